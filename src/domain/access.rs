@@ -1,0 +1,181 @@
+//! Who may do what: one function for every route of every protocol.
+//!
+//! A caller that lacks the scope is told so before anything is looked up; a thing of somebody else is hidden, with
+//! the very answer that an unknown id gets. The engine asks here; no handler decides for itself.
+
+use super::ids::{AssetId, KeyId, TenantId, UploadId};
+use super::key::{Scope, Scopes};
+
+/// Who is asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// No credential at all.
+    Nobody,
+    /// The holder of an API key.
+    Key {
+        /// Which key.
+        id: KeyId,
+        /// The tenant it acts in.
+        tenant: TenantId,
+        /// What it may do there.
+        scopes: Scopes,
+    },
+    /// The holder of a grant for one upload.
+    Uploader {
+        /// The one upload.
+        upload: UploadId,
+    },
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Begin an upload, or ask whether it would be accepted.
+    CreateUpload,
+    /// See an upload and the parts it has.
+    ReadUpload,
+    /// Sign, complete or abort an upload.
+    DriveUpload,
+    /// List the tenant's assets.
+    ListAssets,
+    /// See an asset.
+    ReadAsset,
+    /// Fetch an asset's bytes.
+    FetchContent,
+    /// Change or delete an asset.
+    EditAsset,
+    /// Make and revoke links to an asset.
+    LinkAsset,
+}
+
+/// The thing that an action is about, once it has been looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The key that created it.
+    pub owner: KeyId,
+    /// The upload, for uploads.
+    pub upload: Option<UploadId>,
+    /// The asset.
+    pub asset: AssetId,
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// No usable credential.
+    Unauthenticated,
+    /// The credential is good, but not for this.
+    Forbidden,
+    /// To this caller the thing does not exist.
+    Hidden,
+}
+
+impl Action {
+    /// The scope a key needs.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::CreateUpload | Self::DriveUpload | Self::EditAsset => Scope::Upload,
+            Self::ReadUpload | Self::ListAssets | Self::ReadAsset | Self::FetchContent => Scope::Read,
+            Self::LinkAsset => Scope::Link,
+        }
+    }
+
+    /// What the grant for one upload covers: driving that upload and watching its asset, not fetching it.
+    fn within_upload_grant(self) -> bool {
+        matches!(self, Self::ReadUpload | Self::DriveUpload | Self::ReadAsset)
+    }
+}
+
+/// First half of the decision, before anything is looked up: could this actor do such a thing at all?
+pub fn may_ask(actor: &Actor, action: Action) -> Result<(), Denied> {
+    match actor {
+        Actor::Nobody => Err(Denied::Unauthenticated),
+        Actor::Uploader { .. } if action.within_upload_grant() => Ok(()),
+        Actor::Key { scopes, .. } if scopes.allow(action.scope()) => Ok(()),
+        // Whoever brings bytes in may watch them arrive.
+        Actor::Key { scopes, .. } if action.within_upload_grant() && scopes.allow(Scope::Upload) => Ok(()),
+        Actor::Key { .. } | Actor::Uploader { .. } => Err(Denied::Forbidden),
+    }
+}
+
+/// Second half, with the thing in hand: is it this actor's?
+pub fn may(actor: &Actor, action: Action, target: Target) -> Result<(), Denied> {
+    may_ask(actor, action)?;
+    match actor {
+        Actor::Nobody => Err(Denied::Unauthenticated),
+        Actor::Uploader { upload } if target.upload == Some(*upload) => Ok(()),
+        Actor::Uploader { .. } => Err(Denied::Hidden),
+        Actor::Key { tenant, .. } if *tenant != target.tenant => Err(Denied::Hidden),
+        Actor::Key { id, scopes, .. } if action == Action::EditAsset => {
+            let own = *id == target.owner || scopes.allow(Scope::Admin);
+            own.then_some(()).ok_or(Denied::Forbidden)
+        }
+        Actor::Key { .. } => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const ACTIONS: [Action; 8] = [
+        Action::CreateUpload,
+        Action::ReadUpload,
+        Action::DriveUpload,
+        Action::ListAssets,
+        Action::ReadAsset,
+        Action::FetchContent,
+        Action::EditAsset,
+        Action::LinkAsset,
+    ];
+
+    fn key(id: u128, tenant: u128, scopes: &str) -> Actor {
+        let scopes = scopes.parse().unwrap();
+        Actor::Key { id: KeyId(Uuid::from_u128(id)), tenant: TenantId(Uuid::from_u128(tenant)), scopes }
+    }
+
+    fn target() -> Target {
+        Target {
+            tenant: TenantId(Uuid::from_u128(1)),
+            owner: KeyId(Uuid::from_u128(10)),
+            upload: Some(UploadId(Uuid::from_u128(100))),
+            asset: AssetId(Uuid::from_u128(1000)),
+        }
+    }
+
+    /// One letter per action: `+` allowed, `f` forbidden, `h` hidden, `u` unauthenticated.
+    fn row(actor: &Actor) -> String {
+        let cell = |action| match may(actor, action, target()) {
+            Ok(()) => '+',
+            Err(Denied::Forbidden) => 'f',
+            Err(Denied::Hidden) => 'h',
+            Err(Denied::Unauthenticated) => 'u',
+        };
+        ACTIONS.into_iter().map(cell).collect()
+    }
+
+    #[test]
+    fn the_whole_matrix() {
+        let grant = |id| Actor::Uploader { upload: UploadId(Uuid::from_u128(id)) };
+        let rows = [
+            (Actor::Nobody, "uuuuuuuu"),
+            (key(10, 1, "upload"), "+++f+f+f"),
+            (key(11, 1, "upload"), "+++f+fff"),
+            (key(10, 1, "read"), "f+f+++ff"),
+            (key(10, 1, "link"), "fffffff+"),
+            (key(10, 1, "process"), "ffffffff"),
+            (key(11, 1, "admin"), "++++++++"),
+            (key(10, 2, "admin"), "hhhhhhhh"),
+            (key(10, 2, "read"), "fhfhhhff"),
+            (grant(100), "f++f+fff"),
+            (grant(101), "fhhfhfff"),
+        ];
+        for (actor, expected) in rows {
+            assert_eq!(row(&actor), expected, "{actor:?}");
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! An asset: a file the service keeps, and the states it passes through.
+//!
+//! ```text
+//! awaiting ──▶ stored ──▶ processing ──▶ ready ──▶ deleted
+//!    │                      ├──▶ rejected ──▶ deleted
+//!    └──▶ abandoned         └──▶ failed ──▶ processing | deleted
+//! ```
+//!
+//! Bytes may be handed out in [`AssetState::Ready`] and in no other state.
+
+use std::time::Duration;
+
+use super::Refused;
+use super::checksum::Sha256Digest;
+use super::clock::{Timestamp, after};
+use super::ids::{AssetId, KeyId, TenantId};
+use super::name::{FileName, MediaType};
+
+/// Free-form properties that the caller keeps with an asset; a JSON object.
+pub type Metadata = serde_json::Map<String, serde_json::Value>;
+
+/// A file that the service keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asset {
+    /// Identity.
+    pub id: AssetId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The key that created it.
+    pub owner: KeyId,
+    /// Counts writes; every write names the revision that it saw and fails on another.
+    pub revision: i64,
+    /// Where it stands.
+    pub state: AssetState,
+    /// The declared name, never a path.
+    pub name: FileName,
+    /// The declared size in bytes; the stored size is equal to it or the upload fails.
+    pub size: u64,
+    /// The declared type, never trusted for delivery.
+    pub media_type: Option<MediaType>,
+    /// The declared digest, verified before the asset becomes ready.
+    pub declared_sha256: Option<Sha256Digest>,
+    /// The caller's own identity for it.
+    pub external_id: Option<String>,
+    /// The caller's own properties.
+    pub metadata: Metadata,
+    /// When it was first declared.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+}
+
+/// Where an asset stands. Terminal states absorb.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AssetState {
+    /// Declared; its bytes are on their way.
+    Awaiting,
+    /// Its upload was aborted, expired or failed. Terminal.
+    Abandoned,
+    /// Its bytes are in the store and a job is owed.
+    Stored(Content),
+    /// A worker has begun.
+    Processing(Content),
+    /// Digest and type are established; it may be delivered.
+    Ready(Content),
+    /// It will never be delivered.
+    Rejected {
+        /// What it was rejected with.
+        content: Content,
+        /// Why.
+        verdict: Verdict,
+        /// What is still in the store.
+        bytes: Leftover,
+    },
+    /// Processing gave up; it can be tried again.
+    Failed {
+        /// What could not be processed.
+        content: Content,
+        /// Why.
+        verdict: Verdict,
+    },
+    /// Gone for every reader. Terminal.
+    Deleted {
+        /// What it was.
+        content: Content,
+        /// What is still in the store.
+        bytes: Leftover,
+    },
+}
+
+/// Bytes that are in the store, and what was found out about them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    /// Where they are; made by us, see [`crate::blob::BlobKey`].
+    pub key: String,
+    /// The store's entity tag, without quotes. Not a digest.
+    pub etag: String,
+    /// The store's version id, where the bucket keeps versions.
+    pub version: Option<String>,
+    /// When the store had them all.
+    pub stored_at: Timestamp,
+    /// The type found in the bytes.
+    pub detected: Option<MediaType>,
+    /// The digest computed from the bytes.
+    pub sha256: Option<Sha256Digest>,
+}
+
+/// Why an asset was rejected or failed: a stable code and a sentence that a person can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub sentence: String,
+}
+
+/// Bytes of an asset that is no longer served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftover {
+    /// The object is removed at this time; until then it may still exist.
+    Until(Timestamp),
+    /// The object is known to be gone.
+    Gone,
+}
+
+/// What inspection found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The type found in the bytes.
+    pub detected: MediaType,
+    /// The digest computed from the bytes, when they were all read.
+    pub sha256: Option<Sha256Digest>,
+}
+
+impl AssetState {
+    /// The name of the state, as in JSON, rows and events.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Awaiting => "awaiting",
+            Self::Abandoned => "abandoned",
+            Self::Stored(_) => "stored",
+            Self::Processing(_) => "processing",
+            Self::Ready(_) => "ready",
+            Self::Rejected { .. } => "rejected",
+            Self::Failed { .. } => "failed",
+            Self::Deleted { .. } => "deleted",
+        }
+    }
+
+    /// Every name that [`Self::name`] can return.
+    pub const NAMES: [&'static str; 8] =
+        ["awaiting", "abandoned", "stored", "processing", "ready", "rejected", "failed", "deleted"];
+
+    /// Whether nothing will change without a caller asking for it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !matches!(self, Self::Awaiting | Self::Stored(_) | Self::Processing(_))
+    }
+
+    /// The bytes, in every state that has or had some.
+    #[must_use]
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Awaiting | Self::Abandoned => None,
+            Self::Stored(content) | Self::Processing(content) | Self::Ready(content) => Some(content),
+            Self::Rejected { content, .. } | Self::Failed { content, .. } | Self::Deleted { content, .. } => {
+                Some(content)
+            }
+        }
+    }
+
+    /// Why it was rejected or failed.
+    #[must_use]
+    pub fn verdict(&self) -> Option<&Verdict> {
+        match self {
+            Self::Rejected { verdict, .. } | Self::Failed { verdict, .. } => Some(verdict),
+            Self::Awaiting
+            | Self::Abandoned
+            | Self::Stored(_)
+            | Self::Processing(_)
+            | Self::Ready(_)
+            | Self::Deleted { .. } => None,
+        }
+    }
+
+    /// What may be left of its bytes, once nobody is served from them any more.
+    #[must_use]
+    pub fn leftover(&self) -> Option<Leftover> {
+        match self {
+            Self::Rejected { bytes, .. } | Self::Deleted { bytes, .. } => Some(*bytes),
+            Self::Awaiting
+            | Self::Abandoned
+            | Self::Stored(_)
+            | Self::Processing(_)
+            | Self::Ready(_)
+            | Self::Failed { .. } => None,
+        }
+    }
+}
+
+impl Asset {
+    fn refuse(&self, to: &'static str) -> Refused {
+        Refused { what: "asset", from: self.state.name(), to }
+    }
+
+    fn become_at(mut self, state: AssetState, now: Timestamp) -> Self {
+        self.state = state;
+        self.changed_at = now;
+        self
+    }
+
+    /// awaiting → stored: the store has every byte.
+    pub fn store(self, content: Content, now: Timestamp) -> Result<Self, Refused> {
+        match self.state {
+            AssetState::Awaiting => Ok(self.become_at(AssetState::Stored(content), now)),
+            _ => Err(self.refuse("stored")),
+        }
+    }
+
+    /// awaiting → abandoned: the bytes will not come.
+    pub fn abandon(self, now: Timestamp) -> Result<Self, Refused> {
+        match self.state {
+            AssetState::Awaiting => Ok(self.become_at(AssetState::Abandoned, now)),
+            _ => Err(self.refuse("abandoned")),
+        }
+    }
+
+    /// stored | failed → processing: a worker has begun.
+    pub fn process(self, now: Timestamp) -> Result<Self, Refused> {
+        match self.state.clone() {
+            AssetState::Stored(content) | AssetState::Failed { content, .. } => {
+                Ok(self.become_at(AssetState::Processing(content), now))
+            }
+            _ => Err(self.refuse("processing")),
+        }
+    }
+
+    /// processing → ready.
+    pub fn ready(self, found: Inspection, now: Timestamp) -> Result<Self, Refused> {
+        match self.state.clone() {
+            AssetState::Processing(content) => Ok(self.become_at(AssetState::Ready(content.with(found)), now)),
+            _ => Err(self.refuse("ready")),
+        }
+    }
+
+    /// processing → rejected; the bytes stay for `quarantine` and are then removed.
+    pub fn reject(
+        self,
+        found: Inspection,
+        verdict: Verdict,
+        quarantine: Duration,
+        now: Timestamp,
+    ) -> Result<Self, Refused> {
+        match self.state.clone() {
+            AssetState::Processing(content) => {
+                let bytes = Leftover::Until(after(now, quarantine));
+                let content = content.with(found);
+                Ok(self.become_at(AssetState::Rejected { content, verdict, bytes }, now))
+            }
+            _ => Err(self.refuse("rejected")),
+        }
+    }
+
+    /// processing → failed: every attempt was used up.
+    pub fn fail(self, verdict: Verdict, now: Timestamp) -> Result<Self, Refused> {
+        match self.state.clone() {
+            AssetState::Processing(content) => Ok(self.become_at(AssetState::Failed { content, verdict }, now)),
+            _ => Err(self.refuse("failed")),
+        }
+    }
+
+    /// ready | rejected | failed → deleted; the object is removed right after.
+    pub fn delete(self, now: Timestamp) -> Result<Self, Refused> {
+        let (content, bytes) = match self.state.clone() {
+            AssetState::Ready(content) | AssetState::Failed { content, .. } => (content, Leftover::Until(now)),
+            AssetState::Rejected { content, bytes: Leftover::Gone, .. } => (content, Leftover::Gone),
+            AssetState::Rejected { content, .. } => (content, Leftover::Until(now)),
+            _ => return Err(self.refuse("deleted")),
+        };
+        Ok(self.become_at(AssetState::Deleted { content, bytes }, now))
+    }
+
+    /// Records what became of the bytes of an asset that is no longer served.
+    pub fn purge(mut self, left: Leftover) -> Result<Self, Refused> {
+        match &mut self.state {
+            AssetState::Rejected { bytes, .. } | AssetState::Deleted { bytes, .. } => *bytes = left,
+            _ => return Err(self.refuse("purged")),
+        }
+        Ok(self)
+    }
+}
+
+impl Content {
+    fn with(self, found: Inspection) -> Self {
+        Self { detected: Some(found.detected), sha256: found.sha256, ..self }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::domain::clock::micros;
+    use uuid::Uuid;
+
+    /// An asset that waits for its bytes.
+    pub(crate) fn awaiting() -> Asset {
+        Asset {
+            id: AssetId(Uuid::from_u128(1)),
+            tenant: TenantId(Uuid::from_u128(2)),
+            owner: KeyId(Uuid::from_u128(3)),
+            revision: 1,
+            state: AssetState::Awaiting,
+            name: "a.bin".parse().unwrap(),
+            size: 1,
+            media_type: None,
+            declared_sha256: None,
+            external_id: None,
+            metadata: Metadata::new(),
+            created_at: micros(0),
+            changed_at: micros(0),
+        }
+    }
+
+    fn content() -> Content {
+        let etag = "e".to_owned();
+        Content { key: "k".to_owned(), etag, version: None, stored_at: micros(1), detected: None, sha256: None }
+    }
+
+    fn found() -> Inspection {
+        Inspection { detected: MediaType::octet_stream(), sha256: Some(Sha256Digest([7; 32])) }
+    }
+
+    fn verdict() -> Verdict {
+        Verdict { code: "digest_mismatch".to_owned(), sentence: "The bytes are not those declared.".to_owned() }
+    }
+
+    /// One asset in every state there is, each reached by its own transitions.
+    fn every_state() -> Vec<Asset> {
+        let now = micros(5);
+        let stored = awaiting().store(content(), now).unwrap();
+        let processing = stored.clone().process(now).unwrap();
+        let ready = processing.clone().ready(found(), now).unwrap();
+        let rejected = processing.clone().reject(found(), verdict(), Duration::from_secs(1), now).unwrap();
+        let failed = processing.clone().fail(verdict(), now).unwrap();
+        let deleted = ready.clone().delete(now).unwrap();
+        vec![awaiting(), awaiting().abandon(now).unwrap(), stored, processing, ready, rejected, failed, deleted]
+    }
+
+    #[test]
+    fn the_drawing_is_the_whole_truth() {
+        let now = micros(9);
+        let mut allowed = Vec::new();
+        for asset in every_state() {
+            let from = asset.state.name();
+            let tries = [
+                asset.clone().store(content(), now),
+                asset.clone().abandon(now),
+                asset.clone().process(now),
+                asset.clone().ready(found(), now),
+                asset.clone().reject(found(), verdict(), Duration::ZERO, now),
+                asset.clone().fail(verdict(), now),
+                asset.clone().delete(now),
+            ];
+            allowed.extend(tries.into_iter().flatten().map(|next| format!("{from} → {}", next.state.name())));
+        }
+        let drawing = [
+            "awaiting → stored",
+            "awaiting → abandoned",
+            "stored → processing",
+            "processing → ready",
+            "processing → rejected",
+            "processing → failed",
+            "ready → deleted",
+            "rejected → deleted",
+            "failed → processing",
+            "failed → deleted",
+        ];
+        assert_eq!(allowed, drawing);
+    }
+
+    #[test]
+    fn names_are_complete() {
+        let mut seen: Vec<_> = every_state().iter().map(|asset| asset.state.name()).collect();
+        let mut names = AssetState::NAMES.to_vec();
+        seen.sort_unstable();
+        names.sort_unstable();
+        assert_eq!(seen, names);
+    }
+
+    #[test]
+    fn a_rejected_asset_keeps_its_verdict_and_loses_its_bytes() {
+        let processing = awaiting().store(content(), micros(1)).unwrap().process(micros(2)).unwrap();
+        let rejected = processing.reject(found(), verdict(), Duration::from_secs(1), micros(3)).unwrap();
+        assert_eq!(rejected.state.leftover(), Some(Leftover::Until(micros(1_000_003))));
+        let purged = rejected.purge(Leftover::Gone).unwrap();
+        assert_eq!(purged.state.verdict(), Some(&verdict()));
+        assert_eq!(purged.delete(micros(9)).unwrap().state.leftover(), Some(Leftover::Gone));
+        assert!(awaiting().purge(Leftover::Gone).is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! Events: what happened to an asset, in the order in which it happened.
+//!
+//! Every transition appends one, in the transaction that made it; the sequence per asset has no gaps.
+
+use super::clock::Timestamp;
+use super::ids::{AssetId, TenantId};
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// An asset was declared and its upload opened.
+    AssetCreated,
+    /// Somebody began to assemble the upload.
+    UploadCompleting,
+    /// The upload brought every byte.
+    UploadCompleted,
+    /// The store's object is provably wrong.
+    UploadFailed,
+    /// The owner gave up.
+    UploadAborted,
+    /// The upload's time passed.
+    UploadExpired,
+    /// The asset has its bytes.
+    AssetStored,
+    /// The asset will get no bytes.
+    AssetAbandoned,
+    /// A worker has begun.
+    AssetProcessing,
+    /// It may be delivered.
+    AssetReady,
+    /// It will never be delivered.
+    AssetRejected,
+    /// Processing gave up.
+    AssetFailed,
+    /// Its properties were changed.
+    AssetChanged,
+    /// It is gone for every reader.
+    AssetDeleted,
+    /// Its bytes were removed from the store.
+    AssetPurged,
+}
+
+impl EventKind {
+    /// The name, as in JSON and rows.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AssetCreated => "asset.created",
+            Self::UploadCompleting => "upload.completing",
+            Self::UploadCompleted => "upload.completed",
+            Self::UploadFailed => "upload.failed",
+            Self::UploadAborted => "upload.aborted",
+            Self::UploadExpired => "upload.expired",
+            Self::AssetStored => "asset.stored",
+            Self::AssetAbandoned => "asset.abandoned",
+            Self::AssetProcessing => "asset.processing",
+            Self::AssetReady => "asset.ready",
+            Self::AssetRejected => "asset.rejected",
+            Self::AssetFailed => "asset.failed",
+            Self::AssetChanged => "asset.changed",
+            Self::AssetDeleted => "asset.deleted",
+            Self::AssetPurged => "asset.purged",
+        }
+    }
+}
+
+/// An event as it is written; the database gives it the asset's next sequence number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of what.
+    pub asset: AssetId,
+    /// What happened.
+    pub kind: EventKind,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An event as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Of what.
+    pub asset: AssetId,
+    /// Its place among the asset's events: 1, 2, 3, without gaps.
+    pub seq: i64,
+    /// What happened; text, because a newer node may have written a kind that this one does not know.
+    pub kind: String,
+    /// When.
+    pub at: Timestamp,
+}

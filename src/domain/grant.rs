@@ -1,0 +1,161 @@
+//! Grants: narrow, expiring, revocable permissions handed to somebody without an account.
+//!
+//! Two kinds, and a token of one kind is never good for the other: an **upload grant** drives one upload, a
+//! **link** downloads one asset. Tokens are opaque outside [`crate::engine`], which signs them.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use super::clock::Timestamp;
+use super::ids::{AssetId, GrantId, KeyId, TenantId};
+use super::name::FileName;
+
+/// Whether a browser shows the bytes or saves them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Disposition {
+    /// Save.
+    #[default]
+    Attachment,
+    /// Show, if the detected type is inert; otherwise save.
+    Inline,
+}
+
+impl Disposition {
+    /// The name, as in JSON, rows and `Content-Disposition`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Attachment => "attachment",
+            Self::Inline => "inline",
+        }
+    }
+}
+
+impl FromStr for Disposition {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "attachment" => Ok(Self::Attachment),
+            "inline" => Ok(Self::Inline),
+            _ => Err(()),
+        }
+    }
+}
+
+/// A link: permission to download one asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Identity.
+    pub id: GrantId,
+    /// Whose asset it opens.
+    pub tenant: TenantId,
+    /// Which asset it opens.
+    pub asset: AssetId,
+    /// The key that made it.
+    pub created_by: KeyId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was withdrawn.
+    pub revoked_at: Option<Timestamp>,
+    /// Save or show.
+    pub disposition: Disposition,
+    /// Another name than the asset's.
+    pub filename: Option<FileName>,
+    /// How often it may be opened.
+    pub max_uses: Option<u32>,
+    /// How often it was opened.
+    pub used: u32,
+    /// The only network that may open it.
+    pub network: Option<Network>,
+}
+
+impl Link {
+    /// Whether it opens at `now` for a caller at `peer`, uses left aside: the database counts those.
+    #[must_use]
+    pub fn opens(&self, now: Timestamp, peer: Option<IpAddr>) -> bool {
+        let here = match (&self.network, peer) {
+            (None, _) => true,
+            (Some(network), Some(peer)) => network.contains(peer),
+            (Some(_), None) => false,
+        };
+        here && self.revoked_at.is_none() && now < self.expires_at
+    }
+}
+
+/// A network, written `192.0.2.0/24` or as one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    base: IpAddr,
+    prefix: u8,
+}
+
+/// The text is no network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a network is written like 192.0.2.0/24 or 2001:db8::/32")]
+pub struct BadNetwork;
+
+impl Network {
+    /// Whether the address belongs to it. IPv4 in IPv6 clothes counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.base, address.to_canonical()) {
+            (IpAddr::V4(base), IpAddr::V4(other)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                base.to_bits() & mask == other.to_bits() & mask
+            }
+            (IpAddr::V6(base), IpAddr::V6(other)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                base.to_bits() & mask == other.to_bits() & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = BadNetwork;
+
+    fn from_str(text: &str) -> Result<Self, BadNetwork> {
+        let (base, prefix) = match text.split_once('/') {
+            Some((base, prefix)) => (base, Some(prefix.parse::<u8>().map_err(|_| BadNetwork)?)),
+            None => (text, None),
+        };
+        let base: IpAddr = base.parse().map_err(|_| BadNetwork)?;
+        let widest = if base.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.unwrap_or(widest);
+        if prefix > widest {
+            return Err(BadNetwork);
+        }
+        Ok(Self { base, prefix })
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.base, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn within(network: &str, address: &str) -> bool {
+        network.parse::<Network>().unwrap().contains(address.parse().unwrap())
+    }
+
+    #[test]
+    fn networks() {
+        assert!(within("192.0.2.0/24", "192.0.2.255") && !within("192.0.2.0/24", "192.0.3.0"));
+        assert!(within("192.0.2.7", "192.0.2.7") && !within("192.0.2.7", "192.0.2.8"));
+        assert!(within("0.0.0.0/0", "203.0.113.9") && within("192.0.2.0/24", "::ffff:192.0.2.1"));
+        assert!(within("2001:db8::/32", "2001:db8:1::1") && !within("2001:db8::/32", "2001:db9::"));
+        assert!(within("::/0", "::1") && !within("::/0", "192.0.2.1"));
+        for bad in ["", "192.0.2.0/33", "a/8", "192.0.2.0/", "::/129"] {
+            assert_eq!(bad.parse::<Network>(), Err(BadNetwork), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! API keys: `gk_<id>.<secret>`, looked up by id and compared in constant time by the SHA-256 of the secret.
+//!
+//! The secret is 256 random bits, so a fast hash is the right one; a slow one would only be a way to burn our CPU.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use super::clock::{Entropy, Timestamp, random_hex};
+use super::ids::{KeyId, TenantId};
+
+/// What a key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Create uploads; change and delete what this key created.
+    Upload,
+    /// See assets and fetch their bytes.
+    Read,
+    /// Make and revoke links.
+    Link,
+    /// Report the outcome of processing.
+    Process,
+    /// Everything in the tenant.
+    Admin,
+}
+
+impl Scope {
+    /// Every scope, in the order in which they are written.
+    pub const ALL: [Self; 5] = [Self::Upload, Self::Read, Self::Link, Self::Process, Self::Admin];
+
+    /// The scope's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Read => "read",
+            Self::Link => "link",
+            Self::Process => "process",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A set of scopes, written `upload,read`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// The set with `admin`, which contains every other.
+    pub const ADMIN: Self = Self(1 << Scope::Admin as u8);
+
+    /// Whether the set allows what `scope` stands for.
+    #[must_use]
+    pub fn allow(self, scope: Scope) -> bool {
+        self.0 & (1 << scope as u8 | Self::ADMIN.0) != 0
+    }
+
+    /// Whether the set holds exactly this scope, `admin` not standing in for the others.
+    #[must_use]
+    pub fn contains(self, scope: Scope) -> bool {
+        self.0 & (1 << scope as u8) != 0
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = Scope::ALL.into_iter().filter(|s| self.contains(*s)).map(Scope::name).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+/// The text is no list of scopes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no scope; known are upload, read, link, process and admin, separated by commas")]
+pub struct BadScopes(String);
+
+impl FromStr for Scopes {
+    type Err = BadScopes;
+
+    fn from_str(text: &str) -> Result<Self, BadScopes> {
+        let mut bits = 0;
+        for name in text.split(',').map(str::trim) {
+            let scope = Scope::ALL.into_iter().find(|scope| scope.name() == name);
+            bits |= 1 << scope.ok_or_else(|| BadScopes(name.to_owned()))? as u8;
+        }
+        Ok(Self(bits))
+    }
+}
+
+/// An API key as the service keeps it: without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Identity, part of the token.
+    pub id: KeyId,
+    /// The tenant it acts in.
+    pub tenant: TenantId,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// SHA-256 of the secret.
+    pub secret_hash: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// When it was withdrawn.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether `secret` opens this key at `now`. Takes the same time for every wrong secret.
+    #[must_use]
+    pub fn opens(&self, secret: &KeySecret, now: Timestamp) -> bool {
+        let same: bool = secret.hash().ct_eq(&self.secret_hash).into();
+        same && self.revoked_at.is_none() && self.expires_at.is_none_or(|at| now < at)
+    }
+}
+
+/// The secret half of a key. Never printed by `Debug`, never stored.
+#[derive(Clone)]
+pub struct KeySecret(String);
+
+impl KeySecret {
+    /// A fresh 256-bit secret.
+    pub fn mint(entropy: &dyn Entropy) -> Self {
+        Self(random_hex(entropy, 32))
+    }
+
+    /// What the database keeps of it.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for KeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeySecret(…)")
+    }
+}
+
+/// A key as its holder sends it.
+#[derive(Clone, Debug)]
+pub struct KeyToken {
+    /// Which key.
+    pub id: KeyId,
+    /// The proof.
+    pub secret: KeySecret,
+}
+
+impl KeyToken {
+    /// The text that the holder keeps. Show it once, to nobody else.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        format!("gk_{}.{}", self.id.0.simple(), self.secret.0)
+    }
+}
+
+/// The text is no API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an API key looks like gk_<id>.<secret>")]
+pub struct BadKeyToken;
+
+impl FromStr for KeyToken {
+    type Err = BadKeyToken;
+
+    fn from_str(text: &str) -> Result<Self, BadKeyToken> {
+        let (id, secret) = text.strip_prefix("gk_").and_then(|rest| rest.split_once('.')).ok_or(BadKeyToken)?;
+        let id = Uuid::try_parse(id).map_err(|_| BadKeyToken)?;
+        if secret.len() != 64 {
+            return Err(BadKeyToken);
+        }
+        Ok(Self { id: KeyId(id), secret: KeySecret(secret.to_owned()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::{SeededEntropy, micros};
+
+    #[test]
+    fn scopes_read_and_write() {
+        let scopes: Scopes = "read, upload".parse().unwrap();
+        assert_eq!(scopes.to_string(), "upload,read");
+        assert!(scopes.allow(Scope::Read) && !scopes.allow(Scope::Link));
+        assert!(Scopes::ADMIN.allow(Scope::Process) && !Scopes::ADMIN.contains(Scope::Process));
+        assert!("".parse::<Scopes>().is_err() && "root".parse::<Scopes>().is_err());
+    }
+
+    #[test]
+    fn a_key_opens_with_its_own_secret_until_it_ends() {
+        let token = KeyToken { id: KeyId(Uuid::from_u128(5)), secret: KeySecret::mint(&SeededEntropy::new(1)) };
+        let read: KeyToken = token.reveal().parse().unwrap();
+        let mut key = ApiKey {
+            id: read.id,
+            tenant: TenantId(Uuid::from_u128(1)),
+            scopes: Scopes::ADMIN,
+            secret_hash: token.secret.hash(),
+            created_at: micros(0),
+            expires_at: Some(micros(10)),
+            revoked_at: None,
+        };
+        assert!(key.opens(&read.secret, micros(9)));
+        assert!(!key.opens(&read.secret, micros(10)));
+        assert!(!key.opens(&KeySecret::mint(&SeededEntropy::new(2)), micros(9)));
+        key.revoked_at = Some(micros(1));
+        assert!(!key.opens(&read.secret, micros(9)));
+    }
+
+    #[test]
+    fn a_secret_never_shows_itself() {
+        let token = KeyToken { id: KeyId(Uuid::from_u128(5)), secret: KeySecret::mint(&SeededEntropy::new(1)) };
+        let secret = token.reveal().split_once('.').unwrap().1.to_owned();
+        assert!(!format!("{token:?}").contains(&secret));
+        assert!("gk_5.short".parse::<KeyToken>().is_err() && "gk_".parse::<KeyToken>().is_err());
+    }
+}

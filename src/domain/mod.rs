@@ -1,0 +1,35 @@
+//! The nouns: assets, uploads, parts, jobs, events, grants, tenants, and the rules by which they change.
+//!
+//! A state is an enum that carries its data; a transition is a method that takes the value and can refuse.
+//! Nothing here is async, does I/O, reads a clock or rolls dice: time and chance come in as arguments
+//! ([`clock`]), so every rule of expiry, backoff and leases is a unit test.
+//!
+//! Must not use anything else of ours.
+
+pub mod access;
+pub mod asset;
+pub mod checksum;
+pub mod clock;
+pub mod event;
+pub mod grant;
+pub mod ids;
+pub mod job;
+pub mod key;
+pub mod name;
+pub mod plan;
+pub mod tenant;
+pub mod upload;
+
+/// A transition that the state machine does not have.
+///
+/// Terminal states absorb: every transition out of them is refused with this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is {from} and cannot become {to}")]
+pub struct Refused {
+    /// The noun: `asset` or `upload`.
+    pub what: &'static str,
+    /// The state it is in.
+    pub from: &'static str,
+    /// The state that was asked for.
+    pub to: &'static str,
+}

@@ -1,0 +1,160 @@
+//! File names and content types as clients declare them: checked once at the door, stored as given.
+//!
+//! A name is never a path: no user's name becomes part of an object key or of anything on disk.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Why a name is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    /// Empty, or `.` or `..`.
+    #[error("a file needs a name")]
+    Empty,
+    /// Over [`FileName::MAX_BYTES`].
+    #[error("a file name has at most 255 bytes of UTF-8")]
+    TooLong,
+    /// `/`, NUL, newlines and other control characters.
+    #[error("a file name has no slash and no control characters")]
+    Forbidden,
+}
+
+/// A file's name without any path, 1 to 255 bytes of UTF-8, no slash, no control characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FileName(String);
+
+impl FileName {
+    /// The limit of every common file system.
+    pub const MAX_BYTES: usize = 255;
+
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for FileName {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        match text {
+            "" | "." | ".." => Err(BadName::Empty),
+            _ if text.len() > Self::MAX_BYTES => Err(BadName::TooLong),
+            _ if text.chars().any(|c| c == '/' || c.is_control()) => Err(BadName::Forbidden),
+            _ => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The text is no media type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a content type is written like image/png, in at most 255 visible ASCII characters")]
+pub struct BadMediaType;
+
+/// A media type (RFC 9110 §8.3.1): `type/subtype` and parameters, at most 255 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MediaType(String);
+
+impl MediaType {
+    /// What is said of bytes that nobody could name.
+    #[must_use]
+    pub fn octet_stream() -> Self {
+        Self("application/octet-stream".to_owned())
+    }
+
+    /// The type as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `type/subtype` in lower case, without parameters.
+    #[must_use]
+    pub fn essence(&self) -> String {
+        self.0.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// Whether a browser may show it in place: rasters, sound, film and plain text cannot run anything.
+    /// SVG and HTML can, and PDF viewers have.
+    #[must_use]
+    pub fn is_inert(&self) -> bool {
+        const INERT: [&str; 9] = [
+            "image/png",
+            "image/jpeg",
+            "image/gif",
+            "image/webp",
+            "image/avif",
+            "image/bmp",
+            "image/x-icon",
+            "image/tiff",
+            "text/plain",
+        ];
+        let essence = self.essence();
+        essence.starts_with("audio/") || essence.starts_with("video/") || INERT.contains(&essence.as_str())
+    }
+}
+
+impl FromStr for MediaType {
+    type Err = BadMediaType;
+
+    fn from_str(text: &str) -> Result<Self, BadMediaType> {
+        let token = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+        };
+        let visible = text.len() <= 255 && text.bytes().all(|b| (0x20..0x7f).contains(&b));
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        match essence.split_once('/') {
+            Some((kind, subtype)) if visible && token(kind) && token(subtype) => Ok(Self(text.trim().to_owned())),
+            _ => Err(BadMediaType),
+        }
+    }
+}
+
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_script_is_welcome_up_to_255_bytes() {
+        for name in ["a", "weird \"quoted\" 'name'; x=y.bin", "Ωμέγα 漢字 🦀.tar.gz", "..hidden", &"é".repeat(127)]
+        {
+            assert_eq!(name.parse::<FileName>().unwrap().as_str(), name);
+        }
+        assert_eq!("é".repeat(128).parse::<FileName>(), Err(BadName::TooLong));
+    }
+
+    #[test]
+    fn paths_and_control_characters_are_not() {
+        for name in ["../../etc/passwd", "a/b", "new\nline", "nul\0", "tab\t", "\u{85}"] {
+            assert_eq!(name.parse::<FileName>(), Err(BadName::Forbidden), "{name:?}");
+        }
+        for name in ["", ".", ".."] {
+            assert_eq!(name.parse::<FileName>(), Err(BadName::Empty));
+        }
+    }
+
+    #[test]
+    fn media_types() {
+        for good in ["image/png", "text/plain; charset=utf-8", "application/vnd.api+json"] {
+            assert!(good.parse::<MediaType>().is_ok(), "{good}");
+        }
+        for bad in ["", "png", "image/", "/png", "a b/c", "text/plain\r\nx: y", "image/ü"] {
+            assert!(bad.parse::<MediaType>().is_err(), "{bad:?}");
+        }
+        assert!("Video/MP4; codecs=x".parse::<MediaType>().unwrap().is_inert());
+        assert!(!"image/svg+xml".parse::<MediaType>().unwrap().is_inert());
+    }
+}

@@ -1,0 +1,349 @@
+//! An upload: one attempt to bring an asset's bytes in, and the states it passes through.
+//!
+//! ```text
+//! open ──▶ completing ──▶ completed
+//!   │            └──────▶ failed (proof says the bytes are wrong)
+//!   ├──▶ aborted   (owner gave up)
+//!   └──▶ expired   (time passed)
+//! ```
+//!
+//! `look_at` is the time at which the sweeper must look at the upload again, whatever its state: to rescue or
+//! expire an open one, to finish one that is stuck completing, to remove what an ended one left in the store.
+
+use std::time::Duration;
+
+use super::Refused;
+use super::checksum::ChecksumAlgorithm;
+use super::clock::{Timestamp, after};
+use super::ids::{AssetId, KeyId, TenantId, UploadId};
+use super::plan::PartPlan;
+
+/// One attempt to bring an asset's bytes in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upload {
+    /// Identity.
+    pub id: UploadId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The asset whose bytes it brings.
+    pub asset: AssetId,
+    /// The key that created it.
+    pub owner: KeyId,
+    /// Counts writes; every write names the revision that it saw and fails on another.
+    pub revision: i64,
+    /// Where it stands.
+    pub state: UploadState,
+    /// The door through which it was created.
+    pub protocol: Protocol,
+    /// How its bytes reach the store.
+    pub transfer: Transfer,
+    /// The object's key in the store.
+    pub key: String,
+    /// Random proof that an object in the store is this upload's, stamped on it at creation.
+    pub write_token: String,
+    /// The caller's own identity for it; one open upload per tenant and identity.
+    pub external_id: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// When an open upload is given up.
+    pub expires_at: Timestamp,
+    /// When the sweeper must look at it next; `None` when nothing is owed.
+    pub look_at: Option<Timestamp>,
+}
+
+/// Where an upload stands. All but the first two are terminal and absorb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadState {
+    /// Bytes may come.
+    Open,
+    /// Somebody asks the store to assemble them. Whoever committed the current revision holds it.
+    Completing,
+    /// The asset has its bytes.
+    Completed,
+    /// The store's object is provably not what was declared.
+    Failed,
+    /// The owner gave up.
+    Aborted,
+    /// Its time passed.
+    Expired,
+}
+
+/// The door through which an upload came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// The JSON API and presigned URLs.
+    Native,
+}
+
+/// How bytes reach the store.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Transfer {
+    /// One PutObject of `size` bytes under `If-None-Match: *`: the first bytes stay, a URL used again is refused.
+    Put {
+        /// Exact size in bytes.
+        size: u64,
+    },
+    /// UploadPart below one multipart upload. When that ends, every URL for it is dead.
+    Multipart {
+        /// How the object is cut.
+        plan: PartPlan,
+        /// The store's id for the multipart upload; `None` between our intent and the store's answer.
+        store_id: Option<String>,
+        /// The checksum that every part will carry, declared to the store at creation.
+        checksum: Option<ChecksumAlgorithm>,
+        /// Shown to the client as one plain PUT: the form of a single PUT on stores that ignore conditions.
+        as_put: bool,
+    },
+}
+
+impl Transfer {
+    /// The exact size of the object in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Put { size } => *size,
+            Self::Multipart { plan, .. } => plan.total(),
+        }
+    }
+
+    /// Whether the client is told to send one PUT.
+    #[must_use]
+    pub fn is_put(&self) -> bool {
+        matches!(self, Self::Put { .. } | Self::Multipart { as_put: true, .. })
+    }
+}
+
+/// How long things may take before the sweeper steps in.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Life of an open upload.
+    pub upload_ttl: Duration,
+    /// An open upload is looked at after this, in case all its parts are there and nobody said so.
+    pub rescue_after: Duration,
+    /// A completing upload is taken over after this.
+    pub takeover_after: Duration,
+    /// No signed URL outlives this; until then an ended upload's URL can still put bytes into the store.
+    pub url_ttl: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            upload_ttl: Duration::from_secs(7 * 24 * 3600),
+            rescue_after: Duration::from_secs(600),
+            takeover_after: Duration::from_secs(30),
+            url_ttl: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl Protocol {
+    /// The name of the door, as in JSON and rows.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+        }
+    }
+}
+
+impl UploadState {
+    /// The name of the state, as in JSON, rows and events.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Completing => "completing",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether bytes or an answer are still to come.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Open | Self::Completing)
+    }
+}
+
+impl Upload {
+    fn refuse(&self, to: &'static str) -> Refused {
+        Refused { what: "upload", from: self.state.name(), to }
+    }
+
+    fn become_at(mut self, state: UploadState, look_at: Option<Timestamp>, now: Timestamp) -> Self {
+        self.state = state;
+        self.look_at = look_at;
+        self.changed_at = now;
+        self
+    }
+
+    /// open → completing. Also completing → completing, when the holder has been silent for
+    /// [`Patience::takeover_after`]: the next caller takes the upload over and the holder's revision is void.
+    pub fn begin_completing(self, patience: &Patience, now: Timestamp) -> Result<Self, Refused> {
+        let free = match self.state {
+            UploadState::Open => true,
+            UploadState::Completing => self.look_at.is_none_or(|at| at <= now),
+            _ => false,
+        };
+        if !free {
+            return Err(self.refuse("completing"));
+        }
+        Ok(self.become_at(UploadState::Completing, Some(after(now, patience.takeover_after)), now))
+    }
+
+    /// completing → completed.
+    pub fn complete(self, now: Timestamp) -> Result<Self, Refused> {
+        match self.state {
+            UploadState::Completing => Ok(self.become_at(UploadState::Completed, None, now)),
+            _ => Err(self.refuse("completed")),
+        }
+    }
+
+    /// completing → failed; what it left in the store is owed removal now.
+    pub fn fail(self, now: Timestamp) -> Result<Self, Refused> {
+        match self.state {
+            UploadState::Completing => Ok(self.become_at(UploadState::Failed, Some(now), now)),
+            _ => Err(self.refuse("failed")),
+        }
+    }
+
+    /// open → aborted; what it left in the store is owed removal now.
+    pub fn abort(self, now: Timestamp) -> Result<Self, Refused> {
+        match self.state {
+            UploadState::Open => Ok(self.become_at(UploadState::Aborted, Some(now), now)),
+            _ => Err(self.refuse("aborted")),
+        }
+    }
+
+    /// open → expired, once `expires_at` is past; what it left in the store is owed removal now.
+    pub fn expire(self, now: Timestamp) -> Result<Self, Refused> {
+        match self.state {
+            UploadState::Open if self.expires_at <= now => Ok(self.become_at(UploadState::Expired, Some(now), now)),
+            _ => Err(self.refuse("expired")),
+        }
+    }
+
+    /// Puts off the next look at an open upload: the pauses double, and the last look is at its expiry.
+    #[must_use]
+    pub fn look_later(mut self, patience: &Patience, now: Timestamp) -> Self {
+        let age = Duration::try_from(now.duration_since(self.created_at)).unwrap_or_default();
+        let pause = age.max(patience.rescue_after);
+        self.look_at = Some(after(now, pause).min(self.expires_at).max(after(now, Duration::from_secs(1))));
+        self
+    }
+
+    /// Records what is left to remove in the store after the upload has ended: look again at `next`, or never.
+    pub fn cleaned(mut self, next: Option<Timestamp>) -> Result<Self, Refused> {
+        if self.state.is_live() {
+            return Err(self.refuse("cleaned"));
+        }
+        self.look_at = next;
+        Ok(self)
+    }
+
+    /// The store's id of the multipart upload, once it is known.
+    #[must_use]
+    pub fn store_id(&self) -> Option<&str> {
+        match &self.transfer {
+            Transfer::Multipart { store_id, .. } => store_id.as_deref(),
+            Transfer::Put { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::domain::clock::micros;
+    use uuid::Uuid;
+
+    const HOUR: i64 = 3_600_000_000;
+
+    /// An open upload that expires after an hour.
+    pub(crate) fn open() -> Upload {
+        Upload {
+            id: UploadId(Uuid::from_u128(1)),
+            tenant: TenantId(Uuid::from_u128(2)),
+            asset: AssetId(Uuid::from_u128(3)),
+            owner: KeyId(Uuid::from_u128(4)),
+            revision: 1,
+            state: UploadState::Open,
+            protocol: Protocol::Native,
+            transfer: Transfer::Put { size: 1 },
+            key: "k".to_owned(),
+            write_token: "t".to_owned(),
+            external_id: None,
+            created_at: micros(0),
+            changed_at: micros(0),
+            expires_at: micros(HOUR),
+            look_at: Some(micros(HOUR)),
+        }
+    }
+
+    #[test]
+    fn the_drawing_is_the_whole_truth() {
+        let patience = Patience::default();
+        let late = micros(2 * HOUR);
+        let completing = open().begin_completing(&patience, micros(1)).unwrap();
+        let states = [
+            open(),
+            completing.clone(),
+            completing.clone().complete(late).unwrap(),
+            completing.fail(late).unwrap(),
+            open().abort(late).unwrap(),
+            open().expire(late).unwrap(),
+        ];
+        let mut allowed = Vec::new();
+        for upload in states {
+            let from = upload.state.name();
+            let tries = [
+                upload.clone().begin_completing(&patience, late),
+                upload.clone().complete(late),
+                upload.clone().fail(late),
+                upload.clone().abort(late),
+                upload.clone().expire(late),
+            ];
+            allowed.extend(tries.into_iter().flatten().map(|next| format!("{from} → {}", next.state.name())));
+        }
+        let drawing = [
+            "open → completing",
+            "open → aborted",
+            "open → expired",
+            "completing → completing",
+            "completing → completed",
+            "completing → failed",
+        ];
+        assert_eq!(allowed, drawing);
+    }
+
+    #[test]
+    fn a_completing_upload_is_taken_over_only_after_its_time() {
+        let patience = Patience::default();
+        let completing = open().begin_completing(&patience, micros(0)).unwrap();
+        let at = after(micros(0), patience.takeover_after);
+        assert!(completing.clone().begin_completing(&patience, micros(at.as_microsecond() - 1)).is_err());
+        assert!(completing.begin_completing(&patience, at).is_ok());
+    }
+
+    #[test]
+    fn nothing_expires_early() {
+        assert!(open().expire(micros(HOUR - 1)).is_err());
+        assert!(open().expire(micros(HOUR)).is_ok());
+    }
+
+    #[test]
+    fn looks_get_rarer_and_the_last_one_is_at_expiry() {
+        let patience = Patience::default();
+        let first = open().look_later(&patience, micros(60_000_000)).look_at.unwrap();
+        assert_eq!(first, micros(660_000_000));
+        let second = open().look_later(&patience, first).look_at.unwrap();
+        assert_eq!(second, micros(1_320_000_000));
+        let last = open().look_later(&patience, micros(HOUR - 5_000_000)).look_at.unwrap();
+        assert_eq!(last, micros(HOUR));
+    }
+}

@@ -1,0 +1,4 @@
+//! Gantry: large-file uploads and downloads. Crate docs follow with the first working path.
+#![forbid(unsafe_code)]
+
+pub mod domain;
