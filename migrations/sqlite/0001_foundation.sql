@@ -1,0 +1,141 @@
+-- Foundation: tenants, keys, assets, uploads, events, jobs, links.
+-- Times are microseconds since 1970 in UTC, so that both databases sort, index and page them alike.
+-- STRICT tables and WITHOUT ROWID: an id is the row's address.
+-- Ids are UUIDv7: they sort by creation, and an id alone is a keyset cursor.
+-- `revision` is the compare-and-set guard: every UPDATE names the revision it saw and counts it up.
+
+CREATE TABLE tenant (
+    id         blob   PRIMARY KEY,
+    name       text   NOT NULL UNIQUE,          -- for people and the command line
+    created_at integer NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE api_key (
+    id          blob   PRIMARY KEY,             -- the public half of gk_<id>.<secret>
+    tenant_id   blob   NOT NULL REFERENCES tenant (id),
+    scopes      text   NOT NULL,                -- upload,read,link,process,admin
+    secret_hash blob   NOT NULL,                -- SHA-256 of 256 random bits
+    created_at  integer NOT NULL,
+    expires_at  integer,
+    revoked_at  integer
+) STRICT, WITHOUT ROWID;
+CREATE INDEX api_key_tenant ON api_key (tenant_id, id);
+
+CREATE TABLE asset (
+    id               blob   PRIMARY KEY,
+    tenant_id        blob   NOT NULL,
+    owner_id         blob   NOT NULL,           -- the key that created it
+    revision         integer NOT NULL,
+    state            text   NOT NULL CHECK (state IN
+        ('awaiting', 'abandoned', 'stored', 'processing', 'ready', 'rejected', 'failed', 'deleted')),
+    name             text   NOT NULL,           -- as declared, never a path
+    size             integer NOT NULL CHECK (size >= 0),
+    media_type       text,                      -- as declared, never trusted for delivery
+    declared_sha256  blob,
+    external_id      text,                      -- the caller's own identity for it
+    metadata         text   NOT NULL,           -- the caller's own properties, an object
+    object_key       text,                      -- where the bytes are; set from 'stored' on
+    etag             text,                      -- the store's entity tag without quotes; not a digest
+    version_id       text,                      -- the store's version, where the bucket keeps versions
+    stored_at        integer,
+    detected_type    text,                      -- what the bytes say they are
+    sha256           blob,                     -- computed from the bytes
+    verdict_code     text,                      -- why rejected or failed, for programs
+    verdict_sentence text,                      -- and for people
+    purge_at         integer,                    -- when the object of a rejected or deleted asset is removed; NULL: gone
+    created_at       integer NOT NULL,
+    changed_at       integer NOT NULL,
+    CHECK ((state IN ('awaiting', 'abandoned')) = (object_key IS NULL)),
+    CHECK (purge_at IS NULL OR state IN ('rejected', 'deleted'))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX asset_page ON asset (tenant_id, id);
+CREATE INDEX asset_state ON asset (tenant_id, state, id);
+CREATE INDEX asset_external ON asset (tenant_id, external_id, id) WHERE external_id IS NOT NULL;
+CREATE INDEX asset_purge ON asset (purge_at) WHERE purge_at IS NOT NULL;
+
+CREATE TABLE upload (
+    id          blob   PRIMARY KEY,
+    tenant_id   blob   NOT NULL,
+    asset_id    blob   NOT NULL REFERENCES asset (id),
+    owner_id    blob   NOT NULL,
+    revision    integer NOT NULL,
+    state       text   NOT NULL CHECK (state IN
+        ('open', 'completing', 'completed', 'failed', 'aborted', 'expired')),
+    protocol    text   NOT NULL,                -- the door through which it came
+    transfer    text   NOT NULL CHECK (transfer IN ('put', 'single_part', 'multipart')),
+    size        integer NOT NULL CHECK (size >= 0),
+    part_size   integer,                         -- of every part but the last; NULL for 'put'
+    store_id    text,                           -- the store's id of the multipart upload; NULL until it answered
+    checksum    text,                           -- algorithm that every part carries, declared to the store
+    object_key  text   NOT NULL,
+    write_token text   NOT NULL,                -- stamped on the object: proof that it is this upload's
+    external_id text,
+    created_at  integer NOT NULL,
+    changed_at  integer NOT NULL,
+    expires_at  integer NOT NULL,
+    look_at     integer,                         -- when the sweeper must look next; NULL: nothing owed
+    CHECK ((transfer = 'put') = (part_size IS NULL)),
+    CHECK (state NOT IN ('open', 'completing') OR look_at IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX upload_asset ON upload (asset_id);
+CREATE INDEX upload_look ON upload (look_at) WHERE look_at IS NOT NULL;
+CREATE UNIQUE INDEX upload_external ON upload (tenant_id, external_id)
+    WHERE external_id IS NOT NULL AND state IN ('open', 'completing');
+
+CREATE TABLE event (
+    asset_id  blob   NOT NULL,
+    seq       integer NOT NULL,                  -- 1, 2, 3 per asset, without gaps
+    tenant_id blob   NOT NULL,
+    kind      text   NOT NULL,                  -- asset.ready and the like
+    at        integer NOT NULL,
+    PRIMARY KEY (asset_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE job (
+    id         blob   PRIMARY KEY,
+    kind       text   NOT NULL,
+    tenant_id  blob   NOT NULL,
+    asset_id   blob   NOT NULL,
+    state      text   NOT NULL CHECK (state IN ('ready', 'running', 'dead')),
+    run_at     integer NOT NULL,                 -- not before this; while running, the end of the lease
+    attempt    integer NOT NULL,                 -- counted at each claim; fences what a late worker writes
+    last_error text,
+    created_at integer NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_due ON job (kind, run_at, id) WHERE state <> 'dead';
+CREATE UNIQUE INDEX job_once ON job (asset_id, kind) WHERE state <> 'dead';
+
+CREATE TABLE link (
+    id          blob   PRIMARY KEY,
+    tenant_id   blob   NOT NULL,
+    asset_id    blob   NOT NULL,
+    created_by  blob   NOT NULL,
+    created_at  integer NOT NULL,
+    expires_at  integer NOT NULL,
+    revoked_at  integer,
+    disposition text   NOT NULL CHECK (disposition IN ('attachment', 'inline')),
+    filename    text,                           -- another name than the asset's
+    max_uses    integer,
+    used        integer NOT NULL,
+    network     text                            -- the only network that may open it
+) STRICT, WITHOUT ROWID;
+CREATE INDEX link_asset ON link (asset_id, id);
+CREATE INDEX link_expiry ON link (expires_at);
+
+-- Answers to requests that carried an Idempotency-Key.
+CREATE TABLE replay (
+    key_id      blob   NOT NULL,                -- the API key that sent it
+    route       text   NOT NULL,
+    token       text   NOT NULL,                -- the Idempotency-Key
+    fingerprint blob   NOT NULL,                -- SHA-256 of the request; another body is refused
+    result      text   NOT NULL,                -- ids from which the answer is made again
+    expires_at  integer NOT NULL,
+    PRIMARY KEY (key_id, route, token)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX replay_expiry ON replay (expires_at);
+
+-- Facts about this instance: its id, what the bucket was found to be capable of.
+CREATE TABLE setting (
+    name  text PRIMARY KEY,
+    value text NOT NULL
+) STRICT, WITHOUT ROWID;

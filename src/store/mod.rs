@@ -1,0 +1,162 @@
+//! The port to rows: what the service remembers, as one trait with two adapters, [`sqlite`] and [`postgres`].
+//!
+//! * Everything that changes together travels as one [`Tx`] value and is written in one transaction or not at all.
+//! * Writes run in tasks of the adapter's own. A caller that goes away, because its client did, never leaves a
+//!   transaction half open behind it, and never un-decides one (sqlx 0.9.0, #4393 and #4409).
+//! * Compare-and-set: a row is written only if it still has the revision that the caller saw.
+//! * "Not found" is `Ok(None)`; only the engine decides whether absence is an error.
+//!
+//! One conformance suite, `tests/it/store.rs`, runs against both adapters.
+//! Must not use the blob port, the engine or anything that speaks HTTP.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::asset::Asset;
+use crate::domain::clock::Timestamp;
+use crate::domain::event::Event;
+use crate::domain::grant::Link;
+use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
+use crate::domain::job::{Job, JobKind};
+use crate::domain::key::ApiKey;
+use crate::domain::tenant::Tenant;
+use crate::domain::upload::Upload;
+
+mod clock;
+pub mod postgres;
+mod rows;
+pub mod sqlite;
+mod tx;
+
+pub use clock::StoreClock;
+pub use tx::{Replay, Tx, Write};
+
+/// Why rows could not be read or written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A row was not as the writer had seen it, or a unique value was taken. Nothing was written.
+    #[error("the row has changed since it was read, or already exists")]
+    Conflict,
+    /// A row that no version of this program can have written.
+    #[error("table {table}, row {row}: {problem}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The row's key in text.
+        row: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// More writes are waiting than the queue holds. Nothing was written.
+    #[error("too many writes are waiting")]
+    Busy,
+    /// The database did not answer, or broke off. A write may or may not have happened.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+}
+
+/// What [`Store`] methods answer.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Which of a tenant's assets to list. Newest first.
+#[derive(Clone, Debug, Default)]
+pub struct AssetQuery {
+    /// In this state only.
+    pub state: Option<String>,
+    /// With this identity of the caller's only.
+    pub external_id: Option<String>,
+    /// Created at this time or later.
+    pub created_after: Option<Timestamp>,
+    /// With this detected type, or declared while none is detected.
+    pub content_type: Option<String>,
+    /// With these texts in their metadata.
+    pub metadata: Vec<(String, String)>,
+    /// Older than this one: the last asset of the page before.
+    pub after: Option<AssetId>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// One page of assets.
+#[derive(Clone, Debug)]
+pub struct AssetPage {
+    /// Newest first. May be short of the limit, or empty, although more follow.
+    pub assets: Vec<Asset>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<AssetId>,
+}
+
+/// Rows. Methods that write say so; each is one transaction.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The database's time, carried forward by this node's monotonic clock. Leases and expiry go by this.
+    fn now(&self) -> Timestamp;
+
+    /// Writes everything in `tx` or nothing. Not cancelled by dropping the future.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when a revision or a unique value is not as `tx` expects;
+    /// [`StoreError::Unavailable`] when the outcome is unknown: read the rows again before deciding.
+    async fn commit(&self, tx: Tx) -> Result<()>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<()>;
+
+    /// A tenant by its name.
+    async fn tenant_named(&self, name: &str) -> Result<Option<Tenant>>;
+    /// A tenant by its id.
+    async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>>;
+    /// Every tenant, by name, at most `limit` after `after`.
+    async fn tenants(&self, after: &str, limit: u32) -> Result<Vec<Tenant>>;
+    /// An API key, revoked and expired ones included.
+    async fn key(&self, id: KeyId) -> Result<Option<ApiKey>>;
+    /// A tenant's API keys, oldest first, at most `limit` after `after`.
+    async fn keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>>;
+
+    /// An upload.
+    async fn upload(&self, id: UploadId) -> Result<Option<Upload>>;
+    /// The upload that brings this asset its bytes; the newest, should there be several.
+    async fn upload_of(&self, asset: AssetId) -> Result<Option<Upload>>;
+    /// The one open or completing upload with this identity of the caller's.
+    async fn live_upload(&self, tenant: TenantId, external_id: &str) -> Result<Option<Upload>>;
+    /// Uploads whose `look_at` has come, most overdue first.
+    async fn uploads_to_look_at(&self, now: Timestamp, limit: u32) -> Result<Vec<Upload>>;
+
+    /// An asset.
+    async fn asset(&self, id: AssetId) -> Result<Option<Asset>>;
+    /// Many assets at once, in no particular order; unknown ids are left out.
+    async fn assets_by_id(&self, ids: &[AssetId]) -> Result<Vec<Asset>>;
+    /// A page of a tenant's assets. Takes the same time at ten rows and at ten million.
+    async fn assets(&self, tenant: TenantId, query: &AssetQuery) -> Result<AssetPage>;
+    /// Assets whose object is owed removal, most overdue first.
+    async fn assets_to_purge(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>>;
+
+    /// What happened to an asset after `seq`, in order.
+    async fn events(&self, asset: AssetId, seq: i64, limit: u32) -> Result<Vec<Event>>;
+
+    /// Writes: leases up to `limit` due jobs of one kind, each to exactly one caller, until `lease` has passed.
+    async fn claim_jobs(&self, kind: JobKind, lease: Duration, limit: u32) -> Result<Vec<Job>>;
+    /// Writes: prolongs a lease by `lease` from now. `false`: it was lost, and the worker must stop.
+    async fn extend_job(&self, job: &Job, lease: Duration) -> Result<bool>;
+    /// How many jobs wait or run, and how many are dead.
+    async fn count_jobs(&self) -> Result<(u64, u64)>;
+
+    /// A link, revoked and expired ones included.
+    async fn link(&self, id: GrantId) -> Result<Option<Link>>;
+    /// Writes: counts one use. `false`: none was left.
+    async fn use_link(&self, id: GrantId) -> Result<bool>;
+
+    /// The answer remembered for an `Idempotency-Key`.
+    async fn replay(&self, key: KeyId, route: &str, token: &str) -> Result<Option<Replay>>;
+
+    /// Writes: forgets expired links and replays, at most `limit` of each; how many went.
+    async fn forget_expired(&self, now: Timestamp, limit: u32) -> Result<u64>;
+
+    /// A fact about this instance.
+    async fn setting(&self, name: &str) -> Result<Option<String>>;
+    /// Writes: records a fact about this instance.
+    async fn set_setting(&self, name: &str, value: &str) -> Result<()>;
+    /// Writes: records a fact unless it is there already; returns what is there then.
+    async fn setting_or(&self, name: &str, value: &str) -> Result<String>;
+}

@@ -1,0 +1,111 @@
+//! The adapter for several nodes: PostgreSQL 13 or newer. Needs no extension.
+//!
+//! The server's clock rules: leases and expiry go by a reading of it that is renewed every few seconds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor, PgPool};
+
+use super::{Result, Store, StoreClock, StoreError};
+use crate::domain::clock::{Timestamp, micros};
+
+#[path = "sql/mod.rs"]
+mod sql;
+
+type Db = sqlx::Postgres;
+
+const BEGIN: &str = "BEGIN";
+/// Lanes run side by side, so that a slow transaction holds up only its own.
+const GROUP_EVERYTHING: bool = false;
+const NOW: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)";
+/// Moves `run_at` to the lease's end: a lease that runs out makes the job due again. MATERIALIZED keeps the planner
+/// from running the locking subquery twice and passing the limit.
+const CLAIM: &str = "\
+    WITH due (due_id) AS MATERIALIZED (
+        SELECT id FROM job WHERE kind = $1 AND state <> 'dead' AND run_at <= $2 ORDER BY run_at, id LIMIT $4
+        FOR UPDATE SKIP LOCKED)
+    UPDATE job SET state = 'running', attempt = attempt + 1, run_at = $3 FROM due WHERE id = due_id
+    RETURNING id, kind, tenant_id, asset_id, attempt";
+
+const ACQUIRE: Duration = Duration::from_secs(10);
+const REANCHOR: Duration = Duration::from_secs(5);
+
+/// How much of the server to use, and whose time to go by.
+#[derive(Clone)]
+pub struct Options {
+    /// Connections at most; half of them write.
+    pub connections: u32,
+    /// `None`: the server's own clock.
+    pub clock: Option<StoreClock>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { connections: 16, clock: None }
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+/// Opens `postgres://…` and brings its schema up to date.
+pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Store>> {
+    migrate(url).await?;
+    let writers = (options.connections / 2).max(1);
+    let write = pool(url, writers).await?;
+    let read = pool(url, (options.connections - writers).max(1)).await?;
+    let clock = match options.clock {
+        Some(clock) => clock,
+        None => server_clock(&read).await?,
+    };
+    Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock)))
+}
+
+/// Brings the schema up to date; nodes that start together take turns by an advisory lock.
+pub async fn migrate(url: &str) -> Result<()> {
+    let pool = pool(url, 1).await?;
+    let outcome = sqlx::migrate!("migrations/postgres").run(&pool).await.map_err(unavailable);
+    pool.close().await;
+    outcome
+}
+
+async fn pool(url: &str, connections: u32) -> Result<PgPool> {
+    let connect: PgConnectOptions = url.parse().map_err(unavailable)?;
+    let connect = connect.application_name("gantry");
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        .after_connect(|conn, _| {
+            Box::pin(async move {
+                // After a failover an old connection may lead to a standby; a statement must not hang for ever.
+                conn.execute("SET statement_timeout = '30s'").await?;
+                conn.execute("SET default_transaction_read_only = off").await?;
+                Ok(())
+            })
+        })
+        .connect_with(connect)
+        .await
+        .map_err(unavailable)
+}
+
+/// Reads the server's clock now and every [`REANCHOR`], for as long as the pool lives.
+async fn server_clock(pool: &PgPool) -> Result<StoreClock> {
+    let clock = StoreClock::anchored(reading(pool).await?);
+    let (weak, pool) = (clock.clone(), pool.clone());
+    tokio::spawn(async move {
+        while !pool.is_closed() {
+            tokio::time::sleep(REANCHOR).await;
+            if let Ok(now) = reading(&pool).await {
+                weak.anchor(now);
+            }
+        }
+    });
+    Ok(clock)
+}
+
+async fn reading(pool: &PgPool) -> Result<Timestamp> {
+    sqlx::query_scalar(NOW).fetch_one(pool).await.map(micros).map_err(unavailable)
+}

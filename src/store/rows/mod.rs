@@ -1,0 +1,231 @@
+//! Rows as the databases hold them, and their way to and from domain values.
+//!
+//! A row that makes no sense becomes [`StoreError::Corrupt`] with its table and key; it never becomes a guess.
+
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{Replay, StoreError};
+use crate::domain::checksum::Sha256Digest;
+use crate::domain::clock::{Timestamp, micros};
+use crate::domain::event::Event;
+use crate::domain::grant::Link;
+use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId};
+use crate::domain::job::{Job, JobKind};
+use crate::domain::key::ApiKey;
+use crate::domain::tenant::Tenant;
+
+mod asset;
+mod upload;
+
+pub(super) use asset::AssetRow;
+pub(super) use upload::{UploadRow, transfer_cells};
+
+/// A cell that cannot be what it says.
+struct Nonsense(String);
+
+type Cell<T> = Result<T, Nonsense>;
+
+fn bad(column: &str, value: impl std::fmt::Debug) -> Nonsense {
+    Nonsense(format!("{column} = {value:?}"))
+}
+
+fn parse<T: std::str::FromStr>(column: &str, text: &str) -> Cell<T> {
+    text.parse().map_err(|_| bad(column, text))
+}
+
+fn parse_opt<T: std::str::FromStr>(column: &str, text: Option<&str>) -> Cell<Option<T>> {
+    text.map(|text| parse(column, text)).transpose()
+}
+
+fn size(column: &str, value: i64) -> Cell<u64> {
+    u64::try_from(value).map_err(|_| bad(column, value))
+}
+
+fn digest(column: &str, bytes: Option<Vec<u8>>) -> Cell<Option<Sha256Digest>> {
+    let fixed = |bytes: Vec<u8>| bytes.try_into().map(Sha256Digest).map_err(|bytes| bad(column, bytes));
+    bytes.map(fixed).transpose()
+}
+
+fn required<T>(column: &str, value: Option<T>) -> Cell<T> {
+    value.ok_or_else(|| bad(column, "NULL"))
+}
+
+/// Turns a row into its domain value, naming the row when it cannot.
+macro_rules! decodes {
+    ($row:ident in $table:literal as $value:ty) => {
+        impl TryFrom<$row> for $value {
+            type Error = StoreError;
+            fn try_from(row: $row) -> Result<Self, StoreError> {
+                let name = row.name();
+                row.decode().map_err(|Nonsense(problem)| StoreError::Corrupt { table: $table, row: name, problem })
+            }
+        }
+    };
+}
+use decodes;
+
+#[derive(sqlx::FromRow)]
+pub(super) struct TenantRow {
+    id: Uuid,
+    name: String,
+    created_at: i64,
+}
+
+impl From<TenantRow> for Tenant {
+    fn from(row: TenantRow) -> Self {
+        Self { id: TenantId(row.id), name: row.name, created_at: micros(row.created_at) }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct KeyRow {
+    id: Uuid,
+    tenant_id: Uuid,
+    scopes: String,
+    secret_hash: Vec<u8>,
+    created_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl KeyRow {
+    fn name(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn decode(self) -> Cell<ApiKey> {
+        Ok(ApiKey {
+            id: KeyId(self.id),
+            tenant: TenantId(self.tenant_id),
+            scopes: parse("scopes", &self.scopes)?,
+            secret_hash: self.secret_hash.try_into().map_err(|_| bad("secret_hash", "wrong length"))?,
+            created_at: micros(self.created_at),
+            expires_at: self.expires_at.map(micros),
+            revoked_at: self.revoked_at.map(micros),
+        })
+    }
+}
+
+decodes!(KeyRow in "api_key" as ApiKey);
+
+#[derive(sqlx::FromRow)]
+pub(super) struct EventRow {
+    asset_id: Uuid,
+    seq: i64,
+    kind: String,
+    at: i64,
+}
+
+impl From<EventRow> for Event {
+    fn from(row: EventRow) -> Self {
+        Self { asset: AssetId(row.asset_id), seq: row.seq, kind: row.kind, at: micros(row.at) }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct JobRow {
+    id: Uuid,
+    kind: String,
+    tenant_id: Uuid,
+    asset_id: Uuid,
+    attempt: i64,
+}
+
+impl JobRow {
+    fn name(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn decode(self) -> Cell<Job> {
+        let kind = match self.kind.as_str() {
+            "inspect" => JobKind::Inspect,
+            other => return Err(bad("kind", other)),
+        };
+        Ok(Job {
+            id: JobId(self.id),
+            kind,
+            tenant: TenantId(self.tenant_id),
+            asset: AssetId(self.asset_id),
+            attempt: u32::try_from(self.attempt).map_err(|_| bad("attempt", self.attempt))?,
+        })
+    }
+}
+
+decodes!(JobRow in "job" as Job);
+
+#[derive(sqlx::FromRow)]
+pub(super) struct LinkRow {
+    id: Uuid,
+    tenant_id: Uuid,
+    asset_id: Uuid,
+    created_by: Uuid,
+    created_at: i64,
+    expires_at: i64,
+    revoked_at: Option<i64>,
+    disposition: String,
+    filename: Option<String>,
+    max_uses: Option<i64>,
+    used: i64,
+    network: Option<String>,
+}
+
+impl LinkRow {
+    fn name(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn decode(self) -> Cell<Link> {
+        let count = |column, value: i64| u32::try_from(value).map_err(|_| bad(column, value));
+        Ok(Link {
+            id: GrantId(self.id),
+            tenant: TenantId(self.tenant_id),
+            asset: AssetId(self.asset_id),
+            created_by: KeyId(self.created_by),
+            created_at: micros(self.created_at),
+            expires_at: micros(self.expires_at),
+            revoked_at: self.revoked_at.map(micros),
+            disposition: parse("disposition", &self.disposition)?,
+            filename: parse_opt("filename", self.filename.as_deref())?,
+            max_uses: self.max_uses.map(|uses| count("max_uses", uses)).transpose()?,
+            used: count("used", self.used)?,
+            network: parse_opt("network", self.network.as_deref())?,
+        })
+    }
+}
+
+decodes!(LinkRow in "link" as Link);
+
+#[derive(sqlx::FromRow)]
+pub(super) struct ReplayRow {
+    key_id: Uuid,
+    route: String,
+    token: String,
+    fingerprint: Vec<u8>,
+    result: Json<serde_json::Value>,
+    expires_at: i64,
+}
+
+impl ReplayRow {
+    fn name(&self) -> String {
+        format!("{}/{}", self.key_id, self.route)
+    }
+
+    fn decode(self) -> Cell<Replay> {
+        Ok(Replay {
+            key: KeyId(self.key_id),
+            route: self.route,
+            token: self.token,
+            fingerprint: self.fingerprint.try_into().map_err(|_| bad("fingerprint", "wrong length"))?,
+            result: self.result.0,
+            expires_at: micros(self.expires_at),
+        })
+    }
+}
+
+decodes!(ReplayRow in "replay" as Replay);
+
+/// An instant as a row keeps it.
+pub(super) fn at(instant: Timestamp) -> i64 {
+    instant.as_microsecond()
+}

@@ -1,0 +1,164 @@
+//! The lanes on which transactions are carried out, in tasks of their own.
+//!
+//! A lane takes what has queued up while the commit before was under way: on SQLite everything, on PostgreSQL one
+//! transaction, or every waiting one that only adds rows. That is group commit: one fsync for many callers. If a
+//! group fails, its members are tried again one by one, so that only the guilty one hears of it.
+//!
+//! Callers wait for the answer but do not own the work: dropping the future changes nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{Connection, Pool};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::super::super::{Result, StoreError, Tx};
+use super::super::{BEGIN, Db, GROUP_EVERYTHING};
+use super::failure::{Failure, undone};
+use super::{Conn, failed, insert, write};
+
+/// Transactions that may wait. Beyond it, callers wait for [`PATIENCE`] and are then told that we are busy.
+const QUEUE: usize = 4096;
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Transactions in one commit.
+const GROUP: usize = 256;
+/// A database that takes longer than this for one group is treated as gone; the outcome is then unknown.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// Tries of a transaction that the database itself asks to repeat (serialization failure, deadlock).
+const TRIES: u32 = 5;
+
+struct Waiting {
+    tx: Tx,
+    answer: oneshot::Sender<Result<()>>,
+}
+
+/// The queue and its lanes.
+pub(super) struct Lanes {
+    queue: mpsc::Sender<Waiting>,
+}
+
+impl Lanes {
+    /// Starts `count` lanes on connections of `pool`. They end when this value is dropped.
+    pub(super) fn start(pool: &Pool<Db>, count: usize) -> Self {
+        let (queue, incoming) = mpsc::channel(QUEUE);
+        let source = Arc::new(Mutex::new(Source { incoming, held: VecDeque::new() }));
+        for _ in 0..count {
+            tokio::spawn(lane(pool.clone(), Arc::clone(&source)));
+        }
+        Self { queue }
+    }
+
+    /// Queues a transaction and waits for its outcome.
+    pub(super) async fn commit(&self, tx: Tx) -> Result<()> {
+        let (answer, outcome) = oneshot::channel();
+        self.queue.send_timeout(Waiting { tx, answer }, PATIENCE).await.map_err(|_| StoreError::Busy)?;
+        outcome.await.map_err(|_| StoreError::Unavailable("the writer has stopped".to_owned()))?
+    }
+}
+
+/// Where lanes get their work.
+struct Source {
+    incoming: mpsc::Receiver<Waiting>,
+    /// Taken out of the channel while looking for the end of a group.
+    held: VecDeque<Waiting>,
+}
+
+impl Source {
+    async fn next_group(&mut self) -> Option<Vec<Waiting>> {
+        let first = match self.held.pop_front() {
+            Some(first) => first,
+            None => self.incoming.recv().await?,
+        };
+        let additions = first.tx.only_inserts();
+        let mut group = vec![first];
+        while group.len() < GROUP && (GROUP_EVERYTHING || additions) {
+            let Ok(next) = self.incoming.try_recv() else { break };
+            if GROUP_EVERYTHING || next.tx.only_inserts() {
+                group.push(next);
+            } else {
+                self.held.push_back(next);
+                break;
+            }
+        }
+        Some(group)
+    }
+}
+
+async fn lane(pool: Pool<Db>, source: Arc<Mutex<Source>>) {
+    loop {
+        let group = source.lock().await.next_group().await;
+        let Some(group) = group else { return };
+        let (txs, answers): (Vec<Tx>, Vec<_>) = group.into_iter().map(|w| (w.tx, w.answer)).unzip();
+        let outcomes = carry_out(&pool, &txs).await;
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // The caller may have gone; its transaction counts all the same.
+            let _ = answer.send(outcome);
+        }
+    }
+}
+
+async fn carry_out(pool: &Pool<Db>, txs: &[Tx]) -> Vec<Result<()>> {
+    if let [only] = txs {
+        return vec![alone(pool, only).await];
+    }
+    match attempt(pool, &txs.iter().collect::<Vec<_>>()).await {
+        Ok(()) => txs.iter().map(|_| Ok(())).collect(),
+        Err(Failure::Unknown(error)) => txs.iter().map(|_| Err(error.clone())).collect(),
+        Err(Failure::Undone { .. }) => {
+            let mut outcomes = Vec::with_capacity(txs.len());
+            for tx in txs {
+                outcomes.push(alone(pool, tx).await);
+            }
+            outcomes
+        }
+    }
+}
+
+async fn alone(pool: &Pool<Db>, tx: &Tx) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match attempt(pool, &[tx]).await {
+            Ok(()) => return Ok(()),
+            Err(Failure::Undone { again: true, .. }) if tries < TRIES => {}
+            Err(Failure::Undone { error, .. } | Failure::Unknown(error)) => return Err(error),
+        }
+    }
+}
+
+/// One BEGIN … COMMIT on a connection that goes back to the pool only if it is known to be out of the transaction.
+async fn attempt(pool: &Pool<Db>, txs: &[&Tx]) -> std::result::Result<(), Failure> {
+    let mut conn = pool.acquire().await.map_err(undone)?;
+    let outcome = match tokio::time::timeout(DEADLINE, transaction(&mut conn, txs)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Failure::Unknown(StoreError::Unavailable("no answer in time".to_owned()))),
+    };
+    let clean = match &outcome {
+        Ok(()) => true,
+        Err(Failure::Undone { error: StoreError::Unavailable(_), again: false } | Failure::Unknown(_)) => false,
+        Err(Failure::Undone { .. }) => sqlx::query("ROLLBACK").execute(&mut *conn).await.is_ok(),
+    };
+    if !clean {
+        // Closing ends a transaction whose state nobody knows, and leaves a server that has become read-only.
+        drop(tokio::spawn(conn.detach().close_hard()));
+    }
+    outcome
+}
+
+async fn transaction(conn: &mut Conn, txs: &[&Tx]) -> std::result::Result<(), Failure> {
+    sqlx::query(BEGIN).execute(&mut *conn).await.map_err(undone)?;
+    if txs.iter().all(|tx| tx.only_inserts()) {
+        insert::all(conn, txs).await?;
+    } else {
+        for tx in txs {
+            write::apply(conn, tx).await?;
+        }
+    }
+    let commit = sqlx::query("COMMIT").execute(&mut *conn).await;
+    commit.map(|_| ()).map_err(|error| match error {
+        // The database itself refused: nothing was written. Anything else leaves us in the dark.
+        sqlx::Error::Database(_) => undone(error),
+        other => Failure::Unknown(failed(other)),
+    })
+}

@@ -1,0 +1,98 @@
+//! Pages of assets by keyset: the same work for the first page and the millionth.
+//!
+//! Filters that no index serves (type, metadata) look at [`SCAN`] rows per page at most; a page may then be short or
+//! empty and still have a next one. Time per request stays bounded whatever is asked.
+
+use sqlx::{Pool, QueryBuilder};
+
+use super::super::super::{AssetPage, AssetQuery, Result};
+use super::super::Db;
+use super::{AssetRow, at, decode, failed};
+use crate::domain::asset::Asset;
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{AssetId, TenantId};
+
+/// Rows that one page looks at when no index can answer.
+const SCAN: u32 = 10_000;
+
+pub(super) async fn by_id(pool: &Pool<Db>, ids: &[AssetId]) -> Result<Vec<Asset>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for group in ids.chunks(1000) {
+        let mut builder = QueryBuilder::<Db>::new("SELECT * FROM asset WHERE id IN (");
+        let mut list = builder.separated(", ");
+        group.iter().for_each(|id| {
+            list.push_bind(id.0);
+        });
+        builder.push(")");
+        let rows: Vec<AssetRow> = builder.build_query_as().persistent(false).fetch_all(pool).await.map_err(failed)?;
+        found.extend(decode::<_, Asset>(rows)?);
+    }
+    Ok(found)
+}
+
+pub(super) async fn page(pool: &Pool<Db>, tenant: TenantId, query: &AssetQuery) -> Result<AssetPage> {
+    let scans = query.content_type.is_some() || !query.metadata.is_empty();
+    let mut builder = QueryBuilder::<Db>::new(if scans { "SELECT * FROM (" } else { "" });
+    builder.push("SELECT * FROM asset");
+    indexed(&mut builder, tenant, query);
+    if scans {
+        builder.push(" LIMIT ").push_bind(i64::from(SCAN)).push(") AS scanned WHERE true");
+        unindexed(&mut builder, query);
+        builder.push(" ORDER BY id DESC");
+    }
+    builder.push(" LIMIT ").push_bind(i64::from(query.limit) + 1);
+    let rows: Vec<AssetRow> = builder.build_query_as().fetch_all(pool).await.map_err(failed)?;
+    let mut assets = decode::<_, Asset>(rows)?;
+    let next = if assets.len() > query.limit as usize {
+        assets.truncate(query.limit as usize);
+        assets.last().map(|asset| asset.id)
+    } else if scans {
+        scan_end(pool, tenant, query).await?
+    } else {
+        None
+    };
+    Ok(AssetPage { assets, next })
+}
+
+/// The part of the question that an index answers.
+fn indexed(builder: &mut QueryBuilder<Db>, tenant: TenantId, query: &AssetQuery) {
+    builder.push(" WHERE tenant_id = ").push_bind(tenant.0);
+    if let Some(state) = &query.state {
+        builder.push(" AND state = ").push_bind(state.clone());
+    }
+    if let Some(external_id) = &query.external_id {
+        builder.push(" AND external_id = ").push_bind(external_id.clone());
+    }
+    if let Some(time) = query.created_after {
+        // Ids carry their milliseconds, so the id index also answers this; the column settles the last millisecond.
+        builder.push(" AND id >= ").push_bind(first_id_of(time)).push(" AND created_at >= ").push_bind(at(time));
+    }
+    if let Some(after) = query.after {
+        builder.push(" AND id < ").push_bind(after.0);
+    }
+    builder.push(" ORDER BY id DESC");
+}
+
+/// The part that has to look at the rows themselves.
+fn unindexed(builder: &mut QueryBuilder<Db>, query: &AssetQuery) {
+    if let Some(content_type) = &query.content_type {
+        builder.push(" AND coalesce(detected_type, media_type) = ").push_bind(content_type.clone());
+    }
+    for (name, value) in &query.metadata {
+        builder.push(" AND CAST(metadata ->> ").push_bind(name.clone()).push(" AS text) = ").push_bind(value.clone());
+    }
+}
+
+/// Where a scan that found too little stopped; `None` when it saw every row.
+async fn scan_end(pool: &Pool<Db>, tenant: TenantId, query: &AssetQuery) -> Result<Option<AssetId>> {
+    let mut builder = QueryBuilder::<Db>::new("SELECT id FROM asset");
+    indexed(&mut builder, tenant, query);
+    builder.push(" LIMIT 1 OFFSET ").push_bind(i64::from(SCAN) - 1);
+    let id: Option<uuid::Uuid> = builder.build_query_scalar().fetch_optional(pool).await.map_err(failed)?;
+    Ok(id.map(AssetId))
+}
+
+fn first_id_of(time: Timestamp) -> uuid::Uuid {
+    let millis = u64::try_from(time.as_millisecond()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+}

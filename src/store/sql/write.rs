@@ -1,0 +1,144 @@
+//! Carries out the writes of one transaction, in order. Every update names the revision it saw.
+
+use sqlx::types::Json;
+
+use super::super::super::rows::{at, transfer_cells};
+use super::super::super::{Tx, Write};
+use super::failure::{Failure, undone};
+use super::{Conn, insert};
+use crate::domain::asset::{Asset, Leftover};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::NewEvent;
+use crate::domain::job::Job;
+use crate::domain::upload::Upload;
+
+/// Carries out one transaction's writes between somebody else's BEGIN and COMMIT.
+pub(super) async fn apply(conn: &mut Conn, tx: &Tx) -> Result<(), Failure> {
+    for write in &tx.writes {
+        match insert::one(conn, write).await {
+            Some(done) => done?,
+            None => change(conn, write).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
+    let query = match write {
+        Write::UpdateAsset(asset) => return update_asset(conn, asset).await,
+        Write::UpdateUpload(upload) => return update_upload(conn, upload).await,
+        Write::Event(event) => return next_event(conn, event).await,
+        Write::ReleaseJob(job, until, error) => return release_job(conn, job, *until, error).await,
+        Write::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state = 'running'")
+            .bind(job.id.0)
+            .bind(i64::from(job.attempt)),
+        Write::InsertTenant(new) => sqlx::query("INSERT INTO tenant (id, name, created_at) VALUES ($1, $2, $3)")
+            .bind(new.id.0)
+            .bind(new.name.clone())
+            .bind(at(new.created_at)),
+        Write::InsertKey(new) => sqlx::query(
+            "INSERT INTO api_key (id, tenant_id, scopes, secret_hash, created_at, expires_at, revoked_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(new.id.0)
+        .bind(new.tenant.0)
+        .bind(new.scopes.to_string())
+        .bind(new.secret_hash.to_vec())
+        .bind(at(new.created_at))
+        .bind(new.expires_at.map(at))
+        .bind(new.revoked_at.map(at)),
+        Write::RevokeKey(tenant, key, now) => {
+            sqlx::query("UPDATE api_key SET revoked_at = coalesce(revoked_at, $3) WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(key.0)
+                .bind(at(*now))
+        }
+        Write::RevokeLink(link, now) => {
+            sqlx::query("UPDATE link SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1")
+                .bind(link.0)
+                .bind(at(*now))
+        }
+        // Additions are carried out by `insert::one`.
+        Write::InsertAsset(_) | Write::InsertUpload(_) | Write::FirstEvent(_) => return Ok(()),
+        Write::InsertJob(_) | Write::InsertLink(_) | Write::InsertReplay(_) => return Ok(()),
+    };
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+fn one_row(affected: u64) -> Result<(), Failure> {
+    if affected == 1 { Ok(()) } else { Err(Failure::CONFLICT) }
+}
+
+async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
+    let content = asset.state.content();
+    let purge_at = match asset.state.leftover() {
+        Some(Leftover::Until(at)) => Some(at),
+        Some(Leftover::Gone) | None => None,
+    };
+    let query = sqlx::query(
+        "UPDATE asset SET revision = revision + 1, state = $3, name = $4, external_id = $5, metadata = $6, \
+         object_key = $7, etag = $8, version_id = $9, stored_at = $10, detected_type = $11, sha256 = $12, \
+         verdict_code = $13, verdict_sentence = $14, purge_at = $15, changed_at = $16, declared_sha256 = $17 \
+         WHERE id = $1 AND revision = $2",
+    )
+    .bind(asset.id.0)
+    .bind(asset.revision)
+    .bind(asset.state.name())
+    .bind(asset.name.as_str().to_owned())
+    .bind(asset.external_id.clone())
+    .bind(Json(asset.metadata.clone()))
+    .bind(content.map(|c| c.key.clone()))
+    .bind(content.map(|c| c.etag.clone()))
+    .bind(content.and_then(|c| c.version.clone()))
+    .bind(content.map(|c| at(c.stored_at)))
+    .bind(content.and_then(|c| c.detected.as_ref()).map(ToString::to_string))
+    .bind(content.and_then(|c| c.sha256).map(|digest| digest.0.to_vec()))
+    .bind(asset.state.verdict().map(|v| v.code.clone()))
+    .bind(asset.state.verdict().map(|v| v.sentence.clone()))
+    .bind(purge_at.map(at))
+    .bind(at(asset.changed_at))
+    .bind(asset.declared_sha256.map(|digest| digest.0.to_vec()));
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> {
+    let (_, _, store_id, _) = transfer_cells(&upload.transfer);
+    let query = sqlx::query(
+        "UPDATE upload SET revision = revision + 1, state = $3, store_id = $4, changed_at = $5, expires_at = $6, \
+         look_at = $7 WHERE id = $1 AND revision = $2",
+    )
+    .bind(upload.id.0)
+    .bind(upload.revision)
+    .bind(upload.state.name())
+    .bind(store_id.map(ToOwned::to_owned))
+    .bind(at(upload.changed_at))
+    .bind(at(upload.expires_at))
+    .bind(upload.look_at.map(at));
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+/// Gives the event the asset's next number. Two transactions that ask at once get a conflict, never the same number.
+async fn next_event(conn: &mut Conn, event: &NewEvent) -> Result<(), Failure> {
+    let query = sqlx::query(
+        "INSERT INTO event (asset_id, seq, tenant_id, kind, at) \
+         SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4 FROM event WHERE asset_id = $1",
+    )
+    .bind(event.asset.0)
+    .bind(event.tenant.0)
+    .bind(event.kind.name())
+    .bind(at(event.at));
+    query.execute(conn).await.map(|_| ()).map_err(undone)
+}
+
+async fn release_job(conn: &mut Conn, job: &Job, until: Option<Timestamp>, error: &str) -> Result<(), Failure> {
+    let query = sqlx::query(
+        "UPDATE job SET state = $3, run_at = coalesce($4, run_at), last_error = $5 \
+         WHERE id = $1 AND attempt = $2 AND state = 'running'",
+    )
+    .bind(job.id.0)
+    .bind(i64::from(job.attempt))
+    .bind(if until.is_some() { "ready" } else { "dead" })
+    .bind(until.map(at))
+    .bind(error.to_owned());
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}

@@ -1,0 +1,78 @@
+//! The embedded adapter: SQLite in WAL mode with `synchronous=FULL`, so that an acknowledged write survives power loss.
+//!
+//! One connection writes, a few read. Writers never fail on a lock upgrade, because `BEGIN IMMEDIATE` takes the lock
+//! at once; other processes on the same file wait for their turn.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::{Result, Store, StoreClock, StoreError};
+use crate::domain::clock::Clock;
+
+#[path = "sql/mod.rs"]
+mod sql;
+
+type Db = sqlx::Sqlite;
+
+/// Takes the write lock at once instead of on the first write, where the wait could not be granted any more.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+/// The single writer takes everything that waits.
+const GROUP_EVERYTHING: bool = true;
+const NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000000 AS integer)";
+/// Moves `run_at` to the lease's end: a lease that runs out makes the job due again.
+const CLAIM: &str = "\
+    WITH due (due_id) AS MATERIALIZED (
+        SELECT id FROM job WHERE kind = $1 AND state <> 'dead' AND run_at <= $2 ORDER BY run_at, id LIMIT $4)
+    UPDATE job SET state = 'running', attempt = attempt + 1, run_at = $3 FROM due WHERE id = due_id
+    RETURNING id, kind, tenant_id, asset_id, attempt";
+
+const READERS: u32 = 4;
+const BUSY: Duration = Duration::from_secs(5);
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+fn unavailable(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+fn options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+}
+
+/// Opens the database file, making it if need be, and brings its schema up to date.
+pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>> {
+    migrate(file).await?;
+    let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
+    let write = write.connect_with(options(file)).await.map_err(unavailable)?;
+    let read = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(ACQUIRE);
+    let read = read.connect_with(options(file).read_only(true)).await.map_err(unavailable)?;
+    Ok(Arc::new(sql::SqlStore::new(read, write, 1, StoreClock::Given(clock))))
+}
+
+/// Brings the schema up to date, one process at a time: SQLite has no advisory locks, so a lock file beside the
+/// database stands in.
+pub async fn migrate(file: &Path) -> Result<()> {
+    if let Some(dir) = file.parent() {
+        std::fs::create_dir_all(dir).map_err(unavailable)?;
+    }
+    let guard = lock_file(&file.with_extension("migrating")).await?;
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options(file)).await.map_err(unavailable)?;
+    let outcome = sqlx::migrate!("migrations/sqlite").run(&pool).await.map_err(unavailable);
+    pool.close().await;
+    drop(guard);
+    outcome
+}
+
+async fn lock_file(path: &Path) -> Result<std::fs::File> {
+    let file = std::fs::File::create(path).map_err(unavailable)?;
+    let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file));
+    locked.await.map_err(unavailable)?.map_err(unavailable)
+}

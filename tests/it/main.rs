@@ -1,0 +1,9 @@
+//! The one integration binary: linking is the expensive part of a test run.
+//!
+//! Servers come from `tests/run.sh` (or `tests/servers.sh`) through `GANTRY_TEST_*`; a missing one fails the tests that
+//! need it and is never skipped.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+#![expect(unreachable_pub, reason = "tests")]
+
+mod store;
+mod support;

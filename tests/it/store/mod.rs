@@ -1,0 +1,8 @@
+//! The conformance suite of the store port, run on every adapter.
+
+mod aborts;
+mod jobs;
+mod lists;
+mod rows;
+mod samples;
+mod transactions;

@@ -1,0 +1,96 @@
+//! Rows to play with.
+
+use std::time::Duration;
+
+use gantry::domain::asset::{Asset, AssetState, Content, Inspection, Metadata, Verdict};
+use gantry::domain::checksum::Sha256Digest;
+use gantry::domain::clock::{Timestamp, after};
+use gantry::domain::event::EventKind;
+use gantry::domain::ids::{AssetId, JobId, KeyId, TenantId, UploadId};
+use gantry::domain::job::{JobKind, NewJob};
+use gantry::domain::name::MediaType;
+use gantry::domain::upload::{Patience, Protocol, Transfer, Upload, UploadState};
+use gantry::store::{Store, Tx, Write};
+use uuid::Uuid;
+
+pub fn tenant(n: u128) -> TenantId {
+    TenantId(Uuid::from_u128(n))
+}
+
+pub fn owner() -> KeyId {
+    KeyId(Uuid::from_u128(7))
+}
+
+/// A new asset and its open upload.
+pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
+    let asset = Asset {
+        id: AssetId(Uuid::now_v7()),
+        tenant,
+        owner: owner(),
+        revision: 1,
+        state: AssetState::Awaiting,
+        name: "weird \"quoted\" 漢字 🦀.bin".parse().unwrap(),
+        size: 50_000_000_000_000,
+        media_type: Some("image/png".parse().unwrap()),
+        declared_sha256: Some(Sha256Digest([9; 32])),
+        external_id: None,
+        metadata: Metadata::new(),
+        created_at: now,
+        changed_at: now,
+    };
+    let upload = Upload {
+        id: UploadId(Uuid::now_v7()),
+        tenant,
+        asset: asset.id,
+        owner: owner(),
+        revision: 1,
+        state: UploadState::Open,
+        protocol: Protocol::Native,
+        transfer: Transfer::Put { size: asset.size },
+        key: format!("o/{}", asset.id),
+        write_token: "token".to_owned(),
+        external_id: None,
+        created_at: now,
+        changed_at: now,
+        expires_at: after(now, Duration::from_secs(3600)),
+        look_at: Some(after(now, Duration::from_secs(600))),
+    };
+    (asset, upload)
+}
+
+/// [`pair`], written.
+pub async fn created(store: &dyn Store) -> (Asset, Upload) {
+    let (asset, upload) = pair(tenant(1), store.now());
+    store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+    (asset, upload)
+}
+
+pub fn content(now: Timestamp) -> Content {
+    let etag = "e-1".to_owned();
+    Content { key: "k".to_owned(), etag, version: Some("v".to_owned()), stored_at: now, detected: None, sha256: None }
+}
+
+pub fn found() -> Inspection {
+    Inspection { detected: MediaType::octet_stream(), sha256: Some(Sha256Digest([3; 32])) }
+}
+
+pub fn verdict() -> Verdict {
+    Verdict { code: "digest_mismatch".to_owned(), sentence: "These are not the bytes declared.".to_owned() }
+}
+
+pub fn inspection_of(asset: &Asset, run_at: Timestamp) -> NewJob {
+    let id = JobId(Uuid::now_v7());
+    NewJob { id, kind: JobKind::Inspect, tenant: asset.tenant, asset: asset.id, run_at }
+}
+
+/// The transaction that ends an upload: upload completed, asset stored, job owed, all events told.
+pub fn completion(asset: Asset, upload: Upload, now: Timestamp) -> Tx {
+    let mut completing = upload.begin_completing(&Patience::default(), now).unwrap();
+    let tx = Tx::new().upload(&mut completing, EventKind::UploadCompleting);
+    let mut completed = completing.complete(now).unwrap();
+    let mut stored = asset.store(content(now), now).unwrap();
+    let job = inspection_of(&stored, now);
+    tx.upload(&mut completed, EventKind::UploadCompleted)
+        .asset(&mut stored, EventKind::AssetStored)
+        .with(Write::InsertJob(job))
+}
