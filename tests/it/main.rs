@@ -5,5 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 #![expect(unreachable_pub, reason = "tests")]
 
+mod blob;
+mod presign;
 mod store;
 mod support;

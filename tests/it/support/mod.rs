@@ -1,5 +1,6 @@
 //! What tests share: databases, clocks, seeds.
 
+pub mod bucket;
 pub mod database;
 pub mod seed;
 

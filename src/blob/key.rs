@@ -1,0 +1,74 @@
+//! Where things are in the bucket. Keys are made by us from ids alone; no client names one, and nobody formats one
+//! elsewhere.
+
+use uuid::Uuid;
+
+use crate::domain::ids::{AssetId, TenantId, UploadId};
+
+/// The address of something in the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlobKey {
+    /// An asset's original bytes. One key per upload: it is written once and never again.
+    Original {
+        /// Whose.
+        tenant: TenantId,
+        /// Of what.
+        asset: AssetId,
+        /// Brought by.
+        upload: UploadId,
+    },
+    /// Which instance this bucket belongs to.
+    Instance,
+    /// Scratch objects of the capability probe.
+    Probe(Uuid),
+}
+
+impl BlobKey {
+    /// What every key of ours begins with; a bucket may be shared with others.
+    pub const PREFIX: &'static str = "gantry/";
+    /// What every original's key begins with.
+    pub const ORIGINALS: &'static str = "gantry/o/";
+    /// What every scratch key begins with.
+    pub const PROBES: &'static str = "gantry/probe/";
+
+    /// The key in text: ASCII, no character that any store or signature treats specially.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self {
+            Self::Original { tenant, asset, upload } => {
+                let (tenant, asset, upload) = (tenant.0.simple(), asset.0.simple(), upload.0.simple());
+                format!("{}{tenant}/{asset}/{upload}", Self::ORIGINALS)
+            }
+            Self::Instance => format!("{}instance", Self::PREFIX),
+            Self::Probe(id) => format!("{}{}", Self::PROBES, id.simple()),
+        }
+    }
+
+    /// Reads an original's key back; `None` for anything that we did not write.
+    #[must_use]
+    pub fn parse_original(path: &str) -> Option<(TenantId, AssetId, UploadId)> {
+        let mut ids = path.strip_prefix(Self::ORIGINALS)?.split('/').map(|id| Uuid::try_parse(id).ok());
+        let (tenant, asset, upload) = (ids.next()??, ids.next()??, ids.next()??);
+        let key = (TenantId(tenant), AssetId(asset), UploadId(upload));
+        // Uuid's parser is generous about spelling; only our own spelling is ours.
+        let spelled = Self::Original { tenant: key.0, asset: key.1, upload: key.2 }.path();
+        (spelled == path).then_some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn originals_are_read_back_and_nothing_else_is() {
+        let ids = (TenantId(Uuid::from_u128(1)), AssetId(Uuid::from_u128(2)), UploadId(Uuid::from_u128(3)));
+        let path = BlobKey::Original { tenant: ids.0, asset: ids.1, upload: ids.2 }.path();
+        assert_eq!(BlobKey::parse_original(&path), Some(ids));
+        let hyphens = format!("gantry/o/{}/{}/{}", ids.0, ids.1, ids.2);
+        let strangers = ["", "gantry/o/", "gantry/o/a/b/c", "backup.tar", &path[1..], &format!("{path}/x"), &hyphens];
+        for stranger in strangers {
+            assert_eq!(BlobKey::parse_original(stranger), None, "{stranger}");
+        }
+    }
+}

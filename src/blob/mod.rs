@@ -1,0 +1,208 @@
+//! The port to bytes: an object store as the engine needs it, with one adapter, [`s3`], for every store there is.
+//!
+//! The embedded store is reached through the same adapter over its own S3 endpoint; nothing above this module knows
+//! the difference. Quirks of stores are normalised below it, with the reason beside them.
+//!
+//! Must not know of rows, uploads or tenants beyond what a [`BlobKey`] spells.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
+use crate::domain::clock::Timestamp;
+use crate::domain::plan::{PartNumber, StoreProfile};
+
+mod capabilities;
+mod key;
+pub mod presign;
+pub mod s3;
+
+pub use capabilities::Capabilities;
+pub use key::BlobKey;
+
+/// Why the store did not do what was asked. Texts are for logs, never for answers.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BlobError {
+    /// There is no such object or multipart upload.
+    #[error("the store has no such object or upload")]
+    NotFound,
+    /// The object is not the one that was asked for (`If-Match`), or exists already (`If-None-Match`).
+    #[error("a precondition does not hold")]
+    Precondition,
+    /// A part is missing, too small, out of order, or not the one that was named.
+    #[error("the store refuses the parts: {0}")]
+    BadParts(String),
+    /// The store's disk or quota is full.
+    #[error("the store is full")]
+    Full,
+    /// The store does not accept our credentials: a matter of configuration.
+    #[error("the store denies access: {0}")]
+    Denied(String),
+    /// No answer, or one that says nothing. The request may or may not have been carried out.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+}
+
+/// What [`Blobs`] methods answer.
+pub type Result<T> = std::result::Result<T, BlobError>;
+
+/// A stream of bytes. It ends with an error when the store broke off; a short stream without error cannot happen.
+pub type ByteStream = BoxStream<'static, Result<Bytes>>;
+
+/// What the store says about an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectFacts {
+    /// Bytes.
+    pub size: u64,
+    /// Entity tag without quotes.
+    pub etag: String,
+    /// Version id, where the bucket keeps versions.
+    pub version: Option<String>,
+    /// The write token stamped on it, if the store gives metadata back.
+    pub token: Option<String>,
+    /// When it was last written, by the store's clock.
+    pub modified: Option<Timestamp>,
+}
+
+/// A part that the store has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPart {
+    /// Its number.
+    pub number: PartNumber,
+    /// Its bytes.
+    pub size: u64,
+    /// Its entity tag, as the store wants it back at completion.
+    pub etag: String,
+    /// Its checksum, where the upload has one.
+    pub checksum: Option<PartChecksum>,
+}
+
+/// One page of anything; `next` is where the following one begins.
+#[derive(Clone, Debug)]
+pub struct Page<T, Marker> {
+    /// The items, in the store's order.
+    pub items: Vec<T>,
+    /// `None` at the end.
+    pub next: Option<Marker>,
+}
+
+/// An object as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedObject {
+    /// Its key.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was last written.
+    pub modified: Option<Timestamp>,
+}
+
+/// An unfinished multipart upload as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedMultipart {
+    /// Its key.
+    pub key: String,
+    /// The store's id for it.
+    pub store_id: String,
+    /// When it was begun.
+    pub initiated: Option<Timestamp>,
+}
+
+/// Where a listing of multipart uploads continues: after this key and id.
+pub type MultipartMarker = (String, Option<String>);
+
+/// A URL that anybody may use until it expires, together with the headers that must be sent along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedUrl {
+    /// The whole URL. A secret: never logged.
+    pub url: String,
+    /// Headers that are part of the signature, in lower case. `host` is implied.
+    pub headers: Vec<(&'static str, String)>,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+/// How a signed GET presents the object, whatever was stored with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presentation {
+    /// `Content-Type` of the answer.
+    pub content_type: Option<String>,
+    /// `Content-Disposition` of the answer.
+    pub disposition: Option<String>,
+    /// `Cache-Control` of the answer.
+    pub cache_control: Option<String>,
+}
+
+/// An object store. Signing needs no network; every other method is a request with a deadline of its own.
+#[async_trait]
+pub trait Blobs: Send + Sync {
+    /// What this store was found to be capable of.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// What it accepts.
+    fn profile(&self) -> StoreProfile;
+
+    /// Begins a multipart upload stamped with the write token (CreateMultipartUpload). With a checksum algorithm,
+    /// every part must carry that checksum.
+    async fn create_multipart(&self, key: &str, token: &str, checksum: Option<ChecksumAlgorithm>) -> Result<String>;
+
+    /// The parts that the store has after `after`, ascending (ListParts).
+    async fn list_parts(
+        &self,
+        key: &str,
+        store_id: &str,
+        after: Option<PartNumber>,
+    ) -> Result<Page<StoredPart, PartNumber>>;
+
+    /// Assembles the parts (CompleteMultipartUpload) and returns the object's entity tag and version.
+    ///
+    /// # Errors
+    /// [`BlobError::BadParts`] is the store's final word. Every other error leaves open whether the object exists;
+    /// settle it with [`Blobs::head`] and the write token.
+    async fn complete_multipart(
+        &self,
+        key: &str,
+        store_id: &str,
+        parts: &[StoredPart],
+    ) -> Result<(String, Option<String>)>;
+
+    /// Gives up a multipart upload (AbortMultipartUpload). One that does not exist is as good as aborted; a part that
+    /// is still in flight may survive, so ask [`Blobs::list_parts`] afterwards.
+    async fn abort_multipart(&self, key: &str, store_id: &str) -> Result<()>;
+
+    /// What the store has under a key (HeadObject); `None` when nothing.
+    async fn head(&self, key: &str) -> Result<Option<ObjectFacts>>;
+
+    /// Bytes of the object that still has this entity tag (GetObject with `If-Match`). The range must lie inside the
+    /// object and must not be empty.
+    async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream>;
+
+    /// Writes a small object of our own, replacing what is there (PutObject).
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<()>;
+
+    /// Removes an object (DeleteObject). One that does not exist is as good as removed.
+    async fn delete(&self, key: &str) -> Result<()>;
+
+    /// Objects whose key begins with `prefix`, after `after`, in key order (ListObjectsV2).
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page<ListedObject, String>>;
+
+    /// Unfinished multipart uploads whose key begins with `prefix` (ListMultipartUploads).
+    async fn list_multiparts(
+        &self,
+        prefix: &str,
+        after: Option<&MultipartMarker>,
+    ) -> Result<Page<ListedMultipart, MultipartMarker>>;
+
+    /// A URL for one PutObject of exactly `len` bytes, refused by the store if the key is taken.
+    async fn sign_put(&self, key: &str, len: u64, checksum: Option<&PartChecksum>, ttl: Duration) -> Result<SignedUrl>;
+
+    /// URLs for the parts of one multipart upload, made one by one without further waiting.
+    async fn sign_parts(&self, key: &str, store_id: &str, ttl: Duration) -> Result<presign::PartUrls>;
+
+    /// A URL for GetObject.
+    async fn sign_get(&self, key: &str, shown: &Presentation, ttl: Duration) -> Result<SignedUrl>;
+}

@@ -1,0 +1,253 @@
+//! The port's methods as S3 operations.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::primitives::ByteStream as SdkStream;
+use aws_sdk_s3::types::{ChecksumType, CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use super::super::presign::{self, PartUrls};
+use super::super::{
+    BlobError, Blobs, ByteStream, Capabilities, ListedMultipart, ListedObject, MultipartMarker, ObjectFacts, Page,
+    Presentation, Result, SignedUrl, StoredPart,
+};
+use super::S3Blobs;
+use super::errors::meaning;
+use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
+use crate::domain::clock::{Timestamp, micros};
+use crate::domain::plan::{PartNumber, StoreProfile};
+
+/// The metadata field that carries the write token.
+const TOKEN: &str = "gantry-token";
+/// CompleteMultipartUpload may take minutes on a large object.
+const COMPLETE: Duration = Duration::from_secs(600);
+
+fn sdk(algorithm: ChecksumAlgorithm) -> aws_sdk_s3::types::ChecksumAlgorithm {
+    match algorithm {
+        ChecksumAlgorithm::Sha256 => aws_sdk_s3::types::ChecksumAlgorithm::Sha256,
+        ChecksumAlgorithm::Crc32c => aws_sdk_s3::types::ChecksumAlgorithm::Crc32C,
+        ChecksumAlgorithm::Crc64Nvme => aws_sdk_s3::types::ChecksumAlgorithm::Crc64Nvme,
+    }
+}
+
+fn unquoted(etag: Option<&str>) -> String {
+    etag.unwrap_or_default().trim_matches('"').to_owned()
+}
+
+fn instant(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Option<Timestamp> {
+    let time = time?.as_nanos();
+    i64::try_from(time / 1000).ok().map(micros)
+}
+
+fn bytes(size: Option<i64>) -> u64 {
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0)
+}
+
+fn stored(part: &aws_sdk_s3::types::Part) -> Option<StoredPart> {
+    let number = PartNumber::new(u64::try_from(part.part_number()?).ok()?)?;
+    let checksum =
+        |algorithm, value: Option<&str>| value.map(|base64| PartChecksum { algorithm, base64: base64.to_owned() });
+    Some(StoredPart {
+        number,
+        size: bytes(part.size()),
+        etag: unquoted(part.e_tag()),
+        checksum: checksum(ChecksumAlgorithm::Sha256, part.checksum_sha256())
+            .or_else(|| checksum(ChecksumAlgorithm::Crc32c, part.checksum_crc32_c()))
+            .or_else(|| checksum(ChecksumAlgorithm::Crc64Nvme, part.checksum_crc64_nvme())),
+    })
+}
+
+/// Each number once, ascending. SeaweedFS lists every body that was ever sent for a number, and 10 000 before 1 000.
+fn latest(parts: &[aws_sdk_s3::types::Part]) -> Vec<StoredPart> {
+    let mut parts: Vec<_> =
+        parts.iter().filter_map(|part| Some((stored(part)?, instant(part.last_modified())))).collect();
+    parts.sort_by_key(|(part, modified)| (part.number, std::cmp::Reverse(*modified)));
+    parts.dedup_by_key(|(part, _)| part.number);
+    parts.into_iter().map(|(part, _)| part).collect()
+}
+
+fn completed(part: &StoredPart) -> CompletedPart {
+    let named = CompletedPart::builder().part_number(i32::from(part.number.get())).e_tag(&part.etag);
+    let value = part.checksum.as_ref().map(|checksum| checksum.base64.clone());
+    match part.checksum.as_ref().map(|checksum| checksum.algorithm) {
+        None => named,
+        Some(ChecksumAlgorithm::Sha256) => named.set_checksum_sha256(value),
+        Some(ChecksumAlgorithm::Crc32c) => named.set_checksum_crc32_c(value),
+        Some(ChecksumAlgorithm::Crc64Nvme) => named.set_checksum_crc64_nvme(value),
+    }
+    .build()
+}
+
+#[async_trait]
+impl Blobs for S3Blobs {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn profile(&self) -> StoreProfile {
+        StoreProfile::default()
+    }
+
+    async fn create_multipart(&self, key: &str, token: &str, checksum: Option<ChecksumAlgorithm>) -> Result<String> {
+        let kind = checksum.map(|algorithm| match algorithm {
+            ChecksumAlgorithm::Sha256 | ChecksumAlgorithm::Crc32c => ChecksumType::Composite,
+            ChecksumAlgorithm::Crc64Nvme => ChecksumType::FullObject,
+        });
+        let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key).metadata(TOKEN, token);
+        let request = request.set_checksum_algorithm(checksum.map(sdk)).set_checksum_type(kind);
+        let answer = request.send().await.map_err(meaning)?;
+        answer.upload_id.ok_or_else(|| BlobError::Unavailable("an answer without an upload id".to_owned()))
+    }
+
+    async fn list_parts(
+        &self,
+        key: &str,
+        store_id: &str,
+        after: Option<PartNumber>,
+    ) -> Result<Page<StoredPart, PartNumber>> {
+        let request = self.client.list_parts().bucket(&self.bucket).key(key).upload_id(store_id);
+        let request = request.set_part_number_marker(after.map(|part| part.to_string()));
+        let answer = request.send().await.map_err(meaning)?;
+        let next = answer.next_part_number_marker().and_then(|n| n.parse().ok()).and_then(PartNumber::new);
+        let next = next.filter(|_| answer.is_truncated() == Some(true));
+        Ok(Page { items: latest(answer.parts()), next })
+    }
+
+    async fn complete_multipart(
+        &self,
+        key: &str,
+        store_id: &str,
+        parts: &[StoredPart],
+    ) -> Result<(String, Option<String>)> {
+        let parts = parts.iter().map(completed).collect();
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(store_id);
+        let patient = aws_sdk_s3::config::timeout::TimeoutConfig::builder().read_timeout(COMPLETE).build();
+        let patient = aws_sdk_s3::config::Config::builder().timeout_config(patient);
+        let sent = request.multipart_upload(parts).customize().config_override(patient).send().await;
+        let answer = sent.map_err(meaning)?;
+        Ok((unquoted(answer.e_tag()), answer.version_id))
+    }
+
+    async fn abort_multipart(&self, key: &str, store_id: &str) -> Result<()> {
+        let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(store_id);
+        match request.send().await.map_err(meaning) {
+            Ok(_) | Err(BlobError::NotFound) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<ObjectFacts>> {
+        match self.client.head_object().bucket(&self.bucket).key(key).send().await.map_err(meaning) {
+            Ok(facts) => Ok(Some(ObjectFacts {
+                size: bytes(facts.content_length()),
+                etag: unquoted(facts.e_tag()),
+                token: facts.metadata().and_then(|fields| fields.get(TOKEN)).cloned(),
+                modified: instant(facts.last_modified()),
+                version: facts.version_id,
+            })),
+            Err(BlobError::NotFound) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
+        let wanted = range.end.saturating_sub(range.start);
+        let request = self.client.get_object().bucket(&self.bucket).key(key).if_match(format!("\"{etag}\""));
+        let request = request.range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
+        let answer = request.send().await.map_err(meaning)?;
+        Ok(whole(answer.body, wanted))
+    }
+
+    async fn put(&self, key: &str, body: Bytes) -> Result<()> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).body(SdkStream::from(body));
+        request.send().await.map(|_| ()).map_err(meaning)
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        match self.client.delete_object().bucket(&self.bucket).key(key).send().await.map_err(meaning) {
+            Ok(_) | Err(BlobError::NotFound) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page<ListedObject, String>> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let answer = request.set_start_after(after.map(ToOwned::to_owned)).send().await.map_err(meaning)?;
+        let object = |object: &aws_sdk_s3::types::Object| {
+            let key = object.key()?.to_owned();
+            Some(ListedObject { key, size: bytes(object.size()), modified: instant(object.last_modified()) })
+        };
+        let items: Vec<_> = answer.contents().iter().filter_map(object).collect();
+        let next = items.last().map(|object| object.key.clone()).filter(|_| answer.is_truncated() == Some(true));
+        Ok(Page { items, next })
+    }
+
+    async fn list_multiparts(
+        &self,
+        prefix: &str,
+        after: Option<&MultipartMarker>,
+    ) -> Result<Page<ListedMultipart, MultipartMarker>> {
+        let request = self.client.list_multipart_uploads().bucket(&self.bucket).prefix(prefix).max_uploads(1000);
+        let (key, id) = after.cloned().map_or((None, None), |(key, id)| (Some(key), id));
+        let answer = request.set_key_marker(key).set_upload_id_marker(id).send().await.map_err(meaning)?;
+        let upload = |upload: &aws_sdk_s3::types::MultipartUpload| {
+            let (key, store_id) = (upload.key()?.to_owned(), upload.upload_id()?.to_owned());
+            Some(ListedMultipart { key, store_id, initiated: instant(upload.initiated()) })
+        };
+        let items = answer.uploads().iter().filter_map(upload).collect();
+        // SeaweedFS says "truncated" without saying where to go on: that is the end.
+        let next = answer.next_key_marker().map(|key| (key.to_owned(), answer.next_upload_id_marker.clone()));
+        Ok(Page { items, next: next.filter(|_| answer.is_truncated() == Some(true)) })
+    }
+
+    async fn sign_put(&self, key: &str, len: u64, checksum: Option<&PartChecksum>, ttl: Duration) -> Result<SignedUrl> {
+        let day_key = self.day_key().await?;
+        let mut headers = vec![("content-length", len.to_string()), ("if-none-match", "*".to_owned())];
+        headers.extend(checksum.map(|checksum| (checksum.algorithm.header(), checksum.base64.clone())));
+        let request = presign::Request { method: "PUT", key, query: vec![("x-id", "PutObject")], headers };
+        Ok(presign::presign(&self.public, &day_key, request, self.clock.now(), ttl))
+    }
+
+    async fn sign_parts(&self, key: &str, store_id: &str, ttl: Duration) -> Result<PartUrls> {
+        let day_key = self.day_key().await?;
+        Ok(PartUrls::new(&self.public, &day_key, key, store_id, self.clock.now(), ttl))
+    }
+
+    async fn sign_get(&self, key: &str, shown: &Presentation, ttl: Duration) -> Result<SignedUrl> {
+        let day_key = self.day_key().await?;
+        let mut query = vec![("x-id", "GetObject")];
+        let overrides = [
+            ("response-cache-control", &shown.cache_control),
+            ("response-content-disposition", &shown.disposition),
+            ("response-content-type", &shown.content_type),
+        ];
+        query.extend(overrides.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))));
+        let request = presign::Request { method: "GET", key, query, headers: Vec::new() };
+        Ok(presign::presign(&self.public, &day_key, request, self.clock.now(), ttl))
+    }
+}
+
+/// The body as a stream that ends in an error unless exactly `wanted` bytes came: a store that breaks off must never
+/// look like the end of the file.
+fn whole(body: SdkStream, wanted: u64) -> ByteStream {
+    let broken = |text: String| Some((Err(BlobError::Unavailable(text)), None));
+    let steps = stream::unfold(Some((body, wanted)), move |state| async move {
+        let (mut body, left) = state?;
+        match body.next().await {
+            Some(Ok(chunk)) => {
+                let Some(left) = left.checked_sub(chunk.len() as u64) else {
+                    return broken("more bytes than the range has".to_owned());
+                };
+                Some((Ok(chunk), Some((body, left))))
+            }
+            Some(Err(error)) => broken(error.to_string()),
+            None if left == 0 => None,
+            None => broken(format!("the store broke off {left} bytes before the end")),
+        }
+    });
+    steps.boxed()
+}
