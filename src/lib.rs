@@ -2,5 +2,10 @@
 #![forbid(unsafe_code)]
 
 pub mod blob;
+pub mod config;
+pub mod crash;
 pub mod domain;
+pub mod engine;
+pub mod http;
 pub mod store;
+pub mod worker;

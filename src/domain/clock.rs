@@ -100,6 +100,17 @@ pub fn after(instant: Timestamp, by: Duration) -> Timestamp {
     instant.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
+/// A duration as people write it: `30` seconds, `90s`, `15m`, `1h 30m`, `7d`; `None` for anything else or negative.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let span: jiff::Span = text.parse().ok()?;
+    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(duration).ok()
+}
+
 /// `n` unguessable bytes in lower-case hexadecimal.
 pub fn random_hex(entropy: &dyn Entropy, n: usize) -> String {
     let mut bytes = vec![0; n];
@@ -123,6 +134,17 @@ mod tests {
     fn the_ends_of_the_calendar_do_not_overflow() {
         assert_eq!(after(Timestamp::MAX, Duration::from_secs(1)), Timestamp::MAX);
         assert_eq!(micros(i64::MAX), Timestamp::MAX);
+    }
+
+    #[test]
+    fn durations() {
+        let week = 7 * 24 * 3600;
+        for (text, seconds) in [("30", 30), ("30s", 30), ("1h", 3600), ("1h 30m", 5400), ("2m30s", 150), ("7d", week)] {
+            assert_eq!(parse_duration(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "-1", "-5s", "soon", "1 fortnight", "1mo"] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
     }
 
     #[test]

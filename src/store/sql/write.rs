@@ -6,6 +6,7 @@ use super::super::super::rows::{at, transfer_cells};
 use super::super::super::{Tx, Write};
 use super::failure::{Failure, undone};
 use super::{Conn, insert};
+use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::NewEvent;
@@ -15,6 +16,9 @@ use crate::domain::upload::Upload;
 /// Carries out one transaction's writes between somebody else's BEGIN and COMMIT.
 pub(super) async fn apply(conn: &mut Conn, tx: &Tx) -> Result<(), Failure> {
     for write in &tx.writes {
+        if matches!(write, Write::InsertJob(_)) {
+            crash::point("in_commit");
+        }
         match insert::one(conn, write).await {
             Some(done) => done?,
             None => change(conn, write).await?,

@@ -1,0 +1,207 @@
+//! Stage two: texts become values; whatever is wrong is collected, and told all at once.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::layers::Merged;
+use super::units::parse_size;
+use super::{Complaints, Config, Database, Store};
+use crate::domain::clock::parse_duration;
+use crate::domain::upload::Patience;
+use crate::engine::{self, DeliveryMode, LEAST_SECRET};
+use crate::http::server;
+
+/// The longest life that a signature can have.
+const LONGEST_URL: Duration = crate::blob::presign::LONGEST;
+
+struct Checker {
+    texts: HashMap<String, String>,
+    complaints: Vec<String>,
+}
+
+impl Checker {
+    fn text(&self, name: &str) -> String {
+        self.texts.get(name).cloned().unwrap_or_default()
+    }
+
+    fn optional(&self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    fn complain(&mut self, name: &str, problem: impl std::fmt::Display) {
+        self.complaints.push(format!("{name}: {problem}"));
+    }
+
+    /// The value, or a stand-in and a complaint.
+    fn value<T>(&mut self, name: &str, expected: &str, stand_in: T, read: impl FnOnce(&str) -> Option<T>) -> T {
+        let text = self.text(name);
+        read(&text).unwrap_or_else(|| {
+            self.complain(name, format!("{text:?} is not {expected}"));
+            stand_in
+        })
+    }
+
+    fn address(&mut self, name: &str) -> SocketAddr {
+        self.value(name, "an address like 127.0.0.1:8080", SocketAddr::from(([127, 0, 0, 1], 0)), |text| {
+            text.parse().ok()
+        })
+    }
+
+    fn size(&mut self, name: &str) -> u64 {
+        self.value(name, "a size like 16MiB", 0, parse_size)
+    }
+
+    fn number<T: std::str::FromStr + Default + PartialEq>(&mut self, name: &str) -> T {
+        self.value(name, "a number above zero", T::default(), |text| text.parse().ok().filter(|n| *n != T::default()))
+    }
+
+    fn time(&mut self, name: &str) -> Duration {
+        self.value(name, "a time like 15m, above zero", Duration::ZERO, |text| {
+            parse_duration(text).filter(|time| !time.is_zero())
+        })
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        self.value(name, "true or false", false, |text| text.parse().ok())
+    }
+
+    /// An origin without a trailing slash; empty: made from an address.
+    fn origin(&mut self, name: &str, address: SocketAddr) -> String {
+        let Some(text) = self.optional(name) else { return format!("http://{address}") };
+        let origin = text.trim_end_matches('/').to_owned();
+        let url = url::Url::parse(&origin).ok();
+        let plain = url.is_some_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none() && url.has_host()
+        });
+        if !plain {
+            self.complain(name, format!("{text:?} is not an origin like https://files.example"));
+        }
+        origin
+    }
+}
+
+/// Turns merged texts into settings.
+pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
+    let mut c = Checker { texts: merged.texts, complaints: merged.complaints };
+    let listen = c.address("listen");
+    let data_dir = PathBuf::from(c.text("data_dir"));
+    let config = Config {
+        public_url: c.origin("public_url", listen),
+        database: database(&mut c, &data_dir),
+        database_connections: c.number("database.connections"),
+        store: store(&mut c),
+        signing_keys: signing_keys(&mut c),
+        cors_origins: list(&c.text("cors_origins")),
+        log_json: c.value("log.format", "text or json", false, |text| match text {
+            "text" => Some(false),
+            "json" => Some(true),
+            _ => None,
+        }),
+        log_level: c.text("log.level"),
+        server: server::Limits {
+            connections: c.number("limits.connections"),
+            grace: c.time("server.grace"),
+            ..server::Limits::default()
+        },
+        engine: engine(&mut c),
+        concurrency: c.number("processing.concurrency"),
+        listen,
+        data_dir,
+    };
+    if c.text("handoff") != "builtin" {
+        c.complain("handoff", "only builtin workers exist in this version");
+    }
+    if c.complaints.is_empty() {
+        Ok(config)
+    } else {
+        c.complaints.sort();
+        Err(Complaints(c.complaints))
+    }
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(|item| item.trim().trim_end_matches('/').to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
+fn database(c: &mut Checker, data_dir: &std::path::Path) -> Database {
+    let Some(url) = c.optional("database_url") else { return Database::Sqlite(data_dir.join("gantry.db")) };
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Database::Postgres(url);
+    }
+    match url.strip_prefix("sqlite://") {
+        Some(path) if !path.is_empty() => Database::Sqlite(path.into()),
+        _ => {
+            c.complain("database_url", "neither sqlite:///path/to/file nor postgres://…");
+            Database::Sqlite(data_dir.into())
+        }
+    }
+}
+
+fn store(c: &mut Checker) -> Store {
+    match c.text("store").as_str() {
+        "embedded" => {
+            let listen = c.address("store_listen");
+            Store::Embedded { listen, public_url: c.origin("store_public_url", listen) }
+        }
+        "s3" => {
+            let bucket = c.optional("s3_bucket");
+            if bucket.is_none() {
+                c.complain("s3_bucket", "needed when store is s3");
+            }
+            Store::S3 {
+                bucket: bucket.unwrap_or_default(),
+                region: c.optional("s3_region"),
+                endpoint: c.optional("s3_endpoint"),
+                public_endpoint: c.optional("s3_public_endpoint"),
+                path_style: c.flag("s3_path_style"),
+            }
+        }
+        other => {
+            c.complain("store", format!("{other:?} is neither embedded nor s3"));
+            let listen = c.address("store_listen");
+            Store::Embedded { listen, public_url: String::new() }
+        }
+    }
+}
+
+fn signing_keys(c: &mut Checker) -> Vec<Vec<u8>> {
+    let keys: Vec<Vec<u8>> = list(&c.text("signing_key")).into_iter().map(String::into_bytes).collect();
+    if keys.iter().any(|key| key.len() < LEAST_SECRET) {
+        c.complain("signing_key", format!("every key needs at least {LEAST_SECRET} bytes"));
+    }
+    keys
+}
+
+fn engine(c: &mut Checker) -> engine::Settings {
+    let patience = Patience {
+        upload_ttl: c.time("uploads.expires_in"),
+        rescue_after: c.time("uploads.rescue_after"),
+        takeover_after: c.time("uploads.takeover_after"),
+        url_ttl: c.time("uploads.url_expires_in"),
+    };
+    let redirect_ttl = c.time("downloads.redirect_expires_in");
+    for (name, time) in [("uploads.url_expires_in", patience.url_ttl), ("downloads.redirect_expires_in", redirect_ttl)]
+    {
+        if time > LONGEST_URL {
+            c.complain(name, "signatures live 7 days at most");
+        }
+    }
+    engine::Settings {
+        patience,
+        max_size: c.size("limits.max_size"),
+        put_up_to: c.size("uploads.put_up_to"),
+        delivery: c.value("delivery", "redirect or stream", DeliveryMode::Redirect, |text| match text {
+            "redirect" => Some(DeliveryMode::Redirect),
+            "stream" => Some(DeliveryMode::Stream),
+            _ => None,
+        }),
+        redirect_ttl,
+        link_ttl: c.time("downloads.max_link_expires_in"),
+        quarantine: c.time("processing.quarantine"),
+        digest_up_to: c.size("processing.digest_up_to"),
+        replay_ttl: Duration::from_secs(24 * 3600),
+        orphan_grace: c.time("cleanup.orphan_grace"),
+    }
+}

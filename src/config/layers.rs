@@ -1,0 +1,92 @@
+//! Stage one: sources on top of each other. Which names exist is what `default.toml` says.
+
+use std::collections::{BTreeSet, HashMap};
+
+use config::{Environment, File, FileFormat, Value, ValueKind};
+
+use super::{Complaints, DEFAULTS, Flags};
+
+/// Variables of ours that are not settings: the client side's own, and those of tests.
+const NOT_SETTINGS: [&str; 5] =
+    ["GANTRY_URL", "GANTRY_API_KEY", "GANTRY_API_KEY_FILE", "GANTRY_CONFIG", "GANTRY_CRASH_AT"];
+
+/// The file that is read without being asked for.
+const USUAL_FILE: &str = "gantry.toml";
+
+/// Merged texts by dotted name, and what is wrong so far.
+pub(super) struct Merged {
+    pub(super) texts: HashMap<String, String>,
+    pub(super) complaints: Vec<String>,
+}
+
+/// Puts defaults, file, environment and flags on top of each other.
+pub(super) fn merge(flags: &Flags, environment: impl Iterator<Item = (String, String)>) -> Result<Merged, Complaints> {
+    let fatal = |error: config::ConfigError| Complaints(vec![error.to_string()]);
+    let known = names(&flatten(&defaults().build().map_err(fatal)?)?);
+    let mut complaints = Vec::new();
+    let environment = settings(environment, &mut complaints);
+    let mut builder = defaults();
+    let file = flags.file.as_ref().map(|file| file.display().to_string());
+    builder = builder.add_source(match &file {
+        Some(file) => File::new(file, FileFormat::Toml).required(true),
+        None => File::new(USUAL_FILE, FileFormat::Toml).required(false),
+    });
+    builder = builder
+        .add_source(Environment::with_prefix("GANTRY").prefix_separator("_").separator("__").source(Some(environment)));
+    for (name, value) in &flags.set {
+        builder = builder.set_override(name, value.as_str()).map_err(fatal)?;
+    }
+    let texts = flatten(&builder.build().map_err(fatal)?)?;
+    let unknown = names(&texts);
+    complaints.extend(unknown.difference(&known).map(|name| format!("{name}: there is no such setting")));
+    Ok(Merged { texts, complaints })
+}
+
+fn defaults() -> config::ConfigBuilder<config::builder::DefaultState> {
+    config::Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml))
+}
+
+/// Our variables, with those that name a file replaced by what the file says.
+fn settings(
+    environment: impl Iterator<Item = (String, String)>,
+    complaints: &mut Vec<String>,
+) -> HashMap<String, String> {
+    let ours = environment.filter(|(name, _)| {
+        name.starts_with("GANTRY_") && !name.starts_with("GANTRY_TEST_") && !NOT_SETTINGS.contains(&name.as_str())
+    });
+    let mut settings = HashMap::new();
+    for (name, value) in ours {
+        match name.strip_suffix("_FILE") {
+            None => drop(settings.insert(name, value)),
+            Some(setting) => match std::fs::read_to_string(&value) {
+                Ok(text) => drop(settings.insert(setting.to_owned(), text.trim().to_owned())),
+                Err(error) => complaints.push(format!("{name}: {value} cannot be read: {error}")),
+            },
+        }
+    }
+    settings
+}
+
+fn flatten(config: &config::Config) -> Result<HashMap<String, String>, Complaints> {
+    let mut texts = HashMap::new();
+    let tables = config.cache.clone().into_table().map_err(|error| Complaints(vec![error.to_string()]))?;
+    for (name, value) in tables {
+        match value.kind {
+            ValueKind::Table(table) => {
+                for (inner, value) in table {
+                    texts.insert(format!("{name}.{inner}"), text(value));
+                }
+            }
+            _ => drop(texts.insert(name, text(value))),
+        }
+    }
+    Ok(texts)
+}
+
+fn text(value: Value) -> String {
+    value.into_string().unwrap_or_default()
+}
+
+fn names(texts: &HashMap<String, String>) -> BTreeSet<String> {
+    texts.keys().cloned().collect()
+}

@@ -1,0 +1,200 @@
+//! Settings: defaults ← file ← environment ← flags, in two stages.
+//!
+//! `layers` puts the sources on top of each other and knows which names exist: those of `default.toml`, the annotated
+//! reference. `check` turns texts into values and collects every complaint before it gives up.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::engine;
+use crate::http::server;
+
+mod check;
+mod layers;
+mod units;
+
+/// The annotated default file.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// Settings that made sense.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// The only origin ever put into answers.
+    pub public_url: String,
+    /// Where embedded things and keys are.
+    pub data_dir: PathBuf,
+    /// Where the rows are.
+    pub database: Database,
+    /// Connections to PostgreSQL at most.
+    pub database_connections: u32,
+    /// Where the bytes are.
+    pub store: Store,
+    /// Secrets for grants and cursors, the first of which signs; empty: made on first start.
+    pub signing_keys: Vec<Vec<u8>>,
+    /// Origins that may send bytes to the embedded store besides the public URL.
+    pub cors_origins: Vec<String>,
+    /// Lines for people or for programs.
+    pub log_json: bool,
+    /// What to log.
+    pub log_level: String,
+    /// Bounds on connections.
+    pub server: server::Limits,
+    /// What the engine is told.
+    pub engine: engine::Settings,
+    /// Jobs at once.
+    pub concurrency: usize,
+}
+
+/// Where the rows are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// In this file.
+    Sqlite(PathBuf),
+    /// On this server; the URL may hold a password.
+    Postgres(String),
+}
+
+/// Where the bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// In the data directory, served by this process.
+    Embedded {
+        /// Where the store listens.
+        listen: SocketAddr,
+        /// Where clients reach it.
+        public_url: String,
+    },
+    /// On another S3 server.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The region that is signed for; `None`: from the AWS chain.
+        region: Option<String>,
+        /// Where this service reaches it; `None`: Amazon.
+        endpoint: Option<String>,
+        /// Where clients reach it; `None`: at the same place.
+        public_endpoint: Option<String>,
+        /// Bucket in the path instead of in the host.
+        path_style: bool,
+    },
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings do not make sense:\n{}", .0.iter().map(|complaint| format!("  - {complaint}")).collect::<Vec<_>>().join("\n"))]
+pub struct Complaints(pub Vec<String>);
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// A file of settings.
+    pub file: Option<PathBuf>,
+    /// `name=value`, highest of all.
+    pub set: Vec<(String, String)>,
+}
+
+impl Config {
+    /// Reads every source and checks the result.
+    pub fn load(flags: &Flags) -> Result<Self, Complaints> {
+        Self::from(flags, std::env::vars())
+    }
+
+    /// As [`Self::load`], with the environment given.
+    pub fn from(flags: &Flags, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Complaints> {
+        check::check(layers::merge(flags, environment)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(environment: &[(&str, &str)]) -> Result<Config, Complaints> {
+        let vars = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::from(&Flags::default(), vars)
+    }
+
+    #[test]
+    fn the_annotated_file_is_the_default() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(config.public_url, "http://127.0.0.1:8080");
+        assert_eq!(config.database, Database::Sqlite("./gantry-data/gantry.db".into()));
+        assert_eq!(config.engine.max_size, 50_000_000_000_000);
+        assert_eq!(config.engine.patience.upload_ttl.as_secs(), 7 * 24 * 3600);
+        let Store::Embedded { public_url, .. } = config.store else { panic!("embedded is the default") };
+        assert_eq!(public_url, "http://127.0.0.1:8081");
+    }
+
+    #[test]
+    fn the_environment_overrides_with_two_underscores_for_nesting() {
+        let config = config(&[
+            ("GANTRY_LISTEN", "0.0.0.0:9000"),
+            ("GANTRY_PUBLIC_URL", "https://files.example/"),
+            ("GANTRY_LIMITS__MAX_SIZE", "5GiB"),
+            ("GANTRY_DATABASE_URL", "postgres://u@h/d"),
+            ("GANTRY_SIGNING_KEY", "00000000000000000000000000000001,00000000000000000000000000000002"),
+        ]);
+        let config = config.unwrap();
+        assert_eq!(config.public_url, "https://files.example");
+        assert_eq!(config.engine.max_size, 5 << 30);
+        assert_eq!(config.database, Database::Postgres("postgres://u@h/d".to_owned()));
+        assert_eq!(config.signing_keys[1], b"00000000000000000000000000000002");
+    }
+
+    #[test]
+    fn flags_override_everything_and_files_sit_below_the_environment() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let file = dir.path().join("my.toml");
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\ndelivery = \"stream\"\n[log]\nlevel = \"warn\"\n").unwrap();
+        let flags = Flags { file: Some(file), set: vec![("listen".to_owned(), "127.0.0.1:3".to_owned())] };
+        let vars = [("GANTRY_LISTEN".to_owned(), "127.0.0.1:2".to_owned())];
+        let config = Config::from(&flags, vars.clone().into_iter()).unwrap();
+        assert_eq!((config.listen.port(), config.log_level.as_str()), (3, "warn"));
+        let flags = Flags { set: Vec::new(), ..flags };
+        assert_eq!(Config::from(&flags, vars.into_iter()).unwrap().listen.port(), 2);
+        assert_eq!(Config::from(&flags, std::iter::empty()).unwrap().listen.port(), 1);
+    }
+
+    #[test]
+    fn secrets_come_from_files() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let file = dir.path().join("key");
+        std::fs::write(&file, "0123456789abcdef0123456789abcdef\n").unwrap();
+        let loaded = config(&[("GANTRY_SIGNING_KEY_FILE", file.to_str().unwrap())]).unwrap();
+        assert_eq!(loaded.signing_keys, [b"0123456789abcdef0123456789abcdef".to_vec()]);
+        let missing = config(&[("GANTRY_SIGNING_KEY_FILE", "/nowhere")]).unwrap_err();
+        assert!(missing.0[0].contains("GANTRY_SIGNING_KEY_FILE"), "{missing}");
+    }
+
+    #[test]
+    fn every_complaint_comes_at_once() {
+        let complaints = config(&[
+            ("GANTRY_LISTEN", "nowhere"),
+            ("GANTRY_STORE", "floppy"),
+            ("GANTRY_SIGNING_KEY", "short"),
+            ("GANTRY_UPLOADS__EXPIRES_IN", "soon"),
+            ("GANTRY_PUBLIC_URL", "ftp://x"),
+            ("GANTRY_LIMTIS__MAX_SIZE", "1"),
+        ]);
+        let complaints = complaints.unwrap_err().0;
+        for name in ["listen", "store", "signing_key", "uploads.expires_in", "public_url", "limtis.max_size"] {
+            assert!(complaints.iter().any(|text| text.contains(name)), "{name} is missing in {complaints:#?}");
+        }
+        assert_eq!(complaints.len(), 6);
+    }
+
+    #[test]
+    fn what_is_not_built_yet_says_so() {
+        let complaints = config(&[("GANTRY_DELIVERY", "accel"), ("GANTRY_STORE", "s3")]).unwrap_err().0;
+        assert!(complaints.iter().any(|text| text.contains("delivery")), "{complaints:?}");
+        assert!(complaints.iter().any(|text| text.contains("s3_bucket")), "{complaints:?}");
+    }
+
+    #[test]
+    fn the_clients_own_variables_are_no_settings() {
+        assert!(config(&[("GANTRY_URL", "http://x"), ("GANTRY_API_KEY", "gk_x"), ("GANTRY_CRASH_AT", "x")]).is_ok());
+    }
+}

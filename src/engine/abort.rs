@@ -1,0 +1,118 @@
+//! abort: the owner gives up. The rows say so first; what the store still holds is removed right after, and again
+//! later, because a part in flight may land after the abort and a signed URL lives on.
+
+use super::{Engine, Error, Result};
+use crate::blob::BlobError;
+use crate::crash;
+use crate::domain::access::{Action, Actor};
+use crate::domain::clock::after;
+use crate::domain::event::EventKind;
+use crate::domain::ids::UploadId;
+use crate::domain::upload::{Transfer, Upload, UploadState};
+use crate::store::{StoreError, Tx};
+
+/// Races that an abort may lose before it gives up.
+const TRIES: u32 = 4;
+
+impl Engine {
+    /// Gives up an open upload. Asking again is fine; a completed upload is not given up any more.
+    pub async fn abort(&self, actor: &Actor, id: UploadId) -> Result<()> {
+        let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
+        self.abort_upload(upload).await
+    }
+
+    pub(super) async fn abort_upload(&self, mut upload: Upload) -> Result<()> {
+        for _ in 0..TRIES {
+            if matches!(upload.state, UploadState::Aborted | UploadState::Expired | UploadState::Failed) {
+                return Ok(());
+            }
+            let aborted = upload.clone().abort(self.0.store.now())?;
+            match self.end(aborted, EventKind::UploadAborted).await {
+                Ok(ended) => {
+                    self.clean_soon(ended);
+                    return Ok(());
+                }
+                Err(StoreError::Conflict) => upload = self.0.store.upload(upload.id).await?.ok_or(Error::Hidden)?,
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Error::busy("others change this upload"))
+    }
+
+    /// Gives up an upload whose time has passed.
+    pub(super) async fn end_expired(&self, upload: Upload) -> Result<()> {
+        let Ok(expired) = upload.expire(self.0.store.now()) else { return Ok(()) };
+        match self.end(expired, EventKind::UploadExpired).await {
+            Ok(ended) => {
+                self.clean_soon(ended);
+                Ok(())
+            }
+            Err(StoreError::Conflict) => Ok(()),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// The upload has ended without bytes: so has its asset.
+    async fn end(&self, ended: Upload, kind: EventKind) -> std::result::Result<Upload, StoreError> {
+        let mut ended = ended;
+        let tx = Tx::new().upload(&mut ended, kind);
+        let asset = self.0.store.asset(ended.asset).await?;
+        let abandoned = asset.and_then(|asset| asset.abandon(self.0.store.now()).ok());
+        let tx = match abandoned {
+            Some(mut abandoned) => tx.asset(&mut abandoned, EventKind::AssetAbandoned),
+            None => tx,
+        };
+        self.commit(tx, ended.asset).await?;
+        self.0.uploads.invalidate(&ended.id).await;
+        Ok(ended)
+    }
+
+    /// Cleans up without keeping the caller waiting. Should this be cut off, the sweeper finds the row.
+    fn clean_soon(&self, ended: Upload) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let id = ended.id;
+            if let Err(error) = engine.clean(ended).await {
+                tracing::warn!(upload = %id, %error, "not cleaned up yet; the sweeper will");
+            }
+        });
+    }
+
+    /// Removes what an ended upload left in the store, and notes when to look again: as long as a URL that was signed
+    /// for it may still be used, something may still arrive.
+    pub(super) async fn clean(&self, ended: Upload) -> Result<()> {
+        if let Transfer::Multipart { .. } = ended.transfer {
+            for store_id in self.multiparts_under(&ended.key).await? {
+                self.abort_until_gone(&ended.key, &store_id).await?;
+            }
+            if let Some(store_id) = ended.store_id() {
+                // Asked by name as well: a store may list its uploads late or not at all.
+                self.abort_until_gone(&ended.key, store_id).await?;
+            }
+        }
+        self.0.blobs.delete(&ended.key).await?;
+        crash::point("after_abort_at_store");
+        let (now, last_url) = (self.0.store.now(), after(ended.changed_at, self.patience().url_ttl));
+        let next = (now < last_url).then_some(last_url);
+        let mut cleaned = ended.cleaned(next)?;
+        match self.0.store.commit(Tx::new().quietly(&mut cleaned)).await {
+            Ok(()) | Err(StoreError::Conflict) => Ok(()),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// AbortMultipartUpload until ListParts says that there is no such upload.
+    pub(super) async fn abort_until_gone(&self, key: &str, store_id: &str) -> Result<()> {
+        const TRIES: u32 = 3;
+        for _ in 0..TRIES {
+            self.0.blobs.abort_multipart(key, store_id).await?;
+            match self.0.blobs.list_parts(key, store_id, None).await {
+                Err(BlobError::NotFound) => return Ok(()),
+                Ok(page) if page.items.is_empty() => return Ok(()),
+                Ok(_) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Error::busy("parts keep arriving"))
+    }
+}

@@ -1,0 +1,213 @@
+//! Assets: see, list, wait for, change, delete.
+
+use std::time::Duration;
+
+use super::limits::MAX_METADATA;
+use super::{Engine, Error, Result, tenant_of};
+use crate::domain::access::{Action, Actor, Target, may, may_ask};
+use crate::domain::asset::{Asset, AssetState, Metadata};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::EventKind;
+use crate::domain::ids::AssetId;
+use crate::domain::name::FileName;
+use crate::domain::upload::UploadState;
+use crate::store::{AssetQuery, StoreError, Tx};
+
+/// Longest time that a request may wait for an asset.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How often a waiting request looks for what other nodes did.
+const LOOK: Duration = Duration::from_millis(500);
+const TRIES: u32 = 4;
+/// Most assets of a page or a batch.
+pub(super) const MOST: u32 = 1000;
+
+/// Which assets to list.
+#[derive(Clone, Debug, Default)]
+pub struct ListAssets {
+    /// In this state.
+    pub state: Option<String>,
+    /// With this identity of the caller's.
+    pub external_id: Option<String>,
+    /// Created then or later.
+    pub created_after: Option<Timestamp>,
+    /// Of this type.
+    pub content_type: Option<String>,
+    /// With these texts in their metadata.
+    pub metadata: Vec<(String, String)>,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+    /// Page size: 1 to 1000.
+    pub limit: u32,
+}
+
+/// A page of assets.
+#[derive(Clone, Debug)]
+pub struct AssetList {
+    /// Newest first.
+    pub assets: Vec<Asset>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// What to change about an asset; `None` leaves things as they are.
+#[derive(Clone, Debug, Default)]
+pub struct PatchAsset {
+    /// Another name.
+    pub name: Option<FileName>,
+    /// Metadata to merge: a null removes its key (RFC 7396).
+    pub metadata: Option<Metadata>,
+}
+
+impl Engine {
+    /// An asset.
+    pub async fn asset(&self, actor: &Actor, id: AssetId) -> Result<Asset> {
+        self.asset_for(actor, Action::ReadAsset, id).await
+    }
+
+    /// An asset as soon as `done` holds, or as it is when `patience` ends; a settled asset is not waited for.
+    pub async fn await_asset(
+        &self,
+        actor: &Actor,
+        id: AssetId,
+        patience: Duration,
+        done: impl Fn(&Asset) -> bool + Send,
+    ) -> Result<Asset> {
+        let deadline = tokio::time::Instant::now() + patience.min(LONGEST_WAIT);
+        loop {
+            let change = self.0.changes.of(id);
+            let asset = self.asset(actor, id).await?;
+            if done(&asset) || asset.state.is_settled() || tokio::time::Instant::now() >= deadline {
+                return Ok(asset);
+            }
+            let look = deadline.min(tokio::time::Instant::now() + LOOK);
+            let _ = tokio::time::timeout_at(look, change).await;
+        }
+    }
+
+    /// Many assets at once; what the caller may not see is left out like what does not exist.
+    pub async fn assets_by_id(&self, actor: &Actor, ids: &[AssetId]) -> Result<Vec<Asset>> {
+        may_ask(actor, Action::ListAssets)?;
+        if ids.len() > MOST as usize {
+            return Err(Error::invalid("ids", format!("at most {MOST}")));
+        }
+        let mut assets = self.0.store.assets_by_id(ids).await?;
+        assets.retain(|asset| {
+            let target = Target { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
+            may(actor, Action::ReadAsset, target).is_ok()
+        });
+        Ok(assets)
+    }
+
+    /// A page of the tenant's assets.
+    pub async fn list_assets(&self, actor: &Actor, list: ListAssets) -> Result<AssetList> {
+        may_ask(actor, Action::ListAssets)?;
+        let tenant = tenant_of(actor)?;
+        if let Some(state) = &list.state
+            && !AssetState::NAMES.contains(&state.as_str())
+        {
+            return Err(Error::invalid("state", format!("one of {}", AssetState::NAMES.join(", "))));
+        }
+        let after = match &list.cursor {
+            Some(cursor) => {
+                let known = self.0.tokens.open_cursor(tenant, cursor);
+                Some(known.ok_or_else(|| Error::invalid("cursor", "not one of ours"))?)
+            }
+            None => None,
+        };
+        if !(1..=MOST).contains(&list.limit) {
+            return Err(Error::invalid("limit", format!("1 to {MOST}")));
+        }
+        let query = AssetQuery {
+            state: list.state,
+            external_id: list.external_id,
+            created_after: list.created_after,
+            content_type: list.content_type,
+            metadata: list.metadata,
+            after,
+            limit: list.limit,
+        };
+        let page = self.0.store.assets(tenant, &query).await?;
+        let next = page.next.map(|next| self.0.tokens.cursor(tenant, next));
+        Ok(AssetList { assets: page.assets, next })
+    }
+
+    /// Changes an asset's name or metadata.
+    pub async fn patch_asset(&self, actor: &Actor, id: AssetId, patch: PatchAsset) -> Result<Asset> {
+        for _ in 0..TRIES {
+            let mut asset = self.asset_for(actor, Action::EditAsset, id).await?;
+            if matches!(asset.state, AssetState::Deleted { .. }) {
+                return Err(Error::Gone { what: "asset", state: "deleted" });
+            }
+            asset.name = patch.name.clone().unwrap_or(asset.name);
+            merge(&mut asset.metadata, patch.metadata.clone().unwrap_or_default());
+            if serde_json::to_vec(&asset.metadata).map_or(0, |json| json.len()) > MAX_METADATA {
+                return Err(Error::invalid("metadata", format!("at most {MAX_METADATA} bytes of JSON")));
+            }
+            asset.changed_at = self.0.store.now();
+            let tx = Tx::new().asset(&mut asset, EventKind::AssetChanged);
+            match self.commit(tx, id).await {
+                Ok(()) => return Ok(asset),
+                Err(StoreError::Conflict) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Error::busy("others change this asset"))
+    }
+
+    /// Deletes an asset: from now on nobody is served, and its object is removed right after. One whose bytes are
+    /// still on their way loses its upload. Asking again is fine.
+    pub async fn delete_asset(&self, actor: &Actor, id: AssetId) -> Result<()> {
+        for _ in 0..TRIES {
+            let asset = self.asset_for(actor, Action::EditAsset, id).await?;
+            match asset.state {
+                AssetState::Deleted { .. } | AssetState::Abandoned => return Ok(()),
+                AssetState::Awaiting => {
+                    let upload = self.0.store.upload_of(id).await?;
+                    match upload {
+                        Some(upload) if upload.state == UploadState::Completing => {
+                            return Err(Error::NotReady { state: "completing" });
+                        }
+                        Some(upload) => self.abort_upload(upload).await?,
+                        None => return Err(Error::Internal("an awaiting asset without upload".to_owned())),
+                    }
+                    continue;
+                }
+                AssetState::Stored(_) | AssetState::Processing(_) => {
+                    return Err(Error::NotReady { state: asset.state.name() });
+                }
+                AssetState::Ready(_) | AssetState::Rejected { .. } | AssetState::Failed { .. } => {}
+            }
+            let mut deleted = asset.delete(self.0.store.now())?;
+            match self.commit(Tx::new().asset(&mut deleted, EventKind::AssetDeleted), id).await {
+                Ok(()) => {
+                    self.purge_soon(deleted);
+                    return Ok(());
+                }
+                Err(StoreError::Conflict) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Error::busy("others change this asset"))
+    }
+
+    /// Removes the object without keeping the caller waiting. Should this be cut off, the sweeper finds the row.
+    fn purge_soon(&self, deleted: Asset) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let id = deleted.id;
+            if let Err(error) = engine.purge(deleted).await {
+                tracing::warn!(asset = %id, %error, "its object is not removed yet; the sweeper will");
+            }
+        });
+    }
+}
+
+fn merge(into: &mut Metadata, changes: Metadata) {
+    for (name, value) in changes {
+        if value.is_null() {
+            into.remove(&name);
+        } else {
+            into.insert(name, value);
+        }
+    }
+}

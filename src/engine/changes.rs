@@ -1,0 +1,44 @@
+//! Who waits on this node is woken here: long polls when their asset changes, workers when a job becomes owed.
+//!
+//! A hint, never the truth: other nodes' changes do not arrive, so whoever waits also looks again by itself.
+
+use tokio::sync::Notify;
+
+use crate::domain::ids::AssetId;
+
+const SHARDS: usize = 64;
+
+/// Wakes waiters. Assets share shards: a waiter may wake for nothing and looks before it believes.
+pub struct Changes {
+    assets: [Notify; SHARDS],
+    jobs: Notify,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self { assets: std::array::from_fn(|_| Notify::new()), jobs: Notify::new() }
+    }
+}
+
+impl Changes {
+    fn shard(&self, asset: AssetId) -> &Notify {
+        &self.assets[usize::from(asset.0.as_bytes()[15]) % SHARDS]
+    }
+
+    pub(super) fn tell(&self, asset: AssetId, owes: bool) {
+        self.shard(asset).notify_waiters();
+        if owes {
+            self.jobs.notify_one();
+        }
+    }
+
+    /// Completes at the next change of this asset on this node. Take it before looking, so that nothing is missed.
+    pub fn of(&self, asset: AssetId) -> impl Future<Output = ()> + '_ {
+        self.shard(asset).notified()
+    }
+
+    /// Completes when a job has become owed on this node since the last time. For one waiter.
+    pub fn job(&self) -> impl Future<Output = ()> + '_ {
+        self.jobs.notified()
+    }
+}

@@ -1,0 +1,332 @@
+//! create: plan the parts, write the intent, begin the multipart upload, sign the first URLs.
+//!
+//! The intent row comes first, so that whatever the store then holds can be found from its key. Creating again under
+//! the same external id or `Idempotency-Key` finds the open upload and returns it with the parts the store has: a
+//! client needs no memory of its own to resume.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::limits::MAX_METADATA;
+use super::sign::SignedParts;
+use super::{Engine, Error, Result, tenant_of};
+use crate::blob::{BlobKey, SignedUrl, StoredPart};
+use crate::crash;
+use crate::domain::access::{Action, Actor, may_ask};
+use crate::domain::asset::{Asset, AssetState, Metadata};
+use crate::domain::checksum::{ChecksumAlgorithm, Sha256Digest};
+use crate::domain::clock::{after, random_hex};
+use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
+use crate::domain::name::{FileName, MediaType};
+use crate::domain::plan::{PartNumber, PartPlan, PartSet};
+use crate::domain::upload::{Protocol, Transfer, Upload, UploadState};
+use crate::store::{Replay, StoreError, Tx, Write};
+
+/// The route under which idempotency keys of creations are remembered.
+const ROUTE: &str = "uploads";
+/// Races that a creation may lose before it gives up.
+const TRIES: u32 = 4;
+
+/// How the client wants to send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MethodWish {
+    /// By size.
+    #[default]
+    Auto,
+    /// One PUT, whatever the size.
+    Put,
+    /// Parts, whatever the size.
+    Multipart,
+}
+
+/// An `Idempotency-Key` and what the request meant.
+#[derive(Clone, Debug)]
+pub struct Idempotency {
+    /// The key as it was sent.
+    pub token: String,
+    /// SHA-256 of the request's meaning.
+    pub fingerprint: [u8; 32],
+}
+
+/// The wish to bring a file in.
+#[derive(Clone, Debug)]
+pub struct CreateUpload {
+    /// The file's name.
+    pub name: FileName,
+    /// Its exact size in bytes.
+    pub size: u64,
+    /// Its type, as the client believes.
+    pub media_type: Option<MediaType>,
+    /// Its digest; verified before the asset becomes ready.
+    pub sha256: Option<Sha256Digest>,
+    /// The client's own identity for it.
+    pub external_id: Option<String>,
+    /// The client's own properties.
+    pub metadata: Metadata,
+    /// One PUT or parts.
+    pub method: MethodWish,
+    /// Wanted part size in bytes.
+    pub part_size: Option<u64>,
+    /// Checksum that every part will carry.
+    pub checksum: Option<ChecksumAlgorithm>,
+    /// How many part URLs to sign at once.
+    pub urls: u16,
+    /// Makes a repeat of the request find the first one's upload.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// An upload that can go on, with everything needed to do so.
+pub struct Opened {
+    /// Created by this request; otherwise found again.
+    pub fresh: bool,
+    /// The upload.
+    pub upload: Upload,
+    /// Its asset.
+    pub asset: Asset,
+    /// The parts that the store has already.
+    pub received: Vec<StoredPart>,
+    /// Where to PUT the whole file.
+    pub put: Option<SignedUrl>,
+    /// Where to PUT the first parts that are missing.
+    pub parts: Option<SignedParts>,
+    /// A token that can drive this upload and nothing else.
+    pub grant: String,
+}
+
+/// Who creates, for whom.
+#[derive(Clone, Copy)]
+struct Creator {
+    tenant: TenantId,
+    key: KeyId,
+}
+
+impl Engine {
+    /// Whether [`Self::create`] would accept this, without creating anything.
+    pub fn check(&self, actor: &Actor, wish: &CreateUpload) -> Result<()> {
+        may_ask(actor, Action::CreateUpload)?;
+        self.transfer(wish).map(|_| ())
+    }
+
+    /// Opens an upload, or finds the open one that this request is a repeat of.
+    pub async fn create(&self, actor: &Actor, wish: CreateUpload) -> Result<Opened> {
+        may_ask(actor, Action::CreateUpload)?;
+        let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
+        let by = Creator { tenant: tenant_of(actor)?, key: *key };
+        let transfer = self.transfer(&wish)?;
+        for _ in 0..TRIES {
+            let (asset, upload) = self.intent(by, &wish, transfer.clone());
+            let tx = Tx::new().create(&asset, &upload);
+            let tx = match &wish.idempotency {
+                Some(idempotency) => tx.with(Write::InsertReplay(self.remembered(by.key, idempotency, &upload))),
+                None => tx,
+            };
+            match self.commit(tx, asset.id).await {
+                Ok(()) => {
+                    crash::point("after_intent");
+                    return self.opened(asset, upload, true, wish.urls).await;
+                }
+                Err(StoreError::Conflict) => {
+                    if let Some((asset, upload)) = self.repeated(by, &wish).await? {
+                        return self.opened(asset, upload, false, wish.urls).await;
+                    }
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Error::busy("others create and end uploads of this external id"))
+    }
+
+    /// How the bytes will travel: the plan for this size on this store.
+    fn transfer(&self, wish: &CreateUpload) -> Result<Transfer> {
+        let (limits, capabilities) = (self.limits(), self.0.blobs.capabilities());
+        if wish.size > limits.max_size {
+            return Err(Error::TooLarge { limit: limits.max_size });
+        }
+        if serde_json::to_vec(&wish.metadata).map_or(0, |json| json.len()) > MAX_METADATA {
+            return Err(Error::invalid("metadata", format!("at most {MAX_METADATA} bytes of JSON")));
+        }
+        let one_put = match wish.method {
+            MethodWish::Auto => wish.size == 0 || (wish.size <= self.0.settings.put_up_to && wish.part_size.is_none()),
+            MethodWish::Put if wish.size > limits.max_put => return Err(Error::TooLarge { limit: limits.max_put }),
+            MethodWish::Put => true,
+            MethodWish::Multipart => false,
+        };
+        if one_put && capabilities.conditional_put {
+            return Ok(Transfer::Put { size: wish.size });
+        }
+        let profile = self.0.blobs.profile();
+        let plan = if one_put {
+            PartPlan::exact(wish.size, wish.size.max(1)).ok_or(Error::TooLarge { limit: limits.max_put })?
+        } else {
+            PartPlan::choose(wish.size, wish.part_size, &profile)?
+        };
+        let declared = wish.checksum.or(wish.sha256.filter(|_| one_put).map(|_| ChecksumAlgorithm::Sha256));
+        // Where a store takes checksums without being told, telling it would only oblige every part to have one.
+        let needed = capabilities.part_checksums && !capabilities.undeclared_checksums;
+        let checksum = declared.filter(|_| needed);
+        Ok(Transfer::Multipart { plan, store_id: None, checksum, as_put: one_put })
+    }
+
+    /// The rows that say what is intended.
+    fn intent(&self, by: Creator, wish: &CreateUpload, transfer: Transfer) -> (Asset, Upload) {
+        let (now, patience) = (self.0.store.now(), self.patience());
+        let (asset, upload) = (AssetId(self.0.ids.mint()), UploadId(self.0.ids.mint()));
+        let expires_at = after(now, patience.upload_ttl);
+        let key = BlobKey::Original { tenant: by.tenant, asset, upload }.path();
+        let upload = Upload {
+            id: upload,
+            tenant: by.tenant,
+            asset,
+            owner: by.key,
+            revision: 1,
+            state: UploadState::Open,
+            protocol: Protocol::Native,
+            transfer,
+            key,
+            write_token: random_hex(&*self.0.entropy, 16),
+            external_id: wish.external_id.clone(),
+            created_at: now,
+            changed_at: now,
+            expires_at,
+            look_at: Some(after(now, patience.rescue_after).min(expires_at)),
+        };
+        let asset = Asset {
+            id: asset,
+            tenant: by.tenant,
+            owner: by.key,
+            revision: 1,
+            state: AssetState::Awaiting,
+            name: wish.name.clone(),
+            size: wish.size,
+            media_type: wish.media_type.clone(),
+            declared_sha256: wish.sha256,
+            external_id: wish.external_id.clone(),
+            metadata: wish.metadata.clone(),
+            created_at: now,
+            changed_at: now,
+        };
+        (asset, upload)
+    }
+
+    fn remembered(&self, key: KeyId, idempotency: &Idempotency, upload: &Upload) -> Replay {
+        Replay {
+            key,
+            route: ROUTE.to_owned(),
+            token: idempotency.token.clone(),
+            fingerprint: idempotency.fingerprint,
+            result: json!({ "upload": upload.id }),
+            expires_at: after(self.0.store.now(), self.0.settings.replay_ttl),
+        }
+    }
+
+    /// What this request repeats: the upload remembered for its key, or the live one of its external id. `None`: what
+    /// stood in the way is gone, try again.
+    async fn repeated(&self, by: Creator, wish: &CreateUpload) -> Result<Option<(Asset, Upload)>> {
+        if let Some(idempotency) = &wish.idempotency
+            && let Some(replay) = self.0.store.replay(by.key, ROUTE, &idempotency.token).await?
+        {
+            if replay.fingerprint != idempotency.fingerprint {
+                return Err(Error::ReusedKey);
+            }
+            let id = replay.result["upload"].as_str().and_then(|id| id.parse().ok());
+            let id = id.ok_or_else(|| Error::Internal("a replay without an upload".to_owned()))?;
+            return self.with_asset(self.0.store.upload(id).await?).await;
+        }
+        let Some(external_id) = &wish.external_id else { return Ok(None) };
+        let Some(upload) = self.0.store.live_upload(by.tenant, external_id).await? else { return Ok(None) };
+        if upload.expires_at <= self.0.store.now() {
+            self.end_expired(upload).await?;
+            return Ok(None);
+        }
+        let same = upload.transfer.size() == wish.size && upload.owner == by.key;
+        if !same {
+            return Err(Error::Taken("another open upload has this external_id"));
+        }
+        self.with_asset(Some(upload)).await
+    }
+
+    async fn with_asset(&self, upload: Option<Upload>) -> Result<Option<(Asset, Upload)>> {
+        let Some(upload) = upload else { return Ok(None) };
+        let asset = self.0.store.asset(upload.asset).await?;
+        Ok(asset.map(|asset| (asset, upload)))
+    }
+
+    /// Everything a client needs to go on. `fresh`: nothing can be in the store yet.
+    async fn opened(&self, asset: Asset, upload: Upload, fresh: bool, urls: u16) -> Result<Opened> {
+        let grant = self.0.tokens.upload_grant(upload.id, upload.expires_at);
+        let mut opened = Opened { fresh, upload, asset, received: Vec::new(), put: None, parts: None, grant };
+        if opened.upload.state != UploadState::Open {
+            return Ok(opened);
+        }
+        opened.upload = self.begun(opened.upload, fresh).await?;
+        if !fresh {
+            opened.received = self.received(&opened.upload).await?;
+        }
+        let Transfer::Multipart { plan, as_put: false, .. } = &opened.upload.transfer else {
+            opened.put = Some(self.sign_whole(&opened.upload, &opened.asset).await?);
+            return Ok(opened);
+        };
+        let has: std::collections::HashSet<PartNumber> = opened.received.iter().map(|part| part.number).collect();
+        let missing = plan.parts().filter(|part| !has.contains(part)).take(usize::from(urls));
+        let wanted = PartSet::from_numbers(missing);
+        opened.parts = Some(self.sign_parts_of(&opened.upload, wanted, Vec::new()).await?);
+        Ok(opened)
+    }
+
+    /// Makes sure that a multipart upload has been begun at the store and its id is stored.
+    ///
+    /// A repeat may find that the id was lost between the store's answer and our row. The key is this upload's alone,
+    /// so what the store has under it is ours to adopt.
+    pub(super) async fn begun(&self, upload: Upload, fresh: bool) -> Result<Upload> {
+        let Transfer::Multipart { store_id: None, checksum, .. } = &upload.transfer else { return Ok(upload) };
+        let adopted = if fresh { None } else { self.multiparts_under(&upload.key).await?.into_iter().next() };
+        let store_id = match adopted {
+            Some(id) => id,
+            None => self.0.blobs.create_multipart(&upload.key, &upload.write_token, *checksum).await?,
+        };
+        crash::point("after_create_multipart");
+        let mut begun = upload.clone();
+        if let Transfer::Multipart { store_id: slot, .. } = &mut begun.transfer {
+            *slot = Some(store_id.clone());
+        }
+        match self.0.store.commit(Tx::new().quietly(&mut begun)).await {
+            Ok(()) => {
+                crash::point("after_store_id");
+                Ok(begun)
+            }
+            Err(StoreError::Conflict) => {
+                // Another caller was faster: its upload counts, ours is given up unless it is the same.
+                let current = self.0.store.upload(upload.id).await?.ok_or(Error::Hidden)?;
+                if current.store_id() != Some(&store_id) {
+                    self.0.blobs.abort_multipart(&upload.key, &store_id).await?;
+                }
+                Ok(current)
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// The store's ids of every unfinished multipart upload under a key.
+    pub(super) async fn multiparts_under(&self, key: &str) -> Result<Vec<String>> {
+        let (mut ids, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.0.blobs.list_multiparts(key, after.as_ref()).await?;
+            ids.extend(page.items.into_iter().filter(|upload| upload.key == key).map(|upload| upload.store_id));
+            after = page.next;
+            if after.is_none() {
+                return Ok(ids);
+            }
+        }
+    }
+
+    /// Shares an upload row among requests that only sign with it.
+    pub(super) async fn recent_upload(&self, id: UploadId) -> Result<Option<Arc<Upload>>> {
+        if let Some(upload) = self.0.uploads.get(&id).await {
+            return Ok(Some(upload));
+        }
+        let Some(upload) = self.0.store.upload(id).await?.map(Arc::new) else { return Ok(None) };
+        self.0.uploads.insert(id, Arc::clone(&upload)).await;
+        Ok(Some(upload))
+    }
+}

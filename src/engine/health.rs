@@ -1,0 +1,48 @@
+//! Whether what the engine stands on answers.
+
+use std::time::Duration;
+
+use super::Engine;
+use crate::blob::{BlobKey, Capabilities};
+
+/// A foundation that does not answer within this is down.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What answers and what does not. Reasons are for operators.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// The database.
+    pub database: Result<(), String>,
+    /// The bucket.
+    pub store: Result<(), String>,
+}
+
+impl Health {
+    /// Whether requests can be served.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.database.is_ok() && self.store.is_ok()
+    }
+}
+
+impl Engine {
+    /// Asks the database and the bucket.
+    pub async fn health(&self) -> Health {
+        let marker = BlobKey::Instance.path();
+        let (database, store) = tokio::join!(
+            tokio::time::timeout(PATIENCE, self.0.store.ping()),
+            tokio::time::timeout(PATIENCE, self.0.blobs.head(&marker)),
+        );
+        let late = |_| "no answer in time".to_owned();
+        Health {
+            database: database.map_err(late).and_then(|answer| answer.map_err(|error| error.to_string())),
+            store: store.map_err(late).and_then(|answer| answer.map(|_| ()).map_err(|error| error.to_string())),
+        }
+    }
+
+    /// What the bucket was found to be capable of.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        self.0.blobs.capabilities()
+    }
+}

@@ -1,0 +1,166 @@
+//! Links: permissions to download one asset, handed to somebody without an account.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::assets::MOST;
+use super::create::Idempotency;
+use super::{Engine, Error, Result, tenant_of};
+use crate::domain::access::{Action, Actor, Target, may, may_ask};
+use crate::domain::asset::{Asset, AssetState};
+use crate::domain::clock::after;
+use crate::domain::grant::{Disposition, Link, Network};
+use crate::domain::ids::{AssetId, GrantId, KeyId};
+use crate::domain::name::FileName;
+use crate::store::{Replay, StoreError, Tx, Write};
+
+/// The route under which idempotency keys of links are remembered.
+const ROUTE: &str = "links";
+
+/// The wish for one link.
+#[derive(Clone, Debug)]
+pub struct LinkWish {
+    /// What it opens.
+    pub asset: AssetId,
+    /// How long it works.
+    pub expires_in: Duration,
+    /// Save or show.
+    pub disposition: Disposition,
+    /// Another name than the asset's.
+    pub filename: Option<FileName>,
+    /// How often it may be opened.
+    pub uses: Option<u32>,
+    /// The only network that may open it.
+    pub network: Option<Network>,
+}
+
+/// A link and the token that opens it.
+#[derive(Clone, Debug)]
+pub struct MadeLink {
+    /// The link.
+    pub link: Link,
+    /// Its token. A secret of its holder: never logged.
+    pub token: String,
+}
+
+impl Engine {
+    /// Makes links, each of which can fail by itself; one commit for all that do not.
+    pub async fn make_links(
+        &self,
+        actor: &Actor,
+        wishes: Vec<LinkWish>,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Vec<Result<MadeLink>>> {
+        may_ask(actor, Action::LinkAsset)?;
+        let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
+        if wishes.len() > MOST as usize {
+            return Err(Error::invalid("links", format!("at most {MOST} at once")));
+        }
+        let ids: Vec<AssetId> = wishes.iter().map(|wish| wish.asset).collect();
+        let assets = self.0.store.assets_by_id(&ids).await?;
+        let links: Vec<Result<Link>> = wishes.iter().map(|wish| self.link(actor, *key, wish, &assets)).collect();
+        let mut tx = Tx::new();
+        for link in links.iter().flatten() {
+            tx = tx.with(Write::InsertLink(Box::new(link.clone())));
+        }
+        if let Some(idempotency) = &idempotency {
+            tx = tx.with(Write::InsertReplay(self.remembered_links(*key, idempotency, &links)));
+        }
+        match self.0.store.commit(tx).await {
+            Ok(()) => Ok(links.into_iter().map(|link| link.map(|link| self.with_token(link))).collect()),
+            Err(StoreError::Conflict) => match idempotency {
+                Some(idempotency) => self.repeated_links(*key, &idempotency, links).await,
+                None => Err(StoreError::Conflict.into()),
+            },
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    fn with_token(&self, link: Link) -> MadeLink {
+        MadeLink { token: self.0.tokens.link(link.id), link }
+    }
+
+    fn link(&self, actor: &Actor, key: KeyId, wish: &LinkWish, assets: &[Asset]) -> Result<Link> {
+        let asset = assets.iter().find(|asset| asset.id == wish.asset).ok_or(Error::Hidden)?;
+        let target = Target { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
+        may(actor, Action::LinkAsset, target)?;
+        match &asset.state {
+            AssetState::Abandoned | AssetState::Deleted { .. } => {
+                return Err(Error::Gone { what: "asset", state: asset.state.name() });
+            }
+            AssetState::Rejected { verdict, .. } => return Err(Error::Rejected { code: verdict.code.clone() }),
+            AssetState::Awaiting | AssetState::Stored(_) | AssetState::Processing(_) => {}
+            AssetState::Ready(_) | AssetState::Failed { .. } => {}
+        }
+        let longest = self.0.settings.link_ttl;
+        if wish.expires_in > longest || wish.expires_in.is_zero() {
+            return Err(Error::invalid("expires_in", format!("1 to {} seconds", longest.as_secs())));
+        }
+        if wish.uses == Some(0) {
+            return Err(Error::invalid("uses", "at least 1"));
+        }
+        let now = self.0.store.now();
+        Ok(Link {
+            id: GrantId(self.0.ids.mint()),
+            tenant: asset.tenant,
+            asset: asset.id,
+            created_by: key,
+            created_at: now,
+            expires_at: after(now, wish.expires_in),
+            revoked_at: None,
+            disposition: wish.disposition,
+            filename: wish.filename.clone(),
+            max_uses: wish.uses,
+            used: 0,
+            network: wish.network,
+        })
+    }
+
+    fn remembered_links(&self, key: KeyId, idempotency: &Idempotency, links: &[Result<Link>]) -> Replay {
+        let ids: Vec<_> = links.iter().map(|link| link.as_ref().ok().map(|link| link.id)).collect();
+        Replay {
+            key,
+            route: ROUTE.to_owned(),
+            token: idempotency.token.clone(),
+            fingerprint: idempotency.fingerprint,
+            result: json!({ "links": ids }),
+            expires_at: after(self.0.store.now(), self.0.settings.replay_ttl),
+        }
+    }
+
+    /// The links that the first request of this key made; failures fail again as they would now.
+    async fn repeated_links(
+        &self,
+        key: KeyId,
+        idempotency: &Idempotency,
+        now: Vec<Result<Link>>,
+    ) -> Result<Vec<Result<MadeLink>>> {
+        let replay = self.0.store.replay(key, ROUTE, &idempotency.token).await?;
+        let replay = replay.ok_or_else(|| Error::busy("the remembered answer is gone"))?;
+        if replay.fingerprint != idempotency.fingerprint {
+            return Err(Error::ReusedKey);
+        }
+        let ids: Vec<Option<GrantId>> = serde_json::from_value(replay.result["links"].clone())
+            .map_err(|_| Error::Internal("a replay without links".to_owned()))?;
+        let mut answers = Vec::with_capacity(ids.len());
+        for (id, now) in ids.into_iter().zip(now) {
+            let made = match id {
+                Some(id) => self.0.store.link(id).await?.ok_or(Error::Gone { what: "link", state: "expired" }),
+                None => now.and_then(|_| Err(Error::busy("this link could not be made the first time"))),
+            };
+            answers.push(made.map(|link| self.with_token(link)));
+        }
+        Ok(answers)
+    }
+
+    /// Withdraws a link. Effective at once on every node; asking again is fine.
+    pub async fn revoke_link(&self, actor: &Actor, id: GrantId) -> Result<()> {
+        may_ask(actor, Action::LinkAsset)?;
+        let link = self.0.store.link(id).await?.ok_or(Error::Hidden)?;
+        if link.tenant != tenant_of(actor)? {
+            return Err(Error::Hidden);
+        }
+        Ok(self.0.store.commit(Tx::new().with(Write::RevokeLink(id, self.0.store.now()))).await?)
+    }
+}

@@ -1,0 +1,195 @@
+//! The verbs: create ▶ sign ▶ complete ▶ process ▶ deliver, and abort and sweep beside them.
+//!
+//! Commands come in, domain values go out. Every verb authorises first, through [`crate::domain::access`]. What must
+//! happen together is one [`Tx`]; what must not be cut off by a client that goes away runs in a task of its own.
+//!
+//! Must not know of headers, SQL, AWS, settings files or anything else that speaks to the outside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::blob::Blobs;
+use crate::domain::access::{Action, Actor, Target, may, may_ask};
+use crate::domain::asset::Asset;
+use crate::domain::clock::{Clock, Entropy, Timestamp};
+use crate::domain::ids::{AssetId, Ids, TenantId, UploadId};
+use crate::domain::upload::{Patience, Upload};
+use crate::store::{Store, Tx};
+
+mod abort;
+mod assets;
+mod changes;
+mod complete;
+mod create;
+mod deliver;
+mod error;
+mod health;
+mod identity;
+mod inspect;
+mod limits;
+mod links;
+mod orphans;
+mod present;
+mod sign;
+mod sweep;
+mod tokens;
+
+pub use assets::{AssetList, ListAssets, PatchAsset};
+pub use changes::Changes;
+pub use complete::{ClaimedPart, CompleteUpload};
+pub use create::{CreateUpload, Idempotency, MethodWish, Opened};
+pub use deliver::{DeliveryMode, Download};
+pub use error::{Error, Result};
+pub use health::Health;
+pub use inspect::Inspected;
+pub use limits::Limits;
+pub use links::{LinkWish, MadeLink};
+pub use orphans::{Orphan, OrphanKind, OrphanReport};
+pub use present::content_disposition;
+pub use sign::{SignParts, SignedParts};
+pub use sweep::SweepReport;
+pub use tokens::{LEAST_SECRET, Tokens};
+
+/// Values of the blob port that verbs answer with.
+pub use crate::blob::{ByteStream, SignedUrl, StoredPart};
+
+/// What the composition decides for the engine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long things may take before the sweeper steps in.
+    pub patience: Patience,
+    /// Largest file in bytes; the store's own limit may be lower.
+    pub max_size: u64,
+    /// Files up to this many bytes travel as one PUT unless the client wants otherwise.
+    pub put_up_to: u64,
+    /// How downloads are delivered unless a request narrows it.
+    pub delivery: DeliveryMode,
+    /// Life of the URL that a download is redirected to.
+    pub redirect_ttl: Duration,
+    /// Longest life of a link.
+    pub link_ttl: Duration,
+    /// How long the bytes of a rejected asset are kept.
+    pub quarantine: Duration,
+    /// Files up to this many bytes get a SHA-256 even if none was declared.
+    pub digest_up_to: u64,
+    /// How long the answer to an `Idempotency-Key` is remembered.
+    pub replay_ttl: Duration,
+    /// How long an object or multipart upload must have been there before it can be called an orphan.
+    pub orphan_grace: Duration,
+}
+
+/// Everything the engine stands on.
+pub struct Foundation {
+    /// Rows.
+    pub store: Arc<dyn Store>,
+    /// Bytes.
+    pub blobs: Arc<dyn Blobs>,
+    /// This node's clock, which stamps ids; leases and expiry go by [`Store::now`].
+    pub clock: Arc<dyn Clock>,
+    /// Unguessable bytes.
+    pub entropy: Arc<dyn Entropy>,
+    /// Signs grants and cursors.
+    pub tokens: Tokens,
+    /// What the composition decides.
+    pub settings: Settings,
+    /// Which instance this is: orphans are looked for in this instance's bucket only.
+    pub instance: String,
+}
+
+/// The engine. Cloning shares it.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    blobs: Arc<dyn Blobs>,
+    entropy: Arc<dyn Entropy>,
+    ids: Ids,
+    tokens: Tokens,
+    settings: Settings,
+    instance: String,
+    changes: Changes,
+    keys: identity::Keys,
+    uploads: moka::future::Cache<UploadId, Arc<Upload>>,
+}
+
+/// An upload read this recently is good enough to sign for: the worst that staleness does is a URL that the store
+/// refuses.
+const STALE: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Puts the engine on its foundation.
+    #[must_use]
+    pub fn new(foundation: Foundation) -> Self {
+        let Foundation { store, blobs, clock, entropy, tokens, settings, instance } = foundation;
+        Self(Arc::new(Inner {
+            ids: Ids::new(clock, Arc::clone(&entropy)),
+            keys: identity::Keys::new(Arc::clone(&store)),
+            uploads: moka::future::Cache::builder().max_capacity(10_000).time_to_live(STALE).build(),
+            changes: Changes::default(),
+            store,
+            blobs,
+            entropy,
+            tokens,
+            settings,
+            instance,
+        }))
+    }
+
+    /// Wakes when assets change and when jobs become owed on this node.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.0.changes
+    }
+
+    /// The database's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.store.now()
+    }
+
+    fn patience(&self) -> &Patience {
+        &self.0.settings.patience
+    }
+
+    /// Commits and tells whoever waits on this node.
+    async fn commit(&self, tx: Tx, asset: AssetId) -> std::result::Result<(), crate::store::StoreError> {
+        let owes = tx.jobs().next().is_some();
+        self.0.store.commit(tx).await?;
+        self.0.changes.tell(asset, owes);
+        Ok(())
+    }
+
+    /// Looks an upload up for an actor who wants to do `action` with it.
+    async fn upload_for(&self, actor: &Actor, action: Action, id: UploadId) -> Result<Upload> {
+        may_ask(actor, action)?;
+        let upload = self.0.store.upload(id).await?.ok_or(Error::Hidden)?;
+        may(actor, action, upload_target(&upload))?;
+        Ok(upload)
+    }
+
+    /// Looks an asset up for an actor who wants to do `action` with it.
+    async fn asset_for(&self, actor: &Actor, action: Action, id: AssetId) -> Result<Asset> {
+        may_ask(actor, action)?;
+        let asset = self.0.store.asset(id).await?.ok_or(Error::Hidden)?;
+        let upload = match actor {
+            Actor::Uploader { .. } => self.0.store.upload_of(id).await?.map(|upload| upload.id),
+            Actor::Key { .. } | Actor::Nobody => None,
+        };
+        may(actor, action, Target { tenant: asset.tenant, owner: asset.owner, upload, asset: id })?;
+        Ok(asset)
+    }
+}
+
+fn upload_target(upload: &Upload) -> Target {
+    Target { tenant: upload.tenant, owner: upload.owner, upload: Some(upload.id), asset: upload.asset }
+}
+
+/// The tenant that an actor acts in; upload grants act in none of their own.
+fn tenant_of(actor: &Actor) -> Result<TenantId> {
+    match actor {
+        Actor::Key { tenant, .. } => Ok(*tenant),
+        Actor::Uploader { .. } => Err(Error::Forbidden),
+        Actor::Nobody => Err(Error::Unauthenticated),
+    }
+}

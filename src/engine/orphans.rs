@@ -1,0 +1,214 @@
+//! Orphans: what is in our part of the bucket and belongs to no row. Normally there are none; a database restored
+//! from a backup, or a node that died between two steps, can leave some, and they cost money silently.
+//!
+//! Nothing is removed on a listing's word: each candidate is older than the grace period, its key names no live row,
+//! and the object is looked at once more right before. A bucket that says it belongs to another instance is not
+//! touched at all.
+
+use bytes::Bytes;
+
+use super::{Engine, Error, Result};
+use crate::blob::{BlobKey, ListedMultipart, ListedObject};
+use crate::crash;
+use crate::domain::asset::{Asset, Leftover};
+use crate::domain::clock::{Timestamp, after};
+use crate::domain::upload::Upload;
+
+/// What kind of leftover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrphanKind {
+    /// An object.
+    Object,
+    /// An unfinished multipart upload.
+    Multipart,
+}
+
+/// A leftover that belongs to no row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// What it is.
+    pub kind: OrphanKind,
+    /// Where it is.
+    pub key: String,
+    /// The store's id, for multipart uploads.
+    pub store_id: Option<String>,
+    /// Bytes, for objects.
+    pub size: u64,
+}
+
+/// What a search found, or removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrphanReport {
+    /// Objects looked at.
+    pub objects: u64,
+    /// Multipart uploads looked at.
+    pub multiparts: u64,
+    /// Orphans among them.
+    pub orphans: u64,
+    /// Bytes of orphaned objects.
+    pub bytes: u64,
+    /// Orphans removed.
+    pub removed: u64,
+}
+
+impl Engine {
+    /// Searches the bucket for orphans, tells each to `found`, and removes it if `apply`. Memory does not grow with
+    /// the bucket.
+    pub async fn orphans(&self, apply: bool, mut found: impl FnMut(&Orphan) + Send) -> Result<OrphanReport> {
+        self.ours().await?;
+        let mut report = OrphanReport::default();
+        self.orphaned_objects(apply, &mut found, &mut report).await?;
+        self.orphaned_multiparts(apply, &mut found, &mut report).await?;
+        Ok(report)
+    }
+
+    /// Marks an unmarked bucket as this instance's; refuses one that is marked as another's.
+    async fn ours(&self) -> Result<()> {
+        let owner = self.bucket_owner().await?;
+        match owner {
+            Some(owner) if owner == self.0.instance => Ok(()),
+            Some(_) => Err(Error::Taken("the bucket belongs to another instance: its files are not orphans")),
+            None => Err(Error::Taken("the bucket is not marked as this instance's: start the service once")),
+        }
+    }
+
+    async fn bucket_owner(&self) -> Result<Option<String>> {
+        use futures_util::TryStreamExt;
+        let key = BlobKey::Instance.path();
+        let Some(facts) = self.0.blobs.head(&key).await? else { return Ok(None) };
+        let stream = self.0.blobs.get(&key, &facts.etag, 0..facts.size.clamp(1, 256)).await?;
+        let chunks: Vec<Bytes> = stream.try_collect().await?;
+        Ok(Some(String::from_utf8_lossy(&chunks.concat()).into_owned()))
+    }
+
+    /// Marks the bucket as this instance's at start. Another instance's mark is kept, and told.
+    pub async fn mark_bucket(&self) -> Result<bool> {
+        match self.bucket_owner().await? {
+            Some(owner) => Ok(owner == self.0.instance),
+            None => {
+                let id = Bytes::from(self.0.instance.clone());
+                self.0.blobs.put(&BlobKey::Instance.path(), id).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn orphaned_objects(
+        &self,
+        apply: bool,
+        found: &mut (impl FnMut(&Orphan) + Send),
+        report: &mut OrphanReport,
+    ) -> Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.0.blobs.list(BlobKey::ORIGINALS, after.as_deref()).await?;
+            crash::point("janitor_listed");
+            for object in page.items {
+                report.objects += 1;
+                if self.is_orphaned(&object).await? {
+                    let orphan =
+                        Orphan { kind: OrphanKind::Object, key: object.key, store_id: None, size: object.size };
+                    self.deal_with_orphan(orphan, apply, found, report).await?;
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn orphaned_multiparts(
+        &self,
+        apply: bool,
+        found: &mut (impl FnMut(&Orphan) + Send),
+        report: &mut OrphanReport,
+    ) -> Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.0.blobs.list_multiparts(BlobKey::ORIGINALS, after.as_ref()).await?;
+            for multipart in page.items {
+                report.multiparts += 1;
+                if self.is_abandoned(&multipart).await? {
+                    let store_id = Some(multipart.store_id);
+                    let orphan = Orphan { kind: OrphanKind::Multipart, key: multipart.key, store_id, size: 0 };
+                    self.deal_with_orphan(orphan, apply, found, report).await?;
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Old enough to be judged. A store that tells no time is never judged.
+    fn is_old(&self, time: Option<Timestamp>) -> bool {
+        time.is_some_and(|time| after(time, self.0.settings.orphan_grace) <= self.0.store.now())
+    }
+
+    async fn is_orphaned(&self, object: &ListedObject) -> Result<bool> {
+        // A stranger's key in our folder is not ours to judge.
+        let Some((_, asset, upload)) = BlobKey::parse_original(&object.key) else { return Ok(false) };
+        if !self.is_old(object.modified) {
+            return Ok(false);
+        }
+        let asset = self.0.store.asset(asset).await?;
+        if asset.is_some_and(|asset| keeps(&asset, &object.key)) {
+            return Ok(false);
+        }
+        Ok(!self.0.store.upload(upload).await?.is_some_and(|upload| expects(&upload)))
+    }
+
+    async fn is_abandoned(&self, multipart: &ListedMultipart) -> Result<bool> {
+        let Some((_, _, upload)) = BlobKey::parse_original(&multipart.key) else { return Ok(false) };
+        if !self.is_old(multipart.initiated) {
+            return Ok(false);
+        }
+        let upload = self.0.store.upload(upload).await?;
+        Ok(!upload.is_some_and(|upload| {
+            // An id that was never recorded will be adopted or removed by the upload's own sweep.
+            let its_own = upload.store_id().is_none_or(|id| id == multipart.store_id);
+            its_own && expects(&upload)
+        }))
+    }
+
+    async fn deal_with_orphan(
+        &self,
+        orphan: Orphan,
+        apply: bool,
+        found: &mut (impl FnMut(&Orphan) + Send),
+        report: &mut OrphanReport,
+    ) -> Result<()> {
+        found(&orphan);
+        report.orphans += 1;
+        report.bytes += orphan.size;
+        if !apply {
+            return Ok(());
+        }
+        match &orphan.store_id {
+            Some(store_id) => self.abort_until_gone(&orphan.key, store_id).await?,
+            None => {
+                // Listings may be stale: what is there now decides.
+                let Some(facts) = self.0.blobs.head(&orphan.key).await? else { return Ok(()) };
+                if !self.is_old(facts.modified) {
+                    return Ok(());
+                }
+                self.0.blobs.delete(&orphan.key).await?;
+            }
+        }
+        report.removed += 1;
+        Ok(())
+    }
+}
+
+/// Whether an asset's row says that this object is its bytes.
+fn keeps(asset: &Asset, key: &str) -> bool {
+    let content = asset.state.content();
+    content.is_some_and(|content| content.key == key) && asset.state.leftover() != Some(Leftover::Gone)
+}
+
+/// Whether an upload's own life cycle still takes care of what is under its key.
+fn expects(upload: &Upload) -> bool {
+    upload.state.is_live() || upload.look_at.is_some()
+}

@@ -1,0 +1,198 @@
+//! sign: no writes. URLs for parts, each bound to its number, its exact length and, when given, its checksum.
+
+use super::{Engine, Error, Result, upload_target};
+use crate::blob::presign::PartUrls;
+use crate::blob::{BlobError, SignedUrl, StoredPart};
+use crate::domain::access::{Action, Actor, may, may_ask};
+use crate::domain::asset::Asset;
+use crate::domain::checksum::PartChecksum;
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::UploadId;
+use crate::domain::plan::{PartNumber, PartPlan, PartSet};
+use crate::domain::upload::{Transfer, Upload, UploadState};
+
+/// The wish for part URLs.
+#[derive(Clone, Debug, Default)]
+pub struct SignParts {
+    /// Which parts.
+    pub parts: PartSet,
+    /// What some of them must hash to.
+    pub checksums: Vec<(PartNumber, PartChecksum)>,
+}
+
+/// URLs for parts, made one by one while they are rendered: ten thousand of them are never held in memory.
+pub struct SignedParts {
+    plan: PartPlan,
+    parts: PartSet,
+    checksums: Vec<(PartNumber, PartChecksum)>,
+    urls: PartUrls,
+}
+
+impl SignedParts {
+    /// The parts that were asked for, with length and checksum, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (PartNumber, u64, Option<&PartChecksum>)> + '_ {
+        self.parts.iter().map(|part| {
+            let checksum = self.checksums.binary_search_by_key(&part, |(number, _)| *number);
+            let checksum = checksum.ok().map(|at| &self.checksums[at].1);
+            (part, self.plan.len_of(part).unwrap_or(0), checksum)
+        })
+    }
+
+    /// Appends the URL of one of them.
+    pub fn write_url(&self, part: PartNumber, len: u64, checksum: Option<&PartChecksum>, out: &mut String) {
+        self.urls.write(part, len, checksum, out);
+    }
+
+    /// Appends the signature alone of one that has no checksum.
+    pub fn write_signature(&self, part: PartNumber, len: u64, out: &mut String) {
+        self.urls.write_signature(part, len, out);
+    }
+
+    /// The URL with `{part}` and `{signature}` where those go.
+    #[must_use]
+    pub fn template(&self) -> String {
+        self.urls.template()
+    }
+
+    /// Whether some of them are bound to a checksum.
+    #[must_use]
+    pub fn has_checksums(&self) -> bool {
+        !self.checksums.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The parts that were asked for.
+    #[must_use]
+    pub fn parts(&self) -> &PartSet {
+        &self.parts
+    }
+
+    /// How the object is cut.
+    #[must_use]
+    pub fn plan(&self) -> &PartPlan {
+        &self.plan
+    }
+
+    /// When the URLs stop working.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.urls.expires_at()
+    }
+}
+
+impl Engine {
+    /// URLs for parts of an open upload.
+    pub async fn sign(&self, actor: &Actor, id: UploadId, wish: SignParts) -> Result<SignedParts> {
+        may_ask(actor, Action::DriveUpload)?;
+        let upload = self.recent_upload(id).await?.ok_or(Error::Hidden)?;
+        may(actor, Action::DriveUpload, upload_target(&upload))?;
+        self.sign_parts_of(&upload, wish.parts, wish.checksums).await
+    }
+
+    /// An upload as it stands, and the parts that the store has while it is open.
+    pub async fn look(&self, actor: &Actor, id: UploadId) -> Result<(Upload, Vec<StoredPart>)> {
+        let upload = self.upload_for(actor, Action::ReadUpload, id).await?;
+        let received = match upload.state {
+            UploadState::Open => self.received(&upload).await?,
+            _ => Vec::new(),
+        };
+        Ok((upload, received))
+    }
+
+    pub(super) async fn sign_parts_of(
+        &self,
+        upload: &Upload,
+        parts: PartSet,
+        mut checksums: Vec<(PartNumber, PartChecksum)>,
+    ) -> Result<SignedParts> {
+        open_for_bytes(upload, self.0.store.now())?;
+        let Transfer::Multipart { plan, store_id, checksum, .. } = &upload.transfer else {
+            return Err(Error::invalid("parts", "this upload is one PUT and has no parts"));
+        };
+        if parts.last().is_some_and(|last| last.get() > plan.count()) {
+            return Err(Error::invalid("parts", format!("the plan has {} parts", plan.count())));
+        }
+        let foreign = checksums.iter().find(|(_, given)| checksum.is_some_and(|declared| declared != given.algorithm));
+        if let Some((part, _)) = foreign {
+            return Err(Error::invalid("checksums", format!("part {part} has another algorithm than the upload")));
+        }
+        let capabilities = self.0.blobs.capabilities();
+        if !checksums.is_empty() && checksum.is_none() && !capabilities.undeclared_checksums {
+            return Err(Error::invalid("checksums", "this store must be told at creation: create with \"checksum\""));
+        }
+        let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
+        checksums.sort_unstable_by_key(|(part, _)| *part);
+        let urls = self.0.blobs.sign_parts(&upload.key, store_id, self.patience().url_ttl).await?;
+        Ok(SignedParts { plan: *plan, parts, checksums, urls })
+    }
+
+    /// The one URL of an upload that the client sees as one PUT.
+    pub(super) async fn sign_whole(&self, upload: &Upload, asset: &Asset) -> Result<SignedUrl> {
+        let ttl = self.patience().url_ttl;
+        let digest = asset.declared_sha256.map(PartChecksum::from);
+        let (plan, store_id) = match &upload.transfer {
+            Transfer::Put { size } => {
+                return Ok(self.0.blobs.sign_put(&upload.key, *size, digest.as_ref(), ttl).await?);
+            }
+            Transfer::Multipart { plan, store_id, .. } => (plan, store_id),
+        };
+        let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
+        let digest = digest.filter(|_| self.0.blobs.capabilities().part_checksums);
+        let urls = self.0.blobs.sign_parts(&upload.key, store_id, ttl).await?;
+        let (only, mut url) = (plan.all().last().ok_or_else(no_part)?, String::new());
+        urls.write(only, plan.total(), digest.as_ref(), &mut url);
+        let mut headers = vec![("content-length", plan.total().to_string())];
+        headers.extend(digest.map(|digest| (digest.algorithm.header(), digest.base64)));
+        Ok(SignedUrl { url, headers, expires_at: urls.expires_at() })
+    }
+
+    /// The parts of the plan that the store has in their planned size. One PUT counts as no part until it is complete.
+    pub(super) async fn received(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
+        let Transfer::Multipart { plan, store_id: Some(store_id), .. } = &upload.transfer else {
+            return Ok(Vec::new());
+        };
+        let (mut parts, mut after) = (Vec::new(), None);
+        loop {
+            let page = match self.0.blobs.list_parts(&upload.key, store_id, after).await {
+                Ok(page) => page,
+                // Completed or aborted behind our back: no parts to speak of.
+                Err(BlobError::NotFound) => return Ok(Vec::new()),
+                Err(other) => return Err(other.into()),
+            };
+            parts.extend(page.items.into_iter().filter(|part| plan.len_of(part.number) == Some(part.size)));
+            after = page.next;
+            if after.is_none() {
+                return Ok(parts);
+            }
+        }
+    }
+}
+
+fn no_part() -> Error {
+    Error::Internal("a plan without parts".to_owned())
+}
+
+/// Whether bytes may still come.
+fn open_for_bytes(upload: &Upload, now: Timestamp) -> Result<()> {
+    match upload.state {
+        UploadState::Open if upload.expires_at <= now => Err(Error::Gone { what: "upload", state: "expired" }),
+        UploadState::Open => Ok(()),
+        UploadState::Completing | UploadState::Completed => {
+            Err(Error::WrongState { what: "upload", state: upload.state.name() })
+        }
+        UploadState::Failed | UploadState::Aborted | UploadState::Expired => {
+            Err(Error::Gone { what: "upload", state: upload.state.name() })
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! sweep: what nobody else will do. By the database's clock, in small portions, on any node, at any time; two sweepers
+//! at once do no harm, because every change is compare-and-set.
+//!
+//! * open, every part there, nobody called complete → complete
+//! * open, its time passed → expire, and remove what it left
+//! * completing for too long → finish
+//! * ended, something may still arrive at the store → remove it
+//! * deleted or past quarantine → remove the object
+
+use super::complete::CompleteUpload;
+use super::{Engine, Error, Result};
+use crate::crash;
+use crate::domain::asset::{Asset, Leftover};
+use crate::domain::clock::{Timestamp, after};
+use crate::domain::event::EventKind;
+use crate::domain::upload::{Upload, UploadState};
+use crate::store::{StoreError, Tx};
+
+/// Rows per portion.
+const PORTION: u32 = 100;
+/// Portions per sweep: a sweep ends, and the next one goes on.
+const PORTIONS: u32 = 100;
+/// A row that could not be dealt with is looked at again after this.
+const LATER: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// Uploads completed although nobody asked.
+    pub rescued: u64,
+    /// Uploads that were stuck completing and are finished.
+    pub finished: u64,
+    /// Uploads whose time had passed.
+    pub expired: u64,
+    /// Ended uploads whose leftovers were removed.
+    pub cleaned: u64,
+    /// Objects removed.
+    pub purged: u64,
+    /// Links and remembered answers forgotten.
+    pub forgotten: u64,
+    /// Rows that could not be dealt with; they come again.
+    pub failed: u64,
+}
+
+impl SweepReport {
+    /// Whether there was nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What became of one upload.
+enum Swept {
+    Rescued,
+    Finished,
+    Expired,
+    Cleaned,
+    Waits,
+}
+
+impl Engine {
+    /// Deals with everything that is due.
+    pub async fn sweep(&self) -> Result<SweepReport> {
+        let mut report = SweepReport::default();
+        for _ in 0..PORTIONS {
+            let due = self.0.store.uploads_to_look_at(self.0.store.now(), PORTION).await?;
+            let more = due.len() == PORTION as usize;
+            for upload in due {
+                self.sweep_upload(upload, &mut report).await;
+            }
+            if !more {
+                break;
+            }
+        }
+        for _ in 0..PORTIONS {
+            let due = self.0.store.assets_to_purge(self.0.store.now(), PORTION).await?;
+            let more = due.len() == PORTION as usize;
+            for asset in due {
+                self.sweep_asset(asset, &mut report).await;
+            }
+            if !more {
+                break;
+            }
+        }
+        report.forgotten = self.0.store.forget_expired(self.0.store.now(), PORTION * PORTIONS).await?;
+        Ok(report)
+    }
+
+    async fn sweep_upload(&self, upload: Upload, report: &mut SweepReport) {
+        let id = upload.id;
+        match self.deal_with(&upload).await {
+            Ok(Swept::Rescued) => report.rescued += 1,
+            Ok(Swept::Finished) => report.finished += 1,
+            Ok(Swept::Expired) => report.expired += 1,
+            Ok(Swept::Cleaned) => report.cleaned += 1,
+            Ok(Swept::Waits) => {}
+            Err(error) => {
+                report.failed += 1;
+                tracing::warn!(upload = %id, %error, "not dealt with; it comes again");
+                self.put_off(upload).await;
+            }
+        }
+    }
+
+    async fn deal_with(&self, upload: &Upload) -> Result<Swept> {
+        match upload.state {
+            UploadState::Open => self.rescue_or_expire(upload).await,
+            UploadState::Completing => {
+                self.finish(upload.clone(), CompleteUpload::default()).await?;
+                Ok(Swept::Finished)
+            }
+            UploadState::Failed | UploadState::Aborted | UploadState::Expired | UploadState::Completed => {
+                self.clean_or_leave(upload).await
+            }
+        }
+    }
+
+    async fn clean_or_leave(&self, upload: &Upload) -> Result<Swept> {
+        // A completed upload owes nothing; its object is the asset's.
+        if upload.state == UploadState::Completed {
+            return Ok(Swept::Waits);
+        }
+        self.clean(upload.clone()).await?;
+        Ok(Swept::Cleaned)
+    }
+
+    async fn rescue_or_expire(&self, upload: &Upload) -> Result<Swept> {
+        match self.finish(upload.clone(), CompleteUpload::default()).await {
+            Ok(_) => return Ok(Swept::Rescued),
+            Err(Error::Incomplete { .. } | Error::WrongBytes | Error::Gone { .. }) => {}
+            Err(other) => return Err(other),
+        }
+        let now = self.0.store.now();
+        if upload.expires_at <= now {
+            self.end_expired(upload.clone()).await?;
+            return Ok(Swept::Expired);
+        }
+        let mut later = upload.clone().look_later(self.patience(), now);
+        match self.0.store.commit(Tx::new().quietly(&mut later)).await {
+            Ok(()) | Err(StoreError::Conflict) => Ok(Swept::Waits),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Moves a row that makes trouble out of the way of the others.
+    async fn put_off(&self, mut upload: Upload) {
+        upload.look_at = Some(after(self.0.store.now(), LATER));
+        let _ = self.0.store.commit(Tx::new().quietly(&mut upload)).await;
+    }
+
+    async fn sweep_asset(&self, asset: Asset, report: &mut SweepReport) {
+        let id = asset.id;
+        match self.purge(asset).await {
+            Ok(()) => report.purged += 1,
+            Err(error) => {
+                report.failed += 1;
+                tracing::warn!(asset = %id, %error, "its object is not removed yet; it comes again");
+            }
+        }
+    }
+
+    /// Removes the object of an asset that nobody is served from any more. As long as its upload's URL may still be
+    /// used, the object may come back, and is removed once more.
+    pub(super) async fn purge(&self, asset: Asset) -> Result<()> {
+        let Some(content) = asset.state.content().cloned() else { return Ok(()) };
+        self.0.blobs.delete(&content.key).await?;
+        crash::point("after_delete_at_store");
+        let now = self.0.store.now();
+        let last_url = after(content.stored_at, self.patience().url_ttl);
+        let left: Leftover = if now < last_url { Leftover::Until(last_url) } else { Leftover::Gone };
+        let mut purged = asset.purge(left)?;
+        purged.changed_at = now;
+        let told = left == Leftover::Gone;
+        let tx = if told {
+            Tx::new().asset(&mut purged, EventKind::AssetPurged)
+        } else {
+            Tx::new().with(crate::store::Write::UpdateAsset(Box::new(purged.clone())))
+        };
+        match self.commit(tx, purged.id).await {
+            Ok(()) | Err(StoreError::Conflict) => Ok(()),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// When the sweeper should run next, at the latest.
+    #[must_use]
+    pub fn sweep_at(&self, last: Timestamp) -> Timestamp {
+        after(last, self.patience().takeover_after)
+    }
+}

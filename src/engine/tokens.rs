@@ -1,0 +1,177 @@
+//! Tokens that we hand out and must recognise: upload grants, links, cursors.
+//!
+//! Each is `<prefix><payload>.<mac>`, both in base64url; the MAC is HMAC-SHA256 over a label of the kind of token and the
+//! payload, so that a token of one kind is never good for another. The payload begins with a version and the id of the
+//! signing key, so that keys can rotate.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::domain::clock::{Timestamp, micros};
+use crate::domain::ids::{AssetId, GrantId, TenantId, UploadId};
+
+const VERSION: u8 = 1;
+/// Shorter secrets are refused by the configuration.
+pub const LEAST_SECRET: usize = 32;
+
+/// What a token is for. Also its prefix in text.
+#[derive(Clone, Copy)]
+enum Kind {
+    UploadGrant,
+    Link,
+    Cursor,
+}
+
+impl Kind {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::UploadGrant => "gu_",
+            Self::Link => "gd_",
+            Self::Cursor => "gc_",
+        }
+    }
+}
+
+/// Signs and recognises tokens. The first secret signs; the others are still recognised.
+pub struct Tokens {
+    keys: Vec<([u8; 4], Hmac<Sha256>)>,
+}
+
+impl Tokens {
+    /// From secrets of at least [`LEAST_SECRET`] bytes; `None` when there is none, or one is too short.
+    #[must_use]
+    pub fn new(secrets: &[Vec<u8>]) -> Option<Self> {
+        let key = |secret: &Vec<u8>| {
+            let hash: [u8; 32] = Sha256::digest(secret).into();
+            let hmac = Hmac::new_from_slice(secret).ok().filter(|_| secret.len() >= LEAST_SECRET)?;
+            Some(([hash[0], hash[1], hash[2], hash[3]], hmac))
+        };
+        let keys = secrets.iter().map(key).collect::<Option<Vec<_>>>()?;
+        (!keys.is_empty()).then_some(Self { keys })
+    }
+
+    fn sign(&self, kind: Kind, body: &[u8]) -> String {
+        let (id, key) = &self.keys[0];
+        let payload = [&[VERSION][..], id, body].concat();
+        let mac = mac(key, kind, &payload);
+        format!("{}{}.{}", kind.prefix(), BASE64.encode(&payload), BASE64.encode(mac))
+    }
+
+    fn open(&self, kind: Kind, token: &str) -> Option<Vec<u8>> {
+        let (payload, given) = token.strip_prefix(kind.prefix())?.split_once('.')?;
+        let (payload, given) = (BASE64.decode(payload).ok()?, BASE64.decode(given).ok()?);
+        let (&version, rest) = payload.split_first()?;
+        let (id, body) = rest.split_at_checked(4)?;
+        let (_, key) = self.keys.iter().find(|(known, _)| known == id && version == VERSION)?;
+        let same: bool = mac(key, kind, &payload).ct_eq(&given).into();
+        same.then(|| body.to_vec())
+    }
+
+    /// A grant to drive one upload until `expires_at`.
+    #[must_use]
+    pub fn upload_grant(&self, upload: UploadId, expires_at: Timestamp) -> String {
+        let until = expires_at.as_microsecond().to_be_bytes();
+        self.sign(Kind::UploadGrant, &[&upload.0.as_bytes()[..], &until].concat())
+    }
+
+    /// The upload that a grant is for, and when the grant ends.
+    #[must_use]
+    pub fn open_upload_grant(&self, token: &str) -> Option<(UploadId, Timestamp)> {
+        let body = self.open(Kind::UploadGrant, token)?;
+        let (id, until) = body.split_at_checked(16)?;
+        let until = i64::from_be_bytes(until.try_into().ok()?);
+        Some((UploadId(Uuid::from_slice(id).ok()?), micros(until)))
+    }
+
+    /// The token of a link.
+    #[must_use]
+    pub fn link(&self, id: GrantId) -> String {
+        self.sign(Kind::Link, id.0.as_bytes())
+    }
+
+    /// The link that a token opens.
+    #[must_use]
+    pub fn open_link(&self, token: &str) -> Option<GrantId> {
+        let body = self.open(Kind::Link, token)?;
+        Uuid::from_slice(&body).ok().map(GrantId)
+    }
+
+    /// A cursor into a tenant's assets.
+    #[must_use]
+    pub fn cursor(&self, tenant: TenantId, after: AssetId) -> String {
+        self.sign(Kind::Cursor, &[&tenant.0.as_bytes()[..], after.0.as_bytes()].concat())
+    }
+
+    /// Where a cursor points, if it is this tenant's.
+    #[must_use]
+    pub fn open_cursor(&self, tenant: TenantId, token: &str) -> Option<AssetId> {
+        let body = self.open(Kind::Cursor, token)?;
+        let (owner, after) = body.split_at_checked(16)?;
+        (owner == tenant.0.as_bytes()).then(|| Uuid::from_slice(after).ok().map(AssetId))?
+    }
+}
+
+fn mac(key: &Hmac<Sha256>, kind: Kind, payload: &[u8]) -> [u8; 32] {
+    let label = kind.prefix().as_bytes();
+    let framed = key.clone().chain_update([label.len() as u8]).chain_update(label);
+    framed.chain_update(payload).finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(secrets: &[&str]) -> Tokens {
+        Tokens::new(&secrets.iter().map(|s| s.repeat(8).into_bytes()).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn tokens_open_what_they_were_made_for() {
+        let tokens = tokens(&["secret-one"]);
+        let upload = UploadId(Uuid::from_u128(1));
+        let grant = tokens.upload_grant(upload, micros(5));
+        assert_eq!(tokens.open_upload_grant(&grant), Some((upload, micros(5))));
+        let link = GrantId(Uuid::from_u128(2));
+        assert_eq!(tokens.open_link(&tokens.link(link)), Some(link));
+        let (tenant, asset) = (TenantId(Uuid::from_u128(3)), AssetId(Uuid::from_u128(4)));
+        let cursor = tokens.cursor(tenant, asset);
+        assert_eq!(tokens.open_cursor(tenant, &cursor), Some(asset));
+        assert_eq!(tokens.open_cursor(TenantId(Uuid::from_u128(9)), &cursor), None);
+    }
+
+    #[test]
+    fn one_kind_is_never_good_for_another() {
+        let tokens = tokens(&["secret-one"]);
+        let link = tokens.link(GrantId(Uuid::from_u128(2)));
+        assert_eq!(tokens.open_upload_grant(&link.replace("gd_", "gu_")), None);
+        let grant = tokens.upload_grant(UploadId(Uuid::from_u128(1)), micros(5));
+        assert_eq!(tokens.open_link(&grant.replace("gu_", "gd_")), None);
+    }
+
+    #[test]
+    fn every_changed_byte_is_noticed() {
+        let tokens = tokens(&["secret-one"]);
+        let token = tokens.link(GrantId(Uuid::from_u128(2)));
+        for (at, _) in token.char_indices() {
+            let mut forged = token.clone().into_bytes();
+            forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(forged).unwrap();
+            assert_eq!(tokens.open_link(&forged), None, "{forged}");
+        }
+        for cut in 0..token.len() {
+            assert_eq!(tokens.open_link(&token[..cut]), None);
+        }
+    }
+
+    #[test]
+    fn secrets_rotate_and_short_ones_are_refused() {
+        let old = tokens(&["secret-old"]).link(GrantId(Uuid::from_u128(2)));
+        assert!(tokens(&["secret-new", "secret-old"]).open_link(&old).is_some());
+        assert!(tokens(&["secret-new"]).open_link(&old).is_none());
+        assert!(Tokens::new(&[]).is_none() && Tokens::new(&[vec![0; 31]]).is_none());
+    }
+}

@@ -1,0 +1,81 @@
+//! What surrounds every request: its id, its log line, its caller, and a net under its handler.
+//!
+//! Log lines carry the route's template, never the path or the query: those may hold secrets.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, header};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::problem;
+use crate::domain::access::Actor;
+use crate::domain::clock::{OsEntropy, random_hex};
+use crate::engine::{Engine, Error};
+
+tokio::task_local! {
+    static REQUEST_ID: String;
+}
+
+const X_REQUEST_ID: &str = "x-request-id";
+
+/// The id of the request being handled.
+pub(super) fn request_id() -> String {
+    REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
+}
+
+/// The other end of the connection; put there by the accept loop.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// Where a request comes from.
+pub(super) fn peer(extensions: &http::Extensions) -> Option<IpAddr> {
+    extensions.get::<Peer>().map(|peer| peer.0.ip())
+}
+
+/// Puts id, log line and net around every route.
+pub(super) fn wrap(routes: Router) -> Router {
+    routes.layer(CatchPanicLayer::custom(|_| problem::defect())).layer(from_fn(surround))
+}
+
+async fn surround(request: Request, next: Next) -> Response {
+    let id = given_id(request.headers()).unwrap_or_else(|| random_hex(&OsEntropy, 8));
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let started = Instant::now();
+    let mut response = REQUEST_ID.scope(id.clone(), next.run(request)).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    tracing::info!(
+        target: "gantry::access",
+        request_id = id,
+        %method,
+        route = route.as_deref().unwrap_or("-"),
+        status = response.status().as_u16(),
+        micros = started.elapsed().as_micros(),
+        "request",
+    );
+    response
+}
+
+/// The caller's own id for the request, if it is one that can be logged.
+fn given_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
+    let sane = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    sane.then(|| id.to_owned())
+}
+
+/// Who is asking: nobody without an `Authorization` header, otherwise the holder of a good credential or an error.
+pub(super) async fn actor(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Actor::Nobody) };
+    let token = value.to_str().ok().and_then(|text| text.split_once(' '));
+    match token {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => engine.authenticate(token.trim()).await,
+        _ => Err(Error::Unauthenticated),
+    }
+}

@@ -1,0 +1,162 @@
+//! Answers that carry the bytes themselves: whole, one range, several ranges.
+
+use std::ops::Range;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use super::super::Site;
+use super::super::context::request_id;
+use super::super::problem::Problem;
+use super::conditions::Verdict;
+use crate::domain::clock::Timestamp;
+use crate::engine::{Download, Engine, Error};
+
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn http_date(instant: Timestamp) -> String {
+    let seconds = std::time::Duration::from_secs(instant.as_second().try_into().unwrap_or(0));
+    httpdate::fmt_http_date(std::time::SystemTime::UNIX_EPOCH + seconds)
+}
+
+fn response(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+/// What identifies the bytes and governs caches; the same in 200, 206 and 304.
+fn validators(download: &Download) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ETAG, value(&format!("\"{}\"", download.etag)));
+    headers.insert(header::LAST_MODIFIED, value(&http_date(download.modified)));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-transform"));
+    if let Some(digest) = download.sha256 {
+        headers.insert("repr-digest", value(&format!("sha-256=:{}:", digest.base64())));
+    }
+    headers
+}
+
+/// The head of every answer with bytes. Whatever the bytes are, the browser must not guess and must not run them.
+fn head(download: &Download) -> HeaderMap {
+    let mut headers = validators(download);
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CONTENT_TYPE, value(download.media_type.as_str()));
+    headers.insert(header::CONTENT_DISPOSITION, value(&download.disposition));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-site"));
+    headers
+}
+
+/// 304, with what a cache needs to keep its copy.
+pub(super) fn not_modified(download: &Download) -> Response {
+    let mut response = response(StatusCode::NOT_MODIFIED, Body::empty());
+    *response.headers_mut() = validators(download);
+    response
+}
+
+/// 416, with the size that exists.
+pub(super) fn unsatisfiable(download: &Download) -> Response {
+    let mut response = response(StatusCode::RANGE_NOT_SATISFIABLE, Body::empty());
+    *response.headers_mut() = validators(download);
+    response.headers_mut().insert(header::CONTENT_RANGE, value(&format!("bytes */{}", download.size)));
+    response
+}
+
+/// 200 or 206, or for HEAD the head of a 200.
+pub(super) async fn answer(
+    site: &Site,
+    method: &Method,
+    download: Download,
+    verdict: Verdict,
+) -> Result<Response, Problem> {
+    match verdict {
+        Verdict::Ranges(ranges) if ranges.len() > 1 => Ok(several(site, download, ranges)),
+        Verdict::Ranges(ranges) => {
+            let range = ranges.into_iter().next().unwrap_or(0..download.size);
+            let content_range = content_range(&range, download.size);
+            let mut response = one(site, method, &download, range, StatusCode::PARTIAL_CONTENT).await?;
+            response.headers_mut().insert(header::CONTENT_RANGE, value(&content_range));
+            Ok(response)
+        }
+        Verdict::Whole | Verdict::NotModified | Verdict::Failed | Verdict::Unsatisfiable => {
+            let range = 0..download.size;
+            one(site, method, &download, range, StatusCode::OK).await
+        }
+    }
+}
+
+fn content_range(range: &Range<u64>, size: u64) -> String {
+    format!("bytes {}-{}/{size}", range.start, range.end - 1)
+}
+
+async fn one(
+    site: &Site,
+    method: &Method,
+    download: &Download,
+    range: Range<u64>,
+    status: StatusCode,
+) -> Result<Response, Problem> {
+    let len = range.end - range.start;
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        Body::from_stream(site.engine.stream(download, range).await?.inspect_err(broke_off()))
+    };
+    let mut response = response(status, body);
+    *response.headers_mut() = head(download);
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+    Ok(response)
+}
+
+/// A body that ends in an error cuts the connection: the client sees that something is missing.
+fn broke_off<E: std::fmt::Display>() -> impl Fn(&E) {
+    let id = request_id();
+    move |error| tracing::warn!(request_id = id, %error, "a download broke off")
+}
+
+/// `multipart/byteranges` (RFC 9110 §14.6), each part fetched when the one before is through.
+fn several(site: &Site, download: Download, ranges: Vec<Range<u64>>) -> Response {
+    let boundary = boundary(&download);
+    let heads: Vec<String> = ranges.iter().map(|range| part_head(&download, range, &boundary)).collect();
+    let end = format!("\r\n--{boundary}--\r\n");
+    let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+    let length = bytes + heads.iter().map(|head| head.len() as u64).sum::<u64>() + end.len() as u64;
+    let headers = head(&download);
+    let engine = site.engine.clone();
+    let parts = stream::iter(heads.into_iter().zip(ranges))
+        .then(move |(head, range)| part(engine.clone(), download.clone(), head, range))
+        .try_flatten();
+    let body = parts.chain(stream::once(async move { Ok(Bytes::from(end)) })).inspect_err(broke_off());
+    let mut response = response(StatusCode::PARTIAL_CONTENT, Body::from_stream(body));
+    *response.headers_mut() = headers;
+    let content_type = value(&format!("multipart/byteranges; boundary={boundary}"));
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+fn part_head(download: &Download, range: &Range<u64>, boundary: &str) -> String {
+    let (kind, content_range) = (&download.media_type, content_range(range, download.size));
+    format!("\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {content_range}\r\n\r\n")
+}
+
+async fn part(engine: Engine, download: Download, head: String, range: Range<u64>) -> Result<PartStream, Error> {
+    let bytes = engine.stream(&download, range).await?.map_err(Error::from);
+    Ok(stream::once(async move { Ok(Bytes::from(head)) }).chain(bytes).boxed())
+}
+
+type PartStream = stream::BoxStream<'static, Result<Bytes, Error>>;
+
+/// A separator that the bytes of no file are likely to hold, and that nobody can choose beforehand.
+fn boundary(download: &Download) -> String {
+    use sha2::{Digest, Sha256};
+    let id = [download.asset.0.as_bytes().as_slice(), request_id().as_bytes()].concat();
+    format!("gantry-{}", &hex::encode(Sha256::digest(id))[..32])
+}

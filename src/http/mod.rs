@@ -1,0 +1,57 @@
+//! Everything that speaks HTTP: one folder per protocol, all shaped alike.
+//!
+//! * `mod` – the routes
+//! * `wire` – shapes on the wire, and their way to and from commands and domain values
+//! * `handlers` – glue: parse, call the engine, render; no use case lives here
+//! * `error` – one exhaustive renderer of the engine's errors
+//!
+//! Beside them what all protocols share: [`server`] (the accept loop), `context` (request ids, credentials, peers),
+//! `problem` (RFC 9457). Protocols do not know each other, and none of them knows rows or bytes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+
+mod body;
+mod context;
+mod download;
+mod native;
+mod ops;
+mod problem;
+pub mod server;
+mod web;
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct Site {
+    engine: Engine,
+    /// The only origin ever put into answers; never the Host header. Without a trailing slash.
+    public_url: Arc<str>,
+    /// Where browsers send bytes: the store's origin, for `Content-Security-Policy`.
+    store_origin: Arc<str>,
+    readiness: Arc<ops::Readiness>,
+}
+
+impl Site {
+    /// A site at `public_url`, whose clients send bytes to `store_origin`; not ready any more once `draining` is
+    /// cancelled.
+    #[must_use]
+    pub fn new(engine: Engine, public_url: &str, store_origin: &str, draining: CancellationToken) -> Self {
+        Self {
+            readiness: Arc::new(ops::Readiness::new(engine.clone(), draining)),
+            engine,
+            public_url: public_url.trim_end_matches('/').into(),
+            store_origin: store_origin.into(),
+        }
+    }
+}
+
+/// Every route of every protocol.
+pub fn router(site: Site) -> Router {
+    let routes = native::routes().merge(download::routes()).merge(ops::routes()).merge(web::routes());
+    let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
+    context::wrap(routes.with_state(site))
+}

@@ -1,0 +1,236 @@
+//! Glue of the native API: parse, call the engine, render.
+
+use axum::Json as Rendered;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json, value::RawValue};
+
+use super::super::Site;
+use super::super::body::Json;
+use super::super::context::actor;
+use super::super::problem::Problem;
+use super::wire::{AssetBatch, AssetPatch, AssetView, Completion, Form, NewLink, NewLinks, NewUpload, WantedParts};
+use super::{parts, query, wire};
+use crate::domain::asset::Asset;
+use crate::domain::ids::{AssetId, GrantId, UploadId};
+use crate::engine::{Error, Idempotency, Opened};
+
+type Answer<T = Response> = Result<T, Problem>;
+
+/// An id in the path. One that cannot be read names nothing.
+fn id<T: std::str::FromStr>(text: &str) -> Result<T, Error> {
+    text.parse().map_err(|_| Error::Hidden)
+}
+
+/// `Idempotency-Key`: a quoted string, or the bare token that many clients send.
+fn idempotency(headers: &HeaderMap, fingerprint: [u8; 32]) -> Result<Option<Idempotency>, Error> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let token = value.to_str().unwrap_or_default().trim().trim_matches('"').to_owned();
+    if token.is_empty() || token.len() > 255 {
+        return Err(Error::invalid("Idempotency-Key", "1 to 255 characters"));
+    }
+    Ok(Some(Idempotency { token, fingerprint }))
+}
+
+pub(super) async fn limits(State(site): State<Site>) -> Rendered<Value> {
+    Rendered(wire::limits(&site.engine.limits()))
+}
+
+pub(super) async fn create_upload(State(site): State<Site>, headers: HeaderMap, body: Json<NewUpload>) -> Answer {
+    let actor = actor(&site.engine, &headers).await?;
+    let command = body.value.command(idempotency(&headers, body.fingerprint)?)?;
+    opened(&site.engine.create(&actor, command).await?)
+}
+
+fn opened(opened: &Opened) -> Answer {
+    let mut answer = json!({
+        "upload": wire::upload(&opened.upload, &opened.received),
+        "asset": wire::asset(&opened.asset),
+        "grant": opened.grant,
+    });
+    if let Some(put) = &opened.put {
+        answer["put"] = wire::put(put);
+    }
+    let status = if opened.fresh { StatusCode::CREATED } else { StatusCode::OK };
+    let Some(signed) = &opened.parts else { return Ok((status, Rendered(answer)).into_response()) };
+    let urls = RawValue::from_string(parts::array(signed)).map_err(|error| Error::Internal(error.to_string()))?;
+    let plan = signed.plan();
+    let multipart = WithUrls { part_size: plan.part_size(), part_count: plan.count(), urls };
+    Ok((status, Rendered(WithParts { rest: answer, multipart })).into_response())
+}
+
+#[derive(serde::Serialize)]
+struct WithParts {
+    #[serde(flatten)]
+    rest: Value,
+    multipart: WithUrls,
+}
+
+#[derive(serde::Serialize)]
+struct WithUrls {
+    part_size: u64,
+    part_count: u16,
+    urls: Box<RawValue>,
+}
+
+pub(super) async fn check_upload(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    body: Json<NewUpload>,
+) -> Answer<Rendered<Value>> {
+    let actor = actor(&site.engine, &headers).await?;
+    site.engine.check(&actor, &body.value.command(None)?)?;
+    Ok(Rendered(json!({ "accepted": true, "limits": wire::limits(&site.engine.limits()) })))
+}
+
+pub(super) async fn look_at_upload(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Path(upload): Path<String>,
+) -> Answer<Rendered<wire::UploadView>> {
+    let actor = actor(&site.engine, &headers).await?;
+    let (upload, received) = site.engine.look(&actor, id::<UploadId>(&upload)?).await?;
+    Ok(Rendered(wire::upload(&upload, &received)))
+}
+
+pub(super) async fn sign_parts(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Path(upload): Path<String>,
+    body: Json<WantedParts>,
+) -> Answer {
+    let actor = actor(&site.engine, &headers).await?;
+    let form = body.value.form;
+    let signed = site.engine.sign(&actor, id::<UploadId>(&upload)?, body.value.command()?).await?;
+    Ok(match form {
+        Form::Urls => parts::urls(signed),
+        Form::Compact => parts::compact(&signed),
+    })
+}
+
+pub(super) async fn complete_upload(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Path(upload): Path<String>,
+    body: Json<Completion>,
+) -> Answer<Rendered<AssetView>> {
+    let actor = actor(&site.engine, &headers).await?;
+    let asset = site.engine.complete(&actor, id::<UploadId>(&upload)?, body.value.command()?).await?;
+    Ok(Rendered(wire::asset(&asset)))
+}
+
+pub(super) async fn abort_upload(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Path(upload): Path<String>,
+) -> Answer<StatusCode> {
+    let actor = actor(&site.engine, &headers).await?;
+    site.engine.abort(&actor, id::<UploadId>(&upload)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn list_assets(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    RawQuery(raw): RawQuery,
+) -> Answer<Rendered<Value>> {
+    let actor = actor(&site.engine, &headers).await?;
+    let list = site.engine.list_assets(&actor, query::list(raw.as_deref())?).await?;
+    let assets: Vec<AssetView> = list.assets.iter().map(wire::asset).collect();
+    Ok(Rendered(json!({ "assets": assets, "next": list.next })))
+}
+
+pub(super) async fn batch_assets(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    body: Json<AssetBatch>,
+) -> Answer<Rendered<Value>> {
+    let actor = actor(&site.engine, &headers).await?;
+    let texts = body.value.ids;
+    let ids: Vec<Option<AssetId>> = texts.iter().map(|text| text.parse().ok()).collect();
+    let known: Vec<AssetId> = ids.iter().flatten().copied().collect();
+    let assets = site.engine.assets_by_id(&actor, &known).await?;
+    let result = |(text, id): (&String, &Option<AssetId>)| match assets.iter().find(|asset| Some(asset.id) == *id) {
+        Some(asset) => json!({ "id": text, "asset": wire::asset(asset) }),
+        None => json!({ "id": text, "error": Problem::from(Error::Hidden).value() }),
+    };
+    let results: Vec<Value> = texts.iter().zip(&ids).map(result).collect();
+    Ok(Rendered(json!({ "results": results })))
+}
+
+pub(super) async fn get_asset(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Path(asset): Path<String>,
+    RawQuery(raw): RawQuery,
+) -> Answer<Rendered<AssetView>> {
+    let actor = actor(&site.engine, &headers).await?;
+    let (asset, wait) = (id::<AssetId>(&asset)?, query::wait(raw.as_deref())?);
+    let done = |asset: &Asset| wait.until.as_deref().is_some_and(|state| asset.state.name() == state);
+    let asset = site.engine.await_asset(&actor, asset, wait.patience, done).await?;
+    Ok(Rendered(wire::asset(&asset)))
+}
+
+pub(super) async fn patch_asset(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Path(asset): Path<String>,
+    body: Json<AssetPatch>,
+) -> Answer<Rendered<AssetView>> {
+    let actor = actor(&site.engine, &headers).await?;
+    let asset = site.engine.patch_asset(&actor, id::<AssetId>(&asset)?, body.value.command()?).await?;
+    Ok(Rendered(wire::asset(&asset)))
+}
+
+pub(super) async fn delete_asset(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Path(asset): Path<String>,
+) -> Answer<StatusCode> {
+    let actor = actor(&site.engine, &headers).await?;
+    site.engine.delete_asset(&actor, id::<AssetId>(&asset)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn make_link(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Path(asset): Path<String>,
+    body: Json<NewLink>,
+) -> Answer {
+    let actor = actor(&site.engine, &headers).await?;
+    let wish = body.value.command(Some(id::<AssetId>(&asset)?))?;
+    let repeat = idempotency(&headers, body.fingerprint)?;
+    let made = site.engine.make_links(&actor, vec![wish], repeat).await?;
+    let made = made.into_iter().next().unwrap_or(Err(Error::Hidden))?;
+    Ok((StatusCode::CREATED, Rendered(wire::link(&made, &site.public_url))).into_response())
+}
+
+pub(super) async fn make_links(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    body: Json<NewLinks>,
+) -> Answer<Rendered<Value>> {
+    let actor = actor(&site.engine, &headers).await?;
+    let repeat = idempotency(&headers, body.fingerprint)?;
+    let parsed: Vec<_> = body.value.links.into_iter().map(|link| link.command(None)).collect();
+    let wishes = parsed.iter().flatten().cloned().collect();
+    let mut made = site.engine.make_links(&actor, wishes, repeat).await?.into_iter();
+    let mut result = |wish: Result<_, Error>| match wish.and_then(|_| made.next().unwrap_or(Err(Error::Hidden))) {
+        Ok(made) => wire::link(&made, &site.public_url),
+        Err(error) => json!({ "error": Problem::from(error).value() }),
+    };
+    let results: Vec<Value> = parsed.into_iter().map(&mut result).collect();
+    Ok(Rendered(json!({ "links": results })))
+}
+
+pub(super) async fn revoke_link(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Path(link): Path<String>,
+) -> Answer<StatusCode> {
+    let actor = actor(&site.engine, &headers).await?;
+    site.engine.revoke_link(&actor, id::<GrantId>(&link)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

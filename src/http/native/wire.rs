@@ -1,0 +1,411 @@
+//! Shapes of the native API, and their way to and from commands and domain values. Pure: no engine, no headers.
+//!
+//! Unknown fields are refused: a misspelt wish must not be ignored in silence.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::domain::asset::{Asset, Metadata};
+use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
+use crate::domain::clock::{Timestamp, parse_duration};
+use crate::domain::ids::{AssetId, UploadId};
+use crate::domain::plan::{PartNumber, PartPlan, PartSet};
+use crate::domain::upload::{Transfer, Upload};
+use crate::engine::{
+    ClaimedPart, CompleteUpload, CreateUpload, Error, Idempotency, Limits, LinkWish, MadeLink, MethodWish, PatchAsset,
+    SignParts, SignedUrl, StoredPart,
+};
+
+/// Part URLs in the answer to a creation that does not say how many.
+const FIRST_URLS: u16 = 10;
+const MAX_EXTERNAL_ID: usize = 255;
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(field: &'static str, text: &str) -> Result<T, Error> {
+    text.parse().map_err(|error: T::Err| Error::invalid(field, error))
+}
+
+fn parsed_opt<T: std::str::FromStr<Err: std::fmt::Display>>(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<T>, Error> {
+    text.map(|text| parsed(field, text)).transpose()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewUpload {
+    filename: String,
+    size: u64,
+    content_type: Option<String>,
+    sha256: Option<String>,
+    external_id: Option<String>,
+    #[serde(default)]
+    metadata: Metadata,
+    #[serde(default)]
+    method: Method,
+    part_size: Option<u64>,
+    checksum: Option<String>,
+    urls: Option<u16>,
+    policy: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Method {
+    #[default]
+    Auto,
+    Put,
+    Multipart,
+}
+
+impl NewUpload {
+    pub(super) fn command(self, idempotency: Option<Idempotency>) -> Result<CreateUpload, Error> {
+        if self.policy.is_some_and(|policy| policy != "default") {
+            return Err(Error::invalid("policy", "only the policy \"default\" exists"));
+        }
+        if let Some(id) = &self.external_id
+            && (id.is_empty() || id.len() > MAX_EXTERNAL_ID || id.chars().any(char::is_control))
+        {
+            return Err(Error::invalid("external_id", "1 to 255 bytes without control characters"));
+        }
+        let urls = self.urls.unwrap_or(FIRST_URLS);
+        if urls > PartNumber::MAX {
+            return Err(Error::invalid("urls", "at most 10000"));
+        }
+        Ok(CreateUpload {
+            name: parsed("filename", &self.filename)?,
+            size: self.size,
+            // An empty type is what browsers say of files they do not know.
+            media_type: parsed_opt("content_type", self.content_type.as_deref().filter(|text| !text.is_empty()))?,
+            sha256: parsed_opt("sha256", self.sha256.as_deref())?,
+            external_id: self.external_id,
+            metadata: self.metadata,
+            method: match self.method {
+                Method::Auto => MethodWish::Auto,
+                Method::Put => MethodWish::Put,
+                Method::Multipart => MethodWish::Multipart,
+            },
+            part_size: self.part_size,
+            checksum: parsed_opt::<ChecksumAlgorithm>("checksum", self.checksum.as_deref())?,
+            urls,
+            idempotency,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedParts {
+    parts: PartList,
+    #[serde(default)]
+    checksums: BTreeMap<String, String>,
+    /// `compact`: one template and the signatures instead of whole URLs.
+    #[serde(default)]
+    pub(super) form: Form,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Form {
+    #[default]
+    Urls,
+    Compact,
+}
+
+/// `"1-200,512"` or `[1, 2, 3]`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PartList {
+    Text(String),
+    Numbers(Vec<u64>),
+}
+
+fn part_number(field: &'static str, number: Option<u64>) -> Result<PartNumber, Error> {
+    number.and_then(PartNumber::new).ok_or_else(|| Error::invalid(field, "part numbers are 1 to 10000"))
+}
+
+impl WantedParts {
+    pub(super) fn command(self) -> Result<SignParts, Error> {
+        let parts: PartSet = match self.parts {
+            PartList::Text(text) => parsed("parts", &text)?,
+            PartList::Numbers(numbers) => {
+                let numbers = numbers.into_iter().map(|number| part_number("parts", Some(number)));
+                PartSet::from_numbers(numbers.collect::<Result<Vec<_>, _>>()?)
+            }
+        };
+        if parts.is_empty() {
+            return Err(Error::invalid("parts", "at least one"));
+        }
+        let checksum = |(part, text): (String, String)| {
+            let part = part_number("checksums", part.parse().ok())?;
+            Ok((part, parsed::<PartChecksum>("checksums", &text)?))
+        };
+        let checksums = self.checksums.into_iter().map(checksum).collect::<Result<Vec<_>, Error>>()?;
+        if self.form == Form::Compact && !checksums.is_empty() {
+            return Err(Error::invalid("form", "checksums change every URL: ask for whole ones"));
+        }
+        Ok(SignParts { parts, checksums })
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Completion {
+    parts: Option<Vec<CompletedPart>>,
+    sha256: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CompletedPart {
+    #[serde(alias = "PartNumber", alias = "part_number")]
+    part: u64,
+    #[serde(alias = "ETag")]
+    etag: Option<String>,
+}
+
+impl Completion {
+    pub(super) fn command(self) -> Result<CompleteUpload, Error> {
+        let claimed = |part: CompletedPart| {
+            let etag = part.etag.map(|etag| etag.trim_matches('"').to_owned());
+            Ok(ClaimedPart { number: part_number("parts", Some(part.part))?, etag })
+        };
+        let parts = self.parts.map(|parts| parts.into_iter().map(claimed).collect::<Result<Vec<_>, Error>>());
+        Ok(CompleteUpload { parts: parts.transpose()?, sha256: parsed_opt("sha256", self.sha256.as_deref())? })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssetPatch {
+    filename: Option<String>,
+    metadata: Option<Metadata>,
+}
+
+impl AssetPatch {
+    pub(super) fn command(self) -> Result<PatchAsset, Error> {
+        Ok(PatchAsset { name: parsed_opt("filename", self.filename.as_deref())?, metadata: self.metadata })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssetBatch {
+    pub(super) ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewLink {
+    #[serde(alias = "asset_id")]
+    asset: Option<String>,
+    expires_in: Option<Seconds>,
+    disposition: Option<String>,
+    filename: Option<String>,
+    uses: Option<u32>,
+    ip: Option<String>,
+    variant: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewLinks {
+    pub(super) links: Vec<NewLink>,
+}
+
+/// `3600` or `"1h"`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(u64),
+    Text(String),
+}
+
+/// `30`, `30s`, `5m`, `1h 30m`.
+pub(super) fn duration(field: &'static str, text: &str) -> Result<Duration, Error> {
+    parse_duration(text).ok_or_else(|| Error::invalid(field, "seconds, or a duration like 90s, 15m or 1h"))
+}
+
+const USUAL_LINK: Duration = Duration::from_secs(3600);
+
+impl NewLink {
+    /// `of`: the asset in the path, where the route has one.
+    pub(super) fn command(self, of: Option<AssetId>) -> Result<LinkWish, Error> {
+        let asset = match (of, self.asset) {
+            (Some(asset), None) => asset,
+            (None, Some(text)) => text.parse().map_err(|_| Error::Hidden)?,
+            (Some(_), Some(_)) => return Err(Error::invalid("asset", "the path names it already")),
+            (None, None) => return Err(Error::invalid("asset", "which one?")),
+        };
+        if self.variant.is_some() {
+            return Err(Error::invalid("variant", "this asset has no variants"));
+        }
+        let disposition = self.disposition.unwrap_or_else(|| "attachment".to_owned());
+        Ok(LinkWish {
+            asset,
+            expires_in: match self.expires_in {
+                None => USUAL_LINK,
+                Some(Seconds::Number(seconds)) => Duration::from_secs(seconds),
+                Some(Seconds::Text(text)) => duration("expires_in", &text)?,
+            },
+            disposition: disposition.parse().map_err(|()| Error::invalid("disposition", "attachment or inline"))?,
+            filename: parsed_opt("filename", self.filename.as_deref())?,
+            uses: self.uses,
+            network: parsed_opt("ip", self.ip.as_deref())?,
+        })
+    }
+}
+
+pub(super) fn limits(limits: &Limits) -> Value {
+    let checksums: Vec<_> = limits.checksums.iter().map(|algorithm| algorithm.name()).collect();
+    json!({
+        "max_size": limits.max_size,
+        "max_put_size": limits.max_put,
+        "min_part_size": limits.min_part,
+        "max_part_size": limits.max_part,
+        "max_parts": limits.max_parts,
+        "max_filename_bytes": limits.max_name,
+        "max_metadata_bytes": limits.max_metadata,
+        "upload_expires_in": limits.upload_ttl.as_secs(),
+        "url_expires_in": limits.url_ttl.as_secs(),
+        "max_link_expires_in": limits.link_ttl.as_secs(),
+        "checksums": checksums,
+    })
+}
+
+fn time(instant: Timestamp) -> String {
+    // Six digits always: texts of one length compare as the times do.
+    instant.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+#[derive(Serialize)]
+pub(super) struct UploadView {
+    id: UploadId,
+    asset_id: AssetId,
+    state: &'static str,
+    protocol: &'static str,
+    method: &'static str,
+    size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part_size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part_count: Option<u16>,
+    received: Vec<ReceivedPart>,
+    received_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_id: Option<String>,
+    created_at: String,
+    expires_at: String,
+}
+
+#[derive(Serialize)]
+struct ReceivedPart {
+    part: u16,
+    size: u64,
+}
+
+pub(super) fn upload(upload: &Upload, received: &[StoredPart]) -> UploadView {
+    let plan = match &upload.transfer {
+        Transfer::Multipart { plan, as_put: false, .. } => Some(plan),
+        Transfer::Multipart { .. } | Transfer::Put { .. } => None,
+    };
+    UploadView {
+        id: upload.id,
+        asset_id: upload.asset,
+        state: upload.state.name(),
+        protocol: upload.protocol.name(),
+        method: if upload.transfer.is_put() { "put" } else { "multipart" },
+        size: upload.transfer.size(),
+        part_size: plan.map(PartPlan::part_size),
+        part_count: plan.map(PartPlan::count),
+        received: received.iter().map(|part| ReceivedPart { part: part.number.get(), size: part.size }).collect(),
+        received_bytes: received.iter().map(|part| part.size).sum(),
+        external_id: upload.external_id.clone(),
+        created_at: time(upload.created_at),
+        expires_at: time(upload.expires_at),
+    }
+}
+
+pub(super) fn put(signed: &SignedUrl) -> Value {
+    let headers: Map<String, Value> =
+        signed.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    json!({ "url": signed.url, "method": "PUT", "headers": headers, "expires_at": time(signed.expires_at) })
+}
+
+/// The time at which signed URLs end, as every one of them says it.
+pub(super) fn url_expiry(instant: Timestamp) -> String {
+    time(instant)
+}
+
+#[derive(Serialize)]
+pub(super) struct AssetView {
+    id: AssetId,
+    state: &'static str,
+    filename: String,
+    size: u64,
+    content_type: Option<String>,
+    declared_content_type: Option<String>,
+    digest: Option<String>,
+    sha256: Option<String>,
+    external_id: Option<String>,
+    metadata: Metadata,
+    reason: Option<Value>,
+    created_at: String,
+    changed_at: String,
+}
+
+pub(super) fn asset(asset: &Asset) -> AssetView {
+    let content = asset.state.content();
+    let declared = asset.media_type.as_ref().map(ToString::to_string);
+    let detected = content.and_then(|content| content.detected.as_ref()).map(ToString::to_string);
+    let sha256 = content.and_then(|content| content.sha256).or(asset.declared_sha256);
+    AssetView {
+        id: asset.id,
+        state: asset.state.name(),
+        filename: asset.name.to_string(),
+        size: asset.size,
+        content_type: detected.or_else(|| declared.clone()),
+        declared_content_type: declared,
+        digest: sha256.map(|digest| digest.to_string()),
+        sha256: sha256.map(|digest| hex::encode(digest.0)),
+        external_id: asset.external_id.clone(),
+        metadata: asset.metadata.clone(),
+        reason: asset.state.verdict().map(|why| json!({ "code": why.code, "message": why.sentence })),
+        created_at: time(asset.created_at),
+        changed_at: time(asset.changed_at),
+    }
+}
+
+pub(super) fn link(made: &MadeLink, public_url: &str) -> Value {
+    let link = &made.link;
+    json!({
+        "id": link.id,
+        "asset_id": link.asset,
+        "url": format!("{public_url}/d/{}", made.token),
+        "expires_at": time(link.expires_at),
+        "disposition": link.disposition.name(),
+        "filename": link.filename.as_ref().map(ToString::to_string),
+        "uses": link.max_uses,
+        "ip": link.network.map(|network| network.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_sort_as_text() {
+        use crate::domain::clock::micros;
+        assert_eq!(time(micros(1_700_000_000_000_000)), "2023-11-14T22:13:20.000000Z");
+        assert!(time(micros(1_700_000_000_999_999)) < time(micros(1_700_000_001_000_000)));
+    }
+
+    #[test]
+    fn misspelt_fields_are_told() {
+        let error = serde_json::from_value::<NewUpload>(json!({"filename": "a", "size": 1, "shа256": "x"}));
+        assert!(error.err().unwrap().to_string().contains("unknown field"));
+    }
+}
