@@ -1,0 +1,3 @@
+//! Bytes: where objects live.
+
+pub mod embedded;
