@@ -1,7 +1,9 @@
 //! Gantry: large-file uploads and downloads. Crate docs follow with the first working path.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod blob;
+pub mod cli;
 pub mod config;
 pub mod crash;
 pub mod domain;

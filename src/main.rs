@@ -1,3 +1,5 @@
-//! The `gantry` binary.
+//! The `gantry` binary: see [`gantry::cli`].
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    gantry::cli::run()
+}

@@ -17,6 +17,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::plan::{PartNumber, StoreProfile};
 
 mod capabilities;
+pub mod embedded;
 mod key;
 pub mod presign;
 pub mod s3;

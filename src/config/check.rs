@@ -67,9 +67,9 @@ impl Checker {
         self.value(name, "true or false", false, |text| text.parse().ok())
     }
 
-    /// An origin without a trailing slash; empty: made from an address.
-    fn origin(&mut self, name: &str, address: SocketAddr) -> String {
-        let Some(text) = self.optional(name) else { return format!("http://{address}") };
+    /// An origin without a trailing slash.
+    fn origin(&mut self, name: &str) -> Option<String> {
+        let text = self.optional(name)?;
         let origin = text.trim_end_matches('/').to_owned();
         let url = url::Url::parse(&origin).ok();
         let plain = url.is_some_and(|url| {
@@ -78,7 +78,7 @@ impl Checker {
         if !plain {
             self.complain(name, format!("{text:?} is not an origin like https://files.example"));
         }
-        origin
+        Some(origin)
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
     let listen = c.address("listen");
     let data_dir = PathBuf::from(c.text("data_dir"));
     let config = Config {
-        public_url: c.origin("public_url", listen),
+        public_url: c.origin("public_url"),
         database: database(&mut c, &data_dir),
         database_connections: c.number("database.connections"),
         store: store(&mut c),
@@ -141,10 +141,7 @@ fn database(c: &mut Checker, data_dir: &std::path::Path) -> Database {
 
 fn store(c: &mut Checker) -> Store {
     match c.text("store").as_str() {
-        "embedded" => {
-            let listen = c.address("store_listen");
-            Store::Embedded { listen, public_url: c.origin("store_public_url", listen) }
-        }
+        "embedded" => Store::Embedded { listen: c.address("store_listen"), public_url: c.origin("store_public_url") },
         "s3" => {
             let bucket = c.optional("s3_bucket");
             if bucket.is_none() {
@@ -160,8 +157,7 @@ fn store(c: &mut Checker) -> Store {
         }
         other => {
             c.complain("store", format!("{other:?} is neither embedded nor s3"));
-            let listen = c.address("store_listen");
-            Store::Embedded { listen, public_url: String::new() }
+            Store::Embedded { listen: c.address("store_listen"), public_url: None }
         }
     }
 }

@@ -21,8 +21,8 @@ pub const DEFAULTS: &str = include_str!("default.toml");
 pub struct Config {
     /// Where the API listens.
     pub listen: SocketAddr,
-    /// The only origin ever put into answers.
-    pub public_url: String,
+    /// The only origin ever put into answers; `None`: where we listen.
+    pub public_url: Option<String>,
     /// Where embedded things and keys are.
     pub data_dir: PathBuf,
     /// Where the rows are.
@@ -63,8 +63,8 @@ pub enum Store {
     Embedded {
         /// Where the store listens.
         listen: SocketAddr,
-        /// Where clients reach it.
-        public_url: String,
+        /// Where clients reach it; `None`: where it listens.
+        public_url: Option<String>,
     },
     /// On another S3 server.
     S3 {
@@ -120,12 +120,12 @@ mod tests {
     fn the_annotated_file_is_the_default() {
         let config = config(&[]).unwrap();
         assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
-        assert_eq!(config.public_url, "http://127.0.0.1:8080");
+        assert_eq!(config.public_url, None);
         assert_eq!(config.database, Database::Sqlite("./gantry-data/gantry.db".into()));
         assert_eq!(config.engine.max_size, 50_000_000_000_000);
         assert_eq!(config.engine.patience.upload_ttl.as_secs(), 7 * 24 * 3600);
-        let Store::Embedded { public_url, .. } = config.store else { panic!("embedded is the default") };
-        assert_eq!(public_url, "http://127.0.0.1:8081");
+        let listen = "127.0.0.1:8081".parse().unwrap();
+        assert_eq!(config.store, Store::Embedded { listen, public_url: None });
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
             ("GANTRY_SIGNING_KEY", "00000000000000000000000000000001,00000000000000000000000000000002"),
         ]);
         let config = config.unwrap();
-        assert_eq!(config.public_url, "https://files.example");
+        assert_eq!(config.public_url.as_deref(), Some("https://files.example"));
         assert_eq!(config.engine.max_size, 5 << 30);
         assert_eq!(config.database, Database::Postgres("postgres://u@h/d".to_owned()));
         assert_eq!(config.signing_keys[1], b"00000000000000000000000000000002");

@@ -12,10 +12,9 @@ use super::{Engine, Error, Result};
 use crate::crash;
 use crate::domain::access::Actor;
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{KeyId, TenantId};
-use crate::domain::key::{ApiKey, KeySecret, KeyToken, Scopes};
-use crate::domain::tenant::{Tenant, is_tenant_name};
-use crate::store::{Store, StoreError, Tx, Write};
+use crate::domain::ids::KeyId;
+use crate::domain::key::{ApiKey, KeyToken};
+use crate::store::{Store, StoreError};
 
 const STALE: Duration = Duration::from_secs(5);
 
@@ -57,35 +56,5 @@ impl Engine {
         let key = self.0.keys.key(token.id).await?;
         let key = key.filter(|key| key.opens(&token.secret, now));
         Ok(key.map(|key| Actor::Key { id: key.id, tenant: key.tenant, scopes: key.scopes }))
-    }
-
-    /// Makes a tenant. For operators at the command line.
-    pub async fn create_tenant(&self, name: &str) -> Result<Tenant> {
-        if !is_tenant_name(name) {
-            return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
-        }
-        let tenant = Tenant { id: TenantId(self.0.ids.mint()), name: name.to_owned(), created_at: self.0.store.now() };
-        match self.0.store.commit(Tx::new().with(Write::InsertTenant(tenant.clone()))).await {
-            Ok(()) => Ok(tenant),
-            Err(StoreError::Conflict) => Err(Error::Taken("a tenant of this name exists")),
-            Err(other) => Err(other.into()),
-        }
-    }
-
-    /// Makes an API key and returns it with its secret, which nobody can read again. For operators.
-    pub async fn create_key(&self, tenant: TenantId, scopes: Scopes, ttl: Option<Duration>) -> Result<KeyToken> {
-        let now = self.0.store.now();
-        let token = KeyToken { id: KeyId(self.0.ids.mint()), secret: KeySecret::mint(&*self.0.entropy) };
-        let key = ApiKey {
-            id: token.id,
-            tenant,
-            scopes,
-            secret_hash: token.secret.hash(),
-            created_at: now,
-            expires_at: ttl.map(|ttl| crate::domain::clock::after(now, ttl)),
-            revoked_at: None,
-        };
-        self.0.store.commit(Tx::new().with(Write::InsertKey(key))).await?;
-        Ok(token)
     }
 }

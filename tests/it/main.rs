@@ -6,6 +6,7 @@
 #![expect(unreachable_pub, reason = "tests")]
 
 mod blob;
+mod embedded_store;
 mod presign;
 mod store;
 mod support;

@@ -1,0 +1,90 @@
+//! The bucket: the embedded store's or another S3 server's, probed once and remembered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use super::embedded::{self, Running};
+use super::foundations::{Role, Rows};
+use crate::blob::s3::{S3Blobs, Settings, probe};
+use crate::blob::{Blobs, Capabilities};
+use crate::config::{self, Config};
+use crate::domain::clock::{Timestamp, after};
+use crate::domain::ids::Ids;
+
+/// A store is asked again after this: servers are upgraded.
+const PROBE_AGAIN: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Another set of questions makes remembered answers void.
+const PROBE_VERSION: u32 = 1;
+
+/// The bucket, and the embedded store if this process runs it.
+pub(super) struct Bytes {
+    pub(super) blobs: Arc<dyn Blobs>,
+    /// Where clients send bytes.
+    pub(super) origin: String,
+    running: Option<Running>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    version: u32,
+    at: Timestamp,
+    capabilities: Capabilities,
+}
+
+impl Bytes {
+    pub(super) async fn open(config: &Config, role: Role, rows: &Rows, public_url: &str) -> anyhow::Result<Self> {
+        let (settings, running) = match &config.store {
+            config::Store::Embedded { listen, public_url: store_url } => {
+                let running = embedded::start(config, *listen, role, rows, public_url).await?;
+                let here = running.as_ref().map_or(*listen, |running| running.address);
+                (embedded::settings(config, here, store_url.as_deref(), rows)?, running)
+            }
+            config::Store::S3 { bucket, region, endpoint, public_endpoint, path_style } => {
+                let settings = Settings {
+                    bucket: bucket.clone(),
+                    region: region.clone(),
+                    endpoint: endpoint.clone(),
+                    public_endpoint: public_endpoint.clone(),
+                    path_style: *path_style,
+                    credentials: None,
+                };
+                (settings, None)
+            }
+        };
+        let blobs = S3Blobs::connect(settings, Arc::clone(&rows.clock)).await.context("the store cannot be used")?;
+        let capabilities = capabilities(&blobs, rows, public_url).await?;
+        let blobs = blobs.with_capabilities(capabilities);
+        Ok(Self { origin: blobs.public_origin(), blobs: Arc::new(blobs), running })
+    }
+
+    pub(super) async fn close(self) {
+        if let Some(running) = self.running {
+            running.stop().await;
+        }
+    }
+}
+
+/// What the bucket can do: as remembered, or found out now.
+async fn capabilities(blobs: &S3Blobs, rows: &Rows, origin: &str) -> anyhow::Result<Capabilities> {
+    let (name, now) = (format!("capabilities:{}", blobs.place()), rows.store.now());
+    let remembered = rows.store.setting(&name).await?;
+    let remembered = remembered.and_then(|text| serde_json::from_str::<Remembered>(&text).ok());
+    if let Some(known) = remembered
+        && known.version == PROBE_VERSION
+        && now < after(known.at, PROBE_AGAIN)
+    {
+        return Ok(known.capabilities);
+    }
+    let scratch = Ids::new(Arc::clone(&rows.clock), Arc::clone(&rows.entropy)).mint();
+    let probed = probe(blobs, origin, scratch).await.context("the bucket cannot be used")?;
+    for warning in &probed.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(capabilities = ?probed.capabilities, "the bucket was probed");
+    let known = Remembered { version: PROBE_VERSION, at: now, capabilities: probed.capabilities };
+    rows.store.set_setting(&name, &serde_json::to_string(&known)?).await?;
+    Ok(known.capabilities)
+}

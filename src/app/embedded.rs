@@ -1,0 +1,100 @@
+//! The embedded store as this process runs it, and as others reach it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::foundations::{Role, Rows};
+use super::secrets;
+use crate::blob::embedded::{EmbeddedStore, OpenError, Settings as StoreSettings};
+use crate::blob::s3::Settings;
+use crate::config::Config;
+use crate::domain::clock::OsEntropy;
+use crate::http::server;
+
+/// The bucket in the embedded store.
+#[must_use]
+pub const fn bucket() -> &'static str {
+    "gantry"
+}
+
+const REGION: &str = "us-east-1";
+
+/// The embedded store's access key and secret, made on first use.
+pub fn credentials(config: &Config) -> anyhow::Result<(String, String)> {
+    secrets::private_dir(&config.data_dir)?;
+    secrets::store_key(&config.data_dir, &OsEntropy)
+}
+
+/// How clients of ours reach it.
+pub(super) fn settings(
+    config: &Config,
+    address: SocketAddr,
+    public_url: Option<&str>,
+    rows: &Rows,
+) -> anyhow::Result<Settings> {
+    let endpoint = format!("http://{address}");
+    Ok(Settings {
+        bucket: bucket().to_owned(),
+        region: Some(REGION.to_owned()),
+        public_endpoint: Some(public_url.map_or_else(|| endpoint.clone(), ToOwned::to_owned)),
+        endpoint: Some(endpoint),
+        path_style: true,
+        credentials: Some(secrets::store_key(&config.data_dir, &*rows.entropy)?),
+    })
+}
+
+/// The store, served by this process.
+pub(super) struct Running {
+    pub(super) address: SocketAddr,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+/// Opens and serves the store. `None`: another process of this data directory already does.
+pub(super) async fn start(
+    config: &Config,
+    listen: SocketAddr,
+    role: Role,
+    rows: &Rows,
+    public_url: &str,
+) -> anyhow::Result<Option<Running>> {
+    let (access_key, secret_key) = secrets::store_key(&config.data_dir, &*rows.entropy)?;
+    let mut cors_origins = config.cors_origins.clone();
+    cors_origins.push(public_url.to_owned());
+    let dir = config.data_dir.join("store");
+    let settings = StoreSettings { dir, access_key, secret_key, cors_origins, ..StoreSettings::default() };
+    let (clock, entropy) = (Arc::clone(&rows.clock), Arc::clone(&rows.entropy));
+    let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(settings, clock, entropy)).await?;
+    let store = match opened {
+        Ok(store) => store,
+        Err(OpenError::Locked(_)) if role == Role::Attach => return Ok(None),
+        Err(error) => return Err(error).context("the embedded store cannot be opened"),
+    };
+    store.ensure_bucket(bucket()).await.map_err(anyhow::Error::msg)?;
+    // A tool beside a stopped service needs the store for itself alone.
+    let listen = if role == Role::Serve { listen } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let (address, stop, tasks) = (listener.local_addr()?, CancellationToken::new(), TaskTracker::new());
+    let keeper = store.clone();
+    let keeper_stop = stop.clone();
+    tasks.spawn(async move { keeper.maintain(keeper_stop).await });
+    let answer = move |request| {
+        let store = store.clone();
+        async move { store.handle(request).await }
+    };
+    tasks.spawn(server::serve(listener, answer, config.server, stop.clone()));
+    tasks.close();
+    Ok(Some(Running { address, stop, tasks }))
+}

@@ -1,0 +1,91 @@
+//! What the engine stands on, opened as the settings say.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::bytes::Bytes;
+use super::secrets;
+use crate::config::{Config, Database};
+use crate::domain::clock::{Clock, Entropy, OsEntropy, SystemClock, random_hex};
+use crate::engine::{Engine, Foundation, Registry, Tokens};
+use crate::store::{Store, postgres, sqlite};
+
+/// Whether this process is the service or works beside one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The service: it owns the embedded store.
+    Serve,
+    /// A worker or a tool: it uses the embedded store of the service, or opens it if nobody has.
+    Attach,
+}
+
+/// The database, time and chance.
+pub struct Rows {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+}
+
+impl Rows {
+    /// Opens the database that the settings name and brings its schema up to date.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        secrets::private_dir(&config.data_dir)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = match &config.database {
+            Database::Sqlite(file) => sqlite::open(file, Arc::clone(&clock)).await,
+            Database::Postgres(url) => {
+                let options = postgres::Options { connections: config.database_connections, clock: None };
+                postgres::open(url, options).await
+            }
+        };
+        let store = store.context("the database cannot be opened")?;
+        Ok(Self { store, clock, entropy: Arc::new(OsEntropy) })
+    }
+
+    /// The book of tenants and keys.
+    #[must_use]
+    pub fn registry(&self) -> Registry {
+        Registry::new(Arc::clone(&self.store), Arc::clone(&self.clock), Arc::clone(&self.entropy))
+    }
+}
+
+/// Everything, opened.
+pub(super) struct Foundations {
+    pub(super) rows: Rows,
+    pub(super) engine: Engine,
+    pub(super) store_origin: String,
+    bytes: Bytes,
+}
+
+impl Foundations {
+    /// Opens everything. `public_url`: where browsers load our pages from, for CORS.
+    pub(super) async fn lay(config: &Config, role: Role, public_url: &str) -> anyhow::Result<Self> {
+        let rows = Rows::open(config).await?;
+        let bytes = Bytes::open(config, role, &rows, public_url).await?;
+        let secrets = if config.signing_keys.is_empty() {
+            vec![secrets::signing_key(&config.data_dir, &*rows.entropy)?]
+        } else {
+            config.signing_keys.clone()
+        };
+        let fresh = random_hex(&*rows.entropy, 16);
+        let engine = Engine::new(Foundation {
+            store: Arc::clone(&rows.store),
+            blobs: Arc::clone(&bytes.blobs),
+            clock: Arc::clone(&rows.clock),
+            entropy: Arc::clone(&rows.entropy),
+            tokens: Tokens::new(&secrets).context("the signing key is too short")?,
+            settings: config.engine.clone(),
+            instance: rows.store.setting_or("instance", &fresh).await?,
+        });
+        if !engine.mark_bucket().await.context("the bucket cannot be marked")? {
+            tracing::warn!("this bucket belongs to another instance: orphans will not be looked for");
+        }
+        Ok(Self { store_origin: bytes.origin.clone(), rows, engine, bytes })
+    }
+
+    /// Stops the embedded store, if this process runs it.
+    pub(super) async fn close(self) {
+        self.bytes.close().await;
+    }
+}

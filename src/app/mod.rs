@@ -1,0 +1,123 @@
+//! The composition root: the only place that knows concrete types. Opens what the settings name, puts the engine on it,
+//! and runs servers, workers and the sweeper until the end is announced.
+//!
+//! The end comes in order: not ready → no new connections → requests under way → workers → the embedded store, which
+//! the others still need while they finish.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use crate::config::Config;
+use crate::engine::{Engine, Registry};
+use crate::http::{Site, router, server};
+use crate::worker::{self, Worker};
+
+mod bytes;
+mod embedded;
+mod foundations;
+mod secrets;
+mod welcome;
+
+pub use embedded::{bucket as embedded_bucket, credentials as embedded_credentials};
+pub use foundations::{Role, Rows};
+
+use foundations::Foundations;
+
+/// `gantry serve`: the API, the web page, the embedded store, workers and the sweeper, until `end`.
+pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()> {
+    let api = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let public_url = config.public_url.clone().unwrap_or(format!("http://{}", api.local_addr()?));
+    let foundations = Foundations::lay(config, Role::Serve, &public_url).await?;
+    let engine = foundations.engine.clone();
+    welcome::first_start(config, &foundations.rows, &public_url).await?;
+
+    let site = Site::new(engine.clone(), &public_url, &foundations.store_origin, end.clone());
+    let routes = router(site);
+    let answer = move |request| {
+        let routes = routes.clone();
+        async move { routes.oneshot(request).await.unwrap_or_else(|never| match never {}) }
+    };
+    let background = Background::start(&foundations, config);
+    tracing::info!(address = %api.local_addr()?, public_url, "serving");
+    server::serve(api, answer, config.server, end).await;
+    tracing::info!("no more requests; finishing what has begun");
+    background.finish(config.server.grace).await;
+    foundations.close().await;
+    Ok(())
+}
+
+/// `gantry work`: workers and the sweeper alone, on as many machines as wanted, until `end`.
+pub async fn work(config: &Config, end: CancellationToken) -> anyhow::Result<()> {
+    let public_url = config.public_url.clone().unwrap_or(format!("http://{}", config.listen));
+    let foundations = Foundations::lay(config, Role::Attach, &public_url).await?;
+    let background = Background::start(&foundations, config);
+    tracing::info!("working");
+    end.cancelled().await;
+    background.finish(config.server.grace).await;
+    foundations.close().await;
+    Ok(())
+}
+
+/// Runs something that needs the engine, beside a running service or without one.
+pub async fn with_engine<T>(config: &Config, job: impl AsyncFnOnce(Engine) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let public_url = config.public_url.clone().unwrap_or(format!("http://{}", config.listen));
+    let foundations = Foundations::lay(config, Role::Attach, &public_url).await?;
+    let outcome = job(foundations.engine.clone()).await;
+    foundations.close().await;
+    outcome
+}
+
+/// The book of tenants and keys: needs the database only.
+pub async fn registry(config: &Config) -> anyhow::Result<Registry> {
+    Ok(Rows::open(config).await?.registry())
+}
+
+/// Workers and the sweeper.
+struct Background {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Background {
+    fn start(foundations: &Foundations, config: &Config) -> Self {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let settings = worker::Settings { concurrency: config.concurrency, ..worker::Settings::default() };
+        let rows = &foundations.rows;
+        let worker =
+            Worker::new(foundations.engine.clone(), Arc::clone(&rows.store), Arc::clone(&rows.entropy), settings);
+        let worker_stop = stop.clone();
+        tasks.spawn(async move { worker.run(worker_stop).await });
+        let pause = (config.engine.patience.takeover_after / 3).clamp(Duration::from_millis(200), SWEEP);
+        tasks.spawn(sweep(foundations.engine.clone(), pause, stop.clone()));
+        tasks.close();
+        Self { stop, tasks }
+    }
+
+    async fn finish(self, grace: Duration) {
+        self.stop.cancel();
+        let _ = tokio::time::timeout(grace, self.tasks.wait()).await;
+    }
+}
+
+/// The longest pause between two sweeps.
+const SWEEP: Duration = Duration::from_secs(30);
+
+async fn sweep(engine: Engine, pause: Duration, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match engine.sweep().await {
+            Ok(report) if report.is_empty() => {}
+            Ok(report) => tracing::info!(?report, "swept"),
+            Err(error) => tracing::warn!(%error, "the sweep broke off; the next one goes on"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}

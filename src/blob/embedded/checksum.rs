@@ -1,0 +1,295 @@
+//! Checksums: the five that S3 knows, computed while bytes arrive, and put together when parts become an object.
+//!
+//! Values are kept as S3 sends them, in base64. Must not touch files or rows.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use crc_fast::CrcAlgorithm;
+use md5::{Digest as _, Md5};
+use s3s::checksum::ChecksumHasher;
+use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
+use serde::{Deserialize, Serialize};
+
+use super::error::{Error, Result};
+
+/// An S3 checksum algorithm, by its S3 name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Algorithm {
+    /// CRC-32 (ISO-HDLC).
+    #[serde(rename = "CRC32")]
+    Crc32,
+    /// CRC-32C (Castagnoli).
+    #[serde(rename = "CRC32C")]
+    Crc32c,
+    /// CRC-64/NVME, computed when nobody asks for anything, as S3 does.
+    #[serde(rename = "CRC64NVME")]
+    Crc64Nvme,
+    /// SHA-1.
+    #[serde(rename = "SHA1")]
+    Sha1,
+    /// SHA-256.
+    #[serde(rename = "SHA256")]
+    Sha256,
+}
+
+/// How the checksum of a multipart object relates to those of its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kind {
+    /// A digest of the parts' digests, with `-N` behind it.
+    #[serde(rename = "COMPOSITE")]
+    Composite,
+    /// The checksum of the whole object's bytes; possible with CRCs only.
+    #[serde(rename = "FULL_OBJECT")]
+    FullObject,
+}
+
+impl Algorithm {
+    /// All five.
+    pub(super) const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
+
+    /// The name in `x-amz-checksum-algorithm` and in XML.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Crc32 => "CRC32",
+            Self::Crc32c => "CRC32C",
+            Self::Crc64Nvme => "CRC64NVME",
+            Self::Sha1 => "SHA1",
+            Self::Sha256 => "SHA256",
+        }
+    }
+
+    /// The header or trailer that carries the value.
+    pub(super) fn header(self) -> &'static str {
+        match self {
+            Self::Crc32 => "x-amz-checksum-crc32",
+            Self::Crc32c => "x-amz-checksum-crc32c",
+            Self::Crc64Nvme => "x-amz-checksum-crc64nvme",
+            Self::Sha1 => "x-amz-checksum-sha1",
+            Self::Sha256 => "x-amz-checksum-sha256",
+        }
+    }
+
+    /// From an S3 name.
+    pub(super) fn parse(name: &str) -> Result<Self> {
+        let known = Self::ALL.into_iter().find(|a| a.name().eq_ignore_ascii_case(name));
+        known.ok_or(Error::InvalidRequest("the checksum algorithm is unknown"))
+    }
+
+    fn crc(self) -> Option<(CrcAlgorithm, usize)> {
+        match self {
+            Self::Crc32 => Some((CrcAlgorithm::Crc32IsoHdlc, 4)),
+            Self::Crc32c => Some((CrcAlgorithm::Crc32Iscsi, 4)),
+            Self::Crc64Nvme => Some((CrcAlgorithm::Crc64Nvme, 8)),
+            Self::Sha1 | Self::Sha256 => None,
+        }
+    }
+}
+
+impl Kind {
+    /// The name in `x-amz-checksum-type` and in XML.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Composite => "COMPOSITE",
+            Self::FullObject => "FULL_OBJECT",
+        }
+    }
+
+    /// What a multipart upload gets: as asked, where the algorithm can do it; by default what S3 defaults to.
+    pub(super) fn choose(algorithm: Algorithm, asked: Option<&str>) -> Result<Self> {
+        match (asked, algorithm) {
+            (None | Some("FULL_OBJECT"), Algorithm::Crc64Nvme) => Ok(Self::FullObject),
+            (Some("FULL_OBJECT"), Algorithm::Crc32 | Algorithm::Crc32c) => Ok(Self::FullObject),
+            (None | Some("COMPOSITE"), Algorithm::Crc32 | Algorithm::Crc32c | Algorithm::Sha1 | Algorithm::Sha256) => {
+                Ok(Self::Composite)
+            }
+            _ => Err(Error::InvalidRequest("the checksum type cannot be used with this checksum algorithm")),
+        }
+    }
+}
+
+/// Checksums of some bytes, by algorithm, in base64.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Sums(BTreeMap<Algorithm, String>);
+
+impl Sums {
+    /// The value for one algorithm.
+    pub(super) fn get(&self, algorithm: Algorithm) -> Option<&String> {
+        self.0.get(&algorithm)
+    }
+
+    /// Sets or replaces a value.
+    pub(super) fn set(&mut self, algorithm: Algorithm, value: String) {
+        self.0.insert(algorithm, value);
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The algorithms that have a value.
+    pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> + '_ {
+        self.0.keys().copied()
+    }
+
+    /// The first algorithm whose wanted value is not ours.
+    pub(super) fn differs_from(&self, wanted: &Self) -> Option<Algorithm> {
+        wanted.0.iter().find(|(algorithm, value)| self.get(**algorithm) != Some(value)).map(|(algorithm, _)| *algorithm)
+    }
+}
+
+/// Everything computed over a body: MD5, always, and the checksums that somebody wants.
+pub(super) struct Hasher {
+    md5: Md5,
+    sums: ChecksumHasher,
+}
+
+impl Hasher {
+    /// Computes MD5 and `algorithms`.
+    pub(super) fn new(algorithms: &[Algorithm]) -> Self {
+        let on = |algorithm| algorithms.contains(&algorithm);
+        let sums = ChecksumHasher {
+            crc32: on(Algorithm::Crc32).then(Crc32::new),
+            crc32c: on(Algorithm::Crc32c).then(Crc32c::new),
+            crc64nvme: on(Algorithm::Crc64Nvme).then(Crc64Nvme::new),
+            sha1: on(Algorithm::Sha1).then(Sha1::new),
+            sha256: on(Algorithm::Sha256).then(Sha256::new),
+        };
+        Self { md5: Md5::new(), sums }
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.md5.update(bytes);
+        self.sums.update(bytes);
+    }
+
+    /// The MD5 and the checksums of all that came.
+    pub(super) fn finish(self) -> ([u8; 16], Sums) {
+        let computed = self.sums.finalize();
+        let pairs = [
+            (Algorithm::Crc32, computed.checksum_crc32),
+            (Algorithm::Crc32c, computed.checksum_crc32c),
+            (Algorithm::Crc64Nvme, computed.checksum_crc64nvme),
+            (Algorithm::Sha1, computed.checksum_sha1),
+            (Algorithm::Sha256, computed.checksum_sha256),
+        ];
+        let known = pairs.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value?)));
+        (self.md5.finalize().into(), Sums(known.collect()))
+    }
+}
+
+/// Puts the checksums of parts together into the object's, part by part in order.
+pub(super) struct Join {
+    algorithm: Algorithm,
+    kind: Kind,
+    parts: usize,
+    crc: Option<u64>,
+    digests: ChecksumHasher,
+}
+
+impl Join {
+    /// Starts with no part.
+    pub(super) fn new(algorithm: Algorithm, kind: Kind) -> Self {
+        Self { algorithm, kind, parts: 0, crc: None, digests: Hasher::new(&[algorithm]).sums }
+    }
+
+    /// Adds the next part: its checksum in base64 and its size in bytes. `None` when the value is no checksum.
+    pub(super) fn push(&mut self, sum: &str, size: u64) -> Option<()> {
+        let bytes = BASE64.decode(sum).ok()?;
+        self.parts += 1;
+        match (self.kind, self.algorithm.crc()) {
+            (Kind::Composite, _) => self.digests.update(&bytes),
+            (Kind::FullObject, Some((crc, width))) if bytes.len() == width => {
+                let value = bytes.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+                self.crc = Some(self.crc.map_or(value, |sofar| crc_fast::checksum_combine(crc, sofar, value, size)));
+            }
+            (Kind::FullObject, _) => return None,
+        }
+        Some(())
+    }
+
+    /// The object's checksum in base64; composites name the number of parts.
+    pub(super) fn finish(self) -> Option<String> {
+        match (self.kind, self.algorithm.crc()) {
+            (Kind::FullObject, Some((_, width))) => {
+                let bytes = self.crc?.to_be_bytes();
+                Some(BASE64.encode(&bytes[bytes.len() - width..]))
+            }
+            (Kind::FullObject, None) => None,
+            (Kind::Composite, _) => {
+                let sums = Hasher { md5: Md5::new(), sums: self.digests }.finish().1;
+                Some(format!("{}-{}", sums.get(self.algorithm)?, self.parts))
+            }
+        }
+    }
+}
+
+/// A `Content-MD5`: 16 bytes in base64.
+pub(super) fn content_md5(text: &str) -> Result<[u8; 16]> {
+    let bytes = BASE64.decode(text).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+    bytes.ok_or(Error::InvalidDigest("Content-MD5"))
+}
+
+/// The ETag of a multipart object: the MD5 of the parts' MD5s, and their number.
+pub(super) fn multipart_etag(md5s: impl Iterator<Item = [u8; 16]>) -> String {
+    let (mut hasher, mut parts) = (Md5::new(), 0usize);
+    for md5 in md5s {
+        hasher.update(md5);
+        parts += 1;
+    }
+    format!("{}-{parts}", hex::encode(hasher.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(algorithm: Algorithm, bytes: &[u8]) -> String {
+        let mut hasher = Hasher::new(&[algorithm]);
+        hasher.update(bytes);
+        hasher.finish().1.get(algorithm).unwrap().clone()
+    }
+
+    #[test]
+    fn the_full_object_crc_of_parts_is_the_crc_of_the_whole() {
+        let whole: Vec<u8> = (0..100_000u32).map(|i| (i % 251) as u8).collect();
+        for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme] {
+            let mut join = Join::new(algorithm, Kind::FullObject);
+            for part in [&whole[..1], &whole[1..65_537], &[], &whole[65_537..]] {
+                join.push(&sum(algorithm, part), part.len() as u64).unwrap();
+            }
+            assert_eq!(join.finish().unwrap(), sum(algorithm, &whole), "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn a_composite_is_the_digest_of_the_digests() {
+        let mut join = Join::new(Algorithm::Sha256, Kind::Composite);
+        let (a, b) = (sum(Algorithm::Sha256, b"a"), sum(Algorithm::Sha256, b"b"));
+        join.push(&a, 1).unwrap();
+        join.push(&b, 1).unwrap();
+        let digests = [BASE64.decode(a).unwrap(), BASE64.decode(b).unwrap()].concat();
+        assert_eq!(join.finish().unwrap(), format!("{}-2", sum(Algorithm::Sha256, &digests)));
+    }
+
+    #[test]
+    fn known_values() {
+        assert_eq!(sum(Algorithm::Crc32, b"123456789"), "y/Q5Jg==");
+        assert_eq!(sum(Algorithm::Crc32c, b"123456789"), "4waSgw==");
+        assert_eq!(sum(Algorithm::Crc64Nvme, b"123456789"), "rosUhgp5mIg=");
+        assert_eq!(content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").unwrap(), <[u8; 16]>::from(Md5::digest(b"")));
+        assert!(content_md5("1B2M2Y8AsgTpgAmY7PhC").is_err());
+    }
+
+    #[test]
+    fn kinds_follow_s3() {
+        assert_eq!(Kind::choose(Algorithm::Crc64Nvme, None).unwrap(), Kind::FullObject);
+        assert_eq!(Kind::choose(Algorithm::Crc32, None).unwrap(), Kind::Composite);
+        assert!(Kind::choose(Algorithm::Sha256, Some("FULL_OBJECT")).is_err());
+        assert!(Kind::choose(Algorithm::Crc64Nvme, Some("COMPOSITE")).is_err());
+    }
+}

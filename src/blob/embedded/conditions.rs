@@ -1,0 +1,128 @@
+//! Conditional requests: what must hold of an object before it is read, written or copied. Pure decisions.
+
+use s3s::dto::ETagCondition;
+
+use super::error::{Error, Result};
+
+/// `If-Match` and `If-None-Match` of PutObject, CompleteMultipartUpload and DeleteObject.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WriteCondition {
+    if_match: Option<ETagCondition>,
+    if_absent: bool,
+}
+
+impl WriteCondition {
+    /// As S3 takes them: `If-None-Match` only knows `*`.
+    pub(super) fn new(if_match: Option<ETagCondition>, if_none_match: Option<ETagCondition>) -> Result<Self> {
+        match if_none_match {
+            Some(ETagCondition::ETag(_)) => Err(Error::NotImplemented("If-None-Match with an ETag, on a write")),
+            other => Ok(Self { if_match, if_absent: other.is_some() }),
+        }
+    }
+
+    /// Whether nothing is asked.
+    pub(super) fn is_none(&self) -> bool {
+        self.if_match.is_none() && !self.if_absent
+    }
+
+    /// Decides against the ETag that the key has now.
+    pub(super) fn check(&self, etag: Option<&str>) -> Result<()> {
+        match (&self.if_match, etag) {
+            (Some(_), None) => Err(Error::NoSuchKey),
+            (Some(condition), Some(etag)) if !holds(condition, etag) => Err(Error::PreconditionFailed),
+            (_, Some(_)) if self.if_absent => Err(Error::PreconditionFailed),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The four conditions of GetObject and HeadObject. Times are whole seconds since 1970, as in HTTP.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ReadCondition {
+    /// `If-Match`.
+    pub(super) if_match: Option<ETagCondition>,
+    /// `If-None-Match`.
+    pub(super) if_none_match: Option<ETagCondition>,
+    /// `If-Modified-Since`.
+    pub(super) if_modified_since: Option<i64>,
+    /// `If-Unmodified-Since`.
+    pub(super) if_unmodified_since: Option<i64>,
+}
+
+impl ReadCondition {
+    /// In the order of RFC 9110 §13.2.2: 412 first, then 304. `modified` is in microseconds.
+    pub(super) fn check(&self, etag: &str, modified: i64) -> Result<()> {
+        let changed = match &self.if_match {
+            Some(condition) => !holds(condition, etag),
+            None => self.if_unmodified_since.is_some_and(|since| seconds(modified) > since),
+        };
+        let fresh = match &self.if_none_match {
+            Some(condition) => holds(condition, etag),
+            None => self.if_modified_since.is_some_and(|since| seconds(modified) <= since),
+        };
+        match (changed, fresh) {
+            (true, _) => Err(Error::PreconditionFailed),
+            (false, true) => Err(Error::NotModified { etag: etag.to_owned() }),
+            (false, false) => Ok(()),
+        }
+    }
+}
+
+/// The four `x-amz-copy-source-if-*` conditions, which only know 412.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CopyCondition(pub(super) ReadCondition);
+
+impl CopyCondition {
+    /// Decides against the source. `modified` is in microseconds.
+    pub(super) fn check(&self, etag: &str, modified: i64) -> Result<()> {
+        self.0.check(etag, modified).map_err(|_| Error::PreconditionFailed)
+    }
+}
+
+fn holds(condition: &ETagCondition, etag: &str) -> bool {
+    match condition {
+        ETagCondition::Any => true,
+        ETagCondition::ETag(wanted) => wanted.value() == etag,
+    }
+}
+
+/// Microseconds as the whole seconds that an HTTP date can say.
+pub(super) fn seconds(micros: i64) -> i64 {
+    micros.div_euclid(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use s3s::dto::ETag;
+
+    fn tag(value: &str) -> Option<ETagCondition> {
+        Some(ETagCondition::ETag(ETag::Strong(value.to_owned())))
+    }
+
+    #[test]
+    fn writes() {
+        let absent = WriteCondition::new(None, Some(ETagCondition::Any)).unwrap();
+        assert!(absent.check(None).is_ok());
+        assert!(matches!(absent.check(Some("a")), Err(Error::PreconditionFailed)));
+        let same = WriteCondition::new(tag("a"), None).unwrap();
+        assert!(same.check(Some("a")).is_ok());
+        assert!(matches!(same.check(Some("b")), Err(Error::PreconditionFailed)));
+        assert!(matches!(same.check(None), Err(Error::NoSuchKey)));
+        assert!(WriteCondition::new(None, tag("a")).is_err());
+    }
+
+    #[test]
+    fn reads_follow_the_precedence_of_http() {
+        let at = 5_500_000;
+        let etag_beats_date =
+            ReadCondition { if_match: tag("a"), if_unmodified_since: Some(1), ..ReadCondition::default() };
+        assert!(etag_beats_date.check("a", at).is_ok());
+        let both = ReadCondition { if_match: tag("b"), if_none_match: tag("a"), ..ReadCondition::default() };
+        assert!(matches!(both.check("a", at), Err(Error::PreconditionFailed)));
+        let since = |since| ReadCondition { if_modified_since: Some(since), ..ReadCondition::default() };
+        assert!(matches!(since(5).check("a", at), Err(Error::NotModified { .. })), "an HTTP date has no fraction");
+        assert!(since(4).check("a", at).is_ok());
+        assert!(matches!(CopyCondition(since(5)).check("a", at), Err(Error::PreconditionFailed)));
+    }
+}

@@ -1,0 +1,80 @@
+//! What every operation works with: the parts of the store, and the few steps that operations share.
+
+use std::sync::Arc;
+
+use super::conditions::WriteCondition;
+use super::cors::Cors;
+use super::error::Result;
+use super::files::Files;
+use super::health::Health;
+use super::ingest::Stored;
+use super::ingest::{Admission, Ingest};
+use super::meta::contents::NewSegment;
+use super::meta::{Meta, objects};
+use super::pins::{Pin, Pins};
+use super::record::{Address, Manifest, Object, Segment};
+use crate::domain::clock::{Clock, Entropy, random_hex};
+
+/// The store's parts.
+pub(super) struct Core {
+    /// Rows.
+    pub(super) meta: Meta,
+    /// Data files.
+    pub(super) files: Arc<Files>,
+    /// The way in for bytes.
+    pub(super) ingest: Ingest,
+    /// Who reads what.
+    pub(super) pins: Pins,
+    /// Whether writing is still allowed.
+    pub(super) health: Arc<Health>,
+    /// Which pages may talk to us.
+    pub(super) cors: Cors,
+    /// Now.
+    pub(super) clock: Arc<dyn Clock>,
+    /// Unpredictable ids.
+    pub(super) entropy: Arc<dyn Entropy>,
+}
+
+impl Core {
+    /// Now, in microseconds since 1970.
+    pub(super) fn now(&self) -> i64 {
+        self.clock.now().as_microsecond()
+    }
+
+    /// A new upload id: sorts by time, ends in 128 random bits.
+    pub(super) fn upload_id(&self, now: i64) -> String {
+        format!("{now:016x}{}", random_hex(self.entropy.as_ref(), 16))
+    }
+
+    /// An object with its segments, which stay until the pin is dropped.
+    pub(super) async fn open(&self, at: Address) -> Result<(Object, Manifest, Pin)> {
+        let pins = self.pins.clone();
+        let find = move |db: &rusqlite::Connection| {
+            loop {
+                let (object, manifest) = objects::open(db, &at)?;
+                // Condemned since we looked: then the key stands for something else by now.
+                if let Some(pin) = pins.pin(object.content) {
+                    return Ok((object, manifest, pin));
+                }
+            }
+        };
+        self.meta.read(find).await
+    }
+
+    /// Refuses a PUT before its body is read, where that is already certain.
+    pub(super) async fn admit_put(&self, at: &Address, condition: &WriteCondition, length: u64) -> Result<Admission> {
+        let (at, condition) = (at.clone(), condition.clone());
+        self.meta.read(move |db| objects::check(db, &at, &condition)).await?;
+        self.ingest.admit(length)
+    }
+
+    /// The row of what was just stored, as part `number`.
+    pub(super) fn segment(&self, stored: &Stored, number: u16) -> NewSegment {
+        NewSegment {
+            segment: Segment { file: stored.file.id(), size: stored.size, number },
+            md5: stored.md5,
+            sums: stored.sums.clone(),
+            modified: self.now(),
+        }
+    }
+}

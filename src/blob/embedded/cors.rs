@@ -1,0 +1,207 @@
+//! CORS: which pages of which origins may talk to the store, by the settings and by PutBucketCors.
+//!
+//! The settings hold for every bucket; a bucket's own rules can only allow more.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
+use serde::{Deserialize, Serialize};
+
+/// Response headers that a page may read.
+const EXPOSED: &[&str] = &[
+    "ETag",
+    "Content-Length",
+    "Content-Range",
+    "Accept-Ranges",
+    "Last-Modified",
+    "x-amz-request-id",
+    "x-amz-checksum-crc32",
+    "x-amz-checksum-crc32c",
+    "x-amz-checksum-crc64nvme",
+    "x-amz-checksum-sha1",
+    "x-amz-checksum-sha256",
+    "x-amz-checksum-type",
+    "x-amz-mp-parts-count",
+];
+/// Methods that the settings allow.
+const METHODS: &[&str] = &["GET", "PUT", "POST", "HEAD", "DELETE"];
+/// How long a browser may remember the answer to a preflight, in seconds.
+const MAX_AGE: i32 = 3600;
+
+/// One rule, in the terms of PutBucketCors. `*` stands for any run of characters in origins and headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Rule {
+    /// `AllowedOrigin`.
+    pub(super) origins: Vec<String>,
+    /// `AllowedMethod`.
+    pub(super) methods: Vec<String>,
+    /// `AllowedHeader`.
+    pub(super) headers: Vec<String>,
+    /// `ExposeHeader`.
+    pub(super) expose: Vec<String>,
+    /// `MaxAgeSeconds`.
+    pub(super) max_age: Option<i32>,
+    /// `ID`.
+    pub(super) id: Option<String>,
+}
+
+/// All rules, in memory.
+pub(super) struct Cors {
+    settings: Option<Rule>,
+    buckets: RwLock<HashMap<String, Arc<Vec<Rule>>>>,
+}
+
+impl Cors {
+    /// The rules of the settings, and those stored with buckets.
+    pub(super) fn new(origins: &[String], buckets: HashMap<String, Arc<Vec<Rule>>>) -> Self {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let settings = (!origins.is_empty()).then(|| Rule {
+            origins: origins.to_vec(),
+            methods: owned(METHODS),
+            headers: vec!["*".to_owned()],
+            expose: owned(EXPOSED),
+            max_age: Some(MAX_AGE),
+            id: None,
+        });
+        Self { settings, buckets: RwLock::new(buckets) }
+    }
+
+    /// What GetBucketCors shows: the bucket's rules, and those of the settings, which hold beside them.
+    pub(super) fn rules(&self, bucket: &str) -> Vec<Rule> {
+        let stored = self.buckets.read().unwrap_or_else(PoisonError::into_inner).get(bucket).cloned();
+        stored.iter().flat_map(|rules| rules.iter()).chain(&self.settings).cloned().collect()
+    }
+
+    /// Replaces or removes a bucket's own rules.
+    pub(super) fn set(&self, bucket: &str, rules: Option<Vec<Rule>>) {
+        let mut buckets = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
+        match rules {
+            Some(rules) => buckets.insert(bucket.to_owned(), Arc::new(rules)),
+            None => buckets.remove(bucket),
+        };
+    }
+
+    /// The headers that let a page of the request's origin read the answer; `None` without an origin, or if it may not.
+    pub(super) fn answer(&self, request: &Parts) -> Option<HeaderMap> {
+        let origin = request.headers.get(header::ORIGIN)?.to_str().ok()?;
+        let (rule, any) = self.find(bucket(request), origin, request.method.as_str(), &[])?;
+        let mut headers = allow(origin, any)?;
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, rule.expose.join(", ").parse().ok()?);
+        Some(headers)
+    }
+
+    /// The answer to a preflight; `None` when what it asks for is not allowed.
+    pub(super) fn preflight(&self, request: &Parts) -> Option<HeaderMap> {
+        let text = |name| request.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let origin = text(header::ORIGIN)?;
+        let asked = text(header::ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or_default();
+        let names: Vec<&str> = asked.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        let method = text(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+        let (rule, any) = self.find(bucket(request), origin, method, &names)?;
+        let mut headers = allow(origin, any)?;
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, rule.methods.join(", ").parse().ok()?);
+        if !names.is_empty() {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.parse().ok()?);
+        }
+        if let Some(max_age) = rule.max_age {
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, max_age.into());
+        }
+        Some(headers)
+    }
+
+    /// The first rule that allows it, and whether that allows every origin.
+    fn find(&self, bucket: &str, origin: &str, method: &str, headers: &[&str]) -> Option<(Rule, bool)> {
+        let allows = |rule: &Rule| {
+            let header = |name: &&str| rule.headers.iter().any(|pattern| matches(pattern, name));
+            rule.origins.iter().any(|pattern| matches(pattern, origin))
+                && rule.methods.iter().any(|allowed| allowed == method)
+                && headers.iter().all(header)
+        };
+        let rule = self.rules(bucket).into_iter().find(allows)?;
+        let any = rule.origins.iter().any(|origin| origin == "*");
+        Some((rule, any))
+    }
+}
+
+fn bucket(request: &Parts) -> &str {
+    request.uri.path().split('/').nth(1).unwrap_or_default()
+}
+
+fn allow(origin: &str, any: bool) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    let allowed = if any { HeaderValue::from_static("*") } else { origin.parse().ok()? };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    let varies = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
+    headers.insert(header::VARY, HeaderValue::from_static(varies));
+    Some(headers)
+}
+
+/// Whether `text` is like `pattern`, where one `*` stands for anything; case does not matter.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((head, tail)) => text.len() >= head.len() + tail.len() && text.starts_with(head) && text.ends_with(tail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, headers: &[(&str, &str)]) -> Parts {
+        let request = http::Request::builder().method(method).uri("/photos/a/b?x=1");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn cors(origins: &[&str]) -> Cors {
+        Cors::new(&origins.iter().map(|origin| (*origin).to_owned()).collect::<Vec<_>>(), HashMap::new())
+    }
+
+    #[test]
+    fn a_preflight_mirrors_what_it_asks_for() {
+        let asks = [
+            ("origin", "https://app.example"),
+            ("access-control-request-method", "PUT"),
+            ("access-control-request-headers", "content-type, x-amz-checksum-sha256"),
+        ];
+        let answer = cors(&["https://app.example"]).preflight(&request("OPTIONS", &asks)).unwrap();
+        assert_eq!(answer["access-control-allow-origin"], "https://app.example");
+        assert_eq!(answer["access-control-allow-headers"], "content-type, x-amz-checksum-sha256");
+        assert_eq!(answer["access-control-max-age"], "3600");
+        assert!(cors(&["https://other.example"]).preflight(&request("OPTIONS", &asks)).is_none());
+        assert!(cors(&[]).preflight(&request("OPTIONS", &asks)).is_none());
+    }
+
+    #[test]
+    fn answers_name_the_origin_and_expose_the_etag() {
+        let get = request("GET", &[("origin", "https://app.example")]);
+        let answer = cors(&["https://app.example"]).answer(&get).unwrap();
+        assert!(answer["access-control-expose-headers"].to_str().unwrap().starts_with("ETag, "));
+        assert_eq!(cors(&["*"]).answer(&get).unwrap()["access-control-allow-origin"], "*");
+        assert!(cors(&["*"]).answer(&request("GET", &[])).is_none());
+    }
+
+    #[test]
+    fn a_bucket_can_allow_more() {
+        let cors = cors(&["https://app.example"]);
+        let get = request("GET", &[("origin", "https://cdn.example")]);
+        assert!(cors.answer(&get).is_none());
+        let rule =
+            Rule { origins: vec!["https://*.example".to_owned()], methods: vec!["GET".to_owned()], ..Rule::default() };
+        cors.set("photos", Some(vec![rule]));
+        assert!(cors.answer(&get).is_some());
+        assert!(cors.answer(&request("PUT", &[("origin", "https://cdn.example")])).is_none());
+        cors.set("photos", None);
+        assert!(cors.answer(&get).is_none());
+    }
+
+    #[test]
+    fn stars_do_not_overlap() {
+        assert!(matches("x-amz-*", "X-Amz-Meta-A"));
+        assert!(!matches("aa*aa", "aaa"));
+    }
+}

@@ -1,0 +1,88 @@
+//! Space on the disk: who may begin to write, and who must stop.
+//!
+//! Every body reserves its length before its first byte is read, and the floor below which nothing is written
+//! keeps room for the metadata: deletes, aborts and completions work on a disk that is full for uploads.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::{Error, Result};
+
+/// The file system under the store.
+#[derive(Debug)]
+pub(super) struct Disk {
+    dir: PathBuf,
+    min_free: u64,
+    reserved: AtomicU64,
+}
+
+/// Room for the bytes of one body that are still to be written. Given back when dropped.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    disk: Arc<Disk>,
+    left: u64,
+}
+
+impl Disk {
+    /// The disk under `dir`, of which `min_free` bytes are never used for objects.
+    pub(super) fn new(dir: &Path, min_free: u64) -> Arc<Self> {
+        Arc::new(Self { dir: dir.to_owned(), min_free, reserved: AtomicU64::new(0) })
+    }
+
+    /// Reserves `length` bytes, or [`Error::Full`].
+    pub(super) fn reserve(self: &Arc<Self>, length: u64) -> Result<Reservation> {
+        let wanted = self.reserved.fetch_add(length, Ordering::Relaxed).saturating_add(length);
+        let reservation = Reservation { disk: Arc::clone(self), left: length };
+        if self.free()? < self.min_free.saturating_add(wanted) {
+            return Err(Error::Full);
+        }
+        Ok(reservation)
+    }
+
+    fn free(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.dir)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+impl Reservation {
+    /// Turns `bytes` of the reservation into bytes on the disk; refuses when others have eaten into the floor.
+    pub(super) fn spend(&mut self, bytes: u64) -> Result<()> {
+        let spent = bytes.min(self.left);
+        self.left -= spent;
+        self.disk.reserved.fetch_sub(spent, Ordering::Relaxed);
+        if self.disk.free()? < self.disk.min_free { Err(Error::Full) } else { Ok(()) }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.disk.reserved.fetch_sub(self.left, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reservations_add_up_and_are_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::new(dir.path(), 0);
+        let half = disk.free().unwrap() / 5 * 3;
+        let mut first = disk.reserve(half).unwrap();
+        assert!(matches!(disk.reserve(half), Err(Error::Full)));
+        first.spend(half).unwrap();
+        assert!(disk.reserve(half).is_ok(), "what is written no longer counts as reserved");
+        drop(first);
+        assert_eq!(disk.reserved.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_floor_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Disk::new(dir.path(), u64::MAX).reserve(0), Err(Error::Full)));
+    }
+}

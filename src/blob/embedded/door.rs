@@ -1,0 +1,197 @@
+//! Who is let in: the one access key, and what is refused before `s3s` looks at a request.
+//!
+//! `s3s` checks SigV4 itself. It also accepts what AWS refuses or we do not want: unsigned `x-amz-*` headers, which
+//! would let the holder of a presigned PUT add `x-amz-copy-source` and read any object; Signature V2; URLs that live
+//! longer than seven days; and forms, which it holds in memory.
+
+use http::Method;
+use http::header::{self, HeaderMap};
+use http::request::Parts;
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::{S3Result, s3_error};
+use subtle::ConstantTimeEq as _;
+
+use super::error::{Error, Result};
+
+/// The longest life of a presigned URL, in seconds: seven days, as in S3.
+const EXPIRES_MAX: u64 = 7 * 24 * 3600;
+
+/// The store's one key pair.
+pub(super) struct OneKey {
+    access_key: String,
+    secret_key: SecretKey,
+}
+
+impl OneKey {
+    /// A key pair.
+    pub(super) fn new(access_key: &str, secret_key: &str) -> Self {
+        Self { access_key: access_key.to_owned(), secret_key: SecretKey::from(secret_key) }
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Auth for OneKey {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        if bool::from(self.access_key.as_bytes().ct_eq(access_key.as_bytes())) {
+            Ok(self.secret_key.clone())
+        } else {
+            Err(s3_error!(InvalidAccessKeyId, "the access key id you provided does not exist in our records"))
+        }
+    }
+}
+
+/// The parts of a signature that matter before it is verified.
+struct Signature {
+    signed_headers: Vec<String>,
+}
+
+/// Refuses what must not reach `s3s`.
+pub(super) fn check(request: &Parts) -> Result<()> {
+    if is_form(&request.headers) && request.method == Method::POST {
+        return Err(Error::NotImplemented("POST with a form; use a presigned PUT"));
+    }
+    let authorization = text(&request.headers, header::AUTHORIZATION.as_str());
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    if query.old || authorization.starts_with("AWS ") {
+        return Err(Error::InvalidRequest(
+            "the authorization mechanism you have provided is not supported; please use AWS4-HMAC-SHA256",
+        ));
+    }
+    if query.expires.is_some_and(|expires| expires > EXPIRES_MAX) {
+        return Err(Error::InvalidRequest("X-Amz-Expires must be at most a week (604800 seconds)"));
+    }
+    match query.signature.or_else(|| from_header(authorization)) {
+        Some(signature) => signature.covers(&request.headers),
+        // Anonymous: refused by s3s once it knows the operation.
+        None => Ok(()),
+    }
+}
+
+/// Drops a `Range` that cannot be honoured, as RFC 9110 §14.2 has it: `s3s` would answer 400 to several ranges.
+/// One that is signed must stay, or the signature would not match.
+pub(super) fn forgive_range(request: &mut Parts) {
+    let range = text(&request.headers, header::RANGE.as_str());
+    if !range.is_empty() && s3s::dto::Range::parse(range).is_err() {
+        let authorization = text(&request.headers, header::AUTHORIZATION.as_str());
+        let query = Query::parse(request.uri.query().unwrap_or_default());
+        let signature = query.signature.or_else(|| from_header(authorization));
+        if signature.is_none_or(|signature| !signature.names("range")) {
+            request.headers.remove(header::RANGE);
+        }
+    }
+}
+
+impl Signature {
+    fn new(names: &str) -> Self {
+        Self { signed_headers: names.split(';').map(str::to_ascii_lowercase).collect() }
+    }
+
+    fn names(&self, header: &str) -> bool {
+        self.signed_headers.iter().any(|signed| signed == header)
+    }
+
+    /// `x-amz-content-sha256` may stand outside: whatever it says, the body is checked against it.
+    fn covers(&self, headers: &HeaderMap) -> Result<()> {
+        let loose = |name: &str| name.starts_with("x-amz-") && name != "x-amz-content-sha256" && !self.names(name);
+        if !self.names("host") || headers.keys().any(|name| loose(name.as_str())) {
+            return Err(Error::AccessDenied("there were headers present in the request which were not signed"));
+        }
+        Ok(())
+    }
+}
+
+/// `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=a;b, Signature=…`.
+fn from_header(authorization: &str) -> Option<Signature> {
+    let (_, rest) = authorization.split_once("SignedHeaders=")?;
+    Some(Signature::new(rest.split([',', ' ']).next().unwrap_or_default()))
+}
+
+#[derive(Default)]
+struct Query {
+    /// Only when the query is what `s3s` will verify.
+    signature: Option<Signature>,
+    expires: Option<u64>,
+    /// Signature V2.
+    old: bool,
+}
+
+impl Query {
+    fn parse(query: &str) -> Self {
+        let (mut parsed, mut signed, mut presigned) = (Self::default(), None, false);
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match name.as_ref() {
+                "X-Amz-SignedHeaders" => signed = Some(Signature::new(&value)),
+                "X-Amz-Signature" => presigned = true,
+                "X-Amz-Expires" => parsed.expires = Some(value.parse().unwrap_or(u64::MAX)),
+                "Signature" | "AWSAccessKeyId" => parsed.old = true,
+                _ => {}
+            }
+        }
+        parsed.signature = signed.filter(|_| presigned);
+        parsed
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    text(headers, header::CONTENT_TYPE.as_str()).trim_start().to_ascii_lowercase().starts_with("multipart/")
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
+        let request = http::Request::builder().method(method).uri(uri);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(()).unwrap().into_parts().0
+    }
+
+    const PRESIGNED: &str = "/b/k?X-Amz-SignedHeaders=content-length%3Bhost&X-Amz-Expires=60&X-Amz-Signature=0";
+
+    #[test]
+    fn a_presigned_url_cannot_be_widened_by_headers() {
+        assert!(check(&request("PUT", PRESIGNED, &[("x-amz-content-sha256", "UNSIGNED-PAYLOAD")])).is_ok());
+        for name in ["x-amz-copy-source", "x-amz-acl", "x-amz-meta-a", "x-amz-tagging"] {
+            assert!(matches!(check(&request("PUT", PRESIGNED, &[(name, "x")])), Err(Error::AccessDenied(_))), "{name}");
+        }
+        let header = "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host;x-amz-date, Signature=0";
+        let signed = [("authorization", header), ("x-amz-date", "20260101T000000Z")];
+        assert!(check(&request("PUT", "/b/k", &signed)).is_ok());
+        let more = [signed[0], signed[1], ("x-amz-copy-source", "/b/other")];
+        assert!(check(&request("PUT", "/b/k", &more)).is_err());
+    }
+
+    #[test]
+    fn the_host_must_be_signed_and_a_url_lives_a_week_at_most() {
+        assert!(check(&request("GET", "/b/k?X-Amz-SignedHeaders=range&X-Amz-Signature=0", &[])).is_err());
+        let week = "/b/k?X-Amz-SignedHeaders=host&X-Amz-Expires=604801&X-Amz-Signature=0";
+        assert!(check(&request("GET", week, &[])).is_err());
+    }
+
+    #[test]
+    fn old_signatures_and_forms_are_refused() {
+        assert!(check(&request("GET", "/b/k?AWSAccessKeyId=a&Signature=b&Expires=9", &[])).is_err());
+        assert!(check(&request("GET", "/b/k", &[("authorization", "AWS a:b")])).is_err());
+        let form = [("content-type", "Multipart/Form-Data; boundary=x")];
+        assert!(matches!(check(&request("POST", "/b", &form)), Err(Error::NotImplemented(_))));
+    }
+
+    #[test]
+    fn several_ranges_are_none_unless_they_are_signed() {
+        let mut loose =
+            request("GET", "/b/k?X-Amz-SignedHeaders=host&X-Amz-Signature=0", &[("range", "bytes=0-1,3-4")]);
+        forgive_range(&mut loose);
+        assert!(loose.headers.is_empty());
+        let mut signed =
+            request("GET", "/b/k?X-Amz-SignedHeaders=host%3Brange&X-Amz-Signature=0", &[("range", "bytes=0-1,3-4")]);
+        forgive_range(&mut signed);
+        assert!(!signed.headers.is_empty());
+        let mut single = request("GET", "/b/k", &[("range", "bytes=0-1")]);
+        forgive_range(&mut single);
+        assert!(!single.headers.is_empty());
+    }
+}

@@ -1,0 +1,194 @@
+//! What can go wrong in the store, by meaning, and the one place where a meaning becomes an S3 answer.
+//!
+//! Must not know HTTP beyond the S3 error codes that `s3s` renders.
+
+use std::io;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use s3s::{S3Error, S3ErrorCode};
+
+use super::record;
+
+/// The store's own result.
+pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that a request can fail with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("the bucket does not exist")]
+    NoSuchBucket,
+    #[error("the key does not exist")]
+    NoSuchKey,
+    #[error("there are no versions here, and so no such version")]
+    NoSuchVersion,
+    #[error("the upload does not exist: its id is wrong, or it was completed or aborted")]
+    NoSuchUpload,
+    #[error("the bucket has no CORS configuration")]
+    NoSuchCors,
+    #[error("the bucket exists and is yours")]
+    BucketExists,
+    #[error("the bucket is not empty: it has objects or unfinished uploads")]
+    BucketNotEmpty,
+    #[error("at least one of the preconditions you specified did not hold")]
+    PreconditionFailed,
+    #[error("not modified")]
+    NotModified {
+        /// The object's entity tag, which a 304 repeats.
+        etag: String,
+    },
+    #[error("the range is not satisfiable")]
+    InvalidRange {
+        /// The object's size in bytes, which a 416 names.
+        size: u64,
+    },
+    #[error("part {0}: not uploaded, or its ETag or checksum is another")]
+    InvalidPart(u16),
+    #[error("the list of parts is not in ascending order")]
+    InvalidPartOrder,
+    #[error("part {0} is smaller than 5 MiB and is not the last")]
+    EntityTooSmall(u16),
+    #[error("one PUT carries at most {0} bytes")]
+    EntityTooLarge(u64),
+    #[error("the request needs a Content-Length")]
+    MissingLength,
+    #[error("the {0} you specified did not match what was received")]
+    BadDigest(&'static str),
+    #[error("{0} is not the base64 of a digest")]
+    InvalidDigest(&'static str),
+    #[error("the body is not the one whose SHA-256 was signed")]
+    PayloadMismatch,
+    #[error("the signature of a chunk does not match")]
+    ChunkSignature,
+    #[error("the body ended early, or was longer than declared")]
+    IncompleteBody,
+    #[error("no byte arrived for too long")]
+    BodyTimeout,
+    #[error("too many uploads at once")]
+    Busy,
+    #[error("the disk is full")]
+    Full,
+    #[error("the store refuses writes after a failed disk operation, until it is restarted: {0}")]
+    Poisoned(String),
+    #[error("{0}")]
+    InvalidArgument(&'static str),
+    #[error("{0}")]
+    InvalidRequest(&'static str),
+    #[error("{0}")]
+    InvalidTag(&'static str),
+    #[error("the storage class is STANDARD and no other")]
+    InvalidStorageClass,
+    #[error("user metadata has at most 2 KiB")]
+    MetadataTooLarge,
+    #[error("{0}")]
+    MalformedXml(&'static str),
+    #[error("{0}")]
+    AccessDenied(&'static str),
+    #[error("a header you provided implies functionality that is not implemented: {0}")]
+    NotImplemented(&'static str),
+    #[error(transparent)]
+    Corrupt(#[from] record::Corrupt),
+    #[error("disk: {0}")]
+    Io(io::Error),
+    #[error("metadata: {0}")]
+    Sqlite(rusqlite::Error),
+    #[error("{0}")]
+    Stopped(&'static str),
+}
+
+impl Error {
+    /// Whether the fault is ours, so that an operator should read of it.
+    fn is_ours(&self) -> bool {
+        matches!(self, Self::Corrupt(_) | Self::Io(_) | Self::Sqlite(_) | Self::Stopped(_))
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl From<Error> for S3Error {
+    fn from(error: Error) -> Self {
+        if error.is_ours() {
+            tracing::error!(%error, "the embedded store failed a request");
+        }
+        let mut answer = Self::with_message(code(&error), error.to_string());
+        match error {
+            Error::Full => answer.set_status_code(StatusCode::INSUFFICIENT_STORAGE),
+            Error::PayloadMismatch => answer.set_status_code(StatusCode::BAD_REQUEST),
+            Error::NotModified { etag } => answer.set_headers(quoted(header::ETAG, &format!("\"{etag}\""))),
+            Error::InvalidRange { size } => {
+                answer.set_headers(quoted(header::CONTENT_RANGE, &format!("bytes */{size}")));
+            }
+            Error::Io(_) | Error::Sqlite(_) | Error::Corrupt(_) => answer.set_message("internal error"),
+            _ => {}
+        }
+        answer
+    }
+}
+
+/// `s3s` lets an error's headers replace all others, so the content type is said again.
+fn quoted(name: header::HeaderName, value: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    if let Ok(value) = value.parse() {
+        headers.insert(name, value);
+    }
+    headers
+}
+
+/// The S3 code of a meaning. 507 with `InsufficientStorage` is what no SDK retries; S3 itself has no code for it.
+fn code(error: &Error) -> S3ErrorCode {
+    match error {
+        Error::NoSuchBucket => S3ErrorCode::NoSuchBucket,
+        Error::NoSuchKey => S3ErrorCode::NoSuchKey,
+        Error::NoSuchVersion => S3ErrorCode::NoSuchVersion,
+        Error::NoSuchUpload => S3ErrorCode::NoSuchUpload,
+        Error::NoSuchCors => S3ErrorCode::NoSuchCORSConfiguration,
+        Error::BucketExists => S3ErrorCode::BucketAlreadyOwnedByYou,
+        Error::BucketNotEmpty => S3ErrorCode::BucketNotEmpty,
+        Error::PreconditionFailed => S3ErrorCode::PreconditionFailed,
+        Error::NotModified { .. } => S3ErrorCode::NotModified,
+        Error::InvalidRange { .. } => S3ErrorCode::InvalidRange,
+        Error::InvalidPart(_) => S3ErrorCode::InvalidPart,
+        Error::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
+        Error::EntityTooSmall(_) => S3ErrorCode::EntityTooSmall,
+        Error::EntityTooLarge(_) => S3ErrorCode::EntityTooLarge,
+        Error::MissingLength => S3ErrorCode::MissingContentLength,
+        Error::BadDigest(_) => S3ErrorCode::BadDigest,
+        Error::InvalidDigest(_) => S3ErrorCode::InvalidDigest,
+        Error::PayloadMismatch => custom("XAmzContentSHA256Mismatch"),
+        Error::ChunkSignature => S3ErrorCode::SignatureDoesNotMatch,
+        Error::IncompleteBody => S3ErrorCode::IncompleteBody,
+        Error::BodyTimeout => S3ErrorCode::RequestTimeout,
+        Error::Busy => S3ErrorCode::SlowDown,
+        Error::Full => custom("InsufficientStorage"),
+        Error::Poisoned(_) | Error::Stopped(_) => S3ErrorCode::ServiceUnavailable,
+        Error::InvalidArgument(_) => S3ErrorCode::InvalidArgument,
+        Error::InvalidRequest(_) => S3ErrorCode::InvalidRequest,
+        Error::InvalidTag(_) => S3ErrorCode::InvalidTag,
+        Error::InvalidStorageClass => S3ErrorCode::InvalidStorageClass,
+        Error::MetadataTooLarge => S3ErrorCode::MetadataTooLarge,
+        Error::MalformedXml(_) => S3ErrorCode::MalformedXML,
+        Error::AccessDenied(_) => S3ErrorCode::AccessDenied,
+        Error::NotImplemented(_) => S3ErrorCode::NotImplemented,
+        Error::Corrupt(_) | Error::Io(_) | Error::Sqlite(_) => S3ErrorCode::InternalError,
+    }
+}
+
+fn custom(code: &'static str) -> S3ErrorCode {
+    S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InternalError)
+}

@@ -1,0 +1,241 @@
+//! Data files: one for each PUT or part, under a random name in one of 256 directories, written once.
+//!
+//! A file begins unnamed: no row mentions it, and [`NewFile`] removes it when dropped. It becomes part of the store
+//! when a committed transaction names it. Everything here blocks; async code calls it on the blocking pool.
+//!
+//! Must not know keys, buckets or rows.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, IoSlice, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use rustix::fs::{Advice, fadvise};
+
+use super::health::Health;
+use super::record::FileId;
+use crate::domain::clock::Entropy;
+
+/// The directory of data files.
+pub(super) struct Files {
+    root: PathBuf,
+    /// The shard directories, kept open to be fsynced.
+    shards: Vec<File>,
+    entropy: Arc<dyn Entropy>,
+    health: Arc<Health>,
+    /// Files that are being written, which no row can name yet: the orphan sweep must leave them alone.
+    unnamed: Mutex<HashSet<FileId>>,
+}
+
+/// A file that is being written. Dropped, it is removed, unless a transaction has named it.
+pub(super) struct NewFile {
+    files: Arc<Files>,
+    id: FileId,
+    file: File,
+    written: u64,
+    flushed: u64,
+    named: bool,
+}
+
+/// Writeback of a growing file is started in steps of this, so that the last fsync has little left to do.
+const FLUSH_STEP: u64 = 8 << 20;
+
+impl Files {
+    /// Makes the directories where they are missing, and makes that durable.
+    pub(super) fn open(dir: &Path, entropy: Arc<dyn Entropy>, health: Arc<Health>) -> io::Result<Arc<Self>> {
+        let root = dir.join("files");
+        fs::create_dir_all(&root)?;
+        let shards = (0..=u8::MAX).map(|shard| Self::open_shard(&root, shard)).collect::<io::Result<_>>()?;
+        File::open(&root)?.sync_all()?;
+        File::open(dir)?.sync_all()?;
+        Ok(Arc::new(Self { root, shards, entropy, health, unnamed: Mutex::default() }))
+    }
+
+    fn open_shard(root: &Path, shard: u8) -> io::Result<File> {
+        let path = root.join(format!("{shard:02x}"));
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => File::open(path),
+        }
+    }
+
+    /// Whether no shard holds anything: a store without metadata must also be without data.
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        for shard in 0..=u8::MAX {
+            if self.read_shard(shard)?.next().is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A new empty file.
+    pub(super) fn create(self: &Arc<Self>) -> io::Result<NewFile> {
+        let mut id = [0; 16];
+        self.entropy.fill(&mut id);
+        let id = FileId(id);
+        self.unnamed().insert(id);
+        match File::create_new(self.path(id)) {
+            Ok(file) => Ok(NewFile { files: Arc::clone(self), id, file, written: 0, flushed: 0, named: false }),
+            Err(error) => {
+                self.unnamed().remove(&id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens a file to be read from front to back.
+    pub(super) fn open_read(&self, id: FileId) -> io::Result<File> {
+        let file = File::open(self.path(id))?;
+        // Advice only: a file system that does not take it reads all the same.
+        let _ = fadvise(&file, 0, None, Advice::Sequential);
+        Ok(file)
+    }
+
+    /// Removes a file; one that is gone already counts as removed.
+    pub(super) fn remove(&self, id: FileId) -> io::Result<()> {
+        match fs::remove_file(self.path(id)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
+    /// The names in one shard directory, in no order.
+    pub(super) fn read_shard(&self, shard: u8) -> io::Result<impl Iterator<Item = io::Result<String>> + use<>> {
+        let entries = fs::read_dir(self.root.join(format!("{shard:02x}")))?;
+        Ok(entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())))
+    }
+
+    /// Whether a file is being written by this process.
+    pub(super) fn is_unnamed(&self, id: FileId) -> bool {
+        self.unnamed().contains(&id)
+    }
+
+    fn unnamed(&self) -> MutexGuard<'_, HashSet<FileId>> {
+        self.unnamed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, id: FileId) -> PathBuf {
+        self.root.join(format!("{:02x}", id.shard())).join(id.to_string())
+    }
+
+    /// A failed fsync poisons the store, except for want of space: then the file is simply not written.
+    fn synced(&self, result: io::Result<()>) -> io::Result<()> {
+        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        if let Err(error) = &result
+            && !full(error.kind())
+        {
+            self.health.poison(format!("fsync of a data file: {error}"));
+        }
+        result
+    }
+}
+
+impl NewFile {
+    /// Its name.
+    pub(super) fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// Appends, and from time to time starts writing back what is in the page cache.
+    pub(super) fn append(&mut self, batch: &[Bytes]) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = batch.iter().map(|bytes| IoSlice::new(bytes)).collect();
+        let mut left = slices.as_mut_slice();
+        while !left.is_empty() {
+            match self.file.write_vectored(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.written += n as u64;
+                    IoSlice::advance_slices(&mut left, n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.flush_early();
+        Ok(())
+    }
+
+    /// `POSIX_FADV_DONTNEED` starts the writeback of dirty pages without waiting for it. Pages on their way to the
+    /// disk are not dropped, so what was just uploaded mostly stays cached for whoever reads it next.
+    fn flush_early(&mut self) {
+        if let Some(length) = std::num::NonZeroU64::new(self.written - self.flushed)
+            && length.get() >= FLUSH_STEP
+        {
+            let _ = fadvise(&self.file, self.flushed, Some(length), Advice::DontNeed);
+            self.flushed = self.written;
+        }
+    }
+
+    /// Makes the bytes and the name durable. After this a transaction may name the file.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.files.synced(self.file.sync_data())?;
+        self.files.synced(self.files.shards[usize::from(self.id.shard())].sync_all())
+    }
+
+    /// A committed transaction names it, or may have: it is never removed from here any more.
+    pub(super) fn leave(mut self) {
+        self.named = true;
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        let (files, id, named) = (Arc::clone(&self.files), self.id, self.named);
+        let finish = move || {
+            if !named && let Err(error) = files.remove(id) {
+                tracing::warn!(%id, %error, "an unfinished file stays until the next sweep");
+            }
+            files.unnamed().remove(&id);
+        };
+        // Freeing the blocks of a big file takes long enough to matter to a request thread.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if !named => drop(runtime.spawn_blocking(finish)),
+            _ => finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::SeededEntropy;
+
+    fn files() -> (tempfile::TempDir, Arc<Files>) {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path(), Arc::new(SeededEntropy::new(1)), Arc::default()).unwrap();
+        (dir, files)
+    }
+
+    #[test]
+    fn a_dropped_file_is_gone_and_a_named_one_stays() {
+        let (_dir, files) = files();
+        let mut dropped = files.create().unwrap();
+        dropped.append(&[Bytes::from_static(b"gone")]).unwrap();
+        let mut kept = files.create().unwrap();
+        kept.append(&[Bytes::from_static(b"he"), Bytes::new(), Bytes::from_static(b"re")]).unwrap();
+        kept.sync().unwrap();
+        let id = kept.id();
+        assert!(files.is_unnamed(id));
+        drop(dropped);
+        kept.leave();
+        assert!(!files.is_unnamed(id));
+        assert_eq!(fs::read(files.path(id)).unwrap(), b"here");
+        let all: Vec<_> = (0..=255).flat_map(|shard| files.read_shard(shard).unwrap()).collect();
+        assert_eq!(all.len(), 1);
+    }
+
+    #[test]
+    fn removal_repeats_itself_without_complaint() {
+        let (_dir, files) = files();
+        let file = files.create().unwrap();
+        let id = file.id();
+        file.leave();
+        assert!(!files.is_empty().unwrap());
+        files.remove(id).unwrap();
+        files.remove(id).unwrap();
+        assert!(files.is_empty().unwrap());
+    }
+}

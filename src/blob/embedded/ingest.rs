@@ -1,0 +1,248 @@
+//! From a body to a durable data file: hashed, measured, verified, fsynced, but named by no row yet.
+//!
+//! Hashing and writing are two lanes that run beside each other and beside the network. Bodies that fit into one
+//! batch take one trip to the blocking pool instead.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use s3s::dto::StreamingBlob;
+use s3s::{StdError, TrailingHeaders};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::body::Fate;
+use super::checksum::{Algorithm, Hasher, Sums};
+use super::disk::{Disk, Reservation};
+use super::error::{Error, Result};
+use super::files::{Files, NewFile};
+use super::health::Health;
+use super::lane::Lane;
+
+/// What one step of a lane takes, in bytes. Three of these are in memory for each running body.
+const BATCH: usize = 1 << 20;
+/// A client that sends tiny frames must not make a batch of a million of them: this many make a batch, or are joined.
+const BATCH_FRAMES: usize = 512;
+/// S3's limit for one PUT or part, in bytes.
+pub(super) const BODY_MAX: u64 = 5 << 30;
+
+/// A body as the request declares it.
+pub(super) struct Incoming {
+    /// The bytes, decoded from `aws-chunked`.
+    pub(super) body: Option<StreamingBlob>,
+    /// Their exact number.
+    pub(super) length: u64,
+    /// Checksums in headers.
+    pub(super) declared: Sums,
+    /// Algorithms that are named without a value, or whose value comes in a trailer.
+    pub(super) algorithms: Vec<Algorithm>,
+    /// Algorithms that a trailer must bring a value for.
+    pub(super) announced: Vec<Algorithm>,
+    /// Where the trailers will be.
+    pub(super) trailers: Option<TrailingHeaders>,
+    /// `Content-MD5`.
+    pub(super) md5: Option<[u8; 16]>,
+    /// Why the stream failed, if it did.
+    pub(super) fate: Option<Arc<Fate>>,
+}
+
+/// A durable file that no row names yet; dropped, it is removed.
+pub(super) struct Stored {
+    /// The file.
+    pub(super) file: NewFile,
+    /// Its size in bytes.
+    pub(super) size: u64,
+    /// The MD5 of its bytes.
+    pub(super) md5: [u8; 16],
+    /// Its checksums, at least one.
+    pub(super) sums: Sums,
+}
+
+/// The way in for bytes.
+pub(super) struct Ingest {
+    files: Arc<Files>,
+    disk: Arc<Disk>,
+    health: Arc<Health>,
+    slots: Arc<Semaphore>,
+}
+
+/// Permission to read one body, held while it is read.
+pub(super) struct Admission {
+    room: Reservation,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Ingest {
+    /// At most `max_bodies` at once.
+    pub(super) fn new(files: Arc<Files>, disk: Arc<Disk>, health: Arc<Health>, max_bodies: usize) -> Self {
+        Self { files, disk, health, slots: Arc::new(Semaphore::new(max_bodies)) }
+    }
+
+    /// Asks before the first byte is read: [`Error::Busy`], [`Error::Full`], [`Error::Poisoned`].
+    pub(super) fn admit(&self, length: u64) -> Result<Admission> {
+        self.health.check()?;
+        if length > BODY_MAX {
+            return Err(Error::EntityTooLarge(BODY_MAX));
+        }
+        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Error::Busy)?;
+        Ok(Admission { room: self.disk.reserve(length)?, _slot: slot })
+    }
+
+    /// Takes a body in and verifies everything that was declared about it.
+    pub(super) async fn take(&self, mut admission: Admission, incoming: Incoming) -> Result<Stored> {
+        let hasher = Hasher::new(&incoming.wanted());
+        let mut source = Source::new(incoming.body, incoming.length, incoming.fate);
+        let stored = if incoming.length <= BATCH as u64 {
+            self.take_small(&mut admission, &mut source, hasher).await?
+        } else {
+            self.take_large(&mut admission, &mut source, hasher).await?
+        };
+        verify(&stored, incoming.declared, &incoming.announced, incoming.trailers, incoming.md5)?;
+        Ok(stored)
+    }
+
+    async fn take_small(&self, admission: &mut Admission, source: &mut Source, mut hasher: Hasher) -> Result<Stored> {
+        let mut whole = Vec::new();
+        while let Some(batch) = source.next().await? {
+            if batch.len() < BATCH_FRAMES { whole.extend(batch) } else { whole.push(batch.concat().into()) }
+        }
+        admission.room.spend(source.length)?;
+        let files = Arc::clone(&self.files);
+        let lane = Lane::start(move || {
+            let mut file = files.create()?;
+            file.append(&whole)?;
+            whole.iter().for_each(|bytes| hasher.update(bytes));
+            file.sync()?;
+            Ok((file, hasher))
+        });
+        let (file, hasher) = lane.finish().await?;
+        Ok(Stored::new(file, source.length, hasher))
+    }
+
+    async fn take_large(&self, admission: &mut Admission, source: &mut Source, hasher: Hasher) -> Result<Stored> {
+        let files = Arc::clone(&self.files);
+        let mut writing = Lane::start(move || files.create());
+        let mut hashing = Lane::start(move || Ok(hasher));
+        while let Some(batch) = source.next().await? {
+            admission.room.spend(batch.iter().map(|bytes| bytes.len() as u64).sum())?;
+            let same = batch.clone();
+            writing = writing.then(move |file| file.append(&same)).await?;
+            hashing = hashing
+                .then(move |hasher| {
+                    batch.iter().for_each(|bytes| hasher.update(bytes));
+                    Ok(())
+                })
+                .await?;
+        }
+        let synced = async { writing.then(|file| file.sync()).await?.finish().await };
+        let (file, hasher) = tokio::try_join!(synced, hashing.finish())?;
+        Ok(Stored::new(file, source.length, hasher))
+    }
+}
+
+impl Incoming {
+    /// Bytes of our own, about which nobody declares anything.
+    pub(super) fn internal(body: StreamingBlob, length: u64) -> Self {
+        Self {
+            body: Some(body),
+            length,
+            declared: Sums::default(),
+            algorithms: Vec::new(),
+            announced: Vec::new(),
+            trailers: None,
+            md5: None,
+            fate: None,
+        }
+    }
+
+    fn wanted(&self) -> Vec<Algorithm> {
+        let mut wanted: Vec<Algorithm> = self.declared.algorithms().collect();
+        wanted.extend(self.algorithms.iter().chain(&self.announced));
+        if wanted.is_empty() {
+            wanted.push(Algorithm::Crc64Nvme);
+        }
+        wanted
+    }
+}
+
+impl Stored {
+    fn new(file: NewFile, size: u64, hasher: Hasher) -> Self {
+        let (md5, sums) = hasher.finish();
+        Self { file, size, md5, sums }
+    }
+}
+
+fn verify(
+    stored: &Stored,
+    mut declared: Sums,
+    announced: &[Algorithm],
+    trailers: Option<TrailingHeaders>,
+    md5: Option<[u8; 16]>,
+) -> Result<()> {
+    if let Some(trailers) = trailers.and_then(|trailers| trailers.take()) {
+        for algorithm in Algorithm::ALL {
+            if let Some(value) = trailers.get(algorithm.header()).and_then(|value| value.to_str().ok()) {
+                declared.set(algorithm, value.to_owned());
+            }
+        }
+    }
+    if announced.iter().any(|algorithm| declared.get(*algorithm).is_none()) {
+        return Err(Error::InvalidRequest("a checksum that x-amz-trailer announced did not come"));
+    }
+    if let Some(algorithm) = stored.sums.differs_from(&declared) {
+        return Err(Error::BadDigest(algorithm.name()));
+    }
+    if md5.is_some_and(|md5| md5 != stored.md5) {
+        return Err(Error::BadDigest("Content-MD5"));
+    }
+    Ok(())
+}
+
+/// A body in batches, measured.
+struct Source {
+    body: Option<StreamingBlob>,
+    length: u64,
+    received: u64,
+    fate: Option<Arc<Fate>>,
+}
+
+impl Source {
+    fn new(body: Option<StreamingBlob>, length: u64, fate: Option<Arc<Fate>>) -> Self {
+        Self { body, length, received: 0, fate }
+    }
+
+    /// The next batch; `None` when all declared bytes came and no more.
+    async fn next(&mut self) -> Result<Option<Vec<Bytes>>> {
+        let (mut batch, mut size) = (Vec::new(), 0);
+        while let Some(body) = self.body.as_mut().filter(|_| size < BATCH && batch.len() < BATCH_FRAMES) {
+            match body.next().await {
+                Some(Ok(bytes)) => {
+                    size += bytes.len();
+                    batch.push(bytes);
+                }
+                Some(Err(error)) => return Err(self.failed(&error)),
+                None => self.body = None,
+            }
+        }
+        self.received += size as u64;
+        let ended = self.body.is_none();
+        if self.received > self.length || (ended && self.received < self.length) {
+            return Err(Error::IncompleteBody);
+        }
+        Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    /// `s3s` keeps its stream errors private: their text is all there is to tell them apart.
+    fn failed(&self, error: &StdError) -> Error {
+        let text = error.to_string();
+        if self.fate.as_ref().is_some_and(|fate| fate.was_idle()) {
+            Error::BodyTimeout
+        } else if text.contains("Sha256Mismatch") {
+            Error::PayloadMismatch
+        } else if text.contains("SignatureMismatch") {
+            Error::ChunkSignature
+        } else {
+            Error::IncompleteBody
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Buckets and their CORS rules.
+
+use rusqlite::{Connection, params};
+
+use super::super::error::{Error, Result};
+use super::rows;
+
+/// A bucket as it is listed.
+pub(in super::super) struct Bucket {
+    /// Its name.
+    pub(in super::super) name: String,
+    /// When it was made, in microseconds since 1970.
+    pub(in super::super) created: i64,
+}
+
+/// [`Error::NoSuchBucket`] unless it exists.
+pub(in super::super) fn require(db: &Connection, name: &str) -> Result<()> {
+    let found = db.prepare_cached("SELECT 1 FROM bucket WHERE name = ?")?.exists([name])?;
+    if found { Ok(()) } else { Err(Error::NoSuchBucket) }
+}
+
+/// Makes a bucket; [`Error::BucketExists`] when it is there.
+pub(in super::super) fn create(db: &Connection, name: &str, now: i64) -> Result<()> {
+    let sql = "INSERT INTO bucket (name, created) VALUES (?, ?) ON CONFLICT DO NOTHING";
+    match db.prepare_cached(sql)?.execute(params![name, now])? {
+        0 => Err(Error::BucketExists),
+        _ => Ok(()),
+    }
+}
+
+/// Removes an empty bucket; one with objects or unfinished uploads is not empty.
+pub(in super::super) fn delete(db: &Connection, name: &str) -> Result<()> {
+    require(db, name)?;
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM object WHERE bucket = ?1) OR EXISTS (SELECT 1 FROM upload WHERE bucket = ?1)";
+    if db.prepare_cached(sql)?.query_row([name], |row| row.get(0))? {
+        return Err(Error::BucketNotEmpty);
+    }
+    db.prepare_cached("DELETE FROM bucket WHERE name = ?")?.execute([name])?;
+    Ok(())
+}
+
+/// All buckets by name.
+pub(in super::super) fn list(db: &Connection) -> Result<Vec<Bucket>> {
+    let mut query = db.prepare_cached("SELECT name, created FROM bucket ORDER BY name")?;
+    query.query_and_then([], |row| Ok(Bucket { name: rows::get(row, 0)?, created: rows::get(row, 1)? }))?.collect()
+}
+
+/// Sets or removes the CORS rules of one bucket.
+pub(in super::super) fn set_cors(db: &Connection, name: &str, rules: Option<&str>) -> Result<()> {
+    match db.prepare_cached("UPDATE bucket SET cors = ? WHERE name = ?")?.execute(params![rules, name])? {
+        0 => Err(Error::NoSuchBucket),
+        _ => Ok(()),
+    }
+}
+
+/// The CORS rules of all buckets that have some: name and JSON.
+pub(in super::super) fn all_cors(db: &Connection) -> Result<Vec<(String, String)>> {
+    let mut query = db.prepare_cached("SELECT name, cors FROM bucket WHERE cors IS NOT NULL")?;
+    query.query_and_then([], |row| Ok((rows::get(row, 0)?, rows::get(row, 1)?)))?.collect()
+}

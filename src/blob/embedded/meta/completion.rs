@@ -1,0 +1,154 @@
+//! Completing an upload: one transaction that copies no byte and moves no part row, whatever the number of parts.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params};
+
+use super::super::checksum::{self, Join, Sums};
+use super::super::conditions::WriteCondition;
+use super::super::error::{Error, Result};
+use super::super::record::{Address, Manifest, Object, Verified};
+use super::contents::Part;
+use super::uploads::Upload;
+use super::{contents, objects, rows, uploads};
+
+/// S3's smallest size of every part but the last, in bytes.
+const PART_MIN: u64 = 5 << 20;
+
+/// A part as the client lists it.
+pub(in super::super) struct Claim {
+    /// Its number.
+    pub(in super::super) number: u16,
+    /// Its ETag without quotes.
+    pub(in super::super) etag: String,
+    /// Checksums that it must have.
+    pub(in super::super) sums: Sums,
+}
+
+/// A request to complete an upload.
+pub(in super::super) struct Completion {
+    /// The object to be.
+    pub(in super::super) at: Address,
+    /// The upload's id.
+    pub(in super::super) id: String,
+    /// The parts, in ascending order.
+    pub(in super::super) claims: Vec<Claim>,
+    /// What must hold of the key's present object.
+    pub(in super::super) condition: WriteCondition,
+    /// The object's size, when the client says it.
+    pub(in super::super) size: Option<u64>,
+    /// Checksums of the object, when the client says them.
+    pub(in super::super) sums: Sums,
+    /// When this happens, in microseconds since 1970.
+    pub(in super::super) now: i64,
+}
+
+/// What a completion answers, the first time and every other time.
+pub(in super::super) struct Completed {
+    /// The object's ETag.
+    pub(in super::super) etag: String,
+    /// The object's checksums.
+    pub(in super::super) verified: Verified,
+}
+
+/// Completes an upload, or repeats the answer when that has happened already.
+pub(in super::super) fn complete(db: &Connection, asked: &Completion) -> Result<Completed> {
+    let upload = match uploads::require(db, &asked.at, &asked.id) {
+        Err(Error::NoSuchUpload) => return repeat(db, asked),
+        other => other?,
+    };
+    objects::check(db, &asked.at, &asked.condition)?;
+    let uploaded = contents::parts(db, upload.content, 0, usize::MAX)?;
+    let numbers: Vec<u16> = uploaded.iter().map(|part| part.segment.number).collect();
+    let parts = select(uploaded, &asked.claims)?;
+    let manifest: Manifest = parts.iter().map(|part| part.segment).collect();
+    if asked.size.is_some_and(|size| size != manifest.size()) {
+        return Err(Error::InvalidRequest("the object has not the size that x-amz-mp-object-size says"));
+    }
+    let verified = join(&upload, &parts, &asked.sums)?;
+    let etag = checksum::multipart_etag(parts.iter().map(|part| part.md5));
+    contents::seal(db, upload.content, &manifest, &numbers, asked.now)?;
+    finish(db, asked, upload, manifest.size(), &Completed { etag: etag.clone(), verified: verified.clone() })?;
+    Ok(Completed { etag, verified })
+}
+
+/// The uploaded parts that are claimed, in order, each as it is claimed.
+fn select(uploaded: Vec<Part>, claims: &[Claim]) -> Result<Vec<Part>> {
+    if claims.is_empty() {
+        return Err(Error::MalformedXml("you must specify at least one part"));
+    }
+    if claims.windows(2).any(|pair| pair[0].number >= pair[1].number) {
+        return Err(Error::InvalidPartOrder);
+    }
+    let mut uploaded: BTreeMap<u16, Part> = uploaded.into_iter().map(|part| (part.segment.number, part)).collect();
+    let mut parts = Vec::with_capacity(claims.len());
+    for (index, claim) in claims.iter().enumerate() {
+        let part = uploaded.remove(&claim.number).ok_or(Error::InvalidPart(claim.number))?;
+        if hex::encode(part.md5) != claim.etag || part.sums.differs_from(&claim.sums).is_some() {
+            return Err(Error::InvalidPart(claim.number));
+        }
+        if part.segment.size < PART_MIN && index + 1 < claims.len() {
+            return Err(Error::EntityTooSmall(claim.number));
+        }
+        parts.push(part);
+    }
+    Ok(parts)
+}
+
+/// The object's checksum out of its parts', equal to the one that the client says.
+fn join(upload: &Upload, parts: &[Part], declared: &Sums) -> Result<Verified> {
+    let mut join = Join::new(upload.algorithm, upload.kind);
+    for part in parts {
+        let sum = part.sums.get(upload.algorithm).ok_or(Error::InvalidPart(part.segment.number))?;
+        join.push(sum, part.segment.size).ok_or(Error::InvalidPart(part.segment.number))?;
+    }
+    let mut sums = Sums::default();
+    if let Some(value) = join.finish() {
+        let said = declared.get(upload.algorithm);
+        if said.is_some_and(|said| *said != value && value.split_once('-').is_none_or(|(bare, _)| bare != said)) {
+            return Err(Error::BadDigest(upload.algorithm.name()));
+        }
+        sums.set(upload.algorithm, value);
+    }
+    Ok(Verified { sums, kind: Some(upload.kind) })
+}
+
+fn finish(db: &Connection, asked: &Completion, upload: Upload, size: u64, completed: &Completed) -> Result<()> {
+    let object = Object {
+        content: upload.content,
+        size,
+        etag: completed.etag.clone(),
+        modified: asked.now,
+        headers: upload.headers,
+        tags: upload.tags,
+        verified: completed.verified.clone(),
+    };
+    // The reference of the upload becomes that of the object.
+    objects::put(db, &asked.at, &object, &WriteCondition::default())?;
+    uploads::forget(db, &asked.id)?;
+    let sql = "INSERT INTO finished (id, bucket, key, etag, verified, at) VALUES (?, ?, ?, ?, ?, ?)";
+    let verified = rows::to_json(&completed.verified)?;
+    let Address { bucket, key } = &asked.at;
+    db.prepare_cached(sql)?.execute(params![asked.id, bucket, key.as_bytes(), completed.etag, verified, asked.now])?;
+    Ok(())
+}
+
+/// The answer of the first time, if the same parts are listed; conditions held then and are not asked again.
+fn repeat(db: &Connection, asked: &Completion) -> Result<Completed> {
+    let sql = "SELECT etag, verified FROM finished WHERE id = ? AND bucket = ? AND key = ?";
+    let mut query = db.prepare_cached(sql)?;
+    let Address { bucket, key } = &asked.at;
+    let mut rows = query.query(params![asked.id, bucket, key.as_bytes()])?;
+    let row = rows.next()?.ok_or(Error::NoSuchUpload)?;
+    let (etag, verified): (String, Verified) = (rows::get(row, 0)?, rows::json(row, 1)?);
+    let md5 = |claim: &Claim| {
+        let mut md5 = [0; 16];
+        hex::decode_to_slice(&claim.etag, &mut md5).ok().map(|()| md5)
+    };
+    let listed: Option<Vec<_>> = asked.claims.iter().map(md5).collect();
+    if listed.map(|listed| checksum::multipart_etag(listed.into_iter())).as_ref() == Some(&etag) {
+        Ok(Completed { etag, verified })
+    } else {
+        Err(Error::NoSuchUpload)
+    }
+}

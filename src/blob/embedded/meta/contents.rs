@@ -1,0 +1,112 @@
+//! Contents and their segments: bytes that never change, counted by those who name them.
+
+use rusqlite::{Connection, Row, params};
+
+use super::super::checksum::Sums;
+use super::super::error::Result;
+use super::super::record::{ContentId, FileId, Manifest, Segment};
+use super::rows;
+
+/// A data file that is about to become a part, or the whole, of a content.
+pub(in super::super) struct NewSegment {
+    /// Where, and how much.
+    pub(in super::super) segment: Segment,
+    /// MD5 of the bytes.
+    pub(in super::super) md5: [u8; 16],
+    /// Checksums of the bytes.
+    pub(in super::super) sums: Sums,
+    /// When it was written.
+    pub(in super::super) modified: i64,
+}
+
+/// A part as its row tells it.
+pub(in super::super) struct Part {
+    /// Where, and how much.
+    pub(in super::super) segment: Segment,
+    /// MD5 of the bytes: its ETag, in hexadecimal.
+    pub(in super::super) md5: [u8; 16],
+    /// Checksums of the bytes.
+    pub(in super::super) sums: Sums,
+    /// When it was written.
+    pub(in super::super) modified: i64,
+}
+
+/// A new content that one object or upload names.
+pub(super) fn create(db: &Connection, manifest: &Manifest) -> Result<ContentId> {
+    let sql = "INSERT INTO content (refs, manifest) VALUES (1, ?)";
+    Ok(ContentId(db.prepare_cached(sql)?.insert([manifest.encode()])?))
+}
+
+/// Adds a segment; one of the same number that was there before goes to the trash.
+pub(super) fn put_segment(db: &Connection, content: ContentId, new: &NewSegment) -> Result<()> {
+    let NewSegment { segment, md5, sums, modified } = new;
+    discard(db, content, segment.number, *modified)?;
+    let sql = "INSERT INTO segment (content, number, file, size, md5, sums, modified) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let (size, sums) = (rows::from_size(segment.size)?, rows::to_json(sums)?);
+    db.prepare_cached(sql)?.execute(params![content.0, segment.number, segment.file.0, size, md5, sums, modified])?;
+    Ok(())
+}
+
+/// Moves one segment, if it is there, into a content of its own that goes to the trash.
+fn discard(db: &Connection, content: ContentId, number: u16, now: i64) -> Result<()> {
+    let there = "SELECT 1 FROM segment WHERE content = ? AND number = ?";
+    if db.prepare_cached(there)?.exists(params![content.0, number])? {
+        let dead = create(db, &Manifest::default())?;
+        db.prepare_cached("UPDATE segment SET content = ? WHERE content = ? AND number = ?")?
+            .execute(params![dead.0, content.0, number])?;
+        release(db, dead, now)?;
+    }
+    Ok(())
+}
+
+/// Fixes what a content consists of, for good; segments that `manifest` does not list go to the trash.
+pub(super) fn seal(db: &Connection, content: ContentId, manifest: &Manifest, all: &[u16], now: i64) -> Result<()> {
+    let listed: Vec<u16> = manifest.0.iter().map(|segment| segment.number).collect();
+    for number in all.iter().filter(|number| listed.binary_search(number).is_err()) {
+        discard(db, content, *number, now)?;
+    }
+    db.prepare_cached("UPDATE content SET manifest = ? WHERE id = ?")?
+        .execute(params![manifest.encode(), content.0])?;
+    Ok(())
+}
+
+/// One more names it.
+pub(super) fn retain(db: &Connection, content: ContentId) -> Result<()> {
+    db.prepare_cached("UPDATE content SET refs = refs + 1 WHERE id = ?")?.execute([content.0])?;
+    Ok(())
+}
+
+/// One less names it; with the last one it goes to the trash.
+pub(super) fn release(db: &Connection, content: ContentId, now: i64) -> Result<()> {
+    let mut update = db.prepare_cached("UPDATE content SET refs = refs - 1 WHERE id = ? RETURNING refs")?;
+    let left: i64 = update.query_row([content.0], |row| row.get(0))?;
+    if left == 0 {
+        db.prepare_cached("INSERT INTO trash (content, since) VALUES (?, ?)")?.execute(params![content.0, now])?;
+    }
+    Ok(())
+}
+
+/// The parts of a content with a number above `after`, in order.
+pub(in super::super) fn parts(db: &Connection, content: ContentId, after: u16, limit: usize) -> Result<Vec<Part>> {
+    let mut query = db.prepare_cached(
+        "SELECT number, file, size, md5, sums, modified FROM segment WHERE content = ? AND number > ?
+         ORDER BY number LIMIT ?",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    query.query_and_then(params![content.0, after, limit], part)?.collect()
+}
+
+fn part(row: &Row<'_>) -> Result<Part> {
+    let file = FileId::from_blob(&rows::get::<Vec<u8>>(row, 1)?)?;
+    Ok(Part {
+        segment: Segment { file, size: rows::size(row, 2)?, number: rows::number(row, 0)? },
+        md5: rows::md5(row, 3)?,
+        sums: rows::json(row, 4)?,
+        modified: rows::get(row, 5)?,
+    })
+}
+
+/// Whether a row names this file.
+pub(in super::super) fn is_named(db: &Connection, file: FileId) -> Result<bool> {
+    Ok(db.prepare_cached("SELECT 1 FROM segment WHERE file = ?")?.exists([file.0])?)
+}

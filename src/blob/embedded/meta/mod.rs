@@ -1,0 +1,81 @@
+//! The store's metadata in SQLite: who is allowed to read and write it, and how. What is read and written is in the
+//! modules below, one for each noun, as plain functions on a connection.
+//!
+//! Everything below runs inside one transaction of the [writer](writer) or one read, never on an async thread.
+
+pub(super) mod buckets;
+pub(super) mod completion;
+pub(super) mod contents;
+pub(super) mod listing;
+pub(super) mod objects;
+mod readers;
+mod rows;
+mod schema;
+pub(super) mod trash;
+pub(super) mod uploads;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::OpenError;
+use super::error::{Error, Result};
+use super::files::{Files, NewFile};
+use super::health::Health;
+use readers::Readers;
+use schema::Found;
+use writer::Writer;
+
+/// Names of buckets with their CORS rules as JSON.
+type CorsRows = Vec<(String, String)>;
+
+/// The metadata of one store.
+#[derive(Clone)]
+pub(super) struct Meta {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl Meta {
+    /// Opens `meta.db` in `dir`, or makes it when there is no data either. Also returns the buckets' CORS rules.
+    pub(super) fn open(dir: &Path, files: &Files, health: Arc<Health>) -> Result<(Self, CorsRows), OpenError> {
+        let path = dir.join("meta.db");
+        if !path.exists() && !files.is_empty()? {
+            return Err(OpenError::MetadataMissing(path));
+        }
+        let broken = |error: Error| OpenError::Metadata(error.to_string());
+        let (db, found) = schema::open_writer(&path).map_err(broken)?;
+        if let Found::FromTheFuture(version) = found {
+            return Err(OpenError::TooNew { version });
+        }
+        let cors = buckets::all_cors(&db).map_err(broken)?;
+        Ok((Self { writer: Writer::start(db, health)?, readers: Readers::new(&path) }, cors))
+    }
+
+    /// Reads; what `work` sees was committed before the call.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.readers.read(work).await
+    }
+
+    /// Writes, durable when this returns. All of `work` happens or nothing.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.write(None, work).await
+    }
+
+    /// Writes what makes `file` part of the store. If that fails, the file is removed.
+    pub(super) async fn name<T: Send + 'static>(
+        &self,
+        file: NewFile,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.write(Some(file), work).await
+    }
+}

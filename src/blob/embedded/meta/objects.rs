@@ -1,0 +1,149 @@
+//! Objects: what a key stands for now. Writing is conditional, and the condition is decided in the transaction.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::super::conditions::{CopyCondition, WriteCondition};
+use super::super::error::{Error, Result};
+use super::super::record::{Address, ContentId, Headers, Manifest, Object, Tags};
+use super::contents::{self, NewSegment};
+use super::{buckets, rows};
+
+const COLUMNS: &str = "object.content, size, etag, modified, headers, tags, verified";
+
+fn object(row: &Row<'_>) -> Result<Object> {
+    Ok(Object {
+        content: ContentId(rows::get(row, 0)?),
+        size: rows::size(row, 1)?,
+        etag: rows::get(row, 2)?,
+        modified: rows::get(row, 3)?,
+        headers: rows::json(row, 4)?,
+        tags: rows::json(row, 5)?,
+        verified: rows::json(row, 6)?,
+    })
+}
+
+/// The object at an address, if there is one.
+pub(in super::super) fn find(db: &Connection, at: &Address) -> Result<Option<Object>> {
+    let mut query = db.prepare_cached(&format!("SELECT {COLUMNS} FROM object WHERE bucket = ? AND key = ?"))?;
+    let mut rows = query.query(params![at.bucket, at.key.as_bytes()])?;
+    rows.next()?.map(object).transpose()
+}
+
+/// The object at an address: [`Error::NoSuchKey`], or [`Error::NoSuchBucket`] when even that is missing.
+pub(in super::super) fn require(db: &Connection, at: &Address) -> Result<Object> {
+    match find(db, at)? {
+        Some(object) => Ok(object),
+        None => buckets::require(db, &at.bucket).and(Err(Error::NoSuchKey)),
+    }
+}
+
+/// Like [`require`], with the segments of its bytes.
+pub(in super::super) fn open(db: &Connection, at: &Address) -> Result<(Object, Manifest)> {
+    let mut query = db.prepare_cached(&format!(
+        "SELECT {COLUMNS}, manifest FROM object JOIN content ON content.id = object.content
+         WHERE bucket = ? AND key = ?"
+    ))?;
+    let mut rows = query.query(params![at.bucket, at.key.as_bytes()])?;
+    match rows.next()? {
+        Some(row) => {
+            let manifest = row.get_ref(7)?.as_blob().map_err(rusqlite::Error::from)?;
+            Ok((object(row)?, Manifest::decode(manifest)?))
+        }
+        None => buckets::require(db, &at.bucket).and(Err(Error::NoSuchKey)),
+    }
+}
+
+/// Whether a write may go on: early, to spare the client the body, and again in the transaction that counts.
+pub(in super::super) fn check(db: &Connection, at: &Address, condition: &WriteCondition) -> Result<()> {
+    buckets::require(db, &at.bucket)?;
+    if condition.is_none() {
+        return Ok(());
+    }
+    let mut query = db.prepare_cached("SELECT etag FROM object WHERE bucket = ? AND key = ?")?;
+    let etag = query.query_row(params![at.bucket, at.key.as_bytes()], |row| row.get::<_, String>(0)).optional()?;
+    condition.check(etag.as_deref())
+}
+
+/// Makes `object` what the address stands for, and lets go of what stood there.
+pub(in super::super) fn put(db: &Connection, at: &Address, object: &Object, condition: &WriteCondition) -> Result<()> {
+    check(db, at, condition)?;
+    remove(db, at, object.modified)?;
+    let sql = "INSERT INTO object (bucket, key, content, size, etag, modified, headers, tags, verified)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    db.prepare_cached(sql)?.execute(params![
+        at.bucket,
+        at.key.as_bytes(),
+        object.content.0,
+        rows::from_size(object.size)?,
+        object.etag,
+        object.modified,
+        rows::to_json(&object.headers)?,
+        rows::to_json(&object.tags)?,
+        rows::to_json(&object.verified)?,
+    ])?;
+    Ok(())
+}
+
+/// Puts an object of one data file; the object's content is filled in.
+pub(in super::super) fn put_file(
+    db: &Connection,
+    at: &Address,
+    mut object: Object,
+    new: &NewSegment,
+    condition: &WriteCondition,
+) -> Result<()> {
+    object.content = contents::create(db, &Manifest(vec![new.segment]))?;
+    contents::put_segment(db, object.content, new)?;
+    put(db, at, &object, condition)
+}
+
+fn remove(db: &Connection, at: &Address, now: i64) -> Result<()> {
+    let mut delete = db.prepare_cached("DELETE FROM object WHERE bucket = ? AND key = ? RETURNING content")?;
+    let old = delete.query_row(params![at.bucket, at.key.as_bytes()], |row| row.get(0)).optional()?;
+    match old {
+        Some(content) => contents::release(db, ContentId(content), now),
+        None => Ok(()),
+    }
+}
+
+/// Deletes; what is not there counts as deleted, unless a condition is made.
+pub(in super::super) fn delete(db: &Connection, at: &Address, condition: &WriteCondition, now: i64) -> Result<()> {
+    check(db, at, condition)?;
+    remove(db, at, now)
+}
+
+/// What of an object is new in its copy.
+pub(in super::super) struct Copy {
+    /// New headers, or the source's.
+    pub(in super::super) headers: Option<Headers>,
+    /// New tags, or the source's.
+    pub(in super::super) tags: Option<Tags>,
+    /// What must hold of the source.
+    pub(in super::super) condition: CopyCondition,
+}
+
+/// Copies without touching a byte: source and copy name the same content. Returns the copy.
+pub(in super::super) fn copy(db: &Connection, from: &Address, to: &Address, copy: Copy, now: i64) -> Result<Object> {
+    let mut object = require(db, from)?;
+    copy.condition.check(&object.etag, object.modified)?;
+    if from == to && copy.headers.is_none() && copy.tags.is_none() {
+        return Err(Error::InvalidRequest(
+            "this copy request is illegal because it is trying to copy an object to itself without changing it",
+        ));
+    }
+    object.headers = copy.headers.unwrap_or(object.headers);
+    object.tags = copy.tags.unwrap_or(object.tags);
+    object.modified = now;
+    contents::retain(db, object.content)?;
+    put(db, to, &object, &WriteCondition::default())?;
+    Ok(object)
+}
+
+/// Replaces an object's tags.
+pub(in super::super) fn set_tags(db: &Connection, at: &Address, tags: &Tags) -> Result<()> {
+    let mut update = db.prepare_cached("UPDATE object SET tags = ? WHERE bucket = ? AND key = ?")?;
+    match update.execute(params![rows::to_json(tags)?, at.bucket, at.key.as_bytes()])? {
+        0 => require(db, at).map(drop),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,88 @@
+//! The metadata database: how a connection is set up, and how an older schema becomes the current one.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::super::error::Result;
+
+/// The steps from an empty database to now; `PRAGMA user_version` counts those that were taken.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+
+/// Commits survive power loss; readers and the writer do not wait for each other.
+const WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;
+    PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY;
+    PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
+const READER: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -8000;";
+
+/// Statements are many and small; all of them stay prepared.
+const STATEMENTS: usize = 64;
+
+/// What the database was when it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It was made just now.
+    New,
+    /// It was there, and is now at the current version.
+    Existing,
+    /// It was written by a later version of this program, and was left alone.
+    FromTheFuture(i64),
+}
+
+/// Opens for writing and brings the schema up to date.
+pub(super) fn open_writer(path: &Path) -> Result<(Connection, Found)> {
+    let mut db = Connection::open(path)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.execute_batch(WRITER)?;
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let transaction = db.transaction()?;
+    let mut current = 0i64;
+    for step in MIGRATIONS {
+        if current >= version {
+            transaction.execute_batch(step)?;
+        }
+        current += 1;
+    }
+    if version > current {
+        drop(transaction);
+        return Ok((db, Found::FromTheFuture(version)));
+    }
+    transaction.pragma_update(None, "user_version", current)?;
+    transaction.commit()?;
+    Ok((db, if version == 0 { Found::New } else { Found::Existing }))
+}
+
+/// Opens for reading only.
+pub(super) fn open_reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.execute_batch(READER)?;
+    Ok(db)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_made_once_and_a_later_one_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("meta.db");
+        assert_eq!(open_writer(&path).unwrap().1, Found::New);
+        let (db, found) = open_writer(&path).unwrap();
+        assert_eq!(found, Found::Existing);
+        assert_eq!(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0)).unwrap(), 2);
+        db.pragma_update(None, "user_version", 99).unwrap();
+        drop(db);
+        assert_eq!(open_writer(&path).unwrap().1, Found::FromTheFuture(99));
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("meta.db");
+        open_writer(&path).unwrap();
+        assert!(open_reader(&path).unwrap().execute("INSERT INTO bucket VALUES ('b', 0, NULL)", []).is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! Multipart uploads on their way: created, given parts, listed, aborted. Completing them is in
+//! [`completion`](super::completion).
+
+use rusqlite::{Connection, Row, params};
+
+use super::super::checksum::{Algorithm, Kind};
+use super::super::error::{Error, Result};
+use super::super::record::{Address, ContentId, Corrupt, Headers, Manifest, Tags};
+use super::contents::{self, NewSegment};
+use super::{buckets, rows};
+
+/// An upload as it is created.
+pub(in super::super) struct NewUpload {
+    /// Its id.
+    pub(in super::super) id: String,
+    /// What the object will be.
+    pub(in super::super) at: Address,
+    /// Headers of the object.
+    pub(in super::super) headers: Headers,
+    /// Tags of the object.
+    pub(in super::super) tags: Tags,
+    /// What every part is checked with.
+    pub(in super::super) algorithm: Algorithm,
+    /// What the object's checksum will be of.
+    pub(in super::super) kind: Kind,
+    /// When it is created, in microseconds since 1970.
+    pub(in super::super) created: i64,
+}
+
+/// An upload as its row tells it.
+pub(in super::super) struct Upload {
+    /// What its parts belong to.
+    pub(in super::super) content: ContentId,
+    /// Headers of the object.
+    pub(in super::super) headers: Headers,
+    /// Tags of the object.
+    pub(in super::super) tags: Tags,
+    /// What every part is checked with.
+    pub(in super::super) algorithm: Algorithm,
+    /// What the object's checksum will be of.
+    pub(in super::super) kind: Kind,
+}
+
+/// Creates an upload.
+pub(in super::super) fn create(db: &Connection, new: &NewUpload) -> Result<()> {
+    buckets::require(db, &new.at.bucket)?;
+    let content = contents::create(db, &Manifest::default())?;
+    let sql = "INSERT INTO upload (id, bucket, key, content, created, headers, tags, algorithm, kind)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    db.prepare_cached(sql)?.execute(params![
+        new.id,
+        new.at.bucket,
+        new.at.key.as_bytes(),
+        content.0,
+        new.created,
+        rows::to_json(&new.headers)?,
+        rows::to_json(&new.tags)?,
+        new.algorithm.name(),
+        new.kind.name(),
+    ])?;
+    Ok(())
+}
+
+/// The open upload of this id at this address, or [`Error::NoSuchUpload`].
+pub(in super::super) fn require(db: &Connection, at: &Address, id: &str) -> Result<Upload> {
+    let sql = "SELECT content, headers, tags, algorithm, kind FROM upload WHERE id = ? AND bucket = ? AND key = ?";
+    let mut query = db.prepare_cached(sql)?;
+    let mut rows = query.query(params![id, at.bucket, at.key.as_bytes()])?;
+    rows.next()?.map(upload).transpose()?.ok_or(Error::NoSuchUpload)
+}
+
+fn upload(row: &Row<'_>) -> Result<Upload> {
+    Ok(Upload {
+        content: ContentId(rows::get(row, 0)?),
+        headers: rows::json(row, 1)?,
+        tags: rows::json(row, 2)?,
+        algorithm: algorithm(row, 3)?,
+        kind: kind(row, 4)?,
+    })
+}
+
+fn algorithm(row: &Row<'_>, column: usize) -> Result<Algorithm> {
+    let name: String = rows::get(row, column)?;
+    Ok(Algorithm::parse(&name).map_err(|_| Corrupt("an upload's checksum algorithm is unknown"))?)
+}
+
+fn kind(row: &Row<'_>, column: usize) -> Result<Kind> {
+    let name: String = rows::get(row, column)?;
+    let known = [Kind::Composite, Kind::FullObject].into_iter().find(|kind| kind.name() == name);
+    Ok(known.ok_or(Corrupt("an upload's checksum type is unknown"))?)
+}
+
+/// Adds or replaces a part; an upload that ended while the bytes came is [`Error::NoSuchUpload`].
+pub(in super::super) fn put_part(db: &Connection, at: &Address, id: &str, new: &NewSegment) -> Result<()> {
+    let upload = require(db, at, id)?;
+    contents::put_segment(db, upload.content, new)
+}
+
+/// Ends an upload; its parts go to the trash.
+pub(in super::super) fn abort(db: &Connection, at: &Address, id: &str, now: i64) -> Result<()> {
+    let upload = require(db, at, id)?;
+    forget(db, id)?;
+    contents::release(db, upload.content, now)
+}
+
+/// Removes the row of an upload, and leaves its content alone.
+pub(super) fn forget(db: &Connection, id: &str) -> Result<()> {
+    db.prepare_cached("DELETE FROM upload WHERE id = ?")?.execute([id])?;
+    Ok(())
+}
+
+/// An upload as it is listed.
+pub(in super::super) struct Listed {
+    /// The object's key.
+    pub(in super::super) key: String,
+    /// The upload's id.
+    pub(in super::super) id: String,
+    /// When it was created.
+    pub(in super::super) created: i64,
+    /// What every part is checked with.
+    pub(in super::super) algorithm: Algorithm,
+    /// What the object's checksum will be of.
+    pub(in super::super) kind: Kind,
+}
+
+/// Uploads of a bucket by key and age, strictly after a position in that order.
+pub(in super::super) fn list(
+    db: &Connection,
+    bucket: &str,
+    from: &[u8],
+    after: (&[u8], &str),
+    limit: usize,
+) -> Result<Vec<Listed>> {
+    let mut query = db.prepare_cached(
+        "SELECT key, id, created, algorithm, kind FROM upload
+         WHERE bucket = ?1 AND key >= ?2 AND (key, id) > (?3, ?4) ORDER BY key, id LIMIT ?5",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    query.query_and_then(params![bucket, from, after.0, after.1, limit], listed)?.collect()
+}
+
+fn listed(row: &Row<'_>) -> Result<Listed> {
+    Ok(Listed {
+        key: rows::key(row, 0)?,
+        id: rows::get(row, 1)?,
+        created: rows::get(row, 2)?,
+        algorithm: algorithm(row, 3)?,
+        kind: kind(row, 4)?,
+    })
+}

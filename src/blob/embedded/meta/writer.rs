@@ -1,0 +1,252 @@
+//! The one thread that writes metadata. It commits everything that is queued in one transaction, so that many small
+//! writes share one fsync; each of them stands in a savepoint of its own and can fail alone.
+//!
+//! Nobody is answered before the commit is durable. When the fate of a commit is unknown, nothing is removed and
+//! writing stops ([`Health`]): after a restart the database itself says what happened.
+
+use std::sync::Arc;
+use std::thread;
+
+use rusqlite::{Connection, ErrorCode, ffi};
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::error::{Error, Result};
+use super::super::files::NewFile;
+use super::super::health::Health;
+
+/// The most writes in one transaction.
+const BATCH: usize = 256;
+/// The most writes that wait; callers beyond that wait for room.
+const QUEUE: usize = 1024;
+
+/// Where writes are queued.
+#[derive(Clone)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Box<dyn Job>>,
+    health: Arc<Health>,
+}
+
+/// Why a transaction did not commit.
+#[derive(Debug)]
+enum Failure {
+    /// Out of space: nothing is broken, and the next write may succeed.
+    Full,
+    /// The disk or the database cannot be relied upon.
+    Broken(String),
+}
+
+/// How the transaction ended that a job was in.
+enum Fate<'a> {
+    Committed,
+    RolledBack,
+    /// For this reason nobody knows.
+    Unknown(&'a str),
+}
+
+trait Job: Send {
+    /// Does the work inside a savepoint. On an error the savepoint is rolled back.
+    fn run(&mut self, db: &Connection) -> Result<(), &Error>;
+    /// Learns how it ended, and answers.
+    fn settle(self: Box<Self>, fate: &Fate<'_>);
+}
+
+struct Write<F, T> {
+    work: Option<F>,
+    outcome: Option<Result<T>>,
+    /// The data file that the work names: it stays if the commit succeeded, or may have.
+    file: Option<NewFile>,
+    answer: oneshot::Sender<Result<T>>,
+}
+
+impl<F, T> Job for Write<F, T>
+where
+    F: FnOnce(&Connection) -> Result<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, db: &Connection) -> Result<(), &Error> {
+        self.outcome = self.work.take().map(|work| work(db));
+        match &self.outcome {
+            Some(Err(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn settle(self: Box<Self>, fate: &Fate<'_>) {
+        let done = matches!(self.outcome, Some(Ok(_)));
+        let outcome = match (fate, self.outcome) {
+            (_, Some(Err(error))) => Err(error),
+            (Fate::Committed, Some(outcome)) => outcome,
+            (Fate::Unknown(reason), _) => Err(Error::Poisoned((*reason).to_owned())),
+            (Fate::RolledBack | Fate::Committed, _) => Err(Error::Full),
+        };
+        if let Some(file) = self.file.filter(|_| done && !matches!(fate, Fate::RolledBack)) {
+            file.leave();
+        }
+        // A caller that went away needs no answer; what it asked for is done all the same.
+        let _ = self.answer.send(outcome);
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        // The index of the WAL lives in shared memory on disk and has its own code for a full one.
+        let full = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE);
+        if full || error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+            Self::Full
+        } else {
+            Self::Broken(error.to_string())
+        }
+    }
+}
+
+/// What a job's error means for those that share its transaction; `None` when it concerns the job alone.
+fn shared(db: &Connection, error: &Error) -> Option<Failure> {
+    let lost = db.is_autocommit();
+    match error {
+        Error::Full if lost => Some(Failure::Full),
+        Error::Sqlite(cause) => match cause.sqlite_error_code() {
+            Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Some(Failure::Broken(cause.to_string()))
+            }
+            _ => lost.then(|| Failure::Broken(cause.to_string())),
+        },
+        _ => lost.then(|| Failure::Broken(format!("the transaction ended by itself: {error}"))),
+    }
+}
+
+const GONE: &str = "the metadata writer has ended";
+
+impl Writer {
+    /// Starts the thread, which ends when the last handle is dropped.
+    pub(super) fn start(db: Connection, health: Arc<Health>) -> std::io::Result<Self> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let poison = Arc::clone(&health);
+        thread::Builder::new().name("store-metadata".to_owned()).spawn(move || serve(&db, jobs, &poison))?;
+        Ok(Self { queue, health })
+    }
+
+    /// Runs `work` in a transaction and returns once that is durable. If it fails, `file` is removed.
+    ///
+    /// Work that was queued is done even when the caller stops waiting.
+    pub(super) async fn write<T, F>(&self, file: Option<NewFile>, work: F) -> Result<T>
+    where
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.health.check()?;
+        let (answer, outcome) = oneshot::channel();
+        let job = Write { work: Some(work), outcome: None, file, answer };
+        self.queue.send(Box::new(job)).await.map_err(|_| Error::Stopped(GONE))?;
+        outcome.await.map_err(|_| Error::Stopped(GONE))?
+    }
+}
+
+fn serve(db: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, health: &Health) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while jobs.blocking_recv().map(|first| batch.push(first)).is_some() {
+        while batch.len() < BATCH
+            && let Ok(next) = jobs.try_recv()
+        {
+            batch.push(next);
+        }
+        commit(db, &mut batch, health);
+    }
+}
+
+fn commit(db: &Connection, batch: &mut Vec<Box<dyn Job>>, health: &Health) {
+    let result = match health.reason() {
+        Some(_) => Ok(()),
+        None => transact(db, batch),
+    };
+    if let Err(failure) = &result {
+        if let Failure::Broken(reason) = failure {
+            health.poison(format!("metadata: {reason}"));
+        }
+        // Fails when SQLite has rolled back by itself, which is what is wanted.
+        let _ = db.execute_batch("ROLLBACK");
+    }
+    let fate = match (health.reason(), &result) {
+        (Some(reason), _) => Fate::Unknown(reason),
+        (None, Err(_)) => Fate::RolledBack,
+        (None, Ok(())) => Fate::Committed,
+    };
+    batch.drain(..).for_each(|job| job.settle(&fate));
+}
+
+fn transact(db: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    let exec = |sql| db.prepare_cached(sql)?.execute([]);
+    exec("BEGIN IMMEDIATE")?;
+    for job in batch {
+        exec("SAVEPOINT job")?;
+        if let Err(error) = job.run(db) {
+            if let Some(failure) = shared(db, error) {
+                return Err(failure);
+            }
+            exec("ROLLBACK TO job")?;
+        }
+        exec("RELEASE job")?;
+    }
+    exec("COMMIT")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer(db: Connection) -> (Writer, Arc<Health>) {
+        let health = Arc::<Health>::default();
+        (Writer::start(db, Arc::clone(&health)).unwrap(), health)
+    }
+
+    fn insert(value: i64) -> impl FnOnce(&Connection) -> Result<()> + Send + 'static {
+        move |db| {
+            db.execute("INSERT INTO t VALUES (?)", [value])?;
+            if value < 0 { Err(Error::NoSuchKey) } else { Ok(()) }
+        }
+    }
+
+    fn table() -> Connection {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE t (v INTEGER UNIQUE)").unwrap();
+        db
+    }
+
+    #[tokio::test]
+    async fn each_write_fails_alone() {
+        let (writer, health) = writer(table());
+        let writes = [1, -2, 3, 3, 4].map(|value| writer.write(None, insert(value)));
+        let results = futures_util::future::join_all(writes).await;
+        assert!(matches!(results[1], Err(Error::NoSuchKey)));
+        assert!(matches!(results[3], Err(Error::Sqlite(_))), "the constraint hits one writer only");
+        let read = |db: &Connection| Ok(db.query_row("SELECT group_concat(v) FROM t", [], |row| row.get(0))?);
+        assert_eq!(writer.write::<String, _>(None, read).await.unwrap(), "1,3,4");
+        assert!(health.check().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_full_database_refuses_and_recovers() {
+        let db = table();
+        db.execute_batch("PRAGMA max_page_count = 3").unwrap();
+        let (writer, health) = writer(db);
+        let fill = |db: &Connection| {
+            db.execute("INSERT INTO t VALUES (zeroblob(100000))", [])?;
+            Ok(())
+        };
+        assert!(matches!(writer.write(None, fill).await, Err(Error::Full)));
+        assert!(health.check().is_ok());
+        writer.write(None, insert(5)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_broken_database_stops_all_writing() {
+        let (writer, health) = writer(table());
+        let end = |db: &Connection| {
+            db.execute_batch("ROLLBACK")?;
+            Ok(())
+        };
+        assert!(matches!(writer.write(None, end).await, Err(Error::Poisoned(_))));
+        assert!(health.check().is_err());
+        assert!(matches!(writer.write(None, insert(1)).await, Err(Error::Poisoned(_))));
+    }
+}

@@ -1,0 +1,131 @@
+//! Opening a store: the lock, the directories, the database, and what they are put together to.
+
+use std::collections::HashMap;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use s3s::validation::{AwsNameValidation, NameValidation as _};
+
+use super::Settings;
+use super::core::Core;
+use super::cors::Cors;
+use super::disk::Disk;
+use super::door::OneKey;
+use super::error::{Error, Result};
+use super::files::Files;
+use super::health::Health;
+use super::ingest::Ingest;
+use super::janitor::Schedule;
+use super::meta::{Meta, buckets};
+use super::pins::Pins;
+use super::service::Service;
+use crate::domain::clock::{Clock, Entropy};
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the store in {0} is in use by another process")]
+    Locked(PathBuf),
+    /// A setting is empty that must not be.
+    #[error("the store needs {0}")]
+    Missing(&'static str),
+    /// Its database was written by a later version of this program.
+    #[error("the store's metadata has version {version}, which this program does not know; use a newer one")]
+    TooNew {
+        /// The version that was found.
+        version: i64,
+    },
+    /// There are data files, but the database that names them is gone: starting afresh would remove them.
+    #[error("{0} is missing although there are data files: restore it, or move the files away")]
+    MetadataMissing(PathBuf),
+    /// Its database cannot be opened or read.
+    #[error("the store's metadata cannot be opened: {0}")]
+    Metadata(String),
+    /// The disk refuses.
+    #[error("the store's directory cannot be used: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A store that is open.
+pub(super) struct Opened {
+    /// What operations work with.
+    pub(super) core: Arc<Core>,
+    /// The HTTP face.
+    pub(super) service: Service,
+    /// How it is looked after.
+    pub(super) schedule: Schedule,
+    /// Held as long as the store is open; the system lets go of it when the process dies.
+    _lock: File,
+}
+
+/// Opens the store that `settings` describe.
+pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Opened, OpenError> {
+    check(settings)?;
+    fs::create_dir_all(&settings.dir)?;
+    let lock = lock(&settings.dir)?;
+    let health = Arc::<Health>::default();
+    let files = Files::open(&settings.dir, Arc::clone(&entropy), Arc::clone(&health))?;
+    let (meta, cors) = Meta::open(&settings.dir, &files, Arc::clone(&health))?;
+    let disk = Disk::new(&settings.dir, settings.min_free);
+    let core = Arc::new(Core {
+        meta,
+        ingest: Ingest::new(Arc::clone(&files), disk, Arc::clone(&health), settings.max_bodies),
+        files,
+        pins: Pins::default(),
+        health,
+        cors: Cors::new(&settings.cors_origins, parse_cors(cors)?),
+        clock,
+        entropy,
+    });
+    let key = OneKey::new(&settings.access_key, &settings.secret_key);
+    let service = Service::new(Arc::clone(&core), key, settings.body_idle);
+    let schedule = Schedule {
+        trash_grace: settings.trash_grace,
+        tombstone_ttl: settings.tombstone_ttl,
+        every: settings.maintain_every,
+    };
+    Ok(Opened { core, service, schedule, _lock: lock })
+}
+
+/// An empty key would let in whoever signs with an empty key.
+fn check(settings: &Settings) -> Result<(), OpenError> {
+    if settings.dir.as_os_str().is_empty() {
+        return Err(OpenError::Missing("a directory"));
+    }
+    if settings.access_key.is_empty() || settings.secret_key.is_empty() {
+        return Err(OpenError::Missing("an access key and a secret key"));
+    }
+    Ok(())
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let file = File::options().create(true).append(true).open(dir.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn parse_cors(stored: Vec<(String, String)>) -> Result<HashMap<String, Arc<Vec<super::cors::Rule>>>, OpenError> {
+    let parse = |(bucket, rules): (String, String)| match serde_json::from_str(&rules) {
+        Ok(rules) => Ok((bucket, Arc::new(rules))),
+        Err(error) => Err(OpenError::Metadata(format!("CORS rules of {bucket}: {error}"))),
+    };
+    stored.into_iter().map(parse).collect()
+}
+
+/// Makes a bucket unless it exists.
+pub(super) async fn ensure_bucket(core: &Core, name: &str) -> Result<()> {
+    if !AwsNameValidation::new().validate_bucket_name(name) {
+        return Err(Error::InvalidRequest("a bucket name has 3 to 63 lower-case letters, digits, dots and hyphens"));
+    }
+    let (name, now) = (name.to_owned(), core.now());
+    match core.meta.write(move |db| buckets::create(db, &name, now)).await {
+        Err(Error::BucketExists) => Ok(()),
+        result => result,
+    }
+}

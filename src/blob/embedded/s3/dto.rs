@@ -1,0 +1,261 @@
+//! Between the types of `s3s` and ours. The checksum and header fields repeat in many of its structures, hence the
+//! macros.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use s3s::dto::{ETag, Timestamp, TimestampFormat};
+use s3s::{S3Response, S3Result};
+
+use super::super::checksum::Algorithm;
+use super::super::error::{Error, Result};
+
+/// An operation's answer without further ado.
+pub(super) fn ok<T>(output: T) -> Result<S3Response<T>> {
+    Ok(S3Response::new(output))
+}
+
+/// The end of every operation: our errors become S3's.
+pub(super) fn answer<T>(result: Result<S3Response<T>>) -> S3Result<S3Response<T>> {
+    Ok(result?)
+}
+
+/// A time of ours, in microseconds since 1970.
+pub(super) fn timestamp(micros: i64) -> Timestamp {
+    Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
+}
+
+/// A time of S3's, in whole seconds since 1970.
+pub(super) fn seconds(time: &Timestamp) -> Result<i64> {
+    let mut text = Vec::new();
+    let bad = Error::InvalidArgument("a date is out of range");
+    if time.format(TimestampFormat::EpochSeconds, &mut text).is_err() {
+        return Err(bad);
+    }
+    let text = String::from_utf8(text).unwrap_or_default();
+    text.split('.').next().and_then(|whole| whole.parse().ok()).ok_or(bad)
+}
+
+/// An ETag of ours.
+pub(super) fn etag(value: &str) -> ETag {
+    ETag::Strong(value.to_owned())
+}
+
+/// A length for an output field.
+pub(super) fn length(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// A count for an output field.
+pub(super) fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// A page size as asked for: S3 gives at most 1000, and as many when nothing is said.
+pub(super) fn page(asked: Option<i32>) -> Result<usize> {
+    let asked = usize::try_from(asked.unwrap_or(1000));
+    Ok(asked.map_err(|_| Error::InvalidArgument("a page size is not negative"))?.min(1000))
+}
+
+/// S3's part numbers.
+pub(super) fn part_number(number: i32) -> Result<u16> {
+    let valid = u16::try_from(number).ok().filter(|number| (1..=10_000).contains(number));
+    valid.ok_or(Error::InvalidArgument("part number must be an integer between 1 and 10000, inclusive"))
+}
+
+/// A part number to go on behind; 0, or none, is the beginning.
+pub(super) fn marker(number: Option<i32>) -> Result<u16> {
+    u16::try_from(number.unwrap_or(0)).map_err(|_| Error::InvalidArgument("a part number marker is out of range"))
+}
+
+/// Nothing has versions here; `null` is the name of the only one.
+pub(super) fn no_version(id: Option<&str>) -> Result<()> {
+    match id {
+        None | Some("" | "null") => Ok(()),
+        Some(_) => Err(Error::NoSuchVersion),
+    }
+}
+
+/// How keys are written into a listing: as they are, or percent-encoded on request, since XML has no control characters.
+pub(super) fn encode(asked: Option<&s3s::dto::EncodingType>) -> Result<impl Fn(&str) -> String + use<>> {
+    /// What S3 leaves as it is: letters, digits and `-_.~/*`.
+    const CODED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~')
+        .remove(b'/')
+        .remove(b'*');
+    let url = match asked.map(s3s::dto::EncodingType::as_str) {
+        None => false,
+        Some("url") => true,
+        Some(_) => return Err(Error::InvalidArgument("the encoding type is url or nothing")),
+    };
+    Ok(
+        move |text: &str| {
+            if url { percent_encoding::utf8_percent_encode(text, CODED).to_string() } else { text.to_owned() }
+        },
+    )
+}
+
+/// The length of the bytes that will come out of the body.
+pub(super) fn body_length(declared: Option<i64>, headers: &HeaderMap) -> Result<u64> {
+    let decoded = headers.get("x-amz-decoded-content-length").and_then(|value| value.to_str().ok()?.parse().ok());
+    decoded.or_else(|| u64::try_from(declared?).ok()).ok_or(Error::MissingLength)
+}
+
+/// The algorithms of the checksums that `x-amz-trailer` announces.
+pub(super) fn announced(headers: &HeaderMap) -> Vec<Algorithm> {
+    let names = headers.get_all("x-amz-trailer").into_iter().filter_map(|value| value.to_str().ok());
+    let names: Vec<&str> = names.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let named = |algorithm: &Algorithm| names.iter().any(|name| name.eq_ignore_ascii_case(algorithm.header()));
+    Algorithm::ALL.into_iter().filter(named).collect()
+}
+
+/// User metadata as `s3s` wants it.
+pub(super) fn metadata(ours: std::collections::BTreeMap<String, String>) -> Option<HashMap<String, String>> {
+    (!ours.is_empty()).then(|| ours.into_iter().collect())
+}
+
+/// The checksums in an input.
+macro_rules! sums_in {
+    ($input:expr) => {{
+        let mut sums = $crate::blob::embedded::checksum::Sums::default();
+        let fields = [
+            ($crate::blob::embedded::checksum::Algorithm::Crc32, &$input.checksum_crc32),
+            ($crate::blob::embedded::checksum::Algorithm::Crc32c, &$input.checksum_crc32c),
+            ($crate::blob::embedded::checksum::Algorithm::Crc64Nvme, &$input.checksum_crc64nvme),
+            ($crate::blob::embedded::checksum::Algorithm::Sha1, &$input.checksum_sha1),
+            ($crate::blob::embedded::checksum::Algorithm::Sha256, &$input.checksum_sha256),
+        ];
+        for (algorithm, value) in fields {
+            if let Some(value) = value {
+                sums.set(algorithm, value.clone());
+            }
+        }
+        sums
+    }};
+}
+
+/// Checksums into an output.
+macro_rules! sums_out {
+    ($output:expr, $sums:expr) => {{
+        use $crate::blob::embedded::checksum::Algorithm;
+        let sums = &$sums;
+        $output.checksum_crc32 = sums.get(Algorithm::Crc32).cloned();
+        $output.checksum_crc32c = sums.get(Algorithm::Crc32c).cloned();
+        $output.checksum_crc64nvme = sums.get(Algorithm::Crc64Nvme).cloned();
+        $output.checksum_sha1 = sums.get(Algorithm::Sha1).cloned();
+        $output.checksum_sha256 = sums.get(Algorithm::Sha256).cloned();
+    }};
+}
+
+/// Checksums and their type into an output.
+macro_rules! verified_out {
+    ($output:expr, $verified:expr) => {{
+        let verified = &$verified;
+        $crate::blob::embedded::s3::dto::sums_out!($output, verified.sums);
+        $output.checksum_type = verified.kind.map(|kind| s3s::dto::ChecksumType::from_static(kind.name()));
+    }};
+}
+
+/// The headers of an object in an input.
+macro_rules! headers_in {
+    ($input:expr) => {{
+        let seconds = $input.expires.as_ref().map($crate::blob::embedded::s3::dto::seconds).transpose()?;
+        $crate::blob::embedded::record::Headers {
+            content_type: $input.content_type.take(),
+            content_encoding: $input.content_encoding.take().and_then($crate::blob::embedded::s3::dto::encoding),
+            content_disposition: $input.content_disposition.take(),
+            content_language: $input.content_language.take(),
+            cache_control: $input.cache_control.take(),
+            expires: seconds.map(|seconds| seconds.saturating_mul(1_000_000)),
+            metadata: $input.metadata.take().into_iter().flatten().collect(),
+        }
+        .check()?
+    }};
+}
+
+/// The tags in an input's `x-amz-tagging`.
+macro_rules! tags_in {
+    ($input:expr) => {
+        match $input.tagging.take() {
+            Some(tagging) => $crate::blob::embedded::record::Tags::from_header(&tagging)?,
+            None => $crate::blob::embedded::record::Tags::default(),
+        }
+    };
+}
+
+/// The body in a request for PutObject or UploadPart, and all that is said about it.
+macro_rules! incoming {
+    ($request:expr) => {{
+        let request = &mut $request;
+        let asked = request.input.checksum_algorithm.as_ref();
+        let asked =
+            asked.map(|asked| $crate::blob::embedded::checksum::Algorithm::parse(asked.as_str())).transpose()?;
+        let md5 = request.input.content_md5.as_deref();
+        $crate::blob::embedded::ingest::Incoming {
+            length: $crate::blob::embedded::s3::dto::body_length(request.input.content_length, &request.headers)?,
+            declared: $crate::blob::embedded::s3::dto::sums_in!(request.input),
+            algorithms: asked.into_iter().collect(),
+            announced: $crate::blob::embedded::s3::dto::announced(&request.headers),
+            md5: md5.map($crate::blob::embedded::checksum::content_md5).transpose()?,
+            body: request.input.body.take(),
+            trailers: request.trailing_headers.take(),
+            fate: request.extensions.remove(),
+        }
+    }};
+}
+
+/// What GetObject and HeadObject both say about an object.
+macro_rules! object_out {
+    ($output:expr, $object:expr) => {{
+        let object = $object;
+        $output.accept_ranges = Some("bytes".to_owned());
+        $output.e_tag = Some($crate::blob::embedded::s3::dto::etag(&object.etag));
+        $output.last_modified = Some($crate::blob::embedded::s3::dto::timestamp(object.modified));
+        let content_type = object.headers.content_type;
+        $output.content_type = Some(content_type.unwrap_or_else(|| "binary/octet-stream".to_owned()));
+        $output.content_encoding = object.headers.content_encoding;
+        $output.content_disposition = object.headers.content_disposition;
+        $output.content_language = object.headers.content_language;
+        $output.cache_control = object.headers.cache_control;
+        $output.expires = object.headers.expires.map($crate::blob::embedded::s3::dto::timestamp);
+        $output.metadata = $crate::blob::embedded::s3::dto::metadata(object.headers.metadata);
+    }};
+}
+
+pub(super) use {headers_in, incoming, object_out, sums_in, sums_out, tags_in, verified_out};
+
+/// A content encoding without `aws-chunked`, which was for the way only.
+pub(super) fn encoding(value: String) -> Option<String> {
+    let rest: Vec<&str> = value.split(',').map(str::trim).filter(|coding| *coding != "aws-chunked").collect();
+    let rest = rest.join(",");
+    (!rest.is_empty()).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aws_chunked_is_for_the_way_only() {
+        assert_eq!(encoding("aws-chunked".to_owned()), None);
+        assert_eq!(encoding("gzip, aws-chunked".to_owned()).as_deref(), Some("gzip"));
+        assert_eq!(encoding("gzip".to_owned()).as_deref(), Some("gzip"));
+    }
+
+    #[test]
+    fn times_go_there_and_back() {
+        assert_eq!(seconds(&timestamp(1_767_225_600_999_999)).unwrap(), 1_767_225_600);
+    }
+
+    #[test]
+    fn limits() {
+        assert_eq!((page(None).unwrap(), page(Some(5000)).unwrap(), page(Some(0)).unwrap()), (1000, 1000, 0));
+        assert!(page(Some(-1)).is_err());
+        assert!(part_number(0).is_err() && part_number(10_001).is_err());
+        assert_eq!((part_number(1).unwrap(), part_number(10_000).unwrap()), (1, 10_000));
+    }
+}

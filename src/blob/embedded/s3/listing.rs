@@ -1,0 +1,95 @@
+//! ListObjects and ListObjectsV2.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as TOKEN;
+use s3s::dto::*;
+use s3s::{S3Request, S3Response};
+
+use super::super::core::Core;
+use super::super::error::{Error, Result};
+use super::super::meta::listing::{self, Entry, Page, Query};
+use super::dto::{count, encode, etag, length, ok, page, timestamp};
+
+pub(super) async fn v1(core: &Core, request: S3Request<ListObjectsInput>) -> Result<S3Response<ListObjectsOutput>> {
+    let input = request.input;
+    let url = encode(input.encoding_type.as_ref())?;
+    let marker = input.marker.clone().unwrap_or_default();
+    let (prefix, delimiter) = (input.prefix.clone().unwrap_or_default(), given(input.delimiter.clone()));
+    let query = Query {
+        after: listing::after_key(&marker, &prefix, delimiter.as_deref()),
+        bucket: input.bucket.clone(),
+        prefix,
+        delimiter,
+        limit: page(input.max_keys)?,
+    };
+    let max_keys = Some(count(query.limit));
+    let found = core.meta.read(move |db| listing::list(db, &query)).await?;
+    let last = found.entries.last().map(|entry| &entry.key).max(found.prefixes.last());
+    ok(ListObjectsOutput {
+        name: Some(input.bucket),
+        prefix: Some(url(input.prefix.as_deref().unwrap_or_default())),
+        marker: Some(url(&marker)),
+        delimiter: input.delimiter.as_deref().map(&url),
+        max_keys,
+        is_truncated: Some(found.next.is_some()),
+        next_marker: last.filter(|_| found.next.is_some()).map(|last| url(last)),
+        common_prefixes: prefixes(&found, &url),
+        contents: contents(found, &url),
+        encoding_type: input.encoding_type,
+        ..ListObjectsOutput::default()
+    })
+}
+
+pub(super) async fn v2(core: &Core, request: S3Request<ListObjectsV2Input>) -> Result<S3Response<ListObjectsV2Output>> {
+    let input = request.input;
+    let url = encode(input.encoding_type.as_ref())?;
+    let after = match input.continuation_token.as_deref() {
+        Some(token) => TOKEN.decode(token).map_err(|_| Error::InvalidArgument("the continuation token is not ours"))?,
+        None => input.start_after.clone().unwrap_or_default().into_bytes(),
+    };
+    let query = Query {
+        after,
+        bucket: input.bucket.clone(),
+        prefix: input.prefix.clone().unwrap_or_default(),
+        delimiter: given(input.delimiter.clone()),
+        limit: page(input.max_keys)?,
+    };
+    let max_keys = Some(count(query.limit));
+    let found = core.meta.read(move |db| listing::list(db, &query)).await?;
+    ok(ListObjectsV2Output {
+        name: Some(input.bucket),
+        prefix: Some(url(input.prefix.as_deref().unwrap_or_default())),
+        delimiter: input.delimiter.as_deref().map(&url),
+        max_keys,
+        key_count: Some(count(found.entries.len() + found.prefixes.len())),
+        continuation_token: input.continuation_token,
+        start_after: input.start_after.as_deref().map(&url),
+        is_truncated: Some(found.next.is_some()),
+        next_continuation_token: found.next.as_ref().map(|next| TOKEN.encode(next)),
+        common_prefixes: prefixes(&found, &url),
+        contents: contents(found, &url),
+        encoding_type: input.encoding_type,
+        ..ListObjectsV2Output::default()
+    })
+}
+
+fn given(delimiter: Option<String>) -> Option<String> {
+    delimiter.filter(|delimiter| !delimiter.is_empty())
+}
+
+fn prefixes(page: &Page, url: impl Fn(&str) -> String) -> Option<Vec<CommonPrefix>> {
+    let prefixes = page.prefixes.iter().map(|prefix| CommonPrefix { prefix: Some(url(prefix)) });
+    (!page.prefixes.is_empty()).then(|| prefixes.collect())
+}
+
+fn contents(page: Page, url: impl Fn(&str) -> String) -> Option<Vec<Object>> {
+    let object = |entry: Entry| Object {
+        key: Some(url(&entry.key)),
+        size: Some(length(entry.size)),
+        e_tag: Some(etag(&entry.etag)),
+        last_modified: Some(timestamp(entry.modified)),
+        storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+        ..Object::default()
+    };
+    (!page.entries.is_empty()).then(|| page.entries.into_iter().map(object).collect())
+}

@@ -1,0 +1,109 @@
+//! CreateMultipartUpload, UploadPart, CompleteMultipartUpload, AbortMultipartUpload.
+
+use s3s::dto::*;
+use s3s::{S3Request, S3Response};
+
+use super::super::checksum::{Algorithm, Kind};
+use super::super::conditions::WriteCondition;
+use super::super::core::Core;
+use super::super::error::{Error, Result};
+use super::super::meta::completion::{self, Claim, Completion};
+use super::super::meta::uploads::{self, NewUpload};
+use super::super::record::Address;
+use super::dto::{etag, headers_in, incoming, ok, part_number, sums_in, sums_out, tags_in, verified_out};
+
+pub(super) async fn create(
+    core: &Core,
+    request: S3Request<CreateMultipartUploadInput>,
+) -> Result<S3Response<CreateMultipartUploadOutput>> {
+    let mut input = request.input;
+    let asked = input.checksum_algorithm.as_ref().map(|asked| Algorithm::parse(asked.as_str())).transpose()?;
+    let algorithm = asked.unwrap_or(Algorithm::Crc64Nvme);
+    let kind = Kind::choose(algorithm, input.checksum_type.as_ref().map(ChecksumType::as_str))?;
+    let created = core.now();
+    let upload = NewUpload {
+        id: core.upload_id(created),
+        headers: headers_in!(input),
+        tags: tags_in!(input),
+        at: Address { bucket: input.bucket, key: input.key },
+        algorithm,
+        kind,
+        created,
+    };
+    let output = CreateMultipartUploadOutput {
+        bucket: Some(upload.at.bucket.clone()),
+        key: Some(upload.at.key.clone()),
+        upload_id: Some(upload.id.clone()),
+        checksum_algorithm: asked.map(|asked| ChecksumAlgorithm::from_static(asked.name())),
+        checksum_type: asked.map(|_| ChecksumType::from_static(kind.name())),
+        ..CreateMultipartUploadOutput::default()
+    };
+    core.meta.write(move |db| uploads::create(db, &upload)).await?;
+    ok(output)
+}
+
+pub(super) async fn put_part(
+    core: &Core,
+    mut request: S3Request<UploadPartInput>,
+) -> Result<S3Response<UploadPartOutput>> {
+    let mut incoming = incoming!(request);
+    let input = request.input;
+    let number = part_number(input.part_number)?;
+    let (at, id) = (Address { bucket: input.bucket, key: input.key }, input.upload_id);
+    let (of, named) = (at.clone(), id.clone());
+    let upload = core.meta.read(move |db| uploads::require(db, &of, &named)).await?;
+    incoming.algorithms.push(upload.algorithm);
+    let admission = core.ingest.admit(incoming.length)?;
+    let stored = core.ingest.take(admission, incoming).await?;
+    let segment = core.segment(&stored, number);
+    let mut output = UploadPartOutput { e_tag: Some(etag(&hex::encode(stored.md5))), ..UploadPartOutput::default() };
+    sums_out!(output, stored.sums);
+    core.meta.name(stored.file, move |db| uploads::put_part(db, &at, &id, &segment)).await?;
+    ok(output)
+}
+
+pub(super) async fn complete(
+    core: &Core,
+    request: S3Request<CompleteMultipartUploadInput>,
+) -> Result<S3Response<CompleteMultipartUploadOutput>> {
+    let input = request.input;
+    let sums = sums_in!(input);
+    let size = input.mpu_object_size.map(u64::try_from).transpose();
+    let listed = input.multipart_upload.and_then(|listed| listed.parts).unwrap_or_default();
+    let asked = Completion {
+        claims: listed.into_iter().map(claim).collect::<Result<_>>()?,
+        condition: WriteCondition::new(input.if_match, input.if_none_match)?,
+        size: size.map_err(|_| Error::InvalidArgument("a size is not negative"))?,
+        at: Address { bucket: input.bucket.clone(), key: input.key.clone() },
+        id: input.upload_id,
+        sums,
+        now: core.now(),
+    };
+    let completed = core.meta.write(move |db| completion::complete(db, &asked)).await?;
+    let mut output = CompleteMultipartUploadOutput {
+        location: Some(format!("/{}/{}", input.bucket, input.key)),
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        e_tag: Some(etag(&completed.etag)),
+        ..CompleteMultipartUploadOutput::default()
+    };
+    verified_out!(output, completed.verified);
+    ok(output)
+}
+
+fn claim(part: CompletedPart) -> Result<Claim> {
+    let number = part.part_number.ok_or(Error::MalformedXml("a part has no PartNumber"))?;
+    let number = u16::try_from(number).map_err(|_| Error::InvalidArgument("a part number is out of range"))?;
+    let etag = part.e_tag.as_ref().ok_or(Error::MalformedXml("a part has no ETag"))?;
+    Ok(Claim { number, etag: etag.value().to_ascii_lowercase(), sums: sums_in!(part) })
+}
+
+pub(super) async fn abort(
+    core: &Core,
+    request: S3Request<AbortMultipartUploadInput>,
+) -> Result<S3Response<AbortMultipartUploadOutput>> {
+    let (input, now) = (request.input, core.now());
+    let at = Address { bucket: input.bucket, key: input.key };
+    core.meta.write(move |db| uploads::abort(db, &at, &input.upload_id, now)).await?;
+    Ok(S3Response::with_status(AbortMultipartUploadOutput::default(), http::StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,92 @@
+//! PutObject, DeleteObject, DeleteObjects.
+
+use s3s::dto::*;
+use s3s::{S3Request, S3Response};
+
+use super::super::checksum::Kind;
+use super::super::conditions::WriteCondition;
+use super::super::core::Core;
+use super::super::error::{Error, Result};
+use super::super::meta::{buckets, objects};
+use super::super::record::{Address, ContentId, Object as Row, Verified};
+use super::dto::{etag, headers_in, incoming, no_version, tags_in, verified_out};
+
+pub(super) async fn put(core: &Core, mut request: S3Request<PutObjectInput>) -> Result<S3Response<PutObjectOutput>> {
+    let incoming = incoming!(request);
+    let mut input = request.input;
+    let at = Address { bucket: input.bucket, key: input.key };
+    let condition = WriteCondition::new(input.if_match, input.if_none_match)?;
+    let (headers, tags) = (headers_in!(input), tags_in!(input));
+    let admission = core.admit_put(&at, &condition, incoming.length).await?;
+    let stored = core.ingest.take(admission, incoming).await?;
+    let segment = core.segment(&stored, 1);
+    let object = Row {
+        content: ContentId(0),
+        size: stored.size,
+        etag: hex::encode(stored.md5),
+        modified: segment.modified,
+        headers,
+        tags,
+        verified: Verified { sums: stored.sums, kind: Some(Kind::FullObject) },
+    };
+    let mut output = PutObjectOutput { e_tag: Some(etag(&object.etag)), ..PutObjectOutput::default() };
+    verified_out!(output, object.verified);
+    core.meta.name(stored.file, move |db| objects::put_file(db, &at, object, &segment, &condition)).await?;
+    Ok(S3Response::new(output))
+}
+
+pub(super) async fn delete(
+    core: &Core,
+    request: S3Request<DeleteObjectInput>,
+) -> Result<S3Response<DeleteObjectOutput>> {
+    let input = request.input;
+    no_version(input.version_id.as_deref())?;
+    let condition = WriteCondition::new(input.if_match, None)?;
+    let (at, now) = (Address { bucket: input.bucket, key: input.key }, core.now());
+    core.meta.write(move |db| objects::delete(db, &at, &condition, now)).await?;
+    Ok(S3Response::with_status(DeleteObjectOutput::default(), http::StatusCode::NO_CONTENT))
+}
+
+pub(super) async fn delete_many(
+    core: &Core,
+    request: S3Request<DeleteObjectsInput>,
+) -> Result<S3Response<DeleteObjectsOutput>> {
+    let (bucket, Delete { objects: wanted, quiet }) = (request.input.bucket, request.input.delete);
+    if wanted.is_empty() || wanted.len() > 1000 {
+        return Err(Error::MalformedXml("1 to 1000 objects can be deleted at once"));
+    }
+    let now = core.now();
+    let work = move |db: &rusqlite::Connection| {
+        buckets::require(db, &bucket)?;
+        let mut output = DeleteObjectsOutput::default();
+        for object in wanted {
+            let at = Address { bucket: bucket.clone(), key: object.key };
+            let condition = WriteCondition::new(object.e_tag.map(ETagCondition::ETag), None)?;
+            let checked = no_version(object.version_id.as_deref());
+            match checked.and_then(|()| objects::delete(db, &at, &condition, now)) {
+                Ok(()) => output
+                    .deleted
+                    .get_or_insert_default()
+                    .push(DeletedObject { key: Some(at.key), ..DeletedObject::default() }),
+                Err(error @ (Error::PreconditionFailed | Error::NoSuchKey | Error::NoSuchVersion)) => {
+                    output.errors.get_or_insert_default().push(refusal(at.key, error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(output)
+    };
+    let mut output = core.meta.write(work).await?;
+    output.deleted = output.deleted.filter(|_| quiet != Some(true));
+    Ok(S3Response::new(output))
+}
+
+fn refusal(key: String, error: Error) -> s3s::dto::Error {
+    let error = s3s::S3Error::from(error);
+    s3s::dto::Error {
+        code: Some(error.code().as_str().to_owned()),
+        key: Some(key),
+        message: error.message().map(str::to_owned),
+        version_id: None,
+    }
+}

@@ -1,0 +1,157 @@
+//! The store's HTTP face: health, CORS, what is refused at the door, and the body under watch; `s3s` does the rest.
+//!
+//! Must not know an operation: those are below [`super::s3`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{Body, S3Error, StdError, s3_error};
+
+use super::body::{Drain, Fate, Watched};
+use super::chunked::{Chunks, Cut};
+use super::core::Core;
+use super::door::{self, OneKey};
+use super::features;
+use super::s3::Api;
+use crate::domain::clock::random_hex;
+
+/// Liveness, for whoever watches the process. `-` can be no bucket.
+const HEALTH: &str = "/-/health";
+/// How many unwanted bodies are drained at once.
+const DRAINS: usize = 64;
+
+/// Everything between a parsed request and its answer.
+pub(super) struct Service {
+    core: Arc<Core>,
+    s3: S3Service,
+    body_idle: Duration,
+    drain: Drain,
+}
+
+/// What must be remembered of a request until it is answered.
+struct Asked {
+    method: Method,
+    expects: bool,
+    cors: Option<http::HeaderMap>,
+}
+
+impl Service {
+    /// Serves `core` to whoever signs with `key`.
+    pub(super) fn new(core: Arc<Core>, key: OneKey, body_idle: Duration) -> Self {
+        let mut builder = S3ServiceBuilder::new(Api::new(Arc::clone(&core)));
+        builder.set_auth(key);
+        Self { core, s3: builder.build(), body_idle, drain: Drain::new(DRAINS) }
+    }
+
+    /// Answers one request; never fails.
+    pub(super) async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError>,
+    {
+        let (mut parts, body) = request.into_parts();
+        let asked = Asked {
+            method: parts.method.clone(),
+            expects: parts.headers.contains_key(header::EXPECT),
+            cors: self.core.cors.answer(&parts),
+        };
+        let fate = Arc::<Fate>::default();
+        let drain = (!asked.expects).then(|| self.drain.clone());
+        let body = Watched::new(body, self.body_idle, Arc::clone(&fate), drain);
+        let response = match self.own(&parts) {
+            Some(response) => response,
+            None => {
+                door::forgive_range(&mut parts);
+                parts.extensions.insert(fate);
+                self.call(parts, body).await
+            }
+        };
+        self.finish(response, asked)
+    }
+
+    /// Answers that need no S3: health, preflights, refusals.
+    fn own(&self, parts: &Parts) -> Option<Response<Body>> {
+        if parts.uri.path() == HEALTH {
+            return Some(self.health());
+        }
+        let preflight = parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        if parts.method == Method::OPTIONS && preflight {
+            return Some(match self.core.cors.preflight(parts) {
+                Some(headers) => {
+                    let mut response = Response::new(Body::empty());
+                    *response.headers_mut() = headers;
+                    response
+                }
+                None => render(s3_error!(AccessDenied, "CORSResponse: this CORS request is not allowed")),
+            });
+        }
+        let refused = door::check(parts).and_then(|()| features::check(&parts.headers));
+        refused.err().map(|error| render(error.into()))
+    }
+
+    fn health(&self) -> Response<Body> {
+        let (status, text) = match self.core.health.reason() {
+            None => (StatusCode::OK, "ok\n".to_owned()),
+            Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("read-only: {reason}\n")),
+        };
+        let mut response = Response::new(Body::from(text));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response
+    }
+
+    async fn call<B>(&self, parts: Parts, body: Watched<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError>,
+    {
+        let sha256 = parts.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
+        let body = match sha256.and_then(Chunks::from_header) {
+            Some(chunks) => Body::http_body_unsync(Cut::new(body, chunks)),
+            None => Body::http_body_unsync(body),
+        };
+        match self.s3.call(Request::from_parts(parts, body)).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::error!(?error, "an S3 answer could not be rendered");
+                render(s3_error!(InternalError))
+            }
+        }
+    }
+
+    fn finish(&self, mut response: Response<Body>, asked: Asked) -> Response<Body> {
+        let status = response.status();
+        // A 304 has no body (RFC 9110 §15.4.5); HEAD's is cut off by HTTP itself.
+        if status == StatusCode::NOT_MODIFIED {
+            *response.body_mut() = Body::empty();
+            response.headers_mut().remove(header::CONTENT_TYPE);
+        }
+        let headers = response.headers_mut();
+        // The client may or may not send the body that it asked to send: nobody can tell where its next request
+        // begins (STACK.md §9, "request desync").
+        if asked.expects && !status.is_success() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if asked.method != Method::OPTIONS {
+            headers.extend(asked.cors.unwrap_or_default());
+        }
+        if let Ok(id) = random_hex(self.core.entropy.as_ref(), 8).to_uppercase().parse() {
+            headers.insert("x-amz-request-id", id);
+        }
+        response
+    }
+}
+
+fn render(error: S3Error) -> Response<Body> {
+    let status = error.status_code().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    error.to_http_response().unwrap_or_else(|_| {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        response
+    })
+}

@@ -1,0 +1,132 @@
+//! The command line: one binary for the service, its operators and its users.
+//!
+//! Results go to standard output, everything else to standard error, so that every command can stand in a pipe.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::app;
+use crate::config::{Config, Flags};
+
+mod keys;
+mod logs;
+mod operate;
+
+/// Large-file uploads and downloads.
+#[derive(Parser)]
+#[command(name = "gantry", version, max_term_width = 100)]
+struct Gantry {
+    #[command(flatten)]
+    settings: SettingFlags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Args)]
+struct SettingFlags {
+    /// A file of settings [default: gantry.toml, if there is one].
+    #[arg(long, global = true, value_name = "FILE", env = "GANTRY_CONFIG")]
+    config: Option<PathBuf>,
+    /// A setting, above file and environment; may be repeated.
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service: API, page, embedded store, workers and sweeper (the default).
+    Serve,
+    /// Run workers and the sweeper alone.
+    Work,
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Check the settings and say what is wrong with them, all at once.
+    CheckConfig {
+        /// Print the annotated default settings instead.
+        #[arg(long)]
+        defaults: bool,
+    },
+    /// Make, list and revoke API keys.
+    #[command(subcommand)]
+    Key(keys::Key),
+    /// Make and list tenants.
+    #[command(subcommand)]
+    Tenant(keys::Tenant),
+    /// Print the embedded store's endpoint, bucket and keys as shell exports.
+    StoreEnv,
+    /// Find what the bucket holds for nobody. Changes nothing without --apply.
+    Cleanup(operate::Cleanup),
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is written name=value")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Runs what the command line says; the exit codes are those of `gantry help exit-codes`.
+pub fn run() -> ExitCode {
+    let gantry = Gantry::parse();
+    let flags = Flags { file: gantry.settings.config, set: gantry.settings.set };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let outcome = runtime.block_on(dispatch(gantry.command.unwrap_or(Command::Serve), &flags));
+    // A blocking task that hangs must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("gantry: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn dispatch(command: Command, flags: &Flags) -> anyhow::Result<()> {
+    if let Command::CheckConfig { defaults } = command {
+        return operate::check_config(flags, defaults);
+    }
+    let config = Config::load(flags)?;
+    logs::start(&config)?;
+    match command {
+        Command::Serve => app::serve(&config, end()).await,
+        Command::Work => app::work(&config, end()).await,
+        Command::Migrate => operate::migrate(&config).await,
+        Command::Key(command) => keys::key(&config, command).await,
+        Command::Tenant(command) => keys::tenant(&config, command).await,
+        Command::StoreEnv => operate::store_env(&config),
+        Command::Cleanup(options) => operate::cleanup(&config, options).await,
+        Command::CheckConfig { .. } => Ok(()),
+    }
+}
+
+/// Cancelled by SIGTERM or SIGINT; the second signal ends the process on the spot.
+fn end() -> CancellationToken {
+    let end = CancellationToken::new();
+    let announce = end.clone();
+    tokio::spawn(async move {
+        signal().await;
+        announce.cancel();
+        signal().await;
+        eprintln!("gantry: ended at once");
+        std::process::exit(130);
+    });
+    end
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
