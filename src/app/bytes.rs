@@ -12,7 +12,7 @@ use crate::blob::s3::{S3Blobs, Settings, probe};
 use crate::blob::{Blobs, Capabilities};
 use crate::config::{self, Config};
 use crate::domain::clock::{Timestamp, after};
-use crate::domain::ids::Ids;
+use crate::domain::ids;
 
 /// A store is asked again after this: servers are upgraded.
 const PROBE_AGAIN: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -78,7 +78,7 @@ async fn capabilities(blobs: &S3Blobs, rows: &Rows, origin: &str) -> anyhow::Res
     {
         return Ok(known.capabilities);
     }
-    let scratch = Ids::new(Arc::clone(&rows.clock), Arc::clone(&rows.entropy)).mint();
+    let scratch = ids::mint(now, &*rows.entropy);
     let probed = probe(blobs, origin, scratch).await.context("the bucket cannot be used")?;
     for warning in &probed.warnings {
         tracing::warn!("{warning}");

@@ -46,7 +46,7 @@ impl Rows {
     /// The book of tenants and keys.
     #[must_use]
     pub fn registry(&self) -> Registry {
-        Registry::new(Arc::clone(&self.store), Arc::clone(&self.clock), Arc::clone(&self.entropy))
+        Registry::new(Arc::clone(&self.store), Arc::clone(&self.entropy))
     }
 }
 
@@ -72,7 +72,6 @@ impl Foundations {
         let engine = Engine::new(Foundation {
             store: Arc::clone(&rows.store),
             blobs: Arc::clone(&bytes.blobs),
-            clock: Arc::clone(&rows.clock),
             entropy: Arc::clone(&rows.entropy),
             tokens: Tokens::new(&secrets).context("the signing key is too short")?,
             settings: config.engine.clone(),

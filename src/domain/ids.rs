@@ -2,11 +2,9 @@
 //!
 //! Each noun has its own type; an upload's id can never be handed to a function that wants an asset's.
 
-use std::sync::Arc;
-
 use uuid::Uuid;
 
-use super::clock::{Clock, Entropy};
+use super::clock::{Entropy, Timestamp};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -55,44 +53,37 @@ id! {
     GrantId
 }
 
-/// Mints ids from the injected clock and entropy (RFC 9562 §5.7: 48 bits of milliseconds, 74 random bits).
-#[derive(Clone)]
-pub struct Ids {
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+/// A fresh id at `now` (RFC 9562 §5.7: 48 bits of milliseconds, 74 random bits); wrap it in the noun's own type.
+///
+/// `now` is the time that the row will carry, so that ids sort as their rows' times do.
+#[must_use]
+pub fn mint(now: Timestamp, entropy: &dyn Entropy) -> Uuid {
+    let mut random = [0; 10];
+    entropy.fill(&mut random);
+    uuid::Builder::from_unix_timestamp_millis(millis(now), &random).into_uuid()
 }
 
-impl Ids {
-    /// Ids stamped by `clock` and made unguessable by `entropy`.
-    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { clock, entropy }
-    }
+/// What every id minted at `time` or later is not below.
+#[must_use]
+pub fn floor(time: Timestamp) -> Uuid {
+    uuid::Builder::from_unix_timestamp_millis(millis(time), &[0; 10]).into_uuid()
+}
 
-    /// A fresh UUIDv7; wrap it in the noun's own type.
-    #[must_use]
-    pub fn mint(&self) -> Uuid {
-        let mut random = [0; 10];
-        self.entropy.fill(&mut random);
-        let millis = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
-        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
-    }
+fn millis(time: Timestamp) -> u64 {
+    u64::try_from(time.as_millisecond()).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::clock::{ManualClock, SeededEntropy, micros};
-    use std::time::Duration;
+    use crate::domain::clock::{SeededEntropy, micros};
 
     #[test]
     fn ids_are_version_7_and_sort_by_time() {
-        let clock = Arc::new(ManualClock::at(micros(1_700_000_000_000_000)));
-        let ids = Ids::new(clock.clone(), Arc::new(SeededEntropy::new(1)));
-        let first = ids.mint();
-        clock.advance(Duration::from_millis(1));
-        let second = ids.mint();
+        let (dice, now) = (SeededEntropy::new(1), micros(1_700_000_000_000_000));
+        let (first, second) = (mint(now, &dice), mint(micros(1_700_000_000_001_000), &dice));
         assert_eq!(first.get_version_num(), 7);
-        assert!(first < second);
+        assert!(floor(now) <= first && first < second);
     }
 
     #[test]

@@ -91,6 +91,14 @@ impl Engine {
                 }
                 UploadState::Open | UploadState::Completing => match self.try_to_finish(&upload, &wish).await {
                     Err(Attempt::LostRace) => upload = self.reread(upload.id).await?,
+                    // Parts that are gone may have become the object while we looked.
+                    Err(Attempt::Refused(error @ Error::Incomplete { .. })) => {
+                        let current = self.reread(upload.id).await?;
+                        if current.revision == upload.revision {
+                            return Err(error);
+                        }
+                        upload = current;
+                    }
                     Err(Attempt::Refused(error)) => return Err(error),
                     Ok(asset) => return Ok(asset),
                 },
@@ -275,7 +283,7 @@ impl Engine {
     }
 
     fn inspection(&self, asset: &Asset) -> NewJob {
-        let (id, run_at) = (JobId(self.0.ids.mint()), self.0.store.now());
+        let (id, run_at) = (JobId(self.mint()), self.0.store.now());
         NewJob { id, kind: JobKind::Inspect, tenant: asset.tenant, asset: asset.id, run_at }
     }
 

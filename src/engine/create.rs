@@ -171,7 +171,7 @@ impl Engine {
     /// The rows that say what is intended.
     fn intent(&self, by: Creator, wish: &CreateUpload, transfer: Transfer) -> (Asset, Upload) {
         let (now, patience) = (self.0.store.now(), self.patience());
-        let (asset, upload) = (AssetId(self.0.ids.mint()), UploadId(self.0.ids.mint()));
+        let (asset, upload) = (AssetId(self.mint()), UploadId(self.mint()));
         let expires_at = after(now, patience.upload_ttl);
         let key = BlobKey::Original { tenant: by.tenant, asset, upload }.path();
         let upload = Upload {

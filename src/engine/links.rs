@@ -102,7 +102,7 @@ impl Engine {
         }
         let now = self.0.store.now();
         Ok(Link {
-            id: GrantId(self.0.ids.mint()),
+            id: GrantId(self.mint()),
             tenant: asset.tenant,
             asset: asset.id,
             created_by: key,

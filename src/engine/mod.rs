@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::blob::Blobs;
 use crate::domain::access::{Action, Actor, Target, may, may_ask};
 use crate::domain::asset::Asset;
-use crate::domain::clock::{Clock, Entropy, Timestamp};
-use crate::domain::ids::{AssetId, Ids, TenantId, UploadId};
+use crate::domain::clock::{Entropy, Timestamp};
+use crate::domain::ids::{self, AssetId, TenantId, UploadId};
 use crate::domain::upload::{Patience, Upload};
 use crate::store::{Store, Tx};
 
@@ -86,8 +86,6 @@ pub struct Foundation {
     pub store: Arc<dyn Store>,
     /// Bytes.
     pub blobs: Arc<dyn Blobs>,
-    /// This node's clock, which stamps ids; leases and expiry go by [`Store::now`].
-    pub clock: Arc<dyn Clock>,
     /// Unguessable bytes.
     pub entropy: Arc<dyn Entropy>,
     /// Signs grants and cursors.
@@ -106,7 +104,6 @@ struct Inner {
     store: Arc<dyn Store>,
     blobs: Arc<dyn Blobs>,
     entropy: Arc<dyn Entropy>,
-    ids: Ids,
     tokens: Tokens,
     settings: Settings,
     instance: String,
@@ -123,9 +120,8 @@ impl Engine {
     /// Puts the engine on its foundation.
     #[must_use]
     pub fn new(foundation: Foundation) -> Self {
-        let Foundation { store, blobs, clock, entropy, tokens, settings, instance } = foundation;
+        let Foundation { store, blobs, entropy, tokens, settings, instance } = foundation;
         Self(Arc::new(Inner {
-            ids: Ids::new(clock, Arc::clone(&entropy)),
             keys: identity::Keys::new(Arc::clone(&store)),
             uploads: moka::future::Cache::builder().max_capacity(10_000).time_to_live(STALE).build(),
             changes: Changes::default(),
@@ -148,6 +144,11 @@ impl Engine {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.0.store.now()
+    }
+
+    /// A fresh id, stamped with the database's time.
+    fn mint(&self) -> uuid::Uuid {
+        ids::mint(self.0.store.now(), &*self.0.entropy)
     }
 
     fn patience(&self) -> &Patience {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Error, Result};
-use crate::domain::clock::{Clock, Entropy, after};
-use crate::domain::ids::{Ids, KeyId, TenantId};
+use crate::domain::clock::{Entropy, after};
+use crate::domain::ids::{self, KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeySecret, KeyToken, Scopes};
 use crate::domain::tenant::{Tenant, is_tenant_name};
 use crate::store::{Store, StoreError, Tx, Write};
@@ -14,15 +14,14 @@ use crate::store::{Store, StoreError, Tx, Write};
 #[derive(Clone)]
 pub struct Registry {
     store: Arc<dyn Store>,
-    ids: Ids,
     entropy: Arc<dyn Entropy>,
 }
 
 impl Registry {
     /// The book that is kept in `store`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { store, ids: Ids::new(clock, Arc::clone(&entropy)), entropy }
+    pub fn new(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { store, entropy }
     }
 
     /// Makes a tenant.
@@ -30,7 +29,7 @@ impl Registry {
         if !is_tenant_name(name) {
             return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
         }
-        let id = TenantId(self.ids.mint());
+        let id = TenantId(ids::mint(self.store.now(), &*self.entropy));
         let tenant = Tenant { id, name: name.to_owned(), created_at: self.store.now() };
         match self.store.commit(Tx::new().with(Write::InsertTenant(tenant.clone()))).await {
             Ok(()) => Ok(tenant),
@@ -58,7 +57,10 @@ impl Registry {
     /// Makes an API key and returns it with its secret, which nobody can read again.
     pub async fn create_key(&self, tenant: TenantId, scopes: Scopes, ttl: Option<Duration>) -> Result<KeyToken> {
         let now = self.store.now();
-        let token = KeyToken { id: KeyId(self.ids.mint()), secret: KeySecret::mint(&*self.entropy) };
+        let token = KeyToken {
+            id: KeyId(ids::mint(self.store.now(), &*self.entropy)),
+            secret: KeySecret::mint(&*self.entropy),
+        };
         let key = ApiKey {
             id: token.id,
             tenant,

@@ -3,16 +3,18 @@
 //! Log lines carry the route's template, never the path or the query: those may hold secrets.
 
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{FromRequestParts, MatchedPath, Path, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::problem;
+use super::problem::{self, Problem};
 use crate::domain::access::Actor;
 use crate::domain::clock::{OsEntropy, random_hex};
 use crate::engine::{Engine, Error};
@@ -68,6 +70,19 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
     let sane = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     sane.then(|| id.to_owned())
+}
+
+/// What the path names, whose text has this form. A name that cannot be read names nothing.
+pub(super) struct Named<T>(pub(super) T);
+
+impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await.ok();
+        let name = text.and_then(|Path(text)| text.parse().ok());
+        name.map(Self).ok_or_else(|| Error::Hidden.into())
+    }
 }
 
 /// Who is asking: nobody without an `Authorization` header, otherwise the holder of a good credential or an error.

@@ -1,11 +1,11 @@
 //! Glue of downloads: permission from the engine, conditions from the request, then a redirect or a stream.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::super::Site;
-use super::super::context::{actor, peer};
+use super::super::context::{Named, actor, peer};
 use super::super::problem::Problem;
 use super::conditions::{Facts, Verdict, decide, range_applies};
 use super::stream;
@@ -42,12 +42,11 @@ pub(super) async fn content(
     State(site): State<Site>,
     method: Method,
     headers: HeaderMap,
-    Path(asset): Path<String>,
+    Named(asset): Named<AssetId>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let actor = actor(&site.engine, &headers).await?;
     let ask = ask(query.as_deref())?;
-    let asset = asset.parse::<AssetId>().map_err(|_| Error::Hidden)?;
     let download = site.engine.download(&actor, asset, ask.disposition).await?;
     deliver(&site, &method, &headers, download, ask.delivery).await
 }
@@ -57,7 +56,7 @@ pub(super) async fn link(
     method: Method,
     extensions: http::Extensions,
     headers: HeaderMap,
-    Path(grant): Path<String>,
+    Named(grant): Named<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let ask = ask(query.as_deref())?;

@@ -1,14 +1,14 @@
 //! Glue of the native API: parse, call the engine, render.
 
 use axum::Json as Rendered;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json, value::RawValue};
 
 use super::super::Site;
 use super::super::body::Json;
-use super::super::context::actor;
+use super::super::context::{Named, actor};
 use super::super::problem::Problem;
 use super::wire::{AssetBatch, AssetPatch, AssetView, Completion, Form, NewLink, NewLinks, NewUpload, WantedParts};
 use super::{parts, query, wire};
@@ -17,11 +17,6 @@ use crate::domain::ids::{AssetId, GrantId, UploadId};
 use crate::engine::{Error, Idempotency, Opened};
 
 type Answer<T = Response> = Result<T, Problem>;
-
-/// An id in the path. One that cannot be read names nothing.
-fn id<T: std::str::FromStr>(text: &str) -> Result<T, Error> {
-    text.parse().map_err(|_| Error::Hidden)
-}
 
 /// `Idempotency-Key`: a quoted string, or the bare token that many clients send.
 fn idempotency(headers: &HeaderMap, fingerprint: [u8; 32]) -> Result<Option<Idempotency>, Error> {
@@ -87,22 +82,22 @@ pub(super) async fn check_upload(
 pub(super) async fn look_at_upload(
     State(site): State<Site>,
     headers: HeaderMap,
-    Path(upload): Path<String>,
+    Named(upload): Named<UploadId>,
 ) -> Answer<Rendered<wire::UploadView>> {
     let actor = actor(&site.engine, &headers).await?;
-    let (upload, received) = site.engine.look(&actor, id::<UploadId>(&upload)?).await?;
+    let (upload, received) = site.engine.look(&actor, upload).await?;
     Ok(Rendered(wire::upload(&upload, &received)))
 }
 
 pub(super) async fn sign_parts(
     State(site): State<Site>,
     headers: HeaderMap,
-    Path(upload): Path<String>,
+    Named(upload): Named<UploadId>,
     body: Json<WantedParts>,
 ) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
     let form = body.value.form;
-    let signed = site.engine.sign(&actor, id::<UploadId>(&upload)?, body.value.command()?).await?;
+    let signed = site.engine.sign(&actor, upload, body.value.command()?).await?;
     Ok(match form {
         Form::Urls => parts::urls(signed),
         Form::Compact => parts::compact(&signed),
@@ -112,21 +107,21 @@ pub(super) async fn sign_parts(
 pub(super) async fn complete_upload(
     State(site): State<Site>,
     headers: HeaderMap,
-    Path(upload): Path<String>,
+    Named(upload): Named<UploadId>,
     body: Json<Completion>,
 ) -> Answer<Rendered<AssetView>> {
     let actor = actor(&site.engine, &headers).await?;
-    let asset = site.engine.complete(&actor, id::<UploadId>(&upload)?, body.value.command()?).await?;
+    let asset = site.engine.complete(&actor, upload, body.value.command()?).await?;
     Ok(Rendered(wire::asset(&asset)))
 }
 
 pub(super) async fn abort_upload(
     State(site): State<Site>,
     headers: HeaderMap,
-    Path(upload): Path<String>,
+    Named(upload): Named<UploadId>,
 ) -> Answer<StatusCode> {
     let actor = actor(&site.engine, &headers).await?;
-    site.engine.abort(&actor, id::<UploadId>(&upload)?).await?;
+    site.engine.abort(&actor, upload).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -162,11 +157,11 @@ pub(super) async fn batch_assets(
 pub(super) async fn get_asset(
     State(site): State<Site>,
     headers: HeaderMap,
-    Path(asset): Path<String>,
+    Named(asset): Named<AssetId>,
     RawQuery(raw): RawQuery,
 ) -> Answer<Rendered<AssetView>> {
     let actor = actor(&site.engine, &headers).await?;
-    let (asset, wait) = (id::<AssetId>(&asset)?, query::wait(raw.as_deref())?);
+    let wait = query::wait(raw.as_deref())?;
     let done = |asset: &Asset| wait.until.as_deref().is_some_and(|state| asset.state.name() == state);
     let asset = site.engine.await_asset(&actor, asset, wait.patience, done).await?;
     Ok(Rendered(wire::asset(&asset)))
@@ -175,32 +170,32 @@ pub(super) async fn get_asset(
 pub(super) async fn patch_asset(
     State(site): State<Site>,
     headers: HeaderMap,
-    Path(asset): Path<String>,
+    Named(asset): Named<AssetId>,
     body: Json<AssetPatch>,
 ) -> Answer<Rendered<AssetView>> {
     let actor = actor(&site.engine, &headers).await?;
-    let asset = site.engine.patch_asset(&actor, id::<AssetId>(&asset)?, body.value.command()?).await?;
+    let asset = site.engine.patch_asset(&actor, asset, body.value.command()?).await?;
     Ok(Rendered(wire::asset(&asset)))
 }
 
 pub(super) async fn delete_asset(
     State(site): State<Site>,
     headers: HeaderMap,
-    Path(asset): Path<String>,
+    Named(asset): Named<AssetId>,
 ) -> Answer<StatusCode> {
     let actor = actor(&site.engine, &headers).await?;
-    site.engine.delete_asset(&actor, id::<AssetId>(&asset)?).await?;
+    site.engine.delete_asset(&actor, asset).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn make_link(
     State(site): State<Site>,
     headers: HeaderMap,
-    Path(asset): Path<String>,
+    Named(asset): Named<AssetId>,
     body: Json<NewLink>,
 ) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
-    let wish = body.value.command(Some(id::<AssetId>(&asset)?))?;
+    let wish = body.value.command(Some(asset))?;
     let repeat = idempotency(&headers, body.fingerprint)?;
     let made = site.engine.make_links(&actor, vec![wish], repeat).await?;
     let made = made.into_iter().next().unwrap_or(Err(Error::Hidden))?;
@@ -228,9 +223,9 @@ pub(super) async fn make_links(
 pub(super) async fn revoke_link(
     State(site): State<Site>,
     headers: HeaderMap,
-    Path(link): Path<String>,
+    Named(link): Named<GrantId>,
 ) -> Answer<StatusCode> {
     let actor = actor(&site.engine, &headers).await?;
-    site.engine.revoke_link(&actor, id::<GrantId>(&link)?).await?;
+    site.engine.revoke_link(&actor, link).await?;
     Ok(StatusCode::NO_CONTENT)
 }

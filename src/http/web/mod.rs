@@ -2,13 +2,14 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rust_embed::RustEmbed;
 
 use super::Site;
+use super::context::Named;
 use super::problem;
 
 #[derive(RustEmbed)]
@@ -24,7 +25,7 @@ async fn start(State(site): State<Site>, headers: HeaderMap) -> Response {
     serve(&site, &headers, "index.html").await
 }
 
-async fn file(State(site): State<Site>, headers: HeaderMap, Path(name): Path<String>) -> Response {
+async fn file(State(site): State<Site>, headers: HeaderMap, Named(name): Named<String>) -> Response {
     serve(&site, &headers, &name).await
 }
 

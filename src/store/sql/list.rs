@@ -9,8 +9,7 @@ use super::super::super::{AssetPage, AssetQuery, Result};
 use super::super::Db;
 use super::{AssetRow, at, decode, failed};
 use crate::domain::asset::Asset;
-use crate::domain::clock::Timestamp;
-use crate::domain::ids::{AssetId, TenantId};
+use crate::domain::ids::{AssetId, TenantId, floor};
 
 /// Rows that one page looks at when no index can answer.
 const SCAN: u32 = 10_000;
@@ -65,7 +64,7 @@ fn indexed(builder: &mut QueryBuilder<Db>, tenant: TenantId, query: &AssetQuery)
     }
     if let Some(time) = query.created_after {
         // Ids carry their milliseconds, so the id index also answers this; the column settles the last millisecond.
-        builder.push(" AND id >= ").push_bind(first_id_of(time)).push(" AND created_at >= ").push_bind(at(time));
+        builder.push(" AND id >= ").push_bind(floor(time)).push(" AND created_at >= ").push_bind(at(time));
     }
     if let Some(after) = query.after {
         builder.push(" AND id < ").push_bind(after.0);
@@ -90,9 +89,4 @@ async fn scan_end(pool: &Pool<Db>, tenant: TenantId, query: &AssetQuery) -> Resu
     builder.push(" LIMIT 1 OFFSET ").push_bind(i64::from(SCAN) - 1);
     let id: Option<uuid::Uuid> = builder.build_query_scalar().fetch_optional(pool).await.map_err(failed)?;
     Ok(id.map(AssetId))
-}
-
-fn first_id_of(time: Timestamp) -> uuid::Uuid {
-    let millis = u64::try_from(time.as_millisecond()).unwrap_or(0);
-    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }

@@ -1,0 +1,186 @@
+//! A whole service in the test's own process, on either database and the embedded store, with a clock for leases and
+//! expiry that is moved by hand. Real sockets, real signatures; only the composition is the test's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gantry::blob::embedded::{EmbeddedStore, Settings as StoreSettings};
+use gantry::blob::s3::{S3Blobs, Settings as S3Settings, probe};
+use gantry::blob::{BlobKey, Blobs};
+use gantry::domain::clock::{OsEntropy, SystemClock};
+use gantry::domain::ids::TenantId;
+use gantry::engine::{DeliveryMode, Engine, Foundation, Registry, Settings, Tokens};
+use gantry::http::{Site, router, server};
+use gantry::worker::{self, Worker};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::database::Database;
+
+/// A running service.
+pub struct Service {
+    pub base: String,
+    pub database: Database,
+    pub engine: Engine,
+    pub blobs: Arc<S3Blobs>,
+    pub registry: Registry,
+    pub tenant: TenantId,
+    /// A key with every scope.
+    pub admin: String,
+    pub stop: CancellationToken,
+    _dir: TempDir,
+}
+
+/// What a test may want otherwise.
+#[derive(Clone)]
+pub struct Shape {
+    pub settings: Settings,
+    /// Jobs are worked on.
+    pub works: bool,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        let settings = Settings {
+            patience: gantry::domain::upload::Patience::default(),
+            max_size: 50_000_000_000_000,
+            put_up_to: 16 << 20,
+            delivery: DeliveryMode::Redirect,
+            redirect_ttl: Duration::from_secs(60),
+            link_ttl: Duration::from_secs(30 * 24 * 3600),
+            quarantine: Duration::from_secs(24 * 3600),
+            digest_up_to: 64 << 30,
+            replay_ttl: Duration::from_secs(24 * 3600),
+            orphan_grace: Duration::ZERO,
+        };
+        Self { settings, works: true }
+    }
+}
+
+/// Runs an embedded store of the test's own.
+pub async fn embedded_store(dir: &std::path::Path, stop: &CancellationToken) -> S3Settings {
+    let (access_key, secret_key) = ("GKTEST".to_owned(), "secret-of-the-test".to_owned());
+    let settings = StoreSettings {
+        dir: dir.to_owned(),
+        access_key: access_key.clone(),
+        secret_key: secret_key.clone(),
+        cors_origins: vec!["*".to_owned()],
+        ..StoreSettings::default()
+    };
+    let store = EmbeddedStore::open(settings, Arc::new(SystemClock), Arc::new(OsEntropy)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let keeper = (store.clone(), stop.clone());
+    tokio::spawn(async move { keeper.0.maintain(keeper.1).await });
+    let answer = move |request| {
+        let store = store.clone();
+        async move { store.handle(request).await }
+    };
+    tokio::spawn(server::serve(listener, answer, server::Limits::default(), stop.clone()));
+    S3Settings {
+        bucket: "gantry".to_owned(),
+        region: Some("us-east-1".to_owned()),
+        endpoint: Some(endpoint),
+        public_endpoint: None,
+        path_style: true,
+        credentials: Some((access_key, secret_key)),
+    }
+}
+
+impl Service {
+    pub async fn start(database: Database, shape: Shape) -> Self {
+        let (dir, stop) = (TempDir::new().unwrap(), CancellationToken::new());
+        let s3 = embedded_store(&dir.path().join("store"), &stop).await;
+        super::bucket::sdk(&s3).create_bucket().bucket(&s3.bucket).send().await.unwrap();
+        let blobs = S3Blobs::connect(s3, Arc::new(SystemClock)).await.unwrap();
+        let probed = probe(&blobs, "http://gantry.test", uuid::Uuid::new_v4()).await.unwrap();
+        let blobs = Arc::new(blobs.with_capabilities(probed.capabilities));
+        let engine = engine_on(&database, Arc::<S3Blobs>::clone(&blobs), shape.settings);
+        assert!(engine.mark_bucket().await.unwrap());
+        let registry = Registry::new(Arc::clone(&database.store), Arc::new(OsEntropy));
+        let tenant = registry.create_tenant("default").await.unwrap().id;
+        let admin = registry.create_key(tenant, "admin".parse().unwrap(), None).await.unwrap().reveal();
+        let base = serve(&engine, &blobs.public_origin(), &stop).await;
+        if shape.works {
+            let worker = Worker::new(
+                engine.clone(),
+                Arc::clone(&database.store),
+                Arc::new(OsEntropy),
+                worker::Settings::default(),
+            );
+            let stop = stop.clone();
+            tokio::spawn(async move { worker.run(stop).await });
+        }
+        Self { base, database, engine, blobs, registry, tenant, admin, stop, _dir: dir }
+    }
+
+    /// A second node: same rows, same bucket, an address of its own.
+    pub async fn another_node(&self) -> (String, Engine) {
+        let mut database = self.database.clone();
+        database.store = self.database.another_node().await;
+        let engine = engine_on(&database, Arc::<S3Blobs>::clone(&self.blobs), Shape::default().settings);
+        (serve(&engine, &self.blobs.public_origin(), &self.stop).await, engine)
+    }
+
+    /// A key of the default tenant.
+    pub async fn key(&self, scopes: &str) -> String {
+        self.registry.create_key(self.tenant, scopes.parse().unwrap(), None).await.unwrap().reveal()
+    }
+
+    /// A key with every scope, of another tenant.
+    pub async fn foreign_key(&self, tenant: &str) -> String {
+        let tenant = self.registry.create_tenant(tenant).await.unwrap();
+        self.registry.create_key(tenant.id, "admin".parse().unwrap(), None).await.unwrap().reveal()
+    }
+
+    /// Moves the database's clock.
+    pub fn advance(&self, by: Duration) {
+        self.database.clock.advance(by);
+    }
+
+    /// What must hold at the end of every test: nothing in the bucket that belongs to nobody, no job left over.
+    pub async fn assert_clean(&self) {
+        // Nothing owed may be left for long: when time passes, one sweep removes what tests have abandoned.
+        self.advance(Duration::from_secs(400 * 24 * 3600));
+        for _ in 0..3 {
+            self.engine.sweep().await.unwrap();
+            self.advance(Duration::from_secs(24 * 3600));
+        }
+        let mut orphans = Vec::new();
+        let report = self.engine.orphans(false, |orphan| orphans.push(orphan.clone())).await.unwrap();
+        assert_eq!(report.orphans, 0, "{orphans:?}");
+        assert!(self.blobs.list_multiparts(BlobKey::PREFIX, None).await.unwrap().items.is_empty());
+        assert!(self.blobs.list(BlobKey::PROBES, None).await.unwrap().items.is_empty());
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn engine_on(database: &Database, blobs: Arc<dyn Blobs>, settings: Settings) -> Engine {
+    Engine::new(Foundation {
+        store: Arc::clone(&database.store),
+        blobs,
+        entropy: Arc::new(OsEntropy),
+        tokens: Tokens::new(&[b"0123456789abcdef0123456789abcdef".to_vec()]).unwrap(),
+        settings,
+        instance: "test".to_owned(),
+    })
+}
+
+async fn serve(engine: &Engine, store_origin: &str, stop: &CancellationToken) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let routes = router(Site::new(engine.clone(), &base, store_origin, stop.clone()));
+    let answer = move |request| {
+        let routes = routes.clone();
+        async move { routes.oneshot(request).await.unwrap() }
+    };
+    tokio::spawn(server::serve(listener, answer, server::Limits::default(), stop.clone()));
+    base
+}
