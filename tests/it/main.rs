@@ -7,6 +7,7 @@
 
 mod blob;
 mod embedded_store;
+mod engine;
 mod native;
 mod presign;
 mod store;

@@ -20,7 +20,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// A ready asset with these bytes; the names hold `$upload`, `$asset` and `$url`.
-async fn ready(service: &Service, filename: &str, body: &str) -> Names {
+pub async fn ready(service: &Service, filename: &str, body: &str) -> Names {
     transcript!(
         service,
         r#"

@@ -2,6 +2,7 @@
 
 pub mod bucket;
 pub mod database;
+pub mod faulty;
 pub mod seed;
 pub mod service;
 pub mod transcript;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::database::Database;
+use super::faulty::{Faults, FaultyBlobs, FaultyStore};
 
 /// A running service.
 pub struct Service {
@@ -29,6 +30,8 @@ pub struct Service {
     pub tenant: TenantId,
     /// A key with every scope.
     pub admin: String,
+    /// What the engine's stores will do wrong.
+    pub faults: Faults,
     pub stop: CancellationToken,
     _dir: TempDir,
 }
@@ -97,7 +100,8 @@ impl Service {
         let blobs = S3Blobs::connect(s3, Arc::new(SystemClock)).await.unwrap();
         let probed = probe(&blobs, "http://gantry.test", uuid::Uuid::new_v4()).await.unwrap();
         let blobs = Arc::new(blobs.with_capabilities(probed.capabilities));
-        let engine = engine_on(&database, Arc::<S3Blobs>::clone(&blobs), shape.settings);
+        let faults = Faults::default();
+        let engine = engine_on(&database, &blobs, &faults, shape.settings);
         assert!(engine.mark_bucket().await.unwrap());
         let registry = Registry::new(Arc::clone(&database.store), Arc::new(OsEntropy));
         let tenant = registry.create_tenant("default").await.unwrap().id;
@@ -113,14 +117,14 @@ impl Service {
             let stop = stop.clone();
             tokio::spawn(async move { worker.run(stop).await });
         }
-        Self { base, database, engine, blobs, registry, tenant, admin, stop, _dir: dir }
+        Self { base, database, engine, blobs, registry, tenant, admin, faults, stop, _dir: dir }
     }
 
     /// A second node: same rows, same bucket, an address of its own.
     pub async fn another_node(&self) -> (String, Engine) {
         let mut database = self.database.clone();
         database.store = self.database.another_node().await;
-        let engine = engine_on(&database, Arc::<S3Blobs>::clone(&self.blobs), Shape::default().settings);
+        let engine = engine_on(&database, &self.blobs, &Faults::default(), Shape::default().settings);
         (serve(&engine, &self.blobs.public_origin(), &self.stop).await, engine)
     }
 
@@ -142,6 +146,7 @@ impl Service {
 
     /// What must hold at the end of every test: nothing in the bucket that belongs to nobody, no job left over.
     pub async fn assert_clean(&self) {
+        self.faults.clear();
         // Nothing owed may be left for long: when time passes, one sweep removes what tests have abandoned.
         self.advance(Duration::from_secs(400 * 24 * 3600));
         for _ in 0..3 {
@@ -162,10 +167,10 @@ impl Drop for Service {
     }
 }
 
-fn engine_on(database: &Database, blobs: Arc<dyn Blobs>, settings: Settings) -> Engine {
+fn engine_on(database: &Database, blobs: &Arc<S3Blobs>, faults: &Faults, settings: Settings) -> Engine {
     Engine::new(Foundation {
-        store: Arc::clone(&database.store),
-        blobs,
+        store: Arc::new(FaultyStore { inner: Arc::clone(&database.store), faults: faults.clone() }),
+        blobs: Arc::new(FaultyBlobs { inner: Arc::clone(blobs), faults: faults.clone() }),
         entropy: Arc::new(OsEntropy),
         tokens: Tokens::new(&[b"0123456789abcdef0123456789abcdef".to_vec()]).unwrap(),
         settings,

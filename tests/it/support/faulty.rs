@@ -1,0 +1,220 @@
+//! Stores that fail on purpose: before the work is done, or after it was done and before anybody hears of it.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gantry::blob::presign::PartUrls;
+use gantry::blob::{
+    BlobError, Blobs, ByteStream, Capabilities, ListedMultipart, ListedObject, MultipartMarker, ObjectFacts, Page,
+    Presentation, Result, SignedUrl, StoredPart,
+};
+use gantry::domain::asset::Asset;
+use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
+use gantry::domain::clock::Timestamp;
+use gantry::domain::event::Event;
+use gantry::domain::grant::Link;
+use gantry::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
+use gantry::domain::job::{Job, JobKind};
+use gantry::domain::key::ApiKey;
+use gantry::domain::plan::{PartNumber, StoreProfile};
+use gantry::domain::tenant::Tenant;
+use gantry::domain::upload::Upload;
+use gantry::store::{AssetPage, AssetQuery, Replay, Store, StoreError, Tx};
+
+/// What happens to the next call of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not carried out, and fails.
+    Refused,
+    /// It is carried out, and the answer is lost.
+    AnswerLost,
+}
+
+/// Faults that are due, by operation, in the order of the calls. `None` lets a call through.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<Vec<(&'static str, VecDeque<Option<Fault>>)>>>);
+
+impl Faults {
+    /// The next calls of `operation` meet these.
+    pub fn on(&self, operation: &'static str, faults: impl IntoIterator<Item = Option<Fault>>) {
+        self.0.lock().unwrap().push((operation, faults.into_iter().collect()));
+    }
+
+    fn next(&self, operation: &str) -> Option<Fault> {
+        let mut plans = self.0.lock().unwrap();
+        let plan = plans.iter_mut().find(|(name, plan)| *name == operation && !plan.is_empty())?;
+        plan.1.pop_front().flatten()
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn clear(&self) {
+        self.0.lock().unwrap().clear();
+    }
+
+    /// Whether every planned fault has happened.
+    pub fn are_spent(&self) -> bool {
+        self.0.lock().unwrap().iter().all(|(_, plan)| plan.is_empty())
+    }
+}
+
+/// A blob store with faults.
+pub struct FaultyBlobs<B> {
+    pub inner: Arc<B>,
+    pub faults: Faults,
+}
+
+/// Lets the call through, refuses it, or loses its answer.
+macro_rules! faulty {
+    ($self:ident, $name:ident, $call:expr) => {
+        match $self.faults.next(stringify!($name)) {
+            None => $call.await,
+            Some(Fault::Refused) => Err(BlobError::Unavailable("refused on purpose".to_owned())),
+            Some(Fault::AnswerLost) => {
+                let _ = $call.await;
+                Err(BlobError::Unavailable("lost on purpose".to_owned()))
+            }
+        }
+    };
+}
+
+#[async_trait]
+impl<B: Blobs> Blobs for FaultyBlobs<B> {
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn profile(&self) -> StoreProfile {
+        self.inner.profile()
+    }
+
+    async fn create_multipart(&self, key: &str, token: &str, sum: Option<ChecksumAlgorithm>) -> Result<String> {
+        faulty!(self, create_multipart, self.inner.create_multipart(key, token, sum))
+    }
+
+    async fn list_parts(&self, key: &str, id: &str, after: Option<PartNumber>) -> Result<Page<StoredPart, PartNumber>> {
+        faulty!(self, list_parts, self.inner.list_parts(key, id, after))
+    }
+
+    async fn complete_multipart(&self, key: &str, id: &str, parts: &[StoredPart]) -> Result<(String, Option<String>)> {
+        faulty!(self, complete_multipart, self.inner.complete_multipart(key, id, parts))
+    }
+
+    async fn abort_multipart(&self, key: &str, id: &str) -> Result<()> {
+        faulty!(self, abort_multipart, self.inner.abort_multipart(key, id))
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<ObjectFacts>> {
+        faulty!(self, head, self.inner.head(key))
+    }
+
+    async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
+        use futures_util::StreamExt;
+        match self.faults.next("get") {
+            None => self.inner.get(key, etag, range).await,
+            Some(Fault::Refused) => Err(BlobError::Unavailable("refused on purpose".to_owned())),
+            Some(Fault::AnswerLost) => {
+                // The first bytes come, then the store breaks off.
+                let half = range.start..range.start + (range.end - range.start) / 2;
+                let bytes = self.inner.get(key, etag, half).await?;
+                let end = futures_util::stream::once(async { Err(BlobError::Unavailable("broken off".to_owned())) });
+                Ok(bytes.chain(end).boxed())
+            }
+        }
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
+        faulty!(self, put, self.inner.put(key, bytes))
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        faulty!(self, delete, self.inner.delete(key))
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page<ListedObject, String>> {
+        faulty!(self, list, self.inner.list(prefix, after))
+    }
+
+    async fn list_multiparts(
+        &self,
+        prefix: &str,
+        after: Option<&MultipartMarker>,
+    ) -> Result<Page<ListedMultipart, MultipartMarker>> {
+        faulty!(self, list_multiparts, self.inner.list_multiparts(prefix, after))
+    }
+
+    async fn sign_put(&self, key: &str, len: u64, sum: Option<&PartChecksum>, ttl: Duration) -> Result<SignedUrl> {
+        self.inner.sign_put(key, len, sum, ttl).await
+    }
+
+    async fn sign_parts(&self, key: &str, id: &str, ttl: Duration) -> Result<PartUrls> {
+        self.inner.sign_parts(key, id, ttl).await
+    }
+
+    async fn sign_get(&self, key: &str, shown: &Presentation, ttl: Duration) -> Result<SignedUrl> {
+        self.inner.sign_get(key, shown, ttl).await
+    }
+}
+
+/// A row store whose commits have faults (operation `commit`).
+pub struct FaultyStore {
+    pub inner: Arc<dyn Store>,
+    pub faults: Faults,
+}
+
+macro_rules! pass_on {
+    ($(async fn $name:ident(&self $(, $arg:ident: $kind:ty)*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Store for FaultyStore {
+            fn now(&self) -> Timestamp {
+                self.inner.now()
+            }
+
+            async fn commit(&self, tx: Tx) -> std::result::Result<(), StoreError> {
+                match self.faults.next("commit") {
+                    None => self.inner.commit(tx).await,
+                    Some(Fault::Refused) => Err(StoreError::Unavailable("refused on purpose".to_owned())),
+                    Some(Fault::AnswerLost) => {
+                        let _ = self.inner.commit(tx).await;
+                        Err(StoreError::Unavailable("lost on purpose".to_owned()))
+                    }
+                }
+            }
+
+            $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
+                self.inner.$name($($arg),*).await
+            })*
+        }
+    };
+}
+
+pass_on! {
+    async fn ping(&self) -> ();
+    async fn tenant_named(&self, name: &str) -> Option<Tenant>;
+    async fn tenant(&self, id: TenantId) -> Option<Tenant>;
+    async fn tenants(&self, after: &str, limit: u32) -> Vec<Tenant>;
+    async fn key(&self, id: KeyId) -> Option<ApiKey>;
+    async fn keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Vec<ApiKey>;
+    async fn upload(&self, id: UploadId) -> Option<Upload>;
+    async fn upload_of(&self, asset: AssetId) -> Option<Upload>;
+    async fn live_upload(&self, tenant: TenantId, external_id: &str) -> Option<Upload>;
+    async fn uploads_to_look_at(&self, now: Timestamp, limit: u32) -> Vec<Upload>;
+    async fn asset(&self, id: AssetId) -> Option<Asset>;
+    async fn assets_by_id(&self, ids: &[AssetId]) -> Vec<Asset>;
+    async fn assets(&self, tenant: TenantId, query: &AssetQuery) -> AssetPage;
+    async fn assets_to_purge(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
+    async fn events(&self, asset: AssetId, seq: i64, limit: u32) -> Vec<Event>;
+    async fn claim_jobs(&self, kind: JobKind, lease: Duration, limit: u32) -> Vec<Job>;
+    async fn extend_job(&self, job: &Job, lease: Duration) -> bool;
+    async fn count_jobs(&self) -> (u64, u64);
+    async fn link(&self, id: GrantId) -> Option<Link>;
+    async fn use_link(&self, id: GrantId) -> bool;
+    async fn replay(&self, key: KeyId, route: &str, token: &str) -> Option<Replay>;
+    async fn forget_expired(&self, now: Timestamp, limit: u32) -> u64;
+    async fn setting(&self, name: &str) -> Option<String>;
+    async fn set_setting(&self, name: &str, value: &str) -> ();
+    async fn setting_or(&self, name: &str, value: &str) -> String;
+}
