@@ -1,0 +1,55 @@
+// A service for one client test: the real binary on free ports with a data directory of its own.
+
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export const GANTRY = process.env.GANTRY_TEST_BIN ?? "target/debug/gantry";
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+export class Service {
+  static async start(settings = {}) {
+    const service = new Service();
+    service.dir = await mkdtemp(join(tmpdir(), "gantry-client-"));
+    const [port, storePort] = [await freePort(), await freePort()];
+    service.url = `http://127.0.0.1:${port}`;
+    service.env = {
+      ...process.env,
+      GANTRY_DATA_DIR: service.dir,
+      GANTRY_LISTEN: `127.0.0.1:${port}`,
+      GANTRY_STORE_LISTEN: `127.0.0.1:${storePort}`,
+      ...settings,
+    };
+    await service.launch();
+    return service;
+  }
+
+  async launch() {
+    this.process = spawn(GANTRY, ["serve"], { env: this.env, stdio: ["ignore", "pipe", "pipe"] });
+    let out = "";
+    this.log = "";
+    this.process.stdout.on("data", (data) => { out += data; });
+    this.process.stderr.on("data", (data) => { this.log += data; });
+    for (let tries = 0; ; tries++) {
+      if (await fetch(`${this.url}/readyz`).then((answer) => answer.ok, () => false)) break;
+      if (tries > 300 || this.process.exitCode !== null) throw new Error(`no service: ${out}${this.log}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    this.key ??= out.match(/gk_[0-9a-f]{32}\.[0-9a-f]{64}/)[0];
+  }
+
+  async stop() {
+    this.process.kill("SIGTERM");
+    if (this.process.exitCode === null) await new Promise((resolve) => this.process.once("exit", resolve));
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
