@@ -1,4 +1,73 @@
-//! Gantry: large-file uploads and downloads. Crate docs follow with the first working path.
+//! # Gantry
+//!
+//! Large-file uploads and downloads: presigned and resumable, one asset model, a hand-off that loses nothing.
+//!
+//! ## The map
+//!
+//! Nouns live in [`domain`], verbs in [`engine`]. Two ports stand below the engine, rows ([`store`]) and bytes
+//! ([`blob`]), each with its adapters beside it. What speaks HTTP stands above, one folder per protocol ([`http`]).
+//! Only [`app`] knows concrete types. `tests/it/house.rs` reads every `use` and holds this:
+//!
+//! ```text
+//!   main ─▶ cli ─▶ config ─▶ app (composition root)
+//!                             │
+//!        ┌────────────────────┼──────────────────┐
+//!        ▼                    ▼                  ▼
+//!      http/               worker/            client/  (the CLI's put and get: HTTP only, as any client)
+//!   native · download     claim · run ·
+//!   ops · web             settle
+//!        │                    │
+//!        ▼                    ▼
+//!      engine/   create ▶ sign ▶ complete ▶ process ▶ deliver · abort · sweep
+//!        │                                   │
+//!        ▼                                   ▼
+//!      store/  SQLite, PostgreSQL          blob/  s3 (any S3) · embedded (an S3 server of our own)
+//!        │                                   │
+//!        └───────────────▶ domain/ ◀─────────┘   no async, no I/O, no clock, no dice
+//! ```
+//!
+//! Where to look first:
+//!
+//! * a rule of the state machine: [`domain::upload`], [`domain::asset`]; every transition is there, and a test draws it
+//! * what is written together: the verb's file in [`engine`], where a [`store::Tx`] is put together
+//! * SQL: `store/sql`, one body for both databases; the schema is in `migrations/`, every column with a comment
+//! * a shape on the wire: `http/native/wire.rs`; a status or a code: `http/problem.rs`
+//! * a quirk of some S3 server: `blob/s3`, with the reason beside it
+//! * a setting: `config/default.toml`, which is the reference
+//!
+//! ## Walkthroughs
+//!
+//! **Creating an upload.** `POST /v1/uploads` → `native::wire` makes a [`engine::CreateUpload`] → the engine chooses how the
+//! bytes will travel (one conditional PUT, or parts after a [`domain::plan::PartPlan`]) → asset, upload and event are
+//! written in one transaction *before* the store hears of anything → CreateMultipartUpload, stamped with a random write
+//! token → its id is written → the first URLs are signed by [`blob::presign`]. The same external id or `Idempotency-Key`
+//! runs into a unique index instead and gets the open upload back, with the parts that the store lists.
+//!
+//! **Completing it.** Parts come from the store's own ListParts, never from the client. One transaction moves the upload to
+//! `completing`; whoever committed it holds it, others wait. CompleteMultipartUpload; every doubt is settled by HEAD, token
+//! and size. A second transaction writes upload, asset, job and events together. Crash anywhere: the next caller, or the
+//! sweeper, finds the row and goes on. `engine/complete.rs` tells it in order.
+//!
+//! **From stored to ready.** The job was written with the state. A worker leases it ([`worker`]), reads the bytes once,
+//! compares the digest, finds out the type, and settles: outcome and end of the job in one transaction, fenced by the
+//! attempt. A worker that lost its lease writes nothing.
+//!
+//! **Delivering.** One permission ([`domain::access`]), one question (is it `ready`?), then a 302 to a URL that is signed
+//! for minutes, or a stream pinned to the recorded entity tag. A store that breaks off is asked for the rest; a client
+//! never gets a short file that looks whole.
+//!
+//! **Sweeping.** `upload.look_at` and `asset.purge_at` say when somebody must look: to rescue an upload whose every part is
+//! there, expire one, finish one that got stuck, remove what an ended one left. Any node, any time, twice at once: every
+//! change is compare-and-set.
+//!
+//! ## Rules of the house
+//!
+//! * A byte, a state or a job is acknowledged when it is durable, not before.
+//! * Time and chance are parameters: `.clippy.toml` refuses their sources outside [`domain::clock`].
+//! * Transactions are values, carried out in tasks of the store's own; no client can cancel one in the middle.
+//! * One error enum by meaning ([`engine::Error`]), one exhaustive renderer per protocol, no upstream text in answers.
+//! * A foreign id answers like an unknown one. Names of users never become paths or keys.
+//! * Memory and time are bounded by settings, never by the size or number of files.
 #![forbid(unsafe_code)]
 
 pub mod app;

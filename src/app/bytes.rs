@@ -10,7 +10,7 @@ use super::embedded::{self, Running};
 use super::foundations::{Role, Rows};
 use crate::blob::s3::{S3Blobs, Settings, probe};
 use crate::blob::{Blobs, Capabilities};
-use crate::config::{self, Config};
+use crate::config::{Config, Store};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids;
 
@@ -37,12 +37,12 @@ struct Remembered {
 impl Bytes {
     pub(super) async fn open(config: &Config, role: Role, rows: &Rows, public_url: &str) -> anyhow::Result<Self> {
         let (settings, running) = match &config.store {
-            config::Store::Embedded { listen, public_url: store_url } => {
+            Store::Embedded { listen, public_url: store_url } => {
                 let running = embedded::start(config, *listen, role, rows, public_url).await?;
                 let here = running.as_ref().map_or(*listen, |running| running.address);
                 (embedded::settings(config, here, store_url.as_deref(), rows)?, running)
             }
-            config::Store::S3 { bucket, region, endpoint, public_endpoint, path_style } => {
+            Store::S3 { bucket, region, endpoint, public_endpoint, path_style } => {
                 let settings = Settings {
                     bucket: bucket.clone(),
                     region: region.clone(),

@@ -6,8 +6,10 @@
 #![expect(unreachable_pub, reason = "tests")]
 
 mod blob;
+mod crash;
 mod embedded_store;
 mod engine;
+mod house;
 mod native;
 mod presign;
 mod store;

@@ -3,6 +3,7 @@
 pub mod bucket;
 pub mod database;
 pub mod faulty;
+pub mod process;
 pub mod seed;
 pub mod service;
 pub mod transcript;

@@ -1,0 +1,253 @@
+//! kill -9 at each named step (`RELIABILITY.md`, F01), on both databases: the client asks again, as clients do, and
+//! everything converges. Nothing acknowledged is lost, nothing is there twice, one sweep leaves nothing behind.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::database::Place;
+use crate::support::process::Instance;
+use crate::support::transcript::noise;
+
+const PART: u64 = 5 << 20;
+/// Short enough for a test to see every deadline pass.
+const HASTE: [(&str, &str); 4] = [
+    ("GANTRY_UPLOADS__TAKEOVER_AFTER", "1s"),
+    ("GANTRY_UPLOADS__RESCUE_AFTER", "1s"),
+    ("GANTRY_UPLOADS__URL_EXPIRES_IN", "5s"),
+    ("GANTRY_CLEANUP__ORPHAN_GRACE", "1s"),
+];
+
+/// An instance that will die once, and a client that does not give up.
+struct Story {
+    instance: Instance,
+    client: Client,
+    key: String,
+    deaths: u32,
+}
+
+impl Story {
+    async fn begin(place: Place, crash_at: &str) -> Self {
+        let mut instance = Instance::new(place, &HASTE);
+        // The first start makes tenant and bucket; the story begins with the second.
+        instance.start(None).await;
+        let key = instance.key();
+        instance.kill();
+        instance.start(Some(crash_at)).await;
+        Self { instance, client: Client::new(), key, deaths: 0 }
+    }
+
+    /// Asks until there is an answer, restarting the service when it has died.
+    async fn ask(&mut self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        loop {
+            let url = if path.starts_with('/') { format!("{}{path}", self.instance.url) } else { path.to_owned() };
+            let mut request = self.client.request(method.clone(), url).bearer_auth(&self.key);
+            request = request.header("idempotency-key", "the same for every try");
+            if let Some(body) = &body {
+                request = request.body(body.to_string());
+            }
+            match request.send().await {
+                Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => {}
+                Ok(answer) => {
+                    let status = answer.status();
+                    if let Ok(text) = answer.text().await {
+                        return (status, serde_json::from_str(&text).unwrap_or_default());
+                    }
+                }
+                Err(_) => self.revive().await,
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn revive(&mut self) {
+        let status = self.instance.ended().await;
+        assert!(!status.success());
+        self.deaths += 1;
+        self.instance.start(None).await;
+    }
+
+    /// Sends bytes to a signed URL until they are there; the store lives in the same process.
+    async fn put(&mut self, url: &str, bytes: &[u8], conditional: bool) {
+        loop {
+            let mut request = self.client.put(url).header("content-length", bytes.len()).body(bytes.to_vec());
+            if conditional {
+                request = request.header("if-none-match", "*");
+            }
+            match request.send().await.map(|answer| answer.status()) {
+                Ok(StatusCode::OK | StatusCode::PRECONDITION_FAILED) => return,
+                Ok(StatusCode::SERVICE_UNAVAILABLE) => {}
+                Ok(other) => panic!("{other}"),
+                Err(_) => self.revive().await,
+            }
+        }
+    }
+
+    /// Creates, sends and completes a file; returns its asset.
+    async fn upload(&mut self, multipart: bool) -> (String, Vec<u8>) {
+        let size = if multipart { 2 * PART + 1 } else { 1000 };
+        let bytes = noise(size, 11);
+        let wish = json!({"filename": "crash.bin", "size": size, "part_size": multipart.then_some(PART)});
+        let (status, opened) = self.ask(Method::POST, "/v1/uploads", Some(wish)).await;
+        assert!(status.is_success(), "{opened}");
+        let upload = opened["upload"]["id"].as_str().unwrap().to_owned();
+        if multipart {
+            let urls = opened["multipart"]["urls"].as_array().unwrap();
+            for (url, body) in urls.iter().zip(bytes.chunks(PART as usize)) {
+                self.put(url["url"].as_str().unwrap(), body, false).await;
+            }
+        } else {
+            self.put(opened["put"]["url"].as_str().unwrap(), &bytes, true).await;
+        }
+        let (status, asset) = self.ask(Method::POST, &format!("/v1/uploads/{upload}/complete"), None).await;
+        assert_eq!(status, 200, "{asset}");
+        assert_eq!(asset["id"], opened["asset"]["id"]);
+        (asset["id"].as_str().unwrap().to_owned(), bytes)
+    }
+
+    /// The asset is ready, once, with the same bytes.
+    async fn check(&mut self, asset: &str, bytes: &[u8]) {
+        let (_, ready) = self.ask(Method::GET, &format!("/v1/assets/{asset}?wait=30s&until=ready"), None).await;
+        assert_eq!(ready["state"], "ready", "{ready}");
+        let url = format!("{}/v1/assets/{asset}/content?delivery=stream", self.instance.url);
+        let got = self.client.get(url).bearer_auth(&self.key).send().await.unwrap().bytes().await.unwrap();
+        assert!(got == bytes, "other bytes come back");
+        let rows = self.instance.rows().await;
+        let events = rows.events(asset.parse().unwrap(), 0, 100).await.unwrap();
+        assert!(events.iter().zip(1..).all(|(event, n)| event.seq == n), "{events:?}");
+        for once in ["asset.created", "upload.completed", "asset.stored", "asset.ready"] {
+            assert_eq!(events.iter().filter(|event| event.kind == once).count(), 1, "{once}: {events:?}");
+        }
+        assert_eq!(rows.count_jobs().await.unwrap(), (0, 0));
+        let (_, list) = self.ask(Method::GET, "/v1/assets", None).await;
+        assert_eq!(list["assets"].as_array().unwrap().len(), 1, "{list}");
+    }
+
+    /// After one sweep nothing is in the bucket that belongs to nobody.
+    async fn nothing_is_left_over(&mut self) {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let report = self.instance.run(&["cleanup", "--json"]);
+        let report: Value = serde_json::from_str(report.lines().last().unwrap()).unwrap();
+        assert_eq!(report["orphans"], 0, "{report}");
+    }
+}
+
+async fn upload_survives(place: Place, point: &str, multipart: bool) {
+    let mut story = Story::begin(place, point).await;
+    let (asset, bytes) = story.upload(multipart).await;
+    story.check(&asset, &bytes).await;
+    assert_eq!(story.deaths, 1, "{point} was never passed");
+    story.nothing_is_left_over().await;
+}
+
+/// The bucket has neither objects nor unfinished uploads of assets any more.
+async fn bucket_empties(story: &Story) {
+    let s3 = story.instance.s3();
+    let emptied = async {
+        loop {
+            let objects = s3.list_objects_v2().bucket("gantry").prefix("gantry/o/").send().await.unwrap();
+            let uploads = s3.list_multipart_uploads().bucket("gantry").prefix("gantry/o/").send().await.unwrap();
+            if objects.contents().is_empty() && uploads.uploads().is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), emptied).await.expect("something stays in the bucket");
+}
+
+async fn abort_survives(place: Place) {
+    let mut story = Story::begin(place, "after_abort_at_store").await;
+    let wish = json!({"filename": "a", "size": 2 * PART, "part_size": PART});
+    let (_, opened) = story.ask(Method::POST, "/v1/uploads", Some(wish)).await;
+    story.put(opened["multipart"]["urls"][0]["url"].as_str().unwrap(), &noise(PART, 1), false).await;
+    let path = format!("/v1/uploads/{}", opened["upload"]["id"].as_str().unwrap());
+    let (status, _) = story.ask(Method::DELETE, &path, None).await;
+    assert_eq!(status, 204);
+    if story.deaths == 0 {
+        story.revive().await;
+    }
+    let (_, upload) = story.ask(Method::GET, &path, None).await;
+    assert_eq!(upload["state"], "aborted");
+    bucket_empties(&story).await;
+    story.nothing_is_left_over().await;
+}
+
+async fn delete_survives(place: Place) {
+    let mut story = Story::begin(place, "after_delete_at_store").await;
+    let (asset, bytes) = story.upload(false).await;
+    story.check(&asset, &bytes).await;
+    let path = format!("/v1/assets/{asset}");
+    let (status, _) = story.ask(Method::DELETE, &path, None).await;
+    assert_eq!(status, 204);
+    if story.deaths == 0 {
+        story.revive().await;
+    }
+    let (_, deleted) = story.ask(Method::GET, &path, None).await;
+    assert_eq!(deleted["state"], "deleted");
+    let (status, _) = story.ask(Method::GET, &format!("{path}/content"), None).await;
+    assert_eq!(status, 410);
+    bucket_empties(&story).await;
+    story.nothing_is_left_over().await;
+}
+
+async fn janitor_survives(place: Place) {
+    let mut story = Story::begin(place, "never").await;
+    let (asset, bytes) = story.upload(true).await;
+    let s3 = story.instance.s3();
+    let ids = [1, 2, 3].map(|_| uuid::Uuid::now_v7().simple());
+    let orphan = format!("gantry/o/{}/{}/{}", ids[0], ids[1], ids[2]);
+    s3.put_object().bucket("gantry").key(&orphan).body(b"lost".to_vec().into()).send().await.unwrap();
+    s3.create_multipart_upload().bucket("gantry").key(&orphan).send().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+
+    let died = story.instance.gantry(&["cleanup", "--apply"]).env("GANTRY_CRASH_AT", "janitor_listed").output().unwrap();
+    assert!(!died.status.success());
+    let shown = story.instance.run(&["cleanup"]);
+    assert!(shown.contains("2 orphans"), "{shown}");
+    let removed = story.instance.run(&["cleanup", "--apply"]);
+    assert!(removed.contains("2 removed"), "{removed}");
+    story.check(&asset, &bytes).await;
+    story.nothing_is_left_over().await;
+}
+
+/// Two tests for each story: one per database.
+macro_rules! stories {
+    ($($name:ident => $story:expr;)*) => { $(
+        mod $name {
+            use super::*;
+
+            #[tokio::test]
+            async fn sqlite() {
+                let dir = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
+                let tell = $story;
+                tell(Place::Sqlite(dir)).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                let tell = $story;
+                tell(Place::fresh_schema().await).await;
+            }
+        }
+    )* };
+}
+
+stories! {
+    p01_after_auth => |place| upload_survives(place, "after_auth", true);
+    p02_after_the_intent_row => |place| upload_survives(place, "after_intent", true);
+    p03_after_create_multipart => |place| upload_survives(place, "after_create_multipart", true);
+    p04_after_the_stores_id => |place| upload_survives(place, "after_store_id", true);
+    p09_completing_is_committed => |place| upload_survives(place, "after_completing", true);
+    p10_complete_is_about_to_be_sent => |place| upload_survives(place, "complete_sent", true);
+    p11_complete_was_answered => |place| upload_survives(place, "complete_answered", true);
+    p12_inside_the_commit => |place| upload_survives(place, "in_commit", true);
+    p13_committed_without_an_answer => |place| upload_survives(place, "after_commit", true);
+    p02_put_after_the_intent_row => |place| upload_survives(place, "after_intent", false);
+    p12_put_inside_the_commit => |place| upload_survives(place, "in_commit", false);
+    p13_put_committed_without_an_answer => |place| upload_survives(place, "after_commit", false);
+    p19_abort_done_at_the_store => abort_survives;
+    p20_object_deleted_at_the_store => delete_survives;
+    p21_janitor_between_list_and_abort => janitor_survives;
+}

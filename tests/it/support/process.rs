@@ -1,0 +1,142 @@
+//! The real binary as a process of its own, to be killed.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gantry::domain::clock::SystemClock;
+use gantry::store::Store;
+use tempfile::TempDir;
+
+use super::database::Place;
+
+/// An instance: its data and its addresses, whether a process is running or not.
+pub struct Instance {
+    pub place: Place,
+    pub url: String,
+    pub settings: Vec<(String, String)>,
+    dir: TempDir,
+    process: Option<Child>,
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Instance {
+    /// An instance that has not been started yet.
+    pub fn new(place: Place, settings: &[(&str, &str)]) -> Self {
+        let (dir, port) = (TempDir::new().unwrap(), free_port());
+        let mut all = vec![
+            ("GANTRY_DATA_DIR".to_owned(), dir.path().display().to_string()),
+            ("GANTRY_DATABASE_URL".to_owned(), place.url()),
+            ("GANTRY_LISTEN".to_owned(), format!("127.0.0.1:{port}")),
+            ("GANTRY_STORE_LISTEN".to_owned(), format!("127.0.0.1:{}", free_port())),
+        ];
+        all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Self { place, url: format!("http://127.0.0.1:{port}"), settings: all, dir, process: None }
+    }
+
+    /// A command of the binary with this instance's settings.
+    pub fn gantry(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gantry"));
+        command.args(arguments).envs(self.settings.iter().cloned()).current_dir(self.dir.path());
+        command
+    }
+
+    /// Runs a command to its end and returns its standard output.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.gantry(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Starts the service, to die at a crash point if one is named, and waits until it is ready.
+    pub async fn start(&mut self, crash_at: Option<&str>) {
+        let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
+        let mut command = self.gantry(&["serve"]);
+        command.stdout(Stdio::null()).stderr(log);
+        if let Some(point) = crash_at {
+            command.env("GANTRY_CRASH_AT", point);
+        }
+        self.process = Some(command.spawn().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !reqwest::get(format!("{}/readyz", self.url)).await.is_ok_and(|answer| answer.status().is_success()) {
+            assert!(Instant::now() < deadline && self.is_running(), "no service: {}", self.log_text());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("log.txt")
+    }
+
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| process.try_wait().unwrap().is_none())
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// Waits until the process has ended by itself; how.
+    pub async fn ended(&mut self) -> std::process::ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().unwrap()) {
+                self.process = None;
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it goes on: {}", self.log_text());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        let id = self.process.as_ref().unwrap().id();
+        assert!(Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap().success());
+    }
+
+    /// A key with every scope.
+    pub fn key(&self) -> String {
+        self.run(&["key", "create", "--tenant", "default", "--scopes", "admin"])
+    }
+
+    /// The rows, as another process sees them.
+    pub async fn rows(&self) -> Arc<dyn Store> {
+        self.place.open(Arc::new(SystemClock), 2).await
+    }
+
+    /// A plain S3 client for the embedded store.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let exports = self.run(&["store-env"]);
+        let value = |name: &str| {
+            let at = exports.find(&format!("{name}=")).unwrap() + name.len() + 1;
+            exports[at..].split_whitespace().next().unwrap().to_owned()
+        };
+        super::bucket::sdk(&gantry::blob::s3::Settings {
+            bucket: "gantry".to_owned(),
+            region: Some(value("AWS_REGION")),
+            endpoint: Some(value("AWS_ENDPOINT_URL")),
+            public_endpoint: None,
+            path_style: true,
+            credentials: Some((value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY"))),
+        })
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
