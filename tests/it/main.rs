@@ -11,6 +11,7 @@ mod embedded_store;
 mod engine;
 mod house;
 mod native;
+mod operate;
 mod presign;
 mod store;
 mod support;

@@ -1,0 +1,194 @@
+//! The service as its operator meets it: the first start, keys, settings, the end.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::database::Place;
+use crate::support::process::Instance;
+use crate::support::transcript::noise;
+
+fn sqlite() -> Place {
+    Place::Sqlite(std::sync::Arc::new(tempfile::TempDir::new().unwrap()))
+}
+
+async fn upload(instance: &Instance, key: &str, bytes: &[u8]) -> String {
+    let client = reqwest::Client::new();
+    let ask = |path: String| client.post(format!("{}{path}", instance.url)).bearer_auth(key);
+    let wish = json!({"filename": "a.bin", "size": bytes.len(), "method": "put"}).to_string();
+    let opened: Value = ask("/v1/uploads".to_owned()).body(wish).send().await.unwrap().json().await.unwrap();
+    let put = client.put(opened["put"]["url"].as_str().unwrap()).header("if-none-match", "*");
+    assert_eq!(put.header("content-length", bytes.len()).body(bytes.to_vec()).send().await.unwrap().status(), 200);
+    let done = ask(format!("/v1/uploads/{}/complete", opened["upload"]["id"].as_str().unwrap())).send().await.unwrap();
+    assert_eq!(done.status(), 200);
+    let asset = opened["asset"]["id"].as_str().unwrap().to_owned();
+    let url = format!("{}/v1/assets/{asset}?wait=30s&until=ready", instance.url);
+    let ready: Value = client.get(url).bearer_auth(key).send().await.unwrap().json().await.unwrap();
+    assert_eq!(ready["state"], "ready", "{ready}");
+    asset
+}
+
+/// What `gantry serve` says on standard output in its first second, and a process that is gone afterwards.
+fn first_words(instance: &Instance) -> String {
+    use std::io::{BufRead, BufReader};
+    let mut command = instance.gantry(&["serve"]);
+    let mut process = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let mut words = lines.next().unwrap().unwrap();
+    if words.contains("first start") {
+        for line in lines.by_ref().map(Result::unwrap) {
+            let last = line.contains("key create");
+            words.push_str(&line);
+            words.push('\n');
+            if last {
+                break;
+            }
+        }
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    words
+}
+
+#[tokio::test]
+async fn the_first_start_says_where_to_go_and_the_second_does_not_repeat_the_key() {
+    let mut instance = Instance::new(sqlite(), &[]);
+    let words = first_words(&instance);
+    let key = words.split_whitespace().find(|word| word.starts_with("gk_")).unwrap().to_owned();
+    assert!(words.contains(&format!("{}/#key={key}", instance.url)), "{words}");
+    assert!(words.contains(&format!("export GANTRY_URL={} GANTRY_API_KEY={key}", instance.url)), "{words}");
+    let again = first_words(&instance);
+    assert!(again.contains(&instance.url) && !again.contains("gk_"), "{again}");
+    instance.start(None).await;
+    upload(&instance, &key, b"hello").await;
+}
+
+#[tokio::test]
+async fn keys_and_tenants_from_the_command_line() {
+    let mut instance = Instance::new(sqlite(), &[]);
+    instance.start(None).await;
+    let key = instance.run(&["key", "create", "--tenant", "default", "--scopes", "upload,read"]);
+    assert!(key.starts_with("gk_") && key.lines().count() == 1, "{key}");
+    upload(&instance, &key, b"hello").await;
+
+    let tenant = instance.run(&["tenant", "create", "acme"]);
+    assert!(tenant.parse::<uuid::Uuid>().is_ok(), "{tenant}");
+    let foreign = instance.run(&["key", "create", "--tenant", "acme", "--scopes", "read"]);
+    let by_id = instance.run(&["key", "create", "--tenant", &tenant, "--scopes", "read"]);
+    let list = |key: String| {
+        let url = format!("{}/v1/assets", instance.url);
+        async move {
+            let answer = reqwest::Client::new().get(url).bearer_auth(key).send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+        }
+    };
+    for stranger in [foreign.clone(), by_id] {
+        assert_eq!(list(stranger).await.1["assets"], json!([]));
+    }
+    assert_eq!(list(key.clone()).await.1["assets"].as_array().unwrap().len(), 1);
+
+    instance.run(&["key", "revoke", &foreign, "--tenant", "acme"]);
+    let keys = instance.run(&["key", "list", "--tenant", "acme"]);
+    assert_eq!(keys.lines().filter(|line| !line.contains("\"revoked_at\":null")).count(), 1, "{keys}");
+    assert!(!keys.contains(foreign.split('.').nth(1).unwrap()), "a secret is shown");
+    let deadline = Instant::now() + Duration::from_secs(6);
+    while list(foreign.clone()).await.0 != 401 {
+        assert!(Instant::now() < deadline, "a revoked key still works");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    for wrong in [&["key", "create", "--tenant", "nobody", "--scopes", "read"][..],
+                  &["key", "create", "--scopes", "root"], &["tenant", "create", "acme"], &["tenant", "create", "Ä"],
+                  &["key", "revoke", &key, "--tenant", "acme"]] {
+        let output = instance.gantry(wrong).output().unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty() && !output.stderr.is_empty(), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn settings_are_checked_all_at_once() {
+    let instance = Instance::new(sqlite(), &[("GANTRY_DELIVERY", "pigeon"), ("GANTRY_NONSENSE", "1")]);
+    let output = instance.gantry(&["check-config", "--set", "log.format=xml"]).output().unwrap();
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    for name in ["delivery", "nonsense", "log.format"] {
+        assert!(complaints.contains(name), "{name}: {complaints}");
+    }
+    let defaults = Instance::new(sqlite(), &[]).run(&["check-config", "--defaults"]);
+    assert!(defaults.contains("put_up_to = \"16MiB\""), "{defaults}");
+    assert!(Instance::new(sqlite(), &[]).run(&["check-config"]).contains("make sense"));
+}
+
+#[tokio::test]
+async fn two_services_do_not_share_a_store() {
+    let mut instance = Instance::new(sqlite(), &[]);
+    instance.start(None).await;
+    let other = ["--set", "listen=127.0.0.1:0", "--set", "store_listen=127.0.0.1:0"];
+    let second = instance.gantry(&[&["serve"][..], &other].concat()).output().unwrap();
+    assert!(!second.status.success());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another process"), "{second:?}");
+}
+
+#[tokio::test]
+async fn the_end_lets_requests_under_way_finish() {
+    let mut instance = Instance::new(sqlite(), &[]);
+    instance.start(None).await;
+    let key = instance.key();
+    let bytes = noise(64 << 20, 3);
+    let asset = upload(&instance, &key, &bytes).await;
+    let url = format!("{}/v1/assets/{asset}/content?delivery=stream", instance.url);
+    let mut slow = reqwest::Client::new().get(&url).bearer_auth(&key).send().await.unwrap();
+    let mut got = slow.chunk().await.unwrap().unwrap().to_vec();
+    instance.terminate();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(reqwest::get(format!("{}/livez", instance.url)).await.is_err(), "it still accepts");
+    while let Some(chunk) = slow.chunk().await.unwrap() {
+        got.extend_from_slice(&chunk);
+    }
+    assert!(got == bytes, "the download was cut");
+    assert!(instance.ended().await.success());
+    instance.start(None).await;
+    let again = reqwest::Client::new().get(&url).bearer_auth(&key).send().await.unwrap().bytes().await.unwrap();
+    assert!(again == bytes);
+}
+
+#[tokio::test]
+async fn workers_and_tools_work_beside_the_service() {
+    let mut instance = Instance::new(Place::fresh_schema().await, &[]);
+    instance.start(None).await;
+    let key = instance.key();
+    let worker = instance.gantry(&["work"]).stderr(std::process::Stdio::null()).spawn();
+    let mut worker = worker.unwrap();
+    for _ in 0..5 {
+        upload(&instance, &key, b"hello").await;
+    }
+    let report = instance.run(&["cleanup"]);
+    assert!(report.starts_with("6 objects") || report.starts_with("5 objects"), "{report}");
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    // And without it.
+    instance.kill();
+    let report = instance.run(&["cleanup", "--json"]);
+    assert!(report.contains("\"orphans\":0"), "{report}");
+}
+
+#[tokio::test]
+async fn logs_hold_no_secret() {
+    let mut instance = Instance::new(sqlite(), &[("GANTRY_LOG__LEVEL", "debug"), ("GANTRY_LOG__FORMAT", "json")]);
+    instance.start(None).await;
+    let key = instance.key();
+    let asset = upload(&instance, &key, b"hello").await;
+    let client = reqwest::Client::new();
+    let link = client.post(format!("{}/v1/assets/{asset}/links", instance.url)).bearer_auth(&key).body("{}");
+    let link: Value = link.send().await.unwrap().json().await.unwrap();
+    let link = link["url"].as_str().unwrap().to_owned();
+    assert_eq!(client.get(&link).send().await.unwrap().status(), 200);
+    let _ = client.get(format!("{}/v1/assets?cursor=secret", instance.url)).bearer_auth("gk_wrong.secret").send().await;
+    let log = instance.log_text();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["route"] == "/d/{grant}" && line["status"] == 302), "{log}");
+    assert!(lines.iter().all(|line| line["level"].is_string() && line["timestamp"].is_string()));
+    let secrets = [key.split('.').nth(1).unwrap(), link.rsplit('/').next().unwrap(), "X-Amz-Signature", "secret"];
+    for secret in secrets {
+        assert!(!log.contains(secret), "{secret} is in the log: {}", log.lines().find(|l| l.contains(secret)).unwrap());
+    }
+}
