@@ -6,6 +6,7 @@ mod downloads;
 mod errors;
 mod links;
 mod races;
+mod stores;
 mod uploads;
 
 use sha2::Digest;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry::blob::embedded::{EmbeddedStore, Settings as StoreSettings};
-use gantry::blob::s3::{S3Blobs, Settings as S3Settings, probe};
+use gantry::blob::s3::{S3Blobs, Settings as S3Settings};
 use gantry::blob::{BlobKey, Blobs};
 use gantry::domain::clock::{OsEntropy, SystemClock};
 use gantry::domain::ids::TenantId;
@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::bucket::Bucket;
 use super::database::Database;
 use super::faulty::{Faults, FaultyBlobs, FaultyStore};
 
@@ -42,6 +43,10 @@ pub struct Shape {
     pub settings: Settings,
     /// Jobs are worked on.
     pub works: bool,
+    /// On the S3 server that `tests/servers.sh` started instead of the embedded store.
+    pub seaweedfs: bool,
+    /// What the store is made to look like.
+    pub capabilities: fn(&mut gantry::blob::Capabilities),
 }
 
 impl Default for Shape {
@@ -58,7 +63,7 @@ impl Default for Shape {
             replay_ttl: Duration::from_secs(24 * 3600),
             orphan_grace: Duration::ZERO,
         };
-        Self { settings, works: true }
+        Self { settings, works: true, seaweedfs: false, capabilities: |_| {} }
     }
 }
 
@@ -95,11 +100,14 @@ pub async fn embedded_store(dir: &std::path::Path, stop: &CancellationToken) -> 
 impl Service {
     pub async fn start(database: Database, shape: Shape) -> Self {
         let (dir, stop) = (TempDir::new().unwrap(), CancellationToken::new());
-        let s3 = embedded_store(&dir.path().join("store"), &stop).await;
-        super::bucket::sdk(&s3).create_bucket().bucket(&s3.bucket).send().await.unwrap();
-        let blobs = S3Blobs::connect(s3, Arc::new(SystemClock)).await.unwrap();
-        let probed = probe(&blobs, "http://gantry.test", uuid::Uuid::new_v4()).await.unwrap();
-        let blobs = Arc::new(blobs.with_capabilities(probed.capabilities));
+        let bucket = if shape.seaweedfs {
+            Bucket::seaweedfs().await
+        } else {
+            Bucket::at(embedded_store(&dir.path().join("store"), &stop).await).await
+        };
+        let mut capabilities = bucket.probed.capabilities.clone();
+        (shape.capabilities)(&mut capabilities);
+        let blobs = Arc::new(bucket.blobs.with_capabilities(capabilities));
         let faults = Faults::default();
         let engine = engine_on(&database, &blobs, &faults, shape.settings);
         assert!(engine.mark_bucket().await.unwrap());
