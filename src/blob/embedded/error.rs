@@ -41,6 +41,8 @@ pub(super) enum Error {
         /// The object's size in bytes, which a 416 names.
         size: u64,
     },
+    #[error("the object has no such part")]
+    NoSuchPart,
     #[error("part {0}: not uploaded, or its ETag or checksum is another")]
     InvalidPart(u16),
     #[error("the list of parts is not in ascending order")]
@@ -128,6 +130,7 @@ impl From<Error> for S3Error {
         let mut answer = Self::with_message(code(&error), error.to_string());
         match error {
             Error::Full => answer.set_status_code(StatusCode::INSUFFICIENT_STORAGE),
+            Error::NoSuchPart => answer.set_status_code(StatusCode::RANGE_NOT_SATISFIABLE),
             Error::PayloadMismatch => answer.set_status_code(StatusCode::BAD_REQUEST),
             Error::NotModified { etag } => answer.set_headers(quoted(header::ETAG, &format!("\"{etag}\""))),
             Error::InvalidRange { size } => {
@@ -163,6 +166,7 @@ fn code(error: &Error) -> S3ErrorCode {
         Error::PreconditionFailed => S3ErrorCode::PreconditionFailed,
         Error::NotModified { .. } => S3ErrorCode::NotModified,
         Error::InvalidRange { .. } => S3ErrorCode::InvalidRange,
+        Error::NoSuchPart => custom("InvalidPartNumber"),
         Error::InvalidPart(_) => S3ErrorCode::InvalidPart,
         Error::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
         Error::EntityTooSmall(_) => S3ErrorCode::EntityTooSmall,

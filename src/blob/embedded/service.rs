@@ -131,6 +131,11 @@ impl Service {
             *response.body_mut() = Body::empty();
             response.headers_mut().remove(header::CONTENT_TYPE);
         }
+        // `s3s` answers a HEAD of a range or a part with 200.
+        if asked.method == Method::HEAD && response.headers().contains_key(header::CONTENT_RANGE) && status.is_success()
+        {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
         let headers = response.headers_mut();
         // The client may or may not send the body that it asked to send: nobody can tell where its next request
         // begins (STACK.md §9, "request desync").

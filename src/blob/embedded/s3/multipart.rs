@@ -105,5 +105,5 @@ pub(super) async fn abort(
     let (input, now) = (request.input, core.now());
     let at = Address { bucket: input.bucket, key: input.key };
     core.meta.write(move |db| uploads::abort(db, &at, &input.upload_id, now)).await?;
-    Ok(S3Response::with_status(AbortMultipartUploadOutput::default(), http::StatusCode::NO_CONTENT))
+    ok(AbortMultipartUploadOutput::default())
 }
