@@ -9,6 +9,9 @@ use s3s::{S3Error, S3ErrorCode};
 
 use super::record;
 
+/// The region to name when a client names none that could be one.
+pub(super) const REGION: &str = "us-east-1";
+
 /// The store's own result.
 pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -85,6 +88,8 @@ pub(super) enum Error {
     MalformedXml(&'static str),
     #[error("{0}")]
     AccessDenied(&'static str),
+    #[error("the authorization header is malformed: the region is wrong; expecting '{REGION}'")]
+    WrongRegion,
     #[error("a header you provided implies functionality that is not implemented: {0}")]
     NotImplemented(&'static str),
     #[error(transparent)]
@@ -188,6 +193,7 @@ fn code(error: &Error) -> S3ErrorCode {
         Error::MetadataTooLarge => S3ErrorCode::MetadataTooLarge,
         Error::MalformedXml(_) => S3ErrorCode::MalformedXML,
         Error::AccessDenied(_) => S3ErrorCode::AccessDenied,
+        Error::WrongRegion => S3ErrorCode::AuthorizationHeaderMalformed,
         Error::NotImplemented(_) => S3ErrorCode::NotImplemented,
         Error::Corrupt(_) | Error::Io(_) | Error::Sqlite(_) => S3ErrorCode::InternalError,
     }

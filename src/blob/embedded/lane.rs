@@ -26,8 +26,10 @@ struct Queue<S> {
     failed: Option<io::Error>,
 }
 
+type Work<S> = Box<dyn FnOnce(&mut S) -> io::Result<()> + Send>;
+
 struct Step<S> {
-    work: Box<dyn FnOnce(&mut S) -> io::Result<()> + Send>,
+    work: Work<S>,
     _slot: OwnedSemaphorePermit,
 }
 

@@ -128,7 +128,7 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`] says what is wrong; nothing is changed then, except that directories may have been made.
     pub fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, OpenError> {
-        open::open(&settings, clock, entropy).map(|opened| Self(Arc::new(opened)))
+        open::open(settings, clock, entropy).map(|opened| Self(Arc::new(opened)))
     }
 
     /// Makes a bucket unless it exists.

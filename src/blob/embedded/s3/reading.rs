@@ -154,7 +154,7 @@ fn object_parts(mut parts: Vec<contents::Part>, total: usize, after: u16, max: u
     let truncated = parts.len() > max;
     parts.truncate(max);
     let next = parts.last().map(|part| i32::from(part.segment.number));
-    let part = |part: contents::Part| {
+    let part = |part: &contents::Part| {
         let mut output = ObjectPart {
             part_number: Some(part.segment.number.into()),
             size: Some(length(part.segment.size)),
@@ -168,7 +168,7 @@ fn object_parts(mut parts: Vec<contents::Part>, total: usize, after: u16, max: u
         max_parts: Some(count(max)),
         next_part_number_marker: next,
         part_number_marker: Some(after.into()),
-        parts: Some(parts.into_iter().map(part).collect()),
+        parts: Some(parts.iter().map(part).collect()),
         total_parts_count: Some(count(total)),
     }
 }
