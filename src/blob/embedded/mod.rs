@@ -40,6 +40,7 @@ mod chunked;
 mod conditions;
 mod core;
 mod cors;
+mod crc;
 mod disk;
 mod door;
 mod error;
