@@ -50,6 +50,7 @@ mod health;
 mod ingest;
 mod janitor;
 mod lane;
+mod md5;
 mod meta;
 mod open;
 mod pins;
