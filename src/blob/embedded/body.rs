@@ -21,12 +21,18 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 #[derive(Debug, Default)]
 pub(super) struct Fate {
     idle: AtomicBool,
+    wanted: AtomicBool,
 }
 
 impl Fate {
     /// Whether the client stopped sending.
     pub(super) fn was_idle(&self) -> bool {
         self.idle.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody began to read it: only then is a client that expects it told to `100 Continue`.
+    pub(super) fn was_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
     }
 }
 
@@ -105,7 +111,9 @@ where
     type Error = StdError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
-        let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
+        let this = &mut *self;
+        let Some(body) = this.body.as_mut() else { return Poll::Ready(None) };
+        this.fate.wanted.store(true, Ordering::Relaxed);
         match body.as_mut().poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.waiting = false;
@@ -125,11 +133,11 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(|body| body.is_end_stream())
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), |body| body.size_hint())
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

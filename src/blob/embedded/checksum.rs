@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use crc_fast::CrcAlgorithm;
-use md5::{Digest as _, Md5};
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
 use serde::{Deserialize, Serialize};
 
+use super::crc::Polynomial;
 use super::error::{Error, Result};
+use super::md5::Md5;
 
 /// An S3 checksum algorithm, by its S3 name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,11 +77,11 @@ impl Algorithm {
         known.ok_or(Error::InvalidRequest("the checksum algorithm is unknown"))
     }
 
-    fn crc(self) -> Option<(CrcAlgorithm, usize)> {
+    fn polynomial(self) -> Option<Polynomial> {
         match self {
-            Self::Crc32 => Some((CrcAlgorithm::Crc32IsoHdlc, 4)),
-            Self::Crc32c => Some((CrcAlgorithm::Crc32Iscsi, 4)),
-            Self::Crc64Nvme => Some((CrcAlgorithm::Crc64Nvme, 8)),
+            Self::Crc32 => Some(Polynomial { width: 32, reflected: 0xedb8_8320 }),
+            Self::Crc32c => Some(Polynomial { width: 32, reflected: 0x82f6_3b78 }),
+            Self::Crc64Nvme => Some(Polynomial { width: 64, reflected: 0x9a6c_9329_ac4b_c9b5 }),
             Self::Sha1 | Self::Sha256 => None,
         }
     }
@@ -178,7 +178,7 @@ impl Hasher {
             (Algorithm::Sha256, computed.checksum_sha256),
         ];
         let known = pairs.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value?)));
-        (self.md5.finalize().into(), Sums(known.collect()))
+        (self.md5.finalize(), Sums(known.collect()))
     }
 }
 
@@ -188,36 +188,52 @@ pub(super) struct Join {
     kind: Kind,
     parts: usize,
     crc: Option<u64>,
+    /// The size of the part before and what it shifts by: nearly all parts have one size.
+    shift: Option<(u64, u64)>,
     digests: ChecksumHasher,
 }
 
 impl Join {
     /// Starts with no part.
     pub(super) fn new(algorithm: Algorithm, kind: Kind) -> Self {
-        Self { algorithm, kind, parts: 0, crc: None, digests: Hasher::new(&[algorithm]).sums }
+        Self { algorithm, kind, parts: 0, crc: None, shift: None, digests: Hasher::new(&[algorithm]).sums }
     }
 
     /// Adds the next part: its checksum in base64 and its size in bytes. `None` when the value is no checksum.
     pub(super) fn push(&mut self, sum: &str, size: u64) -> Option<()> {
         let bytes = BASE64.decode(sum).ok()?;
         self.parts += 1;
-        match (self.kind, self.algorithm.crc()) {
+        match (self.kind, self.algorithm.polynomial()) {
             (Kind::Composite, _) => self.digests.update(&bytes),
-            (Kind::FullObject, Some((crc, width))) if bytes.len() == width => {
-                let value = bytes.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
-                self.crc = Some(self.crc.map_or(value, |sofar| crc_fast::checksum_combine(crc, sofar, value, size)));
+            (Kind::FullObject, Some(polynomial)) if bytes.len() * 8 == polynomial.width as usize => {
+                let crc = bytes.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+                self.crc = Some(match self.crc {
+                    None => crc,
+                    Some(sofar) => polynomial.multiply(self.shift(polynomial, size), sofar) ^ crc,
+                });
             }
             (Kind::FullObject, _) => return None,
         }
         Some(())
     }
 
+    fn shift(&mut self, polynomial: Polynomial, size: u64) -> u64 {
+        match self.shift {
+            Some((known, shift)) if known == size => shift,
+            _ => {
+                let shift = polynomial.shift(size);
+                self.shift = Some((size, shift));
+                shift
+            }
+        }
+    }
+
     /// The object's checksum in base64; composites name the number of parts.
     pub(super) fn finish(self) -> Option<String> {
-        match (self.kind, self.algorithm.crc()) {
-            (Kind::FullObject, Some((_, width))) => {
+        match (self.kind, self.algorithm.polynomial()) {
+            (Kind::FullObject, Some(polynomial)) => {
                 let bytes = self.crc?.to_be_bytes();
-                Some(BASE64.encode(&bytes[bytes.len() - width..]))
+                Some(BASE64.encode(&bytes[bytes.len() - polynomial.width as usize / 8..]))
             }
             (Kind::FullObject, None) => None,
             (Kind::Composite, _) => {
@@ -238,7 +254,7 @@ pub(super) fn content_md5(text: &str) -> Result<[u8; 16]> {
 pub(super) fn multipart_etag(md5s: impl Iterator<Item = [u8; 16]>) -> String {
     let (mut hasher, mut parts) = (Md5::new(), 0usize);
     for md5 in md5s {
-        hasher.update(md5);
+        hasher.update(&md5);
         parts += 1;
     }
     format!("{}-{parts}", hex::encode(hasher.finalize()))
@@ -281,7 +297,7 @@ mod tests {
         assert_eq!(sum(Algorithm::Crc32, b"123456789"), "y/Q5Jg==");
         assert_eq!(sum(Algorithm::Crc32c, b"123456789"), "4waSgw==");
         assert_eq!(sum(Algorithm::Crc64Nvme, b"123456789"), "rosUhgp5mIg=");
-        assert_eq!(content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").unwrap(), <[u8; 16]>::from(Md5::digest(b"")));
+        assert_eq!(content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").unwrap(), Md5::digest(b""));
         assert!(content_md5("1B2M2Y8AsgTpgAmY7PhC").is_err());
     }
 

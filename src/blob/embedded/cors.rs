@@ -55,10 +55,10 @@ pub(super) struct Cors {
 
 impl Cors {
     /// The rules of the settings, and those stored with buckets.
-    pub(super) fn new(origins: &[String], buckets: HashMap<String, Arc<Vec<Rule>>>) -> Self {
+    pub(super) fn new(origins: Vec<String>, buckets: HashMap<String, Arc<Vec<Rule>>>) -> Self {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let settings = (!origins.is_empty()).then(|| Rule {
-            origins: origins.to_vec(),
+            origins,
             methods: owned(METHODS),
             headers: vec!["*".to_owned()],
             expose: owned(EXPOSED),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn cors(origins: &[&str]) -> Cors {
-        Cors::new(&origins.iter().map(|origin| (*origin).to_owned()).collect::<Vec<_>>(), HashMap::new())
+        Cors::new(origins.iter().map(|origin| (*origin).to_owned()).collect(), HashMap::new())
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub(super) struct OneKey {
 
 impl OneKey {
     /// A key pair.
-    pub(super) fn new(access_key: &str, secret_key: &str) -> Self {
-        Self { access_key: access_key.to_owned(), secret_key: SecretKey::from(secret_key) }
+    pub(super) fn new(access_key: String, secret_key: String) -> Self {
+        Self { access_key, secret_key: SecretKey::from(secret_key) }
     }
 }
 
@@ -59,6 +59,11 @@ pub(super) fn check(request: &Parts) -> Result<()> {
     }
     if query.expires.is_some_and(|expires| expires > EXPIRES_MAX) {
         return Err(Error::InvalidRequest("X-Amz-Expires must be at most a week (604800 seconds)"));
+    }
+    if region(authorization)
+        .is_some_and(|region| !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
+    {
+        return Err(Error::WrongRegion);
     }
     match query.signature.or_else(|| from_header(authorization)) {
         Some(signature) => signature.covers(&request.headers),
@@ -98,6 +103,12 @@ impl Signature {
         }
         Ok(())
     }
+}
+
+/// The region in `Credential=key/date/region/s3/aws4_request`. Any will do that `s3s` takes for one; s3cmd's default,
+/// `US`, is none, and s3cmd tries again with the one that the refusal names.
+fn region(authorization: &str) -> Option<&str> {
+    authorization.split_once("Credential=")?.1.split('/').nth(2)
 }
 
 /// `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=a;b, Signature=…`.
@@ -178,6 +189,16 @@ mod tests {
         assert!(check(&request("GET", "/b/k", &[("authorization", "AWS a:b")])).is_err());
         let form = [("content-type", "Multipart/Form-Data; boundary=x")];
         assert!(matches!(check(&request("POST", "/b", &form)), Err(Error::NotImplemented(_))));
+    }
+
+    #[test]
+    fn a_region_that_is_none_is_named_as_the_fault() {
+        let header = |region: &str| {
+            format!("AWS4-HMAC-SHA256 Credential=a/20260101/{region}/s3/aws4_request, SignedHeaders=host, Signature=0")
+        };
+        let check = |region| check(&request("GET", "/b/k", &[("authorization", &header(region))]));
+        assert!(check("us-east-1").is_ok() && check("gantry").is_ok());
+        assert!(matches!(check("US"), Err(Error::WrongRegion)));
     }
 
     #[test]

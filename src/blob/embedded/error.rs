@@ -9,6 +9,9 @@ use s3s::{S3Error, S3ErrorCode};
 
 use super::record;
 
+/// The region to name when a client names none that could be one.
+pub(super) const REGION: &str = "us-east-1";
+
 /// The store's own result.
 pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -41,6 +44,8 @@ pub(super) enum Error {
         /// The object's size in bytes, which a 416 names.
         size: u64,
     },
+    #[error("the object has no such part")]
+    NoSuchPart,
     #[error("part {0}: not uploaded, or its ETag or checksum is another")]
     InvalidPart(u16),
     #[error("the list of parts is not in ascending order")]
@@ -83,6 +88,8 @@ pub(super) enum Error {
     MalformedXml(&'static str),
     #[error("{0}")]
     AccessDenied(&'static str),
+    #[error("the authorization header is malformed: the region is wrong; expecting '{REGION}'")]
+    WrongRegion,
     #[error("a header you provided implies functionality that is not implemented: {0}")]
     NotImplemented(&'static str),
     #[error(transparent)]
@@ -128,6 +135,7 @@ impl From<Error> for S3Error {
         let mut answer = Self::with_message(code(&error), error.to_string());
         match error {
             Error::Full => answer.set_status_code(StatusCode::INSUFFICIENT_STORAGE),
+            Error::NoSuchPart => answer.set_status_code(StatusCode::RANGE_NOT_SATISFIABLE),
             Error::PayloadMismatch => answer.set_status_code(StatusCode::BAD_REQUEST),
             Error::NotModified { etag } => answer.set_headers(quoted(header::ETAG, &format!("\"{etag}\""))),
             Error::InvalidRange { size } => {
@@ -163,6 +171,7 @@ fn code(error: &Error) -> S3ErrorCode {
         Error::PreconditionFailed => S3ErrorCode::PreconditionFailed,
         Error::NotModified { .. } => S3ErrorCode::NotModified,
         Error::InvalidRange { .. } => S3ErrorCode::InvalidRange,
+        Error::NoSuchPart => custom("InvalidPartNumber"),
         Error::InvalidPart(_) => S3ErrorCode::InvalidPart,
         Error::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
         Error::EntityTooSmall(_) => S3ErrorCode::EntityTooSmall,
@@ -184,6 +193,7 @@ fn code(error: &Error) -> S3ErrorCode {
         Error::MetadataTooLarge => S3ErrorCode::MetadataTooLarge,
         Error::MalformedXml(_) => S3ErrorCode::MalformedXML,
         Error::AccessDenied(_) => S3ErrorCode::AccessDenied,
+        Error::WrongRegion => S3ErrorCode::AuthorizationHeaderMalformed,
         Error::NotImplemented(_) => S3ErrorCode::NotImplemented,
         Error::Corrupt(_) | Error::Io(_) | Error::Sqlite(_) => S3ErrorCode::InternalError,
     }

@@ -56,7 +56,7 @@ impl Files {
     fn open_shard(root: &Path, shard: u8) -> io::Result<File> {
         let path = root.join(format!("{shard:02x}"));
         match fs::create_dir(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => File::open(path),
         }
     }

@@ -3,6 +3,7 @@
 //! Hashing and writing are two lanes that run beside each other and beside the network. Bodies that fit into one
 //! batch take one trip to the blocking pool instead.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -108,36 +109,39 @@ impl Ingest {
         }
         admission.room.spend(source.length)?;
         let files = Arc::clone(&self.files);
-        let lane = Lane::start(move || {
+        let work = move || {
             let mut file = files.create()?;
             file.append(&whole)?;
             whole.iter().for_each(|bytes| hasher.update(bytes));
             file.sync()?;
             Ok((file, hasher))
-        });
-        let (file, hasher) = lane.finish().await?;
+        };
+        let (file, hasher) = blocking(work).await?;
         Ok(Stored::new(file, source.length, hasher))
     }
 
     async fn take_large(&self, admission: &mut Admission, source: &mut Source, hasher: Hasher) -> Result<Stored> {
         let files = Arc::clone(&self.files);
-        let mut writing = Lane::start(move || files.create());
-        let mut hashing = Lane::start(move || Ok(hasher));
+        let (writing, hashing) = (Lane::new(blocking(move || files.create()).await?), Lane::new(hasher));
         while let Some(batch) = source.next().await? {
             admission.room.spend(batch.iter().map(|bytes| bytes.len() as u64).sum())?;
             let same = batch.clone();
-            writing = writing.then(move |file| file.append(&same)).await?;
-            hashing = hashing
-                .then(move |hasher| {
-                    batch.iter().for_each(|bytes| hasher.update(bytes));
-                    Ok(())
-                })
-                .await?;
+            let hash = move |hasher: &mut Hasher| {
+                same.iter().for_each(|bytes| hasher.update(bytes));
+                Ok(())
+            };
+            hashing.push(hash).await?;
+            writing.push(move |file| file.append(&batch)).await?;
         }
-        let synced = async { writing.then(|file| file.sync()).await?.finish().await };
-        let (file, hasher) = tokio::try_join!(synced, hashing.finish())?;
+        writing.push(|file| file.sync()).await?;
+        let (file, hasher) = tokio::try_join!(writing.finish(), hashing.finish())?;
         Ok(Stored::new(file, source.length, hasher))
     }
+}
+
+/// One step without a lane.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 impl Incoming {

@@ -40,6 +40,7 @@ mod chunked;
 mod conditions;
 mod core;
 mod cors;
+mod crc;
 mod disk;
 mod door;
 mod error;
@@ -49,6 +50,7 @@ mod health;
 mod ingest;
 mod janitor;
 mod lane;
+mod md5;
 mod meta;
 mod open;
 mod pins;
@@ -128,7 +130,7 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`] says what is wrong; nothing is changed then, except that directories may have been made.
     pub fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, OpenError> {
-        open::open(&settings, clock, entropy).map(|opened| Self(Arc::new(opened)))
+        open::open(settings, clock, entropy).map(|opened| Self(Arc::new(opened)))
     }
 
     /// Makes a bucket unless it exists.

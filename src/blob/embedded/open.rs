@@ -62,8 +62,8 @@ pub(super) struct Opened {
 }
 
 /// Opens the store that `settings` describe.
-pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Opened, OpenError> {
-    check(settings)?;
+pub(super) fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Opened, OpenError> {
+    check(&settings)?;
     fs::create_dir_all(&settings.dir)?;
     let lock = lock(&settings.dir)?;
     let health = Arc::<Health>::default();
@@ -76,11 +76,11 @@ pub(super) fn open(settings: &Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn 
         files,
         pins: Pins::default(),
         health,
-        cors: Cors::new(&settings.cors_origins, parse_cors(cors)?),
+        cors: Cors::new(settings.cors_origins, parse_cors(cors)?),
         clock,
         entropy,
     });
-    let key = OneKey::new(&settings.access_key, &settings.secret_key);
+    let key = OneKey::new(settings.access_key, settings.secret_key);
     let service = Service::new(Arc::clone(&core), key, settings.body_idle);
     let schedule = Schedule {
         trash_grace: settings.trash_grace,

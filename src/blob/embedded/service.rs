@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, StdError, s3_error};
 
@@ -16,6 +16,7 @@ use super::body::{Drain, Fate, Watched};
 use super::chunked::{Chunks, Cut};
 use super::core::Core;
 use super::door::{self, OneKey};
+use super::error::{Error, REGION};
 use super::features;
 use super::s3::Api;
 use crate::domain::clock::random_hex;
@@ -37,6 +38,7 @@ pub(super) struct Service {
 struct Asked {
     method: Method,
     expects: bool,
+    fate: Arc<Fate>,
     cors: Option<http::HeaderMap>,
 }
 
@@ -57,17 +59,17 @@ impl Service {
         let (mut parts, body) = request.into_parts();
         let asked = Asked {
             method: parts.method.clone(),
-            expects: parts.headers.contains_key(header::EXPECT),
+            expects: parts.headers.contains_key(header::EXPECT) && parts.version < Version::HTTP_2,
+            fate: Arc::default(),
             cors: self.core.cors.answer(&parts),
         };
-        let fate = Arc::<Fate>::default();
         let drain = (!asked.expects).then(|| self.drain.clone());
-        let body = Watched::new(body, self.body_idle, Arc::clone(&fate), drain);
+        let body = Watched::new(body, self.body_idle, Arc::clone(&asked.fate), drain);
         let response = match self.own(&parts) {
             Some(response) => response,
             None => {
                 door::forgive_range(&mut parts);
-                parts.extensions.insert(fate);
+                parts.extensions.insert(Arc::clone(&asked.fate));
                 self.call(parts, body).await
             }
         };
@@ -91,7 +93,7 @@ impl Service {
             });
         }
         let refused = door::check(parts).and_then(|()| features::check(&parts.headers));
-        refused.err().map(|error| render(error.into()))
+        refused.err().map(refuse)
     }
 
     fn health(&self) -> Response<Body> {
@@ -131,10 +133,16 @@ impl Service {
             *response.body_mut() = Body::empty();
             response.headers_mut().remove(header::CONTENT_TYPE);
         }
+        // `s3s` answers a HEAD of a range or a part with 200.
+        if asked.method == Method::HEAD && response.headers().contains_key(header::CONTENT_RANGE) && status.is_success()
+        {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
         let headers = response.headers_mut();
-        // The client may or may not send the body that it asked to send: nobody can tell where its next request
-        // begins (STACK.md §9, "request desync").
-        if asked.expects && !status.is_success() {
+        // After a refusal the client may or may not send the body that it asked to send: nobody can tell where its
+        // next request begins. And botocore that got its answer without a `100 Continue` first, as for an empty body,
+        // misreads the next answer on the same connection.
+        if asked.expects && !(status.is_success() && asked.fate.was_wanted()) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if asked.method != Method::OPTIONS {
@@ -145,6 +153,24 @@ impl Service {
         }
         response
     }
+}
+
+/// Before `s3s` has seen a request. Clients look for the right region in the answer to a wrong one.
+fn refuse(error: Error) -> Response<Body> {
+    let wrong_region = matches!(error, Error::WrongRegion);
+    let error = S3Error::from(error);
+    if !wrong_region {
+        return render(error);
+    }
+    let (code, message) = (error.code().as_str(), error.message().unwrap_or_default());
+    let text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message>\
+         <Region>{REGION}</Region></Error>"
+    );
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response
 }
 
 fn render(error: S3Error) -> Response<Body> {

@@ -1,5 +1,7 @@
 //! Checksums: what a client declares is verified, what it asks for is kept and given back.
 
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart, ObjectAttributes,
@@ -73,6 +75,31 @@ async fn nobody_asked_and_still_there_is_one() {
     assert_eq!(quiet.checksum_crc64_nvme, None);
 }
 
+/// A multipart upload of which every part carries a checksum.
+async fn upload(
+    client: &Client,
+    parts: &[Vec<u8>],
+    algorithm: &ChecksumAlgorithm,
+    kind: &ChecksumType,
+) -> CompleteMultipartUploadOutput {
+    let created = client.create_multipart_upload().bucket(BUCKET).key("m");
+    let created = created.checksum_algorithm(algorithm.clone()).checksum_type(kind.clone()).send().await.unwrap();
+    let id = created.upload_id.unwrap();
+    let mut listed = Vec::new();
+    for (number, part) in (1..).zip(parts) {
+        let put = client.upload_part().bucket(BUCKET).key("m").upload_id(&id).part_number(number);
+        let put = put.checksum_algorithm(algorithm.clone()).body(ByteStream::from(part.clone()));
+        let put = put.send().await.unwrap();
+        let part = CompletedPart::builder().part_number(number).set_e_tag(put.e_tag);
+        let part = part.set_checksum_crc32(put.checksum_crc32).set_checksum_crc32_c(put.checksum_crc32_c);
+        let part = part.set_checksum_crc64_nvme(put.checksum_crc64_nvme);
+        listed.push(part.set_checksum_sha1(put.checksum_sha1).set_checksum_sha256(put.checksum_sha256).build());
+    }
+    let listed = CompletedMultipartUpload::builder().set_parts(Some(listed)).build();
+    let done = client.complete_multipart_upload().bucket(BUCKET).key("m").upload_id(&id);
+    done.multipart_upload(listed).send().await.unwrap()
+}
+
 #[tokio::test]
 async fn multipart_full_object_and_composite() {
     let server = Server::start().await;
@@ -88,22 +115,7 @@ async fn multipart_full_object_and_composite() {
         (ChecksumAlgorithm::Sha256, ChecksumType::Composite),
     ];
     for (algorithm, kind) in cases {
-        let created = client.create_multipart_upload().bucket(BUCKET).key("m");
-        let created = created.checksum_algorithm(algorithm.clone()).checksum_type(kind.clone()).send().await.unwrap();
-        let id = created.upload_id.unwrap();
-        let mut listed = Vec::new();
-        for (number, part) in (1..).zip(&parts) {
-            let put = client.upload_part().bucket(BUCKET).key("m").upload_id(&id).part_number(number);
-            let put = put.checksum_algorithm(algorithm.clone()).body(ByteStream::from(part.clone()));
-            let put = put.send().await.unwrap();
-            let part = CompletedPart::builder().part_number(number).set_e_tag(put.e_tag);
-            let part = part.set_checksum_crc32(put.checksum_crc32).set_checksum_crc32_c(put.checksum_crc32_c);
-            let part = part.set_checksum_crc64_nvme(put.checksum_crc64_nvme);
-            listed.push(part.set_checksum_sha1(put.checksum_sha1).set_checksum_sha256(put.checksum_sha256).build());
-        }
-        let listed = CompletedMultipartUpload::builder().set_parts(Some(listed)).build();
-        let done = client.complete_multipart_upload().bucket(BUCKET).key("m").upload_id(&id);
-        let done = done.multipart_upload(listed).send().await.unwrap();
+        let done = upload(&client, &parts, &algorithm, &kind).await;
         assert_eq!(done.checksum_type, Some(kind.clone()));
         let sums = [done.checksum_crc32, done.checksum_crc32_c, done.checksum_crc64_nvme];
         if kind == ChecksumType::FullObject {

@@ -166,6 +166,18 @@ async fn an_expected_body_that_is_welcome_is_asked_for() {
     assert_eq!(get(&server.client(), "k").await, b"abc");
 }
 
+/// botocore takes the answer for a refusal when no `100 Continue` came before it, and then misreads the next one.
+#[tokio::test]
+async fn an_empty_body_that_is_expected_closes_the_connection_too() {
+    let server = Server::start().await;
+    let path = presigned_put(&server, "k", 60).await;
+    let mut socket = connect(&server).await;
+    let request = head(&server, &format!("PUT {path}"), "Expect: 100-continue\r\nContent-Length: 0\r\n");
+    let answer = exchange(&mut socket, &request, "\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    assert!(get(&server.client(), "k").await.is_empty());
+}
+
 /// Browsers send the whole body before they look at the answer.
 #[tokio::test]
 async fn a_refused_body_is_drained_so_that_the_answer_arrives() {

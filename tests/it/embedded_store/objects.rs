@@ -103,7 +103,7 @@ async fn parts_can_be_read_by_number() {
     assert_eq!((head.parts_count, head.content_length), (Some(2), Some(5 << 20)));
     let second = client.get_object().bucket(BUCKET).key("m").part_number(2).send().await.unwrap();
     assert_eq!(second.body.collect().await.unwrap().to_vec(), parts[1]);
-    assert_eq!(code(client.get_object().bucket(BUCKET).key("m").part_number(3).send().await), "InvalidPart");
+    assert_eq!(code(client.get_object().bucket(BUCKET).key("m").part_number(3).send().await), "InvalidPartNumber");
     put(&client, "s", b"abc").await;
     let only = client.get_object().bucket(BUCKET).key("s").part_number(1).send().await.unwrap();
     assert_eq!(only.body.collect().await.unwrap().to_vec(), b"abc");

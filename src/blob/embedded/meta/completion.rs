@@ -152,3 +152,66 @@ fn repeat(db: &Connection, asked: &Completion) -> Result<Completed> {
         Err(Error::NoSuchUpload)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::super::contents::NewSegment;
+    use super::super::uploads::NewUpload;
+    use super::super::{buckets, schema};
+    use super::*;
+    use crate::blob::embedded::checksum::{Algorithm, Hasher, Kind};
+    use crate::blob::embedded::record::{FileId, Headers, Segment, Tags};
+
+    fn address() -> Address {
+        Address { bucket: "b".to_owned(), key: "k".to_owned() }
+    }
+
+    /// An upload of so many parts of 5 MiB each, as rows without bytes.
+    fn uploaded(db: &Connection, count: u16) -> Completion {
+        buckets::create(db, "b", 0).unwrap();
+        let new = NewUpload {
+            id: "u".to_owned(),
+            at: address(),
+            headers: Headers::default(),
+            tags: Tags::default(),
+            algorithm: Algorithm::Crc64Nvme,
+            kind: Kind::FullObject,
+            created: 0,
+        };
+        uploads::create(db, &new).unwrap();
+        let mut claims = Vec::new();
+        for number in 1..=count {
+            let mut hasher = Hasher::new(&[Algorithm::Crc64Nvme]);
+            hasher.update(&number.to_be_bytes());
+            let ((md5, sums), mut file) = (hasher.finish(), [0; 16]);
+            file[..2].copy_from_slice(&number.to_be_bytes());
+            let segment = Segment { file: FileId(file), size: PART_MIN, number };
+            uploads::put_part(db, &address(), "u", &NewSegment { segment, md5, sums, modified: 0 }).unwrap();
+            claims.push(Claim { number, etag: hex::encode(md5), sums: Sums::default() });
+        }
+        let condition = WriteCondition::default();
+        Completion { at: address(), id: "u".to_owned(), claims, condition, size: None, sums: Sums::default(), now: 1 }
+    }
+
+    #[test]
+    fn ten_thousand_parts_are_completed_and_opened_in_no_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut db, _) = schema::open_writer(&dir.path().join("meta.db")).unwrap();
+        let transaction = db.transaction().unwrap();
+        let asked = uploaded(&transaction, 10_000);
+        transaction.commit().unwrap();
+        let started = Instant::now();
+        let transaction = db.transaction().unwrap();
+        let completed = complete(&transaction, &asked).unwrap();
+        transaction.commit().unwrap();
+        let elapsed = started.elapsed();
+        assert!(completed.etag.ends_with("-10000"));
+        assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
+        let started = Instant::now();
+        let (object, manifest) = objects::open(&db, &address()).unwrap();
+        println!("10 000 parts: completed in {elapsed:?}, opened in {:?}", started.elapsed());
+        assert_eq!((object.size, manifest.0.len()), (10_000 * PART_MIN, 10_000));
+    }
+}

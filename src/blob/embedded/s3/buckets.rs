@@ -26,7 +26,7 @@ pub(super) async fn delete(
     let gone = name.clone();
     core.meta.write(move |db| buckets::delete(db, &name)).await?;
     core.cors.set(&gone, None);
-    Ok(S3Response::with_status(DeleteBucketOutput {}, http::StatusCode::NO_CONTENT))
+    ok(DeleteBucketOutput {})
 }
 
 pub(super) async fn head(core: &Core, request: S3Request<HeadBucketInput>) -> Result<S3Response<HeadBucketOutput>> {

@@ -47,7 +47,7 @@ pub(super) async fn delete(
     let name = bucket.clone();
     core.meta.write(move |db| buckets::set_cors(db, &name, None)).await?;
     core.cors.set(&bucket, None);
-    Ok(S3Response::with_status(DeleteBucketCorsOutput {}, http::StatusCode::NO_CONTENT))
+    ok(DeleteBucketCorsOutput {})
 }
 
 fn rule(rule: CORSRule) -> Result<Rule> {

@@ -71,7 +71,7 @@ pub(super) async fn complete(
     let size = input.mpu_object_size.map(u64::try_from).transpose();
     let listed = input.multipart_upload.and_then(|listed| listed.parts).unwrap_or_default();
     let asked = Completion {
-        claims: listed.into_iter().map(claim).collect::<Result<_>>()?,
+        claims: listed.iter().map(claim).collect::<Result<_>>()?,
         condition: WriteCondition::new(input.if_match, input.if_none_match)?,
         size: size.map_err(|_| Error::InvalidArgument("a size is not negative"))?,
         at: Address { bucket: input.bucket.clone(), key: input.key.clone() },
@@ -91,7 +91,7 @@ pub(super) async fn complete(
     ok(output)
 }
 
-fn claim(part: CompletedPart) -> Result<Claim> {
+fn claim(part: &CompletedPart) -> Result<Claim> {
     let number = part.part_number.ok_or(Error::MalformedXml("a part has no PartNumber"))?;
     let number = u16::try_from(number).map_err(|_| Error::InvalidArgument("a part number is out of range"))?;
     let etag = part.e_tag.as_ref().ok_or(Error::MalformedXml("a part has no ETag"))?;
@@ -105,5 +105,5 @@ pub(super) async fn abort(
     let (input, now) = (request.input, core.now());
     let at = Address { bucket: input.bucket, key: input.key };
     core.meta.write(move |db| uploads::abort(db, &at, &input.upload_id, now)).await?;
-    Ok(S3Response::with_status(AbortMultipartUploadOutput::default(), http::StatusCode::NO_CONTENT))
+    ok(AbortMultipartUploadOutput::default())
 }

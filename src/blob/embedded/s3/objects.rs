@@ -9,7 +9,7 @@ use super::super::core::Core;
 use super::super::error::{Error, Result};
 use super::super::meta::{buckets, objects};
 use super::super::record::{Address, ContentId, Object as Row, Verified};
-use super::dto::{etag, headers_in, incoming, no_version, tags_in, verified_out};
+use super::dto::{etag, headers_in, incoming, no_version, ok, tags_in, verified_out};
 
 pub(super) async fn put(core: &Core, mut request: S3Request<PutObjectInput>) -> Result<S3Response<PutObjectOutput>> {
     let incoming = incoming!(request);
@@ -32,7 +32,7 @@ pub(super) async fn put(core: &Core, mut request: S3Request<PutObjectInput>) -> 
     let mut output = PutObjectOutput { e_tag: Some(etag(&object.etag)), ..PutObjectOutput::default() };
     verified_out!(output, object.verified);
     core.meta.name(stored.file, move |db| objects::put_file(db, &at, object, &segment, &condition)).await?;
-    Ok(S3Response::new(output))
+    ok(output)
 }
 
 pub(super) async fn delete(
@@ -44,7 +44,7 @@ pub(super) async fn delete(
     let condition = WriteCondition::new(input.if_match, None)?;
     let (at, now) = (Address { bucket: input.bucket, key: input.key }, core.now());
     core.meta.write(move |db| objects::delete(db, &at, &condition, now)).await?;
-    Ok(S3Response::with_status(DeleteObjectOutput::default(), http::StatusCode::NO_CONTENT))
+    ok(DeleteObjectOutput::default())
 }
 
 pub(super) async fn delete_many(
@@ -78,7 +78,7 @@ pub(super) async fn delete_many(
     };
     let mut output = core.meta.write(work).await?;
     output.deleted = output.deleted.filter(|_| quiet != Some(true));
-    Ok(S3Response::new(output))
+    ok(output)
 }
 
 fn refusal(key: String, error: Error) -> s3s::dto::Error {

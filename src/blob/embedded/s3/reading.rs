@@ -16,7 +16,7 @@ use super::dto::{self, count, etag, length, no_version, object_out, ok, sums_out
 struct View {
     start: u64,
     length: u64,
-    /// Whether that is what was asked for, so that the answer is 206.
+    /// Whether a part of the object was asked for, so that the answer is 206.
     partial: bool,
 }
 
@@ -30,7 +30,7 @@ impl View {
     /// One part, counted from 1 in order. An object that came in one piece is its own first part.
     fn of_part(manifest: &Manifest, number: i32) -> Result<Self> {
         let number = dto::part_number(number)?;
-        let (start, length) = manifest.part(number).ok_or(Error::InvalidPart(number))?;
+        let (start, length) = manifest.part(number).ok_or(Error::NoSuchPart)?;
         Ok(Self { start, length, partial: length > 0 })
     }
 
@@ -44,11 +44,6 @@ impl View {
 
     fn content_range(&self, size: u64) -> Option<String> {
         self.partial.then(|| format!("bytes {}-{}/{size}", self.start, self.start + self.length - 1))
-    }
-
-    fn response<T>(&self, output: T) -> S3Response<T> {
-        let status = if self.partial { http::StatusCode::PARTIAL_CONTENT } else { http::StatusCode::OK };
-        S3Response::with_status(output, status)
     }
 }
 
@@ -100,7 +95,7 @@ pub(super) async fn get(core: &Core, request: S3Request<GetObjectInput>) -> Resu
     object_out!(output, object);
     let reader = Reader::new(core.files.clone(), manifest, pin, view.start, view.length);
     output.body = Some(StreamingBlob::new(reader));
-    Ok(view.response(output))
+    ok(output)
 }
 
 pub(super) async fn head(core: &Core, request: S3Request<HeadObjectInput>) -> Result<S3Response<HeadObjectOutput>> {
@@ -120,7 +115,7 @@ pub(super) async fn head(core: &Core, request: S3Request<HeadObjectInput>) -> Re
     };
     checksums_out!(output, view, input.checksum_mode, object.verified);
     object_out!(output, object);
-    Ok(view.response(output))
+    ok(output)
 }
 
 pub(super) async fn attributes(
@@ -129,7 +124,9 @@ pub(super) async fn attributes(
 ) -> Result<S3Response<GetObjectAttributesOutput>> {
     let input = request.input;
     no_version(input.version_id.as_deref())?;
-    let has = |name: &str| input.object_attributes.iter().any(|asked| asked.as_str() == name);
+    // `s3s` takes each header line for one name, clients write all names into one.
+    let asked: Vec<&str> = input.object_attributes.iter().flat_map(|asked| asked.as_str().split(',')).collect();
+    let has = |name: &str| asked.iter().any(|asked| asked.trim() == name);
     let (after, max) = (dto::marker(input.part_number_marker)?, dto::page(input.max_parts)?);
     let at = Address { bucket: input.bucket.clone(), key: input.key.clone() };
     let wants_parts = has("ObjectParts");
@@ -157,7 +154,7 @@ fn object_parts(mut parts: Vec<contents::Part>, total: usize, after: u16, max: u
     let truncated = parts.len() > max;
     parts.truncate(max);
     let next = parts.last().map(|part| i32::from(part.segment.number));
-    let part = |part: contents::Part| {
+    let part = |part: &contents::Part| {
         let mut output = ObjectPart {
             part_number: Some(part.segment.number.into()),
             size: Some(length(part.segment.size)),
@@ -171,7 +168,7 @@ fn object_parts(mut parts: Vec<contents::Part>, total: usize, after: u16, max: u
         max_parts: Some(count(max)),
         next_part_number_marker: next,
         part_number_marker: Some(after.into()),
-        parts: Some(parts.into_iter().map(part).collect()),
+        parts: Some(parts.iter().map(part).collect()),
         total_parts_count: Some(count(total)),
     }
 }

@@ -43,5 +43,5 @@ pub(super) async fn delete(
     no_version(input.version_id.as_deref())?;
     let at = Address { bucket: input.bucket, key: input.key };
     core.meta.write(move |db| objects::set_tags(db, &at, &Tags::default())).await?;
-    Ok(S3Response::with_status(DeleteObjectTaggingOutput::default(), http::StatusCode::NO_CONTENT))
+    ok(DeleteObjectTaggingOutput::default())
 }

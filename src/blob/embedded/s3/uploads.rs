@@ -30,7 +30,7 @@ pub(super) async fn parts(core: &Core, request: S3Request<ListPartsInput>) -> Re
         part_number_marker: Some(after.into()),
         next_part_number_marker: found.last().map(|part| part.segment.number.into()),
         is_truncated: Some(truncated),
-        parts: Some(found.into_iter().map(part).collect()),
+        parts: Some(found.iter().map(part).collect()),
         checksum_algorithm: Some(ChecksumAlgorithm::from_static(upload.algorithm.name())),
         checksum_type: Some(ChecksumType::from_static(upload.kind.name())),
         storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
@@ -38,7 +38,7 @@ pub(super) async fn parts(core: &Core, request: S3Request<ListPartsInput>) -> Re
     })
 }
 
-fn part(part: contents::Part) -> Part {
+fn part(part: &contents::Part) -> Part {
     let mut output = Part {
         part_number: Some(part.segment.number.into()),
         size: Some(length(part.segment.size)),
