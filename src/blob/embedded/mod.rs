@@ -50,7 +50,6 @@ mod health;
 mod ingest;
 mod janitor;
 mod lane;
-mod md5;
 mod meta;
 mod open;
 mod pins;
