@@ -73,6 +73,7 @@
 pub mod app;
 pub mod blob;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod crash;
 pub mod domain;

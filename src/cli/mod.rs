@@ -14,6 +14,7 @@ use crate::config::{Config, Flags};
 mod keys;
 mod logs;
 mod operate;
+mod remote;
 
 /// Large-file uploads and downloads.
 #[derive(Parser)]
@@ -59,6 +60,8 @@ enum Command {
     StoreEnv,
     /// Find what the bucket holds for nobody. Changes nothing without --apply.
     Cleanup(operate::Cleanup),
+    #[command(flatten)]
+    Remote(remote::Remote),
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {
@@ -74,11 +77,14 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
-    let outcome = runtime.block_on(dispatch(gantry.command.unwrap_or(Command::Serve), &flags));
+    let outcome = match gantry.command.unwrap_or(Command::Serve) {
+        Command::Remote(command) => runtime.block_on(async { Ok(remote::run(command, end()).await) }),
+        command => runtime.block_on(dispatch(command, &flags)).map(|()| ExitCode::SUCCESS),
+    };
     // A blocking task that hangs must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => fail(&error),
     }
 }
@@ -102,7 +108,7 @@ async fn dispatch(command: Command, flags: &Flags) -> anyhow::Result<()> {
         Command::Tenant(command) => keys::tenant(&config, command).await,
         Command::StoreEnv => operate::store_env(&config),
         Command::Cleanup(options) => operate::cleanup(&config, options).await,
-        Command::CheckConfig { .. } => Ok(()),
+        Command::CheckConfig { .. } | Command::Remote(_) => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::http::server;
 
 mod check;
 mod layers;
-mod units;
+pub(crate) mod units;
 
 /// The annotated default file.
 pub const DEFAULTS: &str = include_str!("default.toml");

@@ -1,7 +1,7 @@
 //! Sizes as people write them.
 
 /// `1024`, `16MiB`, `5 GB`, `50TB`; `None` for anything else or beyond 64 bits.
-pub(super) fn parse_size(text: &str) -> Option<u64> {
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);

@@ -1,0 +1,173 @@
+//! `gantry ls`, `gantry stat`, `gantry rm`.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Server;
+use crate::cli::assignment;
+use crate::client::error::{Error, Result};
+use crate::client::progress::error_as_json;
+use crate::client::text;
+
+/// Assets per request.
+const PAGE: u64 = 500;
+
+#[derive(Args)]
+pub(in crate::cli) struct Ls {
+    /// Only assets in this state: awaiting, stored, processing, ready, rejected, failed, abandoned or deleted.
+    #[arg(long)]
+    state: Option<String>,
+    /// Only the asset with this identity of yours.
+    #[arg(long, value_name = "ID")]
+    external_id: Option<String>,
+    /// Only assets of this type.
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// Only assets created then or later, like 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    created_after: Option<String>,
+    /// Only assets with this property; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    metadata: Vec<(String, String)>,
+    /// At most so many.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct Stat {
+    /// The asset's id.
+    id: String,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct Rm {
+    /// Assets' ids.
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    #[command(flatten)]
+    server: Server,
+}
+
+fn line(text: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{text}").map_err(Error::local("standard output".as_ref()))
+}
+
+impl Ls {
+    pub(super) async fn run(self) -> Result<()> {
+        let (api, reporter) = (self.server.api()?, self.server.reporter(0));
+        if !self.server.json && std::io::stdout().is_terminal() {
+            line(&format!("{:36}  {:10}  {:>10}  {:16}  NAME", "ID", "STATE", "SIZE", "CREATED"))?;
+        }
+        let (mut query, mut left) = (self.query(), self.limit.unwrap_or(u64::MAX));
+        while left > 0 {
+            let mut asked = query.clone();
+            asked.push(("limit".to_owned(), left.min(PAGE).to_string()));
+            let page = api.assets(&asked, &reporter).await?;
+            for asset in page.assets.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+                line(&if self.server.json { asset.to_string() } else { row(asset) })?;
+            }
+            left = left.saturating_sub(page.assets.len() as u64);
+            let Some(next) = page.next else { break };
+            query.retain(|(name, _)| name != "cursor");
+            query.push(("cursor".to_owned(), next));
+        }
+        Ok(())
+    }
+
+    fn query(&self) -> Vec<(String, String)> {
+        let named = [
+            ("state", &self.state),
+            ("external_id", &self.external_id),
+            ("content_type", &self.content_type),
+            ("created_after", &self.created_after),
+        ];
+        let given = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+        let metadata = self.metadata.iter().map(|(name, value)| (format!("metadata.{name}"), value.clone()));
+        given.chain(metadata).collect()
+    }
+}
+
+fn field<'a>(asset: &'a Value, name: &str) -> &'a str {
+    asset[name].as_str().unwrap_or("-")
+}
+
+/// One line of the table; the name comes last, because it may hold blanks.
+fn row(asset: &Value) -> String {
+    let created: String = field(asset, "created_at").replace('T', " ").chars().take(16).collect();
+    let size = asset["size"].as_u64().map(text::size).unwrap_or_default();
+    let (id, state) = (field(asset, "id"), field(asset, "state"));
+    format!("{id:36}  {state:10}  {size:>10}  {created:16}  {}", text::shown(field(asset, "filename")))
+}
+
+impl Stat {
+    pub(super) async fn run(self) -> Result<()> {
+        let (api, reporter) = (self.server.api()?, self.server.reporter(0));
+        let asset = api.asset_json(&self.id, &reporter).await?;
+        if self.server.json {
+            return line(&asset.to_string());
+        }
+        for (name, value) in asset.as_object().into_iter().flatten() {
+            let value = match value {
+                Value::Null => continue,
+                Value::String(value) => text::shown(value),
+                Value::Number(bytes) if name == "size" => {
+                    format!("{bytes} ({})", bytes.as_u64().map(text::size).unwrap_or_default())
+                }
+                other => text::shown(&other.to_string()),
+            };
+            line(&format!("{name:22} {value}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Rm {
+    pub(super) async fn run(self) -> Result<()> {
+        let (api, reporter) = (self.server.api()?, self.server.reporter(0));
+        let mut errors = Vec::new();
+        for id in &self.ids {
+            let outcome = api.delete_asset(id, &reporter).await;
+            if self.server.json {
+                let result = match &outcome {
+                    Ok(()) => json!({ "id": id, "deleted": true }),
+                    Err(error) => json!({ "id": id, "deleted": false, "error": error_as_json(error) }),
+                };
+                line(&result.to_string())?;
+            }
+            match outcome {
+                Ok(()) => {}
+                // What fails for the first one fails for all.
+                Err(error @ (Error::Denied(_) | Error::Network { .. })) => return Err(error),
+                Err(error) => {
+                    if self.ids.len() > 1 {
+                        reporter.complain(&format!("gantry: {}: {error}", text::shown(id)));
+                    }
+                    errors.push(error);
+                }
+            }
+        }
+        super::put::summed_up(errors, self.ids.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_one_line_whatever_the_name() {
+        let asset = json!({
+            "id": "01a1fcaa-182f-7392-9bfa-443ddd006b9a", "state": "ready", "size": 1_333_760_000u64,
+            "created_at": "2026-11-21T05:52:48.175326Z", "filename": "a\u{202e}b c",
+        });
+        let expected = "01a1fcaa-182f-7392-9bfa-443ddd006b9a  ready          1.2 GiB  2026-11-21 05:52  a\u{fffd}b c";
+        assert_eq!(row(&asset), expected);
+    }
+}

@@ -1,0 +1,94 @@
+//! `gantry get`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::{Server, duration};
+use crate::client::download::{Downloader, Fetched, Options};
+use crate::client::error::{Error, Result};
+use crate::client::progress::{Reporter, error_as_json};
+
+pub(super) const HELP: &str = "\
+Prints the path under which the file was saved. Until it is whole and its SHA-256 has been compared, it is called
+NAME.part; a download that was cut off goes on when the same command runs again.
+
+A link (…/d/…) needs no key. For an asset's id, the key comes from GANTRY_API_KEY, or from the file named by
+GANTRY_API_KEY_FILE.
+
+Examples:
+  gantry get 01994f6e-6c1c-7d52-9b0e-3f2b8a9c7d11
+  gantry get -o - 01994f6e-6c1c-7d52-9b0e-3f2b8a9c7d11 | tar x
+  gantry get -o backups/ https://files.example/d/…
+
+`gantry help exit-codes` explains the exit codes.";
+
+#[derive(Args)]
+pub(in crate::cli) struct Get {
+    /// An asset's id, or a link.
+    #[arg(value_name = "ID|LINK")]
+    what: String,
+    /// Where to: a file, a directory, or - for standard output [default: the asset's name, here].
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Overwrite a file that exists; write to a terminal.
+    #[arg(long, short)]
+    force: bool,
+    /// Begin afresh, and throw away what an earlier run has fetched.
+    #[arg(long)]
+    no_resume: bool,
+    /// Ask again when nothing has arrived for this long.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    stall_timeout: Duration,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Get {
+    pub(super) async fn run(self, stop: CancellationToken) -> Result<()> {
+        let to_stdout = self.output.as_deref() == Some("-".as_ref());
+        if to_stdout && self.server.json {
+            return Err(Error::Usage("--json and -o - both want standard output".to_owned()));
+        }
+        let (api, reporter) = (self.server.api()?, self.server.reporter(1));
+        let options = Options {
+            output: self.output.clone(),
+            force: self.force,
+            resume: !self.no_resume,
+            patience: self.stall_timeout.max(Duration::from_millis(100)),
+        };
+        let downloader = Downloader::new(api, reporter.clone(), options, stop);
+        let outcome = tokio::select! {
+            outcome = downloader.get(&self.what) => outcome,
+            () = reporter.run() => return Ok(()),
+        };
+        if let (false, Err(Error::Interrupted | Error::Network { .. })) = (to_stdout, &outcome) {
+            reporter.complain("Nothing that has arrived is lost. To go on, run the same command again.");
+        }
+        self.show(&reporter, &outcome)?;
+        outcome.map(|_| ())
+    }
+
+    fn show(&self, reporter: &Reporter, outcome: &Result<Fetched>) -> Result<()> {
+        match outcome {
+            Ok(fetched) if self.server.json => {
+                let line = json!({
+                    "event": "result", "ok": true, "exit_code": 0, "path": fetched.path, "size": fetched.size,
+                    "sha256": hex::encode(fetched.sha256.0), "verified": fetched.verified,
+                });
+                reporter.result(&line.to_string())
+            }
+            Err(error) if self.server.json => {
+                let line = json!({
+                    "event": "result", "ok": false, "exit_code": error.exit_code(), "error": error_as_json(error),
+                });
+                reporter.result(&line.to_string())
+            }
+            Ok(Fetched { path: Some(path), .. }) => reporter.result(&path.display().to_string()),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `gantry link`.
+
+use clap::Args;
+
+use super::Server;
+use crate::client::error::{Error, Result};
+use crate::client::wire::NewLink;
+
+#[derive(Args)]
+pub(in crate::cli) struct Link {
+    /// The asset's id; with --revoke, the link's.
+    id: String,
+    /// How long the link works, like 15m or 7d [default: 1h].
+    #[arg(long, value_name = "TIME")]
+    expires_in: Option<String>,
+    /// How often it may be opened [default: any number].
+    #[arg(long, value_name = "N")]
+    uses: Option<u32>,
+    /// Let a browser show the file instead of saving it, where that is safe.
+    #[arg(long)]
+    inline: bool,
+    /// Another name than the asset's.
+    #[arg(long, value_name = "NAME")]
+    filename: Option<String>,
+    /// The only address or network that may open it.
+    #[arg(long, value_name = "IP")]
+    ip: Option<String>,
+    /// Withdraw the link with this id instead.
+    #[arg(long, conflicts_with_all = ["expires_in", "uses", "inline", "filename", "ip"])]
+    revoke: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Link {
+    pub(super) async fn run(self) -> Result<()> {
+        let (api, reporter) = (self.server.api()?, self.server.reporter(0));
+        if self.revoke {
+            api.revoke(&self.id, &reporter).await?;
+            return Ok(());
+        }
+        let wish = NewLink {
+            expires_in: self.expires_in,
+            disposition: self.inline.then(|| "inline".to_owned()),
+            filename: self.filename,
+            uses: self.uses,
+            ip: self.ip,
+        };
+        let link = api.link(&self.id, &wish, &reporter).await?;
+        if self.server.json {
+            return reporter.result(&link.to_string());
+        }
+        let text = |name: &str| link[name].as_str();
+        let url = text("url").ok_or_else(|| Error::Other("the server's answer holds no link".to_owned()))?;
+        reporter.result(url)?;
+        if let (Some(id), Some(until), false) = (text("id"), text("expires_at"), self.server.quiet) {
+            reporter.complain(&format!("Works until {until}; `gantry link --revoke {id}` withdraws it."));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! `gantry put`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{Server, duration};
+use crate::cli::assignment;
+use crate::client::error::{Error, Result};
+use crate::client::journal::Journal;
+use crate::client::progress::{Reporter, error_as_json};
+use crate::client::text::quoted;
+use crate::client::upload::{Done, Options, Uploader};
+use crate::config::units::parse_size;
+use crate::domain::checksum::Sha256Digest;
+use crate::domain::clock::{Clock as _, SystemClock};
+
+pub(super) const HELP: &str = "\
+Prints the asset's id; for several files, the id and the file's name, line by line as they finish.
+
+An upload that was cut off, by Ctrl-C, a crash or a lost network, goes on when the same command runs again: parts that
+the server has are not sent twice. What is unfinished is remembered in $XDG_STATE_HOME/gantry (~/.local/state/gantry).
+
+The key comes from GANTRY_API_KEY, or from the file named by GANTRY_API_KEY_FILE.
+
+Examples:
+  gantry put disk.img
+  id=$(gantry put --quiet --metadata case=4711 report.pdf)
+  gantry put --json *.mp4 | jq -r 'select(.event == \"ready\") | .asset'
+
+`gantry help exit-codes` explains the exit codes.";
+
+#[derive(Args)]
+pub(in crate::cli) struct Put {
+    /// Files to upload.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Another name than the file's (one file only).
+    #[arg(long)]
+    name: Option<String>,
+    /// The type to declare; the service finds out the real one.
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// A property to keep with the asset; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    metadata: Vec<(String, String)>,
+    /// Your own identity for the asset: while an upload with it is open, creating again finds that one (one file only).
+    #[arg(long, value_name = "ID")]
+    external_id: Option<String>,
+    /// What the file must hash to; otherwise nothing is kept (one file only).
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    sha256: Option<Sha256Digest>,
+    /// Parts in flight at once, over all files.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    concurrency: u8,
+    /// Size of a part, like 16MiB [default: the server chooses].
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    part_size: Option<u64>,
+    /// Begin afresh, and give up what an earlier run has begun.
+    #[arg(long)]
+    no_resume: bool,
+    /// Wait until the asset is ready or rejected (the default).
+    #[arg(long, overrides_with = "no_wait")]
+    wait: bool,
+    /// Return as soon as every byte is stored.
+    #[arg(long)]
+    no_wait: bool,
+    /// Send a part again when nothing has moved for this long.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    stall_timeout: Duration,
+    #[command(flatten)]
+    server: Server,
+}
+
+fn digest(text: &str) -> std::result::Result<Sha256Digest, String> {
+    text.parse().map_err(|error: crate::domain::checksum::BadDigest| error.to_string())
+}
+
+fn size(text: &str) -> std::result::Result<u64, String> {
+    parse_size(text).ok_or_else(|| "a size is written like 5242880, 16MiB or 64MB".to_owned())
+}
+
+impl Put {
+    pub(super) async fn run(self, stop: CancellationToken) -> Result<()> {
+        let alone = self.name.is_some() || self.external_id.is_some() || self.sha256.is_some();
+        if alone && self.files.len() > 1 {
+            return Err(Error::Usage("--name, --external-id and --sha256 are for one file at a time".to_owned()));
+        }
+        let (api, reporter) = (self.server.api()?, self.server.reporter(self.files.len()));
+        let uploader = Uploader::new(api, reporter.clone(), journal(&reporter), self.options(), stop);
+        let outcome = tokio::select! {
+            outcome = self.send(&uploader, &reporter) => outcome,
+            () = reporter.run() => Ok(()),
+        };
+        match &outcome {
+            Ok(()) => uploader.forget_finished(),
+            Err(Error::Interrupted | Error::Network { .. }) => say_how_to_go_on(&reporter),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn options(&self) -> Options {
+        let text = |(name, value): &(String, String)| (name.clone(), Value::String(value.clone()));
+        Options {
+            name: self.name.clone(),
+            content_type: self.content_type.clone(),
+            external_id: self.external_id.clone(),
+            metadata: self.metadata.iter().map(text).collect::<Map<_, _>>(),
+            part_size: self.part_size,
+            sha256: self.sha256,
+            resume: !self.no_resume,
+            wait: !self.no_wait,
+            concurrency: usize::from(self.concurrency),
+            patience: self.stall_timeout.max(Duration::from_millis(100)),
+        }
+    }
+
+    /// Every file, as many at once as there are parts in flight.
+    async fn send(&self, uploader: &Uploader, reporter: &Reporter) -> Result<()> {
+        let sending = self.files.iter().map(|file| async move { (file, uploader.put(file).await) });
+        let mut ends = stream::iter(sending).buffer_unordered(usize::from(self.concurrency));
+        let (mut results, mut errors) = (Vec::new(), Vec::new());
+        while let Some((file, end)) = ends.next().await {
+            let name = file.display().to_string();
+            match end {
+                Ok(done) => {
+                    self.show(reporter, &name, &done)?;
+                    results.push(result(&name, &done));
+                }
+                Err(error) => {
+                    results.push(json!({ "file": name, "error": error_as_json(&error) }));
+                    if self.files.len() > 1 && !matches!(error, Error::Interrupted) {
+                        reporter.complain(&format!("gantry: {name}: {error}"));
+                    }
+                    errors.push(error);
+                }
+            }
+        }
+        let outcome = summed_up(errors, self.files.len());
+        if self.server.json {
+            let code = outcome.as_ref().err().map_or(0, Error::exit_code);
+            let line = json!({ "event": "result", "ok": code == 0, "exit_code": code, "files": results });
+            reporter.result(&line.to_string())?;
+        }
+        outcome
+    }
+
+    fn show(&self, reporter: &Reporter, name: &str, done: &Done) -> Result<()> {
+        match (self.server.json, self.files.len()) {
+            (true, _) => Ok(()),
+            (_, 1) => reporter.result(&done.asset.id),
+            _ => reporter.result(&format!("{}  {name}", done.asset.id)),
+        }
+    }
+}
+
+fn result(name: &str, done: &Done) -> Value {
+    let asset = &done.asset;
+    json!({
+        "file": name, "asset": asset.id, "state": asset.state, "filename": asset.filename, "size": asset.size,
+        "sha256": asset.sha256, "before": done.before,
+    })
+}
+
+/// One outcome for the command: a single file's own, one that all share, or "partial".
+pub(super) fn summed_up(mut errors: Vec<Error>, total: usize) -> Result<()> {
+    if let Some(at) = errors.iter().position(|error| matches!(error, Error::Interrupted)) {
+        return Err(errors.swap_remove(at));
+    }
+    let failed = errors.len();
+    let Some(first) = errors.pop() else { return Ok(()) };
+    let alike = failed == total && errors.iter().all(|error| error.exit_code() == first.exit_code());
+    Err(if alike { first } else { Error::Partial { failed, total } })
+}
+
+/// Where unfinished uploads are remembered. Without such a place, uploading works and going on does not.
+fn journal(reporter: &Reporter) -> Option<Journal> {
+    let opened = Journal::usual_dir().map(Journal::open);
+    match opened {
+        Some(Ok(journal)) => {
+            journal.forget_old(SystemClock.now());
+            Some(journal)
+        }
+        Some(Err(error)) => {
+            reporter.note(&format!("an upload that is cut off will not go on: {error}"));
+            None
+        }
+        None => {
+            reporter.note("an upload that is cut off will not go on: neither XDG_STATE_HOME nor HOME is set");
+            None
+        }
+    }
+}
+
+fn say_how_to_go_on(reporter: &Reporter) {
+    let words: Vec<String> = std::env::args().map(|word| quoted(&word)).collect();
+    reporter.complain(&format!("Nothing that has arrived is lost. To go on, run it again:\n  {}", words.join(" ")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_ends_make_one_exit_code() {
+        let (network, integrity) = (|| Error::network("x"), || Error::Integrity("x".to_owned()));
+        let code = |errors: Vec<Error>, total| summed_up(errors, total).err().map_or(0, |error| error.exit_code());
+        assert_eq!(code(vec![], 3), 0);
+        assert_eq!(code(vec![integrity()], 1), 6);
+        assert_eq!(code(vec![network()], 2), 7);
+        assert_eq!(code(vec![network(), network()], 2), 8);
+        assert_eq!(code(vec![network(), integrity()], 2), 7);
+        assert_eq!(code(vec![network(), Error::Interrupted], 2), 130);
+    }
+}

@@ -1,0 +1,285 @@
+//! The service's API: typed calls, each tried again while that can help.
+//!
+//! The key goes to the service's own origin and nowhere else; no request follows a redirect by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, Response};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use url::Url;
+
+use super::error::{Error, Refusal, Result};
+use super::progress::Notices;
+use super::retry::{Backoff, Policy};
+use crate::domain::clock::Entropy;
+
+/// For a connection to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+/// For an answer, unless the request says otherwise.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of an error's body that are read.
+const MOST_ERROR: usize = 64 << 10;
+
+/// A key, ready to be sent. `Debug` does not show it.
+#[derive(Clone, Debug)]
+pub struct Key(HeaderValue);
+
+impl Key {
+    /// From the key's text.
+    pub fn new(text: &str) -> Result<Self> {
+        let value = HeaderValue::from_str(&format!("Bearer {}", text.trim()));
+        let mut value = value.map_err(|_| Error::Usage("the API key has characters that no key has".to_owned()))?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+}
+
+/// The service, and how patiently to talk to it.
+#[derive(Clone)]
+pub struct Api {
+    http: reqwest::Client,
+    base: Url,
+    key: Option<Key>,
+    policy: Policy,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    what: &'a str,
+    method: Method,
+    path: String,
+    query: Vec<(String, String)>,
+    body: Option<Bytes>,
+    idempotency: Option<String>,
+    patience: Duration,
+}
+
+impl<'a> Ask<'a> {
+    /// A request; `what` it is for, in words.
+    #[must_use]
+    pub fn new(what: &'a str, method: Method, path: impl Into<String>) -> Self {
+        let path = path.into();
+        Self { what, method, path, query: Vec::new(), body: None, idempotency: None, patience: PATIENCE }
+    }
+
+    /// With a parameter.
+    #[must_use]
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// With a JSON body.
+    #[must_use]
+    pub fn body(mut self, json: impl Into<Bytes>) -> Self {
+        self.body = Some(json.into());
+        self
+    }
+
+    /// With an `Idempotency-Key`: a repeat finds what the first one made.
+    #[must_use]
+    pub fn idempotency(mut self, key: impl Into<String>) -> Self {
+        self.idempotency = Some(key.into());
+        self
+    }
+
+    /// With another time for the answer.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+}
+
+impl Api {
+    /// The service at `base`.
+    pub fn new(base: &str, key: Option<Key>, policy: Policy, entropy: Arc<dyn Entropy>) -> Result<Self> {
+        let bad = || Error::Usage(format!("{base:?} is not the address of a server, like https://files.example"));
+        let mut base = Url::parse(base.trim()).map_err(|_| bad())?;
+        if !matches!(base.scheme(), "http" | "https") || !base.has_host() || !base.username().is_empty() {
+            return Err(bad());
+        }
+        base.set_query(None);
+        base.set_fragment(None);
+        let path = base.path().trim_end_matches('/').to_owned();
+        base.set_path(&path);
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("gantry/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .tcp_keepalive(Duration::from_secs(30))
+            .build()
+            .map_err(Error::transport)?;
+        Ok(Self { http, base, key, policy, entropy })
+    }
+
+    /// The server's address; part of what an unfinished upload is remembered by.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.base.as_str()
+    }
+
+    /// For requests to the store, which carry no key of ours.
+    #[must_use]
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Chance.
+    #[must_use]
+    pub fn entropy(&self) -> &dyn Entropy {
+        &*self.entropy
+    }
+
+    /// A count of failures in a row.
+    #[must_use]
+    pub fn backoff(&self) -> Backoff {
+        Backoff::new(self.policy)
+    }
+
+    /// An address of the service.
+    #[must_use]
+    pub fn address(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+
+    /// The key's header, for requests to [`Self::address`] alone.
+    pub fn authorization(&self) -> Result<HeaderValue> {
+        let missing = || Refusal {
+            status: 401,
+            code: "no_key".to_owned(),
+            detail: "there is no API key: set GANTRY_API_KEY, or GANTRY_API_KEY_FILE to a file that holds it"
+                .to_owned(),
+            request_id: None,
+            retryable: false,
+            after: None,
+        };
+        self.key.as_ref().map(|key| key.0.clone()).ok_or_else(|| Error::Denied(missing()))
+    }
+
+    /// Asks until there is an answer that counts, and reads it as JSON.
+    pub async fn ask<T: DeserializeOwned>(&self, ask: &Ask<'_>, notices: &dyn Notices) -> Result<T> {
+        let bytes = self.bytes(ask, notices).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Other(format!("{}: the server's answer cannot be understood: {error}", ask.what)))
+    }
+
+    /// Asks until there is an answer that counts.
+    pub async fn bytes(&self, ask: &Ask<'_>, notices: &dyn Notices) -> Result<Bytes> {
+        self.persist(ask.what, notices, async || self.once(ask).await).await
+    }
+
+    /// Asks once.
+    pub async fn once(&self, ask: &Ask<'_>) -> Result<Bytes> {
+        let mut url = self.address(&ask.path);
+        if !ask.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&ask.query);
+        }
+        let mut request = self.http.request(ask.method.clone(), url).timeout(ask.patience);
+        request = request.header(AUTHORIZATION, self.authorization()?);
+        if let Some(key) = &ask.idempotency {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(body) = &ask.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        let response = request.send().await.map_err(Error::transport)?;
+        if response.status().is_success() {
+            return response.bytes().await.map_err(Error::transport);
+        }
+        Err(refusal(response).await)
+    }
+
+    /// Does something again and again until it works, cannot work, or patience ends.
+    pub async fn persist<T>(
+        &self,
+        what: &str,
+        notices: &dyn Notices,
+        mut once: impl AsyncFnMut() -> Result<T>,
+    ) -> Result<T> {
+        let mut backoff = self.backoff();
+        loop {
+            let error = match once().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let Some(pause) = backoff.next(&error, self.entropy(), Instant::now()) else { return Err(error) };
+            notices.retrying(what, &error, pause);
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// `Retry-After`, where it is in seconds.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The service's refusal.
+pub async fn refusal(response: Response) -> Error {
+    let (status, after) = (response.status().as_u16(), retry_after(response.headers()));
+    let body = error_body(response).await;
+    if (300..400).contains(&status) {
+        return Error::Other(format!("the server answered {status}: this is not the address of a Gantry service"));
+    }
+    Refusal::from_problem(status, &body, after).into()
+}
+
+/// The beginning of an error's body; a broken one is as good as none.
+pub async fn error_body(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < MOST_ERROR
+        && let Ok(Ok(Some(chunk))) = tokio::time::timeout(CONNECT, response.chunk()).await
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::OsEntropy;
+
+    fn api(base: &str) -> Result<Api> {
+        Api::new(base, None, Policy::default(), Arc::new(OsEntropy))
+    }
+
+    #[test]
+    fn a_service_may_live_below_a_path() {
+        let address = |base: &str| api(base).unwrap().address("/v1/uploads").to_string();
+        assert_eq!(address("http://127.0.0.1:8080"), "http://127.0.0.1:8080/v1/uploads");
+        assert_eq!(address("https://files.example/gantry/?x#y"), "https://files.example/gantry/v1/uploads");
+    }
+
+    #[test]
+    fn what_is_no_server_is_refused() {
+        for bad in ["", "files.example", "ftp://x", "http://", "https://user:secret@x/"] {
+            assert!(matches!(api(bad), Err(Error::Usage(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_are_not_shown() {
+        let key = Key::new(" gk_id.secret\n").unwrap();
+        assert!(!format!("{key:?}").contains("secret"));
+        assert!(Key::new("a\nb").is_err());
+        assert_eq!(api("http://x").unwrap().authorization().unwrap_err().exit_code(), 3);
+    }
+
+    #[test]
+    fn seconds_to_wait() {
+        let headers = |text: &str| HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_str(text).unwrap())]);
+        assert_eq!(retry_after(&headers("7")), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&headers("Wed, 21 Oct 2026 07:28:00 GMT")), None);
+    }
+}

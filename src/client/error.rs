@@ -1,0 +1,352 @@
+//! Why a command did not do what was asked, by meaning, and the exit code that each meaning has.
+//!
+//! What is shown to a person is made here. Nothing in here may hold a signed URL or a key: transport errors are
+//! stripped of their address before they become text.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+
+/// How long an asset that is not ready is waited for.
+const UNREADY: Duration = Duration::from_secs(60);
+
+/// What the client's functions answer.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The exit codes with their meanings; stable, and printed by `gantry help exit-codes`.
+pub const EXIT_CODES: [(u8, &str); 11] = [
+    (0, "everything was done"),
+    (1, "something else went wrong: a local file, or a refusal that has no code of its own"),
+    (2, "the command line or a value in it makes no sense"),
+    (3, "no key, a wrong key, or one that does not allow this"),
+    (4, "there is no such asset, upload or link, or it is gone"),
+    (5, "a limit or a quota: too large, too many, storage full"),
+    (6, "integrity: bytes or digests differ, or the file changed while it was read"),
+    (7, "partial: some of several files or ids failed, others did not"),
+    (8, "network: the server or the store could not be reached for too long"),
+    (9, "blocked: the asset was rejected and is not handed out"),
+    (130, "interrupted (Ctrl-C); what was sent is kept, and the same command goes on"),
+];
+
+/// A failure, by meaning.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line, or a value that the server found senseless.
+    #[error("{0}")]
+    Usage(String),
+    /// No key, a wrong one, or one that does not allow this.
+    #[error("{0}")]
+    Denied(Refusal),
+    /// There is no such thing, or it is gone.
+    #[error("{0}")]
+    NotFound(Refusal),
+    /// Too large, too many, or full.
+    #[error("{0}")]
+    Limit(Refusal),
+    /// Bytes are not what they should be.
+    #[error("{0}")]
+    Integrity(String),
+    /// Some of several failed; each has been told of by itself.
+    #[error("{failed} of {total} failed")]
+    Partial {
+        /// How many failed.
+        failed: usize,
+        /// Out of how many.
+        total: usize,
+    },
+    /// Nobody answered, or not in time, or the answer broke off.
+    #[error("{why}")]
+    Network {
+        /// In words, without addresses that may be secrets.
+        why: String,
+        /// When the other side wants to be asked again.
+        after: Option<Duration>,
+    },
+    /// The asset was rejected.
+    #[error("{0}")]
+    Blocked(String),
+    /// By the person.
+    #[error("interrupted")]
+    Interrupted,
+    /// The server's refusal, with a meaning that has no code of its own.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// A local file.
+    #[error("{}: {error}", .path.display())]
+    Local {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Anything else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What a server said no with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// For programs: the problem's `code`, or the store's.
+    pub code: String,
+    /// For people.
+    pub detail: String,
+    /// What an operator finds the request by.
+    pub request_id: Option<String>,
+    /// Whether trying again can help.
+    pub retryable: bool,
+    /// When to try again.
+    pub after: Option<Duration>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}", self.detail.trim_end_matches('.'), self.code)?;
+        if let Some(id) = &self.request_id {
+            write!(f, ", request {id}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// Problem details (RFC 9457), as far as we read them.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    code: String,
+    detail: String,
+    request_id: Option<String>,
+    retryable: Option<bool>,
+}
+
+impl Refusal {
+    /// Reads an answer of the service: a problem document, or whatever a proxy in between has put there.
+    #[must_use]
+    pub fn from_problem(status: u16, body: &[u8], after: Option<Duration>) -> Self {
+        let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+        let transient = matches!(status, 408 | 425 | 429 | 500 | 502..=504);
+        if problem.code.is_empty() {
+            let detail = format!("the server answered {status}");
+            return Self {
+                status,
+                code: format!("http_{status}"),
+                detail,
+                request_id: None,
+                retryable: transient,
+                after,
+            };
+        }
+        Self {
+            status,
+            code: printable(&problem.code),
+            detail: printable(&problem.detail),
+            request_id: problem.request_id.map(|id| printable(&id)),
+            retryable: problem.retryable.unwrap_or(transient),
+            after,
+        }
+    }
+
+    /// Reads an answer of the store: S3's XML, of which only code and message matter.
+    #[must_use]
+    pub fn from_store(status: u16, body: &[u8], after: Option<Duration>) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let element = |name: &str| {
+            let (_, rest) = text.split_once(&format!("<{name}>"))?;
+            rest.split_once("</").map(|(inner, _)| printable(inner)).filter(|inner| !inner.is_empty())
+        };
+        let code = element("Code").unwrap_or_else(|| format!("http_{status}"));
+        let detail = match element("Message") {
+            Some(message) => format!("the store answered {status}: {message}"),
+            None => format!("the store answered {status}"),
+        };
+        // S3 calls a body that came too slowly, or not whole, the client's fault; sending it again is the cure.
+        let transient = matches!(status, 408 | 429 | 500 | 502..=504)
+            || (status == 400 && matches!(code.as_str(), "RequestTimeout" | "IncompleteBody" | "BadDigest"));
+        Self { status, code, detail, request_id: None, retryable: transient, after }
+    }
+}
+
+/// Text from elsewhere, fit for a terminal and not endless.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match (refusal.status, refusal.code.as_str()) {
+            (_, "rejected") => Self::Blocked(refusal.to_string()),
+            (_, "wrong_bytes" | "parts_differ") => Self::Integrity(refusal.to_string()),
+            (401 | 403, _) => Self::Denied(refusal),
+            (404 | 410, _) => Self::NotFound(refusal),
+            (413 | 429 | 507, _) => Self::Limit(refusal),
+            (422, "invalid" | "invalid_json") => Self::Usage(refusal.to_string()),
+            (502..=504, _) => Self::Network { after: refusal.after, why: refusal.to_string() },
+            _ => Self::Refused(refusal),
+        }
+    }
+}
+
+impl Error {
+    /// A local file and what the system said about it.
+    pub fn local(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |error| Self::Local { path, error }
+    }
+
+    /// A transport failure, without the address that it happened at.
+    #[must_use]
+    pub fn transport(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        if error.is_timeout() {
+            return Self::network("no answer in time");
+        }
+        // The innermost cause is the one that says something: "connection refused".
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        let text = cause.to_string();
+        Self::network(if error.is_connect() { format!("no connection: {text}") } else { text })
+    }
+
+    /// A failure of the way there and back.
+    pub fn network(why: impl Into<String>) -> Self {
+        Self::Network { why: why.into(), after: None }
+    }
+
+    /// An asset that is not ready may become so, but not for ever: after a minute of asking, it counts as a no.
+    #[must_use]
+    pub fn unready_since(mut self, since: Instant) -> Self {
+        if let Self::Refused(refusal) = &mut self
+            && refusal.code == "not_ready"
+        {
+            refusal.retryable &= since.elapsed() < UNREADY;
+        }
+        self
+    }
+
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Network { .. } => true,
+            Self::Denied(refusal) | Self::NotFound(refusal) | Self::Limit(refusal) | Self::Refused(refusal) => {
+                refusal.retryable
+            }
+            Self::Usage(_) | Self::Integrity(_) | Self::Partial { .. } | Self::Blocked(_) => false,
+            Self::Interrupted | Self::Local { .. } | Self::Other(_) => false,
+        }
+    }
+
+    /// When the other side wants to be asked again, if it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Network { after, .. } => *after,
+            Self::Denied(refusal) | Self::NotFound(refusal) | Self::Limit(refusal) | Self::Refused(refusal) => {
+                refusal.after
+            }
+            Self::Usage(_) | Self::Integrity(_) | Self::Partial { .. } | Self::Blocked(_) => None,
+            Self::Interrupted | Self::Local { .. } | Self::Other(_) => None,
+        }
+    }
+
+    /// The server's own code, where it gave one.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Denied(refusal) | Self::NotFound(refusal) | Self::Limit(refusal) | Self::Refused(refusal) => {
+                Some(refusal)
+            }
+            Self::Usage(_) | Self::Integrity(_) | Self::Partial { .. } | Self::Blocked(_) => None,
+            Self::Network { .. } | Self::Interrupted | Self::Local { .. } | Self::Other(_) => None,
+        }
+    }
+
+    /// What the process ends with; see [`EXIT_CODES`].
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Denied(_) => 3,
+            Self::NotFound(_) => 4,
+            Self::Limit(_) => 5,
+            Self::Integrity(_) => 6,
+            Self::Partial { .. } => 7,
+            Self::Network { .. } => 8,
+            Self::Blocked(_) => 9,
+            Self::Interrupted => 130,
+            Self::Refused(_) | Self::Local { .. } | Self::Other(_) => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(status: u16, code: &str, retryable: bool) -> Error {
+        let body = format!(
+            r#"{{"code":"{code}","detail":"Words.","request_id":"r1","retryable":{retryable},"future":"field"}}"#
+        );
+        Refusal::from_problem(status, body.as_bytes(), None).into()
+    }
+
+    #[test]
+    fn every_refusal_has_its_exit_code() {
+        let table = [
+            (401, "unauthenticated", 3),
+            (403, "forbidden", 3),
+            (403, "rejected", 9),
+            (404, "not_found", 4),
+            (410, "gone", 4),
+            (409, "conflict", 1),
+            (409, "parts_differ", 6),
+            (413, "too_large", 5),
+            (422, "invalid", 2),
+            (422, "wrong_bytes", 6),
+            (422, "idempotency_key_reused", 1),
+            (429, "too_many", 5),
+            (500, "internal", 1),
+            (503, "unavailable", 8),
+            (507, "storage_full", 5),
+        ];
+        for (status, code, exit) in table {
+            assert_eq!(problem(status, code, false).exit_code(), exit, "{status} {code}");
+        }
+        for (exit, _) in EXIT_CODES {
+            assert_eq!(EXIT_CODES.iter().filter(|(code, _)| *code == exit).count(), 1);
+        }
+    }
+
+    #[test]
+    fn people_read_detail_code_and_request() {
+        let error = problem(409, "not_ready", true);
+        assert_eq!(error.to_string(), "Words (not_ready, request r1)");
+        assert!(error.is_retryable());
+        assert!(!problem(500, "internal", false).is_retryable(), "the server knows better");
+    }
+
+    #[test]
+    fn what_a_proxy_says_is_understood_by_its_status() {
+        let bad_gateway: Error = Refusal::from_problem(502, b"<html>nginx</html>", None).into();
+        assert!(bad_gateway.is_retryable() && bad_gateway.exit_code() == 8);
+        assert!(!Error::from(Refusal::from_problem(404, b"", None)).is_retryable());
+    }
+
+    #[test]
+    fn the_store_speaks_xml() {
+        let body = b"<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>Please \x1b[31mwait</Message></Error>";
+        let refusal = Refusal::from_store(503, body, Some(Duration::from_secs(2)));
+        assert_eq!((refusal.code.as_str(), refusal.retryable), ("SlowDown", true));
+        assert_eq!(refusal.detail, "the store answered 503: Please [31mwait");
+        assert_eq!(Error::from(refusal).retry_after(), Some(Duration::from_secs(2)));
+        assert!(Refusal::from_store(400, b"<Error><Code>RequestTimeout</Code></Error>", None).retryable);
+        assert!(!Refusal::from_store(400, b"<Error><Code>InvalidArgument</Code></Error>", None).retryable);
+    }
+}

@@ -1,0 +1,314 @@
+//! What this machine remembers of its uploads, so that the same command goes on after a crash.
+//!
+//! One small file per server, path and wish in `$XDG_STATE_HOME/gantry`, appended line by line: what is being sent and
+//! the `Idempotency-Key` it is created with (written *before* the request leaves), the upload's id, the finished asset.
+//! A line that a crash has torn is ignored, and so is everything after it. The server's word always counts more; there
+//! are no part maps, no URLs and no keys in here. A lock keeps two processes from sending the same file at once.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::error::{Error, Result};
+use super::upload::Fingerprint;
+use crate::domain::clock::Timestamp;
+
+/// Uploads live for a week; what is older than this can be of no use.
+const OLDEST: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The directory of journals.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    dir: PathBuf,
+}
+
+/// What an upload is remembered by.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// The server's address.
+    pub server: &'a str,
+    /// The file's canonical path.
+    pub path: &'a Path,
+    /// Name, type, external id and metadata: another wish is another upload.
+    pub wish: &'a str,
+}
+
+/// One line.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// An upload is about to be created.
+    Begin(Begin),
+    /// It was created under this id.
+    Upload(String),
+    /// It is finished, as this asset.
+    Finished(String),
+}
+
+/// What was wished.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Begin {
+    /// The path, for people who look.
+    pub path: String,
+    /// The file as it was.
+    pub file: Fingerprint,
+    /// The `Idempotency-Key`.
+    pub key: String,
+    /// The request's body, byte by byte.
+    pub request: String,
+}
+
+/// What is known of an upload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// What was wished; `None`: nothing is known.
+    pub begin: Option<Begin>,
+    /// The upload's id, once it was answered.
+    pub upload: Option<String>,
+    /// The asset's id, once it was finished.
+    pub finished: Option<String>,
+}
+
+/// One file's journal, locked. Without a directory to write to, it only remembers for this process.
+#[derive(Debug)]
+pub struct Entry {
+    file: Option<(File, PathBuf)>,
+    memory: Memory,
+}
+
+impl Journal {
+    /// Where the environment says that state belongs; `None` without any home.
+    #[must_use]
+    pub fn usual_dir() -> Option<PathBuf> {
+        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+        state.map(|state| state.join("gantry"))
+    }
+
+    /// Journals in a directory, which is made.
+    pub fn open(dir: PathBuf) -> Result<Self> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(Error::local(&dir))?;
+        Ok(Self { dir })
+    }
+
+    /// Removes what nobody can have a use for any more.
+    pub fn forget_old(&self, now: Timestamp) {
+        let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
+        for entry in entries.flatten() {
+            let age = entry.metadata().map_or(0, |metadata| now.as_second().saturating_sub(metadata.mtime()));
+            let ours = entry.path().extension().is_some_and(|extension| extension == "upload");
+            if ours && age > i64::try_from(OLDEST.as_secs()).unwrap_or(i64::MAX) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn path_of(&self, identity: Identity<'_>) -> PathBuf {
+        let mut hash = Sha256::new();
+        for part in [identity.server.as_bytes(), identity.path.as_os_str().as_encoded_bytes(), identity.wish.as_bytes()]
+        {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        self.dir.join(format!("{}.upload", &hex::encode(hash.finalize())[..40]))
+    }
+
+    /// What is remembered under an identity, locked against other processes.
+    pub fn entry(&self, identity: Identity<'_>) -> Result<Entry> {
+        let path = self.path_of(identity);
+        let local = || Error::local(&path);
+        loop {
+            let mut options = OpenOptions::new();
+            let file = options.read(true).append(true).create(true).mode(0o600).open(&path).map_err(local())?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let busy = format!("{}: another gantry is uploading this file", identity.path.display());
+                    return Err(Error::Other(busy));
+                }
+                Err(TryLockError::Error(error)) => return Err(local()(error)),
+            }
+            // Whoever had it before may have finished and removed it: then it is no longer what the path names.
+            if file.metadata().map_err(local())?.nlink() > 0 {
+                let (memory, sound) = read(&file).map_err(local())?;
+                // What a crash has torn must not become the beginning of the next line.
+                file.set_len(sound).map_err(local())?;
+                return Ok(Entry { file: Some((file, path)), memory });
+            }
+        }
+    }
+}
+
+/// Reads as many lines as make sense, and how long they are.
+fn read(file: &File) -> std::io::Result<(Memory, u64)> {
+    let (mut memory, mut reader) = (Memory::default(), BufReader::new(file));
+    reader.rewind()?;
+    let (mut line, mut sound) = (Vec::new(), 0);
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        let whole = line.ends_with(b"\n");
+        match serde_json::from_slice(&line) {
+            Ok(Line::Begin(begin)) if whole => memory = Memory { begin: Some(begin), ..Memory::default() },
+            Ok(Line::Upload(id)) if whole => memory.upload = Some(id),
+            Ok(Line::Finished(id)) if whole => memory.finished = Some(id),
+            Ok(_) | Err(_) => break,
+        }
+        sound += line.len() as u64;
+        line.clear();
+    }
+    Ok((memory, sound))
+}
+
+impl Entry {
+    /// An entry that only lasts as long as the process.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self { file: None, memory: Memory::default() }
+    }
+
+    /// What is known.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// An upload is about to be created. What was known before is forgotten.
+    pub fn begin(&mut self, begin: Begin) -> Result<()> {
+        self.clear()?;
+        self.append(&Line::Begin(begin.clone()))?;
+        self.memory.begin = Some(begin);
+        Ok(())
+    }
+
+    /// It was created under this id.
+    pub fn created(&mut self, upload: &str) -> Result<()> {
+        if self.memory.upload.as_deref() != Some(upload) {
+            self.append(&Line::Upload(upload.to_owned()))?;
+            self.memory.upload = Some(upload.to_owned());
+        }
+        Ok(())
+    }
+
+    /// It is finished, as this asset.
+    pub fn finished(&mut self, asset: &str) -> Result<()> {
+        if self.memory.finished.as_deref() != Some(asset) {
+            self.append(&Line::Finished(asset.to_owned()))?;
+            self.memory.finished = Some(asset.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Forgets everything, but keeps the lock.
+    pub fn clear(&mut self) -> Result<()> {
+        if let Some((file, path)) = &self.file {
+            file.set_len(0).map_err(Error::local(path))?;
+        }
+        self.memory = Memory::default();
+        Ok(())
+    }
+
+    /// Unlocks it. Returns the file, for whoever will want it removed later.
+    #[must_use]
+    pub fn release(self) -> Option<PathBuf> {
+        self.file.map(|(_, path)| path)
+    }
+
+    /// One write call: a process that is killed leaves the whole line or none of it.
+    fn append(&mut self, line: &Line) -> Result<()> {
+        let Some((file, path)) = &mut self.file else { return Ok(()) };
+        let mut text = serde_json::to_string(line).map_err(|error| Error::Other(error.to_string()))?;
+        text.push('\n');
+        file.write_all(text.as_bytes()).map_err(Error::local(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begin(key: &str) -> Begin {
+        let file = Fingerprint { size: 7, modified_ns: -1 };
+        Begin { path: "/a".to_owned(), file, key: key.to_owned(), request: "{}".to_owned() }
+    }
+
+    fn identity(wish: &str) -> Identity<'_> {
+        Identity { server: "http://s", path: Path::new("/a"), wish }
+    }
+
+    fn journal() -> (tempfile::TempDir, Journal) {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path().join("state/gantry")).unwrap();
+        (dir, journal)
+    }
+
+    #[test]
+    fn what_was_written_is_known_to_the_next_process() {
+        let (_dir, journal) = journal();
+        let mut entry = journal.entry(identity("w")).unwrap();
+        assert_eq!(entry.memory(), &Memory::default());
+        entry.begin(begin("k1")).unwrap();
+        entry.created("u1").unwrap();
+        drop(entry);
+        let mut entry = journal.entry(identity("w")).unwrap();
+        assert_eq!(entry.memory().upload.as_deref(), Some("u1"));
+        assert_eq!(entry.memory().begin.as_ref().unwrap(), &begin("k1"));
+        entry.begin(begin("k2")).unwrap();
+        assert_eq!(entry.memory().upload, None, "another beginning has another upload");
+        entry.created("u2").unwrap();
+        entry.finished("a2").unwrap();
+        drop(entry);
+        let entry = journal.entry(identity("w")).unwrap();
+        assert_eq!(entry.memory().finished.as_deref(), Some("a2"));
+        std::fs::remove_file(entry.release().unwrap()).unwrap();
+        assert_eq!(journal.entry(identity("w")).unwrap().memory(), &Memory::default());
+    }
+
+    #[test]
+    fn a_torn_line_is_ignored_with_all_that_follows() {
+        let (_dir, journal) = journal();
+        let mut entry = journal.entry(identity("w")).unwrap();
+        entry.begin(begin("k1")).unwrap();
+        let whole = std::fs::read(journal.path_of(identity("w"))).unwrap();
+        drop(entry);
+        for cut in 0..whole.len() {
+            std::fs::write(journal.path_of(identity("w")), &whole[..cut]).unwrap();
+            assert_eq!(journal.entry(identity("w")).unwrap().memory(), &Memory::default(), "{cut}");
+        }
+        let torn = [&whole[..], b"{\"upload\":\"u1\"}\n{\"finished\":\"a", b"\0\0\n{\"finished\":\"a1\"}\n"].concat();
+        std::fs::write(journal.path_of(identity("w")), torn).unwrap();
+        let mut entry = journal.entry(identity("w")).unwrap();
+        assert_eq!((entry.memory.upload.as_deref(), entry.memory.finished.as_deref()), (Some("u1"), None));
+        entry.finished("a3").unwrap();
+        drop(entry);
+        let memory = journal.entry(identity("w")).unwrap().memory;
+        assert_eq!(memory.finished.as_deref(), Some("a3"), "what is written after a torn line counts");
+    }
+
+    #[test]
+    fn two_processes_do_not_send_one_file_at_once() {
+        let (_dir, journal) = journal();
+        let first = journal.entry(identity("w")).unwrap();
+        assert!(journal.entry(identity("w")).unwrap_err().to_string().contains("another gantry"));
+        assert!(journal.entry(identity("another wish")).is_ok());
+        drop(first);
+        assert!(journal.entry(identity("w")).is_ok());
+    }
+
+    #[test]
+    fn old_entries_go_and_others_stay() {
+        let (_dir, journal) = journal();
+        journal.entry(identity("w")).unwrap().begin(begin("k")).unwrap();
+        let stranger = journal.dir.join("notes.txt");
+        std::fs::write(&stranger, "x").unwrap();
+        let written = std::fs::metadata(journal.path_of(identity("w"))).unwrap().mtime();
+        let day = 24 * 3600;
+        journal.forget_old(Timestamp::from_second(written + day).unwrap());
+        assert!(journal.path_of(identity("w")).exists());
+        journal.forget_old(Timestamp::from_second(written + 31 * day).unwrap());
+        assert!(!journal.path_of(identity("w")).exists() && stranger.exists());
+    }
+}

@@ -1,0 +1,84 @@
+//! One JSON object a line on standard output, for programs.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Direction, Event, Render, Transfer};
+use crate::client::error::Error;
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// JSON lines.
+pub(super) struct Json;
+
+/// An error as a program wants it.
+#[must_use]
+pub fn error(error: &Error) -> Value {
+    let mut value = json!({
+        "exit_code": error.exit_code(),
+        "message": error.to_string(),
+        "retryable": error.is_retryable(),
+    });
+    if let Some(refusal) = error.refusal() {
+        value["code"] = json!(refusal.code);
+        value["request_id"] = json!(refusal.request_id);
+    }
+    value
+}
+
+fn write(value: &Value) {
+    // A reader that went away is found out by whoever writes the result.
+    let _ = writeln!(std::io::stdout(), "{value}");
+}
+
+fn object(file: Option<&Transfer>, event: &Event<'_>) -> Value {
+    let mut value = match event {
+        Event::Started { there, upload } => json!({ "event": "started", "there": there, "upload": upload }),
+        Event::Retrying { what, why, pause } => {
+            let seconds = pause.as_secs_f64();
+            json!({ "event": "retry", "what": what, "why": why.to_string(), "in_seconds": seconds })
+        }
+        Event::Note(note) => json!({ "event": "note", "text": note }),
+        Event::Completed { asset } => json!({ "event": "completed", "asset": asset }),
+        Event::Settled { asset, state } => json!({ "event": state, "asset": asset }),
+        Event::Saved { path } => json!({ "event": "saved", "path": path }),
+        Event::Failed(why) => json!({ "event": "failed", "error": error(why) }),
+    };
+    if let Some(file) = file {
+        value["file"] = json!(file.name);
+        value["size"] = json!(file.size);
+    }
+    value
+}
+
+impl Render for Json {
+    fn event(&self, file: Option<&Transfer>, event: &Event<'_>) {
+        write(&object(file, event));
+    }
+
+    fn tick(&self, active: &[Arc<Transfer>]) {
+        for file in active {
+            let now = file.snapshot();
+            let moved = match file.direction {
+                Direction::Up => "sent",
+                Direction::Down => "received",
+            };
+            write(&json!({
+                "event": "progress",
+                "file": file.name,
+                "size": file.size,
+                moved: now.moved,
+                "confirmed": now.confirmed,
+                "bytes_per_second": now.speed,
+                "eta_seconds": now.eta.map(|eta| eta.as_secs()),
+            }));
+        }
+    }
+
+    fn every(&self) -> Option<Duration> {
+        Some(EVERY)
+    }
+}

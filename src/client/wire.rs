@@ -1,0 +1,201 @@
+//! The service's JSON, as far as the client reads it. Fields that we do not know are ignored: the server may be newer.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// An asset.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Asset {
+    /// Its id.
+    pub id: String,
+    /// Where it stands.
+    pub state: String,
+    /// Its name.
+    pub filename: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest in hexadecimal, computed or declared.
+    pub sha256: Option<String>,
+    /// Why it was rejected or failed.
+    pub reason: Option<Reason>,
+    /// When it was declared, RFC 3339.
+    #[serde(default)]
+    pub created_at: String,
+}
+
+impl Asset {
+    /// Whether its state will not change by itself.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !matches!(self.state.as_str(), "awaiting" | "stored" | "processing")
+    }
+}
+
+/// Why an asset was rejected or failed.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Reason {
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+/// An upload.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Upload {
+    /// Its id.
+    pub id: String,
+    /// The asset that it brings in.
+    pub asset_id: String,
+    /// `open`, `completing`, `completed`, `failed`, `aborted` or `expired`.
+    pub state: String,
+    /// The declared size.
+    pub size: u64,
+    /// Bytes of every part but the last; `None`: one PUT.
+    pub part_size: Option<u64>,
+    /// The parts that the store has.
+    #[serde(default)]
+    pub received: Vec<Received>,
+    /// Until when it is kept, RFC 3339.
+    #[serde(default)]
+    pub expires_at: String,
+}
+
+/// A part that the store has.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Received {
+    /// Its number.
+    pub part: u64,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// The wish for an upload. Kept as text in the journal: a repeat must say the very same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NewUpload<'a> {
+    /// The name.
+    pub filename: &'a str,
+    /// The size in bytes.
+    pub size: u64,
+    /// The declared type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<&'a str>,
+    /// The caller's identity for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<&'a str>,
+    /// The caller's properties.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub metadata: &'a Map<String, Value>,
+    /// The wanted part size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_size: Option<u64>,
+    /// Part URLs wanted at once.
+    pub urls: u16,
+}
+
+/// The answer to it.
+#[derive(Debug, Deserialize)]
+pub struct Opened {
+    /// The upload.
+    pub upload: Upload,
+    /// Where to PUT the whole, if it goes as one.
+    pub put: Option<SignedUrl>,
+    /// Where to PUT the first parts, if it goes as several.
+    pub multipart: Option<PartUrls>,
+}
+
+/// URLs for parts.
+#[derive(Debug, Deserialize)]
+pub struct PartUrls {
+    /// One for each part that was asked for.
+    pub urls: Vec<PartUrl>,
+}
+
+/// The URL for one part.
+#[derive(Debug, Deserialize)]
+pub struct PartUrl {
+    /// The part's number.
+    pub part: u64,
+    /// Where and how.
+    #[serde(flatten)]
+    pub target: SignedUrl,
+}
+
+/// Where to send bytes, and the headers that were signed with it. The URL is a secret: `Debug` does not show it.
+#[derive(Clone, Deserialize)]
+pub struct SignedUrl {
+    /// The address.
+    pub url: String,
+    /// To be sent exactly so.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for SignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedUrl").finish_non_exhaustive()
+    }
+}
+
+/// A page of assets, each as the server wrote it.
+#[derive(Debug, Deserialize)]
+pub struct Page {
+    /// The assets.
+    pub assets: Vec<Value>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// The wish for a link.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NewLink {
+    /// How long it works: seconds, or a text like `1h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<String>,
+    /// `attachment` or `inline`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disposition: Option<String>,
+    /// Another name than the asset's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// How often it may be opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u32>,
+    /// The only address or network that may open it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_server_is_understood() {
+        let text = r#"{"upload":{"id":"u","asset_id":"a","state":"open","size":9,"part_size":5,"received":[{"part":1,
+            "size":5,"etag":"x"}],"expires_at":"t","new":1},"multipart":{"part_size":5,"part_count":2,"urls":[{"part":2,
+            "url":"http://s/?X-Amz-Signature=secret","headers":{"content-length":"4"},"expires_at":"t"}]},"grant":"gu_x"}"#;
+        let opened: Opened = serde_json::from_str(text).unwrap();
+        let part = &opened.multipart.as_ref().unwrap().urls[0];
+        assert_eq!((part.part, part.target.headers["content-length"].as_str()), (2, "4"));
+        assert!(!format!("{opened:?}").contains("secret"));
+    }
+
+    #[test]
+    fn only_what_is_wished_is_sent() {
+        let metadata = Map::new();
+        let wish = NewUpload {
+            filename: "a",
+            size: 1,
+            content_type: None,
+            external_id: None,
+            metadata: &metadata,
+            part_size: None,
+            urls: 8,
+        };
+        assert_eq!(serde_json::to_string(&wish).unwrap(), r#"{"filename":"a","size":1,"urls":8}"#);
+    }
+}
