@@ -40,8 +40,10 @@ install() {
 
 start_servers() {
   say "starting PostgreSQL and SeaweedFS"
-  servers=$(mktemp -d)/servers
+  servers=$(mktemp -d)
   trap 'tests/servers.sh stop "$servers"' EXIT
+  # PostgreSQL runs as a user of its own, and has to reach its data.
+  chmod 711 "$servers"
   local exports
   exports=$(WEED="$PWD/$tools/venv/bin/weed" tests/servers.sh start "$servers")
   eval "$exports"

@@ -16,10 +16,10 @@ pub(super) fn private_dir(dir: &Path) -> anyhow::Result<()> {
 
 /// What the file says; if there is none, it is made with what `make` returns. Two processes that start together get
 /// the same answer.
-fn keep(file: &Path, make: impl FnOnce() -> String) -> anyhow::Result<String> {
-    let temporary = file.with_extension(format!("new-{}", std::process::id()));
+fn keep(file: &Path, entropy: &dyn Entropy, make: impl FnOnce() -> String) -> anyhow::Result<String> {
+    let temporary = file.with_extension(format!("new-{}", random_hex(entropy, 8)));
     if !file.exists() {
-        let options = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).to_owned();
+        let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).to_owned();
         let mut out = options.open(&temporary).with_context(|| format!("{} cannot be written", temporary.display()))?;
         out.write_all(make().as_bytes())?;
         out.sync_all()?;
@@ -37,14 +37,14 @@ fn keep(file: &Path, make: impl FnOnce() -> String) -> anyhow::Result<String> {
 
 /// The secret that signs grants and cursors.
 pub(super) fn signing_key(data_dir: &Path, entropy: &dyn Entropy) -> anyhow::Result<Vec<u8>> {
-    Ok(keep(&data_dir.join("signing.key"), || random_hex(entropy, 32))?.into_bytes())
+    Ok(keep(&data_dir.join("signing.key"), entropy, || random_hex(entropy, 32))?.into_bytes())
 }
 
 /// Access key and secret of the embedded store.
 pub(super) fn store_key(data_dir: &Path, entropy: &dyn Entropy) -> anyhow::Result<(String, String)> {
     let make = || format!("GK{} {}", random_hex(entropy, 9).to_uppercase(), random_hex(entropy, 20));
     let file = data_dir.join("store.key");
-    let text = keep(&file, make)?;
+    let text = keep(&file, entropy, make)?;
     let (key, secret) = text.split_once(' ').with_context(|| format!("{} is not as we wrote it", file.display()))?;
     Ok((key.to_owned(), secret.to_owned()))
 }

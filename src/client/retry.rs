@@ -1,6 +1,6 @@
 //! When to try again, and when to give up: exponential pauses with jitter, a budget of tries and of time.
 //!
-//! Pure but for [`pause`]: time and chance come in as arguments.
+//! Pure: time and chance come in as arguments.
 
 use std::time::Duration;
 

@@ -202,7 +202,8 @@ async fn janitor_survives(place: Place) {
     s3.create_multipart_upload().bucket("gantry").key(&orphan).send().await.unwrap();
     tokio::time::sleep(Duration::from_millis(1500)).await;
 
-    let died = story.instance.gantry(&["cleanup", "--apply"]).env("GANTRY_CRASH_AT", "janitor_listed").output().unwrap();
+    let died =
+        story.instance.gantry(&["cleanup", "--apply"]).env("GANTRY_CRASH_AT", "janitor_listed").output().unwrap();
     assert!(!died.status.success());
     let shown = story.instance.run(&["cleanup"]);
     assert!(shown.contains("2 orphans"), "{shown}");

@@ -37,7 +37,17 @@ const ADAPTERS: [&str; 6] = ["store/sqlite", "store/postgres", "store/sql", "sto
 const COMPOSERS: [&str; 1] = ["app"];
 /// Crates that belong to one part of the house.
 const OWNED: [&str; 12] = [
-    "axum", "hyper", "hyper_util", "tower_http", "sqlx", "aws_config", "aws_sdk_s3", "s3s", "rusqlite", "reqwest", "clap",
+    "axum",
+    "hyper",
+    "hyper_util",
+    "tower_http",
+    "sqlx",
+    "aws_config",
+    "aws_sdk_s3",
+    "s3s",
+    "rusqlite",
+    "reqwest",
+    "clap",
     "config",
 ];
 /// Lines of a file, tests aside.
@@ -86,7 +96,11 @@ fn named(code: &str) -> Vec<String> {
         rest[..end].trim_end_matches(':').replace("::", "/")
     });
     // What follows the modules in a path is an item, which no table knows: `domain/clock/Clock`.
-    paths.map(|path| path.split('/').take_while(|word| word.starts_with(char::is_lowercase)).collect::<Vec<_>>().join("/")).collect()
+    paths
+        .map(|path| {
+            path.split('/').take_while(|word| word.starts_with(char::is_lowercase)).collect::<Vec<_>>().join("/")
+        })
+        .collect()
 }
 
 #[test]
@@ -94,7 +108,8 @@ fn everyone_uses_only_whom_they_may() {
     let mut trespasses = Vec::new();
     for (name, text) in sources().iter().filter(|(name, _)| !matches!(name.as_str(), "main")) {
         let (part, allowed, own) = row(name);
-        let code: String = code(text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        let code: String =
+            code(text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         for used in named(&code) {
             let may = allowed.iter().any(|module| within(&used, module) || within(module, &used) && used == *module);
             let adapter = ADAPTERS.iter().find(|adapter| within(&used, adapter) && !within(name, adapter));
@@ -155,7 +170,10 @@ fn both_databases_have_the_same_migrations() {
 
 #[test]
 fn the_table_catches_a_trespasser() {
-    assert_eq!(named("use crate::domain::clock::Clock;\nlet x = crate::store::StoreError::Busy;"), ["domain/clock", "store"]);
+    assert_eq!(
+        named("use crate::domain::clock::Clock;\nlet x = crate::store::StoreError::Busy;"),
+        ["domain/clock", "store"]
+    );
     assert_eq!(named("use crate::blob::{Blobs, s3};"), ["blob"]);
     assert!(!row("engine").1.contains(&"http") && row("http/native/wire").0 == "http/native");
 }

@@ -6,6 +6,7 @@
 #![expect(unreachable_pub, reason = "tests")]
 
 mod blob;
+mod client;
 mod crash;
 mod embedded_store;
 mod engine;

@@ -96,9 +96,13 @@ async fn keys_and_tenants_from_the_command_line() {
         assert!(Instant::now() < deadline, "a revoked key still works");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    for wrong in [&["key", "create", "--tenant", "nobody", "--scopes", "read"][..],
-                  &["key", "create", "--scopes", "root"], &["tenant", "create", "acme"], &["tenant", "create", "Ä"],
-                  &["key", "revoke", &key, "--tenant", "acme"]] {
+    for wrong in [
+        &["key", "create", "--tenant", "nobody", "--scopes", "read"][..],
+        &["key", "create", "--scopes", "root"],
+        &["tenant", "create", "acme"],
+        &["tenant", "create", "Ä"],
+        &["key", "revoke", &key, "--tenant", "acme"],
+    ] {
         let output = instance.gantry(wrong).output().unwrap();
         assert!(!output.status.success() && output.stdout.is_empty() && !output.stderr.is_empty(), "{wrong:?}");
     }

@@ -22,8 +22,8 @@
 //! * A file is fsynced, and its directory too, before a transaction names it; the client is answered after the
 //!   transaction is durable. A file that no row names is nothing, and is removed.
 //! * Conditions (`If-Match`, `If-None-Match`) are decided inside the transaction that writes.
-//! * A content that is read stays, however slow the reader ([`pins`]).
-//! * After a failed fsync the store writes no more until it is restarted ([`health`]); it goes on reading.
+//! * A content that is read stays, however slow the reader (`pins`).
+//! * After a failed fsync the store writes no more until it is restarted (`health`); it goes on reading.
 //! * Memory is bounded for each body and each download; their number is bounded by [`Settings::max_bodies`] and by
 //!   whoever accepts connections.
 //!

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_table() {
-        let half = Verdict::Ranges(vec![0..50]);
+        let half = Verdict::Ranges(std::iter::once(0..50).collect());
         let range = ("range", "bytes=0-49");
         let table: Vec<(Vec<(&str, &str)>, Verdict)> = vec![
             (vec![], Verdict::Whole),

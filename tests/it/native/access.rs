@@ -93,16 +93,12 @@ async fn cast(service: &Service) -> Cast {
     "#,
         ready = done["asset"]
     );
-    let expired = service.registry.create_key(service.tenant, "admin".parse().unwrap(), Some(Duration::from_secs(1)));
-    let expired = expired.await.unwrap().reveal();
-    service.advance(Duration::from_secs(2));
-    let revoked = service.registry.create_key(service.tenant, "admin".parse().unwrap(), None).await.unwrap();
-    service.registry.revoke_key(service.tenant, revoked.id).await.unwrap();
+    let [revoked, expired] = dead_keys(service).await;
     // The owner of the upload with nothing but `upload`: the same key cannot have two scopes, so its scopes are fewer.
     let tokens = vec![
         None,
         Some("gk_nonsense".to_owned()),
-        Some(revoked.reveal()),
+        Some(revoked),
         Some(expired),
         Some(owner_with_upload_only(service, &names).await),
         Some(service.key("upload").await),
@@ -122,6 +118,16 @@ async fn cast(service: &Service) -> Cast {
         ("{token}", token),
     ];
     Cast { tokens, path }
+}
+
+/// A revoked key and an expired one.
+async fn dead_keys(service: &Service) -> [String; 2] {
+    let expired = service.registry.create_key(service.tenant, "admin".parse().unwrap(), Some(Duration::from_secs(1)));
+    let expired = expired.await.unwrap().reveal();
+    service.advance(Duration::from_secs(2));
+    let revoked = service.registry.create_key(service.tenant, "admin".parse().unwrap(), None).await.unwrap();
+    service.registry.revoke_key(service.tenant, revoked.id).await.unwrap();
+    [revoked.reveal(), expired]
 }
 
 /// Makes a key with the scope `upload` alone the owner of the rows: ownership is a column, scopes are the key's.

@@ -1,6 +1,7 @@
 //! Content on the wire: ranges, conditions, HEAD, names.
 
 use super::ready;
+use crate::support::service::Shape;
 use crate::{on_both_services, transcript};
 
 on_both_services! {
@@ -113,7 +114,7 @@ on_both_services! {
         "#, asset = names["asset"]);
     }
 
-    async fn nothing_is_served_before_it_is_ready(service, crate::support::service::Shape { works: false, ..Default::default() }) {
+    async fn nothing_is_served_before_it_is_ready(service, Shape { works: false, ..Shape::default() }) {
         transcript!(service, r#"
             > POST /v1/uploads {"filename": "a", "size": 3}
             < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}, "put": {"url": "$url"}}

@@ -1,6 +1,15 @@
 //! Bad input: a clear 4xx with its code, and nothing left behind.
 
+use std::time::Duration;
+
+use crate::support::service::Shape;
 use crate::{on_both_services, transcript};
+
+fn with_short_urls() -> Shape {
+    let mut shape = Shape::default();
+    shape.settings.patience.url_ttl = Duration::from_secs(1);
+    shape
+}
 
 on_both_services! {
     async fn bad_creations(service) {
@@ -95,20 +104,12 @@ on_both_services! {
         "#);
     }
 
-    async fn an_expired_url_stores_nothing(service, crate::support::service::Shape {
-        settings: gantry::engine::Settings {
-            patience: gantry::domain::upload::Patience {
-                url_ttl: std::time::Duration::from_secs(1), ..Default::default()
-            },
-            ..crate::support::service::Shape::default().settings
-        },
-        ..Default::default()
-    }) {
+    async fn an_expired_url_stores_nothing(service, with_short_urls()) {
         let names = transcript!(service, r#"
             > POST /v1/uploads {"filename": "a", "size": 5}
             < 201 {"upload": {"id": "$upload"}, "put": {"url": "$url"}}
         "#);
-        tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
         transcript!(service, r#"
             > PUT $url [hello]
             | if-none-match: *

@@ -19,8 +19,7 @@ fn wanting_declarations() -> Shape {
 }
 
 on_both_services! {
-    async fn a_whole_life_on_seaweedfs(service, seaweedfs()) {
-        let (size, digest) = three_parts();
+    async fn a_put_on_seaweedfs(service, seaweedfs()) {
         transcript!(service, r#"
             > POST /v1/uploads {"filename": "hello.txt", "size": 5}
             < 201 {"upload": {"id": "$small"}, "asset": {"id": "$asset"}, "put": {"url": "$url"}}
@@ -42,7 +41,12 @@ on_both_services! {
             | location: $there
             > GET $there
             < 200 [hello]
+        "#);
+    }
 
+    async fn parts_on_seaweedfs(service, seaweedfs()) {
+        let (size, digest) = three_parts();
+        transcript!(service, r#"
             > POST /v1/uploads {"filename": "big.bin", "size": $size, "part_size": 5242880, "method": "multipart"}
             < 201 {"upload": {"id": "$big"}, "asset": {"id": "$large"},
                    "multipart": {"urls": [{"url": "$one"}, {"url": "$two"}, {"url": "$three"}]}}

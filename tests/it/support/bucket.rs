@@ -11,7 +11,6 @@ pub const ORIGIN: &str = "http://gantry.test";
 
 /// A bucket of the test's own.
 pub struct Bucket {
-    pub settings: Settings,
     pub blobs: S3Blobs,
     pub probed: Probed,
 }
@@ -37,10 +36,10 @@ impl Bucket {
     /// Makes the bucket and opens it as `app` does: connect, probe, follow the answers.
     pub async fn at(settings: Settings) -> Self {
         sdk(&settings).create_bucket().bucket(&settings.bucket).send().await.unwrap();
-        let blobs = S3Blobs::connect(settings.clone(), Arc::new(SystemClock)).await.unwrap();
+        let blobs = S3Blobs::connect(settings, Arc::new(SystemClock)).await.unwrap();
         let probed = probe(&blobs, ORIGIN, Uuid::new_v4()).await.unwrap();
         let blobs = blobs.with_capabilities(probed.capabilities.clone());
-        Self { settings, blobs, probed }
+        Self { blobs, probed }
     }
 }
 

@@ -36,7 +36,10 @@ pub enum Fault {
 
 /// Faults that are due, by operation, in the order of the calls. `None` lets a call through.
 #[derive(Clone, Default)]
-pub struct Faults(Arc<Mutex<Vec<(&'static str, VecDeque<Option<Fault>>)>>>);
+pub struct Faults(Arc<Mutex<Vec<Plan>>>);
+
+/// An operation, and what its next calls meet.
+type Plan = (&'static str, VecDeque<Option<Fault>>);
 
 impl Faults {
     /// The next calls of `operation` meet these.
