@@ -132,6 +132,8 @@ fn sentence(error: &Error) -> String {
     let text = match error {
         Error::Busy { .. } => "This is not possible just now; please try again.".to_owned(),
         Error::Internal(_) => "Something went wrong on our side.".to_owned(),
+        // Begins with the field's name, which has one spelling.
+        Error::Invalid { .. } => return format!("{error}."),
         spoken => format!("{spoken}."),
     };
     let mut letters = text.chars();

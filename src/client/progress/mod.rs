@@ -253,6 +253,7 @@ impl Track {
             self.transfer.there.store(*there, Ordering::Relaxed);
             self.transfer.moved.store(*there, Ordering::Relaxed);
             self.transfer.confirmed.store(*there, Ordering::Relaxed);
+            lock(&self.transfer.meter).sample(Instant::now(), *there);
         }
         self.reporter.0.render.event(Some(&self.transfer), event);
     }

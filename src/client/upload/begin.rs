@@ -98,7 +98,15 @@ impl Run<'_> {
                 begin
             }
         };
-        let opened = self.up.api.create_upload(&begin.request, &begin.key, &self.track).await?;
+        let opened = match self.up.api.create_upload(&begin.request, &begin.key, &self.track).await {
+            Ok(opened) => opened,
+            Err(refused @ (Error::Usage(_) | Error::Limit(_) | Error::Refused(_))) if !refused.is_retryable() => {
+                // Nothing was made, and another wish for this file must not find this one.
+                self.entry.clear()?;
+                return Err(refused);
+            }
+            Err(other) => return Err(other),
+        };
         self.entry.created(&opened.upload.id)?;
         self.standing(opened.upload, opened.put, opened.multipart.map(|parts| parts.urls).unwrap_or_default())
     }

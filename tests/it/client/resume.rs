@@ -39,7 +39,7 @@ async fn killed_at_random_points_it_goes_on_with_what_is_missing() {
     let id = loop {
         let before = service.proxy.puts().len();
         let mut child = service.gantry(put(&file, &[])).spawn().unwrap();
-        let patience = Duration::from_millis(rng.random_range(5..900));
+        let patience = Duration::from_millis(rng.random_range(5..2500));
         let ended = tokio::time::timeout(patience, child.wait()).await;
         if let Ok(status) = ended {
             assert!(status.unwrap().success());

@@ -12,7 +12,7 @@ fn with_short_urls() -> Shape {
 }
 
 on_both_services! {
-    async fn bad_creations(service) {
+    async fn bad_names_and_sizes(service) {
         transcript!(service, r#"
             > POST /v1/uploads {"filename": "../../etc/passwd", "size": 1}
             < 422 {"code": "invalid", "field": "filename"}
@@ -36,6 +36,13 @@ on_both_services! {
             < 413 {"code": "too_large", "limit": 5368709120}
             > POST /v1/uploads {"filename": "a", "size": 60000000000, "part_size": 5242880}
             < 422 {"field": "part_size"}
+            > GET /v1/assets
+            < 200 {"assets": []}
+        "#);
+    }
+
+    async fn bad_fields(service) {
+        transcript!(service, r#"
             > POST /v1/uploads {"filename": "a", "size": 1, "part_size": 1}
             < 422 {"field": "part_size"}
             > POST /v1/uploads {"filename": "a", "size": 1, "content_type": "nonsense"}
