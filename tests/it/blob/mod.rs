@@ -28,6 +28,11 @@ macro_rules! on_every_store {
             async fn seaweedfs() {
                 body(Bucket::seaweedfs().await).await;
             }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn embedded() {
+                body(Bucket::embedded().await).await;
+            }
         }
     )* };
 }

@@ -1,9 +1,15 @@
-//! A fresh bucket per test, on a real S3 server.
+//! A fresh bucket per test, on a real S3 server or on an embedded store of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use gantry::blob::embedded::{EmbeddedStore, Settings as StoreSettings};
 use gantry::blob::s3::{Probed, S3Blobs, Settings, probe};
-use gantry::domain::clock::SystemClock;
+use gantry::domain::clock::{OsEntropy, SystemClock};
+use gantry::http::server;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 /// The page that browsers would upload from.
@@ -13,6 +19,14 @@ pub const ORIGIN: &str = "http://gantry.test";
 pub struct Bucket {
     pub blobs: S3Blobs,
     pub probed: Probed,
+    /// Where an embedded store lives.
+    pub home: Option<EmbeddedHome>,
+}
+
+/// Stops the store and removes its data when dropped.
+pub struct EmbeddedHome {
+    _stop: DropGuard,
+    _dir: TempDir,
 }
 
 fn required(name: &str) -> String {
@@ -33,13 +47,50 @@ impl Bucket {
         Self::at(settings).await
     }
 
+    /// On an embedded store that nobody else has.
+    pub async fn embedded() -> Self {
+        let (dir, stop) = (TempDir::new().unwrap(), CancellationToken::new());
+        let settings = embedded_store(dir.path(), &stop).await;
+        let home = EmbeddedHome { _stop: stop.drop_guard(), _dir: dir };
+        Self { home: Some(home), ..Self::at(settings).await }
+    }
+
     /// Makes the bucket and opens it as `app` does: connect, probe, follow the answers.
-    pub async fn at(settings: Settings) -> Self {
+    async fn at(settings: Settings) -> Self {
         sdk(&settings).create_bucket().bucket(&settings.bucket).send().await.unwrap();
         let blobs = S3Blobs::connect(settings, Arc::new(SystemClock)).await.unwrap();
         let probed = probe(&blobs, ORIGIN, Uuid::new_v4()).await.unwrap();
         let blobs = blobs.with_capabilities(probed.capabilities.clone());
-        Self { blobs, probed }
+        Self { blobs, probed, home: None }
+    }
+}
+
+async fn embedded_store(dir: &Path, stop: &CancellationToken) -> Settings {
+    let (access_key, secret_key) = ("GKTEST".to_owned(), "secret-of-the-test".to_owned());
+    let settings = StoreSettings {
+        dir: dir.join("store"),
+        access_key: access_key.clone(),
+        secret_key: secret_key.clone(),
+        cors_origins: vec!["*".to_owned()],
+        ..StoreSettings::default()
+    };
+    let store = EmbeddedStore::open(settings, Arc::new(SystemClock), Arc::new(OsEntropy)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let keeper = (store.clone(), stop.clone());
+    tokio::spawn(async move { keeper.0.maintain(keeper.1).await });
+    let answer = move |request| {
+        let store = store.clone();
+        async move { store.handle(request).await }
+    };
+    tokio::spawn(server::serve(listener, answer, server::Limits::default(), stop.clone()));
+    Settings {
+        bucket: "gantry".to_owned(),
+        region: Some("us-east-1".to_owned()),
+        endpoint: Some(endpoint),
+        public_endpoint: None,
+        path_style: true,
+        credentials: Some((access_key, secret_key)),
     }
 }
 

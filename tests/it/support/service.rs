@@ -4,20 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry::blob::embedded::{EmbeddedStore, Settings as StoreSettings};
-use gantry::blob::s3::{S3Blobs, Settings as S3Settings};
+use gantry::blob::s3::S3Blobs;
 use gantry::blob::{BlobKey, Blobs};
-use gantry::domain::clock::{OsEntropy, SystemClock};
+use gantry::domain::clock::OsEntropy;
 use gantry::domain::ids::TenantId;
 use gantry::engine::{DeliveryMode, Engine, Foundation, Registry, Settings, Tokens};
 use gantry::http::{Site, router, server};
 use gantry::worker::{self, Worker};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, EmbeddedHome};
 use super::database::Database;
 use super::faulty::{Faults, FaultyBlobs, FaultyStore};
 
@@ -34,7 +32,7 @@ pub struct Service {
     /// What the engine's stores will do wrong.
     pub faults: Faults,
     pub stop: CancellationToken,
-    _dir: TempDir,
+    _store: Option<EmbeddedHome>,
 }
 
 /// What a test may want otherwise.
@@ -67,44 +65,10 @@ impl Default for Shape {
     }
 }
 
-/// Runs an embedded store of the test's own.
-pub async fn embedded_store(dir: &std::path::Path, stop: &CancellationToken) -> S3Settings {
-    let (access_key, secret_key) = ("GKTEST".to_owned(), "secret-of-the-test".to_owned());
-    let settings = StoreSettings {
-        dir: dir.to_owned(),
-        access_key: access_key.clone(),
-        secret_key: secret_key.clone(),
-        cors_origins: vec!["*".to_owned()],
-        ..StoreSettings::default()
-    };
-    let store = EmbeddedStore::open(settings, Arc::new(SystemClock), Arc::new(OsEntropy)).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let keeper = (store.clone(), stop.clone());
-    tokio::spawn(async move { keeper.0.maintain(keeper.1).await });
-    let answer = move |request| {
-        let store = store.clone();
-        async move { store.handle(request).await }
-    };
-    tokio::spawn(server::serve(listener, answer, server::Limits::default(), stop.clone()));
-    S3Settings {
-        bucket: "gantry".to_owned(),
-        region: Some("us-east-1".to_owned()),
-        endpoint: Some(endpoint),
-        public_endpoint: None,
-        path_style: true,
-        credentials: Some((access_key, secret_key)),
-    }
-}
-
 impl Service {
     pub async fn start(database: Database, shape: Shape) -> Self {
-        let (dir, stop) = (TempDir::new().unwrap(), CancellationToken::new());
-        let bucket = if shape.seaweedfs {
-            Bucket::seaweedfs().await
-        } else {
-            Bucket::at(embedded_store(&dir.path().join("store"), &stop).await).await
-        };
+        let stop = CancellationToken::new();
+        let bucket = if shape.seaweedfs { Bucket::seaweedfs().await } else { Bucket::embedded().await };
         let mut capabilities = bucket.probed.capabilities.clone();
         (shape.capabilities)(&mut capabilities);
         let blobs = Arc::new(bucket.blobs.with_capabilities(capabilities));
@@ -125,7 +89,7 @@ impl Service {
             let stop = stop.clone();
             tokio::spawn(async move { worker.run(stop).await });
         }
-        Self { base, database, engine, blobs, registry, tenant, admin, faults, stop, _dir: dir }
+        Self { base, database, engine, blobs, registry, tenant, admin, faults, stop, _store: bucket.home }
     }
 
     /// A second node: same rows, same bucket, an address of its own.
