@@ -1,5 +1,6 @@
 //! The command line's client side as a child process, against the real service, killed, cut off and lied to.
 
+mod archive;
 mod errors;
 mod listing;
 mod proxy;
