@@ -73,12 +73,15 @@ class Service:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
 
+    def store_env(self):
+        return dict(re.findall(r"(\w+)=(\S+)", self.run("store-env")))
+
     def s3(self):
         """boto3 on the embedded store, as `gantry store-env` says."""
         import boto3
         from botocore.config import Config
 
-        exports = dict(re.findall(r"(\w+)=(\S+)", self.run("store-env")))
+        exports = self.store_env()
         return boto3.client(
             "s3",
             endpoint_url=exports["AWS_ENDPOINT_URL"],

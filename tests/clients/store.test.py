@@ -1,9 +1,7 @@
-#!/usr/bin/env python3
-"""The feature matrix of S3 stores (STACK.md section 8), asked by boto3 as a real client.
+"""The embedded store, asked by boto3 for what S3 stores do: one line for each check, and a count.
 
-    python -m venv v && v/bin/pip install boto3 && v/bin/python s3_boto3.py http://127.0.0.1:8081 ACCESS SECRET [ORIGIN]
+    python store.test.py [ENDPOINT ACCESS SECRET]     another store instead; without CORS, which needs an allowed origin
 
-Prints one line for each check and a count; exits with 1 when one fails. Checks of CORS need an allowed origin.
 Makes and removes a bucket of its own.
 """
 
@@ -23,8 +21,14 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-ENDPOINT, ACCESS, SECRET = sys.argv[1:4]
-ORIGIN = sys.argv[4] if len(sys.argv) > 4 else None
+from service import Service
+
+if len(sys.argv) > 1:
+    (ENDPOINT, ACCESS, SECRET), ORIGIN = sys.argv[1:4], None
+else:
+    service = Service()
+    exports, ORIGIN = service.store_env(), service.url
+    ENDPOINT, ACCESS, SECRET = (exports[f"AWS_{name}"] for name in ("ENDPOINT_URL", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
 MIB = 1 << 20
 BUCKET = "matrix-" + uuid.uuid4().hex[:12]
 
