@@ -26,9 +26,8 @@ wait_for() {
 }
 
 # PostgreSQL refuses to run as root.
-as_postgres() {
-  if [ "$(id -u)" = 0 ]; then setpriv --reuid postgres --regid postgres --clear-groups "$@"; else "$@"; fi
-}
+as_postgres=(env)
+[ "$(id -u)" != 0 ] || as_postgres=(setpriv --reuid postgres --regid postgres --clear-groups)
 
 start_postgres() {
   local bin port=$(free_port)
@@ -36,11 +35,11 @@ start_postgres() {
   [ -x "$bin/initdb" ] || { echo "PostgreSQL's server is not installed (Debian package postgresql)" >&2; exit 1; }
   mkdir -p "$dir/postgres"
   [ "$(id -u)" != 0 ] || chown postgres "$dir/postgres"
-  as_postgres "$bin/initdb" -D "$dir/postgres/data" -A trust -U gantry -E UTF8 --locale=C >"$dir/postgres.log"
+  "${as_postgres[@]}" "$bin/initdb" -D "$dir/postgres/data" -A trust -U gantry -E UTF8 --locale=C >"$dir/postgres.log"
   # Processes are killed here, machines are not: fsync would only cost time.
-  (cd "$dir/postgres" && as_postgres setsid "$bin/postgres" -D "$dir/postgres/data" -p "$port" \
+  setsid "${as_postgres[@]}" env -C "$dir/postgres" "$bin/postgres" -D "$dir/postgres/data" -p "$port" \
     -c listen_addresses=127.0.0.1 -c "unix_socket_directories=$dir/postgres" -c fsync=off \
-    -c max_connections=400 -c shared_buffers=128MB >>"$dir/postgres.log" 2>&1 &)
+    -c max_connections=400 -c shared_buffers=128MB >>"$dir/postgres.log" 2>&1 &
   wait_for 30 PostgreSQL "$bin/pg_isready" -h 127.0.0.1 -p "$port" -U gantry -d postgres
   echo "export GANTRY_TEST_POSTGRES=postgres://gantry@127.0.0.1:$port/postgres"
 }
@@ -56,8 +55,8 @@ JSON
   setsid "$weed" server -dir="$dir/seaweedfs/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -filer -s3 \
     -s3.config="$dir/seaweedfs/s3.json" -s3.port="$port" -master.port="$master" -volume.port="$volume" \
     -filer.port="$filer" -master.port.grpc="$(free_port)" -volume.port.grpc="$(free_port)" \
-    -filer.port.grpc="$(free_port)" -s3.port.grpc="$(free_port)" -volume.max=0 -master.volumeSizeLimitMB=256 \
-    -master.telemetry=false >"$dir/seaweedfs.log" 2>&1 &
+    -filer.port.grpc="$(free_port)" -s3.port.grpc="$(free_port)" -s3.port.iceberg=0 -s3.port.lance=0 \
+    -volume.max=0 -master.volumeSizeLimitMB=256 -master.telemetry=false >"$dir/seaweedfs.log" 2>&1 &
   wait_for 60 SeaweedFS curl -fs "http://127.0.0.1:$port/healthz"
   echo "export GANTRY_TEST_S3_ENDPOINT=http://127.0.0.1:$port GANTRY_TEST_S3_ACCESS_KEY=AKGANTRYTEST000001" \
     "GANTRY_TEST_S3_SECRET_KEY=gantry-test-secret-0123456789abcdef"

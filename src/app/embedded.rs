@@ -37,12 +37,12 @@ pub(super) fn settings(
     public_url: Option<&str>,
     rows: &Rows,
 ) -> anyhow::Result<Settings> {
-    let endpoint = format!("http://{address}");
     Ok(Settings {
         bucket: bucket().to_owned(),
         region: Some(REGION.to_owned()),
-        public_endpoint: Some(public_url.map_or_else(|| endpoint.clone(), ToOwned::to_owned)),
-        endpoint: Some(endpoint),
+        public_endpoint: Some(public_url.map_or_else(|| config.origin(address), ToOwned::to_owned)),
+        // Plain, whatever the certificate: it is on this machine.
+        endpoint: Some(format!("http://{address}")),
         path_style: true,
         credentials: Some(secrets::store_key(&config.data_dir, &*rows.entropy)?),
     })
@@ -94,7 +94,7 @@ pub(super) async fn start(
         let store = store.clone();
         async move { store.handle(request).await }
     };
-    tasks.spawn(server::serve(listener, answer, config.server, stop.clone()));
+    tasks.spawn(server::serve(super::door(config, listener, &stop)?, answer, config.server, stop.clone()));
     tasks.close();
     Ok(Some(Running { address, stop, tasks }))
 }

@@ -15,6 +15,7 @@ use tower::ServiceExt as _;
 
 use crate::config::Config;
 use crate::engine::{Engine, Registry};
+use crate::http::tls::Tls;
 use crate::http::{Site, router, server};
 use crate::worker::{self, Worker};
 
@@ -32,7 +33,7 @@ use foundations::Foundations;
 /// `gantry serve`: the API, the web page, the embedded store, workers and the sweeper, until `end`.
 pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()> {
     let api = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
-    let public_url = config.public_url.clone().unwrap_or(format!("http://{}", api.local_addr()?));
+    let public_url = config.public_url.clone().unwrap_or(config.origin(api.local_addr()?));
     let foundations = Foundations::lay(config, Role::Serve, &public_url).await?;
     let engine = foundations.engine.clone();
     welcome::first_start(config, &foundations.rows, &public_url).await?;
@@ -45,16 +46,25 @@ pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()
     };
     let background = Background::start(&foundations, config);
     tracing::info!(address = %api.local_addr()?, public_url, "serving");
-    server::serve(api, answer, config.server, end).await;
+    server::serve(door(config, api, &end)?, answer, config.server, end).await;
     tracing::info!("no more requests; finishing what has begun");
     background.finish(config.server.grace).await;
     foundations.close().await;
     Ok(())
 }
 
+/// A listener with the certificate that the settings name.
+fn door(config: &Config, listener: TcpListener, stop: &CancellationToken) -> anyhow::Result<server::Door> {
+    let Some(files) = &config.tls else { return Ok(listener.into()) };
+    let tls = Arc::new(Tls::load(files.clone()).context("the certificate cannot be used")?);
+    let (renewed, stop) = (Arc::clone(&tls), stop.clone());
+    tokio::spawn(async move { renewed.renew(stop).await });
+    Ok(server::Door::new(listener, Some(tls)))
+}
+
 /// `gantry work`: workers and the sweeper alone, on as many machines as wanted, until `end`.
 pub async fn work(config: &Config, end: CancellationToken) -> anyhow::Result<()> {
-    let public_url = config.public_url.clone().unwrap_or(format!("http://{}", config.listen));
+    let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
     let foundations = Foundations::lay(config, Role::Attach, &public_url).await?;
     let background = Background::start(&foundations, config);
     tracing::info!("working");
@@ -66,7 +76,7 @@ pub async fn work(config: &Config, end: CancellationToken) -> anyhow::Result<()>
 
 /// Runs something that needs the engine, beside a running service or without one.
 pub async fn with_engine<T>(config: &Config, job: impl AsyncFnOnce(Engine) -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let public_url = config.public_url.clone().unwrap_or(format!("http://{}", config.listen));
+    let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
     let foundations = Foundations::lay(config, Role::Attach, &public_url).await?;
     let outcome = job(foundations.engine.clone()).await;
     foundations.close().await;

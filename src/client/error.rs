@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::time::Instant;
+use tokio_rustls::rustls;
 
 /// How long an asset that is not ready is waited for.
 const UNREADY: Duration = Duration::from_secs(60);
@@ -171,6 +172,16 @@ impl Refusal {
     }
 }
 
+/// Whether the other side's certificate was refused, which trying again does not change.
+fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref() {
+        return matches!(error, rustls::Error::InvalidCertificate(_));
+    }
+    // An I/O error hides what it was made of from `source`.
+    let made_of = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    made_of.is_some_and(|inner| is_distrust(inner)) || error.source().is_some_and(is_distrust)
+}
+
 /// Text from elsewhere, fit for a terminal and not endless.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(500).collect()
@@ -211,6 +222,9 @@ impl Error {
             cause = inner;
         }
         let text = cause.to_string();
+        if is_distrust(&error) {
+            return Self::Other(format!("the server's certificate is not trusted: {text}"));
+        }
         Self::network(if error.is_connect() { format!("no connection: {text}") } else { text })
     }
 

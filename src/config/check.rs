@@ -12,6 +12,7 @@ use crate::domain::clock::parse_duration;
 use crate::domain::upload::Patience;
 use crate::engine::{self, DeliveryMode, LEAST_SECRET};
 use crate::http::server;
+use crate::http::tls;
 
 /// The longest life that a signature can have.
 const LONGEST_URL: Duration = crate::blob::presign::LONGEST;
@@ -100,6 +101,7 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
             _ => None,
         }),
         log_level: c.text("log.level"),
+        tls: tls(&mut c),
         server: server::Limits {
             connections: c.number("limits.connections"),
             grace: c.time("server.grace"),
@@ -158,6 +160,18 @@ fn store(c: &mut Checker) -> Store {
         other => {
             c.complain("store", format!("{other:?} is neither embedded nor s3"));
             Store::Embedded { listen: c.address("store_listen"), public_url: None }
+        }
+    }
+}
+
+fn tls(c: &mut Checker) -> Option<tls::Files> {
+    match (c.optional("tls.certificate"), c.optional("tls.key")) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some(tls::Files { certificate: certificate.into(), key: key.into() }),
+        (certificate, _) => {
+            let missing = if certificate.is_none() { "tls.certificate" } else { "tls.key" };
+            c.complain(missing, "certificate and key come together");
+            None
         }
     }
 }

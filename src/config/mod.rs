@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use crate::engine;
 use crate::http::server;
+use crate::http::tls;
 
 mod check;
 mod layers;
@@ -39,6 +40,8 @@ pub struct Config {
     pub log_json: bool,
     /// What to log.
     pub log_level: String,
+    /// The certificate of both listeners; `None`: plain HTTP.
+    pub tls: Option<tls::Files>,
     /// Bounds on connections.
     pub server: server::Limits,
     /// What the engine is told.
@@ -96,6 +99,13 @@ pub struct Flags {
 }
 
 impl Config {
+    /// The origin of something that listens here.
+    #[must_use]
+    pub fn origin(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
+    }
+
     /// Reads every source and checks the result.
     pub fn load(flags: &Flags) -> Result<Self, Complaints> {
         Self::from(flags, std::env::vars())

@@ -5,7 +5,7 @@
 //! * `handlers` – glue: parse, call the engine, render; no use case lives here
 //! * `error` – one exhaustive renderer of the engine's errors
 //!
-//! Beside them what all protocols share: [`server`] (the accept loop), `context` (request ids, credentials, peers),
+//! Beside them what all protocols share: [`server`] (the accept loop, with [`tls`]), `context` (request ids, credentials, peers),
 //! `problem` (RFC 9457). Protocols do not know each other, and none of them knows rows or bytes.
 
 use std::sync::Arc;
@@ -22,6 +22,7 @@ mod native;
 mod ops;
 mod problem;
 pub mod server;
+pub mod tls;
 mod web;
 
 /// What every handler can reach.

@@ -14,12 +14,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Peer;
+use super::tls::{Opened, Tls};
 
 /// Bounds on connections.
 #[derive(Clone, Copy, Debug)]
@@ -38,14 +40,35 @@ impl Default for Limits {
     }
 }
 
-/// Answers requests on `listener` until `shutdown`; then accepts no more, lets requests under way finish within the
+/// Where connections come in, and how they are spoken to.
+pub struct Door {
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Door {
+    /// Without a certificate: plain HTTP.
+    #[must_use]
+    pub fn new(listener: TcpListener, tls: Option<Arc<Tls>>) -> Self {
+        Self { listener, tls }
+    }
+}
+
+impl From<TcpListener> for Door {
+    fn from(listener: TcpListener) -> Self {
+        Self::new(listener, None)
+    }
+}
+
+/// Answers requests at `door` until `shutdown`; then accepts no more, lets requests under way finish within the
 /// grace period, and returns.
-pub async fn serve<F, Fut, B>(listener: TcpListener, answer: F, limits: Limits, shutdown: CancellationToken)
+pub async fn serve<F, Fut, B>(door: impl Into<Door>, answer: F, limits: Limits, shutdown: CancellationToken)
 where
     F: Fn(Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
+    let Door { listener, tls } = door.into();
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     loop {
@@ -55,19 +78,40 @@ where
             () = shutdown.cancelled() => break,
         };
         let Some((stream, peer)) = accepted_or_pause(accepted).await else { continue };
-        let answer = answer.clone();
-        let service = service_fn(move |request| respond(answer.clone(), request, peer));
-        let builder = builder(limits.head);
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let (answer, tls, watcher) = (answer.clone(), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
-            // A client that went away is no news.
-            let _ = connection.await;
+            let opened = match tls {
+                None => Opened::Plain(stream),
+                Some(tls) => match tokio::time::timeout(limits.head, tls.open(stream, peer)).await {
+                    Ok(Ok(opened)) => opened,
+                    // Scanners and old clients are no news.
+                    Ok(Err(_)) | Err(_) => return,
+                },
+            };
+            match opened {
+                Opened::Plain(stream) => converse(stream, peer, answer, limits, watcher).await,
+                Opened::Tls(stream) => converse(stream, peer, answer, limits, watcher).await,
+            }
             drop(place);
         });
     }
     drop(listener);
     let _ = tokio::time::timeout(limits.grace, graceful.shutdown()).await;
+}
+
+/// Answers the requests of one connection.
+async fn converse<I, F, Fut, B>(stream: I, peer: SocketAddr, answer: F, limits: Limits, watcher: Watcher)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let service = service_fn(move |request| respond(answer.clone(), request, peer));
+    let builder = builder(limits.head);
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    // A client that went away is no news.
+    let _ = watcher.watch(connection).await;
 }
 
 /// Running out of descriptors passes; spinning on it would not help.

@@ -16,3 +16,4 @@ mod operate;
 mod presign;
 mod store;
 mod support;
+mod tls;

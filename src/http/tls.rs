@@ -1,0 +1,103 @@
+//! TLS for the accept loop: one certificate from files, taken up anew when it is renewed.
+//!
+//! Offers HTTP/2 and HTTP/1.1 (ALPN). Plain HTTP on the same port is answered to this machine only: that is how the
+//! service reaches its own embedded store, and a probe its `/livez`. Must not know what is served.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(60);
+/// The first byte of a TLS handshake (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 0x16;
+
+/// Where certificate and key are, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The chain, our own certificate first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// A certificate in use.
+pub struct Tls {
+    files: Files,
+    current: RwLock<TlsAcceptor>,
+}
+
+/// A connection as its client began it.
+pub(super) enum Opened {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Tls {
+    /// Reads the files; says which of them makes no sense.
+    pub fn load(files: Files) -> io::Result<Self> {
+        let current = RwLock::new(acceptor(&files)?);
+        Ok(Self { files, current })
+    }
+
+    /// Takes up renewed files until `stop`. What cannot be read is told and changes nothing.
+    pub async fn renew(&self, stop: CancellationToken) {
+        let mut seen = self.changed_at();
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+            let now = self.changed_at();
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match acceptor(&self.files) {
+                Ok(fresh) => {
+                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+                    tracing::info!("the renewed certificate is in use");
+                }
+                Err(error) => tracing::warn!(%error, "the renewed certificate is not used"),
+            }
+        }
+    }
+
+    fn changed_at(&self) -> [Option<SystemTime>; 2] {
+        let time = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+        [time(&self.files.certificate), time(&self.files.key)]
+    }
+
+    /// Shakes hands. Callers bound the time.
+    pub(super) async fn open(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<Opened> {
+        let mut first = [0];
+        stream.peek(&mut first).await?;
+        if first != [HANDSHAKE] {
+            let near = peer.ip().is_loopback() || stream.local_addr()?.ip() == peer.ip();
+            let plain = near.then_some(Opened::Plain(stream));
+            return plain.ok_or_else(|| io::Error::new(io::ErrorKind::PermissionDenied, "plain HTTP from elsewhere"));
+        }
+        let acceptor = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        acceptor.accept(stream).await.map(|stream| Opened::Tls(Box::new(stream)))
+    }
+}
+
+fn acceptor(files: &Files) -> io::Result<TlsAcceptor> {
+    let bad = |path: &Path, error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+    let chain = CertificateDer::pem_file_iter(&files.certificate).and_then(Iterator::collect);
+    let chain: Vec<CertificateDer<'static>> = chain.map_err(|error| bad(&files.certificate, &error))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| bad(&files.key, &error))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
+    let mut config = config.map_err(|error| bad(&files.certificate, &error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

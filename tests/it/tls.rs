@@ -1,0 +1,87 @@
+//! HTTPS and HTTP/2 by configuration, as curl and our own command line meet them.
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::support::database::Place;
+use crate::support::process::Instance;
+
+/// A certificate for 127.0.0.1, made by openssl.
+fn certificate(dir: &Path) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"])
+        .args(["-subj", "/CN=gantry test", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"])
+        .current_dir(dir)
+        .output();
+    let made = made.unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+fn curl(dir: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new("curl");
+    command.args(["-sS", "--max-time", "20", "--cacert"]).arg(dir.join("cert.pem")).args(arguments);
+    let output = command.output().unwrap();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_goes_over_https_and_both_http_versions() {
+    let dir = TempDir::new().unwrap();
+    certificate(dir.path());
+    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    let settings = [("GANTRY_TLS__CERTIFICATE", cert.to_str().unwrap()), ("GANTRY_TLS__KEY", key.to_str().unwrap())];
+    let mut instance = Instance::new(Place::Sqlite(TempDir::new().unwrap().into()), &settings);
+    instance.start(None).await;
+    let url = instance.url.replace("http://", "https://");
+    let version = ["-o", "/dev/null", "-w", "%{http_code} %{http_version}"];
+    for (how, expected) in [("--http1.1", "200 1.1"), ("--http2", "200 2")] {
+        let live = format!("{url}/livez");
+        assert_eq!(curl(dir.path(), &[&version[..], &[how, &live]].concat()), expected);
+    }
+    // A probe on this machine needs no certificate.
+    let plain = format!("{}/livez", instance.url);
+    assert_eq!(curl(dir.path(), &[&version[..], &["--http2-prior-knowledge", &plain]].concat()), "200 2");
+
+    let file = dir.path().join("file.bin");
+    std::fs::write(&file, vec![7; 6 << 20]).unwrap();
+    let api_key = instance.key();
+    let client = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gantry"));
+        command.args(arguments).args(["--retry-max-time", "5s"]);
+        command.env("GANTRY_URL", &url).env("GANTRY_API_KEY", &api_key).env("SSL_CERT_FILE", &cert);
+        let output = command.env("XDG_STATE_HOME", dir.path()).current_dir(dir.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let asset = client(&["put", "--quiet", "--part-size=5MiB", "file.bin"]);
+    client(&["get", "--quiet", "-o", "back.bin", &asset]);
+    assert!(std::fs::read(dir.path().join("back.bin")).unwrap() == vec![7; 6 << 20]);
+    let mut stranger = Command::new(env!("CARGO_BIN_EXE_gantry"));
+    stranger.args(["ls", "--retry-max-time", "60s"]).env("GANTRY_URL", &url).env("GANTRY_API_KEY", &api_key);
+    let begun = std::time::Instant::now();
+    let words = String::from_utf8(stranger.output().unwrap().stderr).unwrap();
+    assert!(words.contains("certificate") && begun.elapsed().as_secs() < 10, "no use in asking again: {words}");
+    let link = client(&["link", &asset]);
+    assert!(link.starts_with(&format!("{url}/d/")), "{link}");
+    let location = curl(dir.path(), &["-o", "/dev/null", "-w", "%{redirect_url}", &link]);
+    assert!(location.starts_with("https://127.0.0.1:"), "the store speaks it too: {location}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_makes_no_sense_is_said_at_start() {
+    let dir = TempDir::new().unwrap();
+    certificate(dir.path());
+    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::write(&key, "nonsense").unwrap();
+    let settings = [("GANTRY_TLS__CERTIFICATE", cert.to_str().unwrap()), ("GANTRY_TLS__KEY", key.to_str().unwrap())];
+    let place = || Place::Sqlite(TempDir::new().unwrap().into());
+    let output = Instance::new(place(), &settings).gantry(&["serve"]).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && words.contains("key.pem"), "{words}");
+    let output = Instance::new(place(), &settings[..1]).gantry(&["serve"]).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && words.contains("tls.key"), "{words}");
+}
