@@ -22,7 +22,7 @@ import urllib.parse
 ROOT = os.path.realpath(f"{os.path.dirname(os.path.abspath(__file__))}/../..")
 BENCH = os.environ["BENCH"]
 SCRIPTS = f"{BENCH}/scripts"
-GANTRY = os.environ["GANTRY_BIN"]
+GANTRY = os.environ["GANTRY_TEST_BIN"]
 TOOLS = os.environ["BENCH_TOOLS"]
 SRV_CPU, CLI_CPU = os.environ.get("SRV_CPU", "0"), os.environ.get("CLI_CPU", "1")
 RESULTS = f"{BENCH}/results.txt"
@@ -225,11 +225,12 @@ def peer(*names, **settings):
 
 
 def load(script, **options):
-    """Runs one of the peers' load scripts; its result lines. Lists become repeated flags."""
+    """Runs one of the peers' load scripts; its result lines. Lists become repeated flags, True one without a value."""
     command = [sys.executable, f"{SCRIPTS}/load-{script}.py"]
     for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
         for one in value if isinstance(value, list) else [value]:
-            command += [f"--{name.replace('_', '-')}", str(one)]
+            command += [flag] if one is True else [flag, str(one)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=os.path.dirname(BENCH))
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")

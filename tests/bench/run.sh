@@ -43,7 +43,7 @@ fi
 say "building the release binary"
 cargo build --release --quiet --bin gantry
 cargo bench --quiet --no-run --bench micro
-export GANTRY_BIN=${CARGO_TARGET_DIR:-$PWD/target}/release/gantry
+export GANTRY_TEST_BIN=${CARGO_TARGET_DIR:-$PWD/target}/release/gantry
 
 if [ $# -eq 0 ]; then
   set -- sign issue part complete store client stream rows memory
