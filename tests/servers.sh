@@ -57,7 +57,7 @@ JSON
     -s3.config="$dir/seaweedfs/s3.json" -s3.port="$port" -master.port="$master" -volume.port="$volume" \
     -filer.port="$filer" -master.port.grpc="$(free_port)" -volume.port.grpc="$(free_port)" \
     -filer.port.grpc="$(free_port)" -s3.port.grpc="$(free_port)" -volume.max=0 -master.volumeSizeLimitMB=256 \
-    -master.telemetry=false >"$dir/seaweedfs.log" 2>&1 &
+    -master.telemetry=false -s3.port.iceberg=0 -s3.port.lance=0 >"$dir/seaweedfs.log" 2>&1 &
   wait_for 60 SeaweedFS curl -fs "http://127.0.0.1:$port/healthz"
   echo "export GANTRY_TEST_S3_ENDPOINT=http://127.0.0.1:$port GANTRY_TEST_S3_ACCESS_KEY=AKGANTRYTEST000001" \
     "GANTRY_TEST_S3_SECRET_KEY=gantry-test-secret-0123456789abcdef"
