@@ -22,8 +22,8 @@ import urllib.parse
 ROOT = os.path.realpath(f"{os.path.dirname(os.path.abspath(__file__))}/../..")
 BENCH = os.environ["BENCH"]
 SCRIPTS = f"{BENCH}/scripts"
+BENCH_TOOLS = os.environ["BENCH_TOOLS"]
 GANTRY = os.environ["GANTRY_TEST_BIN"]
-TOOLS = os.environ["BENCH_TOOLS"]
 SRV_CPU, CLI_CPU = os.environ.get("SRV_CPU", "0"), os.environ.get("CLI_CPU", "1")
 RESULTS = f"{BENCH}/results.txt"
 GIB = 1 << 30
@@ -209,6 +209,14 @@ class Gantry(Server):
 
     def store_exports(self):
         return dict(re.findall(r"(\w+)=(\S+)", self.run("store-env")))
+
+
+def micro(*words, cpu=SRV_CPU):
+    """What `micro.rs` found out."""
+    done = subprocess.run(pinned([os.environ["BENCH_MICRO"], *words], cpu), capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"micro {' '.join(words)}: {done.stderr}")
+    return json.loads(done.stdout)
 
 
 @contextlib.contextmanager

@@ -3,12 +3,11 @@
 Measured in the process, without HTTP (`micro.rs`). A claim is a durable commit, so its time is mostly the disk's.
 """
 
-import json
 import os
 import shutil
 import subprocess
 
-from common import BENCH, ROOT, peer, pinned, quiet, ratio, say
+from common import BENCH, micro, peer, quiet, ratio, say
 
 POSTGRES = "postgres://postgres@127.0.0.1:7120"
 QUERIES = {
@@ -21,8 +20,7 @@ QUERIES = {
 
 def measure(database, url):
     with quiet():
-        micro = pinned(["cargo", "bench", "--quiet", "--bench", "micro", "--", "rows", url])
-        found = json.loads(subprocess.run(micro, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+        found = micro("rows", url)
     for query, title in QUERIES.items():
         few, many = found[f"{query}_few_us"], found[f"{query}_many_us"]
         say(f"{title} on {database}: {few:.0f} µs at 10 rows, {many:.0f} µs at 1 000 000")

@@ -42,7 +42,9 @@ fi
 
 say "building the release binary"
 cargo build --release --quiet --bin gantry
-cargo bench --quiet --no-run --bench micro
+BENCH_MICRO=$(cargo bench --quiet --no-run --bench micro --message-format json | python3 -c 'import json, sys
+print(*filter(None, (json.loads(line).get("executable") for line in sys.stdin)))')
+export BENCH_MICRO
 export GANTRY_TEST_BIN=${CARGO_TARGET_DIR:-$PWD/target}/release/gantry
 
 if [ $# -eq 0 ]; then

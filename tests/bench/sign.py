@@ -7,13 +7,12 @@ hashing that no signer can avoid.
 import http.client
 import json
 import os
-import subprocess
 import time
 
 import boto3
 from botocore.config import Config
 
-from common import CLI_CPU, MIB, ROOT, SRV_CPU, Gantry, alternate, as_client, median, pinned, quiet, ratio, say
+from common import CLI_CPU, MIB, SRV_CPU, Gantry, alternate, as_client, median, micro, quiet, ratio, say
 
 PARTS = 10_000
 ROUNDS = 3
@@ -71,8 +70,7 @@ def main():
     ratio("10 000 part URLs against boto3", rate["whole"], rate["boto3"], "URLs/s", at_least=200)
     ratio("the same in the compact form", rate["compact"], rate["boto3"], "URLs/s", at_least=200)
     with quiet():
-        micro = pinned(["cargo", "bench", "--quiet", "--bench", "micro", "--", "sign"])
-        found = json.loads(subprocess.run(micro, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+        found = micro("sign")
     ratio("signing one URL against its hashing", found["url_ns"], found["hashing_ns"], "ns", at_most=2)
 
 

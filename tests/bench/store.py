@@ -10,16 +10,15 @@ import multiprocessing
 import os
 import shutil
 import socket
-import subprocess
 import time
 
 import boto3
 from botocore.config import Config
 
-from common import BENCH, BENCH_TOOLS, GIB, MIB, ROOT, Gantry, Server, alternate, answers, free_port, median, quiet, ratio, say
+from common import BENCH, BENCH_TOOLS, GIB, MIB, Gantry, Server, alternate, answers, free_port, median, micro, quiet, ratio, say
 from wire import BUFFER, drain, get, put, send
 
-ROUNDS = 5
+ROUNDS = 3
 KEY, SECRET = "AKGANTRYTEST000001", "gantry-test-secret-0123456789abcdef"
 
 
@@ -65,7 +64,7 @@ def seaweedfs():
     ports += [f"-{name}.port.grpc={free_port()}" for name in ("master", "volume", "filer", "s3")]
     command = [f"{BENCH_TOOLS}/bin/weed", "server", f"-dir={home}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer",
                "-s3", f"-s3.config={home}/s3.json", f"-s3.port={port}", "-volume.max=0", "-master.volumeSizeLimitMB=1024",
-               "-master.telemetry=false", *ports]
+               "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0", *ports]
     server = Server("seaweedfs", command, answers(f"http://127.0.0.1:{port}/healthz"), cpu="")
     return server, lambda: Store(server, f"http://127.0.0.1:{port}", "us-east-1", KEY, SECRET, "bench", True)
 
@@ -117,9 +116,7 @@ def openssl_md5():
 
 def crate_md5():
     """The crate that the embedded store uses."""
-    micro = ["cargo", "bench", "--quiet", "--bench", "micro", "--", "md5"]
-    found = json.loads(subprocess.run(micro, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
-    return {"mibs": found["bytes_per_second"] / MIB}
+    return {"mibs": micro("md5", cpu="")["bytes_per_second"] / MIB}
 
 
 def compare_with(name, mine, start):
