@@ -77,7 +77,7 @@ def main():
         server, port = nginx(store.store_port)
         with Gantry(**settings) as gantry, server as proxy:
             asset = ready_asset(gantry)
-            key = s3.list_objects_v2(Bucket="stream")["Contents"][0]["Key"]
+            key = max(s3.list_objects_v2(Bucket="stream")["Contents"], key=lambda it: it["Size"])["Key"]
             url = s3.generate_presigned_url("get_object", {"Bucket": "stream", "Key": key}, ExpiresIn=3600)
             signed, base = url.split("/", 3)[3], f"http://127.0.0.1:{port}"
             time.sleep(2)
