@@ -11,7 +11,6 @@
 #   BENCH       programs, data and results; needs 20 GB     [.bench]
 #   SRV_CPU CLI_CPU   the CPU of the servers, that of the load   [0, 1]
 #   BENCH_LOCK  a file that is locked while measuring, for machines that are shared
-#   GARAGE      the binary of a Garage 2 to compare the store with, where there is one
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -1,7 +1,7 @@
-"""PUT and GET of 1 GiB at the embedded store: against the limits of the machine, and against SeaweedFS and Garage.
+"""PUT and GET of 1 GiB at the embedded store: against the limits of the machine, and against SeaweedFS.
 
-Nothing is pinned here, because a limit leaves a core to its other side. Every store gets the same presigned requests from
-the same client. Ours syncs before it answers; the others run as they come, which is without.
+Nothing is pinned here, because a limit leaves a core to its other side. Both stores get the same presigned requests from
+the same client. Ours syncs before it answers; SeaweedFS runs as it comes, which is without.
 """
 
 import hashlib
