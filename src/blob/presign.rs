@@ -8,9 +8,11 @@
 //! `UNSIGNED-PAYLOAD`; a header that is signed must be sent. Expiry never exceeds that of the credentials.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use super::SignedUrl;
@@ -61,6 +63,8 @@ pub struct DayKey {
     credentials: Credentials,
     region: String,
     day: String,
+    /// The same day, counted from 1970.
+    day_number: i64,
     key: HmacSha256,
 }
 
@@ -73,24 +77,24 @@ fn mac(key: &[u8], message: &str) -> [u8; 32] {
     hmac(key).chain_update(message.as_bytes()).finalize().into_bytes().into()
 }
 
-fn day_of(now: Timestamp) -> String {
-    now.strftime("%Y%m%d").to_string()
+fn day_number(now: Timestamp) -> i64 {
+    now.as_second().div_euclid(24 * 3600)
 }
 
 impl DayKey {
     /// Derives the key for the day of `now` in UTC.
     #[must_use]
     pub fn derive(credentials: Credentials, region: &str, now: Timestamp) -> Self {
-        let day = day_of(now);
+        let day = now.strftime("%Y%m%d").to_string();
         let secret = format!("AWS4{}", credentials.secret_key);
         let key = mac(&mac(&mac(&mac(secret.as_bytes(), &day), region), "s3"), "aws4_request");
-        Self { credentials, region: region.to_owned(), day, key: hmac(&key) }
+        Self { credentials, region: region.to_owned(), day, day_number: day_number(now), key: hmac(&key) }
     }
 
     /// Whether `now` is still this key's day and the credentials behind it have not ended.
     #[must_use]
     pub fn serves(&self, now: Timestamp) -> bool {
-        self.day == day_of(now) && self.credentials.expires_at.is_none_or(|end| now < end)
+        self.day_number == day_number(now) && self.credentials.expires_at.is_none_or(|end| now < end)
     }
 
     /// Everything about a signature but what is signed: the validity that starts at `now`.
@@ -142,21 +146,11 @@ impl Terms<'_> {
 }
 
 /// RFC 3986: unreserved characters stay, everything else is `%XX`.
-fn encode(text: &str, out: &mut String, keep_slash: bool) {
-    for &byte in text.as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (keep_slash && byte == b'/') {
-            out.push(char::from(byte));
-        } else {
-            push_escape(byte, out);
-        }
-    }
-}
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED_IN_PATHS: &AsciiSet = &RESERVED.remove(b'/');
 
-fn push_escape(byte: u8, out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    out.push('%');
-    out.push(char::from(HEX[usize::from(byte >> 4)]));
-    out.push(char::from(HEX[usize::from(byte & 15)]));
+fn encode(text: &str, out: &mut String, keep_slash: bool) {
+    out.extend(utf8_percent_encode(text, if keep_slash { RESERVED_IN_PATHS } else { RESERVED }));
 }
 
 fn push_hex(bytes: &[u8; 32], out: &mut String) {
@@ -237,14 +231,26 @@ fn signed_headers(bucket: &Bucket, headers: &[(&'static str, String)]) -> (Strin
 
 /// The URLs of one multipart upload's parts: each bound to its number, its exact length and, when given, its checksum.
 pub struct PartUrls {
+    shared: Shared,
     plain: Form,
-    checked: [(ChecksumAlgorithm, Form); 3],
+    /// With SHA-256, CRC-32C, CRC-64/NVME: made when the first such part comes.
+    checked: [OnceLock<Form>; 3],
     begun: HmacSha256,
     /// What precedes the part number in the URL.
     url_head: String,
-    /// What follows the signature: the session token.
-    url_end: String,
     expires_at: Timestamp,
+}
+
+/// What every URL of one multipart upload has in common.
+struct Shared {
+    host: String,
+    path: String,
+    /// The store's id of the upload, encoded.
+    id: String,
+    /// `X-Amz-Algorithm` to `X-Amz-Expires`.
+    amz: String,
+    /// The session token, which follows the signature.
+    token: String,
 }
 
 /// The constant texts for one set of signed headers.
@@ -271,26 +277,27 @@ impl PartUrls {
         encode(object, &mut path, true);
         let mut id = String::new();
         encode(store_id, &mut id, false);
-        let form = |checksum: Option<ChecksumAlgorithm>| Form::new(&terms, &bucket.host, &path, &id, checksum);
-        let checked = |algorithm| (algorithm, form(Some(algorithm)));
+        let url_head = format!("{}://{}{path}?x-id=UploadPart&partNumber=", bucket.scheme, bucket.host);
+        let shared = Shared { host: bucket.host.clone(), path, id, amz: terms.query(), token: terms.token() };
         Self {
-            plain: form(None),
-            checked: [
-                checked(ChecksumAlgorithm::Sha256),
-                checked(ChecksumAlgorithm::Crc32c),
-                checked(ChecksumAlgorithm::Crc64Nvme),
-            ],
+            plain: Form::new(&shared, None),
+            checked: Default::default(),
             begun: terms.begun(),
-            url_head: format!("{}://{}{path}?x-id=UploadPart&partNumber=", bucket.scheme, bucket.host),
-            url_end: terms.token(),
+            url_head,
             expires_at: terms.expires_at,
+            shared,
         }
     }
 
     fn form(&self, checksum: Option<&PartChecksum>) -> &Form {
-        let algorithm = checksum.map(|checksum| checksum.algorithm);
-        let found = self.checked.iter().find(|(known, _)| Some(*known) == algorithm);
-        found.map_or(&self.plain, |(_, form)| form)
+        let Some(PartChecksum { algorithm, .. }) = checksum else { return &self.plain };
+        let [sha256, crc32c, crc64nvme] = &self.checked;
+        let form = match algorithm {
+            ChecksumAlgorithm::Sha256 => sha256,
+            ChecksumAlgorithm::Crc32c => crc32c,
+            ChecksumAlgorithm::Crc64Nvme => crc64nvme,
+        };
+        form.get_or_init(|| Form::new(&self.shared, Some(*algorithm)))
     }
 
     /// The signature for one part, as it stands in the URL.
@@ -317,7 +324,7 @@ impl PartUrls {
         out.push_str(number);
         out.push_str(&form.url_tail);
         push_hex(&self.signature(form, number, len, checksum), out);
-        out.push_str(&self.url_end);
+        out.push_str(&self.shared.token);
     }
 
     /// Appends the signature alone, to be put into [`Self::template`].
@@ -329,7 +336,7 @@ impl PartUrls {
     /// The URL of every part without a checksum, with `{part}` and `{signature}` where those go.
     #[must_use]
     pub fn template(&self) -> String {
-        format!("{}{{part}}{}{{signature}}{}", self.url_head, self.plain.url_tail, self.url_end)
+        format!("{}{{part}}{}{{signature}}{}", self.url_head, self.plain.url_tail, self.shared.token)
     }
 
     /// When the URLs stop working.
@@ -340,12 +347,12 @@ impl PartUrls {
 }
 
 impl Form {
-    fn new(terms: &Terms<'_>, host: &str, path: &str, id: &str, checksum: Option<ChecksumAlgorithm>) -> Self {
+    fn new(shared: &Shared, checksum: Option<ChecksumAlgorithm>) -> Self {
+        let Shared { host, path, id, amz, token } = shared;
         let header = checksum.map(ChecksumAlgorithm::header);
         let names = header.map_or("content-length;host".to_owned(), |name| format!("content-length;host;{name}"));
-        let amz = terms.query();
         let signed = names.replace(';', "%3B");
-        let head = format!("PUT\n{path}\n{amz}{}&X-Amz-SignedHeaders={signed}&partNumber=", terms.token());
+        let head = format!("PUT\n{path}\n{amz}{token}&X-Amz-SignedHeaders={signed}&partNumber=");
         let last = format!("\n\n{names}\nUNSIGNED-PAYLOAD");
         let (tail, end) = match header {
             None => (format!("\nhost:{host}{last}"), String::new()),

@@ -16,6 +16,8 @@ use crate::engine::SignedParts;
 
 /// URLs in one chunk of a streamed answer: about 64 KiB.
 const CHUNK: usize = 96;
+/// Room for one URL with what surrounds it.
+const ONE: usize = 700;
 /// Up to this many, streaming costs more than it saves.
 const AT_ONCE: usize = 200;
 
@@ -23,7 +25,8 @@ const AT_ONCE: usize = 200;
 pub(super) fn urls(parts: SignedParts) -> Response {
     let expires_at = url_expiry(parts.expires_at());
     if parts.len() <= AT_ONCE {
-        let mut out = String::from("{\"urls\":[");
+        let mut out = String::with_capacity(parts.len() * ONE + 16);
+        out.push_str("{\"urls\":[");
         write_all(&parts, 0, usize::MAX, &expires_at, &mut out);
         out.push_str("]}");
         return json(Body::from(out));
@@ -35,7 +38,7 @@ pub(super) fn urls(parts: SignedParts) -> Response {
             if ended {
                 return None;
             }
-            let mut out = String::with_capacity(CHUNK * 700);
+            let mut out = String::with_capacity(CHUNK * ONE);
             out.push_str(if from == 0 { "{\"urls\":[" } else { "" });
             write_all(&parts, from, CHUNK, &expires_at, &mut out);
             let ended = from + CHUNK >= parts.len();
@@ -48,7 +51,8 @@ pub(super) fn urls(parts: SignedParts) -> Response {
 
 /// The array as text, for answers that hold more than it.
 pub(super) fn array(parts: &SignedParts) -> String {
-    let mut out = String::from("[");
+    let mut out = String::with_capacity(parts.len() * ONE + 2);
+    out.push('[');
     write_all(parts, 0, usize::MAX, &url_expiry(parts.expires_at()), &mut out);
     out.push(']');
     out

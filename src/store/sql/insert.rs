@@ -115,12 +115,19 @@ fn replay(mut row: Tuple<'_>, replay: &Replay) {
         .push_bind(at(replay.expires_at));
 }
 
-/// Rows for one table, in groups of a power of two: few distinct statements, so that the driver's cache of prepared
-/// ones stays warm. 64 rows of the widest table stay far below both databases' limits on bound values.
+/// Rows that one statement adds. Few distinct sizes, so that the driver's cache of prepared statements stays warm, and
+/// few statements, each of which costs a round trip. The most is far below both databases' limits on bound values.
+fn at_once(rows: usize) -> usize {
+    const STEP: usize = 8;
+    const MOST: usize = 64;
+    if rows < STEP { rows } else { (rows / STEP * STEP).min(MOST) }
+}
+
+/// Rows for one table.
 async fn rows<T>(conn: &mut Conn, head: &'static str, rows: &[&T], bind: fn(Tuple<'_>, &T)) -> Result<(), Failure> {
     let mut rest = rows;
     while !rest.is_empty() {
-        let (group, later) = rest.split_at(1 << rest.len().ilog2().min(6));
+        let (group, later) = rest.split_at(at_once(rest.len()));
         let mut builder = QueryBuilder::<Db>::new(head);
         builder.push_values(group, |row, value| bind(row, value));
         builder.build().execute(&mut *conn).await.map_err(undone)?;

