@@ -42,7 +42,8 @@ fi
 say "building the release binary"
 cargo build --release --quiet --bin gantry
 BENCH_MICRO=$(cargo bench --quiet --no-run --bench micro --message-format json | python3 -c 'import json, sys
-print(*filter(None, (json.loads(line).get("executable") for line in sys.stdin)))')
+built = (json.loads(line) for line in sys.stdin)
+print(*(it["executable"] for it in built if it.get("target", {}).get("name") == "micro" and it.get("executable")))')
 export BENCH_MICRO
 export GANTRY_TEST_BIN=${CARGO_TARGET_DIR:-$PWD/target}/release/gantry
 

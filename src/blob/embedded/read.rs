@@ -22,7 +22,7 @@ use super::pins::Pin;
 use super::record::{FileId, Manifest, Segment};
 
 /// What one `pread` asks for, in bytes.
-const PIECE: u64 = 256 << 10;
+const PIECE: u64 = 1 << 20;
 /// Pieces that are read before they are wanted. With the one on its way to the socket this bounds the memory of a
 /// download, however slow the client.
 const AHEAD: usize = 2;
