@@ -22,7 +22,8 @@ mod writer;
 use super::sign::open_for_bytes;
 use super::{Engine, Error, Result};
 use crate::domain::access::{Action, Actor};
-use crate::domain::append::{BadLength, Concat, Ledger};
+use crate::domain::append::{BadLength, Concat};
+use crate::domain::asset::AssetState;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Upload, UploadState};
 
@@ -92,8 +93,29 @@ impl Engine {
     /// An upload as it stands, for whoever wants to go on with it.
     pub async fn progress(&self, actor: &Actor, id: UploadId) -> Result<Upload> {
         let upload = self.upload_for(actor, Action::ReadUpload, id).await?;
-        still_there(&upload, self.0.store.now())?;
+        self.not_deleted(&upload).await?;
         self.settled(upload).await
+    }
+
+    /// Gives an upload up, or deletes the asset that it has become.
+    pub async fn terminate(&self, actor: &Actor, id: UploadId) -> Result<()> {
+        let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
+        self.not_deleted(&upload).await?;
+        match upload.state {
+            UploadState::Completed => self.delete_asset(actor, upload.asset).await,
+            _ => self.abort_upload(upload).await,
+        }
+    }
+
+    /// Refuses what has ended without bytes, and what has lost them since.
+    async fn not_deleted(&self, upload: &Upload) -> Result<()> {
+        still_there(upload, self.0.store.now())?;
+        upload.ledger().ok_or(Error::Hidden)?;
+        let ended = upload.state == UploadState::Completed;
+        if ended && matches!(self.asset_of(upload).await?.state, AssetState::Deleted { .. }) {
+            return Err(Error::Gone { what: "asset", state: "deleted" });
+        }
+        Ok(())
     }
 
     async fn lease_and_append(&self, upload: Upload, wish: AppendBytes) -> Result<Upload> {
@@ -102,8 +124,8 @@ impl Engine {
         if matches!(ledger.concat, Concat::Final(_)) {
             return Err(Error::Forbidden);
         }
-        if is_repeat(&upload, ledger, &wish) {
-            return self.ended(upload).await;
+        if upload.state != UploadState::Open {
+            return self.repeated_end(upload, wish).await;
         }
         let prepare = |upload: &mut Upload| {
             let expected = upload.ledger().map_or(0, |ledger| ledger.offset);
@@ -121,6 +143,21 @@ impl Engine {
         };
         let leased = self.lease(upload, prepare).await?;
         self.run(leased, wish.checksum, wish.body).await
+    }
+
+    /// What a client hears that lost the answer to its last bytes: they are here, and no more of them are wanted.
+    async fn repeated_end(&self, upload: Upload, wish: AppendBytes) -> Result<Upload> {
+        let expected = upload.ledger().map_or(0, |ledger| ledger.offset);
+        if wish.offset != expected {
+            return Err(Error::Offset { expected });
+        }
+        if wish.length.is_some_and(|length| length != expected) {
+            return Err(bad_length(BadLength::Differs));
+        }
+        if wish.announced != Some(0) {
+            return Err(Error::TooLarge { limit: 0 });
+        }
+        self.ended(upload).await
     }
 
     /// Appends under a lease that was just taken, and completes the upload with its last byte.
@@ -165,14 +202,6 @@ impl Engine {
         }
         outcome.map(|()| writer.upload)
     }
-}
-
-/// A client that lost the answer to its last bytes sends no more of them: nothing is to be written.
-fn is_repeat(upload: &Upload, ledger: &Ledger, wish: &AppendBytes) -> bool {
-    let at_end = ledger.is_whole() && wish.offset == ledger.offset && wish.announced.unwrap_or(0) == 0;
-    let same_length = wish.length.is_none_or(|length| Some(length) == ledger.length.known());
-    // An upload that takes no more bytes cannot be leased; whether it has a tail to be dealt with, `finish` knows.
-    at_end && same_length && upload.state != UploadState::Open
 }
 
 fn still_there(upload: &Upload, now: crate::domain::clock::Timestamp) -> Result<()> {

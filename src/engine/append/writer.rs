@@ -30,7 +30,7 @@ use crate::store::{StoreError, Tx, Write};
 /// Most bytes that are collected before they go to the store, whether or not they fill a part.
 const SEGMENT: u64 = 32 << 20;
 /// How long an append waits for memory before it gives up its own, and before it gives up.
-const PINCH: Duration = Duration::from_secs(1);
+const PINCH: Duration = Duration::from_millis(100);
 const STARVED: Duration = Duration::from_secs(30);
 
 /// A part on its way to the store.

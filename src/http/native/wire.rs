@@ -265,6 +265,7 @@ pub(super) fn limits(limits: &Limits) -> Value {
     json!({
         "max_size": limits.max_size,
         "max_put_size": limits.max_put,
+        "max_append_size": limits.max_append,
         "min_part_size": limits.min_part,
         "max_part_size": limits.max_part,
         "max_parts": limits.max_parts,

@@ -155,7 +155,8 @@ fn engine_on(database: &Database, blobs: &Arc<S3Blobs>, faults: &Faults, setting
 async fn serve(engine: &Engine, store_origin: &str, stop: &CancellationToken) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let routes = router(Site::new(engine.clone(), &base, store_origin, stop.clone()));
+    let site = Site::new(engine.clone(), &base, store_origin, stop.clone());
+    let routes = router(site.with_cors(&["https://app.example".to_owned()]));
     let answer = move |request| {
         let routes = routes.clone();
         async move { routes.oneshot(request).await.unwrap() }
