@@ -39,6 +39,7 @@ pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()
     welcome::first_start(config, &foundations.rows, &public_url).await?;
 
     let site = Site::new(engine.clone(), &public_url, &foundations.store_origin, end.clone());
+    let site = site.with_cors(&config.cors_origins);
     let routes = router(site);
     let answer = move |request| {
         let routes = routes.clone();
@@ -46,7 +47,9 @@ pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()
     };
     let background = Background::start(&foundations, config);
     tracing::info!(address = %api.local_addr()?, public_url, "serving");
+    let appends = tokio::spawn(let_go(engine, end.clone()));
     server::serve(door(config, api, &end)?, answer, config.server, end).await;
+    let _ = tokio::time::timeout(config.server.grace, appends).await;
     tracing::info!("no more requests; finishing what has begun");
     background.finish(config.server.grace).await;
     foundations.close().await;
@@ -60,6 +63,12 @@ fn door(config: &Config, listener: TcpListener, stop: &CancellationToken) -> any
     let (renewed, stop) = (Arc::clone(&tls), stop.clone());
     tokio::spawn(async move { renewed.renew(stop).await });
     Ok(server::Door::new(listener, Some(tls)))
+}
+
+/// Once the end is announced, bodies under way are interrupted where their bytes are safe: their clients go on elsewhere.
+async fn let_go(engine: Engine, end: CancellationToken) {
+    end.cancelled().await;
+    engine.close_appends().await;
 }
 
 /// `gantry work`: workers and the sweeper alone, on as many machines as wanted, until `end`.

@@ -17,6 +17,16 @@ pub enum BlobKey {
         /// Brought by.
         upload: UploadId,
     },
+    /// Acknowledged bytes of a relayed upload that do not fill a part yet. The fence is the writer's own, so that no
+    /// two writers share a key.
+    Tail {
+        /// Whose bytes.
+        upload: UploadId,
+        /// Who wrote them.
+        fence: u64,
+        /// Which of those that that writer wrote.
+        serial: u32,
+    },
     /// Which instance this bucket belongs to.
     Instance,
     /// Scratch objects of the capability probe.
@@ -28,6 +38,8 @@ impl BlobKey {
     pub const PREFIX: &'static str = "gantry/";
     /// What every original's key begins with.
     pub const ORIGINALS: &'static str = "gantry/o/";
+    /// What every tail's key begins with.
+    pub const TAILS: &'static str = "gantry/t/";
     /// What every scratch key begins with.
     pub const PROBES: &'static str = "gantry/probe/";
 
@@ -39,9 +51,26 @@ impl BlobKey {
                 let (tenant, asset, upload) = (tenant.0.simple(), asset.0.simple(), upload.0.simple());
                 format!("{}{tenant}/{asset}/{upload}", Self::ORIGINALS)
             }
+            Self::Tail { upload, fence, serial } => format!("{}{fence}-{serial}", Self::tails_of(*upload)),
             Self::Instance => format!("{}instance", Self::PREFIX),
             Self::Probe(id) => format!("{}{}", Self::PROBES, id.simple()),
         }
+    }
+
+    /// What the keys of one upload's tails begin with.
+    #[must_use]
+    pub fn tails_of(upload: UploadId) -> String {
+        format!("{}{}/", Self::TAILS, upload.0.simple())
+    }
+
+    /// The upload that a tail's key is of; `None` for anything that we did not write.
+    #[must_use]
+    pub fn parse_tail(path: &str) -> Option<UploadId> {
+        let (upload, rest) = path.strip_prefix(Self::TAILS)?.split_once('/')?;
+        let (fence, serial) = rest.split_once('-')?;
+        let upload = UploadId(Uuid::try_parse(upload).ok()?);
+        let spelled = Self::Tail { upload, fence: fence.parse().ok()?, serial: serial.parse().ok()? }.path();
+        (spelled == path).then_some(upload)
     }
 
     /// Reads an original's key back; `None` for anything that we did not write.
@@ -59,6 +88,16 @@ impl BlobKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tails_are_read_back_and_nothing_else_is() {
+        let upload = UploadId(Uuid::from_u128(3));
+        let path = BlobKey::Tail { upload, fence: 7, serial: 2 }.path();
+        assert_eq!(BlobKey::parse_tail(&path), Some(upload));
+        for stranger in ["", "gantry/t/", &path[1..], &format!("{path}x"), &path.replace("7-2", "07-2")] {
+            assert_eq!(BlobKey::parse_tail(stranger), None, "{stranger}");
+        }
+    }
 
     #[test]
     fn originals_are_read_back_and_nothing_else_is() {

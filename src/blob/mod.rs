@@ -54,6 +54,23 @@ pub type Result<T> = std::result::Result<T, BlobError>;
 /// A stream of bytes. It ends with an error when the store broke off; a short stream without error cannot happen.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 
+/// Bytes of ours on their way to the store.
+pub struct Payload {
+    /// Exactly so many.
+    pub len: u64,
+    /// The bytes.
+    pub bytes: ByteStream,
+}
+
+impl Payload {
+    /// Bytes that are at hand.
+    #[must_use]
+    pub fn of(bytes: Bytes) -> Self {
+        use futures_util::{StreamExt, stream};
+        Self { len: bytes.len() as u64, bytes: stream::once(async { Ok(bytes) }).boxed() }
+    }
+}
+
 /// What the store says about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectFacts {
@@ -159,6 +176,10 @@ pub trait Blobs: Send + Sync {
         after: Option<PartNumber>,
     ) -> Result<Page<StoredPart, PartNumber>>;
 
+    /// Writes one part from bytes of ours (UploadPart) and returns its entity tag. Given once: whoever tries again
+    /// brings the bytes again.
+    async fn put_part(&self, key: &str, store_id: &str, number: PartNumber, payload: Payload) -> Result<String>;
+
     /// Assembles the parts (CompleteMultipartUpload) and returns the object's entity tag and version.
     ///
     /// # Errors
@@ -181,6 +202,10 @@ pub trait Blobs: Send + Sync {
     /// Bytes of the object that still has this entity tag (GetObject with `If-Match`). The range must lie inside the
     /// object and must not be empty.
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream>;
+
+    /// Writes a whole object from bytes of ours (PutObject) and returns its entity tag and version. With a token it is
+    /// stamped, and where the store honours conditions, refused if the key is taken ([`BlobError::Precondition`]).
+    async fn put_object(&self, key: &str, token: Option<&str>, payload: Payload) -> Result<(String, Option<String>)>;
 
     /// Writes a small object of our own, replacing what is there (PutObject).
     async fn put(&self, key: &str, bytes: Bytes) -> Result<()>;

@@ -10,7 +10,7 @@ use super::units::parse_size;
 use super::{Complaints, Config, Database, Store};
 use crate::domain::clock::parse_duration;
 use crate::domain::upload::Patience;
-use crate::engine::{self, DeliveryMode, LEAST_SECRET};
+use crate::engine::{self, DeliveryMode, LEAST_SECRET, Pace};
 use crate::http::server;
 use crate::http::tls;
 
@@ -213,5 +213,11 @@ fn engine(c: &mut Checker) -> engine::Settings {
         digest_up_to: c.size("processing.digest_up_to"),
         replay_ttl: Duration::from_secs(24 * 3600),
         orphan_grace: c.time("cleanup.orphan_grace"),
+        append_memory: c.size("appends.memory"),
+        pace: Pace {
+            idle: c.time("appends.idle"),
+            min_rate: c.size("appends.min_rate"),
+            window: c.time("appends.window"),
+        },
     }
 }

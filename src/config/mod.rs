@@ -34,7 +34,7 @@ pub struct Config {
     pub store: Store,
     /// Secrets for grants and cursors, the first of which signs; empty: made on first start.
     pub signing_keys: Vec<Vec<u8>>,
-    /// Origins that may send bytes to the embedded store besides the public URL.
+    /// Origins whose pages may call the API and send bytes to the embedded store, besides the public URL.
     pub cors_origins: Vec<String>,
     /// Lines for people or for programs.
     pub log_json: bool,

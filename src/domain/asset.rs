@@ -34,7 +34,7 @@ pub struct Asset {
     pub state: AssetState,
     /// The declared name, never a path.
     pub name: FileName,
-    /// The declared size in bytes; the stored size is equal to it or the upload fails.
+    /// The declared size in bytes; the stored size is equal to it or the upload fails. 0 while nobody has said.
     pub size: u64,
     /// The declared type, never trusted for delivery.
     pub media_type: Option<MediaType>,
@@ -44,6 +44,8 @@ pub struct Asset {
     pub external_id: Option<String>,
     /// The caller's own properties.
     pub metadata: Metadata,
+    /// A piece of another file: no list shows it.
+    pub partial: bool,
     /// When it was first declared.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -317,6 +319,7 @@ pub(crate) mod tests {
             declared_sha256: None,
             external_id: None,
             metadata: Metadata::new(),
+            partial: false,
             created_at: micros(0),
             changed_at: micros(0),
         }

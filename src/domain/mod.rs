@@ -7,6 +7,7 @@
 //! Must not use anything else of ours.
 
 pub mod access;
+pub mod append;
 pub mod asset;
 pub mod checksum;
 pub mod clock;

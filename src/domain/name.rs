@@ -27,6 +27,12 @@ impl FileName {
     /// The limit of every common file system.
     pub const MAX_BYTES: usize = 255;
 
+    /// What a file is called whose client gave it no name.
+    #[must_use]
+    pub fn nameless() -> Self {
+        Self("upload".to_owned())
+    }
+
     /// The name as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {

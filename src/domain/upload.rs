@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use super::Refused;
+use super::append::Ledger;
 use super::checksum::ChecksumAlgorithm;
 use super::clock::{Timestamp, after};
 use super::ids::{AssetId, KeyId, TenantId, UploadId};
@@ -75,6 +76,8 @@ pub enum UploadState {
 pub enum Protocol {
     /// The JSON API and presigned URLs.
     Native,
+    /// tus 1.0.
+    Tus,
 }
 
 /// How bytes reach the store.
@@ -96,15 +99,18 @@ pub enum Transfer {
         /// Shown to the client as one plain PUT: the form of a single PUT on stores that ignore conditions.
         as_put: bool,
     },
+    /// Bytes come through this service, in order.
+    Relayed(Box<Ledger>),
 }
 
 impl Transfer {
-    /// The exact size of the object in bytes.
+    /// The exact size of the object in bytes; `None` while nobody has said.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    pub fn size(&self) -> Option<u64> {
         match self {
-            Self::Put { size } => *size,
-            Self::Multipart { plan, .. } => plan.total(),
+            Self::Put { size } => Some(*size),
+            Self::Multipart { plan, .. } => Some(plan.total()),
+            Self::Relayed(ledger) => ledger.length.known(),
         }
     }
 
@@ -145,6 +151,7 @@ impl Protocol {
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Tus => "tus",
         }
     }
 }
@@ -196,10 +203,13 @@ impl Upload {
         Ok(self.become_at(UploadState::Completing, Some(after(now, patience.takeover_after)), now))
     }
 
-    /// completing → completed.
+    /// completing → completed; what relaying its bytes left beside the object is owed removal now.
     pub fn complete(self, now: Timestamp) -> Result<Self, Refused> {
         match self.state {
-            UploadState::Completing => Ok(self.become_at(UploadState::Completed, None, now)),
+            UploadState::Completing => {
+                let left = self.ledger().is_some_and(Ledger::leaves_something);
+                Ok(self.become_at(UploadState::Completed, left.then_some(now), now))
+            }
             _ => Err(self.refuse("completed")),
         }
     }
@@ -251,6 +261,7 @@ impl Upload {
     pub fn store_id(&self) -> Option<&str> {
         match &self.transfer {
             Transfer::Multipart { store_id, .. } => store_id.as_deref(),
+            Transfer::Relayed(ledger) => ledger.store_id.as_deref(),
             Transfer::Put { .. } => None,
         }
     }

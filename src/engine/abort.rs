@@ -2,14 +2,14 @@
 //! later, because a part in flight may land after the abort and a signed URL lives on.
 
 use super::{Engine, Error, Result};
-use crate::blob::BlobError;
+use crate::blob::{BlobError, BlobKey};
 use crate::crash;
 use crate::domain::access::{Action, Actor};
-use crate::domain::clock::after;
+use crate::domain::clock::{Timestamp, after};
 use crate::domain::event::EventKind;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Transfer, Upload, UploadState};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, Write};
 
 /// Races that an abort may lose before it gives up.
 const TRIES: u32 = 4;
@@ -64,11 +64,12 @@ impl Engine {
         };
         self.commit(tx, ended.asset).await?;
         self.0.uploads.invalidate(&ended.id).await;
+        self.0.appends.interrupt(ended.id);
         Ok(ended)
     }
 
     /// Cleans up without keeping the caller waiting. Should this be cut off, the sweeper finds the row.
-    fn clean_soon(&self, ended: Upload) {
+    pub(super) fn clean_soon(&self, ended: Upload) {
         let engine = self.clone();
         tokio::spawn(async move {
             let id = ended.id;
@@ -81,6 +82,12 @@ impl Engine {
     /// Removes what an ended upload left in the store, and notes when to look again: as long as a URL that was signed
     /// for it may still be used, something may still arrive.
     pub(super) async fn clean(&self, ended: Upload) -> Result<()> {
+        if ended.ledger().is_some() {
+            self.clean_relayed(&ended).await?;
+        }
+        if ended.state == UploadState::Completed {
+            return self.cleaned(ended, None).await;
+        }
         if let Transfer::Multipart { .. } = ended.transfer {
             for store_id in self.multiparts_under(&ended.key).await? {
                 self.abort_until_gone(&ended.key, &store_id).await?;
@@ -94,10 +101,34 @@ impl Engine {
         crash::point("after_abort_at_store");
         let (now, last_url) = (self.0.store.now(), after(ended.changed_at, self.patience().url_ttl));
         let next = (now < last_url).then_some(last_url);
+        self.cleaned(ended, next).await
+    }
+
+    async fn cleaned(&self, ended: Upload, next: Option<Timestamp>) -> Result<()> {
+        let forget = ended.ledger().map(|_| Write::ForgetParts(ended.id));
         let mut cleaned = ended.cleaned(next)?;
-        match self.0.store.commit(Tx::new().quietly(&mut cleaned)).await {
+        let tx = forget.into_iter().fold(Tx::new(), Tx::with).quietly(&mut cleaned);
+        match self.0.store.commit(tx).await {
             Ok(()) | Err(StoreError::Conflict) => Ok(()),
             Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Removes what relaying an upload's bytes left: tails, and multipart uploads that nobody will complete.
+    async fn clean_relayed(&self, ended: &Upload) -> Result<()> {
+        for store_id in self.multiparts_under(&ended.key).await? {
+            self.abort_until_gone(&ended.key, &store_id).await?;
+        }
+        let (prefix, mut after) = (BlobKey::tails_of(ended.id), None);
+        loop {
+            let page = self.0.blobs.list(&prefix, after.as_deref()).await?;
+            for tail in page.items {
+                self.0.blobs.delete(&tail.key).await?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
         }
     }
 

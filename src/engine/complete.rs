@@ -16,6 +16,7 @@ use super::{Engine, Error, Result};
 use crate::blob::{BlobError, ObjectFacts, StoredPart};
 use crate::crash;
 use crate::domain::access::{Action, Actor};
+use crate::domain::append::Concat;
 use crate::domain::asset::{Asset, Content};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::event::EventKind;
@@ -50,17 +51,17 @@ pub struct CompleteUpload {
 }
 
 /// The store's word that the object is there.
-struct Proof {
-    etag: String,
-    version: Option<String>,
+pub(super) struct Proof {
+    pub(super) etag: String,
+    pub(super) version: Option<String>,
 }
 
 /// An upload in `completing` that this caller holds.
-struct Held {
-    completing: Upload,
+pub(super) struct Held {
+    pub(super) completing: Upload,
     /// What has to be written together with the end: the transition to `completing`, where it was not worth a commit
     /// of its own.
-    owed: Tx,
+    pub(super) owed: Tx,
 }
 
 impl From<ObjectFacts> for Proof {
@@ -107,11 +108,11 @@ impl Engine {
         Err(Error::busy("others are completing this upload"))
     }
 
-    async fn asset_of(&self, upload: &Upload) -> Result<Asset> {
+    pub(super) async fn asset_of(&self, upload: &Upload) -> Result<Asset> {
         self.0.store.asset(upload.asset).await?.ok_or(Error::Hidden)
     }
 
-    async fn reread(&self, id: UploadId) -> Result<Upload> {
+    pub(super) async fn reread(&self, id: UploadId) -> Result<Upload> {
         self.0.store.upload(id).await?.ok_or(Error::Hidden)
     }
 
@@ -143,7 +144,18 @@ impl Engine {
                 }
                 self.record(held, asset, facts.into()).await
             }
-            Transfer::Multipart { plan, .. } => self.assemble(upload, asset, *plan, wish).await,
+            Transfer::Multipart { plan, .. } => self.assemble(upload, asset, Some(*plan), wish).await,
+            Transfer::Relayed(ledger) if !ledger.is_whole() || ledger.concat == Concat::Partial => {
+                Err(Error::Incomplete { missing: only_part() }.into())
+            }
+            // The ledger has every byte, the store not yet as parts.
+            Transfer::Relayed(ledger)
+                if upload.state == UploadState::Open && (ledger.store_id.is_none() || !ledger.tail.is_empty()) =>
+            {
+                self.seal(upload).await?;
+                Err(Attempt::LostRace)
+            }
+            Transfer::Relayed(_) => self.assemble(upload, asset, None, wish).await,
         }
     }
 
@@ -163,7 +175,7 @@ impl Engine {
         &self,
         upload: &Upload,
         asset: Asset,
-        plan: PartPlan,
+        plan: Option<PartPlan>,
         wish: &CompleteUpload,
     ) -> std::result::Result<Asset, Attempt> {
         // A takeover begins with the question whether the one before got through.
@@ -175,11 +187,11 @@ impl Engine {
             return self.record(held, asset, facts.into()).await;
         }
         let parts = self.received(upload).await?;
-        if upload.state == UploadState::Open {
-            all_there(&plan, &parts, wish)?;
+        if let (UploadState::Open, Some(plan)) = (upload.state, &plan) {
+            all_there(plan, &parts, wish)?;
         }
         let held = self.begin(upload).await?;
-        match self.assembled(&held.completing, &plan, parts).await? {
+        match self.assembled(&held.completing, plan, parts).await? {
             Some(proof) => self.record(held, asset, proof).await,
             None => Err(self.fail(held, asset).await),
         }
@@ -200,7 +212,7 @@ impl Engine {
     async fn assembled(
         &self,
         upload: &Upload,
-        plan: &PartPlan,
+        plan: Option<PartPlan>,
         mut parts: Vec<StoredPart>,
     ) -> std::result::Result<Option<Proof>, Attempt> {
         let store_id = upload.store_id().ok_or_else(|| Error::Internal("completing without a store id".to_owned()))?;
@@ -225,7 +237,7 @@ impl Engine {
             // A part may have been sent again after we listed: its new tag counts.
             tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await;
             if let Ok(listed) = self.received(upload).await
-                && listed.len() == usize::from(plan.count())
+                && plan.is_none_or(|plan| listed.len() == usize::from(plan.count()))
             {
                 parts = listed;
             }
@@ -236,17 +248,19 @@ impl Engine {
     /// Whether an object is this upload's: its token, where the store keeps one, and its size.
     fn is_ours(&self, upload: &Upload, facts: &ObjectFacts) -> bool {
         let stamped = !self.0.blobs.capabilities().metadata || facts.token.as_ref() == Some(&upload.write_token);
-        stamped && facts.size == upload.transfer.size()
+        stamped && Some(facts.size) == upload.transfer.size()
     }
 
     /// Tx2: everything that becomes true together.
     ///
     /// An unknown outcome is looked up, not guessed; a database that is away is waited for within reason.
-    async fn record(&self, held: Held, asset: Asset, proof: Proof) -> std::result::Result<Asset, Attempt> {
+    pub(super) async fn record(&self, held: Held, asset: Asset, proof: Proof) -> std::result::Result<Asset, Attempt> {
         let now = self.0.store.now();
         let content = self.content(&held.completing, proof);
         let mut completed = held.completing.complete(now).map_err(Error::from)?;
-        let mut stored = asset.store(content, now).map_err(Error::from)?;
+        // A length that nobody knew at creation is known by now.
+        let size = completed.transfer.size().unwrap_or(asset.size);
+        let mut stored = Asset { size, ..asset }.store(content, now).map_err(Error::from)?;
         let tx = held
             .owed
             .upload(&mut completed, EventKind::UploadCompleted)
@@ -304,7 +318,7 @@ impl Engine {
 }
 
 /// Why one try to finish did not.
-enum Attempt {
+pub(super) enum Attempt {
     /// Somebody else changed the upload: read it again.
     LostRace,
     /// The answer.

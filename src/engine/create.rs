@@ -14,6 +14,7 @@ use super::{Engine, Error, Result, tenant_of};
 use crate::blob::{BlobKey, SignedUrl, StoredPart};
 use crate::crash;
 use crate::domain::access::{Action, Actor, may_ask};
+use crate::domain::append::Length;
 use crate::domain::asset::{Asset, AssetState, Metadata};
 use crate::domain::checksum::{ChecksumAlgorithm, Sha256Digest};
 use crate::domain::clock::{after, random_hex};
@@ -38,6 +39,8 @@ pub enum MethodWish {
     Put,
     /// Parts, whatever the size.
     Multipart,
+    /// Through this service, in order.
+    Append,
 }
 
 /// An `Idempotency-Key` and what the request meant.
@@ -96,9 +99,9 @@ pub struct Opened {
 
 /// Who creates, for whom.
 #[derive(Clone, Copy)]
-struct Creator {
-    tenant: TenantId,
-    key: KeyId,
+pub(super) struct Creator {
+    pub(super) tenant: TenantId,
+    pub(super) key: KeyId,
 }
 
 impl Engine {
@@ -143,14 +146,13 @@ impl Engine {
         if wish.size > limits.max_size {
             return Err(Error::TooLarge { limit: limits.max_size });
         }
-        if serde_json::to_vec(&wish.metadata).map_or(0, |json| json.len()) > MAX_METADATA {
-            return Err(Error::invalid("metadata", format!("at most {MAX_METADATA} bytes of JSON")));
-        }
+        checked_metadata(&wish.metadata)?;
         let one_put = match wish.method {
             MethodWish::Auto => wish.size == 0 || (wish.size <= self.0.settings.put_up_to && wish.part_size.is_none()),
             MethodWish::Put if wish.size > limits.max_put => return Err(Error::TooLarge { limit: limits.max_put }),
             MethodWish::Put => true,
             MethodWish::Multipart => false,
+            MethodWish::Append => return Ok(Transfer::Relayed(Box::new(self.new_ledger(Length::Known(wish.size))?))),
         };
         if one_put && capabilities.conditional_put {
             return Ok(Transfer::Put { size: wish.size });
@@ -169,7 +171,7 @@ impl Engine {
     }
 
     /// The rows that say what is intended.
-    fn intent(&self, by: Creator, wish: &CreateUpload, transfer: Transfer) -> (Asset, Upload) {
+    pub(super) fn intent(&self, by: Creator, wish: &CreateUpload, transfer: Transfer) -> (Asset, Upload) {
         let (now, patience) = (self.0.store.now(), self.patience());
         let (asset, upload) = (AssetId(self.mint()), UploadId(self.mint()));
         let expires_at = after(now, patience.upload_ttl);
@@ -203,6 +205,7 @@ impl Engine {
             declared_sha256: wish.sha256,
             external_id: wish.external_id.clone(),
             metadata: wish.metadata.clone(),
+            partial: false,
             created_at: now,
             changed_at: now,
         };
@@ -239,7 +242,7 @@ impl Engine {
             self.end_expired(upload).await?;
             return Ok(None);
         }
-        let same = upload.transfer.size() == wish.size && upload.owner == by.key;
+        let same = upload.transfer.size() == Some(wish.size) && upload.owner == by.key;
         if !same {
             return Err(Error::Taken("another open upload has this external_id"));
         }
@@ -262,6 +265,9 @@ impl Engine {
         opened.upload = self.begun(opened.upload, fresh).await?;
         if !fresh {
             opened.received = self.received(&opened.upload).await?;
+        }
+        if opened.upload.ledger().is_some() {
+            return Ok(opened);
         }
         let Transfer::Multipart { plan, as_put: false, .. } = &opened.upload.transfer else {
             opened.put = Some(self.sign_whole(&opened.upload, &opened.asset).await?);
@@ -328,5 +334,15 @@ impl Engine {
         let Some(upload) = self.0.store.upload(id).await?.map(Arc::new) else { return Ok(None) };
         self.0.uploads.insert(id, Arc::clone(&upload)).await;
         Ok(Some(upload))
+    }
+}
+
+/// Metadata of a caller's own, if it is not too much.
+pub(super) fn checked_metadata(metadata: &Metadata) -> Result<()> {
+    let size = serde_json::to_vec(metadata).map_or(0, |json| json.len());
+    if size <= MAX_METADATA {
+        Ok(())
+    } else {
+        Err(Error::invalid("metadata", format!("at most {MAX_METADATA} bytes of JSON")))
     }
 }

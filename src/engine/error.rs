@@ -56,6 +56,24 @@ pub enum Error {
         /// Why.
         state: &'static str,
     },
+    /// The upload stands elsewhere than the caller believes.
+    #[error("the upload stands at byte {expected}")]
+    Offset {
+        /// Where it stands.
+        expected: u64,
+    },
+    /// Another request writes to the upload, or has just begun to.
+    #[error("another request writes to this upload")]
+    Locked,
+    /// The bytes are not those of the checksum that came with them; none of them counts.
+    #[error("the bytes are not those of the checksum")]
+    ChecksumMismatch,
+    /// The body came too slowly; what came counts.
+    #[error("the body came too slowly")]
+    TooSlow,
+    /// The body ended before it was complete; what came counts.
+    #[error("the body broke off")]
+    BrokenOff,
     /// Not every byte is there.
     #[error("the upload is not complete: parts {missing} are missing")]
     Incomplete {

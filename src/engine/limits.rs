@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
+use crate::domain::append::max_relayed;
 use crate::domain::checksum::ChecksumAlgorithm;
 use crate::domain::name::FileName;
 
@@ -13,6 +14,8 @@ pub struct Limits {
     pub max_size: u64,
     /// Largest file in bytes that one PUT can carry.
     pub max_put: u64,
+    /// Largest file in bytes that can come through this service.
+    pub max_append: u64,
     /// Smallest part in bytes, the last one aside.
     pub min_part: u64,
     /// Largest part in bytes.
@@ -46,6 +49,7 @@ impl Engine {
         Limits {
             max_size: settings.max_size.min(profile.max_object()),
             max_put: profile.max_put.min(settings.max_size),
+            max_append: max_relayed(&profile).min(settings.max_size),
             min_part: profile.min_part,
             max_part: profile.max_part,
             max_parts: profile.max_parts,

@@ -17,6 +17,7 @@ use crate::domain::upload::{Patience, Upload};
 use crate::store::{Store, Tx};
 
 mod abort;
+mod append;
 mod assets;
 mod changes;
 mod complete;
@@ -35,6 +36,9 @@ mod sign;
 mod sweep;
 mod tokens;
 
+pub use append::{
+    AppendBytes, AppendDigest, Arrival, BrokenOff, Checksum, Concatenate, Expected, Incoming, OpenAppend, Pace,
+};
 pub use assets::{AssetList, ListAssets, PatchAsset};
 pub use changes::Changes;
 pub use complete::{ClaimedPart, CompleteUpload};
@@ -76,6 +80,10 @@ pub struct Settings {
     pub digest_up_to: u64,
     /// How long the answer to an `Idempotency-Key` is remembered.
     pub replay_ttl: Duration,
+    /// How slow the body of an append may be.
+    pub pace: Pace,
+    /// Bytes of all appends together that may be in memory.
+    pub append_memory: u64,
     /// How long an object or multipart upload must have been there before it can be called an orphan.
     pub orphan_grace: Duration,
 }
@@ -108,6 +116,7 @@ struct Inner {
     settings: Settings,
     instance: String,
     changes: Changes,
+    appends: append::Appends,
     keys: identity::Keys,
     uploads: moka::future::Cache<UploadId, Arc<Upload>>,
 }
@@ -125,6 +134,7 @@ impl Engine {
             keys: identity::Keys::new(Arc::clone(&store)),
             uploads: moka::future::Cache::builder().max_capacity(10_000).time_to_live(STALE).build(),
             changes: Changes::default(),
+            appends: append::Appends::new(settings.append_memory),
             store,
             blobs,
             entropy,

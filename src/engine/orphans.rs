@@ -57,7 +57,9 @@ impl Engine {
     pub async fn orphans(&self, apply: bool, mut found: impl FnMut(&Orphan) + Send) -> Result<OrphanReport> {
         self.ours().await?;
         let mut report = OrphanReport::default();
-        self.orphaned_objects(apply, &mut found, &mut report).await?;
+        for prefix in [BlobKey::ORIGINALS, BlobKey::TAILS] {
+            self.orphaned_objects(prefix, apply, &mut found, &mut report).await?;
+        }
         self.orphaned_multiparts(apply, &mut found, &mut report).await?;
         Ok(report)
     }
@@ -95,13 +97,14 @@ impl Engine {
 
     async fn orphaned_objects(
         &self,
+        prefix: &str,
         apply: bool,
         found: &mut (impl FnMut(&Orphan) + Send),
         report: &mut OrphanReport,
     ) -> Result<()> {
         let mut after = None;
         loop {
-            let page = self.0.blobs.list(BlobKey::ORIGINALS, after.as_deref()).await?;
+            let page = self.0.blobs.list(prefix, after.as_deref()).await?;
             crash::point("janitor_listed");
             for object in page.items {
                 report.objects += 1;
@@ -148,11 +151,14 @@ impl Engine {
     }
 
     async fn is_orphaned(&self, object: &ListedObject) -> Result<bool> {
-        // A stranger's key in our folder is not ours to judge.
-        let Some((_, asset, upload)) = BlobKey::parse_original(&object.key) else { return Ok(false) };
         if !self.is_old(object.modified) {
             return Ok(false);
         }
+        if let Some(upload) = BlobKey::parse_tail(&object.key) {
+            return Ok(!self.0.store.upload(upload).await?.is_some_and(|upload| expects(&upload)));
+        }
+        // A stranger's key in our folder is not ours to judge.
+        let Some((_, asset, upload)) = BlobKey::parse_original(&object.key) else { return Ok(false) };
         let asset = self.0.store.asset(asset).await?;
         if asset.is_some_and(|asset| keeps(&asset, &object.key)) {
             return Ok(false);

@@ -146,6 +146,7 @@ impl Engine {
                 return Ok(self.0.blobs.sign_put(&upload.key, *size, digest.as_ref(), ttl).await?);
             }
             Transfer::Multipart { plan, store_id, .. } => (plan, store_id),
+            Transfer::Relayed(_) => return Err(Error::invalid("method", "this upload takes its bytes in order")),
         };
         let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
         let digest = digest.filter(|_| self.0.blobs.capabilities().part_checksums);
@@ -157,10 +158,21 @@ impl Engine {
         Ok(SignedUrl { url, headers, expires_at: urls.expires_at() })
     }
 
+    /// The parts that the ledger of a relayed upload knows; other uploads have none.
+    async fn relayed(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
+        if upload.ledger().is_none() {
+            return Ok(Vec::new());
+        }
+        let parts = self.0.store.relayed_parts(upload.id).await?.into_iter();
+        let stored =
+            parts.map(|part| StoredPart { number: part.number, size: part.size, etag: part.etag, checksum: None });
+        Ok(stored.collect())
+    }
+
     /// The parts of the plan that the store has in their planned size. One PUT counts as no part until it is complete.
     pub(super) async fn received(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
         let Transfer::Multipart { plan, store_id: Some(store_id), .. } = &upload.transfer else {
-            return Ok(Vec::new());
+            return self.relayed(upload).await;
         };
         let (mut parts, mut after) = (Vec::new(), None);
         loop {
@@ -184,7 +196,7 @@ fn no_part() -> Error {
 }
 
 /// Whether bytes may still come.
-fn open_for_bytes(upload: &Upload, now: Timestamp) -> Result<()> {
+pub(super) fn open_for_bytes(upload: &Upload, now: Timestamp) -> Result<()> {
     match upload.state {
         UploadState::Open if upload.expires_at <= now => Err(Error::Gone { what: "upload", state: "expired" }),
         UploadState::Open => Ok(()),

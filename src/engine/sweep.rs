@@ -117,8 +117,8 @@ impl Engine {
     }
 
     async fn clean_or_leave(&self, upload: &Upload) -> Result<Swept> {
-        // A completed upload owes nothing; its object is the asset's.
-        if upload.state == UploadState::Completed {
+        // A completed upload owes at most what relaying its bytes left; its object is the asset's.
+        if upload.state == UploadState::Completed && upload.ledger().is_none() {
             return Ok(Swept::Waits);
         }
         self.clean(upload.clone()).await?;
@@ -126,6 +126,9 @@ impl Engine {
     }
 
     async fn rescue_or_expire(&self, upload: &Upload) -> Result<Swept> {
+        if upload.is_to_be_put_together(self.0.store.now()) {
+            self.go_on_putting_together(upload);
+        }
         match self.finish(upload.clone(), CompleteUpload::default()).await {
             Ok(_) => return Ok(Swept::Rescued),
             Err(Error::Incomplete { .. } | Error::WrongBytes | Error::Gone { .. }) => {}

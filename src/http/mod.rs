@@ -11,18 +11,21 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 
 mod body;
 mod context;
+mod cors;
 mod download;
 mod native;
 mod ops;
 mod problem;
 pub mod server;
 pub mod tls;
+mod tus;
 mod web;
 
 /// What every handler can reach.
@@ -33,6 +36,8 @@ pub struct Site {
     public_url: Arc<str>,
     /// Where browsers send bytes: the store's origin, for `Content-Security-Policy`.
     store_origin: Arc<str>,
+    /// Origins whose pages may call the API.
+    cors_origins: cors::Origins,
     readiness: Arc<ops::Readiness>,
 }
 
@@ -46,13 +51,22 @@ impl Site {
             engine,
             public_url: public_url.trim_end_matches('/').into(),
             store_origin: store_origin.into(),
+            cors_origins: Arc::new([]),
         }
+    }
+
+    /// Pages of these origins may call it from browsers, besides its own.
+    #[must_use]
+    pub fn with_cors(self, origins: &[String]) -> Self {
+        Self { cors_origins: origins.into(), ..self }
     }
 }
 
 /// Every route of every protocol.
 pub fn router(site: Site) -> Router {
-    let routes = native::routes().merge(download::routes()).merge(ops::routes()).merge(web::routes());
+    let routes = native::routes().merge(tus::routes()).merge(download::routes());
+    let routes = routes.merge(ops::routes()).merge(web::routes());
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
+    let routes = routes.layer(from_fn_with_state(Arc::clone(&site.cors_origins), cors::surround));
     context::wrap(routes.with_state(site))
 }

@@ -105,6 +105,12 @@ impl From<Error> for Problem {
             Error::ReusedKey => new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Error::WrongState { state, .. } => new(StatusCode::CONFLICT, "wrong_state").with("state", state),
             Error::Gone { state, .. } => new(StatusCode::GONE, "gone").with("state", state),
+            Error::Offset { expected } => new(StatusCode::CONFLICT, "offset_mismatch").with("offset", expected),
+            Error::Locked => new(StatusCode::LOCKED, "locked").retry(Duration::from_secs(1)),
+            Error::ChecksumMismatch => new(StatusCode::UNPROCESSABLE_ENTITY, "checksum_mismatch"),
+            Error::TooSlow | Error::BrokenOff => {
+                new(StatusCode::REQUEST_TIMEOUT, "body_broke_off").retry(Duration::from_secs(1))
+            }
             Error::Incomplete { missing } => {
                 new(StatusCode::CONFLICT, "incomplete").with("missing", missing.to_string())
             }

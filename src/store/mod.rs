@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::Event;
@@ -120,6 +121,8 @@ pub trait Store: Send + Sync {
     async fn upload_of(&self, asset: AssetId) -> Result<Option<Upload>>;
     /// The one open or completing upload with this identity of the caller's.
     async fn live_upload(&self, tenant: TenantId, external_id: &str) -> Result<Option<Upload>>;
+    /// The parts of a relayed upload that its ledger knows, by number.
+    async fn relayed_parts(&self, upload: UploadId) -> Result<Vec<RelayedPart>>;
     /// Uploads whose `look_at` has come, most overdue first.
     async fn uploads_to_look_at(&self, now: Timestamp, limit: u32) -> Result<Vec<Upload>>;
 

@@ -3,11 +3,12 @@
 //! Because it is data, the adapter can carry it out after its author has gone, group many into one commit, and
 //! try it again alone when the group failed.
 
+use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::grant::Link;
-use crate::domain::ids::{GrantId, JobId, KeyId, TenantId};
+use crate::domain::ids::{GrantId, JobId, KeyId, TenantId, UploadId};
 use crate::domain::job::{Job, NewJob};
 use crate::domain::key::ApiKey;
 use crate::domain::tenant::Tenant;
@@ -47,6 +48,10 @@ pub enum Write {
     InsertUpload(Box<Upload>),
     /// Replaces the upload that still has revision `upload.revision`.
     UpdateUpload(Box<Upload>),
+    /// Parts that the store has for a relayed upload; their numbers must be free.
+    InsertParts(Vec<RelayedPart>),
+    /// Removes every such part of an upload that needs them no more.
+    ForgetParts(UploadId),
     /// The first event of a new asset.
     FirstEvent(NewEvent),
     /// The next event of an asset.
@@ -130,6 +135,8 @@ impl Tx {
             | Write::RevokeKey(..)
             | Write::UpdateAsset(_)
             | Write::UpdateUpload(_)
+            | Write::InsertParts(_)
+            | Write::ForgetParts(_)
             | Write::Event(_)
             | Write::FinishJob(_)
             | Write::ReleaseJob(..)

@@ -141,6 +141,56 @@ async fn upload_survives(place: Place, point: &str, multipart: bool) {
     story.nothing_is_left_over().await;
 }
 
+/// Sends a file through tus, asking for the offset after every answer that did not come.
+async fn append_survives(place: Place, point: &str, size: u64, step: u64) {
+    let mut story = Story::begin(place, point).await;
+    let bytes = noise(size, 12);
+    let url = story.tus_create(size).await;
+    let mut at = 0;
+    while at < size {
+        let to = (at + step).min(size);
+        let request = story.tus(Method::PATCH, &url).header("upload-offset", at);
+        let request = request.header("content-type", "application/offset+octet-stream");
+        match request.body(bytes[at as usize..to as usize].to_vec()).send().await {
+            Ok(answer) if answer.status() == StatusCode::NO_CONTENT => at = to,
+            Ok(answer) => assert!(matches!(answer.status().as_u16(), 409 | 423 | 503), "{answer:?}"),
+            Err(_) => story.revive().await,
+        }
+        let now = story.tus_offset(&url).await;
+        assert!(now >= at, "{at} was acknowledged, {now} is there");
+        at = now;
+    }
+    let upload = url.rsplit('/').next().unwrap();
+    let (_, view) = story.ask(Method::GET, &format!("/v1/uploads/{upload}"), None).await;
+    let asset = view["asset_id"].as_str().unwrap().to_owned();
+    story.check(&asset, &bytes).await;
+    assert_eq!(story.deaths, 1, "{point} was never passed");
+    story.nothing_is_left_over().await;
+}
+
+impl Story {
+    fn tus(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, url).bearer_auth(&self.key).header("tus-resumable", "1.0.0")
+    }
+
+    async fn tus_create(&mut self, size: u64) -> String {
+        let answer = self.tus(Method::POST, &format!("{}/tus", self.instance.url)).header("upload-length", size);
+        answer.send().await.unwrap().headers()["location"].to_str().unwrap().to_owned()
+    }
+
+    async fn tus_offset(&mut self, url: &str) -> u64 {
+        loop {
+            match self.tus(Method::HEAD, url).send().await {
+                Ok(answer) if answer.status() == StatusCode::OK => {
+                    return answer.headers()["upload-offset"].to_str().unwrap().parse().unwrap();
+                }
+                Ok(answer) => assert_eq!(answer.status(), StatusCode::LOCKED),
+                Err(_) => self.revive().await,
+            }
+        }
+    }
+}
+
 /// The bucket has neither objects nor unfinished uploads of assets any more.
 async fn bucket_empties(story: &Story) {
     let s3 = story.instance.s3();
@@ -240,6 +290,14 @@ stories! {
     p02_after_the_intent_row => |place| upload_survives(place, "after_intent", true);
     p03_after_create_multipart => |place| upload_survives(place, "after_create_multipart", true);
     p04_after_the_stores_id => |place| upload_survives(place, "after_store_id", true);
+    p03_append_after_create_multipart => |place| append_survives(place, "after_create_multipart", 20_000_000, 10_000_000);
+    p05_append_with_bytes_in_memory => |place| append_survives(place, "mid_append:60", 20_000_000, 20_000_000);
+    p06_append_with_a_part_and_no_row => |place| append_survives(place, "after_part:2", 30_000_000, 12_000_000);
+    p07_append_with_the_row_and_no_answer => |place| append_survives(place, "after_ledger:2", 30_000_000, 12_000_000);
+    p08_append_with_a_tail_and_no_row => |place| append_survives(place, "after_tail:2", 20_000_000, 3_000_000);
+    p08_append_with_the_whole_and_no_row => |place| append_survives(place, "after_whole", 1000, 600);
+    p09_append_completing_is_committed => |place| append_survives(place, "after_completing", 20_000_000, 12_000_000);
+    p12_append_inside_the_commit => |place| append_survives(place, "in_commit", 20_000_000, 12_000_000);
     p09_completing_is_committed => |place| upload_survives(place, "after_completing", true);
     p10_complete_is_about_to_be_sent => |place| upload_survives(place, "complete_sent", true);
     p11_complete_was_answered => |place| upload_survives(place, "complete_answered", true);

@@ -17,3 +17,4 @@ mod presign;
 mod store;
 mod support;
 mod tls;
+mod tus;

@@ -12,10 +12,10 @@ use futures_util::{StreamExt, stream};
 use super::super::presign::{self, PartUrls};
 use super::super::{
     BlobError, Blobs, ByteStream, Capabilities, ListedMultipart, ListedObject, MultipartMarker, ObjectFacts, Page,
-    Presentation, Result, SignedUrl, StoredPart,
+    Payload, Presentation, Result, SignedUrl, StoredPart,
 };
-use super::S3Blobs;
 use super::errors::meaning;
+use super::{S3Blobs, outgoing};
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::plan::{PartNumber, StoreProfile};
@@ -116,6 +116,14 @@ impl Blobs for S3Blobs {
         Ok(Page { items: latest(answer.parts()), next })
     }
 
+    async fn put_part(&self, key: &str, store_id: &str, number: PartNumber, payload: Payload) -> Result<String> {
+        let (len, patience) = (payload.len.cast_signed(), outgoing::patience(payload.len));
+        let request = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(store_id);
+        let request = request.part_number(i32::from(number.get())).content_length(len).body(outgoing::stream(payload));
+        let answer = request.customize().config_override(patience).send().await.map_err(meaning)?;
+        Ok(unquoted(answer.e_tag()))
+    }
+
     async fn complete_multipart(
         &self,
         key: &str,
@@ -160,6 +168,18 @@ impl Blobs for S3Blobs {
         let request = request.range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
         let answer = request.send().await.map_err(meaning)?;
         Ok(whole(answer.body, wanted))
+    }
+
+    async fn put_object(&self, key: &str, token: Option<&str>, payload: Payload) -> Result<(String, Option<String>)> {
+        let (len, patience) = (payload.len.cast_signed(), outgoing::patience(payload.len));
+        let request = self.client.put_object().bucket(&self.bucket).key(key).content_length(len);
+        let request = match token {
+            Some(token) => request.metadata(TOKEN, token).if_none_match("*"),
+            None => request,
+        };
+        let request = request.body(outgoing::stream(payload)).customize().config_override(patience);
+        let answer = request.send().await.map_err(meaning)?;
+        Ok((unquoted(answer.e_tag()), answer.version_id))
     }
 
     async fn put(&self, key: &str, body: Bytes) -> Result<()> {

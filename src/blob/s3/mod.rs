@@ -18,6 +18,7 @@ use crate::domain::clock::{Clock, Timestamp, after};
 
 mod adapter;
 mod errors;
+mod outgoing;
 mod probe;
 
 pub use probe::{Probed, probe};

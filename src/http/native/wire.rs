@@ -59,6 +59,7 @@ enum Method {
     Auto,
     Put,
     Multipart,
+    Append,
 }
 
 impl NewUpload {
@@ -87,6 +88,7 @@ impl NewUpload {
                 Method::Auto => MethodWish::Auto,
                 Method::Put => MethodWish::Put,
                 Method::Multipart => MethodWish::Multipart,
+                Method::Append => MethodWish::Append,
             },
             part_size: self.part_size,
             checksum: parsed_opt::<ChecksumAlgorithm>("checksum", self.checksum.as_deref())?,
@@ -263,6 +265,7 @@ pub(super) fn limits(limits: &Limits) -> Value {
     json!({
         "max_size": limits.max_size,
         "max_put_size": limits.max_put,
+        "max_append_size": limits.max_append,
         "min_part_size": limits.min_part,
         "max_part_size": limits.max_part,
         "max_parts": limits.max_parts,
@@ -287,7 +290,8 @@ pub(super) struct UploadView {
     state: &'static str,
     protocol: &'static str,
     method: &'static str,
-    size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part_size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -309,19 +313,26 @@ struct ReceivedPart {
 pub(super) fn upload(upload: &Upload, received: &[StoredPart]) -> UploadView {
     let plan = match &upload.transfer {
         Transfer::Multipart { plan, as_put: false, .. } => Some(plan),
-        Transfer::Multipart { .. } | Transfer::Put { .. } => None,
+        Transfer::Multipart { .. } | Transfer::Put { .. } | Transfer::Relayed(_) => None,
     };
     UploadView {
         id: upload.id,
         asset_id: upload.asset,
         state: upload.state.name(),
         protocol: upload.protocol.name(),
-        method: if upload.transfer.is_put() { "put" } else { "multipart" },
+        method: match &upload.transfer {
+            Transfer::Relayed(_) => "append",
+            other if other.is_put() => "put",
+            Transfer::Put { .. } | Transfer::Multipart { .. } => "multipart",
+        },
         size: upload.transfer.size(),
         part_size: plan.map(PartPlan::part_size),
         part_count: plan.map(PartPlan::count),
         received: received.iter().map(|part| ReceivedPart { part: part.number.get(), size: part.size }).collect(),
-        received_bytes: received.iter().map(|part| part.size).sum(),
+        received_bytes: match upload.ledger() {
+            Some(ledger) => ledger.offset,
+            None => received.iter().map(|part| part.size).sum(),
+        },
         external_id: upload.external_id.clone(),
         created_at: time(upload.created_at),
         expires_at: time(upload.expires_at),

@@ -22,6 +22,7 @@ pub(in crate::store) struct AssetRow {
     declared_sha256: Option<Vec<u8>>,
     external_id: Option<String>,
     metadata: Json<Metadata>,
+    partial: i64,
     object_key: Option<String>,
     etag: Option<String>,
     version_id: Option<String>,
@@ -85,6 +86,7 @@ impl AssetRow {
             declared_sha256: digest("declared_sha256", self.declared_sha256)?,
             external_id: self.external_id,
             metadata: self.metadata.0,
+            partial: self.partial != 0,
             created_at: micros(self.created_at),
             changed_at: micros(self.changed_at),
         })

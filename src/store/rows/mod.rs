@@ -16,9 +16,11 @@ use crate::domain::key::ApiKey;
 use crate::domain::tenant::Tenant;
 
 mod asset;
+mod ledger;
 mod upload;
 
 pub(super) use asset::AssetRow;
+pub(super) use ledger::{LedgerCells, PartRow};
 pub(super) use upload::{UploadRow, transfer_cells};
 
 /// A cell that cannot be what it says.

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::ledger::LedgerRow;
 use super::{Cell, Nonsense, bad, decodes, parse_opt, required, size};
 use crate::domain::checksum::ChecksumAlgorithm;
 use crate::domain::clock::micros;
@@ -20,7 +21,7 @@ pub(in crate::store) struct UploadRow {
     state: String,
     protocol: String,
     transfer: String,
-    size: i64,
+    size: Option<i64>,
     part_size: Option<i64>,
     store_id: Option<String>,
     checksum: Option<String>,
@@ -31,6 +32,8 @@ pub(in crate::store) struct UploadRow {
     changed_at: i64,
     expires_at: i64,
     look_at: Option<i64>,
+    #[sqlx(flatten)]
+    ledger: LedgerRow,
 }
 
 /// The values of the columns `transfer`, `part_size`, `store_id` and `checksum`.
@@ -45,6 +48,9 @@ pub(in crate::store) fn transfer_cells(
             store_id.as_deref(),
             checksum.map(ChecksumAlgorithm::name),
         ),
+        Transfer::Relayed(ledger) => {
+            ("relayed", Some(ledger.part_size.cast_signed()), ledger.store_id.as_deref(), None)
+        }
     }
 }
 
@@ -53,15 +59,16 @@ impl UploadRow {
         self.id.to_string()
     }
 
-    fn transfer(&mut self) -> Cell<Transfer> {
-        let total = size("size", self.size)?;
-        let as_put = match self.transfer.as_str() {
-            "put" => return Ok(Transfer::Put { size: total }),
-            "single_part" => true,
-            "multipart" => false,
-            other => return Err(bad("transfer", other)),
-        };
-        let part_size = size("part_size", required("part_size", self.part_size)?)?;
+    fn total(&self) -> Cell<u64> {
+        size("size", required("size", self.size)?)
+    }
+
+    fn part_size(&self) -> Cell<u64> {
+        size("part_size", required("part_size", self.part_size)?)
+    }
+
+    fn planned(&mut self, as_put: bool) -> Cell<Transfer> {
+        let (total, part_size) = (self.total()?, self.part_size()?);
         Ok(Transfer::Multipart {
             plan: PartPlan::exact(total, part_size).ok_or_else(|| bad("part_size", part_size))?,
             store_id: self.store_id.take(),
@@ -82,14 +89,29 @@ impl UploadRow {
         })
     }
 
-    fn decode(mut self) -> Cell<Upload> {
-        let protocol = match self.protocol.as_str() {
+    fn protocol(&self) -> Cell<Protocol> {
+        Ok(match self.protocol.as_str() {
             "native" => Protocol::Native,
+            "tus" => Protocol::Tus,
             other => return Err(bad("protocol", other)),
+        })
+    }
+
+    fn decode(mut self) -> Cell<Upload> {
+        let (state, protocol) = (self.state()?, self.protocol()?);
+        let transfer = match self.transfer.as_str() {
+            "put" => Transfer::Put { size: self.total()? },
+            "single_part" => self.planned(true)?,
+            "multipart" => self.planned(false)?,
+            "relayed" => {
+                let (length, part_size) = (self.size.map(|total| size("size", total)).transpose()?, self.part_size()?);
+                Transfer::Relayed(Box::new(self.ledger.decode(length, part_size, self.store_id.take())?))
+            }
+            other => return Err(bad("transfer", other)),
         };
         Ok(Upload {
-            state: self.state()?,
-            transfer: self.transfer()?,
+            state,
+            transfer,
             protocol,
             id: UploadId(self.id),
             tenant: TenantId(self.tenant_id),

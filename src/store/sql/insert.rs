@@ -5,11 +5,12 @@ use sqlx::QueryBuilder;
 use sqlx::query_builder::Separated;
 use sqlx::types::Json;
 
-use super::super::super::rows::{at, transfer_cells};
+use super::super::super::rows::{LedgerCells, at, transfer_cells};
 use super::super::super::{Replay, Tx, Write};
 use super::super::Db;
 use super::Conn;
 use super::failure::{Failure, undone};
+use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::event::NewEvent;
 use crate::domain::grant::Link;
@@ -19,7 +20,7 @@ use crate::domain::upload::Upload;
 type Tuple<'a> = Separated<'a, Db, &'static str>;
 
 const ASSETS: &str = "INSERT INTO asset (id, tenant_id, owner_id, revision, state, name, size, media_type, \
-    declared_sha256, external_id, metadata, created_at, changed_at) ";
+    declared_sha256, external_id, metadata, partial, created_at, changed_at) ";
 
 fn asset(mut row: Tuple<'_>, asset: &Asset) {
     row.push_bind(asset.id.0)
@@ -33,16 +34,18 @@ fn asset(mut row: Tuple<'_>, asset: &Asset) {
         .push_bind(asset.declared_sha256.map(|digest| digest.0.to_vec()))
         .push_bind(asset.external_id.clone())
         .push_bind(Json(asset.metadata.clone()))
+        .push_bind(i64::from(asset.partial))
         .push_bind(at(asset.created_at))
         .push_bind(at(asset.changed_at));
 }
 
 const UPLOADS: &str = "INSERT INTO upload (id, tenant_id, asset_id, owner_id, revision, state, protocol, transfer, \
     size, part_size, store_id, checksum, object_key, write_token, external_id, created_at, changed_at, expires_at, \
-    look_at) ";
+    look_at, appended, tail, next_part, fence, leased_until, lease_wanted, said_metadata, said_concat, concat) ";
 
 fn upload(mut row: Tuple<'_>, upload: &Upload) {
     let (transfer, part_size, store_id, checksum) = transfer_cells(&upload.transfer);
+    let ledger = LedgerCells::of(&upload.transfer);
     row.push_bind(upload.id.0)
         .push_bind(upload.tenant.0)
         .push_bind(upload.asset.0)
@@ -51,7 +54,7 @@ fn upload(mut row: Tuple<'_>, upload: &Upload) {
         .push_bind(upload.state.name())
         .push_bind(upload.protocol.name())
         .push_bind(transfer)
-        .push_bind(upload.transfer.size().cast_signed())
+        .push_bind(upload.transfer.size().map(u64::cast_signed))
         .push_bind(part_size)
         .push_bind(store_id.map(ToOwned::to_owned))
         .push_bind(checksum)
@@ -61,7 +64,16 @@ fn upload(mut row: Tuple<'_>, upload: &Upload) {
         .push_bind(at(upload.created_at))
         .push_bind(at(upload.changed_at))
         .push_bind(at(upload.expires_at))
-        .push_bind(upload.look_at.map(at));
+        .push_bind(upload.look_at.map(at))
+        .push_bind(ledger.appended)
+        .push_bind(ledger.tail)
+        .push_bind(ledger.next_part)
+        .push_bind(ledger.fence)
+        .push_bind(ledger.leased_until)
+        .push_bind(ledger.lease_wanted)
+        .push_bind(ledger.said.metadata)
+        .push_bind(ledger.said.concat)
+        .push_bind(ledger.concat);
 }
 
 const FIRST_EVENTS: &str = "INSERT INTO event (asset_id, seq, tenant_id, kind, at) ";
@@ -115,6 +127,15 @@ fn replay(mut row: Tuple<'_>, replay: &Replay) {
         .push_bind(at(replay.expires_at));
 }
 
+const PARTS: &str = "INSERT INTO part (upload_id, number, size, etag) ";
+
+fn part(mut row: Tuple<'_>, part: &RelayedPart) {
+    row.push_bind(part.upload.0)
+        .push_bind(i64::from(part.number.get()))
+        .push_bind(part.size.cast_signed())
+        .push_bind(part.etag.clone());
+}
+
 /// Rows that one statement adds. Few distinct sizes, so that the driver's cache of prepared statements stays warm, and
 /// few statements, each of which costs a round trip. The most is far below both databases' limits on bound values.
 fn at_once(rows: usize) -> usize {
@@ -161,6 +182,7 @@ pub(super) async fn one(conn: &mut Conn, write: &Write) -> Option<Result<(), Fai
         Write::InsertJob(new) => rows(conn, JOBS, &[new], job).await,
         Write::InsertLink(new) => rows(conn, LINKS, &[&**new], link).await,
         Write::InsertReplay(new) => rows(conn, REPLAYS, &[new], replay).await,
+        Write::InsertParts(new) => rows(conn, PARTS, &new.iter().collect::<Vec<_>>(), part).await,
         _ => return None,
     })
 }

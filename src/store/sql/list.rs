@@ -55,7 +55,7 @@ pub(super) async fn page(pool: &Pool<Db>, tenant: TenantId, query: &AssetQuery) 
 
 /// The part of the question that an index answers.
 fn indexed(builder: &mut QueryBuilder<Db>, tenant: TenantId, query: &AssetQuery) {
-    builder.push(" WHERE tenant_id = ").push_bind(tenant.0);
+    builder.push(" WHERE partial = 0 AND tenant_id = ").push_bind(tenant.0);
     if let Some(state) = &query.state {
         builder.push(" AND state = ").push_bind(state.clone());
     }

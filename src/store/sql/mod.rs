@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Database, Pool};
 
-use super::super::rows::{AssetRow, EventRow, JobRow, KeyRow, LinkRow, ReplayRow, TenantRow, UploadRow, at};
+use super::super::rows::{AssetRow, EventRow, JobRow, KeyRow, LinkRow, PartRow, ReplayRow, TenantRow, UploadRow, at};
 use super::super::{AssetPage, AssetQuery, Replay, Result, Store, StoreClock, StoreError, Tx};
 use super::Db;
+use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::Event;
@@ -134,6 +135,11 @@ impl Store for SqlStore {
         );
         let row = query.bind(tenant.0).bind(external_id).fetch_optional(&self.read).await.map_err(failed)?;
         row.map(Upload::try_from).transpose()
+    }
+
+    async fn relayed_parts(&self, upload: UploadId) -> Result<Vec<RelayedPart>> {
+        let query = sqlx::query_as::<_, PartRow>("SELECT * FROM part WHERE upload_id = $1 ORDER BY number");
+        decode(query.bind(upload.0).fetch_all(&self.read).await.map_err(failed)?)
     }
 
     async fn uploads_to_look_at(&self, now: Timestamp, limit: u32) -> Result<Vec<Upload>> {

@@ -2,7 +2,7 @@
 
 use sqlx::types::Json;
 
-use super::super::super::rows::{at, transfer_cells};
+use super::super::super::rows::{LedgerCells, at, transfer_cells};
 use super::super::super::{Tx, Write};
 use super::failure::{Failure, undone};
 use super::{Conn, insert};
@@ -10,6 +10,7 @@ use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::NewEvent;
+use crate::domain::ids::UploadId;
 use crate::domain::job::Job;
 use crate::domain::upload::Upload;
 
@@ -33,6 +34,7 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
         Write::UpdateUpload(upload) => return update_upload(conn, upload).await,
         Write::Event(event) => return next_event(conn, event).await,
         Write::ReleaseJob(job, until, error) => return release_job(conn, job, *until, error).await,
+        Write::ForgetParts(upload) => return forget_parts(conn, *upload).await,
         Write::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state = 'running'")
             .bind(job.id.0)
             .bind(i64::from(job.attempt)),
@@ -64,7 +66,7 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
         }
         // Additions are carried out by `insert::one`.
         Write::InsertAsset(_) | Write::InsertUpload(_) | Write::FirstEvent(_) => return Ok(()),
-        Write::InsertJob(_) | Write::InsertLink(_) | Write::InsertReplay(_) => return Ok(()),
+        Write::InsertJob(_) | Write::InsertLink(_) | Write::InsertReplay(_) | Write::InsertParts(_) => return Ok(()),
     };
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
@@ -82,7 +84,7 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
     let query = sqlx::query(
         "UPDATE asset SET revision = revision + 1, state = $3, name = $4, external_id = $5, metadata = $6, \
          object_key = $7, etag = $8, version_id = $9, stored_at = $10, detected_type = $11, sha256 = $12, \
-         verdict_code = $13, verdict_sentence = $14, purge_at = $15, changed_at = $16, declared_sha256 = $17 \
+         verdict_code = $13, verdict_sentence = $14, purge_at = $15, changed_at = $16, declared_sha256 = $17, size = $18 \
          WHERE id = $1 AND revision = $2",
     )
     .bind(asset.id.0)
@@ -101,15 +103,18 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
     .bind(asset.state.verdict().map(|v| v.sentence.clone()))
     .bind(purge_at.map(at))
     .bind(at(asset.changed_at))
-    .bind(asset.declared_sha256.map(|digest| digest.0.to_vec()));
+    .bind(asset.declared_sha256.map(|digest| digest.0.to_vec()))
+    .bind(asset.size.cast_signed());
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
 async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> {
-    let (_, _, store_id, _) = transfer_cells(&upload.transfer);
+    let (_, part_size, store_id, _) = transfer_cells(&upload.transfer);
+    let ledger = LedgerCells::of(&upload.transfer);
     let query = sqlx::query(
         "UPDATE upload SET revision = revision + 1, state = $3, store_id = $4, changed_at = $5, expires_at = $6, \
-         look_at = $7 WHERE id = $1 AND revision = $2",
+         look_at = $7, size = $8, part_size = $9, appended = $10, tail = $11, next_part = $12, fence = $13, \
+         leased_until = $14, lease_wanted = $15 WHERE id = $1 AND revision = $2",
     )
     .bind(upload.id.0)
     .bind(upload.revision)
@@ -117,8 +122,21 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
     .bind(store_id.map(ToOwned::to_owned))
     .bind(at(upload.changed_at))
     .bind(at(upload.expires_at))
-    .bind(upload.look_at.map(at));
+    .bind(upload.look_at.map(at))
+    .bind(upload.transfer.size().map(u64::cast_signed))
+    .bind(part_size)
+    .bind(ledger.appended)
+    .bind(ledger.tail)
+    .bind(ledger.next_part)
+    .bind(ledger.fence)
+    .bind(ledger.leased_until)
+    .bind(ledger.lease_wanted);
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+async fn forget_parts(conn: &mut Conn, upload: UploadId) -> Result<(), Failure> {
+    let query = sqlx::query("DELETE FROM part WHERE upload_id = $1").bind(upload.0);
+    query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
 /// Gives the event the asset's next number. Two transactions that ask at once get a conflict, never the same number.

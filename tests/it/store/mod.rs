@@ -1,6 +1,7 @@
 //! The conformance suite of the store port, run on every adapter.
 
 mod aborts;
+mod appends;
 mod jobs;
 mod lists;
 mod rows;

@@ -35,6 +35,7 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
         declared_sha256: Some(Sha256Digest([9; 32])),
         external_id: None,
         metadata: Metadata::new(),
+        partial: false,
         created_at: now,
         changed_at: now,
     };

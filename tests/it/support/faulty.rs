@@ -10,8 +10,9 @@ use bytes::Bytes;
 use gantry::blob::presign::PartUrls;
 use gantry::blob::{
     BlobError, Blobs, ByteStream, Capabilities, ListedMultipart, ListedObject, MultipartMarker, ObjectFacts, Page,
-    Presentation, Result, SignedUrl, StoredPart,
+    Payload, Presentation, Result, SignedUrl, StoredPart,
 };
+use gantry::domain::append::RelayedPart;
 use gantry::domain::asset::Asset;
 use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use gantry::domain::clock::Timestamp;
@@ -100,6 +101,14 @@ impl<B: Blobs> Blobs for FaultyBlobs<B> {
 
     async fn list_parts(&self, key: &str, id: &str, after: Option<PartNumber>) -> Result<Page<StoredPart, PartNumber>> {
         faulty!(self, list_parts, self.inner.list_parts(key, id, after))
+    }
+
+    async fn put_part(&self, key: &str, id: &str, number: PartNumber, payload: Payload) -> Result<String> {
+        faulty!(self, put_part, self.inner.put_part(key, id, number, payload))
+    }
+
+    async fn put_object(&self, key: &str, token: Option<&str>, payload: Payload) -> Result<(String, Option<String>)> {
+        faulty!(self, put_object, self.inner.put_object(key, token, payload))
     }
 
     async fn complete_multipart(&self, key: &str, id: &str, parts: &[StoredPart]) -> Result<(String, Option<String>)> {
@@ -204,6 +213,7 @@ pass_on! {
     async fn upload(&self, id: UploadId) -> Option<Upload>;
     async fn upload_of(&self, asset: AssetId) -> Option<Upload>;
     async fn live_upload(&self, tenant: TenantId, external_id: &str) -> Option<Upload>;
+    async fn relayed_parts(&self, upload: UploadId) -> Vec<RelayedPart>;
     async fn uploads_to_look_at(&self, now: Timestamp, limit: u32) -> Vec<Upload>;
     async fn asset(&self, id: AssetId) -> Option<Asset>;
     async fn assets_by_id(&self, ids: &[AssetId]) -> Vec<Asset>;

@@ -8,7 +8,7 @@ use gantry::blob::s3::S3Blobs;
 use gantry::blob::{BlobKey, Blobs};
 use gantry::domain::clock::OsEntropy;
 use gantry::domain::ids::TenantId;
-use gantry::engine::{DeliveryMode, Engine, Foundation, Registry, Settings, Tokens};
+use gantry::engine::{DeliveryMode, Engine, Foundation, Pace, Registry, Settings, Tokens};
 use gantry::http::{Site, router, server};
 use gantry::worker::{self, Worker};
 use tokio::net::TcpListener;
@@ -60,6 +60,8 @@ impl Default for Shape {
             digest_up_to: 64 << 30,
             replay_ttl: Duration::from_secs(24 * 3600),
             orphan_grace: Duration::ZERO,
+            append_memory: 256 << 20,
+            pace: Pace { idle: Duration::from_secs(30), min_rate: 1024, window: Duration::from_secs(60) },
         };
         Self { settings, works: true, seaweedfs: false, capabilities: |_| {} }
     }
@@ -153,7 +155,8 @@ fn engine_on(database: &Database, blobs: &Arc<S3Blobs>, faults: &Faults, setting
 async fn serve(engine: &Engine, store_origin: &str, stop: &CancellationToken) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let routes = router(Site::new(engine.clone(), &base, store_origin, stop.clone()));
+    let site = Site::new(engine.clone(), &base, store_origin, stop.clone());
+    let routes = router(site.with_cors(&["https://app.example".to_owned()]));
     let answer = move |request| {
         let routes = routes.clone();
         async move { routes.oneshot(request).await.unwrap() }

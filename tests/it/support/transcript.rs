@@ -8,6 +8,7 @@
 //! | if-none-match: *                                           a header, sent or expected
 //! < 200
 //! @ $reader                                                    from here on with this key
+//! ~ tus-resumable: 1.0.0                                       from here on with this header
 //! ```
 //!
 //! `< 200 sha256:…` expects a body with that digest. `$name` takes a value the first time it is seen and must meet it again afterwards. Expected headers may end in `…`.
@@ -27,15 +28,20 @@ pub async fn play(service: &Service, names: &mut Names, text: &str) {
     names.entry("admin".to_owned()).or_insert_with(|| service.admin.clone());
     let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let mut actor = Some(service.admin.clone());
+    let mut always: Vec<(String, String)> = Vec::new();
     let mut lines = steps(text).into_iter().peekable();
     while let Some(line) = lines.next() {
         let (mark, rest) = line.split_at(1);
         let mut headers = Vec::new();
         while let Some(header) = lines.next_if(|line| line.starts_with('|')) {
-            let (name, value) = header[1..].trim().split_once(": ").expect("a header is written name: value");
+            let (name, value) = header_in(&header[1..]);
             headers.push((name.to_owned(), value.to_owned()));
         }
         match mark {
+            "~" => {
+                let (name, value) = header_in(rest);
+                always.push((name.to_owned(), value.to_owned()));
+            }
             "@" => {
                 let who = fill(rest.trim(), names);
                 actor = (who != "nobody").then_some(who);
@@ -44,9 +50,12 @@ pub async fn play(service: &Service, names: &mut Names, text: &str) {
                 let expected = lines.next().filter(|line| line.starts_with('<')).expect("an answer follows");
                 let mut wanted = Vec::new();
                 while let Some(header) = lines.next_if(|line| line.starts_with('|')) {
-                    let (name, value) = header[1..].trim().split_once(": ").expect("a header is written name: value");
+                    let (name, value) = header_in(&header[1..]);
                     wanted.push((name.to_owned(), value.to_owned()));
                 }
+                let said = |name: &str| headers.iter().any(|(known, _)| known == name);
+                let usual: Vec<_> = always.iter().filter(|(name, _)| !said(name)).cloned().collect();
+                headers.extend(usual);
                 let answer = send(&client, service, actor.as_deref(), &fill(rest.trim(), names), &headers, names).await;
                 expect(answer, expected[1..].trim(), &wanted, names, &line).await;
             }
@@ -55,12 +64,19 @@ pub async fn play(service: &Service, names: &mut Names, text: &str) {
     }
 }
 
+/// `name: value`, or `name:` for a header that must not be there.
+fn header_in(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let pair = text.split_once(": ").or_else(|| Some((text.strip_suffix(':')?, "")));
+    pair.expect("a header is written name: value")
+}
+
 /// Lines that belong together: a JSON body goes on until the next mark.
 fn steps(text: &str) -> Vec<String> {
     let mut steps: Vec<String> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match (line.chars().next(), steps.last_mut()) {
-            (Some('>' | '<' | '|' | '@'), _) | (_, None) => steps.push(line.to_owned()),
+            (Some('>' | '<' | '|' | '@' | '~'), _) | (_, None) => steps.push(line.to_owned()),
             (_, Some(last)) => last.push_str(line),
         }
     }
@@ -121,6 +137,7 @@ async fn send(
 
 async fn expect(answer: Response, expected: &str, headers: &[(String, String)], names: &mut Names, asked: &str) {
     let (status, pattern) = expected.split_once(' ').unwrap_or((expected, ""));
+    let status = fill(status, names);
     let (got, got_headers) = (answer.status().as_u16(), answer.headers().clone());
     let body = answer.bytes().await.unwrap();
     assert_eq!(got.to_string(), status, "{asked}\nanswered {got}: {}", String::from_utf8_lossy(&body));

@@ -1,0 +1,417 @@
+//! The ledger of an upload whose bytes are relayed through this service, in order: what is acknowledged, where it is,
+//! and who may add to it.
+//!
+//! ```text
+//! |— part —|— part —|— tail —|                      |
+//! 0                          offset                 length
+//! ```
+//!
+//! Whole parts are at the store in one multipart upload; what follows them, less than a part, is the tail: temporary
+//! objects. A byte is acknowledged when the store has it *and* the ledger says so.
+//!
+//! One writer at a time holds the lease, and its fence is a number that no other holder has or had. Nobody waits for a
+//! holder that is gone: when its lease has run out, the next one takes over. Three things make a holder harmless that
+//! wakes up after that: its rows are refused (fence and revision), its tails have its fence in their names, and its part
+//! numbers are never handed out again, so it cannot overwrite what another has acknowledged.
+
+use std::time::Duration;
+
+use super::Refused;
+use super::clock::{Timestamp, after};
+use super::ids::UploadId;
+use super::plan::{PartNumber, PartPlan, PlanError, StoreProfile};
+use super::upload::{Transfer, Upload, UploadState};
+
+const MIB: u64 = 1 << 20;
+/// Parts of one upload that a holder may have under way: so many numbers are lost with a holder that vanishes.
+pub const UNDER_WAY: u16 = 3;
+/// Part numbers that the plan leaves unused, for takeovers.
+const SPARE: u16 = 500;
+/// Part size while the plan stays below the number of parts: what one upload holds in memory.
+const USUAL_PART: u64 = 8 * MIB;
+/// Part size while nobody has said how long the file is.
+const BLIND_PART: u64 = 32 * MIB;
+
+/// What a relayed upload has, and who may add to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// The file's exact size.
+    pub length: Length,
+    /// Bytes of every part but the last.
+    pub part_size: u64,
+    /// The store's id for the multipart upload; `None` before the first part.
+    pub store_id: Option<String>,
+    /// Acknowledged bytes.
+    pub offset: u64,
+    /// What follows the last whole part, in order.
+    pub tail: Vec<Segment>,
+    /// The lowest part number that no holder has used.
+    pub next_part: u16,
+    /// The last fence that was handed out.
+    pub fence: u64,
+    /// Who may write.
+    pub lease: Option<Lease>,
+    /// Whether it is a file of its own.
+    pub concat: Concat,
+    /// What the client said at creation and wants to hear again.
+    pub said: Said,
+}
+
+/// How many bytes will come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// So many.
+    Known(u64),
+    /// The client will say later.
+    Deferred,
+}
+
+/// The right to write, of whoever has the ledger's last fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// When others may take it.
+    pub until: Timestamp,
+    /// Somebody else asks for it.
+    pub wanted: bool,
+}
+
+/// A temporary object that holds acknowledged bytes behind the last whole part.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Segment {
+    /// The holder that wrote it.
+    pub fence: u64,
+    /// Its number among those of that holder.
+    pub serial: u32,
+    /// Its bytes.
+    pub size: u64,
+    /// Its entity tag.
+    pub etag: String,
+}
+
+/// Whether a relayed upload is a file of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Concat {
+    /// It is.
+    Whole,
+    /// It is a piece of one, and never handed to processing by itself.
+    Partial,
+    /// Its bytes are those of these uploads, in this order.
+    Final(Vec<UploadId>),
+}
+
+/// What a client said at creation, letter by letter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// `Upload-Metadata` of tus.
+    pub metadata: Option<String>,
+    /// `Upload-Concat` of tus.
+    pub concat: Option<String>,
+}
+
+/// A part that the store has and the ledger knows: completion names it by this tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayedPart {
+    /// Of which upload.
+    pub upload: UploadId,
+    /// Its number at the store. Ascending, with gaps where holders vanished.
+    pub number: PartNumber,
+    /// Its bytes.
+    pub size: u64,
+    /// Its entity tag.
+    pub etag: String,
+}
+
+/// Why the lease was not given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoLease {
+    /// Another writer has it.
+    Held(Lease),
+    /// The upload takes no bytes.
+    Refused(Refused),
+}
+
+/// Why a length was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadLength {
+    /// Another one was said before.
+    Differs,
+    /// More bytes are here already.
+    TooShort,
+    /// The parts that are here are too small for it, or the store is.
+    TooLong {
+        /// The limit in bytes.
+        limit: u64,
+    },
+}
+
+impl Length {
+    /// The number, if it is known.
+    #[must_use]
+    pub fn known(self) -> Option<u64> {
+        match self {
+            Self::Known(bytes) => Some(bytes),
+            Self::Deferred => None,
+        }
+    }
+}
+
+/// The store's bounds, with part numbers left over for takeovers.
+fn spared(profile: &StoreProfile) -> StoreProfile {
+    let usual_part = USUAL_PART.clamp(profile.min_part, profile.max_part);
+    StoreProfile { max_parts: profile.max_parts - SPARE.min(profile.max_parts / 2), usual_part, ..*profile }
+}
+
+/// The largest file that can be relayed to a store.
+#[must_use]
+pub fn max_relayed(profile: &StoreProfile) -> u64 {
+    spared(profile).max_object()
+}
+
+impl Ledger {
+    /// The ledger of a new upload.
+    pub fn open(length: Length, profile: &StoreProfile) -> Result<Self, PlanError> {
+        let part_size = match length {
+            Length::Known(total) => PartPlan::choose(total, None, &spared(profile))?.part_size(),
+            Length::Deferred => BLIND_PART.clamp(profile.min_part, profile.max_part),
+        };
+        Ok(Self {
+            length,
+            part_size,
+            store_id: None,
+            offset: 0,
+            tail: Vec::new(),
+            next_part: 1,
+            fence: 0,
+            lease: None,
+            concat: Concat::Whole,
+            said: Said::default(),
+        })
+    }
+
+    /// Bytes of the tail.
+    #[must_use]
+    pub fn tail_len(&self) -> u64 {
+        self.tail.iter().map(|segment| segment.size).sum()
+    }
+
+    /// Bytes in whole parts.
+    #[must_use]
+    pub fn whole(&self) -> u64 {
+        self.offset.saturating_sub(self.tail_len())
+    }
+
+    /// Bytes of the part that begins at `from`: a part's, or what the file has left.
+    #[must_use]
+    pub fn part_at(&self, from: u64) -> u64 {
+        self.length.known().map_or(self.part_size, |total| self.part_size.min(total.saturating_sub(from)))
+    }
+
+    /// Bytes that may still come; without a length, what the parts left can take.
+    #[must_use]
+    pub fn room(&self) -> u64 {
+        let most = self.part_size.saturating_mul(u64::from(PartNumber::MAX - SPARE));
+        self.length.known().unwrap_or(most).saturating_sub(self.offset)
+    }
+
+    /// Whether every byte is here.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.length == Length::Known(self.offset)
+    }
+
+    /// Whether a writer holds the lease at `now`.
+    #[must_use]
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        self.lease.is_some_and(|lease| now < lease.until)
+    }
+
+    /// Whether there may be more in the store than the object: tails, or a multipart upload that nobody completed.
+    #[must_use]
+    pub fn leaves_something(&self) -> bool {
+        self.fence > 1 || self.next_part > 1 || !self.tail.is_empty()
+    }
+
+    /// Takes down how long the file is. Saying the same again is fine.
+    pub fn declare(&mut self, total: u64, profile: &StoreProfile) -> Result<(), BadLength> {
+        match self.length {
+            Length::Known(known) if known == total => return Ok(()),
+            Length::Known(_) => return Err(BadLength::Differs),
+            Length::Deferred if total < self.offset => return Err(BadLength::TooShort),
+            Length::Deferred => {}
+        }
+        let bounds = spared(profile);
+        if self.whole() == 0 {
+            let plan = PartPlan::choose(total, None, &bounds);
+            let plan = plan.map_err(|_| BadLength::TooLong { limit: bounds.max_object() })?;
+            // A tail that is longer than the new part would be: the parts stay as large as they were.
+            self.part_size = if plan.part_size() >= self.tail_len() { plan.part_size() } else { self.part_size };
+        }
+        let limit = self.part_size.saturating_mul(u64::from(bounds.max_parts));
+        if total > limit {
+            return Err(BadLength::TooLong { limit });
+        }
+        self.length = Length::Known(total);
+        Ok(())
+    }
+
+    /// Which of the last segments are written again together with `fresh` bytes: those that are not larger. So there
+    /// are never more segments than a part's size has bits, and a byte is written again as seldom.
+    #[must_use]
+    pub fn merged_into(&self, fresh: u64) -> usize {
+        let (mut from, mut size) = (self.tail.len(), fresh);
+        while from > 0 && self.tail[from - 1].size <= size {
+            from -= 1;
+            size += self.tail[from].size;
+        }
+        from
+    }
+}
+
+impl Upload {
+    /// The ledger of a relayed upload.
+    #[must_use]
+    pub fn ledger(&self) -> Option<&Ledger> {
+        match &self.transfer {
+            Transfer::Relayed(ledger) => Some(ledger),
+            Transfer::Put { .. } | Transfer::Multipart { .. } => None,
+        }
+    }
+
+    /// The ledger of a relayed upload, to be changed.
+    pub fn ledger_mut(&mut self) -> Option<&mut Ledger> {
+        match &mut self.transfer {
+            Transfer::Relayed(ledger) => Some(ledger),
+            Transfer::Put { .. } | Transfer::Multipart { .. } => None,
+        }
+    }
+
+    /// Takes the lease until `now + term`, with a fence of its own. From a holder that vanished it takes over, and
+    /// leaves out the part numbers that that one may still be writing to.
+    pub fn take_lease(mut self, term: Duration, now: Timestamp) -> Result<Self, NoLease> {
+        let refused = Refused { what: "upload", from: self.state.name(), to: "appended to" };
+        if self.state != UploadState::Open || self.expires_at <= now {
+            return Err(NoLease::Refused(refused));
+        }
+        let Some(ledger) = self.ledger_mut() else { return Err(NoLease::Refused(refused)) };
+        match ledger.lease {
+            Some(lease) if now < lease.until => return Err(NoLease::Held(lease)),
+            Some(_) => ledger.next_part = ledger.next_part.saturating_add(UNDER_WAY),
+            None => {}
+        }
+        ledger.fence += 1;
+        ledger.lease = Some(Lease { until: after(now, term), wanted: false });
+        Ok(self)
+    }
+
+    /// Whether it is to be made of others' bytes, and nobody is at it.
+    #[must_use]
+    pub fn is_to_be_put_together(&self, now: Timestamp) -> bool {
+        let waits =
+            |ledger: &Ledger| matches!(ledger.concat, Concat::Final(_)) && !ledger.is_whole() && !ledger.is_held(now);
+        self.state == UploadState::Open && now < self.expires_at && self.ledger().is_some_and(waits)
+    }
+
+    /// Whether the holder of this fence may still write.
+    #[must_use]
+    pub fn is_held_by(&self, fence: u64) -> bool {
+        let ours = |ledger: &Ledger| ledger.fence == fence && ledger.lease.is_some();
+        self.state == UploadState::Open && self.ledger().is_some_and(ours)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::micros;
+    use crate::domain::upload::tests::open;
+    use proptest::prelude::*;
+
+    const TERM: Duration = Duration::from_secs(10);
+
+    fn relayed(length: Length) -> Upload {
+        let ledger = Ledger::open(length, &StoreProfile::default()).unwrap();
+        Upload { transfer: Transfer::Relayed(Box::new(ledger)), ..open() }
+    }
+
+    fn segment(size: u64) -> Segment {
+        Segment { fence: 1, serial: 0, size, etag: String::new() }
+    }
+
+    #[test]
+    fn one_holder_at_a_time() {
+        let held = relayed(Length::Known(100)).take_lease(TERM, micros(0)).unwrap();
+        assert!(held.is_held_by(1) && held.ledger().unwrap().is_held(micros(9_999_999)));
+        let again = held.clone().take_lease(TERM, micros(9_999_999));
+        assert!(matches!(again, Err(NoLease::Held(_))));
+        let taken = held.take_lease(TERM, micros(10_000_000)).unwrap();
+        assert!(taken.is_held_by(2) && !taken.is_held_by(1));
+    }
+
+    #[test]
+    fn part_numbers_of_the_vanished_are_never_used_again() {
+        let mut upload = relayed(Length::Known(100)).take_lease(TERM, micros(0)).unwrap();
+        assert_eq!(upload.ledger().unwrap().next_part, 1);
+        upload = upload.take_lease(TERM, micros(20_000_000)).unwrap();
+        assert_eq!(upload.ledger().unwrap().next_part, 1 + UNDER_WAY);
+        // Whoever lets go in peace leaves nothing under way.
+        upload.ledger_mut().unwrap().lease = None;
+        upload = upload.take_lease(TERM, micros(20_000_001)).unwrap();
+        assert_eq!(upload.ledger().unwrap().next_part, 1 + UNDER_WAY);
+    }
+
+    #[test]
+    fn what_has_ended_takes_no_bytes() {
+        let patience = crate::domain::upload::Patience::default();
+        let completing = relayed(Length::Known(1)).begin_completing(&patience, micros(1)).unwrap();
+        for upload in [completing, relayed(Length::Known(1)).abort(micros(1)).unwrap(), open()] {
+            assert!(matches!(upload.take_lease(TERM, micros(2)), Err(NoLease::Refused(_))));
+        }
+        let late = relayed(Length::Known(1));
+        let expiry = late.expires_at;
+        assert!(late.take_lease(TERM, expiry).is_err());
+    }
+
+    #[test]
+    fn a_length_is_said_once() {
+        let profile = StoreProfile::default();
+        let mut ledger = Ledger::open(Length::Deferred, &profile).unwrap();
+        ledger.offset = 10;
+        ledger.tail = vec![segment(10)];
+        assert_eq!(ledger.declare(9, &profile), Err(BadLength::TooShort));
+        ledger.declare(10, &profile).unwrap();
+        assert!(ledger.is_whole());
+        ledger.declare(10, &profile).unwrap();
+        assert_eq!(ledger.declare(11, &profile), Err(BadLength::Differs));
+    }
+
+    #[test]
+    fn a_late_length_must_fit_the_parts_that_are_there() {
+        let profile = StoreProfile::default();
+        let mut fresh = Ledger::open(Length::Deferred, &profile).unwrap();
+        fresh.declare(max_relayed(&profile), &profile).unwrap();
+        let mut begun = Ledger::open(Length::Deferred, &profile).unwrap();
+        begun.offset = begun.part_size;
+        assert!(matches!(begun.declare(max_relayed(&profile), &profile), Err(BadLength::TooLong { .. })));
+        begun.declare(100 << 30, &profile).unwrap();
+    }
+
+    #[test]
+    fn fifty_terabytes_can_be_relayed() {
+        assert!(max_relayed(&StoreProfile::default()) >= 50_000_000_000_000);
+        assert!(Ledger::open(Length::Known(u64::MAX), &StoreProfile::default()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_tail_stays_short(sizes in prop::collection::vec(1u64..100_000, 1..200)) {
+            let mut ledger = Ledger::open(Length::Deferred, &StoreProfile::default()).unwrap();
+            for size in sizes {
+                let merged: u64 = ledger.tail.split_off(ledger.merged_into(size)).iter().map(|s| s.size).sum();
+                ledger.tail.push(segment(merged + size));
+                ledger.offset += size;
+                prop_assert_eq!(ledger.tail_len(), ledger.offset);
+                prop_assert!(ledger.tail.len() <= 1 + ledger.offset.ilog2() as usize);
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Checksums that cover one append: what the client says its bytes hash to, and what they do.
+
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+/// Algorithms for one append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendDigest {
+    /// What tus obliges servers to know.
+    Sha1,
+    /// The one to choose.
+    Sha256,
+    /// For old clients.
+    Md5,
+    /// Big-endian, as tus clients send it.
+    Crc32,
+}
+
+impl AppendDigest {
+    /// Every one of them, in the order in which they are advertised.
+    pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Md5, Self::Crc32];
+
+    /// The name, as in tus.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Md5 => "md5",
+            Self::Crc32 => "crc32",
+        }
+    }
+
+    /// Bytes of a value.
+    #[must_use]
+    pub fn size(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Md5 => 16,
+            Self::Crc32 => 4,
+        }
+    }
+
+    pub(super) fn begin(self) -> Running {
+        match self {
+            Self::Sha1 => Running::Sha1(Sha1::new()),
+            Self::Sha256 => Running::Sha256(Sha256::new()),
+            Self::Md5 => Running::Md5(Md5::new()),
+            Self::Crc32 => Running::Crc32(Box::new(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc))),
+        }
+    }
+}
+
+/// What an append must hash to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// How it is computed.
+    pub algorithm: AppendDigest,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// A digest being computed.
+pub(super) enum Running {
+    Sha1(Sha1),
+    Sha256(Sha256),
+    Md5(Md5),
+    Crc32(Box<crc_fast::Digest>),
+}
+
+impl Running {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha1(digest) => digest.update(bytes),
+            Self::Sha256(digest) => digest.update(bytes),
+            Self::Md5(digest) => digest.update(bytes),
+            Self::Crc32(digest) => digest.update(bytes),
+        }
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        match self {
+            Self::Sha1(digest) => digest.finalize().to_vec(),
+            Self::Sha256(digest) => digest.finalize().to_vec(),
+            Self::Md5(digest) => digest.finalize().to_vec(),
+            Self::Crc32(digest) => u32::try_from(digest.finalize()).unwrap_or_default().to_be_bytes().to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_values() {
+        let expected = [
+            "a9993e364706816aba3e25717850c26c9cd0d89d",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            "900150983cd24fb0d6963f7d28e17f72",
+            "352441c2",
+        ];
+        for (algorithm, expected) in AppendDigest::ALL.into_iter().zip(expected) {
+            let mut running = algorithm.begin();
+            running.update(b"a");
+            running.update(b"bc");
+            let value = running.finish();
+            assert_eq!(value.len(), algorithm.size());
+            assert_eq!(hex::encode(value), expected, "{}", algorithm.name());
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Bytes on their way from a client to the store: how many of them may be in memory at once, over all uploads.
+//!
+//! A bound on bytes, not on uploads: a thousand slow phones hold little. Whoever gets no more memory first gives up its
+//! own, by writing it to the store as a tail, so nobody waits for somebody who waits.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The unit in which memory is handed out. Blocks are smaller where a file is.
+const BLOCK: u64 = 256 << 10;
+
+/// The bound.
+#[derive(Clone)]
+pub(super) struct Budget(Arc<Semaphore>);
+
+impl Budget {
+    pub(super) fn new(bytes: u64) -> Self {
+        let blocks = (bytes / BLOCK).clamp(1, Semaphore::MAX_PERMITS as u64 / 2);
+        Self(Arc::new(Semaphore::new(usize::try_from(blocks).unwrap_or(1))))
+    }
+
+    /// Memory for one block, if there is some.
+    pub(super) fn try_block(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+
+    /// Memory for one block, as soon as there is some.
+    pub(super) async fn block(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).acquire_owned().await.ok()
+    }
+}
+
+/// Bytes being collected.
+#[derive(Default)]
+pub(super) struct Buffer {
+    done: Vec<Bytes>,
+    open: BytesMut,
+    len: u64,
+    permits: Option<OwnedSemaphorePermit>,
+}
+
+/// Collected bytes, which are sent as often as it takes.
+pub(super) struct Piece {
+    pub(super) chunks: Vec<Bytes>,
+    pub(super) len: u64,
+    /// Given back when the piece is dropped.
+    _permits: Option<OwnedSemaphorePermit>,
+}
+
+impl Buffer {
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes that fit without more memory.
+    pub(super) fn room(&self) -> u64 {
+        (self.open.capacity() - self.open.len()) as u64
+    }
+
+    /// Another block, no larger than what is expected to come.
+    pub(super) fn grow(&mut self, permit: OwnedSemaphorePermit, expected: u64) {
+        let full = std::mem::replace(&mut self.open, BytesMut::with_capacity(expected.clamp(1, BLOCK) as usize));
+        if !full.is_empty() {
+            self.done.push(full.freeze());
+        }
+        match &mut self.permits {
+            Some(permits) => permits.merge(permit),
+            None => self.permits = Some(permit),
+        }
+    }
+
+    /// Takes from the front of `bytes` what fits, `most` at most.
+    pub(super) fn take(&mut self, bytes: &mut Bytes, most: u64) {
+        let fits = self.room().min(most).min(bytes.len() as u64);
+        let taken = bytes.split_to(fits as usize);
+        self.open.extend_from_slice(&taken);
+        self.len += fits;
+    }
+
+    /// Everything that was collected.
+    pub(super) fn finish(&mut self) -> Piece {
+        let whole = std::mem::take(self);
+        let mut chunks = whole.done;
+        if !whole.open.is_empty() {
+            chunks.push(whole.open.freeze());
+        }
+        Piece { chunks, len: whole.len, _permits: whole.permits }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_in_comes_out_and_memory_comes_back() {
+        let (budget, mut buffer) = (Budget::new(2 * BLOCK), Buffer::default());
+        let source: Vec<u8> = (0..BLOCK + 100).map(|n| n as u8).collect();
+        let mut bytes = Bytes::from(source.clone());
+        while !bytes.is_empty() {
+            if buffer.room() == 0 {
+                buffer.grow(budget.try_block().unwrap(), bytes.len() as u64);
+            }
+            buffer.take(&mut bytes, u64::MAX);
+        }
+        assert_eq!(buffer.len(), BLOCK + 100);
+        let piece = buffer.finish();
+        assert!(buffer.is_empty() && piece.len == BLOCK + 100 && piece.chunks.concat() == source);
+        assert!(budget.try_block().is_none());
+        drop(piece);
+        assert!(budget.try_block().is_some());
+    }
+
+    #[test]
+    fn a_small_file_gets_a_small_block() {
+        let (budget, mut buffer) = (Budget::new(BLOCK), Buffer::default());
+        buffer.grow(budget.try_block().unwrap(), 1024);
+        assert!(buffer.room() < 4096);
+    }
+}

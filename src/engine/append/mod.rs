@@ -1,0 +1,330 @@
+//! append: bytes that come through this service, in order, into an upload's ledger.
+//!
+//! ```text
+//! lease + fence → bytes are collected into parts → store → ledger → … → the tail below a part → lease given back
+//!                                                                     └ or every byte is here → complete
+//! ```
+//!
+//! A byte is acknowledged when the store and the ledger have it. The work runs in a task of its own: a client that is
+//! cut off leaves every byte that it got through. `lease` says who may write, `pace` how slow a client may be, `memory` how
+//! much is held, `writer` what goes where, `sending` how it gets to the store, `opening` how such an upload begins.
+
+mod concat;
+mod digest;
+mod lease;
+mod memory;
+mod opening;
+mod pace;
+mod sending;
+mod whole;
+mod writer;
+
+use super::sign::open_for_bytes;
+use super::{Engine, Error, Result};
+use crate::domain::access::{Action, Actor};
+use crate::domain::append::{BadLength, Concat};
+use crate::domain::asset::AssetState;
+use crate::domain::ids::UploadId;
+use crate::domain::upload::{Upload, UploadState};
+
+pub use concat::Concatenate;
+pub use digest::{AppendDigest, Expected};
+pub(super) use lease::Appends;
+pub use opening::OpenAppend;
+pub use pace::{Arrival, BrokenOff, Incoming, Pace};
+
+use digest::Running;
+use pace::{Body, Next};
+use writer::Writer;
+
+/// The wish to add bytes to an upload.
+pub struct AppendBytes {
+    /// Where the client believes the upload to stand.
+    pub offset: u64,
+    /// How long the file is, for clients that know it only now.
+    pub length: Option<u64>,
+    /// How many bytes will come, if the client says so before they do.
+    pub announced: Option<u64>,
+    /// What they must hash to.
+    pub checksum: Checksum,
+    /// The bytes.
+    pub body: Incoming,
+}
+
+/// Whether an append carries a checksum. With one it counts as a whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// It does not.
+    None,
+    /// The client has said.
+    Given(Expected),
+    /// The client will say behind the bytes, and has named the algorithm or not.
+    Trailing,
+}
+
+/// Why no more bytes are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// They ended.
+    End,
+    /// The connection broke off.
+    Broke,
+    /// They came too slowly.
+    TooSlow,
+    /// Somebody else wants to write, or this node ends.
+    Asked,
+    /// There were more than the file has.
+    Excess,
+}
+
+impl Engine {
+    /// Adds bytes to an upload and returns it as it stands then; with the last byte it is completed.
+    ///
+    /// # Errors
+    /// [`Error::Offset`] if the upload stands elsewhere. [`Error::Locked`] if another writer had to be let in, or does not
+    /// let go. Bytes that came before an error are kept, unless a checksum covers them.
+    pub async fn append(&self, actor: &Actor, id: UploadId, wish: AppendBytes) -> Result<Upload> {
+        let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
+        let engine = self.clone();
+        let work = self.0.appends.tasks.spawn(async move { engine.lease_and_append(upload, wish).await });
+        work.await.map_err(|error| Error::Internal(error.to_string()))?
+    }
+
+    /// An upload as it stands, for whoever wants to go on with it.
+    pub async fn progress(&self, actor: &Actor, id: UploadId) -> Result<Upload> {
+        let upload = self.upload_for(actor, Action::ReadUpload, id).await?;
+        self.not_deleted(&upload).await?;
+        self.settled(upload).await
+    }
+
+    /// Gives an upload up, or deletes the asset that it has become.
+    pub async fn terminate(&self, actor: &Actor, id: UploadId) -> Result<()> {
+        let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
+        self.not_deleted(&upload).await?;
+        match upload.state {
+            UploadState::Completed => self.delete_asset(actor, upload.asset).await,
+            _ => self.abort_upload(upload).await,
+        }
+    }
+
+    /// Refuses what has ended without bytes, and what has lost them since.
+    async fn not_deleted(&self, upload: &Upload) -> Result<()> {
+        still_there(upload, self.0.store.now())?;
+        upload.ledger().ok_or(Error::Hidden)?;
+        let ended = upload.state == UploadState::Completed;
+        if ended && matches!(self.asset_of(upload).await?.state, AssetState::Deleted { .. }) {
+            return Err(Error::Gone { what: "asset", state: "deleted" });
+        }
+        Ok(())
+    }
+
+    async fn lease_and_append(&self, upload: Upload, wish: AppendBytes) -> Result<Upload> {
+        still_there(&upload, self.0.store.now())?;
+        let ledger = upload.ledger().ok_or(Error::Hidden)?;
+        if matches!(ledger.concat, Concat::Final(_)) {
+            return Err(Error::Forbidden);
+        }
+        if upload.state != UploadState::Open {
+            return self.repeated_end(upload, wish).await;
+        }
+        let prepare = |upload: &mut Upload| {
+            let expected = upload.ledger().map_or(0, |ledger| ledger.offset);
+            if expected != wish.offset {
+                return Err(Error::Offset { expected });
+            }
+            if let Some(length) = wish.length {
+                self.declare_length(upload, length)?;
+            }
+            let ledger = upload.ledger().ok_or(Error::Hidden)?;
+            match wish.announced {
+                Some(bytes) if bytes > ledger.room() => Err(Error::TooLarge { limit: ledger.room() }),
+                _ => Ok(()),
+            }
+        };
+        let leased = self.lease(upload, prepare).await?;
+        self.run(leased, wish.checksum, wish.body).await
+    }
+
+    /// What a client hears that lost the answer to its last bytes: they are here, and no more of them are wanted.
+    async fn repeated_end(&self, upload: Upload, wish: AppendBytes) -> Result<Upload> {
+        let expected = upload.ledger().map_or(0, |ledger| ledger.offset);
+        if wish.offset != expected {
+            return Err(Error::Offset { expected });
+        }
+        if wish.length.is_some_and(|length| length != expected) {
+            return Err(bad_length(BadLength::Differs));
+        }
+        if wish.announced != Some(0) {
+            return Err(Error::TooLarge { limit: 0 });
+        }
+        self.ended(upload).await
+    }
+
+    /// Appends under a lease that was just taken, and completes the upload with its last byte.
+    async fn run(&self, leased: Upload, checksum: Checksum, body: Incoming) -> Result<Upload> {
+        let mut body = Body::new(body, self.0.settings.pace);
+        let appended = self.run_lease(leased, checksum, &mut body).await?;
+        self.ended(appended).await
+    }
+
+    /// Completes an upload whose every byte is here.
+    async fn ended(&self, upload: Upload) -> Result<Upload> {
+        let complete = upload.state != UploadState::Completed
+            && upload.ledger().is_some_and(|ledger| ledger.is_whole() && ledger.concat != Concat::Partial);
+        if !complete {
+            return Ok(upload);
+        }
+        let id = upload.id;
+        self.finish(upload, super::CompleteUpload::default()).await?;
+        let ended = self.reread(id).await?;
+        if ended.look_at.is_some() {
+            self.clean_soon(ended.clone());
+        }
+        Ok(ended)
+    }
+
+    /// What is done under a lease, from the first byte to giving it back.
+    async fn run_lease(&self, leased: Upload, checksum: Checksum, body: &mut Body) -> Result<Upload> {
+        let mut writer = Writer::new(self.clone(), leased, checksum != Checksum::None)?;
+        let held = self.hold(&writer.upload, writer.fence());
+        let mut sum = Sum::new(checksum);
+        let stop = receive(&mut writer, body, &mut sum, &held.interrupt).await;
+        let outcome = match stop {
+            Ok(stop) => conclude(&mut writer, stop, sum).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &outcome
+            && writer.upload.is_held_by(writer.fence())
+            && !matches!(error, Error::Locked)
+        {
+            // Whatever went wrong, what the ledger says is true; nobody has to wait for this lease to run out.
+            let _ = writer.discard().await;
+        }
+        outcome.map(|()| writer.upload)
+    }
+}
+
+fn still_there(upload: &Upload, now: crate::domain::clock::Timestamp) -> Result<()> {
+    match open_for_bytes(upload, now) {
+        Err(Error::WrongState { .. }) => Ok(()),
+        other => other,
+    }
+}
+
+fn bad_length(bad: BadLength) -> Error {
+    match bad {
+        BadLength::Differs => Error::invalid("Upload-Length", "another length was said before"),
+        BadLength::TooShort => Error::invalid("Upload-Length", "more bytes than that are here"),
+        BadLength::TooLong { limit } => Error::TooLarge { limit },
+    }
+}
+
+/// The checksum of an append, as it is computed.
+struct Sum {
+    expected: Option<Expected>,
+    running: Option<Running>,
+    /// Every algorithm, while nobody has named one.
+    open: Vec<(AppendDigest, Running)>,
+}
+
+impl Sum {
+    fn new(checksum: Checksum) -> Self {
+        match checksum {
+            Checksum::None => Self { expected: None, running: None, open: Vec::new() },
+            Checksum::Given(expected) => {
+                Self { running: Some(expected.algorithm.begin()), expected: Some(expected), open: Vec::new() }
+            }
+            Checksum::Trailing => {
+                let open = AppendDigest::ALL.into_iter().map(|algorithm| (algorithm, algorithm.begin()));
+                Self { expected: None, running: None, open: open.collect() }
+            }
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        let open = self.open.iter_mut().map(|(_, running)| running);
+        open.chain(&mut self.running).for_each(|running| running.update(bytes));
+    }
+
+    /// A checksum that came behind the bytes. One that was announced counts, whatever else is said.
+    fn said(&mut self, expected: Expected) {
+        if let Some(at) = self.open.iter().position(|(algorithm, _)| *algorithm == expected.algorithm) {
+            self.running = Some(self.open.swap_remove(at).1);
+            self.expected = Some(expected);
+            self.open.clear();
+        }
+    }
+
+    fn holds(self) -> bool {
+        match (self.expected, self.running) {
+            (Some(expected), Some(running)) => running.finish() == expected.value,
+            // It was announced and did not come.
+            _ => self.open.is_empty(),
+        }
+    }
+}
+
+/// Reads bytes until there are no more, or nobody wants them.
+async fn receive(
+    writer: &mut Writer,
+    body: &mut Body,
+    sum: &mut Sum,
+    interrupt: &tokio_util::sync::CancellationToken,
+) -> Result<Stop> {
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = interrupt.cancelled() => return Ok(Stop::Asked),
+            () = writer.arrival(), if writer.is_sending() => {
+                writer.settle().await?;
+                continue;
+            }
+            next = body.next() => next,
+        };
+        match next {
+            Next::Arrived(Arrival::Bytes(bytes)) => {
+                sum.update(&bytes);
+                match writer.take(bytes).await {
+                    Err(Error::TooLarge { .. }) => return Ok(Stop::Excess),
+                    taken => taken?,
+                }
+                crate::crash::point("mid_append");
+                body.resume();
+            }
+            Next::Arrived(Arrival::Checksum(expected)) => sum.said(expected),
+            Next::Silent => writer.make_safe().await?,
+            Next::Ended => return Ok(Stop::End),
+            Next::Broke => return Ok(Stop::Broke),
+            Next::TooSlow => return Ok(Stop::TooSlow),
+        }
+    }
+}
+
+/// Makes safe what came, acknowledges it, and gives the lease back.
+async fn conclude(writer: &mut Writer, stop: Stop, sum: Sum) -> Result<()> {
+    let checked = !sum.open.is_empty() || sum.expected.is_some();
+    if checked && (stop != Stop::End || !sum.holds()) {
+        writer.discard().await?;
+        return Err(if stop == Stop::End { Error::ChecksumMismatch } else { why(stop, writer) });
+    }
+    let partial = writer.upload.ledger().is_some_and(|ledger| ledger.concat == Concat::Partial);
+    if writer.has_all()? && !partial {
+        writer.finish_file().await?;
+    } else {
+        writer.finish_tail().await?;
+    }
+    match stop {
+        Stop::End => Ok(()),
+        other => Err(why(other, writer)),
+    }
+}
+
+fn why(stop: Stop, writer: &Writer) -> Error {
+    match stop {
+        Stop::Excess => Error::TooLarge { limit: writer.position() },
+        Stop::Asked if writer.engine.is_closing() => Error::busy("this node is about to stop"),
+        Stop::Asked => Error::Locked,
+        Stop::TooSlow => Error::TooSlow,
+        Stop::End | Stop::Broke => Error::BrokenOff,
+    }
+}

@@ -1,0 +1,160 @@
+//! How an upload begins whose bytes come through this service: the rows first, the first bytes under a lease that was
+//! taken with them.
+
+use futures_util::StreamExt;
+
+use super::super::create::{Creator, checked_metadata};
+use super::super::{CreateUpload, Engine, Error, MethodWish, Result, tenant_of};
+use super::lease::TERM;
+use super::{Checksum, Incoming, bad_length, still_there};
+use crate::crash;
+use crate::domain::access::{Action, Actor, may_ask};
+use crate::domain::append::{Concat, Ledger, Length, Said, max_relayed};
+use crate::domain::asset::{Asset, Metadata};
+use crate::domain::ids::UploadId;
+use crate::domain::name::{FileName, MediaType};
+use crate::domain::upload::{Protocol, Transfer, Upload};
+use crate::store::Tx;
+
+/// The wish to bring a file in through this service.
+pub struct OpenAppend {
+    /// The door.
+    pub protocol: Protocol,
+    /// The file's name.
+    pub name: FileName,
+    /// Its type, as the client believes.
+    pub media_type: Option<MediaType>,
+    /// The client's own properties.
+    pub metadata: Metadata,
+    /// How long it is.
+    pub length: Length,
+    /// A piece of a file, not a file.
+    pub partial: bool,
+    /// What the client wants to hear again.
+    pub said: Said,
+    /// The first bytes, if they come along: how many, if that is said, and what they must hash to.
+    pub first: Option<(Option<u64>, Checksum, Incoming)>,
+}
+
+impl Engine {
+    /// Opens an upload and takes its first bytes. An empty file is complete with that.
+    ///
+    /// A grant for one upload opens that one, which exists already.
+    pub async fn open_append(&self, actor: &Actor, wish: OpenAppend) -> Result<Upload> {
+        if let Actor::Uploader { upload } = actor {
+            return self.open_granted(actor, *upload, wish).await;
+        }
+        may_ask(actor, Action::CreateUpload)?;
+        let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
+        let by = Creator { tenant: tenant_of(actor)?, key: *key };
+        let mut ledger = self.new_ledger(wish.length)?;
+        ledger.said = wish.said;
+        ledger.concat = if wish.partial { Concat::Partial } else { Concat::Whole };
+        let (asset, mut upload) =
+            self.declared_as(by, wish.name, wish.media_type, wish.metadata, ledger, wish.protocol)?;
+        let first = match wish.first {
+            None if wish.length == Length::Known(0) => Some((None, Checksum::None, nothing())),
+            first => first,
+        };
+        if let (Some((Some(bytes), ..)), Some(ledger)) = (&first, upload.ledger())
+            && *bytes > ledger.room()
+        {
+            return Err(Error::TooLarge { limit: ledger.room() });
+        }
+        if first.is_some() {
+            upload = upload.take_lease(TERM, self.0.store.now()).map_err(|_| Error::Locked)?;
+        }
+        self.commit(Tx::new().create(&asset, &upload), asset.id).await?;
+        crash::point("after_intent");
+        match first {
+            None => Ok(upload),
+            Some((_, checksum, body)) => self.run_first(upload, checksum, body).await,
+        }
+    }
+
+    /// The first bytes, in a task of their own. What a checksum refuses was never there: nobody has heard of it.
+    async fn run_first(&self, upload: Upload, checksum: Checksum, body: Incoming) -> Result<Upload> {
+        let engine = self.clone();
+        let work = self.0.appends.tasks.spawn(async move {
+            let outcome = engine.run(upload.clone(), checksum, body).await;
+            if matches!(outcome, Err(Error::ChecksumMismatch)) {
+                engine.abort_upload(engine.reread(upload.id).await?).await?;
+            }
+            outcome
+        });
+        work.await.map_err(|error| Error::Internal(error.to_string()))?
+    }
+
+    /// The upload that a grant is for, if it takes bytes in order and is as long as the client believes.
+    async fn open_granted(&self, actor: &Actor, id: UploadId, wish: OpenAppend) -> Result<Upload> {
+        let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
+        still_there(&upload, self.0.store.now())?;
+        let length = upload.ledger().ok_or(Error::Forbidden)?.length;
+        if wish.partial || matches!((length, wish.length), (Length::Known(a), Length::Known(b)) if a != b) {
+            return Err(Error::Forbidden);
+        }
+        let empty = length == Length::Known(0);
+        match wish.first {
+            None if !empty => Ok(upload),
+            first => {
+                let (announced, checksum, body) = first.unwrap_or((None, Checksum::None, nothing()));
+                let wish = super::AppendBytes { offset: 0, length: wish.length.known(), announced, checksum, body };
+                self.append(actor, id, wish).await
+            }
+        }
+    }
+
+    /// A ledger for a file of this length, within this composition's limits.
+    pub(in crate::engine) fn new_ledger(&self, length: Length) -> Result<Ledger> {
+        let profile = self.0.blobs.profile();
+        let limit = self.limits().max_size.min(max_relayed(&profile));
+        if length.known().is_some_and(|total| total > limit) {
+            return Err(Error::TooLarge { limit });
+        }
+        Ok(Ledger::open(length, &profile)?)
+    }
+
+    /// Takes down how long a file is, for its asset as well.
+    pub(super) fn declare_length(&self, upload: &mut Upload, length: u64) -> Result<()> {
+        let limit = self.limits().max_size;
+        if length > limit {
+            return Err(Error::TooLarge { limit });
+        }
+        let ledger = upload.ledger_mut().ok_or(Error::Hidden)?;
+        ledger.declare(length, &self.0.blobs.profile()).map_err(bad_length)
+    }
+
+    /// The rows of a new upload.
+    pub(super) fn declared_as(
+        &self,
+        by: Creator,
+        name: FileName,
+        media_type: Option<MediaType>,
+        metadata: Metadata,
+        ledger: Ledger,
+        protocol: Protocol,
+    ) -> Result<(Asset, Upload)> {
+        checked_metadata(&metadata)?;
+        let partial = ledger.concat == Concat::Partial;
+        let wish = CreateUpload {
+            name,
+            size: ledger.length.known().unwrap_or(0),
+            media_type,
+            sha256: None,
+            external_id: None,
+            metadata,
+            method: MethodWish::Append,
+            part_size: None,
+            checksum: None,
+            urls: 0,
+            idempotency: None,
+        };
+        let (asset, upload) = self.intent(by, &wish, Transfer::Relayed(Box::new(ledger)));
+        Ok((Asset { partial, ..asset }, Upload { protocol, ..upload }))
+    }
+}
+
+/// A body without bytes.
+pub(super) fn nothing() -> Incoming {
+    futures_util::stream::empty().boxed()
+}

@@ -1,0 +1,376 @@
+//! The holder of a lease at work: bytes in, parts and tails to the store, the ledger behind them.
+//!
+//! ```text
+//! |— ledger: whole parts —|— at the store, not in the ledger —|— under way —|— segments | in memory |
+//!                         staged                              sending       held        buffer
+//! ```
+//!
+//! The ledger never runs ahead of the store. An append that is all or nothing (it has a checksum) lets it move only at
+//! its end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+use super::super::{Engine, Error, Result};
+use super::lease::TERM;
+use super::memory::Buffer;
+use super::sending;
+use crate::blob::BlobKey;
+use crate::crash;
+use crate::domain::append::{Ledger, RelayedPart, Segment, UNDER_WAY};
+use crate::domain::clock::after;
+use crate::domain::plan::PartNumber;
+use crate::domain::upload::Upload;
+use crate::store::{StoreError, Tx, Write};
+
+/// Most bytes that are collected before they go to the store, whether or not they fill a part.
+const SEGMENT: u64 = 32 << 20;
+/// How long an append waits for memory before it gives up its own, and before it gives up.
+const PINCH: Duration = Duration::from_millis(100);
+const STARVED: Duration = Duration::from_secs(30);
+
+/// A part on its way to the store.
+struct Sending {
+    number: PartNumber,
+    size: u64,
+    segments: Vec<Segment>,
+    work: JoinHandle<Result<String>>,
+    /// What came of it, once it is known.
+    outcome: Option<Result<String>>,
+}
+
+impl Sending {
+    /// Waits for the outcome. May be dropped and called again.
+    async fn arrived(&mut self) {
+        if self.outcome.is_none() {
+            let outcome = (&mut self.work).await;
+            self.outcome = Some(outcome.unwrap_or_else(|error| Err(Error::Internal(error.to_string()))));
+        }
+    }
+}
+
+/// The holder of a lease.
+pub(super) struct Writer {
+    pub(super) engine: Engine,
+    /// As last written.
+    pub(super) upload: Upload,
+    fence: u64,
+    /// Nothing is acknowledged before everything is.
+    all_or_nothing: bool,
+    /// Bytes in parts that are at the store or under way: where the current part begins.
+    cut: u64,
+    /// The current part's bytes that are at the store.
+    pub(super) held: Vec<Segment>,
+    /// The current part's bytes that are not.
+    pub(super) buffer: Buffer,
+    sending: VecDeque<Sending>,
+    /// Parts at the store that the ledger does not know yet, and how far they reach.
+    staged: Vec<RelayedPart>,
+    staged_to: u64,
+    next_part: u16,
+    serial: u32,
+    /// Segments that nothing needs any more once the ledger has moved.
+    spent: Vec<Segment>,
+    /// A part may still arrive at the store although nobody waits for it.
+    doubtful: bool,
+}
+
+impl Writer {
+    /// The holder of the lease that `upload` carries.
+    pub(super) fn new(engine: Engine, upload: Upload, all_or_nothing: bool) -> Result<Self> {
+        let ledger = upload.ledger().ok_or_else(not_relayed)?;
+        Ok(Self {
+            engine,
+            fence: ledger.fence,
+            all_or_nothing,
+            cut: ledger.whole(),
+            held: ledger.tail.clone(),
+            buffer: Buffer::default(),
+            sending: VecDeque::new(),
+            staged: Vec::new(),
+            staged_to: ledger.whole(),
+            next_part: ledger.next_part,
+            serial: 0,
+            spent: Vec::new(),
+            doubtful: false,
+            upload,
+        })
+    }
+
+    pub(super) fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    fn ledger(&self) -> Result<&Ledger> {
+        self.upload.ledger().ok_or_else(not_relayed)
+    }
+
+    /// Bytes of the current part that are here.
+    fn begun(&self) -> u64 {
+        self.held.iter().map(|segment| segment.size).sum::<u64>() + self.buffer.len()
+    }
+
+    /// Every byte that came so far, acknowledged or not.
+    pub(super) fn position(&self) -> u64 {
+        self.cut + self.begun()
+    }
+
+    /// Whether the file's last byte is here.
+    pub(super) fn has_all(&self) -> Result<bool> {
+        Ok(self.ledger()?.length.known() == Some(self.position()))
+    }
+
+    /// Whether no byte of the file has been sent as a part: it may still become one object by one request.
+    pub(super) fn is_one_piece(&self) -> bool {
+        self.cut == 0
+    }
+
+    /// Whether the file's end is still to be sent as a part. An empty file is one empty part.
+    pub(super) fn owes_part(&self) -> Result<bool> {
+        Ok(self.begun() > 0 || (self.position() == 0 && self.ledger()?.next_part == 1))
+    }
+
+    /// Takes bytes in. More than the file has room for are refused, after those that fit.
+    pub(super) async fn take(&mut self, mut bytes: Bytes) -> Result<()> {
+        while !bytes.is_empty() {
+            let part = self.ledger()?.part_at(self.cut);
+            let room = part.saturating_sub(self.begun());
+            if room == 0 {
+                return Err(Error::TooLarge { limit: self.position() });
+            }
+            if self.buffer.room() == 0 {
+                self.make_room(room).await?;
+            }
+            self.buffer.take(&mut bytes, room.min(SEGMENT - self.buffer.len().min(SEGMENT)));
+            if self.begun() == part && !self.has_all()? {
+                self.send_part().await?;
+            } else if self.buffer.len() >= SEGMENT {
+                self.write_segment().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Memory for more bytes: what is free, what parts under way give back, or what this append can give up itself.
+    async fn make_room(&mut self, expected: u64) -> Result<()> {
+        let budget = self.engine.0.appends.budget.clone();
+        let mut permit = budget.try_block();
+        while permit.is_none() && !self.sending.is_empty() {
+            self.settle().await?;
+            permit = budget.try_block();
+        }
+        if permit.is_none() {
+            permit = tokio::time::timeout(PINCH, budget.block()).await.ok().flatten();
+        }
+        if permit.is_none() {
+            self.write_segment().await?;
+            permit = tokio::time::timeout(STARVED, budget.block()).await.ok().flatten();
+        }
+        self.buffer.grow(permit.ok_or_else(|| Error::busy("no memory for another append"))?, expected);
+        Ok(())
+    }
+
+    /// Sends the current part on its way.
+    pub(super) async fn send_part(&mut self) -> Result<()> {
+        if self.sending.len() >= usize::from(UNDER_WAY) {
+            self.settle().await?;
+        }
+        let store_id = self.begun_multipart().await?;
+        self.reserve().await?;
+        let number = PartNumber::new(u64::from(self.next_part));
+        let number = number.ok_or_else(|| Error::Internal("every part number is used up".to_owned()))?;
+        let (size, segments) = (self.begun(), std::mem::take(&mut self.held));
+        let source =
+            sending::Source { upload: self.upload.id, segments: segments.clone(), piece: self.buffer.finish() };
+        let (engine, key) = (self.engine.clone(), self.upload.key.clone());
+        let source = Arc::new(source);
+        let work = tokio::spawn(async move { engine.send_part(&key, &store_id, number, &source).await });
+        self.next_part += 1;
+        self.cut += size;
+        self.sending.push_back(Sending { number, size, segments, work, outcome: None });
+        Ok(())
+    }
+
+    /// A number may be used while a newcomer, who knows only the ledger, would leave it out.
+    async fn reserve(&mut self) -> Result<()> {
+        if self.next_part < self.ledger()?.next_part + UNDER_WAY {
+            return Ok(());
+        }
+        let next_part = self.next_part;
+        self.write(Tx::new(), move |ledger| ledger.next_part = next_part).await
+    }
+
+    /// Whether parts are under way.
+    pub(super) fn is_sending(&self) -> bool {
+        !self.sending.is_empty()
+    }
+
+    /// Waits until the oldest part under way is at the store. May be dropped; [`Self::settle`] then takes it down.
+    pub(super) async fn arrival(&mut self) {
+        if let Some(oldest) = self.sending.front_mut() {
+            oldest.arrived().await;
+        }
+    }
+
+    /// Takes down the oldest part under way.
+    pub(super) async fn settle(&mut self) -> Result<()> {
+        self.arrival().await;
+        let Some(oldest) = self.sending.pop_front() else { return Ok(()) };
+        let outcome = oldest.outcome.unwrap_or_else(|| Err(Error::Internal("a part without an outcome".to_owned())));
+        let etag = outcome.inspect_err(|_| self.doubtful = true)?;
+        crash::point("after_part");
+        self.staged.push(RelayedPart { upload: self.upload.id, number: oldest.number, size: oldest.size, etag });
+        self.staged_to += oldest.size;
+        self.spent.extend(oldest.segments);
+        if self.all_or_nothing { Ok(()) } else { self.acknowledge(false).await }
+    }
+
+    /// Takes down every part under way. After a failure only [`Self::discard`] is left: the ledger has no gaps.
+    pub(super) async fn settle_all(&mut self) -> Result<()> {
+        while self.is_sending() {
+            self.settle().await?;
+        }
+        Ok(())
+    }
+
+    /// Puts what is in memory into the store, together with the segments that are no larger. The ledger does not move.
+    pub(super) async fn write_segment(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let fresh = self.buffer.len();
+        let from = Ledger { tail: self.held.clone(), ..self.ledger()?.clone() }.merged_into(fresh);
+        let merged = self.held.split_off(from);
+        let source = sending::Source { upload: self.upload.id, segments: merged, piece: self.buffer.finish() };
+        let (fence, serial, size) = (self.fence, self.serial, source.size());
+        self.serial += 1;
+        let key = BlobKey::Tail { upload: self.upload.id, fence, serial }.path();
+        let etag = self.engine.send_object(&key, None, &source).await?.0;
+        crash::point("after_tail");
+        self.held.push(Segment { fence, serial, size, etag });
+        self.spent.extend(source.segments);
+        Ok(())
+    }
+
+    /// Makes every byte safe that came so far, and acknowledges it unless nothing may be yet.
+    pub(super) async fn make_safe(&mut self) -> Result<()> {
+        self.settle_all().await?;
+        self.write_segment().await?;
+        if self.all_or_nothing { Ok(()) } else { self.acknowledge(false).await }
+    }
+
+    /// Moves the ledger up to what the store has, and lets go of the lease if nothing more will come.
+    pub(super) async fn acknowledge(&mut self, release: bool) -> Result<()> {
+        // Segments belong to the part behind those that are under way: they count when those do.
+        let tail = if self.sending.is_empty() { self.held.clone() } else { Vec::new() };
+        let (to, next_part) = (self.staged_to, self.staged.last().map(|part| part.number.get() + 1));
+        let skip = if release && self.doubtful { Some(self.next_part) } else { None };
+        let parts = std::mem::take(&mut self.staged);
+        let tx = if parts.is_empty() { Tx::new() } else { Tx::new().with(Write::InsertParts(parts)) };
+        self.write(tx, move |ledger| {
+            ledger.offset = to + tail.iter().map(|segment| segment.size).sum::<u64>();
+            ledger.tail.clone_from(&tail);
+            ledger.next_part = skip.or(next_part).unwrap_or(ledger.next_part).max(ledger.next_part);
+            if release {
+                ledger.lease = None;
+            }
+        })
+        .await?;
+        self.engine.remove_tails(self.upload.id, std::mem::take(&mut self.spent));
+        crash::point("after_ledger");
+        Ok(())
+    }
+
+    /// Lets go of the lease without moving the ledger: nothing that came counts.
+    pub(super) async fn discard(&mut self) -> Result<()> {
+        for mut sending in std::mem::take(&mut self.sending) {
+            sending.arrived().await;
+            self.doubtful |= !matches!(sending.outcome, Some(Ok(_)));
+        }
+        let skip = if self.doubtful { self.next_part } else { self.ledger()?.next_part };
+        self.write(Tx::new(), move |ledger| {
+            ledger.next_part = skip;
+            ledger.lease = None;
+        })
+        .await
+    }
+
+    /// Writes the ledger as `change` makes it. Others may have touched the row, to ask for the lease or to look at it
+    /// later; that is no reason to give up. A row with another fence is.
+    pub(super) async fn write(&mut self, tx: Tx, change: impl Fn(&mut Ledger) + Send + Sync) -> Result<()> {
+        const TRIES: u32 = 8;
+        let (engine, mut current) = (self.engine.clone(), self.upload.clone());
+        for attempt in 0..TRIES {
+            let now = engine.0.store.now();
+            let mut next = current.clone();
+            let ledger = next.ledger_mut().ok_or_else(not_relayed)?;
+            change(ledger);
+            if let Some(lease) = &mut ledger.lease {
+                lease.until = after(now, TERM);
+            }
+            next.expires_at = next.expires_at.max(after(now, engine.patience().upload_ttl));
+            let wanted = next.ledger().cloned();
+            match engine.0.store.commit(tx.clone().quietly(&mut next)).await {
+                Ok(()) => {
+                    self.upload = next;
+                    return Ok(());
+                }
+                Err(StoreError::Conflict) => {}
+                Err(error) if attempt + 1 == TRIES => return Err(error.into()),
+                // It may have been written: the row knows.
+                Err(error) => {
+                    tracing::warn!(upload = %next.id, %error, "the ledger could not be written yet");
+                    tokio::time::sleep(Duration::from_millis(50) * 2u32.pow(attempt)).await;
+                }
+            }
+            current = engine.reread(next.id).await?;
+            if same(current.ledger(), wanted.as_ref()) {
+                self.upload = current;
+                return Ok(());
+            }
+            if !current.is_held_by(self.fence) {
+                return Err(Error::Locked);
+            }
+        }
+        Err(Error::busy("others change this upload"))
+    }
+
+    /// Begins the multipart upload with the first part, unless an append before this one did.
+    async fn begun_multipart(&mut self) -> Result<String> {
+        if let Some(store_id) = &self.ledger()?.store_id {
+            return Ok(store_id.clone());
+        }
+        if self.fence > 1 {
+            // A holder that vanished may have begun one without telling: nobody knows what it put there.
+            for lost in self.engine.multiparts_under(&self.upload.key).await? {
+                self.engine.abort_until_gone(&self.upload.key, &lost).await?;
+            }
+        }
+        let (key, token) = (self.upload.key.clone(), self.upload.write_token.clone());
+        let store_id = self.engine.0.blobs.create_multipart(&key, &token, None).await?;
+        crash::point("after_create_multipart");
+        let id = store_id.clone();
+        if let Err(error) = self.write(Tx::new(), move |ledger| ledger.store_id = Some(id.clone())).await {
+            self.engine.0.blobs.abort_multipart(&key, &store_id).await?;
+            return Err(error);
+        }
+        Ok(store_id)
+    }
+}
+
+/// Whether a row says what was to be written, other people's wishes and times aside.
+fn same(row: Option<&Ledger>, wanted: Option<&Ledger>) -> bool {
+    let essence = |ledger: &Ledger| {
+        let Ledger { offset, tail, next_part, fence, store_id, length, lease, .. } = ledger.clone();
+        (offset, tail, next_part, fence, store_id, length, lease.is_some())
+    };
+    row.map(essence) == wanted.map(essence)
+}
+
+fn not_relayed() -> Error {
+    Error::Internal("an upload without a ledger is not appended to".to_owned())
+}

@@ -1,0 +1,89 @@
+//! Pages of other origins: which of them may call the API from a browser, and what they get to see of its answers.
+//!
+//! Only origins from the settings. No cookies are involved anywhere, so credentials are never allowed. A preflight of
+//! tus is answered by tus itself, whose OPTIONS says what the server can do, and allowed here.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+/// Origins from the settings; `*` means every one.
+pub(super) type Origins = Arc<[String]>;
+
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+const ALLOWED: &str = "Authorization, Origin, Content-Type, Content-Disposition, Range, If-Match, If-None-Match, \
+    If-Range, Idempotency-Key, X-Requested-With, X-Request-ID, X-HTTP-Method-Override, Tus-Resumable, Upload-Length, \
+    Upload-Offset, Upload-Metadata, Upload-Defer-Length, Upload-Concat, Upload-Checksum, Upload-Incomplete, \
+    Upload-Complete, Upload-Draft-Interop-Version, Content-Digest, Repr-Digest, Want-Repr-Digest";
+const EXPOSED: &str = "Location, ETag, Content-Range, Content-Disposition, Retry-After, X-Request-ID, Tus-Version, \
+    Tus-Resumable, Tus-Max-Size, Tus-Extension, Tus-Checksum-Algorithm, Upload-Offset, Upload-Length, \
+    Upload-Metadata, Upload-Defer-Length, Upload-Concat, Upload-Expires, Upload-Incomplete, Upload-Complete, \
+    Upload-Draft-Interop-Version, Upload-Limit, Repr-Digest, RateLimit, RateLimit-Policy";
+/// Seconds; browsers cap it.
+const MAX_AGE: &str = "86400";
+
+/// Says to pages of allowed origins that they are.
+pub(super) async fn surround(State(origins): State<Origins>, request: Request, next: Next) -> Response {
+    let Some(origin) = allowed(&origins, request.headers()) else {
+        return next.run(request).await;
+    };
+    let asked = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let preflight = request.method() == Method::OPTIONS && asked;
+    let mut response = if preflight && !is_tus(request.uri().path()) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
+    say(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    if preflight {
+        say(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        say(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED);
+        say(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    }
+    response
+}
+
+fn allowed(origins: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(header::ORIGIN)?;
+    let known = |allowed: &String| allowed == "*" || allowed.as_bytes() == origin.as_bytes();
+    origins.iter().any(known).then(|| origin.clone())
+}
+
+fn is_tus(path: &str) -> bool {
+    let mut words = path.split('/').skip(1);
+    match words.next() {
+        Some("tus") => true,
+        Some("u") => words.nth(1) == Some("tus"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_listed() {
+        let from = |origin: &'static str| HeaderMap::from_iter([(header::ORIGIN, HeaderValue::from_static(origin))]);
+        let origins = ["https://app.example".to_owned()];
+        assert!(allowed(&origins, &from("https://app.example")).is_some());
+        for stranger in ["https://app.example.evil", "http://app.example", "null", "https://app.example:8443"] {
+            assert!(allowed(&origins, &from(stranger)).is_none(), "{stranger}");
+        }
+        assert!(allowed(&["*".to_owned()], &from("null")).is_some());
+        assert!(allowed(&origins, &HeaderMap::new()).is_none());
+    }
+
+    #[test]
+    fn which_options_are_tus() {
+        assert!(is_tus("/tus") && is_tus("/tus/x") && is_tus("/u/gu_x/tus") && is_tus("/u/gu_x/tus/y"));
+        assert!(!is_tus("/v1/uploads") && !is_tus("/u/tus") && !is_tus("/"));
+    }
+}

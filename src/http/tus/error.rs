@@ -1,0 +1,59 @@
+//! The engine's refusals as tus clients understand them. They read the status and little else, and what they try again
+//! hangs on it: tus-js-client gives up on every 4xx but 409 and 423, and begins a new upload on most of what HEAD answers.
+
+use axum::response::{IntoResponse, Response};
+use http::{Method, StatusCode};
+
+use super::super::problem::Problem;
+use super::wire::versioned;
+use crate::engine::Error;
+
+/// A refusal on its way out.
+pub(super) struct Refusal(Problem);
+
+impl Refusal {
+    /// What is wrong with the request itself.
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self(Problem::new(status, code, detail))
+    }
+
+    /// To a HEAD, what passes is said with 423: anything else makes clients begin again at byte 0.
+    pub(super) fn to(mut self, method: &Method) -> Self {
+        if method == Method::HEAD && self.0.status.is_server_error() {
+            self.0.status = StatusCode::LOCKED;
+        }
+        self
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        versioned(self.0.into_response())
+    }
+}
+
+/// Exhaustive on purpose: a new meaning has to be given its answer here before anything builds.
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let status = match &error {
+            Error::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Error::Forbidden | Error::Rejected { .. } => StatusCode::FORBIDDEN,
+            // Gone is 404, not 410: only that makes tus-java-client create anew.
+            Error::Hidden | Error::Gone { .. } => StatusCode::NOT_FOUND,
+            Error::Invalid { .. } | Error::ReusedKey | Error::WrongBytes => StatusCode::BAD_REQUEST,
+            Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::Offset { .. } | Error::Taken(_) | Error::Incomplete { .. } | Error::PartsDiffer { .. } => {
+                StatusCode::CONFLICT
+            }
+            // Another request is at it, and will be through.
+            Error::Locked | Error::WrongState { .. } | Error::NotReady { .. } => StatusCode::LOCKED,
+            Error::ChecksumMismatch => StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST),
+            Error::Full => StatusCode::INSUFFICIENT_STORAGE,
+            // The client ought to try again, which it does not do after a 408.
+            Error::TooSlow | Error::BrokenOff | Error::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let problem = Problem::from(error);
+        Self(Problem { status, ..problem })
+    }
+}

@@ -1,0 +1,206 @@
+//! Glue of tus: parse, call the engine, render.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body::Body as _;
+
+use super::super::{Site, context};
+use super::body::incoming;
+use super::error::Refusal;
+use super::metadata;
+use super::wire::{self, Wanted};
+use crate::domain::access::Actor;
+use crate::domain::append::Said;
+use crate::domain::ids::UploadId;
+use crate::domain::upload::{Protocol, Upload};
+use crate::engine::{AppendBytes, Checksum, Concatenate, Error, Incoming, OpenAppend};
+
+type Answer = Result<Response, Refusal>;
+
+/// A request, and how its sender is known.
+struct Call {
+    site: Site,
+    method: Method,
+    headers: HeaderMap,
+    /// How many bytes will come, if that is known.
+    announced: Option<u64>,
+    /// The grant in the path.
+    grant: Option<String>,
+}
+
+impl Call {
+    fn new(site: Site, request: Request, grant: Option<String>) -> (Self, Body) {
+        let (head, body) = request.into_parts();
+        let method = overridden(&head.method, &head.headers);
+        (Self { site, method, headers: head.headers, announced: body.size_hint().exact(), grant }, body)
+    }
+
+    async fn actor(&self) -> Result<Actor, Error> {
+        match &self.grant {
+            Some(grant) => self.site.engine.authenticate(grant).await,
+            None => context::actor(&self.site.engine, &self.headers).await,
+        }
+    }
+
+    /// Where uploads are created, as this client reaches it.
+    fn collection(&self) -> String {
+        match &self.grant {
+            Some(grant) => format!("{}/u/{grant}/tus", self.site.public_url),
+            None => format!("{}/tus", self.site.public_url),
+        }
+    }
+}
+
+/// The method that is meant: clients behind old proxies and old JVMs cannot send every one.
+fn overridden(method: &Method, headers: &HeaderMap) -> Method {
+    let other = headers.get("x-http-method-override").and_then(|value| Method::from_bytes(value.as_bytes()).ok());
+    let known = |method: &Method| [Method::PATCH, Method::DELETE, Method::HEAD].contains(method);
+    other.filter(|other| known(other) && method != Method::OPTIONS).unwrap_or_else(|| method.clone())
+}
+
+pub(super) async fn collection(State(site): State<Site>, request: Request) -> Response {
+    at_collection(Call::new(site, request, None)).await
+}
+
+pub(super) async fn granted_collection(
+    State(site): State<Site>,
+    Path(grant): Path<String>,
+    request: Request,
+) -> Response {
+    at_collection(Call::new(site, request, Some(grant))).await
+}
+
+pub(super) async fn upload(State(site): State<Site>, Path(id): Path<String>, request: Request) -> Response {
+    at_upload(Call::new(site, request, None), id.parse().ok()).await
+}
+
+pub(super) async fn granted_upload(
+    State(site): State<Site>,
+    Path((grant, id)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    at_upload(Call::new(site, request, Some(grant)), id.parse().ok()).await
+}
+
+async fn at_collection((call, body): (Call, Body)) -> Response {
+    match call.method {
+        Method::OPTIONS => wire::options(&call.site.engine.limits()),
+        Method::POST => create(call, body).await.into_response(),
+        _ => no_method("OPTIONS, POST"),
+    }
+}
+
+async fn at_upload((call, body): (Call, Body), id: Option<UploadId>) -> Response {
+    let method = call.method.clone();
+    let answer = match method {
+        Method::OPTIONS => return wire::options(&call.site.engine.limits()),
+        Method::HEAD => look(call, id).await,
+        Method::PATCH => append(call, body, id).await,
+        Method::DELETE => terminate(call, id).await,
+        _ => return no_method("OPTIONS, HEAD, PATCH, DELETE"),
+    };
+    answer.map_err(|refusal| refusal.to(&method)).into_response()
+}
+
+fn no_method(allowed: &'static str) -> Response {
+    let detail = "This address does not answer to this method.";
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    let mut response = refusal.into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+async fn look(call: Call, id: Option<UploadId>) -> Answer {
+    wire::speaks_tus(&call.headers, true)?;
+    let actor = call.actor().await?;
+    let upload = call.site.engine.progress(&actor, id.ok_or(Error::Hidden)?).await?;
+    Ok(wire::progress(&upload))
+}
+
+async fn append(call: Call, body: Body, id: Option<UploadId>) -> Answer {
+    wire::speaks_tus(&call.headers, false)?;
+    let actor = call.actor().await?;
+    if !wire::is_content(&call.headers) {
+        return Err(wire::wrong_content());
+    }
+    let wish = AppendBytes {
+        offset: wire::offset(&call.headers)?,
+        length: wire::length(&call.headers)?,
+        announced: call.announced,
+        checksum: wire::announced_checksum(&call.headers)?,
+        body: incoming(body),
+    };
+    let upload = call.site.engine.append(&actor, id.ok_or(Error::Hidden)?, wish).await?;
+    Ok(wire::appended(&upload))
+}
+
+async fn terminate(call: Call, id: Option<UploadId>) -> Answer {
+    wire::speaks_tus(&call.headers, false)?;
+    let actor = call.actor().await?;
+    call.site.engine.terminate(&actor, id.ok_or(Error::Hidden)?).await?;
+    Ok(wire::terminated())
+}
+
+async fn create(call: Call, body: Body) -> Answer {
+    wire::speaks_tus(&call.headers, false)?;
+    let actor = call.actor().await?;
+    let collection = call.collection();
+    let upload = match wire::concat(&call.headers, &call.site.public_url)? {
+        Wanted::Final(of, said) => {
+            let said = said.to_owned();
+            concatenate(&call, &actor, of, said).await?
+        }
+        Wanted::Partial => open(call, body, &actor, true).await?,
+        Wanted::Whole => open(call, body, &actor, false).await?,
+    };
+    Ok(wire::created(&upload, &collection))
+}
+
+async fn concatenate(call: &Call, actor: &Actor, of: Vec<UploadId>, concat: String) -> Result<Upload, Refusal> {
+    if wire::length(&call.headers)?.is_some() {
+        return Err(Error::invalid("Upload-Length", "a final upload is as long as its pieces").into());
+    }
+    let (raw, described) = described(&call.headers)?;
+    let wish = Concatenate {
+        name: described.name,
+        media_type: described.media_type,
+        metadata: described.metadata,
+        of,
+        said: Said { metadata: raw, concat: Some(concat) },
+    };
+    Ok(call.site.engine.concatenate(actor, wish).await?)
+}
+
+async fn open(call: Call, body: Body, actor: &Actor, partial: bool) -> Result<Upload, Refusal> {
+    let (raw, described) = described(&call.headers)?;
+    let (engine, length) = (call.site.engine.clone(), wire::new_length(&call.headers)?);
+    let wish = OpenAppend {
+        protocol: Protocol::Tus,
+        name: described.name,
+        media_type: described.media_type,
+        metadata: described.metadata,
+        length,
+        partial,
+        said: Said { metadata: raw, concat: partial.then(|| "partial".to_owned()) },
+        first: first_bytes(&call, body)?,
+    };
+    Ok(engine.open_append(actor, wish).await?)
+}
+
+fn described(headers: &HeaderMap) -> Result<(Option<String>, metadata::Described), Error> {
+    let raw = wire::metadata(headers)?;
+    Ok((raw.map(ToOwned::to_owned), metadata::parse(raw.unwrap_or_default())?))
+}
+
+/// The bytes that come with a creation, if any do.
+fn first_bytes(call: &Call, body: Body) -> Result<Option<(Option<u64>, Checksum, Incoming)>, Refusal> {
+    if call.announced == Some(0) {
+        return Ok(None);
+    }
+    if !wire::is_content(&call.headers) {
+        return Err(wire::wrong_content());
+    }
+    Ok(Some((call.announced, wire::announced_checksum(&call.headers)?, incoming(body))))
+}

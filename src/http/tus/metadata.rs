@@ -1,0 +1,114 @@
+//! `Upload-Metadata`: pairs of a key and a value in base64, as the specification has them and as clients really send them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::domain::asset::Metadata;
+use crate::domain::name::{FileName, MediaType};
+use crate::engine::Error;
+
+/// What the pairs say about a file.
+#[derive(Debug, PartialEq)]
+pub(super) struct Described {
+    pub(super) name: FileName,
+    pub(super) media_type: Option<MediaType>,
+    /// Every other pair.
+    pub(super) metadata: Metadata,
+}
+
+/// Keys that name a file, the best first: tus-js-client's, then Uppy's.
+const NAMES: [&str; 2] = ["filename", "name"];
+/// Keys that name its type.
+const TYPES: [&str; 4] = ["filetype", "type", "content_type", "contentType"];
+
+fn bad(problem: &str) -> Error {
+    Error::invalid("Upload-Metadata", problem)
+}
+
+/// Reads the pairs. Accepted although the specification does not know them: an empty header (tuspy), a blank behind a key
+/// without value (tus-js-client), blanks around commas (old TUSKit).
+pub(super) fn parse(header: &str) -> Result<Described, Error> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for pair in header.split(',').map(str::trim) {
+        if pair.is_empty() && header.trim().is_empty() {
+            break;
+        }
+        let (key, value) = pair.split_once(' ').unwrap_or((pair, ""));
+        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(bad("keys are visible ASCII and not empty"));
+        }
+        if pairs.iter().any(|(known, _)| known == key) {
+            return Err(bad("a key comes twice"));
+        }
+        let value = BASE64.decode(value.trim()).map_err(|_| bad("values are base64"))?;
+        pairs.push((key.to_owned(), String::from_utf8_lossy(&value).into_owned()));
+    }
+    Ok(described(pairs))
+}
+
+fn described(pairs: Vec<(String, String)>) -> Described {
+    let value = |keys: &[&str]| {
+        let found = keys.iter().filter_map(|key| pairs.iter().find(|(known, _)| known == key));
+        found.map(|(_, value)| value.clone()).find(|value| !value.is_empty())
+    };
+    let (name, media_type) = (value(&NAMES), value(&TYPES));
+    let told = |key: &str| NAMES.contains(&key) || TYPES.contains(&key);
+    let metadata = pairs.iter().filter(|(key, _)| !told(key)).map(|(key, value)| (key.clone(), value.clone().into()));
+    Described {
+        name: name_of(name.as_deref().unwrap_or_default()),
+        media_type: media_type.and_then(|text| text.parse().ok()),
+        metadata: metadata.collect(),
+    }
+}
+
+/// A name from whatever a client believes to be one: without its path, without what no name can hold, cut to length.
+fn name_of(text: &str) -> FileName {
+    let last = text.rsplit('/').find(|word| !word.is_empty()).unwrap_or_default();
+    let mut name: String = last.chars().filter(|c| !c.is_control()).collect();
+    while name.len() > FileName::MAX_BYTES {
+        name.pop();
+    }
+    name.parse().unwrap_or_else(|_| FileName::nameless())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_real_clients_send() {
+        let tus_js = parse("filename w6QudHh0,empty ,n bnVsbA==").unwrap();
+        assert_eq!(tus_js.name.as_str(), "ä.txt");
+        assert_eq!(serde_json::to_value(&tus_js.metadata).unwrap(), serde_json::json!({"empty": "", "n": "null"}));
+        let uppy = parse("relativePath bnVsbA==,name YS5wbmc=,type aW1hZ2UvcG5n,filetype aW1hZ2UvcG5n").unwrap();
+        assert_eq!((uppy.name.as_str(), uppy.media_type.unwrap().as_str()), ("a.png", "image/png"));
+        assert_eq!(parse("").unwrap().name, FileName::nameless());
+        assert_eq!(parse("is_confidential").unwrap().metadata["is_confidential"], "");
+        assert_eq!(parse("a YQ== , b Yg==").unwrap().metadata.len(), 2);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for bad in [",", "a YQ==,", "a YQ==,a Yg==", "a !!", "a YQ", "ä YQ==", "a YQ== Yg==", " ,a"] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_lose_their_paths() {
+        for (given, kept) in
+            [("a/b/c.txt", "c.txt"), ("../..", "upload"), ("/", "upload"), ("x\u{0}y", "xy"), ("", "upload")]
+        {
+            assert_eq!(name_of(given).as_str(), kept, "{given:?}");
+        }
+        assert_eq!(name_of(&"ü".repeat(300)).as_str().len(), 254);
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_is_a_panic(header in "\\PC{0,200}") {
+            let _ = parse(&header);
+        }
+    }
+}

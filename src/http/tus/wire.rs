@@ -1,0 +1,297 @@
+//! Headers of tus 1.0.0, and their way to commands and from domain values. Pure: no engine, no bodies.
+
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use super::error::Refusal;
+use crate::domain::append::{Concat, Length};
+use crate::domain::ids::UploadId;
+use crate::domain::upload::{Upload, UploadState};
+use crate::engine::{AppendDigest, Checksum, Error, Expected, Limits};
+
+const VERSION: &str = "1.0.0";
+const CONTENT: &str = "application/offset+octet-stream";
+/// Without blanks behind the commas: TUSKit does not trim.
+const EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,expiration,checksum,checksum-trailer,\
+    termination,concatenation";
+
+const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const LENGTH: HeaderName = HeaderName::from_static("upload-length");
+const DEFER: HeaderName = HeaderName::from_static("upload-defer-length");
+const METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+const CONCAT: HeaderName = HeaderName::from_static("upload-concat");
+const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+const CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
+
+/// A header that comes at most once, as text.
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName, field: &'static str) -> Result<Option<&'a str>, Error> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Error::invalid(field, "comes more than once"));
+    }
+    value.to_str().map(|text| Some(text.trim())).map_err(|_| Error::invalid(field, "is not ASCII"))
+}
+
+/// A non-negative decimal number: digits alone, as far as 63 bits go.
+fn number(headers: &HeaderMap, name: &HeaderName, field: &'static str) -> Result<Option<u64>, Error> {
+    let Some(text) = text(headers, name, field)? else { return Ok(None) };
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| digits && *number <= i64::MAX as u64);
+    number.map(Some).ok_or_else(|| Error::invalid(field, "a non-negative decimal number"))
+}
+
+/// Whether the client speaks our version.
+pub(super) fn speaks_tus(headers: &HeaderMap, silence_is_fine: bool) -> Result<(), Refusal> {
+    let version = headers.get(RESUMABLE);
+    match version {
+        None if silence_is_fine => Ok(()),
+        Some(version) if version == VERSION => Ok(()),
+        _ => {
+            let detail = "This speaks tus 1.0.0; say so with Tus-Resumable.";
+            Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "unsupported_version", detail))
+        }
+    }
+}
+
+/// `Upload-Length` or `Upload-Defer-Length`, exactly one of them.
+pub(super) fn new_length(headers: &HeaderMap) -> Result<Length, Error> {
+    match (length(headers)?, text(headers, &DEFER, "Upload-Defer-Length")?) {
+        (Some(length), None) => Ok(Length::Known(length)),
+        (None, Some("1")) => Ok(Length::Deferred),
+        (None, Some(_)) => Err(Error::invalid("Upload-Defer-Length", "is 1 or not there")),
+        (Some(_), Some(_)) => Err(Error::invalid("Upload-Length", "not together with Upload-Defer-Length")),
+        (None, None) => Err(Error::invalid("Upload-Length", "how long is the file?")),
+    }
+}
+
+pub(super) fn length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
+    number(headers, &LENGTH, "Upload-Length")
+}
+
+pub(super) fn offset(headers: &HeaderMap) -> Result<u64, Error> {
+    let offset = number(headers, &OFFSET, "Upload-Offset")?;
+    offset.ok_or_else(|| Error::invalid("Upload-Offset", "where do these bytes belong?"))
+}
+
+/// `Upload-Metadata` as it was sent; an empty one is none.
+pub(super) fn metadata(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    Ok(text(headers, &METADATA, "Upload-Metadata")?.filter(|text| !text.is_empty()))
+}
+
+/// Whether the body is declared to be bytes of a file.
+pub(super) fn is_content(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(CONTENT)
+}
+
+pub(super) fn wrong_content() -> Refusal {
+    let detail = format!("Bytes of a file come as {CONTENT}.");
+    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+}
+
+/// `Upload-Checksum` in headers or trailers.
+pub(super) fn checksum(headers: &HeaderMap) -> Result<Option<Expected>, Error> {
+    let field = "Upload-Checksum";
+    let Some(text) = text(headers, &CHECKSUM, field)? else { return Ok(None) };
+    let (name, value) = text.split_once(' ').ok_or_else(|| Error::invalid(field, "an algorithm and a value"))?;
+    let algorithm = AppendDigest::ALL.into_iter().find(|algorithm| algorithm.name() == name);
+    let algorithm = algorithm.ok_or_else(|| Error::invalid(field, format!("one of {}", algorithms())))?;
+    let value = BASE64.decode(value.trim()).ok().filter(|value| value.len() == algorithm.size());
+    Ok(Some(Expected {
+        algorithm,
+        value: value.ok_or_else(|| Error::invalid(field, "the value is no such checksum"))?,
+    }))
+}
+
+/// What the request says of a checksum: it is here, or it will come behind the bytes.
+pub(super) fn announced_checksum(headers: &HeaderMap) -> Result<Checksum, Error> {
+    if let Some(expected) = checksum(headers)? {
+        return Ok(Checksum::Given(expected));
+    }
+    let trailers = headers.get_all(header::TRAILER).iter().filter_map(|value| value.to_str().ok());
+    let comes =
+        trailers.flat_map(|list| list.split(',')).any(|name| name.trim().eq_ignore_ascii_case(CHECKSUM.as_str()));
+    Ok(if comes { Checksum::Trailing } else { Checksum::None })
+}
+
+fn algorithms() -> String {
+    AppendDigest::ALL.map(AppendDigest::name).join(",")
+}
+
+/// What `Upload-Concat` asks for.
+#[derive(Debug, PartialEq)]
+pub(super) enum Wanted<'a> {
+    /// A file of its own.
+    Whole,
+    /// A piece of one.
+    Partial,
+    /// A file made of these pieces; and the header as it was sent.
+    Final(Vec<UploadId>, &'a str),
+}
+
+pub(super) fn concat<'a>(headers: &'a HeaderMap, public_url: &str) -> Result<Wanted<'a>, Error> {
+    let field = "Upload-Concat";
+    match text(headers, &CONCAT, field)? {
+        None => Ok(Wanted::Whole),
+        Some("partial") => Ok(Wanted::Partial),
+        Some(text) => {
+            let list = text.strip_prefix("final;").ok_or_else(|| Error::invalid(field, "partial or final;…"))?;
+            let ids = list.split(' ').filter(|url| !url.is_empty()).map(|url| id_in(url, public_url));
+            let ids: Option<Vec<_>> = ids.collect();
+            Ok(Wanted::Final(ids.ok_or_else(|| Error::invalid(field, "a URL that is not of an upload here"))?, text))
+        }
+    }
+}
+
+/// The upload that one of our own URLs names, absolute or not.
+fn id_in(url: &str, public_url: &str) -> Option<UploadId> {
+    let path = url.strip_prefix(public_url).unwrap_or(url);
+    let path = match path.strip_prefix("/u/") {
+        Some(granted) => granted.split_once('/')?.1.strip_prefix("tus/")?,
+        None => path.strip_prefix("/tus/")?,
+    };
+    path.parse().ok()
+}
+
+fn set(response: &mut Response, name: HeaderName, value: impl AsRef<str>) {
+    // What was said once came in a header and can go out in one.
+    if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// The version, which every answer but that to OPTIONS carries.
+pub(super) fn versioned(mut response: Response) -> Response {
+    if response.status() == StatusCode::PRECONDITION_FAILED {
+        set(&mut response, HeaderName::from_static("tus-version"), VERSION);
+    }
+    set(&mut response, RESUMABLE, VERSION);
+    response
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = status;
+    versioned(response)
+}
+
+/// What this composition can do.
+pub(super) fn options(limits: &Limits) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    set(&mut response, HeaderName::from_static("tus-version"), VERSION);
+    set(&mut response, HeaderName::from_static("tus-extension"), EXTENSIONS);
+    set(&mut response, HeaderName::from_static("tus-max-size"), limits.max_append.to_string());
+    set(&mut response, HeaderName::from_static("tus-checksum-algorithm"), algorithms());
+    response
+}
+
+/// When an unfinished upload will be given up; whoever makes progress moves it.
+fn set_expiry(response: &mut Response, upload: &Upload) {
+    let at = u64::try_from(upload.expires_at.as_second()).ok().filter(|_| upload.state == UploadState::Open);
+    if let Some(seconds) = at {
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        set(response, EXPIRES, httpdate::fmt_http_date(at));
+    }
+}
+
+fn offset_of(upload: &Upload) -> u64 {
+    upload.ledger().map_or(0, |ledger| ledger.offset)
+}
+
+/// The answer to a creation.
+pub(super) fn created(upload: &Upload, collection: &str) -> Response {
+    let mut response = empty(StatusCode::CREATED);
+    set(&mut response, header::LOCATION, format!("{collection}/{}", upload.id));
+    set(&mut response, OFFSET, offset_of(upload).to_string());
+    set_expiry(&mut response, upload);
+    response
+}
+
+/// The answer to an append.
+pub(super) fn appended(upload: &Upload) -> Response {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    set(&mut response, OFFSET, offset_of(upload).to_string());
+    set_expiry(&mut response, upload);
+    response
+}
+
+/// The answer to HEAD.
+pub(super) fn progress(upload: &Upload) -> Response {
+    let mut response = empty(StatusCode::OK);
+    set(&mut response, header::CACHE_CONTROL, "no-store");
+    set_expiry(&mut response, upload);
+    let Some(ledger) = upload.ledger() else { return response };
+    // A file that is being put together has no offset that anybody could go on from.
+    if !matches!(ledger.concat, Concat::Final(_)) || upload.state == UploadState::Completed {
+        set(&mut response, OFFSET, ledger.offset.to_string());
+    }
+    match ledger.length {
+        Length::Known(total) => set(&mut response, LENGTH, total.to_string()),
+        Length::Deferred => set(&mut response, DEFER, "1"),
+    }
+    for (name, said) in [(METADATA, &ledger.said.metadata), (CONCAT, &ledger.said.concat)] {
+        if let Some(said) = said {
+            set(&mut response, name, said);
+        }
+    }
+    response
+}
+
+/// The answer to a termination.
+pub(super) fn terminated() -> Response {
+    empty(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn numbers_are_digits() {
+        assert_eq!(offset(&one("upload-offset", "9223372036854775807")).unwrap(), i64::MAX as u64);
+        for bad in ["", "-1", "+1", "1.0", "0x1", "1e3", "9223372036854775808", "99999999999999999999999", "1 2"] {
+            assert!(offset(&one("upload-offset", bad)).is_err(), "{bad}");
+        }
+        let mut twice = one("upload-offset", "1");
+        twice.append(OFFSET, HeaderValue::from_static("1"));
+        assert!(offset(&twice).is_err());
+    }
+
+    #[test]
+    fn checksums() {
+        let good = checksum(&one("upload-checksum", "sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=")).unwrap().unwrap();
+        assert_eq!((good.algorithm, good.value.len()), (AppendDigest::Sha1, 20));
+        for bad in ["sha1", "sha1 ", "sha1 AAAA", "sha512 Kq5sNclPz7QV2+lfQIuc6R7oRu0=", "crc32 !!!!", ""] {
+            assert!(checksum(&one("upload-checksum", bad)).is_err(), "{bad}");
+        }
+        let later = announced_checksum(&one("trailer", "x, Upload-Checksum")).unwrap();
+        assert_eq!(later, Checksum::Trailing);
+    }
+
+    #[test]
+    fn only_our_own_urls_name_uploads() {
+        let id = "01900000-0000-7000-8000-000000000000";
+        let ours = "https://files.example";
+        for good in [format!("{ours}/tus/{id}"), format!("/tus/{id}"), format!("/u/gu_x.y/tus/{id}")] {
+            assert!(id_in(&good, ours).is_some(), "{good}");
+        }
+        for bad in
+            [format!("https://evil.example/tus/{id}"), format!("tus/{id}"), id.to_owned(), "/tus/../x".to_owned()]
+        {
+            assert!(id_in(&bad, ours).is_none(), "{bad}");
+        }
+        let list = format!("final;/tus/{id} {ours}/tus/{id}");
+        let headers = one("upload-concat", &list);
+        assert!(matches!(concat(&headers, ours), Ok(Wanted::Final(ids, _)) if ids.len() == 2));
+        assert!(concat(&one("upload-concat", "Final;x"), ours).is_err());
+    }
+}

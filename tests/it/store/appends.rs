@@ -1,0 +1,106 @@
+//! The ledger of a relayed upload: what it says survives, and one writer holds its lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gantry::domain::append::{Concat, Ledger, Length, RelayedPart, Said, Segment};
+use gantry::domain::ids::UploadId;
+use gantry::domain::plan::{PartNumber, StoreProfile};
+use gantry::domain::upload::{Protocol, Transfer, Upload};
+use gantry::store::{AssetQuery, Store, StoreError, Tx, Write};
+
+use super::samples::{pair, tenant};
+use crate::on_both_databases;
+
+const TERM: Duration = Duration::from_secs(10);
+
+fn relayed(store: &dyn Store, length: Length) -> (gantry::domain::asset::Asset, Upload) {
+    let (asset, mut upload) = pair(tenant(1), store.now());
+    upload.transfer = Transfer::Relayed(Box::new(Ledger::open(length, &StoreProfile::default()).unwrap()));
+    upload.protocol = Protocol::Tus;
+    (asset, upload)
+}
+
+async fn created(store: &dyn Store, length: Length) -> Upload {
+    let (asset, upload) = relayed(store, length);
+    store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+    upload
+}
+
+fn part(upload: UploadId, number: u64) -> RelayedPart {
+    let number = PartNumber::new(number).unwrap();
+    RelayedPart { upload, number, size: 8 << 20, etag: format!("etag-{number}") }
+}
+
+on_both_databases! {
+    async fn every_ledger_is_read_back(db) {
+        let store = &*db.store;
+        let concats = [Concat::Whole, Concat::Partial, Concat::Final(vec![UploadId(uuid::Uuid::now_v7()); 3])];
+        for (length, concat) in [Length::Known(50_000_000_000_000), Length::Deferred, Length::Known(0)].into_iter().zip(concats) {
+            let (asset, mut upload) = relayed(store, length);
+            let ledger = upload.ledger_mut().unwrap();
+            ledger.concat = concat;
+            ledger.said = Said { metadata: Some("filename 8J+mgA==,empty ".to_owned()), concat: Some("partial".to_owned()) };
+            store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+            assert_eq!(store.upload(upload.id).await.unwrap().unwrap(), upload);
+        }
+        let mut upload = created(store, Length::Deferred).await.take_lease(TERM, store.now()).unwrap();
+        let ledger = upload.ledger_mut().unwrap();
+        ledger.declare(1 << 40, &StoreProfile::default()).unwrap();
+        (ledger.offset, ledger.next_part, ledger.store_id) = (5_000_000_000_000 - 1, 77, Some("mpu".to_owned()));
+        ledger.offset = 1_000_000;
+        ledger.lease.as_mut().unwrap().wanted = true;
+        ledger.tail = vec![Segment { fence: 1, serial: 2, size: 1_000_000, etag: "e".to_owned() }];
+        store.commit(Tx::new().quietly(&mut upload)).await.unwrap();
+        assert_eq!(store.upload(upload.id).await.unwrap().unwrap(), upload);
+    }
+
+    async fn parts_are_known_in_order_and_once(db) {
+        let (store, mut upload) = (&*db.store, created(&*db.store, Length::Deferred).await);
+        let (id, other) = (upload.id, created(&*db.store, Length::Deferred).await.id);
+        let insert = |numbers: &[u64], of| Write::InsertParts(numbers.iter().map(|n| part(of, *n)).collect());
+        store.commit(Tx::new().with(insert(&[10_000, 4], id)).with(insert(&[1], other)).quietly(&mut upload)).await.unwrap();
+        store.commit(Tx::new().with(insert(&[2], id)).quietly(&mut upload)).await.unwrap();
+        let taken = store.commit(Tx::new().with(insert(&[5, 4], id)).quietly(&mut upload.clone())).await;
+        assert!(matches!(taken, Err(StoreError::Conflict)));
+        assert_eq!(store.relayed_parts(id).await.unwrap(), [part(id, 2), part(id, 4), part(id, 10_000)]);
+        store.commit(Tx::new().with(Write::ForgetParts(id)).quietly(&mut upload)).await.unwrap();
+        assert!(store.relayed_parts(id).await.unwrap().is_empty());
+        assert_eq!(store.relayed_parts(other).await.unwrap().len(), 1);
+    }
+
+    async fn of_32_who_want_the_lease_on_two_nodes_one_gets_it(db) {
+        let upload = created(&*db.store, Length::Known(100)).await;
+        let nodes = [Arc::clone(&db.store), db.another_node().await];
+        let races: Vec<_> = (0..32).map(|i| {
+            let (node, upload) = (Arc::clone(&nodes[i % 2]), upload.clone());
+            tokio::spawn(async move {
+                let mut taken = upload.take_lease(TERM, node.now()).unwrap();
+                node.commit(Tx::new().quietly(&mut taken)).await.map(|()| taken)
+            })
+        }).collect();
+        let mut holders = Vec::new();
+        for race in races {
+            holders.extend(race.await.unwrap().ok());
+        }
+        assert_eq!(holders.len(), 1);
+        // The one that lost it to another fence writes nothing any more.
+        db.clock.advance(TERM);
+        let current = db.store.upload(upload.id).await.unwrap().unwrap();
+        let mut next = current.take_lease(TERM, db.store.now()).unwrap();
+        nodes[1].commit(Tx::new().quietly(&mut next)).await.unwrap();
+        let late = nodes[0].commit(Tx::new().with(Write::InsertParts(vec![part(upload.id, 1)])).quietly(&mut holders[0])).await;
+        assert!(matches!(late, Err(StoreError::Conflict)));
+        assert!(db.store.relayed_parts(upload.id).await.unwrap().is_empty());
+    }
+
+    async fn pieces_of_files_are_in_no_list(db) {
+        let (mut asset, upload) = relayed(&*db.store, Length::Known(5));
+        asset.partial = true;
+        db.store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+        let whole = created(&*db.store, Length::Known(5)).await;
+        let page = db.store.assets(tenant(1), &AssetQuery { limit: 10, ..AssetQuery::default() }).await.unwrap();
+        assert_eq!(page.assets.iter().map(|asset| asset.id).collect::<Vec<_>>(), [whole.asset]);
+        assert_eq!(db.store.asset(asset.id).await.unwrap().unwrap(), asset);
+    }
+}

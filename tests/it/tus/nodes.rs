@@ -1,0 +1,116 @@
+//! One writer at a time: on one node, across two, and when one of them does not know yet that it lost.
+
+use std::time::{Duration, Instant};
+
+use super::{Tus, chunked};
+use crate::on_both_services;
+use crate::support::transcript::noise;
+
+/// A body that sends these bytes and then keeps the line open.
+fn endless(bytes: &[u8]) -> reqwest::Body {
+    use futures_util::{StreamExt, stream};
+    let first = stream::iter([Ok::<_, std::io::Error>(bytes.to_vec())]);
+    reqwest::Body::wrap_stream(first.chain(stream::pending()))
+}
+
+on_both_services! {
+    async fn a_newcomer_on_the_same_node_is_let_in(service) {
+        let tus = Tus::new(service);
+        let id = tus.create(11).await;
+        let holder = tokio::spawn(tus.patch(&id, 0, endless(b"hello ")).send());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let began = Instant::now();
+        let newcomer = tus.send(&id, 6, "world").await;
+        assert_eq!(newcomer.status(), 204);
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        assert_eq!(holder.await.unwrap().unwrap().status(), 423);
+        assert_eq!(tus.content(&id).await, "hello world");
+    }
+
+    async fn another_node_goes_on_within_a_second(service) {
+        let (other, _) = service.another_node().await;
+        let (here, there) = (Tus::new(service), Tus::on(service, &other));
+        let bytes = noise(20_000_000, 40);
+        let id = here.create(20_000_000).await;
+        let holder = tokio::spawn(here.patch(&id, 0, endless(&bytes[..10_000_000])).send());
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let began = Instant::now();
+        assert_eq!(there.offset(&id).await, 10_000_000);
+        assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+        assert_eq!(there.send(&id, 10_000_000, bytes[10_000_000..].to_vec()).await.status(), 204);
+        assert_eq!(holder.await.unwrap().unwrap().status(), 423);
+        assert!(here.content(&id).await == bytes);
+    }
+
+    async fn a_zombies_bytes_are_refused(service) {
+        let (other, _) = service.another_node().await;
+        let (here, there) = (Tus::new(service), Tus::on(service, &other));
+        let (bytes, wrong) = (noise(20_000_000, 41), noise(20_000_000, 42));
+        let id = here.create(20_000_000).await;
+        // The holder sends a part, is silent until another has taken over, and goes on.
+        let pieces = vec![bytes[..9_000_000].to_vec(), wrong[9_000_000..].to_vec()];
+        let zombie = tokio::spawn(here.patch(&id, 0, chunked(pieces, Duration::from_millis(700))).send());
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        service.advance(Duration::from_secs(11));
+        loop {
+            let at = there.offset(&id).await;
+            assert!(at <= 9_000_000);
+            match there.send(&id, at, bytes[at as usize..].to_vec()).await.status().as_u16() {
+                204 => break,
+                // It was not quite dead when we asked.
+                status => assert_eq!(status, 409),
+            }
+        }
+        let refused = zombie.await.unwrap();
+        assert!(!refused.is_ok_and(|answer| answer.status().is_success()));
+        assert!(here.content(&id).await == bytes);
+    }
+
+    async fn eight_who_append_at_once_make_one_file(service) {
+        let (other, _) = service.another_node().await;
+        let bytes = noise(3_000_000, 43);
+        let id = Tus::new(service).create(3_000_000).await;
+        let bases = [service.base.clone(), other];
+        let work = futures_util::future::join_all((0..8).map(|n| {
+            let (tus, id, bytes) = (Tus::on(service, &bases[n % 2]), &id, &bytes);
+            async move {
+                loop {
+                    let at = tus.offset(id).await;
+                    if at == 3_000_000 {
+                        return;
+                    }
+                    let to = (at + 400_000).min(3_000_000);
+                    let status = tus.send(id, at, bytes[at as usize..to as usize].to_vec()).await.status().as_u16();
+                    assert!([204, 409, 413, 423].contains(&status), "{status}");
+                }
+            }
+        }));
+        tokio::time::timeout(Duration::from_secs(60), work).await.unwrap();
+        assert!(Tus::new(service).content(&id).await == bytes);
+    }
+
+    async fn terminating_ends_an_append_under_way(service) {
+        let tus = Tus::new(service);
+        let id = tus.create(20_000_000).await;
+        let holder = tokio::spawn(tus.patch(&id, 0, endless(&noise(9_000_000, 44))).send());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(tus.request("DELETE", &format!("/tus/{id}")).send().await.unwrap().status(), 204);
+        assert!(!holder.await.unwrap().unwrap().status().is_success());
+        assert_eq!(tus.request("HEAD", &format!("/tus/{id}")).send().await.unwrap().status(), 404);
+    }
+
+    async fn a_node_that_stops_makes_every_byte_safe(service) {
+        let tus = Tus::new(service);
+        let mut work = Vec::new();
+        for n in 0..20 {
+            let id = tus.create(100_000).await;
+            work.push((id.clone(), tokio::spawn(tus.patch(&id, 0, endless(&noise(50_000, n))).send())));
+        }
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        service.engine.close_appends().await;
+        for (id, sending) in work {
+            assert_eq!(sending.await.unwrap().unwrap().status(), 503);
+            assert_eq!(tus.offset(&id).await, 50_000);
+        }
+    }
+}
