@@ -52,11 +52,12 @@ start_seaweedfs() {
   "credentials": [{"accessKey": "AKGANTRYTEST000001", "secretKey": "gantry-test-secret-0123456789abcdef"}]}]}
 JSON
   local master=$(free_port) volume=$(free_port) filer=$(free_port)
-  setsid "$weed" server -dir="$dir/seaweedfs/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -filer -s3 \
+  # Every bucket has volumes of its own: one at a time, and as many buckets as there are tests.
+  WEED_MASTER_VOLUME_GROWTH_COPY_1=1 setsid "$weed" server -dir="$dir/seaweedfs/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -filer -s3 \
     -s3.config="$dir/seaweedfs/s3.json" -s3.port="$port" -master.port="$master" -volume.port="$volume" \
     -filer.port="$filer" -master.port.grpc="$(free_port)" -volume.port.grpc="$(free_port)" \
     -filer.port.grpc="$(free_port)" -s3.port.grpc="$(free_port)" -s3.port.iceberg=0 -s3.port.lance=0 \
-    -volume.max=0 -master.volumeSizeLimitMB=256 -master.telemetry=false >"$dir/seaweedfs.log" 2>&1 &
+    -volume.max=5000 -master.volumeSizeLimitMB=256 -master.telemetry=false >"$dir/seaweedfs.log" 2>&1 &
   wait_for 60 SeaweedFS curl -fs "http://127.0.0.1:$port/healthz"
   echo "export GANTRY_TEST_S3_ENDPOINT=http://127.0.0.1:$port GANTRY_TEST_S3_ACCESS_KEY=AKGANTRYTEST000001" \
     "GANTRY_TEST_S3_SECRET_KEY=gantry-test-secret-0123456789abcdef"

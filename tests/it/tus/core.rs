@@ -27,12 +27,11 @@ async fn eleven(service: &Service) -> Names {
 }
 
 on_both_services! {
-    async fn a_file_in_two_appends(service) {
+    async fn a_look_tells_how_it_stands(service) {
         let names = eleven(service).await;
         transcript!(service, r#"
             ~ tus-resumable: 1.0.0
             ~ authorization: Bearer $admin
-            ~ content-type: application/offset+octet-stream
             > HEAD $url
             < 200
             | upload-offset: 0
@@ -42,6 +41,15 @@ on_both_services! {
             | upload-defer-length:
             | upload-concat:
             | tus-resumable: 1.0.0
+        "#, url = names["url"], admin = service.admin);
+    }
+
+    async fn a_file_in_two_appends(service) {
+        let names = eleven(service).await;
+        transcript!(service, r#"
+            ~ tus-resumable: 1.0.0
+            ~ authorization: Bearer $admin
+            ~ content-type: application/offset+octet-stream
             > PATCH $url [hello ]
             | upload-offset: 0
             < 204
