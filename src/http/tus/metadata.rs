@@ -43,10 +43,10 @@ pub(super) fn parse(header: &str) -> Result<Described, Error> {
         let value = BASE64.decode(value.trim()).map_err(|_| bad("values are base64"))?;
         pairs.push((key.to_owned(), String::from_utf8_lossy(&value).into_owned()));
     }
-    Ok(described(pairs))
+    Ok(described(&pairs))
 }
 
-fn described(pairs: Vec<(String, String)>) -> Described {
+fn described(pairs: &[(String, String)]) -> Described {
     let value = |keys: &[&str]| {
         let found = keys.iter().filter_map(|key| pairs.iter().find(|(known, _)| known == key));
         found.map(|(_, value)| value.clone()).find(|value| !value.is_empty())
