@@ -14,11 +14,11 @@
 //!        ┌────────────────────┼──────────────────┐
 //!        ▼                    ▼                  ▼
 //!      http/               worker/            client/  (the CLI's put and get: HTTP only, as any client)
-//!   native · download     claim · run ·
-//!   ops · web             settle
+//!   native · tus ·      claim · run ·
+//!   download · ops · web  settle
 //!        │                    │
 //!        ▼                    ▼
-//!      engine/   create ▶ sign ▶ complete ▶ process ▶ deliver · abort · sweep
+//!      engine/   create ▶ sign | append ▶ complete ▶ process ▶ deliver · abort · sweep
 //!        │                                   │
 //!        ▼                                   ▼
 //!      store/  SQLite, PostgreSQL          blob/  s3 (any S3) · embedded (an S3 server of our own)
@@ -47,6 +47,12 @@
 //! `completing`; whoever committed it holds it, others wait. CompleteMultipartUpload; every doubt is settled by HEAD, token
 //! and size. A second transaction writes upload, asset, job and events together. Crash anywhere: the next caller, or the
 //! sweeper, finds the row and goes on. `engine/complete.rs` tells it in order.
+//!
+//! **Appending to it.** `PATCH /tus/{id}` → the engine takes the lease on the upload's ledger, with a fence of its own, and
+//! asks whoever holds it to let go → bytes are collected into parts within a bound on memory, parts go to the store side
+//! by side, the ledger follows them in order → what does not fill a part becomes a temporary object under the writer's
+//! fence → with the last byte, completion. A file of one part is one PutObject and one transaction. A writer that was
+//! frozen and wakes up finds its rows refused, its part numbers skipped and its keys its own.
 //!
 //! **From stored to ready.** The job was written with the state. A worker leases it ([`worker`]), reads the bytes once,
 //! compares the digest, finds out the type, and settles: outcome and end of the job in one transaction, fenced by the

@@ -114,10 +114,14 @@ impl Transfer {
         }
     }
 
-    /// Whether the client is told to send one PUT.
+    /// What the client is told to do: one PUT, parts, or bytes in order.
     #[must_use]
-    pub fn is_put(&self) -> bool {
-        matches!(self, Self::Put { .. } | Self::Multipart { as_put: true, .. })
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::Put { .. } | Self::Multipart { as_put: true, .. } => "put",
+            Self::Multipart { .. } => "multipart",
+            Self::Relayed(_) => "append",
+        }
     }
 }
 

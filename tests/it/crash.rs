@@ -291,7 +291,7 @@ stories! {
     p03_after_create_multipart => |place| upload_survives(place, "after_create_multipart", true);
     p04_after_the_stores_id => |place| upload_survives(place, "after_store_id", true);
     p03_append_after_create_multipart => |place| append_survives(place, "after_create_multipart", 20_000_000, 10_000_000);
-    p05_append_with_bytes_in_memory => |place| append_survives(place, "mid_append:60", 20_000_000, 20_000_000);
+    p05_append_with_bytes_in_memory => |place| append_survives(place, "mid_append:12", 20_000_000, 20_000_000);
     p06_append_with_a_part_and_no_row => |place| append_survives(place, "after_part:2", 30_000_000, 12_000_000);
     p07_append_with_the_row_and_no_answer => |place| append_survives(place, "after_ledger:2", 30_000_000, 12_000_000);
     p08_append_with_a_tail_and_no_row => |place| append_survives(place, "after_tail:2", 20_000_000, 3_000_000);
