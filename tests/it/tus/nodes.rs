@@ -57,8 +57,8 @@ on_both_services! {
             assert!(at <= 9_000_000);
             match there.send(&id, at, bytes[at as usize..].to_vec()).await.status().as_u16() {
                 204 => break,
-                // It was not quite dead when we asked.
-                status => assert_eq!(status, 409),
+                // It was not quite dead when we asked, or did not let go in time.
+                status => assert!([409, 423].contains(&status), "{status}"),
             }
         }
         let refused = zombie.await.unwrap();
