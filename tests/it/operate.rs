@@ -142,7 +142,7 @@ async fn the_end_lets_requests_under_way_finish() {
     let url = format!("{}/v1/assets/{asset}/content?delivery=stream", instance.url);
     let mut slow = reqwest::Client::new().get(&url).bearer_auth(&key).send().await.unwrap();
     let mut got = slow.chunk().await.unwrap().unwrap().to_vec();
-    instance.terminate();
+    instance.signal("TERM");
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(reqwest::get(format!("{}/livez", instance.url)).await.is_err(), "it still accepts");
     while let Some(chunk) = slow.chunk().await.unwrap() {

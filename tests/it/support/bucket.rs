@@ -36,15 +36,7 @@ fn required(name: &str) -> String {
 impl Bucket {
     /// On the S3 server that `tests/servers.sh` started.
     pub async fn seaweedfs() -> Self {
-        let settings = Settings {
-            bucket: format!("t{}", Uuid::new_v4().simple()),
-            region: Some("us-east-1".to_owned()),
-            endpoint: Some(required("GANTRY_TEST_S3_ENDPOINT")),
-            public_endpoint: None,
-            path_style: true,
-            credentials: Some((required("GANTRY_TEST_S3_ACCESS_KEY"), required("GANTRY_TEST_S3_SECRET_KEY"))),
-        };
-        Self::at(settings).await
+        Self::at(on_seaweedfs()).await
     }
 
     /// On an embedded store that nobody else has.
@@ -55,13 +47,43 @@ impl Bucket {
         Self { home: Some(home), ..Self::at(settings).await }
     }
 
+    /// The settings of a process whose store is a fresh bucket on that server.
+    pub async fn for_processes() -> Vec<(&'static str, String)> {
+        let Settings { bucket, endpoint, credentials, .. } = Self::made(on_seaweedfs()).await;
+        let (access_key, secret_key) = credentials.unwrap();
+        vec![
+            ("GANTRY_STORE", "s3".to_owned()),
+            ("GANTRY_S3_BUCKET", bucket),
+            ("GANTRY_S3_ENDPOINT", endpoint.unwrap()),
+            ("GANTRY_S3_REGION", "us-east-1".to_owned()),
+            ("GANTRY_S3_PATH_STYLE", "true".to_owned()),
+            ("AWS_ACCESS_KEY_ID", access_key),
+            ("AWS_SECRET_ACCESS_KEY", secret_key),
+        ]
+    }
+
+    async fn made(settings: Settings) -> Settings {
+        sdk(&settings).create_bucket().bucket(&settings.bucket).send().await.unwrap();
+        settings
+    }
+
     /// Makes the bucket and opens it as `app` does: connect, probe, follow the answers.
     async fn at(settings: Settings) -> Self {
-        sdk(&settings).create_bucket().bucket(&settings.bucket).send().await.unwrap();
-        let blobs = S3Blobs::connect(settings, Arc::new(SystemClock)).await.unwrap();
+        let blobs = S3Blobs::connect(Self::made(settings).await, Arc::new(SystemClock)).await.unwrap();
         let probed = probe(&blobs, ORIGIN, Uuid::new_v4()).await.unwrap();
         let blobs = blobs.with_capabilities(probed.capabilities.clone());
         Self { blobs, probed, home: None }
+    }
+}
+
+fn on_seaweedfs() -> Settings {
+    Settings {
+        bucket: format!("t{}", Uuid::new_v4().simple()),
+        region: Some("us-east-1".to_owned()),
+        endpoint: Some(required("GANTRY_TEST_S3_ENDPOINT")),
+        public_endpoint: None,
+        path_style: true,
+        credentials: Some((required("GANTRY_TEST_S3_ACCESS_KEY"), required("GANTRY_TEST_S3_SECRET_KEY"))),
     }
 }
 

@@ -101,10 +101,10 @@ impl Instance {
         }
     }
 
-    /// SIGTERM.
-    pub fn terminate(&self) {
-        let id = self.process.as_ref().unwrap().id();
-        assert!(Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap().success());
+    /// Sends a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let id = self.process.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 
     /// A key with every scope.

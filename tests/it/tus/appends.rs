@@ -30,18 +30,6 @@ fn cramped() -> Shape {
 }
 
 on_both_services! {
-    async fn a_client_cut_after_every_megabyte_finishes(service) {
-        const MEGABYTE: u64 = 1_000_000;
-        let (tus, bytes) = (Tus::new(service), noise(40 * MEGABYTE, 20));
-        let id = tus.create(40 * MEGABYTE).await;
-        for n in 0..40 {
-            let at = n * MEGABYTE;
-            tus.cut(&id, at, &bytes[at as usize..(at + MEGABYTE) as usize], 40 * MEGABYTE - at).await;
-            tus.offset_becomes(&id, at + MEGABYTE).await;
-        }
-        assert!(tus.content(&id).await == bytes);
-    }
-
     async fn many_tiny_appends(service) {
         let (tus, bytes) = (Tus::new(service), noise(300, 21));
         let id = tus.create(300).await;

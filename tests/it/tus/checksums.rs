@@ -13,13 +13,13 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Sends a chunked body with a trailer, as no HTTP library of ours does; returns the status.
-async fn with_trailer(tus: &Tus<'_>, id: &str, body: &str, trailer: &str) -> u16 {
+async fn with_trailer(tus: &Tus, id: &str, body: &str, trailer: &str) -> u16 {
     let mut stream = tokio::net::TcpStream::connect(tus.base.strip_prefix("http://").unwrap()).await.unwrap();
     let request = format!(
         "PATCH /tus/{id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ntus-resumable: 1.0.0\r\nconnection: close\r\n\
          content-type: application/offset+octet-stream\r\nupload-offset: 0\r\ntransfer-encoding: chunked\r\n\
          trailer: Upload-Checksum\r\n\r\n{:x}\r\n{body}\r\n0\r\n{trailer}\r\n",
-        tus.service.admin,
+        tus.key,
         body.len()
     );
     stream.write_all(request.as_bytes()).await.unwrap();

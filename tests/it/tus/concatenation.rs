@@ -4,7 +4,7 @@ use super::Tus;
 use crate::support::transcript::noise;
 use crate::{on_both_services, transcript};
 
-async fn piece(tus: &Tus<'_>, bytes: &[u8]) -> String {
+async fn piece(tus: &Tus, bytes: &[u8]) -> String {
     let request = tus.request("POST", "/tus").header("upload-length", bytes.len()).header("upload-concat", "partial");
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 201);
@@ -16,7 +16,7 @@ async fn piece(tus: &Tus<'_>, bytes: &[u8]) -> String {
     url
 }
 
-async fn join(tus: &Tus<'_>, urls: &[&str]) -> reqwest::Response {
+async fn join(tus: &Tus, urls: &[&str]) -> reqwest::Response {
     let request = tus.request("POST", "/tus").header("upload-concat", format!("final;{}", urls.join(" ")));
     request.header("upload-metadata", "filename am9pbmVk").send().await.unwrap()
 }

@@ -7,33 +7,40 @@ mod concatenation;
 mod core;
 mod creation;
 mod nodes;
+mod processes;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Body, Client, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::service::Service;
 
 /// A tus client of the roughest kind, for what transcripts cannot say.
-struct Tus<'a> {
-    service: &'a Service,
+struct Tus {
     base: String,
+    key: String,
     client: Client,
 }
 
-impl<'a> Tus<'a> {
-    fn on(service: &'a Service, base: &str) -> Self {
-        Self { service, base: base.to_owned(), client: Client::new() }
+impl Tus {
+    fn at(base: &str, key: &str) -> Self {
+        Self { base: base.to_owned(), key: key.to_owned(), client: Client::new() }
     }
 
-    fn new(service: &'a Service) -> Self {
+    fn on(service: &Service, base: &str) -> Self {
+        Self::at(base, &service.admin)
+    }
+
+    fn new(service: &Service) -> Self {
         Self::on(service, &service.base)
     }
 
     fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.base));
-        request.bearer_auth(&self.service.admin).header("tus-resumable", "1.0.0")
+        request.bearer_auth(&self.key).header("tus-resumable", "1.0.0")
     }
 
     /// Creates an upload and returns its id.
@@ -58,23 +65,27 @@ impl<'a> Tus<'a> {
         answer.headers()["upload-offset"].to_str().unwrap().parse().unwrap()
     }
 
-    /// Sends bytes of a body that promises more, and then breaks the connection.
-    async fn cut(&self, id: &str, offset: u64, bytes: &[u8], promised: u64) {
-        use tokio::io::AsyncWriteExt;
+    /// A connection over which a body comes that promises more than these bytes.
+    async fn begun(&self, id: &str, offset: u64, bytes: &[u8], promised: u64) -> TcpStream {
         let address = self.base.strip_prefix("http://").unwrap();
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
         let head = format!(
             "PATCH /tus/{id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ntus-resumable: 1.0.0\r\n\
              content-type: application/offset+octet-stream\r\nupload-offset: {offset}\r\ncontent-length: {promised}\r\n\r\n",
-            self.service.admin
+            self.key
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         stream.flush().await.unwrap();
+        stream
+    }
+
+    /// Sends bytes of a body that promises more, and then breaks the connection.
+    async fn cut(&self, id: &str, offset: u64, bytes: &[u8], promised: u64) {
+        let mut stream = self.begun(id, offset, bytes, promised).await;
         stream.shutdown().await.unwrap();
         // The other side closes when it has read everything; whoever asks for the offset before that cuts it short.
-        let mut answer = Vec::new();
-        let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer).await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
     }
 
     /// The offset as soon as it is what it has to become.
@@ -90,8 +101,9 @@ impl<'a> Tus<'a> {
 
     /// The asset of an upload as soon as it is ready, and its bytes.
     async fn content(&self, id: &str) -> Bytes {
-        let upload = self.service.database.store.upload(id.parse().unwrap()).await.unwrap().unwrap();
-        let asset = upload.asset;
+        let request = self.request("GET", &format!("/v1/uploads/{id}"));
+        let upload: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+        let asset = upload["asset_id"].as_str().unwrap();
         let path = format!("/v1/assets/{asset}?wait=30s&until=ready");
         let ready: serde_json::Value = self.request("GET", &path).send().await.unwrap().json().await.unwrap();
         assert_eq!(ready["state"], "ready", "{ready}");

@@ -1,8 +1,8 @@
-//! One writer at a time: on one node, across two, and when one of them does not know yet that it lost.
+//! One writer at a time, on one node and across two.
 
 use std::time::{Duration, Instant};
 
-use super::{Tus, chunked};
+use super::Tus;
 use crate::on_both_services;
 use crate::support::transcript::noise;
 
@@ -39,30 +39,6 @@ on_both_services! {
         assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
         assert_eq!(there.send(&id, 10_000_000, bytes[10_000_000..].to_vec()).await.status(), 204);
         assert_eq!(holder.await.unwrap().unwrap().status(), 423);
-        assert!(here.content(&id).await == bytes);
-    }
-
-    async fn a_zombies_bytes_are_refused(service) {
-        let (other, _) = service.another_node().await;
-        let (here, there) = (Tus::new(service), Tus::on(service, &other));
-        let (bytes, wrong) = (noise(20_000_000, 41), noise(20_000_000, 42));
-        let id = here.create(20_000_000).await;
-        // The holder sends a part, is silent until another has taken over, and goes on.
-        let pieces = vec![bytes[..9_000_000].to_vec(), wrong[9_000_000..].to_vec()];
-        let zombie = tokio::spawn(here.patch(&id, 0, chunked(pieces, Duration::from_millis(700))).send());
-        tokio::time::sleep(Duration::from_millis(1200)).await;
-        service.advance(Duration::from_secs(11));
-        loop {
-            let at = there.offset(&id).await;
-            assert!(at <= 9_000_000);
-            match there.send(&id, at, bytes[at as usize..].to_vec()).await.status().as_u16() {
-                204 => break,
-                // It was not quite dead when we asked, or did not let go in time.
-                status => assert!([409, 423].contains(&status), "{status}"),
-            }
-        }
-        let refused = zombie.await.unwrap();
-        assert!(!refused.is_ok_and(|answer| answer.status().is_success()));
         assert!(here.content(&id).await == bytes);
     }
 
