@@ -109,6 +109,8 @@ async fn a_drain_with_a_hundred_uploads_keeps_every_byte() {
         let stream = stopping.begun(&id, 0, slice(&bytes, 0, PIECE), 2 * PIECE).await;
         streams.push((id, stream));
     }
+    // Long enough for all of it to be read, too short for a client to be called slow.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     nodes[0].signal("TERM");
     assert!(nodes[0].ended().await.success(), "{}", nodes[0].log_text());
     for (id, _stream) in streams {
