@@ -94,7 +94,7 @@ pub(super) async fn start(
         let store = store.clone();
         async move { store.handle(request).await }
     };
-    tasks.spawn(server::serve(super::door(config, listener, &stop)?, answer, config.server, stop.clone()));
+    tasks.spawn(server::serve(super::door(config, listener, &stop)?, answer, config.server.clone(), stop.clone()));
     tasks.close();
     Ok(Some(Running { address, stop, tasks }))
 }

@@ -1,9 +1,11 @@
 //! Stage two: texts become values; whatever is wrong is collected, and told all at once.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::layers::Merged;
 use super::units::parse_size;
@@ -104,6 +106,9 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
         tls: tls(&mut c),
         server: server::Limits {
             connections: c.number("limits.connections"),
+            per_address: c.value("limits.connections_per_address", "a number", 0, |text| text.parse().ok()),
+            proxies: c.value("server.proxies", "a list like 10.0.0.0/8, ::1", Vec::new(), networks).into(),
+            unread: c.time("server.unread"),
             grace: c.time("server.grace"),
             ..server::Limits::default()
         },
@@ -125,6 +130,12 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
 
 fn list(text: &str) -> Vec<String> {
     text.split(',').map(|item| item.trim().trim_end_matches('/').to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
+/// Networks and single addresses.
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let network = |text: String| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
+    list(text).into_iter().map(network).collect()
 }
 
 fn database(c: &mut Checker, data_dir: &std::path::Path) -> Database {

@@ -22,6 +22,7 @@ mod cors;
 mod download;
 mod native;
 mod ops;
+mod places;
 mod problem;
 pub mod server;
 pub mod tls;

