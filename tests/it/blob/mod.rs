@@ -37,6 +37,8 @@ macro_rules! on_every_store {
     )* };
 }
 
+mod relayed;
+
 fn noise(len: usize) -> Bytes {
     let mut bytes = vec![0; len];
     seed::rng("noise").fill_bytes(&mut bytes);
