@@ -26,6 +26,7 @@ async fn nodes() -> ([Instance; 2], [Tus; 2]) {
 /// Breaks a connection off without a goodbye.
 fn reset(stream: tokio::net::TcpStream) {
     stream.set_zero_linger().unwrap();
+    drop(stream);
 }
 
 fn slice(bytes: &[u8], from: u64, to: u64) -> &[u8] {
