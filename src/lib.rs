@@ -14,8 +14,9 @@
 //!        ┌────────────────────┼──────────────────┐
 //!        ▼                    ▼                  ▼
 //!      http/               worker/            client/  (the CLI's put and get: HTTP only, as any client)
-//!   native · tus ·      claim · run ·
-//!   download · ops · web  settle
+//!   native · companion ·  claim · run ·
+//!   tus · download ·      settle
+//!   ops · web
 //!        │                    │
 //!        ▼                    ▼
 //!      engine/   create ▶ sign | append ▶ complete ▶ process ▶ deliver · abort · sweep

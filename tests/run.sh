@@ -32,7 +32,7 @@ install() {
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt
   fi
-  if ! [ -d tests/clients/node_modules/playwright-core ] || ! [ -d tests/clients/node_modules/tus-js-client ]; then
+  if ! [ tests/clients/node_modules/.package-lock.json -nt tests/clients/package-lock.json ]; then
     say "installing from npm into tests/clients: $(node -p 'Object.keys(require("./tests/clients/package.json").dependencies).join(", ")')"
     (cd tests/clients && npm ci --no-audit --no-fund --loglevel=error)
   fi

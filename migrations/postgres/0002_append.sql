@@ -2,8 +2,9 @@
 
 ALTER TABLE upload DROP CONSTRAINT upload_transfer_check;
 ALTER TABLE upload ADD CONSTRAINT upload_transfer_check
-    CHECK (transfer IN ('put', 'single_part', 'multipart', 'relayed'));
-ALTER TABLE upload ALTER COLUMN size DROP NOT NULL;             -- NULL: relayed, and the client will say later
+    CHECK (transfer IN ('put', 'single_part', 'multipart', 'client_cut', 'relayed'));
+ALTER TABLE upload DROP CONSTRAINT upload_check;                -- a part size for everything but 'put'
+ALTER TABLE upload ALTER COLUMN size DROP NOT NULL;             -- NULL: the client will say later, or it is counted
 ALTER TABLE upload
     ADD COLUMN appended     bigint NOT NULL DEFAULT 0 CHECK (appended >= 0), -- acknowledged bytes
     ADD COLUMN tail         text   NOT NULL DEFAULT '[]',       -- JSON: temporary objects behind the last whole part
@@ -14,13 +15,16 @@ ALTER TABLE upload
     ADD COLUMN said_metadata text,                              -- tus's Upload-Metadata, letter by letter
     ADD COLUMN said_concat  text,                               -- tus's Upload-Concat, letter by letter
     ADD COLUMN concat       text,                               -- 'partial', or a JSON list of the uploads it is made of
-    ADD CONSTRAINT upload_size_known CHECK (size IS NOT NULL OR transfer = 'relayed'),
+    ADD CONSTRAINT upload_planned CHECK ((transfer IN ('put', 'client_cut')) = (part_size IS NULL)),
+    ADD CONSTRAINT upload_size_known CHECK (size IS NOT NULL OR transfer = 'relayed'
+        OR (transfer = 'client_cut' AND state NOT IN ('completing', 'completed'))),
     ADD CONSTRAINT upload_not_too_long CHECK (size IS NULL OR appended <= size);
 
 -- A piece of a file is an asset that nobody sees in lists.
 ALTER TABLE asset ADD COLUMN partial bigint NOT NULL DEFAULT 0;
 
--- Parts that the store has and the ledger knows; completion names them by these tags.
+-- Parts of relayed uploads that the store has and the ledger knows: completion names them by these tags. Parts of the
+-- client's own cutting, as they were when completing began: it may ask for them afterwards.
 CREATE TABLE part (
     upload_id uuid   NOT NULL,
     number    bigint NOT NULL,                  -- ascending, with gaps where a holder vanished

@@ -10,9 +10,10 @@ CREATE TABLE upload_next (
     state        text    NOT NULL CHECK (state IN
         ('open', 'completing', 'completed', 'failed', 'aborted', 'expired')),
     protocol     text    NOT NULL,              -- the door through which it came
-    transfer     text    NOT NULL CHECK (transfer IN ('put', 'single_part', 'multipart', 'relayed')),
-    size         integer CHECK (size >= 0),     -- NULL: relayed, and the client will say later
-    part_size    integer,                       -- of every part but the last; NULL for 'put'
+    transfer     text    NOT NULL CHECK (transfer IN
+        ('put', 'single_part', 'multipart', 'client_cut', 'relayed')),
+    size         integer CHECK (size >= 0),     -- NULL: the client will say later, or it is counted
+    part_size    integer,                       -- of every part but the last; NULL: there is no plan
     store_id     text,                          -- the store's id of the multipart upload; NULL until it answered
     checksum     text,                          -- algorithm that every part carries, declared to the store
     object_key   text    NOT NULL,
@@ -31,9 +32,10 @@ CREATE TABLE upload_next (
     said_metadata text,                         -- tus's Upload-Metadata, letter by letter
     said_concat   text,                         -- tus's Upload-Concat, letter by letter
     concat        text,                         -- 'partial', or a JSON list of the uploads it is made of
-    CHECK ((transfer = 'put') = (part_size IS NULL)),
+    CHECK ((transfer IN ('put', 'client_cut')) = (part_size IS NULL)),
     CHECK (state NOT IN ('open', 'completing') OR look_at IS NOT NULL),
-    CHECK (size IS NOT NULL OR transfer = 'relayed'),
+    CHECK (size IS NOT NULL OR transfer = 'relayed'
+        OR (transfer = 'client_cut' AND state NOT IN ('completing', 'completed'))),
     CHECK (size IS NULL OR appended <= size)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO upload_next (id, tenant_id, asset_id, owner_id, revision, state, protocol, transfer, size, part_size,
@@ -50,7 +52,8 @@ CREATE UNIQUE INDEX upload_external ON upload (tenant_id, external_id)
 -- A piece of a file is an asset that nobody sees in lists.
 ALTER TABLE asset ADD COLUMN partial integer NOT NULL DEFAULT 0;
 
--- Parts that the store has and the ledger knows; completion names them by these tags.
+-- Parts of relayed uploads that the store has and the ledger knows: completion names them by these tags. Parts of the
+-- client's own cutting, as they were when completing began: it may ask for them afterwards.
 CREATE TABLE part (
     upload_id blob    NOT NULL,
     number    integer NOT NULL,                 -- ascending, with gaps where a holder vanished

@@ -229,6 +229,9 @@ pub trait Blobs: Send + Sync {
     /// URLs for the parts of one multipart upload, made one by one without further waiting.
     async fn sign_parts(&self, key: &str, store_id: &str, ttl: Duration) -> Result<presign::PartUrls>;
 
+    /// A URL for one part of a multipart upload, of whatever length: for clients that cut by themselves.
+    async fn sign_part(&self, key: &str, store_id: &str, part: PartNumber, ttl: Duration) -> Result<SignedUrl>;
+
     /// A URL for GetObject.
     async fn sign_get(&self, key: &str, shown: &Presentation, ttl: Duration) -> Result<SignedUrl>;
 }

@@ -273,7 +273,7 @@ impl Upload {
     pub fn ledger(&self) -> Option<&Ledger> {
         match &self.transfer {
             Transfer::Relayed(ledger) => Some(ledger),
-            Transfer::Put { .. } | Transfer::Multipart { .. } => None,
+            Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::ClientCut { .. } => None,
         }
     }
 
@@ -281,7 +281,7 @@ impl Upload {
     pub fn ledger_mut(&mut self) -> Option<&mut Ledger> {
         match &mut self.transfer {
             Transfer::Relayed(ledger) => Some(ledger),
-            Transfer::Put { .. } | Transfer::Multipart { .. } => None,
+            Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::ClientCut { .. } => None,
         }
     }
 

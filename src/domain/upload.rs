@@ -78,6 +78,8 @@ pub enum Protocol {
     Native,
     /// tus 1.0.
     Tus,
+    /// Uppy, which speaks to us as it speaks to its Companion.
+    Companion,
 }
 
 /// How bytes reach the store.
@@ -99,6 +101,13 @@ pub enum Transfer {
         /// Shown to the client as one plain PUT: the form of a single PUT on stores that ignore conditions.
         as_put: bool,
     },
+    /// UploadPart below one multipart upload, in parts of the client's own cutting.
+    ClientCut {
+        /// The store's id for the multipart upload; `None` between our intent and the store's answer.
+        store_id: Option<String>,
+        /// The file's exact size: as declared, otherwise counted when completing begins.
+        total: Option<u64>,
+    },
     /// Bytes come through this service, in order.
     Relayed(Box<Ledger>),
 }
@@ -110,6 +119,7 @@ impl Transfer {
         match self {
             Self::Put { size } => Some(*size),
             Self::Multipart { plan, .. } => Some(plan.total()),
+            Self::ClientCut { total, .. } => *total,
             Self::Relayed(ledger) => ledger.length.known(),
         }
     }
@@ -119,7 +129,7 @@ impl Transfer {
     pub fn method(&self) -> &'static str {
         match self {
             Self::Put { .. } | Self::Multipart { as_put: true, .. } => "put",
-            Self::Multipart { .. } => "multipart",
+            Self::Multipart { .. } | Self::ClientCut { .. } => "multipart",
             Self::Relayed(_) => "append",
         }
     }
@@ -149,6 +159,21 @@ impl Default for Patience {
     }
 }
 
+/// Clients that cut by themselves do not ask for a URL again, so one has to outlive the slowest part. They also come back
+/// a day later and ask what is there.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Patience {
+    /// How long a URL that was signed for this transfer may still be used.
+    #[must_use]
+    pub fn url_life(&self, transfer: &Transfer) -> Duration {
+        match transfer {
+            Transfer::ClientCut { .. } => self.url_ttl.max(DAY),
+            Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::Relayed(_) => self.url_ttl,
+        }
+    }
+}
+
 impl Protocol {
     /// The name of the door, as in JSON and rows.
     #[must_use]
@@ -156,6 +181,7 @@ impl Protocol {
         match self {
             Self::Native => "native",
             Self::Tus => "tus",
+            Self::Companion => "companion",
         }
     }
 }
@@ -207,14 +233,48 @@ impl Upload {
         Ok(self.become_at(UploadState::Completing, Some(after(now, patience.takeover_after)), now))
     }
 
-    /// completing → completed; what relaying its bytes left beside the object is owed removal now.
+    /// completing → completed; what relaying its bytes left beside the object is owed removal now, and a list of parts
+    /// that the client may still ask for is owed it later.
     pub fn complete(self, now: Timestamp) -> Result<Self, Refused> {
-        match self.state {
-            UploadState::Completing => {
-                let left = self.ledger().is_some_and(Ledger::leaves_something);
-                Ok(self.become_at(UploadState::Completed, left.then_some(now), now))
+        if self.state != UploadState::Completing {
+            return Err(self.refuse("completed"));
+        }
+        let owed = match &self.transfer {
+            Transfer::ClientCut { .. } => Some(self.expires_at.max(after(now, DAY))),
+            Transfer::Relayed(ledger) => ledger.leaves_something().then_some(now),
+            Transfer::Put { .. } | Transfer::Multipart { .. } => None,
+        };
+        Ok(self.become_at(UploadState::Completed, owed, now))
+    }
+
+    /// Takes down how large a file is whose client cut it: so many bytes are at the store now that it says it is done.
+    pub fn measure(mut self, counted: u64) -> Result<Self, Refused> {
+        let refused = self.refuse("measured");
+        match (&mut self.transfer, self.state) {
+            (Transfer::ClientCut { total: Some(known), .. }, _) if *known == counted => Ok(self),
+            (Transfer::ClientCut { total: total @ None, .. }, UploadState::Open) => {
+                *total = Some(counted);
+                Ok(self)
             }
-            _ => Err(self.refuse("completed")),
+            _ => Err(refused),
+        }
+    }
+
+    /// Lets the bytes of an open upload travel another way, as long as none of them is here: `received` tells of those
+    /// at the store. A size that was declared stays declared.
+    pub fn carry_by(mut self, transfer: Transfer, received: bool, now: Timestamp) -> Result<Self, Refused> {
+        let begun = received || self.ledger().is_some_and(|ledger| ledger.offset > 0 || ledger.is_held(now));
+        let resized = self.transfer.size().is_some() && self.transfer.size() != transfer.size();
+        match self.state {
+            UploadState::Open if begun || resized => {
+                Err(Refused { what: "upload", from: if begun { "begun" } else { "sized" }, to: "carried otherwise" })
+            }
+            UploadState::Open => {
+                self.transfer = transfer;
+                self.changed_at = now;
+                Ok(self)
+            }
+            _ => Err(self.refuse("carried otherwise")),
         }
     }
 
@@ -264,7 +324,7 @@ impl Upload {
     #[must_use]
     pub fn store_id(&self) -> Option<&str> {
         match &self.transfer {
-            Transfer::Multipart { store_id, .. } => store_id.as_deref(),
+            Transfer::Multipart { store_id, .. } | Transfer::ClientCut { store_id, .. } => store_id.as_deref(),
             Transfer::Relayed(ledger) => ledger.store_id.as_deref(),
             Transfer::Put { .. } => None,
         }
@@ -343,6 +403,43 @@ pub(crate) mod tests {
         let at = after(micros(0), patience.takeover_after);
         assert!(completing.clone().begin_completing(&patience, micros(at.as_microsecond() - 1)).is_err());
         assert!(completing.begin_completing(&patience, at).is_ok());
+    }
+
+    fn cut(total: Option<u64>) -> Upload {
+        Upload { transfer: Transfer::ClientCut { store_id: None, total }, ..open() }
+    }
+
+    #[test]
+    fn a_file_of_the_clients_cutting_is_measured_once() {
+        let measured = cut(None).measure(7).unwrap();
+        assert_eq!(measured.transfer.size(), Some(7));
+        assert!(measured.clone().measure(7).is_ok() && measured.measure(8).is_err());
+        assert!(cut(Some(5)).measure(6).is_err() && open().measure(1).is_err());
+        let patience = Patience::default();
+        let completing = cut(None).begin_completing(&patience, micros(0)).unwrap();
+        assert!(completing.measure(7).is_err());
+    }
+
+    #[test]
+    fn its_parts_can_be_asked_for_after_its_end() {
+        let completing = cut(Some(1)).begin_completing(&Patience::default(), micros(0)).unwrap();
+        let completed = completing.complete(micros(HOUR - 1)).unwrap();
+        assert_eq!(completed.look_at, Some(after(micros(HOUR - 1), DAY)));
+    }
+
+    #[test]
+    fn bytes_that_are_here_stay_where_they_are() {
+        let other = || Transfer::ClientCut { store_id: None, total: Some(1) };
+        assert_eq!(open().carry_by(other(), false, micros(1)).unwrap().transfer, other());
+        assert!(open().carry_by(other(), true, micros(1)).is_err());
+        assert!(open().carry_by(Transfer::Put { size: 2 }, false, micros(1)).is_err());
+        assert!(open().abort(micros(1)).unwrap().carry_by(other(), false, micros(1)).is_err());
+        let profile = crate::domain::plan::StoreProfile::default();
+        let mut ledger = Ledger::open(crate::domain::append::Length::Known(1), &profile).unwrap();
+        let relayed = |ledger: &Ledger| Upload { transfer: Transfer::Relayed(Box::new(ledger.clone())), ..open() };
+        assert!(relayed(&ledger).carry_by(other(), false, micros(1)).is_ok());
+        ledger.offset = 1;
+        assert!(relayed(&ledger).carry_by(other(), false, micros(1)).is_err());
     }
 
     #[test]

@@ -85,10 +85,7 @@ impl Engine {
         if ended.ledger().is_some() {
             self.clean_relayed(&ended).await?;
         }
-        if ended.state == UploadState::Completed {
-            return self.cleaned(ended, None).await;
-        }
-        if let Transfer::Multipart { .. } = ended.transfer {
+        if let Transfer::Multipart { .. } | Transfer::ClientCut { .. } = ended.transfer {
             for store_id in self.multiparts_under(&ended.key).await? {
                 self.abort_until_gone(&ended.key, &store_id).await?;
             }
@@ -97,15 +94,20 @@ impl Engine {
                 self.abort_until_gone(&ended.key, store_id).await?;
             }
         }
+        if ended.state == UploadState::Completed {
+            return self.cleaned(ended, None).await;
+        }
         self.0.blobs.delete(&ended.key).await?;
         crash::point("after_abort_at_store");
-        let (now, last_url) = (self.0.store.now(), after(ended.changed_at, self.patience().url_ttl));
+        let life = self.patience().url_life(&ended.transfer);
+        let (now, last_url) = (self.0.store.now(), after(ended.changed_at, life));
         let next = (now < last_url).then_some(last_url);
         self.cleaned(ended, next).await
     }
 
     async fn cleaned(&self, ended: Upload, next: Option<Timestamp>) -> Result<()> {
-        let forget = ended.ledger().map(|_| Write::ForgetParts(ended.id));
+        let has_rows = matches!(ended.transfer, Transfer::Relayed(_) | Transfer::ClientCut { .. });
+        let forget = has_rows.then_some(Write::ForgetParts(ended.id));
         let mut cleaned = ended.cleaned(next)?;
         let tx = forget.into_iter().fold(Tx::new(), Tx::with).quietly(&mut cleaned);
         match self.0.store.commit(tx).await {

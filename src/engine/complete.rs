@@ -93,7 +93,7 @@ impl Engine {
                 UploadState::Open | UploadState::Completing => match self.try_to_finish(&upload, &wish).await {
                     Err(Attempt::LostRace) => upload = self.reread(upload.id).await?,
                     // Parts that are gone may have become the object while we looked.
-                    Err(Attempt::Refused(error @ Error::Incomplete { .. })) => {
+                    Err(Attempt::Refused(error @ (Error::Incomplete { .. } | Error::PartsDiffer { .. }))) => {
                         let current = self.reread(upload.id).await?;
                         if current.revision == upload.revision {
                             return Err(error);
@@ -145,6 +145,7 @@ impl Engine {
                 self.record(held, asset, facts.into()).await
             }
             Transfer::Multipart { plan, .. } => self.assemble(upload, asset, Some(*plan), wish).await,
+            Transfer::ClientCut { .. } => self.assemble(upload, asset, None, wish).await,
             Transfer::Relayed(ledger) if !ledger.is_whole() || ledger.concat == Concat::Partial => {
                 Err(Error::Incomplete { missing: only_part() }.into())
             }
@@ -183,25 +184,30 @@ impl Engine {
             && let Some(facts) = self.0.blobs.head(&upload.key).await.map_err(Error::from)?
             && self.is_ours(upload, &facts)
         {
-            let held = self.begin(upload).await?;
+            let held = self.begin(upload, Tx::new()).await?;
             return self.record(held, asset, facts.into()).await;
         }
         let parts = self.received(upload).await?;
         if let (UploadState::Open, Some(plan)) = (upload.state, &plan) {
             all_there(plan, &parts, wish)?;
         }
-        let held = self.begin(upload).await?;
+        let cut = upload.state == UploadState::Open && matches!(upload.transfer, Transfer::ClientCut { .. });
+        let (upload, noted) = match cut {
+            true => self.measured(upload, &asset, &parts, wish).await?,
+            false => (upload.clone(), Tx::new()),
+        };
+        let held = self.begin(&upload, noted).await?;
         match self.assembled(&held.completing, plan, parts).await? {
             Some(proof) => self.record(held, asset, proof).await,
             None => Err(self.fail(held, asset).await),
         }
     }
 
-    /// Tx1: from here on the upload is ours, until somebody takes it over.
-    async fn begin(&self, upload: &Upload) -> std::result::Result<Held, Attempt> {
+    /// Tx1: from here on the upload is ours, until somebody takes it over. With it, what is `noted`.
+    pub(super) async fn begin(&self, upload: &Upload, noted: Tx) -> std::result::Result<Held, Attempt> {
         let now = self.0.store.now();
         let mut completing = upload.clone().begin_completing(self.patience(), now).map_err(|_| Attempt::LostRace)?;
-        let tx = Tx::new().upload(&mut completing, EventKind::UploadCompleting);
+        let tx = noted.upload(&mut completing, EventKind::UploadCompleting);
         self.commit(tx, upload.asset).await?;
         self.0.uploads.invalidate(&upload.id).await;
         crash::point("after_completing");
@@ -237,7 +243,7 @@ impl Engine {
             // A part may have been sent again after we listed: its new tag counts.
             tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await;
             if let Ok(listed) = self.received(upload).await
-                && plan.is_none_or(|plan| listed.len() == usize::from(plan.count()))
+                && still_whole(upload, plan.as_ref(), &listed)
             {
                 parts = listed;
             }
@@ -302,7 +308,7 @@ impl Engine {
     }
 
     /// The store's object is provably not what was declared.
-    async fn fail(&self, held: Held, asset: Asset) -> Attempt {
+    pub(super) async fn fail(&self, held: Held, asset: Asset) -> Attempt {
         let now = self.0.store.now();
         let (mut failed, mut abandoned) = match (held.completing.fail(now), asset.abandon(now)) {
             (Ok(failed), Ok(abandoned)) => (failed, abandoned),
@@ -336,6 +342,16 @@ impl From<StoreError> for Attempt {
         match error {
             StoreError::Conflict => Self::LostRace,
             other => Self::Refused(other.into()),
+        }
+    }
+}
+
+/// Whether a new list of parts may stand for the one before.
+fn still_whole(upload: &Upload, plan: Option<&PartPlan>, listed: &[StoredPart]) -> bool {
+    match &upload.transfer {
+        Transfer::ClientCut { total, .. } => Some(listed.iter().map(|part| part.size).sum()) == *total,
+        Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::Relayed(_) => {
+            plan.is_none_or(|plan| listed.len() == usize::from(plan.count()))
         }
     }
 }

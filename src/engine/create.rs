@@ -285,15 +285,21 @@ impl Engine {
     /// A repeat may find that the id was lost between the store's answer and our row. The key is this upload's alone,
     /// so what the store has under it is ours to adopt.
     pub(super) async fn begun(&self, upload: Upload, fresh: bool) -> Result<Upload> {
-        let Transfer::Multipart { store_id: None, checksum, .. } = &upload.transfer else { return Ok(upload) };
+        let checksum = match &upload.transfer {
+            Transfer::Multipart { store_id: None, checksum, .. } => *checksum,
+            Transfer::ClientCut { store_id: None, .. } => None,
+            _ => return Ok(upload),
+        };
         let adopted = if fresh { None } else { self.multiparts_under(&upload.key).await?.into_iter().next() };
         let store_id = match adopted {
             Some(id) => id,
-            None => self.0.blobs.create_multipart(&upload.key, &upload.write_token, *checksum).await?,
+            None => self.0.blobs.create_multipart(&upload.key, &upload.write_token, checksum).await?,
         };
         crash::point("after_create_multipart");
         let mut begun = upload.clone();
-        if let Transfer::Multipart { store_id: slot, .. } = &mut begun.transfer {
+        if let Transfer::Multipart { store_id: slot, .. } | Transfer::ClientCut { store_id: slot, .. } =
+            &mut begun.transfer
+        {
             *slot = Some(store_id.clone());
         }
         match self.0.store.commit(Tx::new().quietly(&mut begun)).await {

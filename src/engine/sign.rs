@@ -146,6 +146,7 @@ impl Engine {
                 return Ok(self.0.blobs.sign_put(&upload.key, *size, digest.as_ref(), ttl).await?);
             }
             Transfer::Multipart { plan, store_id, .. } => (plan, store_id),
+            Transfer::ClientCut { .. } => return Err(Error::invalid("method", "the client cuts this upload")),
             Transfer::Relayed(_) => return Err(Error::invalid("method", "this upload takes its bytes in order")),
         };
         let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
@@ -158,22 +159,23 @@ impl Engine {
         Ok(SignedUrl { url, headers, expires_at: urls.expires_at() })
     }
 
-    /// The parts that the ledger of a relayed upload knows; other uploads have none.
-    async fn relayed(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
-        if upload.ledger().is_none() {
-            return Ok(Vec::new());
-        }
+    /// The parts that our rows know of: those of a ledger, and those of a completed upload that the client cut.
+    pub(super) async fn known_parts(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
         let parts = self.0.store.relayed_parts(upload.id).await?.into_iter();
         let stored =
             parts.map(|part| StoredPart { number: part.number, size: part.size, etag: part.etag, checksum: None });
         Ok(stored.collect())
     }
 
-    /// The parts of the plan that the store has in their planned size. One PUT counts as no part until it is complete.
+    /// The parts that the store has, in their planned size where there is a plan. One PUT counts as no part until it is complete.
     pub(super) async fn received(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
-        let Transfer::Multipart { plan, store_id: Some(store_id), .. } = &upload.transfer else {
-            return self.relayed(upload).await;
+        let (store_id, plan) = match &upload.transfer {
+            Transfer::Multipart { plan, store_id: Some(store_id), .. } => (store_id, Some(plan)),
+            Transfer::ClientCut { store_id: Some(store_id), .. } => (store_id, None),
+            Transfer::Relayed(_) => return self.known_parts(upload).await,
+            Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::ClientCut { .. } => return Ok(Vec::new()),
         };
+        let planned = |part: &StoredPart| plan.is_none_or(|plan| plan.len_of(part.number) == Some(part.size));
         let (mut parts, mut after) = (Vec::new(), None);
         loop {
             let page = match self.0.blobs.list_parts(&upload.key, store_id, after).await {
@@ -182,7 +184,7 @@ impl Engine {
                 Err(BlobError::NotFound) => return Ok(Vec::new()),
                 Err(other) => return Err(other.into()),
             };
-            parts.extend(page.items.into_iter().filter(|part| plan.len_of(part.number) == Some(part.size)));
+            parts.extend(page.items.into_iter().filter(planned));
             after = page.next;
             if after.is_none() {
                 return Ok(parts);

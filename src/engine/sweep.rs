@@ -13,7 +13,7 @@ use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::event::EventKind;
-use crate::domain::upload::{Upload, UploadState};
+use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx};
 
 /// Rows per portion.
@@ -117,8 +117,9 @@ impl Engine {
     }
 
     async fn clean_or_leave(&self, upload: &Upload) -> Result<Swept> {
-        // A completed upload owes at most what relaying its bytes left; its object is the asset's.
-        if upload.state == UploadState::Completed && upload.ledger().is_none() {
+        // A completed upload owes at most what relaying its bytes left, or its list of parts; its object is the asset's.
+        let owes = matches!(upload.transfer, Transfer::Relayed(_) | Transfer::ClientCut { .. });
+        if upload.state == UploadState::Completed && !owes {
             return Ok(Swept::Waits);
         }
         self.clean(upload.clone()).await?;
@@ -129,8 +130,11 @@ impl Engine {
         if upload.is_to_be_put_together(self.0.store.now()) {
             self.go_on_putting_together(upload);
         }
+        // A file that the client cuts has its end where the client says so.
+        let endless = matches!(upload.transfer, Transfer::ClientCut { total: None, .. });
         match self.finish(upload.clone(), CompleteUpload::default()).await {
             Ok(_) => return Ok(Swept::Rescued),
+            Err(Error::Invalid { .. }) if endless => {}
             Err(Error::Incomplete { .. } | Error::WrongBytes | Error::Gone { .. }) => {}
             Err(other) => return Err(other),
         }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Engine;
 
 mod body;
+mod companion;
 mod context;
 mod cors;
 mod download;
@@ -65,7 +66,7 @@ impl Site {
 
 /// Every route of every protocol.
 pub fn router(site: Site) -> Router {
-    let routes = native::routes().merge(tus::routes()).merge(download::routes());
+    let routes = native::routes().merge(companion::routes()).merge(tus::routes()).merge(download::routes());
     let routes = routes.merge(ops::routes()).merge(web::routes());
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
     let routes = routes.layer(from_fn_with_state(Arc::clone(&site.cors_origins), cors::surround));

@@ -7,6 +7,7 @@
 
 mod blob;
 mod client;
+mod companion;
 mod crash;
 mod embedded_store;
 mod engine;

@@ -237,6 +237,13 @@ impl Blobs for S3Blobs {
         Ok(PartUrls::new(&self.public, &day_key, key, store_id, self.clock.now(), ttl))
     }
 
+    async fn sign_part(&self, key: &str, store_id: &str, part: PartNumber, ttl: Duration) -> Result<SignedUrl> {
+        let (day_key, number) = (self.day_key().await?, part.to_string());
+        let query = vec![("x-id", "UploadPart"), ("partNumber", number.as_str()), ("uploadId", store_id)];
+        let request = presign::Request { method: "PUT", key, query, headers: Vec::new() };
+        Ok(presign::presign(&self.public, &day_key, request, self.clock.now(), ttl))
+    }
+
     async fn sign_get(&self, key: &str, shown: &Presentation, ttl: Duration) -> Result<SignedUrl> {
         let day_key = self.day_key().await?;
         let mut query = vec![("x-id", "GetObject")];

@@ -7,10 +7,12 @@
 //!
 //! A byte is acknowledged when the store and the ledger have it. The work runs in a task of its own: a client that is
 //! cut off leaves every byte that it got through. `lease` says who may write, `pace` how slow a client may be, `memory` how
-//! much is held, `writer` what goes where, `sending` how it gets to the store, `opening` how such an upload begins.
+//! much is held, `writer` what goes where, `sending` how it gets to the store, `opening` how such an upload begins, `file`
+//! what comes as a whole.
 
 mod concat;
 mod digest;
+mod file;
 mod lease;
 mod memory;
 mod opening;

@@ -89,6 +89,7 @@ impl Engine {
     async fn open_granted(&self, actor: &Actor, id: UploadId, wish: OpenAppend) -> Result<Upload> {
         let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
         still_there(&upload, self.0.store.now())?;
+        let upload = self.as_relayed(upload).await?;
         let length = upload.ledger().ok_or(Error::Forbidden)?.length;
         if wish.partial || matches!((length, wish.length), (Length::Known(a), Length::Known(b)) if a != b) {
             return Err(Error::Forbidden);

@@ -1,8 +1,10 @@
 //! Glue of the native API: parse, call the engine, render.
 
 use axum::Json as Rendered;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json, value::RawValue};
 
@@ -14,7 +16,7 @@ use super::wire::{AssetBatch, AssetPatch, AssetView, Completion, Form, NewLink, 
 use super::{parts, query, wire};
 use crate::domain::asset::Asset;
 use crate::domain::ids::{AssetId, GrantId, UploadId};
-use crate::engine::{Error, Idempotency, Opened};
+use crate::engine::{Arrival, BrokenOff, Error, Idempotency, Opened};
 
 type Answer<T = Response> = Result<T, Problem>;
 
@@ -102,6 +104,20 @@ pub(super) async fn sign_parts(
         Form::Urls => parts::urls(signed),
         Form::Compact => parts::compact(&signed),
     })
+}
+
+/// The whole file as the body: for clients that know nothing of signed URLs.
+pub(super) async fn put_content(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Named(upload): Named<UploadId>,
+    body: Body,
+) -> Answer<Rendered<AssetView>> {
+    let actor = actor(&site.engine, &headers).await?;
+    let announced = body.size_hint().exact();
+    let pieces = body.into_data_stream().map(|piece| piece.map(Arrival::Bytes).map_err(|_| BrokenOff));
+    let asset = site.engine.take_file(&actor, upload, announced, pieces.boxed()).await?;
+    Ok(Rendered(wire::asset(&asset)))
 }
 
 pub(super) async fn complete_upload(

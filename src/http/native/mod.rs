@@ -1,7 +1,7 @@
 //! The native JSON API below `/v1`: uploads by signed URLs, assets, links, limits.
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use super::Site;
 
@@ -18,6 +18,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/v1/uploads/check", post(handlers::check_upload))
         .route("/v1/uploads/{id}", get(handlers::look_at_upload).delete(handlers::abort_upload))
         .route("/v1/uploads/{id}/urls", post(handlers::sign_parts))
+        .route("/v1/uploads/{id}/content", put(handlers::put_content))
         .route("/v1/uploads/{id}/complete", post(handlers::complete_upload))
         .route("/v1/assets", get(handlers::list_assets))
         .route("/v1/assets/batch", post(handlers::batch_assets))

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, header};
 
-use super::wire::url_expiry;
+use super::wire::time;
 use crate::domain::checksum::PartChecksum;
 use crate::domain::plan::PartNumber;
 use crate::engine::SignedParts;
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 200;
 
 /// `{"urls": […]}`.
 pub(super) fn urls(parts: SignedParts) -> Response {
-    let expires_at = url_expiry(parts.expires_at());
+    let expires_at = time(parts.expires_at());
     if parts.len() <= AT_ONCE {
         let mut out = String::with_capacity(parts.len() * ONE + 16);
         out.push_str("{\"urls\":[");
@@ -53,7 +53,7 @@ pub(super) fn urls(parts: SignedParts) -> Response {
 pub(super) fn array(parts: &SignedParts) -> String {
     let mut out = String::with_capacity(parts.len() * ONE + 2);
     out.push('[');
-    write_all(parts, 0, usize::MAX, &url_expiry(parts.expires_at()), &mut out);
+    write_all(parts, 0, usize::MAX, &time(parts.expires_at()), &mut out);
     out.push(']');
     out
 }
@@ -106,7 +106,7 @@ pub(super) fn compact(parts: &SignedParts) -> Response {
         parts.parts(),
         plan.part_size(),
         plan.total(),
-        url_expiry(parts.expires_at()),
+        time(parts.expires_at()),
     );
     for (i, (part, len, _)) in parts.iter().enumerate() {
         out.push_str(if i == 0 { "\"" } else { ",\"" });

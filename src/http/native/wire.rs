@@ -278,7 +278,7 @@ pub(super) fn limits(limits: &Limits) -> Value {
     })
 }
 
-fn time(instant: Timestamp) -> String {
+pub(super) fn time(instant: Timestamp) -> String {
     // Six digits always: texts of one length compare as the times do.
     instant.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
@@ -313,7 +313,7 @@ struct ReceivedPart {
 pub(super) fn upload(upload: &Upload, received: &[StoredPart]) -> UploadView {
     let plan = match &upload.transfer {
         Transfer::Multipart { plan, as_put: false, .. } => Some(plan),
-        Transfer::Multipart { .. } | Transfer::Put { .. } | Transfer::Relayed(_) => None,
+        Transfer::Multipart { .. } | Transfer::Put { .. } | Transfer::ClientCut { .. } | Transfer::Relayed(_) => None,
     };
     UploadView {
         id: upload.id,
@@ -336,11 +336,6 @@ pub(super) fn put(signed: &SignedUrl) -> Value {
     let headers: Map<String, Value> =
         signed.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     json!({ "url": signed.url, "method": "PUT", "headers": headers, "expires_at": time(signed.expires_at) })
-}
-
-/// The time at which signed URLs end, as every one of them says it.
-pub(super) fn url_expiry(instant: Timestamp) -> String {
-    time(instant)
 }
 
 #[derive(Serialize)]

@@ -48,6 +48,7 @@ pub(in crate::store) fn transfer_cells(
             store_id.as_deref(),
             checksum.map(ChecksumAlgorithm::name),
         ),
+        Transfer::ClientCut { store_id, .. } => ("client_cut", None, store_id.as_deref(), None),
         Transfer::Relayed(ledger) => {
             ("relayed", Some(ledger.part_size.cast_signed()), ledger.store_id.as_deref(), None)
         }
@@ -61,6 +62,10 @@ impl UploadRow {
 
     fn total(&self) -> Cell<u64> {
         size("size", required("size", self.size)?)
+    }
+
+    fn said_total(&self) -> Cell<Option<u64>> {
+        self.size.map(|total| size("size", total)).transpose()
     }
 
     fn part_size(&self) -> Cell<u64> {
@@ -93,6 +98,7 @@ impl UploadRow {
         Ok(match self.protocol.as_str() {
             "native" => Protocol::Native,
             "tus" => Protocol::Tus,
+            "companion" => Protocol::Companion,
             other => return Err(bad("protocol", other)),
         })
     }
@@ -103,8 +109,9 @@ impl UploadRow {
             "put" => Transfer::Put { size: self.total()? },
             "single_part" => self.planned(true)?,
             "multipart" => self.planned(false)?,
+            "client_cut" => Transfer::ClientCut { store_id: self.store_id.take(), total: self.said_total()? },
             "relayed" => {
-                let (length, part_size) = (self.size.map(|total| size("size", total)).transpose()?, self.part_size()?);
+                let (length, part_size) = (self.said_total()?, self.part_size()?);
                 Transfer::Relayed(Box::new(self.ledger.decode(length, part_size, self.store_id.take())?))
             }
             other => return Err(bad("transfer", other)),

@@ -109,12 +109,12 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
 }
 
 async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> {
-    let (_, part_size, store_id, _) = transfer_cells(&upload.transfer);
+    let (transfer, part_size, store_id, checksum) = transfer_cells(&upload.transfer);
     let ledger = LedgerCells::of(&upload.transfer);
     let query = sqlx::query(
         "UPDATE upload SET revision = revision + 1, state = $3, store_id = $4, changed_at = $5, expires_at = $6, \
          look_at = $7, size = $8, part_size = $9, appended = $10, tail = $11, next_part = $12, fence = $13, \
-         leased_until = $14, lease_wanted = $15 WHERE id = $1 AND revision = $2",
+         leased_until = $14, lease_wanted = $15, transfer = $16, checksum = $17 WHERE id = $1 AND revision = $2",
     )
     .bind(upload.id.0)
     .bind(upload.revision)
@@ -130,7 +130,9 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
     .bind(ledger.next_part)
     .bind(ledger.fence)
     .bind(ledger.leased_until)
-    .bind(ledger.lease_wanted);
+    .bind(ledger.lease_wanted)
+    .bind(transfer)
+    .bind(checksum);
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 

@@ -25,7 +25,7 @@ const CALLERS: [&str; 12] = [
 
 /// Status per caller. `+` stands for whatever success is: anything below 400, or the 409 and 422 of a caller who
 /// was let in.
-const MATRIX: [(&str, &str, [&str; 12]); 19] = [
+const MATRIX: [(&str, &str, [&str; 12]); 20] = [
     ("POST", "/v1/uploads", ["401", "401", "401", "401", "+", "+", "403", "403", "+", "+", "403", "403"]),
     ("POST", "/v1/uploads/check", ["401", "401", "401", "401", "+", "+", "403", "403", "+", "+", "403", "403"]),
     ("GET", "/v1/uploads/{upload}", ["401", "401", "401", "401", "+", "+", "+", "403", "+", "404", "+", "404"]),
@@ -33,6 +33,11 @@ const MATRIX: [(&str, &str, [&str; 12]); 19] = [
     (
         "POST",
         "/v1/uploads/{upload}/complete",
+        ["401", "401", "401", "401", "+", "+", "403", "403", "+", "404", "+", "404"],
+    ),
+    (
+        "PUT",
+        "/v1/uploads/{upload}/content",
         ["401", "401", "401", "401", "+", "+", "403", "403", "+", "404", "+", "404"],
     ),
     ("DELETE", "/v1/uploads/{other}", ["401", "401", "401", "401", "+", "+", "403", "403", "+", "404", "404", "+"]),

@@ -2,6 +2,7 @@
 
 mod access;
 mod assets;
+mod content;
 mod downloads;
 mod errors;
 mod links;

@@ -55,6 +55,26 @@ on_both_databases! {
         assert_eq!(store.upload(upload.id).await.unwrap().unwrap(), upload);
     }
 
+    async fn a_file_of_the_clients_cutting_has_no_size_until_its_end(db) {
+        let store = &*db.store;
+        let (asset, mut upload) = pair(tenant(1), store.now());
+        upload.protocol = Protocol::Companion;
+        store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+        upload = upload.carry_by(Transfer::ClientCut { store_id: None, total: Some(asset.size) }, false, store.now()).unwrap();
+        store.commit(Tx::new().quietly(&mut upload)).await.unwrap();
+        assert_eq!(store.upload(upload.id).await.unwrap().unwrap(), upload);
+        upload.transfer = Transfer::ClientCut { store_id: Some("mpu".to_owned()), total: None };
+        store.commit(Tx::new().quietly(&mut upload)).await.unwrap();
+        assert_eq!(store.upload(upload.id).await.unwrap().unwrap(), upload);
+        // Nobody may begin its end without having counted.
+        let patience = gantry::domain::upload::Patience::default();
+        let mut early = upload.clone().begin_completing(&patience, store.now()).unwrap();
+        assert!(store.commit(Tx::new().quietly(&mut early)).await.is_err());
+        let counted = upload.measure(7).unwrap();
+        let mut completing = counted.begin_completing(&patience, store.now()).unwrap();
+        store.commit(Tx::new().quietly(&mut completing)).await.unwrap();
+    }
+
     async fn parts_are_known_in_order_and_once(db) {
         let (store, mut upload) = (&*db.store, created(&*db.store, Length::Deferred).await);
         let (id, other) = (upload.id, created(&*db.store, Length::Deferred).await.id);

@@ -166,6 +166,10 @@ impl<B: Blobs> Blobs for FaultyBlobs<B> {
         self.inner.sign_parts(key, id, ttl).await
     }
 
+    async fn sign_part(&self, key: &str, store_id: &str, part: PartNumber, ttl: Duration) -> Result<SignedUrl> {
+        self.inner.sign_part(key, store_id, part, ttl).await
+    }
+
     async fn sign_get(&self, key: &str, shown: &Presentation, ttl: Duration) -> Result<SignedUrl> {
         self.inner.sign_get(key, shown, ttl).await
     }

@@ -1,0 +1,274 @@
+//! Uploads whose client cuts the file by itself and says nothing of its size (Uppy): opened, signed for part by part,
+//! listed, and measured when the client says that it is done.
+//!
+//! Also the way from one transfer to another: whoever holds a grant brings its one upload through the door that it
+//! likes, as long as no byte has arrived.
+
+use std::sync::Arc;
+
+use super::complete::{Attempt, CompleteUpload};
+use super::create::{Creator, checked_metadata};
+use super::sign::open_for_bytes;
+use super::{CreateUpload, Engine, Error, MethodWish, Result, tenant_of, upload_target};
+use crate::blob::{SignedUrl, StoredPart};
+use crate::crash;
+use crate::domain::access::{Action, Actor, may, may_ask};
+use crate::domain::append::{Concat, Length, RelayedPart};
+use crate::domain::asset::{Asset, Metadata};
+use crate::domain::ids::UploadId;
+use crate::domain::name::{FileName, MediaType};
+use crate::domain::plan::{PartNumber, PartSet};
+use crate::domain::upload::{Protocol, Transfer, Upload, UploadState};
+use crate::store::{StoreError, Tx, Write};
+
+/// The wish to bring a file of unknown size.
+#[derive(Clone, Debug)]
+pub struct OpenUnsized {
+    /// The file's name.
+    pub name: FileName,
+    /// Its type, as the client believes.
+    pub media_type: Option<MediaType>,
+    /// The client's own properties.
+    pub metadata: Metadata,
+}
+
+impl OpenUnsized {
+    fn creation(self) -> CreateUpload {
+        CreateUpload {
+            name: self.name,
+            size: 0,
+            media_type: self.media_type,
+            sha256: None,
+            external_id: None,
+            metadata: self.metadata,
+            method: MethodWish::Multipart,
+            part_size: None,
+            checksum: None,
+            urls: 0,
+            idempotency: None,
+        }
+    }
+}
+
+impl Engine {
+    /// Opens an upload that the client cuts. A grant for one upload opens that one, which exists already.
+    pub async fn open_cut(&self, actor: &Actor, wish: OpenUnsized) -> Result<Upload> {
+        if let Actor::Uploader { upload } = actor {
+            let upload = self.upload_for(actor, Action::DriveUpload, *upload).await?;
+            return self.as_cut(upload).await;
+        }
+        may_ask(actor, Action::CreateUpload)?;
+        let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
+        let by = Creator { tenant: tenant_of(actor)?, key: *key };
+        checked_metadata(&wish.metadata)?;
+        let cut = Transfer::ClientCut { store_id: None, total: None };
+        let (asset, upload) = self.intent(by, &wish.creation(), cut);
+        let upload = Upload { protocol: Protocol::Companion, ..upload };
+        self.commit(Tx::new().create(&asset, &upload), asset.id).await?;
+        crash::point("after_intent");
+        self.begun(upload, true).await
+    }
+
+    /// A URL for one part, of whatever length.
+    pub async fn sign_cut(&self, actor: &Actor, id: UploadId, part: PartNumber) -> Result<SignedUrl> {
+        may_ask(actor, Action::DriveUpload)?;
+        let upload = self.recent_upload(id).await?.ok_or(Error::Hidden)?;
+        may(actor, Action::DriveUpload, upload_target(&upload))?;
+        open_for_bytes(&upload, self.0.store.now())?;
+        let Transfer::ClientCut { store_id, .. } = &upload.transfer else {
+            return Err(Error::invalid("partNumber", "the parts of this upload are not the client's to cut"));
+        };
+        let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
+        let life = self.patience().url_life(&upload.transfer);
+        Ok(self.0.blobs.sign_part(&upload.key, store_id, part, life).await?)
+    }
+
+    /// The parts that an upload has, or had when it was completed.
+    pub async fn parts_of(&self, actor: &Actor, id: UploadId) -> Result<Vec<StoredPart>> {
+        let upload = self.upload_for(actor, Action::ReadUpload, id).await?;
+        let gone = Error::Gone { what: "upload", state: upload.state.name() };
+        match upload.state {
+            UploadState::Open => self.received(&upload).await,
+            UploadState::Completing | UploadState::Completed => {
+                let parts = self.known_parts(&upload).await?;
+                if parts.is_empty() { Err(gone) } else { Ok(parts) }
+            }
+            UploadState::Failed | UploadState::Aborted | UploadState::Expired => Err(gone),
+        }
+    }
+
+    /// An upload as it was a moment ago, for whoever compares what never changes.
+    pub async fn peek(&self, actor: &Actor, id: UploadId) -> Result<Arc<Upload>> {
+        may_ask(actor, Action::ReadUpload)?;
+        let upload = self.recent_upload(id).await?.ok_or(Error::Hidden)?;
+        may(actor, Action::ReadUpload, upload_target(&upload))?;
+        Ok(upload)
+    }
+
+    /// What has to hold before the store is asked to assemble such a file: the client's list is the store's, and the
+    /// whole is as large as was declared or at most as large as is allowed. The size that was counted and the parts are
+    /// to be written together with the beginning of the end.
+    pub(super) async fn measured(
+        &self,
+        upload: &Upload,
+        asset: &Asset,
+        parts: &[StoredPart],
+        wish: &CompleteUpload,
+    ) -> std::result::Result<(Upload, Tx), Attempt> {
+        same_parts(parts, wish)?;
+        let (counted, limit) = (parts.iter().map(|part| part.size).sum(), self.limits().max_size);
+        if counted > limit {
+            self.abort_upload(upload.clone()).await?;
+            return Err(Error::TooLarge { limit }.into());
+        }
+        match upload.transfer.size() {
+            None if wish.parts.is_none() => {
+                return Err(Error::invalid("parts", "nobody else knows how many there are").into());
+            }
+            Some(declared) if counted < declared => return Err(one_more(parts).into()),
+            Some(declared) if counted > declared => {
+                let held = self.begin(upload, Tx::new()).await?;
+                return Err(self.fail(held, asset.clone()).await);
+            }
+            None | Some(_) => {}
+        }
+        self.large_enough(parts)?;
+        let measured = upload.clone().measure(counted).map_err(Error::from)?;
+        Ok((measured, Tx::new().with(Write::InsertParts(rows_of(upload.id, parts)))))
+    }
+
+    /// The store would refuse parts that are too small, and say so only when it is asked to assemble them.
+    fn large_enough(&self, parts: &[StoredPart]) -> Result<()> {
+        let least = self.0.blobs.profile().min_part;
+        let Some((_, all_but_last)) = parts.split_last() else {
+            return Err(Error::invalid("parts", "a file has at least one"));
+        };
+        match all_but_last.iter().find(|part| part.size < least) {
+            Some(part) => Err(Error::invalid(
+                "parts",
+                format!("part {} has less than {least} bytes and is not the last", part.number),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a byte of an open upload is at the store already.
+    async fn has_bytes(&self, upload: &Upload) -> Result<bool> {
+        match &upload.transfer {
+            Transfer::Put { .. } => Ok(self.0.blobs.head(&upload.key).await?.is_some()),
+            Transfer::Multipart { .. } | Transfer::ClientCut { .. } => Ok(!self.received(upload).await?.is_empty()),
+            // What the ledger does not know was never acknowledged.
+            Transfer::Relayed(ledger) => Ok(ledger.concat != Concat::Whole),
+        }
+    }
+
+    /// Lets the client cut an open upload whose bytes were to come another way.
+    async fn as_cut(&self, upload: Upload) -> Result<Upload> {
+        open_for_bytes(&upload, self.0.store.now())?;
+        if matches!(upload.transfer, Transfer::ClientCut { .. }) {
+            return self.begun(upload, false).await;
+        }
+        let (received, total) = (self.has_bytes(&upload).await?, upload.transfer.size());
+        let carried =
+            |store_id| upload.clone().carry_by(Transfer::ClientCut { store_id, total }, received, self.0.store.now());
+        carried(None)?;
+        let store_id = self.0.blobs.create_multipart(&upload.key, &upload.write_token, None).await?;
+        let changed = carried(Some(store_id.clone()))?;
+        match self.changed_way(changed).await {
+            Ok(changed) => self.drop_others(changed).await,
+            Err(error) => {
+                self.0.blobs.abort_multipart(&upload.key, &store_id).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets the bytes of an open upload come through this service that were to come another way.
+    pub(super) async fn as_relayed(&self, upload: Upload) -> Result<Upload> {
+        if upload.ledger().is_some() || upload.state != UploadState::Open {
+            return Ok(upload);
+        }
+        let received = self.has_bytes(&upload).await?;
+        let mut ledger = self.new_ledger(upload.transfer.size().map_or(Length::Deferred, Length::Known))?;
+        // What came before counts as a holder: whatever it left in the store is looked for and removed.
+        ledger.fence = 1;
+        let changed = upload.carry_by(Transfer::Relayed(Box::new(ledger)), received, self.0.store.now())?;
+        let changed = self.changed_way(changed).await?;
+        self.drop_others(changed).await
+    }
+
+    async fn changed_way(&self, mut changed: Upload) -> Result<Upload> {
+        match self.0.store.commit(Tx::new().quietly(&mut changed)).await {
+            Ok(()) => {
+                self.0.uploads.invalidate(&changed.id).await;
+                Ok(changed)
+            }
+            Err(StoreError::Conflict) => Err(Error::busy("another request opens this upload")),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Gives up what was begun at the store for the way that an upload does not take: its URLs die with that.
+    async fn drop_others(&self, upload: Upload) -> Result<Upload> {
+        for other in self.multiparts_under(&upload.key).await? {
+            if upload.store_id() != Some(&other) {
+                self.abort_until_gone(&upload.key, &other).await?;
+            }
+        }
+        Ok(upload)
+    }
+}
+
+/// There is less than was declared: at least one more part has to come.
+fn one_more(parts: &[StoredPart]) -> Error {
+    let next = parts.last().map_or(1, |last| u64::from(last.number.get()) + 1);
+    Error::Incomplete { missing: PartSet::from_numbers(PartNumber::new(next)) }
+}
+
+fn rows_of(upload: UploadId, parts: &[StoredPart]) -> Vec<RelayedPart> {
+    let row = |part: &StoredPart| RelayedPart { upload, number: part.number, size: part.size, etag: part.etag.clone() };
+    parts.iter().map(row).collect()
+}
+
+/// The client's list, if it gave one, is the store's.
+fn same_parts(parts: &[StoredPart], wish: &CompleteUpload) -> Result<()> {
+    let Some(claimed) = &wish.parts else { return Ok(()) };
+    for claim in claimed {
+        let at = parts.binary_search_by_key(&claim.number, |part| part.number);
+        let there = at.ok().map(|at| &parts[at]);
+        if there.is_none_or(|there| claim.etag.as_ref().is_some_and(|etag| *etag != there.etag)) {
+            return Err(Error::PartsDiffer { part: claim.number.get() });
+        }
+    }
+    let unnamed = parts.iter().find(|part| !claimed.iter().any(|claim| claim.number == part.number));
+    match unnamed.filter(|_| claimed.len() != parts.len()) {
+        Some(part) => Err(Error::PartsDiffer { part: part.number.get() }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ClaimedPart;
+    use super::*;
+
+    #[test]
+    fn the_clients_list_has_to_be_the_stores() {
+        let number = |n| PartNumber::new(n).unwrap();
+        let part = |n| StoredPart { number: number(n), size: 1, etag: format!("e{n}"), checksum: None };
+        let claim = |list: &[(u64, &str)]| CompleteUpload {
+            parts: Some(
+                list.iter()
+                    .map(|(n, etag)| ClaimedPart { number: number(*n), etag: Some((*etag).to_owned()) })
+                    .collect(),
+            ),
+            sha256: None,
+        };
+        let parts = [part(1), part(2), part(9)];
+        assert!(same_parts(&parts, &CompleteUpload::default()).is_ok());
+        assert!(same_parts(&parts, &claim(&[(9, "e9"), (1, "e1"), (2, "e2")])).is_ok());
+        let differs = |list: &[(u64, &str)], at: u16| matches!(same_parts(&parts, &claim(list)), Err(Error::PartsDiffer { part }) if part == at);
+        assert!(differs(&[(1, "e1"), (2, "e2")], 9) && differs(&[(1, "e1"), (2, "x"), (9, "e9")], 2));
+        assert!(differs(&[(3, "e3")], 3) && differs(&[], 1));
+    }
+}

@@ -1,0 +1,66 @@
+//! Refusals as Uppy reads them: `error` for programs, `message` for the person who watches the upload.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use serde_json::json;
+
+use super::super::context::request_id;
+use super::super::problem::Problem;
+use crate::engine::Error;
+
+/// A refusal on its way out.
+pub(super) struct Refusal(Problem);
+
+impl Refusal {
+    /// What this service does not do.
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: &str) -> Self {
+        Self(Problem::new(status, code, detail))
+    }
+}
+
+impl From<Problem> for Refusal {
+    /// What is wrong with a body: Companion knows no 422.
+    fn from(mut problem: Problem) -> Self {
+        if problem.status == StatusCode::UNPROCESSABLE_ENTITY {
+            problem.status = StatusCode::BAD_REQUEST;
+        }
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(problem) = self;
+        let body = json!({ "error": problem.code, "message": problem.detail, "requestId": request_id() });
+        let mut response = problem.into_response();
+        *response.body_mut() = Json(body).into_response().into_body();
+        response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
+/// Exhaustive on purpose: a new meaning has to be given its answer here before anything builds.
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let status = match &error {
+            Error::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Error::Forbidden | Error::Rejected { .. } => StatusCode::FORBIDDEN,
+            Error::Hidden | Error::Gone { .. } => StatusCode::NOT_FOUND,
+            Error::Invalid { .. } | Error::ReusedKey | Error::WrongBytes | Error::ChecksumMismatch => {
+                StatusCode::BAD_REQUEST
+            }
+            Error::Incomplete { .. } | Error::PartsDiffer { .. } => StatusCode::BAD_REQUEST,
+            Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::Offset { .. } | Error::Taken(_) | Error::WrongState { .. } | Error::NotReady { .. } => {
+                StatusCode::CONFLICT
+            }
+            Error::Full => StatusCode::INSUFFICIENT_STORAGE,
+            // Uppy tries forms again after these.
+            Error::Locked | Error::TooSlow | Error::BrokenOff | Error::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let problem = Problem::from(error);
+        Self(Problem { status, ..problem })
+    }
+}
