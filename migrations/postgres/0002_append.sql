@@ -15,6 +15,7 @@ ALTER TABLE upload
     ADD COLUMN said_metadata text,                              -- tus's Upload-Metadata, letter by letter
     ADD COLUMN said_concat  text,                               -- tus's Upload-Concat, letter by letter
     ADD COLUMN concat       text,                               -- 'partial', or a JSON list of the uploads it is made of
+    ADD COLUMN most         bigint CHECK (most >= 0),           -- bytes of a file that the grant's holder chooses; NULL: it is known
     ADD CONSTRAINT upload_planned CHECK ((transfer IN ('put', 'client_cut')) = (part_size IS NULL)),
     ADD CONSTRAINT upload_size_known CHECK (size IS NOT NULL OR transfer = 'relayed'
         OR (transfer = 'client_cut' AND state NOT IN ('completing', 'completed'))),
@@ -22,6 +23,8 @@ ALTER TABLE upload
 
 -- A piece of a file is an asset that nobody sees in lists.
 ALTER TABLE asset ADD COLUMN partial bigint NOT NULL DEFAULT 0;
+-- Media types that its bytes may turn out to be, a JSON list; empty: any.
+ALTER TABLE asset ADD COLUMN allowed jsonb NOT NULL DEFAULT '[]';
 
 -- Parts of relayed uploads that the store has and the ledger knows: completion names them by these tags. Parts of the
 -- client's own cutting, as they were when completing began: it may ask for them afterwards.

@@ -32,6 +32,7 @@ CREATE TABLE upload_next (
     said_metadata text,                         -- tus's Upload-Metadata, letter by letter
     said_concat   text,                         -- tus's Upload-Concat, letter by letter
     concat        text,                         -- 'partial', or a JSON list of the uploads it is made of
+    most          integer CHECK (most >= 0),    -- bytes of a file that the grant's holder chooses; NULL: it is known
     CHECK ((transfer IN ('put', 'client_cut')) = (part_size IS NULL)),
     CHECK (state NOT IN ('open', 'completing') OR look_at IS NOT NULL),
     CHECK (size IS NOT NULL OR transfer = 'relayed'
@@ -51,6 +52,8 @@ CREATE UNIQUE INDEX upload_external ON upload (tenant_id, external_id)
 
 -- A piece of a file is an asset that nobody sees in lists.
 ALTER TABLE asset ADD COLUMN partial integer NOT NULL DEFAULT 0;
+-- Media types that its bytes may turn out to be, a JSON list; empty: any.
+ALTER TABLE asset ADD COLUMN allowed text NOT NULL DEFAULT '[]';
 
 -- Parts of relayed uploads that the store has and the ledger knows: completion names them by these tags. Parts of the
 -- client's own cutting, as they were when completing began: it may ask for them afterwards.

@@ -14,7 +14,7 @@ use super::Refused;
 use super::checksum::Sha256Digest;
 use super::clock::{Timestamp, after};
 use super::ids::{AssetId, KeyId, TenantId};
-use super::name::{FileName, MediaType};
+use super::name::{FileName, MediaType, TypePattern};
 
 /// Free-form properties that the caller keeps with an asset; a JSON object.
 pub type Metadata = serde_json::Map<String, serde_json::Value>;
@@ -44,6 +44,8 @@ pub struct Asset {
     pub external_id: Option<String>,
     /// The caller's own properties.
     pub metadata: Metadata,
+    /// What its bytes may turn out to be; empty: anything.
+    pub allowed: Vec<TypePattern>,
     /// A piece of another file: no list shows it.
     pub partial: bool,
     /// When it was first declared.
@@ -319,6 +321,7 @@ pub(crate) mod tests {
             declared_sha256: None,
             external_id: None,
             metadata: Metadata::new(),
+            allowed: Vec::new(),
             partial: false,
             created_at: micros(0),
             changed_at: micros(0),

@@ -33,6 +33,12 @@ impl FileName {
         Self("upload".to_owned())
     }
 
+    /// Whether nobody has given it a name.
+    #[must_use]
+    pub fn is_nameless(&self) -> bool {
+        *self == Self::nameless()
+    }
+
     /// The name as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -129,9 +135,57 @@ impl fmt::Display for MediaType {
     }
 }
 
+/// Media types that are welcome: one of them, or all of a kind (`image/*`). Without parameters, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TypePattern(MediaType);
+
+impl TypePattern {
+    /// The pattern in text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Whether it covers this type.
+    #[must_use]
+    pub fn covers(&self, media_type: &MediaType) -> bool {
+        let essence = media_type.essence();
+        match self.as_str().strip_suffix("/*") {
+            Some("*") => true,
+            Some(kind) => essence.split('/').next() == Some(kind),
+            None => essence == self.as_str(),
+        }
+    }
+}
+
+impl FromStr for TypePattern {
+    type Err = BadMediaType;
+
+    fn from_str(text: &str) -> Result<Self, BadMediaType> {
+        let essence = text.parse::<MediaType>()?.essence();
+        let wild = |part: &str| part.contains('*');
+        let (kind, subtype) = essence.split_once('/').ok_or(BadMediaType)?;
+        // A wildcard stands for the whole subtype, and for the type only together with that.
+        let sound = (!wild(kind) || essence == "*/*") && (!wild(subtype) || subtype == "*");
+        if sound { essence.parse().map(Self) } else { Err(BadMediaType) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_cover_a_type_or_a_kind() {
+        let covers = |pattern: &str, of: &str| pattern.parse::<TypePattern>().unwrap().covers(&of.parse().unwrap());
+        assert!(covers("image/*", "image/PNG; a=b") && covers("Image/png", "image/png") && covers("*/*", "a/b"));
+        assert!(
+            !covers("image/*", "video/mp4") && !covers("image/png", "image/jpeg") && !covers("image/*", "images/x")
+        );
+        for bad in ["", "image", "*", "*/png", "image/p*", "im*/png", "image/"] {
+            assert!(bad.parse::<TypePattern>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn any_script_is_welcome_up_to_255_bytes() {

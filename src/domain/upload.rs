@@ -38,6 +38,9 @@ pub struct Upload {
     pub protocol: Protocol,
     /// How its bytes reach the store.
     pub transfer: Transfer,
+    /// Most bytes that it may have, where it was not said how many those are: whoever holds its grant brings a file of
+    /// their own choice.
+    pub most: Option<u64>,
     /// The object's key in the store.
     pub key: String,
     /// Random proof that an object in the store is this upload's, stamped on it at creation.
@@ -350,6 +353,7 @@ pub(crate) mod tests {
             state: UploadState::Open,
             protocol: Protocol::Native,
             transfer: Transfer::Put { size: 1 },
+            most: None,
             key: "k".to_owned(),
             write_token: "t".to_owned(),
             external_id: None,

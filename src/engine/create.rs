@@ -5,9 +5,11 @@
 //! client needs no memory of its own to resume.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
+use super::granted::allowed;
 use super::limits::MAX_METADATA;
 use super::sign::SignedParts;
 use super::{Engine, Error, Result, tenant_of};
@@ -19,7 +21,7 @@ use crate::domain::asset::{Asset, AssetState, Metadata};
 use crate::domain::checksum::{ChecksumAlgorithm, Sha256Digest};
 use crate::domain::clock::{after, random_hex};
 use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
-use crate::domain::name::{FileName, MediaType};
+use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Protocol, Transfer, Upload, UploadState};
 use crate::store::{Replay, StoreError, Tx, Write};
@@ -43,6 +45,15 @@ pub enum MethodWish {
     Append,
 }
 
+/// How large a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// So many bytes.
+    Exact(u64),
+    /// At most so many bytes: the holder of the upload's grant chooses the file.
+    AtMost(u64),
+}
+
 /// An `Idempotency-Key` and what the request meant.
 #[derive(Clone, Debug)]
 pub struct Idempotency {
@@ -57,10 +68,12 @@ pub struct Idempotency {
 pub struct CreateUpload {
     /// The file's name.
     pub name: FileName,
-    /// Its exact size in bytes.
-    pub size: u64,
+    /// Its size.
+    pub size: Size,
     /// Its type, as the client believes.
     pub media_type: Option<MediaType>,
+    /// What it may turn out to be; empty: anything.
+    pub allowed: Vec<TypePattern>,
     /// Its digest; verified before the asset becomes ready.
     pub sha256: Option<Sha256Digest>,
     /// The client's own identity for it.
@@ -75,6 +88,8 @@ pub struct CreateUpload {
     pub checksum: Option<ChecksumAlgorithm>,
     /// How many part URLs to sign at once.
     pub urls: u16,
+    /// Life of the upload and of its grant, where it shall be shorter than the usual.
+    pub expires_in: Option<Duration>,
     /// Makes a repeat of the request find the first one's upload.
     pub idempotency: Option<Idempotency>,
 }
@@ -143,25 +158,29 @@ impl Engine {
     /// How the bytes will travel: the plan for this size on this store.
     fn transfer(&self, wish: &CreateUpload) -> Result<Transfer> {
         let (limits, capabilities) = (self.limits(), self.0.blobs.capabilities());
-        if wish.size > limits.max_size {
+        let (Size::Exact(size) | Size::AtMost(size)) = wish.size;
+        if size > limits.max_size {
             return Err(Error::TooLarge { limit: limits.max_size });
         }
-        checked_metadata(&wish.metadata)?;
+        self.sensible(wish)?;
+        if wish.size == Size::AtMost(size) {
+            return Ok(Transfer::Relayed(Box::new(self.new_ledger(Length::Deferred)?)));
+        }
         let one_put = match wish.method {
-            MethodWish::Auto => wish.size == 0 || (wish.size <= self.0.settings.put_up_to && wish.part_size.is_none()),
-            MethodWish::Put if wish.size > limits.max_put => return Err(Error::TooLarge { limit: limits.max_put }),
+            MethodWish::Auto => size == 0 || (size <= self.0.settings.put_up_to && wish.part_size.is_none()),
+            MethodWish::Put if size > limits.max_put => return Err(Error::TooLarge { limit: limits.max_put }),
             MethodWish::Put => true,
             MethodWish::Multipart => false,
-            MethodWish::Append => return Ok(Transfer::Relayed(Box::new(self.new_ledger(Length::Known(wish.size))?))),
+            MethodWish::Append => return Ok(Transfer::Relayed(Box::new(self.new_ledger(Length::Known(size))?))),
         };
         if one_put && capabilities.conditional_put {
-            return Ok(Transfer::Put { size: wish.size });
+            return Ok(Transfer::Put { size });
         }
         let profile = self.0.blobs.profile();
         let plan = if one_put {
-            PartPlan::exact(wish.size, wish.size.max(1)).ok_or(Error::TooLarge { limit: limits.max_put })?
+            PartPlan::exact(size, size.max(1)).ok_or(Error::TooLarge { limit: limits.max_put })?
         } else {
-            PartPlan::choose(wish.size, wish.part_size, &profile)?
+            PartPlan::choose(size, wish.part_size, &profile)?
         };
         let declared = wish.checksum.or(wish.sha256.filter(|_| one_put).map(|_| ChecksumAlgorithm::Sha256));
         // Where a store takes checksums without being told, telling it would only oblige every part to have one.
@@ -170,11 +189,33 @@ impl Engine {
         Ok(Transfer::Multipart { plan, store_id: None, checksum, as_put: one_put })
     }
 
+    /// Refuses what contradicts itself.
+    fn sensible(&self, wish: &CreateUpload) -> Result<()> {
+        checked_metadata(&wish.metadata)?;
+        if let Some(media_type) = &wish.media_type {
+            allowed(&wish.allowed, media_type)?;
+        }
+        let longest = self.patience().upload_ttl;
+        if wish.expires_in.is_some_and(|life| life.is_zero() || life > longest) {
+            return Err(Error::invalid("expires_in", format!("at most {} seconds", longest.as_secs())));
+        }
+        let chosen = matches!(wish.size, Size::AtMost(_));
+        let planned = !matches!(wish.method, MethodWish::Auto | MethodWish::Append);
+        if chosen && (planned || wish.part_size.is_some() || wish.checksum.is_some()) {
+            return Err(Error::invalid("size", "nobody can plan parts without it"));
+        }
+        Ok(())
+    }
+
     /// The rows that say what is intended.
     pub(super) fn intent(&self, by: Creator, wish: &CreateUpload, transfer: Transfer) -> (Asset, Upload) {
         let (now, patience) = (self.0.store.now(), self.patience());
         let (asset, upload) = (AssetId(self.mint()), UploadId(self.mint()));
-        let expires_at = after(now, patience.upload_ttl);
+        let expires_at = after(now, wish.expires_in.unwrap_or(patience.upload_ttl));
+        let (size, most) = match wish.size {
+            Size::Exact(size) => (size, None),
+            Size::AtMost(most) => (0, Some(most)),
+        };
         let key = BlobKey::Original { tenant: by.tenant, asset, upload }.path();
         let upload = Upload {
             id: upload,
@@ -185,6 +226,7 @@ impl Engine {
             state: UploadState::Open,
             protocol: Protocol::Native,
             transfer,
+            most,
             key,
             write_token: random_hex(&*self.0.entropy, 16),
             external_id: wish.external_id.clone(),
@@ -200,11 +242,12 @@ impl Engine {
             revision: 1,
             state: AssetState::Awaiting,
             name: wish.name.clone(),
-            size: wish.size,
+            size,
             media_type: wish.media_type.clone(),
             declared_sha256: wish.sha256,
             external_id: wish.external_id.clone(),
             metadata: wish.metadata.clone(),
+            allowed: wish.allowed.clone(),
             partial: false,
             created_at: now,
             changed_at: now,
@@ -242,8 +285,11 @@ impl Engine {
             self.end_expired(upload).await?;
             return Ok(None);
         }
-        let same = upload.transfer.size() == Some(wish.size) && upload.owner == by.key;
-        if !same {
+        let same = match wish.size {
+            Size::Exact(size) => upload.transfer.size() == Some(size),
+            Size::AtMost(most) => upload.most == Some(most),
+        };
+        if !same || upload.owner != by.key {
             return Err(Error::Taken("another open upload has this external_id"));
         }
         self.with_asset(Some(upload)).await

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use super::complete::{Attempt, CompleteUpload};
-use super::create::{Creator, checked_metadata};
+use super::create::{Creator, Size, checked_metadata};
+use super::granted::Described;
 use super::sign::open_for_bytes;
 use super::{CreateUpload, Engine, Error, MethodWish, Result, tenant_of, upload_target};
 use crate::blob::{SignedUrl, StoredPart};
@@ -36,7 +37,9 @@ impl OpenUnsized {
     fn creation(self) -> CreateUpload {
         CreateUpload {
             name: self.name,
-            size: 0,
+            size: Size::Exact(0),
+            allowed: Vec::new(),
+            expires_in: None,
             media_type: self.media_type,
             sha256: None,
             external_id: None,
@@ -55,6 +58,9 @@ impl Engine {
     pub async fn open_cut(&self, actor: &Actor, wish: OpenUnsized) -> Result<Upload> {
         if let Actor::Uploader { upload } = actor {
             let upload = self.upload_for(actor, Action::DriveUpload, *upload).await?;
+            open_for_bytes(&upload, self.0.store.now())?;
+            let OpenUnsized { name, media_type, metadata } = wish;
+            self.describe(&upload, Described { name, media_type, metadata }).await?;
             return self.as_cut(upload).await;
         }
         may_ask(actor, Action::CreateUpload)?;
@@ -116,7 +122,7 @@ impl Engine {
         wish: &CompleteUpload,
     ) -> std::result::Result<(Upload, Tx), Attempt> {
         same_parts(parts, wish)?;
-        let (counted, limit) = (parts.iter().map(|part| part.size).sum(), self.limits().max_size);
+        let (counted, limit) = (parts.iter().map(|part| part.size).sum(), self.most(upload));
         if counted > limit {
             self.abort_upload(upload.clone()).await?;
             return Err(Error::TooLarge { limit }.into());
@@ -197,7 +203,7 @@ impl Engine {
         self.drop_others(changed).await
     }
 
-    async fn changed_way(&self, mut changed: Upload) -> Result<Upload> {
+    pub(super) async fn changed_way(&self, mut changed: Upload) -> Result<Upload> {
         match self.0.store.commit(Tx::new().quietly(&mut changed)).await {
             Ok(()) => {
                 self.0.uploads.invalidate(&changed.id).await;

@@ -25,6 +25,7 @@ mod create;
 mod cut;
 mod deliver;
 mod error;
+mod granted;
 mod health;
 mod identity;
 mod inspect;
@@ -43,7 +44,7 @@ pub use append::{
 pub use assets::{AssetList, ListAssets, PatchAsset};
 pub use changes::Changes;
 pub use complete::{ClaimedPart, CompleteUpload};
-pub use create::{CreateUpload, Idempotency, MethodWish, Opened};
+pub use create::{CreateUpload, Idempotency, MethodWish, Opened, Size};
 pub use cut::OpenUnsized;
 pub use deliver::{DeliveryMode, Download};
 pub use error::{Error, Result};

@@ -40,7 +40,9 @@ impl Story {
 
     /// Asks until there is an answer, restarting the service when it has died.
     async fn ask(&mut self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
         loop {
+            assert!(std::time::Instant::now() < deadline, "{method} {path}: {}", self.instance.log_text());
             let url = if path.starts_with('/') { format!("{}{path}", self.instance.url) } else { path.to_owned() };
             let mut request = self.client.request(method.clone(), url).bearer_auth(&self.key);
             request = request.header("idempotency-key", "the same for every try");

@@ -13,7 +13,7 @@ use super::pace::{Body, Next};
 use super::writer::Writer;
 use super::{Arrival, BrokenOff, Checksum, Incoming, OpenAppend, Stop, Sum, receive, still_there, why};
 use crate::domain::access::{Action, Actor};
-use crate::domain::append::{Concat, Length, Said};
+use crate::domain::append::{Concat, Ledger, Length, Said};
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Protocol, Upload, UploadState};
@@ -82,7 +82,7 @@ impl Engine {
         if ledger.offset > 0 {
             return Err(Error::Offset { expected: ledger.offset });
         }
-        let limit = ledger.room().min(self.limits().max_size);
+        let limit = ledger.room().min(self.most(upload));
         match (announced, ledger.length) {
             (Some(bytes), _) if bytes > limit => Err(Error::TooLarge { limit }),
             (Some(bytes), Length::Known(total)) if bytes < total => Err(too_short(total)),
@@ -92,7 +92,7 @@ impl Engine {
 
     /// What is done under the lease: the file, its length, its end.
     async fn take_leased(&self, leased: Upload, body: Incoming) -> Result<Upload> {
-        let limit = leased.ledger().map_or(0, |ledger| ledger.room().min(self.limits().max_size));
+        let limit = leased.ledger().map_or(0, Ledger::room).min(self.most(&leased));
         let (counted, body) = bounded(body, limit);
         let mut body = Body::new(body, self.0.settings.pace);
         let mut writer = Writer::new(self.clone(), leased, true)?;
@@ -140,7 +140,7 @@ async fn end_of_file(writer: &mut Writer) -> Result<()> {
         Some(known) if known != total => return Err(too_short(known)),
         Some(_) => {}
         None => {
-            let said = move |ledger: &mut crate::domain::append::Ledger| ledger.length = Length::Known(total);
+            let said = move |ledger: &mut Ledger| ledger.length = Length::Known(total);
             writer.write(Tx::new(), said).await?;
         }
     }

@@ -24,7 +24,7 @@ mod writer;
 use super::sign::open_for_bytes;
 use super::{Engine, Error, Result};
 use crate::domain::access::{Action, Actor};
-use crate::domain::append::{BadLength, Concat};
+use crate::domain::append::{BadLength, Concat, Ledger};
 use crate::domain::asset::AssetState;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Upload, UploadState};
@@ -137,14 +137,20 @@ impl Engine {
             if let Some(length) = wish.length {
                 self.declare_length(upload, length)?;
             }
-            let ledger = upload.ledger().ok_or(Error::Hidden)?;
+            let room = self.room(upload);
             match wish.announced {
-                Some(bytes) if bytes > ledger.room() => Err(Error::TooLarge { limit: ledger.room() }),
+                Some(bytes) if bytes > room => Err(Error::TooLarge { limit: room }),
                 _ => Ok(()),
             }
         };
         let leased = self.lease(upload, prepare).await?;
         self.run(leased, wish.checksum, wish.body).await
+    }
+
+    /// Bytes that an upload still has room for.
+    fn room(&self, upload: &Upload) -> u64 {
+        let room = |ledger: &Ledger| ledger.room().min(self.most(upload).saturating_sub(ledger.offset));
+        upload.ledger().map_or(0, room)
     }
 
     /// What a client hears that lost the answer to its last bytes: they are here, and no more of them are wanted.

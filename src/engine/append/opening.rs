@@ -3,7 +3,8 @@
 
 use futures_util::StreamExt;
 
-use super::super::create::{Creator, checked_metadata};
+use super::super::create::{Creator, Size, checked_metadata};
+use super::super::granted::Described;
 use super::super::{CreateUpload, Engine, Error, MethodWish, Result, tenant_of};
 use super::lease::TERM;
 use super::{Checksum, Incoming, bad_length, still_there};
@@ -94,15 +95,32 @@ impl Engine {
         if wish.partial || matches!((length, wish.length), (Length::Known(a), Length::Known(b)) if a != b) {
             return Err(Error::Forbidden);
         }
-        let empty = length == Length::Known(0);
-        match wish.first {
+        let OpenAppend { name, media_type, metadata, length, said, protocol, first, .. } = wish;
+        self.describe(&upload, Described { name, media_type, metadata }).await?;
+        let upload = self.taken_up(upload, length, said, protocol).await?;
+        let empty = upload.transfer.size() == Some(0);
+        match first {
             None if !empty => Ok(upload),
             first => {
                 let (announced, checksum, body) = first.unwrap_or((None, Checksum::None, nothing()));
-                let wish = super::AppendBytes { offset: 0, length: wish.length.known(), announced, checksum, body };
+                let wish = super::AppendBytes { offset: 0, length: length.known(), announced, checksum, body };
                 self.append(actor, id, wish).await
             }
         }
+    }
+
+    /// An upload that its grant's holder opens by this door: what it says of the file's length, and what it wants to hear
+    /// again. Nothing of it changes once there are bytes.
+    async fn taken_up(&self, upload: Upload, length: Length, said: Said, by: Protocol) -> Result<Upload> {
+        let mut taken = upload.clone();
+        if let Length::Known(length) = length {
+            self.declare_length(&mut taken, length)?;
+        }
+        if let Some(ledger) = taken.ledger_mut().filter(|ledger| ledger.offset == 0) {
+            ledger.said = said;
+            taken.protocol = by;
+        }
+        if taken == upload { Ok(upload) } else { self.changed_way(taken).await }
     }
 
     /// A ledger for a file of this length, within this composition's limits.
@@ -117,7 +135,7 @@ impl Engine {
 
     /// Takes down how long a file is, for its asset as well.
     pub(super) fn declare_length(&self, upload: &mut Upload, length: u64) -> Result<()> {
-        let limit = self.limits().max_size;
+        let limit = self.most(upload);
         if length > limit {
             return Err(Error::TooLarge { limit });
         }
@@ -139,7 +157,9 @@ impl Engine {
         let partial = ledger.concat == Concat::Partial;
         let wish = CreateUpload {
             name,
-            size: ledger.length.known().unwrap_or(0),
+            size: Size::Exact(ledger.length.known().unwrap_or(0)),
+            allowed: Vec::new(),
+            expires_in: None,
             media_type,
             sha256: None,
             external_id: None,

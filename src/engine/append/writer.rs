@@ -59,6 +59,8 @@ pub(super) struct Writer {
     /// As last written.
     pub(super) upload: Upload,
     fence: u64,
+    /// Most bytes that the file may have.
+    most: u64,
     /// Nothing is acknowledged before everything is.
     all_or_nothing: bool,
     /// Bytes in parts that are at the store or under way: where the current part begins.
@@ -84,6 +86,7 @@ impl Writer {
     pub(super) fn new(engine: Engine, upload: Upload, all_or_nothing: bool) -> Result<Self> {
         let ledger = upload.ledger().ok_or_else(not_relayed)?;
         Ok(Self {
+            most: engine.most(&upload),
             engine,
             fence: ledger.fence,
             all_or_nothing,
@@ -138,7 +141,7 @@ impl Writer {
     pub(super) async fn take(&mut self, mut bytes: Bytes) -> Result<()> {
         while !bytes.is_empty() {
             let part = self.ledger()?.part_at(self.cut);
-            let room = part.saturating_sub(self.begun());
+            let room = part.saturating_sub(self.begun()).min(self.most.saturating_sub(self.position()));
             if room == 0 {
                 return Err(Error::TooLarge { limit: self.position() });
             }

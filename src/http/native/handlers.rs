@@ -37,14 +37,15 @@ pub(super) async fn limits(State(site): State<Site>) -> Rendered<Value> {
 pub(super) async fn create_upload(State(site): State<Site>, headers: HeaderMap, body: Json<NewUpload>) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
     let command = body.value.command(idempotency(&headers, body.fingerprint)?)?;
-    opened(&site.engine.create(&actor, command).await?)
+    opened(&site.engine.create(&actor, command).await?, &site.public_url)
 }
 
-fn opened(opened: &Opened) -> Answer {
+fn opened(opened: &Opened, public_url: &str) -> Answer {
     let mut answer = json!({
         "upload": wire::upload(&opened.upload, &opened.received),
         "asset": wire::asset(&opened.asset),
         "grant": opened.grant,
+        "endpoints": wire::endpoints(&opened.grant, public_url),
     });
     if let Some(put) = &opened.put {
         answer["put"] = wire::put(put);

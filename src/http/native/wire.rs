@@ -12,11 +12,12 @@ use crate::domain::asset::{Asset, Metadata};
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::{Timestamp, parse_duration};
 use crate::domain::ids::{AssetId, UploadId};
+use crate::domain::name::FileName;
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload};
 use crate::engine::{
     ClaimedPart, CompleteUpload, CreateUpload, Error, Idempotency, Limits, LinkWish, MadeLink, MethodWish, PatchAsset,
-    SignParts, SignedUrl, StoredPart,
+    SignParts, SignedUrl, Size, StoredPart,
 };
 
 /// Part URLs in the answer to a creation that does not say how many.
@@ -37,8 +38,12 @@ fn parsed_opt<T: std::str::FromStr<Err: std::fmt::Display>>(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewUpload {
-    filename: String,
-    size: u64,
+    filename: Option<String>,
+    size: Option<u64>,
+    max_size: Option<u64>,
+    #[serde(default)]
+    content_types: Vec<String>,
+    expires_in: Option<Seconds>,
     content_type: Option<String>,
     sha256: Option<String>,
     external_id: Option<String>,
@@ -76,9 +81,23 @@ impl NewUpload {
         if urls > PartNumber::MAX {
             return Err(Error::invalid("urls", "at most 10000"));
         }
+        let size = match (self.size, self.max_size) {
+            (Some(size), None) => Size::Exact(size),
+            (None, Some(most)) => Size::AtMost(most),
+            (Some(_), Some(_)) => return Err(Error::invalid("max_size", "the size is known already")),
+            (None, None) => return Err(Error::invalid("size", "how many bytes? Or max_size, for a file to be chosen")),
+        };
+        let name = match (&self.filename, size) {
+            (Some(name), _) => parsed("filename", name)?,
+            (None, Size::AtMost(_)) => FileName::nameless(),
+            (None, Size::Exact(_)) => return Err(Error::invalid("filename", "a file needs a name")),
+        };
+        let allowed = self.content_types.iter().map(|text| parsed("content_types", text));
         Ok(CreateUpload {
-            name: parsed("filename", &self.filename)?,
-            size: self.size,
+            name,
+            size,
+            allowed: allowed.collect::<Result<_, _>>()?,
+            expires_in: self.expires_in.map(|life| life.read("expires_in")).transpose()?,
             // An empty type is what browsers say of files they do not know.
             media_type: parsed_opt("content_type", self.content_type.as_deref().filter(|text| !text.is_empty()))?,
             sha256: parsed_opt("sha256", self.sha256.as_deref())?,
@@ -225,6 +244,15 @@ enum Seconds {
     Text(String),
 }
 
+impl Seconds {
+    fn read(self, field: &'static str) -> Result<Duration, Error> {
+        match self {
+            Self::Number(seconds) => Ok(Duration::from_secs(seconds)),
+            Self::Text(text) => duration(field, &text),
+        }
+    }
+}
+
 /// `30`, `30s`, `5m`, `1h 30m`.
 pub(super) fn duration(field: &'static str, text: &str) -> Result<Duration, Error> {
     parse_duration(text).ok_or_else(|| Error::invalid(field, "seconds, or a duration like 90s, 15m or 1h"))
@@ -249,8 +277,7 @@ impl NewLink {
             asset,
             expires_in: match self.expires_in {
                 None => USUAL_LINK,
-                Some(Seconds::Number(seconds)) => Duration::from_secs(seconds),
-                Some(Seconds::Text(text)) => duration("expires_in", &text)?,
+                Some(life) => life.read("expires_in")?,
             },
             disposition: disposition.parse().map_err(|()| Error::invalid("disposition", "attachment or inline"))?,
             filename: parsed_opt("filename", self.filename.as_deref())?,
@@ -258,6 +285,12 @@ impl NewLink {
             network: parsed_opt("ip", self.ip.as_deref())?,
         })
     }
+}
+
+/// Where whoever holds a grant brings the file, without any other credential.
+pub(super) fn endpoints(grant: &str, public_url: &str) -> Value {
+    let at = |door: &str| format!("{public_url}/u/{grant}/{door}");
+    json!({ "tus": at("tus"), "s3": at("s3"), "form": at("form") })
 }
 
 pub(super) fn limits(limits: &Limits) -> Value {
@@ -292,6 +325,9 @@ pub(super) struct UploadView {
     method: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
+    /// Of a file that is still to be chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part_size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -322,6 +358,7 @@ pub(super) fn upload(upload: &Upload, received: &[StoredPart]) -> UploadView {
         protocol: upload.protocol.name(),
         method: upload.transfer.method(),
         size: upload.transfer.size(),
+        max_size: upload.most,
         part_size: plan.map(PartPlan::part_size),
         part_count: plan.map(PartPlan::count),
         received: received.iter().map(|part| ReceivedPart { part: part.number.get(), size: part.size }).collect(),

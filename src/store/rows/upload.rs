@@ -32,6 +32,7 @@ pub(in crate::store) struct UploadRow {
     changed_at: i64,
     expires_at: i64,
     look_at: Option<i64>,
+    most: Option<i64>,
     #[sqlx(flatten)]
     ledger: LedgerRow,
 }
@@ -125,6 +126,7 @@ impl UploadRow {
             asset: AssetId(self.asset_id),
             owner: KeyId(self.owner_id),
             revision: self.revision,
+            most: self.most.map(|most| size("most", most)).transpose()?,
             key: self.object_key,
             write_token: self.write_token,
             external_id: self.external_id,

@@ -20,7 +20,7 @@ use crate::domain::upload::Upload;
 type Tuple<'a> = Separated<'a, Db, &'static str>;
 
 const ASSETS: &str = "INSERT INTO asset (id, tenant_id, owner_id, revision, state, name, size, media_type, \
-    declared_sha256, external_id, metadata, partial, created_at, changed_at) ";
+    declared_sha256, external_id, metadata, allowed, partial, created_at, changed_at) ";
 
 fn asset(mut row: Tuple<'_>, asset: &Asset) {
     row.push_bind(asset.id.0)
@@ -34,6 +34,7 @@ fn asset(mut row: Tuple<'_>, asset: &Asset) {
         .push_bind(asset.declared_sha256.map(|digest| digest.0.to_vec()))
         .push_bind(asset.external_id.clone())
         .push_bind(Json(asset.metadata.clone()))
+        .push_bind(Json(asset.allowed.iter().map(|pattern| pattern.as_str().to_owned()).collect::<Vec<_>>()))
         .push_bind(i64::from(asset.partial))
         .push_bind(at(asset.created_at))
         .push_bind(at(asset.changed_at));
@@ -41,7 +42,8 @@ fn asset(mut row: Tuple<'_>, asset: &Asset) {
 
 const UPLOADS: &str = "INSERT INTO upload (id, tenant_id, asset_id, owner_id, revision, state, protocol, transfer, \
     size, part_size, store_id, checksum, object_key, write_token, external_id, created_at, changed_at, expires_at, \
-    look_at, appended, tail, next_part, fence, leased_until, lease_wanted, said_metadata, said_concat, concat) ";
+    look_at, appended, tail, next_part, fence, leased_until, lease_wanted, said_metadata, said_concat, concat, \
+    most) ";
 
 fn upload(mut row: Tuple<'_>, upload: &Upload) {
     let (transfer, part_size, store_id, checksum) = transfer_cells(&upload.transfer);
@@ -73,7 +75,8 @@ fn upload(mut row: Tuple<'_>, upload: &Upload) {
         .push_bind(ledger.lease_wanted)
         .push_bind(ledger.said.metadata)
         .push_bind(ledger.said.concat)
-        .push_bind(ledger.concat);
+        .push_bind(ledger.concat)
+        .push_bind(upload.most.map(u64::cast_signed));
 }
 
 const FIRST_EVENTS: &str = "INSERT INTO event (asset_id, seq, tenant_id, kind, at) ";

@@ -84,7 +84,8 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
     let query = sqlx::query(
         "UPDATE asset SET revision = revision + 1, state = $3, name = $4, external_id = $5, metadata = $6, \
          object_key = $7, etag = $8, version_id = $9, stored_at = $10, detected_type = $11, sha256 = $12, \
-         verdict_code = $13, verdict_sentence = $14, purge_at = $15, changed_at = $16, declared_sha256 = $17, size = $18 \
+         verdict_code = $13, verdict_sentence = $14, purge_at = $15, changed_at = $16, declared_sha256 = $17, size = $18, \
+         media_type = $19 \
          WHERE id = $1 AND revision = $2",
     )
     .bind(asset.id.0)
@@ -104,7 +105,8 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
     .bind(purge_at.map(at))
     .bind(at(asset.changed_at))
     .bind(asset.declared_sha256.map(|digest| digest.0.to_vec()))
-    .bind(asset.size.cast_signed());
+    .bind(asset.size.cast_signed())
+    .bind(asset.media_type.as_ref().map(ToString::to_string));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
@@ -114,7 +116,8 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
     let query = sqlx::query(
         "UPDATE upload SET revision = revision + 1, state = $3, store_id = $4, changed_at = $5, expires_at = $6, \
          look_at = $7, size = $8, part_size = $9, appended = $10, tail = $11, next_part = $12, fence = $13, \
-         leased_until = $14, lease_wanted = $15, transfer = $16, checksum = $17 WHERE id = $1 AND revision = $2",
+         leased_until = $14, lease_wanted = $15, transfer = $16, checksum = $17, \
+         protocol = $18, said_metadata = $19 WHERE id = $1 AND revision = $2",
     )
     .bind(upload.id.0)
     .bind(upload.revision)
@@ -132,7 +135,9 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
     .bind(ledger.leased_until)
     .bind(ledger.lease_wanted)
     .bind(transfer)
-    .bind(checksum);
+    .bind(checksum)
+    .bind(upload.protocol.name())
+    .bind(ledger.said.metadata);
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 

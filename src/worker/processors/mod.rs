@@ -25,6 +25,13 @@ pub(super) async fn inspect(engine: &Engine, asset: &Asset) -> Result<Inspected>
     let tail = digest::collect(engine.read_content(content, tail_from..asset.size).await?).await?;
     let detected = sniff::media_type(asset.size, head, tail);
     let found = Inspection { detected, sha256 };
+    if !asset.allowed.is_empty() && !asset.allowed.iter().any(|pattern| pattern.covers(&found.detected)) {
+        let verdict = Verdict {
+            code: "type_not_allowed".to_owned(),
+            sentence: format!("The bytes are {}, which is not accepted here.", found.detected.essence()),
+        };
+        return Ok(Inspected::Unsound(found, verdict));
+    }
     Ok(match (asset.declared_sha256, sha256) {
         (Some(declared), Some(computed)) if declared != computed => {
             let verdict = Verdict {

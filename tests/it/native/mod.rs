@@ -5,6 +5,7 @@ mod assets;
 mod content;
 mod downloads;
 mod errors;
+mod grants;
 mod links;
 mod races;
 mod stores;

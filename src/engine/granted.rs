@@ -1,0 +1,80 @@
+//! What the holder of an upload's grant brings: a file of their own choice, within what the grant's giver allowed.
+//!
+//! The giver said how large it may be and of which types; the holder says what it is called, how long and of what type it
+//! is. Whatever the giver has said already stays as it is.
+
+use super::create::checked_metadata;
+use super::{Engine, Error, Result};
+use crate::domain::asset::{Asset, Metadata};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::EventKind;
+use crate::domain::name::{FileName, MediaType, TypePattern};
+use crate::domain::upload::{Upload, UploadState};
+use crate::store::{StoreError, Tx};
+
+/// Races that a description may lose before it gives up.
+const TRIES: u32 = 4;
+
+/// What the holder says of the file.
+#[derive(Clone, Debug)]
+pub(super) struct Described {
+    pub(super) name: FileName,
+    pub(super) media_type: Option<MediaType>,
+    pub(super) metadata: Metadata,
+}
+
+impl Engine {
+    /// Most bytes that an upload may have.
+    pub(super) fn most(&self, upload: &Upload) -> u64 {
+        upload.most.unwrap_or(u64::MAX).min(self.limits().max_size)
+    }
+
+    /// Takes down what the holder of a grant says of the file that it chose. Of a file that was named when its upload was
+    /// created, nothing changes.
+    pub(super) async fn describe(&self, upload: &Upload, by: Described) -> Result<()> {
+        if upload.most.is_none() || upload.state != UploadState::Open {
+            return Ok(());
+        }
+        for _ in 0..TRIES {
+            let asset = self.asset_of(upload).await?;
+            let mut described = described(asset.clone(), by.clone(), self.0.store.now())?;
+            if described.name == asset.name
+                && described.media_type == asset.media_type
+                && described.metadata == asset.metadata
+            {
+                return Ok(());
+            }
+            match self.commit(Tx::new().asset(&mut described, EventKind::AssetChanged), upload.asset).await {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Conflict) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Error::busy("others describe this file"))
+    }
+}
+
+fn described(mut asset: Asset, by: Described, now: Timestamp) -> Result<Asset> {
+    if let Some(media_type) = &by.media_type {
+        allowed(&asset.allowed, media_type)?;
+    }
+    if asset.name.is_nameless() {
+        asset.name = by.name;
+    }
+    asset.media_type = asset.media_type.or(by.media_type);
+    for (name, value) in by.metadata {
+        asset.metadata.entry(name).or_insert(value);
+    }
+    checked_metadata(&asset.metadata)?;
+    asset.changed_at = now;
+    Ok(asset)
+}
+
+/// Refuses a type that is said to be what nobody wants here. What the bytes are is found out later.
+pub(super) fn allowed(patterns: &[TypePattern], media_type: &MediaType) -> Result<()> {
+    if patterns.is_empty() || patterns.iter().any(|pattern| pattern.covers(media_type)) {
+        return Ok(());
+    }
+    let welcome: Vec<_> = patterns.iter().map(TypePattern::as_str).collect();
+    Err(Error::invalid("content_type", format!("only {} is accepted here", welcome.join(", "))))
+}
