@@ -13,7 +13,7 @@ use super::pace::{Body, Next};
 use super::writer::Writer;
 use super::{Arrival, BrokenOff, Checksum, Incoming, OpenAppend, Stop, Sum, receive, still_there, why};
 use crate::domain::access::{Action, Actor};
-use crate::domain::append::{Concat, Length, Said};
+use crate::domain::append::{Concat, Ledger, Length, Said};
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Protocol, Upload, UploadState};
@@ -54,6 +54,10 @@ impl Engine {
         still_there(&upload, self.0.store.now())?;
         let engine = self.clone();
         let work = self.0.appends.tasks.spawn(async move {
+            if upload.state == UploadState::Open && upload.ledger().is_none() {
+                // Said before the upload's other way is given up for this one.
+                engine.fits(&upload, announced)?;
+            }
             let upload = engine.as_relayed(upload).await?;
             let taken = engine.lease_and_take(upload, announced, body).await?;
             match engine.asset_of(&taken).await? {
@@ -82,10 +86,16 @@ impl Engine {
         if ledger.offset > 0 {
             return Err(Error::Offset { expected: ledger.offset });
         }
-        let limit = ledger.room().min(self.limits().max_size);
-        match (announced, ledger.length) {
+        self.fits(upload, announced)
+    }
+
+    /// Whether a body of so many bytes can be the whole of this upload.
+    fn fits(&self, upload: &Upload, announced: Option<u64>) -> Result<()> {
+        let (size, most) = (upload.transfer.size(), self.limits().max_size);
+        let limit = upload.ledger().map_or(size.unwrap_or(most), Ledger::room).min(most);
+        match (announced, size) {
             (Some(bytes), _) if bytes > limit => Err(Error::TooLarge { limit }),
-            (Some(bytes), Length::Known(total)) if bytes < total => Err(too_short(total)),
+            (Some(bytes), Some(total)) if bytes < total => Err(too_short(total)),
             _ => Ok(()),
         }
     }
@@ -140,7 +150,7 @@ async fn end_of_file(writer: &mut Writer) -> Result<()> {
         Some(known) if known != total => return Err(too_short(known)),
         Some(_) => {}
         None => {
-            let said = move |ledger: &mut crate::domain::append::Ledger| ledger.length = Length::Known(total);
+            let said = move |ledger: &mut Ledger| ledger.length = Length::Known(total);
             writer.write(Tx::new(), said).await?;
         }
     }
