@@ -166,13 +166,15 @@ impl Engine {
     async fn as_cut(&self, upload: Upload) -> Result<Upload> {
         open_for_bytes(&upload, self.0.store.now())?;
         if matches!(upload.transfer, Transfer::ClientCut { .. }) {
-            return self.begun(upload, false).await;
+            let begun = self.begun(upload, false).await?;
+            return self.drop_others(begun).await;
         }
         let (received, total) = (self.has_bytes(&upload).await?, upload.transfer.size());
         let carried =
             |store_id| upload.clone().carry_by(Transfer::ClientCut { store_id, total }, received, self.0.store.now());
         carried(None)?;
         let store_id = self.0.blobs.create_multipart(&upload.key, &upload.write_token, None).await?;
+        crash::point("after_create_multipart");
         let changed = carried(Some(store_id.clone()))?;
         match self.changed_way(changed).await {
             Ok(changed) => self.drop_others(changed).await,
@@ -201,6 +203,7 @@ impl Engine {
         match self.0.store.commit(Tx::new().quietly(&mut changed)).await {
             Ok(()) => {
                 self.0.uploads.invalidate(&changed.id).await;
+                crash::point("after_changed_way");
                 Ok(changed)
             }
             Err(StoreError::Conflict) => Err(Error::busy("another request opens this upload")),
