@@ -39,6 +39,18 @@ impl FileName {
         *self == Self::nameless()
     }
 
+    /// A name from whatever a client believes to be one, a path at worst: its last word, without control characters, cut
+    /// to [`Self::MAX_BYTES`].
+    ///
+    /// # Errors
+    /// [`BadName::Empty`] if nothing is left that a file can be called.
+    pub fn salvage(text: &str) -> Result<Self, BadName> {
+        let last = text.rsplit('/').find(|word| !word.is_empty()).unwrap_or_default();
+        let mut name: String = last.chars().filter(|c| !c.is_control()).collect();
+        name.truncate(name.floor_char_boundary(Self::MAX_BYTES));
+        name.parse()
+    }
+
     /// The name as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -203,6 +215,17 @@ mod tests {
         }
         for name in ["", ".", ".."] {
             assert_eq!(name.parse::<FileName>(), Err(BadName::Empty));
+        }
+    }
+
+    #[test]
+    fn what_can_be_kept_of_a_name_is() {
+        for (given, kept) in [("a/b/c.txt", "c.txt"), ("dir/", "dir"), ("x\u{0}y", "xy"), ("plain", "plain")] {
+            assert_eq!(FileName::salvage(given).unwrap().as_str(), kept, "{given:?}");
+        }
+        assert_eq!(FileName::salvage(&"ü".repeat(300)).unwrap().as_str().len(), 254);
+        for nothing in ["", "/", "../..", "\u{0}", "a/."] {
+            assert_eq!(FileName::salvage(nothing), Err(BadName::Empty), "{nothing:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::complete::{Attempt, CompleteUpload};
 use super::create::{Creator, Size, checked_metadata};
-use super::granted::Described;
+use super::granted::Description;
 use super::sign::open_for_bytes;
 use super::{CreateUpload, Engine, Error, MethodWish, Result, tenant_of, upload_target};
 use crate::blob::{SignedUrl, StoredPart};
@@ -60,7 +60,7 @@ impl Engine {
             let upload = self.upload_for(actor, Action::DriveUpload, *upload).await?;
             open_for_bytes(&upload, self.0.store.now())?;
             let OpenUnsized { name, media_type, metadata } = wish;
-            self.describe(&upload, Described { name, media_type, metadata }).await?;
+            self.describe(&upload, Description { name, media_type, metadata }).await?;
             return self.as_cut(upload).await;
         }
         may_ask(actor, Action::CreateUpload)?;
@@ -172,13 +172,15 @@ impl Engine {
     async fn as_cut(&self, upload: Upload) -> Result<Upload> {
         open_for_bytes(&upload, self.0.store.now())?;
         if matches!(upload.transfer, Transfer::ClientCut { .. }) {
-            return self.begun(upload, false).await;
+            let begun = self.begun(upload, false).await?;
+            return self.drop_others(begun).await;
         }
         let (received, total) = (self.has_bytes(&upload).await?, upload.transfer.size());
         let carried =
             |store_id| upload.clone().carry_by(Transfer::ClientCut { store_id, total }, received, self.0.store.now());
         carried(None)?;
         let store_id = self.0.blobs.create_multipart(&upload.key, &upload.write_token, None).await?;
+        crash::point("after_create_multipart");
         let changed = carried(Some(store_id.clone()))?;
         match self.changed_way(changed).await {
             Ok(changed) => self.drop_others(changed).await,
@@ -207,6 +209,7 @@ impl Engine {
         match self.0.store.commit(Tx::new().quietly(&mut changed)).await {
             Ok(()) => {
                 self.0.uploads.invalidate(&changed.id).await;
+                crash::point("after_changed_way");
                 Ok(changed)
             }
             Err(StoreError::Conflict) => Err(Error::busy("another request opens this upload")),

@@ -17,10 +17,13 @@ const TRIES: u32 = 4;
 
 /// What the holder says of the file.
 #[derive(Clone, Debug)]
-pub(super) struct Described {
-    pub(super) name: FileName,
-    pub(super) media_type: Option<MediaType>,
-    pub(super) metadata: Metadata,
+pub struct Description {
+    /// Its name; [`FileName::nameless`] if none was said.
+    pub name: FileName,
+    /// Its type. One that says nothing counts as not said.
+    pub media_type: Option<MediaType>,
+    /// Properties beside those that the giver knows.
+    pub metadata: Metadata,
 }
 
 impl Engine {
@@ -31,7 +34,7 @@ impl Engine {
 
     /// Takes down what the holder of a grant says of the file that it chose. Of a file that was named when its upload was
     /// created, nothing changes.
-    pub(super) async fn describe(&self, upload: &Upload, by: Described) -> Result<()> {
+    pub(super) async fn describe(&self, upload: &Upload, by: Description) -> Result<()> {
         if upload.most.is_none() || upload.state != UploadState::Open {
             return Ok(());
         }
@@ -54,14 +57,15 @@ impl Engine {
     }
 }
 
-fn described(mut asset: Asset, by: Described, now: Timestamp) -> Result<Asset> {
-    if let Some(media_type) = &by.media_type {
+fn described(mut asset: Asset, by: Description, now: Timestamp) -> Result<Asset> {
+    let media_type = by.media_type.filter(|said| *said != MediaType::octet_stream());
+    if let Some(media_type) = &media_type {
         allowed(&asset.allowed, media_type)?;
     }
     if asset.name.is_nameless() {
         asset.name = by.name;
     }
-    asset.media_type = asset.media_type.or(by.media_type);
+    asset.media_type = asset.media_type.or(media_type);
     for (name, value) in by.metadata {
         asset.metadata.entry(name).or_insert(value);
     }

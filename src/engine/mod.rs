@@ -48,6 +48,7 @@ pub use create::{CreateUpload, Idempotency, MethodWish, Opened, Size};
 pub use cut::OpenUnsized;
 pub use deliver::{DeliveryMode, Download};
 pub use error::{Error, Result};
+pub use granted::Description;
 pub use health::Health;
 pub use inspect::Inspected;
 pub use limits::Limits;

@@ -1,5 +1,5 @@
-// Uppy 6 and 5 with their S3 plugins, unmodified, in a real browser on another origin: single files, parts, a service
-// that is away for a moment, a reload in the middle.
+// Uppy 6 and 5 with their S3 and tus plugins, and tus-js-client, unmodified, in a real browser on another origin: single
+// files, parts, an answer that is lost, a reload in the middle.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -33,8 +33,8 @@ test("uppy", async (t) => {
   };
 
   /** As a backend does: one upload, and a grant for whoever brings it. */
-  const granted = async (filename, size) =>
-    (await api("POST", "/v1/uploads", { filename, size, content_type: "application/x-test" })).json();
+  const granted = async (filename, size, method = "auto") =>
+    (await api("POST", "/v1/uploads", { filename, size, content_type: "application/x-test", method })).json();
 
   /** What became of it: one asset, ready, with these bytes. */
   const arrived = async (id, name, bytes) => {
@@ -48,12 +48,34 @@ test("uppy", async (t) => {
   const open = async (version, options, more) => {
     const context = await browser.newContext();
     const page = await context.newPage();
+    page.setDefaultTimeout(60_000);
     const complaints = [];
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("console", (message) => { if (message.type() === "error") complaints.push(message.text()); });
     await page.goto(`${origin}/${version}`);
-    await page.evaluate(([options, more]) => start(options, more), [options, more]);
+    if (options) await page.evaluate(([options, more]) => start(options, more), [options, more]);
     return { page, context, complaints };
+  };
+
+  /** What the page may send a second, from now on. */
+  const throttled = async (page, context, bytes) => {
+    const devtools = await context.newCDPSession(page);
+    await devtools.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytes });
+  };
+
+  /** Where each PATCH of the page began. */
+  const patches = (page) => {
+    const offsets = [];
+    page.on("request", (request) => { if (request.method() === "PATCH") offsets.push(Number(request.headers()["upload-offset"])); });
+    return offsets;
+  };
+
+  /** The one asset of this name. */
+  const named = async (name) => {
+    const { assets } = await (await api("GET", "/v1/assets")).json();
+    const found = assets.filter((asset) => asset.filename === name);
+    assert.equal(found.length, 1, `${found.length} of ${name}`);
+    return found[0];
   };
 
   const sent = async (page, name, size, seed, meta) => {
@@ -101,8 +123,7 @@ test("uppy", async (t) => {
 
   await t.test("version 5: a cancelled file is gone", async () => {
     const { page, context } = await open("v5", { endpoint: service.url, headers: { authorization }, multipart: true });
-    const devtools = await context.newCDPSession(page);
-    await devtools.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 4 * MIB });
+    await throttled(page, context, 4 * MIB);
     await page.evaluate((file) => add(...file), ["cancelled", "text/plain", 30 * MIB, 3, {}]);
     await page.evaluate(() => { send(); });
     await page.waitForFunction(() => uppy.getFiles()[0]?.progress.bytesUploaded > 6 * 1024 * 1024, null, { timeout: 30_000 });
@@ -138,8 +159,7 @@ test("uppy", async (t) => {
     const { asset, grant } = await granted("reloaded.bin", size);
     const options = { companionEndpoint: `${service.url}/u/${grant}`, multipart: true };
     const { page, context } = await open("v6", options, { remember: true });
-    const devtools = await context.newCDPSession(page);
-    await devtools.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 4 * MIB });
+    await throttled(page, context, 4 * MIB);
     const puts = [];
     page.on("requestfinished", async (request) => {
       if (request.method() === "PUT" && (await request.response())?.ok()) puts.push(request.url());
@@ -163,5 +183,79 @@ test("uppy", async (t) => {
     await arrived(asset.id, "reloaded.bin", noise(size, 5));
     // Six parts of 5 MiB; what was in flight is sent again, nothing else.
     assert.ok(puts.length <= 6 + 1, `${puts.length} parts were sent, ${before} of them before the reload`);
+  });
+
+  for (const version of ["v6", "v5"]) {
+    for (const [what, size, options] of [["in one request", 9 * MIB + 1, {}], ["in chunks", 9 * MIB, { chunkSize: 2 * MIB }], ["an empty file", 0, {}]]) {
+      await t.test(`tus, version ${version[1]}: ${what}`, async () => {
+        const name = `ö ${version} ${what}`;
+        const { page, complaints } = await open(version, { endpoint: `${service.url}/tus`, headers: { authorization }, ...options }, { plugin: "tus" });
+        await sent(page, name, size, 6, { caption: "héllo" });
+        const { metadata } = await arrived((await named(name)).id, name, noise(size, 6));
+        assert.equal(metadata.caption, "héllo");
+        assert.deepEqual(complaints, []);
+      });
+    }
+  }
+
+  await t.test("tus, version 6: with a grant in the path", async () => {
+    const { asset, grant } = await granted("granted.bin", 3 * MIB, "append");
+    const { page, complaints } = await open("v6", { endpoint: `${service.url}/u/${grant}/tus` }, { plugin: "tus" });
+    await sent(page, "granted.bin", 3 * MIB, 7);
+    await arrived(asset.id, "granted.bin", noise(3 * MIB, 7));
+    assert.deepEqual(complaints, []);
+  });
+
+  for (const remember of [false, true]) {
+    await t.test(`tus, version 6: a reload in the middle, ${remember ? "with Golden Retriever" : "the file chosen again"}`, async () => {
+      const [name, size, more] = [`reloaded ${remember}`, 30 * MIB, { plugin: "tus", remember }];
+      const options = { endpoint: `${service.url}/tus`, headers: { authorization } };
+      const { page, context } = await open("v6", options, more);
+      const offsets = patches(page);
+      await throttled(page, context, 4 * MIB);
+      await page.evaluate((file) => add(...file), [name, "application/x-test", size, 8, {}]);
+      if (remember) await page.waitForTimeout(2000);
+      await page.evaluate(() => { send(); });
+      await page.waitForFunction(() => uppy.getFiles()[0]?.progress.bytesUploaded > 11 * 1024 * 1024);
+      await page.waitForTimeout(remember ? 1500 : 0);
+      await page.goto(`${origin}/v6`);
+      await throttled(page, context, -1);
+      await page.evaluate(([options, more]) => start(options, more), [options, more]);
+      if (remember) await page.waitForFunction(() => uppy.getFiles().length === 1 && uppy.getFiles()[0].data);
+      else await page.evaluate((file) => add(...file), [name, "application/x-test", size, 8, {}]);
+      const result = await page.evaluate(async () => {
+        const id = Object.keys(uppy.getState().currentUploads)[0];
+        return answer(id ? await uppy.restore(id) : await uppy.upload());
+      });
+      assert.deepEqual(result.failed, []);
+      await arrived((await named(name)).id, name, noise(size, 8));
+      assert.ok(offsets[0] === 0 && offsets.length > 1 && offsets.slice(1).every((offset) => offset >= 4 * MIB), `it began again: ${offsets}`);
+    });
+  }
+
+  for (const [what, options] of [["in one request", {}], ["in chunks", { chunkSize: 3 * MIB }], ["in parallel", { parallelUploads: 3 }],
+    ["with data in the creation", { uploadDataDuringCreation: true }]]) {
+    await t.test(`tus-js-client: ${what}`, async () => {
+      const { page, complaints } = await open("tus-js");
+      const name = `tus-js ${what}`;
+      const all = { endpoint: `${service.url}/tus`, headers: { authorization }, ...options };
+      await page.evaluate(([file, all]) => send(file, all), [[name, "application/x-test", 10 * MIB + 1, 9], all]);
+      await arrived((await named(name)).id, name, noise(10 * MIB + 1, 9));
+      assert.deepEqual(complaints, []);
+    });
+  }
+
+  await t.test("tus-js-client: a reload in the middle", async () => {
+    const { page, context } = await open("tus-js");
+    const offsets = patches(page);
+    const call = [["tus-js reloaded", "application/x-test", 30 * MIB, 10], { endpoint: `${service.url}/tus`, headers: { authorization } }];
+    await throttled(page, context, 4 * MIB);
+    await page.evaluate((call) => { send(...call); }, call);
+    await page.waitForFunction(() => window.sent > 11 * 1024 * 1024);
+    await page.goto(`${origin}/tus-js`);
+    await throttled(page, context, -1);
+    await page.evaluate((call) => send(...call), call);
+    await arrived((await named("tus-js reloaded")).id, "tus-js reloaded", noise(30 * MIB, 10));
+    assert.ok(offsets[0] === 0 && offsets.length > 1 && offsets.slice(1).every((offset) => offset >= 4 * MIB), `it began again: ${offsets}`);
   });
 });

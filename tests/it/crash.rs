@@ -108,7 +108,7 @@ impl Story {
         (asset["id"].as_str().unwrap().to_owned(), bytes)
     }
 
-    /// The asset is ready, once, with the same bytes.
+    /// The asset is ready, once, with the same bytes; of others there are at most abandoned ones.
     async fn check(&mut self, asset: &str, bytes: &[u8]) {
         let (_, ready) = self.ask(Method::GET, &format!("/v1/assets/{asset}?wait=30s&until=ready"), None).await;
         assert_eq!(ready["state"], "ready", "{ready}");
@@ -123,7 +123,8 @@ impl Story {
         }
         assert_eq!(rows.count_jobs().await.unwrap(), (0, 0));
         let (_, list) = self.ask(Method::GET, "/v1/assets", None).await;
-        assert_eq!(list["assets"].as_array().unwrap().len(), 1, "{list}");
+        let kept = list["assets"].as_array().unwrap().iter().filter(|asset| asset["state"] != "abandoned");
+        assert_eq!(kept.count(), 1, "{list}");
     }
 
     /// After one sweep nothing is in the bucket that belongs to nobody.
@@ -141,6 +142,77 @@ async fn upload_survives(place: Place, point: &str, multipart: bool) {
     story.check(&asset, &bytes).await;
     assert_eq!(story.deaths, 1, "{point} was never passed");
     story.nothing_is_left_over().await;
+}
+
+/// Sends a file as Uppy does, in parts of its own cutting; `granted`, to an upload that its backend opened, whose bytes were
+/// to come another way.
+async fn cut_survives(place: Place, point: &str, granted: bool) {
+    let mut story = Story::begin(place, point).await;
+    let bytes = noise(2 * PART + 1, 13);
+    let base = if granted { story.granted(bytes.len() as u64).await } else { "/s3".to_owned() };
+    let wish = json!({"filename": "crash.bin", "type": "", "metadata": {}});
+    let (status, opened) = story.ask(Method::POST, &format!("{base}/multipart"), Some(wish)).await;
+    assert_eq!(status, 200, "{opened}");
+    let (id, key) = (opened["uploadId"].as_str().unwrap(), opened["key"].as_str().unwrap());
+    for (number, part) in (1..).zip(bytes.chunks(PART as usize)) {
+        let (_, signed) = story.ask(Method::GET, &format!("{base}/multipart/{id}/{number}?key={key}"), None).await;
+        story.put(signed["url"].as_str().unwrap(), part, false).await;
+    }
+    let listed = format!("{base}/multipart/{id}?key={key}");
+    let (_, parts) = story.ask(Method::GET, &listed, None).await;
+    let complete = format!("{base}/multipart/{id}/complete?key={key}");
+    let (status, done) = story.ask(Method::POST, &complete, Some(json!({ "parts": parts }))).await;
+    assert_eq!((status, &done["key"]), (StatusCode::OK, &opened["key"]), "{done}");
+    assert_eq!(story.ask(Method::GET, &listed, None).await.1, parts, "the list is kept");
+    story.forget_all_but(key).await;
+    story.check(key, &bytes).await;
+    assert_eq!(story.deaths, 1, "{point} was never passed");
+    no_unfinished_uploads(&story).await;
+    story.nothing_is_left_over().await;
+}
+
+/// Sends a file by one PUT through the service, again and again until it is there.
+async fn content_survives(place: Place, point: &str) {
+    let mut story = Story::begin(place, point).await;
+    let bytes = noise(20_000_000, 14);
+    let wish = json!({"filename": "crash.bin", "size": bytes.len(), "method": "multipart"});
+    let (_, opened) = story.ask(Method::POST, "/v1/uploads", Some(wish)).await;
+    let path = format!("/v1/uploads/{}/content", opened["upload"]["id"].as_str().unwrap());
+    let sent = async {
+        loop {
+            let request = story.client.put(format!("{}{path}", story.instance.url)).bearer_auth(&story.key);
+            match request.body(bytes.clone()).send().await {
+                Ok(answer) if answer.status() == StatusCode::OK => return,
+                Ok(answer) => assert!(matches!(answer.status().as_u16(), 409 | 423 | 503), "{answer:?}"),
+                Err(_) => story.revive().await,
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), sent).await.expect("the file does not get through");
+    story.check(opened["asset"]["id"].as_str().unwrap(), &bytes).await;
+    assert_eq!(story.deaths, 1, "{point} was never passed");
+    no_unfinished_uploads(&story).await;
+    story.nothing_is_left_over().await;
+}
+
+impl Story {
+    /// Where whoever holds a grant finds Uppy's contract.
+    async fn granted(&mut self, size: u64) -> String {
+        let wish = json!({"filename": "crash.bin", "size": size, "method": "multipart"});
+        let (_, opened) = self.ask(Method::POST, "/v1/uploads", Some(wish)).await;
+        format!("/u/{}/s3", opened["grant"].as_str().unwrap())
+    }
+
+    /// Gives up what was opened in tries whose answers were lost: Uppy has no way to ask for the same upload again.
+    async fn forget_all_but(&mut self, key: &str) {
+        let (_, list) = self.ask(Method::GET, "/v1/assets?state=awaiting", None).await;
+        for asset in list["assets"].as_array().unwrap() {
+            assert_ne!(asset["id"], key);
+            let path = format!("/v1/assets/{}", asset["id"].as_str().unwrap());
+            assert_eq!(self.ask(Method::DELETE, &path, None).await.0, 204);
+        }
+    }
 }
 
 /// Sends a file through tus, asking for the offset after every answer that did not come.
@@ -207,6 +279,21 @@ async fn bucket_empties(story: &Story) {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), emptied).await.expect("something stays in the bucket");
+}
+
+/// The bucket has no unfinished uploads of assets any more.
+async fn no_unfinished_uploads(story: &Story) {
+    let s3 = story.instance.s3();
+    let ended = async {
+        loop {
+            let uploads = s3.list_multipart_uploads().bucket("gantry").prefix("gantry/o/").send().await.unwrap();
+            if uploads.uploads().is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ended).await.expect("an unfinished upload stays in the bucket");
 }
 
 async fn abort_survives(place: Place) {
@@ -308,6 +395,18 @@ stories! {
     p02_put_after_the_intent_row => |place| upload_survives(place, "after_intent", false);
     p12_put_inside_the_commit => |place| upload_survives(place, "in_commit", false);
     p13_put_committed_without_an_answer => |place| upload_survives(place, "after_commit", false);
+    p02_cut_after_the_intent_row => |place| cut_survives(place, "after_intent", false);
+    p03_cut_after_create_multipart => |place| cut_survives(place, "after_create_multipart", false);
+    p04_cut_after_the_stores_id => |place| cut_survives(place, "after_store_id", false);
+    p03_granted_after_create_multipart => |place| cut_survives(place, "after_create_multipart:2", true);
+    p04_granted_after_the_way_was_changed => |place| cut_survives(place, "after_changed_way", true);
+    p09_cut_completing_is_committed => |place| cut_survives(place, "after_completing", false);
+    p10_cut_complete_is_about_to_be_sent => |place| cut_survives(place, "complete_sent", false);
+    p11_cut_complete_was_answered => |place| cut_survives(place, "complete_answered", false);
+    p12_cut_inside_the_commit => |place| cut_survives(place, "in_commit", false);
+    p13_cut_committed_without_an_answer => |place| cut_survives(place, "after_commit", true);
+    p04_content_after_the_way_was_changed => |place| content_survives(place, "after_changed_way");
+    p06_content_with_a_part_and_no_row => |place| content_survives(place, "after_part:2");
     p19_abort_done_at_the_store => abort_survives;
     p20_object_deleted_at_the_store => delete_survives;
     p21_janitor_between_list_and_abort => janitor_survives;

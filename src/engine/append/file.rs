@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt;
 
-use super::super::{Engine, Error, OpenUnsized, Result};
+use super::super::{Description, Engine, Error, OpenUnsized, Result};
 use super::pace::{Body, Next};
 use super::writer::Writer;
 use super::{Arrival, BrokenOff, Checksum, Incoming, OpenAppend, Stop, Sum, receive, still_there, why};
@@ -47,6 +47,7 @@ impl Engine {
         &self,
         actor: &Actor,
         id: UploadId,
+        about: Description,
         announced: Option<u64>,
         body: Incoming,
     ) -> Result<Asset> {
@@ -54,6 +55,11 @@ impl Engine {
         still_there(&upload, self.0.store.now())?;
         let engine = self.clone();
         let work = self.0.appends.tasks.spawn(async move {
+            if upload.state == UploadState::Open && upload.ledger().is_none() {
+                // Said before the upload's other way is given up for this one.
+                engine.fits(&upload, announced)?;
+            }
+            engine.describe(&upload, about).await?;
             let upload = engine.as_relayed(upload).await?;
             let taken = engine.lease_and_take(upload, announced, body).await?;
             match engine.asset_of(&taken).await? {
@@ -82,10 +88,16 @@ impl Engine {
         if ledger.offset > 0 {
             return Err(Error::Offset { expected: ledger.offset });
         }
-        let limit = ledger.room().min(self.most(upload));
-        match (announced, ledger.length) {
+        self.fits(upload, announced)
+    }
+
+    /// Whether a body of so many bytes can be the whole of this upload.
+    fn fits(&self, upload: &Upload, announced: Option<u64>) -> Result<()> {
+        let (size, most) = (upload.transfer.size(), self.most(upload));
+        let limit = upload.ledger().map_or(size.unwrap_or(most), Ledger::room).min(most);
+        match (announced, size) {
             (Some(bytes), _) if bytes > limit => Err(Error::TooLarge { limit }),
-            (Some(bytes), Length::Known(total)) if bytes < total => Err(too_short(total)),
+            (Some(bytes), Some(total)) if bytes < total => Err(too_short(total)),
             _ => Ok(()),
         }
     }

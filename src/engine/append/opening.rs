@@ -4,7 +4,7 @@
 use futures_util::StreamExt;
 
 use super::super::create::{Creator, Size, checked_metadata};
-use super::super::granted::Described;
+use super::super::granted::Description;
 use super::super::{CreateUpload, Engine, Error, MethodWish, Result, tenant_of};
 use super::lease::TERM;
 use super::{Checksum, Incoming, bad_length, still_there};
@@ -96,7 +96,7 @@ impl Engine {
             return Err(Error::Forbidden);
         }
         let OpenAppend { name, media_type, metadata, length, said, protocol, first, .. } = wish;
-        self.describe(&upload, Described { name, media_type, metadata }).await?;
+        self.describe(&upload, Description { name, media_type, metadata }).await?;
         let upload = self.taken_up(upload, length, said, protocol).await?;
         let empty = upload.transfer.size() == Some(0);
         match first {

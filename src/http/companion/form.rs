@@ -13,8 +13,9 @@ use http::{HeaderValue, StatusCode, header};
 use multer::{Constraints, Multipart, SizeLimit};
 
 use super::wire;
-use crate::domain::asset::Asset;
-use crate::engine::{Arrival, BrokenOff, Error, Incoming};
+use crate::domain::asset::{Asset, Metadata};
+use crate::domain::name::FileName;
+use crate::engine::{Arrival, BrokenOff, Description, Error, Incoming};
 
 /// Most bytes of a form before its file begins.
 const MOST_BEFORE: u64 = 64 << 10;
@@ -26,10 +27,24 @@ pub(super) struct Form {
     pub(super) key: Option<String>,
     /// How success is to be answered.
     status: Option<String>,
+    /// What is said of the file itself.
+    file: (Option<String>, Option<String>),
 }
 
 fn bad(problem: impl ToString) -> Error {
     Error::invalid("form", problem)
+}
+
+impl Form {
+    /// What browsers say of a file that was picked. A name or type that makes no sense is as good as none.
+    pub(super) fn description(&self) -> Description {
+        let (name, media_type) = &self.file;
+        Description {
+            name: name.as_deref().and_then(|text| FileName::salvage(text).ok()).unwrap_or_else(FileName::nameless),
+            media_type: media_type.as_deref().and_then(|text| text.parse().ok()),
+            metadata: Metadata::new(),
+        }
+    }
 }
 
 /// The fields of a form up to its file, and the file as it arrives.
@@ -45,6 +60,7 @@ pub(super) async fn read(content_type: &str, body: Body) -> Result<(Form, Incomi
         let slot = match field.name() {
             Some("file") => {
                 in_file.store(true, Ordering::Relaxed);
+                form.file = (field.file_name().map(ToOwned::to_owned), field.content_type().map(ToString::to_string));
                 let bytes = field.map(|chunk| chunk.map(Arrival::Bytes).map_err(|_| BrokenOff));
                 return Ok((form, bytes.boxed()));
             }
@@ -185,7 +201,7 @@ mod tests {
                 let (form, bytes) = read(KIND, body(&text, &at)).await.unwrap();
                 (form, all(bytes).await)
             });
-            prop_assert_eq!(read_form, Form { key: Some("k".to_owned()), status: Some("201".to_owned()) });
+            prop_assert_eq!((read_form.key, read_form.status), (Some("k".to_owned()), Some("201".to_owned())));
             prop_assert_eq!(bytes, Some(file));
         }
     }

@@ -38,7 +38,7 @@ impl FromRequestParts<Site> for Call {
         let path = Path::<HashMap<String, String>>::from_request_parts(parts, site).await;
         let path = path.map(|Path(path)| path).unwrap_or_default();
         let actor = match path.get("grant") {
-            Some(grant) => site.engine.authenticate(grant).await?,
+            Some(grant) => context::granted(&site.engine, grant).await?,
             None => context::actor(&site.engine, &parts.headers).await?,
         };
         Ok(Self { site: site.clone(), actor, path, query: Query::new(parts.uri.query()) })
@@ -110,7 +110,7 @@ pub(super) async fn no_credentials() -> Refusal {
 
 /// Takes the file of a form to the upload that the grant in its address is for.
 async fn taken(site: &Site, grant: &str, request: Request) -> Answer<(Form, Asset)> {
-    let actor = site.engine.authenticate(grant).await?;
+    let actor = context::granted(&site.engine, grant).await?;
     let Actor::Uploader { upload: id } = actor else { return Err(Error::Unauthenticated.into()) };
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
     let (form, file) = form::read(kind.as_deref().unwrap_or_default(), request.into_body()).await?;
@@ -118,7 +118,7 @@ async fn taken(site: &Site, grant: &str, request: Request) -> Answer<(Form, Asse
     if form.key.as_ref().is_some_and(|key| *key != wire::key(upload.asset)) {
         return Err(Error::Hidden.into());
     }
-    let asset = site.engine.take_file(&actor, id, None, file).await?;
+    let asset = site.engine.take_file(&actor, id, form.description(), None, file).await?;
     Ok((form, asset))
 }
 

@@ -63,12 +63,7 @@ pub(super) fn part_number(text: &str) -> Result<PartNumber, Error> {
 
 /// What is said of a file. A name loses its path and what no name can hold; a type that is none is not believed.
 fn described(name: &str, kind: &str, metadata: Metadata) -> Result<OpenUnsized, Error> {
-    let last = name.rsplit('/').find(|word| !word.is_empty()).unwrap_or_default();
-    let mut name: String = last.chars().filter(|c| !c.is_control()).collect();
-    while name.len() > FileName::MAX_BYTES {
-        name.pop();
-    }
-    let name = name.parse().map_err(|error| Error::invalid("filename", error))?;
+    let name = FileName::salvage(name).map_err(|error| Error::invalid("filename", error))?;
     Ok(OpenUnsized { name, media_type: kind.parse().ok(), metadata })
 }
 

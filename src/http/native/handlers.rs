@@ -5,18 +5,20 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json, value::RawValue};
 
 use super::super::Site;
 use super::super::body::Json;
 use super::super::context::{Named, actor};
 use super::super::problem::Problem;
-use super::wire::{AssetBatch, AssetPatch, AssetView, Completion, Form, NewLink, NewLinks, NewUpload, WantedParts};
-use super::{parts, query, wire};
-use crate::domain::asset::Asset;
+use super::view::AssetView;
+use super::wire::{AssetBatch, AssetPatch, Completion, Form, NewLink, NewLinks, NewUpload, WantedParts};
+use super::{parts, query, view};
+use crate::domain::asset::{Asset, Metadata};
 use crate::domain::ids::{AssetId, GrantId, UploadId};
-use crate::engine::{Arrival, BrokenOff, Error, Idempotency, Opened};
+use crate::domain::name::FileName;
+use crate::engine::{Arrival, BrokenOff, Description, Error, Idempotency, Opened};
 
 type Answer<T = Response> = Result<T, Problem>;
 
@@ -31,7 +33,7 @@ fn idempotency(headers: &HeaderMap, fingerprint: [u8; 32]) -> Result<Option<Idem
 }
 
 pub(super) async fn limits(State(site): State<Site>) -> Rendered<Value> {
-    Rendered(wire::limits(&site.engine.limits()))
+    Rendered(view::limits(&site.engine.limits()))
 }
 
 pub(super) async fn create_upload(State(site): State<Site>, headers: HeaderMap, body: Json<NewUpload>) -> Answer {
@@ -42,13 +44,13 @@ pub(super) async fn create_upload(State(site): State<Site>, headers: HeaderMap, 
 
 fn opened(opened: &Opened, public_url: &str) -> Answer {
     let mut answer = json!({
-        "upload": wire::upload(&opened.upload, &opened.received),
-        "asset": wire::asset(&opened.asset),
+        "upload": view::upload(&opened.upload, &opened.received),
+        "asset": view::asset(&opened.asset),
         "grant": opened.grant,
-        "endpoints": wire::endpoints(&opened.grant, public_url),
+        "endpoints": view::endpoints(&opened.grant, public_url),
     });
     if let Some(put) = &opened.put {
-        answer["put"] = wire::put(put);
+        answer["put"] = view::put(put);
     }
     let status = if opened.fresh { StatusCode::CREATED } else { StatusCode::OK };
     let Some(signed) = &opened.parts else { return Ok((status, Rendered(answer)).into_response()) };
@@ -79,17 +81,17 @@ pub(super) async fn check_upload(
 ) -> Answer<Rendered<Value>> {
     let actor = actor(&site.engine, &headers).await?;
     site.engine.check(&actor, &body.value.command(None)?)?;
-    Ok(Rendered(json!({ "accepted": true, "limits": wire::limits(&site.engine.limits()) })))
+    Ok(Rendered(json!({ "accepted": true, "limits": view::limits(&site.engine.limits()) })))
 }
 
 pub(super) async fn look_at_upload(
     State(site): State<Site>,
     headers: HeaderMap,
     Named(upload): Named<UploadId>,
-) -> Answer<Rendered<wire::UploadView>> {
+) -> Answer<Rendered<view::UploadView>> {
     let actor = actor(&site.engine, &headers).await?;
     let (upload, received) = site.engine.look(&actor, upload).await?;
-    Ok(Rendered(wire::upload(&upload, &received)))
+    Ok(Rendered(view::upload(&upload, &received)))
 }
 
 pub(super) async fn sign_parts(
@@ -116,9 +118,11 @@ pub(super) async fn put_content(
 ) -> Answer<Rendered<AssetView>> {
     let actor = actor(&site.engine, &headers).await?;
     let announced = body.size_hint().exact();
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.parse().ok());
+    let about = Description { name: FileName::nameless(), media_type, metadata: Metadata::new() };
     let pieces = body.into_data_stream().map(|piece| piece.map(Arrival::Bytes).map_err(|_| BrokenOff));
-    let asset = site.engine.take_file(&actor, upload, announced, pieces.boxed()).await?;
-    Ok(Rendered(wire::asset(&asset)))
+    let asset = site.engine.take_file(&actor, upload, about, announced, pieces.boxed()).await?;
+    Ok(Rendered(view::asset(&asset)))
 }
 
 pub(super) async fn complete_upload(
@@ -129,7 +133,7 @@ pub(super) async fn complete_upload(
 ) -> Answer<Rendered<AssetView>> {
     let actor = actor(&site.engine, &headers).await?;
     let asset = site.engine.complete(&actor, upload, body.value.command()?).await?;
-    Ok(Rendered(wire::asset(&asset)))
+    Ok(Rendered(view::asset(&asset)))
 }
 
 pub(super) async fn abort_upload(
@@ -149,7 +153,7 @@ pub(super) async fn list_assets(
 ) -> Answer<Rendered<Value>> {
     let actor = actor(&site.engine, &headers).await?;
     let list = site.engine.list_assets(&actor, query::list(raw.as_deref())?).await?;
-    let assets: Vec<AssetView> = list.assets.iter().map(wire::asset).collect();
+    let assets: Vec<AssetView> = list.assets.iter().map(view::asset).collect();
     Ok(Rendered(json!({ "assets": assets, "next": list.next })))
 }
 
@@ -164,7 +168,7 @@ pub(super) async fn batch_assets(
     let known: Vec<AssetId> = ids.iter().flatten().copied().collect();
     let assets = site.engine.assets_by_id(&actor, &known).await?;
     let result = |(text, id): (&String, &Option<AssetId>)| match assets.iter().find(|asset| Some(asset.id) == *id) {
-        Some(asset) => json!({ "id": text, "asset": wire::asset(asset) }),
+        Some(asset) => json!({ "id": text, "asset": view::asset(asset) }),
         None => json!({ "id": text, "error": Problem::from(Error::Hidden).value() }),
     };
     let results: Vec<Value> = texts.iter().zip(&ids).map(result).collect();
@@ -181,7 +185,7 @@ pub(super) async fn get_asset(
     let wait = query::wait(raw.as_deref())?;
     let done = |asset: &Asset| wait.until.as_deref().is_some_and(|state| asset.state.name() == state);
     let asset = site.engine.await_asset(&actor, asset, wait.patience, done).await?;
-    Ok(Rendered(wire::asset(&asset)))
+    Ok(Rendered(view::asset(&asset)))
 }
 
 pub(super) async fn patch_asset(
@@ -192,7 +196,7 @@ pub(super) async fn patch_asset(
 ) -> Answer<Rendered<AssetView>> {
     let actor = actor(&site.engine, &headers).await?;
     let asset = site.engine.patch_asset(&actor, asset, body.value.command()?).await?;
-    Ok(Rendered(wire::asset(&asset)))
+    Ok(Rendered(view::asset(&asset)))
 }
 
 pub(super) async fn delete_asset(
@@ -216,7 +220,7 @@ pub(super) async fn make_link(
     let repeat = idempotency(&headers, body.fingerprint)?;
     let made = site.engine.make_links(&actor, vec![wish], repeat).await?;
     let made = made.into_iter().next().unwrap_or(Err(Error::Hidden))?;
-    Ok((StatusCode::CREATED, Rendered(wire::link(&made, &site.public_url))).into_response())
+    Ok((StatusCode::CREATED, Rendered(view::link(&made, &site.public_url))).into_response())
 }
 
 pub(super) async fn make_links(
@@ -230,7 +234,7 @@ pub(super) async fn make_links(
     let wishes = parsed.iter().flatten().cloned().collect();
     let mut made = site.engine.make_links(&actor, wishes, repeat).await?.into_iter();
     let mut result = |wish: Result<_, Error>| match wish.and_then(|_| made.next().unwrap_or(Err(Error::Hidden))) {
-        Ok(made) => wire::link(&made, &site.public_url),
+        Ok(made) => view::link(&made, &site.public_url),
         Err(error) => json!({ "error": Problem::from(error).value() }),
     };
     let results: Vec<Value> = parsed.into_iter().map(&mut result).collect();

@@ -8,6 +8,7 @@ use super::Site;
 mod handlers;
 mod parts;
 mod query;
+mod view;
 mod wire;
 
 /// Every route of the native API but content, which is in `download`.

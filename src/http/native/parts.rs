@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, header};
 
-use super::wire::time;
+use super::view::time;
 use crate::domain::checksum::PartChecksum;
 use crate::domain::plan::PartNumber;
 use crate::engine::SignedParts;

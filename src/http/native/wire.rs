@@ -1,23 +1,20 @@
-//! Shapes of the native API, and their way to and from commands and domain values. Pure: no engine, no headers.
+//! What the native API is asked, and its way to commands. Pure: no engine, no headers. What it answers is in `view`.
 //!
 //! Unknown fields are refused: a misspelt wish must not be ignored in silence.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde::Deserialize;
 
-use crate::domain::asset::{Asset, Metadata};
+use crate::domain::asset::Metadata;
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
-use crate::domain::clock::{Timestamp, parse_duration};
-use crate::domain::ids::{AssetId, UploadId};
+use crate::domain::clock::parse_duration;
+use crate::domain::ids::AssetId;
 use crate::domain::name::FileName;
-use crate::domain::plan::{PartNumber, PartPlan, PartSet};
-use crate::domain::upload::{Transfer, Upload};
+use crate::domain::plan::{PartNumber, PartSet};
 use crate::engine::{
-    ClaimedPart, CompleteUpload, CreateUpload, Error, Idempotency, Limits, LinkWish, MadeLink, MethodWish, PatchAsset,
-    SignParts, SignedUrl, Size, StoredPart,
+    ClaimedPart, CompleteUpload, CreateUpload, Error, Idempotency, LinkWish, MethodWish, PatchAsset, SignParts, Size,
 };
 
 /// Part URLs in the answer to a creation that does not say how many.
@@ -287,157 +284,11 @@ impl NewLink {
     }
 }
 
-/// Where whoever holds a grant brings the file, without any other credential.
-pub(super) fn endpoints(grant: &str, public_url: &str) -> Value {
-    let at = |door: &str| format!("{public_url}/u/{grant}/{door}");
-    json!({ "tus": at("tus"), "s3": at("s3"), "form": at("form") })
-}
-
-pub(super) fn limits(limits: &Limits) -> Value {
-    let checksums: Vec<_> = limits.checksums.iter().map(|algorithm| algorithm.name()).collect();
-    json!({
-        "max_size": limits.max_size,
-        "max_put_size": limits.max_put,
-        "max_append_size": limits.max_append,
-        "min_part_size": limits.min_part,
-        "max_part_size": limits.max_part,
-        "max_parts": limits.max_parts,
-        "max_filename_bytes": limits.max_name,
-        "max_metadata_bytes": limits.max_metadata,
-        "upload_expires_in": limits.upload_ttl.as_secs(),
-        "url_expires_in": limits.url_ttl.as_secs(),
-        "max_link_expires_in": limits.link_ttl.as_secs(),
-        "checksums": checksums,
-    })
-}
-
-pub(super) fn time(instant: Timestamp) -> String {
-    // Six digits always: texts of one length compare as the times do.
-    instant.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
-}
-
-#[derive(Serialize)]
-pub(super) struct UploadView {
-    id: UploadId,
-    asset_id: AssetId,
-    state: &'static str,
-    protocol: &'static str,
-    method: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<u64>,
-    /// Of a file that is still to be chosen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_size: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    part_size: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    part_count: Option<u16>,
-    received: Vec<ReceivedPart>,
-    received_bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    external_id: Option<String>,
-    created_at: String,
-    expires_at: String,
-}
-
-#[derive(Serialize)]
-struct ReceivedPart {
-    part: u16,
-    size: u64,
-}
-
-pub(super) fn upload(upload: &Upload, received: &[StoredPart]) -> UploadView {
-    let plan = match &upload.transfer {
-        Transfer::Multipart { plan, as_put: false, .. } => Some(plan),
-        Transfer::Multipart { .. } | Transfer::Put { .. } | Transfer::ClientCut { .. } | Transfer::Relayed(_) => None,
-    };
-    UploadView {
-        id: upload.id,
-        asset_id: upload.asset,
-        state: upload.state.name(),
-        protocol: upload.protocol.name(),
-        method: upload.transfer.method(),
-        size: upload.transfer.size(),
-        max_size: upload.most,
-        part_size: plan.map(PartPlan::part_size),
-        part_count: plan.map(PartPlan::count),
-        received: received.iter().map(|part| ReceivedPart { part: part.number.get(), size: part.size }).collect(),
-        received_bytes: upload.ledger().map_or_else(|| received.iter().map(|p| p.size).sum(), |ledger| ledger.offset),
-        external_id: upload.external_id.clone(),
-        created_at: time(upload.created_at),
-        expires_at: time(upload.expires_at),
-    }
-}
-
-pub(super) fn put(signed: &SignedUrl) -> Value {
-    let headers: Map<String, Value> =
-        signed.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    json!({ "url": signed.url, "method": "PUT", "headers": headers, "expires_at": time(signed.expires_at) })
-}
-
-#[derive(Serialize)]
-pub(super) struct AssetView {
-    id: AssetId,
-    state: &'static str,
-    filename: String,
-    size: u64,
-    content_type: Option<String>,
-    declared_content_type: Option<String>,
-    digest: Option<String>,
-    sha256: Option<String>,
-    external_id: Option<String>,
-    metadata: Metadata,
-    reason: Option<Value>,
-    created_at: String,
-    changed_at: String,
-}
-
-pub(super) fn asset(asset: &Asset) -> AssetView {
-    let content = asset.state.content();
-    let declared = asset.media_type.as_ref().map(ToString::to_string);
-    let detected = content.and_then(|content| content.detected.as_ref()).map(ToString::to_string);
-    let sha256 = content.and_then(|content| content.sha256).or(asset.declared_sha256);
-    AssetView {
-        id: asset.id,
-        state: asset.state.name(),
-        filename: asset.name.to_string(),
-        size: asset.size,
-        content_type: detected.or_else(|| declared.clone()),
-        declared_content_type: declared,
-        digest: sha256.map(|digest| digest.to_string()),
-        sha256: sha256.map(|digest| hex::encode(digest.0)),
-        external_id: asset.external_id.clone(),
-        metadata: asset.metadata.clone(),
-        reason: asset.state.verdict().map(|why| json!({ "code": why.code, "message": why.sentence })),
-        created_at: time(asset.created_at),
-        changed_at: time(asset.changed_at),
-    }
-}
-
-pub(super) fn link(made: &MadeLink, public_url: &str) -> Value {
-    let link = &made.link;
-    json!({
-        "id": link.id,
-        "asset_id": link.asset,
-        "url": format!("{public_url}/d/{}", made.token),
-        "expires_at": time(link.expires_at),
-        "disposition": link.disposition.name(),
-        "filename": link.filename.as_ref().map(ToString::to_string),
-        "uses": link.max_uses,
-        "ip": link.network.map(|network| network.to_string()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
 
-    #[test]
-    fn times_sort_as_text() {
-        use crate::domain::clock::micros;
-        assert_eq!(time(micros(1_700_000_000_000_000)), "2023-11-14T22:13:20.000000Z");
-        assert!(time(micros(1_700_000_000_999_999)) < time(micros(1_700_000_001_000_000)));
-    }
+    use super::*;
 
     #[test]
     fn misspelt_fields_are_told() {

@@ -39,7 +39,7 @@ impl Call {
 
     async fn actor(&self) -> Result<Actor, Error> {
         match &self.grant {
-            Some(grant) => self.site.engine.authenticate(grant).await,
+            Some(grant) => context::granted(&self.site.engine, grant).await,
             None => context::actor(&self.site.engine, &self.headers).await,
         }
     }

@@ -59,13 +59,16 @@ on_both_services! {
             for (origin, allowed) in [(ORIGIN, true), ("https://evil.example", false)] {
                 let request = client.request(reqwest::Method::OPTIONS, format!("{}{path}", service.base));
                 let request = request.header("origin", origin).header("access-control-request-method", asked);
-                let answer = request.header("access-control-request-headers", "authorization,content-type").send().await.unwrap();
+                let answer = request.header("access-control-request-headers", "authorization,content-type,uppy-auth-token").send().await.unwrap();
                 let says = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
                 assert_eq!(says("access-control-allow-origin").as_deref(), allowed.then_some(ORIGIN), "{path}");
                 if allowed {
                     assert_eq!(answer.status(), 204);
                     assert!(says("access-control-allow-methods").unwrap().contains(asked));
-                    assert!(says("access-control-allow-headers").unwrap().to_lowercase().contains("authorization"));
+                    let headers = says("access-control-allow-headers").unwrap().to_lowercase();
+                    for name in ["authorization", "content-type", "uppy-auth-token", "uppy-credentials-params"] {
+                        assert!(headers.contains(name), "{name} is not in {headers}");
+                    }
                 }
             }
         }

@@ -54,6 +54,14 @@ on_both_services! {
         "#, key = names["key"]);
     }
 
+    async fn a_page_without_scripts_sends_a_file_of_any_size(service) {
+        let names = params(service).await;
+        let grant = names["url"].rsplit('/').next().unwrap();
+        let answer = post(&format!("{}/u/{grant}/form", service.base), form(&[], b"hello")).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(ready(service).await["size"], 5);
+    }
+
     async fn an_empty_file_is_a_file(service) {
         let names = params(service).await;
         assert_eq!(post(&names["url"], form(&fields(&names), b"")).await.status(), 201);

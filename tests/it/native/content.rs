@@ -43,6 +43,21 @@ on_both_services! {
         }
     }
 
+    async fn what_cannot_be_the_file_leaves_its_way_alone(service) {
+        transcript!(service, r#"
+            > POST /v1/uploads {"filename": "a.bin", "size": 5, "method": "multipart"}
+            < 201 {"upload": {"id": "$upload"}, "multipart": {"urls": [{"url": "$url"}]}}
+            > PUT /v1/uploads/$upload/content [hello!]
+            < 413 {"code": "too_large", "limit": 5}
+            > PUT /v1/uploads/$upload/content [hell]
+            < 422 {"code": "invalid", "field": "size"}
+            > PUT $url [hello]
+            < 200
+            > POST /v1/uploads/$upload/complete
+            < 200
+        "#);
+    }
+
     async fn a_body_of_no_announced_length_is_counted(service) {
         use futures_util::stream;
         let names = transcript!(service, r#"

@@ -120,4 +120,56 @@ on_both_services! {
         let asset = settled(service, &opened).await;
         assert_eq!((&asset["state"], &asset["reason"]["code"]), (&json!("rejected"), &json!("type_not_allowed")));
     }
+
+    async fn a_form_brings_a_chosen_file(service) {
+        let opened = note(service).await;
+        let url = opened["endpoints"]["form"].as_str().unwrap();
+        let form = |name: &str, kind: &str, bytes: &str| {
+            let head = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {kind}");
+            let body = format!("--x\r\n{head}\r\n\r\n{bytes}\r\n--x--\r\n");
+            let request = reqwest::Client::new().post(url).header("content-type", "multipart/form-data; boundary=x");
+            request.body(body)
+        };
+        assert_eq!(form("a.png", "image/png", "hello").send().await.unwrap().status(), 400);
+        assert_eq!(form("a.txt", "text/plain", &"a".repeat(101)).send().await.unwrap().status(), 413);
+        assert_eq!(form("C: a.txt", "text/plain", "hello").send().await.unwrap().status(), 200);
+        let asset = settled(service, &opened).await;
+        assert_eq!((&asset["state"], &asset["declared_content_type"]), (&json!("ready"), &json!("text/plain")));
+    }
+
+    async fn one_put_brings_a_chosen_file(service) {
+        let opened = note(service).await;
+        let path = format!("/v1/uploads/{}/content", opened["upload"]["id"].as_str().unwrap());
+        let put = async |kind: &str, bytes: String| {
+            let request = reqwest::Client::new().put(format!("{}{path}", service.base)).header("content-type", kind);
+            request.bearer_auth(opened["grant"].as_str().unwrap()).body(bytes).send().await.unwrap().status()
+        };
+        assert_eq!(put("image/png", "hello".to_owned()).await, 422);
+        assert_eq!(put("application/octet-stream", "a".repeat(101)).await, 413);
+        assert_eq!(put("application/octet-stream", "hello".to_owned()).await, 200);
+        assert_eq!(settled(service, &opened).await["state"], "ready");
+    }
+
+    async fn uppy_brings_a_chosen_file_in_parts(service) {
+        let opened = note(service).await;
+        let base = opened["endpoints"]["s3"].as_str().unwrap().to_owned();
+        let (big, right) = ("a".repeat(101), "hello".to_owned());
+        for (bytes, expected) in [(big, 413), (right, 200)] {
+            let opened = if expected == 413 { note(service).await } else { opened.clone() };
+            let base = if expected == 413 { opened["endpoints"]["s3"].as_str().unwrap() } else { &base };
+            let http = reqwest::Client::new();
+            let wish = json!({"filename": "a.txt", "type": "text/plain", "metadata": {}});
+            let post = |url: String, body: Value| http.post(url).header("content-type", "application/json").body(body.to_string());
+            let created: Value = post(format!("{base}/multipart"), wish).send().await.unwrap().json().await.unwrap();
+            let (id, key) = (created["uploadId"].as_str().unwrap(), created["key"].as_str().unwrap());
+            let signed = http.get(format!("{base}/multipart/{id}/1?key={key}")).send().await.unwrap();
+            let signed: Value = signed.json().await.unwrap();
+            let part = http.put(signed["url"].as_str().unwrap()).body(bytes).send().await.unwrap();
+            let etag = part.headers()["etag"].to_str().unwrap();
+            let parts = json!({"parts": [{"PartNumber": 1, "ETag": etag}]});
+            let done = post(format!("{base}/multipart/{id}/complete?key={key}"), parts).send().await.unwrap();
+            assert_eq!(done.status(), expected);
+        }
+        assert_eq!(settled(service, &opened).await["filename"], "a.txt");
+    }
 }
