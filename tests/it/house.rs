@@ -19,7 +19,7 @@ const TABLE: [(&str, &[&str], &[&str]); 25] = [
     ("blob/embedded", &["domain/clock", "blob/embedded"], &["s3s", "rusqlite"]),
     ("engine", &["domain", "store", "blob", "engine", "crash"], &[]),
     ("worker", &["domain", "store", "blob", "engine", "worker"], &[]),
-    ("http", &["domain", "engine", "http"], &["axum", "hyper", "hyper_util", "tower_http"]),
+    ("http", &["domain", "engine", "http"], &["axum", "h2", "hyper", "hyper_util", "tower_http"]),
     ("http/native", &["domain", "engine", "http/native"], &["axum"]),
     ("http/tus", &["domain", "engine", "http/tus"], &["axum"]),
     ("http/companion", &["domain", "engine", "http/companion"], &["axum"]),
@@ -39,8 +39,9 @@ const ADAPTERS: [&str; 6] = ["store/sqlite", "store/postgres", "store/sql", "sto
 /// Those who put things together may name adapters.
 const COMPOSERS: [&str; 1] = ["app"];
 /// Crates that belong to one part of the house.
-const OWNED: [&str; 12] = [
+const OWNED: [&str; 13] = [
     "axum",
+    "h2",
     "hyper",
     "hyper_util",
     "tower_http",

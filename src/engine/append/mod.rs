@@ -18,6 +18,7 @@ mod memory;
 mod opening;
 mod pace;
 mod sending;
+mod sum;
 mod whole;
 mod writer;
 
@@ -37,8 +38,8 @@ pub(super) use lease::Appends;
 pub use opening::OpenAppend;
 pub use pace::{Arrival, BrokenOff, Incoming, Pace};
 
-use digest::Running;
 use pace::{Body, Next};
+use sum::Sum;
 use writer::Writer;
 
 /// The wish to add bytes to an upload.
@@ -296,51 +297,6 @@ fn overrun(ledger: &Ledger, room: u64) -> Error {
     }
 }
 
-/// The checksum of an append, as it is computed.
-struct Sum {
-    expected: Option<Expected>,
-    running: Option<Running>,
-    /// Every algorithm, while nobody has named one.
-    open: Vec<(AppendDigest, Running)>,
-}
-
-impl Sum {
-    fn new(checksum: Checksum) -> Self {
-        match checksum {
-            Checksum::None => Self { expected: None, running: None, open: Vec::new() },
-            Checksum::Given(expected) => {
-                Self { running: Some(expected.algorithm.begin()), expected: Some(expected), open: Vec::new() }
-            }
-            Checksum::Trailing => {
-                let open = AppendDigest::ALL.into_iter().map(|algorithm| (algorithm, algorithm.begin()));
-                Self { expected: None, running: None, open: open.collect() }
-            }
-        }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        let open = self.open.iter_mut().map(|(_, running)| running);
-        open.chain(&mut self.running).for_each(|running| running.update(bytes));
-    }
-
-    /// A checksum that came behind the bytes. One that was announced counts, whatever else is said.
-    fn said(&mut self, expected: Expected) {
-        if let Some(at) = self.open.iter().position(|(algorithm, _)| *algorithm == expected.algorithm) {
-            self.running = Some(self.open.swap_remove(at).1);
-            self.expected = Some(expected);
-            self.open.clear();
-        }
-    }
-
-    fn holds(self) -> bool {
-        match (self.expected, self.running) {
-            (Some(expected), Some(running)) => running.finish() == expected.value,
-            // It was announced and did not come.
-            _ => self.open.is_empty(),
-        }
-    }
-}
-
 /// Reads bytes until there are no more, or nobody wants them.
 async fn receive(
     writer: &mut Writer,
@@ -379,8 +335,7 @@ async fn receive(
 
 /// Makes safe what came, acknowledges it, and gives the lease back.
 async fn conclude(writer: &mut Writer, stop: Stop, sum: Sum, ends: Ends) -> Result<()> {
-    let checked = !sum.open.is_empty() || sum.expected.is_some();
-    if checked && (stop != Stop::End || !sum.holds()) {
+    if sum.covers() && (stop != Stop::End || !sum.holds()) {
         writer.discard().await?;
         return Err(if stop == Stop::End { Error::ChecksumMismatch } else { why(stop, writer) });
     }

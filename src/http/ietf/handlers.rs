@@ -5,7 +5,9 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
+use tokio::sync::watch;
 
+use super::super::server::interim::Interim;
 use super::super::{Site, context};
 use super::body::incoming;
 use super::draft::{Draft, Spoken};
@@ -19,6 +21,13 @@ use crate::engine::{AppendBytes, Ends, Error, OpenAppend};
 
 type Answer = Result<Response, Refusal>;
 
+/// 104, which IANA lists as temporary for the drafts.
+const RESUMABLE: StatusCode = match StatusCode::from_u16(104) {
+    Ok(status) => status,
+    Err(_) => StatusCode::PROCESSING,
+};
+const REASON: &str = "Upload Resumption Supported";
+
 /// A request, and how its sender is known.
 struct Call {
     site: Site,
@@ -28,13 +37,16 @@ struct Call {
     announced: Option<u64>,
     /// The grant in the path.
     grant: Option<String>,
+    /// Where to say how it is going, if the client asked for that and may have it.
+    interim: Option<(Interim, Draft)>,
 }
 
 impl Call {
     fn new(site: Site, request: Request, grant: Option<String>) -> (Self, Body) {
         let (head, body) = request.into_parts();
         let method = context::meant(&head.method, &head.headers);
-        (Self { site, method, headers: head.headers, announced: body.size_hint().exact(), grant }, body)
+        let interim = head.extensions.get::<Interim>().cloned().zip(wire::hears_interim(&head.headers));
+        (Self { site, method, headers: head.headers, announced: body.size_hint().exact(), grant, interim }, body)
     }
 
     async fn actor(&self) -> Result<Actor, Error> {
@@ -50,6 +62,32 @@ impl Call {
         match &self.grant {
             Some(grant) => format!("{site}/u/{grant}/files/{id}"),
             None => format!("{site}/files/{id}"),
+        }
+    }
+
+    /// Tells where an upload is while its content is still coming: all that URLSession needs to go on after a cut.
+    fn tell_begun(&self, upload: &Upload) {
+        let Some((interim, draft)) = &self.interim else { return };
+        let (limits, now) = (self.site.engine.limits(), self.site.engine.now());
+        let about = About { upload, limits: &limits, now };
+        interim.send(RESUMABLE, REASON, &about.begun(*draft, &self.url(upload)));
+    }
+
+    /// Appends, and tells meanwhile how far the content is safe.
+    async fn append(&self, actor: &Actor, id: UploadId, mut wish: AppendBytes) -> Result<Upload, Error> {
+        let engine = &self.site.engine;
+        let Some((interim, draft)) = &self.interim else { return engine.append(actor, id, wish).await };
+        let (heard, mut offsets) = watch::channel(wish.offset);
+        wish.heard = Some(heard);
+        let mut work = std::pin::pin!(engine.append(actor, id, wish));
+        loop {
+            tokio::select! {
+                outcome = &mut work => return outcome,
+                Ok(()) = offsets.changed() => {
+                    let offset = *offsets.borrow_and_update();
+                    interim.send(RESUMABLE, REASON, &wire::reached(*draft, offset));
+                }
+            }
         }
     }
 
@@ -164,7 +202,7 @@ async fn appended(call: &Call, body: Body, actor: &Actor, id: UploadId) -> Resul
     let wire::Append { offset, ends, length, checksum } = wire::append(&call.headers, call.draft(), call.announced)?;
     let (announced, body) = (call.announced, incoming(body));
     let wish = AppendBytes { offset, length, announced, checksum, ends, heard: None, body };
-    Ok(call.site.engine.append(actor, id, wish).await?)
+    Ok(call.append(actor, id, wish).await?)
 }
 
 async fn create(call: &Call, body: Body) -> Answer {
@@ -199,9 +237,12 @@ async fn opened(call: &Call, body: Body, actor: &Actor, creation: Creation) -> R
     if upload.state == UploadState::Completed || (ends == Ends::Later && call.announced == Some(0)) {
         return Ok(upload);
     }
+    if draft.is_some() {
+        call.tell_begun(&upload);
+    }
     let (announced, body) = (call.announced, incoming(body));
     let wish = AppendBytes { offset: 0, length: None, announced, checksum, ends, heard: None, body };
-    match engine.append(actor, upload.id, wish).await {
+    match call.append(actor, upload.id, wish).await {
         Ok(upload) => Ok(upload),
         Err(error) => {
             let unheard = matches!(error, Error::ChecksumMismatch) || draft.is_none();

@@ -44,6 +44,15 @@ pub(super) struct Append {
     pub(super) checksum: Checksum,
 }
 
+/// The draft of a client that asked for interim answers: one with a number, for whoever sends none may be taken by surprise.
+pub(super) fn hears_interim(headers: &HeaderMap) -> Option<Draft> {
+    let asked = headers.contains_key(INTEROP) && !headers.contains_key(TUS);
+    match Spoken::in_headers(headers) {
+        Ok(Spoken::Known(draft)) if asked => Some(draft),
+        Ok(_) | Err(_) => None,
+    }
+}
+
 /// Whoever says `Tus-Resumable` means tus; URLSession adds its own headers to such requests without being asked.
 pub(super) fn is_not_tus(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key(TUS) {
@@ -291,6 +300,23 @@ impl About<'_> {
         }
         response
     }
+
+    /// Headers of the interim answer that tells where an upload is, before its content has come.
+    pub(super) fn begun(&self, draft: Draft, url: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        say_draft(&mut headers, draft);
+        set(&mut headers, header::LOCATION, url);
+        say_limit(&mut headers, draft, self.limits, Some((self.upload, self.now)));
+        headers
+    }
+}
+
+/// Headers of an interim answer that tells how far the content is safe.
+pub(super) fn reached(draft: Draft, offset: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    say_draft(&mut headers, draft);
+    headers.insert(OFFSET, HeaderValue::from(offset));
+    headers
 }
 
 /// What this composition can do.

@@ -5,6 +5,7 @@ mod appends;
 mod creation;
 mod digests;
 mod drafts;
+mod interim;
 mod nonsense;
 
 use std::time::Duration;
