@@ -101,8 +101,9 @@ impl Draft {
         matches!(self, Self::Numbered(..=8))
     }
 
-    /// Whether a file without bytes is complete although its creation said that more would come: tus-js-client sends
-    /// nothing after that; and an append that brings the length and no word of completeness means the end.
+    /// Whether a file of known length is complete with its last byte, whatever is said: tus-js-client 4.3.1 says of files
+    /// from a disk that more will come after their last chunk (`FileSource.js`), and nothing comes; and the end of a stream
+    /// may be an append that brings the length and no word of completeness.
     pub(super) fn is_tus_js(self) -> bool {
         matches!(self, Self::Numbered(5 | 6))
     }

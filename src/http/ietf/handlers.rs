@@ -14,10 +14,10 @@ use super::draft::{Draft, Spoken};
 use super::error::Refusal;
 use super::wire::{self, About, Creation};
 use crate::domain::access::Actor;
-use crate::domain::append::Said;
+use crate::domain::append::{Ledger, Said};
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Protocol, Upload, UploadState};
-use crate::engine::{AppendBytes, Ends, Error, OpenAppend};
+use crate::engine::{AppendBytes, CompleteUpload, Ends, Error, OpenAppend};
 
 type Answer = Result<Response, Refusal>;
 
@@ -202,7 +202,19 @@ async fn appended(call: &Call, body: Body, actor: &Actor, id: UploadId) -> Resul
     let wire::Append { offset, ends, length, checksum } = wire::append(&call.headers, call.draft(), call.announced)?;
     let (announced, body) = (call.announced, incoming(body));
     let wish = AppendBytes { offset, length, announced, checksum, ends, heard: None, body };
-    Ok(call.append(actor, id, wish).await?)
+    let upload = call.append(actor, id, wish).await?;
+    meant_complete(call, actor, upload).await
+}
+
+/// The upload, completed if its client will never say that it is.
+async fn meant_complete(call: &Call, actor: &Actor, upload: Upload) -> Result<Upload, Refusal> {
+    let whole = upload.state == UploadState::Open && upload.ledger().is_some_and(Ledger::is_whole);
+    if !whole || !call.draft().is_tus_js() {
+        return Ok(upload);
+    }
+    let engine = &call.site.engine;
+    engine.complete(actor, upload.id, CompleteUpload::default()).await?;
+    Ok(engine.glance(actor, upload.id).await?)
 }
 
 async fn create(call: &Call, body: Body) -> Answer {
@@ -243,7 +255,7 @@ async fn opened(call: &Call, body: Body, actor: &Actor, creation: Creation) -> R
     let (announced, body) = (call.announced, incoming(body));
     let wish = AppendBytes { offset: 0, length: None, announced, checksum, ends, heard: None, body };
     match call.append(actor, upload.id, wish).await {
-        Ok(upload) => Ok(upload),
+        Ok(upload) => meant_complete(call, actor, upload).await,
         Err(error) => {
             let unheard = matches!(error, Error::ChecksumMismatch) || draft.is_none();
             if unheard && matches!(actor, Actor::Key { .. }) {

@@ -85,7 +85,8 @@ on_both_services! {
     }
 
     async fn tus_js_client_leaves_things_out(service) {
-        // An empty file is a creation that promises more; a stream's end is a length without a word of completeness.
+        // An empty file is a creation that promises more; a stream's end is a length without a word of completeness; more
+        // is promised after a file's last chunk.
         for number in [5, 6] {
             transcript!(service, r#"
                 ~ authorization: Bearer $admin
@@ -114,6 +115,18 @@ on_both_services! {
                 | upload-length: 5
                 < 200 {"upload": {"size": 5}}
                 | upload-offset: 5
+                > POST /files [hel]
+                | upload-complete: ?0
+                | upload-length: 5
+                < 201
+                | location: $file
+                | upload-complete: ?0
+                > PATCH $file [lo]
+                | content-type: application/partial-upload
+                | upload-offset: 3
+                | upload-complete: ?0
+                < 200 {"upload": {"size": 5, "state": "completed"}}
+                | upload-complete: ?1
             "#, number = number);
         }
     }
