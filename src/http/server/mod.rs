@@ -286,3 +286,30 @@ where
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_have_interim_answers() {
+        let plain = HeaderMap::new();
+        let marked = HeaderMap::from_iter([(header::VIA, HeaderValue::from_static("1.1 nginx"))]);
+        for (early, direct, through) in
+            [(Early::Never, false, false), (Early::Direct, true, false), (Early::Always, true, true)]
+        {
+            assert_eq!((early.suits(&plain), early.suits(&marked)), (direct, through), "{early:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_preface_tells_http_2() {
+        for (bytes, two) in
+            [(PREFACE, true), (b"PRI * HTTP/1.1\r\n", false), (b"POST / HTTP/1.1\r\n", false), (b"PR", false)]
+        {
+            let (is_two, begun) = begins_with_preface(&mut &bytes[..]).await.unwrap();
+            assert_eq!(is_two, two);
+            assert!(bytes.starts_with(&begun));
+        }
+    }
+}
