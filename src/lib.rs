@@ -15,8 +15,8 @@
 //!        ▼                    ▼                  ▼
 //!      http/               worker/            client/  (the CLI's put and get: HTTP only, as any client)
 //!   native · companion ·  claim · run ·
-//!   tus · download ·      settle
-//!   ops · web
+//!   tus · ietf ·          settle
+//!   download · ops · web
 //!        │                    │
 //!        ▼                    ▼
 //!      engine/   create ▶ sign | append ▶ complete ▶ process ▶ deliver · abort · sweep

@@ -48,7 +48,7 @@ pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()
     let background = Background::start(&foundations, config);
     tracing::info!(address = %api.local_addr()?, public_url, "serving");
     let appends = tokio::spawn(let_go(engine, end.clone()));
-    server::serve(door(config, api, &end)?, answer, config.server.clone(), end).await;
+    server::serve(door(config, api, &end)?.with_early(config.early), answer, config.server.clone(), end).await;
     let _ = tokio::time::timeout(config.server.grace, appends).await;
     tracing::info!("no more requests; finishing what has begun");
     background.finish(config.server.grace).await;

@@ -112,6 +112,12 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
             grace: c.time("server.grace"),
             ..server::Limits::default()
         },
+        early: c.value("server.interim", "direct, always or never", server::Early::Never, |text| match text {
+            "direct" => Some(server::Early::Direct),
+            "always" => Some(server::Early::Always),
+            "never" => Some(server::Early::Never),
+            _ => None,
+        }),
         engine: engine(&mut c),
         concurrency: c.number("processing.concurrency"),
         listen,

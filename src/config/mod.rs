@@ -44,6 +44,8 @@ pub struct Config {
     pub tls: Option<tls::Files>,
     /// Bounds on connections.
     pub server: server::Limits,
+    /// To whom interim answers may be sent.
+    pub early: server::Early,
     /// What the engine is told.
     pub engine: engine::Settings,
     /// Jobs at once.

@@ -83,6 +83,8 @@ pub enum Protocol {
     Tus,
     /// Uppy, which speaks to us as it speaks to its Companion.
     Companion,
+    /// IETF resumable uploads.
+    Ietf,
 }
 
 /// How bytes reach the store.
@@ -185,6 +187,7 @@ impl Protocol {
             Self::Native => "native",
             Self::Tus => "tus",
             Self::Companion => "companion",
+            Self::Ietf => "ietf",
         }
     }
 }

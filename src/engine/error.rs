@@ -62,6 +62,15 @@ pub enum Error {
         /// Where it stands.
         expected: u64,
     },
+    /// More bytes came, or were announced, than the file has.
+    #[error("the file has {length} bytes and no more")]
+    Overrun {
+        /// Its size in bytes.
+        length: u64,
+    },
+    /// What is said of the file's length is not what is known of it.
+    #[error("another length than this: {0}")]
+    OtherLength(&'static str),
     /// Another request writes to the upload, or has just begun to.
     #[error("another request writes to this upload")]
     Locked,

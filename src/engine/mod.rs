@@ -39,7 +39,7 @@ mod sweep;
 mod tokens;
 
 pub use append::{
-    AppendBytes, AppendDigest, Arrival, BrokenOff, Checksum, Concatenate, Expected, Incoming, OpenAppend, Pace,
+    AppendBytes, AppendDigest, Arrival, BrokenOff, Checksum, Concatenate, Ends, Expected, Incoming, OpenAppend, Pace,
 };
 pub use assets::{AssetList, ListAssets, PatchAsset};
 pub use changes::Changes;

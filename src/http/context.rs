@@ -11,7 +11,7 @@ use axum::extract::{FromRequestParts, MatchedPath, Path, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::{self, Problem};
@@ -91,6 +91,13 @@ pub(super) async fn granted(engine: &Engine, grant: &str) -> Result<Actor, Error
         uploader @ Actor::Uploader { .. } => Ok(uploader),
         _ => Err(Error::Unauthenticated),
     }
+}
+
+/// The method that is meant: clients behind old proxies and old JVMs cannot send every one.
+pub(super) fn meant(method: &Method, headers: &HeaderMap) -> Method {
+    let other = headers.get("x-http-method-override").and_then(|value| Method::from_bytes(value.as_bytes()).ok());
+    let known = |method: &Method| [Method::PATCH, Method::DELETE, Method::HEAD].contains(method);
+    other.filter(|other| known(other) && method != Method::OPTIONS).unwrap_or_else(|| method.clone())
 }
 
 /// Who is asking: nobody without an `Authorization` header, otherwise the holder of a good credential or an error.

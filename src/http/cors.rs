@@ -1,7 +1,7 @@
 //! Pages of other origins: which of them may call the API from a browser, and what they get to see of its answers.
 //!
 //! Only origins from the settings. No cookies are involved anywhere, so credentials are never allowed. A preflight of
-//! tus is answered by tus itself, whose OPTIONS says what the server can do, and allowed here.
+//! tus or of the IETF's drafts is answered by them, whose OPTIONS says what the server can do, and allowed here.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ const ALLOWED: &str = "Authorization, Origin, Content-Type, Content-Disposition,
 const EXPOSED: &str = "Location, ETag, Content-Range, Content-Disposition, Retry-After, X-Request-ID, Tus-Version, \
     Tus-Resumable, Tus-Max-Size, Tus-Extension, Tus-Checksum-Algorithm, Upload-Offset, Upload-Length, \
     Upload-Metadata, Upload-Defer-Length, Upload-Concat, Upload-Expires, Upload-Incomplete, Upload-Complete, \
-    Upload-Draft-Interop-Version, Upload-Limit, Repr-Digest, RateLimit, RateLimit-Policy";
+    Upload-Draft-Interop-Version, Upload-Limit, Accept-Patch, Repr-Digest, RateLimit, RateLimit-Policy";
 /// Seconds; browsers cap it.
 const MAX_AGE: &str = "86400";
 
@@ -33,7 +33,7 @@ pub(super) async fn surround(State(origins): State<Origins>, request: Request, n
     };
     let asked = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let preflight = request.method() == Method::OPTIONS && asked;
-    let mut response = if preflight && !is_tus(request.uri().path()) {
+    let mut response = if preflight && !has_options(request.uri().path()) {
         StatusCode::NO_CONTENT.into_response()
     } else {
         next.run(request).await
@@ -57,11 +57,12 @@ fn allowed(origins: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
     origins.iter().any(known).then(|| origin.clone())
 }
 
-fn is_tus(path: &str) -> bool {
+/// Whether OPTIONS means something of its own at this address.
+fn has_options(path: &str) -> bool {
     let mut words = path.split('/').skip(1);
     match words.next() {
-        Some("tus") => true,
-        Some("u") => words.nth(1) == Some("tus"),
+        Some("tus" | "files") => true,
+        Some("u") => matches!(words.nth(1), Some("tus" | "files")),
         _ => false,
     }
 }
@@ -83,8 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn which_options_are_tus() {
-        assert!(is_tus("/tus") && is_tus("/tus/x") && is_tus("/u/gu_x/tus") && is_tus("/u/gu_x/tus/y"));
-        assert!(!is_tus("/v1/uploads") && !is_tus("/u/tus") && !is_tus("/"));
+    fn which_options_mean_something() {
+        for path in ["/tus", "/tus/x", "/u/gu_x/tus", "/u/gu_x/tus/y", "/files", "/files/x", "/u/gu_x/files"] {
+            assert!(has_options(path), "{path}");
+        }
+        assert!(!has_options("/v1/uploads") && !has_options("/u/tus") && !has_options("/"));
     }
 }

@@ -21,6 +21,8 @@ mod companion;
 mod context;
 mod cors;
 mod download;
+mod ietf;
+mod metadata;
 mod native;
 mod ops;
 mod places;
@@ -66,8 +68,8 @@ impl Site {
 
 /// Every route of every protocol.
 pub fn router(site: Site) -> Router {
-    let routes = native::routes().merge(companion::routes()).merge(tus::routes()).merge(download::routes());
-    let routes = routes.merge(ops::routes()).merge(web::routes());
+    let routes = native::routes().merge(companion::routes()).merge(tus::routes()).merge(ietf::routes());
+    let routes = routes.merge(download::routes()).merge(ops::routes()).merge(web::routes());
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
     let routes = routes.layer(from_fn_with_state(Arc::clone(&site.cors_origins), cors::surround));
     context::wrap(routes.with_state(site))

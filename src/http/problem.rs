@@ -17,6 +17,8 @@ use crate::engine::Error;
 pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
+    /// The type of a registry, where one has it; otherwise the code is one of ours.
+    pub(super) registered: Option<&'static str>,
     pub(super) detail: String,
     /// Trying again helps, after this.
     pub(super) retry_after: Option<Duration>,
@@ -39,7 +41,7 @@ struct Body9457<'a> {
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after: None, more: Map::new() }
+        Self { status, code, registered: None, detail: detail.into(), retry_after: None, more: Map::new() }
     }
 
     pub(super) fn retry(mut self, after: Duration) -> Self {
@@ -59,7 +61,7 @@ impl Problem {
 
     fn body(&self) -> Body9457<'_> {
         Body9457 {
-            r#type: format!("urn:gantry:problem:{}", self.code),
+            r#type: self.registered.map_or_else(|| format!("urn:gantry:problem:{}", self.code), ToOwned::to_owned),
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
@@ -101,6 +103,8 @@ impl From<Error> for Problem {
             Error::Hidden => new(StatusCode::NOT_FOUND, "not_found"),
             Error::Invalid { field, .. } => new(StatusCode::UNPROCESSABLE_ENTITY, "invalid").with("field", field),
             Error::TooLarge { limit } => new(StatusCode::PAYLOAD_TOO_LARGE, "too_large").with("limit", limit),
+            Error::Overrun { length } => new(StatusCode::PAYLOAD_TOO_LARGE, "too_large").with("limit", length),
+            Error::OtherLength(_) => new(StatusCode::UNPROCESSABLE_ENTITY, "length_differs"),
             Error::Taken(_) => new(StatusCode::CONFLICT, "conflict"),
             Error::ReusedKey => new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Error::WrongState { state, .. } => new(StatusCode::CONFLICT, "wrong_state").with("state", state),

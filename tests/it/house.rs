@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A part of the house, the parts of ours that it may use, and the crates that are its own business.
 ///
 /// The longest matching name decides: `store/sql` is not judged as `store`.
-const TABLE: [(&str, &[&str], &[&str]); 24] = [
+const TABLE: [(&str, &[&str], &[&str]); 25] = [
     ("domain", &["domain"], &[]),
     ("crash", &[], &[]),
     ("store", &["domain", "store"], &[]),
@@ -19,10 +19,11 @@ const TABLE: [(&str, &[&str], &[&str]); 24] = [
     ("blob/embedded", &["domain/clock", "blob/embedded"], &["s3s", "rusqlite"]),
     ("engine", &["domain", "store", "blob", "engine", "crash"], &[]),
     ("worker", &["domain", "store", "blob", "engine", "worker"], &[]),
-    ("http", &["domain", "engine", "http"], &["axum", "hyper", "hyper_util", "tower_http"]),
+    ("http", &["domain", "engine", "http"], &["axum", "h2", "hyper", "hyper_util", "tower_http"]),
     ("http/native", &["domain", "engine", "http/native"], &["axum"]),
     ("http/tus", &["domain", "engine", "http/tus"], &["axum"]),
     ("http/companion", &["domain", "engine", "http/companion"], &["axum"]),
+    ("http/ietf", &["domain", "engine", "http/ietf"], &["axum"]),
     ("http/download", &["domain", "engine", "http/download"], &["axum"]),
     ("http/ops", &["domain", "engine", "http/ops"], &["axum"]),
     ("http/web", &["domain", "engine", "http/web"], &["axum"]),
@@ -38,8 +39,9 @@ const ADAPTERS: [&str; 6] = ["store/sqlite", "store/postgres", "store/sql", "sto
 /// Those who put things together may name adapters.
 const COMPOSERS: [&str; 1] = ["app"];
 /// Crates that belong to one part of the house.
-const OWNED: [&str; 12] = [
+const OWNED: [&str; 13] = [
     "axum",
+    "h2",
     "hyper",
     "hyper_util",
     "tower_http",
@@ -132,7 +134,7 @@ fn everyone_uses_only_whom_they_may() {
 
 #[test]
 fn protocols_do_not_know_each_other() {
-    const PROTOCOLS: [&str; 6] = ["native", "companion", "tus", "download", "ops", "web"];
+    const PROTOCOLS: [&str; 7] = ["native", "companion", "tus", "ietf", "download", "ops", "web"];
     for (name, text) in sources() {
         let Some(own) = PROTOCOLS.iter().find(|protocol| within(&name, &format!("http/{protocol}"))) else { continue };
         for other in PROTOCOLS.iter().filter(|other| *other != own) {

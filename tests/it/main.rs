@@ -12,6 +12,7 @@ mod crash;
 mod embedded_store;
 mod engine;
 mod house;
+mod ietf;
 mod native;
 mod operate;
 mod presign;

@@ -14,7 +14,7 @@ use super::super::create::Creator;
 use super::super::{Engine, Error, Result, tenant_of};
 use super::lease::TERM;
 use super::sending::tail_key;
-use super::{Arrival, BrokenOff, Checksum, Incoming};
+use super::{Arrival, BrokenOff, Checksum, Ends, Incoming};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::append::{Concat, Length, Said};
 use crate::domain::asset::Metadata;
@@ -148,7 +148,7 @@ impl Engine {
         for id in &of {
             sources.extend(self.stored_bytes(&self.reread(*id).await?).await?);
         }
-        let done = self.run(leased, Checksum::None, self.bytes_of(sources, offset)).await?;
+        let done = self.run(leased, Checksum::None, Ends::ByLength, None, self.bytes_of(sources, offset)).await?;
         self.let_pieces_go(&of).await;
         Ok(done)
     }

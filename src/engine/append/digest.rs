@@ -2,7 +2,7 @@
 
 use md5::Md5;
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 
 /// Algorithms for one append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum AppendDigest {
     Sha1,
     /// The one to choose.
     Sha256,
+    /// The other one that HTTP calls sound.
+    Sha512,
     /// For old clients.
     Md5,
     /// Big-endian, as tus clients send it.
@@ -18,8 +20,8 @@ pub enum AppendDigest {
 }
 
 impl AppendDigest {
-    /// Every one of them, in the order in which they are advertised.
-    pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Md5, Self::Crc32];
+    /// Every one of them, in the order in which tus advertises them.
+    pub const ALL: [Self; 5] = [Self::Sha1, Self::Sha256, Self::Sha512, Self::Md5, Self::Crc32];
 
     /// The name, as in tus.
     #[must_use]
@@ -27,6 +29,7 @@ impl AppendDigest {
         match self {
             Self::Sha1 => "sha1",
             Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
             Self::Md5 => "md5",
             Self::Crc32 => "crc32",
         }
@@ -38,6 +41,7 @@ impl AppendDigest {
         match self {
             Self::Sha1 => 20,
             Self::Sha256 => 32,
+            Self::Sha512 => 64,
             Self::Md5 => 16,
             Self::Crc32 => 4,
         }
@@ -47,6 +51,7 @@ impl AppendDigest {
         match self {
             Self::Sha1 => Running::Sha1(Sha1::new()),
             Self::Sha256 => Running::Sha256(Sha256::new()),
+            Self::Sha512 => Running::Sha512(Sha512::new()),
             Self::Md5 => Running::Md5(Md5::new()),
             Self::Crc32 => Running::Crc32(Box::new(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc))),
         }
@@ -66,6 +71,7 @@ pub struct Expected {
 pub(super) enum Running {
     Sha1(Sha1),
     Sha256(Sha256),
+    Sha512(Sha512),
     Md5(Md5),
     Crc32(Box<crc_fast::Digest>),
 }
@@ -75,6 +81,7 @@ impl Running {
         match self {
             Self::Sha1(digest) => digest.update(bytes),
             Self::Sha256(digest) => digest.update(bytes),
+            Self::Sha512(digest) => digest.update(bytes),
             Self::Md5(digest) => digest.update(bytes),
             Self::Crc32(digest) => digest.update(bytes),
         }
@@ -84,6 +91,7 @@ impl Running {
         match self {
             Self::Sha1(digest) => digest.finalize().to_vec(),
             Self::Sha256(digest) => digest.finalize().to_vec(),
+            Self::Sha512(digest) => digest.finalize().to_vec(),
             Self::Md5(digest) => digest.finalize().to_vec(),
             Self::Crc32(digest) => u32::try_from(digest.finalize()).unwrap_or_default().to_be_bytes().to_vec(),
         }
@@ -99,6 +107,8 @@ mod tests {
         let expected = [
             "a9993e364706816aba3e25717850c26c9cd0d89d",
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+             2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
             "900150983cd24fb0d6963f7d28e17f72",
             "352441c2",
         ];

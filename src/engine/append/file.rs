@@ -28,6 +28,7 @@ impl Engine {
             name,
             media_type,
             metadata,
+            sha256: None,
             length: Length::Deferred,
             partial: false,
             said: Said::default(),
@@ -107,7 +108,7 @@ impl Engine {
         let limit = leased.ledger().map_or(0, Ledger::room).min(self.most(&leased));
         let (counted, body) = bounded(body, limit);
         let mut body = Body::new(body, self.0.settings.pace);
-        let mut writer = Writer::new(self.clone(), leased, true)?;
+        let mut writer = Writer::new(self.clone(), leased, true, None)?;
         let held = self.hold(&writer.upload, writer.fence());
         let stop = receive(&mut writer, &mut body, &mut Sum::new(Checksum::None), &held.interrupt).await;
         let outcome = match stop {

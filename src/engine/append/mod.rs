@@ -18,13 +18,16 @@ mod memory;
 mod opening;
 mod pace;
 mod sending;
+mod sum;
 mod whole;
 mod writer;
+
+use tokio::sync::watch;
 
 use super::sign::open_for_bytes;
 use super::{Engine, Error, Result};
 use crate::domain::access::{Action, Actor};
-use crate::domain::append::{BadLength, Concat, Ledger};
+use crate::domain::append::{BadLength, Concat, Ledger, Length};
 use crate::domain::asset::AssetState;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Upload, UploadState};
@@ -35,8 +38,8 @@ pub(super) use lease::Appends;
 pub use opening::OpenAppend;
 pub use pace::{Arrival, BrokenOff, Incoming, Pace};
 
-use digest::Running;
 use pace::{Body, Next};
+use sum::Sum;
 use writer::Writer;
 
 /// The wish to add bytes to an upload.
@@ -49,8 +52,23 @@ pub struct AppendBytes {
     pub announced: Option<u64>,
     /// What they must hash to.
     pub checksum: Checksum,
+    /// What their end says about the file.
+    pub ends: Ends,
+    /// Hears the offset whenever more bytes are acknowledged.
+    pub heard: Option<watch::Sender<u64>>,
     /// The bytes.
     pub body: Incoming,
+}
+
+/// What the end of a body says about the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// Nothing: a file ends where its length says.
+    ByLength,
+    /// The file's end is still to be said, even if every byte is here. A byte too many makes the upload void.
+    Later,
+    /// The file ends with it. A byte too many makes the upload void.
+    Here,
 }
 
 /// Whether an append carries a checksum. With one it counts as a whole or not at all.
@@ -88,8 +106,33 @@ impl Engine {
     pub async fn append(&self, actor: &Actor, id: UploadId, wish: AppendBytes) -> Result<Upload> {
         let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
         let engine = self.clone();
-        let work = self.0.appends.tasks.spawn(async move { engine.lease_and_append(upload, wish).await });
+        let work = self.0.appends.tasks.spawn(async move {
+            let ends = wish.ends;
+            let outcome = engine.lease_and_append(upload, wish).await;
+            match outcome {
+                Err(error @ Error::Overrun { .. }) if ends != Ends::ByLength => {
+                    Err(engine.made_void(id, error).await?)
+                }
+                outcome => outcome,
+            }
+        });
         work.await.map_err(|error| Error::Internal(error.to_string()))?
+    }
+
+    /// Gives up an upload whose client has lost count of its bytes. One that has ended stays what it is.
+    async fn made_void(&self, id: UploadId, error: Error) -> Result<Error> {
+        let upload = self.reread(id).await?;
+        if upload.state == UploadState::Open {
+            self.abort_upload(upload).await?;
+        }
+        Ok(error)
+    }
+
+    /// An upload as its row says, whoever writes to it meanwhile.
+    pub async fn glance(&self, actor: &Actor, id: UploadId) -> Result<Upload> {
+        let upload = self.upload_for(actor, Action::ReadUpload, id).await?;
+        self.not_deleted(&upload).await?;
+        Ok(upload)
     }
 
     /// An upload as it stands, for whoever wants to go on with it.
@@ -138,13 +181,18 @@ impl Engine {
                 self.declare_length(upload, length)?;
             }
             let room = self.room(upload);
-            match wish.announced {
-                Some(bytes) if bytes > room => Err(Error::TooLarge { limit: room }),
-                _ => Ok(()),
+            let ledger = upload.ledger().ok_or(Error::Hidden)?;
+            let Some(announced) = wish.announced else { return Ok(()) };
+            if announced > room {
+                return Err(overrun(ledger, room));
+            }
+            match wish.ends {
+                Ends::Here => self.declare_length(upload, wish.offset.saturating_add(announced)),
+                Ends::ByLength | Ends::Later => Ok(()),
             }
         };
         let leased = self.lease(upload, prepare).await?;
-        self.run(leased, wish.checksum, wish.body).await
+        self.run(leased, wish.checksum, wish.ends, wish.heard, wish.body).await
     }
 
     /// Bytes that an upload still has room for.
@@ -163,16 +211,23 @@ impl Engine {
             return Err(bad_length(BadLength::Differs));
         }
         if wish.announced != Some(0) {
-            return Err(Error::TooLarge { limit: 0 });
+            return Err(Error::Overrun { length: expected });
         }
         self.ended(upload).await
     }
 
     /// Appends under a lease that was just taken, and completes the upload with its last byte.
-    async fn run(&self, leased: Upload, checksum: Checksum, body: Incoming) -> Result<Upload> {
+    async fn run(
+        &self,
+        leased: Upload,
+        checksum: Checksum,
+        ends: Ends,
+        heard: Option<watch::Sender<u64>>,
+        body: Incoming,
+    ) -> Result<Upload> {
         let mut body = Body::new(body, self.0.settings.pace);
-        let appended = self.run_lease(leased, checksum, &mut body).await?;
-        self.ended(appended).await
+        let appended = self.run_lease(leased, checksum, ends, heard, &mut body).await?;
+        if ends == Ends::Later { Ok(appended) } else { self.ended(appended).await }
     }
 
     /// Completes an upload whose every byte is here.
@@ -192,13 +247,20 @@ impl Engine {
     }
 
     /// What is done under a lease, from the first byte to giving it back.
-    async fn run_lease(&self, leased: Upload, checksum: Checksum, body: &mut Body) -> Result<Upload> {
-        let mut writer = Writer::new(self.clone(), leased, checksum != Checksum::None)?;
+    async fn run_lease(
+        &self,
+        leased: Upload,
+        checksum: Checksum,
+        ends: Ends,
+        heard: Option<watch::Sender<u64>>,
+        body: &mut Body,
+    ) -> Result<Upload> {
+        let mut writer = Writer::new(self.clone(), leased, checksum != Checksum::None, heard)?;
         let held = self.hold(&writer.upload, writer.fence());
         let mut sum = Sum::new(checksum);
         let stop = receive(&mut writer, body, &mut sum, &held.interrupt).await;
         let outcome = match stop {
-            Ok(stop) => conclude(&mut writer, stop, sum).await,
+            Ok(stop) => conclude(&mut writer, stop, sum, ends).await,
             Err(error) => Err(error),
         };
         if let Err(error) = &outcome
@@ -221,54 +283,17 @@ fn still_there(upload: &Upload, now: crate::domain::clock::Timestamp) -> Result<
 
 fn bad_length(bad: BadLength) -> Error {
     match bad {
-        BadLength::Differs => Error::invalid("Upload-Length", "another length was said before"),
-        BadLength::TooShort => Error::invalid("Upload-Length", "more bytes than that are here"),
+        BadLength::Differs => Error::OtherLength("another length was said before"),
+        BadLength::TooShort => Error::OtherLength("more bytes than that are here"),
         BadLength::TooLong { limit } => Error::TooLarge { limit },
     }
 }
 
-/// The checksum of an append, as it is computed.
-struct Sum {
-    expected: Option<Expected>,
-    running: Option<Running>,
-    /// Every algorithm, while nobody has named one.
-    open: Vec<(AppendDigest, Running)>,
-}
-
-impl Sum {
-    fn new(checksum: Checksum) -> Self {
-        match checksum {
-            Checksum::None => Self { expected: None, running: None, open: Vec::new() },
-            Checksum::Given(expected) => {
-                Self { running: Some(expected.algorithm.begin()), expected: Some(expected), open: Vec::new() }
-            }
-            Checksum::Trailing => {
-                let open = AppendDigest::ALL.into_iter().map(|algorithm| (algorithm, algorithm.begin()));
-                Self { expected: None, running: None, open: open.collect() }
-            }
-        }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        let open = self.open.iter_mut().map(|(_, running)| running);
-        open.chain(&mut self.running).for_each(|running| running.update(bytes));
-    }
-
-    /// A checksum that came behind the bytes. One that was announced counts, whatever else is said.
-    fn said(&mut self, expected: Expected) {
-        if let Some(at) = self.open.iter().position(|(algorithm, _)| *algorithm == expected.algorithm) {
-            self.running = Some(self.open.swap_remove(at).1);
-            self.expected = Some(expected);
-            self.open.clear();
-        }
-    }
-
-    fn holds(self) -> bool {
-        match (self.expected, self.running) {
-            (Some(expected), Some(running)) => running.finish() == expected.value,
-            // It was announced and did not come.
-            _ => self.open.is_empty(),
-        }
+/// More bytes than there is room for.
+fn overrun(ledger: &Ledger, room: u64) -> Error {
+    match ledger.length {
+        Length::Known(length) => Error::Overrun { length },
+        Length::Deferred => Error::TooLarge { limit: ledger.offset + room },
     }
 }
 
@@ -309,19 +334,27 @@ async fn receive(
 }
 
 /// Makes safe what came, acknowledges it, and gives the lease back.
-async fn conclude(writer: &mut Writer, stop: Stop, sum: Sum) -> Result<()> {
-    let checked = !sum.open.is_empty() || sum.expected.is_some();
-    if checked && (stop != Stop::End || !sum.holds()) {
+async fn conclude(writer: &mut Writer, stop: Stop, sum: Sum, ends: Ends) -> Result<()> {
+    if sum.covers() && (stop != Stop::End || !sum.holds()) {
         writer.discard().await?;
         return Err(if stop == Stop::End { Error::ChecksumMismatch } else { why(stop, writer) });
     }
+    if stop == Stop::Excess && ends != Ends::ByLength {
+        writer.discard().await?;
+        return Err(why(stop, writer));
+    }
+    if ends == Ends::Here && stop == Stop::End {
+        writer.end_here().await?;
+    }
     let partial = writer.upload.ledger().is_some_and(|ledger| ledger.concat == Concat::Partial);
-    if writer.has_all()? && !partial {
+    let has_all = writer.has_all()?;
+    if has_all && !partial && ends != Ends::Later {
         writer.finish_file().await?;
     } else {
         writer.finish_tail().await?;
     }
     match stop {
+        Stop::End if ends == Ends::Here && !has_all => Err(Error::OtherLength("the file has more bytes than that")),
         Stop::End => Ok(()),
         other => Err(why(other, writer)),
     }
@@ -329,7 +362,10 @@ async fn conclude(writer: &mut Writer, stop: Stop, sum: Sum) -> Result<()> {
 
 fn why(stop: Stop, writer: &Writer) -> Error {
     match stop {
-        Stop::Excess => Error::TooLarge { limit: writer.position() },
+        Stop::Excess => {
+            let known = writer.upload.ledger().and_then(|ledger| ledger.length.known());
+            known.map_or(Error::TooLarge { limit: writer.position() }, |length| Error::Overrun { length })
+        }
         Stop::Asked if writer.engine.is_closing() => Error::busy("this node is about to stop"),
         Stop::Asked => Error::Locked,
         Stop::TooSlow => Error::TooSlow,

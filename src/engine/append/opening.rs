@@ -7,11 +7,12 @@ use super::super::create::{Creator, Size, checked_metadata};
 use super::super::granted::Description;
 use super::super::{CreateUpload, Engine, Error, MethodWish, Result, tenant_of};
 use super::lease::TERM;
-use super::{Checksum, Incoming, bad_length, still_there};
+use super::{Checksum, Ends, Incoming, bad_length, overrun, still_there};
 use crate::crash;
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::append::{Concat, Ledger, Length, Said, max_relayed};
 use crate::domain::asset::{Asset, Metadata};
+use crate::domain::checksum::Sha256Digest;
 use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::upload::{Protocol, Transfer, Upload};
@@ -27,6 +28,8 @@ pub struct OpenAppend {
     pub media_type: Option<MediaType>,
     /// The client's own properties.
     pub metadata: Metadata,
+    /// The file's digest; verified before the asset becomes ready.
+    pub sha256: Option<Sha256Digest>,
     /// How long it is.
     pub length: Length,
     /// A piece of a file, not a file.
@@ -51,8 +54,9 @@ impl Engine {
         let mut ledger = self.new_ledger(wish.length)?;
         ledger.said = wish.said;
         ledger.concat = if wish.partial { Concat::Partial } else { Concat::Whole };
-        let (asset, mut upload) =
+        let (mut asset, mut upload) =
             self.declared_as(by, wish.name, wish.media_type, wish.metadata, ledger, wish.protocol)?;
+        asset.declared_sha256 = wish.sha256;
         let first = match wish.first {
             None if wish.length == Length::Known(0) => Some((None, Checksum::None, nothing())),
             first => first,
@@ -60,7 +64,7 @@ impl Engine {
         if let (Some((Some(bytes), ..)), Some(ledger)) = (&first, upload.ledger())
             && *bytes > ledger.room()
         {
-            return Err(Error::TooLarge { limit: ledger.room() });
+            return Err(overrun(ledger, ledger.room()));
         }
         if first.is_some() {
             upload = upload.take_lease(TERM, self.0.store.now()).map_err(|_| Error::Locked)?;
@@ -77,7 +81,7 @@ impl Engine {
     async fn run_first(&self, upload: Upload, checksum: Checksum, body: Incoming) -> Result<Upload> {
         let engine = self.clone();
         let work = self.0.appends.tasks.spawn(async move {
-            let outcome = engine.run(upload.clone(), checksum, body).await;
+            let outcome = engine.run(upload.clone(), checksum, Ends::ByLength, None, body).await;
             if matches!(outcome, Err(Error::ChecksumMismatch)) {
                 engine.abort_upload(engine.reread(upload.id).await?).await?;
             }
@@ -95,6 +99,9 @@ impl Engine {
         if wish.partial || matches!((length, wish.length), (Length::Known(a), Length::Known(b)) if a != b) {
             return Err(Error::Forbidden);
         }
+        if wish.sha256.is_some() && self.asset_of(&upload).await?.declared_sha256 != wish.sha256 {
+            return Err(Error::Taken("another digest was declared when this upload was opened"));
+        }
         let OpenAppend { name, media_type, metadata, length, said, protocol, first, .. } = wish;
         self.describe(&upload, Description { name, media_type, metadata }).await?;
         let upload = self.taken_up(upload, length, said, protocol).await?;
@@ -103,7 +110,8 @@ impl Engine {
             None if !empty => Ok(upload),
             first => {
                 let (announced, checksum, body) = first.unwrap_or((None, Checksum::None, nothing()));
-                let wish = super::AppendBytes { offset: 0, length: length.known(), announced, checksum, body };
+                let (length, ends, heard) = (length.known(), Ends::ByLength, None);
+                let wish = super::AppendBytes { offset: 0, length, announced, checksum, ends, heard, body };
                 self.append(actor, id, wish).await
             }
         }

@@ -2,10 +2,10 @@
 
 use super::super::complete::{Attempt, Held, Proof};
 use super::super::{Engine, Error, Result};
-use super::Checksum;
 use super::pace::Body;
 use super::sending::Source;
 use super::writer::Writer;
+use super::{Checksum, Ends};
 use crate::crash;
 use crate::domain::append::Length;
 use crate::domain::event::EventKind;
@@ -14,6 +14,16 @@ use crate::store::Tx;
 use futures_util::StreamExt;
 
 impl Writer {
+    /// Takes down that the file is as long as what came, unless its length was said before.
+    pub(super) async fn end_here(&mut self) -> Result<()> {
+        let (length, limit) = (self.position(), self.engine.most(&self.upload));
+        match self.upload.ledger().map(|ledger| ledger.length) {
+            Some(Length::Deferred) if length > limit => Err(Error::TooLarge { limit }),
+            Some(Length::Deferred) => self.write(Tx::new(), move |ledger| ledger.length = Length::Known(length)).await,
+            Some(Length::Known(_)) | None => Ok(()),
+        }
+    }
+
     /// Brings the last bytes into the store, as one object or as the last part.
     pub(super) async fn finish_file(&mut self) -> Result<()> {
         if self.is_one_piece() && self.engine.0.blobs.capabilities().conditional_put {
@@ -81,6 +91,6 @@ impl Engine {
         let leased = self.lease(upload.clone(), |_| Ok(())).await?;
         let nothing = futures_util::stream::empty().boxed();
         let mut body = Body::new(nothing, self.0.settings.pace);
-        self.run_lease(leased, Checksum::None, &mut body).await.map(|_| ())
+        self.run_lease(leased, Checksum::None, Ends::ByLength, None, &mut body).await.map(|_| ())
     }
 }

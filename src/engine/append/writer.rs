@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::super::{Engine, Error, Result};
@@ -79,11 +80,18 @@ pub(super) struct Writer {
     spent: Vec<Segment>,
     /// A part may still arrive at the store although nobody waits for it.
     doubtful: bool,
+    /// Hears the offset whenever more bytes are acknowledged.
+    heard: Option<watch::Sender<u64>>,
 }
 
 impl Writer {
     /// The holder of the lease that `upload` carries.
-    pub(super) fn new(engine: Engine, upload: Upload, all_or_nothing: bool) -> Result<Self> {
+    pub(super) fn new(
+        engine: Engine,
+        upload: Upload,
+        all_or_nothing: bool,
+        heard: Option<watch::Sender<u64>>,
+    ) -> Result<Self> {
         let ledger = upload.ledger().ok_or_else(not_relayed)?;
         Ok(Self {
             most: engine.most(&upload),
@@ -100,6 +108,7 @@ impl Writer {
             serial: 0,
             spent: Vec::new(),
             doubtful: false,
+            heard,
             upload,
         })
     }
@@ -285,6 +294,9 @@ impl Writer {
         .await?;
         self.engine.remove_tails(self.upload.id, std::mem::take(&mut self.spent));
         crash::point("after_ledger");
+        if let (Some(heard), Ok(ledger)) = (&self.heard, self.ledger()) {
+            heard.send_replace(ledger.offset);
+        }
         Ok(())
     }
 

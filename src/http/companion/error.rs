@@ -47,11 +47,13 @@ impl From<Error> for Refusal {
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
             Error::Forbidden | Error::Rejected { .. } => StatusCode::FORBIDDEN,
             Error::Hidden | Error::Gone { .. } => StatusCode::NOT_FOUND,
-            Error::Invalid { .. } | Error::ReusedKey | Error::WrongBytes | Error::ChecksumMismatch => {
-                StatusCode::BAD_REQUEST
-            }
+            Error::Invalid { .. }
+            | Error::OtherLength(_)
+            | Error::ReusedKey
+            | Error::WrongBytes
+            | Error::ChecksumMismatch => StatusCode::BAD_REQUEST,
             Error::Incomplete { .. } | Error::PartsDiffer { .. } => StatusCode::BAD_REQUEST,
-            Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::TooLarge { .. } | Error::Overrun { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Offset { .. } | Error::Taken(_) | Error::WrongState { .. } | Error::NotReady { .. } => {
                 StatusCode::CONFLICT
             }

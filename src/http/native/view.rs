@@ -13,7 +13,7 @@ use crate::engine::{Limits, MadeLink, SignedUrl, StoredPart};
 /// Where whoever holds a grant brings the file, without any other credential.
 pub(super) fn endpoints(grant: &str, public_url: &str) -> Value {
     let at = |door: &str| format!("{public_url}/u/{grant}/{door}");
-    json!({ "tus": at("tus"), "s3": at("s3"), "form": at("form") })
+    json!({ "tus": at("tus"), "files": at("files"), "s3": at("s3"), "form": at("form") })
 }
 
 pub(super) fn limits(limits: &Limits) -> Value {

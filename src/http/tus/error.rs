@@ -40,8 +40,10 @@ impl From<Error> for Refusal {
             Error::Forbidden | Error::Rejected { .. } => StatusCode::FORBIDDEN,
             // Gone is 404, not 410: only that makes tus-java-client create anew.
             Error::Hidden | Error::Gone { .. } => StatusCode::NOT_FOUND,
-            Error::Invalid { .. } | Error::ReusedKey | Error::WrongBytes => StatusCode::BAD_REQUEST,
-            Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::Invalid { .. } | Error::OtherLength(_) | Error::ReusedKey | Error::WrongBytes => {
+                StatusCode::BAD_REQUEST
+            }
+            Error::TooLarge { .. } | Error::Overrun { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Offset { .. } | Error::Taken(_) | Error::Incomplete { .. } | Error::PartsDiffer { .. } => {
                 StatusCode::CONFLICT
             }

@@ -6,16 +6,16 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 
+use super::super::metadata;
 use super::super::{Site, context};
 use super::body::incoming;
 use super::error::Refusal;
-use super::metadata;
 use super::wire::{self, Wanted};
 use crate::domain::access::Actor;
 use crate::domain::append::Said;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Protocol, Upload};
-use crate::engine::{AppendBytes, Checksum, Concatenate, Error, Incoming, OpenAppend};
+use crate::engine::{AppendBytes, Checksum, Concatenate, Ends, Error, Incoming, OpenAppend};
 
 type Answer = Result<Response, Refusal>;
 
@@ -33,7 +33,7 @@ struct Call {
 impl Call {
     fn new(site: Site, request: Request, grant: Option<String>) -> (Self, Body) {
         let (head, body) = request.into_parts();
-        let method = overridden(&head.method, &head.headers);
+        let method = context::meant(&head.method, &head.headers);
         (Self { site, method, headers: head.headers, announced: body.size_hint().exact(), grant }, body)
     }
 
@@ -51,13 +51,6 @@ impl Call {
             None => format!("{}/tus", self.site.public_url),
         }
     }
-}
-
-/// The method that is meant: clients behind old proxies and old JVMs cannot send every one.
-fn overridden(method: &Method, headers: &HeaderMap) -> Method {
-    let other = headers.get("x-http-method-override").and_then(|value| Method::from_bytes(value.as_bytes()).ok());
-    let known = |method: &Method| [Method::PATCH, Method::DELETE, Method::HEAD].contains(method);
-    other.filter(|other| known(other) && method != Method::OPTIONS).unwrap_or_else(|| method.clone())
 }
 
 pub(super) async fn collection(State(site): State<Site>, request: Request) -> Response {
@@ -130,6 +123,8 @@ async fn append(call: Call, body: Body, id: Option<UploadId>) -> Answer {
         length: wire::length(&call.headers)?,
         announced: call.announced,
         checksum: wire::announced_checksum(&call.headers)?,
+        ends: Ends::ByLength,
+        heard: None,
         body: incoming(body),
     };
     let upload = call.site.engine.append(&actor, id.ok_or(Error::Hidden)?, wish).await?;
@@ -181,6 +176,7 @@ async fn open(call: Call, body: Body, actor: &Actor, partial: bool) -> Result<Up
         name: described.name,
         media_type: described.media_type,
         metadata: described.metadata,
+        sha256: None,
         length,
         partial,
         said: Said { metadata: raw, concat: partial.then(|| "partial".to_owned()) },

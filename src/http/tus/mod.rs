@@ -11,7 +11,6 @@ use super::Site;
 mod body;
 mod error;
 mod handlers;
-mod metadata;
 mod wire;
 
 /// Every route of tus. Methods are told apart by the handlers: `X-HTTP-Method-Override` may name another one.

@@ -100,6 +100,7 @@ impl UploadRow {
             "native" => Protocol::Native,
             "tus" => Protocol::Tus,
             "companion" => Protocol::Companion,
+            "ietf" => Protocol::Ietf,
             other => return Err(bad("protocol", other)),
         })
     }

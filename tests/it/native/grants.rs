@@ -121,6 +121,20 @@ on_both_services! {
         assert_eq!((&asset["state"], &asset["reason"]["code"]), (&json!("rejected"), &json!("type_not_allowed")));
     }
 
+    async fn the_ietf_protocol_brings_a_chosen_file(service) {
+        let opened = note(service).await;
+        let post = |bytes: String, kind: &'static str| {
+            let request = reqwest::Client::new().post(opened["endpoints"]["files"].as_str().unwrap());
+            let request = request.header("content-disposition", "attachment; filename=\"a.txt\"").header("content-type", kind);
+            request.header("upload-complete", "?1").header("upload-draft-interop-version", "6").body(bytes).send()
+        };
+        assert_eq!(post("a".repeat(101), "text/plain").await.unwrap().status(), 413);
+        assert_eq!(post("hello".to_owned(), "image/png").await.unwrap().status(), 400);
+        assert!(post("hello".to_owned(), "text/plain").await.unwrap().status().is_success());
+        let asset = settled(service, &opened).await;
+        assert_eq!((&asset["state"], &asset["filename"]), (&json!("ready"), &json!("a.txt")));
+    }
+
     async fn a_form_brings_a_chosen_file(service) {
         let opened = note(service).await;
         let url = opened["endpoints"]["form"].as_str().unwrap();

@@ -161,6 +161,7 @@ async fn serve(engine: &Engine, store_origin: &str, stop: &CancellationToken) ->
         let routes = routes.clone();
         async move { routes.oneshot(request).await.unwrap() }
     };
-    tokio::spawn(server::serve(listener, answer, server::Limits::default(), stop.clone()));
+    let door = server::Door::new(listener, None).with_early(server::Early::Always);
+    tokio::spawn(server::serve(door, answer, server::Limits::default(), stop.clone()));
     base
 }

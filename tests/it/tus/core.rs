@@ -135,7 +135,7 @@ on_both_services! {
                 | tus-version: 1.0.0
                 | tus-extension: creation,creation-with-upload,creation-defer-length,expiration,checksum,checksum-trailer,termination,concatenation
                 | tus-max-size: 50000000000000
-                | tus-checksum-algorithm: sha1,sha256,md5,crc32
+                | tus-checksum-algorithm: sha1,sha256,sha512,md5,crc32
                 | tus-resumable:
             "#, path = path);
         }

@@ -1,7 +1,10 @@
-//! `Upload-Metadata`: pairs of a key and a value in base64, as the specification has them and as clients really send them.
+//! `Upload-Metadata` of tus, pairs of a key and a value in base64, as the specification has them and as clients really
+//! send them (tus-js-client to IETF servers as well), and the name in `Content-Disposition`. Pure; says nothing of what a
+//! protocol does with it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use http::{HeaderMap, header};
 
 use crate::domain::asset::Metadata;
 use crate::domain::name::{FileName, MediaType};
@@ -61,6 +64,44 @@ fn described(pairs: &[(String, String)]) -> Described {
     }
 }
 
+/// The name that `Content-Disposition` gives (RFC 6266): `filename*` before `filename`, whatever the disposition.
+pub(super) fn named(headers: &HeaderMap) -> Option<FileName> {
+    let value = String::from_utf8_lossy(headers.get(header::CONTENT_DISPOSITION)?.as_bytes()).into_owned();
+    let parameters = parameters(&value);
+    let find = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let extended = find("filename*").and_then(|value| {
+        let (charset, coded) = value.split_once('\'')?;
+        let coded = coded.split_once('\'')?.1;
+        let utf8 = charset.eq_ignore_ascii_case("utf-8");
+        utf8.then(|| percent_encoding::percent_decode_str(coded).decode_utf8_lossy().into_owned())
+    });
+    let name = extended.or_else(|| find("filename"))?;
+    FileName::salvage(&name).ok()
+}
+
+/// `; name=value` and `; name="quoted \"value\""`, with names in lower case.
+fn parameters(value: &str) -> Vec<(String, String)> {
+    let (mut parameters, mut current, mut quoted, mut escaped) = (Vec::new(), String::new(), false, false);
+    for c in value.chars().chain([';']) {
+        match c {
+            _ if escaped => {
+                current.push(c);
+                escaped = false;
+            }
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            ';' if !quoted => {
+                if let Some((name, value)) = current.split_once('=') {
+                    parameters.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+                }
+                current.clear();
+            }
+            _ => current.push(c),
+        }
+    }
+    parameters
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,10 +133,27 @@ mod tests {
         assert_eq!(parse("filename YS9i").unwrap().name.as_str(), "b");
     }
 
+    #[test]
+    fn content_disposition() {
+        for (value, name) in [
+            ("attachment; filename=a.txt", "a.txt"),
+            ("inline; filename=\"a; \\\"b\\\".txt\"", "a; \"b\".txt"),
+            ("attachment; filename=\"fallback\"; filename*=UTF-8''%e2%82%ac%20x.txt", "€ x.txt"),
+            ("form-data; FileName=\"../x\"", "x"),
+        ] {
+            let headers = HeaderMap::from_iter([(header::CONTENT_DISPOSITION, value.parse().unwrap())]);
+            assert_eq!(named(&headers).unwrap().as_str(), name, "{value}");
+        }
+        for value in ["inline", ";;;", "=;=", "\"", "attachment; filename*=utf-8"] {
+            let headers = HeaderMap::from_iter([(header::CONTENT_DISPOSITION, value.parse().unwrap())]);
+            assert_eq!(named(&headers), None, "{value}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_header_is_a_panic(header in "\\PC{0,200}") {
-            let _ = parse(&header);
+            let _ = (parse(&header), parameters(&header));
         }
     }
 }

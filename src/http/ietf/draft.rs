@@ -1,0 +1,138 @@
+//! Which draft a client speaks, and what differs from one to the next. Pure; the only place that knows numbers.
+//!
+//! | number | drafts | remark |
+//! |---|---|---|
+//! | 3, 4 | -01, -02 | `Upload-Incomplete`; iOS 17 |
+//! | 5 | -03 | `Upload-Complete`; tus-js-client |
+//! | 6 | -04, -05 | `application/partial-upload`, `Upload-Limit` with `expires`; iOS 18, tus-js-client |
+//! | 7 | -06 to -08 | `Upload-Length` in answers, `max-age` |
+//! | 8 | -09 to -11 | pyrufh |
+//! | 9, 10 | -12, -13 | no `completed-upload` any more |
+
+use http::{HeaderMap, HeaderName, StatusCode};
+
+use super::fields;
+use crate::engine::Error;
+
+pub(super) const INTEROP: HeaderName = HeaderName::from_static("upload-draft-interop-version");
+pub(super) const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
+pub(super) const INCOMPLETE: HeaderName = HeaderName::from_static("upload-incomplete");
+
+/// A draft that is understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Draft {
+    /// The one with this interop number.
+    Numbered(u8),
+    /// No number was said: as the latest, and as the RFC will be.
+    Latest,
+}
+
+/// What a request says of drafts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spoken {
+    Known(Draft),
+    /// A number that nobody here knows: whoever sent it must get along without us.
+    Unknown,
+}
+
+impl Spoken {
+    pub(super) fn in_headers(headers: &HeaderMap) -> Result<Self, Error> {
+        let number = fields::integer(headers, &INTEROP, "Upload-Draft-Interop-Version")?;
+        let old = headers.contains_key(INCOMPLETE) && !headers.contains_key(COMPLETE);
+        Ok(match number.map(u8::try_from) {
+            Some(Ok(number @ 3..=10)) => Self::Known(Draft::Numbered(number)),
+            Some(_) => Self::Unknown,
+            None if old => Self::Known(Draft::Numbered(3)),
+            None => Self::Known(Draft::Latest),
+        })
+    }
+
+    /// The draft in which to speak of an upload that is there.
+    pub(super) fn or_latest(self) -> Draft {
+        match self {
+            Self::Known(draft) => draft,
+            Self::Unknown => Draft::Latest,
+        }
+    }
+}
+
+impl Draft {
+    fn at_least(self, number: u8) -> bool {
+        match self {
+            Self::Numbered(own) => own >= number,
+            Self::Latest => true,
+        }
+    }
+
+    /// The number to repeat in answers.
+    pub(super) fn number(self) -> Option<u8> {
+        match self {
+            Self::Numbered(number) => Some(number),
+            Self::Latest => None,
+        }
+    }
+
+    /// The header that says whether this was all, and what it says then.
+    pub(super) fn completeness(self) -> (HeaderName, &'static str, bool) {
+        if self.at_least(5) { (COMPLETE, "Upload-Complete", true) } else { (INCOMPLETE, "Upload-Incomplete", false) }
+    }
+
+    /// Whether appends have a content type of their own (-04 §6).
+    pub(super) fn types_appends(self) -> bool {
+        self.at_least(6)
+    }
+
+    /// The status of an append after which more is to come: 201 by the letter of -01 §4.3 to -05 §6, then 204.
+    pub(super) fn appended(self) -> StatusCode {
+        if self.at_least(7) { StatusCode::NO_CONTENT } else { StatusCode::CREATED }
+    }
+
+    /// What `Upload-Limit` calls the seconds that an upload has left; `None`: the header is not known yet.
+    pub(super) fn life(self) -> Option<&'static str> {
+        match self {
+            Self::Numbered(..=5) => None,
+            Self::Numbered(6) => Some("expires"),
+            Self::Numbered(_) | Self::Latest => Some("max-age"),
+        }
+    }
+
+    /// Whether an append to a complete upload has a problem type of its own, and 400 with it (-04 to -11).
+    pub(super) fn knows_completed(self) -> bool {
+        matches!(self, Self::Numbered(..=8))
+    }
+
+    /// Whether a file of known length is complete with its last byte, whatever is said: tus-js-client 4.3.1 says of files
+    /// from a disk that more will come after their last chunk (`FileSource.js`), and nothing comes; and the end of a stream
+    /// may be an append that brings the length and no word of completeness.
+    pub(super) fn is_tus_js(self) -> bool {
+        matches!(self, Self::Numbered(5 | 6))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn spoken(pairs: &[(&'static str, &'static str)]) -> Result<Spoken, Error> {
+        let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        Spoken::in_headers(&HeaderMap::from_iter(pairs))
+    }
+
+    #[test]
+    fn numbers() {
+        for number in ["3", "4", "5", "6", "7", "8", "9", "10"] {
+            let known = spoken(&[("upload-draft-interop-version", number)]).unwrap();
+            assert_eq!(known, Spoken::Known(Draft::Numbered(number.parse().unwrap())));
+        }
+        for number in ["0", "2", "11", "255", "256", "999999999999999"] {
+            assert_eq!(spoken(&[("upload-draft-interop-version", number)]).unwrap(), Spoken::Unknown, "{number}");
+        }
+        for bad in ["", "x", "-3", "6.0", "\"6\"", "6, 6"] {
+            assert!(spoken(&[("upload-draft-interop-version", bad)]).is_err(), "{bad}");
+        }
+        assert_eq!(spoken(&[]).unwrap(), Spoken::Known(Draft::Latest));
+        assert_eq!(spoken(&[("upload-incomplete", "?0")]).unwrap(), Spoken::Known(Draft::Numbered(3)));
+    }
+}

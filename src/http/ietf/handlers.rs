@@ -1,0 +1,268 @@
+//! Glue of the drafts: parse, call the engine, render.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body::Body as _;
+use tokio::sync::watch;
+
+use super::super::server::interim::Interim;
+use super::super::{Site, context};
+use super::body::incoming;
+use super::draft::{Draft, Spoken};
+use super::error::Refusal;
+use super::wire::{self, About, Creation};
+use crate::domain::access::Actor;
+use crate::domain::append::{Ledger, Said};
+use crate::domain::ids::UploadId;
+use crate::domain::upload::{Protocol, Upload, UploadState};
+use crate::engine::{AppendBytes, CompleteUpload, Ends, Error, OpenAppend};
+
+type Answer = Result<Response, Refusal>;
+
+/// 104, which IANA lists as temporary for the drafts.
+const RESUMABLE: StatusCode = match StatusCode::from_u16(104) {
+    Ok(status) => status,
+    Err(_) => StatusCode::PROCESSING,
+};
+const REASON: &str = "Upload Resumption Supported";
+
+/// A request, and how its sender is known.
+struct Call {
+    site: Site,
+    method: Method,
+    headers: HeaderMap,
+    /// How many bytes will come, if that is known.
+    announced: Option<u64>,
+    /// The grant in the path.
+    grant: Option<String>,
+    /// Where to say how it is going, if the client asked for that and may have it.
+    interim: Option<(Interim, Draft)>,
+}
+
+impl Call {
+    fn new(site: Site, request: Request, grant: Option<String>) -> (Self, Body) {
+        let (head, body) = request.into_parts();
+        let method = context::meant(&head.method, &head.headers);
+        let interim = head.extensions.get::<Interim>().cloned().zip(wire::hears_interim(&head.headers));
+        (Self { site, method, headers: head.headers, announced: body.size_hint().exact(), grant, interim }, body)
+    }
+
+    async fn actor(&self) -> Result<Actor, Error> {
+        match &self.grant {
+            Some(grant) => context::granted(&self.site.engine, grant).await,
+            None => context::actor(&self.site.engine, &self.headers).await,
+        }
+    }
+
+    /// Where an upload is, as this client reaches it.
+    fn url(&self, upload: &Upload) -> String {
+        let (site, id) = (&self.site.public_url, upload.id);
+        match &self.grant {
+            Some(grant) => format!("{site}/u/{grant}/files/{id}"),
+            None => format!("{site}/files/{id}"),
+        }
+    }
+
+    /// Tells where an upload is while its content is still coming: all that URLSession needs to go on after a cut.
+    fn tell_begun(&self, upload: &Upload) {
+        let Some((interim, draft)) = &self.interim else { return };
+        let (limits, now) = (self.site.engine.limits(), self.site.engine.now());
+        let about = About { upload, limits: &limits, now };
+        interim.send(RESUMABLE, REASON, &about.begun(*draft, &self.url(upload)));
+    }
+
+    /// Appends, and tells meanwhile how far the content is safe.
+    async fn append(&self, actor: &Actor, id: UploadId, mut wish: AppendBytes) -> Result<Upload, Error> {
+        let engine = &self.site.engine;
+        let Some((interim, draft)) = &self.interim else { return engine.append(actor, id, wish).await };
+        let (heard, mut offsets) = watch::channel(wish.offset);
+        wish.heard = Some(heard);
+        let mut work = std::pin::pin!(engine.append(actor, id, wish));
+        loop {
+            tokio::select! {
+                outcome = &mut work => return outcome,
+                Ok(()) = offsets.changed() => {
+                    let offset = *offsets.borrow_and_update();
+                    interim.send(RESUMABLE, REASON, &wire::reached(*draft, offset));
+                }
+            }
+        }
+    }
+
+    /// The draft in which to answer.
+    fn draft(&self) -> Draft {
+        Spoken::in_headers(&self.headers).map_or(Draft::Latest, Spoken::or_latest)
+    }
+
+    /// Renders an answer about an upload.
+    fn about(&self, upload: &Upload, render: impl FnOnce(&About<'_>) -> Response) -> Response {
+        let engine = &self.site.engine;
+        render(&About { upload, limits: &engine.limits(), now: engine.now() })
+    }
+}
+
+pub(super) async fn collection(State(site): State<Site>, request: Request) -> Response {
+    at_collection(Call::new(site, request, None)).await
+}
+
+pub(super) async fn granted_collection(
+    State(site): State<Site>,
+    Path(grant): Path<String>,
+    request: Request,
+) -> Response {
+    at_collection(Call::new(site, request, Some(grant))).await
+}
+
+pub(super) async fn upload(State(site): State<Site>, Path(id): Path<String>, request: Request) -> Response {
+    at_upload(Call::new(site, request, None), id.parse().ok()).await
+}
+
+pub(super) async fn granted_upload(
+    State(site): State<Site>,
+    Path((grant, id)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    at_upload(Call::new(site, request, Some(grant)), id.parse().ok()).await
+}
+
+async fn at_collection((call, body): (Call, Body)) -> Response {
+    let answer = match call.method {
+        Method::OPTIONS => Ok(wire::options(&call.site.engine.limits(), call.draft())),
+        Method::POST => create(&call, body).await,
+        _ => return no_method("OPTIONS, POST"),
+    };
+    finished(&call, answer)
+}
+
+async fn at_upload((call, body): (Call, Body), id: Option<UploadId>) -> Response {
+    let answer = match call.method {
+        Method::OPTIONS => Ok(wire::options(&call.site.engine.limits(), call.draft())),
+        Method::HEAD | Method::GET => look(&call, id).await,
+        Method::PATCH => append(&call, body, id).await,
+        Method::DELETE => cancel(&call, id).await,
+        _ => return no_method("OPTIONS, HEAD, GET, PATCH, DELETE"),
+    };
+    finished(&call, answer)
+}
+
+/// What answers of every kind have in common: the number that was said, and limits where one was passed.
+fn finished(call: &Call, answer: Answer) -> Response {
+    let draft = call.draft();
+    let mut response = answer.unwrap_or_else(|refusal| refusal.to(&call.method).render(draft));
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        wire::say_limit(response.headers_mut(), draft, &call.site.engine.limits(), None);
+    }
+    wire::say_draft(response.headers_mut(), draft);
+    response
+}
+
+fn no_method(allowed: &'static str) -> Response {
+    let detail = "This address does not answer to this method.";
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    let mut response = refusal.render(Draft::Latest);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+async fn look(call: &Call, id: Option<UploadId>) -> Answer {
+    wire::is_not_tus(&call.headers)?;
+    let actor = call.actor().await?;
+    wire::says_nothing_of_bytes(&call.headers)?;
+    let upload = call.site.engine.progress(&actor, id.ok_or(Error::Hidden)?).await?;
+    Ok(call.about(&upload, |about| about.progress(call.draft())))
+}
+
+async fn cancel(call: &Call, id: Option<UploadId>) -> Answer {
+    wire::is_not_tus(&call.headers)?;
+    let actor = call.actor().await?;
+    wire::says_nothing_of_bytes(&call.headers)?;
+    call.site.engine.terminate(&actor, id.ok_or(Error::Hidden)?).await?;
+    Ok(wire::cancelled())
+}
+
+async fn append(call: &Call, body: Body, id: Option<UploadId>) -> Answer {
+    wire::is_not_tus(&call.headers)?;
+    let (actor, id) = (call.actor().await?, id.ok_or(Error::Hidden)?);
+    match appended(call, body, &actor, id).await {
+        Ok(upload) => Ok(call.about(&upload, |about| about.appended(call.draft()))),
+        Err(refusal) => Err(seen(call, refusal, &actor, id).await),
+    }
+}
+
+/// A refusal that says where the upload stands.
+async fn seen(call: &Call, refusal: Refusal, actor: &Actor, id: UploadId) -> Refusal {
+    let upload = call.site.engine.glance(actor, id).await.ok();
+    let provided = wire::offset(&call.headers).ok().flatten();
+    refusal.seen(upload.as_ref(), provided, call.draft())
+}
+
+async fn appended(call: &Call, body: Body, actor: &Actor, id: UploadId) -> Result<Upload, Refusal> {
+    let wire::Append { offset, ends, length, checksum } = wire::append(&call.headers, call.draft(), call.announced)?;
+    let (announced, body) = (call.announced, incoming(body));
+    let wish = AppendBytes { offset, length, announced, checksum, ends, heard: None, body };
+    let upload = call.append(actor, id, wish).await?;
+    meant_complete(call, actor, upload).await
+}
+
+/// The upload, completed if its client will never say that it is.
+async fn meant_complete(call: &Call, actor: &Actor, upload: Upload) -> Result<Upload, Refusal> {
+    let whole = upload.state == UploadState::Open && upload.ledger().is_some_and(Ledger::is_whole);
+    if !whole || !call.draft().is_tus_js() {
+        return Ok(upload);
+    }
+    let engine = &call.site.engine;
+    engine.complete(actor, upload.id, CompleteUpload::default()).await?;
+    Ok(engine.glance(actor, upload.id).await?)
+}
+
+async fn create(call: &Call, body: Body) -> Answer {
+    wire::is_not_tus(&call.headers)?;
+    let actor = call.actor().await?;
+    let creation = wire::creation(&call.headers, call.announced)?;
+    let draft = creation.draft;
+    let upload = opened(call, body, &actor, creation).await?;
+    Ok(call.about(&upload, |about| about.created(draft, &call.url(&upload))))
+}
+
+/// The upload, once its first bytes are here.
+async fn opened(call: &Call, body: Body, actor: &Actor, creation: Creation) -> Result<Upload, Refusal> {
+    let Creation { draft, ends, length, described, sha256, checksum } = creation;
+    let engine = &call.site.engine;
+    let limit = engine.limits().max_append;
+    if call.announced.is_some_and(|bytes| bytes > limit) {
+        return Err(Error::TooLarge { limit }.into());
+    }
+    let wish = OpenAppend {
+        protocol: Protocol::Ietf,
+        name: described.name,
+        media_type: described.media_type,
+        metadata: described.metadata,
+        sha256,
+        length,
+        partial: false,
+        said: Said::default(),
+        first: None,
+    };
+    let upload = engine.open_append(actor, wish).await?;
+    if upload.state == UploadState::Completed || (ends == Ends::Later && call.announced == Some(0)) {
+        return Ok(upload);
+    }
+    if draft.is_some() {
+        call.tell_begun(&upload);
+    }
+    let (announced, body) = (call.announced, incoming(body));
+    let wish = AppendBytes { offset: 0, length: None, announced, checksum, ends, heard: None, body };
+    match call.append(actor, upload.id, wish).await {
+        Ok(upload) => meant_complete(call, actor, upload).await,
+        Err(error) => {
+            let unheard = matches!(error, Error::ChecksumMismatch) || draft.is_none();
+            if unheard && matches!(actor, Actor::Key { .. }) {
+                // Nobody knows where it is, or nobody could go on with it.
+                let _ = engine.terminate(actor, upload.id).await;
+            }
+            Err(seen(call, error.into(), actor, upload.id).await)
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! HTTP/2 without hyper, on doors where interim answers are allowed: the h2 crate can send them, and hyper does not pass that
+//! on. Everything else is as hyper does it.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::SystemTime;
+
+use bytes::{Buf, Bytes};
+use futures_util::future::{Either, select};
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::content::Content;
+use super::interim::Interim;
+use super::{ALIVE, Limits, STREAMS};
+
+/// What hyper would choose.
+const WINDOW: u32 = 1 << 20;
+const SEND_BUFFER: usize = 400 << 10;
+const HEADERS: u32 = 16 << 10;
+const FRAME: usize = 16 << 10;
+
+/// The right to answer one request.
+#[derive(Clone)]
+pub(in crate::http) struct Answering(Arc<Mutex<Option<SendResponse<Bytes>>>>);
+
+impl Answering {
+    fn lock(&self) -> MutexGuard<'_, Option<SendResponse<Bytes>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn send(&self, status: StatusCode, headers: &HeaderMap) {
+        let mut head = Response::new(());
+        *head.status_mut() = status;
+        head.headers_mut().clone_from(headers);
+        if let Some(respond) = &mut *self.lock() {
+            // A stream that was reset hears nothing any more.
+            let _ = respond.send_informational(head);
+        }
+    }
+
+    /// Waits until the client has lost interest.
+    async fn reset(&self) {
+        poll_fn(|cx| match &mut *self.lock() {
+            Some(respond) => respond.poll_reset(cx).map(|_| ()),
+            None => Poll::Ready(()),
+        })
+        .await;
+    }
+}
+
+/// Answers the requests of one connection until it ends, or those under way once `stop` is cancelled.
+pub(super) async fn converse<I, F, Fut, B>(stream: I, answer: F, limits: &Limits, stop: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<Content>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let mut builder = Builder::new();
+    builder.initial_window_size(WINDOW).initial_connection_window_size(WINDOW).max_send_buffer_size(SEND_BUFFER);
+    builder.max_header_list_size(HEADERS).max_concurrent_streams(STREAMS);
+    let Ok(Ok(mut connection)) = tokio::time::timeout(limits.head, builder.handshake(stream)).await else { return };
+    let silence = silence(connection.ping_pong());
+    tokio::pin!(silence);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(Ok((request, respond))) => take(request, respond, answer.clone()),
+                // A client that went away is no news.
+                Some(Err(_)) | None => return,
+            },
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                Connection::graceful_shutdown(&mut connection);
+            }
+            () = &mut silence => return,
+        }
+    }
+}
+
+/// Ends when the other side has not answered a ping in time.
+async fn silence(pings: Option<PingPong>) {
+    let Some(mut pings) = pings else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(ALIVE).await;
+        if !matches!(tokio::time::timeout(ALIVE, pings.ping(Ping::opaque())).await, Ok(Ok(_))) {
+            return;
+        }
+    }
+}
+
+/// Answers one request in a task of its own.
+fn take<F, Fut, B>(request: Request<RecvStream>, respond: SendResponse<Bytes>, answer: F)
+where
+    F: Fn(Request<Content>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let answering = Answering(Arc::new(Mutex::new(Some(respond))));
+    let (mut head, stream) = request.into_parts();
+    head.extensions.insert(Interim::Two(answering.clone()));
+    let is_head = head.method == Method::HEAD;
+    let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let request = Request::from_parts(head, Content::two(stream, length));
+    tokio::spawn(async move {
+        let work = std::pin::pin!(answer(request));
+        let reset = std::pin::pin!(answering.reset());
+        let Either::Left((response, _)) = select(work, reset).await else { return };
+        let Some(respond) = answering.lock().take() else { return };
+        // A client that went away is no news.
+        let _ = send(respond, response, is_head).await;
+    });
+}
+
+async fn send<B>(mut respond: SendResponse<Bytes>, response: Response<B>, is_head: bool) -> Result<(), h2::Error>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let (mut head, body) = response.into_parts();
+    // They belong to HTTP/1 (RFC 9113 §8.2.2).
+    for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
+        head.headers.remove(name);
+    }
+    let date = httpdate::fmt_http_date(now());
+    head.headers.entry(header::DATE).or_insert(HeaderValue::from_str(&date).unwrap_or(HeaderValue::from_static("")));
+    let silent = is_head || head.status == StatusCode::NO_CONTENT || head.status == StatusCode::NOT_MODIFIED;
+    if let (Some(length), false) = (body.size_hint().exact(), silent) {
+        head.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+    }
+    let empty = silent || body.is_end_stream();
+    let mut stream = respond.send_response(Response::from_parts(head, ()), empty)?;
+    if empty { Ok(()) } else { send_body(&mut stream, Box::pin(body)).await }
+}
+
+fn now() -> SystemTime {
+    use crate::domain::clock::{Clock, SystemClock};
+    SystemTime::from(SystemClock.now())
+}
+
+async fn send_body<B>(stream: &mut SendStream<Bytes>, mut body: std::pin::Pin<Box<B>>) -> Result<(), h2::Error>
+where
+    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    loop {
+        let frame = tokio::select! {
+            biased;
+            reset = poll_fn(|cx| stream.poll_reset(cx)) => return reset.map(|_| ()),
+            frame = poll_fn(|cx| body.as_mut().poll_frame(cx)) => frame.map(Result::ok),
+        };
+        let frame = match frame {
+            None => return stream.send_data(Bytes::new(), true),
+            // Whoever gets half of it must not take it for the whole.
+            Some(None) => {
+                stream.send_reset(Reason::INTERNAL_ERROR);
+                return Ok(());
+            }
+            Some(Some(frame)) => frame,
+        };
+        match frame.into_data() {
+            Ok(mut data) => {
+                let mut bytes = data.copy_to_bytes(data.remaining());
+                while !bytes.is_empty() {
+                    let room = capacity(stream, bytes.len()).await?;
+                    stream.send_data(bytes.split_to(room.min(bytes.len())), false)?;
+                }
+            }
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    return stream.send_trailers(trailers);
+                }
+            }
+        }
+    }
+}
+
+/// How many bytes the other side will take now, at least one.
+async fn capacity(stream: &mut SendStream<Bytes>, wanted: usize) -> Result<usize, h2::Error> {
+    stream.reserve_capacity(wanted.min(FRAME.max(SEND_BUFFER)));
+    poll_fn(|cx| {
+        if let Poll::Ready(reset) = stream.poll_reset(cx) {
+            return Poll::Ready(reset.and_then(|reason| Err(reason.into())));
+        }
+        match stream.capacity() {
+            0 => match stream.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(0))) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Poll::Ready(Some(room)) => Poll::Ready(room),
+                Poll::Ready(None) => Poll::Ready(Err(Reason::CANCEL.into())),
+                Poll::Pending => Poll::Pending,
+            },
+            room => Poll::Ready(Ok(room)),
+        }
+    })
+    .await
+}
