@@ -9,6 +9,7 @@ mod blob;
 mod client;
 mod companion;
 mod crash;
+mod crossing;
 mod embedded_store;
 mod engine;
 mod house;
