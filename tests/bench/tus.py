@@ -1,16 +1,20 @@
 """tus: one upload of 1 GiB, eight of 256 MiB at once, and files of 1 KiB, against @tus/server on S3 and rustus on files.
 
-The large ones go to the peers' S3 sink, which throws bodies away, for ours and for @tus/server; and what one process
-reaches that writes the same parts straight to that sink is measured beside them. The small ones are compared with rustus
-in memory (`/dev/shm`) on both sides: it syncs nothing, ours does, and there neither costs anything.
+The large ones go to the peers' S3 sink, which throws bodies away, for ours and for @tus/server. Beside them, what one
+process reaches that writes straight to that sink: the AWS CLI, and a loop of plain PUTs that signs and reads nothing.
+The small ones go to a real store, an embedded one that another Gantry serves. rustus writes files and syncs nothing, ours
+does: for equal durability rustus gets a file system mounted with `sync` (which needs root); or both get memory.
 """
 
+import contextlib
 import os
 import shutil
 import socket
+import subprocess
 import time
 
-from common import CLI_CPU, GIB, MIB, SRV_CPU, Gantry, alternate, free_port, load, median, peer, ratio, say
+from common import (BENCH, BENCH_TOOLS, CLI_CPU, GIB, MIB, SRV_CPU, Gantry, alternate, free_port, load, median, peer, pinned,
+                    ratio, say)
 from sink import SINK
 from wire import head, send
 
@@ -57,6 +61,16 @@ def straight(part=16 * MIB):
     return {"MiBps": 1024 / seconds}
 
 
+def aws_cli():
+    """MiB/s of the AWS CLI with the same file, in the place of the servers."""
+    env = {**os.environ, **SINK, "AWS_EC2_METADATA_DISABLED": "true"}
+    command = [f"{BENCH_TOOLS}/bin/aws", "s3", "cp", "--quiet", "--endpoint-url", SINK["GANTRY_S3_ENDPOINT"],
+               "--region", "us-east-1", "/dev/shm/bench-1g.bin", "s3://bench/aws.bin"]
+    begun = time.perf_counter()
+    subprocess.run(pinned(command), env=env, check=True)
+    return {"MiBps": 1024 / (time.perf_counter() - begun)}
+
+
 def told(rows, *keys):
     for side, some in rows.items():
         say(f"  {side}: " + ", ".join(f"{key} {median(some, key):.4g}" for key in keys if key in some[0]))
@@ -69,49 +83,90 @@ def large():
         for size, streams in ((GIB, 1), (GIB // 4, 8)):
             what = f"tus {streams} x {size // MIB} MiB"
             runs = {name: lambda side=side: side.large(size, streams) for name, side in sides.items()}
-            rows = alternate(ROUNDS, straight=straight, **runs)
+            rows = alternate(ROUNDS, **runs, straight=straight, aws_cli=aws_cli)
             say(f"{what}:")
             told(rows, "MiBps", "cpu_s_per_GiB", "rss_peak_mib")
             mine, speed = rows["ours"], median(rows["ours"], "MiBps")
             ratio(f"{what} against @tus/server on S3", speed, median(rows["@tus/server"], "MiBps"), "MiB/s", at_least=4)
             ratio(f"{what} against rustus on files", speed, median(rows["rustus"], "MiBps"), "MiB/s", at_least=1)
             ratio(f"{what}, CPU", median(mine, "cpu_s_per_GiB"), 1.2, "s/GiB", at_most=1)
-            ratio(f"{what} against writing straight to the store", speed, median(rows["straight"], "MiBps"), "MiB/s",
-                  at_least=0.85)
+            for how in ("aws_cli", "straight"):
+                ratio(f"{what} against {how} to the store", speed, median(rows[how], "MiBps"), "MiB/s", at_least=0.85)
 
 
-def small(two_step):
-    what = "1 KiB by POST and PATCH" if two_step else "1 KiB by one POST"
-    with peer("s3sink", "tusnode-s3"), Gantry(GANTRY_PROCESSING__DIGEST_UP_TO="0", **SINK) as gantry:
-        sides = {"ours": ours(gantry), "@tus/server": Side("@tus/server", *PEERS["@tus/server"])}
-        rows = alternate(ROUNDS, **{name: lambda side=side: side.small(two_step, 32) for name, side in sides.items()})
-        say(f"{what}, on S3:")
-        told(rows, "rps", "p50_ms", "p99_ms", "cpu_us_per_req", "rss_mib", "bad")
-        ratio(f"{what} against @tus/server on S3", median(rows["ours"], "rps"), median(rows["@tus/server"], "rps"), "/s",
-              at_least=20)
+def compare_small(what, two_step, aim, name, sides):
+    rows = alternate(ROUNDS, **{side: lambda it=it: it.small(two_step, 32) for side, it in sides.items()})
+    say(f"{what}:")
+    told(rows, "rps", "p50_ms", "p99_ms", "cpu_us_per_req", "rss_mib", "bad")
+    ratio(f"{what} against {name}", median(rows["ours"], "rps"), median(rows[name], "rps"), "/s", at_least=aim)
 
 
-def small_in_memory(two_step):
-    what = "1 KiB by POST and PATCH" if two_step else "1 KiB by one POST"
-    home = f"/dev/shm/gantry-bench-{free_port()}"
-    os.makedirs(f"{home}/rustus")
+@contextlib.contextmanager
+def real_store():
+    """A store of its own beside the load: its exports, with a bucket."""
+    with Gantry("store", cpu=CLI_CPU) as store:
+        exports = store.store_exports()
+        env = {**os.environ, **exports}
+        command = [f"{BENCH_TOOLS}/bin/aws", "--endpoint-url", exports["AWS_ENDPOINT_URL"], "s3", "mb", "s3://tus"]
+        subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+        yield exports
+
+
+def small_on_s3(what, two_step):
+    with real_store() as exports:
+        key, secret = exports["AWS_ACCESS_KEY_ID"], exports["AWS_SECRET_ACCESS_KEY"]
+        endpoint, region = exports["AWS_ENDPOINT_URL"], exports["AWS_REGION"]
+        mine = {**SINK, "GANTRY_S3_ENDPOINT": endpoint, "GANTRY_S3_REGION": region, "GANTRY_S3_BUCKET": "tus",
+                "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
+        theirs = {"S3_ENDPOINT": endpoint, "S3_REGION": region, "S3_BUCKET": "tus", "S3_KEY": key, "S3_SECRET": secret}
+        with peer("tusnode-s3", **theirs), Gantry(GANTRY_PROCESSING__DIGEST_UP_TO="0", **mine) as gantry:
+            name = "@tus/server"
+            sides = {"ours": ours(gantry), name: Side(name, *PEERS[name])}
+            compare_small(f"{what} on S3", two_step, 20, name, sides)
+
+
+def small_on_files(what, two_step, theirs, mine, how):
+    os.makedirs(f"{theirs}/rustus", exist_ok=True)
+    with peer("rustus", DATA=theirs), Gantry(GANTRY_DATA_DIR=mine, GANTRY_PROCESSING__DIGEST_UP_TO="0") as gantry:
+        sides = {"ours": ours(gantry), "rustus": Side("rustus", *PEERS["rustus"])}
+        compare_small(f"{what} {how}", two_step, 1, "rustus", sides)
+
+
+@contextlib.contextmanager
+def synced():
+    """A directory on the benchmark's disk whose every write is durable when it returns."""
+    image, at = f"{BENCH}/data/sync.img", f"{BENCH}/data/sync"
+    os.makedirs(at, exist_ok=True)
+    with open(image, "wb") as file:
+        file.truncate(8 * GIB)
     try:
-        with peer("rustus", DATA=home), Gantry(GANTRY_DATA_DIR=f"{home}/ours", GANTRY_PROCESSING__DIGEST_UP_TO="0") as gantry:
-            sides = {"ours": ours(gantry), "rustus": Side("rustus", *PEERS["rustus"])}
-            rows = alternate(ROUNDS, **{name: lambda side=side: side.small(two_step, 32) for name, side in sides.items()})
-            say(f"{what}, in memory:")
-            told(rows, "rps", "p50_ms", "p99_ms", "cpu_us_per_req", "rss_mib", "bad")
-            ratio(f"{what} against rustus on files", median(rows["ours"], "rps"), median(rows["rustus"], "rps"), "/s",
-                  at_least=1)
+        subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+        subprocess.run(["mount", "-o", "loop,sync,dirsync", image, at], check=True)
+        try:
+            yield at
+        finally:
+            subprocess.run(["umount", "-l", at], check=True)
+    finally:
+        os.unlink(image)
+
+
+@contextlib.contextmanager
+def memory():
+    home = f"/dev/shm/gantry-bench-{free_port()}"
+    try:
+        yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 def main():
     large()
-    for two_step in (False, True):
-        small(two_step)
-        small_in_memory(two_step)
+    for what, two_step in (("1 KiB by one POST", False), ("1 KiB by POST and PATCH", True)):
+        small_on_s3(what, two_step)
+        with synced() as theirs:
+            small_on_files(what, two_step, theirs, f"{BENCH}/data/ours", "durable")
+        with memory() as home:
+            small_on_files(what, two_step, home, f"{home}/ours", "in memory")
 
 
 main()

@@ -18,8 +18,12 @@ file=$work/toolchain.tar
 size=$(stat -c %s "$file")
 [ "$size" -gt 1000000000 ] || { echo "the archive is too small: $size bytes" >&2; exit 1; }
 
-awk '/curl.test.sh runs exactly this/ { wanted = 1; next } wanted && /^```sh/ { on = 1; next } on && /^```/ { exit } on' README.md >"$work/recipe.sh"
-[ -s "$work/recipe.sh" ]
+recipe() {
+  awk -v mark="$1" 'index($0, mark) { wanted = 1; next } wanted && /^```sh/ { on = 1; next } on && /^```/ { exit } on' README.md >"$2"
+  [ -s "$2" ]
+}
+recipe "curl.test.sh runs exactly this" "$work/recipe.sh"
+recipe "curl.test.sh runs this, too" "$work/grant.sh"
 echo "sending $size bytes by the README's recipe"
 cd "$work"
 source "$work/recipe.sh"
@@ -32,3 +36,13 @@ for copy in by-redirect by-stream; do
 done
 [ "$(jq -r .state asset.json) $(jq -r .sha256 asset.json)  -" = "ready $expected" ] || { echo "the asset says otherwise" >&2; exit 1; }
 echo "ok: the asset is ready and has the same SHA-256"
+
+# A grant for a picture that is still to be chosen, used by a page's form without any other credential.
+source grant.sh >endpoints.json
+base64 -d >dot.png <<<iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==
+curl -sSf -F "file=@dot.png;type=image/png" -H "Accept: application/json" "$(jq -r .form endpoints.json)" -o page
+curl -sSf -H "$auth" "$GANTRY_URL/v1/assets?external_id=avatar%20of%2042" -o list.json
+picture=$(jq -r '.assets[0].id' list.json)
+curl -sSf -H "$auth" "$GANTRY_URL/v1/assets/$picture?wait=60s&until=ready" -o picture.json
+[ "$(jq -r '"\(.state) \(.filename) \(.content_type)"' picture.json)" = "ready dot.png image/png" ] || { cat picture.json >&2; exit 1; }
+echo "ok: a grant for a picture to be chosen took one"
