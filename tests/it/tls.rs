@@ -1,7 +1,8 @@
 //! HTTPS and HTTP/2 by configuration, as curl and our own command line meet them.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -84,4 +85,45 @@ async fn a_certificate_that_makes_no_sense_is_said_at_start() {
     let output = Instance::new(place(), &settings[..1]).gantry(&["serve"]).output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && words.contains("tls.key"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_waits_for_requests_and_not_for_idle_connections() {
+    let dir = TempDir::new().unwrap();
+    certificate(dir.path());
+    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    // A client that sleeps does not see the end coming: with hyper it is waited for, as long as anything is.
+    for (interim, most) in [("direct", 6), ("never", 15)] {
+        let settings = [
+            ("GANTRY_TLS__CERTIFICATE", cert.to_str().unwrap()),
+            ("GANTRY_TLS__KEY", key.to_str().unwrap()),
+            ("GANTRY_SERVER__INTERIM", interim),
+            ("GANTRY_SERVER__GRACE", "10s"),
+            ("GANTRY_SERVER__PROXIES", ""),
+        ];
+        let mut instance = Instance::new(Place::Sqlite(TempDir::new().unwrap().into()), &settings);
+        instance.start(None).await;
+        let (url, api_key) = (instance.url.replace("http://", "https://"), instance.key());
+        let curl = |arguments: &[&str]| {
+            let mut command = Command::new("curl");
+            command.args(["-sS", "--http2", "--max-time", "40", "--cacert"]).arg(&cert).args(arguments);
+            command.stdout(Stdio::piped()).spawn().unwrap()
+        };
+        // Two requests in a minute: after the first one its connection is idle.
+        let live = format!("{url}/livez");
+        let mut idle = curl(&["--rate", "2/m", &live, &live]);
+        let auth = format!("Authorization: Bearer {api_key}");
+        let opened = curl(&["-H", &auth, "-d", r#"{"filename": "a", "size": 1}"#, &format!("{url}/v1/uploads")]);
+        let opened: serde_json::Value = serde_json::from_slice(&opened.wait_with_output().unwrap().stdout).unwrap();
+        let waited = format!("{url}/v1/assets/{}?wait=3s&until=ready", opened["asset"]["id"].as_str().unwrap());
+        let waiting = curl(&["-H", &auth, "-o", "/dev/null", "-w", "%{http_code} %{http_version}", &waited]);
+        tokio::time::sleep(Duration::from_millis(1000)).await;
+        let told = Instant::now();
+        instance.signal("TERM");
+        assert!(instance.ended().await.success(), "{}", instance.log_text());
+        assert!(told.elapsed() < Duration::from_secs(most), "{interim}: it took {:?}", told.elapsed());
+        assert_eq!(waiting.wait_with_output().unwrap().stdout, b"200 2");
+        idle.kill().unwrap();
+        idle.wait().unwrap();
+    }
 }

@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes};
 use futures_util::future::{Either, select};
@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::content::Content;
 use super::interim::Interim;
@@ -24,6 +25,8 @@ const WINDOW: u32 = 1 << 20;
 const SEND_BUFFER: usize = 400 << 10;
 const HEADERS: u32 = 16 << 10;
 const FRAME: usize = 16 << 10;
+/// How long a connection stays open behind its last answer once the end was announced.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The right to answer one request.
 #[derive(Clone)]
@@ -68,21 +71,30 @@ where
     let Ok(Ok(mut connection)) = tokio::time::timeout(limits.head, builder.handshake(stream)).await else { return };
     let silence = silence(connection.ping_pong());
     tokio::pin!(silence);
-    let mut stopping = false;
+    let (mut stopping, under_way) = (false, TaskTracker::new());
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
-                Some(Ok((request, respond))) => take(request, respond, answer.clone()),
+                Some(Ok((request, respond))) => take(request, respond, answer.clone(), &under_way),
                 // A client that went away is no news.
                 Some(Err(_)) | None => return,
             },
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
                 Connection::graceful_shutdown(&mut connection);
+                under_way.close();
             }
+            () = last_answered(&under_way), if stopping => return,
             () = &mut silence => return,
         }
     }
+}
+
+/// Ends a while after the last request was answered: by then the client has what was sent, and whatever it sends now it
+/// may send again elsewhere. Clients that sleep do not say that they have seen the end coming.
+async fn last_answered(under_way: &TaskTracker) {
+    under_way.wait().await;
+    tokio::time::sleep(FAREWELL).await;
 }
 
 /// Ends when the other side has not answered a ping in time.
@@ -97,7 +109,7 @@ async fn silence(pings: Option<PingPong>) {
 }
 
 /// Answers one request in a task of its own.
-fn take<F, Fut, B>(request: Request<RecvStream>, respond: SendResponse<Bytes>, answer: F)
+fn take<F, Fut, B>(request: Request<RecvStream>, respond: SendResponse<Bytes>, answer: F, under_way: &TaskTracker)
 where
     F: Fn(Request<Content>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
@@ -109,7 +121,7 @@ where
     let is_head = head.method == Method::HEAD;
     let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let request = Request::from_parts(head, Content::two(stream, length));
-    tokio::spawn(async move {
+    under_way.spawn(async move {
         let work = std::pin::pin!(answer(request));
         let reset = std::pin::pin!(answering.reset());
         let Either::Left((response, _)) = select(work, reset).await else { return };
