@@ -62,7 +62,7 @@ async fn everything_goes_over_https_and_both_http_versions() {
     assert!(std::fs::read(dir.path().join("back.bin")).unwrap() == vec![7; 6 << 20]);
     let mut stranger = Command::new(env!("CARGO_BIN_EXE_gantry"));
     stranger.args(["ls", "--retry-max-time", "60s"]).env("GANTRY_URL", &url).env("GANTRY_API_KEY", &api_key);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let words = String::from_utf8(stranger.output().unwrap().stderr).unwrap();
     assert!(words.contains("certificate") && begun.elapsed().as_secs() < 10, "no use in asking again: {words}");
     let link = client(&["link", &asset]);
