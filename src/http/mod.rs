@@ -27,6 +27,7 @@ mod native;
 mod ops;
 mod places;
 mod problem;
+mod relayed;
 pub mod server;
 pub mod tls;
 mod tus;

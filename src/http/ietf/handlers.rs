@@ -1,15 +1,13 @@
 //! Glue of the drafts: parse, call the engine, render.
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use http_body::Body as _;
+use http::{HeaderValue, Method, StatusCode, header};
 use tokio::sync::watch;
 
+use super::super::relayed::{self, Call, WithBody};
 use super::super::server::interim::Interim;
-use super::super::{Site, context};
-use super::body::incoming;
+use super::digest;
 use super::draft::{Draft, Spoken};
 use super::error::Refusal;
 use super::wire::{self, About, Creation};
@@ -17,7 +15,7 @@ use crate::domain::access::Actor;
 use crate::domain::append::{Ledger, Said};
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Protocol, Upload, UploadState};
-use crate::engine::{AppendBytes, CompleteUpload, Ends, Error, OpenAppend};
+use crate::engine::{AppendBytes, CompleteUpload, Ends, Error, Incoming, OpenAppend};
 
 type Answer = Result<Response, Refusal>;
 
@@ -28,55 +26,30 @@ const RESUMABLE: StatusCode = match StatusCode::from_u16(104) {
 };
 const REASON: &str = "Upload Resumption Supported";
 
-/// A request, and how its sender is known.
-struct Call {
-    site: Site,
-    method: Method,
-    headers: HeaderMap,
-    /// How many bytes will come, if that is known.
-    announced: Option<u64>,
-    /// The grant in the path.
-    grant: Option<String>,
-    /// Where to say how it is going, if the client asked for that and may have it.
-    interim: Option<(Interim, Draft)>,
-}
-
+/// What this protocol asks of a request beside what all of them do.
 impl Call {
-    fn new(site: Site, request: Request, grant: Option<String>) -> (Self, Body) {
-        let (head, body) = request.into_parts();
-        let method = context::meant(&head.method, &head.headers);
-        let interim = head.extensions.get::<Interim>().cloned().zip(wire::hears_interim(&head.headers));
-        (Self { site, method, headers: head.headers, announced: body.size_hint().exact(), grant, interim }, body)
-    }
-
-    async fn actor(&self) -> Result<Actor, Error> {
-        match &self.grant {
-            Some(grant) => context::granted(&self.site.engine, grant).await,
-            None => context::actor(&self.site.engine, &self.headers).await,
-        }
+    /// Where to say how it is going, and in which draft, if the client asked for that and may have it.
+    fn heard(&self) -> Option<(&Interim, Draft)> {
+        self.interim.as_ref().zip(wire::hears_interim(&self.headers))
     }
 
     /// Where an upload is, as this client reaches it.
     fn url(&self, upload: &Upload) -> String {
-        let (site, id) = (&self.site.public_url, upload.id);
-        match &self.grant {
-            Some(grant) => format!("{site}/u/{grant}/files/{id}"),
-            None => format!("{site}/files/{id}"),
-        }
+        format!("{}/{}", self.collection("files"), upload.id)
     }
 
     /// Tells where an upload is while its content is still coming: all that URLSession needs to go on after a cut.
     fn tell_begun(&self, upload: &Upload) {
-        let Some((interim, draft)) = &self.interim else { return };
+        let Some((interim, draft)) = self.heard() else { return };
         let (limits, now) = (self.site.engine.limits(), self.site.engine.now());
         let about = About { upload, limits: &limits, now };
-        interim.send(RESUMABLE, REASON, &about.begun(*draft, &self.url(upload)));
+        interim.send(RESUMABLE, REASON, &about.begun(draft, &self.url(upload)));
     }
 
     /// Appends, and tells meanwhile how far the content is safe.
     async fn append(&self, actor: &Actor, id: UploadId, mut wish: AppendBytes) -> Result<Upload, Error> {
         let engine = &self.site.engine;
-        let Some((interim, draft)) = &self.interim else { return engine.append(actor, id, wish).await };
+        let Some((interim, draft)) = self.heard() else { return engine.append(actor, id, wish).await };
         let (heard, mut offsets) = watch::channel(wish.offset);
         wish.heard = Some(heard);
         let mut work = std::pin::pin!(engine.append(actor, id, wish));
@@ -85,7 +58,7 @@ impl Call {
                 outcome = &mut work => return outcome,
                 Ok(()) = offsets.changed() => {
                     let offset = *offsets.borrow_and_update();
-                    interim.send(RESUMABLE, REASON, &wire::reached(*draft, offset));
+                    interim.send(RESUMABLE, REASON, &wire::reached(draft, offset));
                 }
             }
         }
@@ -103,31 +76,7 @@ impl Call {
     }
 }
 
-pub(super) async fn collection(State(site): State<Site>, request: Request) -> Response {
-    at_collection(Call::new(site, request, None)).await
-}
-
-pub(super) async fn granted_collection(
-    State(site): State<Site>,
-    Path(grant): Path<String>,
-    request: Request,
-) -> Response {
-    at_collection(Call::new(site, request, Some(grant))).await
-}
-
-pub(super) async fn upload(State(site): State<Site>, Path(id): Path<String>, request: Request) -> Response {
-    at_upload(Call::new(site, request, None), id.parse().ok()).await
-}
-
-pub(super) async fn granted_upload(
-    State(site): State<Site>,
-    Path((grant, id)): Path<(String, String)>,
-    request: Request,
-) -> Response {
-    at_upload(Call::new(site, request, Some(grant)), id.parse().ok()).await
-}
-
-async fn at_collection((call, body): (Call, Body)) -> Response {
+pub(super) async fn collection(WithBody(call, body): WithBody) -> Response {
     let answer = match call.method {
         Method::OPTIONS => Ok(wire::options(&call.site.engine.limits(), call.draft())),
         Method::POST => create(&call, body).await,
@@ -136,12 +85,12 @@ async fn at_collection((call, body): (Call, Body)) -> Response {
     finished(&call, answer)
 }
 
-async fn at_upload((call, body): (Call, Body), id: Option<UploadId>) -> Response {
+pub(super) async fn upload(WithBody(call, body): WithBody) -> Response {
     let answer = match call.method {
         Method::OPTIONS => Ok(wire::options(&call.site.engine.limits(), call.draft())),
-        Method::HEAD | Method::GET => look(&call, id).await,
-        Method::PATCH => append(&call, body, id).await,
-        Method::DELETE => cancel(&call, id).await,
+        Method::HEAD | Method::GET => look(&call).await,
+        Method::PATCH => append(&call, body).await,
+        Method::DELETE => cancel(&call).await,
         _ => return no_method("OPTIONS, HEAD, GET, PATCH, DELETE"),
     };
     finished(&call, answer)
@@ -166,25 +115,25 @@ fn no_method(allowed: &'static str) -> Response {
     response
 }
 
-async fn look(call: &Call, id: Option<UploadId>) -> Answer {
+async fn look(call: &Call) -> Answer {
     wire::is_not_tus(&call.headers)?;
     let actor = call.actor().await?;
     wire::says_nothing_of_bytes(&call.headers)?;
-    let upload = call.site.engine.progress(&actor, id.ok_or(Error::Hidden)?).await?;
+    let upload = call.site.engine.progress(&actor, call.upload()?).await?;
     Ok(call.about(&upload, |about| about.progress(call.draft())))
 }
 
-async fn cancel(call: &Call, id: Option<UploadId>) -> Answer {
+async fn cancel(call: &Call) -> Answer {
     wire::is_not_tus(&call.headers)?;
     let actor = call.actor().await?;
     wire::says_nothing_of_bytes(&call.headers)?;
-    call.site.engine.terminate(&actor, id.ok_or(Error::Hidden)?).await?;
+    call.site.engine.terminate(&actor, call.upload()?).await?;
     Ok(wire::cancelled())
 }
 
-async fn append(call: &Call, body: Body, id: Option<UploadId>) -> Answer {
+async fn append(call: &Call, body: Body) -> Answer {
     wire::is_not_tus(&call.headers)?;
-    let (actor, id) = (call.actor().await?, id.ok_or(Error::Hidden)?);
+    let (actor, id) = (call.actor().await?, call.upload()?);
     match appended(call, body, &actor, id).await {
         Ok(upload) => Ok(call.about(&upload, |about| about.appended(call.draft()))),
         Err(refusal) => Err(seen(call, refusal, &actor, id).await),
@@ -265,4 +214,8 @@ async fn opened(call: &Call, body: Body, actor: &Actor, creation: Creation) -> R
             Err(seen(call, error.into(), actor, upload.id).await)
         }
     }
+}
+
+fn incoming(body: Body) -> Incoming {
+    relayed::incoming(body, |trailers| digest::of_content(trailers).ok().flatten())
 }

@@ -10,7 +10,6 @@ use axum::routing::any;
 
 use super::Site;
 
-mod body;
 mod digest;
 mod draft;
 mod error;
@@ -24,6 +23,6 @@ pub(super) fn routes() -> Router<Site> {
         .route("/files", any(handlers::collection))
         .route("/files/", any(handlers::collection))
         .route("/files/{id}", any(handlers::upload))
-        .route("/u/{grant}/files", any(handlers::granted_collection))
-        .route("/u/{grant}/files/{id}", any(handlers::granted_upload))
+        .route("/u/{grant}/files", any(handlers::collection))
+        .route("/u/{grant}/files/{id}", any(handlers::upload))
 }

@@ -1,14 +1,11 @@
 //! Glue of tus: parse, call the engine, render.
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use http_body::Body as _;
 
 use super::super::metadata;
-use super::super::{Site, context};
-use super::body::incoming;
+use super::super::relayed::{self, Call, WithBody};
 use super::error::Refusal;
 use super::wire::{self, Wanted};
 use crate::domain::access::Actor;
@@ -19,65 +16,7 @@ use crate::engine::{AppendBytes, Checksum, Concatenate, Ends, Error, Incoming, O
 
 type Answer = Result<Response, Refusal>;
 
-/// A request, and how its sender is known.
-struct Call {
-    site: Site,
-    method: Method,
-    headers: HeaderMap,
-    /// How many bytes will come, if that is known.
-    announced: Option<u64>,
-    /// The grant in the path.
-    grant: Option<String>,
-}
-
-impl Call {
-    fn new(site: Site, request: Request, grant: Option<String>) -> (Self, Body) {
-        let (head, body) = request.into_parts();
-        let method = context::meant(&head.method, &head.headers);
-        (Self { site, method, headers: head.headers, announced: body.size_hint().exact(), grant }, body)
-    }
-
-    async fn actor(&self) -> Result<Actor, Error> {
-        match &self.grant {
-            Some(grant) => context::granted(&self.site.engine, grant).await,
-            None => context::actor(&self.site.engine, &self.headers).await,
-        }
-    }
-
-    /// Where uploads are created, as this client reaches it.
-    fn collection(&self) -> String {
-        match &self.grant {
-            Some(grant) => format!("{}/u/{grant}/tus", self.site.public_url),
-            None => format!("{}/tus", self.site.public_url),
-        }
-    }
-}
-
-pub(super) async fn collection(State(site): State<Site>, request: Request) -> Response {
-    at_collection(Call::new(site, request, None)).await
-}
-
-pub(super) async fn granted_collection(
-    State(site): State<Site>,
-    Path(grant): Path<String>,
-    request: Request,
-) -> Response {
-    at_collection(Call::new(site, request, Some(grant))).await
-}
-
-pub(super) async fn upload(State(site): State<Site>, Path(id): Path<String>, request: Request) -> Response {
-    at_upload(Call::new(site, request, None), id.parse().ok()).await
-}
-
-pub(super) async fn granted_upload(
-    State(site): State<Site>,
-    Path((grant, id)): Path<(String, String)>,
-    request: Request,
-) -> Response {
-    at_upload(Call::new(site, request, Some(grant)), id.parse().ok()).await
-}
-
-async fn at_collection((call, body): (Call, Body)) -> Response {
+pub(super) async fn collection(WithBody(call, body): WithBody) -> Response {
     match call.method {
         Method::OPTIONS => wire::options(&call.site.engine.limits()),
         Method::POST => create(call, body).await.into_response(),
@@ -85,13 +24,13 @@ async fn at_collection((call, body): (Call, Body)) -> Response {
     }
 }
 
-async fn at_upload((call, body): (Call, Body), id: Option<UploadId>) -> Response {
+pub(super) async fn upload(WithBody(call, body): WithBody) -> Response {
     let method = call.method.clone();
     let answer = match method {
         Method::OPTIONS => return wire::options(&call.site.engine.limits()),
-        Method::HEAD => look(call, id).await,
-        Method::PATCH => append(call, body, id).await,
-        Method::DELETE => terminate(call, id).await,
+        Method::HEAD => look(call).await,
+        Method::PATCH => append(call, body).await,
+        Method::DELETE => terminate(call).await,
         _ => return no_method("OPTIONS, HEAD, PATCH, DELETE"),
     };
     answer.map_err(|refusal| refusal.to(&method)).into_response()
@@ -105,14 +44,14 @@ fn no_method(allowed: &'static str) -> Response {
     response
 }
 
-async fn look(call: Call, id: Option<UploadId>) -> Answer {
+async fn look(call: Call) -> Answer {
     wire::speaks_tus(&call.headers, true)?;
     let actor = call.actor().await?;
-    let upload = call.site.engine.progress(&actor, id.ok_or(Error::Hidden)?).await?;
+    let upload = call.site.engine.progress(&actor, call.upload()?).await?;
     Ok(wire::progress(&upload))
 }
 
-async fn append(call: Call, body: Body, id: Option<UploadId>) -> Answer {
+async fn append(call: Call, body: Body) -> Answer {
     wire::speaks_tus(&call.headers, false)?;
     let actor = call.actor().await?;
     if !wire::is_content(&call.headers) {
@@ -127,28 +66,28 @@ async fn append(call: Call, body: Body, id: Option<UploadId>) -> Answer {
         heard: None,
         body: incoming(body),
     };
-    let upload = call.site.engine.append(&actor, id.ok_or(Error::Hidden)?, wish).await?;
+    let upload = call.site.engine.append(&actor, call.upload()?, wish).await?;
     Ok(wire::appended(&upload))
 }
 
-async fn terminate(call: Call, id: Option<UploadId>) -> Answer {
+async fn terminate(call: Call) -> Answer {
     wire::speaks_tus(&call.headers, false)?;
     let actor = call.actor().await?;
-    call.site.engine.terminate(&actor, id.ok_or(Error::Hidden)?).await?;
+    call.site.engine.terminate(&actor, call.upload()?).await?;
     Ok(wire::terminated())
 }
 
 async fn create(call: Call, body: Body) -> Answer {
     wire::speaks_tus(&call.headers, false)?;
     let actor = call.actor().await?;
-    let collection = call.collection();
+    let collection = call.collection("tus");
     let upload = match wire::concat(&call.headers, &call.site.public_url)? {
         Wanted::Final(of, said) => {
             let said = said.to_owned();
             concatenate(&call, &actor, of, said).await?
         }
-        Wanted::Partial => open(call, body, &actor, true).await?,
-        Wanted::Whole => open(call, body, &actor, false).await?,
+        Wanted::Partial => open(&call, body, &actor, true).await?,
+        Wanted::Whole => open(&call, body, &actor, false).await?,
     };
     Ok(wire::created(&upload, &collection))
 }
@@ -168,7 +107,7 @@ async fn concatenate(call: &Call, actor: &Actor, of: Vec<UploadId>, concat: Stri
     Ok(call.site.engine.concatenate(actor, wish).await?)
 }
 
-async fn open(call: Call, body: Body, actor: &Actor, partial: bool) -> Result<Upload, Refusal> {
+async fn open(call: &Call, body: Body, actor: &Actor, partial: bool) -> Result<Upload, Refusal> {
     let (raw, described) = described(&call.headers)?;
     let (engine, length) = (call.site.engine.clone(), wire::new_length(&call.headers)?);
     let wish = OpenAppend {
@@ -180,7 +119,7 @@ async fn open(call: Call, body: Body, actor: &Actor, partial: bool) -> Result<Up
         length,
         partial,
         said: Said { metadata: raw, concat: partial.then(|| "partial".to_owned()) },
-        first: first_bytes(&call, body)?,
+        first: first_bytes(call, body)?,
     };
     Ok(engine.open_append(actor, wish).await?)
 }
@@ -199,4 +138,8 @@ fn first_bytes(call: &Call, body: Body) -> Result<Option<(Option<u64>, Checksum,
         return Err(wire::wrong_content());
     }
     Ok(Some((call.announced, wire::announced_checksum(&call.headers)?, incoming(body))))
+}
+
+fn incoming(body: Body) -> Incoming {
+    relayed::incoming(body, |trailers| wire::checksum(trailers).ok().flatten())
 }

@@ -8,7 +8,6 @@ use axum::routing::any;
 
 use super::Site;
 
-mod body;
 mod error;
 mod handlers;
 mod wire;
@@ -19,6 +18,6 @@ pub(super) fn routes() -> Router<Site> {
         .route("/tus", any(handlers::collection))
         .route("/tus/", any(handlers::collection))
         .route("/tus/{id}", any(handlers::upload))
-        .route("/u/{grant}/tus", any(handlers::granted_collection))
-        .route("/u/{grant}/tus/{id}", any(handlers::granted_upload))
+        .route("/u/{grant}/tus", any(handlers::collection))
+        .route("/u/{grant}/tus/{id}", any(handlers::upload))
 }

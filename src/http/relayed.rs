@@ -1,0 +1,94 @@
+//! What requests of all protocols have in common whose bytes come through this service in order: who sends them, what they
+//! are about, how much will come, and the bytes as the engine takes them. Must not know what any protocol means.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use futures_util::StreamExt;
+use http::{HeaderMap, Method};
+use http_body::{Body as _, Frame};
+use http_body_util::BodyStream;
+
+use super::server::interim::Interim;
+use super::{Site, context};
+use crate::domain::access::Actor;
+use crate::domain::ids::UploadId;
+use crate::engine::{Arrival, BrokenOff, Error, Expected, Incoming};
+
+/// A request, and how its sender is known.
+pub(super) struct Call {
+    pub(super) site: Site,
+    /// The method that is meant.
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    /// How many bytes will come, if that is known.
+    pub(super) announced: Option<u64>,
+    /// The grant in the path.
+    pub(super) grant: Option<String>,
+    /// The upload in the path.
+    id: Option<UploadId>,
+    /// Where to say how it is going, if this connection allows that.
+    pub(super) interim: Option<Interim>,
+}
+
+/// A request together with its bytes.
+pub(super) struct WithBody(pub(super) Call, pub(super) Body);
+
+impl FromRequest<Site> for WithBody {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, site: &Site) -> Result<Self, Infallible> {
+        let (mut head, body) = request.into_parts();
+        let path = Path::<HashMap<String, String>>::from_request_parts(&mut head, site).await;
+        let mut path = path.map(|Path(path)| path).unwrap_or_default();
+        let call = Call {
+            site: site.clone(),
+            method: context::meant(&head.method, &head.headers),
+            announced: body.size_hint().exact(),
+            grant: path.remove("grant"),
+            id: path.get("id").and_then(|text| text.parse().ok()),
+            interim: head.extensions.remove(),
+            headers: head.headers,
+        };
+        Ok(Self(call, body))
+    }
+}
+
+impl Call {
+    /// Who asks: the holder of the grant in the path, or of what the headers say.
+    pub(super) async fn actor(&self) -> Result<Actor, Error> {
+        match &self.grant {
+            Some(grant) => context::granted(&self.site.engine, grant).await,
+            None => context::actor(&self.site.engine, &self.headers).await,
+        }
+    }
+
+    /// The upload that it is about.
+    pub(super) fn upload(&self) -> Result<UploadId, Error> {
+        self.id.ok_or(Error::Hidden)
+    }
+
+    /// Where uploads are created at `door`, as this client reaches it.
+    pub(super) fn collection(&self, door: &str) -> String {
+        let site = &self.site.public_url;
+        match &self.grant {
+            Some(grant) => format!("{site}/u/{grant}/{door}"),
+            None => format!("{site}/{door}"),
+        }
+    }
+}
+
+/// The bytes as they come, and what trailers say of them. Trailers that make no sense are left out: then the checksum is
+/// missing.
+pub(super) fn incoming(body: Body, checksum: fn(&HeaderMap) -> Option<Expected>) -> Incoming {
+    let arrivals = BodyStream::new(body).filter_map(move |frame| async move {
+        match frame.map(Frame::into_data) {
+            Ok(Ok(bytes)) => Some(Ok(Arrival::Bytes(bytes))),
+            Ok(Err(frame)) => Some(Ok(Arrival::Checksum(checksum(&frame.into_trailers().ok()?)?))),
+            Err(_) => Some(Err(BrokenOff)),
+        }
+    });
+    arrivals.boxed()
+}
