@@ -261,6 +261,16 @@ impl Engine {
     ///
     /// An unknown outcome is looked up, not guessed; a database that is away is waited for within reason.
     pub(super) async fn record(&self, held: Held, asset: Asset, proof: Proof) -> std::result::Result<Asset, Attempt> {
+        self.recorded(held, asset, proof).await.map(|(_, stored)| stored)
+    }
+
+    /// [`Self::record`], with the upload as it is then.
+    pub(super) async fn recorded(
+        &self,
+        held: Held,
+        asset: Asset,
+        proof: Proof,
+    ) -> std::result::Result<(Upload, Asset), Attempt> {
         let now = self.0.store.now();
         let content = self.content(&held.completing, proof);
         let mut completed = held.completing.complete(now).map_err(Error::from)?;
@@ -277,7 +287,7 @@ impl Engine {
                 Ok(()) => {
                     self.0.uploads.invalidate(&completed.id).await;
                     crash::point("after_commit");
-                    return Ok(stored);
+                    return Ok((completed, stored));
                 }
                 Err(StoreError::Unavailable(error)) => {
                     tracing::warn!(upload = %completed.id, error, "the completion could not be written yet");

@@ -99,7 +99,10 @@ impl Engine {
 
     /// The bytes of stored content, for processing.
     pub async fn read_content(&self, content: &Content, range: Range<u64>) -> Result<ByteStream> {
-        self.read(&content.key, &content.etag, range).await
+        match self.0.fresh.get(&content.key, &content.etag, &range).await {
+            Some(bytes) => Ok(stream::once(async { Ok(bytes) }).boxed()),
+            None => self.read(&content.key, &content.etag, range).await,
+        }
     }
 
     async fn read(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {

@@ -25,6 +25,7 @@ mod create;
 mod cut;
 mod deliver;
 mod error;
+mod fresh;
 mod granted;
 mod health;
 mod identity;
@@ -123,6 +124,7 @@ struct Inner {
     appends: append::Appends,
     keys: identity::Keys,
     uploads: moka::future::Cache<UploadId, Arc<Upload>>,
+    fresh: fresh::Fresh,
 }
 
 /// An upload read this recently is good enough to sign for: the worst that staleness does is a URL that the store
@@ -137,6 +139,7 @@ impl Engine {
         Self(Arc::new(Inner {
             keys: identity::Keys::new(Arc::clone(&store)),
             uploads: moka::future::Cache::builder().max_capacity(10_000).time_to_live(STALE).build(),
+            fresh: fresh::Fresh::default(),
             changes: Changes::default(),
             appends: append::Appends::new(settings.append_memory),
             store,

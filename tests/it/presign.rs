@@ -35,7 +35,9 @@ struct Case {
 fn keys() -> impl Strategy<Value = String> {
     let odd = ["a b", "+%&=?#", "漢字/🦀", "a//b", "trailing/", "../up", "a\tb", "'(!*)~", "%2F", ";:@,$", "é\u{301}"];
     prop_oneof![proptest::sample::select(odd.map(str::to_owned).to_vec()), "[ -~]{1,60}", "\\PC{1,40}"]
-        .prop_filter("the SDK refuses or normalises these itself", |key| !key.starts_with('/') && !key.trim().is_empty())
+        .prop_filter("the SDK refuses or normalises these itself", |key| {
+            !key.starts_with('/') && !key.trim().is_empty()
+        })
 }
 
 fn checksums() -> impl Strategy<Value = Option<PartChecksum>> {

@@ -43,14 +43,17 @@ impl Writer {
         let (key, token, engine) = (self.upload.key.clone(), self.upload.write_token.clone(), self.engine.clone());
         let (etag, version) = engine.send_object(&key, Some(&token), &source).await?;
         crash::point("after_whole");
+        if source.segments.is_empty() {
+            engine.0.fresh.keep(&key, &etag, &source.piece.chunks).await;
+        }
         let mut current = self.upload.clone();
         loop {
             let held = engine.whole_held(current, &source)?;
             let asset = engine.asset_of(&self.upload).await?;
             let proof = Proof { etag: etag.clone(), version: version.clone() };
-            match engine.record(held, asset, proof).await {
-                Ok(_) => {
-                    self.upload = engine.reread(self.upload.id).await?;
+            match engine.recorded(held, asset, proof).await {
+                Ok((completed, _)) => {
+                    self.upload = completed;
                     return Ok(());
                 }
                 Err(Attempt::Refused(error)) => return Err(error),
