@@ -43,35 +43,17 @@ pub(super) async fn create_upload(State(site): State<Site>, headers: HeaderMap, 
 }
 
 fn opened(opened: &Opened, public_url: &str) -> Answer {
-    let mut answer = json!({
-        "upload": view::upload(&opened.upload, &opened.received),
-        "asset": view::asset(&opened.asset),
-        "grant": opened.grant,
-        "endpoints": view::endpoints(&opened.grant, public_url),
-    });
-    if let Some(put) = &opened.put {
-        answer["put"] = view::put(put);
-    }
+    let multipart = match &opened.parts {
+        Some(signed) => {
+            let urls = RawValue::from_string(parts::array(signed));
+            let urls = urls.map_err(|error| Error::Internal(error.to_string()))?;
+            let plan = signed.plan();
+            Some(view::PartsView { part_size: plan.part_size(), part_count: plan.count(), urls })
+        }
+        None => None,
+    };
     let status = if opened.fresh { StatusCode::CREATED } else { StatusCode::OK };
-    let Some(signed) = &opened.parts else { return Ok((status, Rendered(answer)).into_response()) };
-    let urls = RawValue::from_string(parts::array(signed)).map_err(|error| Error::Internal(error.to_string()))?;
-    let plan = signed.plan();
-    let multipart = WithUrls { part_size: plan.part_size(), part_count: plan.count(), urls };
-    Ok((status, Rendered(WithParts { rest: answer, multipart })).into_response())
-}
-
-#[derive(serde::Serialize)]
-struct WithParts {
-    #[serde(flatten)]
-    rest: Value,
-    multipart: WithUrls,
-}
-
-#[derive(serde::Serialize)]
-struct WithUrls {
-    part_size: u64,
-    part_count: u16,
-    urls: Box<RawValue>,
+    Ok((status, Rendered(view::opened(opened, multipart, public_url))).into_response())
 }
 
 pub(super) async fn check_upload(

@@ -1,19 +1,73 @@
 //! What the native API answers, from domain values. Pure: no engine, no headers.
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::domain::asset::{Asset, Metadata};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{AssetId, UploadId};
 use crate::domain::plan::PartPlan;
 use crate::domain::upload::{Transfer, Upload};
-use crate::engine::{Limits, MadeLink, SignedUrl, StoredPart};
+use crate::engine::{Limits, MadeLink, Opened, StoredPart};
 
-/// Where whoever holds a grant brings the file, without any other credential.
-pub(super) fn endpoints(grant: &str, public_url: &str) -> Value {
-    let at = |door: &str| format!("{public_url}/u/{grant}/{door}");
-    json!({ "tus": at("tus"), "files": at("files"), "s3": at("s3"), "form": at("form") })
+#[derive(Serialize)]
+pub(super) struct OpenedView<'a> {
+    upload: UploadView,
+    asset: AssetView,
+    grant: &'a str,
+    endpoints: Endpoints,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    put: Option<PutView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multipart: Option<PartsView>,
+}
+
+/// Where whoever holds the grant brings the file, without any other credential.
+#[derive(Serialize)]
+struct Endpoints {
+    tus: String,
+    files: String,
+    s3: String,
+    form: String,
+}
+
+#[derive(Serialize)]
+struct PutView<'a> {
+    url: &'a str,
+    method: &'static str,
+    #[serde(serialize_with = "as_object")]
+    headers: &'a [(&'static str, String)],
+    expires_at: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct PartsView {
+    pub(super) part_size: u64,
+    pub(super) part_count: u16,
+    /// The URLs, written already.
+    pub(super) urls: Box<RawValue>,
+}
+
+fn as_object<S: Serializer>(pairs: &[(&'static str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+pub(super) fn opened<'a>(opened: &'a Opened, multipart: Option<PartsView>, public_url: &str) -> OpenedView<'a> {
+    let at = |door: &str| format!("{public_url}/u/{}/{door}", opened.grant);
+    OpenedView {
+        upload: upload(&opened.upload, &opened.received),
+        asset: asset(&opened.asset),
+        grant: &opened.grant,
+        endpoints: Endpoints { tus: at("tus"), files: at("files"), s3: at("s3"), form: at("form") },
+        put: opened.put.as_ref().map(|signed| PutView {
+            url: &signed.url,
+            method: "PUT",
+            headers: &signed.headers,
+            expires_at: time(signed.expires_at),
+        }),
+        multipart,
+    }
 }
 
 pub(super) fn limits(limits: &Limits) -> Value {
@@ -90,12 +144,6 @@ pub(super) fn upload(upload: &Upload, received: &[StoredPart]) -> UploadView {
         created_at: time(upload.created_at),
         expires_at: time(upload.expires_at),
     }
-}
-
-pub(super) fn put(signed: &SignedUrl) -> Value {
-    let headers: Map<String, Value> =
-        signed.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    json!({ "url": signed.url, "method": "PUT", "headers": headers, "expires_at": time(signed.expires_at) })
 }
 
 #[derive(Serialize)]
