@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # IETF resumable uploads with curl: the README's recipe, 104 on HTTP/1.1 and HTTP/2, going on after a cut with nothing but
-# what the 104 said; and that nobody hears one unasked, nor through a proxy that shows itself.
+# what the 104 said; and that nobody hears one unasked, nor through a proxy that shows itself, nginx among them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
@@ -86,3 +86,27 @@ for version in --http1.1 --http2; do
 done
 [ "$(early "http://${tls#*://}/files")" = 0 ] || fail "104 over plain HTTP"
 echo "ok: by default over our own TLS, and not through a proxy"
+
+# A real nginx in front: on the same machine over plain HTTP, and as somebody who speaks TLS to us like any client.
+mkdir -p nginx
+cat >nginx.conf <<N
+daemon off; pid $work/nginx/process; error_log $work/nginx/error.log;
+events {}
+http {
+  access_log off; client_max_body_size 0; proxy_request_buffering off; proxy_http_version 1.1;
+  client_body_temp_path $work/nginx/b; proxy_temp_path $work/nginx/p; fastcgi_temp_path $work/nginx/f;
+  uwsgi_temp_path $work/nginx/u; scgi_temp_path $work/nginx/s;
+  proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
+  server { listen 127.0.0.1:$(port | tee plain.port); location / { proxy_pass http://${tls#*://}; } }
+  server { listen 127.0.0.1:$(port | tee tls.port); location / { proxy_pass $tls; } }
+}
+N
+PATH=$PATH:/usr/sbin nginx -c "$work/nginx.conf" & echo $! >nginx.pid
+for door in plain tls; do
+  front=http://127.0.0.1:$(cat $door.port)
+  for _ in $(seq 100); do curl -sf "$front/livez" >/dev/null && break || sleep 0.1; done
+  curl -sSf -X POST -T "$file" -D heads -o done.json -H "$auth" "${complete[@]}" "$front/files"
+  ! grep -q '^HTTP/[0-9.]* 104' heads || fail "nginx was sent 104 ($door): $(cat heads)"
+  [ "$(jq -r .upload.size done.json)" = 30000000 ] || fail "the file did not get through nginx ($door): $(cat done.json)"
+done
+echo "ok: through nginx, which never sees 104"
