@@ -1,9 +1,10 @@
 //! The embedded store as this process runs it, and as others reach it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -94,7 +95,10 @@ pub(super) async fn start(
         let store = store.clone();
         async move { store.handle(request).await }
     };
-    tasks.spawn(server::serve(super::door(config, listener, &stop)?, answer, config.server.clone(), stop.clone()));
+    // This process is a client of its own store.
+    let ourselves = [address.ip(), Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].map(IpNet::from);
+    let limits = config.server.clone().with_proxies(&ourselves);
+    tasks.spawn(server::serve(super::door(config, listener, &stop)?, answer, limits, stop.clone()));
     tasks.close();
     Ok(Some(Running { address, stop, tasks }))
 }

@@ -81,6 +81,14 @@ pub enum Early {
     Always,
 }
 
+impl Limits {
+    /// With more addresses to which [`Self::per_address`] does not apply.
+    #[must_use]
+    pub fn with_proxies(self, more: &[IpNet]) -> Self {
+        Self { proxies: self.proxies.iter().chain(more).copied().collect(), ..self }
+    }
+}
+
 /// Where connections come in, and how they are spoken to.
 pub struct Door {
     listener: TcpListener,
