@@ -242,6 +242,40 @@ async fn append_survives(place: Place, point: &str, size: u64, step: u64) {
     story.nothing_is_left_over().await;
 }
 
+/// Makes one file of four pieces, asking again after every answer that did not come.
+async fn concatenation_survives(place: Place, point: &str) {
+    const PIECE: usize = 6_000_000;
+    let mut story = Story::begin(place, point).await;
+    let bytes = noise(4 * PIECE as u64, 13);
+    let mut pieces = Vec::new();
+    for piece in bytes.chunks(PIECE) {
+        let request =
+            story.tus(Method::POST, &format!("{}/tus", story.instance.url)).header("upload-concat", "partial");
+        let request = request.header("upload-length", PIECE).header("content-type", "application/offset+octet-stream");
+        let created = request.body(piece.to_vec()).send().await.unwrap();
+        assert_eq!(created.status(), StatusCode::CREATED);
+        pieces.push(created.headers()["location"].to_str().unwrap().to_owned());
+    }
+    assert_eq!(story.deaths, 0);
+    let concat = format!("final;{}", pieces.join(" "));
+    let url = loop {
+        let request = story.tus(Method::POST, &format!("{}/tus", story.instance.url)).header("upload-concat", &concat);
+        match request.send().await {
+            Ok(answer) if answer.status() == StatusCode::CREATED => {
+                break answer.headers()["location"].to_str().unwrap().to_owned();
+            }
+            Ok(answer) => assert!(matches!(answer.status().as_u16(), 423 | 503), "{answer:?}"),
+            Err(_) => story.revive().await,
+        }
+    };
+    let upload = url.rsplit('/').next().unwrap();
+    let (_, view) = story.ask(Method::GET, &format!("/v1/uploads/{upload}"), None).await;
+    let asset = view["asset_id"].as_str().unwrap().to_owned();
+    story.check(&asset, &bytes).await;
+    assert_eq!(story.deaths, 1, "{point} was never passed");
+    story.nothing_is_left_over().await;
+}
+
 impl Story {
     fn tus(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
         self.client.request(method, url).bearer_auth(&self.key).header("tus-resumable", "1.0.0")
@@ -390,6 +424,8 @@ stories! {
     p09_completing_is_committed => |place| upload_survives(place, "after_completing", true);
     p10_complete_is_about_to_be_sent => |place| upload_survives(place, "complete_sent", true);
     p11_complete_was_answered => |place| upload_survives(place, "complete_answered", true);
+    concatenation_after_a_part => |place| concatenation_survives(place, "after_part");
+    concatenation_after_create_multipart => |place| concatenation_survives(place, "after_create_multipart");
     p12_inside_the_commit => |place| upload_survives(place, "in_commit", true);
     p13_committed_without_an_answer => |place| upload_survives(place, "after_commit", true);
     p02_put_after_the_intent_row => |place| upload_survives(place, "after_intent", false);
