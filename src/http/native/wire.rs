@@ -20,6 +20,7 @@ use crate::engine::{
 /// Part URLs in the answer to a creation that does not say how many.
 const FIRST_URLS: u16 = 10;
 const MAX_EXTERNAL_ID: usize = 255;
+const MAX_CONTENT_TYPES: usize = 64;
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(field: &'static str, text: &str) -> Result<T, Error> {
     text.parse().map_err(|error: T::Err| Error::invalid(field, error))
@@ -73,6 +74,9 @@ impl NewUpload {
             && (id.is_empty() || id.len() > MAX_EXTERNAL_ID || id.chars().any(char::is_control))
         {
             return Err(Error::invalid("external_id", "1 to 255 bytes without control characters"));
+        }
+        if self.content_types.len() > MAX_CONTENT_TYPES {
+            return Err(Error::invalid("content_types", format!("at most {MAX_CONTENT_TYPES}")));
         }
         let urls = self.urls.unwrap_or(FIRST_URLS);
         if urls > PartNumber::MAX {

@@ -65,6 +65,14 @@ on_both_services! {
         "#);
     }
 
+    async fn lists_of_types_are_bounded(service) {
+        let wish = json!({"max_size": 1, "content_types": vec!["image/*"; 65]});
+        let request = reqwest::Client::new().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
+        let answer = request.body(wish.to_string()).send().await.unwrap();
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!((&problem["status"], &problem["field"]), (&json!(422), &json!("content_types")));
+    }
+
     async fn tus_brings_a_chosen_file(service) {
         let opened = note(service).await;
         let big = tus(&opened, &[("upload-length", "101")]).send().await.unwrap();
