@@ -118,11 +118,14 @@ async fn the_end_waits_for_requests_and_not_for_idle_connections() {
         let waited = format!("{url}/v1/assets/{}?wait=3s&until=ready", opened["asset"]["id"].as_str().unwrap());
         let waiting = curl(&["-H", &auth, "-o", "/dev/null", "-w", "%{http_code} %{http_version}", &waited]);
         tokio::time::sleep(Duration::from_millis(1000)).await;
+        // And one that was opened to have it at hand.
+        let silent = std::net::TcpStream::connect(instance.url.strip_prefix("http://").unwrap()).unwrap();
         let told = Instant::now();
         instance.signal("TERM");
         assert!(instance.ended().await.success(), "{}", instance.log_text());
         assert!(told.elapsed() < Duration::from_secs(most), "{interim}: it took {:?}", told.elapsed());
         assert_eq!(waiting.wait_with_output().unwrap().stdout, b"200 2");
+        drop(silent);
         idle.kill().unwrap();
         idle.wait().unwrap();
     }

@@ -140,10 +140,14 @@ where
         tokio::spawn(async move {
             let opened = match tls {
                 None => Opened::Plain(stream),
-                Some(tls) => match tokio::time::timeout(limits.head, tls.open(stream, peer)).await {
-                    Ok(Ok(opened)) => opened,
-                    // Scanners and old clients are no news.
-                    Ok(Err(_)) | Err(_) => return,
+                Some(tls) => tokio::select! {
+                    opened = tokio::time::timeout(limits.head, tls.open(stream, peer)) => match opened {
+                        Ok(Ok(opened)) => opened,
+                        // Scanners and old clients are no news.
+                        Ok(Err(_)) | Err(_) => return,
+                    },
+                    // Nothing was asked yet. Some clients open connections to have them at hand.
+                    () = end.stop.cancelled() => return,
                 },
             };
             let early = early.on(&opened, peer, &limits);
