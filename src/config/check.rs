@@ -12,7 +12,7 @@ use super::units::parse_size;
 use super::{Complaints, Config, Database, Store};
 use crate::domain::clock::parse_duration;
 use crate::domain::upload::Patience;
-use crate::engine::{self, DeliveryMode, LEAST_SECRET, Pace};
+use crate::engine::{self, DeliveryMode, FeedSettings, LEAST_SECRET, Pace};
 use crate::http::server;
 use crate::http::tls;
 
@@ -230,6 +230,11 @@ fn engine(c: &mut Checker) -> engine::Settings {
         digest_up_to: c.size("processing.digest_up_to"),
         replay_ttl: Duration::from_secs(24 * 3600),
         orphan_grace: c.time("cleanup.orphan_grace"),
+        feed: FeedSettings {
+            keep: c.time("events.keep"),
+            followers: c.number("events.followers"),
+            followers_per_tenant: c.number("events.followers_per_tenant"),
+        },
         append_memory: c.size("appends.memory"),
         pace: Pace {
             idle: c.time("appends.idle"),

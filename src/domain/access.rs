@@ -38,6 +38,8 @@ pub enum Action {
     DriveUpload,
     /// List the tenant's assets.
     ListAssets,
+    /// Read the tenant's events.
+    ReadEvents,
     /// See an asset.
     ReadAsset,
     /// Fetch an asset's bytes.
@@ -78,7 +80,9 @@ impl Action {
     pub fn scope(self) -> Scope {
         match self {
             Self::CreateUpload | Self::DriveUpload | Self::EditAsset => Scope::Upload,
-            Self::ReadUpload | Self::ListAssets | Self::ReadAsset | Self::FetchContent => Scope::Read,
+            Self::ReadUpload | Self::ListAssets | Self::ReadEvents | Self::ReadAsset | Self::FetchContent => {
+                Scope::Read
+            }
             Self::LinkAsset => Scope::Link,
         }
     }
@@ -122,11 +126,12 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    const ACTIONS: [Action; 8] = [
+    const ACTIONS: [Action; 9] = [
         Action::CreateUpload,
         Action::ReadUpload,
         Action::DriveUpload,
         Action::ListAssets,
+        Action::ReadEvents,
         Action::ReadAsset,
         Action::FetchContent,
         Action::EditAsset,
@@ -162,17 +167,17 @@ mod tests {
     fn the_whole_matrix() {
         let grant = |id| Actor::Uploader { upload: UploadId(Uuid::from_u128(id)) };
         let rows = [
-            (Actor::Nobody, "uuuuuuuu"),
-            (key(10, 1, "upload"), "+++f+f+f"),
-            (key(11, 1, "upload"), "+++f+fff"),
-            (key(10, 1, "read"), "f+f+++ff"),
-            (key(10, 1, "link"), "fffffff+"),
-            (key(10, 1, "process"), "ffffffff"),
-            (key(11, 1, "admin"), "++++++++"),
-            (key(10, 2, "admin"), "hhhhhhhh"),
-            (key(10, 2, "read"), "fhfhhhff"),
-            (grant(100), "f++f+fff"),
-            (grant(101), "fhhfhfff"),
+            (Actor::Nobody, "uuuuuuuuu"),
+            (key(10, 1, "upload"), "+++ff+f+f"),
+            (key(11, 1, "upload"), "+++ff+fff"),
+            (key(10, 1, "read"), "f+f++++ff"),
+            (key(10, 1, "link"), "ffffffff+"),
+            (key(10, 1, "process"), "fffffffff"),
+            (key(11, 1, "admin"), "+++++++++"),
+            (key(10, 2, "admin"), "hhhhhhhhh"),
+            (key(10, 2, "read"), "fhfhhhhff"),
+            (grant(100), "f++ff+fff"),
+            (grant(101), "fhhffhfff"),
         ];
         for (actor, expected) in rows {
             assert_eq!(row(&actor), expected, "{actor:?}");

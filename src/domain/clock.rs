@@ -100,6 +100,12 @@ pub fn after(instant: Timestamp, by: Duration) -> Timestamp {
     instant.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
+/// `instant - by`, stopping at the calendar's beginning instead of overflowing.
+#[must_use]
+pub fn before(instant: Timestamp, by: Duration) -> Timestamp {
+    instant.saturating_sub(by).unwrap_or(Timestamp::MIN)
+}
+
 /// A duration as people write it: `30` seconds, `90s`, `15m`, `1h 30m`, `7d`; `None` for anything else or negative.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {

@@ -1,6 +1,9 @@
 //! Events: what happened to an asset, in the order in which it happened.
 //!
-//! Every transition appends one, in the transaction that made it; the sequence per asset has no gaps.
+//! Every transition appends one, in the transaction that made it; the sequence per asset has no gaps. Once committed, it
+//! gets its place in its tenant's feed.
+
+use serde_json::{Map, Value};
 
 use super::clock::Timestamp;
 use super::ids::{AssetId, TenantId};
@@ -75,6 +78,8 @@ pub struct NewEvent {
     pub kind: EventKind,
     /// When.
     pub at: Timestamp,
+    /// What is worth knowing about it; may be empty.
+    pub data: Map<String, Value>,
 }
 
 /// An event as it is read.
@@ -88,4 +93,24 @@ pub struct Event {
     pub kind: String,
     /// When.
     pub at: Timestamp,
+    /// What is worth knowing about it; may be empty.
+    pub data: Map<String, Value>,
+}
+
+/// An event in its tenant's feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedEvent {
+    /// Its place among the tenant's events: 1, 2, 3, without gaps, and in an asset's order of events. Everywhere its id.
+    pub id: i64,
+    /// The event.
+    pub event: Event,
+}
+
+/// Where a tenant's feed begins and ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedEnds {
+    /// Events up to this place are forgotten.
+    pub forgotten: i64,
+    /// The last place given away.
+    pub last: i64,
 }

@@ -14,7 +14,7 @@ use crate::domain::upload::UploadState;
 use crate::store::{AssetQuery, StoreError, Tx};
 
 /// Longest time that a request may wait for an asset.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often a waiting request looks for what other nodes did.
 const LOOK: Duration = Duration::from_millis(500);
 const TRIES: u32 = 4;

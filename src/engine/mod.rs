@@ -25,6 +25,7 @@ mod create;
 mod cut;
 mod deliver;
 mod error;
+mod feed;
 mod fresh;
 mod granted;
 mod health;
@@ -49,6 +50,7 @@ pub use create::{CreateUpload, Idempotency, MethodWish, Opened, Size};
 pub use cut::OpenUnsized;
 pub use deliver::{DeliveryMode, Download};
 pub use error::{Error, Result};
+pub use feed::{FeedOf, FeedPage, FeedSettings, Follower, MOST_EVENTS, Since};
 pub use granted::Description;
 pub use health::Health;
 pub use inspect::Inspected;
@@ -85,6 +87,8 @@ pub struct Settings {
     pub digest_up_to: u64,
     /// How long the answer to an `Idempotency-Key` is remembered.
     pub replay_ttl: Duration,
+    /// How events are kept and handed out.
+    pub feed: FeedSettings,
     /// How slow the body of an append may be.
     pub pace: Pace,
     /// Bytes of all appends together that may be in memory.
@@ -121,6 +125,7 @@ struct Inner {
     settings: Settings,
     instance: String,
     changes: Changes,
+    hub: feed::Hub,
     appends: append::Appends,
     keys: identity::Keys,
     uploads: moka::future::Cache<UploadId, Arc<Upload>>,
@@ -141,6 +146,7 @@ impl Engine {
             uploads: moka::future::Cache::builder().max_capacity(10_000).time_to_live(STALE).build(),
             fresh: fresh::Fresh::default(),
             changes: Changes::default(),
+            hub: feed::Hub::new(settings.feed.followers),
             appends: append::Appends::new(settings.append_memory),
             store,
             blobs,

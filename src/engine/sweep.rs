@@ -6,12 +6,13 @@
 //! * completing for too long → finish
 //! * ended, something may still arrive at the store → remove it
 //! * deleted or past quarantine → remove the object
+//! * events that nobody has read yet → give them their places; old ones → forget them
 
 use super::complete::CompleteUpload;
 use super::{Engine, Error, Result};
 use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
-use crate::domain::clock::{Timestamp, after};
+use crate::domain::clock::{Timestamp, after, before};
 use crate::domain::event::EventKind;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx};
@@ -38,6 +39,8 @@ pub struct SweepReport {
     pub purged: u64,
     /// Links and remembered answers forgotten.
     pub forgotten: u64,
+    /// Events forgotten because of their age.
+    pub events: u64,
     /// Rows that could not be dealt with; they come again.
     pub failed: u64,
 }
@@ -84,6 +87,9 @@ impl Engine {
             }
         }
         report.forgotten = self.0.store.forget_expired(self.0.store.now(), PORTION * PORTIONS).await?;
+        self.number_events().await?;
+        let oldest = before(self.0.store.now(), self.0.settings.feed.keep);
+        report.events = self.0.store.forget_events(oldest, PORTION * PORTIONS).await?;
         Ok(report)
     }
 

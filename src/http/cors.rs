@@ -18,7 +18,7 @@ const ALLOWED: &str = "Authorization, Origin, Content-Type, Content-Disposition,
     If-Range, Idempotency-Key, X-Requested-With, X-Request-ID, X-HTTP-Method-Override, Tus-Resumable, Upload-Length, \
     Upload-Offset, Upload-Metadata, Upload-Defer-Length, Upload-Concat, Upload-Checksum, Upload-Incomplete, \
     Upload-Complete, Upload-Draft-Interop-Version, Content-Digest, Repr-Digest, Want-Repr-Digest, Uppy-Auth-Token, \
-    Uppy-Credentials-Params";
+    Uppy-Credentials-Params, Last-Event-ID";
 const EXPOSED: &str = "Location, ETag, Content-Range, Content-Disposition, Retry-After, X-Request-ID, Tus-Version, \
     Tus-Resumable, Tus-Max-Size, Tus-Extension, Tus-Checksum-Algorithm, Upload-Offset, Upload-Length, \
     Upload-Metadata, Upload-Defer-Length, Upload-Concat, Upload-Expires, Upload-Incomplete, Upload-Complete, \

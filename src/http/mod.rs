@@ -21,6 +21,7 @@ mod companion;
 mod context;
 mod cors;
 mod download;
+mod events;
 mod ietf;
 mod metadata;
 mod native;
@@ -44,6 +45,8 @@ pub struct Site {
     /// Origins whose pages may call the API.
     cors_origins: cors::Origins,
     readiness: Arc<ops::Readiness>,
+    /// Cancelled when the end is announced: what goes on for ever must end.
+    draining: CancellationToken,
 }
 
 impl Site {
@@ -52,7 +55,8 @@ impl Site {
     #[must_use]
     pub fn new(engine: Engine, public_url: &str, store_origin: &str, draining: CancellationToken) -> Self {
         Self {
-            readiness: Arc::new(ops::Readiness::new(engine.clone(), draining)),
+            readiness: Arc::new(ops::Readiness::new(engine.clone(), draining.clone())),
+            draining,
             engine,
             public_url: public_url.trim_end_matches('/').into(),
             store_origin: store_origin.into(),
@@ -70,7 +74,7 @@ impl Site {
 /// Every route of every protocol.
 pub fn router(site: Site) -> Router {
     let routes = native::routes().merge(companion::routes()).merge(tus::routes()).merge(ietf::routes());
-    let routes = routes.merge(download::routes()).merge(ops::routes()).merge(web::routes());
+    let routes = routes.merge(download::routes()).merge(events::routes()).merge(ops::routes()).merge(web::routes());
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
     let routes = routes.layer(from_fn_with_state(Arc::clone(&site.cors_origins), cors::surround));
     context::wrap(routes.with_state(site))

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, FeedEnds, FeedEvent};
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
 use crate::domain::job::{Job, JobKind};
@@ -25,12 +25,14 @@ use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 
 mod clock;
+mod news;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
 mod tx;
 
 pub use clock::StoreClock;
+use news::News;
 pub use tx::{Replay, Tx, Write};
 
 /// Why rows could not be read or written.
@@ -137,6 +139,20 @@ pub trait Store: Send + Sync {
 
     /// What happened to an asset after `seq`, in order.
     async fn events(&self, asset: AssetId, seq: i64, limit: u32) -> Result<Vec<Event>>;
+
+    /// Writes: gives events that are committed and have none their places in their tenants' feeds, at most a thousand; how
+    /// many. Until it says 0, there may be more. A place is visible only after all places below it.
+    async fn number_events(&self) -> Result<u64>;
+    /// A tenant's feed behind the place `after`, or what of it is about one asset, in order.
+    async fn feed(&self, tenant: TenantId, asset: Option<AssetId>, after: i64, limit: u32) -> Result<Vec<FeedEvent>>;
+    /// Where these tenants' feeds begin and end; a tenant without events is left out.
+    async fn feed_ends(&self, tenants: &[TenantId]) -> Result<Vec<(TenantId, FeedEnds)>>;
+    /// Writes: forgets the events at the beginning of every feed that are older than `before`, at most `limit` of each;
+    /// how many went. Each asset keeps its newest.
+    async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u64>;
+    /// Completes when there may be new events since the last time, of this node or another. A hint for one waiter, which
+    /// may never come: whoever waits also looks by himself.
+    async fn news(&self);
 
     /// Writes: leases up to `limit` due jobs of one kind, each to exactly one caller, until `lease` has passed.
     async fn claim_jobs(&self, kind: JobKind, lease: Duration, limit: u32) -> Result<Vec<Job>>;

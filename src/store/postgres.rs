@@ -2,13 +2,15 @@
 //!
 //! The server's clock rules: leases and expiry go by a reading of it that is renewed every few seconds.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Executor, PgPool};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{Result, Store, StoreClock, StoreError};
+use super::{News, Result, Store, StoreClock, StoreError};
 use crate::domain::clock::{Timestamp, micros};
 
 #[path = "sql/mod.rs"]
@@ -31,6 +33,10 @@ const CLAIM: &str = "\
 
 const ACQUIRE: Duration = Duration::from_secs(10);
 const REANCHOR: Duration = Duration::from_secs(5);
+/// Between two announcements of events: a commit never waits for NOTIFY's lock, which all commits of a server share.
+const ANNOUNCE: Duration = Duration::from_millis(50);
+/// Before the line to other nodes is tried again.
+const RECONNECT: Duration = Duration::from_secs(2);
 
 /// How much of the server to use, and whose time to go by.
 #[derive(Clone)]
@@ -61,7 +67,13 @@ pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Store>> {
         Some(clock) => clock,
         None => server_clock(&read).await?,
     };
-    Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock)))
+    let news = Arc::new(News::default());
+    let tasks = [
+        tokio::spawn(announce(read.clone(), Arc::clone(&news))),
+        tokio::spawn(listen(url.to_owned(), Arc::clone(&news))),
+    ];
+    let tasks = tasks.into_iter().map(AbortOnDropHandle::new).collect();
+    Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock, sql::Wires { news, tasks })))
 }
 
 /// Brings the schema up to date; nodes that start together take turns by an advisory lock.
@@ -108,4 +120,33 @@ async fn server_clock(pool: &PgPool) -> Result<StoreClock> {
 
 async fn reading(pool: &PgPool) -> Result<Timestamp> {
     sqlx::query_scalar(NOW).fetch_one(pool).await.map(micros).map_err(unavailable)
+}
+
+/// Tells other nodes that there are events.
+async fn announce(pool: PgPool, news: Arc<News>) {
+    loop {
+        news.told().await;
+        // A word that is lost costs the others one round of looking by themselves.
+        let _ = sqlx::query("SELECT pg_notify('gantry_events', '')").execute(&pool).await;
+        tokio::time::sleep(ANNOUNCE).await;
+    }
+}
+
+/// Hears what other nodes announce, from when somebody wants to know; on a connection of its own.
+async fn listen(url: String, news: Arc<News>) {
+    news.wanted().await;
+    loop {
+        let ended = async {
+            let mut listener = PgListener::connect(&url).await?;
+            listener.listen("gantry_events").await?;
+            // `None`: the connection was lost and is there again; something may have been missed.
+            loop {
+                listener.try_recv().await?;
+                news.hear();
+            }
+        };
+        let Err::<Infallible, sqlx::Error>(error) = ended.await;
+        tracing::debug!(%error, "other nodes' events are not announced; looking for them goes on");
+        tokio::time::sleep(RECONNECT).await;
+    }
 }

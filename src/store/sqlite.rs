@@ -54,7 +54,7 @@ pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>> 
     let write = write.connect_with(options(file)).await.map_err(unavailable)?;
     let read = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(ACQUIRE);
     let read = read.connect_with(options(file).read_only(true)).await.map_err(unavailable)?;
-    Ok(Arc::new(sql::SqlStore::new(read, write, 1, StoreClock::Given(clock))))
+    Ok(Arc::new(sql::SqlStore::new(read, write, 1, StoreClock::Given(clock), sql::Wires::default())))
 }
 
 /// Brings the schema up to date, one process at a time: SQLite has no advisory locks, so a lock file beside the

@@ -3,6 +3,8 @@
 //! Because it is data, the adapter can carry it out after its author has gone, group many into one commit, and
 //! try it again alone when the group failed.
 
+use serde_json::{Map, Value};
+
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
@@ -26,7 +28,7 @@ pub struct Replay {
     /// SHA-256 of the request's meaning; another request under the same token is refused.
     pub fingerprint: [u8; 32],
     /// Ids from which the answer can be made again.
-    pub result: serde_json::Value,
+    pub result: Value,
     /// When it may be forgotten.
     pub expires_at: Timestamp,
 }
@@ -93,9 +95,12 @@ impl Tx {
     /// Adds a new asset with its new upload, and the event that says so.
     #[must_use]
     pub fn create(self, asset: &Asset, upload: &Upload) -> Self {
-        self.with(Write::InsertAsset(Box::new(asset.clone())))
-            .with(Write::InsertUpload(Box::new(upload.clone())))
-            .with(Write::FirstEvent(event(asset, EventKind::AssetCreated, asset.created_at)))
+        self.with(Write::InsertAsset(Box::new(asset.clone()))).with(Write::InsertUpload(Box::new(upload.clone()))).with(
+            Write::FirstEvent(NewEvent {
+                data: of_upload(upload),
+                ..event(asset, EventKind::AssetCreated, asset.created_at)
+            }),
+        )
     }
 
     /// Adds an asset's transition and the event that tells it. The caller's copy gets its new revision.
@@ -109,8 +114,8 @@ impl Tx {
     /// Adds an upload's transition and the event that tells it. The caller's copy gets its new revision.
     #[must_use]
     pub fn upload(self, upload: &mut Upload, kind: EventKind) -> Self {
-        let (tenant, asset, at) = (upload.tenant, upload.asset, upload.changed_at);
-        self.quietly(upload).with(Write::Event(NewEvent { tenant, asset, kind, at }))
+        let (tenant, asset, at, data) = (upload.tenant, upload.asset, upload.changed_at, of_upload(upload));
+        self.quietly(upload).with(Write::Event(NewEvent { tenant, asset, kind, at, data }))
     }
 
     /// Adds a change to an upload's bookkeeping that is no transition. The caller's copy gets its new revision.
@@ -144,6 +149,11 @@ impl Tx {
         })
     }
 
+    /// Whether it tells anything.
+    pub(super) fn has_events(&self) -> bool {
+        self.writes.iter().any(|write| matches!(write, Write::FirstEvent(_) | Write::Event(_)))
+    }
+
     /// The jobs that become owed.
     pub fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
         self.writes.iter().filter_map(|write| match write {
@@ -154,5 +164,29 @@ impl Tx {
 }
 
 fn event(asset: &Asset, kind: EventKind, at: Timestamp) -> NewEvent {
-    NewEvent { tenant: asset.tenant, asset: asset.id, kind, at }
+    NewEvent { tenant: asset.tenant, asset: asset.id, kind, at, data: of_asset(asset, kind) }
+}
+
+/// Which upload an event is about: an asset may see several.
+fn of_upload(upload: &Upload) -> Map<String, Value> {
+    Map::from_iter([("upload_id".to_owned(), upload.id.to_string().into())])
+}
+
+/// What was found out about an asset, on the events that say so. Names and metadata are not told: they change.
+fn of_asset(asset: &Asset, kind: EventKind) -> Map<String, Value> {
+    let mut data = Map::new();
+    let mut say = |name: &str, value: Option<String>| value.map(|value| data.insert(name.to_owned(), value.into()));
+    match kind {
+        EventKind::AssetReady => {
+            let content = asset.state.content();
+            say("content_type", content.and_then(|c| c.detected.as_ref()).map(ToString::to_string));
+            say("sha256", content.and_then(|c| c.sha256).map(|digest| digest.to_string()));
+        }
+        EventKind::AssetRejected | EventKind::AssetFailed => {
+            say("code", asset.state.verdict().map(|verdict| verdict.code.clone()));
+            say("detail", asset.state.verdict().map(|verdict| verdict.sentence.clone()));
+        }
+        _ => {}
+    }
+    data
 }

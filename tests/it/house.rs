@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A part of the house, the parts of ours that it may use, and the crates that are its own business.
 ///
 /// The longest matching name decides: `store/sql` is not judged as `store`.
-const TABLE: [(&str, &[&str], &[&str]); 25] = [
+const TABLE: [(&str, &[&str], &[&str]); 26] = [
     ("domain", &["domain"], &[]),
     ("crash", &[], &[]),
     ("store", &["domain", "store"], &[]),
@@ -24,6 +24,7 @@ const TABLE: [(&str, &[&str], &[&str]); 25] = [
     ("http/tus", &["domain", "engine", "http/tus"], &["axum"]),
     ("http/companion", &["domain", "engine", "http/companion"], &["axum"]),
     ("http/ietf", &["domain", "engine", "http/ietf"], &["axum"]),
+    ("http/events", &["domain", "engine", "http/events"], &["axum"]),
     ("http/download", &["domain", "engine", "http/download"], &["axum"]),
     ("http/ops", &["domain", "engine", "http/ops"], &["axum"]),
     ("http/web", &["domain", "engine", "http/web"], &["axum"]),
@@ -134,7 +135,7 @@ fn everyone_uses_only_whom_they_may() {
 
 #[test]
 fn protocols_do_not_know_each_other() {
-    const PROTOCOLS: [&str; 7] = ["native", "companion", "tus", "ietf", "download", "ops", "web"];
+    const PROTOCOLS: [&str; 8] = ["native", "companion", "tus", "ietf", "download", "events", "ops", "web"];
     for (name, text) in sources() {
         let Some(own) = PROTOCOLS.iter().find(|protocol| within(&name, &format!("http/{protocol}"))) else { continue };
         for other in PROTOCOLS.iter().filter(|other| *other != own) {

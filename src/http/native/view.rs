@@ -30,6 +30,7 @@ struct Endpoints {
     files: String,
     s3: String,
     form: String,
+    events: String,
 }
 
 #[derive(Serialize)]
@@ -59,7 +60,13 @@ pub(super) fn opened<'a>(opened: &'a Opened, multipart: Option<PartsView>, publi
         upload: upload(&opened.upload, &opened.received),
         asset: asset(&opened.asset),
         grant: &opened.grant,
-        endpoints: Endpoints { tus: at("tus"), files: at("files"), s3: at("s3"), form: at("form") },
+        endpoints: Endpoints {
+            tus: at("tus"),
+            files: at("files"),
+            s3: at("s3"),
+            form: at("form"),
+            events: at("events"),
+        },
         put: opened.put.as_ref().map(|signed| PutView {
             url: &signed.url,
             method: "PUT",

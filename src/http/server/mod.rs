@@ -222,7 +222,8 @@ where
             let respond = respond(answer.clone(), request.map(Content::from), peer);
             async move { Ok::<_, Infallible>(respond.await) }
         });
-        let connection = builder(limits.head).serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection =
+            builder(limits.head).serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         // A client that went away is no news.
         let _ = end.watcher.watch(connection).await;
         return;
@@ -253,7 +254,7 @@ where
         let respond = respond(answer.clone(), request, peer);
         async move { Ok::<_, Infallible>(respond.await) }
     });
-    let connection = builder(limits.head).serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = builder(limits.head).serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     let _ = end.watcher.watch(connection).await;
 }
 

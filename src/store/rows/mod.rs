@@ -2,13 +2,14 @@
 //!
 //! A row that makes no sense becomes [`StoreError::Corrupt`] with its table and key; it never becomes a guess.
 
+use serde_json::{Map, Value};
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Replay, StoreError};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::{Timestamp, micros};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, FeedEvent};
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId};
 use crate::domain::job::{Job, JobKind};
@@ -117,12 +118,32 @@ pub(super) struct EventRow {
     seq: i64,
     kind: String,
     at: i64,
+    data: Option<Json<Map<String, Value>>>,
 }
 
 impl From<EventRow> for Event {
     fn from(row: EventRow) -> Self {
-        Self { asset: AssetId(row.asset_id), seq: row.seq, kind: row.kind, at: micros(row.at) }
+        let data = row.data.map(|data| data.0).unwrap_or_default();
+        Self { asset: AssetId(row.asset_id), seq: row.seq, kind: row.kind, at: micros(row.at), data }
     }
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct FeedRow {
+    pos: i64,
+    #[sqlx(flatten)]
+    event: EventRow,
+}
+
+impl From<FeedRow> for FeedEvent {
+    fn from(row: FeedRow) -> Self {
+        Self { id: row.pos, event: row.event.into() }
+    }
+}
+
+/// What an event is about, as a row keeps it.
+pub(super) fn data_cell(data: &Map<String, Value>) -> Option<Json<Map<String, Value>>> {
+    (!data.is_empty()).then(|| Json(data.clone()))
 }
 
 #[derive(sqlx::FromRow)]
@@ -204,7 +225,7 @@ pub(super) struct ReplayRow {
     route: String,
     token: String,
     fingerprint: Vec<u8>,
-    result: Json<serde_json::Value>,
+    result: Json<Value>,
     expires_at: i64,
 }
 

@@ -5,7 +5,7 @@ use sqlx::QueryBuilder;
 use sqlx::query_builder::Separated;
 use sqlx::types::Json;
 
-use super::super::super::rows::{LedgerCells, at, transfer_cells};
+use super::super::super::rows::{LedgerCells, at, data_cell, transfer_cells};
 use super::super::super::{Replay, Tx, Write};
 use super::super::Db;
 use super::Conn;
@@ -79,14 +79,15 @@ fn upload(mut row: Tuple<'_>, upload: &Upload) {
         .push_bind(upload.most.map(u64::cast_signed));
 }
 
-const FIRST_EVENTS: &str = "INSERT INTO event (asset_id, seq, tenant_id, kind, at) ";
+const FIRST_EVENTS: &str = "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data) ";
 
 fn first_event(mut row: Tuple<'_>, event: &NewEvent) {
     row.push_bind(event.asset.0)
         .push_bind(1i64)
         .push_bind(event.tenant.0)
         .push_bind(event.kind.name())
-        .push_bind(at(event.at));
+        .push_bind(at(event.at))
+        .push_bind(data_cell(&event.data));
 }
 
 const JOBS: &str = "INSERT INTO job (id, kind, tenant_id, asset_id, state, run_at, attempt, created_at) ";

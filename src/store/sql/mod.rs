@@ -3,18 +3,22 @@
 //!
 //! Statements are plain text that both databases read alike: `$1` placeholders, RETURNING, row values, `->>`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{Database, Pool};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::super::rows::{AssetRow, EventRow, JobRow, KeyRow, LinkRow, PartRow, ReplayRow, TenantRow, UploadRow, at};
-use super::super::{AssetPage, AssetQuery, Replay, Result, Store, StoreClock, StoreError, Tx};
+use super::super::rows::{
+    AssetRow, EventRow, FeedRow, JobRow, KeyRow, LinkRow, PartRow, ReplayRow, TenantRow, UploadRow, at,
+};
+use super::super::{AssetPage, AssetQuery, News, Replay, Result, Store, StoreClock, StoreError, Tx};
 use super::Db;
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, FeedEnds, FeedEvent};
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
 use crate::domain::job::{Job, JobKind};
@@ -23,6 +27,7 @@ use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 
 mod failure;
+mod feed;
 mod insert;
 mod jobs;
 mod lanes;
@@ -40,13 +45,30 @@ pub(in crate::store) struct SqlStore {
     write: Pool<Db>,
     lanes: Lanes,
     clock: StoreClock,
+    wires: Wires,
+}
+
+/// How this node and others hear of events.
+#[derive(Default)]
+pub(in crate::store) struct Wires {
+    /// Where the word goes round.
+    pub(in crate::store) news: Arc<News>,
+    /// What carries it to other nodes and back; ends with the store.
+    #[expect(dead_code, reason = "held until the store goes")]
+    pub(in crate::store) tasks: Vec<AbortOnDropHandle<()>>,
 }
 
 impl SqlStore {
     /// `write` is a single connection on SQLite, whose writers take turns anyway; `lanes` of them commit at once.
-    pub(in crate::store) fn new(read: Pool<Db>, write: Pool<Db>, lanes: usize, clock: StoreClock) -> Self {
+    pub(in crate::store) fn new(
+        read: Pool<Db>,
+        write: Pool<Db>,
+        lanes: usize,
+        clock: StoreClock,
+        wires: Wires,
+    ) -> Self {
         let lanes = Lanes::start(&write, lanes);
-        Self { read, write, lanes, clock }
+        Self { read, write, lanes, clock, wires }
     }
 
     /// Runs one writing statement in a task of its own, so that a caller's disappearance cannot break it off.
@@ -81,7 +103,12 @@ impl Store for SqlStore {
     }
 
     async fn commit(&self, tx: Tx) -> Result<()> {
-        self.lanes.commit(tx).await
+        let tells = tx.has_events();
+        let outcome = self.lanes.commit(tx).await;
+        if tells {
+            self.wires.news.tell();
+        }
+        outcome
     }
 
     async fn ping(&self) -> Result<()> {
@@ -171,10 +198,34 @@ impl Store for SqlStore {
 
     async fn events(&self, asset: AssetId, seq: i64, limit: u32) -> Result<Vec<Event>> {
         let query = sqlx::query_as::<_, EventRow>(
-            "SELECT asset_id, seq, kind, at FROM event WHERE asset_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+            "SELECT asset_id, seq, kind, at, data FROM event WHERE asset_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
         );
         let rows = query.bind(asset.0).bind(seq).bind(i64::from(limit)).fetch_all(&self.read).await.map_err(failed)?;
         Ok(rows.into_iter().map(Event::from).collect())
+    }
+
+    async fn number_events(&self) -> Result<u64> {
+        if !feed::is_pending(&self.read).await? {
+            return Ok(0);
+        }
+        self.detached(|pool| async move { feed::number(&pool).await }).await
+    }
+
+    async fn feed(&self, tenant: TenantId, asset: Option<AssetId>, after: i64, limit: u32) -> Result<Vec<FeedEvent>> {
+        feed::page(&self.read, tenant, asset, after, limit).await
+    }
+
+    async fn feed_ends(&self, tenants: &[TenantId]) -> Result<Vec<(TenantId, FeedEnds)>> {
+        feed::ends(&self.read, tenants).await
+    }
+
+    async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        let tenants = feed::due(&self.read, before, limit).await?;
+        self.detached(move |pool| async move { feed::forget(&pool, tenants).await }).await
+    }
+
+    async fn news(&self) {
+        self.wires.news.heard().await;
     }
 
     async fn claim_jobs(&self, kind: JobKind, lease: Duration, limit: u32) -> Result<Vec<Job>> {

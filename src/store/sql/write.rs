@@ -2,7 +2,7 @@
 
 use sqlx::types::Json;
 
-use super::super::super::rows::{LedgerCells, at, transfer_cells};
+use super::super::super::rows::{LedgerCells, at, data_cell, transfer_cells};
 use super::super::super::{Tx, Write};
 use super::failure::{Failure, undone};
 use super::{Conn, insert};
@@ -149,13 +149,14 @@ async fn forget_parts(conn: &mut Conn, upload: UploadId) -> Result<(), Failure> 
 /// Gives the event the asset's next number. Two transactions that ask at once get a conflict, never the same number.
 async fn next_event(conn: &mut Conn, event: &NewEvent) -> Result<(), Failure> {
     let query = sqlx::query(
-        "INSERT INTO event (asset_id, seq, tenant_id, kind, at) \
-         SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4 FROM event WHERE asset_id = $1",
+        "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data) \
+         SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5 FROM event WHERE asset_id = $1",
     )
     .bind(event.asset.0)
     .bind(event.tenant.0)
     .bind(event.kind.name())
-    .bind(at(event.at));
+    .bind(at(event.at))
+    .bind(data_cell(&event.data));
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 

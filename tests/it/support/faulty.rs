@@ -16,7 +16,7 @@ use gantry::domain::append::RelayedPart;
 use gantry::domain::asset::Asset;
 use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use gantry::domain::clock::Timestamp;
-use gantry::domain::event::Event;
+use gantry::domain::event::{Event, FeedEnds, FeedEvent};
 use gantry::domain::grant::Link;
 use gantry::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
 use gantry::domain::job::{Job, JobKind};
@@ -189,6 +189,10 @@ macro_rules! pass_on {
                 self.inner.now()
             }
 
+            async fn news(&self) {
+                self.inner.news().await;
+            }
+
             async fn commit(&self, tx: Tx) -> std::result::Result<(), StoreError> {
                 match self.faults.next("commit") {
                     None => self.inner.commit(tx).await,
@@ -224,6 +228,10 @@ pass_on! {
     async fn assets(&self, tenant: TenantId, query: &AssetQuery) -> AssetPage;
     async fn assets_to_purge(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
     async fn events(&self, asset: AssetId, seq: i64, limit: u32) -> Vec<Event>;
+    async fn number_events(&self) -> u64;
+    async fn feed(&self, tenant: TenantId, asset: Option<AssetId>, after: i64, limit: u32) -> Vec<FeedEvent>;
+    async fn feed_ends(&self, tenants: &[TenantId]) -> Vec<(TenantId, FeedEnds)>;
+    async fn forget_events(&self, before: Timestamp, limit: u32) -> u64;
     async fn claim_jobs(&self, kind: JobKind, lease: Duration, limit: u32) -> Vec<Job>;
     async fn extend_job(&self, job: &Job, lease: Duration) -> bool;
     async fn count_jobs(&self) -> (u64, u64);

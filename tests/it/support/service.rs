@@ -8,7 +8,7 @@ use gantry::blob::s3::S3Blobs;
 use gantry::blob::{BlobKey, Blobs};
 use gantry::domain::clock::OsEntropy;
 use gantry::domain::ids::TenantId;
-use gantry::engine::{DeliveryMode, Engine, Foundation, Pace, Registry, Settings, Tokens};
+use gantry::engine::{DeliveryMode, Engine, FeedSettings, Foundation, Pace, Registry, Settings, Tokens};
 use gantry::http::{Site, router, server};
 use gantry::worker::{self, Worker};
 use tokio::net::TcpListener;
@@ -60,6 +60,11 @@ impl Default for Shape {
             digest_up_to: 64 << 30,
             replay_ttl: Duration::from_secs(24 * 3600),
             orphan_grace: Duration::ZERO,
+            feed: FeedSettings {
+                keep: Duration::from_secs(30 * 24 * 3600),
+                followers: 4096,
+                followers_per_tenant: 2048,
+            },
             append_memory: 256 << 20,
             pace: Pace { idle: Duration::from_secs(30), min_rate: 1024, window: Duration::from_secs(60) },
         };

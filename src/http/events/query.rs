@@ -1,0 +1,108 @@
+//! What is asked: query string, `Last-Event-ID` and `Accept`. Unknown parameters are refused.
+
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+
+use crate::domain::clock::parse_duration;
+use crate::domain::ids::AssetId;
+use crate::engine::{Error, Since};
+
+const USUAL_PAGE: u32 = 100;
+
+/// A question about events.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    /// `Last-Event-ID`, else `?after=`.
+    pub(super) after: Option<i64>,
+    /// A stream, not a page.
+    pub(super) stream: bool,
+    /// Events of a page.
+    pub(super) limit: u32,
+    /// How long an empty page may be waited with.
+    pub(super) wait: Duration,
+    /// Of this asset only, where the path names none.
+    pub(super) asset: Option<AssetId>,
+}
+
+impl Question {
+    /// `names_asset`: the path does, and the query must not.
+    pub(super) fn of(query: Option<&str>, headers: &HeaderMap, names_asset: bool) -> Result<Self, Error> {
+        let accepts = |kind: &str| {
+            let mut values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+            values.any(|value| value.contains(kind))
+        };
+        let mut question = Self { after: None, stream: true, limit: USUAL_PAGE, wait: Duration::ZERO, asset: None };
+        let mut pages = accepts("application/json");
+        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            pages |= matches!(&*name, "after" | "limit" | "wait");
+            match &*name {
+                "after" => question.after = Some(id("after", &value)?),
+                "limit" => question.limit = value.parse().map_err(|_| Error::invalid("limit", "a number"))?,
+                "wait" => {
+                    let problem = || Error::invalid("wait", "seconds, or a duration like 30s");
+                    question.wait = parse_duration(&value).ok_or_else(problem)?;
+                }
+                "asset" if !names_asset => question.asset = Some(value.parse().map_err(|_| Error::Hidden)?),
+                _ => return Err(Error::invalid("query", format!("{name:?} is no parameter of this address"))),
+            }
+        }
+        // A client that comes back asks at the same address as before, and its header knows better.
+        if let Some(last) = headers.get("last-event-id").filter(|value| !value.is_empty()) {
+            question.after = Some(id("Last-Event-ID", last.to_str().unwrap_or("?"))?);
+        }
+        question.stream = accepts("text/event-stream") || !pages;
+        Ok(question)
+    }
+
+    /// Where to begin; a page begins with the oldest unless something is said.
+    pub(super) fn since(&self) -> Since {
+        let unsaid = if self.stream { Since::Now } else { Since::Beginning };
+        self.after.map_or(unsaid, Since::Event)
+    }
+}
+
+fn id(field: &'static str, text: &str) -> Result<i64, Error> {
+    let digits = (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let id = text.parse().ok().filter(|_| digits);
+    id.ok_or_else(|| Error::invalid(field, "the id of an event, or 0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn ask(query: &str, headers: &[(&'static str, &'static str)]) -> Result<Question, Error> {
+        let headers =
+            headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
+        Question::of(Some(query), &headers.collect(), false)
+    }
+
+    #[test]
+    fn what_is_asked_for() {
+        let stream = |query, headers: &[_]| ask(query, headers).unwrap().stream;
+        assert!(stream("", &[]) && stream("", &[("accept", "*/*")]));
+        assert!(stream("after=1", &[("accept", "text/event-stream")]));
+        assert!(!stream("after=1", &[]) && !stream("wait=1s", &[]) && !stream("", &[("accept", "application/json")]));
+    }
+
+    #[test]
+    fn where_it_begins() {
+        let since = |query, headers: &[_]| ask(query, headers).unwrap().since();
+        assert_eq!(since("", &[]), Since::Now);
+        assert_eq!(since("", &[("accept", "application/json")]), Since::Beginning);
+        assert_eq!(since("after=7", &[]), Since::Event(7));
+        assert_eq!(since("after=7", &[("last-event-id", "9")]), Since::Event(9));
+        assert_eq!(since("after=7", &[("last-event-id", "")]), Since::Event(7));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for bad in ["after=", "after=-1", "after=x", "after=99999999999999999999", "after=+1", "wait=soon", "what=1"] {
+            assert!(matches!(ask(bad, &[]), Err(Error::Invalid { .. })), "{bad}");
+        }
+        assert!(ask("", &[("last-event-id", "1 or 1=1")]).is_err());
+        assert!(Question::of(Some("asset=x"), &HeaderMap::new(), true).is_err());
+    }
+}

@@ -1,0 +1,147 @@
+//! The feed: every tenant's events in one order, in which nothing ever appears behind a reader's back.
+//!
+//! Transactions commit in another order than they take numbers in, so an event gets its place only after it was
+//! committed: whoever wants to read first numbers what is pending. One numbers at a time, holding the `feed` table's row of
+//! no tenant from before it looks until its commit is visible. So places become visible in their order, have no gaps, and a
+//! cursor is one number. A node that dies while numbering leaves the events pending; the next one, on any node, numbers them.
+//!
+//! Of one asset, an event is visible only after the ones before it, and batches are cut along (asset, sequence): an asset's
+//! events keep their order. Between assets, the order of a batch is that of time.
+//!
+//! Against a horizon of transaction ids (`pg_snapshot_xmin`): that one waits for the oldest writer of the whole server, and
+//! its cursors mean nothing after a restore. Against numbers taken inside the writer's transaction: writers of a tenant would
+//! take turns.
+
+use sqlx::{Pool, QueryBuilder};
+use uuid::Uuid;
+
+use super::super::super::Result;
+use super::super::{BEGIN, Db};
+use super::{Conn, FeedRow, at, failed};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{FeedEnds, FeedEvent};
+use crate::domain::ids::{AssetId, TenantId};
+
+/// Events that one transaction numbers.
+const BATCH: i64 = 1000;
+
+const NUMBER: &str = "\
+    WITH pending AS (
+        SELECT asset_id, seq, tenant_id, at FROM event WHERE pos IS NULL ORDER BY asset_id, seq LIMIT $1),
+    timed AS (
+        SELECT asset_id, seq, tenant_id, max(at) OVER (PARTITION BY asset_id ORDER BY seq) AS reached FROM pending),
+    numbered AS (
+        SELECT asset_id AS a, seq AS s, tenant_id AS t,
+            row_number() OVER (PARTITION BY tenant_id ORDER BY reached, asset_id, seq) AS n FROM timed)
+    UPDATE event SET pos = n + coalesce((SELECT last FROM feed WHERE feed.tenant_id = t), 0)
+    FROM numbered WHERE event.asset_id = a AND event.seq = s
+    RETURNING tenant_id, pos";
+
+/// Whether an event waits for its place.
+pub(super) async fn is_pending(pool: &Pool<Db>) -> Result<bool> {
+    let query = sqlx::query_scalar::<_, i64>("SELECT seq FROM event WHERE pos IS NULL LIMIT 1");
+    Ok(query.fetch_optional(pool).await.map_err(failed)?.is_some())
+}
+
+/// Numbers a batch of what is pending; how many.
+pub(super) async fn number(pool: &Pool<Db>) -> Result<u64> {
+    let mut tx = pool.begin_with(BEGIN).await.map_err(failed)?;
+    let numbered = number_in(&mut tx).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    Ok(numbered)
+}
+
+async fn number_in(conn: &mut Conn) -> sqlx::Result<u64> {
+    // A statement of its own: the next one must see what the holder before us committed.
+    let hold = sqlx::query("UPDATE feed SET last = last + 1 WHERE tenant_id = $1").bind(Uuid::nil());
+    hold.execute(&mut *conn).await?;
+    let places: Vec<(Uuid, i64)> = sqlx::query_as(NUMBER).bind(BATCH).fetch_all(&mut *conn).await?;
+    let mut last = std::collections::BTreeMap::new();
+    for (tenant, place) in &places {
+        let reached = last.entry(*tenant).or_insert(*place);
+        *reached = (*reached).max(*place);
+    }
+    for (tenant, reached) in last {
+        let reach = sqlx::query(
+            "INSERT INTO feed (tenant_id, last) VALUES ($1, $2) ON CONFLICT (tenant_id) DO UPDATE SET last = excluded.last",
+        );
+        reach.bind(tenant).bind(reached).execute(&mut *conn).await?;
+    }
+    Ok(places.len() as u64)
+}
+
+pub(super) async fn page(
+    pool: &Pool<Db>,
+    tenant: TenantId,
+    asset: Option<AssetId>,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<FeedEvent>> {
+    let mut builder =
+        QueryBuilder::<Db>::new("SELECT pos, asset_id, seq, kind, at, data FROM event WHERE tenant_id = ");
+    builder.push_bind(tenant.0).push(" AND pos > ").push_bind(after);
+    match asset {
+        Some(asset) => builder.push(" AND asset_id = ").push_bind(asset.0).push(" ORDER BY seq LIMIT "),
+        None => builder.push(" ORDER BY pos LIMIT "),
+    };
+    builder.push_bind(i64::from(limit));
+    let rows: Vec<FeedRow> = builder.build_query_as().fetch_all(pool).await.map_err(failed)?;
+    Ok(rows.into_iter().map(FeedEvent::from).collect())
+}
+
+pub(super) async fn ends(pool: &Pool<Db>, tenants: &[TenantId]) -> Result<Vec<(TenantId, FeedEnds)>> {
+    let mut found = Vec::with_capacity(tenants.len());
+    for group in tenants.chunks(1000) {
+        let mut builder = QueryBuilder::<Db>::new("SELECT tenant_id, forgotten, last FROM feed WHERE tenant_id IN (");
+        let mut list = builder.separated(", ");
+        group.iter().for_each(|id| {
+            list.push_bind(id.0);
+        });
+        builder.push(")");
+        let query = builder.build_query_as::<(Uuid, i64, i64)>().persistent(group.len() == 1);
+        let rows = query.fetch_all(pool).await.map_err(failed)?;
+        found.extend(rows.into_iter().map(|(id, forgotten, last)| (TenantId(id), FeedEnds { forgotten, last })));
+    }
+    Ok(found)
+}
+
+/// Up to which place each feed's beginning is older than `before`; feeds of which nothing is are left out.
+pub(super) async fn due(pool: &Pool<Db>, before: Timestamp, limit: u32) -> Result<Vec<(Uuid, i64)>> {
+    let feeds: Vec<(Uuid, i64)> =
+        sqlx::query_as("SELECT tenant_id, forgotten FROM feed WHERE tenant_id <> $1 AND last > forgotten")
+            .bind(Uuid::nil())
+            .fetch_all(pool)
+            .await
+            .map_err(failed)?;
+    let mut due = Vec::new();
+    for (tenant, forgotten) in feeds {
+        let query = sqlx::query_as::<_, (i64, i64)>(
+            "SELECT pos, at FROM event WHERE tenant_id = $1 AND pos > $2 ORDER BY pos LIMIT $3",
+        );
+        let query = query.bind(tenant).bind(forgotten).bind(i64::from(limit));
+        let events = query.fetch_all(pool).await.map_err(failed)?;
+        let old = events.iter().take_while(|(_, time)| *time < at(before));
+        due.extend(old.last().map(|(place, _)| (tenant, *place)));
+    }
+    Ok(due)
+}
+
+/// Removes what feeds hold up to these places; how many events went.
+pub(super) async fn forget(pool: &Pool<Db>, feeds: Vec<(Uuid, i64)>) -> Result<u64> {
+    // The newest stays, and with it the asset's sequence.
+    const REMOVE: &str = "DELETE FROM event WHERE tenant_id = $1 AND pos <= $2 \
+        AND pos > (SELECT forgotten FROM feed WHERE feed.tenant_id = $1) \
+        AND EXISTS (SELECT 1 FROM event AS later WHERE later.asset_id = event.asset_id AND later.seq > event.seq)";
+    const MARK: &str = "UPDATE feed SET forgotten = $2 WHERE tenant_id = $1 AND forgotten < $2";
+    let mut gone = 0;
+    for (tenant, place) in feeds {
+        let mut tx = pool.begin_with(BEGIN).await.map_err(failed)?;
+        for statement in [REMOVE, MARK] {
+            let query = sqlx::query(statement).bind(tenant).bind(place);
+            let done = query.execute(&mut *tx).await.map_err(failed)?;
+            gone += if statement == REMOVE { done.rows_affected() } else { 0 };
+        }
+        tx.commit().await.map_err(failed)?;
+    }
+    Ok(gone)
+}
