@@ -12,6 +12,7 @@ mod crash;
 mod crossing;
 mod embedded_store;
 mod engine;
+mod events;
 mod house;
 mod ietf;
 mod native;

@@ -28,6 +28,8 @@ const AT_ONCE: u32 = 100;
 /// When somebody may try again who found no place.
 const CROWDED: Duration = Duration::from_secs(10);
 
+const FORGOTTEN: Error = Error::Gone { what: "event", state: "forgotten" };
+
 /// How events are kept and handed out.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedSettings {
@@ -148,6 +150,7 @@ impl Engine {
             Since::Now => Ok(ends.last),
             // Of an asset, the newest event is never forgotten.
             Since::Beginning | Since::Event(0) => Ok(if asset.is_some() { 0 } else { ends.forgotten }),
+            Since::Event(id) if (1..ends.forgotten).contains(&id) => Err(FORGOTTEN),
             Since::Event(id) if (1..=ends.last).contains(&id) => Ok(id),
             Since::Event(_) => Err(Error::invalid("after", "no event has this id")),
         }
@@ -164,7 +167,7 @@ impl Engine {
         let events = self.0.store.feed(tenant, asset, at, limit).await?;
         // Asked afterwards: what was forgotten before the page was read is known by now.
         if at != 0 && at < self.feed_ends(tenant).await?.forgotten {
-            return Err(Error::Gone { what: "event", state: "forgotten" });
+            return Err(FORGOTTEN);
         }
         Ok(events.into_iter().map(Arc::new).collect())
     }

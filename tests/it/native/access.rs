@@ -33,7 +33,7 @@ const GRANTED_ONE: [&str; 12] = ["401", "401", "401", "401", "401", "401", "401"
 
 /// Status per caller. `+` stands for whatever success is: anything below 400, or the refusal of a caller who was let in.
 /// `{caller}` in a path is the caller's token, which then comes in no header.
-const MATRIX: [(&str, &str, [&str; 12]); 38] = [
+const MATRIX: [(&str, &str, [&str; 12]); 43] = [
     ("POST", "/v1/uploads", ["401", "401", "401", "401", "+", "+", "403", "403", "+", "+", "403", "403"]),
     ("POST", "/v1/uploads/check", ["401", "401", "401", "401", "+", "+", "403", "403", "+", "+", "403", "403"]),
     ("GET", "/v1/uploads/{upload}", ["401", "401", "401", "401", "+", "+", "+", "403", "+", "404", "+", "404"]),
@@ -100,6 +100,15 @@ const MATRIX: [(&str, &str, [&str; 12]); 38] = [
     ),
     ("POST", "/v1/links", ["401", "401", "401", "401", "403", "403", "403", "+", "+", "+", "403", "403"]),
     ("DELETE", "/v1/links/{link}", ["401", "401", "401", "401", "403", "403", "403", "+", "+", "404", "403", "403"]),
+    ("GET", "/v1/events?after=0", ["401", "401", "401", "401", "403", "403", "+", "403", "+", "+", "403", "403"]),
+    ("GET", "/v1/ws", ["401", "401", "401", "401", "403", "403", "+", "403", "+", "+", "403", "403"]),
+    ("GET", "/v1/ws?asset={asset}", ["401", "401", "401", "401", "+", "+", "+", "403", "+", "404", "+", "404"]),
+    (
+        "GET",
+        "/v1/assets/{asset}/events?after=0",
+        ["401", "401", "401", "401", "+", "+", "+", "403", "+", "404", "+", "404"],
+    ),
+    ("GET", "/u/{caller}/events?after=0", GRANTED),
     ("GET", "/v1/limits", ["+"; 12]),
     ("GET", "/livez", ["+"; 12]),
     ("GET", "/readyz", ["+"; 12]),
@@ -228,7 +237,7 @@ on_both_services! {
                     request = request.bearer_auth(token);
                 }
                 let status = request.send().await.unwrap().status().as_u16();
-                let let_in = status < 400 || [400, 409, 410, 422].contains(&status);
+                let let_in = status < 400 || [400, 409, 410, 422, 426].contains(&status);
                 let holds = if cell == "+" { let_in } else { status.to_string() == cell };
                 if !holds {
                     wrong.push(format!("{method} {route} by {caller}: {status}, expected {cell}"));
@@ -276,7 +285,7 @@ fn the_matrix_is_complete() {
     let read =
         |file: &str| std::fs::read_to_string(format!("{}/src/http/{file}/mod.rs", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let mut routes = BTreeSet::new();
-    for file in ["native", "download", "ops", "web"] {
+    for file in ["native", "download", "events", "ops", "web"] {
         routes.extend(routes_in(&read(file), ""));
     }
     let companion = read("companion");

@@ -2,6 +2,7 @@
 
 mod aborts;
 mod appends;
+mod feed;
 mod jobs;
 mod lists;
 mod rows;

@@ -1,0 +1,83 @@
+//! Ends: a drain, a revoked key, a killed node.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Listener, ask, awaited, change, texts};
+use crate::on_both_services;
+use crate::support::database::Place;
+use crate::support::process::Instance;
+
+on_both_services! {
+    async fn a_drain_ends_streams_and_long_polls(service) {
+        let (_, asset, _) = awaited(service).await;
+        let url = format!("{}/v1/events", service.base);
+        let mut listener = Listener::open(&url, &service.admin, Some("0")).await;
+        listener.begins().await;
+        listener.event().await;
+        let poll = {
+            let (url, key) = (format!("{url}?after=1&wait=60s"), service.admin.clone());
+            tokio::spawn(async move { ask(&url, &key, None).await.json::<Value>().await.unwrap() })
+        };
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        service.stop.cancel();
+        assert_eq!(listener.block().await, None);
+        let page = tokio::time::timeout(Duration::from_secs(5), poll).await.unwrap().unwrap();
+        assert_eq!((page["next"].as_str(), page["events"].as_array().map(Vec::len)), (Some("1"), Some(0)));
+        let _ = asset;
+    }
+
+    async fn a_revoked_key_hears_no_more(service) {
+        let key = service.registry.create_key(service.tenant, "read".parse().unwrap(), None).await.unwrap();
+        let mut listener = Listener::open(&format!("{}/v1/events", service.base), &key.reveal(), None).await;
+        listener.begins().await;
+        service.registry.revoke_key(service.tenant, key.id).await.unwrap();
+        let end = tokio::time::timeout(Duration::from_secs(40), async {
+            // Heartbeats keep the reader patient until the key is looked at again.
+            while listener.block().await.is_some() {}
+        });
+        end.await.expect("the stream ends");
+    }
+}
+
+/// Two processes on one database; one is killed while a client listens to it.
+async fn killed(place: Place) {
+    let same = [("GANTRY_SIGNING_KEY", "0123456789abcdef0123456789abcdef")];
+    let mut nodes = [Instance::new(place.clone(), &same), Instance::new(place, &same)];
+    nodes[0].start(None).await;
+    let key = nodes[0].key();
+    nodes[1].start(None).await;
+    let (first, second) = (nodes[0].url.clone(), nodes[1].url.clone());
+    let body = r#"{"filename": "a", "size": 5}"#;
+    let made = reqwest::Client::new().post(format!("{second}/v1/uploads")).bearer_auth(&key).body(body);
+    let made: Value = made.send().await.unwrap().json().await.unwrap();
+    let asset = made["asset"]["id"].as_str().unwrap();
+
+    let mut listener = Listener::open(&format!("{first}/v1/events"), &key, Some("0")).await;
+    listener.begins().await;
+    let mut heard = vec![listener.event().await];
+    change(&second, &key, asset, "b").await;
+    heard.push(listener.event().await);
+    change(&second, &key, asset, "c").await;
+    nodes[0].kill();
+    while let Some(block) = listener.block().await {
+        heard.push(block.data);
+    }
+    change(&second, &key, asset, "d").await;
+    let last = heard.last().unwrap()["id"].as_str().unwrap().to_owned();
+    let mut listener = Listener::open(&format!("{second}/v1/events"), &key, Some(&last)).await;
+    listener.begins().await;
+    while heard.len() < 4 {
+        heard.push(listener.event().await);
+    }
+    assert_eq!(texts(&heard, "id"), ["1", "2", "3", "4"]);
+    nodes[1].signal("TERM");
+    assert_eq!(listener.block().await, None);
+    assert!(nodes[1].ended().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_nodes_client_goes_on_elsewhere() {
+    killed(Place::fresh_schema().await).await;
+}
