@@ -16,7 +16,8 @@
 //!      http/               worker/            client/  (the CLI's put and get: HTTP only, as any client)
 //!   native · companion ·  claim · run ·
 //!   tus · ietf ·          settle
-//!   download · ops · web
+//!   download · events ·
+//!   ops · web
 //!        │                    │
 //!        ▼                    ▼
 //!      engine/   create ▶ sign | append ▶ complete ▶ process ▶ deliver · abort · sweep
@@ -62,6 +63,11 @@
 //! **Delivering.** One permission ([`domain::access`]), one question (is it `ready`?), then a 302 to a URL that is signed
 //! for minutes, or a stream pinned to the recorded entity tag. A store that breaks off is asked for the rest; a client
 //! never gets a short file that looks whole.
+//!
+//! **Telling of it.** Every transition writes its event in its own transaction. After the commit, whoever reads first gives
+//! pending events their places in the tenant's feed, one numberer at a time (`store/sql/feed.rs`): the place is the cursor of
+//! every way to read, on every node. Followers of a node share one reader (`engine/feed/hub.rs`), which commits wake: here at
+//! once, from other nodes by NOTIFY, at worst by looking twice a second.
 //!
 //! **Sweeping.** `upload.look_at` and `asset.purge_at` say when somebody must look: to rescue an upload whose every part is
 //! there, expire one, finish one that got stuck, remove what an ended one left. Any node, any time, twice at once: every

@@ -87,10 +87,22 @@ impl Engine {
             }
         }
         report.forgotten = self.0.store.forget_expired(self.0.store.now(), PORTION * PORTIONS).await?;
+        report.events = self.sweep_events().await?;
+        Ok(report)
+    }
+
+    /// Gives events their places, and forgets old ones.
+    async fn sweep_events(&self) -> Result<u64> {
         self.number_events().await?;
         let oldest = before(self.0.store.now(), self.0.settings.feed.keep);
-        report.events = self.0.store.forget_events(oldest, PORTION * PORTIONS).await?;
-        Ok(report)
+        let mut forgotten = 0;
+        for _ in 0..PORTIONS {
+            match self.0.store.forget_events(oldest, PORTION * 10).await? {
+                0 => break,
+                some => forgotten += some,
+            }
+        }
+        Ok(forgotten)
     }
 
     async fn sweep_upload(&self, upload: Upload, report: &mut SweepReport) {

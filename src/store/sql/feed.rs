@@ -107,18 +107,13 @@ pub(super) async fn ends(pool: &Pool<Db>, tenants: &[TenantId]) -> Result<Vec<(T
 
 /// Up to which place each feed's beginning is older than `before`; feeds of which nothing is are left out.
 pub(super) async fn due(pool: &Pool<Db>, before: Timestamp, limit: u32) -> Result<Vec<(Uuid, i64)>> {
-    let feeds: Vec<(Uuid, i64)> =
-        sqlx::query_as("SELECT tenant_id, forgotten FROM feed WHERE tenant_id <> $1 AND last > forgotten")
-            .bind(Uuid::nil())
-            .fetch_all(pool)
-            .await
-            .map_err(failed)?;
-    let mut due = Vec::new();
+    const FEEDS: &str = "SELECT tenant_id, forgotten FROM feed WHERE last > forgotten AND $1 > \
+        (SELECT at FROM event WHERE event.tenant_id = feed.tenant_id AND pos > forgotten ORDER BY pos LIMIT 1)";
+    const BEGINNING: &str = "SELECT pos, at FROM event WHERE tenant_id = $1 AND pos > $2 ORDER BY pos LIMIT $3";
+    let feeds: Vec<(Uuid, i64)> = sqlx::query_as(FEEDS).bind(at(before)).fetch_all(pool).await.map_err(failed)?;
+    let mut due = Vec::with_capacity(feeds.len());
     for (tenant, forgotten) in feeds {
-        let query = sqlx::query_as::<_, (i64, i64)>(
-            "SELECT pos, at FROM event WHERE tenant_id = $1 AND pos > $2 ORDER BY pos LIMIT $3",
-        );
-        let query = query.bind(tenant).bind(forgotten).bind(i64::from(limit));
+        let query = sqlx::query_as::<_, (i64, i64)>(BEGINNING).bind(tenant).bind(forgotten).bind(i64::from(limit));
         let events = query.fetch_all(pool).await.map_err(failed)?;
         let old = events.iter().take_while(|(_, time)| *time < at(before));
         due.extend(old.last().map(|(place, _)| (tenant, *place)));

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::{Listener, ask, awaited, change, flood};
 use crate::on_both_services;
+use crate::support::database::Place;
+use crate::support::process::Instance;
 use crate::support::service::Shape;
 
 fn narrow() -> Shape {
@@ -13,6 +16,16 @@ fn narrow() -> Shape {
     shape.settings.feed.followers = 3;
     shape.settings.feed.followers_per_tenant = 2;
     shape
+}
+
+/// A client that asks for every event and then reads nothing.
+async fn stalled(address: &str, key: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    let mut stalled = socket.connect(address.parse().unwrap()).await.unwrap();
+    let head = "GET /v1/events HTTP/1.1\r\nhost: x\r\nlast-event-id: 0\r\nauthorization: Bearer";
+    stalled.write_all(format!("{head} {key}\r\n\r\n").as_bytes()).await.unwrap();
+    stalled
 }
 
 on_both_services! {
@@ -42,16 +55,11 @@ on_both_services! {
     async fn who_does_not_read_holds_up_nobody_and_catches_up(service) {
         let (_, asset, _) = awaited(service).await;
         let address = service.base.strip_prefix("http://").unwrap();
-        let mut stalled = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = format!(
-            "GET /v1/events HTTP/1.1\r\nhost: x\r\nlast-event-id: 0\r\nauthorization: Bearer {}\r\n\r\n",
-            service.admin
-        );
-        stalled.write_all(request.as_bytes()).await.unwrap();
+        let mut stalled = stalled(address, &service.admin).await;
         let mut brisk = Listener::open(&format!("{}/v1/events", service.base), &service.admin, Some("0")).await;
         brisk.begins().await;
         // More than sockets and the hub hold.
-        flood(service, &asset, 3000, 4 << 10).await;
+        flood(&*service.database.store, service.tenant, &asset, 3000, 4 << 10).await;
         for id in 1..=3001 {
             assert_eq!(brisk.event().await["id"], id.to_string());
         }
@@ -67,4 +75,23 @@ on_both_services! {
         let ids = text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse::<i64>().ok());
         assert!(ids.eq(0..=3002));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_never_reads_is_cut_off() {
+    let mut node = Instance::new(Place::fresh_schema().await, &[("GANTRY_SERVER__UNREAD", "2s")]);
+    node.start(None).await;
+    let (key, rows) = (node.key(), node.rows().await);
+    let tenant = rows.tenant_named("default").await.unwrap().unwrap().id;
+    let mut stalled = stalled(node.url.strip_prefix("http://").unwrap(), &key).await;
+    let before = node.memory();
+    flood(&*rows, tenant, &uuid::Uuid::now_v7().to_string(), 5000, 4 << 10).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let grown = node.memory().saturating_sub(before);
+    // Twenty megabytes were told: a page of them and the hub's share are in memory, and what the kernel took.
+    assert!(grown < 16 << 20, "{grown} bytes more");
+    let mut text = Vec::new();
+    let end = tokio::time::timeout(Duration::from_secs(20), stalled.read_to_end(&mut text)).await;
+    let _ = end.expect("the connection is closed");
+    assert!(!String::from_utf8_lossy(&text).contains("id: 5000\n"));
 }

@@ -9,8 +9,8 @@ mod streams;
 use std::time::Duration;
 
 use gantry::domain::event::{EventKind, NewEvent};
-use gantry::domain::ids::AssetId;
-use gantry::store::{Tx, Write};
+use gantry::domain::ids::{AssetId, TenantId};
+use gantry::store::{Store, Tx, Write};
 use serde_json::{Map, Value};
 
 use crate::support::service::Service;
@@ -132,16 +132,15 @@ pub async fn change(base: &str, key: &str, asset: &str, name: &str) {
 }
 
 /// Many events of an asset, each with so many bytes of data.
-pub async fn flood(service: &Service, asset: &str, count: usize, bytes: usize) {
+pub async fn flood(store: &dyn Store, tenant: TenantId, asset: &str, count: usize, bytes: usize) {
     let asset: AssetId = asset.parse().unwrap();
     let data = Map::from_iter([("noise".to_owned(), "x".repeat(bytes).into())]);
     for _ in 0..count / 100 {
         let mut tx = Tx::new();
         for _ in 0..100 {
-            let (tenant, kind, at, data) =
-                (service.tenant, EventKind::AssetChanged, service.engine.now(), data.clone());
+            let (kind, at, data) = (EventKind::AssetChanged, store.now(), data.clone());
             tx = tx.with(Write::Event(NewEvent { tenant, asset, kind, at, data }));
         }
-        service.database.store.commit(tx).await.unwrap();
+        store.commit(tx).await.unwrap();
     }
 }

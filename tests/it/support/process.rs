@@ -107,6 +107,13 @@ impl Instance {
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 
+    /// Resident bytes of the process.
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/statm", self.process.as_ref().unwrap().id());
+        let pages = std::fs::read_to_string(path).unwrap().split(' ').nth(1).unwrap().parse::<u64>().unwrap();
+        pages * 4096
+    }
+
     /// A key with every scope.
     pub fn key(&self) -> String {
         self.run(&["key", "create", "--tenant", "default", "--scopes", "admin"])
