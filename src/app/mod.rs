@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Registry};
 use crate::http::tls::Tls;
 use crate::http::{Site, router, server};
-use crate::worker::{self, Worker};
+use crate::worker::{Pipeline, Worker};
 
 mod bytes;
 mod embedded;
@@ -97,7 +97,7 @@ pub async fn registry(config: &Config) -> anyhow::Result<Registry> {
     Ok(Rows::open(config).await?.registry())
 }
 
-/// Workers and the sweeper.
+/// Workers; chores are jobs like others.
 struct Background {
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -106,14 +106,12 @@ struct Background {
 impl Background {
     fn start(foundations: &Foundations, config: &Config) -> Self {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let settings = worker::Settings { concurrency: config.concurrency, ..worker::Settings::default() };
         let rows = &foundations.rows;
-        let worker =
-            Worker::new(foundations.engine.clone(), Arc::clone(&rows.store), Arc::clone(&rows.entropy), settings);
+        let (store, entropy) = (Arc::clone(&rows.store), Arc::clone(&rows.entropy));
+        let engine = foundations.engine.clone();
+        let worker = Worker::new(engine, store, entropy, Pipeline::default(), config.worker.clone());
         let worker_stop = stop.clone();
         tasks.spawn(async move { worker.run(worker_stop).await });
-        let pause = (config.engine.patience.takeover_after / 3).clamp(Duration::from_millis(200), SWEEP);
-        tasks.spawn(sweep(foundations.engine.clone(), pause, stop.clone()));
         tasks.close();
         Self { stop, tasks }
     }
@@ -121,22 +119,5 @@ impl Background {
     async fn finish(self, grace: Duration) {
         self.stop.cancel();
         let _ = tokio::time::timeout(grace, self.tasks.wait()).await;
-    }
-}
-
-/// The longest pause between two sweeps.
-const SWEEP: Duration = Duration::from_secs(30);
-
-async fn sweep(engine: Engine, pause: Duration, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        match engine.sweep().await {
-            Ok(report) if report.is_empty() => {}
-            Ok(report) => tracing::info!(?report, "swept"),
-            Err(error) => tracing::warn!(%error, "the sweep broke off; the next one goes on"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
     }
 }

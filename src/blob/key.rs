@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::ids::{AssetId, TenantId, UploadId};
+use crate::domain::ids::{AssetId, JobId, TenantId, UploadId};
 
 /// The address of something in the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,19 @@ pub enum BlobKey {
         /// Which of those that that writer wrote.
         serial: u32,
     },
+    /// Another form of an asset. The attempt is part of it, so that no two attempts share a key.
+    Derivative {
+        /// Whose.
+        tenant: TenantId,
+        /// Of what.
+        asset: AssetId,
+        /// Made on behalf of.
+        job: JobId,
+        /// By which attempt of the job; 0: by an external processor.
+        attempt: u32,
+        /// Which of those that this attempt made.
+        serial: u32,
+    },
     /// Which instance this bucket belongs to.
     Instance,
     /// Scratch objects of the capability probe.
@@ -38,6 +51,8 @@ impl BlobKey {
     pub const PREFIX: &'static str = "gantry/";
     /// What every original's key begins with.
     pub const ORIGINALS: &'static str = "gantry/o/";
+    /// What every derivative's key begins with.
+    pub const DERIVATIVES: &'static str = "gantry/d/";
     /// What every tail's key begins with.
     pub const TAILS: &'static str = "gantry/t/";
     /// What every scratch key begins with.
@@ -52,6 +67,9 @@ impl BlobKey {
                 format!("{}{tenant}/{asset}/{upload}", Self::ORIGINALS)
             }
             Self::Tail { upload, fence, serial } => format!("{}{fence}-{serial}", Self::tails_of(*upload)),
+            Self::Derivative { tenant, asset, job, attempt, serial } => {
+                format!("{}{}-{attempt}-{serial}", Self::derivatives_of(*tenant, *asset), job.0.simple())
+            }
             Self::Instance => format!("{}instance", Self::PREFIX),
             Self::Probe(id) => format!("{}{}", Self::PROBES, id.simple()),
         }
@@ -61,6 +79,25 @@ impl BlobKey {
     #[must_use]
     pub fn tails_of(upload: UploadId) -> String {
         format!("{}{}/", Self::TAILS, upload.0.simple())
+    }
+
+    /// What the keys of one asset's derivatives begin with.
+    #[must_use]
+    pub fn derivatives_of(tenant: TenantId, asset: AssetId) -> String {
+        format!("{}{}/{}/", Self::DERIVATIVES, tenant.0.simple(), asset.0.simple())
+    }
+
+    /// The asset that a derivative's key is of; `None` for anything that we did not write.
+    #[must_use]
+    pub fn parse_derivative(path: &str) -> Option<AssetId> {
+        let mut pieces = path.strip_prefix(Self::DERIVATIVES)?.split('/');
+        let (tenant, asset) = (pieces.next()?, pieces.next()?);
+        let mut name = pieces.next()?.split('-');
+        let id = |text: &str| Uuid::try_parse(text).ok();
+        let (tenant, asset) = (TenantId(id(tenant)?), AssetId(id(asset)?));
+        let job = JobId(id(name.next()?)?);
+        let (attempt, serial) = (name.next()?.parse().ok()?, name.next()?.parse().ok()?);
+        (Self::Derivative { tenant, asset, job, attempt, serial }.path() == path).then_some(asset)
     }
 
     /// The upload that a tail's key is of; `None` for anything that we did not write.
@@ -96,6 +133,16 @@ mod tests {
         assert_eq!(BlobKey::parse_tail(&path), Some(upload));
         for stranger in ["", "gantry/t/", &path[1..], &format!("{path}x"), &path.replace("7-2", "07-2")] {
             assert_eq!(BlobKey::parse_tail(stranger), None, "{stranger}");
+        }
+    }
+
+    #[test]
+    fn derivatives_are_read_back_and_nothing_else_is() {
+        let (tenant, asset) = (TenantId(Uuid::from_u128(1)), AssetId(Uuid::from_u128(2)));
+        let path = BlobKey::Derivative { tenant, asset, job: JobId(Uuid::from_u128(3)), attempt: 4, serial: 5 }.path();
+        assert_eq!(BlobKey::parse_derivative(&path), Some(asset));
+        for stranger in ["", "gantry/d/", &path[1..], &format!("{path}x"), &path.replace("4-5", "4-05")] {
+            assert_eq!(BlobKey::parse_derivative(stranger), None, "{stranger}");
         }
     }
 

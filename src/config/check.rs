@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::layers::Merged;
 use super::units::parse_size;
-use super::{Complaints, Config, Database, Store};
+use super::{Complaints, Config, Database, Store, work};
 use crate::domain::clock::parse_duration;
 use crate::domain::upload::Patience;
 use crate::engine::{self, DeliveryMode, FeedSettings, LEAST_SECRET, Pace};
@@ -19,26 +19,32 @@ use crate::http::tls;
 /// The longest life that a signature can have.
 const LONGEST_URL: Duration = crate::blob::presign::LONGEST;
 
-struct Checker {
+pub(super) struct Checker {
     texts: HashMap<String, String>,
     complaints: Vec<String>,
 }
 
 impl Checker {
-    fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         self.texts.get(name).cloned().unwrap_or_default()
     }
 
-    fn optional(&self, name: &str) -> Option<String> {
+    pub(super) fn optional(&self, name: &str) -> Option<String> {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 
-    fn complain(&mut self, name: &str, problem: impl std::fmt::Display) {
+    pub(super) fn complain(&mut self, name: &str, problem: impl std::fmt::Display) {
         self.complaints.push(format!("{name}: {problem}"));
     }
 
     /// The value, or a stand-in and a complaint.
-    fn value<T>(&mut self, name: &str, expected: &str, stand_in: T, read: impl FnOnce(&str) -> Option<T>) -> T {
+    pub(super) fn value<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        stand_in: T,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> T {
         let text = self.text(name);
         read(&text).unwrap_or_else(|| {
             self.complain(name, format!("{text:?} is not {expected}"));
@@ -52,21 +58,21 @@ impl Checker {
         })
     }
 
-    fn size(&mut self, name: &str) -> u64 {
+    pub(super) fn size(&mut self, name: &str) -> u64 {
         self.value(name, "a size like 16MiB", 0, parse_size)
     }
 
-    fn number<T: std::str::FromStr + Default + PartialEq>(&mut self, name: &str) -> T {
+    pub(super) fn number<T: std::str::FromStr + Default + PartialEq>(&mut self, name: &str) -> T {
         self.value(name, "a number above zero", T::default(), |text| text.parse().ok().filter(|n| *n != T::default()))
     }
 
-    fn time(&mut self, name: &str) -> Duration {
+    pub(super) fn time(&mut self, name: &str) -> Duration {
         self.value(name, "a time like 15m, above zero", Duration::ZERO, |text| {
             parse_duration(text).filter(|time| !time.is_zero())
         })
     }
 
-    fn flag(&mut self, name: &str) -> bool {
+    pub(super) fn flag(&mut self, name: &str) -> bool {
         self.value(name, "true or false", false, |text| text.parse().ok())
     }
 
@@ -90,6 +96,7 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
     let mut c = Checker { texts: merged.texts, complaints: merged.complaints };
     let listen = c.address("listen");
     let data_dir = PathBuf::from(c.text("data_dir"));
+    let engine = engine(&mut c);
     let config = Config {
         public_url: c.origin("public_url"),
         database: database(&mut c, &data_dir),
@@ -118,8 +125,8 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
             "never" => Some(server::Early::Never),
             _ => None,
         }),
-        engine: engine(&mut c),
-        concurrency: c.number("processing.concurrency"),
+        worker: work::worker(&mut c, engine.patience.takeover_after),
+        engine,
         listen,
         data_dir,
     };
@@ -228,6 +235,8 @@ fn engine(c: &mut Checker) -> engine::Settings {
         link_ttl: c.time("downloads.max_link_expires_in"),
         quarantine: c.time("processing.quarantine"),
         digest_up_to: c.size("processing.digest_up_to"),
+        report_within: c.time("handoff_terms.report_within"),
+        offers: c.number("handoff_terms.offers"),
         replay_ttl: Duration::from_secs(24 * 3600),
         orphan_grace: c.time("cleanup.orphan_grace"),
         feed: FeedSettings {

@@ -9,10 +9,12 @@ use std::path::PathBuf;
 use crate::engine;
 use crate::http::server;
 use crate::http::tls;
+use crate::worker;
 
 mod check;
 mod layers;
 pub(crate) mod units;
+mod work;
 
 /// The annotated default file.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -48,8 +50,8 @@ pub struct Config {
     pub early: server::Early,
     /// What the engine is told.
     pub engine: engine::Settings,
-    /// Jobs at once.
-    pub concurrency: usize,
+    /// What workers go by.
+    pub worker: worker::Settings,
 }
 
 /// Where the rows are.

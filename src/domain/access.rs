@@ -48,6 +48,10 @@ pub enum Action {
     EditAsset,
     /// Make and revoke links to an asset.
     LinkAsset,
+    /// Have an asset looked at again, fetch it for processing, report what processing came to.
+    ProcessAsset,
+    /// See the tenant's jobs, retry and discard dead ones, keep its webhooks.
+    Administer,
 }
 
 /// The thing that an action is about, once it has been looked up.
@@ -84,6 +88,8 @@ impl Action {
                 Scope::Read
             }
             Self::LinkAsset => Scope::Link,
+            Self::ProcessAsset => Scope::Process,
+            Self::Administer => Scope::Admin,
         }
     }
 
@@ -126,7 +132,7 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    const ACTIONS: [Action; 9] = [
+    const ACTIONS: [Action; 11] = [
         Action::CreateUpload,
         Action::ReadUpload,
         Action::DriveUpload,
@@ -136,6 +142,8 @@ mod tests {
         Action::FetchContent,
         Action::EditAsset,
         Action::LinkAsset,
+        Action::ProcessAsset,
+        Action::Administer,
     ];
 
     fn key(id: u128, tenant: u128, scopes: &str) -> Actor {
@@ -167,17 +175,17 @@ mod tests {
     fn the_whole_matrix() {
         let grant = |id| Actor::Uploader { upload: UploadId(Uuid::from_u128(id)) };
         let rows = [
-            (Actor::Nobody, "uuuuuuuuu"),
-            (key(10, 1, "upload"), "+++ff+f+f"),
-            (key(11, 1, "upload"), "+++ff+fff"),
-            (key(10, 1, "read"), "f+f++++ff"),
-            (key(10, 1, "link"), "ffffffff+"),
-            (key(10, 1, "process"), "fffffffff"),
-            (key(11, 1, "admin"), "+++++++++"),
-            (key(10, 2, "admin"), "hhhhhhhhh"),
-            (key(10, 2, "read"), "fhfhhhhff"),
-            (grant(100), "f++ff+fff"),
-            (grant(101), "fhhffhfff"),
+            (Actor::Nobody, "uuuuuuuuuuu"),
+            (key(10, 1, "upload"), "+++ff+f+fff"),
+            (key(11, 1, "upload"), "+++ff+fffff"),
+            (key(10, 1, "read"), "f+f++++ffff"),
+            (key(10, 1, "link"), "ffffffff+ff"),
+            (key(10, 1, "process"), "fffffffff+f"),
+            (key(11, 1, "admin"), "+++++++++++"),
+            (key(10, 2, "admin"), "hhhhhhhhhhh"),
+            (key(10, 2, "read"), "fhfhhhhffff"),
+            (grant(100), "f++ff+fffff"),
+            (grant(101), "fhhffhfffff"),
         ];
         for (actor, expected) in rows {
             assert_eq!(row(&actor), expected, "{actor:?}");

@@ -1,7 +1,7 @@
 //! An asset: a file the service keeps, and the states it passes through.
 //!
 //! ```text
-//! awaiting ──▶ stored ──▶ processing ──▶ ready ──▶ deleted
+//! awaiting ──▶ stored ──▶ processing ──▶ ready ──▶ deleted | rejected (a later look found something)
 //!    │                      ├──▶ rejected ──▶ deleted
 //!    └──▶ abandoned         └──▶ failed ──▶ processing | deleted
 //! ```
@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::Refused;
 use super::checksum::Sha256Digest;
 use super::clock::{Timestamp, after};
+use super::findings::{Findings, Inspection};
 use super::ids::{AssetId, KeyId, TenantId};
 use super::name::{FileName, MediaType, TypePattern};
 
@@ -107,6 +108,8 @@ pub struct Content {
     pub detected: Option<MediaType>,
     /// The digest computed from the bytes.
     pub sha256: Option<Sha256Digest>,
+    /// What else was found out.
+    pub findings: Findings,
 }
 
 /// Why an asset was rejected or failed: a stable code and a sentence that a person can read.
@@ -125,15 +128,6 @@ pub enum Leftover {
     Until(Timestamp),
     /// The object is known to be gone.
     Gone,
-}
-
-/// What inspection found out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inspection {
-    /// The type found in the bytes.
-    pub detected: MediaType,
-    /// The digest computed from the bytes, when they were all read.
-    pub sha256: Option<Sha256Digest>,
 }
 
 impl AssetState {
@@ -248,7 +242,8 @@ impl Asset {
         }
     }
 
-    /// processing → rejected; the bytes stay for `quarantine` and are then removed.
+    /// processing → rejected, or ready → rejected when a later look found something; the bytes stay for `quarantine` and
+    /// are then removed.
     pub fn reject(
         self,
         found: Inspection,
@@ -257,12 +252,20 @@ impl Asset {
         now: Timestamp,
     ) -> Result<Self, Refused> {
         match self.state.clone() {
-            AssetState::Processing(content) => {
+            AssetState::Processing(content) | AssetState::Ready(content) => {
                 let bytes = Leftover::Until(after(now, quarantine));
                 let content = content.with(found);
                 Ok(self.become_at(AssetState::Rejected { content, verdict, bytes }, now))
             }
             _ => Err(self.refuse("rejected")),
+        }
+    }
+
+    /// ready → ready: it was looked at again, and nothing speaks against it.
+    pub fn refresh(self, found: Inspection, now: Timestamp) -> Result<Self, Refused> {
+        match self.state.clone() {
+            AssetState::Ready(content) => Ok(self.become_at(AssetState::Ready(content.with(found)), now)),
+            _ => Err(self.refuse("ready")),
         }
     }
 
@@ -297,7 +300,8 @@ impl Asset {
 
 impl Content {
     fn with(self, found: Inspection) -> Self {
-        Self { detected: Some(found.detected), sha256: found.sha256, ..self }
+        let Inspection { detected, sha256, findings } = found;
+        Self { detected: Some(detected), sha256, findings, ..self }
     }
 }
 
@@ -330,11 +334,20 @@ pub(crate) mod tests {
 
     fn content() -> Content {
         let etag = "e".to_owned();
-        Content { key: "k".to_owned(), etag, version: None, stored_at: micros(1), detected: None, sha256: None }
+        let findings = Findings::default();
+        Content {
+            key: "k".to_owned(),
+            etag,
+            version: None,
+            stored_at: micros(1),
+            detected: None,
+            sha256: None,
+            findings,
+        }
     }
 
     fn found() -> Inspection {
-        Inspection { detected: MediaType::octet_stream(), sha256: Some(Sha256Digest([7; 32])) }
+        Inspection::of(MediaType::octet_stream(), Some(Sha256Digest([7; 32])))
     }
 
     fn verdict() -> Verdict {
@@ -366,6 +379,7 @@ pub(crate) mod tests {
                 asset.clone().ready(found(), now),
                 asset.clone().reject(found(), verdict(), Duration::ZERO, now),
                 asset.clone().fail(verdict(), now),
+                asset.clone().refresh(found(), now),
                 asset.clone().delete(now),
             ];
             allowed.extend(tries.into_iter().flatten().map(|next| format!("{from} → {}", next.state.name())));
@@ -377,6 +391,8 @@ pub(crate) mod tests {
             "processing → ready",
             "processing → rejected",
             "processing → failed",
+            "ready → rejected",
+            "ready → ready",
             "ready → deleted",
             "rejected → deleted",
             "failed → processing",

@@ -35,6 +35,8 @@ pub enum EventKind {
     AssetRejected,
     /// Processing gave up.
     AssetFailed,
+    /// It is ready still, and was looked at again.
+    AssetRechecked,
     /// Its properties were changed.
     AssetChanged,
     /// It is gone for every reader.
@@ -60,6 +62,7 @@ impl EventKind {
             Self::AssetReady => "asset.ready",
             Self::AssetRejected => "asset.rejected",
             Self::AssetFailed => "asset.failed",
+            Self::AssetRechecked => "asset.rechecked",
             Self::AssetChanged => "asset.changed",
             Self::AssetDeleted => "asset.deleted",
             Self::AssetPurged => "asset.purged",
@@ -104,6 +107,19 @@ pub struct FeedEvent {
     pub id: i64,
     /// The event.
     pub event: Event,
+}
+
+/// How often something happened within an hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventCount {
+    /// When the hour began.
+    pub hour: Timestamp,
+    /// What happened.
+    pub kind: String,
+    /// How often.
+    pub count: u64,
+    /// The sizes that were told of, added up.
+    pub bytes: u64,
 }
 
 /// Where a tenant's feed begins and ends.

@@ -37,7 +37,7 @@ id! {
     UploadId
 }
 id! {
-    /// Work owed for an asset.
+    /// Work owed.
     JobId
 }
 id! {
@@ -51,6 +51,14 @@ id! {
 id! {
     /// A narrow permission handed to somebody without an account.
     GrantId
+}
+id! {
+    /// An endpoint of a tenant's that is told of events.
+    WebhookId
+}
+id! {
+    /// One event told to one webhook endpoint, however many tries it takes.
+    DeliveryId
 }
 
 /// A fresh id at `now` (RFC 9562 §5.7: 48 bits of milliseconds, 74 random bits); wrap it in the noun's own type.

@@ -12,6 +12,7 @@ pub mod asset;
 pub mod checksum;
 pub mod clock;
 pub mod event;
+pub mod findings;
 pub mod grant;
 pub mod ids;
 pub mod job;

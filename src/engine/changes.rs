@@ -1,4 +1,4 @@
-//! Who waits on this node is woken here: long polls when their asset changes, workers when a job becomes owed.
+//! Who waits for an asset on this node is woken here when it changes.
 //!
 //! A hint, never the truth: other nodes' changes do not arrive, so whoever waits also looks again by itself.
 
@@ -11,12 +11,11 @@ const SHARDS: usize = 64;
 /// Wakes waiters. Assets share shards: a waiter may wake for nothing and looks before it believes.
 pub struct Changes {
     assets: [Notify; SHARDS],
-    jobs: Notify,
 }
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { assets: std::array::from_fn(|_| Notify::new()), jobs: Notify::new() }
+        Self { assets: std::array::from_fn(|_| Notify::new()) }
     }
 }
 
@@ -25,20 +24,12 @@ impl Changes {
         &self.assets[usize::from(asset.0.as_bytes()[15]) % SHARDS]
     }
 
-    pub(super) fn tell(&self, asset: AssetId, owes: bool) {
+    pub(super) fn tell(&self, asset: AssetId) {
         self.shard(asset).notify_waiters();
-        if owes {
-            self.jobs.notify_one();
-        }
     }
 
     /// Completes at the next change of this asset on this node. Take it before looking, so that nothing is missed.
     pub fn of(&self, asset: AssetId) -> impl Future<Output = ()> + '_ {
         self.shard(asset).notified()
-    }
-
-    /// Completes when a job has become owed on this node since the last time. For one waiter.
-    pub fn job(&self) -> impl Future<Output = ()> + '_ {
-        self.jobs.notified()
     }
 }

@@ -20,8 +20,9 @@ use crate::domain::append::Concat;
 use crate::domain::asset::{Asset, Content};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::event::EventKind;
+use crate::domain::findings::Findings;
 use crate::domain::ids::{JobId, UploadId};
-use crate::domain::job::{JobKind, NewJob};
+use crate::domain::job::{NewJob, Priority, Work};
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx, Write};
@@ -281,7 +282,7 @@ impl Engine {
             .owed
             .upload(&mut completed, EventKind::UploadCompleted)
             .asset(&mut stored, EventKind::AssetStored)
-            .with(Write::InsertJob(self.inspection(&stored)));
+            .with(Write::InsertJob(self.processing(&stored)));
         for attempt in 0..TRIES {
             match self.commit(tx.clone(), stored.id).await {
                 Ok(()) => {
@@ -309,12 +310,13 @@ impl Engine {
             stored_at: self.0.store.now(),
             detected: None,
             sha256: None,
+            findings: Findings::default(),
         }
     }
 
-    fn inspection(&self, asset: &Asset) -> NewJob {
+    fn processing(&self, asset: &Asset) -> NewJob {
         let (id, run_at) = (JobId(self.mint()), self.0.store.now());
-        NewJob { id, kind: JobKind::Inspect, tenant: asset.tenant, asset: asset.id, run_at }
+        NewJob { id, work: Work::Process(asset.id), tenant: asset.tenant, priority: Priority::Normal, run_at }
     }
 
     /// The store's object is provably not what was declared.

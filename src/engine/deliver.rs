@@ -16,7 +16,7 @@ use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::Timestamp;
 use crate::domain::grant::Disposition;
 use crate::domain::ids::AssetId;
-use crate::domain::name::MediaType;
+use crate::domain::name::{FileName, MediaType};
 
 /// How bytes are delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,15 @@ pub enum DeliveryMode {
     Redirect,
     /// Through this service.
     Stream,
+}
+
+/// Which form of an asset: a derivative instead of the original.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Its name.
+    pub variant: String,
+    /// The second half of its type, where it exists in several; the smallest otherwise.
+    pub format: Option<String>,
 }
 
 /// Permission to fetch one asset's bytes, with everything that an answer's head needs.
@@ -56,20 +65,32 @@ impl Engine {
     }
 
     /// Permission for somebody with a credential.
-    pub async fn download(&self, actor: &Actor, id: AssetId, disposition: Disposition) -> Result<Download> {
+    pub async fn download(
+        &self,
+        actor: &Actor,
+        id: AssetId,
+        disposition: Disposition,
+        form: Option<&Form>,
+    ) -> Result<Download> {
         let asset = self.asset_for(actor, Action::FetchContent, id).await?;
-        download(&asset, disposition, None)
+        download(&asset, disposition, None, form)
     }
 
     /// Permission for whoever holds a link. `opens`: this counts as a use; looking does not.
-    pub async fn download_by_link(&self, token: &str, peer: Option<IpAddr>, opens: bool) -> Result<Download> {
+    pub async fn download_by_link(
+        &self,
+        token: &str,
+        peer: Option<IpAddr>,
+        opens: bool,
+        form: Option<&Form>,
+    ) -> Result<Download> {
         let id = self.0.tokens.open_link(token).ok_or(Error::Hidden)?;
         let link = self.0.store.link(id).await?.ok_or(Error::Hidden)?;
         if !link.opens(self.0.store.now(), peer) {
             return Err(Error::Gone { what: "link", state: "expired or revoked" });
         }
         let asset = self.0.store.asset(link.asset).await?.ok_or(Error::Hidden)?;
-        let download = download(&asset, link.disposition, link.filename.as_ref())?;
+        let download = download(&asset, link.disposition, link.filename.as_ref(), form)?;
         let exhausted = match link.max_uses {
             Some(most) if !opens => link.used >= most,
             Some(_) => !self.0.store.use_link(id).await?,
@@ -122,7 +143,12 @@ impl Engine {
     }
 }
 
-fn download(asset: &Asset, disposition: Disposition, name: Option<&crate::domain::name::FileName>) -> Result<Download> {
+fn download(
+    asset: &Asset,
+    disposition: Disposition,
+    name: Option<&FileName>,
+    form: Option<&Form>,
+) -> Result<Download> {
     let content = match &asset.state {
         AssetState::Ready(content) => content,
         AssetState::Awaiting | AssetState::Stored(_) | AssetState::Processing(_) | AssetState::Failed { .. } => {
@@ -133,6 +159,10 @@ fn download(asset: &Asset, disposition: Disposition, name: Option<&crate::domain
             return Err(Error::Gone { what: "asset", state: asset.state.name() });
         }
     };
+    let name = name.unwrap_or(&asset.name);
+    if let Some(form) = form {
+        return derived(asset, content, disposition, name, form);
+    }
     let media_type = content.detected.clone().unwrap_or_else(MediaType::octet_stream);
     let shown = if media_type.is_inert() { disposition } else { Disposition::Attachment };
     Ok(Download {
@@ -140,10 +170,34 @@ fn download(asset: &Asset, disposition: Disposition, name: Option<&crate::domain
         size: asset.size,
         etag: content.etag.clone(),
         modified: content.stored_at,
-        disposition: content_disposition(shown, name.unwrap_or(&asset.name)),
+        disposition: content_disposition(shown, name),
         media_type,
         sha256: content.sha256,
         key: content.key.clone(),
+    })
+}
+
+/// The same permission, for a derivative of the asset.
+fn derived(
+    asset: &Asset,
+    content: &Content,
+    disposition: Disposition,
+    name: &FileName,
+    form: &Form,
+) -> Result<Download> {
+    let made = content.findings.derivative(&form.variant, form.format.as_deref()).ok_or(Error::Hidden)?;
+    let media_type = made.media_type.parse().unwrap_or_else(|_| MediaType::octet_stream());
+    let shown = if media_type.is_inert() { disposition } else { Disposition::Attachment };
+    let extended = format!("{}.{}.{}", name.as_str(), made.variant, made.format());
+    Ok(Download {
+        asset: asset.id,
+        size: made.size,
+        etag: made.etag.clone(),
+        modified: content.stored_at,
+        disposition: content_disposition(shown, extended.parse().as_ref().unwrap_or(name)),
+        media_type,
+        sha256: None,
+        key: made.key.clone(),
     })
 }
 

@@ -30,13 +30,14 @@ mod fresh;
 mod granted;
 mod health;
 mod identity;
-mod inspect;
 mod limits;
 mod links;
 mod orphans;
 mod present;
+mod process;
 mod registry;
 mod sign;
+mod stats;
 mod sweep;
 mod tokens;
 
@@ -48,19 +49,22 @@ pub use changes::Changes;
 pub use complete::{ClaimedPart, CompleteUpload};
 pub use create::{CreateUpload, Idempotency, MethodWish, Opened, Size};
 pub use cut::OpenUnsized;
-pub use deliver::{DeliveryMode, Download};
+pub use deliver::{DeliveryMode, Download, Form};
 pub use error::{Error, Result};
 pub use feed::{FeedOf, FeedPage, FeedSettings, Follower, MOST_EVENTS, Since};
 pub use granted::Description;
 pub use health::Health;
-pub use inspect::Inspected;
 pub use limits::Limits;
 pub use links::{LinkWish, MadeLink};
 pub use orphans::{Orphan, OrphanKind, OrphanReport};
 pub use present::content_disposition;
+pub use process::{
+    Again, Enqueued, Outcome, ProcessingOutcome, ProcessingReport, ProcessingTask, Progress, ReportedDerivative,
+};
 pub use registry::Registry;
 pub use sign::{SignParts, SignedParts};
-pub use sweep::SweepReport;
+pub use stats::Alarm;
+pub use sweep::{RetentionReport, SweepReport};
 pub use tokens::{LEAST_SECRET, Tokens};
 
 /// Values of the blob port that verbs answer with.
@@ -85,6 +89,10 @@ pub struct Settings {
     pub quarantine: Duration,
     /// Files up to this many bytes get a SHA-256 even if none was declared.
     pub digest_up_to: u64,
+    /// How long an external processor has to report before it is asked again.
+    pub report_within: Duration,
+    /// How often an external processor is asked about one asset.
+    pub offers: u32,
     /// How long the answer to an `Idempotency-Key` is remembered.
     pub replay_ttl: Duration,
     /// How events are kept and handed out.
@@ -157,7 +165,7 @@ impl Engine {
         }))
     }
 
-    /// Wakes when assets change and when jobs become owed on this node.
+    /// Wakes when assets change on this node.
     #[must_use]
     pub fn changes(&self) -> &Changes {
         &self.0.changes
@@ -180,9 +188,8 @@ impl Engine {
 
     /// Commits and tells whoever waits on this node.
     async fn commit(&self, tx: Tx, asset: AssetId) -> std::result::Result<(), crate::store::StoreError> {
-        let owes = tx.jobs().next().is_some();
         self.0.store.commit(tx).await?;
-        self.0.changes.tell(asset, owes);
+        self.0.changes.tell(asset);
         Ok(())
     }
 

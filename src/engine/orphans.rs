@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{Engine, Error, Result};
 use crate::blob::{BlobKey, ListedMultipart, ListedObject};
 use crate::crash;
-use crate::domain::asset::{Asset, Leftover};
+use crate::domain::asset::{Asset, AssetState, Content, Leftover};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::upload::Upload;
 
@@ -37,7 +37,7 @@ pub struct Orphan {
 }
 
 /// What a search found, or removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct OrphanReport {
     /// Objects looked at.
     pub objects: u64,
@@ -57,7 +57,7 @@ impl Engine {
     pub async fn orphans(&self, apply: bool, mut found: impl FnMut(&Orphan) + Send) -> Result<OrphanReport> {
         self.ours().await?;
         let mut report = OrphanReport::default();
-        for prefix in [BlobKey::ORIGINALS, BlobKey::TAILS] {
+        for prefix in [BlobKey::ORIGINALS, BlobKey::TAILS, BlobKey::DERIVATIVES] {
             self.orphaned_objects(prefix, apply, &mut found, &mut report).await?;
         }
         self.orphaned_multiparts(apply, &mut found, &mut report).await?;
@@ -157,6 +157,9 @@ impl Engine {
         if let Some(upload) = BlobKey::parse_tail(&object.key) {
             return Ok(!self.0.store.upload(upload).await?.is_some_and(|upload| expects(&upload)));
         }
+        if let Some(asset) = BlobKey::parse_derivative(&object.key) {
+            return Ok(!self.0.store.asset(asset).await?.is_some_and(|asset| shows(&asset, &object.key)));
+        }
         // A stranger's key in our folder is not ours to judge.
         let Some((_, asset, upload)) = BlobKey::parse_original(&object.key) else { return Ok(false) };
         let asset = self.0.store.asset(asset).await?;
@@ -212,6 +215,13 @@ impl Engine {
 fn keeps(asset: &Asset, key: &str) -> bool {
     let content = asset.state.content();
     content.is_some_and(|content| content.key == key) && asset.state.leftover() != Some(Leftover::Gone)
+}
+
+/// Whether an asset's row names this derivative, or a processor may still report it.
+fn shows(asset: &Asset, key: &str) -> bool {
+    let named = |content: &Content| content.findings.derivatives.iter().any(|made| made.key == key);
+    let gone = asset.state.leftover() == Some(Leftover::Gone);
+    !gone && (matches!(asset.state, AssetState::Processing(_)) || asset.state.content().is_some_and(named))
 }
 
 /// Whether an upload's own life cycle still takes care of what is under its key.

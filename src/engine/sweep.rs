@@ -6,7 +6,7 @@
 //! * completing for too long → finish
 //! * ended, something may still arrive at the store → remove it
 //! * deleted or past quarantine → remove the object
-//! * events that nobody has read yet → give them their places; old ones → forget them
+//! * events that nobody has read yet → give them their places
 
 use super::complete::CompleteUpload;
 use super::{Engine, Error, Result};
@@ -14,6 +14,7 @@ use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
 use crate::domain::clock::{Timestamp, after, before};
 use crate::domain::event::EventKind;
+use crate::domain::findings::Findings;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx};
 
@@ -25,7 +26,7 @@ const PORTIONS: u32 = 100;
 const LATER: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct SweepReport {
     /// Uploads completed although nobody asked.
     pub rescued: u64,
@@ -37,12 +38,17 @@ pub struct SweepReport {
     pub cleaned: u64,
     /// Objects removed.
     pub purged: u64,
-    /// Links and remembered answers forgotten.
-    pub forgotten: u64,
-    /// Events forgotten because of their age.
-    pub events: u64,
     /// Rows that could not be dealt with; they come again.
     pub failed: u64,
+}
+
+/// What was forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct RetentionReport {
+    /// Links and remembered answers.
+    pub forgotten: u64,
+    /// Events, because of their age.
+    pub events: u64,
 }
 
 impl SweepReport {
@@ -86,14 +92,17 @@ impl Engine {
                 break;
             }
         }
-        report.forgotten = self.0.store.forget_expired(self.0.store.now(), PORTION * PORTIONS).await?;
-        report.events = self.sweep_events().await?;
+        self.number_events().await?;
         Ok(report)
     }
 
-    /// Gives events their places, and forgets old ones.
-    async fn sweep_events(&self) -> Result<u64> {
-        self.number_events().await?;
+    /// Forgets what is over: links, remembered answers, events.
+    pub async fn retain(&self) -> Result<RetentionReport> {
+        let forgotten = self.0.store.forget_expired(self.0.store.now(), PORTION * PORTIONS).await?;
+        Ok(RetentionReport { forgotten, events: self.forget_events().await? })
+    }
+
+    async fn forget_events(&self) -> Result<u64> {
         let oldest = before(self.0.store.now(), self.0.settings.feed.keep);
         let mut forgotten = 0;
         for _ in 0..PORTIONS {
@@ -190,6 +199,7 @@ impl Engine {
     pub(super) async fn purge(&self, asset: Asset) -> Result<()> {
         let Some(content) = asset.state.content().cloned() else { return Ok(()) };
         self.0.blobs.delete(&content.key).await?;
+        self.drop_derivatives(&asset, &Findings::default()).await?;
         crash::point("after_delete_at_store");
         let now = self.0.store.now();
         let last_url = after(content.stored_at, self.patience().url_ttl);

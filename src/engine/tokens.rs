@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use crate::domain::clock::{Timestamp, micros};
-use crate::domain::ids::{AssetId, GrantId, TenantId, UploadId};
+use crate::domain::ids::{AssetId, GrantId, JobId, TenantId, UploadId};
 
 const VERSION: u8 = 1;
 /// Shorter secrets are refused by the configuration.
@@ -24,6 +24,7 @@ enum Kind {
     UploadGrant,
     Link,
     Cursor,
+    Processing,
 }
 
 impl Kind {
@@ -32,6 +33,7 @@ impl Kind {
             Self::UploadGrant => "gu_",
             Self::Link => "gd_",
             Self::Cursor => "gc_",
+            Self::Processing => "gp_",
         }
     }
 }
@@ -98,6 +100,20 @@ impl Tokens {
     pub fn open_link(&self, token: &str) -> Option<GrantId> {
         let body = self.open(Kind::Link, token)?;
         Uuid::from_slice(&body).ok().map(GrantId)
+    }
+
+    /// What an external processor reports with: which asset, on behalf of which job.
+    #[must_use]
+    pub fn processing(&self, asset: AssetId, job: JobId) -> String {
+        self.sign(Kind::Processing, &[&asset.0.as_bytes()[..], job.0.as_bytes()].concat())
+    }
+
+    /// What a processor's token names.
+    #[must_use]
+    pub fn open_processing(&self, token: &str) -> Option<(AssetId, JobId)> {
+        let body = self.open(Kind::Processing, token)?;
+        let (asset, job) = body.split_at_checked(16)?;
+        Some((AssetId(Uuid::from_slice(asset).ok()?), JobId(Uuid::from_slice(job).ok()?)))
     }
 
     /// A cursor into a tenant's assets.

@@ -16,10 +16,10 @@ use async_trait::async_trait;
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{Event, FeedEnds, FeedEvent};
+use crate::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use crate::domain::grant::Link;
-use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
-use crate::domain::job::{Job, JobKind};
+use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId, UploadId};
+use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, NewJob, Work};
 use crate::domain::key::ApiKey;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
@@ -77,6 +77,21 @@ pub struct AssetQuery {
     pub metadata: Vec<(String, String)>,
     /// Older than this one: the last asset of the page before.
     pub after: Option<AssetId>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// Which of a tenant's jobs to list. Oldest first.
+#[derive(Clone, Copy, Debug)]
+pub struct JobQuery {
+    /// Whose.
+    pub tenant: TenantId,
+    /// In this state only.
+    pub state: Option<JobState>,
+    /// Of this kind only.
+    pub kind: Option<JobKind>,
+    /// Newer than this one: the last job of the page before.
+    pub after: Option<JobId>,
     /// At most this many.
     pub limit: u32,
 }
@@ -150,6 +165,10 @@ pub trait Store: Send + Sync {
     /// Writes: forgets the events at the beginning of every feed that are older than `before`, at most `limit` of each;
     /// how many went. Each asset keeps its newest.
     async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u64>;
+    /// Writes: adds a portion of events that are not counted yet to their hours; how many.
+    async fn count_events(&self) -> Result<u64>;
+    /// What happened in a tenant's hours from `from` on, until before `to`, by hour and kind.
+    async fn event_counts(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>>;
     /// Completes when there may be new events since the last time, of this node or another. A hint for one waiter, which
     /// may never come: whoever waits also looks by himself.
     async fn news(&self);
@@ -158,7 +177,27 @@ pub trait Store: Send + Sync {
     async fn claim_jobs(&self, kind: JobKind, lease: Duration, limit: u32) -> Result<Vec<Job>>;
     /// Writes: prolongs a lease by `lease` from now. `false`: it was lost, and the worker must stop.
     async fn extend_job(&self, job: &Job, lease: Duration) -> Result<bool>;
-    /// How many jobs wait or run, and how many are dead.
+    /// Writes: keeps the progress of a job. `false`: its lease was lost, and the worker must stop.
+    async fn keep_progress(&self, job: &Job) -> Result<bool>;
+    /// Which of these kinds have a job due and are not paused. Takes the same time with ten jobs and with ten million.
+    async fn due_kinds(&self, kinds: &[JobKind]) -> Result<Vec<JobKind>>;
+    /// Completes when a job may have become owed since the last time, on this node or another; as [`Self::news`].
+    async fn job_news(&self);
+    /// Writes: adds those jobs of which none of their kind is owed for their subject.
+    async fn seed_jobs(&self, jobs: &[NewJob]) -> Result<()>;
+    /// Writes: makes what waits of this kind due now. `false`: nothing waits.
+    async fn hurry_jobs(&self, kind: JobKind) -> Result<bool>;
+    /// Writes: no worker takes jobs of this kind until it is resumed; those under way go on.
+    async fn pause_jobs(&self, kind: JobKind, paused: bool) -> Result<()>;
+    /// The kinds that are paused.
+    async fn paused_kinds(&self) -> Result<Vec<JobKind>>;
+    /// A tenant's jobs, oldest first.
+    async fn jobs(&self, query: &JobQuery) -> Result<Vec<JobEntry>>;
+    /// The one job of this kind that is owed for this subject.
+    async fn job_of(&self, work: Work) -> Result<Option<JobEntry>>;
+    /// Jobs by kind and state, of one tenant or of all.
+    async fn job_counts(&self, tenant: Option<TenantId>) -> Result<Vec<JobCount>>;
+    /// How many jobs wait or run, and how many are dead; chores are not counted.
     async fn count_jobs(&self) -> Result<(u64, u64)>;
 
     /// A link, revoked and expired ones included.

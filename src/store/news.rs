@@ -1,4 +1,5 @@
-//! The word that there may be new events, among those who write them and the one who waits for them.
+//! The word that there may be new events or jobs, among those who write them and the two who wait for them: whoever
+//! passes events on, and the worker.
 //!
 //! A hint, never the truth: it may be lost, and may be false. Must not carry what happened.
 
@@ -8,29 +9,37 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(super) struct News {
     heard: Notify,
+    owed: Notify,
     told: Notify,
     wanted: Notify,
 }
 
 impl News {
-    /// Events were written here.
+    /// Events or jobs were written here.
     pub(super) fn tell(&self) {
-        self.heard.notify_one();
+        self.hear();
         self.told.notify_one();
     }
 
-    /// Events were written elsewhere.
+    /// Events or jobs were written elsewhere.
     pub(super) fn hear(&self) {
         self.heard.notify_one();
+        self.owed.notify_one();
     }
 
-    /// Completes when events were written anywhere since the last time.
+    /// Completes when something was written anywhere since the last time; for whoever passes events on.
     pub(super) async fn heard(&self) {
         self.wanted.notify_one();
         self.heard.notified().await;
     }
 
-    /// Completes when events were written here since the last time.
+    /// Completes when something was written anywhere since the last time; for the worker.
+    pub(super) async fn owed(&self) {
+        self.wanted.notify_one();
+        self.owed.notified().await;
+    }
+
+    /// Completes when something was written here since the last time.
     pub(super) async fn told(&self) {
         self.told.notified().await;
     }

@@ -26,10 +26,12 @@ const NOW: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 A
 /// from running the locking subquery twice and passing the limit.
 const CLAIM: &str = "\
     WITH due (due_id) AS MATERIALIZED (
-        SELECT id FROM job WHERE kind = $1 AND state <> 'dead' AND run_at <= $2 ORDER BY run_at, id LIMIT $4
+        SELECT id FROM job
+        WHERE kind = $1 AND priority = $5 AND state <> 'dead' AND run_at <= $2 ORDER BY run_at, id LIMIT $4
         FOR UPDATE SKIP LOCKED)
-    UPDATE job SET state = 'running', attempt = attempt + 1, run_at = $3 FROM due WHERE id = due_id
-    RETURNING id, kind, tenant_id, asset_id, attempt";
+    UPDATE job SET state = 'running', attempt = attempt + 1, tries = tries + 1, run_at = $3 FROM due
+    WHERE id = due_id
+    RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
 
 const ACQUIRE: Duration = Duration::from_secs(10);
 const REANCHOR: Duration = Duration::from_secs(5);

@@ -25,9 +25,11 @@ const NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000000 AS integer)";
 /// Moves `run_at` to the lease's end: a lease that runs out makes the job due again.
 const CLAIM: &str = "\
     WITH due (due_id) AS MATERIALIZED (
-        SELECT id FROM job WHERE kind = $1 AND state <> 'dead' AND run_at <= $2 ORDER BY run_at, id LIMIT $4)
-    UPDATE job SET state = 'running', attempt = attempt + 1, run_at = $3 FROM due WHERE id = due_id
-    RETURNING id, kind, tenant_id, asset_id, attempt";
+        SELECT id FROM job
+        WHERE kind = $1 AND priority = $5 AND state <> 'dead' AND run_at <= $2 ORDER BY run_at, id LIMIT $4)
+    UPDATE job SET state = 'running', attempt = attempt + 1, tries = tries + 1, run_at = $3 FROM due
+    WHERE id = due_id
+    RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
 
 const READERS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(5);

@@ -10,8 +10,8 @@ use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::grant::Link;
-use crate::domain::ids::{GrantId, JobId, KeyId, TenantId, UploadId};
-use crate::domain::job::{Job, NewJob};
+use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId, UploadId};
+use crate::domain::job::{Job, NewJob, Release};
 use crate::domain::key::ApiKey;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
@@ -60,14 +60,22 @@ pub enum Write {
     Event(NewEvent),
     /// A new job; one of its kind at most may be owed for the asset.
     InsertJob(NewJob),
-    /// Removes a job that is done, if this attempt still holds it.
+    /// Removes a job that is done, if nobody has claimed it since this attempt.
     FinishJob(Job),
     /// Puts a job back until a later time, or among the dead, if this attempt still holds it.
-    ReleaseJob(Job, Option<Timestamp>, String),
+    ReleaseJob(Box<Release>),
+    /// Puts a job off or forward that nobody has claimed since this attempt, whoever holds it.
+    PostponeJob(Box<Release>),
+    /// Makes a dead job of this tenant due now, with every try before it; not dead, or owed again already: conflict.
+    RetryJob(JobId, TenantId, Timestamp),
+    /// Removes a dead job of this tenant; not dead: conflict.
+    DiscardJob(JobId, TenantId),
     /// A new link.
     InsertLink(Box<Link>),
     /// Withdraws a link; already revoked is fine, unknown is a conflict.
     RevokeLink(GrantId, Timestamp),
+    /// Withdraws every link to an asset.
+    RevokeLinksOf(AssetId, Timestamp),
     /// Remembers an answer; the token must be free.
     InsertReplay(Replay),
 }
@@ -144,22 +152,21 @@ impl Tx {
             | Write::ForgetParts(_)
             | Write::Event(_)
             | Write::FinishJob(_)
-            | Write::ReleaseJob(..)
+            | Write::ReleaseJob(_)
+            | Write::PostponeJob(_)
+            | Write::RetryJob(..)
+            | Write::DiscardJob(..)
+            | Write::RevokeLinksOf(..)
             | Write::RevokeLink(..) => false,
         })
     }
 
-    /// Whether it tells anything.
-    pub(super) fn has_events(&self) -> bool {
-        self.writes.iter().any(|write| matches!(write, Write::FirstEvent(_) | Write::Event(_)))
-    }
-
-    /// The jobs that become owed.
-    pub fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
-        self.writes.iter().filter_map(|write| match write {
-            Write::InsertJob(job) => Some(job.id),
-            _ => None,
-        })
+    /// Whether somebody waits for what it writes: followers for events, workers for jobs.
+    pub(super) fn is_news(&self) -> bool {
+        let news = |write: &Write| {
+            matches!(write, Write::FirstEvent(_) | Write::Event(_) | Write::InsertJob(_) | Write::RetryJob(..))
+        };
+        self.writes.iter().any(news)
     }
 }
 
@@ -175,18 +182,26 @@ fn of_upload(upload: &Upload) -> Map<String, Value> {
 /// What was found out about an asset, on the events that say so. Names and metadata are not told: they change.
 fn of_asset(asset: &Asset, kind: EventKind) -> Map<String, Value> {
     let mut data = Map::new();
-    let mut say = |name: &str, value: Option<String>| value.map(|value| data.insert(name.to_owned(), value.into()));
     match kind {
-        EventKind::AssetReady => {
+        EventKind::AssetStored => {
+            data.insert("size".to_owned(), asset.size.into());
+        }
+        EventKind::AssetReady | EventKind::AssetRechecked => {
             let content = asset.state.content();
-            say("content_type", content.and_then(|c| c.detected.as_ref()).map(ToString::to_string));
-            say("sha256", content.and_then(|c| c.sha256).map(|digest| digest.to_string()));
+            say(&mut data, "content_type", content.and_then(|c| c.detected.as_ref()).map(ToString::to_string));
+            say(&mut data, "sha256", content.and_then(|c| c.sha256).map(|digest| digest.to_string()));
         }
         EventKind::AssetRejected | EventKind::AssetFailed => {
-            say("code", asset.state.verdict().map(|verdict| verdict.code.clone()));
-            say("detail", asset.state.verdict().map(|verdict| verdict.sentence.clone()));
+            say(&mut data, "code", asset.state.verdict().map(|verdict| verdict.code.clone()));
+            say(&mut data, "detail", asset.state.verdict().map(|verdict| verdict.sentence.clone()));
         }
         _ => {}
     }
     data
+}
+
+fn say(data: &mut Map<String, Value>, name: &str, value: Option<String>) {
+    if let Some(value) = value {
+        data.insert(name.to_owned(), value.into());
+    }
 }

@@ -1,41 +1,62 @@
 //! Workers: claim · run · settle, on any number of nodes.
 //!
-//! A claim is a lease with a heartbeat; whoever loses it stops and writes nothing. A job that fails comes back later,
-//! with growing pauses; one that keeps failing, or keeps killing its worker, is put among the dead and its asset
-//! fails. Nothing here decides what an outcome means for rows: [`Engine`] writes it, fenced by the attempt.
+//! A claim is a lease with a heartbeat; whoever loses it stops and writes nothing. Every kind of job has places of its
+//! own, so that a flood of one kind never keeps another waiting. A job that fails comes back later, with growing
+//! pauses; one that keeps failing, or keeps killing its worker, is put among the dead. Nothing here decides what an
+//! outcome means for rows: [`Engine`] writes it, fenced by the attempt.
 //!
 //! Must not speak HTTP or know concrete adapters.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::clock::Entropy;
-use crate::domain::job::{Job, JobKind, MAX_ATTEMPTS};
+use crate::domain::ids::{JobId, TenantId};
+use crate::domain::job::{Chore, Job, JobKind, NewJob, Priority, Work};
 use crate::engine::Engine;
-use crate::store::{Store, Tx, Write};
+use crate::store::Store;
 
+mod chores;
 mod processors;
+mod run;
+
+pub use chores::{Schedule, Timetable};
+pub use processors::Pipeline;
 
 /// How a worker works.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
-    /// Jobs at once.
+    /// Assets processed at once, and as many looked at again.
     pub concurrency: usize,
+    /// Webhook deliveries at once.
+    pub deliveries: usize,
     /// How long a claim lasts without a heartbeat.
     pub lease: Duration,
-    /// How often to look for jobs that other nodes made owed.
+    /// How often to look for jobs that nobody told us of.
     pub poll: Duration,
+    /// When chores come round; `None`: this worker does none.
+    pub chores: Option<Timetable>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { concurrency: 4, lease: Duration::from_secs(30), poll: Duration::from_secs(1) }
+        Self {
+            concurrency: 4,
+            deliveries: 16,
+            lease: Duration::from_secs(30),
+            poll: Duration::from_secs(1),
+            chores: None,
+        }
     }
 }
+
+/// A chore whose node dies is taken over after this.
+const CHORE_LEASE: Duration = Duration::from_secs(5);
 
 /// A worker, ready to run.
 #[derive(Clone)]
@@ -43,26 +64,66 @@ pub struct Worker {
     engine: Engine,
     store: Arc<dyn Store>,
     entropy: Arc<dyn Entropy>,
-    settings: Settings,
+    pipeline: Arc<Pipeline>,
+    settings: Arc<Settings>,
+}
+
+/// The places for each kind of job, and the word that one became free.
+struct Places {
+    of: HashMap<JobKind, Arc<Semaphore>>,
+    freed: Notify,
+}
+
+impl Places {
+    fn new(settings: &Settings) -> Self {
+        let of = JobKind::ALL.into_iter().filter_map(|kind| {
+            let places = match kind {
+                JobKind::Process | JobKind::Recheck | JobKind::Rescan => settings.concurrency,
+                JobKind::Deliver => settings.deliveries,
+                JobKind::Chore(_) => usize::from(settings.chores.is_some()),
+            };
+            (places > 0).then(|| (kind, Arc::new(Semaphore::new(places))))
+        });
+        Self { of: of.collect(), freed: Notify::new() }
+    }
+
+    /// Kinds that have a free place, in the order in which they are served.
+    fn open(&self) -> Vec<JobKind> {
+        let has_room = |kind: &JobKind| self.of.get(kind).is_some_and(|places| places.available_permits() > 0);
+        JobKind::ALL.into_iter().filter(has_room).collect()
+    }
+
+    /// Every free place of a kind.
+    fn take(&self, kind: JobKind) -> Vec<OwnedSemaphorePermit> {
+        let Some(places) = self.of.get(&kind) else { return Vec::new() };
+        std::iter::from_fn(|| Arc::clone(places).try_acquire_owned().ok()).collect()
+    }
 }
 
 impl Worker {
     /// A worker on these foundations.
     #[must_use]
-    pub fn new(engine: Engine, store: Arc<dyn Store>, entropy: Arc<dyn Entropy>, settings: Settings) -> Self {
-        Self { engine, store, entropy, settings }
+    pub fn new(
+        engine: Engine,
+        store: Arc<dyn Store>,
+        entropy: Arc<dyn Entropy>,
+        pipeline: Pipeline,
+        settings: Settings,
+    ) -> Self {
+        Self { engine, store, entropy, pipeline: Arc::new(pipeline), settings: Arc::new(settings) }
     }
 
     /// Works until `shutdown`, then finishes what it has begun. Jobs that are cut off come back when their lease ends.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let places = Arc::new(Semaphore::new(self.settings.concurrency));
+        self.seed_chores().await;
+        let places = Arc::new(Places::new(&self.settings));
         let jobs = TaskTracker::new();
         while !shutdown.is_cancelled() {
-            let claimed = self.claim(&places, &jobs).await;
-            if claimed == 0 {
+            if self.claim(&places, &jobs).await == 0 {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = self.engine.changes().job() => {}
+                    () = self.store.job_news() => {}
+                    () = places.freed.notified() => {}
                     () = tokio::time::sleep(self.settings.poll) => {}
                 }
             }
@@ -72,94 +133,79 @@ impl Worker {
     }
 
     /// Claims as many due jobs as there are free places and starts them; how many.
-    async fn claim(&self, places: &Arc<Semaphore>, jobs: &TaskTracker) -> usize {
-        let Ok(first) = Arc::clone(places).acquire_owned().await else { return 0 };
-        let mut free = vec![first];
-        while let Ok(place) = Arc::clone(places).try_acquire_owned() {
-            free.push(place);
+    async fn claim(&self, places: &Arc<Places>, jobs: &TaskTracker) -> usize {
+        let due = match self.store.due_kinds(&places.open()).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "no jobs could be looked for");
+                return 0;
+            }
+        };
+        let mut claimed = 0;
+        for kind in due {
+            claimed += self.claim_kind(kind, places, jobs).await;
         }
+        claimed
+    }
+
+    async fn claim_kind(&self, kind: JobKind, places: &Arc<Places>, jobs: &TaskTracker) -> usize {
+        let free = places.take(kind);
         let most = u32::try_from(free.len()).unwrap_or(u32::MAX);
-        let claimed = match self.store.claim_jobs(JobKind::Inspect, self.settings.lease, most).await {
+        let claimed = match self.store.claim_jobs(kind, self.lease(kind), most).await {
             Ok(claimed) => claimed,
             Err(error) => {
-                tracing::warn!(%error, "no jobs could be claimed");
+                tracing::warn!(%error, kind = kind.name(), "no jobs could be claimed");
                 return 0;
             }
         };
         let count = claimed.len();
         for (job, place) in claimed.into_iter().zip(free) {
-            let worker = self.clone();
+            let (worker, places) = (self.clone(), Arc::clone(places));
             jobs.spawn(async move {
                 worker.run_leased(job).await;
                 drop(place);
+                places.freed.notify_one();
             });
         }
         count
     }
 
-    /// Runs one job for as long as its lease can be kept.
-    async fn run_leased(&self, job: Job) {
-        let id = job.id;
-        tokio::select! {
-            () = self.run_job(&job) => {}
-            () = self.keep_lease(&job) => tracing::warn!(job = %id, "the lease was lost; another worker has the job"),
+    fn lease(&self, kind: JobKind) -> Duration {
+        match kind {
+            JobKind::Chore(_) => CHORE_LEASE.min(self.settings.lease),
+            JobKind::Process | JobKind::Recheck | JobKind::Rescan | JobKind::Deliver => self.settings.lease,
+        }
+    }
+
+    /// Chores are rows that are always there; whoever comes first writes them.
+    async fn seed_chores(&self) {
+        if self.settings.chores.is_none() {
+            return;
+        }
+        let now = self.store.now();
+        let chore = |chore| NewJob {
+            id: JobId(crate::domain::ids::mint(now, &*self.entropy)),
+            work: Work::Chore(chore),
+            tenant: TenantId(uuid::Uuid::nil()),
+            priority: Priority::Normal,
+            run_at: now,
+        };
+        if let Err(error) = self.store.seed_jobs(&Chore::ALL.map(chore)).await {
+            tracing::warn!(%error, "chores could not be written down; another node or the next start will");
         }
     }
 
     /// Returns when the lease is lost. A database that is away for a while is not a lost lease, until it would be.
     async fn keep_lease(&self, job: &Job) {
+        let lease = self.lease(job.work.kind());
         let mut failures = 0;
         while failures < 3 {
-            tokio::time::sleep(self.settings.lease / 3).await;
-            match self.store.extend_job(job, self.settings.lease).await {
+            tokio::time::sleep(lease / 3).await;
+            match self.store.extend_job(job, lease).await {
                 Ok(true) => failures = 0,
                 Ok(false) => return,
                 Err(_) => failures += 1,
             }
-        }
-    }
-
-    async fn run_job(&self, job: &Job) {
-        let started = std::time::Instant::now();
-        // Attempts are counted at the claim: a job that killed its workers is past the limit without having failed.
-        let outcome = if job.attempt > MAX_ATTEMPTS {
-            Err("it ended its worker every time".to_owned())
-        } else {
-            self.process(job).await
-        };
-        let millis = started.elapsed().as_millis();
-        match outcome {
-            Ok(what) => {
-                tracing::info!(job = %job.id, asset = %job.asset, attempt = job.attempt, millis, what, "job done");
-            }
-            Err(error) => {
-                tracing::warn!(job = %job.id, asset = %job.asset, attempt = job.attempt, millis, error, "job failed");
-                self.put_back(job, &error).await;
-            }
-        }
-    }
-
-    async fn process(&self, job: &Job) -> Result<&'static str, String> {
-        let text = |error: crate::engine::Error| error.to_string();
-        let Some(asset) = self.engine.begin_inspection(job).await.map_err(text)? else {
-            return Ok("nothing left to do");
-        };
-        let inspected = processors::inspect(&self.engine, &asset).await.map_err(text)?;
-        let settled = self.engine.settle_inspection(job, asset, inspected).await.map_err(text)?;
-        Ok(if settled { "settled" } else { "the lease was lost" })
-    }
-
-    /// Later again, or never.
-    async fn put_back(&self, job: &Job, error: &str) {
-        let outcome = match job.next_try(self.store.now(), &*self.entropy) {
-            Some(later) => {
-                let release = Write::ReleaseJob(job.clone(), Some(later), error.to_owned());
-                self.store.commit(Tx::new().with(release)).await.map_err(|e| e.to_string())
-            }
-            None => self.engine.fail_inspection(job, error).await.map(|_| ()).map_err(|e| e.to_string()),
-        };
-        if let Err(error) = outcome {
-            tracing::warn!(job = %job.id, error, "not put back; its lease will end by itself");
         }
     }
 }

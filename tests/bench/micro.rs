@@ -182,6 +182,6 @@ async fn page(store: &dyn Store, state: Option<&str>, after: Option<i64>) -> f64
 
 /// Leasing one job for no time at all, so that as many remain due as before.
 async fn claim(store: &dyn Store) -> f64 {
-    typical(|| async { assert_eq!(store.claim_jobs(JobKind::Inspect, Duration::ZERO, 1).await.unwrap().len(), 1) })
+    typical(|| async { assert_eq!(store.claim_jobs(JobKind::Process, Duration::ZERO, 1).await.unwrap().len(), 1) })
         .await
 }

@@ -29,7 +29,7 @@ const TABLE: [(&str, &[&str], &[&str]); 26] = [
     ("http/ops", &["domain", "engine", "http/ops"], &["axum"]),
     ("http/web", &["domain", "engine", "http/web"], &["axum"]),
     ("client", &["domain", "client"], &["reqwest"]),
-    ("config", &["domain", "engine", "http/server", "http/tls", "blob/presign", "config"], &["config"]),
+    ("config", &["domain", "engine", "http/server", "http/tls", "blob/presign", "worker", "config"], &["config"]),
     ("cli", &["domain", "engine", "config", "app", "client", "cli"], &["clap"]),
     ("app", &["domain", "store", "blob", "engine", "worker", "http", "config", "app", "crash"], &["axum"]),
     ("lib", &[], &[]),

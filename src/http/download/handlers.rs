@@ -11,17 +11,19 @@ use super::conditions::{Facts, Verdict, decide, range_applies};
 use super::stream;
 use crate::domain::grant::Disposition;
 use crate::domain::ids::AssetId;
-use crate::engine::{DeliveryMode, Download, Error};
+use crate::engine::{DeliveryMode, Download, Error, Form};
 
 /// What the query narrows.
 #[derive(Default)]
 struct Ask {
     disposition: Disposition,
     delivery: Option<DeliveryMode>,
+    form: Option<Form>,
 }
 
 fn ask(query: Option<&str>) -> Result<Ask, Error> {
     let mut ask = Ask::default();
+    let mut format = None;
     for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         match (&*name, &*value) {
             ("disposition", text) => {
@@ -30,10 +32,15 @@ fn ask(query: Option<&str>) -> Result<Ask, Error> {
             ("delivery", "redirect") => ask.delivery = Some(DeliveryMode::Redirect),
             ("delivery", "stream") => ask.delivery = Some(DeliveryMode::Stream),
             ("delivery", _) => return Err(Error::invalid("delivery", "redirect or stream")),
-            // No asset has variants yet, so every one that is asked for is unknown.
-            ("variant", _) => return Err(Error::Hidden),
+            ("variant", name) => ask.form = Some(Form { variant: name.to_owned(), format: None }),
+            ("format", name) => format = Some(name.to_owned()),
             (other, _) => return Err(Error::invalid("query", format!("{other:?} is no parameter of this address"))),
         }
+    }
+    match (&mut ask.form, format) {
+        (Some(form), format) => form.format = format,
+        (None, Some(_)) => return Err(Error::invalid("format", "only together with variant")),
+        (None, None) => {}
     }
     Ok(ask)
 }
@@ -47,7 +54,7 @@ pub(super) async fn content(
 ) -> Result<Response, Problem> {
     let actor = actor(&site.engine, &headers).await?;
     let ask = ask(query.as_deref())?;
-    let download = site.engine.download(&actor, asset, ask.disposition).await?;
+    let download = site.engine.download(&actor, asset, ask.disposition, ask.form.as_ref()).await?;
     deliver(&site, &method, &headers, download, ask.delivery).await
 }
 
@@ -61,7 +68,7 @@ pub(super) async fn link(
 ) -> Result<Response, Problem> {
     let ask = ask(query.as_deref())?;
     let opens = method != Method::HEAD;
-    let download = site.engine.download_by_link(&grant, peer(&extensions), opens).await?;
+    let download = site.engine.download_by_link(&grant, peer(&extensions), opens, ask.form.as_ref()).await?;
     deliver(&site, &method, &headers, download, ask.delivery).await
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::domain::asset::{Asset, Metadata};
 use crate::domain::clock::Timestamp;
+use crate::domain::findings::Derivative;
 use crate::domain::ids::{AssetId, UploadId};
 use crate::domain::plan::PartPlan;
 use crate::domain::upload::{Transfer, Upload};
@@ -165,9 +166,34 @@ pub(super) struct AssetView {
     sha256: Option<String>,
     external_id: Option<String>,
     metadata: Metadata,
+    /// Facts that processing found.
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
+    details: Metadata,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scan: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    derivatives: Vec<DerivativeView>,
     reason: Option<Value>,
     created_at: String,
     changed_at: String,
+}
+
+#[derive(Serialize)]
+struct DerivativeView {
+    variant: String,
+    content_type: String,
+    size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u32>,
+}
+
+fn derivative(made: &Derivative) -> DerivativeView {
+    let (variant, content_type) = (made.variant.clone(), made.media_type.clone());
+    DerivativeView { variant, content_type, size: made.size, width: made.width, height: made.height }
 }
 
 pub(super) fn asset(asset: &Asset) -> AssetView {
@@ -175,6 +201,7 @@ pub(super) fn asset(asset: &Asset) -> AssetView {
     let declared = asset.media_type.as_ref().map(ToString::to_string);
     let detected = content.and_then(|content| content.detected.as_ref()).map(ToString::to_string);
     let sha256 = content.and_then(|content| content.sha256).or(asset.declared_sha256);
+    let found = content.map(|content| content.findings.clone()).unwrap_or_default();
     AssetView {
         id: asset.id,
         state: asset.state.name(),
@@ -186,6 +213,10 @@ pub(super) fn asset(asset: &Asset) -> AssetView {
         sha256: sha256.map(|digest| hex::encode(digest.0)),
         external_id: asset.external_id.clone(),
         metadata: asset.metadata.clone(),
+        derivatives: found.derivatives.iter().map(derivative).collect(),
+        details: found.details,
+        scan: found.scan.map(|scan| json!({ "engine": scan.engine, "at": time(scan.at) })),
+        problems: found.problems.iter().map(|p| json!({ "code": p.code, "message": p.sentence })).collect(),
         reason: asset.state.verdict().map(|why| json!({ "code": why.code, "message": why.sentence })),
         created_at: time(asset.created_at),
         changed_at: time(asset.changed_at),

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{Cell, Nonsense, bad, decodes, digest, parse, parse_opt, required, size};
 use crate::domain::asset::{Asset, AssetState, Content, Leftover, Metadata, Verdict};
 use crate::domain::clock::micros;
+use crate::domain::findings::Findings;
 use crate::domain::ids::{AssetId, KeyId, TenantId};
 use crate::store::StoreError;
 
@@ -30,6 +31,7 @@ pub(in crate::store) struct AssetRow {
     stored_at: Option<i64>,
     detected_type: Option<String>,
     sha256: Option<Vec<u8>>,
+    findings: Option<Json<Findings>>,
     verdict_code: Option<String>,
     verdict_sentence: Option<String>,
     purge_at: Option<i64>,
@@ -50,6 +52,7 @@ impl AssetRow {
             stored_at: micros(required("stored_at", self.stored_at)?),
             detected: parse_opt("detected_type", self.detected_type.as_deref())?,
             sha256: digest("sha256", self.sha256.take())?,
+            findings: self.findings.take().map(|found| found.0).unwrap_or_default(),
         })
     }
 

@@ -9,18 +9,19 @@ use uuid::Uuid;
 use super::{Replay, StoreError};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::{Timestamp, micros};
-use crate::domain::event::{Event, FeedEvent};
+use crate::domain::event::{Event, EventCount, FeedEvent};
 use crate::domain::grant::Link;
-use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId};
-use crate::domain::job::{Job, JobKind};
+use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::key::ApiKey;
 use crate::domain::tenant::Tenant;
 
 mod asset;
+mod job;
 mod ledger;
 mod upload;
 
 pub(super) use asset::AssetRow;
+pub(super) use job::{CountRow, EntryRow, JobRow};
 pub(super) use ledger::{LedgerCells, PartRow};
 pub(super) use upload::{UploadRow, transfer_cells};
 
@@ -141,41 +142,25 @@ impl From<FeedRow> for FeedEvent {
     }
 }
 
+#[derive(sqlx::FromRow)]
+pub(super) struct CountedRow {
+    hour: i64,
+    kind: String,
+    count: i64,
+    bytes: i64,
+}
+
+impl From<CountedRow> for EventCount {
+    fn from(row: CountedRow) -> Self {
+        let (count, bytes) = (row.count.cast_unsigned(), row.bytes.cast_unsigned());
+        Self { hour: micros(row.hour), kind: row.kind, count, bytes }
+    }
+}
+
 /// What an event is about, as a row keeps it.
 pub(super) fn data_cell(data: &Map<String, Value>) -> Option<Json<Map<String, Value>>> {
     (!data.is_empty()).then(|| Json(data.clone()))
 }
-
-#[derive(sqlx::FromRow)]
-pub(super) struct JobRow {
-    id: Uuid,
-    kind: String,
-    tenant_id: Uuid,
-    asset_id: Uuid,
-    attempt: i64,
-}
-
-impl JobRow {
-    fn name(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn decode(self) -> Cell<Job> {
-        let kind = match self.kind.as_str() {
-            "inspect" => JobKind::Inspect,
-            other => return Err(bad("kind", other)),
-        };
-        Ok(Job {
-            id: JobId(self.id),
-            kind,
-            tenant: TenantId(self.tenant_id),
-            asset: AssetId(self.asset_id),
-            attempt: u32::try_from(self.attempt).map_err(|_| bad("attempt", self.attempt))?,
-        })
-    }
-}
-
-decodes!(JobRow in "job" as Job);
 
 #[derive(sqlx::FromRow)]
 pub(super) struct LinkRow {

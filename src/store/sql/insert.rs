@@ -90,15 +90,18 @@ fn first_event(mut row: Tuple<'_>, event: &NewEvent) {
         .push_bind(data_cell(&event.data));
 }
 
-const JOBS: &str = "INSERT INTO job (id, kind, tenant_id, asset_id, state, run_at, attempt, created_at) ";
+pub(super) const JOBS: &str = "INSERT INTO job \
+    (id, kind, tenant_id, subject_id, priority, state, run_at, attempt, tries, created_at) ";
 
-fn job(mut row: Tuple<'_>, job: &NewJob) {
+pub(super) fn job(mut row: Tuple<'_>, job: &NewJob) {
     row.push_bind(job.id.0)
-        .push_bind(job.kind.name())
+        .push_bind(job.work.kind().name())
         .push_bind(job.tenant.0)
-        .push_bind(job.asset.0)
+        .push_bind(job.work.subject())
+        .push_bind(job.priority.rank())
         .push_bind("ready")
         .push_bind(at(job.run_at))
+        .push_bind(0i64)
         .push_bind(0i64)
         .push_bind(at(job.run_at));
 }

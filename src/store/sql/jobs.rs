@@ -1,14 +1,33 @@
-//! Single statements that lease, prolong and forget.
+//! Leasing, prolonging, putting back and counting jobs, and forgetting what is over.
 
 use std::time::Duration;
 
-use sqlx::Pool;
+use sqlx::types::Json;
+use sqlx::{Pool, QueryBuilder};
 
-use super::super::super::Result;
+use super::super::super::{JobQuery, Result};
 use super::super::{CLAIM, Db};
-use super::{JobRow, at, decode, failed};
+use super::failure::{Failure, undone};
+use super::write::one_row;
+use super::{Conn, CountRow, EntryRow, JobRow, at, decode, failed, insert};
 use crate::domain::clock::{Timestamp, after};
-use crate::domain::job::{Job, JobKind};
+use crate::domain::ids::{JobId, TenantId};
+use crate::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Priority, Release, Tries};
+
+/// Which of these kinds have something due and are not paused: one look at the index for each kind and priority,
+/// however many jobs wait.
+pub(super) async fn due(pool: &Pool<Db>, kinds: &[JobKind], now: Timestamp) -> Result<Vec<JobKind>> {
+    let pairs = kinds.iter().flat_map(|kind| Priority::ALL.map(|priority| (kind.name(), priority.rank())));
+    let mut builder = QueryBuilder::<Db>::new("WITH wanted (kind, priority) AS (");
+    builder.push_values(pairs, |mut row, (kind, rank)| {
+        row.push_bind(kind).push_bind(rank);
+    });
+    builder.push(") SELECT DISTINCT kind FROM wanted WHERE EXISTS (SELECT 1 FROM job WHERE job.kind = wanted.kind ");
+    builder.push("AND job.priority = wanted.priority AND job.state <> 'dead' AND job.run_at <= ").push_bind(at(now));
+    builder.push(") AND NOT EXISTS (SELECT 1 FROM paused WHERE paused.kind = wanted.kind)");
+    let names: Vec<String> = builder.build_query_scalar().fetch_all(pool).await.map_err(failed)?;
+    Ok(kinds.iter().copied().filter(|kind| names.iter().any(|name| name == kind.name())).collect())
+}
 
 pub(super) async fn claim(
     pool: &Pool<Db>,
@@ -17,12 +36,21 @@ pub(super) async fn claim(
     lease: Duration,
     limit: u32,
 ) -> Result<Vec<Job>> {
-    let query = sqlx::query_as::<_, JobRow>(CLAIM)
-        .bind(kind.name())
-        .bind(at(now))
-        .bind(at(after(now, lease)))
-        .bind(i64::from(limit));
-    decode(query.fetch_all(pool).await.map_err(failed)?)
+    let mut claimed: Vec<Job> = Vec::new();
+    for priority in Priority::ALL {
+        let left = i64::from(limit) - i64::try_from(claimed.len()).unwrap_or(i64::MAX);
+        if left <= 0 {
+            break;
+        }
+        let query = sqlx::query_as::<_, JobRow>(CLAIM)
+            .bind(kind.name())
+            .bind(at(now))
+            .bind(at(after(now, lease)))
+            .bind(left)
+            .bind(priority.rank());
+        claimed.extend(decode::<_, Job>(query.fetch_all(pool).await.map_err(failed)?)?);
+    }
+    Ok(claimed)
 }
 
 pub(super) async fn extend(pool: &Pool<Db>, job: &Job, now: Timestamp, lease: Duration) -> Result<bool> {
@@ -33,13 +61,138 @@ pub(super) async fn extend(pool: &Pool<Db>, job: &Job, now: Timestamp, lease: Du
     Ok(query.execute(pool).await.map_err(failed)?.rows_affected() == 1)
 }
 
+/// Keeps what a job has come to so far; `false`: the lease is lost.
+pub(super) async fn keep(pool: &Pool<Db>, job: &Job) -> Result<bool> {
+    let query = sqlx::query("UPDATE job SET progress = $3 WHERE id = $1 AND attempt = $2 AND state = 'running'")
+        .bind(job.id.0)
+        .bind(i64::from(job.attempt))
+        .bind(job.progress.clone().map(Json));
+    Ok(query.execute(pool).await.map_err(failed)?.rows_affected() == 1)
+}
+
+pub(super) async fn release(conn: &mut Conn, release: &Release) -> std::result::Result<(), Failure> {
+    let tries = match release.tries {
+        Tries::Counted => release.job.tries,
+        Tries::Forgiven => release.job.tries.saturating_sub(1),
+        Tries::Anew => 0,
+    };
+    let query = sqlx::query(
+        "UPDATE job SET state = $3, run_at = coalesce($4, run_at), last_error = $5, tries = $6, \
+         progress = coalesce($7, progress) WHERE id = $1 AND attempt = $2 AND state = 'running'",
+    )
+    .bind(release.job.id.0)
+    .bind(i64::from(release.job.attempt))
+    .bind(if release.due.is_some() { "ready" } else { "dead" })
+    .bind(release.due.map(at))
+    .bind(release.why.clone())
+    .bind(i64::from(tries))
+    .bind(release.progress.clone().map(Json));
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+pub(super) async fn postpone(conn: &mut Conn, release: &Release) -> std::result::Result<(), Failure> {
+    let query = sqlx::query(
+        "UPDATE job SET state = 'ready', run_at = coalesce($3, run_at), last_error = $4, attempt = attempt + 1 \
+         WHERE id = $1 AND attempt = $2 AND state <> 'dead'",
+    )
+    .bind(release.job.id.0)
+    .bind(i64::from(release.job.attempt))
+    .bind(release.due.map(at))
+    .bind(release.why.clone());
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+pub(super) async fn retry(
+    conn: &mut Conn,
+    job: JobId,
+    tenant: TenantId,
+    now: Timestamp,
+) -> std::result::Result<(), Failure> {
+    let query = sqlx::query(
+        "UPDATE job SET state = 'ready', run_at = $3, tries = 0 \
+         WHERE id = $1 AND tenant_id = $2 AND state = 'dead'",
+    )
+    .bind(job.0)
+    .bind(tenant.0)
+    .bind(at(now));
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+/// Adds jobs that are not owed yet.
+pub(super) async fn seed(pool: &Pool<Db>, jobs: &[NewJob]) -> Result<()> {
+    let mut builder = QueryBuilder::<Db>::new(insert::JOBS);
+    builder.push_values(jobs, insert::job);
+    builder.push(" ON CONFLICT DO NOTHING");
+    builder.build().execute(pool).await.map(|_| ()).map_err(failed)
+}
+
+pub(super) async fn hurry(pool: &Pool<Db>, kind: JobKind, now: Timestamp) -> Result<bool> {
+    let query = sqlx::query("UPDATE job SET run_at = $2 WHERE kind = $1 AND state = 'ready' AND run_at > $2");
+    Ok(query.bind(kind.name()).bind(at(now)).execute(pool).await.map_err(failed)?.rows_affected() > 0)
+}
+
+pub(super) async fn pause(pool: &Pool<Db>, kind: JobKind, paused: bool, now: Timestamp) -> Result<()> {
+    let query = if paused {
+        sqlx::query("INSERT INTO paused (kind, paused_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(kind.name())
+            .bind(at(now))
+    } else {
+        sqlx::query("DELETE FROM paused WHERE kind = $1").bind(kind.name())
+    };
+    query.execute(pool).await.map(|_| ()).map_err(failed)
+}
+
+pub(super) async fn paused(pool: &Pool<Db>) -> Result<Vec<JobKind>> {
+    let query = sqlx::query_scalar::<_, String>("SELECT kind FROM paused ORDER BY kind");
+    let names = query.fetch_all(pool).await.map_err(failed)?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+pub(super) async fn page(pool: &Pool<Db>, query: &JobQuery) -> Result<Vec<JobEntry>> {
+    let mut builder = QueryBuilder::<Db>::new(
+        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at \
+         FROM job WHERE tenant_id = ",
+    );
+    builder.push_bind(query.tenant.0);
+    if let Some(state) = query.state {
+        builder.push(" AND state = ").push_bind(state.name());
+    }
+    if let Some(kind) = query.kind {
+        builder.push(" AND kind = ").push_bind(kind.name());
+    }
+    if let Some(after) = query.after {
+        builder.push(" AND id > ").push_bind(after.0);
+    }
+    builder.push(" ORDER BY id LIMIT ").push_bind(i64::from(query.limit));
+    decode(builder.build_query_as::<EntryRow>().fetch_all(pool).await.map_err(failed)?)
+}
+
+pub(super) async fn owed(pool: &Pool<Db>, kind: JobKind, subject: uuid::Uuid) -> Result<Option<JobEntry>> {
+    let query = sqlx::query_as::<_, EntryRow>(
+        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at \
+         FROM job WHERE subject_id = $1 AND kind = $2 AND state <> 'dead'",
+    );
+    let row = query.bind(subject).bind(kind.name()).fetch_optional(pool).await.map_err(failed)?;
+    row.map(JobEntry::try_from).transpose()
+}
+
+/// How many jobs are owed and how many are dead; chores, which are nobody's, are not counted.
 pub(super) async fn count(pool: &Pool<Db>) -> Result<(u64, u64)> {
     let query = sqlx::query_as::<_, (i64, i64)>(
         "SELECT coalesce(sum(CASE WHEN state = 'dead' THEN 0 ELSE 1 END), 0), \
-         coalesce(sum(CASE WHEN state = 'dead' THEN 1 ELSE 0 END), 0) FROM job",
+         coalesce(sum(CASE WHEN state = 'dead' THEN 1 ELSE 0 END), 0) FROM job WHERE tenant_id <> $1",
     );
-    let (owed, dead) = query.fetch_one(pool).await.map_err(failed)?;
+    let (owed, dead) = query.bind(uuid::Uuid::nil()).fetch_one(pool).await.map_err(failed)?;
     Ok((owed.cast_unsigned(), dead.cast_unsigned()))
+}
+
+pub(super) async fn counts(pool: &Pool<Db>, tenant: Option<TenantId>) -> Result<Vec<JobCount>> {
+    let mut builder = QueryBuilder::<Db>::new("SELECT kind, state, count(*) AS count, min(run_at) AS oldest FROM job");
+    if let Some(tenant) = tenant {
+        builder.push(" WHERE tenant_id = ").push_bind(tenant.0);
+    }
+    builder.push(" GROUP BY kind, state ORDER BY kind, state");
+    decode(builder.build_query_as::<CountRow>().fetch_all(pool).await.map_err(failed)?)
 }
 
 pub(super) async fn forget_expired(pool: &Pool<Db>, now: Timestamp, limit: u32) -> Result<u64> {

@@ -11,23 +11,25 @@ use sqlx::{Database, Pool};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::super::rows::{
-    AssetRow, EventRow, FeedRow, JobRow, KeyRow, LinkRow, PartRow, ReplayRow, TenantRow, UploadRow, at,
+    AssetRow, CountRow, CountedRow, EntryRow, EventRow, FeedRow, JobRow, KeyRow, LinkRow, PartRow, ReplayRow,
+    TenantRow, UploadRow, at,
 };
-use super::super::{AssetPage, AssetQuery, News, Replay, Result, Store, StoreClock, StoreError, Tx};
+use super::super::{AssetPage, AssetQuery, JobQuery, News, Replay, Result, Store, StoreClock, StoreError, Tx};
 use super::Db;
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{Event, FeedEnds, FeedEvent};
+use crate::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
-use crate::domain::job::{Job, JobKind};
+use crate::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Work};
 use crate::domain::key::ApiKey;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 
 mod failure;
 mod feed;
+mod hours;
 mod insert;
 mod jobs;
 mod lanes;
@@ -103,7 +105,7 @@ impl Store for SqlStore {
     }
 
     async fn commit(&self, tx: Tx) -> Result<()> {
-        let tells = tx.has_events();
+        let tells = tx.is_news();
         let outcome = self.lanes.commit(tx).await;
         if tells {
             self.wires.news.tell();
@@ -224,6 +226,15 @@ impl Store for SqlStore {
         self.detached(move |pool| async move { feed::forget(&pool, tenants).await }).await
     }
 
+    async fn count_events(&self) -> Result<u64> {
+        let Some((tenant, from, to)) = hours::next(&self.read).await? else { return Ok(0) };
+        self.detached(move |pool| async move { hours::count(&pool, tenant, from, to).await }).await
+    }
+
+    async fn event_counts(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>> {
+        hours::page(&self.read, tenant, from, to).await
+    }
+
     async fn news(&self) {
         self.wires.news.heard().await;
     }
@@ -236,6 +247,52 @@ impl Store for SqlStore {
     async fn extend_job(&self, job: &Job, lease: Duration) -> Result<bool> {
         let (now, job) = (self.now(), job.clone());
         self.detached(move |pool| async move { jobs::extend(&pool, &job, now, lease).await }).await
+    }
+
+    async fn keep_progress(&self, job: &Job) -> Result<bool> {
+        let job = job.clone();
+        self.detached(move |pool| async move { jobs::keep(&pool, &job).await }).await
+    }
+
+    async fn due_kinds(&self, kinds: &[JobKind]) -> Result<Vec<JobKind>> {
+        jobs::due(&self.read, kinds, self.now()).await
+    }
+
+    async fn job_news(&self) {
+        self.wires.news.owed().await;
+    }
+
+    async fn seed_jobs(&self, jobs: &[NewJob]) -> Result<()> {
+        let jobs = jobs.to_vec();
+        self.detached(move |pool| async move { jobs::seed(&pool, &jobs).await }).await
+    }
+
+    async fn hurry_jobs(&self, kind: JobKind) -> Result<bool> {
+        let now = self.now();
+        let hurried = self.detached(move |pool| async move { jobs::hurry(&pool, kind, now).await }).await;
+        self.wires.news.tell();
+        hurried
+    }
+
+    async fn pause_jobs(&self, kind: JobKind, paused: bool) -> Result<()> {
+        let now = self.now();
+        self.detached(move |pool| async move { jobs::pause(&pool, kind, paused, now).await }).await
+    }
+
+    async fn paused_kinds(&self) -> Result<Vec<JobKind>> {
+        jobs::paused(&self.read).await
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Result<Vec<JobEntry>> {
+        jobs::page(&self.read, query).await
+    }
+
+    async fn job_of(&self, work: Work) -> Result<Option<JobEntry>> {
+        jobs::owed(&self.read, work.kind(), work.subject()).await
+    }
+
+    async fn job_counts(&self, tenant: Option<TenantId>) -> Result<Vec<JobCount>> {
+        jobs::counts(&self.read, tenant).await
     }
 
     async fn count_jobs(&self) -> Result<(u64, u64)> {

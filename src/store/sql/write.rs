@@ -5,13 +5,12 @@ use sqlx::types::Json;
 use super::super::super::rows::{LedgerCells, at, data_cell, transfer_cells};
 use super::super::super::{Tx, Write};
 use super::failure::{Failure, undone};
-use super::{Conn, insert};
+use super::{Conn, insert, jobs};
 use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::NewEvent;
-use crate::domain::ids::UploadId;
-use crate::domain::job::Job;
+use crate::domain::ids::{AssetId, UploadId};
 use crate::domain::upload::Upload;
 
 /// Carries out one transaction's writes between somebody else's BEGIN and COMMIT.
@@ -33,11 +32,18 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
         Write::UpdateAsset(asset) => return update_asset(conn, asset).await,
         Write::UpdateUpload(upload) => return update_upload(conn, upload).await,
         Write::Event(event) => return next_event(conn, event).await,
-        Write::ReleaseJob(job, until, error) => return release_job(conn, job, *until, error).await,
+        Write::ReleaseJob(release) => return jobs::release(conn, release).await,
         Write::ForgetParts(upload) => return forget_parts(conn, *upload).await,
-        Write::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state = 'running'")
+        Write::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state <> 'dead'")
             .bind(job.id.0)
             .bind(i64::from(job.attempt)),
+        Write::PostponeJob(release) => return jobs::postpone(conn, release).await,
+        Write::RetryJob(job, tenant, now) => return jobs::retry(conn, *job, *tenant, *now).await,
+        Write::DiscardJob(job, tenant) => {
+            sqlx::query("DELETE FROM job WHERE id = $1 AND tenant_id = $2 AND state = 'dead'")
+                .bind(job.0)
+                .bind(tenant.0)
+        }
         Write::InsertTenant(new) => sqlx::query("INSERT INTO tenant (id, name, created_at) VALUES ($1, $2, $3)")
             .bind(new.id.0)
             .bind(new.name.clone())
@@ -59,6 +65,7 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
                 .bind(key.0)
                 .bind(at(*now))
         }
+        Write::RevokeLinksOf(asset, now) => return revoke_links(conn, *asset, *now).await,
         Write::RevokeLink(link, now) => {
             sqlx::query("UPDATE link SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1")
                 .bind(link.0)
@@ -71,7 +78,7 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-fn one_row(affected: u64) -> Result<(), Failure> {
+pub(super) fn one_row(affected: u64) -> Result<(), Failure> {
     if affected == 1 { Ok(()) } else { Err(Failure::CONFLICT) }
 }
 
@@ -85,7 +92,7 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
         "UPDATE asset SET revision = revision + 1, state = $3, name = $4, external_id = $5, metadata = $6, \
          object_key = $7, etag = $8, version_id = $9, stored_at = $10, detected_type = $11, sha256 = $12, \
          verdict_code = $13, verdict_sentence = $14, purge_at = $15, changed_at = $16, declared_sha256 = $17, size = $18, \
-         media_type = $19 \
+         media_type = $19, findings = $20 \
          WHERE id = $1 AND revision = $2",
     )
     .bind(asset.id.0)
@@ -106,7 +113,8 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
     .bind(at(asset.changed_at))
     .bind(asset.declared_sha256.map(|digest| digest.0.to_vec()))
     .bind(asset.size.cast_signed())
-    .bind(asset.media_type.as_ref().map(ToString::to_string));
+    .bind(asset.media_type.as_ref().map(ToString::to_string))
+    .bind(content.map(|c| &c.findings).filter(|found| !found.is_empty()).cloned().map(Json));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
@@ -141,6 +149,11 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
+async fn revoke_links(conn: &mut Conn, asset: AssetId, now: Timestamp) -> Result<(), Failure> {
+    let query = sqlx::query("UPDATE link SET revoked_at = coalesce(revoked_at, $2) WHERE asset_id = $1");
+    query.bind(asset.0).bind(at(now)).execute(conn).await.map(|_| ()).map_err(undone)
+}
+
 async fn forget_parts(conn: &mut Conn, upload: UploadId) -> Result<(), Failure> {
     let query = sqlx::query("DELETE FROM part WHERE upload_id = $1").bind(upload.0);
     query.execute(conn).await.map(|_| ()).map_err(undone)
@@ -158,17 +171,4 @@ async fn next_event(conn: &mut Conn, event: &NewEvent) -> Result<(), Failure> {
     .bind(at(event.at))
     .bind(data_cell(&event.data));
     query.execute(conn).await.map(|_| ()).map_err(undone)
-}
-
-async fn release_job(conn: &mut Conn, job: &Job, until: Option<Timestamp>, error: &str) -> Result<(), Failure> {
-    let query = sqlx::query(
-        "UPDATE job SET state = $3, run_at = coalesce($4, run_at), last_error = $5 \
-         WHERE id = $1 AND attempt = $2 AND state = 'running'",
-    )
-    .bind(job.id.0)
-    .bind(i64::from(job.attempt))
-    .bind(if until.is_some() { "ready" } else { "dead" })
-    .bind(until.map(at))
-    .bind(error.to_owned());
-    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }

@@ -1,46 +1,138 @@
-//! Processors: each looks at the bytes of one asset and says what it found. They write nothing.
+//! The pipeline: processors that look at an asset's bytes one after the other, and say what they found.
+//!
+//! ```text
+//! read (digest, type) ─▶ scan ─▶ media (facts, derivatives) ─▶ offer (somebody else's processor) ─▶ settle
+//! ```
+//!
+//! Each processor says whether an asset concerns it. What it found is kept with the job before the next one begins, so
+//! that the next try goes on at the step that failed. Processors write no rows.
+
+use async_trait::async_trait;
+
+use super::run::End;
+use crate::domain::asset::{Asset, Content, Verdict};
+use crate::domain::job::{Job, Work};
+use crate::engine::{Engine, Error, Outcome, Progress};
 
 mod digest;
+mod read;
 mod sniff;
 
-use crate::domain::asset::{Asset, Inspection, Verdict};
-use crate::engine::{Engine, Error, Inspected, Result};
+/// An asset in a worker's hands.
+pub(super) struct Case<'a> {
+    engine: &'a Engine,
+    job: Job,
+    asset: &'a Asset,
+    content: &'a Content,
+    progress: Progress,
+}
 
-/// Verifies the declared digest and finds out the real type, in one pass and in bounded memory.
-///
-/// Every byte is read when a digest was declared, or when the file is small enough to get one unasked; otherwise the
-/// beginning and the end have to do.
-pub(super) async fn inspect(engine: &Engine, asset: &Asset) -> Result<Inspected> {
-    let content = asset.state.content().ok_or_else(|| Error::Internal("processing without content".to_owned()))?;
-    let whole = asset.declared_sha256.is_some() || asset.size <= engine.digest_up_to();
-    let head_len = asset.size.min(sniff::HEAD);
-    let (head, sha256) = if whole {
-        let stream = engine.read_content(content, 0..asset.size).await?;
-        let (head, digest) = digest::sha256(stream, head_len).await?;
-        (head, Some(digest))
-    } else {
-        (digest::collect(engine.read_content(content, 0..head_len).await?).await?, None)
-    };
-    let tail_from = asset.size.saturating_sub(sniff::TAIL).max(head_len);
-    let tail = digest::collect(engine.read_content(content, tail_from..asset.size).await?).await?;
-    let detected = sniff::media_type(asset.size, head, tail);
-    let found = Inspection { detected, sha256 };
-    if !asset.allowed.is_empty() && !asset.allowed.iter().any(|pattern| pattern.covers(&found.detected)) {
-        let verdict = Verdict {
-            code: "type_not_allowed".to_owned(),
-            sentence: format!("The bytes are {}, which is not accepted here.", found.detected.essence()),
-        };
-        return Ok(Inspected::Unsound(found, verdict));
-    }
-    Ok(match (asset.declared_sha256, sha256) {
-        (Some(declared), Some(computed)) if declared != computed => {
-            let verdict = Verdict {
-                code: "digest_mismatch".to_owned(),
-                sentence: "The bytes that arrived are not the ones that were declared: their SHA-256 differs."
-                    .to_owned(),
-            };
-            Inspected::Unsound(found, verdict)
+/// Why no further step is taken.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Somebody whom it needs is away: try again, the try does not count.
+    Away(String),
+    /// Try again, a few times.
+    Failed(String),
+    /// Another worker has the job.
+    Lost,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Busy { .. } | Error::Full => Self::Away(error.to_string()),
+            other => Self::Failed(other.to_string()),
         }
-        _ => Inspected::Sound(found),
-    })
+    }
+}
+
+/// What a step says of the asset.
+pub(super) enum Step {
+    /// Nothing speaks against it.
+    Passed,
+    /// It is not what was declared, not allowed, or harmful.
+    Unsound(Verdict),
+    /// Nobody can say.
+    Undecided(Verdict),
+    /// The job was put back, until somebody else has spoken.
+    Waits,
+}
+
+/// One step.
+#[async_trait]
+pub(super) trait Processor: Send + Sync {
+    /// Its name, under which it is remembered that it is done.
+    fn name(&self) -> &'static str;
+    /// Whether it has anything to do here, after what was found so far.
+    fn concerns(&self, case: &Case<'_>) -> bool;
+    /// Does it; what it finds goes into the case's progress.
+    async fn run(&self, case: &mut Case<'_>) -> Result<Step, Stop>;
+}
+
+/// The steps, in order.
+pub struct Pipeline {
+    steps: Vec<Box<dyn Processor>>,
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self { steps: vec![Box::new(read::Read)] }
+    }
+}
+
+impl Pipeline {
+    /// Takes the asset of a job as far as it goes.
+    pub(super) async fn run(&self, engine: &Engine, job: &Job) -> Result<End, Stop> {
+        let Some(asset) = engine.begin_processing(job).await? else { return Ok(End::Done("nothing left to do")) };
+        let content = asset.state.content().ok_or_else(|| Stop::Failed("processing without content".to_owned()))?;
+        let progress = begin(job, content);
+        let mut case = Case { engine, job: job.clone(), asset: &asset, content, progress };
+        let outcome = match self.walk(&mut case).await? {
+            Step::Passed => Outcome::Sound(case.progress.clone().inspection()),
+            Step::Unsound(verdict) => Outcome::Unsound(case.progress.clone().inspection(), verdict),
+            Step::Undecided(verdict) => Outcome::Undecided(verdict),
+            Step::Waits => return Ok(End::Waits("offered")),
+        };
+        let settled = engine.settle(&case.job, asset.clone(), outcome).await?;
+        Ok(End::Done(if settled { "settled" } else { "the lease was lost" }))
+    }
+
+    async fn walk(&self, case: &mut Case<'_>) -> Result<Step, Stop> {
+        let only_scan = matches!(case.job.work, Work::Rescan(_));
+        let steps = self.steps.iter().filter(|step| !only_scan || step.name() == "scan");
+        let mut dirty = false;
+        for step in steps {
+            if case.progress.done.iter().any(|done| done == step.name()) || !step.concerns(case) {
+                continue;
+            }
+            if dirty && !case.engine.keep_progress(&mut case.job, &case.progress).await? {
+                return Err(Stop::Lost);
+            }
+            match step.run(case).await? {
+                Step::Passed => {}
+                other => return Ok(other),
+            }
+            case.progress.done.push(step.name().to_owned());
+            dirty = true;
+        }
+        Ok(Step::Passed)
+    }
+}
+
+/// What is known at the beginning: what tries before have kept, or what the asset has from an earlier look.
+fn begin(job: &Job, content: &Content) -> Progress {
+    if job.progress.is_some() || matches!(job.work, Work::Process(_)) {
+        return Progress::of(job);
+    }
+    let mut findings = content.findings.clone();
+    if matches!(job.work, Work::Recheck(_)) {
+        findings.problems.clear();
+    }
+    Progress {
+        detected: content.detected.as_ref().map(ToString::to_string),
+        sha256: content.sha256.map(|digest| digest.to_string()),
+        findings,
+        ..Progress::default()
+    }
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gantry::blob::Blobs;
 use gantry::domain::clock::OsEntropy;
-use gantry::domain::job::{JobKind, MAX_ATTEMPTS};
-use gantry::engine::Inspected;
-use gantry::worker::{Settings, Worker};
+use gantry::domain::findings::Inspection;
+use gantry::domain::job::{JobKind, MAX_TRIES};
+use gantry::engine::Outcome;
+use gantry::worker::{Pipeline, Settings, Worker};
 use tokio_util::sync::CancellationToken;
 
 use super::{filled, idle, told};
@@ -34,7 +36,7 @@ async fn work(service: &Service, asset: &str) -> String {
     let stop = CancellationToken::new();
     let store = Arc::clone(&service.database.store);
     let settings = Settings { poll: Duration::from_millis(20), ..Settings::default() };
-    let worker = Worker::new(service.engine.clone(), store, Arc::new(OsEntropy), settings);
+    let worker = Worker::new(service.engine.clone(), store, Arc::new(OsEntropy), Pipeline::default(), settings);
     let running = tokio::spawn({
         let stop = stop.clone();
         async move { worker.run(stop).await }
@@ -59,8 +61,8 @@ async fn work(service: &Service, asset: &str) -> String {
 on_both_services! {
     async fn a_worker_that_died_is_followed_by_another(service, idle()) {
         let asset = stored(service).await;
-        let job = service.database.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().remove(0);
-        service.engine.begin_inspection(&job).await.unwrap().unwrap();
+        let job = service.database.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
+        service.engine.begin_processing(&job).await.unwrap().unwrap();
         // It is never heard of again.
         service.advance(LEASE);
         assert_eq!(work(service, &asset).await, "ready");
@@ -70,19 +72,16 @@ on_both_services! {
 
     async fn a_worker_that_comes_too_late_writes_nothing(service, idle()) {
         let asset = stored(service).await;
-        let late = service.database.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().remove(0);
-        let taken = service.engine.begin_inspection(&late).await.unwrap().unwrap();
+        let late = service.database.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
+        let taken = service.engine.begin_processing(&late).await.unwrap().unwrap();
         service.advance(LEASE);
-        let heir = service.database.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().remove(0);
-        let inherited = service.engine.begin_inspection(&heir).await.unwrap().unwrap();
-        let found = || gantry::domain::asset::Inspection {
-            detected: "text/plain".parse().unwrap(),
-            sha256: None,
-        };
+        let heir = service.database.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
+        let inherited = service.engine.begin_processing(&heir).await.unwrap().unwrap();
+        let found = || Inspection::of("text/plain".parse().unwrap(), None);
         let verdict = gantry::domain::asset::Verdict { code: "late".to_owned(), sentence: "Late.".to_owned() };
-        let outcome = Inspected::Unsound(found(), verdict);
-        assert!(!service.engine.settle_inspection(&late, taken, outcome).await.unwrap());
-        assert!(service.engine.settle_inspection(&heir, inherited, Inspected::Sound(found())).await.unwrap());
+        let outcome = Outcome::Unsound(found(), verdict);
+        assert!(!service.engine.settle(&late, taken, outcome).await.unwrap());
+        assert!(service.engine.settle(&heir, inherited, Outcome::Sound(found())).await.unwrap());
         let asset = service.database.store.asset(asset.parse().unwrap()).await.unwrap().unwrap();
         assert_eq!(asset.state.name(), "ready");
         assert_eq!(service.database.store.count_jobs().await.unwrap(), (0, 0));
@@ -90,13 +89,15 @@ on_both_services! {
 
     async fn passing_trouble_is_waited_out(service, idle()) {
         let asset = stored(service).await;
-        service.faults.on("get", [Some(Refused), Some(Refused), Some(Refused)]);
+        // Longer than a job may fail: it is the store's fault, and not the job's.
+        service.faults.on("get", [Some(Refused); 2 * MAX_TRIES as usize]);
         assert_eq!(work(service, &asset).await, "ready");
     }
 
     async fn a_job_that_cannot_succeed_ends_among_the_dead(service, idle()) {
         let asset = stored(service).await;
-        service.faults.on("get", [Some(Refused); 100]);
+        let row = service.database.store.asset(asset.parse().unwrap()).await.unwrap().unwrap();
+        service.blobs.delete(&row.state.content().unwrap().key).await.unwrap();
         assert_eq!(work(service, &asset).await, "failed");
         assert_eq!(service.database.store.count_jobs().await.unwrap(), (0, 1));
         transcript!(service, r#"
@@ -111,10 +112,10 @@ on_both_services! {
 
     async fn a_job_that_kills_its_workers_is_stopped(service, idle()) {
         let asset = stored(service).await;
-        for attempt in 1..=MAX_ATTEMPTS {
-            let job = service.database.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().remove(0);
+        for attempt in 1..=MAX_TRIES {
+            let job = service.database.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
             assert_eq!(job.attempt, attempt);
-            service.engine.begin_inspection(&job).await.unwrap().unwrap();
+            service.engine.begin_processing(&job).await.unwrap().unwrap();
             service.advance(LEASE);
         }
         assert_eq!(work(service, &asset).await, "failed");

@@ -67,6 +67,7 @@ on_both_services! {
         service.advance(Duration::from_secs(31 * 24 * 3600));
         change(&service.base, &service.admin, &asset, "e").await;
         service.engine.sweep().await.unwrap();
+        service.engine.retain().await.unwrap();
         transcript!(service, r#"
             > GET /v1/events?after=1
             < 410 {"code": "gone", "state": "forgotten", "retryable": false}

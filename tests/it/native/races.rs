@@ -144,6 +144,6 @@ on_both_services! {
         }
         println!("{answered} answered, {written} written, of 3000");
         assert!(written >= answered && answered > 0 && answered < 3000);
-        assert!(service.database.store.claim_jobs(JobKind::Inspect, Duration::from_secs(1), 1).await.unwrap().is_empty());
+        assert!(service.database.store.claim_jobs(JobKind::Process, Duration::from_secs(1), 1).await.unwrap().is_empty());
     }
 }

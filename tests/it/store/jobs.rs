@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry::domain::clock::after;
+use gantry::domain::clock::{Timestamp, after};
 use gantry::domain::grant::{Disposition, Link};
 use gantry::domain::ids::{GrantId, JobId};
-use gantry::domain::job::JobKind;
+use gantry::domain::job::{Job, JobKind, Release, Tries};
 use gantry::store::{Store, StoreError, Tx, Write};
 use uuid::Uuid;
 
@@ -27,6 +27,11 @@ async fn owed(store: &dyn Store, count: usize) -> Vec<JobId> {
     ids
 }
 
+fn back(job: Job, due: Option<Timestamp>, why: &str) -> Write {
+    let (tries, why) = (Tries::Counted, Some(why.to_owned()));
+    Write::ReleaseJob(Box::new(Release { job, due, tries, why, progress: None }))
+}
+
 on_both_databases! {
     async fn eight_claimers_on_two_nodes_get_each_job_once(db) {
         let jobs = owed(&*db.store, 100).await;
@@ -36,7 +41,7 @@ on_both_databases! {
             tokio::spawn(async move {
                 let mut mine = Vec::new();
                 loop {
-                    let claimed = node.claim_jobs(JobKind::Inspect, LEASE, 3).await.unwrap();
+                    let claimed = node.claim_jobs(JobKind::Process, LEASE, 3).await.unwrap();
                     assert!(claimed.len() <= 3);
                     if claimed.is_empty() {
                         return mine;
@@ -58,16 +63,16 @@ on_both_databases! {
 
     async fn a_lost_lease_fences_its_worker(db) {
         owed(&*db.store, 1).await;
-        let late = db.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().remove(0);
-        assert!(db.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().is_empty());
+        let late = db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
+        assert!(db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().is_empty());
         db.clock.advance(LEASE);
-        let heir = db.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().remove(0);
+        let heir = db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
         assert_eq!((heir.id, heir.attempt), (late.id, 2));
 
         assert!(!db.store.extend_job(&late, LEASE).await.unwrap());
         let finish = |job| Tx::new().with(Write::FinishJob(job));
         assert!(matches!(db.store.commit(finish(late.clone())).await, Err(StoreError::Conflict)));
-        let release = Tx::new().with(Write::ReleaseJob(late, Some(db.store.now()), "late".to_owned()));
+        let release = Tx::new().with(back(late, Some(db.store.now()), "late"));
         assert!(matches!(db.store.commit(release).await, Err(StoreError::Conflict)));
 
         db.store.commit(finish(heir.clone())).await.unwrap();
@@ -77,26 +82,26 @@ on_both_databases! {
 
     async fn a_heartbeat_keeps_the_lease(db) {
         owed(&*db.store, 1).await;
-        let job = db.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().remove(0);
+        let job = db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
         db.clock.advance(LEASE / 2);
         assert!(db.store.extend_job(&job, LEASE).await.unwrap());
         db.clock.advance(LEASE / 2);
-        assert!(db.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().is_empty());
+        assert!(db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().is_empty());
     }
 
     async fn a_job_comes_back_when_it_is_due_or_dies(db) {
         owed(&*db.store, 1).await;
-        let job = db.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().remove(0);
+        let job = db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
         let later = after(db.store.now(), Duration::from_secs(5));
-        let release = Write::ReleaseJob(job, Some(later), "try again".to_owned());
+        let release = back(job, Some(later), "try again");
         db.store.commit(Tx::new().with(release)).await.unwrap();
-        assert!(db.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().is_empty());
+        assert!(db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().is_empty());
         db.clock.advance(Duration::from_secs(5));
-        let job = db.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().remove(0);
+        let job = db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
         assert_eq!(job.attempt, 2);
-        db.store.commit(Tx::new().with(Write::ReleaseJob(job, None, "gave up".to_owned()))).await.unwrap();
+        db.store.commit(Tx::new().with(back(job, None, "gave up"))).await.unwrap();
         db.clock.advance(LEASE * 1000);
-        assert!(db.store.claim_jobs(JobKind::Inspect, LEASE, 1).await.unwrap().is_empty());
+        assert!(db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().is_empty());
         assert_eq!(db.store.count_jobs().await.unwrap(), (0, 1));
     }
 

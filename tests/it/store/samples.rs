@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use gantry::domain::asset::{Asset, AssetState, Content, Inspection, Metadata, Verdict};
+use gantry::domain::asset::{Asset, AssetState, Content, Metadata, Verdict};
 use gantry::domain::checksum::Sha256Digest;
 use gantry::domain::clock::{Timestamp, after};
 use gantry::domain::event::EventKind;
+use gantry::domain::findings::{Findings, Inspection, Problem};
 use gantry::domain::ids::{AssetId, JobId, KeyId, TenantId, UploadId};
-use gantry::domain::job::{JobKind, NewJob};
+use gantry::domain::job::{NewJob, Priority, Work};
 use gantry::domain::name::MediaType;
 use gantry::domain::upload::{Patience, Protocol, Transfer, Upload, UploadState};
 use gantry::store::{Store, Tx, Write};
@@ -70,11 +71,14 @@ pub async fn created(store: &dyn Store) -> (Asset, Upload) {
 
 pub fn content(now: Timestamp) -> Content {
     let etag = "e-1".to_owned();
-    Content { key: "k".to_owned(), etag, version: Some("v".to_owned()), stored_at: now, detected: None, sha256: None }
+    let (version, findings) = (Some("v".to_owned()), Findings::default());
+    Content { key: "k".to_owned(), etag, version, stored_at: now, detected: None, sha256: None, findings }
 }
 
 pub fn found() -> Inspection {
-    Inspection { detected: MediaType::octet_stream(), sha256: Some(Sha256Digest([3; 32])) }
+    let problem = Problem { code: "image_damaged".to_owned(), sentence: "It is damaged.".to_owned() };
+    let findings = Findings { problems: vec![problem], ..Findings::default() };
+    Inspection { detected: MediaType::octet_stream(), sha256: Some(Sha256Digest([3; 32])), findings }
 }
 
 pub fn verdict() -> Verdict {
@@ -83,7 +87,7 @@ pub fn verdict() -> Verdict {
 
 pub fn inspection_of(asset: &Asset, run_at: Timestamp) -> NewJob {
     let id = JobId(Uuid::now_v7());
-    NewJob { id, kind: JobKind::Inspect, tenant: asset.tenant, asset: asset.id, run_at }
+    NewJob { id, work: Work::Process(asset.id), tenant: asset.tenant, priority: Priority::Normal, run_at }
 }
 
 /// The transaction that ends an upload: upload completed, asset stored, job owed, all events told.

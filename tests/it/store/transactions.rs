@@ -67,7 +67,7 @@ on_both_databases! {
         let expected =
             [(1, "asset.created"), (2, "upload.completing"), (3, "upload.completed"), (4, "asset.stored")];
         assert_eq!(told, expected);
-        let jobs = db.store.claim_jobs(JobKind::Inspect, Duration::from_secs(60), 10).await.unwrap();
+        let jobs = db.store.claim_jobs(JobKind::Process, Duration::from_secs(60), 10).await.unwrap();
         assert_eq!(jobs.len(), 1);
     }
 

@@ -16,15 +16,15 @@ use gantry::domain::append::RelayedPart;
 use gantry::domain::asset::Asset;
 use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use gantry::domain::clock::Timestamp;
-use gantry::domain::event::{Event, FeedEnds, FeedEvent};
+use gantry::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use gantry::domain::grant::Link;
 use gantry::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
-use gantry::domain::job::{Job, JobKind};
+use gantry::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Work};
 use gantry::domain::key::ApiKey;
 use gantry::domain::plan::{PartNumber, StoreProfile};
 use gantry::domain::tenant::Tenant;
 use gantry::domain::upload::Upload;
-use gantry::store::{AssetPage, AssetQuery, Replay, Store, StoreError, Tx};
+use gantry::store::{AssetPage, AssetQuery, JobQuery, Replay, Store, StoreError, Tx};
 
 /// What happens to the next call of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,6 +193,10 @@ macro_rules! pass_on {
                 self.inner.news().await;
             }
 
+            async fn job_news(&self) {
+                self.inner.job_news().await;
+            }
+
             async fn commit(&self, tx: Tx) -> std::result::Result<(), StoreError> {
                 match self.faults.next("commit") {
                     None => self.inner.commit(tx).await,
@@ -234,6 +238,17 @@ pass_on! {
     async fn forget_events(&self, before: Timestamp, limit: u32) -> u64;
     async fn claim_jobs(&self, kind: JobKind, lease: Duration, limit: u32) -> Vec<Job>;
     async fn extend_job(&self, job: &Job, lease: Duration) -> bool;
+    async fn count_events(&self) -> u64;
+    async fn event_counts(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Vec<EventCount>;
+    async fn keep_progress(&self, job: &Job) -> bool;
+    async fn due_kinds(&self, kinds: &[JobKind]) -> Vec<JobKind>;
+    async fn seed_jobs(&self, jobs: &[NewJob]) -> ();
+    async fn hurry_jobs(&self, kind: JobKind) -> bool;
+    async fn pause_jobs(&self, kind: JobKind, paused: bool) -> ();
+    async fn paused_kinds(&self) -> Vec<JobKind>;
+    async fn jobs(&self, query: &JobQuery) -> Vec<JobEntry>;
+    async fn job_of(&self, work: Work) -> Option<JobEntry>;
+    async fn job_counts(&self, tenant: Option<TenantId>) -> Vec<JobCount>;
     async fn count_jobs(&self) -> (u64, u64);
     async fn link(&self, id: GrantId) -> Option<Link>;
     async fn use_link(&self, id: GrantId) -> bool;

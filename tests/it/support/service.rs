@@ -10,7 +10,7 @@ use gantry::domain::clock::OsEntropy;
 use gantry::domain::ids::TenantId;
 use gantry::engine::{DeliveryMode, Engine, FeedSettings, Foundation, Pace, Registry, Settings, Tokens};
 use gantry::http::{Site, router, server};
-use gantry::worker::{self, Worker};
+use gantry::worker::{self, Pipeline, Worker};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -58,6 +58,8 @@ impl Default for Shape {
             link_ttl: Duration::from_secs(30 * 24 * 3600),
             quarantine: Duration::from_secs(24 * 3600),
             digest_up_to: 64 << 30,
+            report_within: Duration::from_secs(600),
+            offers: 3,
             replay_ttl: Duration::from_secs(24 * 3600),
             orphan_grace: Duration::ZERO,
             feed: FeedSettings {
@@ -91,6 +93,7 @@ impl Service {
                 engine.clone(),
                 Arc::clone(&database.store),
                 Arc::new(OsEntropy),
+                Pipeline::default(),
                 worker::Settings::default(),
             );
             let stop = stop.clone();

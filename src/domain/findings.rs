@@ -1,0 +1,133 @@
+//! What processing finds out about an asset's bytes, and what it makes of them.
+//!
+//! Kept with the asset as one value: it is replaced as a whole when the asset is looked at again.
+
+use serde::{Deserialize, Serialize};
+
+use super::asset::Metadata;
+use super::checksum::Sha256Digest;
+use super::clock::Timestamp;
+use super::name::MediaType;
+
+/// What a look at the bytes has come to so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inspection {
+    /// The type found in the bytes.
+    pub detected: MediaType,
+    /// The digest computed from the bytes, when they were all read.
+    pub sha256: Option<Sha256Digest>,
+    /// Everything else.
+    pub findings: Findings,
+}
+
+impl Inspection {
+    /// Nothing but the type and the digest.
+    #[must_use]
+    pub fn of(detected: MediaType, sha256: Option<Sha256Digest>) -> Self {
+        Self { detected, sha256, findings: Findings::default() }
+    }
+}
+
+/// What else was found out. All of it may be shown to whoever may see the asset.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Findings {
+    /// When and by what it was scanned; `None`: no scanner is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan: Option<ScanNote>,
+    /// Facts: dimensions, duration, pages, entries.
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
+    pub details: Metadata,
+    /// What kept facts or derivatives from being made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+    /// Smaller or other forms of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub derivatives: Vec<Derivative>,
+}
+
+impl Findings {
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// A derivative by its name; the client's wish decides between formats, the smaller format otherwise.
+    #[must_use]
+    pub fn derivative(&self, variant: &str, format: Option<&str>) -> Option<&Derivative> {
+        let named = || self.derivatives.iter().filter(|made| made.variant == variant);
+        match format {
+            Some(format) => named().find(|made| made.format() == format),
+            None => named().min_by_key(|made| made.size),
+        }
+    }
+}
+
+/// That a scanner saw every byte and found nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanNote {
+    /// Its name and the versions of itself and its signatures.
+    pub engine: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Something that was not possible with these bytes: a stable code and a sentence that a person can read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub sentence: String,
+}
+
+/// A smaller or other form of an asset, stored beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Derivative {
+    /// Its name, such as `thumb-256`; one for each format may have it.
+    pub variant: String,
+    /// Its type.
+    pub media_type: String,
+    /// Where it is; made by us, see [`crate::blob::BlobKey`].
+    pub key: String,
+    /// The store's entity tag, without quotes.
+    pub etag: String,
+    /// Bytes.
+    pub size: u64,
+    /// Pixels, for pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Pixels, for pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+}
+
+impl Derivative {
+    /// The second half of its type: `webp`, `jpeg`.
+    #[must_use]
+    pub fn format(&self) -> &str {
+        self.media_type.split_once('/').map_or(self.media_type.as_str(), |(_, format)| format)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(variant: &str, media_type: &str, size: u64) -> Derivative {
+        let (variant, media_type) = (variant.to_owned(), media_type.to_owned());
+        let (key, etag) = (String::new(), String::new());
+        Derivative { variant, media_type, key, etag, size, width: None, height: None }
+    }
+
+    #[test]
+    fn the_smaller_format_goes_unless_one_is_asked_for() {
+        let derivatives = vec![made("s", "image/jpeg", 20), made("s", "image/webp", 10), made("m", "image/webp", 40)];
+        let findings = Findings { derivatives, ..Findings::default() };
+        assert_eq!(findings.derivative("s", None).unwrap().format(), "webp");
+        assert_eq!(findings.derivative("s", Some("jpeg")).unwrap().size, 20);
+        assert_eq!(findings.derivative("s", Some("avif")), None);
+        assert_eq!(findings.derivative("x", None), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! Derivatives in the bucket: written under keys of one attempt's own, removed when nothing names them any more.
+//!
+//! An attempt that ended without a word leaves some behind; they are looked for under the asset's prefix.
+
+use bytes::Bytes;
+
+use super::{Engine, Error, Result};
+use crate::blob::{BlobKey, Payload};
+use crate::crash;
+use crate::domain::asset::{Asset, AssetState};
+use crate::domain::findings::{Derivative, Findings};
+use crate::domain::job::Job;
+
+impl Engine {
+    /// Stores one derivative. `serial` tells an attempt's derivatives apart; what `made` says of the place is replaced.
+    pub async fn put_derivative(
+        &self,
+        job: &Job,
+        asset: &Asset,
+        serial: u32,
+        made: Derivative,
+        bytes: Bytes,
+    ) -> Result<Derivative> {
+        let key = derivative_key(job, asset, serial).path();
+        let size = bytes.len() as u64;
+        let (etag, _) = self.0.blobs.put_object(&key, None, Payload::of(bytes)).await?;
+        crash::point("derivative_written");
+        Ok(Derivative { key, etag, size, ..made })
+    }
+
+    /// Removes derivatives that attempts before this one have left behind.
+    pub async fn drop_leftover_derivatives(&self, asset: &Asset) -> Result<()> {
+        let current = asset.state.content().map(|content| content.findings.clone()).unwrap_or_default();
+        self.drop_derivatives(asset, &current).await
+    }
+
+    /// Removes every derivative of an asset whose bytes are removed, or those that a newer look has replaced.
+    pub(in crate::engine) async fn drop_derivatives(&self, asset: &Asset, kept: &Findings) -> Result<()> {
+        let prefix = BlobKey::derivatives_of(asset.tenant, asset.id);
+        let mut after = None;
+        loop {
+            let page = self.0.blobs.list(&prefix, after.as_deref()).await?;
+            for object in page.items {
+                if !kept.derivatives.iter().any(|made| made.key == object.key) {
+                    self.0.blobs.delete(&object.key).await?;
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// After another look: what the asset had before and has no more.
+    pub(super) async fn drop_derivatives_of_old(&self, before: &Asset) {
+        let AssetState::Ready(content) = &before.state else { return };
+        if content.findings.derivatives.is_empty() {
+            return;
+        }
+        let outcome = match self.0.store.asset(before.id).await {
+            Ok(Some(now)) => self.drop_leftover_derivatives(&now).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(Error::from(error)),
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(asset = %before.id, %error, "old derivatives are left behind; the orphan search finds them");
+        }
+    }
+}
+
+pub(super) fn derivative_key(job: &Job, asset: &Asset, serial: u32) -> BlobKey {
+    BlobKey::Derivative { tenant: asset.tenant, asset: asset.id, job: job.id, attempt: job.attempt, serial }
+}

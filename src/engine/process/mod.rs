@@ -1,0 +1,220 @@
+//! process, as far as rows are concerned: a worker takes a job, keeps what it finds, and settles it.
+//!
+//! What the worker found out is written together with the end of its job, so that a worker which lost its lease
+//! changes nothing: its attempt is fenced. What a step has cost is kept with the job ([`Progress`]), so that the next
+//! try goes on at the step that failed. Must not look at bytes: that is the workers' business.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, Error, Result};
+use crate::crash;
+use crate::domain::asset::{Asset, AssetState, Verdict};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::EventKind;
+use crate::domain::findings::{Findings, Inspection, Problem};
+use crate::domain::job::{Job, Release, Tries, Work};
+use crate::domain::name::MediaType;
+use crate::store::{StoreError, Tx, Write};
+
+mod again;
+mod derivatives;
+mod report;
+
+pub use again::{Again, Enqueued};
+pub use report::{ProcessingOutcome, ProcessingReport, ProcessingTask, ReportedDerivative};
+
+/// What processing came to.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Nothing speaks against it.
+    Sound(Inspection),
+    /// It is not what was declared, not allowed, or harmful.
+    Unsound(Inspection, Verdict),
+    /// Nobody can say: it is not delivered, and can be tried again.
+    Undecided(Verdict),
+}
+
+/// What the tries of one job have come to so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    /// Steps that need not be done again.
+    pub done: Vec<String>,
+    /// The type found in the bytes.
+    pub detected: Option<String>,
+    /// The digest of the bytes.
+    pub sha256: Option<String>,
+    /// Everything else.
+    pub findings: Findings,
+    /// How often it was offered to an external processor.
+    pub offers: u32,
+    /// When the processor's time is over, of the last offer.
+    pub offered_until: Option<Timestamp>,
+}
+
+impl Progress {
+    /// What the tries before this one have kept; nothing, if a newer version has kept something else.
+    #[must_use]
+    pub fn of(job: &Job) -> Self {
+        job.progress.clone().and_then(|kept| serde_json::from_value(kept).ok()).unwrap_or_default()
+    }
+
+    /// As an inspection that is over.
+    #[must_use]
+    pub fn inspection(self) -> Inspection {
+        Inspection {
+            detected: self.detected.and_then(|text| text.parse().ok()).unwrap_or_else(MediaType::octet_stream),
+            sha256: self.sha256.and_then(|text| text.parse().ok()),
+            findings: self.findings,
+        }
+    }
+
+    fn value(&self) -> Option<serde_json::Value> {
+        serde_json::to_value(self).ok()
+    }
+}
+
+impl Engine {
+    /// Begins processing the asset of a job. `None`: there is nothing left to do, and the job is finished.
+    pub async fn begin_processing(&self, job: &Job) -> Result<Option<Asset>> {
+        crash::point("job_claimed");
+        let asset = match job.work.asset() {
+            Some(id) => self.0.store.asset(id).await?,
+            None => None,
+        };
+        let Some(asset) = asset else { return self.drop_job(job).await };
+        match (job.work, &asset.state) {
+            // An attempt before this one got as far as this.
+            (Work::Process(_), AssetState::Processing(_)) => return Ok(Some(asset)),
+            (Work::Recheck(_) | Work::Rescan(_), AssetState::Ready(_)) => return Ok(Some(asset)),
+            (Work::Process(_), AssetState::Stored(_) | AssetState::Failed { .. }) => {}
+            _ => return self.drop_job(job).await,
+        }
+        let mut processing = asset.process(self.0.store.now())?;
+        let tx = Tx::new().asset(&mut processing, EventKind::AssetProcessing);
+        self.commit(tx, processing.id).await?;
+        Ok(Some(processing))
+    }
+
+    async fn drop_job(&self, job: &Job) -> Result<Option<Asset>> {
+        self.0.store.commit(Tx::new().with(Write::FinishJob(job.clone()))).await?;
+        Ok(None)
+    }
+
+    /// Keeps what a job has come to. `false`: its lease is lost.
+    pub async fn keep_progress(&self, job: &mut Job, progress: &Progress) -> Result<bool> {
+        job.progress = progress.value();
+        Ok(self.0.store.keep_progress(job).await?)
+    }
+
+    /// Writes what was found and ends the job, together. `false`: the lease was lost and nothing was written.
+    pub async fn settle(&self, job: &Job, asset: Asset, outcome: Outcome) -> Result<bool> {
+        let (before, id) = (asset.clone(), asset.id);
+        let tx = self.settling(asset, outcome)?.with(Write::FinishJob(job.clone()));
+        let settled = self.write_fenced(tx, id).await?;
+        if settled {
+            crash::point("job_settled");
+            self.drop_derivatives_of_old(&before).await;
+        }
+        Ok(settled)
+    }
+
+    /// The transition that an outcome asks for.
+    fn settling(&self, asset: Asset, outcome: Outcome) -> Result<Tx> {
+        let now = self.0.store.now();
+        let was_ready = matches!(asset.state, AssetState::Ready(_));
+        let (mut settled, kind) = match outcome {
+            Outcome::Sound(found) if was_ready => (asset.refresh(found, now)?, EventKind::AssetRechecked),
+            Outcome::Sound(found) => (asset.ready(found, now)?, EventKind::AssetReady),
+            Outcome::Unsound(found, verdict) => {
+                let quarantine = self.0.settings.quarantine;
+                (asset.reject(found, verdict, quarantine, now)?, EventKind::AssetRejected)
+            }
+            // What was ready stays so: nothing was found, it could only not be looked for.
+            Outcome::Undecided(verdict) if was_ready => {
+                let found = noted(&asset, verdict);
+                (asset.refresh(found, now)?, EventKind::AssetRechecked)
+            }
+            Outcome::Undecided(verdict) => (asset.fail(verdict, now)?, EventKind::AssetFailed),
+        };
+        let retracted = was_ready && kind == EventKind::AssetRejected;
+        let id = settled.id;
+        let tx = Tx::new().asset(&mut settled, kind);
+        Ok(if retracted { tx.with(Write::RevokeLinksOf(id, now)) } else { tx })
+    }
+
+    /// Gives a job up: it is kept among the dead. An asset that was being processed has failed.
+    pub async fn give_up(&self, job: &Job, why: &str) -> Result<bool> {
+        let now = self.0.store.now();
+        let buried = Write::ReleaseJob(Box::new(Release {
+            job: job.clone(),
+            due: None,
+            tries: Tries::Counted,
+            why: Some(why.to_owned()),
+            progress: None,
+        }));
+        let Work::Process(id) = job.work else {
+            return self
+                .write_fenced(Tx::new().with(buried), job.work.asset().unwrap_or(crate::domain::ids::AssetId(job.id.0)))
+                .await;
+        };
+        let asset = self.0.store.asset(id).await?.ok_or(Error::Hidden)?;
+        let asset = if matches!(asset.state, AssetState::Processing(_)) { asset } else { asset.process(now)? };
+        let mut failed = asset.fail(gave_up(), now)?;
+        self.write_fenced(Tx::new().asset(&mut failed, EventKind::AssetFailed).with(buried), id).await
+    }
+
+    /// Puts a job back until `due`. `false`: the lease was lost.
+    pub async fn put_back(&self, job: &Job, due: Timestamp, tries: Tries, why: &str) -> Result<bool> {
+        let (job, why) = (job.clone(), Some(why.to_owned()));
+        let progress = job.progress.clone();
+        let release = Release { job, due: Some(due), tries, why, progress };
+        self.write(Tx::new().with(Write::ReleaseJob(Box::new(release)))).await
+    }
+
+    /// `false`: somebody else has the job by now, and nothing was written.
+    async fn write_fenced(&self, tx: Tx, asset: crate::domain::ids::AssetId) -> Result<bool> {
+        let written = self.write(tx).await?;
+        self.0.changes.tell(asset);
+        Ok(written)
+    }
+
+    async fn write(&self, tx: Tx) -> Result<bool> {
+        match self.0.store.commit(tx).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// How many bytes are hashed although nobody declared a digest.
+    #[must_use]
+    pub fn digest_up_to(&self) -> u64 {
+        self.0.settings.digest_up_to
+    }
+
+    /// How long an external processor has, and how often it is asked.
+    #[must_use]
+    pub fn offer_terms(&self) -> (Duration, u32) {
+        (self.0.settings.report_within, self.0.settings.offers)
+    }
+}
+
+fn gave_up() -> Verdict {
+    Verdict {
+        code: "processing_failed".to_owned(),
+        sentence: "Processing was tried several times and did not succeed.".to_owned(),
+    }
+}
+
+/// What is known of an asset, with a note of what could not be found out.
+fn noted(asset: &Asset, verdict: Verdict) -> Inspection {
+    let content = asset.state.content();
+    let detected = content.and_then(|content| content.detected.clone()).unwrap_or_else(MediaType::octet_stream);
+    let mut findings = content.map(|content| content.findings.clone()).unwrap_or_default();
+    findings.problems.retain(|problem| problem.code != verdict.code);
+    findings.problems.push(Problem { code: verdict.code, sentence: verdict.sentence });
+    Inspection { detected, sha256: content.and_then(|content| content.sha256), findings }
+}

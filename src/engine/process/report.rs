@@ -1,0 +1,232 @@
+//! What an external processor asks and reports (`/v1/assets/{id}/processing`).
+//!
+//! The processor was handed a token with the offer. The token names the asset and the job, and stays the same however
+//! often the job is offered: whoever reports first has spoken, and saying the same again gets the same answer. Bytes of
+//! an asset that is not ready leave by this door only, to a caller with the scope `process` and the token.
+
+use std::time::Duration;
+
+use super::{Engine, Error, Outcome, Progress, Result};
+use crate::blob::{Presentation, SignedUrl};
+use crate::domain::access::{Action, Actor};
+use crate::domain::asset::{Asset, AssetState, Metadata, Verdict};
+use crate::domain::clock::{Timestamp, after};
+use crate::domain::findings::Derivative;
+use crate::domain::ids::AssetId;
+use crate::domain::job::{Job, JobState, Release, Tries, Work};
+use crate::engine::limits::MAX_METADATA;
+use crate::store::{StoreError, Tx, Write};
+
+/// Largest derivative that a processor may bring.
+const MOST_BYTES: u64 = 5 << 30;
+/// Most derivatives of one asset.
+const MOST_DERIVATIVES: usize = 64;
+/// Longest name of a variant, and longest reason, in bytes.
+const MOST_TEXT: usize = 500;
+/// Life of the URLs that a processor gets.
+const URL_TTL: Duration = Duration::from_secs(3600);
+/// Between two offers when the processor itself asks for another one.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+const TRIES: u32 = 8;
+
+/// What a processor has to do.
+#[derive(Clone, Debug)]
+pub struct ProcessingTask {
+    /// The asset.
+    pub asset: Asset,
+    /// What is known of it so far.
+    pub progress: Progress,
+    /// A URL for its bytes.
+    pub content: SignedUrl,
+}
+
+/// A derivative that a processor has stored by a URL of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedDerivative {
+    /// Its name.
+    pub variant: String,
+    /// Its type.
+    pub media_type: String,
+    /// What the URL was given with.
+    pub id: u32,
+    /// Pixels, for pictures.
+    pub width: Option<u32>,
+    /// Pixels, for pictures.
+    pub height: Option<u32>,
+}
+
+/// What a processor came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProcessingOutcome {
+    /// The asset is ready.
+    Accept {
+        /// Facts to keep with it.
+        details: Metadata,
+        /// What was made of it.
+        derivatives: Vec<ReportedDerivative>,
+    },
+    /// It is rejected.
+    Reject(Verdict),
+    /// It shall be offered again.
+    Retry(String),
+}
+
+/// A processor's report.
+#[derive(Clone, Debug)]
+pub struct ProcessingReport {
+    /// What came with the offer.
+    pub token: String,
+    /// What it came to.
+    pub outcome: ProcessingOutcome,
+}
+
+impl Engine {
+    /// The token that goes with every offer of this job.
+    #[must_use]
+    pub fn processing_token(&self, job: &Job, asset: AssetId) -> String {
+        self.0.tokens.processing(asset, job.id)
+    }
+
+    /// What is to be done for a token.
+    pub async fn processing_task(&self, actor: &Actor, id: AssetId, token: &str) -> Result<ProcessingTask> {
+        let (asset, job) = self.offered(actor, id, token).await?;
+        let job = job.ok_or(Error::WrongState { what: "asset", state: asset.state.name() })?;
+        let progress = Progress::of(&job);
+        let content = asset.state.content().ok_or(Error::NotReady { state: asset.state.name() })?;
+        let shown = Presentation { content_type: progress.detected.clone(), ..Presentation::default() };
+        let content = self.0.blobs.sign_get(&content.key, &shown, URL_TTL).await?;
+        Ok(ProcessingTask { asset, progress, content })
+    }
+
+    /// A URL by which a processor stores a derivative, for [`ReportedDerivative::id`] of its choice.
+    pub async fn sign_derivative(
+        &self,
+        actor: &Actor,
+        id: AssetId,
+        token: &str,
+        serial: u32,
+        size: u64,
+    ) -> Result<SignedUrl> {
+        let (asset, job) = self.offered(actor, id, token).await?;
+        let job = job.ok_or(Error::WrongState { what: "asset", state: asset.state.name() })?;
+        if size == 0 || size > MOST_BYTES {
+            return Err(Error::invalid("size", format!("1 to {MOST_BYTES}")));
+        }
+        let key = external_key(&job, &asset, serial);
+        Ok(self.0.blobs.sign_put(&key, size, None, URL_TTL).await?)
+    }
+
+    /// Takes a report. Saying the same again is fine; something else once it is settled is refused.
+    pub async fn report_processing(&self, actor: &Actor, id: AssetId, report: ProcessingReport) -> Result<Asset> {
+        for _ in 0..TRIES {
+            let (asset, job) = self.offered(actor, id, &report.token).await?;
+            let Some(job) = job else { return said_before(asset, &report.outcome) };
+            let tx = match &report.outcome {
+                ProcessingOutcome::Retry(why) => Tx::new().with(self.offer_again(&job, why)?),
+                ProcessingOutcome::Reject(verdict) => {
+                    check_text("reason", &verdict.sentence)?;
+                    let found = Progress::of(&job).inspection();
+                    let outcome = Outcome::Unsound(found, verdict.clone());
+                    self.settling(asset, outcome)?.with(Write::FinishJob(job))
+                }
+                ProcessingOutcome::Accept { details, derivatives } => {
+                    let mut found = Progress::of(&job).inspection();
+                    merge(&mut found.findings.details, details)?;
+                    found.findings.derivatives.extend(self.proven(&job, &asset, derivatives).await?);
+                    self.settling(asset, Outcome::Sound(found))?.with(Write::FinishJob(job))
+                }
+            };
+            match self.commit(tx, id).await {
+                Ok(()) => return Ok(self.0.store.asset(id).await?.ok_or(Error::Hidden)?),
+                // It was being offered again at this moment, or somebody else has reported.
+                Err(StoreError::Conflict) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Error::busy("others are at work on this asset"))
+    }
+
+    /// The asset, and the job if it is waiting for a report still.
+    async fn offered(&self, actor: &Actor, id: AssetId, token: &str) -> Result<(Asset, Option<Job>)> {
+        let asset = self.asset_for(actor, Action::ProcessAsset, id).await?;
+        let (_, job) = self.0.tokens.open_processing(token).filter(|(named, _)| *named == id).ok_or(Error::Hidden)?;
+        let owed = self.0.store.job_of(Work::Process(id)).await?;
+        let waiting = owed.filter(|entry| entry.job.id == job && entry.state != JobState::Dead);
+        let waiting = waiting.map(|entry| entry.job).filter(|job| Progress::of(job).offers > 0);
+        Ok((asset, waiting))
+    }
+
+    fn offer_again(&self, job: &Job, why: &str) -> Result<Write> {
+        check_text("reason", why)?;
+        let due = after(self.0.store.now(), RETRY_AFTER);
+        Ok(Write::PostponeJob(Box::new(Release {
+            job: job.clone(),
+            due: Some(due),
+            tries: Tries::Forgiven,
+            why: Some(format!("the processor asks for another try: {why}")),
+            progress: None,
+        })))
+    }
+
+    /// Derivatives that are in the store indeed.
+    async fn proven(&self, job: &Job, asset: &Asset, said: &[ReportedDerivative]) -> Result<Vec<Derivative>> {
+        if said.len() > MOST_DERIVATIVES {
+            return Err(Error::invalid("derivatives", format!("at most {MOST_DERIVATIVES}")));
+        }
+        let mut proven = Vec::with_capacity(said.len());
+        for one in said {
+            check_text("derivatives", &one.variant)?;
+            let media_type: crate::domain::name::MediaType =
+                one.media_type.parse().map_err(|_| Error::invalid("derivatives", "not a media type"))?;
+            let key = external_key(job, asset, one.id);
+            let facts = self.0.blobs.head(&key).await?;
+            let missing = || Error::invalid("derivatives", format!("nothing was stored as {}", one.id));
+            let facts = facts.ok_or_else(missing)?;
+            proven.push(Derivative {
+                variant: one.variant.clone(),
+                media_type: media_type.to_string(),
+                key,
+                etag: facts.etag,
+                size: facts.size,
+                width: one.width,
+                height: one.height,
+            });
+        }
+        Ok(proven)
+    }
+
+    /// When an offer that nobody answers is made again.
+    #[must_use]
+    pub fn offered_until(&self) -> Timestamp {
+        after(self.0.store.now(), self.0.settings.report_within)
+    }
+}
+
+/// Apart from attempts' own keys: an offer may be answered while it is being made again.
+fn external_key(job: &Job, asset: &Asset, serial: u32) -> String {
+    super::derivatives::derivative_key(&Job { attempt: 0, ..job.clone() }, asset, serial).path()
+}
+
+fn check_text(field: &'static str, text: &str) -> Result<()> {
+    let sound = !text.is_empty() && text.len() <= MOST_TEXT && !text.chars().any(char::is_control);
+    sound.then_some(()).ok_or_else(|| Error::invalid(field, format!("a text of at most {MOST_TEXT} bytes")))
+}
+
+fn merge(into: &mut Metadata, said: &Metadata) -> Result<()> {
+    into.extend(said.iter().map(|(name, value)| (name.clone(), value.clone())));
+    if serde_json::to_vec(into).map_or(0, |json| json.len()) > MAX_METADATA {
+        return Err(Error::invalid("metadata", format!("at most {MAX_METADATA} bytes of JSON")));
+    }
+    Ok(())
+}
+
+/// The answer to a report on an asset that nobody waits for any more.
+fn said_before(asset: Asset, outcome: &ProcessingOutcome) -> Result<Asset> {
+    let same = match (&asset.state, outcome) {
+        (AssetState::Ready(_), ProcessingOutcome::Accept { .. }) => true,
+        (AssetState::Rejected { verdict, .. }, ProcessingOutcome::Reject(said)) => verdict == said,
+        _ => false,
+    };
+    let state = asset.state.name();
+    if same { Ok(asset) } else { Err(Error::WrongState { what: "asset", state }) }
+}

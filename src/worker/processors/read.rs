@@ -1,0 +1,54 @@
+//! Verifies the declared digest and finds out the real type, in one pass and in bounded memory.
+//!
+//! Every byte is read when a digest was declared, or when the file is small enough to get one unasked; otherwise the
+//! beginning and the end have to do.
+
+use async_trait::async_trait;
+
+use super::{Case, Processor, Step, Stop, digest, sniff};
+use crate::domain::asset::Verdict;
+
+pub(super) struct Read;
+
+#[async_trait]
+impl Processor for Read {
+    fn name(&self) -> &'static str {
+        "read"
+    }
+
+    fn concerns(&self, _: &Case<'_>) -> bool {
+        true
+    }
+
+    async fn run(&self, case: &mut Case<'_>) -> Result<Step, Stop> {
+        let (engine, asset) = (case.engine, case.asset);
+        let whole = asset.declared_sha256.is_some() || asset.size <= engine.digest_up_to();
+        let head_len = asset.size.min(sniff::HEAD);
+        let (head, sha256) = if whole {
+            let stream = engine.read_content(case.content, 0..asset.size).await?;
+            let (head, digest) = digest::sha256(stream, head_len).await?;
+            (head, Some(digest))
+        } else {
+            (digest::collect(engine.read_content(case.content, 0..head_len).await?).await?, None)
+        };
+        let tail_from = asset.size.saturating_sub(sniff::TAIL).max(head_len);
+        let tail = digest::collect(engine.read_content(case.content, tail_from..asset.size).await?).await?;
+        let detected = sniff::media_type(asset.size, head, tail);
+        case.progress.detected = Some(detected.to_string());
+        case.progress.sha256 = sha256.map(|digest| digest.to_string());
+        if !asset.allowed.is_empty() && !asset.allowed.iter().any(|pattern| pattern.covers(&detected)) {
+            return Ok(Step::Unsound(Verdict {
+                code: "type_not_allowed".to_owned(),
+                sentence: format!("The bytes are {}, which is not accepted here.", detected.essence()),
+            }));
+        }
+        Ok(match (asset.declared_sha256, sha256) {
+            (Some(declared), Some(computed)) if declared != computed => Step::Unsound(Verdict {
+                code: "digest_mismatch".to_owned(),
+                sentence: "The bytes that arrived are not the ones that were declared: their SHA-256 differs."
+                    .to_owned(),
+            }),
+            _ => Step::Passed,
+        })
+    }
+}

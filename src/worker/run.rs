@@ -1,0 +1,110 @@
+//! One job from its claim to its end.
+
+use std::time::Duration;
+
+use super::Worker;
+use super::processors::Stop;
+use crate::domain::job::{Job, Tries, Work};
+use crate::engine::{Engine, Error};
+
+/// The longest pause before somebody who is away is looked for again.
+const AWAY: Duration = Duration::from_secs(60);
+
+/// How one try ended.
+pub(super) enum End {
+    /// The job is finished, or no longer ours.
+    Done(&'static str),
+    /// Put back already, with whatever was kept.
+    Waits(&'static str),
+    /// Somebody whom it needs is away; the try does not count.
+    Away(String),
+    /// It failed; the try counts.
+    Failed(String),
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Busy { .. } | Error::Full => Self::Away(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<Stop> for End {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Away(why) => Self::Away(why),
+            Stop::Failed(why) => Self::Failed(why),
+            Stop::Lost => Self::Done("the lease was lost"),
+        }
+    }
+}
+
+impl Worker {
+    /// Runs one job for as long as its lease can be kept.
+    pub(super) async fn run_leased(&self, job: Job) {
+        let id = job.id;
+        tokio::select! {
+            () = self.run_job(&job) => {}
+            () = self.keep_lease(&job) => tracing::warn!(job = %id, "the lease was lost; another worker has the job"),
+        }
+    }
+
+    async fn run_job(&self, job: &Job) {
+        let started = std::time::Instant::now();
+        // Tries are counted at the claim: a job that killed its workers is past the limit without having failed.
+        let end = if job.is_poison() && !matches!(job.work, Work::Chore(_)) {
+            End::Failed("it ended its worker every time".to_owned())
+        } else {
+            self.attempt(job).await
+        };
+        let (kind, millis) = (job.work.kind().name(), started.elapsed().as_millis());
+        match end {
+            End::Done(what) | End::Waits(what) if matches!(job.work, Work::Chore(_)) => {
+                tracing::debug!(kind, millis, what, "chore done");
+            }
+            End::Done(what) | End::Waits(what) => {
+                tracing::info!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, millis, what, "job done");
+            }
+            End::Away(why) => {
+                tracing::warn!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, why, "job waits");
+                let due = job.look_again(AWAY, self.store.now(), &*self.entropy);
+                self.release(&self.engine, job, due, Tries::Forgiven, &why).await;
+            }
+            End::Failed(why) => {
+                tracing::warn!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, millis, why, "job failed");
+                let due = job.next_try(self.store.now(), &*self.entropy);
+                self.release(&self.engine, job, due, Tries::Counted, &why).await;
+            }
+        }
+    }
+
+    async fn attempt(&self, job: &Job) -> End {
+        match job.work {
+            Work::Process(_) | Work::Recheck(_) | Work::Rescan(_) => {
+                self.pipeline.run(&self.engine, job).await.unwrap_or_else(End::from)
+            }
+            Work::Deliver(_) => End::Failed("nobody delivers here".to_owned()),
+            Work::Chore(chore) => self.do_chore(job, chore).await,
+        }
+    }
+
+    /// Later again, or never.
+    async fn release(
+        &self,
+        engine: &Engine,
+        job: &Job,
+        due: Option<crate::domain::clock::Timestamp>,
+        tries: Tries,
+        why: &str,
+    ) {
+        let outcome = match due {
+            Some(due) => engine.put_back(job, due, tries, why).await,
+            None => engine.give_up(job, why).await,
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(job = %job.id, %error, "not put back; its lease will end by itself");
+        }
+    }
+}
