@@ -143,12 +143,7 @@ impl Engine {
     }
 }
 
-fn download(
-    asset: &Asset,
-    disposition: Disposition,
-    name: Option<&FileName>,
-    form: Option<&Form>,
-) -> Result<Download> {
+fn download(asset: &Asset, disposition: Disposition, name: Option<&FileName>, form: Option<&Form>) -> Result<Download> {
     let content = match &asset.state {
         AssetState::Ready(content) => content,
         AssetState::Awaiting | AssetState::Stored(_) | AssetState::Processing(_) | AssetState::Failed { .. } => {

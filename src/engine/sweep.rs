@@ -102,8 +102,13 @@ impl Engine {
         Ok(RetentionReport { forgotten, events: self.forget_events().await? })
     }
 
+    /// Events before this are forgotten.
+    pub(super) fn oldest_event(&self) -> Timestamp {
+        before(self.0.store.now(), self.0.settings.feed.keep)
+    }
+
     async fn forget_events(&self) -> Result<u64> {
-        let oldest = before(self.0.store.now(), self.0.settings.feed.keep);
+        let oldest = self.oldest_event();
         let mut forgotten = 0;
         for _ in 0..PORTIONS {
             match self.0.store.forget_events(oldest, PORTION * 10).await? {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 
+mod admin;
 mod body;
 mod companion;
 mod context;
@@ -28,6 +29,7 @@ mod native;
 mod ops;
 mod places;
 mod problem;
+mod processing;
 mod relayed;
 pub mod server;
 pub mod tls;
@@ -75,6 +77,7 @@ impl Site {
 pub fn router(site: Site) -> Router {
     let routes = native::routes().merge(companion::routes()).merge(tus::routes()).merge(ietf::routes());
     let routes = routes.merge(download::routes()).merge(events::routes()).merge(ops::routes()).merge(web::routes());
+    let routes = routes.merge(admin::routes()).merge(processing::routes());
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
     let routes = routes.layer(from_fn_with_state(Arc::clone(&site.cors_origins), cors::surround));
     context::wrap(routes.with_state(site))

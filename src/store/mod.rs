@@ -167,6 +167,8 @@ pub trait Store: Send + Sync {
     async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u64>;
     /// Writes: adds a portion of events that are not counted yet to their hours; how many.
     async fn count_events(&self) -> Result<u64>;
+    /// How many events are not counted yet.
+    async fn uncounted_events(&self) -> Result<u64>;
     /// What happened in a tenant's hours from `from` on, until before `to`, by hour and kind.
     async fn event_counts(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>>;
     /// Completes when there may be new events since the last time, of this node or another. A hint for one waiter, which
@@ -210,6 +212,9 @@ pub trait Store: Send + Sync {
 
     /// Writes: forgets expired links and replays, at most `limit` of each; how many went.
     async fn forget_expired(&self, now: Timestamp, limit: u32) -> Result<u64>;
+
+    /// How many links, remembered answers and events (those older than `before`) would be forgotten, about.
+    async fn count_expired(&self, now: Timestamp, before: Timestamp) -> Result<u64>;
 
     /// A fact about this instance.
     async fn setting(&self, name: &str) -> Result<Option<String>>;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A part of the house, the parts of ours that it may use, and the crates that are its own business.
 ///
 /// The longest matching name decides: `store/sql` is not judged as `store`.
-const TABLE: [(&str, &[&str], &[&str]); 26] = [
+const TABLE: [(&str, &[&str], &[&str]); 28] = [
     ("domain", &["domain"], &[]),
     ("crash", &[], &[]),
     ("store", &["domain", "store"], &[]),
@@ -26,6 +26,8 @@ const TABLE: [(&str, &[&str], &[&str]); 26] = [
     ("http/ietf", &["domain", "engine", "http/ietf"], &["axum"]),
     ("http/events", &["domain", "engine", "http/events"], &["axum"]),
     ("http/download", &["domain", "engine", "http/download"], &["axum"]),
+    ("http/admin", &["domain", "engine", "http/admin"], &["axum"]),
+    ("http/processing", &["domain", "engine", "http/processing"], &["axum"]),
     ("http/ops", &["domain", "engine", "http/ops"], &["axum"]),
     ("http/web", &["domain", "engine", "http/web"], &["axum"]),
     ("client", &["domain", "client"], &["reqwest"]),

@@ -22,6 +22,15 @@ pub(super) async fn next(pool: &Pool<Db>) -> Result<Option<(Uuid, i64, i64)>> {
     Ok(found.map(|(tenant, counted, last)| (tenant, counted, last.min(counted + BATCH))))
 }
 
+/// How many events are not counted.
+pub(super) async fn uncounted(pool: &Pool<Db>) -> Result<u64> {
+    let query = sqlx::query_scalar::<_, i64>(
+        "SELECT coalesce(CAST(sum(last - counted) AS bigint), 0) FROM feed WHERE tenant_id <> $1",
+    );
+    let count = query.bind(Uuid::nil()).fetch_one(pool).await.map_err(failed)?;
+    Ok(count.cast_unsigned())
+}
+
 /// Counts a tenant's events behind `from` up to `to`; nothing if another node has meanwhile.
 pub(super) async fn count(pool: &Pool<Db>, tenant: Uuid, from: i64, to: i64) -> Result<u64> {
     const REACH: &str = "UPDATE feed SET counted = $3 WHERE tenant_id = $1 AND counted = $2";

@@ -231,6 +231,10 @@ impl Store for SqlStore {
         self.detached(move |pool| async move { hours::count(&pool, tenant, from, to).await }).await
     }
 
+    async fn uncounted_events(&self) -> Result<u64> {
+        hours::uncounted(&self.read).await
+    }
+
     async fn event_counts(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>> {
         hours::page(&self.read, tenant, from, to).await
     }
@@ -320,6 +324,10 @@ impl Store for SqlStore {
 
     async fn forget_expired(&self, now: Timestamp, limit: u32) -> Result<u64> {
         self.detached(move |pool| async move { jobs::forget_expired(&pool, now, limit).await }).await
+    }
+
+    async fn count_expired(&self, now: Timestamp, before: Timestamp) -> Result<u64> {
+        jobs::count_expired(&self.read, now, before).await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>> {

@@ -66,7 +66,7 @@ on_both_databases! {
         let expected = [(1, 1, "asset.created"), (2, 2, "upload.completing"), (3, 3, "upload.completed"), (4, 4, "asset.stored")];
         assert_eq!(told(&all), expected);
         assert_eq!(all[1].event.data["upload_id"], upload.id.to_string());
-        assert_eq!(all[3].event.data["size"], 5);
+        assert_eq!(all[3].event.data["size"], asset.size);
         assert_eq!(db.store.feed(tenant(1), None, 2, 1).await.unwrap(), all[2..3]);
         assert_eq!(db.store.feed(tenant(1), Some(asset.id), 1, 10).await.unwrap(), all[1..]);
         assert!(db.store.feed(tenant(2), Some(asset.id), 0, 10).await.unwrap().is_empty());

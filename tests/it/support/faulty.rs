@@ -239,6 +239,8 @@ pass_on! {
     async fn claim_jobs(&self, kind: JobKind, lease: Duration, limit: u32) -> Vec<Job>;
     async fn extend_job(&self, job: &Job, lease: Duration) -> bool;
     async fn count_events(&self) -> u64;
+    async fn uncounted_events(&self) -> u64;
+    async fn count_expired(&self, now: Timestamp, before: Timestamp) -> u64;
     async fn event_counts(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Vec<EventCount>;
     async fn keep_progress(&self, job: &Job) -> bool;
     async fn due_kinds(&self, kinds: &[JobKind]) -> Vec<JobKind>;

@@ -1,0 +1,165 @@
+//! Jobs as operators see them: list, retry, discard, pause, run a chore by hand.
+//!
+//! A tenant's administrators see and settle the tenant's own jobs. What concerns all tenants, pausing a kind and running
+//! chores, is for administrators of the tenant `default`, who run the instance.
+
+use serde_json::{Value, json};
+
+use super::{Alarm, Engine, Error, Result, tenant_of};
+use crate::domain::access::{Action, Actor, may_ask};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::EventCount;
+use crate::domain::ids::{JobId, TenantId};
+use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, Work};
+use crate::store::{JobQuery, StoreError, Tx, Write};
+
+/// Whose administrators run the instance.
+const OPERATORS: &str = "default";
+/// Most jobs of a page, and dead jobs retried at once.
+const MOST: u32 = 1000;
+/// Due rows that a dry run of the sweep counts.
+const DRY: u32 = 10_000;
+
+/// Which jobs to list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ListJobs {
+    /// In this state only.
+    pub state: Option<JobState>,
+    /// Of this kind only.
+    pub kind: Option<JobKind>,
+    /// The last job of the page before.
+    pub after: Option<JobId>,
+    /// Page size: 1 to 1000.
+    pub limit: u32,
+}
+
+/// Kinds of jobs, and how many of each there are.
+#[derive(Clone, Debug)]
+pub struct Queues {
+    /// By kind and state.
+    pub counts: Vec<JobCount>,
+    /// Kinds that no worker takes.
+    pub paused: Vec<JobKind>,
+}
+
+impl Engine {
+    /// A page of the tenant's jobs.
+    pub async fn list_jobs(&self, actor: &Actor, list: ListJobs) -> Result<Vec<JobEntry>> {
+        may_ask(actor, Action::Administer)?;
+        if !(1..=MOST).contains(&list.limit) {
+            return Err(Error::invalid("limit", format!("1 to {MOST}")));
+        }
+        let ListJobs { state, kind, after, limit } = list;
+        Ok(self.0.store.jobs(&JobQuery { tenant: tenant_of(actor)?, state, kind, after, limit }).await?)
+    }
+
+    /// Makes a dead job due once more, with all its tries before it.
+    pub async fn retry_job(&self, actor: &Actor, id: JobId) -> Result<()> {
+        may_ask(actor, Action::Administer)?;
+        let write = Write::RetryJob(id, tenant_of(actor)?, self.0.store.now());
+        self.change_dead(Tx::new().with(write)).await
+    }
+
+    /// Removes a dead job. Its asset stays as it is.
+    pub async fn discard_job(&self, actor: &Actor, id: JobId) -> Result<()> {
+        may_ask(actor, Action::Administer)?;
+        self.change_dead(Tx::new().with(Write::DiscardJob(id, tenant_of(actor)?))).await
+    }
+
+    async fn change_dead(&self, tx: Tx) -> Result<()> {
+        match self.0.store.commit(tx).await {
+            Ok(()) => Ok(()),
+            // Unknown, of another tenant, not dead, or owed again already: none of them is a dead job of this tenant's.
+            Err(StoreError::Conflict) => Err(Error::Hidden),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Retries up to a thousand dead jobs, of one kind or of all; how many. Until it says 0 there may be more.
+    pub async fn retry_dead(&self, actor: &Actor, kind: Option<JobKind>) -> Result<u32> {
+        let list = ListJobs { state: Some(JobState::Dead), kind, after: None, limit: MOST };
+        let mut retried = 0;
+        for entry in self.list_jobs(actor, list).await? {
+            match self.retry_job(actor, entry.job.id).await {
+                Ok(()) => retried += 1,
+                Err(Error::Hidden) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(retried)
+    }
+
+    /// The tenant's jobs, counted.
+    pub async fn queues(&self, actor: &Actor) -> Result<Queues> {
+        may_ask(actor, Action::Administer)?;
+        let counts = self.0.store.job_counts(Some(tenant_of(actor)?)).await?;
+        Ok(Queues { counts, paused: self.0.store.paused_kinds().await? })
+    }
+
+    /// Has no worker take jobs of this kind, on any node, or takes that back. Those under way go on.
+    pub async fn pause(&self, actor: &Actor, kind: JobKind, paused: bool) -> Result<()> {
+        self.operator(actor).await?;
+        self.0.store.pause_jobs(kind, paused).await?;
+        tracing::info!(kind = kind.name(), paused, "jobs of this kind");
+        Ok(())
+    }
+
+    /// Every chore: its last report and its next time.
+    pub async fn chores(&self, actor: &Actor) -> Result<Vec<JobEntry>> {
+        self.operator(actor).await?;
+        let mut chores = Vec::new();
+        for chore in Chore::ALL {
+            chores.extend(self.0.store.job_of(Work::Chore(chore)).await?);
+        }
+        Ok(chores)
+    }
+
+    /// Has a chore come round now. `false`: it is under way, or nobody ever began it.
+    pub async fn hurry_chore(&self, actor: &Actor, chore: Chore) -> Result<bool> {
+        self.operator(actor).await?;
+        Ok(self.0.store.hurry_jobs(JobKind::Chore(chore)).await?)
+    }
+
+    /// What a chore would do now, without doing it.
+    pub async fn dry_run(&self, actor: &Actor, chore: Chore) -> Result<Value> {
+        self.operator(actor).await?;
+        self.foresee(chore).await
+    }
+
+    /// See [`Self::dry_run`]; for the command line, whose user owns the database.
+    pub async fn foresee(&self, chore: Chore) -> Result<Value> {
+        let now = self.0.store.now();
+        Ok(match chore {
+            Chore::Sweep => json!({
+                "uploads_due": self.0.store.uploads_to_look_at(now, DRY).await?.len(),
+                "objects_due": self.0.store.assets_to_purge(now, DRY).await?.len(),
+            }),
+            Chore::Retention => json!({ "due": self.0.store.count_expired(now, self.oldest_event()).await? }),
+            Chore::Orphans => json!(self.orphans(false, |_| {}).await?),
+            Chore::Rollup => json!({ "events_due": self.0.store.uncounted_events().await? }),
+            Chore::Alarms => json!(self.alarms().await?),
+        })
+    }
+
+    /// What an operator should look at.
+    pub async fn alarms_for(&self, actor: &Actor) -> Result<Vec<Alarm>> {
+        self.operator(actor).await?;
+        self.alarms().await
+    }
+
+    /// What happened to the tenant's assets, by hour and kind.
+    pub async fn hours(&self, actor: &Actor, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>> {
+        may_ask(actor, Action::Administer)?;
+        Ok(self.0.store.event_counts(tenant_of(actor)?, from, to).await?)
+    }
+
+    async fn operator(&self, actor: &Actor) -> Result<()> {
+        may_ask(actor, Action::Administer)?;
+        let tenant = tenant_of(actor)?;
+        if self.operators().await? == Some(tenant) { Ok(()) } else { Err(Error::Forbidden) }
+    }
+
+    async fn operators(&self) -> Result<Option<TenantId>> {
+        Ok(self.0.store.tenant_named(OPERATORS).await?.map(|tenant| tenant.id))
+    }
+}
