@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use gantry::domain::clock::{Timestamp, after};
 use gantry::domain::grant::{Disposition, Link};
-use gantry::domain::ids::{GrantId, JobId};
-use gantry::domain::job::{Job, JobKind, Release, Tries};
-use gantry::store::{Store, StoreError, Tx, Write};
+use gantry::domain::ids::{GrantId, JobId, TenantId};
+use gantry::domain::job::{Chore, Job, JobKind, JobState, NewJob, Priority, Release, Tries, Work};
+use gantry::store::{JobQuery, Store, StoreError, Tx, Write};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::samples::{inspection_of, owner, pair, tenant};
@@ -103,6 +104,111 @@ on_both_databases! {
         db.clock.advance(LEASE * 1000);
         assert!(db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().is_empty());
         assert_eq!(db.store.count_jobs().await.unwrap(), (0, 1));
+    }
+
+    async fn urgent_jobs_go_first_and_waiting_ones_do_not_hide_them(db) {
+        let now = db.store.now();
+        let owe = async |priority, run_at| {
+            let (asset, _) = pair(tenant(1), now);
+            let job = NewJob { priority, ..inspection_of(&asset, run_at) };
+            db.store.commit(Tx::new().with(Write::InsertJob(job.clone()))).await.unwrap();
+            job.id
+        };
+        let low = owe(Priority::Low, now).await;
+        let normal = owe(Priority::Normal, now).await;
+        owe(Priority::High, after(now, LEASE)).await;
+        let high = owe(Priority::High, now).await;
+        let claimed = db.store.claim_jobs(JobKind::Process, LEASE, 2).await.unwrap();
+        assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [high, normal]);
+        assert_eq!(db.store.claim_jobs(JobKind::Process, LEASE, 9).await.unwrap()[0].id, low);
+    }
+
+    async fn what_is_kept_comes_back_with_the_next_claim(db) {
+        owed(&*db.store, 1).await;
+        let mut job = db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
+        assert_eq!(job.progress, None);
+        job.progress = Some(json!({ "done": ["read"] }));
+        assert!(db.store.keep_progress(&job).await.unwrap());
+        db.clock.advance(LEASE);
+        let heir = db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
+        assert_eq!(heir.progress, job.progress);
+        assert!(!db.store.keep_progress(&job).await.unwrap(), "the lease is lost");
+    }
+
+    async fn tries_are_counted_apart_from_attempts(db) {
+        owed(&*db.store, 1).await;
+        let now = db.store.now();
+        for (attempt, (tries, before)) in [(Tries::Counted, 1), (Tries::Forgiven, 2), (Tries::Anew, 2), (Tries::Counted, 1)]
+            .into_iter()
+            .enumerate()
+        {
+            let job = db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
+            assert_eq!((job.attempt as usize, job.tries), (attempt + 1, before));
+            let release = Release { job, due: Some(now), tries, why: None, progress: None };
+            db.store.commit(Tx::new().with(Write::ReleaseJob(Box::new(release)))).await.unwrap();
+        }
+    }
+
+    async fn a_paused_kind_is_not_due(db) {
+        owed(&*db.store, 1).await;
+        let kinds = [JobKind::Process, JobKind::Recheck];
+        assert_eq!(db.store.due_kinds(&kinds).await.unwrap(), [JobKind::Process]);
+        db.store.pause_jobs(JobKind::Process, true).await.unwrap();
+        db.store.pause_jobs(JobKind::Process, true).await.unwrap();
+        assert_eq!(db.store.paused_kinds().await.unwrap(), [JobKind::Process]);
+        assert_eq!(db.store.due_kinds(&kinds).await.unwrap(), []);
+        db.store.pause_jobs(JobKind::Process, false).await.unwrap();
+        assert_eq!(db.store.due_kinds(&kinds).await.unwrap(), [JobKind::Process]);
+        assert_eq!(db.store.due_kinds(&[]).await.unwrap(), []);
+    }
+
+    async fn chores_are_sown_once_and_hurried(db) {
+        let now = db.store.now();
+        let nodes = [Arc::clone(&db.store), db.another_node().await];
+        let sweep = |run_at| NewJob {
+            id: JobId(Uuid::now_v7()),
+            work: Work::Chore(Chore::Sweep),
+            tenant: TenantId(Uuid::nil()),
+            priority: Priority::Normal,
+            run_at,
+        };
+        for node in &nodes {
+            node.seed_jobs(&[sweep(after(now, LEASE))]).await.unwrap();
+        }
+        let kind = JobKind::Chore(Chore::Sweep);
+        assert!(db.store.claim_jobs(kind, LEASE, 9).await.unwrap().is_empty());
+        assert!(db.store.hurry_jobs(kind).await.unwrap());
+        assert_eq!(db.store.claim_jobs(kind, LEASE, 9).await.unwrap().len(), 1);
+        assert!(!db.store.hurry_jobs(kind).await.unwrap(), "it runs");
+        assert_eq!(db.store.count_jobs().await.unwrap(), (0, 0), "chores are not counted");
+    }
+
+    async fn the_dead_are_listed_retried_and_discarded_by_their_own_tenant(db) {
+        let ids = owed(&*db.store, 3).await;
+        for job in db.store.claim_jobs(JobKind::Process, LEASE, 3).await.unwrap() {
+            db.store.commit(Tx::new().with(back(job, None, "gave up"))).await.unwrap();
+        }
+        let query = JobQuery { tenant: tenant(1), state: Some(JobState::Dead), kind: None, after: None, limit: 2 };
+        let page = db.store.jobs(&query).await.unwrap();
+        assert_eq!(page.iter().map(|entry| entry.job.id).collect::<Vec<_>>(), ids[..2]);
+        assert_eq!(page[0].last_error.as_deref(), Some("gave up"));
+        let rest = db.store.jobs(&JobQuery { after: Some(ids[1]), ..query }).await.unwrap();
+        assert_eq!(rest.len(), 1);
+        assert!(db.store.jobs(&JobQuery { tenant: tenant(2), ..query }).await.unwrap().is_empty());
+
+        let now = db.store.now();
+        let change = async |write| db.store.commit(Tx::new().with(write)).await;
+        assert!(matches!(change(Write::RetryJob(ids[0], tenant(2), now)).await, Err(StoreError::Conflict)));
+        assert!(matches!(change(Write::DiscardJob(ids[0], tenant(2))).await, Err(StoreError::Conflict)));
+        change(Write::RetryJob(ids[0], tenant(1), now)).await.unwrap();
+        assert!(matches!(change(Write::RetryJob(ids[0], tenant(1), now)).await, Err(StoreError::Conflict)));
+        assert!(matches!(change(Write::DiscardJob(ids[0], tenant(1))).await, Err(StoreError::Conflict)));
+        change(Write::DiscardJob(ids[1], tenant(1))).await.unwrap();
+        let counts = db.store.job_counts(Some(tenant(1))).await.unwrap();
+        let counts: Vec<_> = counts.iter().map(|c| (c.state.name(), c.count)).collect();
+        assert_eq!(counts, [("dead", 1), ("ready", 1)]);
+        let again = db.store.claim_jobs(JobKind::Process, LEASE, 9).await.unwrap().remove(0);
+        assert_eq!((again.id, again.tries), (ids[0], 1));
     }
 
     async fn one_job_of_a_kind_is_owed_at_most(db) {
