@@ -92,5 +92,6 @@ pub mod crash;
 pub mod domain;
 pub mod engine;
 pub mod http;
+pub mod media;
 pub mod store;
 pub mod worker;

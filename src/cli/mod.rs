@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app;
 use crate::config::{Config, Flags};
+use crate::media;
 
 mod keys;
 mod logs;
@@ -60,6 +61,12 @@ enum Command {
     StoreEnv,
     /// Find what the bucket holds for nobody. Changes nothing without --apply.
     Cleanup(operate::Cleanup),
+    /// Decode a file that nobody trusts, locked in: what workers start, no command for people.
+    #[command(hide = true)]
+    Decode {
+        /// What to do, as JSON.
+        order: String,
+    },
     #[command(flatten)]
     Remote(remote::Remote),
 }
@@ -72,6 +79,10 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 /// Runs what the command line says; the exit codes are those of `gantry help exit-codes`.
 pub fn run() -> ExitCode {
     let gantry = Gantry::parse();
+    // Before anything else exists: no runtime, no threads, no settings.
+    if let Some(Command::Decode { order }) = &gantry.command {
+        return media::decode(order);
+    }
     let flags = Flags { file: gantry.settings.config, set: gantry.settings.set };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -108,7 +119,7 @@ async fn dispatch(command: Command, flags: &Flags) -> anyhow::Result<()> {
         Command::Tenant(command) => keys::tenant(&config, command).await,
         Command::StoreEnv => operate::store_env(&config),
         Command::Cleanup(options) => operate::cleanup(&config, options).await,
-        Command::CheckConfig { .. } | Command::Remote(_) => Ok(()),
+        Command::CheckConfig { .. } | Command::Decode { .. } | Command::Remote(_) => Ok(()),
     }
 }
 

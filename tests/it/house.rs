@@ -17,8 +17,13 @@ const TABLE: [(&str, &[&str], &[&str]); 28] = [
     ("blob", &["domain", "blob"], &[]),
     ("blob/s3", &["domain", "blob"], &["aws_config", "aws_sdk_s3", "reqwest"]),
     ("blob/embedded", &["domain/clock", "blob/embedded"], &["s3s", "rusqlite"]),
+    (
+        "media",
+        &["domain/name", "media"],
+        &["image", "fast_image_resize", "webp", "jpeg_encoder", "nom_exif", "landlock", "seccompiler", "libc"],
+    ),
     ("engine", &["domain", "store", "blob", "engine", "crash"], &[]),
-    ("worker", &["domain", "store", "blob", "engine", "worker"], &[]),
+    ("worker", &["domain", "store", "blob", "engine", "media", "worker"], &[]),
     ("http", &["domain", "engine", "http"], &["axum", "h2", "hyper", "hyper_util", "tower_http"]),
     ("http/native", &["domain", "engine", "http/native"], &["axum"]),
     ("http/tus", &["domain", "engine", "http/tus"], &["axum"]),
@@ -32,8 +37,8 @@ const TABLE: [(&str, &[&str], &[&str]); 28] = [
     ("http/web", &["domain", "engine", "http/web"], &["axum"]),
     ("client", &["domain", "client"], &["reqwest"]),
     ("config", &["domain", "engine", "http/server", "http/tls", "blob/presign", "worker", "config"], &["config"]),
-    ("cli", &["domain", "engine", "config", "app", "client", "cli"], &["clap"]),
-    ("app", &["domain", "store", "blob", "engine", "worker", "http", "config", "app", "crash"], &["axum"]),
+    ("cli", &["domain", "engine", "media", "config", "app", "client", "cli"], &["clap"]),
+    ("app", &["domain", "store", "blob", "engine", "media", "worker", "http", "config", "app", "crash"], &["axum"]),
     ("lib", &[], &[]),
 ];
 
@@ -42,7 +47,7 @@ const ADAPTERS: [&str; 6] = ["store/sqlite", "store/postgres", "store/sql", "sto
 /// Those who put things together may name adapters.
 const COMPOSERS: [&str; 1] = ["app"];
 /// Crates that belong to one part of the house.
-const OWNED: [&str; 13] = [
+const OWNED: [&str; 21] = [
     "axum",
     "h2",
     "hyper",
@@ -56,6 +61,14 @@ const OWNED: [&str; 13] = [
     "reqwest",
     "clap",
     "config",
+    "image",
+    "fast_image_resize",
+    "webp",
+    "jpeg_encoder",
+    "nom_exif",
+    "landlock",
+    "seccompiler",
+    "libc",
 ];
 /// Lines of a file, tests aside.
 const MOST_LINES: usize = 400;

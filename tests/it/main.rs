@@ -15,6 +15,7 @@ mod engine;
 mod events;
 mod house;
 mod ietf;
+mod media;
 mod native;
 mod operate;
 mod presign;

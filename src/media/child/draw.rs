@@ -1,0 +1,111 @@
+//! Derivatives of a decoded picture: upright, smaller, as WebP and JPEG, without any metadata.
+//!
+//! Colour profiles are ignored: values are taken for sRGB. Scaling works on the stored (gamma-encoded) values with
+//! premultiplied transparency, as browsers do. JPEGs show transparent places white.
+
+use std::cmp::Reverse;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use image::metadata::Orientation;
+use image::{DynamicImage, RgbImage};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+
+use crate::media::order::{Drawing, Drawn};
+
+const WEBP_QUALITY: f32 = 80.0;
+const JPEG_QUALITY: u8 = 82;
+/// What both formats can express.
+const LONGEST_EDGE: u32 = 16_383;
+
+/// Draws every derivative, the largest first: smaller ones are made from it.
+pub(super) fn draw(picture: &DynamicImage, turn: Orientation, wishes: &[Drawing]) -> Result<Vec<Drawn>, String> {
+    let mut order: Vec<usize> = (0..wishes.len()).collect();
+    order.sort_by_key(|at| Reverse(wishes[*at].edge));
+    let mut made: Vec<DynamicImage> = Vec::with_capacity(wishes.len());
+    let (mut resizer, mut drawn) = (Resizer::new(), Vec::new());
+    for at in order {
+        let edge = wishes[at].edge.clamp(1, LONGEST_EDGE);
+        // Half as large again loses nothing that one could see.
+        let source = made.iter().rfind(|it| longest(it) >= edge.saturating_mul(2)).unwrap_or(picture);
+        let small = resize(&mut resizer, source, edge)?;
+        let mut upright = opaque_if_it_is(&small);
+        upright.apply_orientation(turn);
+        save(&wishes[at].webp, &webp(&upright)?)?;
+        save(&wishes[at].jpeg, &jpeg(&upright)?)?;
+        drawn.push(Drawn { drawing: at, width: upright.width(), height: upright.height() });
+        made.push(small);
+    }
+    Ok(drawn)
+}
+
+fn longest(picture: &DynamicImage) -> u32 {
+    picture.width().max(picture.height())
+}
+
+/// The picture with `edge` pixels at its longer side, or as it is if that would enlarge it.
+fn resize(resizer: &mut Resizer, source: &DynamicImage, edge: u32) -> Result<DynamicImage, String> {
+    let (width, height) = (u64::from(source.width()), u64::from(source.height()));
+    let long = width.max(height);
+    if long <= u64::from(edge) {
+        return Ok(source.clone());
+    }
+    let scaled = |side: u64| u32::try_from((side * u64::from(edge) + long / 2) / long).unwrap_or(edge).max(1);
+    let mut small = DynamicImage::new(scaled(width), scaled(height), source.color());
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+    resizer.resize(source, &mut small, &options).map_err(|error| format!("not scaled: {error}"))?;
+    Ok(small)
+}
+
+/// 8 bits a channel, and transparency only where there is some.
+fn opaque_if_it_is(picture: &DynamicImage) -> DynamicImage {
+    if picture.color().has_alpha() {
+        let pixels = picture.to_rgba8();
+        if pixels.pixels().any(|pixel| pixel.0[3] != u8::MAX) {
+            return pixels.into();
+        }
+    }
+    picture.to_rgb8().into()
+}
+
+fn webp(picture: &DynamicImage) -> Result<Vec<u8>, String> {
+    let (width, height) = (picture.width(), picture.height());
+    let encoder = match picture {
+        DynamicImage::ImageRgba8(pixels) => webp::Encoder::from_rgba(pixels, width, height),
+        DynamicImage::ImageRgb8(pixels) => webp::Encoder::from_rgb(pixels, width, height),
+        other => return Err(format!("no WebP of {:?}", other.color())),
+    };
+    Ok(encoder.encode_simple(false, WEBP_QUALITY).map_err(|error| format!("no WebP: {error:?}"))?.to_vec())
+}
+
+fn jpeg(picture: &DynamicImage) -> Result<Vec<u8>, String> {
+    let flat = on_white(picture);
+    let side = |side: u32| u16::try_from(side).map_err(|_| "no JPEG is that large".to_owned());
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, JPEG_QUALITY);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    let (width, height) = (side(flat.width())?, side(flat.height())?);
+    encoder.encode(flat.as_raw(), width, height, ColorType::Rgb).map_err(|error| format!("no JPEG: {error}"))?;
+    Ok(bytes)
+}
+
+fn on_white(picture: &DynamicImage) -> RgbImage {
+    let DynamicImage::ImageRgba8(pixels) = picture else { return picture.to_rgb8() };
+    let mut flat = RgbImage::new(pixels.width(), pixels.height());
+    for (from, to) in pixels.pixels().zip(flat.pixels_mut()) {
+        let alpha = u32::from(from.0[3]);
+        for (channel, value) in to.0.iter_mut().zip(from.0) {
+            let mixed = (u32::from(value) * alpha + 255 * (255 - alpha) + 127) / 255;
+            *channel = u8::try_from(mixed).unwrap_or(u8::MAX);
+        }
+    }
+    flat
+}
+
+/// Writes into the file that the parent made; no other can be opened.
+fn save(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let written = OpenOptions::new().write(true).truncate(true).open(path).and_then(|mut file| file.write_all(bytes));
+    written.map_err(|error| format!("a derivative could not be written: {error}"))
+}

@@ -1,0 +1,134 @@
+//! A raster picture: its header, then its pixels, then what is drawn from them.
+//!
+//! Dimensions are judged before anything is decoded. Of an animation only the first frame is.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+
+use super::{draw, exif, frames};
+use crate::media::order::{Answer, Found, Picture};
+use crate::media::{Problem, damaged};
+
+/// What the picture is and what was drawn from it, within `memory` bytes.
+pub(super) fn look(file: &Path, wish: &Picture, memory: u64) -> Answer {
+    let mut found = Found::default();
+    found.tell("kind", "image");
+    let Some(format) = ImageFormat::from_mime_type(&wish.media_type) else {
+        return Answer::Unable(format!("{} is no picture that is decoded here", wish.media_type));
+    };
+    match frames::count(file, format) {
+        Some(count) if count > wish.frames => {
+            let sentence = format!("The animation has more than {} frames, which is too many.", wish.frames);
+            return Answer::Refused(Problem::new("too_many_frames", &sentence));
+        }
+        Some(count) if count > 1 => found.tell("frames", count),
+        _ => {}
+    }
+    let mut decoder = match open(file, format, memory) {
+        Ok(decoder) => decoder,
+        Err(error) => return failed(found, &error),
+    };
+    if let Some(refused) = header(&mut *decoder, format, file, wish, &mut found) {
+        return refused;
+    }
+    let orientation = wish.orientation.and_then(Orientation::from_exif);
+    let orientation = orientation.or_else(|| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms);
+    if wish.head_only {
+        found.problem("image_too_large", "The picture's file is too large to be decoded here.");
+        return Answer::Found(found);
+    }
+    let picture = match DynamicImage::from_decoder(decoder) {
+        Ok(picture) => picture,
+        Err(error) => return failed(found, &error),
+    };
+    if format == ImageFormat::Jpeg && !ended(file) {
+        found.problems.push(damaged("image"));
+    }
+    match draw::draw(&picture, orientation, &wish.drawings) {
+        Ok(drawn) => found.drawn = drawn,
+        Err(error) => return Answer::Unable(error),
+    }
+    Answer::Found(found)
+}
+
+type Decoder = Box<dyn ImageDecoder>;
+
+fn open(file: &Path, format: ImageFormat, memory: u64) -> image::ImageResult<Decoder> {
+    let mut reader = ImageReader::with_format(BufReader::new(File::open(file)?), format);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(memory);
+    reader.limits(limits);
+    Ok(Box::new(reader.into_decoder()?))
+}
+
+/// Facts from the header; an answer when it says too much.
+fn header(
+    decoder: &mut dyn ImageDecoder,
+    format: ImageFormat,
+    file: &Path,
+    wish: &Picture,
+    found: &mut Found,
+) -> Option<Answer> {
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > wish.pixels {
+        return Some(Answer::Refused(Problem::too_many_pixels(width, height)));
+    }
+    let tags = decoder.exif_metadata().ok().flatten();
+    let number = wish.orientation.or_else(|| decoder.orientation().ok().map(Orientation::to_exif)).unwrap_or(1);
+    // 5 to 8 lie on their side.
+    let (width, height) = if number > 4 { (height, width) } else { (width, height) };
+    found.tell("width", width);
+    found.tell("height", height);
+    if number > 1 {
+        found.tell("orientation", number);
+    }
+    if decoder.color_type().has_alpha() {
+        found.tell("alpha", true);
+    }
+    match tags {
+        Some(tags) => exif::of_tags(tags, found),
+        None if format == ImageFormat::Tiff => exif::of_file(file, found),
+        None => {}
+    }
+    None
+}
+
+fn failed(mut found: Found, error: &ImageError) -> Answer {
+    match error {
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::NotFound => Answer::Unable(error.to_string()),
+        ImageError::Limits(_) => {
+            found.problems.push(Problem::memory());
+            Answer::Found(found)
+        }
+        ImageError::Unsupported(_) => {
+            found.problem("not_decodable_here", "This kind of picture cannot be decoded here.");
+            Answer::Found(found)
+        }
+        _ => {
+            found.problems.push(damaged("image"));
+            Answer::Found(found)
+        }
+    }
+}
+
+/// Whether a JPEG has its end: the decoder fills up what is missing and does not say so.
+fn ended(file: &Path) -> bool {
+    // Cameras append previews and films; an end that far from the end is not looked for.
+    const LOOK: u64 = 64 << 20;
+    let tail = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(file)?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(LOOK)))?;
+        let mut tail = Vec::new();
+        file.take(LOOK).read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    let Ok(tail) = tail() else { return false };
+    // A preview within the EXIF data has an end of its own, before the picture's scans begin.
+    let scan = tail.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap_or(0);
+    tail[scan..].windows(2).any(|pair| pair == [0xff, 0xd9])
+}

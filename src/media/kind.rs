@@ -1,0 +1,110 @@
+//! Which files are looked at, by which decoder, and how much of them it needs.
+
+use crate::domain::name::MediaType;
+
+/// Bytes of a picture or document that is fetched as a whole.
+const WHOLE: u64 = 256 << 20;
+/// Bytes of a film that is.
+const WHOLE_FILM: u64 = 64 << 20;
+/// Each end of a longer film: the index is at one of them, a second of pictures at the beginning.
+const FILM_END: u64 = 16 << 20;
+/// An archive's list is at its end.
+const ARCHIVE_HEAD: u64 = 64 << 10;
+const ARCHIVE_TAIL: u64 = 32 << 20;
+/// A header.
+const PICTURE_HEAD: u64 = 1 << 20;
+
+/// How much of a file is needed to look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing: such files are not looked at.
+    Nothing,
+    /// All of it.
+    Whole,
+    /// So many bytes of its beginning and of its end; the rest of a file of the same size is a hole.
+    Ends {
+        /// Bytes of the beginning.
+        head: u64,
+        /// Bytes of the end.
+        tail: u64,
+    },
+}
+
+/// What decodes a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Picture,
+    Heif,
+    Markup,
+    Film,
+    Document,
+    Archive,
+}
+
+impl Kind {
+    pub(super) fn of(media_type: &MediaType) -> Option<Self> {
+        let essence = media_type.essence();
+        let (top, sub) = essence.split_once('/')?;
+        let packed = ["zip", "java-archive", "x-java-archive", "vnd.android.package-archive", "x-xpinstall"];
+        let office = ["vnd.openxmlformats-officedocument.", "vnd.oasis.opendocument."];
+        Some(match (top, sub) {
+            ("image", "jpeg" | "png" | "gif" | "webp" | "bmp" | "tiff") => Self::Picture,
+            ("image", "heic" | "heif" | "heic-sequence" | "heif-sequence" | "avif") => Self::Heif,
+            ("image", "svg+xml") => Self::Markup,
+            ("application", "pdf") => Self::Document,
+            // Playlists name other files; notes are not sound.
+            ("audio" | "video", _) if sub.contains("mpegurl") || sub.contains("scpls") || sub.contains("midi") => {
+                return None;
+            }
+            ("audio" | "video", _) | ("application", "ogg" | "mxf") => Self::Film,
+            ("application", sub)
+                if packed.contains(&sub) || sub.ends_with("+zip") || office.iter().any(|it| sub.starts_with(it)) =>
+            {
+                Self::Archive
+            }
+            _ => return None,
+        })
+    }
+
+    /// How much of a file of `size` bytes.
+    pub(super) fn wants(self, size: u64) -> Wanted {
+        let ends = |whole: u64, head: u64, tail: u64| {
+            if size <= whole.max(head + tail) { Wanted::Whole } else { Wanted::Ends { head, tail } }
+        };
+        match self {
+            _ if size == 0 => Wanted::Nothing,
+            Self::Picture | Self::Heif => ends(WHOLE, PICTURE_HEAD, 0),
+            Self::Markup | Self::Document if size > WHOLE => Wanted::Nothing,
+            Self::Markup | Self::Document => Wanted::Whole,
+            Self::Film => ends(WHOLE_FILM, FILM_END, FILM_END),
+            Self::Archive => ends(0, ARCHIVE_HEAD, ARCHIVE_TAIL),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_find_their_decoder() {
+        let kind = |text: &str| Kind::of(&text.parse().unwrap());
+        assert_eq!(kind("image/jpeg"), Some(Kind::Picture));
+        assert_eq!(kind("image/svg+xml; charset=utf-8"), Some(Kind::Markup));
+        assert_eq!(kind("application/epub+zip"), Some(Kind::Archive));
+        let docx = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+        assert_eq!(kind(docx), Some(Kind::Archive));
+        for other in ["application/octet-stream", "text/html", "audio/mpegurl", "application/vnd.apple.mpegurl"] {
+            assert_eq!(kind(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn of_large_files_only_the_ends_are_wanted() {
+        assert_eq!(Kind::Film.wants(WHOLE_FILM), Wanted::Whole);
+        assert_eq!(Kind::Film.wants(WHOLE_FILM + 1), Wanted::Ends { head: 16 << 20, tail: 16 << 20 });
+        assert_eq!(Kind::Document.wants(WHOLE + 1), Wanted::Nothing);
+        assert_eq!(Kind::Picture.wants(0), Wanted::Nothing);
+        assert_eq!(Kind::Archive.wants(10 << 30), Wanted::Ends { head: 64 << 10, tail: 32 << 20 });
+    }
+}

@@ -1,0 +1,240 @@
+//! Looks at files that nobody trusts: facts about them, and derivatives of them.
+//!
+//! Nothing untrusted is decoded in this process. A child of the same binary (`gantry decode`) locks itself in and then
+//! decodes, or becomes ffprobe, ffmpeg, pdfinfo or pdftoppm, which inherit the cell. What comes back is checked again
+//! here. A damaged file is an answer like any other; only bombs are refused.
+//!
+//! Must not know rows, stores or HTTP, and must not read settings.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::domain::name::MediaType;
+
+mod child;
+mod document;
+mod film;
+mod kind;
+mod order;
+mod run;
+mod tools;
+mod visit;
+
+use kind::Kind;
+pub use kind::Wanted;
+use tools::Tools;
+use visit::Visit;
+
+/// A file to look at, and what to make of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    /// The bytes, as [`Sandbox::wants`] asked for them. An absolute path.
+    pub file: &'a Path,
+    /// Bytes of the original.
+    pub size: u64,
+    /// The detected type, not the declared one.
+    pub media_type: &'a MediaType,
+    /// The derivatives to make.
+    pub sizes: &'a [Size],
+    /// An empty folder of this task's own for them. An absolute path.
+    pub out: &'a Path,
+}
+
+/// A size of derivatives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// The variant's name, as `thumb-256`.
+    pub name: String,
+    /// Pixels of the longer side. Smaller pictures keep their size.
+    pub edge: u32,
+}
+
+/// What one file may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of address space of a child.
+    pub memory: u64,
+    /// CPU time of a child, in whole seconds.
+    pub cpu: Duration,
+    /// Time for everything about one file.
+    pub wall: Duration,
+    /// Bytes of any file that a child writes.
+    pub output: u64,
+    /// Pixels (width times height) of a picture or film that is decoded at all.
+    pub pixels: u64,
+    /// Frames of an animated picture.
+    pub frames: u64,
+    /// Pages of a document of which a page is drawn.
+    pub pages: u64,
+    /// Entries of an archive that are listed by name.
+    pub entries: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 2 << 30,
+            cpu: Duration::from_secs(30),
+            wall: Duration::from_secs(60),
+            output: 256 << 20,
+            pixels: 1 << 28,
+            frames: 100_000,
+            pages: 100_000,
+            entries: 1000,
+        }
+    }
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Facts, by name: bounded in number, depth and length, with nothing that tells of places or serial numbers.
+    pub details: Map<String, Value>,
+    /// Files in the task's folder.
+    pub derivatives: Vec<Made>,
+    /// What could not be done, and why.
+    pub problems: Vec<Problem>,
+}
+
+/// A derivative.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The [`Size::name`]; each size is made in two formats.
+    pub variant: String,
+    /// Where it is.
+    pub file: PathBuf,
+    /// `image/webp` or `image/jpeg`.
+    pub media_type: &'static str,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Something a person should know about a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// For programs, as `image_damaged`.
+    pub code: String,
+    /// For people.
+    pub sentence: String,
+}
+
+impl Problem {
+    fn new(code: &str, sentence: &str) -> Self {
+        Self { code: code.to_owned(), sentence: sentence.to_owned() }
+    }
+
+    fn too_many_pixels(width: u32, height: u32) -> Self {
+        Self::new("too_many_pixels", &format!("The picture has {width} × {height} pixels, which is too many."))
+    }
+
+    fn memory() -> Self {
+        Self::new("decoder_memory", "The file needs more memory than it may have to be decoded.")
+    }
+
+    fn time() -> Self {
+        Self::new("decoder_time", "The file took too long to decode.")
+    }
+
+    fn output() -> Self {
+        Self::new("decoder_output", "The file unpacks to more than is allowed.")
+    }
+
+    fn crashed() -> Self {
+        Self::new("decoder_crashed", "The file could not be decoded: it ended the decoder.")
+    }
+}
+
+/// Of which thing it is that it is damaged.
+fn damaged(what: &str) -> Problem {
+    let name = match what {
+        "image" => "picture",
+        "film" => "recording",
+        other => other,
+    };
+    Problem::new(&format!("{what}_damaged"), &format!("The {name} is damaged and could not be decoded."))
+}
+
+/// Why there is no report.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// A bomb: nobody should decode this.
+    #[error("refused: {}", .0.code)]
+    Refused(Problem),
+    /// Ours, not the file's: no process, a full disk. Try again later.
+    #[error("{0}")]
+    Unable(String),
+}
+
+/// How well files are kept in, on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Whether Landlock holds: `full`, `partial` (an older kernel) or `none`. seccomp and rlimits always do.
+    pub landlock: String,
+    /// Programs that are not installed; what needs them is left out.
+    pub missing: Vec<&'static str>,
+}
+
+/// Starts children that look at files.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    program: PathBuf,
+    limits: Limits,
+    tools: Tools,
+}
+
+impl Sandbox {
+    /// With this very binary as the child, even after it was replaced on disk, and the tools that are installed.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { program: PathBuf::from("/proc/self/exe"), limits, tools: Tools::installed() }
+    }
+
+    /// With another binary as the child, for those who are not the `gantry` binary themselves.
+    #[must_use]
+    pub fn with_program(self, program: PathBuf) -> Self {
+        Self { program, ..self }
+    }
+
+    /// How much of such a file [`Self::examine`] needs.
+    #[must_use]
+    pub fn wants(media_type: &MediaType, size: u64) -> Wanted {
+        Kind::of(media_type).map_or(Wanted::Nothing, |kind| kind.wants(size))
+    }
+
+    /// Looks at a file within the limits. Dropping the future ends every process it started.
+    pub async fn examine(&self, task: &Task<'_>) -> Result<Report, Trouble> {
+        let Some(kind) = Kind::of(task.media_type) else { return Ok(Report::default()) };
+        let whole = match kind.wants(task.size) {
+            Wanted::Nothing => return Ok(Report::default()),
+            wanted => wanted == Wanted::Whole,
+        };
+        Visit::new(self, task, whole, Instant::now() + self.limits.wall).examine(kind).await
+    }
+
+    /// Tries a child, and says in the log what does not hold or is not installed.
+    pub async fn probe(&self) -> Result<Hold, Trouble> {
+        let landlock = visit::probe(self, Instant::now() + self.limits.wall).await?;
+        let missing = self.tools.missing();
+        if landlock != "full" {
+            tracing::warn!(landlock, "this kernel keeps decoders from other files only in part (Landlock)");
+        }
+        if !missing.is_empty() {
+            tracing::warn!(?missing, "programs are not installed; what they decode is left out");
+        }
+        Ok(Hold { landlock, missing })
+    }
+}
+
+/// What the child does: `gantry decode ORDER`. Touches nothing but what the order names.
+#[must_use]
+pub fn decode(order: &str) -> ExitCode {
+    child::run(order)
+}

@@ -1,0 +1,116 @@
+//! What parent and child say to each other: an order in one argument, an answer in one line of JSON.
+//!
+//! The parent writes orders and trusts them; answers come from whoever has taken over the child, and are treated so.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Problem;
+
+/// The exit code of a child that could not get ready: our fault, not the file's. Tools do not use it.
+pub(super) const UNABLE: u8 = 125;
+
+/// One piece of work for one child.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Order {
+    pub(super) bounds: Bounds,
+    /// The untrusted file, and nothing else beside what programs need to start.
+    pub(super) reads: Vec<PathBuf>,
+    /// Files that exist and may be written. No other can be made.
+    pub(super) writes: Vec<PathBuf>,
+    pub(super) work: Work,
+}
+
+/// What the kernel holds the child to.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Bounds {
+    /// Bytes of address space.
+    pub(super) memory: u64,
+    /// Seconds of CPU.
+    pub(super) cpu: u64,
+    /// Bytes of any file that is written.
+    pub(super) output: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Work {
+    /// Says how well the sandbox holds on this kernel.
+    Probe,
+    Picture(Picture),
+    /// Dimensions and facts from the header of a HEIC or AVIF, which others decode.
+    Heif,
+    /// Whether markup could run.
+    Markup,
+    /// The list of an archive, `entries` of it at most.
+    Archive {
+        entries: usize,
+    },
+    /// Becomes another program, which inherits every bound.
+    Tool {
+        program: PathBuf,
+        args: Vec<String>,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Picture {
+    /// The detected type.
+    pub(super) media_type: String,
+    /// Pixels that may be decoded.
+    pub(super) pixels: u64,
+    /// Frames that an animation may have.
+    pub(super) frames: u64,
+    /// Only the beginning of the file is there: no pixels.
+    pub(super) head_only: bool,
+    /// The EXIF orientation to apply instead of the file's own.
+    pub(super) orientation: Option<u8>,
+    pub(super) drawings: Vec<Drawing>,
+}
+
+/// A derivative to draw, in two formats.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Drawing {
+    pub(super) edge: u32,
+    pub(super) webp: PathBuf,
+    pub(super) jpeg: PathBuf,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Answer {
+    Found(Found),
+    Refused(Problem),
+    /// Ours: a full disk.
+    Unable(String),
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Found {
+    pub(super) details: Map<String, Value>,
+    /// The drawings that were made.
+    pub(super) drawn: Vec<Drawn>,
+    pub(super) problems: Vec<Problem>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Drawn {
+    /// Which of the ordered drawings.
+    pub(super) drawing: usize,
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+impl Found {
+    /// A fact.
+    pub(super) fn tell(&mut self, name: &str, value: impl Into<Value>) {
+        self.details.insert(name.to_owned(), value.into());
+    }
+
+    pub(super) fn problem(&mut self, code: &str, sentence: &str) {
+        self.problems.push(Problem::new(code, sentence));
+    }
+}

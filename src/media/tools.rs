@@ -1,0 +1,41 @@
+//! The programs of others that decode what no Rust crate does.
+
+use std::path::{Path, PathBuf};
+
+/// Where they are, if they are installed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tools {
+    pub(super) ffprobe: Option<PathBuf>,
+    pub(super) ffmpeg: Option<PathBuf>,
+    pub(super) pdfinfo: Option<PathBuf>,
+    pub(super) pdftoppm: Option<PathBuf>,
+}
+
+impl Tools {
+    /// What the search path has.
+    pub(super) fn installed() -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let find = |name: &str| {
+            let places = std::env::split_paths(&path).filter(|place| place.is_absolute());
+            // The cell lets the program itself be executed, not a link to it.
+            places.map(|place| place.join(name)).find(|file| is_program(file)).and_then(|file| file.canonicalize().ok())
+        };
+        Self { ffprobe: find("ffprobe"), ffmpeg: find("ffmpeg"), pdfinfo: find("pdfinfo"), pdftoppm: find("pdftoppm") }
+    }
+
+    /// The names of those that are not installed.
+    pub(super) fn missing(&self) -> Vec<&'static str> {
+        let all = [
+            ("ffprobe", &self.ffprobe),
+            ("ffmpeg", &self.ffmpeg),
+            ("pdfinfo", &self.pdfinfo),
+            ("pdftoppm", &self.pdftoppm),
+        ];
+        all.into_iter().filter(|(_, place)| place.is_none()).map(|(name, _)| name).collect()
+    }
+}
+
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+}

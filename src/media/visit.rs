@@ -1,0 +1,253 @@
+//! One visit to one file: the steps of looking at it, each in a child of its own, and the checks of what they say.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use super::kind::Kind;
+use super::order::{Answer, Bounds, Drawing, Drawn, Found, Order, Picture, Work};
+use super::run::{Ended, run};
+use super::{Made, Problem, Report, Sandbox, Task, Trouble};
+
+/// Characters of a string, and members of an object, that a child may tell.
+const TEXT: usize = 255;
+const MEMBERS: usize = 32;
+const DEPTH: usize = 4;
+
+/// A visit under way.
+pub(super) struct Visit<'a> {
+    pub(super) sandbox: &'a Sandbox,
+    pub(super) task: &'a Task<'a>,
+    pub(super) report: Report,
+    whole: bool,
+    deadline: Instant,
+}
+
+impl<'a> Visit<'a> {
+    pub(super) fn new(sandbox: &'a Sandbox, task: &'a Task<'a>, whole: bool, deadline: Instant) -> Self {
+        Self { sandbox, task, report: Report::default(), whole, deadline }
+    }
+
+    pub(super) async fn examine(mut self, kind: Kind) -> Result<Report, Trouble> {
+        match kind {
+            Kind::Picture => self.picture(self.task.file, &self.task.media_type.essence(), None, true).await?,
+            Kind::Heif => self.heif().await?,
+            Kind::Markup => drop(self.look(Work::Markup).await?),
+            Kind::Archive => {
+                let entries = self.sandbox.limits.entries;
+                self.look(Work::Archive { entries }).await?;
+            }
+            Kind::Film => self.film().await?,
+            Kind::Document => self.document().await?,
+        }
+        Ok(self.report)
+    }
+
+    pub(super) fn problem(&mut self, problem: Problem) {
+        if !self.report.problems.iter().any(|known| known.code == problem.code) {
+            self.report.problems.push(problem);
+        }
+    }
+
+    pub(super) fn tell(&mut self, name: &str, value: impl Into<Value>) {
+        self.report.details.insert(name.to_owned(), value.into());
+    }
+
+    /// Decodes a picture and draws every size of it. Facts are told of the file itself, not of pictures out of it.
+    pub(super) async fn picture(
+        &mut self,
+        file: &Path,
+        media_type: &str,
+        orientation: Option<u8>,
+        itself: bool,
+    ) -> Result<(), Trouble> {
+        let drawings: Vec<Drawing> =
+            self.task.sizes.iter().enumerate().map(|(at, size)| self.drawing(at, size.edge)).collect();
+        let writes: Vec<PathBuf> = drawings.iter().flat_map(|it| [it.webp.clone(), it.jpeg.clone()]).collect();
+        let limits = &self.sandbox.limits;
+        let work = Work::Picture(Picture {
+            media_type: media_type.to_owned(),
+            pixels: limits.pixels,
+            frames: limits.frames,
+            head_only: itself && !self.whole,
+            orientation,
+            drawings: drawings.clone(),
+        });
+        let found = self.ask(file, writes.clone(), work).await;
+        if let Ok(Some(found)) = &found {
+            for drawn in &found.drawn {
+                self.keep(&drawings, *drawn);
+            }
+        }
+        for file in writes.iter().filter(|file| !self.report.derivatives.iter().any(|made| made.file == **file)) {
+            let _ = std::fs::remove_file(file);
+        }
+        if let Some(found) = found? {
+            if itself {
+                self.report.details.extend(bounded(found.details));
+            }
+        }
+        Ok(())
+    }
+
+    fn drawing(&self, at: usize, edge: u32) -> Drawing {
+        let file = |ending| self.task.out.join(format!("{at}.{ending}"));
+        Drawing { edge, webp: file("webp"), jpeg: file("jpg") }
+    }
+
+    /// Takes a derivative into the report if it is what it should be.
+    fn keep(&mut self, drawings: &[Drawing], drawn: Drawn) {
+        let (Some(size), Some(drawing)) = (self.task.sizes.get(drawn.drawing), drawings.get(drawn.drawing)) else {
+            return;
+        };
+        let Drawn { width, height, .. } = drawn;
+        for (file, media_type) in [(&drawing.webp, "image/webp"), (&drawing.jpeg, "image/jpeg")] {
+            let (Ok(about), true) = (file.symlink_metadata(), begins_as(file, media_type)) else { continue };
+            if about.is_file() && (1..=size.edge).contains(&width) && (1..=size.edge).contains(&height) {
+                let (variant, file, size) = (size.name.clone(), file.clone(), about.len());
+                self.report.derivatives.push(Made { variant, file, media_type, width, height, size });
+            }
+        }
+    }
+
+    /// HEIC and AVIF: the header here, the pixels by ffmpeg if it can.
+    async fn heif(&mut self) -> Result<(), Trouble> {
+        let Some(found) = self.look(Work::Heif).await? else { return Ok(()) };
+        let side = |name: &str| found.get(name).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
+        let (Some(width), Some(height)) = (side("width"), side("height")) else { return Ok(()) };
+        if u64::from(width) * u64::from(height) > self.sandbox.limits.pixels {
+            return Err(Trouble::Refused(Problem::too_many_pixels(width, height)));
+        }
+        let orientation = found.get("orientation").and_then(Value::as_u64).and_then(|it| u8::try_from(it).ok());
+        let drawn = self.whole && self.frame(None, orientation.or(Some(1))).await?;
+        if !drawn && !self.task.sizes.is_empty() {
+            let sentence = "This kind of picture cannot be decoded here.";
+            self.problem(Problem::new("not_decodable_here", sentence));
+        }
+        Ok(())
+    }
+
+    /// Has a built-in decoder look at the file itself.
+    async fn look(&mut self, work: Work) -> Result<Option<Map<String, Value>>, Trouble> {
+        let found = self.ask(self.task.file, Vec::new(), work).await?;
+        Ok(found.map(|found| {
+            let details = bounded(found.details);
+            self.report.details.extend(details.clone());
+            details
+        }))
+    }
+
+    /// What a built-in decoder found; problems go to the report.
+    async fn ask(&mut self, file: &Path, writes: Vec<PathBuf>, work: Work) -> Result<Option<Found>, Trouble> {
+        let Some(ended) = self.child(file, writes, work).await? else { return Ok(None) };
+        match serde_json::from_slice(&ended.said) {
+            Ok(Answer::Found(mut found)) if ended.well => {
+                for problem in found.problems.drain(..).take(MEMBERS) {
+                    self.problem(Problem { code: text(&problem.code), sentence: text(&problem.sentence) });
+                }
+                Ok(Some(found))
+            }
+            Ok(Answer::Refused(problem)) => {
+                Err(Trouble::Refused(Problem { code: text(&problem.code), sentence: text(&problem.sentence) }))
+            }
+            Ok(Answer::Unable(error)) => Err(Trouble::Unable(text(&error))),
+            _ => {
+                self.problem(Problem::crashed());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Has a tool look at the file.
+    pub(super) async fn tool(
+        &mut self,
+        program: &Path,
+        args: Vec<String>,
+        writes: Vec<PathBuf>,
+    ) -> Result<Option<Ended>, Trouble> {
+        self.child(self.task.file, writes, Work::Tool { program: program.to_owned(), args }).await
+    }
+
+    async fn child(&mut self, file: &Path, writes: Vec<PathBuf>, work: Work) -> Result<Option<Ended>, Trouble> {
+        for file in &writes {
+            File::create(file).map_err(|error| Trouble::Unable(format!("no file for a derivative: {error}")))?;
+        }
+        let order = Order { bounds: bounds(self.sandbox), reads: vec![file.to_owned()], writes, work };
+        match run(self.sandbox, &order, self.deadline).await? {
+            Ok(ended) => Ok(Some(ended)),
+            Err(problem) => {
+                self.problem(problem);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Draws from a picture that a tool has left, and removes it.
+    pub(super) async fn draw(&mut self, frame: &Path, orientation: Option<u8>) -> Result<bool, Trouble> {
+        let drawn = if frame.metadata().is_ok_and(|about| about.len() > 0) {
+            self.picture(frame, "image/png", orientation, false).await
+        } else {
+            Ok(())
+        };
+        let _ = std::fs::remove_file(frame);
+        drawn.map(|()| !self.report.derivatives.is_empty())
+    }
+
+    /// The longest side of any derivative.
+    pub(super) fn longest_edge(&self) -> Option<u32> {
+        self.task.sizes.iter().map(|size| size.edge).max()
+    }
+}
+
+fn bounds(sandbox: &Sandbox) -> Bounds {
+    let limits = &sandbox.limits;
+    Bounds { memory: limits.memory, cpu: limits.cpu.as_secs().max(1), output: limits.output }
+}
+
+/// How well a child can lock itself in.
+pub(super) async fn probe(sandbox: &Sandbox, deadline: Instant) -> Result<String, Trouble> {
+    let order = Order { bounds: bounds(sandbox), reads: Vec::new(), writes: Vec::new(), work: Work::Probe };
+    let ended = run(sandbox, &order, deadline).await?.map_err(|problem| Trouble::Unable(problem.sentence))?;
+    match serde_json::from_slice(&ended.said) {
+        Ok(Answer::Found(found)) => {
+            Ok(found.details.get("landlock").and_then(Value::as_str).unwrap_or("none").to_owned())
+        }
+        _ => Err(Trouble::Unable("a decoder does not answer".to_owned())),
+    }
+}
+
+/// Whether a file's first bytes are those of its format: nothing else is passed on under its name.
+fn begins_as(file: &Path, media_type: &str) -> bool {
+    let mut head = [0; 12];
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok()
+        && match media_type {
+            "image/webp" => head.starts_with(b"RIFF") && head.ends_with(b"WEBP"),
+            _ => head.starts_with(&[0xff, 0xd8, 0xff]),
+        }
+}
+
+fn text(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(TEXT).collect()
+}
+
+/// What a child told, cut to a size that a row can hold.
+fn bounded(details: Map<String, Value>) -> Map<String, Value> {
+    details.into_iter().take(MEMBERS).filter_map(|(name, value)| Some((text(&name), cut(value, DEPTH)?))).collect()
+}
+
+fn cut(value: Value, depth: usize) -> Option<Value> {
+    let inner = depth.checked_sub(1)?;
+    Some(match value {
+        Value::String(long) => text(&long).into(),
+        Value::Array(list) => list.into_iter().filter_map(|it| cut(it, inner)).collect(),
+        Value::Object(map) => {
+            let members = map.into_iter().take(MEMBERS);
+            Value::Object(members.filter_map(|(name, value)| Some((text(&name), cut(value, inner)?))).collect())
+        }
+        other => other,
+    })
+}
