@@ -18,7 +18,10 @@ use crate::domain::job::{Job, JobKind, MAX_ATTEMPTS};
 use crate::engine::Engine;
 use crate::store::{Store, Tx, Write};
 
+pub mod handoff;
 mod processors;
+
+pub use processors::scan;
 
 /// How a worker works.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,7 @@
 //! Processors: each looks at the bytes of one asset and says what it found. They write nothing.
 
 mod digest;
+pub mod scan;
 mod sniff;
 
 use crate::domain::asset::{Asset, Inspection, Verdict};
