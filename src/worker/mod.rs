@@ -22,11 +22,13 @@ use crate::engine::Engine;
 use crate::store::Store;
 
 mod chores;
+pub mod handoff;
 mod processors;
 mod run;
 
 pub use chores::{Schedule, Timetable};
-pub use processors::Pipeline;
+pub use processors::scan;
+pub use processors::{Counter, Equipment, Pipeline, Screening, Studio, WhenIncomplete};
 
 /// How a worker works.
 #[derive(Clone, Debug)]

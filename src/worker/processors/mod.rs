@@ -9,13 +9,21 @@
 
 use async_trait::async_trait;
 
+pub use derive::Studio;
+pub use offer::Counter;
+pub use screen::{Screening, WhenIncomplete};
+
 use super::run::End;
 use crate::domain::asset::{Asset, Content, Verdict};
 use crate::domain::job::{Job, Work};
 use crate::engine::{Engine, Error, Outcome, Progress};
 
+mod derive;
 mod digest;
+mod offer;
 mod read;
+pub mod scan;
+mod screen;
 mod sniff;
 
 /// An asset in a worker's hands.
@@ -75,9 +83,33 @@ pub struct Pipeline {
     steps: Vec<Box<dyn Processor>>,
 }
 
+/// What the steps need that not every instance has.
+#[derive(Default)]
+pub struct Equipment {
+    /// Scans; without it there is no scan.
+    pub screening: Option<Screening>,
+    /// Finds facts and makes derivatives; without it there are none.
+    pub studio: Option<Studio>,
+    /// Somebody else's processor, which has the last word.
+    pub counter: Option<Counter>,
+}
+
+impl Pipeline {
+    /// The steps that this equipment allows.
+    #[must_use]
+    pub fn new(equipment: Equipment) -> Self {
+        let mut steps: Vec<Box<dyn Processor>> = vec![Box::new(read::Read)];
+        let Equipment { screening, studio, counter } = equipment;
+        steps.extend(screening.map(|it| Box::new(it) as Box<dyn Processor>));
+        steps.extend(studio.map(|it| Box::new(it) as Box<dyn Processor>));
+        steps.extend(counter.map(|it| Box::new(it) as Box<dyn Processor>));
+        Self { steps }
+    }
+}
+
 impl Default for Pipeline {
     fn default() -> Self {
-        Self { steps: vec![Box::new(read::Read)] }
+        Self::new(Equipment::default())
     }
 }
 

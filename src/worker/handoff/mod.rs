@@ -1,0 +1,155 @@
+//! Handing events to somebody else's processor through a broker of theirs: NATS, Redis, RabbitMQ or SQS.
+//!
+//! The port is [`Sink`]: it answers when the broker has said that it keeps the message. Every message is a CloudEvent,
+//! and carries the event's id where the broker looks for duplicates; whoever calls may repeat it with the same id as
+//! often as needed. An adapter connects when the first event comes, connects again after every break, and waits no
+//! longer than its address says.
+//!
+//! Must not decide what is handed over or when it is tried again; only [`connect`] knows the adapters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::TenantId;
+
+mod address;
+mod amqp;
+mod kept;
+mod nats;
+mod redis_streams;
+mod sqs;
+
+pub use address::{Address, Login, Secret, Server};
+
+/// A message as [CloudEvents 1.0](https://github.com/cloudevents/spec) has it, about something of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CloudEvent {
+    /// Which event, the same on every try. With `source` it is unique.
+    pub id: String,
+    /// Who says so: a URI reference.
+    pub source: String,
+    /// What happened (`type`): `asset.ready`. Brokers route by it.
+    pub kind: String,
+    /// What it happened to.
+    pub subject: String,
+    /// When it happened.
+    pub time: Timestamp,
+    /// Whose it is; an extension attribute.
+    pub tenant: TenantId,
+    /// What there is to know. Must hold no secrets: brokers keep it.
+    pub data: serde_json::Value,
+}
+
+impl CloudEvent {
+    /// The media type of [`to_json`](Self::to_json).
+    pub const CONTENT_TYPE: &str = "application/cloudevents+json";
+
+    /// Structured mode: attributes and data in one JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::json!({
+            "specversion": "1.0",
+            "id": self.id,
+            "source": self.source,
+            "type": self.kind,
+            "subject": self.subject,
+            "time": self.time.to_string(),
+            "tenant": self.tenant,
+            "datacontenttype": "application/json",
+            "data": self.data,
+        })
+        .to_string()
+    }
+}
+
+/// Why a broker does not have a message, or may not have it. Texts are for logs and for whoever runs the broker; they
+/// hold no credentials.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SinkError {
+    /// It is not there, or did not answer in time. It may have the message all the same. Later is better.
+    #[error("{0}")]
+    Away(String),
+    /// It answered, and does not keep the message: something is missing, forbidden or full. Somebody has to look.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A broker.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Returns when the broker has said that it keeps the message. At least once: an error does not prove that it has
+    /// not. Any number of calls at once; each ends within the address's timeout.
+    async fn publish(&self, event: &CloudEvent) -> Result<(), SinkError>;
+
+    /// Which kind of broker, for logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// Whether a message could be published now, as far as can be said without publishing one. Makes what is missing, as
+    /// `publish` does.
+    async fn check(&self) -> Result<(), SinkError>;
+}
+
+/// The broker at this address. Sends nothing yet.
+#[must_use]
+pub fn connect(address: &Address) -> Arc<dyn Sink> {
+    match address.clone() {
+        Address::Nats { server, subject, stream, create } => Arc::new(nats::Nats::new(server, subject, stream, create)),
+        Address::Redis { server, database, stream, maxlen, create } => {
+            Arc::new(redis_streams::RedisStream::new(server, database, stream, maxlen, create))
+        }
+        Address::Amqp { server, vhost, exchange, queue, create } => {
+            Arc::new(amqp::Amqp::new(server, vhost, exchange, queue, create))
+        }
+        Address::Sqs { queue_url, region, login, timeout } => {
+            Arc::new(sqs::Sqs::new(queue_url, region, login, timeout))
+        }
+    }
+}
+
+/// How much a stream or queue that an adapter makes may hold before it refuses more.
+const ROOM: i64 = 1 << 30;
+
+/// `work`, for as long as it may take.
+async fn within<T>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, SinkError>> + Send,
+) -> Result<T, SinkError> {
+    let silent = || SinkError::Away(format!("no answer within {deadline:?}"));
+    tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| Err(silent()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::micros;
+
+    #[test]
+    fn an_event_in_json() {
+        let event = CloudEvent {
+            id: "7".to_owned(),
+            source: "https://gantry.example".to_owned(),
+            kind: "asset.ready".to_owned(),
+            subject: "assets/1".to_owned(),
+            time: micros(1_700_000_000_000_001),
+            tenant: TenantId(uuid::Uuid::from_u128(5)),
+            data: serde_json::json!({"size": 3}),
+        };
+        let json: serde_json::Value = serde_json::from_str(&event.to_json()).unwrap();
+        let expected = serde_json::json!({
+            "specversion": "1.0", "id": "7", "source": "https://gantry.example", "type": "asset.ready",
+            "subject": "assets/1", "time": "2023-11-14T22:13:20.000001Z", "datacontenttype": "application/json",
+            "tenant": "00000000-0000-0000-0000-000000000005", "data": {"size": 3},
+        });
+        assert_eq!(json, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_ends() {
+        let late = within(Duration::from_secs(3), std::future::pending::<Result<(), _>>()).await;
+        assert_eq!(late, Err(SinkError::Away("no answer within 3s".to_owned())));
+        assert_eq!(within(Duration::from_secs(3), async { Ok(1) }).await, Ok(1));
+    }
+}

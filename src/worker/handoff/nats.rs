@@ -1,0 +1,154 @@
+//! NATS: a JetStream stream, which acknowledges what it stored.
+//!
+//! The event's id is the `Nats-Msg-Id`: a repetition within the stream's duplicate window is acknowledged and not stored
+//! again. A stream that this makes keeps a week and a gigabyte, and refuses what does not fit: events then wait here,
+//! where somebody sees them, instead of pushing out others that nobody has read. One that exists is used as it is.
+//!
+//! Must not publish to a subject that some other stream, or none, listens to.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
+use async_nats::jetstream::{Context, ErrorCode, context::ContextBuilder};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions};
+use async_trait::async_trait;
+use tokio::sync::OnceCell;
+
+use super::{CloudEvent, ROOM, Server, Sink, SinkError, within};
+
+/// How long messages stay in a stream that this makes.
+const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long such a stream knows ids again: longer than the longest pause between two tries of a job.
+const DUPLICATES: Duration = Duration::from_secs(2 * 3600);
+/// A server that is silent for two of these is gone.
+const PING: Duration = Duration::from_secs(5);
+
+/// A JetStream stream.
+pub(super) struct Nats {
+    server: Server,
+    subject: String,
+    stream: String,
+    create: bool,
+    /// Connects again by itself, for ever; only the first time is ours.
+    client: OnceCell<Client>,
+    /// Whether the stream was seen since it was last missed.
+    seen: AtomicBool,
+}
+
+impl Nats {
+    pub(super) fn new(server: Server, subject: String, stream: String, create: bool) -> Self {
+        Self { server, subject, stream, create, client: OnceCell::new(), seen: AtomicBool::new(false) }
+    }
+
+    async fn jetstream(&self) -> Result<Context, SinkError> {
+        let client = self.client.get_or_try_init(|| self.connect()).await?;
+        // The client would keep messages for later, when nobody waits for them any more.
+        if client.connection_state() != State::Connected {
+            return Err(SinkError::Away("the connection to NATS is broken".to_owned()));
+        }
+        let context = ContextBuilder::new().timeout(self.server.timeout).ack_timeout(self.server.timeout);
+        let context = context.backpressure_on_inflight(true).build(client.clone());
+        if !self.seen.load(Ordering::Relaxed) {
+            self.see_stream(&context).await?;
+            self.seen.store(true, Ordering::Relaxed);
+        }
+        Ok(context)
+    }
+
+    async fn connect(&self) -> Result<Client, SinkError> {
+        let options = ConnectOptions::new().name("gantry").ping_interval(PING).connection_timeout(self.server.timeout);
+        let options = options.require_tls(self.server.tls);
+        let options = match &self.server.login {
+            Some(login) if login.user.is_empty() => options.token(login.password.expose().to_owned()),
+            Some(login) => options.user_and_password(login.user.clone(), login.password.expose().to_owned()),
+            None => options,
+        };
+        let scheme = if self.server.tls { "tls" } else { "nats" };
+        let place = format!("{scheme}://{}:{}", self.server.url_host(), self.server.port);
+        options.connect(place).await.map_err(|error| match error.kind() {
+            ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+                SinkError::Refused("NATS does not let us in".to_owned())
+            }
+            kind => SinkError::Away(format!("NATS cannot be reached: {kind}")),
+        })
+    }
+
+    async fn see_stream(&self, context: &Context) -> Result<(), SinkError> {
+        use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
+
+        let missing = match context.get_stream(&self.stream).await {
+            Ok(_) => return Ok(()),
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(why) if why.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                    SinkError::Refused(format!("NATS has no stream {}", self.stream))
+                }
+                GetStreamErrorKind::JetStream(why) => return Err(SinkError::Refused(format!("NATS: {why}"))),
+                _ => return Err(SinkError::Away(format!("NATS: {error}"))),
+            },
+        };
+        if !self.create {
+            return Err(missing);
+        }
+        let config = Config {
+            name: self.stream.clone(),
+            description: Some("Events of Gantry".to_owned()),
+            subjects: vec![format!("{}.>", self.subject)],
+            max_bytes: ROOM,
+            max_age: KEEP,
+            discard: DiscardPolicy::New,
+            duplicate_window: DUPLICATES,
+            ..Config::default()
+        };
+        context.create_stream(config).await.map(|_| ()).map_err(|error| match error.kind() {
+            CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::Response => {
+                SinkError::Away(format!("NATS: {error}"))
+            }
+            _ => SinkError::Refused(format!("NATS does not make the stream {}: {error}", self.stream)),
+        })
+    }
+
+    async fn send(&self, event: &CloudEvent) -> Result<(), SinkError> {
+        let context = self.jetstream().await?;
+        let message = PublishMessage::build()
+            .payload(event.to_json().into())
+            .message_id(&event.id)
+            .expected_stream(&self.stream)
+            .header("Content-Type", CloudEvent::CONTENT_TYPE);
+        let subject = format!("{}.{}", self.subject, event.kind);
+        let published = async { context.send_publish(subject, message).await?.await };
+        published.await.map(|_| ()).map_err(|error| match error.kind() {
+            PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe | PublishErrorKind::MaxAckPending => {
+                SinkError::Away(format!("NATS: {error}"))
+            }
+            // It may have gone since it was seen: looked for, and made, at the next try.
+            PublishErrorKind::StreamNotFound => {
+                self.seen.store(false, Ordering::Relaxed);
+                SinkError::Refused("NATS: no stream takes the subject".to_owned())
+            }
+            _ => SinkError::Refused(format!("NATS: {error}")),
+        })
+    }
+}
+
+#[async_trait]
+impl Sink for Nats {
+    async fn publish(&self, event: &CloudEvent) -> Result<(), SinkError> {
+        within(self.server.timeout, self.send(event)).await
+    }
+
+    fn name(&self) -> &'static str {
+        "nats"
+    }
+
+    async fn check(&self) -> Result<(), SinkError> {
+        let seen = async {
+            let context = self.jetstream().await?;
+            self.see_stream(&context).await
+        };
+        within(self.server.timeout, seen).await
+    }
+}

@@ -1,0 +1,115 @@
+//! Redis: an entry of a stream, with the fields `id`, `type` and `event`, the whole event in JSON.
+//!
+//! Redis knows no duplicates: an event that comes twice is two entries with the same `id`. A stream grows until whoever
+//! reads it trims it, or up to `maxlen`, which also cuts off what nobody has read; for that reason there is no such bound
+//! unless it is named. What "kept" means is Redis's own setting: with `appendonly yes` and `appendfsync always` it
+//! survives a crash of the machine, without them it may not.
+//!
+//! Must not use a connection again on which somebody gave up waiting.
+
+use async_trait::async_trait;
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo, RedisError,
+    ServerErrorKind,
+};
+
+use super::kept::Kept;
+use super::{CloudEvent, Server, Sink, SinkError, within};
+
+/// A stream.
+pub(super) struct RedisStream {
+    server: Server,
+    database: i64,
+    stream: String,
+    maxlen: Option<u64>,
+    create: bool,
+    connection: Kept<MultiplexedConnection>,
+}
+
+impl RedisStream {
+    pub(super) fn new(server: Server, database: i64, stream: String, maxlen: Option<u64>, create: bool) -> Self {
+        Self { server, database, stream, maxlen, create, connection: Kept::new() }
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, SinkError> {
+        let Server { host, port, tls, login, timeout } = &self.server;
+        let place = if *tls {
+            ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
+        } else {
+            ConnectionAddr::Tcp(host.clone(), *port)
+        };
+        let mut settings = RedisConnectionInfo::default().set_db(self.database);
+        if let Some(login) = login {
+            settings = settings.set_password(login.password.expose());
+            if !login.user.is_empty() {
+                settings = settings.set_username(&login.user);
+            }
+        }
+        let info = place.into_connection_info().map_err(|error| meaning(&error))?.set_redis_settings(settings);
+        let waits = AsyncConnectionConfig::new();
+        let waits = waits.set_connection_timeout(Some(*timeout)).set_response_timeout(Some(*timeout));
+        let client = Client::open(info).map_err(|error| meaning(&error))?;
+        client.get_multiplexed_async_connection_with_config(&waits).await.map_err(|error| meaning(&error))
+    }
+
+    async fn add(&self, mut connection: MultiplexedConnection, event: &CloudEvent) -> Result<(), SinkError> {
+        let mut command = redis::cmd("XADD");
+        command.arg(&self.stream);
+        if !self.create {
+            command.arg("NOMKSTREAM");
+        }
+        if let Some(entries) = self.maxlen {
+            command.arg("MAXLEN").arg("~").arg(entries);
+        }
+        command.arg("*").arg("id").arg(&event.id).arg("type").arg(&event.kind).arg("event").arg(event.to_json());
+        let added: Option<String> = command.query_async(&mut connection).await.map_err(|error| meaning(&error))?;
+        added.map(|_| ()).ok_or_else(|| SinkError::Refused(format!("Redis has no stream {}", self.stream)))
+    }
+
+    async fn look(&self, mut connection: MultiplexedConnection) -> Result<(), SinkError> {
+        let kind = redis::cmd("TYPE").arg(&self.stream).query_async(&mut connection).await;
+        let kind: String = kind.map_err(|error| meaning(&error))?;
+        match kind.as_str() {
+            "stream" => Ok(()),
+            "none" if self.create => Ok(()),
+            "none" => Err(SinkError::Refused(format!("Redis has no stream {}", self.stream))),
+            other => Err(SinkError::Refused(format!("{} is a {other} in Redis and no stream", self.stream))),
+        }
+    }
+}
+
+/// What an error means. Redis repeats no password in its own.
+fn meaning(error: &RedisError) -> SinkError {
+    let text = format!("Redis: {error}");
+    match error.kind() {
+        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig | ErrorKind::UnexpectedReturnType => {
+            SinkError::Refused(text)
+        }
+        ErrorKind::Server(
+            ServerErrorKind::BusyLoading
+            | ServerErrorKind::TryAgain
+            | ServerErrorKind::ClusterDown
+            | ServerErrorKind::MasterDown,
+        ) => SinkError::Away(text),
+        ErrorKind::Server(_) | ErrorKind::Extension => SinkError::Refused(text),
+        _ => SinkError::Away(text),
+    }
+}
+
+#[async_trait]
+impl Sink for RedisStream {
+    async fn publish(&self, event: &CloudEvent) -> Result<(), SinkError> {
+        let added = self.connection.with(|| self.connect(), |connection| self.add(connection, event));
+        within(self.server.timeout, added).await
+    }
+
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn check(&self) -> Result<(), SinkError> {
+        let looked = self.connection.with(|| self.connect(), |connection| self.look(connection));
+        within(self.server.timeout, looked).await
+    }
+}

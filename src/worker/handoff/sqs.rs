@@ -1,0 +1,143 @@
+//! Amazon SQS, and servers of its kind.
+//!
+//! A standard queue knows no duplicates: an event that comes twice is two messages with the same `id`. A FIFO queue drops
+//! a repetition within five minutes (deduplication id), and keeps the order of what happened to one subject (group id).
+//! The queue is never made: its redrive, retention and encryption are its owner's matter.
+//!
+//! Must not try again by itself: whoever publishes does, with the same id.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::BehaviorVersion;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::config::{Credentials, Region};
+use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
+use tokio::sync::{OnceCell, Semaphore};
+use url::Url;
+
+use super::{CloudEvent, Login, Sink, SinkError, within};
+
+/// Requests at once, and so connections. Others wait.
+const AT_ONCE: usize = 64;
+
+/// A queue.
+pub(super) struct Sqs {
+    queue_url: String,
+    region: Option<String>,
+    login: Option<Login>,
+    timeout: Duration,
+    client: OnceCell<Client>,
+    places: Semaphore,
+}
+
+impl Sqs {
+    pub(super) fn new(queue_url: String, region: Option<String>, login: Option<Login>, timeout: Duration) -> Self {
+        let places = Semaphore::new(AT_ONCE);
+        Self { queue_url, region, login, timeout, client: OnceCell::new(), places }
+    }
+
+    async fn client(&self) -> Result<&Client, SinkError> {
+        self.client.get_or_try_init(|| self.connect()).await
+    }
+
+    async fn connect(&self) -> Result<Client, SinkError> {
+        let timeouts = TimeoutConfig::builder().connect_timeout(self.timeout).operation_timeout(self.timeout);
+        // Where the queue is, there the requests go: the SDK would ask Amazon's region.
+        let url = Url::parse(&self.queue_url).map_err(|error| SinkError::Refused(format!("SQS: {error}")))?;
+        let mut chain = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(url.origin().ascii_serialization())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts.build());
+        if let Some(login) = &self.login {
+            let secret = login.password.expose();
+            chain = chain.credentials_provider(Credentials::new(&login.user, secret, None, None, "gantry settings"));
+        }
+        if let Some(region) = &self.region {
+            chain = chain.region(Region::new(region.clone()));
+        }
+        let mut shared = chain.load().await;
+        if shared.region().is_none() {
+            // A server that is not Amazon's takes any.
+            shared = shared.into_builder().region(Region::new("us-east-1")).build();
+        }
+        Ok(Client::new(&shared))
+    }
+
+    async fn send(&self, event: &CloudEvent) -> Result<(), SinkError> {
+        // Closed it never is.
+        let _place = self.places.acquire().await.map_err(|_| SinkError::Away("closing".to_owned()))?;
+        let mut message = self.client().await?.send_message().queue_url(&self.queue_url).message_body(body(event));
+        for (name, value) in
+            [("id", event.id.as_str()), ("type", &event.kind), ("content-type", CloudEvent::CONTENT_TYPE)]
+        {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+            message = message.message_attributes(name, value.map_err(|error| SinkError::Refused(error.to_string()))?);
+        }
+        if self.queue_url.ends_with(".fifo") {
+            message = message.message_deduplication_id(&event.id).message_group_id(group(event));
+        }
+        message.send().await.map(|_| ()).map_err(|error| meaning(&error))
+    }
+}
+
+/// The event, with the two characters that SQS refuses in the form that JSON has for any.
+fn body(event: &CloudEvent) -> String {
+    event.to_json().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+}
+
+/// Whose order is kept: the subject's, or the tenant's if SQS would not take that one.
+fn group(event: &CloudEvent) -> String {
+    let fits = (1..=128).contains(&event.subject.len()) && event.subject.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { event.subject.clone() } else { event.tenant.to_string() }
+}
+
+/// What an error means: an answer that is not about the server's own state is a refusal.
+fn meaning<E, R>(error: &SdkError<E, R>) -> SinkError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let text = format!("SQS: {}", DisplayErrorContext(error));
+    let SdkError::ServiceError(said) = error else { return SinkError::Away(text) };
+    let text = match (said.err().code(), said.err().message()) {
+        (Some(code), Some(message)) => format!("SQS: {code}: {message}"),
+        (Some(code), None) => format!("SQS: {code}"),
+        _ => return SinkError::Away(text),
+    };
+    match said.err().code().unwrap_or_default() {
+        "RequestThrottled"
+        | "ThrottlingException"
+        | "Throttling"
+        | "OverLimit"
+        | "KmsThrottled"
+        | "InternalFailure"
+        | "InternalError"
+        | "ServiceUnavailable"
+        | "RequestTimeout" => SinkError::Away(text),
+        _ => SinkError::Refused(text),
+    }
+}
+
+#[async_trait]
+impl Sink for Sqs {
+    async fn publish(&self, event: &CloudEvent) -> Result<(), SinkError> {
+        within(self.timeout, self.send(event)).await
+    }
+
+    fn name(&self) -> &'static str {
+        "sqs"
+    }
+
+    async fn check(&self) -> Result<(), SinkError> {
+        let look = async {
+            let asked = self.client().await?.get_queue_attributes().queue_url(&self.queue_url);
+            let asked = asked.attribute_names(QueueAttributeName::QueueArn).send().await;
+            asked.map(|_| ()).map_err(|error| meaning(&error))
+        };
+        within(self.timeout, look).await
+    }
+}
