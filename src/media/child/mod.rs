@@ -39,7 +39,7 @@ fn carry_out(order: Order) -> Result<(), String> {
             Answer::Found(found)
         }
         (Work::Tool { program, args }, _) => {
-            let error = Command::new(&program).args(args).exec();
+            let error = Command::new(&program).args(args).env_clear().exec();
             return Err(format!("{} does not start: {error}", program.display()));
         }
         (_, None) => return Err("there is no file".to_owned()),

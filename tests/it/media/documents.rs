@@ -33,7 +33,7 @@ async fn documents_are_counted_and_their_first_page_is_drawn() {
 async fn locked_documents_say_so() {
     let bench = Bench::new();
     std::fs::write(bench.path("raw.pdf"), pdf("400 600", "")).unwrap();
-    bench.make("qpdf raw.pdf one.pdf || [ $? = 3 ]; qpdf --encrypt secret owner 256 -- one.pdf locked.pdf; qpdf --encrypt '' owner 256 -- one.pdf open.pdf");
+    bench.make("qpdf raw.pdf one.pdf || [ $? = 3 ]; qpdf one.pdf ok.pdf || [ $? = 3 ]; qpdf --encrypt secret owner 256 -- ok.pdf locked.pdf || [ $? = 3 ]; qpdf --encrypt '' owner 256 -- ok.pdf open.pdf || [ $? = 3 ]");
     let report = bench.look("locked.pdf", "application/pdf").await;
     assert_eq!((&report.details["encrypted"], codes(&report)), (&json!(true), vec!["document_locked"]));
     let report = bench.look("open.pdf", "application/pdf").await;

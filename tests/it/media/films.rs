@@ -16,10 +16,15 @@ async fn films_are_measured_and_shown() {
     let bench = Bench::new();
     bench.make(&format!("ffmpeg -v error {SOURCE} -c:v libx264 -pix_fmt yuv420p -c:a aac -metadata title=SECRET -metadata location=+52.5+013.4/ a.mp4"));
     bench.make(&format!("ffmpeg -v error {SOURCE} -c:v libvpx -c:a libvorbis a.webm && ffmpeg -v error {SOURCE} -c:v mpeg4 -c:a mp3 a.mkv"));
-    for (name, media_type, codec) in [("a.mp4", "video/mp4", "h264"), ("a.webm", "video/webm", "vp8"), ("a.mkv", "video/x-matroska", "mpeg4")] {
+    for (name, media_type, codec) in
+        [("a.mp4", "video/mp4", "h264"), ("a.webm", "video/webm", "vp8"), ("a.mkv", "video/x-matroska", "mpeg4")]
+    {
         let report = bench.look(name, media_type).await;
         let details = &report.details;
-        assert_eq!((&details["kind"], &details["width"], &details["height"]), (&json!("video"), &json!(640), &json!(360)));
+        assert_eq!(
+            (&details["kind"], &details["width"], &details["height"]),
+            (&json!("video"), &json!(640), &json!(360))
+        );
         assert_eq!((&details["video_codec"], &details["frame_rate"]), (&json!(codec), &json!(25.0)));
         assert!((details["duration_s"].as_f64().unwrap() - 3.0).abs() < 0.2, "{details:?}");
         assert!(report.problems.is_empty(), "{report:?}");
@@ -52,7 +57,10 @@ async fn sound_has_facts_and_perhaps_a_cover() {
     bench.make("ffmpeg -v error -f lavfi -i sine=d=2:r=44100 -ac 2 a.mp3 && ffmpeg -v error -f lavfi -i color=lime:s=300x300 -frames:v 1 c.png \
                 && ffmpeg -v error -i a.mp3 -i c.png -map 0 -map 1 -c copy -disposition:v attached_pic cover.mp3 && ffmpeg -v error -i a.mp3 a.flac");
     let report = bench.look("a.flac", "audio/flac").await;
-    assert_eq!((&report.details["kind"], &report.details["channels"], &report.details["sample_rate"]), (&json!("audio"), &json!(2), &json!(44100)));
+    assert_eq!(
+        (&report.details["kind"], &report.details["channels"], &report.details["sample_rate"]),
+        (&json!("audio"), &json!(2), &json!(44100))
+    );
     assert!(report.derivatives.is_empty() && report.problems.is_empty() && !report.details.contains_key("width"));
     let report = bench.look("cover.mp3", "audio/mpeg").await;
     assert_eq!(report.details["kind"], json!("audio"));
@@ -63,7 +71,9 @@ async fn sound_has_facts_and_perhaps_a_cover() {
 fn with_hole(bench: &Bench, from: &str, to: &str, media_type: &str) {
     let bytes = std::fs::read(bench.path(from)).unwrap();
     let media_type: MediaType = media_type.parse().unwrap();
-    let Wanted::Ends { head, tail } = Sandbox::wants(&media_type, bytes.len() as u64) else { panic!("{from} is too small") };
+    let Wanted::Ends { head, tail } = Sandbox::wants(&media_type, bytes.len() as u64) else {
+        panic!("{from} is too small")
+    };
     let file = File::create(bench.path(to)).unwrap();
     file.set_len(bytes.len() as u64).unwrap();
     file.write_all_at(&bytes[..usize::try_from(head).unwrap()], 0).unwrap();
@@ -75,9 +85,11 @@ fn with_hole(bench: &Bench, from: &str, to: &str, media_type: &str) {
 async fn of_long_films_both_ends_are_enough() {
     let bench = Bench::new();
     // Noise does not compress: 70 MiB and more in ten seconds.
-    let noise = "-f lavfi -i nullsrc=s=640x360:r=25:d=10,geq=random(1)*255:128:128 -c:v mpeg4 -q:v 1";
+    let noise = "-f lavfi -i 'nullsrc=s=640x360:r=25:d=10,noise=alls=100:allf=t+u' -c:v mpeg4 -q:v 1";
     bench.make(&format!("ffmpeg -v error {noise} end.mp4 && ffmpeg -v error -i end.mp4 -c copy -movflags +faststart front.mp4 && ffmpeg -v error -i end.mp4 -c copy a.mkv && cp a.mkv a.webm"));
-    for (name, media_type) in [("end.mp4", "video/mp4"), ("front.mp4", "video/mp4"), ("a.mkv", "video/x-matroska"), ("a.webm", "video/webm")] {
+    for (name, media_type) in
+        [("end.mp4", "video/mp4"), ("front.mp4", "video/mp4"), ("a.mkv", "video/x-matroska"), ("a.webm", "video/webm")]
+    {
         with_hole(&bench, name, "holed", media_type);
         let report = bench.look("holed", media_type).await;
         assert!(report.problems.is_empty(), "{name} {report:?}");
@@ -91,8 +103,14 @@ async fn what_is_no_film_is_damaged_and_playlists_are_not_followed() {
     let bench = Bench::new();
     bench.make(&format!("ffmpeg -v error {SOURCE} real.ts"));
     let real = bench.path("real.ts").display().to_string();
-    let playlist = format!("#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{real}\n#EXTINF:3,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n");
-    for (text, media_type) in [(playlist, "video/mp2t"), (format!("ffconcat version 1.0\nfile '{real}'\n"), "video/mp4"), ("nothing".to_owned(), "audio/mpeg")] {
+    let playlist = format!(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{real}\n#EXTINF:3,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n"
+    );
+    for (text, media_type) in [
+        (playlist, "video/mp2t"),
+        (format!("ffconcat version 1.0\nfile '{real}'\n"), "video/mp4"),
+        ("nothing".to_owned(), "audio/mpeg"),
+    ] {
         std::fs::write(bench.path("list"), text).unwrap();
         let report = bench.look("list", media_type).await;
         assert_eq!(codes(&report), ["film_damaged"], "{report:?}");
