@@ -5,6 +5,7 @@ pub mod database;
 pub mod faulty;
 pub mod process;
 pub mod seed;
+pub mod servers;
 pub mod service;
 pub mod transcript;
 
