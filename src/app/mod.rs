@@ -17,13 +17,14 @@ use crate::config::Config;
 use crate::engine::{Engine, Registry};
 use crate::http::tls::Tls;
 use crate::http::{Site, router, server};
-use crate::worker::{Pipeline, Worker};
+use crate::worker::Worker;
 
 mod bytes;
 mod embedded;
 mod foundations;
 mod secrets;
 mod welcome;
+mod workshop;
 
 pub use embedded::{bucket as embedded_bucket, credentials as embedded_credentials};
 pub use foundations::{Role, Rows};
@@ -45,7 +46,7 @@ pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()
         let routes = routes.clone();
         async move { routes.oneshot(request).await.unwrap_or_else(|never| match never {}) }
     };
-    let background = Background::start(&foundations, config);
+    let background = Background::start(&foundations, config, &public_url).await?;
     tracing::info!(address = %api.local_addr()?, public_url, "serving");
     let appends = tokio::spawn(let_go(engine, end.clone()));
     server::serve(door(config, api, &end)?.with_early(config.early), answer, config.server.clone(), end).await;
@@ -75,7 +76,7 @@ async fn let_go(engine: Engine, end: CancellationToken) {
 pub async fn work(config: &Config, end: CancellationToken) -> anyhow::Result<()> {
     let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
     let foundations = Foundations::lay(config, Role::Attach, &public_url).await?;
-    let background = Background::start(&foundations, config);
+    let background = Background::start(&foundations, config, &public_url).await?;
     tracing::info!("working");
     end.cancelled().await;
     background.finish(config.server.grace).await;
@@ -104,16 +105,17 @@ struct Background {
 }
 
 impl Background {
-    fn start(foundations: &Foundations, config: &Config) -> Self {
+    async fn start(foundations: &Foundations, config: &Config, public_url: &str) -> anyhow::Result<Self> {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let rows = &foundations.rows;
         let (store, entropy) = (Arc::clone(&rows.store), Arc::clone(&rows.entropy));
         let engine = foundations.engine.clone();
-        let worker = Worker::new(engine, store, entropy, Pipeline::default(), config.worker.clone());
+        let pipeline = workshop::pipeline(config, public_url).await?;
+        let worker = Worker::new(engine, store, entropy, pipeline, config.worker.clone());
         let worker_stop = stop.clone();
         tasks.spawn(async move { worker.run(worker_stop).await });
         tasks.close();
-        Self { stop, tasks }
+        Ok(Self { stop, tasks })
     }
 
     async fn finish(self, grace: Duration) {

@@ -125,14 +125,12 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
             "never" => Some(server::Early::Never),
             _ => None,
         }),
+        processing: work::processing(&mut c),
         worker: work::worker(&mut c, engine.patience.takeover_after),
         engine,
         listen,
         data_dir,
     };
-    if c.text("handoff") != "builtin" {
-        c.complain("handoff", "only builtin workers exist in this version");
-    }
     if c.complaints.is_empty() {
         Ok(config)
     } else {

@@ -16,6 +16,8 @@ mod layers;
 pub(crate) mod units;
 mod work;
 
+pub use work::Processing;
+
 /// The annotated default file.
 pub const DEFAULTS: &str = include_str!("default.toml");
 
@@ -50,6 +52,8 @@ pub struct Config {
     pub early: server::Early,
     /// What the engine is told.
     pub engine: engine::Settings,
+    /// What the pipeline is made of.
+    pub processing: Processing,
     /// What workers go by.
     pub worker: worker::Settings,
 }
