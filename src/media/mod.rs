@@ -178,7 +178,7 @@ pub enum Trouble {
 pub struct Hold {
     /// Whether Landlock holds: `full`, `partial` (an older kernel) or `none`. seccomp and rlimits always do.
     pub landlock: String,
-    /// Programs that are not installed; what needs them is left out.
+    /// Programs that are not installed or do not run in the cell; what needs them is left out.
     pub missing: Vec<&'static str>,
 }
 
@@ -219,17 +219,19 @@ impl Sandbox {
         Visit::new(self, task, whole, Instant::now() + self.limits.wall).examine(kind).await
     }
 
-    /// Tries a child, and says in the log what does not hold or is not installed.
+    /// Tries a child and each tool in it, and says in the log what does not hold or does not run.
     pub async fn probe(&self) -> Result<Hold, Trouble> {
-        let landlock = visit::probe(self, Instant::now() + self.limits.wall).await?;
-        let missing = self.tools.missing();
-        if landlock != "full" {
-            tracing::warn!(landlock, "this kernel keeps decoders from other files only in part (Landlock)");
+        let hold = visit::probe(self, Instant::now() + self.limits.wall).await?;
+        if hold.landlock != "full" {
+            tracing::warn!(
+                landlock = hold.landlock,
+                "this kernel keeps decoders from other files only in part (Landlock)"
+            );
         }
-        if !missing.is_empty() {
-            tracing::warn!(?missing, "programs are not installed; what they decode is left out");
+        if !hold.missing.is_empty() {
+            tracing::warn!(missing = ?hold.missing, "programs do not run here; what they decode is left out");
         }
-        Ok(Hold { landlock, missing })
+        Ok(hold)
     }
 }
 

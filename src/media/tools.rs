@@ -23,15 +23,14 @@ impl Tools {
         Self { ffprobe: find("ffprobe"), ffmpeg: find("ffmpeg"), pdfinfo: find("pdfinfo"), pdftoppm: find("pdftoppm") }
     }
 
-    /// The names of those that are not installed.
-    pub(super) fn missing(&self) -> Vec<&'static str> {
-        let all = [
-            ("ffprobe", &self.ffprobe),
-            ("ffmpeg", &self.ffmpeg),
-            ("pdfinfo", &self.pdfinfo),
-            ("pdftoppm", &self.pdftoppm),
-        ];
-        all.into_iter().filter(|(_, place)| place.is_none()).map(|(name, _)| name).collect()
+    /// Each with its name and how it is asked for its version.
+    pub(super) fn all(&self) -> [(&'static str, &Option<PathBuf>, &'static str); 4] {
+        [
+            ("ffprobe", &self.ffprobe, "-version"),
+            ("ffmpeg", &self.ffmpeg, "-version"),
+            ("pdfinfo", &self.pdfinfo, "-v"),
+            ("pdftoppm", &self.pdftoppm, "-v"),
+        ]
     }
 }
 

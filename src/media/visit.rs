@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::kind::Kind;
 use super::order::{Answer, Bounds, Drawing, Drawn, Found, Order, Picture, Work};
 use super::run::{Ended, run};
-use super::{Made, Problem, Report, Sandbox, Task, Trouble};
+use super::{Hold, Made, Problem, Report, Sandbox, Task, Trouble};
 
 /// Characters of a string, and members of an object, that a child may tell.
 const TEXT: usize = 255;
@@ -85,10 +85,8 @@ impl<'a> Visit<'a> {
         for file in writes.iter().filter(|file| !self.report.derivatives.iter().any(|made| made.file == **file)) {
             let _ = std::fs::remove_file(file);
         }
-        if let Some(found) = found? {
-            if itself {
-                self.report.details.extend(bounded(found.details));
-            }
+        if let Some(found) = found?.filter(|_| itself) {
+            self.report.details.extend(bounded(found.details));
         }
         Ok(())
     }
@@ -207,16 +205,29 @@ fn bounds(sandbox: &Sandbox) -> Bounds {
     Bounds { memory: limits.memory, cpu: limits.cpu.as_secs().max(1), output: limits.output }
 }
 
-/// How well a child can lock itself in.
-pub(super) async fn probe(sandbox: &Sandbox, deadline: Instant) -> Result<String, Trouble> {
-    let order = Order { bounds: bounds(sandbox), reads: Vec::new(), writes: Vec::new(), work: Work::Probe };
-    let ended = run(sandbox, &order, deadline).await?.map_err(|problem| Trouble::Unable(problem.sentence))?;
-    match serde_json::from_slice(&ended.said) {
-        Ok(Answer::Found(found)) => {
-            Ok(found.details.get("landlock").and_then(Value::as_str).unwrap_or("none").to_owned())
+/// How well a child can lock itself in, and which tools do not run there.
+pub(super) async fn probe(sandbox: &Sandbox, deadline: Instant) -> Result<Hold, Trouble> {
+    let order = |work| Order { bounds: bounds(sandbox), reads: Vec::new(), writes: Vec::new(), work };
+    let ended = run(sandbox, &order(Work::Probe), deadline).await?;
+    let ended = ended.map_err(|problem| Trouble::Unable(problem.sentence))?;
+    let Ok(Answer::Found(found)) = serde_json::from_slice(&ended.said) else {
+        return Err(Trouble::Unable("a decoder does not answer".to_owned()));
+    };
+    let landlock = found.details.get("landlock").and_then(Value::as_str).unwrap_or("none").to_owned();
+    let mut missing = Vec::new();
+    for (name, program, version) in sandbox.tools.all() {
+        let runs = match program.clone() {
+            Some(program) => {
+                let work = Work::Tool { program, args: vec![version.to_owned()] };
+                matches!(run(sandbox, &order(work), deadline).await, Ok(Ok(Ended { well: true, .. })))
+            }
+            None => false,
+        };
+        if !runs {
+            missing.push(name);
         }
-        _ => Err(Trouble::Unable("a decoder does not answer".to_owned())),
     }
+    Ok(Hold { landlock, missing })
 }
 
 /// Whether a file's first bytes are those of its format: nothing else is passed on under its name.

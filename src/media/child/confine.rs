@@ -81,7 +81,7 @@ fn allow(rules: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> Fail
 }
 
 /// Calls that no decoder needs and that reach out of it: to the network, other processes, the kernel's insides.
-const DENIED: [i64; 63] = [
+const DENIED: [i64; 66] = [
     libc::SYS_socket,
     libc::SYS_socketpair,
     libc::SYS_connect,
@@ -139,6 +139,10 @@ const DENIED: [i64; 63] = [
     libc::SYS_clock_settime,
     libc::SYS_acct,
     libc::SYS_quotactl,
+    libc::SYS_setrlimit,
+    // Memory that no limit counts.
+    libc::SYS_memfd_create,
+    libc::SYS_memfd_secret,
     libc::SYS_shmget,
     libc::SYS_msgget,
     libc::SYS_semget,
@@ -165,6 +169,7 @@ fn seccomp() -> Failure<()> {
         rules.extend(other_numbers());
     }
     rules.push((libc::SYS_clone, vec![new_process()?]));
+    rules.push((libc::SYS_prlimit64, vec![new_limit()?]));
     rules.push((libc::SYS_tgkill, vec![somebody_else()?]));
     apply(rules, libc::EPERM)
 }
@@ -184,6 +189,11 @@ fn new_process() -> Failure<SeccompRule> {
     let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
     let absent = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), 0)?;
     Ok(SeccompRule::new(vec![absent])?)
+}
+
+/// A limit that is set and not only read: root could raise them.
+fn new_limit() -> Failure<SeccompRule> {
+    Ok(SeccompRule::new(vec![SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?])?)
 }
 
 /// A signal for another process; abort() sends one to its own.

@@ -14,7 +14,7 @@ const OVERLAP: usize = 64;
 pub(super) fn look(file: &Path) -> Answer {
     let mut found = Found::default();
     found.tell("kind", "drawing");
-    let script = File::open(file).and_then(|file| holds_script(file));
+    let script = File::open(file).and_then(holds_script);
     match script {
         Ok(script) => found.tell("script", script),
         Err(error) => return Answer::Unable(error.to_string()),

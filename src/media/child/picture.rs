@@ -3,7 +3,7 @@
 //! Dimensions are judged before anything is decoded. Of an animation only the first frame is.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -13,6 +13,9 @@ use super::{draw, exif, frames};
 use crate::media::order::{Answer, Found, Picture};
 use crate::media::{Problem, damaged};
 
+/// Bytes that hold a header, as `kind` has them fetched.
+const HEAD: u64 = 1 << 20;
+
 /// What the picture is and what was drawn from it, within `memory` bytes.
 pub(super) fn look(file: &Path, wish: &Picture, memory: u64) -> Answer {
     let mut found = Found::default();
@@ -20,7 +23,7 @@ pub(super) fn look(file: &Path, wish: &Picture, memory: u64) -> Answer {
     let Some(format) = ImageFormat::from_mime_type(&wish.media_type) else {
         return Answer::Unable(format!("{} is no picture that is decoded here", wish.media_type));
     };
-    match frames::count(file, format) {
+    match frames::count(file, format).filter(|_| !wish.head_only) {
         Some(count) if count > wish.frames => {
             let sentence = format!("The animation has more than {} frames, which is too many.", wish.frames);
             return Answer::Refused(Problem::new("too_many_frames", &sentence));
@@ -28,19 +31,20 @@ pub(super) fn look(file: &Path, wish: &Picture, memory: u64) -> Answer {
         Some(count) if count > 1 => found.tell("frames", count),
         _ => {}
     }
-    let mut decoder = match open(file, format, memory) {
+    let decoder = if wish.head_only { open_head(file, format, memory) } else { open(file, format, memory) };
+    let mut decoder = match decoder {
         Ok(decoder) => decoder,
+        Err(_) if wish.head_only => return too_large(found),
         Err(error) => return failed(found, &error),
     };
     if let Some(refused) = header(&mut *decoder, format, file, wish, &mut found) {
         return refused;
     }
+    if wish.head_only {
+        return too_large(found);
+    }
     let orientation = wish.orientation.and_then(Orientation::from_exif);
     let orientation = orientation.or_else(|| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms);
-    if wish.head_only {
-        found.problem("image_too_large", "The picture's file is too large to be decoded here.");
-        return Answer::Found(found);
-    }
     let picture = match DynamicImage::from_decoder(decoder) {
         Ok(picture) => picture,
         Err(error) => return failed(found, &error),
@@ -58,11 +62,27 @@ pub(super) fn look(file: &Path, wish: &Picture, memory: u64) -> Answer {
 type Decoder = Box<dyn ImageDecoder>;
 
 fn open(file: &Path, format: ImageFormat, memory: u64) -> image::ImageResult<Decoder> {
-    let mut reader = ImageReader::with_format(BufReader::new(File::open(file)?), format);
+    decoder(BufReader::new(File::open(file)?), format, memory)
+}
+
+/// A decoder for headers, of a file whose rest is a hole: some read all that is there.
+fn open_head(file: &Path, format: ImageFormat, memory: u64) -> image::ImageResult<Decoder> {
+    let mut head = Vec::new();
+    File::open(file)?.take(HEAD).read_to_end(&mut head)?;
+    decoder(Cursor::new(head), format, memory)
+}
+
+fn decoder(input: impl BufRead + Seek + 'static, format: ImageFormat, memory: u64) -> image::ImageResult<Decoder> {
+    let mut reader = ImageReader::with_format(input, format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(memory);
     reader.limits(limits);
     Ok(Box::new(reader.into_decoder()?))
+}
+
+fn too_large(mut found: Found) -> Answer {
+    found.problem("image_too_large", "The picture's file is too large to be decoded here.");
+    Answer::Found(found)
 }
 
 /// Facts from the header; an answer when it says too much.
@@ -128,7 +148,8 @@ fn ended(file: &Path) -> bool {
         Ok(tail)
     };
     let Ok(tail) = tail() else { return false };
-    // A preview within the EXIF data has an end of its own, before the picture's scans begin.
-    let scan = tail.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap_or(0);
-    tail[scan..].windows(2).any(|pair| pair == [0xff, 0xd9])
+    // A preview within the EXIF data has an end of its own, but the picture's scans begin behind that.
+    let marker = |code: u8| move |pair: &[u8]| pair == [0xff, code];
+    let end = tail.windows(2).rposition(marker(0xd9));
+    end.is_some_and(|end| !tail[end..].windows(2).any(marker(0xda)))
 }

@@ -52,7 +52,8 @@ impl Bench {
         let mut left: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path()).collect();
         let mut made: Vec<_> =
             report.iter().flat_map(|it| it.derivatives.iter().map(|made| made.file.clone())).collect();
-        (left.sort(), made.sort());
+        left.sort();
+        made.sort();
         assert_eq!(left, made);
         report
     }

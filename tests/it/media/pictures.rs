@@ -171,3 +171,27 @@ async fn a_picture_that_needs_more_memory_than_there_is_is_a_problem() {
         assert_eq!(codes(&report), ["decoder_memory"], "{name}");
     }
 }
+
+#[tokio::test]
+async fn of_huge_files_the_header_is_read() {
+    let bench = Bench::new();
+    bench.make(CORNERS);
+    bench.make("ffmpeg -v error -i corners.png p.jpg && truncate -s 5G p.jpg corners.png");
+    for (name, media_type) in [("p.jpg", "image/jpeg"), ("corners.png", "image/png")] {
+        let report = bench.look(name, media_type).await;
+        assert_eq!((codes(&report), &report.details["width"]), (vec!["image_too_large"], &json!(480)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_photo_that_was_cut_off_is_shown_as_far_as_it_goes() {
+    let bench = Bench::new();
+    bench.make(CORNERS);
+    bench.make("ffmpeg -v error -i corners.png -q:v 1 p.jpg && truncate -s -400 p.jpg && head -c 400 corners.png > p.png && printf x > x.jpg");
+    let report = bench.look("p.jpg", "image/jpeg").await;
+    assert_eq!(codes(&report), ["image_damaged"]);
+    assert!(near(colour(&made(&report, "thumb-256", "image/webp").file, 0, 0), RED));
+    let report = bench.look("p.png", "image/png").await;
+    assert_eq!((codes(&report), &report.details["width"]), (vec!["image_damaged"], &json!(480)));
+    assert_eq!(codes(&bench.look("x.jpg", "image/jpeg").await), ["image_damaged"]);
+}
