@@ -20,6 +20,7 @@ mod media;
 mod native;
 mod operate;
 mod presign;
+mod processing;
 mod scan;
 mod store;
 mod support;

@@ -1,0 +1,133 @@
+//! What happens after the last byte, with a real scanner, real decoders and real brokers.
+
+mod admin;
+mod media;
+mod offers;
+mod scanning;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gantry::domain::asset::Asset;
+use gantry::domain::clock::OsEntropy;
+use gantry::media::{Limits, Sandbox, Size};
+use gantry::worker::scan::{ScanLimits, Scanner};
+use gantry::worker::{Equipment, Pipeline, Screening, Settings, Studio, WhenIncomplete, Worker};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::support::service::{Service, Shape};
+
+pub const EICAR: &str = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*";
+
+/// Nobody works on jobs but whom the test starts.
+pub fn idle() -> Shape {
+    Shape { works: false, ..Shape::default() }
+}
+
+/// A worker of the test's own; it stops when this is dropped.
+pub struct Working {
+    _task: AbortOnDropHandle<()>,
+    _scratch: TempDir,
+    stop: CancellationToken,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Steps for a test.
+#[derive(Default)]
+pub struct Steps {
+    /// clamd's address.
+    pub clamd: Option<String>,
+    pub accept_unscanned: bool,
+    pub media: bool,
+    pub counter: Option<gantry::worker::Counter>,
+}
+
+pub fn work(service: &Service, steps: Steps) -> Working {
+    let scratch = TempDir::new().unwrap();
+    let screening = steps.clamd.map(|address| {
+        let limits = ScanLimits { largest: 8 << 20, idle: Duration::from_secs(2), ..ScanLimits::default() };
+        let scanner = Scanner { address: address.parse().unwrap(), limits };
+        let incomplete = if steps.accept_unscanned { WhenIncomplete::Accept } else { WhenIncomplete::Fail };
+        Screening { scanner, incomplete }
+    });
+    let sandbox = Sandbox::new(Limits::default()).with_program(PathBuf::from(env!("CARGO_BIN_EXE_gantry")));
+    let sizes = vec![Size { name: "thumb-64".to_owned(), edge: 64 }];
+    let studio = Studio { sandbox, sizes, scratch: scratch.path().to_owned() };
+    let studio = steps.media.then_some(studio);
+    let pipeline = Pipeline::new(Equipment { screening, studio, counter: steps.counter });
+    let settings = Settings { poll: Duration::from_millis(20), ..Settings::default() };
+    let store = Arc::clone(&service.database.store);
+    let worker = Worker::new(service.engine.clone(), store, Arc::new(OsEntropy), pipeline, settings);
+    let stop = CancellationToken::new();
+    let end = stop.clone();
+    let task = AbortOnDropHandle::new(tokio::spawn(async move { worker.run(end).await }));
+    Working { _task: task, _scratch: scratch, stop }
+}
+
+/// Brings a file; its asset is stored.
+pub async fn bring(service: &Service, name: &str, bytes: impl Into<Bytes>) -> String {
+    let (bytes, client) = (bytes.into(), reqwest::Client::new());
+    let wish = serde_json::json!({ "filename": name, "size": bytes.len(), "method": "put" });
+    let send = |request: reqwest::RequestBuilder| request.bearer_auth(&service.admin).send();
+    let made = send(client.post(format!("{}/v1/uploads", service.base)).json(&wish)).await.unwrap();
+    let made: Value = made.error_for_status().unwrap().json().await.unwrap();
+    let upload = made["upload"]["id"].as_str().unwrap();
+    let brought = send(client.put(format!("{}/v1/uploads/{upload}/content", service.base)).body(bytes)).await.unwrap();
+    brought.error_for_status().unwrap();
+    made["asset"]["id"].as_str().unwrap().to_owned()
+}
+
+pub async fn row(service: &Service, asset: &str) -> Asset {
+    service.database.store.asset(asset.parse().unwrap()).await.unwrap().unwrap()
+}
+
+/// Waits until the asset is as wanted; jobs that were put back become due meanwhile.
+pub async fn until(service: &Service, asset: &str, wanted: impl Fn(&Asset) -> bool) -> Asset {
+    for _ in 0..1500 {
+        let now = row(service, asset).await;
+        if wanted(&now) {
+            return now;
+        }
+        service.advance(Duration::from_millis(500));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{:?}", row(service, asset).await)
+}
+
+pub async fn settled(service: &Service, asset: &str) -> Asset {
+    until(service, asset, |asset| asset.state.is_settled()).await
+}
+
+/// Waits until nothing is owed any more.
+pub async fn nothing_owed(service: &Service) {
+    for _ in 0..1500 {
+        if service.database.store.count_jobs().await.unwrap().0 == 0 {
+            return;
+        }
+        service.advance(Duration::from_millis(500));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("jobs are owed still");
+}
+
+/// What a command makes in a folder of its own.
+pub fn made_by(command: &str, file: &str) -> Vec<u8> {
+    let dir = TempDir::new().unwrap();
+    let done = std::process::Command::new("sh").args(["-ec", command]).current_dir(dir.path()).output().unwrap();
+    assert!(done.status.success(), "{command}\n{}", String::from_utf8_lossy(&done.stderr));
+    std::fs::read(dir.path().join(file)).unwrap()
+}
+
+pub fn photo() -> Vec<u8> {
+    made_by("ffmpeg -v error -f lavfi -i testsrc2=size=640x480 -frames:v 1 -q:v 3 photo.jpg", "photo.jpg")
+}
