@@ -106,6 +106,7 @@ start_clamd() {
 Foreground yes
 TCPSocket $port
 TCPAddr 127.0.0.1
+LocalSocket $dir/clamd/socket
 DatabaseDirectory $dir/clamd/signatures
 TemporaryDirectory $dir/clamd/tmp
 OfficialDatabaseOnly no

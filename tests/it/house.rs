@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A part of the house, the parts of ours that it may use, and the crates that are its own business.
 ///
 /// The longest matching name decides: `store/sql` is not judged as `store`.
-const TABLE: [(&str, &[&str], &[&str]); 26] = [
+const TABLE: [(&str, &[&str], &[&str]); 33] = [
     ("domain", &["domain"], &[]),
     ("crash", &[], &[]),
     ("store", &["domain", "store"], &[]),
@@ -19,6 +19,13 @@ const TABLE: [(&str, &[&str], &[&str]); 26] = [
     ("blob/embedded", &["domain/clock", "blob/embedded"], &["s3s", "rusqlite"]),
     ("engine", &["domain", "store", "blob", "engine", "crash"], &[]),
     ("worker", &["domain", "store", "blob", "engine", "worker"], &[]),
+    ("worker/processors/scan", &["blob"], &[]),
+    ("worker/handoff", &["domain", "worker/handoff"], &[]),
+    ("worker/handoff/kept", &["worker/handoff"], &[]),
+    ("worker/handoff/nats", &["worker/handoff"], &["async_nats"]),
+    ("worker/handoff/redis_streams", &["worker/handoff"], &["redis"]),
+    ("worker/handoff/amqp", &["worker/handoff"], &["lapin"]),
+    ("worker/handoff/sqs", &["worker/handoff"], &["aws_config", "aws_sdk_sqs"]),
     ("http", &["domain", "engine", "http"], &["axum", "h2", "hyper", "hyper_util", "tower_http"]),
     ("http/native", &["domain", "engine", "http/native"], &["axum"]),
     ("http/tus", &["domain", "engine", "http/tus"], &["axum"]),
@@ -36,11 +43,22 @@ const TABLE: [(&str, &[&str], &[&str]); 26] = [
 ];
 
 /// Adapters: a port may be used without them.
-const ADAPTERS: [&str; 6] = ["store/sqlite", "store/postgres", "store/sql", "store/rows", "blob/s3", "blob/embedded"];
+const ADAPTERS: [&str; 10] = [
+    "store/sqlite",
+    "store/postgres",
+    "store/sql",
+    "store/rows",
+    "blob/s3",
+    "blob/embedded",
+    "worker/handoff/nats",
+    "worker/handoff/redis_streams",
+    "worker/handoff/amqp",
+    "worker/handoff/sqs",
+];
 /// Those who put things together may name adapters.
 const COMPOSERS: [&str; 1] = ["app"];
 /// Crates that belong to one part of the house.
-const OWNED: [&str; 13] = [
+const OWNED: [&str; 18] = [
     "axum",
     "h2",
     "hyper",
@@ -54,6 +72,11 @@ const OWNED: [&str; 13] = [
     "reqwest",
     "clap",
     "config",
+    "async_nats",
+    "redis",
+    "lapin",
+    "aws_sdk_sqs",
+    "clamav_client",
 ];
 /// Lines of a file, tests aside.
 const MOST_LINES: usize = 400;
@@ -131,6 +154,17 @@ fn everyone_uses_only_whom_they_may() {
         }
     }
     assert!(trespasses.is_empty(), "{trespasses:#?}");
+}
+
+#[test]
+fn the_port_to_brokers_names_its_adapters_only_where_it_connects() {
+    let (_, text) = sources().into_iter().find(|(name, _)| name == "worker/handoff").unwrap();
+    let begin = text.find("pub fn connect(").unwrap();
+    let end = begin + text[begin..].find("\n}\n").unwrap();
+    let elsewhere = format!("{}{}", &text[..begin], code(&text[end..]));
+    for adapter in ["nats::", "redis_streams::", "amqp::", "sqs::"] {
+        assert!(text[begin..end].contains(adapter) && !elsewhere.contains(adapter), "{adapter}");
+    }
 }
 
 #[test]
