@@ -174,6 +174,8 @@ start_sqs() {
 start() {
   local name pids=() failed=0
   mkdir -p "$dir"
+  # Those that still run would answer in place of the new ones.
+  end "$@"
   for name in "$@"; do
     "start_$name" >"$dir/$name.exports" &
     pids+=($!)
