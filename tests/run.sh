@@ -47,7 +47,9 @@ start_servers() {
   # PostgreSQL runs as a user of its own, and has to reach its data.
   chmod 711 "$servers"
   local exports
-  exports=$(WEED="$PWD/$tools/venv/bin/weed" MOTO="$PWD/$tools/venv/bin/moto_server" tests/servers.sh start "$servers")
+  # Some tests start servers of their own.
+  export WEED=$PWD/$tools/venv/bin/weed MOTO=$PWD/$tools/venv/bin/moto_server
+  exports=$(tests/servers.sh start "$servers")
   eval "$exports"
 }
 

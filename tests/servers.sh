@@ -106,6 +106,7 @@ start_clamd() {
 Foreground yes
 TCPSocket $port
 TCPAddr 127.0.0.1
+LocalSocket $dir/clamd/socket
 DatabaseDirectory $dir/clamd/signatures
 TemporaryDirectory $dir/clamd/tmp
 OfficialDatabaseOnly no
@@ -173,6 +174,8 @@ start_sqs() {
 start() {
   local name pids=() failed=0
   mkdir -p "$dir"
+  # Those that still run would answer in place of the new ones.
+  end "$@"
   for name in "$@"; do
     "start_$name" >"$dir/$name.exports" &
     pids+=($!)

@@ -23,7 +23,14 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &["image", "fast_image_resize", "webp", "jpeg_encoder", "nom_exif", "landlock", "seccompiler", "libc"],
     ),
     ("engine", &["domain", "store", "blob", "engine", "crash"], &[]),
-    ("worker", &["domain", "store", "blob", "engine", "media", "worker", "crash"], &[]),
+    ("worker", &["domain", "store", "blob", "engine", "media", "worker", "crash"], &["croner"]),
+    ("worker/processors/scan", &["blob"], &[]),
+    ("worker/handoff", &["domain", "worker/handoff"], &[]),
+    ("worker/handoff/kept", &["worker/handoff"], &[]),
+    ("worker/handoff/nats", &["worker/handoff"], &["async_nats"]),
+    ("worker/handoff/redis_streams", &["worker/handoff"], &["redis"]),
+    ("worker/handoff/amqp", &["worker/handoff"], &["lapin"]),
+    ("worker/handoff/sqs", &["worker/handoff"], &["aws_config", "aws_sdk_sqs"]),
     ("http", &["domain", "engine", "http"], &["axum", "h2", "hyper", "hyper_util", "tower_http"]),
     ("http/native", &["domain", "engine", "http/native"], &["axum"]),
     ("http/tus", &["domain", "engine", "http/tus"], &["axum"]),
@@ -47,7 +54,18 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
 ];
 
 /// Adapters: a port may be used without them.
-const ADAPTERS: [&str; 6] = ["store/sqlite", "store/postgres", "store/sql", "store/rows", "blob/s3", "blob/embedded"];
+const ADAPTERS: [&str; 10] = [
+    "store/sqlite",
+    "store/postgres",
+    "store/sql",
+    "store/rows",
+    "blob/s3",
+    "blob/embedded",
+    "worker/handoff/nats",
+    "worker/handoff/redis_streams",
+    "worker/handoff/amqp",
+    "worker/handoff/sqs",
+];
 /// Those who put things together may name adapters.
 const COMPOSERS: [&str; 1] = ["app"];
 /// Crates that belong to one part of the house.
@@ -64,6 +82,7 @@ const OWNED: &[&str] = &[
     "rusqlite",
     "reqwest",
     "clap",
+    "croner",
     "config",
     "image",
     "fast_image_resize",
@@ -73,6 +92,10 @@ const OWNED: &[&str] = &[
     "landlock",
     "seccompiler",
     "libc",
+    "async_nats",
+    "redis",
+    "lapin",
+    "aws_sdk_sqs",
 ];
 /// Lines of a file, tests aside.
 const MOST_LINES: usize = 400;
@@ -150,6 +173,17 @@ fn everyone_uses_only_whom_they_may() {
         }
     }
     assert!(trespasses.is_empty(), "{trespasses:#?}");
+}
+
+#[test]
+fn the_port_to_brokers_names_its_adapters_only_where_it_connects() {
+    let (_, text) = sources().into_iter().find(|(name, _)| name == "worker/handoff").unwrap();
+    let begin = text.find("pub fn connect(").unwrap();
+    let end = begin + text[begin..].find("\n}\n").unwrap();
+    let elsewhere = format!("{}{}", &text[..begin], code(&text[end..]));
+    for adapter in ["nats::", "redis_streams::", "amqp::", "sqs::"] {
+        assert!(text[begin..end].contains(adapter) && !elsewhere.contains(adapter), "{adapter}");
+    }
 }
 
 #[test]

@@ -149,9 +149,17 @@ async fn a_clamd_that_goes_away_comes_back() {
     let mut clamd = Own::clamd().await;
     let scanner = scanner(&clamd.address);
     assert_infected(&scan_with(&scanner, eicar()).await.unwrap());
+    let mut beside = scanner.clone();
+    beside.address = format!("unix:{}/clamd/socket", clamd.dir().display()).parse().unwrap();
+    assert_infected(&scan_with(&beside, eicar()).await.unwrap());
+    beside.limits.largest = 1 << 30;
+    let refused = scan_with(&beside, noise(40 * MIB)).await.unwrap();
+    assert_eq!(refused, Scan::Incomplete { why: Unscanned::Refused });
     clamd.kill();
-    let verdict = scan_with(&scanner, eicar()).await;
-    assert!(matches!(verdict, Err(ScannerAway::Connection(_))), "{verdict:?}");
+    for scanner in [&scanner, &beside] {
+        let verdict = scan_with(scanner, eicar()).await;
+        assert!(matches!(verdict, Err(ScannerAway::Connection(_))), "{verdict:?}");
+    }
     clamd.restart().await;
     assert_infected(&scan_with(&scanner, eicar()).await.unwrap());
     // Killed in the middle of a file.

@@ -10,7 +10,7 @@ use crate::support::database::Place;
 use crate::support::process::Instance;
 
 /// A certificate for 127.0.0.1, made by openssl.
-fn certificate(dir: &Path) {
+pub fn certificate(dir: &Path) {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"])
         .args(["-subj", "/CN=gantry test", "-addext", "subjectAltName=IP:127.0.0.1"])

@@ -128,9 +128,9 @@ impl FromStr for Address {
         // A parser's complaint may quote what it parsed.
         let parse = |text: &str| Url::parse(text).map_err(|error| format!("the {scheme} address is no URL: {error}"));
         match scheme {
-            "nats" | "tls" => nats(Parts::of(parse(text)?, 4222, 4222)?),
-            "redis" | "rediss" => redis(Parts::of(parse(text)?, 6379, 6379)?),
-            "amqp" | "amqps" => amqp(Parts::of(parse(text)?, 5672, 5671)?),
+            "nats" | "tls" => nats(Parts::of(&parse(text)?, 4222, 4222)?),
+            "redis" | "rediss" => redis(Parts::of(&parse(text)?, 6379, 6379)?),
+            "amqp" | "amqps" => amqp(Parts::of(&parse(text)?, 5672, 5671)?),
             "sqs" => sqs(parse(rest)?),
             _ => Err(unknown()),
         }
@@ -161,18 +161,18 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(url: Url, port: u16, tls_port: u16) -> Result<Self, String> {
+    fn of(url: &Url, port: u16, tls_port: u16) -> Result<Self, String> {
         let tls = matches!(url.scheme(), "tls" | "rediss" | "amqps");
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         if host.is_empty() {
             return Err("the broker's address names no host".to_owned());
         }
-        let mut query = Query::of(&url)?;
+        let mut query = Query::of(url)?;
         let server = Server {
             host: host.to_owned(),
             port: url.port().unwrap_or(if tls { tls_port } else { port }),
             tls,
-            login: login(&url)?,
+            login: login(url)?,
             timeout: query.timeout()?,
         };
         Ok(Self { server, path: decoded(url.path().trim_start_matches('/'))?, query })

@@ -41,7 +41,8 @@ impl Sqs {
     }
 
     async fn client(&self) -> Result<&Client, SinkError> {
-        self.client.get_or_try_init(|| self.connect()).await
+        // Large: it is everything that the chain may ask.
+        self.client.get_or_try_init(|| Box::pin(self.connect())).await
     }
 
     async fn connect(&self) -> Result<Client, SinkError> {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
@@ -256,10 +256,11 @@ impl Scanner {
     }
 }
 
-/// The answer to a `z` command, without the zero byte that ends it. One without it is cut off, whatever it says.
+/// The answer to a `z` command, up to the zero byte that ends it. One without it is cut off, whatever it says. What comes
+/// behind it is not waited for: where clamd has not read everything, that is a reset.
 async fn answer(from: &mut (impl AsyncRead + Unpin)) -> Result<String, ScannerAway> {
     let mut text = Vec::new();
-    from.take(LONGEST_ANSWER).read_to_end(&mut text).await?;
+    BufReader::new(from.take(LONGEST_ANSWER)).read_until(0, &mut text).await?;
     match text.split_last() {
         Some((0, line)) => Ok(readable(line)),
         _ => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::support::servers::Own;
 
+mod logins;
 mod particular;
 mod readers;
 
@@ -95,14 +96,14 @@ on_every_broker! {
         assert_eq!(read.len(), expected);
     }
 
-    async fn a_thousand_at_once(place) {
+    async fn many_at_once(place) {
         let sink = sink(&format!("{}timeout=60s", place.and()));
-        let events: Vec<_> = (0..1000).map(event).collect();
+        let events: Vec<_> = (0..place.broker.many()).map(event).collect();
         for published in join_all(events.iter().map(|event| sink.publish(event))).await {
             published.unwrap();
         }
         let mut missing: BTreeMap<_, _> = events.iter().map(|event| (event.id.clone(), event.to_json())).collect();
-        for message in place.read(1000).await {
+        for message in place.read(events.len()).await {
             let expected = missing.remove(&message.id).expect("published once");
             let same = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
             assert_eq!(same(&message.body), same(&expected));

@@ -25,6 +25,11 @@ impl Broker {
     pub fn knows_duplicates(self) -> bool {
         matches!(self, Self::Nats | Self::SqsFifo)
     }
+
+    /// How many messages are many. The SQS server of the tests goes through its whole queue for every one.
+    pub fn many(self) -> usize {
+        if matches!(self, Self::Sqs | Self::SqsFifo) { 200 } else { 1000 }
+    }
 }
 
 /// A message as it was read.

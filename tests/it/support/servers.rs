@@ -1,5 +1,6 @@
 //! The servers of `tests/servers.sh`: those that all tests share, and ones of a test's own, to be frozen and killed.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -49,6 +50,11 @@ impl Own {
         own
     }
 
+    /// Where it has its data.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     fn script(&self, word: &str) -> Output {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers.sh");
         let mut command = Command::new("bash");
@@ -64,8 +70,8 @@ impl Own {
         let output = tokio::task::block_in_place(|| self.script("start"));
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{}: {}", self.name, String::from_utf8_lossy(&output.stderr));
-        let words = said.split_whitespace().filter_map(|word| word.split_once('='));
-        self.address = words.filter(|(name, _)| name.starts_with("GANTRY_TEST_")).last().unwrap().1.to_owned();
+        let mut words = said.split_whitespace().filter_map(|word| word.split_once('='));
+        self.address = words.find(|(name, _)| name.starts_with("GANTRY_TEST_")).unwrap().1.to_owned();
     }
 
     /// kill -9.
