@@ -54,10 +54,10 @@ on_both_services! {
             < 401
         "#, foreign = foreign, reader = reader);
         // Jobs of one millisecond come in any order.
-        let (lost, gone) = if names["one"] == lost { (lost, gone) } else { (gone, lost) };
+        let (lost, gone, byte) = if names["one"] == lost { (lost, gone, 1) } else { (gone, lost, 2) };
         // What was lost is found again.
         let content = row(service, &lost).await.state.content().unwrap().clone();
-        let bytes = gantry::blob::Payload::of(bytes::Bytes::from(vec![1; 100_000]));
+        let bytes = gantry::blob::Payload::of(bytes::Bytes::from(vec![byte; 100_000]));
         service.blobs.put_object(&content.key, None, bytes).await.unwrap();
         transcript!(service, r#"
             > POST /v1/admin/jobs/$first/retry

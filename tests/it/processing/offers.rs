@@ -20,9 +20,15 @@ struct Post {
 }
 
 impl Post {
-    fn new() -> Self {
+    async fn new() -> Self {
         let name = format!("t{}", uuid::Uuid::now_v7().simple());
         let server = variable("GANTRY_TEST_NATS");
+        // Small: what streams may hold is set aside for them.
+        let client = async_nats::connect(&server).await.unwrap();
+        let (subjects, max_bytes) = (vec![format!("{name}.>")], 1 << 20);
+        let config =
+            async_nats::jetstream::stream::Config { name: name.clone(), subjects, max_bytes, ..Default::default() };
+        async_nats::jetstream::new(client).create_stream(config).await.unwrap();
         Self { address: format!("{server}?stream={name}&subject={name}"), subject: name.clone(), stream: name }
     }
 
@@ -57,7 +63,7 @@ impl Post {
 
 on_both_services! {
     async fn a_processor_accepts_with_facts_and_derivatives(service, idle()) {
-        let (post, asset) = (Post::new(), bring(service, "a.txt", "hello").await);
+        let (post, asset) = (Post::new().await, bring(service, "a.txt", "hello").await);
         let _working = work(service, Steps { counter: Some(post.counter(service)), ..Steps::default() });
         let offer = post.read(1).await.remove(0);
         assert_eq!((offer["type"].as_str(), offer["specversion"].as_str()), (Some("asset.offered"), Some("1.0")));
@@ -110,7 +116,7 @@ on_both_services! {
     }
 
     async fn a_processor_rejects_and_the_reason_is_shown(service, idle()) {
-        let (post, asset) = (Post::new(), bring(service, "a.txt", "hello").await);
+        let (post, asset) = (Post::new().await, bring(service, "a.txt", "hello").await);
         let _working = work(service, Steps { counter: Some(post.counter(service)), ..Steps::default() });
         let offer = post.read(1).await.remove(0);
         transcript!(service, r#"
@@ -125,7 +131,7 @@ on_both_services! {
     }
 
     async fn who_does_not_report_is_asked_again_with_the_same_event(service, idle()) {
-        let (post, asset) = (Post::new(), bring(service, "a.txt", "hello").await);
+        let (post, asset) = (Post::new().await, bring(service, "a.txt", "hello").await);
         let _working = work(service, Steps { counter: Some(post.counter(service)), ..Steps::default() });
         let first = post.read(1).await.remove(0);
         // NATS drops the repetition by its id: the asset's own count tells of it.
