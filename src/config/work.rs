@@ -91,6 +91,7 @@ fn sizes(text: &str) -> Option<Vec<Size>> {
 pub(super) fn worker(c: &mut Checker, takeover: Duration) -> Settings {
     Settings {
         concurrency: c.number("processing.concurrency"),
+        lease: c.time("processing.lease"),
         chores: Some(timetable(c, takeover)),
         ..Settings::default()
     }

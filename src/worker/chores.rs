@@ -41,7 +41,7 @@ impl FromStr for Schedule {
 
 impl Schedule {
     /// The next time after `now`; far away if the expression never comes true.
-    fn next(&self, now: Timestamp) -> Timestamp {
+    pub(super) fn next(&self, now: Timestamp) -> Timestamp {
         match self {
             Self::Every(pause) => after(now, *pause),
             Self::Cron(cron) => {

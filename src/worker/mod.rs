@@ -181,16 +181,15 @@ impl Worker {
 
     /// Chores are rows that are always there; whoever comes first writes them.
     async fn seed_chores(&self) {
-        if self.settings.chores.is_none() {
-            return;
-        }
+        let Some(timetable) = &self.settings.chores else { return };
         let now = self.store.now();
-        let chore = |chore| NewJob {
+        let chore = |chore: Chore| NewJob {
             id: JobId(crate::domain::ids::mint(now, &*self.entropy)),
             work: Work::Chore(chore),
             tenant: TenantId(uuid::Uuid::nil()),
             priority: Priority::Normal,
-            run_at: now,
+            // What a stopped cluster has missed is looked after at once; the bucket is searched when it is its time.
+            run_at: if chore == Chore::Orphans { timetable.orphans.next(now) } else { now },
         };
         if let Err(error) = self.store.seed_jobs(&Chore::ALL.map(chore)).await {
             tracing::warn!(%error, "chores could not be written down; another node or the next start will");

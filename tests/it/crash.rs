@@ -6,8 +6,10 @@ use std::time::Duration;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::processing::photo;
 use crate::support::database::Place;
 use crate::support::process::Instance;
+use crate::support::servers::{clamd, variable};
 use crate::support::transcript::noise;
 
 const PART: u64 = 5 << 20;
@@ -29,7 +31,11 @@ struct Story {
 
 impl Story {
     async fn begin(place: Place, crash_at: &str) -> Self {
-        let mut instance = Instance::new(place, &HASTE);
+        Self::begin_with(place, crash_at, &[]).await
+    }
+
+    async fn begin_with(place: Place, crash_at: &str, settings: &[(&str, &str)]) -> Self {
+        let mut instance = Instance::new(place, &[&HASTE, settings].concat());
         // The first start makes tenant and bucket; the story begins with the second.
         instance.start(None).await;
         let key = instance.key();
@@ -88,8 +94,12 @@ impl Story {
 
     /// Creates, sends and completes a file; returns its asset.
     async fn upload(&mut self, multipart: bool) -> (String, Vec<u8>) {
-        let size = if multipart { 2 * PART + 1 } else { 1000 };
-        let bytes = noise(size, 11);
+        let bytes = noise(if multipart { 2 * PART + 1 } else { 1000 }, 11);
+        (self.bring(&bytes, multipart).await, bytes)
+    }
+
+    async fn bring(&mut self, bytes: &[u8], multipart: bool) -> String {
+        let size = bytes.len();
         let wish = json!({"filename": "crash.bin", "size": size, "part_size": multipart.then_some(PART)});
         let (status, opened) = self.ask(Method::POST, "/v1/uploads", Some(wish)).await;
         assert!(status.is_success(), "{opened}");
@@ -100,12 +110,12 @@ impl Story {
                 self.put(url["url"].as_str().unwrap(), body, false).await;
             }
         } else {
-            self.put(opened["put"]["url"].as_str().unwrap(), &bytes, true).await;
+            self.put(opened["put"]["url"].as_str().unwrap(), bytes, true).await;
         }
         let (status, asset) = self.ask(Method::POST, &format!("/v1/uploads/{upload}/complete"), None).await;
         assert_eq!(status, 200, "{asset}");
         assert_eq!(asset["id"], opened["asset"]["id"]);
-        (asset["id"].as_str().unwrap().to_owned(), bytes)
+        asset["id"].as_str().unwrap().to_owned()
     }
 
     /// The asset is ready, once, with the same bytes; of others there are at most abandoned ones.
@@ -141,6 +151,51 @@ async fn upload_survives(place: Place, point: &str, multipart: bool) {
     let (asset, bytes) = story.upload(multipart).await;
     story.check(&asset, &bytes).await;
     assert_eq!(story.deaths, 1, "{point} was never passed");
+    story.nothing_is_left_over().await;
+}
+
+/// A photo is scanned and made smaller while its workers die. The offer at the end goes out once as far as the broker's
+/// other side can tell.
+async fn processing_survives(place: Place, point: &str) {
+    let name = format!("c{}", uuid::Uuid::now_v7().simple());
+    let nats = variable("GANTRY_TEST_NATS");
+    let client = async_nats::connect(&nats).await.unwrap();
+    let (subjects, max_bytes) = (vec![format!("{name}.>")], 1 << 20);
+    let duplicate_window = Duration::from_secs(120);
+    let stream = async_nats::jetstream::stream::Config {
+        name: name.clone(),
+        subjects,
+        max_bytes,
+        duplicate_window,
+        ..Default::default()
+    };
+    let mut stream = async_nats::jetstream::new(client).create_stream(stream).await.unwrap();
+    let handoff = format!("{nats}?stream={name}&subject={name}");
+    let settings =
+        [("GANTRY_CLAMD", clamd()), ("GANTRY_HANDOFF", handoff), ("GANTRY_PROCESSING__LEASE", "2s".to_owned())];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let mut story = Story::begin_with(place, point, &settings).await;
+    let bytes = photo();
+    let asset = story.bring(&bytes, false).await;
+    let offer = loop {
+        // Whoever asks finds out that it has died.
+        let (_, seen) = story.ask(Method::GET, &format!("/v1/assets/{asset}"), None).await;
+        assert!(matches!(seen["state"].as_str().unwrap(), "stored" | "processing"), "{seen}");
+        if story.deaths == 1 && stream.info().await.unwrap().state.messages > 0 {
+            break stream.get_raw_message(1).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let offer: Value = serde_json::from_slice(&offer.payload).unwrap();
+    let report = json!({"token": offer["data"]["token"], "outcome": "accept", "metadata": {"by": "us"}});
+    let (status, said) = story.ask(Method::POST, &format!("/v1/assets/{asset}/processing"), Some(report)).await;
+    assert_eq!(status, 200, "{said}");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    story.check(&asset, &bytes).await;
+    let (_, seen) = story.ask(Method::GET, &format!("/v1/assets/{asset}"), None).await;
+    assert_eq!((seen["derivatives"].as_array().unwrap().len(), &seen["details"]["by"]), (6, &json!("us")), "{seen}");
+    assert!(seen["scan"]["engine"].is_string(), "{seen}");
+    assert_eq!(stream.info().await.unwrap().state.messages, 1, "told twice under two ids");
     story.nothing_is_left_over().await;
 }
 
@@ -443,6 +498,10 @@ stories! {
     p13_cut_committed_without_an_answer => |place| cut_survives(place, "after_commit", true);
     p04_content_after_the_way_was_changed => |place| content_survives(place, "after_changed_way");
     p06_content_with_a_part_and_no_row => |place| content_survives(place, "after_part:2");
+    p14_job_is_claimed => |place| processing_survives(place, "job_claimed");
+    p15_scanned_and_not_kept => |place| processing_survives(place, "scan_done");
+    p16_a_derivative_is_written_and_not_kept => |place| processing_survives(place, "derivative_written:3");
+    offered_and_not_written_down => |place| processing_survives(place, "offered");
     p19_abort_done_at_the_store => abort_survives;
     p20_object_deleted_at_the_store => delete_survives;
     p21_janitor_between_list_and_abort => janitor_survives;

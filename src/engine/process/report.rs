@@ -137,7 +137,7 @@ impl Engine {
                 }
             };
             match self.commit(tx, id).await {
-                Ok(()) => return Ok(self.0.store.asset(id).await?.ok_or(Error::Hidden)?),
+                Ok(()) => return self.0.store.asset(id).await?.ok_or(Error::Hidden),
                 // It was being offered again at this moment, or somebody else has reported.
                 Err(StoreError::Conflict) => tokio::time::sleep(Duration::from_millis(20)).await,
                 Err(other) => return Err(other.into()),

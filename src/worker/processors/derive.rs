@@ -98,14 +98,15 @@ async fn store(case: &Case<'_>, made: Made, serial: u32) -> Result<Derivative, S
 /// Writes what is wanted of the asset's bytes into a file of the asset's size.
 async fn fetch(case: &Case<'_>, path: &Path, wanted: Wanted) -> Result<(), Stop> {
     let size = case.asset.size;
-    let ranges = match wanted {
-        Wanted::Nothing => Vec::new(),
-        Wanted::Whole => vec![0..size],
-        Wanted::Ends { head, tail } => vec![0..head.min(size), size.saturating_sub(tail).max(head)..size],
+    // The beginning and the end; of a file that is wanted whole, the beginning is all there is.
+    let (head, tail) = match wanted {
+        Wanted::Nothing => (0, 0),
+        Wanted::Whole => (size, 0),
+        Wanted::Ends { head, tail } => (head.min(size), tail),
     };
     let mut file = tokio::fs::File::create(path).await.map_err(ours)?;
     file.set_len(size).await.map_err(ours)?;
-    for range in ranges {
+    for range in [0..head, size.saturating_sub(tail).max(head)..size] {
         file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(ours)?;
         let mut stream = case.engine.read_content(case.content, range).await?;
         while let Some(chunk) = stream.try_next().await.map_err(Error::from)? {

@@ -3,7 +3,42 @@
 use gantry::blob::Blobs;
 
 use super::{Steps, bring, idle, row, settled, until, work};
+use crate::support::service::Service;
+use crate::support::transcript::Names;
 use crate::{on_both_services, transcript};
+
+async fn one_is_retried_and_one_discarded(service: &Service, names: &Names, lost: String, gone: String) {
+    // Jobs of one millisecond come in any order.
+    let (lost, gone, byte) = if names["one"] == lost { (lost, gone, 1) } else { (gone, lost, 2) };
+    // What was lost is found again.
+    let content = row(service, &lost).await.state.content().unwrap().clone();
+    let bytes = gantry::blob::Payload::of(bytes::Bytes::from(vec![byte; 100_000]));
+    service.blobs.put_object(&content.key, None, bytes).await.unwrap();
+    transcript!(
+        service,
+        r#"
+        > POST /v1/admin/jobs/$first/retry
+        < 202
+        > POST /v1/admin/jobs/$first/retry
+        < 404
+        > DELETE /v1/admin/jobs/$second
+        < 204
+        > POST /v1/admin/jobs/retry
+        < 200 {"retried": 0}
+    "#,
+        first = names["first"],
+        second = names["second"]
+    );
+    until(service, &lost, |asset| asset.state.name() == "ready").await;
+    transcript!(
+        service,
+        r#"
+        > GET /v1/assets/$asset
+        < 200 {"state": "failed", "reason": {"code": "processing_failed"}}
+    "#,
+        asset = gone
+    );
+}
 
 on_both_services! {
     async fn dead_letters_are_listed_retried_and_discarded(service, idle()) {
@@ -53,27 +88,7 @@ on_both_services! {
             > GET /v1/admin/jobs
             < 401
         "#, foreign = foreign, reader = reader);
-        // Jobs of one millisecond come in any order.
-        let (lost, gone, byte) = if names["one"] == lost { (lost, gone, 1) } else { (gone, lost, 2) };
-        // What was lost is found again.
-        let content = row(service, &lost).await.state.content().unwrap().clone();
-        let bytes = gantry::blob::Payload::of(bytes::Bytes::from(vec![byte; 100_000]));
-        service.blobs.put_object(&content.key, None, bytes).await.unwrap();
-        transcript!(service, r#"
-            > POST /v1/admin/jobs/$first/retry
-            < 202
-            > POST /v1/admin/jobs/$first/retry
-            < 404
-            > DELETE /v1/admin/jobs/$second
-            < 204
-            > POST /v1/admin/jobs/retry
-            < 200 {"retried": 0}
-        "#, first = names["first"], second = names["second"]);
-        until(service, &lost, |asset| asset.state.name() == "ready").await;
-        transcript!(service, r#"
-            > GET /v1/assets/$asset
-            < 200 {"state": "failed", "reason": {"code": "processing_failed"}}
-        "#, asset = gone);
+        one_is_retried_and_one_discarded(service, &names, lost, gone).await;
     }
 
     async fn a_paused_kind_waits_and_goes_on(service, idle()) {

@@ -81,8 +81,6 @@ on_both_services! {
             > GET /v1/assets/$asset/processing?token=$token
             < 403
             @ $processor
-            > GET /v1/assets/$asset/processing
-            < 422
             > GET /v1/assets/$asset/processing?token=gp_nonsense
             < 404
             > GET /v1/assets/$asset/processing?token=$token
@@ -120,6 +118,8 @@ on_both_services! {
         let _working = work(service, Steps { counter: Some(post.counter(service)), ..Steps::default() });
         let offer = post.read(1).await.remove(0);
         transcript!(service, r#"
+            > GET /v1/assets/$asset/processing
+            < 422
             > POST /v1/assets/$asset/processing {"token": "$token", "outcome": "reject"}
             < 422
             > POST /v1/assets/$asset/processing {"token": "$token", "outcome": "reject", "reason": {"code": "not_a_poem", "message": "It does not rhyme."}}

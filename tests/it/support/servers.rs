@@ -40,6 +40,16 @@ impl Own {
         Self::start("rabbitmq").await
     }
 
+    /// Its users' data are gone with it; a restart is one after a crash.
+    pub async fn postgres() -> Self {
+        let mut own = Self { name: "postgres", dir: TempDir::new().unwrap(), address: String::new() };
+        // It runs as a user of its own, who has to get through to its data.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+        std::fs::set_permissions(own.dir.path(), open).unwrap();
+        own.restart().await;
+        own
+    }
+
     pub async fn sqs() -> Self {
         Self::start("sqs").await
     }
