@@ -9,6 +9,7 @@ use crate::worker::{Schedule, Settings, Timetable};
 pub(super) fn worker(c: &mut Checker, takeover: Duration) -> Settings {
     Settings {
         concurrency: c.number("processing.concurrency"),
+        deliveries: c.number("webhooks.deliveries"),
         chores: Some(timetable(c, takeover)),
         ..Settings::default()
     }

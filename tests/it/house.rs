@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A part of the house, the parts of ours that it may use, and the crates that are its own business.
 ///
 /// The longest matching name decides: `store/sql` is not judged as `store`.
-const TABLE: [(&str, &[&str], &[&str]); 28] = [
+const TABLE: [(&str, &[&str], &[&str]); 30] = [
     ("domain", &["domain"], &[]),
     ("crash", &[], &[]),
     ("store", &["domain", "store"], &[]),
@@ -19,6 +19,7 @@ const TABLE: [(&str, &[&str], &[&str]); 28] = [
     ("blob/embedded", &["domain/clock", "blob/embedded"], &["s3s", "rusqlite"]),
     ("engine", &["domain", "store", "blob", "engine", "crash"], &[]),
     ("worker", &["domain", "store", "blob", "engine", "worker"], &[]),
+    ("worker/webhooks", &["domain", "store", "blob", "engine", "worker"], &["reqwest"]),
     ("http", &["domain", "engine", "http"], &["axum", "h2", "hyper", "hyper_util", "tower_http"]),
     ("http/native", &["domain", "engine", "http/native"], &["axum"]),
     ("http/tus", &["domain", "engine", "http/tus"], &["axum"]),
@@ -28,6 +29,7 @@ const TABLE: [(&str, &[&str], &[&str]); 28] = [
     ("http/download", &["domain", "engine", "http/download"], &["axum"]),
     ("http/admin", &["domain", "engine", "http/admin"], &["axum"]),
     ("http/processing", &["domain", "engine", "http/processing"], &["axum"]),
+    ("http/webhooks", &["domain", "engine", "http/webhooks"], &["axum"]),
     ("http/ops", &["domain", "engine", "http/ops"], &["axum"]),
     ("http/web", &["domain", "engine", "http/web"], &["axum"]),
     ("client", &["domain", "client"], &["reqwest"]),
@@ -137,7 +139,7 @@ fn everyone_uses_only_whom_they_may() {
 
 #[test]
 fn protocols_do_not_know_each_other() {
-    const PROTOCOLS: [&str; 8] = ["native", "companion", "tus", "ietf", "download", "events", "ops", "web"];
+    const PROTOCOLS: [&str; 9] = ["native", "companion", "tus", "ietf", "download", "events", "ops", "web", "webhooks"];
     for (name, text) in sources() {
         let Some(own) = PROTOCOLS.iter().find(|protocol| within(&name, &format!("http/{protocol}"))) else { continue };
         for other in PROTOCOLS.iter().filter(|other| *other != own) {
