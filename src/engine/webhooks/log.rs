@@ -112,9 +112,9 @@ impl Engine {
         };
         let (mut count, mut read) = (0, 0);
         while count < MOST_REPLAYED && read < MOST_READ {
-            let page = self.0.store.feed(webhook.tenant, None, at, PAGE).await?;
+            let page = self.0.store.feed(webhook.tenant, None, at, PAGE.min(MOST_REPLAYED - count)).await?;
             let Some(last) = page.last().cloned() else { return Ok(Replayed { count, next: None }) };
-            read += PAGE;
+            read += u32::try_from(page.len()).unwrap_or(PAGE);
             count += self.replay_page(&webhook, &filter, range, page).await?;
             if last.event.at > after(range.to, SLACK) {
                 return Ok(Replayed { count, next: None });

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, Uri};
+use http::HeaderMap;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -30,7 +30,6 @@ pub enum Reply {
 pub struct Message {
     pub headers: HeaderMap,
     pub body: Bytes,
-    pub path: String,
 }
 
 impl Message {
@@ -117,8 +116,8 @@ impl Receiver {
     }
 }
 
-async fn answer(State(inner): State<Arc<Inner>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    inner.came.lock().unwrap().push(Message { headers, body, path: uri.path().to_owned() });
+async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
+    inner.came.lock().unwrap().push(Message { headers, body });
     let next = inner.script.lock().unwrap().pop_front();
     let reply = next.or_else(|| inner.usual.lock().unwrap().clone()).unwrap_or(Reply::Status(204));
     let status = |status: u16| Response::builder().status(status);

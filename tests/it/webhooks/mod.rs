@@ -1,6 +1,11 @@
 //! Webhooks from the event to the receiver and back: a real server at the other end, on both databases.
 
+mod api;
+mod crashes;
 mod deliveries;
+mod nodes;
+mod replays;
+mod trouble;
 
 use std::time::Duration;
 
