@@ -45,7 +45,7 @@ pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()
         let routes = routes.clone();
         async move { routes.oneshot(request).await.unwrap_or_else(|never| match never {}) }
     };
-    let background = Background::start(&foundations, config)?;
+    let background = Background::start(&foundations, config);
     tracing::info!(address = %api.local_addr()?, public_url, "serving");
     let appends = tokio::spawn(let_go(engine, end.clone()));
     server::serve(door(config, api, &end)?.with_early(config.early), answer, config.server.clone(), end).await;
@@ -75,7 +75,7 @@ async fn let_go(engine: Engine, end: CancellationToken) {
 pub async fn work(config: &Config, end: CancellationToken) -> anyhow::Result<()> {
     let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
     let foundations = Foundations::lay(config, Role::Attach, &public_url).await?;
-    let background = Background::start(&foundations, config)?;
+    let background = Background::start(&foundations, config);
     tracing::info!("working");
     end.cancelled().await;
     background.finish(config.server.grace).await;
@@ -104,18 +104,24 @@ struct Background {
 }
 
 impl Background {
-    fn start(foundations: &Foundations, config: &Config) -> anyhow::Result<Self> {
+    fn start(foundations: &Foundations, config: &Config) -> Self {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let rows = &foundations.rows;
         let (store, entropy) = (Arc::clone(&rows.store), Arc::clone(&rows.entropy));
         let engine = foundations.engine.clone();
-        let sender = Sender::new(&config.engine.webhooks.egress).context("webhooks cannot be sent")?;
         let worker = Worker::new(engine, store, entropy, Pipeline::default(), config.worker.clone());
-        let worker = worker.with_sender(sender);
+        let worker = match Sender::new(&config.engine.webhooks.egress) {
+            Ok(sender) => worker.with_sender(sender),
+            Err(error) => {
+                // As on a machine without any certificates; whoever has no webhooks need not care.
+                tracing::error!(%error, "webhooks cannot be sent by this process");
+                worker
+            }
+        };
         let worker_stop = stop.clone();
         tasks.spawn(async move { worker.run(worker_stop).await });
         tasks.close();
-        Ok(Self { stop, tasks })
+        Self { stop, tasks }
     }
 
     async fn finish(self, grace: Duration) {

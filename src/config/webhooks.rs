@@ -29,3 +29,29 @@ fn proxy(c: &mut Checker) -> Option<String> {
     }
     Some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Flags};
+
+    fn load(settings: &[(&str, &str)]) -> Result<Config, crate::config::Complaints> {
+        let vars = settings.iter().map(|(name, value)| (format!("GANTRY_WEBHOOKS__{name}"), (*value).to_owned()));
+        Config::from(&Flags::default(), vars)
+    }
+
+    #[test]
+    fn nothing_inner_is_reached_unless_somebody_says_so() {
+        let egress = load(&[]).unwrap().engine.webhooks.egress;
+        assert_eq!(egress, crate::domain::egress::Egress::default());
+        let open =
+            load(&[("ALLOW_NETWORKS", "10.0.0.0/8, ::1"), ("ALLOW_HTTP", "true")]).unwrap().engine.webhooks.egress;
+        assert!(open.http && open.networks.len() == 2);
+    }
+
+    #[test]
+    fn complaints_do_not_repeat_a_password() {
+        let complaints =
+            load(&[("PROXY", "socks://me:hush@proxy"), ("ALLOW_NETWORKS", "home"), ("TIMEOUT", "0")]).unwrap_err();
+        assert!(complaints.0.len() == 3 && !complaints.to_string().contains("hush"), "{complaints}");
+    }
+}

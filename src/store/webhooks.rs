@@ -69,7 +69,7 @@ pub trait Webhooks: Send + Sync {
     async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>>;
     /// A tenant's endpoints that are not deleted, oldest first, at most `limit` after `after`.
     async fn webhooks(&self, tenant: TenantId, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>>;
-    /// Whether there is an active endpoint.
+    /// Whether there is an endpoint, in whatever state.
     async fn has_webhooks(&self) -> Result<bool>;
     /// Active endpoints that have not been told of everything that has a place, at most `limit` after `after`.
     async fn webhooks_behind(&self, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>>;

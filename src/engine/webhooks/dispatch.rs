@@ -20,12 +20,12 @@ const DROPPED: u32 = 1000;
 
 impl Engine {
     /// Makes deliveries of what has happened, for every endpoint that is behind; how many endpoints have come further.
-    /// Until it says 0, there may be more.
-    pub async fn dispatch(&self) -> Result<u64> {
-        let mut moved = u64::from(self.0.store.drop_deliveries(DROPPED).await? > 0);
+    /// Until it says 0, there may be more. `None`: there are no endpoints at all, and it need not be asked at every event.
+    pub async fn dispatch(&self) -> Result<Option<u64>> {
         if !self.0.store.has_webhooks().await? {
-            return Ok(moved);
+            return Ok(None);
         }
+        let mut moved = u64::from(self.0.store.drop_deliveries(DROPPED).await? > 0);
         self.number_events().await?;
         let mut after = None;
         loop {
@@ -35,7 +35,7 @@ impl Engine {
             }
             match behind.last() {
                 Some(last) if behind.len() == ENDPOINTS as usize => after = Some(last.id),
-                _ => return Ok(moved),
+                _ => return Ok(Some(moved)),
             }
         }
     }

@@ -55,7 +55,7 @@ pub struct WebhookWish {
     pub events: Option<Vec<String>>,
     /// For people.
     pub description: Option<String>,
-    /// Whether it is told anything.
+    /// Whether it is told anything; a new one is.
     pub enabled: Option<bool>,
 }
 
@@ -95,11 +95,7 @@ impl Engine {
             failing_since: None,
             created_at: now,
         };
-        let mut webhook = self.wished(blank, &wish)?;
-        if wish.enabled == Some(false) {
-            return Err(Error::invalid("enabled", "a new webhook is enabled"));
-        }
-        webhook.revision = 1;
+        let webhook = self.wished(blank, &wish)?;
         self.write_webhook(WebhookWrite::Insert(Box::new(webhook.clone()))).await?;
         Ok(webhook)
     }
@@ -152,7 +148,7 @@ impl Engine {
     }
 
     /// Gives an endpoint a new secret, and hands it out this one time. The old one signs as well for `overlap`, by default
-    /// a day, at most a week.
+    /// a day, at most a week; the one before that does not.
     pub async fn rotate_webhook(&self, actor: &Actor, id: WebhookId, overlap: Option<Duration>) -> Result<Webhook> {
         let overlap = overlap.unwrap_or(OVERLAP);
         if overlap > LONGEST_OVERLAP {

@@ -167,7 +167,7 @@ async fn log(pool: &Pool<Db>, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
 /// What nobody will be told any more.
 async fn stranded(pool: &Pool<Db>, limit: u32) -> Result<Vec<Uuid>> {
     const FIND: &str = "SELECT delivery.id FROM webhook JOIN delivery ON delivery.webhook_id = webhook.id \
-        WHERE webhook.state <> 'active' AND delivery.state = 'pending' AND (place > 0 OR webhook.state = 'deleted') LIMIT $1";
+        WHERE webhook.state IN ('disabled', 'deleted') AND delivery.state = 'pending' AND (place > 0 OR webhook.state = 'deleted') LIMIT $1";
     sqlx::query_scalar(FIND).bind(i64::from(limit)).fetch_all(pool).await.map_err(failed)
 }
 
@@ -221,7 +221,7 @@ impl Webhooks for SqlStore {
     }
 
     async fn has_webhooks(&self) -> Result<bool> {
-        let query = sqlx::query_scalar::<_, i64>("SELECT cursor FROM webhook WHERE state = 'active' LIMIT 1");
+        let query = sqlx::query_scalar::<_, i64>("SELECT cursor FROM webhook LIMIT 1");
         Ok(query.fetch_optional(&self.read).await.map_err(failed)?.is_some())
     }
 

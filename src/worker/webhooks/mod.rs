@@ -27,19 +27,29 @@ impl Worker {
             return;
         }
         while !shutdown.is_cancelled() {
-            match self.engine.dispatch().await {
-                Ok(0) => {}
-                Ok(_) => continue,
-                Err(error) => tracing::warn!(%error, "events are not dispatched to webhooks; trying again"),
-            }
+            let listens = match self.engine.dispatch().await {
+                Ok(Some(0)) => true,
+                Ok(Some(_)) => continue,
+                Ok(None) => false,
+                Err(error) => {
+                    tracing::warn!(%error, "events are not dispatched to webhooks; trying again");
+                    false
+                }
+            };
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = self.store.dispatch_news() => {}
-                () = self.tried.notified() => {}
+                () = self.something_new(), if listens => {}
                 () = tokio::time::sleep(self.settings.poll) => {}
             }
-            tokio::time::sleep(PACE).await;
         }
+    }
+
+    async fn something_new(&self) {
+        tokio::select! {
+            () = self.store.dispatch_news() => {}
+            () = self.tried.notified() => {}
+        }
+        tokio::time::sleep(PACE).await;
     }
 
     /// One try of a delivery.

@@ -73,7 +73,7 @@ on_both_databases! {
         created(&*db.store).await;
         db.store.number_events().await.unwrap();
         let webhook = inserted(&*db.store).await;
-        assert_eq!(db.store.webhooks_behind(None, 10).await.unwrap(), [webhook.clone()]);
+        assert_eq!(db.store.webhooks_behind(None, 10).await.unwrap(), std::slice::from_ref(&webhook));
         let nodes = [Arc::clone(&db.store), db.another_node().await];
         let racers: Vec<_> = (0..8).map(|i| {
             let (node, webhook) = (Arc::clone(&nodes[i % 2]), webhook.clone());

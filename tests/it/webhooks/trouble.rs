@@ -191,6 +191,76 @@ on_both_services! {
     }
 }
 
+mod ourselves {
+    use std::sync::Arc;
+
+    use gantry::domain::clock::OsEntropy;
+    use gantry::domain::job::{JobKind, MAX_TRIES};
+    use gantry::worker::{self, Pipeline, Sender, Worker};
+
+    use super::*;
+    use crate::support::faulty::Fault;
+
+    fn idle() -> Shape {
+        Shape { works: false, ..Shape::default() }
+    }
+
+    on_both_services! {
+        async fn an_answer_that_was_lost_is_not_dispatched_twice(service, idle()) {
+            let receiver = Receiver::start().await;
+            let (webhook, _) = hook(service, &receiver, "asset.created").await;
+            awaited(service).await;
+            service.faults.on("commit", [Some(Fault::Refused), Some(Fault::AnswerLost)]);
+            assert!(service.engine.dispatch().await.is_err());
+            assert!(log(service, &webhook).await.is_empty());
+            assert!(service.engine.dispatch().await.is_err());
+            assert_eq!(service.engine.dispatch().await.unwrap(), Some(0));
+            assert!(log(service, &webhook).await.len() == 1 && service.faults.are_spent());
+        }
+
+        async fn a_delivery_that_ends_its_workers_is_given_up(service, idle()) {
+            let receiver = Receiver::start().await;
+            let (webhook, _) = hook(service, &receiver, "asset.created").await;
+            awaited(service).await;
+            service.engine.dispatch().await.unwrap();
+            for _ in 0..MAX_TRIES {
+                let lease = Duration::from_secs(1);
+                assert_eq!(service.database.store.claim_jobs(JobKind::Deliver, lease, 9).await.unwrap().len(), 1);
+                service.advance(lease);
+            }
+            let (store, engine) = (Arc::clone(&service.database.store), service.engine.clone());
+            let worker = Worker::new(engine, store, Arc::new(OsEntropy), Pipeline::default(), worker::Settings::default());
+            let worker = worker.with_sender(Sender::new(&service.engine.webhook_settings().egress).unwrap());
+            let stop = service.stop.clone();
+            tokio::spawn(async move { worker.run(stop).await });
+            let log = all(service, &webhook, 1, "dead").await;
+            assert!(log[0]["problem"] == "poison" && receiver.came().is_empty());
+            assert_eq!(service.database.store.count_jobs().await.unwrap(), (0, 0));
+        }
+
+        async fn a_database_that_stumbles_uses_up_no_try(service) {
+            let receiver = Receiver::start().await;
+            let (webhook, _) = hook(service, &receiver, "asset.changed").await;
+            let (_, asset, _) = awaited(service).await;
+            receiver.next([Reply::Silence(Duration::from_secs(1))]);
+            change(&service.base, &service.admin, &asset, "b").await;
+            receiver.until(1).await;
+            service.faults.on("commit", [Some(Fault::Refused)]);
+            until(service, &webhook, "the fault", |_| service.faults.are_spent()).await;
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while receiver.came().len() < 2 {
+                assert!(Instant::now() < deadline);
+                service.advance(Duration::from_secs(1));
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let came = receiver.came();
+            assert_eq!(came[0].id(), came[1].id());
+            let log = all(service, &webhook, 1, "delivered").await;
+            assert_eq!(log[0]["tries"], 1);
+        }
+    }
+}
+
 mod addresses {
     use super::*;
 
