@@ -17,7 +17,7 @@
 //!   native · companion ·  claim · run ·
 //!   tus · ietf ·          settle
 //!   download · events ·
-//!   ops · web
+//!   webhooks · ops · web
 //!        │                    │
 //!        ▼                    ▼
 //!      engine/   create ▶ sign | append ▶ complete ▶ process ▶ deliver · abort · sweep
@@ -69,6 +69,12 @@
 //! pending events their places in the tenant's feed, one numberer at a time (`store/sql/feed.rs`): the place is the cursor of
 //! every way to read, on every node. Followers of a node share one reader (`engine/feed/hub.rs`), which commits wake: here at
 //! once, from other nodes by NOTIFY, at worst by looking twice a second.
+//!
+//! **Telling webhooks.** The feed is the outbox. An endpoint's row holds its place in it; any node's dispatcher reads on from
+//! there, and in one transaction writes a delivery and its job for each event that is wanted and moves the place, by
+//! compare-and-set: one of them succeeds (`engine/webhooks/dispatch.rs`). A delivery's job is one signed request to an address
+//! that was judged as a number ([`domain::egress`], `worker/webhooks`); the answer, the next try and the job's end are one
+//! transaction, fenced by the attempt. Died in between: it is sent again, with the id that it had.
 //!
 //! **Sweeping.** `upload.look_at` and `asset.purge_at` say when somebody must look: to rescue an upload whose every part is
 //! there, expire one, finish one that got stuck, remove what an ended one left. Any node, any time, twice at once: every

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Registry};
 use crate::http::tls::Tls;
 use crate::http::{Site, router, server};
-use crate::worker::Worker;
+use crate::worker::{Sender, Worker};
 
 mod bytes;
 mod embedded;
@@ -112,6 +112,14 @@ impl Background {
         let engine = foundations.engine.clone();
         let pipeline = workshop::pipeline(config, public_url).await?;
         let worker = Worker::new(engine, store, entropy, pipeline, config.worker.clone());
+        let worker = match Sender::new(&config.engine.webhooks.egress) {
+            Ok(sender) => worker.with_sender(sender),
+            Err(error) => {
+                // As on a machine without any certificates; whoever has no webhooks need not care.
+                tracing::error!(%error, "webhooks cannot be sent by this process");
+                worker
+            }
+        };
         let worker_stop = stop.clone();
         tasks.spawn(async move { worker.run(worker_stop).await });
         tasks.close();

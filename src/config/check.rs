@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::layers::Merged;
 use super::units::parse_size;
-use super::{Complaints, Config, Database, Store, work};
+use super::{Complaints, Config, Database, Store, webhooks, work};
 use crate::domain::clock::parse_duration;
 use crate::domain::upload::Patience;
 use crate::engine::{self, DeliveryMode, FeedSettings, LEAST_SECRET, Pace};
@@ -144,7 +144,7 @@ fn list(text: &str) -> Vec<String> {
 }
 
 /// Networks and single addresses.
-fn networks(text: &str) -> Option<Vec<IpNet>> {
+pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
     let network = |text: String| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
     list(text).into_iter().map(network).collect()
 }
@@ -236,6 +236,7 @@ fn engine(c: &mut Checker) -> engine::Settings {
         report_within: c.time("handoff_terms.report_within"),
         offers: c.number("handoff_terms.offers"),
         replay_ttl: Duration::from_secs(24 * 3600),
+        webhooks: webhooks::webhooks(c),
         orphan_grace: c.time("cleanup.orphan_grace"),
         feed: FeedSettings {
             keep: c.time("events.keep"),

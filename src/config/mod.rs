@@ -14,6 +14,7 @@ use crate::worker;
 mod check;
 mod layers;
 pub(crate) mod units;
+mod webhooks;
 mod work;
 
 pub use work::Processing;

@@ -92,6 +92,7 @@ pub(super) fn worker(c: &mut Checker, takeover: Duration) -> Settings {
     Settings {
         concurrency: c.number("processing.concurrency"),
         lease: c.time("processing.lease"),
+        deliveries: c.number("webhooks.deliveries"),
         chores: Some(timetable(c, takeover)),
         ..Settings::default()
     }

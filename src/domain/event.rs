@@ -3,6 +3,7 @@
 //! Every transition appends one, in the transaction that made it; the sequence per asset has no gaps. Once committed, it
 //! gets its place in its tenant's feed.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::clock::Timestamp;
@@ -46,6 +47,26 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 16] = [
+        Self::AssetCreated,
+        Self::UploadCompleting,
+        Self::UploadCompleted,
+        Self::UploadFailed,
+        Self::UploadAborted,
+        Self::UploadExpired,
+        Self::AssetStored,
+        Self::AssetAbandoned,
+        Self::AssetProcessing,
+        Self::AssetReady,
+        Self::AssetRejected,
+        Self::AssetFailed,
+        Self::AssetRechecked,
+        Self::AssetChanged,
+        Self::AssetDeleted,
+        Self::AssetPurged,
+    ];
+
     /// The name, as in JSON and rows.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -107,6 +128,33 @@ pub struct FeedEvent {
     pub id: i64,
     /// The event.
     pub event: Event,
+}
+
+/// An event as it is told, the same in every way to hear of it: pages, streams, sockets, webhooks.
+#[derive(Serialize)]
+pub struct EventView<'a> {
+    /// [`FeedEvent::id`] as a text, because JavaScript's numbers end at 53 bits.
+    pub id: String,
+    /// What happened.
+    pub r#type: &'a str,
+    /// Of what.
+    pub asset_id: AssetId,
+    /// [`Event::seq`].
+    pub seq: i64,
+    /// When, to the microsecond.
+    pub at: String,
+    /// What is worth knowing about it.
+    pub data: &'a Map<String, Value>,
+}
+
+impl<'a> EventView<'a> {
+    /// The view of an event.
+    #[must_use]
+    pub fn of(of: &'a FeedEvent) -> Self {
+        let at = of.event.at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+        let (asset_id, seq, data) = (of.event.asset, of.event.seq, &of.event.data);
+        Self { id: of.id.to_string(), r#type: &of.event.kind, asset_id, seq, at, data }
+    }
 }
 
 /// How often something happened within an hour.

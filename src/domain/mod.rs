@@ -11,6 +11,7 @@ pub mod append;
 pub mod asset;
 pub mod checksum;
 pub mod clock;
+pub mod egress;
 pub mod event;
 pub mod findings;
 pub mod grant;
@@ -21,6 +22,7 @@ pub mod name;
 pub mod plan;
 pub mod tenant;
 pub mod upload;
+pub mod webhook;
 
 /// A transition that the state machine does not have.
 ///
@@ -28,7 +30,7 @@ pub mod upload;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} is {from} and cannot become {to}")]
 pub struct Refused {
-    /// The noun: `asset` or `upload`.
+    /// The noun: `asset`, `upload` or `webhook`.
     pub what: &'static str,
     /// The state it is in.
     pub from: &'static str,

@@ -41,6 +41,7 @@ mod sign;
 mod stats;
 mod sweep;
 mod tokens;
+mod webhooks;
 
 pub use append::{
     AppendBytes, AppendDigest, Arrival, BrokenOff, Checksum, Concatenate, Ends, Expected, Incoming, OpenAppend, Pace,
@@ -68,6 +69,7 @@ pub use sign::{SignParts, SignedParts};
 pub use stats::Alarm;
 pub use sweep::{RetentionReport, SweepReport};
 pub use tokens::{LEAST_SECRET, Tokens};
+pub use webhooks::{Call, ListDeliveries, ReplayRange, Replayed, Settled, WebhookSettings, WebhookWish};
 
 /// Values of the blob port that verbs answer with.
 pub use crate::blob::{ByteStream, SignedUrl, StoredPart};
@@ -99,6 +101,8 @@ pub struct Settings {
     pub replay_ttl: Duration,
     /// How events are kept and handed out.
     pub feed: FeedSettings,
+    /// How webhooks are told of them.
+    pub webhooks: WebhookSettings,
     /// How slow the body of an append may be.
     pub pace: Pace,
     /// Bytes of all appends together that may be in memory.

@@ -10,6 +10,8 @@ use crate::domain::job::JobState;
 
 /// A job that is due for longer than this is worth an alarm.
 const LATE: Duration = Duration::from_secs(600);
+/// An endpoint that fails for longer than this is worth an alarm.
+const FAILING: Duration = Duration::from_secs(3600);
 /// Portions per round: it ends, and the next one goes on.
 const PORTIONS: u32 = 1000;
 
@@ -58,6 +60,22 @@ impl Engine {
         for kind in paused {
             alarms.push(Alarm { code: "paused", sentence: format!("Jobs of kind {} are paused.", kind.name()) });
         }
+        alarms.extend(self.webhook_alarms().await?);
         Ok(alarms)
+    }
+
+    async fn webhook_alarms(&self) -> Result<Vec<Alarm>> {
+        let failing = before(self.0.store.now(), FAILING);
+        let troubles = self.0.store.webhook_troubles(failing).await?;
+        let counted = [
+            (
+                "webhooks_disabled",
+                troubles.disabled,
+                "webhooks were disabled: they answered 410, or failed for too long",
+            ),
+            ("webhooks_failing", troubles.failing, "webhooks have failed for more than an hour"),
+        ];
+        let some = counted.into_iter().filter(|(_, count, _)| *count > 0);
+        Ok(some.map(|(code, count, what)| Alarm { code, sentence: format!("{count} {what}.") }).collect())
     }
 }

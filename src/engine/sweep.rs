@@ -49,6 +49,8 @@ pub struct RetentionReport {
     pub forgotten: u64,
     /// Events, because of their age.
     pub events: u64,
+    /// Deliveries to webhooks, because of theirs.
+    pub deliveries: u64,
 }
 
 impl SweepReport {
@@ -96,10 +98,11 @@ impl Engine {
         Ok(report)
     }
 
-    /// Forgets what is over: links, remembered answers, events.
+    /// Forgets what is over: links, remembered answers, events, deliveries.
     pub async fn retain(&self) -> Result<RetentionReport> {
         let forgotten = self.0.store.forget_expired(self.0.store.now(), PORTION * PORTIONS).await?;
-        Ok(RetentionReport { forgotten, events: self.forget_events().await? })
+        let (events, deliveries) = (self.forget_events().await?, self.forget_deliveries().await?);
+        Ok(RetentionReport { forgotten, events, deliveries })
     }
 
     /// Events before this are forgotten.

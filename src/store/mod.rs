@@ -30,10 +30,12 @@ pub mod postgres;
 mod rows;
 pub mod sqlite;
 mod tx;
+mod webhooks;
 
 pub use clock::StoreClock;
 use news::News;
 pub use tx::{Replay, Tx, Write};
+pub use webhooks::{Backlog, DeliveryQuery, WebhookTroubles, WebhookWrite, Webhooks};
 
 /// Why rows could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -107,7 +109,7 @@ pub struct AssetPage {
 
 /// Rows. Methods that write say so; each is one transaction.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Webhooks {
     /// The database's time, carried forward by this node's monotonic clock. Leases and expiry go by this.
     fn now(&self) -> Timestamp;
 

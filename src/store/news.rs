@@ -1,5 +1,5 @@
-//! The word that there may be new events or jobs, among those who write them and the two who wait for them: whoever
-//! passes events on, and the worker.
+//! The word that there may be new events or jobs, among those who write them and the three who wait for them:
+//! whoever passes events on, the worker, and whoever dispatches events to webhooks.
 //!
 //! A hint, never the truth: it may be lost, and may be false. Must not carry what happened.
 
@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 pub(super) struct News {
     heard: Notify,
     owed: Notify,
+    dispatched: Notify,
     told: Notify,
     wanted: Notify,
 }
@@ -25,6 +26,7 @@ impl News {
     pub(super) fn hear(&self) {
         self.heard.notify_one();
         self.owed.notify_one();
+        self.dispatched.notify_one();
     }
 
     /// Completes when something was written anywhere since the last time; for whoever passes events on.
@@ -37,6 +39,12 @@ impl News {
     pub(super) async fn owed(&self) {
         self.wanted.notify_one();
         self.owed.notified().await;
+    }
+
+    /// Completes when something was written anywhere since the last time; for whoever dispatches events.
+    pub(super) async fn dispatched(&self) {
+        self.wanted.notify_one();
+        self.dispatched.notified().await;
     }
 
     /// Completes when something was written here since the last time.

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::WebhookWrite;
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
@@ -76,6 +77,8 @@ pub enum Write {
     RevokeLink(GrantId, Timestamp),
     /// Withdraws every link to an asset.
     RevokeLinksOf(AssetId, Timestamp),
+    /// See [`WebhookWrite`].
+    Webhook(WebhookWrite),
     /// Remembers an answer; the token must be free.
     InsertReplay(Replay),
 }
@@ -157,14 +160,22 @@ impl Tx {
             | Write::RetryJob(..)
             | Write::DiscardJob(..)
             | Write::RevokeLinksOf(..)
-            | Write::RevokeLink(..) => false,
+            | Write::RevokeLink(..)
+            | Write::Webhook(_) => false,
         })
     }
 
     /// Whether somebody waits for what it writes: followers for events, workers for jobs.
     pub(super) fn is_news(&self) -> bool {
         let news = |write: &Write| {
-            matches!(write, Write::FirstEvent(_) | Write::Event(_) | Write::InsertJob(_) | Write::RetryJob(..))
+            matches!(
+                write,
+                Write::FirstEvent(_)
+                    | Write::Event(_)
+                    | Write::InsertJob(_)
+                    | Write::RetryJob(..)
+                    | Write::Webhook(WebhookWrite::Deliver(_))
+            )
         };
         self.writes.iter().any(news)
     }

@@ -25,10 +25,12 @@ mod chores;
 pub mod handoff;
 mod processors;
 mod run;
+mod webhooks;
 
 pub use chores::{Schedule, Timetable};
 pub use processors::scan;
 pub use processors::{Counter, Equipment, Pipeline, Screening, Studio, WhenIncomplete};
+pub use webhooks::Sender;
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -59,6 +61,8 @@ impl Default for Settings {
 
 /// A chore whose node dies is taken over after this.
 const CHORE_LEASE: Duration = Duration::from_secs(5);
+/// So is a delivery: its receiver waits for it.
+const DELIVERY_LEASE: Duration = Duration::from_secs(10);
 
 /// A worker, ready to run.
 #[derive(Clone)]
@@ -68,6 +72,11 @@ pub struct Worker {
     entropy: Arc<dyn Entropy>,
     pipeline: Arc<Pipeline>,
     settings: Arc<Settings>,
+    /// `None`: this worker sends no webhooks.
+    sender: Option<Sender>,
+    gate: webhooks::Gate,
+    /// A delivery was tried.
+    tried: Arc<Notify>,
 }
 
 /// The places for each kind of job, and the word that one became free.
@@ -77,11 +86,17 @@ struct Places {
 }
 
 impl Places {
-    fn new(settings: &Settings) -> Self {
+    fn new(settings: &Settings, sends: bool) -> Self {
         let of = JobKind::ALL.into_iter().filter_map(|kind| {
             let places = match kind {
                 JobKind::Process | JobKind::Recheck | JobKind::Rescan => settings.concurrency,
-                JobKind::Deliver => settings.deliveries,
+                JobKind::Deliver => {
+                    if sends {
+                        settings.deliveries
+                    } else {
+                        0
+                    }
+                }
                 JobKind::Chore(_) => usize::from(settings.chores.is_some()),
             };
             (places > 0).then(|| (kind, Arc::new(Semaphore::new(places))))
@@ -112,13 +127,25 @@ impl Worker {
         pipeline: Pipeline,
         settings: Settings,
     ) -> Self {
-        Self { engine, store, entropy, pipeline: Arc::new(pipeline), settings: Arc::new(settings) }
+        let (gate, settings) = (webhooks::Gate::new(settings.deliveries), Arc::new(settings));
+        let (sender, tried) = (None, Arc::default());
+        Self { engine, store, entropy, pipeline: Arc::new(pipeline), settings, sender, gate, tried }
+    }
+
+    /// Sends webhooks, too.
+    #[must_use]
+    pub fn with_sender(self, sender: Sender) -> Self {
+        Self { sender: Some(sender), ..self }
     }
 
     /// Works until `shutdown`, then finishes what it has begun. Jobs that are cut off come back when their lease ends.
     pub async fn run(&self, shutdown: CancellationToken) {
         self.seed_chores().await;
-        let places = Arc::new(Places::new(&self.settings));
+        tokio::join!(self.dispatch(&shutdown), self.work(&shutdown));
+    }
+
+    async fn work(&self, shutdown: &CancellationToken) {
+        let places = Arc::new(Places::new(&self.settings, self.sender.is_some()));
         let jobs = TaskTracker::new();
         while !shutdown.is_cancelled() {
             if self.claim(&places, &jobs).await == 0 {
@@ -175,7 +202,8 @@ impl Worker {
     fn lease(&self, kind: JobKind) -> Duration {
         match kind {
             JobKind::Chore(_) => CHORE_LEASE.min(self.settings.lease),
-            JobKind::Process | JobKind::Recheck | JobKind::Rescan | JobKind::Deliver => self.settings.lease,
+            JobKind::Deliver => DELIVERY_LEASE.min(self.settings.lease),
+            JobKind::Process | JobKind::Recheck | JobKind::Rescan => self.settings.lease,
         }
     }
 

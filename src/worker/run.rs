@@ -85,7 +85,7 @@ impl Worker {
             Work::Process(_) | Work::Recheck(_) | Work::Rescan(_) => {
                 self.pipeline.run(&self.engine, job).await.unwrap_or_else(End::from)
             }
-            Work::Deliver(_) => End::Failed("nobody delivers here".to_owned()),
+            Work::Deliver(delivery) => self.deliver(job, delivery).await,
             Work::Chore(chore) => self.do_chore(job, chore).await,
         }
     }
@@ -101,7 +101,10 @@ impl Worker {
     ) {
         let outcome = match due {
             Some(due) => engine.put_back(job, due, tries, why).await,
-            None => engine.give_up(job, why).await,
+            None => match job.work {
+                Work::Deliver(delivery) => engine.give_up_call(job, delivery).await.map(|()| true),
+                _ => engine.give_up(job, why).await,
+            },
         };
         if let Err(error) = outcome {
             tracing::warn!(job = %job.id, %error, "not put back; its lease will end by itself");

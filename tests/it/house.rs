@@ -31,6 +31,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("worker/handoff/redis_streams", &["worker/handoff"], &["redis"]),
     ("worker/handoff/amqp", &["worker/handoff"], &["lapin"]),
     ("worker/handoff/sqs", &["worker/handoff"], &["aws_config", "aws_sdk_sqs"]),
+    ("worker/webhooks", &["domain", "store", "blob", "engine", "worker"], &["reqwest"]),
     ("http", &["domain", "engine", "http"], &["axum", "h2", "hyper", "hyper_util", "tower_http"]),
     ("http/native", &["domain", "engine", "http/native"], &["axum"]),
     ("http/tus", &["domain", "engine", "http/tus"], &["axum"]),
@@ -40,6 +41,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("http/download", &["domain", "engine", "http/download"], &["axum"]),
     ("http/admin", &["domain", "engine", "http/admin"], &["axum"]),
     ("http/processing", &["domain", "engine", "http/processing"], &["axum"]),
+    ("http/webhooks", &["domain", "engine", "http/webhooks"], &["axum"]),
     ("http/ops", &["domain", "engine", "http/ops"], &["axum"]),
     ("http/web", &["domain", "engine", "http/web"], &["axum"]),
     ("client", &["domain", "client"], &["reqwest"]),
@@ -188,7 +190,7 @@ fn the_port_to_brokers_names_its_adapters_only_where_it_connects() {
 
 #[test]
 fn protocols_do_not_know_each_other() {
-    const PROTOCOLS: [&str; 8] = ["native", "companion", "tus", "ietf", "download", "events", "ops", "web"];
+    const PROTOCOLS: [&str; 9] = ["native", "companion", "tus", "ietf", "download", "events", "ops", "web", "webhooks"];
     for (name, text) in sources() {
         let Some(own) = PROTOCOLS.iter().find(|protocol| within(&name, &format!("http/{protocol}"))) else { continue };
         for other in PROTOCOLS.iter().filter(|other| *other != own) {

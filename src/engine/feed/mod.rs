@@ -137,7 +137,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn feed_ends(&self, tenant: TenantId) -> Result<FeedEnds> {
+    pub(super) async fn feed_ends(&self, tenant: TenantId) -> Result<FeedEnds> {
         let ends = self.0.store.feed_ends(&[tenant]).await?;
         Ok(ends.first().map(|(_, ends)| *ends).unwrap_or_default())
     }

@@ -4,30 +4,10 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::super::problem::Problem;
-use crate::domain::event::FeedEvent;
-use crate::domain::ids::AssetId;
+use crate::domain::event::{EventView, FeedEvent};
 use crate::engine::{Error, FeedPage};
-
-/// One event, the same in every way to read it.
-#[derive(Serialize)]
-pub(super) struct EventView<'a> {
-    /// A text, because JavaScript's numbers end at 53 bits.
-    id: String,
-    r#type: &'a str,
-    asset_id: AssetId,
-    seq: i64,
-    at: String,
-    data: &'a Map<String, Value>,
-}
-
-pub(super) fn event(of: &FeedEvent) -> EventView<'_> {
-    let at = of.event.at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
-    let (asset_id, seq, data) = (of.event.asset, of.event.seq, &of.event.data);
-    EventView { id: id(of), r#type: &of.event.kind, asset_id, seq, at, data }
-}
 
 /// Its id, which is the cursor behind it.
 pub(super) fn id(of: &FeedEvent) -> String {
@@ -36,7 +16,7 @@ pub(super) fn id(of: &FeedEvent) -> String {
 
 /// One event in one line.
 pub(super) fn line(of: &FeedEvent) -> String {
-    serde_json::to_string(&event(of)).unwrap_or_default()
+    serde_json::to_string(&EventView::of(of)).unwrap_or_default()
 }
 
 /// The first message on a WebSocket: where it begins, for whoever is cut off before an event came.
@@ -52,7 +32,7 @@ pub(super) struct PageView<'a> {
 }
 
 pub(super) fn page(of: &FeedPage) -> PageView<'_> {
-    let events = of.events.iter().map(Arc::as_ref).map(event).collect();
+    let events = of.events.iter().map(Arc::as_ref).map(EventView::of).collect();
     PageView { events, next: of.next.to_string() }
 }
 

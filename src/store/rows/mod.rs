@@ -19,11 +19,13 @@ mod asset;
 mod job;
 mod ledger;
 mod upload;
+mod webhook;
 
 pub(super) use asset::AssetRow;
 pub(super) use job::{CountRow, EntryRow, JobRow};
 pub(super) use ledger::{LedgerCells, PartRow};
 pub(super) use upload::{UploadRow, transfer_cells};
+pub(super) use webhook::{DeliveryRow, WebhookRow};
 
 /// A cell that cannot be what it says.
 struct Nonsense(String);

@@ -105,11 +105,13 @@ pub(super) async fn ends(pool: &Pool<Db>, tenants: &[TenantId]) -> Result<Vec<(T
     Ok(found)
 }
 
-/// Up to which place each feed's beginning is older than `before`; feeds of which nothing is are left out.
+/// Up to which place each feed's beginning is older than `before`, and no active webhook has yet to be told of it; feeds
+/// of which nothing is are left out.
 pub(super) async fn due(pool: &Pool<Db>, before: Timestamp, limit: u32) -> Result<Vec<(Uuid, i64)>> {
     const FEEDS: &str = "SELECT tenant_id, forgotten FROM feed WHERE last > forgotten AND $1 > \
         (SELECT at FROM event WHERE event.tenant_id = feed.tenant_id AND pos > forgotten ORDER BY pos LIMIT 1)";
-    const BEGINNING: &str = "SELECT pos, at FROM event WHERE tenant_id = $1 AND pos > $2 ORDER BY pos LIMIT $3";
+    const BEGINNING: &str = "SELECT pos, at FROM event WHERE tenant_id = $1 AND pos > $2 AND pos <= \
+        coalesce((SELECT min(cursor) FROM webhook WHERE webhook.tenant_id = $1 AND state = 'active'), pos) ORDER BY pos LIMIT $3";
     let feeds: Vec<(Uuid, i64)> = sqlx::query_as(FEEDS).bind(at(before)).fetch_all(pool).await.map_err(failed)?;
     let mut due = Vec::with_capacity(feeds.len());
     for (tenant, forgotten) in feeds {

@@ -17,7 +17,7 @@ use crate::domain::grant::Link;
 use crate::domain::job::NewJob;
 use crate::domain::upload::Upload;
 
-type Tuple<'a> = Separated<'a, Db, &'static str>;
+pub(super) type Tuple<'a> = Separated<'a, Db, &'static str>;
 
 const ASSETS: &str = "INSERT INTO asset (id, tenant_id, owner_id, revision, state, name, size, media_type, \
     declared_sha256, external_id, metadata, allowed, partial, created_at, changed_at) ";
@@ -152,7 +152,12 @@ fn at_once(rows: usize) -> usize {
 }
 
 /// Rows for one table.
-async fn rows<T>(conn: &mut Conn, head: &'static str, rows: &[&T], bind: fn(Tuple<'_>, &T)) -> Result<(), Failure> {
+pub(super) async fn rows<T>(
+    conn: &mut Conn,
+    head: &'static str,
+    rows: &[&T],
+    bind: fn(Tuple<'_>, &T),
+) -> Result<(), Failure> {
     let mut rest = rows;
     while !rest.is_empty() {
         let (group, later) = rest.split_at(at_once(rest.len()));

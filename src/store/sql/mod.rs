@@ -34,6 +34,7 @@ mod insert;
 mod jobs;
 mod lanes;
 mod list;
+mod webhooks;
 mod write;
 
 use lanes::Lanes;

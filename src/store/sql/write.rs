@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use super::super::super::rows::{LedgerCells, at, data_cell, transfer_cells};
 use super::super::super::{Tx, Write};
 use super::failure::{Failure, undone};
-use super::{Conn, insert, jobs};
+use super::{Conn, insert, jobs, webhooks};
 use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
 use crate::domain::clock::Timestamp;
@@ -32,6 +32,7 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
         Write::UpdateAsset(asset) => return update_asset(conn, asset).await,
         Write::UpdateUpload(upload) => return update_upload(conn, upload).await,
         Write::Event(event) => return next_event(conn, event).await,
+        Write::Webhook(write) => return webhooks::write(conn, write).await,
         Write::ReleaseJob(release) => return jobs::release(conn, release).await,
         Write::ForgetParts(upload) => return forget_parts(conn, *upload).await,
         Write::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state <> 'dead'")

@@ -8,3 +8,4 @@ mod lists;
 mod rows;
 mod samples;
 mod transactions;
+mod webhooks;

@@ -18,13 +18,16 @@ use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use gantry::domain::clock::Timestamp;
 use gantry::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use gantry::domain::grant::Link;
-use gantry::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
+use gantry::domain::ids::{AssetId, DeliveryId, GrantId, KeyId, TenantId, UploadId, WebhookId};
 use gantry::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Work};
 use gantry::domain::key::ApiKey;
 use gantry::domain::plan::{PartNumber, StoreProfile};
 use gantry::domain::tenant::Tenant;
 use gantry::domain::upload::Upload;
-use gantry::store::{AssetPage, AssetQuery, JobQuery, Replay, Store, StoreError, Tx};
+use gantry::domain::webhook::{Delivery, Webhook};
+use gantry::store::{
+    AssetPage, AssetQuery, Backlog, DeliveryQuery, JobQuery, Replay, Store, StoreError, Tx, WebhookTroubles, Webhooks,
+};
 
 /// What happens to the next call of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,4 +262,32 @@ pass_on! {
     async fn setting(&self, name: &str) -> Option<String>;
     async fn set_setting(&self, name: &str, value: &str) -> ();
     async fn setting_or(&self, name: &str, value: &str) -> String;
+}
+
+macro_rules! pass_on_webhooks {
+    ($(async fn $name:ident(&self $(, $arg:ident: $kind:ty)*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Webhooks for FaultyStore {
+            async fn dispatch_news(&self) {
+                self.inner.dispatch_news().await;
+            }
+
+            $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
+                self.inner.$name($($arg),*).await
+            })*
+        }
+    };
+}
+
+pass_on_webhooks! {
+    async fn webhook(&self, id: WebhookId) -> Option<Webhook>;
+    async fn webhooks(&self, tenant: TenantId, after: Option<WebhookId>, limit: u32) -> Vec<Webhook>;
+    async fn has_webhooks(&self) -> bool;
+    async fn webhooks_behind(&self, after: Option<WebhookId>, limit: u32) -> Vec<Webhook>;
+    async fn backlog(&self, id: WebhookId, most: u32) -> Backlog;
+    async fn delivery(&self, id: DeliveryId) -> Option<Delivery>;
+    async fn deliveries(&self, query: &DeliveryQuery) -> Vec<Delivery>;
+    async fn drop_deliveries(&self, limit: u32) -> u64;
+    async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> u64;
+    async fn webhook_troubles(&self, failing_before: Timestamp) -> WebhookTroubles;
 }

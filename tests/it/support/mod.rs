@@ -4,6 +4,7 @@ pub mod bucket;
 pub mod database;
 pub mod faulty;
 pub mod process;
+pub mod receiver;
 pub mod seed;
 pub mod servers;
 pub mod service;

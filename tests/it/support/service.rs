@@ -7,10 +7,13 @@ use std::time::Duration;
 use gantry::blob::s3::S3Blobs;
 use gantry::blob::{BlobKey, Blobs};
 use gantry::domain::clock::OsEntropy;
+use gantry::domain::egress::Egress;
 use gantry::domain::ids::TenantId;
-use gantry::engine::{DeliveryMode, Engine, FeedSettings, Foundation, Pace, Registry, Settings, Tokens};
+use gantry::engine::{
+    DeliveryMode, Engine, FeedSettings, Foundation, Pace, Registry, Settings, Tokens, WebhookSettings,
+};
 use gantry::http::{Site, router, server};
-use gantry::worker::{self, Pipeline, Worker};
+use gantry::worker::{self, Pipeline, Sender, Worker};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -67,6 +70,13 @@ impl Default for Shape {
                 followers: 4096,
                 followers_per_tenant: 2048,
             },
+            webhooks: WebhookSettings {
+                egress: Egress { http: true, networks: vec!["127.0.0.0/8".parse().unwrap()], proxy: None },
+                timeout: Duration::from_secs(15),
+                disable_after: Duration::from_secs(5 * 24 * 3600),
+                keep: Duration::from_secs(30 * 24 * 3600),
+                endpoints: 50,
+            },
             append_memory: 256 << 20,
             pace: Pace { idle: Duration::from_secs(30), min_rate: 1024, window: Duration::from_secs(60) },
         };
@@ -82,6 +92,7 @@ impl Service {
         (shape.capabilities)(&mut capabilities);
         let blobs = Arc::new(bucket.blobs.with_capabilities(capabilities));
         let faults = Faults::default();
+        let egress = shape.settings.webhooks.egress.clone();
         let engine = engine_on(&database, &blobs, &faults, shape.settings);
         assert!(engine.mark_bucket().await.unwrap());
         let registry = Registry::new(Arc::clone(&database.store), Arc::new(OsEntropy));
@@ -94,8 +105,10 @@ impl Service {
                 Arc::clone(&database.store),
                 Arc::new(OsEntropy),
                 Pipeline::default(),
-                worker::Settings::default(),
+                // More places than an endpoint is given work in these tests: the gate's pauses go by the clock, which stands.
+                worker::Settings { deliveries: 64, ..worker::Settings::default() },
             );
+            let worker = worker.with_sender(Sender::new(&egress).unwrap());
             let stop = stop.clone();
             tokio::spawn(async move { worker.run(stop).await });
         }

@@ -1,0 +1,57 @@
+//! Stage two for webhooks: where endpoints may be, and how they are told.
+
+use super::check::{Checker, networks};
+use crate::domain::egress::Egress;
+use crate::engine::WebhookSettings;
+
+/// Reads how endpoints are told of events.
+pub(super) fn webhooks(c: &mut Checker) -> WebhookSettings {
+    let egress = Egress {
+        http: c.flag("webhooks.allow_http"),
+        networks: c.value("webhooks.allow_networks", "a list like 10.0.0.0/8, ::1", Vec::new(), networks),
+        proxy: proxy(c),
+    };
+    WebhookSettings {
+        egress,
+        timeout: c.time("webhooks.timeout"),
+        disable_after: c.time("webhooks.disable_after"),
+        keep: c.time("webhooks.keep"),
+        endpoints: c.number("webhooks.endpoints"),
+    }
+}
+
+/// Without its text in the complaint: it may hold a password.
+fn proxy(c: &mut Checker) -> Option<String> {
+    let text = c.optional("webhooks.proxy")?;
+    let good = url::Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if !good {
+        c.complain("webhooks.proxy", "not a URL like http://proxy.example:3128");
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Flags};
+
+    fn load(settings: &[(&str, &str)]) -> Result<Config, crate::config::Complaints> {
+        let vars = settings.iter().map(|(name, value)| (format!("GANTRY_WEBHOOKS__{name}"), (*value).to_owned()));
+        Config::from(&Flags::default(), vars)
+    }
+
+    #[test]
+    fn nothing_inner_is_reached_unless_somebody_says_so() {
+        let egress = load(&[]).unwrap().engine.webhooks.egress;
+        assert_eq!(egress, crate::domain::egress::Egress::default());
+        let open =
+            load(&[("ALLOW_NETWORKS", "10.0.0.0/8, ::1"), ("ALLOW_HTTP", "true")]).unwrap().engine.webhooks.egress;
+        assert!(open.http && open.networks.len() == 2);
+    }
+
+    #[test]
+    fn complaints_do_not_repeat_a_password() {
+        let complaints =
+            load(&[("PROXY", "socks://me:hush@proxy"), ("ALLOW_NETWORKS", "home"), ("TIMEOUT", "0")]).unwrap_err();
+        assert!(complaints.0.len() == 3 && !complaints.to_string().contains("hush"), "{complaints}");
+    }
+}

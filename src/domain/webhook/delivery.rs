@@ -1,0 +1,392 @@
+//! One event told to one endpoint: tries on the recommended schedule, until a 2xx or for good.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::spread;
+use crate::domain::clock::{Entropy, Timestamp, after};
+use crate::domain::event::{Event, EventView, FeedEvent};
+use crate::domain::ids::{AssetId, DeliveryId, TenantId, WebhookId};
+
+/// What a message that only tries an endpoint out is of.
+pub const TEST_KIND: &str = "webhook.test";
+/// Standard Webhooks wants payloads below 20 kB.
+pub const MOST_BODY: usize = 20_000;
+/// Tries of one delivery: the first, and one after each pause.
+pub const TRIES: usize = 1 + PAUSES.len();
+
+const HOUR: u64 = 3600;
+/// The recommended schedule.
+const PAUSES: [u64; 9] = [5, 300, 1800, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
+/// A receiver that asks for more patience than this gets this.
+const LONGEST_WISH: Duration = Duration::from_secs(24 * HOUR);
+/// Attempts that are kept of one delivery, replays included.
+const KEPT: usize = 20;
+
+/// A delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Identity.
+    pub id: DeliveryId,
+    /// To whom.
+    pub webhook: WebhookId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// What is told; place 0 is in no feed: a test.
+    pub event: FeedEvent,
+    /// It was asked for again.
+    pub replay: bool,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Tries since it was last begun.
+    pub tries: u32,
+    /// The last attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// Why it did not arrive, so far or for good.
+    pub problem: Option<Problem>,
+    /// When it is tried next.
+    pub next_try: Option<Timestamp>,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// When it arrived or was given up.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// It will be tried.
+    Pending,
+    /// The endpoint has it.
+    Delivered,
+    /// Given up: a dead letter, until somebody has it replayed.
+    Dead,
+}
+
+impl DeliveryState {
+    /// The name, as in JSON and rows.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+impl std::str::FromStr for DeliveryState {
+    type Err = super::UnknownName;
+    fn from_str(text: &str) -> Result<Self, super::UnknownName> {
+        let all = [Self::Pending, Self::Delivered, Self::Dead];
+        all.into_iter().find(|state| state.name() == text).ok_or(super::UnknownName)
+    }
+}
+
+/// Why something did not arrive. Never in the receiver's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Problem {
+    /// Another status than 2xx.
+    Status,
+    /// 3xx: redirects are not followed.
+    Redirect,
+    /// 410: the endpoint wants nothing any more.
+    Gone,
+    /// No answer in time.
+    Timeout,
+    /// No connection: no such name, refused, no route, TLS.
+    Unreachable,
+    /// The connection broke off before the answer.
+    BrokenOff,
+    /// The address is not one that we send to.
+    Forbidden,
+    /// The endpoint was disabled or deleted.
+    Disabled,
+    /// It ended its worker every time.
+    Poison,
+}
+
+impl Problem {
+    /// The name, as in JSON and rows.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Redirect => "redirect",
+            Self::Gone => "gone",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::BrokenOff => "broken_off",
+            Self::Forbidden => "forbidden",
+            Self::Disabled => "disabled",
+            Self::Poison => "poison",
+        }
+    }
+}
+
+impl std::str::FromStr for Problem {
+    type Err = super::UnknownName;
+    fn from_str(text: &str) -> Result<Self, super::UnknownName> {
+        serde_json::from_value(text.into()).map_err(|_| super::UnknownName)
+    }
+}
+
+/// One try, as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When it ended.
+    pub at: Timestamp,
+    /// The status, if there was an answer.
+    pub status: Option<u16>,
+    /// How long it took.
+    pub millis: u64,
+    /// Why it failed, if it did.
+    pub problem: Option<Problem>,
+}
+
+/// What came of one try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The status, if there was an answer.
+    pub status: Option<u16>,
+    /// Why there was none.
+    pub problem: Option<Problem>,
+    /// How long the receiver wants to be left alone.
+    pub retry_after: Option<Duration>,
+    /// How long it took.
+    pub millis: u64,
+}
+
+impl Answer {
+    /// Why it counts as failed; `None`: it does not.
+    #[must_use]
+    pub fn failure(&self) -> Option<Problem> {
+        match (self.problem, self.status) {
+            (Some(problem), _) => Some(problem),
+            (None, Some(200..=299)) => None,
+            (None, Some(300..=399)) => Some(Problem::Redirect),
+            (None, Some(410)) => Some(Problem::Gone),
+            (None, Some(_)) => Some(Problem::Status),
+            (None, None) => Some(Problem::BrokenOff),
+        }
+    }
+}
+
+/// What follows from a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It has arrived.
+    Delivered,
+    /// It is tried again then.
+    Again(Timestamp),
+    /// It is given up.
+    Dead,
+}
+
+impl Delivery {
+    /// A delivery of an event that is due now.
+    #[must_use]
+    pub fn new(id: DeliveryId, to: (WebhookId, TenantId), event: FeedEvent, now: Timestamp) -> Self {
+        Self {
+            id,
+            webhook: to.0,
+            tenant: to.1,
+            event,
+            replay: false,
+            state: DeliveryState::Pending,
+            tries: 0,
+            attempts: Vec::new(),
+            problem: None,
+            next_try: Some(now),
+            created_at: now,
+            finished_at: None,
+        }
+    }
+
+    /// A message that only tries the endpoint out.
+    #[must_use]
+    pub fn test(id: DeliveryId, to: (WebhookId, TenantId), now: Timestamp) -> Self {
+        let (asset, kind) = (AssetId(uuid::Uuid::nil()), TEST_KIND.to_owned());
+        Self::new(id, to, FeedEvent { id: 0, event: Event { asset, seq: 0, kind, at: now, data: Map::new() } }, now)
+    }
+
+    /// Whether it only tries the endpoint out: once, even when the endpoint is disabled.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        self.event.id == 0
+    }
+
+    /// `webhook-id`: of the event, not of the delivery.
+    #[must_use]
+    pub fn message_id(&self) -> String {
+        if self.is_test() {
+            return format!("msg_test_{}", self.id.0.simple());
+        }
+        format!("msg_{}_{}", self.event.event.asset.0.simple(), self.event.event.seq)
+    }
+
+    /// What is sent: below [`MOST_BODY`] bytes. Of an event whose data is larger, the data is left out.
+    #[must_use]
+    pub fn body(&self) -> Vec<u8> {
+        let body = |event: &FeedEvent| {
+            let view = EventView::of(event);
+            let whole = json!({ "type": view.r#type, "timestamp": view.at, "data": view });
+            serde_json::to_vec(&whole).unwrap_or_default()
+        };
+        let whole = body(&self.event);
+        if whole.len() < MOST_BODY {
+            return whole;
+        }
+        let mut less = self.event.clone();
+        less.event.data = Map::from_iter([("left_out".to_owned(), Value::Bool(true))]);
+        body(&less)
+    }
+
+    /// Notes a try that ended at `now`, and says what follows from it.
+    pub fn tried(&mut self, answer: &Answer, now: Timestamp, entropy: &dyn Entropy) -> Verdict {
+        let problem = answer.failure();
+        self.tries += 1;
+        self.note(Attempt { at: now, status: answer.status, millis: answer.millis, problem });
+        self.problem = problem;
+        let Some(problem) = problem else {
+            self.finish(DeliveryState::Delivered, now);
+            return Verdict::Delivered;
+        };
+        let pause = PAUSES.get(self.tries as usize - 1);
+        match pause.filter(|_| problem != Problem::Gone && !self.is_test()) {
+            Some(pause) => {
+                let wished = answer.retry_after.unwrap_or_default().min(LONGEST_WISH);
+                let due = after(now, spread(Duration::from_secs(*pause), entropy)).max(after(now, wished));
+                self.next_try = Some(due);
+                Verdict::Again(due)
+            }
+            None => {
+                self.finish(DeliveryState::Dead, now);
+                Verdict::Dead
+            }
+        }
+    }
+
+    /// Gives it up without another try.
+    pub fn give_up(&mut self, why: Problem, now: Timestamp) {
+        self.problem = Some(why);
+        self.finish(DeliveryState::Dead, now);
+    }
+
+    /// Begins it anew, with the whole schedule before it; the attempts so far stay on record.
+    pub fn begin_again(&mut self, now: Timestamp) {
+        (self.state, self.replay, self.tries) = (DeliveryState::Pending, true, 0);
+        (self.problem, self.next_try, self.finished_at) = (None, Some(now), None);
+    }
+
+    fn finish(&mut self, state: DeliveryState, now: Timestamp) {
+        (self.state, self.next_try, self.finished_at) = (state, None, Some(now));
+    }
+
+    fn note(&mut self, attempt: Attempt) {
+        let more = (self.attempts.len() + 1).saturating_sub(KEPT);
+        self.attempts.drain(..more);
+        self.attempts.push(attempt);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::{SeededEntropy, micros};
+    use uuid::Uuid;
+
+    fn delivery() -> Delivery {
+        let event = Event {
+            asset: AssetId(Uuid::from_u128(7)),
+            seq: 3,
+            kind: "asset.ready".to_owned(),
+            at: micros(5),
+            data: Map::new(),
+        };
+        let to = (WebhookId(Uuid::from_u128(1)), TenantId(Uuid::from_u128(1)));
+        Delivery::new(DeliveryId(Uuid::from_u128(2)), to, FeedEvent { id: 9, event }, micros(0))
+    }
+
+    fn status(status: u16) -> Answer {
+        Answer { status: Some(status), ..Answer::default() }
+    }
+
+    #[test]
+    fn the_recommended_schedule_with_jitter_and_an_end() {
+        let (dice, mut delivery) = (SeededEntropy::new(1), delivery());
+        for pause in PAUSES {
+            let Verdict::Again(due) = delivery.tried(&status(500), micros(0), &dice) else { panic!("{delivery:?}") };
+            let most = micros(i64::try_from(pause).unwrap() * 1_200_000);
+            assert!((micros(i64::try_from(pause).unwrap() * 1_000_000)..most).contains(&due), "{pause}: {due}");
+        }
+        assert_eq!(delivery.tried(&status(500), micros(1), &dice), Verdict::Dead);
+        assert_eq!((delivery.tries as usize, delivery.state, delivery.next_try), (TRIES, DeliveryState::Dead, None));
+        delivery.begin_again(micros(2));
+        assert_eq!(delivery.tried(&status(204), micros(3), &dice), Verdict::Delivered);
+        assert_eq!((delivery.tries, delivery.attempts.len(), delivery.problem), (1, TRIES + 1, None));
+    }
+
+    #[test]
+    fn only_2xx_is_success_and_410_is_the_end() {
+        let dice = SeededEntropy::new(1);
+        for (code, problem) in [(301, Problem::Redirect), (404, Problem::Status), (503, Problem::Status)] {
+            let mut delivery = delivery();
+            assert!(matches!(delivery.tried(&status(code), micros(0), &dice), Verdict::Again(_)), "{code}");
+            assert_eq!(delivery.problem, Some(problem));
+        }
+        assert_eq!(delivery().tried(&status(410), micros(0), &dice), Verdict::Dead);
+        assert_eq!(delivery().tried(&status(299), micros(0), &dice), Verdict::Delivered);
+        let mut test =
+            Delivery::test(DeliveryId(Uuid::from_u128(1)), (delivery().webhook, delivery().tenant), micros(0));
+        assert_eq!(test.tried(&status(500), micros(0), &dice), Verdict::Dead);
+    }
+
+    #[test]
+    fn a_receiver_may_ask_for_patience_within_bounds() {
+        let dice = SeededEntropy::new(1);
+        let after = |wish| {
+            let answer = Answer { retry_after: Some(Duration::from_secs(wish)), ..status(429) };
+            match delivery().tried(&answer, micros(0), &dice) {
+                Verdict::Again(due) => due.as_second(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!((5..=6).contains(&after(1)));
+        assert_eq!((after(100), after(u64::MAX)), (100, 24 * 3600));
+    }
+
+    #[test]
+    fn attempts_are_kept_up_to_a_bound() {
+        let (dice, mut delivery) = (SeededEntropy::new(1), delivery());
+        for n in 0..50 {
+            delivery.begin_again(micros(n));
+            delivery.tried(&status(500), micros(n), &dice);
+        }
+        assert_eq!((delivery.attempts.len(), delivery.attempts[KEPT - 1].at), (KEPT, micros(49)));
+    }
+
+    #[test]
+    fn the_body_is_the_event_and_stays_small() {
+        let mut delivery = delivery();
+        let body: Value = serde_json::from_slice(&delivery.body()).unwrap();
+        assert_eq!((&body["type"], &body["data"]["id"]), (&"asset.ready".into(), &"9".into()));
+        assert_eq!(body["timestamp"], body["data"]["at"]);
+        assert_eq!(delivery.message_id(), format!("msg_{}_3", Uuid::from_u128(7).simple()));
+        delivery.event.event.data.insert("noise".to_owned(), "x".repeat(30_000).into());
+        let body = delivery.body();
+        assert!(body.len() < MOST_BODY);
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["data"]["data"]["left_out"], true);
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for problem in [Problem::Status, Problem::BrokenOff, Problem::Poison, Problem::Unreachable] {
+            assert_eq!(problem.name().parse(), Ok(problem));
+            assert_eq!(serde_json::to_value(problem).unwrap(), problem.name());
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Webhooks: endpoints of a tenant's that are told of events (Standard Webhooks 1.0.0), and what became of each telling.
+//!
+//! The feed is the outbox: an endpoint has a place in it, and everything behind that place is still to be told. The id of
+//! a message is made of the event's own identity, so it is the same for every try, every replay and every endpoint, and a
+//! receiver can tell what it has seen.
+
+use std::time::Duration;
+
+use super::Refused;
+use super::clock::{Entropy, Timestamp};
+use super::ids::{TenantId, WebhookId};
+
+mod delivery;
+mod filter;
+mod secret;
+
+pub use delivery::{Answer, Attempt, Delivery, DeliveryState, MOST_BODY, Problem, TEST_KIND, TRIES, Verdict};
+pub use filter::{BadFilter, EventFilter};
+pub use secret::{NoSecret, Secret};
+
+/// An endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Identity.
+    pub id: WebhookId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Counts changes; what moves the place and notes failures does not count.
+    pub revision: i64,
+    /// Where it is, as [`super::egress::Egress::endpoint`] has read it.
+    pub url: String,
+    /// For people.
+    pub description: String,
+    /// What it wants to be told of.
+    pub events: EventFilter,
+    /// Signs every message.
+    pub secret: Secret,
+    /// Signs as well until then: the one before.
+    pub old_secret: Option<(Secret, Timestamp)>,
+    /// Whether it is told anything.
+    pub state: WebhookState,
+    /// Its place in the tenant's feed: events up to here are told or not wanted.
+    pub cursor: i64,
+    /// Since when every telling fails.
+    pub failing_since: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Whether an endpoint is told anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookState {
+    /// It is.
+    Active,
+    /// It is not, until somebody enables it.
+    Disabled {
+        /// Why.
+        why: WhyDisabled,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// It is gone for everybody; its log is being removed.
+    Deleted,
+}
+
+/// Why an endpoint is not told anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyDisabled {
+    /// Its owner wished so.
+    Asked,
+    /// It answered 410.
+    Gone,
+    /// Everything failed for too long.
+    Failing,
+}
+
+impl WhyDisabled {
+    /// The name, as in JSON and rows.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Gone => "gone",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+/// Not a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownName;
+
+impl std::str::FromStr for WhyDisabled {
+    type Err = UnknownName;
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        [Self::Asked, Self::Gone, Self::Failing].into_iter().find(|why| why.name() == text).ok_or(UnknownName)
+    }
+}
+
+impl WebhookState {
+    /// The name, as in JSON and rows.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled { .. } => "disabled",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl Webhook {
+    /// Tells it nothing any more. What is disabled already stays so for its first reason.
+    ///
+    /// # Errors
+    /// It is deleted.
+    pub fn disable(mut self, why: WhyDisabled, at: Timestamp) -> Result<Self, Refused> {
+        match self.state {
+            WebhookState::Active => self.state = WebhookState::Disabled { why, at },
+            WebhookState::Disabled { .. } => {}
+            WebhookState::Deleted => return Err(self.refused("disabled")),
+        }
+        Ok(self)
+    }
+
+    /// Tells it what happens behind `cursor`; what happened while it was disabled is for a replay.
+    ///
+    /// # Errors
+    /// It is not disabled.
+    pub fn enable(mut self, cursor: i64) -> Result<Self, Refused> {
+        if !matches!(self.state, WebhookState::Disabled { .. }) {
+            return Err(self.refused("active"));
+        }
+        (self.state, self.cursor, self.failing_since) = (WebhookState::Active, cursor, None);
+        Ok(self)
+    }
+
+    /// Gives it a new secret; the one before signs as well until `until`.
+    #[must_use]
+    pub fn rotate(mut self, fresh: Secret, until: Timestamp) -> Self {
+        self.old_secret = Some((std::mem::replace(&mut self.secret, fresh), until));
+        self
+    }
+
+    /// The signatures of a message that is sent at `at`, newest secret first.
+    #[must_use]
+    pub fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> String {
+        let old = self.old_secret.iter().filter(|(_, until)| at < *until).map(|(secret, _)| secret);
+        let signatures: Vec<_> = std::iter::once(&self.secret).chain(old).map(|s| s.sign(id, at, body)).collect();
+        signatures.join(" ")
+    }
+
+    /// Whether everything has failed for so long that it is to be disabled.
+    #[must_use]
+    pub fn is_hopeless(&self, now: Timestamp, patience: Duration) -> bool {
+        self.failing_since.is_some_and(|since| super::clock::after(since, patience) <= now)
+    }
+
+    fn refused(&self, to: &'static str) -> Refused {
+        Refused { what: "webhook", from: self.state.name(), to }
+    }
+}
+
+/// `most` spread over its last fifth: endpoints that failed together do not come back together.
+fn spread(most: Duration, entropy: &dyn Entropy) -> Duration {
+    let mut dice = [0; 8];
+    entropy.fill(&mut dice);
+    let fifth = u64::try_from(most.as_micros() / 5).unwrap_or(u64::MAX).max(1);
+    most + Duration::from_micros(u64::from_le_bytes(dice) % fifth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::{SeededEntropy, micros};
+    use uuid::Uuid;
+
+    fn webhook() -> Webhook {
+        Webhook {
+            id: WebhookId(Uuid::from_u128(1)),
+            tenant: TenantId(Uuid::from_u128(1)),
+            revision: 1,
+            url: "https://example.com/".to_owned(),
+            description: String::new(),
+            events: EventFilter::all(),
+            secret: Secret::fresh(&SeededEntropy::new(1)),
+            old_secret: None,
+            state: WebhookState::Active,
+            cursor: 5,
+            failing_since: Some(micros(0)),
+            created_at: micros(0),
+        }
+    }
+
+    #[test]
+    fn disabled_for_its_first_reason_and_enabled_behind_what_was_missed() {
+        let gone = webhook().disable(WhyDisabled::Gone, micros(1)).unwrap();
+        let still = gone.disable(WhyDisabled::Asked, micros(2)).unwrap();
+        assert_eq!(still.state, WebhookState::Disabled { why: WhyDisabled::Gone, at: micros(1) });
+        let again = still.enable(9).unwrap();
+        assert_eq!((again.state, again.cursor, again.failing_since), (WebhookState::Active, 9, None));
+        assert!(again.enable(9).is_err());
+        let deleted = Webhook { state: WebhookState::Deleted, ..webhook() };
+        assert!(deleted.clone().enable(1).is_err() && deleted.disable(WhyDisabled::Asked, micros(1)).is_err());
+    }
+
+    #[test]
+    fn both_secrets_sign_while_one_replaces_the_other() {
+        let fresh = Secret::fresh(&SeededEntropy::new(2));
+        let rotated = webhook().rotate(fresh.clone(), micros(10));
+        let both = rotated.sign("msg_1", micros(9), b"{}");
+        let new = fresh.sign("msg_1", micros(9), b"{}");
+        assert_eq!(both, format!("{new} {}", webhook().secret.sign("msg_1", micros(9), b"{}")));
+        assert_eq!(rotated.sign("msg_1", micros(10), b"{}"), fresh.sign("msg_1", micros(10), b"{}"));
+    }
+
+    #[test]
+    fn hopeless_after_a_time() {
+        let patience = Duration::from_secs(1);
+        assert!(
+            webhook().is_hopeless(micros(1_000_000), patience) && !webhook().is_hopeless(micros(999_999), patience)
+        );
+        assert!(!Webhook { failing_since: None, ..webhook() }.is_hopeless(micros(i64::MAX), patience));
+    }
+}

@@ -1,0 +1,146 @@
+//! One try of a delivery: what is sent, and what follows from the answer. The job's attempt fences what is written.
+
+use super::super::{Engine, Result};
+use crate::crash;
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{DeliveryId, WebhookId};
+use crate::domain::job::{Job, Release, Tries};
+use crate::domain::webhook::{Answer, Delivery, DeliveryState, Problem, Verdict, Webhook, WebhookState, WhyDisabled};
+use crate::store::{StoreError, Tx, WebhookWrite, Write};
+
+/// What is to be sent.
+#[derive(Clone, Debug)]
+pub struct Call {
+    webhook: Webhook,
+    delivery: Delivery,
+    body: Vec<u8>,
+}
+
+/// What became of a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The endpoint has it.
+    Delivered,
+    /// It is tried again later.
+    Later,
+    /// It is given up.
+    Dead,
+    /// Somebody else has the job by now; nothing was written.
+    Lost,
+}
+
+impl Call {
+    /// To whom.
+    #[must_use]
+    pub fn webhook(&self) -> WebhookId {
+        self.webhook.id
+    }
+
+    /// Where.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.webhook.url
+    }
+
+    /// What.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The headers of Standard Webhooks, for a try at `now`.
+    #[must_use]
+    pub fn headers(&self, now: Timestamp) -> [(&'static str, String); 3] {
+        let id = self.delivery.message_id();
+        let signature = self.webhook.sign(&id, now, &self.body);
+        [("webhook-id", id), ("webhook-timestamp", now.as_second().to_string()), ("webhook-signature", signature)]
+    }
+}
+
+impl Engine {
+    /// What is to be sent for this job. `None`: nothing any more, and that is written down.
+    pub async fn next_call(&self, job: &Job, id: DeliveryId) -> Result<Option<Call>> {
+        let delivery = self.0.store.delivery(id).await?.filter(|found| found.state == DeliveryState::Pending);
+        let Some(delivery) = delivery else {
+            self.write_call(Tx::new().with(Write::FinishJob(job.clone()))).await?;
+            return Ok(None);
+        };
+        let told = |webhook: &Webhook| match webhook.state {
+            WebhookState::Active => true,
+            WebhookState::Disabled { .. } => delivery.is_test(),
+            WebhookState::Deleted => false,
+        };
+        match self.0.store.webhook(delivery.webhook).await?.filter(told) {
+            Some(webhook) => Ok(Some(Call { body: delivery.body(), webhook, delivery })),
+            None => {
+                self.end_call(job, delivery, Problem::Disabled).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes down what came of a try.
+    pub async fn settle_call(&self, job: &Job, call: Call, answer: &Answer) -> Result<Settled> {
+        crash::point("webhook_sent");
+        let Call { webhook, mut delivery, .. } = call;
+        let now = self.0.store.now();
+        let verdict = delivery.tried(answer, now, &*self.0.entropy);
+        let tx = match verdict {
+            Verdict::Again(due) => Tx::new().with(Write::ReleaseJob(Box::new(later(job, due, &delivery)))),
+            Verdict::Delivered | Verdict::Dead => Tx::new().with(Write::FinishJob(job.clone())),
+        };
+        let gone = delivery.problem == Some(Problem::Gone);
+        let hopeless = !delivery.is_test() && webhook.is_hopeless(now, self.webhook_settings().disable_after);
+        let (failed, test) = (delivery.problem.is_some(), delivery.is_test());
+        let mut tx = settle(tx, delivery);
+        if !failed || !test {
+            tx = tx.with(Write::Webhook(WebhookWrite::Note(webhook.id, failed.then_some(now))));
+        }
+        let why = if gone { Some(WhyDisabled::Gone) } else { (failed && hopeless).then_some(WhyDisabled::Failing) };
+        if let Some(why) = why {
+            tx = tx.with(Write::Webhook(WebhookWrite::Disable(webhook.id, why, now)));
+        }
+        if !self.write_call(tx).await? {
+            return Ok(Settled::Lost);
+        }
+        if let Some(why) = why {
+            tracing::warn!(webhook = %webhook.id, tenant = %webhook.tenant, why = why.name(), "the webhook is disabled");
+        }
+        Ok(match verdict {
+            Verdict::Delivered => Settled::Delivered,
+            Verdict::Again(_) => Settled::Later,
+            Verdict::Dead => Settled::Dead,
+        })
+    }
+
+    /// Gives up the delivery of a job that can no longer be tried.
+    pub async fn give_up_call(&self, job: &Job, id: DeliveryId) -> Result<()> {
+        match self.0.store.delivery(id).await?.filter(|found| found.state == DeliveryState::Pending) {
+            Some(delivery) => self.end_call(job, delivery, Problem::Poison).await,
+            None => self.write_call(Tx::new().with(Write::FinishJob(job.clone()))).await.map(|_| ()),
+        }
+    }
+
+    async fn end_call(&self, job: &Job, mut delivery: Delivery, why: Problem) -> Result<()> {
+        delivery.give_up(why, self.0.store.now());
+        self.write_call(settle(Tx::new().with(Write::FinishJob(job.clone())), delivery)).await.map(|_| ())
+    }
+
+    /// `false`: the lease is lost, or the delivery was ended meanwhile, and nothing was written.
+    async fn write_call(&self, tx: Tx) -> Result<bool> {
+        match self.0.store.commit(tx).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+fn settle(tx: Tx, delivery: Delivery) -> Tx {
+    tx.with(Write::Webhook(WebhookWrite::Settle(Box::new(delivery), DeliveryState::Pending)))
+}
+
+fn later(job: &Job, due: Timestamp, delivery: &Delivery) -> Release {
+    let why = delivery.problem.map(|problem| problem.name().to_owned());
+    Release { job: job.clone(), due: Some(due), tries: Tries::Forgiven, why, progress: None }
+}

@@ -1,0 +1,80 @@
+//! From the feed to deliveries, on any number of nodes at once: whoever moves an endpoint's cursor has made them.
+
+use super::super::{Engine, Result};
+use crate::domain::event::FeedEvent;
+use crate::domain::ids::{DeliveryId, JobId};
+use crate::domain::job::{NewJob, Priority, Work};
+use crate::domain::webhook::{Delivery, Webhook};
+use crate::store::{StoreError, Tx, WebhookWrite, Write};
+
+/// Events that one transaction deals with.
+const PAGE: u32 = 100;
+/// Endpoints per portion.
+const ENDPOINTS: u32 = 100;
+/// Deliveries of one endpoint that nobody has tried yet: more are made when these are. Until then the feed keeps them.
+const UNTRIED: u64 = 500;
+/// Deliveries of one endpoint that are pending at all.
+pub(super) const PENDING: u32 = 100_000;
+/// Deliveries of endpoints that are no more, given up at once.
+const DROPPED: u32 = 1000;
+
+impl Engine {
+    /// Makes deliveries of what has happened, for every endpoint that is behind; how many endpoints have come further.
+    /// Until it says 0, there may be more. `None`: there are no endpoints at all, and it need not be asked at every event.
+    pub async fn dispatch(&self) -> Result<Option<u64>> {
+        if !self.0.store.has_webhooks().await? {
+            return Ok(None);
+        }
+        let mut moved = u64::from(self.0.store.drop_deliveries(DROPPED).await? > 0);
+        self.number_events().await?;
+        let mut after = None;
+        loop {
+            let behind = self.0.store.webhooks_behind(after, ENDPOINTS).await?;
+            for webhook in &behind {
+                moved += u64::from(self.dispatch_to(webhook).await?);
+            }
+            match behind.last() {
+                Some(last) if behind.len() == ENDPOINTS as usize => after = Some(last.id),
+                _ => return Ok(Some(moved)),
+            }
+        }
+    }
+
+    /// `false`: it has enough to do, or another node was first.
+    async fn dispatch_to(&self, webhook: &Webhook) -> Result<bool> {
+        let backlog = self.0.store.backlog(webhook.id, PENDING).await?;
+        if backlog.untried >= UNTRIED || backlog.pending >= u64::from(PENDING) {
+            return Ok(false);
+        }
+        let events = self.0.store.feed(webhook.tenant, None, webhook.cursor, PAGE).await?;
+        let Some(last) = events.last().map(|event| event.id) else { return Ok(false) };
+        let wanted = events.into_iter().filter(|event| webhook.events.wants(&event.event.kind));
+        let deliveries: Vec<_> = wanted.map(|event| self.owed(self.delivery_of(webhook, event))).collect();
+        let mut tx = Tx::new().with(Write::Webhook(WebhookWrite::Move(Box::new(webhook.clone()), last)));
+        if !deliveries.is_empty() {
+            tx = tx.with(Write::Webhook(WebhookWrite::Deliver(deliveries)));
+        }
+        match self.0.store.commit(tx).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    pub(super) fn delivery_of(&self, webhook: &Webhook, event: FeedEvent) -> Delivery {
+        let id = DeliveryId(self.mint());
+        Delivery::new(id, (webhook.id, webhook.tenant), event, self.0.store.now())
+    }
+
+    /// A delivery that is due now, with the job that owes it.
+    pub(super) fn owed(&self, delivery: Delivery) -> (Delivery, NewJob) {
+        let priority = match (delivery.is_test(), delivery.replay) {
+            (true, _) => Priority::High,
+            (false, false) => Priority::Normal,
+            (false, true) => Priority::Low,
+        };
+        let (work, run_at) = (Work::Deliver(delivery.id), self.0.store.now());
+        let job = NewJob { id: JobId(self.mint()), work, tenant: delivery.tenant, priority, run_at };
+        (delivery, job)
+    }
+}

@@ -1,0 +1,188 @@
+//! The log of an endpoint's deliveries, and having events sent again: one, all of a time, or one that only tries it out.
+//!
+//! A replay has the `webhook-id` of the first time: receivers that keep ids can tell.
+
+use std::time::Duration;
+
+use super::super::{Engine, Error, Result};
+use super::dispatch::PENDING;
+use crate::domain::access::Actor;
+use crate::domain::clock::{Timestamp, after, before};
+use crate::domain::event::FeedEvent;
+use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
+use crate::domain::webhook::{Delivery, DeliveryState, EventFilter, Webhook, WebhookState};
+use crate::store::{DeliveryQuery, StoreError, Tx, WebhookWrite, Write};
+
+/// Most deliveries of a page.
+const MOST: u32 = 1000;
+/// Events that a replay reads and writes at once.
+const PAGE: u32 = 500;
+/// Deliveries that one request replays, and events that it reads.
+const MOST_REPLAYED: u32 = 10_000;
+const MOST_READ: u32 = 100_000;
+/// By how much the order of the feed may differ from that of time: how long a transaction may take, and then some.
+const SLACK: Duration = Duration::from_secs(120);
+/// How often a test's outcome is looked for, and for how much longer than the exchange may take.
+const LOOK: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Which deliveries to list; newest first.
+#[derive(Clone, Copy, Debug)]
+pub struct ListDeliveries {
+    /// In this state only.
+    pub state: Option<DeliveryState>,
+    /// The last delivery of the page before.
+    pub after: Option<DeliveryId>,
+    /// Page size: 1 to 1000.
+    pub limit: u32,
+}
+
+/// Which events to send again.
+#[derive(Clone, Debug)]
+pub struct ReplayRange {
+    /// Those that happened at this time or later.
+    pub from: Timestamp,
+    /// And before this one.
+    pub to: Timestamp,
+    /// Of these kinds; `None`: whatever the endpoint wants.
+    pub events: Option<Vec<String>>,
+    /// Behind the event with this id: where the request before stopped.
+    pub after: Option<i64>,
+}
+
+/// What will be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// How many events.
+    pub count: u32,
+    /// There are more, behind the event with this id.
+    pub next: Option<i64>,
+}
+
+impl Engine {
+    /// A page of an endpoint's deliveries.
+    pub async fn list_deliveries(&self, actor: &Actor, id: WebhookId, list: ListDeliveries) -> Result<Vec<Delivery>> {
+        let webhook = self.webhook(actor, id).await?.id;
+        if !(1..=MOST).contains(&list.limit) {
+            return Err(Error::invalid("limit", format!("1 to {MOST}")));
+        }
+        let ListDeliveries { state, after, limit } = list;
+        Ok(self.0.store.deliveries(&DeliveryQuery { webhook, state, after, limit }).await?)
+    }
+
+    /// Sends a delivery that is over once more, with the whole schedule before it: dead letters, and others.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] when it is pending, or the endpoint is disabled.
+    pub async fn replay_delivery(&self, actor: &Actor, id: WebhookId, delivery: DeliveryId) -> Result<Delivery> {
+        let webhook = self.told(actor, id).await?;
+        let found = self.0.store.delivery(delivery).await?.filter(|found| found.webhook == webhook.id);
+        let mut again = found.filter(|found| !found.is_test()).ok_or(Error::Hidden)?;
+        let was = again.state;
+        if was == DeliveryState::Pending {
+            return Err(Error::WrongState { what: "delivery", state: was.name() });
+        }
+        again.begin_again(self.0.store.now());
+        let job = self.owed(again.clone()).1;
+        let settle = Write::Webhook(WebhookWrite::Settle(Box::new(again.clone()), was));
+        match self.0.store.commit(Tx::new().with(settle).with(Write::InsertJob(job))).await {
+            Ok(()) => Ok(again),
+            Err(StoreError::Conflict) => Err(Error::WrongState { what: "delivery", state: "pending" }),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Sends what happened within a time once more: at most 10 000 events, then it says where to go on.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] when the endpoint is disabled; [`Error::Busy`] when too much waits for it already.
+    pub async fn replay_range(&self, actor: &Actor, id: WebhookId, range: &ReplayRange) -> Result<Replayed> {
+        let webhook = self.told(actor, id).await?;
+        let filter = match &range.events {
+            Some(events) => EventFilter::new(events.clone()).map_err(|why| Error::invalid("events", why))?,
+            None => webhook.events.clone(),
+        };
+        if range.from >= range.to {
+            return Err(Error::invalid("to", "later than from"));
+        }
+        self.number_events().await?;
+        let mut at = match range.after {
+            Some(after) => after,
+            None => self.place_of(webhook.tenant, before(range.from, SLACK)).await?,
+        };
+        let (mut count, mut read) = (0, 0);
+        while count < MOST_REPLAYED && read < MOST_READ {
+            let page = self.0.store.feed(webhook.tenant, None, at, PAGE.min(MOST_REPLAYED - count)).await?;
+            let Some(last) = page.last().cloned() else { return Ok(Replayed { count, next: None }) };
+            read += u32::try_from(page.len()).unwrap_or(PAGE);
+            count += self.replay_page(&webhook, &filter, range, page).await?;
+            if last.event.at > after(range.to, SLACK) {
+                return Ok(Replayed { count, next: None });
+            }
+            at = last.id;
+        }
+        Ok(Replayed { count, next: Some(at) })
+    }
+
+    async fn replay_page(
+        &self,
+        webhook: &Webhook,
+        filter: &EventFilter,
+        range: &ReplayRange,
+        page: Vec<FeedEvent>,
+    ) -> Result<u32> {
+        let wanted =
+            |event: &FeedEvent| (range.from..range.to).contains(&event.event.at) && filter.wants(&event.event.kind);
+        let again = |event| Delivery { replay: true, ..self.delivery_of(webhook, event) };
+        let owed: Vec<_> = page.into_iter().filter(wanted).map(|event| self.owed(again(event))).collect();
+        let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
+        if count > 0 {
+            if self.0.store.backlog(webhook.id, PENDING).await?.pending >= u64::from(PENDING) {
+                return Err(Error::busy("too much waits for this webhook already"));
+            }
+            self.write_webhook(WebhookWrite::Deliver(owed)).await?;
+        }
+        Ok(count)
+    }
+
+    /// Sends a test now, even to a disabled endpoint, and waits for its outcome. Still pending: no worker came round.
+    pub async fn test_webhook(&self, actor: &Actor, id: WebhookId) -> Result<Delivery> {
+        let webhook = self.webhook(actor, id).await?;
+        let test = Delivery::test(DeliveryId(self.mint()), (webhook.id, webhook.tenant), self.0.store.now());
+        let (sent, owed) = (test.id, self.owed(test));
+        self.write_webhook(WebhookWrite::Deliver(vec![owed])).await?;
+        let deadline = tokio::time::Instant::now() + self.webhook_settings().timeout + GRACE;
+        loop {
+            let delivery = self.0.store.delivery(sent).await?.ok_or(Error::Hidden)?;
+            if delivery.state != DeliveryState::Pending || tokio::time::Instant::now() >= deadline {
+                return Ok(delivery);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// An endpoint that is told things.
+    async fn told(&self, actor: &Actor, id: WebhookId) -> Result<Webhook> {
+        let webhook = self.webhook(actor, id).await?;
+        match webhook.state {
+            WebhookState::Active => Ok(webhook),
+            state => Err(Error::WrongState { what: "webhook", state: state.name() }),
+        }
+    }
+
+    /// The place behind which a tenant's feed is not older than `time`, but for the disorder of [`SLACK`]: found by
+    /// halving, whatever the feed's length.
+    async fn place_of(&self, tenant: TenantId, time: Timestamp) -> Result<i64> {
+        let ends = self.feed_ends(tenant).await?;
+        let (mut low, mut high) = (ends.forgotten, ends.last);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let next = self.0.store.feed(tenant, None, middle, 1).await?;
+            match next.first() {
+                Some(event) if event.event.at < time => low = event.id,
+                Some(_) | None => high = middle,
+            }
+        }
+        Ok(low)
+    }
+}

@@ -1,0 +1,127 @@
+//! One HTTP request to an endpoint: no redirects, no cookies, no proxy but a given one, a deadline for all of it, and
+//! hardly a look at what comes back.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Proxy, Response, redirect};
+
+use super::egress::Judging;
+use crate::domain::clock::Timestamp;
+use crate::domain::egress::{Egress, Unwelcome};
+use crate::domain::webhook::{Answer, Problem};
+use crate::engine::Call;
+
+/// Of an answer's body no more than this is read, and only so that the connection can be used again.
+const MOST_ANSWER: usize = 64 << 10;
+/// The status is known by then; nobody waits longer for a body that means nothing.
+const DRAIN: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Sends deliveries.
+#[derive(Clone)]
+pub struct Sender {
+    client: Client,
+    egress: Arc<Egress>,
+}
+
+impl Sender {
+    /// A sender that goes where `egress` allows.
+    ///
+    /// # Errors
+    /// The proxy makes no sense, or the system has no TLS.
+    pub fn new(egress: &Egress) -> Result<Self, reqwest::Error> {
+        let egress = Arc::new(egress.clone());
+        let client = Client::builder()
+            .user_agent(concat!("Gantry-Webhooks/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .pool_max_idle_per_host(2)
+            .pool_idle_timeout(IDLE);
+        let client = match &egress.proxy {
+            // The proxy resolves names, and decides where it connects to.
+            Some(proxy) => client.proxy(Proxy::all(proxy)?),
+            None => client.dns_resolver(Judging(Arc::clone(&egress))),
+        };
+        Ok(Self { client: client.build()?, egress })
+    }
+
+    /// One try.
+    pub(super) async fn send(&self, call: &Call, now: Timestamp, timeout: Duration) -> Answer {
+        let began = Instant::now();
+        let answer = tokio::time::timeout(timeout, self.exchange(call, now)).await;
+        let problem = |problem| Answer { problem: Some(problem), ..Answer::default() };
+        let answer = answer.unwrap_or_else(|_| problem(Problem::Timeout));
+        Answer { millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), ..answer }
+    }
+
+    async fn exchange(&self, call: &Call, now: Timestamp) -> Answer {
+        let problem = |problem| Answer { problem: Some(problem), ..Answer::default() };
+        // Judged again: the settings may have changed since, and literal addresses see no resolver.
+        let Ok(url) = self.egress.endpoint(call.url()) else { return problem(Problem::Forbidden) };
+        let request = self.client.post(url).header(CONTENT_TYPE, "application/json");
+        let request = call.headers(now).into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        match request.body(call.body().to_vec()).send().await {
+            Ok(response) => {
+                let (status, retry_after) = (Some(response.status().as_u16()), patience(response.headers(), now));
+                let _ = tokio::time::timeout(DRAIN, drain(response)).await;
+                Answer { status, retry_after, ..Answer::default() }
+            }
+            Err(error) => problem(what_failed(&error)),
+        }
+    }
+}
+
+/// Reads a small body to its end; a larger one is left, and the connection with it.
+async fn drain(mut response: Response) {
+    let mut read = 0;
+    while let Ok(Some(bytes)) = response.chunk().await {
+        read += bytes.len();
+        if read > MOST_ANSWER {
+            return;
+        }
+    }
+}
+
+fn what_failed(error: &reqwest::Error) -> Problem {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        if inner.is::<Unwelcome>() {
+            return Problem::Forbidden;
+        }
+        cause = inner.source();
+    }
+    if error.is_connect() { Problem::Unreachable } else { Problem::BrokenOff }
+}
+
+/// `Retry-After`: seconds, or a date.
+fn patience(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date: Timestamp = httpdate::parse_http_date(text).ok()?.try_into().ok()?;
+    Duration::try_from(date.duration_since(now)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::micros;
+
+    #[test]
+    fn patience_in_both_spellings() {
+        let said = |text: &str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            patience(&headers, micros(1_445_412_480_000_000)).map(|wait| wait.as_secs())
+        };
+        assert_eq!(said("120"), Some(120));
+        assert_eq!(said("Wed, 21 Oct 2015 07:28:30 GMT"), Some(30));
+        for nonsense in ["soon", "-1", "Wed, 21 Oct 2015 07:27:30 GMT", "99999999999999999999999"] {
+            assert_eq!(said(nonsense), None, "{nonsense}");
+        }
+    }
+}
