@@ -57,9 +57,12 @@
 //! fence → with the last byte, completion. A file of one part is one PutObject and one transaction. A writer that was
 //! frozen and wakes up finds its rows refused, its part numbers skipped and its keys its own.
 //!
-//! **From stored to ready.** The job was written with the state. A worker leases it ([`worker`]), reads the bytes once,
-//! compares the digest, finds out the type, and settles: outcome and end of the job in one transaction, fenced by the
-//! attempt. A worker that lost its lease writes nothing.
+//! **From stored to ready.** The job was written with the state. A worker leases it ([`worker`]) and walks the pipeline
+//! (`worker/processors`): read (digest, type) → scan → media (facts and derivatives, by [`media`]'s locked-in children) →
+//! offer to somebody else's processor, whose report ends the job. What a step found is kept with the job, so the next try goes
+//! on at the step that failed. Outcome and end of the job are one transaction, fenced by the attempt: a worker that lost its
+//! lease writes nothing. Whom a job needs and who is away costs it no try; a crash does. Chores (sweep, retention, orphans,
+//! counts, alarms) are jobs that come round, once per cluster.
 //!
 //! **Delivering.** One permission ([`domain::access`]), one question (is it `ready`?), then a 302 to a URL that is signed
 //! for minutes, or a stream pinned to the recorded entity tag. A store that breaks off is asked for the rest; a client

@@ -61,6 +61,8 @@ enum Command {
     StoreEnv,
     /// Find what the bucket holds for nobody. Changes nothing without --apply.
     Cleanup(operate::Cleanup),
+    /// Do now what comes round by itself: sweep, retention, orphans, rollup, alarms. Prints a report as JSON.
+    Chore(operate::Chore),
     /// Decode a file that nobody trusts, locked in: what workers start, no command for people.
     #[command(hide = true)]
     Decode {
@@ -119,6 +121,7 @@ async fn dispatch(command: Command, flags: &Flags) -> anyhow::Result<()> {
         Command::Tenant(command) => keys::tenant(&config, command).await,
         Command::StoreEnv => operate::store_env(&config),
         Command::Cleanup(options) => operate::cleanup(&config, options).await,
+        Command::Chore(options) => operate::chore(&config, options).await,
         Command::CheckConfig { .. } | Command::Decode { .. } | Command::Remote(_) => Ok(()),
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::app::{self, Rows};
 use crate::config::{Config, DEFAULTS, Flags, Store};
+use crate::domain::job as domain;
 use crate::engine::{Engine, Orphan, OrphanKind};
 
 #[derive(Args)]
@@ -16,6 +17,36 @@ pub(super) struct Cleanup {
     /// One JSON object a line instead of words.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Chore {
+    /// Which: sweep, retention, orphans, rollup or alarms.
+    #[arg(value_parser = chore_named)]
+    chore: domain::Chore,
+    /// Say what it would do, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn chore_named(text: &str) -> Result<domain::Chore, String> {
+    match text.parse() {
+        Ok(domain::JobKind::Chore(chore)) => Ok(chore),
+        _ => Err("sweep, retention, orphans, rollup or alarms".to_owned()),
+    }
+}
+
+pub(super) async fn chore(config: &Config, options: Chore) -> anyhow::Result<()> {
+    let remove_orphans = config.worker.chores.as_ref().is_some_and(|timetable| timetable.remove_orphans);
+    let report = app::with_engine(config, async |engine| {
+        Ok(if options.dry_run {
+            engine.foresee(options.chore).await?
+        } else {
+            engine.carry_out(options.chore, remove_orphans).await?
+        })
+    });
+    println!("{}", report.await?);
+    Ok(())
 }
 
 pub(super) fn check_config(flags: &Flags, defaults: bool) -> anyhow::Result<()> {

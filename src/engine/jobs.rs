@@ -120,6 +120,36 @@ impl Engine {
         Ok(self.0.store.hurry_jobs(JobKind::Chore(chore)).await?)
     }
 
+    /// Carries a chore out and says what it came to, as JSON. Twice at once does no harm. Actors ask for
+    /// [`Self::hurry_chore`]; this is for workers, and for the command line, whose user owns the database.
+    pub async fn carry_out(&self, chore: Chore, remove_orphans: bool) -> Result<Value> {
+        Ok(match chore {
+            Chore::Sweep => {
+                let report = self.sweep().await?;
+                if !report.is_empty() {
+                    tracing::info!(?report, "swept");
+                }
+                json!(report)
+            }
+            Chore::Retention => json!(self.retain().await?),
+            Chore::Orphans => {
+                let report = self.orphans(remove_orphans, |_| {}).await?;
+                if report.orphans > report.removed {
+                    tracing::warn!(?report, "the bucket holds what belongs to nobody: gantry cleanup");
+                }
+                json!(report)
+            }
+            Chore::Rollup => json!({ "events": self.roll_up().await? }),
+            Chore::Alarms => {
+                let alarms = self.alarms().await?;
+                for alarm in &alarms {
+                    tracing::warn!(code = alarm.code, "{}", alarm.sentence);
+                }
+                json!(alarms)
+            }
+        })
+    }
+
     /// What a chore would do now, without doing it.
     pub async fn dry_run(&self, actor: &Actor, chore: Chore) -> Result<Value> {
         self.operator(actor).await?;

@@ -5,13 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use croner::Cron;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Worker;
 use super::run::End;
 use crate::domain::clock::{Timestamp, after, parse_duration};
 use crate::domain::job::{Chore, Job, Release, Tries};
-use crate::engine::Result;
 use crate::store::{Tx, Write};
 
 /// When a chore comes round: after a pause, or by a cron expression in UTC.
@@ -30,7 +29,7 @@ pub struct NoSchedule;
 
 impl FromStr for Schedule {
     type Err = NoSchedule;
-    fn from_str(text: &str) -> std::result::Result<Self, NoSchedule> {
+    fn from_str(text: &str) -> Result<Self, NoSchedule> {
         if let Some(every) = parse_duration(text).filter(|every| !every.is_zero()) {
             return Ok(Self::Every(every));
         }
@@ -85,7 +84,7 @@ impl Worker {
     pub(super) async fn do_chore(&self, job: &Job, chore: Chore) -> End {
         let Some(timetable) = &self.settings.chores else { return End::Failed("no chores here".to_owned()) };
         let began = self.store.now();
-        let (what, report, why) = match self.carry_out(chore, timetable).await {
+        let (what, report, why) = match self.engine.carry_out(chore, timetable.remove_orphans).await {
             Ok(report) => ("done", report, None),
             Err(error) => {
                 tracing::warn!(chore = job.work.kind().name(), %error, "the chore broke off; the next time it goes on");
@@ -108,35 +107,6 @@ impl Worker {
                 End::Waits("not written down")
             }
         }
-    }
-
-    async fn carry_out(&self, chore: Chore, timetable: &Timetable) -> Result<Value> {
-        let engine = &self.engine;
-        Ok(match chore {
-            Chore::Sweep => {
-                let report = engine.sweep().await?;
-                if !report.is_empty() {
-                    tracing::info!(?report, "swept");
-                }
-                json!(report)
-            }
-            Chore::Retention => json!(engine.retain().await?),
-            Chore::Orphans => {
-                let report = engine.orphans(timetable.remove_orphans, |_| {}).await?;
-                if report.orphans > report.removed {
-                    tracing::warn!(?report, "the bucket holds what belongs to nobody: gantry cleanup");
-                }
-                json!(report)
-            }
-            Chore::Rollup => json!({ "events": engine.roll_up().await? }),
-            Chore::Alarms => {
-                let alarms = engine.alarms().await?;
-                for alarm in &alarms {
-                    tracing::warn!(code = alarm.code, "{}", alarm.sentence);
-                }
-                json!(alarms)
-            }
-        })
     }
 }
 
