@@ -2,15 +2,17 @@
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app;
 use crate::config::Config;
+use crate::config::units::parse_size;
 use crate::domain::clock::parse_duration;
 use crate::domain::ids::KeyId;
 use crate::domain::key::Scopes;
+use crate::domain::quota::{Quota, Usage};
 use crate::domain::tenant::{DEFAULT_TENANT, Tenant as TenantRow};
-use crate::engine::Registry;
+use crate::engine::{PatchTenant, Registry, TenantStanding};
 
 const PAGE: u32 = 100;
 
@@ -53,6 +55,40 @@ pub(super) enum Tenant {
     },
     /// List tenants, one JSON object a line.
     List,
+    /// Show a tenant with its limits and what it takes up, as JSON.
+    Show {
+        /// The tenant, by name or id.
+        tenant: String,
+    },
+    /// Let a tenant's credentials and links open nothing until it is resumed.
+    Suspend {
+        /// The tenant, by name or id.
+        tenant: String,
+    },
+    /// Take a suspension back.
+    Resume {
+        /// The tenant, by name or id.
+        tenant: String,
+    },
+    /// Set all of a tenant's limits; what is not named is unlimited then.
+    Quota {
+        /// The tenant, by name or id.
+        tenant: String,
+        /// Bytes, like 500GiB.
+        #[arg(long)]
+        bytes: Option<String>,
+        /// Assets.
+        #[arg(long)]
+        files: Option<u64>,
+        /// Uploads under way.
+        #[arg(long)]
+        open_uploads: Option<u64>,
+    },
+    /// Sum what a tenant takes up anew, and print what the sum was and is.
+    Recompute {
+        /// The tenant, by name or id.
+        tenant: String,
+    },
 }
 
 async fn find(registry: &Registry, name: &str) -> anyhow::Result<TenantRow> {
@@ -121,6 +157,49 @@ pub(super) async fn tenant(config: &Config, command: Tenant) -> anyhow::Result<(
                 }
             }
         }
+        Tenant::Show { tenant } => show(&registry.standing(find(&registry, &tenant).await?.id).await?),
+        Tenant::Suspend { tenant } => patch(&registry, &tenant, suspended(true)).await?,
+        Tenant::Resume { tenant } => patch(&registry, &tenant, suspended(false)).await?,
+        Tenant::Quota { tenant, bytes, files, open_uploads } => {
+            let bytes = bytes.map(|text| parse_size(&text).with_context(|| format!("{text:?} is no size")));
+            let quota = Quota { bytes: bytes.transpose()?, files, uploads: open_uploads };
+            patch(&registry, &tenant, PatchTenant { quota: Some(quota), ..PatchTenant::default() }).await?;
+        }
+        Tenant::Recompute { tenant } => {
+            let (before, usage) = registry.recompute(find(&registry, &tenant).await?.id).await?;
+            println!("{}", json!({ "before": before.map(counted), "usage": counted(usage) }));
+        }
     }
     Ok(())
+}
+
+fn suspended(suspended: bool) -> PatchTenant {
+    PatchTenant { suspended: Some(suspended), ..PatchTenant::default() }
+}
+
+async fn patch(registry: &Registry, tenant: &str, patch: PatchTenant) -> anyhow::Result<()> {
+    let tenant = find(registry, tenant).await?;
+    if patch.suspended == Some(true) && tenant.name == DEFAULT_TENANT {
+        bail!("the tenant {DEFAULT_TENANT} runs the instance and is not suspended");
+    }
+    show(&registry.patch_tenant(&tenant, patch).await?);
+    Ok(())
+}
+
+fn counted(usage: Usage) -> Value {
+    json!({ "bytes": usage.bytes, "files": usage.files, "open_uploads": usage.uploads })
+}
+
+fn show(standing: &TenantStanding) {
+    let TenantStanding { tenant, quota, usage } = standing;
+    let line = json!({
+        "id": tenant.id,
+        "name": tenant.name,
+        "created_at": tenant.created_at.to_string(),
+        "suspended_at": tenant.suspended_at.map(|at| at.to_string()),
+        "rate": tenant.rate.map(|rate| json!({ "per_second": rate.per_second, "burst": rate.burst })),
+        "quota": { "bytes": quota.bytes, "files": quota.files, "open_uploads": quota.uploads },
+        "usage": counted(*usage),
+    });
+    println!("{line}");
 }

@@ -49,6 +49,12 @@ pub struct Asset {
     pub allowed: Vec<TypePattern>,
     /// A piece of another file: no list shows it.
     pub partial: bool,
+    /// What its row is charged with towards the tenant's quota; see [`super::quota`].
+    pub charged: Option<u64>,
+    /// The policy under which it was created.
+    pub policy: String,
+    /// When its policy wants it deleted.
+    pub delete_at: Option<Timestamp>,
     /// When it was first declared.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -285,7 +291,7 @@ impl Asset {
             AssetState::Rejected { content, .. } => (content, Leftover::Until(now)),
             _ => return Err(self.refuse("deleted")),
         };
-        Ok(self.become_at(AssetState::Deleted { content, bytes }, now))
+        Ok(Self { delete_at: None, ..self.become_at(AssetState::Deleted { content, bytes }, now) })
     }
 
     /// Records what became of the bytes of an asset that is no longer served.
@@ -327,6 +333,9 @@ pub(crate) mod tests {
             metadata: Metadata::new(),
             allowed: Vec::new(),
             partial: false,
+            charged: None,
+            policy: "default".to_owned(),
+            delete_at: None,
             created_at: micros(0),
             changed_at: micros(0),
         }

@@ -9,6 +9,7 @@
 pub mod access;
 pub mod append;
 pub mod asset;
+pub mod audit;
 pub mod checksum;
 pub mod clock;
 pub mod egress;
@@ -20,6 +21,8 @@ pub mod job;
 pub mod key;
 pub mod name;
 pub mod plan;
+pub mod policy;
+pub mod quota;
 pub mod tenant;
 pub mod upload;
 pub mod webhook;

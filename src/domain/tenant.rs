@@ -1,5 +1,7 @@
 //! Tenants: the isolation boundary. A tenant sees nothing of another, not even that something exists.
 
+use std::num::NonZeroU32;
+
 use super::clock::Timestamp;
 use super::ids::TenantId;
 
@@ -15,6 +17,19 @@ pub struct Tenant {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Since when its credentials and links open nothing.
+    pub suspended_at: Option<Timestamp>,
+    /// How many requests it may make; `None`: any number.
+    pub rate: Option<Rate>,
+}
+
+/// Requests that a tenant may make of each node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rate {
+    /// On average.
+    pub per_second: NonZeroU32,
+    /// At once.
+    pub burst: NonZeroU32,
 }
 
 /// Whether a text can name a tenant: 1 to 63 of `a-z 0-9 - _ .`, so that it survives any shell, path or URL.

@@ -41,6 +41,8 @@ pub struct Upload {
     /// Most bytes that it may have, where it was not said how many those are: whoever holds its grant brings a file of
     /// their own choice.
     pub most: Option<u64>,
+    /// What its row is charged with towards the tenant's quota; see [`super::quota`].
+    pub charged: Option<u64>,
     /// The object's key in the store.
     pub key: String,
     /// Random proof that an object in the store is this upload's, stamped on it at creation.
@@ -357,6 +359,7 @@ pub(crate) mod tests {
             protocol: Protocol::Native,
             transfer: Transfer::Put { size: 1 },
             most: None,
+            charged: None,
             key: "k".to_owned(),
             write_token: "t".to_owned(),
             external_id: None,

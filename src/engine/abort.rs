@@ -1,6 +1,9 @@
 //! abort: the owner gives up. The rows say so first; what the store still holds is removed right after, and again
 //! later, because a part in flight may land after the abort and a signed URL lives on.
 
+use serde_json::json;
+
+use super::audit::Deed;
 use super::{Engine, Error, Result};
 use crate::blob::{BlobError, BlobKey};
 use crate::crash;
@@ -18,16 +21,17 @@ impl Engine {
     /// Gives up an open upload. Asking again is fine; a completed upload is not given up any more.
     pub async fn abort(&self, actor: &Actor, id: UploadId) -> Result<()> {
         let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
-        self.abort_upload(upload).await
+        self.abort_upload(upload, Some(actor)).await
     }
 
-    pub(super) async fn abort_upload(&self, mut upload: Upload) -> Result<()> {
+    /// `by`: whose wish it is; a rule's otherwise.
+    pub(super) async fn abort_upload(&self, mut upload: Upload, by: Option<&Actor>) -> Result<()> {
         for _ in 0..TRIES {
             if matches!(upload.state, UploadState::Aborted | UploadState::Expired | UploadState::Failed) {
                 return Ok(());
             }
             let aborted = upload.clone().abort(self.0.store.now())?;
-            match self.end(aborted, EventKind::UploadAborted).await {
+            match self.end(aborted, EventKind::UploadAborted, by).await {
                 Ok(ended) => {
                     self.clean_soon(ended);
                     return Ok(());
@@ -42,7 +46,7 @@ impl Engine {
     /// Gives up an upload whose time has passed.
     pub(super) async fn end_expired(&self, upload: Upload) -> Result<()> {
         let Ok(expired) = upload.expire(self.0.store.now()) else { return Ok(()) };
-        match self.end(expired, EventKind::UploadExpired).await {
+        match self.end(expired, EventKind::UploadExpired, None).await {
             Ok(ended) => {
                 self.clean_soon(ended);
                 Ok(())
@@ -53,9 +57,16 @@ impl Engine {
     }
 
     /// The upload has ended without bytes: so has its asset.
-    async fn end(&self, ended: Upload, kind: EventKind) -> std::result::Result<Upload, StoreError> {
+    async fn end(&self, ended: Upload, kind: EventKind, by: Option<&Actor>) -> std::result::Result<Upload, StoreError> {
         let mut ended = ended;
         let tx = Tx::new().upload(&mut ended, kind);
+        let tx = match by {
+            Some(actor) => {
+                let deed = Deed::new(ended.tenant, actor, "upload.abort", format!("asset:{}", ended.asset));
+                tx.with(self.audited(deed.after(json!({ "upload": ended.id }))))
+            }
+            None => tx,
+        };
         let asset = self.0.store.asset(ended.asset).await?;
         let abandoned = asset.and_then(|asset| asset.abandon(self.0.store.now()).ok());
         let tx = match abandoned {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
+use super::audit::{self, Deed};
 use super::limits::MAX_METADATA;
 use super::{Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, Target, may, may_ask};
@@ -138,13 +141,17 @@ impl Engine {
             if matches!(asset.state, AssetState::Deleted { .. }) {
                 return Err(Error::Gone { what: "asset", state: "deleted" });
             }
+            let before = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
             asset.name = patch.name.clone().unwrap_or(asset.name);
             merge(&mut asset.metadata, patch.metadata.clone().unwrap_or_default());
             if serde_json::to_vec(&asset.metadata).map_or(0, |json| json.len()) > MAX_METADATA {
                 return Err(Error::invalid("metadata", format!("at most {MAX_METADATA} bytes of JSON")));
             }
             asset.changed_at = self.0.store.now();
-            let tx = Tx::new().asset(&mut asset, EventKind::AssetChanged);
+            let after = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
+            let deed =
+                Deed::new(asset.tenant, actor, "asset.change", audit::subject(&asset)).before(before).after(after);
+            let tx = Tx::new().asset(&mut asset, EventKind::AssetChanged).with(self.audited(deed));
             match self.commit(tx, id).await {
                 Ok(()) => return Ok(asset),
                 Err(StoreError::Conflict) => {}
@@ -167,7 +174,7 @@ impl Engine {
                         Some(upload) if upload.state == UploadState::Completing => {
                             return Err(Error::NotReady { state: "completing" });
                         }
-                        Some(upload) => self.abort_upload(upload).await?,
+                        Some(upload) => self.abort_upload(upload, Some(actor)).await?,
                         None => return Err(Error::Internal("an awaiting asset without upload".to_owned())),
                     }
                     continue;
@@ -177,8 +184,11 @@ impl Engine {
                 }
                 AssetState::Ready(_) | AssetState::Rejected { .. } | AssetState::Failed { .. } => {}
             }
+            let deed = Deed::new(asset.tenant, actor, "asset.delete", audit::subject(&asset));
+            let told =
+                self.audited(deed.before(json!({ "state": asset.state.name(), "filename": asset.name.as_str() })));
             let mut deleted = asset.delete(self.0.store.now())?;
-            match self.commit(Tx::new().asset(&mut deleted, EventKind::AssetDeleted), id).await {
+            match self.commit(Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(told), id).await {
                 Ok(()) => {
                     self.purge_soon(deleted);
                     return Ok(());

@@ -19,6 +19,7 @@ use crate::domain::access::{Action, Actor};
 use crate::domain::append::Concat;
 use crate::domain::asset::{Asset, Content};
 use crate::domain::checksum::Sha256Digest;
+use crate::domain::clock::after;
 use crate::domain::event::EventKind;
 use crate::domain::findings::Findings;
 use crate::domain::ids::{JobId, UploadId};
@@ -277,7 +278,9 @@ impl Engine {
         let mut completed = held.completing.complete(now).map_err(Error::from)?;
         // A length that nobody knew at creation is known by now.
         let size = completed.transfer.size().unwrap_or(asset.size);
-        let mut stored = Asset { size, ..asset }.store(content, now).map_err(Error::from)?;
+        let keep_for = self.rules_of(&asset).await?.keep_for();
+        let delete_at = keep_for.map(|keep_for| after(now, keep_for));
+        let mut stored = Asset { size, delete_at, ..asset }.store(content, now).map_err(Error::from)?;
         let tx = held
             .owed
             .upload(&mut completed, EventKind::UploadCompleted)

@@ -80,6 +80,8 @@ pub struct CreateUpload {
     pub external_id: Option<String>,
     /// The client's own properties.
     pub metadata: Metadata,
+    /// The policy of the tenant that it comes under.
+    pub policy: String,
     /// One PUT or parts.
     pub method: MethodWish,
     /// Wanted part size in bytes.
@@ -121,20 +123,25 @@ pub(super) struct Creator {
 
 impl Engine {
     /// Whether [`Self::create`] would accept this, without creating anything.
-    pub fn check(&self, actor: &Actor, wish: &CreateUpload) -> Result<()> {
-        may_ask(actor, Action::CreateUpload)?;
-        self.transfer(wish).map(|_| ())
-    }
-
-    /// Opens an upload, or finds the open one that this request is a repeat of.
-    pub async fn create(&self, actor: &Actor, wish: CreateUpload) -> Result<Opened> {
+    pub async fn check(&self, actor: &Actor, mut wish: CreateUpload) -> Result<()> {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
         let by = Creator { tenant: tenant_of(actor)?, key: *key };
+        self.by_policy(by, &mut wish, false).await?;
+        self.transfer(&wish)?;
+        self.has_room(by.tenant, &wish).await
+    }
+
+    /// Opens an upload, or finds the open one that this request is a repeat of.
+    pub async fn create(&self, actor: &Actor, mut wish: CreateUpload) -> Result<Opened> {
+        may_ask(actor, Action::CreateUpload)?;
+        let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
+        let by = Creator { tenant: tenant_of(actor)?, key: *key };
+        self.by_policy(by, &mut wish, false).await?;
         let transfer = self.transfer(&wish)?;
         for _ in 0..TRIES {
-            let (asset, upload) = self.intent(by, &wish, transfer.clone());
-            let tx = Tx::new().create(&asset, &upload);
+            let (mut asset, mut upload) = self.intent(by, &wish, transfer.clone());
+            let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
             let tx = match &wish.idempotency {
                 Some(idempotency) => tx.with(Write::InsertReplay(self.remembered(by.key, idempotency, &upload))),
                 None => tx,
@@ -227,6 +234,7 @@ impl Engine {
             protocol: Protocol::Native,
             transfer,
             most,
+            charged: None,
             key,
             write_token: random_hex(&*self.0.entropy, 16),
             external_id: wish.external_id.clone(),
@@ -249,6 +257,9 @@ impl Engine {
             metadata: wish.metadata.clone(),
             allowed: wish.allowed.clone(),
             partial: false,
+            charged: None,
+            policy: wish.policy.clone(),
+            delete_at: None,
             created_at: now,
             changed_at: now,
         };

@@ -19,6 +19,7 @@ use crate::domain::asset::{Asset, Metadata};
 use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::plan::{PartNumber, PartSet};
+use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Protocol, Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx, Write};
 
@@ -44,6 +45,7 @@ impl OpenUnsized {
             sha256: None,
             external_id: None,
             metadata: self.metadata,
+            policy: DEFAULT_POLICY.to_owned(),
             method: MethodWish::Multipart,
             part_size: None,
             checksum: None,
@@ -68,9 +70,12 @@ impl Engine {
         let by = Creator { tenant: tenant_of(actor)?, key: *key };
         checked_metadata(&wish.metadata)?;
         let cut = Transfer::ClientCut { store_id: None, total: None };
-        let (asset, upload) = self.intent(by, &wish.creation(), cut);
-        let upload = Upload { protocol: Protocol::Companion, ..upload };
-        self.commit(Tx::new().create(&asset, &upload), asset.id).await?;
+        let mut wish = wish.creation();
+        self.by_policy(by, &mut wish, false).await?;
+        let (mut asset, mut upload) = self.intent(by, &wish, cut);
+        upload.protocol = Protocol::Companion;
+        let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
+        self.commit(tx, asset.id).await?;
         crash::point("after_intent");
         self.begun(upload, true).await
     }
@@ -122,9 +127,9 @@ impl Engine {
         wish: &CompleteUpload,
     ) -> std::result::Result<(Upload, Tx), Attempt> {
         same_parts(parts, wish)?;
-        let (counted, limit) = (parts.iter().map(|part| part.size).sum(), self.most(upload));
+        let (counted, limit) = (parts.iter().map(|part| part.size).sum(), self.most(upload).await?);
         if counted > limit {
-            self.abort_upload(upload.clone()).await?;
+            self.abort_upload(upload.clone(), None).await?;
             return Err(Error::TooLarge { limit }.into());
         }
         match upload.transfer.size() {

@@ -34,6 +34,21 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The tenant has too little left of this: `bytes`, `files` or `open_uploads`.
+    #[error("the quota of {limit} is used up")]
+    OverQuota {
+        /// What there is too little of.
+        limit: &'static str,
+    },
+    /// The tenant has asked too often.
+    #[error("too many requests")]
+    RateLimited {
+        /// When to ask again.
+        after: Duration,
+    },
+    /// The tenant is suspended.
+    #[error("this tenant is suspended")]
+    Suspended,
     /// The identity or idempotency key is in use for something else.
     #[error("{0}")]
     Taken(&'static str),
@@ -160,6 +175,7 @@ impl From<StoreError> for Error {
         match error {
             // Whoever expects conflicts handles them; one that comes this far lost a race and may simply try again.
             StoreError::Conflict => Self::busy("the row changed meanwhile"),
+            StoreError::OverQuota(limit) => Self::OverQuota { limit: limit.name() },
             StoreError::Corrupt { .. } => Self::Internal(error.to_string()),
             StoreError::Busy | StoreError::Unavailable(_) => Self::busy(error),
         }

@@ -27,11 +27,6 @@ pub struct Description {
 }
 
 impl Engine {
-    /// Most bytes that an upload may have.
-    pub(super) fn most(&self, upload: &Upload) -> u64 {
-        upload.most.unwrap_or(u64::MAX).min(self.limits().max_size)
-    }
-
     /// Takes down what the holder of a grant says of the file that it chose. Of a file that was named when its upload was
     /// created, nothing changes.
     pub(super) async fn describe(&self, upload: &Upload, by: Description) -> Result<()> {
@@ -40,6 +35,9 @@ impl Engine {
         }
         for _ in 0..TRIES {
             let asset = self.asset_of(upload).await?;
+            if !by.name.is_nameless() && asset.name.is_nameless() {
+                self.rules_of(&asset).await?.admits_name(&by.name)?;
+            }
             let mut described = described(asset.clone(), by.clone(), self.0.store.now())?;
             if described.name == asset.name
                 && described.media_type == asset.media_type

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::audit::Deed;
 use super::{Alarm, Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::Timestamp;
@@ -56,14 +57,17 @@ impl Engine {
     /// Makes a dead job due once more, with all its tries before it.
     pub async fn retry_job(&self, actor: &Actor, id: JobId) -> Result<()> {
         may_ask(actor, Action::Administer)?;
-        let write = Write::RetryJob(id, tenant_of(actor)?, self.0.store.now());
-        self.change_dead(Tx::new().with(write)).await
+        let tenant = tenant_of(actor)?;
+        let told = self.audited(Deed::new(tenant, actor, "job.retry", format!("job:{id}")));
+        self.change_dead(Tx::new().with(Write::RetryJob(id, tenant, self.0.store.now())).with(told)).await
     }
 
     /// Removes a dead job. Its asset stays as it is.
     pub async fn discard_job(&self, actor: &Actor, id: JobId) -> Result<()> {
         may_ask(actor, Action::Administer)?;
-        self.change_dead(Tx::new().with(Write::DiscardJob(id, tenant_of(actor)?))).await
+        let tenant = tenant_of(actor)?;
+        let told = self.audited(Deed::new(tenant, actor, "job.discard", format!("job:{id}")));
+        self.change_dead(Tx::new().with(Write::DiscardJob(id, tenant)).with(told)).await
     }
 
     async fn change_dead(&self, tx: Tx) -> Result<()> {
@@ -100,6 +104,8 @@ impl Engine {
     pub async fn pause(&self, actor: &Actor, kind: JobKind, paused: bool) -> Result<()> {
         self.operator(actor).await?;
         self.0.store.pause_jobs(kind, paused).await?;
+        let action = if paused { "queue.pause" } else { "queue.resume" };
+        self.tell(Deed::new(tenant_of(actor)?, actor, action, format!("queue:{}", kind.name()))).await?;
         tracing::info!(kind = kind.name(), paused, "jobs of this kind");
         Ok(())
     }
@@ -117,6 +123,7 @@ impl Engine {
     /// Has a chore come round now. `false`: it is under way, or nobody ever began it.
     pub async fn hurry_chore(&self, actor: &Actor, chore: Chore) -> Result<bool> {
         self.operator(actor).await?;
+        self.tell(Deed::new(tenant_of(actor)?, actor, "chore.run", JobKind::Chore(chore).name().to_owned())).await?;
         Ok(self.0.store.hurry_jobs(JobKind::Chore(chore)).await?)
     }
 
@@ -183,13 +190,13 @@ impl Engine {
         Ok(self.0.store.event_counts(tenant_of(actor)?, from, to).await?)
     }
 
-    async fn operator(&self, actor: &Actor) -> Result<()> {
+    pub(super) async fn operator(&self, actor: &Actor) -> Result<()> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
         if self.operators().await? == Some(tenant) { Ok(()) } else { Err(Error::Forbidden) }
     }
 
-    async fn operators(&self) -> Result<Option<TenantId>> {
+    pub(super) async fn operators(&self) -> Result<Option<TenantId>> {
         Ok(self.0.store.tenant_named(OPERATORS).await?.map(|tenant| tenant.id))
     }
 }

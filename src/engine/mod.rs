@@ -19,6 +19,7 @@ use crate::store::{Store, Tx};
 mod abort;
 mod append;
 mod assets;
+mod audit;
 mod changes;
 mod complete;
 mod create;
@@ -39,7 +40,10 @@ mod process;
 mod registry;
 mod sign;
 mod stats;
+mod surroundings;
 mod sweep;
+mod tenancy;
+mod tenants;
 mod tokens;
 mod webhooks;
 
@@ -67,12 +71,15 @@ pub use process::{
 pub use registry::Registry;
 pub use sign::{SignParts, SignedParts};
 pub use stats::Alarm;
+pub use surroundings::{Allowance, Surroundings};
 pub use sweep::{RetentionReport, SweepReport};
+pub use tenants::{PatchTenant, TenantStanding};
 pub use tokens::{LEAST_SECRET, Tokens};
 pub use webhooks::{Call, ListDeliveries, ReplayRange, Replayed, Settled, WebhookSettings, WebhookWish};
 
-/// Values of the blob port that verbs answer with.
+/// Values of the ports that verbs take and answer with.
 pub use crate::blob::{ByteStream, SignedUrl, StoredPart};
+pub use crate::store::AuditQuery;
 
 /// What the composition decides for the engine.
 #[derive(Clone, Debug)]
@@ -144,6 +151,9 @@ struct Inner {
     keys: identity::Keys,
     uploads: moka::future::Cache<UploadId, Arc<Upload>>,
     fresh: fresh::Fresh,
+    tenancy: tenancy::Tenancy,
+    /// Fetches that were told of just now; see [`audit`].
+    fetches: moka::future::Cache<String, ()>,
 }
 
 /// An upload read this recently is good enough to sign for: the worst that staleness does is a URL that the store
@@ -159,6 +169,8 @@ impl Engine {
             keys: identity::Keys::new(Arc::clone(&store)),
             uploads: moka::future::Cache::builder().max_capacity(10_000).time_to_live(STALE).build(),
             fresh: fresh::Fresh::default(),
+            tenancy: tenancy::Tenancy::new(Arc::clone(&store)),
+            fetches: moka::future::Cache::builder().max_capacity(100_000).time_to_live(audit::ONCE).build(),
             changes: Changes::default(),
             hub: feed::Hub::new(settings.feed.followers),
             appends: append::Appends::new(settings.append_memory),

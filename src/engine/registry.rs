@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::tenants::{PatchTenant, TenantStanding};
 use super::{Error, Result};
 use crate::domain::clock::{Entropy, after};
 use crate::domain::ids::{self, KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeySecret, KeyToken, Scopes};
+use crate::domain::quota::{Quota, Usage};
 use crate::domain::tenant::{Tenant, is_tenant_name};
-use crate::store::{Store, StoreError, Tx, Write};
+use crate::store::{Store, StoreError, TenancyWrite, Tx, Write};
 
 /// The book of tenants and keys.
 #[derive(Clone)]
@@ -30,7 +32,8 @@ impl Registry {
             return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
         }
         let id = TenantId(ids::mint(self.store.now(), &*self.entropy));
-        let tenant = Tenant { id, name: name.to_owned(), created_at: self.store.now() };
+        let created_at = self.store.now();
+        let tenant = Tenant { id, name: name.to_owned(), created_at, suspended_at: None, rate: None };
         match self.store.commit(Tx::new().with(Write::InsertTenant(tenant.clone()))).await {
             Ok(()) => Ok(tenant),
             Err(StoreError::Conflict) => Err(Error::Taken("a tenant of this name exists")),
@@ -52,6 +55,39 @@ impl Registry {
     /// Tenants in the order of their names, a page at a time.
     pub async fn tenants(&self, after: &str, limit: u32) -> Result<Vec<Tenant>> {
         Ok(self.store.tenants(after, limit).await?)
+    }
+
+    /// A tenant with its limits and what it takes up.
+    pub async fn standing(&self, id: TenantId) -> Result<TenantStanding> {
+        let tenant = self.store.tenant(id).await?.ok_or(Error::Hidden)?;
+        let (quota, usage) = match self.store.quota(id).await? {
+            Some(kept) => kept,
+            None => (Quota::default(), self.store.usage(id).await?),
+        };
+        Ok(TenantStanding { tenant, quota, usage })
+    }
+
+    /// Changes a tenant's limits, or suspends it.
+    pub async fn patch_tenant(&self, tenant: &Tenant, patch: PatchTenant) -> Result<TenantStanding> {
+        let mut changed = tenant.clone();
+        if let Some(suspended) = patch.suspended {
+            changed.suspended_at = suspended.then(|| tenant.suspended_at.unwrap_or(self.store.now()));
+        }
+        changed.rate = patch.rate.unwrap_or(tenant.rate);
+        let mut tx = Tx::new().with(Write::Tenancy(TenancyWrite::UpdateTenant(changed)));
+        if let Some(quota) = patch.quota {
+            tx = tx.with(Write::Tenancy(TenancyWrite::SetQuota(tenant.id, quota)));
+        }
+        self.store.commit(tx).await?;
+        self.standing(tenant.id).await
+    }
+
+    /// Sums what a tenant takes up anew, from its rows; what the sum was before, where one was kept.
+    pub async fn recompute(&self, id: TenantId) -> Result<(Option<Usage>, Usage)> {
+        self.store.tenant(id).await?.ok_or(Error::Hidden)?;
+        let Some((quota, before)) = self.store.quota(id).await? else { return Ok((None, self.store.usage(id).await?)) };
+        self.store.commit(Tx::new().with(Write::Tenancy(TenancyWrite::SetQuota(id, quota)))).await?;
+        Ok((Some(before), self.standing(id).await?.usage))
     }
 
     /// Makes an API key and returns it with its secret, which nobody can read again.

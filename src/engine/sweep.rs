@@ -5,9 +5,13 @@
 //! * open, its time passed → expire, and remove what it left
 //! * completing for too long → finish
 //! * ended, something may still arrive at the store → remove it
+//! * past what its policy keeps → delete
 //! * deleted or past quarantine → remove the object
 //! * events that nobody has read yet → give them their places
 
+use serde_json::json;
+
+use super::audit::{self, Deed};
 use super::complete::CompleteUpload;
 use super::{Engine, Error, Result};
 use crate::crash;
@@ -36,6 +40,8 @@ pub struct SweepReport {
     pub expired: u64,
     /// Ended uploads whose leftovers were removed.
     pub cleaned: u64,
+    /// Assets deleted because their policy keeps them no longer.
+    pub outdated: u64,
     /// Objects removed.
     pub purged: u64,
     /// Rows that could not be dealt with; they come again.
@@ -94,6 +100,7 @@ impl Engine {
                 break;
             }
         }
+        self.delete_outdated(&mut report).await?;
         self.number_events().await?;
         Ok(report)
     }
@@ -120,6 +127,34 @@ impl Engine {
             }
         }
         Ok(forgotten)
+    }
+
+    /// Deletes what its policy keeps no longer. What a worker still looks at is deleted after that.
+    async fn delete_outdated(&self, report: &mut SweepReport) -> Result<()> {
+        for _ in 0..PORTIONS {
+            let now = self.0.store.now();
+            let due = self.0.store.assets_to_delete(now, PORTION).await?;
+            let more = due.len() == PORTION as usize;
+            for asset in due {
+                let deed = Deed::by_system(asset.tenant, "asset.delete", audit::subject(&asset));
+                let tx = match asset.clone().delete(now) {
+                    Ok(mut deleted) => {
+                        report.outdated += 1;
+                        let told = self.audited(deed.after(json!({ "why": "its policy keeps it no longer" })));
+                        Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(told)
+                    }
+                    Err(_) => Tx::new().quiet_asset(&mut Asset { delete_at: Some(after(now, LATER)), ..asset.clone() }),
+                };
+                match self.commit(tx, asset.id).await {
+                    Ok(()) | Err(StoreError::Conflict) => {}
+                    Err(other) => return Err(other.into()),
+                }
+            }
+            if !more {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn sweep_upload(&self, upload: Upload, report: &mut SweepReport) {
@@ -170,7 +205,7 @@ impl Engine {
         match self.finish(upload.clone(), CompleteUpload::default()).await {
             Ok(_) => return Ok(Swept::Rescued),
             Err(Error::Invalid { .. }) if endless => {}
-            Err(Error::Incomplete { .. } | Error::WrongBytes | Error::Gone { .. }) => {}
+            Err(Error::Incomplete { .. } | Error::WrongBytes | Error::Gone { .. } | Error::OverQuota { .. }) => {}
             Err(other) => return Err(other),
         }
         let now = self.0.store.now();
@@ -218,7 +253,7 @@ impl Engine {
         let tx = if told {
             Tx::new().asset(&mut purged, EventKind::AssetPurged)
         } else {
-            Tx::new().with(crate::store::Write::UpdateAsset(Box::new(purged.clone())))
+            Tx::new().quiet_asset(&mut purged)
         };
         match self.commit(tx, purged.id).await {
             Ok(()) | Err(StoreError::Conflict) => Ok(()),

@@ -17,7 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::problem::{self, Problem};
 use crate::domain::access::Actor;
 use crate::domain::clock::{OsEntropy, random_hex};
-use crate::engine::{Engine, Error};
+use crate::engine::{Allowance, Engine, Error, Surroundings};
 
 tokio::task_local! {
     static REQUEST_ID: String;
@@ -49,7 +49,12 @@ async fn surround(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let started = Instant::now();
-    let mut response = REQUEST_ID.scope(id.clone(), next.run(request)).await;
+    let here = surroundings(&request, &id);
+    let allowance = std::sync::Arc::clone(&here.allowance);
+    let mut response = REQUEST_ID.scope(id.clone(), here.around(next.run(request))).await;
+    if let Some(allowance) = allowance.get() {
+        say_allowance(response.headers_mut(), allowance);
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
@@ -63,6 +68,29 @@ async fn surround(request: Request, next: Next) -> Response {
         "request",
     );
     response
+}
+
+fn surroundings(request: &Request, id: &str) -> Surroundings {
+    let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    Surroundings {
+        peer: peer(request.extensions()),
+        request: id.to_owned(),
+        origin: origin.map(ToOwned::to_owned),
+        ..Surroundings::default()
+    }
+}
+
+/// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
+fn say_allowance(headers: &mut HeaderMap, allowance: &Allowance) {
+    let Allowance { burst, window, remaining, reset } = allowance;
+    let seconds = |time: &std::time::Duration| time.as_secs_f64().ceil();
+    let policy = format!("\"tenant\";q={burst};w={}", seconds(window).max(1.0));
+    let state = format!("\"tenant\";r={remaining};t={}", seconds(reset));
+    for (name, text) in [("ratelimit-policy", policy), ("ratelimit", state)] {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// The caller's own id for the request, if it is one that can be logged.
@@ -88,7 +116,10 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Named<T> {
 /// Who is asking with a grant in the path. Keys do not belong there: paths end in histories and in other servers' logs.
 pub(super) async fn granted(engine: &Engine, grant: &str) -> Result<Actor, Error> {
     match engine.authenticate(grant).await? {
-        uploader @ Actor::Uploader { .. } => Ok(uploader),
+        uploader @ Actor::Uploader { .. } => {
+            engine.admit(&uploader).await?;
+            Ok(uploader)
+        }
         _ => Err(Error::Unauthenticated),
     }
 }
@@ -105,7 +136,11 @@ pub(super) async fn actor(engine: &Engine, headers: &HeaderMap) -> Result<Actor,
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Actor::Nobody) };
     let token = value.to_str().ok().and_then(|text| text.split_once(' '));
     match token {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => engine.authenticate(token.trim()).await,
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            let actor = engine.authenticate(token.trim()).await?;
+            engine.admit(&actor).await?;
+            Ok(actor)
+        }
         _ => Err(Error::Unauthenticated),
     }
 }

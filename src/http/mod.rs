@@ -32,6 +32,7 @@ mod problem;
 mod processing;
 mod relayed;
 pub mod server;
+mod tenants;
 pub mod tls;
 mod tus;
 mod web;
@@ -79,6 +80,7 @@ pub fn router(site: Site) -> Router {
     let routes = native::routes().merge(companion::routes()).merge(tus::routes()).merge(ietf::routes());
     let routes = routes.merge(download::routes()).merge(events::routes()).merge(ops::routes()).merge(web::routes());
     let routes = routes.merge(admin::routes()).merge(processing::routes()).merge(webhooks::routes());
+    let routes = routes.merge(tenants::routes());
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
     let routes = routes.layer(from_fn_with_state(Arc::clone(&site.cors_origins), cors::surround));
     context::wrap(routes.with_state(site))

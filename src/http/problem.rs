@@ -85,7 +85,7 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(after) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil().max(1.0) as u64));
         }
         response
     }
@@ -105,6 +105,14 @@ impl From<Error> for Problem {
             Error::TooLarge { limit } => new(StatusCode::PAYLOAD_TOO_LARGE, "too_large").with("limit", limit),
             Error::Overrun { length } => new(StatusCode::PAYLOAD_TOO_LARGE, "too_large").with("limit", length),
             Error::OtherLength(_) => new(StatusCode::UNPROCESSABLE_ENTITY, "length_differs"),
+            // Uploads under way end by themselves; bytes and files have to be made room for.
+            Error::OverQuota { limit: limit @ "open_uploads" } => {
+                let problem = new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded").with("limit", limit);
+                problem.retry(Duration::from_secs(30))
+            }
+            Error::OverQuota { limit } => new(StatusCode::PAYLOAD_TOO_LARGE, "quota_exceeded").with("limit", limit),
+            Error::RateLimited { after } => new(StatusCode::TOO_MANY_REQUESTS, "rate_limited").retry(after),
+            Error::Suspended => new(StatusCode::FORBIDDEN, "suspended"),
             Error::Taken(_) => new(StatusCode::CONFLICT, "conflict"),
             Error::ReusedKey => new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Error::WrongState { state, .. } => new(StatusCode::CONFLICT, "wrong_state").with("state", state),

@@ -21,6 +21,7 @@ use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId, UploadId};
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, NewJob, Work};
 use crate::domain::key::ApiKey;
+use crate::domain::quota::Limit;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 
@@ -29,11 +30,13 @@ mod news;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
+mod tenancy;
 mod tx;
 mod webhooks;
 
 pub use clock::StoreClock;
 use news::News;
+pub use tenancy::{AuditQuery, Tenancy, TenancyWrite};
 pub use tx::{Replay, Tx, Write};
 pub use webhooks::{Backlog, DeliveryQuery, WebhookTroubles, WebhookWrite, Webhooks};
 
@@ -43,6 +46,9 @@ pub enum StoreError {
     /// A row was not as the writer had seen it, or a unique value was taken. Nothing was written.
     #[error("the row has changed since it was read, or already exists")]
     Conflict,
+    /// The tenant has too little of this left. Nothing was written.
+    #[error("the tenant's quota of {} is used up", .0.name())]
+    OverQuota(Limit),
     /// A row that no version of this program can have written.
     #[error("table {table}, row {row}: {problem}")]
     Corrupt {
@@ -109,7 +115,7 @@ pub struct AssetPage {
 
 /// Rows. Methods that write say so; each is one transaction.
 #[async_trait]
-pub trait Store: Webhooks {
+pub trait Store: Webhooks + Tenancy {
     /// The database's time, carried forward by this node's monotonic clock. Leases and expiry go by this.
     fn now(&self) -> Timestamp;
 

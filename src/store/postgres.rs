@@ -19,6 +19,8 @@ mod sql;
 type Db = sqlx::Postgres;
 
 const BEGIN: &str = "BEGIN";
+/// Waits for everybody who has charged something in a transaction under way, and keeps others from it.
+const LOCK_QUOTA: Option<&str> = Some("LOCK TABLE quota IN SHARE ROW EXCLUSIVE MODE");
 /// Lanes run side by side, so that a slow transaction holds up only its own.
 const GROUP_EVERYTHING: bool = false;
 const NOW: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)";

@@ -19,6 +19,8 @@ type Db = sqlx::Sqlite;
 
 /// Takes the write lock at once instead of on the first write, where the wait could not be granted any more.
 const BEGIN: &str = "BEGIN IMMEDIATE";
+/// Writers take turns anyway.
+const LOCK_QUOTA: Option<&str> = None;
 /// The single writer takes everything that waits.
 const GROUP_EVERYTHING: bool = true;
 const NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000000 AS integer)";

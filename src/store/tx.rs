@@ -5,15 +5,17 @@
 
 use serde_json::{Map, Value};
 
-use super::WebhookWrite;
+use super::{TenancyWrite, WebhookWrite};
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
+use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId, UploadId};
 use crate::domain::job::{Job, NewJob, Release};
 use crate::domain::key::ApiKey;
+use crate::domain::quota::Usage;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 
@@ -79,6 +81,12 @@ pub enum Write {
     RevokeLinksOf(AssetId, Timestamp),
     /// See [`WebhookWrite`].
     Webhook(WebhookWrite),
+    /// See [`TenancyWrite`].
+    Tenancy(TenancyWrite),
+    /// Changes what a tenant takes up, if it is limited; over the limit, nothing of the transaction is written.
+    Charge(TenantId, Usage),
+    /// A new entry of the audit trail.
+    InsertAudit(Box<AuditEntry>),
     /// Remembers an answer; the token must be free.
     InsertReplay(Replay),
 }
@@ -103,10 +111,13 @@ impl Tx {
         self
     }
 
-    /// Adds a new asset with its new upload, and the event that says so.
+    /// Adds a new asset with its new upload, what they are charged with, and the event that says so.
     #[must_use]
-    pub fn create(self, asset: &Asset, upload: &Upload) -> Self {
-        self.with(Write::InsertAsset(Box::new(asset.clone()))).with(Write::InsertUpload(Box::new(upload.clone()))).with(
+    pub fn create(self, asset: &mut Asset, upload: &mut Upload) -> Self {
+        let mut usage = asset.settle_charge();
+        usage += upload.settle_charge();
+        let tx = self.with(Write::Charge(asset.tenant, usage));
+        tx.with(Write::InsertAsset(Box::new(asset.clone()))).with(Write::InsertUpload(Box::new(upload.clone()))).with(
             Write::FirstEvent(NewEvent {
                 data: of_upload(upload),
                 ..event(asset, EventKind::AssetCreated, asset.created_at)
@@ -117,9 +128,15 @@ impl Tx {
     /// Adds an asset's transition and the event that tells it. The caller's copy gets its new revision.
     #[must_use]
     pub fn asset(self, asset: &mut Asset, kind: EventKind) -> Self {
-        let tx = self.with(Write::UpdateAsset(Box::new(asset.clone())));
+        self.quiet_asset(asset).with(Write::Event(event(asset, kind, asset.changed_at)))
+    }
+
+    /// Adds a change to an asset's bookkeeping that is no transition. The caller's copy gets its new revision.
+    #[must_use]
+    pub fn quiet_asset(self, asset: &mut Asset) -> Self {
+        let tx = self.charge(asset.tenant, asset.settle_charge()).with(Write::UpdateAsset(Box::new(asset.clone())));
         asset.revision += 1;
-        tx.with(Write::Event(event(asset, kind, asset.changed_at)))
+        tx
     }
 
     /// Adds an upload's transition and the event that tells it. The caller's copy gets its new revision.
@@ -132,9 +149,22 @@ impl Tx {
     /// Adds a change to an upload's bookkeeping that is no transition. The caller's copy gets its new revision.
     #[must_use]
     pub fn quietly(self, upload: &mut Upload) -> Self {
-        let tx = self.with(Write::UpdateUpload(Box::new(upload.clone())));
+        let tx = self.charge(upload.tenant, upload.settle_charge());
+        let tx = tx.with(Write::UpdateUpload(Box::new(upload.clone())));
         upload.revision += 1;
         tx
+    }
+
+    fn charge(self, tenant: TenantId, usage: Usage) -> Self {
+        if usage.is_zero() { self } else { self.with(Write::Charge(tenant, usage)) }
+    }
+
+    /// What it changes of tenants' sums.
+    pub(super) fn charges(&self) -> impl Iterator<Item = (TenantId, Usage)> + '_ {
+        self.writes.iter().filter_map(|write| match write {
+            Write::Charge(tenant, usage) => Some((*tenant, *usage)),
+            _ => None,
+        })
     }
 
     /// Whether it only adds rows: such transactions meet nobody, and many of them make one commit.
@@ -145,6 +175,8 @@ impl Tx {
             | Write::FirstEvent(_)
             | Write::InsertJob(_)
             | Write::InsertLink(_)
+            | Write::InsertAudit(_)
+            | Write::Charge(..)
             | Write::InsertReplay(_) => true,
             Write::InsertTenant(_)
             | Write::InsertKey(_)
@@ -161,6 +193,7 @@ impl Tx {
             | Write::DiscardJob(..)
             | Write::RevokeLinksOf(..)
             | Write::RevokeLink(..)
+            | Write::Tenancy(_)
             | Write::Webhook(_) => false,
         })
     }

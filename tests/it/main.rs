@@ -25,6 +25,7 @@ mod processing;
 mod scan;
 mod store;
 mod support;
+mod tenants;
 mod tls;
 mod tus;
 mod webhooks;

@@ -64,15 +64,16 @@ impl Engine {
         let mut ledger = self.new_ledger(Length::Known(total))?;
         let replay = self.remember(by, &wish);
         (ledger.said, ledger.concat) = (wish.said, Concat::Final(wish.of));
-        let rows = self.declared_as(by, wish.name, wish.media_type, wish.metadata, ledger, Protocol::Tus)?;
-        let (asset, mut upload) = rows;
+        let rows = self.declared_as(by, wish.name, wish.media_type, wish.metadata, ledger, Protocol::Tus).await?;
+        let (mut asset, mut upload) = rows;
         let now = self.0.store.now();
         upload = upload.take_lease(TERM, now).map_err(|_| Error::Locked)?;
         upload.look_at = Some(after(now, self.patience().takeover_after));
         let mut remembered = replay;
         remembered.result = json!({ "upload": upload.id });
         let (route, token) = (remembered.route.clone(), remembered.token.clone());
-        match self.commit(Tx::new().create(&asset, &upload).with(Write::InsertReplay(remembered)), asset.id).await {
+        let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
+        match self.commit(tx.with(Write::InsertReplay(remembered)), asset.id).await {
             Ok(()) => self.put_together_soon(upload).await,
             Err(StoreError::Conflict) => self.made_before(by, &route, &token).await,
             Err(other) => Err(other.into()),

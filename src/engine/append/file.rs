@@ -58,7 +58,7 @@ impl Engine {
         let work = self.0.appends.tasks.spawn(async move {
             if upload.state == UploadState::Open && upload.ledger().is_none() {
                 // Said before the upload's other way is given up for this one.
-                engine.fits(&upload, announced)?;
+                fits(&upload, announced, engine.most(&upload).await?)?;
             }
             engine.describe(&upload, about).await?;
             let upload = engine.as_relayed(upload).await?;
@@ -76,39 +76,17 @@ impl Engine {
         if ended || upload.ledger().is_some_and(|ledger| ledger.offset > 0 && ledger.is_whole()) {
             return self.taken_before(upload, body).await;
         }
-        let leased = self.lease(upload, |upload| self.ready_for(upload, announced)).await?;
+        let most = self.most(&upload).await?;
+        let leased = self.lease(upload, |upload| ready_for(upload, announced, most)).await?;
         self.take_leased(leased, body).await
-    }
-
-    /// Whether a file can begin here that announces so many bytes.
-    fn ready_for(&self, upload: &Upload, announced: Option<u64>) -> Result<()> {
-        let ledger = upload.ledger().ok_or(Error::Hidden)?;
-        if ledger.concat != Concat::Whole {
-            return Err(Error::Forbidden);
-        }
-        if ledger.offset > 0 {
-            return Err(Error::Offset { expected: ledger.offset });
-        }
-        self.fits(upload, announced)
-    }
-
-    /// Whether a body of so many bytes can be the whole of this upload.
-    fn fits(&self, upload: &Upload, announced: Option<u64>) -> Result<()> {
-        let (size, most) = (upload.transfer.size(), self.most(upload));
-        let limit = upload.ledger().map_or(size.unwrap_or(most), Ledger::room).min(most);
-        match (announced, size) {
-            (Some(bytes), _) if bytes > limit => Err(Error::TooLarge { limit }),
-            (Some(bytes), Some(total)) if bytes < total => Err(too_short(total)),
-            _ => Ok(()),
-        }
     }
 
     /// What is done under the lease: the file, its length, its end.
     async fn take_leased(&self, leased: Upload, body: Incoming) -> Result<Upload> {
-        let limit = leased.ledger().map_or(0, Ledger::room).min(self.most(&leased));
+        let limit = leased.ledger().map_or(0, Ledger::room).min(self.most(&leased).await?);
         let (counted, body) = bounded(body, limit);
         let mut body = Body::new(body, self.0.settings.pace);
-        let mut writer = Writer::new(self.clone(), leased, true, None)?;
+        let mut writer = Writer::new(self.clone(), leased, true, None).await?;
         let held = self.hold(&writer.upload, writer.fence());
         let stop = receive(&mut writer, &mut body, &mut Sum::new(Checksum::None), &held.interrupt).await;
         let outcome = match stop {
@@ -143,6 +121,29 @@ impl Engine {
             }
             body.resume();
         }
+    }
+}
+
+/// Whether a file can begin here that announces so many bytes.
+fn ready_for(upload: &Upload, announced: Option<u64>, most: u64) -> Result<()> {
+    let ledger = upload.ledger().ok_or(Error::Hidden)?;
+    if ledger.concat != Concat::Whole {
+        return Err(Error::Forbidden);
+    }
+    if ledger.offset > 0 {
+        return Err(Error::Offset { expected: ledger.offset });
+    }
+    fits(upload, announced, most)
+}
+
+/// Whether a body of so many bytes can be the whole of this upload.
+fn fits(upload: &Upload, announced: Option<u64>, most: u64) -> Result<()> {
+    let size = upload.transfer.size();
+    let limit = upload.ledger().map_or(size.unwrap_or(most), Ledger::room).min(most);
+    match (announced, size) {
+        (Some(bytes), _) if bytes > limit => Err(Error::TooLarge { limit }),
+        (Some(bytes), Some(total)) if bytes < total => Err(too_short(total)),
+        _ => Ok(()),
     }
 }
 

@@ -35,7 +35,7 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// The appends of this node.
 pub(in crate::engine) struct Appends {
     pub(super) budget: Budget,
-    pub(super) tasks: TaskTracker,
+    pub(in crate::engine) tasks: TaskTracker,
     holders: Mutex<HashMap<UploadId, CancellationToken>>,
     closing: CancellationToken,
 }

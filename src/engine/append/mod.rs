@@ -123,7 +123,7 @@ impl Engine {
     async fn made_void(&self, id: UploadId, error: Error) -> Result<Error> {
         let upload = self.reread(id).await?;
         if upload.state == UploadState::Open {
-            self.abort_upload(upload).await?;
+            self.abort_upload(upload, None).await?;
         }
         Ok(error)
     }
@@ -148,7 +148,7 @@ impl Engine {
         self.not_deleted(&upload).await?;
         match upload.state {
             UploadState::Completed => self.delete_asset(actor, upload.asset).await,
-            _ => self.abort_upload(upload).await,
+            _ => self.abort_upload(upload, Some(actor)).await,
         }
     }
 
@@ -172,33 +172,28 @@ impl Engine {
         if upload.state != UploadState::Open {
             return self.repeated_end(upload, wish).await;
         }
+        let most = self.most(&upload).await?;
         let prepare = |upload: &mut Upload| {
             let expected = upload.ledger().map_or(0, |ledger| ledger.offset);
             if expected != wish.offset {
                 return Err(Error::Offset { expected });
             }
             if let Some(length) = wish.length {
-                self.declare_length(upload, length)?;
+                self.declare_length(upload, length, most)?;
             }
-            let room = self.room(upload);
+            let room = room(upload, most);
             let ledger = upload.ledger().ok_or(Error::Hidden)?;
             let Some(announced) = wish.announced else { return Ok(()) };
             if announced > room {
                 return Err(overrun(ledger, room));
             }
             match wish.ends {
-                Ends::Here => self.declare_length(upload, wish.offset.saturating_add(announced)),
+                Ends::Here => self.declare_length(upload, wish.offset.saturating_add(announced), most),
                 Ends::ByLength | Ends::Later => Ok(()),
             }
         };
         let leased = self.lease(upload, prepare).await?;
         self.run(leased, wish.checksum, wish.ends, wish.heard, wish.body).await
-    }
-
-    /// Bytes that an upload still has room for.
-    fn room(&self, upload: &Upload) -> u64 {
-        let room = |ledger: &Ledger| ledger.room().min(self.most(upload).saturating_sub(ledger.offset));
-        upload.ledger().map_or(0, room)
     }
 
     /// What a client hears that lost the answer to its last bytes: they are here, and no more of them are wanted.
@@ -255,7 +250,7 @@ impl Engine {
         heard: Option<watch::Sender<u64>>,
         body: &mut Body,
     ) -> Result<Upload> {
-        let mut writer = Writer::new(self.clone(), leased, checksum != Checksum::None, heard)?;
+        let mut writer = Writer::new(self.clone(), leased, checksum != Checksum::None, heard).await?;
         let held = self.hold(&writer.upload, writer.fence());
         let mut sum = Sum::new(checksum);
         let stop = receive(&mut writer, body, &mut sum, &held.interrupt).await;
@@ -272,6 +267,11 @@ impl Engine {
         }
         outcome.map(|()| writer.upload)
     }
+}
+
+/// Bytes that an upload still has room for, of `most` that it may have.
+fn room(upload: &Upload, most: u64) -> u64 {
+    upload.ledger().map_or(0, |ledger| ledger.room().min(most.saturating_sub(ledger.offset)))
 }
 
 fn still_there(upload: &Upload, now: crate::domain::clock::Timestamp) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::domain::asset::{Asset, Metadata};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
+use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Protocol, Transfer, Upload};
 use crate::store::Tx;
 
@@ -55,7 +56,7 @@ impl Engine {
         ledger.said = wish.said;
         ledger.concat = if wish.partial { Concat::Partial } else { Concat::Whole };
         let (mut asset, mut upload) =
-            self.declared_as(by, wish.name, wish.media_type, wish.metadata, ledger, wish.protocol)?;
+            self.declared_as(by, wish.name, wish.media_type, wish.metadata, ledger, wish.protocol).await?;
         asset.declared_sha256 = wish.sha256;
         let first = match wish.first {
             None if wish.length == Length::Known(0) => Some((None, Checksum::None, nothing())),
@@ -69,7 +70,8 @@ impl Engine {
         if first.is_some() {
             upload = upload.take_lease(TERM, self.0.store.now()).map_err(|_| Error::Locked)?;
         }
-        self.commit(Tx::new().create(&asset, &upload), asset.id).await?;
+        let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
+        self.commit(tx, asset.id).await?;
         crash::point("after_intent");
         match first {
             None => Ok(upload),
@@ -83,7 +85,7 @@ impl Engine {
         let work = self.0.appends.tasks.spawn(async move {
             let outcome = engine.run(upload.clone(), checksum, Ends::ByLength, None, body).await;
             if matches!(outcome, Err(Error::ChecksumMismatch)) {
-                engine.abort_upload(engine.reread(upload.id).await?).await?;
+                engine.abort_upload(engine.reread(upload.id).await?, None).await?;
             }
             outcome
         });
@@ -122,7 +124,7 @@ impl Engine {
     async fn taken_up(&self, upload: Upload, length: Length, said: Said, by: Protocol) -> Result<Upload> {
         let mut taken = upload.clone();
         if let Length::Known(length) = length {
-            self.declare_length(&mut taken, length)?;
+            self.declare_length(&mut taken, length, self.most(&upload).await?)?;
         }
         if let Some(ledger) = taken.ledger_mut().filter(|ledger| ledger.offset == 0) {
             ledger.said = said;
@@ -141,9 +143,8 @@ impl Engine {
         Ok(Ledger::open(length, &profile)?)
     }
 
-    /// Takes down how long a file is, for its asset as well.
-    pub(super) fn declare_length(&self, upload: &mut Upload, length: u64) -> Result<()> {
-        let limit = self.most(upload);
+    /// Takes down how long a file is that may have `limit` bytes, for its asset as well.
+    pub(super) fn declare_length(&self, upload: &mut Upload, length: u64, limit: u64) -> Result<()> {
         if length > limit {
             return Err(Error::TooLarge { limit });
         }
@@ -152,7 +153,7 @@ impl Engine {
     }
 
     /// The rows of a new upload.
-    pub(super) fn declared_as(
+    pub(super) async fn declared_as(
         &self,
         by: Creator,
         name: FileName,
@@ -163,7 +164,7 @@ impl Engine {
     ) -> Result<(Asset, Upload)> {
         checked_metadata(&metadata)?;
         let partial = ledger.concat == Concat::Partial;
-        let wish = CreateUpload {
+        let mut wish = CreateUpload {
             name,
             size: Size::Exact(ledger.length.known().unwrap_or(0)),
             allowed: Vec::new(),
@@ -172,12 +173,14 @@ impl Engine {
             sha256: None,
             external_id: None,
             metadata,
+            policy: DEFAULT_POLICY.to_owned(),
             method: MethodWish::Append,
             part_size: None,
             checksum: None,
             urls: 0,
             idempotency: None,
         };
+        self.by_policy(by, &mut wish, partial).await?;
         let (asset, upload) = self.intent(by, &wish, Transfer::Relayed(Box::new(ledger)));
         Ok((Asset { partial, ..asset }, Upload { protocol, ..upload }))
     }

@@ -16,7 +16,7 @@ use futures_util::StreamExt;
 impl Writer {
     /// Takes down that the file is as long as what came, unless its length was said before.
     pub(super) async fn end_here(&mut self) -> Result<()> {
-        let (length, limit) = (self.position(), self.engine.most(&self.upload));
+        let (length, limit) = (self.position(), self.engine.most(&self.upload).await?);
         match self.upload.ledger().map(|ledger| ledger.length) {
             Some(Length::Deferred) if length > limit => Err(Error::TooLarge { limit }),
             Some(Length::Deferred) => self.write(Tx::new(), move |ledger| ledger.length = Length::Known(length)).await,

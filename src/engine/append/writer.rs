@@ -86,7 +86,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// The holder of the lease that `upload` carries.
-    pub(super) fn new(
+    pub(super) async fn new(
         engine: Engine,
         upload: Upload,
         all_or_nothing: bool,
@@ -94,7 +94,7 @@ impl Writer {
     ) -> Result<Self> {
         let ledger = upload.ledger().ok_or_else(not_relayed)?;
         Ok(Self {
-            most: engine.most(&upload),
+            most: engine.most(&upload).await?,
             engine,
             fence: ledger.fence,
             all_or_nothing,

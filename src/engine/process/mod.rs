@@ -112,7 +112,7 @@ impl Engine {
     /// Writes what was found and ends the job, together. `false`: the lease was lost and nothing was written.
     pub async fn settle(&self, job: &Job, asset: Asset, outcome: Outcome) -> Result<bool> {
         let (before, id) = (asset.clone(), asset.id);
-        let tx = self.settling(asset, outcome)?.with(Write::FinishJob(job.clone()));
+        let tx = self.settling(asset, outcome).await?.with(Write::FinishJob(job.clone()));
         let settled = self.write_fenced(tx, id).await?;
         if settled {
             crash::point("job_settled");
@@ -122,14 +122,14 @@ impl Engine {
     }
 
     /// The transition that an outcome asks for.
-    fn settling(&self, asset: Asset, outcome: Outcome) -> Result<Tx> {
+    async fn settling(&self, asset: Asset, outcome: Outcome) -> Result<Tx> {
         let now = self.0.store.now();
         let was_ready = matches!(asset.state, AssetState::Ready(_));
         let (mut settled, kind) = match outcome {
             Outcome::Sound(found) if was_ready => (asset.refresh(found, now)?, EventKind::AssetRechecked),
             Outcome::Sound(found) => (asset.ready(found, now)?, EventKind::AssetReady),
             Outcome::Unsound(found, verdict) => {
-                let quarantine = self.0.settings.quarantine;
+                let quarantine = self.rules_of(&asset).await?.quarantine().unwrap_or(self.0.settings.quarantine);
                 (asset.reject(found, verdict, quarantine, now)?, EventKind::AssetRejected)
             }
             // What was ready stays so: nothing was found, it could only not be looked for.

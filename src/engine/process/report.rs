@@ -127,13 +127,13 @@ impl Engine {
                     check_text("reason", &verdict.sentence)?;
                     let found = Progress::of(&job).inspection();
                     let outcome = Outcome::Unsound(found, verdict.clone());
-                    self.settling(asset, outcome)?.with(Write::FinishJob(job))
+                    self.settling(asset, outcome).await?.with(Write::FinishJob(job))
                 }
                 ProcessingOutcome::Accept { details, derivatives } => {
                     let mut found = Progress::of(&job).inspection();
                     merge(&mut found.findings.details, details)?;
                     found.findings.derivatives.extend(self.proven(&job, &asset, derivatives).await?);
-                    self.settling(asset, Outcome::Sound(found))?.with(Write::FinishJob(job))
+                    self.settling(asset, Outcome::Sound(found)).await?.with(Write::FinishJob(job))
                 }
             };
             match self.commit(tx, id).await {

@@ -8,6 +8,10 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::audit::Deed;
 use super::{Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::{after, before};
@@ -96,7 +100,9 @@ impl Engine {
             created_at: now,
         };
         let webhook = self.wished(blank, &wish)?;
-        self.write_webhook(WebhookWrite::Insert(Box::new(webhook.clone()))).await?;
+        let told = self.audited(deed(actor, &webhook, "webhook.create").after(shown(&webhook)));
+        let insert = Write::Webhook(WebhookWrite::Insert(Box::new(webhook.clone())));
+        self.0.store.commit(Tx::new().with(insert).with(told)).await?;
         Ok(webhook)
     }
 
@@ -190,8 +196,11 @@ impl Engine {
         for _ in 0..TRIES {
             let webhook = self.webhook(actor, id).await?;
             let last = self.feed_ends(webhook.tenant).await?.last;
+            let before = shown(&webhook);
             let (changed, writes) = change(webhook, last)?;
-            let tx = writes.into_iter().fold(Tx::new(), |tx, write| tx.with(Write::Webhook(write)));
+            let deed = deed(actor, &changed, "webhook.change").before(before).after(shown(&changed));
+            let tx = Tx::new().with(self.audited(deed));
+            let tx = writes.into_iter().fold(tx, |tx, write| tx.with(Write::Webhook(write)));
             match self.0.store.commit(tx).await {
                 Ok(()) => return Ok(changed),
                 Err(StoreError::Conflict) => {}
@@ -219,4 +228,19 @@ impl Engine {
         }
         Ok(forgotten)
     }
+}
+
+fn deed(actor: &Actor, webhook: &Webhook, action: &'static str) -> Deed {
+    Deed::new(webhook.tenant, actor, action, format!("webhook:{}", webhook.id))
+}
+
+/// An endpoint for the audit trail: everything but its secret, of which it says whether it changed.
+fn shown(webhook: &Webhook) -> Value {
+    let secret: [u8; 32] = Sha256::digest(webhook.secret.reveal()).into();
+    json!({
+        "url": webhook.url,
+        "events": webhook.events.patterns(),
+        "state": webhook.state.name(),
+        "secret": hex::encode(&secret[..4]),
+    })
 }

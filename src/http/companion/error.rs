@@ -45,7 +45,8 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let status = match &error {
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Error::Forbidden | Error::Rejected { .. } => StatusCode::FORBIDDEN,
+            Error::Forbidden | Error::Rejected { .. } | Error::Suspended => StatusCode::FORBIDDEN,
+            Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Error::Hidden | Error::Gone { .. } => StatusCode::NOT_FOUND,
             Error::Invalid { .. }
             | Error::OtherLength(_)
@@ -53,7 +54,7 @@ impl From<Error> for Refusal {
             | Error::WrongBytes
             | Error::ChecksumMismatch => StatusCode::BAD_REQUEST,
             Error::Incomplete { .. } | Error::PartsDiffer { .. } => StatusCode::BAD_REQUEST,
-            Error::TooLarge { .. } | Error::Overrun { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::TooLarge { .. } | Error::Overrun { .. } | Error::OverQuota { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Offset { .. } | Error::Taken(_) | Error::WrongState { .. } | Error::NotReady { .. } => {
                 StatusCode::CONFLICT
             }

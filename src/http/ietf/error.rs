@@ -89,10 +89,11 @@ impl From<Error> for Refusal {
         let mut standing = None;
         let (status, registered) = match &error {
             Error::Unauthenticated => (StatusCode::UNAUTHORIZED, None),
-            Error::Forbidden | Error::Rejected { .. } => (StatusCode::FORBIDDEN, None),
+            Error::Forbidden | Error::Rejected { .. } | Error::Suspended => (StatusCode::FORBIDDEN, None),
+            Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, None),
             Error::Hidden | Error::Gone { .. } => (StatusCode::NOT_FOUND, None),
             Error::Invalid { .. } | Error::ReusedKey | Error::WrongBytes => (StatusCode::BAD_REQUEST, None),
-            Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, None),
+            Error::TooLarge { .. } | Error::OverQuota { .. } => (StatusCode::PAYLOAD_TOO_LARGE, None),
             Error::Overrun { .. } | Error::OtherLength(_) => (StatusCode::BAD_REQUEST, Some(INCONSISTENT_LENGTH)),
             Error::Offset { expected } => {
                 standing = Some((*expected, false));

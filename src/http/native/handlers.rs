@@ -62,7 +62,7 @@ pub(super) async fn check_upload(
     body: Json<NewUpload>,
 ) -> Answer<Rendered<Value>> {
     let actor = actor(&site.engine, &headers).await?;
-    site.engine.check(&actor, &body.value.command(None)?)?;
+    site.engine.check(&actor, body.value.command(None)?).await?;
     Ok(Rendered(json!({ "accepted": true, "limits": view::limits(&site.engine.limits()) })))
 }
 

@@ -165,6 +165,9 @@ pub(super) struct AssetView {
     digest: Option<String>,
     sha256: Option<String>,
     external_id: Option<String>,
+    policy: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delete_at: Option<String>,
     metadata: Metadata,
     /// Facts that processing found.
     #[serde(skip_serializing_if = "Metadata::is_empty")]
@@ -212,6 +215,8 @@ pub(super) fn asset(asset: &Asset) -> AssetView {
         digest: sha256.map(|digest| digest.to_string()),
         sha256: sha256.map(|digest| hex::encode(digest.0)),
         external_id: asset.external_id.clone(),
+        policy: asset.policy.clone(),
+        delete_at: asset.delete_at.map(time),
         metadata: asset.metadata.clone(),
         derivatives: found.derivatives.iter().map(derivative).collect(),
         details: found.details,

@@ -13,6 +13,7 @@ use crate::domain::clock::parse_duration;
 use crate::domain::ids::AssetId;
 use crate::domain::name::FileName;
 use crate::domain::plan::{PartNumber, PartSet};
+use crate::domain::policy::DEFAULT_POLICY;
 use crate::engine::{
     ClaimedPart, CompleteUpload, CreateUpload, Error, Idempotency, LinkWish, MethodWish, PatchAsset, SignParts, Size,
 };
@@ -67,9 +68,6 @@ enum Method {
 
 impl NewUpload {
     pub(super) fn command(self, idempotency: Option<Idempotency>) -> Result<CreateUpload, Error> {
-        if self.policy.is_some_and(|policy| policy != "default") {
-            return Err(Error::invalid("policy", "only the policy \"default\" exists"));
-        }
         if let Some(id) = &self.external_id
             && (id.is_empty() || id.len() > MAX_EXTERNAL_ID || id.chars().any(char::is_control))
         {
@@ -104,6 +102,7 @@ impl NewUpload {
             sha256: parsed_opt("sha256", self.sha256.as_deref())?,
             external_id: self.external_id,
             metadata: self.metadata,
+            policy: self.policy.unwrap_or_else(|| DEFAULT_POLICY.to_owned()),
             method: match self.method {
                 Method::Auto => MethodWish::Auto,
                 Method::Put => MethodWish::Put,

@@ -37,13 +37,14 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let status = match &error {
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Error::Forbidden | Error::Rejected { .. } => StatusCode::FORBIDDEN,
+            Error::Forbidden | Error::Rejected { .. } | Error::Suspended => StatusCode::FORBIDDEN,
+            Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             // Gone is 404, not 410: only that makes tus-java-client create anew.
             Error::Hidden | Error::Gone { .. } => StatusCode::NOT_FOUND,
             Error::Invalid { .. } | Error::OtherLength(_) | Error::ReusedKey | Error::WrongBytes => {
                 StatusCode::BAD_REQUEST
             }
-            Error::TooLarge { .. } | Error::Overrun { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::TooLarge { .. } | Error::Overrun { .. } | Error::OverQuota { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Offset { .. } | Error::Taken(_) | Error::Incomplete { .. } | Error::PartsDiffer { .. } => {
                 StatusCode::CONFLICT
             }

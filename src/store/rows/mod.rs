@@ -13,17 +13,18 @@ use crate::domain::event::{Event, EventCount, FeedEvent};
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::key::ApiKey;
-use crate::domain::tenant::Tenant;
 
 mod asset;
 mod job;
 mod ledger;
+mod tenancy;
 mod upload;
 mod webhook;
 
 pub(super) use asset::AssetRow;
 pub(super) use job::{CountRow, EntryRow, JobRow};
 pub(super) use ledger::{LedgerCells, PartRow};
+pub(super) use tenancy::{AuditRow, PolicyRow, QuotaRow, TenantRow, UsageRow};
 pub(super) use upload::{UploadRow, transfer_cells};
 pub(super) use webhook::{DeliveryRow, WebhookRow};
 
@@ -70,19 +71,6 @@ macro_rules! decodes {
     };
 }
 use decodes;
-
-#[derive(sqlx::FromRow)]
-pub(super) struct TenantRow {
-    id: Uuid,
-    name: String,
-    created_at: i64,
-}
-
-impl From<TenantRow> for Tenant {
-    fn from(row: TenantRow) -> Self {
-        Self { id: TenantId(row.id), name: row.name, created_at: micros(row.created_at) }
-    }
-}
 
 #[derive(sqlx::FromRow)]
 pub(super) struct KeyRow {

@@ -33,6 +33,7 @@ pub(in crate::store) struct UploadRow {
     expires_at: i64,
     look_at: Option<i64>,
     most: Option<i64>,
+    charged: Option<i64>,
     #[sqlx(flatten)]
     ledger: LedgerRow,
 }
@@ -128,6 +129,7 @@ impl UploadRow {
             owner: KeyId(self.owner_id),
             revision: self.revision,
             most: self.most.map(|most| size("most", most)).transpose()?,
+            charged: self.charged.map(|bytes| size("charged", bytes)).transpose()?,
             key: self.object_key,
             write_token: self.write_token,
             external_id: self.external_id,

@@ -8,8 +8,8 @@ use sqlx::types::Json;
 use super::super::super::rows::{LedgerCells, at, data_cell, transfer_cells};
 use super::super::super::{Replay, Tx, Write};
 use super::super::Db;
-use super::Conn;
 use super::failure::{Failure, undone};
+use super::{Conn, tenancy};
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::event::NewEvent;
@@ -20,7 +20,7 @@ use crate::domain::upload::Upload;
 pub(super) type Tuple<'a> = Separated<'a, Db, &'static str>;
 
 const ASSETS: &str = "INSERT INTO asset (id, tenant_id, owner_id, revision, state, name, size, media_type, \
-    declared_sha256, external_id, metadata, allowed, partial, created_at, changed_at) ";
+    declared_sha256, external_id, metadata, allowed, partial, charged, policy, delete_at, created_at, changed_at) ";
 
 fn asset(mut row: Tuple<'_>, asset: &Asset) {
     row.push_bind(asset.id.0)
@@ -36,6 +36,9 @@ fn asset(mut row: Tuple<'_>, asset: &Asset) {
         .push_bind(Json(asset.metadata.clone()))
         .push_bind(Json(asset.allowed.iter().map(|pattern| pattern.as_str().to_owned()).collect::<Vec<_>>()))
         .push_bind(i64::from(asset.partial))
+        .push_bind(asset.charged.map(u64::cast_signed))
+        .push_bind(asset.policy.clone())
+        .push_bind(asset.delete_at.map(at))
         .push_bind(at(asset.created_at))
         .push_bind(at(asset.changed_at));
 }
@@ -43,7 +46,7 @@ fn asset(mut row: Tuple<'_>, asset: &Asset) {
 const UPLOADS: &str = "INSERT INTO upload (id, tenant_id, asset_id, owner_id, revision, state, protocol, transfer, \
     size, part_size, store_id, checksum, object_key, write_token, external_id, created_at, changed_at, expires_at, \
     look_at, appended, tail, next_part, fence, leased_until, lease_wanted, said_metadata, said_concat, concat, \
-    most) ";
+    most, charged) ";
 
 fn upload(mut row: Tuple<'_>, upload: &Upload) {
     let (transfer, part_size, store_id, checksum) = transfer_cells(&upload.transfer);
@@ -76,7 +79,8 @@ fn upload(mut row: Tuple<'_>, upload: &Upload) {
         .push_bind(ledger.said.metadata)
         .push_bind(ledger.said.concat)
         .push_bind(ledger.concat)
-        .push_bind(upload.most.map(u64::cast_signed));
+        .push_bind(upload.most.map(u64::cast_signed))
+        .push_bind(upload.charged.map(u64::cast_signed));
 }
 
 const FIRST_EVENTS: &str = "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data) ";
@@ -182,7 +186,8 @@ pub(super) async fn all(conn: &mut Conn, txs: &[&Tx]) -> Result<(), Failure> {
     rows(conn, FIRST_EVENTS, &of!(FirstEvent), first_event).await?;
     rows(conn, JOBS, &of!(InsertJob), job).await?;
     rows(conn, LINKS, &of!(InsertLink).iter().map(|b| &***b).collect::<Vec<_>>(), link).await?;
-    rows(conn, REPLAYS, &of!(InsertReplay), replay).await
+    rows(conn, REPLAYS, &of!(InsertReplay), replay).await?;
+    rows(conn, tenancy::AUDIT, &of!(InsertAudit).iter().map(|b| &***b).collect::<Vec<_>>(), tenancy::audit).await
 }
 
 /// Adds the row of one write that only adds a row; `None` for every other write.
@@ -194,6 +199,7 @@ pub(super) async fn one(conn: &mut Conn, write: &Write) -> Option<Result<(), Fai
         Write::InsertJob(new) => rows(conn, JOBS, &[new], job).await,
         Write::InsertLink(new) => rows(conn, LINKS, &[&**new], link).await,
         Write::InsertReplay(new) => rows(conn, REPLAYS, &[new], replay).await,
+        Write::InsertAudit(new) => rows(conn, tenancy::AUDIT, &[&**new], tenancy::audit).await,
         Write::InsertParts(new) => rows(conn, PARTS, &new.iter().collect::<Vec<_>>(), part).await,
         _ => return None,
     })

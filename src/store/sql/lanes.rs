@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::super::super::{Result, StoreError, Tx};
 use super::super::{BEGIN, Db, GROUP_EVERYTHING};
 use super::failure::{Failure, undone};
-use super::{Conn, failed, insert, write};
+use super::{Conn, failed, insert, tenancy, write};
 
 /// Transactions that may wait. Beyond it, callers wait for [`PATIENCE`] and are then told that we are busy.
 const QUEUE: usize = 4096;
@@ -176,6 +176,7 @@ async fn transaction(conn: &mut Conn, txs: &[&Tx]) -> std::result::Result<(), Fa
     sqlx::query(BEGIN).execute(&mut *conn).await.map_err(undone)?;
     if txs.iter().all(|tx| tx.only_inserts()) {
         insert::all(conn, txs).await?;
+        tenancy::charge(conn, txs.iter().flat_map(|tx| tx.charges())).await?;
     } else {
         for tx in txs {
             write::apply(conn, tx).await?;

@@ -34,6 +34,7 @@ mod insert;
 mod jobs;
 mod lanes;
 mod list;
+mod tenancy;
 mod webhooks;
 mod write;
 

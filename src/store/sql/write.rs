@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use super::super::super::rows::{LedgerCells, at, data_cell, transfer_cells};
 use super::super::super::{Tx, Write};
 use super::failure::{Failure, undone};
-use super::{Conn, insert, jobs, webhooks};
+use super::{Conn, insert, jobs, tenancy, webhooks};
 use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
 use crate::domain::clock::Timestamp;
@@ -24,7 +24,7 @@ pub(super) async fn apply(conn: &mut Conn, tx: &Tx) -> Result<(), Failure> {
             None => change(conn, write).await?,
         }
     }
-    Ok(())
+    tenancy::charge(conn, tx.charges()).await
 }
 
 async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
@@ -33,6 +33,7 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
         Write::UpdateUpload(upload) => return update_upload(conn, upload).await,
         Write::Event(event) => return next_event(conn, event).await,
         Write::Webhook(write) => return webhooks::write(conn, write).await,
+        Write::Tenancy(write) => return tenancy::write(conn, write).await,
         Write::ReleaseJob(release) => return jobs::release(conn, release).await,
         Write::ForgetParts(upload) => return forget_parts(conn, *upload).await,
         Write::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state <> 'dead'")
@@ -75,6 +76,9 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
         // Additions are carried out by `insert::one`.
         Write::InsertAsset(_) | Write::InsertUpload(_) | Write::FirstEvent(_) => return Ok(()),
         Write::InsertJob(_) | Write::InsertLink(_) | Write::InsertReplay(_) | Write::InsertParts(_) => return Ok(()),
+        Write::InsertAudit(_) => return Ok(()),
+        // Charges are summed once everything else is written.
+        Write::Charge(..) => return Ok(()),
     };
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
@@ -93,7 +97,7 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
         "UPDATE asset SET revision = revision + 1, state = $3, name = $4, external_id = $5, metadata = $6, \
          object_key = $7, etag = $8, version_id = $9, stored_at = $10, detected_type = $11, sha256 = $12, \
          verdict_code = $13, verdict_sentence = $14, purge_at = $15, changed_at = $16, declared_sha256 = $17, size = $18, \
-         media_type = $19, findings = $20 \
+         media_type = $19, findings = $20, charged = $21, delete_at = $22 \
          WHERE id = $1 AND revision = $2",
     )
     .bind(asset.id.0)
@@ -115,7 +119,9 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
     .bind(asset.declared_sha256.map(|digest| digest.0.to_vec()))
     .bind(asset.size.cast_signed())
     .bind(asset.media_type.as_ref().map(ToString::to_string))
-    .bind(content.map(|c| &c.findings).filter(|found| !found.is_empty()).cloned().map(Json));
+    .bind(content.map(|c| &c.findings).filter(|found| !found.is_empty()).cloned().map(Json))
+    .bind(asset.charged.map(u64::cast_signed))
+    .bind(asset.delete_at.map(at));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
@@ -126,7 +132,7 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
         "UPDATE upload SET revision = revision + 1, state = $3, store_id = $4, changed_at = $5, expires_at = $6, \
          look_at = $7, size = $8, part_size = $9, appended = $10, tail = $11, next_part = $12, fence = $13, \
          leased_until = $14, lease_wanted = $15, transfer = $16, checksum = $17, \
-         protocol = $18, said_metadata = $19 WHERE id = $1 AND revision = $2",
+         protocol = $18, said_metadata = $19, charged = $20 WHERE id = $1 AND revision = $2",
     )
     .bind(upload.id.0)
     .bind(upload.revision)
@@ -146,7 +152,8 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
     .bind(transfer)
     .bind(checksum)
     .bind(upload.protocol.name())
-    .bind(ledger.said.metadata);
+    .bind(ledger.said.metadata)
+    .bind(upload.charged.map(u64::cast_signed));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 

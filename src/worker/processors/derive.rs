@@ -33,6 +33,9 @@ impl Processor for Studio {
     }
 
     fn concerns(&self, case: &Case<'_>) -> bool {
+        if case.rules.derivatives == Some(false) {
+            return false;
+        }
         detected(case).is_some_and(|detected| Sandbox::wants(&detected, case.asset.size) != Wanted::Nothing)
     }
 

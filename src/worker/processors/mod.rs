@@ -16,6 +16,7 @@ pub use screen::{Screening, WhenIncomplete};
 use super::run::End;
 use crate::domain::asset::{Asset, Content, Verdict};
 use crate::domain::job::{Job, Work};
+use crate::domain::policy::{Rules, ScanRule};
 use crate::engine::{Engine, Error, Outcome, Progress};
 
 mod derive;
@@ -32,6 +33,7 @@ pub(super) struct Case<'a> {
     job: Job,
     asset: &'a Asset,
     content: &'a Content,
+    rules: std::sync::Arc<Rules>,
     progress: Progress,
 }
 
@@ -119,7 +121,8 @@ impl Pipeline {
         let Some(asset) = engine.begin_processing(job).await? else { return Ok(End::Done("nothing left to do")) };
         let content = asset.state.content().ok_or_else(|| Stop::Failed("processing without content".to_owned()))?;
         let progress = begin(job, content);
-        let mut case = Case { engine, job: job.clone(), asset: &asset, content, progress };
+        let rules = engine.rules_of(&asset).await?;
+        let mut case = Case { engine, job: job.clone(), asset: &asset, content, rules, progress };
         let outcome = match self.walk(&mut case).await? {
             Step::Passed => Outcome::Sound(case.progress.clone().inspection()),
             Step::Unsound(verdict) => Outcome::Unsound(case.progress.clone().inspection(), verdict),
@@ -131,6 +134,11 @@ impl Pipeline {
     }
 
     async fn walk(&self, case: &mut Case<'_>) -> Result<Step, Stop> {
+        let scans = self.steps.iter().any(|step| step.name() == "scan");
+        if case.rules.scan == ScanRule::Required && !scans {
+            let sentence = "The policy demands a virus scan, and no scanner is configured.".to_owned();
+            return Ok(Step::Undecided(Verdict { code: "scan_missing".to_owned(), sentence }));
+        }
         let only_scan = matches!(case.job.work, Work::Rescan(_));
         let steps = self.steps.iter().filter(|step| !only_scan || step.name() == "scan");
         let mut dirty = false;

@@ -36,7 +36,7 @@ impl Processor for Counter {
 
     fn concerns(&self, case: &Case<'_>) -> bool {
         // What is ready already was accepted once.
-        matches!(case.job.work, Work::Process(_))
+        matches!(case.job.work, Work::Process(_)) && case.rules.handoff != Some(false)
     }
 
     async fn run(&self, case: &mut Case<'_>) -> Result<Step, Stop> {

@@ -8,6 +8,8 @@ use super::{Case, Processor, Step, Stop};
 use crate::crash;
 use crate::domain::asset::Verdict;
 use crate::domain::findings::{Problem, ScanNote};
+use crate::domain::job::Work;
+use crate::domain::policy::ScanRule;
 
 /// What becomes of an asset that could not be scanned whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +36,9 @@ impl Processor for Screening {
         "scan"
     }
 
-    fn concerns(&self, _: &Case<'_>) -> bool {
-        true
+    fn concerns(&self, case: &Case<'_>) -> bool {
+        // Whoever asks for a scan gets one, whatever the policy says of new files.
+        case.rules.scan != ScanRule::Skip || matches!(case.job.work, Work::Rescan(_))
     }
 
     async fn run(&self, case: &mut Case<'_>) -> Result<Step, Stop> {
@@ -66,7 +69,11 @@ impl Screening {
         case.progress.findings.scan = None;
         let (code, sentence) =
             (INCOMPLETE.to_owned(), format!("The virus scanner could not see all of this file: {why}."));
-        match self.incomplete {
+        let incomplete = match case.rules.scan {
+            ScanRule::Required => WhenIncomplete::Fail,
+            ScanRule::IfConfigured | ScanRule::Skip => self.incomplete,
+        };
+        match incomplete {
             WhenIncomplete::Fail => Step::Undecided(Verdict { code, sentence }),
             WhenIncomplete::Accept => {
                 case.progress.findings.problems.push(Problem { code, sentence });

@@ -28,7 +28,7 @@ on_both_databases! {
             let node = Arc::clone(&store);
             let (a, u) = (asset.clone(), upload.clone());
             callers.push(tokio::spawn(async move {
-                let _ = tokio::time::timeout(patience, node.commit(Tx::new().create(&a, &u))).await;
+                let _ = tokio::time::timeout(patience, node.commit(Tx::new().create(&mut a.clone(), &mut u.clone()))).await;
                 // A second transaction on the same rows, cut off as well, and one that is bound to fail.
                 let now = node.now();
                 let _ = tokio::time::timeout(patience, node.commit(completion(a.clone(), u.clone(), now))).await;
@@ -43,7 +43,7 @@ on_both_databases! {
         }
         // The lanes are first in, first out: when this is through, so is everything before it.
         let (asset, upload) = pair(tenant(1), store.now());
-        store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+        store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await.unwrap();
         tokio::time::sleep(Duration::from_millis(200)).await;
 
         let mut written = 0;
@@ -62,7 +62,7 @@ on_both_databases! {
         assert!(written > 0, "nobody got through: the test tests nothing");
         // Both connections still work, and outside of any transaction: a conflict is a conflict, not an open wound.
         for _ in 0..8 {
-            let again = store.commit(Tx::new().create(&asset, &upload)).await;
+            let again = store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await;
             assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
         }
     }

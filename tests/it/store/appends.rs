@@ -23,7 +23,7 @@ fn relayed(store: &dyn Store, length: Length) -> (gantry::domain::asset::Asset, 
 
 async fn created(store: &dyn Store, length: Length) -> Upload {
     let (asset, upload) = relayed(store, length);
-    store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+    store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await.unwrap();
     upload
 }
 
@@ -41,7 +41,7 @@ on_both_databases! {
             let ledger = upload.ledger_mut().unwrap();
             ledger.concat = concat;
             ledger.said = Said { metadata: Some("filename 8J+mgA==,empty ".to_owned()), concat: Some("partial".to_owned()) };
-            store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+            store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await.unwrap();
             assert_eq!(store.upload(upload.id).await.unwrap().unwrap(), upload);
         }
         let mut upload = created(store, Length::Deferred).await.take_lease(TERM, store.now()).unwrap();
@@ -59,7 +59,7 @@ on_both_databases! {
         let store = &*db.store;
         let (asset, mut upload) = pair(tenant(1), store.now());
         upload.protocol = Protocol::Companion;
-        store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+        store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await.unwrap();
         upload = upload.carry_by(Transfer::ClientCut { store_id: None, total: Some(asset.size) }, false, store.now()).unwrap();
         store.commit(Tx::new().quietly(&mut upload)).await.unwrap();
         assert_eq!(store.upload(upload.id).await.unwrap().unwrap(), upload);
@@ -117,7 +117,7 @@ on_both_databases! {
     async fn pieces_of_files_are_in_no_list(db) {
         let (mut asset, upload) = relayed(&*db.store, Length::Known(5));
         asset.partial = true;
-        db.store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+        db.store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await.unwrap();
         let whole = created(&*db.store, Length::Known(5)).await;
         let page = db.store.assets(tenant(1), &AssetQuery { limit: 10, ..AssetQuery::default() }).await.unwrap();
         assert_eq!(page.assets.iter().map(|asset| asset.id).collect::<Vec<_>>(), [whole.asset]);

@@ -55,7 +55,7 @@ on_both_databases! {
     async fn places_have_no_gaps_and_are_per_tenant(db) {
         let (asset, upload) = created(&*db.store).await;
         let (other_asset, other_upload) = pair(tenant(2), db.store.now());
-        db.store.commit(Tx::new().create(&other_asset, &other_upload)).await.unwrap();
+        db.store.commit(Tx::new().create(&mut other_asset.clone(), &mut other_upload.clone())).await.unwrap();
         assert!(db.store.feed(tenant(1), None, 0, 10).await.unwrap().is_empty());
         assert_eq!(numbered(&*db.store).await, 2);
         let now = db.store.now();

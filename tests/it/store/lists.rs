@@ -34,7 +34,7 @@ async fn fill(store: &dyn Store, count: usize, shape: impl Fn(usize, &mut Asset)
         let (mut asset, mut upload) = pair(tenant(1), store.now());
         shape(i, &mut asset);
         upload.external_id.clone_from(&asset.external_id);
-        store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+        store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await.unwrap();
         made.push(asset);
     }
     made
@@ -48,7 +48,7 @@ on_both_databases! {
     async fn pages_are_complete_and_newest_first(db) {
         let made = fill(&*db.store, 25, |_, _| {}).await;
         let (foreign, upload) = pair(tenant(2), db.store.now());
-        db.store.commit(Tx::new().create(&foreign, &upload)).await.unwrap();
+        db.store.commit(Tx::new().create(&mut foreign.clone(), &mut upload.clone())).await.unwrap();
         for limit in [1, 7, 25, 100] {
             assert_eq!(walk(&*db.store, AssetQuery { limit, ..AssetQuery::default() }).await, ids(made.iter()));
         }
@@ -112,7 +112,8 @@ on_both_databases! {
 
     async fn tenants_and_keys(db) {
         let now = db.store.now();
-        let acme = Tenant { id: tenant(1), name: "acme".to_owned(), created_at: now };
+        let acme =
+            Tenant { id: tenant(1), name: "acme".to_owned(), created_at: now, suspended_at: None, rate: None };
         db.store.commit(Tx::new().with(Write::InsertTenant(acme.clone()))).await.unwrap();
         assert_eq!(db.store.tenant_named("acme").await.unwrap().unwrap(), acme);
         assert_eq!(db.store.tenants("", 10).await.unwrap(), std::slice::from_ref(&acme));

@@ -53,7 +53,7 @@ on_both_databases! {
             let (asset, mut upload) = pair(tenant(1), now);
             let store_id = Some("mpu".to_owned());
             upload.transfer = Transfer::Multipart { plan, store_id, checksum: Some(ChecksumAlgorithm::Crc32c), as_put };
-            store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+            store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await.unwrap();
             assert_eq!(store.upload(upload.id).await.unwrap().unwrap(), upload);
         }
         let mut ends = Vec::new();

@@ -38,6 +38,9 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
         metadata: Metadata::new(),
         allowed: vec!["image/*".parse().unwrap()],
         partial: false,
+        charged: None,
+        policy: "default".to_owned(),
+        delete_at: None,
         created_at: now,
         changed_at: now,
     };
@@ -51,6 +54,7 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
         protocol: Protocol::Native,
         transfer: Transfer::Put { size: asset.size },
         most: None,
+        charged: None,
         key: format!("o/{}", asset.id),
         write_token: "token".to_owned(),
         external_id: None,
@@ -64,8 +68,8 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
 
 /// [`pair`], written.
 pub async fn created(store: &dyn Store) -> (Asset, Upload) {
-    let (asset, upload) = pair(tenant(1), store.now());
-    store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+    let (mut asset, mut upload) = pair(tenant(1), store.now());
+    store.commit(Tx::new().create(&mut asset, &mut upload)).await.unwrap();
     (asset, upload)
 }
 

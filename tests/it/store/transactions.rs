@@ -80,20 +80,20 @@ on_both_databases! {
             (asset, upload)
         };
         let (asset, upload) = named(1);
-        db.store.commit(Tx::new().create(&asset, &upload)).await.unwrap();
+        db.store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await.unwrap();
         let (twin_asset, twin) = named(1);
-        let refused = db.store.commit(Tx::new().create(&twin_asset, &twin)).await;
+        let refused = db.store.commit(Tx::new().create(&mut twin_asset.clone(), &mut twin.clone())).await;
         assert!(matches!(refused, Err(StoreError::Conflict)));
         assert!(db.store.asset(twin_asset.id).await.unwrap().is_none());
         assert_eq!(db.store.live_upload(tenant(1), "invoice-1").await.unwrap().unwrap().id, upload.id);
 
         // Another tenant's identities are another world, and an ended upload frees its own.
         let (other_asset, other) = named(2);
-        db.store.commit(Tx::new().create(&other_asset, &other)).await.unwrap();
+        db.store.commit(Tx::new().create(&mut other_asset.clone(), &mut other.clone())).await.unwrap();
         let mut aborted = upload.abort(now).unwrap();
         db.store.commit(Tx::new().upload(&mut aborted, EventKind::UploadAborted)).await.unwrap();
         assert!(db.store.live_upload(tenant(1), "invoice-1").await.unwrap().is_none());
-        db.store.commit(Tx::new().create(&twin_asset, &twin)).await.unwrap();
+        db.store.commit(Tx::new().create(&mut twin_asset.clone(), &mut twin.clone())).await.unwrap();
     }
 
     async fn in_a_crowd_only_the_guilty_hear_of_it(db) {
@@ -106,7 +106,7 @@ on_both_databases! {
                 upload.id = first.id;
             }
             let store = Arc::clone(&db.store);
-            crowd.push((asset.id, tokio::spawn(async move { store.commit(Tx::new().create(&asset, &upload)).await })));
+            crowd.push((asset.id, tokio::spawn(async move { store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await })));
         }
         for (i, (id, outcome)) in crowd.into_iter().enumerate() {
             let outcome = outcome.await.unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gantry::domain::clock::{Clock, ManualClock, Timestamp};
 use gantry::store::postgres::Options;
 use gantry::store::{Store, StoreClock, postgres, sqlite};
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor};
 use tempfile::TempDir;
 
@@ -37,6 +38,21 @@ impl Database {
         let clock = Arc::new(ManualClock::at(Timestamp::now()));
         let store = place.open(clock.clone(), 8).await;
         Self { place, clock, store }
+    }
+
+    /// Runs a statement behind everybody's back; what the database says against it.
+    pub async fn run(&self, statement: &'static str) -> Result<(), String> {
+        let outcome = match &self.place {
+            Place::Sqlite(dir) => {
+                let options = SqliteConnectOptions::new().filename(dir.path().join("gantry.db"));
+                options.connect().await.unwrap().execute(statement).await.map(|_| ())
+            }
+            Place::Postgres(url) => {
+                let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+                options.connect().await.unwrap().execute(statement).await.map(|_| ())
+            }
+        };
+        outcome.map_err(|error| error.to_string())
     }
 
     /// A second node on the same rows.

@@ -14,6 +14,7 @@ use gantry::blob::{
 };
 use gantry::domain::append::RelayedPart;
 use gantry::domain::asset::Asset;
+use gantry::domain::audit::AuditEntry;
 use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use gantry::domain::clock::Timestamp;
 use gantry::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
@@ -22,11 +23,14 @@ use gantry::domain::ids::{AssetId, DeliveryId, GrantId, KeyId, TenantId, UploadI
 use gantry::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Work};
 use gantry::domain::key::ApiKey;
 use gantry::domain::plan::{PartNumber, StoreProfile};
+use gantry::domain::policy::Policy;
+use gantry::domain::quota::{Quota, Usage};
 use gantry::domain::tenant::Tenant;
 use gantry::domain::upload::Upload;
 use gantry::domain::webhook::{Delivery, Webhook};
 use gantry::store::{
-    AssetPage, AssetQuery, Backlog, DeliveryQuery, JobQuery, Replay, Store, StoreError, Tx, WebhookTroubles, Webhooks,
+    AssetPage, AssetQuery, AuditQuery, Backlog, DeliveryQuery, JobQuery, Replay, Store, StoreError, Tenancy, Tx,
+    WebhookTroubles, Webhooks,
 };
 
 /// What happens to the next call of an operation.
@@ -290,4 +294,24 @@ pass_on_webhooks! {
     async fn drop_deliveries(&self, limit: u32) -> u64;
     async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> u64;
     async fn webhook_troubles(&self, failing_before: Timestamp) -> WebhookTroubles;
+}
+
+macro_rules! pass_on_tenancy {
+    ($(async fn $name:ident(&self $(, $arg:ident: $kind:ty)*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Tenancy for FaultyStore {
+            $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
+                self.inner.$name($($arg),*).await
+            })*
+        }
+    };
+}
+
+pass_on_tenancy! {
+    async fn quota(&self, tenant: TenantId) -> Option<(Quota, Usage)>;
+    async fn usage(&self, tenant: TenantId) -> Usage;
+    async fn policy(&self, tenant: TenantId, name: &str) -> Option<Policy>;
+    async fn policies(&self, tenant: TenantId, after: &str, limit: u32) -> Vec<Policy>;
+    async fn audit(&self, tenant: TenantId, query: &AuditQuery) -> Vec<AuditEntry>;
+    async fn assets_to_delete(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
 }

@@ -9,8 +9,9 @@ use gantry::blob::{BlobKey, Blobs};
 use gantry::domain::clock::OsEntropy;
 use gantry::domain::egress::Egress;
 use gantry::domain::ids::TenantId;
+use gantry::domain::quota::Quota;
 use gantry::engine::{
-    DeliveryMode, Engine, FeedSettings, Foundation, Pace, Registry, Settings, Tokens, WebhookSettings,
+    DeliveryMode, Engine, FeedSettings, Foundation, Pace, PatchTenant, Registry, Settings, Tokens, WebhookSettings,
 };
 use gantry::http::{Site, router, server};
 use gantry::worker::{self, Pipeline, Sender, Worker};
@@ -96,7 +97,7 @@ impl Service {
         let engine = engine_on(&database, &blobs, &faults, shape.settings);
         assert!(engine.mark_bucket().await.unwrap());
         let registry = Registry::new(Arc::clone(&database.store), Arc::new(OsEntropy));
-        let tenant = registry.create_tenant("default").await.unwrap().id;
+        let tenant = limited(&registry, "default").await;
         let admin = registry.create_key(tenant, "admin".parse().unwrap(), None).await.unwrap().reveal();
         let base = serve(&engine, &blobs.public_origin(), &stop).await;
         if shape.works {
@@ -130,8 +131,8 @@ impl Service {
 
     /// A key with every scope, of another tenant.
     pub async fn foreign_key(&self, tenant: &str) -> String {
-        let tenant = self.registry.create_tenant(tenant).await.unwrap();
-        self.registry.create_key(tenant.id, "admin".parse().unwrap(), None).await.unwrap().reveal()
+        let tenant = limited(&self.registry, tenant).await;
+        self.registry.create_key(tenant, "admin".parse().unwrap(), None).await.unwrap().reveal()
     }
 
     /// Moves the database's clock.
@@ -139,9 +140,11 @@ impl Service {
         self.database.clock.advance(by);
     }
 
-    /// What must hold at the end of every test: nothing in the bucket that belongs to nobody, no job left over.
+    /// What must hold at the end of every test: nothing in the bucket that belongs to nobody, no job left over, and every
+    /// quota's sum is what its rows come to.
     pub async fn assert_clean(&self) {
         self.faults.clear();
+        self.assert_sums().await;
         // Nothing owed may be left for long: when time passes, one sweep removes what tests have abandoned.
         self.advance(Duration::from_secs(400 * 24 * 3600));
         for _ in 0..3 {
@@ -153,7 +156,35 @@ impl Service {
         assert_eq!(report.orphans, 0, "{orphans:?}");
         assert!(self.blobs.list_multiparts(BlobKey::PREFIX, None).await.unwrap().items.is_empty());
         assert!(self.blobs.list(BlobKey::PROBES, None).await.unwrap().items.is_empty());
+        self.assert_sums().await;
     }
+
+    /// Every limited tenant's sum is what its rows come to. Workers may be at it: sums are looked at until they agree.
+    pub async fn assert_sums(&self) {
+        let store = &self.database.store;
+        for tenant in store.tenants("", 100).await.unwrap() {
+            let mut seen = Vec::new();
+            for _ in 0..50 {
+                let Some((_, kept)) = store.quota(tenant.id).await.unwrap() else { break };
+                let summed = store.usage(tenant.id).await.unwrap();
+                seen.push((kept, summed));
+                if kept == summed {
+                    seen.clear();
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(seen.is_empty(), "{}: {seen:?}", tenant.name);
+        }
+    }
+}
+
+/// A tenant with room for everything, whose sums are kept all the same.
+async fn limited(registry: &Registry, name: &str) -> TenantId {
+    let tenant = registry.create_tenant(name).await.unwrap();
+    let quota = Some(Quota { bytes: Some(1 << 62), ..Quota::default() });
+    registry.patch_tenant(&tenant, PatchTenant { quota, ..PatchTenant::default() }).await.unwrap();
+    tenant.id
 }
 
 impl Drop for Service {

@@ -1,0 +1,163 @@
+//! What a tenant's assets and uploads take up, and how much of it a tenant may.
+//!
+//! Every row of an asset or an upload says what it is charged with. A quota is the sum of those charges, kept where a
+//! tenant is limited, and can be computed anew from the rows at any time. Bytes are reserved when an upload is created,
+//! become the asset's when it completes, and are given back when it ends otherwise or the asset's bytes are gone.
+
+use std::ops::AddAssign;
+
+use super::append::Length;
+use super::asset::{Asset, AssetState, Leftover};
+use super::upload::{Transfer, Upload};
+
+/// What is taken up, or the change of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes, reserved ones included. Derivatives are not counted.
+    pub bytes: i64,
+    /// Assets that have bytes, or may still get some.
+    pub files: i64,
+    /// Uploads under way.
+    pub uploads: i64,
+}
+
+impl Usage {
+    /// Whether it is nothing at all.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl AddAssign for Usage {
+    fn add_assign(&mut self, more: Self) {
+        self.bytes += more.bytes;
+        self.files += more.files;
+        self.uploads += more.uploads;
+    }
+}
+
+/// How much a tenant may take up; `None`: any amount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Bytes.
+    pub bytes: Option<u64>,
+    /// Assets.
+    pub files: Option<u64>,
+    /// Uploads under way.
+    pub uploads: Option<u64>,
+}
+
+impl Quota {
+    /// Whether nothing is limited.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The first limit that `used` is over.
+    #[must_use]
+    pub fn exceeded_by(&self, used: Usage) -> Option<Limit> {
+        let over = |most: Option<u64>, used: i64| most.is_some_and(|most| u64::try_from(used).is_ok_and(|u| u > most));
+        if over(self.bytes, used.bytes) {
+            Some(Limit::Bytes)
+        } else if over(self.files, used.files) {
+            Some(Limit::Files)
+        } else {
+            over(self.uploads, used.uploads).then_some(Limit::Uploads)
+        }
+    }
+}
+
+/// What a tenant has too little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Bytes.
+    Bytes,
+    /// Assets.
+    Files,
+    /// Uploads under way.
+    Uploads,
+}
+
+impl Limit {
+    /// The name, as in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Files => "files",
+            Self::Uploads => "open_uploads",
+        }
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+impl Upload {
+    /// What it is charged with now: the bytes that it may bring, or of a file whose length nobody has said those that
+    /// came. `None`: it has ended.
+    #[must_use]
+    pub fn charge(&self) -> Option<u64> {
+        let came = match &self.transfer {
+            Transfer::Relayed(ledger) if ledger.length == Length::Deferred => ledger.offset,
+            _ => 0,
+        };
+        self.state.is_live().then(|| self.transfer.size().or(self.most).unwrap_or(came))
+    }
+
+    /// Takes down what it is charged with now; the change since its row was read.
+    pub fn settle_charge(&mut self) -> Usage {
+        let (before, now) = (self.charged, self.charge());
+        self.charged = now;
+        Usage {
+            bytes: signed(now.unwrap_or(0)) - signed(before.unwrap_or(0)),
+            files: 0,
+            uploads: i64::from(now.is_some()) - i64::from(before.is_some()),
+        }
+    }
+}
+
+impl Asset {
+    /// What it is charged with now: its bytes, as long as the store has them. `None`: it is gone.
+    #[must_use]
+    pub fn charge(&self) -> Option<u64> {
+        match &self.state {
+            AssetState::Awaiting => Some(0),
+            AssetState::Stored(_) | AssetState::Processing(_) | AssetState::Ready(_) | AssetState::Failed { .. } => {
+                Some(self.size)
+            }
+            AssetState::Rejected { bytes: Leftover::Until(_), .. } => Some(self.size),
+            AssetState::Rejected { bytes: Leftover::Gone, .. } => None,
+            AssetState::Abandoned | AssetState::Deleted { .. } => None,
+        }
+    }
+
+    /// Takes down what it is charged with now; the change since its row was read.
+    pub fn settle_charge(&mut self) -> Usage {
+        let (before, now) = (self.charged, self.charge());
+        self.charged = now;
+        Usage {
+            bytes: signed(now.unwrap_or(0)) - signed(before.unwrap_or(0)),
+            files: i64::from(now.is_some()) - i64::from(before.is_some()),
+            uploads: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_limit_that_is_passed_is_named() {
+        let quota = Quota { bytes: Some(10), files: Some(1), uploads: None };
+        let used = |bytes, files| Usage { bytes, files, uploads: 99 };
+        assert_eq!(quota.exceeded_by(used(10, 1)), None);
+        assert_eq!(quota.exceeded_by(used(11, 2)), Some(Limit::Bytes));
+        assert_eq!(quota.exceeded_by(used(-5, 2)), Some(Limit::Files));
+        assert_eq!(Quota::default().exceeded_by(used(i64::MAX, i64::MAX)), None);
+    }
+}

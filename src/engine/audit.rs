@@ -1,0 +1,132 @@
+//! The audit trail: written with what it tells of, in the same transaction; read by a tenant's administrators.
+//!
+//! Fetching bytes writes no rows otherwise, so of fetches the first per minute, fetcher and asset is told, right after.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::surroundings::Surroundings;
+use super::{Engine, Error, Result};
+use crate::domain::access::{Action, Actor, may_ask};
+use crate::domain::asset::Asset;
+use crate::domain::audit::AuditEntry;
+use crate::domain::ids::TenantId;
+use crate::domain::upload::Upload;
+use crate::store::{AuditQuery, Tx, Write};
+
+/// Most entries of a page.
+const MOST: u32 = 1000;
+/// Repeated fetches within this time are one entry.
+pub(super) const ONCE: Duration = Duration::from_secs(60);
+
+/// How the trail names an actor.
+#[must_use]
+pub(super) fn name_of(actor: &Actor) -> String {
+    match actor {
+        Actor::Nobody => "anybody".to_owned(),
+        Actor::Key { id, .. } => format!("key:{id}"),
+        Actor::Uploader { upload } => format!("upload-grant:{upload}"),
+    }
+}
+
+/// How the trail names an asset.
+pub(super) fn subject(asset: &Asset) -> String {
+    format!("asset:{}", asset.id)
+}
+
+/// One deed, before it has an id and a time.
+#[derive(Clone, Debug)]
+pub(super) struct Deed {
+    pub(super) tenant: TenantId,
+    pub(super) actor: String,
+    pub(super) action: &'static str,
+    pub(super) subject: String,
+    pub(super) before: Option<Value>,
+    pub(super) after: Option<Value>,
+}
+
+impl Deed {
+    pub(super) fn new(tenant: TenantId, actor: &Actor, action: &'static str, subject: String) -> Self {
+        Self { tenant, actor: name_of(actor), action, subject, before: None, after: None }
+    }
+
+    /// Nobody asked for it: a rule did.
+    pub(super) fn by_system(tenant: TenantId, action: &'static str, subject: String) -> Self {
+        Self { tenant, actor: "system".to_owned(), action, subject, before: None, after: None }
+    }
+
+    pub(super) fn before(self, before: Value) -> Self {
+        Self { before: Some(before), ..self }
+    }
+
+    pub(super) fn after(self, after: Value) -> Self {
+        Self { after: Some(after), ..self }
+    }
+}
+
+impl Engine {
+    /// The write that tells of a deed.
+    pub(super) fn audited(&self, deed: Deed) -> Write {
+        let here = Surroundings::here();
+        Write::InsertAudit(Box::new(AuditEntry {
+            id: self.mint(),
+            tenant: deed.tenant,
+            at: self.0.store.now(),
+            actor: deed.actor,
+            action: deed.action.to_owned(),
+            subject: deed.subject,
+            before: deed.before,
+            after: deed.after,
+            peer: here.peer.map(|peer| peer.to_string()),
+            request: Some(here.request).filter(|id| !id.is_empty()),
+        }))
+    }
+
+    /// The write that tells of a new upload and its asset.
+    pub(super) fn told_of_creation(&self, actor: &Actor, asset: &Asset, upload: &Upload) -> Write {
+        let after = json!({
+            "upload": upload.id,
+            "filename": asset.name.as_str(),
+            "size": upload.transfer.size(),
+            "protocol": upload.protocol.name(),
+            "policy": asset.policy,
+        });
+        self.audited(Deed::new(asset.tenant, actor, "upload.create", subject(asset)).after(after))
+    }
+
+    /// Tells of a deed that is already done and wrote nothing of its own.
+    pub(super) async fn tell(&self, deed: Deed) -> Result<()> {
+        Ok(self.0.store.commit(Tx::new().with(self.audited(deed))).await?)
+    }
+
+    /// Tells of a fetch, unless the same was told just now; without keeping the fetcher waiting.
+    pub(super) async fn tell_of_fetch(&self, deed: Deed) {
+        let key = format!("{} {} {}", deed.actor, deed.action, deed.subject);
+        let fresh = self.0.fetches.entry(key).or_insert_with(async {}).await.is_fresh();
+        if !fresh {
+            return;
+        }
+        let (engine, entry) = (self.clone(), self.audited(deed));
+        self.0.appends.tasks.spawn(async move {
+            if let Err(error) = engine.0.store.commit(Tx::new().with(entry)).await {
+                tracing::warn!(%error, "a fetch is missing from the audit trail");
+            }
+        });
+    }
+
+    /// A page of a tenant's audit trail, newest first.
+    pub async fn audit_trail(
+        &self,
+        actor: &Actor,
+        tenant: Option<TenantId>,
+        query: AuditQuery,
+    ) -> Result<Vec<AuditEntry>> {
+        may_ask(actor, Action::Administer)?;
+        let tenant = self.administered(actor, tenant).await?;
+        if !(1..=MOST).contains(&query.limit) {
+            return Err(Error::invalid("limit", format!("1 to {MOST}")));
+        }
+        Ok(self.0.store.audit(tenant, &query).await?)
+    }
+}

@@ -1,0 +1,50 @@
+//! What surrounds a request beside the credential: where it comes from, and what it may still ask.
+//!
+//! Handed down with the task, as spans of a log are, because every verb may have to say it and none decides by it but
+//! [`super::tenancy`]. Outside a request (workers, the command line) there is nothing.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+tokio::task_local! {
+    static HERE: Surroundings;
+}
+
+/// What surrounds a request.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The address that it comes from.
+    pub peer: Option<IpAddr>,
+    /// Its id, as logs name it.
+    pub request: String,
+    /// The origin of the page that sent it, as the browser says.
+    pub origin: Option<String>,
+    /// What its tenant may still ask; known once the credential is.
+    pub allowance: Arc<OnceLock<Allowance>>,
+}
+
+/// How many requests a tenant may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// At once.
+    pub burst: u32,
+    /// Time in which a whole burst comes back.
+    pub window: Duration,
+    /// Left now.
+    pub remaining: u32,
+    /// Time until there is at least one again; zero while there is.
+    pub reset: Duration,
+}
+
+impl Surroundings {
+    /// Runs a request's work within its surroundings.
+    pub async fn around<F: Future>(self, work: F) -> F::Output {
+        HERE.scope(self, work).await
+    }
+
+    /// Those of the request at work; none outside one.
+    pub(super) fn here() -> Self {
+        HERE.try_with(Clone::clone).unwrap_or_default()
+    }
+}

@@ -1,0 +1,181 @@
+//! What a tenant may do at all: whether it is suspended, how fast it may ask, and what its policies let in.
+//!
+//! Tenants and policies are cached for [`STALE`], so that a change is in force on every node within that time. Rates are
+//! counted per node. Quotas are not looked at here: the database refuses what is over them, in the transaction itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota as Cells, RateLimiter};
+use moka::future::Cache;
+
+use super::create::{CreateUpload, Creator, Size};
+use super::surroundings::{Allowance, Surroundings};
+use super::{Engine, Error, Result};
+use crate::domain::access::Actor;
+use crate::domain::asset::Asset;
+use crate::domain::ids::TenantId;
+use crate::domain::policy::{DEFAULT_POLICY, Objection, Rules};
+use crate::domain::quota::Usage;
+use crate::domain::tenant::{Rate, Tenant};
+use crate::domain::upload::Upload;
+use crate::store::{Store, StoreError};
+
+/// How long a change may go unnoticed.
+const STALE: Duration = Duration::from_secs(3);
+const MOST: u64 = 10_000;
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
+
+/// What is known of tenants on this node.
+pub(super) struct Tenancy {
+    store: Arc<dyn Store>,
+    tenants: Cache<TenantId, Option<Arc<Tenant>>>,
+    policies: Cache<(TenantId, String), Option<Arc<Rules>>>,
+    /// Outlive the cached tenants: what a tenant has asked counts on.
+    limiters: Cache<(TenantId, Rate), Arc<Limiter>>,
+}
+
+impl Tenancy {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            tenants: Cache::builder().max_capacity(MOST).time_to_live(STALE).build(),
+            policies: Cache::builder().max_capacity(MOST).time_to_live(STALE).build(),
+            limiters: Cache::builder().max_capacity(MOST).time_to_idle(Duration::from_secs(3600)).build(),
+        }
+    }
+
+    async fn tenant(&self, id: TenantId) -> Result<Option<Arc<Tenant>>> {
+        let look = async { self.store.tenant(id).await.map(|tenant| tenant.map(Arc::new)) };
+        self.tenants.try_get_with(id, look).await.map_err(unshared)
+    }
+
+    async fn rules(&self, tenant: TenantId, policy: &str) -> Result<Option<Arc<Rules>>> {
+        let look =
+            async { self.store.policy(tenant, policy).await.map(|policy| policy.map(|policy| Arc::new(policy.rules))) };
+        let known = self.policies.try_get_with((tenant, policy.to_owned()), look).await.map_err(unshared)?;
+        Ok(known.or_else(|| (policy == DEFAULT_POLICY).then(Arc::default)))
+    }
+
+    /// Counts a request.
+    async fn spend(&self, tenant: TenantId, rate: Rate) -> std::result::Result<Allowance, Allowance> {
+        let cells = Cells::per_second(rate.per_second).allow_burst(rate.burst);
+        let limiter = async { Arc::new(RateLimiter::direct(cells).with_middleware::<StateInformationMiddleware>()) };
+        let limiter = self.limiters.get_with((tenant, rate), limiter).await;
+        let (burst, window) = (rate.burst.get(), cells.burst_size_replenished_in());
+        let outcome = limiter.check();
+        match outcome {
+            Ok(state) => {
+                let remaining = state.remaining_burst_capacity();
+                Ok(Allowance { burst, window, remaining, reset: Duration::ZERO })
+            }
+            Err(not_yet) => {
+                let reset = not_yet.wait_time_from(DefaultClock::default().now());
+                Err(Allowance { burst, window, remaining: 0, reset })
+            }
+        }
+    }
+
+    /// Forgets what is known of a tenant: something was changed on this node.
+    pub(super) async fn forget(&self, tenant: TenantId) {
+        self.tenants.invalidate(&tenant).await;
+        let policies: Vec<_> = self.policies.iter().map(|(key, _)| key).filter(|key| key.0 == tenant).collect();
+        for key in policies {
+            self.policies.invalidate(&*key).await;
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form in which the cache hands errors out")]
+fn unshared(error: Arc<StoreError>) -> Error {
+    (*error).clone().into()
+}
+
+impl From<Objection> for Error {
+    fn from(objection: Objection) -> Self {
+        Self::invalid(objection.field, objection.problem)
+    }
+}
+
+impl Engine {
+    /// Whether the tenant behind a credential may ask anything now; counts the request.
+    ///
+    /// # Errors
+    /// [`Error::Suspended`], [`Error::RateLimited`].
+    pub async fn admit(&self, actor: &Actor) -> Result<()> {
+        let tenant = match actor {
+            Actor::Nobody => return Ok(()),
+            Actor::Key { tenant, .. } => *tenant,
+            Actor::Uploader { upload } => match self.recent_upload(*upload).await? {
+                Some(upload) => upload.tenant,
+                None => return Ok(()),
+            },
+        };
+        self.in_good_standing(tenant).await
+    }
+
+    /// See [`Self::admit`], for a tenant whose link or file is asked for.
+    pub(super) async fn in_good_standing(&self, tenant: TenantId) -> Result<()> {
+        let Some(known) = self.0.tenancy.tenant(tenant).await? else { return Ok(()) };
+        if known.suspended_at.is_some() {
+            return Err(Error::Suspended);
+        }
+        let Some(rate) = known.rate else { return Ok(()) };
+        let spent = self.0.tenancy.spend(tenant, rate).await;
+        let (Ok(allowance) | Err(allowance)) = spent;
+        let _ = Surroundings::here().allowance.set(allowance);
+        spent.map(|_| ()).map_err(|none| Error::RateLimited { after: none.reset })
+    }
+
+    /// Whether a tenant has room for this; only the database's word at creation counts.
+    pub(super) async fn has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
+        let Some((quota, mut used)) = self.0.store.quota(tenant).await? else { return Ok(()) };
+        let (Size::Exact(size) | Size::AtMost(size)) = wish.size;
+        used += Usage { bytes: i64::try_from(size).unwrap_or(i64::MAX), files: 1, uploads: 1 };
+        quota.exceeded_by(used).map_or(Ok(()), |limit| Err(Error::OverQuota { limit: limit.name() }))
+    }
+
+    /// The rules of the policy under which an asset was created; none, if that policy is gone.
+    pub async fn rules_of(&self, asset: &Asset) -> Result<Arc<Rules>> {
+        Ok(self.0.tenancy.rules(asset.tenant, &asset.policy).await?.unwrap_or_default())
+    }
+
+    /// Checks a wish against its policy, and narrows it to what that allows.
+    pub(super) async fn by_policy(&self, by: Creator, wish: &mut CreateUpload, partial: bool) -> Result<()> {
+        let rules = self.0.tenancy.rules(by.tenant, &wish.policy).await?;
+        let rules = rules.ok_or_else(|| Error::invalid("policy", "there is no such policy"))?;
+        let (Size::Exact(size) | Size::AtMost(size)) = wish.size;
+        if let Some(limit) = rules.max_size
+            && size > limit
+        {
+            return Err(Error::TooLarge { limit });
+        }
+        if let Some(origin) = Surroundings::here().origin
+            && !rules.admits_origin(&origin)
+        {
+            return Err(Error::Forbidden);
+        }
+        if partial {
+            return Ok(());
+        }
+        if !wish.name.is_nameless() {
+            rules.admits_name(&wish.name)?;
+        }
+        wish.allowed = rules.narrow(&wish.allowed)?;
+        Ok(())
+    }
+
+    /// Most bytes that an upload may have. Where its grant does not say, only a door that knows no other policy can have
+    /// left its length open.
+    pub(super) async fn most(&self, upload: &Upload) -> Result<u64> {
+        let most = match upload.most {
+            Some(most) => Some(most),
+            None => self.0.tenancy.rules(upload.tenant, DEFAULT_POLICY).await?.and_then(|rules| rules.max_size),
+        };
+        Ok(most.unwrap_or(u64::MAX).min(self.limits().max_size))
+    }
+}

@@ -1,0 +1,193 @@
+//! Tenants and policies as administrators keep them. Operators (administrators of the tenant `default`) keep tenants; a
+//! tenant's own administrators see theirs and keep its policies.
+
+use serde_json::{Value, json};
+
+use super::audit::Deed;
+use super::{Engine, Error, Registry, Result, tenant_of};
+use crate::domain::access::{Action, Actor, may_ask};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::TenantId;
+use crate::domain::policy::{DEFAULT_POLICY, Policy, Rules, is_policy_name};
+use crate::domain::quota::{Quota, Usage};
+use crate::domain::tenant::{Rate, Tenant};
+use crate::store::{StoreError, TenancyWrite, Tx, Write};
+
+/// Most tenants or policies of a page.
+const MOST: u32 = 1000;
+
+/// Names of deliveries.
+const DELIVERIES: [&str; 5] = ["redirect", "stream", "accel", "sendfile", "cdn"];
+
+/// What to change about a tenant; `None` leaves things as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PatchTenant {
+    /// Whether it is suspended.
+    pub suspended: Option<bool>,
+    /// How fast it may ask; `Some(None)`: any number of requests.
+    pub rate: Option<Option<Rate>>,
+    /// How much it may take up.
+    pub quota: Option<Quota>,
+}
+
+/// A tenant with its limits and what it takes up.
+#[derive(Clone, Debug)]
+pub struct TenantStanding {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// How much it may take up.
+    pub quota: Quota,
+    /// What it takes up.
+    pub usage: Usage,
+}
+
+fn facts(standing: &TenantStanding) -> Value {
+    let TenantStanding { tenant, quota, .. } = standing;
+    json!({
+        "name": tenant.name,
+        "suspended": tenant.suspended_at.is_some(),
+        "rate": tenant.rate.map(|rate| json!({"per_second": rate.per_second, "burst": rate.burst})),
+        "quota": {"bytes": quota.bytes, "files": quota.files, "open_uploads": quota.uploads},
+    })
+}
+
+impl Engine {
+    fn registry(&self) -> Registry {
+        Registry::new(std::sync::Arc::clone(&self.0.store), std::sync::Arc::clone(&self.0.entropy))
+    }
+
+    /// The tenant that an administrator means: its own unless another is named, which only operators may.
+    pub(super) async fn administered(&self, actor: &Actor, named: Option<TenantId>) -> Result<TenantId> {
+        may_ask(actor, Action::Administer)?;
+        let own = tenant_of(actor)?;
+        match named {
+            None => Ok(own),
+            Some(named) if named == own => Ok(own),
+            Some(named) => match self.operator(actor).await {
+                Ok(()) if self.0.store.tenant(named).await?.is_some() => Ok(named),
+                Ok(()) | Err(Error::Forbidden) => Err(Error::Hidden),
+                Err(other) => Err(other),
+            },
+        }
+    }
+
+    /// Makes a tenant.
+    pub async fn create_tenant(&self, actor: &Actor, name: &str, patch: PatchTenant) -> Result<TenantStanding> {
+        self.operator(actor).await?;
+        let tenant = self.registry().create_tenant(name).await?;
+        let standing = self.apply(&tenant, patch).await?;
+        let deed = Deed::new(tenant.id, actor, "tenant.create", format!("tenant:{}", tenant.id));
+        self.tell(deed.after(facts(&standing))).await?;
+        Ok(standing)
+    }
+
+    /// A page of tenants, by name.
+    pub async fn tenants(&self, actor: &Actor, after: &str, limit: u32) -> Result<Vec<Tenant>> {
+        self.operator(actor).await?;
+        if !(1..=MOST).contains(&limit) {
+            return Err(Error::invalid("limit", format!("1 to {MOST}")));
+        }
+        Ok(self.0.store.tenants(after, limit).await?)
+    }
+
+    /// A tenant with its limits and what it takes up.
+    pub async fn tenant(&self, actor: &Actor, id: TenantId) -> Result<TenantStanding> {
+        let id = self.administered(actor, Some(id)).await?;
+        self.registry().standing(id).await
+    }
+
+    /// Changes a tenant's limits or suspends it; in force on every node within seconds, quotas at once.
+    pub async fn patch_tenant(&self, actor: &Actor, id: TenantId, patch: PatchTenant) -> Result<TenantStanding> {
+        self.operator(actor).await?;
+        let before = self.registry().standing(id).await?;
+        if patch.suspended == Some(true) && Some(id) == self.operators().await? {
+            return Err(Error::invalid("suspended", "this tenant's administrators run the instance"));
+        }
+        let standing = self.apply(&before.tenant, patch).await?;
+        let deed = Deed::new(id, actor, "tenant.change", format!("tenant:{id}"));
+        self.tell(deed.before(facts(&before)).after(facts(&standing))).await?;
+        Ok(standing)
+    }
+
+    async fn apply(&self, tenant: &Tenant, patch: PatchTenant) -> Result<TenantStanding> {
+        let standing = self.registry().patch_tenant(tenant, patch).await?;
+        self.0.tenancy.forget(tenant.id).await;
+        Ok(standing)
+    }
+
+    /// Sums what a tenant takes up anew, from its rows; what the sum was before, where one was kept.
+    pub async fn recompute(&self, actor: &Actor, id: TenantId) -> Result<(Option<Usage>, Usage)> {
+        self.operator(actor).await?;
+        self.registry().recompute(id).await
+    }
+
+    /// A policy. `default` is there even if nobody has written it.
+    pub async fn policy(&self, actor: &Actor, tenant: Option<TenantId>, name: &str) -> Result<Policy> {
+        let tenant = self.administered(actor, tenant).await?;
+        match self.0.store.policy(tenant, name).await? {
+            Some(policy) => Ok(policy),
+            None if name == DEFAULT_POLICY => Ok(unwritten(tenant, self.0.store.now())),
+            None => Err(Error::Hidden),
+        }
+    }
+
+    /// A page of a tenant's policies that somebody has written, by name.
+    pub async fn policies(
+        &self,
+        actor: &Actor,
+        tenant: Option<TenantId>,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Policy>> {
+        let tenant = self.administered(actor, tenant).await?;
+        if !(1..=MOST).contains(&limit) {
+            return Err(Error::invalid("limit", format!("1 to {MOST}")));
+        }
+        Ok(self.0.store.policies(tenant, after, limit).await?)
+    }
+
+    /// Writes a policy or replaces it.
+    pub async fn put_policy(
+        &self,
+        actor: &Actor,
+        tenant: Option<TenantId>,
+        name: &str,
+        rules: Rules,
+    ) -> Result<Policy> {
+        let tenant = self.administered(actor, tenant).await?;
+        if !is_policy_name(name) {
+            return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
+        }
+        rules.check(&DELIVERIES)?;
+        let (now, before) = (self.0.store.now(), self.0.store.policy(tenant, name).await?);
+        let created_at = before.as_ref().map_or(now, |policy| policy.created_at);
+        let policy = Policy { tenant, name: name.to_owned(), rules, created_at, changed_at: now };
+        let mut deed = Deed::new(tenant, actor, "policy.put", format!("policy:{name}")).after(json!(policy.rules));
+        deed.before = before.map(|policy| json!(policy.rules));
+        let put = Write::Tenancy(TenancyWrite::PutPolicy(Box::new(policy.clone())));
+        self.0.store.commit(Tx::new().with(put).with(self.audited(deed))).await?;
+        self.0.tenancy.forget(tenant).await;
+        Ok(policy)
+    }
+
+    /// Removes a policy. Assets that came under it keep its name, and no rule any more; `default` goes back to none.
+    pub async fn drop_policy(&self, actor: &Actor, tenant: Option<TenantId>, name: &str) -> Result<()> {
+        let tenant = self.administered(actor, tenant).await?;
+        let before = self.0.store.policy(tenant, name).await?.ok_or(Error::Hidden)?;
+        let deed = Deed::new(tenant, actor, "policy.drop", format!("policy:{name}")).before(json!(before.rules));
+        let gone = Write::Tenancy(TenancyWrite::DropPolicy(tenant, name.to_owned()));
+        match self.0.store.commit(Tx::new().with(gone).with(self.audited(deed))).await {
+            Ok(()) => {
+                self.0.tenancy.forget(tenant).await;
+                Ok(())
+            }
+            Err(StoreError::Conflict) => Err(Error::Hidden),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+fn unwritten(tenant: TenantId, now: Timestamp) -> Policy {
+    let rules = Rules::default();
+    Policy { tenant, name: DEFAULT_POLICY.to_owned(), rules, created_at: now, changed_at: now }
+}

@@ -1,0 +1,150 @@
+//! Glue of tenants, policies and the audit trail: parse, call the engine, render.
+
+use axum::Json as Rendered;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::super::Site;
+use super::super::body::Json;
+use super::super::context::{Named, actor};
+use super::super::problem::Problem;
+use super::query::{self, Trail};
+use super::wire::{self, ChangeTenant, NewTenant};
+use crate::domain::access::Actor;
+use crate::domain::ids::TenantId;
+use crate::domain::policy::Rules;
+use crate::engine::Error;
+
+type Answer<T = Rendered<Value>> = Result<T, Problem>;
+
+/// Entries of one portion of an export.
+const PORTION: u32 = 1000;
+
+pub(super) async fn tenants(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
+    let actor = actor(&site.engine, &headers).await?;
+    let page = query::page(query.as_deref())?;
+    let tenants = site.engine.tenants(&actor, &page.after, page.limit).await?;
+    let next = tenants.last().filter(|_| tenants.len() == page.limit as usize).map(|tenant| tenant.name.clone());
+    Ok(Rendered(json!({ "tenants": tenants.iter().map(wire::tenant).collect::<Vec<_>>(), "next_after": next })))
+}
+
+pub(super) async fn create_tenant(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    body: Json<NewTenant>,
+) -> Answer<Response> {
+    let actor = actor(&site.engine, &headers).await?;
+    let NewTenant { name, change } = body.value;
+    let standing = site.engine.create_tenant(&actor, &name, change.command()).await?;
+    let location = format!("{}/v1/tenants/{}", site.public_url, standing.tenant.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Rendered(wire::standing(&standing))).into_response())
+}
+
+pub(super) async fn tenant(State(site): State<Site>, headers: HeaderMap, Named(id): Named<TenantId>) -> Answer {
+    let actor = actor(&site.engine, &headers).await?;
+    Ok(Rendered(wire::standing(&site.engine.tenant(&actor, id).await?)))
+}
+
+pub(super) async fn patch_tenant(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Named(id): Named<TenantId>,
+    body: Json<ChangeTenant>,
+) -> Answer {
+    let actor = actor(&site.engine, &headers).await?;
+    Ok(Rendered(wire::standing(&site.engine.patch_tenant(&actor, id, body.value.command()).await?)))
+}
+
+pub(super) async fn recompute(State(site): State<Site>, headers: HeaderMap, Named(id): Named<TenantId>) -> Answer {
+    let actor = actor(&site.engine, &headers).await?;
+    let (before, usage) = site.engine.recompute(&actor, id).await?;
+    let counted = |usage: crate::domain::quota::Usage| json!({ "bytes": usage.bytes, "files": usage.files, "open_uploads": usage.uploads });
+    Ok(Rendered(json!({ "before": before.map(counted), "usage": counted(usage) })))
+}
+
+pub(super) async fn policies(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
+    let actor = actor(&site.engine, &headers).await?;
+    let page = query::page(query.as_deref())?;
+    let policies = site.engine.policies(&actor, page.tenant, &page.after, page.limit).await?;
+    let next = policies.last().filter(|_| policies.len() == page.limit as usize).map(|policy| policy.name.clone());
+    Ok(Rendered(json!({ "policies": policies.iter().map(wire::policy).collect::<Vec<_>>(), "next_after": next })))
+}
+
+pub(super) async fn policy(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Named(name): Named<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let actor = actor(&site.engine, &headers).await?;
+    let tenant = query::tenant(query.as_deref())?;
+    Ok(Rendered(wire::policy(&site.engine.policy(&actor, tenant, &name).await?)))
+}
+
+pub(super) async fn put_policy(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Named(name): Named<String>,
+    RawQuery(query): RawQuery,
+    body: Json<Rules>,
+) -> Answer {
+    let actor = actor(&site.engine, &headers).await?;
+    let tenant = query::tenant(query.as_deref())?;
+    Ok(Rendered(wire::policy(&site.engine.put_policy(&actor, tenant, &name, body.value).await?)))
+}
+
+pub(super) async fn drop_policy(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    Named(name): Named<String>,
+    RawQuery(query): RawQuery,
+) -> Answer<StatusCode> {
+    let actor = actor(&site.engine, &headers).await?;
+    let tenant = query::tenant(query.as_deref())?;
+    site.engine.drop_policy(&actor, tenant, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn audit(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer<Response> {
+    let actor = actor(&site.engine, &headers).await?;
+    let trail = query::trail(query.as_deref())?;
+    if trail.export {
+        return export(site, actor, trail).await;
+    }
+    let limit = trail.query.limit as usize;
+    let entries = site.engine.audit_trail(&actor, trail.tenant, trail.query).await?;
+    let next = entries.last().filter(|_| entries.len() == limit).map(|entry| entry.id);
+    let entries: Vec<_> = entries.iter().map(wire::entry).collect();
+    Ok(Rendered(json!({ "entries": entries, "next_after": next })).into_response())
+}
+
+/// Everything that the query asks for, one entry a line, a portion at a time as the client reads.
+async fn export(site: Site, actor: Actor, mut trail: Trail) -> Answer<Response> {
+    trail.query.limit = PORTION;
+    // Whoever may not is told so, not cut off.
+    let first = site.engine.audit_trail(&actor, trail.tenant, trail.query.clone()).await?;
+    let rest = stream::try_unfold(Some((first, trail)), move |state| {
+        let (engine, actor) = (site.engine.clone(), actor.clone());
+        async move {
+            let Some((entries, mut trail)) = state else { return Ok::<_, Error>(None) };
+            let lines: String = entries.iter().map(|entry| format!("{}\n", wire::entry(entry))).collect();
+            trail.query.after = entries.last().map(|entry| entry.id);
+            let more = entries.len() == PORTION as usize;
+            let next = if more {
+                let entries = engine.audit_trail(&actor, trail.tenant, trail.query.clone()).await?;
+                Some((entries, trail))
+            } else {
+                None
+            };
+            Ok(Some((Bytes::from(lines), next)))
+        }
+    });
+    let body = Body::from_stream(rest.boxed().map_err(|error| error.to_string()));
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, body).into_response())
+}

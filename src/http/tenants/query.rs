@@ -1,0 +1,82 @@
+//! Queries of these routes. Pure.
+
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::TenantId;
+use crate::engine::{AuditQuery, Error};
+
+const USUAL_PAGE: u32 = 100;
+
+/// Which page, and of whose things.
+pub(super) struct Page {
+    pub(super) tenant: Option<TenantId>,
+    pub(super) after: String,
+    pub(super) limit: u32,
+}
+
+/// What the audit trail is asked for.
+pub(super) struct Trail {
+    pub(super) tenant: Option<TenantId>,
+    pub(super) query: AuditQuery,
+    /// One entry a line, to the end of the trail.
+    pub(super) export: bool,
+}
+
+fn parsed<T: std::str::FromStr>(field: &'static str, text: &str, what: &str) -> Result<T, Error> {
+    text.parse().map_err(|_| Error::invalid(field, what))
+}
+
+fn unknown(name: &str) -> Error {
+    Error::invalid("query", format!("{name:?} is no parameter of this address"))
+}
+
+fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
+    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned()
+}
+
+pub(super) fn page(query: Option<&str>) -> Result<Page, Error> {
+    let mut page = Page { tenant: None, after: String::new(), limit: USUAL_PAGE };
+    for (name, value) in pairs(query) {
+        match name.as_str() {
+            "tenant" => page.tenant = Some(parsed("tenant", &value, "a tenant's id")?),
+            "after" => page.after = value,
+            "limit" => page.limit = parsed("limit", &value, "1 to 1000")?,
+            other => return Err(unknown(other)),
+        }
+    }
+    Ok(page)
+}
+
+/// Only whose things are meant.
+pub(super) fn tenant(query: Option<&str>) -> Result<Option<TenantId>, Error> {
+    let mut tenant = None;
+    for (name, value) in pairs(query) {
+        match name.as_str() {
+            "tenant" => tenant = Some(parsed("tenant", &value, "a tenant's id")?),
+            other => return Err(unknown(other)),
+        }
+    }
+    Ok(tenant)
+}
+
+pub(super) fn trail(query: Option<&str>) -> Result<Trail, Error> {
+    let usual = AuditQuery { limit: USUAL_PAGE, ..AuditQuery::default() };
+    let mut trail = Trail { tenant: None, query: usual, export: false };
+    for (name, value) in pairs(query) {
+        let (asked, time) = (&mut trail.query, "a time like 2026-11-21T00:00:00Z");
+        match (name.as_str(), value.as_str()) {
+            ("tenant", id) => trail.tenant = Some(parsed("tenant", id, "a tenant's id")?),
+            ("actor", _) => asked.actor = Some(value),
+            ("action", _) => asked.action = Some(value),
+            ("subject", _) => asked.subject = Some(value),
+            ("since", at) => asked.since = Some(parsed::<Timestamp>("since", at, time)?),
+            ("until", at) => asked.until = Some(parsed::<Timestamp>("until", at, time)?),
+            ("after", id) => asked.after = Some(parsed("after", id, "an entry's id")?),
+            ("limit", most) => asked.limit = parsed("limit", most, "1 to 1000")?,
+            ("format", "json") => trail.export = false,
+            ("format", "ndjson") => trail.export = true,
+            ("format", _) => return Err(Error::invalid("format", "json or ndjson")),
+            (other, _) => return Err(unknown(other)),
+        }
+    }
+    Ok(trail)
+}

@@ -1,0 +1,108 @@
+//! Shapes of tenants, policies and the audit trail, and their way to and from domain values. Pure.
+
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use crate::domain::audit::AuditEntry;
+use crate::domain::policy::Policy;
+use crate::domain::quota::Quota;
+use crate::domain::tenant::{Rate, Tenant};
+use crate::engine::{PatchTenant, TenantStanding};
+
+/// A member that is there, null or not; absent is `None`.
+fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+/// `POST /v1/tenants`.
+#[derive(Deserialize)]
+pub(super) struct NewTenant {
+    pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) change: ChangeTenant,
+}
+
+/// `PATCH /v1/tenants/{id}`: what is not named stays; null takes a limit away.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ChangeTenant {
+    suspended: Option<bool>,
+    #[serde(deserialize_with = "said")]
+    rate: Option<Option<WireRate>>,
+    #[serde(deserialize_with = "said")]
+    quota: Option<Option<WireQuota>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireRate {
+    per_second: NonZeroU32,
+    burst: Option<NonZeroU32>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WireQuota {
+    bytes: Option<u64>,
+    files: Option<u64>,
+    open_uploads: Option<u64>,
+}
+
+impl ChangeTenant {
+    pub(super) fn command(&self) -> PatchTenant {
+        let rate = |rate: WireRate| Rate { per_second: rate.per_second, burst: rate.burst.unwrap_or(rate.per_second) };
+        let quota = |quota: Option<WireQuota>| {
+            let WireQuota { bytes, files, open_uploads } = quota.unwrap_or_default();
+            Quota { bytes, files, uploads: open_uploads }
+        };
+        PatchTenant {
+            suspended: self.suspended,
+            rate: self.rate.map(|said| said.map(rate)),
+            quota: self.quota.map(quota),
+        }
+    }
+}
+
+pub(super) fn tenant(tenant: &Tenant) -> Value {
+    json!({
+        "id": tenant.id,
+        "name": tenant.name,
+        "created_at": tenant.created_at.to_string(),
+        "suspended_at": tenant.suspended_at.map(|at| at.to_string()),
+        "rate": tenant.rate.map(|rate| json!({ "per_second": rate.per_second, "burst": rate.burst })),
+    })
+}
+
+pub(super) fn standing(standing: &TenantStanding) -> Value {
+    let TenantStanding { tenant: row, quota, usage } = standing;
+    let mut value = tenant(row);
+    value["quota"] = json!({ "bytes": quota.bytes, "files": quota.files, "open_uploads": quota.uploads });
+    value["usage"] = json!({ "bytes": usage.bytes, "files": usage.files, "open_uploads": usage.uploads });
+    value
+}
+
+pub(super) fn policy(policy: &Policy) -> Value {
+    json!({
+        "name": policy.name,
+        "tenant": policy.tenant,
+        "rules": policy.rules,
+        "created_at": policy.created_at.to_string(),
+        "changed_at": policy.changed_at.to_string(),
+    })
+}
+
+pub(super) fn entry(entry: &AuditEntry) -> Value {
+    json!({
+        "id": entry.id,
+        "at": entry.at.to_string(),
+        "actor": entry.actor,
+        "action": entry.action,
+        "subject": entry.subject,
+        "before": entry.before,
+        "after": entry.after,
+        "peer": entry.peer,
+        "request_id": entry.request,
+    })
+}

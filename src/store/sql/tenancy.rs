@@ -1,0 +1,219 @@
+//! Quotas, policies and the audit trail.
+
+use async_trait::async_trait;
+use sqlx::types::Json;
+use sqlx::{Executor, QueryBuilder};
+use uuid::Uuid;
+
+use super::super::super::rows::{AssetRow, AuditRow, PolicyRow, QuotaRow, UsageRow, at};
+use super::super::super::tenancy::{AuditQuery, Tenancy, TenancyWrite};
+use super::super::super::{Result, StoreError};
+use super::super::{Db, LOCK_QUOTA};
+use super::failure::{Failure, undone};
+use super::insert::Tuple;
+use super::write::one_row;
+use super::{Conn, SqlStore, decode, failed};
+use crate::domain::asset::Asset;
+use crate::domain::audit::AuditEntry;
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::TenantId;
+use crate::domain::policy::Policy;
+use crate::domain::quota::{Quota, Usage};
+use crate::domain::tenant::Tenant;
+
+pub(super) const AUDIT: &str =
+    "INSERT INTO audit (id, tenant_id, at, actor, action, subject, before, after, peer, request) ";
+
+pub(super) fn audit(mut row: Tuple<'_>, entry: &AuditEntry) {
+    row.push_bind(entry.id)
+        .push_bind(entry.tenant.0)
+        .push_bind(at(entry.at))
+        .push_bind(entry.actor.clone())
+        .push_bind(entry.action.clone())
+        .push_bind(entry.subject.clone())
+        .push_bind(entry.before.clone().map(Json))
+        .push_bind(entry.after.clone().map(Json))
+        .push_bind(entry.peer.clone())
+        .push_bind(entry.request.clone());
+}
+
+const SUM: &str = "SELECT \
+    CAST(coalesce((SELECT sum(charged) FROM asset WHERE tenant_id = $1), 0) \
+       + coalesce((SELECT sum(charged) FROM upload WHERE tenant_id = $1), 0) AS bigint) AS bytes, \
+    (SELECT count(charged) FROM asset WHERE tenant_id = $1) AS files, \
+    (SELECT count(charged) FROM upload WHERE tenant_id = $1) AS uploads";
+
+async fn sum<'e>(from: impl Executor<'e, Database = Db>, tenant: TenantId) -> sqlx::Result<Usage> {
+    sqlx::query_as::<_, UsageRow>(SUM).bind(tenant.0).fetch_one(from).await.map(Usage::from)
+}
+
+async fn limits<'e>(from: impl Executor<'e, Database = Db>, tenant: TenantId) -> sqlx::Result<Option<(Quota, Usage)>> {
+    let query = sqlx::query_as::<_, QuotaRow>("SELECT * FROM quota WHERE tenant_id = $1").bind(tenant.0);
+    Ok(query.fetch_optional(from).await?.map(QuotaRow::decode))
+}
+
+/// Adds what these transactions change of their tenants' sums, and refuses what would be over a limit. Tenants come in
+/// order, so that groups wait for each other and never in a circle.
+pub(super) async fn charge(
+    conn: &mut Conn,
+    charges: impl Iterator<Item = (TenantId, Usage)>,
+) -> std::result::Result<(), Failure> {
+    let mut sums = std::collections::BTreeMap::<Uuid, Usage>::new();
+    for (tenant, usage) in charges {
+        *sums.entry(tenant.0).or_default() += usage;
+    }
+    for (tenant, usage) in sums.into_iter().filter(|(_, usage)| !usage.is_zero()) {
+        add(conn, TenantId(tenant), usage).await?;
+    }
+    Ok(())
+}
+
+async fn add(conn: &mut Conn, tenant: TenantId, usage: Usage) -> std::result::Result<(), Failure> {
+    let query = sqlx::query(
+        "UPDATE quota SET bytes = bytes + $2, files = files + $3, uploads = uploads + $4 WHERE tenant_id = $1 \
+         AND ($2 <= 0 OR max_bytes IS NULL OR bytes + $2 <= max_bytes) \
+         AND ($3 <= 0 OR max_files IS NULL OR files + $3 <= max_files) \
+         AND ($4 <= 0 OR max_uploads IS NULL OR uploads + $4 <= max_uploads)",
+    );
+    let query = query.bind(tenant.0).bind(usage.bytes).bind(usage.files).bind(usage.uploads);
+    if query.execute(&mut *conn).await.map_err(undone)?.rows_affected() == 1 {
+        return Ok(());
+    }
+    let Some((quota, mut used)) = limits(&mut *conn, tenant).await.map_err(undone)? else { return Ok(()) };
+    used += usage;
+    let growing = Quota {
+        bytes: quota.bytes.filter(|_| usage.bytes > 0),
+        files: quota.files.filter(|_| usage.files > 0),
+        uploads: quota.uploads.filter(|_| usage.uploads > 0),
+    };
+    // Somebody else has made room between the two statements: ask again.
+    let error = growing.exceeded_by(used).map_or(StoreError::Conflict, StoreError::OverQuota);
+    Err(Failure::Undone { error, again: false })
+}
+
+/// Carries out one write.
+pub(super) async fn write(conn: &mut Conn, write: &TenancyWrite) -> std::result::Result<(), Failure> {
+    match write {
+        TenancyWrite::UpdateTenant(tenant) => update_tenant(conn, tenant).await,
+        TenancyWrite::SetQuota(tenant, quota) => set_quota(conn, *tenant, quota).await,
+        TenancyWrite::PutPolicy(policy) => put_policy(conn, policy).await,
+        TenancyWrite::DropPolicy(tenant, name) => {
+            let query = sqlx::query("DELETE FROM policy WHERE tenant_id = $1 AND name = $2").bind(tenant.0).bind(name);
+            one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+        }
+    }
+}
+
+async fn update_tenant(conn: &mut Conn, tenant: &Tenant) -> std::result::Result<(), Failure> {
+    let query = sqlx::query("UPDATE tenant SET suspended_at = $2, rate_per_second = $3, rate_burst = $4 WHERE id = $1")
+        .bind(tenant.id.0)
+        .bind(tenant.suspended_at.map(at))
+        .bind(tenant.rate.map(|rate| i64::from(rate.per_second.get())))
+        .bind(tenant.rate.map(|rate| i64::from(rate.burst.get())));
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+/// Sums while nobody else charges anything: whoever did has committed, and whoever will meets the new row.
+async fn set_quota(conn: &mut Conn, tenant: TenantId, quota: &Quota) -> std::result::Result<(), Failure> {
+    if let Some(lock) = LOCK_QUOTA {
+        sqlx::query(lock).execute(&mut *conn).await.map_err(undone)?;
+    }
+    sqlx::query("DELETE FROM quota WHERE tenant_id = $1").bind(tenant.0).execute(&mut *conn).await.map_err(undone)?;
+    if quota.is_unlimited() {
+        return Ok(());
+    }
+    let used = sum(&mut *conn, tenant).await.map_err(undone)?;
+    let most = |most: Option<u64>| most.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
+    let query = sqlx::query(
+        "INSERT INTO quota (tenant_id, max_bytes, max_files, max_uploads, bytes, files, uploads) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(tenant.0)
+    .bind(most(quota.bytes))
+    .bind(most(quota.files))
+    .bind(most(quota.uploads))
+    .bind(used.bytes)
+    .bind(used.files)
+    .bind(used.uploads);
+    query.execute(conn).await.map(|_| ()).map_err(undone)
+}
+
+async fn put_policy(conn: &mut Conn, policy: &Policy) -> std::result::Result<(), Failure> {
+    let query = sqlx::query(
+        "INSERT INTO policy (tenant_id, name, rules, created_at, changed_at) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (tenant_id, name) DO UPDATE SET rules = excluded.rules, changed_at = excluded.changed_at",
+    )
+    .bind(policy.tenant.0)
+    .bind(policy.name.clone())
+    .bind(Json(policy.rules.clone()))
+    .bind(at(policy.created_at))
+    .bind(at(policy.changed_at));
+    query.execute(conn).await.map(|_| ()).map_err(undone)
+}
+
+#[async_trait]
+impl Tenancy for SqlStore {
+    async fn quota(&self, tenant: TenantId) -> Result<Option<(Quota, Usage)>> {
+        limits(&self.read, tenant).await.map_err(failed)
+    }
+
+    async fn usage(&self, tenant: TenantId) -> Result<Usage> {
+        sum(&self.read, tenant).await.map_err(failed)
+    }
+
+    async fn policy(&self, tenant: TenantId, name: &str) -> Result<Option<Policy>> {
+        let query = sqlx::query_as::<_, PolicyRow>("SELECT * FROM policy WHERE tenant_id = $1 AND name = $2");
+        let row = query.bind(tenant.0).bind(name).fetch_optional(&self.read).await.map_err(failed)?;
+        Ok(row.map(Policy::from))
+    }
+
+    async fn policies(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Policy>> {
+        let query = sqlx::query_as::<_, PolicyRow>(
+            "SELECT * FROM policy WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3",
+        );
+        let query = query.bind(tenant.0).bind(after).bind(i64::from(limit));
+        Ok(query.fetch_all(&self.read).await.map_err(failed)?.into_iter().map(Policy::from).collect())
+    }
+
+    async fn audit(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
+        let mut sql = QueryBuilder::<Db>::new("SELECT * FROM audit WHERE tenant_id = ");
+        sql.push_bind(tenant.0);
+        if let Some(actor) = &query.actor {
+            sql.push(" AND actor = ").push_bind(actor.clone());
+        }
+        match query.action.as_deref() {
+            Some(all) if all.ends_with('.') => {
+                let length = i64::try_from(all.len()).unwrap_or(0);
+                sql.push(" AND substr(action, 1, CAST(")
+                    .push_bind(length)
+                    .push(" AS integer)) = ")
+                    .push_bind(all.to_owned());
+            }
+            Some(action) => {
+                sql.push(" AND action = ").push_bind(action.to_owned());
+            }
+            None => {}
+        }
+        if let Some(subject) = &query.subject {
+            sql.push(" AND subject = ").push_bind(subject.clone());
+        }
+        for (text, bound) in [(" AND at >= ", query.since), (" AND at < ", query.until)] {
+            if let Some(bound) = bound {
+                sql.push(text).push_bind(at(bound));
+            }
+        }
+        if let Some(after) = query.after {
+            sql.push(" AND id < ").push_bind(after);
+        }
+        sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(query.limit));
+        let rows = sql.build_query_as::<AuditRow>().fetch_all(&self.read).await.map_err(failed)?;
+        Ok(rows.into_iter().map(AuditEntry::from).collect())
+    }
+
+    async fn assets_to_delete(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>> {
+        let query = sqlx::query_as::<_, AssetRow>(
+            "SELECT * FROM asset WHERE delete_at IS NOT NULL AND delete_at <= $1 ORDER BY delete_at LIMIT $2",
+        );
+        decode(query.bind(at(now)).bind(i64::from(limit)).fetch_all(&self.read).await.map_err(failed)?)
+    }
+}

@@ -1,0 +1,214 @@
+//! Policies: what they let in at every door, and what they make of it afterwards.
+
+use std::time::Duration;
+
+use gantry::blob::{BlobKey, Blobs};
+
+use super::STALE;
+use crate::{on_both_services, transcript};
+
+on_both_services! {
+    async fn policies_are_kept(service) {
+        transcript!(service, r#"
+            > GET /v1/policies/default
+            < 200 {"name": "default", "rules": {}}
+            > PUT /v1/policies/photos {"max_size": 1000, "content_types": ["image/*"], "extensions": ["png"]}
+            < 200 {"name": "photos", "rules": {"max_size": 1000, "content_types": ["image/*"]}}
+            > PUT /v1/policies/photos {"max_size": 2000}
+            < 200 {"rules": {"max_size": 2000}}
+            > GET /v1/policies
+            < 200 {"policies": [{"name": "photos"}], "next_after": null}
+            > PUT /v1/policies/photos {"content_types": ["images"]}
+            < 422 {"code": "invalid", "field": "content_types"}
+            > PUT /v1/policies/photos {"delivery": "pigeon"}
+            < 422 {"field": "delivery"}
+            > PUT /v1/policies/photos {"max_sise": 1}
+            < 422
+            > PUT /v1/policies/No%20Name {}
+            < 422 {"field": "name"}
+            > DELETE /v1/policies/photos
+            < 204
+            > DELETE /v1/policies/photos
+            < 404
+            > GET /v1/policies/photos
+            < 404
+            > POST /v1/uploads {"filename": "a", "size": 1, "policy": "photos"}
+            < 422 {"field": "policy"}
+        "#);
+    }
+
+    async fn what_a_policy_does_not_want_is_refused_at_creation(service) {
+        transcript!(service, r#"
+            > PUT /v1/policies/photos {"max_size": 1000, "content_types": ["image/*"], "extensions": ["png"],
+                "name_pattern": "[a-z]+\\.[a-z]+", "origins": ["https://app.example"]}
+            < 200
+            > POST /v1/uploads {"filename": "a.png", "size": 1000, "policy": "photos", "content_type": "image/png"}
+            < 201 {"asset": {"policy": "photos"}}
+            > POST /v1/uploads {"filename": "a.png", "size": 1001, "policy": "photos"}
+            < 413 {"code": "too_large", "limit": 1000}
+            > POST /v1/uploads {"filename": "a.png", "size": 1, "policy": "photos", "content_type": "text/html"}
+            < 422 {"field": "content_type"}
+            > POST /v1/uploads {"filename": "a.exe", "size": 1, "policy": "photos"}
+            < 422 {"field": "filename"}
+            > POST /v1/uploads {"filename": "a b.png", "size": 1, "policy": "photos"}
+            < 422 {"field": "filename"}
+            > POST /v1/uploads {"filename": "a.png", "size": 1, "policy": "photos", "content_types": ["video/*"]}
+            < 422 {"field": "content_types"}
+            > POST /v1/uploads {"filename": "a.png", "size": 1, "policy": "photos"}
+            | origin: https://evil.example
+            < 403
+            > POST /v1/uploads {"filename": "a.png", "size": 1, "policy": "photos"}
+            | origin: https://app.example
+            < 201
+            > POST /v1/uploads/check {"filename": "a.exe", "size": 1, "policy": "photos"}
+            < 422 {"field": "filename"}
+            > POST /v1/uploads {"filename": "a.exe", "size": 5000}
+            < 201 {"asset": {"policy": "default"}}
+        "#);
+    }
+
+    async fn every_door_goes_by_the_default_policy(service) {
+        transcript!(service, r#"
+            > PUT /v1/policies/default {"max_size": 10, "extensions": ["txt"]}
+            < 200
+            > POST /v1/uploads {"filename": "a.exe", "size": 1}
+            < 422
+            > POST /s3/multipart {"filename": "a.exe", "type": "text/plain"}
+            < 400
+            > GET /s3/params?filename=a.exe&type=text/plain
+            < 400
+            > POST /files [0123456789]
+            | upload-complete: ?1
+            | content-disposition: attachment; filename="a.exe"
+            < 400
+            > POST /files [0123456789x]
+            | upload-complete: ?1
+            | content-disposition: attachment; filename="a.txt"
+            < 413
+            ~ tus-resumable: 1.0.0
+            > POST /tus
+            | upload-length: 5
+            | upload-metadata: filename YS5leGU=
+            < 400
+            > POST /tus
+            | upload-length: 11
+            | upload-metadata: filename YS50eHQ=
+            < 413
+            > POST /tus
+            | upload-defer-length: 1
+            | upload-metadata: filename YS50eHQ=
+            < 201
+            | location: $upload
+            > PATCH $upload noise:11:1
+            | authorization: Bearer $admin
+            | content-type: application/offset+octet-stream
+            | upload-offset: 0
+            < 413
+        "#);
+    }
+
+    async fn the_holder_of_a_grant_is_bound_by_its_policy(service) {
+        transcript!(service, r#"
+            > PUT /v1/policies/texts {"max_size": 10, "extensions": ["txt"], "content_types": ["text/plain"]}
+            < 200
+            > POST /v1/uploads {"max_size": 11, "policy": "texts"}
+            < 413
+            > POST /v1/uploads {"max_size": 10, "policy": "texts"}
+            < 201 {"grant": "$grant", "asset": {"id": "$asset"}}
+            @ $grant
+            ~ tus-resumable: 1.0.0
+            > POST /tus
+            | upload-length: 5
+            | upload-metadata: filename YS5leGU=
+            < 400
+            > POST /tus
+            | upload-length: 5
+            | upload-metadata: filename YS50eHQ=
+            < 201
+            | location: $upload
+            > PATCH $upload [hello]
+            | authorization: Bearer $grant
+            | content-type: application/offset+octet-stream
+            | upload-offset: 0
+            < 204
+            @ $admin
+            > GET /v1/assets/$asset?wait=20s&until=ready
+            < 200 {"state": "ready", "filename": "a.txt"}
+        "#);
+    }
+
+    async fn bytes_that_are_something_else_are_rejected(service) {
+        transcript!(service, r#"
+            > PUT /v1/policies/photos {"content_types": ["image/*"], "quarantine": 60}
+            < 200
+            > POST /v1/uploads {"filename": "a.png", "size": 5, "policy": "photos", "content_type": "image/png", "method": "put"}
+            < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}}
+            > PUT /v1/uploads/$upload/content [hello]
+            < 200
+            > GET /v1/assets/$asset?wait=20s&until=rejected
+            < 200 {"state": "rejected", "reason": {"code": "type_not_allowed"}}
+        "#);
+        service.advance(Duration::from_secs(61));
+        service.engine.sweep().await.unwrap();
+        let left = service.blobs.list(BlobKey::PREFIX, None).await.unwrap().items;
+        assert!(left.iter().all(|object| object.size < 5), "its bytes are gone after the policy's time");
+    }
+
+    async fn a_scan_that_is_demanded_and_not_to_be_had_keeps_files_back(service) {
+        transcript!(service, r#"
+            > PUT /v1/policies/careful {"scan": "required"}
+            < 200
+            > POST /v1/uploads {"filename": "a.txt", "size": 5, "policy": "careful", "method": "put"}
+            < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}}
+            > PUT /v1/uploads/$upload/content [hello]
+            < 200
+            > GET /v1/assets/$asset?wait=20s&until=failed
+            < 200 {"state": "failed", "reason": {"code": "scan_missing"}}
+            > GET /v1/assets/$asset/content
+            < 409
+        "#);
+    }
+
+    async fn what_a_policy_keeps_for_a_time_is_deleted_after_it(service) {
+        let names = transcript!(service, r#"
+            > PUT /v1/policies/brief {"keep_for": 3600}
+            < 200
+            > POST /v1/uploads {"filename": "a.txt", "size": 5, "policy": "brief", "method": "put"}
+            < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}}
+            > PUT /v1/uploads/$upload/content [hello]
+            < 200
+            > GET /v1/assets/$asset?wait=20s&until=ready
+            < 200 {"state": "ready"}
+        "#);
+        service.advance(Duration::from_secs(3599));
+        service.engine.sweep().await.unwrap();
+        transcript!(service, r#"
+            > GET /v1/assets/$asset
+            < 200 {"state": "ready"}
+        "#, asset = names["asset"]);
+        service.advance(Duration::from_secs(2));
+        assert_eq!(service.engine.sweep().await.unwrap().outdated, 1);
+        transcript!(service, r#"
+            > GET /v1/assets/$asset
+            < 200 {"state": "deleted"}
+            > GET /v1/admin/audit?subject=asset:$asset&action=asset.delete
+            < 200 {"entries": [{"actor": "system", "action": "asset.delete"}]}
+        "#, asset = names["asset"]);
+    }
+
+    async fn a_change_is_in_force_on_other_nodes_within_seconds(service) {
+        let (other, _) = service.another_node().await;
+        let wish = serde_json::json!({"filename": "a", "size": 11});
+        let create = || async {
+            let request = reqwest::Client::new().post(format!("{other}/v1/uploads")).bearer_auth(&service.admin);
+            request.json(&wish).send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(create().await, 201);
+        transcript!(service, r#"
+            > PUT /v1/policies/default {"max_size": 10}
+            < 200
+        "#);
+        tokio::time::sleep(STALE).await;
+        assert_eq!(create().await, 413);
+    }
+}
