@@ -63,6 +63,9 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
         expires_at: after(now, Duration::from_secs(3600)),
         look_at: Some(after(now, Duration::from_secs(600))),
     };
+    let (mut asset, mut upload) = (asset, upload);
+    // As it will be read back.
+    let _ = (asset.settle_charge(), upload.settle_charge());
     (asset, upload)
 }
 

@@ -14,6 +14,7 @@ const LATER: Duration = Duration::from_millis(1);
 on_both_services! {
     async fn deeds_are_told_with_before_and_after(service) {
         let names = ready(service, "a.txt", "hello").await;
+        service.advance(LATER);
         transcript!(service, r#"
             > PATCH /v1/assets/$asset {"filename": "b.txt", "metadata": {"k": "v"}}
             < 200
