@@ -35,6 +35,8 @@ pub(super) struct Tenancy {
     store: Arc<dyn Store>,
     tenants: Cache<TenantId, Option<Arc<Tenant>>>,
     policies: Cache<(TenantId, String), Option<Arc<Rules>>>,
+    /// Of all policies, sorted.
+    origins: Cache<(), Arc<[String]>>,
     /// Outlive the cached tenants: what a tenant has asked counts on.
     limiters: Cache<(TenantId, Rate), Arc<Limiter>>,
 }
@@ -45,6 +47,7 @@ impl Tenancy {
             store,
             tenants: Cache::builder().max_capacity(MOST).time_to_live(STALE).build(),
             policies: Cache::builder().max_capacity(MOST).time_to_live(STALE).build(),
+            origins: Cache::builder().max_capacity(1).time_to_live(STALE).build(),
             limiters: Cache::builder().max_capacity(MOST).time_to_idle(Duration::from_secs(3600)).build(),
         }
     }
@@ -129,6 +132,14 @@ impl Engine {
         let (Ok(allowance) | Err(allowance)) = spent;
         let _ = Surroundings::here().allowance.set(allowance);
         spent.map(|_| ()).map_err(|none| Error::RateLimited { after: none.reset })
+    }
+
+    /// Whether some policy of some tenant lets pages of this origin in. Which of them it is turns out when they ask.
+    pub async fn admits_origin(&self, origin: &str) -> Result<bool> {
+        let tenancy = &self.0.tenancy;
+        let look = async { tenancy.store.policy_origins().await.map(Arc::from) };
+        let known: Arc<[String]> = tenancy.origins.try_get_with((), look).await.map_err(unshared)?;
+        Ok(known.binary_search_by(|known| known.as_str().cmp(origin)).is_ok())
     }
 
     /// Whether a tenant has room for this; only the database's word at creation counts.

@@ -1,6 +1,6 @@
 //! Pages of other origins: which of them may call the API from a browser, and what they get to see of its answers.
 //!
-//! Only origins from the settings. No cookies are involved anywhere, so credentials are never allowed. A preflight of
+//! Only origins from the settings and from tenants' policies. No cookies are involved anywhere, so credentials are never allowed. A preflight of
 //! tus or of the IETF's drafts is answered by them, whose OPTIONS says what the server can do, and allowed here.
 
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use super::Site;
 
 /// Origins from the settings; `*` means every one.
 pub(super) type Origins = Arc<[String]>;
@@ -27,8 +29,8 @@ const EXPOSED: &str = "Location, ETag, Content-Range, Content-Disposition, Retry
 const MAX_AGE: &str = "86400";
 
 /// Says to pages of allowed origins that they are.
-pub(super) async fn surround(State(origins): State<Origins>, request: Request, next: Next) -> Response {
-    let Some(origin) = allowed(&origins, request.headers()) else {
+pub(super) async fn surround(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let Some(origin) = welcome(&site, request.headers()).await else {
         return next.run(request).await;
     };
     let asked = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -49,6 +51,17 @@ pub(super) async fn surround(State(origins): State<Origins>, request: Request, n
         say(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     }
     response
+}
+
+/// The origin, if the settings or some policy let its pages in.
+async fn welcome(site: &Site, headers: &HeaderMap) -> Option<HeaderValue> {
+    if let Some(origin) = allowed(&site.cors_origins, headers) {
+        return Some(origin);
+    }
+    let origin = headers.get(header::ORIGIN)?;
+    // Whoever cannot be asked about lets nobody in.
+    let known = site.engine.admits_origin(origin.to_str().ok()?).await.unwrap_or(false);
+    known.then(|| origin.clone())
 }
 
 fn allowed(origins: &[String], headers: &HeaderMap) -> Option<HeaderValue> {

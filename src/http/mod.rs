@@ -82,6 +82,6 @@ pub fn router(site: Site) -> Router {
     let routes = routes.merge(admin::routes()).merge(processing::routes()).merge(webhooks::routes());
     let routes = routes.merge(tenants::routes());
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
-    let routes = routes.layer(from_fn_with_state(Arc::clone(&site.cors_origins), cors::surround));
+    let routes = routes.layer(from_fn_with_state(site.clone(), cors::surround));
     context::wrap(routes.with_state(site))
 }

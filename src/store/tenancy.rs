@@ -58,6 +58,8 @@ pub trait Tenancy: Send + Sync {
     async fn policy(&self, tenant: TenantId, name: &str) -> Result<Option<Policy>>;
     /// A tenant's policies by name, at most `limit` after `after`.
     async fn policies(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Policy>>;
+    /// The origins that any policy of any tenant names.
+    async fn policy_origins(&self) -> Result<Vec<String>>;
     /// A page of a tenant's audit trail.
     async fn audit(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
     /// Assets whose policy wants them deleted by now, most overdue first.

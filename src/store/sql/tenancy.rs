@@ -17,7 +17,7 @@ use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, Rules};
 use crate::domain::quota::{Quota, Usage};
 use crate::domain::tenant::Tenant;
 
@@ -173,6 +173,15 @@ impl Tenancy for SqlStore {
         );
         let query = query.bind(tenant.0).bind(after).bind(i64::from(limit));
         Ok(query.fetch_all(&self.read).await.map_err(failed)?.into_iter().map(Policy::from).collect())
+    }
+
+    async fn policy_origins(&self) -> Result<Vec<String>> {
+        let rules: Vec<Json<Rules>> =
+            sqlx::query_scalar("SELECT rules FROM policy").fetch_all(&self.read).await.map_err(failed)?;
+        let mut origins: Vec<String> = rules.into_iter().flat_map(|rules| rules.0.origins).collect();
+        origins.sort_unstable();
+        origins.dedup();
+        Ok(origins)
     }
 
     async fn audit(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>> {

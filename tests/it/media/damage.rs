@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use super::Bench;
 
 /// Small files of every kind.
-const SAMPLES: [(&str, &str); 14] = [
+pub const SAMPLES: [(&str, &str); 14] = [
     ("a.jpg", "image/jpeg"),
     ("prog.jpg", "image/jpeg"),
     ("a.png", "image/png"),
@@ -30,7 +30,7 @@ const SAMPLES: [(&str, &str); 14] = [
 /// Variations of each.
 const ROUNDS: usize = 24;
 
-fn samples(bench: &Bench) {
+pub fn samples(bench: &Bench) {
     bench.make(
         "ffmpeg -v error -f lavfi -i testsrc=s=120x80 -frames:v 1 a.png; for to in bmp tiff webp; do ffmpeg -v error -i a.png a.$to; done
          vips copy a.png a.jpg; vips jpegsave a.png prog.jpg --interlace; exiftool -q -overwrite_original -Model=x -Orientation=6 -n a.jpg
@@ -43,7 +43,7 @@ fn samples(bench: &Bench) {
 }
 
 /// Cut off, with wrong bytes, or with a hole.
-fn damage(bytes: &mut Vec<u8>, chance: &mut StdRng) {
+pub fn damage(bytes: &mut Vec<u8>, chance: &mut StdRng) {
     match chance.random_range(0..4) {
         0 => bytes.truncate(chance.random_range(1..bytes.len())),
         1 => {

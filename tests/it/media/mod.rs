@@ -2,7 +2,7 @@
 
 mod archives;
 mod cell;
-mod damage;
+pub mod damage;
 mod documents;
 mod films;
 mod pictures;

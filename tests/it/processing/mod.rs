@@ -1,6 +1,7 @@
 //! What happens after the last byte, with a real scanner, real decoders and real brokers.
 
 mod admin;
+mod damage;
 mod media;
 mod offers;
 mod scanning;

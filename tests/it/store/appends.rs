@@ -41,6 +41,7 @@ on_both_databases! {
             let ledger = upload.ledger_mut().unwrap();
             ledger.concat = concat;
             ledger.said = Said { metadata: Some("filename 8J+mgA==,empty ".to_owned()), concat: Some("partial".to_owned()) };
+            let _ = upload.settle_charge();
             store.commit(Tx::new().create(&mut asset.clone(), &mut upload.clone())).await.unwrap();
             assert_eq!(store.upload(upload.id).await.unwrap().unwrap(), upload);
         }

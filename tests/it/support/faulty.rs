@@ -312,6 +312,7 @@ pass_on_tenancy! {
     async fn usage(&self, tenant: TenantId) -> Usage;
     async fn policy(&self, tenant: TenantId, name: &str) -> Option<Policy>;
     async fn policies(&self, tenant: TenantId, after: &str, limit: u32) -> Vec<Policy>;
+    async fn policy_origins(&self) -> Vec<String>;
     async fn audit(&self, tenant: TenantId, query: &AuditQuery) -> Vec<AuditEntry>;
     async fn assets_to_delete(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
 }

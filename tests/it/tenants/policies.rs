@@ -196,6 +196,24 @@ on_both_services! {
         "#, asset = names["asset"]);
     }
 
+    async fn pages_that_a_policy_names_may_ask_from_browsers(service) {
+        transcript!(service, r#"
+            > PUT /v1/policies/web {"origins": ["https://tenant.example"]}
+            < 200
+            @ nobody
+            > OPTIONS /v1/uploads
+            | origin: https://tenant.example
+            | access-control-request-method: POST
+            < 204
+            | access-control-allow-origin: https://tenant.example
+            > OPTIONS /v1/uploads
+            | origin: https://tenant.example.evil
+            | access-control-request-method: POST
+            < 405
+            | access-control-allow-origin:
+        "#);
+    }
+
     async fn a_change_is_in_force_on_other_nodes_within_seconds(service) {
         let (other, _) = service.another_node().await;
         let wish = serde_json::json!({"filename": "a", "size": 11});
