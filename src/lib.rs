@@ -102,6 +102,7 @@ pub mod crash;
 pub mod domain;
 pub mod engine;
 pub mod http;
+pub mod keysets;
 pub mod media;
 pub mod store;
 pub mod worker;

@@ -10,7 +10,7 @@ use gantry::domain::clock::OsEntropy;
 use gantry::domain::egress::Egress;
 use gantry::domain::ids::TenantId;
 use gantry::engine::{
-    DeliveryMode, Engine, FeedSettings, Foundation, Pace, Registry, Settings, Tokens, WebhookSettings,
+    DeliveryMode, Engine, FeedSettings, Foundation, Issuers, Pace, Registry, Settings, Tokens, WebhookSettings,
 };
 use gantry::http::{Site, router, server};
 use gantry::worker::{self, Pipeline, Sender, Worker};
@@ -168,6 +168,7 @@ fn engine_on(database: &Database, blobs: &Arc<S3Blobs>, faults: &Faults, setting
         blobs: Arc::new(FaultyBlobs { inner: Arc::clone(blobs), faults: faults.clone() }),
         entropy: Arc::new(OsEntropy),
         tokens: Tokens::new(&[b"0123456789abcdef0123456789abcdef".to_vec()]).unwrap(),
+        issuers: Issuers::none(),
         settings,
         instance: "test".to_owned(),
     })
