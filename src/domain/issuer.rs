@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(own.scopes(&words).to_string(), "read,link");
         let names = [("files:all", Scope::Upload), ("files:all", Scope::Read), ("boss", Scope::Admin)];
         let mapped = issuer(TenantOf::Fixed("acme".to_owned()), &names);
-        let said = |roles: Value| claims(&json!({"realm_access": {"roles": roles}}));
+        let said = |roles: &Value| claims(&json!({"realm_access": {"roles": roles}}));
         assert_eq!(mapped.scopes(&said(&json!(["files:all", "link"]))).to_string(), "upload,read");
         assert_eq!(mapped.scopes(&said(&json!(["boss"]))), Scopes::ADMIN);
         for nothing in [json!(null), json!(5), json!({}), json!([["boss"]])] {
