@@ -150,9 +150,15 @@ impl Engine {
         let own = tenant_of(actor)?;
         let Some(named) = named else { return Ok(own) };
         let found = self.registry().tenant(named).await?.map(|tenant| tenant.id);
-        match found {
-            Some(tenant) if tenant == own || self.operator(actor).await.is_ok() => Ok(tenant),
-            Some(_) | None => Err(Error::Hidden),
+        let tenant = found.ok_or(Error::Hidden)?;
+        if tenant == own {
+            return Ok(tenant);
+        }
+        match self.operator(actor).await {
+            Ok(()) => Ok(tenant),
+            // That there is such a tenant is not for others to know.
+            Err(Error::Forbidden) => Err(Error::Hidden),
+            Err(other) => Err(other),
         }
     }
 

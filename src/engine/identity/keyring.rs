@@ -98,7 +98,8 @@ impl Keyring {
                 let asked = tokio::spawn(Arc::clone(self).ask(tried, now)).await;
                 asked.map_err(|error| Error::Internal(error.to_string()))?;
             }
-            Some(_) | None => {}
+            // Whoever asks at this moment asks for us as well.
+            Some(_) | None => drop(self.asking.lock().await),
         }
         match self.glance(now).0 {
             Some(keys) => Ok(matching(&keys, algorithm, id)),
