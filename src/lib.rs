@@ -37,6 +37,7 @@
 //! * a quirk of some S3 server: `blob/s3`, with the reason beside it
 //! * what becomes of a picture, a film, a document or an archive: [`media`]; what its children may do: `media/child/confine.rs`
 //! * a setting: `config/default.toml`, which is the reference
+//! * whose credential counts, and for how long that is remembered: `engine/identity`; [`keysets`] fetches issuers' keys
 //!
 //! ## Walkthroughs
 //!
@@ -102,6 +103,7 @@ pub mod crash;
 pub mod domain;
 pub mod engine;
 pub mod http;
+pub mod keysets;
 pub mod media;
 pub mod store;
 pub mod worker;

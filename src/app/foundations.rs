@@ -8,7 +8,8 @@ use super::bytes::Bytes;
 use super::secrets;
 use crate::config::{Config, Database};
 use crate::domain::clock::{Clock, Entropy, OsEntropy, SystemClock, random_hex};
-use crate::engine::{Engine, Foundation, Registry, Tokens};
+use crate::engine::{Engine, Foundation, Issuers, KeySets, Registry, Tokens};
+use crate::keysets::Fetcher;
 use crate::store::{Store, postgres, sqlite};
 
 /// Whether this process is the service or works beside one.
@@ -50,6 +51,15 @@ impl Rows {
     }
 }
 
+/// Whose tokens count. Their keys are fetched when the first token comes.
+fn issuers(config: &Config) -> anyhow::Result<Issuers> {
+    if config.issuers.is_empty() {
+        return Ok(Issuers::none());
+    }
+    let sets: Arc<dyn KeySets> = Arc::new(Fetcher::new().context("the keys of issuers cannot be fetched")?);
+    Ok(Issuers::new(config.issuers.clone(), config.key_sets, &sets))
+}
+
 /// Everything, opened.
 pub(super) struct Foundations {
     pub(super) rows: Rows,
@@ -74,6 +84,7 @@ impl Foundations {
             blobs: Arc::clone(&bytes.blobs),
             entropy: Arc::clone(&rows.entropy),
             tokens: Tokens::new(&secrets).context("the signing key is too short")?,
+            issuers: issuers(config)?,
             settings: config.engine.clone(),
             instance: rows.store.setting_or("instance", &fresh).await?,
         });

@@ -95,7 +95,7 @@ pub async fn with_engine<T>(config: &Config, job: impl AsyncFnOnce(Engine) -> an
 
 /// The book of tenants and keys: needs the database only.
 pub async fn registry(config: &Config) -> anyhow::Result<Registry> {
-    Ok(Rows::open(config).await?.registry())
+    Ok(Rows::open(config).await?.registry().by_hand())
 }
 
 /// Workers; chores are jobs like others.

@@ -1,5 +1,7 @@
 //! `gantry key` and `gantry tenant`.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -12,7 +14,7 @@ use crate::domain::ids::KeyId;
 use crate::domain::key::Scopes;
 use crate::domain::quota::{Quota, Usage};
 use crate::domain::tenant::{DEFAULT_TENANT, Tenant as TenantRow};
-use crate::engine::{PatchTenant, Registry, TenantStanding};
+use crate::engine::{Error, KeyWish, PatchTenant, Registry, TenantStanding};
 
 const PAGE: u32 = 100;
 
@@ -23,6 +25,9 @@ pub(super) enum Key {
         /// The tenant it acts in, by name or id.
         #[arg(long, default_value = DEFAULT_TENANT)]
         tenant: String,
+        /// What it is for, for people.
+        #[arg(long)]
+        name: Option<String>,
         /// What it may do: upload, read, link, process, admin.
         #[arg(long)]
         scopes: String,
@@ -33,6 +38,17 @@ pub(super) enum Key {
     /// List a tenant's keys, one JSON object a line. Secrets are not among them.
     List {
         /// The tenant, by name or id.
+        #[arg(long, default_value = DEFAULT_TENANT)]
+        tenant: String,
+    },
+    /// Give a key a new secret and print it, alone and only this once.
+    Rotate {
+        /// The key's id, as `list` shows it, or the whole key.
+        key: String,
+        /// How long the old secret works as well, at most 7d; 0: not at all.
+        #[arg(long, value_name = "TIME", default_value = "24h")]
+        overlap: String,
+        /// The tenant it acts in, by name or id.
         #[arg(long, default_value = DEFAULT_TENANT)]
         tenant: String,
     },
@@ -98,24 +114,44 @@ async fn find(registry: &Registry, name: &str) -> anyhow::Result<TenantRow> {
 pub(super) async fn key(config: &Config, command: Key) -> anyhow::Result<()> {
     let registry = app::registry(config).await?;
     match command {
-        Key::Create { tenant, scopes, expires_in } => {
+        Key::Create { tenant, name, scopes, expires_in } => {
             let scopes: Scopes = scopes.parse()?;
-            let ttl = expires_in.map(|text| parse_duration(&text).with_context(|| format!("{text:?} is no time")));
+            let expires_in = expires_in.as_deref().map(time).transpose()?;
             let tenant = find(&registry, &tenant).await?;
-            println!("{}", registry.create_key(tenant.id, scopes, ttl.transpose()?).await?.reveal());
+            println!("{}", registry.make_key(tenant.id, KeyWish { name, scopes, expires_in }).await?.token.reveal());
         }
         Key::List { tenant } => list_keys(&registry, &find(&registry, &tenant).await?).await?,
-        Key::Revoke { key, tenant } => {
-            let id = key.strip_prefix("gk_").unwrap_or(&key);
-            let id = id.split_once('.').map_or(id, |(id, _)| id);
-            let id: KeyId = id.parse().with_context(|| format!("{id:?} is no key's id"))?;
+        Key::Rotate { key, overlap, tenant } => {
+            let (id, overlap) = (id_of(&key)?, time(&overlap)?);
             let tenant = find(&registry, &tenant).await?;
-            if registry.revoke_key(tenant.id, id).await.is_err() {
-                bail!("the tenant {} has no such key", tenant.name);
+            match registry.rotate_key(tenant.id, id, Some(overlap)).await {
+                Ok(made) => println!("{}", made.token.reveal()),
+                Err(Error::Hidden) => bail!("the tenant {} has no such key", tenant.name),
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Key::Revoke { key, tenant } => {
+            let id = id_of(&key)?;
+            let tenant = find(&registry, &tenant).await?;
+            match registry.revoke_key(tenant.id, id).await {
+                Ok(()) => {}
+                Err(Error::Hidden) => bail!("the tenant {} has no such key", tenant.name),
+                Err(other) => return Err(other.into()),
             }
         }
     }
     Ok(())
+}
+
+fn time(text: &str) -> anyhow::Result<Duration> {
+    parse_duration(text).with_context(|| format!("{text:?} is no time"))
+}
+
+/// The id in a key, or an id. A secret is not repeated in what is said about it.
+fn id_of(key: &str) -> anyhow::Result<KeyId> {
+    let id = key.strip_prefix("gk_").unwrap_or(key);
+    let id = id.split_once('.').map_or(id, |(id, _)| id);
+    id.parse().with_context(|| format!("{id:?} is no key's id"))
 }
 
 async fn list_keys(registry: &Registry, tenant: &TenantRow) -> anyhow::Result<()> {
@@ -125,10 +161,12 @@ async fn list_keys(registry: &Registry, tenant: &TenantRow) -> anyhow::Result<()
         for key in &page {
             let line = json!({
                 "id": key.id,
+                "name": key.name,
                 "scopes": key.scopes.to_string(),
                 "created_at": key.created_at.to_string(),
                 "expires_at": key.expires_at.map(|at| at.to_string()),
                 "revoked_at": key.revoked_at.map(|at| at.to_string()),
+                "last_used_at": key.last_used_at.map(|at| at.to_string()),
             });
             println!("{line}");
         }

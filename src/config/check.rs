@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::layers::Merged;
 use super::units::parse_size;
-use super::{Complaints, Config, Database, Store, webhooks, work};
+use super::{Complaints, Config, Database, Store, issuers, webhooks, work};
 use crate::domain::clock::parse_duration;
 use crate::domain::upload::Patience;
 use crate::engine::{self, DeliveryMode, FeedSettings, LEAST_SECRET, Pace};
@@ -27,6 +27,16 @@ pub(super) struct Checker {
 impl Checker {
     pub(super) fn text(&self, name: &str) -> String {
         self.texts.get(name).cloned().unwrap_or_default()
+    }
+
+    /// The names of all settings.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.texts.keys().map(String::as_str)
+    }
+
+    /// Gives a setting that nobody has mentioned its default.
+    pub(super) fn default_to(&mut self, name: String, text: &str) {
+        self.texts.entry(name).or_insert_with(|| text.to_owned());
     }
 
     pub(super) fn optional(&self, name: &str) -> Option<String> {
@@ -125,6 +135,8 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
             "never" => Some(server::Early::Never),
             _ => None,
         }),
+        issuers: issuers::issuers(&mut c),
+        key_sets: issuers::key_sets(&mut c),
         processing: work::processing(&mut c),
         worker: work::worker(&mut c, engine.patience.takeover_after),
         engine,
@@ -139,7 +151,7 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
     }
 }
 
-fn list(text: &str) -> Vec<String> {
+pub(super) fn list(text: &str) -> Vec<String> {
     text.split(',').map(|item| item.trim().trim_end_matches('/').to_owned()).filter(|item| !item.is_empty()).collect()
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use config::{Environment, File, FileFormat, Value, ValueKind};
 
-use super::{Complaints, DEFAULTS, Flags};
+use super::{Complaints, DEFAULTS, Flags, issuers};
 
 /// Variables of ours that are not settings: the client side's own, and those of tests.
 const NOT_SETTINGS: [&str; 5] =
@@ -38,7 +38,8 @@ pub(super) fn merge(flags: &Flags, environment: impl Iterator<Item = (String, St
     }
     let texts = flatten(&builder.build().map_err(fatal)?)?;
     let unknown = names(&texts);
-    complaints.extend(unknown.difference(&known).map(|name| format!("{name}: there is no such setting")));
+    let unknown = unknown.difference(&known).filter(|name| !issuers::is_setting(name));
+    complaints.extend(unknown.map(|name| format!("{name}: there is no such setting")));
     Ok(Merged { texts, complaints })
 }
 
@@ -71,16 +72,20 @@ fn flatten(config: &config::Config) -> Result<HashMap<String, String>, Complaint
     let mut texts = HashMap::new();
     let tables = config.cache.clone().into_table().map_err(|error| Complaints(vec![error.to_string()]))?;
     for (name, value) in tables {
-        match value.kind {
-            ValueKind::Table(table) => {
-                for (inner, value) in table {
-                    texts.insert(format!("{name}.{inner}"), text(value));
-                }
-            }
-            _ => drop(texts.insert(name, text(value))),
-        }
+        spread(name, value, &mut texts);
     }
     Ok(texts)
+}
+
+fn spread(name: String, value: Value, texts: &mut HashMap<String, String>) {
+    match value.kind {
+        ValueKind::Table(table) => {
+            for (inner, value) in table {
+                spread(format!("{name}.{inner}"), value, texts);
+            }
+        }
+        _ => drop(texts.insert(name, text(value))),
+    }
 }
 
 fn text(value: Value) -> String {

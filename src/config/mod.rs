@@ -6,12 +6,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::domain::issuer::Issuer;
 use crate::engine;
 use crate::http::server;
 use crate::http::tls;
 use crate::worker;
 
 mod check;
+mod issuers;
 mod layers;
 pub(crate) mod units;
 mod webhooks;
@@ -51,6 +53,10 @@ pub struct Config {
     pub server: server::Limits,
     /// To whom interim answers may be sent.
     pub early: server::Early,
+    /// Whose JSON Web Tokens count beside our own keys.
+    pub issuers: Vec<Issuer>,
+    /// How long their keys are good.
+    pub key_sets: engine::KeySetSettings,
     /// What the engine is told.
     pub engine: engine::Settings,
     /// What the pipeline is made of.

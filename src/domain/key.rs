@@ -58,6 +58,17 @@ impl Scopes {
         self.0 & (1 << scope as u8 | Self::ADMIN.0) != 0
     }
 
+    /// Whether everything that this set allows is allowed by `other`, too.
+    #[must_use]
+    pub fn within(self, other: Self) -> bool {
+        Scope::ALL.into_iter().all(|scope| !self.allow(scope) || other.allow(scope))
+    }
+
+    /// The scopes in it, in the order in which they are written.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+    }
+
     /// Whether the set holds exactly this scope, `admin` not standing in for the others.
     #[must_use]
     pub fn contains(self, scope: Scope) -> bool {
@@ -67,8 +78,22 @@ impl Scopes {
 
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = Scope::ALL.into_iter().filter(|s| self.contains(*s)).map(Scope::name).collect();
+        let names: Vec<_> = self.iter().map(Scope::name).collect();
         f.write_str(&names.join(","))
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<T: IntoIterator<Item = Scope>>(scopes: T) -> Self {
+        Self(scopes.into_iter().fold(0, |bits, scope| bits | 1 << scope as u8))
+    }
+}
+
+impl FromStr for Scope {
+    type Err = BadScopes;
+
+    fn from_str(text: &str) -> Result<Self, BadScopes> {
+        Self::ALL.into_iter().find(|scope| scope.name() == text).ok_or_else(|| BadScopes(text.to_owned()))
     }
 }
 
@@ -81,12 +106,7 @@ impl FromStr for Scopes {
     type Err = BadScopes;
 
     fn from_str(text: &str) -> Result<Self, BadScopes> {
-        let mut bits = 0;
-        for name in text.split(',').map(str::trim) {
-            let scope = Scope::ALL.into_iter().find(|scope| scope.name() == name);
-            bits |= 1 << scope.ok_or_else(|| BadScopes(name.to_owned()))? as u8;
-        }
-        Ok(Self(bits))
+        text.split(',').map(|name| name.trim().parse::<Scope>()).collect()
     }
 }
 
@@ -97,24 +117,45 @@ pub struct ApiKey {
     pub id: KeyId,
     /// The tenant it acts in.
     pub tenant: TenantId,
+    /// For people.
+    pub name: Option<String>,
     /// What it may do.
     pub scopes: Scopes,
     /// SHA-256 of the secret.
     pub secret_hash: [u8; 32],
+    /// SHA-256 of the secret before the last rotation, and until when it works as well.
+    pub old_secret: Option<([u8; 32], Timestamp)>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stops working.
     pub expires_at: Option<Timestamp>,
     /// When it was withdrawn.
     pub revoked_at: Option<Timestamp>,
+    /// When it was last used, about: noted once a minute at most.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl ApiKey {
     /// Whether `secret` opens this key at `now`. Takes the same time for every wrong secret.
     #[must_use]
     pub fn opens(&self, secret: &KeySecret, now: Timestamp) -> bool {
-        let same: bool = secret.hash().ct_eq(&self.secret_hash).into();
-        same && self.revoked_at.is_none() && self.expires_at.is_none_or(|at| now < at)
+        self.knows(secret, now) && self.is_live(now)
+    }
+
+    /// Whether it is neither revoked nor expired at `now`.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|at| now < at)
+    }
+
+    /// Whether `secret` is this key's, or was until a rotation whose overlap is not over at `now`. Takes the same time for
+    /// every wrong secret.
+    #[must_use]
+    pub fn knows(&self, secret: &KeySecret, now: Timestamp) -> bool {
+        let hash = secret.hash();
+        let old = self.old_secret.filter(|(_, until)| now < *until).map(|(hash, _)| hash);
+        let same = hash.ct_eq(&self.secret_hash) | hash.ct_eq(&old.unwrap_or(self.secret_hash));
+        same.into()
     }
 }
 
@@ -126,6 +167,12 @@ impl KeySecret {
     /// A fresh 256-bit secret.
     pub fn mint(entropy: &dyn Entropy) -> Self {
         Self(random_hex(entropy, 32))
+    }
+
+    /// The secret that these 256 bits stand for.
+    #[must_use]
+    pub fn derived(bytes: [u8; 32]) -> Self {
+        Self(hex::encode(bytes))
     }
 
     /// What the database keeps of it.
@@ -188,6 +235,9 @@ mod tests {
         assert!(scopes.allow(Scope::Read) && !scopes.allow(Scope::Link));
         assert!(Scopes::ADMIN.allow(Scope::Process) && !Scopes::ADMIN.contains(Scope::Process));
         assert!("".parse::<Scopes>().is_err() && "root".parse::<Scopes>().is_err());
+        assert!(scopes.within(Scopes::ADMIN) && scopes.within(scopes) && !Scopes::ADMIN.within(scopes));
+        let all: Scopes = "upload,read,link,process".parse().unwrap();
+        assert!(!Scopes::ADMIN.within(all) && all.within(Scopes::ADMIN) && !all.within(scopes));
     }
 
     #[test]
@@ -197,15 +247,22 @@ mod tests {
         let mut key = ApiKey {
             id: read.id,
             tenant: TenantId(Uuid::from_u128(1)),
+            name: None,
             scopes: Scopes::ADMIN,
             secret_hash: token.secret.hash(),
+            old_secret: None,
             created_at: micros(0),
             expires_at: Some(micros(10)),
             revoked_at: None,
+            last_used_at: None,
         };
         assert!(key.opens(&read.secret, micros(9)));
         assert!(!key.opens(&read.secret, micros(10)));
-        assert!(!key.opens(&KeySecret::mint(&SeededEntropy::new(2)), micros(9)));
+        let other = KeySecret::mint(&SeededEntropy::new(2));
+        assert!(!key.opens(&other, micros(9)));
+        key.old_secret = Some((other.hash(), micros(5)));
+        assert!(key.opens(&other, micros(4)) && key.opens(&read.secret, micros(4)));
+        assert!(!key.opens(&other, micros(5)) && key.opens(&read.secret, micros(5)));
         key.revoked_at = Some(micros(1));
         assert!(!key.opens(&read.secret, micros(9)));
     }

@@ -17,6 +17,7 @@ pub mod event;
 pub mod findings;
 pub mod grant;
 pub mod ids;
+pub mod issuer;
 pub mod job;
 pub mod key;
 pub mod name;

@@ -119,7 +119,7 @@ impl Engine {
     pub async fn audit_trail(
         &self,
         actor: &Actor,
-        tenant: Option<TenantId>,
+        tenant: Option<&str>,
         query: AuditQuery,
     ) -> Result<Vec<AuditEntry>> {
         may_ask(actor, Action::Administer)?;

@@ -190,6 +190,7 @@ impl Engine {
         Ok(self.0.store.event_counts(tenant_of(actor)?, from, to).await?)
     }
 
+    /// Refuses everybody but those who run the instance.
     pub(super) async fn operator(&self, actor: &Actor) -> Result<()> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;

@@ -32,6 +32,7 @@ mod granted;
 mod health;
 mod identity;
 mod jobs;
+mod keys;
 mod limits;
 mod links;
 mod orphans;
@@ -60,7 +61,9 @@ pub use error::{Error, Result};
 pub use feed::{FeedOf, FeedPage, FeedSettings, Follower, MOST_EVENTS, Since};
 pub use granted::Description;
 pub use health::Health;
+pub use identity::{Issuers, KeySetSettings, KeySets};
 pub use jobs::{ListJobs, Queues};
+pub use keys::{KeyWish, MadeKey};
 pub use limits::Limits;
 pub use links::{LinkWish, MadeLink};
 pub use orphans::{Orphan, OrphanKind, OrphanReport};
@@ -128,6 +131,8 @@ pub struct Foundation {
     pub entropy: Arc<dyn Entropy>,
     /// Signs grants and cursors.
     pub tokens: Tokens,
+    /// Whose JSON Web Tokens count beside our own keys.
+    pub issuers: Issuers,
     /// What the composition decides.
     pub settings: Settings,
     /// Which instance this is: orphans are looked for in this instance's bucket only.
@@ -149,6 +154,7 @@ struct Inner {
     hub: feed::Hub,
     appends: append::Appends,
     keys: identity::Keys,
+    issuers: Issuers,
     uploads: moka::future::Cache<UploadId, Arc<Upload>>,
     fresh: fresh::Fresh,
     tenancy: tenancy::Tenancy,
@@ -164,7 +170,7 @@ impl Engine {
     /// Puts the engine on its foundation.
     #[must_use]
     pub fn new(foundation: Foundation) -> Self {
-        let Foundation { store, blobs, entropy, tokens, settings, instance } = foundation;
+        let Foundation { store, blobs, entropy, tokens, issuers, settings, instance } = foundation;
         Self(Arc::new(Inner {
             keys: identity::Keys::new(Arc::clone(&store)),
             uploads: moka::future::Cache::builder().max_capacity(10_000).time_to_live(STALE).build(),
@@ -178,6 +184,7 @@ impl Engine {
             blobs,
             entropy,
             tokens,
+            issuers,
             settings,
             instance,
         }))

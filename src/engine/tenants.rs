@@ -52,22 +52,25 @@ fn facts(standing: &TenantStanding) -> Value {
 }
 
 impl Engine {
-    fn registry(&self) -> Registry {
-        Registry::new(std::sync::Arc::clone(&self.0.store), std::sync::Arc::clone(&self.0.entropy))
+    pub(super) fn registry(&self) -> Registry {
+        Registry::new(self.0.store.clone(), self.0.entropy.clone())
     }
 
-    /// The tenant that an administrator means: its own unless another is named, which only operators may.
-    pub(super) async fn administered(&self, actor: &Actor, named: Option<TenantId>) -> Result<TenantId> {
+    /// The tenant that an administrator means: the own one, or for the operator any, by name or id.
+    pub(super) async fn administered(&self, actor: &Actor, named: Option<&str>) -> Result<TenantId> {
         may_ask(actor, Action::Administer)?;
         let own = tenant_of(actor)?;
-        match named {
-            None => Ok(own),
-            Some(named) if named == own => Ok(own),
-            Some(named) => match self.operator(actor).await {
-                Ok(()) if self.0.store.tenant(named).await?.is_some() => Ok(named),
-                Ok(()) | Err(Error::Forbidden) => Err(Error::Hidden),
-                Err(other) => Err(other),
-            },
+        let Some(named) = named else { return Ok(own) };
+        let found = self.registry().tenant(named).await?.map(|tenant| tenant.id);
+        let tenant = found.ok_or(Error::Hidden)?;
+        if tenant == own {
+            return Ok(tenant);
+        }
+        match self.operator(actor).await {
+            Ok(()) => Ok(tenant),
+            // That there is such a tenant is not for others to know.
+            Err(Error::Forbidden) => Err(Error::Hidden),
+            Err(other) => Err(other),
         }
     }
 
@@ -91,14 +94,15 @@ impl Engine {
     }
 
     /// A tenant with its limits and what it takes up.
-    pub async fn tenant(&self, actor: &Actor, id: TenantId) -> Result<TenantStanding> {
-        let id = self.administered(actor, Some(id)).await?;
+    pub async fn tenant(&self, actor: &Actor, named: &str) -> Result<TenantStanding> {
+        let id = self.administered(actor, Some(named)).await?;
         self.registry().standing(id).await
     }
 
     /// Changes a tenant's limits or suspends it; in force on every node within seconds, quotas at once.
-    pub async fn patch_tenant(&self, actor: &Actor, id: TenantId, patch: PatchTenant) -> Result<TenantStanding> {
+    pub async fn patch_tenant(&self, actor: &Actor, named: &str, patch: PatchTenant) -> Result<TenantStanding> {
         self.operator(actor).await?;
+        let id = self.administered(actor, Some(named)).await?;
         let before = self.registry().standing(id).await?;
         if patch.suspended == Some(true) && Some(id) == self.operators().await? {
             return Err(Error::invalid("suspended", "this tenant's administrators run the instance"));
@@ -116,13 +120,14 @@ impl Engine {
     }
 
     /// Sums what a tenant takes up anew, from its rows; what the sum was before, where one was kept.
-    pub async fn recompute(&self, actor: &Actor, id: TenantId) -> Result<(Option<Usage>, Usage)> {
+    pub async fn recompute(&self, actor: &Actor, named: &str) -> Result<(Option<Usage>, Usage)> {
         self.operator(actor).await?;
+        let id = self.administered(actor, Some(named)).await?;
         self.registry().recompute(id).await
     }
 
     /// A policy. `default` is there even if nobody has written it.
-    pub async fn policy(&self, actor: &Actor, tenant: Option<TenantId>, name: &str) -> Result<Policy> {
+    pub async fn policy(&self, actor: &Actor, tenant: Option<&str>, name: &str) -> Result<Policy> {
         let tenant = self.administered(actor, tenant).await?;
         match self.0.store.policy(tenant, name).await? {
             Some(policy) => Ok(policy),
@@ -135,7 +140,7 @@ impl Engine {
     pub async fn policies(
         &self,
         actor: &Actor,
-        tenant: Option<TenantId>,
+        tenant: Option<&str>,
         after: &str,
         limit: u32,
     ) -> Result<Vec<Policy>> {
@@ -150,7 +155,7 @@ impl Engine {
     pub async fn put_policy(
         &self,
         actor: &Actor,
-        tenant: Option<TenantId>,
+        tenant: Option<&str>,
         name: &str,
         rules: Rules,
     ) -> Result<Policy> {
@@ -171,7 +176,7 @@ impl Engine {
     }
 
     /// Removes a policy. Assets that came under it keep its name, and no rule any more; `default` goes back to none.
-    pub async fn drop_policy(&self, actor: &Actor, tenant: Option<TenantId>, name: &str) -> Result<()> {
+    pub async fn drop_policy(&self, actor: &Actor, tenant: Option<&str>, name: &str) -> Result<()> {
         let tenant = self.administered(actor, tenant).await?;
         let before = self.0.store.policy(tenant, name).await?.ok_or(Error::Hidden)?;
         let deed = Deed::new(tenant, actor, "policy.drop", format!("policy:{name}")).before(json!(before.rules));

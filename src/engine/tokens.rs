@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::{AssetId, GrantId, JobId, TenantId, UploadId};
+use crate::domain::key::KeySecret;
 
 const VERSION: u8 = 1;
 /// Shorter secrets are refused by the configuration.
@@ -25,6 +26,8 @@ enum Kind {
     Link,
     Cursor,
     Processing,
+    /// Never handed out as a token: what secrets of API keys are derived with.
+    KeySecret,
 }
 
 impl Kind {
@@ -34,6 +37,7 @@ impl Kind {
             Self::Link => "gd_",
             Self::Cursor => "gc_",
             Self::Processing => "gp_",
+            Self::KeySecret => "gk_",
         }
     }
 }
@@ -114,6 +118,12 @@ impl Tokens {
         let body = self.open(Kind::Processing, token)?;
         let (asset, job) = body.split_at_checked(16)?;
         Some((AssetId(Uuid::from_slice(asset).ok()?), JobId(Uuid::from_slice(job).ok()?)))
+    }
+
+    /// The secret that belongs to this salt, with every signing key that is known, the present one first: it can be told
+    /// again without having been kept.
+    pub(super) fn key_secrets<'a>(&'a self, salt: &'a [u8]) -> impl Iterator<Item = KeySecret> + 'a {
+        self.keys.iter().map(|(_, key)| KeySecret::derived(mac(key, Kind::KeySecret, salt)))
     }
 
     /// A cursor into a tenant's assets.

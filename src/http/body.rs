@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
+use crate::engine::{Error, Idempotency};
 
 /// Ten thousand parts with a digest each stay below this.
 const MOST: usize = 4 << 20;
@@ -37,6 +38,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         })?;
         Ok(Self { value, fingerprint: Sha256::digest(text).into() })
     }
+}
+
+/// `Idempotency-Key`: a quoted string, or the bare token that many clients send.
+pub(super) fn idempotency(headers: &HeaderMap, fingerprint: [u8; 32]) -> Result<Option<Idempotency>, Error> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let token = value.to_str().unwrap_or_default().trim().trim_matches('"').to_owned();
+    if token.is_empty() || token.len() > 255 {
+        return Err(Error::invalid("Idempotency-Key", "1 to 255 characters"));
+    }
+    Ok(Some(Idempotency { token, fingerprint }))
 }
 
 fn unreadable(error: &(dyn std::error::Error + 'static)) -> Problem {

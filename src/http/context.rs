@@ -11,7 +11,7 @@ use axum::extract::{FromRequestParts, MatchedPath, Path, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::{self, Problem};
@@ -48,6 +48,7 @@ async fn surround(request: Request, next: Next) -> Response {
     let id = given_id(request.headers()).unwrap_or_else(|| random_hex(&OsEntropy, 8));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let credential = request.headers().contains_key(header::AUTHORIZATION);
     let started = Instant::now();
     let here = surroundings(&request, &id);
     let allowance = std::sync::Arc::clone(&here.allowance);
@@ -57,6 +58,11 @@ async fn surround(request: Request, next: Next) -> Response {
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    if credential && response.status() == StatusCode::UNAUTHORIZED {
+        // RFC 6750 §3.1: there was a credential, and another one is needed.
+        let invalid = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, invalid);
     }
     tracing::info!(
         target: "gantry::access",

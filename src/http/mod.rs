@@ -24,6 +24,7 @@ mod cors;
 mod download;
 mod events;
 mod ietf;
+mod keys;
 mod metadata;
 mod native;
 mod ops;
@@ -79,7 +80,8 @@ impl Site {
 pub fn router(site: Site) -> Router {
     let routes = native::routes().merge(companion::routes()).merge(tus::routes()).merge(ietf::routes());
     let routes = routes.merge(download::routes()).merge(events::routes()).merge(ops::routes()).merge(web::routes());
-    let routes = routes.merge(admin::routes()).merge(processing::routes()).merge(webhooks::routes());
+    let routes =
+        routes.merge(admin::routes()).merge(processing::routes()).merge(webhooks::routes()).merge(keys::routes());
     let routes = routes.merge(tenants::routes());
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
     let routes = routes.layer(from_fn_with_state(site.clone(), cors::surround));

@@ -37,7 +37,7 @@ mod webhooks;
 pub use clock::StoreClock;
 use news::News;
 pub use tenancy::{AuditQuery, Tenancy, TenancyWrite};
-pub use tx::{Replay, Tx, Write};
+pub use tx::{KeyRotation, Replay, Tx, Write};
 pub use webhooks::{Backlog, DeliveryQuery, WebhookTroubles, WebhookWrite, Webhooks};
 
 /// Why rows could not be read or written.

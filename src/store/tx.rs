@@ -36,6 +36,21 @@ pub struct Replay {
     pub expires_at: Timestamp,
 }
 
+/// Another secret for an API key that is not revoked and still has the secret that the writer saw; otherwise a conflict.
+#[derive(Clone, Debug)]
+pub struct KeyRotation {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which key.
+    pub key: KeyId,
+    /// SHA-256 of the secret that it has. It becomes the old one.
+    pub seen: [u8; 32],
+    /// SHA-256 of the new secret.
+    pub secret_hash: [u8; 32],
+    /// Until when the old one works as well.
+    pub old_until: Timestamp,
+}
+
 /// One write of a [`Tx`].
 #[derive(Clone, Debug)]
 pub enum Write {
@@ -45,6 +60,10 @@ pub enum Write {
     InsertKey(ApiKey),
     /// Withdraws an API key of this tenant; already revoked is fine, unknown is a conflict.
     RevokeKey(TenantId, KeyId, Timestamp),
+    /// See [`KeyRotation`].
+    RotateKey(Box<KeyRotation>),
+    /// Notes when keys were last used, where nothing later than a minute before is noted already.
+    NoteKeyUses(Vec<(KeyId, Timestamp)>),
     /// A new asset.
     InsertAsset(Box<Asset>),
     /// Replaces the asset that still has revision `asset.revision`.
@@ -181,6 +200,8 @@ impl Tx {
             Write::InsertTenant(_)
             | Write::InsertKey(_)
             | Write::RevokeKey(..)
+            | Write::RotateKey(_)
+            | Write::NoteKeyUses(_)
             | Write::UpdateAsset(_)
             | Write::UpdateUpload(_)
             | Write::InsertParts(_)

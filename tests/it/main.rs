@@ -16,6 +16,7 @@ mod engine;
 mod events;
 mod handoff;
 mod house;
+mod identity;
 mod ietf;
 mod media;
 mod native;

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json, value::RawValue};
 
 use super::super::Site;
-use super::super::body::Json;
+use super::super::body::{Json, idempotency};
 use super::super::context::{Named, actor};
 use super::super::problem::Problem;
 use super::view::AssetView;
@@ -18,19 +18,9 @@ use super::{parts, query, view};
 use crate::domain::asset::{Asset, Metadata};
 use crate::domain::ids::{AssetId, GrantId, UploadId};
 use crate::domain::name::FileName;
-use crate::engine::{Arrival, BrokenOff, Description, Error, Idempotency, Opened};
+use crate::engine::{Arrival, BrokenOff, Description, Error, Opened};
 
 type Answer<T = Response> = Result<T, Problem>;
-
-/// `Idempotency-Key`: a quoted string, or the bare token that many clients send.
-fn idempotency(headers: &HeaderMap, fingerprint: [u8; 32]) -> Result<Option<Idempotency>, Error> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let token = value.to_str().unwrap_or_default().trim().trim_matches('"').to_owned();
-    if token.is_empty() || token.len() > 255 {
-        return Err(Error::invalid("Idempotency-Key", "1 to 255 characters"));
-    }
-    Ok(Some(Idempotency { token, fingerprint }))
-}
 
 pub(super) async fn limits(State(site): State<Site>) -> Rendered<Value> {
     Rendered(view::limits(&site.engine.limits()))

@@ -16,7 +16,6 @@ use super::super::problem::Problem;
 use super::query::{self, Trail};
 use super::wire::{self, ChangeTenant, NewTenant};
 use crate::domain::access::Actor;
-use crate::domain::ids::TenantId;
 use crate::domain::policy::Rules;
 use crate::engine::Error;
 
@@ -45,24 +44,24 @@ pub(super) async fn create_tenant(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Rendered(wire::standing(&standing))).into_response())
 }
 
-pub(super) async fn tenant(State(site): State<Site>, headers: HeaderMap, Named(id): Named<TenantId>) -> Answer {
+pub(super) async fn tenant(State(site): State<Site>, headers: HeaderMap, Named(named): Named<String>) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
-    Ok(Rendered(wire::standing(&site.engine.tenant(&actor, id).await?)))
+    Ok(Rendered(wire::standing(&site.engine.tenant(&actor, &named).await?)))
 }
 
 pub(super) async fn patch_tenant(
     State(site): State<Site>,
     headers: HeaderMap,
-    Named(id): Named<TenantId>,
+    Named(named): Named<String>,
     body: Json<ChangeTenant>,
 ) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
-    Ok(Rendered(wire::standing(&site.engine.patch_tenant(&actor, id, body.value.command()).await?)))
+    Ok(Rendered(wire::standing(&site.engine.patch_tenant(&actor, &named, body.value.command()).await?)))
 }
 
-pub(super) async fn recompute(State(site): State<Site>, headers: HeaderMap, Named(id): Named<TenantId>) -> Answer {
+pub(super) async fn recompute(State(site): State<Site>, headers: HeaderMap, Named(named): Named<String>) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
-    let (before, usage) = site.engine.recompute(&actor, id).await?;
+    let (before, usage) = site.engine.recompute(&actor, &named).await?;
     let counted = |usage: crate::domain::quota::Usage| json!({ "bytes": usage.bytes, "files": usage.files, "open_uploads": usage.uploads });
     Ok(Rendered(json!({ "before": before.map(counted), "usage": counted(usage) })))
 }
@@ -70,7 +69,7 @@ pub(super) async fn recompute(State(site): State<Site>, headers: HeaderMap, Name
 pub(super) async fn policies(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
     let page = query::page(query.as_deref())?;
-    let policies = site.engine.policies(&actor, page.tenant, &page.after, page.limit).await?;
+    let policies = site.engine.policies(&actor, page.tenant.as_deref(), &page.after, page.limit).await?;
     let next = policies.last().filter(|_| policies.len() == page.limit as usize).map(|policy| policy.name.clone());
     Ok(Rendered(json!({ "policies": policies.iter().map(wire::policy).collect::<Vec<_>>(), "next_after": next })))
 }
@@ -83,7 +82,7 @@ pub(super) async fn policy(
 ) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
     let tenant = query::tenant(query.as_deref())?;
-    Ok(Rendered(wire::policy(&site.engine.policy(&actor, tenant, &name).await?)))
+    Ok(Rendered(wire::policy(&site.engine.policy(&actor, tenant.as_deref(), &name).await?)))
 }
 
 pub(super) async fn put_policy(
@@ -95,7 +94,7 @@ pub(super) async fn put_policy(
 ) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
     let tenant = query::tenant(query.as_deref())?;
-    Ok(Rendered(wire::policy(&site.engine.put_policy(&actor, tenant, &name, body.value).await?)))
+    Ok(Rendered(wire::policy(&site.engine.put_policy(&actor, tenant.as_deref(), &name, body.value).await?)))
 }
 
 pub(super) async fn drop_policy(
@@ -106,7 +105,7 @@ pub(super) async fn drop_policy(
 ) -> Answer<StatusCode> {
     let actor = actor(&site.engine, &headers).await?;
     let tenant = query::tenant(query.as_deref())?;
-    site.engine.drop_policy(&actor, tenant, &name).await?;
+    site.engine.drop_policy(&actor, tenant.as_deref(), &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -117,7 +116,7 @@ pub(super) async fn audit(State(site): State<Site>, headers: HeaderMap, RawQuery
         return export(site, actor, trail).await;
     }
     let limit = trail.query.limit as usize;
-    let entries = site.engine.audit_trail(&actor, trail.tenant, trail.query).await?;
+    let entries = site.engine.audit_trail(&actor, trail.tenant.as_deref(), trail.query).await?;
     let next = entries.last().filter(|_| entries.len() == limit).map(|entry| entry.id);
     let entries: Vec<_> = entries.iter().map(wire::entry).collect();
     Ok(Rendered(json!({ "entries": entries, "next_after": next })).into_response())
@@ -127,7 +126,7 @@ pub(super) async fn audit(State(site): State<Site>, headers: HeaderMap, RawQuery
 async fn export(site: Site, actor: Actor, mut trail: Trail) -> Answer<Response> {
     trail.query.limit = PORTION;
     // Whoever may not is told so, not cut off.
-    let first = site.engine.audit_trail(&actor, trail.tenant, trail.query.clone()).await?;
+    let first = site.engine.audit_trail(&actor, trail.tenant.as_deref(), trail.query.clone()).await?;
     let rest = stream::try_unfold(Some((first, trail)), move |state| {
         let (engine, actor) = (site.engine.clone(), actor.clone());
         async move {
@@ -136,7 +135,7 @@ async fn export(site: Site, actor: Actor, mut trail: Trail) -> Answer<Response> 
             trail.query.after = entries.last().map(|entry| entry.id);
             let more = entries.len() == PORTION as usize;
             let next = if more {
-                let entries = engine.audit_trail(&actor, trail.tenant, trail.query.clone()).await?;
+                let entries = engine.audit_trail(&actor, trail.tenant.as_deref(), trail.query.clone()).await?;
                 Some((entries, trail))
             } else {
                 None

@@ -76,11 +76,15 @@ use decodes;
 pub(super) struct KeyRow {
     id: Uuid,
     tenant_id: Uuid,
+    name: Option<String>,
     scopes: String,
     secret_hash: Vec<u8>,
+    old_hash: Option<Vec<u8>>,
+    old_until: Option<i64>,
     created_at: i64,
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
+    last_used_at: Option<i64>,
 }
 
 impl KeyRow {
@@ -89,14 +93,19 @@ impl KeyRow {
     }
 
     fn decode(self) -> Cell<ApiKey> {
+        let hash = |column, bytes: Vec<u8>| bytes.try_into().map_err(|_| bad(column, "wrong length"));
+        let old_hash = self.old_hash.map(|bytes| hash("old_hash", bytes)).transpose()?;
         Ok(ApiKey {
             id: KeyId(self.id),
             tenant: TenantId(self.tenant_id),
+            name: self.name,
             scopes: parse("scopes", &self.scopes)?,
-            secret_hash: self.secret_hash.try_into().map_err(|_| bad("secret_hash", "wrong length"))?,
+            secret_hash: hash("secret_hash", self.secret_hash)?,
+            old_secret: old_hash.zip(self.old_until.map(micros)),
             created_at: micros(self.created_at),
             expires_at: self.expires_at.map(micros),
             revoked_at: self.revoked_at.map(micros),
+            last_used_at: self.last_used_at.map(micros),
         })
     }
 }

@@ -32,6 +32,7 @@ mod feed;
 mod hours;
 mod insert;
 mod jobs;
+mod keys;
 mod lanes;
 mod list;
 mod tenancy;

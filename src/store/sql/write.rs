@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use super::super::super::rows::{LedgerCells, at, data_cell, transfer_cells};
 use super::super::super::{Tx, Write};
 use super::failure::{Failure, undone};
-use super::{Conn, insert, jobs, tenancy, webhooks};
+use super::{Conn, insert, jobs, keys, tenancy, webhooks};
 use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
 use crate::domain::clock::Timestamp;
@@ -50,22 +50,8 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
             .bind(new.id.0)
             .bind(new.name.clone())
             .bind(at(new.created_at)),
-        Write::InsertKey(new) => sqlx::query(
-            "INSERT INTO api_key (id, tenant_id, scopes, secret_hash, created_at, expires_at, revoked_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(new.id.0)
-        .bind(new.tenant.0)
-        .bind(new.scopes.to_string())
-        .bind(new.secret_hash.to_vec())
-        .bind(at(new.created_at))
-        .bind(new.expires_at.map(at))
-        .bind(new.revoked_at.map(at)),
-        Write::RevokeKey(tenant, key, now) => {
-            sqlx::query("UPDATE api_key SET revoked_at = coalesce(revoked_at, $3) WHERE tenant_id = $1 AND id = $2")
-                .bind(tenant.0)
-                .bind(key.0)
-                .bind(at(*now))
+        Write::InsertKey(_) | Write::RevokeKey(..) | Write::RotateKey(_) | Write::NoteKeyUses(_) => {
+            return keys::write(conn, write).await;
         }
         Write::RevokeLinksOf(asset, now) => return revoke_links(conn, *asset, *now).await,
         Write::RevokeLink(link, now) => {

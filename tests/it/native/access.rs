@@ -27,13 +27,16 @@ const CALLERS: [&str; 12] = [
 const CREATES: [&str; 12] = ["401", "401", "401", "401", "+", "+", "403", "403", "+", "+", "+", "+"];
 /// Those who may drive an upload.
 const DRIVES: [&str; 12] = ["401", "401", "401", "401", "+", "+", "403", "403", "+", "404", "+", "404"];
+/// Those who may keep keys: each administrator the own tenant's.
+const KEEPS: [&str; 12] = ["401", "401", "401", "401", "403", "403", "403", "403", "+", "+", "403", "403"];
+const KEEPS_ONE: [&str; 12] = ["401", "401", "401", "401", "403", "403", "403", "403", "+", "404", "403", "403"];
 /// In a path nothing but a grant counts.
 const GRANTED: [&str; 12] = ["401", "401", "401", "401", "401", "401", "401", "401", "401", "401", "+", "+"];
 const GRANTED_ONE: [&str; 12] = ["401", "401", "401", "401", "401", "401", "401", "401", "401", "401", "+", "404"];
 
 /// Status per caller. `+` stands for whatever success is: anything below 400, or the refusal of a caller who was let in.
 /// `{caller}` in a path is the caller's token, which then comes in no header.
-const MATRIX: [(&str, &str, [&str; 12]); 43] = [
+const MATRIX: [(&str, &str, [&str; 12]); 48] = [
     ("POST", "/v1/uploads", ["401", "401", "401", "401", "+", "+", "403", "403", "+", "+", "403", "403"]),
     ("POST", "/v1/uploads/check", ["401", "401", "401", "401", "+", "+", "403", "403", "+", "+", "403", "403"]),
     ("GET", "/v1/uploads/{upload}", ["401", "401", "401", "401", "+", "+", "+", "403", "+", "404", "+", "404"]),
@@ -109,6 +112,11 @@ const MATRIX: [(&str, &str, [&str; 12]); 43] = [
         ["401", "401", "401", "401", "+", "+", "+", "403", "+", "404", "+", "404"],
     ),
     ("GET", "/u/{caller}/events?after=0", GRANTED),
+    ("GET", "/v1/keys", KEEPS),
+    ("POST", "/v1/keys", KEEPS),
+    ("GET", "/v1/keys/{key}", KEEPS_ONE),
+    ("POST", "/v1/keys/{key}/rotate", KEEPS_ONE),
+    ("DELETE", "/v1/keys/{key}", KEEPS_ONE),
     ("GET", "/v1/limits", ["+"; 12]),
     ("GET", "/livez", ["+"; 12]),
     ("GET", "/readyz", ["+"; 12]),
@@ -170,6 +178,7 @@ async fn cast(service: &Service) -> Cast {
         ("{number}", "1".to_owned()),
         ("{link}", links["link"].clone()),
         ("{token}", token),
+        ("{key}", service.key("read").await[3..35].to_owned()),
     ];
     Cast { tokens, path }
 }
@@ -212,6 +221,7 @@ async fn owner_with_upload_only(service: &Service, names: &crate::support::trans
 fn body(path: &str) -> &'static str {
     match path {
         "/v1/uploads" | "/v1/uploads/check" => r#"{"filename": "x", "size": 1}"#,
+        "/v1/keys" => r#"{"scopes": "read"}"#,
         "/v1/uploads/{upload}/urls" => r#"{"parts": "1"}"#,
         "/v1/assets/batch" => r#"{"ids": []}"#,
         "/v1/links" => r#"{"links": []}"#,
@@ -285,7 +295,7 @@ fn the_matrix_is_complete() {
     let read =
         |file: &str| std::fs::read_to_string(format!("{}/src/http/{file}/mod.rs", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let mut routes = BTreeSet::new();
-    for file in ["native", "download", "events", "ops", "web"] {
+    for file in ["native", "download", "events", "keys", "ops", "web"] {
         routes.extend(routes_in(&read(file), ""));
     }
     let companion = read("companion");

@@ -124,11 +124,14 @@ on_both_databases! {
         let key = ApiKey {
             id: owner(),
             tenant: tenant(1),
+            name: Some("of the shop".to_owned()),
             scopes: "upload,read".parse::<Scopes>().unwrap(),
             secret_hash: [5; 32],
+            old_secret: Some(([4; 32], now)),
             created_at: now,
             expires_at: Some(now),
             revoked_at: None,
+            last_used_at: Some(now),
         };
         db.store.commit(Tx::new().with(Write::InsertKey(key.clone()))).await.unwrap();
         assert_eq!(db.store.key(key.id).await.unwrap().unwrap(), key);

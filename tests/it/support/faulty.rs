@@ -182,7 +182,7 @@ impl<B: Blobs> Blobs for FaultyBlobs<B> {
     }
 }
 
-/// A row store whose commits have faults (operation `commit`).
+/// A row store whose commits (operation `commit`) and other calls (by their names) have faults.
 pub struct FaultyStore {
     pub inner: Arc<dyn Store>,
     pub faults: Faults,
@@ -216,7 +216,10 @@ macro_rules! pass_on {
             }
 
             $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
-                self.inner.$name($($arg),*).await
+                match self.faults.next(stringify!($name)) {
+                    None => self.inner.$name($($arg),*).await,
+                    Some(_) => Err(StoreError::Unavailable("refused on purpose".to_owned())),
+                }
             })*
         }
     };

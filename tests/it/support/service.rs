@@ -11,7 +11,8 @@ use gantry::domain::egress::Egress;
 use gantry::domain::ids::TenantId;
 use gantry::domain::quota::Quota;
 use gantry::engine::{
-    DeliveryMode, Engine, FeedSettings, Foundation, Pace, PatchTenant, Registry, Settings, Tokens, WebhookSettings,
+    DeliveryMode, Engine, FeedSettings, Foundation, Issuers, Pace, PatchTenant, Registry, Settings, Tokens,
+    WebhookSettings,
 };
 use gantry::http::{Site, router, server};
 use gantry::worker::{self, Pipeline, Sender, Worker};
@@ -124,6 +125,13 @@ impl Service {
         (serve(&engine, &self.blobs.public_origin(), &self.stop).await, engine)
     }
 
+    /// A node on the same rows that trusts these issuers.
+    pub async fn trusting(&self, issuers: Issuers) -> (String, Engine) {
+        let settings = Shape::default().settings;
+        let engine = trusting(&self.database, &self.blobs, &self.faults, settings, issuers);
+        (serve(&engine, &self.blobs.public_origin(), &self.stop).await, engine)
+    }
+
     /// A key of the default tenant.
     pub async fn key(&self, scopes: &str) -> String {
         self.registry.create_key(self.tenant, scopes.parse().unwrap(), None).await.unwrap().reveal()
@@ -194,11 +202,22 @@ impl Drop for Service {
 }
 
 fn engine_on(database: &Database, blobs: &Arc<S3Blobs>, faults: &Faults, settings: Settings) -> Engine {
+    trusting(database, blobs, faults, settings, Issuers::none())
+}
+
+fn trusting(
+    database: &Database,
+    blobs: &Arc<S3Blobs>,
+    faults: &Faults,
+    settings: Settings,
+    issuers: Issuers,
+) -> Engine {
     Engine::new(Foundation {
         store: Arc::new(FaultyStore { inner: Arc::clone(&database.store), faults: faults.clone() }),
         blobs: Arc::new(FaultyBlobs { inner: Arc::clone(blobs), faults: faults.clone() }),
         entropy: Arc::new(OsEntropy),
         tokens: Tokens::new(&[b"0123456789abcdef0123456789abcdef".to_vec()]).unwrap(),
+        issuers,
         settings,
         instance: "test".to_owned(),
     })

@@ -1,0 +1,302 @@
+//! Issuers of JSON Web Tokens (RFC 7519) that the operator trusts, and what their claims mean here.
+//!
+//! Must not look at signatures: claims come here when they have been verified.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::ids::{KeyId, TenantId};
+use super::key::{Scope, Scopes};
+use super::tenant::DEFAULT_TENANT;
+
+/// How a token may be signed. Which of these an issuer uses is a setting, never the token's own word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// RSASSA-PSS with SHA-384.
+    Ps384,
+    /// RSASSA-PSS with SHA-512.
+    Ps512,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
+    /// Ed25519.
+    EdDsa,
+    /// HMAC with SHA-256.
+    Hs256,
+    /// HMAC with SHA-384.
+    Hs384,
+    /// HMAC with SHA-512.
+    Hs512,
+}
+
+impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 12] = [
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+        Self::EdDsa,
+        Self::Hs256,
+        Self::Hs384,
+        Self::Hs512,
+    ];
+
+    /// Its name in `alg` (RFC 7518 §3.1, RFC 8037 §3.1).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
+        }
+    }
+
+    /// Whether whoever verifies could also sign.
+    #[must_use]
+    pub fn is_symmetric(self) -> bool {
+        matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|algorithm| algorithm.name() == text);
+        found.ok_or_else(|| format!("{text:?} is none of {}", Self::ALL.map(Self::name).join(", ")))
+    }
+}
+
+/// Where an issuer's keys are.
+#[derive(Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A JWK set (RFC 7517) at this URL.
+    Jwks(String),
+    /// A JWK set at the `jwks_uri` of the issuer's OpenID configuration.
+    Discovery,
+    /// A secret that issuer and service share.
+    Secret(Vec<u8>),
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jwks(url) => write!(f, "Jwks({url:?})"),
+            Self::Discovery => f.write_str("Discovery"),
+            Self::Secret(_) => f.write_str("Secret(…)"),
+        }
+    }
+}
+
+/// In which tenant a token acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantOf {
+    /// Every token in this one, by name.
+    Fixed(String),
+    /// The one that a claim names.
+    Claim {
+        /// The claim.
+        claim: String,
+        /// What its values stand for; empty: the tenant's own name.
+        names: Vec<(String, String)>,
+    },
+}
+
+/// What a token may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopesOf {
+    /// The claim: a text with words, or a list of texts.
+    pub claim: String,
+    /// What its words stand for; empty: the scopes of those names, but for `admin`.
+    pub names: Vec<(String, Scope)>,
+}
+
+/// An issuer that the operator trusts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// What the settings call it.
+    pub name: String,
+    /// Its `iss`, to the letter.
+    pub issuer: String,
+    /// Where its keys are.
+    pub keys: KeySource,
+    /// Its tokens are for us when one of these is in `aud`.
+    pub audiences: Vec<String>,
+    /// How its tokens may be signed.
+    pub algorithms: Vec<Algorithm>,
+    /// In which tenant they act.
+    pub tenant: TenantOf,
+    /// What they may do.
+    pub scopes: ScopesOf,
+    /// By how much clocks may differ.
+    pub leeway: Duration,
+}
+
+impl Issuer {
+    /// The name of the tenant that verified claims lead to.
+    #[must_use]
+    pub fn tenant(&self, claims: &Map<String, Value>) -> Option<String> {
+        let (claim, names) = match &self.tenant {
+            TenantOf::Fixed(name) => return Some(name.clone()),
+            TenantOf::Claim { claim, names } => (claim, names),
+        };
+        let value = find(claims, claim)?.as_str()?;
+        if names.is_empty() {
+            // Whose administrators run the instance is not for a claim to say, unless the settings do so expressly.
+            return Some(value.to_owned()).filter(|name| !name.is_empty() && name != DEFAULT_TENANT);
+        }
+        names.iter().find(|(theirs, _)| theirs == value).map(|(_, ours)| ours.clone())
+    }
+
+    /// What verified claims allow. Words that mean nothing here are passed over.
+    #[must_use]
+    pub fn scopes(&self, claims: &Map<String, Value>) -> Scopes {
+        let ScopesOf { claim, names } = &self.scopes;
+        let words: Vec<&str> = match find(claims, claim) {
+            Some(Value::String(text)) => text.split_ascii_whitespace().collect(),
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let mean = |word: &str| -> Vec<Scope> {
+            if names.is_empty() {
+                return word.parse().ok().filter(|scope| *scope != Scope::Admin).into_iter().collect();
+            }
+            names.iter().filter(|(theirs, _)| theirs == word).map(|(_, scope)| *scope).collect()
+        };
+        words.into_iter().flat_map(mean).collect()
+    }
+
+    /// What rows know a subject by: they name keys, and it has none. Always the same for the same subject in the same
+    /// tenant (UUIDv8, RFC 9562 §5.8, of a SHA-256), and no key's, which are version 7.
+    #[must_use]
+    pub fn subject_id(&self, subject: &str, tenant: TenantId) -> KeyId {
+        let mut hash = Sha256::new();
+        for text in [self.issuer.as_bytes(), subject.as_bytes(), tenant.0.as_bytes()] {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finalize()[..16]);
+        KeyId(uuid::Builder::from_custom_bytes(id).into_uuid())
+    }
+}
+
+/// A claim by its name, which may have dots in it (`https://app.example/tenant`), or by its path (`realm_access.roles`).
+fn find<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    if let Some(value) = claims.get(name) {
+        return Some(value);
+    }
+    let mut steps = name.split('.');
+    let first = claims.get(steps.next()?)?;
+    steps.try_fold(first, |value, step| value.get(step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    fn issuer(tenant: TenantOf, names: &[(&str, Scope)]) -> Issuer {
+        Issuer {
+            name: "example".to_owned(),
+            issuer: "https://login.example".to_owned(),
+            keys: KeySource::Discovery,
+            audiences: vec!["gantry".to_owned()],
+            algorithms: vec![Algorithm::Rs256],
+            tenant,
+            scopes: ScopesOf {
+                claim: "realm_access.roles".to_owned(),
+                names: names.iter().map(|(name, scope)| ((*name).to_owned(), *scope)).collect(),
+            },
+            leeway: Duration::ZERO,
+        }
+    }
+
+    fn claims(value: &Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn words_become_scopes_and_admin_only_when_the_settings_say_so() {
+        let own = issuer(TenantOf::Fixed("acme".to_owned()), &[]);
+        let said = claims(&json!({"realm_access": {"roles": ["read", "admin", "root", 5, "upload"]}}));
+        assert_eq!(own.scopes(&said).to_string(), "upload,read");
+        let words = claims(&json!({"realm_access.roles": "  link  read "}));
+        assert_eq!(own.scopes(&words).to_string(), "read,link");
+        let names = [("files:all", Scope::Upload), ("files:all", Scope::Read), ("boss", Scope::Admin)];
+        let mapped = issuer(TenantOf::Fixed("acme".to_owned()), &names);
+        let said = |roles: &Value| claims(&json!({"realm_access": {"roles": roles}}));
+        assert_eq!(mapped.scopes(&said(&json!(["files:all", "link"]))).to_string(), "upload,read");
+        assert_eq!(mapped.scopes(&said(&json!(["boss"]))), Scopes::ADMIN);
+        for nothing in [json!(null), json!(5), json!({}), json!([["boss"]])] {
+            assert_eq!(mapped.scopes(&said(&nothing)).to_string(), "");
+        }
+    }
+
+    #[test]
+    fn a_claim_leads_to_a_tenant_and_never_unasked_to_the_operators() {
+        let by = |names: &[(&str, &str)]| {
+            let names = names.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+            issuer(TenantOf::Claim { claim: "https://app.example/org".to_owned(), names }, &[])
+        };
+        let said = |org: Value| claims(&json!({"https://app.example/org": org}));
+        assert_eq!(by(&[]).tenant(&said(json!("acme"))).as_deref(), Some("acme"));
+        for nobody in [json!("default"), json!(""), json!(5), json!(["acme"])] {
+            assert_eq!(by(&[]).tenant(&said(nobody)), None);
+        }
+        let mapped = by(&[("org-1", "acme"), ("ops", "default")]);
+        assert_eq!(mapped.tenant(&said(json!("org-1"))).as_deref(), Some("acme"));
+        assert_eq!(mapped.tenant(&said(json!("ops"))).as_deref(), Some("default"));
+        assert_eq!(mapped.tenant(&said(json!("acme"))), None);
+    }
+
+    #[test]
+    fn a_subject_is_somebody_else_at_another_issuer_and_in_another_tenant() {
+        let (a, tenant) = (issuer(TenantOf::Fixed("acme".to_owned()), &[]), TenantId(Uuid::from_u128(1)));
+        let b = Issuer { issuer: "https://login.example/".to_owned(), ..a.clone() };
+        let id = a.subject_id("alice", tenant);
+        assert_eq!(id, a.subject_id("alice", tenant));
+        assert_eq!(id.0.get_version_num(), 8);
+        for other in [a.subject_id("bob", tenant), b.subject_id("alice", tenant), b.subject_id("/alice", tenant)] {
+            assert_ne!(other, id);
+        }
+        assert_ne!(a.subject_id("alice", TenantId(Uuid::from_u128(2))), id);
+    }
+
+    #[test]
+    fn algorithms_have_their_registered_names() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(algorithm.name().parse(), Ok(algorithm));
+        }
+        assert!("none".parse::<Algorithm>().is_err() && "rs256".parse::<Algorithm>().is_err());
+        assert!(!format!("{:?}", KeySource::Secret(b"hush".to_vec())).contains("104"));
+    }
+}

@@ -1,0 +1,210 @@
+//! JSON Web Tokens (RFC 7519, RFC 8725) of the issuers that the operator trusts.
+//!
+//! The settings say which issuer, audience and algorithms count. The token's header only chooses among the keys of its
+//! issuer: keys and addresses of keys that it brings along (`jwk`, `jku`, `x5c`, `x5u`) are not looked at.
+
+use std::sync::Arc;
+
+use jsonwebtoken::{DecodingKey, Header, Validation, dangerous, decode, decode_header};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::super::{Error, Result};
+use super::keyring::{KeySetSettings, KeySets, Keyring};
+use super::recent::Recent;
+use crate::domain::access::Actor;
+use crate::domain::clock::{Timestamp, after, before, micros};
+use crate::domain::ids::{KeyId, TenantId};
+use crate::domain::issuer::Issuer;
+use crate::domain::key::Scopes;
+use crate::store::Store;
+
+/// Tokens that are remembered, wrong ones included.
+const MOST: u64 = 10_000;
+/// Longest token in bytes.
+const LONGEST: usize = 16 << 10;
+/// Longest subject in bytes.
+const LONGEST_SUBJECT: usize = 1024;
+/// Keys of one id that are tried.
+const MOST_TRIED: usize = 3;
+
+type Claims = Map<String, Value>;
+
+/// The issuers that the operator trusts, what is known of their keys, and what was lately said of their tokens.
+pub struct Issuers {
+    rings: Vec<Arc<Keyring>>,
+    known: Recent<[u8; 32], Option<Subject>>,
+    tenants: Recent<String, Option<TenantId>>,
+}
+
+/// Whom a verified token speaks for, and when.
+#[derive(Clone, Debug, PartialEq)]
+struct Subject {
+    id: KeyId,
+    tenant: TenantId,
+    scopes: Scopes,
+    from: Timestamp,
+    until: Timestamp,
+}
+
+/// Why a token counts for nothing. For the operator's log, not for the caller.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("it is no JSON Web Token that we can read")]
+    Unreadable,
+    #[error("its issuer is not trusted")]
+    Issuer,
+    #[error("the issuer does not sign like this")]
+    Algorithm,
+    #[error("its header asks for what we do not do")]
+    Header,
+    #[error("the issuer has no such key")]
+    UnknownKey,
+    #[error("signature or claims: {0}")]
+    Invalid(String),
+    #[error("its times are not numbers")]
+    Times,
+    #[error("it is not about anybody")]
+    Subject,
+    #[error("its claims lead to no tenant")]
+    Tenant,
+    /// Whether it counts cannot be told just now.
+    #[error(transparent)]
+    Later(#[from] Error),
+}
+
+impl Issuers {
+    /// Trusts these issuers, whose keys come through `sets`.
+    #[must_use]
+    pub fn new(issuers: Vec<Issuer>, settings: KeySetSettings, sets: &Arc<dyn KeySets>) -> Self {
+        let ring = |issuer| Arc::new(Keyring::new(issuer, settings, Arc::clone(sets)));
+        Self { rings: issuers.into_iter().map(ring).collect(), ..Self::none() }
+    }
+
+    /// Trusts nobody.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { rings: Vec::new(), known: Recent::new(MOST), tenants: Recent::new(MOST) }
+    }
+
+    /// Whom a token speaks for at `now`.
+    pub(super) async fn subject(&self, token: &str, now: Timestamp, store: &dyn Store) -> Result<Option<Actor>> {
+        if self.rings.is_empty() || token.len() > LONGEST || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+            return Ok(None);
+        }
+        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let subject = self.known.get(&digest, now, Box::pin(self.remembered(token, now, store))).await?;
+        let subject = subject.filter(|subject| subject.from <= now && now < subject.until);
+        Ok(subject.map(|Subject { id, tenant, scopes, .. }| Actor::Key { id, tenant, scopes }))
+    }
+
+    /// What is remembered of a token: whom it speaks for, whatever its times; `None`: it counts for nothing.
+    async fn remembered(&self, token: &str, now: Timestamp, store: &dyn Store) -> Result<Option<Subject>> {
+        let (issuer, said) = match self.ring(token) {
+            Ok((ring, header)) => (ring.issuer.name.as_str(), self.speaks_for(ring, &header, token, now, store).await),
+            Err(refused) => ("?", Err(refused)),
+        };
+        match said {
+            Ok(subject) => Ok(Some(subject)),
+            Err(Refused::Later(error)) => Err(error),
+            Err(refused) => {
+                tracing::info!(issuer, %refused, "a token was refused");
+                Ok(None)
+            }
+        }
+    }
+
+    /// The issuer that a token names, if it is one of ours and signs like this.
+    fn ring(&self, token: &str) -> std::result::Result<(&Arc<Keyring>, Header), Refused> {
+        let header = decode_header(token).map_err(|_| Refused::Unreadable)?;
+        let unproven: Claims = dangerous::insecure_decode_claims(token).map_err(|_| Refused::Unreadable)?;
+        let said = unproven.get("iss").and_then(Value::as_str);
+        let ring = self.rings.iter().find(|ring| said == Some(&ring.issuer.issuer)).ok_or(Refused::Issuer)?;
+        let name = format!("{:?}", header.alg);
+        if !ring.issuer.algorithms.iter().any(|algorithm| algorithm.name() == name) {
+            return Err(Refused::Algorithm);
+        }
+        if !understood(&header) {
+            return Err(Refused::Header);
+        }
+        Ok((ring, header))
+    }
+
+    /// Verifies signature, issuer and audience, and what the claims come to here.
+    async fn speaks_for(
+        &self,
+        ring: &Arc<Keyring>,
+        header: &Header,
+        token: &str,
+        now: Timestamp,
+        store: &dyn Store,
+    ) -> std::result::Result<Subject, Refused> {
+        let issuer = &ring.issuer;
+        let claims = verified(token, &ring.candidates(header.alg, header.kid.as_deref(), now).await?, issuer, header)?;
+        let (from, until) = times(&claims).ok_or(Refused::Times)?;
+        let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
+        if !(1..=LONGEST_SUBJECT).contains(&subject.len()) {
+            return Err(Refused::Subject);
+        }
+        let name = issuer.tenant(&claims).ok_or(Refused::Tenant)?;
+        let look = async { Ok(store.tenant_named(&name).await?.map(|tenant| tenant.id)) };
+        let tenant = self.tenants.get(&name, now, look).await?.ok_or(Refused::Tenant)?;
+        Ok(Subject {
+            id: issuer.subject_id(subject, tenant),
+            tenant,
+            scopes: issuer.scopes(&claims),
+            from: from.map_or(Timestamp::MIN, |from| before(from, issuer.leeway)),
+            until: after(until, issuer.leeway),
+        })
+    }
+}
+
+/// The claims of a token that one of these keys has signed, for one of our audiences.
+fn verified(
+    token: &str,
+    keys: &[DecodingKey],
+    issuer: &Issuer,
+    header: &Header,
+) -> std::result::Result<Claims, Refused> {
+    let validation = validation(issuer, header);
+    let mut last = Refused::UnknownKey;
+    for key in keys.iter().take(MOST_TRIED) {
+        match decode::<Claims>(token, key, &validation) {
+            Ok(verified) => return Ok(verified.claims),
+            Err(error) => last = Refused::Invalid(error.to_string()),
+        }
+    }
+    Err(last)
+}
+
+/// Whether the header asks for nothing that we do not do, and is not of a token for another purpose (RFC 8725 §3.11).
+fn understood(header: &Header) -> bool {
+    let typ = header.typ.as_deref().unwrap_or("JWT").to_ascii_lowercase();
+    let typ = typ.strip_prefix("application/").unwrap_or(&typ);
+    matches!(typ, "jwt" | "at+jwt") && header.crit.is_none() && header.enc.is_none() && header.zip.is_none()
+}
+
+/// What the library checks. Times it would compare with the machine's clock; we do that with ours, at every use.
+fn validation(issuer: &Issuer, header: &Header) -> Validation {
+    let mut validation = Validation::new(header.alg);
+    // A claim that cannot be read counts as missing (CVE-2026-25537).
+    validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
+    validation.set_issuer(&[&issuer.issuer]);
+    validation.set_audience(&issuer.audiences);
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation
+}
+
+/// `nbf` and `exp`. Many issuers leave `nbf` out; one that is there has to be a number.
+fn times(claims: &Claims) -> Option<(Option<Timestamp>, Timestamp)> {
+    let time = |value: &Value| {
+        let seconds = value.as_f64().filter(|seconds| (0.0..1e12).contains(seconds))?;
+        Some(micros((seconds * 1e6) as i64))
+    };
+    let from = match claims.get("nbf") {
+        Some(value) => Some(time(value)?),
+        None => None,
+    };
+    Some((from, time(claims.get("exp")?)?))
+}

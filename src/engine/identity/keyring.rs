@@ -1,0 +1,174 @@
+//! The public keys of one issuer: fetched when needed, by one at a time, and kept for a bounded time when it is away.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::{Error, Result};
+use crate::domain::clock::{Timestamp, after};
+use crate::domain::issuer::{Issuer, KeySource};
+
+/// Keys of one set that are looked at.
+const MOST_KEYS: usize = 100;
+/// How soon an issuer is asked again of whose keys none are known.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The way to the key sets of issuers.
+#[async_trait]
+pub trait KeySets: Send + Sync {
+    /// The JWK set (RFC 7517 §5) of an issuer, as it came. Bounded in size and time.
+    ///
+    /// # Errors
+    /// Why there is none, for logs.
+    async fn fetch(&self, issuer: &Issuer) -> std::result::Result<Vec<u8>, String>;
+}
+
+/// How long keys are good, and how often an issuer is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct KeySetSettings {
+    /// Keys older than this are fetched again while they go on being used.
+    pub refresh: Duration,
+    /// How often at most an issuer is asked about a key that its set does not have.
+    pub pause: Duration,
+    /// How long keys are used whose issuer does not answer any more.
+    pub keep: Duration,
+}
+
+/// A key that may verify signatures.
+struct Key {
+    id: Option<String>,
+    algorithm: Option<String>,
+    key: DecodingKey,
+}
+
+#[derive(Default)]
+struct Known {
+    keys: Arc<Vec<Key>>,
+    /// When `keys` were fetched; `None`: never.
+    at: Option<Timestamp>,
+    /// When fetching was last tried, whatever came of it.
+    tried: Option<Timestamp>,
+}
+
+/// One issuer's keys.
+pub(super) struct Keyring {
+    pub(super) issuer: Issuer,
+    settings: KeySetSettings,
+    sets: Arc<dyn KeySets>,
+    known: Mutex<Known>,
+    /// Held while the issuer is asked.
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl Keyring {
+    pub(super) fn new(issuer: Issuer, settings: KeySetSettings, sets: Arc<dyn KeySets>) -> Self {
+        Self { issuer, settings, sets, known: Mutex::default(), asking: tokio::sync::Mutex::default() }
+    }
+
+    /// The keys that a token with this header may have been signed with; mostly one. `clock` says the time.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when no keys are known and the issuer does not answer.
+    pub(super) async fn candidates(
+        self: &Arc<Self>,
+        algorithm: Algorithm,
+        id: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Vec<DecodingKey>> {
+        if let KeySource::Secret(secret) = &self.issuer.keys {
+            return Ok(vec![DecodingKey::from_secret(secret)]);
+        }
+        let (good, old, tried) = self.glance(now);
+        let found = good.as_ref().map(|keys| matching(keys, algorithm, id));
+        let pause = if good.is_some() { self.settings.pause } else { AGAIN };
+        match found {
+            Some(found) if !found.is_empty() => {
+                if old && may_ask(tried, now, AGAIN) {
+                    tokio::spawn(Arc::clone(self).ask(tried, now));
+                }
+                return Ok(found);
+            }
+            Some(_) | None if may_ask(tried, now, pause) => {
+                // In a task of its own: the one who waits may go away, and others wait for the same.
+                let asked = tokio::spawn(Arc::clone(self).ask(tried, now)).await;
+                asked.map_err(|error| Error::Internal(error.to_string()))?;
+            }
+            // Whoever asks at this moment asks for us as well.
+            Some(_) | None => drop(self.asking.lock().await),
+        }
+        match self.glance(now).0 {
+            Some(keys) => Ok(matching(&keys, algorithm, id)),
+            None => Err(Error::Busy { why: format!("no keys of the issuer {}", self.issuer.name), after: AGAIN }),
+        }
+    }
+
+    /// Keys that are not too old to be used, whether they should be fetched again, and when that was last tried.
+    fn glance(&self, now: Timestamp) -> (Option<Arc<Vec<Key>>>, bool, Option<Timestamp>) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let good = known.at.is_some_and(|at| now < after(at, self.settings.keep));
+        let old = known.at.is_some_and(|at| now >= after(at, self.settings.refresh));
+        (good.then(|| Arc::clone(&known.keys)), old, known.tried)
+    }
+
+    /// Fetches the keys, unless somebody has tried since `tried`.
+    async fn ask(self: Arc<Self>, tried: Option<Timestamp>, now: Timestamp) {
+        let _asking = self.asking.lock().await;
+        {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.tried != tried {
+                return;
+            }
+            known.tried = Some(now);
+        }
+        let fetched = self.sets.fetch(&self.issuer).await.and_then(|text| read(&text));
+        match fetched {
+            Ok(keys) => {
+                tracing::info!(issuer = self.issuer.name, keys = keys.len(), "fetched the keys of an issuer");
+                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+                (known.keys, known.at) = (Arc::new(keys), Some(now));
+            }
+            Err(why) => tracing::warn!(issuer = self.issuer.name, why, "the keys of an issuer cannot be fetched"),
+        }
+    }
+}
+
+fn may_ask(tried: Option<Timestamp>, now: Timestamp, pause: Duration) -> bool {
+    tried.is_none_or(|tried| now >= after(tried, pause) || now < tried)
+}
+
+fn matching(keys: &[Key], algorithm: Algorithm, id: Option<&str>) -> Vec<DecodingKey> {
+    let name = format!("{algorithm:?}");
+    let suits = |key: &&Key| {
+        key.key.family() == algorithm.family()
+            && key.algorithm.as_ref().is_none_or(|own| *own == name)
+            && id.is_none_or(|id| key.id.as_deref() == Some(id))
+    };
+    let found: Vec<_> = keys.iter().filter(suits).map(|key| key.key.clone()).collect();
+    // A token that does not say which key it means is not tried with one after the other.
+    if id.is_none() && found.len() > 1 { Vec::new() } else { found }
+}
+
+/// The usable keys of a JWK set; one that is of no use to us says nothing about the others.
+fn read(text: &[u8]) -> std::result::Result<Vec<Key>, String> {
+    #[derive(Deserialize)]
+    struct Set {
+        keys: Vec<Value>,
+    }
+    let set: Set = serde_json::from_slice(text).map_err(|error| format!("no JWK set: {error}"))?;
+    Ok(set.keys.into_iter().take(MOST_KEYS).filter_map(|key| usable(serde_json::from_value(key).ok()?)).collect())
+}
+
+fn usable(jwk: Jwk) -> Option<Key> {
+    // What everybody can fetch is no secret, whatever it calls itself.
+    let public = !matches!(jwk.algorithm, AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_));
+    let signs = jwk.common.public_key_use.as_ref().is_none_or(|purpose| *purpose == PublicKeyUse::Signature);
+    let operations = jwk.common.key_operations.as_ref();
+    let verifies = operations.is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+    let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| public && signs && verifies)?;
+    Some(Key { key, algorithm: jwk.common.key_algorithm.map(|own| own.to_string()), id: jwk.common.key_id })
+}

@@ -1,0 +1,50 @@
+//! From a credential to an actor: API keys, tokens of other issuers, upload grants.
+//!
+//! * `recent`: a short memory for answers, so that neither a busy credential nor a wrong one reaches the database at every
+//!   request, and a revoked one stops working within five seconds on every node
+//! * `keys`: API keys, and when they were last used
+//! * `issuers`: JSON Web Tokens; `keyring`: the keys of their issuers, fetched through [`KeySets`]
+//!
+//! Expiry is asked about at every use, whatever is remembered.
+
+use super::{Engine, Error, Result};
+use crate::crash;
+use crate::domain::access::Actor;
+use crate::domain::clock::Timestamp;
+use crate::domain::key::KeyToken;
+
+mod issuers;
+mod keyring;
+mod keys;
+mod recent;
+
+pub use issuers::Issuers;
+pub use keyring::{KeySetSettings, KeySets};
+pub(super) use keys::Keys;
+
+impl Engine {
+    /// The actor behind a bearer token: an API key `gk_…`, an upload grant `gu_…`, or a token of a trusted issuer.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for every token that is unknown, expired, revoked or malformed; [`Error::Busy`] when the
+    /// token's issuer does not hand out its keys and none are known.
+    pub async fn authenticate(&self, token: &str) -> Result<Actor> {
+        let now = self.0.store.now();
+        let actor = if token.starts_with("gu_") {
+            let grant = self.0.tokens.open_upload_grant(token);
+            grant.filter(|(_, until)| now < *until).map(|(upload, _)| Actor::Uploader { upload })
+        } else if token.starts_with("gk_") {
+            self.key_holder(token, now).await?
+        } else {
+            self.0.issuers.subject(token, now, &*self.0.store).await?
+        };
+        crash::point("after_auth");
+        actor.ok_or(Error::Unauthenticated)
+    }
+
+    async fn key_holder(&self, token: &str, now: Timestamp) -> Result<Option<Actor>> {
+        let Ok(token) = token.parse::<KeyToken>() else { return Ok(None) };
+        let key = self.0.keys.opened(&token, now).await?;
+        Ok(key.map(|key| Actor::Key { id: key.id, tenant: key.tenant, scopes: key.scopes }))
+    }
+}

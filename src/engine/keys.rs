@@ -1,0 +1,199 @@
+//! Keys as a tenant's administrators keep them: make, list, rotate, revoke.
+//!
+//! A secret is shown once and not kept. When the answer is lost, the same request with the same `Idempotency-Key` shows it
+//! again: it is then derived from a salt that is remembered for as long as the answer, and from the signing key.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::audit::Deed;
+use super::{Engine, Error, Idempotency, Result};
+use crate::domain::access::Actor;
+use crate::domain::clock::{after, random_hex};
+use crate::domain::ids::{KeyId, TenantId};
+use crate::domain::key::{ApiKey, KeySecret, KeyToken, Scopes};
+use crate::store::{Replay, StoreError, Tx, Write};
+
+/// Most keys of a page.
+const MOST: u32 = 1000;
+/// Tries of a change that others get in the way of.
+const TRIES: u32 = 5;
+
+/// A new key.
+#[derive(Clone, Debug)]
+pub struct KeyWish {
+    /// For people; 1 to 200 bytes.
+    pub name: Option<String>,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When it stops working; `None`: never.
+    pub expires_in: Option<Duration>,
+}
+
+/// A key with the secret that it has just got.
+#[derive(Clone, Debug)]
+pub struct MadeKey {
+    /// What is kept of it.
+    pub key: ApiKey,
+    /// What its holder sends. Show it once.
+    pub token: KeyToken,
+}
+
+/// A request that shows a secret, and what its repeats are known by.
+struct Showing<'a> {
+    by: KeyId,
+    route: String,
+    idempotency: Option<&'a Idempotency>,
+    salt: String,
+}
+
+impl Engine {
+    /// Makes a key in the caller's tenant, or for the operator in another one, named by name or id. The one time that its
+    /// secret is shown, but for repeats with the same `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for scopes that the caller does not have; [`Error::Invalid`] for a wish that makes no sense.
+    pub async fn create_key(
+        &self,
+        actor: &Actor,
+        tenant: Option<&str>,
+        wish: KeyWish,
+        idempotency: Option<Idempotency>,
+    ) -> Result<MadeKey> {
+        let tenant = self.administered(actor, tenant).await?;
+        let Actor::Key { id: by, scopes, .. } = actor else { return Err(Error::Forbidden) };
+        if !wish.scopes.within(*scopes) {
+            return Err(Error::Forbidden);
+        }
+        let mut made = self.registry().blank_key(tenant, wish)?;
+        let showing = self.showing(*by, format!("POST /v1/keys of {tenant}"), idempotency.as_ref());
+        if let Some(secret) = self.secret_of(&showing) {
+            (made.key.secret_hash, made.token.secret) = (secret.hash(), secret);
+        }
+        let tx = self.recall(Tx::new().with(Write::InsertKey(made.key.clone())), &showing, made.key.id);
+        match self.0.store.commit(tx.with(self.audited(deed(tenant, actor, "key.create", &made.key)))).await {
+            Ok(()) => Ok(made),
+            Err(StoreError::Conflict) => {
+                let shown = self.shown_before(tenant, &showing).await?;
+                shown.ok_or_else(|| Error::busy("the same request is under way"))
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// A page of a tenant's keys, oldest first, revoked and expired ones included.
+    pub async fn list_keys(
+        &self,
+        actor: &Actor,
+        tenant: Option<&str>,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>> {
+        let tenant = self.administered(actor, tenant).await?;
+        if !(1..=MOST).contains(&limit) {
+            return Err(Error::invalid("limit", format!("1 to {MOST}")));
+        }
+        self.registry().keys(tenant, after, limit).await
+    }
+
+    /// One of a tenant's keys.
+    pub async fn key(&self, actor: &Actor, tenant: Option<&str>, id: KeyId) -> Result<ApiKey> {
+        let tenant = self.administered(actor, tenant).await?;
+        self.registry().key(tenant, id).await
+    }
+
+    /// Withdraws a key: here at once, on every other node within five seconds. Again is fine.
+    pub async fn revoke_key(&self, actor: &Actor, tenant: Option<&str>, id: KeyId) -> Result<()> {
+        let tenant = self.administered(actor, tenant).await?;
+        let told = self.audited(Deed::new(tenant, actor, "key.revoke", format!("key:{id}")));
+        self.registry().withdraw_key(tenant, id, Tx::new().with(told)).await?;
+        self.0.keys.forget(id).await;
+        Ok(())
+    }
+
+    /// Gives a key a new secret, shown once as by [`Self::create_key`]. The old one works as well for `overlap`, by default
+    /// a day, at most a week; the one before that does not.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] for a key that is revoked.
+    pub async fn rotate_key(
+        &self,
+        actor: &Actor,
+        tenant: Option<&str>,
+        id: KeyId,
+        overlap: Option<Duration>,
+        idempotency: Option<Idempotency>,
+    ) -> Result<MadeKey> {
+        let tenant = self.administered(actor, tenant).await?;
+        let Actor::Key { id: by, .. } = actor else { return Err(Error::Forbidden) };
+        let showing = self.showing(*by, format!("POST /v1/keys/{id}/rotate of {tenant}"), idempotency.as_ref());
+        let secret = self.secret_of(&showing).unwrap_or_else(|| KeySecret::mint(&*self.0.entropy));
+        for _ in 0..TRIES {
+            if let Some(shown) = self.shown_before(tenant, &showing).await? {
+                return Ok(shown);
+            }
+            let told = self.audited(Deed::new(tenant, actor, "key.rotate", format!("key:{id}")));
+            let tx = self.recall(Tx::new().with(told), &showing, id);
+            match self.registry().rotate_to(tenant, id, overlap, &secret, tx).await {
+                // Somebody else's rotation, or this very request, came first.
+                Err(Error::Taken(_)) => {}
+                other => {
+                    self.0.keys.forget(id).await;
+                    return other;
+                }
+            }
+        }
+        Err(Error::busy("others change the key all the time"))
+    }
+
+    fn showing<'a>(&self, by: KeyId, route: String, idempotency: Option<&'a Idempotency>) -> Showing<'a> {
+        Showing { by, route, idempotency, salt: random_hex(&*self.0.entropy, 16) }
+    }
+
+    /// The secret to show, if it may have to be shown again.
+    fn secret_of(&self, showing: &Showing<'_>) -> Option<KeySecret> {
+        showing.idempotency?;
+        self.0.tokens.key_secrets(showing.salt.as_bytes()).next()
+    }
+
+    fn recall(&self, tx: Tx, showing: &Showing<'_>, key: KeyId) -> Tx {
+        let Some(Idempotency { token, fingerprint }) = showing.idempotency else { return tx };
+        tx.with(Write::InsertReplay(Replay {
+            key: showing.by,
+            route: showing.route.clone(),
+            token: token.clone(),
+            fingerprint: *fingerprint,
+            result: json!({ "key": key, "salt": showing.salt }),
+            expires_at: after(self.0.store.now(), self.0.settings.replay_ttl),
+        }))
+    }
+
+    /// What this request has shown already.
+    ///
+    /// # Errors
+    /// [`Error::ReusedKey`] for another request under the same `Idempotency-Key`; [`Error::Taken`] when the key has got
+    /// another secret since.
+    async fn shown_before(&self, tenant: TenantId, showing: &Showing<'_>) -> Result<Option<MadeKey>> {
+        let Some(Idempotency { token, fingerprint }) = showing.idempotency else { return Ok(None) };
+        let Some(replay) = self.0.store.replay(showing.by, &showing.route, token).await? else { return Ok(None) };
+        if replay.fingerprint != *fingerprint {
+            return Err(Error::ReusedKey);
+        }
+        let text = |name: &str| replay.result.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let id = text("key").parse().map_err(|_| Error::Internal("a replay without a key".to_owned()))?;
+        let (key, salt) = (self.registry().key(tenant, id).await?, text("salt"));
+        let secret = self.0.tokens.key_secrets(salt.as_bytes()).find(|secret| secret.hash() == key.secret_hash);
+        let secret = secret.ok_or(Error::Taken("the key has got another secret since"))?;
+        Ok(Some(MadeKey { key, token: KeyToken { id, secret } }))
+    }
+}
+
+fn deed(tenant: TenantId, actor: &Actor, action: &'static str, key: &ApiKey) -> Deed {
+    let facts = json!({
+        "name": key.name,
+        "scopes": key.scopes.to_string(),
+        "expires_at": key.expires_at.map(|at| at.to_string()),
+    });
+    Deed::new(tenant, actor, action, format!("key:{}", key.id)).after(facts)
+}

@@ -1,0 +1,139 @@
+//! Shapes of keys, and their way to and from domain values. Pure. A key's hash is in none of them.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::domain::clock::parse_duration;
+use crate::domain::ids::KeyId;
+use crate::domain::key::{ApiKey, BadScopes, Scope, Scopes};
+use crate::engine::{Error, KeyWish, MadeKey};
+
+const USUAL_PAGE: u32 = 100;
+
+/// `POST /v1/keys`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewKey {
+    name: Option<String>,
+    scopes: ScopeList,
+    expires_in: Option<Value>,
+    tenant: Option<String>,
+}
+
+/// `["upload", "read"]`, or `"upload,read"` as on the command line.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ScopeList {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl ScopeList {
+    fn scopes(&self) -> Result<Scopes, Error> {
+        let scopes: Result<Scopes, BadScopes> = match self {
+            Self::Text(text) => text.parse(),
+            Self::List(list) if list.is_empty() => "".parse(),
+            Self::List(list) => list.iter().map(|name| name.parse::<Scope>()).collect(),
+        };
+        scopes.map_err(|error| Error::invalid("scopes", error))
+    }
+}
+
+impl NewKey {
+    /// The tenant that the body or the query names, and the wish.
+    pub(super) fn wish(self, tenant: Option<String>) -> Result<(Option<String>, KeyWish), Error> {
+        let Self { name, scopes, expires_in, tenant: named } = self;
+        let tenant = match (tenant, named) {
+            (Some(query), Some(body)) if query != body => {
+                return Err(Error::invalid("tenant", "the address names another one"));
+            }
+            (query, body) => query.or(body),
+        };
+        let expires_in = time("expires_in", expires_in.as_ref())?;
+        Ok((tenant, KeyWish { name, scopes: scopes.scopes()?, expires_in }))
+    }
+}
+
+/// `POST /v1/keys/{id}/rotate`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rotate {
+    overlap: Option<Value>,
+}
+
+impl Rotate {
+    /// For how long the old secret works as well.
+    pub(super) fn overlap(&self) -> Result<Option<Duration>, Error> {
+        time("overlap", self.overlap.as_ref())
+    }
+}
+
+fn time(field: &'static str, value: Option<&Value>) -> Result<Option<Duration>, Error> {
+    let read = |value: &Value| match value {
+        Value::Number(seconds) => seconds.as_u64().map(Duration::from_secs),
+        Value::String(text) => parse_duration(text),
+        _ => None,
+    };
+    value.map(|value| read(value).ok_or_else(|| Error::invalid(field, "seconds, or a duration like 24h"))).transpose()
+}
+
+/// `GET /v1/keys`.
+pub(super) struct List {
+    pub(super) tenant: Option<String>,
+    pub(super) after: Option<KeyId>,
+    pub(super) limit: u32,
+}
+
+fn unknown(name: &str) -> Error {
+    Error::invalid("query", format!("{name:?} is no parameter of this address"))
+}
+
+pub(super) fn list(query: Option<&str>) -> Result<List, Error> {
+    let mut list = List { tenant: None, after: None, limit: USUAL_PAGE };
+    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        match &*name {
+            "tenant" => list.tenant = Some(value.into_owned()),
+            "after" => list.after = Some(value.parse().map_err(|_| Error::invalid("after", "the id of a key"))?),
+            "limit" => list.limit = value.parse().map_err(|_| Error::invalid("limit", "a number"))?,
+            other => return Err(unknown(other)),
+        }
+    }
+    Ok(list)
+}
+
+/// `?tenant=` alone.
+pub(super) fn tenant(query: Option<&str>) -> Result<Option<String>, Error> {
+    let mut tenant = None;
+    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        match &*name {
+            "tenant" => tenant = Some(value.into_owned()),
+            other => return Err(unknown(other)),
+        }
+    }
+    Ok(tenant)
+}
+
+pub(super) fn key(of: &ApiKey) -> Value {
+    json!({
+        "id": of.id,
+        "tenant_id": of.tenant,
+        "name": of.name,
+        "scopes": of.scopes.iter().map(Scope::name).collect::<Vec<_>>(),
+        "created_at": of.created_at.to_string(),
+        "expires_at": of.expires_at.map(|at| at.to_string()),
+        "revoked_at": of.revoked_at.map(|at| at.to_string()),
+        "last_used_at": of.last_used_at.map(|at| at.to_string()),
+        "old_secret_until": of.old_secret.map(|(_, until)| until.to_string()),
+    })
+}
+
+/// With what is shown only once.
+pub(super) fn with_secret(made: &MadeKey) -> Value {
+    let mut view = key(&made.key);
+    if let Some(view) = view.as_object_mut() {
+        view.insert("key".to_owned(), made.token.reveal().into());
+    }
+    view
+}

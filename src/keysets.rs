@@ -1,0 +1,126 @@
+//! Fetches the key sets of token issuers: no redirects, no cookies, no proxy, bounded in size and time.
+//!
+//! The operator has named the addresses; they need not be public, but they are HTTPS, or of this machine. Must not judge
+//! keys or tokens.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::header::ACCEPT;
+use reqwest::{Client, redirect};
+use serde::Deserialize;
+use url::Url;
+
+use crate::domain::issuer::{Issuer, KeySource};
+use crate::engine::KeySets;
+
+/// Longest answer in bytes: the largest sets of public issuers have a few dozen kilobytes.
+const MOST: usize = 256 << 10;
+/// How long one exchange may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Fetches over HTTP.
+pub struct Fetcher(Client);
+
+/// What is of interest in an OpenID configuration (OpenID Connect Discovery 1.0 §3).
+#[derive(Deserialize)]
+struct Configuration {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl Fetcher {
+    /// A fetcher.
+    ///
+    /// # Errors
+    /// The system has no TLS.
+    pub fn new() -> Result<Self, reqwest::Error> {
+        let client = Client::builder()
+            .user_agent(concat!("Gantry/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .timeout(PATIENCE);
+        Ok(Self(client.build()?))
+    }
+
+    async fn get(&self, url: &str) -> Result<Vec<u8>, String> {
+        if !is_trustworthy(url) {
+            return Err(format!("{url} is neither https nor of this machine"));
+        }
+        let request = self.0.get(url).header(ACCEPT, "application/json");
+        let mut answer = request.send().await.map_err(|error| format!("{url}: {}", causes(&error)))?;
+        if answer.status() != reqwest::StatusCode::OK {
+            return Err(format!("{url}: it answers {}", answer.status()));
+        }
+        let mut body = Vec::new();
+        while let Some(bytes) = answer.chunk().await.map_err(|error| format!("{url}: {}", causes(&error)))? {
+            body.extend_from_slice(&bytes);
+            if body.len() > MOST {
+                return Err(format!("{url}: more than {MOST} bytes"));
+            }
+        }
+        Ok(body)
+    }
+
+    /// Where an issuer says that its keys are.
+    async fn discover(&self, issuer: &Issuer) -> Result<String, String> {
+        let url = format!("{}/.well-known/openid-configuration", issuer.issuer.trim_end_matches('/'));
+        let said: Configuration =
+            serde_json::from_slice(&self.get(&url).await?).map_err(|error| format!("{url}: {error}"))?;
+        if said.issuer != issuer.issuer {
+            return Err(format!("{url}: it is the configuration of {:?}", said.issuer));
+        }
+        Ok(said.jwks_uri)
+    }
+}
+
+#[async_trait]
+impl KeySets for Fetcher {
+    async fn fetch(&self, issuer: &Issuer) -> Result<Vec<u8>, String> {
+        match &issuer.keys {
+            KeySource::Jwks(url) => self.get(url).await,
+            KeySource::Discovery => self.get(&self.discover(issuer).await?).await,
+            KeySource::Secret(_) => Err("its key is a secret of ours".to_owned()),
+        }
+    }
+}
+
+/// HTTPS, or plain HTTP that does not leave this machine.
+#[must_use]
+pub fn is_trustworthy(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    let here = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && here))
+}
+
+/// An error with what it came from.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_over_https_or_from_this_machine() {
+        for good in ["https://login.example/keys", "http://127.0.0.1:9/keys", "http://[::1]/k", "http://localhost/"] {
+            assert!(is_trustworthy(good), "{good}");
+        }
+        for bad in ["http://login.example/", "http://localhost.example/", "http://10.0.0.1/", "file:///etc/k", "keys"] {
+            assert!(!is_trustworthy(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Writes about API keys. Other secrets than a key's own hash are never here.
+
+use std::time::Duration;
+
+use super::super::super::rows::at;
+use super::super::super::{KeyRotation, Write};
+use super::Conn;
+use super::failure::{Failure, undone};
+use super::write::one_row;
+use crate::domain::clock::{Timestamp, before};
+use crate::domain::ids::KeyId;
+use crate::domain::key::ApiKey;
+
+/// A use is noted when the one noted before is at least this old.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// Carries out a write about keys.
+pub(super) async fn write(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
+    let query = match write {
+        Write::InsertKey(new) => return insert(conn, new).await,
+        Write::RotateKey(rotation) => return rotate(conn, rotation).await,
+        Write::NoteKeyUses(uses) => return note(conn, uses).await,
+        Write::RevokeKey(tenant, key, now) => {
+            sqlx::query("UPDATE api_key SET revoked_at = coalesce(revoked_at, $3) WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(key.0)
+                .bind(at(*now))
+        }
+        _ => return Ok(()),
+    };
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+async fn insert(conn: &mut Conn, new: &ApiKey) -> Result<(), Failure> {
+    let (old_hash, old_until) = new.old_secret.unzip();
+    let query = sqlx::query(
+        "INSERT INTO api_key (id, tenant_id, scopes, secret_hash, created_at, expires_at, revoked_at, name, last_used_at, \
+         old_hash, old_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(new.id.0)
+    .bind(new.tenant.0)
+    .bind(new.scopes.to_string())
+    .bind(new.secret_hash.to_vec())
+    .bind(at(new.created_at))
+    .bind(new.expires_at.map(at))
+    .bind(new.revoked_at.map(at))
+    .bind(new.name.clone())
+    .bind(new.last_used_at.map(at))
+    .bind(old_hash.map(|hash: [u8; 32]| hash.to_vec()))
+    .bind(old_until.map(at));
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+async fn rotate(conn: &mut Conn, rotation: &KeyRotation) -> Result<(), Failure> {
+    let query = sqlx::query(
+        "UPDATE api_key SET old_hash = secret_hash, old_until = $4, secret_hash = $5 \
+         WHERE tenant_id = $1 AND id = $2 AND secret_hash = $3 AND revoked_at IS NULL",
+    )
+    .bind(rotation.tenant.0)
+    .bind(rotation.key.0)
+    .bind(rotation.seen.to_vec())
+    .bind(at(rotation.old_until))
+    .bind(rotation.secret_hash.to_vec());
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+/// Other nodes note as well: whoever comes within the minute changes nothing.
+async fn note(conn: &mut Conn, uses: &[(KeyId, Timestamp)]) -> Result<(), Failure> {
+    for (key, used) in uses {
+        let query = sqlx::query(
+            "UPDATE api_key SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)",
+        );
+        let query = query.bind(key.0).bind(at(*used)).bind(at(before(*used, NOTED_EVERY)));
+        query.execute(&mut *conn).await.map_err(undone)?;
+    }
+    Ok(())
+}
