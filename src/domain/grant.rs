@@ -115,6 +115,14 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Whether it is one of IPv6.
+    #[must_use]
+    pub fn is_ipv6(&self) -> bool {
+        self.base.is_ipv6()
+    }
+}
+
 impl FromStr for Network {
     type Err = BadNetwork;
 

@@ -51,7 +51,7 @@ pub use changes::Changes;
 pub use complete::{ClaimedPart, CompleteUpload};
 pub use create::{CreateUpload, Idempotency, MethodWish, Opened, Size};
 pub use cut::OpenUnsized;
-pub use deliver::{DeliveryMode, Download, Form};
+pub use deliver::{Cache, Deliveries, DeliveryMode, Download, Form, StoreRequest, TrustedProxy};
 pub use error::{Error, Result};
 pub use feed::{FeedOf, FeedPage, FeedSettings, Follower, MOST_EVENTS, Since};
 pub use granted::Description;
@@ -72,7 +72,8 @@ pub use tokens::{LEAST_SECRET, Tokens};
 pub use webhooks::{Call, ListDeliveries, ReplayRange, Replayed, Settled, WebhookSettings, WebhookWish};
 
 /// Values of the blob port that verbs answer with.
-pub use crate::blob::{ByteStream, SignedUrl, StoredPart};
+pub use crate::blob::cdn::{BadCdn, Cdn};
+pub use crate::blob::{ByteStream, LocalFile, SignedUrl, StoredPart};
 
 /// What the composition decides for the engine.
 #[derive(Clone, Debug)]
@@ -85,6 +86,8 @@ pub struct Settings {
     pub put_up_to: u64,
     /// How downloads are delivered unless a request narrows it.
     pub delivery: DeliveryMode,
+    /// What else is offered, and to whom.
+    pub deliveries: Deliveries,
     /// Life of the URL that a download is redirected to.
     pub redirect_ttl: Duration,
     /// Longest life of a link.

@@ -43,7 +43,7 @@ fn validators(download: &Download) -> HeaderMap {
 }
 
 /// The head of every answer with bytes. Whatever the bytes are, the browser must not guess and must not run them.
-fn head(download: &Download) -> HeaderMap {
+pub(super) fn head(download: &Download) -> HeaderMap {
     let mut headers = validators(download);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_TYPE, value(download.media_type.as_str()));

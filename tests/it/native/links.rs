@@ -73,7 +73,7 @@ on_both_services! {
             > GET $far
             < 410
             > GET $near
-            < 302
+            < 200 [hello]
         "#, asset = names["asset"]);
     }
 

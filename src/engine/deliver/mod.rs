@@ -4,29 +4,20 @@
 //! recorded at completion: what replaced the object since, should anything have, is never served.
 
 use std::net::IpAddr;
-use std::ops::Range;
-
-use futures_util::{StreamExt, stream};
 
 use super::{Engine, Error, Result, content_disposition};
-use crate::blob::{BlobError, Blobs, ByteStream, Presentation, SignedUrl};
 use crate::domain::access::{Action, Actor};
 use crate::domain::asset::{Asset, AssetState, Content};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::Timestamp;
-use crate::domain::grant::Disposition;
+use crate::domain::grant::{Disposition, Network};
 use crate::domain::ids::AssetId;
 use crate::domain::name::{FileName, MediaType};
 
-/// How bytes are delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeliveryMode {
-    /// 302 to a URL signed for a short while.
-    #[default]
-    Redirect,
-    /// Through this service.
-    Stream,
-}
+mod read;
+mod ways;
+
+pub use ways::{Cache, Deliveries, DeliveryMode, StoreRequest, TrustedProxy};
 
 /// Which form of an asset: a derivative instead of the original.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,16 +45,12 @@ pub struct Download {
     pub disposition: String,
     /// The digest of the whole, where one was computed.
     pub sha256: Option<Sha256Digest>,
+    /// The only network that it may go to: the link's.
+    network: Option<Network>,
     key: String,
 }
 
 impl Engine {
-    /// How downloads are delivered unless a request narrows it.
-    #[must_use]
-    pub fn delivery(&self) -> DeliveryMode {
-        self.0.settings.delivery
-    }
-
     /// Permission for somebody with a credential.
     pub async fn download(
         &self,
@@ -90,7 +77,8 @@ impl Engine {
             return Err(Error::Gone { what: "link", state: "expired or revoked" });
         }
         let asset = self.0.store.asset(link.asset).await?.ok_or(Error::Hidden)?;
-        let download = download(&asset, link.disposition, link.filename.as_ref(), form)?;
+        let mut download = download(&asset, link.disposition, link.filename.as_ref(), form)?;
+        download.network = link.network;
         let exhausted = match link.max_uses {
             Some(most) if !opens => link.used >= most,
             Some(_) => !self.0.store.use_link(id).await?,
@@ -100,46 +88,6 @@ impl Engine {
             return Err(Error::Gone { what: "link", state: "used up" });
         }
         Ok(download)
-    }
-
-    /// A URL at the store, for a GET and for a short while.
-    pub async fn redirect(&self, download: &Download) -> Result<SignedUrl> {
-        let shown = Presentation {
-            content_type: Some(download.media_type.to_string()),
-            disposition: Some(download.disposition.clone()),
-            cache_control: Some("private, no-transform".to_owned()),
-        };
-        Ok(self.0.blobs.sign_get(&download.key, &shown, self.0.settings.redirect_ttl).await?)
-    }
-
-    /// The bytes of a range, through this service. If the store breaks off, reading goes on where it stopped; if that
-    /// does not help, the stream ends with an error, never early.
-    pub async fn stream(&self, download: &Download, range: Range<u64>) -> Result<ByteStream> {
-        self.read(&download.key, &download.etag, range).await
-    }
-
-    /// The bytes of stored content, for processing.
-    pub async fn read_content(&self, content: &Content, range: Range<u64>) -> Result<ByteStream> {
-        match self.0.fresh.get(&content.key, &content.etag, &range).await {
-            Some(bytes) => Ok(stream::once(async { Ok(bytes) }).boxed()),
-            None => self.read(&content.key, &content.etag, range).await,
-        }
-    }
-
-    async fn read(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
-        if range.is_empty() {
-            return Ok(stream::empty().boxed());
-        }
-        let first = self.0.blobs.get(key, etag, range.clone()).await?;
-        let reading = Reading {
-            blobs: std::sync::Arc::clone(&self.0.blobs),
-            key: key.to_owned(),
-            etag: etag.to_owned(),
-            left: range,
-            current: Some(first),
-            failures: 0,
-        };
-        Ok(stream::unfold(reading, Reading::step).boxed())
     }
 }
 
@@ -168,6 +116,7 @@ fn download(asset: &Asset, disposition: Disposition, name: Option<&FileName>, fo
         disposition: content_disposition(shown, name),
         media_type,
         sha256: content.sha256,
+        network: None,
         key: content.key.clone(),
     })
 }
@@ -192,67 +141,7 @@ fn derived(
         disposition: content_disposition(shown, extended.parse().as_ref().unwrap_or(name)),
         media_type,
         sha256: None,
+        network: None,
         key: made.key.clone(),
     })
-}
-
-/// A range being read, across as many requests as the store makes necessary.
-struct Reading {
-    blobs: std::sync::Arc<dyn Blobs>,
-    key: String,
-    etag: String,
-    left: Range<u64>,
-    current: Option<ByteStream>,
-    failures: u32,
-}
-
-impl Reading {
-    /// Failures in a row without a byte between them.
-    const PATIENCE: u32 = 4;
-
-    async fn step(mut self) -> Option<(crate::blob::Result<bytes::Bytes>, Self)> {
-        loop {
-            if self.left.is_empty() {
-                return None;
-            }
-            let chunk = match &mut self.current {
-                Some(stream) => stream.next().await,
-                None => Some(Err(BlobError::Unavailable("given up".to_owned()))),
-            };
-            match chunk {
-                Some(Ok(chunk)) => {
-                    self.left.start += chunk.len() as u64;
-                    self.failures = 0;
-                    return Some((Ok(chunk), self));
-                }
-                Some(Err(error)) if !self.resume().await => {
-                    // The next poll ends the stream; what was sent so far is cut off visibly.
-                    self.left = 0..0;
-                    return Some((Err(error), self));
-                }
-                Some(Err(_)) => {}
-                None if !self.resume().await => {
-                    self.left = 0..0;
-                    return Some((Err(BlobError::Unavailable("the store ended early".to_owned())), self));
-                }
-                None => {}
-            }
-        }
-    }
-
-    async fn resume(&mut self) -> bool {
-        while self.failures < Self::PATIENCE {
-            self.failures += 1;
-            tokio::time::sleep(std::time::Duration::from_millis(100) * 2u32.pow(self.failures)).await;
-            match self.blobs.get(&self.key, &self.etag, self.left.clone()).await {
-                Ok(stream) => {
-                    self.current = Some(stream);
-                    return true;
-                }
-                Err(BlobError::Unavailable(_)) => {}
-                Err(_) => return false,
-            }
-        }
-        false
-    }
 }
