@@ -44,8 +44,6 @@ fn empty(download: &Download) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::OK;
     *response.headers_mut() = stream::head(download);
-    // Whoever sends the bytes says this, once.
-    response.headers_mut().remove(header::ACCEPT_RANGES);
     response
 }
 
@@ -58,7 +56,7 @@ fn same_range(headers: &HeaderMap, verdict: &Verdict) -> bool {
     }
 }
 
-/// Whether nginx would compare tags of its own with preconditions that hold for ours.
+/// Whether nginx would judge preconditions again, by tags and dates of its own.
 fn conditional(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_UNMODIFIED_SINCE)
 }
@@ -71,8 +69,8 @@ pub(super) async fn accel(
     download: &Download,
     verdict: &Verdict,
 ) -> Result<Option<Response>, Problem> {
-    let same = same_range(headers, verdict);
-    let file = if same && !conditional(headers) { site.engine.local_file(download).await? } else { None };
+    let alike = same_range(headers, verdict) && !conditional(headers);
+    let file = if alike { site.engine.local_file(download).await? } else { None };
     let mut response = match file {
         Some(file) => {
             let mut response = empty(download);
@@ -83,11 +81,13 @@ pub(super) async fn accel(
             return Ok(None);
         }
         None => {
-            let place = if proxy.cache == Cache::Slices && same { CACHED } else { STORE };
+            let place = if proxy.cache == Cache::Slices && alike { CACHED } else { STORE };
             from_store(site, download, verdict, place).await?
         }
     };
     pace(proxy, response.headers_mut());
+    // nginx keeps this one and says it once more.
+    response.headers_mut().remove(header::ACCEPT_RANGES);
     Ok(Some(response))
 }
 
