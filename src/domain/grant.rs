@@ -64,10 +64,15 @@ pub struct Link {
     pub disposition: Disposition,
     /// Another name than the asset's.
     pub filename: Option<FileName>,
+    /// A derivative instead of the original.
+    pub variant: Option<Variant>,
     /// How often it may be opened.
     pub max_uses: Option<u32>,
-    /// How often it was opened.
+    /// How often it was opened. Exact where uses are limited; otherwise a second behind, and what a node has not written
+    /// down when it dies is not counted.
     pub used: u32,
+    /// When it was last opened; as [`Self::used`].
+    pub last_used_at: Option<Timestamp>,
     /// The only network that may open it.
     pub network: Option<Network>,
 }
@@ -82,6 +87,31 @@ impl Link {
             (Some(_), None) => false,
         };
         here && self.revoked_at.is_none() && now < self.expires_at
+    }
+}
+
+/// Which form of an asset: a derivative instead of the original.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// Its name.
+    pub name: String,
+    /// The second half of its type, where it exists in several; the smallest otherwise.
+    pub format: Option<String>,
+}
+
+impl Variant {
+    /// Longest name and format, in bytes.
+    pub const LONGEST: usize = 64;
+
+    /// From text that a caller wrote; `None`: nothing is ever called that.
+    #[must_use]
+    pub fn read(name: &str, format: Option<&str>) -> Option<Self> {
+        let plain = |text: &str| {
+            let sane = |b: u8| b.is_ascii_alphanumeric() || b"-_.+".contains(&b);
+            (1..=Self::LONGEST).contains(&text.len()) && text.bytes().all(sane)
+        };
+        (plain(name) && format.is_none_or(plain))
+            .then(|| Self { name: name.to_owned(), format: format.map(ToOwned::to_owned) })
     }
 }
 
