@@ -1,30 +1,26 @@
--- Links to derivatives, and what became of links; collections: many assets in one archive.
+-- Links to derivatives and to collections, and what became of links. A collection is many assets in one archive.
 
+ALTER TABLE link ADD COLUMN kind         text NOT NULL DEFAULT 'asset' CHECK (kind IN ('asset', 'collection'));
 ALTER TABLE link ADD COLUMN variant      text;                -- a derivative instead of the original
 ALTER TABLE link ADD COLUMN format       text;                -- the second half of its type
 ALTER TABLE link ADD COLUMN last_used_at integer;
+ALTER TABLE link RENAME COLUMN asset_id TO subject_id;        -- the asset or the collection that it opens
 CREATE INDEX link_maker ON link (created_by, id);
+CREATE INDEX link_tenant ON link (tenant_id, id);
 
 -- What a collection holds is decided when it is made: every byte of its archive has its place from then on.
 CREATE TABLE collection (
-    id           blob   PRIMARY KEY,              -- of its link
-    tenant_id    blob   NOT NULL,
-    created_by   blob   NOT NULL,
-    created_at   integer NOT NULL,
-    expires_at   integer NOT NULL,
-    revoked_at   integer,
-    name         text   NOT NULL,               -- of the archive
-    items        text   NOT NULL,               -- JSON: asset, name, size, etag, time, crc if it was known
-    max_uses     integer,
-    used         integer NOT NULL,
-    last_used_at integer,
-    network      text
+    id         blob   PRIMARY KEY,
+    tenant_id  blob   NOT NULL,
+    created_by blob   NOT NULL,
+    created_at integer NOT NULL,
+    expires_at integer NOT NULL,                 -- with its link
+    name       text   NOT NULL,                 -- of the archive
+    items      text   NOT NULL                  -- an array: asset, name, size, etag, at, crc (if it was known)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX collection_tenant ON collection (tenant_id, id);
-CREATE INDEX collection_maker ON collection (created_by, id);
 CREATE INDEX collection_expiry ON collection (expires_at);
 
--- CRC-32 of items, as far as somebody had to find them out.
+-- CRC-32 of items whose own was not known, as far as somebody has read them.
 CREATE TABLE collection_crc (
     collection_id blob   NOT NULL,
     position      integer NOT NULL,

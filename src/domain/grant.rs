@@ -1,13 +1,15 @@
 //! Grants: narrow, expiring, revocable permissions handed to somebody without an account.
 //!
 //! Two kinds, and a token of one kind is never good for the other: an **upload grant** drives one upload, a
-//! **link** downloads one asset. Tokens are opaque outside [`crate::engine`], which signs them.
+//! **link** downloads one asset or one collection. Tokens are opaque outside [`crate::engine`], which signs them.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use uuid::Uuid;
+
 use super::clock::Timestamp;
-use super::ids::{AssetId, GrantId, KeyId, TenantId};
+use super::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId};
 use super::name::FileName;
 
 /// Whether a browser shows the bytes or saves them.
@@ -43,15 +45,63 @@ impl FromStr for Disposition {
     }
 }
 
-/// A link: permission to download one asset.
+/// What a link opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkTarget {
+    /// One asset.
+    Asset(AssetId),
+    /// Many assets, in one archive.
+    Collection(CollectionId),
+}
+
+impl LinkTarget {
+    /// The kind's name, as in rows.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Asset(_) => "asset",
+            Self::Collection(_) => "collection",
+        }
+    }
+
+    /// The id, whatever it is of.
+    #[must_use]
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::Asset(id) => id.0,
+            Self::Collection(id) => id.0,
+        }
+    }
+
+    /// The asset, if it is one.
+    #[must_use]
+    pub fn asset(self) -> Option<AssetId> {
+        match self {
+            Self::Asset(id) => Some(id),
+            Self::Collection(_) => None,
+        }
+    }
+
+    /// From [`Self::kind`] and [`Self::id`].
+    #[must_use]
+    pub fn of(kind: &str, id: Uuid) -> Option<Self> {
+        match kind {
+            "asset" => Some(Self::Asset(AssetId(id))),
+            "collection" => Some(Self::Collection(CollectionId(id))),
+            _ => None,
+        }
+    }
+}
+
+/// A link: permission to download one asset, or one collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Identity.
     pub id: GrantId,
     /// Whose asset it opens.
     pub tenant: TenantId,
-    /// Which asset it opens.
-    pub asset: AssetId,
+    /// What it opens.
+    pub target: LinkTarget,
     /// The key that made it.
     pub created_by: KeyId,
     /// When it was made.

@@ -20,6 +20,7 @@ mod abort;
 mod append;
 mod assets;
 mod changes;
+mod collections;
 mod complete;
 mod create;
 mod cut;
@@ -27,6 +28,7 @@ mod deliver;
 mod error;
 mod feed;
 mod fresh;
+mod gallery;
 mod granted;
 mod health;
 mod identity;
@@ -41,6 +43,7 @@ mod sign;
 mod stats;
 mod sweep;
 mod tokens;
+mod uses;
 mod webhooks;
 
 pub use append::{
@@ -48,17 +51,19 @@ pub use append::{
 };
 pub use assets::{AssetList, ListAssets, PatchAsset};
 pub use changes::Changes;
+pub use collections::{CollectionWish, MadeCollection};
 pub use complete::{ClaimedPart, CompleteUpload};
 pub use create::{CreateUpload, Idempotency, MethodWish, Opened, Size};
 pub use cut::OpenUnsized;
-pub use deliver::{Cache, Deliveries, DeliveryMode, Download, Form, StoreRequest, TrustedProxy};
+pub use deliver::{Cache, Deliveries, DeliveryMode, Download, Opening, StoreRequest, TrustedProxy};
 pub use error::{Error, Result};
 pub use feed::{FeedOf, FeedPage, FeedSettings, Follower, MOST_EVENTS, Since};
+pub use gallery::{Place, Thumbnail};
 pub use granted::Description;
 pub use health::Health;
 pub use jobs::{ListJobs, Queues};
 pub use limits::Limits;
-pub use links::{LinkWish, MadeLink};
+pub use links::{LinkList, LinkWish, ListLinks, MadeLink, RevokeLinks};
 pub use orphans::{Orphan, OrphanKind, OrphanReport};
 pub use present::content_disposition;
 pub use process::{
@@ -147,6 +152,9 @@ struct Inner {
     keys: identity::Keys,
     uploads: moka::future::Cache<UploadId, Arc<Upload>>,
     fresh: fresh::Fresh,
+    uses: uses::Uses,
+    /// Whoever reads a member of an archive for its CRC alone has this turn.
+    archives: tokio::sync::Mutex<()>,
 }
 
 /// An upload read this recently is good enough to sign for: the worst that staleness does is a URL that the store
@@ -162,6 +170,8 @@ impl Engine {
             keys: identity::Keys::new(Arc::clone(&store)),
             uploads: moka::future::Cache::builder().max_capacity(10_000).time_to_live(STALE).build(),
             fresh: fresh::Fresh::default(),
+            uses: uses::Uses::default(),
+            archives: tokio::sync::Mutex::default(),
             changes: Changes::default(),
             hub: feed::Hub::new(settings.feed.followers),
             appends: append::Appends::new(settings.append_memory),

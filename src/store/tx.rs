@@ -9,6 +9,7 @@ use super::WebhookWrite;
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
+use crate::domain::collection::Collection;
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId, UploadId};
@@ -73,6 +74,10 @@ pub enum Write {
     DiscardJob(JobId, TenantId),
     /// A new link.
     InsertLink(Box<Link>),
+    /// A new collection.
+    InsertCollection(Box<Collection>),
+    /// Counts uses of links: how many, and when the last one was. Links that are gone are left out.
+    CountUses(Vec<(GrantId, u32, Timestamp)>),
     /// Withdraws a link; already revoked is fine, unknown is a conflict.
     RevokeLink(GrantId, Timestamp),
     /// Withdraws every link to an asset.
@@ -159,6 +164,8 @@ impl Tx {
             | Write::PostponeJob(_)
             | Write::RetryJob(..)
             | Write::DiscardJob(..)
+            | Write::InsertCollection(_)
+            | Write::CountUses(_)
             | Write::RevokeLinksOf(..)
             | Write::RevokeLink(..)
             | Write::Webhook(_) => false,

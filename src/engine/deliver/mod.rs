@@ -4,35 +4,50 @@
 //! recorded at completion: what replaced the object since, should anything have, is never served.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use uuid::Uuid;
 
 use super::{Engine, Error, Result, content_disposition};
 use crate::domain::access::{Action, Actor};
 use crate::domain::asset::{Asset, AssetState, Content};
 use crate::domain::checksum::Sha256Digest;
-use crate::domain::clock::Timestamp;
-use crate::domain::grant::{Disposition, Network};
+use crate::domain::clock::{Timestamp, after};
+use crate::domain::grant::{Disposition, Link, LinkTarget, Network, Variant};
 use crate::domain::ids::AssetId;
 use crate::domain::name::{FileName, MediaType};
 
+mod archive;
 mod read;
 mod ways;
 
 pub use ways::{Cache, Deliveries, DeliveryMode, StoreRequest, TrustedProxy};
 
-/// Which form of an asset: a derivative instead of the original.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Form {
-    /// Its name.
-    pub variant: String,
-    /// The second half of its type, where it exists in several; the smallest otherwise.
-    pub format: Option<String>,
+/// What a request that comes with a link is up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// It looks (HEAD): no use.
+    Look,
+    /// It fetches from the beginning: a use.
+    Begin,
+    /// It fetches from somewhere in the middle. It belongs to the use before it, if that was not long ago.
+    GoOn,
 }
 
-/// Permission to fetch one asset's bytes, with everything that an answer's head needs.
+/// Where the bytes are.
+#[derive(Clone, Debug)]
+enum Source {
+    /// One object.
+    Object(String),
+    /// Made of many.
+    Archive(Arc<archive::Archive>),
+}
+
+/// Permission to fetch one asset's bytes, or a collection's, with everything that an answer's head needs.
 #[derive(Clone, Debug)]
 pub struct Download {
-    /// Which asset.
-    pub asset: AssetId,
+    /// Of what: an asset or a collection.
+    pub id: Uuid,
     /// Its exact size in bytes.
     pub size: u64,
     /// Strong entity tag without quotes, the store's own, so that every delivery says the same.
@@ -47,7 +62,7 @@ pub struct Download {
     pub sha256: Option<Sha256Digest>,
     /// The only network that it may go to: the link's.
     network: Option<Network>,
-    key: String,
+    source: Source,
 }
 
 impl Engine {
@@ -57,41 +72,70 @@ impl Engine {
         actor: &Actor,
         id: AssetId,
         disposition: Disposition,
-        form: Option<&Form>,
+        form: Option<&Variant>,
     ) -> Result<Download> {
         let asset = self.asset_for(actor, Action::FetchContent, id).await?;
         download(&asset, disposition, None, form)
     }
 
-    /// Permission for whoever holds a link. `opens`: this counts as a use; looking does not.
+    /// Permission for whoever holds a link. A link to a derivative opens no other form.
     pub async fn download_by_link(
         &self,
         token: &str,
         peer: Option<IpAddr>,
-        opens: bool,
-        form: Option<&Form>,
+        opening: Opening,
+        form: Option<&Variant>,
     ) -> Result<Download> {
         let id = self.0.tokens.open_link(token).ok_or(Error::Hidden)?;
         let link = self.0.store.link(id).await?.ok_or(Error::Hidden)?;
         if !link.opens(self.0.store.now(), peer) {
             return Err(Error::Gone { what: "link", state: "expired or revoked" });
         }
-        let asset = self.0.store.asset(link.asset).await?.ok_or(Error::Hidden)?;
-        let mut download = download(&asset, link.disposition, link.filename.as_ref(), form)?;
-        download.network = link.network;
-        let exhausted = match link.max_uses {
-            Some(most) if !opens => link.used >= most,
-            Some(_) => !self.0.store.use_link(id).await?,
-            None => false,
+        let opened = match link.target {
+            LinkTarget::Asset(asset) => self.linked(asset, &link, form).await?,
+            LinkTarget::Collection(_) if form.is_some() => return Err(Error::Hidden),
+            LinkTarget::Collection(collection) => self.archive(collection, &link).await?,
         };
-        if exhausted {
-            return Err(Error::Gone { what: "link", state: "used up" });
+        if self.count(&link, opening).await? { Ok(opened) } else { Err(Error::Gone { what: "link", state: "used up" }) }
+    }
+
+    async fn linked(&self, asset: AssetId, link: &Link, form: Option<&Variant>) -> Result<Download> {
+        let form = match (&link.variant, form) {
+            (Some(only), Some(asked)) if only.name != asked.name => return Err(Error::Hidden),
+            (Some(only), Some(asked)) if only.format.is_some() && only.format != asked.format => {
+                return Err(Error::Hidden);
+            }
+            (_, Some(asked)) => Some(asked),
+            (only, None) => only.as_ref(),
+        };
+        let asset = self.0.store.asset(asset).await?.ok_or(Error::Hidden)?;
+        let download = download(&asset, link.disposition, link.filename.as_ref(), form)?;
+        Ok(Download { network: link.network, ..download })
+    }
+
+    /// Counts what counts as a use. `false`: none is left.
+    async fn count(&self, link: &Link, opening: Opening) -> Result<bool> {
+        let now = self.0.store.now();
+        let recent = link.last_used_at.is_some_and(|last| now < after(last, self.0.settings.redirect_ttl));
+        match (link.max_uses, opening) {
+            (Some(most), Opening::Look) => Ok(link.used < most),
+            (Some(_), Opening::GoOn) if recent => Ok(true),
+            (Some(_), Opening::Begin | Opening::GoOn) => Ok(self.0.store.use_link(link.id, now).await?),
+            (None, Opening::Begin) => {
+                self.note_use(link.id);
+                Ok(true)
+            }
+            (None, Opening::Look | Opening::GoOn) => Ok(true),
         }
-        Ok(download)
     }
 }
 
-fn download(asset: &Asset, disposition: Disposition, name: Option<&FileName>, form: Option<&Form>) -> Result<Download> {
+pub(super) fn download(
+    asset: &Asset,
+    disposition: Disposition,
+    name: Option<&FileName>,
+    form: Option<&Variant>,
+) -> Result<Download> {
     let content = match &asset.state {
         AssetState::Ready(content) => content,
         AssetState::Awaiting | AssetState::Stored(_) | AssetState::Processing(_) | AssetState::Failed { .. } => {
@@ -109,7 +153,7 @@ fn download(asset: &Asset, disposition: Disposition, name: Option<&FileName>, fo
     let media_type = content.detected.clone().unwrap_or_else(MediaType::octet_stream);
     let shown = if media_type.is_inert() { disposition } else { Disposition::Attachment };
     Ok(Download {
-        asset: asset.id,
+        id: asset.id.0,
         size: asset.size,
         etag: content.etag.clone(),
         modified: content.stored_at,
@@ -117,7 +161,7 @@ fn download(asset: &Asset, disposition: Disposition, name: Option<&FileName>, fo
         media_type,
         sha256: content.sha256,
         network: None,
-        key: content.key.clone(),
+        source: Source::Object(content.key.clone()),
     })
 }
 
@@ -127,14 +171,14 @@ fn derived(
     content: &Content,
     disposition: Disposition,
     name: &FileName,
-    form: &Form,
+    form: &Variant,
 ) -> Result<Download> {
-    let made = content.findings.derivative(&form.variant, form.format.as_deref()).ok_or(Error::Hidden)?;
+    let made = content.findings.derivative(&form.name, form.format.as_deref()).ok_or(Error::Hidden)?;
     let media_type = made.media_type.parse().unwrap_or_else(|_| MediaType::octet_stream());
     let shown = if media_type.is_inert() { disposition } else { Disposition::Attachment };
     let extended = format!("{}.{}.{}", name.as_str(), made.variant, made.format());
     Ok(Download {
-        asset: asset.id,
+        id: asset.id.0,
         size: made.size,
         etag: made.etag.clone(),
         modified: content.stored_at,
@@ -142,6 +186,6 @@ fn derived(
         media_type,
         sha256: None,
         network: None,
-        key: made.key.clone(),
+        source: Source::Object(made.key.clone()),
     })
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use futures_util::{StreamExt, stream};
 
 use super::super::{Engine, Result};
-use super::Download;
+use super::{Download, Source};
 use crate::blob::{BlobError, Blobs, ByteStream};
 use crate::domain::asset::Content;
 
@@ -16,7 +16,10 @@ impl Engine {
     /// The bytes of a range, through this service. If the store breaks off, reading goes on where it stopped; if that
     /// does not help, the stream ends with an error, never early.
     pub async fn stream(&self, download: &Download, range: Range<u64>) -> Result<ByteStream> {
-        self.read(&download.key, &download.etag, range).await
+        match &download.source {
+            Source::Object(key) => self.read(key, &download.etag, range).await,
+            Source::Archive(archive) => Ok(self.read_archive(archive, range)),
+        }
     }
 
     /// The bytes of stored content, for processing.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::super::{Engine, Error, Result};
-use super::Download;
+use super::{Download, Source};
 use crate::blob::cdn::Cdn;
 use crate::blob::{BlobError, LocalFile, Presentation, SignedUrl};
 use crate::domain::clock::after;
@@ -148,13 +148,12 @@ impl Engine {
         same.then_some(proxy)
     }
 
-    /// A URL at the store, for a GET and for a short while. `None`: it would open for others than the link does.
+    /// A URL at the store, for a GET and for a short while. `None`: it would open for others than the link does, or the
+    /// bytes are made here.
     pub async fn redirect(&self, download: &Download) -> Result<Option<SignedUrl>> {
-        if download.network.is_some() {
-            return Ok(None);
-        }
+        let (Source::Object(key), None) = (&download.source, download.network) else { return Ok(None) };
         let ttl = self.0.settings.redirect_ttl;
-        Ok(Some(self.0.blobs.sign_get(&download.key, &presentation(download), ttl).await?))
+        Ok(Some(self.0.blobs.sign_get(key, &presentation(download), ttl).await?))
     }
 
     /// A URL at the content delivery network, for a GET and for a short while. `None`: there is none, or it cannot bind
@@ -162,24 +161,28 @@ impl Engine {
     #[must_use]
     pub fn at_the_edge(&self, download: &Download) -> Option<SignedUrl> {
         let cdn = self.0.settings.deliveries.cdn.as_ref()?;
+        let Source::Object(key) = &download.source else { return None };
         let until = after(self.0.store.now(), self.0.settings.redirect_ttl);
-        cdn.sign(&download.key, &presentation(download), until, download.network.as_ref())
+        cdn.sign(key, &presentation(download), until, download.network.as_ref())
     }
 
     /// The file on this machine that is exactly what is to be delivered; `None`: there is no such file.
     pub async fn local_file(&self, download: &Download) -> Result<Option<LocalFile>> {
-        match self.0.blobs.local_file(&download.key, &download.etag).await {
+        let Source::Object(key) = &download.source else { return Ok(None) };
+        match self.0.blobs.local_file(key, &download.etag).await {
             Ok(file) => Ok(file),
             Err(error @ (BlobError::NotFound | BlobError::Precondition)) => Err(Error::Internal(error.to_string())),
             Err(other) => Err(other.into()),
         }
     }
 
-    /// What a trusted proxy asks the store for. The store's own headers are not for clients: ours are.
-    pub async fn store_request(&self, download: &Download) -> Result<StoreRequest> {
+    /// What a trusted proxy asks the store for. The store's own headers are not for clients: ours are. `None`: the store
+    /// has no such object, it is made here.
+    pub async fn store_request(&self, download: &Download) -> Result<Option<StoreRequest>> {
+        let Source::Object(key) = &download.source else { return Ok(None) };
         let ttl = self.0.settings.deliveries.proxy_ttl;
-        let url = self.0.blobs.sign_get(&download.key, &Presentation::default(), ttl).await?;
-        Ok(StoreRequest { url, object: format!("{}:{}", download.key, download.etag) })
+        let url = self.0.blobs.sign_get(key, &Presentation::default(), ttl).await?;
+        Ok(Some(StoreRequest { url, object: format!("{key}:{}", download.etag) }))
     }
 }
 

@@ -12,7 +12,7 @@ use super::super::Site;
 use super::super::problem::Problem;
 use super::conditions::Verdict;
 use super::stream;
-use crate::engine::{Cache, Download, Error, TrustedProxy};
+use crate::engine::{Cache, Download, Error, StoreRequest, TrustedProxy};
 
 /// What a proxy proves itself with. nginx and Apache overwrite whatever a client sends under this name.
 const PROOF: &str = "x-gantry-proxy-secret";
@@ -82,7 +82,10 @@ pub(super) async fn accel(
         }
         None => {
             let place = if proxy.cache == Cache::Slices && alike { CACHED } else { STORE };
-            from_store(site, download, verdict, place).await?
+            match site.engine.store_request(download).await? {
+                Some(request) => from_store(&request, download, verdict, place)?,
+                None => return Ok(None),
+            }
         }
     };
     pace(proxy, response.headers_mut());
@@ -91,13 +94,12 @@ pub(super) async fn accel(
     Ok(Some(response))
 }
 
-async fn from_store(
-    site: &Site,
+fn from_store(
+    request: &StoreRequest,
     download: &Download,
     verdict: &Verdict,
     place: &'static str,
 ) -> Result<Response, Problem> {
-    let request = site.engine.store_request(download).await?;
     let url = url::Url::parse(&request.url.url).map_err(|error| Error::Internal(error.to_string()))?;
     // As it was signed, byte for byte: the parser is for the host only.
     let target = request.url.url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()));

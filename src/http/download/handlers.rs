@@ -9,16 +9,16 @@ use super::super::context::{Named, actor, peer};
 use super::super::problem::Problem;
 use super::conditions::{Facts, Verdict, decide, range_applies};
 use super::{handed, stream};
-use crate::domain::grant::Disposition;
+use crate::domain::grant::{Disposition, Variant};
 use crate::domain::ids::AssetId;
-use crate::engine::{DeliveryMode, Download, Error, Form, SignedUrl};
+use crate::engine::{DeliveryMode, Download, Error, Opening, SignedUrl};
 
 /// What the query narrows.
 #[derive(Default)]
 struct Ask {
     disposition: Disposition,
     delivery: Option<DeliveryMode>,
-    form: Option<Form>,
+    form: Option<Variant>,
 }
 
 fn ask(query: Option<&str>) -> Result<Ask, Error> {
@@ -32,7 +32,7 @@ fn ask(query: Option<&str>) -> Result<Ask, Error> {
             ("delivery", mode) => {
                 ask.delivery = Some(mode.parse().map_err(|()| Error::invalid("delivery", "no such delivery"))?);
             }
-            ("variant", name) => ask.form = Some(Form { variant: name.to_owned(), format: None }),
+            ("variant", name) => ask.form = Some(Variant { name: name.to_owned(), format: None }),
             ("format", name) => format = Some(name.to_owned()),
             (other, _) => return Err(Error::invalid("query", format!("{other:?} is no parameter of this address"))),
         }
@@ -69,9 +69,21 @@ pub(super) async fn link(
 ) -> Result<Response, Problem> {
     let ask = ask(query.as_deref())?;
     let mode = site.engine.delivery(ask.delivery)?;
-    let opens = method != Method::HEAD;
-    let download = site.engine.download_by_link(&grant, peer(&extensions), opens, ask.form.as_ref()).await?;
+    let opening = opening(&method, &headers);
+    let download = site.engine.download_by_link(&grant, peer(&extensions), opening, ask.form.as_ref()).await?;
     deliver(&site, &method, &headers, download, mode).await
+}
+
+/// A range from the middle goes on with what was begun: players and downloaders in parallel send many of them.
+fn opening(method: &Method, headers: &HeaderMap) -> Opening {
+    if method == Method::HEAD {
+        return Opening::Look;
+    }
+    let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match range.trim().strip_prefix("bytes=").map(str::trim) {
+        Some(ranges) if !ranges.starts_with("0-") => Opening::GoOn,
+        _ => Opening::Begin,
+    }
 }
 
 async fn deliver(

@@ -157,6 +157,6 @@ type PartStream = stream::BoxStream<'static, Result<Bytes, Error>>;
 /// A separator that the bytes of no file are likely to hold, and that nobody can choose beforehand.
 fn boundary(download: &Download) -> String {
     use sha2::{Digest, Sha256};
-    let id = [download.asset.0.as_bytes().as_slice(), request_id().as_bytes()].concat();
+    let id = [download.id.as_bytes().as_slice(), request_id().as_bytes()].concat();
     format!("gantry-{}", &hex::encode(Sha256::digest(id))[..32])
 }
