@@ -216,15 +216,20 @@ class Gantry(Server):
         return dict(re.findall(r"(\w+)=(\S+)", self.run("store-env")))
 
 
-def micro(*words, cpu=SRV_CPU):
-    """What `micro.rs` found out. It takes precedence over strangers as the servers do."""
-    command = pinned([os.environ["BENCH_MICRO"], *words], cpu)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+def preferred(command, env=None):
+    """What a command prints that takes precedence over strangers as the servers do."""
+    env = {**os.environ, **(env or {})}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         prefer(process.pid)
         found = process.stdout.read()
     if process.returncode:
-        raise SystemExit(f"micro {' '.join(words)} failed")
-    return json.loads(found)
+        raise SystemExit(f"{' '.join(command)} failed")
+    return found
+
+
+def micro(*words, cpu=SRV_CPU):
+    """What `micro.rs` found out."""
+    return json.loads(preferred(pinned([os.environ["BENCH_MICRO"], *words], cpu)))
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ SelfCheck 0
 def make_photo(folder):
     """A 12-megapixel JPEG of about 10 MB: noise over colours, as much of it as fills it."""
     photo = f"{folder}/photo.jpg"
-    low, high = 1, 60
+    low, high = 1, 100
     while low < high:
         noise = (low + high) // 2
         source = f"mandelbrot=s=4000x3000:r=1,noise=alls={noise}:allf=u"
