@@ -17,6 +17,9 @@ use crate::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Priority, Rel
 /// Which of these kinds have something due and are not paused: one look at the index for each kind and priority,
 /// however many jobs wait.
 pub(super) async fn due(pool: &Pool<Db>, kinds: &[JobKind], now: Timestamp) -> Result<Vec<JobKind>> {
+    if kinds.is_empty() {
+        return Ok(Vec::new());
+    }
     let pairs = kinds.iter().flat_map(|kind| Priority::ALL.map(|priority| (kind.name(), priority.rank())));
     let mut builder = QueryBuilder::<Db>::new("WITH wanted (kind, priority) AS (");
     builder.push_values(pairs, |mut row, (kind, rank)| {
