@@ -3,7 +3,7 @@
 //! Must not repeat a secret in a complaint.
 
 use super::check::Checker;
-use crate::engine::{Cache, Cdn, Deliveries, DeliveryMode, LEAST_SECRET, TrustedProxy};
+use crate::engine::{Cache, Cdn, Deliveries, DeliveryMode, LEAST_SECRET, PurgeHook, TrustedProxy};
 
 /// Reads the usual delivery.
 pub(super) fn usual(c: &mut Checker) -> DeliveryMode {
@@ -23,7 +23,7 @@ pub(super) fn deliveries(c: &mut Checker, usual: DeliveryMode) -> Deliveries {
     if offered(|mode| mode == DeliveryMode::Cdn) && cdn.is_none() {
         c.complain("cdn.form", "needed for cdn: cloudfront or hmac");
     }
-    Deliveries { also, proxy, proxy_ttl: c.lifetime("downloads.proxy_expires_in"), cdn }
+    Deliveries { also, proxy, proxy_ttl: c.lifetime("downloads.proxy_expires_in"), cdn, purge: purge(c) }
 }
 
 fn proxy(c: &mut Checker) -> Option<TrustedProxy> {
@@ -58,6 +58,15 @@ fn cdn(c: &mut Checker) -> Option<Cdn> {
         }
     };
     made.map_err(|problem| c.complain("cdn", problem)).ok()
+}
+
+/// Without its text in the complaint: it may hold a password.
+fn purge(c: &mut Checker) -> Option<PurgeHook> {
+    let url = c.optional("cdn.purge_url")?;
+    if !url::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        c.complain("cdn.purge_url", "not a URL like https://cdn.example/purge");
+    }
+    Some(PurgeHook { url, token: c.optional("cdn.purge_token") })
 }
 
 #[cfg(test)]

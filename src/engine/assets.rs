@@ -178,7 +178,9 @@ impl Engine {
                 AssetState::Ready(_) | AssetState::Rejected { .. } | AssetState::Failed { .. } => {}
             }
             let mut deleted = asset.delete(self.0.store.now())?;
-            match self.commit(Tx::new().asset(&mut deleted, EventKind::AssetDeleted), id).await {
+            let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted);
+            let tx = self.with_purge(tx, &deleted);
+            match self.commit(tx, id).await {
                 Ok(()) => {
                     self.purge_soon(deleted);
                     return Ok(());

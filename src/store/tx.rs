@@ -62,6 +62,8 @@ pub enum Write {
     Event(NewEvent),
     /// A new job; one of its kind at most may be owed for the asset.
     InsertJob(NewJob),
+    /// A new job, unless one of its kind is owed for the asset already.
+    OweJob(NewJob),
     /// Removes a job that is done, if nobody has claimed it since this attempt.
     FinishJob(Job),
     /// Puts a job back until a later time, or among the dead, if this attempt still holds it.
@@ -159,6 +161,7 @@ impl Tx {
             | Write::InsertParts(_)
             | Write::ForgetParts(_)
             | Write::Event(_)
+            | Write::OweJob(_)
             | Write::FinishJob(_)
             | Write::ReleaseJob(_)
             | Write::PostponeJob(_)
@@ -180,6 +183,7 @@ impl Tx {
                 Write::FirstEvent(_)
                     | Write::Event(_)
                     | Write::InsertJob(_)
+                    | Write::OweJob(_)
                     | Write::RetryJob(..)
                     | Write::Webhook(WebhookWrite::Deliver(_))
             )

@@ -21,7 +21,7 @@ mod archive;
 mod read;
 mod ways;
 
-pub use ways::{Cache, Deliveries, DeliveryMode, StoreRequest, TrustedProxy};
+pub use ways::{Cache, Deliveries, DeliveryMode, PurgeHook, StoreRequest, TrustedProxy};
 
 /// What a request that comes with a link is up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -103,12 +103,30 @@ pub struct Deliveries {
     pub proxy_ttl: Duration,
     /// The content delivery network.
     pub cdn: Option<Cdn>,
+    /// Who tells it what is gone.
+    pub purge: Option<PurgeHook>,
+}
+
+/// Where a content delivery network is told what it must no longer serve.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PurgeHook {
+    /// Is sent a POST.
+    pub url: String,
+    /// With `Authorization: Bearer`.
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for PurgeHook {
+    /// Without the token, which may also be in the URL.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PurgeHook").finish_non_exhaustive()
+    }
 }
 
 impl Default for Deliveries {
     fn default() -> Self {
         let also = vec![DeliveryMode::Redirect, DeliveryMode::Stream];
-        Self { also, proxy: None, proxy_ttl: Duration::from_secs(6 * 3600), cdn: None }
+        Self { also, proxy: None, proxy_ttl: Duration::from_secs(6 * 3600), cdn: None, purge: None }
     }
 }
 

@@ -129,6 +129,14 @@ pub(super) async fn seed(pool: &Pool<Db>, jobs: &[NewJob]) -> Result<()> {
     builder.build().execute(pool).await.map(|_| ()).map_err(failed)
 }
 
+/// Adds a job as part of a transaction, unless one of its kind is owed already.
+pub(super) async fn owe(conn: &mut Conn, job: &NewJob) -> std::result::Result<(), Failure> {
+    let mut builder = QueryBuilder::<Db>::new(insert::JOBS);
+    builder.push_values([job], insert::job);
+    builder.push(" ON CONFLICT DO NOTHING");
+    builder.build().execute(conn).await.map(|_| ()).map_err(undone)
+}
+
 pub(super) async fn hurry(pool: &Pool<Db>, kind: JobKind, now: Timestamp) -> Result<bool> {
     let query = sqlx::query("UPDATE job SET run_at = $2 WHERE kind = $1 AND state = 'ready' AND run_at > $2");
     Ok(query.bind(kind.name()).bind(at(now)).execute(pool).await.map_err(failed)?.rows_affected() > 0)

@@ -37,6 +37,7 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
         Write::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state <> 'dead'")
             .bind(job.id.0)
             .bind(i64::from(job.attempt)),
+        Write::OweJob(new) => return jobs::owe(conn, new).await,
         Write::PostponeJob(release) => return jobs::postpone(conn, release).await,
         Write::RetryJob(job, tenant, now) => return jobs::retry(conn, *job, *tenant, *now).await,
         Write::DiscardJob(job, tenant) => {

@@ -2,6 +2,7 @@
 
 mod apache;
 mod clients;
+mod edge;
 mod nginx;
 mod stage;
 mod untrusted;

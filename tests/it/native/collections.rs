@@ -56,7 +56,7 @@ on_both_services! {
     async fn many_assets_in_one_archive(service) {
         let ids = assets(
             service,
-            &[("a.txt", "hello"), ("A.TXT", "world"), ("../../etc/passwd", "x"), ("für dich 💾.txt", "ü"), ("empty", "")],
+            &[("a.txt", "hello"), ("A.TXT", "world"), ("..\\..\\passwd", "x"), ("für dich 💾.txt", "ü"), ("empty", "")],
         )
         .await;
         let names = transcript!(service, r#"
@@ -76,7 +76,7 @@ on_both_services! {
         assert_eq!(headers["etag"].to_str().unwrap(), names["etag"]);
         judged(
             &bytes,
-            &[("a.txt", "hello"), ("A (2).TXT", "world"), ("_.._etc_passwd", "x"), ("für dich 💾.txt", "ü"), ("empty", "")],
+            &[("a.txt", "hello"), ("A (2).TXT", "world"), ("_.._passwd", "x"), ("für dich 💾.txt", "ü"), ("empty", "")],
         );
         for (from, to) in [(0, 0), (3, 40), (0, bytes.len() - 1), (bytes.len() - 30, bytes.len() - 1), (50, 300)] {
             let (status, _, part) = fetch(url, Some(format!("bytes={from}-{to}"))).await;
@@ -143,8 +143,8 @@ on_both_services! {
             < 204
             > GET $url
             < 410 {"code": "gone"}
-            > GET /v1/links
-            < 200 {"links": [{"collection_id": "$id"}, {}]}
+            > GET /v1/links?limit=1
+            < 200 {"links": [{"asset_id": null}]}
             > DELETE /v1/links/$link
             < 204
             > GET $url

@@ -151,8 +151,15 @@ on_both_services! {
         let names = transcript!(service, r#"
             > POST /v1/assets/$asset/links {"uses": 3}
             < 201 {"id": "$first", "url": "$counted"}
+        "#, asset = names["asset"]);
+        // Ids of one millisecond are in no order.
+        service.advance(Duration::from_millis(1));
+        let names = transcript!(service, r#"
             > POST /v1/assets/$asset/links {}
             < 201 {"id": "$second", "url": "$free", "created_by": "$maker"}
+        "#, asset = names["asset"], first = names["first"], counted = names["counted"]);
+        service.advance(Duration::from_millis(1));
+        let names = transcript!(service, r#"
             > POST /v1/assets/$asset/links {"filename": "b.txt"}
             < 201 {"id": "$third"}
             > GET $counted?delivery=stream
@@ -176,7 +183,8 @@ on_both_services! {
             < 422 {"field": "limit"}
             > GET /v1/assets/019a0000-0000-7000-8000-000000000000/links
             < 404
-        "#, asset = names["asset"]);
+        "#, asset = names["asset"], first = names["first"], counted = names["counted"], second = names["second"],
+            free = names["free"], maker = names["maker"]);
         // Uses without a limit are written down a moment later.
         let id = names["second"].parse().unwrap();
         for _ in 0..100 {
