@@ -56,7 +56,8 @@ impl Bytes {
         };
         let blobs = S3Blobs::connect(settings, Arc::clone(&rows.clock)).await.context("the store cannot be used")?;
         let capabilities = capabilities(&blobs, rows, public_url).await?;
-        let blobs = blobs.with_capabilities(capabilities);
+        let inside = running.as_ref().map(Running::inside);
+        let blobs = blobs.with_capabilities(capabilities).with_near(inside);
         Ok(Self { origin: blobs.public_origin(), blobs: Arc::new(blobs), running })
     }
 

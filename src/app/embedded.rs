@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::foundations::{Role, Rows};
+use super::near::Inside;
 use super::secrets;
+use crate::blob::Near;
 use crate::blob::embedded::{EmbeddedStore, OpenError, Settings as StoreSettings};
 use crate::blob::s3::Settings;
 use crate::config::Config;
@@ -52,11 +54,17 @@ pub(super) fn settings(
 /// The store, served by this process.
 pub(super) struct Running {
     pub(super) address: SocketAddr,
+    store: EmbeddedStore,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Running {
+    /// A way to read it without a request.
+    pub(super) fn inside(&self) -> Arc<dyn Near> {
+        Arc::new(Inside(self.store.clone()))
+    }
+
     pub(super) async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
@@ -91,8 +99,9 @@ pub(super) async fn start(
     let keeper = store.clone();
     let keeper_stop = stop.clone();
     tasks.spawn(async move { keeper.maintain(keeper_stop).await });
+    let served = store.clone();
     let answer = move |request| {
-        let store = store.clone();
+        let store = served.clone();
         async move { store.handle(request).await }
     };
     // This process is a client of its own store.
@@ -100,5 +109,5 @@ pub(super) async fn start(
     let limits = config.server.clone().with_proxies(&ourselves);
     tasks.spawn(server::serve(super::door(config, listener, &stop)?, answer, limits, stop.clone()));
     tasks.close();
-    Ok(Some(Running { address, stop, tasks }))
+    Ok(Some(Running { address, store, stop, tasks }))
 }

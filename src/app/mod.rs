@@ -22,6 +22,7 @@ use crate::worker::{Sender, Worker};
 mod bytes;
 mod embedded;
 mod foundations;
+mod near;
 mod secrets;
 mod welcome;
 mod workshop;

@@ -6,6 +6,7 @@
 //! Must not know of rows, uploads or tenants beyond what a [`BlobKey`] spells.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::plan::{PartNumber, StoreProfile};
 
 mod capabilities;
+pub mod cdn;
 pub mod embedded;
 mod key;
 pub mod presign;
@@ -155,6 +157,25 @@ pub struct Presentation {
     pub cache_control: Option<String>,
 }
 
+/// A file on this machine that holds exactly the bytes of an object, from its first to its last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its place below the directory of data files, made by us: hexadecimal digits and slashes.
+    pub name: String,
+}
+
+/// A way to the bytes that needs no request, where the store is in this very process. It means exactly what the methods of
+/// the same names of [`Blobs`] mean.
+#[async_trait]
+pub trait Near: Send + Sync {
+    /// See [`Blobs::get`].
+    async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream>;
+    /// See [`Blobs::local_file`].
+    async fn local_file(&self, key: &str, etag: &str) -> Result<Option<LocalFile>>;
+}
+
 /// An object store. Signing needs no network; every other method is a request with a deadline of its own.
 #[async_trait]
 pub trait Blobs: Send + Sync {
@@ -202,6 +223,13 @@ pub trait Blobs: Send + Sync {
     /// Bytes of the object that still has this entity tag (GetObject with `If-Match`). The range must lie inside the
     /// object and must not be empty.
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream>;
+
+    /// The file that holds the object which still has this entity tag, for servers on this machine that send files
+    /// themselves. `None`: the store is elsewhere, or the object is in several files. A file that is removed right
+    /// afterwards can still be opened for [a while](embedded::Settings::trash_grace).
+    async fn local_file(&self, _key: &str, _etag: &str) -> Result<Option<LocalFile>> {
+        Ok(None)
+    }
 
     /// Writes a whole object from bytes of ours (PutObject) and returns its entity tag and version. With a token it is
     /// stamped, and where the store honours conditions, refused if the key is taken ([`BlobError::Precondition`]).

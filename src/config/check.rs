@@ -9,10 +9,10 @@ use ipnet::IpNet;
 
 use super::layers::Merged;
 use super::units::parse_size;
-use super::{Complaints, Config, Database, Store, issuers, webhooks, work};
+use super::{Complaints, Config, Database, Store, deliveries, issuers, webhooks, work};
 use crate::domain::clock::parse_duration;
 use crate::domain::upload::Patience;
-use crate::engine::{self, DeliveryMode, FeedSettings, LEAST_SECRET, Pace};
+use crate::engine::{self, FeedSettings, LEAST_SECRET, Pace};
 use crate::http::server;
 use crate::http::tls;
 
@@ -80,6 +80,15 @@ impl Checker {
         self.value(name, "a time like 15m, above zero", Duration::ZERO, |text| {
             parse_duration(text).filter(|time| !time.is_zero())
         })
+    }
+
+    /// The life of a signed URL.
+    pub(super) fn lifetime(&mut self, name: &str) -> Duration {
+        let time = self.time(name);
+        if time > LONGEST_URL {
+            self.complain(name, "signatures live 7 days at most");
+        }
+        time
     }
 
     pub(super) fn flag(&mut self, name: &str) -> bool {
@@ -223,25 +232,16 @@ fn engine(c: &mut Checker) -> engine::Settings {
         upload_ttl: c.time("uploads.expires_in"),
         rescue_after: c.time("uploads.rescue_after"),
         takeover_after: c.time("uploads.takeover_after"),
-        url_ttl: c.time("uploads.url_expires_in"),
+        url_ttl: c.lifetime("uploads.url_expires_in"),
     };
-    let redirect_ttl = c.time("downloads.redirect_expires_in");
-    for (name, time) in [("uploads.url_expires_in", patience.url_ttl), ("downloads.redirect_expires_in", redirect_ttl)]
-    {
-        if time > LONGEST_URL {
-            c.complain(name, "signatures live 7 days at most");
-        }
-    }
+    let delivery = deliveries::usual(c);
     engine::Settings {
         patience,
         max_size: c.size("limits.max_size"),
         put_up_to: c.size("uploads.put_up_to"),
-        delivery: c.value("delivery", "redirect or stream", DeliveryMode::Redirect, |text| match text {
-            "redirect" => Some(DeliveryMode::Redirect),
-            "stream" => Some(DeliveryMode::Stream),
-            _ => None,
-        }),
-        redirect_ttl,
+        delivery,
+        deliveries: deliveries::deliveries(c, delivery),
+        redirect_ttl: c.lifetime("downloads.redirect_expires_in"),
         link_ttl: c.time("downloads.max_link_expires_in"),
         quarantine: c.time("processing.quarantine"),
         digest_up_to: c.size("processing.digest_up_to"),

@@ -35,6 +35,9 @@ pub struct Findings {
     /// When and by what it was scanned; `None`: no scanner is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scan: Option<ScanNote>,
+    /// CRC-32 (ISO-HDLC) of the bytes, when they were all read: archives want it before they begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<u32>,
     /// Facts: dimensions, duration, pages, entries.
     #[serde(skip_serializing_if = "Metadata::is_empty")]
     pub details: Metadata,

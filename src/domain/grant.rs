@@ -1,13 +1,15 @@
 //! Grants: narrow, expiring, revocable permissions handed to somebody without an account.
 //!
 //! Two kinds, and a token of one kind is never good for the other: an **upload grant** drives one upload, a
-//! **link** downloads one asset. Tokens are opaque outside [`crate::engine`], which signs them.
+//! **link** downloads one asset or one collection. Tokens are opaque outside [`crate::engine`], which signs them.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use uuid::Uuid;
+
 use super::clock::Timestamp;
-use super::ids::{AssetId, GrantId, KeyId, TenantId};
+use super::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId};
 use super::name::FileName;
 
 /// Whether a browser shows the bytes or saves them.
@@ -43,15 +45,63 @@ impl FromStr for Disposition {
     }
 }
 
-/// A link: permission to download one asset.
+/// What a link opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkTarget {
+    /// One asset.
+    Asset(AssetId),
+    /// Many assets, in one archive.
+    Collection(CollectionId),
+}
+
+impl LinkTarget {
+    /// The kind's name, as in rows.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Asset(_) => "asset",
+            Self::Collection(_) => "collection",
+        }
+    }
+
+    /// The id, whatever it is of.
+    #[must_use]
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::Asset(id) => id.0,
+            Self::Collection(id) => id.0,
+        }
+    }
+
+    /// The asset, if it is one.
+    #[must_use]
+    pub fn asset(self) -> Option<AssetId> {
+        match self {
+            Self::Asset(id) => Some(id),
+            Self::Collection(_) => None,
+        }
+    }
+
+    /// From [`Self::kind`] and [`Self::id`].
+    #[must_use]
+    pub fn of(kind: &str, id: Uuid) -> Option<Self> {
+        match kind {
+            "asset" => Some(Self::Asset(AssetId(id))),
+            "collection" => Some(Self::Collection(CollectionId(id))),
+            _ => None,
+        }
+    }
+}
+
+/// A link: permission to download one asset, or one collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Identity.
     pub id: GrantId,
     /// Whose asset it opens.
     pub tenant: TenantId,
-    /// Which asset it opens.
-    pub asset: AssetId,
+    /// What it opens.
+    pub target: LinkTarget,
     /// The key that made it.
     pub created_by: KeyId,
     /// When it was made.
@@ -64,10 +114,15 @@ pub struct Link {
     pub disposition: Disposition,
     /// Another name than the asset's.
     pub filename: Option<FileName>,
+    /// A derivative instead of the original.
+    pub variant: Option<Variant>,
     /// How often it may be opened.
     pub max_uses: Option<u32>,
-    /// How often it was opened.
+    /// How often it was opened. Exact where uses are limited; otherwise a second behind, and what a node has not written
+    /// down when it dies is not counted.
     pub used: u32,
+    /// When it was last opened; as [`Self::used`].
+    pub last_used_at: Option<Timestamp>,
     /// The only network that may open it.
     pub network: Option<Network>,
 }
@@ -82,6 +137,31 @@ impl Link {
             (Some(_), None) => false,
         };
         here && self.revoked_at.is_none() && now < self.expires_at
+    }
+}
+
+/// Which form of an asset: a derivative instead of the original.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// Its name.
+    pub name: String,
+    /// The second half of its type, where it exists in several; the smallest otherwise.
+    pub format: Option<String>,
+}
+
+impl Variant {
+    /// Longest name and format, in bytes.
+    pub const LONGEST: usize = 64;
+
+    /// From text that a caller wrote; `None`: nothing is ever called that.
+    #[must_use]
+    pub fn read(name: &str, format: Option<&str>) -> Option<Self> {
+        let plain = |text: &str| {
+            let sane = |b: u8| b.is_ascii_alphanumeric() || b"-_.+".contains(&b);
+            (1..=Self::LONGEST).contains(&text.len()) && text.bytes().all(sane)
+        };
+        (plain(name) && format.is_none_or(plain))
+            .then(|| Self { name: name.to_owned(), format: format.map(ToOwned::to_owned) })
     }
 }
 
@@ -112,6 +192,14 @@ impl Network {
             }
             _ => false,
         }
+    }
+}
+
+impl Network {
+    /// Whether it is one of IPv6.
+    #[must_use]
+    pub fn is_ipv6(&self) -> bool {
+        self.base.is_ipv6()
     }
 }
 

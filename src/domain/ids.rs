@@ -53,6 +53,10 @@ id! {
     GrantId
 }
 id! {
+    /// Many assets in one archive.
+    CollectionId
+}
+id! {
     /// An endpoint of a tenant's that is told of events.
     WebhookId
 }

@@ -31,6 +31,8 @@ pub enum Work {
     Rescan(AssetId),
     /// Tell a webhook endpoint of an event.
     Deliver(DeliveryId),
+    /// Tell a content delivery network that an asset is gone.
+    Purge(AssetId),
     /// What comes round again and again, once per cluster.
     Chore(Chore),
 }
@@ -46,6 +48,8 @@ pub enum JobKind {
     Rescan,
     /// See [`Work::Deliver`].
     Deliver,
+    /// See [`Work::Purge`].
+    Purge,
     /// See [`Work::Chore`].
     Chore(Chore),
 }
@@ -72,11 +76,12 @@ impl Chore {
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Process,
         Self::Recheck,
         Self::Rescan,
         Self::Deliver,
+        Self::Purge,
         Self::Chore(Chore::Sweep),
         Self::Chore(Chore::Retention),
         Self::Chore(Chore::Orphans),
@@ -92,6 +97,7 @@ impl JobKind {
             Self::Recheck => "recheck",
             Self::Rescan => "rescan",
             Self::Deliver => "deliver",
+            Self::Purge => "purge",
             Self::Chore(Chore::Sweep) => "sweep",
             Self::Chore(Chore::Retention) => "retention",
             Self::Chore(Chore::Orphans) => "orphans",
@@ -121,6 +127,7 @@ impl Work {
             Self::Recheck(_) => JobKind::Recheck,
             Self::Rescan(_) => JobKind::Rescan,
             Self::Deliver(_) => JobKind::Deliver,
+            Self::Purge(_) => JobKind::Purge,
             Self::Chore(chore) => JobKind::Chore(chore),
         }
     }
@@ -129,7 +136,7 @@ impl Work {
     #[must_use]
     pub fn subject(self) -> Uuid {
         match self {
-            Self::Process(asset) | Self::Recheck(asset) | Self::Rescan(asset) => asset.0,
+            Self::Process(asset) | Self::Recheck(asset) | Self::Rescan(asset) | Self::Purge(asset) => asset.0,
             Self::Deliver(delivery) => delivery.0,
             Self::Chore(_) => Uuid::nil(),
         }
@@ -143,6 +150,7 @@ impl Work {
             JobKind::Recheck => Self::Recheck(AssetId(subject)),
             JobKind::Rescan => Self::Rescan(AssetId(subject)),
             JobKind::Deliver => Self::Deliver(DeliveryId(subject)),
+            JobKind::Purge => Self::Purge(AssetId(subject)),
             JobKind::Chore(chore) => Self::Chore(chore),
         }
     }
@@ -151,7 +159,7 @@ impl Work {
     #[must_use]
     pub fn asset(self) -> Option<AssetId> {
         match self {
-            Self::Process(asset) | Self::Recheck(asset) | Self::Rescan(asset) => Some(asset),
+            Self::Process(asset) | Self::Recheck(asset) | Self::Rescan(asset) | Self::Purge(asset) => Some(asset),
             Self::Deliver(_) | Self::Chore(_) => None,
         }
     }

@@ -8,10 +8,12 @@
 
 pub mod access;
 pub mod append;
+pub mod archive;
 pub mod asset;
 pub mod audit;
 pub mod checksum;
 pub mod clock;
+pub mod collection;
 pub mod egress;
 pub mod event;
 pub mod findings;

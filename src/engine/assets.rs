@@ -188,7 +188,9 @@ impl Engine {
             let told =
                 self.audited(deed.before(json!({ "state": asset.state.name(), "filename": asset.name.as_str() })));
             let mut deleted = asset.delete(self.0.store.now())?;
-            match self.commit(Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(told), id).await {
+            let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(told);
+            let tx = self.with_purge(tx, &deleted);
+            match self.commit(tx, id).await {
                 Ok(()) => {
                     self.purge_soon(deleted);
                     return Ok(());

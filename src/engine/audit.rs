@@ -116,12 +116,7 @@ impl Engine {
     }
 
     /// A page of a tenant's audit trail, newest first.
-    pub async fn audit_trail(
-        &self,
-        actor: &Actor,
-        tenant: Option<&str>,
-        query: AuditQuery,
-    ) -> Result<Vec<AuditEntry>> {
+    pub async fn audit_trail(&self, actor: &Actor, tenant: Option<&str>, query: AuditQuery) -> Result<Vec<AuditEntry>> {
         may_ask(actor, Action::Administer)?;
         let tenant = self.administered(actor, tenant).await?;
         if !(1..=MOST).contains(&query.limit) {

@@ -1,19 +1,21 @@
 //! Links: permissions to download one asset, handed to somebody without an account.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::assets::MOST;
+use super::audit::Deed;
 use super::create::Idempotency;
 use super::{Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, Target, may, may_ask};
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::clock::after;
-use crate::domain::grant::{Disposition, Link, Network};
-use crate::domain::ids::{AssetId, GrantId, KeyId};
+use crate::domain::grant::{Disposition, Link, LinkTarget, Network, Variant};
+use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
-use crate::store::{Replay, StoreError, Tx, Write};
+use crate::store::{LinkQuery, LinksOf, Replay, StoreError, Tx, Write};
 
 /// The route under which idempotency keys of links are remembered.
 const ROUTE: &str = "links";
@@ -29,10 +31,59 @@ pub struct LinkWish {
     pub disposition: Disposition,
     /// Another name than the asset's.
     pub filename: Option<FileName>,
+    /// A derivative instead of the original.
+    pub variant: Option<Variant>,
     /// How often it may be opened.
     pub uses: Option<u32>,
     /// The only network that may open it.
     pub network: Option<Network>,
+}
+
+impl LinkWish {
+    /// To save an asset, for an hour.
+    #[must_use]
+    pub fn to(asset: AssetId) -> Self {
+        Self {
+            asset,
+            expires_in: Duration::from_secs(3600),
+            disposition: Disposition::Attachment,
+            filename: None,
+            variant: None,
+            uses: None,
+            network: None,
+        }
+    }
+}
+
+/// Which links to list.
+#[derive(Clone, Copy, Debug)]
+pub struct ListLinks {
+    /// To this asset only.
+    pub asset: Option<AssetId>,
+    /// Made by this key only.
+    pub maker: Option<KeyId>,
+    /// The last link of the page before.
+    pub after: Option<GrantId>,
+    /// Page size: 1 to 1000.
+    pub limit: u32,
+}
+
+/// A page of links.
+#[derive(Clone, Debug)]
+pub struct LinkList {
+    /// Oldest first.
+    pub links: Vec<Link>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<GrantId>,
+}
+
+/// Which links to withdraw: those to an asset, those of a maker, or those that are both.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RevokeLinks {
+    /// To this asset only.
+    pub asset: Option<AssetId>,
+    /// Made by this key only.
+    pub maker: Option<KeyId>,
 }
 
 /// A link and the token that opens it.
@@ -59,6 +110,7 @@ impl Engine {
         }
         let ids: Vec<AssetId> = wishes.iter().map(|wish| wish.asset).collect();
         let assets = self.0.store.assets_by_id(&ids).await?;
+        let assets: HashMap<AssetId, &Asset> = assets.iter().map(|asset| (asset.id, asset)).collect();
         let links: Vec<Result<Link>> = wishes.iter().map(|wish| self.link(actor, *key, wish, &assets)).collect();
         let mut tx = Tx::new();
         for link in links.iter().flatten() {
@@ -67,6 +119,10 @@ impl Engine {
         if let Some(idempotency) = &idempotency {
             tx = tx.with(Write::InsertReplay(self.remembered_links(*key, idempotency, &links)));
         }
+        let tx = match told_of(actor, &links) {
+            Some(deed) => tx.with(self.audited(deed)),
+            None => tx,
+        };
         match self.0.store.commit(tx).await {
             Ok(()) => Ok(links.into_iter().map(|link| link.map(|link| self.with_token(link))).collect()),
             Err(StoreError::Conflict) => match idempotency {
@@ -77,12 +133,12 @@ impl Engine {
         }
     }
 
-    fn with_token(&self, link: Link) -> MadeLink {
+    pub(super) fn with_token(&self, link: Link) -> MadeLink {
         MadeLink { token: self.0.tokens.link(link.id), link }
     }
 
-    fn link(&self, actor: &Actor, key: KeyId, wish: &LinkWish, assets: &[Asset]) -> Result<Link> {
-        let asset = assets.iter().find(|asset| asset.id == wish.asset).ok_or(Error::Hidden)?;
+    fn link(&self, actor: &Actor, key: KeyId, wish: &LinkWish, assets: &HashMap<AssetId, &Asset>) -> Result<Link> {
+        let asset = assets.get(&wish.asset).copied().ok_or(Error::Hidden)?;
         let target = Target { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
         may(actor, Action::LinkAsset, target)?;
         match &asset.state {
@@ -90,9 +146,19 @@ impl Engine {
                 return Err(Error::Gone { what: "asset", state: asset.state.name() });
             }
             AssetState::Rejected { verdict, .. } => return Err(Error::Rejected { code: verdict.code.clone() }),
-            AssetState::Awaiting | AssetState::Stored(_) | AssetState::Processing(_) => {}
-            AssetState::Ready(_) | AssetState::Failed { .. } => {}
+            AssetState::Ready(content) => {
+                let made = |form: &Variant| content.findings.derivative(&form.name, form.format.as_deref()).is_some();
+                if !wish.variant.as_ref().is_none_or(made) {
+                    return Err(Error::invalid("variant", "this asset has no such variant"));
+                }
+            }
+            AssetState::Awaiting | AssetState::Stored(_) | AssetState::Processing(_) | AssetState::Failed { .. } => {}
         }
+        self.new_link(asset.tenant, key, LinkTarget::Asset(asset.id), wish)
+    }
+
+    /// A link as it is wished for, to whatever.
+    pub(super) fn new_link(&self, tenant: TenantId, key: KeyId, target: LinkTarget, wish: &LinkWish) -> Result<Link> {
         let longest = self.0.settings.link_ttl;
         if wish.expires_in > longest || wish.expires_in.is_zero() {
             return Err(Error::invalid("expires_in", format!("1 to {} seconds", longest.as_secs())));
@@ -103,28 +169,35 @@ impl Engine {
         let now = self.0.store.now();
         Ok(Link {
             id: GrantId(self.mint()),
-            tenant: asset.tenant,
-            asset: asset.id,
+            tenant,
+            target,
             created_by: key,
             created_at: now,
             expires_at: after(now, wish.expires_in),
             revoked_at: None,
             disposition: wish.disposition,
             filename: wish.filename.clone(),
+            variant: wish.variant.clone(),
             max_uses: wish.uses,
             used: 0,
+            last_used_at: None,
             network: wish.network,
         })
     }
 
     fn remembered_links(&self, key: KeyId, idempotency: &Idempotency, links: &[Result<Link>]) -> Replay {
         let ids: Vec<_> = links.iter().map(|link| link.as_ref().ok().map(|link| link.id)).collect();
+        self.replay_of(key, ROUTE, idempotency, json!({ "links": ids }))
+    }
+
+    /// An answer that can be made again from `result`.
+    pub(super) fn replay_of(&self, key: KeyId, route: &str, idempotency: &Idempotency, result: Value) -> Replay {
         Replay {
             key,
-            route: ROUTE.to_owned(),
+            route: route.to_owned(),
             token: idempotency.token.clone(),
             fingerprint: idempotency.fingerprint,
-            result: json!({ "links": ids }),
+            result,
             expires_at: after(self.0.store.now(), self.0.settings.replay_ttl),
         }
     }
@@ -161,6 +234,56 @@ impl Engine {
         if link.tenant != tenant_of(actor)? {
             return Err(Error::Hidden);
         }
-        Ok(self.0.store.commit(Tx::new().with(Write::RevokeLink(id, self.0.store.now()))).await?)
+        let told = self.audited(Deed::new(link.tenant, actor, "link.revoke", format!("link:{id}")));
+        Ok(self.0.store.commit(Tx::new().with(Write::RevokeLink(id, self.0.store.now())).with(told)).await?)
     }
+
+    /// A page of the tenant's links, those that ended included until they are forgotten. Tokens are not shown again.
+    pub async fn list_links(&self, actor: &Actor, list: ListLinks) -> Result<LinkList> {
+        may_ask(actor, Action::LinkAsset)?;
+        if !(1..=MOST).contains(&list.limit) {
+            return Err(Error::invalid("limit", format!("1 to {MOST}")));
+        }
+        if let Some(asset) = list.asset {
+            self.asset_for(actor, Action::LinkAsset, asset).await?;
+        }
+        let of = LinksOf { tenant: tenant_of(actor)?, asset: list.asset, maker: list.maker };
+        let query = LinkQuery { of, after: list.after, limit: list.limit.saturating_add(1) };
+        let mut links = self.0.store.links(&query).await?;
+        let more = links.len() > list.limit as usize;
+        links.truncate(list.limit as usize);
+        let next = links.last().map(|link| link.id).filter(|_| more);
+        Ok(LinkList { links, next })
+    }
+
+    /// Withdraws many links; how many were good until now. Effective at once on every node; asking again is fine.
+    pub async fn revoke_links(&self, actor: &Actor, which: RevokeLinks) -> Result<u64> {
+        may_ask(actor, Action::LinkAsset)?;
+        if which.asset.is_none() && which.maker.is_none() {
+            return Err(Error::invalid(
+                "asset",
+                "which links? Those to an asset, or those that a key made (created_by)",
+            ));
+        }
+        if let Some(asset) = which.asset {
+            self.asset_for(actor, Action::LinkAsset, asset).await?;
+        }
+        let of = LinksOf { tenant: tenant_of(actor)?, asset: which.asset, maker: which.maker };
+        let revoked = self.0.store.revoke_links(of, self.0.store.now()).await?;
+        let what = which.asset.map_or_else(|| "links".to_owned(), |asset| format!("asset:{asset}"));
+        let deed = Deed::new(of.tenant, actor, "links.revoke", what);
+        self.tell(deed.after(json!({ "created_by": which.maker, "revoked": revoked }))).await?;
+        Ok(revoked)
+    }
+}
+
+/// One entry of the audit trail for what one request made: about its asset, or about many.
+fn told_of(actor: &Actor, links: &[Result<Link>]) -> Option<Deed> {
+    let made: Vec<&Link> = links.iter().flatten().collect();
+    let first = made.first()?;
+    let LinkTarget::Asset(asset) = first.target else { return None };
+    let subject = if made.len() == 1 { format!("asset:{asset}") } else { "links".to_owned() };
+    let ids: Vec<_> = made.iter().map(|link| link.id).collect();
+    let after = json!({ "links": ids, "expires_at": first.expires_at.to_string(), "uses": first.max_uses });
+    Some(Deed::new(first.tenant, actor, "link.create", subject).after(after))
 }

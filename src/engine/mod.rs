@@ -21,13 +21,16 @@ mod append;
 mod assets;
 mod audit;
 mod changes;
+mod collections;
 mod complete;
 mod create;
 mod cut;
 mod deliver;
+mod edge;
 mod error;
 mod feed;
 mod fresh;
+mod gallery;
 mod granted;
 mod health;
 mod identity;
@@ -46,6 +49,7 @@ mod sweep;
 mod tenancy;
 mod tenants;
 mod tokens;
+mod uses;
 mod webhooks;
 
 pub use append::{
@@ -53,19 +57,22 @@ pub use append::{
 };
 pub use assets::{AssetList, ListAssets, PatchAsset};
 pub use changes::Changes;
+pub use collections::{CollectionWish, MadeCollection};
 pub use complete::{ClaimedPart, CompleteUpload};
 pub use create::{CreateUpload, Idempotency, MethodWish, Opened, Size};
 pub use cut::OpenUnsized;
-pub use deliver::{DeliveryMode, Download, Form};
+pub use deliver::{Cache, Deliveries, DeliveryMode, Download, Opening, PurgeHook, StoreRequest, TrustedProxy};
+pub use edge::PurgeCall;
 pub use error::{Error, Result};
 pub use feed::{FeedOf, FeedPage, FeedSettings, Follower, MOST_EVENTS, Since};
+pub use gallery::{Place, Thumbnail};
 pub use granted::Description;
 pub use health::Health;
 pub use identity::{Issuers, KeySetSettings, KeySets};
 pub use jobs::{ListJobs, Queues};
 pub use keys::{KeyWish, MadeKey};
 pub use limits::Limits;
-pub use links::{LinkWish, MadeLink};
+pub use links::{LinkList, LinkWish, ListLinks, MadeLink, RevokeLinks};
 pub use orphans::{Orphan, OrphanKind, OrphanReport};
 pub use present::content_disposition;
 pub use process::{
@@ -81,7 +88,8 @@ pub use tokens::{LEAST_SECRET, Tokens};
 pub use webhooks::{Call, ListDeliveries, ReplayRange, Replayed, Settled, WebhookSettings, WebhookWish};
 
 /// Values of the ports that verbs take and answer with.
-pub use crate::blob::{ByteStream, SignedUrl, StoredPart};
+pub use crate::blob::cdn::{BadCdn, Cdn};
+pub use crate::blob::{ByteStream, LocalFile, SignedUrl, StoredPart};
 pub use crate::store::AuditQuery;
 
 /// What the composition decides for the engine.
@@ -95,6 +103,8 @@ pub struct Settings {
     pub put_up_to: u64,
     /// How downloads are delivered unless a request narrows it.
     pub delivery: DeliveryMode,
+    /// What else is offered, and to whom.
+    pub deliveries: Deliveries,
     /// Life of the URL that a download is redirected to.
     pub redirect_ttl: Duration,
     /// Longest life of a link.
@@ -160,6 +170,9 @@ struct Inner {
     tenancy: tenancy::Tenancy,
     /// Fetches that were told of just now; see [`audit`].
     fetches: moka::future::Cache<String, ()>,
+    uses: uses::Uses,
+    /// Whoever reads a member of an archive for its CRC alone has this turn.
+    archives: tokio::sync::Mutex<()>,
 }
 
 /// An upload read this recently is good enough to sign for: the worst that staleness does is a URL that the store
@@ -177,6 +190,8 @@ impl Engine {
             fresh: fresh::Fresh::default(),
             tenancy: tenancy::Tenancy::new(Arc::clone(&store)),
             fetches: moka::future::Cache::builder().max_capacity(100_000).time_to_live(audit::ONCE).build(),
+            uses: uses::Uses::default(),
+            archives: tokio::sync::Mutex::default(),
             changes: Changes::default(),
             hub: feed::Hub::new(settings.feed.followers),
             appends: append::Appends::new(settings.append_memory),

@@ -32,7 +32,7 @@ fn plain(c: char) -> bool {
 
 /// A name that is harmless on the disk of whoever saves it: nothing that reorders text, separates paths, hides the file,
 /// or names a device.
-fn safe_name(name: &str) -> String {
+pub(super) fn safe_name(name: &str) -> String {
     const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
     let reorders = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let kept = name.chars().filter(|c| !reorders(*c) && !c.is_control());

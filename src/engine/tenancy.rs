@@ -118,16 +118,7 @@ impl Engine {
                 None => return Ok(()),
             },
         };
-        self.in_good_standing(tenant).await
-    }
-
-    /// See [`Self::admit`], for a tenant whose link or file is asked for.
-    pub(super) async fn in_good_standing(&self, tenant: TenantId) -> Result<()> {
-        let Some(known) = self.0.tenancy.tenant(tenant).await? else { return Ok(()) };
-        if known.suspended_at.is_some() {
-            return Err(Error::Suspended);
-        }
-        let Some(rate) = known.rate else { return Ok(()) };
+        let Some(rate) = self.in_good_standing(tenant).await? else { return Ok(()) };
         let spent = self.0.tenancy.spend(tenant, rate).await;
         let (Ok(allowance) | Err(allowance)) = spent;
         let _ = Surroundings::here().allowance.set(allowance);
@@ -148,6 +139,15 @@ impl Engine {
         let (Size::Exact(size) | Size::AtMost(size)) = wish.size;
         used += Usage { bytes: i64::try_from(size).unwrap_or(i64::MAX), files: 1, uploads: 1 };
         quota.exceeded_by(used).map_or(Ok(()), |limit| Err(Error::OverQuota { limit: limit.name() }))
+    }
+
+    /// Refuses what belongs to a suspended tenant; otherwise how fast the tenant may ask.
+    pub(super) async fn in_good_standing(&self, tenant: TenantId) -> Result<Option<Rate>> {
+        match self.0.tenancy.tenant(tenant).await? {
+            Some(known) if known.suspended_at.is_some() => Err(Error::Suspended),
+            Some(known) => Ok(known.rate),
+            None => Ok(None),
+        }
     }
 
     /// The rules of the policy under which an asset was created; none, if that policy is gone.

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::audit::Deed;
-use super::{Engine, Error, Registry, Result, tenant_of};
+use super::{DeliveryMode, Engine, Error, Registry, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
@@ -15,9 +15,6 @@ use crate::store::{StoreError, TenancyWrite, Tx, Write};
 
 /// Most tenants or policies of a page.
 const MOST: u32 = 1000;
-
-/// Names of deliveries.
-const DELIVERIES: [&str; 5] = ["redirect", "stream", "accel", "sendfile", "cdn"];
 
 /// What to change about a tenant; `None` leaves things as they are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,13 +134,7 @@ impl Engine {
     }
 
     /// A page of a tenant's policies that somebody has written, by name.
-    pub async fn policies(
-        &self,
-        actor: &Actor,
-        tenant: Option<&str>,
-        after: &str,
-        limit: u32,
-    ) -> Result<Vec<Policy>> {
+    pub async fn policies(&self, actor: &Actor, tenant: Option<&str>, after: &str, limit: u32) -> Result<Vec<Policy>> {
         let tenant = self.administered(actor, tenant).await?;
         if !(1..=MOST).contains(&limit) {
             return Err(Error::invalid("limit", format!("1 to {MOST}")));
@@ -152,18 +143,12 @@ impl Engine {
     }
 
     /// Writes a policy or replaces it.
-    pub async fn put_policy(
-        &self,
-        actor: &Actor,
-        tenant: Option<&str>,
-        name: &str,
-        rules: Rules,
-    ) -> Result<Policy> {
+    pub async fn put_policy(&self, actor: &Actor, tenant: Option<&str>, name: &str, rules: Rules) -> Result<Policy> {
         let tenant = self.administered(actor, tenant).await?;
         if !is_policy_name(name) {
             return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
         }
-        rules.check(&DELIVERIES)?;
+        rules.check(&DeliveryMode::NAMES)?;
         let (now, before) = (self.0.store.now(), self.0.store.policy(tenant, name).await?);
         let created_at = before.as_ref().map_or(now, |policy| policy.created_at);
         let policy = Policy { tenant, name: name.to_owned(), rules, created_at, changed_at: now };

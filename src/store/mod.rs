@@ -16,9 +16,10 @@ use async_trait::async_trait;
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
+use crate::domain::collection::Collection;
 use crate::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use crate::domain::grant::Link;
-use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId, UploadId};
+use crate::domain::ids::{AssetId, CollectionId, GrantId, JobId, KeyId, TenantId, UploadId};
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, NewJob, Work};
 use crate::domain::key::ApiKey;
 use crate::domain::quota::Limit;
@@ -100,6 +101,28 @@ pub struct JobQuery {
     pub kind: Option<JobKind>,
     /// Newer than this one: the last job of the page before.
     pub after: Option<JobId>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// Which of a tenant's links are meant.
+#[derive(Clone, Copy, Debug)]
+pub struct LinksOf {
+    /// Whose.
+    pub tenant: TenantId,
+    /// To this asset only.
+    pub asset: Option<AssetId>,
+    /// Made by this key only.
+    pub maker: Option<KeyId>,
+}
+
+/// Which of a tenant's links to list. Oldest first.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkQuery {
+    /// Which.
+    pub of: LinksOf,
+    /// Newer than this one: the last link of the page before.
+    pub after: Option<GrantId>,
     /// At most this many.
     pub limit: u32,
 }
@@ -212,13 +235,24 @@ pub trait Store: Webhooks + Tenancy {
 
     /// A link, revoked and expired ones included.
     async fn link(&self, id: GrantId) -> Result<Option<Link>>;
-    /// Writes: counts one use. `false`: none was left.
-    async fn use_link(&self, id: GrantId) -> Result<bool>;
+    /// Writes: counts one use at `now`. `false`: none was left.
+    async fn use_link(&self, id: GrantId, now: Timestamp) -> Result<bool>;
+    /// A tenant's links, oldest first.
+    async fn links(&self, query: &LinkQuery) -> Result<Vec<Link>>;
+    /// Writes: withdraws a tenant's links to an asset, of a maker, or both; how many were good until now.
+    async fn revoke_links(&self, which: LinksOf, now: Timestamp) -> Result<u64>;
+
+    /// A collection.
+    async fn collection(&self, id: CollectionId) -> Result<Option<Collection>>;
+    /// CRC-32 of its items that were found out since it was made, by position.
+    async fn collection_crcs(&self, id: CollectionId) -> Result<Vec<(usize, u32)>>;
+    /// Writes: keeps one of them.
+    async fn keep_crc(&self, id: CollectionId, position: usize, crc: u32) -> Result<()>;
 
     /// The answer remembered for an `Idempotency-Key`.
     async fn replay(&self, key: KeyId, route: &str, token: &str) -> Result<Option<Replay>>;
 
-    /// Writes: forgets expired links and replays, at most `limit` of each; how many went.
+    /// Writes: forgets expired links, collections and replays, at most `limit` of each; how many went.
     async fn forget_expired(&self, now: Timestamp, limit: u32) -> Result<u64>;
 
     /// How many links, remembered answers and events (those older than `before`) would be forgotten, about.

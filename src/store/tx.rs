@@ -10,6 +10,7 @@ use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
+use crate::domain::collection::Collection;
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId, UploadId};
@@ -82,6 +83,8 @@ pub enum Write {
     Event(NewEvent),
     /// A new job; one of its kind at most may be owed for the asset.
     InsertJob(NewJob),
+    /// A new job, unless one of its kind is owed for the asset already.
+    OweJob(NewJob),
     /// Removes a job that is done, if nobody has claimed it since this attempt.
     FinishJob(Job),
     /// Puts a job back until a later time, or among the dead, if this attempt still holds it.
@@ -94,6 +97,10 @@ pub enum Write {
     DiscardJob(JobId, TenantId),
     /// A new link.
     InsertLink(Box<Link>),
+    /// A new collection.
+    InsertCollection(Box<Collection>),
+    /// Counts uses of links: how many, and when the last one was. Links that are gone are left out.
+    CountUses(Vec<(GrantId, u32, Timestamp)>),
     /// Withdraws a link; already revoked is fine, unknown is a conflict.
     RevokeLink(GrantId, Timestamp),
     /// Withdraws every link to an asset.
@@ -207,11 +214,14 @@ impl Tx {
             | Write::InsertParts(_)
             | Write::ForgetParts(_)
             | Write::Event(_)
+            | Write::OweJob(_)
             | Write::FinishJob(_)
             | Write::ReleaseJob(_)
             | Write::PostponeJob(_)
             | Write::RetryJob(..)
             | Write::DiscardJob(..)
+            | Write::InsertCollection(_)
+            | Write::CountUses(_)
             | Write::RevokeLinksOf(..)
             | Write::RevokeLink(..)
             | Write::Tenancy(_)
@@ -227,6 +237,7 @@ impl Tx {
                 Write::FirstEvent(_)
                     | Write::Event(_)
                     | Write::InsertJob(_)
+                    | Write::OweJob(_)
                     | Write::RetryJob(..)
                     | Write::Webhook(WebhookWrite::Deliver(_))
             )

@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::store::Store;
 
 mod chores;
+mod edge;
 pub mod handoff;
 mod processors;
 mod run;
@@ -90,6 +91,7 @@ impl Places {
         let of = JobKind::ALL.into_iter().filter_map(|kind| {
             let places = match kind {
                 JobKind::Process | JobKind::Recheck | JobKind::Rescan => settings.concurrency,
+                JobKind::Purge => 2 * usize::from(sends),
                 JobKind::Deliver => {
                     if sends {
                         settings.deliveries
@@ -202,7 +204,7 @@ impl Worker {
     fn lease(&self, kind: JobKind) -> Duration {
         match kind {
             JobKind::Chore(_) => CHORE_LEASE.min(self.settings.lease),
-            JobKind::Deliver => DELIVERY_LEASE.min(self.settings.lease),
+            JobKind::Deliver | JobKind::Purge => DELIVERY_LEASE.min(self.settings.lease),
             JobKind::Process | JobKind::Recheck | JobKind::Rescan => self.settings.lease,
         }
     }

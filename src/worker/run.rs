@@ -86,6 +86,7 @@ impl Worker {
                 self.pipeline.run(&self.engine, job).await.unwrap_or_else(End::from)
             }
             Work::Deliver(delivery) => self.deliver(job, delivery).await,
+            Work::Purge(asset) => self.purge(job, asset).await.unwrap_or_else(End::from),
             Work::Chore(chore) => self.do_chore(job, chore).await,
         }
     }

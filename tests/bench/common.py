@@ -105,6 +105,12 @@ def cost(*roots):
     return sum(k[1] for k in known), sum(k[2] for k in known)
 
 
+def prefer(pid):
+    """Precedence of a session's leader over strangers on a machine that is shared."""
+    with contextlib.suppress(OSError):
+        open(f"/proc/{pid}/autogroup", "w").write(os.environ.get("SRV_PRIO", "-20"))
+
+
 class Server:
     """A process with a session of its own that ends with the `with` block."""
 
@@ -119,8 +125,7 @@ class Server:
             self.process = subprocess.Popen(
                 self.command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        with contextlib.suppress(OSError):
-            open(f"/proc/{self.process.pid}/autogroup", "w").write(os.environ.get("SRV_PRIO", "-20"))
+        prefer(self.process.pid)
         deadline = time.monotonic() + self.patience
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -211,12 +216,20 @@ class Gantry(Server):
         return dict(re.findall(r"(\w+)=(\S+)", self.run("store-env")))
 
 
+def preferred(command, env=None):
+    """What a command prints that takes precedence over strangers as the servers do."""
+    env = {**os.environ, **(env or {})}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        prefer(process.pid)
+        found = process.stdout.read()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return found
+
+
 def micro(*words, cpu=SRV_CPU):
     """What `micro.rs` found out."""
-    done = subprocess.run(pinned([os.environ["BENCH_MICRO"], *words], cpu), capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"micro {' '.join(words)}: {done.stderr}")
-    return json.loads(done.stdout)
+    return json.loads(preferred(pinned([os.environ["BENCH_MICRO"], *words], cpu)))
 
 
 @contextlib.contextmanager

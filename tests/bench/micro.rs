@@ -1,10 +1,11 @@
-//! What is measured inside the process, without HTTP: signing, the MD5 of the embedded store, and the two queries that
-//! must not grow with their tables. Prints one line of JSON; `tests/bench/*.py` run it and judge.
+//! What is measured inside the process, without HTTP: signing, the MD5 of the embedded store, the two queries that must
+//! not grow with their tables, and the worker's jobs. Prints one line of JSON; `tests/bench/*.py` run it and judge.
 //!
 //! ```text
 //! cargo bench --bench micro -- sign
 //! cargo bench --bench micro -- md5
 //! cargo bench --bench micro -- rows sqlite:///tmp/new.db | postgres://user@host/new
+//! cargo bench --bench micro -- jobs sqlite:///tmp/new.db 100000 alone | crowd
 //! ```
 #![allow(missing_docs, clippy::unwrap_used, reason = "a program for measuring: what goes wrong ends it")]
 
@@ -24,6 +25,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+mod jobs;
+
 fn main() -> Result<(), &'static str> {
     // cargo adds a flag of its own.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -31,7 +34,11 @@ fn main() -> Result<(), &'static str> {
         ["sign"] => sign(),
         ["md5"] => md5(),
         ["rows", url] => tokio::runtime::Runtime::new().unwrap().block_on(rows(url)),
-        _ => return Err("sign, md5 or rows URL"),
+        ["jobs", url, count, beside @ ("alone" | "crowd")] => {
+            let count = count.parse().map_err(|_| "how many?")?;
+            tokio::runtime::Runtime::new().unwrap().block_on(jobs::jobs(url, count, beside == "crowd"))
+        }
+        _ => return Err("sign, md5, rows URL or jobs URL COUNT alone|crowd"),
     };
     println!("{found}");
     Ok(())
@@ -104,8 +111,8 @@ const SQLITE: [&str; 2] = [
      SELECT unhex(printf('%012x70008000%012x', 1700000000000 + i, i)), $1, $1, 1, 'ready', 'file-' || i || '.bin', i, \
      '{}', 'k/' || i, 'e', i, i, i FROM n",
     "WITH RECURSIVE n (i) AS (SELECT $2 UNION ALL SELECT i + 1 FROM n WHERE i < $3) \
-     INSERT INTO job (id, kind, tenant_id, asset_id, state, run_at, attempt, created_at) \
-     SELECT unhex(printf('%012x70009000%012x', 1700000000000 + i, i)), 'inspect', $1, \
+     INSERT INTO job (id, kind, tenant_id, subject_id, state, run_at, attempt, created_at) \
+     SELECT unhex(printf('%012x70009000%012x', 1700000000000 + i, i)), 'process', $1, \
      unhex(printf('%012x70008000%012x', 1700000000000 + i, i)), 'ready', i, 0, i FROM n",
 ];
 const POSTGRES: [&str; 2] = [
@@ -113,8 +120,8 @@ const POSTGRES: [&str; 2] = [
      created_at, changed_at) \
      SELECT (lpad(to_hex(1700000000000 + i), 12, '0') || '70008000' || lpad(to_hex(i), 12, '0'))::uuid, $1, $1, 1, \
      'ready', 'file-' || i || '.bin', i, '{}', 'k/' || i, 'e', i, i, i FROM generate_series($2::bigint, $3::bigint) i",
-    "INSERT INTO job (id, kind, tenant_id, asset_id, state, run_at, attempt, created_at) \
-     SELECT (lpad(to_hex(1700000000000 + i), 12, '0') || '70009000' || lpad(to_hex(i), 12, '0'))::uuid, 'inspect', $1, \
+    "INSERT INTO job (id, kind, tenant_id, subject_id, state, run_at, attempt, created_at) \
+     SELECT (lpad(to_hex(1700000000000 + i), 12, '0') || '70009000' || lpad(to_hex(i), 12, '0'))::uuid, 'process', $1, \
      (lpad(to_hex(1700000000000 + i), 12, '0') || '70008000' || lpad(to_hex(i), 12, '0'))::uuid, 'ready', i, 0, i \
      FROM generate_series($2::bigint, $3::bigint) i",
 ];

@@ -2,7 +2,7 @@
 # Benchmarks: ours and a peer side by side in one run, in turn, and the ratio against an aim. Nothing here is a test.
 #
 #   tests/bench/run.sh              all of them (about an hour)
-#   tests/bench/run.sh sign store   some: sign issue part complete store client stream rows memory tus appends thumbs
+#   tests/bench/run.sh sign store   some: sign issue part complete store client stream rows memory tus appends thumbs jobs ready events
 #
 # Installs what it needs (Debian, npm and PyPI packages, the peers' two small Rust tools, rustus, Garage) into $BENCH, builds the
 # release binary, starts servers on loopback and stops them. Results are added to $BENCH/results.txt.
@@ -44,6 +44,18 @@ case " ${*:-thumbs} " in
     command -v vipsthumbnail >/dev/null || { echo "no vipsthumbnail: install Debian's libvips-tools" >&2; exit 1; }
     ;;
 esac
+case " ${*:-jobs} " in
+  *" jobs "*)
+    "$BENCH/peers/py/bin/python" -c 'import celery, packaging, redis' 2>/dev/null ||
+      "$BENCH/peers/py/bin/pip" install -q --disable-pip-version-check celery==5.7.0 redis==8.1.0 packaging==26.3
+    command -v redis-server >/dev/null || { echo "no redis-server: install Debian's package of that name" >&2; exit 1; }
+    ;;
+esac
+case " ${*:-ready} " in
+  *" ready "*)
+    command -v clamd >/dev/null || { echo "no clamd: install Debian's clamav-daemon" >&2; exit 1; }
+    ;;
+esac
 case " ${*:-store} " in
   *" store "*)
     if ! [ -x "$BENCH_TOOLS/bin/garage" ]; then
@@ -63,7 +75,7 @@ export BENCH_MICRO
 export GANTRY_TEST_BIN=${CARGO_TARGET_DIR:-$PWD/target}/release/gantry
 
 if [ $# -eq 0 ]; then
-  set -- sign issue part complete store client stream rows memory tus appends thumbs
+  set -- sign issue part complete store client stream rows memory tus appends thumbs jobs ready events
 fi
 for name in "$@"; do
   say "$name"

@@ -11,6 +11,7 @@ mod client;
 mod companion;
 mod crash;
 mod crossing;
+mod delivery;
 mod embedded_store;
 mod engine;
 mod events;

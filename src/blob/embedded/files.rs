@@ -117,6 +117,11 @@ impl Files {
         self.unnamed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where a file is, and its name below the directory of all of them.
+    pub(super) fn place(&self, id: FileId) -> (PathBuf, String) {
+        (self.path(id), format!("{:02x}/{id}", id.shard()))
+    }
+
     fn path(&self, id: FileId) -> PathBuf {
         self.root.join(format!("{:02x}", id.shard())).join(id.to_string())
     }

@@ -48,6 +48,7 @@ mod features;
 mod files;
 mod health;
 mod ingest;
+mod inside;
 mod janitor;
 mod lane;
 mod meta;
@@ -58,14 +59,18 @@ mod record;
 mod s3;
 mod service;
 
+use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::Stream;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::{Clock, Entropy};
+pub use inside::{DataFile, ReadError};
 pub use janitor::Swept;
 pub use open::OpenError;
 
@@ -151,6 +156,29 @@ impl EmbeddedStore {
         self.0.service.handle(request).await
     }
 
+    /// Bytes of the object that still has this entity tag, without a request. The files stay until the stream is dropped.
+    ///
+    /// # Errors
+    /// [`ReadError`]; also when the range is not inside the object.
+    pub async fn read(
+        &self,
+        bucket: &str,
+        key: &str,
+        etag: &str,
+        range: Range<u64>,
+    ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, ReadError> {
+        inside::read(&self.0.core, address(bucket, key), etag, range).await
+    }
+
+    /// The data file that is the whole of the object which still has this entity tag; `None` if it is in several. It can
+    /// be opened for [`Settings::trash_grace`] even if the object is removed right now.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn data_file(&self, bucket: &str, key: &str, etag: &str) -> Result<Option<DataFile>, ReadError> {
+        inside::data_file(&self.0.core, address(bucket, key), etag).await
+    }
+
     /// Looks after the store until `shutdown`: removes what nothing names any more, forgets old tombstones, and,
     /// once, sweeps what a crash left behind. Run it exactly once beside [`EmbeddedStore::handle`].
     pub async fn maintain(&self, shutdown: CancellationToken) {
@@ -164,4 +192,8 @@ impl EmbeddedStore {
     pub async fn sweep(&self) -> Result<Swept, String> {
         janitor::round(&self.0.core, self.0.schedule, true).await.map_err(|error| error.to_string())
     }
+}
+
+fn address(bucket: &str, key: &str) -> record::Address {
+    record::Address { bucket: bucket.to_owned(), key: key.to_owned() }
 }

@@ -11,8 +11,8 @@ use futures_util::{StreamExt, stream};
 
 use super::super::presign::{self, PartUrls};
 use super::super::{
-    BlobError, Blobs, ByteStream, Capabilities, ListedMultipart, ListedObject, MultipartMarker, ObjectFacts, Page,
-    Payload, Presentation, Result, SignedUrl, StoredPart,
+    BlobError, Blobs, ByteStream, Capabilities, ListedMultipart, ListedObject, LocalFile, MultipartMarker, ObjectFacts,
+    Page, Payload, Presentation, Result, SignedUrl, StoredPart,
 };
 use super::errors::meaning;
 use super::{S3Blobs, outgoing};
@@ -163,11 +163,21 @@ impl Blobs for S3Blobs {
     }
 
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
+        if let Some(near) = &self.near {
+            return near.get(key, etag, range).await;
+        }
         let wanted = range.end.saturating_sub(range.start);
         let request = self.client.get_object().bucket(&self.bucket).key(key).if_match(format!("\"{etag}\""));
         let request = request.range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
         let answer = request.send().await.map_err(meaning)?;
         Ok(whole(answer.body, wanted))
+    }
+
+    async fn local_file(&self, key: &str, etag: &str) -> Result<Option<LocalFile>> {
+        match &self.near {
+            Some(near) => near.local_file(key, etag).await,
+            None => Ok(None),
+        }
     }
 
     async fn put_object(&self, key: &str, token: Option<&str>, payload: Payload) -> Result<(String, Option<String>)> {

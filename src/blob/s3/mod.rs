@@ -13,7 +13,7 @@ use aws_sdk_s3::config::{BehaviorVersion, ProvideCredentials, Region, SharedCred
 use aws_sdk_s3::presigning::PresigningConfig;
 
 use super::presign::{Bucket, Credentials, DayKey};
-use super::{BlobError, Capabilities, Result};
+use super::{BlobError, Capabilities, Near, Result};
 use crate::domain::clock::{Clock, Timestamp, after};
 
 mod adapter;
@@ -50,6 +50,8 @@ pub struct S3Blobs {
     key: RwLock<Option<(Arc<DayKey>, Timestamp)>>,
     clock: Arc<dyn Clock>,
     capabilities: Capabilities,
+    /// A way to read without a request.
+    near: Option<Arc<dyn Near>>,
 }
 
 /// Signatures use credentials that were looked at this recently, so that rotation is noticed.
@@ -82,13 +84,20 @@ impl S3Blobs {
         let public = settings.public_endpoint.as_deref().or(settings.endpoint.as_deref());
         let public = place(&sdk_client(&shared, &settings, public), &settings.bucket, &region).await?;
         let capabilities = Capabilities::unknown();
-        Ok(Self { client, bucket: settings.bucket, public, provider, key: RwLock::default(), clock, capabilities })
+        let (key, near) = (RwLock::default(), None);
+        Ok(Self { client, bucket: settings.bucket, public, provider, key, clock, capabilities, near })
     }
 
     /// Takes over what [`probe`] found out, now or on an earlier start.
     #[must_use]
     pub fn with_capabilities(self, capabilities: Capabilities) -> Self {
         Self { capabilities, ..self }
+    }
+
+    /// Reads on a shorter way, where there is one.
+    #[must_use]
+    pub fn with_near(self, near: Option<Arc<dyn Near>>) -> Self {
+        Self { near, ..self }
     }
 
     /// What identifies this store among all: endpoint host and bucket.

@@ -142,7 +142,7 @@ impl Engine {
         let retracted = was_ready && kind == EventKind::AssetRejected;
         let id = settled.id;
         let tx = Tx::new().asset(&mut settled, kind);
-        Ok(if retracted { tx.with(Write::RevokeLinksOf(id, now)) } else { tx })
+        Ok(if retracted { self.with_purge(tx.with(Write::RevokeLinksOf(id, now)), &settled) } else { tx })
     }
 
     /// Gives a job up: it is kept among the dead. An asset that was being processed has failed.

@@ -1,4 +1,4 @@
-//! Glue of downloads: permission from the engine, conditions from the request, then a redirect or a stream.
+//! Glue of downloads: permission from the engine, conditions from the request, then one of the deliveries.
 
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
@@ -8,17 +8,17 @@ use super::super::Site;
 use super::super::context::{Named, actor, peer};
 use super::super::problem::Problem;
 use super::conditions::{Facts, Verdict, decide, range_applies};
-use super::stream;
-use crate::domain::grant::Disposition;
+use super::{handed, stream};
+use crate::domain::grant::{Disposition, Variant};
 use crate::domain::ids::AssetId;
-use crate::engine::{DeliveryMode, Download, Error, Form};
+use crate::engine::{DeliveryMode, Download, Error, Opening, SignedUrl};
 
 /// What the query narrows.
 #[derive(Default)]
 struct Ask {
     disposition: Disposition,
     delivery: Option<DeliveryMode>,
-    form: Option<Form>,
+    form: Option<Variant>,
 }
 
 fn ask(query: Option<&str>) -> Result<Ask, Error> {
@@ -29,10 +29,10 @@ fn ask(query: Option<&str>) -> Result<Ask, Error> {
             ("disposition", text) => {
                 ask.disposition = text.parse().map_err(|()| Error::invalid("disposition", "attachment or inline"))?;
             }
-            ("delivery", "redirect") => ask.delivery = Some(DeliveryMode::Redirect),
-            ("delivery", "stream") => ask.delivery = Some(DeliveryMode::Stream),
-            ("delivery", _) => return Err(Error::invalid("delivery", "redirect or stream")),
-            ("variant", name) => ask.form = Some(Form { variant: name.to_owned(), format: None }),
+            ("delivery", mode) => {
+                ask.delivery = Some(mode.parse().map_err(|()| Error::invalid("delivery", "no such delivery"))?);
+            }
+            ("variant", name) => ask.form = Some(Variant { name: name.to_owned(), format: None }),
             ("format", name) => format = Some(name.to_owned()),
             (other, _) => return Err(Error::invalid("query", format!("{other:?} is no parameter of this address"))),
         }
@@ -55,7 +55,8 @@ pub(super) async fn content(
     let actor = actor(&site.engine, &headers).await?;
     let ask = ask(query.as_deref())?;
     let download = site.engine.download(&actor, asset, ask.disposition, ask.form.as_ref()).await?;
-    deliver(&site, &method, &headers, download, ask.delivery).await
+    let mode = site.engine.way_of(&download, ask.delivery)?;
+    deliver(&site, &method, &headers, download, mode).await
 }
 
 pub(super) async fn link(
@@ -67,9 +68,22 @@ pub(super) async fn link(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let ask = ask(query.as_deref())?;
-    let opens = method != Method::HEAD;
-    let download = site.engine.download_by_link(&grant, peer(&extensions), opens, ask.form.as_ref()).await?;
-    deliver(&site, &method, &headers, download, ask.delivery).await
+    let opening = opening(&method, &headers);
+    let download = site.engine.download_by_link(&grant, peer(&extensions), opening, ask.form.as_ref()).await?;
+    let mode = site.engine.way_of(&download, ask.delivery)?;
+    deliver(&site, &method, &headers, download, mode).await
+}
+
+/// A range from the middle goes on with what was begun: players and downloaders in parallel send many of them.
+fn opening(method: &Method, headers: &HeaderMap) -> Opening {
+    if method == Method::HEAD {
+        return Opening::Look;
+    }
+    let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match range.trim().strip_prefix("bytes=").map(str::trim) {
+        Some(ranges) if !ranges.starts_with("0-") => Opening::GoOn,
+        _ => Opening::Begin,
+    }
 }
 
 async fn deliver(
@@ -77,10 +91,9 @@ async fn deliver(
     method: &Method,
     headers: &HeaderMap,
     download: Download,
-    delivery: Option<DeliveryMode>,
+    mode: DeliveryMode,
 ) -> Result<Response, Problem> {
-    let facts = Facts { etag: &download.etag, modified: download.modified, size: download.size };
-    let verdict = decide(method, headers, &facts);
+    let verdict = decide(method, headers, &facts(&download));
     match &verdict {
         Verdict::NotModified => return Ok(stream::not_modified(&download)),
         Verdict::Failed => {
@@ -93,16 +106,49 @@ async fn deliver(
         Verdict::Unsatisfiable => return Ok(stream::unsatisfiable(&download)),
         Verdict::Whole | Verdict::Ranges(_) => {}
     }
-    // A store would serve the range although If-Range speaks against it; a URL for GET is no good for HEAD.
-    let here = method == Method::HEAD || !range_applies(headers, &facts);
-    match delivery.unwrap_or(site.engine.delivery()) {
-        DeliveryMode::Redirect if !here => redirect(site, &download).await,
-        DeliveryMode::Redirect | DeliveryMode::Stream => stream::answer(site, method, download, verdict).await,
+    let elsewhere = elsewhere(site, method, headers, &download, &verdict, mode).await?;
+    match elsewhere {
+        Some(response) => Ok(response),
+        None => stream::answer(site, method, download, verdict).await,
     }
 }
 
-async fn redirect(site: &Site, download: &Download) -> Result<Response, Problem> {
-    let signed = site.engine.redirect(download).await?;
+/// The answer that has somebody else send the bytes; `None`: we do.
+async fn elsewhere(
+    site: &Site,
+    method: &Method,
+    headers: &HeaderMap,
+    download: &Download,
+    verdict: &Verdict,
+    mode: DeliveryMode,
+) -> Result<Option<Response>, Problem> {
+    // A URL for GET is no good for HEAD, and the answer to HEAD is all here.
+    if method == Method::HEAD {
+        return Ok(None);
+    }
+    // A store would serve the range although If-Range speaks against it.
+    let as_asked = range_applies(headers, &facts(download));
+    match mode {
+        DeliveryMode::Stream => Ok(None),
+        DeliveryMode::Redirect if as_asked => site.engine.redirect(download).await?.as_ref().map(redirect).transpose(),
+        DeliveryMode::Cdn if as_asked => site.engine.at_the_edge(download).as_ref().map(redirect).transpose(),
+        DeliveryMode::Redirect | DeliveryMode::Cdn => Ok(None),
+        DeliveryMode::Accel => match handed::proxy(site, headers) {
+            Some(proxy) => handed::accel(site, proxy, headers, download, verdict).await,
+            None => Ok(None),
+        },
+        DeliveryMode::Sendfile => match handed::proxy(site, headers) {
+            Some(_) => handed::sendfile(site, headers, download, verdict).await,
+            None => Ok(None),
+        },
+    }
+}
+
+fn facts(download: &Download) -> Facts<'_> {
+    Facts { etag: &download.etag, modified: download.modified, size: download.size }
+}
+
+fn redirect(signed: &SignedUrl) -> Result<Response, Problem> {
     let location = HeaderValue::from_str(&signed.url).map_err(|error| Error::Internal(error.to_string()))?;
     let mut response = StatusCode::FOUND.into_response();
     let headers = response.headers_mut();

@@ -1,6 +1,6 @@
 //! Downloads: `GET` and `HEAD` of an asset's content and of what a link opens (RFC 9110).
 //!
-//! The same permission leads to a redirect or to a stream; ranges and conditions mean the same in both. `If-Range` is
+//! The same permission leads to every delivery; ranges and conditions mean the same in each. `If-Range` is
 //! decided here, because no store does it. Answers never carry a type that a browser would run, and no proxy may change
 //! the bytes.
 
@@ -10,6 +10,7 @@ use axum::routing::get;
 use super::Site;
 
 mod conditions;
+mod handed;
 mod handlers;
 mod ranges;
 mod stream;

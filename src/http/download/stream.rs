@@ -35,7 +35,9 @@ fn validators(download: &Download) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::ETAG, value(&format!("\"{}\"", download.etag)));
     headers.insert(header::LAST_MODIFIED, value(&http_date(download.modified)));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-transform"));
+    // Public or not: what it is under this name may change or be withdrawn, so that caches ask again.
+    let shared = if download.public { "public, no-cache, no-transform" } else { "private, no-transform" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(shared));
     if let Some(digest) = download.sha256 {
         headers.insert("repr-digest", value(&format!("sha-256=:{}:", digest.base64())));
     }
@@ -43,7 +45,7 @@ fn validators(download: &Download) -> HeaderMap {
 }
 
 /// The head of every answer with bytes. Whatever the bytes are, the browser must not guess and must not run them.
-fn head(download: &Download) -> HeaderMap {
+pub(super) fn head(download: &Download) -> HeaderMap {
     let mut headers = validators(download);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_TYPE, value(download.media_type.as_str()));
@@ -157,6 +159,6 @@ type PartStream = stream::BoxStream<'static, Result<Bytes, Error>>;
 /// A separator that the bytes of no file are likely to hold, and that nobody can choose beforehand.
 fn boundary(download: &Download) -> String {
     use sha2::{Digest, Sha256};
-    let id = [download.asset.0.as_bytes().as_slice(), request_id().as_bytes()].concat();
+    let id = [download.id.as_bytes().as_slice(), request_id().as_bytes()].concat();
     format!("gantry-{}", &hex::encode(Sha256::digest(id))[..32])
 }

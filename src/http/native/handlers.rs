@@ -13,10 +13,10 @@ use super::super::body::{Json, idempotency};
 use super::super::context::{Named, actor};
 use super::super::problem::Problem;
 use super::view::AssetView;
-use super::wire::{AssetBatch, AssetPatch, Completion, Form, NewLink, NewLinks, NewUpload, WantedParts};
+use super::wire::{AssetBatch, AssetPatch, Completion, Form, NewUpload, WantedParts};
 use super::{parts, query, view};
 use crate::domain::asset::{Asset, Metadata};
-use crate::domain::ids::{AssetId, GrantId, UploadId};
+use crate::domain::ids::{AssetId, UploadId};
 use crate::domain::name::FileName;
 use crate::engine::{Arrival, BrokenOff, Description, Error, Opened};
 
@@ -178,47 +178,5 @@ pub(super) async fn delete_asset(
 ) -> Answer<StatusCode> {
     let actor = actor(&site.engine, &headers).await?;
     site.engine.delete_asset(&actor, asset).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-pub(super) async fn make_link(
-    State(site): State<Site>,
-    headers: HeaderMap,
-    Named(asset): Named<AssetId>,
-    body: Json<NewLink>,
-) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
-    let wish = body.value.command(Some(asset))?;
-    let repeat = idempotency(&headers, body.fingerprint)?;
-    let made = site.engine.make_links(&actor, vec![wish], repeat).await?;
-    let made = made.into_iter().next().unwrap_or(Err(Error::Hidden))?;
-    Ok((StatusCode::CREATED, Rendered(view::link(&made, &site.public_url))).into_response())
-}
-
-pub(super) async fn make_links(
-    State(site): State<Site>,
-    headers: HeaderMap,
-    body: Json<NewLinks>,
-) -> Answer<Rendered<Value>> {
-    let actor = actor(&site.engine, &headers).await?;
-    let repeat = idempotency(&headers, body.fingerprint)?;
-    let parsed: Vec<_> = body.value.links.into_iter().map(|link| link.command(None)).collect();
-    let wishes = parsed.iter().flatten().cloned().collect();
-    let mut made = site.engine.make_links(&actor, wishes, repeat).await?.into_iter();
-    let mut result = |wish: Result<_, Error>| match wish.and_then(|_| made.next().unwrap_or(Err(Error::Hidden))) {
-        Ok(made) => view::link(&made, &site.public_url),
-        Err(error) => json!({ "error": Problem::from(error).value() }),
-    };
-    let results: Vec<Value> = parsed.into_iter().map(&mut result).collect();
-    Ok(Rendered(json!({ "links": results })))
-}
-
-pub(super) async fn revoke_link(
-    State(site): State<Site>,
-    headers: HeaderMap,
-    Named(link): Named<GrantId>,
-) -> Answer<StatusCode> {
-    let actor = actor(&site.engine, &headers).await?;
-    site.engine.revoke_link(&actor, link).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,6 +6,8 @@ use axum::routing::{delete, get, post, put};
 use super::Site;
 
 mod handlers;
+mod link_wire;
+mod links;
 mod parts;
 mod query;
 mod view;
@@ -24,7 +26,13 @@ pub(super) fn routes() -> Router<Site> {
         .route("/v1/assets", get(handlers::list_assets))
         .route("/v1/assets/batch", post(handlers::batch_assets))
         .route("/v1/assets/{id}", get(handlers::get_asset).patch(handlers::patch_asset).delete(handlers::delete_asset))
-        .route("/v1/assets/{id}/links", post(handlers::make_link))
-        .route("/v1/links", post(handlers::make_links))
-        .route("/v1/links/{id}", delete(handlers::revoke_link))
+        .route("/v1/assets/thumbnails", post(links::gallery))
+        .route(
+            "/v1/assets/{id}/links",
+            post(links::make_link).get(links::links_of_asset).delete(links::revoke_links_of_asset),
+        )
+        .route("/v1/links", post(links::make_links).get(links::list_links))
+        .route("/v1/links/revoke", post(links::revoke_links))
+        .route("/v1/links/{id}", delete(links::revoke_link))
+        .route("/v1/collections", post(links::make_collection))
 }

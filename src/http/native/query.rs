@@ -8,11 +8,11 @@ use crate::engine::{Error, ListAssets};
 
 const USUAL_PAGE: u32 = 100;
 
-fn pairs(query: Option<&str>) -> Vec<(String, String)> {
+pub(super) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
     url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
 }
 
-fn unknown(name: &str) -> Error {
+pub(super) fn unknown(name: &str) -> Error {
     Error::invalid("query", format!("{name:?} is no parameter of this address"))
 }
 

@@ -10,7 +10,7 @@ use crate::domain::findings::Derivative;
 use crate::domain::ids::{AssetId, UploadId};
 use crate::domain::plan::PartPlan;
 use crate::domain::upload::{Transfer, Upload};
-use crate::engine::{Limits, MadeLink, Opened, StoredPart};
+use crate::engine::{Limits, Opened, StoredPart};
 
 #[derive(Serialize)]
 pub(super) struct OpenedView<'a> {
@@ -226,20 +226,6 @@ pub(super) fn asset(asset: &Asset) -> AssetView {
         created_at: time(asset.created_at),
         changed_at: time(asset.changed_at),
     }
-}
-
-pub(super) fn link(made: &MadeLink, public_url: &str) -> Value {
-    let link = &made.link;
-    json!({
-        "id": link.id,
-        "asset_id": link.asset,
-        "url": format!("{public_url}/d/{}", made.token),
-        "expires_at": time(link.expires_at),
-        "disposition": link.disposition.name(),
-        "filename": link.filename.as_ref().map(ToString::to_string),
-        "uses": link.max_uses,
-        "ip": link.network.map(|network| network.to_string()),
-    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::domain::asset::Metadata;
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::parse_duration;
+use crate::domain::grant::Variant;
 use crate::domain::ids::AssetId;
 use crate::domain::name::FileName;
 use crate::domain::plan::{PartNumber, PartSet};
@@ -23,11 +24,14 @@ const FIRST_URLS: u16 = 10;
 const MAX_EXTERNAL_ID: usize = 255;
 const MAX_CONTENT_TYPES: usize = 64;
 
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(field: &'static str, text: &str) -> Result<T, Error> {
+pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    field: &'static str,
+    text: &str,
+) -> Result<T, Error> {
     text.parse().map_err(|error: T::Err| Error::invalid(field, error))
 }
 
-fn parsed_opt<T: std::str::FromStr<Err: std::fmt::Display>>(
+pub(super) fn parsed_opt<T: std::str::FromStr<Err: std::fmt::Display>>(
     field: &'static str,
     text: Option<&str>,
 ) -> Result<Option<T>, Error> {
@@ -228,6 +232,7 @@ pub(super) struct NewLink {
     uses: Option<u32>,
     ip: Option<String>,
     variant: Option<String>,
+    format: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -239,13 +244,13 @@ pub(super) struct NewLinks {
 /// `3600` or `"1h"`.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Seconds {
+pub(super) enum Seconds {
     Number(u64),
     Text(String),
 }
 
 impl Seconds {
-    fn read(self, field: &'static str) -> Result<Duration, Error> {
+    pub(super) fn read(self, field: &'static str) -> Result<Duration, Error> {
         match self {
             Self::Number(seconds) => Ok(Duration::from_secs(seconds)),
             Self::Text(text) => duration(field, &text),
@@ -258,7 +263,19 @@ pub(super) fn duration(field: &'static str, text: &str) -> Result<Duration, Erro
     parse_duration(text).ok_or_else(|| Error::invalid(field, "seconds, or a duration like 90s, 15m or 1h"))
 }
 
-const USUAL_LINK: Duration = Duration::from_secs(3600);
+pub(super) const USUAL_LINK: Duration = Duration::from_secs(3600);
+
+/// A derivative: its name, and perhaps its format.
+pub(super) fn form(variant: Option<&str>, format: Option<&str>) -> Result<Option<Variant>, Error> {
+    match (variant, format) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Error::invalid("format", "only together with variant")),
+        (Some(name), format) => {
+            let form = Variant::read(name, format);
+            form.map(Some).ok_or_else(|| Error::invalid("variant", "a name like thumb-256, and a format like webp"))
+        }
+    }
+}
 
 impl NewLink {
     /// `of`: the asset in the path, where the route has one.
@@ -269,9 +286,6 @@ impl NewLink {
             (Some(_), Some(_)) => return Err(Error::invalid("asset", "the path names it already")),
             (None, None) => return Err(Error::invalid("asset", "which one?")),
         };
-        if self.variant.is_some() {
-            return Err(Error::invalid("variant", "this asset has no variants"));
-        }
         let disposition = self.disposition.unwrap_or_else(|| "attachment".to_owned());
         Ok(LinkWish {
             asset,
@@ -281,6 +295,7 @@ impl NewLink {
             },
             disposition: disposition.parse().map_err(|()| Error::invalid("disposition", "attachment or inline"))?,
             filename: parsed_opt("filename", self.filename.as_deref())?,
+            variant: form(self.variant.as_deref(), self.format.as_deref())?,
             uses: self.uses,
             network: parsed_opt("ip", self.ip.as_deref())?,
         })

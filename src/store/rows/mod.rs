@@ -10,11 +10,12 @@ use super::{Replay, StoreError};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::event::{Event, EventCount, FeedEvent};
-use crate::domain::grant::Link;
+use crate::domain::grant::{Link, LinkTarget, Variant};
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::key::ApiKey;
 
 mod asset;
+mod collection;
 mod job;
 mod ledger;
 mod tenancy;
@@ -22,6 +23,7 @@ mod upload;
 mod webhook;
 
 pub(super) use asset::AssetRow;
+pub(super) use collection::CollectionRow;
 pub(super) use job::{CountRow, EntryRow, JobRow};
 pub(super) use ledger::{LedgerCells, PartRow};
 pub(super) use tenancy::{AuditRow, PolicyRow, QuotaRow, TenantRow, UsageRow};
@@ -165,15 +167,19 @@ pub(super) fn data_cell(data: &Map<String, Value>) -> Option<Json<Map<String, Va
 pub(super) struct LinkRow {
     id: Uuid,
     tenant_id: Uuid,
-    asset_id: Uuid,
+    kind: String,
+    subject_id: Uuid,
     created_by: Uuid,
     created_at: i64,
     expires_at: i64,
     revoked_at: Option<i64>,
     disposition: String,
     filename: Option<String>,
+    variant: Option<String>,
+    format: Option<String>,
     max_uses: Option<i64>,
     used: i64,
+    last_used_at: Option<i64>,
     network: Option<String>,
 }
 
@@ -187,15 +193,17 @@ impl LinkRow {
         Ok(Link {
             id: GrantId(self.id),
             tenant: TenantId(self.tenant_id),
-            asset: AssetId(self.asset_id),
+            target: LinkTarget::of(&self.kind, self.subject_id).ok_or_else(|| bad("kind", &self.kind))?,
             created_by: KeyId(self.created_by),
             created_at: micros(self.created_at),
             expires_at: micros(self.expires_at),
             revoked_at: self.revoked_at.map(micros),
             disposition: parse("disposition", &self.disposition)?,
             filename: parse_opt("filename", self.filename.as_deref())?,
+            variant: self.variant.map(|name| Variant { name, format: self.format }),
             max_uses: self.max_uses.map(|uses| count("max_uses", uses)).transpose()?,
             used: count("used", self.used)?,
+            last_used_at: self.last_used_at.map(micros),
             network: parse_opt("network", self.network.as_deref())?,
         })
     }

@@ -110,18 +110,21 @@ pub(super) fn job(mut row: Tuple<'_>, job: &NewJob) {
         .push_bind(at(job.run_at));
 }
 
-const LINKS: &str = "INSERT INTO link (id, tenant_id, asset_id, created_by, created_at, expires_at, disposition, \
-    filename, max_uses, used, network) ";
+const LINKS: &str = "INSERT INTO link (id, tenant_id, kind, subject_id, created_by, created_at, expires_at, \
+    disposition, filename, variant, format, max_uses, used, network) ";
 
 fn link(mut row: Tuple<'_>, link: &Link) {
     row.push_bind(link.id.0)
         .push_bind(link.tenant.0)
-        .push_bind(link.asset.0)
+        .push_bind(link.target.kind())
+        .push_bind(link.target.id())
         .push_bind(link.created_by.0)
         .push_bind(at(link.created_at))
         .push_bind(at(link.expires_at))
         .push_bind(link.disposition.name())
         .push_bind(link.filename.as_ref().map(ToString::to_string))
+        .push_bind(link.variant.as_ref().map(|variant| variant.name.clone()))
+        .push_bind(link.variant.as_ref().and_then(|variant| variant.format.clone()))
         .push_bind(link.max_uses.map(i64::from))
         .push_bind(i64::from(link.used))
         .push_bind(link.network.map(|network| network.to_string()));

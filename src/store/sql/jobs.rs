@@ -129,6 +129,14 @@ pub(super) async fn seed(pool: &Pool<Db>, jobs: &[NewJob]) -> Result<()> {
     builder.build().execute(pool).await.map(|_| ()).map_err(failed)
 }
 
+/// Adds a job as part of a transaction, unless one of its kind is owed already.
+pub(super) async fn owe(conn: &mut Conn, job: &NewJob) -> std::result::Result<(), Failure> {
+    let mut builder = QueryBuilder::<Db>::new(insert::JOBS);
+    builder.push_values([job], insert::job);
+    builder.push(" ON CONFLICT DO NOTHING");
+    builder.build().execute(conn).await.map(|_| ()).map_err(undone)
+}
+
 pub(super) async fn hurry(pool: &Pool<Db>, kind: JobKind, now: Timestamp) -> Result<bool> {
     let query = sqlx::query("UPDATE job SET run_at = $2 WHERE kind = $1 AND state = 'ready' AND run_at > $2");
     Ok(query.bind(kind.name()).bind(at(now)).execute(pool).await.map_err(failed)?.rows_affected() > 0)
@@ -200,10 +208,15 @@ pub(super) async fn counts(pool: &Pool<Db>, tenant: Option<TenantId>) -> Result<
 
 pub(super) async fn forget_expired(pool: &Pool<Db>, now: Timestamp, limit: u32) -> Result<u64> {
     const LINKS: &str = "DELETE FROM link WHERE id IN (SELECT id FROM link WHERE expires_at < $1 LIMIT $2)";
+    const COLLECTIONS: &str =
+        "DELETE FROM collection WHERE id IN (SELECT id FROM collection WHERE expires_at < $1 LIMIT $2)";
+    // Bounded by what their collections held.
+    const CRCS: &str = "DELETE FROM collection_crc WHERE $1 > 0 AND $2 > 0 AND NOT EXISTS \
+        (SELECT 1 FROM collection WHERE collection.id = collection_crc.collection_id)";
     const REPLAYS: &str = "DELETE FROM replay WHERE (key_id, route, token) IN \
         (SELECT key_id, route, token FROM replay WHERE expires_at < $1 LIMIT $2)";
     let mut gone = 0;
-    for statement in [LINKS, REPLAYS] {
+    for statement in [LINKS, COLLECTIONS, CRCS, REPLAYS] {
         let query = sqlx::query(statement).bind(at(now)).bind(i64::from(limit));
         gone += query.execute(pool).await.map_err(failed)?.rows_affected();
     }

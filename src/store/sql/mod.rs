@@ -11,17 +11,20 @@ use sqlx::{Database, Pool};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::super::rows::{
-    AssetRow, CountRow, CountedRow, EntryRow, EventRow, FeedRow, JobRow, KeyRow, LinkRow, PartRow, ReplayRow,
-    TenantRow, UploadRow, at,
+    AssetRow, CollectionRow, CountRow, CountedRow, EntryRow, EventRow, FeedRow, JobRow, KeyRow, LinkRow, PartRow,
+    ReplayRow, TenantRow, UploadRow, at,
 };
-use super::super::{AssetPage, AssetQuery, JobQuery, News, Replay, Result, Store, StoreClock, StoreError, Tx};
+use super::super::{
+    AssetPage, AssetQuery, JobQuery, LinkQuery, LinksOf, News, Replay, Result, Store, StoreClock, StoreError, Tx,
+};
 use super::Db;
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
+use crate::domain::collection::Collection;
 use crate::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use crate::domain::grant::Link;
-use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId, UploadId};
+use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId, UploadId};
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Work};
 use crate::domain::key::ApiKey;
 use crate::domain::tenant::Tenant;
@@ -34,6 +37,7 @@ mod insert;
 mod jobs;
 mod keys;
 mod lanes;
+mod links;
 mod list;
 mod tenancy;
 mod webhooks;
@@ -311,11 +315,29 @@ impl Store for SqlStore {
         query.fetch_optional(&self.read).await.map_err(failed)?.map(Link::try_from).transpose()
     }
 
-    async fn use_link(&self, id: GrantId) -> Result<bool> {
-        const USE: &str = "UPDATE link SET used = used + 1 WHERE id = $1 AND (max_uses IS NULL OR used < max_uses)";
-        let used =
-            self.detached(move |pool| async move { sqlx::query(USE).bind(id.0).execute(&pool).await.map_err(failed) });
-        Ok(used.await?.rows_affected() == 1)
+    async fn use_link(&self, id: GrantId, now: Timestamp) -> Result<bool> {
+        self.detached(move |pool| async move { links::use_one(&pool, id, now).await }).await
+    }
+
+    async fn links(&self, query: &LinkQuery) -> Result<Vec<Link>> {
+        links::page(&self.read, query).await
+    }
+
+    async fn revoke_links(&self, which: LinksOf, now: Timestamp) -> Result<u64> {
+        self.detached(move |pool| async move { links::revoke(&pool, which, now).await }).await
+    }
+
+    async fn collection(&self, id: CollectionId) -> Result<Option<Collection>> {
+        links::collection(&self.read, id).await
+    }
+
+    async fn collection_crcs(&self, id: CollectionId) -> Result<Vec<(usize, u32)>> {
+        links::crcs(&self.read, id).await
+    }
+
+    async fn keep_crc(&self, id: CollectionId, position: usize, crc: u32) -> Result<()> {
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        self.detached(move |pool| async move { links::keep_crc(&pool, id, position, crc).await }).await
     }
 
     async fn replay(&self, key: KeyId, route: &str, token: &str) -> Result<Option<Replay>> {

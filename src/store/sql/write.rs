@@ -5,12 +5,11 @@ use sqlx::types::Json;
 use super::super::super::rows::{LedgerCells, at, data_cell, transfer_cells};
 use super::super::super::{Tx, Write};
 use super::failure::{Failure, undone};
-use super::{Conn, insert, jobs, keys, tenancy, webhooks};
+use super::{Conn, insert, jobs, keys, links, tenancy, webhooks};
 use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
-use crate::domain::clock::Timestamp;
 use crate::domain::event::NewEvent;
-use crate::domain::ids::{AssetId, UploadId};
+use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
 
 /// Carries out one transaction's writes between somebody else's BEGIN and COMMIT.
@@ -39,6 +38,7 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
         Write::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state <> 'dead'")
             .bind(job.id.0)
             .bind(i64::from(job.attempt)),
+        Write::OweJob(new) => return jobs::owe(conn, new).await,
         Write::PostponeJob(release) => return jobs::postpone(conn, release).await,
         Write::RetryJob(job, tenant, now) => return jobs::retry(conn, *job, *tenant, *now).await,
         Write::DiscardJob(job, tenant) => {
@@ -53,7 +53,9 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
         Write::InsertKey(_) | Write::RevokeKey(..) | Write::RotateKey(_) | Write::NoteKeyUses(_) => {
             return keys::write(conn, write).await;
         }
-        Write::RevokeLinksOf(asset, now) => return revoke_links(conn, *asset, *now).await,
+        Write::RevokeLinksOf(asset, now) => return links::revoke_of(conn, *asset, *now).await,
+        Write::InsertCollection(new) => return links::insert_collection(conn, new).await,
+        Write::CountUses(uses) => return links::count_uses(conn, uses).await,
         Write::RevokeLink(link, now) => {
             sqlx::query("UPDATE link SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1")
                 .bind(link.0)
@@ -141,11 +143,6 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
     .bind(ledger.said.metadata)
     .bind(upload.charged.map(u64::cast_signed));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
-}
-
-async fn revoke_links(conn: &mut Conn, asset: AssetId, now: Timestamp) -> Result<(), Failure> {
-    let query = sqlx::query("UPDATE link SET revoked_at = coalesce(revoked_at, $2) WHERE asset_id = $1");
-    query.bind(asset.0).bind(at(now)).execute(conn).await.map(|_| ()).map_err(undone)
 }
 
 async fn forget_parts(conn: &mut Conn, upload: UploadId) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! SHA-256 of a stream, keeping only its beginning.
+//! SHA-256 and CRC-32 of a stream, keeping only its beginning.
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -8,16 +8,29 @@ use crate::blob::ByteStream;
 use crate::domain::checksum::Sha256Digest;
 use crate::engine::Result;
 
-/// The digest of everything and the first `keep` bytes.
-pub(super) async fn sha256(mut stream: ByteStream, keep: u64) -> Result<(Vec<u8>, Sha256Digest)> {
+/// What a pass over everything comes to.
+pub(super) struct Whole {
+    /// The first bytes.
+    pub(super) head: Vec<u8>,
+    /// The digest.
+    pub(super) sha256: Sha256Digest,
+    /// CRC-32 (ISO-HDLC).
+    pub(super) crc32: u32,
+}
+
+/// The digests of everything and the first `keep` bytes.
+pub(super) async fn whole(mut stream: ByteStream, keep: u64) -> Result<Whole> {
     let keep = usize::try_from(keep).unwrap_or(usize::MAX);
     let (mut hasher, mut head) = (Sha256::new(), Vec::new());
+    let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc);
     while let Some(chunk) = stream.try_next().await? {
         hasher.update(&chunk);
+        crc.update(&chunk);
         let wanted = keep.saturating_sub(head.len()).min(chunk.len());
         head.extend_from_slice(&chunk[..wanted]);
     }
-    Ok((head, Sha256Digest(hasher.finalize().into())))
+    let crc32 = u32::try_from(crc.finalize()).unwrap_or_default();
+    Ok(Whole { head, sha256: Sha256Digest(hasher.finalize().into()), crc32 })
 }
 
 /// Everything; for ranges that are known to be small.

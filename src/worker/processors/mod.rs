@@ -149,7 +149,11 @@ impl Pipeline {
             if dirty && !case.engine.keep_progress(&mut case.job, &case.progress).await? {
                 return Err(Stop::Lost);
             }
-            match step.run(case).await? {
+            let begun = std::time::Instant::now();
+            let outcome = step.run(case).await?;
+            let micros = begun.elapsed().as_micros();
+            tracing::debug!(job = %case.job.id, step = step.name(), micros, "step done");
+            match outcome {
                 Step::Passed => {}
                 other => return Ok(other),
             }

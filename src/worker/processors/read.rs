@@ -28,8 +28,9 @@ impl Processor for Read {
         let head_len = asset.size.min(sniff::HEAD);
         let (head, sha256) = if whole {
             let stream = engine.read_content(case.content, 0..asset.size).await?;
-            let (head, digest) = digest::sha256(stream, head_len).await?;
-            (head, Some(digest))
+            let whole = digest::whole(stream, head_len).await?;
+            case.progress.findings.crc32 = Some(whole.crc32);
+            (whole.head, Some(whole.sha256))
         } else {
             (digest::collect(engine.read_content(case.content, 0..head_len).await?).await?, None)
         };

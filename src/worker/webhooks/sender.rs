@@ -12,7 +12,7 @@ use super::egress::Judging;
 use crate::domain::clock::Timestamp;
 use crate::domain::egress::{Egress, Unwelcome};
 use crate::domain::webhook::{Answer, Problem};
-use crate::engine::Call;
+use crate::engine::{Call, PurgeCall};
 
 /// Of an answer's body no more than this is read, and only so that the connection can be used again.
 const MOST_ANSWER: usize = 64 << 10;
@@ -51,20 +51,39 @@ impl Sender {
 
     /// One try.
     pub(super) async fn send(&self, call: &Call, now: Timestamp, timeout: Duration) -> Answer {
+        let headers = call.headers(now);
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.post(call.url(), headers, call.body().to_vec(), now, timeout).await
+    }
+
+    /// One call of a purge hook.
+    pub(in super::super) async fn purge(&self, call: &PurgeCall, timeout: Duration) -> Answer {
+        let token = call.token.iter().map(|token| ("authorization".to_owned(), format!("Bearer {token}")));
+        self.post(&call.url, token.collect(), call.body.clone(), Timestamp::UNIX_EPOCH, timeout).await
+    }
+
+    async fn post(
+        &self,
+        url: &str,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+        now: Timestamp,
+        timeout: Duration,
+    ) -> Answer {
         let began = Instant::now();
-        let answer = tokio::time::timeout(timeout, self.exchange(call, now)).await;
+        let answer = tokio::time::timeout(timeout, self.exchange(url, headers, body, now)).await;
         let problem = |problem| Answer { problem: Some(problem), ..Answer::default() };
         let answer = answer.unwrap_or_else(|_| problem(Problem::Timeout));
         Answer { millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), ..answer }
     }
 
-    async fn exchange(&self, call: &Call, now: Timestamp) -> Answer {
+    async fn exchange(&self, url: &str, headers: Vec<(String, String)>, body: Vec<u8>, now: Timestamp) -> Answer {
         let problem = |problem| Answer { problem: Some(problem), ..Answer::default() };
         // Judged again: the settings may have changed since, and literal addresses see no resolver.
-        let Ok(url) = self.egress.endpoint(call.url()) else { return problem(Problem::Forbidden) };
+        let Ok(url) = self.egress.endpoint(url) else { return problem(Problem::Forbidden) };
         let request = self.client.post(url).header(CONTENT_TYPE, "application/json");
-        let request = call.headers(now).into_iter().fold(request, |request, (name, value)| request.header(name, value));
-        match request.body(call.body().to_vec()).send().await {
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        match request.body(body).send().await {
             Ok(response) => {
                 let (status, retry_after) = (Some(response.status().as_u16()), patience(response.headers(), now));
                 let _ = tokio::time::timeout(DRAIN, drain(response)).await;

@@ -36,7 +36,7 @@ const GRANTED_ONE: [&str; 12] = ["401", "401", "401", "401", "401", "401", "401"
 
 /// Status per caller. `+` stands for whatever success is: anything below 400, or the refusal of a caller who was let in.
 /// `{caller}` in a path is the caller's token, which then comes in no header.
-const MATRIX: [(&str, &str, [&str; 12]); 48] = [
+const MATRIX: [(&str, &str, [&str; 12]); 54] = [
     ("POST", "/v1/uploads", ["401", "401", "401", "401", "+", "+", "403", "403", "+", "+", "403", "403"]),
     ("POST", "/v1/uploads/check", ["401", "401", "401", "401", "+", "+", "403", "403", "+", "+", "403", "403"]),
     ("GET", "/v1/uploads/{upload}", ["401", "401", "401", "401", "+", "+", "+", "403", "+", "404", "+", "404"]),
@@ -101,6 +101,20 @@ const MATRIX: [(&str, &str, [&str; 12]); 48] = [
         "/v1/assets/{asset}/links",
         ["401", "401", "401", "401", "403", "403", "403", "+", "+", "404", "403", "403"],
     ),
+    (
+        "GET",
+        "/v1/assets/{asset}/links",
+        ["401", "401", "401", "401", "403", "403", "403", "+", "+", "404", "403", "403"],
+    ),
+    (
+        "DELETE",
+        "/v1/assets/{asset}/links",
+        ["401", "401", "401", "401", "403", "403", "403", "+", "+", "404", "403", "403"],
+    ),
+    ("GET", "/v1/links", ["401", "401", "401", "401", "403", "403", "403", "+", "+", "+", "403", "403"]),
+    ("POST", "/v1/links/revoke", ["401", "401", "401", "401", "403", "403", "403", "+", "+", "+", "403", "403"]),
+    ("POST", "/v1/collections", ["401", "401", "401", "401", "403", "403", "403", "+", "+", "+", "403", "403"]),
+    ("POST", "/v1/assets/thumbnails", ["401", "401", "401", "401", "403", "403", "+", "403", "+", "+", "403", "403"]),
     ("POST", "/v1/links", ["401", "401", "401", "401", "403", "403", "403", "+", "+", "+", "403", "403"]),
     ("DELETE", "/v1/links/{link}", ["401", "401", "401", "401", "403", "403", "403", "+", "+", "404", "403", "403"]),
     ("GET", "/v1/events?after=0", ["401", "401", "401", "401", "403", "403", "+", "403", "+", "+", "403", "403"]),
@@ -225,6 +239,8 @@ fn body(path: &str) -> &'static str {
         "/v1/uploads/{upload}/urls" => r#"{"parts": "1"}"#,
         "/v1/assets/batch" => r#"{"ids": []}"#,
         "/v1/links" => r#"{"links": []}"#,
+        "/v1/collections" => r#"{"name": "x", "assets": []}"#,
+        "/v1/assets/thumbnails" => r#"{"ids": [], "variant": "x"}"#,
         "/s3/multipart" | "/u/{caller}/s3/multipart" => r#"{"filename": "x", "type": ""}"#,
         _ if path.contains("/s3/") && path.contains("/complete") => r#"{"parts": []}"#,
         _ => "{}",

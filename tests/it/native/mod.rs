@@ -2,6 +2,7 @@
 
 mod access;
 mod assets;
+mod collections;
 mod content;
 mod downloads;
 mod errors;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry::domain::clock::{Timestamp, after};
-use gantry::domain::grant::{Disposition, Link};
+use gantry::domain::grant::{Disposition, Link, LinkTarget, Variant};
 use gantry::domain::ids::{GrantId, JobId, TenantId};
 use gantry::domain::job::{Chore, Job, JobKind, JobState, NewJob, Priority, Release, Tries, Work};
 use gantry::store::{JobQuery, Store, StoreError, Tx, Write};
@@ -224,22 +224,24 @@ on_both_databases! {
         let link = Link {
             id: GrantId(Uuid::now_v7()),
             tenant: asset.tenant,
-            asset: asset.id,
+            target: LinkTarget::Asset(asset.id),
             created_by: owner(),
             created_at: now,
             expires_at: after(now, LEASE),
             revoked_at: None,
             disposition: Disposition::Inline,
             filename: Some("другое имя.txt".parse().unwrap()),
+            variant: Some(Variant::read("thumb-256", Some("webp")).unwrap()),
             max_uses: Some(5),
             used: 0,
+            last_used_at: None,
             network: Some("192.0.2.0/24".parse().unwrap()),
         };
         db.store.commit(Tx::new().with(Write::InsertLink(Box::new(link.clone())))).await.unwrap();
         assert_eq!(db.store.link(link.id).await.unwrap().unwrap(), link);
         let racers = (0..50).map(|_| {
             let store = Arc::clone(&db.store);
-            tokio::spawn(async move { store.use_link(link.id).await.unwrap() })
+            tokio::spawn(async move { store.use_link(link.id, now).await.unwrap() })
         });
         let mut used = 0;
         for racer in racers.collect::<Vec<_>>() {

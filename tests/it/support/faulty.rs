@@ -17,9 +17,10 @@ use gantry::domain::asset::Asset;
 use gantry::domain::audit::AuditEntry;
 use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use gantry::domain::clock::Timestamp;
+use gantry::domain::collection::Collection;
 use gantry::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use gantry::domain::grant::Link;
-use gantry::domain::ids::{AssetId, DeliveryId, GrantId, KeyId, TenantId, UploadId, WebhookId};
+use gantry::domain::ids::{AssetId, CollectionId, DeliveryId, GrantId, KeyId, TenantId, UploadId, WebhookId};
 use gantry::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Work};
 use gantry::domain::key::ApiKey;
 use gantry::domain::plan::{PartNumber, StoreProfile};
@@ -29,8 +30,8 @@ use gantry::domain::tenant::Tenant;
 use gantry::domain::upload::Upload;
 use gantry::domain::webhook::{Delivery, Webhook};
 use gantry::store::{
-    AssetPage, AssetQuery, AuditQuery, Backlog, DeliveryQuery, JobQuery, Replay, Store, StoreError, Tenancy, Tx,
-    WebhookTroubles, Webhooks,
+    AssetPage, AssetQuery, AuditQuery, Backlog, DeliveryQuery, JobQuery, LinkQuery, LinksOf, Replay, Store, StoreError,
+    Tenancy, Tx, WebhookTroubles, Webhooks,
 };
 
 /// What happens to the next call of an operation.
@@ -263,7 +264,12 @@ pass_on! {
     async fn job_counts(&self, tenant: Option<TenantId>) -> Vec<JobCount>;
     async fn count_jobs(&self) -> (u64, u64);
     async fn link(&self, id: GrantId) -> Option<Link>;
-    async fn use_link(&self, id: GrantId) -> bool;
+    async fn use_link(&self, id: GrantId, now: Timestamp) -> bool;
+    async fn links(&self, query: &LinkQuery) -> Vec<Link>;
+    async fn revoke_links(&self, which: LinksOf, now: Timestamp) -> u64;
+    async fn collection(&self, id: CollectionId) -> Option<Collection>;
+    async fn collection_crcs(&self, id: CollectionId) -> Vec<(usize, u32)>;
+    async fn keep_crc(&self, id: CollectionId, position: usize, crc: u32) -> ();
     async fn replay(&self, key: KeyId, route: &str, token: &str) -> Option<Replay>;
     async fn forget_expired(&self, now: Timestamp, limit: u32) -> u64;
     async fn setting(&self, name: &str) -> Option<String>;

@@ -11,7 +11,7 @@ use gantry::domain::egress::Egress;
 use gantry::domain::ids::TenantId;
 use gantry::domain::quota::Quota;
 use gantry::engine::{
-    DeliveryMode, Engine, FeedSettings, Foundation, Issuers, Pace, PatchTenant, Registry, Settings, Tokens,
+    Deliveries, DeliveryMode, Engine, FeedSettings, Foundation, Issuers, Pace, PatchTenant, Registry, Settings, Tokens,
     WebhookSettings,
 };
 use gantry::http::{Site, router, server};
@@ -59,6 +59,7 @@ impl Default for Shape {
             max_size: 50_000_000_000_000,
             put_up_to: 16 << 20,
             delivery: DeliveryMode::Redirect,
+            deliveries: Deliveries::default(),
             redirect_ttl: Duration::from_secs(60),
             link_ttl: Duration::from_secs(30 * 24 * 3600),
             quarantine: Duration::from_secs(24 * 3600),

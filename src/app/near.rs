@@ -1,0 +1,36 @@
+//! The embedded store as its own process reads it: files, not requests.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt};
+
+use super::embedded::bucket;
+use crate::blob::embedded::{EmbeddedStore, ReadError};
+use crate::blob::{BlobError, ByteStream, LocalFile, Near, Result};
+
+/// The store's own bucket.
+pub(super) struct Inside(pub(super) EmbeddedStore);
+
+fn meaning(error: ReadError) -> BlobError {
+    match error {
+        ReadError::NotFound => BlobError::NotFound,
+        ReadError::Changed => BlobError::Precondition,
+        ReadError::Failed(why) => BlobError::Unavailable(why),
+    }
+}
+
+#[async_trait]
+impl Near for Inside {
+    async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
+        let bytes = self.0.read(bucket(), key, etag, range).await.map_err(meaning)?;
+        Ok(bytes.map_err(|error| BlobError::Unavailable(error.to_string())).boxed())
+    }
+
+    async fn local_file(&self, key: &str, etag: &str) -> Result<Option<LocalFile>> {
+        let file = self.0.data_file(bucket(), key, etag).await.map_err(meaning)?;
+        file.map(|file| std::path::absolute(file.path).map(|path| LocalFile { path, name: file.name }))
+            .transpose()
+            .map_err(|error| BlobError::Unavailable(error.to_string()))
+    }
+}

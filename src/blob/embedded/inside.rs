@@ -1,0 +1,83 @@
+//! Reading from within the process: what [`super::s3::reading`] does for requests, without a request.
+//!
+//! Must not let anybody write, and must not know whose keys these are.
+
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt};
+
+use super::core::Core;
+use super::error::Error;
+use super::pins::Pin;
+use super::read::Reader;
+use super::record::{Address, Manifest, Object};
+
+/// Why an object cannot be read. Texts are for logs.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is none.
+    #[error("there is no such object")]
+    NotFound,
+    /// It is not the one that was asked for, or not that long.
+    #[error("the object is another one")]
+    Changed,
+    /// The disk or the metadata failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<Error> for ReadError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NoSuchKey | Error::NoSuchBucket => Self::NotFound,
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// A data file that is the whole of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its place below the directory of data files: hexadecimal digits and one slash.
+    pub name: String,
+}
+
+/// The object at an address, if it still has this entity tag.
+async fn open(core: &Core, at: Address, etag: &str) -> Result<(Object, Manifest, Pin), ReadError> {
+    let (object, manifest, pin) = core.open(at).await?;
+    if object.etag == etag { Ok((object, manifest, pin)) } else { Err(ReadError::Changed) }
+}
+
+/// A range of its bytes; the files stay until the stream is dropped.
+pub(super) async fn read(
+    core: &Arc<Core>,
+    at: Address,
+    etag: &str,
+    range: Range<u64>,
+) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, ReadError> {
+    let (object, manifest, pin) = open(core, at, etag).await?;
+    if range.start > range.end || range.end > object.size {
+        return Err(ReadError::Changed);
+    }
+    let length = range.end - range.start;
+    let reader = Reader::new(Arc::clone(&core.files), manifest, pin, range.start, length);
+    Ok(reader.map_err(io::Error::other))
+}
+
+/// Its one file; `None` when there are several, or none because it is empty.
+pub(super) async fn data_file(core: &Core, at: Address, etag: &str) -> Result<Option<DataFile>, ReadError> {
+    let (object, manifest, _pin) = open(core, at, etag).await?;
+    match manifest.0.as_slice() {
+        [only] if only.size == object.size => {
+            let (path, name) = core.files.place(only.file);
+            Ok(Some(DataFile { path, name }))
+        }
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,110 @@
+//! Stage two for deliveries: which are offered, the proxy in front of us, the content delivery network.
+//!
+//! Must not repeat a secret in a complaint.
+
+use super::check::Checker;
+use crate::engine::{Cache, Cdn, Deliveries, DeliveryMode, LEAST_SECRET, PurgeHook, TrustedProxy};
+
+/// Reads the usual delivery.
+pub(super) fn usual(c: &mut Checker) -> DeliveryMode {
+    c.value("delivery", "redirect, stream, accel, sendfile or cdn", DeliveryMode::Redirect, |text| text.parse().ok())
+}
+
+/// Reads everything else about deliveries. `usual`: what is offered anyway.
+pub(super) fn deliveries(c: &mut Checker, usual: DeliveryMode) -> Deliveries {
+    let also = c.value("downloads.also", "a list like redirect, stream", Vec::new(), |text| {
+        text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(|word| word.parse().ok()).collect()
+    });
+    let (proxy, cdn) = (proxy(c), cdn(c));
+    let offered = |wanted: fn(DeliveryMode) -> bool| wanted(usual) || also.iter().copied().any(wanted);
+    if offered(DeliveryMode::needs_proxy) && proxy.is_none() {
+        c.complain("trusted_proxy_secret", "needed for accel and sendfile: nobody else may be told where bytes are");
+    }
+    if offered(|mode| mode == DeliveryMode::Cdn) && cdn.is_none() {
+        c.complain("cdn.form", "needed for cdn: cloudfront or hmac");
+    }
+    Deliveries { also, proxy, proxy_ttl: c.lifetime("downloads.proxy_expires_in"), cdn, purge: purge(c) }
+}
+
+fn proxy(c: &mut Checker) -> Option<TrustedProxy> {
+    let limit_rate = Some(c.size("downloads.proxy_limit_rate")).filter(|rate| *rate > 0);
+    let buffering = c.value("downloads.proxy_buffering", "default, yes or no", None, |text| match text {
+        "default" => Some(None),
+        "yes" => Some(Some(true)),
+        "no" => Some(Some(false)),
+        _ => None,
+    });
+    let cache = if c.flag("downloads.proxy_cache") { Cache::Slices } else { Cache::Off };
+    let secret = long_enough(c, "trusted_proxy_secret")?;
+    Some(TrustedProxy { secret, limit_rate, buffering, cache })
+}
+
+fn long_enough(c: &mut Checker, name: &str) -> Option<String> {
+    let secret = c.optional(name)?;
+    if secret.len() < LEAST_SECRET {
+        c.complain(name, format!("needs at least {LEAST_SECRET} bytes"));
+    }
+    Some(secret)
+}
+
+fn cdn(c: &mut Checker) -> Option<Cdn> {
+    let url = c.text("cdn.url");
+    let made = match c.optional("cdn.form")?.as_str() {
+        "cloudfront" => Cdn::cloudfront(&url, &c.optional("cdn.key_pair_id")?, &c.text("cdn.private_key")),
+        "hmac" => Cdn::hmac(&url, &long_enough(c, "cdn.secret")?),
+        other => {
+            c.complain("cdn.form", format!("{other:?} is neither cloudfront nor hmac"));
+            return None;
+        }
+    };
+    made.map_err(|problem| c.complain("cdn", problem)).ok()
+}
+
+/// Without its text in the complaint: it may hold a password.
+fn purge(c: &mut Checker) -> Option<PurgeHook> {
+    let url = c.optional("cdn.purge_url")?;
+    if !url::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        c.complain("cdn.purge_url", "not a URL like https://cdn.example/purge");
+    }
+    Some(PurgeHook { url, token: c.optional("cdn.purge_token") })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Complaints, Config, Flags};
+    use crate::engine::DeliveryMode;
+
+    fn load(settings: &[(&str, &str)]) -> Result<Config, Complaints> {
+        let vars = settings.iter().map(|(name, value)| (format!("GANTRY_{name}"), (*value).to_owned()));
+        Config::from(&Flags::default(), vars)
+    }
+
+    #[test]
+    fn nobody_is_told_where_bytes_are_without_a_secret() {
+        for delivery in ["accel", "sendfile"] {
+            for variable in ["DELIVERY", "DOWNLOADS__ALSO"] {
+                let complaints = load(&[(variable, delivery)]).unwrap_err();
+                assert!(complaints.to_string().contains("trusted_proxy_secret"), "{complaints}");
+            }
+        }
+        let short = load(&[("DELIVERY", "accel"), ("TRUSTED_PROXY_SECRET", "hush")]).unwrap_err().to_string();
+        assert!(short.contains("at least 32") && !short.contains("hush"), "{short}");
+        let secret = "0123456789abcdef0123456789abcdef";
+        let config = load(&[("DELIVERY", "accel"), ("TRUSTED_PROXY_SECRET", secret)]).unwrap();
+        assert_eq!(config.engine.delivery, DeliveryMode::Accel);
+        assert_eq!(config.engine.deliveries.also, [DeliveryMode::Redirect, DeliveryMode::Stream]);
+    }
+
+    #[test]
+    fn a_network_needs_its_keys() {
+        let none = load(&[("DELIVERY", "cdn")]).unwrap_err();
+        assert!(none.to_string().contains("cdn.form"), "{none}");
+        let secret = ("CDN__SECRET", "0123456789abcdef0123456789abcdef");
+        let hmac = [("DELIVERY", "cdn"), ("CDN__FORM", "hmac"), ("CDN__URL", "https://cdn.example"), secret];
+        assert!(load(&hmac).unwrap().engine.deliveries.cdn.is_some());
+        let key = ("CDN__PRIVATE_KEY", "hush");
+        let bad = [("CDN__FORM", "cloudfront"), ("CDN__URL", "https://c.example"), ("CDN__KEY_PAIR_ID", "K"), key];
+        let bad = load(&bad).unwrap_err().to_string();
+        assert!(bad.contains("private key") && !bad.contains("hush"), "{bad}");
+    }
+}

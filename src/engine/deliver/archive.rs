@@ -1,0 +1,203 @@
+//! The bytes of a collection's archive: headers made here, members read as downloads are, each when the one before is
+//! through.
+//!
+//! A member whose CRC-32 nobody knew when the collection was made gets it behind its bytes. It is counted as the bytes
+//! pass; where a range needs it and they did not pass, they are read once for it, and it is kept.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, Digest};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use sha2::Sha256;
+
+use super::super::{Engine, Error, Result, content_disposition};
+use super::{Download, Source};
+use crate::blob::{BlobError, ByteStream};
+use crate::domain::archive::{Layout, Piece, What, descriptor, header};
+use crate::domain::asset::AssetState;
+use crate::domain::collection::Collection;
+use crate::domain::grant::{Disposition, Link};
+use crate::domain::ids::CollectionId;
+use crate::domain::name::MediaType;
+
+/// Assets that are looked up at once.
+const GROUP: usize = 1000;
+
+/// An archive that may be read now: everything that it holds is still as it was.
+pub(super) struct Archive {
+    collection: Collection,
+    layout: Layout,
+    /// Where each member's bytes are.
+    keys: Vec<String>,
+    /// What is known of their CRCs by now.
+    crcs: Mutex<Vec<Option<u32>>>,
+}
+
+impl std::fmt::Debug for Archive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Archive").field("id", &self.collection.id).finish_non_exhaustive()
+    }
+}
+
+impl Archive {
+    fn crc(&self, i: usize) -> Option<u32> {
+        self.crcs.lock().unwrap_or_else(PoisonError::into_inner).get(i).copied().flatten()
+    }
+
+    fn set_crc(&self, i: usize, crc: u32) {
+        if let Some(known) = self.crcs.lock().unwrap_or_else(PoisonError::into_inner).get_mut(i) {
+            *known = Some(crc);
+        }
+    }
+
+    /// Two archives with the same tag have the same bytes.
+    fn etag(&self) -> String {
+        let items = &self.collection.items;
+        let hash = items.iter().fold(<Sha256 as sha2::Digest>::new(), |hash, item| {
+            let line = format!("{}\0{}\0{}\0{}\0{}\n", item.asset, item.name, item.etag, item.at, item.crc.is_some());
+            sha2::Digest::chain_update(hash, line)
+        });
+        format!("zip-{}", &hex::encode(sha2::Digest::finalize(hash))[..32])
+    }
+}
+
+impl Engine {
+    /// Permission to fetch a collection's archive.
+    pub(super) async fn archive(&self, id: CollectionId, link: &Link) -> Result<Download> {
+        let collection = self.0.store.collection(id).await?.ok_or(Error::Hidden)?;
+        let keys = self.still_there(&collection).await?;
+        let mut crcs: Vec<Option<u32>> = collection.items.iter().map(|item| item.crc).collect();
+        if crcs.iter().any(Option::is_none) {
+            for (i, crc) in self.0.store.collection_crcs(id).await? {
+                if let Some(known) = crcs.get_mut(i) {
+                    *known = Some(crc);
+                }
+            }
+        }
+        let layout = Layout::of(&collection.items);
+        let archive = Archive { layout, keys, crcs: Mutex::new(crcs), collection };
+        let name = link.filename.as_ref().unwrap_or(&archive.collection.name);
+        Ok(Download {
+            id: id.0,
+            size: archive.layout.size(),
+            etag: archive.etag(),
+            modified: archive.collection.created_at,
+            disposition: content_disposition(Disposition::Attachment, name),
+            media_type: "application/zip".parse().unwrap_or_else(|_| MediaType::octet_stream()),
+            sha256: None,
+            usual: None,
+            public: false,
+            network: link.network,
+            source: Source::Archive(Arc::new(archive)),
+        })
+    }
+
+    /// Where the members' bytes are, if each member is still what it was when the collection was made.
+    async fn still_there(&self, collection: &Collection) -> Result<Vec<String>> {
+        let mut keys = Vec::with_capacity(collection.items.len());
+        for group in collection.items.chunks(GROUP) {
+            let ids: Vec<_> = group.iter().map(|item| item.asset).collect();
+            let assets = self.0.store.assets_by_id(&ids).await?;
+            let found: std::collections::HashMap<_, _> = assets.into_iter().map(|asset| (asset.id, asset)).collect();
+            for item in group {
+                match found.get(&item.asset).map(|asset| &asset.state) {
+                    Some(AssetState::Ready(content)) if content.etag == item.etag => keys.push(content.key.clone()),
+                    _ => {
+                        return Err(Error::Gone { what: "collection", state: "incomplete: one of its assets is gone" });
+                    }
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// A range of an archive.
+    pub(super) fn read_archive(&self, archive: &Arc<Archive>, range: Range<u64>) -> ByteStream {
+        let (engine, archive) = (self.clone(), Arc::clone(archive));
+        let pieces = archive.layout.pieces(&archive.collection.items, range);
+        let pieces = stream::iter(pieces).then(move |piece| {
+            let (engine, archive) = (engine.clone(), Arc::clone(&archive));
+            async move { engine.piece(archive, piece).await }
+        });
+        pieces.map_err(|error| BlobError::Unavailable(error.to_string())).try_flatten().boxed()
+    }
+
+    async fn piece(&self, archive: Arc<Archive>, piece: Piece) -> Result<ByteStream> {
+        let made = match piece.what {
+            What::Bytes(i) => return self.member(archive, i, piece.range).await,
+            What::Header(i) => header(&archive.collection.items[i]),
+            What::Descriptor(i) => descriptor(&archive.collection.items[i], self.find_crc(&archive, i).await?),
+            What::Directory => {
+                let mut crcs = Vec::with_capacity(archive.keys.len());
+                for i in 0..archive.keys.len() {
+                    crcs.push(self.find_crc(&archive, i).await?);
+                }
+                archive.layout.directory(&archive.collection.items, &crcs)
+            }
+        };
+        let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(made.len());
+        let bytes = Bytes::copy_from_slice(&made[at(piece.range.start)..at(piece.range.end)]);
+        Ok(stream::once(async move { Ok(bytes) }).boxed())
+    }
+
+    /// A member's bytes. If all of them pass and their CRC is not known yet, it is afterwards.
+    async fn member(&self, archive: Arc<Archive>, i: usize, range: Range<u64>) -> Result<ByteStream> {
+        let item = &archive.collection.items[i];
+        let whole = range == (0..item.size);
+        let bytes = self.read(&archive.keys[i], &item.etag, range).await?;
+        if !whole || archive.crc(i).is_some() {
+            return Ok(bytes);
+        }
+        let engine = self.clone();
+        let counted =
+            stream::try_unfold((bytes, Digest::new(CrcAlgorithm::Crc32IsoHdlc)), move |(mut bytes, mut crc)| {
+                let (engine, archive) = (engine.clone(), Arc::clone(&archive));
+                async move {
+                    match bytes.try_next().await? {
+                        Some(chunk) => {
+                            crc.update(&chunk);
+                            Ok(Some((chunk, (bytes, crc))))
+                        }
+                        None => {
+                            engine.keep_crc(&archive, i, u32::try_from(crc.finalize()).unwrap_or_default()).await;
+                            Ok(None)
+                        }
+                    }
+                }
+            });
+        Ok(counted.boxed())
+    }
+
+    /// A member's CRC, for which all of it is read if nobody knows it.
+    async fn find_crc(&self, archive: &Archive, i: usize) -> Result<u32> {
+        if let Some(known) = archive.crc(i) {
+            return Ok(known);
+        }
+        // One at a time on this node: whoever asks for many pieces of an archive at once must not have it read as often.
+        let _turn = self.0.archives.lock().await;
+        let known = self.0.store.collection_crcs(archive.collection.id).await?;
+        if let Some((_, crc)) = known.into_iter().find(|(position, _)| *position == i) {
+            archive.set_crc(i, crc);
+            return Ok(crc);
+        }
+        let item = &archive.collection.items[i];
+        let mut bytes = self.read(&archive.keys[i], &item.etag, 0..item.size).await?;
+        let mut crc = Digest::new(CrcAlgorithm::Crc32IsoHdlc);
+        while let Some(chunk) = bytes.try_next().await? {
+            crc.update(&chunk);
+        }
+        let crc = u32::try_from(crc.finalize()).unwrap_or_default();
+        self.keep_crc(archive, i, crc).await;
+        Ok(crc)
+    }
+
+    async fn keep_crc(&self, archive: &Archive, i: usize, crc: u32) {
+        archive.set_crc(i, crc);
+        if let Err(error) = self.0.store.keep_crc(archive.collection.id, i, crc).await {
+            // Somebody will find it out once more.
+            tracing::warn!(collection = %archive.collection.id, %error, "a CRC is not kept");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! deliver: may they, is it ready, and how do the bytes get there.
+//!
+//! Bytes leave in the state `ready` and in no other, by whatever route. Reads are pinned to the entity tag that was
+//! recorded at completion: what replaced the object since, should anything have, is never served.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::audit::{self, Deed};
+use super::{Engine, Error, Result, content_disposition};
+use crate::domain::access::{Action, Actor};
+use crate::domain::asset::{Asset, AssetState, Content};
+use crate::domain::checksum::Sha256Digest;
+use crate::domain::clock::{Timestamp, after};
+use crate::domain::grant::{Disposition, Link, LinkTarget, Network, Variant};
+use crate::domain::ids::AssetId;
+use crate::domain::name::{FileName, MediaType};
+use crate::domain::policy::Visibility;
+
+mod archive;
+mod read;
+mod ways;
+
+pub use ways::{Cache, Deliveries, DeliveryMode, PurgeHook, StoreRequest, TrustedProxy};
+
+/// What a request that comes with a link is up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// It looks (HEAD): no use.
+    Look,
+    /// It fetches from the beginning: a use.
+    Begin,
+    /// It fetches from somewhere in the middle. It belongs to the use before it, if that was not long ago.
+    GoOn,
+}
+
+/// Where the bytes are.
+#[derive(Clone, Debug)]
+enum Source {
+    /// One object.
+    Object(String),
+    /// Made of many.
+    Archive(Arc<archive::Archive>),
+}
+
+/// Permission to fetch one asset's bytes, or a collection's, with everything that an answer's head needs.
+#[derive(Clone, Debug)]
+pub struct Download {
+    /// Of what: an asset or a collection.
+    pub id: Uuid,
+    /// Its exact size in bytes.
+    pub size: u64,
+    /// Strong entity tag without quotes, the store's own, so that every delivery says the same.
+    pub etag: String,
+    /// When the bytes were stored.
+    pub modified: Timestamp,
+    /// The detected type.
+    pub media_type: MediaType,
+    /// `Content-Disposition`.
+    pub disposition: String,
+    /// The digest of the whole, where one was computed.
+    pub sha256: Option<Sha256Digest>,
+    /// The way that its policy wants it delivered, unless the request says otherwise.
+    pub usual: Option<DeliveryMode>,
+    /// Whether its policy lets anybody have it: caches may share it.
+    pub public: bool,
+    /// The only network that it may go to: the link's.
+    network: Option<Network>,
+    source: Source,
+}
+
+impl Engine {
+    /// Permission for somebody with a credential.
+    pub async fn download(
+        &self,
+        actor: &Actor,
+        id: AssetId,
+        disposition: Disposition,
+        form: Option<&Variant>,
+    ) -> Result<Download> {
+        let asset = match actor {
+            Actor::Nobody => self.public_asset(id).await?,
+            Actor::Key { .. } | Actor::Uploader { .. } => self.asset_for(actor, Action::FetchContent, id).await?,
+        };
+        let opened = self.by_its_policy(&asset, download(&asset, disposition, None, form)?).await?;
+        self.tell_of_fetch(Deed::new(asset.tenant, actor, "content.fetch", audit::subject(&asset))).await;
+        Ok(opened)
+    }
+
+    /// An asset that its policy lets anybody have. Of all others nobody learns even that they exist.
+    async fn public_asset(&self, id: AssetId) -> Result<Asset> {
+        let asset = self.0.store.asset(id).await?.ok_or(Error::Unauthenticated)?;
+        let public = self.rules_of(&asset).await?.visibility == Visibility::Public;
+        if !public || !matches!(asset.state, AssetState::Ready(_)) {
+            return Err(Error::Unauthenticated);
+        }
+        self.in_good_standing(asset.tenant).await?;
+        Ok(asset)
+    }
+
+    /// What the policy says of how it is handed out.
+    async fn by_its_policy(&self, asset: &Asset, opened: Download) -> Result<Download> {
+        let rules = self.rules_of(asset).await?;
+        let usual = rules.delivery.as_deref().and_then(|name| name.parse().ok());
+        Ok(Download { usual, public: rules.visibility == Visibility::Public, ..opened })
+    }
+
+    /// Permission for whoever holds a link. A link to a derivative opens no other form.
+    pub async fn download_by_link(
+        &self,
+        token: &str,
+        peer: Option<IpAddr>,
+        opening: Opening,
+        form: Option<&Variant>,
+    ) -> Result<Download> {
+        let id = self.0.tokens.open_link(token).ok_or(Error::Hidden)?;
+        let link = self.0.store.link(id).await?.ok_or(Error::Hidden)?;
+        self.in_good_standing(link.tenant).await?;
+        if !link.opens(self.0.store.now(), peer) {
+            return Err(Error::Gone { what: "link", state: "expired or revoked" });
+        }
+        let opened = match link.target {
+            LinkTarget::Asset(asset) => self.linked(asset, &link, form).await?,
+            LinkTarget::Collection(_) if form.is_some() => return Err(Error::Hidden),
+            LinkTarget::Collection(collection) => self.archive(collection, &link).await?,
+        };
+        if !self.count(&link, opening).await? {
+            return Err(Error::Gone { what: "link", state: "used up" });
+        }
+        if opening == Opening::Begin {
+            self.tell_of_fetch(opened_by(&link)).await;
+        }
+        Ok(opened)
+    }
+
+    async fn linked(&self, asset: AssetId, link: &Link, form: Option<&Variant>) -> Result<Download> {
+        let form = match (&link.variant, form) {
+            (Some(only), Some(asked)) if only.name != asked.name => return Err(Error::Hidden),
+            (Some(only), Some(asked)) if only.format.is_some() && only.format != asked.format => {
+                return Err(Error::Hidden);
+            }
+            (_, Some(asked)) => Some(asked),
+            (only, None) => only.as_ref(),
+        };
+        let asset = self.0.store.asset(asset).await?.ok_or(Error::Hidden)?;
+        let download = download(&asset, link.disposition, link.filename.as_ref(), form)?;
+        let download = self.by_its_policy(&asset, download).await?;
+        Ok(Download { network: link.network, public: false, ..download })
+    }
+
+    /// Counts what counts as a use. `false`: none is left.
+    async fn count(&self, link: &Link, opening: Opening) -> Result<bool> {
+        let now = self.0.store.now();
+        let recent = link.last_used_at.is_some_and(|last| now < after(last, self.0.settings.redirect_ttl));
+        match (link.max_uses, opening) {
+            (Some(most), Opening::Look) => Ok(link.used < most),
+            (Some(_), Opening::GoOn) if recent => Ok(true),
+            (Some(_), Opening::Begin | Opening::GoOn) => Ok(self.0.store.use_link(link.id, now).await?),
+            (None, Opening::Begin) => {
+                self.note_use(link.id);
+                Ok(true)
+            }
+            (None, Opening::Look | Opening::GoOn) => Ok(true),
+        }
+    }
+}
+
+/// Whoever holds the link is known by nothing else.
+fn opened_by(link: &Link) -> Deed {
+    let subject = match link.target {
+        LinkTarget::Asset(asset) => format!("asset:{asset}"),
+        LinkTarget::Collection(collection) => format!("collection:{collection}"),
+    };
+    Deed { actor: format!("link:{}", link.id), ..Deed::by_system(link.tenant, "link.open", subject) }
+}
+
+pub(super) fn download(
+    asset: &Asset,
+    disposition: Disposition,
+    name: Option<&FileName>,
+    form: Option<&Variant>,
+) -> Result<Download> {
+    let content = match &asset.state {
+        AssetState::Ready(content) => content,
+        AssetState::Awaiting | AssetState::Stored(_) | AssetState::Processing(_) | AssetState::Failed { .. } => {
+            return Err(Error::NotReady { state: asset.state.name() });
+        }
+        AssetState::Rejected { verdict, .. } => return Err(Error::Rejected { code: verdict.code.clone() }),
+        AssetState::Abandoned | AssetState::Deleted { .. } => {
+            return Err(Error::Gone { what: "asset", state: asset.state.name() });
+        }
+    };
+    let name = name.unwrap_or(&asset.name);
+    if let Some(form) = form {
+        return derived(asset, content, disposition, name, form);
+    }
+    let media_type = content.detected.clone().unwrap_or_else(MediaType::octet_stream);
+    let shown = if media_type.is_inert() { disposition } else { Disposition::Attachment };
+    Ok(Download {
+        id: asset.id.0,
+        size: asset.size,
+        etag: content.etag.clone(),
+        modified: content.stored_at,
+        disposition: content_disposition(shown, name),
+        media_type,
+        sha256: content.sha256,
+        usual: None,
+        public: false,
+        network: None,
+        source: Source::Object(content.key.clone()),
+    })
+}
+
+/// The same permission, for a derivative of the asset.
+fn derived(
+    asset: &Asset,
+    content: &Content,
+    disposition: Disposition,
+    name: &FileName,
+    form: &Variant,
+) -> Result<Download> {
+    let made = content.findings.derivative(&form.name, form.format.as_deref()).ok_or(Error::Hidden)?;
+    let media_type = made.media_type.parse().unwrap_or_else(|_| MediaType::octet_stream());
+    let shown = if media_type.is_inert() { disposition } else { Disposition::Attachment };
+    let extended = format!("{}.{}.{}", name.as_str(), made.variant, made.format());
+    Ok(Download {
+        id: asset.id.0,
+        size: made.size,
+        etag: made.etag.clone(),
+        modified: content.stored_at,
+        disposition: content_disposition(shown, extended.parse().as_ref().unwrap_or(name)),
+        media_type,
+        sha256: None,
+        usual: None,
+        public: false,
+        network: None,
+        source: Source::Object(made.key.clone()),
+    })
+}

@@ -1,0 +1,175 @@
+//! Shapes of links, collections and galleries, and their way to commands and from domain values. Pure.
+//!
+//! Unknown fields are refused: a misspelt wish must not be ignored in silence.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::query::{pairs, unknown};
+use super::view::time;
+use super::wire::{Seconds, USUAL_LINK, form, parsed, parsed_opt};
+use crate::domain::grant::{Link, LinkTarget, Variant};
+use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId};
+use crate::domain::name::FileName;
+use crate::engine::{CollectionWish, Error, ListLinks, MadeCollection, MadeLink, Place, RevokeLinks, Thumbnail};
+
+const USUAL_PAGE: u32 = 100;
+
+/// `?cursor=&limit=`, and `?asset=&created_by=` where no asset is in the path.
+pub(super) fn list(query: Option<&str>, of: Option<AssetId>) -> Result<ListLinks, Error> {
+    let mut list = ListLinks { asset: of, maker: None, after: None, limit: USUAL_PAGE };
+    for (name, value) in pairs(query) {
+        match name.as_str() {
+            "cursor" => list.after = Some(value.parse().map_err(|_| Error::invalid("cursor", "not one of ours"))?),
+            "limit" => list.limit = value.parse().map_err(|_| Error::invalid("limit", "a number"))?,
+            "asset" if of.is_none() => list.asset = Some(value.parse().map_err(|_| Error::Hidden)?),
+            "created_by" => list.maker = Some(parsed("created_by", &value)?),
+            other => return Err(unknown(other)),
+        }
+    }
+    Ok(list)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Revocation {
+    asset: Option<String>,
+    created_by: Option<String>,
+}
+
+impl Revocation {
+    pub(super) fn command(&self) -> Result<RevokeLinks, Error> {
+        let asset = self.asset.as_deref().map(|text| text.parse().map_err(|_| Error::Hidden)).transpose()?;
+        Ok(RevokeLinks { asset, maker: parsed_opt("created_by", self.created_by.as_deref())? })
+    }
+}
+
+/// A link; with what opens it where it was made just now.
+#[derive(Serialize)]
+pub(super) struct LinkView<'a> {
+    id: GrantId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    asset_id: Option<AssetId>,
+    collection_id: Option<CollectionId>,
+    created_by: KeyId,
+    created_at: String,
+    expires_at: String,
+    revoked_at: Option<String>,
+    disposition: &'static str,
+    filename: Option<&'a str>,
+    variant: Option<&'a str>,
+    format: Option<&'a str>,
+    uses: Option<u32>,
+    used: u32,
+    last_used_at: Option<String>,
+    ip: Option<String>,
+}
+
+pub(super) fn shown(link: &Link) -> LinkView<'_> {
+    let (asset_id, collection_id) = match link.target {
+        LinkTarget::Asset(asset) => (Some(asset), None),
+        LinkTarget::Collection(collection) => (None, Some(collection)),
+    };
+    LinkView {
+        id: link.id,
+        url: None,
+        asset_id,
+        collection_id,
+        created_by: link.created_by,
+        created_at: time(link.created_at),
+        expires_at: time(link.expires_at),
+        revoked_at: link.revoked_at.map(time),
+        disposition: link.disposition.name(),
+        filename: link.filename.as_ref().map(FileName::as_str),
+        variant: link.variant.as_ref().map(|variant| variant.name.as_str()),
+        format: link.variant.as_ref().and_then(|variant| variant.format.as_deref()),
+        uses: link.max_uses,
+        used: link.used,
+        last_used_at: link.last_used_at.map(time),
+        ip: link.network.map(|network| network.to_string()),
+    }
+}
+
+pub(super) fn made<'a>(made: &'a MadeLink, public_url: &str) -> LinkView<'a> {
+    LinkView { url: Some(address(made, public_url)), ..shown(&made.link) }
+}
+
+/// One of a batch.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum LinkOrNot<'a> {
+    Made(LinkView<'a>),
+    Not { error: Value },
+}
+
+fn address(made: &MadeLink, public_url: &str) -> String {
+    format!("{public_url}/d/{}", made.token)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewCollection {
+    name: String,
+    assets: Vec<String>,
+    expires_in: Option<Seconds>,
+    uses: Option<u32>,
+    ip: Option<String>,
+}
+
+impl NewCollection {
+    pub(super) fn command(self) -> Result<CollectionWish, Error> {
+        let id = |(i, text): (usize, &String)| {
+            text.parse().map_err(|_| Error::invalid("assets", format!("number {} is no id", i + 1)))
+        };
+        Ok(CollectionWish {
+            name: parsed("name", &self.name)?,
+            assets: self.assets.iter().enumerate().map(id).collect::<Result<_, _>>()?,
+            expires_in: self.expires_in.map_or(Ok(USUAL_LINK), |life| life.read("expires_in"))?,
+            uses: self.uses,
+            network: parsed_opt("ip", self.ip.as_deref())?,
+        })
+    }
+}
+
+pub(super) fn collection(made: &MadeCollection, public_url: &str) -> Value {
+    let collection = &made.collection;
+    json!({
+        "id": collection.id,
+        "name": collection.name.to_string(),
+        "count": collection.items.len(),
+        "size": made.size,
+        "created_at": time(collection.created_at),
+        "expires_at": time(collection.expires_at),
+        "url": address(&made.link, public_url),
+        "link": shown(&made.link.link),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gallery {
+    pub(super) ids: Vec<String>,
+    variant: String,
+    format: Option<String>,
+}
+
+impl Gallery {
+    pub(super) fn form(&self) -> Result<Variant, Error> {
+        form(Some(&self.variant), self.format.as_deref())?.ok_or_else(|| Error::invalid("variant", "which one?"))
+    }
+}
+
+pub(super) fn thumbnail(thumbnail: &Thumbnail, public_url: &str) -> Value {
+    let url = match &thumbnail.at {
+        Place::Signed(signed) => signed.url.clone(),
+        Place::Link(made) => address(made, public_url),
+    };
+    json!({
+        "id": thumbnail.asset,
+        "url": url,
+        "expires_at": time(thumbnail.at.expires_at()),
+        "content_type": thumbnail.media_type,
+        "size": thumbnail.size,
+    })
+}
