@@ -127,7 +127,7 @@ on_both_services! {
             < 200 {"upload": {"id": "$upload", "state": "completed"}}
         "#);
         service.advance(Duration::from_secs(25 * 3600));
-        service.engine.sweep().await.unwrap();
+        service.engine.retain().await.unwrap();
         transcript!(service, r#"
             > POST /v1/uploads {"filename": "b", "size": 3}
             | idempotency-key: once
