@@ -19,6 +19,7 @@ mod handoff;
 mod house;
 mod identity;
 mod ietf;
+mod lessons;
 mod media;
 mod native;
 mod operate;
