@@ -28,6 +28,7 @@ mod keys;
 mod metadata;
 mod native;
 mod ops;
+mod origin;
 mod places;
 mod problem;
 mod processing;
@@ -45,6 +46,8 @@ pub struct Site {
     engine: Engine,
     /// The only origin ever put into answers; never the Host header. Without a trailing slash.
     public_url: Arc<str>,
+    /// Where links lead; an origin of its own, or the same. Without a trailing slash.
+    content_url: Arc<str>,
     /// Where browsers send bytes: the store's origin, for `Content-Security-Policy`.
     store_origin: Arc<str>,
     /// Origins whose pages may call the API.
@@ -64,9 +67,16 @@ impl Site {
             draining,
             engine,
             public_url: public_url.trim_end_matches('/').into(),
+            content_url: public_url.trim_end_matches('/').into(),
             store_origin: store_origin.into(),
             cors_origins: Arc::new([]),
         }
+    }
+
+    /// Links lead to another origin, where nothing else is served.
+    #[must_use]
+    pub fn with_content_at(self, url: &str) -> Self {
+        Self { content_url: url.trim_end_matches('/').into(), ..self }
     }
 
     /// Pages of these origins may call it from browsers, besides its own.
@@ -85,5 +95,6 @@ pub fn router(site: Site) -> Router {
     let routes = routes.merge(tenants::routes());
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
     let routes = routes.layer(from_fn_with_state(site.clone(), cors::surround));
+    let routes = routes.layer(from_fn_with_state(site.clone(), origin::surround));
     context::wrap(routes.with_state(site))
 }
