@@ -53,6 +53,7 @@ pub struct Site {
     /// Origins whose pages may call the API.
     cors_origins: cors::Origins,
     readiness: Arc<ops::Readiness>,
+    metrics: Arc<ops::Metrics>,
     /// Cancelled when the end is announced: what goes on for ever must end.
     draining: CancellationToken,
 }
@@ -70,6 +71,7 @@ impl Site {
             content_url: public_url.trim_end_matches('/').into(),
             store_origin: store_origin.into(),
             cors_origins: Arc::new([]),
+            metrics: Arc::default(),
         }
     }
 
@@ -96,5 +98,6 @@ pub fn router(site: Site) -> Router {
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
     let routes = routes.layer(from_fn_with_state(site.clone(), cors::surround));
     let routes = routes.layer(from_fn_with_state(site.clone(), origin::surround));
-    context::wrap(routes.with_state(site))
+    let metrics = Arc::clone(&site.metrics);
+    context::wrap(routes.with_state(site), metrics)
 }

@@ -1,4 +1,4 @@
-//! Operations: is the process alive, and can it serve?
+//! Operations: is the process alive, can it serve, and what does it do?
 //!
 //! `/livez` never asks anything else: a database that is away must not get the process restarted. `/readyz` asks what the
 //! engine stands on, at most every two seconds whatever the number of askers.
@@ -16,6 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Site;
 use crate::engine::{Engine, Health};
+
+mod metrics;
+
+pub(super) use metrics::Metrics;
 
 const FRESH: Duration = Duration::from_secs(2);
 
@@ -37,9 +41,10 @@ impl Readiness {
     }
 }
 
-/// `/livez` and `/readyz`.
+/// `/livez`, `/readyz` and `/metrics`.
 pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/livez", get(|| async { plain(StatusCode::OK, "ok\n") })).route("/readyz", get(ready))
+    let alive = get(|| async { plain(StatusCode::OK, "ok\n") });
+    Router::new().route("/livez", alive).route("/readyz", get(ready)).route("/metrics", get(metrics::metrics))
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {
