@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 
 use gantry::blob::Blobs;
 use gantry::blob::s3::{S3Blobs, Settings as BucketSettings};
-use gantry::domain::clock::{Entropy, OsEntropy, SystemClock};
+use gantry::domain::clock::{OsEntropy, SystemClock};
+use gantry::domain::egress::Egress;
 use gantry::domain::ids::{AssetId, JobId, TenantId, mint};
 use gantry::domain::job::{JobKind, NewJob, Priority, Work};
-use gantry::engine::{DeliveryMode, Engine, FeedSettings, Foundation, Pace, Settings, Tokens};
+use gantry::engine::{
+    Deliveries, DeliveryMode, Engine, FeedSettings, Foundation, Pace, Settings, Tokens, WebhookSettings,
+};
 use gantry::store::{Store, Tx, Write, postgres, sqlite};
 use gantry::worker::{self, Pipeline, Worker};
 use serde_json::json;
@@ -145,6 +148,7 @@ async fn engine(store: &Arc<dyn Store>) -> Engine {
             max_size: 1 << 40,
             put_up_to: 16 << 20,
             delivery: DeliveryMode::Redirect,
+            deliveries: Deliveries::default(),
             redirect_ttl: day,
             link_ttl: day,
             quarantine: day,
@@ -154,6 +158,13 @@ async fn engine(store: &Arc<dyn Store>) -> Engine {
             replay_ttl: day,
             orphan_grace: day,
             feed: FeedSettings { keep: 30 * day, followers: 1, followers_per_tenant: 1 },
+            webhooks: WebhookSettings {
+                egress: Egress::default(),
+                timeout: day,
+                disable_after: day,
+                keep: day,
+                endpoints: 1,
+            },
             append_memory: 256 << 20,
             pace: Pace { idle: day, min_rate: 1, window: day },
         },

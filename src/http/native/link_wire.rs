@@ -99,7 +99,7 @@ pub(super) fn made<'a>(made: &'a MadeLink, public_url: &str) -> LinkView<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum LinkOrNot<'a> {
-    Made(LinkView<'a>),
+    Made(Box<LinkView<'a>>),
     Not { error: Value },
 }
 

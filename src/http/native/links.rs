@@ -49,7 +49,7 @@ pub(super) async fn make_links(State(site): State<Site>, headers: HeaderMap, bod
     let links = parsed.iter().map(|wish| match wish {
         Err(error) => not(error),
         Ok(_) => match made.next() {
-            Some(Ok(made)) => LinkOrNot::Made(link_wire::made(made, &site.public_url)),
+            Some(Ok(made)) => LinkOrNot::Made(Box::new(link_wire::made(made, &site.public_url))),
             Some(Err(error)) => not(error),
             None => not(&Error::Hidden),
         },

@@ -10,6 +10,7 @@ use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
 use crate::domain::event::NewEvent;
 use crate::domain::ids::UploadId;
+use crate::domain::key::ApiKey;
 use crate::domain::upload::Upload;
 
 /// Carries out one transaction's writes between somebody else's BEGIN and COMMIT.
@@ -49,17 +50,7 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
             .bind(new.id.0)
             .bind(new.name.clone())
             .bind(at(new.created_at)),
-        Write::InsertKey(new) => sqlx::query(
-            "INSERT INTO api_key (id, tenant_id, scopes, secret_hash, created_at, expires_at, revoked_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(new.id.0)
-        .bind(new.tenant.0)
-        .bind(new.scopes.to_string())
-        .bind(new.secret_hash.to_vec())
-        .bind(at(new.created_at))
-        .bind(new.expires_at.map(at))
-        .bind(new.revoked_at.map(at)),
+        Write::InsertKey(new) => return insert_key(conn, new).await,
         Write::RevokeKey(tenant, key, now) => {
             sqlx::query("UPDATE api_key SET revoked_at = coalesce(revoked_at, $3) WHERE tenant_id = $1 AND id = $2")
                 .bind(tenant.0)
@@ -78,6 +69,21 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
         Write::InsertAsset(_) | Write::InsertUpload(_) | Write::FirstEvent(_) => return Ok(()),
         Write::InsertJob(_) | Write::InsertLink(_) | Write::InsertReplay(_) | Write::InsertParts(_) => return Ok(()),
     };
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+async fn insert_key(conn: &mut Conn, new: &ApiKey) -> Result<(), Failure> {
+    let query = sqlx::query(
+        "INSERT INTO api_key (id, tenant_id, scopes, secret_hash, created_at, expires_at, revoked_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(new.id.0)
+    .bind(new.tenant.0)
+    .bind(new.scopes.to_string())
+    .bind(new.secret_hash.to_vec())
+    .bind(at(new.created_at))
+    .bind(new.expires_at.map(at))
+    .bind(new.revoked_at.map(at));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
