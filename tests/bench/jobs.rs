@@ -159,7 +159,7 @@ async fn engine(store: &Arc<dyn Store>) -> Engine {
             orphan_grace: day,
             feed: FeedSettings { keep: 30 * day, followers: 1, followers_per_tenant: 1 },
             webhooks: WebhookSettings {
-                egress: Egress::default(),
+                egress: Egress { http: false, networks: Vec::new(), proxy: None },
                 timeout: day,
                 disable_after: day,
                 keep: day,
