@@ -46,7 +46,8 @@ def bring(gantry, number):
     opened = gantry.ask("POST", "/v1/uploads", {"filename": f"{number}.txt", "size": 5, "method": "put"})
     s, path, host = connect(opened["put"]["url"])
     with s:
-        s.sendall(f"PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\n\r\nhello".encode())
+        more = "".join(f"{name}: {value}\r\n" for name, value in opened["put"]["headers"].items() if name != "content-length")
+        s.sendall(f"PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\n{more}\r\nhello".encode())
         assert head(s)[0] == 200
     gantry.ask("POST", f"/v1/uploads/{opened['upload']['id']}/complete")
     return opened["asset"]["id"]
