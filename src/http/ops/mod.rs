@@ -6,15 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::Site;
+use super::openapi::{Routes, op};
 use crate::engine::{Engine, Health};
 
 const FRESH: Duration = Duration::from_secs(2);
@@ -38,8 +37,18 @@ impl Readiness {
 }
 
 /// `/livez` and `/readyz`.
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/livez", get(|| async { plain(StatusCode::OK, "ok\n") })).route("/readyz", get(ready))
+pub(super) fn routes() -> Routes {
+    let ready = op("Can it serve?").query("verbose", "text*", "As JSON, with what the storage can do.");
+    let ready = ready.sends(200, "text/plain", "It can.").sends(503, "text/plain", "It cannot, or is about to end.");
+    Routes::of("Operations").get("/livez", alive, op("Is the process alive?").sends(200, "text/plain", "It is.")).get(
+        "/readyz",
+        self::ready,
+        ready,
+    )
+}
+
+async fn alive() -> Response {
+    plain(StatusCode::OK, "ok\n")
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

@@ -1,28 +1,35 @@
-//! The start page and its files, compiled in from `web/`.
+//! The start page, the documentation page and their files, compiled in from `web/`.
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rust_embed::RustEmbed;
 
 use super::Site;
 use super::context::Named;
+use super::openapi::{Routes, op};
 use super::problem;
 
 #[derive(RustEmbed)]
 #[folder = "web/"]
 struct Files;
 
-/// `/` and `/web/…`.
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/", get(start)).route("/web/{file}", get(file))
+/// `/`, `/docs` and `/web/…`.
+pub(super) fn routes() -> Routes {
+    let start_op = op("The start page: an uploader").sends(200, "text/html", "The page.").done(304, "Unchanged.");
+    let docs_op = op("This document, to be read").sends(200, "text/html", "The page.").done(304, "Unchanged.");
+    let file_op =
+        op("A file of the pages").sends(200, "*/*", "The file.").done(304, "Unchanged.").fails(&["not_found"]);
+    Routes::of("Pages").get("/", start, start_op).get("/docs", docs, docs_op).get("/web/{file}", file, file_op)
 }
 
 async fn start(State(site): State<Site>, headers: HeaderMap) -> Response {
     serve(&site, &headers, "index.html").await
+}
+
+async fn docs(State(site): State<Site>, headers: HeaderMap) -> Response {
+    serve(&site, &headers, "docs.html").await
 }
 
 async fn file(State(site): State<Site>, headers: HeaderMap, Named(name): Named<String>) -> Response {
