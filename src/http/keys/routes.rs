@@ -18,7 +18,7 @@ pub(super) fn routes() -> Routes {
         .names("KeyWithSecret", key(Some("text = gk_019aa3c17c407d2e9f310b5f6f0c2a11.0123456789abcdef")))
         .get("/v1/keys", handlers::list, of(list).gives(200, json!({ "keys": ["@Key"], "next_after": "uuid?" })))
         .post("/v1/keys", handlers::create, of(create).gives(201, "@KeyWithSecret"))
-        .get("/v1/keys/{id}", handlers::show, of(op("A key").may(ADMINISTERS_ONE)).gives(200, "@Key"))
+        .get("/v1/keys/{id}", handlers::show, of(op("A key").may(ADMINISTERS_ONE).kept()).gives(200, "@Key"))
         .delete(
             "/v1/keys/{id}",
             handlers::revoke,

@@ -30,13 +30,13 @@ pub(super) fn uploads() -> Routes {
     );
     let sign = sign.takes::<WantedParts>(json!({ "parts": "1-3" })).gives(200, json!({ "urls*": ["@PartUrl"] }));
     Routes::of("Uploads")
-        .get("/v1/limits", handlers::limits, op("What every protocol goes by").may(PUBLIC).gives(200, "@Limits"))
+        .get("/v1/limits", handlers::limits, op("What every protocol goes by").may(PUBLIC).kept().gives(200, "@Limits"))
         .post("/v1/uploads", handlers::create_upload, create)
         .post("/v1/uploads/check", handlers::check_upload, check)
         .get(
             "/v1/uploads/{id}",
             handlers::look_at_upload,
-            op("An upload, and the parts that the store has").may(WATCHES).gives(200, "@Upload"),
+            op("An upload, and the parts that the store has").may(WATCHES).kept().gives(200, "@Upload"),
         )
         .post("/v1/uploads/{id}/urls", handlers::sign_parts, sign.fails(&["wrong_state", "gone"]))
         .and(endings())
@@ -75,7 +75,7 @@ pub(super) fn assets() -> Routes {
         .query("created_after", "time*", "Only those made later.")
         .query("content_type", "text*", "Only of this type.")
         .query("metadata.k", "text*", "Only with this value of the metadata's member `k`; any name for `k`.");
-    let see = op("An asset").may(WATCHES).query("wait", "text* = 30s", "Waits for so long at most.");
+    let see = op("An asset").may(WATCHES).kept().query("wait", "text* = 30s", "Waits for so long at most.");
     let see = see.query("until", "text* = ready", "Waits until it is in this state.");
     let gallery = op("Short-lived URLs of thumbnails, many at once").may(READS);
     let gallery = gallery.takes::<Gallery>(json!({ "ids": [ID], "variant": "thumb-256" }));
@@ -139,7 +139,7 @@ fn collection() -> Op {
     let wish = json!({ "name": "holiday.zip", "assets": [ID], "expires_in": "1d" });
     let made = json!({ "id": "uuid", "name": "text = holiday.zip", "count": "int = 12", "size": "int = 734003200",
         "created_at": "time", "expires_at": "time", "url": "url", "link": "@Link" });
-    let op = op("One link to many assets, as a ZIP").may(LINKS).repeats().takes::<NewCollection>(wish);
+    let op = op("One link to many assets, as a ZIP").may(LINKS_ONE).repeats().takes::<NewCollection>(wish);
     op.gives(201, made).fails(&["not_found", "not_ready"])
 }
 
@@ -157,10 +157,16 @@ fn shapes() -> Routes {
         .names("Asset", asset())
         .names("Link", link())
         .names("MadeLink", with(link(), json!({ "url": "url = https://files.example/d/gl_AZqjwXxA" })))
-        .names(
-            "LinkOrNot",
-            json!({ "id": "uuid*", "url": "url*", "asset_id": "uuid*?", "expires_at": "time*", "error": "@Problem*" }),
-        )
+        .names("LinkOrNot", link_or_not())
+}
+
+/// A link, or why there is none.
+fn link_or_not() -> Value {
+    let link = with(link(), json!({ "url": "url = https://files.example/d/gl_AZqjwXxA" }));
+    let members = link.as_object().into_iter().flatten().map(|(name, shape)| (format!("{name}*"), shape.clone()));
+    let mut members: serde_json::Map<_, _> = members.collect();
+    members.insert("error*".to_owned(), "@Problem".into());
+    Value::Object(members)
 }
 
 fn with(mut shape: Value, more: Value) -> Value {

@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
+use super::super::caching;
 use super::problems::{self, Dialect};
 use super::render::{self, Render};
 use super::{Described, Routes, op};
@@ -52,7 +52,7 @@ impl Lazy {
     fn text(&self) -> &(Bytes, String) {
         self.0.made.get_or_init(|| {
             let text = self.0.document().to_string();
-            let tag = format!("\"{}\"", &hex::encode(Sha256::digest(&text))[..32]);
+            let tag = caching::tag(text.as_bytes());
             (text.into(), tag)
         })
     }
@@ -60,7 +60,7 @@ impl Lazy {
 
 async fn contract(Extension(document): Extension<Lazy>, request: HeaderMap) -> Response {
     let (text, tag) = document.text();
-    let known = request.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let known = caching::knows(&request, tag);
     let mut response =
         if known { StatusCode::NOT_MODIFIED.into_response() } else { Response::new(Body::from(text.clone())) };
     let headers = response.headers_mut();
@@ -68,7 +68,7 @@ async fn contract(Extension(document): Extension<Lazy>, request: HeaderMap) -> R
         headers.insert(header::ETAG, tag);
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -86,7 +86,13 @@ impl Inner {
             let path = paths.entry(&described.path).or_default();
             path.insert(described.method.as_str().to_lowercase(), rendered);
         }
-        let tags: BTreeMap<&str, ()> = self.described.iter().map(|described| (described.about.tag, ())).collect();
+        // In the order of their first routes.
+        let mut tags: Vec<&str> = Vec::new();
+        for described in &self.described {
+            if !tags.contains(&described.about.tag) {
+                tags.push(described.about.tag);
+            }
+        }
         json!({
             "openapi": "3.1.0",
             "info": {
@@ -97,7 +103,7 @@ impl Inner {
             },
             "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
             "servers": [{ "url": self.public_url }],
-            "tags": tags.keys().map(|tag| json!({ "name": tag })).collect::<Vec<_>>(),
+            "tags": tags.iter().map(|tag| json!({ "name": tag })).collect::<Vec<_>>(),
             "paths": paths,
             "components": {
                 "securitySchemes": { "bearer": {

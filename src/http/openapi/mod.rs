@@ -12,11 +12,12 @@
 
 use axum::Router;
 use axum::handler::Handler;
+use axum::middleware::from_fn;
 use axum::routing::{MethodFilter, any, on};
 use http::Method;
 use serde_json::Value;
 
-use super::Site;
+use super::{Site, caching};
 
 pub(super) mod access;
 mod document;
@@ -89,7 +90,11 @@ impl Routes {
         T: 'static,
     {
         let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::TRACE);
-        self.router = self.router.route(path, on(filter, handler));
+        let mut route = on(filter, handler);
+        if op.kept {
+            route = route.layer(from_fn(caching::validated));
+        }
+        self.router = self.router.route(path, route);
         self.described.push(Described { method, path: path.to_owned(), op, about: self.about });
         self
     }

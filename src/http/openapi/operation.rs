@@ -16,6 +16,8 @@ pub(in crate::http) struct Op {
     pub(super) body: Option<Body>,
     pub(super) answers: Vec<Answer>,
     pub(super) fails: Vec<&'static str>,
+    /// Clients may keep the answer, and ask whether it is still the same.
+    pub(super) kept: bool,
 }
 
 /// A parameter beside those that the path names.
@@ -65,6 +67,7 @@ pub(in crate::http) fn op(summary: &'static str) -> Op {
         body: None,
         answers: Vec::new(),
         fails: Vec::new(),
+        kept: false,
     }
 }
 
@@ -107,6 +110,12 @@ impl Op {
     pub(in crate::http) fn repeats(self) -> Self {
         let about = "Repeating a request with the same key and body gives the first answer again, for a day.";
         self.header("Idempotency-Key", "text* = 5f0c2a11", about).fails(&["idempotency_key_reused"])
+    }
+
+    /// Has an entity tag; clients may keep the answer, and ask whether it is still the same.
+    pub(in crate::http) fn kept(self) -> Self {
+        let asked = self.header("If-None-Match", "text*", "The `ETag` of an answer that is kept.");
+        Self { kept: true, ..asked.done(304, "It is still the same.") }
     }
 
     /// Takes JSON that is read as `T`.

@@ -37,7 +37,7 @@ impl<'a> Render<'a> {
 
     pub(super) fn operation(&mut self, described: &Described) -> Value {
         let Described { method, path, op, about } = described;
-        let words = path.split('/').filter(|word| !word.is_empty()).map(|word| word.trim_matches(['{', '}']));
+        let words = path.split('/').skip(1).map(|word| word.trim_matches(['{', '}']));
         let id = std::iter::once(method.as_str()).chain(words).collect::<Vec<_>>().join("_").to_lowercase();
         let mut rendered = json!({
             "tags": [about.tag],
@@ -90,7 +90,11 @@ impl<'a> Render<'a> {
     fn responses(&mut self, path: &str, op: &Op, dialect: &'static Dialect) -> Map<String, Value> {
         let mut all = Map::new();
         for answer in &op.answers {
-            all.insert(answer.status.as_str().to_owned(), self.answer(answer));
+            let rendered = self.answer(answer);
+            match all.get_mut(answer.status.as_str()) {
+                Some(known) => join(known, &rendered),
+                None => _ = all.insert(answer.status.as_str().to_owned(), rendered),
+            }
         }
         let failures = self.failures.entry(dialect.name).or_insert_with(|| problems::all(dialect));
         let codes = codes(path, op);
@@ -129,6 +133,13 @@ impl<'a> Render<'a> {
     }
 }
 
+/// An answer of the same status with content of another type.
+fn join(known: &mut Value, other: &Value) {
+    if let (Some(known), Value::Object(more)) = (known["content"].as_object_mut(), other["content"].clone()) {
+        known.extend(more);
+    }
+}
+
 /// The names in a path.
 fn named_in(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|word| word.strip_prefix('{')?.strip_suffix('}'))
@@ -141,6 +152,7 @@ fn path_parameter(name: &str) -> Value {
         "kind" => "The kind of job.",
         "name" => "Its name.",
         "file" => "The name of a file.",
+        "version" => "The version of the files.",
         "delivery" => "The id of a delivery.",
         _ => "Its id.",
     };

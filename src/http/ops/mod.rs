@@ -39,7 +39,13 @@ impl Readiness {
 /// `/livez` and `/readyz`.
 pub(super) fn routes() -> Routes {
     let ready = op("Can it serve?").query("verbose", "text*", "As JSON, with what the storage can do.");
-    let ready = ready.sends(200, "text/plain", "It can.").sends(503, "text/plain", "It cannot, or is about to end.");
+    let verbose = json!({ "ready": "bool", "draining": "bool = false", "database": "bool", "store": "bool",
+        "capabilities": "object" });
+    let ready = ready.sends(200, "text/plain", "It can.").gives(200, verbose).sends(
+        503,
+        "text/plain",
+        "It cannot, or is about to end.",
+    );
     Routes::of("Operations").get("/livez", alive, op("Is the process alive?").sends(200, "text/plain", "It is.")).get(
         "/readyz",
         self::ready,

@@ -9,7 +9,7 @@ use super::wire::{ChangeTenant, NewTenant};
 use crate::domain::policy::Rules;
 
 pub(super) fn tenants() -> Routes {
-    let limits = || json!({ "quota": { "bytes": 500_000_000_000_u64, "open_uploads": 100 }, "rate": null });
+    let limits = || json!({ "quota": { "bytes": 500_000_000_000_u64, "files": 1_000_000 }, "rate": null });
     let mut wish = limits();
     wish["name"] = "acme".into();
     let create = op("A new tenant").may(OPERATES).takes::<NewTenant>(wish).gives(201, "@Standing").fails(&["conflict"]);
@@ -32,7 +32,7 @@ pub(super) fn tenants() -> Routes {
         .get(
             "/v1/tenants/{id}",
             handlers::tenant,
-            op("A tenant, its limits, and what it takes up").may(ADMINISTERS_ONE).gives(200, "@Standing"),
+            op("A tenant, its limits, and what it takes up").may(ADMINISTERS_ONE).kept().gives(200, "@Standing"),
         )
         .patch("/v1/tenants/{id}", handlers::patch_tenant, change.gives(200, "@Standing"))
         .post(
@@ -56,7 +56,11 @@ pub(super) fn policies() -> Routes {
             handlers::policies,
             of(list).gives(200, json!({ "policies": ["@Policy"], "next_after": "text?" })),
         )
-        .get("/v1/policies/{name}", handlers::policy, of(op("A policy").may(ADMINISTERS_ONE)).gives(200, "@Policy"))
+        .get(
+            "/v1/policies/{name}",
+            handlers::policy,
+            of(op("A policy").may(ADMINISTERS_ONE).kept()).gives(200, "@Policy"),
+        )
         .put("/v1/policies/{name}", handlers::put_policy, of(write).gives(200, "@Policy"))
         .delete(
             "/v1/policies/{name}",
@@ -77,7 +81,9 @@ pub(super) fn trail() -> Routes {
     Routes::of("Administration").names("AuditEntry", entry()).get(
         "/v1/admin/audit",
         handlers::audit,
-        of(read).gives(200, json!({ "entries": ["@AuditEntry"], "next_after": "uuid?" })),
+        of(read)
+            .sends(200, "application/x-ndjson", "A page, or one entry a line.")
+            .gives(200, json!({ "entries": ["@AuditEntry"], "next_after": "uuid?" })),
     )
 }
 

@@ -25,7 +25,7 @@ pub(super) fn endpoints() -> Routes {
             op("Every endpoint").may(ADMINISTERS).gives(200, json!({ "webhooks": ["@Webhook"] })),
         )
         .post("/v1/webhooks", handlers::create, create)
-        .get("/v1/webhooks/{id}", handlers::show, op("An endpoint").may(ADMINISTERS_ONE).gives(200, "@Webhook"))
+        .get("/v1/webhooks/{id}", handlers::show, op("An endpoint").may(ADMINISTERS_ONE).kept().gives(200, "@Webhook"))
         .patch("/v1/webhooks/{id}", handlers::change, change)
         .delete(
             "/v1/webhooks/{id}",
