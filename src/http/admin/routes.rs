@@ -92,7 +92,9 @@ fn alarms() -> super::super::openapi::Op {
 }
 
 pub(super) fn again() -> Routes {
-    let many = op("Have all assets that a filter names looked at again").may(PROCESSES_MANY);
+    let many = op("Have all assets that a filter names looked at again")
+        .may(PROCESSES_MANY)
+        .tells("A key needs `process` and `read`.");
     let many = many
         .takes::<ReprocessMany>(json!({ "scan_only": true, "state": "failed" }))
         .gives(202, json!({ "enqueued": "int = 12", "skipped": "int = 0", "next_cursor": "text?" }));

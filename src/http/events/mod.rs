@@ -50,6 +50,7 @@ fn feed(op: Op) -> Op {
     .query("limit", "int* = 100", "Most events of a page: 1 to 1000.")
     .query("wait", "text* = 30s", "How long an empty page may be waited with.")
     .header("Last-Event-ID", "text*", "As `after`; browsers send it when they come back.")
+    .sends(200, "text/event-stream", "Events as they happen, or a page of them.")
     .gives(200, json!({ "events": ["@Event"], "next": "text = 6" }))
     .fails(&["gone"])
 }

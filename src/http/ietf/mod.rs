@@ -6,6 +6,7 @@
 //! a key or a grant.
 
 use http::Method;
+use serde_json::json;
 
 use super::openapi::access::{Cells, DRIVES, GRANTED, GRANTED_ONE, OPENS, PUBLIC, WATCHES};
 use super::openapi::{Dialect, Op, Routes, op};
@@ -29,7 +30,10 @@ static DIALECT: Dialect = Dialect {
 
 /// Every route. Methods are told apart by the handlers: `X-HTTP-Method-Override` may name another one.
 pub(super) fn routes() -> Routes {
+    let completed = json!({ "upload": { "id": "uuid", "state": "text = completed", "size": "int? = 3" },
+        "asset": { "id": "uuid" } });
     Routes::speaking("IETF resumable uploads", &DIALECT)
+        .names("Completed", completed)
         .any("/files", handlers::collection, collection(OPENS))
         .any("/files/", handlers::collection, collection(OPENS))
         .any("/files/{id}", handlers::upload, upload(WATCHES, DRIVES))
@@ -48,13 +52,14 @@ fn collection(creates: Cells) -> [(Method, Op); 2] {
         .header("Upload-Length", "text* = 5", "How many bytes there will be.")
         .header("Repr-Digest", "text*", "The digest of the whole file.")
         .header("Content-Disposition", "text* = attachment; filename=\"a.txt\"", "Names the file.")
-        .done(201, "It is at `Location`.");
+        .done(201, "It is at `Location`.")
+        .gives(201, "@Completed");
     [(Method::OPTIONS, options()), (Method::POST, sends(create).fails(&["quota_exceeded", "conflict"]))]
 }
 
 fn sends(op: Op) -> Op {
     op.fails(&["invalid", "other_protocol", "too_large", "length_differs", "offset_mismatch", "checksum_mismatch"])
-        .fails(&["body_broke_off", "locked", "storage_full", "wrong_bytes", "completed"])
+        .fails(&["body_broke_off", "locked", "storage_full", "wrong_bytes", "completed", "forbidden"])
 }
 
 fn upload(watches: Cells, drives: Cells) -> [(Method, Op); 5] {
@@ -62,7 +67,7 @@ fn upload(watches: Cells, drives: Cells) -> [(Method, Op); 5] {
     let append = append
         .header("Upload-Offset", "text = 0", "Where they belong.")
         .header("Upload-Complete", "text = ?0", "Whether they end the file.")
-        .done(200, "The file is complete.")
+        .gives(200, "@Completed")
         .done(204, "They are safe; `Upload-Offset` says how many there are.");
     let append = sends(append).fails(&["wrong_state", "gone", "quota_exceeded"]);
     let look = |summary| {

@@ -139,7 +139,7 @@ fn collection() -> Op {
     let wish = json!({ "name": "holiday.zip", "assets": [ID], "expires_in": "1d" });
     let made = json!({ "id": "uuid", "name": "text = holiday.zip", "count": "int = 12", "size": "int = 734003200",
         "created_at": "time", "expires_at": "time", "url": "url", "link": "@Link" });
-    let op = op("One link to many assets, as a ZIP").may(LINKS_ONE).repeats().takes::<NewCollection>(wish);
+    let op = op("One link to many assets, as a ZIP").may(LINKS).repeats().takes::<NewCollection>(wish);
     op.gives(201, made).fails(&["not_found", "not_ready"])
 }
 

@@ -49,8 +49,8 @@ pub(in crate::http) const LINKS: Cells = "uuuufff+f++ff";
 pub(in crate::http) const LINKS_ONE: Cells = "uuuufff+f+hff";
 /// May have an asset looked at again, and report for it.
 pub(in crate::http) const PROCESSES: Cells = "uuuuffff++hff";
-/// May have the tenant's assets looked at again.
-pub(in crate::http) const PROCESSES_MANY: Cells = "uuuuffff+++ff";
+/// May have the tenant's assets looked at again, which takes listing them.
+pub(in crate::http) const PROCESSES_MANY: Cells = "uuuufffff++ff";
 /// Administrators: each the own tenant's.
 pub(in crate::http) const ADMINISTERS: Cells = "uuuufffff++ff";
 /// Administrators, for one thing of their tenant.

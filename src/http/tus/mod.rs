@@ -34,7 +34,7 @@ pub(super) fn routes() -> Routes {
 
 fn spoken(op: Op) -> Op {
     let op = op.header("Tus-Resumable", "text = 1.0.0", "The version.").fails(&["unsupported_version", "invalid"]);
-    op.fails(&["storage_full", "locked"])
+    op.fails(&["storage_full", "locked", "forbidden"])
 }
 
 fn collection(creates: Cells) -> [(Method, Op); 2] {

@@ -30,13 +30,13 @@ async fn ask(cast: &Cast<'_>, service: &Service, operation: &Operation<'_>, call
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let things = cast.things(operation, allowed).await;
     let token = cast.token(caller, &things);
-    let query = operation.required("query").into_iter();
+    let query = operation.said("query").into_iter();
     let query = query.map(|(name, example)| (name, cast.value(name, example, &things)));
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
     let path = cast.path(operation, &things, token.as_deref()) + if query.is_empty() { "" } else { "?" } + &query;
     let method = reqwest::Method::from_bytes(operation.method.to_uppercase().as_bytes()).unwrap();
     let mut request = client.request(method, format!("{}{path}", service.base));
-    for (name, example) in operation.required("header") {
+    for (name, example) in operation.said("header") {
         request = request.header(name, example);
     }
     if let Some((kind, example)) = operation.body() {

@@ -49,10 +49,11 @@ impl Operation<'_> {
         self.method == "delete" || (self.method != "get" && self.method != "head" && takes_bytes)
     }
 
-    /// Parameters of this place that have to be said, with their examples.
-    pub fn required(&self, place: &str) -> Vec<(&str, String)> {
+    /// Parameters of this place that have to be said, and headers that have an example.
+    pub fn said(&self, place: &str) -> Vec<(&str, String)> {
         let parameters = self.says["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let wanted = parameters.iter().filter(|one| one["in"] == place && one["required"] == true);
+        let shown = |one: &Value| place == "header" && !one["example"].is_null();
+        let wanted = parameters.iter().filter(|one| one["in"] == place && (one["required"] == true || shown(one)));
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
         wanted.map(|one| (one["name"].as_str().unwrap(), text(&one["example"]))).collect()
     }
