@@ -121,7 +121,7 @@ impl Op {
     /// Takes JSON that is read as `T`.
     pub(in crate::http) fn takes<T: JsonSchema>(mut self, example: Value) -> Self {
         self.body =
-            Some(Body { media_type: "application/json", schema: Some(|all| all.subschema_for::<T>()), example });
+            Some(Body { media_type: "application/json", schema: Some(SchemaGenerator::subschema_for::<T>), example });
         self.fails(&["invalid", "invalid_json", "unreadable_body", "slow_body", "body_too_large"])
     }
 

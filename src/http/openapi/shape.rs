@@ -48,7 +48,7 @@ fn object(members: &Map<String, Value>, named: Named<'_>) -> Made {
     for (marked, shape) in members {
         let (name, mut member) = (marked.trim_end_matches(['?', '*']), made(shape, named));
         if marked.ends_with('?') {
-            member.schema = or_null(member.schema);
+            member.schema = or_null(&member.schema);
         }
         if !member.optional && !marked.ends_with('*') {
             required.push(Value::from(name));
@@ -60,7 +60,7 @@ fn object(members: &Map<String, Value>, named: Named<'_>) -> Made {
     plain(schema, Value::Object(example))
 }
 
-fn or_null(schema: Value) -> Value {
+fn or_null(schema: &Value) -> Value {
     json!({ "anyOf": [schema, { "type": "null" }] })
 }
 
@@ -74,7 +74,7 @@ fn word(text: &str, named: Named<'_>) -> Made {
     let kind = kind.trim_end_matches(['?', '*']);
     let (mut schema, example) = typed(kind, sample, named);
     if nullable {
-        schema = or_null(schema);
+        schema = or_null(&schema);
     }
     Made { schema, example, optional }
 }
