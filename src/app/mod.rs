@@ -42,6 +42,10 @@ pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()
 
     let site = Site::new(engine.clone(), &public_url, &foundations.store_origin, end.clone());
     let site = site.with_cors(&config.cors_origins);
+    let site = match &config.content_url {
+        Some(url) => site.with_content_at(url),
+        None => site,
+    };
     let routes = router(site);
     let answer = move |request| {
         let routes = routes.clone();

@@ -118,6 +118,7 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
     let engine = engine(&mut c);
     let config = Config {
         public_url: c.origin("public_url"),
+        content_url: c.origin("content_url"),
         database: database(&mut c, &data_dir),
         database_connections: c.number("database.connections"),
         store: store(&mut c),

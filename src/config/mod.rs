@@ -32,6 +32,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The only origin ever put into answers; `None`: where we listen.
     pub public_url: Option<String>,
+    /// The origin of links; `None`: the same.
+    pub content_url: Option<String>,
     /// Where embedded things and keys are.
     pub data_dir: PathBuf,
     /// Where the rows are.

@@ -337,58 +337,6 @@ impl Engine {
         Ok(opened)
     }
 
-    /// Makes sure that a multipart upload has been begun at the store and its id is stored.
-    ///
-    /// A repeat may find that the id was lost between the store's answer and our row. The key is this upload's alone,
-    /// so what the store has under it is ours to adopt.
-    pub(super) async fn begun(&self, upload: Upload, fresh: bool) -> Result<Upload> {
-        let checksum = match &upload.transfer {
-            Transfer::Multipart { store_id: None, checksum, .. } => *checksum,
-            Transfer::ClientCut { store_id: None, .. } => None,
-            _ => return Ok(upload),
-        };
-        let adopted = if fresh { None } else { self.multiparts_under(&upload.key).await?.into_iter().next() };
-        let store_id = match adopted {
-            Some(id) => id,
-            None => self.0.blobs.create_multipart(&upload.key, &upload.write_token, checksum).await?,
-        };
-        crash::point("after_create_multipart");
-        let mut begun = upload.clone();
-        if let Transfer::Multipart { store_id: slot, .. } | Transfer::ClientCut { store_id: slot, .. } =
-            &mut begun.transfer
-        {
-            *slot = Some(store_id.clone());
-        }
-        match self.0.store.commit(Tx::new().quietly(&mut begun)).await {
-            Ok(()) => {
-                crash::point("after_store_id");
-                Ok(begun)
-            }
-            Err(StoreError::Conflict) => {
-                // Another caller was faster: its upload counts, ours is given up unless it is the same.
-                let current = self.0.store.upload(upload.id).await?.ok_or(Error::Hidden)?;
-                if current.store_id() != Some(&store_id) {
-                    self.0.blobs.abort_multipart(&upload.key, &store_id).await?;
-                }
-                Ok(current)
-            }
-            Err(other) => Err(other.into()),
-        }
-    }
-
-    /// The store's ids of every unfinished multipart upload under a key.
-    pub(super) async fn multiparts_under(&self, key: &str) -> Result<Vec<String>> {
-        let (mut ids, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.0.blobs.list_multiparts(key, after.as_ref()).await?;
-            ids.extend(page.items.into_iter().filter(|upload| upload.key == key).map(|upload| upload.store_id));
-            after = page.next;
-            if after.is_none() {
-                return Ok(ids);
-            }
-        }
-    }
-
     /// Shares an upload row among requests that only sign with it.
     pub(super) async fn recent_upload(&self, id: UploadId) -> Result<Option<Arc<Upload>>> {
         if let Some(upload) = self.0.uploads.get(&id).await {

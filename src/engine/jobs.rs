@@ -178,6 +178,11 @@ impl Engine {
         })
     }
 
+    /// Jobs of all tenants, by kind and state; names nobody.
+    pub async fn all_jobs(&self) -> Result<Vec<JobCount>> {
+        Ok(self.0.store.job_counts(None).await?)
+    }
+
     /// What an operator should look at.
     pub async fn alarms_for(&self, actor: &Actor) -> Result<Vec<Alarm>> {
         self.operator(actor).await?;

@@ -20,6 +20,7 @@ mod abort;
 mod append;
 mod assets;
 mod audit;
+mod begin;
 mod changes;
 mod collections;
 mod complete;

@@ -18,7 +18,14 @@ use tower_http::compression::{CompressionLayer, Predicate};
 const MOST: u64 = 1 << 20;
 /// What is shorter is not worth compressing.
 const SHORT: u64 = 1024;
-const TEXTS: [&str; 5] = ["application/json", "application/problem+json", "text/html", "text/css", "text/javascript"];
+const TEXTS: [&str; 6] = [
+    "application/json",
+    "application/openmetrics-text",
+    "application/problem+json",
+    "text/html",
+    "text/css",
+    "text/javascript",
+];
 
 /// Says of answers that say nothing themselves that nobody may keep them.
 pub(super) async fn surround(request: Request, next: Next) -> Response {

@@ -4,16 +4,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, MatchedPath, Path, Request};
-use axum::middleware::{Next, from_fn};
+use axum::extract::{FromRequestParts, MatchedPath, Path, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::ops::Metrics;
 use super::problem::{self, Problem};
 use crate::domain::access::Actor;
 use crate::domain::clock::{OsEntropy, random_hex};
@@ -40,18 +42,19 @@ pub(super) fn peer(extensions: &http::Extensions) -> Option<IpAddr> {
 }
 
 /// Puts id, log line and net around every route.
-pub(super) fn wrap(routes: Router) -> Router {
-    routes.layer(CatchPanicLayer::custom(|_| problem::defect())).layer(from_fn(surround))
+pub(super) fn wrap(routes: Router, metrics: Arc<Metrics>) -> Router {
+    let net = CatchPanicLayer::custom(|_| problem::defect());
+    routes.layer(net).layer(from_fn_with_state(metrics, surround))
 }
 
-async fn surround(request: Request, next: Next) -> Response {
+async fn surround(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let id = given_id(request.headers()).unwrap_or_else(|| random_hex(&OsEntropy, 8));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let credential = request.headers().contains_key(header::AUTHORIZATION);
     let started = Instant::now();
     let here = surroundings(&request, &id);
-    let allowance = std::sync::Arc::clone(&here.allowance);
+    let allowance = Arc::clone(&here.allowance);
     let mut response = REQUEST_ID.scope(id.clone(), here.around(next.run(request))).await;
     if let Some(allowance) = allowance.get() {
         say_allowance(response.headers_mut(), allowance);
@@ -64,6 +67,7 @@ async fn surround(request: Request, next: Next) -> Response {
         let invalid = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
         response.headers_mut().insert(header::WWW_AUTHENTICATE, invalid);
     }
+    metrics.count(&method, route.as_deref(), response.status().as_u16(), started.elapsed());
     tracing::info!(
         target: "gantry::access",
         request_id = id,

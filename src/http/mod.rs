@@ -30,6 +30,7 @@ mod metadata;
 mod native;
 mod openapi;
 mod ops;
+mod origin;
 mod places;
 mod problem;
 mod processing;
@@ -47,11 +48,14 @@ pub struct Site {
     engine: Engine,
     /// The only origin ever put into answers; never the Host header. Without a trailing slash.
     public_url: Arc<str>,
+    /// Where links lead; an origin of its own, or the same. Without a trailing slash.
+    content_url: Arc<str>,
     /// Where browsers send bytes: the store's origin, for `Content-Security-Policy`.
     store_origin: Arc<str>,
     /// Origins whose pages may call the API.
     cors_origins: cors::Origins,
     readiness: Arc<ops::Readiness>,
+    metrics: Arc<ops::Metrics>,
     /// Cancelled when the end is announced: what goes on for ever must end.
     draining: CancellationToken,
 }
@@ -66,9 +70,17 @@ impl Site {
             draining,
             engine,
             public_url: public_url.trim_end_matches('/').into(),
+            content_url: public_url.trim_end_matches('/').into(),
             store_origin: store_origin.into(),
             cors_origins: Arc::new([]),
+            metrics: Arc::default(),
         }
+    }
+
+    /// Links lead to another origin, where nothing else is served.
+    #[must_use]
+    pub fn with_content_at(self, url: &str) -> Self {
+        Self { content_url: url.trim_end_matches('/').into(), ..self }
     }
 
     /// Pages of these origins may call it from browsers, besides its own.
@@ -87,5 +99,7 @@ pub fn router(site: Site) -> Router {
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
     let routes = routes.layer(from_fn(caching::surround)).layer(caching::compressed());
     let routes = routes.layer(from_fn_with_state(site.clone(), cors::surround));
-    context::wrap(routes.with_state(site))
+    let routes = routes.layer(from_fn_with_state(site.clone(), origin::surround));
+    let metrics = Arc::clone(&site.metrics);
+    context::wrap(routes.with_state(site), metrics)
 }

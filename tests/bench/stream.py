@@ -96,4 +96,5 @@ def main():
     ratio("streaming against nginx as it comes", mine, median(rows["buffered"], "cpu_s_per_GiB"), "s/GiB", at_most=1.3)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -283,6 +283,8 @@ async fn every_committed_hand_off_is_delivered_and_nothing_happens_twice() {
     ];
     let mut instance = Instance::new(Place::Postgres(postgres.address.clone()), &settings);
     instance.start(None).await;
+    // Limited, though never short of anything: the sum of its charges has to come through all of this.
+    instance.run(&["tenant", "quota", "default", "--bytes", "1TiB", "--files", "1000000"]);
     let world = Arc::new(World {
         url: instance.url.clone(),
         key: instance.key(),
@@ -304,6 +306,8 @@ async fn every_committed_hand_off_is_delivered_and_nothing_happens_twice() {
     }
     tokio::time::timeout(Duration::from_secs(180), settling).await.expect("it does not come to rest");
     processor.abort();
+    let sums: Value = serde_json::from_str(&instance.run(&["tenant", "recompute", "default"])).unwrap();
+    assert_eq!(sums["before"], sums["usage"]);
     let brought = world.brought.lock().unwrap().len();
     println!("{brought} uploads, {killed} workers killed, {frozen} frozen, {restarts} restarts of the database");
     assert!(brought > 20 && killed + frozen > 3, "nothing was tried");

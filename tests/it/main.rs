@@ -20,6 +20,7 @@ mod handoff;
 mod house;
 mod identity;
 mod ietf;
+mod lessons;
 mod media;
 mod native;
 mod operate;

@@ -258,3 +258,28 @@ async fn logs_hold_no_secret() {
         assert!(!log.contains(secret), "{secret} is in the log: {}", log.lines().find(|l| l.contains(secret)).unwrap());
     }
 }
+
+#[tokio::test]
+async fn what_users_have_brought_can_have_an_origin_of_its_own() {
+    let mut instance = Instance::new(sqlite(), &[]);
+    let apart = instance.url.replace("127.0.0.1", "localhost");
+    instance.settings.push(("GANTRY_CONTENT_URL".to_owned(), apart.clone()));
+    instance.start(None).await;
+    let (key, client) = (instance.key(), reqwest::Client::new());
+    let asset = upload(&instance, &key, b"hello").await;
+    let ask = client.post(format!("{}/v1/assets/{asset}/links", instance.url)).bearer_auth(&key).body("{}");
+    let link: Value = ask.send().await.unwrap().json().await.unwrap();
+    let url = link["url"].as_str().unwrap();
+    assert!(url.starts_with(&format!("{apart}/d/")), "{url}");
+    assert_eq!(client.get(url).send().await.unwrap().text().await.unwrap(), "hello");
+    for path in ["/", "/v1/limits", "/v1/assets", "/docs", "/u/gu_x/form"] {
+        assert_eq!(
+            client.get(format!("{apart}{path}")).bearer_auth(&key).send().await.unwrap().status(),
+            404,
+            "{path}"
+        );
+    }
+    let content = format!("{apart}/v1/assets/{asset}/content?delivery=stream");
+    assert_eq!(client.get(content).bearer_auth(&key).send().await.unwrap().status(), 200);
+    assert_eq!(client.get(format!("{}/v1/limits", instance.url)).send().await.unwrap().status(), 200);
+}

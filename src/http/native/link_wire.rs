@@ -92,8 +92,8 @@ pub(super) fn shown(link: &Link) -> LinkView<'_> {
     }
 }
 
-pub(super) fn made<'a>(made: &'a MadeLink, public_url: &str) -> LinkView<'a> {
-    LinkView { url: Some(address(made, public_url)), ..shown(&made.link) }
+pub(super) fn made<'a>(made: &'a MadeLink, content_url: &str) -> LinkView<'a> {
+    LinkView { url: Some(address(made, content_url)), ..shown(&made.link) }
 }
 
 /// One of a batch.
@@ -104,8 +104,8 @@ pub(super) enum LinkOrNot<'a> {
     Not { error: Value },
 }
 
-fn address(made: &MadeLink, public_url: &str) -> String {
-    format!("{public_url}/d/{}", made.token)
+fn address(made: &MadeLink, content_url: &str) -> String {
+    format!("{content_url}/d/{}", made.token)
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -133,7 +133,7 @@ impl NewCollection {
     }
 }
 
-pub(super) fn collection(made: &MadeCollection, public_url: &str) -> Value {
+pub(super) fn collection(made: &MadeCollection, content_url: &str) -> Value {
     let collection = &made.collection;
     json!({
         "id": collection.id,
@@ -142,7 +142,7 @@ pub(super) fn collection(made: &MadeCollection, public_url: &str) -> Value {
         "size": made.size,
         "created_at": time(collection.created_at),
         "expires_at": time(collection.expires_at),
-        "url": address(&made.link, public_url),
+        "url": address(&made.link, content_url),
         "link": shown(&made.link.link),
     })
 }
@@ -161,10 +161,10 @@ impl Gallery {
     }
 }
 
-pub(super) fn thumbnail(thumbnail: &Thumbnail, public_url: &str) -> Value {
+pub(super) fn thumbnail(thumbnail: &Thumbnail, content_url: &str) -> Value {
     let url = match &thumbnail.at {
         Place::Signed(signed) => signed.url.clone(),
-        Place::Link(made) => address(made, public_url),
+        Place::Link(made) => address(made, content_url),
     };
     json!({
         "id": thumbnail.asset,

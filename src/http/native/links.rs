@@ -29,7 +29,7 @@ pub(super) async fn make_link(
     let repeat = idempotency(&headers, body.fingerprint)?;
     let made = site.engine.make_links(&actor, vec![wish], repeat).await?;
     let made = made.into_iter().next().unwrap_or(Err(Error::Hidden))?;
-    Ok((StatusCode::CREATED, Rendered(link_wire::made(&made, &site.public_url))).into_response())
+    Ok((StatusCode::CREATED, Rendered(link_wire::made(&made, &site.content_url))).into_response())
 }
 
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ pub(super) async fn make_links(State(site): State<Site>, headers: HeaderMap, bod
     let links = parsed.iter().map(|wish| match wish {
         Err(error) => not(error),
         Ok(_) => match made.next() {
-            Some(Ok(made)) => LinkOrNot::Made(Box::new(link_wire::made(made, &site.public_url))),
+            Some(Ok(made)) => LinkOrNot::Made(Box::new(link_wire::made(made, &site.content_url))),
             Some(Err(error)) => not(error),
             None => not(&Error::Hidden),
         },
@@ -110,7 +110,7 @@ pub(super) async fn make_collection(
     let actor = actor(&site.engine, &headers).await?;
     let repeat = idempotency(&headers, body.fingerprint)?;
     let made = site.engine.make_collection(&actor, body.value.command()?, repeat).await?;
-    Ok((StatusCode::CREATED, Rendered(link_wire::collection(&made, &site.public_url))).into_response())
+    Ok((StatusCode::CREATED, Rendered(link_wire::collection(&made, &site.content_url))).into_response())
 }
 
 pub(super) async fn gallery(State(site): State<Site>, headers: HeaderMap, body: Json<Gallery>) -> Answer {
@@ -123,7 +123,7 @@ pub(super) async fn gallery(State(site): State<Site>, headers: HeaderMap, body: 
     let mut result = |(text, id): (&String, &Option<AssetId>)| {
         let thumbnail = id.and_then(|_| made.next()).unwrap_or(Err(Error::Hidden));
         match thumbnail {
-            Ok(thumbnail) => link_wire::thumbnail(&thumbnail, &site.public_url),
+            Ok(thumbnail) => link_wire::thumbnail(&thumbnail, &site.content_url),
             Err(error) => json!({ "id": text, "error": Problem::from(error).value() }),
         }
     };

@@ -1,4 +1,4 @@
-//! Operations: is the process alive, and can it serve?
+//! Operations: is the process alive, can it serve, and what does it do?
 //!
 //! `/livez` never asks anything else: a database that is away must not get the process restarted. `/readyz` asks what the
 //! engine stands on, at most every two seconds whatever the number of askers.
@@ -15,6 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::Site;
 use super::openapi::{Routes, op};
 use crate::engine::{Engine, Health};
+
+mod metrics;
+
+pub(super) use metrics::Metrics;
 
 const FRESH: Duration = Duration::from_secs(2);
 
@@ -36,21 +40,18 @@ impl Readiness {
     }
 }
 
-/// `/livez` and `/readyz`.
+/// `/livez`, `/readyz` and `/metrics`.
 pub(super) fn routes() -> Routes {
-    let ready = op("Can it serve?").query("verbose", "text*", "As JSON, with what the storage can do.");
-    let verbose = json!({ "ready": "bool", "draining": "bool = false", "database": "bool", "store": "bool",
+    let shape = json!({ "ready": "bool", "draining": "bool = false", "database": "bool", "store": "bool",
         "capabilities": "object" });
-    let ready = ready.sends(200, "text/plain", "It can.").gives(200, verbose).sends(
-        503,
-        "text/plain",
-        "It cannot, or is about to end.",
-    );
-    Routes::of("Operations").get("/livez", alive, op("Is the process alive?").sends(200, "text/plain", "It is.")).get(
-        "/readyz",
-        self::ready,
-        ready,
-    )
+    let ready = op("Can it serve?").query("verbose", "text*", "As JSON, with what the storage can do.");
+    let ready = ready.sends(200, "text/plain", "It can.").gives(200, shape.clone());
+    let ready = ready.sends(503, "text/plain", "It cannot, or is about to end.").gives(503, shape);
+    let metrics = op("What it does, in numbers").sends(200, "application/openmetrics-text", "As Prometheus reads it.");
+    Routes::of("Operations")
+        .get("/livez", alive, op("Is the process alive?").sends(200, "text/plain", "It is."))
+        .get("/readyz", self::ready, ready)
+        .get("/metrics", metrics::metrics, metrics)
 }
 
 async fn alive() -> Response {

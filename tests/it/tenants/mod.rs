@@ -118,6 +118,27 @@ on_both_services! {
             upload = names["upload"], grant = names["grant"]);
     }
 
+    async fn metrics_name_nobody(service) {
+        transcript!(service, r#"
+            > POST /v1/tenants {"name": "secretive"}
+            < 201
+            > GET /v1/assets/01890000-0000-7000-8000-000000000000
+            < 404
+            > BREW /v1/limits
+            < 405
+        "#);
+        let text = reqwest::get(format!("{}/metrics", service.base)).await.unwrap().text().await.unwrap();
+        for line in [
+            r#"gantry_http_requests_total{method="GET",route="/v1/assets/{id}",status="404"} 1"#,
+            r#"gantry_http_request_duration_seconds_count{route="/v1/tenants"} 1"#,
+            "gantry_alarms 0",
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        assert!(!text.contains("secretive") && !text.contains("0189"), "{text}");
+    }
+
     async fn whoever_asks_too_often_is_told_when_to_come_back(service) {
         let own = service.foreign_key("acme").await;
         let acme = service.registry.tenant("acme").await.unwrap().unwrap().id.to_string();

@@ -196,6 +196,47 @@ on_both_services! {
         "#, asset = names["asset"]);
     }
 
+    async fn public_files_are_for_anybody_once_they_are_ready(service) {
+        let names = transcript!(service, r#"
+            > PUT /v1/policies/open {"visibility": "public", "delivery": "stream"}
+            < 200
+            > POST /v1/uploads {"filename": "a.txt", "size": 5, "policy": "open", "method": "put"}
+            < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}}
+            @ nobody
+            > GET /v1/assets/$asset/content
+            < 401
+            @ $admin
+            > PUT /v1/uploads/$upload/content [hello]
+            < 200
+            > GET /v1/assets/$asset?wait=20s&until=ready
+            < 200 {"state": "ready"}
+            @ nobody
+            > GET /v1/assets/$asset/content
+            < 200 [hello]
+            | cache-control: public, no-cache, no-transform
+            > GET /v1/assets/$asset/content?delivery=redirect
+            < 302
+            > GET /v1/assets/$asset
+            < 401
+            > DELETE /v1/assets/$asset
+            < 401
+            > GET /v1/assets/01890000-0000-7000-8000-000000000000/content
+            < 401
+            @ $admin
+            > PUT /v1/policies/open {}
+            < 200
+            @ nobody
+            > GET /v1/assets/$asset/content
+            < 401
+            @ $admin
+            > GET /v1/assets/$asset/content
+            < 302
+            > GET /v1/admin/audit?subject=asset:$asset&action=content.fetch&actor=anybody
+            < 200 {"entries": [{"actor": "anybody"}]}
+        "#);
+        drop(names);
+    }
+
     async fn pages_that_a_policy_names_may_ask_from_browsers(service) {
         transcript!(service, r#"
             > PUT /v1/policies/web {"origins": ["https://tenant.example"]}
