@@ -84,12 +84,11 @@ impl Routes {
         self
     }
 
-    fn add<H, T>(mut self, method: Method, path: &str, handler: H, op: Op) -> Self
+    fn add<H, T>(mut self, (method, filter): (Method, MethodFilter), path: &str, handler: H, op: Op) -> Self
     where
         H: Handler<T, Site>,
         T: 'static,
     {
-        let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::TRACE);
         let mut route = on(filter, handler);
         if op.kept {
             route = route.layer(from_fn(caching::validated));
@@ -101,31 +100,31 @@ impl Routes {
 
     /// Answers GET, and HEAD as axum does: without a body.
     pub(super) fn get<H: Handler<T, Site>, T: 'static>(self, path: &str, handler: H, op: Op) -> Self {
-        self.add(Method::GET, path, handler, op)
+        self.add((Method::GET, MethodFilter::GET), path, handler, op)
     }
 
     /// Answers GET and HEAD, where HEAD means something of its own.
     pub(super) fn get_and_head<H: Handler<T, Site>, T: 'static>(mut self, path: &str, handler: H, op: Op) -> Self {
         let head = op.clone().without_body();
-        self = self.add(Method::GET, path, handler, op);
+        self = self.add((Method::GET, MethodFilter::GET), path, handler, op);
         self.described.push(Described { method: Method::HEAD, path: path.to_owned(), op: head, about: self.about });
         self
     }
 
     pub(super) fn post<H: Handler<T, Site>, T: 'static>(self, path: &str, handler: H, op: Op) -> Self {
-        self.add(Method::POST, path, handler, op)
+        self.add((Method::POST, MethodFilter::POST), path, handler, op)
     }
 
     pub(super) fn put<H: Handler<T, Site>, T: 'static>(self, path: &str, handler: H, op: Op) -> Self {
-        self.add(Method::PUT, path, handler, op)
+        self.add((Method::PUT, MethodFilter::PUT), path, handler, op)
     }
 
     pub(super) fn patch<H: Handler<T, Site>, T: 'static>(self, path: &str, handler: H, op: Op) -> Self {
-        self.add(Method::PATCH, path, handler, op)
+        self.add((Method::PATCH, MethodFilter::PATCH), path, handler, op)
     }
 
     pub(super) fn delete<H: Handler<T, Site>, T: 'static>(self, path: &str, handler: H, op: Op) -> Self {
-        self.add(Method::DELETE, path, handler, op)
+        self.add((Method::DELETE, MethodFilter::DELETE), path, handler, op)
     }
 
     /// Hands every method to a handler that tells these ones apart.

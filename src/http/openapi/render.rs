@@ -135,8 +135,10 @@ impl<'a> Render<'a> {
 
 /// An answer of the same status with content of another type.
 fn join(known: &mut Value, other: &Value) {
-    if let (Some(known), Value::Object(more)) = (known["content"].as_object_mut(), other["content"].clone()) {
-        known.extend(more);
+    let Value::Object(more) = &other["content"] else { return };
+    match known.get_mut("content").and_then(Value::as_object_mut) {
+        Some(content) => content.extend(more.clone()),
+        None => known["content"] = other["content"].clone(),
     }
 }
 

@@ -143,6 +143,32 @@ on_both_services! {
         }
     }
 
+    async fn every_declared_parameter_is_known(service) {
+        let contract = Contract::of(service).await;
+        let cast = Cast::of(service).await;
+        let mut asked = 0;
+        for operation in contract.operations().iter().filter(|operation| operation.method == "get") {
+            let things = cast.things(operation, true).await;
+            let path = cast.path(operation, &things, None);
+            for parameter in operation.says["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().unwrap();
+                if parameter["in"] != "query" || path.starts_with("/u/") {
+                    continue;
+                }
+                // A value that hardly any parameter takes: what is refused is the value, not the name.
+                let url = format!("{}{path}?{name}=x", service.base);
+                let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+                let answer = client.get(url).bearer_auth(&service.admin).send().await.unwrap();
+                if answer.status() == 422 {
+                    let detail = answer.text().await.unwrap();
+                    assert!(!detail.contains("no parameter of this address"), "{path}: {detail}");
+                }
+                asked += 1;
+            }
+        }
+        assert!(asked > 40, "{asked}");
+    }
+
     async fn it_can_be_kept(service) {
         let url = format!("{}/openapi.json", service.base);
         let first = reqwest::get(&url).await.unwrap();
