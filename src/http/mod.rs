@@ -6,18 +6,19 @@
 //! * `error` – one exhaustive renderer of the engine's errors
 //!
 //! Beside them what all protocols share: [`server`] (the accept loop, with [`tls`]), `context` (request ids, credentials, peers),
-//! `problem` (RFC 9457). Protocols do not know each other, and none of them knows rows or bytes.
+//! `problem` (RFC 9457), `openapi` (routes and the contract that describes them, from one declaration), `caching`. Protocols do not know each other, and none of them knows rows or bytes.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 
 mod admin;
 mod body;
+mod caching;
 mod companion;
 mod context;
 mod cors;
@@ -27,6 +28,7 @@ mod ietf;
 mod keys;
 mod metadata;
 mod native;
+mod openapi;
 mod ops;
 mod origin;
 mod places;
@@ -90,12 +92,12 @@ impl Site {
 
 /// Every route of every protocol.
 pub fn router(site: Site) -> Router {
-    let routes = native::routes().merge(companion::routes()).merge(tus::routes()).merge(ietf::routes());
-    let routes = routes.merge(download::routes()).merge(events::routes()).merge(ops::routes()).merge(web::routes());
-    let routes =
-        routes.merge(admin::routes()).merge(processing::routes()).merge(webhooks::routes()).merge(keys::routes());
-    let routes = routes.merge(tenants::routes());
+    let routes = native::routes().and(companion::routes()).and(tus::routes()).and(ietf::routes());
+    let routes = routes.and(download::routes()).and(events::routes()).and(ops::routes()).and(web::routes());
+    let routes = routes.and(admin::routes()).and(processing::routes()).and(webhooks::routes()).and(keys::routes());
+    let routes = openapi::routed(routes.and(tenants::routes()), &site);
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
+    let routes = routes.layer(from_fn(caching::surround)).layer(caching::compressed());
     let routes = routes.layer(from_fn_with_state(site.clone(), cors::surround));
     let routes = routes.layer(from_fn_with_state(site.clone(), origin::surround));
     let metrics = Arc::clone(&site.metrics);

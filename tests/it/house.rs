@@ -199,8 +199,21 @@ fn the_port_to_brokers_names_its_adapters_only_where_it_connects() {
 
 #[test]
 fn protocols_do_not_know_each_other() {
-    const PROTOCOLS: [&str; 10] =
-        ["native", "companion", "tus", "ietf", "download", "events", "keys", "ops", "web", "webhooks"];
+    const PROTOCOLS: [&str; 13] = [
+        "native",
+        "companion",
+        "tus",
+        "ietf",
+        "download",
+        "events",
+        "keys",
+        "ops",
+        "web",
+        "webhooks",
+        "admin",
+        "processing",
+        "tenants",
+    ];
     for (name, text) in sources() {
         let Some(own) = PROTOCOLS.iter().find(|protocol| within(&name, &format!("http/{protocol}"))) else { continue };
         for other in PROTOCOLS.iter().filter(|other| *other != own) {

@@ -9,6 +9,7 @@ mod blob;
 mod chaos;
 mod client;
 mod companion;
+mod contract;
 mod crash;
 mod crossing;
 mod delivery;

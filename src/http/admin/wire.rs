@@ -1,5 +1,6 @@
 //! Shapes of the administration API, and their way from domain values. Pure.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ const USUAL_PAGE: u32 = 100;
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// `POST /v1/admin/jobs/retry`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RetryDead {
     kind: Option<String>,
@@ -25,14 +26,14 @@ impl RetryDead {
 }
 
 /// `POST /v1/admin/chores/{name}/run`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RunChore {
     pub(super) dry_run: bool,
 }
 
 /// `POST /v1/assets/{id}/reprocess`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Reprocess {
     scan_only: bool,
@@ -45,7 +46,7 @@ impl Reprocess {
 }
 
 /// `POST /v1/admin/reprocess`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ReprocessMany {
     scan_only: bool,

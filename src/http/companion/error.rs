@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::context::request_id;
 use super::super::problem::Problem;
@@ -16,6 +16,16 @@ impl Refusal {
     /// What this service does not do.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: &str) -> Self {
         Self(Problem::new(status, code, detail))
+    }
+
+    /// What it is, for the contract.
+    pub(super) fn problem(self) -> Problem {
+        self.0
+    }
+
+    /// What Uppy reads.
+    pub(super) fn body(problem: &Problem) -> Value {
+        json!({ "error": problem.code, "message": problem.detail, "requestId": request_id() })
     }
 }
 
@@ -32,7 +42,7 @@ impl From<Problem> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let Self(problem) = self;
-        let body = json!({ "error": problem.code, "message": problem.detail, "requestId": request_id() });
+        let body = Self::body(&problem);
         let mut response = problem.into_response();
         *response.body_mut() = Json(body).into_response().into_body();
         response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));

@@ -2,6 +2,7 @@
 //!
 //! Fields that Uppy may add are let pass: here the other side decides what is said.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -68,7 +69,7 @@ fn described(name: &str, kind: &str, metadata: Metadata) -> Result<OpenUnsized, 
 }
 
 /// `POST /s3/multipart`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct NewMultipart {
     filename: String,
     r#type: String,
@@ -86,12 +87,13 @@ impl NewMultipart {
 }
 
 /// `POST …/complete`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CompanionCompletion")]
 pub(super) struct Completion {
     parts: Vec<CompletedPart>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct CompletedPart {
     #[serde(rename = "PartNumber")]
     number: u64,

@@ -4,10 +4,8 @@
 //! decided here, because no store does it. Answers never carry a type that a browser would run, and no proxy may change
 //! the bytes.
 
-use axum::Router;
-use axum::routing::get;
-
-use super::Site;
+use super::openapi::access::{FETCHES, PUBLIC};
+use super::openapi::{Op, Routes, op};
 
 mod conditions;
 mod handed;
@@ -16,6 +14,32 @@ mod ranges;
 mod stream;
 
 /// Content and links.
-pub(super) fn routes() -> Router<Site> {
-    Router::new().route("/v1/assets/{id}/content", get(handlers::content)).route("/d/{grant}", get(handlers::link))
+pub(super) fn routes() -> Routes {
+    let content = op("The bytes of an asset").may(FETCHES).tells(
+        "Without a credential only where the policy's visibility is `public`. By the configured delivery: a redirect to \
+         a signed URL, or the bytes themselves with ranges and conditions.",
+    );
+    let link = op("What a link opens").may(PUBLIC).tells("The grant in the path is all that is needed.");
+    Routes::of("Downloads").get_and_head("/v1/assets/{id}/content", handlers::content, asked(content)).get_and_head(
+        "/d/{grant}",
+        handlers::link,
+        asked(link).fails(&["not_found", "unavailable"]),
+    )
+}
+
+/// What both have in common.
+fn asked(op: Op) -> Op {
+    op.query("disposition", "one of attachment|inline*", "`inline` only for types that are safe to show.")
+        .query("variant", "text*", "A derivative, like `thumb-256`, instead of the file.")
+        .query("format", "text*", "The derivative's format, like `webp`.")
+        .query("delivery", "one of redirect|stream|accel|sendfile|cdn*", "Narrows how the bytes come.")
+        .header("Range", "text* = bytes=0-1023", "RFC 9110: one range or several.")
+        .header("If-None-Match", "text*", "304 if it is still that.")
+        .header("If-Range", "text*", "The range only if it is still that.")
+        .sends(200, "application/octet-stream", "The bytes, with `ETag`, `Content-Disposition`, `Accept-Ranges`.")
+        .sends(206, "application/octet-stream", "The ranges that were asked for.")
+        .done(302, "They are at `Location`, for a short while.")
+        .done(304, "Unchanged.")
+        .done(416, "No such range; `Content-Range` has the size.")
+        .fails(&["not_ready", "rejected", "gone", "precondition_failed"])
 }

@@ -12,10 +12,10 @@
 //!
 //! Must not decide who sees what, nor remember anything between requests.
 
-use axum::Router;
-use axum::routing::get;
+use serde_json::json;
 
-use super::Site;
+use super::openapi::access::{GRANTED, READS, WATCHES};
+use super::openapi::{Op, Routes, op};
 
 mod caller;
 mod handlers;
@@ -25,10 +25,32 @@ mod stream;
 mod wire;
 
 /// Every route of events.
-pub(super) fn routes() -> Router<Site> {
-    Router::new()
-        .route("/v1/events", get(handlers::of_tenant))
-        .route("/v1/assets/{id}/events", get(handlers::of_asset))
-        .route("/u/{grant}/events", get(handlers::of_grant))
-        .route("/v1/ws", get(handlers::by_socket))
+pub(super) fn routes() -> Routes {
+    let socket = op("The tenant's events over WebSocket").may(READS).tells(
+        "One event a message, as in the pages; the first message says where it begins. With `asset`, of that one only, \
+         for whoever may see it.",
+    );
+    let socket =
+        socket.query("asset", "uuid*", "Of this asset only.").query("after", "text* = 0", "Begins behind this one.");
+    let event = json!({ "id": "text = 6", "type": "text = asset.ready", "asset_id": "uuid", "seq": "int = 6", "at": "time",
+        "data": "object" });
+    Routes::of("Events")
+        .names("Event", event)
+        .get("/v1/events", handlers::of_tenant, feed(op("The tenant's events").may(READS)))
+        .get("/v1/assets/{id}/events", handlers::of_asset, feed(op("An asset's events").may(WATCHES)))
+        .get("/u/{grant}/events", handlers::of_grant, feed(op("The events of a grant's upload").may(GRANTED)))
+        .get("/v1/ws", handlers::by_socket, socket.done(101, "A WebSocket.").fails(&["upgrade_required", "gone"]))
+}
+
+fn feed(op: Op) -> Op {
+    op.tells(
+        "A stream (`text/event-stream`) that begins with the next event, or with `after`, `limit` or `wait` a page.",
+    )
+    .query("after", "text* = 0", "Begins behind this one; 0 is the oldest that is kept.")
+    .query("limit", "int* = 100", "Most events of a page: 1 to 1000.")
+    .query("wait", "text* = 30s", "How long an empty page may be waited with.")
+    .header("Last-Event-ID", "text*", "As `after`; browsers send it when they come back.")
+    .sends(200, "text/event-stream", "Events as they happen, or a page of them.")
+    .gives(200, json!({ "events": ["@Event"], "next": "text = 6" }))
+    .fails(&["gone"])
 }

@@ -38,6 +38,11 @@ impl Refusal {
         refusal
     }
 
+    /// What it is, for the contract.
+    pub(super) fn problem(self) -> Problem {
+        self.problem
+    }
+
     /// To a HEAD, what passes is said with 423: anything else makes tus-js-client begin again at byte 0.
     pub(super) fn to(mut self, method: &Method) -> Self {
         if method == Method::HEAD && self.problem.status.is_server_error() {

@@ -5,10 +5,12 @@
 //! Whoever sends `Tus-Resumable` speaks tus, whatever URLSession adds to it. A URL is no permission: every request needs
 //! a key or a grant.
 
-use axum::Router;
-use axum::routing::any;
+use http::Method;
+use serde_json::json;
 
-use super::Site;
+use super::openapi::access::{Cells, DRIVES, GRANTED, GRANTED_ONE, OPENS, PUBLIC, WATCHES};
+use super::openapi::{Dialect, Op, Routes, op};
+use super::problem::Problem;
 
 mod digest;
 mod draft;
@@ -17,12 +19,71 @@ mod fields;
 mod handlers;
 mod wire;
 
+static DIALECT: Dialect = Dialect {
+    name: "ietf",
+    media_type: "application/problem+json",
+    schema: "Problem",
+    engine: |error| error::Refusal::from(error).problem(),
+    request: |problem| problem,
+    body: Problem::value,
+};
+
 /// Every route. Methods are told apart by the handlers: `X-HTTP-Method-Override` may name another one.
-pub(super) fn routes() -> Router<Site> {
-    Router::new()
-        .route("/files", any(handlers::collection))
-        .route("/files/", any(handlers::collection))
-        .route("/files/{id}", any(handlers::upload))
-        .route("/u/{grant}/files", any(handlers::collection))
-        .route("/u/{grant}/files/{id}", any(handlers::upload))
+pub(super) fn routes() -> Routes {
+    let completed = json!({ "upload": { "id": "uuid", "state": "text = completed", "size": "int? = 3" },
+        "asset": { "id": "uuid" } });
+    Routes::speaking("IETF resumable uploads", &DIALECT)
+        .names("Completed", completed)
+        .any("/files", handlers::collection, collection(OPENS))
+        .any("/files/", handlers::collection, collection(OPENS))
+        .any("/files/{id}", handlers::upload, upload(WATCHES, DRIVES))
+        .any("/u/{grant}/files", handlers::collection, collection(GRANTED))
+        .any("/u/{grant}/files/{id}", handlers::upload, upload(GRANTED_ONE, GRANTED_ONE))
+}
+
+fn collection(creates: Cells) -> [(Method, Op); 2] {
+    let create = op("Begin an upload, or send a whole file").may(creates).tells(
+        "Without `Upload-Complete` the content is the file. With `?0` it is its beginning, and more follows by PATCH. \
+         104 says where it is while the content is still coming.",
+    );
+    let create = create
+        .takes_bytes("application/octet-stream", "hel")
+        .header("Upload-Complete", "text* = ?0", "Whether the content ends the file.")
+        .header("Upload-Length", "text* = 5", "How many bytes there will be.")
+        .header("Repr-Digest", "text*", "The digest of the whole file.")
+        .header("Content-Disposition", "text* = attachment; filename=\"a.txt\"", "Names the file.")
+        .done(201, "It is at `Location`.")
+        .gives(201, "@Completed");
+    [(Method::OPTIONS, options()), (Method::POST, sends(create).fails(&["quota_exceeded", "conflict"]))]
+}
+
+fn sends(op: Op) -> Op {
+    op.fails(&["invalid", "other_protocol", "too_large", "length_differs", "offset_mismatch", "checksum_mismatch"])
+        .fails(&["body_broke_off", "locked", "storage_full", "wrong_bytes", "completed", "forbidden"])
+}
+
+fn upload(watches: Cells, drives: Cells) -> [(Method, Op); 5] {
+    let append = op("Append bytes").may(drives).takes_bytes("application/partial-upload", "hel");
+    let append = append
+        .header("Upload-Offset", "text = 0", "Where they belong.")
+        .header("Upload-Complete", "text = ?0", "Whether they end the file.")
+        .gives(200, "@Completed")
+        .done(204, "They are safe; `Upload-Offset` says how many there are.");
+    let append = sends(append).fails(&["wrong_state", "gone", "quota_exceeded"]);
+    let look = |summary| {
+        let look = op(summary).may(watches).done(204, "`Upload-Offset` and `Upload-Complete` say it.");
+        look.fails(&["gone", "invalid", "other_protocol"])
+    };
+    let end = op("Give an upload up").may(drives).done(204, "It is gone.");
+    [
+        (Method::OPTIONS, options()),
+        (Method::HEAD, look("How far it is")),
+        (Method::GET, look("How far it is, for those who cannot send HEAD")),
+        (Method::PATCH, append),
+        (Method::DELETE, end.fails(&["gone", "wrong_state", "invalid", "other_protocol"])),
+    ]
+}
+
+fn options() -> Op {
+    op("What the server can do").may(PUBLIC).done(204, "`Upload-Limit` says how much.")
 }

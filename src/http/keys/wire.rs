@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use crate::engine::{Error, KeyWish, MadeKey};
 const USUAL_PAGE: u32 = 100;
 
 /// `POST /v1/keys`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewKey {
     name: Option<String>,
@@ -23,7 +24,7 @@ pub(super) struct NewKey {
 }
 
 /// `["upload", "read"]`, or `"upload,read"` as on the command line.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum ScopeList {
     Text(String),
@@ -57,8 +58,9 @@ impl NewKey {
 }
 
 /// `POST /v1/keys/{id}/rotate`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RotateKey")]
 pub(super) struct Rotate {
     overlap: Option<Value>,
 }

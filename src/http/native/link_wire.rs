@@ -2,6 +2,7 @@
 //!
 //! Unknown fields are refused: a misspelt wish must not be ignored in silence.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ pub(super) fn list(query: Option<&str>, of: Option<AssetId>) -> Result<ListLinks
     Ok(list)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Revocation {
     asset: Option<String>,
@@ -107,7 +108,7 @@ fn address(made: &MadeLink, content_url: &str) -> String {
     format!("{content_url}/d/{}", made.token)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewCollection {
     name: String,
@@ -146,7 +147,7 @@ pub(super) fn collection(made: &MadeCollection, content_url: &str) -> Value {
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Gallery {
     pub(super) ids: Vec<String>,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::asset::Metadata;
@@ -38,7 +39,7 @@ pub(super) fn parsed_opt<T: std::str::FromStr<Err: std::fmt::Display>>(
     text.map(|text| parsed(field, text)).transpose()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewUpload {
     filename: Option<String>,
@@ -60,7 +61,7 @@ pub(super) struct NewUpload {
     policy: Option<String>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Method {
     #[default]
@@ -121,7 +122,7 @@ impl NewUpload {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WantedParts {
     parts: PartList,
@@ -132,7 +133,7 @@ pub(super) struct WantedParts {
     pub(super) form: Form,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Form {
     #[default]
@@ -141,7 +142,7 @@ pub(super) enum Form {
 }
 
 /// `"1-200,512"` or `[1, 2, 3]`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum PartList {
     Text(String),
@@ -176,14 +177,14 @@ impl WantedParts {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Completion {
     parts: Option<Vec<CompletedPart>>,
     sha256: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct CompletedPart {
     #[serde(alias = "PartNumber", alias = "part_number")]
     part: u64,
@@ -202,7 +203,7 @@ impl Completion {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AssetPatch {
     filename: Option<String>,
@@ -215,13 +216,13 @@ impl AssetPatch {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AssetBatch {
     pub(super) ids: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewLink {
     #[serde(alias = "asset_id")]
@@ -235,14 +236,14 @@ pub(super) struct NewLink {
     format: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewLinks {
     pub(super) links: Vec<NewLink>,
 }
 
 /// `3600` or `"1h"`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Seconds {
     Number(u64),

@@ -41,7 +41,7 @@ struct Queue {
 }
 
 /// What is counted on this node, and where it is written down.
-pub(in crate::http) struct Metrics {
+pub(in super::super) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     seconds: Family<Route, Histogram>,
@@ -81,7 +81,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts an answer.
-    pub(in crate::http) fn count(&self, method: &Method, route: Option<&str>, status: u16, took: Duration) {
+    pub(in super::super) fn count(&self, method: &Method, route: Option<&str>, status: u16, took: Duration) {
         // What no route answers to, and methods that nobody knows, are one each: names must stay few.
         let route = route.unwrap_or("other").to_owned();
         let known = matches!(

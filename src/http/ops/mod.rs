@@ -6,15 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::Site;
+use super::openapi::{Routes, op};
 use crate::engine::{Engine, Health};
 
 mod metrics;
@@ -42,9 +41,21 @@ impl Readiness {
 }
 
 /// `/livez`, `/readyz` and `/metrics`.
-pub(super) fn routes() -> Router<Site> {
-    let alive = get(|| async { plain(StatusCode::OK, "ok\n") });
-    Router::new().route("/livez", alive).route("/readyz", get(ready)).route("/metrics", get(metrics::metrics))
+pub(super) fn routes() -> Routes {
+    let shape = json!({ "ready": "bool", "draining": "bool = false", "database": "bool", "store": "bool",
+        "capabilities": "object" });
+    let ready = op("Can it serve?").query("verbose", "text*", "As JSON, with what the storage can do.");
+    let ready = ready.sends(200, "text/plain", "It can.").gives(200, shape.clone());
+    let ready = ready.sends(503, "text/plain", "It cannot, or is about to end.").gives(503, shape);
+    let metrics = op("What it does, in numbers").sends(200, "application/openmetrics-text", "As Prometheus reads it.");
+    Routes::of("Operations")
+        .get("/livez", alive, op("Is the process alive?").sends(200, "text/plain", "It is."))
+        .get("/readyz", self::ready, ready)
+        .get("/metrics", metrics::metrics, metrics)
+}
+
+async fn alive() -> Response {
+    plain(StatusCode::OK, "ok\n")
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

@@ -1,15 +1,11 @@
 //! What an external processor asks and reports: `/v1/assets/{id}/processing`.
 
-use axum::Router;
-use axum::routing::{get, post};
-
-use super::Site;
+use super::openapi::Routes;
 
 mod handlers;
+mod routes;
 mod wire;
 
-pub(super) fn routes() -> Router<Site> {
-    Router::new()
-        .route("/v1/assets/{id}/processing", get(handlers::task).post(handlers::report))
-        .route("/v1/assets/{id}/processing/derivatives", post(handlers::derivative))
+pub(super) fn routes() -> Routes {
+    routes::routes()
 }

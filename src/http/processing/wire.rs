@@ -1,5 +1,6 @@
 //! Shapes of the door for external processors. Pure.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,8 +8,9 @@ use crate::domain::asset::{Metadata, Verdict};
 use crate::engine::{Error, ProcessingOutcome, ProcessingReport, ProcessingTask, ReportedDerivative, SignedUrl};
 
 /// `POST /v1/assets/{id}/processing`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ProcessingReport")]
 pub(super) struct Report {
     token: String,
     outcome: Said,
@@ -20,7 +22,7 @@ pub(super) struct Report {
     derivatives: Vec<Made>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Said {
     Accept,
@@ -29,14 +31,14 @@ enum Said {
 }
 
 /// A sentence, or a code and a sentence.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Reason {
     Sentence(String),
     Full { code: String, message: String },
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Made {
     id: u32,
@@ -49,7 +51,7 @@ struct Made {
 }
 
 /// `POST /v1/assets/{id}/processing/derivatives`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewDerivative {
     pub(super) token: String,

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Optio
 }
 
 /// `POST /v1/tenants`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct NewTenant {
     pub(super) name: String,
     #[serde(flatten)]
@@ -25,7 +26,7 @@ pub(super) struct NewTenant {
 }
 
 /// `PATCH /v1/tenants/{id}`: what is not named stays; null takes a limit away.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ChangeTenant {
     suspended: Option<bool>,
@@ -35,14 +36,14 @@ pub(super) struct ChangeTenant {
     quota: Option<Option<WireQuota>>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WireRate {
     per_second: NonZeroU32,
     burst: Option<NonZeroU32>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct WireQuota {
     bytes: Option<u64>,

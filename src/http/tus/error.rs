@@ -17,6 +17,11 @@ impl Refusal {
         Self(Problem::new(status, code, detail))
     }
 
+    /// What it is, for the contract.
+    pub(super) fn problem(self) -> Problem {
+        self.0
+    }
+
     /// To a HEAD, what passes is said with 423: anything else makes clients begin again at byte 0.
     pub(super) fn to(mut self, method: &Method) -> Self {
         if method == Method::HEAD && self.0.status.is_server_error() {

@@ -3,21 +3,77 @@
 //! Core, creation with and without bytes, deferred lengths, expiration, checksums in headers and trailers, termination,
 //! concatenation. A URL is no permission: every request needs a key or a grant.
 
-use axum::Router;
-use axum::routing::any;
+use http::Method;
 
-use super::Site;
+use super::openapi::access::{Cells, DRIVES, GRANTED, GRANTED_ONE, OPENS, PUBLIC, WATCHES};
+use super::openapi::{Dialect, Op, Routes, op};
+use super::problem::Problem;
 
 mod error;
 mod handlers;
 mod wire;
 
+static DIALECT: Dialect = Dialect {
+    name: "tus",
+    media_type: "application/problem+json",
+    schema: "Problem",
+    engine: |error| error::Refusal::from(error).problem(),
+    request: |problem| problem,
+    body: Problem::value,
+};
+
 /// Every route of tus. Methods are told apart by the handlers: `X-HTTP-Method-Override` may name another one.
-pub(super) fn routes() -> Router<Site> {
-    Router::new()
-        .route("/tus", any(handlers::collection))
-        .route("/tus/", any(handlers::collection))
-        .route("/tus/{id}", any(handlers::upload))
-        .route("/u/{grant}/tus", any(handlers::collection))
-        .route("/u/{grant}/tus/{id}", any(handlers::upload))
+pub(super) fn routes() -> Routes {
+    Routes::speaking("tus 1.0", &DIALECT)
+        .any("/tus", handlers::collection, collection(OPENS))
+        .any("/tus/", handlers::collection, collection(OPENS))
+        .any("/tus/{id}", handlers::upload, upload(WATCHES, DRIVES))
+        .any("/u/{grant}/tus", handlers::collection, collection(GRANTED))
+        .any("/u/{grant}/tus/{id}", handlers::upload, upload(GRANTED_ONE, GRANTED_ONE))
+}
+
+fn spoken(op: Op) -> Op {
+    let op = op.header("Tus-Resumable", "text = 1.0.0", "The version.").fails(&["unsupported_version", "invalid"]);
+    op.fails(&["storage_full", "locked", "forbidden"])
+}
+
+fn collection(creates: Cells) -> [(Method, Op); 2] {
+    let create = spoken(op("Begin an upload").may(creates))
+        .header("Upload-Length", "text* = 5", "How many bytes; or `Upload-Defer-Length: 1`.")
+        .header("Upload-Metadata", "text* = filename YS50eHQ=", "Pairs of a name and a value in base64.")
+        .header("Upload-Concat", "text*", "`partial`, or `final;` and the pieces.")
+        .done(201, "It is at `Location`.")
+        .fails(&[
+            "too_large",
+            "quota_exceeded",
+            "unsupported_media_type",
+            "checksum_mismatch",
+            "body_broke_off",
+            "conflict",
+        ]);
+    [(Method::OPTIONS, options()), (Method::POST, create)]
+}
+
+fn upload(watches: Cells, drives: Cells) -> [(Method, Op); 4] {
+    let append = spoken(op("Append bytes").may(drives)).takes_bytes("application/offset+octet-stream", "hel");
+    let append = append
+        .header("Upload-Offset", "text = 0", "Where they belong.")
+        .header("Upload-Checksum", "text*", "An algorithm and a digest in base64.")
+        .done(204, "They are safe; `Upload-Offset` says how many there are.")
+        .fails(&[
+            "offset_mismatch",
+            "checksum_mismatch",
+            "unsupported_media_type",
+            "body_broke_off",
+            "too_large",
+            "gone",
+        ])
+        .fails(&["wrong_state", "quota_exceeded", "incomplete", "wrong_bytes"]);
+    let look = spoken(op("How far it is").may(watches)).done(200, "`Upload-Offset` and `Upload-Length` say it.");
+    let end = spoken(op("Give an upload up").may(drives)).done(204, "It is gone.").fails(&["gone", "wrong_state"]);
+    [(Method::OPTIONS, options()), (Method::HEAD, look), (Method::PATCH, append), (Method::DELETE, end)]
+}
+
+fn options() -> Op {
+    op("What the server can do").may(PUBLIC).done(204, "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size` say it.")
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::engine::{Error, ListDeliveries, ReplayRange, WebhookWish};
 const USUAL_PAGE: u32 = 100;
 
 /// `POST /v1/webhooks`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewWebhook {
     url: String,
@@ -27,7 +28,7 @@ impl NewWebhook {
 }
 
 /// `PATCH /v1/webhooks/{id}`: what is not named stays.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ChangeWebhook {
     url: Option<String>,
@@ -44,8 +45,9 @@ impl ChangeWebhook {
 }
 
 /// `POST /v1/webhooks/{id}/rotate`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RotateWebhook")]
 pub(super) struct Rotate {
     expires_in: Option<Value>,
 }
@@ -64,8 +66,9 @@ impl Rotate {
 }
 
 /// `POST /v1/webhooks/{id}/replay`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReplayRange")]
 pub(super) struct Range {
     from: Timestamp,
     to: Option<Timestamp>,

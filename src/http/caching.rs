@@ -1,0 +1,113 @@
+//! What may be kept of answers, and by whom. Bytes of assets and files of pages say that themselves.
+//!
+//! JSON of one thing comes with an entity tag of what it says, and whoever has it asks whether it is still the same. It
+//! belongs to whoever asked: shared caches must not keep it, and a cache must not show it to another credential. Of
+//! everything else that says nothing, nothing is kept.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
+use sha2::{Digest, Sha256};
+use tower_http::CompressionLevel;
+use tower_http::compression::{CompressionLayer, Predicate};
+
+/// Answers that are longer are not looked at: what they say would have to be held in memory.
+const MOST: u64 = 1 << 20;
+/// What is shorter is not worth compressing.
+const SHORT: u64 = 1024;
+const TEXTS: [&str; 6] = [
+    "application/json",
+    "application/openmetrics-text",
+    "application/problem+json",
+    "text/html",
+    "text/css",
+    "text/javascript",
+];
+
+/// Says of answers that say nothing themselves that nobody may keep them.
+pub(super) async fn surround(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let kept = HeaderValue::from_static("no-store");
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(kept);
+    response
+}
+
+/// Puts an entity tag on the answer, and leaves out what the client has already.
+pub(super) async fn validated(request: Request, next: Next) -> Response {
+    let asked = request.headers().clone();
+    let response = next.run(request).await;
+    let short = http_body::Body::size_hint(response.body()).upper().is_some_and(|length| length <= MOST);
+    if response.status() != StatusCode::OK || response.headers().contains_key(header::CACHE_CONTROL) || !short {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let Ok(body) = body.collect().await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let body = body.to_bytes();
+    let tag = tag(&body);
+    say(&mut head.headers, &tag);
+    if !knows(&asked, &tag) {
+        return Response::from_parts(head, Body::from(body));
+    }
+    head.status = StatusCode::NOT_MODIFIED;
+    head.headers.remove(header::CONTENT_TYPE);
+    head.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(head, Body::empty())
+}
+
+fn say(headers: &mut HeaderMap, tag: &str) {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.append(header::VARY, HeaderValue::from_static("Authorization"));
+}
+
+/// The entity tag of a text: weak, because it may be sent compressed.
+pub(super) fn tag(text: &[u8]) -> String {
+    format!("W/\"{}\"", &hex::encode(Sha256::digest(text))[..32])
+}
+
+/// Whether `If-None-Match` names the tag, or anything at all (RFC 9110 §13.1.2: the comparison is weak).
+pub(super) fn knows(request: &HeaderMap, tag: &str) -> bool {
+    let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let lists = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|field| field.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|known| known.trim() == "*" || weak(known) == weak(tag))
+}
+
+/// What is sent compressed to those who ask for it: our own JSON and the files of pages, unless they are short. Never the
+/// bytes of assets, whose ranges count, nor streams, whose events must not wait in a buffer.
+pub(super) fn compressed() -> CompressionLayer<Compressible> {
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(Compressible)
+}
+
+/// Decides by the head of an answer.
+#[derive(Clone, Copy)]
+pub(super) struct Compressible;
+
+impl Predicate for Compressible {
+    fn should_compress<B: http_body::Body>(&self, response: &http::Response<B>) -> bool {
+        let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default();
+        let ours =
+            [header::ACCEPT_RANGES, header::CONTENT_RANGE].iter().all(|name| !response.headers().contains_key(name));
+        let long = response.body().size_hint().exact().is_none_or(|length| length >= SHORT);
+        ours && long && TEXTS.contains(&kind) && !text(header::CACHE_CONTROL).contains("no-transform")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_tags_are_known() {
+        let knows = |field: &'static str| {
+            knows(&HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(field))]), "W/\"a\"")
+        };
+        assert!(knows("W/\"a\"") && knows("\"a\"") && knows("\"b\", W/\"a\"") && knows("*"));
+        assert!(!knows("\"b\"") && !knows("") && !knows("a"));
+    }
+}

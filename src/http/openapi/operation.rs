@@ -1,0 +1,168 @@
+//! What is said of one operation: a sentence, who may, what it takes, what it answers, which errors it has.
+
+use http::StatusCode;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::Value;
+
+use super::access::{Cells, PUBLIC};
+
+/// Said of one operation, in the order in which it is read.
+#[derive(Clone)]
+pub(in crate::http) struct Op {
+    pub(super) summary: &'static str,
+    pub(super) details: &'static str,
+    pub(super) cells: Cells,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) body: Option<Body>,
+    pub(super) answers: Vec<Answer>,
+    pub(super) fails: Vec<&'static str>,
+    /// Clients may keep the answer, and ask whether it is still the same.
+    pub(super) kept: bool,
+}
+
+/// A parameter beside those that the path names.
+#[derive(Clone)]
+pub(super) struct Parameter {
+    pub(super) place: &'static str,
+    pub(super) name: &'static str,
+    /// In the notation of `shape`; one that may be absent ends in `*`.
+    pub(super) shape: &'static str,
+    pub(super) about: &'static str,
+}
+
+/// What comes with the request.
+#[derive(Clone)]
+pub(super) struct Body {
+    pub(super) media_type: &'static str,
+    /// The schema of the very type that is read; nothing for bytes.
+    pub(super) schema: Option<fn(&mut SchemaGenerator) -> Schema>,
+    pub(super) example: Value,
+}
+
+/// An answer that is no error.
+#[derive(Clone)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) about: &'static str,
+    pub(super) content: Content,
+}
+
+/// What an answer carries.
+#[derive(Clone)]
+pub(super) enum Content {
+    Nothing,
+    /// JSON of this shape.
+    Shape(Value),
+    /// Something else, of this media type.
+    Other(&'static str),
+}
+
+/// An operation, and what it is for.
+pub(in crate::http) fn op(summary: &'static str) -> Op {
+    Op {
+        summary,
+        details: "",
+        cells: PUBLIC,
+        parameters: Vec::new(),
+        body: None,
+        answers: Vec::new(),
+        fails: Vec::new(),
+        kept: false,
+    }
+}
+
+impl Op {
+    /// More than a sentence about it.
+    pub(in crate::http) fn tells(self, details: &'static str) -> Self {
+        Self { details, ..self }
+    }
+
+    /// Who may.
+    pub(in crate::http) fn may(self, cells: Cells) -> Self {
+        Self { cells, ..self }
+    }
+
+    /// A parameter of the query, its shape in the notation of `shape`; most end in `*`.
+    pub(in crate::http) fn query(self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
+        self.parameter("query", name, shape, about)
+    }
+
+    /// A header of the request.
+    pub(in crate::http) fn header(self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
+        self.parameter("header", name, shape, about)
+    }
+
+    fn parameter(mut self, place: &'static str, name: &'static str, shape: &'static str, about: &'static str) -> Self {
+        self.parameters.push(Parameter { place, name, shape, about });
+        self
+    }
+
+    /// A page of a list: `?limit=`, and where to go on.
+    pub(in crate::http) fn paged(self, cursor: &'static str) -> Self {
+        self.query("limit", "int* = 100", "Most entries of the page: 1 to 1000.").query(
+            cursor,
+            "text*",
+            "Goes on behind the page before: what its answer said.",
+        )
+    }
+
+    /// Takes `Idempotency-Key`: the same request again gets the same answer.
+    pub(in crate::http) fn repeats(self) -> Self {
+        let about = "Repeating a request with the same key and body gives the first answer again, for a day.";
+        self.header("Idempotency-Key", "text*", about).fails(&["idempotency_key_reused"])
+    }
+
+    /// Has an entity tag; clients may keep the answer, and ask whether it is still the same.
+    pub(in crate::http) fn kept(self) -> Self {
+        let asked = self.header("If-None-Match", "text*", "The `ETag` of an answer that is kept.");
+        Self { kept: true, ..asked.done(304, "It is still the same.") }
+    }
+
+    /// Takes JSON that is read as `T`.
+    pub(in crate::http) fn takes<T: JsonSchema>(mut self, example: Value) -> Self {
+        self.body =
+            Some(Body { media_type: "application/json", schema: Some(SchemaGenerator::subschema_for::<T>), example });
+        self.fails(&["invalid", "invalid_json", "unreadable_body", "slow_body", "body_too_large"])
+    }
+
+    /// Takes bytes, or a form.
+    pub(in crate::http) fn takes_bytes(mut self, media_type: &'static str, example: &'static str) -> Self {
+        self.body = Some(Body { media_type, schema: None, example: example.into() });
+        self
+    }
+
+    /// Answers with JSON of this shape.
+    pub(in crate::http) fn gives(self, status: u16, shape: impl Into<Value>) -> Self {
+        self.answers(status, "", Content::Shape(shape.into()))
+    }
+
+    /// Answers without a body.
+    pub(in crate::http) fn done(self, status: u16, about: &'static str) -> Self {
+        self.answers(status, about, Content::Nothing)
+    }
+
+    /// Answers with something that is not JSON.
+    pub(in crate::http) fn sends(self, status: u16, media_type: &'static str, about: &'static str) -> Self {
+        self.answers(status, about, Content::Other(media_type))
+    }
+
+    fn answers(mut self, status: u16, about: &'static str, content: Content) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+        self.answers.push(Answer { status, about, content });
+        self
+    }
+
+    /// May fail in these ways, beside those that any operation of its kind has.
+    pub(in crate::http) fn fails(mut self, codes: &[&'static str]) -> Self {
+        self.fails.extend(codes);
+        self
+    }
+
+    /// The same for HEAD.
+    pub(super) fn without_body(mut self) -> Self {
+        for answer in &mut self.answers {
+            answer.content = Content::Nothing;
+        }
+        self
+    }
+}

@@ -1,0 +1,124 @@
+//! Shapes: answers in a short notation, from which a schema and an example are made, so that the two cannot differ.
+//!
+//! Objects and arrays of one element stand for themselves. A text is a type, perhaps with `?` (may be null) or `*` (may be
+//! absent) behind it, perhaps with an example after `=`: `"int = 5"`, `"time?"`, `"text* = notes.txt"`. Types: `uuid`,
+//! `time`, `int`, `number`, `bool`, `text`, `url`, `object`, `any`; `one of a|b|c`; `@Name` is a shape with a name. Names of members take the same marks,
+//! for objects and arrays. Pure.
+
+use serde_json::{Map, Value, json};
+
+/// A schema with its example.
+#[derive(Clone, Debug)]
+pub(super) struct Made {
+    pub(super) schema: Value,
+    pub(super) example: Value,
+    /// May be absent from the object that has it.
+    optional: bool,
+}
+
+impl Made {
+    /// Whether it may be absent.
+    pub(super) fn is_optional(&self) -> bool {
+        self.optional
+    }
+}
+
+/// Finds the shape that has this name.
+pub(super) type Named<'a> = &'a dyn Fn(&str) -> Option<Value>;
+
+/// Makes schema and example of a shape.
+pub(super) fn made(shape: &Value, named: Named<'_>) -> Made {
+    match shape {
+        Value::Object(members) => object(members, named),
+        Value::Array(items) => {
+            let item = items.first().map_or_else(|| plain(json!({}), Value::Null), |item| made(item, named));
+            plain(json!({ "type": "array", "items": item.schema }), json!([item.example]))
+        }
+        Value::String(text) => word(text, named),
+        other => plain(json!({ "const": other }), other.clone()),
+    }
+}
+
+fn plain(schema: Value, example: Value) -> Made {
+    Made { schema, example, optional: false }
+}
+
+fn object(members: &Map<String, Value>, named: Named<'_>) -> Made {
+    let (mut properties, mut example, mut required) = (Map::new(), Map::new(), Vec::new());
+    for (marked, shape) in members {
+        let (name, mut member) = (marked.trim_end_matches(['?', '*']), made(shape, named));
+        if marked.ends_with('?') {
+            member.schema = or_null(&member.schema);
+        }
+        if !member.optional && !marked.ends_with('*') {
+            required.push(Value::from(name));
+        }
+        properties.insert(name.to_owned(), member.schema);
+        example.insert(name.to_owned(), member.example);
+    }
+    let schema = json!({ "type": "object", "properties": properties, "required": required });
+    plain(schema, Value::Object(example))
+}
+
+fn or_null(schema: &Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "null" }] })
+}
+
+fn word(text: &str, named: Named<'_>) -> Made {
+    let (kind, sample) = match text.split_once(" = ") {
+        Some((kind, sample)) => (kind, Some(sample)),
+        None => (text, None),
+    };
+    let optional = kind.contains('*');
+    let nullable = kind.contains('?');
+    let kind = kind.trim_end_matches(['?', '*']);
+    let (mut schema, example) = typed(kind, sample, named);
+    if nullable {
+        schema = or_null(&schema);
+    }
+    Made { schema, example, optional }
+}
+
+fn typed(kind: &str, sample: Option<&str>, named: Named<'_>) -> (Value, Value) {
+    if let Some(name) = kind.strip_prefix('@') {
+        let example = named(name).map_or(Value::Null, |shape| made(&shape, named).example);
+        return (json!({ "$ref": format!("#/components/schemas/{name}") }), example);
+    }
+    if let Some(words) = kind.strip_prefix("one of ") {
+        let words: Vec<_> = words.split('|').collect();
+        let example = sample.or(words.first().copied()).into();
+        return (json!({ "type": "string", "enum": words }), example);
+    }
+    let text = |usual: &str| Value::from(sample.unwrap_or(usual));
+    let written = |usual: Value| sample.map_or(usual, |text| serde_json::from_str(text).unwrap_or(text.into()));
+    match kind {
+        "uuid" => (json!({ "type": "string", "format": "uuid" }), text("019aa3c1-7c40-7d2e-9f31-0b5f6f0c2a11")),
+        "time" => (json!({ "type": "string", "format": "date-time" }), text("2026-11-21T12:00:00.000000Z")),
+        "url" => (json!({ "type": "string", "format": "uri" }), text("https://files.example/there")),
+        "int" => (json!({ "type": "integer" }), written(json!(1))),
+        "number" => (json!({ "type": "number" }), written(json!(1.5))),
+        "bool" => (json!({ "type": "boolean" }), written(json!(true))),
+        "object" => (json!({ "type": "object" }), written(json!({}))),
+        "any" => (json!({}), written(Value::Null)),
+        _ => (json!({ "type": "string" }), text("…")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_notation() {
+        let named = |name: &str| (name == "Thing").then(|| json!({ "id": "int = 7" }));
+        let made = made(
+            &json!({ "a": "text? = x", "b": "int* = 5", "c": ["@Thing"], "d": "one of ready|dead", "e": "time" }),
+            &named,
+        );
+        assert_eq!(made.schema["required"], json!(["a", "c", "d", "e"]));
+        assert_eq!(made.schema["properties"]["a"], json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] }));
+        assert_eq!(made.schema["properties"]["c"]["items"], json!({ "$ref": "#/components/schemas/Thing" }));
+        let example = json!({ "a": "x", "b": 5, "c": [{ "id": 7 }], "d": "ready", "e": "2026-11-21T12:00:00.000000Z" });
+        assert_eq!(made.example, example);
+    }
+}
