@@ -138,6 +138,7 @@ impl Engine {
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
         let by = Creator { tenant: tenant_of(actor)?, key: *key };
         self.by_policy(by, &mut wish, false).await?;
+        self.still_has_room(by.tenant, &wish).await?;
         let transfer = self.transfer(&wish)?;
         for _ in 0..TRIES {
             let (mut asset, mut upload) = self.intent(by, &wish, transfer.clone());
@@ -156,7 +157,10 @@ impl Engine {
                         return self.opened(asset, upload, false, wish.urls).await;
                     }
                 }
-                Err(other) => return Err(other.into()),
+                Err(other) => {
+                    self.note_refusal(by.tenant, &other).await;
+                    return Err(other.into());
+                }
             }
         }
         Err(Error::busy("others create and end uploads of this external id"))

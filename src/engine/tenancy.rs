@@ -27,6 +27,9 @@ use crate::store::{Store, StoreError};
 /// How long a change may go unnoticed.
 const STALE: Duration = Duration::from_secs(3);
 const MOST: u64 = 10_000;
+/// How long a tenant that has no room is asked about before it may join a commit: one that is refused there undoes the
+/// whole group, and everybody else in it has to commit alone.
+const FULL: Duration = Duration::from_secs(1);
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
 
@@ -37,6 +40,8 @@ pub(super) struct Tenancy {
     policies: Cache<(TenantId, String), Option<Arc<Rules>>>,
     /// Of all policies, sorted.
     origins: Cache<(), Arc<[String]>>,
+    /// Tenants that were told just now that they have no room.
+    full: Cache<TenantId, ()>,
     /// Outlive the cached tenants: what a tenant has asked counts on.
     limiters: Cache<(TenantId, Rate), Arc<Limiter>>,
 }
@@ -47,6 +52,7 @@ impl Tenancy {
             store,
             tenants: Cache::builder().max_capacity(MOST).time_to_live(STALE).build(),
             policies: Cache::builder().max_capacity(MOST).time_to_live(STALE).build(),
+            full: Cache::builder().max_capacity(MOST).time_to_live(FULL).build(),
             origins: Cache::builder().max_capacity(1).time_to_live(STALE).build(),
             limiters: Cache::builder().max_capacity(MOST).time_to_idle(Duration::from_secs(3600)).build(),
         }
@@ -131,6 +137,20 @@ impl Engine {
         let look = async { tenancy.store.policy_origins().await.map(Arc::from) };
         let known: Arc<[String]> = tenancy.origins.try_get_with((), look).await.map_err(unshared)?;
         Ok(known.binary_search_by(|known| known.as_str().cmp(origin)).is_ok())
+    }
+
+    /// Refuses at once what a tenant has no room for that was told so just now.
+    pub(super) async fn still_has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
+        // What may be a repeat has its room already.
+        let new = wish.idempotency.is_none() && wish.external_id.is_none();
+        if new && self.0.tenancy.full.contains_key(&tenant) { self.has_room(tenant, wish).await } else { Ok(()) }
+    }
+
+    /// Remembers that a tenant has no room, if that is what a commit was refused for.
+    pub(super) async fn note_refusal(&self, tenant: TenantId, error: &StoreError) {
+        if matches!(error, StoreError::OverQuota(_)) {
+            self.0.tenancy.full.insert(tenant, ()).await;
+        }
     }
 
     /// Whether a tenant has room for this; only the database's word at creation counts.
