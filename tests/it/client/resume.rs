@@ -80,13 +80,16 @@ async fn a_small_file_killed_at_random_points_becomes_one_asset() {
     for round in 0..12 {
         let bytes = noise(3 * MIB, 100 + round);
         let file = service.file(format!("f{round}"), bytes.len(), 100 + round);
+        // On a busy machine no short while is enough: they grow.
+        let mut longest = 60;
         let id = loop {
             let mut child = service.gantry(["put", "-q", file.to_str().unwrap()]).spawn().unwrap();
-            let patience = Duration::from_millis(rng.random_range(1..60));
+            let patience = Duration::from_millis(rng.random_range(1..longest));
             if tokio::time::timeout(patience, child.wait()).await.is_ok() {
                 break ended_output(child).await;
             }
             child.kill().await.unwrap();
+            longest += 4;
         };
         let named = |asset: &&serde_json::Value| asset["filename"] == format!("f{round}");
         let assets = service.api("/v1/assets?limit=100").await;
