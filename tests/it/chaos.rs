@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::processing::{EICAR, photo};
 use crate::support::database::Place;
+use crate::support::patience::eventually_ok;
 use crate::support::process::Instance;
 use crate::support::servers::Own;
 
@@ -246,11 +247,11 @@ async fn left_over(rows: &Arc<dyn Store>) -> JobQuery {
 async fn everything_has_met_its_fate(instance: &Instance, world: &World) {
     let rows = instance.rows().await;
     let brought = world.brought.lock().unwrap().clone();
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while rows.count_jobs().await.unwrap().0 > 0 {
-        assert!(Instant::now() < deadline, "jobs are left over: {:?}", rows.jobs(&left_over(&rows).await).await);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    eventually_ok("no jobs are left over", async || match rows.count_jobs().await.unwrap().0 {
+        0 => Ok(()),
+        _ => Err(rows.jobs(&left_over(&rows).await).await),
+    })
+    .await;
     assert_eq!(rows.count_jobs().await.unwrap(), (0, 0), "dead letters");
     for (asset, fate) in &brought {
         let row = rows.asset(asset.parse().unwrap()).await.unwrap().unwrap();

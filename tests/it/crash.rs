@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::processing::photo;
 use crate::support::database::Place;
+use crate::support::patience::{PATIENCE, eventually, eventually_ok, in_time};
 use crate::support::process::Instance;
 use crate::support::servers::{clamd, variable};
 use crate::support::transcript::noise;
@@ -46,7 +47,7 @@ impl Story {
 
     /// Asks until there is an answer, restarting the service when it has died.
     async fn ask(&mut self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        let deadline = std::time::Instant::now() + PATIENCE;
         loop {
             assert!(std::time::Instant::now() < deadline, "{method} {path}: {}", self.instance.log_text());
             let url = if path.starts_with('/') { format!("{}{path}", self.instance.url) } else { path.to_owned() };
@@ -120,7 +121,7 @@ impl Story {
 
     /// The asset is ready, once, with the same bytes; of others there are at most abandoned ones.
     async fn check(&mut self, asset: &str, bytes: &[u8]) {
-        let (_, ready) = self.ask(Method::GET, &format!("/v1/assets/{asset}?wait=30s&until=ready"), None).await;
+        let (_, ready) = self.ask(Method::GET, &format!("/v1/assets/{asset}?wait=60s&until=ready"), None).await;
         assert_eq!(ready["state"], "ready", "{ready}");
         let url = format!("{}/v1/assets/{asset}/content?delivery=stream", self.instance.url);
         let got = self.client.get(url).bearer_auth(&self.key).send().await.unwrap().bytes().await.unwrap();
@@ -131,7 +132,11 @@ impl Story {
         for once in ["asset.created", "upload.completed", "asset.stored", "asset.ready"] {
             assert_eq!(events.iter().filter(|event| event.kind == once).count(), 1, "{once}: {events:?}");
         }
-        assert_eq!(rows.count_jobs().await.unwrap(), (0, 0));
+        eventually_ok("no jobs are left", async || match rows.count_jobs().await.unwrap() {
+            (0, 0) => Ok(()),
+            left => Err(left),
+        })
+        .await;
         let (_, list) = self.ask(Method::GET, "/v1/assets", None).await;
         let kept = list["assets"].as_array().unwrap().iter().filter(|asset| asset["state"] != "abandoned");
         assert_eq!(kept.count(), 1, "{list}");
@@ -244,7 +249,7 @@ async fn content_survives(place: Place, point: &str) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), sent).await.expect("the file does not get through");
+    in_time("the file gets through", sent).await;
     story.check(opened["asset"]["id"].as_str().unwrap(), &bytes).await;
     assert_eq!(story.deaths, 1, "{point} was never passed");
     no_unfinished_uploads(&story).await;
@@ -357,32 +362,22 @@ impl Story {
 /// The bucket has neither objects nor unfinished uploads of assets any more.
 async fn bucket_empties(story: &Story) {
     let s3 = story.instance.s3();
-    let emptied = async {
-        loop {
-            let objects = s3.list_objects_v2().bucket("gantry").prefix("gantry/o/").send().await.unwrap();
-            let uploads = s3.list_multipart_uploads().bucket("gantry").prefix("gantry/o/").send().await.unwrap();
-            if objects.contents().is_empty() && uploads.uploads().is_empty() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), emptied).await.expect("something stays in the bucket");
+    eventually("the bucket is empty", async || {
+        let objects = s3.list_objects_v2().bucket("gantry").prefix("gantry/o/").send().await.unwrap();
+        let uploads = s3.list_multipart_uploads().bucket("gantry").prefix("gantry/o/").send().await.unwrap();
+        objects.contents().is_empty() && uploads.uploads().is_empty()
+    })
+    .await;
 }
 
 /// The bucket has no unfinished uploads of assets any more.
 async fn no_unfinished_uploads(story: &Story) {
     let s3 = story.instance.s3();
-    let ended = async {
-        loop {
-            let uploads = s3.list_multipart_uploads().bucket("gantry").prefix("gantry/o/").send().await.unwrap();
-            if uploads.uploads().is_empty() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), ended).await.expect("an unfinished upload stays in the bucket");
+    eventually("the bucket has no unfinished uploads", async || {
+        let uploads = s3.list_multipart_uploads().bucket("gantry").prefix("gantry/o/").send().await.unwrap();
+        uploads.uploads().is_empty()
+    })
+    .await;
 }
 
 async fn abort_survives(place: Place) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::database::Place;
+use crate::support::patience::{PATIENCE, eventually, eventually_ok};
 use crate::support::process::Instance;
 use crate::support::transcript::noise;
 
@@ -91,11 +92,7 @@ async fn keys_and_tenants_from_the_command_line() {
     let keys = instance.run(&["key", "list", "--tenant", "acme"]);
     assert_eq!(keys.lines().filter(|line| !line.contains("\"revoked_at\":null")).count(), 1, "{keys}");
     assert!(!keys.contains(foreign.split('.').nth(1).unwrap()), "a secret is shown");
-    let deadline = Instant::now() + Duration::from_secs(6);
-    while list(foreign.clone()).await.0 != 401 {
-        assert!(Instant::now() < deadline, "a revoked key still works");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    eventually("a revoked key works no more", async || list(foreign.clone()).await.0 == 401).await;
     for wrong in [
         &["key", "create", "--tenant", "nobody", "--scopes", "read"][..],
         &["key", "create", "--scopes", "root"],
@@ -140,7 +137,7 @@ async fn one_address_does_not_take_every_connection() {
     instance.start(None).await;
     let address = instance.url.strip_prefix("http://").unwrap();
     // The client that waited for the service may still have one of the two.
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     let mut held = Vec::new();
     loop {
         assert!(Instant::now() < deadline, "all {} connections live", held.len());
@@ -153,11 +150,7 @@ async fn one_address_does_not_take_every_connection() {
     }
     assert!(held.len() <= 2);
     held.clear();
-    let mut answered = false;
-    while !answered && Instant::now() < deadline {
-        answered = reqwest::get(format!("{}/livez", instance.url)).await.is_ok();
-    }
-    assert!(answered, "places come back");
+    eventually_ok("places come back", async || reqwest::get(format!("{}/livez", instance.url)).await).await;
 }
 
 #[tokio::test]
@@ -183,13 +176,8 @@ async fn an_answer_that_nobody_reads_is_given_up() {
     let serving = tokio::spawn(serve(listener, endless, limits, stop.clone()));
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(gone.receiver_count() > 1, "the answer is under way");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while gone.receiver_count() > 1 {
-        assert!(Instant::now() < deadline, "the connection is still there");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("the answer is under way", async || gone.receiver_count() > 1).await;
+    eventually("the connection is gone", async || gone.receiver_count() == 1).await;
     stop.cancel();
     serving.await.unwrap();
 }
@@ -205,8 +193,8 @@ async fn the_end_lets_requests_under_way_finish() {
     let mut slow = reqwest::Client::new().get(&url).bearer_auth(&key).send().await.unwrap();
     let mut got = slow.chunk().await.unwrap().unwrap().to_vec();
     instance.signal("TERM");
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(reqwest::get(format!("{}/livez", instance.url)).await.is_err(), "it still accepts");
+    let livez = format!("{}/livez", instance.url);
+    eventually("it accepts nobody", async || reqwest::get(&livez).await.is_err()).await;
     while let Some(chunk) = slow.chunk().await.unwrap() {
         got.extend_from_slice(&chunk);
     }

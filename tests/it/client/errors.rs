@@ -93,7 +93,7 @@ async fn a_download_overwrites_nothing_unasked_and_mixes_nothing() {
     let asset = service.api(&format!("/v1/assets/{id}")).await;
     service.proxy.slow_down(4 << 20);
     let mut get = service.gantry(["get", "-q", "-o", "third", &id]).spawn().unwrap();
-    super::service::eventually("some bytes", async || {
+    crate::support::patience::eventually("some bytes", async || {
         std::fs::metadata(service.path("third.part")).is_ok_and(|part| part.len() > 1 << 20)
     })
     .await;

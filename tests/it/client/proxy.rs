@@ -37,6 +37,8 @@ struct State {
     harm: Option<Harm>,
     /// For every 64 KiB.
     pause: Duration,
+    /// Parts from this number on stop in their middle.
+    held_from: Option<u64>,
     downloaded: u64,
 }
 
@@ -79,8 +81,15 @@ impl Proxy {
         self.state.lock().unwrap().pause = pause;
     }
 
+    /// Bodies of this part and of later ones stop in their middle until there is full speed again: what a test does meanwhile
+    /// is done while they are under way, however slow the machine.
+    pub fn hold_from(&self, part: u64) {
+        self.state.lock().unwrap().held_from = Some(part);
+    }
+
     pub fn full_speed(&self) {
-        self.state.lock().unwrap().pause = Duration::ZERO;
+        let mut state = self.state.lock().unwrap();
+        (state.pause, state.held_from) = (Duration::ZERO, None);
     }
 
     /// The next PUT with a body suffers.
@@ -109,6 +118,13 @@ impl Proxy {
         let mut state = self.state.lock().unwrap();
         state.seen.clear();
         state.downloaded = 0;
+    }
+
+    async fn release(&self, part: Option<u64>) {
+        let is_held = || part.zip(self.state.lock().unwrap().held_from).is_some_and(|(part, from)| part >= from);
+        while is_held() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     async fn throttle(&self) {
@@ -163,6 +179,7 @@ impl Proxy {
         harm: Option<Harm>,
     ) -> Option<()> {
         let mut left = len;
+        let part = self.state.lock().unwrap().seen.get(at).and_then(|seen| seen.part);
         while left > 0 {
             if buffer.is_empty() {
                 buffer.resize(CHUNK, 0);
@@ -175,6 +192,9 @@ impl Proxy {
                 Some(Harm::Stall) if left < len / 2 => std::future::pending().await,
                 Some(Harm::Flip) if left == len => piece[0] ^= 1,
                 _ => {}
+            }
+            if left <= len / 2 {
+                self.release(part).await;
             }
             self.throttle().await;
             to.write_all(&piece).await.ok()?;

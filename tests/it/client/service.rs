@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use super::proxy::Proxy;
+use crate::support::patience::eventually;
 
 pub const MIB: usize = 1 << 20;
 /// Part size of these tests: the smallest that a store takes.
@@ -67,12 +68,9 @@ impl Service {
         let mut process = command.kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         self.process = Some(process);
-        for _ in 0..1200 {
-            if reqwest::get(format!("{}/readyz", self.url)).await.is_ok_and(|answer| answer.status().is_success()) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let readyz = format!("{}/readyz", self.url);
+        let ready = async || reqwest::get(&readyz).await.is_ok_and(|answer| answer.status().is_success());
+        eventually("the service is ready", ready).await;
         let mut key = None;
         while let Ok(Ok(Some(line))) = tokio::time::timeout(Duration::from_millis(100), lines.next_line()).await {
             let word = line.split_whitespace().find(|word| word.starts_with("gk_"));
@@ -182,15 +180,4 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// Every line as JSON.
 pub fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?} is no JSON"))).collect()
-}
-
-/// Waits for something to become true.
-pub async fn eventually(what: &str, mut true_now: impl AsyncFnMut() -> bool) {
-    for _ in 0..1500 {
-        if true_now().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it never came about: {what}");
 }

@@ -1,7 +1,8 @@
 //! A network and a store that misbehave while one process goes on.
 
 use super::proxy::Harm;
-use super::service::{MIB, PART, Service, ended, eventually, noise, sha256};
+use super::service::{MIB, PART, Service, ended, noise, sha256};
+use crate::support::patience::eventually;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_part_that_breaks_off_hangs_or_is_answered_to_nobody_is_sent_again() {
@@ -66,12 +67,13 @@ async fn an_upload_that_somebody_gives_up_begins_afresh() {
     let service = Service::start().await;
     let bytes = noise(5 * PART, 5);
     let file = service.file("f", bytes.len(), 5);
-    service.proxy.slow_down(4 * MIB);
+    service.proxy.hold_from(1);
     let child = service.gantry(["put", "--part-size=5MiB", file.to_str().unwrap()]).spawn().unwrap();
     eventually("a part", async || !service.proxy.puts().is_empty()).await;
     let upload = service.journalled_upload().unwrap();
     let abort = reqwest::Client::new().delete(format!("{}/v1/uploads/{upload}", service.url));
     assert!(abort.bearer_auth(&service.key).send().await.unwrap().status().is_success());
+    service.proxy.full_speed();
     let put = ended(child.wait_with_output().await.unwrap());
     assert_eq!(put.code, 0, "{}", put.err);
     assert_eq!(service.api(&format!("/v1/assets/{}", put.out.trim())).await["sha256"], sha256(&bytes));

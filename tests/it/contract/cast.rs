@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Operation;
 use crate::native::ready;
+use crate::support::patience::eventually_some;
 use crate::support::service::Service;
 use crate::transcript;
 
@@ -180,14 +181,11 @@ async fn known(service: &Service) -> Vec<(&'static str, String)> {
 
 /// Something that was sent, or is to be.
 async fn delivery(service: &Service, webhook: &str) -> String {
-    for _ in 0..200 {
-        let url = format!("{}/v1/webhooks/{webhook}/deliveries", service.base);
-        let answer = reqwest::Client::new().get(url).bearer_auth(&service.admin).send().await.unwrap();
+    let url = format!("{}/v1/webhooks/{webhook}/deliveries", service.base);
+    eventually_some("a delivery", async || {
+        let answer = reqwest::Client::new().get(&url).bearer_auth(&service.admin).send().await.unwrap();
         let page: Value = answer.json().await.unwrap();
-        if let Some(id) = page["deliveries"][0]["id"].as_str() {
-            return id.to_owned();
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("nothing is delivered");
+        page["deliveries"][0]["id"].as_str().map(str::to_owned)
+    })
+    .await
 }

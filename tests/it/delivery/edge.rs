@@ -7,6 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::stage::Stage;
+use crate::support::patience::in_time;
 
 /// The private key in a file, made by OpenSSL.
 fn key(dir: &TempDir, kind: &[&str]) -> String {
@@ -157,8 +158,7 @@ async fn the_network_is_told_what_is_gone() {
     assert_eq!(status, 204);
     // The first call fails, and is made again.
     for answer in ["503 Service Unavailable", "200 OK"] {
-        let (mut socket, _) =
-            tokio::time::timeout(std::time::Duration::from_secs(30), hook.accept()).await.unwrap().unwrap();
+        let (mut socket, _) = in_time("waiting for the call", hook.accept()).await.unwrap();
         let mut said = Vec::new();
         while !String::from_utf8_lossy(&said).contains("prefixes") {
             let mut piece = [0; 4096];

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, StatusCode};
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::database::Place;
+use crate::support::patience::eventually_ok;
 use crate::support::process::{Instance, free_port};
 
 /// What the configurations in `infra/` say before they are adapted.
@@ -152,12 +152,16 @@ impl Stage {
         let front = command.spawn().expect("nginx-light, apache2-bin and libapache2-mod-xsendfile are installed");
         self.front = Some(front);
         self.url = format!("http://127.0.0.1:{port}");
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !reqwest::get(format!("{}/livez", self.url)).await.is_ok_and(|answer| answer.status().is_success()) {
+        let livez = format!("{}/livez", self.url);
+        eventually_ok("the proxy answers", async || {
+            if reqwest::get(&livez).await.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
             let ended = self.front.as_mut().is_some_and(|front| front.try_wait().unwrap().is_some());
-            assert!(Instant::now() < deadline && !ended, "{}", self.words());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            assert!(!ended, "{}", self.words());
+            Err(self.words())
+        })
+        .await;
     }
 
     /// What the proxy complained about.

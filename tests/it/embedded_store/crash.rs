@@ -144,7 +144,7 @@ async fn verify(dir: &Path, told: &Told) -> HashMap<String, u64> {
 async fn a_failed_fsync_stops_all_writing_until_a_restart() {
     for call in ["fdatasync", "fsync"] {
         let dir = tempfile::tempdir().unwrap();
-        let (child, address) = spawn(dir.path(), &[]).await;
+        let (mut child, address) = spawn(dir.path(), &[]).await;
         let client = plain_client(address);
         super::harness::put(&client, "kept", b"good").await;
         let tracer = inject(&child, call).await;
@@ -159,17 +159,12 @@ async fn a_failed_fsync_stops_all_writing_until_a_restart() {
         assert_eq!(get(&client, "kept").await, b"good", "reads go on");
         let health = reqwest::get(format!("http://{address}/-/health")).await.unwrap();
         assert_eq!(health.status().as_u16(), 503);
-        drop(child);
-        let (_child, address) = spawn_again(dir.path()).await;
+        child.kill().await.unwrap();
+        let (_child, address) = spawn(dir.path(), &[]).await;
         let client = plain_client(address);
         assert_eq!(get(&client, "kept").await, b"good");
         super::harness::put(&client, "kept", b"new").await;
     }
-}
-
-async fn spawn_again(dir: &Path) -> (Child, SocketAddr) {
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    spawn(dir, &[]).await
 }
 
 /// Makes every later call of that kind in the child fail with EIO, until the tracer is dropped.

@@ -20,6 +20,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::support::patience::eventually_ok;
+
 pub const BUCKET: &str = "photos";
 pub const ACCESS: &str = "test-access";
 pub const SECRET: &str = "test-secret-0123456789";
@@ -88,13 +90,11 @@ impl Server {
 
     /// Waits until that many data files are left: removal happens beside the answer.
     pub async fn await_files(&self, count: usize) {
-        for _ in 0..500 {
-            if self.files().len() == count {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{} data files, not {count}", self.files().len());
+        eventually_ok(format!("{count} data files"), async || match self.files().len() {
+            files if files == count => Ok(()),
+            other => Err(other),
+        })
+        .await;
     }
 
     pub fn path(&self) -> &Path {

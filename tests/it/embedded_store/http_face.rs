@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::harness::{BUCKET, Server, get, noise, plain_client, put};
+use crate::support::patience::in_time;
 
 /// A body of a known length that is sent as the test pleases.
 pub fn slow_body(length: u64) -> (mpsc::Sender<Bytes>, ByteStream) {
@@ -59,8 +60,7 @@ async fn exchange(socket: &mut TcpStream, request: &[u8], until: &str) -> String
 async fn read_until(socket: &mut TcpStream, until: &str) -> String {
     let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
     while !String::from_utf8_lossy(&answer).contains(until) {
-        let read = tokio::time::timeout(Duration::from_secs(10), socket.read(&mut buffer)).await;
-        match read.expect("an answer within ten seconds") {
+        match in_time("an answer", socket.read(&mut buffer)).await {
             Ok(0) | Err(_) => break,
             Ok(n) => answer.extend_from_slice(&buffer[..n]),
         }

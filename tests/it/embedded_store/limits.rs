@@ -1,11 +1,10 @@
 //! Bounds: how many bodies at once, how large, how much memory.
 
-use std::time::Duration;
-
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::harness::{BUCKET, Server, code, get, noise, plain_client, put};
 use super::http_face::slow_body;
+use crate::support::patience::eventually_ok;
 
 #[tokio::test]
 async fn beyond_the_cap_a_body_is_refused_before_it_is_read() {
@@ -47,14 +46,10 @@ async fn a_slot_is_free_again_when_its_client_is_gone() {
         drop(sender);
         server.await_files(0).await;
     }
-    for attempt in 0.. {
-        let put = client.put_object().bucket(BUCKET).key("a").body(ByteStream::from_static(b"x")).send().await;
-        if put.is_ok() {
-            break;
-        }
-        assert!(attempt < 100);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually_ok("the slot is free", async || {
+        client.put_object().bucket(BUCKET).key("a").body(ByteStream::from_static(b"x")).send().await
+    })
+    .await;
 }
 
 #[tokio::test]

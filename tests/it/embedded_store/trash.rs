@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::harness::{
     BUCKET, Server, client, complete, completed, create, get, multipart, noise, put, serve, settings,
 };
+use crate::support::patience::eventually;
 
 #[tokio::test]
 async fn overwritten_and_deleted_bytes_are_collected() {
@@ -42,14 +43,11 @@ async fn a_slow_reader_keeps_what_it_reads() {
     }
     assert!(received == parts.concat());
     drop(body);
-    for attempt in 0.. {
+    eventually("the reader is done, so the bytes go", async || {
         server.store.sweep().await.unwrap();
-        if server.files().is_empty() {
-            break;
-        }
-        assert!(attempt < 100, "the reader is done, so the bytes go");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        server.files().is_empty()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -171,18 +169,11 @@ async fn a_store_that_lost_its_metadata_does_not_open() {
     put(&server.client(), "k", b"x").await;
     let (path, files) = (server.path().to_owned(), server.files());
     drop(server);
-    for attempt in 0.. {
-        let open = EmbeddedStore::open(settings(&path), Arc::new(SystemClock), Arc::new(OsEntropy));
-        if open.is_ok() {
-            break;
-        }
-        assert!(attempt < 100);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let open = || EmbeddedStore::open(settings(&path), Arc::new(SystemClock), Arc::new(OsEntropy));
+    eventually("it is let go of", async || open().is_ok()).await;
     for name in ["meta.db", "meta.db-wal", "meta.db-shm"] {
         let _ = std::fs::remove_file(path.join(name));
     }
-    let open = EmbeddedStore::open(settings(&path), Arc::new(SystemClock), Arc::new(OsEntropy));
-    assert!(matches!(open, Err(OpenError::MetadataMissing(_))));
+    assert!(matches!(open(), Err(OpenError::MetadataMissing(_))));
     assert_eq!(files.len(), 1);
 }

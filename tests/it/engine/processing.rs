@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{filled, idle, told};
 use crate::support::faulty::Fault::Refused;
+use crate::support::patience::eventually_some;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
@@ -41,18 +42,13 @@ async fn work(service: &Service, asset: &str) -> String {
         let stop = stop.clone();
         async move { worker.run(stop).await }
     });
-    let settled = async {
-        loop {
-            let asset = service.database.store.asset(asset.parse().unwrap()).await.unwrap().unwrap();
-            if asset.state.is_settled() {
-                return asset.state.name().to_owned();
-            }
-            // A job that was put back becomes due.
-            service.advance(Duration::from_millis(500));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let state = tokio::time::timeout(Duration::from_secs(60), settled).await.unwrap();
+    let state = eventually_some("the asset is settled", async || {
+        let asset = service.database.store.asset(asset.parse().unwrap()).await.unwrap().unwrap();
+        // A job that was put back becomes due.
+        service.advance(Duration::from_millis(500));
+        asset.state.is_settled().then(|| asset.state.name().to_owned())
+    })
+    .await;
     stop.cancel();
     running.await.unwrap();
     state

@@ -6,6 +6,7 @@ use gantry::blob::{BlobKey, Blobs};
 
 use super::{filled, idle, told};
 use crate::support::faulty::Fault::Refused;
+use crate::support::patience::eventually;
 use crate::{on_both_services, transcript};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -144,12 +145,9 @@ on_both_services! {
 
 /// Waits until the clean-up after an abort or expiry, which nobody waits for, is through.
 async fn settled(service: &crate::support::service::Service) {
-    let empty = async {
-        while !service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty()
-            || service.engine.sweep().await.unwrap().cleaned > 0
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), empty).await.unwrap();
+    eventually("everything is cleaned up", async || {
+        service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty()
+            && service.engine.sweep().await.unwrap().cleaned == 0
+    })
+    .await;
 }

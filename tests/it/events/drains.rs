@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Listener, ask, awaited, change, texts};
 use crate::on_both_services;
 use crate::support::database::Place;
+use crate::support::patience::in_time;
 use crate::support::process::Instance;
 
 on_both_services! {
@@ -23,7 +24,7 @@ on_both_services! {
         tokio::time::sleep(Duration::from_millis(300)).await;
         service.stop.cancel();
         assert_eq!(listener.block().await, None);
-        let page = tokio::time::timeout(Duration::from_secs(5), poll).await.unwrap().unwrap();
+        let page = in_time("a long poll of a service that stops", poll).await.unwrap();
         assert_eq!((page["next"].as_str(), page["events"].as_array().map(Vec::len)), (Some("1"), Some(0)));
         let _ = asset;
     }
@@ -35,11 +36,8 @@ on_both_services! {
         service.registry.revoke_key(service.tenant, key.id).await.unwrap();
         // Credentials are remembered by this clock, which stands otherwise.
         service.advance(Duration::from_secs(5));
-        let end = tokio::time::timeout(Duration::from_secs(40), async {
-            // Heartbeats keep the reader patient until the key is looked at again.
-            while listener.block().await.is_some() {}
-        });
-        end.await.expect("the stream ends");
+        // Heartbeats keep the reader patient until the key is looked at again.
+        in_time("a stream of a revoked key", async { while listener.block().await.is_some() {} }).await;
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::{Listener, ask, awaited, change, flood};
 use crate::on_both_services;
 use crate::support::database::Place;
+use crate::support::patience::{eventually, in_time};
 use crate::support::process::Instance;
 use crate::support::service::Shape;
 
@@ -45,11 +46,7 @@ on_both_services! {
         assert_eq!(ask(&url, &foreign, None).await.status(), 503);
 
         drop(first);
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-        while ask(&url, &service.admin, None).await.status() != 200 {
-            assert!(tokio::time::Instant::now() < deadline, "the place is not given back");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        eventually("the place is given back", async || ask(&url, &service.admin, None).await.status() == 200).await;
     }
 
     async fn who_does_not_read_holds_up_nobody_and_catches_up(service) {
@@ -68,7 +65,7 @@ on_both_services! {
 
         let mut text = Vec::new();
         while !text.windows(8).rev().take(40_000).any(|window| window == b"id: 3002") {
-            let more = tokio::time::timeout(Duration::from_secs(20), stalled.read_buf(&mut text)).await.unwrap().unwrap();
+            let more = in_time("the stream", stalled.read_buf(&mut text)).await.unwrap();
             assert!(more > 0, "the stream goes on");
         }
         let text = String::from_utf8_lossy(&text);
@@ -91,7 +88,6 @@ async fn who_never_reads_is_cut_off() {
     // Twenty megabytes were told: a page of them and the hub's share are in memory, and what the kernel took.
     assert!(grown < 16 << 20, "{grown} bytes more");
     let mut text = Vec::new();
-    let end = tokio::time::timeout(Duration::from_secs(20), stalled.read_to_end(&mut text)).await;
-    let _ = end.expect("the connection is closed");
+    let _ = in_time("a connection that nobody reads", stalled.read_to_end(&mut text)).await;
     assert!(!String::from_utf8_lossy(&text).contains("id: 5000\n"));
 }

@@ -6,17 +6,14 @@ mod pages;
 mod sockets;
 mod streams;
 
-use std::time::Duration;
-
 use gantry::domain::event::{EventKind, NewEvent};
 use gantry::domain::ids::{AssetId, TenantId};
 use gantry::store::{Store, Tx, Write};
 use serde_json::{Map, Value};
 
+use crate::support::patience::in_time;
 use crate::support::service::Service;
 use crate::transcript;
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client of SSE that reads what is told.
 pub struct Listener {
@@ -53,7 +50,7 @@ impl Listener {
                 }
                 continue;
             }
-            let more = tokio::time::timeout(PATIENCE, self.answer.chunk()).await.expect("something is told in time");
+            let more = in_time("something is told", self.answer.chunk()).await;
             self.unread.push_str(std::str::from_utf8(&more.ok()??).unwrap());
         }
     }

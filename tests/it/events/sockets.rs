@@ -7,8 +7,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{Listener, PATIENCE, awaited, change};
+use super::{Listener, awaited, change};
 use crate::on_both_services;
+use crate::support::patience::in_time;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -24,7 +25,7 @@ async fn open(base: &str, path: &str, key: &str) -> Result<Socket, u16> {
 
 pub async fn hear(socket: &mut Socket) -> Option<Value> {
     loop {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("something is said in time");
+        let message = in_time("something is said", socket.next()).await;
         match message?.ok()? {
             Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
             Message::Ping(_) => {}

@@ -15,6 +15,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::readers::{Broker, Place};
 use super::{event, sink};
+use crate::support::patience::eventually_ok;
 use crate::support::process::free_port;
 use crate::support::servers::{Own, variable};
 
@@ -75,12 +76,7 @@ impl Nats {
         let mut server = Command::new("nats-server");
         server.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"]).arg(dir.path()).args(arguments);
         let child = server.stderr(Stdio::null()).spawn().unwrap();
-        for _ in 0..100 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        eventually_ok("nats answers", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await).await;
         Self(child, dir, port)
     }
 

@@ -10,6 +10,7 @@ use gantry::domain::ids::TenantId;
 use gantry::worker::handoff::{Address, CloudEvent, Sink, SinkError, connect};
 use uuid::Uuid;
 
+use crate::support::patience::eventually_ok;
 use crate::support::servers::Own;
 
 mod logins;
@@ -158,12 +159,13 @@ async fn fails_in_time(sink: &dyn Sink) {
 
 /// Publishes as a worker does, again and again with the same id; which.
 async fn comes_back(sink: &dyn Sink) -> String {
-    let (event, deadline) = (event(2), Instant::now() + Duration::from_secs(30));
-    while let Err(error) = sink.publish(&event).await {
-        assert!(Instant::now() < deadline, "{error}");
-        assert!(matches!(error, SinkError::Away(_)), "{error:?}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let event = event(2);
+    eventually_ok("the broker is back", async || {
+        let published = sink.publish(&event).await;
+        assert!(matches!(published, Ok(()) | Err(SinkError::Away(_))), "{published:?}");
+        published
+    })
+    .await;
     event.id
 }
 

@@ -1,6 +1,6 @@
 //! Consumers that know nothing of the adapters: each broker's messages, as somebody else's processor gets them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_nats::jetstream;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
@@ -10,6 +10,7 @@ use lapin::options::{BasicAckOptions, BasicGetOptions};
 use redis::streams::StreamRangeReply;
 use uuid::Uuid;
 
+use crate::support::patience::PATIENCE;
 use crate::support::servers::variable;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +171,7 @@ impl Place {
     async fn read_sqs(&self, expected: usize) -> Vec<Message> {
         let client = sqs(&self.base);
         let url = client.get_queue_url().queue_name(&self.name).send().await.unwrap().queue_url.unwrap();
-        let (mut read, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(60));
+        let (mut read, deadline) = (Vec::new(), Instant::now() + PATIENCE);
         loop {
             let got = client.receive_message().queue_url(&url).max_number_of_messages(10);
             let got = got.message_attribute_names("All").send().await.unwrap().messages.unwrap_or_default();

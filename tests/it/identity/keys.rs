@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{ask, send, status};
+use crate::support::patience::eventually_ok;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
@@ -194,14 +195,11 @@ on_both_services! {
             seen["last_used_at"].as_str().map(ToOwned::to_owned)
         };
         let until = async |what: &dyn Fn(&Option<String>) -> bool| {
-            for _ in 0..100 {
+            eventually_ok("the last use is noted", async || {
                 let now = last().await;
-                if what(&now) {
-                    return now;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            panic!("{:?}", last().await);
+                if what(&now) { Ok(now) } else { Err(now) }
+            })
+            .await
         };
         assert_eq!(last().await, None);
         status(&service.base, &key).await;

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::ask;
 use crate::on_both_services;
+use crate::support::patience::eventually;
 use crate::support::service::Service;
 
 /// Two Ed25519 keys: private (PKCS #8) and public (`x` of the JWK).
@@ -237,14 +238,14 @@ on_both_services! {
         trust.login.has(Some(&[1]));
         service.advance(Duration::from_secs(600));
         assert!(trust.engine.authenticate(&token(service, 0, &json!({}))).await.is_ok(), "nobody waits for it");
-        for _ in 0..100 {
-            if trust.login.asked() == 2 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(is_refused(&trust.engine.authenticate(&token(service, 0, &json!({"sub": "late"}))).await));
+        let mut late = 0;
+        eventually("the old key is refused", async || {
+            late += 1;
+            let new = token(service, 0, &json!({"sub": format!("late {late}")}));
+            is_refused(&trust.engine.authenticate(&new).await)
+        })
+        .await;
+        assert_eq!(trust.login.asked(), 2);
         assert!(trust.engine.authenticate(&token(service, 1, &json!({}))).await.is_ok());
     }
 

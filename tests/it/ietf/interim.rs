@@ -5,6 +5,7 @@ use tokio::net::TcpStream;
 
 use super::Ietf;
 use crate::on_both_services;
+use crate::support::patience::in_time;
 use crate::support::service::Service;
 
 /// A raw connection.
@@ -34,9 +35,8 @@ impl Wire {
     async fn until(&mut self, text: &str) -> String {
         let mut read = Vec::new();
         while !String::from_utf8_lossy(&read).contains(text) {
-            let wait = std::time::Duration::from_secs(20);
-            let more = tokio::time::timeout(wait, self.stream.read_buf(&mut read)).await;
-            assert!(matches!(more, Ok(Ok(1..))), "{text:?} is not in {}", String::from_utf8_lossy(&read));
+            let more = in_time(text, self.stream.read_buf(&mut read)).await;
+            assert!(matches!(more, Ok(1..)), "{text:?} is not in {}", String::from_utf8_lossy(&read));
         }
         String::from_utf8(read).unwrap()
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ready;
+use crate::support::patience::eventually;
 use crate::{on_both_services, transcript};
 
 on_both_services! {
@@ -101,13 +102,11 @@ on_both_services! {
             < 410
         "#, asset = names["asset"]);
         // The object goes too, right after the answer.
-        let gone = async {
+        eventually("the object is gone", async || {
             use gantry::blob::{BlobKey, Blobs};
-            while !service.blobs.list(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+            service.blobs.list(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty()
+        })
+        .await;
     }
 
     async fn deleting_what_is_on_its_way_aborts_it(service) {

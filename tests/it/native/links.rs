@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ready;
+use crate::support::patience::eventually_ok;
 use crate::{on_both_services, transcript};
 
 on_both_services! {
@@ -187,14 +188,11 @@ on_both_services! {
             free = names["free"], maker = names["maker"]);
         // Uses without a limit are written down a moment later.
         let id = names["second"].parse().unwrap();
-        for _ in 0..100 {
-            if service.database.store.link(id).await.unwrap().unwrap().used == 2 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let link = service.database.store.link(id).await.unwrap().unwrap();
-        assert_eq!((link.used, link.last_used_at.is_some()), (2, true));
+        let link = eventually_ok("both uses are written down", async || {
+            let link = service.database.store.link(id).await.unwrap().unwrap();
+            if link.used == 2 { Ok(link) } else { Err(link.used) }
+        });
+        assert!(link.await.last_used_at.is_some());
     }
 
     async fn links_are_withdrawn_by_asset_and_by_maker(service) {

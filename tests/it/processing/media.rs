@@ -4,6 +4,7 @@ use gantry::blob::{BlobKey, Blobs};
 
 use super::{Steps, bring, idle, made_by, nothing_owed, photo, row, settled, until, work};
 use crate::support::faulty::Fault::Refused;
+use crate::support::patience::eventually;
 use crate::support::servers::clamd;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
@@ -73,24 +74,12 @@ on_both_services! {
         let mut now = named(&after);
         now.sort();
         assert!(now.iter().all(|key| !named(&before).contains(key)));
-        for _ in 0..100 {
-            if stored_derivatives(service).await == now {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        assert_eq!(stored_derivatives(service).await, now);
+        eventually("only the new derivatives", async || stored_derivatives(service).await == now).await;
         transcript!(service, r#"
             > DELETE /v1/assets/$asset
             < 204
         "#, asset = asset);
-        for _ in 0..100 {
-            if stored_derivatives(service).await.is_empty() {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        panic!("derivatives of a deleted asset are there still");
+        eventually("no derivatives of a deleted asset", async || stored_derivatives(service).await.is_empty()).await;
     }
 
     async fn a_try_goes_on_at_the_step_that_failed(service, idle()) {

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::support::patience::{eventually, eventually_ok};
 use crate::support::service::{Service, Shape};
 
 pub const EICAR: &str = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*";
@@ -94,15 +95,15 @@ pub async fn row(service: &Service, asset: &str) -> Asset {
 
 /// Waits until the asset is as wanted; jobs that were put back become due meanwhile.
 pub async fn until(service: &Service, asset: &str, wanted: impl Fn(&Asset) -> bool) -> Asset {
-    for _ in 0..1500 {
+    eventually_ok("the asset is as wanted", async || {
         let now = row(service, asset).await;
         if wanted(&now) {
-            return now;
+            return Ok(now);
         }
         service.advance(Duration::from_millis(500));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{:?}", row(service, asset).await)
+        Err(now)
+    })
+    .await
 }
 
 pub async fn settled(service: &Service, asset: &str) -> Asset {
@@ -111,14 +112,14 @@ pub async fn settled(service: &Service, asset: &str) -> Asset {
 
 /// Waits until nothing is owed any more.
 pub async fn nothing_owed(service: &Service) {
-    for _ in 0..1500 {
-        if service.database.store.count_jobs().await.unwrap().0 == 0 {
-            return;
+    eventually("nothing is owed", async || {
+        let owed = service.database.store.count_jobs().await.unwrap().0;
+        if owed > 0 {
+            service.advance(Duration::from_millis(500));
         }
-        service.advance(Duration::from_millis(500));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("jobs are owed still");
+        owed == 0
+    })
+    .await;
 }
 
 /// What a command makes in a folder of its own.

@@ -8,6 +8,7 @@ use gantry::worker::handoff::{Address, connect};
 use serde_json::Value;
 
 use super::{Steps, bring, idle, nothing_owed, settled, until, work};
+use crate::support::patience::{eventually, eventually_some};
 use crate::support::servers::{Own, variable};
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
@@ -41,23 +42,15 @@ impl Post {
     async fn read(&self, count: usize) -> Vec<Value> {
         let client = async_nats::connect(self.address.split('?').next().unwrap()).await.unwrap();
         let jetstream = async_nats::jetstream::new(client);
-        for _ in 0..200 {
-            if let Ok(mut stream) = jetstream.get_stream(&self.stream).await {
-                let held = stream.info().await.unwrap().state.messages;
-                if held >= count as u64 {
-                    let config = async_nats::jetstream::consumer::pull::Config::default();
-                    let consumer = stream.create_consumer(config).await.unwrap();
-                    let messages = consumer.messages().await.unwrap().take(count);
-                    let messages: Vec<_> = messages.collect().await;
-                    return messages
-                        .into_iter()
-                        .map(|m| serde_json::from_slice(&m.unwrap().payload).unwrap())
-                        .collect();
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{} events did not come to {}", count, self.subject);
+        let stream = eventually_some(format!("{count} events at {}", self.subject), async || {
+            let mut stream = jetstream.get_stream(&self.stream).await.ok()?;
+            let held = stream.info().await.unwrap().state.messages;
+            (held >= count as u64).then_some(stream)
+        });
+        let config = async_nats::jetstream::consumer::pull::Config::default();
+        let consumer = stream.await.create_consumer(config).await.unwrap();
+        let messages: Vec<_> = consumer.messages().await.unwrap().take(count).collect().await;
+        messages.into_iter().map(|m| serde_json::from_slice(&m.unwrap().payload).unwrap()).collect()
     }
 }
 
@@ -140,13 +133,7 @@ on_both_services! {
             job.unwrap().map(|entry| entry.job.progress.unwrap()["offers"].as_u64().unwrap())
         };
         service.advance(Duration::from_secs(601));
-        for _ in 0..200 {
-            if offers().await == Some(2) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert_eq!(offers().await, Some(2));
+        eventually("a second offer", async || offers().await == Some(2)).await;
         transcript!(service, r#"
             > POST /v1/assets/$asset/processing {"token": "$token", "outcome": "retry", "reason": "no worker at hand"}
             < 200 {"state": "processing"}
@@ -179,19 +166,15 @@ on_both_services! {
                 let event = events.map(|text| serde_json::from_str::<Value>(&text).unwrap());
                 event.into_iter().find(|event| event["data"]["asset_id"] == asset.as_str()).map(|event| event["data"]["token"].as_str().unwrap().to_owned())
             };
-            let mut token = None;
-            for _ in 0..400 {
-                token = read().await;
-                if token.is_some() {
-                    break;
-                }
+            let token = eventually_some("an offer", async || {
                 service.advance(Duration::from_millis(500));
-                tokio::time::sleep(Duration::from_millis(25)).await;
-            }
+                read().await
+            })
+            .await;
             transcript!(service, r#"
                 > POST /v1/assets/$asset/processing {"token": "$token", "outcome": "accept"}
                 < 200 {"state": "ready"}
-            "#, asset = asset, token = token.unwrap());
+            "#, asset = asset, token = token);
             settled(service, asset).await;
         }
         nothing_owed(service).await;

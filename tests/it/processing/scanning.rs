@@ -1,6 +1,7 @@
 //! The scanner has its say before anybody gets a byte, and may change its mind.
 
 use super::{EICAR, Steps, bring, idle, made_by, nothing_owed, row, settled, until, work};
+use crate::support::patience::eventually;
 use crate::support::servers::{Own, clamd};
 use crate::{on_both_services, transcript};
 
@@ -73,9 +74,10 @@ on_both_services! {
         }
         assert_eq!(row(service, &asset).await.state.name(), "processing");
         let job = gantry::domain::job::Work::Process(asset.parse().unwrap());
-        while service.database.store.job_of(job).await.unwrap().unwrap().state.name() != "ready" {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        eventually("the job waits again", async || {
+            service.database.store.job_of(job).await.unwrap().unwrap().state.name() == "ready"
+        })
+        .await;
         transcript!(service, r#"
             > GET /v1/assets/$asset/content
             < 409 {"code": "not_ready", "state": "processing"}

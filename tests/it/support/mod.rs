@@ -3,6 +3,7 @@
 pub mod bucket;
 pub mod database;
 pub mod faulty;
+pub mod patience;
 pub mod process;
 pub mod receiver;
 pub mod seed;

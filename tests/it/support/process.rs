@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use gantry::domain::clock::SystemClock;
 use gantry::store::Store;
 use tempfile::TempDir;
 
 use super::database::Place;
+use super::patience::eventually_ok;
 
 /// An instance: its data and its addresses, whether a process is running or not.
 pub struct Instance {
@@ -61,11 +61,15 @@ impl Instance {
             command.env("GANTRY_CRASH_AT", point);
         }
         self.process = Some(command.spawn().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !reqwest::get(format!("{}/readyz", self.url)).await.is_ok_and(|answer| answer.status().is_success()) {
-            assert!(Instant::now() < deadline && self.is_running(), "no service: {}", self.log_text());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let readyz = format!("{}/readyz", self.url);
+        eventually_ok("the service is ready", async || {
+            if reqwest::get(&readyz).await.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            assert!(self.is_running(), "no service: {}", self.log_text());
+            Err(self.log_text())
+        })
+        .await;
     }
 
     fn log(&self) -> PathBuf {
@@ -90,15 +94,13 @@ impl Instance {
 
     /// Waits until the process has ended by itself; how.
     pub async fn ended(&mut self) -> std::process::ExitStatus {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().unwrap()) {
-                self.process = None;
-                return status;
-            }
-            assert!(Instant::now() < deadline, "it goes on: {}", self.log_text());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let status = eventually_ok("the process ends", async || {
+            let status = self.process.as_mut().and_then(|process| process.try_wait().unwrap());
+            status.ok_or_else(|| self.log_text())
+        })
+        .await;
+        self.process = None;
+        status
     }
 
     /// Sends a signal, by its name.

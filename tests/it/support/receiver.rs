@@ -12,6 +12,8 @@ use http::HeaderMap;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use super::patience::eventually_ok;
+
 /// How the receiver answers one request.
 #[derive(Clone, Debug)]
 pub enum Reply {
@@ -103,16 +105,11 @@ impl Receiver {
 
     /// Waits until this many requests have come.
     pub async fn until(&self, count: usize) -> Vec<Message> {
-        let deadline = std::time::Instant::now() + Duration::from_secs(30);
-        loop {
-            let came = self.came();
-            if came.len() >= count {
-                return came;
-            }
-            let kinds: Vec<_> = came.iter().map(Message::kind).collect();
-            assert!(std::time::Instant::now() < deadline, "{count} were to come: {kinds:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually_ok(format!("{count} requests"), async || match self.came() {
+            came if came.len() >= count => Ok(came),
+            few => Err(few.iter().map(Message::kind).collect::<Vec<_>>()),
+        })
+        .await
     }
 }
 

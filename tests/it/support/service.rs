@@ -23,6 +23,7 @@ use tower::ServiceExt;
 use super::bucket::{Bucket, EmbeddedHome};
 use super::database::Database;
 use super::faulty::{Faults, FaultyBlobs, FaultyStore};
+use super::patience::eventually_ok;
 
 /// A running service.
 pub struct Service {
@@ -172,18 +173,12 @@ impl Service {
     pub async fn assert_sums(&self) {
         let store = &self.database.store;
         for tenant in store.tenants("", 100).await.unwrap() {
-            let mut seen = Vec::new();
-            for _ in 0..50 {
-                let Some((_, kept)) = store.quota(tenant.id).await.unwrap() else { break };
+            eventually_ok(format!("the sums of {} agree", tenant.name), async || {
+                let Some((_, kept)) = store.quota(tenant.id).await.unwrap() else { return Ok(()) };
                 let summed = store.usage(tenant.id).await.unwrap();
-                seen.push((kept, summed));
-                if kept == summed {
-                    seen.clear();
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            assert!(seen.is_empty(), "{}: {seen:?}", tenant.name);
+                if kept == summed { Ok(()) } else { Err((kept, summed)) }
+            })
+            .await;
         }
     }
 }

@@ -6,11 +6,9 @@ mod quotas;
 
 use std::time::Duration;
 
+use crate::support::patience::eventually_ok;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
-
-/// Longer than anything about tenants is cached.
-const STALE: Duration = Duration::from_millis(3200);
 
 on_both_services! {
     async fn operators_keep_tenants(service) {
@@ -91,10 +89,12 @@ on_both_services! {
             < 200
         "#, own = own, acme = acme);
         let (other, _) = service.another_node().await;
-        tokio::time::sleep(STALE).await;
         let asset = format!("{other}/v1/assets/{}", names["asset"]);
-        let there = reqwest::Client::new().get(asset).bearer_auth(&names["own"]).send().await.unwrap();
-        assert_eq!(there.status(), 403, "on another node");
+        eventually_ok("suspended on another node", async || {
+            let there = reqwest::Client::new().get(&asset).bearer_auth(&names["own"]).send().await.unwrap();
+            if there.status() == 403 { Ok(()) } else { Err(there.status()) }
+        })
+        .await;
         transcript!(service, r#"
             @ $own
             > GET /v1/assets/$asset

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gantry::blob::{BlobKey, Blobs};
 
-use super::STALE;
+use crate::support::patience::eventually;
 use crate::{on_both_services, transcript};
 
 on_both_services! {
@@ -267,7 +267,6 @@ on_both_services! {
             > PUT /v1/policies/default {"max_size": 10}
             < 200
         "#);
-        tokio::time::sleep(STALE).await;
-        assert_eq!(create().await, 413);
+        eventually("the other node knows", async || create().await == 413).await;
     }
 }

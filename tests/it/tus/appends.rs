@@ -4,18 +4,14 @@ use std::time::Duration;
 
 use gantry::blob::{BlobKey, Blobs};
 
-use super::{Tus, chunked};
+use super::{Tus, chunked, ledger};
 use crate::on_both_services;
 use crate::support::faulty::Fault::{AnswerLost, Refused};
-use crate::support::service::{Service, Shape};
+use crate::support::patience::eventually;
+use crate::support::service::Shape;
 use crate::support::transcript::noise;
 
 /// What the row says, without asking anybody to let go.
-async fn ledger(service: &Service, id: &str) -> gantry::domain::append::Ledger {
-    let upload = service.database.store.upload(id.parse().unwrap()).await.unwrap().unwrap();
-    upload.ledger().unwrap().clone()
-}
-
 fn impatient() -> Shape {
     let mut shape = Shape::default();
     shape.settings.pace.idle = Duration::from_millis(1500);
@@ -101,13 +97,7 @@ on_both_services! {
         let id = tus.create(10).await;
         let body = chunked(vec![b"hello".to_vec(), b"world".to_vec()], Duration::from_secs(5));
         let sending = tokio::spawn(tus.patch(&id, 0, body).send());
-        for _ in 0..100 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            if ledger(service, &id).await.offset == 5 {
-                break;
-            }
-        }
-        assert_eq!(ledger(service, &id).await.offset, 5);
+        eventually("the first bytes are safe", async || ledger(service, &id).await.offset == 5).await;
         assert_eq!(sending.await.unwrap().unwrap().status(), 204);
         assert_eq!(tus.content(&id).await, "helloworld");
     }
@@ -149,14 +139,11 @@ on_both_services! {
         for at in [0, 3_000_000, 6_000_000] {
             assert_eq!(tus.send(&id, at, bytes[at as usize..at as usize + 3_000_000].to_vec()).await.status(), 204);
         }
-        for _ in 0..100 {
+        eventually("no tails are left", async || {
             service.engine.sweep().await.unwrap();
-            if service.blobs.list(BlobKey::TAILS, None).await.unwrap().items.is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        assert!(service.blobs.list(BlobKey::TAILS, None).await.unwrap().items.is_empty());
+            service.blobs.list(BlobKey::TAILS, None).await.unwrap().items.is_empty()
+        })
+        .await;
         assert!(service.database.store.relayed_parts(id.parse().unwrap()).await.unwrap().is_empty());
     }
 }

@@ -16,6 +16,7 @@ use reqwest::{Body, Client, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::support::patience::{eventually, eventually_ok};
 use crate::support::service::Service;
 
 /// A tus client of the roughest kind, for what transcripts cannot say.
@@ -90,13 +91,11 @@ impl Tus {
 
     /// The offset as soon as it is what it has to become.
     async fn offset_becomes(&self, id: &str, wanted: u64) {
-        for _ in 0..200 {
-            if self.offset(id).await == wanted {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{} instead of {wanted}", self.offset(id).await);
+        eventually_ok(format!("offset {wanted}"), async || match self.offset(id).await {
+            offset if offset == wanted => Ok(()),
+            other => Err(other),
+        })
+        .await;
     }
 
     /// The asset of an upload as soon as it is ready, and its bytes.
@@ -104,12 +103,22 @@ impl Tus {
         let request = self.request("GET", &format!("/v1/uploads/{id}"));
         let upload: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
         let asset = upload["asset_id"].as_str().unwrap();
-        let path = format!("/v1/assets/{asset}?wait=30s&until=ready");
+        let path = format!("/v1/assets/{asset}?wait=60s&until=ready");
         let ready: serde_json::Value = self.request("GET", &path).send().await.unwrap().json().await.unwrap();
         assert_eq!(ready["state"], "ready", "{ready}");
         let path = format!("/v1/assets/{asset}/content?delivery=stream");
         self.request("GET", &path).send().await.unwrap().bytes().await.unwrap()
     }
+}
+
+async fn ledger(service: &Service, id: &str) -> gantry::domain::append::Ledger {
+    let upload = service.database.store.upload(id.parse().unwrap()).await.unwrap().unwrap();
+    upload.ledger().unwrap().clone()
+}
+
+/// Waits until somebody appends.
+async fn held(service: &Service, id: &str) {
+    eventually("somebody appends", async || ledger(service, id).await.lease.is_some()).await;
 }
 
 /// A body that comes in these pieces, without a length.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Tus;
+use super::{Tus, held};
 use crate::on_both_services;
 use crate::support::transcript::noise;
 
@@ -18,6 +18,7 @@ on_both_services! {
         let tus = Tus::new(service);
         let id = tus.create(11).await;
         let holder = tokio::spawn(tus.patch(&id, 0, endless(b"hello ")).send());
+        held(service, &id).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         let began = Instant::now();
         let newcomer = tus.send(&id, 6, "world").await;
@@ -33,6 +34,7 @@ on_both_services! {
         let bytes = noise(20_000_000, 40);
         let id = here.create(20_000_000).await;
         let holder = tokio::spawn(here.patch(&id, 0, endless(&bytes[..10_000_000])).send());
+        held(service, &id).await;
         tokio::time::sleep(Duration::from_millis(1500)).await;
         let began = Instant::now();
         assert_eq!(there.offset(&id).await, 10_000_000);
@@ -69,7 +71,7 @@ on_both_services! {
         let tus = Tus::new(service);
         let id = tus.create(20_000_000).await;
         let holder = tokio::spawn(tus.patch(&id, 0, endless(&noise(9_000_000, 44))).send());
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        held(service, &id).await;
         assert_eq!(tus.request("DELETE", &format!("/tus/{id}")).send().await.unwrap().status(), 204);
         assert!(!holder.await.unwrap().unwrap().status().is_success());
         assert_eq!(tus.request("HEAD", &format!("/tus/{id}")).send().await.unwrap().status(), 404);
@@ -81,6 +83,9 @@ on_both_services! {
         for n in 0..20 {
             let id = tus.create(100_000).await;
             work.push((id.clone(), tokio::spawn(tus.patch(&id, 0, endless(&noise(50_000, n))).send())));
+        }
+        for (id, _) in &work {
+            held(service, id).await;
         }
         tokio::time::sleep(Duration::from_millis(700)).await;
         service.engine.close_appends().await;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::Tus;
 use crate::support::bucket::Bucket;
 use crate::support::database::Place;
+use crate::support::patience::all_read;
 use crate::support::process::Instance;
 use crate::support::transcript::noise;
 
@@ -34,7 +35,8 @@ async fn what_a_reset_cut_goes_on_at_the_other_node_within_a_second() {
     let bytes = noise(SIZE, 50);
     let id = here.create(SIZE).await;
     let stream = here.begun(&id, 0, slice(&bytes, 0, 12 * MEGABYTE), SIZE).await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    all_read(&stream).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     // No goodbye: a reset.
     stream.set_zero_linger().unwrap();
     drop(stream);
@@ -106,8 +108,11 @@ async fn a_drain_with_a_hundred_uploads_keeps_every_byte() {
         let stream = stopping.begun(&id, 0, slice(&bytes, 0, PIECE), 2 * PIECE).await;
         streams.push((id, stream));
     }
-    // Long enough for all of it to be read, too short for a client to be called slow.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    for (_, stream) in &streams {
+        all_read(stream).await;
+    }
+    // From the sockets to where it counts; too short for a client to be called slow.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     nodes[0].signal("TERM");
     assert!(nodes[0].ended().await.success(), "{}", nodes[0].log_text());
     for (id, _stream) in streams {

@@ -1,11 +1,10 @@
 //! kill -9 around a delivery (`RELIABILITY.md`, crash points 17 and 18): it arrives at least once, with the same id.
 
-use std::time::Duration;
-
 use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::support::database::Place;
+use crate::support::patience::eventually_ok;
 use crate::support::process::Instance;
 use crate::support::receiver::Receiver;
 
@@ -37,11 +36,11 @@ async fn survives(place: Place, point: &str, times: usize) {
     instance.start(None).await;
     receiver.until(times).await;
     let rows = instance.rows().await;
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while rows.count_jobs().await.unwrap() != (0, 0) {
-        assert!(std::time::Instant::now() < deadline, "{}", instance.log_text());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    eventually_ok("no jobs are left", async || match rows.count_jobs().await.unwrap() {
+        (0, 0) => Ok(()),
+        left => Err((left, instance.log_text())),
+    })
+    .await;
     let came = receiver.came();
     assert_eq!(came.len(), times);
     assert!(came.iter().all(|message| message.id() == came[0].id() && message.verifies(&secret)));

@@ -7,10 +7,9 @@ mod nodes;
 mod replays;
 mod trouble;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
+use crate::support::patience::eventually_ok;
 use crate::support::receiver::Receiver;
 use crate::support::service::Service;
 use crate::transcript;
@@ -49,15 +48,11 @@ pub async fn log(service: &Service, webhook: &str) -> Vec<Value> {
 
 /// Waits until every delivery of the log is as wanted.
 pub async fn until(service: &Service, webhook: &str, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    loop {
+    eventually_ok(what, async || {
         let log = log(service, webhook).await;
-        if wanted(&log) {
-            return log;
-        }
-        assert!(std::time::Instant::now() < deadline, "{what}: {log:#?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        if wanted(&log) { Ok(log) } else { Err(log) }
+    })
+    .await
 }
 
 /// So many deliveries, all in this state.
