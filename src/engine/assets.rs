@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::audit::{self, Deed};
-use super::limits::MAX_METADATA;
+use super::limits::{MAX_METADATA, check_page};
 use super::{Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, Target, may, may_ask};
 use crate::domain::asset::{Asset, AssetState, Metadata};
@@ -21,7 +21,7 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often a waiting request looks for what other nodes did.
 const LOOK: Duration = Duration::from_millis(500);
 const TRIES: u32 = 4;
-/// Most assets of a page or a batch.
+/// Most assets of a batch.
 pub(super) const MOST: u32 = 1000;
 
 /// Which assets to list.
@@ -117,9 +117,7 @@ impl Engine {
             }
             None => None,
         };
-        if !(1..=MOST).contains(&list.limit) {
-            return Err(Error::invalid("limit", format!("1 to {MOST}")));
-        }
+        check_page(list.limit)?;
         let query = AssetQuery {
             state: list.state,
             external_id: list.external_id,

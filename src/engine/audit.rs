@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::limits::check_page;
 use super::surroundings::Surroundings;
-use super::{Engine, Error, Result};
+use super::{Engine, Result};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
@@ -15,8 +16,6 @@ use crate::domain::ids::TenantId;
 use crate::domain::upload::Upload;
 use crate::store::{AuditQuery, Tx, Write};
 
-/// Most entries of a page.
-const MOST: u32 = 1000;
 /// Repeated fetches within this time are one entry.
 pub(super) const ONCE: Duration = Duration::from_secs(60);
 
@@ -119,9 +118,7 @@ impl Engine {
     pub async fn audit_trail(&self, actor: &Actor, tenant: Option<&str>, query: AuditQuery) -> Result<Vec<AuditEntry>> {
         may_ask(actor, Action::Administer)?;
         let tenant = self.administered(actor, tenant).await?;
-        if !(1..=MOST).contains(&query.limit) {
-            return Err(Error::invalid("limit", format!("1 to {MOST}")));
-        }
+        check_page(query.limit)?;
         Ok(self.0.store.audit(tenant, &query).await?)
     }
 }

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::audit::Deed;
+use super::limits::check_page;
 use super::{Alarm, Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::Timestamp;
@@ -16,7 +17,7 @@ use crate::store::{JobQuery, StoreError, Tx, Write};
 
 /// Whose administrators run the instance.
 const OPERATORS: &str = "default";
-/// Most jobs of a page, and dead jobs retried at once.
+/// Most dead jobs retried at once.
 const MOST: u32 = 1000;
 /// Due rows that a dry run of the sweep counts.
 const DRY: u32 = 10_000;
@@ -47,9 +48,7 @@ impl Engine {
     /// A page of the tenant's jobs.
     pub async fn list_jobs(&self, actor: &Actor, list: ListJobs) -> Result<Vec<JobEntry>> {
         may_ask(actor, Action::Administer)?;
-        if !(1..=MOST).contains(&list.limit) {
-            return Err(Error::invalid("limit", format!("1 to {MOST}")));
-        }
+        check_page(list.limit)?;
         let ListJobs { state, kind, after, limit } = list;
         Ok(self.0.store.jobs(&JobQuery { tenant: tenant_of(actor)?, state, kind, after, limit }).await?)
     }

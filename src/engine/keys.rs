@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::audit::Deed;
+use super::limits::check_page;
 use super::{Engine, Error, Idempotency, Result};
 use crate::domain::access::Actor;
 use crate::domain::clock::{after, random_hex};
@@ -15,8 +16,6 @@ use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeySecret, KeyToken, Scopes};
 use crate::store::{Replay, StoreError, Tx, Write};
 
-/// Most keys of a page.
-const MOST: u32 = 1000;
 /// Tries of a change that others get in the way of.
 const TRIES: u32 = 5;
 
@@ -91,9 +90,7 @@ impl Engine {
         limit: u32,
     ) -> Result<Vec<ApiKey>> {
         let tenant = self.administered(actor, tenant).await?;
-        if !(1..=MOST).contains(&limit) {
-            return Err(Error::invalid("limit", format!("1 to {MOST}")));
-        }
+        check_page(limit)?;
         self.registry().keys(tenant, after, limit).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Engine;
+use super::{Engine, Error, Result};
 use crate::domain::append::max_relayed;
 use crate::domain::checksum::ChecksumAlgorithm;
 use crate::domain::name::FileName;
@@ -34,6 +34,17 @@ pub struct Limits {
     pub link_ttl: Duration,
     /// Checksums that the store verifies per part.
     pub checksums: &'static [ChecksumAlgorithm],
+}
+
+/// Most entries of a page, whatever it lists.
+const MOST_ENTRIES: u32 = 1000;
+
+/// Whether a page may have so many entries.
+pub(super) fn check_page(limit: u32) -> Result<()> {
+    if (1..=MOST_ENTRIES).contains(&limit) {
+        return Ok(());
+    }
+    Err(Error::invalid("limit", format!("1 to {MOST_ENTRIES}")))
 }
 
 /// Largest metadata of an asset, in bytes of JSON.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::assets::MOST;
 use super::audit::Deed;
 use super::create::Idempotency;
+use super::limits::check_page;
 use super::{Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, Target, may, may_ask};
 use crate::domain::asset::{Asset, AssetState};
@@ -241,9 +242,7 @@ impl Engine {
     /// A page of the tenant's links, those that ended included until they are forgotten. Tokens are not shown again.
     pub async fn list_links(&self, actor: &Actor, list: ListLinks) -> Result<LinkList> {
         may_ask(actor, Action::LinkAsset)?;
-        if !(1..=MOST).contains(&list.limit) {
-            return Err(Error::invalid("limit", format!("1 to {MOST}")));
-        }
+        check_page(list.limit)?;
         if let Some(asset) = list.asset {
             self.asset_for(actor, Action::LinkAsset, asset).await?;
         }

@@ -65,7 +65,7 @@ pub use cut::OpenUnsized;
 pub use deliver::{Cache, Deliveries, DeliveryMode, Download, Opening, PurgeHook, StoreRequest, TrustedProxy};
 pub use edge::PurgeCall;
 pub use error::{Error, Result};
-pub use feed::{FeedOf, FeedPage, FeedSettings, Follower, MOST_EVENTS, Since};
+pub use feed::{FeedOf, FeedPage, FeedSettings, Follower, Since};
 pub use gallery::{Place, Thumbnail};
 pub use granted::Description;
 pub use health::Health;

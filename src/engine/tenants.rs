@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::audit::Deed;
+use super::limits::check_page;
 use super::{DeliveryMode, Engine, Error, Registry, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::Timestamp;
@@ -12,9 +13,6 @@ use crate::domain::policy::{DEFAULT_POLICY, Policy, Rules, is_policy_name};
 use crate::domain::quota::{Quota, Usage};
 use crate::domain::tenant::{Rate, Tenant};
 use crate::store::{StoreError, TenancyWrite, Tx, Write};
-
-/// Most tenants or policies of a page.
-const MOST: u32 = 1000;
 
 /// What to change about a tenant; `None` leaves things as they are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,9 +82,7 @@ impl Engine {
     /// A page of tenants, by name.
     pub async fn tenants(&self, actor: &Actor, after: &str, limit: u32) -> Result<Vec<Tenant>> {
         self.operator(actor).await?;
-        if !(1..=MOST).contains(&limit) {
-            return Err(Error::invalid("limit", format!("1 to {MOST}")));
-        }
+        check_page(limit)?;
         Ok(self.0.store.tenants(after, limit).await?)
     }
 
@@ -136,9 +132,7 @@ impl Engine {
     /// A page of a tenant's policies that somebody has written, by name.
     pub async fn policies(&self, actor: &Actor, tenant: Option<&str>, after: &str, limit: u32) -> Result<Vec<Policy>> {
         let tenant = self.administered(actor, tenant).await?;
-        if !(1..=MOST).contains(&limit) {
-            return Err(Error::invalid("limit", format!("1 to {MOST}")));
-        }
+        check_page(limit)?;
         Ok(self.0.store.policies(tenant, after, limit).await?)
     }
 

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::limits::check_page;
 use super::{Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::event::{FeedEnds, FeedEvent};
@@ -21,8 +22,6 @@ mod hub;
 pub(super) use hub::Hub;
 use hub::{Grown, Seat};
 
-/// Most events of a page.
-pub const MOST_EVENTS: u32 = 1000;
 /// Most events that are taken for a follower at once, who then asks for more.
 const AT_ONCE: u32 = 100;
 /// When somebody may try again who found no place.
@@ -91,9 +90,7 @@ impl Engine {
         limit: u32,
         patience: Duration,
     ) -> Result<FeedPage> {
-        if !(1..=MOST_EVENTS).contains(&limit) {
-            return Err(Error::invalid("limit", format!("1 to {MOST_EVENTS}")));
-        }
+        check_page(limit)?;
         let (tenant, asset) = self.readable(actor, of).await?;
         let at = self.place(tenant, asset, since).await?;
         let events = self.behind(tenant, asset, at, limit).await?;

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::super::limits::check_page;
 use super::super::{Engine, Error, Result};
 use super::dispatch::PENDING;
 use crate::domain::access::Actor;
@@ -13,8 +14,6 @@ use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
 use crate::domain::webhook::{Delivery, DeliveryState, EventFilter, Webhook, WebhookState};
 use crate::store::{DeliveryQuery, StoreError, Tx, WebhookWrite, Write};
 
-/// Most deliveries of a page.
-const MOST: u32 = 1000;
 /// Events that a replay reads and writes at once.
 const PAGE: u32 = 500;
 /// Deliveries that one request replays, and events that it reads.
@@ -63,9 +62,7 @@ impl Engine {
     /// A page of an endpoint's deliveries.
     pub async fn list_deliveries(&self, actor: &Actor, id: WebhookId, list: ListDeliveries) -> Result<Vec<Delivery>> {
         let webhook = self.webhook(actor, id).await?.id;
-        if !(1..=MOST).contains(&list.limit) {
-            return Err(Error::invalid("limit", format!("1 to {MOST}")));
-        }
+        check_page(list.limit)?;
         let ListDeliveries { state, after, limit } = list;
         Ok(self.0.store.deliveries(&DeliveryQuery { webhook, state, after, limit }).await?)
     }
