@@ -6,7 +6,7 @@
 //! * `error` – one exhaustive renderer of the engine's errors
 //!
 //! Beside them what all protocols share: [`server`] (the accept loop, with [`tls`]), `context` (request ids, credentials, peers),
-//! `problem` (RFC 9457), `openapi` (routes and the contract that describes them, from one declaration), `caching`. Protocols do not know each other, and none of them knows rows or bytes.
+//! `problem` (RFC 9457), `query` (parameters and pages), `openapi` (routes and the contract that describes them, from one declaration), `caching`. Protocols do not know each other, and none of them knows rows or bytes.
 
 use std::sync::Arc;
 
@@ -34,6 +34,7 @@ mod origin;
 mod places;
 mod problem;
 mod processing;
+mod query;
 mod relayed;
 pub mod server;
 mod tenants;

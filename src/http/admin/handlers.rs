@@ -9,6 +9,7 @@ use super::super::Site;
 use super::super::body::Json;
 use super::super::context::{Named, actor};
 use super::super::problem::Problem;
+use super::super::query::next_after;
 use super::wire::{self, Reprocess, ReprocessMany, RetryDead, RunChore};
 use crate::domain::ids::{AssetId, JobId};
 
@@ -18,8 +19,7 @@ pub(super) async fn jobs(State(site): State<Site>, headers: HeaderMap, RawQuery(
     let actor = actor(&site.engine, &headers).await?;
     let list = wire::list(query.as_deref())?;
     let jobs = site.engine.list_jobs(&actor, list).await?;
-    let more = jobs.len() == list.limit as usize;
-    let next = jobs.last().filter(|_| more).map(|entry| entry.job.id);
+    let next = next_after(&jobs, list.limit, |entry| entry.job.id);
     Ok(Rendered(json!({ "jobs": jobs.iter().map(wire::job).collect::<Vec<_>>(), "next_after": next })))
 }
 

@@ -4,12 +4,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::query::{USUAL_PAGE, limit, pairs, parsed, unknown};
 use crate::domain::clock::{Timestamp, before};
 use crate::domain::event::EventCount;
 use crate::domain::job::{Chore, JobEntry, JobKind};
 use crate::engine::{Again, Enqueued, Error, ListAssets, ListJobs, Queues};
 
-const USUAL_PAGE: u32 = 100;
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// `POST /v1/admin/jobs/retry`.
@@ -87,26 +87,15 @@ pub(super) fn chore(text: &str) -> Result<Chore, Error> {
     }
 }
 
-fn pairs(query: Option<&str>) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
-}
-
-fn unknown(name: &str) -> Error {
-    Error::invalid("query", format!("{name:?} is no parameter of this address"))
-}
-
 /// `GET /v1/admin/jobs`.
 pub(super) fn list(query: Option<&str>) -> Result<ListJobs, Error> {
     let mut list = ListJobs { limit: USUAL_PAGE, ..ListJobs::default() };
     for (name, value) in pairs(query) {
         match name.as_str() {
-            "state" => {
-                let state = value.parse().map_err(|_| Error::invalid("state", "ready, running or dead"));
-                list.state = Some(state?);
-            }
+            "state" => list.state = Some(parsed("state", &value, "ready, running or dead")?),
             "kind" => list.kind = Some(kind(&value)?),
-            "after" => list.after = Some(value.parse().map_err(|_| Error::invalid("after", "the id of a job"))?),
-            "limit" => list.limit = value.parse().map_err(|_| Error::invalid("limit", "a number"))?,
+            "after" => list.after = Some(parsed("after", &value, "the id of a job")?),
+            "limit" => list.limit = limit(&value)?,
             other => return Err(unknown(other)),
         }
     }
@@ -116,8 +105,7 @@ pub(super) fn list(query: Option<&str>) -> Result<ListJobs, Error> {
 /// `GET /v1/admin/stats`: the last day unless said otherwise.
 pub(super) fn span(query: Option<&str>, now: Timestamp) -> Result<(Timestamp, Timestamp), Error> {
     let (mut from, mut to) = (before(now, DAY), now);
-    let time =
-        |field, value: &str| value.parse().map_err(|_| Error::invalid(field, "a time like 2026-01-31T12:00:00Z"));
+    let time = |field, value: &str| parsed(field, value, "a time like 2026-01-31T12:00:00Z");
     for (name, value) in pairs(query) {
         match name.as_str() {
             "from" => from = time("from", &value)?,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::super::query::pairs;
 use crate::domain::asset::{Asset, Metadata};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::AssetId;
@@ -22,7 +23,7 @@ pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(super) fn new(raw: Option<&str>) -> Self {
-        Self(url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).into_owned().collect())
+        Self(pairs(raw).collect())
     }
 
     fn get(&self, name: &str) -> Option<&str> {

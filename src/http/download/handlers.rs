@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use super::super::Site;
 use super::super::context::{Named, actor, peer};
 use super::super::problem::Problem;
+use super::super::query::{pairs, parsed, unknown};
 use super::conditions::{Facts, Verdict, decide, range_applies};
 use super::{handed, stream};
 use crate::domain::grant::{Disposition, Variant};
@@ -24,17 +25,13 @@ struct Ask {
 fn ask(query: Option<&str>) -> Result<Ask, Error> {
     let mut ask = Ask::default();
     let mut format = None;
-    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        match (&*name, &*value) {
-            ("disposition", text) => {
-                ask.disposition = text.parse().map_err(|()| Error::invalid("disposition", "attachment or inline"))?;
-            }
-            ("delivery", mode) => {
-                ask.delivery = Some(mode.parse().map_err(|()| Error::invalid("delivery", "no such delivery"))?);
-            }
+    for (name, value) in pairs(query) {
+        match (name.as_str(), value.as_str()) {
+            ("disposition", text) => ask.disposition = parsed("disposition", text, "attachment or inline")?,
+            ("delivery", mode) => ask.delivery = Some(parsed("delivery", mode, "no such delivery")?),
             ("variant", name) => ask.form = Some(Variant { name: name.to_owned(), format: None }),
             ("format", name) => format = Some(name.to_owned()),
-            (other, _) => return Err(Error::invalid("query", format!("{other:?} is no parameter of this address"))),
+            (other, _) => return Err(unknown(other)),
         }
     }
     match (&mut ask.form, format) {

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 
+use super::super::query::{USUAL_PAGE, limit, pairs, unknown};
 use crate::domain::clock::parse_duration;
 use crate::domain::ids::AssetId;
 use crate::engine::{Error, Since};
-
-const USUAL_PAGE: u32 = 100;
 
 /// A question about events.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,17 +33,17 @@ impl Question {
         };
         let mut question = Self { after: None, stream: true, limit: USUAL_PAGE, wait: Duration::ZERO, asset: None };
         let mut pages = accepts("application/json");
-        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            pages |= matches!(&*name, "after" | "limit" | "wait");
-            match &*name {
+        for (name, value) in pairs(query) {
+            pages |= matches!(name.as_str(), "after" | "limit" | "wait");
+            match name.as_str() {
                 "after" => question.after = Some(id("after", &value)?),
-                "limit" => question.limit = value.parse().map_err(|_| Error::invalid("limit", "a number"))?,
+                "limit" => question.limit = limit(&value)?,
                 "wait" => {
                     let problem = || Error::invalid("wait", "seconds, or a duration like 30s");
                     question.wait = parse_duration(&value).ok_or_else(problem)?;
                 }
                 "asset" if !names_asset => question.asset = Some(value.parse().map_err(|_| Error::Hidden)?),
-                _ => return Err(Error::invalid("query", format!("{name:?} is no parameter of this address"))),
+                other => return Err(unknown(other)),
             }
         }
         // A client that comes back asks at the same address as before, and its header knows better.

@@ -10,6 +10,7 @@ use super::super::Site;
 use super::super::body::{Json, idempotency};
 use super::super::context::{Named, actor};
 use super::super::problem::Problem;
+use super::super::query::{next_after, tenant};
 use super::wire::{self, NewKey, Rotate};
 use crate::domain::ids::KeyId;
 use crate::engine::MadeKey;
@@ -29,7 +30,7 @@ pub(super) async fn create(
 ) -> Answer<Response> {
     let actor = actor(&site.engine, &headers).await?;
     let repeat = idempotency(&headers, body.fingerprint)?;
-    let (tenant, wish) = body.value.wish(wire::tenant(query.as_deref())?)?;
+    let (tenant, wish) = body.value.wish(tenant(query.as_deref())?)?;
     let made = site.engine.create_key(&actor, tenant.as_deref(), wish, repeat).await?;
     Ok(once(StatusCode::CREATED, &made))
 }
@@ -38,7 +39,7 @@ pub(super) async fn list(State(site): State<Site>, headers: HeaderMap, RawQuery(
     let actor = actor(&site.engine, &headers).await?;
     let list = wire::list(query.as_deref())?;
     let keys = site.engine.list_keys(&actor, list.tenant.as_deref(), list.after, list.limit).await?;
-    let next = keys.last().filter(|_| keys.len() == list.limit as usize).map(|last| last.id);
+    let next = next_after(&keys, list.limit, |last| last.id);
     Ok(Rendered(json!({ "keys": keys.iter().map(wire::key).collect::<Vec<_>>(), "next_after": next })))
 }
 
@@ -49,7 +50,7 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
-    let tenant = wire::tenant(query.as_deref())?;
+    let tenant = tenant(query.as_deref())?;
     Ok(Rendered(wire::key(&site.engine.key(&actor, tenant.as_deref(), id).await?)))
 }
 
@@ -60,7 +61,7 @@ pub(super) async fn revoke(
     RawQuery(query): RawQuery,
 ) -> Answer<StatusCode> {
     let actor = actor(&site.engine, &headers).await?;
-    let tenant = wire::tenant(query.as_deref())?;
+    let tenant = tenant(query.as_deref())?;
     site.engine.revoke_key(&actor, tenant.as_deref(), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -74,7 +75,7 @@ pub(super) async fn rotate(
 ) -> Answer<Response> {
     let actor = actor(&site.engine, &headers).await?;
     let repeat = idempotency(&headers, body.fingerprint)?;
-    let (tenant, overlap) = (wire::tenant(query.as_deref())?, body.value.overlap()?);
+    let (tenant, overlap) = (tenant(query.as_deref())?, body.value.overlap()?);
     let made = site.engine.rotate_key(&actor, tenant.as_deref(), id, overlap, repeat).await?;
     Ok(once(StatusCode::OK, &made))
 }

@@ -6,12 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::domain::clock::parse_duration;
+use super::super::query::{USUAL_PAGE, limit, pairs, parsed, time, unknown};
 use crate::domain::ids::KeyId;
 use crate::domain::key::{ApiKey, BadScopes, Scope, Scopes};
 use crate::engine::{Error, KeyWish, MadeKey};
-
-const USUAL_PAGE: u32 = 100;
 
 /// `POST /v1/keys`.
 #[derive(Deserialize, JsonSchema)]
@@ -72,15 +70,6 @@ impl Rotate {
     }
 }
 
-fn time(field: &'static str, value: Option<&Value>) -> Result<Option<Duration>, Error> {
-    let read = |value: &Value| match value {
-        Value::Number(seconds) => seconds.as_u64().map(Duration::from_secs),
-        Value::String(text) => parse_duration(text),
-        _ => None,
-    };
-    value.map(|value| read(value).ok_or_else(|| Error::invalid(field, "seconds, or a duration like 24h"))).transpose()
-}
-
 /// `GET /v1/keys`.
 pub(super) struct List {
     pub(super) tenant: Option<String>,
@@ -88,33 +77,17 @@ pub(super) struct List {
     pub(super) limit: u32,
 }
 
-fn unknown(name: &str) -> Error {
-    Error::invalid("query", format!("{name:?} is no parameter of this address"))
-}
-
 pub(super) fn list(query: Option<&str>) -> Result<List, Error> {
     let mut list = List { tenant: None, after: None, limit: USUAL_PAGE };
-    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        match &*name {
-            "tenant" => list.tenant = Some(value.into_owned()),
-            "after" => list.after = Some(value.parse().map_err(|_| Error::invalid("after", "the id of a key"))?),
-            "limit" => list.limit = value.parse().map_err(|_| Error::invalid("limit", "a number"))?,
+    for (name, value) in pairs(query) {
+        match name.as_str() {
+            "tenant" => list.tenant = Some(value),
+            "after" => list.after = Some(parsed("after", &value, "the id of a key")?),
+            "limit" => list.limit = limit(&value)?,
             other => return Err(unknown(other)),
         }
     }
     Ok(list)
-}
-
-/// `?tenant=` alone.
-pub(super) fn tenant(query: Option<&str>) -> Result<Option<String>, Error> {
-    let mut tenant = None;
-    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        match &*name {
-            "tenant" => tenant = Some(value.into_owned()),
-            other => return Err(unknown(other)),
-        }
-    }
-    Ok(tenant)
 }
 
 pub(super) fn key(of: &ApiKey) -> Value {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::query::{pairs, unknown};
+use super::super::query::{USUAL_PAGE, limit, pairs, unknown};
 use super::view::time;
 use super::wire::{Seconds, USUAL_LINK, form, parsed, parsed_opt};
 use crate::domain::grant::{Link, LinkTarget, Variant};
@@ -14,15 +14,13 @@ use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId};
 use crate::domain::name::FileName;
 use crate::engine::{CollectionWish, Error, ListLinks, MadeCollection, MadeLink, Place, RevokeLinks, Thumbnail};
 
-const USUAL_PAGE: u32 = 100;
-
 /// `?cursor=&limit=`, and `?asset=&created_by=` where no asset is in the path.
 pub(super) fn list(query: Option<&str>, of: Option<AssetId>) -> Result<ListLinks, Error> {
     let mut list = ListLinks { asset: of, maker: None, after: None, limit: USUAL_PAGE };
     for (name, value) in pairs(query) {
         match name.as_str() {
             "cursor" => list.after = Some(value.parse().map_err(|_| Error::invalid("cursor", "not one of ours"))?),
-            "limit" => list.limit = value.parse().map_err(|_| Error::invalid("limit", "a number"))?,
+            "limit" => list.limit = limit(&value)?,
             "asset" if of.is_none() => list.asset = Some(value.parse().map_err(|_| Error::Hidden)?),
             "created_by" => list.maker = Some(parsed("created_by", &value)?),
             other => return Err(unknown(other)),

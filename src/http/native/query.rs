@@ -2,19 +2,10 @@
 
 use std::time::Duration;
 
+use super::super::query::{USUAL_PAGE, limit, pairs, parsed, unknown};
 use super::wire::duration;
 use crate::domain::asset::AssetState;
 use crate::engine::{Error, ListAssets};
-
-const USUAL_PAGE: u32 = 100;
-
-pub(super) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
-}
-
-pub(super) fn unknown(name: &str) -> Error {
-    Error::invalid("query", format!("{name:?} is no parameter of this address"))
-}
 
 /// `GET /v1/assets`.
 pub(super) fn list(query: Option<&str>) -> Result<ListAssets, Error> {
@@ -25,12 +16,10 @@ pub(super) fn list(query: Option<&str>) -> Result<ListAssets, Error> {
             "external_id" => list.external_id = Some(value),
             "content_type" => list.content_type = Some(value),
             "created_after" => {
-                let time =
-                    value.parse().map_err(|_| Error::invalid("created_after", "a time like 2026-01-31T12:00:00Z"));
-                list.created_after = Some(time?);
+                list.created_after = Some(parsed("created_after", &value, "a time like 2026-01-31T12:00:00Z")?);
             }
             "cursor" => list.cursor = Some(value),
-            "limit" => list.limit = value.parse().map_err(|_| Error::invalid("limit", "a number"))?,
+            "limit" => list.limit = limit(&value)?,
             other => match other.strip_prefix("metadata.") {
                 Some(key) if !key.is_empty() => list.metadata.push((key.to_owned(), value)),
                 _ => return Err(unknown(other)),

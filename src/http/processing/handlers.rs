@@ -9,6 +9,7 @@ use super::super::Site;
 use super::super::body::Json;
 use super::super::context::{Named, actor};
 use super::super::problem::Problem;
+use super::super::query::pairs;
 use super::wire::{self, NewDerivative, Report};
 use crate::domain::ids::AssetId;
 use crate::engine::Error;
@@ -18,8 +19,7 @@ type Answer = Result<Rendered<Value>, Problem>;
 /// `?token=…`, or the header `Gantry-Processing-Token`.
 fn token(headers: &HeaderMap, query: Option<&str>) -> Result<String, Error> {
     let header = headers.get("gantry-processing-token").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
-    let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let asked = || pairs.find(|(name, _)| name == "token").map(|(_, value)| value.into_owned());
+    let asked = || pairs(query).find(|(name, _)| name == "token").map(|(_, value)| value);
     header.or_else(asked).ok_or_else(|| Error::invalid("token", "the one that came with the offer"))
 }
 

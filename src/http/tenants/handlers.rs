@@ -13,7 +13,8 @@ use super::super::Site;
 use super::super::body::Json;
 use super::super::context::{Named, actor};
 use super::super::problem::Problem;
-use super::query::{self, Trail};
+use super::super::query::{self, next_after};
+use super::query::{Trail, page, trail};
 use super::wire::{self, ChangeTenant, NewTenant};
 use crate::domain::access::Actor;
 use crate::domain::policy::Rules;
@@ -26,9 +27,9 @@ const PORTION: u32 = 1000;
 
 pub(super) async fn tenants(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
-    let page = query::page(query.as_deref())?;
+    let page = page(query.as_deref())?;
     let tenants = site.engine.tenants(&actor, &page.after, page.limit).await?;
-    let next = tenants.last().filter(|_| tenants.len() == page.limit as usize).map(|tenant| tenant.name.clone());
+    let next = next_after(&tenants, page.limit, |tenant| tenant.name.clone());
     Ok(Rendered(json!({ "tenants": tenants.iter().map(wire::tenant).collect::<Vec<_>>(), "next_after": next })))
 }
 
@@ -68,9 +69,9 @@ pub(super) async fn recompute(State(site): State<Site>, headers: HeaderMap, Name
 
 pub(super) async fn policies(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
-    let page = query::page(query.as_deref())?;
+    let page = page(query.as_deref())?;
     let policies = site.engine.policies(&actor, page.tenant.as_deref(), &page.after, page.limit).await?;
-    let next = policies.last().filter(|_| policies.len() == page.limit as usize).map(|policy| policy.name.clone());
+    let next = next_after(&policies, page.limit, |policy| policy.name.clone());
     Ok(Rendered(json!({ "policies": policies.iter().map(wire::policy).collect::<Vec<_>>(), "next_after": next })))
 }
 
@@ -111,13 +112,13 @@ pub(super) async fn drop_policy(
 
 pub(super) async fn audit(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer<Response> {
     let actor = actor(&site.engine, &headers).await?;
-    let trail = query::trail(query.as_deref())?;
+    let trail = trail(query.as_deref())?;
     if trail.export {
         return export(site, actor, trail).await;
     }
-    let limit = trail.query.limit as usize;
+    let limit = trail.query.limit;
     let entries = site.engine.audit_trail(&actor, trail.tenant.as_deref(), trail.query).await?;
-    let next = entries.last().filter(|_| entries.len() == limit).map(|entry| entry.id);
+    let next = next_after(&entries, limit, |entry| entry.id);
     let entries: Vec<_> = entries.iter().map(wire::entry).collect();
     Ok(Rendered(json!({ "entries": entries, "next_after": next })).into_response())
 }

@@ -1,9 +1,8 @@
 //! Queries of these routes. Pure.
 
+use super::super::query::{USUAL_PAGE, pairs, parsed, unknown};
 use crate::domain::clock::Timestamp;
 use crate::engine::{AuditQuery, Error};
-
-const USUAL_PAGE: u32 = 100;
 
 /// Which page, and of whose things.
 pub(super) struct Page {
@@ -20,18 +19,6 @@ pub(super) struct Trail {
     pub(super) export: bool,
 }
 
-fn parsed<T: std::str::FromStr>(field: &'static str, text: &str, what: &str) -> Result<T, Error> {
-    text.parse().map_err(|_| Error::invalid(field, what))
-}
-
-fn unknown(name: &str) -> Error {
-    Error::invalid("query", format!("{name:?} is no parameter of this address"))
-}
-
-fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
-    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned()
-}
-
 pub(super) fn page(query: Option<&str>) -> Result<Page, Error> {
     let mut page = Page { tenant: None, after: String::new(), limit: USUAL_PAGE };
     for (name, value) in pairs(query) {
@@ -43,18 +30,6 @@ pub(super) fn page(query: Option<&str>) -> Result<Page, Error> {
         }
     }
     Ok(page)
-}
-
-/// Only whose things are meant.
-pub(super) fn tenant(query: Option<&str>) -> Result<Option<String>, Error> {
-    let mut tenant = None;
-    for (name, value) in pairs(query) {
-        match name.as_str() {
-            "tenant" => tenant = Some(value),
-            other => return Err(unknown(other)),
-        }
-    }
-    Ok(tenant)
 }
 
 pub(super) fn trail(query: Option<&str>) -> Result<Trail, Error> {

@@ -10,6 +10,7 @@ use super::super::Site;
 use super::super::body::Json;
 use super::super::context::{Named, actor};
 use super::super::problem::Problem;
+use super::super::query::next_after;
 use super::wire::{self, ChangeWebhook, NewWebhook, Range, Rotate};
 use crate::domain::ids::WebhookId;
 use crate::engine::Error;
@@ -83,7 +84,7 @@ pub(super) async fn deliveries(
     let actor = actor(&site.engine, &headers).await?;
     let list = wire::list(query.as_deref())?;
     let page = site.engine.list_deliveries(&actor, id, list).await?;
-    let next = page.last().filter(|_| page.len() == list.limit as usize).map(|last| last.id);
+    let next = next_after(&page, list.limit, |last| last.id);
     Ok(Rendered(json!({ "deliveries": page.iter().map(wire::delivery).collect::<Vec<_>>(), "next_after": next })))
 }
 

@@ -6,11 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::domain::clock::{Timestamp, parse_duration};
+use super::super::query::{USUAL_PAGE, limit, pairs, parsed, time, unknown};
+use crate::domain::clock::Timestamp;
 use crate::domain::webhook::{Attempt, Delivery, Problem, Webhook, WebhookState};
 use crate::engine::{Error, ListDeliveries, ReplayRange, WebhookWish};
-
-const USUAL_PAGE: u32 = 100;
 
 /// `POST /v1/webhooks`.
 #[derive(Deserialize, JsonSchema)]
@@ -55,13 +54,7 @@ pub(super) struct Rotate {
 impl Rotate {
     /// For how long the old secret signs as well.
     pub(super) fn overlap(&self) -> Result<Option<Duration>, Error> {
-        let read = |value: &Value| match value {
-            Value::Number(seconds) => seconds.as_u64().map(Duration::from_secs),
-            Value::String(text) => parse_duration(text),
-            _ => None,
-        };
-        let bad = || Error::invalid("expires_in", "seconds, or a duration like 24h");
-        self.expires_in.as_ref().map(|value| read(value).ok_or_else(bad)).transpose()
+        time("expires_in", self.expires_in.as_ref())
     }
 }
 
@@ -88,15 +81,12 @@ impl Range {
 /// `GET /v1/webhooks/{id}/deliveries`.
 pub(super) fn list(query: Option<&str>) -> Result<ListDeliveries, Error> {
     let mut list = ListDeliveries { state: None, after: None, limit: USUAL_PAGE };
-    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        match &*name {
-            "state" => {
-                let state = value.parse().map_err(|_| Error::invalid("state", "pending, delivered or dead"));
-                list.state = Some(state?);
-            }
-            "after" => list.after = Some(value.parse().map_err(|_| Error::invalid("after", "the id of a delivery"))?),
-            "limit" => list.limit = value.parse().map_err(|_| Error::invalid("limit", "a number"))?,
-            other => return Err(Error::invalid("query", format!("{other:?} is no parameter of this address"))),
+    for (name, value) in pairs(query) {
+        match name.as_str() {
+            "state" => list.state = Some(parsed("state", &value, "pending, delivered or dead")?),
+            "after" => list.after = Some(parsed("after", &value, "the id of a delivery")?),
+            "limit" => list.limit = limit(&value)?,
+            other => return Err(unknown(other)),
         }
     }
     Ok(list)
