@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::native::ready;
+use crate::support::patience::in_time;
 use crate::{on_both_services, transcript};
 
 /// Advisory, what went wrong, and the test that says it does not here.
@@ -154,6 +155,7 @@ on_both_services! {
             let text = format!("POST /v1/uploads/check HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n0\r\n\r\n{hidden}");
             wire.write_all(text.as_bytes()).await.unwrap();
             let mut answer = Vec::new();
+            in_time("an answer", wire.read_buf(&mut answer)).await.unwrap();
             let all = wire.read_to_end(&mut answer);
             let _ = tokio::time::timeout(std::time::Duration::from_secs(2), all).await;
             let answer = String::from_utf8_lossy(&answer).into_owned();

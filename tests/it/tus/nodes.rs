@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Tus, held};
 use crate::on_both_services;
+use crate::support::patience::in_time;
 use crate::support::transcript::noise;
 
 /// A body that sends these bytes and then keeps the line open.
@@ -63,7 +64,7 @@ on_both_services! {
                 }
             }
         }));
-        tokio::time::timeout(Duration::from_secs(60), work).await.unwrap();
+        in_time("eight who append", work).await;
         assert!(Tus::new(service).content(&id).await == bytes);
     }
 
