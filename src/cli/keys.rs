@@ -217,9 +217,6 @@ fn suspended(suspended: bool) -> PatchTenant {
 
 async fn patch(registry: &Registry, tenant: &str, patch: PatchTenant) -> anyhow::Result<()> {
     let tenant = find(registry, tenant).await?;
-    if patch.suspended == Some(true) && tenant.name == DEFAULT_TENANT {
-        bail!("the tenant {DEFAULT_TENANT} runs the instance and is not suspended");
-    }
     show(&registry.patch_tenant(&tenant, patch).await?);
     Ok(())
 }

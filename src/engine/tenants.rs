@@ -1,7 +1,7 @@
 //! Tenants and policies as administrators keep them. Operators (administrators of the tenant `default`) keep tenants; a
 //! tenant's own administrators see theirs and keep its policies.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::audit::Deed;
 use super::{DeliveryMode, Engine, Error, Registry, Result, tenant_of};
@@ -38,16 +38,6 @@ pub struct TenantStanding {
     pub usage: Usage,
 }
 
-fn facts(standing: &TenantStanding) -> Value {
-    let TenantStanding { tenant, quota, .. } = standing;
-    json!({
-        "name": tenant.name,
-        "suspended": tenant.suspended_at.is_some(),
-        "rate": tenant.rate.map(|rate| json!({"per_second": rate.per_second, "burst": rate.burst})),
-        "quota": {"bytes": quota.bytes, "files": quota.files, "open_uploads": quota.uploads},
-    })
-}
-
 impl Engine {
     pub(super) fn registry(&self) -> Registry {
         Registry::new(self.0.store.clone(), self.0.entropy.clone())
@@ -74,11 +64,7 @@ impl Engine {
     /// Makes a tenant.
     pub async fn create_tenant(&self, actor: &Actor, name: &str, patch: PatchTenant) -> Result<TenantStanding> {
         self.operator(actor).await?;
-        let tenant = self.registry().create_tenant(name).await?;
-        let standing = self.apply(&tenant, patch).await?;
-        let deed = Deed::new(tenant.id, actor, "tenant.create", format!("tenant:{}", tenant.id));
-        self.tell(deed.after(facts(&standing))).await?;
-        Ok(standing)
+        self.registry().by(actor).open_tenant(name, patch).await
     }
 
     /// A page of tenants, by name.
@@ -98,29 +84,22 @@ impl Engine {
 
     /// Changes a tenant's limits or suspends it; in force on every node within seconds, quotas at once.
     pub async fn patch_tenant(&self, actor: &Actor, named: &str, patch: PatchTenant) -> Result<TenantStanding> {
-        self.operator(actor).await?;
-        let id = self.administered(actor, Some(named)).await?;
-        let before = self.registry().standing(id).await?;
-        if patch.suspended == Some(true) && Some(id) == self.operators().await? {
-            return Err(Error::invalid("suspended", "this tenant's administrators run the instance"));
-        }
-        let standing = self.apply(&before.tenant, patch).await?;
-        let deed = Deed::new(id, actor, "tenant.change", format!("tenant:{id}"));
-        self.tell(deed.before(facts(&before)).after(facts(&standing))).await?;
-        Ok(standing)
-    }
-
-    async fn apply(&self, tenant: &Tenant, patch: PatchTenant) -> Result<TenantStanding> {
-        let standing = self.registry().patch_tenant(tenant, patch).await?;
+        let tenant = self.operated(actor, named).await?;
+        let standing = self.registry().by(actor).patch_tenant(&tenant, patch).await?;
         self.0.tenancy.forget(tenant.id).await;
         Ok(standing)
     }
 
     /// Sums what a tenant takes up anew, from its rows; what the sum was before, where one was kept.
     pub async fn recompute(&self, actor: &Actor, named: &str) -> Result<(Option<Usage>, Usage)> {
+        let tenant = self.operated(actor, named).await?;
+        self.registry().recompute(tenant.id).await
+    }
+
+    /// The tenant that an operator means, by name or id.
+    async fn operated(&self, actor: &Actor, named: &str) -> Result<Tenant> {
         self.operator(actor).await?;
-        let id = self.administered(actor, Some(named)).await?;
-        self.registry().recompute(id).await
+        self.registry().tenant(named).await?.ok_or(Error::Hidden)
     }
 
     /// A policy. `default` is there even if nobody has written it.

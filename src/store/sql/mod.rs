@@ -15,7 +15,8 @@ use super::super::rows::{
     ReplayRow, TenantRow, UploadRow, at,
 };
 use super::super::{
-    AssetPage, AssetQuery, JobQuery, LinkQuery, LinksOf, News, Replay, Result, Store, StoreClock, StoreError, Tx,
+    AssetPage, AssetQuery, JobQuery, LinkQuery, LinksOf, News, Replay, Result, Store, StoreClock, StoreError, ToldOf,
+    Tx,
 };
 use super::Db;
 use crate::domain::append::RelayedPart;
@@ -278,18 +279,6 @@ impl Store for SqlStore {
         self.detached(move |pool| async move { jobs::seed(&pool, &jobs).await }).await
     }
 
-    async fn hurry_jobs(&self, kind: JobKind) -> Result<bool> {
-        let now = self.now();
-        let hurried = self.detached(move |pool| async move { jobs::hurry(&pool, kind, now).await }).await;
-        self.wires.news.tell();
-        hurried
-    }
-
-    async fn pause_jobs(&self, kind: JobKind, paused: bool) -> Result<()> {
-        let now = self.now();
-        self.detached(move |pool| async move { jobs::pause(&pool, kind, paused, now).await }).await
-    }
-
     async fn paused_kinds(&self) -> Result<Vec<JobKind>> {
         jobs::paused(&self.read).await
     }
@@ -323,8 +312,8 @@ impl Store for SqlStore {
         links::page(&self.read, query).await
     }
 
-    async fn revoke_links(&self, which: LinksOf, now: Timestamp) -> Result<u64> {
-        self.detached(move |pool| async move { links::revoke(&pool, which, now).await }).await
+    async fn revoke_links(&self, which: LinksOf, now: Timestamp, told: ToldOf) -> Result<u64> {
+        self.detached(move |pool| async move { links::revoke(&pool, which, now, told).await }).await
     }
 
     async fn collection(&self, id: CollectionId) -> Result<Option<Collection>> {
