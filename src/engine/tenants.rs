@@ -1,6 +1,7 @@
 //! Tenants and policies as administrators keep them. Operators (administrators of the tenant `default`) keep tenants; a
 //! tenant's own administrators see theirs and keep its policies.
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::audit::Deed;
@@ -27,10 +28,11 @@ pub struct PatchTenant {
     pub quota: Option<Quota>,
 }
 
-/// A tenant with its limits and what it takes up.
-#[derive(Clone, Debug)]
+/// A tenant with its limits and what it takes up; as JSON, wherever it is shown.
+#[derive(Clone, Debug, Serialize)]
 pub struct TenantStanding {
     /// The tenant.
+    #[serde(flatten)]
     pub tenant: Tenant,
     /// How much it may take up.
     pub quota: Quota,
@@ -159,4 +161,32 @@ impl Engine {
 fn unwritten(tenant: TenantId, now: Timestamp) -> Policy {
     let rules = Rules::default();
     Policy { tenant, name: DEFAULT_POLICY.to_owned(), rules, created_at: now, changed_at: now }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::domain::clock::micros;
+    use crate::domain::tenant::Rate;
+
+    #[test]
+    fn a_standing_as_json() {
+        let (id, some) = (TenantId(uuid::Uuid::from_u128(7)), NonZeroU32::new(5).unwrap());
+        let rate = Some(Rate { per_second: some, burst: some });
+        let tenant = Tenant { id, name: "acme".to_owned(), created_at: micros(1_500_000), suspended_at: None, rate };
+        let quota = Quota { bytes: Some(9), ..Quota::default() };
+        let standing = TenantStanding { tenant, quota, usage: Usage { bytes: 1, files: 2, uploads: 3 } };
+        let shown = json!({
+            "id": "00000000-0000-0000-0000-000000000007",
+            "name": "acme",
+            "created_at": "1970-01-01T00:00:01.5Z",
+            "suspended_at": null,
+            "rate": { "per_second": 5, "burst": 5 },
+            "quota": { "bytes": 9, "files": null, "open_uploads": null },
+            "usage": { "bytes": 1, "files": 2, "open_uploads": 3 },
+        });
+        assert_eq!(json!(standing), shown);
+    }
 }

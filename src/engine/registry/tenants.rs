@@ -117,7 +117,7 @@ fn facts(standing: &TenantStanding) -> Value {
     json!({
         "name": tenant.name,
         "suspended": tenant.suspended_at.is_some(),
-        "rate": tenant.rate.map(|rate| json!({"per_second": rate.per_second, "burst": rate.burst})),
-        "quota": {"bytes": quota.bytes, "files": quota.files, "open_uploads": quota.uploads},
+        "rate": tenant.rate,
+        "quota": quota,
     })
 }
