@@ -42,6 +42,7 @@ mod links;
 mod orphans;
 mod present;
 mod process;
+mod recent;
 mod registry;
 mod sign;
 mod stats;

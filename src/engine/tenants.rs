@@ -137,7 +137,7 @@ impl Engine {
         deed.before = before.map(|policy| json!(policy.rules));
         let put = Write::Tenancy(TenancyWrite::PutPolicy(Box::new(policy.clone())));
         self.0.store.commit(Tx::new().with(put).with(self.audited(deed))).await?;
-        self.0.tenancy.forget(tenant).await;
+        self.0.tenancy.forget_policy(tenant, name).await;
         Ok(policy)
     }
 
@@ -149,7 +149,7 @@ impl Engine {
         let gone = Write::Tenancy(TenancyWrite::DropPolicy(tenant, name.to_owned()));
         match self.0.store.commit(Tx::new().with(gone).with(self.audited(deed))).await {
             Ok(()) => {
-                self.0.tenancy.forget(tenant).await;
+                self.0.tenancy.forget_policy(tenant, name).await;
                 Ok(())
             }
             Err(StoreError::Conflict) => Err(Error::Hidden),

@@ -270,7 +270,8 @@ on_both_services! {
             > PUT /v1/policies/default {"max_size": 10}
             < 200
         "#);
-        tokio::time::sleep(STALE).await;
+        assert_eq!(create().await, 201, "remembered there for a moment");
+        service.advance(STALE);
         assert_eq!(create().await, 413);
     }
 }
