@@ -40,6 +40,7 @@ mod keys;
 mod limits;
 mod links;
 mod orphans;
+mod patterns;
 mod present;
 mod process;
 mod recent;

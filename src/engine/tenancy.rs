@@ -13,12 +13,14 @@ use governor::{Quota as Cells, RateLimiter};
 use moka::future::Cache;
 
 use super::create::{CreateUpload, Creator, Size};
+use super::patterns::Patterns;
 use super::recent::Recent;
 use super::surroundings::{Allowance, Surroundings};
 use super::{Engine, Error, Result};
 use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
 use crate::domain::ids::TenantId;
+use crate::domain::name::FileName;
 use crate::domain::policy::{DEFAULT_POLICY, Objection, Rules};
 use crate::domain::quota::Usage;
 use crate::domain::tenant::{Rate, Tenant};
@@ -41,6 +43,7 @@ pub(super) struct Tenancy {
     policies: Recent<(TenantId, String), Option<Arc<Rules>>>,
     /// Of all policies, sorted.
     origins: Recent<(), Arc<[String]>>,
+    patterns: Patterns,
     /// Tenants that were told just now that they have no room.
     full: Cache<TenantId, ()>,
     /// Outlive the cached tenants: what a tenant has asked counts on.
@@ -54,6 +57,7 @@ impl Tenancy {
             tenants: Recent::new(MOST, STALE),
             policies: Recent::new(MOST, STALE),
             origins: Recent::new(1, STALE),
+            patterns: Patterns::new(),
             full: Cache::builder().max_capacity(MOST).time_to_live(FULL).build(),
             limiters: Cache::builder().max_capacity(MOST).time_to_idle(Duration::from_secs(3600)).build(),
         }
@@ -194,10 +198,19 @@ impl Engine {
             return Ok(());
         }
         if !wish.name.is_nameless() {
-            rules.admits_name(&wish.name)?;
+            self.admit_name(&rules, &wish.name).await?;
         }
         wish.allowed = rules.narrow(&wish.allowed)?;
         Ok(())
+    }
+
+    /// Refuses a name that these rules do not let in.
+    pub async fn admit_name(&self, rules: &Rules, name: &FileName) -> Result<()> {
+        let pattern = match &rules.name_pattern {
+            Some(pattern) => Some(self.0.tenancy.patterns.compiled(pattern).await?),
+            None => None,
+        };
+        Ok(rules.admits_name(name, pattern.as_deref())?)
     }
 
     /// Most bytes that an upload may have. Where its grant does not say, only a door that knows no other policy can have
