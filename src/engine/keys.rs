@@ -52,7 +52,8 @@ impl Engine {
     /// secret is shown, but for repeats with the same `Idempotency-Key`.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for scopes that the caller does not have; [`Error::Invalid`] for a wish that makes no sense.
+    /// [`Error::Forbidden`] for scopes that the caller does not have; [`Error::Invalid`] for a wish that makes no sense;
+    /// [`Error::Taken`] when the tenant has its share.
     pub async fn create_key(
         &self,
         actor: &Actor,
@@ -68,6 +69,9 @@ impl Engine {
         let registry = self.registry().by(actor);
         let mut made = registry.blank_key(tenant, wish)?;
         let showing = self.showing(*by, format!("POST /v1/keys of {tenant}"), idempotency.as_ref());
+        if let Err(full) = registry.has_room(tenant).await {
+            return self.shown_before(tenant, &showing).await?.ok_or(full);
+        }
         if let Some(secret) = self.secret_of(&showing) {
             (made.key.secret_hash, made.token.secret) = (secret.hash(), secret);
         }

@@ -166,6 +166,8 @@ pub trait Store: Webhooks + Tenancy {
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>>;
     /// A tenant's API keys, oldest first, at most `limit` after `after`.
     async fn keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>>;
+    /// How many of a tenant's keys open anything at `now`.
+    async fn live_keys(&self, tenant: TenantId, now: Timestamp) -> Result<u64>;
 
     /// An upload.
     async fn upload(&self, id: UploadId) -> Result<Option<Upload>>;

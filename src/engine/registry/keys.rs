@@ -16,6 +16,8 @@ use crate::store::{KeyRotation, StoreError, Tx, Write};
 const LONGEST_NAME: usize = 200;
 /// Longest life of a key that ends.
 const LONGEST_LIFE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// Keys of a tenant that may open something at the same time.
+const MOST_LIVE: u64 = 1000;
 /// How long the old secret works as well unless said otherwise, and at most.
 const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -30,11 +32,18 @@ impl Registry {
     /// As [`Self::create_key`], with everything that a key may have.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a wish that makes no sense.
+    /// [`Error::Invalid`] for a wish that makes no sense; [`Error::Taken`] when the tenant has its share.
     pub async fn make_key(&self, tenant: TenantId, wish: KeyWish) -> Result<MadeKey> {
         let made = self.blank_key(tenant, wish)?;
+        self.has_room(tenant).await?;
         self.store.commit(self.writing(&made.key)).await?;
         Ok(made)
+    }
+
+    /// Refuses another key for a tenant that has as many as it may have. Two that are made at once may both be the last one.
+    pub(in crate::engine) async fn has_room(&self, tenant: TenantId) -> Result<()> {
+        let live = self.store.live_keys(tenant, self.store.now()).await?;
+        if live < MOST_LIVE { Ok(()) } else { Err(Error::Taken("the tenant has as many keys as it may have")) }
     }
 
     /// The transaction that writes a new key.

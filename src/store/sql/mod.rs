@@ -155,6 +155,10 @@ impl Store for SqlStore {
         decode(rows.fetch_all(&self.read).await.map_err(failed)?)
     }
 
+    async fn live_keys(&self, tenant: TenantId, now: Timestamp) -> Result<u64> {
+        keys::count_live(&self.read, tenant, now).await
+    }
+
     async fn upload(&self, id: UploadId) -> Result<Option<Upload>> {
         let query = sqlx::query_as::<_, UploadRow>("SELECT * FROM upload WHERE id = $1").bind(id.0);
         query.fetch_optional(&self.read).await.map_err(failed)?.map(Upload::try_from).transpose()

@@ -233,6 +233,7 @@ pass_on! {
     async fn tenants(&self, after: &str, limit: u32) -> Vec<Tenant>;
     async fn key(&self, id: KeyId) -> Option<ApiKey>;
     async fn keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Vec<ApiKey>;
+    async fn live_keys(&self, tenant: TenantId, now: Timestamp) -> u64;
     async fn upload(&self, id: UploadId) -> Option<Upload>;
     async fn upload_of(&self, asset: AssetId) -> Option<Upload>;
     async fn live_upload(&self, tenant: TenantId, external_id: &str) -> Option<Upload>;
