@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app;
 use crate::config::Config;
@@ -12,9 +12,9 @@ use crate::config::units::parse_size;
 use crate::domain::clock::parse_duration;
 use crate::domain::ids::KeyId;
 use crate::domain::key::Scopes;
-use crate::domain::quota::{Quota, Usage};
+use crate::domain::quota::Quota;
 use crate::domain::tenant::{DEFAULT_TENANT, Tenant as TenantRow};
-use crate::engine::{Error, KeyWish, PatchTenant, Registry, TenantStanding};
+use crate::engine::{Error, KeyWish, PatchTenant, Registry};
 
 const PAGE: u32 = 100;
 
@@ -195,7 +195,9 @@ pub(super) async fn tenant(config: &Config, command: Tenant) -> anyhow::Result<(
                 }
             }
         }
-        Tenant::Show { tenant } => show(&registry.standing(find(&registry, &tenant).await?.id).await?),
+        Tenant::Show { tenant } => {
+            println!("{}", json!(registry.standing(find(&registry, &tenant).await?.id).await?));
+        }
         Tenant::Suspend { tenant } => patch(&registry, &tenant, suspended(true)).await?,
         Tenant::Resume { tenant } => patch(&registry, &tenant, suspended(false)).await?,
         Tenant::Quota { tenant, bytes, files, open_uploads } => {
@@ -205,7 +207,7 @@ pub(super) async fn tenant(config: &Config, command: Tenant) -> anyhow::Result<(
         }
         Tenant::Recompute { tenant } => {
             let (before, usage) = registry.recompute(find(&registry, &tenant).await?.id).await?;
-            println!("{}", json!({ "before": before.map(counted), "usage": counted(usage) }));
+            println!("{}", json!({ "before": before, "usage": usage }));
         }
     }
     Ok(())
@@ -217,27 +219,6 @@ fn suspended(suspended: bool) -> PatchTenant {
 
 async fn patch(registry: &Registry, tenant: &str, patch: PatchTenant) -> anyhow::Result<()> {
     let tenant = find(registry, tenant).await?;
-    if patch.suspended == Some(true) && tenant.name == DEFAULT_TENANT {
-        bail!("the tenant {DEFAULT_TENANT} runs the instance and is not suspended");
-    }
-    show(&registry.patch_tenant(&tenant, patch).await?);
+    println!("{}", json!(registry.patch_tenant(&tenant, patch).await?));
     Ok(())
-}
-
-fn counted(usage: Usage) -> Value {
-    json!({ "bytes": usage.bytes, "files": usage.files, "open_uploads": usage.uploads })
-}
-
-fn show(standing: &TenantStanding) {
-    let TenantStanding { tenant, quota, usage } = standing;
-    let line = json!({
-        "id": tenant.id,
-        "name": tenant.name,
-        "created_at": tenant.created_at.to_string(),
-        "suspended_at": tenant.suspended_at.map(|at| at.to_string()),
-        "rate": tenant.rate.map(|rate| json!({ "per_second": rate.per_second, "burst": rate.burst })),
-        "quota": { "bytes": quota.bytes, "files": quota.files, "open_uploads": quota.uploads },
-        "usage": counted(*usage),
-    });
-    println!("{line}");
 }

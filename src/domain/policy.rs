@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +118,23 @@ fn objection(field: &'static str, problem: impl Into<String>) -> Objection {
     Objection { field, problem: problem.into() }
 }
 
+/// The form that a policy wants whole names to have. Compiling is dear, and what comes of it is large.
+#[derive(Clone, Debug)]
+pub struct NamePattern(Regex);
+
+impl NamePattern {
+    /// Most bytes of a compiled pattern, and of what matching remembers of it.
+    const MOST: usize = 1 << 20;
+    const MOST_REMEMBERED: usize = 1 << 18;
+
+    /// Compiles a pattern.
+    pub fn new(pattern: &str) -> Result<Self, Objection> {
+        let mut builder = RegexBuilder::new(&format!("^(?:{pattern})$"));
+        let built = builder.size_limit(Self::MOST).dfa_size_limit(Self::MOST_REMEMBERED).build();
+        built.map(Self).map_err(|_| objection("name_pattern", "not a regular expression, or too large a one"))
+    }
+}
+
 /// Whether a text can name a policy.
 #[must_use]
 pub fn is_policy_name(text: &str) -> bool {
@@ -137,7 +154,7 @@ impl Rules {
             }
         }
         self.patterns()?;
-        self.name_regex()?;
+        self.name_pattern.as_deref().map(NamePattern::new).transpose()?;
         let plain =
             |text: &String| !text.is_empty() && text.len() <= 32 && !text.contains('.') && *text == text.to_lowercase();
         if !self.extensions.iter().all(plain) {
@@ -163,26 +180,17 @@ impl Rules {
         self.content_types.iter().map(|text| text.parse().map_err(|_| bad(text))).collect()
     }
 
-    fn name_regex(&self) -> Result<Option<Regex>, Objection> {
-        let Some(pattern) = &self.name_pattern else { return Ok(None) };
-        let whole = format!("^(?:{pattern})$");
-        let built = regex::RegexBuilder::new(&whole).size_limit(1 << 20).build();
-        built.map(Some).map_err(|_| objection("name_pattern", "not a regular expression, or too large a one"))
-    }
-
-    /// Whether a file of this name is welcome.
-    pub fn admits_name(&self, name: &FileName) -> Result<(), Objection> {
+    /// Whether a file of this name is welcome. `pattern`: what `name_pattern` says, compiled.
+    pub fn admits_name(&self, name: &FileName, pattern: Option<&NamePattern>) -> Result<(), Objection> {
         let extension = name.as_str().rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
         if !self.extensions.is_empty() && !extension.is_some_and(|extension| self.extensions.contains(&extension)) {
             let problem = format!("only names ending in .{} are accepted", self.extensions.join(", ."));
             return Err(objection("filename", problem));
         }
-        match self.name_regex()? {
-            Some(regex) if !regex.is_match(name.as_str()) => {
-                Err(objection("filename", "the policy does not allow this name"))
-            }
-            _ => Ok(()),
+        if pattern.is_some_and(|pattern| !pattern.0.is_match(name.as_str())) {
+            return Err(objection("filename", "the policy does not allow this name"));
         }
+        Ok(())
     }
 
     /// Types that both the policy and a wish allow; an empty list means all.
@@ -265,7 +273,8 @@ mod tests {
     #[test]
     fn names_have_the_extension_and_the_form_that_are_asked_for() {
         let rules = rules(serde_json::json!({ "extensions": ["jpg", "gz"], "name_pattern": "[a-z.]+" }));
-        let admits = |name: &str| rules.admits_name(&name.parse().unwrap()).is_ok();
+        let pattern = NamePattern::new(rules.name_pattern.as_deref().unwrap()).unwrap();
+        let admits = |name: &str| rules.admits_name(&name.parse().unwrap(), Some(&pattern)).is_ok();
         assert!(admits("a.jpg") && admits("b.tar.gz"));
         assert!(!admits("a.exe") && !admits("jpg") && !admits("A.jpg") && !admits("a.jpg.exe") && !admits("a b.jpg"));
     }

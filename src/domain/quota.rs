@@ -6,18 +6,21 @@
 
 use std::ops::AddAssign;
 
+use serde::Serialize;
+
 use super::append::Length;
 use super::asset::{Asset, AssetState, Leftover};
 use super::upload::{Transfer, Upload};
 
 /// What is taken up, or the change of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
     /// Bytes, reserved ones included. Derivatives are not counted.
     pub bytes: i64,
     /// Assets that have bytes, or may still get some.
     pub files: i64,
     /// Uploads under way.
+    #[serde(rename = "open_uploads")]
     pub uploads: i64,
 }
 
@@ -38,13 +41,14 @@ impl AddAssign for Usage {
 }
 
 /// How much a tenant may take up; `None`: any amount.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Quota {
     /// Bytes.
     pub bytes: Option<u64>,
     /// Assets.
     pub files: Option<u64>,
     /// Uploads under way.
+    #[serde(rename = "open_uploads")]
     pub uploads: Option<u64>,
 }
 

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+use serde::Serialize;
+
 use super::clock::Timestamp;
 use super::ids::TenantId;
 
@@ -9,7 +11,7 @@ use super::ids::TenantId;
 pub const DEFAULT_TENANT: &str = "default";
 
 /// A tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tenant {
     /// Identity.
     pub id: TenantId,
@@ -24,7 +26,7 @@ pub struct Tenant {
 }
 
 /// Requests that a tenant may make of each node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Rate {
     /// On average.
     pub per_second: NonZeroU32,

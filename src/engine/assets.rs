@@ -182,12 +182,9 @@ impl Engine {
                 }
                 AssetState::Ready(_) | AssetState::Rejected { .. } | AssetState::Failed { .. } => {}
             }
-            let deed = Deed::new(asset.tenant, actor, "asset.delete", audit::subject(&asset));
-            let told =
-                self.audited(deed.before(json!({ "state": asset.state.name(), "filename": asset.name.as_str() })));
-            let mut deleted = asset.delete(self.0.store.now())?;
-            let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(told);
-            let tx = self.with_purge(tx, &deleted);
+            let deed = Deed::new(asset.tenant, actor, "asset.delete", audit::subject(&asset))
+                .before(json!({ "state": asset.state.name(), "filename": asset.name.as_str() }));
+            let (deleted, tx) = self.deletion(asset, deed)?;
             match self.commit(tx, id).await {
                 Ok(()) => {
                     self.purge_soon(deleted);
@@ -198,6 +195,14 @@ impl Engine {
             }
         }
         Err(Error::busy("others change this asset"))
+    }
+
+    /// Everything that an asset's deletion is, whoever asked for it; and the asset as it is then.
+    pub(super) fn deletion(&self, asset: Asset, deed: Deed) -> Result<(Asset, Tx)> {
+        let mut deleted = asset.delete(self.0.store.now())?;
+        let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(self.audited(deed));
+        let tx = self.with_purge(tx, &deleted);
+        Ok((deleted, tx))
     }
 
     /// Removes the object without keeping the caller waiting. Should this be cut off, the sweeper finds the row.

@@ -36,7 +36,8 @@ impl Engine {
         for _ in 0..TRIES {
             let asset = self.asset_of(upload).await?;
             if !by.name.is_nameless() && asset.name.is_nameless() {
-                self.rules_of(&asset).await?.admits_name(&by.name)?;
+                let rules = self.rules_of(&asset).await?;
+                self.admit_name(&rules, &by.name).await?;
             }
             let mut described = described(asset.clone(), by.clone(), self.0.store.now())?;
             if described.name == asset.name

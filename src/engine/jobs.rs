@@ -11,12 +11,11 @@ use super::{Alarm, Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventCount;
-use crate::domain::ids::{JobId, TenantId};
+use crate::domain::ids::JobId;
 use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, Work};
+use crate::domain::tenant::DEFAULT_TENANT;
 use crate::store::{JobQuery, StoreError, Tx, Write};
 
-/// Whose administrators run the instance.
-const OPERATORS: &str = "default";
 /// Most dead jobs retried at once.
 const MOST: u32 = 1000;
 /// Due rows that a dry run of the sweep counts.
@@ -102,9 +101,9 @@ impl Engine {
     /// Has no worker take jobs of this kind, on any node, or takes that back. Those under way go on.
     pub async fn pause(&self, actor: &Actor, kind: JobKind, paused: bool) -> Result<()> {
         self.operator(actor).await?;
-        self.0.store.pause_jobs(kind, paused).await?;
         let action = if paused { "queue.pause" } else { "queue.resume" };
-        self.tell(Deed::new(tenant_of(actor)?, actor, action, format!("queue:{}", kind.name()))).await?;
+        let told = self.audited(Deed::new(tenant_of(actor)?, actor, action, format!("queue:{}", kind.name())));
+        self.0.store.commit(Tx::new().with(Write::PauseJobs(kind, paused, self.0.store.now())).with(told)).await?;
         tracing::info!(kind = kind.name(), paused, "jobs of this kind");
         Ok(())
     }
@@ -122,8 +121,13 @@ impl Engine {
     /// Has a chore come round now. `false`: it is under way, or nobody ever began it.
     pub async fn hurry_chore(&self, actor: &Actor, chore: Chore) -> Result<bool> {
         self.operator(actor).await?;
-        self.tell(Deed::new(tenant_of(actor)?, actor, "chore.run", JobKind::Chore(chore).name().to_owned())).await?;
-        Ok(self.0.store.hurry_jobs(JobKind::Chore(chore)).await?)
+        let kind = JobKind::Chore(chore);
+        let told = self.audited(Deed::new(tenant_of(actor)?, actor, "chore.run", kind.name().to_owned()));
+        match self.0.store.commit(Tx::new().with(Write::HurryJobs(kind, self.0.store.now())).with(told)).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
     }
 
     /// Carries a chore out and says what it came to, as JSON. Twice at once does no harm. Actors ask for
@@ -198,10 +202,7 @@ impl Engine {
     pub(super) async fn operator(&self, actor: &Actor) -> Result<()> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
-        if self.operators().await? == Some(tenant) { Ok(()) } else { Err(Error::Forbidden) }
-    }
-
-    pub(super) async fn operators(&self) -> Result<Option<TenantId>> {
-        Ok(self.0.store.tenant_named(OPERATORS).await?.map(|tenant| tenant.id))
+        let operators = self.0.store.tenant_named(DEFAULT_TENANT).await?;
+        if operators.is_some_and(|operators| operators.id == tenant) { Ok(()) } else { Err(Error::Forbidden) }
     }
 }

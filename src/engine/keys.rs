@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::audit::Deed;
 use super::limits::check_page;
 use super::{Engine, Error, Idempotency, Result};
 use crate::domain::access::Actor;
@@ -52,7 +51,8 @@ impl Engine {
     /// secret is shown, but for repeats with the same `Idempotency-Key`.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for scopes that the caller does not have; [`Error::Invalid`] for a wish that makes no sense.
+    /// [`Error::Forbidden`] for scopes that the caller does not have; [`Error::Invalid`] for a wish that makes no sense;
+    /// [`Error::Taken`] when the tenant has its share.
     pub async fn create_key(
         &self,
         actor: &Actor,
@@ -65,13 +65,16 @@ impl Engine {
         if !wish.scopes.within(*scopes) {
             return Err(Error::Forbidden);
         }
-        let mut made = self.registry().blank_key(tenant, wish)?;
+        let registry = self.registry().by(actor);
+        let mut made = registry.blank_key(tenant, wish)?;
         let showing = self.showing(*by, format!("POST /v1/keys of {tenant}"), idempotency.as_ref());
+        if let Err(full) = registry.has_room(tenant).await {
+            return self.shown_before(tenant, &showing).await?.ok_or(full);
+        }
         if let Some(secret) = self.secret_of(&showing) {
             (made.key.secret_hash, made.token.secret) = (secret.hash(), secret);
         }
-        let tx = self.recall(Tx::new().with(Write::InsertKey(made.key.clone())), &showing, made.key.id);
-        match self.0.store.commit(tx.with(self.audited(deed(tenant, actor, "key.create", &made.key)))).await {
+        match self.0.store.commit(self.recall(registry.writing(&made.key), &showing, made.key.id)).await {
             Ok(()) => Ok(made),
             Err(StoreError::Conflict) => {
                 let shown = self.shown_before(tenant, &showing).await?;
@@ -103,8 +106,7 @@ impl Engine {
     /// Withdraws a key: here at once, on every other node within five seconds. Again is fine.
     pub async fn revoke_key(&self, actor: &Actor, tenant: Option<&str>, id: KeyId) -> Result<()> {
         let tenant = self.administered(actor, tenant).await?;
-        let told = self.audited(Deed::new(tenant, actor, "key.revoke", format!("key:{id}")));
-        self.registry().withdraw_key(tenant, id, Tx::new().with(told)).await?;
+        self.registry().by(actor).revoke_key(tenant, id).await?;
         self.0.keys.forget(id).await;
         Ok(())
     }
@@ -130,9 +132,8 @@ impl Engine {
             if let Some(shown) = self.shown_before(tenant, &showing).await? {
                 return Ok(shown);
             }
-            let told = self.audited(Deed::new(tenant, actor, "key.rotate", format!("key:{id}")));
-            let tx = self.recall(Tx::new().with(told), &showing, id);
-            match self.registry().rotate_to(tenant, id, overlap, &secret, tx).await {
+            let tx = self.recall(Tx::new(), &showing, id);
+            match self.registry().by(actor).rotate_to(tenant, id, overlap, &secret, tx).await {
                 // Somebody else's rotation, or this very request, came first.
                 Err(Error::Taken(_)) => {}
                 other => {
@@ -184,13 +185,4 @@ impl Engine {
         let secret = secret.ok_or(Error::Taken("the key has got another secret since"))?;
         Ok(Some(MadeKey { key, token: KeyToken { id, secret } }))
     }
-}
-
-fn deed(tenant: TenantId, actor: &Actor, action: &'static str, key: &ApiKey) -> Deed {
-    let facts = json!({
-        "name": key.name,
-        "scopes": key.scopes.to_string(),
-        "expires_at": key.expires_at.map(|at| at.to_string()),
-    });
-    Deed::new(tenant, actor, action, format!("key:{}", key.id)).after(facts)
 }

@@ -268,11 +268,14 @@ impl Engine {
             self.asset_for(actor, Action::LinkAsset, asset).await?;
         }
         let of = LinksOf { tenant: tenant_of(actor)?, asset: which.asset, maker: which.maker };
-        let revoked = self.0.store.revoke_links(of, self.0.store.now()).await?;
         let what = which.asset.map_or_else(|| "links".to_owned(), |asset| format!("asset:{asset}"));
-        let deed = Deed::new(of.tenant, actor, "links.revoke", what);
-        self.tell(deed.after(json!({ "created_by": which.maker, "revoked": revoked }))).await?;
-        Ok(revoked)
+        let (id, now) = (self.mint(), self.0.store.now());
+        let mut told = Deed::new(of.tenant, actor, "links.revoke", what).entry(id, now);
+        let told = move |revoked| {
+            told.after = Some(json!({ "created_by": which.maker, "revoked": revoked }));
+            told
+        };
+        Ok(self.0.store.revoke_links(of, now, Box::new(told)).await?)
     }
 }
 

@@ -43,6 +43,12 @@ impl Surroundings {
         HERE.scope(self, work).await
     }
 
+    /// The id of the request at work; empty outside one.
+    #[must_use]
+    pub fn request_id() -> String {
+        HERE.try_with(|here| here.request.clone()).unwrap_or_default()
+    }
+
     /// Those of the request at work; none outside one.
     pub(super) fn here() -> Self {
         HERE.try_with(Clone::clone).unwrap_or_default()

@@ -136,12 +136,12 @@ impl Engine {
             let due = self.0.store.assets_to_delete(now, PORTION).await?;
             let more = due.len() == PORTION as usize;
             for asset in due {
-                let deed = Deed::by_system(asset.tenant, "asset.delete", audit::subject(&asset));
-                let tx = match asset.clone().delete(now) {
-                    Ok(mut deleted) => {
+                let deed = Deed::by_system(asset.tenant, "asset.delete", audit::subject(&asset))
+                    .after(json!({ "why": "its policy keeps it no longer" }));
+                let tx = match self.deletion(asset.clone(), deed) {
+                    Ok((_, tx)) => {
                         report.outdated += 1;
-                        let told = self.audited(deed.after(json!({ "why": "its policy keeps it no longer" })));
-                        Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(told)
+                        tx
                     }
                     Err(_) => Tx::new().quiet_asset(&mut Asset { delete_at: Some(after(now, LATER)), ..asset.clone() }),
                 };

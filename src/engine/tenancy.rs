@@ -1,7 +1,7 @@
 //! What a tenant may do at all: whether it is suspended, how fast it may ask, and what its policies let in.
 //!
-//! Tenants and policies are cached for [`STALE`], so that a change is in force on every node within that time. Rates are
-//! counted per node. Quotas are not looked at here: the database refuses what is over them, in the transaction itself.
+//! Tenants and policies are remembered for [`STALE`], so that a change is in force on every node within that time, and on
+//! the node that makes it at once. Rates are counted per node. Quotas are not looked at here: the database refuses what is over them, in the transaction itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,14 @@ use governor::{Quota as Cells, RateLimiter};
 use moka::future::Cache;
 
 use super::create::{CreateUpload, Creator, Size};
+use super::patterns::Patterns;
+use super::recent::Recent;
 use super::surroundings::{Allowance, Surroundings};
 use super::{Engine, Error, Result};
 use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
 use crate::domain::ids::TenantId;
+use crate::domain::name::FileName;
 use crate::domain::policy::{DEFAULT_POLICY, Objection, Rules};
 use crate::domain::quota::Usage;
 use crate::domain::tenant::{Rate, Tenant};
@@ -36,10 +39,11 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformati
 /// What is known of tenants on this node.
 pub(super) struct Tenancy {
     store: Arc<dyn Store>,
-    tenants: Cache<TenantId, Option<Arc<Tenant>>>,
-    policies: Cache<(TenantId, String), Option<Arc<Rules>>>,
+    tenants: Recent<TenantId, Option<Arc<Tenant>>>,
+    policies: Recent<(TenantId, String), Option<Arc<Rules>>>,
     /// Of all policies, sorted.
-    origins: Cache<(), Arc<[String]>>,
+    origins: Recent<(), Arc<[String]>>,
+    patterns: Patterns,
     /// Tenants that were told just now that they have no room.
     full: Cache<TenantId, ()>,
     /// Outlive the cached tenants: what a tenant has asked counts on.
@@ -50,24 +54,29 @@ impl Tenancy {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
-            tenants: Cache::builder().max_capacity(MOST).time_to_live(STALE).build(),
-            policies: Cache::builder().max_capacity(MOST).time_to_live(STALE).build(),
+            tenants: Recent::new(MOST, STALE),
+            policies: Recent::new(MOST, STALE),
+            origins: Recent::new(1, STALE),
+            patterns: Patterns::new(),
             full: Cache::builder().max_capacity(MOST).time_to_live(FULL).build(),
-            origins: Cache::builder().max_capacity(1).time_to_live(STALE).build(),
             limiters: Cache::builder().max_capacity(MOST).time_to_idle(Duration::from_secs(3600)).build(),
         }
     }
 
     async fn tenant(&self, id: TenantId) -> Result<Option<Arc<Tenant>>> {
-        let look = async { self.store.tenant(id).await.map(|tenant| tenant.map(Arc::new)) };
-        self.tenants.try_get_with(id, look).await.map_err(unshared)
+        let look = async { Ok(self.store.tenant(id).await?.map(Arc::new)) };
+        self.tenants.get(&id, self.store.now(), look).await
     }
 
     async fn rules(&self, tenant: TenantId, policy: &str) -> Result<Option<Arc<Rules>>> {
-        let look =
-            async { self.store.policy(tenant, policy).await.map(|policy| policy.map(|policy| Arc::new(policy.rules))) };
-        let known = self.policies.try_get_with((tenant, policy.to_owned()), look).await.map_err(unshared)?;
+        let look = async { Ok(self.store.policy(tenant, policy).await?.map(|policy| Arc::new(policy.rules))) };
+        let known = self.policies.get(&(tenant, policy.to_owned()), self.store.now(), look).await?;
         Ok(known.or_else(|| (policy == DEFAULT_POLICY).then(Arc::default)))
+    }
+
+    async fn origins(&self) -> Result<Arc<[String]>> {
+        let look = async { Ok(Arc::from(self.store.policy_origins().await?)) };
+        self.origins.get(&(), self.store.now(), look).await
     }
 
     /// Counts a request.
@@ -89,19 +98,16 @@ impl Tenancy {
         }
     }
 
-    /// Forgets what is known of a tenant: something was changed on this node.
+    /// Forgets what is known of a tenant: it was changed on this node.
     pub(super) async fn forget(&self, tenant: TenantId) {
-        self.tenants.invalidate(&tenant).await;
-        let policies: Vec<_> = self.policies.iter().map(|(key, _)| key).filter(|key| key.0 == tenant).collect();
-        for key in policies {
-            self.policies.invalidate(&*key).await;
-        }
+        self.tenants.forget(&tenant).await;
     }
-}
 
-#[expect(clippy::needless_pass_by_value, reason = "the form in which the cache hands errors out")]
-fn unshared(error: Arc<StoreError>) -> Error {
-    (*error).clone().into()
+    /// Forgets what is known of a policy: it was changed on this node.
+    pub(super) async fn forget_policy(&self, tenant: TenantId, name: &str) {
+        self.policies.forget(&(tenant, name.to_owned())).await;
+        self.origins.forget(&()).await;
+    }
 }
 
 impl From<Objection> for Error {
@@ -133,9 +139,7 @@ impl Engine {
 
     /// Whether some policy of some tenant lets pages of this origin in. Which of them it is turns out when they ask.
     pub async fn admits_origin(&self, origin: &str) -> Result<bool> {
-        let tenancy = &self.0.tenancy;
-        let look = async { tenancy.store.policy_origins().await.map(Arc::from) };
-        let known: Arc<[String]> = tenancy.origins.try_get_with((), look).await.map_err(unshared)?;
+        let known = self.0.tenancy.origins().await?;
         Ok(known.binary_search_by(|known| known.as_str().cmp(origin)).is_ok())
     }
 
@@ -194,10 +198,19 @@ impl Engine {
             return Ok(());
         }
         if !wish.name.is_nameless() {
-            rules.admits_name(&wish.name)?;
+            self.admit_name(&rules, &wish.name).await?;
         }
         wish.allowed = rules.narrow(&wish.allowed)?;
         Ok(())
+    }
+
+    /// Refuses a name that these rules do not let in.
+    pub async fn admit_name(&self, rules: &Rules, name: &FileName) -> Result<()> {
+        let pattern = match &rules.name_pattern {
+            Some(pattern) => Some(self.0.tenancy.patterns.compiled(pattern).await?),
+            None => None,
+        };
+        Ok(rules.admits_name(name, pattern.as_deref())?)
     }
 
     /// Most bytes that an upload may have. Where its grant does not say, only a door that knows no other policy can have

@@ -1,7 +1,8 @@
 //! Tenants and policies as administrators keep them. Operators (administrators of the tenant `default`) keep tenants; a
 //! tenant's own administrators see theirs and keep its policies.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::audit::Deed;
 use super::limits::check_page;
@@ -25,25 +26,16 @@ pub struct PatchTenant {
     pub quota: Option<Quota>,
 }
 
-/// A tenant with its limits and what it takes up.
-#[derive(Clone, Debug)]
+/// A tenant with its limits and what it takes up; as JSON, wherever it is shown.
+#[derive(Clone, Debug, Serialize)]
 pub struct TenantStanding {
     /// The tenant.
+    #[serde(flatten)]
     pub tenant: Tenant,
     /// How much it may take up.
     pub quota: Quota,
     /// What it takes up.
     pub usage: Usage,
-}
-
-fn facts(standing: &TenantStanding) -> Value {
-    let TenantStanding { tenant, quota, .. } = standing;
-    json!({
-        "name": tenant.name,
-        "suspended": tenant.suspended_at.is_some(),
-        "rate": tenant.rate.map(|rate| json!({"per_second": rate.per_second, "burst": rate.burst})),
-        "quota": {"bytes": quota.bytes, "files": quota.files, "open_uploads": quota.uploads},
-    })
 }
 
 impl Engine {
@@ -72,11 +64,7 @@ impl Engine {
     /// Makes a tenant.
     pub async fn create_tenant(&self, actor: &Actor, name: &str, patch: PatchTenant) -> Result<TenantStanding> {
         self.operator(actor).await?;
-        let tenant = self.registry().create_tenant(name).await?;
-        let standing = self.apply(&tenant, patch).await?;
-        let deed = Deed::new(tenant.id, actor, "tenant.create", format!("tenant:{}", tenant.id));
-        self.tell(deed.after(facts(&standing))).await?;
-        Ok(standing)
+        self.registry().by(actor).open_tenant(name, patch).await
     }
 
     /// A page of tenants, by name.
@@ -94,29 +82,22 @@ impl Engine {
 
     /// Changes a tenant's limits or suspends it; in force on every node within seconds, quotas at once.
     pub async fn patch_tenant(&self, actor: &Actor, named: &str, patch: PatchTenant) -> Result<TenantStanding> {
-        self.operator(actor).await?;
-        let id = self.administered(actor, Some(named)).await?;
-        let before = self.registry().standing(id).await?;
-        if patch.suspended == Some(true) && Some(id) == self.operators().await? {
-            return Err(Error::invalid("suspended", "this tenant's administrators run the instance"));
-        }
-        let standing = self.apply(&before.tenant, patch).await?;
-        let deed = Deed::new(id, actor, "tenant.change", format!("tenant:{id}"));
-        self.tell(deed.before(facts(&before)).after(facts(&standing))).await?;
-        Ok(standing)
-    }
-
-    async fn apply(&self, tenant: &Tenant, patch: PatchTenant) -> Result<TenantStanding> {
-        let standing = self.registry().patch_tenant(tenant, patch).await?;
+        let tenant = self.operated(actor, named).await?;
+        let standing = self.registry().by(actor).patch_tenant(&tenant, patch).await?;
         self.0.tenancy.forget(tenant.id).await;
         Ok(standing)
     }
 
     /// Sums what a tenant takes up anew, from its rows; what the sum was before, where one was kept.
     pub async fn recompute(&self, actor: &Actor, named: &str) -> Result<(Option<Usage>, Usage)> {
+        let tenant = self.operated(actor, named).await?;
+        self.registry().recompute(tenant.id).await
+    }
+
+    /// The tenant that an operator means, by name or id.
+    async fn operated(&self, actor: &Actor, named: &str) -> Result<Tenant> {
         self.operator(actor).await?;
-        let id = self.administered(actor, Some(named)).await?;
-        self.registry().recompute(id).await
+        self.registry().tenant(named).await?.ok_or(Error::Hidden)
     }
 
     /// A policy. `default` is there even if nobody has written it.
@@ -150,7 +131,7 @@ impl Engine {
         deed.before = before.map(|policy| json!(policy.rules));
         let put = Write::Tenancy(TenancyWrite::PutPolicy(Box::new(policy.clone())));
         self.0.store.commit(Tx::new().with(put).with(self.audited(deed))).await?;
-        self.0.tenancy.forget(tenant).await;
+        self.0.tenancy.forget_policy(tenant, name).await;
         Ok(policy)
     }
 
@@ -162,7 +143,7 @@ impl Engine {
         let gone = Write::Tenancy(TenancyWrite::DropPolicy(tenant, name.to_owned()));
         match self.0.store.commit(Tx::new().with(gone).with(self.audited(deed))).await {
             Ok(()) => {
-                self.0.tenancy.forget(tenant).await;
+                self.0.tenancy.forget_policy(tenant, name).await;
                 Ok(())
             }
             Err(StoreError::Conflict) => Err(Error::Hidden),
@@ -174,4 +155,32 @@ impl Engine {
 fn unwritten(tenant: TenantId, now: Timestamp) -> Policy {
     let rules = Rules::default();
     Policy { tenant, name: DEFAULT_POLICY.to_owned(), rules, created_at: now, changed_at: now }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::domain::clock::micros;
+    use crate::domain::tenant::Rate;
+
+    #[test]
+    fn a_standing_as_json() {
+        let (id, some) = (TenantId(uuid::Uuid::from_u128(7)), NonZeroU32::new(5).unwrap());
+        let rate = Some(Rate { per_second: some, burst: some });
+        let tenant = Tenant { id, name: "acme".to_owned(), created_at: micros(1_500_000), suspended_at: None, rate };
+        let quota = Quota { bytes: Some(9), ..Quota::default() };
+        let standing = TenantStanding { tenant, quota, usage: Usage { bytes: 1, files: 2, uploads: 3 } };
+        let shown = json!({
+            "id": "00000000-0000-0000-0000-000000000007",
+            "name": "acme",
+            "created_at": "1970-01-01T00:00:01.5Z",
+            "suspended_at": null,
+            "rate": { "per_second": 5, "burst": 5 },
+            "quota": { "bytes": 9, "files": null, "open_uploads": null },
+            "usage": { "bytes": 1, "files": 2, "open_uploads": 3 },
+        });
+        assert_eq!(json!(standing), shown);
+    }
 }

@@ -72,9 +72,20 @@ pub(super) fn tag(text: &[u8]) -> String {
 
 /// Whether `If-None-Match` names the tag, or anything at all (RFC 9110 §13.1.2: the comparison is weak).
 pub(super) fn knows(request: &HeaderMap, tag: &str) -> bool {
-    let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let lists = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|field| field.to_str().ok());
-    lists.flat_map(|list| list.split(',')).any(|known| known.trim() == "*" || weak(known) == weak(tag))
+    opaque(tag, true).is_some_and(|own| lists.into_iter().any(|list| names(list, own, true)))
+}
+
+/// Whether a list of entity tags has this one, which is given without quotes, or stands for any. `weak`: `W/` does not
+/// matter.
+pub(super) fn names(list: &str, own: &str, weak: bool) -> bool {
+    list.trim() == "*" || list.split(',').any(|item| opaque(item.trim(), weak) == Some(own))
+}
+
+/// What is between a tag's quotes.
+fn opaque(tag: &str, weak: bool) -> Option<&str> {
+    let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
+    tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'))
 }
 
 /// What is sent compressed to those who ask for it: our own JSON and the files of pages, unless they are short. Never the
@@ -109,5 +120,7 @@ mod tests {
         };
         assert!(knows("W/\"a\"") && knows("\"a\"") && knows("\"b\", W/\"a\"") && knows("*"));
         assert!(!knows("\"b\"") && !knows("") && !knows("a"));
+        assert!(names("\"b\", \"a\"", "a", false) && names("*", "a", false));
+        assert!(!names("W/\"a\"", "a", false) && !names("a", "a", false));
     }
 }

@@ -21,16 +21,7 @@ use crate::domain::access::Actor;
 use crate::domain::clock::{OsEntropy, random_hex};
 use crate::engine::{Allowance, Engine, Error, Surroundings};
 
-tokio::task_local! {
-    static REQUEST_ID: String;
-}
-
 const X_REQUEST_ID: &str = "x-request-id";
-
-/// The id of the request being handled.
-pub(super) fn request_id() -> String {
-    REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
-}
 
 /// The other end of the connection; put there by the accept loop.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +46,7 @@ async fn surround(State(metrics): State<Arc<Metrics>>, request: Request, next: N
     let started = Instant::now();
     let here = surroundings(&request, &id);
     let allowance = Arc::clone(&here.allowance);
-    let mut response = REQUEST_ID.scope(id.clone(), here.around(next.run(request))).await;
+    let mut response = here.around(next.run(request)).await;
     if let Some(allowance) = allowance.get() {
         say_allowance(response.headers_mut(), allowance);
     }

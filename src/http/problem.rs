@@ -9,8 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::context::request_id;
-use crate::engine::Error;
+use crate::engine::{Error, Surroundings};
 
 /// A problem on its way out.
 #[derive(Clone, Debug)]
@@ -66,7 +65,7 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             code: self.code,
-            request_id: request_id(),
+            request_id: Surroundings::request_id(),
             retryable: self.retry_after.is_some(),
             more: &self.more,
         }
@@ -134,11 +133,11 @@ impl From<Error> for Problem {
             Error::Rejected { code } => new(StatusCode::FORBIDDEN, "rejected").with("reason", code),
             Error::Full => new(StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
             Error::Busy { why, after } => {
-                tracing::warn!(request_id = request_id(), why, "not possible just now");
+                tracing::warn!(request_id = Surroundings::request_id(), why, "not possible just now");
                 new(StatusCode::SERVICE_UNAVAILABLE, "unavailable").retry(after)
             }
             Error::Internal(why) => {
-                tracing::error!(request_id = request_id(), why, "defect");
+                tracing::error!(request_id = Surroundings::request_id(), why, "defect");
                 new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
             }
         }

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
+use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::collection::Collection;
 use crate::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
@@ -67,6 +68,9 @@ pub enum StoreError {
     #[error("the database is not available: {0}")]
     Unavailable(String),
 }
+
+/// What the audit trail is told of so many changed rows.
+pub type ToldOf = Box<dyn FnOnce(u64) -> AuditEntry + Send>;
 
 /// What [`Store`] methods answer.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -162,6 +166,8 @@ pub trait Store: Webhooks + Tenancy {
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>>;
     /// A tenant's API keys, oldest first, at most `limit` after `after`.
     async fn keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>>;
+    /// How many of a tenant's keys open anything at `now`.
+    async fn live_keys(&self, tenant: TenantId, now: Timestamp) -> Result<u64>;
 
     /// An upload.
     async fn upload(&self, id: UploadId) -> Result<Option<Upload>>;
@@ -218,10 +224,6 @@ pub trait Store: Webhooks + Tenancy {
     async fn job_news(&self);
     /// Writes: adds those jobs of which none of their kind is owed for their subject.
     async fn seed_jobs(&self, jobs: &[NewJob]) -> Result<()>;
-    /// Writes: makes what waits of this kind due now. `false`: nothing waits.
-    async fn hurry_jobs(&self, kind: JobKind) -> Result<bool>;
-    /// Writes: no worker takes jobs of this kind until it is resumed; those under way go on.
-    async fn pause_jobs(&self, kind: JobKind, paused: bool) -> Result<()>;
     /// The kinds that are paused.
     async fn paused_kinds(&self) -> Result<Vec<JobKind>>;
     /// A tenant's jobs, oldest first.
@@ -239,8 +241,9 @@ pub trait Store: Webhooks + Tenancy {
     async fn use_link(&self, id: GrantId, now: Timestamp) -> Result<bool>;
     /// A tenant's links, oldest first.
     async fn links(&self, query: &LinkQuery) -> Result<Vec<Link>>;
-    /// Writes: withdraws a tenant's links to an asset, of a maker, or both; how many were good until now.
-    async fn revoke_links(&self, which: LinksOf, now: Timestamp) -> Result<u64>;
+    /// Writes: withdraws a tenant's links to an asset, of a maker, or both, and tells of it in the same transaction; how many
+    /// were good until now.
+    async fn revoke_links(&self, which: LinksOf, now: Timestamp, told: ToldOf) -> Result<u64>;
 
     /// A collection.
     async fn collection(&self, id: CollectionId) -> Result<Option<Collection>>;

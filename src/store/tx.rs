@@ -14,7 +14,7 @@ use crate::domain::collection::Collection;
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId, UploadId};
-use crate::domain::job::{Job, NewJob, Release};
+use crate::domain::job::{Job, JobKind, NewJob, Release};
 use crate::domain::key::ApiKey;
 use crate::domain::quota::Usage;
 use crate::domain::tenant::Tenant;
@@ -95,6 +95,10 @@ pub enum Write {
     RetryJob(JobId, TenantId, Timestamp),
     /// Removes a dead job of this tenant; not dead: conflict.
     DiscardJob(JobId, TenantId),
+    /// No worker takes jobs of this kind until it is resumed (`false`); those under way go on.
+    PauseJobs(JobKind, bool, Timestamp),
+    /// Makes what waits of this kind due now; nothing waits: conflict.
+    HurryJobs(JobKind, Timestamp),
     /// A new link.
     InsertLink(Box<Link>),
     /// A new collection.
@@ -220,6 +224,8 @@ impl Tx {
             | Write::PostponeJob(_)
             | Write::RetryJob(..)
             | Write::DiscardJob(..)
+            | Write::PauseJobs(..)
+            | Write::HurryJobs(..)
             | Write::InsertCollection(_)
             | Write::CountUses(_)
             | Write::RevokeLinksOf(..)
@@ -239,6 +245,7 @@ impl Tx {
                     | Write::InsertJob(_)
                     | Write::OweJob(_)
                     | Write::RetryJob(..)
+                    | Write::HurryJobs(..)
                     | Write::Webhook(WebhookWrite::Deliver(_))
             )
         };

@@ -37,7 +37,7 @@ const POSTGRES: &str = "INSERT INTO job (id, kind, tenant_id, subject_id, state,
 
 /// Most of a million is not due yet; the rest is due, of a kind that is paused.
 async fn fill(url: &str, store: &dyn Store) {
-    store.pause_jobs(JobKind::Recheck, true).await.unwrap();
+    store.commit(Tx::new().with(Write::PauseJobs(JobKind::Recheck, true, store.now()))).await.unwrap();
     let century = store.now().as_microsecond() + 100 * 365 * 86_400 * 1_000_000;
     for (count, kind, due) in [(900_000_i64, "process", century), (100_000, "recheck", 0)] {
         if url.starts_with("sqlite:") {

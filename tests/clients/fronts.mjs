@@ -2,19 +2,12 @@
 
 import { spawn } from "node:child_process";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-export const PROOF = { GANTRY_TRUSTED_PROXY_SECRET: "0123456789abcdef0123456789abcdef" };
+import { freePort } from "./service.mjs";
 
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+export const PROOF = { GANTRY_TRUSTED_PROXY_SECRET: "0123456789abcdef0123456789abcdef" };
 
 async function adapted(file, replacements) {
   let text = await readFile(new URL(`../../infra/${file}`, import.meta.url), "utf8");

@@ -8,7 +8,7 @@ import { join } from "node:path";
 
 export const GANTRY = process.env.GANTRY_TEST_BIN ?? "target/debug/gantry";
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   const { port } = server.address();

@@ -9,9 +9,10 @@ use jsonwebtoken::{DecodingKey, Header, Validation, dangerous, decode, decode_he
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::super::recent::Recent;
 use super::super::{Error, Result};
+use super::STALE;
 use super::keyring::{KeySetSettings, KeySets, Keyring};
-use super::recent::Recent;
 use crate::domain::access::Actor;
 use crate::domain::clock::{Timestamp, after, before, micros};
 use crate::domain::ids::{KeyId, TenantId};
@@ -84,7 +85,7 @@ impl Issuers {
     /// Trusts nobody.
     #[must_use]
     pub fn none() -> Self {
-        Self { rings: Vec::new(), known: Recent::new(MOST), tenants: Recent::new(MOST) }
+        Self { rings: Vec::new(), known: Recent::new(MOST, STALE), tenants: Recent::new(MOST, STALE) }
     }
 
     /// Whom a token speaks for at `now`.

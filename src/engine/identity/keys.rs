@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::super::Result;
-use super::recent::Recent;
+use super::super::recent::Recent;
+use super::STALE;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::KeyId;
 use crate::domain::key::{ApiKey, KeyToken};
@@ -32,7 +33,7 @@ pub(in crate::engine) struct Keys {
 impl Keys {
     pub(in crate::engine) fn new(store: Arc<dyn Store>) -> Self {
         let uses = Arc::new(Uses { store: Arc::clone(&store), waiting: Mutex::default() });
-        Self { store, known: Recent::new(MOST), uses }
+        Self { store, known: Recent::new(MOST, STALE), uses }
     }
 
     /// The key that this token opens at `now`.

@@ -1,11 +1,14 @@
 //! From a credential to an actor: API keys, tokens of other issuers, upload grants.
 //!
-//! * `recent`: a short memory for answers, so that neither a busy credential nor a wrong one reaches the database at every
-//!   request, and a revoked one stops working within five seconds on every node
+//! A short memory for answers keeps busy credentials and wrong ones from reaching the database at every request; a revoked
+//! one stops working within five seconds on every node.
+//!
 //! * `keys`: API keys, and when they were last used
 //! * `issuers`: JSON Web Tokens; `keyring`: the keys of their issuers, fetched through [`KeySets`]
 //!
 //! Expiry is asked about at every use, whatever is remembered.
+
+use std::time::Duration;
 
 use super::{Engine, Error, Result};
 use crate::crash;
@@ -16,11 +19,14 @@ use crate::domain::key::KeyToken;
 mod issuers;
 mod keyring;
 mod keys;
-mod recent;
 
 pub use issuers::Issuers;
 pub use keyring::{KeySetSettings, KeySets};
 pub(super) use keys::Keys;
+
+/// How old what is known of a credential may be. Below the five seconds within which a revocation counts on every node,
+/// with a margin for the request that it is for.
+const STALE: Duration = Duration::from_secs(4);
 
 impl Engine {
     /// The actor behind a bearer token: an API key `gk_…`, an upload grant `gu_…`, or a token of a trusted issuer.

@@ -5,9 +5,8 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use super::super::context::request_id;
 use super::super::problem::Problem;
-use crate::engine::Error;
+use crate::engine::{Error, Surroundings};
 
 /// A refusal on its way out.
 pub(super) struct Refusal(Problem);
@@ -25,7 +24,7 @@ impl Refusal {
 
     /// What Uppy reads.
     pub(super) fn body(problem: &Problem) -> Value {
-        json!({ "error": problem.code, "message": problem.detail, "requestId": request_id() })
+        json!({ "error": problem.code, "message": problem.detail, "requestId": Surroundings::request_id() })
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, Method, header};
 
+use super::super::caching;
 use super::ranges::{self, Wanted};
 use crate::domain::clock::Timestamp;
 
@@ -45,20 +46,11 @@ fn date(text: Option<&str>) -> Option<SystemTime> {
     httpdate::parse_http_date(text?).ok()
 }
 
-/// Whether a list of entity tags has this one. `weak`: `W/` does not matter.
-fn lists(list: &str, etag: &str, weak: bool) -> bool {
-    list.trim() == "*"
-        || list.split(',').map(str::trim).any(|item| {
-            let tag = if weak { item.strip_prefix("W/").unwrap_or(item) } else { item };
-            tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) == Some(etag)
-        })
-}
-
 /// Decides by the request's conditions and ranges.
 pub(super) fn decide(method: &Method, headers: &HeaderMap, facts: &Facts<'_>) -> Verdict {
     let unmodified_since = |since: SystemTime| modified(facts) <= since;
     match text(headers, header::IF_MATCH) {
-        Some(list) if !lists(list, facts.etag, false) => return Verdict::Failed,
+        Some(list) if !caching::names(list, facts.etag, false) => return Verdict::Failed,
         Some(_) => {}
         None => {
             let since = date(text(headers, header::IF_UNMODIFIED_SINCE));
@@ -67,9 +59,10 @@ pub(super) fn decide(method: &Method, headers: &HeaderMap, facts: &Facts<'_>) ->
             }
         }
     }
-    let known = match text(headers, header::IF_NONE_MATCH) {
-        Some(list) => lists(list, facts.etag, true),
-        None => date(text(headers, header::IF_MODIFIED_SINCE)).is_some_and(unmodified_since),
+    let known = if headers.contains_key(header::IF_NONE_MATCH) {
+        caching::knows(headers, &format!("\"{}\"", facts.etag))
+    } else {
+        date(text(headers, header::IF_MODIFIED_SINCE)).is_some_and(unmodified_since)
     };
     if known {
         return Verdict::NotModified;
@@ -89,7 +82,9 @@ pub(super) fn decide(method: &Method, headers: &HeaderMap, facts: &Facts<'_>) ->
 pub(super) fn range_applies(headers: &HeaderMap, facts: &Facts<'_>) -> bool {
     match text(headers, header::IF_RANGE) {
         None => true,
-        Some(tag) if tag.starts_with('"') || tag.starts_with("W/") => tag != "*" && lists(tag, facts.etag, false),
+        Some(tag) if tag.starts_with('"') || tag.starts_with("W/") => {
+            tag != "*" && caching::names(tag, facts.etag, false)
+        }
         Some(other) => date(Some(other)) == Some(modified(facts)),
     }
 }

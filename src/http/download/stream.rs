@@ -9,11 +9,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::super::Site;
-use super::super::context::request_id;
 use super::super::problem::Problem;
 use super::conditions::Verdict;
 use crate::domain::clock::Timestamp;
-use crate::engine::{Download, Engine, Error};
+use crate::engine::{Download, Engine, Error, Surroundings};
 
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
@@ -119,7 +118,7 @@ async fn one(
 
 /// A body that ends in an error cuts the connection: the client sees that something is missing.
 fn broke_off<E: std::fmt::Display>() -> impl Fn(&E) {
-    let id = request_id();
+    let id = Surroundings::request_id();
     move |error| tracing::warn!(request_id = id, %error, "a download broke off")
 }
 
@@ -159,6 +158,6 @@ type PartStream = stream::BoxStream<'static, Result<Bytes, Error>>;
 /// A separator that the bytes of no file are likely to hold, and that nobody can choose beforehand.
 fn boundary(download: &Download) -> String {
     use sha2::{Digest, Sha256};
-    let id = [download.id.as_bytes().as_slice(), request_id().as_bytes()].concat();
+    let id = [download.id.as_bytes().as_slice(), Surroundings::request_id().as_bytes()].concat();
     format!("gantry-{}", &hex::encode(Sha256::digest(id))[..32])
 }

@@ -33,11 +33,12 @@ impl Caller {
         Ok(Self { site, credential, actor })
     }
 
-    /// Whether the credential is as good as it was. An error that passes proves nothing against it.
+    /// Whether the credential is as good as it was, and its tenant not suspended. Other errors pass, and prove nothing
+    /// against it.
     pub(super) async fn is_still_good(&self) -> bool {
         match who(&self.site, &self.credential).await {
             Ok(actor) => actor == self.actor,
-            Err(error) => !matches!(error, Error::Unauthenticated),
+            Err(error) => !matches!(error, Error::Unauthenticated | Error::Suspended),
         }
     }
 }

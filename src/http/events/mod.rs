@@ -6,9 +6,10 @@
 //! `text/event-stream`, the answer is a page of JSON, with `?wait=` a long poll.
 //!
 //! * An id that is no number or was never given out: 400. One older than what is kept: 410; look at the assets, go on with 0.
-//! * A stream ends when its credential does, when the service drains (the client comes back elsewhere, with its last id), or
-//!   when its reader is so slow that the next event is forgotten. Nothing is queued for a reader: the events are taken when
-//!   there is room to write them, and the server closes connections that nobody reads (`server.unread`).
+//! * A stream ends when its credential does or its tenant is suspended, when the service drains (the client comes back
+//!   elsewhere, with its last id), or when its reader is so slow that the next event is forgotten. Nothing is
+//!   queued for a reader: the events are taken when there is room to write them, and the server closes connections that
+//!   nobody reads (`server.unread`).
 //!
 //! Must not decide who sees what, nor remember anything between requests.
 

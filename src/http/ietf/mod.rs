@@ -10,7 +10,6 @@ use serde_json::json;
 
 use super::openapi::access::{Cells, DRIVES, GRANTED, GRANTED_ONE, OPENS, PUBLIC, WATCHES};
 use super::openapi::{Dialect, Op, Routes, op};
-use super::problem::Problem;
 
 mod digest;
 mod draft;
@@ -19,14 +18,7 @@ mod fields;
 mod handlers;
 mod wire;
 
-static DIALECT: Dialect = Dialect {
-    name: "ietf",
-    media_type: "application/problem+json",
-    schema: "Problem",
-    engine: |error| error::Refusal::from(error).problem(),
-    request: |problem| problem,
-    body: Problem::value,
-};
+static DIALECT: Dialect = Dialect::of_problems("ietf", |error| error::Refusal::from(error).problem());
 
 /// Every route. Methods are told apart by the handlers: `X-HTTP-Method-Override` may name another one.
 pub(super) fn routes() -> Routes {

@@ -9,6 +9,7 @@ use super::wire::{NewKey, Rotate};
 
 pub(super) fn routes() -> Routes {
     let create = op("A new key").may(ADMINISTERS).tells("The key itself is shown this once.").repeats();
+    let create = create.fails(&["conflict"]);
     let create = create.takes::<NewKey>(json!({ "name": "shop", "scopes": ["upload", "read"], "expires_in": "90d" }));
     let rotate = op("A new secret").may(ADMINISTERS_ONE).tells("The old one works as well until `overlap` has passed.");
     let rotate = rotate.repeats().takes::<Rotate>(json!({ "overlap": "24h" })).fails(&["gone"]);

@@ -22,15 +22,16 @@ pub(in crate::http) struct Dialect {
     pub(in crate::http) body: fn(&Problem) -> Value,
 }
 
+impl Dialect {
+    /// Problem details as they are, but for what this protocol makes of a refusal of the engine.
+    pub(in crate::http) const fn of_problems(name: &'static str, engine: fn(Error) -> Problem) -> Self {
+        let (media_type, schema) = ("application/problem+json", "Problem");
+        Self { name, media_type, schema, engine, request: |problem| problem, body: Problem::value }
+    }
+}
+
 /// Problem details as they are.
-pub(in crate::http) static NATIVE: Dialect = Dialect {
-    name: "",
-    media_type: "application/problem+json",
-    schema: "Problem",
-    engine: Problem::from,
-    request: |problem| problem,
-    body: Problem::value,
-};
+pub(in crate::http) static NATIVE: Dialect = Dialect::of_problems("", Problem::from);
 
 /// The id of the request that the examples were answers to.
 pub(in crate::http) const REQUEST: &str = "9f1c2a7be04d5513";

@@ -30,7 +30,7 @@ pub(super) async fn tenants(State(site): State<Site>, headers: HeaderMap, RawQue
     let page = page(query.as_deref())?;
     let tenants = site.engine.tenants(&actor, &page.after, page.limit).await?;
     let next = next_after(&tenants, page.limit, |tenant| tenant.name.clone());
-    Ok(Rendered(json!({ "tenants": tenants.iter().map(wire::tenant).collect::<Vec<_>>(), "next_after": next })))
+    Ok(Rendered(json!({ "tenants": tenants, "next_after": next })))
 }
 
 pub(super) async fn create_tenant(
@@ -42,12 +42,12 @@ pub(super) async fn create_tenant(
     let NewTenant { name, change } = body.value;
     let standing = site.engine.create_tenant(&actor, &name, change.command()).await?;
     let location = format!("{}/v1/tenants/{}", site.public_url, standing.tenant.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Rendered(wire::standing(&standing))).into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Rendered(json!(standing))).into_response())
 }
 
 pub(super) async fn tenant(State(site): State<Site>, headers: HeaderMap, Named(named): Named<String>) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
-    Ok(Rendered(wire::standing(&site.engine.tenant(&actor, &named).await?)))
+    Ok(Rendered(json!(site.engine.tenant(&actor, &named).await?)))
 }
 
 pub(super) async fn patch_tenant(
@@ -57,14 +57,13 @@ pub(super) async fn patch_tenant(
     body: Json<ChangeTenant>,
 ) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
-    Ok(Rendered(wire::standing(&site.engine.patch_tenant(&actor, &named, body.value.command()).await?)))
+    Ok(Rendered(json!(site.engine.patch_tenant(&actor, &named, body.value.command()).await?)))
 }
 
 pub(super) async fn recompute(State(site): State<Site>, headers: HeaderMap, Named(named): Named<String>) -> Answer {
     let actor = actor(&site.engine, &headers).await?;
     let (before, usage) = site.engine.recompute(&actor, &named).await?;
-    let counted = |usage: crate::domain::quota::Usage| json!({ "bytes": usage.bytes, "files": usage.files, "open_uploads": usage.uploads });
-    Ok(Rendered(json!({ "before": before.map(counted), "usage": counted(usage) })))
+    Ok(Rendered(json!({ "before": before, "usage": usage })))
 }
 
 pub(super) async fn policies(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::domain::audit::AuditEntry;
 use crate::domain::policy::Policy;
 use crate::domain::quota::Quota;
-use crate::domain::tenant::{Rate, Tenant};
-use crate::engine::{PatchTenant, TenantStanding};
+use crate::domain::tenant::Rate;
+use crate::engine::PatchTenant;
 
 /// A member that is there, null or not; absent is `None`.
 fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
@@ -64,24 +64,6 @@ impl ChangeTenant {
             quota: self.quota.map(quota),
         }
     }
-}
-
-pub(super) fn tenant(tenant: &Tenant) -> Value {
-    json!({
-        "id": tenant.id,
-        "name": tenant.name,
-        "created_at": tenant.created_at.to_string(),
-        "suspended_at": tenant.suspended_at.map(|at| at.to_string()),
-        "rate": tenant.rate.map(|rate| json!({ "per_second": rate.per_second, "burst": rate.burst })),
-    })
-}
-
-pub(super) fn standing(standing: &TenantStanding) -> Value {
-    let TenantStanding { tenant: row, quota, usage } = standing;
-    let mut value = tenant(row);
-    value["quota"] = json!({ "bytes": quota.bytes, "files": quota.files, "open_uploads": quota.uploads });
-    value["usage"] = json!({ "bytes": usage.bytes, "files": usage.files, "open_uploads": usage.uploads });
-    value
 }
 
 pub(super) fn policy(policy: &Policy) -> Value {

@@ -7,20 +7,12 @@ use http::Method;
 
 use super::openapi::access::{Cells, DRIVES, GRANTED, GRANTED_ONE, OPENS, PUBLIC, WATCHES};
 use super::openapi::{Dialect, Op, Routes, op};
-use super::problem::Problem;
 
 mod error;
 mod handlers;
 mod wire;
 
-static DIALECT: Dialect = Dialect {
-    name: "tus",
-    media_type: "application/problem+json",
-    schema: "Problem",
-    engine: |error| error::Refusal::from(error).problem(),
-    request: |problem| problem,
-    body: Problem::value,
-};
+static DIALECT: Dialect = Dialect::of_problems("tus", |error| error::Refusal::from(error).problem());
 
 /// Every route of tus. Methods are told apart by the handlers: `X-HTTP-Method-Override` may name another one.
 pub(super) fn routes() -> Routes {

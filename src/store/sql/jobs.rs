@@ -137,12 +137,18 @@ pub(super) async fn owe(conn: &mut Conn, job: &NewJob) -> std::result::Result<()
     builder.build().execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-pub(super) async fn hurry(pool: &Pool<Db>, kind: JobKind, now: Timestamp) -> Result<bool> {
+pub(super) async fn hurry(conn: &mut Conn, kind: JobKind, now: Timestamp) -> std::result::Result<(), Failure> {
     let query = sqlx::query("UPDATE job SET run_at = $2 WHERE kind = $1 AND state = 'ready' AND run_at > $2");
-    Ok(query.bind(kind.name()).bind(at(now)).execute(pool).await.map_err(failed)?.rows_affected() > 0)
+    let hurried = query.bind(kind.name()).bind(at(now)).execute(conn).await.map_err(undone)?.rows_affected();
+    if hurried > 0 { Ok(()) } else { Err(Failure::CONFLICT) }
 }
 
-pub(super) async fn pause(pool: &Pool<Db>, kind: JobKind, paused: bool, now: Timestamp) -> Result<()> {
+pub(super) async fn pause(
+    conn: &mut Conn,
+    kind: JobKind,
+    paused: bool,
+    now: Timestamp,
+) -> std::result::Result<(), Failure> {
     let query = if paused {
         sqlx::query("INSERT INTO paused (kind, paused_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(kind.name())
@@ -150,7 +156,7 @@ pub(super) async fn pause(pool: &Pool<Db>, kind: JobKind, paused: bool, now: Tim
     } else {
         sqlx::query("DELETE FROM paused WHERE kind = $1").bind(kind.name())
     };
-    query.execute(pool).await.map(|_| ()).map_err(failed)
+    query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
 pub(super) async fn paused(pool: &Pool<Db>) -> Result<Vec<JobKind>> {

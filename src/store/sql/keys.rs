@@ -1,21 +1,34 @@
-//! Writes about API keys. Other secrets than a key's own hash are never here.
+//! Writes about API keys, and how many there are. Other secrets than a key's own hash are never here.
 
 use std::time::Duration;
 
+use sqlx::Pool;
+
 use super::super::super::rows::at;
-use super::super::super::{KeyRotation, Write};
-use super::Conn;
+use super::super::super::{KeyRotation, Result, Write};
+use super::super::Db;
 use super::failure::{Failure, undone};
 use super::write::one_row;
+use super::{Conn, failed};
 use crate::domain::clock::{Timestamp, before};
-use crate::domain::ids::KeyId;
+use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::ApiKey;
 
 /// A use is noted when the one noted before is at least this old.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 
+/// How many of a tenant's keys are neither revoked nor expired.
+pub(super) async fn count_live(pool: &Pool<Db>, tenant: TenantId, now: Timestamp) -> Result<u64> {
+    let query = sqlx::query_scalar::<_, i64>(
+        "SELECT count(*) FROM api_key WHERE tenant_id = $1 AND revoked_at IS NULL \
+         AND (expires_at IS NULL OR expires_at > $2)",
+    );
+    let count = query.bind(tenant.0).bind(at(now)).fetch_one(pool).await.map_err(failed)?;
+    Ok(count.cast_unsigned())
+}
+
 /// Carries out a write about keys.
-pub(super) async fn write(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
+pub(super) async fn write(conn: &mut Conn, write: &Write) -> std::result::Result<(), Failure> {
     let query = match write {
         Write::InsertKey(new) => return insert(conn, new).await,
         Write::RotateKey(rotation) => return rotate(conn, rotation).await,
@@ -31,7 +44,7 @@ pub(super) async fn write(conn: &mut Conn, write: &Write) -> Result<(), Failure>
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-async fn insert(conn: &mut Conn, new: &ApiKey) -> Result<(), Failure> {
+async fn insert(conn: &mut Conn, new: &ApiKey) -> std::result::Result<(), Failure> {
     let (old_hash, old_until) = new.old_secret.unzip();
     let query = sqlx::query(
         "INSERT INTO api_key (id, tenant_id, scopes, secret_hash, created_at, expires_at, revoked_at, name, last_used_at, \
@@ -51,7 +64,7 @@ async fn insert(conn: &mut Conn, new: &ApiKey) -> Result<(), Failure> {
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-async fn rotate(conn: &mut Conn, rotation: &KeyRotation) -> Result<(), Failure> {
+async fn rotate(conn: &mut Conn, rotation: &KeyRotation) -> std::result::Result<(), Failure> {
     let query = sqlx::query(
         "UPDATE api_key SET old_hash = secret_hash, old_until = $4, secret_hash = $5 \
          WHERE tenant_id = $1 AND id = $2 AND secret_hash = $3 AND revoked_at IS NULL",
@@ -65,7 +78,7 @@ async fn rotate(conn: &mut Conn, rotation: &KeyRotation) -> Result<(), Failure> 
 }
 
 /// Other nodes note as well: whoever comes within the minute changes nothing.
-async fn note(conn: &mut Conn, uses: &[(KeyId, Timestamp)]) -> Result<(), Failure> {
+async fn note(conn: &mut Conn, uses: &[(KeyId, Timestamp)]) -> std::result::Result<(), Failure> {
     for (key, used) in uses {
         let query = sqlx::query(
             "UPDATE api_key SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)",

@@ -2,10 +2,10 @@
 
 use sqlx::{Pool, QueryBuilder};
 
-use super::super::super::{LinkQuery, LinksOf, Result};
-use super::super::Db;
+use super::super::super::{LinkQuery, LinksOf, Result, ToldOf};
+use super::super::{BEGIN, Db};
 use super::failure::{Failure, undone};
-use super::{CollectionRow, Conn, LinkRow, at, decode, failed};
+use super::{CollectionRow, Conn, LinkRow, at, decode, failed, tenancy};
 use crate::domain::clock::Timestamp;
 use crate::domain::collection::Collection;
 use crate::domain::grant::Link;
@@ -31,12 +31,18 @@ pub(super) async fn page(pool: &Pool<Db>, query: &LinkQuery) -> Result<Vec<Link>
     decode(builder.build_query_as::<LinkRow>().fetch_all(pool).await.map_err(failed)?)
 }
 
-pub(super) async fn revoke(pool: &Pool<Db>, of: LinksOf, now: Timestamp) -> Result<u64> {
+pub(super) async fn revoke(pool: &Pool<Db>, of: LinksOf, now: Timestamp, told: ToldOf) -> Result<u64> {
     let mut builder = QueryBuilder::<Db>::new("UPDATE link SET revoked_at = ");
     builder.push_bind(at(now));
     narrow(&mut builder, of);
     builder.push(" AND revoked_at IS NULL AND expires_at > ").push_bind(at(now));
-    Ok(builder.build().execute(pool).await.map_err(failed)?.rows_affected())
+    let mut tx = pool.begin_with(BEGIN).await.map_err(failed)?;
+    let revoked = builder.build().execute(&mut *tx).await.map_err(failed)?.rows_affected();
+    let mut entry = QueryBuilder::<Db>::new(tenancy::AUDIT);
+    entry.push_values([told(revoked)], |row, entry| tenancy::audit(row, &entry));
+    entry.build().execute(&mut *tx).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    Ok(revoked)
 }
 
 /// Withdraws every link to an asset, as part of a transaction.

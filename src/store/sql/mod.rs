@@ -15,7 +15,8 @@ use super::super::rows::{
     ReplayRow, TenantRow, UploadRow, at,
 };
 use super::super::{
-    AssetPage, AssetQuery, JobQuery, LinkQuery, LinksOf, News, Replay, Result, Store, StoreClock, StoreError, Tx,
+    AssetPage, AssetQuery, JobQuery, LinkQuery, LinksOf, News, Replay, Result, Store, StoreClock, StoreError, ToldOf,
+    Tx,
 };
 use super::Db;
 use crate::domain::append::RelayedPart;
@@ -154,6 +155,10 @@ impl Store for SqlStore {
         decode(rows.fetch_all(&self.read).await.map_err(failed)?)
     }
 
+    async fn live_keys(&self, tenant: TenantId, now: Timestamp) -> Result<u64> {
+        keys::count_live(&self.read, tenant, now).await
+    }
+
     async fn upload(&self, id: UploadId) -> Result<Option<Upload>> {
         let query = sqlx::query_as::<_, UploadRow>("SELECT * FROM upload WHERE id = $1").bind(id.0);
         query.fetch_optional(&self.read).await.map_err(failed)?.map(Upload::try_from).transpose()
@@ -278,18 +283,6 @@ impl Store for SqlStore {
         self.detached(move |pool| async move { jobs::seed(&pool, &jobs).await }).await
     }
 
-    async fn hurry_jobs(&self, kind: JobKind) -> Result<bool> {
-        let now = self.now();
-        let hurried = self.detached(move |pool| async move { jobs::hurry(&pool, kind, now).await }).await;
-        self.wires.news.tell();
-        hurried
-    }
-
-    async fn pause_jobs(&self, kind: JobKind, paused: bool) -> Result<()> {
-        let now = self.now();
-        self.detached(move |pool| async move { jobs::pause(&pool, kind, paused, now).await }).await
-    }
-
     async fn paused_kinds(&self) -> Result<Vec<JobKind>> {
         jobs::paused(&self.read).await
     }
@@ -323,8 +316,8 @@ impl Store for SqlStore {
         links::page(&self.read, query).await
     }
 
-    async fn revoke_links(&self, which: LinksOf, now: Timestamp) -> Result<u64> {
-        self.detached(move |pool| async move { links::revoke(&pool, which, now).await }).await
+    async fn revoke_links(&self, which: LinksOf, now: Timestamp, told: ToldOf) -> Result<u64> {
+        self.detached(move |pool| async move { links::revoke(&pool, which, now, told).await }).await
     }
 
     async fn collection(&self, id: CollectionId) -> Result<Option<Collection>> {

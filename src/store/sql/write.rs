@@ -46,6 +46,8 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
                 .bind(job.0)
                 .bind(tenant.0)
         }
+        Write::PauseJobs(kind, paused, now) => return jobs::pause(conn, *kind, *paused, *now).await,
+        Write::HurryJobs(kind, now) => return jobs::hurry(conn, *kind, *now).await,
         Write::InsertTenant(new) => sqlx::query("INSERT INTO tenant (id, name, created_at) VALUES ($1, $2, $3)")
             .bind(new.id.0)
             .bind(new.name.clone())

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{Case, Processor, Step, Stop, digest, sniff};
 use crate::domain::asset::Verdict;
 use crate::domain::job::Work;
-use crate::domain::policy::Objection;
+use crate::engine::Error;
 
 pub(super) struct Read;
 
@@ -45,9 +45,13 @@ impl Processor for Read {
                 sentence: format!("The bytes are {}, which is not accepted here.", detected.essence()),
             }));
         }
-        if let Err(objection) = named_by_policy(case) {
-            let sentence = format!("The policy does not accept this: {objection}.");
-            return Ok(Step::Unsound(Verdict { code: "name_not_allowed".to_owned(), sentence }));
+        match named_by_policy(case).await {
+            Ok(()) => {}
+            Err(objection @ Error::Invalid { .. }) => {
+                let sentence = format!("The policy does not accept this: {objection}.");
+                return Ok(Step::Unsound(Verdict { code: "name_not_allowed".to_owned(), sentence }));
+            }
+            Err(other) => return Err(other.into()),
         }
         Ok(match (asset.declared_sha256, sha256) {
             (Some(declared), Some(computed)) if declared != computed => Step::Unsound(Verdict {
@@ -61,7 +65,10 @@ impl Processor for Read {
 }
 
 /// Whether the policy allows the name that the file has come to have: one whose name was left open was not asked before.
-fn named_by_policy(case: &Case<'_>) -> Result<(), Objection> {
+async fn named_by_policy(case: &Case<'_>) -> Result<(), Error> {
     let settled_before = !matches!(case.job.work, Work::Process(_));
-    if settled_before || case.asset.partial { Ok(()) } else { case.rules.admits_name(&case.asset.name) }
+    if settled_before || case.asset.partial {
+        return Ok(());
+    }
+    case.engine.admit_name(&case.rules, &case.asset.name).await
 }

@@ -1,10 +1,11 @@
-//! Ends: a drain, a revoked key, a killed node.
+//! Ends: a drain, a revoked key, a suspended tenant, a killed node.
 
 use std::time::Duration;
 
+use gantry::engine::PatchTenant;
 use serde_json::Value;
 
-use super::{Listener, ask, awaited, change, texts};
+use super::{Listener, ask, awaited, change, sockets, texts};
 use crate::on_both_services;
 use crate::support::database::Place;
 use crate::support::patience::in_time;
@@ -38,6 +39,27 @@ on_both_services! {
         service.advance(Duration::from_secs(5));
         // Heartbeats keep the reader patient until the key is looked at again.
         in_time("a stream of a revoked key", async { while listener.block().await.is_some() {} }).await;
+    }
+
+    async fn a_suspended_tenant_hears_no_more_and_others_go_on(service) {
+        let key = service.foreign_key("acme").await;
+        let mut listener = Listener::open(&format!("{}/v1/events", service.base), &key, None).await;
+        listener.begins().await;
+        let mut socket = sockets::open(&service.base, "/v1/ws", &key).await.unwrap();
+        let mut other = sockets::open(&service.base, "/v1/ws", &service.admin).await.unwrap();
+        for socket in [&mut socket, &mut other] {
+            assert_eq!(sockets::hear(socket).await.unwrap()["type"], "feed.begins");
+        }
+        let acme = service.registry.tenant("acme").await.unwrap().unwrap();
+        let suspended = PatchTenant { suspended: Some(true), ..PatchTenant::default() };
+        service.registry.patch_tenant(&acme, suspended).await.unwrap();
+        service.advance(Duration::from_secs(5));
+        let end = async { while listener.block().await.is_some() {} };
+        let ends = futures_util::future::join(end, sockets::hear(&mut socket));
+        let (_, said) = tokio::time::timeout(Duration::from_secs(40), ends).await.expect("both end");
+        assert_eq!(said, Some(1008.into()));
+        awaited(service).await;
+        assert_eq!(sockets::hear(&mut other).await.unwrap()["type"], "asset.created");
     }
 }
 

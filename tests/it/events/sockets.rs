@@ -11,9 +11,9 @@ use super::{Listener, awaited, change};
 use crate::on_both_services;
 use crate::support::patience::in_time;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn open(base: &str, path: &str, key: &str) -> Result<Socket, u16> {
+pub async fn open(base: &str, path: &str, key: &str) -> Result<Socket, u16> {
     let mut request = format!("{}{path}", base.replace("http://", "ws://")).into_client_request().unwrap();
     request.headers_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
     match connect_async(request).await {

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use gantry::domain::ids::KeyId;
+use gantry::domain::key::ApiKey;
+use gantry::store::{Tx, Write};
 use reqwest::Method;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{ask, send, status};
 use crate::support::patience::eventually_ok;
@@ -106,6 +110,33 @@ on_both_services! {
             path = format!("/v1/keys?limit=2&after={next}");
         }
         assert_eq!(seen[1..], ids, "after the service's own first key, in the order of their making");
+    }
+
+    async fn a_tenant_has_a_thousand_live_keys_and_no_more(service) {
+        let store = &service.database.store;
+        let (id, _) = made(service, r#"{"scopes": "read"}"#).await;
+        let one = store.key(id.parse().unwrap()).await.unwrap().unwrap();
+        let another = || ApiKey { id: KeyId(Uuid::now_v7()), ..one.clone() };
+        // Beside the service's own and this one: what opens nothing is not counted.
+        let ended = [
+            ApiKey { revoked_at: Some(one.created_at), ..another() },
+            ApiKey { expires_at: Some(one.created_at), ..another() },
+        ];
+        let keys = (0..997).map(|_| another()).chain(ended);
+        store.commit(keys.fold(Tx::new(), |tx, key| tx.with(Write::InsertKey(key)))).await.unwrap();
+        let post = async |token: &str| {
+            let request = reqwest::Client::new().post(format!("{}/v1/keys", service.base)).bearer_auth(&service.admin);
+            let answer = request.header("idempotency-key", token).body(r#"{"scopes": "read"}"#).send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
+        };
+        let last = post("last").await;
+        assert_eq!(last.0, 201, "{}", last.1);
+        let (status, problem) = post("one more").await;
+        assert_eq!((status, problem["code"].as_str()), (409, Some("conflict")), "{problem}");
+        assert!(service.registry.create_key(service.tenant, "read".parse().unwrap(), None).await.is_err());
+        assert_eq!(post("last").await, last, "what was made is shown again");
+        let revoked = ask(&service.base, Method::DELETE, &format!("/v1/keys/{id}"), &service.admin, "").await;
+        assert_eq!((revoked.0, post("one more").await.0), (204, 201));
     }
 
     async fn another_tenants_keys_are_hidden_but_from_the_operator(service) {

@@ -153,11 +153,14 @@ on_both_databases! {
         owed(&*db.store, 1).await;
         let kinds = [JobKind::Process, JobKind::Recheck];
         assert_eq!(db.store.due_kinds(&kinds).await.unwrap(), [JobKind::Process]);
-        db.store.pause_jobs(JobKind::Process, true).await.unwrap();
-        db.store.pause_jobs(JobKind::Process, true).await.unwrap();
+        let pause = async |paused| {
+            db.store.commit(Tx::new().with(Write::PauseJobs(JobKind::Process, paused, db.store.now()))).await.unwrap();
+        };
+        pause(true).await;
+        pause(true).await;
         assert_eq!(db.store.paused_kinds().await.unwrap(), [JobKind::Process]);
         assert_eq!(db.store.due_kinds(&kinds).await.unwrap(), []);
-        db.store.pause_jobs(JobKind::Process, false).await.unwrap();
+        pause(false).await;
         assert_eq!(db.store.due_kinds(&kinds).await.unwrap(), [JobKind::Process]);
         assert_eq!(db.store.due_kinds(&[]).await.unwrap(), []);
     }
@@ -177,9 +180,10 @@ on_both_databases! {
         }
         let kind = JobKind::Chore(Chore::Sweep);
         assert!(db.store.claim_jobs(kind, LEASE, 9).await.unwrap().is_empty());
-        assert!(db.store.hurry_jobs(kind).await.unwrap());
+        let hurry = async || db.store.commit(Tx::new().with(Write::HurryJobs(kind, db.store.now()))).await;
+        hurry().await.unwrap();
         assert_eq!(db.store.claim_jobs(kind, LEASE, 9).await.unwrap().len(), 1);
-        assert!(!db.store.hurry_jobs(kind).await.unwrap(), "it runs");
+        assert!(matches!(hurry().await, Err(StoreError::Conflict)), "it runs");
         assert_eq!(db.store.count_jobs().await.unwrap(), (0, 0), "chores are not counted");
     }
 

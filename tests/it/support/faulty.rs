@@ -31,7 +31,7 @@ use gantry::domain::upload::Upload;
 use gantry::domain::webhook::{Delivery, Webhook};
 use gantry::store::{
     AssetPage, AssetQuery, AuditQuery, Backlog, DeliveryQuery, JobQuery, LinkQuery, LinksOf, Replay, Store, StoreError,
-    Tenancy, Tx, WebhookTroubles, Webhooks,
+    Tenancy, ToldOf, Tx, WebhookTroubles, Webhooks,
 };
 
 /// What happens to the next call of an operation.
@@ -233,6 +233,7 @@ pass_on! {
     async fn tenants(&self, after: &str, limit: u32) -> Vec<Tenant>;
     async fn key(&self, id: KeyId) -> Option<ApiKey>;
     async fn keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Vec<ApiKey>;
+    async fn live_keys(&self, tenant: TenantId, now: Timestamp) -> u64;
     async fn upload(&self, id: UploadId) -> Option<Upload>;
     async fn upload_of(&self, asset: AssetId) -> Option<Upload>;
     async fn live_upload(&self, tenant: TenantId, external_id: &str) -> Option<Upload>;
@@ -256,8 +257,6 @@ pass_on! {
     async fn keep_progress(&self, job: &Job) -> bool;
     async fn due_kinds(&self, kinds: &[JobKind]) -> Vec<JobKind>;
     async fn seed_jobs(&self, jobs: &[NewJob]) -> ();
-    async fn hurry_jobs(&self, kind: JobKind) -> bool;
-    async fn pause_jobs(&self, kind: JobKind, paused: bool) -> ();
     async fn paused_kinds(&self) -> Vec<JobKind>;
     async fn jobs(&self, query: &JobQuery) -> Vec<JobEntry>;
     async fn job_of(&self, work: Work) -> Option<JobEntry>;
@@ -266,7 +265,7 @@ pass_on! {
     async fn link(&self, id: GrantId) -> Option<Link>;
     async fn use_link(&self, id: GrantId, now: Timestamp) -> bool;
     async fn links(&self, query: &LinkQuery) -> Vec<Link>;
-    async fn revoke_links(&self, which: LinksOf, now: Timestamp) -> u64;
+    async fn revoke_links(&self, which: LinksOf, now: Timestamp, told: ToldOf) -> u64;
     async fn collection(&self, id: CollectionId) -> Option<Collection>;
     async fn collection_crcs(&self, id: CollectionId) -> Vec<(usize, u32)>;
     async fn keep_crc(&self, id: CollectionId, position: usize, crc: u32) -> ();

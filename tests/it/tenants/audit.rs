@@ -3,13 +3,46 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use gantry::domain::clock::after;
+use gantry::domain::ids::{JobId, TenantId};
+use gantry::domain::job::{Chore, NewJob, Priority, Work};
+use gantry::engine::{Error, PatchTenant};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::native::ready;
+use crate::support::service::{Service, Shape};
+use crate::support::transcript::Names;
 use crate::{on_both_services, transcript};
 
 /// Entries of one millisecond have no order, and this clock stands.
 const LATER: Duration = Duration::from_millis(1);
+
+fn idle() -> Shape {
+    Shape { works: false, ..Shape::default() }
+}
+
+/// What operators meddle with, where nobody works: a tenant `acme`, a sweep that is due later, and a link by `$maker`.
+async fn ready_by_hand(service: &Service) -> Names {
+    service.registry.create_tenant("acme").await.unwrap();
+    let chore = NewJob {
+        id: JobId(Uuid::now_v7()),
+        work: Work::Chore(Chore::Sweep),
+        tenant: TenantId(Uuid::nil()),
+        priority: Priority::Normal,
+        run_at: after(service.database.store.now(), Duration::from_secs(3600)),
+    };
+    service.database.store.seed_jobs(&[chore]).await.unwrap();
+    transcript!(
+        service,
+        r#"
+        > POST /v1/uploads {"filename": "a.txt", "size": 5, "method": "put"}
+        < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}}
+        > POST /v1/assets/$asset/links {}
+        < 201 {"created_by": "$maker"}
+    "#
+    )
+}
 
 on_both_services! {
     async fn deeds_are_told_with_before_and_after(service) {
@@ -47,8 +80,8 @@ on_both_services! {
 
     async fn administration_is_told_of_as_well(service) {
         let names = transcript!(service, r#"
-            > POST /v1/tenants {"name": "acme"}
-            < 201 {"id": "$acme"}
+            > POST /v1/tenants {"name": "acme", "quota": {"files": 9}}
+            < 201 {"id": "$acme", "quota": {"bytes": null, "files": 9}}
         "#);
         let acme = names["acme"].clone();
         service.advance(LATER);
@@ -64,10 +97,73 @@ on_both_services! {
             < 200 {"entries": [
                 {"action": "policy.put", "subject": "policy:photos", "before": null, "after": {"max_size": 5}},
                 {"action": "tenant.change", "before": {"quota": {"bytes": null}}, "after": {"quota": {"bytes": 5}}},
-                {"action": "tenant.create"}]}
+                {"action": "tenant.create", "before": null, "after": {"name": "acme", "quota": {"files": 9}}}]}
             > GET /v1/admin/audit
             < 200 {"entries": []}
         "#, acme = acme);
+    }
+
+    async fn deeds_by_hand_are_told_as_those_of_callers(service) {
+        let book = service.registry.clone().by_hand();
+        let acme = book.create_tenant("acme").await.unwrap();
+        service.advance(LATER);
+        let suspended = PatchTenant { suspended: Some(true), ..PatchTenant::default() };
+        book.patch_tenant(&acme, suspended).await.unwrap();
+        let default = book.tenant("default").await.unwrap().unwrap();
+        let refused = book.patch_tenant(&default, suspended).await.unwrap_err();
+        assert!(matches!(refused, Error::Invalid { field: "suspended", .. }), "{refused}");
+        service.advance(LATER);
+        let made = book.create_key(acme.id, "read".parse().unwrap(), None).await.unwrap();
+        service.advance(LATER);
+        book.revoke_key(acme.id, made.id).await.unwrap();
+        transcript!(service, r#"
+            > GET /v1/admin/audit?tenant=acme
+            < 200 {"entries": [
+                {"actor": "operator", "action": "key.revoke", "subject": "$subject"},
+                {"actor": "operator", "action": "key.create", "subject": "$subject", "after": {"scopes": "read"}},
+                {"actor": "operator", "action": "tenant.change", "before": {"suspended": false}, "after": {"suspended": true}},
+                {"actor": "operator", "action": "tenant.create", "peer": null, "request_id": null}]}
+        "#, subject = format!("key:{}", made.id));
+    }
+
+    async fn what_cannot_be_told_is_not_done(service, idle()) {
+        let names = ready_by_hand(service).await;
+        service.database.run("ALTER TABLE audit RENAME TO audit_away").await.unwrap();
+        transcript!(service, r#"
+            > POST /v1/tenants {"name": "other"}
+            < 503
+            > PATCH /v1/tenants/acme {"suspended": true}
+            < 503
+            > POST /v1/admin/queues/process/pause
+            < 503
+            > POST /v1/admin/chores/sweep/run
+            < 503
+            > POST /v1/links/revoke {"created_by": "$maker"}
+            < 503
+        "#, maker = names["maker"]);
+        service.database.run("ALTER TABLE audit_away RENAME TO audit").await.unwrap();
+        transcript!(service, r#"
+            > GET /v1/tenants/other
+            < 404
+            > GET /v1/tenants/acme
+            < 200 {"suspended_at": null}
+            > GET /v1/admin/queues
+            < 200 {"queues": [{"kind": "process", "paused": false}, {}, {}, {}, {}]}
+            > POST /v1/links/revoke {"created_by": "$maker"}
+            < 200 {"revoked": 1}
+            > GET /v1/admin/audit?action=links.revoke
+            < 200 {"entries": [{"subject": "links", "after": {"revoked": 1, "created_by": "$maker"}}]}
+            > POST /v1/admin/queues/process/pause
+            < 204
+            > GET /v1/admin/audit?action=queue.pause
+            < 200 {"entries": [{"subject": "queue:process"}]}
+            > POST /v1/admin/chores/sweep/run
+            < 202 {"begins": true}
+            > POST /v1/admin/chores/sweep/run
+            < 202 {"begins": false}
+            > GET /v1/admin/audit?action=chore.run
+            < 200 {"entries": [{}]}
+        "#, maker = names["maker"]);
     }
 
     async fn the_whole_trail_is_exported(service) {

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use gantry::blob::{BlobKey, Blobs};
+use gantry::engine::{Cdn, PurgeHook};
 
-use crate::support::patience::eventually;
-use crate::{on_both_services, transcript};
+use super::STALE;
+use crate::support::receiver::Receiver;
+use crate::support::service::{Service, Shape};
+use crate::{on_both_databases, on_both_services, transcript};
 
 on_both_services! {
     async fn policies_are_kept(service) {
@@ -267,6 +270,32 @@ on_both_services! {
             > PUT /v1/policies/default {"max_size": 10}
             < 200
         "#);
-        eventually("the other node knows", async || create().await == 413).await;
+        assert_eq!(create().await, 201, "remembered there for a moment");
+        service.advance(STALE);
+        assert_eq!(create().await, 413);
+    }
+}
+
+on_both_databases! {
+    async fn a_delivery_network_is_told_of_what_is_kept_no_longer(database) {
+        let (hook, mut shape) = (Receiver::start().await, Shape::default());
+        shape.settings.deliveries.cdn = Some(Cdn::hmac("https://cdn.example/files", &"secret".repeat(6)).unwrap());
+        shape.settings.deliveries.purge = Some(PurgeHook { url: hook.url.clone(), token: None });
+        let service = &Service::start(database, shape).await;
+        let names = transcript!(service, r#"
+            > PUT /v1/policies/brief {"keep_for": 3600}
+            < 200
+            > POST /v1/uploads {"filename": "a.txt", "size": 5, "policy": "brief", "method": "put"}
+            < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}}
+            > PUT /v1/uploads/$upload/content [hello]
+            < 200
+            > GET /v1/assets/$asset?wait=20s&until=ready
+            < 200 {"state": "ready"}
+        "#);
+        service.advance(Duration::from_secs(3601));
+        assert_eq!(service.engine.sweep().await.unwrap().outdated, 1);
+        let told = hook.until(1).await;
+        assert_eq!((told.len(), &told[0].json()["asset_id"]), (1, &serde_json::json!(names["asset"])));
+        service.assert_clean().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Answers that are kept for a moment: whoever asks the same within [`STALE`] gets the same answer, and many who ask at
+//! Answers that are kept for a moment: whoever asks the same within that time gets the same answer, and many who ask at
 //! once ask once. Errors are not kept, but those who wait together share one.
 //!
 //! How old an answer is counts from when it was asked for, so that what changed before that is always in it.
@@ -8,19 +8,20 @@ use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 
-use super::super::Result;
+use super::Result;
 use crate::domain::clock::{Timestamp, after};
 
-/// How old an answer may be. Below the five seconds within which a revocation counts on every node, with a margin for
-/// the request that it is for.
-pub(super) const STALE: Duration = Duration::from_secs(4);
 /// For how long nobody else asks, when somebody needs an answer that is newer than himself.
 const PAUSE: Duration = Duration::from_millis(100);
 /// What is not asked for any more is not kept.
 const UNUSED: Duration = Duration::from_secs(60);
 
 /// Answers by question.
-pub(super) struct Recent<K, V>(Cache<K, Dated<V>>);
+pub(super) struct Recent<K, V> {
+    answers: Cache<K, Dated<V>>,
+    /// How old an answer may be.
+    stale: Duration,
+}
 
 #[derive(Clone)]
 struct Dated<V> {
@@ -32,8 +33,8 @@ struct Dated<V> {
 }
 
 impl<V> Dated<V> {
-    fn is_recent(&self, now: Timestamp) -> bool {
-        self.answer.is_ok() && self.at <= now && now < after(self.at, STALE)
+    fn is_recent(&self, now: Timestamp, stale: Duration) -> bool {
+        self.answer.is_ok() && self.at <= now && now < after(self.at, stale)
     }
 }
 
@@ -42,18 +43,18 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// For at most so many answers; those that are asked for often stay.
-    pub(super) fn new(most: u64) -> Self {
-        Self(Cache::builder().max_capacity(most).time_to_live(UNUSED).build())
+    /// For at most so many answers, none of them older than `stale`; those that are asked for often stay.
+    pub(super) fn new(most: u64, stale: Duration) -> Self {
+        Self { answers: Cache::builder().max_capacity(most).time_to_live(UNUSED).build(), stale }
     }
 
     /// The answer to `key`: a recent one, or what `ask` says.
     pub(super) async fn get(&self, key: &K, now: Timestamp, ask: impl Future<Output = Result<V>>) -> Result<V> {
-        if let Some(dated) = self.0.get(key).await.filter(|dated| dated.is_recent(now)) {
+        if let Some(dated) = self.answers.get(key).await.filter(|dated| dated.is_recent(now, self.stale)) {
             return dated.answer;
         }
         // The way without an answer is long and rare: its room is not part of every request.
-        Box::pin(self.ask(key, now, ask, |dated| dated.is_recent(now))).await
+        Box::pin(self.ask(key, now, ask, |dated| dated.is_recent(now, self.stale))).await
     }
 
     /// An answer that was asked for after this call, which waits for others who need one as well.
@@ -65,7 +66,7 @@ where
 
     /// Forgets the answer: the next one is asked for.
     pub(super) async fn forget(&self, key: &K) {
-        self.0.invalidate(key).await;
+        self.answers.invalidate(key).await;
     }
 
     async fn ask(
@@ -79,7 +80,7 @@ where
             let asked = Instant::now();
             Dated { answer: ask.await, at, asked }
         };
-        self.0.entry(key.clone()).or_insert_with_if(asking, |dated| !will_do(dated)).await.into_value().answer
+        self.answers.entry(key.clone()).or_insert_with_if(asking, |dated| !will_do(dated)).await.into_value().answer
     }
 }
 
@@ -91,6 +92,8 @@ mod tests {
     use crate::domain::clock::{Clock, ManualClock, micros};
     use crate::engine::Error;
 
+    const STALE: Duration = Duration::from_secs(4);
+
     struct Asked(AtomicU32);
 
     impl Asked {
@@ -101,8 +104,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_kept_for_four_seconds_and_no_longer() {
-        let (recent, asked, clock) = (Recent::new(10), Asked(AtomicU32::new(0)), ManualClock::at(micros(0)));
+    async fn an_answer_is_kept_for_its_time_and_no_longer() {
+        let (recent, asked, clock) = (Recent::new(10, STALE), Asked(AtomicU32::new(0)), ManualClock::at(micros(0)));
         let get = async || recent.get(&"k", clock.now(), asked.ask()).await.unwrap();
         assert_eq!(get().await, 1);
         clock.advance(Duration::from_millis(3999));
@@ -118,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_thousand_who_ask_at_once_ask_once_and_so_do_those_who_need_it_newer() {
-        let (recent, asked, now) = (Recent::new(10), Asked(AtomicU32::new(0)), micros(0));
+        let (recent, asked, now) = (Recent::new(10, STALE), Asked(AtomicU32::new(0)), micros(0));
         let all = (0..1000).map(|_| recent.get(&"k", now, asked.ask()));
         assert!(futures_util::future::join_all(all).await.into_iter().all(|answer| answer.unwrap() == 1));
         let all = (0..1000).map(|_| recent.newer(&"k", now, asked.ask()));
@@ -127,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn failures_are_not_kept() {
-        let (recent, now) = (Recent::new(10), micros(0));
+        let (recent, now) = (Recent::new(10, STALE), micros(0));
         let failed: Result<u32> = recent.get(&"k", now, async { Err(Error::busy("away")) }).await;
         assert!(failed.is_err());
         assert_eq!(recent.get(&"k", now, async { Ok(7) }).await.unwrap(), 7);

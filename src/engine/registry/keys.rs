@@ -1,0 +1,156 @@
+//! The part of the book that is about API keys.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::audit::Deed;
+use super::super::{Error, KeyWish, MadeKey, Result};
+use super::Registry;
+use crate::domain::clock::after;
+use crate::domain::ids::{self, KeyId, TenantId};
+use crate::domain::key::{ApiKey, KeySecret, KeyToken, Scopes};
+use crate::store::{KeyRotation, StoreError, Tx, Write};
+
+/// Longest name of a key, in bytes.
+const LONGEST_NAME: usize = 200;
+/// Longest life of a key that ends.
+const LONGEST_LIFE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// Keys of a tenant that may open something at the same time.
+const MOST_LIVE: u64 = 1000;
+/// How long the old secret works as well unless said otherwise, and at most.
+const OVERLAP: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Registry {
+    /// Makes an API key and returns it with its secret, which nobody can read again.
+    pub async fn create_key(&self, tenant: TenantId, scopes: Scopes, ttl: Option<Duration>) -> Result<KeyToken> {
+        let wish = KeyWish { name: None, scopes, expires_in: ttl };
+        Ok(self.make_key(tenant, wish).await?.token)
+    }
+
+    /// As [`Self::create_key`], with everything that a key may have.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wish that makes no sense; [`Error::Taken`] when the tenant has its share.
+    pub async fn make_key(&self, tenant: TenantId, wish: KeyWish) -> Result<MadeKey> {
+        let made = self.blank_key(tenant, wish)?;
+        self.has_room(tenant).await?;
+        self.store.commit(self.writing(&made.key)).await?;
+        Ok(made)
+    }
+
+    /// Refuses another key for a tenant that has as many as it may have. Two that are made at once may both be the last one.
+    pub(in crate::engine) async fn has_room(&self, tenant: TenantId) -> Result<()> {
+        let live = self.store.live_keys(tenant, self.store.now()).await?;
+        if live < MOST_LIVE { Ok(()) } else { Err(Error::Taken("the tenant has as many keys as it may have")) }
+    }
+
+    /// The transaction that writes a new key.
+    pub(in crate::engine) fn writing(&self, key: &ApiKey) -> Tx {
+        let facts = json!({
+            "name": key.name,
+            "scopes": key.scopes.to_string(),
+            "expires_at": key.expires_at.map(|at| at.to_string()),
+        });
+        let deed = self.deed_about(key.tenant, "key.create", key.id).after(facts);
+        self.telling(Tx::new().with(Write::InsertKey(key.clone())), deed)
+    }
+
+    fn deed_about(&self, tenant: TenantId, action: &'static str, key: KeyId) -> Deed {
+        self.deed(tenant, action, format!("key:{key}"))
+    }
+
+    /// A key that is not written yet.
+    pub(in crate::engine) fn blank_key(&self, tenant: TenantId, wish: KeyWish) -> Result<MadeKey> {
+        let KeyWish { name, scopes, expires_in } = wish;
+        let unfit = |name: &String| !(1..=LONGEST_NAME).contains(&name.len()) || name.chars().any(char::is_control);
+        if name.as_ref().is_some_and(unfit) {
+            return Err(Error::invalid("name", format!("1 to {LONGEST_NAME} bytes without control characters")));
+        }
+        if expires_in.is_some_and(|life| life.is_zero() || life > LONGEST_LIFE) {
+            return Err(Error::invalid("expires_in", "more than nothing, and 100 years at most"));
+        }
+        let now = self.store.now();
+        let token = KeyToken { id: KeyId(ids::mint(now, &*self.entropy)), secret: KeySecret::mint(&*self.entropy) };
+        let key = ApiKey {
+            id: token.id,
+            tenant,
+            name,
+            scopes,
+            secret_hash: token.secret.hash(),
+            old_secret: None,
+            created_at: now,
+            expires_at: expires_in.map(|life| after(now, life)),
+            revoked_at: None,
+            last_used_at: None,
+        };
+        Ok(MadeKey { key, token })
+    }
+
+    /// Gives a key a new secret and returns it, which nobody can read again. The old one works as well for `overlap`; the
+    /// one before that does not.
+    ///
+    /// # Errors
+    /// [`Error::Hidden`] for a key that the tenant does not have; [`Error::WrongState`] for a revoked one; [`Error::Taken`]
+    /// when somebody else has just changed it.
+    pub async fn rotate_key(&self, tenant: TenantId, id: KeyId, overlap: Option<Duration>) -> Result<MadeKey> {
+        let secret = KeySecret::mint(&*self.entropy);
+        self.rotate_to(tenant, id, overlap, &secret, Tx::new()).await
+    }
+
+    /// Gives a key this secret, together with what `tx` says.
+    pub(in crate::engine) async fn rotate_to(
+        &self,
+        tenant: TenantId,
+        id: KeyId,
+        overlap: Option<Duration>,
+        secret: &KeySecret,
+        tx: Tx,
+    ) -> Result<MadeKey> {
+        let overlap = overlap.unwrap_or(OVERLAP);
+        if overlap > LONGEST_OVERLAP {
+            return Err(Error::invalid("overlap", "7 days at most"));
+        }
+        let mut key = self.key(tenant, id).await?;
+        if key.revoked_at.is_some() {
+            return Err(Error::WrongState { what: "key", state: "revoked" });
+        }
+        let (seen, secret_hash, old_until) = (key.secret_hash, secret.hash(), after(self.store.now(), overlap));
+        let rotation = KeyRotation { tenant, key: id, seen, secret_hash, old_until };
+        let tx = self.telling(tx, self.deed_about(tenant, "key.rotate", id));
+        match self.store.commit(tx.with(Write::RotateKey(Box::new(rotation)))).await {
+            Ok(()) => {}
+            Err(StoreError::Conflict) => return Err(Error::Taken("the key was changed meanwhile")),
+            Err(other) => return Err(other.into()),
+        }
+        (key.secret_hash, key.old_secret) = (secret_hash, Some((seen, old_until)));
+        Ok(MadeKey { key, token: KeyToken { id, secret: secret.clone() } })
+    }
+
+    /// One of a tenant's keys.
+    ///
+    /// # Errors
+    /// [`Error::Hidden`] for a key that the tenant does not have.
+    pub async fn key(&self, tenant: TenantId, id: KeyId) -> Result<ApiKey> {
+        self.store.key(id).await?.filter(|key| key.tenant == tenant).ok_or(Error::Hidden)
+    }
+
+    /// A tenant's keys without their secrets, oldest first, a page at a time.
+    pub async fn keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>> {
+        Ok(self.store.keys(tenant, after, limit).await?)
+    }
+
+    /// Withdraws a key; it stops working on every node within seconds. Again is fine.
+    ///
+    /// # Errors
+    /// [`Error::Hidden`] for a key that the tenant does not have.
+    pub async fn revoke_key(&self, tenant: TenantId, key: KeyId) -> Result<()> {
+        let tx = self.telling(Tx::new(), self.deed_about(tenant, "key.revoke", key));
+        match self.store.commit(tx.with(Write::RevokeKey(tenant, key, self.store.now()))).await {
+            Ok(()) => Ok(()),
+            Err(StoreError::Conflict) => Err(Error::Hidden),
+            Err(other) => Err(other.into()),
+        }
+    }
+}

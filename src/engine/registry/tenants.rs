@@ -1,0 +1,123 @@
+//! The part of the book that is about tenants.
+
+use serde_json::{Value, json};
+
+use super::super::tenants::{PatchTenant, TenantStanding};
+use super::super::{Error, Result};
+use super::Registry;
+use crate::domain::ids::{self, TenantId};
+use crate::domain::quota::{Quota, Usage};
+use crate::domain::tenant::{DEFAULT_TENANT, Tenant, is_tenant_name};
+use crate::store::{StoreError, TenancyWrite, Tx, Write};
+
+impl Registry {
+    /// Makes a tenant without limits.
+    pub async fn create_tenant(&self, name: &str) -> Result<Tenant> {
+        Ok(self.open_tenant(name, PatchTenant::default()).await?.tenant)
+    }
+
+    /// Makes a tenant with these limits.
+    pub(in crate::engine) async fn open_tenant(&self, name: &str, patch: PatchTenant) -> Result<TenantStanding> {
+        if !is_tenant_name(name) {
+            return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
+        }
+        let (now, name) = (self.store.now(), name.to_owned());
+        let id = TenantId(ids::mint(now, &*self.entropy));
+        let bare = Tenant { id, name, created_at: now, suspended_at: None, rate: None };
+        let bare = TenantStanding { tenant: bare, quota: Quota::default(), usage: Usage::default() };
+        let made = self.changed(&bare, patch);
+        let tx = Tx::new().with(Write::InsertTenant(bare.tenant));
+        let deed = self.deed(id, "tenant.create", format!("tenant:{id}")).after(facts(&made));
+        match self.store.commit(self.telling(change(tx, &made, patch), deed)).await {
+            Ok(()) => Ok(made),
+            Err(StoreError::Conflict) => Err(Error::Taken("a tenant of this name exists")),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// A tenant by name or id.
+    pub async fn tenant(&self, name_or_id: &str) -> Result<Option<Tenant>> {
+        if let Some(tenant) = self.store.tenant_named(name_or_id).await? {
+            return Ok(Some(tenant));
+        }
+        match name_or_id.parse() {
+            Ok(id) => Ok(self.store.tenant(id).await?),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Tenants in the order of their names, a page at a time.
+    pub async fn tenants(&self, after: &str, limit: u32) -> Result<Vec<Tenant>> {
+        Ok(self.store.tenants(after, limit).await?)
+    }
+
+    /// A tenant with its limits and what it takes up.
+    pub async fn standing(&self, id: TenantId) -> Result<TenantStanding> {
+        let tenant = self.store.tenant(id).await?.ok_or(Error::Hidden)?;
+        self.standing_of(tenant).await
+    }
+
+    async fn standing_of(&self, tenant: Tenant) -> Result<TenantStanding> {
+        let (quota, usage) = match self.store.quota(tenant.id).await? {
+            Some(kept) => kept,
+            None => (Quota::default(), self.store.usage(tenant.id).await?),
+        };
+        Ok(TenantStanding { tenant, quota, usage })
+    }
+
+    /// Changes a tenant's limits, or suspends it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a suspension of those who run the instance.
+    pub async fn patch_tenant(&self, tenant: &Tenant, patch: PatchTenant) -> Result<TenantStanding> {
+        if patch.suspended == Some(true) && tenant.name == DEFAULT_TENANT {
+            return Err(Error::invalid("suspended", "this tenant's administrators run the instance"));
+        }
+        let id = tenant.id;
+        let before = self.standing_of(tenant.clone()).await?;
+        let changed = self.changed(&before, patch);
+        let deed = self.deed(id, "tenant.change", format!("tenant:{id}")).before(facts(&before)).after(facts(&changed));
+        self.store.commit(self.telling(change(Tx::new(), &changed, patch), deed)).await?;
+        // What it takes up was summed anew with its limits.
+        self.standing_of(changed.tenant).await
+    }
+
+    fn changed(&self, standing: &TenantStanding, patch: PatchTenant) -> TenantStanding {
+        let mut changed = standing.clone();
+        if let Some(suspended) = patch.suspended {
+            let since = standing.tenant.suspended_at.unwrap_or(self.store.now());
+            changed.tenant.suspended_at = suspended.then_some(since);
+        }
+        changed.tenant.rate = patch.rate.unwrap_or(standing.tenant.rate);
+        changed.quota = patch.quota.unwrap_or(standing.quota);
+        changed
+    }
+
+    /// Sums what a tenant takes up anew, from its rows; what the sum was before, where one was kept.
+    pub async fn recompute(&self, id: TenantId) -> Result<(Option<Usage>, Usage)> {
+        self.store.tenant(id).await?.ok_or(Error::Hidden)?;
+        let Some((quota, before)) = self.store.quota(id).await? else { return Ok((None, self.store.usage(id).await?)) };
+        self.store.commit(Tx::new().with(Write::Tenancy(TenancyWrite::SetQuota(id, quota)))).await?;
+        Ok((Some(before), self.standing(id).await?.usage))
+    }
+}
+
+/// The same transaction, which makes a tenant what this standing says where the patch says anything.
+fn change(tx: Tx, to: &TenantStanding, patch: PatchTenant) -> Tx {
+    let tx = tx.with(Write::Tenancy(TenancyWrite::UpdateTenant(to.tenant.clone())));
+    match patch.quota {
+        Some(quota) => tx.with(Write::Tenancy(TenancyWrite::SetQuota(to.tenant.id, quota))),
+        None => tx,
+    }
+}
+
+/// What the audit trail says of a tenant.
+fn facts(standing: &TenantStanding) -> Value {
+    let TenantStanding { tenant, quota, .. } = standing;
+    json!({
+        "name": tenant.name,
+        "suspended": tenant.suspended_at.is_some(),
+        "rate": tenant.rate,
+        "quota": quota,
+    })
+}
