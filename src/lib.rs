@@ -105,5 +105,6 @@ pub mod engine;
 pub mod http;
 pub mod keysets;
 pub mod media;
+pub mod sendfile;
 pub mod store;
 pub mod worker;

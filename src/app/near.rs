@@ -8,6 +8,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use super::embedded::bucket;
 use crate::blob::embedded::{EmbeddedStore, ReadError};
 use crate::blob::{BlobError, ByteStream, LocalFile, Near, Result};
+use crate::sendfile::Spans;
 
 /// The store's own bucket.
 pub(super) struct Inside(pub(super) EmbeddedStore);
@@ -25,6 +26,10 @@ impl Near for Inside {
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
         let bytes = self.0.read(bucket(), key, etag, range).await.map_err(meaning)?;
         Ok(bytes.map_err(|error| BlobError::Unavailable(error.to_string())).boxed())
+    }
+
+    async fn spans(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Spans> {
+        self.0.spans(bucket(), key, etag, range).await.map_err(meaning)
     }
 
     async fn local_file(&self, key: &str, etag: &str) -> Result<Option<LocalFile>> {

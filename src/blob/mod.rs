@@ -16,6 +16,7 @@ use futures_util::stream::BoxStream;
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::Timestamp;
 use crate::domain::plan::{PartNumber, StoreProfile};
+use crate::sendfile::Spans;
 
 mod capabilities;
 pub mod cdn;
@@ -172,6 +173,8 @@ pub struct LocalFile {
 pub trait Near: Send + Sync {
     /// See [`Blobs::get`].
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream>;
+    /// See [`Blobs::spans`].
+    async fn spans(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Spans>;
     /// See [`Blobs::local_file`].
     async fn local_file(&self, key: &str, etag: &str) -> Result<Option<LocalFile>>;
 }
@@ -223,6 +226,12 @@ pub trait Blobs: Send + Sync {
     /// Bytes of the object that still has this entity tag (GetObject with `If-Match`). The range must lie inside the
     /// object and must not be empty.
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream>;
+
+    /// The same bytes as parts of files of this machine, for a connection that sends files itself. `None`: the store is
+    /// elsewhere.
+    async fn spans(&self, _key: &str, _etag: &str, _range: Range<u64>) -> Result<Option<Spans>> {
+        Ok(None)
+    }
 
     /// The file that holds the object which still has this entity tag, for servers on this machine that send files
     /// themselves. `None`: the store is elsewhere, or the object is in several files. A file that is removed right

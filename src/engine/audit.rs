@@ -31,6 +31,15 @@ pub(super) fn name_of(actor: &Actor) -> String {
     }
 }
 
+/// What an actor is known by; all of those who are not known are one.
+pub(super) fn id_of(actor: &Actor) -> Uuid {
+    match actor {
+        Actor::Nobody => Uuid::nil(),
+        Actor::Key { id, .. } => id.0,
+        Actor::Uploader { upload } => upload.0,
+    }
+}
+
 /// How the trail names an asset.
 pub(super) fn subject(asset: &Asset) -> String {
     format!("asset:{}", asset.id)
@@ -106,14 +115,12 @@ impl Engine {
         self.audited(Deed::new(asset.tenant, actor, "upload.create", subject(asset)).after(after))
     }
 
-    /// Tells of a fetch, unless the same was told just now; without keeping the fetcher waiting.
-    pub(super) async fn tell_of_fetch(&self, deed: Deed) {
-        let key = format!("{} {} {}", deed.actor, deed.action, deed.subject);
-        let fresh = self.0.fetches.entry(key).or_insert_with(async {}).await.is_fresh();
-        if !fresh {
+    /// Tells of a fetch by whoever of whatever, unless the same was told just now; without keeping the fetcher waiting.
+    pub(super) async fn tell_of_fetch(&self, by: Uuid, of: Uuid, deed: impl FnOnce() -> Deed) {
+        if self.0.fetches.contains_key(&(by, of)) || !self.0.fetches.entry((by, of)).or_insert(()).await.is_fresh() {
             return;
         }
-        let (engine, entry) = (self.clone(), self.audited(deed));
+        let (engine, entry) = (self.clone(), self.audited(deed()));
         self.0.appends.tasks.spawn(async move {
             if let Err(error) = engine.0.store.commit(Tx::new().with(entry)).await {
                 tracing::warn!(%error, "a fetch is missing from the audit trail");

@@ -172,7 +172,8 @@ struct Inner {
     fresh: fresh::Fresh,
     tenancy: tenancy::Tenancy,
     /// Fetches that were told of just now; see [`audit`].
-    fetches: moka::future::Cache<String, ()>,
+    fetches: moka::future::Cache<(uuid::Uuid, uuid::Uuid), ()>,
+    fetched: deliver::Fetched,
     uses: uses::Uses,
     /// Whoever reads a member of an archive for its CRC alone has this turn.
     archives: tokio::sync::Mutex<()>,
@@ -193,6 +194,7 @@ impl Engine {
             fresh: fresh::Fresh::default(),
             tenancy: tenancy::Tenancy::new(Arc::clone(&store)),
             fetches: moka::future::Cache::builder().max_capacity(100_000).time_to_live(audit::ONCE).build(),
+            fetched: deliver::Fetched::default(),
             uses: uses::Uses::default(),
             archives: tokio::sync::Mutex::default(),
             changes: Changes::default(),
@@ -248,12 +250,20 @@ impl Engine {
     async fn asset_for(&self, actor: &Actor, action: Action, id: AssetId) -> Result<Asset> {
         may_ask(actor, action)?;
         let asset = self.0.store.asset(id).await?.ok_or(Error::Hidden)?;
+        self.permit(actor, action, &asset).await?;
+        Ok(asset)
+    }
+
+    /// Whether an actor may do `action` with an asset.
+    async fn permit(&self, actor: &Actor, action: Action, asset: &Asset) -> Result<()> {
+        may_ask(actor, action)?;
+        let id = asset.id;
         let upload = match actor {
             Actor::Uploader { .. } => self.0.store.upload_of(id).await?.map(|upload| upload.id),
             Actor::Key { .. } | Actor::Nobody => None,
         };
         may(actor, action, Target { tenant: asset.tenant, owner: asset.owner, upload, asset: id })?;
-        Ok(asset)
+        Ok(())
     }
 }
 

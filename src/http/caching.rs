@@ -28,11 +28,8 @@ const TEXTS: [&str; 6] = [
 ];
 
 /// Says of answers that say nothing themselves that nobody may keep them.
-pub(super) async fn surround(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let kept = HeaderValue::from_static("no-store");
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(kept);
-    response
+pub(super) fn say_if_silent(headers: &mut HeaderMap) {
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
 /// Puts an entity tag on the answer, and leaves out what the client has already.

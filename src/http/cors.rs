@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -29,8 +29,8 @@ const EXPOSED: &str = "Location, ETag, Content-Range, Content-Disposition, Retry
 const MAX_AGE: &str = "86400";
 
 /// Says to pages of allowed origins that they are.
-pub(super) async fn surround(State(site): State<Site>, request: Request, next: Next) -> Response {
-    let Some(origin) = welcome(&site, request.headers()).await else {
+pub(super) async fn surround(site: &Site, request: Request, next: Next) -> Response {
+    let Some(origin) = welcome(site, request.headers()).await else {
         return next.run(request).await;
     };
     let asked = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);

@@ -11,7 +11,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -43,9 +45,13 @@ mod tus;
 mod web;
 mod webhooks;
 
-/// What every handler can reach.
+/// What every handler can reach. Every layer around a handler has it once more: it is cheap to clone.
 #[derive(Clone)]
-pub struct Site {
+pub struct Site(Arc<Parts>);
+
+/// What a site is made of.
+#[derive(Clone)]
+pub struct Parts {
     engine: Engine,
     /// The only origin ever put into answers; never the Host header. Without a trailing slash.
     public_url: Arc<str>,
@@ -61,12 +67,20 @@ pub struct Site {
     draining: CancellationToken,
 }
 
+impl std::ops::Deref for Site {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
 impl Site {
     /// A site at `public_url`, whose clients send bytes to `store_origin`; not ready any more once `draining` is
     /// cancelled.
     #[must_use]
     pub fn new(engine: Engine, public_url: &str, store_origin: &str, draining: CancellationToken) -> Self {
-        Self {
+        Self(Arc::new(Parts {
             readiness: Arc::new(ops::Readiness::new(engine.clone(), draining.clone())),
             draining,
             engine,
@@ -75,19 +89,20 @@ impl Site {
             store_origin: store_origin.into(),
             cors_origins: Arc::new([]),
             metrics: Arc::default(),
-        }
+        }))
     }
 
     /// Links lead to another origin, where nothing else is served.
     #[must_use]
     pub fn with_content_at(self, url: &str) -> Self {
-        Self { content_url: url.trim_end_matches('/').into(), ..self }
+        let content_url = url.trim_end_matches('/').into();
+        Self(Arc::new(Parts { content_url, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Pages of these origins may call it from browsers, besides its own.
     #[must_use]
     pub fn with_cors(self, origins: &[String]) -> Self {
-        Self { cors_origins: origins.into(), ..self }
+        Self(Arc::new(Parts { cors_origins: origins.into(), ..Arc::unwrap_or_clone(self.0) }))
     }
 }
 
@@ -98,9 +113,17 @@ pub fn router(site: Site) -> Router {
     let routes = routes.and(admin::routes()).and(processing::routes()).and(webhooks::routes()).and(keys::routes());
     let routes = openapi::routed(routes.and(tenants::routes()), &site);
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
-    let routes = routes.layer(from_fn(caching::surround)).layer(caching::compressed());
-    let routes = routes.layer(from_fn_with_state(site.clone(), cors::surround));
-    let routes = routes.layer(from_fn_with_state(site.clone(), origin::surround));
+    let routes = routes.layer(caching::compressed()).layer(from_fn_with_state(site.clone(), surround));
     let metrics = Arc::clone(&site.metrics);
     context::wrap(routes.with_state(site), metrics)
+}
+
+/// What holds for every route. One layer, because each of them costs every request.
+async fn surround(State(site): State<Site>, request: Request, next: Next) -> Response {
+    if origin::is_elsewhere(&site, &request) {
+        return problem::no_route().await.into_response();
+    }
+    let mut response = cors::surround(&site, request, next).await;
+    caching::say_if_silent(response.headers_mut());
+    response
 }

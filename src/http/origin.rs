@@ -3,20 +3,16 @@
 //!
 //! The Host header can only take routes away here; no address in any answer is made of it.
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
 use http::header;
 
-use super::{Site, problem};
+use super::Site;
 
-/// Answers like an empty place on the content's origin, but for bytes and signs of life.
-pub(super) async fn surround(State(site): State<Site>, request: Request, next: Next) -> Response {
+/// Whether what is asked for is not on the origin that it is asked on: the content's is an empty place, but for bytes and
+/// signs of life.
+pub(super) fn is_elsewhere(site: &Site, request: &Request) -> bool {
     let apart = site.content_url != site.public_url;
-    if apart && host_of(&request) == authority(&site.content_url) && !serves_bytes(request.uri().path()) {
-        return problem::no_route().await.into_response();
-    }
-    next.run(request).await
+    apart && host_of(request) == authority(&site.content_url) && !serves_bytes(request.uri().path())
 }
 
 /// Of HTTP/2 the authority, otherwise the Host header.

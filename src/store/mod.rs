@@ -33,12 +33,14 @@ pub mod postgres;
 mod rows;
 pub mod sqlite;
 mod tenancy;
+mod turns;
 mod tx;
 mod webhooks;
 
 pub use clock::StoreClock;
 use news::News;
 pub use tenancy::{AuditQuery, Tenancy, TenancyWrite};
+use turns::Turns;
 pub use tx::{KeyRotation, Replay, Tx, Write};
 pub use webhooks::{Backlog, DeliveryQuery, WebhookTroubles, WebhookWrite, Webhooks};
 
@@ -182,6 +184,10 @@ pub trait Store: Webhooks + Tenancy {
 
     /// An asset.
     async fn asset(&self, id: AssetId) -> Result<Option<Asset>>;
+    /// A number that is another one after every change of this asset, where this process makes them all, but for what an
+    /// operator does beside it. `None`: other nodes change it too. An asset that was read after the number was is as the
+    /// number says.
+    fn asset_turn(&self, id: AssetId) -> Option<u64>;
     /// Many assets at once, in no particular order; unknown ids are left out.
     async fn assets_by_id(&self, ids: &[AssetId]) -> Result<Vec<Asset>>;
     /// A page of a tenant's assets. Takes the same time at ten rows and at ten million.

@@ -23,6 +23,8 @@ const BEGIN: &str = "BEGIN";
 const LOCK_QUOTA: Option<&str> = Some("LOCK TABLE quota IN SHARE ROW EXCLUSIVE MODE");
 /// Lanes run side by side, so that a slow transaction holds up only its own.
 const GROUP_EVERYTHING: bool = false;
+/// Whether other nodes write as well.
+const MANY_PROCESSES: bool = true;
 const NOW: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)";
 /// Moves `run_at` to the lease's end: a lease that runs out makes the job due again. MATERIALIZED keeps the planner
 /// from running the locking subquery twice and passing the limit.

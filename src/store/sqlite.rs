@@ -23,6 +23,8 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 const LOCK_QUOTA: Option<&str> = None;
 /// The single writer takes everything that waits.
 const GROUP_EVERYTHING: bool = true;
+/// Whether other nodes write as well. Here it is one process that serves.
+const MANY_PROCESSES: bool = false;
 const NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000000 AS integer)";
 /// Moves `run_at` to the lease's end: a lease that runs out makes the job due again.
 const CLAIM: &str = "\

@@ -12,7 +12,7 @@ import time
 from common import BENCH, Gantry, alternate, load, median, peer, quiet, ratio, say
 from stream import ready_asset
 
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 NGINX, DJANGO = "http://127.0.0.1:7107", "http://127.0.0.1:7105"
 FILE_ID = "00000000-0000-4000-8000-000000000001"
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -1,6 +1,9 @@
 //! What every operation works with: the parts of the store, and the few steps that operations share.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
 
 use super::conditions::WriteCondition;
 use super::cors::Cors;
@@ -12,11 +15,40 @@ use super::ingest::{Admission, Ingest};
 use super::meta::contents::NewSegment;
 use super::meta::{Meta, objects};
 use super::pins::{Pin, Pins};
-use super::record::{Address, Manifest, Object, Segment};
+use super::record::{Address, ContentId, Manifest, Object, Segment};
 use crate::domain::clock::{Clock, Entropy, random_hex};
+
+/// How long an object that was read is remembered; below [`Settings::trash_grace`](super::Settings::trash_grace), within
+/// which its files are there.
+pub(super) const RECENT: Duration = Duration::from_secs(10);
+/// Segments of objects that are remembered, about 26 MiB of them.
+const SEGMENTS: u64 = 1 << 20;
+
+/// Objects by address and entity tag: where their bytes are.
+pub(super) type Read = Cache<(Address, String), (ContentId, u64, Arc<Manifest>)>;
+
+/// An object's bytes, which stay as long as this does.
+pub(super) struct Found {
+    /// How many they are.
+    pub(super) size: u64,
+    /// Where they are.
+    pub(super) manifest: Arc<Manifest>,
+    /// What holds them.
+    pub(super) pin: Pin,
+}
+
+/// For [`Core::read`].
+pub(super) fn recently_read() -> Read {
+    let weight = |_: &(Address, String), found: &(ContentId, u64, Arc<Manifest>)| {
+        u32::try_from(found.2.0.len()).unwrap_or(u32::MAX).saturating_add(16)
+    };
+    Cache::builder().max_capacity(SEGMENTS).weigher(weight).time_to_live(RECENT).build()
+}
 
 /// The store's parts.
 pub(super) struct Core {
+    /// What was read a moment ago.
+    pub(super) read: Read,
     /// Rows.
     pub(super) meta: Meta,
     /// Data files.
@@ -59,6 +91,24 @@ impl Core {
             }
         };
         self.meta.read(find).await
+    }
+
+    /// As [`Self::open`], of the object that has this entity tag; one that was read a moment ago is remembered. Only for who
+    /// knows that it is to be read: that it was replaced or removed meanwhile goes unnoticed for [`RECENT`].
+    pub(super) async fn reopen(&self, at: Address, etag: &str) -> Result<Option<Found>> {
+        let name = (at, etag.to_owned());
+        if let Some((content, size, manifest)) = self.read.get(&name)
+            && let Some(pin) = self.pins.pin(content)
+        {
+            return Ok(Some(Found { size, manifest, pin }));
+        }
+        let (object, manifest, pin) = self.open(name.0.clone()).await?;
+        if object.etag != etag {
+            return Ok(None);
+        }
+        let (size, manifest) = (object.size, Arc::new(manifest));
+        self.read.insert(name, (object.content, size, Arc::clone(&manifest)));
+        Ok(Some(Found { size, manifest, pin }))
     }
 
     /// Refuses a PUT before its body is read, where that is already certain.

@@ -10,8 +10,10 @@ use std::fs::{self, File};
 use std::io::{self, IoSlice, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
+use moka::sync::Cache;
 use rustix::fs::{Advice, fadvise};
 
 use super::health::Health;
@@ -25,6 +27,8 @@ pub(super) struct Files {
     shards: Vec<File>,
     entropy: Arc<dyn Entropy>,
     health: Arc<Health>,
+    /// Files that were read a moment ago.
+    open: Cache<FileId, Arc<File>>,
     /// Files that are being written, which no row can name yet: the orphan sweep must leave them alone.
     unnamed: Mutex<HashSet<FileId>>,
 }
@@ -39,6 +43,10 @@ pub(super) struct NewFile {
     named: bool,
 }
 
+/// Files that are kept open for readers to come, and for how long without one. The bytes of a removed file are freed when
+/// its last reader has gone.
+const OPEN: u64 = 256;
+const IDLE: Duration = Duration::from_secs(10);
 /// Writeback of a growing file is started in steps of this, so that the last fsync has little left to do.
 const FLUSH_STEP: u64 = 8 << 20;
 
@@ -50,7 +58,8 @@ impl Files {
         let shards = (0..=u8::MAX).map(|shard| Self::open_shard(&root, shard)).collect::<io::Result<_>>()?;
         File::open(&root)?.sync_all()?;
         File::open(dir)?.sync_all()?;
-        Ok(Arc::new(Self { root, shards, entropy, health, unnamed: Mutex::default() }))
+        let open = Cache::builder().max_capacity(OPEN).time_to_idle(IDLE).build();
+        Ok(Arc::new(Self { root, shards, entropy, health, open, unnamed: Mutex::default() }))
     }
 
     fn open_shard(root: &Path, shard: u8) -> io::Result<File> {
@@ -86,16 +95,27 @@ impl Files {
         }
     }
 
-    /// Opens a file to be read from front to back.
-    pub(super) fn open_read(&self, id: FileId) -> io::Result<File> {
+    /// A file to be read by position, mostly from front to back. It stays open for a while, for whoever comes next.
+    pub(super) fn open_read(&self, id: FileId) -> io::Result<Arc<File>> {
+        if let Some(file) = self.at_hand(id) {
+            return Ok(file);
+        }
         let file = File::open(self.path(id))?;
         // Advice only: a file system that does not take it reads all the same.
         let _ = fadvise(&file, 0, None, Advice::Sequential);
+        let file = Arc::new(file);
+        self.open.insert(id, Arc::clone(&file));
         Ok(file)
+    }
+
+    /// The same, if it is open already.
+    pub(super) fn at_hand(&self, id: FileId) -> Option<Arc<File>> {
+        self.open.get(&id)
     }
 
     /// Removes a file; one that is gone already counts as removed.
     pub(super) fn remove(&self, id: FileId) -> io::Result<()> {
+        self.open.invalidate(&id);
         match fs::remove_file(self.path(id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,

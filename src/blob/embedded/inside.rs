@@ -10,11 +10,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 
-use super::core::Core;
+use super::core::{Core, Found};
 use super::error::Error;
-use super::pins::Pin;
-use super::read::Reader;
-use super::record::{Address, Manifest, Object};
+use super::read::{Reader, Spanner};
+use super::record::Address;
 
 /// Why an object cannot be read. Texts are for logs.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +47,10 @@ pub struct DataFile {
     pub name: String,
 }
 
-/// The object at an address, if it still has this entity tag.
-async fn open(core: &Core, at: Address, etag: &str) -> Result<(Object, Manifest, Pin), ReadError> {
-    let (object, manifest, pin) = core.open(at).await?;
-    if object.etag == etag { Ok((object, manifest, pin)) } else { Err(ReadError::Changed) }
+/// Where a range of the object is that has this entity tag.
+async fn find(core: &Core, at: Address, etag: &str, range: &Range<u64>) -> Result<Found, ReadError> {
+    let found = core.reopen(at, etag).await?.ok_or(ReadError::Changed)?;
+    if range.start > range.end || range.end > found.size { Err(ReadError::Changed) } else { Ok(found) }
 }
 
 /// A range of its bytes; the files stay until the stream is dropped.
@@ -61,18 +60,23 @@ pub(super) async fn read(
     etag: &str,
     range: Range<u64>,
 ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, ReadError> {
-    let (object, manifest, pin) = open(core, at, etag).await?;
-    if range.start > range.end || range.end > object.size {
-        return Err(ReadError::Changed);
-    }
-    let length = range.end - range.start;
-    let reader = Reader::new(Arc::clone(&core.files), manifest, pin, range.start, length);
+    let Found { manifest, pin, .. } = find(core, at, etag, &range).await?;
+    let reader = Reader::new(Arc::clone(&core.files), manifest, pin, range.start, range.end - range.start);
     Ok(reader.map_err(io::Error::other))
+}
+
+/// The same range as parts of files; they stay until the stream is dropped.
+pub(super) async fn spans(core: &Arc<Core>, at: Address, etag: &str, range: Range<u64>) -> Result<Spanner, ReadError> {
+    let Found { manifest, pin, .. } = find(core, at, etag, &range).await?;
+    Ok(Spanner::new(Arc::clone(&core.files), manifest, pin, range.start, range.end - range.start))
 }
 
 /// Its one file; `None` when there are several, or none because it is empty.
 pub(super) async fn data_file(core: &Core, at: Address, etag: &str) -> Result<Option<DataFile>, ReadError> {
-    let (object, manifest, _pin) = open(core, at, etag).await?;
+    let (object, manifest, _pin) = core.open(at).await?;
+    if object.etag != etag {
+        return Err(ReadError::Changed);
+    }
     match manifest.0.as_slice() {
         [only] if only.size == object.size => {
             let (path, name) = core.files.place(only.file);

@@ -66,10 +66,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::{Clock, Entropy};
+use crate::sendfile::Spans;
 pub use inside::{DataFile, ReadError};
 pub use janitor::Swept;
 pub use open::OpenError;
@@ -168,6 +169,14 @@ impl EmbeddedStore {
         range: Range<u64>,
     ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, ReadError> {
         inside::read(&self.0.core, address(bucket, key), etag, range).await
+    }
+
+    /// The same bytes as parts of files, for whoever sends them to a socket. The files stay until the stream is dropped.
+    ///
+    /// # Errors
+    /// [`ReadError`]; also when the range is not inside the object.
+    pub async fn spans(&self, bucket: &str, key: &str, etag: &str, range: Range<u64>) -> Result<Spans, ReadError> {
+        Ok(inside::spans(&self.0.core, address(bucket, key), etag, range).await?.boxed())
     }
 
     /// The data file that is the whole of the object which still has this entity tag; `None` if it is in several. It can

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use s3s::validation::{AwsNameValidation, NameValidation as _};
 
 use super::Settings;
-use super::core::Core;
+use super::core::{Core, recently_read};
 use super::cors::Cors;
 use super::disk::Disk;
 use super::door::OneKey;
@@ -71,6 +71,7 @@ pub(super) fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn E
     let (meta, cors) = Meta::open(&settings.dir, &files, Arc::clone(&health))?;
     let disk = Disk::new(&settings.dir, settings.min_free);
     let core = Arc::new(Core {
+        read: recently_read(),
         meta,
         ingest: Ingest::new(Arc::clone(&files), disk, Arc::clone(&health), settings.max_bodies),
         files,

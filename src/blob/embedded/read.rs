@@ -7,110 +7,84 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::pin::Pin as StdPin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use rustix::buffer::spare_capacity;
+use rustix::io::ReadWriteFlags;
 use s3s::StdError;
 use s3s::stream::{ByteStream, RemainingLength};
 use tokio::task::JoinHandle;
 
 use super::files::Files;
 use super::pins::Pin;
-use super::record::{FileId, Manifest, Segment};
+use super::record::{FileId, Manifest};
+use crate::sendfile::{self, Span};
 
 /// What one `pread` asks for, in bytes.
 const PIECE: u64 = 1 << 20;
 /// Pieces that are read before they are wanted. With the one on its way to the socket this bounds the memory of a
 /// download, however slow the client.
 const AHEAD: usize = 2;
+/// What is read at once of what only has to be in the page cache, in bytes.
+const SCRAP: usize = 128 << 10;
 
-/// A data file that is opened by the first piece that needs it and shared by the others.
-struct Source {
-    id: FileId,
-    file: OnceLock<File>,
-}
-
-/// Bytes `start .. start + left` of an object.
-pub(super) struct Reader {
+/// Bytes of an object in the order of its segments, a piece at a time.
+struct Walk {
     files: Arc<Files>,
-    /// Segments still to be read; the first one from `offset`.
-    segments: std::vec::IntoIter<Segment>,
-    current: Option<(Arc<Source>, Segment)>,
+    manifest: Arc<Manifest>,
+    /// The segment that holds the next byte, and where in it.
+    at: usize,
     offset: u64,
     /// Bytes that no piece has been asked for yet.
     left: u64,
-    /// Bytes not yet handed out.
-    remaining: u64,
-    ahead: VecDeque<JoinHandle<io::Result<Bytes>>>,
     _pin: Pin,
 }
 
-impl Reader {
-    /// Reads `length` bytes from `start`; the pin holds the files until the stream is dropped.
-    pub(super) fn new(files: Arc<Files>, manifest: Manifest, pin: Pin, start: u64, length: u64) -> Self {
-        let mut reader = Self {
-            files,
-            segments: manifest.0.into_iter(),
-            current: None,
-            offset: start,
-            left: length,
-            remaining: length,
-            ahead: VecDeque::with_capacity(AHEAD),
-            _pin: pin,
-        };
-        reader.skip();
-        reader
+/// Part of one data file.
+struct Piece {
+    files: Arc<Files>,
+    id: FileId,
+    offset: u64,
+    length: u64,
+}
+
+impl Walk {
+    /// From `start`, `length` bytes; the pin holds the files for as long as this lives.
+    fn new(files: Arc<Files>, manifest: Arc<Manifest>, pin: Pin, start: u64, length: u64) -> Self {
+        Self { files, manifest, at: 0, offset: start, left: length, _pin: pin }
     }
 
-    /// Moves to the segment that holds the next byte.
-    fn skip(&mut self) {
-        while self.left > 0 {
-            match self.current.as_ref() {
-                Some((_, segment)) if self.offset < segment.size => return,
-                Some((_, segment)) => self.offset -= segment.size,
-                None => {}
-            }
-            self.current = self
-                .segments
-                .next()
-                .map(|segment| (Arc::new(Source { id: segment.file, file: OnceLock::new() }), segment));
-            if self.current.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Starts to read the next piece; `None` when all pieces are on their way.
-    fn fetch(&mut self) -> Option<JoinHandle<io::Result<Bytes>>> {
-        let (source, segment) = self.current.as_ref()?;
-        let length = (segment.size - self.offset).min(self.left).min(PIECE);
-        if length == 0 {
+    /// The next piece, at most so long; `None` at the end, and where segments are missing.
+    fn next(&mut self, most: u64) -> Option<Piece> {
+        if self.left == 0 {
             return None;
         }
-        let (files, source, offset) = (Arc::clone(&self.files), Arc::clone(source), self.offset);
+        let segment = loop {
+            let segment = self.manifest.0.get(self.at)?;
+            if self.offset < segment.size {
+                break segment;
+            }
+            self.offset -= segment.size;
+            self.at += 1;
+        };
+        let length = (segment.size - self.offset).min(self.left).min(most);
+        let piece = Piece { files: Arc::clone(&self.files), id: segment.file, offset: self.offset, length };
         self.offset += length;
         self.left -= length;
-        self.skip();
-        Some(tokio::task::spawn_blocking(move || source.read(&files, offset, length)))
+        Some(piece)
     }
 }
 
-impl Source {
-    fn read(&self, files: &Files, offset: u64, length: u64) -> io::Result<Bytes> {
-        let file = match self.file.get() {
-            Some(file) => file,
-            None => {
-                let opened = files.open_read(self.id)?;
-                self.file.get_or_init(|| opened)
-            }
-        };
-        let length = usize::try_from(length).map_err(io::Error::other)?;
+impl Piece {
+    fn read(&self) -> io::Result<Bytes> {
+        let file = &self.files.open_read(self.id)?;
+        let length = usize::try_from(self.length).map_err(io::Error::other)?;
         let mut piece = Vec::with_capacity(length);
         while piece.len() < length {
-            let at = offset + piece.len() as u64;
+            let at = self.offset + piece.len() as u64;
             // The capacity may exceed what was asked for, so the end is cut off below.
             match rustix::io::pread(file, spare_capacity(&mut piece), at) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -120,6 +94,111 @@ impl Source {
         }
         piece.truncate(length);
         Ok(piece.into())
+    }
+
+    /// As it is for a socket, if that needs no waiting for the disk.
+    fn at_once(&self) -> io::Result<Option<Span>> {
+        let Some(file) = self.files.at_hand(self.id) else { return Ok(None) };
+        Ok((resident(&file, self.offset)? && resident(&file, self.offset + self.length - 1)?).then(|| self.span(&file)))
+    }
+
+    /// As it is for a socket, in the page cache by now.
+    fn warmed(&self) -> io::Result<Span> {
+        let file = &self.files.open_read(self.id)?;
+        let (mut at, end) = (self.offset, self.offset + self.length);
+        let mut scrap = vec![0; SCRAP];
+        while at < end && !resident(file, end - 1)? {
+            match rustix::io::pread(file, &mut scrap, at) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => at += read as u64,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(self.span(file))
+    }
+
+    fn span(&self, file: &Arc<File>) -> Span {
+        Span { file: Arc::clone(file), offset: self.offset, len: self.length }
+    }
+}
+
+/// Whether a byte is in the page cache (`RWF_NOWAIT`). File systems that do not tell are believed to have it.
+fn resident(file: &File, offset: u64) -> io::Result<bool> {
+    let mut byte = [0];
+    match rustix::io::preadv2(file, &mut [io::IoSliceMut::new(&mut byte)], offset, ReadWriteFlags::NOWAIT) {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(rustix::io::Errno::AGAIN) => Ok(false),
+        Ok(_) | Err(_) => Ok(true),
+    }
+}
+
+/// Bytes of an object, read before they are wanted.
+pub(super) struct Reader {
+    walk: Walk,
+    /// Bytes not yet handed out.
+    remaining: u64,
+    ahead: VecDeque<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl Reader {
+    /// Reads `length` bytes from `start`; the pin holds the files until the stream is dropped.
+    pub(super) fn new(files: Arc<Files>, manifest: Arc<Manifest>, pin: Pin, start: u64, length: u64) -> Self {
+        let walk = Walk::new(files, manifest, pin, start, length);
+        Self { walk, remaining: length, ahead: VecDeque::with_capacity(AHEAD) }
+    }
+
+    /// Starts to read the next piece; `None` when all pieces are on their way.
+    fn fetch(&mut self) -> Option<JoinHandle<io::Result<Bytes>>> {
+        let piece = self.walk.next(PIECE)?;
+        Some(tokio::task::spawn_blocking(move || piece.read()))
+    }
+}
+
+/// The same bytes as parts of files, for a socket that takes them from there. None is read here but what the disk has to
+/// fetch first.
+pub(super) struct Spanner {
+    walk: Walk,
+    remaining: u64,
+    fetching: Option<JoinHandle<io::Result<Span>>>,
+}
+
+impl Spanner {
+    /// `length` bytes from `start`; the pin holds the files until the stream is dropped.
+    pub(super) fn new(files: Arc<Files>, manifest: Arc<Manifest>, pin: Pin, start: u64, length: u64) -> Self {
+        Self { walk: Walk::new(files, manifest, pin, start, length), remaining: length, fetching: None }
+    }
+
+    fn poll_span(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Span>>> {
+        if self.fetching.is_none() {
+            let Some(piece) = self.walk.next(sendfile::MOST) else { return Poll::Ready(Ok(None)) };
+            if let Some(span) = piece.at_once()? {
+                return Poll::Ready(Ok(Some(span)));
+            }
+            self.fetching = Some(tokio::task::spawn_blocking(move || piece.warmed()));
+        }
+        let Some(fetching) = &mut self.fetching else { return Poll::Ready(Ok(None)) };
+        let span = ready!(StdPin::new(fetching).poll(cx)).unwrap_or_else(|error| Err(io::Error::other(error)));
+        self.fetching = None;
+        Poll::Ready(span.map(Some))
+    }
+}
+
+impl Stream for Spanner {
+    type Item = io::Result<Span>;
+
+    fn poll_next(mut self: StdPin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let span = match ready!(self.poll_span(cx)) {
+            Ok(None) if self.remaining == 0 => return Poll::Ready(None),
+            Ok(None) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(Some(span)) => Ok(span),
+            Err(error) => Err(error),
+        };
+        self.remaining = span.as_ref().map_or(0, |span| self.remaining - span.len);
+        if let Err(error) = &span {
+            tracing::error!(%error, "a data file cannot be read");
+        }
+        Poll::Ready(Some(span))
     }
 }
 

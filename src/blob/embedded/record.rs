@@ -225,7 +225,7 @@ pub(super) struct Object {
 }
 
 /// Where an object lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Address {
     /// The bucket's name.
     pub(super) bucket: String,

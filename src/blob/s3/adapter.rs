@@ -19,6 +19,7 @@ use super::{S3Blobs, outgoing};
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::plan::{PartNumber, StoreProfile};
+use crate::sendfile::Spans;
 
 /// The metadata field that carries the write token.
 const TOKEN: &str = "gantry-token";
@@ -171,6 +172,13 @@ impl Blobs for S3Blobs {
         let request = request.range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
         let answer = request.send().await.map_err(meaning)?;
         Ok(whole(answer.body, wanted))
+    }
+
+    async fn spans(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Option<Spans>> {
+        match &self.near {
+            Some(near) => near.spans(key, etag, range).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn local_file(&self, key: &str, etag: &str) -> Result<Option<LocalFile>> {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::audit::{self, Deed};
 use super::{Engine, Error, Result, content_disposition};
-use crate::domain::access::{Action, Actor};
+use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::asset::{Asset, AssetState, Content};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::{Timestamp, after};
@@ -20,9 +20,11 @@ use crate::domain::name::{FileName, MediaType};
 use crate::domain::policy::Visibility;
 
 mod archive;
+mod fetched;
 mod read;
 mod ways;
 
+pub(super) use fetched::Fetched;
 pub use ways::{Cache, Deliveries, DeliveryMode, PurgeHook, StoreRequest, TrustedProxy};
 
 /// What a request that comes with a link is up to.
@@ -82,16 +84,22 @@ impl Engine {
     ) -> Result<Download> {
         let asset = match actor {
             Actor::Nobody => self.public_asset(id).await?,
-            Actor::Key { .. } | Actor::Uploader { .. } => self.asset_for(actor, Action::FetchContent, id).await?,
+            Actor::Key { .. } | Actor::Uploader { .. } => {
+                may_ask(actor, Action::FetchContent)?;
+                let asset = self.asset_to_fetch(id).await?.ok_or(Error::Hidden)?;
+                self.permit(actor, Action::FetchContent, &asset).await?;
+                asset
+            }
         };
         let opened = self.by_its_policy(&asset, download(&asset, disposition, None, form)?).await?;
-        self.tell_of_fetch(Deed::new(asset.tenant, actor, "content.fetch", audit::subject(&asset))).await;
+        let deed = || Deed::new(asset.tenant, actor, "content.fetch", audit::subject(&asset));
+        self.tell_of_fetch(audit::id_of(actor), asset.id.0, deed).await;
         Ok(opened)
     }
 
     /// An asset that its policy lets anybody have. Of all others nobody learns even that they exist.
-    async fn public_asset(&self, id: AssetId) -> Result<Asset> {
-        let asset = self.0.store.asset(id).await?.ok_or(Error::Unauthenticated)?;
+    async fn public_asset(&self, id: AssetId) -> Result<Arc<Asset>> {
+        let asset = self.asset_to_fetch(id).await?.ok_or(Error::Unauthenticated)?;
         let public = self.rules_of(&asset).await?.visibility == Visibility::Public;
         if !public || !matches!(asset.state, AssetState::Ready(_)) {
             return Err(Error::Unauthenticated);
@@ -130,7 +138,7 @@ impl Engine {
             return Err(Error::Gone { what: "link", state: "used up" });
         }
         if opening == Opening::Begin {
-            self.tell_of_fetch(opened_by(&link)).await;
+            self.tell_of_fetch(link.id.0, opened.id, || opened_by(&link)).await;
         }
         Ok(opened)
     }
@@ -144,7 +152,7 @@ impl Engine {
             (_, Some(asked)) => Some(asked),
             (only, None) => only.as_ref(),
         };
-        let asset = self.0.store.asset(asset).await?.ok_or(Error::Hidden)?;
+        let asset = self.asset_to_fetch(asset).await?.ok_or(Error::Hidden)?;
         let download = download(&asset, link.disposition, link.filename.as_ref(), form)?;
         let download = self.by_its_policy(&asset, download).await?;
         Ok(Download { network: link.network, public: false, ..download })

@@ -9,6 +9,7 @@ use super::super::context::{Named, actor, peer};
 use super::super::problem::Problem;
 use super::super::query::{pairs, parsed, unknown};
 use super::conditions::{Facts, Verdict, decide, range_applies};
+use super::stream::Asked;
 use super::{handed, stream};
 use crate::domain::grant::{Disposition, Variant};
 use crate::domain::ids::AssetId;
@@ -45,6 +46,7 @@ fn ask(query: Option<&str>) -> Result<Ask, Error> {
 pub(super) async fn content(
     State(site): State<Site>,
     method: Method,
+    extensions: http::Extensions,
     headers: HeaderMap,
     Named(asset): Named<AssetId>,
     RawQuery(query): RawQuery,
@@ -53,7 +55,8 @@ pub(super) async fn content(
     let ask = ask(query.as_deref())?;
     let download = site.engine.download(&actor, asset, ask.disposition, ask.form.as_ref()).await?;
     let mode = site.engine.way_of(&download, ask.delivery)?;
-    deliver(&site, &method, &headers, download, mode).await
+    let asked = Asked { method: &method, headers: &headers, extensions: &extensions };
+    deliver(&site, &asked, download, mode).await
 }
 
 pub(super) async fn link(
@@ -68,7 +71,8 @@ pub(super) async fn link(
     let opening = opening(&method, &headers);
     let download = site.engine.download_by_link(&grant, peer(&extensions), opening, ask.form.as_ref()).await?;
     let mode = site.engine.way_of(&download, ask.delivery)?;
-    deliver(&site, &method, &headers, download, mode).await
+    let asked = Asked { method: &method, headers: &headers, extensions: &extensions };
+    deliver(&site, &asked, download, mode).await
 }
 
 /// A range from the middle goes on with what was begun: players and downloaders in parallel send many of them.
@@ -83,14 +87,8 @@ fn opening(method: &Method, headers: &HeaderMap) -> Opening {
     }
 }
 
-async fn deliver(
-    site: &Site,
-    method: &Method,
-    headers: &HeaderMap,
-    download: Download,
-    mode: DeliveryMode,
-) -> Result<Response, Problem> {
-    let verdict = decide(method, headers, &facts(&download));
+async fn deliver(site: &Site, asked: &Asked<'_>, download: Download, mode: DeliveryMode) -> Result<Response, Problem> {
+    let verdict = decide(asked.method, asked.headers, &facts(&download));
     match &verdict {
         Verdict::NotModified => return Ok(stream::not_modified(&download)),
         Verdict::Failed => {
@@ -103,18 +101,17 @@ async fn deliver(
         Verdict::Unsatisfiable => return Ok(stream::unsatisfiable(&download)),
         Verdict::Whole | Verdict::Ranges(_) => {}
     }
-    let elsewhere = elsewhere(site, method, headers, &download, &verdict, mode).await?;
+    let elsewhere = elsewhere(site, asked, &download, &verdict, mode).await?;
     match elsewhere {
         Some(response) => Ok(response),
-        None => stream::answer(site, method, download, verdict).await,
+        None => stream::answer(site, asked, download, verdict).await,
     }
 }
 
 /// The answer that has somebody else send the bytes; `None`: we do.
 async fn elsewhere(
     site: &Site,
-    method: &Method,
-    headers: &HeaderMap,
+    &Asked { method, headers, .. }: &Asked<'_>,
     download: &Download,
     verdict: &Verdict,
     mode: DeliveryMode,

@@ -13,6 +13,14 @@ use super::super::problem::Problem;
 use super::conditions::Verdict;
 use crate::domain::clock::Timestamp;
 use crate::engine::{Download, Engine, Error, Surroundings};
+use crate::sendfile::Outlet;
+
+/// What a request says of how it is to be answered.
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a Method,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) extensions: &'a http::Extensions,
+}
 
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
@@ -73,7 +81,7 @@ pub(super) fn unsatisfiable(download: &Download) -> Response {
 /// 200 or 206, or for HEAD the head of a 200.
 pub(super) async fn answer(
     site: &Site,
-    method: &Method,
+    request: &Asked<'_>,
     download: Download,
     verdict: Verdict,
 ) -> Result<Response, Problem> {
@@ -82,13 +90,13 @@ pub(super) async fn answer(
         Verdict::Ranges(ranges) => {
             let range = ranges.into_iter().next().unwrap_or(0..download.size);
             let content_range = content_range(&range, download.size);
-            let mut response = one(site, method, &download, range, StatusCode::PARTIAL_CONTENT).await?;
+            let mut response = one(site, request, &download, range, StatusCode::PARTIAL_CONTENT).await?;
             response.headers_mut().insert(header::CONTENT_RANGE, value(&content_range));
             Ok(response)
         }
         Verdict::Whole | Verdict::NotModified | Verdict::Failed | Verdict::Unsatisfiable => {
             let range = 0..download.size;
-            one(site, method, &download, range, StatusCode::OK).await
+            one(site, request, &download, range, StatusCode::OK).await
         }
     }
 }
@@ -99,21 +107,28 @@ fn content_range(range: &Range<u64>, size: u64) -> String {
 
 async fn one(
     site: &Site,
-    method: &Method,
+    request: &Asked<'_>,
     download: &Download,
     range: Range<u64>,
     status: StatusCode,
 ) -> Result<Response, Problem> {
     let len = range.end - range.start;
-    let body = if method == Method::HEAD {
-        Body::empty()
-    } else {
-        Body::from_stream(site.engine.stream(download, range).await?.inspect_err(broke_off()))
-    };
+    let body =
+        if request.method == Method::HEAD { Body::empty() } else { bytes(site, request, download, range).await? };
     let mut response = response(status, body);
     *response.headers_mut() = head(download);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(len));
     Ok(response)
+}
+
+/// From file to socket where both are here and nothing has to see the bytes, otherwise through us.
+async fn bytes(site: &Site, request: &Asked<'_>, download: &Download, range: Range<u64>) -> Result<Body, Problem> {
+    if let Some(outlet) = request.extensions.get::<Outlet>()
+        && let Some(spans) = site.engine.spans(download, range.clone()).await?
+    {
+        return Ok(Body::from_stream(outlet.clone().body(spans).inspect_err(broke_off())));
+    }
+    Ok(Body::from_stream(site.engine.stream(download, range).await?.inspect_err(broke_off())))
 }
 
 /// A body that ends in an error cuts the connection: the client sees that something is missing.

@@ -27,6 +27,7 @@ use self::rewound::Rewound;
 use super::context::Peer;
 use super::places::Places;
 use super::tls::{Opened, Tls};
+use crate::sendfile::{Outlet, Sending};
 
 mod content;
 pub(super) mod interim;
@@ -152,7 +153,11 @@ where
             };
             let early = early.on(&opened, peer, &limits);
             match opened {
-                Opened::Plain(stream) => converse(stream, peer, answer, &limits, early, end).await,
+                Opened::Plain(stream) => {
+                    let outlet = Outlet::default();
+                    let answer = with_outlet(answer, outlet.clone());
+                    converse(Sending::new(stream, outlet), peer, answer, &limits, early, end).await;
+                }
                 Opened::Tls(stream) => converse(stream, peer, answer, &limits, early, end).await,
             }
             drop(place);
@@ -256,6 +261,19 @@ where
     });
     let connection = builder(limits.head).serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     let _ = end.watcher.watch(connection).await;
+}
+
+/// Lets whoever answers send files on the connection, where it carries one answer after the other.
+fn with_outlet<F, Fut>(answer: F, outlet: Outlet) -> impl Fn(Request<Content>) -> Fut + Clone + Send + Sync + 'static
+where
+    F: Fn(Request<Content>) -> Fut + Clone + Send + Sync + 'static,
+{
+    move |mut request| {
+        if request.version() <= Version::HTTP_11 {
+            request.extensions_mut().insert(outlet.clone());
+        }
+        answer(request)
+    }
 }
 
 /// Running out of descriptors passes; spinning on it would not help.

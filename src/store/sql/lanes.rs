@@ -13,7 +13,7 @@ use std::time::Duration;
 use sqlx::{Connection, Pool};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::super::super::{Result, StoreError, Tx};
+use super::super::super::{Result, StoreError, Turns, Tx};
 use super::super::{BEGIN, Db, GROUP_EVERYTHING};
 use super::failure::{Failure, undone};
 use super::{Conn, failed, insert, tenancy, write};
@@ -43,11 +43,12 @@ pub(super) struct Lanes {
 
 impl Lanes {
     /// Starts `count` lanes on connections of `pool`. They end when this value is dropped.
-    pub(super) fn start(pool: &Pool<Db>, count: usize) -> Self {
+    /// What they change is counted in `turns`.
+    pub(super) fn start(pool: &Pool<Db>, count: usize, turns: &Arc<Turns>) -> Self {
         let (queue, incoming) = mpsc::channel(QUEUE);
         let source = Arc::new(Mutex::new(Source::new(incoming)));
         for _ in 0..count {
-            tokio::spawn(lane(pool.clone(), Arc::clone(&source)));
+            tokio::spawn(lane(pool.clone(), Arc::clone(&source), Arc::clone(turns)));
         }
         Self { queue }
     }
@@ -111,12 +112,14 @@ impl Source {
     }
 }
 
-async fn lane(pool: Pool<Db>, source: Arc<Mutex<Source>>) {
+async fn lane(pool: Pool<Db>, source: Arc<Mutex<Source>>, turns: Arc<Turns>) {
     loop {
         let group = source.lock().await.next_group().await;
         let Some(Group { waiting, _adder }) = group else { return };
         let (txs, answers): (Vec<Tx>, Vec<_>) = waiting.into_iter().map(|w| (w.tx, w.answer)).unzip();
         let outcomes = carry_out(&pool, &txs).await;
+        // Whatever became of them: an unknown outcome may be a change.
+        txs.iter().for_each(|tx| turns.count(tx));
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // The caller may have gone; its transaction counts all the same.
             let _ = answer.send(outcome);

@@ -16,9 +16,9 @@ use super::super::rows::{
 };
 use super::super::{
     AssetPage, AssetQuery, JobQuery, LinkQuery, LinksOf, News, Replay, Result, Store, StoreClock, StoreError, ToldOf,
-    Tx,
+    Turns, Tx,
 };
-use super::Db;
+use super::{Db, MANY_PROCESSES};
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
@@ -56,6 +56,7 @@ pub(in crate::store) struct SqlStore {
     lanes: Lanes,
     clock: StoreClock,
     wires: Wires,
+    turns: Arc<Turns>,
 }
 
 /// How this node and others hear of events.
@@ -77,8 +78,9 @@ impl SqlStore {
         clock: StoreClock,
         wires: Wires,
     ) -> Self {
-        let lanes = Lanes::start(&write, lanes);
-        Self { read, write, lanes, clock, wires }
+        let turns = Arc::<Turns>::default();
+        let lanes = Lanes::start(&write, lanes, &turns);
+        Self { read, write, lanes, clock, wires, turns }
     }
 
     /// Runs one writing statement in a task of its own, so that a caller's disappearance cannot break it off.
@@ -193,6 +195,10 @@ impl Store for SqlStore {
     async fn asset(&self, id: AssetId) -> Result<Option<Asset>> {
         let query = sqlx::query_as::<_, AssetRow>("SELECT * FROM asset WHERE id = $1").bind(id.0);
         query.fetch_optional(&self.read).await.map_err(failed)?.map(Asset::try_from).transpose()
+    }
+
+    fn asset_turn(&self, id: AssetId) -> Option<u64> {
+        (!MANY_PROCESSES).then(|| self.turns.of(id))
     }
 
     async fn assets_by_id(&self, ids: &[AssetId]) -> Result<Vec<Asset>> {

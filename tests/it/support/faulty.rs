@@ -197,6 +197,10 @@ macro_rules! pass_on {
                 self.inner.now()
             }
 
+            fn asset_turn(&self, id: AssetId) -> Option<u64> {
+                self.inner.asset_turn(id)
+            }
+
             async fn news(&self) {
                 self.inner.news().await;
             }

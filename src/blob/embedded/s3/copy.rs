@@ -1,5 +1,7 @@
 //! CopyObject, which touches no byte, and UploadPartCopy, which reads and writes them.
 
+use std::sync::Arc;
+
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
@@ -71,7 +73,7 @@ pub(super) async fn part(
     condition.check(&object.etag, object.modified)?;
     let (start, length) = range(input.copy_source_range.as_deref(), object.size)?;
     let admission = core.ingest.admit(length)?;
-    let reader = Reader::new(core.files.clone(), manifest, pin, start, length);
+    let reader = Reader::new(core.files.clone(), Arc::new(manifest), pin, start, length);
     let mut incoming = Incoming::internal(StreamingBlob::new(reader), length);
     incoming.algorithms.push(upload.algorithm);
     let stored = core.ingest.take(admission, incoming).await?;

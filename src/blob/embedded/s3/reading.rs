@@ -1,5 +1,7 @@
 //! GetObject, HeadObject, GetObjectAttributes.
 
+use std::sync::Arc;
+
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
@@ -93,7 +95,7 @@ pub(super) async fn get(core: &Core, request: S3Request<GetObjectInput>) -> Resu
     };
     checksums_out!(output, view, input.checksum_mode, object.verified);
     object_out!(output, object);
-    let reader = Reader::new(core.files.clone(), manifest, pin, view.start, view.length);
+    let reader = Reader::new(core.files.clone(), Arc::new(manifest), pin, view.start, view.length);
     output.body = Some(StreamingBlob::new(reader));
     ok(output)
 }

@@ -1,0 +1,261 @@
+//! Bytes of files on their way to a plain connection: from the page cache to the socket by `sendfile(2)`, without passing
+//! through this process.
+//!
+//! HTTP servers write memory. So an answer's body consists of *stand-ins*, slices of one block of memory that are as long as
+//! what they stand for, while the [`Span`]s that are meant wait in the connection's [`Outlet`]. The connection ([`Sending`])
+//! knows stand-ins by their address and sends the spans in their place. Whatever lies between counts bytes and passes them
+//! on; should it ever copy one, the connection is cut before a stand-in is on the wire.
+//!
+//! Must not know where files come from, nor who may have them. Not for TLS and not for HTTP/2, which have to see the bytes.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::domain::clock::{Entropy, OsEntropy};
+
+/// Fewer bytes than these are as well read and written.
+pub const LEAST: u64 = 16 << 10;
+/// The most that one [`Span`] may be long, in bytes.
+pub const MOST: u64 = 512 << 10;
+
+/// What stand-ins are slices of: a sequence that nobody can foresee, over and over.
+static BLOCK: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut mark = [0; MARK];
+    OsEntropy.fill(&mut mark);
+    mark.repeat(MOST as usize / MARK).into()
+});
+const MARK: usize = 32;
+
+/// Part of a file, not empty and at most [`MOST`] bytes.
+#[derive(Debug)]
+pub struct Span {
+    /// The file; it stays readable for as long as it is open, whatever becomes of its name.
+    pub file: Arc<File>,
+    /// Its first byte.
+    pub offset: u64,
+    /// Its bytes.
+    pub len: u64,
+}
+
+/// The bytes of something as parts of files, in order. An error means that the rest cannot be had.
+pub type Spans = BoxStream<'static, io::Result<Span>>;
+
+/// What waits to be sent on one connection. Whoever answers a request on it finds this among the request's extensions.
+#[derive(Clone, Debug, Default)]
+pub struct Outlet(Arc<Mutex<VecDeque<Span>>>);
+
+impl Outlet {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Span>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A body that will be these spans on the wire. It may be used as the answer to this connection's request alone, and as
+    /// it is: not compressed, not joined with others in one buffer.
+    pub fn body(self, spans: Spans) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        spans.map(move |span| {
+            let span = span?;
+            let len = usize::try_from(span.len.min(MOST)).map_err(io::Error::other)?;
+            self.lock().push_back(span);
+            Ok(BLOCK.slice(..len))
+        })
+    }
+}
+
+fn is_stand_in(bytes: &[u8]) -> bool {
+    let first = BLOCK.as_ptr().addr();
+    !bytes.is_empty() && (first..first + BLOCK.len()).contains(&bytes.as_ptr().addr())
+}
+
+/// A connection on which spans are sent.
+#[derive(Debug)]
+pub struct Sending {
+    stream: TcpStream,
+    outlet: Outlet,
+}
+
+impl Sending {
+    /// Sends what is put into `outlet`.
+    #[must_use]
+    pub fn new(stream: TcpStream, outlet: Outlet) -> Self {
+        Self { stream, outlet }
+    }
+
+    /// Sends from the foremost span, at most `wanted` bytes.
+    fn poll_send(&self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
+        let mut waiting = self.outlet.lock();
+        let Some(span) = waiting.front_mut() else { return Poll::Ready(Err(io::ErrorKind::InvalidData.into())) };
+        let most = wanted.min(usize::try_from(span.len).unwrap_or(usize::MAX));
+        let sent = loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            let sent = self.stream.try_io(Interest::WRITABLE, || {
+                Ok(rustix::fs::sendfile(&self.stream, &span.file, Some(&mut span.offset), most)?)
+            });
+            match sent {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                sent => break sent?,
+            }
+        };
+        if sent == 0 {
+            // The file is shorter than it should be: whoever gets half of it must not take it for the whole.
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        span.len -= sent as u64;
+        if span.len == 0 {
+            waiting.pop_front();
+        }
+        Poll::Ready(Ok(sent))
+    }
+
+    /// Whether memory that is about to be written holds a copy of a stand-in.
+    fn is_copy(&self, bytes: &[u8]) -> bool {
+        !self.outlet.lock().is_empty() && bytes.windows(MARK).any(|window| window == &BLOCK[..MARK])
+    }
+}
+
+impl AsyncRead for Sending {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Sending {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let memory = bufs.iter().position(|buf| is_stand_in(buf)).unwrap_or(bufs.len());
+        let (head, rest) = bufs.split_at(memory);
+        if head.iter().all(|buf| buf.is_empty()) && !rest.is_empty() {
+            let wanted = rest.iter().take_while(|buf| is_stand_in(buf)).map(|buf| buf.len()).sum();
+            return self.poll_send(cx, wanted);
+        }
+        if head.iter().any(|buf| self.is_copy(buf)) {
+            tracing::error!("a stand-in for a file was copied: the connection is cut");
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        // By itself, although a span follows: with MSG_MORE a head and 64 KiB become two packets of which the second waits
+        // for a timer where congestion control paces (BBR), which costs more than the packet saved.
+        Pin::new(&mut self.stream).poll_write_vectored(cx, head)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        // Otherwise bytes would be copied together before they are written.
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use futures_util::stream;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn connected(outlet: Outlet) -> (Sending, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Sending::new(listener.accept().await.unwrap().0, outlet), client)
+    }
+
+    fn file(len: usize) -> (Arc<File>, Vec<u8>) {
+        let bytes: Vec<u8> = (0..len).map(|i| u8::try_from(i % 251).unwrap()).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        (Arc::new(file), bytes)
+    }
+
+    fn spans(file: &Arc<File>, ranges: &[(u64, u64)]) -> Spans {
+        let span = |&(offset, len): &(u64, u64)| Ok(Span { file: Arc::clone(file), offset, len });
+        stream::iter(ranges.iter().map(span).collect::<Vec<_>>()).boxed()
+    }
+
+    #[tokio::test]
+    async fn what_arrives_are_the_spans_between_what_was_written() {
+        let ((file, bytes), outlet) = (file(3 << 20), Outlet::default());
+        let (mut server, mut client) = connected(outlet.clone()).await;
+        let mut body = Box::pin(outlet.body(spans(&file, &[(5, MOST), (2 << 20, 100_000), (1, 1)])));
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            client.read_to_end(&mut all).await.map(|_| all)
+        });
+        server.write_all(b"head").await.unwrap();
+        while let Some(piece) = body.next().await {
+            server.write_all(&piece.unwrap()).await.unwrap();
+        }
+        server.write_all(b"tail").await.unwrap();
+        drop(server);
+        let wanted =
+            [b"head", &bytes[5..5 + MOST as usize], &bytes[2 << 20..][..100_000], &bytes[1..2], b"tail"].concat();
+        assert!(reading.await.unwrap().unwrap() == wanted);
+    }
+
+    #[tokio::test]
+    async fn a_head_and_stand_ins_in_one_write_are_told_apart() {
+        let ((file, bytes), outlet) = (file(70_000), Outlet::default());
+        let (mut server, mut client) = connected(outlet.clone()).await;
+        let pieces: Vec<Bytes> =
+            outlet.body(spans(&file, &[(0, 40_000), (40_000, 30_000)])).map(Result::unwrap).collect().await;
+        let mut left = b"head".len() + 70_000;
+        let (mut head, mut first, mut second) = (&b"head"[..], &pieces[0][..], &pieces[1][..]);
+        while left > 0 {
+            let mut written = server.write_vectored(&[head, first, second].map(IoSlice::new)).await.unwrap();
+            left -= written;
+            for part in [&mut head, &mut first, &mut second] {
+                let some = written.min(part.len());
+                (*part, written) = (&part[some..], written - some);
+            }
+        }
+        let mut all = vec![0; 70_004];
+        client.read_exact(&mut all).await.unwrap();
+        assert!(all == [b"head", &bytes[..]].concat());
+    }
+
+    #[tokio::test]
+    async fn a_copy_of_a_stand_in_is_never_sent() {
+        let ((file, _), outlet) = (file(70_000), Outlet::default());
+        let (mut server, mut client) = connected(outlet.clone()).await;
+        let piece = Box::pin(outlet.body(spans(&file, &[(0, 70_000)]))).next().await.unwrap().unwrap();
+        let copied = [b"head", &piece[1..]].concat();
+        assert_eq!(server.write(&copied).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        drop(server);
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_became_shorter_is_an_error() {
+        let ((file, _), outlet) = (file(70_000), Outlet::default());
+        let (mut server, mut client) = connected(outlet.clone()).await;
+        let piece = Box::pin(outlet.body(spans(&file, &[(0, 70_000)]))).next().await.unwrap().unwrap();
+        file.set_len(60_000).unwrap();
+        assert_eq!(server.write_all(&piece).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        drop(server);
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all.len(), 60_000);
+    }
+}
