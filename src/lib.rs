@@ -67,7 +67,8 @@
 //!
 //! **Delivering.** One permission ([`domain::access`]), one question (is it `ready`?), then a 302 to a URL that is signed
 //! for minutes, or a stream pinned to the recorded entity tag. A store that breaks off is asked for the rest; a client
-//! never gets a short file that looks whole.
+//! never gets a short file that looks whole. From the embedded store to a plain connection the bytes take no way through us:
+//! [`sendfile`]. What was asked for a moment ago is at hand (`engine/deliver/fetched.rs`, `blob/embedded/core.rs`).
 //!
 //! **Telling of it.** Every transition writes its event in its own transaction. After the commit, whoever reads first gives
 //! pending events their places in the tenant's feed, one numberer at a time (`store/sql/feed.rs`): the place is the cursor of

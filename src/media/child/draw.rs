@@ -77,7 +77,12 @@ fn webp(picture: &DynamicImage) -> Result<Vec<u8>, String> {
         DynamicImage::ImageRgb8(pixels) => webp::Encoder::from_rgb(pixels, width, height),
         other => return Err(format!("no WebP of {:?}", other.color())),
     };
-    Ok(encoder.encode_simple(false, WEBP_QUALITY).map_err(|error| format!("no WebP: {error:?}"))?.to_vec())
+    let drawn = encoder.encode_simple(false, WEBP_QUALITY).map_err(|error| format!("{error:?}"));
+    // The first of these, too, is memory that could not be had: for its copy of the picture.
+    if drawn.as_ref().is_err_and(|error| error.contains("NULL_PARAMETER") || error.contains("OUT_OF_MEMORY")) {
+        std::alloc::handle_alloc_error(std::alloc::Layout::for_value(picture.as_bytes()));
+    }
+    Ok(drawn.map_err(|error| format!("no WebP: {error}"))?.to_vec())
 }
 
 fn jpeg(picture: &DynamicImage) -> Result<Vec<u8>, String> {
