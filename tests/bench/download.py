@@ -1,5 +1,5 @@
 """Handing out from the embedded store: a stream against nginx's and Django's own files, X-Accel-Redirect against nginx alone,
-authorised ranges, and redirects.
+authorised ranges, redirects, links, and readers that hardly read.
 
 The file is 1 GiB of one segment. Every request of ours is authorised: by the key, or by a link's token. nginx uses sendfile.
 """
@@ -91,19 +91,114 @@ def redirects(gantry, asset):
 
 
 def links(gantry, asset):
-    """Links in batches of a thousand, by the CPU that they cost the service."""
-    body = {"links": [{"asset": asset, "expires_in": 60}] * 1000}
+    """Links one by one and in batches of a thousand, by the CPU that they cost the service."""
+    wish = {"asset": asset, "expires_in": 60}
+    rows = alternate(ROUNDS, ours=lambda: load(
+        "wrk", name="ours", pids=gantry.pid, base=gantry.url, path="/v1/links", method="POST", conc=32, runs=1, secs=5, warm=1,
+        body=json.dumps(wish), header=["content-type: application/json", gantry.auth],
+    )[0])["ours"]
+    say(f"links one by one, 32 connections: {median(rows, 'rps'):.0f}/s, {median(rows, 'cpu_us_per_req'):.1f} µs of CPU each")
+    body = {"links": [wish] * 1000}
     with quiet():
         before, began = gantry.cpu(), time.monotonic()
-        for _ in range(30):
+        for _ in range(100):
             gantry.ask("POST", "/v1/links", body)
         took, cpu = time.monotonic() - began, gantry.cpu() - before
-    say(f"links in batches of 1000: {30_000 / took:.0f}/s, {cpu / 30_000 * 1e6:.1f} µs of CPU each (aim 100000/s)")
+    say(f"links in batches of 1000: {100_000 / took:.0f}/s, {cpu / 100_000 * 1e6:.1f} µs of CPU each, "
+        f"{100_000 / cpu:.0f} a second of CPU (aim 100000)")
+
+
+ACCEL = """
+daemon off; user root; worker_processes 1; pid {dir}/nginx.pid; error_log {dir}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; sendfile on; tcp_nodelay on; sendfile_max_chunk 2m; keepalive_requests 1000000; open_file_cache max=100;
+  client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
+  upstream gantry {{ server 127.0.0.1:{gantry}; keepalive 64; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location = /ping {{ return 200 ok; }}
+    location /alone/ {{ alias {files}/; }}
+    location /_gantry/files/ {{ internal; alias {files}/; etag off; if_modified_since off; }}
+    location / {{
+      proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Gantry-Proxy-Secret {secret};
+      proxy_pass http://gantry;
+    }}
+  }}
+}}
+"""
+
+
+def accel(gantry, asset):
+    """nginx sending what Gantry told it to, against the same nginx sending the same file to anybody."""
+    home, port, files = f"{BENCH}/data/nginx-accel", free_port(), f"{gantry.dir}/store/files"
+    os.makedirs(home, exist_ok=True)
+    with open(f"{home}/nginx.conf", "w") as file:
+        file.write(ACCEL.format(dir=home, gantry=gantry.port, port=port, files=files, secret=SECRET))
+    largest = max((entry for folder in os.scandir(files) for entry in os.scandir(folder)), key=lambda entry: entry.stat().st_size)
+    alone, content = f"/alone/{os.path.relpath(largest.path, files)}", f"/v1/assets/{asset}/content?delivery=accel"
+    base = f"http://127.0.0.1:{port}"
+    with Server("nginx-accel", ["/usr/sbin/nginx", "-c", f"{home}/nginx.conf"], answers(f"{base}/ping")) as nginx:
+        both = f"{nginx.pid},{gantry.pid}"
+        rows = alternate(
+            ROUNDS,
+            ours=lambda: whole("accel", both, base, content, [gantry.auth]),
+            nginx=lambda: whole("nginx", nginx.pid, base, alone),
+        )
+        for side, some in rows.items():
+            told(f"X-Accel-Redirect, {side}", some)
+        ratio("X-Accel-Redirect of 1 GiB, throughput, against nginx alone", median(rows["ours"], "MiBps"),
+              median(rows["nginx"], "MiBps"), "MiB/s", at_least=0.95)
+        ratio("X-Accel-Redirect of 1 GiB, CPU, against nginx alone", median(rows["ours"], "cpu_s_per_GiB"),
+              median(rows["nginx"], "cpu_s_per_GiB"), "s/GiB", at_most=1.05)
+
+
+def large_asset(gantry, size):
+    wish = {"filename": "large.bin", "size": size, "part_size": GIB, "method": "multipart", "urls": size // GIB}
+    opened = gantry.ask("POST", "/v1/uploads", wish)
+    for part in opened["multipart"]["urls"]:
+        put(part["url"], GIB)
+    gantry.ask("POST", f"/v1/uploads/{opened['upload']['id']}/complete")
+    asset = opened["asset"]["id"]
+    while gantry.ask("GET", f"/v1/assets/{asset}?wait=60s&until=ready")["state"] != "ready":
+        pass
+    return asset
+
+
+def slow_reader(gantry, asset):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    s.connect(("127.0.0.1", gantry.port))
+    s.sendall(f"GET /v1/assets/{asset}/content?delivery=stream HTTP/1.1\r\nHost: x\r\n{gantry.auth}\r\n\r\n".encode())
+    return s
+
+
+def slow_readers(gantry):
+    """Resident memory with 500 readers of 10 GB, each of whom takes 64 KiB a second."""
+    as_client()
+    asset = large_asset(gantry, 10 * GIB)
+    with quiet():
+        time.sleep(2)
+        before, readers = gantry.rss(), [slow_reader(gantry, asset) for _ in range(SLOW)]
+        seen, taken = [], 0
+        for _ in range(20):
+            began = time.monotonic()
+            for reader in readers:
+                if select.select([reader], [], [], 5)[0]:
+                    taken += len(reader.recv(65536))
+            time.sleep(max(0, 1 - (time.monotonic() - began)))
+            seen.append(gantry.rss())
+        for reader in readers:
+            reader.close()
+    mib = [value >> 20 for value in (before, seen[4], seen[-1], max(seen))]
+    say(f"{SLOW} slow readers of 10 GiB: {mib[0]} MiB before, {mib[1]} after 5 s, {mib[2]} after 20 s, {mib[3]} at most; "
+        f"{taken >> 20} MiB read")
+    ratio("resident memory of 500 slow readers, after 20 s against after 5 s", seen[-1], seen[4], "bytes", at_most=1.1)
 
 
 def main():
     settings = {"GANTRY_DELIVERY": "stream", "GANTRY_TRUSTED_PROXY_SECRET": SECRET}
-    parts = sys.argv[1:] or ["streams", "ranges", "redirects", "links"]
+    parts = sys.argv[1:] or ["streams", "accel", "ranges", "redirects", "links", "slow"]
     with peer("django", "nginx", DJ_DB="sqlite", DL_FILE=f"{BENCH}/data/dl/1g.bin"), Gantry(**settings) as gantry:
         asset = ready_asset(gantry)
         content = f"/v1/assets/{asset}/content?delivery=stream"
@@ -115,6 +210,10 @@ def main():
             redirects(gantry, asset)
         if "links" in parts:
             links(gantry, asset)
+        if "accel" in parts:
+            accel(gantry, asset)
+        if "slow" in parts:
+            slow_readers(gantry)
 
 
 main()

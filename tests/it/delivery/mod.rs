@@ -3,6 +3,7 @@
 mod apache;
 mod clients;
 mod edge;
+mod files;
 mod nginx;
 mod stage;
 mod untrusted;

@@ -45,6 +45,16 @@ on_both_databases! {
         assert_eq!(store.assets_to_purge(store.now(), 10).await.unwrap().len(), 1);
     }
 
+    async fn whoever_remembers_an_asset_learns_of_its_changes(db) {
+        let store = &*db.store;
+        let (asset, _) = created(store).await;
+        let Some(before) = store.asset_turn(asset.id) else { return assert!(matches!(db.place, Place::Postgres(_))) };
+        assert_eq!(store.asset_turn(asset.id), Some(before), "nothing happened");
+        let mut changed = store.asset(asset.id).await.unwrap().unwrap().abandon(store.now()).unwrap();
+        store.commit(Tx::new().asset(&mut changed, EventKind::AssetChanged)).await.unwrap();
+        assert_ne!(store.asset_turn(asset.id), Some(before));
+    }
+
     async fn every_upload_state_and_transfer(db) {
         let store = &*db.store;
         let (now, patience) = (store.now(), Patience::default());
