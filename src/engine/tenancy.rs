@@ -122,19 +122,31 @@ impl Engine {
     /// # Errors
     /// [`Error::Suspended`], [`Error::RateLimited`].
     pub async fn admit(&self, actor: &Actor) -> Result<()> {
-        let tenant = match actor {
-            Actor::Nobody => return Ok(()),
-            Actor::Key { tenant, .. } => *tenant,
-            Actor::Uploader { upload } => match self.recent_upload(*upload).await? {
-                Some(upload) => upload.tenant,
-                None => return Ok(()),
-            },
-        };
+        let Some(tenant) = self.tenant_behind(actor).await? else { return Ok(()) };
         let Some(rate) = self.in_good_standing(tenant).await? else { return Ok(()) };
         let spent = self.0.tenancy.spend(tenant, rate).await;
         let (Ok(allowance) | Err(allowance)) = spent;
         let _ = Surroundings::here().allowance.set(allowance);
         spent.map(|_| ()).map_err(|none| Error::RateLimited { after: none.reset })
+    }
+
+    /// Whether the tenant behind a credential that was admitted is in good standing still; counts nothing.
+    ///
+    /// # Errors
+    /// [`Error::Suspended`].
+    pub async fn keep_admitted(&self, actor: &Actor) -> Result<()> {
+        match self.tenant_behind(actor).await? {
+            Some(tenant) => self.in_good_standing(tenant).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    async fn tenant_behind(&self, actor: &Actor) -> Result<Option<TenantId>> {
+        Ok(match actor {
+            Actor::Nobody => None,
+            Actor::Key { tenant, .. } => Some(*tenant),
+            Actor::Uploader { upload } => self.recent_upload(*upload).await?.map(|upload| upload.tenant),
+        })
     }
 
     /// Whether some policy of some tenant lets pages of this origin in. Which of them it is turns out when they ask.

@@ -116,11 +116,15 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Named<T> {
 
 /// Who is asking with a grant in the path. Keys do not belong there: paths end in histories and in other servers' logs.
 pub(super) async fn granted(engine: &Engine, grant: &str) -> Result<Actor, Error> {
+    let actor = holder(engine, grant).await?;
+    engine.admit(&actor).await?;
+    Ok(actor)
+}
+
+/// The same, without counting it as a request.
+pub(super) async fn holder(engine: &Engine, grant: &str) -> Result<Actor, Error> {
     match engine.authenticate(grant).await? {
-        uploader @ Actor::Uploader { .. } => {
-            engine.admit(&uploader).await?;
-            Ok(uploader)
-        }
+        uploader @ Actor::Uploader { .. } => Ok(uploader),
         _ => Err(Error::Unauthenticated),
     }
 }
@@ -134,14 +138,17 @@ pub(super) fn meant(method: &Method, headers: &HeaderMap) -> Method {
 
 /// Who is asking: nobody without an `Authorization` header, otherwise the holder of a good credential or an error.
 pub(super) async fn actor(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
+    let actor = bearer(engine, headers).await?;
+    engine.admit(&actor).await?;
+    Ok(actor)
+}
+
+/// The same, without counting it as a request.
+pub(super) async fn bearer(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Actor::Nobody) };
     let token = value.to_str().ok().and_then(|text| text.split_once(' '));
     match token {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-            let actor = engine.authenticate(token.trim()).await?;
-            engine.admit(&actor).await?;
-            Ok(actor)
-        }
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => engine.authenticate(token.trim()).await,
         _ => Err(Error::Unauthenticated),
     }
 }

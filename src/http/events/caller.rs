@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::super::Site;
-use super::super::context::{actor, granted};
+use super::super::context::{actor, bearer, granted, holder};
 use crate::domain::access::Actor;
 use crate::engine::Error;
 
@@ -29,23 +29,30 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) async fn new(site: Site, credential: Credential) -> Result<Self, Error> {
-        let actor = who(&site, &credential).await?;
+        let actor = match &credential {
+            Credential::Headers(headers) => actor(&site.engine, headers).await?,
+            Credential::Path(grant) => granted(&site.engine, grant).await?,
+        };
         Ok(Self { site, credential, actor })
     }
 
     /// Whether the credential is as good as it was, and its tenant not suspended. Other errors pass, and prove nothing
     /// against it.
     pub(super) async fn is_still_good(&self) -> bool {
-        match who(&self.site, &self.credential).await {
+        match self.look_again().await {
             Ok(actor) => actor == self.actor,
             Err(error) => !matches!(error, Error::Unauthenticated | Error::Suspended),
         }
     }
-}
 
-async fn who(site: &Site, credential: &Credential) -> Result<Actor, Error> {
-    match credential {
-        Credential::Headers(headers) => actor(&site.engine, headers).await,
-        Credential::Path(grant) => granted(&site.engine, grant).await,
+    /// Spends nothing of the tenant's rate: nobody has asked.
+    async fn look_again(&self) -> Result<Actor, Error> {
+        let engine = &self.site.engine;
+        let actor = match &self.credential {
+            Credential::Headers(headers) => bearer(engine, headers).await?,
+            Credential::Path(grant) => holder(engine, grant).await?,
+        };
+        engine.keep_admitted(&actor).await?;
+        Ok(actor)
     }
 }
