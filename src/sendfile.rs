@@ -60,7 +60,10 @@ impl Outlet {
 
     /// A body that will be these spans on the wire. It may be used as the answer to this connection's request alone, and as
     /// it is: not compressed, not joined with others in one buffer.
-    pub fn body(self, spans: Spans) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    pub fn body<S>(self, spans: S) -> impl Stream<Item = io::Result<Bytes>> + use<S>
+    where
+        S: Stream<Item = io::Result<Span>>,
+    {
         spans.map(move |span| {
             let span = span?;
             let len = usize::try_from(span.len.min(MOST)).map_err(io::Error::other)?;

@@ -9,9 +9,10 @@ use super::super::conditions::{self, ReadCondition};
 use super::super::core::Core;
 use super::super::error::{Error, Result};
 use super::super::meta::{contents, objects};
-use super::super::read::Reader;
+use super::super::read::{Reader, Spanner};
 use super::super::record::{Address, Manifest, Object as Row};
 use super::dto::{self, count, etag, length, no_version, object_out, ok, sums_out, timestamp, verified_out};
+use crate::sendfile::{self, Outlet};
 
 /// Which bytes of an object an answer carries.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,8 +96,14 @@ pub(super) async fn get(core: &Core, request: S3Request<GetObjectInput>) -> Resu
     };
     checksums_out!(output, view, input.checksum_mode, object.verified);
     object_out!(output, object);
-    let reader = Reader::new(core.files.clone(), Arc::new(manifest), pin, view.start, view.length);
-    output.body = Some(StreamingBlob::new(reader));
+    let (files, manifest) = (Arc::clone(&core.files), Arc::new(manifest));
+    output.body = Some(match request.extensions.get::<Outlet>() {
+        Some(outlet) if view.length >= sendfile::LEAST => {
+            let spans = Spanner::new(files, manifest, pin, view.start, view.length);
+            StreamingBlob::wrap(outlet.clone().body(spans))
+        }
+        _ => StreamingBlob::new(Reader::new(files, manifest, pin, view.start, view.length)),
+    });
     ok(output)
 }
 
