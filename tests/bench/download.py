@@ -4,15 +4,20 @@ authorised ranges, redirects, links, and readers that hardly read.
 The file is 1 GiB of one segment. Every request of ours is authorised: by the key, or by a link's token. nginx uses sendfile.
 """
 
+import json
 import os
+import select
+import socket
 import subprocess
 import sys
 import time
 
-from common import BENCH, Gantry, alternate, load, median, peer, quiet, ratio, say
+from common import BENCH, GIB, Gantry, Server, alternate, answers, as_client, free_port, load, median, peer, quiet, ratio, say
 from stream import ready_asset
+from wire import put
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
+SLOW = 500
 NGINX, DJANGO = "http://127.0.0.1:7107", "http://127.0.0.1:7105"
 FILE_ID = "00000000-0000-4000-8000-000000000001"
 SECRET = "0123456789abcdef0123456789abcdef"
