@@ -10,6 +10,7 @@ import test from "node:test";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { PROOF, front } from "./fronts.mjs";
+import { network } from "./network.mjs";
 import { Service } from "./service.mjs";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -54,16 +55,19 @@ test("deliveries in a browser", async (t) => {
   t.after(() => rm(dir, { recursive: true, force: true }));
   const shown = film(dir);
 
-  const ways = [["redirect"], ["stream"], ["accel", "nginx"], ["sendfile", "apache"]];
+  const ways = [["redirect"], ["stream"], ["accel", "nginx"], ["sendfile", "apache"], ["cdn"]];
   for (const [delivery, proxy] of ways) {
     await t.test(`a film seeks, by ${delivery}`, async () => {
-      const service = await Service.start({ ...PROOF, GANTRY_DELIVERY: delivery });
+      const edge = await network();
+      const wanted = delivery === "cdn" ? edge.settings : { GANTRY_DELIVERY: delivery };
+      const service = await Service.start({ ...PROOF, ...wanted });
+      edge.inFrontOf(service);
       const before = proxy ? await front(proxy, service) : { url: service.url, stop: async () => {} };
       try {
         const bytes = await shown;
         const path = await handOut(service, "film.webm", bytes, { disposition: "inline" });
         const whole = Buffer.from(await (await fetch(before.url + path)).arrayBuffer());
-        assert.ok(whole.equals(bytes), "the same bytes");
+        assert.ok(whole.equals(bytes), `the same bytes: ${whole.length} ${whole.subarray(0, 600)}`);
         const page = await browser.newPage();
         const ranges = [];
         page.on("request", (request) => {
@@ -95,6 +99,7 @@ test("deliveries in a browser", async (t) => {
         for (const context of browser.contexts()) await context.close();
         await before.stop();
         await service.stop();
+        await edge.stop();
       }
     });
   }
