@@ -5,15 +5,13 @@
 //!
 //! Must not know keys, buckets or rows.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, IoSlice, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
-use moka::sync::Cache;
 use rustix::fs::{Advice, fadvise};
 
 use super::health::Health;
@@ -27,8 +25,9 @@ pub(super) struct Files {
     shards: Vec<File>,
     entropy: Arc<dyn Entropy>,
     health: Arc<Health>,
-    /// Files that were read a moment ago.
-    open: Cache<FileId, Arc<File>>,
+    /// Files that were read, the latest first. One that is removed leaves at once: its bytes are free when its last reader
+    /// has gone.
+    open: Mutex<VecDeque<(FileId, Arc<File>)>>,
     /// Files that are being written, which no row can name yet: the orphan sweep must leave them alone.
     unnamed: Mutex<HashSet<FileId>>,
 }
@@ -43,10 +42,8 @@ pub(super) struct NewFile {
     named: bool,
 }
 
-/// Files that are kept open for readers to come, and for how long without one. The bytes of a removed file are freed when
-/// its last reader has gone.
-const OPEN: u64 = 256;
-const IDLE: Duration = Duration::from_secs(10);
+/// Files that are kept open for readers to come.
+const OPEN: usize = 256;
 /// Writeback of a growing file is started in steps of this, so that the last fsync has little left to do.
 const FLUSH_STEP: u64 = 8 << 20;
 
@@ -58,8 +55,8 @@ impl Files {
         let shards = (0..=u8::MAX).map(|shard| Self::open_shard(&root, shard)).collect::<io::Result<_>>()?;
         File::open(&root)?.sync_all()?;
         File::open(dir)?.sync_all()?;
-        let open = Cache::builder().max_capacity(OPEN).time_to_idle(IDLE).build();
-        Ok(Arc::new(Self { root, shards, entropy, health, open, unnamed: Mutex::default() }))
+        let (open, unnamed) = (Mutex::default(), Mutex::default());
+        Ok(Arc::new(Self { root, shards, entropy, health, open, unnamed }))
     }
 
     fn open_shard(root: &Path, shard: u8) -> io::Result<File> {
@@ -104,18 +101,29 @@ impl Files {
         // Advice only: a file system that does not take it reads all the same.
         let _ = fadvise(&file, 0, None, Advice::Sequential);
         let file = Arc::new(file);
-        self.open.insert(id, Arc::clone(&file));
+        let mut open = self.kept();
+        open.push_front((id, Arc::clone(&file)));
+        open.truncate(OPEN);
         Ok(file)
     }
 
     /// The same, if it is open already.
     pub(super) fn at_hand(&self, id: FileId) -> Option<Arc<File>> {
-        self.open.get(&id)
+        let mut open = self.kept();
+        let at = open.iter().position(|(known, _)| *known == id)?;
+        let latest = open.remove(at)?;
+        let file = Arc::clone(&latest.1);
+        open.push_front(latest);
+        Some(file)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<(FileId, Arc<File>)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes a file; one that is gone already counts as removed.
     pub(super) fn remove(&self, id: FileId) -> io::Result<()> {
-        self.open.invalidate(&id);
+        self.kept().retain(|(known, _)| *known != id);
         match fs::remove_file(self.path(id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
@@ -250,6 +258,28 @@ mod tests {
         assert_eq!(fs::read(files.path(id)).unwrap(), b"here");
         let all: Vec<_> = (0..=255).flat_map(|shard| files.read_shard(shard).unwrap()).collect();
         assert_eq!(all.len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_was_read_stays_open_until_it_is_removed_or_displaced() {
+        let (_dir, files) = files();
+        let made: Vec<FileId> =
+            (0..OPEN + 1).map(|_| files.create().unwrap()).map(|file| (file.id(), file.leave()).0).collect();
+        let first = files.open_read(made[0]).unwrap();
+        assert!(Arc::ptr_eq(&first, &files.at_hand(made[0]).unwrap()));
+        files.remove(made[0]).unwrap();
+        assert!(files.at_hand(made[0]).is_none());
+        assert_eq!(Arc::strong_count(&first), 1, "nobody else holds it");
+        let second = files.open_read(made[1]).unwrap();
+        for id in &made[2..] {
+            files.open_read(*id).unwrap();
+        }
+        assert!(files.at_hand(made[1]).is_some());
+        let one_more = files.create().unwrap();
+        files.open_read(one_more.id()).unwrap();
+        one_more.leave();
+        assert_eq!((files.kept().len(), Arc::strong_count(&second)), (OPEN, 2));
+        assert!(files.at_hand(made[2]).is_none(), "the one that was not asked for longest");
     }
 
     #[test]
