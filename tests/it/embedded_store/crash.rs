@@ -91,7 +91,12 @@ async fn what_was_acknowledged_survives_kill_nine() {
     let dir = tempfile::tempdir().unwrap();
     let told = Arc::new(Mutex::new(Told::default()));
     let rounds: u64 = std::env::var("GANTRY_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
-    for round in 0..rounds {
+    // On a busy machine it takes more of them until every writer got through at least once.
+    for round in 0.. {
+        if round >= rounds && told.lock().unwrap().acknowledged.len() == 8 {
+            break;
+        }
+        assert!(round < 10 * rounds, "somebody never got through");
         let (mut child, address) = spawn(dir.path(), &[]).await;
         let writers: Vec<_> = (0..8)
             .map(|writer| {
@@ -108,8 +113,6 @@ async fn what_was_acknowledged_survives_kill_nine() {
         // From here on, what was found counts as told.
         told.lock().unwrap().acknowledged = verify(dir.path(), &before).await;
     }
-    let acknowledged = told.lock().unwrap().acknowledged.len();
-    assert_eq!(acknowledged, 8, "every writer got through at least once");
 }
 
 /// Opens the store in this process and compares it with what clients were told.

@@ -198,21 +198,21 @@ async fn a_refused_body_is_drained_so_that_the_answer_arrives() {
 
 #[tokio::test]
 async fn a_client_that_stops_sending_is_cut_off() {
-    let server = Server::with(|settings| settings.body_idle = Duration::from_millis(300)).await;
+    let server = Server::with(|settings| settings.body_idle = Duration::from_millis(1500)).await;
     let path = presigned_put(&server, "k", 60).await;
     let mut socket = connect(&server).await;
     let request = head(&server, &format!("PUT {path}"), "Content-Length: 5000000\r\n");
     let started = Instant::now();
     let answer = exchange(&mut socket, &[request, noise(1, 3_000_000)].concat(), "</Error>").await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("<Code>RequestTimeout</Code>"), "{answer}");
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(30));
     server.await_files(0).await;
     // Slow is not idle.
     let mut socket = connect(&server).await;
     let request = head(&server, &format!("PUT {path}"), "Content-Length: 10\r\n");
     socket.write_all(&request).await.unwrap();
     for byte in b"0123456789" {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         socket.write_all(&[*byte]).await.unwrap();
     }
     assert!(read_until(&mut socket, "\r\n\r\n").await.starts_with("HTTP/1.1 200"));
