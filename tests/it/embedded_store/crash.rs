@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 use super::harness::{BUCKET, Server, client, code, complete, create, get, noise, plain_client, settings};
+use crate::support::patience::eventually_some;
 
 const CHILD: &str = "GANTRY_TEST_EMBEDDED_CHILD";
 
@@ -31,8 +32,13 @@ async fn child() {
     std::future::pending::<()>().await;
 }
 
-/// A server in a process of its own, perhaps under another program.
+/// A server in a process of its own, perhaps under another program. Whoever had the store before may take a moment to let go
+/// of it.
 async fn spawn(dir: &Path, under: &[&str]) -> (Child, SocketAddr) {
+    eventually_some("a child that listens", async || try_spawn(dir, under).await).await
+}
+
+async fn try_spawn(dir: &Path, under: &[&str]) -> Option<(Child, SocketAddr)> {
     let binary = std::env::current_exe().unwrap();
     let mut words: Vec<&std::ffi::OsStr> = under.iter().map(std::ffi::OsStr::new).collect();
     words.push(binary.as_os_str());
@@ -45,10 +51,10 @@ async fn spawn(dir: &Path, under: &[&str]) -> (Child, SocketAddr) {
         if let Some(address) = line.strip_prefix("listening ") {
             let address = address.parse().unwrap();
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            return (child, address);
+            return Some((child, address));
         }
     }
-    panic!("the child ended before it listened");
+    None
 }
 
 /// What clients were told: for each key the version that was acknowledged last, and the one that was under way.
