@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// What is done to the body of a request, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,7 @@ struct State {
 pub struct Proxy {
     pub address: SocketAddr,
     state: Arc<Mutex<State>>,
+    cut: Arc<Notify>,
 }
 
 const CHUNK: usize = 64 << 10;
@@ -54,7 +56,7 @@ const CHUNK: usize = 64 << 10;
 impl Proxy {
     pub async fn start(upstream: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Self { address: listener.local_addr().unwrap(), state: Arc::default() };
+        let proxy = Self { address: listener.local_addr().unwrap(), state: Arc::default(), cut: Arc::default() };
         let serving = proxy.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -68,6 +70,7 @@ impl Proxy {
                     tokio::select! {
                         () = proxy.requests(from_client, to_server, Arc::clone(&lost)) => {}
                         () = proxy.answers(from_server, to_client, lost) => {}
+                        () = proxy.cut.notified() => {}
                     }
                 });
             }
@@ -90,6 +93,13 @@ impl Proxy {
     pub fn full_speed(&self) {
         let mut state = self.state.lock().unwrap();
         (state.pause, state.held_from) = (Duration::ZERO, None);
+    }
+
+    /// Full speed for whoever connects from now on; what was under way never arrives. The rest of it would, even when its
+    /// sender is dead: the kernel has it.
+    pub fn cut(&self) {
+        self.cut.notify_waiters();
+        self.full_speed();
     }
 
     /// The next PUT with a body suffers.

@@ -152,8 +152,8 @@ async fn ctrl_c_keeps_the_upload_and_says_how_to_go_on() {
     let upload = service.journalled_upload().unwrap();
     assert_eq!(service.api(&format!("/v1/uploads/{upload}")).await["state"], "open");
     let safe = service.received(&upload).await;
+    service.proxy.cut();
     service.proxy.forget();
-    service.proxy.full_speed();
     let went_on = service.run(arguments).await;
     assert!(went_on.code == 0 && went_on.err.contains("going on"), "{}", went_on.err);
     assert_eq!(service.proxy.puts().len(), 8 - safe.len(), "only what was missing");
