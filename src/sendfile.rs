@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt};
+use http::Extensions;
 use rustix::io::ReadWriteFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 use crate::domain::clock::{Entropy, OsEntropy};
 
 /// Fewer bytes than these are as well read and written.
-pub const LEAST: u64 = 16 << 10;
+const LEAST: u64 = 16 << 10;
 /// The most that one [`Span`] may be long, in bytes.
 pub const MOST: u64 = 512 << 10;
 /// Who takes a span within this takes at least 25 MiB a second.
@@ -69,6 +70,12 @@ pub type Spans = BoxStream<'static, io::Result<Span>>;
 pub struct Outlet(Arc<Mutex<VecDeque<Span>>>);
 
 impl Outlet {
+    /// The connection's that a request came on, if it is a plain one and so many bytes are worth it.
+    #[must_use]
+    pub fn of(extensions: &Extensions, len: u64) -> Option<Self> {
+        extensions.get().filter(|_| len >= LEAST).cloned()
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<Span>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,8 @@
 //! What a tenant may do at all: whether it is suspended, how fast it may ask, and what its policies let in.
 //!
 //! Tenants and policies are remembered for [`STALE`], so that a change is in force on every node within that time, and on
-//! the node that makes it at once. Rates are counted per node. Quotas are not looked at here: the database refuses what is over them, in the transaction itself.
+//! the node that makes it at once. Rates are counted per node. Quotas are not looked at here: the database refuses what is
+//! over them, in the transaction itself.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -32,7 +32,7 @@ impl Turns {
     /// What a transaction may have changed is changed, before its author hears of it.
     pub(super) fn count(&self, tx: &Tx) {
         for write in &tx.writes {
-            if let Write::UpdateAsset(asset) | Write::InsertAsset(asset) = write {
+            if let Write::UpdateAsset(asset) = write {
                 self.counter(asset.id).fetch_add(1, Ordering::AcqRel);
             }
         }

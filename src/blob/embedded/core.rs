@@ -93,7 +93,12 @@ impl Core {
         self.meta.read(find).await
     }
 
-    /// As [`Self::open`], of the object that has this entity tag; one that was read a moment ago is remembered. Only for who
+    /// As [`Self::open`]; nothing, if the key stands for an object with another entity tag by now.
+    pub(super) async fn open_same(&self, at: Address, etag: &str) -> Result<Option<(Object, Manifest, Pin)>> {
+        Ok(Some(self.open(at).await?).filter(|(object, ..)| object.etag == etag))
+    }
+
+    /// As [`Self::open_same`]; one that was read a moment ago is remembered. Only for who
     /// knows that it is to be read: that it was replaced or removed meanwhile goes unnoticed for [`RECENT`].
     pub(super) async fn reopen(&self, at: Address, etag: &str) -> Result<Option<Found>> {
         let name = (at, etag.to_owned());
@@ -102,10 +107,7 @@ impl Core {
         {
             return Ok(Some(Found { size, manifest, pin }));
         }
-        let (object, manifest, pin) = self.open(name.0.clone()).await?;
-        if object.etag != etag {
-            return Ok(None);
-        }
+        let Some((object, manifest, pin)) = self.open_same(name.0.clone(), etag).await? else { return Ok(None) };
         let (size, manifest) = (object.size, Arc::new(manifest));
         self.read.insert(name, (object.content, size, Arc::clone(&manifest)));
         Ok(Some(Found { size, manifest, pin }))

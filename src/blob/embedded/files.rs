@@ -8,6 +8,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, IoSlice, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -102,8 +103,11 @@ impl Files {
         let _ = fadvise(&file, 0, None, Advice::Sequential);
         let file = Arc::new(file);
         let mut open = self.kept();
-        open.push_front((id, Arc::clone(&file)));
-        open.truncate(OPEN);
+        // One that was removed meanwhile would stay for nobody.
+        if file.metadata()?.nlink() > 0 {
+            open.push_front((id, Arc::clone(&file)));
+            open.truncate(OPEN);
+        }
         Ok(file)
     }
 
@@ -123,8 +127,9 @@ impl Files {
 
     /// Removes a file; one that is gone already counts as removed.
     pub(super) fn remove(&self, id: FileId) -> io::Result<()> {
+        let removed = fs::remove_file(self.path(id));
         self.kept().retain(|(known, _)| *known != id);
-        match fs::remove_file(self.path(id)) {
+        match removed {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         }

@@ -73,10 +73,7 @@ pub(super) async fn spans(core: &Arc<Core>, at: Address, etag: &str, range: Rang
 
 /// Its one file; `None` when there are several, or none because it is empty.
 pub(super) async fn data_file(core: &Core, at: Address, etag: &str) -> Result<Option<DataFile>, ReadError> {
-    let (object, manifest, _pin) = core.open(at).await?;
-    if object.etag != etag {
-        return Err(ReadError::Changed);
-    }
+    let (object, manifest, _pin) = core.open_same(at, etag).await?.ok_or(ReadError::Changed)?;
     match manifest.0.as_slice() {
         [only] if only.size == object.size => {
             let (path, name) = core.files.place(only.file);

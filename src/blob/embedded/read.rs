@@ -28,8 +28,6 @@ const PIECE: u64 = 1 << 20;
 /// Pieces that are read before they are wanted. With the one on its way to the socket this bounds the memory of a
 /// download, however slow the client.
 const AHEAD: usize = 2;
-/// What is read at once of what only has to be in the page cache, in bytes.
-const SCRAP: usize = 128 << 10;
 
 /// Bytes of an object in the order of its segments, a piece at a time.
 struct Walk {
@@ -99,27 +97,25 @@ impl Piece {
     /// As it is for a socket, if that needs no waiting for the disk.
     fn at_once(&self) -> io::Result<Option<Span>> {
         let Some(file) = self.files.at_hand(self.id) else { return Ok(None) };
-        Ok((resident(&file, self.offset)? && resident(&file, self.offset + self.length - 1)?).then(|| self.span(&file)))
+        Ok(self.is_warm(&file)?.then(|| self.span(file)))
     }
 
     /// As it is for a socket, in the page cache by now.
     fn warmed(&self) -> io::Result<Span> {
-        let file = &self.files.open_read(self.id)?;
-        let (mut at, end) = (self.offset, self.offset + self.length);
-        let mut scrap = vec![0; SCRAP];
-        while at < end && !resident(file, end - 1)? {
-            match rustix::io::pread(file, &mut scrap, at) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(read) => at += read as u64,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let file = self.files.open_read(self.id)?;
+        if !self.is_warm(&file)? {
+            self.read()?;
         }
         Ok(self.span(file))
     }
 
-    fn span(&self, file: &Arc<File>) -> Span {
-        Span { file: Arc::clone(file), offset: self.offset, len: self.length }
+    /// Whether its ends are in the page cache, and what lies between them with that.
+    fn is_warm(&self, file: &File) -> io::Result<bool> {
+        Ok(resident(file, self.offset)? && resident(file, self.offset + self.length - 1)?)
+    }
+
+    fn span(&self, file: Arc<File>) -> Span {
+        Span { file, offset: self.offset, len: self.length }
     }
 }
 
@@ -170,17 +166,21 @@ impl Spanner {
     }
 
     fn poll_span(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Span>>> {
-        if self.fetching.is_none() {
-            let Some(piece) = self.walk.next(sendfile::MOST) else { return Poll::Ready(Ok(None)) };
-            if let Some(span) = piece.at_once()? {
-                return Poll::Ready(Ok(Some(span)));
+        let mut fetching = match self.fetching.take() {
+            Some(fetching) => fetching,
+            None => {
+                let Some(piece) = self.walk.next(sendfile::MOST) else { return Poll::Ready(Ok(None)) };
+                if let Some(span) = piece.at_once()? {
+                    return Poll::Ready(Ok(Some(span)));
+                }
+                tokio::task::spawn_blocking(move || piece.warmed())
             }
-            self.fetching = Some(tokio::task::spawn_blocking(move || piece.warmed()));
-        }
-        let Some(fetching) = &mut self.fetching else { return Poll::Ready(Ok(None)) };
-        let span = ready!(StdPin::new(fetching).poll(cx)).unwrap_or_else(|error| Err(io::Error::other(error)));
-        self.fetching = None;
-        Poll::Ready(span.map(Some))
+        };
+        let Poll::Ready(span) = StdPin::new(&mut fetching).poll(cx) else {
+            self.fetching = Some(fetching);
+            return Poll::Pending;
+        };
+        Poll::Ready(span.unwrap_or_else(|error| Err(io::Error::other(error))).map(Some))
     }
 }
 

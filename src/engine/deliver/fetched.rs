@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Engine, Result};
+use super::super::recent::Recent;
+use super::super::{Engine, Error, Result};
 use crate::domain::asset::Asset;
-use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::AssetId;
 
 /// How long an asset is believed to be as it was.
@@ -16,34 +16,23 @@ const STALE: Duration = Duration::from_secs(1);
 /// Assets that are remembered.
 const MOST: u64 = 1000;
 
-/// The assets.
-pub(in crate::engine) struct Fetched(moka::future::Cache<AssetId, Seen>);
-
-#[derive(Clone)]
-struct Seen {
-    asset: Arc<Asset>,
-    turn: u64,
-    at: Timestamp,
-}
+/// The assets, each as of one turn: a change makes another question of it.
+pub(in crate::engine) struct Fetched(Recent<(AssetId, u64), Arc<Asset>>);
 
 impl Default for Fetched {
     fn default() -> Self {
-        Self(moka::future::Cache::builder().max_capacity(MOST).time_to_live(STALE * 2).build())
+        Self(Recent::new(MOST, STALE))
     }
 }
 
 impl Engine {
-    /// An asset as whoever fetches it has to know it.
-    pub(super) async fn asset_to_fetch(&self, id: AssetId) -> Result<Option<Arc<Asset>>> {
+    /// An asset as whoever fetches it has to know it; [`Error::Hidden`] without one.
+    pub(super) async fn asset_to_fetch(&self, id: AssetId) -> Result<Arc<Asset>> {
         let store = &self.0.store;
-        let Some(turn) = store.asset_turn(id) else { return Ok(store.asset(id).await?.map(Arc::new)) };
-        let now = store.now();
-        let good = |seen: &Seen| seen.turn == turn && seen.at <= now && now < after(seen.at, STALE);
-        if let Some(seen) = self.0.fetched.0.get(&id).await.filter(good) {
-            return Ok(Some(seen.asset));
+        let ask = async || store.asset(id).await?.map(Arc::new).ok_or(Error::Hidden);
+        match store.asset_turn(id) {
+            Some(turn) => self.0.fetched.0.get(&(id, turn), store.now(), ask()).await,
+            None => ask().await,
         }
-        let Some(asset) = store.asset(id).await?.map(Arc::new) else { return Ok(None) };
-        self.0.fetched.0.insert(id, Seen { asset: Arc::clone(&asset), turn, at: now }).await;
-        Ok(Some(asset))
     }
 }

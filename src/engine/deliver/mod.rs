@@ -86,7 +86,7 @@ impl Engine {
             Actor::Nobody => self.public_asset(id).await?,
             Actor::Key { .. } | Actor::Uploader { .. } => {
                 may_ask(actor, Action::FetchContent)?;
-                let asset = self.asset_to_fetch(id).await?.ok_or(Error::Hidden)?;
+                let asset = self.asset_to_fetch(id).await?;
                 self.permit(actor, Action::FetchContent, &asset).await?;
                 asset
             }
@@ -99,7 +99,10 @@ impl Engine {
 
     /// An asset that its policy lets anybody have. Of all others nobody learns even that they exist.
     async fn public_asset(&self, id: AssetId) -> Result<Arc<Asset>> {
-        let asset = self.asset_to_fetch(id).await?.ok_or(Error::Unauthenticated)?;
+        let asset = match self.asset_to_fetch(id).await {
+            Err(Error::Hidden) => return Err(Error::Unauthenticated),
+            asset => asset?,
+        };
         let public = self.rules_of(&asset).await?.visibility == Visibility::Public;
         if !public || !matches!(asset.state, AssetState::Ready(_)) {
             return Err(Error::Unauthenticated);
@@ -152,7 +155,7 @@ impl Engine {
             (_, Some(asked)) => Some(asked),
             (only, None) => only.as_ref(),
         };
-        let asset = self.asset_to_fetch(asset).await?.ok_or(Error::Hidden)?;
+        let asset = self.asset_to_fetch(asset).await?;
         let download = download(&asset, link.disposition, link.filename.as_ref(), form)?;
         let download = self.by_its_policy(&asset, download).await?;
         Ok(Download { network: link.network, public: false, ..download })

@@ -11,7 +11,7 @@ use super::super::{Engine, Result};
 use super::{Download, Source};
 use crate::blob::{BlobError, Blobs, ByteStream};
 use crate::domain::asset::Content;
-use crate::sendfile::{self, Spans};
+use crate::sendfile::Spans;
 
 impl Engine {
     /// The bytes of a range, through this service. If the store breaks off, reading goes on where it stopped; if that
@@ -23,13 +23,11 @@ impl Engine {
         }
     }
 
-    /// The same bytes as parts of files of this machine; `None`: there are none, or the range is too short for it to matter.
+    /// The same bytes as parts of files of this machine; `None`: there are none.
     pub async fn spans(&self, download: &Download, range: Range<u64>) -> Result<Option<Spans>> {
         match &download.source {
-            Source::Object(key) if range.end - range.start >= sendfile::LEAST => {
-                Ok(self.0.blobs.spans(key, &download.etag, range).await?)
-            }
-            Source::Object(_) | Source::Archive(_) => Ok(None),
+            Source::Object(key) => Ok(self.0.blobs.spans(key, &download.etag, range).await?),
+            Source::Archive(_) => Ok(None),
         }
     }
 

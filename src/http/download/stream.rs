@@ -123,10 +123,10 @@ async fn one(
 
 /// From file to socket where both are here and nothing has to see the bytes, otherwise through us.
 async fn bytes(site: &Site, request: &Asked<'_>, download: &Download, range: Range<u64>) -> Result<Body, Problem> {
-    if let Some(outlet) = request.extensions.get::<Outlet>()
+    if let Some(outlet) = Outlet::of(request.extensions, range.end - range.start)
         && let Some(spans) = site.engine.spans(download, range.clone()).await?
     {
-        return Ok(Body::from_stream(outlet.clone().body(spans).inspect_err(broke_off())));
+        return Ok(Body::from_stream(outlet.body(spans).inspect_err(broke_off())));
     }
     Ok(Body::from_stream(site.engine.stream(download, range).await?.inspect_err(broke_off())))
 }

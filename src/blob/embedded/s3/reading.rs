@@ -12,7 +12,7 @@ use super::super::meta::{contents, objects};
 use super::super::read::{Reader, Spanner};
 use super::super::record::{Address, Manifest, Object as Row};
 use super::dto::{self, count, etag, length, no_version, object_out, ok, sums_out, timestamp, verified_out};
-use crate::sendfile::{self, Outlet};
+use crate::sendfile::Outlet;
 
 /// Which bytes of an object an answer carries.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,12 +97,9 @@ pub(super) async fn get(core: &Core, request: S3Request<GetObjectInput>) -> Resu
     checksums_out!(output, view, input.checksum_mode, object.verified);
     object_out!(output, object);
     let (files, manifest) = (Arc::clone(&core.files), Arc::new(manifest));
-    output.body = Some(match request.extensions.get::<Outlet>() {
-        Some(outlet) if view.length >= sendfile::LEAST => {
-            let spans = Spanner::new(files, manifest, pin, view.start, view.length);
-            StreamingBlob::wrap(outlet.clone().body(spans))
-        }
-        _ => StreamingBlob::new(Reader::new(files, manifest, pin, view.start, view.length)),
+    output.body = Some(match Outlet::of(&request.extensions, view.length) {
+        Some(outlet) => StreamingBlob::wrap(outlet.body(Spanner::new(files, manifest, pin, view.start, view.length))),
+        None => StreamingBlob::new(Reader::new(files, manifest, pin, view.start, view.length)),
     });
     ok(output)
 }
