@@ -11,6 +11,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::patience::eventually_ok;
 
@@ -23,6 +24,8 @@ pub enum Reply {
     With(u16, &'static str, String),
     /// Not at all, for this long.
     Silence(Duration),
+    /// With 200, when the test says so.
+    Held(Arc<Notify>),
     /// 200 and a body without an end.
     Endless,
 }
@@ -123,6 +126,10 @@ async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes
         Reply::With(code, name, value) => status(code).header(name, value).body(Body::empty()).unwrap(),
         Reply::Silence(time) => {
             tokio::time::sleep(time).await;
+            status(200).body(Body::empty()).unwrap()
+        }
+        Reply::Held(told) => {
+            told.notified().await;
             status(200).body(Body::empty()).unwrap()
         }
         Reply::Endless => {

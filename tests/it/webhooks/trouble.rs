@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{all, get, hook, log, post, until};
 use crate::events::{awaited, change};
-use crate::support::patience::eventually_ok;
+use crate::support::patience::{eventually, eventually_ok};
 use crate::support::receiver::{Receiver, Reply};
 use crate::support::service::Shape;
 use crate::{on_both_services, transcript};
@@ -198,6 +198,7 @@ mod ourselves {
     use gantry::domain::clock::OsEntropy;
     use gantry::domain::job::{JobKind, MAX_TRIES};
     use gantry::worker::{self, Pipeline, Sender, Worker};
+    use tokio::sync::Notify;
 
     use super::*;
     use crate::support::faulty::Fault;
@@ -243,18 +244,15 @@ mod ourselves {
             let receiver = Receiver::start().await;
             let (webhook, _) = hook(service, &receiver, "asset.changed").await;
             let (_, asset, _) = awaited(service).await;
-            receiver.next([Reply::Silence(Duration::from_secs(1))]);
+            let answered = Arc::new(Notify::new());
+            receiver.next([Reply::Held(Arc::clone(&answered))]);
             change(&service.base, &service.admin, &asset, "b").await;
             receiver.until(1).await;
             service.faults.on("commit", [Some(Fault::Refused)]);
-            until(service, &webhook, "the fault", |_| service.faults.are_spent()).await;
-            let deadline = Instant::now() + Duration::from_secs(60);
-            while receiver.came().len() < 2 {
-                assert!(Instant::now() < deadline);
-                service.advance(Duration::from_secs(1));
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            let came = receiver.came();
+            answered.notify_one();
+            eventually("the fault", async || service.faults.are_spent()).await;
+            service.advance(worker::Settings::default().lease);
+            let came = receiver.until(2).await;
             assert_eq!(came[0].id(), came[1].id());
             let log = all(service, &webhook, 1, "delivered").await;
             assert_eq!(log[0]["tries"], 1);
