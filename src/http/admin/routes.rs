@@ -3,14 +3,18 @@
 use serde_json::json;
 
 use super::super::openapi::access::{ADMINISTERS, ADMINISTERS_ONE, OPERATES, PROCESSES, PROCESSES_MANY};
-use super::super::openapi::{Routes, op};
+use super::super::openapi::{Routes, one_of, op};
 use super::handlers;
 use super::wire::{Reprocess, ReprocessMany, RetryDead, RunChore};
+use crate::domain::job::JobKind;
 
 pub(super) fn jobs() -> Routes {
     let list = op("A page of jobs").may(ADMINISTERS).paged("after");
-    let list =
-        list.query("state", "text*", "`ready`, `running` or `dead`.").query("kind", "text*", "Of this kind only.");
+    let list = list.query("state", "one of ready|running|dead*", "In this state only.").query(
+        "kind",
+        one_of(JobKind::ALL.map(JobKind::name)) + "*",
+        "Of this kind only.",
+    );
     let all = op("Retry up to a thousand dead jobs").tells("Until it says 0 there may be more.").may(ADMINISTERS);
     let all = all.takes::<RetryDead>(json!({ "kind": "process" })).gives(200, json!({ "retried": "int = 12" }));
     Routes::of("Administration")

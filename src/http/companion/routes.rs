@@ -17,6 +17,7 @@ static DIALECT: Dialect = Dialect {
     engine: |error| Refusal::from(error).problem(),
     request: |problem| Refusal::from(problem).problem(),
     body: Refusal::body,
+    own: Vec::new,
 };
 
 pub(super) fn forms() -> Routes {

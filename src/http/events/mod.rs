@@ -16,7 +16,9 @@
 use serde_json::json;
 
 use super::openapi::access::{GRANTED, READS, WATCHES};
-use super::openapi::{Op, Routes, op};
+use super::openapi::{Dialect, Op, Routes, op};
+use super::problem::Problem;
+use crate::engine::Error;
 
 mod caller;
 mod handlers;
@@ -24,6 +26,11 @@ mod query;
 mod socket;
 mod stream;
 mod wire;
+
+static DIALECT: Dialect = Dialect {
+    own: || vec![wire::refused(Error::invalid("after", "the id of an event, or 0"))],
+    ..Dialect::of_problems("events", Problem::from)
+};
 
 /// Every route of events.
 pub(super) fn routes() -> Routes {
@@ -35,12 +42,16 @@ pub(super) fn routes() -> Routes {
         socket.query("asset", "uuid*", "Of this asset only.").query("after", "text* = 0", "Begins behind this one.");
     let event = json!({ "id": "text = 6", "type": "text = asset.ready", "asset_id": "uuid", "seq": "int = 6", "at": "time",
         "data": "object" });
-    Routes::of("Events")
+    Routes::speaking("Events", &DIALECT)
         .names("Event", event)
         .get("/v1/events", handlers::of_tenant, feed(op("The tenant's events").may(READS)))
         .get("/v1/assets/{id}/events", handlers::of_asset, feed(op("An asset's events").may(WATCHES)))
         .get("/u/{grant}/events", handlers::of_grant, feed(op("The events of a grant's upload").may(GRANTED)))
-        .get("/v1/ws", handlers::by_socket, socket.done(101, "A WebSocket.").fails(&["upgrade_required", "gone"]))
+        .get(
+            "/v1/ws",
+            handlers::by_socket,
+            socket.done(101, "A WebSocket.").fails(&["upgrade_required", "gone", "invalid", "not_found"]),
+        )
 }
 
 fn feed(op: Op) -> Op {
@@ -48,7 +59,7 @@ fn feed(op: Op) -> Op {
         "A stream (`text/event-stream`) that begins with the next event, or with `after`, `limit` or `wait` a page.",
     )
     .query("after", "text* = 0", "Begins behind this one; 0 is the oldest that is kept.")
-    .query("limit", "int* = 100", "Most events of a page: 1 to 1000.")
+    .query("limit", "int 1..1000* = 100", "Most events of a page.")
     .query("wait", "text* = 30s", "How long an empty page may be waited with.")
     .header("Last-Event-ID", "text*", "As `after`; browsers send it when they come back.")
     .sends(200, "text/event-stream", "Events as they happen, or a page of them.")

@@ -40,12 +40,12 @@ fn collection(creates: Cells) -> [(Method, Op); 2] {
     );
     let create = create
         .takes_bytes("application/octet-stream", "hel")
-        .header("Upload-Complete", "text* = ?0", "Whether the content ends the file.")
-        .header("Upload-Length", "text* = 5", "How many bytes there will be.")
+        .header("Upload-Complete", "one of ?0|?1* = ?0", "Whether the content ends the file.")
+        .header("Upload-Length", "int* = 5", "How many bytes there will be.")
         .header("Repr-Digest", "text*", "The digest of the whole file.")
         .header("Content-Disposition", "text* = attachment; filename=\"a.txt\"", "Names the file.")
-        .done(201, "It is at `Location`.")
-        .gives(201, "@Completed");
+        .done(201, "It is there. If that was all of it, the body is as PATCH answers then; otherwise it is empty.")
+        .with("Location", "text", "The upload's address.");
     [(Method::OPTIONS, options()), (Method::POST, sends(create).fails(&["quota_exceeded", "conflict"]))]
 }
 
@@ -57,13 +57,18 @@ fn sends(op: Op) -> Op {
 fn upload(watches: Cells, drives: Cells) -> [(Method, Op); 5] {
     let append = op("Append bytes").may(drives).takes_bytes("application/partial-upload", "hel");
     let append = append
-        .header("Upload-Offset", "text = 0", "Where they belong.")
-        .header("Upload-Complete", "text = ?0", "Whether they end the file.")
+        .header("Upload-Offset", "int = 0", "Where they belong.")
+        .header("Upload-Complete", "one of ?0|?1", "Whether they end the file.")
         .gives(200, "@Completed")
-        .done(204, "They are safe; `Upload-Offset` says how many there are.");
-    let append = sends(append).fails(&["wrong_state", "gone", "quota_exceeded"]);
+        .done(204, "They are safe.")
+        .with("Upload-Offset", "int = 5", "How many bytes are safe.");
+    let append = sends(append).fails(&["wrong_state", "gone", "quota_exceeded", "unsupported_media_type"]);
     let look = |summary| {
-        let look = op(summary).may(watches).done(204, "`Upload-Offset` and `Upload-Complete` say it.");
+        let look = op(summary)
+            .may(watches)
+            .done(204, "It goes on behind what is safe.")
+            .with("Upload-Offset", "int = 5", "How many bytes are safe.")
+            .with("Upload-Complete", "one of ?0|?1", "Whether that is all of it.");
         look.fails(&["gone", "invalid", "other_protocol"])
     };
     let end = op("Give an upload up").may(drives).done(204, "It is gone.");

@@ -23,7 +23,7 @@ pub(super) struct NewKey {
 
 /// `["upload", "read"]`, or `"upload,read"` as on the command line.
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "scopes are a list of names, or a text like upload,read")]
 enum ScopeList {
     Text(String),
     List(Vec<String>),

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::super::openapi::access::{CREATES, DRIVES, EDITS, LINKS, LINKS_ONE, PUBLIC, READS, WATCHES};
-use super::super::openapi::{Op, Routes, op};
+use super::super::openapi::{Op, Routes, one_of, op};
 use super::link_wire::{Gallery, NewCollection, Revocation};
 use super::wire::{AssetBatch, AssetPatch, Completion, NewLink, NewLinks, NewUpload, WantedParts};
 use super::{handlers, links};
+use crate::domain::asset::AssetState;
 
 const ID: &str = "019aa3c1-7c40-7d2e-9f31-0b5f6f0c2a11";
 
@@ -70,19 +71,21 @@ fn endings() -> Routes {
 pub(super) fn assets() -> Routes {
     let list = op("A page of assets, newest last").may(READS).paged("cursor");
     let list = list
-        .query("state", "text*", "Only in this state.")
+        .query("state", one_of(AssetState::NAMES) + "*", "Only in this state.")
         .query("external_id", "text*", "Only with this id of yours.")
         .query("created_after", "time*", "Only those made later.")
         .query("content_type", "text*", "Only of this type.")
         .query("metadata.k", "text*", "Only with this value of the metadata's member `k`; any name for `k`.");
     let see = op("An asset").may(WATCHES).kept().query("wait", "text* = 30s", "Waits for so long at most.");
-    let see = see.query("until", "text* = ready", "Waits until it is in this state.");
+    let see = see.query("until", one_of(AssetState::NAMES) + "* = ready", "Waits until it is in this state.");
     let gallery = op("Short-lived URLs of thumbnails, many at once").may(READS);
     let gallery = gallery.takes::<Gallery>(json!({ "ids": [ID], "variant": "thumb-256" }));
     let batch = op("Many assets by their ids").may(READS).takes::<AssetBatch>(json!({ "ids": [ID] }));
     let change = op("Rename or describe an asset").may(EDITS).takes::<AssetPatch>(json!({ "filename": "holiday.mp4" }));
-    let results = json!({ "id": "uuid", "asset*": "@Asset", "error*": "@Problem" });
-    let thumbnails = json!({ "id": "uuid", "url*": "url", "expires_at*": "time", "content_type*": "text = image/webp",
+    // As it was asked for, even if it is no id at all.
+    let asked = format!("text = {ID}");
+    let results = json!({ "id": &asked, "asset*": "@Asset", "error*": "@Problem" });
+    let thumbnails = json!({ "id": &asked, "url*": "url", "expires_at*": "time", "content_type*": "text = image/webp",
         "size*": "int = 8192", "error*": "@Problem" });
     Routes::of("Assets")
         .get("/v1/assets", handlers::list_assets, list.gives(200, json!({ "assets": ["@Asset"], "next": "text?" })))
@@ -121,8 +124,8 @@ pub(super) fn links() -> Routes {
             op("Revoke every link of an asset").may(LINKS_ONE).gives(200, revoked()),
         )
         .post("/v1/links", links::make_links, many.gives(200, json!({ "links": ["@LinkOrNot"] })))
-        .get("/v1/links", links::list_links, by(list).gives(200, page()))
-        .post("/v1/links/revoke", links::revoke_links, revoke.gives(200, revoked()))
+        .get("/v1/links", links::list_links, by(list).gives(200, page()).fails(&["not_found"]))
+        .post("/v1/links/revoke", links::revoke_links, revoke.gives(200, revoked()).fails(&["not_found"]))
         .delete(
             "/v1/links/{id}",
             links::revoke_link,

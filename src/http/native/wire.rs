@@ -143,7 +143,7 @@ pub(super) enum Form {
 
 /// `"1-200,512"` or `[1, 2, 3]`.
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "parts are a text like 1-200,512 or a list of numbers")]
 enum PartList {
     Text(String),
     Numbers(Vec<u64>),
@@ -244,7 +244,7 @@ pub(super) struct NewLinks {
 
 /// `3600` or `"1h"`.
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a time is a number of seconds, or a text like 15m")]
 pub(super) enum Seconds {
     Number(u64),
     Text(String),

@@ -28,6 +28,7 @@ mod shape;
 
 pub(super) use operation::{Op, op};
 pub(super) use problems::Dialect;
+pub(super) use shape::one_of;
 
 /// The routes, and those of the contract itself.
 pub(super) fn routed(routes: Routes, site: &Site) -> Router<Site> {

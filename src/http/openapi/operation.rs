@@ -1,5 +1,7 @@
 //! What is said of one operation: a sentence, who may, what it takes, what it answers, which errors it has.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
@@ -20,13 +22,13 @@ pub(in crate::http) struct Op {
     pub(super) kept: bool,
 }
 
-/// A parameter beside those that the path names.
+/// A parameter beside those that the path names, or a header of an answer.
 #[derive(Clone)]
 pub(super) struct Parameter {
     pub(super) place: &'static str,
-    pub(super) name: &'static str,
+    pub(super) name: Cow<'static, str>,
     /// In the notation of `shape`; one that may be absent ends in `*`.
-    pub(super) shape: &'static str,
+    pub(super) shape: Cow<'static, str>,
     pub(super) about: &'static str,
 }
 
@@ -44,6 +46,7 @@ pub(super) struct Body {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) about: &'static str,
+    pub(super) headers: Vec<Parameter>,
     pub(super) content: Content,
 }
 
@@ -83,23 +86,33 @@ impl Op {
     }
 
     /// A parameter of the query, its shape in the notation of `shape`; most end in `*`.
-    pub(in crate::http) fn query(self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
-        self.parameter("query", name, shape, about)
+    pub(in crate::http) fn query(
+        mut self,
+        name: &'static str,
+        shape: impl Into<Cow<'static, str>>,
+        about: &'static str,
+    ) -> Self {
+        self.parameters.push(Parameter { place: "query", name: name.into(), shape: shape.into(), about });
+        self
     }
 
     /// A header of the request.
-    pub(in crate::http) fn header(self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
-        self.parameter("header", name, shape, about)
+    pub(in crate::http) fn header(mut self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
+        self.parameters.push(Parameter { place: "header", name: name.into(), shape: shape.into(), about });
+        self
     }
 
-    fn parameter(mut self, place: &'static str, name: &'static str, shape: &'static str, about: &'static str) -> Self {
-        self.parameters.push(Parameter { place, name, shape, about });
+    /// The answer that was named last has this header.
+    pub(in crate::http) fn with(mut self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
+        if let Some(answer) = self.answers.last_mut() {
+            answer.headers.push(Parameter { place: "header", name: name.into(), shape: shape.into(), about });
+        }
         self
     }
 
     /// A page of a list: `?limit=`, and where to go on.
     pub(in crate::http) fn paged(self, cursor: &'static str) -> Self {
-        self.query("limit", "int* = 100", "Most entries of the page: 1 to 1000.").query(
+        self.query("limit", "int 1..1000* = 100", "Most entries of the page.").query(
             cursor,
             "text*",
             "Goes on behind the page before: what its answer said.",
@@ -148,7 +161,7 @@ impl Op {
 
     fn answers(mut self, status: u16, about: &'static str, content: Content) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-        self.answers.push(Answer { status, about, content });
+        self.answers.push(Answer { status, about, headers: Vec::new(), content });
         self
     }
 

@@ -20,13 +20,15 @@ pub(in crate::http) struct Dialect {
     pub(in crate::http) request: fn(Problem) -> Problem,
     /// Its body for a problem.
     pub(in crate::http) body: fn(&Problem) -> Value,
+    /// What only it says.
+    pub(in crate::http) own: fn() -> Vec<Problem>,
 }
 
 impl Dialect {
     /// Problem details as they are, but for what this protocol makes of a refusal of the engine.
     pub(in crate::http) const fn of_problems(name: &'static str, engine: fn(Error) -> Problem) -> Self {
         let (media_type, schema) = ("application/problem+json", "Problem");
-        Self { name, media_type, schema, engine, request: |problem| problem, body: Problem::value }
+        Self { name, media_type, schema, engine, request: |problem| problem, body: Problem::value, own: Vec::new }
     }
 }
 
@@ -50,7 +52,8 @@ pub(super) fn all(dialect: &Dialect) -> Vec<Failure> {
     // Rendering a defect logs it; these are examples.
     tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
         let engine = engine().into_iter().map(dialect.engine);
-        engine.chain(request().into_iter().map(dialect.request)).map(|problem| failure(dialect, &problem)).collect()
+        let request = request().into_iter().map(dialect.request);
+        engine.chain(request).chain((dialect.own)()).map(|problem| failure(dialect, &problem)).collect()
     })
 }
 

@@ -11,6 +11,7 @@ use super::access;
 use super::operation::{Answer, Body, Content, Op, Parameter};
 use super::problems::{self, Dialect, Failure};
 use super::shape;
+use crate::domain::job::JobKind;
 
 /// Renders operations, and remembers the schemas that they refer to.
 pub(super) struct Render<'a> {
@@ -49,8 +50,10 @@ impl<'a> Render<'a> {
         if !op.details.is_empty() {
             rendered["description"] = op.details.into();
         }
-        let parameters: Vec<_> =
-            named_in(path).map(path_parameter).chain(op.parameters.iter().map(|p| self.parameter(p))).collect();
+        let parameters: Vec<_> = named_in(path)
+            .map(|name| self.parameter(&path_parameter(name)))
+            .chain(op.parameters.iter().map(|p| self.parameter(p)))
+            .collect();
         if !parameters.is_empty() {
             rendered["parameters"] = parameters.into();
         }
@@ -64,7 +67,7 @@ impl<'a> Render<'a> {
     }
 
     fn parameter(&self, parameter: &Parameter) -> Value {
-        let made = self.made(&parameter.shape.into());
+        let made = self.made(&parameter.shape.as_ref().into());
         let required = !made.is_optional();
         let mut rendered = json!({
             "in": parameter.place,
@@ -112,6 +115,9 @@ impl<'a> Render<'a> {
         let usual = answer.status.canonical_reason().unwrap_or("As asked");
         let about = if answer.about.is_empty() { usual } else { answer.about };
         let mut rendered = json!({ "description": about });
+        if !answer.headers.is_empty() {
+            rendered["headers"] = answer.headers.iter().map(|header| self.answer_header(header)).collect();
+        }
         match &answer.content {
             Content::Nothing => {}
             Content::Shape(shape) => {
@@ -121,6 +127,12 @@ impl<'a> Render<'a> {
             Content::Other(kind) => rendered["content"] = json!({ *kind: {} }),
         }
         rendered
+    }
+
+    fn answer_header(&self, header: &Parameter) -> (String, Value) {
+        let made = self.made(&header.shape.as_ref().into());
+        let about = json!({ "description": header.about, "required": !made.is_optional(), "schema": made.schema });
+        (header.name.to_string(), about)
     }
 
     /// Every schema that something refers to.
@@ -147,18 +159,18 @@ fn named_in(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|word| word.strip_prefix('{')?.strip_suffix('}'))
 }
 
-fn path_parameter(name: &str) -> Value {
-    let about = match name {
-        "grant" => "A grant: what it opens, it opens without any other credential.",
-        "number" => "The number of a part, from 1.",
-        "kind" => "The kind of job.",
-        "name" => "Its name.",
-        "file" => "The name of a file.",
-        "version" => "The version of the files.",
-        "delivery" => "The id of a delivery.",
-        _ => "Its id.",
+fn path_parameter(name: &str) -> Parameter {
+    let (shape, about) = match name {
+        "grant" => ("text".into(), "A grant: what it opens, it opens without any other credential."),
+        "number" => ("int 1..10000".into(), "The number of a part."),
+        "kind" => (shape::one_of(JobKind::ALL.map(JobKind::name)).into(), "The kind of job."),
+        "name" => ("text".into(), "Its name."),
+        "file" => ("text".into(), "The name of a file."),
+        "version" => ("text".into(), "The version of the files."),
+        "delivery" => ("uuid".into(), "The id of a delivery."),
+        _ => ("uuid".into(), "Its id."),
     };
-    json!({ "in": "path", "name": name, "required": true, "description": about, "schema": { "type": "string" } })
+    Parameter { place: "path", name: name.to_owned().into(), shape, about }
 }
 
 /// A credential in a header; a grant in the path is one of its own.

@@ -2,8 +2,8 @@
 //!
 //! Objects and arrays of one element stand for themselves. A text is a type, perhaps with `?` (may be null) or `*` (may be
 //! absent) behind it, perhaps with an example after `=`: `"int = 5"`, `"time?"`, `"text* = notes.txt"`. Types: `uuid`,
-//! `time`, `int`, `number`, `bool`, `text`, `url`, `object`, `any`; `one of a|b|c`; `@Name` is a shape with a name. Names of members take the same marks,
-//! for objects and arrays. Pure.
+//! `time`, `int`, `int 1..1000`, `number`, `bool`, `text`, `url`, `object`, `any`; `one of a|b|c`; `@Name` is a shape with a
+//! name. Names of members take the same marks, for objects and arrays. Pure.
 
 use serde_json::{Map, Value, json};
 
@@ -21,6 +21,12 @@ impl Made {
     pub(super) fn is_optional(&self) -> bool {
         self.optional
     }
+}
+
+/// The shape of a text that is one of these.
+pub(in crate::http) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<_> = words.into_iter().collect();
+    format!("one of {}", words.join("|"))
 }
 
 /// Finds the shape that has this name.
@@ -69,11 +75,11 @@ fn word(text: &str, named: Named<'_>) -> Made {
         Some((kind, sample)) => (kind, Some(sample)),
         None => (text, None),
     };
-    let optional = kind.contains('*');
-    let nullable = kind.contains('?');
-    let kind = kind.trim_end_matches(['?', '*']);
-    let (mut schema, example) = typed(kind, sample, named);
-    if nullable {
+    let bare = kind.trim_end_matches(['?', '*']);
+    let marks = &kind[bare.len()..];
+    let optional = marks.contains('*');
+    let (mut schema, example) = typed(bare, sample, named);
+    if marks.contains('?') {
         schema = or_null(&schema);
     }
     Made { schema, example, optional }
@@ -89,8 +95,13 @@ fn typed(kind: &str, sample: Option<&str>, named: Named<'_>) -> (Value, Value) {
         let example = sample.or(words.first().copied()).into();
         return (json!({ "type": "string", "enum": words }), example);
     }
+    let number = |text: &str| serde_json::from_str(text).unwrap_or(Value::from(text));
+    if let Some((least, most)) = kind.strip_prefix("int ").and_then(|range| range.split_once("..")) {
+        let schema = json!({ "type": "integer", "minimum": number(least), "maximum": number(most) });
+        return (schema, number(sample.unwrap_or(least)));
+    }
     let text = |usual: &str| Value::from(sample.unwrap_or(usual));
-    let written = |usual: Value| sample.map_or(usual, |text| serde_json::from_str(text).unwrap_or(text.into()));
+    let written = |usual: Value| sample.map_or(usual, number);
     match kind {
         "uuid" => (json!({ "type": "string", "format": "uuid" }), text("019aa3c1-7c40-7d2e-9f31-0b5f6f0c2a11")),
         "time" => (json!({ "type": "string", "format": "date-time" }), text("2026-11-21T12:00:00.000000Z")),
@@ -112,13 +123,17 @@ mod tests {
     fn the_notation() {
         let named = |name: &str| (name == "Thing").then(|| json!({ "id": "int = 7" }));
         let made = made(
-            &json!({ "a": "text? = x", "b": "int* = 5", "c": ["@Thing"], "d": "one of ready|dead", "e": "time" }),
+            &json!({ "a": "text? = x", "b": "int* = 5", "c": ["@Thing"], "d": "one of ready|dead", "e": "time",
+                "f": "int 1..9* = 3", "g": "one of ?0|?1" }),
             &named,
         );
-        assert_eq!(made.schema["required"], json!(["a", "c", "d", "e"]));
+        assert_eq!(made.schema["required"], json!(["a", "c", "d", "e", "g"]));
         assert_eq!(made.schema["properties"]["a"], json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] }));
         assert_eq!(made.schema["properties"]["c"]["items"], json!({ "$ref": "#/components/schemas/Thing" }));
-        let example = json!({ "a": "x", "b": 5, "c": [{ "id": 7 }], "d": "ready", "e": "2026-11-21T12:00:00.000000Z" });
+        assert_eq!(made.schema["properties"]["f"], json!({ "type": "integer", "minimum": 1, "maximum": 9 }));
+        assert_eq!(made.schema["properties"]["g"], json!({ "type": "string", "enum": ["?0", "?1"] }));
+        let example = json!({ "a": "x", "b": 5, "c": [{ "id": 7 }], "d": "ready", "e": "2026-11-21T12:00:00.000000Z",
+            "f": 3, "g": "?0" });
         assert_eq!(made.example, example);
     }
 }

@@ -32,7 +32,7 @@ enum Said {
 
 /// A sentence, or a code and a sentence.
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a reason is a sentence, or a code and a message")]
 enum Reason {
     Sentence(String),
     Full { code: String, message: String },

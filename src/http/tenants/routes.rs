@@ -77,7 +77,7 @@ pub(super) fn trail() -> Routes {
         .query("subject", "text*", "Done to this thing, like `asset:019aa3c1-…`.")
         .query("since", "time*", "Not before.")
         .query("until", "time*", "Before.")
-        .query("format", "text* = json", "`json` for a page, `ndjson` for the whole of it, one entry a line.");
+        .query("format", "one of json|ndjson*", "`json` for a page, `ndjson` for the whole of it, one entry a line.");
     Routes::of("Administration").names("AuditEntry", entry()).get(
         "/v1/admin/audit",
         handlers::audit,

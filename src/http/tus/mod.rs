@@ -25,16 +25,17 @@ pub(super) fn routes() -> Routes {
 }
 
 fn spoken(op: Op) -> Op {
-    let op = op.header("Tus-Resumable", "text = 1.0.0", "The version.").fails(&["unsupported_version", "invalid"]);
+    let op = op.header("Tus-Resumable", "one of 1.0.0", "The version.").fails(&["unsupported_version", "invalid"]);
     op.fails(&["storage_full", "locked", "forbidden"])
 }
 
 fn collection(creates: Cells) -> [(Method, Op); 2] {
     let create = spoken(op("Begin an upload").may(creates))
-        .header("Upload-Length", "text* = 5", "How many bytes; or `Upload-Defer-Length: 1`.")
+        .header("Upload-Length", "int* = 5", "How many bytes; or `Upload-Defer-Length: 1`.")
         .header("Upload-Metadata", "text* = filename YS50eHQ=", "Pairs of a name and a value in base64.")
         .header("Upload-Concat", "text*", "`partial`, or `final;` and the pieces.")
-        .done(201, "It is at `Location`.")
+        .done(201, "It is there.")
+        .with("Location", "text", "The upload's address.")
         .fails(&[
             "too_large",
             "quota_exceeded",
@@ -49,9 +50,10 @@ fn collection(creates: Cells) -> [(Method, Op); 2] {
 fn upload(watches: Cells, drives: Cells) -> [(Method, Op); 4] {
     let append = spoken(op("Append bytes").may(drives)).takes_bytes("application/offset+octet-stream", "hel");
     let append = append
-        .header("Upload-Offset", "text = 0", "Where they belong.")
+        .header("Upload-Offset", "int = 0", "Where they belong.")
         .header("Upload-Checksum", "text*", "An algorithm and a digest in base64.")
-        .done(204, "They are safe; `Upload-Offset` says how many there are.")
+        .done(204, "They are safe.")
+        .with("Upload-Offset", "int = 5", "How many bytes are safe.")
         .fails(&[
             "offset_mismatch",
             "checksum_mismatch",
@@ -61,7 +63,14 @@ fn upload(watches: Cells, drives: Cells) -> [(Method, Op); 4] {
             "gone",
         ])
         .fails(&["wrong_state", "quota_exceeded", "incomplete", "wrong_bytes"]);
-    let look = spoken(op("How far it is").may(watches)).done(200, "`Upload-Offset` and `Upload-Length` say it.");
+    let look = spoken(op("How far it is").may(watches))
+        .done(200, "It goes on behind what is safe.")
+        .with(
+            "Upload-Offset",
+            "int* = 5",
+            "How many bytes are safe; not of an upload that is put together from others, until it is.",
+        )
+        .with("Upload-Length", "int* = 5", "How many there will be, once that is known.");
     let end = spoken(op("Give an upload up").may(drives)).done(204, "It is gone.").fails(&["gone", "wrong_state"]);
     [(Method::OPTIONS, options()), (Method::HEAD, look), (Method::PATCH, append), (Method::DELETE, end)]
 }

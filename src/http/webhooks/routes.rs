@@ -42,7 +42,7 @@ pub(super) fn endpoints() -> Routes {
 
 pub(super) fn deliveries() -> Routes {
     let list = op("A page of what was sent, with every attempt").may(ADMINISTERS_ONE).paged("after");
-    let list = list.query("state", "text*", "`pending`, `delivered` or `dead`.");
+    let list = list.query("state", "one of pending|delivered|dead*", "In this state only.");
     let all = op("Send again all of a time").may(ADMINISTERS_ONE).takes::<Range>(json!({
         "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z", "events": ["asset.*"],
     }));
