@@ -256,3 +256,15 @@ def load(script, **options):
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def whole(name, pids, base, path, header=()):
+    """One GET of a whole file by the peers' load script."""
+    (row,) = load("dl", name=name, pids=pids, base=base, path=path, header=list(header), runs=1, no_range=True)
+    return row
+
+
+def told(side, rows):
+    """Says what such GETs cost."""
+    say(f"{side}: {median(rows, 'cpu_s_per_GiB'):.2f} s of CPU per GiB, {median(rows, 'MiBps'):.0f} MiB/s, "
+        f"{max(row['rss_mib'] for row in rows)} MiB")

@@ -7,14 +7,13 @@ The file is 1 GiB of one segment. Every request of ours is authorised: by the ke
 import json
 import os
 import select
-import socket
-import subprocess
 import sys
 import time
 
-from common import BENCH, GIB, Gantry, Server, alternate, answers, as_client, free_port, load, median, peer, quiet, ratio, say
-from stream import ready_asset
-from wire import put
+from common import (
+    BENCH, GIB, Gantry, Server, alternate, answers, as_client, free_port, load, median, peer, quiet, ratio, say, told, whole
+)
+from wire import reader, ready_asset
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SLOW = 500
@@ -23,32 +22,17 @@ FILE_ID = "00000000-0000-4000-8000-000000000001"
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
-def whole(name, pids, base, path, header=()):
-    (row,) = load("dl", name=name, pids=pids, base=base, path=path, header=list(header), runs=1, no_range=True)
-    return row
-
-
 def ranges(name, pids, base, path, connections, header=()):
     rows = load("dl", name=name, pids=pids, base=base, path=path, header=list(header), runs=1, no_full=True,
                 conc=connections)
     return rows[-1]
 
 
-def wrk(name, url, connections, header=()):
-    """Requests per second of a small answer."""
-    command = ["taskset", "-c", os.environ.get("CLI_CPU", "1"), "wrk", "-t1", f"-c{connections}", "-d5s", url]
-    for one in header:
-        command += ["-H", one]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rate = next(line.split()[1] for line in said.splitlines() if line.startswith("Requests/sec"))
-    bad = [line for line in said.splitlines() if "Non-2xx" in line]
-    assert not bad, f"{name}: {said}"
-    return {"name": name, "rps": float(rate)}
-
-
-def told(side, rows):
-    say(f"{side}: {median(rows, 'cpu_s_per_GiB'):.2f} s of CPU per GiB, {median(rows, 'MiBps'):.0f} MiB/s, "
-        f"{max(row['rss_mib'] for row in rows)} MiB")
+def wrk(name, pids, base, path, connections, **more):
+    """A small answer, over and over."""
+    (row,) = load("wrk", name=name, pids=pids, base=base, path=path, conc=connections, runs=1, secs=5, warm=1, **more)
+    assert not row["bad"] + row["sock"], row
+    return row
 
 
 def streams(gantry, content):
@@ -85,11 +69,11 @@ def random_ranges(gantry, content):
 
 
 def redirects(gantry, asset):
-    url = f"{gantry.url}/v1/assets/{asset}/content?delivery=redirect"
+    content = f"/v1/assets/{asset}/content?delivery=redirect"
     rows = alternate(
         ROUNDS,
-        ours=lambda: wrk("ours", url, 256, [gantry.auth]),
-        django=lambda: wrk("django", f"{DJANGO}/files/{FILE_ID}", 256),
+        ours=lambda: wrk("ours", gantry.pid, gantry.url, content, 256, header=[gantry.auth]),
+        django=lambda: wrk("django", "django", DJANGO, f"/files/{FILE_ID}", 256),
     )
     ratio("redirects at 256 connections against Django", median(rows["ours"], "rps"), median(rows["django"], "rps"),
           "/s", at_least=50)
@@ -97,14 +81,11 @@ def redirects(gantry, asset):
 
 def links(gantry, asset):
     """Links one by one and in batches of a thousand, by the CPU that they cost the service."""
-    wish = {"asset": asset, "expires_in": 60}
-    rows = alternate(ROUNDS, ours=lambda: load(
-        "wrk", name="ours", pids=gantry.pid, base=gantry.url, path=f"/v1/assets/{asset}/links", method="POST", conc=32, runs=1,
-        secs=5, warm=1, body=json.dumps({"expires_in": 60}), header=["content-type: application/json", gantry.auth],
-    )[0])["ours"]
-    assert not sum(row["bad"] + row["sock"] for row in rows), rows
+    body, header = json.dumps({"expires_in": 60}), ["content-type: application/json", gantry.auth]
+    one_by_one = lambda: wrk("ours", gantry.pid, gantry.url, f"/v1/assets/{asset}/links", 32, method="POST", body=body, header=header)
+    rows = alternate(ROUNDS, ours=one_by_one)["ours"]
     say(f"links one by one, 32 connections: {median(rows, 'rps'):.0f}/s, {median(rows, 'cpu_us_per_req'):.1f} µs of CPU each")
-    body = {"links": [wish] * 1000}
+    body = {"links": [{"asset": asset, "expires_in": 60}] * 1000}
     with quiet():
         before, began = gantry.cpu(), time.monotonic()
         for _ in range(100):
@@ -159,43 +140,23 @@ def accel(gantry, asset):
               median(rows["nginx"], "cpu_s_per_GiB"), "s/GiB", at_most=1.05)
 
 
-def large_asset(gantry, size):
-    wish = {"filename": "large.bin", "size": size, "part_size": GIB, "method": "multipart", "urls": size // GIB}
-    opened = gantry.ask("POST", "/v1/uploads", wish)
-    for part in opened["multipart"]["urls"]:
-        put(part["url"], GIB)
-    gantry.ask("POST", f"/v1/uploads/{opened['upload']['id']}/complete")
-    asset = opened["asset"]["id"]
-    while gantry.ask("GET", f"/v1/assets/{asset}?wait=60s&until=ready")["state"] != "ready":
-        pass
-    return asset
-
-
-def slow_reader(gantry, asset):
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    s.connect(("127.0.0.1", gantry.port))
-    s.sendall(f"GET /v1/assets/{asset}/content?delivery=stream HTTP/1.1\r\nHost: x\r\n{gantry.auth}\r\n\r\n".encode())
-    return s
-
-
 def slow_readers(gantry):
     """Resident memory with 500 readers of 10 GB, each of whom takes 64 KiB a second."""
     as_client()
-    asset = large_asset(gantry, 10 * GIB)
+    asset = ready_asset(gantry, 10 * GIB)
     with quiet():
         time.sleep(2)
-        before, readers = gantry.rss(), [slow_reader(gantry, asset) for _ in range(SLOW)]
+        before, readers = gantry.rss(), [reader(gantry, asset) for _ in range(SLOW)]
         seen, taken = [], 0
         for _ in range(20):
             began = time.monotonic()
-            for reader in readers:
-                if select.select([reader], [], [], 5)[0]:
-                    taken += len(reader.recv(65536))
+            for one in readers:
+                if select.select([one], [], [], 5)[0]:
+                    taken += len(one.recv(65536))
             time.sleep(max(0, 1 - (time.monotonic() - began)))
             seen.append(gantry.rss())
-        for reader in readers:
-            reader.close()
+        for one in readers:
+            one.close()
     mib = [value >> 20 for value in (before, seen[4], seen[-1], max(seen))]
     say(f"{SLOW} slow readers of 10 GiB: {mib[0]} MiB before, {mib[1]} after 5 s, {mib[2]} after 20 s, {mib[3]} at most; "
         f"{taken >> 20} MiB read")
@@ -207,7 +168,7 @@ def main():
                 "GANTRY_DOWNLOADS__ALSO": "redirect,stream,accel"}
     parts = sys.argv[1:] or ["streams", "accel", "ranges", "redirects", "links", "slow"]
     with peer("django", "nginx", DJ_DB="sqlite", DL_FILE=f"{BENCH}/data/dl/1g.bin"), Gantry(**settings) as gantry:
-        asset = ready_asset(gantry)
+        asset = ready_asset(gantry, GIB)
         content = f"/v1/assets/{asset}/content?delivery=stream"
         if "streams" in parts:
             streams(gantry, content)
@@ -223,4 +184,5 @@ def main():
             slow_readers(gantry)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -5,11 +5,10 @@ bytes pass through the process. Every client sends or takes a little, then waits
 """
 
 import contextlib
-import socket
 import time
 
 from common import GIB, MIB, Gantry, as_client, quiet, ratio, say
-from wire import BUFFER, connect, put
+from wire import BUFFER, connect, reader, ready_asset
 
 CLIENTS = 200
 # Less than a batch of the store's, so that every upload holds what it has got so far.
@@ -29,22 +28,10 @@ def upload(gantry, size, part):
 
 def download(gantry, asset):
     """A connection in the middle of a stream, whose client reads no further."""
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    s.connect(("127.0.0.1", gantry.port))
-    path = f"/v1/assets/{asset}/content?delivery=stream"
-    s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{gantry.auth}\r\n\r\n".encode())
+    s = reader(gantry, asset)
     answer = s.recv(32768)
     assert answer.startswith(b"HTTP/1.1 200"), answer[:200]
     return s
-
-
-def ready_asset(gantry, size):
-    opened = gantry.ask("POST", "/v1/uploads", {"filename": "a.bin", "size": size, "method": "put"})
-    put(opened["put"]["url"], size, opened["put"]["headers"])
-    gantry.ask("POST", f"/v1/uploads/{opened['upload']['id']}/complete")
-    assert gantry.ask("GET", f"/v1/assets/{opened['asset']['id']}?wait=60s&until=ready")["state"] == "ready"
-    return opened["asset"]["id"]
 
 
 def measure(size, part):
@@ -73,4 +60,5 @@ def main():
     ratio("memory with 200 + 200 under way, files of 1 GiB against 50 MiB", large, small, "MiB", at_most=1.1)
 
 
-main()
+if __name__ == "__main__":
+    main()

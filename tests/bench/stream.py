@@ -10,8 +10,8 @@ import time
 import boto3
 from botocore.config import Config
 
-from common import BENCH, CLI_CPU, GIB, Gantry, Server, alternate, answers, free_port, load, median, ratio, say
-from wire import put
+from common import BENCH, CLI_CPU, GIB, Gantry, Server, alternate, answers, free_port, median, ratio, told, whole
+from wire import ready_asset
 
 ROUNDS = 3
 CONFIG = """
@@ -41,21 +41,6 @@ def nginx(store_port):
     return Server("nginx-stream", command, answers(f"http://127.0.0.1:{port}/ping")), port
 
 
-def ready_asset(gantry):
-    """An asset of 1 GiB, inspected."""
-    opened = gantry.ask("POST", "/v1/uploads", {"filename": "a.bin", "size": GIB, "method": "put"})
-    put(opened["put"]["url"], GIB, opened["put"]["headers"])
-    gantry.ask("POST", f"/v1/uploads/{opened['upload']['id']}/complete")
-    asset = gantry.ask("GET", f"/v1/assets/{opened['asset']['id']}?wait=60s&until=ready")
-    assert asset["state"] == "ready", asset
-    return asset["id"]
-
-
-def download(name, server, base, path, header=()):
-    (row,) = load("dl", name=name, pids=server.pid, base=base, path=path, header=list(header), runs=1, no_range=True)
-    return row
-
-
 def main():
     # The store's owner runs beside the client, as in the peers' own set-up.
     with Gantry("store", cpu=CLI_CPU) as store:
@@ -76,7 +61,7 @@ def main():
         }
         server, port = nginx(store.store_port)
         with Gantry(**settings) as gantry, server as proxy:
-            asset = ready_asset(gantry)
+            asset = ready_asset(gantry, GIB)
             key = max(s3.list_objects_v2(Bucket="stream")["Contents"], key=lambda it: it["Size"])["Key"]
             url = s3.generate_presigned_url("get_object", {"Bucket": "stream", "Key": key}, ExpiresIn=3600)
             signed, base = url.split("/", 3)[3], f"http://127.0.0.1:{port}"
@@ -84,13 +69,12 @@ def main():
             content = f"/v1/assets/{asset}/content?delivery=stream"
             rows = alternate(
                 ROUNDS,
-                ours=lambda: download("ours", gantry, gantry.url, content, [gantry.auth]),
-                nginx=lambda: download("nginx", proxy, base, f"/{signed}"),
-                buffered=lambda: download("nginx-buffered", proxy, base, f"/buffered/{signed}"),
+                ours=lambda: whole("ours", gantry.pid, gantry.url, content, [gantry.auth]),
+                nginx=lambda: whole("nginx", proxy.pid, base, f"/{signed}"),
+                buffered=lambda: whole("nginx-buffered", proxy.pid, base, f"/buffered/{signed}"),
             )
     for side, some in rows.items():
-        say(f"{side}: {median(some, 'cpu_s_per_GiB'):.2f} s of CPU per GiB, {median(some, 'MiBps'):.0f} MiB/s, "
-            f"{max(row['rss_mib'] for row in some)} MiB")
+        told(side, some)
     mine = median(rows["ours"], "cpu_s_per_GiB")
     ratio("streaming against nginx without buffering", mine, median(rows["nginx"], "cpu_s_per_GiB"), "s/GiB", at_most=1.3)
     ratio("streaming against nginx as it comes", mine, median(rows["buffered"], "cpu_s_per_GiB"), "s/GiB", at_most=1.3)

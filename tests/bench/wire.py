@@ -6,7 +6,7 @@ import socket
 import time
 import urllib.parse
 
-from common import MIB
+from common import GIB, MIB
 
 BUFFER = memoryview(os.urandom(MIB))
 
@@ -75,3 +75,31 @@ def get(url, headers=None):
         size = int(answer["content-length"])
         drain(s, size - len(body))
     return time.perf_counter() - begun, size
+
+
+def ready_asset(gantry, size):
+    """An asset of `size` bytes, processed; above 1 GiB it comes in parts of that."""
+    wish = {"filename": "a.bin", "size": size, "method": "put"}
+    if size > GIB:
+        wish |= {"method": "multipart", "part_size": GIB, "urls": -(-size // GIB)}
+    opened = gantry.ask("POST", "/v1/uploads", wish)
+    if size > GIB:
+        for at, part in enumerate(opened["multipart"]["urls"]):
+            put(part["url"], min(GIB, size - at * GIB))
+    else:
+        put(opened["put"]["url"], size, opened["put"]["headers"])
+    gantry.ask("POST", f"/v1/uploads/{opened['upload']['id']}/complete")
+    asset = opened["asset"]["id"]
+    while (state := gantry.ask("GET", f"/v1/assets/{asset}?wait=60s&until=ready")["state"]) != "ready":
+        assert state in ("stored", "processing"), state
+    return asset
+
+
+def reader(gantry, asset):
+    """A connection on which a stream was asked for, with little room for what comes."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    s.connect(("127.0.0.1", gantry.port))
+    path = f"/v1/assets/{asset}/content?delivery=stream"
+    s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{gantry.auth}\r\n\r\n".encode())
+    return s
