@@ -23,6 +23,9 @@ use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Protocol, Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx, Write};
 
+/// Races for an upload that somebody may lose who opens it.
+pub(super) const TRIES: u32 = 4;
+
 /// The wish to bring a file of unknown size.
 #[derive(Clone, Debug)]
 pub struct OpenUnsized {
@@ -174,50 +177,58 @@ impl Engine {
     }
 
     /// Lets the client cut an open upload whose bytes were to come another way.
-    async fn as_cut(&self, upload: Upload) -> Result<Upload> {
-        open_for_bytes(&upload, self.0.store.now())?;
-        if matches!(upload.transfer, Transfer::ClientCut { .. }) {
-            let begun = self.begun(upload, false).await?;
-            return self.drop_others(begun).await;
-        }
-        let (received, total) = (self.has_bytes(&upload).await?, upload.transfer.size());
-        let carried =
-            |store_id| upload.clone().carry_by(Transfer::ClientCut { store_id, total }, received, self.0.store.now());
-        carried(None)?;
-        let store_id = self.0.blobs.create_multipart(&upload.key, &upload.write_token, None).await?;
-        crash::point("after_create_multipart");
-        let changed = carried(Some(store_id.clone()))?;
-        match self.changed_way(changed).await {
-            Ok(changed) => self.drop_others(changed).await,
-            Err(error) => {
-                self.0.blobs.abort_multipart(&upload.key, &store_id).await?;
-                Err(error)
+    async fn as_cut(&self, mut upload: Upload) -> Result<Upload> {
+        for _ in 0..TRIES {
+            open_for_bytes(&upload, self.0.store.now())?;
+            if matches!(upload.transfer, Transfer::ClientCut { .. }) {
+                let begun = self.begun(upload, false).await?;
+                return self.drop_others(begun).await;
             }
+            let (received, total) = (self.has_bytes(&upload).await?, upload.transfer.size());
+            let cut = |store_id| Transfer::ClientCut { store_id, total };
+            let carried = |store_id| upload.clone().carry_by(cut(store_id), received, self.0.store.now());
+            carried(None)?;
+            let store_id = self.0.blobs.create_multipart(&upload.key, &upload.write_token, None).await?;
+            crash::point("after_create_multipart");
+            let changed = self.changed_way(carried(Some(store_id.clone()))?).await;
+            if let Ok(Some(changed)) = changed {
+                return self.drop_others(changed).await;
+            }
+            self.0.blobs.abort_multipart(&upload.key, &store_id).await?;
+            changed?;
+            upload = self.reread(upload.id).await?;
         }
+        Err(Error::busy("others open this upload"))
     }
 
     /// Lets the bytes of an open upload come through this service that were to come another way.
-    pub(super) async fn as_relayed(&self, upload: Upload) -> Result<Upload> {
-        if upload.ledger().is_some() || upload.state != UploadState::Open {
-            return Ok(upload);
+    pub(super) async fn as_relayed(&self, mut upload: Upload) -> Result<Upload> {
+        for _ in 0..TRIES {
+            if upload.ledger().is_some() || upload.state != UploadState::Open {
+                return Ok(upload);
+            }
+            let received = self.has_bytes(&upload).await?;
+            let mut ledger = self.new_ledger(upload.transfer.size().map_or(Length::Deferred, Length::Known))?;
+            // What came before counts as a holder: whatever it left in the store is looked for and removed.
+            ledger.fence = 1;
+            let (id, relayed) = (upload.id, Transfer::Relayed(Box::new(ledger)));
+            if let Some(changed) = self.changed_way(upload.carry_by(relayed, received, self.0.store.now())?).await? {
+                return self.drop_others(changed).await;
+            }
+            upload = self.reread(id).await?;
         }
-        let received = self.has_bytes(&upload).await?;
-        let mut ledger = self.new_ledger(upload.transfer.size().map_or(Length::Deferred, Length::Known))?;
-        // What came before counts as a holder: whatever it left in the store is looked for and removed.
-        ledger.fence = 1;
-        let changed = upload.carry_by(Transfer::Relayed(Box::new(ledger)), received, self.0.store.now())?;
-        let changed = self.changed_way(changed).await?;
-        self.drop_others(changed).await
+        Err(Error::busy("others open this upload"))
     }
 
-    pub(super) async fn changed_way(&self, mut changed: Upload) -> Result<Upload> {
+    /// `None`: another request changed it first.
+    pub(super) async fn changed_way(&self, mut changed: Upload) -> Result<Option<Upload>> {
         match self.0.store.commit(Tx::new().quietly(&mut changed)).await {
             Ok(()) => {
                 self.0.uploads.invalidate(&changed.id).await;
                 crash::point("after_changed_way");
-                Ok(changed)
+                Ok(Some(changed))
             }
-            Err(StoreError::Conflict) => Err(Error::busy("another request opens this upload")),
+            Err(StoreError::Conflict) => Ok(None),
             Err(other) => Err(other.into()),
         }
     }

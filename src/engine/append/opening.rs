@@ -4,6 +4,7 @@
 use futures_util::StreamExt;
 
 use super::super::create::{Creator, Size, checked_metadata};
+use super::super::cut::TRIES;
 use super::super::granted::Description;
 use super::super::{CreateUpload, Engine, Error, MethodWish, Result, tenant_of};
 use super::lease::TERM;
@@ -121,16 +122,25 @@ impl Engine {
 
     /// An upload that its grant's holder opens by this door: what it says of the file's length, and what it wants to hear
     /// again. Nothing of it changes once there are bytes.
-    async fn taken_up(&self, upload: Upload, length: Length, said: Said, by: Protocol) -> Result<Upload> {
-        let mut taken = upload.clone();
-        if let Length::Known(length) = length {
-            self.declare_length(&mut taken, length, self.most(&upload).await?)?;
+    async fn taken_up(&self, mut upload: Upload, length: Length, said: Said, by: Protocol) -> Result<Upload> {
+        for _ in 0..TRIES {
+            let mut taken = upload.clone();
+            if let Length::Known(length) = length {
+                self.declare_length(&mut taken, length, self.most(&upload).await?)?;
+            }
+            if let Some(ledger) = taken.ledger_mut().filter(|ledger| ledger.offset == 0) {
+                ledger.said = said.clone();
+                taken.protocol = by;
+            }
+            if taken == upload {
+                return Ok(upload);
+            }
+            if let Some(taken) = self.changed_way(taken).await? {
+                return Ok(taken);
+            }
+            upload = self.reread(upload.id).await?;
         }
-        if let Some(ledger) = taken.ledger_mut().filter(|ledger| ledger.offset == 0) {
-            ledger.said = said;
-            taken.protocol = by;
-        }
-        if taken == upload { Ok(upload) } else { self.changed_way(taken).await }
+        Err(Error::busy("others open this upload"))
     }
 
     /// A ledger for a file of this length, within this composition's limits.

@@ -1,5 +1,7 @@
 //! A grant opens its one upload through this door, whatever its bytes were to travel by, as long as none is there.
 
+use futures_util::future::join_all;
+
 use super::{form, post, ready};
 use crate::support::service::Service;
 use crate::support::transcript::Names;
@@ -49,6 +51,24 @@ on_both_services! {
                 > GET /v1/assets/$asset?wait=20s&until=ready
                 < 200 {"state": "ready", "filename": "a.txt", "size": 5}
             "#, grant = names["grant"], upload = names["upload"], asset = names["asset"], admin = service.admin);
+        }
+    }
+
+    async fn a_page_that_opens_it_many_times_at_once_has_one_upload(service) {
+        for door in ["s3/multipart", "tus", "files"] {
+            let names = granted(service, r#""size": 5"#).await;
+            let url = format!("{}/u/{}/{door}", service.base, names["grant"]);
+            let open = async || {
+                let request = reqwest::Client::new().post(&url);
+                let request = match door {
+                    "tus" => request.header("tus-resumable", "1.0.0").header("upload-length", "5"),
+                    "files" => request.header("upload-complete", "?0").header("upload-length", "5"),
+                    _ => request.json(&serde_json::json!({ "filename": "a", "type": "" })),
+                };
+                request.send().await.unwrap().status().as_u16()
+            };
+            let opened = join_all((0..16).map(|_| open())).await;
+            assert!(opened.iter().all(|status| [200, 201].contains(status)), "{door}: {opened:?}");
         }
     }
 
