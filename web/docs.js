@@ -36,6 +36,7 @@ function kind(contract, schema, depth = 0) {
   if (any) return any.map((one) => kind(contract, one, depth + 1)).join(" or ");
   if (Array.isArray(schema.type)) return schema.type.join(" or ");
   if (schema.type === "array") return `list of ${kind(contract, schema.items, depth + 1)}`;
+  if (schema.maximum !== undefined) return `${schema.type}, ${schema.minimum} to ${schema.maximum}`;
   return schema.format && schema.type === "string" ? schema.format : schema.type ?? "anything";
 }
 
@@ -75,6 +76,13 @@ function body(contract, operation) {
   return make("details", { open: "" }, make("summary", {}, "Body"), ...parts);
 }
 
+function headers(contract, response) {
+  const rows = Object.entries(response.headers ?? {}).map(([name, header]) => [
+    make("code", {}, name), kind(contract, header.schema), header.description,
+  ]);
+  return rows.length ? table(["Header", "What", "About"], rows) : null;
+}
+
 function answer(contract, status, response) {
   const good = Number(status) < 400;
   const title = make("summary", {}, make("strong", { class: good ? "good" : "bad" }, status), " ");
@@ -85,7 +93,7 @@ function answer(contract, status, response) {
     if (media.example !== undefined) examples.push(json(media.example));
     return [make("p", { class: "hint" }, type), ...examples];
   });
-  return make("details", {}, title, ...parts);
+  return make("details", {}, title, headers(contract, response), ...parts);
 }
 
 function access(operation) {

@@ -54,6 +54,9 @@ test("the documentation page", async (t) => {
       assert.ok(text.includes(word), word);
     }
     await screenshot(page, "docs-operation");
+    const append = page.locator("#patch_tus_id");
+    await append.evaluate((section) => section.querySelectorAll("details").forEach((one) => { one.open = true; }));
+    assert.match(await append.innerText(), /Upload-Offset\s+integer\s+How many bytes are safe/);
   });
 
   await t.test("the filter and links lead to one operation", async () => {
