@@ -98,8 +98,8 @@ impl Core {
         Ok(Some(self.open(at).await?).filter(|(object, ..)| object.etag == etag))
     }
 
-    /// As [`Self::open_same`]; one that was read a moment ago is remembered. Only for who
-    /// knows that it is to be read: that it was replaced or removed meanwhile goes unnoticed for [`RECENT`].
+    /// As [`Self::open_same`]; one that was read a moment ago is remembered. Only for who knows that it is to be read: that it
+    /// was replaced or removed meanwhile goes unnoticed for [`RECENT`].
     pub(super) async fn reopen(&self, at: Address, etag: &str) -> Result<Option<Found>> {
         let name = (at, etag.to_owned());
         if let Some((content, size, manifest)) = self.read.get(&name)

@@ -32,6 +32,17 @@ pub(super) struct Parameter {
     pub(super) about: &'static str,
 }
 
+impl Parameter {
+    pub(super) fn new(
+        place: &'static str,
+        name: impl Into<Cow<'static, str>>,
+        shape: impl Into<Cow<'static, str>>,
+        about: &'static str,
+    ) -> Self {
+        Self { place, name: name.into(), shape: shape.into(), about }
+    }
+}
+
 /// What comes with the request.
 #[derive(Clone)]
 pub(super) struct Body {
@@ -92,20 +103,20 @@ impl Op {
         shape: impl Into<Cow<'static, str>>,
         about: &'static str,
     ) -> Self {
-        self.parameters.push(Parameter { place: "query", name: name.into(), shape: shape.into(), about });
+        self.parameters.push(Parameter::new("query", name, shape, about));
         self
     }
 
     /// A header of the request.
     pub(in crate::http) fn header(mut self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
-        self.parameters.push(Parameter { place: "header", name: name.into(), shape: shape.into(), about });
+        self.parameters.push(Parameter::new("header", name, shape, about));
         self
     }
 
     /// The answer that was named last has this header.
     pub(in crate::http) fn with(mut self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
         if let Some(answer) = self.answers.last_mut() {
-            answer.headers.push(Parameter { place: "header", name: name.into(), shape: shape.into(), about });
+            answer.headers.push(Parameter::new("header", name, shape, about));
         }
         self
     }

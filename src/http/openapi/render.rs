@@ -67,19 +67,20 @@ impl<'a> Render<'a> {
     }
 
     fn parameter(&self, parameter: &Parameter) -> Value {
-        let made = self.made(&parameter.shape.as_ref().into());
-        let required = !made.is_optional();
-        let mut rendered = json!({
-            "in": parameter.place,
-            "name": parameter.name,
-            "required": required,
-            "description": parameter.about,
-            "schema": made.schema,
-        });
-        if parameter.shape.contains(" = ") || required {
+        let (mut rendered, made) = self.said(parameter);
+        rendered["in"] = parameter.place.into();
+        rendered["name"] = parameter.name.as_ref().into();
+        if parameter.shape.contains(" = ") || !made.is_optional() {
             rendered["example"] = made.example;
         }
         rendered
+    }
+
+    /// What parameters have in common with headers of answers, which are parameters without place and name.
+    fn said(&self, parameter: &Parameter) -> (Value, shape::Made) {
+        let made = self.made(&parameter.shape.as_ref().into());
+        let required = !made.is_optional();
+        (json!({ "description": parameter.about, "required": required, "schema": made.schema }), made)
     }
 
     fn body(&mut self, body: &Body) -> Value {
@@ -116,7 +117,8 @@ impl<'a> Render<'a> {
         let about = if answer.about.is_empty() { usual } else { answer.about };
         let mut rendered = json!({ "description": about });
         if !answer.headers.is_empty() {
-            rendered["headers"] = answer.headers.iter().map(|header| self.answer_header(header)).collect();
+            let header = |header: &Parameter| (header.name.to_string(), self.said(header).0);
+            rendered["headers"] = answer.headers.iter().map(header).collect();
         }
         match &answer.content {
             Content::Nothing => {}
@@ -127,12 +129,6 @@ impl<'a> Render<'a> {
             Content::Other(kind) => rendered["content"] = json!({ *kind: {} }),
         }
         rendered
-    }
-
-    fn answer_header(&self, header: &Parameter) -> (String, Value) {
-        let made = self.made(&header.shape.as_ref().into());
-        let about = json!({ "description": header.about, "required": !made.is_optional(), "schema": made.schema });
-        (header.name.to_string(), about)
     }
 
     /// Every schema that something refers to.
@@ -160,17 +156,18 @@ fn named_in(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn path_parameter(name: &str) -> Parameter {
+    let kinds = shape::one_of(JobKind::ALL.map(JobKind::name));
     let (shape, about) = match name {
-        "grant" => ("text".into(), "A grant: what it opens, it opens without any other credential."),
-        "number" => ("int 1..10000".into(), "The number of a part."),
-        "kind" => (shape::one_of(JobKind::ALL.map(JobKind::name)).into(), "The kind of job."),
-        "name" => ("text".into(), "Its name."),
-        "file" => ("text".into(), "The name of a file."),
-        "version" => ("text".into(), "The version of the files."),
-        "delivery" => ("uuid".into(), "The id of a delivery."),
-        _ => ("uuid".into(), "Its id."),
+        "grant" => ("text", "A grant: what it opens, it opens without any other credential."),
+        "number" => ("int 1..10000", "The number of a part."),
+        "kind" => (&*kinds, "The kind of job."),
+        "name" => ("text", "Its name."),
+        "file" => ("text", "The name of a file."),
+        "version" => ("text", "The version of the files."),
+        "delivery" => ("uuid", "The id of a delivery."),
+        _ => ("uuid", "Its id."),
     };
-    Parameter { place: "path", name: name.to_owned().into(), shape, about }
+    Parameter::new("path", name.to_owned(), shape.to_owned(), about)
 }
 
 /// A credential in a header; a grant in the path is one of its own.
