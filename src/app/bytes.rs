@@ -1,4 +1,4 @@
-//! The bucket: the embedded store's or another S3 server's, probed once and remembered.
+//! The bucket: the embedded store's, whose capabilities are known, or another S3 server's, probed once and remembered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,10 @@ impl Bytes {
             }
         };
         let blobs = S3Blobs::connect(settings, Arc::clone(&rows.clock)).await.context("the store cannot be used")?;
-        let capabilities = capabilities(&blobs, rows, public_url).await?;
+        let capabilities = match &config.store {
+            Store::Embedded { .. } => embedded::capabilities(),
+            Store::S3 { .. } => capabilities(&blobs, rows, public_url).await?,
+        };
         let inside = running.as_ref().map(Running::inside);
         let blobs = blobs.with_capabilities(capabilities).with_near(inside);
         Ok(Self { origin: blobs.public_origin(), blobs: Arc::new(blobs), running })

@@ -27,7 +27,9 @@ mod secrets;
 mod welcome;
 mod workshop;
 
-pub use embedded::{bucket as embedded_bucket, credentials as embedded_credentials};
+pub use embedded::{
+    bucket as embedded_bucket, capabilities as embedded_capabilities, credentials as embedded_credentials,
+};
 pub use foundations::{Role, Rows};
 
 use foundations::Foundations;

@@ -10,7 +10,7 @@ use gantry::domain::plan::PartNumber;
 use rand::{Rng, RngExt};
 use reqwest::{Client, StatusCode};
 
-use crate::support::bucket::Bucket;
+use crate::support::bucket::{Bucket, probe_capabilities};
 use crate::support::seed;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -38,6 +38,12 @@ macro_rules! on_every_store {
 }
 
 mod relayed;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_store_can_do_what_it_is_taken_to_do() {
+    let bucket = Bucket::embedded().await;
+    assert_eq!(probe_capabilities(&bucket.blobs).await, gantry::app::embedded_capabilities());
+}
 
 fn noise(len: usize) -> Bytes {
     let mut bytes = vec![0; len];
@@ -90,7 +96,7 @@ async fn parts(blobs: &impl Blobs, key: &str, id: &str) -> Vec<StoredPart> {
 
 on_every_store! {
     async fn the_probe_finds_a_capable_store(bucket) {
-        let found = &bucket.probed.capabilities;
+        let found = &probe_capabilities(&bucket.blobs).await;
         assert!(found.conditional_put && found.part_checksums && found.metadata, "{found:?}");
         assert!(found.unequal_parts && found.repeated_complete, "{found:?}");
         assert_eq!(bucket.blobs.list("", None).await.unwrap().items, []);

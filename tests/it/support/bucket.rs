@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use gantry::blob::Capabilities;
 use gantry::blob::embedded::{EmbeddedStore, Settings as StoreSettings};
-use gantry::blob::s3::{Probed, S3Blobs, Settings, probe};
+use gantry::blob::s3::{S3Blobs, Settings, probe};
 use gantry::domain::clock::{OsEntropy, SystemClock};
 use gantry::http::server;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
@@ -18,7 +20,7 @@ pub const ORIGIN: &str = "http://gantry.test";
 /// A bucket of the test's own.
 pub struct Bucket {
     pub blobs: S3Blobs,
-    pub probed: Probed,
+    pub capabilities: Capabilities,
     /// Where an embedded store lives.
     pub home: Option<EmbeddedHome>,
 }
@@ -36,7 +38,8 @@ fn required(name: &str) -> String {
 impl Bucket {
     /// On the S3 server that `tests/servers.sh` started.
     pub async fn seaweedfs() -> Self {
-        Self::at(on_seaweedfs()).await
+        static CAPABILITIES: OnceCell<Capabilities> = OnceCell::const_new();
+        Self::open(on_seaweedfs(), &CAPABILITIES).await
     }
 
     /// On an embedded store that nobody else has.
@@ -44,7 +47,8 @@ impl Bucket {
         let (dir, stop) = (TempDir::new().unwrap(), CancellationToken::new());
         let settings = embedded_store(dir.path(), &stop).await;
         let home = EmbeddedHome { _stop: stop.drop_guard(), _dir: dir };
-        Self { home: Some(home), ..Self::at(settings).await }
+        static CAPABILITIES: OnceCell<Capabilities> = OnceCell::const_new();
+        Self { home: Some(home), ..Self::open(settings, &CAPABILITIES).await }
     }
 
     /// The settings of a process whose store is a fresh bucket on that server.
@@ -67,13 +71,20 @@ impl Bucket {
         settings
     }
 
-    /// Makes the bucket and opens it as `app` does: connect, probe, follow the answers.
-    async fn at(settings: Settings) -> Self {
+    /// Makes the bucket and opens it as `app` does. Every bucket of one kind of store answers the probe alike, and the
+    /// probe writes 10 MiB: the first bucket of the process is asked, and `blob::the_probe_finds_a_capable_store` asks
+    /// again.
+    async fn open(settings: Settings, known: &OnceCell<Capabilities>) -> Self {
         let blobs = S3Blobs::connect(Self::made(settings).await, Arc::new(SystemClock)).await.unwrap();
-        let probed = probe(&blobs, ORIGIN, Uuid::new_v4()).await.unwrap();
-        let blobs = blobs.with_capabilities(probed.capabilities.clone());
-        Self { blobs, probed, home: None }
+        let capabilities = known.get_or_init(|| probe_capabilities(&blobs)).await.clone();
+        let blobs = blobs.with_capabilities(capabilities.clone());
+        Self { blobs, capabilities, home: None }
     }
+}
+
+/// Asks the bucket what it can do.
+pub async fn probe_capabilities(blobs: &S3Blobs) -> Capabilities {
+    probe(blobs, ORIGIN, Uuid::new_v4()).await.unwrap().capabilities
 }
 
 fn on_seaweedfs() -> Settings {

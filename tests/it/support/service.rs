@@ -92,7 +92,7 @@ impl Service {
     pub async fn start(database: Database, shape: Shape) -> Self {
         let stop = CancellationToken::new();
         let bucket = if shape.seaweedfs { Bucket::seaweedfs().await } else { Bucket::embedded().await };
-        let mut capabilities = bucket.probed.capabilities.clone();
+        let mut capabilities = bucket.capabilities.clone();
         (shape.capabilities)(&mut capabilities);
         let blobs = Arc::new(bucket.blobs.with_capabilities(capabilities));
         let faults = Faults::default();
