@@ -43,7 +43,7 @@ pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()
     welcome::first_start(config, &foundations.rows, &public_url).await?;
 
     let site = Site::new(engine.clone(), &public_url, &foundations.store_origin, end.clone());
-    let site = site.with_cors(&config.cors_origins);
+    let site = site.with_cors(&config.cors_origins).with_json_memory(config.json_memory);
     let site = match &config.content_url {
         Some(url) => site.with_content_at(url),
         None => site,

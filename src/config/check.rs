@@ -139,6 +139,9 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
             grace: c.time("server.grace"),
             ..server::Limits::default()
         },
+        json_memory: c.value("server.json_memory", "a size of at least 4MiB", 0, |text| {
+            parse_size(text).filter(|bytes| *bytes >= 4 << 20)
+        }),
         early: c.value("server.interim", "direct, always or never", server::Early::Never, |text| match text {
             "direct" => Some(server::Early::Direct),
             "always" => Some(server::Early::Always),

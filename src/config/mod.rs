@@ -54,6 +54,8 @@ pub struct Config {
     pub tls: Option<tls::Files>,
     /// Bounds on connections.
     pub server: server::Limits,
+    /// Bytes that the JSON bodies of all requests may have together.
+    pub json_memory: u64,
     /// To whom interim answers may be sent.
     pub early: server::Early,
     /// Whose JSON Web Tokens count beside our own keys.

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, MatchedPath, Path, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts, Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::Site;
 use super::ops::Metrics;
 use super::problem::{self, Problem};
 use crate::domain::access::Actor;
@@ -108,7 +109,7 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Named<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let text = Path::<String>::from_request_parts(parts, state).await.ok();
+        let text = <Path<String> as FromRequestParts<S>>::from_request_parts(parts, state).await.ok();
         let name = text.and_then(|Path(text)| text.parse().ok());
         name.map(Self).ok_or_else(|| Error::Hidden.into())
     }
@@ -136,7 +137,33 @@ pub(super) fn meant(method: &Method, headers: &HeaderMap) -> Method {
     other.filter(|other| known(other) && method != Method::OPTIONS).unwrap_or_else(|| method.clone())
 }
 
-/// Who is asking: nobody without an `Authorization` header, otherwise the holder of a good credential or an error.
+/// The caller, known by the request's head alone: 401 without a good credential, 429 beyond the tenant's rate.
+///
+/// Stands first in a handler's signature. The extractors behind it, and the body above all, are read only for callers
+/// that it let in, and a client that waits with `Expect: 100-continue` is answered before it sends a byte.
+/// `Option<Authenticated>` is for what may be public: `None` without an `Authorization` header, refused with a wrong one.
+pub(super) struct Authenticated(pub(super) Actor);
+
+impl FromRequestParts<Site> for Authenticated {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
+        Ok(Self(actor(&site.engine, &parts.headers).await?))
+    }
+}
+
+impl OptionalFromRequestParts<Site> for Authenticated {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Option<Self>, Problem> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(None);
+        }
+        Ok(Some(Self(actor(&site.engine, &parts.headers).await?)))
+    }
+}
+
+/// The holder of the credential in `Authorization`; counts as one request of its tenant.
 pub(super) async fn actor(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
     let actor = bearer(engine, headers).await?;
     engine.admit(&actor).await?;
@@ -145,7 +172,7 @@ pub(super) async fn actor(engine: &Engine, headers: &HeaderMap) -> Result<Actor,
 
 /// The same, without counting it as a request.
 pub(super) async fn bearer(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Actor::Nobody) };
+    let value = headers.get(header::AUTHORIZATION).ok_or(Error::Unauthenticated)?;
     let token = value.to_str().ok().and_then(|text| text.split_once(' '));
     match token {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => engine.authenticate(token.trim()).await,

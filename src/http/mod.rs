@@ -63,6 +63,8 @@ pub struct Parts {
     cors_origins: cors::Origins,
     readiness: Arc<ops::Readiness>,
     metrics: Arc<ops::Metrics>,
+    /// Memory for the JSON bodies of all requests together.
+    json_budget: body::JsonBudget,
     /// Cancelled when the end is announced: what goes on for ever must end.
     draining: CancellationToken,
 }
@@ -89,6 +91,7 @@ impl Site {
             store_origin: store_origin.into(),
             cors_origins: Arc::new([]),
             metrics: Arc::default(),
+            json_budget: body::JsonBudget::new(body::DEFAULT_BUDGET_BYTES),
         }))
     }
 
@@ -97,6 +100,13 @@ impl Site {
     pub fn with_content_at(self, url: &str) -> Self {
         let content_url = url.trim_end_matches('/').into();
         Self(Arc::new(Parts { content_url, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The JSON bodies of all requests together take at most so many bytes, or as many as the longest one if that is more.
+    #[must_use]
+    pub fn with_json_memory(self, bytes: u64) -> Self {
+        let json_budget = body::JsonBudget::new(usize::try_from(bytes).unwrap_or(usize::MAX));
+        Self(Arc::new(Parts { json_budget, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Pages of these origins may call it from browsers, besides its own.

@@ -264,3 +264,24 @@ fn the_table_catches_a_trespasser() {
     assert_eq!(named("use crate::blob::{Blobs, s3};"), ["blob"]);
     assert!(!row("engine").1.contains(&"http") && row("http/native/wire").0 == "http/native");
 }
+
+/// Handlers that read a body: what stands first in their signature judges the credential by the head alone.
+#[test]
+fn the_credential_comes_before_the_body() {
+    let mut readers = 0;
+    for (name, text) in sources() {
+        if !within(&name, "http") || !(name.ends_with("/handlers") || name.ends_with("/links")) {
+            continue;
+        }
+        for function in code(&text).split("async fn ").skip(1) {
+            let signature = function.split(" {\n").next().unwrap();
+            if ["body: Json", "body: Result<Json", "body: Body"].iter().any(|body| signature.contains(body)) {
+                let first = signature.split('(').nth(1).unwrap().trim_start();
+                let judges = ["Authenticated", "call: Call", "call: &Call"].iter().any(|head| first.starts_with(head));
+                assert!(judges, "{name}: {signature}");
+                readers += 1;
+            }
+        }
+    }
+    assert!(readers >= 28, "only {readers} handlers were found");
+}

@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use super::super::body::Json;
+use super::super::body::{Json, JsonList};
 use super::super::problem::Problem;
 use super::super::{Site, context};
 use super::error::Refusal;
@@ -21,7 +21,6 @@ use crate::domain::ids::UploadId;
 use crate::engine::Error;
 
 type Answer<T = Rendered<Value>> = Result<T, Refusal>;
-type Body<T> = Result<Json<T>, Problem>;
 
 /// Who asks, and for what. Those who come with a grant in the path send no headers.
 pub(super) struct Call {
@@ -62,7 +61,7 @@ pub(super) async fn single(call: Call) -> Answer {
     Ok(Rendered(wire::form(&upload, &url, &kind, call.site.engine.now())))
 }
 
-pub(super) async fn create(call: Call, body: Body<NewMultipart>) -> Answer {
+pub(super) async fn create(call: Call, body: Result<Json<NewMultipart>, Problem>) -> Answer {
     let upload = call.site.engine.open_cut(&call.actor, body?.value.command()?).await?;
     Ok(Rendered(wire::created(&upload)))
 }
@@ -90,8 +89,8 @@ pub(super) async fn sign_many(call: Call) -> Answer {
     Ok(Rendered(json!({ "presignedUrls": urls })))
 }
 
-pub(super) async fn complete(call: Call, body: Body<Completion>) -> Answer {
-    let wish = body?.value.command()?;
+pub(super) async fn complete(call: Call, body: Result<JsonList<Completion>, Problem>) -> Answer {
+    let wish = body?.into_value().command()?;
     let id = call.upload().await?;
     let asset = call.site.engine.complete(&call.actor, id, wish).await?;
     Ok(Rendered(wire::completed(&asset, &call.site.public_url)))

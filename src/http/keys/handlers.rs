@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::Site;
 use super::super::body::{Json, idempotency};
-use super::super::context::{Named, actor};
+use super::super::context::{Authenticated, Named};
 use super::super::problem::Problem;
 use super::super::query::{next_after, tenant};
 use super::wire::{self, NewKey, Rotate};
@@ -23,20 +23,23 @@ fn once(status: StatusCode, made: &MadeKey) -> Response {
 }
 
 pub(super) async fn create(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
     body: Json<NewKey>,
 ) -> Answer<Response> {
-    let actor = actor(&site.engine, &headers).await?;
     let repeat = idempotency(&headers, body.fingerprint)?;
     let (tenant, wish) = body.value.wish(tenant(query.as_deref())?)?;
     let made = site.engine.create_key(&actor, tenant.as_deref(), wish, repeat).await?;
     Ok(once(StatusCode::CREATED, &made))
 }
 
-pub(super) async fn list(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
+pub(super) async fn list(
+    Authenticated(actor): Authenticated,
+    State(site): State<Site>,
+    RawQuery(query): RawQuery,
+) -> Answer {
     let list = wire::list(query.as_deref())?;
     let keys = site.engine.list_keys(&actor, list.tenant.as_deref(), list.after, list.limit).await?;
     let next = next_after(&keys, list.limit, |last| last.id);
@@ -44,36 +47,34 @@ pub(super) async fn list(State(site): State<Site>, headers: HeaderMap, RawQuery(
 }
 
 pub(super) async fn show(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(id): Named<KeyId>,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
     let tenant = tenant(query.as_deref())?;
     Ok(Rendered(wire::key(&site.engine.key(&actor, tenant.as_deref(), id).await?)))
 }
 
 pub(super) async fn revoke(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(id): Named<KeyId>,
     RawQuery(query): RawQuery,
 ) -> Answer<StatusCode> {
-    let actor = actor(&site.engine, &headers).await?;
     let tenant = tenant(query.as_deref())?;
     site.engine.revoke_key(&actor, tenant.as_deref(), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn rotate(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
     headers: HeaderMap,
     Named(id): Named<KeyId>,
     RawQuery(query): RawQuery,
     body: Json<Rotate>,
 ) -> Answer<Response> {
-    let actor = actor(&site.engine, &headers).await?;
     let repeat = idempotency(&headers, body.fingerprint)?;
     let (tenant, overlap) = (tenant(query.as_deref())?, body.value.overlap()?);
     let made = site.engine.rotate_key(&actor, tenant.as_deref(), id, overlap, repeat).await?;

@@ -9,8 +9,8 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json, value::RawValue};
 
 use super::super::Site;
-use super::super::body::{Json, idempotency};
-use super::super::context::{Named, actor};
+use super::super::body::{Json, JsonList, idempotency};
+use super::super::context::{Authenticated, Named};
 use super::super::problem::Problem;
 use super::view::AssetView;
 use super::wire::{AssetBatch, AssetPatch, Completion, Form, NewUpload, WantedParts};
@@ -26,8 +26,12 @@ pub(super) async fn limits(State(site): State<Site>) -> Rendered<Value> {
     Rendered(view::limits(&site.engine.limits()))
 }
 
-pub(super) async fn create_upload(State(site): State<Site>, headers: HeaderMap, body: Json<NewUpload>) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
+pub(super) async fn create_upload(
+    Authenticated(actor): Authenticated,
+    State(site): State<Site>,
+    headers: HeaderMap,
+    body: Json<NewUpload>,
+) -> Answer {
     let command = body.value.command(idempotency(&headers, body.fingerprint)?)?;
     opened(&site.engine.create(&actor, command).await?, &site.public_url)
 }
@@ -47,32 +51,29 @@ fn opened(opened: &Opened, public_url: &str) -> Answer {
 }
 
 pub(super) async fn check_upload(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     body: Json<NewUpload>,
 ) -> Answer<Rendered<Value>> {
-    let actor = actor(&site.engine, &headers).await?;
     site.engine.check(&actor, body.value.command(None)?).await?;
     Ok(Rendered(json!({ "accepted": true, "limits": view::limits(&site.engine.limits()) })))
 }
 
 pub(super) async fn look_at_upload(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(upload): Named<UploadId>,
 ) -> Answer<Rendered<view::UploadView>> {
-    let actor = actor(&site.engine, &headers).await?;
     let (upload, received) = site.engine.look(&actor, upload).await?;
     Ok(Rendered(view::upload(&upload, &received)))
 }
 
 pub(super) async fn sign_parts(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(upload): Named<UploadId>,
-    body: Json<WantedParts>,
+    body: JsonList<WantedParts>,
 ) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
     let form = body.value.form;
     let signed = site.engine.sign(&actor, upload, body.value.command()?).await?;
     Ok(match form {
@@ -83,12 +84,12 @@ pub(super) async fn sign_parts(
 
 /// The whole file as the body: for clients that know nothing of signed URLs.
 pub(super) async fn put_content(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
     headers: HeaderMap,
     Named(upload): Named<UploadId>,
     body: Body,
 ) -> Answer<Rendered<AssetView>> {
-    let actor = actor(&site.engine, &headers).await?;
     let announced = body.size_hint().exact();
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.parse().ok());
     let about = Description { name: FileName::nameless(), media_type, metadata: Metadata::new() };
@@ -98,43 +99,39 @@ pub(super) async fn put_content(
 }
 
 pub(super) async fn complete_upload(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(upload): Named<UploadId>,
-    body: Json<Completion>,
+    body: JsonList<Completion>,
 ) -> Answer<Rendered<AssetView>> {
-    let actor = actor(&site.engine, &headers).await?;
-    let asset = site.engine.complete(&actor, upload, body.value.command()?).await?;
+    let asset = site.engine.complete(&actor, upload, body.into_value().command()?).await?;
     Ok(Rendered(view::asset(&asset)))
 }
 
 pub(super) async fn abort_upload(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(upload): Named<UploadId>,
 ) -> Answer<StatusCode> {
-    let actor = actor(&site.engine, &headers).await?;
     site.engine.abort(&actor, upload).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn list_assets(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     RawQuery(raw): RawQuery,
 ) -> Answer<Rendered<Value>> {
-    let actor = actor(&site.engine, &headers).await?;
     let list = site.engine.list_assets(&actor, query::list(raw.as_deref())?).await?;
     let assets: Vec<AssetView> = list.assets.iter().map(view::asset).collect();
     Ok(Rendered(json!({ "assets": assets, "next": list.next })))
 }
 
 pub(super) async fn batch_assets(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
-    body: Json<AssetBatch>,
+    body: JsonList<AssetBatch>,
 ) -> Answer<Rendered<Value>> {
-    let actor = actor(&site.engine, &headers).await?;
     let texts = body.value.ids;
     let ids: Vec<Option<AssetId>> = texts.iter().map(|text| text.parse().ok()).collect();
     let known: Vec<AssetId> = ids.iter().flatten().copied().collect();
@@ -148,12 +145,11 @@ pub(super) async fn batch_assets(
 }
 
 pub(super) async fn get_asset(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(asset): Named<AssetId>,
     RawQuery(raw): RawQuery,
 ) -> Answer<Rendered<AssetView>> {
-    let actor = actor(&site.engine, &headers).await?;
     let wait = query::wait(raw.as_deref())?;
     let done = |asset: &Asset| wait.until.as_deref().is_some_and(|state| asset.state.name() == state);
     let asset = site.engine.await_asset(&actor, asset, wait.patience, done).await?;
@@ -161,22 +157,20 @@ pub(super) async fn get_asset(
 }
 
 pub(super) async fn patch_asset(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(asset): Named<AssetId>,
     body: Json<AssetPatch>,
 ) -> Answer<Rendered<AssetView>> {
-    let actor = actor(&site.engine, &headers).await?;
     let asset = site.engine.patch_asset(&actor, asset, body.value.command()?).await?;
     Ok(Rendered(view::asset(&asset)))
 }
 
 pub(super) async fn delete_asset(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(asset): Named<AssetId>,
 ) -> Answer<StatusCode> {
-    let actor = actor(&site.engine, &headers).await?;
     site.engine.delete_asset(&actor, asset).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::Site;
-use super::super::body::{Json, idempotency};
-use super::super::context::{Named, actor};
+use super::super::body::{Json, JsonList, idempotency};
+use super::super::context::{Authenticated, Named};
 use super::super::problem::Problem;
 use super::link_wire::{self, Gallery, LinkOrNot, LinkView, NewCollection, Revocation};
 use super::wire::{NewLink, NewLinks};
@@ -19,12 +19,12 @@ use crate::engine::{Error, LinkList, RevokeLinks};
 type Answer<T = Rendered<Value>> = Result<T, Problem>;
 
 pub(super) async fn make_link(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
     headers: HeaderMap,
     Named(asset): Named<AssetId>,
     body: Json<NewLink>,
 ) -> Answer<Response> {
-    let actor = actor(&site.engine, &headers).await?;
     let wish = body.value.command(Some(asset))?;
     let repeat = idempotency(&headers, body.fingerprint)?;
     let made = site.engine.make_links(&actor, vec![wish], repeat).await?;
@@ -37,8 +37,12 @@ struct Links<'a> {
     links: Vec<LinkOrNot<'a>>,
 }
 
-pub(super) async fn make_links(State(site): State<Site>, headers: HeaderMap, body: Json<NewLinks>) -> Answer<Response> {
-    let actor = actor(&site.engine, &headers).await?;
+pub(super) async fn make_links(
+    Authenticated(actor): Authenticated,
+    State(site): State<Site>,
+    headers: HeaderMap,
+    body: JsonList<NewLinks>,
+) -> Answer<Response> {
     let repeat = idempotency(&headers, body.fingerprint)?;
     let parsed: Vec<_> = body.value.links.into_iter().map(|link| link.command(None)).collect();
     let wishes = parsed.iter().flatten().cloned().collect();
@@ -61,60 +65,66 @@ fn page(list: &LinkList) -> Rendered<Value> {
     Rendered(json!({ "links": links, "next": list.next }))
 }
 
-pub(super) async fn list_links(State(site): State<Site>, headers: HeaderMap, RawQuery(raw): RawQuery) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
+pub(super) async fn list_links(
+    Authenticated(actor): Authenticated,
+    State(site): State<Site>,
+    RawQuery(raw): RawQuery,
+) -> Answer {
     Ok(page(&site.engine.list_links(&actor, link_wire::list(raw.as_deref(), None)?).await?))
 }
 
 pub(super) async fn links_of_asset(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(asset): Named<AssetId>,
     RawQuery(raw): RawQuery,
 ) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
     Ok(page(&site.engine.list_links(&actor, link_wire::list(raw.as_deref(), Some(asset))?).await?))
 }
 
 pub(super) async fn revoke_link(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(link): Named<GrantId>,
 ) -> Answer<StatusCode> {
-    let actor = actor(&site.engine, &headers).await?;
     site.engine.revoke_link(&actor, link).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn revoke_links(State(site): State<Site>, headers: HeaderMap, body: Json<Revocation>) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
+pub(super) async fn revoke_links(
+    Authenticated(actor): Authenticated,
+    State(site): State<Site>,
+    body: Json<Revocation>,
+) -> Answer {
     let revoked = site.engine.revoke_links(&actor, body.value.command()?).await?;
     Ok(Rendered(json!({ "revoked": revoked })))
 }
 
 pub(super) async fn revoke_links_of_asset(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(asset): Named<AssetId>,
 ) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
     let which = RevokeLinks { asset: Some(asset), maker: None };
     Ok(Rendered(json!({ "revoked": site.engine.revoke_links(&actor, which).await? })))
 }
 
 pub(super) async fn make_collection(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
     headers: HeaderMap,
-    body: Json<NewCollection>,
+    body: JsonList<NewCollection>,
 ) -> Answer<Response> {
-    let actor = actor(&site.engine, &headers).await?;
     let repeat = idempotency(&headers, body.fingerprint)?;
     let made = site.engine.make_collection(&actor, body.value.command()?, repeat).await?;
     Ok((StatusCode::CREATED, Rendered(link_wire::collection(&made, &site.content_url))).into_response())
 }
 
-pub(super) async fn gallery(State(site): State<Site>, headers: HeaderMap, body: Json<Gallery>) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
+pub(super) async fn gallery(
+    Authenticated(actor): Authenticated,
+    State(site): State<Site>,
+    body: JsonList<Gallery>,
+) -> Answer {
     let form = body.value.form()?;
     let texts = body.value.ids;
     let ids: Vec<Option<AssetId>> = texts.iter().map(|text| text.parse().ok()).collect();

@@ -108,7 +108,7 @@ fn request() -> Vec<Problem> {
         (StatusCode::UNPROCESSABLE_ENTITY, "invalid_json", "The body is not as expected: expected `,` at line 1."),
         (StatusCode::BAD_REQUEST, "unreadable_body", "The body could not be read to its end."),
         (StatusCode::REQUEST_TIMEOUT, "slow_body", "The body did not arrive in time."),
-        (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "A request body has at most 4194304 bytes."),
+        (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body of this request may have at most 65536 bytes."),
         (StatusCode::PRECONDITION_FAILED, "precondition_failed", "The file is another one."),
         (StatusCode::UPGRADE_REQUIRED, "upgrade_required", "A WebSocket is opened here."),
         (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not answer to this method."),

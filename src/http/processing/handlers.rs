@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::Site;
 use super::super::body::Json;
-use super::super::context::{Named, actor};
+use super::super::context::{Authenticated, Named};
 use super::super::problem::Problem;
 use super::super::query::pairs;
 use super::wire::{self, NewDerivative, Report};
@@ -24,34 +24,32 @@ fn token(headers: &HeaderMap, query: Option<&str>) -> Result<String, Error> {
 }
 
 pub(super) async fn task(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
     headers: HeaderMap,
     Named(asset): Named<AssetId>,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
     let token = token(&headers, query.as_deref())?;
     Ok(Rendered(wire::task(&site.engine.processing_task(&actor, asset, &token).await?)))
 }
 
 pub(super) async fn report(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(asset): Named<AssetId>,
     body: Json<Report>,
 ) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
     let asset = site.engine.report_processing(&actor, asset, body.value.command()?).await?;
     Ok(Rendered(json!({ "asset_id": asset.id, "state": asset.state.name() })))
 }
 
 pub(super) async fn derivative(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(asset): Named<AssetId>,
     body: Json<NewDerivative>,
 ) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
     let NewDerivative { token, id, size } = body.value;
     let signed = site.engine.sign_derivative(&actor, asset, &token, id, size).await?;
     Ok(Rendered(wire::signed(&signed, "PUT")))

@@ -6,12 +6,12 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use super::super::Site;
 use super::super::body::Json;
-use super::super::context::{Named, actor};
+use super::super::context::{Authenticated, Named};
 use super::super::problem::Problem;
 use super::super::query::{self, next_after};
 use super::query::{Trail, page, trail};
@@ -25,8 +25,11 @@ type Answer<T = Rendered<Value>> = Result<T, Problem>;
 /// Entries of one portion of an export.
 const PORTION: u32 = 1000;
 
-pub(super) async fn tenants(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
+pub(super) async fn tenants(
+    Authenticated(actor): Authenticated,
+    State(site): State<Site>,
+    RawQuery(query): RawQuery,
+) -> Answer {
     let page = page(query.as_deref())?;
     let tenants = site.engine.tenants(&actor, &page.after, page.limit).await?;
     let next = next_after(&tenants, page.limit, |tenant| tenant.name.clone());
@@ -34,40 +37,47 @@ pub(super) async fn tenants(State(site): State<Site>, headers: HeaderMap, RawQue
 }
 
 pub(super) async fn create_tenant(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     body: Json<NewTenant>,
 ) -> Answer<Response> {
-    let actor = actor(&site.engine, &headers).await?;
     let NewTenant { name, change } = body.value;
     let standing = site.engine.create_tenant(&actor, &name, change.command()).await?;
     let location = format!("{}/v1/tenants/{}", site.public_url, standing.tenant.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Rendered(json!(standing))).into_response())
 }
 
-pub(super) async fn tenant(State(site): State<Site>, headers: HeaderMap, Named(named): Named<String>) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
+pub(super) async fn tenant(
+    Authenticated(actor): Authenticated,
+    State(site): State<Site>,
+    Named(named): Named<String>,
+) -> Answer {
     Ok(Rendered(json!(site.engine.tenant(&actor, &named).await?)))
 }
 
 pub(super) async fn patch_tenant(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(named): Named<String>,
     body: Json<ChangeTenant>,
 ) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
     Ok(Rendered(json!(site.engine.patch_tenant(&actor, &named, body.value.command()).await?)))
 }
 
-pub(super) async fn recompute(State(site): State<Site>, headers: HeaderMap, Named(named): Named<String>) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
+pub(super) async fn recompute(
+    Authenticated(actor): Authenticated,
+    State(site): State<Site>,
+    Named(named): Named<String>,
+) -> Answer {
     let (before, usage) = site.engine.recompute(&actor, &named).await?;
     Ok(Rendered(json!({ "before": before, "usage": usage })))
 }
 
-pub(super) async fn policies(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
+pub(super) async fn policies(
+    Authenticated(actor): Authenticated,
+    State(site): State<Site>,
+    RawQuery(query): RawQuery,
+) -> Answer {
     let page = page(query.as_deref())?;
     let policies = site.engine.policies(&actor, page.tenant.as_deref(), &page.after, page.limit).await?;
     let next = next_after(&policies, page.limit, |policy| policy.name.clone());
@@ -75,42 +85,42 @@ pub(super) async fn policies(State(site): State<Site>, headers: HeaderMap, RawQu
 }
 
 pub(super) async fn policy(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
     let tenant = query::tenant(query.as_deref())?;
     Ok(Rendered(wire::policy(&site.engine.policy(&actor, tenant.as_deref(), &name).await?)))
 }
 
 pub(super) async fn put_policy(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
     body: Json<Rules>,
 ) -> Answer {
-    let actor = actor(&site.engine, &headers).await?;
     let tenant = query::tenant(query.as_deref())?;
     Ok(Rendered(wire::policy(&site.engine.put_policy(&actor, tenant.as_deref(), &name, body.value).await?)))
 }
 
 pub(super) async fn drop_policy(
+    Authenticated(actor): Authenticated,
     State(site): State<Site>,
-    headers: HeaderMap,
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
 ) -> Answer<StatusCode> {
-    let actor = actor(&site.engine, &headers).await?;
     let tenant = query::tenant(query.as_deref())?;
     site.engine.drop_policy(&actor, tenant.as_deref(), &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn audit(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer<Response> {
-    let actor = actor(&site.engine, &headers).await?;
+pub(super) async fn audit(
+    Authenticated(actor): Authenticated,
+    State(site): State<Site>,
+    RawQuery(query): RawQuery,
+) -> Answer<Response> {
     let trail = trail(query.as_deref())?;
     if trail.export {
         return export(site, actor, trail).await;

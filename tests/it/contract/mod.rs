@@ -4,6 +4,7 @@ mod access;
 mod caching;
 mod cast;
 mod document;
+mod heads;
 mod truth;
 
 use serde_json::Value;
