@@ -7,6 +7,15 @@ export class Problem extends Error {
   }
 }
 
+/** Answers of ours have a code: a bare 413 comes from what stands in front of us. */
+export const BODY_LIMIT_OF_PROXY =
+  "A proxy in front of the service refuses bodies of this size: its limit must be raised (nginx: client_max_body_size 0).";
+
+/** Where a file was in the folder that was chosen or dropped; its name, if it came by itself. */
+export function pathOf(file) {
+  return file.droppedPath || file.webkitRelativePath || file.name;
+}
+
 export class Api {
   constructor(key) {
     this.key = key;
@@ -26,7 +35,8 @@ export class Api {
     if (answer.status === 204) return null;
     const json = await answer.json().catch(() => ({}));
     if (answer.ok) return json;
-    throw new Problem(json.detail ?? `The service answered ${answer.status}.`, {
+    const bare = answer.status === 413 ? BODY_LIMIT_OF_PROXY : `The service answered ${answer.status}.`;
+    throw new Problem(json.detail ?? bare, {
       code: json.code,
       status: answer.status,
       retryable: json.retryable ?? answer.status >= 500,
@@ -36,7 +46,8 @@ export class Api {
 
   open(file, externalId) {
     const wish = { filename: file.name, size: file.size, content_type: file.type, external_id: externalId, urls: 0 };
-    return this.ask("POST", "/v1/uploads", wish);
+    const path = pathOf(file);
+    return this.ask("POST", "/v1/uploads", path === file.name ? wish : { ...wish, metadata: { path } });
   }
 
   urls(upload, parts) {

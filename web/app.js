@@ -1,7 +1,7 @@
 // The start page: a key, a drop zone, and a row per file.
 
-import { Api } from "./api.js";
-import { Upload, fingerprint } from "./upload.js";
+import { Api, pathOf } from "./api.js";
+import { Upload, fingerprint, requireReadable } from "./upload.js";
 
 const PHASES = {
   opening: "Opening…",
@@ -12,6 +12,8 @@ const PHASES = {
   offline: "Waiting for the network…",
 };
 const UNFINISHED = "gantry-unfinished";
+/** Each of them sends parts side by side already. */
+const FILES_AT_ONCE = 3;
 const $ = (id) => document.getElementById(id);
 
 let api;
@@ -89,6 +91,11 @@ function addRow(id, name, size) {
   $("uploads").prepend(element);
   return {
     element,
+    /** The row is this upload's from now on; one that stood for it before goes. */
+    become(known) {
+      document.querySelector(`[data-id="${CSS.escape(known)}"]`)?.remove();
+      element.dataset.id = known;
+    },
     say: (text) => { part(".state").textContent = text; },
     progress: (value) => { part("progress").value = value; },
     mark: (kind) => { element.className = kind; },
@@ -132,17 +139,57 @@ function meter() {
   };
 }
 
+// ── the queue: some files at a time, the others in the order in which they came ─────────────────────────────────────
+
+const waiting = [];
+let sending = 0;
+let rows = 0;
+
+function enqueue(file) {
+  const row = addRow(`waiting-${rows++}`, pathOf(file), file.size);
+  row.say("Waiting for its turn");
+  const turn = { file, row };
+  row.button("cancel", "Cancel", () => {
+    waiting.splice(waiting.indexOf(turn), 1);
+    row.element.remove();
+  });
+  waiting.push(turn);
+  next();
+}
+
+function next() {
+  while (sending < FILES_AT_ONCE && waiting.length) {
+    const { file, row } = waiting.shift();
+    sending++;
+    send(file, row).finally(() => {
+      sending--;
+      next();
+    });
+  }
+}
+
 // ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-async function send(file) {
-  const id = await fingerprint(file);
-  if (running.has(id)) return;
-  const row = addRow(id, file.name, file.size);
+async function send(file, row) {
+  row.button("cancel", "", null);
+  let id;
+  try {
+    await requireReadable(file);
+    id = await fingerprint(file);
+  } catch (error) {
+    return failed(row, file, error);
+  }
+  if (running.has(id)) {
+    row.element.remove();
+    $("status").textContent = `${file.name} is being sent already`;
+    return;
+  }
+  row.become(id);
   const measure = meter();
-  const upload = new Upload(api, file, id, ({ phase, sent, size }) => {
+  const upload = new Upload(api, file, id, ({ phase, reason, sent, size }) => {
     row.progress(size ? sent / size : 1);
     const amount = phase === "sending" ? ` · ${bytes(sent)} of ${bytes(size)}${measure(sent, size)}` : "";
-    row.say(PHASES[phase] + amount);
+    row.say(PHASES[phase] + (reason ? ` ${reason}` : amount));
   });
   running.add(id);
   remember(id, file);
@@ -157,6 +204,8 @@ async function send(file) {
     remember(id, null);
     done(row, file, asset);
   } catch (error) {
+    // Nothing of it is left to go on with.
+    if (error.code === "file_unreadable") remember(id, null);
     if (error.name !== "AbortError") failed(row, file, error);
   } finally {
     running.delete(id);
@@ -183,12 +232,61 @@ function done(row, file, asset) {
 function failed(row, file, error) {
   row.mark("failed");
   row.say(error.requestId ? `${error.message} (request ${error.requestId})` : error.message);
-  if (error.code !== "digest_mismatch") row.button("retry", "Try again", () => send(file));
+  const hopeless = ["digest_mismatch", "file_unreadable"].includes(error.code);
+  row.button("cancel", "", null);
+  row.button("retry", "Try again", hopeless ? null : () => {
+    row.element.remove();
+    enqueue(file);
+  });
   $("status").textContent = `${file.name} failed: ${error.message}`;
 }
 
 function sendAll(files) {
-  for (const file of files) send(file);
+  for (const file of files) enqueue(file);
+}
+
+/** Everything that was dropped, folders with all that is in them. */
+async function sendDropped(transfer) {
+  // Both lists are gone after the first pause.
+  const files = [...transfer.files];
+  const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.() ?? null);
+  if (!entries.some((entry) => entry?.isDirectory)) return sendAll(files);
+  for (const [at, entry] of entries.entries()) {
+    if (entry?.isDirectory) await sendFolder(entry);
+    else if (files[at]) enqueue(files[at]);
+  }
+}
+
+async function sendFolder(folder) {
+  const reader = folder.createReader();
+  try {
+    // A folder is read in portions, the last of which is empty.
+    for (let portion; (portion = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length;) {
+      for (const entry of portion) {
+        if (entry.isDirectory) await sendFolder(entry);
+        else await sendEntry(entry);
+      }
+    }
+  } catch {
+    cannotRead(folder.fullPath, "This folder cannot be read.");
+  }
+}
+
+async function sendEntry(entry) {
+  try {
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    file.droppedPath = entry.fullPath.replace(/^\//, "");
+    enqueue(file);
+  } catch {
+    cannotRead(entry.fullPath, "This file cannot be read.");
+  }
+}
+
+function cannotRead(path, why) {
+  const row = addRow(`waiting-${rows++}`, path.replace(/^\//, ""), 0);
+  row.mark("failed");
+  row.say(why);
+  $("status").textContent = `${path}: ${why}`;
 }
 
 $("files").addEventListener("change", (event) => {
@@ -207,12 +305,12 @@ addEventListener("dragleave", () => drop.classList.remove("over"));
 addEventListener("drop", (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  if (api) sendAll(event.dataTransfer.files);
+  if (api) sendDropped(event.dataTransfer);
 });
 
 // Leaving is safe, and the browser asks all the same while bytes are on their way.
 addEventListener("beforeunload", (event) => {
-  if (running.size) event.preventDefault();
+  if (running.size || waiting.length) event.preventDefault();
 });
 
 begin();

@@ -3,7 +3,7 @@
 // The server knows the truth: opening again under the same fingerprint returns the open upload with the parts that the
 // store already has. This page remembers names only, so that it can ask for the files after a reload.
 
-import { Problem } from "./api.js";
+import { BODY_LIMIT_OF_PROXY, Problem, pathOf } from "./api.js";
 
 const PARALLEL = 4;
 const TRIES = 8;
@@ -14,7 +14,8 @@ export async function fingerprint(file) {
   const sample = 64 * 1024;
   const head = await file.slice(0, sample).arrayBuffer();
   const tail = await file.slice(Math.max(0, file.size - sample)).arrayBuffer();
-  const words = new TextEncoder().encode(`${file.name}\n${file.size}\n${file.lastModified}\n`);
+  // Files of one name in two folders are two files.
+  const words = new TextEncoder().encode(`${pathOf(file)}\n${file.size}\n${file.lastModified}\n`);
   const bytes = new Uint8Array(await new Blob([words, head, tail]).arrayBuffer());
   if (crypto.subtle) {
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
@@ -26,6 +27,16 @@ export async function fingerprint(file) {
   return `web-${hash.toString(16)}-${file.size}`;
 }
 
+/** Reads something of the file, to know whether it still is what was chosen: browsers refuse one that has changed. */
+export async function requireReadable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    throw new Problem("This file cannot be read any more: it was changed, moved or closed to you. Choose it again to send it as it is now.",
+      { code: "file_unreadable", retryable: false });
+  }
+}
+
 export class Upload {
   /** `show({phase, sent, size, error})` is called whenever there is something new to see. */
   constructor(api, file, externalId, show) {
@@ -33,9 +44,22 @@ export class Upload {
     this.inFlight = new Map();
     this.stored = 0;
     this.stop = new AbortController();
+    /** Given once a lane has failed for good, and why: no lane goes on. */
+    this.failing = new AbortController();
+    this.failure = null;
   }
 
   async run() {
+    try {
+      return await this.drive();
+    } catch (error) {
+      // What was sent is of another file than what is there now: nothing of it may be completed, now or later.
+      if (error.code === "file_unreadable" && this.id) await this.api.abort(this.id).catch(() => {});
+      throw error;
+    }
+  }
+
+  async drive() {
     this.tell("opening");
     const opened = await this.again(() => this.api.open(this.file, this.externalId));
     this.id = opened.upload.id;
@@ -90,7 +114,7 @@ export class Upload {
       return urls.get(part);
     };
     const lane = async () => {
-      for (let part = missing.shift(); part !== undefined; part = missing.shift()) {
+      for (let part = missing.shift(); part !== undefined && !this.failure; part = missing.shift()) {
         const start = (part - 1) * multipart.part_size;
         const blob = this.file.slice(start, start + multipart.part_size);
         await this.again(async () => {
@@ -102,7 +126,14 @@ export class Upload {
         this.arrived(part, blob.size);
       }
     };
-    await Promise.all(Array.from({ length: PARALLEL }, lane));
+    // A lane that fails for good ends the others when their part is through: what is on its way still arrives, and counts
+    // when the file is sent again.
+    const lanes = Array.from({ length: PARALLEL }, () => lane().catch((error) => {
+      this.failure ??= error;
+      this.failing.abort();
+    }));
+    await Promise.all(lanes);
+    if (this.failure) throw this.failure;
   }
 
   send(part, signed, blob, fine = []) {
@@ -133,10 +164,11 @@ export class Upload {
       };
       request.onload = () => {
         const good = request.status < 300 || fine.includes(request.status);
-        const detail = `The storage answered ${request.status}.`;
-        end(good ? resolve : reject, good ? undefined : new Problem(detail, { code: "storage", status: request.status }));
+        end(good ? resolve : reject, good ? undefined : refusal(request));
       };
-      request.onerror = () => end(reject, new Problem("The storage cannot be reached."));
+      // A file that cannot be read looks like a network that is away.
+      request.onerror = () => requireReadable(blob).then(
+        () => end(reject, new Problem("The storage cannot be reached.")), (problem) => end(reject, problem));
       request.onabort = () => end(reject, new Problem("The transfer stalled."));
       alive();
       request.send(blob);
@@ -149,30 +181,51 @@ export class Upload {
     this.tell("sending");
   }
 
-  /** Tries again with growing pauses while that can help; the network's return ends a pause. */
+  /**
+   * Tries again with growing pauses while that can help; the network's return ends a pause. Answers that say no are counted.
+   * Where nobody answers there is nothing to count: nights without a network end, and the file is still here.
+   */
   async again(work) {
-    for (let attempt = 0; ; attempt++) {
+    for (let attempt = 0, refusals = 0; ; attempt++) {
       this.stop.signal.throwIfAborted();
+      if (this.failure) throw this.failure;
       try {
         return await work(attempt);
       } catch (error) {
         this.stop.signal.throwIfAborted();
-        if (!error.retryable || attempt + 1 >= TRIES) throw error;
-        this.tell(navigator.onLine ? "waiting" : "offline");
-        await pause(Math.random() * Math.min(30_000, 500 * 2 ** attempt));
+        if (error.status) refusals++;
+        if (!error.retryable || refusals >= TRIES) throw error;
+        this.tell(navigator.onLine ? "waiting" : "offline", attempt < TRIES ? "" : error.message);
+        await pause(Math.random() * Math.min(30_000, 500 * 2 ** attempt), [this.stop.signal, this.failing.signal]);
       }
     }
   }
 
-  tell(phase) {
+  tell(phase, reason = "") {
     const flying = [...this.inFlight.values()].reduce((sum, bytes) => sum + bytes, 0);
-    this.show({ phase, sent: Math.min(this.file.size, this.stored + flying), size: this.file.size });
+    this.show({ phase, reason, sent: Math.min(this.file.size, this.stored + flying), size: this.file.size });
   }
 }
 
-function pause(milliseconds) {
+/** What the storage's answer means: a signature that ran out and a busy server pass, other refusals do not. */
+function refusal(request) {
+  const { status, responseText } = request;
+  const bare = status === 413 && !responseText.includes("<Code>");
+  const retryable = status >= 500 || [400, 403, 408, 409, 429].includes(status);
+  return new Problem(bare ? BODY_LIMIT_OF_PROXY : `The storage answered ${status}.`, { code: "storage", status, retryable });
+}
+
+/** Waits: for so long, until the network is back, or until one of the signals is given. */
+function pause(milliseconds, signals) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    addEventListener("online", () => { clearTimeout(timer); resolve(); }, { once: true });
+    const end = () => {
+      clearTimeout(timer);
+      removeEventListener("online", end);
+      for (const signal of signals) signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    addEventListener("online", end);
+    for (const signal of signals) signal.addEventListener("abort", end);
   });
 }
