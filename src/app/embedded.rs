@@ -1,6 +1,6 @@
 //! The embedded store as this process runs it, and as others reach it.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,10 +9,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::data_dir::prepare_data_dir;
 use super::foundations::{Role, Rows};
 use super::near::Inside;
 use super::secrets;
-use crate::blob::embedded::{EmbeddedStore, OpenError, Settings as StoreSettings};
+use crate::blob::embedded::{EmbeddedStore, OpenError, REGION, Settings as StoreSettings};
 use crate::blob::s3::Settings;
 use crate::blob::{Capabilities, Near};
 use crate::config::Config;
@@ -20,8 +21,7 @@ use crate::domain::clock::OsEntropy;
 use crate::http::server;
 
 /// The bucket in the embedded store.
-#[must_use]
-pub const fn bucket() -> &'static str {
+pub(super) const fn bucket() -> &'static str {
     "gantry"
 }
 
@@ -40,11 +40,9 @@ pub const fn capabilities() -> Capabilities {
     }
 }
 
-const REGION: &str = "us-east-1";
-
 /// The embedded store's access key and secret, made on first use.
-pub fn credentials(config: &Config) -> anyhow::Result<(String, String)> {
-    secrets::private_dir(&config.data_dir)?;
+fn credentials(config: &Config) -> anyhow::Result<(String, String)> {
+    prepare_data_dir(config)?;
     secrets::store_key(&config.data_dir, &OsEntropy)
 }
 
@@ -60,10 +58,40 @@ pub(super) fn settings(
         region: Some(REGION.to_owned()),
         public_endpoint: Some(public_url.map_or_else(|| config.origin(address), ToOwned::to_owned)),
         // Plain, whatever the certificate: it is on this machine.
-        endpoint: Some(format!("http://{address}")),
+        endpoint: Some(format!("http://{}", reachable(address))),
         path_style: true,
         credentials: Some(secrets::store_key(&config.data_dir, &*rows.entropy)?),
     })
+}
+
+/// Where this machine reaches what listens at `address`, which may be every address that it has.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let loopback = match address.ip().to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(loopback, address.port())
+}
+
+/// How S3 tools reach the store: names and values of environment variables.
+///
+/// # Errors
+/// The store's key cannot be read or made.
+pub fn tool_environment(
+    config: &Config,
+    listen: SocketAddr,
+    public_url: Option<&str>,
+) -> anyhow::Result<[(&'static str, String); 6]> {
+    let (key, secret) = credentials(config)?;
+    Ok([
+        ("AWS_ENDPOINT_URL", public_url.map_or_else(|| config.origin(listen), ToOwned::to_owned)),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_DEFAULT_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", key),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+        ("GANTRY_BUCKET", bucket().to_owned()),
+    ])
 }
 
 /// The store, served by this process.

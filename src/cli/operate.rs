@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::app::{self, Rows};
+use crate::client::text;
 use crate::config::{Config, DEFAULTS, Flags, Store};
 use crate::domain::job as domain;
 use crate::engine::{Engine, Orphan, OrphanKind};
@@ -69,13 +70,9 @@ pub(super) fn store_env(config: &Config) -> anyhow::Result<()> {
     let Store::Embedded { listen, public_url } = &config.store else {
         bail!("the store is not the embedded one; its keys are where you have them from");
     };
-    let (key, secret) = app::embedded_credentials(config)?;
-    let endpoint = public_url.clone().unwrap_or_else(|| format!("http://{listen}"));
-    println!("export AWS_ENDPOINT_URL={endpoint}");
-    println!("export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1");
-    println!("export AWS_ACCESS_KEY_ID={key}");
-    println!("export AWS_SECRET_ACCESS_KEY={secret}");
-    println!("export GANTRY_BUCKET={}", app::embedded_bucket());
+    for (name, value) in app::tool_environment(config, *listen, public_url.as_deref())? {
+        println!("export {name}={}", text::quoted(&value));
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -13,6 +14,7 @@ use super::{Complaints, Config, Database, Store, deliveries, issuers, webhooks, 
 use crate::domain::clock::parse_duration;
 use crate::domain::upload::Patience;
 use crate::engine::{self, FeedSettings, LEAST_SECRET, Pace};
+use crate::http::forwarded::{ForwardedHeader, TrustedForwarding};
 use crate::http::server;
 use crate::http::tls;
 
@@ -94,20 +96,6 @@ impl Checker {
     pub(super) fn flag(&mut self, name: &str) -> bool {
         self.value(name, "true or false", false, |text| text.parse().ok())
     }
-
-    /// An origin without a trailing slash.
-    fn origin(&mut self, name: &str) -> Option<String> {
-        let text = self.optional(name)?;
-        let origin = text.trim_end_matches('/').to_owned();
-        let url = url::Url::parse(&origin).ok();
-        let plain = url.is_some_and(|url| {
-            matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none() && url.has_host()
-        });
-        if !plain {
-            self.complain(name, format!("{text:?} is not an origin like https://files.example"));
-        }
-        Some(origin)
-    }
 }
 
 /// Turns merged texts into settings.
@@ -116,14 +104,15 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
     let listen = c.address("listen");
     let data_dir = PathBuf::from(c.text("data_dir"));
     let engine = engine(&mut c);
+    let forwarding = forwarding(&mut c);
     let config = Config {
-        public_url: c.origin("public_url"),
+        public_url: c.public_origin("public_url", "listen", listen),
         content_url: c.origin("content_url"),
         database: database(&mut c, &data_dir),
         database_connections: c.number("database.connections"),
         store: store(&mut c),
         signing_keys: signing_keys(&mut c),
-        cors_origins: list(&c.text("cors_origins")),
+        cors_origins: c.cors_origins(),
         log_json: c.value("log.format", "text or json", false, |text| match text {
             "text" => Some(false),
             "json" => Some(true),
@@ -134,7 +123,7 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
         server: server::Limits {
             connections: c.number("limits.connections"),
             per_address: c.value("limits.connections_per_address", "a number", 0, |text| text.parse().ok()),
-            proxies: c.value("server.proxies", "a list like 10.0.0.0/8, ::1", Vec::new(), networks).into(),
+            proxies: Arc::clone(&forwarding.proxies),
             unread: c.time("server.unread"),
             grace: c.time("server.grace"),
             ..server::Limits::default()
@@ -142,6 +131,7 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
         json_memory: c.value("server.json_memory", "a size of at least 4MiB", 0, |text| {
             parse_size(text).filter(|bytes| *bytes >= 4 << 20)
         }),
+        forwarding,
         early: c.value("server.interim", "direct, always or never", server::Early::Never, |text| match text {
             "direct" => Some(server::Early::Direct),
             "always" => Some(server::Early::Always),
@@ -161,6 +151,23 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
     } else {
         c.complaints.sort();
         Err(Complaints(c.complaints))
+    }
+}
+
+fn forwarding(c: &mut Checker) -> TrustedForwarding {
+    TrustedForwarding {
+        proxies: c.value("server.proxies", "a list like 10.0.0.0/8, ::1", Vec::new(), networks).into(),
+        header: c.value(
+            "server.forwarded_header",
+            "x-forwarded-for, forwarded or none",
+            ForwardedHeader::None,
+            |text| match text {
+                "x-forwarded-for" => Some(ForwardedHeader::XForwardedFor),
+                "forwarded" => Some(ForwardedHeader::Forwarded),
+                "none" => Some(ForwardedHeader::None),
+                _ => None,
+            },
+        ),
     }
 }
 
@@ -190,7 +197,11 @@ fn database(c: &mut Checker, data_dir: &std::path::Path) -> Database {
 
 fn store(c: &mut Checker) -> Store {
     match c.text("store").as_str() {
-        "embedded" => Store::Embedded { listen: c.address("store_listen"), public_url: c.origin("store_public_url") },
+        "embedded" => {
+            let listen = c.address("store_listen");
+            let public_url = c.public_origin("store_public_url", "store_listen", listen);
+            Store::Embedded { listen, public_url }
+        }
         "s3" => {
             let bucket = c.optional("s3_bucket");
             if bucket.is_none() {
@@ -199,8 +210,8 @@ fn store(c: &mut Checker) -> Store {
             Store::S3 {
                 bucket: bucket.unwrap_or_default(),
                 region: c.optional("s3_region"),
-                endpoint: c.optional("s3_endpoint"),
-                public_endpoint: c.optional("s3_public_endpoint"),
+                endpoint: c.endpoint("s3_endpoint"),
+                public_endpoint: c.endpoint("s3_public_endpoint"),
                 path_style: c.flag("s3_path_style"),
             }
         }
@@ -224,7 +235,15 @@ fn tls(c: &mut Checker) -> Option<tls::Files> {
 }
 
 fn signing_keys(c: &mut Checker) -> Vec<Vec<u8>> {
-    let keys: Vec<Vec<u8>> = list(&c.text("signing_key")).into_iter().map(String::into_bytes).collect();
+    let Some(text) = c.optional("signing_key") else { return Vec::new() };
+    let keys: Vec<Vec<u8>> = list(&text).into_iter().map(String::into_bytes).collect();
+    if keys.is_empty() {
+        // Not taken for "not set": nodes would each make a key of their own, and refuse each other's grants.
+        c.complain(
+            "signing_key",
+            format!("has no key in it; give one of at least {LEAST_SECRET} bytes, or leave it empty"),
+        );
+    }
     if keys.iter().any(|key| key.len() < LEAST_SECRET) {
         c.complain("signing_key", format!("every key needs at least {LEAST_SECRET} bytes"));
     }

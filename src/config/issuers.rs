@@ -77,7 +77,7 @@ fn issuer(c: &mut Checker, name: &str) -> Issuer {
     Issuer {
         name: name.to_owned(),
         issuer: required(c, &at("issuer"), "the claim iss of its tokens"),
-        audiences: list(&required(c, &at("audience"), "without it, tokens for somebody else would count")),
+        audiences: audiences(c, &at("audience")),
         algorithms: algorithms(c, &at("algorithms"), matches!(keys, KeySource::Secret(_))),
         tenant: tenant(c, name),
         scopes: ScopesOf {
@@ -97,6 +97,16 @@ fn required(c: &mut Checker, name: &str, why: &str) -> String {
         c.complain(name, format!("needed: {why}"));
     }
     text.unwrap_or_default()
+}
+
+/// Whom tokens are for. A list of nothing but commas would let in none of them.
+fn audiences(c: &mut Checker, name: &str) -> Vec<String> {
+    let text = required(c, name, "without it, tokens for somebody else would count");
+    let audiences = list(&text);
+    if audiences.is_empty() && !text.is_empty() {
+        c.complain(name, format!("{text:?} names no audience"));
+    }
+    audiences
 }
 
 fn keys(c: &mut Checker, name: &str) -> KeySource {

@@ -6,9 +6,10 @@ use config::{Environment, File, FileFormat, Value, ValueKind};
 
 use super::{Complaints, DEFAULTS, Flags, issuers};
 
-/// Variables of ours that are not settings: the client side's own, and those of tests.
-const NOT_SETTINGS: [&str; 5] =
-    ["GANTRY_URL", "GANTRY_API_KEY", "GANTRY_API_KEY_FILE", "GANTRY_CONFIG", "GANTRY_CRASH_AT"];
+/// Variables of ours that are not settings: the client side's own, what `gantry store-env` prints for tools, and those
+/// of tests.
+const NOT_SETTINGS: [&str; 6] =
+    ["GANTRY_URL", "GANTRY_API_KEY", "GANTRY_API_KEY_FILE", "GANTRY_CONFIG", "GANTRY_BUCKET", "GANTRY_CRASH_AT"];
 
 /// The file that is read without being asked for.
 const USUAL_FILE: &str = "gantry.toml";
@@ -60,6 +61,8 @@ fn settings(
         match name.strip_suffix("_FILE") {
             None => drop(settings.insert(name, value)),
             Some(setting) => match std::fs::read_to_string(&value) {
+                // Taken for "not set", an empty secret would be replaced by one that nobody knows of.
+                Ok(text) if text.trim().is_empty() => complaints.push(format!("{name}: {value} is empty")),
                 Ok(text) => drop(settings.insert(setting.to_owned(), text.trim().to_owned())),
                 Err(error) => complaints.push(format!("{name}: {value} cannot be read: {error}")),
             },

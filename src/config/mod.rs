@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use crate::domain::issuer::Issuer;
 use crate::engine;
+use crate::http::forwarded::TrustedForwarding;
 use crate::http::server;
 use crate::http::tls;
 use crate::worker;
@@ -16,6 +17,7 @@ mod check;
 mod deliveries;
 mod issuers;
 mod layers;
+mod origins;
 pub(crate) mod units;
 mod webhooks;
 mod work;
@@ -56,6 +58,8 @@ pub struct Config {
     pub server: server::Limits,
     /// Bytes that the JSON bodies of all requests may have together.
     pub json_memory: u64,
+    /// Whom to believe about where requests come from.
+    pub forwarding: TrustedForwarding,
     /// To whom interim answers may be sent.
     pub early: server::Early,
     /// Whose JSON Web Tokens count beside our own keys.

@@ -28,7 +28,7 @@ def botocore_signature(service, method, url, headers):
     params = {name: value for name, value in query.items() if not name.startswith("X-Amz-")}
     bare = f"{parts.scheme}://{parts.netloc}{parts.path}"
     request = AWSRequest(method=method, url=bare, params=params, headers=headers)
-    auth = S3SigV4QueryAuth(Credentials(keys.access_key, keys.secret_key), "s3", "us-east-1", int(query["X-Amz-Expires"]))
+    auth = S3SigV4QueryAuth(Credentials(keys.access_key, keys.secret_key), "s3", service.store_env()["AWS_REGION"], int(query["X-Amz-Expires"]))
     naive = date.replace(tzinfo=None)
     with mock.patch("botocore.auth.get_current_datetime", return_value=naive, create=True), \
          mock.patch("botocore.auth.datetime") as clock:

@@ -9,8 +9,9 @@ use s3s::{S3Error, S3ErrorCode};
 
 use super::record;
 
-/// The region to name when a client names none that could be one.
-pub(super) const REGION: &str = "us-east-1";
+/// The region that this store is in. Clients may sign for any; this one is in the clients' own lists, and of those in which
+/// AWS never took Signature V2: botocore presigns with V2 wherever it was once taken, `us-east-1` among them.
+pub const REGION: &str = "eu-central-1";
 
 /// The store's own result.
 pub(super) type Result<T, E = Error> = std::result::Result<T, E>;

@@ -71,6 +71,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::{Clock, Entropy};
 use crate::sendfile::Spans;
+pub use error::REGION;
 pub use inside::{DataFile, ReadError};
 pub use janitor::Swept;
 pub use open::OpenError;

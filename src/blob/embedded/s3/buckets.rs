@@ -4,7 +4,7 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
 use super::super::core::Core;
-use super::super::error::Result;
+use super::super::error::{REGION, Result};
 use super::super::meta::buckets;
 use super::dto::{ok, timestamp};
 
@@ -54,8 +54,8 @@ pub(super) async fn location(
     request: S3Request<GetBucketLocationInput>,
 ) -> Result<S3Response<GetBucketLocationOutput>> {
     core.meta.read(move |db| buckets::require(db, &request.input.bucket)).await?;
-    // No constraint is how S3 says us-east-1.
-    ok(GetBucketLocationOutput::default())
+    let location_constraint = Some(BucketLocationConstraint::from(REGION.to_owned()));
+    ok(GetBucketLocationOutput { location_constraint })
 }
 
 pub(super) async fn versioning(
