@@ -20,6 +20,7 @@ use crate::http::{Site, router, server};
 use crate::worker::{Sender, Worker};
 
 mod bytes;
+mod data_dir;
 mod embedded;
 mod foundations;
 mod near;
@@ -27,9 +28,7 @@ mod secrets;
 mod welcome;
 mod workshop;
 
-pub use embedded::{
-    bucket as embedded_bucket, capabilities as embedded_capabilities, credentials as embedded_credentials,
-};
+pub use embedded::{capabilities as embedded_capabilities, tool_environment};
 pub use foundations::{Role, Rows};
 
 use foundations::Foundations;
@@ -44,6 +43,7 @@ pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()
 
     let site = Site::new(engine.clone(), &public_url, &foundations.store_origin, end.clone());
     let site = site.with_cors(&config.cors_origins).with_json_memory(config.json_memory);
+    let site = site.with_forwarding(config.forwarding.clone());
     let site = match &config.content_url {
         Some(url) => site.with_content_at(url),
         None => site,

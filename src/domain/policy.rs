@@ -135,6 +135,15 @@ impl NamePattern {
     }
 }
 
+/// Whether a text is an origin as browsers write it into `Origin`: scheme and host in lower case, a port, no path.
+fn is_page_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        let plain = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"/?#@*\\".contains(&byte);
+        !host.is_empty() && host.bytes().all(plain)
+    })
+}
+
 /// Whether a text can name a policy.
 #[must_use]
 pub fn is_policy_name(text: &str) -> bool {
@@ -142,7 +151,7 @@ pub fn is_policy_name(text: &str) -> bool {
 }
 
 impl Rules {
-    /// Refuses rules that make no sense. `deliveries`: the names there are.
+    /// Refuses rules that make no sense. `deliveries`: the names of those that are offered here.
     pub fn check(&self, deliveries: &[&str]) -> Result<(), Objection> {
         for (field, len) in [
             ("content_types", self.content_types.len()),
@@ -160,8 +169,7 @@ impl Rules {
         if !self.extensions.iter().all(plain) {
             return Err(objection("extensions", "in lower case, without the dot: \"jpg\""));
         }
-        let web = |text: &String| (text.starts_with("https://") || text.starts_with("http://")) && !text.ends_with('/');
-        if !self.origins.iter().all(web) {
+        if !self.origins.iter().all(|text| is_page_origin(text)) {
             return Err(objection("origins", "written as browsers do: \"https://app.example.com\""));
         }
         if let Some(delivery) = &self.delivery

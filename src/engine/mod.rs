@@ -84,7 +84,7 @@ pub use process::{
 pub use registry::Registry;
 pub use sign::{SignParts, SignedParts};
 pub use stats::Alarm;
-pub use surroundings::{Allowance, Surroundings};
+pub use surroundings::{Allowance, PresentedCredential, Surroundings};
 pub use sweep::{RetentionReport, SweepReport};
 pub use tenants::{PatchTenant, TenantStanding};
 pub use tokens::{LEAST_SECRET, Tokens};

@@ -20,8 +20,43 @@ pub struct Surroundings {
     pub request: String,
     /// The origin of the page that sent it, as the browser says.
     pub origin: Option<String>,
+    /// What kind of credential came with it, good or not.
+    pub presented: PresentedCredential,
     /// What its tenant may still ask; known once the credential is.
     pub allowance: Arc<OnceLock<Allowance>>,
+}
+
+/// The kind of credential that came with a request, by its form alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PresentedCredential {
+    /// None.
+    #[default]
+    Nothing,
+    /// An API key (`gk_…`).
+    Key,
+    /// The grant of an upload (`gu_…`), in a header or in the path.
+    Grant,
+    /// Any other bearer token.
+    Token,
+    /// An `Authorization` header that is no bearer token.
+    Unreadable,
+}
+
+impl PresentedCredential {
+    /// Why it opens nothing, for whoever presented it. The same for one that is unknown and one that has ended.
+    #[must_use]
+    pub fn refusal(self) -> &'static str {
+        match self {
+            Self::Nothing => "A credential is needed: an API key, a token or a grant, as \"Authorization: Bearer …\".",
+            Self::Key => "This key is not known or was revoked, or its time is over.",
+            Self::Grant => "This grant is not known or was taken back, or its time is over.",
+            Self::Token => {
+                "This token is not accepted: it is no key of this service, and of no issuer that it trusts; or its \
+                            signature, audience or time is wrong."
+            }
+            Self::Unreadable => "The Authorization header has to be \"Bearer\" and an API key, a token or a grant.",
+        }
+    }
 }
 
 /// How many requests a tenant may make.
@@ -47,6 +82,12 @@ impl Surroundings {
     #[must_use]
     pub fn request_id() -> String {
         HERE.try_with(|here| here.request.clone()).unwrap_or_default()
+    }
+
+    /// The kind of credential that came with the request at work.
+    #[must_use]
+    pub fn presented_credential() -> PresentedCredential {
+        HERE.try_with(|here| here.presented).unwrap_or_default()
     }
 
     /// Those of the request at work; none outside one.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::audit::Deed;
 use super::limits::check_page;
-use super::{DeliveryMode, Engine, Error, Registry, Result, tenant_of};
+use super::{Engine, Error, Registry, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
@@ -123,7 +123,7 @@ impl Engine {
         if !is_policy_name(name) {
             return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
         }
-        rules.check(&DeliveryMode::NAMES)?;
+        rules.check(&self.deliveries_offered())?;
         let (now, before) = (self.0.store.now(), self.0.store.policy(tenant, name).await?);
         let created_at = before.as_ref().map_or(now, |policy| policy.created_at);
         let policy = Policy { tenant, name: name.to_owned(), rules, created_at, changed_at: now };

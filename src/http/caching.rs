@@ -48,6 +48,7 @@ pub(super) async fn validated(request: Request, next: Next) -> Response {
     if !knows(&asked, &tag) {
         return Response::from_parts(head, Body::from(body));
     }
+    vary_by_encoding(&mut head.headers, "application/json", body.len());
     head.status = StatusCode::NOT_MODIFIED;
     head.headers.remove(header::CONTENT_TYPE);
     head.headers.remove(header::CONTENT_LENGTH);
@@ -60,6 +61,18 @@ fn say(headers: &mut HeaderMap, tag: &str) {
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.append(header::VARY, HeaderValue::from_static("Authorization"));
+}
+
+/// Says on the 304 of a text of this type and length what its 200 says (RFC 9110 §15.4.5): that it is compressed for some.
+pub(super) fn vary_by_encoding(headers: &mut HeaderMap, kind: &str, length: usize) {
+    if is_compressible(kind, length as u64) {
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+}
+
+/// Whether a text of ours of this type and length is sent compressed to those who ask for it.
+fn is_compressible(kind: &str, length: u64) -> bool {
+    length >= SHORT && TEXTS.contains(&kind.split(';').next().unwrap_or_default())
 }
 
 /// The entity tag of a text: weak, because it may be sent compressed.
@@ -98,11 +111,11 @@ pub(super) struct Compressible;
 impl Predicate for Compressible {
     fn should_compress<B: http_body::Body>(&self, response: &http::Response<B>) -> bool {
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let kind = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default();
         let ours =
             [header::ACCEPT_RANGES, header::CONTENT_RANGE].iter().all(|name| !response.headers().contains_key(name));
-        let long = response.body().size_hint().exact().is_none_or(|length| length >= SHORT);
-        ours && long && TEXTS.contains(&kind) && !text(header::CACHE_CONTROL).contains("no-transform")
+        let length = response.body().size_hint().exact().unwrap_or(u64::MAX);
+        ours && is_compressible(text(header::CONTENT_TYPE), length)
+            && !text(header::CACHE_CONTROL).contains("no-transform")
     }
 }
 

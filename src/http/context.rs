@@ -16,15 +16,17 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::Site;
+use super::forwarded::TrustedForwarding;
 use super::ops::Metrics;
 use super::problem::{self, Problem};
 use crate::domain::access::Actor;
 use crate::domain::clock::{OsEntropy, random_hex};
-use crate::engine::{Allowance, Engine, Error, Surroundings};
+use crate::engine::{Allowance, Engine, Error, PresentedCredential, Surroundings};
 
 const X_REQUEST_ID: &str = "x-request-id";
 
-/// The other end of the connection; put there by the accept loop.
+/// Where a request comes from: the other end of the connection, put there by the accept loop, or the client that a trusted
+/// proxy names.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
@@ -34,12 +36,31 @@ pub(super) fn peer(extensions: &http::Extensions) -> Option<IpAddr> {
 }
 
 /// Puts id, log line and net around every route.
-pub(super) fn wrap(routes: Router, metrics: Arc<Metrics>) -> Router {
+pub(super) fn wrap(routes: Router, around: Around) -> Router {
     let net = CatchPanicLayer::custom(|_| problem::defect());
-    routes.layer(net).layer(from_fn_with_state(metrics, surround))
+    routes.layer(net).layer(from_fn_with_state(around, surround))
 }
 
-async fn surround(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+/// What surrounds every route.
+#[derive(Clone)]
+pub(super) struct Around {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) forwarding: TrustedForwarding,
+}
+
+impl Around {
+    /// Puts the client that a trusted proxy names in the place of the proxy.
+    fn name_client(&self, request: &mut Request) {
+        let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return };
+        let client = self.forwarding.client_address(peer.ip(), request.headers());
+        if client != peer.ip() {
+            request.extensions_mut().insert(Peer(SocketAddr::new(client, 0)));
+        }
+    }
+}
+
+async fn surround(State(around): State<Around>, mut request: Request, next: Next) -> Response {
+    around.name_client(&mut request);
     let id = given_id(request.headers()).unwrap_or_else(|| random_hex(&OsEntropy, 8));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
@@ -59,7 +80,10 @@ async fn surround(State(metrics): State<Arc<Metrics>>, request: Request, next: N
         let invalid = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
         response.headers_mut().insert(header::WWW_AUTHENTICATE, invalid);
     }
-    metrics.count(&method, route.as_deref(), response.status().as_u16(), started.elapsed());
+    // Nothing here is to be guessed at, and least of all what users have brought.
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
+    around.metrics.count(&method, route.as_deref(), response.status().as_u16(), started.elapsed());
     tracing::info!(
         target: "gantry::access",
         request_id = id,
@@ -77,8 +101,25 @@ fn surroundings(request: &Request, id: &str) -> Surroundings {
     Surroundings {
         peer: peer(request.extensions()),
         request: id.to_owned(),
+        presented: presented(request),
         origin: origin.map(ToOwned::to_owned),
         ..Surroundings::default()
+    }
+}
+
+/// What kind of credential comes with a request: a grant in the path counts before any header.
+fn presented(request: &Request) -> PresentedCredential {
+    if request.uri().path().starts_with("/u/") {
+        return PresentedCredential::Grant;
+    }
+    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return PresentedCredential::Nothing };
+    match value.to_str().ok().and_then(|text| text.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => match token.trim() {
+            key if key.starts_with("gk_") => PresentedCredential::Key,
+            grant if grant.starts_with("gu_") => PresentedCredential::Grant,
+            _ => PresentedCredential::Token,
+        },
+        _ => PresentedCredential::Unreadable,
     }
 }
 

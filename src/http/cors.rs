@@ -17,7 +17,8 @@ pub(super) type Origins = Arc<[String]>;
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const ALLOWED: &str = "Authorization, Origin, Content-Type, Content-Disposition, Range, If-Match, If-None-Match, \
-    If-Range, Idempotency-Key, X-Requested-With, X-Request-ID, X-HTTP-Method-Override, Tus-Resumable, Upload-Length, \
+    If-Range, If-Modified-Since, If-Unmodified-Since, Cache-Control, Idempotency-Key, X-Requested-With, X-Request-ID, \
+    X-HTTP-Method-Override, X-CSRF-Token, traceparent, tracestate, baggage, sentry-trace, Tus-Resumable, Upload-Length, \
     Upload-Offset, Upload-Metadata, Upload-Defer-Length, Upload-Concat, Upload-Checksum, Upload-Incomplete, \
     Upload-Complete, Upload-Draft-Interop-Version, Content-Digest, Repr-Digest, Want-Repr-Digest, Uppy-Auth-Token, \
     Uppy-Credentials-Params, Last-Event-ID";
@@ -31,7 +32,9 @@ const MAX_AGE: &str = "86400";
 /// Says to pages of allowed origins that they are.
 pub(super) async fn surround(site: &Site, request: Request, next: Next) -> Response {
     let Some(origin) = welcome(site, request.headers()).await else {
-        return next.run(request).await;
+        let mut response = next.run(request).await;
+        vary(&mut response);
+        return response;
     };
     let asked = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let preflight = request.method() == Method::OPTIONS && asked;
@@ -40,9 +43,9 @@ pub(super) async fn surround(site: &Site, request: Request, next: Next) -> Respo
     } else {
         next.run(request).await
     };
+    vary(&mut response);
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
     let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     say(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     if preflight {
@@ -51,6 +54,12 @@ pub(super) async fn surround(site: &Site, request: Request, next: Next) -> Respo
         say(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     }
     response
+}
+
+/// Says that the answer hangs on the page's origin, also where none was named: a cache must not show to a page of one
+/// origin what was answered to another (Fetch standard, "CORS protocol and HTTP caches").
+fn vary(response: &mut Response) {
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
 }
 
 /// The origin, if the settings or some policy let its pages in.

@@ -26,6 +26,7 @@ mod context;
 mod cors;
 mod download;
 mod events;
+pub mod forwarded;
 mod ietf;
 mod keys;
 mod metadata;
@@ -61,6 +62,8 @@ pub struct Parts {
     store_origin: Arc<str>,
     /// Origins whose pages may call the API.
     cors_origins: cors::Origins,
+    /// Whom to believe about where a request comes from.
+    forwarding: forwarded::TrustedForwarding,
     readiness: Arc<ops::Readiness>,
     metrics: Arc<ops::Metrics>,
     /// Memory for the JSON bodies of all requests together.
@@ -90,6 +93,7 @@ impl Site {
             content_url: public_url.trim_end_matches('/').into(),
             store_origin: store_origin.into(),
             cors_origins: Arc::new([]),
+            forwarding: forwarded::TrustedForwarding::default(),
             metrics: Arc::default(),
             json_budget: body::JsonBudget::new(body::DEFAULT_BUDGET_BYTES),
         }))
@@ -114,6 +118,12 @@ impl Site {
     pub fn with_cors(self, origins: &[String]) -> Self {
         Self(Arc::new(Parts { cors_origins: origins.into(), ..Arc::unwrap_or_clone(self.0) }))
     }
+
+    /// Addresses that trusted proxies name count as where requests come from.
+    #[must_use]
+    pub fn with_forwarding(self, forwarding: forwarded::TrustedForwarding) -> Self {
+        Self(Arc::new(Parts { forwarding, ..Arc::unwrap_or_clone(self.0) }))
+    }
 }
 
 /// Every route of every protocol.
@@ -124,12 +134,15 @@ pub fn router(site: Site) -> Router {
     let routes = openapi::routed(routes.and(tenants::routes()), &site);
     let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
     let routes = routes.layer(caching::compressed()).layer(from_fn_with_state(site.clone(), surround));
-    let metrics = Arc::clone(&site.metrics);
-    context::wrap(routes.with_state(site), metrics)
+    let around = context::Around { metrics: Arc::clone(&site.metrics), forwarding: site.forwarding.clone() };
+    context::wrap(routes.with_state(site), around)
 }
 
 /// What holds for every route. One layer, because each of them costs every request.
 async fn surround(State(site): State<Site>, request: Request, next: Next) -> Response {
+    if let Err(problem) = origin::refuse_ambiguous_host(&request) {
+        return problem.into_response();
+    }
     if origin::is_elsewhere(&site, &request) {
         return problem::no_route().await.into_response();
     }

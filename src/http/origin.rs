@@ -4,25 +4,77 @@
 //! The Host header can only take routes away here; no address in any answer is made of it.
 
 use axum::extract::Request;
-use http::header;
+use http::uri::Authority;
+use http::{StatusCode, Version, header};
 
 use super::Site;
+use super::problem::Problem;
 
 /// Whether what is asked for is not on the origin that it is asked on: the content's is an empty place, but for bytes and
 /// signs of life.
 pub(super) fn is_elsewhere(site: &Site, request: &Request) -> bool {
     let apart = site.content_url != site.public_url;
-    apart && host_of(request) == authority(&site.content_url) && !serves_bytes(request.uri().path())
+    apart && names_content(site, request) && !serves_bytes(request.uri().path())
+}
+
+/// Refuses a request that does not say once, and in a form that names a host, which host it is for: proxies and this
+/// service would each choose (RFC 9112 §3.2, RFC 9113 §8.3.1).
+pub(super) fn refuse_ambiguous_host(request: &Request) -> Result<(), Problem> {
+    let refuse = |detail| Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_host", detail));
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return refuse("The request has more than one Host header.");
+    }
+    match host {
+        Some(host) if authority_of(host.to_str().unwrap_or_default()).is_none() => {
+            refuse("The Host header names no host.")
+        }
+        None if request.version() == Version::HTTP_11 => refuse("The request has no Host header."),
+        None if request.version() == Version::HTTP_2 && request.uri().authority().is_none() => {
+            refuse("The request has neither :authority nor a Host header.")
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn names_content(site: &Site, request: &Request) -> bool {
+    let Some(asked) = host_of(request) else { return false };
+    let (Some(content), public) = (origin_authority(&site.content_url), origin_authority(&site.public_url)) else {
+        return false;
+    };
+    if bare(content.host()) != bare(asked.host()) {
+        return false;
+    }
+    // Clients and proxies leave ports out and put them in. Only where nothing else tells the two origins apart they count.
+    let same_host = public.is_some_and(|public| bare(public.host()) == bare(content.host()));
+    !same_host || port(&site.content_url, &content) == port(&site.content_url, &asked)
 }
 
 /// Of HTTP/2 the authority, otherwise the Host header.
-fn host_of(request: &Request) -> Option<&str> {
-    let said = || request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    request.uri().authority().map(http::uri::Authority::as_str).or_else(said)
+fn host_of(request: &Request) -> Option<Authority> {
+    let said = || request.headers().get(header::HOST).and_then(|host| authority_of(host.to_str().ok()?));
+    request.uri().authority().cloned().or_else(said)
 }
 
-fn authority(url: &str) -> Option<&str> {
-    url.split_once("://").map(|(_, authority)| authority)
+/// A host, with a port or without one.
+fn authority_of(text: &str) -> Option<Authority> {
+    let authority: Authority = text.trim().parse().ok()?;
+    (!authority.host().is_empty() && !authority.as_str().contains('@')).then_some(authority)
+}
+
+fn origin_authority(url: &str) -> Option<Authority> {
+    url.split_once("://").and_then(|(_, authority)| authority_of(authority))
+}
+
+/// A host's name as it is compared: in lower case, without the dot of the root.
+fn bare(host: &str) -> String {
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// The port, or the usual one of the origin's scheme.
+fn port(origin: &str, authority: &Authority) -> u16 {
+    authority.port_u16().unwrap_or(if origin.starts_with("https:") { 443 } else { 80 })
 }
 
 fn serves_bytes(path: &str) -> bool {
@@ -32,6 +84,8 @@ fn serves_bytes(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
 
     #[test]
@@ -40,6 +94,27 @@ mod tests {
         for other in ["/", "/v1/assets", "/v1/assets/1", "/v1/assets/1/content/x", "/v1/uploads/1/content", "/tus"] {
             assert!(!serves_bytes(other), "{other}");
         }
-        assert_eq!(authority("https://files.example:8443"), Some("files.example:8443"));
+    }
+
+    fn refused(version: Version, uri: &str, hosts: &[&str]) -> bool {
+        let mut request = http::Request::builder().version(version).uri(uri);
+        for host in hosts {
+            request = request.header(header::HOST, *host);
+        }
+        refuse_ambiguous_host(&request.body(Body::empty()).unwrap()).is_err()
+    }
+
+    #[test]
+    fn a_request_is_for_one_host() {
+        for good in ["files.example", "Files.example.:8080", "127.0.0.1:1", "[::1]:8080", "my_host"] {
+            assert!(!refused(Version::HTTP_11, "/", &[good]), "{good}");
+        }
+        for bad in ["", "a b", "user@files.example", "files.example/path", ":8080"] {
+            assert!(refused(Version::HTTP_11, "/", &[bad]), "{bad}");
+        }
+        assert!(refused(Version::HTTP_11, "/", &[]) && refused(Version::HTTP_11, "http://a.example/", &[]));
+        assert!(refused(Version::HTTP_11, "/", &["a", "a"]) && refused(Version::HTTP_2, "http://a/", &["a", "a"]));
+        assert!(!refused(Version::HTTP_10, "/", &[]) && !refused(Version::HTTP_2, "http://a/", &[]));
+        assert!(refused(Version::HTTP_2, "/", &[]) && !refused(Version::HTTP_2, "/", &["a"]));
     }
 }

@@ -147,6 +147,7 @@ impl From<Error> for Problem {
 /// The error in words that may leave the house.
 fn sentence(error: &Error) -> String {
     let text = match error {
+        Error::Unauthenticated => return Surroundings::presented_credential().refusal().to_owned(),
         Error::Busy { .. } => "This is not possible just now; please try again.".to_owned(),
         Error::Internal(_) => "Something went wrong on our side.".to_owned(),
         // Begins with the field's name, which has one spelling.

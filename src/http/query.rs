@@ -5,7 +5,12 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
+
+use super::problem::Problem;
 
 use crate::domain::clock::parse_duration;
 use crate::engine::Error;
@@ -21,6 +26,15 @@ pub(super) fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String
 /// A parameter that the address does not have.
 pub(super) fn unknown(name: &str) -> Error {
     Error::invalid("query", format!("{name:?} is no parameter of this address"))
+}
+
+/// Refuses parameters at an address that has none: left out of account, `?tenant=acme` would seem to narrow an answer.
+pub(super) async fn refuse_parameters(request: Request, next: Next) -> Response {
+    let parameter = pairs(request.uri().query()).next();
+    match parameter {
+        Some((name, _)) => Problem::from(unknown(&name)).into_response(),
+        None => next.run(request).await,
+    }
 }
 
 /// The value of a parameter; `expected` says in words what it should have been.

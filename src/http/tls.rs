@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_secs(60);
 /// The first byte of a TLS handshake (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 0x16;
+/// Bytes that are read from a client without TLS after it has been told.
+const MAX_REFUSED_HEAD_BYTES: u64 = 64 << 10;
 
 /// Where certificate and key are, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,12 +84,30 @@ impl Tls {
         stream.peek(&mut first).await?;
         if first != [HANDSHAKE] {
             let near = peer.ip().is_loopback() || stream.local_addr()?.ip() == peer.ip();
-            let plain = near.then_some(Opened::Plain(stream));
-            return plain.ok_or_else(|| io::Error::new(io::ErrorKind::PermissionDenied, "plain HTTP from elsewhere"));
+            if near {
+                return Ok(Opened::Plain(stream));
+            }
+            refuse_plain(stream).await?;
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "plain HTTP from elsewhere"));
         }
         let acceptor = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
         acceptor.accept(stream).await.map(|stream| Opened::Tls(Box::new(stream)))
     }
+}
+
+/// Says to a client without TLS what this port speaks, and closes. Nothing of its request is read.
+async fn refuse_plain(mut stream: TcpStream) -> io::Result<()> {
+    const WHY: &str = "This port speaks HTTPS: write https:// instead of http://.\n";
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
+         X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{WHY}",
+        WHY.len()
+    );
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await?;
+    // Unread bytes would reset the connection and take the answer with them: a head is let in, and dropped.
+    let mut rest = stream.take(MAX_REFUSED_HEAD_BYTES);
+    tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.map(|_| ())
 }
 
 fn acceptor(files: &Files) -> io::Result<TlsAcceptor> {
@@ -100,4 +121,25 @@ fn acceptor(files: &Files) -> io::Result<TlsAcceptor> {
     let mut config = config.map_err(|error| bad(&files.certificate, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_without_tls_is_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let refusing = tokio::spawn(refuse_plain(accepted));
+        client.write_all(b"GET / HTTP/1.1\r\nHost: files.example\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("https://"), "{answer}");
+        drop(client);
+        refusing.await.unwrap().unwrap();
+    }
 }

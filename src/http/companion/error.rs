@@ -55,7 +55,8 @@ impl From<Error> for Refusal {
         let status = match &error {
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
             Error::Forbidden | Error::Rejected { .. } | Error::Suspended => StatusCode::FORBIDDEN,
-            Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            // Uploads under way end by themselves: the client may come back.
+            Error::RateLimited { .. } | Error::OverQuota { limit: "open_uploads" } => StatusCode::TOO_MANY_REQUESTS,
             Error::Hidden | Error::Gone { .. } => StatusCode::NOT_FOUND,
             Error::Invalid { .. }
             | Error::OtherLength(_)

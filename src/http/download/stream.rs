@@ -42,8 +42,8 @@ fn validators(download: &Download) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::ETAG, value(&format!("\"{}\"", download.etag)));
     headers.insert(header::LAST_MODIFIED, value(&http_date(download.modified)));
-    // Public or not: what it is under this name may change or be withdrawn, so that caches ask again.
-    let shared = if download.public { "public, no-cache, no-transform" } else { "private, no-transform" };
+    // What it is under this name may change, and a link to it may be withdrawn: caches, browsers' too, ask again every time.
+    let shared = if download.public { "public, no-cache, no-transform" } else { "private, no-cache, no-transform" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(shared));
     if let Some(digest) = download.sha256 {
         headers.insert("repr-digest", value(&format!("sha-256=:{}:", digest.base64())));

@@ -7,6 +7,8 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::super::Site;
@@ -73,10 +75,43 @@ pub(super) async fn by_socket(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answer {
     let question = Question::of(query.as_deref(), &headers, false);
+    let has_nonce = is_nonce(&headers);
     let caller = Caller::new(site, Credential::Headers(headers)).await?;
     let question = Question { stream: true, ..question.map_err(wire::refused)? };
     let of = question.asset.map_or(FeedOf::Tenant, FeedOf::Asset);
     let follower = caller.site.engine.follow(&caller.actor, of, question.since()).await.map_err(wire::refused)?;
     let refused = |_| Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "A WebSocket is opened here.");
-    Ok(socket::answer(upgrade.map_err(refused)?, caller, follower))
+    let upgrade = upgrade.map_err(refused)?;
+    if !has_nonce {
+        let detail = "Sec-WebSocket-Key has to be sixteen bytes in base64 (RFC 6455 section 4.1).";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_websocket_key", detail));
+    }
+    Ok(socket::answer(upgrade, caller, follower))
+}
+
+/// Whether the request has one `Sec-WebSocket-Key`, of sixteen bytes in base64 (RFC 6455 §4.1 and §4.2.1).
+fn is_nonce(headers: &HeaderMap) -> bool {
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    let (Some(key), None) = (keys.next(), keys.next()) else { return false };
+    STANDARD.decode(key.as_bytes().trim_ascii()).is_ok_and(|nonce| nonce.len() == 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_has_sixteen_bytes() {
+        let nonce = |keys: &[&'static str]| {
+            let keys = keys.iter().map(|key| (header::SEC_WEBSOCKET_KEY, HeaderValue::from_static(key)));
+            let mut headers = HeaderMap::new();
+            keys.for_each(|(name, key)| _ = headers.append(name, key));
+            is_nonce(&headers)
+        };
+        assert!(nonce(&["dGhlIHNhbXBsZSBub25jZQ=="]));
+        for wrong in ["", " ", "x", "dGhlIHNhbXBsZSBub25j", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZXM="] {
+            assert!(!nonce(&[wrong]), "{wrong}");
+        }
+        assert!(!nonce(&[]) && !nonce(&["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="]));
+    }
 }

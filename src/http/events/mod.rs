@@ -13,6 +13,7 @@
 //!
 //! Must not decide who sees what, nor remember anything between requests.
 
+use http::StatusCode;
 use serde_json::json;
 
 use super::openapi::access::{GRANTED, READS, WATCHES};
@@ -28,7 +29,11 @@ mod stream;
 mod wire;
 
 static DIALECT: Dialect = Dialect {
-    own: || vec![wire::refused(Error::invalid("after", "the id of an event, or 0"))],
+    own: || {
+        let nonce = "Sec-WebSocket-Key has to be sixteen bytes in base64 (RFC 6455 section 4.1).";
+        let nonce = Problem::new(StatusCode::BAD_REQUEST, "invalid_websocket_key", nonce);
+        vec![wire::refused(Error::invalid("after", "the id of an event, or 0")), nonce]
+    },
     ..Dialect::of_problems("events", Problem::from)
 };
 
@@ -50,7 +55,13 @@ pub(super) fn routes() -> Routes {
         .get(
             "/v1/ws",
             handlers::by_socket,
-            socket.done(101, "A WebSocket.").fails(&["upgrade_required", "gone", "invalid", "not_found"]),
+            socket.done(101, "A WebSocket.").fails(&[
+                "upgrade_required",
+                "invalid_websocket_key",
+                "gone",
+                "invalid",
+                "not_found",
+            ]),
         )
 }
 

@@ -95,7 +95,10 @@ impl From<Error> for Refusal {
         let (status, registered) = match &error {
             Error::Unauthenticated => (StatusCode::UNAUTHORIZED, None),
             Error::Forbidden | Error::Rejected { .. } | Error::Suspended => (StatusCode::FORBIDDEN, None),
-            Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, None),
+            // Uploads under way end by themselves: the client may come back.
+            Error::RateLimited { .. } | Error::OverQuota { limit: "open_uploads" } => {
+                (StatusCode::TOO_MANY_REQUESTS, None)
+            }
             Error::Hidden | Error::Gone { .. } => (StatusCode::NOT_FOUND, None),
             Error::Invalid { .. } | Error::ReusedKey | Error::WrongBytes => (StatusCode::BAD_REQUEST, None),
             Error::TooLarge { .. } | Error::OverQuota { .. } => (StatusCode::PAYLOAD_TOO_LARGE, None),

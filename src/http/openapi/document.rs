@@ -63,6 +63,9 @@ async fn contract(Extension(document): Extension<Lazy>, request: HeaderMap) -> R
     let mut response =
         if known { StatusCode::NOT_MODIFIED.into_response() } else { Response::new(Body::from(text.clone())) };
     let headers = response.headers_mut();
+    if known {
+        caching::vary_by_encoding(headers, "application/json", text.len());
+    }
     if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(header::ETAG, tag);
     }

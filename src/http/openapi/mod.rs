@@ -17,7 +17,7 @@ use axum::routing::{MethodFilter, any, on};
 use http::Method;
 use serde_json::Value;
 
-use super::{Site, caching};
+use super::{Site, caching, query};
 
 pub(super) mod access;
 mod document;
@@ -91,6 +91,9 @@ impl Routes {
         T: 'static,
     {
         let mut route = on(filter, handler);
+        if path.starts_with("/v1/") && !op.parameters.iter().any(|parameter| parameter.place == "query") {
+            route = route.layer(from_fn(query::refuse_parameters));
+        }
         if op.kept {
             route = route.layer(from_fn(caching::validated));
         }

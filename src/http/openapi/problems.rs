@@ -114,6 +114,7 @@ fn request() -> Vec<Problem> {
         (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not answer to this method."),
         (StatusCode::PRECONDITION_FAILED, "unsupported_version", "This server speaks tus 1.0.0."),
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The content is of another type."),
+        (StatusCode::BAD_REQUEST, "invalid_host", "The request has no Host header."),
         (StatusCode::BAD_REQUEST, "other_protocol", "This address speaks another protocol."),
         (StatusCode::CONFLICT, "completed", "Every byte of this upload is here already."),
         (StatusCode::NOT_FOUND, "not_offered", "Temporary credentials are not offered: parts are signed here."),

@@ -177,7 +177,7 @@ fn wants_credential(op: &Op, path: &str) -> bool {
 
 /// Every code with which this can fail.
 fn codes(path: &str, op: &Op) -> Vec<&'static str> {
-    let mut codes = vec!["internal"];
+    let mut codes = vec!["internal", "invalid_host"];
     if op.cells.contains('u') {
         codes.extend(["unauthenticated", "suspended", "rate_limited", "unavailable"]);
     }
@@ -187,7 +187,8 @@ fn codes(path: &str, op: &Op) -> Vec<&'static str> {
     if op.cells.contains('h') || named_in(path).any(|name| name != "grant") {
         codes.push("not_found");
     }
-    if op.parameters.iter().any(|parameter| parameter.place == "query") {
+    // Also where there is no parameter at all: one that is sent all the same is refused.
+    if path.starts_with("/v1/") || op.parameters.iter().any(|parameter| parameter.place == "query") {
         codes.push("invalid");
     }
     codes.extend(&op.fails);

@@ -82,7 +82,9 @@ async fn serve(site: &Site, request: &HeaderMap, name: &str, kept: &str) -> Resp
 fn answer(site: &Site, request: &HeaderMap, body: Vec<u8>, kind: &str, kept: &str) -> Response {
     let tag = caching::tag(&body);
     let mut response = if caching::knows(request, &tag) {
-        StatusCode::NOT_MODIFIED.into_response()
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        caching::vary_by_encoding(response.headers_mut(), kind, body.len());
+        response
     } else {
         Response::new(Body::from(body))
     };

@@ -21,8 +21,8 @@ const FINDS_NOTHING: [&str; 4] = [
 struct Asked {
     status: u16,
     kind: String,
-    /// Whether it says who may keep it.
-    kept: bool,
+    /// What every answer must say and this one does not: who may keep it, that the origin counts, that nothing is guessed.
+    unsaid: Vec<&'static str>,
     body: Option<Value>,
 }
 
@@ -49,10 +49,14 @@ async fn ask(cast: &Cast<'_>, service: &Service, operation: &Operation<'_>, call
     let answer = request.send().await.unwrap();
     let status = answer.status().as_u16();
     let kind = answer.headers().get("content-type").map_or("", |value| value.to_str().unwrap()).to_owned();
-    let kept = answer.headers().contains_key("cache-control");
+    let says = |name: &str, word: &str| {
+        answer.headers().get_all(name).iter().any(|value| value.to_str().unwrap().to_lowercase().contains(word))
+    };
+    let wanted = [("cache-control", ""), ("vary", "origin"), ("x-content-type-options", "nosniff")];
+    let unsaid = wanted.into_iter().filter(|(name, word)| !says(name, word)).map(|(name, _)| name).collect();
     // Streams have no end.
     let body = if kind.contains("json") { answer.json().await.ok() } else { None };
-    Asked { status, kind, kept, body }
+    Asked { status, kind, unsaid, body }
 }
 
 fn wrong(operation: &Operation<'_>, caller: &str, cell: &Value, asked: &Asked) -> Option<String> {
@@ -79,8 +83,8 @@ on_both_services! {
                 let asked = ask(&cast, service, &operation, caller, cell == "allowed").await;
                 problems.extend(wrong(&operation, caller, cell, &asked));
                 problems.extend(truth.lie(&operation, asked.status, &asked.kind, asked.body.as_ref()));
-                if !asked.kept && asked.status != 101 {
-                    problems.push(format!("{} by {caller}: {} without Cache-Control", operation.named(), asked.status));
+                if !asked.unsaid.is_empty() && asked.status != 101 {
+                    problems.push(format!("{} by {caller}: {} without {:?}", operation.named(), asked.status, asked.unsaid));
                 }
                 driven += 1;
             }

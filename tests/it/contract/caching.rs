@@ -23,6 +23,14 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).map_or("", |value| value.to_str().unwrap())
 }
 
+/// Every word of a list, in order.
+fn all_of(headers: &HeaderMap, name: &str) -> Vec<String> {
+    let values = headers.get_all(name).iter().flat_map(|value| value.to_str().unwrap().split(','));
+    let mut words: Vec<_> = values.map(|word| word.trim().to_lowercase()).collect();
+    words.sort();
+    words
+}
+
 /// Whether clients may keep what it answers. Bytes have tests of their own.
 fn is_kept(operation: &Operation<'_>) -> bool {
     operation.method == "get"
@@ -48,6 +56,7 @@ on_both_services! {
                 let (status, again, body) = get(service, &path, &[("if-none-match", known)]).await;
                 assert_eq!((status, body.len()), (304, 0), "{path} {known}");
                 assert_eq!([text(&again, "etag"), text(&again, "cache-control")], [tag, kept], "{path}");
+                assert_eq!(all_of(&again, "vary"), all_of(&first, "vary"), "{path}: a 304 varies as its 200 does");
             }
             assert_eq!(get(service, &path, &[("if-none-match", "\"other\"")]).await.0, 200);
             asked += 1;

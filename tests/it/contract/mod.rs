@@ -4,6 +4,7 @@ mod access;
 mod caching;
 mod cast;
 mod document;
+pub mod headers;
 mod heads;
 mod truth;
 

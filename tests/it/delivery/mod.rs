@@ -24,7 +24,7 @@ async fn behaves(stage: &Stage, asset: &str, bytes: &[u8]) {
     assert_eq!(whole.header("content-length"), size.to_string());
     assert_eq!(whole.header("content-security-policy"), "sandbox; default-src 'none'");
     assert_eq!(whole.header("x-content-type-options"), "nosniff");
-    assert_eq!(whole.header("cache-control"), "private, no-transform");
+    assert_eq!(whole.header("cache-control"), "private, no-cache, no-transform");
     assert!(whole.header("content-disposition").starts_with("attachment; filename="));
     assert!(whole.header("repr-digest").starts_with("sha-256=:"));
     whole.header("content-type");

@@ -43,6 +43,16 @@ on_both_services! {
             < 422 {"code": "invalid", "field": "content_types"}
             > PUT /v1/policies/photos {"delivery": "pigeon"}
             < 422 {"field": "delivery"}
+            > PUT /v1/policies/photos {"delivery": "cdn"}
+            < 422 {"field": "delivery", "detail": "delivery: one of redirect, stream."}
+            > PUT /v1/policies/photos {"delivery": "stream"}
+            < 200
+            > PUT /v1/policies/photos {"origins": ["https://"]}
+            < 422 {"field": "origins"}
+            > PUT /v1/policies/photos {"origins": ["https://App.example"]}
+            < 422 {"field": "origins"}
+            > PUT /v1/policies/photos {"origins": ["https://app.example/page"]}
+            < 422 {"field": "origins"}
             > PUT /v1/policies/photos {"max_sise": 1}
             < 422
             > PUT /v1/policies/No%20Name {}

@@ -61,6 +61,30 @@ on_both_services! {
         assert_eq!(usage(service).await, Usage::default(), "given back when its time has passed");
     }
 
+    async fn uploads_under_way_are_waited_for_at_every_door(service) {
+        let (own, _) = acme(service, r#"{"quota": {"open_uploads": 1}}"#).await;
+        transcript!(service, r#"
+            @ $own
+            > POST /v1/uploads {"filename": "a", "size": 1, "method": "put"}
+            < 201
+            > POST /v1/uploads {"filename": "b", "size": 1}
+            < 429 {"code": "quota_exceeded", "retryable": true}
+            | retry-after: 30
+            > POST /tus
+            | tus-resumable: 1.0.0
+            | upload-length: 1
+            < 429 {"code": "quota_exceeded", "retryable": true}
+            | retry-after: 30
+            > POST /files [x]
+            | upload-complete: ?0
+            < 429 {"code": "quota_exceeded", "retryable": true}
+            | retry-after: 30
+            > POST /s3/multipart {"filename": "b", "type": "text/plain", "metadata": {"name": "b"}}
+            < 429 {"error": "quota_exceeded"}
+            | retry-after: 30
+        "#, own = own);
+    }
+
     async fn files_and_uploads_under_way_are_limited_too(service) {
         let (own, _) = acme(service, r#"{"quota": {"files": 2, "open_uploads": 1}}"#).await;
         transcript!(service, r#"
