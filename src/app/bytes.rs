@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
 use super::embedded::{self, Running};
 use super::foundations::{Role, Rows};
 use crate::blob::s3::{S3Blobs, Settings, probe};
-use crate::blob::{Blobs, Capabilities};
+use crate::blob::{BlobError, Blobs, Capabilities};
 use crate::config::{Config, Store};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids;
@@ -54,10 +54,11 @@ impl Bytes {
                 (settings, None)
             }
         };
-        let blobs = S3Blobs::connect(settings, Arc::clone(&rows.clock)).await.context("the store cannot be used")?;
+        let unusable = |error: BlobError| unusable_bucket(&config.store, &error);
+        let blobs = S3Blobs::connect(settings, Arc::clone(&rows.clock)).await.map_err(unusable)?;
         let capabilities = match &config.store {
             Store::Embedded { .. } => embedded::capabilities(),
-            Store::S3 { .. } => capabilities(&blobs, rows, public_url).await?,
+            Store::S3 { .. } => capabilities(&blobs, rows, public_url, &unusable).await?,
         };
         let inside = running.as_ref().map(Running::inside);
         let blobs = blobs.with_capabilities(capabilities).with_near(inside);
@@ -71,8 +72,34 @@ impl Bytes {
     }
 }
 
+/// Says which bucket cannot be used, where it is, why, and which setting to look at.
+fn unusable_bucket(store: &Store, error: &BlobError) -> anyhow::Error {
+    let Store::S3 { bucket, endpoint, .. } = store else {
+        return anyhow!("the embedded store cannot be used: {error}");
+    };
+    let at = endpoint.as_deref().unwrap_or("Amazon S3");
+    match error {
+        BlobError::Denied(why) if why.starts_with("NoSuchBucket") => {
+            anyhow!("the bucket {bucket} does not exist at {at}: create it, or name another one (s3_bucket)")
+        }
+        BlobError::Denied(why) => anyhow!(
+            "the bucket {bucket} at {at} cannot be used: {why}. Check the credentials of the AWS chain \
+             (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), s3_region, and the bucket's policy"
+        ),
+        BlobError::Unavailable(why) => anyhow!("the bucket {bucket} at {at} cannot be reached: {why}"),
+        BlobError::NotFound | BlobError::Precondition | BlobError::BadParts(_) | BlobError::Full => {
+            anyhow!("the bucket {bucket} at {at} cannot be used: {error}")
+        }
+    }
+}
+
 /// What the bucket can do: as remembered, or found out now.
-async fn capabilities(blobs: &S3Blobs, rows: &Rows, origin: &str) -> anyhow::Result<Capabilities> {
+async fn capabilities(
+    blobs: &S3Blobs,
+    rows: &Rows,
+    origin: &str,
+    unusable: &(dyn Fn(BlobError) -> anyhow::Error + Sync),
+) -> anyhow::Result<Capabilities> {
     let (name, now) = (format!("capabilities:{}", blobs.place()), rows.store.now());
     let remembered = rows.store.setting(&name).await?;
     let remembered = remembered.and_then(|text| serde_json::from_str::<Remembered>(&text).ok());
@@ -83,7 +110,7 @@ async fn capabilities(blobs: &S3Blobs, rows: &Rows, origin: &str) -> anyhow::Res
         return Ok(known.capabilities);
     }
     let scratch = ids::mint(now, &*rows.entropy);
-    let probed = probe(blobs, origin, scratch).await.context("the bucket cannot be used")?;
+    let probed = probe(blobs, origin, scratch).await.map_err(unusable)?;
     for warning in &probed.warnings {
         tracing::warn!("{warning}");
     }

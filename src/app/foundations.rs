@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::bytes::Bytes;
+use super::data_dir::prepare_data_dir;
 use super::secrets;
 use crate::config::{Config, Database};
 use crate::domain::clock::{Clock, Entropy, OsEntropy, SystemClock, random_hex};
@@ -31,7 +32,7 @@ pub struct Rows {
 impl Rows {
     /// Opens the database that the settings name and brings its schema up to date.
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
-        secrets::private_dir(&config.data_dir)?;
+        prepare_data_dir(config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = match &config.database {
             Database::Sqlite(file) => sqlite::open(file, Arc::clone(&clock)).await,

@@ -1,18 +1,12 @@
 //! Secrets that are made on first use: files in the data directory that only their owner can read.
 
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use crate::domain::clock::{Entropy, random_hex};
-
-/// Makes a directory that is nobody else's business.
-pub(super) fn private_dir(dir: &Path) -> anyhow::Result<()> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.with_context(|| format!("the data directory {} cannot be made", dir.display()))
-}
 
 /// What the file says; if there is none, it is made with what `make` returns. Two processes that start together get
 /// the same answer.
@@ -38,6 +32,22 @@ fn keep(file: &Path, entropy: &dyn Entropy, make: impl FnOnce() -> String) -> an
 /// The secret that signs grants and cursors.
 pub(super) fn signing_key(data_dir: &Path, entropy: &dyn Entropy) -> anyhow::Result<Vec<u8>> {
     Ok(keep(&data_dir.join("signing.key"), entropy, || random_hex(entropy, 32))?.into_bytes())
+}
+
+/// Writes the first admin key where only the owner of the data directory reads it. Returns the file, which replaces one of
+/// an earlier database.
+pub(super) fn write_admin_key(data_dir: &Path, entropy: &dyn Entropy, key: &str) -> anyhow::Result<PathBuf> {
+    let file = std::path::absolute(data_dir)?.join("admin.key");
+    let temporary = file.with_extension(format!("new-{}", random_hex(entropy, 8)));
+    let write = || {
+        let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).to_owned();
+        let mut out = options.open(&temporary)?;
+        writeln!(out, "{key}")?;
+        out.sync_all()?;
+        std::fs::rename(&temporary, &file)
+    };
+    write().with_context(|| format!("the admin key cannot be written to {}", file.display()))?;
+    Ok(file)
 }
 
 /// Access key and secret of the embedded store.

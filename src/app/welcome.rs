@@ -1,11 +1,19 @@
 //! The first start: the tenant `default`, a first key, and what to do next.
+//!
+//! The key is shown on a terminal only. What is no terminal is a log, which more people read and nobody forgets: there the
+//! key goes to a file that only the owner of the data directory reads.
 
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use crate::client::text;
 use crate::config::{Config, Database, Store};
 use crate::domain::key::Scopes;
 use crate::domain::tenant::DEFAULT_TENANT;
 use crate::engine::Error;
 
 use super::foundations::Rows;
+use super::secrets;
 
 /// Makes the tenant `default` if nobody has. On the embedded database, which has one operator, its first key is shown.
 pub(super) async fn first_start(config: &Config, rows: &Rows, public_url: &str) -> anyhow::Result<()> {
@@ -20,13 +28,30 @@ pub(super) async fn first_start(config: &Config, rows: &Rows, public_url: &str) 
         Err(Error::Taken(_)) => return Ok(()),
         Err(other) => return Err(other.into()),
     };
-    let key = match &config.database {
-        Database::Sqlite(_) => Some(registry.create_key(tenant.id, Scopes::ADMIN, None).await?.reveal()),
-        // Whose log this ends up in, nobody knows.
-        Database::Postgres(_) => None,
+    let shown = match &config.database {
+        Database::Sqlite(_) => {
+            let key = registry.create_key(tenant.id, Scopes::ADMIN, None).await?.reveal();
+            if std::io::stdout().is_terminal() {
+                FirstKey::Shown(key)
+            } else {
+                FirstKey::InFile(secrets::write_admin_key(&config.data_dir, &*rows.entropy, &key)?)
+            }
+        }
+        // Which node's operator reads this, nobody knows.
+        Database::Postgres(_) => FirstKey::None,
     };
-    say(&welcome(config, public_url, key.as_deref()));
+    say(&welcome(config, public_url, &shown));
     Ok(())
+}
+
+/// How the operator gets the first key.
+enum FirstKey {
+    /// On the terminal, once.
+    Shown(String),
+    /// In this file, of mode 600.
+    InFile(PathBuf),
+    /// Not at all: the operator makes one.
+    None,
 }
 
 fn say(text: &str) {
@@ -35,7 +60,7 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-fn welcome(config: &Config, public_url: &str, key: Option<&str>) -> String {
+fn welcome(config: &Config, public_url: &str, key: &FirstKey) -> String {
     let gantry = std::env::args().next().unwrap_or_else(|| "gantry".to_owned());
     let store = match &config.store {
         Store::Embedded { listen, .. } => {
@@ -43,19 +68,26 @@ fn welcome(config: &Config, public_url: &str, key: Option<&str>) -> String {
         }
         Store::S3 { bucket, .. } => format!("bucket {bucket}"),
     };
-    let Some(key) = key else {
-        return format!(
-            "Gantry is at {public_url}, with an empty database.\n\n  Storage  {store}\n\n\
-             Make a first key:\n  {gantry} key create --tenant default --scopes admin"
-        );
+    let (page, admin, export) = match key {
+        FirstKey::None => {
+            return format!(
+                "Gantry is at {public_url}, with an empty database.\n\n  Storage  {store}\n\n\
+                 Make a first key:\n  {gantry} key create --tenant default --scopes admin"
+            );
+        }
+        FirstKey::Shown(key) => (format!("{public_url}/#key={key}"), format!("{key} (shown once)"), key.clone()),
+        FirstKey::InFile(file) => {
+            let quoted = text::quoted(&file.display().to_string());
+            (public_url.to_owned(), format!("in {} (move it away)", file.display()), format!("\"$(cat {quoted})\""))
+        }
     };
     format!(
         "Gantry is at {public_url}. This is its first start.\n\n\
-         \x20 Upload from the browser   {public_url}/#key={key}\n\
-         \x20 Admin key, shown once     {key}\n\
+         \x20 Upload from the browser   {page}\n\
+         \x20 Admin key                 {admin}\n\
          \x20 Storage                   {store}\n\n\
          Upload a first file:\n\
-         \x20 export GANTRY_URL={public_url} GANTRY_API_KEY={key}\n\
+         \x20 export GANTRY_URL={public_url} GANTRY_API_KEY={export}\n\
          \x20 {gantry} put FILE\n\n\
          Make a key for an application:\n\
          \x20 {gantry} key create --tenant default --scopes upload,read"

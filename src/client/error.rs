@@ -11,8 +11,14 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_rustls::rustls;
 
+use crate::domain::reason::{innermost_cause, plain_words};
+
 /// How long an asset that is not ready is waited for.
 const UNREADY: Duration = Duration::from_secs(60);
+
+/// Answers of ours have a request id, and the store's a code: a bare 413 comes from what stands in front of them.
+const BODY_LIMIT_OF_PROXY: &str = "a proxy in front of the service refuses bodies of this size: raise its limit \
+    (nginx: client_max_body_size 0; Apache: LimitRequestBody 0)";
 
 /// What the client's functions answer.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -76,7 +82,7 @@ pub enum Error {
     #[error("{0}")]
     Refused(Refusal),
     /// A local file.
-    #[error("{}: {error}", .path.display())]
+    #[error("{}: {}", .path.display(), plain_words(&.error.to_string()))]
     Local {
         /// Which.
         path: PathBuf,
@@ -132,7 +138,10 @@ impl Refusal {
         let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
         let transient = matches!(status, 408 | 425 | 429 | 500 | 502..=504);
         if problem.code.is_empty() {
-            let detail = format!("the server answered {status}");
+            let detail = match status {
+                413 => format!("{BODY_LIMIT_OF_PROXY} (it answered 413)"),
+                status => format!("the server answered {status}"),
+            };
             return Self {
                 status,
                 code: format!("http_{status}"),
@@ -163,6 +172,7 @@ impl Refusal {
         let code = element("Code").unwrap_or_else(|| format!("http_{status}"));
         let detail = match element("Message") {
             Some(message) => format!("the store answered {status}: {message}"),
+            None if status == 413 => format!("{BODY_LIMIT_OF_PROXY} (the store's address answered 413)"),
             None => format!("the store answered {status}"),
         };
         // S3 calls a body that came too slowly, or not whole, the client's fault; sending it again is the cure.
@@ -180,6 +190,15 @@ fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
     // An I/O error hides what it was made of from `source`.
     let made_of = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     made_of.is_some_and(|inner| is_distrust(inner)) || error.source().is_some_and(is_distrust)
+}
+
+/// Whether what answered a TLS handshake was no TLS.
+fn is_no_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref() {
+        return matches!(error, rustls::Error::InvalidMessage(_));
+    }
+    let made_of = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    made_of.is_some_and(|inner| is_no_tls(inner)) || error.source().is_some_and(is_no_tls)
 }
 
 /// Text from elsewhere, fit for a terminal and not endless.
@@ -216,12 +235,12 @@ impl Error {
         if error.is_timeout() {
             return Self::network("no answer in time");
         }
-        // The innermost cause is the one that says something: "connection refused".
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
+        let text = innermost_cause(&error);
+        if is_no_tls(&error) {
+            let why = "there is no HTTPS at this address: the server speaks plain HTTP, or something else. Write http:// \
+                       instead of https://, if the way to it is safe";
+            return Self::Other(why.to_owned());
         }
-        let text = cause.to_string();
         if is_distrust(&error) {
             return Self::Other(format!("the server's certificate is not trusted: {text}"));
         }
@@ -351,6 +370,15 @@ mod tests {
         let bad_gateway: Error = Refusal::from_problem(502, b"<html>nginx</html>", None).into();
         assert!(bad_gateway.is_retryable() && bad_gateway.exit_code() == 8);
         assert!(!Error::from(Refusal::from_problem(404, b"", None)).is_retryable());
+        let html = b"<html>413 Request Entity Too Large</html>";
+        for refusal in [Refusal::from_problem(413, html, None), Refusal::from_store(413, html, None)] {
+            let error = Error::from(refusal);
+            assert!(
+                !error.is_retryable() && error.exit_code() == 5 && error.to_string().contains("client_max_body_size")
+            );
+        }
+        let ours = problem(413, "too_large", false).to_string();
+        assert!(!ours.contains("client_max_body_size"), "{ours}");
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod name;
 pub mod plan;
 pub mod policy;
 pub mod quota;
+pub mod reason;
 pub mod tenant;
 pub mod upload;
 pub mod webhook;

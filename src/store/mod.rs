@@ -29,6 +29,7 @@ use crate::domain::upload::Upload;
 
 mod clock;
 mod news;
+mod open;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
@@ -39,6 +40,7 @@ mod webhooks;
 
 pub use clock::StoreClock;
 use news::News;
+pub use open::OpenError;
 pub use tenancy::{AuditQuery, Tenancy, TenancyWrite};
 use turns::Turns;
 pub use tx::{KeyRotation, Replay, Tx, Write};
@@ -75,7 +77,7 @@ pub enum StoreError {
 pub type ToldOf = Box<dyn FnOnce(u64) -> AuditEntry + Send>;
 
 /// What [`Store`] methods answer.
-pub type Result<T> = std::result::Result<T, StoreError>;
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Which of a tenant's assets to list. Newest first.
 #[derive(Clone, Debug, Default)]

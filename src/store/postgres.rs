@@ -3,15 +3,18 @@
 //! The server's clock rules: leases and expiry go by a reading of it that is renewed every few seconds.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{Executor, PgPool};
+use sqlx::{ConnectOptions, Connection, Executor, PgPool};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{News, Result, Store, StoreClock, StoreError};
+use super::{News, OpenError, Result, Store, StoreClock, StoreError};
 use crate::domain::clock::{Timestamp, micros};
+use crate::domain::reason::plain_words;
 
 #[path = "sql/mod.rs"]
 mod sql;
@@ -38,6 +41,8 @@ const CLAIM: &str = "\
     RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
 
 const ACQUIRE: Duration = Duration::from_secs(10);
+/// Between two tries to reach a server that is starting.
+const STARTING: Duration = Duration::from_millis(250);
 const REANCHOR: Duration = Duration::from_secs(5);
 /// Between two announcements of events: a commit never waits for NOTIFY's lock, which all commits of a server share.
 const ANNOUNCE: Duration = Duration::from_millis(50);
@@ -64,7 +69,10 @@ fn unavailable(error: impl std::fmt::Display) -> StoreError {
 }
 
 /// Opens `postgres://…` and brings its schema up to date.
-pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Store>> {
+///
+/// # Errors
+/// The server cannot be reached within [`ACQUIRE`], refuses, or has a schema of a newer version.
+pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Store>, OpenError> {
     migrate(url).await?;
     let writers = (options.connections / 2).max(1);
     let write = pool(url, writers).await?;
@@ -83,16 +91,67 @@ pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Store>> {
 }
 
 /// Brings the schema up to date; nodes that start together take turns by an advisory lock.
-pub async fn migrate(url: &str) -> Result<()> {
+pub async fn migrate(url: &str) -> Result<(), OpenError> {
+    let options = connect_options(url)?;
+    let place = place(&options);
+    await_server(&options, &place).await?;
     let pool = pool(url, 1).await?;
-    let outcome = sqlx::migrate!("migrations/postgres").run(&pool).await.map_err(unavailable);
+    let steps = sqlx::migrate!("migrations/postgres");
+    let outcome = steps.run(&pool).await;
     pool.close().await;
-    outcome
+    outcome.map_err(|error| OpenError::of_migration(&place, &error, steps.iter().map(|step| step.version).max()))
 }
 
-async fn pool(url: &str, connections: u32) -> Result<PgPool> {
-    let connect: PgConnectOptions = url.parse().map_err(unavailable)?;
-    let connect = connect.application_name("gantry");
+/// The server's address and the database, without a password.
+fn place(options: &PgConnectOptions) -> String {
+    let (host, port) = (options.get_host(), options.get_port());
+    let server = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None if host.starts_with('/') => host.to_owned(),
+        None if host.contains(':') => format!("[{host}]:{port}"),
+        None => format!("{host}:{port}"),
+    };
+    let user = options.get_username();
+    format!("PostgreSQL at {server} (database {}, user {user})", options.get_database().unwrap_or(user))
+}
+
+fn connect_options(url: &str) -> Result<PgConnectOptions, OpenError> {
+    // Without the text, which may hold a password.
+    let malformed = |error: sqlx::Error| OpenError::Refused {
+        place: "the database of database_url".to_owned(),
+        reason: plain_words(&error.to_string()),
+    };
+    Ok(url.parse::<PgConnectOptions>().map_err(malformed)?.application_name("gantry"))
+}
+
+/// Waits for a server that is starting, and says why there is none: a pool would only say that it has waited.
+async fn await_server(options: &PgConnectOptions, place: &str) -> Result<(), OpenError> {
+    let deadline = Instant::now() + ACQUIRE;
+    loop {
+        let error = match timeout_at(deadline, options.connect()).await {
+            Ok(Ok(connection)) => {
+                // The server would note a connection that just ends.
+                let _ = connection.close().await;
+                return Ok(());
+            }
+            Ok(Err(error)) => error,
+            Err(_) => sqlx::Error::PoolTimedOut,
+        };
+        let is_starting = match &error {
+            sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
+            sqlx::Error::Database(error) => error.is_transient_in_connect_phase(),
+            _ => false,
+        };
+        if !is_starting || Instant::now() + STARTING >= deadline {
+            return Err(OpenError::of(place, &error));
+        }
+        tokio::time::sleep(STARTING).await;
+    }
+}
+
+async fn pool(url: &str, connections: u32) -> Result<PgPool, OpenError> {
+    let connect = connect_options(url)?;
+    let place = place(&connect);
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE)
@@ -106,7 +165,7 @@ async fn pool(url: &str, connections: u32) -> Result<PgPool> {
         })
         .connect_with(connect)
         .await
-        .map_err(unavailable)
+        .map_err(|error| OpenError::of(&place, &error))
 }
 
 /// Reads the server's clock now and every [`REANCHOR`], for as long as the pool lives.

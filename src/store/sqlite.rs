@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::{Result, Store, StoreClock, StoreError};
+use super::{OpenError, Result, Store, StoreClock, StoreError};
 use crate::domain::clock::Clock;
 
 #[path = "sql/mod.rs"]
@@ -54,27 +54,32 @@ fn options(file: &Path) -> SqliteConnectOptions {
 }
 
 /// Opens the database file, making it if need be, and brings its schema up to date.
-pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>> {
+pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, OpenError> {
     migrate(file).await?;
     let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
-    let write = write.connect_with(options(file)).await.map_err(unavailable)?;
+    let place = file.display().to_string();
+    let failed = |error| OpenError::of(&place, &error);
+    let write = write.connect_with(options(file)).await.map_err(failed)?;
     let read = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(ACQUIRE);
-    let read = read.connect_with(options(file).read_only(true)).await.map_err(unavailable)?;
+    let read = read.connect_with(options(file).read_only(true)).await.map_err(failed)?;
     Ok(Arc::new(sql::SqlStore::new(read, write, 1, StoreClock::Given(clock), sql::Wires::default())))
 }
 
 /// Brings the schema up to date, one process at a time: SQLite has no advisory locks, so a lock file beside the
 /// database stands in.
-pub async fn migrate(file: &Path) -> Result<()> {
+pub async fn migrate(file: &Path) -> Result<(), OpenError> {
+    let place = file.display().to_string();
     if let Some(dir) = file.parent() {
         std::fs::create_dir_all(dir).map_err(unavailable)?;
     }
     let guard = lock_file(&file.with_extension("migrating")).await?;
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options(file)).await.map_err(unavailable)?;
-    let outcome = sqlx::migrate!("migrations/sqlite").run(&pool).await.map_err(unavailable);
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options(file)).await;
+    let pool = pool.map_err(|error| OpenError::of(&place, &error))?;
+    let steps = sqlx::migrate!("migrations/sqlite");
+    let outcome = steps.run(&pool).await;
     pool.close().await;
     drop(guard);
-    outcome
+    outcome.map_err(|error| OpenError::of_migration(&place, &error, steps.iter().map(|step| step.version).max()))
 }
 
 async fn lock_file(path: &Path) -> Result<std::fs::File> {

@@ -6,6 +6,7 @@ use super::Worker;
 use super::run::End;
 use crate::domain::ids::AssetId;
 use crate::domain::job::Job;
+use crate::domain::webhook::Problem;
 use crate::engine::Error;
 
 impl Worker {
@@ -17,7 +18,9 @@ impl Worker {
             match (answer.status, answer.problem) {
                 (Some(status), _) if (200..300).contains(&status) => {}
                 (Some(status), _) => return Ok(End::Failed(format!("the purge hook answered {status}"))),
-                (None, problem) => return Ok(End::Failed(format!("the purge hook: {problem:?}"))),
+                (None, problem) => {
+                    return Ok(End::Failed(format!("the purge hook: {}", problem.map_or("no answer", Problem::name))));
+                }
             }
         }
         let finished = self.engine.finish_job(job).await?;

@@ -16,6 +16,7 @@ mod delivery;
 mod embedded_store;
 mod engine;
 mod events;
+mod first_contact;
 mod handoff;
 mod house;
 mod identity;

@@ -60,6 +60,22 @@ impl Files {
         Ok(Arc::new(Self { root, shards, entropy, health, open, unnamed }))
     }
 
+    /// Whether there is any data file below `dir`, before anything is made there.
+    pub(super) fn has_any(dir: &Path) -> io::Result<bool> {
+        for shard in 0..=u8::MAX {
+            match fs::read_dir(dir.join("files").join(format!("{shard:02x}"))) {
+                Ok(mut entries) => {
+                    if entries.next().is_some() {
+                        return Ok(true);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
     fn open_shard(root: &Path, shard: u8) -> io::Result<File> {
         let path = root.join(format!("{shard:02x}"));
         match fs::create_dir(&path) {

@@ -41,6 +41,12 @@ pub enum OpenError {
     /// There are data files, but the database that names them is gone: starting afresh would remove them.
     #[error("{0} is missing although there are data files: restore it, or move the files away")]
     MetadataMissing(PathBuf),
+    /// The database names data files, and there is none at all: a directory that was not mounted, or not restored.
+    #[error(
+        "{0} is missing or empty although {1} names files in it: mount or restore it; a store that may be lost is given up \
+         by moving both away"
+    )]
+    FilesMissing(PathBuf, PathBuf),
     /// Its database cannot be opened or read.
     #[error("the store's metadata cannot be opened: {0}")]
     Metadata(String),
@@ -67,6 +73,9 @@ pub(super) fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn E
     fs::create_dir_all(&settings.dir)?;
     let lock = lock(&settings.dir)?;
     let health = Arc::<Health>::default();
+    if !Files::has_any(&settings.dir)? && Meta::names_files(&settings.dir) {
+        return Err(OpenError::FilesMissing(settings.dir.join("files"), settings.dir.join("meta.db")));
+    }
     let files = Files::open(&settings.dir, Arc::clone(&entropy), Arc::clone(&health))?;
     let (meta, cors) = Meta::open(&settings.dir, &files, Arc::clone(&health))?;
     let disk = Disk::new(&settings.dir, settings.min_free);

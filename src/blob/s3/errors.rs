@@ -1,9 +1,10 @@
 //! The SDK's errors by meaning. A code decides where there is one, the status where there is none.
 
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::super::BlobError;
+use crate::domain::reason::innermost_cause;
 
 /// What an error of any operation means to the port.
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
@@ -13,7 +14,7 @@ where
 {
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let text = || DisplayErrorContext(&error).to_string();
+    let text = || words(&error);
     match (code, status) {
         ("NoSuchKey" | "NoSuchUpload" | "NotFound", _) => BlobError::NotFound,
         ("PreconditionFailed" | "ConditionalRequestConflict", _) => BlobError::Precondition,
@@ -29,5 +30,48 @@ where
         ("", Some(412)) => BlobError::Precondition,
         ("", Some(401 | 403)) => BlobError::Denied(text()),
         _ => BlobError::Unavailable(text()),
+    }
+}
+
+/// An error in words: `NoSuchBucket: The specified bucket does not exist (HTTP 404)`, `no connection: Connection refused`.
+pub(super) fn words<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let status = error.raw_response().map(|response| format!(" (HTTP {})", response.status().as_u16()));
+    match error {
+        SdkError::ServiceError(service) => {
+            let said = [service.err().code(), service.err().message()];
+            let said: Vec<_> = said.into_iter().flatten().filter(|text| !text.is_empty()).collect();
+            let said = if said.is_empty() { "refused".to_owned() } else { said.join(": ") };
+            said + &status.unwrap_or_default()
+        }
+        SdkError::TimeoutError(_) => "no answer in time".to_owned(),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "no answer in time".to_owned(),
+        SdkError::DispatchFailure(failure) if failure.is_io() => format!("no connection: {}", innermost_cause(error)),
+        SdkError::ResponseError(_) => {
+            format!("an answer that cannot be understood{}: {}", status.unwrap_or_default(), innermost_cause(error))
+        }
+        _ => innermost_cause(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::operation::head_bucket::HeadBucketError;
+
+    use super::*;
+
+    #[test]
+    fn no_text_of_the_sdk_is_shown() {
+        let refused = std::io::Error::from_raw_os_error(111);
+        let connector = HttpResponse::new(404.try_into().unwrap(), "".into());
+        let metadata = aws_sdk_s3::error::ErrorMetadata::builder().code("NoSuchBucket").message("It is not there");
+        let service = SdkError::service_error(HeadBucketError::generic(metadata.build()), connector);
+        assert_eq!(words(&service), "NoSuchBucket: It is not there (HTTP 404)");
+        let broken: SdkError<HeadBucketError, HttpResponse> = SdkError::construction_failure(refused);
+        assert_eq!(words(&broken), "Connection refused");
+        let late: SdkError<HeadBucketError, HttpResponse> = SdkError::timeout_error("x");
+        assert_eq!(words(&late), "no answer in time");
     }
 }

@@ -164,13 +164,8 @@ fn sdk_client(shared: &aws_config::SdkConfig, settings: &Settings, endpoint: Opt
 async fn place(client: &Client, bucket: &str, region: &str) -> Result<Bucket> {
     let wrong = |e: &dyn std::fmt::Display| BlobError::Denied(format!("the endpoint makes no URL: {e}"));
     let soon = PresigningConfig::expires_in(Duration::from_secs(60)).map_err(|e| wrong(&e))?;
-    let signed = client
-        .get_object()
-        .bucket(bucket)
-        .key("k")
-        .presigned(soon)
-        .await
-        .map_err(|e| wrong(&aws_sdk_s3::error::DisplayErrorContext(&e)))?;
+    let signed =
+        client.get_object().bucket(bucket).key("k").presigned(soon).await.map_err(|e| wrong(&errors::words(&e)))?;
     let uri: http::Uri = signed.uri().parse().map_err(|e: http::uri::InvalidUri| wrong(&e))?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(wrong(&"no scheme or host"));

@@ -66,7 +66,11 @@ impl Get {
             () = reporter.run() => return Ok(()),
         };
         if let (false, Err(Error::Interrupted | Error::Network { .. })) = (to_stdout, &outcome) {
-            reporter.complain("Nothing that has arrived is lost. To go on, run the same command again.");
+            reporter.complain(if downloader.has_kept_bytes() {
+                "Nothing that has arrived is lost. To go on, run the same command again."
+            } else {
+                "Nothing has arrived yet. To try again, run the same command again."
+            });
         }
         self.show(&reporter, &outcome)?;
         outcome.map(|_| ())

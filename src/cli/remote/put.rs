@@ -98,7 +98,7 @@ impl Put {
         };
         match &outcome {
             Ok(()) => uploader.forget_finished(),
-            Err(Error::Interrupted | Error::Network { .. }) => say_how_to_go_on(&reporter),
+            Err(Error::Interrupted | Error::Network { .. }) => say_how_to_go_on(&reporter, uploader.has_kept_bytes()),
             Err(_) => {}
         }
         outcome
@@ -197,9 +197,14 @@ fn journal(reporter: &Reporter) -> Option<Journal> {
     }
 }
 
-fn say_how_to_go_on(reporter: &Reporter) {
+fn say_how_to_go_on(reporter: &Reporter, something_arrived: bool) {
     let words: Vec<String> = std::env::args().map(|word| quoted(&word)).collect();
-    reporter.complain(&format!("Nothing that has arrived is lost. To go on, run it again:\n  {}", words.join(" ")));
+    let what = if something_arrived {
+        "Nothing that has arrived is lost. To go on, run it again:"
+    } else {
+        "Nothing has arrived yet. To try again, run it again:"
+    };
+    reporter.complain(&format!("{what}\n  {}", words.join(" ")));
 }
 
 #[cfg(test)]

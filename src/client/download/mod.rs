@@ -8,6 +8,7 @@
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,6 +65,8 @@ pub struct Downloader {
     reporter: Reporter,
     options: Options,
     stop: CancellationToken,
+    /// Bytes of a file that is not whole are kept.
+    kept_bytes: AtomicBool,
 }
 
 /// How fetching ended.
@@ -77,7 +80,13 @@ impl Downloader {
     /// `stop`: cut everything off, keeping what has arrived.
     #[must_use]
     pub fn new(api: Api, reporter: Reporter, options: Options, stop: CancellationToken) -> Self {
-        Self { api, reporter, options, stop }
+        Self { api, reporter, options, stop, kept_bytes: AtomicBool::default() }
+    }
+
+    /// Whether a part of the file is here for the next run to go on with.
+    #[must_use]
+    pub fn has_kept_bytes(&self) -> bool {
+        self.kept_bytes.load(Ordering::Relaxed)
     }
 
     /// Fetches an asset by its id, or whatever a link opens.
@@ -125,7 +134,12 @@ impl Downloader {
             let digest = match self.fetch(origin, facts, there, sink, &track).await {
                 Ok(Got::Whole(digest)) => digest,
                 Ok(Got::Changed) => return Ok(None),
-                Err(error) => return Err(told(&track, error, Some(&part.path))),
+                Err(error) => {
+                    if track.confirmed() > 0 {
+                        self.kept_bytes.store(true, Ordering::Relaxed);
+                    }
+                    return Err(told(&track, error, Some(&part.path)));
+                }
             };
             match verified(facts, digest) {
                 Ok(verified) => {

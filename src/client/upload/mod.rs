@@ -8,6 +8,7 @@
 //! changes under way, nothing half-claimed remains.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +78,8 @@ pub struct Uploader {
     pool: body::Pool,
     stop: CancellationToken,
     finished: Mutex<Vec<PathBuf>>,
+    /// The server has bytes of a file.
+    kept_bytes: AtomicBool,
 }
 
 /// A file that became an asset.
@@ -110,8 +113,8 @@ impl Uploader {
         stop: CancellationToken,
     ) -> Self {
         let slots = Semaphore::new(options.concurrency);
-        let (pool, finished) = (body::Pool::default(), Mutex::default());
-        Self { api, reporter, journal, options, slots, pool, stop, finished }
+        let (pool, finished, kept_bytes) = (body::Pool::default(), Mutex::default(), AtomicBool::default());
+        Self { api, reporter, journal, options, slots, pool, stop, finished, kept_bytes }
     }
 
     /// Part addresses to ask for at once.
@@ -129,6 +132,9 @@ impl Uploader {
             outcome = run.drive() => outcome,
             () = self.stop.cancelled() => Err(Error::Interrupted),
         };
+        if run.track.confirmed() > 0 {
+            self.kept_bytes.store(true, Ordering::Relaxed);
+        }
         match &outcome {
             Ok(_) => self.keep(run.entry),
             Err(Error::Interrupted) => run.say_what_is_kept(),
@@ -158,6 +164,12 @@ impl Uploader {
         };
         let track = self.reporter.track(&source.label, source.print.size, Direction::Up);
         Ok(Run { up: self, source, name, entry, track, kept_until: None })
+    }
+
+    /// Whether the server has bytes of any of the files.
+    #[must_use]
+    pub fn has_kept_bytes(&self) -> bool {
+        self.kept_bytes.load(Ordering::Relaxed)
     }
 
     /// Finished uploads stay known until the whole command is: if it is cut off, the next run skips them.

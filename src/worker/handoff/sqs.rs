@@ -14,12 +14,13 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::config::{Credentials, Region};
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
 use super::{CloudEvent, Login, Sink, SinkError, within};
+use crate::domain::reason::innermost_cause;
 
 /// Requests at once, and so connections. Others wait.
 const AT_ONCE: usize = 64;
@@ -100,9 +101,9 @@ fn group(event: &CloudEvent) -> String {
 fn meaning<E, R>(error: &SdkError<E, R>) -> SinkError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
-    let text = format!("SQS: {}", DisplayErrorContext(error));
+    let text = format!("SQS: {}", innermost_cause(error));
     let SdkError::ServiceError(said) = error else { return SinkError::Away(text) };
     let text = match (said.err().code(), said.err().message()) {
         (Some(code), Some(message)) => format!("SQS: {code}: {message}"),

@@ -54,6 +54,13 @@ impl Meta {
         Ok((Self { writer: Writer::start(db, health)?, readers: Readers::new(&path) }, cors))
     }
 
+    /// Whether the metadata in `dir` names data files. One that is missing or cannot be read names none: opening it says why.
+    pub(super) fn names_files(dir: &Path) -> bool {
+        let path = dir.join("meta.db");
+        let names = |db: Connection| db.query_row("SELECT EXISTS (SELECT 1 FROM segment)", [], |row| row.get(0));
+        path.exists() && schema::open_reader(&path).is_ok_and(|db| names(db).unwrap_or(false))
+    }
+
     /// Reads; what `work` sees was committed before the call.
     pub(super) async fn read<T: Send + 'static>(
         &self,

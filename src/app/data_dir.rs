@@ -1,0 +1,68 @@
+//! The data directory: made for its owner alone, and refused in words where it is another user's.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use rustix::fs::{Access, access};
+
+use crate::config::{Config, Database};
+use crate::domain::reason::plain_words;
+
+/// What this program keeps in the directory and has to read and write.
+const OWN_FILES: [&str; 8] =
+    ["gantry.db", "gantry.db-wal", "signing.key", "store.key", "store", "store/lock", "store/meta.db", "store/files"];
+
+/// Makes the data directory with mode 700 where it is missing, and makes sure that everything in it is this user's.
+///
+/// # Errors
+/// It cannot be made; or something in it cannot be read and written by this user: the message names both users.
+pub(super) fn prepare_data_dir(config: &Config) -> anyhow::Result<()> {
+    let dir = &config.data_dir;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|error| anyhow::anyhow!("{}", plain_words(&error.to_string())))
+        .with_context(|| format!("the data directory {} cannot be made", dir.display()))?;
+    let mut files: Vec<PathBuf> = vec![dir.clone()];
+    files.extend(OWN_FILES.map(|name| dir.join(name)));
+    if let Database::Sqlite(file) = &config.database {
+        files.push(file.clone());
+    }
+    files.iter().try_for_each(|path| require_access(path, dir))
+}
+
+/// Refuses a file that is there and not for this user.
+fn require_access(path: &Path, dir: &Path) -> anyhow::Result<()> {
+    let mut wanted = Access::READ_OK | Access::WRITE_OK;
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => bail!("{} cannot be looked at: {}", path.display(), plain_words(&error.to_string())),
+    };
+    if metadata.is_dir() {
+        wanted |= Access::EXEC_OK;
+    }
+    if access(path, wanted).is_ok() {
+        return Ok(());
+    }
+    let (path, dir) = (path.display(), dir.display());
+    let (owner, me) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner == me {
+        bail!("{path} is closed to its own user (mode {:o}): chmod -R u+rwX {dir}", metadata.mode() & 0o7777);
+    }
+    let (owner, me) = (user_name(owner), user_name(me));
+    bail!(
+        "{path} belongs to user {owner}, and this is user {me}: start gantry as {owner}, or give everything to {me}: chown -R {me} {dir}"
+    )
+}
+
+/// A user's name, or the number where nothing names it.
+fn user_name(uid: u32) -> String {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| uid.to_string())
+}
