@@ -142,12 +142,12 @@ impl Engine {
         self.settled(upload).await
     }
 
-    /// Gives an upload up, or deletes the asset that it has become.
+    /// Gives an upload up, or deletes the asset that it has become or is just becoming.
     pub async fn terminate(&self, actor: &Actor, id: UploadId) -> Result<()> {
         let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
         self.not_deleted(&upload).await?;
         match upload.state {
-            UploadState::Completed => self.delete_asset(actor, upload.asset).await,
+            UploadState::Completing | UploadState::Completed => self.delete_asset(actor, upload.asset).await,
             _ => self.abort_upload(upload, Some(actor)).await,
         }
     }
@@ -339,7 +339,8 @@ async fn conclude(writer: &mut Writer, stop: Stop, sum: Sum, ends: Ends) -> Resu
         writer.discard().await?;
         return Err(if stop == Stop::End { Error::ChecksumMismatch } else { why(stop, writer) });
     }
-    if stop == Stop::Excess && ends != Ends::ByLength {
+    if stop == Stop::Excess {
+        // The client has another file in mind than was declared: the bytes that fit are the beginning of that one.
         writer.discard().await?;
         return Err(why(stop, writer));
     }

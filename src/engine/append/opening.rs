@@ -85,7 +85,7 @@ impl Engine {
         let engine = self.clone();
         let work = self.0.appends.tasks.spawn(async move {
             let outcome = engine.run(upload.clone(), checksum, Ends::ByLength, None, body).await;
-            if matches!(outcome, Err(Error::ChecksumMismatch)) {
+            if matches!(outcome, Err(Error::ChecksumMismatch | Error::Overrun { .. })) {
                 engine.abort_upload(engine.reread(upload.id).await?, None).await?;
             }
             outcome

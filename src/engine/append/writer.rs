@@ -275,8 +275,12 @@ impl Writer {
         if self.all_or_nothing { Ok(()) } else { self.acknowledge(false).await }
     }
 
-    /// Moves the ledger up to what the store has, and lets go of the lease if nothing more will come.
+    /// Moves the ledger up to what the store has, and lets go of the lease if nothing more will come. While the body
+    /// goes on, the ledger never reaches the file's end: more bytes than the file has make the append void.
     pub(super) async fn acknowledge(&mut self, release: bool) -> Result<()> {
+        if !release && self.has_all()? {
+            return Ok(());
+        }
         // Segments belong to the part behind those that are under way: they count when those do.
         let tail = if self.sending.is_empty() { self.held.clone() } else { Vec::new() };
         let (to, next_part) = (self.staged_to, self.staged.last().map(|part| part.number.get() + 1));
