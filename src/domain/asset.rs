@@ -2,9 +2,13 @@
 //!
 //! ```text
 //! awaiting ──▶ stored ──▶ processing ──▶ ready ──▶ deleted | rejected (a later look found something)
-//!    │                      ├──▶ rejected ──▶ deleted
-//!    └──▶ abandoned         └──▶ failed ──▶ processing | deleted
+//!    │            │         ├──▶ rejected ──▶ deleted
+//!    │            │         ├──▶ failed ──▶ processing | deleted
+//!    └──▶ abandoned         └──▶ deleted
+//!                 └──▶ deleted
 //! ```
+//!
+//! `stored` and `processing` become `deleted` when the owner withdraws the file: its job is cancelled.
 //!
 //! Bytes may be handed out in [`AssetState::Ready`] and in no other state.
 
@@ -283,10 +287,13 @@ impl Asset {
         }
     }
 
-    /// ready | rejected | failed → deleted; the object is removed right after.
+    /// stored | processing | ready | rejected | failed → deleted; the object is removed right after.
     pub fn delete(self, now: Timestamp) -> Result<Self, Refused> {
         let (content, bytes) = match self.state.clone() {
-            AssetState::Ready(content) | AssetState::Failed { content, .. } => (content, Leftover::Until(now)),
+            AssetState::Stored(content)
+            | AssetState::Processing(content)
+            | AssetState::Ready(content)
+            | AssetState::Failed { content, .. } => (content, Leftover::Until(now)),
             AssetState::Rejected { content, bytes: Leftover::Gone, .. } => (content, Leftover::Gone),
             AssetState::Rejected { content, .. } => (content, Leftover::Until(now)),
             _ => return Err(self.refuse("deleted")),
@@ -397,9 +404,11 @@ pub(crate) mod tests {
             "awaiting → stored",
             "awaiting → abandoned",
             "stored → processing",
+            "stored → deleted",
             "processing → ready",
             "processing → rejected",
             "processing → failed",
+            "processing → deleted",
             "ready → rejected",
             "ready → ready",
             "ready → deleted",

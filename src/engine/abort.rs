@@ -11,6 +11,7 @@ use crate::domain::access::{Action, Actor};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::event::EventKind;
 use crate::domain::ids::UploadId;
+use crate::domain::name::FileName;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx, Write};
 
@@ -59,7 +60,9 @@ impl Engine {
     /// The upload has ended without bytes: so has its asset.
     async fn end(&self, ended: Upload, kind: EventKind, by: Option<&Actor>) -> std::result::Result<Upload, StoreError> {
         let mut ended = ended;
-        let tx = Tx::new().upload(&mut ended, kind);
+        let asset = self.0.store.asset(ended.asset).await?;
+        let name = asset.as_ref().map_or_else(FileName::nameless, |asset| asset.name.clone());
+        let tx = Tx::new().upload(&mut ended, kind, &name);
         let tx = match by {
             Some(actor) => {
                 let deed = Deed::new(ended.tenant, actor, "upload.abort", format!("asset:{}", ended.asset));
@@ -67,7 +70,6 @@ impl Engine {
             }
             None => tx,
         };
-        let asset = self.0.store.asset(ended.asset).await?;
         let abandoned = asset.and_then(|asset| asset.abandon(self.0.store.now()).ok());
         let tx = match abandoned {
             Some(mut abandoned) => tx.asset(&mut abandoned, EventKind::AssetAbandoned),

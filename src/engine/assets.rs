@@ -9,12 +9,14 @@ use super::limits::{MAX_METADATA, check_page};
 use super::{Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, Target, may, may_ask};
 use crate::domain::asset::{Asset, AssetState, Metadata};
+use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventKind;
 use crate::domain::ids::AssetId;
+use crate::domain::job::Work;
 use crate::domain::name::FileName;
 use crate::domain::upload::UploadState;
-use crate::store::{AssetQuery, StoreError, Tx};
+use crate::store::{AssetQuery, StoreError, Tx, Write};
 
 /// Longest time that a request may wait for an asset.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -85,6 +87,18 @@ impl Engine {
             let look = deadline.min(tokio::time::Instant::now() + LOOK);
             let _ = tokio::time::timeout_at(look, change).await;
         }
+    }
+
+    /// The digest that the service has computed of an asset's bytes, as soon as it is known, or `None` after `patience`.
+    pub async fn established_digest(
+        &self,
+        actor: &Actor,
+        id: AssetId,
+        patience: Duration,
+    ) -> Result<Option<Sha256Digest>> {
+        let established = |asset: &Asset| asset.state.content().and_then(|content| content.sha256);
+        let asset = self.await_asset(actor, id, patience, |asset| established(asset).is_some()).await?;
+        Ok(established(&asset))
     }
 
     /// Many assets at once; what the caller may not see is left out like what does not exist.
@@ -160,7 +174,8 @@ impl Engine {
     }
 
     /// Deletes an asset: from now on nobody is served, and its object is removed right after. One whose bytes are
-    /// still on their way loses its upload. Asking again is fine.
+    /// still on their way loses its upload; one that is being completed is completed first; one that is not ready yet is
+    /// withdrawn, and its job with it. Asking again is fine.
     pub async fn delete_asset(&self, actor: &Actor, id: AssetId) -> Result<()> {
         for _ in 0..TRIES {
             let asset = self.asset_for(actor, Action::EditAsset, id).await?;
@@ -170,17 +185,18 @@ impl Engine {
                     let upload = self.0.store.upload_of(id).await?;
                     match upload {
                         Some(upload) if upload.state == UploadState::Completing => {
-                            return Err(Error::NotReady { state: "completing" });
+                            self.finish_detached(upload).await?;
                         }
                         Some(upload) => self.abort_upload(upload, Some(actor)).await?,
                         None => return Err(Error::Internal("an awaiting asset without upload".to_owned())),
                     }
                     continue;
                 }
-                AssetState::Stored(_) | AssetState::Processing(_) => {
-                    return Err(Error::NotReady { state: asset.state.name() });
-                }
-                AssetState::Ready(_) | AssetState::Rejected { .. } | AssetState::Failed { .. } => {}
+                AssetState::Stored(_)
+                | AssetState::Processing(_)
+                | AssetState::Ready(_)
+                | AssetState::Rejected { .. }
+                | AssetState::Failed { .. } => {}
             }
             let deed = Deed::new(asset.tenant, actor, "asset.delete", audit::subject(&asset))
                 .before(json!({ "state": asset.state.name(), "filename": asset.name.as_str() }));
@@ -199,8 +215,10 @@ impl Engine {
 
     /// Everything that an asset's deletion is, whoever asked for it; and the asset as it is then.
     pub(super) fn deletion(&self, asset: Asset, deed: Deed) -> Result<(Asset, Tx)> {
+        let in_work = matches!(asset.state, AssetState::Stored(_) | AssetState::Processing(_));
         let mut deleted = asset.delete(self.0.store.now())?;
         let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(self.audited(deed));
+        let tx = if in_work { tx.with(Write::CancelJob(Work::Process(deleted.id))) } else { tx };
         let tx = self.with_purge(tx, &deleted);
         Ok((deleted, tx))
     }

@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+pub(super) use super::attempt::Attempt;
 use super::{Engine, Error, Result};
 use crate::blob::{BlobError, ObjectFacts, StoredPart};
 use crate::crash;
@@ -24,6 +25,7 @@ use crate::domain::event::EventKind;
 use crate::domain::findings::Findings;
 use crate::domain::ids::{JobId, UploadId};
 use crate::domain::job::{NewJob, Priority, Work};
+use crate::domain::name::FileName;
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx, Write};
@@ -76,6 +78,16 @@ impl Engine {
     /// Ends an upload and returns its asset. Asking again gives the same answer.
     pub async fn complete(&self, actor: &Actor, id: UploadId, wish: CompleteUpload) -> Result<Asset> {
         let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
+        self.spawn_finish(upload, wish).await
+    }
+
+    /// Ends an upload that is being completed already: waits for the caller that is at it, or takes over from it.
+    pub(super) async fn finish_detached(&self, upload: Upload) -> Result<Asset> {
+        self.spawn_finish(upload, CompleteUpload::default()).await
+    }
+
+    /// [`Self::finish`] in a task of its own: a client that disconnects does not cut it off.
+    async fn spawn_finish(&self, upload: Upload, wish: CompleteUpload) -> Result<Asset> {
         let engine = self.clone();
         let work = tokio::spawn(async move { engine.finish(upload, wish).await });
         work.await.map_err(|error| Error::Internal(error.to_string()))?
@@ -139,7 +151,7 @@ impl Engine {
                 let facts = facts.ok_or_else(|| Error::Incomplete { missing: only_part() })?;
                 let completing = upload.clone().begin_completing(self.patience(), self.0.store.now());
                 let mut completing = completing.map_err(|_| Attempt::LostRace)?;
-                let owed = Tx::new().upload(&mut completing, EventKind::UploadCompleting);
+                let owed = Tx::new().upload(&mut completing, EventKind::UploadCompleting, &asset.name);
                 let held = Held { completing, owed };
                 if facts.size != *size {
                     return Err(self.fail(held, asset).await);
@@ -186,7 +198,7 @@ impl Engine {
             && let Some(facts) = self.0.blobs.head(&upload.key).await.map_err(Error::from)?
             && self.is_ours(upload, &facts)
         {
-            let held = self.begin(upload, Tx::new()).await?;
+            let held = self.begin(upload, Tx::new(), &asset.name).await?;
             return self.record(held, asset, facts.into()).await;
         }
         let parts = self.received(upload).await?;
@@ -198,18 +210,23 @@ impl Engine {
             true => self.measured(upload, &asset, &parts, wish).await?,
             false => (upload.clone(), Tx::new()),
         };
-        let held = self.begin(&upload, noted).await?;
+        let held = self.begin(&upload, noted, &asset.name).await?;
         match self.assembled(&held.completing, plan, parts).await? {
             Some(proof) => self.record(held, asset, proof).await,
             None => Err(self.fail(held, asset).await),
         }
     }
 
-    /// Tx1: from here on the upload is ours, until somebody takes it over. With it, what is `noted`.
-    pub(super) async fn begin(&self, upload: &Upload, noted: Tx) -> std::result::Result<Held, Attempt> {
+    /// Tx1: from here on the upload is ours, until somebody takes it over. With it, what is `noted`. `name`: the asset's.
+    pub(super) async fn begin(
+        &self,
+        upload: &Upload,
+        noted: Tx,
+        name: &FileName,
+    ) -> std::result::Result<Held, Attempt> {
         let now = self.0.store.now();
         let mut completing = upload.clone().begin_completing(self.patience(), now).map_err(|_| Attempt::LostRace)?;
-        let tx = noted.upload(&mut completing, EventKind::UploadCompleting);
+        let tx = noted.upload(&mut completing, EventKind::UploadCompleting, name);
         self.commit(tx, upload.asset).await?;
         self.0.uploads.invalidate(&upload.id).await;
         crash::point("after_completing");
@@ -275,15 +292,16 @@ impl Engine {
     ) -> std::result::Result<(Upload, Asset), Attempt> {
         let now = self.0.store.now();
         let content = self.content(&held.completing, proof);
-        let mut completed = held.completing.complete(now).map_err(Error::from)?;
+        let mut completed = held.completing.complete(now).map_err(|_| Attempt::LostRace)?;
         // A length that nobody knew at creation is known by now.
         let size = completed.transfer.size().unwrap_or(asset.size);
         let keep_for = self.rules_of(&asset).await?.keep_for();
         let delete_at = keep_for.map(|keep_for| after(now, keep_for));
-        let mut stored = Asset { size, delete_at, ..asset }.store(content, now).map_err(Error::from)?;
+        // The asset was read after the upload: another caller may have completed it in between.
+        let mut stored = Asset { size, delete_at, ..asset }.store(content, now).map_err(|_| Attempt::LostRace)?;
         let tx = held
             .owed
-            .upload(&mut completed, EventKind::UploadCompleted)
+            .upload(&mut completed, EventKind::UploadCompleted, &stored.name)
             .asset(&mut stored, EventKind::AssetStored)
             .with(Write::InsertJob(self.processing(&stored)));
         for attempt in 0..TRIES {
@@ -327,36 +345,14 @@ impl Engine {
         let now = self.0.store.now();
         let (mut failed, mut abandoned) = match (held.completing.fail(now), asset.abandon(now)) {
             (Ok(failed), Ok(abandoned)) => (failed, abandoned),
-            (Err(refused), _) | (_, Err(refused)) => return Error::from(refused).into(),
+            // Another caller has ended it since it was read.
+            (Err(_), _) | (_, Err(_)) => return Attempt::LostRace,
         };
-        let tx = held.owed.upload(&mut failed, EventKind::UploadFailed);
+        let tx = held.owed.upload(&mut failed, EventKind::UploadFailed, &abandoned.name);
         let tx = tx.asset(&mut abandoned, EventKind::AssetAbandoned);
         match self.commit(tx, abandoned.id).await {
             Ok(()) => Error::WrongBytes.into(),
             Err(error) => error.into(),
-        }
-    }
-}
-
-/// Why one try to finish did not.
-pub(super) enum Attempt {
-    /// Somebody else changed the upload: read it again.
-    LostRace,
-    /// The answer.
-    Refused(Error),
-}
-
-impl From<Error> for Attempt {
-    fn from(error: Error) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<StoreError> for Attempt {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Conflict => Self::LostRace,
-            other => Self::Refused(other.into()),
         }
     }
 }

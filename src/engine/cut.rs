@@ -141,7 +141,7 @@ impl Engine {
             }
             Some(declared) if counted < declared => return Err(one_more(parts).into()),
             Some(declared) if counted > declared => {
-                let held = self.begin(upload, Tx::new()).await?;
+                let held = self.begin(upload, Tx::new(), &asset.name).await?;
                 return Err(self.fail(held, asset.clone()).await);
             }
             None | Some(_) => {}

@@ -19,6 +19,7 @@ use crate::store::{Store, Tx};
 mod abort;
 mod append;
 mod assets;
+mod attempt;
 mod audit;
 mod begin;
 mod changes;

@@ -139,11 +139,13 @@ impl Engine {
                 let deed = Deed::by_system(asset.tenant, "asset.delete", audit::subject(&asset))
                     .after(json!({ "why": "its policy keeps it no longer" }));
                 let tx = match self.deletion(asset.clone(), deed) {
-                    Ok((_, tx)) => {
+                    Ok((_, tx)) if asset.state.is_settled() => {
                         report.outdated += 1;
                         tx
                     }
-                    Err(_) => Tx::new().quiet_asset(&mut Asset { delete_at: Some(after(now, LATER)), ..asset.clone() }),
+                    Ok(_) | Err(_) => {
+                        Tx::new().quiet_asset(&mut Asset { delete_at: Some(after(now, LATER)), ..asset.clone() })
+                    }
                 };
                 match self.commit(tx, asset.id).await {
                     Ok(()) | Err(StoreError::Conflict) => {}

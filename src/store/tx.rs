@@ -14,8 +14,9 @@ use crate::domain::collection::Collection;
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId, UploadId};
-use crate::domain::job::{Job, JobKind, NewJob, Release};
+use crate::domain::job::{Job, JobKind, NewJob, Release, Work};
 use crate::domain::key::ApiKey;
+use crate::domain::name::FileName;
 use crate::domain::quota::Usage;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
@@ -87,6 +88,8 @@ pub enum Write {
     OweJob(NewJob),
     /// Removes a job that is done, if nobody has claimed it since this attempt.
     FinishJob(Job),
+    /// Removes the job of this work that is not dead, also from the worker that holds it; no such job is fine.
+    CancelJob(Work),
     /// Puts a job back until a later time, or among the dead, if this attempt still holds it.
     ReleaseJob(Box<Release>),
     /// Puts a job off or forward that nobody has claimed since this attempt, whoever holds it.
@@ -149,7 +152,7 @@ impl Tx {
         let tx = self.with(Write::Charge(asset.tenant, usage));
         tx.with(Write::InsertAsset(Box::new(asset.clone()))).with(Write::InsertUpload(Box::new(upload.clone()))).with(
             Write::FirstEvent(NewEvent {
-                data: of_upload(upload),
+                data: of_upload(upload, &asset.name),
                 ..event(asset, EventKind::AssetCreated, asset.created_at)
             }),
         )
@@ -169,10 +172,11 @@ impl Tx {
         tx
     }
 
-    /// Adds an upload's transition and the event that tells it. The caller's copy gets its new revision.
+    /// Adds an upload's transition and the event that tells it, with the asset's name. The caller's copy gets its new
+    /// revision.
     #[must_use]
-    pub fn upload(self, upload: &mut Upload, kind: EventKind) -> Self {
-        let (tenant, asset, at, data) = (upload.tenant, upload.asset, upload.changed_at, of_upload(upload));
+    pub fn upload(self, upload: &mut Upload, kind: EventKind, name: &FileName) -> Self {
+        let (tenant, asset, at, data) = (upload.tenant, upload.asset, upload.changed_at, of_upload(upload, name));
         self.quietly(upload).with(Write::Event(NewEvent { tenant, asset, kind, at, data }))
     }
 
@@ -220,6 +224,7 @@ impl Tx {
             | Write::Event(_)
             | Write::OweJob(_)
             | Write::FinishJob(_)
+            | Write::CancelJob(_)
             | Write::ReleaseJob(_)
             | Write::PostponeJob(_)
             | Write::RetryJob(..)
@@ -257,14 +262,21 @@ fn event(asset: &Asset, kind: EventKind, at: Timestamp) -> NewEvent {
     NewEvent { tenant: asset.tenant, asset: asset.id, kind, at, data: of_asset(asset, kind) }
 }
 
-/// Which upload an event is about: an asset may see several.
-fn of_upload(upload: &Upload) -> Map<String, Value> {
-    Map::from_iter([("upload_id".to_owned(), upload.id.to_string().into())])
+/// The file's name at the time, which every event tells.
+fn named(name: &FileName) -> Map<String, Value> {
+    Map::from_iter([("filename".to_owned(), name.as_str().into())])
 }
 
-/// What was found out about an asset, on the events that say so. Names and metadata are not told: they change.
+/// Which upload an event is about: an asset may see several.
+fn of_upload(upload: &Upload, name: &FileName) -> Map<String, Value> {
+    let mut data = named(name);
+    data.insert("upload_id".to_owned(), upload.id.to_string().into());
+    data
+}
+
+/// What was found out about an asset, on the events that say so. Metadata is not told: it may be large.
 fn of_asset(asset: &Asset, kind: EventKind) -> Map<String, Value> {
-    let mut data = Map::new();
+    let mut data = named(&asset.name);
     match kind {
         EventKind::AssetStored => {
             data.insert("size".to_owned(), asset.size.into());
@@ -272,7 +284,7 @@ fn of_asset(asset: &Asset, kind: EventKind) -> Map<String, Value> {
         EventKind::AssetReady | EventKind::AssetRechecked => {
             let content = asset.state.content();
             say(&mut data, "content_type", content.and_then(|c| c.detected.as_ref()).map(ToString::to_string));
-            say(&mut data, "sha256", content.and_then(|c| c.sha256).map(|digest| digest.to_string()));
+            say(&mut data, "sha256", content.and_then(|c| c.sha256).map(|digest| hex::encode(digest.0)));
         }
         EventKind::AssetRejected | EventKind::AssetFailed => {
             say(&mut data, "code", asset.state.verdict().map(|verdict| verdict.code.clone()));

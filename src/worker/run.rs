@@ -20,6 +20,8 @@ pub(super) enum End {
     Away(String),
     /// It failed; the try counts.
     Failed(String),
+    /// Another worker has the job, or it was cancelled.
+    Lost,
 }
 
 impl From<Error> for End {
@@ -36,7 +38,7 @@ impl From<Stop> for End {
         match stop {
             Stop::Away(why) => Self::Away(why),
             Stop::Failed(why) => Self::Failed(why),
-            Stop::Lost => Self::Done("the lease was lost"),
+            Stop::Lost => Self::Lost,
         }
     }
 }
@@ -44,14 +46,21 @@ impl From<Stop> for End {
 impl Worker {
     /// Runs one job for as long as its lease can be kept.
     pub(super) async fn run_leased(&self, job: Job) {
-        let id = job.id;
-        tokio::select! {
-            () = self.run_job(&job) => {}
-            () = self.keep_lease(&job) => tracing::warn!(job = %id, "the lease was lost; another worker has the job"),
+        let kept = tokio::select! {
+            kept = self.run_job(&job) => kept,
+            () = self.keep_lease(&job) => false,
+        };
+        if kept {
+            return;
+        }
+        tracing::warn!(job = %job.id, "the lease was lost: another worker has the job, or it was cancelled");
+        if let Err(error) = self.engine.remove_withdrawn(&job).await {
+            tracing::warn!(job = %job.id, %error, "derivatives may be left behind; the orphan search finds them");
         }
     }
 
-    async fn run_job(&self, job: &Job) {
+    /// Whether the job was still this worker's when it ended.
+    async fn run_job(&self, job: &Job) -> bool {
         let started = std::time::Instant::now();
         // Tries are counted at the claim: a job that killed its workers is past the limit without having failed.
         let end = if job.is_poison() && !matches!(job.work, Work::Chore(_)) {
@@ -67,17 +76,19 @@ impl Worker {
             End::Done(what) | End::Waits(what) => {
                 tracing::info!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, millis, what, "job done");
             }
+            End::Lost => return false,
             End::Away(why) => {
                 tracing::warn!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, why, "job waits");
                 let due = job.look_again(AWAY, self.store.now(), &*self.entropy);
-                self.release(&self.engine, job, due, Tries::Forgiven, &why).await;
+                return self.release(&self.engine, job, due, Tries::Forgiven, &why).await;
             }
             End::Failed(why) => {
                 tracing::warn!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, millis, why, "job failed");
                 let due = job.next_try(self.store.now(), &*self.entropy);
-                self.release(&self.engine, job, due, Tries::Counted, &why).await;
+                return self.release(&self.engine, job, due, Tries::Counted, &why).await;
             }
         }
+        true
     }
 
     async fn attempt(&self, job: &Job) -> End {
@@ -91,7 +102,7 @@ impl Worker {
         }
     }
 
-    /// Later again, or never.
+    /// Later again, or never. `false`: the job is no longer this worker's.
     async fn release(
         &self,
         engine: &Engine,
@@ -99,7 +110,7 @@ impl Worker {
         due: Option<crate::domain::clock::Timestamp>,
         tries: Tries,
         why: &str,
-    ) {
+    ) -> bool {
         let outcome = match due {
             Some(due) => engine.put_back(job, due, tries, why).await,
             None => match job.work {
@@ -107,8 +118,9 @@ impl Worker {
                 _ => engine.give_up(job, why).await,
             },
         };
-        if let Err(error) = outcome {
+        outcome.unwrap_or_else(|error| {
             tracing::warn!(job = %job.id, %error, "not put back; its lease will end by itself");
-        }
+            true
+        })
     }
 }

@@ -9,6 +9,7 @@ use super::{Checksum, Ends};
 use crate::crash;
 use crate::domain::append::Length;
 use crate::domain::event::EventKind;
+use crate::domain::name::FileName;
 use crate::domain::upload::Upload;
 use crate::store::Tx;
 use futures_util::StreamExt;
@@ -48,8 +49,8 @@ impl Writer {
         }
         let mut current = self.upload.clone();
         loop {
-            let held = engine.whole_held(current, &source)?;
             let asset = engine.asset_of(&self.upload).await?;
+            let held = engine.whole_held(current, &source, &asset.name)?;
             let proof = Proof { etag: etag.clone(), version: version.clone() };
             match engine.recorded(held, asset, proof).await {
                 Ok((completed, _)) => {
@@ -75,7 +76,7 @@ impl Writer {
 
 impl Engine {
     /// An upload whose bytes are one object, on its way to its end.
-    fn whole_held(&self, mut upload: Upload, source: &Source) -> Result<Held> {
+    fn whole_held(&self, mut upload: Upload, source: &Source, name: &FileName) -> Result<Held> {
         let now = self.0.store.now();
         if let Some(ledger) = upload.ledger_mut() {
             ledger.length = Length::Known(source.size());
@@ -85,7 +86,7 @@ impl Engine {
             ledger.tail.clone_from(&source.segments);
         }
         let mut completing = upload.begin_completing(self.patience(), now)?;
-        let owed = Tx::new().upload(&mut completing, EventKind::UploadCompleting);
+        let owed = Tx::new().upload(&mut completing, EventKind::UploadCompleting, name);
         Ok(Held { completing, owed })
     }
 

@@ -9,7 +9,7 @@ use crate::blob::{BlobKey, Payload};
 use crate::crash;
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::findings::{Derivative, Findings};
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Work};
 
 impl Engine {
     /// Stores one derivative. `serial` tells an attempt's derivatives apart; what `made` says of the place is replaced.
@@ -32,6 +32,18 @@ impl Engine {
     pub async fn drop_leftover_derivatives(&self, asset: &Asset) -> Result<()> {
         let current = asset.state.content().map(|content| content.findings.clone()).unwrap_or_default();
         self.drop_derivatives(asset, &current).await
+    }
+
+    /// Removes what a worker has made of an asset that its owner withdrew meanwhile: the deletion may have looked for
+    /// derivatives before the last one was written.
+    pub async fn remove_withdrawn(&self, job: &Job) -> Result<()> {
+        let Work::Process(id) = job.work else { return Ok(()) };
+        match self.0.store.asset(id).await? {
+            Some(asset) if matches!(asset.state, AssetState::Deleted { .. }) => {
+                self.drop_derivatives(&asset, &Findings::default()).await
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Removes every derivative of an asset whose bytes are removed, or those that a newer look has replaced.

@@ -99,8 +99,11 @@ impl Engine {
     }
 
     async fn drop_job(&self, job: &Job) -> Result<Option<Asset>> {
-        self.0.store.commit(Tx::new().with(Write::FinishJob(job.clone()))).await?;
-        Ok(None)
+        match self.0.store.commit(Tx::new().with(Write::FinishJob(job.clone()))).await {
+            // A conflict: it was cancelled, or another worker has it.
+            Ok(()) | Err(StoreError::Conflict) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
     }
 
     /// Keeps what a job has come to. `false`: its lease is lost.
@@ -161,7 +164,12 @@ impl Engine {
                 .await;
         };
         let asset = self.0.store.asset(id).await?.ok_or(Error::Hidden)?;
-        let asset = if matches!(asset.state, AssetState::Processing(_)) { asset } else { asset.process(now)? };
+        let asset = match asset.state {
+            AssetState::Processing(_) => asset,
+            // Withdrawn by its owner, and the job with it.
+            AssetState::Deleted { .. } => return Ok(false),
+            _ => asset.process(now)?,
+        };
         let mut failed = asset.fail(gave_up(), now)?;
         self.write_fenced(Tx::new().asset(&mut failed, EventKind::AssetFailed).with(buried), id).await
     }

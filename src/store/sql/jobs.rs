@@ -12,7 +12,7 @@ use super::write::one_row;
 use super::{Conn, CountRow, EntryRow, JobRow, at, decode, failed, insert};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::{JobId, TenantId};
-use crate::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Priority, Release, Tries};
+use crate::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Priority, Release, Tries, Work};
 
 /// Which of these kinds have something due and are not paused: one look at the index for each kind and priority,
 /// however many jobs wait.
@@ -135,6 +135,13 @@ pub(super) async fn owe(conn: &mut Conn, job: &NewJob) -> std::result::Result<()
     builder.push_values([job], insert::job);
     builder.push(" ON CONFLICT DO NOTHING");
     builder.build().execute(conn).await.map(|_| ()).map_err(undone)
+}
+
+/// Removes the job of a work whatever its attempt; a worker that holds it finds its lease lost.
+pub(super) async fn cancel(conn: &mut Conn, work: Work) -> std::result::Result<(), Failure> {
+    let query = sqlx::query("DELETE FROM job WHERE subject_id = $1 AND kind = $2 AND state <> 'dead'");
+    let query = query.bind(work.subject()).bind(work.kind().name());
+    query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
 pub(super) async fn hurry(conn: &mut Conn, kind: JobKind, now: Timestamp) -> std::result::Result<(), Failure> {

@@ -38,6 +38,7 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
         Write::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state <> 'dead'")
             .bind(job.id.0)
             .bind(i64::from(job.attempt)),
+        Write::CancelJob(work) => return jobs::cancel(conn, *work).await,
         Write::OweJob(new) => return jobs::owe(conn, new).await,
         Write::PostponeJob(release) => return jobs::postpone(conn, release).await,
         Write::RetryJob(job, tenant, now) => return jobs::retry(conn, *job, *tenant, *now).await,

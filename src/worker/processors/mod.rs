@@ -130,7 +130,7 @@ impl Pipeline {
             Step::Waits => return Ok(End::Waits("offered")),
         };
         let settled = engine.settle(&case.job, asset.clone(), outcome).await?;
-        Ok(End::Done(if settled { "settled" } else { "the lease was lost" }))
+        Ok(if settled { End::Done("settled") } else { End::Lost })
     }
 
     async fn walk(&self, case: &mut Case<'_>) -> Result<Step, Stop> {

@@ -133,7 +133,9 @@ on_both_services! {
             > GET /v1/assets/$asset/content?delivery=stream
             < 409 {"code": "not_ready", "state": "stored"}
             > DELETE /v1/assets/$asset
-            < 409 {"code": "not_ready"}
+            < 204
+            > GET $link
+            < 410
         "#);
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gantry::domain::job::JobKind;
 use rand::RngExt;
 
+use crate::support::patience::eventually;
 use crate::support::seed;
 use crate::support::service::Shape;
 use crate::{on_both_services, transcript};
@@ -50,6 +51,51 @@ on_both_services! {
         }
         let (owed, dead) = service.database.store.count_jobs().await.unwrap();
         assert_eq!((owed, dead), (40, 0));
+    }
+
+    async fn two_nodes_complete_the_same_single_puts(service, idle()) {
+        let (other, _) = service.another_node().await;
+        for round in 0..25 {
+            let names = transcript!(service, r#"
+                > POST /v1/uploads {"filename": "race.bin", "size": 5, "method": "put"}
+                < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}, "put": {"url": "$url"}}
+                > PUT $url [hello]
+                | if-none-match: *
+                < 200
+            "#);
+            let callers = if round % 2 == 0 { 2 } else { 8 };
+            let calls = (0..callers).map(|i| {
+                let base = if i % 2 == 0 { &service.base } else { &other };
+                tokio::spawn(post(format!("{base}/v1/uploads/{}/complete", names["upload"]), service.admin.clone()))
+            });
+            for call in calls.collect::<Vec<_>>() {
+                let (status, asset) = call.await.unwrap();
+                assert_eq!((status, asset["id"].as_str()), (200, Some(names["asset"].as_str())), "round {round}: {asset}");
+            }
+        }
+        assert_eq!(service.database.store.count_jobs().await.unwrap(), (25, 0));
+    }
+
+    async fn a_completion_that_reads_between_anothers_writes_gets_the_same_answer(service, idle()) {
+        use crate::support::faulty::Fault::Held;
+        let names = transcript!(service, r#"
+            > POST /v1/uploads {"filename": "race.bin", "size": 5, "method": "put"}
+            < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}, "put": {"url": "$url"}}
+            > PUT $url [hello]
+            | if-none-match: *
+            < 200
+        "#);
+        // The first caller has read the upload, and reads the asset only after the second one has stored it.
+        service.faults.on("asset", [Some(Held)]);
+        let url = format!("{}/v1/uploads/{}/complete", service.base, names["upload"]);
+        let first = tokio::spawn(post(url.clone(), service.admin.clone()));
+        eventually("the first caller is held", async || service.faults.are_spent()).await;
+        let second = post(url, service.admin.clone()).await;
+        service.faults.release();
+        assert_eq!((second.0, second.1["id"].as_str()), (200, Some(names["asset"].as_str())));
+        let first = first.await.unwrap();
+        assert_eq!((first.0, &first.1["id"], &first.1["state"]), (200, &second.1["id"], &second.1["state"]), "{first:?}");
+        assert_eq!(service.database.store.count_jobs().await.unwrap(), (1, 0));
     }
 
     async fn complete_against_abort_has_one_winner(service, idle()) {

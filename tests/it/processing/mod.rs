@@ -5,6 +5,7 @@ mod damage;
 mod media;
 mod offers;
 mod scanning;
+mod withdrawn;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::support::patience::{eventually, eventually_ok};
+use crate::support::patience::{eventually, eventually_ok, in_time};
 use crate::support::service::{Service, Shape};
 
 pub const EICAR: &str = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*";
@@ -33,9 +34,17 @@ pub fn idle() -> Shape {
 
 /// A worker of the test's own; it stops when this is dropped.
 pub struct Working {
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
     _scratch: TempDir,
     stop: CancellationToken,
+}
+
+impl Working {
+    /// Stops it when it is through with what it has begun.
+    pub async fn finish(mut self) {
+        self.stop.cancel();
+        in_time("a worker that stops", &mut self.task).await.unwrap();
+    }
 }
 
 impl Drop for Working {
@@ -73,7 +82,7 @@ pub fn work(service: &Service, steps: Steps) -> Working {
     let stop = CancellationToken::new();
     let end = stop.clone();
     let task = AbortOnDropHandle::new(tokio::spawn(async move { worker.run(end).await }));
-    Working { _task: task, _scratch: scratch, stop }
+    Working { task, _scratch: scratch, stop }
 }
 
 /// Brings a file; its asset is stored.

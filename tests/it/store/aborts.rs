@@ -33,7 +33,7 @@ on_both_databases! {
                 let now = node.now();
                 let _ = tokio::time::timeout(patience, node.commit(completion(a.clone(), u.clone(), now))).await;
                 let mut stale = u.abort(now).unwrap();
-                let tx = Tx::new().upload(&mut stale, EventKind::UploadAborted);
+                let tx = Tx::new().upload(&mut stale, EventKind::UploadAborted, &a.name);
                 let _ = tokio::time::timeout(patience / 2, node.commit(tx)).await;
             }));
             made.push((asset, upload));

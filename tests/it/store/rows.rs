@@ -71,7 +71,7 @@ on_both_databases! {
             ends.push(created(store).await.1);
         }
         db.clock.advance(Duration::from_secs(3600));
-        let now = store.now();
+        let (now, name) = (store.now(), "a.bin".parse().unwrap());
         let completing = |i: usize| ends[i].clone().begin_completing(&patience, now).unwrap();
         let ended = [
             completing(0),
@@ -80,13 +80,13 @@ on_both_databases! {
             completing(3),
         ];
         for mut upload in ended {
-            store.commit(Tx::new().upload(&mut upload, EventKind::UploadExpired)).await.unwrap();
+            store.commit(Tx::new().upload(&mut upload, EventKind::UploadExpired, &name)).await.unwrap();
             assert_eq!(store.upload(upload.id).await.unwrap().unwrap(), upload);
         }
         let mut failed = store.upload(ends[3].id).await.unwrap().unwrap().fail(now).unwrap();
-        store.commit(Tx::new().upload(&mut failed, EventKind::UploadFailed)).await.unwrap();
+        store.commit(Tx::new().upload(&mut failed, EventKind::UploadFailed, &name)).await.unwrap();
         let mut done = store.upload(ends[0].id).await.unwrap().unwrap().complete(now).unwrap();
-        store.commit(Tx::new().upload(&mut done, EventKind::UploadCompleted)).await.unwrap();
+        store.commit(Tx::new().upload(&mut done, EventKind::UploadCompleted, &name)).await.unwrap();
         assert_eq!(store.upload(done.id).await.unwrap().unwrap(), done);
     }
 

@@ -100,11 +100,11 @@ pub fn inspection_of(asset: &Asset, run_at: Timestamp) -> NewJob {
 /// The transaction that ends an upload: upload completed, asset stored, job owed, all events told.
 pub fn completion(asset: Asset, upload: Upload, now: Timestamp) -> Tx {
     let mut completing = upload.begin_completing(&Patience::default(), now).unwrap();
-    let tx = Tx::new().upload(&mut completing, EventKind::UploadCompleting);
+    let tx = Tx::new().upload(&mut completing, EventKind::UploadCompleting, &asset.name);
     let mut completed = completing.complete(now).unwrap();
     let mut stored = asset.store(content(now), now).unwrap();
     let job = inspection_of(&stored, now);
-    tx.upload(&mut completed, EventKind::UploadCompleted)
+    tx.upload(&mut completed, EventKind::UploadCompleted, &stored.name.clone())
         .asset(&mut stored, EventKind::AssetStored)
         .with(Write::InsertJob(job))
 }

@@ -37,7 +37,8 @@ on_both_databases! {
         // The asset's write comes first and would succeed; the upload's is stale.
         let mut fresh = db.store.asset(asset.id).await.unwrap().unwrap().process(now).unwrap();
         let mut stale = upload.abort(now).unwrap();
-        let tx = Tx::new().asset(&mut fresh, EventKind::AssetProcessing).upload(&mut stale, EventKind::UploadAborted);
+        let tx = Tx::new().asset(&mut fresh, EventKind::AssetProcessing);
+        let tx = tx.upload(&mut stale, EventKind::UploadAborted, &asset.name);
         assert!(matches!(db.store.commit(tx).await, Err(StoreError::Conflict)));
 
         assert_eq!(db.store.asset(asset.id).await.unwrap().unwrap().state.name(), "stored");
@@ -91,7 +92,7 @@ on_both_databases! {
         let (other_asset, other) = named(2);
         db.store.commit(Tx::new().create(&mut other_asset.clone(), &mut other.clone())).await.unwrap();
         let mut aborted = upload.abort(now).unwrap();
-        db.store.commit(Tx::new().upload(&mut aborted, EventKind::UploadAborted)).await.unwrap();
+        db.store.commit(Tx::new().upload(&mut aborted, EventKind::UploadAborted, &asset.name)).await.unwrap();
         assert!(db.store.live_upload(tenant(1), "invoice-1").await.unwrap().is_none());
         db.store.commit(Tx::new().create(&mut twin_asset.clone(), &mut twin.clone())).await.unwrap();
     }

@@ -33,6 +33,7 @@ use gantry::store::{
     AssetPage, AssetQuery, AuditQuery, Backlog, DeliveryQuery, JobQuery, LinkQuery, LinksOf, Replay, Store, StoreError,
     Tenancy, ToldOf, Tx, WebhookTroubles, Webhooks,
 };
+use tokio::sync::Notify;
 
 /// What happens to the next call of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +42,13 @@ pub enum Fault {
     Refused,
     /// It is carried out, and the answer is lost.
     AnswerLost,
+    /// It waits for [`Faults::release`], and is carried out then.
+    Held,
 }
 
 /// Faults that are due, by operation, in the order of the calls. `None` lets a call through.
 #[derive(Clone, Default)]
-pub struct Faults(Arc<Mutex<Vec<Plan>>>);
+pub struct Faults(Arc<Mutex<Vec<Plan>>>, Arc<Notify>);
 
 /// An operation, and what its next calls meet.
 type Plan = (&'static str, VecDeque<Option<Fault>>);
@@ -60,6 +63,11 @@ impl Faults {
         let mut plans = self.0.lock().unwrap();
         let plan = plans.iter_mut().find(|(name, plan)| *name == operation && !plan.is_empty())?;
         plan.1.pop_front().flatten()
+    }
+
+    /// Lets the call that is held go on.
+    pub fn release(&self) {
+        self.1.notify_one();
     }
 
     /// Nothing goes wrong any more.
@@ -88,6 +96,10 @@ macro_rules! faulty {
             Some(Fault::AnswerLost) => {
                 let _ = $call.await;
                 Err(BlobError::Unavailable("lost on purpose".to_owned()))
+            }
+            Some(Fault::Held) => {
+                $self.faults.1.notified().await;
+                $call.await
             }
         }
     };
@@ -142,6 +154,10 @@ impl<B: Blobs> Blobs for FaultyBlobs<B> {
                 let bytes = self.inner.get(key, etag, half).await?;
                 let end = futures_util::stream::once(async { Err(BlobError::Unavailable("broken off".to_owned())) });
                 Ok(bytes.chain(end).boxed())
+            }
+            Some(Fault::Held) => {
+                self.faults.1.notified().await;
+                self.inner.get(key, etag, range).await
             }
         }
     }
@@ -217,13 +233,21 @@ macro_rules! pass_on {
                         let _ = self.inner.commit(tx).await;
                         Err(StoreError::Unavailable("lost on purpose".to_owned()))
                     }
+                    Some(Fault::Held) => {
+                        self.faults.1.notified().await;
+                        self.inner.commit(tx).await
+                    }
                 }
             }
 
             $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
                 match self.faults.next(stringify!($name)) {
                     None => self.inner.$name($($arg),*).await,
-                    Some(_) => Err(StoreError::Unavailable("refused on purpose".to_owned())),
+                    Some(Fault::Held) => {
+                        self.faults.1.notified().await;
+                        self.inner.$name($($arg),*).await
+                    }
+                    Some(Fault::Refused | Fault::AnswerLost) => Err(StoreError::Unavailable("refused on purpose".to_owned())),
                 }
             })*
         }
