@@ -1,7 +1,9 @@
 //! What this machine remembers of its uploads, so that the same command goes on after a crash.
 //!
 //! One small file per server, path and wish in `$XDG_STATE_HOME/gantry`, appended line by line: what is being sent and
-//! the `Idempotency-Key` it is created with (written *before* the request leaves), the upload's id, the finished asset.
+//! the `Idempotency-Key` it is created with (written *before* the request leaves), the upload's id, the finished asset,
+//! and that the user was told of it. A command that is killed in its last instant cannot know whether the user has seen
+//! the result: for [`KEPT_AFTER_TOLD`] the same command again gets the same asset, and any other command a new one.
 //! A line that a crash has torn is ignored, and so is everything after it. The server's word always counts more; there
 //! are no part maps, no URLs and no keys in here. A lock keeps two processes from sending the same file at once.
 
@@ -9,6 +11,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,15 +19,19 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::{Error, Result};
 use super::upload::Fingerprint;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::Clock;
 
 /// Uploads live for a week; what is older than this can be of no use.
 const OLDEST: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long the same command again gets the asset whose id the user was told.
+const KEPT_AFTER_TOLD: Duration = Duration::from_secs(600);
 
-/// The directory of journals.
-#[derive(Clone, Debug)]
+/// The directory of journals, as one command sees it.
+#[derive(Clone)]
 pub struct Journal {
     dir: PathBuf,
+    command: String,
+    clock: Arc<dyn Clock>,
 }
 
 /// What an upload is remembered by.
@@ -48,6 +55,17 @@ enum Line {
     Upload(String),
     /// It is finished, as this asset.
     Finished(String),
+    /// The user was told so.
+    Told(Told),
+}
+
+/// That the user was told of a finished upload.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+struct Told {
+    /// When, in seconds since 1970.
+    at: i64,
+    /// By which command; see [`Journal::open`].
+    command: String,
 }
 
 /// What was wished.
@@ -72,6 +90,8 @@ pub struct Memory {
     pub upload: Option<String>,
     /// The asset's id, once it was finished.
     pub finished: Option<String>,
+    /// That the user was told the asset's id.
+    told: Option<Told>,
 }
 
 /// One file's journal, locked. Without a directory to write to, it only remembers for this process.
@@ -90,22 +110,40 @@ impl Journal {
         state.map(|state| state.join("gantry"))
     }
 
-    /// Journals in a directory, which is made.
-    pub fn open(dir: PathBuf) -> Result<Self> {
+    /// Journals in a directory, which is made. `command`: what tells one command line from another that sends the same
+    /// file by the same wish.
+    pub fn open(dir: PathBuf, command: String, clock: Arc<dyn Clock>) -> Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(Error::local(&dir))?;
-        Ok(Self { dir })
+        Ok(Self { dir, command, clock })
     }
 
-    /// Removes what nobody can have a use for any more.
-    pub fn forget_old(&self, now: Timestamp) {
-        let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
-        for entry in entries.flatten() {
-            let age = entry.metadata().map_or(0, |metadata| now.as_second().saturating_sub(metadata.mtime()));
-            let ours = entry.path().extension().is_some_and(|extension| extension == "upload");
-            if ours && age > i64::try_from(OLDEST.as_secs()).unwrap_or(i64::MAX) {
-                let _ = std::fs::remove_file(entry.path());
+    /// Removes entries that are of no use any more: too old to go on with, or told long enough ago.
+    pub fn forget_old(&self) {
+        let (now, Ok(entries)) = (self.clock.now().as_second(), std::fs::read_dir(&self.dir)) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.extension().is_some_and(|extension| extension == "upload") {
+                // What cannot be read or is in use stays.
+                let _ = forget_if_old(&path, now);
             }
         }
+    }
+
+    /// Notes that the user was told of these finished entries; see [`Entry::release`].
+    pub fn told(&self, entries: &[PathBuf]) {
+        let told = Line::Told(Told { at: self.clock.now().as_second(), command: self.command.clone() });
+        for path in entries {
+            // One that another process has taken meanwhile is that one's.
+            let Ok(file) = OpenOptions::new().read(true).append(true).open(path) else { continue };
+            if file.try_lock().is_ok() && read(&file).is_ok_and(|(memory, _)| memory.finished.is_some()) {
+                let _ = write_line(&file, &told);
+            }
+        }
+    }
+
+    /// Whether what the user was told of a finished upload no longer answers this command.
+    fn is_over(&self, memory: &Memory) -> bool {
+        let now = self.clock.now().as_second();
+        memory.told.as_ref().is_some_and(|told| told.command != self.command || told.is_old(now))
     }
 
     fn path_of(&self, identity: Identity<'_>) -> PathBuf {
@@ -135,13 +173,38 @@ impl Journal {
             }
             // Whoever had it before may have finished and removed it: then it is no longer what the path names.
             if file.metadata().map_err(local())?.nlink() > 0 {
-                let (memory, sound) = read(&file).map_err(local())?;
+                let (mut memory, mut sound) = read(&file).map_err(local())?;
+                if self.is_over(&memory) {
+                    (memory, sound) = (Memory::default(), 0);
+                }
                 // What a crash has torn must not become the beginning of the next line.
                 file.set_len(sound).map_err(local())?;
                 return Ok(Entry { file: Some((file, path)), memory });
             }
         }
     }
+}
+
+impl Told {
+    fn is_old(&self, now: i64) -> bool {
+        now.saturating_sub(self.at) > seconds(KEPT_AFTER_TOLD)
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Removes an entry that is of no use at `now`, in seconds since 1970, unless another process has it.
+fn forget_if_old(path: &Path, now: i64) -> std::io::Result<()> {
+    let file = File::open(path)?;
+    let age = now.saturating_sub(file.metadata()?.mtime());
+    // Only what was last written so long ago can have been told so long ago.
+    if age <= seconds(KEPT_AFTER_TOLD) || file.try_lock().is_err() {
+        return Ok(());
+    }
+    let over = age > seconds(OLDEST) || read(&file)?.0.told.is_some_and(|told| told.is_old(now));
+    if over { std::fs::remove_file(path) } else { Ok(()) }
 }
 
 /// Reads as many lines as make sense, and how long they are.
@@ -155,6 +218,7 @@ fn read(file: &File) -> std::io::Result<(Memory, u64)> {
             Ok(Line::Begin(begin)) if whole => memory = Memory { begin: Some(begin), ..Memory::default() },
             Ok(Line::Upload(id)) if whole => memory.upload = Some(id),
             Ok(Line::Finished(id)) if whole => memory.finished = Some(id),
+            Ok(Line::Told(told)) if whole => memory.told = Some(told),
             Ok(_) | Err(_) => break,
         }
         sound += line.len() as u64;
@@ -211,24 +275,29 @@ impl Entry {
         Ok(())
     }
 
-    /// Unlocks it. Returns the file, for whoever will want it removed later.
+    /// Unlocks it. Returns the file, for [`Journal::told`].
     #[must_use]
     pub fn release(self) -> Option<PathBuf> {
         self.file.map(|(_, path)| path)
     }
 
-    /// One write call: a process that is killed leaves the whole line or none of it.
     fn append(&mut self, line: &Line) -> Result<()> {
-        let Some((file, path)) = &mut self.file else { return Ok(()) };
-        let mut text = serde_json::to_string(line).map_err(|error| Error::Other(error.to_string()))?;
-        text.push('\n');
-        file.write_all(text.as_bytes()).map_err(Error::local(path))
+        let Some((file, path)) = &self.file else { return Ok(()) };
+        write_line(file, line).map_err(Error::local(path))
     }
+}
+
+/// One write call: a process that is killed leaves the whole line or none of it.
+fn write_line(mut file: &File, line: &Line) -> std::io::Result<()> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    file.write_all(text.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::clock::{ManualClock, SystemClock};
 
     fn begin(key: &str) -> Begin {
         let file = Fingerprint { size: 7, modified_ns: -1 };
@@ -239,15 +308,17 @@ mod tests {
         Identity { server: "http://s", path: Path::new("/a"), wish }
     }
 
-    fn journal() -> (tempfile::TempDir, Journal) {
+    fn journal() -> (tempfile::TempDir, Journal, Arc<ManualClock>) {
         let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::open(dir.path().join("state/gantry")).unwrap();
-        (dir, journal)
+        // Files have the machine's times.
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let journal = Journal::open(dir.path().join("state/gantry"), "one".to_owned(), clock.clone()).unwrap();
+        (dir, journal, clock)
     }
 
     #[test]
     fn what_was_written_is_known_to_the_next_process() {
-        let (_dir, journal) = journal();
+        let (_dir, journal, _clock) = journal();
         let mut entry = journal.entry(identity("w")).unwrap();
         assert_eq!(entry.memory(), &Memory::default());
         entry.begin(begin("k1")).unwrap();
@@ -269,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_torn_line_is_ignored_with_all_that_follows() {
-        let (_dir, journal) = journal();
+        let (_dir, journal, _clock) = journal();
         let mut entry = journal.entry(identity("w")).unwrap();
         entry.begin(begin("k1")).unwrap();
         let whole = std::fs::read(journal.path_of(identity("w"))).unwrap();
@@ -290,7 +361,7 @@ mod tests {
 
     #[test]
     fn two_processes_do_not_send_one_file_at_once() {
-        let (_dir, journal) = journal();
+        let (_dir, journal, _clock) = journal();
         let first = journal.entry(identity("w")).unwrap();
         assert!(journal.entry(identity("w")).unwrap_err().to_string().contains("another gantry"));
         assert!(journal.entry(identity("another wish")).is_ok());
@@ -300,15 +371,63 @@ mod tests {
 
     #[test]
     fn old_entries_go_and_others_stay() {
-        let (_dir, journal) = journal();
+        let (_dir, journal, clock) = journal();
         journal.entry(identity("w")).unwrap().begin(begin("k")).unwrap();
         let stranger = journal.dir.join("notes.txt");
         std::fs::write(&stranger, "x").unwrap();
-        let written = std::fs::metadata(journal.path_of(identity("w"))).unwrap().mtime();
-        let day = 24 * 3600;
-        journal.forget_old(Timestamp::from_second(written + day).unwrap());
+        let day = Duration::from_secs(24 * 3600);
+        clock.advance(day);
+        journal.forget_old();
         assert!(journal.path_of(identity("w")).exists());
-        journal.forget_old(Timestamp::from_second(written + 31 * day).unwrap());
+        clock.advance(30 * day);
+        journal.forget_old();
         assert!(!journal.path_of(identity("w")).exists() && stranger.exists());
+    }
+
+    #[test]
+    fn what_was_told_answers_the_same_command_for_a_while() {
+        let (_dir, journal, clock) = journal();
+        let finish = || {
+            let mut entry = journal.entry(identity("w")).unwrap();
+            entry.begin(begin("k")).unwrap();
+            entry.finished("a").unwrap();
+            entry.release().unwrap()
+        };
+        let known = |journal: &Journal| journal.entry(identity("w")).unwrap().memory.finished;
+        let path = finish();
+        clock.advance(Duration::from_secs(24 * 3600));
+        assert_eq!(known(&journal).as_deref(), Some("a"), "until it is told");
+        journal.told(&[path]);
+        clock.advance(Duration::from_secs(599));
+        assert_eq!(known(&journal).as_deref(), Some("a"), "the last instant may not have been seen");
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(known(&journal), None, "and then it is another upload");
+        let path = finish();
+        journal.told(&[path]);
+        let other = Journal { command: "other".to_owned(), ..journal.clone() };
+        assert_eq!(known(&other), None, "another command makes another asset");
+        let path = finish();
+        journal.told(std::slice::from_ref(&path));
+        journal.forget_old();
+        assert!(path.exists());
+        clock.advance(Duration::from_secs(700));
+        let held = journal.entry(identity("w")).unwrap();
+        journal.told(std::slice::from_ref(&path));
+        journal.forget_old();
+        assert!(path.exists(), "what another process has is its own");
+        drop(held);
+    }
+
+    #[test]
+    fn what_was_told_long_ago_is_removed() {
+        let (_dir, journal, clock) = journal();
+        let mut entry = journal.entry(identity("w")).unwrap();
+        entry.begin(begin("k")).unwrap();
+        entry.finished("a").unwrap();
+        let path = entry.release().unwrap();
+        journal.told(std::slice::from_ref(&path));
+        clock.advance(Duration::from_secs(700));
+        journal.forget_old();
+        assert!(!path.exists());
     }
 }

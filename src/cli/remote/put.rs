@@ -1,11 +1,13 @@
 //! `gantry put`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{Server, duration};
@@ -17,13 +19,15 @@ use crate::client::text::quoted;
 use crate::client::upload::{Done, Options, Uploader};
 use crate::config::units::parse_size;
 use crate::domain::checksum::Sha256Digest;
-use crate::domain::clock::{Clock as _, SystemClock};
+use crate::domain::clock::SystemClock;
 
 pub(super) const HELP: &str = "\
 Prints the asset's id; for several files, the id and the file's name, line by line as they finish.
 
 An upload that was cut off, by Ctrl-C, a crash or a lost network, goes on when the same command runs again: parts that
 the server has are not sent twice. What is unfinished is remembered in $XDG_STATE_HOME/gantry (~/.local/state/gantry).
+For ten minutes after it has succeeded, the same command for the same unchanged files prints the same assets again: one
+that is killed in its last instant sends nothing twice. With --no-resume, they are sent anew.
 
 The key comes from GANTRY_API_KEY, or from the file named by GANTRY_API_KEY_FILE.
 
@@ -91,13 +95,14 @@ impl Put {
             return Err(Error::Usage("--name, --external-id and --sha256 are for one file at a time".to_owned()));
         }
         let (api, reporter) = (self.server.api()?, self.server.reporter(self.files.len()));
-        let uploader = Uploader::new(api, reporter.clone(), journal(&reporter), self.options(), stop);
+        let journal = journal(&reporter);
+        let uploader = Uploader::new(api, reporter.clone(), journal, self.options(), stop);
         let outcome = tokio::select! {
             outcome = self.send(&uploader, &reporter) => outcome,
             () = reporter.run() => Ok(()),
         };
         match &outcome {
-            Ok(()) => uploader.forget_finished(),
+            Ok(()) => uploader.note_told(),
             Err(Error::Interrupted | Error::Network { .. }) => say_how_to_go_on(&reporter, uploader.has_kept_bytes()),
             Err(_) => {}
         }
@@ -180,10 +185,12 @@ pub(super) fn summed_up(mut errors: Vec<Error>, total: usize) -> Result<()> {
 
 /// Where unfinished uploads are remembered. Without such a place, uploading works and going on does not.
 fn journal(reporter: &Reporter) -> Option<Journal> {
-    let opened = Journal::usual_dir().map(Journal::open);
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let command = hex::encode(&Sha256::digest(words.join("\0"))[..8]);
+    let opened = Journal::usual_dir().map(|dir| Journal::open(dir, command, Arc::new(SystemClock)));
     match opened {
         Some(Ok(journal)) => {
-            journal.forget_old(SystemClock.now());
+            journal.forget_old();
             Some(journal)
         }
         Some(Err(error)) => {
@@ -198,7 +205,7 @@ fn journal(reporter: &Reporter) -> Option<Journal> {
 }
 
 fn say_how_to_go_on(reporter: &Reporter, something_arrived: bool) {
-    let words: Vec<String> = std::env::args().map(|word| quoted(&word)).collect();
+    let words: Vec<String> = std::env::args_os().map(|word| quoted(&word.to_string_lossy())).collect();
     let what = if something_arrived {
         "Nothing that has arrived is lost. To go on, run it again:"
     } else {

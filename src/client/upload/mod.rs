@@ -172,16 +172,17 @@ impl Uploader {
         self.kept_bytes.load(Ordering::Relaxed)
     }
 
-    /// Finished uploads stay known until the whole command is: if it is cut off, the next run skips them.
+    /// Finished uploads stay known until the user is told of them, and for a while after: if the command is cut off, the
+    /// next run skips them.
     fn keep(&self, entry: Entry) {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner).extend(entry.release());
     }
 
-    /// Every file of the command is through: what was finished need not be known any longer.
-    pub fn forget_finished(&self) {
-        for path in self.finished.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            let _ = std::fs::remove_file(path);
-        }
+    /// Every file of the command is through, and the user was told of each.
+    pub fn note_told(&self) {
+        let Some(journal) = &self.journal else { return };
+        let finished = std::mem::take(&mut *self.finished.lock().unwrap_or_else(PoisonError::into_inner));
+        journal.told(&finished);
     }
 }
 
@@ -198,6 +199,7 @@ impl Run<'_> {
         for _ in 0..ROUNDS {
             let sent = match self.begin().await? {
                 Standing::Done { asset, sure: true } => {
+                    self.track.tell(&Event::Note("an earlier run has sent it; --no-resume sends it anew"));
                     return Ok(Done { asset: self.settle(&asset, None).await?, before: true });
                 }
                 Standing::Done { asset, sure: false } => {

@@ -141,6 +141,8 @@ impl Service {
     pub fn journal(&self) -> Vec<Value> {
         let Ok(entries) = std::fs::read_dir(self.path("state/gantry")) else { return Vec::new() };
         let texts = entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        // What the user was told of is over.
+        let texts = texts.filter(|text| !text.contains("{\"told\":"));
         texts
             .flat_map(|text| text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<_>>())
             .collect()
