@@ -279,6 +279,7 @@ fn engine(c: &mut Checker) -> engine::Settings {
             followers_per_tenant: c.number("events.followers_per_tenant"),
         },
         append_memory: c.size("appends.memory"),
+        max_request_body: Some(c.size("appends.max_request_size")).filter(|bytes| *bytes > 0),
         pace: Pace {
             idle: c.time("appends.idle"),
             min_rate: c.size("appends.min_rate"),

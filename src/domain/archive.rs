@@ -173,7 +173,7 @@ pub fn descriptor(item: &Item, crc: u32) -> Vec<u8> {
     out.0
 }
 
-/// Names of files have 255 bytes at most, and a few more for a number.
+/// Names of members have 255 bytes at most; see [`super::collection::Names`].
 fn name_len(item: &Item) -> u16 {
     u16::try_from(item.name.len()).unwrap_or(u16::MAX)
 }

@@ -11,21 +11,24 @@ pub enum BadName {
     /// Empty, or `.` or `..`.
     #[error("a file needs a name")]
     Empty,
-    /// Over [`FileName::MAX_BYTES`].
-    #[error("a file name has at most 255 bytes of UTF-8")]
+    /// Over [`FileName::MAX_CHARS`].
+    #[error("a file name has at most 255 characters")]
     TooLong,
     /// `/`, NUL, newlines and other control characters.
     #[error("a file name has no slash and no control characters")]
     Forbidden,
 }
 
-/// A file's name without any path, 1 to 255 bytes of UTF-8, no slash, no control characters.
+/// A file's name without any path, 1 to 255 characters in any script, no slash, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FileName(String);
 
 impl FileName {
-    /// The limit of every common file system.
-    pub const MAX_BYTES: usize = 255;
+    /// Most characters: what file systems take that count characters (NTFS, HFS+). Those that count bytes (ext4) take
+    /// fewer of most scripts.
+    pub const MAX_CHARS: usize = 255;
+    /// Most bytes of UTF-8 that so many characters have.
+    pub const MAX_BYTES: usize = 4 * Self::MAX_CHARS;
 
     /// What a file is called whose client gave it no name.
     #[must_use]
@@ -40,15 +43,20 @@ impl FileName {
     }
 
     /// A name from whatever a client believes to be one, a path at worst: its last word, without control characters, cut
-    /// to [`Self::MAX_BYTES`].
+    /// to [`Self::MAX_CHARS`] in front of its extension.
     ///
     /// # Errors
     /// [`BadName::Empty`] if nothing is left that a file can be called.
     pub fn salvage(text: &str) -> Result<Self, BadName> {
         let last = text.rsplit('/').find(|word| !word.is_empty()).unwrap_or_default();
-        let mut name: String = last.chars().filter(|c| !c.is_control()).collect();
-        name.truncate(name.floor_char_boundary(Self::MAX_BYTES));
-        name.parse()
+        let name: String = last.chars().filter(|c| !c.is_control()).collect();
+        let surplus = name.chars().count().saturating_sub(Self::MAX_CHARS);
+        if surplus == 0 {
+            return name.parse();
+        }
+        let (stem, extension) = split_extension(&name);
+        let kept: String = stem.chars().take(stem.chars().count().saturating_sub(surplus)).collect();
+        format!("{kept}{extension}").parse()
     }
 
     /// The name as it was given.
@@ -64,11 +72,40 @@ impl FromStr for FileName {
     fn from_str(text: &str) -> Result<Self, BadName> {
         match text {
             "" | "." | ".." => Err(BadName::Empty),
-            _ if text.len() > Self::MAX_BYTES => Err(BadName::TooLong),
+            _ if text.chars().count() > Self::MAX_CHARS => Err(BadName::TooLong),
             _ if text.chars().any(|c| c == '/' || c.is_control()) => Err(BadName::Forbidden),
             _ => Ok(Self(text.to_owned())),
         }
     }
+}
+
+/// Longest extension in bytes, its dot included: what is longer is part of the name.
+const MAX_EXTENSION_BYTES: usize = 32;
+
+/// A name in two: what may be shortened, and its extension with the dot, both of `.tar.gz` and the like. A name that only
+/// has a dot in front has no extension.
+#[must_use]
+pub fn split_extension(name: &str) -> (&str, &str) {
+    let last = |text: &str| text.rfind('.').filter(|dot| *dot > 0);
+    let Some(mut dot) = last(name) else { return (name, "") };
+    if let Some(outer) = last(&name[..dot])
+        && name[outer..dot].eq_ignore_ascii_case(".tar")
+    {
+        dot = outer;
+    }
+    if name.len() - dot > MAX_EXTENSION_BYTES { (name, "") } else { name.split_at(dot) }
+}
+
+/// A name of at most `max` bytes of UTF-8, shortened in front of its extension. No blank or dot is left at the cut.
+#[must_use]
+pub fn shorten(name: &str, max: usize) -> String {
+    if name.len() <= max {
+        return name.to_owned();
+    }
+    let (stem, extension) = split_extension(name);
+    let extension = if extension.len() < max { extension } else { "" };
+    let kept = &stem[..stem.floor_char_boundary(max - extension.len())];
+    format!("{}{extension}", kept.trim_end_matches([' ', '.']))
 }
 
 impl fmt::Display for FileName {
@@ -200,12 +237,36 @@ mod tests {
     }
 
     #[test]
-    fn any_script_is_welcome_up_to_255_bytes() {
-        for name in ["a", "weird \"quoted\" 'name'; x=y.bin", "Ωμέγα 漢字 🦀.tar.gz", "..hidden", &"é".repeat(127)]
+    fn any_script_is_welcome_up_to_255_characters() {
+        for name in ["a", "weird \"quoted\" 'name'; x=y.bin", "Ωμέγα 漢字 🦀.tar.gz", "..hidden", &"한".repeat(255)]
         {
             assert_eq!(name.parse::<FileName>().unwrap().as_str(), name);
         }
-        assert_eq!("é".repeat(128).parse::<FileName>(), Err(BadName::TooLong));
+        assert_eq!("é".repeat(256).parse::<FileName>(), Err(BadName::TooLong));
+        assert_eq!("🦀".repeat(255).parse::<FileName>().unwrap().as_str().len(), FileName::MAX_BYTES);
+    }
+
+    #[test]
+    fn an_extension_is_what_a_name_keeps() {
+        for (name, extension) in [
+            ("a.txt", ".txt"),
+            ("a.b.c", ".c"),
+            ("a.tar.gz", ".tar.gz"),
+            ("a.TAR.zst", ".TAR.zst"),
+            (".tar.gz", ".gz"),
+            ("a", ""),
+            (".hidden", ""),
+            ("end.", "."),
+            ("보고서.한글", ".한글"),
+            ("no. 1 of the things that are not an extension", ""),
+        ] {
+            let (stem, found) = split_extension(name);
+            assert_eq!((found, format!("{stem}{found}").as_str()), (extension, name));
+        }
+        assert_eq!(shorten("short.txt", 255), "short.txt");
+        assert_eq!(shorten("보고서 보고서.pdf", 16), "보고서.pdf");
+        assert_eq!(shorten(&"日".repeat(200), 255).len(), 255);
+        assert_eq!(shorten("abc.txt", 3), "abc");
     }
 
     #[test]
@@ -223,7 +284,10 @@ mod tests {
         for (given, kept) in [("a/b/c.txt", "c.txt"), ("dir/", "dir"), ("x\u{0}y", "xy"), ("plain", "plain")] {
             assert_eq!(FileName::salvage(given).unwrap().as_str(), kept, "{given:?}");
         }
-        assert_eq!(FileName::salvage(&"ü".repeat(300)).unwrap().as_str().len(), 254);
+        assert_eq!(FileName::salvage(&"ü".repeat(300)).unwrap().as_str().len(), 510);
+        let long = FileName::salvage(&format!("{}.tar.gz", "報告".repeat(200))).unwrap();
+        assert!(long.as_str().ends_with("告.tar.gz") || long.as_str().ends_with("報.tar.gz"), "{long}");
+        assert_eq!(long.as_str().chars().count(), 255);
         for nothing in ["", "/", "../..", "\u{0}", "a/."] {
             assert_eq!(FileName::salvage(nothing), Err(BadName::Empty), "{nothing:?}");
         }

@@ -152,5 +152,5 @@ fn zip_name(name: &FileName) -> FileName {
     if name.as_str().to_ascii_lowercase().ends_with(".zip") {
         return name.clone();
     }
-    format!("{}.zip", name.as_str()).parse().unwrap_or_else(|_| name.clone())
+    FileName::salvage(&format!("{}.zip", name.as_str())).unwrap_or_else(|_| name.clone())
 }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::{Engine, Error, Result};
+use crate::domain::access::Actor;
 use crate::domain::append::max_relayed;
 use crate::domain::checksum::ChecksumAlgorithm;
 use crate::domain::name::FileName;
+use crate::domain::policy::DEFAULT_POLICY;
 
 /// Limits, as clients may know them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,14 +18,18 @@ pub struct Limits {
     pub max_put: u64,
     /// Largest file in bytes that can come through this service.
     pub max_append: u64,
+    /// Most bytes of one request that appends to a file; `None`: as many as the file has.
+    pub max_request_body: Option<u64>,
     /// Smallest part in bytes, the last one aside.
     pub min_part: u64,
     /// Largest part in bytes.
     pub max_part: u64,
     /// Most parts of an upload.
     pub max_parts: u16,
-    /// Longest name in bytes of UTF-8.
-    pub max_name: usize,
+    /// Longest name in characters.
+    pub max_name_chars: usize,
+    /// Most bytes of UTF-8 that a name can have.
+    pub max_name_bytes: usize,
     /// Largest metadata in bytes of JSON.
     pub max_metadata: usize,
     /// Life of an upload.
@@ -61,15 +67,45 @@ impl Engine {
             max_size: settings.max_size.min(profile.max_object()),
             max_put: profile.max_put.min(settings.max_size),
             max_append: max_relayed(&profile).min(settings.max_size),
+            max_request_body: settings.max_request_body,
             min_part: profile.min_part,
             max_part: profile.max_part,
             max_parts: profile.max_parts,
-            max_name: FileName::MAX_BYTES,
+            max_name_chars: FileName::MAX_CHARS,
+            max_name_bytes: FileName::MAX_BYTES,
             max_metadata: MAX_METADATA,
             upload_ttl: settings.patience.upload_ttl,
             url_ttl: settings.patience.url_ttl,
             link_ttl: settings.link_ttl,
             checksums: if self.0.blobs.capabilities().part_checksums { &ALL } else { &[] },
         }
+    }
+
+    /// What is accepted from this actor: with an API key, files within the tenant's default policy; with an upload grant,
+    /// the one file that it is for, while it lives.
+    ///
+    /// # Errors
+    /// [`Error::Hidden`] if the grant's upload is gone.
+    pub async fn limits_for(&self, actor: &Actor) -> Result<Limits> {
+        let mut limits = self.limits();
+        let max_size = match actor {
+            Actor::Nobody => None,
+            Actor::Key { tenant, .. } => {
+                let rules = self.0.tenancy.rules(*tenant, DEFAULT_POLICY).await?;
+                rules.and_then(|rules| rules.max_size)
+            }
+            Actor::Uploader { upload } => {
+                let upload = self.0.store.upload(*upload).await?.ok_or(Error::Hidden)?;
+                let left = upload.expires_at.duration_since(self.0.store.now());
+                limits.upload_ttl = Duration::try_from(left).unwrap_or_default();
+                upload.transfer.size().or(upload.most)
+            }
+        };
+        if let Some(max_size) = max_size {
+            limits.max_size = limits.max_size.min(max_size);
+            limits.max_put = limits.max_put.min(max_size);
+            limits.max_append = limits.max_append.min(max_size);
+        }
+        Ok(limits)
     }
 }

@@ -131,6 +131,9 @@ pub struct Settings {
     pub pace: Pace,
     /// Bytes of all appends together that may be in memory.
     pub append_memory: u64,
+    /// Most bytes of one request's body that proxies in front of this service let through, which clients are told;
+    /// `None`: as many as the file has.
+    pub max_request_body: Option<u64>,
     /// How long an object or multipart upload must have been there before it can be called an orphan.
     pub orphan_grace: Duration,
 }

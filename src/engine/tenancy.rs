@@ -69,7 +69,7 @@ impl Tenancy {
         self.tenants.get(&id, self.store.now(), look).await
     }
 
-    async fn rules(&self, tenant: TenantId, policy: &str) -> Result<Option<Arc<Rules>>> {
+    pub(super) async fn rules(&self, tenant: TenantId, policy: &str) -> Result<Option<Arc<Rules>>> {
         let look = async { Ok(self.store.policy(tenant, policy).await?.map(|policy| Arc::new(policy.rules))) };
         let known = self.policies.get(&(tenant, policy.to_owned()), self.store.now(), look).await?;
         Ok(known.or_else(|| (policy == DEFAULT_POLICY).then(Arc::default)))

@@ -1,5 +1,7 @@
 //! The name under which a download is saved: what the server suggests, made harmless. Never a path.
 
+use crate::domain::name::shorten;
+
 /// The longest name that common file systems take, in bytes.
 const LONGEST: usize = 255;
 
@@ -60,10 +62,7 @@ fn sanitised(name: &str) -> String {
     let reorders = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let kept = name.chars().filter(|c| !c.is_control() && !reorders(*c));
     let kept: String = kept.map(|c| if matches!(c, '/' | '\\') { '_' } else { c }).collect();
-    let mut name = kept.trim_start_matches(['.', ' ']).trim_end().to_owned();
-    while name.len() > LONGEST {
-        name.pop();
-    }
+    let name = shorten(kept.trim_start_matches(['.', ' ']).trim_end(), LONGEST);
     if name.is_empty() { "download".to_owned() } else { name }
 }
 
@@ -102,6 +101,7 @@ mod tests {
         assert_eq!(name("C:\\\\x"), "C:_x");
         assert_eq!(name("a\u{202e}b\u{7}c"), "abc");
         assert_eq!(name(&"é".repeat(200)).len(), 254);
+        assert!(name(&format!("{}.pdf", "보고".repeat(60))).ends_with("보.pdf"), "an extension is kept");
     }
 
     proptest! {

@@ -22,8 +22,13 @@ use crate::engine::{Arrival, BrokenOff, Description, Error, Opened};
 
 type Answer<T = Response> = Result<T, Problem>;
 
-pub(super) async fn limits(State(site): State<Site>) -> Rendered<Value> {
-    Rendered(view::limits(&site.engine.limits()))
+/// What is accepted from the holder of this credential; one that is none is passed over.
+pub(super) async fn limits(asker: Result<Authenticated, Problem>, State(site): State<Site>) -> Rendered<Value> {
+    let limits = match asker {
+        Ok(Authenticated(actor)) => site.engine.limits_for(&actor).await.ok(),
+        Err(_) => None,
+    };
+    Rendered(view::limits(&limits.unwrap_or_else(|| site.engine.limits())))
 }
 
 pub(super) async fn create_upload(
@@ -56,7 +61,8 @@ pub(super) async fn check_upload(
     body: Json<NewUpload>,
 ) -> Answer<Rendered<Value>> {
     site.engine.check(&actor, body.value.command(None)?).await?;
-    Ok(Rendered(json!({ "accepted": true, "limits": view::limits(&site.engine.limits()) })))
+    let limits = site.engine.limits_for(&actor).await?;
+    Ok(Rendered(json!({ "accepted": true, "limits": view::limits(&limits) })))
 }
 
 pub(super) async fn look_at_upload(

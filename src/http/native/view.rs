@@ -29,6 +29,8 @@ pub(super) struct OpenedView<'a> {
 struct Endpoints {
     tus: String,
     files: String,
+    /// What Uppy calls its Companion: it adds `/s3/…` itself.
+    companion: String,
     s3: String,
     form: String,
     events: String,
@@ -64,6 +66,7 @@ pub(super) fn opened<'a>(opened: &'a Opened, multipart: Option<PartsView>, publi
         endpoints: Endpoints {
             tus: at("tus"),
             files: at("files"),
+            companion: format!("{public_url}/u/{}", opened.grant),
             s3: at("s3"),
             form: at("form"),
             events: at("events"),
@@ -80,20 +83,25 @@ pub(super) fn opened<'a>(opened: &'a Opened, multipart: Option<PartsView>, publi
 
 pub(super) fn limits(limits: &Limits) -> Value {
     let checksums: Vec<_> = limits.checksums.iter().map(|algorithm| algorithm.name()).collect();
-    json!({
+    let mut view = json!({
         "max_size": limits.max_size,
         "max_put_size": limits.max_put,
         "max_append_size": limits.max_append,
         "min_part_size": limits.min_part,
         "max_part_size": limits.max_part,
         "max_parts": limits.max_parts,
-        "max_filename_bytes": limits.max_name,
+        "max_filename_characters": limits.max_name_chars,
+        "max_filename_bytes": limits.max_name_bytes,
         "max_metadata_bytes": limits.max_metadata,
         "upload_expires_in": limits.upload_ttl.as_secs(),
         "url_expires_in": limits.url_ttl.as_secs(),
         "max_link_expires_in": limits.link_ttl.as_secs(),
         "checksums": checksums,
-    })
+    });
+    if let Some(bytes) = limits.max_request_body {
+        view["max_append_request_size"] = bytes.into();
+    }
+    view
 }
 
 pub(super) fn time(instant: Timestamp) -> String {

@@ -82,6 +82,7 @@ impl Default for Shape {
                 endpoints: 50,
             },
             append_memory: 256 << 20,
+            max_request_body: None,
             pace: Pace { idle: Duration::from_secs(30), min_rate: 1024, window: Duration::from_secs(60) },
         };
         Self { settings, works: true, seaweedfs: false, capabilities: |_| {} }
