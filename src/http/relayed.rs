@@ -15,7 +15,7 @@ use super::server::interim::Interim;
 use super::{Site, context};
 use crate::domain::access::Actor;
 use crate::domain::ids::UploadId;
-use crate::engine::{Arrival, BrokenOff, Error, Expected, Incoming};
+use crate::engine::{Arrival, BrokenOff, Error, Expected, Incoming, Limits};
 
 /// A request, and how its sender is known.
 pub(super) struct Call {
@@ -63,6 +63,15 @@ impl Call {
             Some(grant) => context::granted(&self.site.engine, grant).await,
             None => context::actor(&self.site.engine, &self.headers).await,
         }
+    }
+
+    /// What is accepted from the sender. A credential that is none is passed over: limits are no secret.
+    pub(super) async fn limits(&self) -> Limits {
+        let limits = match self.actor().await {
+            Ok(actor) => self.site.engine.limits_for(&actor).await,
+            Err(refused) => Err(refused),
+        };
+        limits.unwrap_or_else(|_| self.site.engine.limits())
     }
 
     /// The upload that it is about.

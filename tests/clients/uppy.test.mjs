@@ -106,6 +106,24 @@ test("uppy", async (t) => {
     });
   }
 
+  // What a page is given with a grant, as it stands in the answer, and what Uppy says the file's address is.
+  for (const [version, option] of [["v5", "endpoint"], ["v6", "companionEndpoint"]]) {
+    for (const multipart of [true, false]) {
+      await t.test(`version ${version[1]}: endpoints.companion, ${multipart ? "in parts" : "as a form"}, and the link to the result`, async () => {
+        const size = multipart ? 6 * MIB : 1000;
+        const { asset, endpoints } = await granted("linked.bin", size);
+        const { page, complaints } = await open(version, { [option]: endpoints.companion, multipart });
+        const done = await sent(page, "linked.bin", size, 11);
+        await arrived(asset.id, "linked.bin", noise(size, 11));
+        const there = await fetch(done.url, { headers: { authorization } });
+        assert.equal(there.status, 200, done.url);
+        assert.equal(sha256(Buffer.from(await there.arrayBuffer())), sha256(noise(size, 11)));
+        assert.equal((await fetch(done.url)).status, 401, "the link is no credential");
+        assert.deepEqual(complaints, []);
+      });
+    }
+  }
+
   await t.test("version 5: ten files at once", async () => {
     const { page } = await open("v5", { endpoint: service.url, headers: { authorization }, multipart: true });
     for (let at = 0; at < 10; at++) {

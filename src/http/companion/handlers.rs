@@ -6,7 +6,7 @@ use axum::Json as Rendered;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::response::Response;
 use http::request::Parts;
-use http::{StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::super::body::{Json, JsonList};
@@ -128,6 +128,15 @@ pub(super) async fn post_form(
 ) -> Answer<Response> {
     let (form, asset) = taken(&site, &grant, request).await?;
     Ok(form::answer(&form, &asset, &site.public_url))
+}
+
+/// From the link that Uppy 6 makes of a form's address and a key to the content of that asset.
+pub(super) async fn redirect_to_content(
+    State(site): State<Site>,
+    Path((_, key)): Path<(String, String)>,
+) -> Answer<(StatusCode, [(HeaderName, String); 1])> {
+    let asset = key.parse().map_err(|_| Error::Hidden)?;
+    Ok((StatusCode::FOUND, [(header::LOCATION, wire::location(&site.public_url, asset))]))
 }
 
 pub(super) async fn post_plain_form(

@@ -32,6 +32,11 @@ pub(super) fn forms() -> Routes {
     let plain = form("A file as a form of a page without scripts").done(204, "It is here.");
     let plain =
         plain.sends(201, "application/xml", "With the answer of S3.").sends(200, "text/html", "A page that says so.");
+    let link = op("The file that Uppy has sent as a form").tells(
+        "Uppy 6 makes the link to its result itself: the form's address, and the key. It leads to the asset's content, which \
+         asks for a credential as ever.",
+    );
+    let link = link.done(302, "There.").with("Location", "url", "The asset's content.").fails(&["not_found"]);
     Routes::speaking(TAG, &DIALECT)
         .names(
             "CompanionError",
@@ -39,6 +44,7 @@ pub(super) fn forms() -> Routes {
             "requestId": "text = 9f1c2a7be04d5513" }),
         )
         .post("/s3/form/{grant}", handlers::post_form, s3)
+        .get("/s3/form/{grant}/{key}", handlers::redirect_to_content, link)
         .post("/u/{grant}/form", handlers::post_plain_form, plain)
 }
 

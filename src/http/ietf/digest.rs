@@ -12,7 +12,8 @@ use crate::domain::checksum::Sha256Digest;
 use crate::engine::{AppendDigest, Checksum, Error, Expected};
 
 const CONTENT: HeaderName = HeaderName::from_static("content-digest");
-const REPRESENTATION: HeaderName = HeaderName::from_static("repr-digest");
+pub(super) const REPRESENTATION: HeaderName = HeaderName::from_static("repr-digest");
+const WANTED: HeaderName = HeaderName::from_static("want-repr-digest");
 /// By the names of the RFC's registry, the best first.
 const ALGORITHMS: [(&str, AppendDigest); 2] = [("sha-512", AppendDigest::Sha512), ("sha-256", AppendDigest::Sha256)];
 
@@ -59,6 +60,15 @@ pub(super) fn of_file(headers: &HeaderMap) -> Result<Option<Sha256Digest>, Refus
     Ok(sha256.and_then(|expected| expected.value.try_into().ok()).map(Sha256Digest))
 }
 
+/// `Want-Repr-Digest`: whether the client asks for the whole file's digest and does not rule SHA-256 out with 0, the only
+/// algorithm that is established here. What is no such header asks for nothing (RFC 9530 §4).
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let Ok(Some(wishes)) = fields::dictionary(headers, &WANTED, "Want-Repr-Digest") else { return false };
+    let refused =
+        |entry: &ListEntry| matches!(entry, ListEntry::Item(item) if item.bare_item == BareItem::Integer(0.into()));
+    !wishes.is_empty() && !wishes.get("sha-256").is_some_and(refused)
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -86,6 +96,17 @@ mod tests {
         }
         let later = announced(&one(header::TRAILER, "x, Content-Digest"));
         assert_eq!(later.ok(), Some(Checksum::Trailing));
+    }
+
+    #[test]
+    fn wishes() {
+        for wish in ["sha-256=10", "sha-256=1, sha-512=3", "sha-512=10", "sha-256"] {
+            assert!(is_wanted(&one(WANTED, wish)), "{wish}");
+        }
+        for none in ["", "sha-256=0", "sha-512=10, sha-256=0", "!", "sha-256=("] {
+            assert!(!is_wanted(&one(WANTED, none)), "{none}");
+        }
+        assert!(!is_wanted(&HeaderMap::new()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Glue of the drafts: parse, call the engine, render.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -25,6 +27,9 @@ const RESUMABLE: StatusCode = match StatusCode::from_u16(104) {
     Err(_) => StatusCode::PROCESSING,
 };
 const REASON: &str = "Upload Resumption Supported";
+/// How long the answer to a file's last bytes waits for its digest, if the client wants that: it is established by the
+/// workers. A client that gets none asks again by HEAD.
+const DIGEST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What this protocol asks of a request beside what all of them do.
 impl Call {
@@ -39,9 +44,9 @@ impl Call {
     }
 
     /// Tells where an upload is while its content is still coming: all that URLSession needs to go on after a cut.
-    fn tell_begun(&self, upload: &Upload) {
+    async fn tell_begun(&self, upload: &Upload) {
         let Some((interim, draft)) = self.heard() else { return };
-        let (limits, now) = (self.site.engine.limits(), self.site.engine.now());
+        let (limits, now) = (self.limits().await, self.site.engine.now());
         let about = About { upload, limits: &limits, now };
         interim.send(RESUMABLE, REASON, &about.begun(draft, &self.url(upload)));
     }
@@ -69,39 +74,52 @@ impl Call {
         Spoken::in_headers(&self.headers).map_or(Draft::Latest, Spoken::or_latest)
     }
 
-    /// Renders an answer about an upload.
-    fn about(&self, upload: &Upload, render: impl FnOnce(&About<'_>) -> Response) -> Response {
+    /// Renders an answer about an upload, with the file's digest if it is wanted and established within `patience`.
+    async fn about(
+        &self,
+        actor: &Actor,
+        upload: &Upload,
+        patience: Duration,
+        render: impl FnOnce(&About<'_>) -> Response,
+    ) -> Response {
         let engine = &self.site.engine;
-        render(&About { upload, limits: &engine.limits(), now: engine.now() })
+        let limits = engine.limits_for(actor).await.unwrap_or_else(|_| engine.limits());
+        let mut response = render(&About { upload, limits: &limits, now: engine.now() });
+        if upload.state == UploadState::Completed && digest::is_wanted(&self.headers) {
+            // The file is here, whatever becomes of this question.
+            let sha256 = engine.established_digest(actor, upload.asset, patience).await.unwrap_or_default();
+            wire::say_digest(response.headers_mut(), sha256);
+        }
+        response
     }
 }
 
 pub(super) async fn collection(WithBody(call, body): WithBody) -> Response {
     let answer = match call.method {
-        Method::OPTIONS => Ok(wire::options(&call.site.engine.limits(), call.draft())),
+        Method::OPTIONS => Ok(wire::options(&call.limits().await, call.draft())),
         Method::POST => create(&call, body).await,
         _ => return no_method("OPTIONS, POST"),
     };
-    finished(&call, answer)
+    finished(&call, answer).await
 }
 
 pub(super) async fn upload(WithBody(call, body): WithBody) -> Response {
     let answer = match call.method {
-        Method::OPTIONS => Ok(wire::options(&call.site.engine.limits(), call.draft())),
+        Method::OPTIONS => Ok(wire::options(&call.limits().await, call.draft())),
         Method::HEAD | Method::GET => look(&call).await,
         Method::PATCH => append(&call, body).await,
         Method::DELETE => cancel(&call).await,
         _ => return no_method("OPTIONS, HEAD, GET, PATCH, DELETE"),
     };
-    finished(&call, answer)
+    finished(&call, answer).await
 }
 
 /// What answers of every kind have in common: the number that was said, and limits where one was passed.
-fn finished(call: &Call, answer: Answer) -> Response {
+async fn finished(call: &Call, answer: Answer) -> Response {
     let draft = call.draft();
     let mut response = answer.unwrap_or_else(|refusal| refusal.to(&call.method).render(draft));
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        wire::say_limit(response.headers_mut(), draft, &call.site.engine.limits(), None);
+        wire::say_limit(response.headers_mut(), draft, &call.limits().await, None);
     }
     wire::say_draft(response.headers_mut(), draft);
     response
@@ -120,7 +138,7 @@ async fn look(call: &Call) -> Answer {
     let actor = call.actor().await?;
     wire::says_nothing_of_bytes(&call.headers)?;
     let upload = call.site.engine.progress(&actor, call.upload()?).await?;
-    Ok(call.about(&upload, |about| about.progress(call.draft())))
+    Ok(call.about(&actor, &upload, Duration::ZERO, |about| about.progress(call.draft())).await)
 }
 
 async fn cancel(call: &Call) -> Answer {
@@ -135,7 +153,7 @@ async fn append(call: &Call, body: Body) -> Answer {
     wire::is_not_tus(&call.headers)?;
     let (actor, id) = (call.actor().await?, call.upload()?);
     match appended(call, body, &actor, id).await {
-        Ok(upload) => Ok(call.about(&upload, |about| about.appended(call.draft()))),
+        Ok(upload) => Ok(call.about(&actor, &upload, DIGEST_PATIENCE, |about| about.appended(call.draft())).await),
         Err(refusal) => Err(seen(call, refusal, &actor, id).await),
     }
 }
@@ -172,14 +190,14 @@ async fn create(call: &Call, body: Body) -> Answer {
     let creation = wire::creation(&call.headers, call.announced)?;
     let draft = creation.draft;
     let upload = opened(call, body, &actor, creation).await?;
-    Ok(call.about(&upload, |about| about.created(draft, &call.url(&upload))))
+    Ok(call.about(&actor, &upload, DIGEST_PATIENCE, |about| about.created(draft, &call.url(&upload))).await)
 }
 
 /// The upload, once its first bytes are here.
 async fn opened(call: &Call, body: Body, actor: &Actor, creation: Creation) -> Result<Upload, Refusal> {
     let Creation { draft, ends, length, described, sha256, checksum } = creation;
     let engine = &call.site.engine;
-    let limit = engine.limits().max_append;
+    let limit = call.limits().await.max_append;
     if call.announced.is_some_and(|bytes| bytes > limit) {
         return Err(Error::TooLarge { limit }.into());
     }
@@ -199,7 +217,7 @@ async fn opened(call: &Call, body: Body, actor: &Actor, creation: Creation) -> R
         return Ok(upload);
     }
     if draft.is_some() {
-        call.tell_begun(&upload);
+        call.tell_begun(&upload).await;
     }
     let (announced, body) = (call.announced, incoming(body));
     let wish = AppendBytes { offset: 0, length: None, announced, checksum, ends, heard: None, body };

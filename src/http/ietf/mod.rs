@@ -43,9 +43,11 @@ fn collection(creates: Cells) -> [(Method, Op); 2] {
         .header("Upload-Complete", "one of ?0|?1* = ?0", "Whether the content ends the file.")
         .header("Upload-Length", "int* = 5", "How many bytes there will be.")
         .header("Repr-Digest", "text*", "The digest of the whole file.")
+        .header("Want-Repr-Digest", "text* = sha-256=10", "Asks for `Repr-Digest` once the file is here.")
         .header("Content-Disposition", "text* = attachment; filename=\"a.txt\"", "Names the file.")
         .done(201, "It is there. If that was all of it, the body is as PATCH answers then; otherwise it is empty.")
-        .with("Location", "text", "The upload's address.");
+        .with("Location", "text", "The upload's address.")
+        .with("Repr-Digest", "text*", "The whole file's digest, if it is wanted and established.");
     [(Method::OPTIONS, options()), (Method::POST, sends(create).fails(&["quota_exceeded", "conflict"]))]
 }
 
@@ -59,14 +61,18 @@ fn upload(watches: Cells, drives: Cells) -> [(Method, Op); 5] {
     let append = append
         .header("Upload-Offset", "int = 0", "Where they belong.")
         .header("Upload-Complete", "one of ?0|?1", "Whether they end the file.")
+        .header("Want-Repr-Digest", "text* = sha-256=10", "Asks for `Repr-Digest` once the file is here.")
         .gives(200, "@Completed")
+        .with("Repr-Digest", "text*", "The whole file's digest, if it is wanted and established.")
         .done(204, "They are safe.")
         .with("Upload-Offset", "int = 5", "How many bytes are safe.");
     let append = sends(append).fails(&["wrong_state", "gone", "quota_exceeded", "unsupported_media_type"]);
     let look = |summary| {
         let look = op(summary)
             .may(watches)
+            .header("Want-Repr-Digest", "text* = sha-256=10", "Asks for `Repr-Digest` once the file is here.")
             .done(204, "It goes on behind what is safe.")
+            .with("Repr-Digest", "text*", "The whole file's digest, if it is wanted and established.")
             .with("Upload-Offset", "int = 5", "How many bytes are safe.")
             .with("Upload-Complete", "one of ?0|?1", "Whether that is all of it.");
         look.fails(&["gone", "invalid", "other_protocol"])

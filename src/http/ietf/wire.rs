@@ -223,7 +223,8 @@ pub(super) fn say_limit(headers: &mut HeaderMap, draft: Draft, limits: &Limits, 
     // Whoever has arrived has no time left to count.
     let ended = upload.is_some_and(|(upload, _)| upload.state != UploadState::Open);
     let life = if ended { String::new() } else { format!(", {life}={left}") };
-    set(headers, LIMIT, format!("max-size={}{life}", limits.max_append));
+    let request = limits.max_request_body.map(|bytes| format!(", max-append-size={bytes}")).unwrap_or_default();
+    set(headers, LIMIT, format!("max-size={}{request}{life}", limits.max_append));
 }
 
 pub(super) fn offset_of(upload: &Upload) -> u64 {
@@ -326,6 +327,13 @@ pub(super) fn options(limits: &Limits, draft: Draft) -> Response {
     say_limit(response.headers_mut(), draft, limits, None);
     set(response.headers_mut(), HeaderName::from_static("accept-patch"), PARTIAL);
     response
+}
+
+/// Says the whole file's digest, once the service has established it (RFC 9530 §4).
+pub(super) fn say_digest(headers: &mut HeaderMap, sha256: Option<Sha256Digest>) {
+    if let Some(sha256) = sha256 {
+        set(headers, digest::REPRESENTATION, format!("sha-256=:{}:", sha256.base64()));
+    }
 }
 
 /// The answer to a cancellation.

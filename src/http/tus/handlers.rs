@@ -18,22 +18,26 @@ type Answer = Result<Response, Refusal>;
 
 pub(super) async fn collection(WithBody(call, body): WithBody) -> Response {
     match call.method {
-        Method::OPTIONS => wire::options(&call.site.engine.limits()),
-        Method::POST => create(call, body).await.into_response(),
+        Method::OPTIONS => wire::options(&call.limits().await),
+        Method::POST => {
+            let max_request_body = call.site.engine.limits().max_request_body;
+            wire::say_limit(create(call, body).await.into_response(), max_request_body)
+        }
         _ => no_method("OPTIONS, POST"),
     }
 }
 
 pub(super) async fn upload(WithBody(call, body): WithBody) -> Response {
     let method = call.method.clone();
+    let max_request_body = call.site.engine.limits().max_request_body;
     let answer = match method {
-        Method::OPTIONS => return wire::options(&call.site.engine.limits()),
+        Method::OPTIONS => return wire::options(&call.limits().await),
         Method::HEAD => look(call).await,
         Method::PATCH => append(call, body).await,
         Method::DELETE => terminate(call).await,
         _ => return no_method("OPTIONS, HEAD, PATCH, DELETE"),
     };
-    answer.map_err(|refusal| refusal.to(&method)).into_response()
+    wire::say_limit(answer.map_err(|refusal| refusal.to(&method)).into_response(), max_request_body)
 }
 
 fn no_method(allowed: &'static str) -> Response {

@@ -25,6 +25,7 @@ const METADATA: HeaderName = HeaderName::from_static("upload-metadata");
 const CONCAT: HeaderName = HeaderName::from_static("upload-concat");
 const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
 const CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
+const LIMIT: HeaderName = HeaderName::from_static("upload-limit");
 
 /// A header that comes at most once, as text.
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName, field: &'static str) -> Result<Option<&'a str>, Error> {
@@ -187,6 +188,14 @@ pub(super) fn options(limits: &Limits) -> Response {
     set(&mut response, HeaderName::from_static("tus-extension"), EXTENSIONS);
     set(&mut response, HeaderName::from_static("tus-max-size"), limits.max_append.to_string());
     set(&mut response, HeaderName::from_static("tus-checksum-algorithm"), algorithms());
+    say_limit(response, limits.max_request_body)
+}
+
+/// Most bytes of one PATCH, where proxies let no more through. tus has no word for it; it is said as the IETF drafts do.
+pub(super) fn say_limit(mut response: Response, max_request_body: Option<u64>) -> Response {
+    if let Some(bytes) = max_request_body {
+        set(&mut response, LIMIT, format!("max-append-size={bytes}"));
+    }
     response
 }
 

@@ -91,6 +91,7 @@ impl<'a> Cast<'a> {
             ("{id}", id.as_str()),
             ("{grant}", grant.as_deref().unwrap_or("nobody")),
             ("{number}", "1"),
+            ("{key}", things.asset.as_str()),
             ("{kind}", "process"),
             ("{name}", short_lived),
             ("{file}", "app.js"),

@@ -72,6 +72,28 @@ on_both_services! {
         "#);
     }
 
+    async fn who_wants_the_files_digest_is_told(service) {
+        let ietf = Ietf::new(service);
+        let bytes = chunked(vec![b"hel".to_vec(), b"lo".to_vec()], Duration::ZERO);
+        let whole = ietf.request("POST", "/files").header("upload-complete", "?1").header("want-repr-digest", "sha-256=10");
+        let answer = whole.body(bytes).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers()["repr-digest"].to_str().unwrap()), (201, &*sha256(b"hello")));
+
+        let id = ietf.create().await;
+        let first = ietf.patch(&id, 0, "?0", "hel").header("want-repr-digest", "sha-256=1").send().await.unwrap();
+        assert_eq!((first.status().as_u16(), first.headers().get("repr-digest")), (204, None));
+        let wish = "sha-512=10, sha-256=3";
+        let last = ietf.patch(&id, 3, "?1", "lo").header("want-repr-digest", wish).send().await.unwrap();
+        assert_eq!((last.status().as_u16(), last.headers()["repr-digest"].to_str().unwrap()), (200, &*sha256(b"hello")));
+        for (wish, told) in [("sha-256=10", true), ("sha-256=0", false), ("nonsense(", false)] {
+            let look = ietf.request("HEAD", &format!("/files/{id}")).header("want-repr-digest", wish).send().await.unwrap();
+            let digest = look.headers().get("repr-digest").map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!(digest, told.then(|| sha256(b"hello")), "{wish}");
+        }
+        let look = ietf.request("HEAD", &format!("/files/{id}")).send().await.unwrap();
+        assert_eq!(look.headers().get("repr-digest"), None, "who does not ask is not told");
+    }
+
     async fn the_whole_file(service) {
         let ietf = Ietf::new(service);
         for (digest, state) in [(sha256(b"hello"), "ready"), (sha256(b"other"), "rejected")] {
