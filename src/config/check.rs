@@ -124,6 +124,9 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
             connections: c.number("limits.connections"),
             per_address: c.value("limits.connections_per_address", "a number", 0, |text| text.parse().ok()),
             proxies: Arc::clone(&forwarding.proxies),
+            head: c.time("server.head"),
+            pace: engine.pace,
+            windows: server::WindowBudget::new(c.size("server.http2_windows")),
             unread: c.time("server.unread"),
             grace: c.time("server.grace"),
             ..server::Limits::default()

@@ -9,6 +9,7 @@ mod blob;
 mod chaos;
 mod client;
 mod companion;
+mod connections;
 mod contract;
 mod crash;
 mod crossing;

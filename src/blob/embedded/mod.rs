@@ -89,8 +89,6 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// The most PUTs and parts that are received at once; further ones get `503 SlowDown`. Each needs up to 3 MiB.
     pub max_bodies: usize,
-    /// A client that sends nothing for this long is cut off with `RequestTimeout`.
-    pub body_idle: Duration,
     /// Free bytes on the disk below which nothing is received.
     pub min_free: u64,
     /// How long bytes stay after the last object that named them is gone.
@@ -110,7 +108,6 @@ impl Default for Settings {
             secret_key: String::new(),
             cors_origins: Vec::new(),
             max_bodies: 128,
-            body_idle: Duration::from_secs(60),
             min_free: 256 << 20,
             trash_grace: Duration::from_secs(60),
             tombstone_ttl: Duration::from_secs(7 * 24 * 3600),

@@ -91,7 +91,7 @@ pub(super) fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn E
         entropy,
     });
     let key = OneKey::new(settings.access_key, settings.secret_key);
-    let service = Service::new(Arc::clone(&core), key, settings.body_idle);
+    let service = Service::new(Arc::clone(&core), key);
     let schedule = Schedule {
         trash_grace: settings.trash_grace,
         tombstone_ttl: settings.tombstone_ttl,

@@ -3,7 +3,6 @@
 //! Must not know an operation: those are below [`super::s3`].
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -12,7 +11,7 @@ use http::{Method, Request, Response, StatusCode, Version};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, StdError, s3_error};
 
-use super::body::{Drain, Fate, Watched};
+use super::body::{Fate, Watched};
 use super::chunked::{Chunks, Cut};
 use super::core::Core;
 use super::door::{self, OneKey};
@@ -23,15 +22,11 @@ use crate::domain::clock::random_hex;
 
 /// Liveness, for whoever watches the process. `-` can be no bucket.
 const HEALTH: &str = "/-/health";
-/// How many unwanted bodies are drained at once.
-const DRAINS: usize = 64;
 
 /// Everything between a parsed request and its answer.
 pub(super) struct Service {
     core: Arc<Core>,
     s3: S3Service,
-    body_idle: Duration,
-    drain: Drain,
 }
 
 /// What must be remembered of a request until it is answered.
@@ -44,10 +39,10 @@ struct Asked {
 
 impl Service {
     /// Serves `core` to whoever signs with `key`.
-    pub(super) fn new(core: Arc<Core>, key: OneKey, body_idle: Duration) -> Self {
+    pub(super) fn new(core: Arc<Core>, key: OneKey) -> Self {
         let mut builder = S3ServiceBuilder::new(Api::new(Arc::clone(&core)));
         builder.set_auth(key);
-        Self { core, s3: builder.build(), body_idle, drain: Drain::new(DRAINS) }
+        Self { core, s3: builder.build() }
     }
 
     /// Answers one request; never fails.
@@ -63,8 +58,7 @@ impl Service {
             fate: Arc::default(),
             cors: self.core.cors.answer(&parts),
         };
-        let drain = (!asked.expects).then(|| self.drain.clone());
-        let body = Watched::new(body, self.body_idle, Arc::clone(&asked.fate), drain);
+        let body = Watched::new(body, Arc::clone(&asked.fate));
         let response = match self.own(&parts) {
             Some(response) => response,
             None => {

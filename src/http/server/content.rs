@@ -1,5 +1,10 @@
 //! The content of a request, whichever of the two servers reads it.
+//!
+//! Every body of every listener comes through here, and so do the rules for all of them: a client that is too slow is cut
+//! off, and what is left of a body when its request is answered is read and dropped, so that the client, which may look at
+//! the answer only after it has sent everything, finds one.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -7,52 +12,81 @@ use bytes::Bytes;
 use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use super::lingering::{DROP_TIMEOUT, Farewell, MAX_DROPPED_BYTES};
+use super::slow::Slowness;
+use super::windows::ReadBytes;
+use crate::engine::Pace;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A request's content as it comes.
+/// A request's content as it comes. Ends with an error of the kind [`io::ErrorKind::TimedOut`] when the client is too slow.
 #[derive(Debug)]
-pub struct Content(Source);
+pub struct Content {
+    source: Source,
+    slowness: Slowness,
+    state: State,
+    farewell: Farewell,
+}
+
+/// How far a body was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The client waits for `100 Continue`, which the first read sends.
+    Unasked,
+    Reading,
+    /// To its end, or until it broke off.
+    Ended,
+    TooSlow,
+}
 
 #[derive(Debug)]
 enum Source {
     Hyper(Incoming),
-    Two {
+    H2 {
         stream: RecvStream,
         /// Bytes that are still to come, if that was said.
         left: Option<u64>,
         /// Data is at its end; trailers may follow.
         at_trailers: bool,
+        read: ReadBytes,
     },
+    Nothing,
 }
 
-impl From<Incoming> for Content {
-    fn from(incoming: Incoming) -> Self {
-        Self(Source::Hyper(incoming))
+impl std::fmt::Debug for ReadBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ReadBytes").field(&self.count()).finish()
     }
 }
 
 impl Content {
-    /// Of a stream that will have `length` bytes, if that was said.
-    pub(super) fn two(stream: RecvStream, length: Option<u64>) -> Self {
+    /// The content of a request over HTTP/1.1; `expects`: the client waits for `100 Continue`.
+    pub(super) fn http1(incoming: Incoming, expects: bool, pace: Pace, farewell: Farewell) -> Self {
+        let state = if expects { State::Unasked } else { State::Reading };
+        Self { source: Source::Hyper(incoming), slowness: Slowness::new(pace), state, farewell }
+    }
+
+    /// The content of a stream that will have `length` bytes, if that was said. What is read of it is counted.
+    pub(super) fn h2(stream: RecvStream, length: Option<u64>, pace: Pace, read: ReadBytes) -> Self {
         let left = if stream.is_end_stream() { Some(0) } else { length };
-        Self(Source::Two { stream, left, at_trailers: false })
+        let source = Source::H2 { stream, left, at_trailers: false, read };
+        Self { source, slowness: Slowness::new(pace), state: State::Reading, farewell: Farewell::default() }
     }
 }
 
-impl Body for Content {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.get_mut().0 {
-            Source::Hyper(incoming) => Pin::new(incoming).poll_frame(cx).map_err(Into::into),
-            Source::Two { stream, left, at_trailers } => {
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Hyper(incoming) => Pin::new(incoming).poll_frame(cx).map_err(Into::into),
+            Self::H2 { stream, left, at_trailers, read } => {
                 if !*at_trailers {
                     match ready!(stream.poll_data(cx)) {
                         Some(Ok(bytes)) => {
                             // What is held here is bounded by whoever reads: the next bytes may come.
                             let _ = stream.flow_control().release_capacity(bytes.len());
+                            read.add(bytes.len());
                             *left = left.map(|left| left.saturating_sub(bytes.len() as u64));
                             return Poll::Ready(Some(Ok(Frame::data(bytes))));
                         }
@@ -65,20 +99,96 @@ impl Body for Content {
                     Err(error) => Poll::Ready(Some(Err(error.into()))),
                 }
             }
+            Self::Nothing => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Source::Hyper(incoming) => incoming.is_end_stream(),
-            Source::Two { stream, .. } => stream.is_end_stream(),
+        match self {
+            Self::Hyper(incoming) => incoming.is_end_stream(),
+            Self::H2 { stream, .. } => stream.is_end_stream(),
+            Self::Nothing => true,
         }
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        let too_slow = || Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())));
+        match this.state {
+            State::TooSlow => return too_slow(),
+            State::Unasked => this.state = State::Reading,
+            State::Reading | State::Ended => {}
+        }
+        let slow = match this.source.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if !this.slowness.arrived(frame.data_ref().map_or(0, Bytes::len)) {
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                true
+            }
+            Poll::Ready(end) => {
+                this.state = State::Ended;
+                return Poll::Ready(end);
+            }
+            Poll::Pending => this.slowness.poll_silence(cx).is_ready(),
+        };
+        if slow {
+            this.state = State::TooSlow;
+            return too_slow();
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.state != State::TooSlow && self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.source {
             Source::Hyper(incoming) => incoming.size_hint(),
-            Source::Two { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Source::H2 { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Source::Nothing => SizeHint::with_exact(0),
         }
+    }
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        let source = std::mem::replace(&mut self.source, Source::Nothing);
+        if source.is_end_stream() {
+            return;
+        }
+        match self.state {
+            // A read would ask for the body.
+            State::Unasked => self.farewell.expect_body(),
+            State::Reading => {
+                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                    runtime.spawn(drop_rest(source, self.farewell.clone()));
+                }
+            }
+            State::TooSlow | State::Ended => {}
+        }
+    }
+}
+
+/// Reads and drops what is left of a body.
+async fn drop_rest(mut source: Source, farewell: Farewell) {
+    let mut left = MAX_DROPPED_BYTES;
+    let whole = timeout(DROP_TIMEOUT, async {
+        while let Some(Ok(frame)) = std::future::poll_fn(|cx| source.poll_frame(cx)).await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len) as u64);
+            if left == 0 {
+                return false;
+            }
+        }
+        true
+    });
+    if !whole.await.unwrap_or(false) {
+        farewell.give_up();
     }
 }

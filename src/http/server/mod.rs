@@ -1,7 +1,11 @@
 //! The accept loop: connections with deadlines, a bound on their number, and a graceful end.
 //!
-//! Serves the API and the embedded store alike. What hyper leaves to its users is decided here: a header deadline, answers
-//! that nobody reads, HTTP/2 keep-alive, `TCP_NODELAY`, and the fate of a request that was answered before its body was read.
+//! Serves the API and the embedded store alike. What hyper leaves to its users is decided here: a deadline for the first byte
+//! of a connection and for every head, answers that nobody reads, `TCP_NODELAY`, and the fate of a request that was answered
+//! before its body was read.
+//!
+//! * `two`, `windows` – HTTP/2 · `content`, `slow` – bodies, and clients that are too slow · `lingering` – the end of a
+//!   connection on which the client still sends · `interim`, `rewound` – 1xx on HTTP/1.1, and bytes that were looked at
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -11,28 +15,34 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use self::content::Content;
+pub use self::content::Content;
 use self::interim::{Interim, Line, Lined};
+use self::lingering::{Farewell, Lingering};
 use self::rewound::Rewound;
+pub use self::windows::WindowBudget;
 use super::context::Peer;
 use super::places::Places;
 use super::tls::{Opened, Tls};
+use crate::engine::Pace;
 use crate::sendfile::{Outlet, Sending};
 
 mod content;
 pub(super) mod interim;
+mod lingering;
 mod rewound;
+mod slow;
 mod two;
+mod windows;
 
 /// How long an HTTP/2 client may be silent before it is asked whether it is there, and how long it may take to answer.
 const ALIVE: Duration = Duration::from_secs(20);
@@ -48,8 +58,13 @@ pub struct Limits {
     pub per_address: usize,
     /// Reverse proxies, to which that does not apply.
     pub proxies: Arc<[IpNet]>,
-    /// A request's head must be complete within this; also how long an idle connection is kept.
+    /// A request's head must be complete within this, from the connection's first moment on; also how long an idle connection
+    /// is kept.
     pub head: Duration,
+    /// How slow the body of a request may be.
+    pub pace: Pace,
+    /// Memory for what the windows of HTTP/2 connections grow by; clones share it.
+    pub windows: WindowBudget,
     /// How long a client may leave an answer unread before its connection is closed.
     pub unread: Duration,
     /// How long requests under way may take once the end was announced.
@@ -63,6 +78,8 @@ impl Default for Limits {
             per_address: 0,
             proxies: Arc::default(),
             head: Duration::from_secs(60),
+            pace: Pace { idle: Duration::from_secs(60), min_rate: 1 << 10, window: Duration::from_secs(60) },
+            windows: WindowBudget::new(256 << 20),
             unread: Duration::from_secs(120),
             grace: Duration::from_secs(30),
         }
@@ -127,7 +144,7 @@ where
 {
     let Door { listener, tls, early } = door.into();
     let places = Places::new(limits.connections, limits.per_address, &limits.proxies);
-    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     loop {
         let Some(free) = places.free().await else { break };
         let accepted = tokio::select! {
@@ -137,8 +154,8 @@ where
         let Some((stream, peer)) = accepted_or_pause(accepted).await else { continue };
         let Some(place) = places.take(free, peer.ip()) else { continue };
         let (answer, tls, limits) = (answer.clone(), tls.clone(), limits.clone());
-        let end = End { watcher: graceful.watcher(), stop: shutdown.clone() };
-        tokio::spawn(async move {
+        let stop = shutdown.clone();
+        connections.spawn(async move {
             let opened = match tls {
                 None => Opened::Plain(stream),
                 Some(tls) => tokio::select! {
@@ -148,7 +165,7 @@ where
                         Ok(Err(_)) | Err(_) => return,
                     },
                     // Nothing was asked yet. Some clients open connections to have them at hand.
-                    () = end.stop.cancelled() => return,
+                    () = stop.cancelled() => return,
                 },
             };
             let early = early.on(&opened, peer, &limits);
@@ -156,21 +173,16 @@ where
                 Opened::Plain(stream) => {
                     let outlet = Outlet::default();
                     let answer = with_outlet(answer, outlet.clone());
-                    converse(Sending::new(stream, outlet), peer, answer, &limits, early, end).await;
+                    converse(Sending::new(stream, outlet), peer, answer, &limits, early, stop).await;
                 }
-                Opened::Tls(stream) => converse(stream, peer, answer, &limits, early, end).await,
+                Opened::Tls(stream) => converse(stream, peer, answer, &limits, early, stop).await,
             }
             drop(place);
         });
     }
     drop(listener);
-    let _ = tokio::time::timeout(limits.grace, graceful.shutdown()).await;
-}
-
-/// How a connection learns that the end was announced; until it drops this, it is waited for.
-struct End {
-    watcher: Watcher,
-    stop: CancellationToken,
+    connections.close();
+    let _ = tokio::time::timeout(limits.grace, connections.wait()).await;
 }
 
 impl Early {
@@ -211,9 +223,15 @@ async fn begins_with_preface<I: AsyncRead + Unpin>(stream: &mut I) -> std::io::R
     Ok((true, begun))
 }
 
-/// Answers the requests of one connection.
-async fn converse<I, F, Fut, B>(stream: I, peer: SocketAddr, answer: F, limits: &Limits, early: Early, end: End)
-where
+/// Answers the requests of one connection until it ends, or those under way once `stop` is cancelled.
+async fn converse<I, F, Fut, B>(
+    stream: I,
+    peer: SocketAddr,
+    answer: F,
+    limits: &Limits,
+    early: Early,
+    stop: CancellationToken,
+) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<Content>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
@@ -221,37 +239,29 @@ where
 {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.unread));
-    let mut stream = Box::pin(stream);
-    if early == Early::Never {
-        let service = service_fn(move |request: Request<Incoming>| {
-            let respond = respond(answer.clone(), request.map(Content::from), peer);
-            async move { Ok::<_, Infallible>(respond.await) }
-        });
-        let connection =
-            builder(limits.head).serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        // A client that went away is no news.
-        let _ = end.watcher.watch(connection).await;
-        return;
-    }
+    let farewell = Farewell::default();
+    let mut stream = Lingering::new(Box::pin(stream), farewell.clone());
+    // hyper's deadline begins with the first byte of a head, and h2 has none for its preface.
     let begun = tokio::select! {
         begun = tokio::time::timeout(limits.head, begins_with_preface(&mut stream)) => begun,
-        () = end.stop.cancelled() => return,
+        () = stop.cancelled() => return,
     };
-    let Ok(Ok((is_two, begun))) = begun else { return };
+    let Ok(Ok((is_h2, begun))) = begun else { return };
     let stream = Rewound { begun: begun.into(), inner: stream };
-    if is_two {
+    if is_h2 {
         let answer = move |mut request: Request<Content>| {
             if !early.suits(request.headers()) {
                 request.extensions_mut().remove::<Interim>();
             }
             respond(answer.clone(), request, peer)
         };
-        return two::converse(stream, answer, limits, end.stop).await;
+        return two::converse(stream, answer, limits, stop).await;
     }
-    let line = Line::default();
+    let (line, pace) = (Line::default(), limits.pace);
     let stream = Lined::new(stream, line.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Content::from);
+        let expects = request.headers().contains_key(header::EXPECT);
+        let mut request = request.map(|body| Content::http1(body, expects, pace, farewell.clone()));
         let clear = line.begin();
         if clear && request.version() == Version::HTTP_11 && early.suits(request.headers()) {
             request.extensions_mut().insert(Interim::One(line.clone()));
@@ -259,8 +269,16 @@ where
         let respond = respond(answer.clone(), request, peer);
         async move { Ok::<_, Infallible>(respond.await) }
     });
-    let connection = builder(limits.head).serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    let _ = end.watcher.watch(connection).await;
+    let mut http1 = Builder::new();
+    http1.timer(TokioTimer::new()).header_read_timeout(limits.head);
+    let connection = http1.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // A client that went away is no news.
+        _ = connection.as_mut() => return,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }
 
 /// Lets whoever answers send files on the connection, where it carries one answer after the other.
@@ -289,18 +307,6 @@ async fn accepted_or_pause(accepted: std::io::Result<(TcpStream, SocketAddr)>) -
             None
         }
     }
-}
-
-fn builder(head: Duration) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(head);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(ALIVE))
-        .keep_alive_timeout(ALIVE)
-        .max_concurrent_streams(STREAMS);
-    builder
 }
 
 async fn respond<F, Fut, B>(answer: F, mut request: Request<Content>, peer: SocketAddr) -> Response<B>

@@ -1,5 +1,5 @@
-//! HTTP/2 without hyper, on doors where interim answers are allowed: the h2 crate can send them, and hyper does not pass that
-//! on. Everything else is as hyper does it.
+//! HTTP/2 without hyper: the h2 crate can send interim answers, bound the memory of windows that grow, and end idle
+//! connections, and hyper does not pass that on. Everything else is as hyper does it.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,10 +18,11 @@ use tokio_util::task::TaskTracker;
 
 use super::content::Content;
 use super::interim::Interim;
+use super::windows::{FIRST_WINDOW_BYTES, ReadBytes, Window};
 use super::{ALIVE, Limits, STREAMS};
+use crate::engine::Pace;
 
 /// What hyper would choose.
-const WINDOW: u32 = 1 << 20;
 const SEND_BUFFER: usize = 400 << 10;
 const HEADERS: u32 = 16 << 10;
 const FRAME: usize = 16 << 10;
@@ -66,28 +67,60 @@ where
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     let mut builder = Builder::new();
-    builder.initial_window_size(WINDOW).initial_connection_window_size(WINDOW).max_send_buffer_size(SEND_BUFFER);
-    builder.max_header_list_size(HEADERS).max_concurrent_streams(STREAMS);
+    builder.initial_window_size(FIRST_WINDOW_BYTES).initial_connection_window_size(FIRST_WINDOW_BYTES);
+    builder.max_send_buffer_size(SEND_BUFFER).max_header_list_size(HEADERS).max_concurrent_streams(STREAMS);
     let Ok(Ok(mut connection)) = tokio::time::timeout(limits.head, builder.handshake(stream)).await else { return };
-    let silence = silence(connection.ping_pong());
-    tokio::pin!(silence);
+    let Some(pings) = connection.ping_pong() else { return };
+    let (mut window, read) = (Window::new(limits.windows.clone()), ReadBytes::default());
+    let round_trip = round_trip(pings, read.clone(), window.half());
     let (mut stopping, under_way) = (false, TaskTracker::new());
+    // Told whenever nothing is under way, although more may come.
+    under_way.close();
+    let idle = idle(&under_way, limits.head);
+    tokio::pin!(round_trip, idle);
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
-                Some(Ok((request, respond))) => take(request, respond, answer.clone(), &under_way),
+                Some(Ok((request, respond))) => {
+                    take(request, respond, answer.clone(), &under_way, (limits.pace, &read));
+                    idle.set(self::idle(&under_way, limits.head));
+                }
                 // A client that went away is no news.
                 Some(Err(_)) | None => return,
             },
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
                 Connection::graceful_shutdown(&mut connection);
-                under_way.close();
+            }
+            () = &mut idle, if !stopping => {
+                stopping = true;
+                Connection::graceful_shutdown(&mut connection);
             }
             () = last_answered(&under_way), if stopping => return,
-            () = &mut silence => return,
+            measured = &mut round_trip => {
+                let Some((pings, bytes)) = measured else { return };
+                let worth = if grow(&mut connection, &mut window, bytes) { window.half() } else { window.half() * 8 };
+                round_trip.set(self::round_trip(pings, read.clone(), worth));
+            }
         }
     }
+}
+
+/// Makes the windows larger, if what was read within a round trip shows that they hold the client up. Whether it did.
+fn grow<I>(connection: &mut Connection<I, Bytes>, window: &mut Window, bytes: u64) -> bool
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(size) = window.grow(bytes) else { return false };
+    connection.set_target_window_size(size);
+    // Fails only while an earlier change is on its way, and the answer to a ping comes behind that.
+    connection.set_initial_window_size(size).is_ok()
+}
+
+/// Ends when nothing was under way for so long.
+async fn idle(under_way: &TaskTracker, timeout: Duration) {
+    under_way.wait().await;
+    tokio::time::sleep(timeout).await;
 }
 
 /// Ends a while after the last request was answered: by then the client has what was sent, and whatever it sends now it
@@ -97,20 +130,25 @@ async fn last_answered(under_way: &TaskTracker) {
     tokio::time::sleep(FAREWELL).await;
 }
 
-/// Ends when the other side has not answered a ping in time.
-async fn silence(pings: Option<PingPong>) {
-    let Some(mut pings) = pings else { return std::future::pending().await };
-    loop {
-        tokio::time::sleep(ALIVE).await;
-        if !matches!(tokio::time::timeout(ALIVE, pings.ping(Ping::opaque())).await, Ok(Ok(_))) {
-            return;
-        }
+/// Asks whether the other side is there, after a while or once `worth` bytes have come, and counts what is read until it
+/// answers. `None`: it did not answer in time.
+async fn round_trip(mut pings: PingPong, read: ReadBytes, worth: u64) -> Option<(PingPong, u64)> {
+    let _ = tokio::time::timeout(ALIVE, read.wait_for(worth)).await;
+    let before = read.count();
+    match tokio::time::timeout(ALIVE, pings.ping(Ping::opaque())).await {
+        Ok(Ok(_)) => Some((pings, read.count() - before)),
+        Ok(Err(_)) | Err(_) => None,
     }
 }
 
 /// Answers one request in a task of its own.
-fn take<F, Fut, B>(request: Request<RecvStream>, respond: SendResponse<Bytes>, answer: F, under_way: &TaskTracker)
-where
+fn take<F, Fut, B>(
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    answer: F,
+    under_way: &TaskTracker,
+    (pace, read): (Pace, &ReadBytes),
+) where
     F: Fn(Request<Content>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
@@ -120,7 +158,7 @@ where
     head.extensions.insert(Interim::Two(answering.clone()));
     let is_head = head.method == Method::HEAD;
     let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let request = Request::from_parts(head, Content::two(stream, length));
+    let request = Request::from_parts(head, Content::h2(stream, length, pace, read.clone()));
     under_way.spawn(async move {
         let work = std::pin::pin!(answer(request));
         let reset = std::pin::pin!(answering.reset());

@@ -14,11 +14,10 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::{Client, Config};
 use gantry::blob::embedded::{EmbeddedStore, Settings};
 use gantry::domain::clock::{OsEntropy, SystemClock};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
+use gantry::http::server;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::patience::eventually_ok;
 
@@ -32,7 +31,7 @@ pub struct Server {
     pub address: SocketAddr,
     dir: Option<TempDir>,
     path: PathBuf,
-    accept: JoinHandle<()>,
+    stop: CancellationToken,
 }
 
 /// Settings for tests: no floor, no grace, keys known.
@@ -62,15 +61,28 @@ impl Server {
         server
     }
 
+    /// A server whose clients are served within other limits.
+    pub async fn within(limits: server::Limits) -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut server = Self::of(settings(dir.path()), limits).await;
+        server.dir = Some(dir);
+        server
+    }
+
     /// A server on a directory of the caller's.
     pub async fn on(settings: Settings) -> Self {
+        Self::of(settings, server::Limits::default()).await
+    }
+
+    async fn of(settings: Settings, limits: server::Limits) -> Self {
         let path = settings.dir.clone();
         let store = EmbeddedStore::open(settings, Arc::new(SystemClock), Arc::new(OsEntropy)).unwrap();
         store.ensure_bucket(BUCKET).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let accept = tokio::spawn(serve(store.clone(), listener));
-        Self { store, address, dir: None, path, accept }
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(store.clone(), listener, limits, stop.clone()));
+        Self { store, address, dir: None, path, stop }
     }
 
     pub fn client(&self) -> Client {
@@ -104,24 +116,17 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.accept.abort();
+        self.stop.cancel();
     }
 }
 
-/// The accept loop that the application would run.
-pub async fn serve(store: EmbeddedStore, listener: TcpListener) {
-    loop {
-        let Ok((socket, _)) = listener.accept().await else { return };
-        let _ = socket.set_nodelay(true);
+/// Serves the store as the application does.
+pub async fn serve(store: EmbeddedStore, listener: TcpListener, limits: server::Limits, stop: CancellationToken) {
+    let answer = move |request| {
         let store = store.clone();
-        tokio::spawn(async move {
-            let answer = hyper::service::service_fn(move |request| {
-                let store = store.clone();
-                async move { Ok::<_, std::convert::Infallible>(store.handle(request).await) }
-            });
-            let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), answer).await;
-        });
-    }
+        async move { store.handle(request).await }
+    };
+    server::serve(listener, answer, limits, stop).await;
 }
 
 /// A client with the SDK's defaults for checksums, without retries.

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
+use gantry::engine::Pace;
+use gantry::http::server::Limits;
 use http_body_util::StreamBody;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -198,7 +200,8 @@ async fn a_refused_body_is_drained_so_that_the_answer_arrives() {
 
 #[tokio::test]
 async fn a_client_that_stops_sending_is_cut_off() {
-    let server = Server::with(|settings| settings.body_idle = Duration::from_millis(1500)).await;
+    let pace = Pace { idle: Duration::from_millis(1500), min_rate: 1024, window: Duration::from_secs(3) };
+    let server = Server::within(Limits { pace, ..Limits::default() }).await;
     let path = presigned_put(&server, "k", 60).await;
     let mut socket = connect(&server).await;
     let request = head(&server, &format!("PUT {path}"), "Content-Length: 5000000\r\n");
@@ -216,6 +219,22 @@ async fn a_client_that_stops_sending_is_cut_off() {
         socket.write_all(&[*byte]).await.unwrap();
     }
     assert!(read_until(&mut socket, "\r\n\r\n").await.starts_with("HTTP/1.1 200"));
+    // A drip is never idle, and has an end all the same.
+    let mut socket = connect(&server).await;
+    socket.write_all(&head(&server, &format!("PUT {path}"), "Content-Length: 5000000\r\n")).await.unwrap();
+    let (mut reader, mut writer) = socket.split();
+    let drip = async {
+        while writer.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let mut answer = Vec::new();
+    tokio::select! {
+        read = in_time("an end", reader.read_to_end(&mut answer)) => drop(read),
+        () = drip => {}
+    }
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("<Code>RequestTimeout</Code>"), "{answer}");
 }
 
 #[tokio::test]

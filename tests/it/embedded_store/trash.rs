@@ -127,7 +127,8 @@ async fn grace_and_tombstones_follow_the_clock() {
     store.ensure_bucket(BUCKET).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = client(listener.local_addr().unwrap());
-    let server = tokio::spawn(serve(store.clone(), listener));
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(serve(store.clone(), listener, gantry::http::server::Limits::default(), stop));
     let id = create(&client, "m").await;
     let part = super::harness::part_of(&client, "m", &id, 1, b"x".to_vec()).await;
     let etag = complete(&client, "m", &id, vec![part.clone()]).await.unwrap();

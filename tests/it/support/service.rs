@@ -92,6 +92,7 @@ impl Default for Shape {
 impl Service {
     pub async fn start(database: Database, shape: Shape) -> Self {
         let stop = CancellationToken::new();
+        let limits = server::Limits { pace: shape.settings.pace, ..server::Limits::default() };
         let bucket = if shape.seaweedfs { Bucket::seaweedfs().await } else { Bucket::embedded().await };
         let mut capabilities = bucket.capabilities.clone();
         (shape.capabilities)(&mut capabilities);
@@ -103,7 +104,7 @@ impl Service {
         let registry = Registry::new(Arc::clone(&database.store), Arc::new(OsEntropy));
         let tenant = limited(&registry, "default").await;
         let admin = registry.create_key(tenant, "admin".parse().unwrap(), None).await.unwrap().reveal();
-        let base = serve(&engine, &blobs.public_origin(), &stop).await;
+        let base = serve(&engine, &blobs.public_origin(), limits, &stop).await;
         if shape.works {
             let worker = Worker::new(
                 engine.clone(),
@@ -125,14 +126,14 @@ impl Service {
         let mut database = self.database.clone();
         database.store = self.database.another_node().await;
         let engine = engine_on(&database, &self.blobs, &Faults::default(), Shape::default().settings);
-        (serve(&engine, &self.blobs.public_origin(), &self.stop).await, engine)
+        (serve(&engine, &self.blobs.public_origin(), server::Limits::default(), &self.stop).await, engine)
     }
 
     /// A node on the same rows that trusts these issuers.
     pub async fn trusting(&self, issuers: Issuers) -> (String, Engine) {
         let settings = Shape::default().settings;
         let engine = trusting(&self.database, &self.blobs, &self.faults, settings, issuers);
-        (serve(&engine, &self.blobs.public_origin(), &self.stop).await, engine)
+        (serve(&engine, &self.blobs.public_origin(), server::Limits::default(), &self.stop).await, engine)
     }
 
     /// A key of the default tenant.
@@ -220,7 +221,7 @@ fn trusting(
     })
 }
 
-async fn serve(engine: &Engine, store_origin: &str, stop: &CancellationToken) -> String {
+async fn serve(engine: &Engine, store_origin: &str, limits: server::Limits, stop: &CancellationToken) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let site = Site::new(engine.clone(), &base, store_origin, stop.clone());
@@ -230,6 +231,6 @@ async fn serve(engine: &Engine, store_origin: &str, stop: &CancellationToken) ->
         async move { routes.oneshot(request).await.unwrap() }
     };
     let door = server::Door::new(listener, None).with_early(server::Early::Always);
-    tokio::spawn(server::serve(door, answer, server::Limits::default(), stop.clone()));
+    tokio::spawn(server::serve(door, answer, limits, stop.clone()));
     base
 }

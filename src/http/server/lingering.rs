@@ -1,0 +1,163 @@
+//! The end of a connection on which the client may still be sending (RFC 9112 §9.6): our side is closed first, and what
+//! comes is read and dropped for a while. A socket that is closed over unread bytes is reset instead, and the client loses
+//! the answer that told it to stop.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// Bytes that are read and dropped for one refused body.
+pub(super) const MAX_DROPPED_BYTES: u64 = 32 << 20;
+/// How long a refused body is read and dropped.
+pub(super) const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+const SCRATCH_BYTES: usize = 8 << 10;
+
+/// What a connection's end has to expect from the client. Shared by the connection and the bodies of its requests.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Farewell(Arc<AtomicU8>);
+
+impl Farewell {
+    /// The client was refused and may send its body all the same.
+    const MAY_SEND: u8 = 1;
+    /// Enough was dropped already.
+    const SPENT: u8 = 2;
+
+    /// A body was refused that nothing has been read of, because the client waits to be asked for it.
+    pub(super) fn expect_body(&self) {
+        let _ = self.0.compare_exchange(0, Self::MAY_SEND, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The client has sent on until nobody wanted to listen.
+    pub(super) fn give_up(&self) {
+        self.0.store(Self::SPENT, Ordering::Relaxed);
+    }
+}
+
+/// A connection that ends as described above.
+pub(super) struct Lingering<I> {
+    inner: I,
+    farewell: Farewell,
+    dropping: Option<Dropping>,
+}
+
+struct Dropping {
+    timer: Pin<Box<Sleep>>,
+    left: u64,
+    /// Whether more is to be waited for when nothing is there.
+    waits: bool,
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Lingering<I> {
+    pub(super) fn new(inner: I, farewell: Farewell) -> Self {
+        Self { inner, farewell, dropping: None }
+    }
+
+    /// Reads and drops until the client has closed its side, or has sent too much, or for too long.
+    fn poll_drop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(dropping) = &mut self.dropping else { return Poll::Ready(()) };
+        let mut scratch = [0; SCRATCH_BYTES];
+        while dropping.left > 0 {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    dropping.left = dropping.left.saturating_sub(buf.filled().len() as u64);
+                    dropping.waits = true;
+                    if dropping.timer.is_elapsed() {
+                        break;
+                    }
+                }
+                Poll::Ready(_) => break,
+                Poll::Pending if dropping.waits => {
+                    ready!(dropping.timer.as_mut().poll(cx));
+                    break;
+                }
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Lingering<I> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.dropping.is_none() {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+            let state = self.farewell.0.load(Ordering::Relaxed);
+            let left = if state == Farewell::SPENT { 0 } else { MAX_DROPPED_BYTES };
+            let waits = state == Farewell::MAY_SEND;
+            self.dropping = Some(Dropping { timer: Box::pin(sleep(DROP_TIMEOUT)), left, waits });
+        }
+        self.poll_drop(cx).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_after_the_end_is_dropped_within_bounds() {
+        for (farewell, sends, closes, expected) in [
+            // Nothing is on its way: nothing is waited for.
+            (Farewell::default(), 0, false, Duration::ZERO),
+            (Farewell::default(), 100_000, true, Duration::ZERO),
+            (Farewell::default(), 100_000, false, DROP_TIMEOUT),
+            (Farewell(Arc::new(AtomicU8::new(Farewell::MAY_SEND))), 0, false, DROP_TIMEOUT),
+            (Farewell(Arc::new(AtomicU8::new(Farewell::SPENT))), 100_000, false, Duration::ZERO),
+            (Farewell::default(), usize::try_from(MAX_DROPPED_BYTES).unwrap() + 100_000, false, Duration::ZERO),
+        ] {
+            let (mut client, server) = duplex(64 << 10);
+            let mut server = Lingering::new(server, farewell);
+            let sender = tokio::spawn(async move {
+                let sent = client.write_all(&vec![0; sends]).await;
+                let mut seen = Vec::new();
+                if closes {
+                    client.shutdown().await.unwrap();
+                }
+                let _ = client.read_to_end(&mut seen).await;
+                (sent.is_ok(), client)
+            });
+            tokio::task::yield_now().await;
+            let begun = Instant::now();
+            server.shutdown().await.unwrap();
+            assert_eq!(begun.elapsed().as_secs(), expected.as_secs(), "{sends} bytes, closes: {closes}");
+            drop(server);
+            let _ = sender.await.unwrap();
+        }
+    }
+}
