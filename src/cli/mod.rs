@@ -78,6 +78,10 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// Threads for files and for names of hosts. Each keeps memory for a while that it has freed, so that their number is part of
+/// what bounds the memory of the process.
+const MAX_BLOCKING_THREADS: usize = 48;
+
 /// Runs what the command line says; the exit codes are those of `gantry help exit-codes`.
 pub fn run() -> ExitCode {
     let gantry = Gantry::parse();
@@ -86,7 +90,11 @@ pub fn run() -> ExitCode {
         return media::decode(order);
     }
     let flags = Flags { file: gantry.settings.config, set: gantry.settings.set };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if !matches!(gantry.command, Some(Command::Remote(_))) {
+        runtime.max_blocking_threads(MAX_BLOCKING_THREADS);
+    }
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use rustix::fs::{Advice, fadvise};
 
+use super::buffers::BufferPool;
 use super::health::Health;
 use super::record::FileId;
 use crate::domain::clock::Entropy;
@@ -31,6 +32,8 @@ pub(super) struct Files {
     open: Mutex<VecDeque<(FileId, Arc<File>)>>,
     /// Files that are being written, which no row can name yet: the orphan sweep must leave them alone.
     unnamed: Mutex<HashSet<FileId>>,
+    /// For pieces of files that are read.
+    pub(super) buffers: Arc<BufferPool>,
 }
 
 /// A file that is being written. Dropped, it is removed, unless a transaction has named it.
@@ -57,7 +60,8 @@ impl Files {
         File::open(&root)?.sync_all()?;
         File::open(dir)?.sync_all()?;
         let (open, unnamed) = (Mutex::default(), Mutex::default());
-        Ok(Arc::new(Self { root, shards, entropy, health, open, unnamed }))
+        let buffers = Arc::default();
+        Ok(Arc::new(Self { root, shards, entropy, health, open, unnamed, buffers }))
     }
 
     /// Whether there is any data file below `dir`, before anything is made there.

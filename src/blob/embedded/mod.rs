@@ -35,6 +35,7 @@
 //! Must not use our `store`, `engine` or `http`, nor time or chance except through [`Clock`] and [`Entropy`].
 
 mod body;
+mod buffers;
 mod checksum;
 mod chunked;
 mod conditions;

@@ -80,18 +80,30 @@ impl Piece {
     fn read(&self) -> io::Result<Bytes> {
         let file = &self.files.open_read(self.id)?;
         let length = usize::try_from(self.length).map_err(io::Error::other)?;
-        let mut piece = Vec::with_capacity(length);
+        // Pooled buffers are all of one size.
+        if self.length != PIECE {
+            let mut piece = Vec::with_capacity(length);
+            self.fill(file, &mut piece, length)?;
+            return Ok(piece.into());
+        }
+        let mut piece = self.files.buffers.take(length);
+        self.fill(file, &mut piece.bytes, length)?;
+        Ok(Bytes::from_owner(piece))
+    }
+
+    /// Reads into an empty buffer until it has `length` bytes.
+    fn fill(&self, file: &File, piece: &mut Vec<u8>, length: usize) -> io::Result<()> {
         while piece.len() < length {
             let at = self.offset + piece.len() as u64;
             // The capacity may exceed what was asked for, so the end is cut off below.
-            match rustix::io::pread(file, spare_capacity(&mut piece), at) {
+            match rustix::io::pread(file, spare_capacity(piece), at) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         piece.truncate(length);
-        Ok(piece.into())
+        Ok(())
     }
 
     /// As it is for a socket, if that needs no waiting for the disk.

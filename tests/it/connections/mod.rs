@@ -2,6 +2,7 @@
 
 mod early;
 mod h2_windows;
+mod memory;
 mod silent;
 mod slow;
 
