@@ -72,7 +72,7 @@ where
     let Ok(Ok(mut connection)) = tokio::time::timeout(limits.head, builder.handshake(stream)).await else { return };
     let Some(pings) = connection.ping_pong() else { return };
     let (mut window, read) = (Window::new(limits.windows.clone()), ReadBytes::default());
-    let round_trip = round_trip(pings, read.clone(), window.half());
+    let round_trip = round_trip(pings, read.clone(), window.measure_after(true));
     let (mut stopping, under_way) = (false, TaskTracker::new());
     // Told whenever nothing is under way, although more may come.
     under_way.close();
@@ -99,8 +99,8 @@ where
             () = last_answered(&under_way), if stopping => return,
             measured = &mut round_trip => {
                 let Some((pings, bytes)) = measured else { return };
-                let worth = if grow(&mut connection, &mut window, bytes) { window.half() } else { window.half() * 8 };
-                round_trip.set(self::round_trip(pings, read.clone(), worth));
+                let grew = grow(&mut connection, &mut window, bytes);
+                round_trip.set(self::round_trip(pings, read.clone(), window.measure_after(grew)));
             }
         }
     }
@@ -130,10 +130,10 @@ async fn last_answered(under_way: &TaskTracker) {
     tokio::time::sleep(FAREWELL).await;
 }
 
-/// Asks whether the other side is there, after a while or once `worth` bytes have come, and counts what is read until it
+/// Asks whether the other side is there, after a while or once `after` bytes have come, and counts what is read until it
 /// answers. `None`: it did not answer in time.
-async fn round_trip(mut pings: PingPong, read: ReadBytes, worth: u64) -> Option<(PingPong, u64)> {
-    let _ = tokio::time::timeout(ALIVE, read.wait_for(worth)).await;
+async fn round_trip(mut pings: PingPong, read: ReadBytes, after: u64) -> Option<(PingPong, u64)> {
+    let _ = tokio::time::timeout(ALIVE, read.wait_for(after)).await;
     let before = read.count();
     match tokio::time::timeout(ALIVE, pings.ping(Ping::opaque())).await {
         Ok(Ok(_)) => Some((pings, read.count() - before)),

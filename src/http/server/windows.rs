@@ -41,14 +41,15 @@ impl Window {
         Self { size: FIRST_WINDOW_BYTES, budget, held: Vec::new() }
     }
 
-    /// How many bytes are worth a measurement: half of what may come in a round trip.
-    pub(super) fn half(&self) -> u64 {
-        u64::from(self.size / 2)
+    /// After how many bytes to measure a round trip, given whether the one before made the window grow. Early in a window: a
+    /// client answers a ping before it sends what the next window update lets through.
+    pub(super) fn measure_after(&self, grew: bool) -> u64 {
+        if grew { u64::from(self.size / 8) } else { u64::from(self.size) * 4 }
     }
 
     /// The next size, if `bytes` that were read within one round trip show that the window is what holds the client up.
     pub(super) fn grow(&mut self, bytes: u64) -> Option<u32> {
-        if bytes * 3 < u64::from(self.size) * 2 || self.size >= MAX_WINDOW_BYTES {
+        if bytes * 2 < u64::from(self.size) || self.size >= MAX_WINDOW_BYTES {
             return None;
         }
         let next = (self.size * 2).min(MAX_WINDOW_BYTES);
@@ -101,7 +102,7 @@ mod tests {
         const MIB: u32 = 1 << 20;
         let budget = WindowBudget::new(u64::from(18 * MIB));
         let mut first = Window::new(budget.clone());
-        assert_eq!(first.grow(u64::from(MIB / 2)), None, "half a window in a round trip: something else is slower");
+        assert_eq!(first.grow(u64::from(MIB / 3)), None, "a third of it in a round trip: something else is slower");
         let sizes: Vec<_> = std::iter::from_fn(|| first.grow(u64::from(16 * MIB))).collect();
         assert_eq!(sizes, [2 * MIB, 4 * MIB, 8 * MIB, 16 * MIB]);
         let mut second = Window::new(budget.clone());
