@@ -1,12 +1,15 @@
 //! The same events over WebSocket: one text message each, after a first one that says where the stream begins.
 //!
-//! What the client says is not listened to. One that takes nothing for [`UNREAD`], or does not answer pings, is cut off.
+//! What the client says is not listened to. One that takes nothing for [`UNREAD`], or does not answer pings, is cut off. A close
+//! is answered, and a violation of the protocol ends in a close that names it (RFC 6455 §7.4.1).
 
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio_tungstenite::tungstenite::Error as SocketError;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 
 use super::caller::{BEAT, Caller};
 use super::wire;
@@ -16,6 +19,8 @@ use crate::engine::Follower;
 const MOST_HEARD: usize = 4 << 10;
 /// How long a message may stay unread.
 const UNREAD: Duration = Duration::from_secs(30);
+/// How long the client may take to answer a close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Heartbeats without any sign of the client.
 const SILENT_BEATS: u32 = 3;
 
@@ -23,42 +28,59 @@ const SILENT_BEATS: u32 = 3;
 pub(super) fn answer(upgrade: WebSocketUpgrade, caller: Caller, follower: Follower) -> Response {
     let upgrade = upgrade.max_message_size(MOST_HEARD).max_frame_size(MOST_HEARD);
     upgrade.on_upgrade(move |mut socket| async move {
-        let (code, reason) = tell(&mut socket, caller, follower).await;
-        let end = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-        let _ = timeout(UNREAD, socket.send(end)).await;
+        if let Some((code, reason)) = tell(&mut socket, caller, follower).await {
+            let end = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+            let _ = timeout(UNREAD, socket.send(end)).await;
+        }
+        // Writes the answer to the client's close, or waits for the one to ours.
+        let _ = timeout(CLOSE_TIMEOUT, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
     })
 }
 
-/// Tells events until there is a reason to end.
-async fn tell(socket: &mut WebSocket, caller: Caller, mut follower: Follower) -> (u16, &'static str) {
-    let gone = (close_code::NORMAL, "");
+/// The code of a close and its reason.
+type Ending = (u16, &'static str);
+
+/// What a connection ends with whose next message could not be read. `None`: the client is gone.
+fn ending_of(error: axum::Error) -> Option<Ending> {
+    match error.into_inner().downcast_ref::<SocketError>()? {
+        SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        SocketError::Protocol(_) => Some((close_code::PROTOCOL, "a frame breaks RFC 6455")),
+        SocketError::Utf8(_) => Some((close_code::INVALID, "a text is not UTF-8")),
+        SocketError::Capacity(_) => Some((close_code::SIZE, "messages have at most 4096 bytes")),
+        _ => None,
+    }
+}
+
+/// Tells events until there is a reason to end. `None`: the client has closed, or is gone.
+async fn tell(socket: &mut WebSocket, caller: Caller, mut follower: Follower) -> Option<Ending> {
     if !send(socket, Message::text(wire::begins(follower.at()))).await {
-        return gone;
+        return None;
     }
     let mut beat = interval_at(Instant::now() + BEAT, BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut silent = 0;
     loop {
         tokio::select! {
-            () = caller.site.draining.cancelled() => return (close_code::AWAY, "come back"),
+            () = caller.site.draining.cancelled() => return Some((close_code::AWAY, "come back")),
             heard = socket.recv() => match heard {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return gone,
+                Some(Ok(Message::Close(_))) | None => return None,
+                Some(Err(error)) => return ending_of(error),
                 Some(Ok(_)) => silent = 0,
             },
             _ = beat.tick() => {
                 silent += 1;
                 if !caller.is_still_good().await {
-                    return (close_code::POLICY, "the credential has ended");
+                    return Some((close_code::POLICY, "the credential has ended"));
                 }
                 if silent > SILENT_BEATS || !send(socket, Message::Ping(Default::default())).await {
-                    return gone;
+                    return None;
                 }
             }
             events = follower.next_events() => {
-                let Ok(events) = events else { return (close_code::AGAIN, "come back") };
+                let Ok(events) = events else { return Some((close_code::AGAIN, "come back")) };
                 for event in events {
                     if !send(socket, Message::text(wire::line(&event))).await {
-                        return gone;
+                        return None;
                     }
                 }
             }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::time::{Sleep, sleep, timeout};
 
 /// Bytes that are read and dropped for one refused body.
 pub(super) const MAX_DROPPED_BYTES: u64 = 32 << 20;
@@ -39,11 +39,14 @@ impl Farewell {
     }
 }
 
-/// A connection that ends as described above.
-pub(super) struct Lingering<I> {
-    inner: I,
+/// A connection that ends as described above, also when it is dropped.
+pub(super) struct Lingering<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+    /// `None` once it was given to the task that ends it.
+    inner: Option<I>,
     farewell: Farewell,
     dropping: Option<Dropping>,
+    /// Already ended by a task of its own.
+    is_last: bool,
 }
 
 struct Dropping {
@@ -53,18 +56,22 @@ struct Dropping {
     waits: bool,
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Lingering<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Lingering<I> {
     pub(super) fn new(inner: I, farewell: Farewell) -> Self {
-        Self { inner, farewell, dropping: None }
+        Self { inner: Some(inner), farewell, dropping: None, is_last: false }
+    }
+
+    fn inner(&mut self) -> io::Result<Pin<&mut I>> {
+        self.inner.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// Reads and drops until the client has closed its side, or has sent too much, or for too long.
     fn poll_drop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(dropping) = &mut self.dropping else { return Poll::Ready(()) };
+        let (Some(dropping), Some(inner)) = (&mut self.dropping, &mut self.inner) else { return Poll::Ready(()) };
         let mut scratch = [0; SCRATCH_BYTES];
         while dropping.left > 0 {
             let mut buf = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut self.inner).poll_read(cx, &mut buf) {
+            match Pin::new(&mut *inner).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
                     dropping.left = dropping.left.saturating_sub(buf.filled().len() as u64);
                     dropping.waits = true;
@@ -84,15 +91,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Lingering<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Lingering<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for Lingering<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        self.inner()?.poll_read(cx, buf)
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Lingering<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        self.inner()?.poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -100,20 +107,20 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<I> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        self.inner()?.poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        self.inner.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        self.inner()?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.dropping.is_none() {
-            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+            ready!(self.inner()?.poll_shutdown(cx))?;
             let state = self.farewell.0.load(Ordering::Relaxed);
             let left = if state == Farewell::SPENT { 0 } else { MAX_DROPPED_BYTES };
             let waits = state == Farewell::MAY_SEND;
@@ -123,9 +130,27 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<I> {
     }
 }
 
+/// A WebSocket is dropped, not shut down, and so is what hyper gives up.
+impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drop for Lingering<I> {
+    fn drop(&mut self) {
+        let Some(inner) = self.inner.take() else { return };
+        if self.dropping.is_some() || self.is_last {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            // A runtime that ends drops its tasks, which must not spawn others.
+            let mut ending =
+                Self { inner: Some(inner), farewell: self.farewell.clone(), dropping: None, is_last: true };
+            runtime.spawn(async move {
+                let _ = timeout(DROP_TIMEOUT * 2, ending.shutdown()).await;
+            });
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::io::{AsyncReadExt as _, duplex};
     use tokio::time::Instant;
 
     use super::*;

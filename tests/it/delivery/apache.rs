@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::stage::{PART, Stage};
-use super::{behaves, strangers_headers_mean_nothing};
+use super::{behaves, sockets_pass, strangers_headers_mean_nothing};
 use crate::support::transcript::noise;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,4 +32,9 @@ async fn apache_sends_nothing_from_elsewhere() {
     let url = stage.link(&asset, json!({})).await;
     let answer = stage.get(&url, &[("x-sendfile", "/etc/passwd")]).await;
     assert_eq!(answer.body, b"hello");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_pass_apache() {
+    sockets_pass(&Stage::apache(&[]).await).await;
 }

@@ -13,6 +13,24 @@ use serde_json::json;
 
 use stage::Stage;
 
+use crate::events::sockets;
+
+/// Events over WebSocket come through: 101, events, and the answer to a close. What asks for another protocol stays HTTP.
+async fn sockets_pass(stage: &Stage) {
+    let asset = stage.asset("a.txt", b"hello", false).await;
+    let path = format!("/v1/ws?asset={asset}&after=0");
+    let opened = sockets::open(&stage.url, &path, &stage.key).await;
+    let mut socket = opened.unwrap_or_else(|status| panic!("{status}: {}", stage.words()));
+    assert_eq!(sockets::hear(&mut socket).await.unwrap()["type"], "feed.begins");
+    assert!(sockets::hear(&mut socket).await.unwrap()["type"].as_str().unwrap().starts_with("asset."));
+    assert_eq!(sockets::close(socket).await, Some(1000));
+    let secured = format!("Bearer {}", stage.key);
+    let headers = [("authorization", &*secured), ("connection", "upgrade"), ("upgrade", "h2c")];
+    assert_eq!(stage.get(&format!("/v1/assets/{asset}"), &headers).await.status, 200);
+    let plain = stage.get("/v1/ws", &[("authorization", &secured)]).await;
+    assert_eq!(plain.status, 426);
+}
+
 /// What every delivery must do with ranges, conditions and HEAD, for an asset of these bytes.
 async fn behaves(stage: &Stage, asset: &str, bytes: &[u8]) {
     let url = stage.link(asset, json!({})).await;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::stage::{PART, Stage};
-use super::{behaves, strangers_headers_mean_nothing};
+use super::{behaves, sockets_pass, strangers_headers_mean_nothing};
 use crate::support::transcript::noise;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,4 +117,9 @@ async fn what_the_store_says_is_not_for_clients() {
     let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(problem["code"], "unavailable");
     assert!(!answer.headers.contains_key("content-disposition") || answer.header("content-type").contains("problem"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_pass_nginx() {
+    sockets_pass(&Stage::nginx(&[], None).await).await;
 }

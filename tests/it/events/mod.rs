@@ -3,7 +3,7 @@
 mod drains;
 mod limits;
 mod pages;
-mod sockets;
+pub mod sockets;
 mod streams;
 
 use gantry::domain::event::{EventKind, NewEvent};

@@ -2,14 +2,17 @@
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::{Listener, awaited, change};
 use crate::on_both_services;
 use crate::support::patience::in_time;
+use crate::support::service::Service;
 
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -35,7 +38,83 @@ pub async fn hear(socket: &mut Socket) -> Option<Value> {
     }
 }
 
+/// Closes as clients do, and returns the code of the server's answer.
+pub async fn close(mut socket: Socket) -> Option<u16> {
+    let goodbye = CloseFrame { code: 1000.into(), reason: "done".into() };
+    socket.close(Some(goodbye)).await.unwrap();
+    loop {
+        match in_time("the close is answered", socket.next()).await? {
+            Ok(Message::Close(frame)) => return Some(frame.map_or(1005, |frame| frame.code.into())),
+            Ok(_) => {}
+            // Without a close the connection has broken off (1006).
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// The code of the close that ends a connection on which the client sends these bytes.
+async fn ending_after(service: &Service, bytes: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(service.base.strip_prefix("http://").unwrap()).await.unwrap();
+    let key = &service.admin;
+    let upgrade = format!(
+        "GET /v1/ws HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(&[upgrade.as_bytes(), bytes].concat()).await.unwrap();
+    let mut read = Vec::new();
+    in_time("the server closes", stream.read_to_end(&mut read)).await.expect("the connection is not reset");
+    let head = read.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    let mut frames = &read[head..];
+    loop {
+        // The server's frames here are short and not masked: opcode, length, payload.
+        let (opcode, length) = (frames[0] & 15, usize::from(frames[1]));
+        if opcode == 8 {
+            return u16::from_be_bytes([frames[2], frames[3]]);
+        }
+        frames = &frames[2 + length..];
+    }
+}
+
+/// A frame of a client, masked with zeros (RFC 6455 §5.2).
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u64::try_from(payload.len()).unwrap();
+    let mut frame = vec![first];
+    match payload.len() {
+        short @ 0..126 => frame.push(0x80 | u8::try_from(short).unwrap()),
+        _ => frame.extend([&[0xFF][..], &length.to_be_bytes()].concat()),
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
 on_both_services! {
+    async fn a_close_is_answered(service) {
+        let mut socket = open(&service.base, "/v1/ws", &service.admin).await.unwrap();
+        hear(&mut socket).await.unwrap();
+        assert_eq!(close(socket).await, Some(1000));
+        assert_eq!(ending_after(service, &frame(0x88, &1000_u16.to_be_bytes())).await, 1000);
+    }
+
+    async fn violations_are_named(service) {
+        for (what, bytes, code) in [
+            ("not masked", vec![0x81, 1, b'x'], 1002),
+            ("a reserved bit", frame(0xC1, b"x"), 1002),
+            ("an unknown opcode", frame(0x83, b"x"), 1002),
+            ("a control frame in pieces", frame(0x09, b"x"), 1002),
+            ("a continuation of nothing", frame(0x80, b"x"), 1002),
+            ("a close code that means nothing", frame(0x88, &1005_u16.to_be_bytes()), 1002),
+            ("half a close code", frame(0x88, &[3]), 1002),
+            ("no UTF-8", frame(0x81, &[0xFF, 0xFE]), 1007),
+            ("no UTF-8, in pieces", [frame(0x01, &[0xC3]), frame(0x80, &[0x28])].concat(), 1007),
+            ("too long", frame(0x82, &vec![0; 5 << 10]), 1009),
+            ("far too long", frame(0x82, &vec![0; 4 << 20]), 1009),
+            ("too long in pieces", [frame(0x02, &[0; 100]).repeat(1), frame(0x00, &[0; 100]).repeat(60)].concat(), 1009),
+        ] {
+            assert_eq!(ending_after(service, &bytes).await, code, "{what}");
+        }
+    }
+
     async fn the_same_events_as_by_sse(service) {
         let (_, asset, grant) = awaited(service).await;
         let (node, _engine) = service.another_node().await;
