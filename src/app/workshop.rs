@@ -28,7 +28,6 @@ async fn studio(config: &Config) -> anyhow::Result<Option<Studio>> {
     let sandbox = Sandbox::new(config.processing.limits);
     match sandbox.probe().await {
         Ok(_) => Ok(Some(Studio { sandbox, sizes: config.processing.sizes.clone(), scratch })),
-        Err(Trouble::Refused(problem)) => anyhow::bail!("decoders cannot be locked in: {}", problem.code),
         Err(Trouble::Unable(why)) => {
             tracing::error!(why, "decoders cannot be locked in here: there will be no facts and no derivatives");
             Ok(None)

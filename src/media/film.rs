@@ -172,7 +172,8 @@ impl Visit<'_> {
         self.report.details.extend(probed.details());
         let Some(stream) = probed.pictures().or(probed.cover()) else { return Ok(()) };
         if u64::from(stream.width) * u64::from(stream.height) > self.sandbox.limits.pixels {
-            return Err(Trouble::Refused(Problem::too_many_pixels(stream.width, stream.height)));
+            self.problem(Problem::film_too_large(stream.width, stream.height));
+            return Ok(());
         }
         self.poster(stream, probed.duration()).await
     }

@@ -2,7 +2,8 @@
 //!
 //! Nothing untrusted is decoded in this process. A child of the same binary (`gantry decode`) locks itself in and then
 //! decodes, or becomes ffprobe, ffmpeg, pdfinfo or pdftoppm, which inherit the cell. What comes back is checked again
-//! here. A damaged file is an answer like any other; only bombs are refused.
+//! here. A damaged file is an answer like any other, and so is one that is too large to be decoded: what cannot be drawn
+//! is a problem of the file, never a verdict on it.
 //!
 //! Must not know rows, stores or HTTP, and must not read settings.
 
@@ -132,7 +133,18 @@ impl Problem {
     }
 
     fn too_many_pixels(width: u32, height: u32) -> Self {
-        Self::new("too_many_pixels", &format!("The picture has {width} × {height} pixels, which is too many."))
+        let sentence = format!("The picture has {width} × {height} pixels, too many to be decoded here.");
+        Self::new("image_too_large", &sentence)
+    }
+
+    fn film_too_large(width: u32, height: u32) -> Self {
+        let sentence = format!("The film has {width} × {height} pixels, too many for a picture to be taken from it here.");
+        Self::new("film_too_large", &sentence)
+    }
+
+    fn too_many_frames(limit: u64) -> Self {
+        let sentence = format!("The animation has more than {limit} frames, too many to be decoded here.");
+        Self::new("image_too_large", &sentence)
     }
 
     fn memory() -> Self {
@@ -165,9 +177,6 @@ fn damaged(what: &str) -> Problem {
 /// Why there is no report.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
-    /// A bomb: nobody should decode this.
-    #[error("refused: {}", .0.code)]
-    Refused(Problem),
     /// Ours, not the file's: no process, a full disk. Try again later.
     #[error("{0}")]
     Unable(String),

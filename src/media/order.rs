@@ -83,7 +83,6 @@ pub(super) struct Drawing {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
     Found(Found),
-    Refused(Problem),
     /// Ours: a full disk.
     Unable(String),
 }

@@ -117,7 +117,8 @@ impl<'a> Visit<'a> {
         let side = |name: &str| found.get(name).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
         let (Some(width), Some(height)) = (side("width"), side("height")) else { return Ok(()) };
         if u64::from(width) * u64::from(height) > self.sandbox.limits.pixels {
-            return Err(Trouble::Refused(Problem::too_many_pixels(width, height)));
+            self.problem(Problem::too_many_pixels(width, height));
+            return Ok(());
         }
         let orientation = found.get("orientation").and_then(Value::as_u64).and_then(|it| u8::try_from(it).ok());
         let drawn = self.whole && self.frame(None, orientation.or(Some(1))).await?;
@@ -147,9 +148,6 @@ impl<'a> Visit<'a> {
                     self.problem(Problem { code: text(&problem.code), sentence: text(&problem.sentence) });
                 }
                 Ok(Some(found))
-            }
-            Ok(Answer::Refused(problem)) => {
-                Err(Trouble::Refused(Problem { code: text(&problem.code), sentence: text(&problem.sentence) }))
             }
             Ok(Answer::Unable(error)) => Err(Trouble::Unable(text(&error))),
             _ => {

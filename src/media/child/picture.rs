@@ -23,13 +23,9 @@ pub(super) fn look(file: &Path, wish: &Picture, memory: u64) -> Answer {
     let Some(format) = ImageFormat::from_mime_type(&wish.media_type) else {
         return Answer::Unable(format!("{} is no picture that is decoded here", wish.media_type));
     };
-    match frames::count(file, format).filter(|_| !wish.head_only) {
-        Some(count) if count > wish.frames => {
-            let sentence = format!("The animation has more than {} frames, which is too many.", wish.frames);
-            return Answer::Refused(Problem::new("too_many_frames", &sentence));
-        }
-        Some(count) if count > 1 => found.tell("frames", count),
-        _ => {}
+    let frames = frames::count(file, format).filter(|_| !wish.head_only).unwrap_or(1);
+    if frames > 1 {
+        found.tell("frames", frames);
     }
     let decoder = if wish.head_only { open_head(file, format, memory) } else { open(file, format, memory) };
     let mut decoder = match decoder {
@@ -37,11 +33,18 @@ pub(super) fn look(file: &Path, wish: &Picture, memory: u64) -> Answer {
         Err(_) if wish.head_only => return too_large(found),
         Err(error) => return failed(found, &error),
     };
-    if let Some(refused) = header(&mut *decoder, format, file, wish, &mut found) {
-        return refused;
-    }
+    header(&mut *decoder, format, file, wish, &mut found);
     if wish.head_only {
         return too_large(found);
+    }
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > wish.pixels {
+        found.problems.push(Problem::too_many_pixels(width, height));
+        return Answer::Found(found);
+    }
+    if frames > wish.frames {
+        found.problems.push(Problem::too_many_frames(wish.frames));
+        return Answer::Found(found);
     }
     let orientation = wish.orientation.and_then(Orientation::from_exif);
     let orientation = orientation.or_else(|| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms);
@@ -85,18 +88,9 @@ fn too_large(mut found: Found) -> Answer {
     Answer::Found(found)
 }
 
-/// Facts from the header; an answer when it says too much.
-fn header(
-    decoder: &mut dyn ImageDecoder,
-    format: ImageFormat,
-    file: &Path,
-    wish: &Picture,
-    found: &mut Found,
-) -> Option<Answer> {
+/// Facts from the header: they are told of a picture that is too large to be decoded, too.
+fn header(decoder: &mut dyn ImageDecoder, format: ImageFormat, file: &Path, wish: &Picture, found: &mut Found) {
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > wish.pixels {
-        return Some(Answer::Refused(Problem::too_many_pixels(width, height)));
-    }
     let tags = decoder.exif_metadata().ok().flatten();
     let number = wish.orientation.or_else(|| decoder.orientation().ok().map(Orientation::to_exif)).unwrap_or(1);
     // 5 to 8 lie on their side.
@@ -114,7 +108,6 @@ fn header(
         None if format == ImageFormat::Tiff => exif::of_file(file, found),
         None => {}
     }
-    None
 }
 
 fn failed(mut found: Found, error: &ImageError) -> Answer {

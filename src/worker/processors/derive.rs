@@ -1,5 +1,8 @@
 //! Facts and derivatives, as a step: the bytes go to a scratch folder, decoders in a sandbox look at them there, and
 //! what they make goes to the store. Of large files only the ends are fetched; the rest is a hole.
+//!
+//! This step never speaks against an asset: facts and derivatives that cannot be made are problems of it, whether the
+//! file is to blame or this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +12,6 @@ use futures_util::TryStreamExt;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use super::{Case, Processor, Step, Stop};
-use crate::domain::asset::Verdict;
 use crate::domain::findings::{Derivative, Problem};
 use crate::domain::name::MediaType;
 use crate::engine::Error;
@@ -41,22 +43,43 @@ impl Processor for Studio {
 
     async fn run(&self, case: &mut Case<'_>) -> Result<Step, Stop> {
         let Some(detected) = detected(case) else { return Ok(Step::Passed) };
-        let dir = tempfile::tempdir_in(&self.scratch).map_err(ours)?;
-        let (file, out) = (dir.path().join("original"), dir.path().join("out"));
-        tokio::fs::create_dir(&out).await.map_err(ours)?;
-        fetch(case, &file, Sandbox::wants(&detected, case.asset.size)).await?;
-        let task = Task { file: &file, size: case.asset.size, media_type: &detected, sizes: &self.sizes, out: &out };
-        match self.sandbox.examine(&task).await {
-            Ok(report) => self.keep(case, report).await,
-            Err(Trouble::Refused(problem)) => {
-                Ok(Step::Unsound(Verdict { code: problem.code, sentence: problem.sentence }))
+        let examined = match tempfile::tempdir_in(&self.scratch) {
+            Ok(dir) => match self.examine(case, &detected, dir.path()).await {
+                Ok(report) => return self.keep(case, report).await,
+                Err(failure) => failure,
+            },
+            Err(error) => scratch_failure(&error),
+        };
+        match examined {
+            MediaFailure::Machine(why) if case.job.is_spent() => {
+                tracing::error!(asset = %case.asset.id, why, "no facts and no derivatives could be made");
+                case.progress.findings.problems.push(not_examined());
+                Ok(Step::Passed)
             }
-            Err(Trouble::Unable(why)) => Err(Stop::Failed(why)),
+            MediaFailure::Machine(why) => Err(Stop::Failed(why)),
+            MediaFailure::Content(stop) => Err(stop),
         }
     }
 }
 
+/// Why a file could not be examined in this try.
+enum MediaFailure {
+    /// This machine's scratch folder, disk or processes: the file may be sound.
+    Machine(String),
+    /// The asset's bytes could not be read.
+    Content(Stop),
+}
+
 impl Studio {
+    /// Fetches the file into `dir` and has it examined there.
+    async fn examine(&self, case: &Case<'_>, detected: &MediaType, dir: &Path) -> Result<Report, MediaFailure> {
+        let (file, out) = (dir.join("original"), dir.join("out"));
+        tokio::fs::create_dir(&out).await.map_err(|error| scratch_failure(&error))?;
+        fetch(case, &file, Sandbox::wants(detected, case.asset.size)).await?;
+        let task = Task { file: &file, size: case.asset.size, media_type: detected, sizes: &self.sizes, out: &out };
+        self.sandbox.examine(&task).await.map_err(|Trouble::Unable(why)| MediaFailure::Machine(why))
+    }
+
     async fn keep(&self, case: &mut Case<'_>, report: Report) -> Result<Step, Stop> {
         if case.job.attempt > 1 {
             case.engine.drop_leftover_derivatives(case.asset).await?;
@@ -79,6 +102,16 @@ fn detected(case: &Case<'_>) -> Option<MediaType> {
     case.progress.detected.as_ref().and_then(|text| text.parse().ok())
 }
 
+fn scratch_failure(error: &std::io::Error) -> MediaFailure {
+    MediaFailure::Machine(format!("scratch folder: {error}"))
+}
+
+fn not_examined() -> Problem {
+    let sentence = "This service could not examine the file, so there are no facts and no previews. \
+                    Processing it again may bring them.";
+    Problem { code: "not_examined".to_owned(), sentence: sentence.to_owned() }
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn ours(error: std::io::Error) -> Stop {
     Stop::Failed(format!("scratch folder: {error}"))
@@ -99,7 +132,9 @@ async fn store(case: &Case<'_>, made: Made, serial: u32) -> Result<Derivative, S
 }
 
 /// Writes what is wanted of the asset's bytes into a file of the asset's size.
-async fn fetch(case: &Case<'_>, path: &Path, wanted: Wanted) -> Result<(), Stop> {
+async fn fetch(case: &Case<'_>, path: &Path, wanted: Wanted) -> Result<(), MediaFailure> {
+    let ours = |error: std::io::Error| scratch_failure(&error);
+    let unread = |error: Error| MediaFailure::Content(error.into());
     let size = case.asset.size;
     // The beginning and the end; of a file that is wanted whole, the beginning is all there is.
     let (head, tail) = match wanted {
@@ -111,8 +146,8 @@ async fn fetch(case: &Case<'_>, path: &Path, wanted: Wanted) -> Result<(), Stop>
     file.set_len(size).await.map_err(ours)?;
     for range in [0..head, size.saturating_sub(tail).max(head)..size] {
         file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(ours)?;
-        let mut stream = case.engine.read_content(case.content, range).await?;
-        while let Some(chunk) = stream.try_next().await.map_err(Error::from)? {
+        let mut stream = case.engine.read_content(case.content, range).await.map_err(unread)?;
+        while let Some(chunk) = stream.try_next().await.map_err(|error| unread(error.into()))? {
             file.write_all(&chunk).await.map_err(ours)?;
         }
     }

@@ -1,6 +1,5 @@
 //! Raster pictures, and drawings that are not drawn.
 
-use gantry::media::{Problem, Trouble};
 use serde_json::json;
 
 use super::{Bench, codes, colour, made, near};
@@ -134,23 +133,23 @@ async fn svg_is_read_and_never_drawn() {
     }
 }
 
-fn refused(code: &str, outcome: Result<gantry::media::Report, Trouble>) {
-    let Err(Trouble::Refused(Problem { code: found, .. })) = outcome else { panic!("{outcome:?}") };
-    assert_eq!(found, code);
+fn too_large(report: &gantry::media::Report, width: u32) {
+    assert_eq!((codes(report), &report.details["width"]), (vec!["image_too_large"], &json!(width)));
+    assert!(report.derivatives.is_empty());
 }
 
 #[tokio::test]
-async fn bombs_are_refused_by_their_header() {
+async fn pictures_that_are_too_large_have_facts_and_a_problem_and_are_not_decoded() {
     let mut bench = Bench::new();
     bench.make("vips black bomb.png 50000 50000 --bands 1");
     assert!(bench.path("bomb.png").metadata().unwrap().len() < 20 << 20);
     let begun = std::time::Instant::now();
-    refused("too_many_pixels", bench.try_look("bomb.png", "image/png").await);
+    too_large(&bench.look("bomb.png", "image/png").await, 50_000);
     assert!(begun.elapsed().as_secs() < 5, "it was decoded");
     // A GIF of a few bytes with a huge screen.
     let gif = b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x08\x02\x00\x01\0;";
     std::fs::write(bench.path("bomb.gif"), gif).unwrap();
-    refused("too_many_pixels", bench.try_look("bomb.gif", "image/gif").await);
+    too_large(&bench.look("bomb.gif", "image/gif").await, 65_535);
     // Frames without end, 12 bytes each.
     let mut gif = b"GIF89a\x01\0\x01\0\0\0\0".to_vec();
     for _ in 0..2000 {
@@ -158,7 +157,26 @@ async fn bombs_are_refused_by_their_header() {
     }
     std::fs::write(bench.path("frames.gif"), gif).unwrap();
     bench.limits.frames = 1000;
-    refused("too_many_frames", bench.try_look("frames.gif", "image/gif").await);
+    let report = bench.look("frames.gif", "image/gif").await;
+    too_large(&report, 1);
+    assert_eq!(report.details["frames"], json!(2000));
+}
+
+#[tokio::test]
+async fn ordinary_files_beyond_the_limit_of_pixels_keep_their_facts() {
+    let mut bench = Bench::new();
+    // As people have them: a photograph, a scan in G4, a picture in AVIF, a film. The limit is small, so that they are.
+    bench.make(CORNERS);
+    bench.make("ffmpeg -v error -i corners.png a.jpg && vips tiffsave corners.png a.tif --compression ccittfax4 --bitdepth 1
+        ffmpeg -v error -i corners.png -pix_fmt yuv420p -c:v libaom-av1 -still-picture 1 -cpu-used 8 a.avif
+        ffmpeg -v error -f lavfi -i testsrc=s=480x320:d=1:r=5 -pix_fmt yuv420p a.mp4");
+    bench.limits.pixels = 480 * 320 - 1;
+    for (name, media_type) in [("a.jpg", "image/jpeg"), ("a.tif", "image/tiff"), ("a.avif", "image/avif")] {
+        too_large(&bench.look(name, media_type).await, 480);
+    }
+    let report = bench.look("a.mp4", "video/mp4").await;
+    assert_eq!((codes(&report), &report.details["width"]), (vec!["film_too_large"], &json!(480)));
+    assert!(report.details["duration_s"].as_f64().is_some() && report.derivatives.is_empty());
 }
 
 #[tokio::test]

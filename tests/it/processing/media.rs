@@ -95,7 +95,7 @@ on_both_services! {
         nothing_owed(service).await;
     }
 
-    async fn a_bomb_is_refused_with_a_reason(service, idle()) {
+    async fn a_picture_that_is_too_large_to_be_decoded_is_ready_with_a_problem(service, idle()) {
         let script = r#"python3 - <<'PY'
 import struct, zlib
 def chunk(kind, data): return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
@@ -111,10 +111,24 @@ PY"#;
         settled(service, &asset).await;
         transcript!(service, r#"
             > GET /v1/assets/$asset
-            < 200 {"state": "rejected", "reason": {"code": "too_many_pixels"}}
+            < 200 {"state": "ready", "details": {"kind": "image", "width": 50000, "height": 50000},
+                   "problems": [{"code": "image_too_large"}], "derivatives": []}
+            > GET /v1/assets/$asset/content
+            < 302
         "#, asset = asset);
         // A damaged picture is somebody's file all the same.
         assert_eq!(settled(service, &broken).await.state.name(), "ready");
+        nothing_owed(service).await;
+    }
+
+    async fn a_machine_that_cannot_examine_files_is_no_verdict_on_them(service, idle()) {
+        let asset = bring(service, "photo.jpg", photo()).await;
+        let _working = work(service, Steps { broken_scratch: true, ..drawing() });
+        settled(service, &asset).await;
+        transcript!(service, r#"
+            > GET /v1/assets/$asset
+            < 200 {"state": "ready", "content_type": "image/jpeg", "problems": [{"code": "not_examined"}]}
+        "#, asset = asset);
         nothing_owed(service).await;
     }
 }

@@ -60,6 +60,8 @@ pub struct Steps {
     pub clamd: Option<String>,
     pub accept_unscanned: bool,
     pub media: bool,
+    /// The scratch folder is not there.
+    pub broken_scratch: bool,
     pub counter: Option<gantry::worker::Counter>,
 }
 
@@ -73,7 +75,8 @@ pub fn work(service: &Service, steps: Steps) -> Working {
     });
     let sandbox = Sandbox::new(Limits::default()).with_program(PathBuf::from(env!("CARGO_BIN_EXE_gantry")));
     let sizes = vec![Size { name: "thumb-64".to_owned(), edge: 64 }];
-    let studio = Studio { sandbox, sizes, scratch: scratch.path().to_owned() };
+    let folder = if steps.broken_scratch { "missing" } else { "" };
+    let studio = Studio { sandbox, sizes, scratch: scratch.path().join(folder) };
     let studio = steps.media.then_some(studio);
     let pipeline = Pipeline::new(Equipment { screening, studio, counter: steps.counter });
     let settings = Settings { poll: Duration::from_millis(20), ..Settings::default() };
