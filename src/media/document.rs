@@ -74,13 +74,13 @@ impl Visit<'_> {
         let (Some(pdftoppm), Some(edge)) = (&self.sandbox.tools.pdftoppm, self.longest_edge()) else { return Ok(()) };
         let frame = self.task.out.join("frame.png");
         let mut args: Vec<String> =
-            ["-q", "-f", "1", "-l", "1", "-singlefile", "-png", "-scale-to"].map(str::to_owned).into();
+            ["-q", "-cropbox", "-f", "1", "-l", "1", "-singlefile", "-png", "-scale-to"].map(str::to_owned).into();
         args.push(edge.min(LONGEST_PAGE).to_string());
         args.push(self.task.file.display().to_string());
         args.push(frame.with_extension("").display().to_string());
         let before = self.report.problems.len();
         let ended = self.tool(pdftoppm, args, vec![frame.clone()]).await;
-        let drawn = self.draw(&frame, None).await;
+        let drawn = self.draw(&frame, None, None).await;
         ended?;
         if !drawn? && self.report.problems.len() == before {
             self.problem(damaged("document"));

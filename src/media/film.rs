@@ -1,4 +1,4 @@
-//! Video and sound: facts by ffprobe, a picture out of it by ffmpeg.
+//! Video and sound: facts by ffprobe. `poster` takes a picture out of it.
 //!
 //! Of what ffprobe prints only what is named here is read: no titles, comments or places.
 
@@ -9,16 +9,16 @@ use super::visit::Visit;
 use super::{Problem, Trouble, damaged};
 
 /// Containers that hold their own content. Playlists, scripts and devices are none.
-const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,live_flv,mpeg,mpegts,mpegvideo,m4v,h264,hevc,ivf,\
+pub(super) const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,live_flv,mpeg,mpegts,mpegvideo,m4v,h264,hevc,ivf,\
                        obu,av1,mxf,dv,nut,rm,swf,mp3,aac,ac3,eac3,amr,ape,flac,ogg,wav,w64,aiff,au,caf,dsf,tta,wv";
 /// What is asked of ffprobe.
 const ENTRIES: &str = "format=duration,bit_rate:stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,\
-                       avg_frame_rate,duration,channels,sample_rate:stream_disposition=attached_pic:\
+                       avg_frame_rate,duration,channels,sample_rate,color_space,color_transfer,color_primaries:stream_disposition=attached_pic:\
                        stream_side_data=rotation:stream_tags=rotate";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Probed {
+pub(super) struct Probed {
     format: Format,
     streams: Vec<Stream>,
 }
@@ -32,12 +32,15 @@ struct Format {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Stream {
-    index: u32,
+pub(super) struct Stream {
+    pub(super) index: u32,
     codec_type: String,
     codec_name: String,
     width: u32,
-    height: u32,
+    pub(super) height: u32,
+    pub(super) color_space: String,
+    pub(super) color_transfer: String,
+    pub(super) color_primaries: String,
     sample_aspect_ratio: String,
     avg_frame_rate: String,
     duration: Option<String>,
@@ -86,9 +89,15 @@ impl Probed {
         self.streams.iter().find(|it| it.codec_type == "audio")
     }
 
-    fn duration(&self) -> Option<f64> {
+    /// Seconds.
+    pub(super) fn duration(&self) -> Option<f64> {
         let streams = self.streams.iter().filter_map(|stream| stream.duration.as_deref());
         self.format.duration.as_deref().into_iter().chain(streams).find_map(number)
+    }
+
+    /// Bits a second.
+    pub(super) fn bit_rate(&self) -> Option<f64> {
+        self.format.bit_rate.as_deref().and_then(number)
     }
 
     fn details(&self) -> Map<String, Value> {
@@ -120,6 +129,11 @@ impl Probed {
 }
 
 impl Stream {
+    /// Whether it is a still picture beside the sound.
+    pub(super) fn is_cover(&self) -> bool {
+        self.disposition.attached_pic == 1
+    }
+
     fn codec(&self) -> Option<Value> {
         let name: String =
             self.codec_name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(32).collect();
@@ -135,31 +149,26 @@ impl Stream {
     }
 
     /// As it is shown: with square pixels, turned.
-    fn upright(&self) -> (u32, u32) {
+    pub(super) fn upright(&self) -> (u32, u32) {
         let aspect = number(&self.sample_aspect_ratio).filter(|it| (0.05..20.0).contains(it)).unwrap_or(1.0);
         let (width, height) = (scaled(self.width, aspect), self.height);
         if self.quarters() % 2 == 1 { (height, width) } else { (width, height) }
     }
 }
 
-fn scaled(side: u32, by: f64) -> u32 {
+pub(super) fn scaled(side: u32, by: f64) -> u32 {
     let value = (f64::from(side) * by).round().clamp(0.0, f64::from(u32::MAX));
     // Clamped to what the type holds.
     format!("{value:.0}").parse().unwrap_or(side)
 }
 
-/// Where in a film a picture is taken, and how large.
-pub(super) struct Shot {
-    stream: u32,
-    /// Seconds.
-    at: f64,
-    width: u32,
-    height: u32,
-}
-
 impl Visit<'_> {
     pub(super) async fn film(&mut self) -> Result<(), Trouble> {
         let Some(ffprobe) = &self.sandbox.tools.ffprobe else { return Ok(()) };
+        if !self.complete_film().await? {
+            self.tell("kind", "video");
+            return Ok(());
+        }
         let mut args = guarded(FORMATS);
         args.extend(["-print_format", "json", "-show_entries", ENTRIES, "-i"].map(str::to_owned));
         args.push(format!("file:{}", self.task.file.display()));
@@ -175,76 +184,13 @@ impl Visit<'_> {
             self.problem(Problem::film_too_large(stream.width, stream.height));
             return Ok(());
         }
-        self.poster(stream, probed.duration()).await
-    }
-
-    /// About a second in, where films no longer begin; else the very first picture.
-    async fn poster(&mut self, stream: &Stream, duration: Option<f64>) -> Result<(), Trouble> {
-        let (Some(edge), (width, height)) = (self.longest_edge(), stream.upright()) else { return Ok(()) };
-        if width == 0 || height == 0 {
-            return Ok(());
-        }
-        let by = (f64::from(edge) / f64::from(width.max(height))).min(1.0);
-        let (width, height) = (scaled(width, by).max(1), scaled(height, by).max(1));
-        let still = stream.disposition.attached_pic == 1;
-        let at = if still { 0.0 } else { duration.map_or(0.0, |whole| (whole / 10.0).min(1.0)) };
-        let shot = |at| Shot { stream: stream.index, at, width, height };
-        let drawn =
-            self.frame(Some(&shot(at)), None).await? || (at > 0.0 && self.frame(Some(&shot(0.0)), None).await?);
-        if !drawn && self.sandbox.tools.ffmpeg.is_some() {
-            self.problem(Problem::new("no_poster", "No picture could be taken from the recording."));
-        }
-        Ok(())
-    }
-
-    /// Has ffmpeg leave one picture, of a shot or of the file as a picture, and draws from it.
-    pub(super) async fn frame(&mut self, shot: Option<&Shot>, orientation: Option<u8>) -> Result<bool, Trouble> {
-        let (Some(ffmpeg), Some(_)) = (&self.sandbox.tools.ffmpeg, self.longest_edge()) else { return Ok(false) };
-        let frame = self.task.out.join("frame.png");
-        let mut args = vec!["-nostdin".to_owned()];
-        args.extend(guarded(if shot.is_some() { FORMATS } else { "mov,mp4,m4a,3gp,3g2,mj2" }));
-        let pixels = self.sandbox.limits.pixels.to_string();
-        args.extend(["-threads", "1", "-max_pixels", &pixels].map(str::to_owned));
-        if let Some(shot) = shot.filter(|shot| shot.at > 0.0) {
-            args.extend(["-ss".to_owned(), format!("{:.3}", shot.at)]);
-        }
-        args.extend(["-i".to_owned(), format!("file:{}", self.task.file.display())]);
-        if let Some(Shot { stream, width, height, .. }) = shot {
-            args.extend(["-map".to_owned(), format!("0:{stream}")]);
-            args.extend(["-vf".to_owned(), format!("scale={width}:{height},setsar=1")]);
-        }
-        const TAKE: [&str; 18] = [
-            "-an",
-            "-sn",
-            "-dn",
-            "-frames:v",
-            "1",
-            "-threads",
-            "1",
-            "-filter_threads",
-            "1",
-            "-map_metadata",
-            "-1",
-            "-c:v",
-            "png",
-            "-f",
-            "image2",
-            "-update",
-            "1",
-            "-y",
-        ];
-        args.extend(TAKE.map(str::to_owned));
-        args.push(format!("file:{}", frame.display()));
-        let ended = self.tool(ffmpeg, args, vec![frame.clone()]).await;
-        let drawn = self.draw(&frame, orientation).await;
-        ended?;
-        drawn
+        self.poster(stream, &probed).await
     }
 }
 
 /// What every call of ffmpeg and ffprobe begins with.
-fn guarded(formats: &str) -> Vec<String> {
-    ["-v", "error", "-protocol_whitelist", "file,pipe", "-format_whitelist", formats].map(str::to_owned).into()
+pub(super) fn guarded(formats: &str) -> Vec<String> {
+    ["-v", "error", "-protocol_whitelist", "file,pipe,subfile", "-format_whitelist", formats].map(str::to_owned).into()
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use crate::domain::name::MediaType;
 const WHOLE: u64 = 256 << 20;
 /// Bytes of a film that is.
 const WHOLE_FILM: u64 = 64 << 20;
-/// Each end of a longer film: the index is at one of them, a second of pictures at the beginning.
-const FILM_END: u64 = 16 << 20;
+/// Of a longer film: some seconds of pictures at the beginning, and as much of the end, where many have their index.
+pub(super) const FILM_HEAD_BYTES: u32 = 16 << 20;
 /// An archive's list is at its end.
 const ARCHIVE_HEAD: u64 = 64 << 10;
 const ARCHIVE_TAIL: u64 = 32 << 20;
@@ -48,8 +48,8 @@ impl Kind {
         let packed = ["zip", "java-archive", "x-java-archive", "vnd.android.package-archive", "x-xpinstall"];
         let office = ["vnd.openxmlformats-officedocument.", "vnd.oasis.opendocument."];
         Some(match (top, sub) {
-            ("image", "jpeg" | "png" | "gif" | "webp" | "bmp" | "tiff") => Self::Picture,
-            ("image", "heic" | "heif" | "heic-sequence" | "heif-sequence" | "avif") => Self::Heif,
+            ("image", "jpeg" | "png" | "apng" | "vnd.mozilla.apng" | "gif" | "webp" | "bmp" | "tiff") => Self::Picture,
+            ("image", "heic" | "heif" | "heic-sequence" | "heif-sequence" | "avif" | "avif-sequence") => Self::Heif,
             ("image", "svg+xml") => Self::Markup,
             ("application", "pdf") => Self::Document,
             // Playlists name other files; notes are not sound.
@@ -76,7 +76,7 @@ impl Kind {
             Self::Picture | Self::Heif => ends(WHOLE, PICTURE_HEAD, 0),
             Self::Markup | Self::Document if size > WHOLE => Wanted::Nothing,
             Self::Markup | Self::Document => Wanted::Whole,
-            Self::Film => ends(WHOLE_FILM, FILM_END, FILM_END),
+            Self::Film => ends(WHOLE_FILM, FILM_HEAD_BYTES.into(), FILM_HEAD_BYTES.into()),
             Self::Archive => ends(0, ARCHIVE_HEAD, ARCHIVE_TAIL),
         }
     }

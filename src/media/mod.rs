@@ -1,16 +1,19 @@
 //! Looks at files that nobody trusts: facts about them, and derivatives of them.
 //!
 //! Nothing untrusted is decoded in this process. A child of the same binary (`gantry decode`) locks itself in and then
-//! decodes, or becomes ffprobe, ffmpeg, pdfinfo or pdftoppm, which inherit the cell. What comes back is checked again
-//! here. A damaged file is an answer like any other, and so is one that is too large to be decoded: what cannot be drawn
-//! is a problem of the file, never a verdict on it.
+//! decodes, or becomes ffprobe, ffmpeg, pdfinfo, pdftoppm, vips or vipsheader, which inherit the cell. What comes back
+//! is checked again here. A damaged file is an answer like any other, and so is one that is too large to be decoded: what
+//! cannot be drawn is a problem of the file, never a verdict on it.
 //!
 //! Must not know rows, stores or HTTP, and must not read settings.
 
+use std::fmt::Debug;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,10 +22,13 @@ use crate::domain::name::MediaType;
 mod child;
 mod document;
 mod film;
+mod film_parts;
 mod kind;
 mod order;
+mod poster;
 mod run;
 mod tools;
+mod vips;
 mod visit;
 
 use kind::Kind;
@@ -33,7 +39,8 @@ use visit::Visit;
 /// A file to look at, and what to make of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {
-    /// The bytes, as [`Sandbox::wants`] asked for them. An absolute path.
+    /// The bytes, as [`Sandbox::wants`] asked for them, in a file of this task's own: it may be lengthened. An absolute
+    /// path.
     pub file: &'a Path,
     /// Bytes of the original.
     pub size: u64,
@@ -43,6 +50,15 @@ pub struct Task<'a> {
     pub sizes: &'a [Size],
     /// An empty folder of this task's own for them. An absolute path.
     pub out: &'a Path,
+    /// Brings more of a large file when its index lies elsewhere than at its ends. `None`: the ends have to do.
+    pub source: Option<&'a dyn PartSource>,
+}
+
+/// The original, of which only parts are in the task's file.
+#[async_trait]
+pub trait PartSource: Debug + Send + Sync {
+    /// Writes a range of the original to the same place of the task's file. An error says why it cannot be had now.
+    async fn fetch_part(&self, range: Range<u64>) -> Result<(), String>;
 }
 
 /// A size of derivatives.
@@ -132,19 +148,29 @@ impl Problem {
         Self { code: code.to_owned(), sentence: sentence.to_owned() }
     }
 
+    /// The same, cut to what a row can hold and a person can read.
+    fn bounded(&self) -> Self {
+        Self::new(&visit::text(&self.code), &visit::text(&self.sentence))
+    }
+
     fn too_many_pixels(width: u32, height: u32) -> Self {
         let sentence = format!("The picture has {width} × {height} pixels, too many to be decoded here.");
         Self::new("image_too_large", &sentence)
     }
 
     fn film_too_large(width: u32, height: u32) -> Self {
-        let sentence = format!("The film has {width} × {height} pixels, too many for a picture to be taken from it here.");
+        let sentence =
+            format!("The film has {width} × {height} pixels, too many for a picture to be taken from it here.");
         Self::new("film_too_large", &sentence)
     }
 
     fn too_many_frames(limit: u64) -> Self {
         let sentence = format!("The animation has more than {limit} frames, too many to be decoded here.");
         Self::new("image_too_large", &sentence)
+    }
+
+    fn not_decodable() -> Self {
+        Self::new("not_decodable_here", "This kind of picture cannot be decoded here.")
     }
 
     fn memory() -> Self {
@@ -221,11 +247,11 @@ impl Sandbox {
     /// Looks at a file within the limits. Dropping the future ends every process it started.
     pub async fn examine(&self, task: &Task<'_>) -> Result<Report, Trouble> {
         let Some(kind) = Kind::of(task.media_type) else { return Ok(Report::default()) };
-        let whole = match kind.wants(task.size) {
-            Wanted::Nothing => return Ok(Report::default()),
-            wanted => wanted == Wanted::Whole,
-        };
-        Visit::new(self, task, whole, Instant::now() + self.limits.wall).examine(kind).await
+        let wanted = kind.wants(task.size);
+        if wanted == Wanted::Nothing {
+            return Ok(Report::default());
+        }
+        Visit::new(self, task, wanted, Instant::now() + self.limits.wall).examine(kind).await
     }
 
     /// Tries a child and each tool in it, and says in the log what does not hold or does not run.

@@ -2,6 +2,7 @@
 //!
 //! The parent writes orders and trusts them; answers come from whoever has taken over the child, and are treated so.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,10 @@ pub(super) enum Work {
     Picture(Picture),
     /// Dimensions and facts from the header of a HEIC or AVIF, which others decode.
     Heif,
+    /// Which bytes of a large film are needed next; `present` are those that its sparse file has.
+    FilmIndex {
+        present: Vec<Range<u64>>,
+    },
     /// Whether markup could run.
     Markup,
     /// The list of an archive, `entries` of it at most.
@@ -68,7 +73,20 @@ pub(super) struct Picture {
     pub(super) head_only: bool,
     /// The EXIF orientation to apply instead of the file's own.
     pub(super) orientation: Option<u8>,
+    /// The colour space of the values, where the file itself does not tell.
+    pub(super) colour: Option<ColourCode>,
+    /// Whether to tell that the picture is as good as black.
+    pub(super) judge_darkness: bool,
+    /// Whether a general decoder is installed that takes what the built-in decoders draw wrong.
+    pub(super) fallback: bool,
     pub(super) drawings: Vec<Drawing>,
+}
+
+/// A colour space by its code points, ITU-T H.273 tables 2 and 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ColourCode {
+    pub(super) primaries: u8,
+    pub(super) transfer: u8,
 }
 
 /// A derivative to draw, in two formats.
@@ -85,6 +103,8 @@ pub(super) enum Answer {
     Found(Found),
     /// Ours: a full disk.
     Unable(String),
+    /// These bytes of the file are needed before anything else can be said.
+    Missing(Range<u64>),
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -93,6 +113,13 @@ pub(super) struct Found {
     /// The drawings that were made.
     pub(super) drawn: Vec<Drawn>,
     pub(super) problems: Vec<Problem>,
+    /// The built-in decoder does not draw this file, or not as it should. A general decoder may; this is the problem
+    /// to report if none can.
+    #[serde(default)]
+    pub(super) undrawn: Option<Problem>,
+    /// The colour space of a HEIC or AVIF that has no ICC profile.
+    #[serde(default)]
+    pub(super) colour: Option<ColourCode>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

@@ -9,6 +9,9 @@ pub(super) struct Tools {
     pub(super) ffmpeg: Option<PathBuf>,
     pub(super) pdfinfo: Option<PathBuf>,
     pub(super) pdftoppm: Option<PathBuf>,
+    /// libvips: HEIC, AVIF, and pictures that the built-in decoders do not draw.
+    pub(super) vips: Option<PathBuf>,
+    pub(super) vipsheader: Option<PathBuf>,
 }
 
 impl Tools {
@@ -20,16 +23,25 @@ impl Tools {
             // The cell lets the program itself be executed, not a link to it.
             places.map(|place| place.join(name)).find(|file| is_program(file)).and_then(|file| file.canonicalize().ok())
         };
-        Self { ffprobe: find("ffprobe"), ffmpeg: find("ffmpeg"), pdfinfo: find("pdfinfo"), pdftoppm: find("pdftoppm") }
+        Self {
+            ffprobe: find("ffprobe"),
+            ffmpeg: find("ffmpeg"),
+            pdfinfo: find("pdfinfo"),
+            pdftoppm: find("pdftoppm"),
+            vips: find("vips"),
+            vipsheader: find("vipsheader"),
+        }
     }
 
     /// Each with its name and how it is asked for its version.
-    pub(super) fn all(&self) -> [(&'static str, &Option<PathBuf>, &'static str); 4] {
+    pub(super) fn all(&self) -> [(&'static str, &Option<PathBuf>, &'static str); 6] {
         [
             ("ffprobe", &self.ffprobe, "-version"),
             ("ffmpeg", &self.ffmpeg, "-version"),
             ("pdfinfo", &self.pdfinfo, "-v"),
             ("pdftoppm", &self.pdftoppm, "-v"),
+            ("vips", &self.vips, "--version"),
+            ("vipsheader", &self.vipsheader, "--version"),
         ]
     }
 }

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use super::kind::Kind;
-use super::order::{Answer, Bounds, Drawing, Drawn, Found, Order, Picture, Work};
+use super::kind::{Kind, Wanted};
+use super::order::{Answer, Bounds, ColourCode, Drawing, Drawn, Found, Order, Picture, Work};
 use super::run::{Ended, run};
 use super::{Hold, Made, Problem, Report, Sandbox, Task, Trouble};
 
@@ -22,18 +22,24 @@ pub(super) struct Visit<'a> {
     pub(super) sandbox: &'a Sandbox,
     pub(super) task: &'a Task<'a>,
     pub(super) report: Report,
-    whole: bool,
-    deadline: Instant,
+    /// Whether the picture that was drawn last is as good as black.
+    pub(super) dark: bool,
+    /// Whether all bytes of the file are there, not only its ends.
+    pub(super) whole: bool,
+    /// Whether it is an ISO base media file whose index is there.
+    pub(super) has_boxes: bool,
+    pub(super) deadline: Instant,
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(sandbox: &'a Sandbox, task: &'a Task<'a>, whole: bool, deadline: Instant) -> Self {
-        Self { sandbox, task, report: Report::default(), whole, deadline }
+    pub(super) fn new(sandbox: &'a Sandbox, task: &'a Task<'a>, wanted: Wanted, deadline: Instant) -> Self {
+        let whole = wanted == Wanted::Whole;
+        Self { sandbox, task, report: Report::default(), dark: false, whole, has_boxes: false, deadline }
     }
 
     pub(super) async fn examine(mut self, kind: Kind) -> Result<Report, Trouble> {
         match kind {
-            Kind::Picture => self.picture(self.task.file, &self.task.media_type.essence(), None, true).await?,
+            Kind::Picture => self.picture().await?,
             Kind::Heif => self.heif().await?,
             Kind::Markup => drop(self.look(Work::Markup).await?),
             Kind::Archive => {
@@ -56,26 +62,40 @@ impl<'a> Visit<'a> {
         self.report.details.insert(name.to_owned(), value.into());
     }
 
-    /// Decodes a picture and draws every size of it. Facts are told of the file itself, not of pictures out of it.
-    pub(super) async fn picture(
-        &mut self,
-        file: &Path,
-        media_type: &str,
-        orientation: Option<u8>,
-        itself: bool,
-    ) -> Result<(), Trouble> {
-        let drawings: Vec<Drawing> =
-            self.task.sizes.iter().enumerate().map(|(at, size)| self.drawing(at, size.edge)).collect();
-        let writes: Vec<PathBuf> = drawings.iter().flat_map(|it| [it.webp.clone(), it.jpeg.clone()]).collect();
+    /// The file itself: facts, and every size of it. What the built-in decoder does not draw, libvips may.
+    async fn picture(&mut self) -> Result<(), Trouble> {
+        let picture = Picture { head_only: !self.whole, ..self.wish(&self.task.media_type.essence()) };
+        let Some(found) = self.decode(self.task.file, picture).await? else { return Ok(()) };
+        let details = bounded(found.details);
+        self.report.details.extend(details);
+        match found.undrawn {
+            Some(problem) => self.draw_by_vips(problem.bounded()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What is asked of the built-in decoder, but for the drawings.
+    fn wish(&self, media_type: &str) -> Picture {
         let limits = &self.sandbox.limits;
-        let work = Work::Picture(Picture {
+        Picture {
             media_type: media_type.to_owned(),
             pixels: limits.pixels,
             frames: limits.frames,
-            head_only: itself && !self.whole,
-            orientation,
-            drawings: drawings.clone(),
-        });
+            head_only: false,
+            orientation: None,
+            colour: None,
+            judge_darkness: false,
+            fallback: self.sandbox.tools.vips.is_some(),
+            drawings: Vec::new(),
+        }
+    }
+
+    /// Decodes a picture and draws every size of it.
+    async fn decode(&mut self, file: &Path, picture: Picture) -> Result<Option<Found>, Trouble> {
+        let drawings: Vec<Drawing> =
+            self.task.sizes.iter().enumerate().map(|(at, size)| self.drawing(at, size.edge)).collect();
+        let writes: Vec<PathBuf> = drawings.iter().flat_map(|it| [it.webp.clone(), it.jpeg.clone()]).collect();
+        let work = Work::Picture(Picture { drawings: drawings.clone(), ..picture });
         let found = self.ask(file, writes.clone(), work).await;
         if let Ok(Some(found)) = &found {
             for drawn in &found.drawn {
@@ -85,10 +105,7 @@ impl<'a> Visit<'a> {
         for file in writes.iter().filter(|file| !self.report.derivatives.iter().any(|made| made.file == **file)) {
             let _ = std::fs::remove_file(file);
         }
-        if let Some(found) = found?.filter(|_| itself) {
-            self.report.details.extend(bounded(found.details));
-        }
-        Ok(())
+        found
     }
 
     fn drawing(&self, at: usize, edge: u32) -> Drawing {
@@ -111,20 +128,25 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// HEIC and AVIF: the header here, the pixels by ffmpeg if it can.
+    /// HEIC and AVIF: the header here, the pixels by libvips, or by ffmpeg if it can.
     async fn heif(&mut self) -> Result<(), Trouble> {
-        let Some(found) = self.look(Work::Heif).await? else { return Ok(()) };
-        let side = |name: &str| found.get(name).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
+        let Some(found) = self.ask(self.task.file, Vec::new(), Work::Heif).await? else { return Ok(()) };
+        let (details, colour) = (bounded(found.details), found.colour);
+        self.report.details.extend(details.clone());
+        let number = |name: &str| details.get(name).and_then(Value::as_u64);
+        let orientation = number("orientation").and_then(|it| u8::try_from(it).ok());
+        let side = |name: &str| number(name).and_then(|it| u32::try_from(it).ok());
         let (Some(width), Some(height)) = (side("width"), side("height")) else { return Ok(()) };
         if u64::from(width) * u64::from(height) > self.sandbox.limits.pixels {
             self.problem(Problem::too_many_pixels(width, height));
             return Ok(());
         }
-        let orientation = found.get("orientation").and_then(Value::as_u64).and_then(|it| u8::try_from(it).ok());
-        let drawn = self.whole && self.frame(None, orientation.or(Some(1))).await?;
-        if !drawn && !self.task.sizes.is_empty() {
-            let sentence = "This kind of picture cannot be decoded here.";
-            self.problem(Problem::new("not_decodable_here", sentence));
+        if self.task.sizes.is_empty() {
+            return Ok(());
+        }
+        let drawn = self.whole && self.draw_heif(orientation.unwrap_or(1), colour).await?;
+        if !drawn {
+            self.problem(Problem::not_decodable());
         }
         Ok(())
     }
@@ -145,10 +167,11 @@ impl<'a> Visit<'a> {
         match serde_json::from_slice(&ended.said) {
             Ok(Answer::Found(mut found)) if ended.well => {
                 for problem in found.problems.drain(..).take(MEMBERS) {
-                    self.problem(Problem { code: text(&problem.code), sentence: text(&problem.sentence) });
+                    self.problem(problem.bounded());
                 }
                 Ok(Some(found))
             }
+            Ok(Answer::Missing(_)) => Ok(None),
             Ok(Answer::Unable(error)) => Err(Trouble::Unable(text(&error))),
             _ => {
                 self.problem(Problem::crashed());
@@ -167,7 +190,12 @@ impl<'a> Visit<'a> {
         self.child(self.task.file, writes, Work::Tool { program: program.to_owned(), args }).await
     }
 
-    async fn child(&mut self, file: &Path, writes: Vec<PathBuf>, work: Work) -> Result<Option<Ended>, Trouble> {
+    pub(super) async fn child(
+        &mut self,
+        file: &Path,
+        writes: Vec<PathBuf>,
+        work: Work,
+    ) -> Result<Option<Ended>, Trouble> {
         for file in &writes {
             File::create(file).map_err(|error| Trouble::Unable(format!("no file for a derivative: {error}")))?;
         }
@@ -181,15 +209,26 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Draws from a picture that a tool has left, and removes it.
-    pub(super) async fn draw(&mut self, frame: &Path, orientation: Option<u8>) -> Result<bool, Trouble> {
+    /// Draws from a PNG that a tool has left, and removes it. `orientation` and `colour` are those of the picture, where
+    /// the tool has not applied them.
+    pub(super) async fn draw(
+        &mut self,
+        frame: &Path,
+        orientation: Option<u8>,
+        colour: Option<ColourCode>,
+    ) -> Result<bool, Trouble> {
         let drawn = if frame.metadata().is_ok_and(|about| about.len() > 0) {
-            self.picture(frame, "image/png", orientation, false).await
+            self.report.derivatives.clear();
+            let picture = Picture { orientation, colour, judge_darkness: true, ..self.wish("image/png") };
+            self.decode(frame, picture).await
         } else {
-            Ok(())
+            Ok(None)
         };
         let _ = std::fs::remove_file(frame);
-        drawn.map(|()| !self.report.derivatives.is_empty())
+        if let Some(found) = drawn? {
+            self.dark = found.details.contains_key("dark");
+        }
+        Ok(!self.report.derivatives.is_empty())
     }
 
     /// The longest side of any derivative.
@@ -239,7 +278,8 @@ fn begins_as(file: &Path, media_type: &str) -> bool {
         }
 }
 
-fn text(text: &str) -> String {
+/// Without control characters, and of a length that a row can hold.
+pub(super) fn text(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(TEXT).collect()
 }
 

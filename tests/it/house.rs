@@ -22,7 +22,17 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     (
         "media",
         &["domain/name", "media"],
-        &["image", "fast_image_resize", "webp", "jpeg_encoder", "nom_exif", "landlock", "seccompiler", "libc"],
+        &[
+            "image",
+            "fast_image_resize",
+            "webp",
+            "jpeg_encoder",
+            "nom_exif",
+            "landlock",
+            "moxcms",
+            "seccompiler",
+            "libc",
+        ],
     ),
     ("engine", &["domain", "store", "blob", "engine", "crash", "sendfile"], &[]),
     ("engine/identity/issuers", &["domain", "store", "engine"], &["jsonwebtoken"]),

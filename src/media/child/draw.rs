@@ -1,6 +1,6 @@
-//! Derivatives of a decoded picture: upright, smaller, as WebP and JPEG, without any metadata.
+//! Derivatives of a decoded picture: upright, smaller, in sRGB, as WebP and JPEG, without any metadata.
 //!
-//! Colour profiles are ignored: values are taken for sRGB. Scaling works on the stored (gamma-encoded) values with
+//! Colours are converted after the picture was made smaller: that is less work, and no difference is seen. Scaling works on the stored (gamma-encoded) values with
 //! premultiplied transparency, as browsers do. JPEGs show transparent places white.
 
 use std::cmp::Reverse;
@@ -13,6 +13,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
+use super::colour::SourceColour;
 use crate::media::order::{Drawing, Drawn};
 
 const WEBP_QUALITY: f32 = 80.0;
@@ -20,8 +21,14 @@ const JPEG_QUALITY: u8 = 82;
 /// What both formats can express.
 const LONGEST_EDGE: u32 = 16_383;
 
-/// Draws every derivative, the largest first: smaller ones are made from it.
-pub(super) fn draw(picture: &DynamicImage, turn: Orientation, wishes: &[Drawing]) -> Result<Vec<Drawn>, String> {
+/// Draws every derivative, the largest first: smaller ones are made from it. `colour` is that of the picture, unless it
+/// is sRGB.
+pub(super) fn draw(
+    picture: &DynamicImage,
+    turn: Orientation,
+    colour: Option<&SourceColour>,
+    wishes: &[Drawing],
+) -> Result<Vec<Drawn>, String> {
     let mut order: Vec<usize> = (0..wishes.len()).collect();
     order.sort_by_key(|at| Reverse(wishes[*at].edge));
     let mut made: Vec<DynamicImage> = Vec::with_capacity(wishes.len());
@@ -29,8 +36,11 @@ pub(super) fn draw(picture: &DynamicImage, turn: Orientation, wishes: &[Drawing]
     for at in order {
         let edge = wishes[at].edge.clamp(1, LONGEST_EDGE);
         // Half as large again loses nothing that one could see.
-        let source = made.iter().rfind(|it| longest(it) >= edge.saturating_mul(2)).unwrap_or(picture);
-        let small = resize(&mut resizer, source, edge)?;
+        let larger = made.iter().rfind(|it| longest(it) >= edge.saturating_mul(2));
+        let mut small = resize(&mut resizer, larger.unwrap_or(picture), edge)?;
+        if let Some(converted) = colour.filter(|_| larger.is_none()).and_then(|colour| colour.to_srgb(&small)) {
+            small = converted;
+        }
         let mut upright = opaque_if_it_is(&small);
         upright.apply_orientation(turn);
         save(&wishes[at].webp, &webp(&upright)?)?;
@@ -39,6 +49,17 @@ pub(super) fn draw(picture: &DynamicImage, turn: Orientation, wishes: &[Drawing]
         made.push(small);
     }
     Ok(drawn)
+}
+
+/// Whether a picture is as good as black: no poster.
+pub(super) fn is_dark(picture: &DynamicImage) -> bool {
+    /// Values up to it, of 255, are black: the floor of television is 16.
+    const BLACK: u8 = 24;
+    /// One of so many pixels may be brighter.
+    const BRIGHT_SHARE: usize = 100;
+    let grey = picture.to_luma8();
+    let bright = grey.as_raw().iter().filter(|value| **value > BLACK).count();
+    bright * BRIGHT_SHARE < grey.as_raw().len()
 }
 
 fn longest(picture: &DynamicImage) -> u32 {

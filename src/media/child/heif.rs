@@ -1,48 +1,265 @@
-//! The header of a HEIC or AVIF: its pixels are decoded by others, if at all.
+//! The header of a HEIC or AVIF: its pixels are decoded by other programs.
 //!
-//! ISO/IEC 23008-12: the item properties `ispe` (extent) and `irot` (rotation) stand in the `meta` box at the start.
+//! ISO/IEC 23008-12: the `meta` box names the primary item (`pitm`), lists properties (`ipco`) and says which item has
+//! which of them (`ipma`). Sequences without a primary item have a `moov` box, as films do.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use super::boxes::{self, child, children, descendant, u16_at, u32_at};
 use super::exif;
 use crate::media::damaged;
-use crate::media::order::{Answer, Found};
+use crate::media::order::{Answer, ColourCode, Found};
 
-/// Where properties are looked for.
-const LOOK: u64 = 1 << 20;
+/// Bytes of a `meta` or `moov` box that are read.
+const MAX_INDEX_BYTES: u64 = 8 << 20;
+/// Boxes at the top of a file that are looked at.
+const MAX_TOP_BOXES: usize = 64;
 
-/// Dimensions, `orientation` (as EXIF numbers it) and the camera's facts.
+/// Dimensions of the primary item as it is shown, `orientation` (as EXIF numbers it), `alpha`, `frames` of a sequence,
+/// the colour space where there is no ICC profile, and the camera's facts.
 pub(super) fn look(file: &Path) -> Answer {
-    let mut head = Vec::new();
-    if let Err(error) = File::open(file).and_then(|file| file.take(LOOK).read_to_end(&mut head)) {
-        return Answer::Unable(error.to_string());
-    }
     let mut found = Found::default();
     found.tell("kind", "image");
-    let quarter = properties(&head, b"irot").find_map(|body| body.first().map(|turns| turns & 3)).unwrap_or(0);
-    let extents = properties(&head, b"ispe").filter_map(|body| {
-        let side = |at: usize| Some(u32::from_be_bytes(body.get(at..at + 4)?.try_into().ok()?));
-        Some((side(4)?, side(8)?))
-    });
-    // A picture of tiles has their extents too; its own is the largest.
-    let Some((width, height)) = extents.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height)) else {
+    let Index { meta, moov } = match Index::read(file) {
+        Ok(index) => index,
+        Err(error) => return Answer::Unable(error.to_string()),
+    };
+    let item = meta.as_deref().and_then(Item::primary);
+    let track = moov.as_deref().and_then(Track::first);
+    let Some((width, height)) = item.as_ref().map(Item::shown).or_else(|| track.as_ref().map(|it| it.extent)) else {
         found.problems.push(damaged("image"));
         return Answer::Found(found);
     };
-    let (width, height) = if quarter % 2 == 1 { (height, width) } else { (width, height) };
     found.tell("width", width);
     found.tell("height", height);
-    if quarter > 0 {
-        // irot counts against the clock, EXIF names turns with it.
-        found.tell("orientation", [1, 8, 3, 6][usize::from(quarter)]);
+    if let Some(item) = &item {
+        if item.orientation() > 1 {
+            found.tell("orientation", item.orientation());
+        }
+        if item.alpha {
+            found.tell("alpha", true);
+        }
+        found.colour = item.colour;
+    }
+    if let Some(frames) = track.map(|track| track.samples).filter(|frames| *frames > 1) {
+        found.tell("frames", frames);
     }
     exif::of_file(file, &mut found);
     Answer::Found(found)
 }
 
-/// The bodies of boxes with that name, which are small and lie in one run of boxes.
-fn properties<'a>(head: &'a [u8], name: &'a [u8; 4]) -> impl Iterator<Item = &'a [u8]> {
-    head.windows(4).enumerate().filter(move |(_, window)| window == name).map(|(at, _)| &head[at + 4..])
+/// The contents of the two boxes that describe what a file holds.
+#[derive(Default)]
+struct Index {
+    meta: Option<Vec<u8>>,
+    moov: Option<Vec<u8>>,
+}
+
+impl Index {
+    fn read(file: &Path) -> std::io::Result<Self> {
+        let (mut file, mut index, mut at) = (File::open(file)?, Self::default(), 0);
+        for _ in 0..MAX_TOP_BOXES {
+            let mut head = Vec::new();
+            file.seek(SeekFrom::Start(at))?;
+            (&mut file).take(boxes::MAX_HEADER_BYTES).read_to_end(&mut head)?;
+            let Some(found) = boxes::parse_header(&head) else { break };
+            let wanted = match &found.kind {
+                b"meta" => Some(&mut index.meta),
+                b"moov" => Some(&mut index.moov),
+                _ => None,
+            };
+            if let Some(content) = wanted {
+                file.seek(SeekFrom::Start(at + found.header))?;
+                let length = found.size.unwrap_or(u64::MAX) - found.header;
+                let mut bytes = Vec::new();
+                (&mut file).take(length.min(MAX_INDEX_BYTES)).read_to_end(&mut bytes)?;
+                content.get_or_insert(bytes);
+            }
+            let Some(next) = found.size.and_then(|size| at.checked_add(size)) else { break };
+            at = next;
+        }
+        Ok(index)
+    }
+}
+
+/// A change of an item before it is shown, in the order of its properties.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// Quarter turns against the clock.
+    Quarters(u8),
+    /// Top and bottom change places.
+    TopBottom,
+    /// Left and right change places.
+    LeftRight,
+}
+
+/// What is known of one picture in the file.
+#[derive(Default)]
+struct Item {
+    extent: (u32, u32),
+    clean: Option<(u32, u32)>,
+    turns: Vec<Turn>,
+    colour: Option<ColourCode>,
+    profile: bool,
+    alpha: bool,
+}
+
+impl Item {
+    /// The primary item of a `meta` box.
+    fn primary(meta: &[u8]) -> Option<Self> {
+        let inside = meta.get(4..)?;
+        let pitm = child(inside, b"pitm")?;
+        let id = if pitm.first()? == &0 { u32::from(u16_at(pitm, 4)?) } else { u32_at(pitm, 4)? };
+        let properties: Vec<_> = children(descendant(inside, &[b"iprp", b"ipco"])?).collect();
+        let mut item = Self { alpha: properties.iter().any(names_alpha), ..Self::default() };
+        for at in associated(descendant(inside, &[b"iprp", b"ipma"])?, id)? {
+            let Some((kind, content)) = at.checked_sub(1).and_then(|at| properties.get(at)) else { continue };
+            item.take(*kind, content);
+        }
+        if item.colour.is_none() && !item.profile {
+            // A picture of tiles may leave the colour to them.
+            for (kind, content) in properties.iter().filter(|(kind, _)| kind == b"colr") {
+                item.take(*kind, content);
+            }
+        }
+        item.colour = item.colour.filter(|_| !item.profile);
+        (item.extent.0 > 0 && item.extent.1 > 0).then_some(item)
+    }
+
+    /// Takes a property in; nothing of it when it is cut off.
+    fn take(&mut self, kind: [u8; 4], content: &[u8]) -> Option<()> {
+        match &kind {
+            b"ispe" => self.extent = (u32_at(content, 4)?, u32_at(content, 8)?),
+            b"clap" => {
+                let side = |at| Some(u32_at(content, at)?.checked_div(u32_at(content, at + 4)?)?.max(1));
+                self.clean = Some((side(0)?, side(8)?));
+            }
+            b"irot" => self.turns.push(Turn::Quarters(content.first()? & 3)),
+            b"imir" => self.turns.push(if content.first()? & 1 == 0 { Turn::TopBottom } else { Turn::LeftRight }),
+            b"colr" if content.starts_with(b"nclx") => {
+                let number = |at| u8::try_from(u16_at(content, at)?).ok();
+                self.colour = Some(ColourCode { primaries: number(4)?, transfer: number(6)? });
+            }
+            b"colr" => self.profile |= content.starts_with(b"prof") || content.starts_with(b"rICC"),
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Width and height as it is shown.
+    fn shown(&self) -> (u32, u32) {
+        let (width, height) = match self.clean {
+            Some((width, height)) => (width.min(self.extent.0), height.min(self.extent.1)),
+            None => self.extent,
+        };
+        if self.orientation() > 4 { (height, width) } else { (width, height) }
+    }
+
+    /// The turns together, as EXIF numbers them.
+    fn orientation(&self) -> u8 {
+        // Matrices by rows, for points right of and below the middle.
+        const EXIF: [[i8; 4]; 8] = [
+            [1, 0, 0, 1],
+            [-1, 0, 0, 1],
+            [-1, 0, 0, -1],
+            [1, 0, 0, -1],
+            [0, 1, 1, 0],
+            [0, -1, 1, 0],
+            [0, -1, -1, 0],
+            [0, 1, -1, 0],
+        ];
+        let together = self.turns.iter().fold(EXIF[0], |[a, b, c, d], turn| match turn {
+            Turn::Quarters(count) => (0..*count).fold([a, b, c, d], |[a, b, c, d], _| [c, d, -a, -b]),
+            Turn::TopBottom => [a, b, -c, -d],
+            Turn::LeftRight => [-a, -b, c, d],
+        });
+        (1..).zip(EXIF).find(|(_, matrix)| *matrix == together).map_or(1, |(number, _)| number)
+    }
+}
+
+/// Whether a property says that its item is the transparency of another.
+fn names_alpha((kind, content): &([u8; 4], &[u8])) -> bool {
+    const NAMES: [&[u8]; 2] = [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1"];
+    kind == b"auxC" && NAMES.iter().any(|name| content.get(4..).is_some_and(|text| text.starts_with(name)))
+}
+
+/// The numbers of an item's properties, which count from one.
+fn associated(ipma: &[u8], id: u32) -> Option<Vec<usize>> {
+    let (version, wide) = (*ipma.first()?, ipma.get(3)? & 1 == 1);
+    let mut at = 8;
+    for _ in 0..u32_at(ipma, 4)? {
+        let (item, length) = if version == 0 { (u32::from(u16_at(ipma, at)?), 2) } else { (u32_at(ipma, at)?, 4) };
+        let (count, first) = (usize::from(*ipma.get(at + length)?), at + length + 1);
+        let width = if wide { 2 } else { 1 };
+        if item == id {
+            let number = |entry: usize| {
+                let at = first + entry * width;
+                let number = if wide { u16_at(ipma, at)? & 0x7fff } else { u16::from(ipma.get(at)? & 0x7f) };
+                Some(usize::from(number))
+            };
+            return (0..count).map(number).collect();
+        }
+        at = first + count * width;
+    }
+    Some(Vec::new())
+}
+
+/// The first track of a sequence.
+struct Track {
+    extent: (u32, u32),
+    samples: u32,
+}
+
+impl Track {
+    fn first(moov: &[u8]) -> Option<Self> {
+        children(moov).filter(|(kind, _)| kind == b"trak").find_map(|(_, track)| {
+            let tkhd = child(track, b"tkhd")?;
+            // Fixed-point numbers of 16.16 bits at the end of the box, ISO/IEC 14496-12 §8.3.2.
+            let side = |back: usize| Some(u32_at(tkhd, tkhd.len().checked_sub(back)?)? >> 16);
+            let stsz = descendant(track, &[b"mdia", b"minf", b"stbl", b"stsz"])?;
+            let extent = (side(8)?, side(4)?);
+            (extent.0 > 0 && extent.1 > 0).then_some(Self { extent, samples: u32_at(stsz, 8)? })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(content.len() + 8).unwrap();
+        [&size.to_be_bytes()[..], kind, content].concat()
+    }
+
+    #[test]
+    fn what_counts_is_the_primary_item_and_not_the_largest() {
+        let extent = |width: u8, height: u8| boxed(b"ispe", &[0, 0, 0, 0, 0, 0, 0, width, 0, 0, 0, height]);
+        let turn = boxed(b"irot", &[1]);
+        let colour = boxed(b"colr", b"nclx\0\x0c\0\x0d\0\x06\x80");
+        let ipco = boxed(b"ipco", &[extent(200, 100), extent(40, 30), turn, colour].concat());
+        // Item 1 has the first property, item 2 the others.
+        let ipma = boxed(b"ipma", &[0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 1, 1, 0, 2, 3, 2, 0x83, 4]);
+        let iprp = boxed(b"iprp", &[ipco, ipma].concat());
+        let meta = [vec![0; 4], boxed(b"pitm", &[0, 0, 0, 0, 0, 2]), iprp].concat();
+        let item = Item::primary(&meta).unwrap();
+        assert_eq!((item.shown(), item.orientation()), ((30, 40), 8));
+        assert_eq!(item.colour, Some(ColourCode { primaries: 12, transfer: 13 }));
+        for cut in 0..meta.len() {
+            let _ = Item::primary(&meta[..cut]);
+        }
+    }
+
+    #[test]
+    fn turns_are_numbered_as_exif_does() {
+        let number = |turns: &[Turn]| Item { turns: turns.to_vec(), ..Item::default() }.orientation();
+        assert_eq!([0, 1, 2, 3].map(|count| number(&[Turn::Quarters(count)])), [1, 8, 3, 6]);
+        assert_eq!((number(&[Turn::LeftRight]), number(&[Turn::TopBottom])), (2, 4));
+        // EXIF 5 is a mirror and a turn, as is 7 with the turn the other way.
+        assert_eq!(number(&[Turn::Quarters(1), Turn::TopBottom]), 5);
+        assert_eq!(number(&[Turn::Quarters(3), Turn::TopBottom]), 7);
+        assert_eq!(number(&[Turn::LeftRight, Turn::LeftRight]), 1);
+    }
 }

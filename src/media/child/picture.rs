@@ -3,12 +3,14 @@
 //! Dimensions are judged before anything is decoded. Of an animation only the first frame is.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
+use super::colour::{SourceColour, profile_space};
+use super::jpeg::{self, JpegFrame};
 use super::{draw, exif, frames};
 use crate::media::order::{Answer, Found, Picture};
 use crate::media::{Problem, damaged};
@@ -20,9 +22,10 @@ const HEAD: u64 = 1 << 20;
 pub(super) fn look(file: &Path, wish: &Picture, memory: u64) -> Answer {
     let mut found = Found::default();
     found.tell("kind", "image");
-    let Some(format) = ImageFormat::from_mime_type(&wish.media_type) else {
+    let Some(format) = format_of(&wish.media_type) else {
         return Answer::Unable(format!("{} is no picture that is decoded here", wish.media_type));
     };
+    let frame = if format == ImageFormat::Jpeg && !wish.head_only { jpeg::read_frame(file) } else { None };
     let frames = frames::count(file, format).filter(|_| !wish.head_only).unwrap_or(1);
     if frames > 1 {
         found.tell("frames", frames);
@@ -31,7 +34,15 @@ pub(super) fn look(file: &Path, wish: &Picture, memory: u64) -> Answer {
     let mut decoder = match decoder {
         Ok(decoder) => decoder,
         Err(_) if wish.head_only => return too_large(found),
-        Err(error) => return failed(found, &error),
+        Err(error) => {
+            let Some((frame, problem)) = frame.and_then(|it| it.undrawable().map(|problem| (it, problem))) else {
+                return failed(found, &error);
+            };
+            found.tell("width", frame.width);
+            found.tell("height", frame.height);
+            found.undrawn = Some(problem);
+            return Answer::Found(found);
+        }
     };
     header(&mut *decoder, format, file, wish, &mut found);
     if wish.head_only {
@@ -46,20 +57,55 @@ pub(super) fn look(file: &Path, wish: &Picture, memory: u64) -> Answer {
         found.problems.push(Problem::too_many_frames(wish.frames));
         return Answer::Found(found);
     }
+    draw_from(decoder, file, frame.as_ref(), wish, found)
+}
+
+/// Decodes the pixels and draws from them, where this decoder does that right.
+fn draw_from(mut decoder: Decoder, file: &Path, frame: Option<&JpegFrame>, wish: &Picture, mut found: Found) -> Answer {
     let orientation = wish.orientation.and_then(Orientation::from_exif);
     let orientation = orientation.or_else(|| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms);
+    let profile = decoder.icc_profile().ok().flatten();
+    let named_inks = profile.as_deref().and_then(profile_space).is_some_and(|space| &space == b"CMYK");
+    // The profile of a TIFF may be larger than its decoder reads.
+    let of_inks = match frame {
+        Some(frame) => named_inks && frame.components() == 4,
+        None => matches!(decoder.original_color_type(), ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16),
+    };
+    found.undrawn = frame.and_then(JpegFrame::undrawable);
+    if of_inks && wish.fallback {
+        found.undrawn.get_or_insert_with(Problem::not_decodable);
+    }
+    if found.undrawn.is_some() {
+        return Answer::Found(found);
+    }
+    let colour = match (&profile, wish.colour) {
+        (Some(profile), _) => SourceColour::of_profile(profile, !decoder.color_type().has_color()),
+        (None, Some(code)) => SourceColour::of_code(code),
+        _ => None,
+    };
     let picture = match DynamicImage::from_decoder(decoder) {
         Ok(picture) => picture,
         Err(error) => return failed(found, &error),
     };
-    if format == ImageFormat::Jpeg && !ended(file) {
+    if format_of(&wish.media_type) == Some(ImageFormat::Jpeg) && !jpeg::has_end(file) {
         found.problems.push(damaged("image"));
     }
-    match draw::draw(&picture, orientation, &wish.drawings) {
+    if wish.judge_darkness && draw::is_dark(&picture) {
+        found.tell("dark", true);
+    }
+    match draw::draw(&picture, orientation, colour.as_ref(), &wish.drawings) {
         Ok(drawn) => found.drawn = drawn,
         Err(error) => return Answer::Unable(error),
     }
     Answer::Found(found)
+}
+
+/// The decoder of a type. An animated PNG is a PNG; its first frame is drawn.
+fn format_of(media_type: &str) -> Option<ImageFormat> {
+    match media_type {
+        "image/apng" | "image/vnd.mozilla.apng" => Some(ImageFormat::Png),
+        other => ImageFormat::from_mime_type(other),
+    }
 }
 
 type Decoder = Box<dyn ImageDecoder>;
@@ -118,31 +164,12 @@ fn failed(mut found: Found, error: &ImageError) -> Answer {
             Answer::Found(found)
         }
         ImageError::Unsupported(_) => {
-            found.problem("not_decodable_here", "This kind of picture cannot be decoded here.");
+            found.undrawn = Some(Problem::not_decodable());
             Answer::Found(found)
         }
         _ => {
-            found.problems.push(damaged("image"));
+            found.undrawn = Some(damaged("image"));
             Answer::Found(found)
         }
     }
-}
-
-/// Whether a JPEG has its end: the decoder fills up what is missing and does not say so.
-fn ended(file: &Path) -> bool {
-    // Cameras append previews and films; an end that far from the end is not looked for.
-    const LOOK: u64 = 64 << 20;
-    let tail = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(file)?;
-        let size = file.metadata()?.len();
-        file.seek(SeekFrom::Start(size.saturating_sub(LOOK)))?;
-        let mut tail = Vec::new();
-        file.take(LOOK).read_to_end(&mut tail)?;
-        Ok(tail)
-    };
-    let Ok(tail) = tail() else { return false };
-    // A preview within the EXIF data has an end of its own, but the picture's scans begin behind that.
-    let marker = |code: u8| move |pair: &[u8]| pair == [0xff, code];
-    let end = tail.windows(2).rposition(marker(0xd9));
-    end.is_some_and(|end| !tail[end..].windows(2).any(marker(0xda)))
 }

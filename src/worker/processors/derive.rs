@@ -4,7 +4,9 @@
 //! This step never speaks against an asset: facts and derivatives that cannot be made are problems of it, whether the
 //! file is to blame or this machine.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,10 +14,11 @@ use futures_util::TryStreamExt;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use super::{Case, Processor, Step, Stop};
+use crate::domain::asset::Content;
 use crate::domain::findings::{Derivative, Problem};
 use crate::domain::name::MediaType;
-use crate::engine::Error;
-use crate::media::{Made, Report, Sandbox, Size, Task, Trouble, Wanted};
+use crate::engine::{Engine, Error};
+use crate::media::{Made, PartSource, Report, Sandbox, Size, Task, Trouble, Wanted};
 
 /// The step `media`.
 #[derive(Clone, Debug)]
@@ -75,9 +78,12 @@ impl Studio {
     async fn examine(&self, case: &Case<'_>, detected: &MediaType, dir: &Path) -> Result<Report, MediaFailure> {
         let (file, out) = (dir.join("original"), dir.join("out"));
         tokio::fs::create_dir(&out).await.map_err(|error| scratch_failure(&error))?;
-        fetch(case, &file, Sandbox::wants(detected, case.asset.size)).await?;
-        let task = Task { file: &file, size: case.asset.size, media_type: detected, sizes: &self.sizes, out: &out };
-        self.sandbox.examine(&task).await.map_err(|Trouble::Unable(why)| MediaFailure::Machine(why))
+        let source = StoredParts { engine: case.engine, content: case.content, path: &file, failure: Mutex::default() };
+        fetch_wanted(&source, case.asset.size, Sandbox::wants(detected, case.asset.size)).await?;
+        let (size, sizes) = (case.asset.size, &self.sizes);
+        let task = Task { file: &file, size, media_type: detected, sizes, out: &out, source: Some(&source) };
+        let examined = self.sandbox.examine(&task).await;
+        examined.map_err(|Trouble::Unable(why)| source.take_failure().unwrap_or(MediaFailure::Machine(why)))
     }
 
     async fn keep(&self, case: &mut Case<'_>, report: Report) -> Result<Step, Stop> {
@@ -131,25 +137,63 @@ async fn store(case: &Case<'_>, made: Made, serial: u32) -> Result<Derivative, S
     Ok(case.engine.put_derivative(&case.job, case.asset, serial, derivative, bytes).await?)
 }
 
-/// Writes what is wanted of the asset's bytes into a file of the asset's size.
-async fn fetch(case: &Case<'_>, path: &Path, wanted: Wanted) -> Result<(), MediaFailure> {
+/// An asset's bytes, of which parts are written to a scratch file.
+struct StoredParts<'a> {
+    engine: &'a Engine,
+    content: &'a Content,
+    path: &'a Path,
+    /// Why the last part could not be fetched.
+    failure: Mutex<Option<MediaFailure>>,
+}
+
+impl std::fmt::Debug for StoredParts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredParts").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl PartSource for StoredParts<'_> {
+    async fn fetch_part(&self, range: Range<u64>) -> Result<(), String> {
+        self.write(range).await.map_err(|failure| {
+            let mut last = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some(failure);
+            "a part of the file could not be fetched".to_owned()
+        })
+    }
+}
+
+impl StoredParts<'_> {
+    async fn write(&self, range: Range<u64>) -> Result<(), MediaFailure> {
+        let ours = |error: std::io::Error| scratch_failure(&error);
+        let unread = |error: Error| MediaFailure::Content(error.into());
+        let mut file = tokio::fs::OpenOptions::new().write(true).open(self.path).await.map_err(ours)?;
+        file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(ours)?;
+        let mut stream = self.engine.read_content(self.content, range).await.map_err(unread)?;
+        while let Some(chunk) = stream.try_next().await.map_err(|error| unread(error.into()))? {
+            file.write_all(&chunk).await.map_err(ours)?;
+        }
+        file.flush().await.map_err(ours)
+    }
+
+    fn take_failure(&self) -> Option<MediaFailure> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Makes the scratch file, of the asset's size, and writes what is wanted of the asset's bytes into it.
+async fn fetch_wanted(source: &StoredParts<'_>, size: u64, wanted: Wanted) -> Result<(), MediaFailure> {
     let ours = |error: std::io::Error| scratch_failure(&error);
-    let unread = |error: Error| MediaFailure::Content(error.into());
-    let size = case.asset.size;
     // The beginning and the end; of a file that is wanted whole, the beginning is all there is.
     let (head, tail) = match wanted {
         Wanted::Nothing => (0, 0),
         Wanted::Whole => (size, 0),
         Wanted::Ends { head, tail } => (head.min(size), tail),
     };
-    let mut file = tokio::fs::File::create(path).await.map_err(ours)?;
+    let file = tokio::fs::File::create(source.path).await.map_err(ours)?;
     file.set_len(size).await.map_err(ours)?;
     for range in [0..head, size.saturating_sub(tail).max(head)..size] {
-        file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(ours)?;
-        let mut stream = case.engine.read_content(case.content, range).await.map_err(unread)?;
-        while let Some(chunk) = stream.try_next().await.map_err(|error| unread(error.into()))? {
-            file.write_all(&chunk).await.map_err(ours)?;
-        }
+        source.write(range).await?;
     }
-    file.flush().await.map_err(ours)
+    Ok(())
 }

@@ -146,7 +146,8 @@ async fn a_file_that_never_ends_is_left_after_the_wall_limit() {
     bench.limits = Limits { wall: Duration::from_secs(1), ..Limits::default() };
     let (file, out) = (bench.path("endless.png"), bench.path(""));
     let media_type = "image/png".parse().unwrap();
-    let task = gantry::media::Task { file: &file, size: 9, media_type: &media_type, sizes: &[], out: &out };
+    let task =
+        gantry::media::Task { file: &file, size: 9, media_type: &media_type, sizes: &[], out: &out, source: None };
     let begun = Instant::now();
     let report = bench.sandbox().examine(&task).await.unwrap();
     assert_eq!(codes(&report), ["decoder_time"]);
@@ -167,7 +168,14 @@ async fn what_is_ours_is_trouble_and_not_a_problem_of_the_file() {
     bench.make("printf x > a.png");
     let (file, media_type) = (bench.path("a.png"), "image/png".parse().unwrap());
     let out = bench.path("");
-    let task = |file| gantry::media::Task { file, size: 9, media_type: &media_type, sizes: &bench.sizes, out: &out };
+    let task = |file| gantry::media::Task {
+        file,
+        size: 9,
+        media_type: &media_type,
+        sizes: &bench.sizes,
+        out: &out,
+        source: None,
+    };
     let nobody = bench.sandbox().with_program("/nonexistent".into());
     for outcome in [nobody.examine(&task(&file)).await, bench.sandbox().examine(&task(&bench.path("gone.png"))).await] {
         assert!(matches!(outcome, Err(gantry::media::Trouble::Unable(_))), "{outcome:?}");

@@ -30,6 +30,24 @@ async fn documents_are_counted_and_their_first_page_is_drawn() {
 }
 
 #[tokio::test]
+async fn of_a_page_what_readers_show_is_drawn() {
+    let bench = Bench::new();
+    // Red, but for the upper right quarter, to which the page is cropped: that is blue.
+    let content = "1 0 0 rg 0 0 400 600 re f 0 0 1 rg 200 300 200 300 re f";
+    let cropped = pdf("400 600", content).replace("/MediaBox", "/CropBox[200 300 400 600]/MediaBox");
+    std::fs::write(bench.path("raw.pdf"), cropped).unwrap();
+    bench.make("qpdf raw.pdf one.pdf || [ $? = 3 ]");
+    let report = bench.look("one.pdf", "application/pdf").await;
+    let details = &report.details;
+    assert_eq!((&details["page_width_pt"], &details["page_height_pt"]), (&json!(200.0), &json!(300.0)), "{report:?}");
+    let page = made(&report, "thumb-256", "image/jpeg");
+    assert_eq!((page.width, page.height), (171, 256));
+    for (across, down) in [(0, 0), (7, 0), (0, 7), (7, 7)] {
+        assert!(super::near(super::colour(&page.file, across, down), [0, 0, 255, 255]), "{across} {down}");
+    }
+}
+
+#[tokio::test]
 async fn locked_documents_say_so() {
     let bench = Bench::new();
     std::fs::write(bench.path("raw.pdf"), pdf("400 600", "")).unwrap();

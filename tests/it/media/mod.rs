@@ -2,9 +2,12 @@
 
 mod archives;
 mod cell;
+mod colour;
 pub mod damage;
 mod documents;
 mod films;
+mod heif;
+mod odd_pictures;
 mod pictures;
 
 use std::path::{Path, PathBuf};
@@ -46,7 +49,7 @@ impl Bench {
         let (file, out) = (self.path(name), TempDir::new_in(self.dir.path()).unwrap().keep());
         let media_type: MediaType = media_type.parse().unwrap();
         let size = file.metadata().unwrap().len();
-        let task = Task { file: &file, size, media_type: &media_type, sizes: &self.sizes, out: &out };
+        let task = Task { file: &file, size, media_type: &media_type, sizes: &self.sizes, out: &out, source: None };
         let report = self.sandbox().examine(&task).await;
         // Nothing lies about but what was reported.
         let mut left: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -81,6 +84,30 @@ pub fn colour(file: &Path, across: u32, down: u32) -> [u8; 4] {
     let args = ["-v", "error", "-i", file.to_str().unwrap(), "-vf", &crop, "-f", "rawvideo", "-"];
     let done = Command::new("ffmpeg").args(args).output().unwrap();
     done.stdout.as_slice().try_into().unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
+}
+
+/// Whether two colours differ by so little that people take them for the same.
+pub fn same(a: [u8; 4], b: [u8; 4]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a.abs_diff(b) < 12)
+}
+
+/// Four strong colours that lie within sRGB, one a quarter: 320 by 200.
+pub const QUARTERS: &str = "ffmpeg -v error -y -f lavfi -i color=0xdc1e1e:s=320x200,drawbox=160:0:160:100:0x1ea01e:fill,\
+    drawbox=0:100:160:100:0x1e3cdc:fill,drawbox=160:100:160:100:0xf0d21e:fill,format=rgb24 -frames:v 1 quarters.png";
+
+/// Whether a derivative shows the quarters in their own colours and places.
+pub fn shows_quarters(report: &Report) -> bool {
+    let file = &made(report, "thumb-256", "image/webp").file;
+    let expected = [(1, 1, [220, 30, 30]), (6, 1, [30, 160, 30]), (1, 6, [30, 60, 220]), (6, 6, [240, 210, 30])];
+    let wrong = expected.into_iter().find(|(across, down, [red, green, blue])| {
+        let found = colour(file, *across, *down);
+        let right = same(found, [*red, *green, *blue, 255]);
+        if !right {
+            println!("at {across}, {down} is {found:?} instead of {red}, {green}, {blue}");
+        }
+        !right
+    });
+    wrong.is_none()
 }
 
 pub fn near(a: [u8; 4], b: [u8; 4]) -> bool {

@@ -1,0 +1,160 @@
+//! One picture out of a film, or the picture of a HEIC or AVIF, by ffmpeg.
+//!
+//! Of a large film only parts are there. An ISO base media file has an index, so that ffmpeg reads nothing else; of any
+//! other, ffmpeg is shown only the beginning, for it would look for later pictures all over the hole.
+
+use super::film::{FORMATS, Probed, Stream, guarded, scaled};
+use super::kind::FILM_HEAD_BYTES;
+use super::visit::Visit;
+use super::{Problem, Trouble};
+
+/// What ffmpeg is told after its input: one picture, with nothing else of the file.
+const ONE_PICTURE: [&str; 18] = [
+    "-an",
+    "-sn",
+    "-dn",
+    "-frames:v",
+    "1",
+    "-threads",
+    "1",
+    "-filter_threads",
+    "1",
+    "-map_metadata",
+    "-1",
+    "-c:v",
+    "png",
+    "-f",
+    "image2",
+    "-update",
+    "1",
+    "-y",
+];
+
+/// Where in a film a picture is taken, and how it is shown.
+pub(super) struct Shot {
+    stream: u32,
+    /// Seconds.
+    at: f64,
+    filter: String,
+}
+
+impl Visit<'_> {
+    /// About a second in, where films no longer begin; later, as long as all is black; else the very first picture.
+    pub(super) async fn poster(&mut self, stream: &Stream, probed: &Probed) -> Result<(), Trouble> {
+        let (Some(edge), (width, height)) = (self.longest_edge(), stream.upright()) else { return Ok(()) };
+        if width == 0 || height == 0 {
+            return Ok(());
+        }
+        let by = (f64::from(edge) / f64::from(width.max(height))).min(1.0);
+        let filter = filter(stream, scaled(width, by).max(1), scaled(height, by).max(1));
+        let mut drawn = false;
+        for at in self.moments(stream, probed) {
+            let shot = Shot { stream: stream.index, at, filter: filter.clone() };
+            drawn = self.frame(Some(&shot), None).await?;
+            if drawn && !self.dark {
+                break;
+            }
+        }
+        if !drawn && self.sandbox.tools.ffmpeg.is_some() {
+            self.problem(Problem::new("no_poster", "No picture could be taken from the recording."));
+        }
+        Ok(())
+    }
+
+    /// Seconds at which pictures are taken until one is not black; the last is the very first picture.
+    fn moments(&self, stream: &Stream, probed: &Probed) -> Vec<f64> {
+        let Some(duration) = probed.duration().filter(|_| !stream.is_cover()) else { return vec![0.0] };
+        // What is there of a film that is not: half of it, as pictures do not take the same bytes all the time.
+        let reach = match probed.bit_rate().filter(|_| !self.whole) {
+            Some(rate) => f64::from(FILM_HEAD_BYTES) * 4.0 / rate,
+            None => f64::INFINITY,
+        };
+        let wanted = [(duration / 10.0).min(1.0), (duration / 3.0).min(30.0), (duration / 1.5).min(120.0)];
+        let mut moments: Vec<f64> = wanted.into_iter().filter(|at| *at < reach).collect();
+        moments.push(0.0);
+        moments
+    }
+
+    /// Has ffmpeg leave one picture, of a shot or of the file as a picture, and draws from it.
+    pub(super) async fn frame(&mut self, shot: Option<&Shot>, orientation: Option<u8>) -> Result<bool, Trouble> {
+        let (Some(ffmpeg), Some(_)) = (&self.sandbox.tools.ffmpeg, self.longest_edge()) else { return Ok(false) };
+        let frame = self.task.out.join("frame.png");
+        let mut args = vec!["-nostdin".to_owned()];
+        args.extend(guarded(if shot.is_some() { FORMATS } else { "mov,mp4,m4a,3gp,3g2,mj2" }));
+        let pixels = self.sandbox.limits.pixels.to_string();
+        args.extend(["-threads", "1", "-max_pixels", &pixels].map(str::to_owned));
+        if let Some(shot) = shot.filter(|shot| shot.at > 0.0) {
+            args.extend(["-ss".to_owned(), format!("{:.3}", shot.at)]);
+        }
+        args.extend(["-i".to_owned(), self.input()]);
+        if let Some(Shot { stream, filter, .. }) = shot {
+            args.extend(["-map".to_owned(), format!("0:{stream}"), "-vf".to_owned(), filter.clone()]);
+        }
+        args.extend(ONE_PICTURE.map(str::to_owned));
+        args.push(format!("file:{}", frame.display()));
+        let ended = self.tool(&ffmpeg.clone(), args, vec![frame.clone()]).await;
+        let drawn = self.draw(&frame, orientation, None).await;
+        ended?;
+        drawn
+    }
+
+    /// The file as ffmpeg is to read it.
+    fn input(&self) -> String {
+        let file = self.task.file.display();
+        if self.whole || self.has_boxes {
+            format!("file:{file}")
+        } else {
+            format!("subfile,,start,0,end,{FILM_HEAD_BYTES},,:file:{file}")
+        }
+    }
+}
+
+/// Filters that make a picture of a film small, upright and sRGB.
+fn filter(stream: &Stream, width: u32, height: u32) -> String {
+    let known = |text: &str| {
+        let known = !matches!(text, "" | "unknown" | "reserved")
+            && text.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
+        known.then(|| text.to_owned())
+    };
+    let primaries = known(&stream.color_primaries);
+    let wide = primaries.as_deref().is_some_and(|name| matches!(name, "bt2020" | "smpte431" | "smpte432"));
+    let transfer = match stream.color_transfer.as_str() {
+        high @ ("smpte2084" | "arib-std-b67") => high,
+        _ if wide => "bt709",
+        // Untagged films are taken for what players take them for.
+        _ if stream.height >= 720 && known(&stream.color_space).is_none() => {
+            return format!("scale={width}:{height}:in_color_matrix=bt709,setsar=1");
+        }
+        _ => return format!("scale={width}:{height},setsar=1"),
+    };
+    let primaries = primaries.unwrap_or_else(|| "bt2020".to_owned());
+    let matrix = known(&stream.color_space).unwrap_or_else(|| "bt2020nc".to_owned());
+    let source = format!("zscale=w={width}:h={height}:tin={transfer}:pin={primaries}:min={matrix}");
+    if transfer == "bt709" {
+        return format!("{source}:p=bt709:t=bt709:m=bt709,setsar=1");
+    }
+    // Paper is white at 203 candela, ITU-R BT.2408; brighter light is compressed.
+    format!(
+        "{source}:t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=mobius:param=0.6:desat=0,\
+         zscale=t=iec61966-2-1,format=gbrp,setsar=1"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn films_of_high_dynamic_range_are_brought_into_that_of_screens() {
+        let stream = |transfer: &str, primaries: &str, height: u32| -> Stream {
+            let known = serde_json::json!({"color_transfer": transfer, "color_primaries": primaries, "height": height});
+            serde_json::from_value(known).unwrap()
+        };
+        assert_eq!(filter(&stream("", "", 360), 8, 4), "scale=8:4,setsar=1");
+        assert!(filter(&stream("unknown", "unknown", 1080), 8, 4).contains("in_color_matrix=bt709"));
+        assert!(filter(&stream("smpte2084", "", 360), 8, 4).contains("pin=bt2020:min=bt2020nc:t=linear"));
+        assert!(filter(&stream("arib-std-b67", "smpte432", 360), 8, 4).contains("pin=smpte432"));
+        assert!(!filter(&stream("bt709", "bt2020", 360), 8, 4).contains("tonemap"));
+        assert!(!filter(&stream("smpte2084", "x:y,z", 360), 8, 4).contains("x:y"));
+    }
+}
