@@ -35,6 +35,9 @@ pub struct Findings {
     /// When and by what it was scanned; `None`: no scanner is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scan: Option<ScanNote>,
+    /// The encoding of a text, as an IANA charset name in lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charset: Option<String>,
     /// CRC-32 (ISO-HDLC) of the bytes, when they were all read: archives want it before they begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crc32: Option<u32>,

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::media_alias::{is_named, is_of_kind};
+
 /// Why a name is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
@@ -130,6 +132,12 @@ impl MediaType {
         Self("application/octet-stream".to_owned())
     }
 
+    /// What is said of text that is nothing else.
+    #[must_use]
+    pub fn plain_text() -> Self {
+        Self("text/plain".to_owned())
+    }
+
     /// The type as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -142,20 +150,29 @@ impl MediaType {
         self.0.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// Whether a browser may show it in place: rasters, sound, film and plain text cannot run anything.
-    /// SVG and HTML can, and PDF viewers have.
+    /// Whether a browser may show it in place: rasters, sound, film and texts without a language that runs cannot do
+    /// anything. SVG, HTML, XML and scripts can, and PDF viewers have.
     #[must_use]
     pub fn is_inert(&self) -> bool {
-        const INERT: [&str; 9] = [
+        const INERT: [&str; 18] = [
             "image/png",
+            "image/apng",
             "image/jpeg",
             "image/gif",
             "image/webp",
             "image/avif",
             "image/bmp",
             "image/x-icon",
+            "image/vnd.microsoft.icon",
             "image/tiff",
             "text/plain",
+            "text/csv",
+            "text/tab-separated-values",
+            "text/markdown",
+            "text/vtt",
+            "text/calendar",
+            "application/json",
+            "application/x-ndjson",
         ];
         let essence = self.essence();
         essence.starts_with("audio/") || essence.starts_with("video/") || INERT.contains(&essence.as_str())
@@ -195,14 +212,19 @@ impl TypePattern {
         self.0.as_str()
     }
 
-    /// Whether it covers this type.
+    /// Whether it covers this type, by whichever of its names.
     #[must_use]
     pub fn covers(&self, media_type: &MediaType) -> bool {
-        let essence = media_type.essence();
+        self.covers_essence(&media_type.essence())
+    }
+
+    /// [`Self::covers`] of a type in lower case, without parameters.
+    #[must_use]
+    pub fn covers_essence(&self, essence: &str) -> bool {
         match self.as_str().strip_suffix("/*") {
             Some("*") => true,
-            Some(kind) => essence.split('/').next() == Some(kind),
-            None => essence == self.as_str(),
+            Some(kind) => is_of_kind(essence, kind),
+            None => is_named(essence, self.as_str()),
         }
     }
 }

@@ -204,7 +204,7 @@ impl Engine {
     fn sensible(&self, wish: &CreateUpload) -> Result<()> {
         checked_metadata(&wish.metadata)?;
         if let Some(media_type) = &wish.media_type {
-            allowed(&wish.allowed, media_type)?;
+            allowed(&wish.allowed, media_type, &wish.name)?;
         }
         let longest = self.patience().upload_ttl;
         if wish.expires_in.is_some_and(|life| life.is_zero() || life > longest) {

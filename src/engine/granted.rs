@@ -8,6 +8,7 @@ use super::{Engine, Error, Result};
 use crate::domain::asset::{Asset, Metadata};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventKind;
+use crate::domain::file_type::may_be_sent;
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::upload::{Upload, UploadState};
 use crate::store::{StoreError, Tx};
@@ -59,7 +60,8 @@ impl Engine {
 fn described(mut asset: Asset, by: Description, now: Timestamp) -> Result<Asset> {
     let media_type = by.media_type.filter(|said| *said != MediaType::octet_stream());
     if let Some(media_type) = &media_type {
-        allowed(&asset.allowed, media_type)?;
+        let name = if asset.name.is_nameless() { &by.name } else { &asset.name };
+        allowed(&asset.allowed, media_type, name)?;
     }
     if asset.name.is_nameless() {
         asset.name = by.name;
@@ -74,8 +76,8 @@ fn described(mut asset: Asset, by: Description, now: Timestamp) -> Result<Asset>
 }
 
 /// Refuses a type that is said to be what nobody wants here. What the bytes are is found out later.
-pub(super) fn allowed(patterns: &[TypePattern], media_type: &MediaType) -> Result<()> {
-    if patterns.is_empty() || patterns.iter().any(|pattern| pattern.covers(media_type)) {
+pub(super) fn allowed(patterns: &[TypePattern], media_type: &MediaType, name: &FileName) -> Result<()> {
+    if may_be_sent(patterns, media_type, name) {
         return Ok(());
     }
     let welcome: Vec<_> = patterns.iter().map(TypePattern::as_str).collect();

@@ -14,6 +14,7 @@ use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::asset::{Asset, AssetState, Content};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::{Timestamp, after};
+use crate::domain::file_type::with_charset;
 use crate::domain::grant::{Disposition, Link, LinkTarget, Network, Variant};
 use crate::domain::ids::AssetId;
 use crate::domain::name::{FileName, MediaType};
@@ -215,7 +216,7 @@ pub(super) fn download(
         etag: content.etag.clone(),
         modified: content.stored_at,
         disposition: content_disposition(shown, name),
-        media_type,
+        media_type: with_charset(&media_type, content.findings.charset.as_deref()),
         sha256: content.sha256,
         usual: None,
         public: false,

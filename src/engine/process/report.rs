@@ -11,6 +11,7 @@ use crate::blob::{Presentation, SignedUrl};
 use crate::domain::access::{Action, Actor};
 use crate::domain::asset::{Asset, AssetState, Metadata, Verdict};
 use crate::domain::clock::{Timestamp, after};
+use crate::domain::file_type::with_charset;
 use crate::domain::findings::Derivative;
 use crate::domain::ids::AssetId;
 use crate::domain::job::{Job, JobState, Release, Tries, Work};
@@ -93,7 +94,9 @@ impl Engine {
         let job = job.ok_or(Error::WrongState { what: "asset", state: asset.state.name() })?;
         let progress = Progress::of(&job);
         let content = asset.state.content().ok_or(Error::NotReady { state: asset.state.name() })?;
-        let shown = Presentation { content_type: progress.detected.clone(), ..Presentation::default() };
+        let detected = progress.detected.as_deref().and_then(|text| text.parse().ok());
+        let detected = detected.map(|found| with_charset(&found, progress.findings.charset.as_deref()).to_string());
+        let shown = Presentation { content_type: detected, ..Presentation::default() };
         let content = self.0.blobs.sign_get(&content.key, &shown, URL_TTL).await?;
         Ok(ProcessingTask { asset, progress, content })
     }

@@ -12,8 +12,10 @@ use super::conditions::{Facts, Verdict, decide, range_applies};
 use super::stream::Asked;
 use super::{handed, stream};
 use crate::domain::access::Actor;
+use crate::domain::file_type::is_code;
 use crate::domain::grant::{Disposition, Variant};
 use crate::domain::ids::AssetId;
+use crate::domain::name::MediaType;
 use crate::engine::{DeliveryMode, Download, Error, Opening, SignedUrl};
 
 /// What the query narrows.
@@ -90,7 +92,31 @@ fn opening(method: &Method, headers: &HeaderMap) -> Opening {
     }
 }
 
+/// The download as a browser may have it that asks on behalf of a page (`Sec-Fetch-Dest`, W3C Fetch Metadata §2.2): what
+/// it would run or apply as part of that page is plain text to it, which `nosniff` keeps from running. Files of users are
+/// never code of pages.
+fn without_code(headers: &HeaderMap, mut download: Download) -> Download {
+    const CODE: [&str; 10] = [
+        "script",
+        "style",
+        "worker",
+        "sharedworker",
+        "serviceworker",
+        "audioworklet",
+        "paintworklet",
+        "xslt",
+        "json",
+        "manifest",
+    ];
+    let destination = headers.get("sec-fetch-dest").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if CODE.contains(&destination) && is_code(&download.media_type) {
+        download.media_type = MediaType::plain_text();
+    }
+    download
+}
+
 async fn deliver(site: &Site, asked: &Asked<'_>, download: Download, mode: DeliveryMode) -> Result<Response, Problem> {
+    let download = without_code(asked.headers, download);
     let verdict = decide(asked.method, asked.headers, &facts(&download));
     match &verdict {
         Verdict::NotModified => return Ok(stream::not_modified(&download)),

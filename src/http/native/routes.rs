@@ -251,6 +251,7 @@ fn asset() -> Value {
         "size": "int = 734003200",
         "content_type": "text? = video/mp4",
         "declared_content_type": "text? = video/mp4",
+        "charset": "text* = utf-8",
         "digest": "text? = sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:",
         "sha256": "text? = 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
         "external_id": "text?",

@@ -170,6 +170,9 @@ pub(super) struct AssetView {
     size: u64,
     content_type: Option<String>,
     declared_content_type: Option<String>,
+    /// The encoding of a text, as it was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charset: Option<String>,
     digest: Option<String>,
     sha256: Option<String>,
     external_id: Option<String>,
@@ -220,6 +223,7 @@ pub(super) fn asset(asset: &Asset) -> AssetView {
         size: asset.size,
         content_type: detected.or_else(|| declared.clone()),
         declared_content_type: declared,
+        charset: found.charset,
         digest: sha256.map(|digest| digest.to_string()),
         sha256: sha256.map(|digest| hex::encode(digest.0)),
         external_id: asset.external_id.clone(),

@@ -10,6 +10,7 @@ use super::super::Db;
 use super::{AssetRow, at, decode, failed};
 use crate::domain::asset::Asset;
 use crate::domain::ids::{AssetId, TenantId, floor};
+use crate::domain::media_alias::synonyms;
 
 /// Rows that one page looks at when no index can answer.
 const SCAN: u32 = 10_000;
@@ -75,7 +76,12 @@ fn indexed(builder: &mut QueryBuilder<Db>, tenant: TenantId, query: &AssetQuery)
 /// The part that has to look at the rows themselves.
 fn unindexed(builder: &mut QueryBuilder<Db>, query: &AssetQuery) {
     if let Some(content_type) = &query.content_type {
-        builder.push(" AND coalesce(detected_type, media_type) = ").push_bind(content_type.clone());
+        builder.push(" AND coalesce(detected_type, media_type) IN (");
+        let mut names = builder.separated(", ");
+        for name in synonyms(content_type) {
+            names.push_bind(name.to_owned());
+        }
+        builder.push(")");
     }
     for (name, value) in &query.metadata {
         builder.push(" AND CAST(metadata ->> ").push_bind(name.clone()).push(" AS text) = ").push_bind(value.clone());

@@ -21,11 +21,13 @@ use crate::engine::{Engine, Error, Outcome, Progress};
 
 mod derive;
 mod digest;
+mod markup;
 mod offer;
 mod read;
 pub mod scan;
 mod screen;
 mod sniff;
+mod text;
 
 /// An asset in a worker's hands.
 pub(super) struct Case<'a> {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::{Case, Processor, Step, Stop, digest, sniff};
 use crate::domain::asset::Verdict;
+use crate::domain::file_type::FileType;
 use crate::domain::job::Work;
 use crate::engine::Error;
 
@@ -34,16 +35,11 @@ impl Processor for Read {
         } else {
             (digest::collect(engine.read_content(case.content, 0..head_len).await?).await?, None)
         };
-        let tail_from = asset.size.saturating_sub(sniff::TAIL).max(head_len);
-        let tail = digest::collect(engine.read_content(case.content, tail_from..asset.size).await?).await?;
-        let detected = sniff::media_type(asset.size, head, tail);
-        case.progress.detected = Some(detected.to_string());
+        let found = self.find_type(case, head).await?;
         case.progress.sha256 = sha256.map(|digest| digest.to_string());
-        if !asset.allowed.is_empty() && !asset.allowed.iter().any(|pattern| pattern.covers(&detected)) {
-            return Ok(Step::Unsound(Verdict {
-                code: "type_not_allowed".to_owned(),
-                sentence: format!("The bytes are {}, which is not accepted here.", detected.essence()),
-            }));
+        if !found.is_allowed(&asset.allowed) {
+            let sentence = format!("The file is {}, which is not accepted here.", found.objectionable(&asset.allowed));
+            return Ok(Step::Unsound(Verdict { code: "type_not_allowed".to_owned(), sentence }));
         }
         match named_by_policy(case).await {
             Ok(()) => {}
@@ -61,6 +57,29 @@ impl Processor for Read {
             }),
             _ => Step::Passed,
         })
+    }
+}
+
+impl Read {
+    /// What the file counts as, by its bytes, its client's word and its name. `head`: the first bytes.
+    async fn find_type(&self, case: &mut Case<'_>, head: Vec<u8>) -> Result<FileType, Stop> {
+        let (asset, head_len) = (case.asset, head.len() as u64);
+        let tail_from = asset.size.saturating_sub(sniff::TAIL).max(head_len);
+        let tail = self.window(case, tail_from..asset.size).await?;
+        let behind_tag = match sniff::behind_tag(&head).filter(|at| *at >= head_len && *at < tail_from) {
+            Some(at) => Some((at, self.window(case, at..asset.size.min(at + sniff::BEHIND_TAG)).await?)),
+            None => None,
+        };
+        let bytes = sniff::byte_type(sniff::Seen { size: asset.size, head, behind_tag, tail });
+        let found = FileType::resolve(&bytes, asset.media_type.as_ref(), &asset.name);
+        case.progress.detected = Some(found.media_type.to_string());
+        case.progress.findings.charset = bytes.charset;
+        Ok(found)
+    }
+
+    /// A piece of the asset's bytes that is known to be small.
+    async fn window(&self, case: &Case<'_>, range: std::ops::Range<u64>) -> Result<Vec<u8>, Stop> {
+        Ok(digest::collect(case.engine.read_content(case.content, range).await?).await?)
     }
 }
 

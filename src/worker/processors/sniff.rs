@@ -1,103 +1,206 @@
-//! The real type of a file, from its beginning and its end.
+//! What the bytes of a file say of its type, from its beginning and its end.
 //!
 //! Containers (zip, mp4, PDF) keep their table of contents at the end; nothing in between decides. Markup that a browser
-//! would run is recognised even behind blanks, where signatures do not look (WHATWG MIME Sniffing §7.1).
+//! would run comes first, then signatures, then whether it is text.
 
 use std::io::{Read, Result, Seek, SeekFrom};
 
 use file_format::FileFormat;
 
+use super::markup::{self, Markup};
+use super::text;
+use crate::domain::file_type::{ByteType, Certainty, is_program_type, is_text_type};
+use crate::domain::media_alias::usual_name;
 use crate::domain::name::MediaType;
 
 /// Bytes of the beginning: more than any signature or text probe reads.
 pub(super) const HEAD: u64 = 128 << 10;
 /// Bytes of the end: the directory of an archive with some ten thousand entries.
 pub(super) const TAIL: u64 = 1 << 20;
+/// Bytes behind a long ID3 tag.
+pub(super) const BEHIND_TAG: u64 = 64;
+/// Bytes in front of a PDF's header that readers skip (ISO 32000-1, Annex H, implementation note 13).
+const PDF_LEAD_BYTES: usize = 1024;
 
-/// What a file of `size` bytes is, given its first [`HEAD`] and last [`TAIL`] bytes (without what is in the head).
-pub(super) fn media_type(size: u64, head: Vec<u8>, tail: Vec<u8>) -> MediaType {
-    if let Some(markup) = markup(&head) {
-        return named(markup);
+/// What was seen of a file.
+pub(super) struct Seen {
+    /// Bytes of the file.
+    pub(super) size: u64,
+    /// The first [`HEAD`] bytes.
+    pub(super) head: Vec<u8>,
+    /// Where [`behind_tag`] said to look beyond the head, and [`BEHIND_TAG`] bytes from there.
+    pub(super) behind_tag: Option<(u64, Vec<u8>)>,
+    /// The last [`TAIL`] bytes, without what is in the head.
+    pub(super) tail: Vec<u8>,
+}
+
+impl Seen {
+    /// What was seen from this place on; nothing if it was not.
+    fn bytes_at(&self, at: u64) -> &[u8] {
+        let behind = self.behind_tag.as_ref().map_or((0, &[][..]), |(at, bytes)| (*at, bytes.as_slice()));
+        let windows = [(0, self.head.as_slice()), behind, (self.size - self.tail.len() as u64, self.tail.as_slice())];
+        let from =
+            |(start, bytes): (u64, &[u8])| usize::try_from(at.checked_sub(start)?).ok().filter(|at| *at < bytes.len());
+        let window = windows.into_iter().find_map(|window| Some(&window.1[from(window)?..]));
+        window.unwrap_or_default()
     }
-    let magic = container(&head);
-    let format = FileFormat::from_reader(Windows { size, head, tail, at: 0 }).unwrap_or_default();
-    match format {
-        FileFormat::Empty => MediaType::octet_stream(),
+}
+
+/// What the bytes say.
+pub(super) fn byte_type(seen: Seen) -> ByteType {
+    if seen.size == 0 {
+        return ByteType { media_type: MediaType::octet_stream(), charset: None, certainty: Certainty::AnyText };
+    }
+    let text = text::decode(&seen.head, seen.head.len() as u64 == seen.size, &seen.tail);
+    let lead = markup::lead(text.as_ref().map_or(&seen.head, |text| text.start.as_bytes()));
+    let decoded = text.map(|text| text.charset);
+    let (essence, certainty) = match lead {
+        Some(Markup::Html) => ("text/html", Certainty::Decided),
+        Some(Markup::Fragment) => ("text/html", Certainty::MarkupFragment),
+        Some(Markup::Xhtml) => ("application/xhtml+xml", Certainty::Decided),
+        Some(Markup::Svg) => ("image/svg+xml", Certainty::Decided),
+        Some(Markup::Php) => ("application/x-httpd-php", Certainty::Decided),
+        Some(Markup::Xml) | None => {
+            let signature = signature(seen);
+            let xml = lead == Some(Markup::Xml);
+            return match decoded {
+                Some(charset) => of_text(&signature, xml, charset),
+                None => ByteType { media_type: named(&signature), charset: None, certainty: Certainty::Decided },
+            };
+        }
+    };
+    ByteType { media_type: named(essence), charset: decoded, certainty }
+}
+
+/// What a text is that has this signature.
+fn of_text(signature: &str, xml: bool, charset: String) -> ByteType {
+    let usual = usual_name(signature);
+    let (essence, certainty) = match signature {
+        "application/octet-stream" | "text/plain" if xml => ("text/xml", Certainty::AnyXml),
+        // These begin with words, and are full of bytes that no text has.
+        "application/octet-stream" | "text/plain" | "application/x-dosexec" | "image/gif" | "application/x-id3v2" => {
+            ("text/plain", Certainty::AnyText)
+        }
+        _ if xml || usual == "application/xml" => (signature, Certainty::AnyXml),
+        _ if is_text_type(usual) && !is_program_type(usual) => (signature, Certainty::AnyText),
+        _ => (signature, Certainty::Decided),
+    };
+    ByteType { media_type: named(essence), charset: Some(charset), certainty }
+}
+
+/// The type that a signature says; `application/octet-stream` or `text/plain` if there is none.
+fn signature(seen: Seen) -> String {
+    let head = seen.head.as_slice();
+    let behind = behind_tag(head).map(|at| seen.bytes_at(at)).unwrap_or_default();
+    if let Some(known) = unlisted(head, behind) {
+        return known.to_owned();
+    }
+    let container = container(head, &seen.tail);
+    let format = FileFormat::from_reader(Windows { seen, at: 0 }).unwrap_or_default();
+    match (format, format.media_type()) {
+        (FileFormat::Empty, _) => "application/octet-stream",
         // A directory that did not fit into the tail leaves only the magic to go by.
-        FileFormat::ArbitraryBinaryData | FileFormat::PlainText => named(magic.unwrap_or(format.media_type())),
-        FileFormat::Mpeg4Part14 => named("video/mp4"),
-        other => named(other.media_type()),
+        (FileFormat::ArbitraryBinaryData | FileFormat::PlainText, known) => container.unwrap_or(known),
+        (FileFormat::Mpeg4Part14, _) => "video/mp4",
+        (_, "image/avif-sequence") => "image/avif",
+        (_, known) => known,
     }
+    .to_owned()
 }
 
 fn named(text: &str) -> MediaType {
     text.parse().unwrap_or_else(|_| MediaType::octet_stream())
 }
 
-fn container(head: &[u8]) -> Option<&'static str> {
-    match head {
-        [b'P', b'K', 3, 4, ..] => Some("application/zip"),
-        [b'%', b'P', b'D', b'F', b'-', ..] => Some("application/pdf"),
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some("video/mp4"),
+/// Signatures that the table of formats does not have.
+fn unlisted(head: &[u8], behind_tag: &[u8]) -> Option<&'static str> {
+    match (head, behind_tag) {
+        // WAVE of more than 4 GiB (EBU Tech 3306, ITU-R BS.2088).
+        ([b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..], _) if head.get(8..12) == Some(b"WAVE") => {
+            Some("audio/vnd.wave")
+        }
+        ([b'c', b'a', b'f', b'f', 0, 1, ..], _) => Some("audio/x-caf"),
+        // ADTS frames (ISO/IEC 13818-7 §6.2): twelve bits of one, and layer 0.
+        ([0x89, b'P', b'N', b'G', ..], _) if is_animated(head) => Some("image/apng"),
+        (_, [0xff, second, ..]) if second & 0xf6 == 0xf0 => Some("audio/aac"),
+        ([_, _, _, _, b'f', b't', b'y', b'p', ..], _) => picture_brand(head),
         _ => None,
     }
 }
 
-/// Markup that a browser might run.
-fn markup(head: &[u8]) -> Option<&'static str> {
-    const HTML: [&str; 16] = [
-        "<!doctype html",
-        "<html",
-        "<head",
-        "<script",
-        "<iframe",
-        "<h1",
-        "<div",
-        "<font",
-        "<table",
-        "<a",
-        "<style",
-        "<title",
-        "<b",
-        "<body",
-        "<br",
-        "<p",
-    ];
-    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let text = text.trim_ascii_start();
-    let starts = |tag: &str| {
-        let ended = text.get(tag.len()).is_some_and(|b| matches!(b, b' ' | b'>' | b'\t' | b'\n' | b'\r' | b'/'));
-        ended && text[..tag.len()].eq_ignore_ascii_case(tag.as_bytes())
-    };
-    if starts("<svg") || (text.starts_with(b"<?xml") && contains(text, b"<svg")) {
-        return Some("image/svg+xml");
+/// Whether a PNG says before its pixels that it has frames (PNG third edition §11.3.6.2).
+fn is_animated(head: &[u8]) -> bool {
+    let mut chunks = head.get(8..).unwrap_or_default();
+    while let [a, b, c, d, name @ ..] = chunks {
+        let length = u32::from_be_bytes([*a, *b, *c, *d]);
+        match name.get(..4) {
+            Some(b"acTL") => return true,
+            Some(b"IDAT") | None => return false,
+            Some(_) => {}
+        }
+        // Its name and its checksum are not counted.
+        let next = usize::try_from(length).ok().and_then(|length| length.checked_add(8));
+        chunks = next.and_then(|next| name.get(next..)).unwrap_or_default();
     }
-    HTML.into_iter().any(starts).then_some("text/html")
+    false
 }
 
-fn contains(text: &[u8], needle: &[u8]) -> bool {
-    text[..text.len().min(4096)].windows(needle.len()).any(|window| window == needle)
+/// The type of a picture whose brand the table of formats does not have (ISO/IEC 23008-12, annex B).
+fn picture_brand(head: &[u8]) -> Option<&'static str> {
+    const GENERAL: [&[u8]; 6] = [b"mif1", b"msf1", b"mif2", b"mif3", b"miaf", b"MiHB"];
+    // Pictures coded in VVC, JPEG 2000, JPEG, EVC, or not at all.
+    const CODED: [&[u8]; 14] = [
+        b"vvic", b"vvis", b"vvim", b"j2ki", b"j2is", b"jpeg", b"jpgs", b"evbi", b"evmi", b"evbs", b"evms", b"unif",
+        b"j2im", b"mif2",
+    ];
+    let length = usize::try_from(u32::from_be_bytes(head.get(..4)?.try_into().ok()?)).ok()?;
+    let ftyp = head.get(8..length.min(head.len()))?;
+    let (major, compatible) = (ftyp.get(..4)?, ftyp.get(8..).unwrap_or_default());
+    let named = |brand: &[u8]| major == brand || compatible.chunks_exact(4).any(|other| other == brand);
+    let general = GENERAL.contains(&major);
+    if matches!(major, b"avif" | b"avis") || (general && (named(b"avif") || named(b"avis"))) {
+        return Some("image/avif");
+    }
+    (CODED.contains(&major) || matches!(major, b"mif2" | b"mif3" | b"miaf")).then_some("image/heif")
 }
 
-/// A file of which only both ends are at hand; what lies between reads as the end of the file.
+/// Where the bytes behind an ID3v2 tag at the beginning are (ID3v2.4 §3.1); `None` if there is no tag.
+pub(super) fn behind_tag(head: &[u8]) -> Option<u64> {
+    let [b'I', b'D', b'3', _, _, flags, size @ ..] = head else { return None };
+    let size = size.first_chunk::<4>().filter(|size| size.iter().all(|byte| *byte < 0x80))?;
+    let length = size.iter().fold(0, |sum, byte| sum << 7 | u64::from(*byte));
+    let footer = if flags & 0x10 == 0 { 0 } else { 10 };
+    Some(10 + length + footer)
+}
+
+fn container(head: &[u8], tail: &[u8]) -> Option<&'static str> {
+    match head {
+        [b'P', b'K', 3, 4, ..] => Some("application/zip"),
+        [b'%', b'P', b'D', b'F', b'-', ..] => Some("application/pdf"),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some("video/mp4"),
+        _ if has_pdf(head, tail) => Some("application/pdf"),
+        _ => None,
+    }
+}
+
+/// Whether readers of PDF would find one: a header behind a few other bytes, and the end that goes with it.
+fn has_pdf(head: &[u8], tail: &[u8]) -> bool {
+    let version =
+        |at: &[u8]| at.starts_with(b"%PDF-") && at[5].is_ascii_digit() && at[6] == b'.' && at[7].is_ascii_digit();
+    let header = head[..head.len().min(PDF_LEAD_BYTES + 8)].windows(8).any(version);
+    let end = |bytes: &[u8]| bytes.windows(5).any(|window| window == b"%%EOF");
+    header && (end(tail) || end(head))
+}
+
+/// A file of which only windows are at hand; what lies between reads as the end of the file.
 struct Windows {
-    size: u64,
-    head: Vec<u8>,
-    tail: Vec<u8>,
+    seen: Seen,
     at: u64,
 }
 
 impl Read for Windows {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let tail_from = self.size - self.tail.len() as u64;
-        let window = if self.at < self.head.len() as u64 {
-            &self.head[usize::try_from(self.at).unwrap_or(usize::MAX)..]
-        } else if self.at >= tail_from {
-            let at = usize::try_from(self.at - tail_from).unwrap_or(usize::MAX);
-            self.tail.get(at..).unwrap_or_default()
-        } else {
-            &[]
-        };
+        let window = self.seen.bytes_at(self.at);
         let count = window.len().min(buffer.len());
         buffer[..count].copy_from_slice(&window[..count]);
         self.at += count as u64;
@@ -109,7 +212,7 @@ impl Seek for Windows {
     fn seek(&mut self, to: SeekFrom) -> Result<u64> {
         let target = match to {
             SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::End(by) => self.seen.size.checked_add_signed(by),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
         };
         self.at = target.ok_or_else(|| std::io::Error::other("before the beginning"))?;
@@ -121,21 +224,30 @@ impl Seek for Windows {
 mod tests {
     use super::*;
 
-    fn sniff(bytes: &[u8]) -> String {
+    fn seen(bytes: &[u8]) -> ByteType {
         let head = bytes.len().min(usize::try_from(HEAD).unwrap());
         let tail = bytes.len().saturating_sub(usize::try_from(TAIL).unwrap()).max(head);
-        media_type(bytes.len() as u64, bytes[..head].to_vec(), bytes[tail..].to_vec()).to_string()
+        let at = behind_tag(bytes).filter(|at| *at >= HEAD).and_then(|at| usize::try_from(at).ok());
+        let behind_tag = at.filter(|at| *at < tail).map(|at| (at as u64, bytes[at..bytes.len().min(at + 64)].to_vec()));
+        let (head, tail) = (bytes[..head].to_vec(), bytes[tail..].to_vec());
+        byte_type(Seen { size: bytes.len() as u64, head, behind_tag, tail })
+    }
+
+    fn sniff(bytes: &[u8]) -> String {
+        seen(bytes).media_type.to_string()
     }
 
     #[test]
-    fn markup_is_found_behind_blanks() {
-        for html in ["<!DOCTYPE html><p>", "\n\n  <HTML>", "\u{feff}<script>alert(1)</script>", " <b>x"] {
-            assert_eq!(sniff(html.as_bytes()), "text/html", "{html:?}");
-        }
+    fn markup_is_found_in_any_encoding() {
         let svg = b"<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"alert(1)\"/>";
         assert_eq!(sniff(svg), "image/svg+xml");
         assert_eq!(sniff(&[b"<?xml version=\"1.0\"?>\n<!-- x -->\n", &svg[..]].concat()), "image/svg+xml");
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        assert_eq!(sniff(&utf16("\u{feff}<?xml version='1.0'?><svg xmlns='x'/>")), "image/svg+xml");
+        assert_eq!(sniff(&utf16("<html><script>")), "text/html");
+        assert_eq!(sniff(b"<html>\0\x01binary"), "text/html");
         assert_eq!(sniff(b"<blah>"), "text/plain");
+        assert_eq!(seen(b"<p>x").certainty, Certainty::MarkupFragment);
     }
 
     #[test]
@@ -146,6 +258,11 @@ mod tests {
         assert_eq!(sniff(&[0, 1, 2, 3, 200]), "application/octet-stream");
         assert_eq!(sniff(b"\x1f\x8b\x08\0\0\0\0\0"), "application/gzip");
         assert_eq!(sniff(&"é".repeat(200_000).into_bytes()), "text/plain");
+        assert_eq!(sniff(b"<?xml version='1.0'?><a/>"), "text/xml");
+        assert_eq!(sniff(b"BEGIN:VCARD\r\nEND:VCARD\r\n"), "text/vcard");
+        assert_eq!(sniff(b"#!/usr/bin/env python3\nprint(1)\n"), "text/x-python");
+        assert_eq!(seen(b"#!/usr/bin/env python3\n").certainty, Certainty::Decided);
+        assert_eq!(seen(b"BEGIN:VCARD\r\n").certainty, Certainty::AnyText);
     }
 
     #[test]
@@ -153,5 +270,70 @@ mod tests {
         let big = vec![0u8; 3 << 20];
         assert_eq!(sniff(&[b"PK\x03\x04", &big[..]].concat()), "application/zip");
         assert_eq!(sniff(&[b"%PDF-1.7\n", &big[..]].concat()), "application/pdf");
+    }
+
+    #[test]
+    fn texts_about_formats_are_texts() {
+        for text in [
+            "BM is the start of this text\n",
+            "MZ and more text\n",
+            "ID3 tags are described here in a long sentence.\n",
+            "GIF89a is a format. This is a text about it.\n",
+            "PK is a name\n",
+            "A text that says %PDF-1.4 and no more.\n",
+        ] {
+            assert_eq!(
+                (sniff(text.as_bytes()).as_str(), seen(text.as_bytes()).certainty),
+                ("text/plain", Certainty::AnyText),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_document_behind_a_few_other_bytes_is_one() {
+        for lead in [&b"\n"[..], b"\xef\xbb\xbf", b"X-Header: from a broken proxy\r\n\r\n"] {
+            let pdf = [lead, b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"].concat();
+            assert_eq!(
+                (sniff(&pdf).as_str(), seen(&pdf).certainty),
+                ("application/pdf", Certainty::Decided),
+                "{lead:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn pictures_are_known_by_every_brand() {
+        let file = |major: &[u8; 4], compatible: &[u8]| {
+            let length = u32::try_from(16 + compatible.len()).unwrap().to_be_bytes();
+            [&length[..], b"ftyp", major, b"\0\0\0\0", compatible, &[0; 64]].concat()
+        };
+        for brand in [b"mif2", b"mif3", b"vvic", b"vvis", b"j2ki", b"j2is", b"jpeg"] {
+            assert_eq!(sniff(&file(brand, b"mif1")), "image/heif", "{brand:?}");
+        }
+        assert_eq!(sniff(&file(b"avis", b"msf1")), "image/avif");
+        assert_eq!(sniff(&file(b"mif1", b"avifmiaf")), "image/avif");
+        assert_eq!(sniff(&file(b"heic", b"mif1")), "image/heic");
+        assert_eq!(sniff(&file(b"isom", b"mp41")), "video/mp4");
+    }
+
+    #[test]
+    fn sound_is_known_behind_long_tags_and_in_long_files() {
+        let tag = |bytes: u32| {
+            let size = [bytes >> 21, bytes >> 14, bytes >> 7, bytes].map(|part| u8::try_from(part & 0x7f).unwrap());
+            [b"ID3\x04\0\0", &size[..], &vec![0; usize::try_from(bytes).unwrap()]].concat()
+        };
+        for bytes in [100, 3 << 20, (1 << 17) + 5] {
+            let frames = |first: [u8; 2]| [tag(bytes), first.to_vec(), vec![0x50; 2 << 20]].concat();
+            assert_eq!(sniff(&frames([0xff, 0xf1])), "audio/aac", "{bytes}");
+            assert_eq!(sniff(&frames([0xff, 0xfb])), "audio/mpeg", "{bytes}");
+        }
+        assert_eq!(sniff(b"RF64\xff\xff\xff\xffWAVEds64"), "audio/vnd.wave");
+        // An ordinary picture is not animated, whatever stands behind its pixels.
+        let png = |chunk: &[u8; 4]| {
+            [&b"\x89PNG\r\n\x1a\n\0\0\0\x01pHYsxCRC-\0\0\0\x08"[..], chunk, &[0; 12], b"acTL"].concat()
+        };
+        assert_eq!((sniff(&png(b"acTL")).as_str(), sniff(&png(b"IDAT")).as_str()), ("image/apng", "image/png"));
+        assert_eq!(sniff(b"caff\0\x01\0\0desc\0\0"), "audio/x-caf");
     }
 }

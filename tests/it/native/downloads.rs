@@ -53,8 +53,8 @@ on_both_services! {
         let body = answer.text().await.unwrap();
         assert_eq!(body.len().to_string(), length);
         let expected = format!(
-            "\r\n--{boundary}\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/10\r\n\r\n01\
-             \r\n--{boundary}\r\nContent-Type: text/plain\r\nContent-Range: bytes 8-9/10\r\n\r\n89\
+            "\r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Range: bytes 0-1/10\r\n\r\n01\
+             \r\n--{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Range: bytes 8-9/10\r\n\r\n89\
              \r\n--{boundary}--\r\n"
         );
         assert_eq!(body, expected);

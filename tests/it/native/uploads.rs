@@ -38,7 +38,7 @@ on_both_services! {
             < 412
             > GET /v1/assets/$asset/content?delivery=stream
             < 200 [hello]
-            | content-type: text/plain
+            | content-type: text/plain; charset=utf-8
             | content-disposition: attachment; filename="hello.txt"
             | x-content-type-options: nosniff
             > GET /v1/assets/$asset/content

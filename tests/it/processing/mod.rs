@@ -5,6 +5,7 @@ mod damage;
 mod media;
 mod offers;
 mod scanning;
+mod types;
 mod withdrawn;
 
 use std::path::PathBuf;

@@ -1,0 +1,394 @@
+//! The type of a stored file, out of what its bytes, its client and its name say.
+//!
+//! Where bytes have a signature they decide, whatever was declared. The bytes of text do not tell CSV from Markdown: a
+//! text counts as what it is declared or named. What a browser or a shell would run is an exception that works the other
+//! way round: a text that is declared or named a script or a page has to be allowed as such, even if it could pass as a
+//! harmless text. Pure: the bytes were looked at by the worker.
+
+use super::media_alias::usual_name;
+use super::name::{FileName, MediaType, TypePattern};
+
+/// How far the bytes decide the type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// They have a signature or structure of their own.
+    Decided,
+    /// They are text, or nothing at all: any kind of text may look like this.
+    AnyText,
+    /// They are XML, and no more is known.
+    AnyXml,
+    /// They begin with a tag, as pages do and as Markdown may.
+    MarkupFragment,
+}
+
+/// What the bytes of a file say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByteType {
+    /// The type by the bytes alone, without parameters.
+    pub media_type: MediaType,
+    /// The encoding of a text, as an IANA charset name in lower case; `None` for everything that is no text.
+    pub charset: Option<String>,
+    /// How far that decides.
+    pub certainty: Certainty,
+}
+
+/// What a file counts as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileType {
+    /// The type that is shown and delivered, without parameters.
+    pub media_type: MediaType,
+    /// Types that a rule may name it by, in any of their names.
+    names: Vec<String>,
+    /// Types of programs and pages that it is declared or named to be. A rule has to allow each of them.
+    programs: Vec<String>,
+}
+
+/// Types, beside `text/*`, whose files are text without a signature.
+const TEXTS: [&str; 26] = [
+    "application/json",
+    "application/x-ndjson",
+    "application/json-seq",
+    "application/yaml",
+    "application/toml",
+    "application/sql",
+    "application/graphql",
+    "application/xml",
+    "application/xml-dtd",
+    "application/csv",
+    "application/x-subrip",
+    "application/x-httpd-php",
+    "application/x-csh",
+    "application/hta",
+    "application/mbox",
+    "application/n-triples",
+    "application/n-quads",
+    "application/trig",
+    "application/sparql-query",
+    "application/edn",
+    "application/x-bibtex",
+    "application/x-troff",
+    "application/x-pem-file",
+    "application/x-x509-ca-cert",
+    "application/x-www-form-urlencoded",
+    "application/vnd.apple.mpegurl",
+];
+/// Texts that a browser, a shell or a server runs.
+const PROGRAMS: [&str; 22] = [
+    "text/html",
+    "application/xhtml+xml",
+    "image/svg+xml",
+    "application/xml",
+    "text/javascript",
+    "text/jscript",
+    "text/livescript",
+    "text/x-typescript",
+    "text/vbscript",
+    "text/x-python",
+    "text/x-perl",
+    "text/x-ruby",
+    "text/x-tcl",
+    "text/x-lua",
+    "text/x-shellscript",
+    "text/x-powershell",
+    "text/x-msdos-batch",
+    "application/x-httpd-php",
+    "application/x-csh",
+    "application/hta",
+    "application/vnd.microsoft.portable-executable",
+    "text/xsl",
+];
+/// Extensions that type tables do not know, or take for something that is no text.
+const EXTENSIONS: [(&str, &str); 27] = [
+    ("ts", "text/x-typescript"),
+    ("mts", "text/x-typescript"),
+    ("cts", "text/x-typescript"),
+    ("tsx", "text/x-typescript"),
+    ("cjs", "text/javascript"),
+    ("py", "text/x-python"),
+    ("rb", "text/x-ruby"),
+    ("bat", "text/x-msdos-batch"),
+    ("cmd", "text/x-msdos-batch"),
+    ("ps1", "text/x-powershell"),
+    ("psm1", "text/x-powershell"),
+    ("bash", "text/x-shellscript"),
+    ("zsh", "text/x-shellscript"),
+    ("jse", "text/jscript"),
+    ("wsf", "text/jscript"),
+    ("vbe", "text/vbscript"),
+    ("phtml", "application/x-httpd-php"),
+    ("jsp", "application/x-httpd-php"),
+    ("asp", "application/x-httpd-php"),
+    ("aspx", "application/x-httpd-php"),
+    ("cgi", "text/x-shellscript"),
+    ("shtml", "text/html"),
+    ("xht", "application/xhtml+xml"),
+    ("md", "text/markdown"),
+    ("ndjson", "application/x-ndjson"),
+    ("jsonl", "application/x-ndjson"),
+    ("java", "text/x-java"),
+];
+
+/// The type that a file's name says, in its usual form; `None` if its extension says nothing.
+#[must_use]
+pub fn type_by_name(name: &FileName) -> Option<MediaType> {
+    let (_, extension) = name.as_str().rsplit_once('.')?;
+    let lower = extension.to_ascii_lowercase();
+    let known = EXTENSIONS.iter().find(|(known, _)| *known == lower).map(|(_, said)| *said);
+    let said = known.or_else(|| mime_guess::from_ext(&lower).first_raw())?;
+    usual_name(said).parse().ok().filter(|said| *said != MediaType::octet_stream())
+}
+
+/// Whether files of this type (in its usual form) are text that no signature tells from other text.
+#[must_use]
+pub fn is_text_type(usual: &str) -> bool {
+    // The bytes of these do tell.
+    if matches!(usual, "image/svg+xml" | "application/xhtml+xml" | "text/rtf") {
+        return false;
+    }
+    usual.starts_with("text/")
+        || usual.starts_with("message/")
+        || usual.ends_with("+json")
+        || usual.ends_with("+xml")
+        || usual.ends_with("+yaml")
+        || TEXTS.contains(&usual)
+}
+
+/// Whether a browser, a shell or a server runs files of this type (in its usual form).
+#[must_use]
+pub fn is_program_type(usual: &str) -> bool {
+    PROGRAMS.contains(&usual) || usual.ends_with("+xml")
+}
+
+fn is_xml(usual: &str) -> bool {
+    usual == "application/xml" || (usual.ends_with("+xml") && is_text_type(usual))
+}
+
+/// Whether a client's word for a file is only what its system takes the extension for: systems with Excel call CSV an
+/// Excel file, and TypeScript shares its extension with MPEG transport streams.
+fn is_mistaken(usual: &str, by_name: &str) -> bool {
+    let tables = matches!(by_name, "text/csv" | "text/tab-separated-values");
+    (usual == "application/vnd.ms-excel" && tables) || (usual == "video/mp2t" && by_name == "text/x-typescript")
+}
+
+fn usual_essence(media_type: &MediaType) -> String {
+    usual_name(&media_type.essence()).to_owned()
+}
+
+/// Whether one of the patterns covers the type; every pattern goes by all names of a type. No pattern: all are welcome.
+fn covers(patterns: &[TypePattern], essence: &str) -> bool {
+    patterns.is_empty() || patterns.iter().any(|pattern| pattern.covers_essence(essence))
+}
+
+/// Whether a file may be sent that is declared and named so; what its bytes are is found out later. A type that says
+/// nothing, and one that a client's system is known to be mistaken about, is not held against it.
+#[must_use]
+pub fn may_be_sent(patterns: &[TypePattern], declared: &MediaType, name: &FileName) -> bool {
+    let usual = usual_essence(declared);
+    if *declared == MediaType::octet_stream() || covers(patterns, &usual) {
+        return true;
+    }
+    let by_name = type_by_name(name).map(|said| usual_essence(&said));
+    by_name.is_some_and(|by_name| {
+        let vague = usual == "text/plain" && is_text_type(&by_name);
+        (vague || is_mistaken(&usual, &by_name)) && covers(patterns, &by_name)
+    })
+}
+
+impl FileType {
+    /// What a file counts as whose bytes, client and name say this.
+    #[must_use]
+    pub fn resolve(bytes: &ByteType, declared: Option<&MediaType>, name: &FileName) -> Self {
+        let by_bytes = bytes.media_type.essence();
+        let (declared, named) = (declared.map(usual_essence), type_by_name(name).map(|said| usual_essence(&said)));
+        let claims: Vec<String> = declared.into_iter().chain(named).collect();
+        let is_claimed_program = claims.iter().any(|claim| is_program_type(claim));
+        let fits = |claim: &str| match bytes.certainty {
+            Certainty::Decided => false,
+            Certainty::AnyText => is_text_type(claim),
+            Certainty::AnyXml => is_xml(claim),
+            Certainty::MarkupFragment => claim == "text/markdown" && !is_claimed_program,
+        };
+        let needs_rule = |claim: &str| match bytes.certainty {
+            Certainty::Decided => false,
+            Certainty::AnyText | Certainty::MarkupFragment => is_program_type(claim),
+            Certainty::AnyXml => is_program_type(claim) && !is_xml(claim),
+        };
+        let programs = claims.iter().filter(|claim| needs_rule(claim)).cloned().collect();
+        let mut names: Vec<String> = claims.into_iter().filter(|claim| fits(claim)).collect();
+        let is_general =
+            matches!(by_bytes.as_str(), "text/plain" | "text/xml" | "text/html" | "application/octet-stream");
+        // The bytes of a page tell that it is one: it may be allowed as a page by its client's word, but not shown as one.
+        let shown = names.iter().find(|name| *name != "text/html").filter(|_| is_general).unwrap_or(&by_bytes);
+        let media_type = shown.parse().unwrap_or_else(|_| bytes.media_type.clone());
+        names.push(by_bytes);
+        if bytes.certainty == Certainty::AnyXml {
+            names.push("application/xml".to_owned());
+        }
+        if bytes.certainty == Certainty::AnyText {
+            names.push("text/plain".to_owned());
+        }
+        Self { media_type, names, programs }
+    }
+
+    /// Whether these patterns allow the file. No pattern: everything is allowed.
+    #[must_use]
+    pub fn is_allowed(&self, patterns: &[TypePattern]) -> bool {
+        self.programs.iter().all(|program| covers(patterns, program))
+            && self.names.iter().any(|name| covers(patterns, name))
+    }
+
+    /// The type that stands against the file: what it is declared or named as although that is not allowed, or what it is.
+    #[must_use]
+    pub fn objectionable(&self, patterns: &[TypePattern]) -> String {
+        let program = self.programs.iter().find(|program| !covers(patterns, program));
+        program.cloned().unwrap_or_else(|| self.media_type.essence())
+    }
+}
+
+/// `Content-Type` of a file: its type, and the encoding where its registration has the parameter or where readers would
+/// guess wrongly (RFC 6838 §4.2.1; JSON and YAML are UTF-8 unless something else is said).
+#[must_use]
+pub fn with_charset(media_type: &MediaType, charset: Option<&str>) -> MediaType {
+    let essence = media_type.essence();
+    let registered = essence.starts_with("text/") || essence == "application/xml" || essence.ends_with("+xml");
+    match charset.filter(|charset| registered || *charset != "utf-8") {
+        Some(charset) => format!("{essence}; charset={charset}").parse().unwrap_or_else(|_| media_type.clone()),
+        None => media_type.clone(),
+    }
+}
+
+/// Whether a browser that asks for code may have this as code: never, see `Sec-Fetch-Dest` (Fetch Metadata, W3C).
+#[must_use]
+pub fn is_code(media_type: &MediaType) -> bool {
+    let usual = usual_essence(media_type);
+    is_program_type(&usual) || matches!(usual.as_str(), "text/css" | "application/wasm")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(charset: &str) -> ByteType {
+        let (media_type, charset) = ("text/plain".parse().unwrap(), Some(charset.to_owned()));
+        ByteType { media_type, charset, certainty: Certainty::AnyText }
+    }
+
+    fn decided(media_type: &str) -> ByteType {
+        ByteType { media_type: media_type.parse().unwrap(), charset: None, certainty: Certainty::Decided }
+    }
+
+    fn resolve(bytes: &ByteType, declared: &str, name: &str) -> FileType {
+        FileType::resolve(bytes, declared.parse().ok().as_ref(), &name.parse().unwrap())
+    }
+
+    fn allowed(bytes: &ByteType, declared: &str, name: &str, rule: &str) -> bool {
+        let rules: Vec<TypePattern> = rule.split(' ').map(|one| one.parse().unwrap()).collect();
+        resolve(bytes, declared, name).is_allowed(&rules)
+    }
+
+    #[test]
+    fn a_text_counts_as_what_it_is_declared_or_named() {
+        for (declared, name, shown) in [
+            ("text/csv", "a", "text/csv"),
+            ("", "a.csv", "text/csv"),
+            ("application/octet-stream", "a.csv", "text/csv"),
+            ("application/vnd.ms-excel", "a.csv", "text/csv"),
+            ("", "a.json", "application/json"),
+            ("text/x-markdown", "a", "text/markdown"),
+            ("application/javascript", "a", "text/javascript"),
+            ("", "a.eml", "message/rfc822"),
+            ("", "a.log", "text/plain"),
+            ("text/plain", "a.csv", "text/plain"),
+            ("image/png", "a.png", "text/plain"),
+            ("", "a", "text/plain"),
+            ("text/rtf", "a", "text/plain"),
+            ("image/svg+xml", "a.svg", "text/plain"),
+            ("text/html", "hello.txt", "text/plain"),
+            ("text/html", "a.html", "text/plain"),
+        ] {
+            let found = resolve(&text("utf-8"), declared, name);
+            assert_eq!(found.media_type.as_str(), shown, "{declared} {name}");
+        }
+        for rule in ["text/csv", "text/plain", "text/*", "application/csv", "*/*", "image/* text/x-csv"] {
+            assert!(allowed(&text("euc-kr"), "", "a.csv", rule), "{rule}");
+        }
+        assert!(!allowed(&text("utf-8"), "image/png", "a.png", "image/*"));
+        assert!(!allowed(&text("utf-8"), "text/markdown", "a.csv", "application/json"));
+    }
+
+    #[test]
+    fn a_script_or_page_has_to_be_allowed_as_such() {
+        for (declared, name) in [
+            ("text/html", "a"),
+            ("text/plain", "a.html"),
+            ("text/csv", "a.js"),
+            ("", "a.svg"),
+            ("", "a.hta"),
+            ("", "a.bat"),
+            ("text/plain", "a.ps1"),
+            ("text/x-shellscript", "a.txt"),
+            ("", "a.xhtml"),
+        ] {
+            assert!(!allowed(&text("utf-8"), declared, name, "text/plain text/csv"), "{declared} {name}");
+        }
+        assert!(allowed(&text("utf-8"), "", "a.js", "application/javascript"));
+        assert!(allowed(&text("utf-8"), "text/plain", "a.html", "text/*"));
+        let media_type = "text/calendar".parse().unwrap();
+        let calendar = ByteType { media_type, ..text("utf-8") };
+        assert_eq!(resolve(&calendar, "text/plain", "a.ics").media_type.as_str(), "text/calendar");
+        assert!(
+            allowed(&calendar, "text/plain", "a.ics", "text/plain") && allowed(&calendar, "", "a", "text/calendar")
+        );
+        assert!(!allowed(&text("utf-8"), "text/plain", "a.html", "text/plain"));
+        // Bytes with a signature are what they are, whatever they are called.
+        assert!(allowed(&decided("image/png"), "text/html", "a.html", "image/png"));
+        assert!(!allowed(&decided("text/html"), "text/csv", "a.csv", "text/csv text/plain"));
+        assert!(!allowed(&text("utf-8"), "image/svg+xml", "a.svg", "image/*"));
+    }
+
+    #[test]
+    fn markup_may_be_markdown_and_xml_may_be_any_xml() {
+        let fragment = |charset: &str| ByteType { certainty: Certainty::MarkupFragment, ..html(charset) };
+        assert!(allowed(&fragment("utf-8"), "", "README.md", "text/markdown"));
+        assert!(!allowed(&fragment("utf-8"), "", "README.md", "text/plain"));
+        assert!(!allowed(&fragment("utf-8"), "text/html", "README.md", "text/markdown"));
+        assert!(
+            !allowed(&fragment("utf-8"), "", "a.csv", "text/csv") && allowed(&fragment("utf-8"), "", "a", "text/html")
+        );
+        let media_type = "text/xml".parse().unwrap();
+        let xml = ByteType { media_type, charset: Some("utf-8".to_owned()), certainty: Certainty::AnyXml };
+        assert_eq!(resolve(&xml, "application/gpx+xml", "a.xml").media_type.as_str(), "application/gpx+xml");
+        assert!(allowed(&xml, "", "a.gpx", "application/gpx+xml") && allowed(&xml, "", "a.gpx", "application/xml"));
+        assert!(!allowed(&xml, "image/svg+xml", "a.svg", "application/xml") && !allowed(&xml, "", "a", "text/plain"));
+        assert!(!allowed(&xml, "text/csv", "a.csv", "text/csv"));
+    }
+
+    fn html(charset: &str) -> ByteType {
+        let media_type = "text/html".parse().unwrap();
+        ByteType { media_type, charset: Some(charset.to_owned()), certainty: Certainty::Decided }
+    }
+
+    #[test]
+    fn what_says_nothing_is_not_held_against_a_file() {
+        let sent = |rule: &str, declared: &str, name: &str| {
+            may_be_sent(&[rule.parse().unwrap()], &declared.parse().unwrap(), &name.parse().unwrap())
+        };
+        assert!(
+            sent("text/csv", "application/octet-stream", "a") && sent("text/csv", "application/vnd.ms-excel", "a.csv")
+        );
+        assert!(sent("text/csv", "text/plain", "a.csv") && sent("audio/wav", "audio/x-wav", "a"));
+        assert!(!sent("text/csv", "application/vnd.ms-excel", "a.xls") && !sent("image/*", "text/html", "a.png"));
+        assert!(!sent("application/pdf", "text/plain", "a.pdf"));
+    }
+
+    #[test]
+    fn the_encoding_is_told_where_it_says_something() {
+        let told = |media_type: &str, charset| with_charset(&media_type.parse().unwrap(), charset).to_string();
+        assert_eq!(told("text/csv", Some("euc-kr")), "text/csv; charset=euc-kr");
+        assert_eq!(told("application/json", Some("utf-8")), "application/json");
+        assert_eq!(told("application/json", Some("utf-16le")), "application/json; charset=utf-16le");
+        assert_eq!(told("image/svg+xml", Some("utf-8")), "image/svg+xml; charset=utf-8");
+        assert_eq!(told("image/png", None), "image/png");
+        assert_eq!(told("text/csv", Some("x\r\ny: z")), "text/csv");
+    }
+}

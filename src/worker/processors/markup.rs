@@ -1,0 +1,173 @@
+//! What markup a text begins with: what a browser would run is recognised behind blanks, comments, declarations and a
+//! document type, where signatures do not look (WHATWG MIME Sniffing §7.1, XML 1.0 §2.8).
+
+/// What a text begins as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Markup {
+    /// A page.
+    Html,
+    /// A tag that pages and Markdown begin with, and nothing in sight that runs.
+    Fragment,
+    /// A page in XML.
+    Xhtml,
+    /// A drawing.
+    Svg,
+    /// Some other XML document.
+    Xml,
+    /// A script of a server.
+    Php,
+}
+
+/// Elements that only pages begin with.
+const PAGE_TAGS: [&str; 8] = ["html", "head", "script", "iframe", "style", "title", "body", "meta"];
+/// Elements that Markdown begins with as well.
+const FRAGMENT_TAGS: [&str; 8] = ["h1", "div", "font", "table", "a", "b", "br", "p"];
+/// Bytes in which the word `<svg` makes an XML document a drawing.
+const SVG_WINDOW_BYTES: usize = 4096;
+
+/// What the text begins as; `None` if it is no markup.
+pub(super) fn lead(text: &[u8]) -> Option<Markup> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let (mut rest, mut is_xml) = (text.trim_ascii_start(), false);
+    loop {
+        let (opening, closing): (usize, &[u8]) = match rest {
+            _ if starts(rest, b"<?xml") => {
+                is_xml = true;
+                (5, b"?>")
+            }
+            _ if starts(rest, b"<?php") || starts(rest, b"<?=") => return Some(Markup::Php),
+            _ if starts(rest, b"<?") => (2, b"?>"),
+            _ if starts(rest, b"<!--") => (4, b"-->"),
+            _ if starts(rest, b"<!doctype") => {
+                match word(&rest[9..]).as_str() {
+                    "html" => return Some(if is_xml { Markup::Xhtml } else { Markup::Html }),
+                    "svg" => return Some(Markup::Svg),
+                    _ => {}
+                }
+                let declares = rest.iter().position(|byte| matches!(byte, b'[' | b'>'));
+                (9, if declares.is_some_and(|at| rest[at] == b'[') { b"]" } else { b">" })
+            }
+            _ => break,
+        };
+        let Some(end) = find(&rest[opening..], closing) else { break };
+        rest = rest[opening + end + closing.len()..].trim_ascii_start();
+        // What a document type declares ends in "]>".
+        rest = rest.strip_prefix(b">").map_or(rest, <[u8]>::trim_ascii_start);
+    }
+    root(rest, is_xml).or_else(|| {
+        let drawn = || find(&text[..text.len().min(SVG_WINDOW_BYTES)], b"<svg").is_some();
+        is_xml.then(|| if drawn() { Markup::Svg } else { Markup::Xml })
+    })
+}
+
+/// What the first element says.
+fn root(rest: &[u8], is_xml: bool) -> Option<Markup> {
+    let name = word(rest.strip_prefix(b"<")?);
+    let local = name.rsplit(':').next().unwrap_or_default();
+    match local {
+        "svg" => Some(Markup::Svg),
+        "html" if is_xml => Some(Markup::Xhtml),
+        _ if is_xml => None,
+        tag if PAGE_TAGS.contains(&tag) => Some(Markup::Html),
+        tag if FRAGMENT_TAGS.contains(&tag) => Some(if runs(rest) { Markup::Html } else { Markup::Fragment }),
+        _ => None,
+    }
+}
+
+/// The word at the beginning in lower case, which blanks, `>` and `/` end; empty if nothing ends it.
+fn word(text: &[u8]) -> String {
+    let text = text.trim_ascii_start();
+    let end =
+        text.iter().take(64).position(|byte| matches!(byte, b' ' | b'>' | b'\t' | b'\n' | b'\r' | b'/' | b'\x0c'));
+    String::from_utf8_lossy(&text[..end.unwrap_or(0)]).to_ascii_lowercase()
+}
+
+/// Whether something in the text could run. Rather once too often.
+fn runs(text: &[u8]) -> bool {
+    const WORDS: [&[u8]; 13] = [
+        b"<script",
+        b"<iframe",
+        b"<object",
+        b"<embed",
+        b"<form",
+        b"<meta",
+        b"<link",
+        b"<style",
+        b"<base",
+        b"<svg",
+        b"<math",
+        b"javascript:",
+        b"<html",
+    ];
+    let lower = text.to_ascii_lowercase();
+    WORDS.into_iter().any(|word| find(&lower, word).is_some()) || has_handler(&lower)
+}
+
+/// ` onload=` and its like.
+fn has_handler(lower: &[u8]) -> bool {
+    lower.windows(3).enumerate().any(|(at, window)| {
+        let begins = matches!(window[0], b' ' | b'\t' | b'\n' | b'\r' | b'/' | b'"' | b'\'') && &window[1..] == b"on";
+        let rest = &lower[at + 3..];
+        let name = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        begins && name > 0 && rest[name..].trim_ascii_start().first() == Some(&b'=')
+    })
+}
+
+fn starts(text: &[u8], with: &[u8]) -> bool {
+    text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+}
+
+fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    text.windows(needle.len()).position(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_found_behind_blanks_and_comments() {
+        for html in [
+            "<!DOCTYPE html><p>",
+            "\n\n  <HTML>",
+            "\u{feff}<script>alert(1)</script>",
+            "<!-- c -->\n<html><p>x",
+            "<!-- a --><!-- b -->\n<!doctype HTML>",
+            "<p>x<script>1</script>",
+            "<b onclick = x>",
+            "<a href=\"JavaScript:x\">",
+        ] {
+            assert_eq!(lead(html.as_bytes()), Some(Markup::Html), "{html}");
+        }
+        assert_eq!(lead(b"<?xml version='1.0'?><html xmlns='x'>"), Some(Markup::Xhtml));
+        assert_eq!(lead(b"<?php echo 1;"), Some(Markup::Php));
+    }
+
+    #[test]
+    fn drawings_are_found_wherever_their_root_stands() {
+        let long = format!("<?xml version='1.0'?>\n<!--{}-->\n<svg xmlns='x'/>", "x".repeat(6000));
+        for svg in [
+            "<svg xmlns='http://www.w3.org/2000/svg' onload='x'/>",
+            "<!-- Generator: Some Illustrator -->\n<svg>",
+            "<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'http://www.w3.org/x.dtd'>\n<svg>",
+            "<!DOCTYPE x [<!ENTITY a \"b\">]><svg >",
+            "<?xml version='1.0'?><s:svg xmlns:s='http://www.w3.org/2000/svg'/>",
+            &long,
+        ] {
+            assert_eq!(lead(svg.as_bytes()), Some(Markup::Svg), "{svg}");
+        }
+    }
+
+    #[test]
+    fn markdown_and_other_texts_are_not_accused() {
+        for text in
+            ["<b>bold</b> start of *markdown*\n", "<p align=\"center\"><img src=\"a.png\"></p>\n", "<br/>on = off"]
+        {
+            assert_eq!(lead(text.as_bytes()), Some(Markup::Fragment), "{text}");
+        }
+        for text in ["<a@b.c> wrote:\n> hi\n", "<blah>", "plain", "", "<", "<!-- toc -->\n# Title <script>"] {
+            assert_eq!(lead(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(lead(b"<?xml version='1.0'?><gpx><trk/></gpx>"), Some(Markup::Xml));
+    }
+}
