@@ -28,7 +28,7 @@ install() {
   need_packages "postgresql:/usr/lib/postgresql/*/bin/initdb" "chromium:/usr/bin/chromium" "curl:/usr/bin/curl" "jq:/usr/bin/jq" \
     "python3-venv:/usr/lib/python3*/ensurepip" "gcc:/usr/bin/cc" "openssl:/usr/bin/openssl" "nginx-light:/usr/sbin/nginx" "apache2-bin:/usr/sbin/apache2" \
     "libapache2-mod-xsendfile:/usr/lib/apache2/modules/mod_xsendfile.so" "aria2:/usr/bin/aria2c" "wget:/usr/bin/wget" \
-    "unzip:/usr/bin/unzip" \
+    "unzip:/usr/bin/unzip" "p7zip-full:/usr/bin/7z" \
     "clamav-daemon:/usr/sbin/clamd" "nats-server:/usr/sbin/nats-server" "redis-server:/usr/bin/redis-server" \
     "rabbitmq-server:/usr/lib/rabbitmq/bin/rabbitmq-server" "zip:/usr/bin/zip" \
     "ffmpeg:/usr/bin/ffprobe" "poppler-utils:/usr/bin/pdftoppm" "libvips-tools:/usr/bin/vips" "qpdf:/usr/bin/qpdf" \

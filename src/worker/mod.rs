@@ -30,7 +30,7 @@ mod webhooks;
 
 pub use chores::{Schedule, Timetable};
 pub use processors::scan;
-pub use processors::{Counter, Equipment, Pipeline, Screening, Studio, WhenIncomplete};
+pub use processors::{Counter, Equipment, Pipeline, ScannerSettings, Screening, Studio, WhenIncomplete};
 pub use webhooks::Sender;
 
 /// How a worker works.

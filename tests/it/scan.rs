@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use gantry::blob::{BlobError, ByteStream};
 use gantry::worker::scan::{Scan, ScanLimits, Scanner, ScannerAway, Unscanned};
+use gantry::worker::{ScannerSettings, Screening, WhenIncomplete};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use zip::write::SimpleFileOptions;
@@ -124,6 +125,25 @@ async fn what_clamd_did_not_look_into_is_incomplete() {
     assert!(name.starts_with("Heuristics.Limits.Exceeded.Max"), "{name}");
     let scanned = scan(zip(&["-P", "secret", "encrypted.zip", "invoice.exe"])).await;
     assert_eq!(scanned, Scan::Incomplete { why: Unscanned::Encrypted("Heuristics.Encrypted.Zip".to_owned()) });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_clamd_reports_is_found_out_by_asking_it() {
+    let settings = Screening::new(scanner(&servers::clamd()), WhenIncomplete::Fail).settings().await.unwrap();
+    let expected = ScannerSettings { reports_encryption: true, reports_limits: true, largest: 8 << 20 };
+    assert_eq!(settings, expected);
+    // As it is shipped; it looks into less than 4 MiB, and may be sent 8.
+    let mut quiet = Own::quiet_clamd().await;
+    let screening = Screening::new(scanner(&quiet.address), WhenIncomplete::Fail);
+    let expected = ScannerSettings { reports_encryption: false, reports_limits: false, largest: (4 << 20) - (4 << 14) };
+    assert_eq!(screening.settings().await.unwrap(), expected);
+    quiet.kill();
+    // It is remembered for a while; a step that knows nothing yet waits for the scanner.
+    assert_eq!(screening.settings().await.unwrap(), expected);
+    let anew = Screening::new(scanner(&quiet.address), WhenIncomplete::Fail);
+    assert!(matches!(anew.settings().await, Err(ScannerAway::Connection(_))));
+    quiet.restart().await;
+    assert_eq!(anew.settings().await.unwrap(), expected);
 }
 
 #[tokio::test]

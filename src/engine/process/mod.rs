@@ -13,7 +13,7 @@ use crate::crash;
 use crate::domain::asset::{Asset, AssetState, Verdict};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventKind;
-use crate::domain::findings::{Findings, Inspection, Problem};
+use crate::domain::findings::{Findings, Inspection, Problem, SCAN_INCOMPLETE};
 use crate::domain::job::{Job, Release, Tries, Work};
 use crate::domain::name::MediaType;
 use crate::store::{StoreError, Tx, Write};
@@ -223,6 +223,10 @@ fn noted(asset: &Asset, verdict: Verdict) -> Inspection {
     let detected = content.and_then(|content| content.detected.clone()).unwrap_or_else(MediaType::octet_stream);
     let mut findings = content.map(|content| content.findings.clone()).unwrap_or_default();
     findings.problems.retain(|problem| problem.code != verdict.code);
+    if verdict.code == SCAN_INCOMPLETE {
+        // What an earlier scan said of it is no longer true.
+        findings.scan = None;
+    }
     findings.problems.push(Problem { code: verdict.code, sentence: verdict.sentence });
     Inspection { detected, sha256: content.and_then(|content| content.sha256), findings }
 }

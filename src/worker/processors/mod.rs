@@ -1,7 +1,7 @@
 //! The pipeline: processors that look at an asset's bytes one after the other, and say what they found.
 //!
 //! ```text
-//! read (digest, type) ─▶ scan ─▶ media (facts, derivatives) ─▶ offer (somebody else's processor) ─▶ settle
+//! read (digest, type) ─▶ scan ─▶ media (facts, derivatives) ─▶ scan_coverage ─▶ offer (somebody else's processor) ─▶ settle
 //! ```
 //!
 //! Each processor says whether an asset concerns it. What it found is kept with the job before the next one begins, so
@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 pub use derive::Studio;
 pub use offer::Counter;
+pub use scan_probe::ScannerSettings;
 pub use screen::{Screening, WhenIncomplete};
 
 use super::run::End;
@@ -19,12 +20,14 @@ use crate::domain::job::{Job, Work};
 use crate::domain::policy::{Rules, ScanRule};
 use crate::engine::{Engine, Error, Outcome, Progress};
 
+mod archive_watch;
 mod derive;
 mod digest;
 mod markup;
 mod offer;
 mod read;
 pub mod scan;
+mod scan_probe;
 mod screen;
 mod sniff;
 mod text;
@@ -104,8 +107,10 @@ impl Pipeline {
     pub fn new(equipment: Equipment) -> Self {
         let mut steps: Vec<Box<dyn Processor>> = vec![Box::new(read::Read)];
         let Equipment { screening, studio, counter } = equipment;
+        let coverage = screening.as_ref().map(|it| screen::ScanCoverage { incomplete: it.incomplete });
         steps.extend(screening.map(|it| Box::new(it) as Box<dyn Processor>));
         steps.extend(studio.map(|it| Box::new(it) as Box<dyn Processor>));
+        steps.extend(coverage.map(|it| Box::new(it) as Box<dyn Processor>));
         steps.extend(counter.map(|it| Box::new(it) as Box<dyn Processor>));
         Self { steps }
     }
@@ -142,7 +147,7 @@ impl Pipeline {
             return Ok(Step::Undecided(Verdict { code: "scan_missing".to_owned(), sentence }));
         }
         let only_scan = matches!(case.job.work, Work::Rescan(_));
-        let steps = self.steps.iter().filter(|step| !only_scan || step.name() == "scan");
+        let steps = self.steps.iter().filter(|step| !only_scan || step.name().starts_with("scan"));
         let mut dirty = false;
         for step in steps {
             if case.progress.done.iter().any(|done| done == step.name()) || !step.concerns(case) {

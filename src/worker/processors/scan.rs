@@ -127,9 +127,15 @@ pub enum Unscanned {
     /// It holds more, larger or deeper files than clamd looks into; clamd's name for that.
     #[error("the scanner did not look into all of it ({0})")]
     Limits(String),
-    /// It is encrypted, or something in it is; clamd's name for that.
+    /// It is encrypted, or something in it is; clamd's name for that, or the kind of archive.
     #[error("it is encrypted ({0})")]
     Encrypted(String),
+    /// It unpacks to so many bytes, more than the scanner is known to look into.
+    #[error("it unpacks to {0} bytes, which is more than the scanner looks into")]
+    Unpacked(u64),
+    /// The scanner does not report this, and it cannot be seen from outside.
+    #[error("the scanner does not report {0}")]
+    Unreported(&'static str),
 }
 
 /// There is no verdict, and a later try may bring one. Texts are for logs.
@@ -170,9 +176,15 @@ trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 impl Scanner {
+    /// Bytes of the longest file that is sent.
+    #[must_use]
+    pub fn largest(&self) -> u64 {
+        self.limits.largest.min(CLAMD_LARGEST)
+    }
+
     /// Scans a file of `size` bytes. An empty one is sent as well: clamd decides.
     pub async fn scan(&self, size: u64, bytes: ByteStream) -> Result<Scan, ScannerAway> {
-        let largest = self.limits.largest.min(CLAMD_LARGEST);
+        let largest = self.largest();
         if size > largest {
             return Ok(Scan::Incomplete { why: Unscanned::TooLong(largest) });
         }

@@ -151,7 +151,7 @@ async fn ordinary_files_beyond_the_limit_of_pixels_keep_their_facts() {
     // As people have them: a photograph, a scan in G4, a picture in AVIF, a film. The limit is small, so that they are.
     bench.make(CORNERS);
     bench.make(
-        "ffmpeg -v error -i corners.png a.jpg && vips tiffsave corners.png a.tif --compression ccittfax4 --bitdepth 1
+        "ffmpeg -v error -i corners.png a.jpg && vips colourspace corners.png grey.v b-w && vips tiffsave grey.v a.tif --compression ccittfax4 --bitdepth 1
         ffmpeg -v error -i corners.png -pix_fmt yuv420p -c:v libaom-av1 -still-picture 1 -cpu-used 8 a.avif
         ffmpeg -v error -f lavfi -i testsrc=s=480x320:d=1:r=5 -pix_fmt yuv420p a.mp4",
     );

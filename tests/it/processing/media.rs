@@ -112,7 +112,7 @@ PY"#;
         transcript!(service, r#"
             > GET /v1/assets/$asset
             < 200 {"state": "ready", "details": {"kind": "image", "width": 50000, "height": 50000},
-                   "problems": [{"code": "image_too_large"}], "derivatives": []}
+                   "problems": [{"code": "image_too_large"}]}
             > GET /v1/assets/$asset/content
             < 302
         "#, asset = asset);

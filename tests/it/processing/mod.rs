@@ -72,7 +72,7 @@ pub fn work(service: &Service, steps: Steps) -> Working {
         let limits = ScanLimits { largest: 8 << 20, idle: Duration::from_secs(2), ..ScanLimits::default() };
         let scanner = Scanner { address: address.parse().unwrap(), limits };
         let incomplete = if steps.accept_unscanned { WhenIncomplete::Accept } else { WhenIncomplete::Fail };
-        Screening { scanner, incomplete }
+        Screening::new(scanner, incomplete)
     });
     let sandbox = Sandbox::new(Limits::default()).with_program(PathBuf::from(env!("CARGO_BIN_EXE_gantry")));
     let sizes = vec![Size { name: "thumb-64".to_owned(), edge: 64 }];

@@ -61,6 +61,79 @@ on_both_services! {
         "#, asset = large);
     }
 
+    async fn a_scanner_that_calls_clean_what_it_did_not_see_is_not_believed(service, idle()) {
+        // As clamd is shipped: it answers "OK" for every one of these.
+        let own = Own::quiet_clamd().await;
+        let eicar = format!("printf '%s' '{EICAR}' > e.com; ");
+        let made = |command: &str, name: &str| made_by(&format!("{eicar}{command}"), name);
+        let unseen = [
+            bring(service, "locked.zip", made("zip -q -P secret a.zip e.com", "a.zip")).await,
+            bring(service, "locked.7z", made("7z a -bd -psecret a.7z e.com", "a.7z")).await,
+            bring(service, "opaque.7z", made("for i in $(seq 99); do cp e.com $i; done; 7z a -bd -psecret a.7z [0-9]*", "a.7z")).await,
+            bring(service, "inner.zip", made("zip -q -P secret b.zip e.com; zip -q -0 a.zip b.zip", "a.zip")).await,
+            bring(service, "bomb.zip", made("head -c 9000000 /dev/zero > z; zip -q a.zip z", "a.zip")).await,
+            bring(service, "large.bin", vec![7; 6 << 20]).await,
+        ];
+        let infected = bring(service, "a.zip", made("zip -q a.zip e.com", "a.zip")).await;
+        let clean = bring(service, "a.7z", made("echo hello > a; 7z a -bd a.7z a", "a.7z")).await;
+        let working = work(service, Steps { clamd: Some(own.address.clone()), ..Steps::default() });
+        for asset in &unseen {
+            let asset = settled(service, asset).await;
+            let code = asset.state.verdict().map(|verdict| verdict.code.as_str());
+            assert_eq!((asset.state.name(), code), ("failed", Some("scan_incomplete")), "{}", asset.name);
+        }
+        assert_eq!(settled(service, &infected).await.state.name(), "rejected");
+        assert!(settled(service, &clean).await.state.content().unwrap().findings.scan.is_some());
+        nothing_owed(service).await;
+        // Nothing of it is lost: the policy lets such files pass, with the problem and without the word "scanned".
+        let locked = transcript!(service, r#"
+            > GET /v1/assets/$asset/content
+            < 409 {"code": "not_ready"}
+            > PUT /v1/policies/default {"scan": "required", "scan_incomplete": "accept"}
+            < 422 {"field": "scan_incomplete"}
+            > PUT /v1/policies/default {"scan_incomplete": "accept"}
+            < 200 {"rules": {"scan_incomplete": "accept"}}
+            > POST /v1/assets/$asset/reprocess
+            < 202
+        "#, asset = unseen[0])["asset"].clone();
+        let passed = until(service, &locked, |asset| asset.state.name() == "ready").await.state.content().unwrap().findings.clone();
+        assert!(passed.scan.is_none() && passed.problems.iter().any(|it| it.code == "scan_incomplete"), "{passed:?}");
+        drop(working);
+    }
+
+    async fn what_a_later_scan_could_not_see_is_no_longer_called_scanned(service, idle()) {
+        let large = bring(service, "large.bin", vec![7; 6 << 20]).await;
+        {
+            let _working = work(service, scanning());
+            assert!(settled(service, &large).await.state.content().unwrap().findings.scan.is_some());
+        }
+        let own = Own::quiet_clamd().await;
+        let _working = work(service, Steps { clamd: Some(own.address.clone()), ..Steps::default() });
+        transcript!(service, r#"
+            > POST /v1/assets/$asset/reprocess {"scan_only": true}
+            < 202
+        "#, asset = large);
+        nothing_owed(service).await;
+        let asset = row(service, &large).await;
+        let found = asset.state.content().unwrap().findings.clone();
+        assert_eq!((asset.state.name(), found.scan), ("ready", None));
+        assert!(found.problems.iter().any(|problem| problem.code == "scan_incomplete"));
+    }
+
+    async fn a_document_that_opens_only_with_a_password_was_not_scanned(service, idle()) {
+        let make = "printf '%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 90 90]>>endobj\ntrailer<</Root 1 0 R>>\n' > raw.pdf
+            qpdf --encrypt user owner 256 -- raw.pdf locked.pdf || [ $? = 3 ]; qpdf --encrypt '' owner 256 -- raw.pdf open.pdf || [ $? = 3 ]";
+        let locked = bring(service, "locked.pdf", made_by(make, "locked.pdf")).await;
+        let open = bring(service, "open.pdf", made_by(make, "open.pdf")).await;
+        let own = Own::quiet_clamd().await;
+        let _working = work(service, Steps { clamd: Some(own.address.clone()), media: true, ..Steps::default() });
+        let locked = settled(service, &locked).await;
+        assert_eq!((locked.state.name(), locked.state.verdict().unwrap().code.as_str()), ("failed", "scan_incomplete"));
+        // A document whose owner only forbids printing is open to the scanner.
+        let open = settled(service, &open).await;
+        assert!(open.state.name() == "ready" && open.state.content().unwrap().findings.scan.is_some());
+    }
+
     async fn while_the_scanner_is_away_nothing_is_served(service, idle()) {
         let mut own = Own::clamd().await;
         own.kill();
