@@ -112,8 +112,8 @@ impl Probed {
         tell("bit_rate", self.format.bit_rate.as_deref().and_then(|text| text.parse::<u64>().ok()).map(Value::from));
         if let Some(stream) = self.pictures() {
             let (width, height) = stream.upright();
-            tell("width", Some(width.into()));
-            tell("height", Some(height.into()));
+            tell("width", Some(width).filter(|it| *it > 0).map(Value::from));
+            tell("height", Some(height).filter(|it| *it > 0).map(Value::from));
             tell("rotation", Some(stream.quarters() * 90).filter(|it| *it > 0).map(Value::from));
             tell("video_codec", stream.codec());
             tell("frame_rate", number(&stream.avg_frame_rate).map(Value::from));
