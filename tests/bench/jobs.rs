@@ -166,6 +166,7 @@ async fn engine(store: &Arc<dyn Store>) -> Engine {
                 endpoints: 1,
             },
             append_memory: 256 << 20,
+            max_request_body: None,
             pace: Pace { idle: day, min_rate: 1, window: day },
         },
         issuers: Issuers::none(),

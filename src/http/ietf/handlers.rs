@@ -197,7 +197,7 @@ async fn create(call: &Call, body: Body) -> Answer {
 async fn opened(call: &Call, body: Body, actor: &Actor, creation: Creation) -> Result<Upload, Refusal> {
     let Creation { draft, ends, length, described, sha256, checksum } = creation;
     let engine = &call.site.engine;
-    let limit = call.limits().await.max_append;
+    let limit = engine.limits().max_append;
     if call.announced.is_some_and(|bytes| bytes > limit) {
         return Err(Error::TooLarge { limit }.into());
     }
