@@ -120,17 +120,7 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
         }),
         log_level: c.text("log.level"),
         tls: tls(&mut c),
-        server: server::Limits {
-            connections: c.number("limits.connections"),
-            per_address: c.value("limits.connections_per_address", "a number", 0, |text| text.parse().ok()),
-            proxies: Arc::clone(&forwarding.proxies),
-            head: c.time("server.head"),
-            pace: engine.pace,
-            windows: server::WindowBudget::new(c.size("server.http2_windows")),
-            unread: c.time("server.unread"),
-            grace: c.time("server.grace"),
-            ..server::Limits::default()
-        },
+        server: connection_limits(&mut c, &forwarding, engine.pace),
         json_memory: c.value("server.json_memory", "a size of at least 4MiB", 0, |text| {
             parse_size(text).filter(|bytes| *bytes >= 4 << 20)
         }),
@@ -154,6 +144,19 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
     } else {
         c.complaints.sort();
         Err(Complaints(c.complaints))
+    }
+}
+
+fn connection_limits(c: &mut Checker, forwarding: &TrustedForwarding, pace: Pace) -> server::Limits {
+    server::Limits {
+        connections: c.number("limits.connections"),
+        per_address: c.value("limits.connections_per_address", "a number", 0, |text| text.parse().ok()),
+        proxies: Arc::clone(&forwarding.proxies),
+        head: c.time("server.head"),
+        pace,
+        windows: server::WindowBudget::new(c.size("server.http2_windows")),
+        unread: c.time("server.unread"),
+        grace: c.time("server.grace"),
     }
 }
 

@@ -13,7 +13,7 @@ impl Checker {
     pub(super) fn origin(&mut self, name: &str) -> Option<String> {
         let text = self.optional(name)?;
         match web_origin(&text) {
-            Some(url) if names_every_address(&url) => self.complain(name, format!("{text:?} {}", NO_ADDRESS)),
+            Some(url) if names_every_address(&url) => self.complain(name, format!("{text:?} {NO_ADDRESS}")),
             Some(url) => return Some(url.origin().ascii_serialization()),
             None => self.complain(name, format!("{text:?} is not an origin like https://files.example")),
         }
