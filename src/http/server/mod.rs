@@ -33,6 +33,7 @@ pub use self::windows::WindowBudget;
 use super::context::Peer;
 use super::places::Places;
 use super::tls::{Opened, Tls};
+use crate::domain::clock::{Clock as _, SystemClock};
 use crate::engine::Pace;
 use crate::sendfile::{Outlet, Sending};
 
@@ -309,6 +310,12 @@ async fn accepted_or_pause(accepted: std::io::Result<(TcpStream, SocketAddr)>) -
     }
 }
 
+/// `Date` (RFC 9110 §6.6.1), by the wall clock as it is now.
+fn date() -> HeaderValue {
+    let now = std::time::SystemTime::from(SystemClock.now());
+    HeaderValue::from_str(&httpdate::fmt_http_date(now)).unwrap_or(HeaderValue::from_static(""))
+}
+
 async fn respond<F, Fut, B>(answer: F, mut request: Request<Content>, peer: SocketAddr) -> Response<B>
 where
     F: Fn(Request<Content>) -> Fut,
@@ -317,6 +324,8 @@ where
     request.extensions_mut().insert(Peer(peer));
     let expects = request.headers().contains_key(header::EXPECT);
     let mut response = answer(request).await;
+    // hyper keeps its own until the clock passes the next second: after the clock went back by an hour, for an hour.
+    response.headers_mut().insert(header::DATE, date());
     if expects && !response.status().is_success() {
         // The client may skip the body that it was not asked for, and hyper would read the next request as that body.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

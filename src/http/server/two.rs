@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::future::{Either, select};
@@ -178,8 +178,6 @@ where
     for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
         head.headers.remove(name);
     }
-    let date = httpdate::fmt_http_date(now());
-    head.headers.entry(header::DATE).or_insert(HeaderValue::from_str(&date).unwrap_or(HeaderValue::from_static("")));
     let silent = is_head || head.status == StatusCode::NO_CONTENT || head.status == StatusCode::NOT_MODIFIED;
     if let (Some(length), false) = (body.size_hint().exact(), silent) {
         head.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
@@ -187,11 +185,6 @@ where
     let empty = silent || body.is_end_stream();
     let mut stream = respond.send_response(Response::from_parts(head, ()), empty)?;
     if empty { Ok(()) } else { send_body(&mut stream, Box::pin(body)).await }
-}
-
-fn now() -> SystemTime {
-    use crate::domain::clock::{Clock, SystemClock};
-    SystemTime::from(SystemClock.now())
 }
 
 async fn send_body<B>(stream: &mut SendStream<Bytes>, mut body: std::pin::Pin<Box<B>>) -> Result<(), h2::Error>
