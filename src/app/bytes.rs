@@ -87,7 +87,11 @@ fn unusable_bucket(store: &Store, error: &BlobError) -> anyhow::Error {
              (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), s3_region, and the bucket's policy"
         ),
         BlobError::Unavailable(why) => anyhow!("the bucket {bucket} at {at} cannot be reached: {why}"),
-        BlobError::NotFound | BlobError::Precondition | BlobError::BadParts(_) | BlobError::Full => {
+        BlobError::NotFound
+        | BlobError::Precondition
+        | BlobError::BadParts(_)
+        | BlobError::Damaged(_)
+        | BlobError::Full => {
             anyhow!("the bucket {bucket} at {at} cannot be used: {error}")
         }
     }

@@ -36,6 +36,7 @@ pub const fn capabilities() -> Capabilities {
         unequal_parts: true,
         repeated_complete: true,
         metadata: true,
+        enforces_limits: true,
         cors: Some(true),
     }
 }

@@ -1,5 +1,6 @@
 //! The embedded store as its own process reads it: files, not requests.
 
+use std::io;
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -17,7 +18,16 @@ fn meaning(error: ReadError) -> BlobError {
     match error {
         ReadError::NotFound => BlobError::NotFound,
         ReadError::Changed => BlobError::Precondition,
+        ReadError::Damaged(why) => BlobError::Damaged(why),
         ReadError::Failed(why) => BlobError::Unavailable(why),
+    }
+}
+
+/// A file that ends early or is gone has lost bytes; every other failure may pass.
+fn read_failure(error: &io::Error) -> BlobError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => BlobError::Damaged(error.to_string()),
+        _ => BlobError::Unavailable(error.to_string()),
     }
 }
 
@@ -25,7 +35,7 @@ fn meaning(error: ReadError) -> BlobError {
 impl Near for Inside {
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
         let bytes = self.0.read(bucket(), key, etag, range).await.map_err(meaning)?;
-        Ok(bytes.map_err(|error| BlobError::Unavailable(error.to_string())).boxed())
+        Ok(bytes.map_err(|error| read_failure(&error)).boxed())
     }
 
     async fn spans(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Spans> {

@@ -40,6 +40,9 @@ pub enum BlobError {
     /// A part is missing, too small, out of order, or not the one that was named.
     #[error("the store refuses the parts: {0}")]
     BadParts(String),
+    /// The store knows the object and has lost bytes of it: trying again does not help, an operator has to look.
+    #[error("the store's copy of the object is damaged: {0}")]
+    Damaged(String),
     /// The store's disk or quota is full.
     #[error("the store is full")]
     Full,
@@ -189,8 +192,15 @@ pub trait Blobs: Send + Sync {
     fn profile(&self) -> StoreProfile;
 
     /// Begins a multipart upload stamped with the write token (CreateMultipartUpload). With a checksum algorithm,
-    /// every part must carry that checksum.
-    async fn create_multipart(&self, key: &str, token: &str, checksum: Option<ChecksumAlgorithm>) -> Result<String>;
+    /// every part must carry that checksum. A store that [enforces limits](Capabilities::enforces_limits) refuses the part
+    /// that takes the sum of all over `max_bytes`; other stores are not told of it.
+    async fn create_multipart(
+        &self,
+        key: &str,
+        token: &str,
+        checksum: Option<ChecksumAlgorithm>,
+        max_bytes: Option<u64>,
+    ) -> Result<String>;
 
     /// The parts that the store has after `after`, ascending (ListParts).
     async fn list_parts(
@@ -249,6 +259,11 @@ pub trait Blobs: Send + Sync {
 
     /// Removes an object (DeleteObject). One that does not exist is as good as removed.
     async fn delete(&self, key: &str) -> Result<()>;
+
+    /// Removes the object under a key, aborts the multipart uploads there, and makes the store refuse every write under the key
+    /// for `life`, the longest that a signed URL for it is still good. `false`: nothing was done, because the store does not
+    /// [enforce limits](Capabilities::enforces_limits).
+    async fn close_key(&self, key: &str, life: Duration) -> Result<bool>;
 
     /// Objects whose key begins with `prefix`, after `after`, in key order (ListObjectsV2).
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page<ListedObject, String>>;

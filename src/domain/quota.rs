@@ -112,12 +112,27 @@ impl Upload {
         self.state.is_live().then(|| self.transfer.size().or(self.most).unwrap_or(came))
     }
 
+    /// Bytes that stay reserved after it has ended: those of a single PUT, while the store is still to be looked at for an
+    /// object that its URL brings. Parts need no such thing: their URLs die with the multipart upload.
+    #[must_use]
+    pub fn reservation(&self) -> Option<u64> {
+        let owed = !self.state.is_live() && self.look_at.is_some();
+        match self.transfer {
+            Transfer::Put { size } if owed => Some(size),
+            _ => None,
+        }
+    }
+
     /// Takes down what it is charged with now; the change since its row was read.
     pub fn settle_charge(&mut self) -> Usage {
         let (before, now) = (self.charged, self.charge());
-        self.charged = now;
+        let (kept_before, kept_now) = (self.reserved, self.reservation());
+        (self.charged, self.reserved) = (now, kept_now);
+        let bytes = |charged: Option<u64>, reserved: Option<u64>| {
+            signed(charged.unwrap_or(0)).saturating_add(signed(reserved.unwrap_or(0)))
+        };
         Usage {
-            bytes: signed(now.unwrap_or(0)) - signed(before.unwrap_or(0)),
+            bytes: bytes(now, kept_now) - bytes(before, kept_before),
             files: 0,
             uploads: i64::from(now.is_some()) - i64::from(before.is_some()),
         }

@@ -43,6 +43,8 @@ pub struct Upload {
     pub most: Option<u64>,
     /// What its row is charged with towards the tenant's quota; see [`super::quota`].
     pub charged: Option<u64>,
+    /// Bytes that the tenant's quota counts although it has ended: a signed URL can still bring them.
+    pub reserved: Option<u64>,
     /// The object's key in the store.
     pub key: String,
     /// Random proof that an object in the store is this upload's, stamped on it at creation.
@@ -170,6 +172,10 @@ impl Default for Patience {
 /// a day later and ask what is there.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// When the store is asked for other multipart uploads under the key of a completed one: the store may carry out a
+/// CreateMultipartUpload late whose answer nobody waited for.
+const LOST_ANSWER_DELAY: Duration = Duration::from_secs(120);
+
 impl Patience {
     /// How long a URL that was signed for this transfer may still be used.
     #[must_use]
@@ -241,8 +247,8 @@ impl Upload {
         Ok(self.become_at(UploadState::Completing, Some(after(now, patience.takeover_after)), now))
     }
 
-    /// completing → completed; what relaying its bytes left beside the object is owed removal now, and a list of parts
-    /// that the client may still ask for is owed it later.
+    /// completing → completed; what relaying its bytes left beside the object is owed removal now, a list of parts that the
+    /// client may still ask for is owed it later, and so is a multipart upload whose id was lost with an answer of the store.
     pub fn complete(self, now: Timestamp) -> Result<Self, Refused> {
         if self.state != UploadState::Completing {
             return Err(self.refuse("completed"));
@@ -250,7 +256,8 @@ impl Upload {
         let owed = match &self.transfer {
             Transfer::ClientCut { .. } => Some(self.expires_at.max(after(now, DAY))),
             Transfer::Relayed(ledger) => ledger.leaves_something().then_some(now),
-            Transfer::Put { .. } | Transfer::Multipart { .. } => None,
+            Transfer::Multipart { .. } => Some(after(now, LOST_ANSWER_DELAY)),
+            Transfer::Put { .. } => None,
         };
         Ok(self.become_at(UploadState::Completed, owed, now))
     }
@@ -360,6 +367,7 @@ pub(crate) mod tests {
             transfer: Transfer::Put { size: 1 },
             most: None,
             charged: None,
+            reserved: None,
             key: "k".to_owned(),
             write_token: "t".to_owned(),
             external_id: None,

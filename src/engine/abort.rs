@@ -1,6 +1,8 @@
 //! abort: the owner gives up. The rows say so first; what the store still holds is removed right after, and again
 //! later, because a part in flight may land after the abort and a signed URL lives on.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::audit::Deed;
@@ -8,13 +10,16 @@ use super::{Engine, Error, Result};
 use crate::blob::{BlobError, BlobKey};
 use crate::crash;
 use crate::domain::access::{Action, Actor};
+use crate::domain::asset::AssetState;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::event::EventKind;
 use crate::domain::ids::UploadId;
 use crate::domain::name::FileName;
-use crate::domain::upload::{Transfer, Upload, UploadState};
+use crate::domain::upload::{Patience, Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx, Write};
 
+/// How long the caller who ends an upload waits until its URLs are dead.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(5);
 /// Races that an abort may lose before it gives up.
 const TRIES: u32 = 4;
 
@@ -34,7 +39,7 @@ impl Engine {
             let aborted = upload.clone().abort(self.0.store.now())?;
             match self.end(aborted, EventKind::UploadAborted, by).await {
                 Ok(ended) => {
-                    self.clean_soon(ended);
+                    self.close_now(ended).await;
                     return Ok(());
                 }
                 Err(StoreError::Conflict) => upload = self.0.store.upload(upload.id).await?.ok_or(Error::Hidden)?,
@@ -49,7 +54,7 @@ impl Engine {
         let Ok(expired) = upload.expire(self.0.store.now()) else { return Ok(()) };
         match self.end(expired, EventKind::UploadExpired, None).await {
             Ok(ended) => {
-                self.clean_soon(ended);
+                self.close_now(ended).await;
                 Ok(())
             }
             Err(StoreError::Conflict) => Ok(()),
@@ -81,41 +86,84 @@ impl Engine {
         Ok(ended)
     }
 
+    /// On a store that closes keys, the caller is answered when the URLs of the upload are dead; elsewhere they live on, and
+    /// nothing is gained by waiting.
+    async fn close_now(&self, ended: Upload) {
+        let cleaning = self.clean_soon(ended);
+        if self.0.blobs.capabilities().enforces_limits {
+            // A task of its own: a client that goes away does not cut it off. What is not done in time, the sweeper does.
+            let _ = tokio::time::timeout(CLOSING_TIMEOUT, cleaning).await;
+        }
+    }
+
     /// Cleans up without keeping the caller waiting. Should this be cut off, the sweeper finds the row.
-    pub(super) fn clean_soon(&self, ended: Upload) {
+    pub(super) fn clean_soon(&self, ended: Upload) -> tokio::task::JoinHandle<()> {
         let engine = self.clone();
         tokio::spawn(async move {
             let id = ended.id;
             if let Err(error) = engine.clean(ended).await {
                 tracing::warn!(upload = %id, %error, "not cleaned up yet; the sweeper will");
             }
-        });
+        })
     }
 
     /// Removes what an ended upload left in the store, and notes when to look again: as long as a URL that was signed
-    /// for it may still be used, something may still arrive.
+    /// for it may still be used, something may still arrive, unless the store closes the key.
     pub(super) async fn clean(&self, ended: Upload) -> Result<()> {
-        if ended.ledger().is_some() {
-            self.clean_relayed(&ended).await?;
-        }
-        if let Transfer::Multipart { .. } | Transfer::ClientCut { .. } = ended.transfer {
-            for store_id in self.multiparts_under(&ended.key).await? {
-                self.abort_until_gone(&ended.key, &store_id).await?;
-            }
-            if let Some(store_id) = ended.store_id() {
-                // Asked by name as well: a store may list its uploads late or not at all.
-                self.abort_until_gone(&ended.key, store_id).await?;
-            }
-        }
-        if ended.state == UploadState::Completed {
-            return self.cleaned(ended, None).await;
-        }
-        self.0.blobs.delete(&ended.key).await?;
-        crash::point("after_abort_at_store");
+        let completed = ended.state == UploadState::Completed;
         let life = self.patience().url_life(&ended.transfer);
+        // First of all: from then on nothing more arrives.
+        let closed = !completed && self.0.blobs.close_key(&ended.key, life).await?;
+        if ended.ledger().is_some() {
+            self.remove_tails_of(&ended).await?;
+        }
+        if !closed {
+            self.abort_multiparts(&ended).await?;
+        }
+        if completed {
+            return self.clean_completed(ended).await;
+        }
+        if !closed {
+            self.0.blobs.delete(&ended.key).await?;
+        }
+        crash::point("after_abort_at_store");
         let (now, last_url) = (self.0.store.now(), after(ended.changed_at, life));
-        let next = (now < last_url).then_some(last_url);
+        let next = self.next_look(ended.changed_at, last_url, now).filter(|_| !closed);
         self.cleaned(ended, next).await
+    }
+
+    /// Aborts every multipart upload under the key of an upload that has ended, whatever way its bytes took: the answer to a
+    /// CreateMultipartUpload may have been lost, and then no row has the id.
+    async fn abort_multiparts(&self, ended: &Upload) -> Result<()> {
+        for store_id in self.multiparts_under(&ended.key).await? {
+            self.abort_until_gone(&ended.key, &store_id).await?;
+        }
+        if let Some(store_id) = ended.store_id().filter(|_| ended.state != UploadState::Completed) {
+            // Asked by name as well: a store may list its uploads late or not at all.
+            self.abort_until_gone(&ended.key, store_id).await?;
+        }
+        Ok(())
+    }
+
+    /// What a completed upload owes: its object is the asset's, unless that was deleted while a URL for a single PUT lived on.
+    async fn clean_completed(&self, ended: Upload) -> Result<()> {
+        let Transfer::Put { .. } = ended.transfer else { return self.cleaned(ended, None).await };
+        let asset = self.0.store.asset(ended.asset).await?;
+        if asset.is_none_or(|asset| matches!(asset.state, AssetState::Deleted { .. })) {
+            self.0.blobs.delete(&ended.key).await?;
+        }
+        let (now, last_url) = (self.0.store.now(), after(ended.changed_at, self.patience().url_ttl));
+        let next = self.next_look(ended.changed_at, last_url, now);
+        self.cleaned(ended, next).await
+    }
+
+    /// When to look again for what a URL brings that lives until `last_url`, after it should bring nothing any more `since`
+    /// then: soon at first, then less often, and once more when it is dead. `None`: it is dead.
+    pub(super) fn next_look(&self, since: Timestamp, last_url: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let Patience { takeover_after, rescue_after, .. } = *self.patience();
+        let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        let pause = age.max(takeover_after).min(rescue_after.max(takeover_after));
+        (now < last_url).then(|| after(now, pause).min(last_url))
     }
 
     async fn cleaned(&self, ended: Upload, next: Option<Timestamp>) -> Result<()> {
@@ -129,11 +177,8 @@ impl Engine {
         }
     }
 
-    /// Removes what relaying an upload's bytes left: tails, and multipart uploads that nobody will complete.
-    async fn clean_relayed(&self, ended: &Upload) -> Result<()> {
-        for store_id in self.multiparts_under(&ended.key).await? {
-            self.abort_until_gone(&ended.key, &store_id).await?;
-        }
+    /// Removes the tails that relaying an upload's bytes left.
+    async fn remove_tails_of(&self, ended: &Upload) -> Result<()> {
         let (prefix, mut after) = (BlobKey::tails_of(ended.id), None);
         loop {
             let page = self.0.blobs.list(&prefix, after.as_deref()).await?;

@@ -10,12 +10,12 @@ use super::{Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, Target, may, may_ask};
 use crate::domain::asset::{Asset, AssetState, Metadata};
 use crate::domain::checksum::Sha256Digest;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Timestamp, after};
 use crate::domain::event::EventKind;
 use crate::domain::ids::AssetId;
 use crate::domain::job::Work;
 use crate::domain::name::FileName;
-use crate::domain::upload::UploadState;
+use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{AssetQuery, StoreError, Tx, Write};
 
 /// Longest time that a request may wait for an asset.
@@ -200,7 +200,7 @@ impl Engine {
             }
             let deed = Deed::new(asset.tenant, actor, "asset.delete", audit::subject(&asset))
                 .before(json!({ "state": asset.state.name(), "filename": asset.name.as_str() }));
-            let (deleted, tx) = self.deletion(asset, deed)?;
+            let (deleted, tx) = self.deletion(asset, deed).await?;
             match self.commit(tx, id).await {
                 Ok(()) => {
                     self.purge_soon(deleted);
@@ -214,13 +214,31 @@ impl Engine {
     }
 
     /// Everything that an asset's deletion is, whoever asked for it; and the asset as it is then.
-    pub(super) fn deletion(&self, asset: Asset, deed: Deed) -> Result<(Asset, Tx)> {
+    pub(super) async fn deletion(&self, asset: Asset, deed: Deed) -> Result<(Asset, Tx)> {
         let in_work = matches!(asset.state, AssetState::Stored(_) | AssetState::Processing(_));
         let mut deleted = asset.delete(self.0.store.now())?;
         let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(self.audited(deed));
         let tx = if in_work { tx.with(Write::CancelJob(Work::Process(deleted.id))) } else { tx };
+        let tx = match self.reserve_until_urls_die(&deleted).await? {
+            Some(mut upload) => tx.quietly(&mut upload),
+            None => tx,
+        };
         let tx = self.with_purge(tx, &deleted);
         Ok((deleted, tx))
+    }
+
+    /// The upload whose single PUT can bring a deleted asset's bytes back, with a look at the store owed: until then the
+    /// tenant's quota counts them. `None`: the store closes the key, or no such URL is good any more.
+    async fn reserve_until_urls_die(&self, deleted: &Asset) -> Result<Option<Upload>> {
+        let now = self.0.store.now();
+        let stored_at = deleted.state.content().map(|content| content.stored_at);
+        let alive = stored_at.is_some_and(|at| now < after(at, self.patience().url_ttl));
+        if !alive || self.0.blobs.capabilities().enforces_limits {
+            return Ok(None);
+        }
+        let upload = self.0.store.upload_of(deleted.id).await?;
+        let upload = upload.filter(|upload| matches!(upload.transfer, Transfer::Put { .. }));
+        Ok(upload.and_then(|upload| upload.cleaned(Some(now)).ok()))
     }
 
     /// Removes the object without keeping the caller waiting. Should this be cut off, the sweeper finds the row.

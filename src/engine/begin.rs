@@ -19,10 +19,11 @@ impl Engine {
             Transfer::ClientCut { store_id: None, .. } => None,
             _ => return Ok(upload),
         };
+        let max_bytes = Some(self.byte_limit(&upload).await?.bytes);
         let adopted = if fresh { None } else { self.multiparts_under(&upload.key).await?.into_iter().next() };
         let store_id = match adopted {
             Some(id) => id,
-            None => self.0.blobs.create_multipart(&upload.key, &upload.write_token, checksum).await?,
+            None => self.0.blobs.create_multipart(&upload.key, &upload.write_token, checksum, max_bytes).await?,
         };
         crash::point("after_create_multipart");
         let mut begun = upload.clone();

@@ -210,7 +210,7 @@ impl Engine {
             true => self.measured(upload, &asset, &parts, wish).await?,
             false => (upload.clone(), Tx::new()),
         };
-        let held = self.begin(&upload, noted, &asset.name).await?;
+        let held = self.begin_or_give_up(&upload, noted, &asset.name).await?;
         match self.assembled(&held.completing, plan, parts).await? {
             Some(proof) => self.record(held, asset, proof).await,
             None => Err(self.fail(held, asset).await),
@@ -351,7 +351,10 @@ impl Engine {
         let tx = held.owed.upload(&mut failed, EventKind::UploadFailed, &abandoned.name);
         let tx = tx.asset(&mut abandoned, EventKind::AssetAbandoned);
         match self.commit(tx, abandoned.id).await {
-            Ok(()) => Error::WrongBytes.into(),
+            Ok(()) => {
+                self.clean_soon(failed);
+                Error::WrongBytes.into()
+            }
             Err(error) => error.into(),
         }
     }

@@ -239,6 +239,7 @@ impl Engine {
             transfer,
             most,
             charged: None,
+            reserved: None,
             key,
             write_token: random_hex(&*self.0.entropy, 16),
             external_id: wish.external_id.clone(),

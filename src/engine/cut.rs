@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::byte_limits::total_size;
 use super::complete::{Attempt, CompleteUpload};
 use super::create::{Creator, Size, checked_metadata};
 use super::granted::Description;
@@ -83,8 +84,8 @@ impl Engine {
         self.begun(upload, true).await
     }
 
-    /// A URL for one part, of whatever length.
-    pub async fn sign_cut(&self, actor: &Actor, id: UploadId, part: PartNumber) -> Result<SignedUrl> {
+    /// URLs for parts, each of whatever length, in the order in which they are asked for.
+    pub async fn sign_cut(&self, actor: &Actor, id: UploadId, parts: &[PartNumber]) -> Result<Vec<SignedUrl>> {
         may_ask(actor, Action::DriveUpload)?;
         let upload = self.recent_upload(id).await?.ok_or(Error::Hidden)?;
         may(actor, Action::DriveUpload, upload_target(&upload))?;
@@ -93,8 +94,15 @@ impl Engine {
             return Err(Error::invalid("partNumber", "the parts of this upload are not the client's to cut"));
         };
         let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
+        if let Some(highest) = parts.iter().max() {
+            self.bound_unused_urls(&upload, *highest).await?;
+        }
         let life = self.patience().url_life(&upload.transfer);
-        Ok(self.0.blobs.sign_part(&upload.key, store_id, part, life).await?)
+        let mut urls = Vec::with_capacity(parts.len());
+        for part in parts {
+            urls.push(self.0.blobs.sign_part(&upload.key, store_id, *part, life).await?);
+        }
+        Ok(urls)
     }
 
     /// The parts that an upload has, or had when it was completed.
@@ -129,12 +137,16 @@ impl Engine {
         parts: &[StoredPart],
         wish: &CompleteUpload,
     ) -> std::result::Result<(Upload, Tx), Attempt> {
-        same_parts(parts, wish)?;
-        let (counted, limit) = (parts.iter().map(|part| part.size).sum(), self.most(upload).await?);
-        if counted > limit {
-            self.abort_upload(upload.clone(), None).await?;
-            return Err(Error::TooLarge { limit }.into());
+        // More than may ever be taken is given up, whatever the client says of its parts.
+        let counted = total_size(parts);
+        if upload.transfer.size().is_none() {
+            let limit = self.byte_limit(upload).await?;
+            if counted > limit.bytes {
+                self.abort_upload(upload.clone(), None).await?;
+                return Err(limit.refusal().into());
+            }
         }
+        same_parts(parts, wish)?;
         match upload.transfer.size() {
             None if wish.parts.is_none() => {
                 return Err(Error::invalid("parts", "nobody else knows how many there are").into());
@@ -187,8 +199,8 @@ impl Engine {
             let (received, total) = (self.has_bytes(&upload).await?, upload.transfer.size());
             let cut = |store_id| Transfer::ClientCut { store_id, total };
             let carried = |store_id| upload.clone().carry_by(cut(store_id), received, self.0.store.now());
-            carried(None)?;
-            let store_id = self.0.blobs.create_multipart(&upload.key, &upload.write_token, None).await?;
+            let max_bytes = Some(self.byte_limit(&carried(None)?).await?.bytes);
+            let store_id = self.0.blobs.create_multipart(&upload.key, &upload.write_token, None, max_bytes).await?;
             crash::point("after_create_multipart");
             let changed = self.changed_way(carried(Some(store_id.clone()))?).await;
             if let Ok(Some(changed)) = changed {

@@ -186,7 +186,9 @@ impl From<BlobError> for Error {
     fn from(error: BlobError) -> Self {
         match error {
             BlobError::Full => Self::Full,
-            BlobError::NotFound | BlobError::Precondition | BlobError::BadParts(_) => Self::Internal(error.to_string()),
+            BlobError::NotFound | BlobError::Precondition | BlobError::BadParts(_) | BlobError::Damaged(_) => {
+                Self::Internal(error.to_string())
+            }
             BlobError::Denied(_) | BlobError::Unavailable(_) => Self::busy(error),
         }
     }

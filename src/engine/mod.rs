@@ -22,6 +22,7 @@ mod assets;
 mod attempt;
 mod audit;
 mod begin;
+mod byte_limits;
 mod changes;
 mod collections;
 mod complete;

@@ -9,6 +9,8 @@
 //! * deleted or past quarantine → remove the object
 //! * events that nobody has read yet → give them their places
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::audit::{self, Deed};
@@ -27,7 +29,7 @@ const PORTION: u32 = 100;
 /// Portions per sweep: a sweep ends, and the next one goes on.
 const PORTIONS: u32 = 100;
 /// A row that could not be dealt with is looked at again after this.
-const LATER: std::time::Duration = std::time::Duration::from_secs(60);
+const LATER: Duration = Duration::from_secs(60);
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -138,7 +140,7 @@ impl Engine {
             for asset in due {
                 let deed = Deed::by_system(asset.tenant, "asset.delete", audit::subject(&asset))
                     .after(json!({ "why": "its policy keeps it no longer" }));
-                let tx = match self.deletion(asset.clone(), deed) {
+                let tx = match self.deletion(asset.clone(), deed).await {
                     Ok((_, tx)) if asset.state.is_settled() => {
                         report.outdated += 1;
                         tx
@@ -189,11 +191,6 @@ impl Engine {
     }
 
     async fn clean_or_leave(&self, upload: &Upload) -> Result<Swept> {
-        // A completed upload owes at most what relaying its bytes left, or its list of parts; its object is the asset's.
-        let owes = matches!(upload.transfer, Transfer::Relayed(_) | Transfer::ClientCut { .. });
-        if upload.state == UploadState::Completed && !owes {
-            return Ok(Swept::Waits);
-        }
         self.clean(upload.clone()).await?;
         Ok(Swept::Cleaned)
     }
@@ -207,7 +204,9 @@ impl Engine {
         match self.finish(upload.clone(), CompleteUpload::default()).await {
             Ok(_) => return Ok(Swept::Rescued),
             Err(Error::Invalid { .. }) if endless => {}
-            Err(Error::Incomplete { .. } | Error::WrongBytes | Error::Gone { .. } | Error::OverQuota { .. }) => {}
+            Err(Error::Incomplete { .. } | Error::WrongBytes | Error::Gone { .. }) => {}
+            // One that its client cut was given up with that.
+            Err(Error::OverQuota { .. } | Error::TooLarge { .. }) => {}
             Err(other) => return Err(other),
         }
         let now = self.0.store.now();
@@ -216,6 +215,10 @@ impl Engine {
             return Ok(Swept::Expired);
         }
         let mut later = upload.clone().look_later(self.patience(), now);
+        if endless && !self.0.blobs.capabilities().enforces_limits {
+            // Parts of any length may come as long as its URLs are good: it is looked at often.
+            later.look_at = later.look_at.min(Some(after(now, self.patience().rescue_after)));
+        }
         match self.0.store.commit(Tx::new().quietly(&mut later)).await {
             Ok(()) | Err(StoreError::Conflict) => Ok(Swept::Waits),
             Err(other) => Err(other.into()),
@@ -243,12 +246,17 @@ impl Engine {
     /// used, the object may come back, and is removed once more.
     pub(super) async fn purge(&self, asset: Asset) -> Result<()> {
         let Some(content) = asset.state.content().cloned() else { return Ok(()) };
-        self.0.blobs.delete(&content.key).await?;
+        let (since, last_url) = (content.stored_at, after(content.stored_at, self.patience().url_ttl));
+        let left_of_url = Duration::try_from(last_url.duration_since(self.0.store.now())).unwrap_or_default();
+        let closed = !left_of_url.is_zero() && self.0.blobs.close_key(&content.key, left_of_url).await?;
+        if !closed {
+            self.0.blobs.delete(&content.key).await?;
+        }
         self.drop_derivatives(&asset, &Findings::default()).await?;
         crash::point("after_delete_at_store");
         let now = self.0.store.now();
-        let last_url = after(content.stored_at, self.patience().url_ttl);
-        let left: Leftover = if now < last_url { Leftover::Until(last_url) } else { Leftover::Gone };
+        let next = self.next_look(since, last_url, now).filter(|_| !closed);
+        let left = next.map_or(Leftover::Gone, Leftover::Until);
         let mut purged = asset.purge(left)?;
         purged.changed_at = now;
         let told = left == Leftover::Gone;

@@ -36,6 +36,30 @@ impl WriteCondition {
     }
 }
 
+/// What else must hold of an object that is deleted, beside its entity tag: its size in bytes, and when it was last written, in
+/// whole seconds since 1970.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DeleteCondition {
+    /// `x-amz-if-match-size`.
+    pub(super) size: Option<i64>,
+    /// `x-amz-if-match-last-modified-time`.
+    pub(super) modified: Option<i64>,
+}
+
+impl DeleteCondition {
+    /// Whether nothing is asked.
+    pub(super) fn is_none(self) -> bool {
+        self.size.is_none() && self.modified.is_none()
+    }
+
+    /// Decides against the object; `modified` is in microseconds.
+    pub(super) fn check(self, size: u64, modified: i64) -> Result<()> {
+        let same_size = self.size.is_none_or(|wanted| u64::try_from(wanted) == Ok(size));
+        let same_time = self.modified.is_none_or(|wanted| wanted == seconds(modified));
+        if same_size && same_time { Ok(()) } else { Err(Error::PreconditionFailed) }
+    }
+}
+
 /// The four conditions of GetObject and HeadObject. Times are whole seconds since 1970, as in HTTP.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReadCondition {
@@ -110,6 +134,15 @@ mod tests {
         assert!(matches!(same.check(Some("b")), Err(Error::PreconditionFailed)));
         assert!(matches!(same.check(None), Err(Error::NoSuchKey)));
         assert!(WriteCondition::new(None, tag("a")).is_err());
+    }
+
+    #[test]
+    fn deletions_may_depend_on_size_and_time() {
+        let check = |size, modified| DeleteCondition { size, modified }.check(5, 7_900_000);
+        assert!(check(None, None).is_ok() && check(Some(5), Some(7)).is_ok());
+        for (size, modified) in [(Some(4), None), (Some(-5), None), (None, Some(8)), (Some(5), Some(6))] {
+            assert!(matches!(check(size, modified), Err(Error::PreconditionFailed)), "{size:?} {modified:?}");
+        }
     }
 
     #[test]

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
+use super::checksum::Algorithm;
 use super::conditions::WriteCondition;
 use super::cors::Cors;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::files::Files;
 use super::health::Health;
 use super::ingest::Stored;
 use super::ingest::{Admission, Ingest};
-use super::meta::contents::NewSegment;
-use super::meta::{Meta, objects};
+use super::meta::contents::{self, NewSegment};
+use super::meta::{Meta, closed_keys, objects, uploads};
+use super::parts_in_flight::{PartInFlight, PartsInFlight};
 use super::pins::{Pin, Pins};
 use super::record::{Address, ContentId, Manifest, Object, Segment};
 use crate::domain::clock::{Clock, Entropy, random_hex};
@@ -21,6 +23,8 @@ use crate::domain::clock::{Clock, Entropy, random_hex};
 /// How long an object that was read is remembered; below [`Settings::trash_grace`](super::Settings::trash_grace), within
 /// which its files are there.
 pub(super) const RECENT: Duration = Duration::from_secs(10);
+/// Files that are looked at before an answer begins; more would keep the client waiting.
+const CHECKED_FILES: usize = 1024;
 /// Segments of objects that are remembered, about 26 MiB of them.
 const SEGMENTS: u64 = 1 << 20;
 
@@ -35,6 +39,16 @@ pub(super) struct Found {
     pub(super) manifest: Arc<Manifest>,
     /// What holds them.
     pub(super) pin: Pin,
+}
+
+/// A part whose body may be read.
+pub(super) struct AdmittedPart {
+    /// What every part of its upload is checked with.
+    pub(super) algorithm: Algorithm,
+    /// Permission to read the body.
+    pub(super) admission: Admission,
+    /// Counts towards the upload's limit until the part has its row.
+    pub(super) in_flight: PartInFlight,
 }
 
 /// For [`Core::read`].
@@ -57,6 +71,8 @@ pub(super) struct Core {
     pub(super) ingest: Ingest,
     /// Who reads what.
     pub(super) pins: Pins,
+    /// Parts whose bodies are being received.
+    pub(super) parts_in_flight: PartsInFlight,
     /// Whether writing is still allowed.
     pub(super) health: Arc<Health>,
     /// Which pages may talk to us.
@@ -93,6 +109,22 @@ impl Core {
         self.meta.read(find).await
     }
 
+    /// [`Error::Damaged`] when a file that holds `length` bytes from `start` is missing or too short: to be asked before the
+    /// first byte is promised.
+    pub(super) async fn check_files(&self, manifest: &Arc<Manifest>, start: u64, length: u64) -> Result<()> {
+        let asked = manifest.within(start, length);
+        let asked = &asked[..asked.len().min(CHECKED_FILES)];
+        if asked.iter().all(|segment| self.files.is_open_and_whole(segment)) {
+            return Ok(());
+        }
+        let (files, manifest) = (Arc::clone(&self.files), Arc::clone(manifest));
+        let check = move || {
+            let asked = manifest.within(start, length).iter().take(CHECKED_FILES);
+            asked.into_iter().try_for_each(|segment| files.check(segment))
+        };
+        tokio::task::spawn_blocking(check).await.map_err(|_| Error::Stopped("the check of the files panicked"))?
+    }
+
     /// As [`Self::open`]; nothing, if the key stands for an object with another entity tag by now.
     pub(super) async fn open_same(&self, at: Address, etag: &str) -> Result<Option<(Object, Manifest, Pin)>> {
         Ok(Some(self.open(at).await?).filter(|(object, ..)| object.etag == etag))
@@ -115,9 +147,32 @@ impl Core {
 
     /// Refuses a PUT before its body is read, where that is already certain.
     pub(super) async fn admit_put(&self, at: &Address, condition: &WriteCondition, length: u64) -> Result<Admission> {
-        let (at, condition) = (at.clone(), condition.clone());
-        self.meta.read(move |db| objects::check(db, &at, &condition)).await?;
+        let (at, condition, now) = (at.clone(), condition.clone(), self.now());
+        let check = move |db: &rusqlite::Connection| {
+            closed_keys::check(db, &at, now)?;
+            objects::check(db, &at, &condition)
+        };
+        self.meta.read(check).await?;
         self.ingest.admit(length)
+    }
+
+    /// Refuses a part before its body is read, where that is already certain: the upload is gone, or its parts would have too
+    /// many bytes together, those counted that are on their way.
+    pub(super) async fn admit_part(&self, at: &Address, id: &str, number: u16, length: u64) -> Result<AdmittedPart> {
+        // Counted before the rows are read: a part that ends in between is in the rows or among these, never in neither.
+        let in_flight = self.parts_in_flight.enter(id, number, length)?;
+        let (at, id) = (at.clone(), id.to_owned());
+        let find = move |db: &rusqlite::Connection| {
+            let upload = uploads::require(db, &at, &id)?;
+            let stored = upload.max_bytes.map(|_| contents::sizes(db, upload.content)).transpose()?;
+            Ok((upload, stored.unwrap_or_default()))
+        };
+        let (upload, stored) = self.meta.read(find).await?;
+        if let Some(limit) = upload.max_bytes.filter(|limit| in_flight.sum_with(stored) > *limit) {
+            return Err(Error::UploadTooLarge(limit));
+        }
+        let admission = self.ingest.admit(length)?;
+        Ok(AdmittedPart { algorithm: upload.algorithm, admission, in_flight })
     }
 
     /// The row of what was just stored, as part `number`.

@@ -68,10 +68,16 @@ impl Cors {
         Self { settings, buckets: RwLock::new(buckets) }
     }
 
-    /// What GetBucketCors shows: the bucket's rules, and those of the settings, which hold beside them.
+    /// What GetBucketCors shows: the bucket's own rules. Those of the settings hold beside them and are nobody's to change
+    /// here: a tool that reads, adds and writes back must not make them its own.
     pub(super) fn rules(&self, bucket: &str) -> Vec<Rule> {
         let stored = self.buckets.read().unwrap_or_else(PoisonError::into_inner).get(bucket).cloned();
-        stored.iter().flat_map(|rules| rules.iter()).chain(&self.settings).cloned().collect()
+        stored.iter().flat_map(|rules| rules.iter()).cloned().collect()
+    }
+
+    /// What holds for a bucket: its own rules, then those of the settings.
+    fn rules_in_force(&self, bucket: &str) -> Vec<Rule> {
+        self.rules(bucket).into_iter().chain(self.settings.clone()).collect()
     }
 
     /// Replaces or removes a bucket's own rules.
@@ -119,7 +125,7 @@ impl Cors {
                 && rule.methods.iter().any(|allowed| allowed == method)
                 && headers.iter().all(header)
         };
-        let rule = self.rules(bucket).into_iter().find(allows)?;
+        let rule = self.rules_in_force(bucket).into_iter().find(allows)?;
         let any = rule.origins.iter().any(|origin| origin == "*");
         Some((rule, any))
     }

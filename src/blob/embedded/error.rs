@@ -13,6 +13,10 @@ use super::record;
 /// AWS never took Signature V2: botocore presigns with V2 wherever it was once taken, `us-east-1` among them.
 pub const REGION: &str = "eu-central-1";
 
+/// The code of an object whose data file is missing or too short: trying again does not help, an operator has to look.
+/// S3 has no code for it.
+pub(super) const DAMAGED: &str = "ObjectDamaged";
+
 /// The store's own result.
 pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -31,7 +35,7 @@ pub(super) enum Error {
     NoSuchCors,
     #[error("the bucket exists and is yours")]
     BucketExists,
-    #[error("the bucket is not empty: it has objects or unfinished uploads")]
+    #[error("the bucket is not empty: delete its objects first")]
     BucketNotEmpty,
     #[error("at least one of the preconditions you specified did not hold")]
     PreconditionFailed,
@@ -55,6 +59,10 @@ pub(super) enum Error {
     EntityTooSmall(u16),
     #[error("one PUT carries at most {0} bytes")]
     EntityTooLarge(u64),
+    #[error("the parts of this upload may have {0} bytes together, and this one would make them more")]
+    UploadTooLarge(u64),
+    #[error("nothing is written under this key any more: its upload was ended, or its object was deleted")]
+    KeyClosed,
     #[error("the request needs a Content-Length")]
     MissingLength,
     #[error("the {0} you specified did not match what was received")]
@@ -87,6 +95,8 @@ pub(super) enum Error {
     MetadataTooLarge,
     #[error("{0}")]
     MalformedXml(&'static str),
+    #[error("the difference between the request time and the server's time is too large")]
+    TimeTooSkewed,
     #[error("{0}")]
     AccessDenied(&'static str),
     #[error("the authorization header is malformed: the region is wrong; expecting '{REGION}'")]
@@ -95,6 +105,13 @@ pub(super) enum Error {
     NotImplemented(&'static str),
     #[error(transparent)]
     Corrupt(#[from] record::Corrupt),
+    #[error("a data file of the object {what}: {file}")]
+    Damaged {
+        /// The file.
+        file: record::FileId,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     #[error("disk: {0}")]
     Io(io::Error),
     #[error("metadata: {0}")]
@@ -106,7 +123,7 @@ pub(super) enum Error {
 impl Error {
     /// Whether the fault is ours, so that an operator should read of it.
     fn is_ours(&self) -> bool {
-        matches!(self, Self::Corrupt(_) | Self::Io(_) | Self::Sqlite(_) | Self::Stopped(_))
+        matches!(self, Self::Corrupt(_) | Self::Damaged { .. } | Self::Io(_) | Self::Sqlite(_) | Self::Stopped(_))
     }
 }
 
@@ -135,6 +152,10 @@ impl From<Error> for S3Error {
         }
         let mut answer = Self::with_message(code(&error), error.to_string());
         match error {
+            Error::Damaged { .. } => {
+                answer.set_status_code(StatusCode::INTERNAL_SERVER_ERROR);
+                answer.set_message("the stored bytes of this object are damaged: a data file is missing or too short");
+            }
             Error::Full => answer.set_status_code(StatusCode::INSUFFICIENT_STORAGE),
             Error::NoSuchPart => answer.set_status_code(StatusCode::RANGE_NOT_SATISFIABLE),
             Error::PayloadMismatch => answer.set_status_code(StatusCode::BAD_REQUEST),
@@ -176,7 +197,7 @@ fn code(error: &Error) -> S3ErrorCode {
         Error::InvalidPart(_) => S3ErrorCode::InvalidPart,
         Error::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
         Error::EntityTooSmall(_) => S3ErrorCode::EntityTooSmall,
-        Error::EntityTooLarge(_) => S3ErrorCode::EntityTooLarge,
+        Error::EntityTooLarge(_) | Error::UploadTooLarge(_) => S3ErrorCode::EntityTooLarge,
         Error::MissingLength => S3ErrorCode::MissingContentLength,
         Error::BadDigest(_) => S3ErrorCode::BadDigest,
         Error::InvalidDigest(_) => S3ErrorCode::InvalidDigest,
@@ -193,9 +214,11 @@ fn code(error: &Error) -> S3ErrorCode {
         Error::InvalidStorageClass => S3ErrorCode::InvalidStorageClass,
         Error::MetadataTooLarge => S3ErrorCode::MetadataTooLarge,
         Error::MalformedXml(_) => S3ErrorCode::MalformedXML,
-        Error::AccessDenied(_) => S3ErrorCode::AccessDenied,
+        Error::AccessDenied(_) | Error::KeyClosed => S3ErrorCode::AccessDenied,
+        Error::TimeTooSkewed => S3ErrorCode::RequestTimeTooSkewed,
         Error::WrongRegion => S3ErrorCode::AuthorizationHeaderMalformed,
         Error::NotImplemented(_) => S3ErrorCode::NotImplemented,
+        Error::Damaged { .. } => custom(DAMAGED),
         Error::Corrupt(_) | Error::Io(_) | Error::Sqlite(_) => S3ErrorCode::InternalError,
     }
 }

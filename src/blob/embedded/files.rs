@@ -16,8 +16,9 @@ use bytes::Bytes;
 use rustix::fs::{Advice, fadvise};
 
 use super::buffers::BufferPool;
+use super::error::Error;
 use super::health::Health;
-use super::record::FileId;
+use super::record::{FileId, Segment};
 use crate::domain::clock::Entropy;
 
 /// The directory of data files.
@@ -139,6 +140,30 @@ impl Files {
         let file = Arc::clone(&latest.1);
         open.push_front(latest);
         Some(file)
+    }
+
+    /// Whether a segment's file is open already, is still the one with its name, and has every byte. Does not wait for the
+    /// disk: what is open has its directory entry in memory.
+    pub(super) fn is_open_and_whole(&self, segment: &Segment) -> bool {
+        let Some(open) = self.at_hand(segment.file).and_then(|file| file.metadata().ok()) else { return false };
+        let named = fs::metadata(self.path(segment.file));
+        named.is_ok_and(|named| (named.dev(), named.ino()) == (open.dev(), open.ino()) && named.len() >= segment.size)
+    }
+
+    /// [`Error::Damaged`] when a segment's file is not there or has fewer bytes than its row says. Blocks on the disk.
+    pub(super) fn check(&self, segment: &Segment) -> Result<(), Error> {
+        if self.is_open_and_whole(segment) {
+            return Ok(());
+        }
+        // An open file that was removed or replaced behind the store's back says nothing about the one with that name.
+        self.kept().retain(|(known, _)| *known != segment.file);
+        let damage = |what| Error::Damaged { file: segment.file, what };
+        match fs::metadata(self.path(segment.file)) {
+            Ok(found) if found.len() >= segment.size => Ok(()),
+            Ok(_) => Err(damage("is too short")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damage("is missing")),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn kept(&self) -> MutexGuard<'_, VecDeque<(FileId, Arc<File>)>> {

@@ -24,6 +24,9 @@ pub enum ReadError {
     /// It is not the one that was asked for, or not that long.
     #[error("the object is another one")]
     Changed,
+    /// A data file is missing or too short: the bytes are lost, and trying again does not help.
+    #[error("{0}")]
+    Damaged(String),
     /// The disk or the metadata failed.
     #[error("{0}")]
     Failed(String),
@@ -33,6 +36,7 @@ impl From<Error> for ReadError {
     fn from(error: Error) -> Self {
         match error {
             Error::NoSuchKey | Error::NoSuchBucket => Self::NotFound,
+            damaged @ Error::Damaged { .. } => Self::Damaged(damaged.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }
@@ -50,7 +54,11 @@ pub struct DataFile {
 /// Where a range of the object is that has this entity tag.
 async fn find(core: &Core, at: Address, etag: &str, range: &Range<u64>) -> Result<Found, ReadError> {
     let found = core.reopen(at, etag).await?.ok_or(ReadError::Changed)?;
-    if range.start > range.end || range.end > found.size { Err(ReadError::Changed) } else { Ok(found) }
+    if range.start > range.end || range.end > found.size {
+        return Err(ReadError::Changed);
+    }
+    core.check_files(&found.manifest, range.start, range.end - range.start).await?;
+    Ok(found)
 }
 
 /// A range of its bytes; the files stay until the stream is dropped.
@@ -62,7 +70,9 @@ pub(super) async fn read(
 ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, ReadError> {
     let Found { manifest, pin, .. } = find(core, at, etag, &range).await?;
     let reader = Reader::new(Arc::clone(&core.files), manifest, pin, range.start, range.end - range.start);
-    Ok(reader.map_err(io::Error::other))
+    // What kind of failure it was tells damage from a disk that is busy.
+    let kind = |error: s3s::StdError| error.downcast::<io::Error>().map_or_else(io::Error::other, |error| *error);
+    Ok(reader.map_err(kind))
 }
 
 /// The same range as parts of files; they stay until the stream is dropped.
@@ -76,6 +86,8 @@ pub(super) async fn data_file(core: &Core, at: Address, etag: &str) -> Result<Op
     let (object, manifest, _pin) = core.open_same(at, etag).await?.ok_or(ReadError::Changed)?;
     match manifest.0.as_slice() {
         [only] if only.size == object.size => {
+            let only = *only;
+            core.check_files(&Arc::new(manifest), 0, object.size).await?;
             let (path, name) = core.files.place(only.file);
             Ok(Some(DataFile { path, name }))
         }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::Core;
 use super::error::Result;
 use super::files::Files;
-use super::meta::{contents, trash};
+use super::meta::{closed_keys, contents, trash};
 use super::record::{ContentId, FileId};
 
 /// Contents that are looked at together.
@@ -38,6 +38,8 @@ pub struct Swept {
     pub trash: usize,
     /// Tombstones of completed uploads that expired.
     pub tombstones: usize,
+    /// Closed keys whose time was long over.
+    pub closed_keys: usize,
     /// Data files that no row named: leftovers of a crash.
     pub orphans: usize,
 }
@@ -72,6 +74,7 @@ pub(super) async fn round(core: &Core, schedule: Schedule, orphans: bool) -> Res
         orphans: if orphans { sweep(core).await? } else { 0 },
         trash: collect(core, schedule.trash_grace).await?,
         tombstones: expire(core, schedule.tombstone_ttl).await?,
+        closed_keys: open_keys(core).await?,
     })
 }
 
@@ -86,6 +89,15 @@ async fn expire(core: &Core, ttl: Duration) -> Result<usize> {
         expired += core.meta.write(move |db| trash::expire_finished(db, before, ROWS)).await?;
     }
     Ok(expired)
+}
+
+/// Forgets closed keys for which no URL is good any more.
+async fn open_keys(core: &Core) -> Result<usize> {
+    let (now, mut opened) = (core.now(), 0);
+    while core.meta.read(move |db| closed_keys::any_over(db, now)).await? {
+        opened += core.meta.write(move |db| closed_keys::forget_over(db, now, ROWS)).await?;
+    }
+    Ok(opened)
 }
 
 /// Removes the files of every content that nothing names and nobody reads.

@@ -19,6 +19,7 @@ use super::health::Health;
 use super::ingest::Ingest;
 use super::janitor::Schedule;
 use super::meta::{Meta, buckets};
+use super::parts_in_flight::PartsInFlight;
 use super::pins::Pins;
 use super::service::Service;
 use crate::domain::clock::{Clock, Entropy};
@@ -85,6 +86,7 @@ pub(super) fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn E
         ingest: Ingest::new(Arc::clone(&files), disk, Arc::clone(&health), settings.max_bodies),
         files,
         pins: Pins::default(),
+        parts_in_flight: PartsInFlight::default(),
         health,
         cors: Cors::new(settings.cors_origins, parse_cors(cors)?),
         clock,

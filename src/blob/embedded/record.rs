@@ -102,6 +102,21 @@ impl Manifest {
         self.0.iter().map(|segment| segment.size).sum()
     }
 
+    /// The segments that hold `length` bytes from `start`.
+    pub(super) fn within(&self, start: u64, length: u64) -> &[Segment] {
+        let (mut first, mut before) = (0, 0);
+        while let Some(segment) = self.0.get(first).filter(|segment| before + segment.size <= start) {
+            before += segment.size;
+            first += 1;
+        }
+        let mut last = first;
+        while let Some(segment) = self.0.get(last).filter(|_| before < start + length) {
+            before += segment.size;
+            last += 1;
+        }
+        &self.0[first..last]
+    }
+
     /// Where the `number`-th part (from 1, in order) starts, and its size.
     pub(super) fn part(&self, number: u16) -> Option<(u64, u64)> {
         let index = usize::from(number).checked_sub(1)?;
@@ -253,6 +268,16 @@ mod tests {
         let manifest = Manifest(vec![segment(2, 5), segment(9, 7)]);
         assert_eq!((manifest.part(1), manifest.part(2), manifest.part(3)), (Some((0, 5)), Some((5, 7)), None));
         assert_eq!((manifest.part(0), manifest.size()), (None, 12));
+    }
+
+    #[test]
+    fn a_range_lies_in_the_segments_that_hold_its_bytes() {
+        let manifest = Manifest(vec![segment(1, 5), segment(2, 0), segment(3, 7), segment(4, 1)]);
+        let numbers =
+            |start, length| manifest.within(start, length).iter().map(|segment| segment.number).collect::<Vec<_>>();
+        assert_eq!((numbers(0, 5), numbers(4, 2), numbers(5, 1)), (vec![1], vec![1, 2, 3], vec![3]));
+        assert_eq!((numbers(0, 13), numbers(12, 1), numbers(13, 1)), (vec![1, 2, 3, 4], vec![4], vec![]));
+        assert_eq!(numbers(3, 0), Vec::<u16>::new());
     }
 
     #[test]

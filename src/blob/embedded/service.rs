@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, StdError, s3_error};
 
@@ -16,9 +17,11 @@ use super::chunked::{Chunks, Cut};
 use super::core::Core;
 use super::door::{self, OneKey};
 use super::error::{Error, REGION};
+use super::error_document::RequestHead;
 use super::features;
+use super::protection;
 use super::s3::Api;
-use crate::domain::clock::random_hex;
+use crate::domain::clock::{Clock as _, SystemClock, random_hex};
 
 /// Liveness, for whoever watches the process. `-` can be no bucket.
 const HEALTH: &str = "/-/health";
@@ -33,8 +36,14 @@ pub(super) struct Service {
 struct Asked {
     method: Method,
     expects: bool,
+    /// GetObjectAttributes, whose entity tag S3 writes without quotes.
+    bare_etag: bool,
+    /// By its query: a browser may be behind it.
+    presigned: bool,
     fate: Arc<Fate>,
     cors: Option<http::HeaderMap>,
+    /// What an error tells again.
+    head: RequestHead,
 }
 
 impl Service {
@@ -42,6 +51,7 @@ impl Service {
     pub(super) fn new(core: Arc<Core>, key: OneKey) -> Self {
         let mut builder = S3ServiceBuilder::new(Api::new(Arc::clone(&core)));
         builder.set_auth(key);
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config()))));
         Self { core, s3: builder.build() }
     }
 
@@ -55,13 +65,18 @@ impl Service {
         let asked = Asked {
             method: parts.method.clone(),
             expects: parts.headers.contains_key(header::EXPECT) && parts.version < Version::HTTP_2,
+            bare_etag: door::has_parameter(&parts, "attributes"),
+            presigned: door::is_presigned(&parts),
             fate: Arc::default(),
+            head: RequestHead::of(&parts),
             cors: self.core.cors.answer(&parts),
         };
         let body = Watched::new(body, Arc::clone(&asked.fate));
         let response = match self.own(&parts) {
             Some(response) => response,
             None => {
+                let said_in_query = door::query_headers(&parts);
+                parts.headers.extend(said_in_query);
                 door::forgive_range(&mut parts);
                 parts.extensions.insert(Arc::clone(&asked.fate));
                 self.call(parts, body).await
@@ -86,7 +101,12 @@ impl Service {
                 None => render(s3_error!(AccessDenied, "CORSResponse: this CORS request is not allowed")),
             });
         }
-        let refused = door::check(parts).and_then(|()| features::check(&parts.headers));
+        // Signatures go by the wall clock of those who sign, as they do in `s3s`.
+        let refused = door::check(parts, SystemClock.now()).and_then(|()| {
+            features::check_method(parts)?;
+            features::check(&parts.headers)?;
+            features::check(&door::query_headers(parts))
+        });
         refused.err().map(refuse)
     }
 
@@ -142,11 +162,47 @@ impl Service {
         if asked.method != Method::OPTIONS {
             headers.extend(asked.cors.unwrap_or_default());
         }
-        if let Ok(id) = random_hex(self.core.entropy.as_ref(), 8).to_uppercase().parse() {
+        if asked.bare_etag && status.is_success() {
+            unquote_etag(&mut response);
+        }
+        let headers = response.headers_mut();
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if asked.presigned && matches!(asked.method, Method::GET | Method::HEAD) {
+            protection::protect(headers);
+        }
+        let id = random_hex(self.core.entropy.as_ref(), 8).to_uppercase();
+        if let Ok(id) = id.parse() {
             headers.insert("x-amz-request-id", id);
+        }
+        if status.is_client_error() || status.is_server_error() {
+            tell_more(&mut response, &asked.head, &id);
         }
         response
     }
+}
+
+/// The age of a signature is left to [`door`], which tells URLs from headers.
+fn config() -> S3Config {
+    let mut config = S3Config::default();
+    config.presigned_url_max_skew_time_secs = u32::MAX;
+    config
+}
+
+/// `s3s` writes every entity tag with quotes.
+fn unquote_etag(response: &mut Response<Body>) {
+    let Some(xml) = response.body().bytes() else { return };
+    let Ok(xml) = std::str::from_utf8(&xml) else { return };
+    let bare = xml.replace("<ETag>\"", "<ETag>").replace("\"</ETag>", "</ETag>");
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    *response.body_mut() = Body::from(bare);
+}
+
+/// Completes the document of an error, whose body is in memory.
+fn tell_more(response: &mut Response<Body>, head: &RequestHead, id: &str) {
+    let Some(xml) = response.body().bytes() else { return };
+    let Some(told) = std::str::from_utf8(&xml).ok().and_then(|xml| head.complete(xml, id)) else { return };
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    *response.body_mut() = Body::from(told);
 }
 
 /// Before `s3s` has seen a request. Clients look for the right region in the answer to a wrong one.

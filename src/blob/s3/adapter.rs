@@ -23,6 +23,10 @@ use crate::sendfile::Spans;
 
 /// The metadata field that carries the write token.
 const TOKEN: &str = "gantry-token";
+/// The embedded store's header for the most bytes of all parts of a multipart upload.
+const MAX_BYTES_HEADER: &str = "x-gantry-max-bytes";
+/// The embedded store's header for closing a key for so many seconds.
+const CLOSE_SECONDS_HEADER: &str = "x-gantry-close-seconds";
 /// CompleteMultipartUpload may take minutes on a large object.
 const COMPLETE: Duration = Duration::from_secs(600);
 
@@ -82,6 +86,31 @@ fn completed(part: &StoredPart) -> CompletedPart {
     .build()
 }
 
+impl S3Blobs {
+    /// CreateMultipartUpload, with a limit for the bytes of all parts that only Gantry's own store knows.
+    pub(super) async fn create_limited_multipart(
+        &self,
+        key: &str,
+        token: &str,
+        checksum: Option<ChecksumAlgorithm>,
+        max_bytes: Option<u64>,
+    ) -> Result<String> {
+        let kind = checksum.map(|algorithm| match algorithm {
+            ChecksumAlgorithm::Sha256 | ChecksumAlgorithm::Crc32c => ChecksumType::Composite,
+            ChecksumAlgorithm::Crc64Nvme => ChecksumType::FullObject,
+        });
+        let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key).metadata(TOKEN, token);
+        let request = request.set_checksum_algorithm(checksum.map(sdk)).set_checksum_type(kind);
+        let limited = request.customize().mutate_request(move |request| {
+            if let Some(max_bytes) = max_bytes {
+                request.headers_mut().insert(MAX_BYTES_HEADER, max_bytes.to_string());
+            }
+        });
+        let answer = limited.send().await.map_err(meaning)?;
+        answer.upload_id.ok_or_else(|| BlobError::Unavailable("an answer without an upload id".to_owned()))
+    }
+}
+
 #[async_trait]
 impl Blobs for S3Blobs {
     fn capabilities(&self) -> &Capabilities {
@@ -92,15 +121,15 @@ impl Blobs for S3Blobs {
         StoreProfile::default()
     }
 
-    async fn create_multipart(&self, key: &str, token: &str, checksum: Option<ChecksumAlgorithm>) -> Result<String> {
-        let kind = checksum.map(|algorithm| match algorithm {
-            ChecksumAlgorithm::Sha256 | ChecksumAlgorithm::Crc32c => ChecksumType::Composite,
-            ChecksumAlgorithm::Crc64Nvme => ChecksumType::FullObject,
-        });
-        let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key).metadata(TOKEN, token);
-        let request = request.set_checksum_algorithm(checksum.map(sdk)).set_checksum_type(kind);
-        let answer = request.send().await.map_err(meaning)?;
-        answer.upload_id.ok_or_else(|| BlobError::Unavailable("an answer without an upload id".to_owned()))
+    async fn create_multipart(
+        &self,
+        key: &str,
+        token: &str,
+        checksum: Option<ChecksumAlgorithm>,
+        max_bytes: Option<u64>,
+    ) -> Result<String> {
+        let told = max_bytes.filter(|_| self.capabilities.enforces_limits);
+        self.create_limited_multipart(key, token, checksum, told).await
     }
 
     async fn list_parts(
@@ -210,6 +239,18 @@ impl Blobs for S3Blobs {
             Ok(_) | Err(BlobError::NotFound) => Ok(()),
             Err(other) => Err(other),
         }
+    }
+
+    async fn close_key(&self, key: &str, life: Duration) -> Result<bool> {
+        if !self.capabilities.enforces_limits {
+            return Ok(false);
+        }
+        let seconds = life.as_secs().saturating_add(1).to_string();
+        let request = self.client.delete_object().bucket(&self.bucket).key(key).customize();
+        let request = request.mutate_request(move |request| {
+            request.headers_mut().insert(CLOSE_SECONDS_HEADER, seconds.clone());
+        });
+        request.send().await.map(|_| true).map_err(meaning)
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page<ListedObject, String>> {

@@ -21,6 +21,8 @@ where
         ("InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" | "InvalidPartNumber" | "BadDigest", _) => {
             BlobError::BadParts(text())
         }
+        // The embedded store's own.
+        ("ObjectDamaged", _) => BlobError::Damaged(text()),
         ("InsufficientStorage" | "XMinioStorageFull" | "QuotaExceeded" | "EntityTooLarge", _) | (_, Some(507)) => {
             BlobError::Full
         }

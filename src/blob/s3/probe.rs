@@ -37,6 +37,7 @@ impl Capabilities {
             unequal_parts: false,
             repeated_complete: false,
             metadata: false,
+            enforces_limits: false,
             cors: None,
         }
     }
@@ -75,6 +76,7 @@ async fn ask(blobs: &S3Blobs, key: &str, origin: &str, found: &mut Capabilities)
     found.conditional_put = matches!(again, Err(BlobError::Precondition));
     found.cors = preflight(blobs, key, origin).await;
     checksums(blobs, key, found).await?;
+    found.enforces_limits = limits(blobs, key).await?;
     multipart(blobs, key, found).await
 }
 
@@ -96,14 +98,22 @@ async fn upload_part(
 async fn checksums(blobs: &S3Blobs, key: &str, found: &mut Capabilities) -> Result<()> {
     // SHA-256 of one zero byte.
     const RIGHT_SHA256: &str = "bjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0=";
-    let id = blobs.create_multipart(key, TOKEN, None).await?;
+    let id = blobs.create_multipart(key, TOKEN, None, None).await?;
     found.part_checksums = upload_part(blobs, key, &id, 1, 1, Some(WRONG_SHA256)).await.is_err();
     found.undeclared_checksums = upload_part(blobs, key, &id, 1, 1, Some(RIGHT_SHA256)).await.is_ok();
     blobs.abort_multipart(key, &id).await
 }
 
+/// Is an upload that may have no byte refused its first? Only Gantry's own store knows the header.
+async fn limits(blobs: &S3Blobs, key: &str) -> Result<bool> {
+    let id = blobs.create_limited_multipart(key, TOKEN, None, Some(0)).await?;
+    let enforced = upload_part(blobs, key, &id, 1, 1, None).await.is_err();
+    blobs.abort_multipart(key, &id).await?;
+    Ok(enforced)
+}
+
 async fn multipart(blobs: &S3Blobs, key: &str, found: &mut Capabilities) -> Result<()> {
-    let id = blobs.create_multipart(key, TOKEN, None).await?;
+    let id = blobs.create_multipart(key, TOKEN, None, None).await?;
     for (number, size) in [(1, PART), (2, PART + 1), (3, 1)] {
         upload_part(blobs, key, &id, number, size, None).await?;
     }

@@ -370,7 +370,7 @@ impl Writer {
             }
         }
         let (key, token) = (self.upload.key.clone(), self.upload.write_token.clone());
-        let store_id = self.engine.0.blobs.create_multipart(&key, &token, None).await?;
+        let store_id = self.engine.0.blobs.create_multipart(&key, &token, None, None).await?;
         crash::point("after_create_multipart");
         let id = store_id.clone();
         if let Err(error) = self.write(Tx::new(), move |ledger| ledger.store_id = Some(id.clone())).await {

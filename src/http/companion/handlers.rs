@@ -74,18 +74,17 @@ pub(super) async fn list_parts(call: Call) -> Answer {
 pub(super) async fn sign(call: Call) -> Answer {
     let part = wire::part_number(call.path.get("number").map_or("", String::as_str))?;
     let id = call.upload().await?;
-    let signed = call.site.engine.sign_cut(&call.actor, id, part).await?;
-    Ok(Rendered(wire::signed(&signed, call.site.engine.now())))
+    let signed = call.site.engine.sign_cut(&call.actor, id, &[part]).await?;
+    let only = signed.first().ok_or_else(|| Error::Internal("no URL for one part".to_owned()))?;
+    Ok(Rendered(wire::signed(only, call.site.engine.now())))
 }
 
 pub(super) async fn sign_many(call: Call) -> Answer {
     let parts = call.query.part_numbers()?;
     let id = call.upload().await?;
-    let mut urls = Map::new();
-    for part in parts {
-        let signed = call.site.engine.sign_cut(&call.actor, id, part).await?;
-        urls.insert(part.to_string(), signed.url.into());
-    }
+    let signed = call.site.engine.sign_cut(&call.actor, id, &parts).await?;
+    let urls: Map<_, _> =
+        parts.iter().zip(signed).map(|(part, signed)| (part.to_string(), Value::from(signed.url))).collect();
     Ok(Rendered(json!({ "presignedUrls": urls })))
 }
 

@@ -34,6 +34,7 @@ pub(in crate::store) struct UploadRow {
     look_at: Option<i64>,
     most: Option<i64>,
     charged: Option<i64>,
+    reserved: Option<i64>,
     #[sqlx(flatten)]
     ledger: LedgerRow,
 }
@@ -130,6 +131,7 @@ impl UploadRow {
             revision: self.revision,
             most: self.most.map(|most| size("most", most)).transpose()?,
             charged: self.charged.map(|bytes| size("charged", bytes)).transpose()?,
+            reserved: self.reserved.map(|bytes| size("reserved", bytes)).transpose()?,
             key: self.object_key,
             write_token: self.write_token,
             external_id: self.external_id,

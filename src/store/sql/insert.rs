@@ -46,7 +46,7 @@ fn asset(mut row: Tuple<'_>, asset: &Asset) {
 const UPLOADS: &str = "INSERT INTO upload (id, tenant_id, asset_id, owner_id, revision, state, protocol, transfer, \
     size, part_size, store_id, checksum, object_key, write_token, external_id, created_at, changed_at, expires_at, \
     look_at, appended, tail, next_part, fence, leased_until, lease_wanted, said_metadata, said_concat, concat, \
-    most, charged) ";
+    most, charged, reserved) ";
 
 fn upload(mut row: Tuple<'_>, upload: &Upload) {
     let (transfer, part_size, store_id, checksum) = transfer_cells(&upload.transfer);
@@ -80,7 +80,8 @@ fn upload(mut row: Tuple<'_>, upload: &Upload) {
         .push_bind(ledger.said.concat)
         .push_bind(ledger.concat)
         .push_bind(upload.most.map(u64::cast_signed))
-        .push_bind(upload.charged.map(u64::cast_signed));
+        .push_bind(upload.charged.map(u64::cast_signed))
+        .push_bind(upload.reserved.map(u64::cast_signed));
 }
 
 const FIRST_EVENTS: &str = "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data) ";

@@ -39,7 +39,8 @@ pub(super) fn audit(mut row: Tuple<'_>, entry: &AuditEntry) {
 
 const SUM: &str = "SELECT \
     CAST(coalesce((SELECT sum(charged) FROM asset WHERE tenant_id = $1), 0) \
-       + coalesce((SELECT sum(charged) FROM upload WHERE tenant_id = $1), 0) AS bigint) AS bytes, \
+       + coalesce((SELECT sum(coalesce(charged, 0) + coalesce(reserved, 0)) FROM upload WHERE tenant_id = $1), 0) \
+       AS bigint) AS bytes, \
     (SELECT count(charged) FROM asset WHERE tenant_id = $1) AS files, \
     (SELECT count(charged) FROM upload WHERE tenant_id = $1) AS uploads";
 

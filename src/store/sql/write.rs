@@ -123,7 +123,7 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
         "UPDATE upload SET revision = revision + 1, state = $3, store_id = $4, changed_at = $5, expires_at = $6, \
          look_at = $7, size = $8, part_size = $9, appended = $10, tail = $11, next_part = $12, fence = $13, \
          leased_until = $14, lease_wanted = $15, transfer = $16, checksum = $17, \
-         protocol = $18, said_metadata = $19, charged = $20 WHERE id = $1 AND revision = $2",
+         protocol = $18, said_metadata = $19, charged = $20, reserved = $21 WHERE id = $1 AND revision = $2",
     )
     .bind(upload.id.0)
     .bind(upload.revision)
@@ -144,7 +144,8 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
     .bind(checksum)
     .bind(upload.protocol.name())
     .bind(ledger.said.metadata)
-    .bind(upload.charged.map(u64::cast_signed));
+    .bind(upload.charged.map(u64::cast_signed))
+    .bind(upload.reserved.map(u64::cast_signed));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 

@@ -140,7 +140,7 @@ on_every_store! {
         let blobs = &bucket.blobs;
         let key = "k/parts";
         let bodies = [noise(PART), noise(PART), noise(1)];
-        let id = blobs.create_multipart(key, "secret-token", None).await.unwrap();
+        let id = blobs.create_multipart(key, "secret-token", None, None).await.unwrap();
         for number in [3, 1, 2] {
             assert_eq!(put_part(blobs, key, &id, number, bodies[number as usize - 1].clone()).await, StatusCode::OK);
         }
@@ -168,7 +168,7 @@ on_every_store! {
         let key = "k/bound";
         // As the engine does: declared only where the store insists, because not every store lists what it demands.
         let declared = (!blobs.capabilities().undeclared_checksums).then_some(ChecksumAlgorithm::Sha256);
-        let id = blobs.create_multipart(key, "t", declared).await.unwrap();
+        let id = blobs.create_multipart(key, "t", declared, None).await.unwrap();
         let body = noise(1000);
         let send = async |len: u64, sum: &PartChecksum| {
             let mut url = String::new();
@@ -188,7 +188,7 @@ on_every_store! {
     async fn a_part_sent_again_counts_once(bucket) {
         let blobs = &bucket.blobs;
         let key = "k/again";
-        let id = blobs.create_multipart(key, "t", None).await.unwrap();
+        let id = blobs.create_multipart(key, "t", None, None).await.unwrap();
         put_part(blobs, key, &id, 1, noise(1000)).await;
         let stale = parts(blobs, key, &id).await;
         // SeaweedFS keeps both and tells them apart by the second.
@@ -205,7 +205,7 @@ on_every_store! {
     async fn a_part_that_never_was_is_refused_and_the_upload_survives(bucket) {
         let blobs = &bucket.blobs;
         let key = "k/invented";
-        let id = blobs.create_multipart(key, "t", None).await.unwrap();
+        let id = blobs.create_multipart(key, "t", None, None).await.unwrap();
         put_part(blobs, key, &id, 1, noise(1000)).await;
         let listed = parts(blobs, key, &id).await;
         let mut invented = listed.clone();
@@ -221,7 +221,7 @@ on_every_store! {
     async fn an_aborted_upload_is_gone(bucket) {
         let blobs = &bucket.blobs;
         let key = "k/abort";
-        let id = blobs.create_multipart(key, "t", None).await.unwrap();
+        let id = blobs.create_multipart(key, "t", None, None).await.unwrap();
         put_part(blobs, key, &id, 1, noise(10)).await;
         let open = blobs.list_multiparts("k/", None).await.unwrap().items;
         assert_eq!(open.iter().map(|u| (u.key.as_str(), &u.store_id)).collect::<Vec<_>>(), [(key, &id)]);
@@ -293,7 +293,7 @@ on_every_store! {
         let facts = blobs.head("k/1").await.unwrap().unwrap();
         assert_eq!(all(blobs.get("k/1", &facts.etag, 0..1).await.unwrap()).await.unwrap().len(), 1);
         // A single empty part is how zero bytes travel to a store without conditional writes.
-        let id = blobs.create_multipart("k/empty-part", "t", None).await.unwrap();
+        let id = blobs.create_multipart("k/empty-part", "t", None, None).await.unwrap();
         assert_eq!(put_part(blobs, "k/empty-part", &id, 1, Bytes::new()).await, StatusCode::OK);
         let listed = parts(blobs, "k/empty-part", &id).await;
         blobs.complete_multipart("k/empty-part", &id, &listed).await.unwrap();
@@ -303,7 +303,7 @@ on_every_store! {
     async fn part_lists_page(bucket) {
         let blobs = &bucket.blobs;
         let key = "k/many";
-        let id = blobs.create_multipart(key, "t", None).await.unwrap();
+        let id = blobs.create_multipart(key, "t", None, None).await.unwrap();
         let urls = blobs.sign_parts(key, &id, MINUTE).await.unwrap();
         let client = Client::new();
         let mut rng = seed::rng("part_lists_page");

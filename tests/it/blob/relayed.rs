@@ -23,7 +23,7 @@ on_every_store! {
     async fn relayed_parts_become_an_object(bucket) {
         let (blobs, key) = (&bucket.blobs, "k/relayed parts/ü+");
         let bodies = [noise(PART), noise(PART), noise(7)];
-        let id = blobs.create_multipart(key, "token", None).await.unwrap();
+        let id = blobs.create_multipart(key, "token", None, None).await.unwrap();
         let mut written = Vec::new();
         for (number, body) in (1..).zip(&bodies) {
             let etag = blobs.put_part(key, &id, part(number), pieces(body)).await.unwrap();
@@ -41,7 +41,7 @@ on_every_store! {
 
     async fn a_part_that_breaks_off_was_never_there(bucket) {
         let (blobs, key) = (&bucket.blobs, "k/broken");
-        let id = blobs.create_multipart(key, "t", None).await.unwrap();
+        let id = blobs.create_multipart(key, "t", None, None).await.unwrap();
         let refused = blobs.put_part(key, &id, part(1), broken(PART as u64, noise(PART - 1))).await;
         assert!(refused.is_err(), "{refused:?}");
         assert_eq!(parts(blobs, key, &id).await, []);
@@ -51,7 +51,7 @@ on_every_store! {
 
     async fn a_part_of_an_upload_that_ended_is_refused(bucket) {
         let (blobs, key) = (&bucket.blobs, "k/ended");
-        let id = blobs.create_multipart(key, "t", None).await.unwrap();
+        let id = blobs.create_multipart(key, "t", None, None).await.unwrap();
         blobs.abort_multipart(key, &id).await.unwrap();
         let refused = blobs.put_part(key, &id, part(1), Payload::of(noise(9))).await;
         assert!(matches!(refused, Err(BlobError::NotFound)), "{refused:?}");

@@ -3,6 +3,7 @@
 mod access;
 mod forms;
 mod grants;
+mod limits;
 mod parts;
 
 use crate::support::service::Service;

@@ -29,7 +29,7 @@ on_both_services! {
     async fn leftovers_are_shown_and_then_removed(service, idle()) {
         let (object, multipart) = (nobody(), nobody());
         service.blobs.put(&object, Bytes::from_static(b"lost")).await.unwrap();
-        let id = service.blobs.create_multipart(&multipart, "t", None).await.unwrap();
+        let id = service.blobs.create_multipart(&multipart, "t", None, None).await.unwrap();
         let shown = search(service, false).await;
         assert_eq!(shown, [
             Orphan { kind: OrphanKind::Object, key: object.clone(), store_id: None, size: 4 },

@@ -5,8 +5,10 @@ use std::time::Duration;
 use gantry::blob::{BlobKey, Blobs};
 
 use super::{filled, idle, told};
-use crate::support::faulty::Fault::Refused;
+use crate::support::faulty::Fault::{AnswerLost, Refused};
 use crate::support::patience::eventually;
+use crate::support::service::{Service, Shape};
+use crate::support::transcript::Names;
 use crate::{on_both_services, transcript};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -71,7 +73,7 @@ on_both_services! {
         assert_eq!(told(service, &names["asset"]).await, ["asset.created", "upload.expired", "asset.abandoned"]);
     }
 
-    async fn a_put_after_the_end_is_removed(service, idle()) {
+    async fn a_put_after_the_end_is_removed(service, unlimited()) {
         let names = transcript!(service, r#"
             > POST /v1/uploads {"filename": "a", "size": 5}
             < 201 {"upload": {"id": "$upload"}, "put": {"url": "$url"}}
@@ -79,19 +81,137 @@ on_both_services! {
             < 204
         "#);
         settled(service).await;
-        // The URL still works at the store: what it brings is removed when it cannot work any more.
-        transcript!(service, r#"
-            > PUT $url [late!]
-            | if-none-match: *
-            < 200
-        "#, url = names["url"]);
+        // The URL still works at the store: what it brings is counted, and is removed soon.
+        let late = async || {
+            transcript!(service, r#"
+                > PUT $url [late!]
+                | if-none-match: *
+                < 200
+            "#, url = names["url"]);
+        };
+        late().await;
+        assert_eq!(reserved(service).await, (5, 0), "bytes, and no open upload");
+        service.advance(MINUTE);
+        assert_eq!(service.engine.sweep().await.unwrap().cleaned, 1);
+        assert!(stored(service).await.is_empty());
+        late().await;
+        assert_eq!(reserved(service).await, (5, 0));
         service.advance(60 * MINUTE);
         assert_eq!(service.engine.sweep().await.unwrap().cleaned, 1);
-        assert!(service.blobs.list(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty());
+        assert!(stored(service).await.is_empty());
+        assert_eq!(reserved(service).await, (0, 0), "the URL is dead");
         assert!(service.engine.sweep().await.unwrap().is_empty());
     }
 
-    async fn an_abort_that_the_store_refuses_is_tried_again(service, idle()) {
+    async fn a_put_after_the_deletion_is_removed(service, Shape { works: true, ..unlimited() }) {
+        let names = crate::native::ready(service, "a", "hello").await;
+        transcript!(service, "> DELETE /v1/assets/$asset\n< 204", asset = names["asset"]);
+        eventually("the object is removed", async || stored(service).await.is_empty()).await;
+        assert_eq!(reserved(service).await, (5, 0), "another five bytes can come");
+        transcript!(service, r#"
+            > PUT $url [again]
+            | if-none-match: *
+            < 200
+        "#, url = names["url"]);
+        service.advance(MINUTE);
+        service.engine.sweep().await.unwrap();
+        assert!(stored(service).await.is_empty());
+        service.advance(60 * MINUTE);
+        service.engine.sweep().await.unwrap();
+        assert_eq!(reserved(service).await, (0, 0));
+        assert!(service.engine.sweep().await.unwrap().is_empty());
+    }
+
+    async fn the_embedded_store_takes_no_put_after_the_end(service) {
+        let ended = transcript!(service, r#"
+            > POST /v1/uploads {"filename": "a", "size": 5}
+            < 201 {"upload": {"id": "$upload"}, "put": {"url": "$url"}}
+            > DELETE /v1/uploads/$upload
+            < 204
+            > PUT $url [late!]
+            | if-none-match: *
+            < 403
+        "#);
+        assert_eq!(reserved(service).await, (0, 0), "nothing can come, so nothing is kept for it");
+        let deleted = crate::native::ready(service, "a", "hello").await;
+        transcript!(service, "> DELETE /v1/assets/$asset\n< 204", asset = deleted["asset"]);
+        for url in [&ended["url"], &deleted["url"]] {
+            let put = reqwest::Client::new().put(url).header("if-none-match", "*").body("again");
+            let status = put.send().await.unwrap().status().as_u16();
+            assert!([403, 412].contains(&status), "closed, or not removed yet: {status}");
+        }
+        eventually("the object is removed", async || stored(service).await.is_empty()).await;
+        transcript!(service, r#"
+            > PUT $url [again]
+            | if-none-match: *
+            < 403
+        "#, url = deleted["url"]);
+        assert_eq!(reserved(service).await, (0, 0));
+    }
+
+    async fn parts_of_an_upload_that_has_ended_are_refused(service, idle()) {
+        let names = filled(service).await;
+        transcript!(service, r#"
+            > DELETE /v1/uploads/$upload
+            < 204
+            > PUT $one [hello]
+            < 404
+        "#, upload = names["upload"], one = names["one"]);
+        assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty());
+    }
+
+    async fn a_multipart_upload_whose_answer_was_lost_goes_with_its_upload(service, unlimited()) {
+        let create = async |wish: &str| {
+            transcript!(service, r#"
+                > POST /v1/uploads {"filename": "a", "size": 5, $wish}
+                < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}, "grant": "$grant"}
+            "#, wish = wish)
+        };
+        let lose = async |names: &Names| {
+            let upload = service.database.store.upload(names["upload"].parse().unwrap()).await.unwrap().unwrap();
+            service.blobs.create_multipart(&upload.key, "lost", None, None).await.unwrap();
+        };
+        for wish in [r#""method": "put""#, r#""method": "multipart""#, r#""method": "append""#] {
+            let names = create(wish).await;
+            lose(&names).await;
+            transcript!(service, "> DELETE /v1/uploads/$upload\n< 204", upload = names["upload"]);
+        }
+        settled(service).await;
+        // The answer is lost when the holder of a grant turns to another way, who then gives up.
+        let names = create(r#""method": "put""#).await;
+        service.faults.on("create_multipart", [Some(AnswerLost)]);
+        transcript!(service, r#"
+            > POST /u/$grant/s3/multipart {"filename": "a", "type": ""}
+            < 503
+            > DELETE /v1/uploads/$upload
+            < 204
+        "#, grant = names["grant"], upload = names["upload"]);
+        settled(service).await;
+        // Completed with the id of the second try.
+        let names = filled(service).await;
+        lose(&names).await;
+        transcript!(service, "> POST /v1/uploads/$upload/complete\n< 200", upload = names["upload"]);
+        assert_eq!(service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.len(), 1);
+        service.advance(10 * MINUTE);
+        service.engine.sweep().await.unwrap();
+        assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty());
+        assert_eq!(stored(service).await.len(), 1, "its own object stays");
+        assert!(service.engine.sweep().await.unwrap().is_empty(), "asked once");
+    }
+
+    async fn a_key_that_the_store_does_not_close_at_once_is_closed_later(service, idle()) {
+        let names = filled(service).await;
+        service.faults.on("close_key", [Some(Refused); 2]);
+        transcript!(service, "> DELETE /v1/uploads/$upload\n< 204", upload = names["upload"]);
+        while !service.faults.are_spent() {
+            service.engine.sweep().await.unwrap();
+            service.advance(MINUTE);
+        }
+        service.engine.sweep().await.unwrap();
+        assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty());
+    }
+
+    async fn an_abort_that_the_store_refuses_is_tried_again(service, unlimited()) {
         let names = filled(service).await;
         service.faults.on("abort_multipart", [Some(Refused); 2]);
         transcript!(service, r#"
@@ -143,8 +263,26 @@ on_both_services! {
     }
 }
 
+/// On a store that does not close keys, as all but the embedded one; nobody works on jobs.
+fn unlimited() -> Shape {
+    Shape { capabilities: |found| found.enforces_limits = false, ..idle() }
+}
+
+/// What the default tenant's quota counts: bytes and open uploads.
+async fn reserved(service: &Service) -> (i64, i64) {
+    service.assert_sums().await;
+    let used = service.database.store.usage(service.tenant).await.unwrap();
+    (used.bytes, used.uploads)
+}
+
+/// Keys of the objects that assets have.
+async fn stored(service: &Service) -> Vec<String> {
+    let page = service.blobs.list(BlobKey::ORIGINALS, None).await.unwrap();
+    page.items.into_iter().map(|object| object.key).collect()
+}
+
 /// Waits until the clean-up after an abort or expiry, which nobody waits for, is through.
-async fn settled(service: &crate::support::service::Service) {
+async fn settled(service: &Service) {
     eventually("everything is cleaned up", async || {
         service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty()
             && service.engine.sweep().await.unwrap().cleaned == 0

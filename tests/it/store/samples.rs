@@ -55,6 +55,7 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
         transfer: Transfer::Put { size: asset.size },
         most: None,
         charged: None,
+        reserved: None,
         key: format!("o/{}", asset.id),
         write_token: "token".to_owned(),
         external_id: None,

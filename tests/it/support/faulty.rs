@@ -115,8 +115,14 @@ impl<B: Blobs> Blobs for FaultyBlobs<B> {
         self.inner.profile()
     }
 
-    async fn create_multipart(&self, key: &str, token: &str, sum: Option<ChecksumAlgorithm>) -> Result<String> {
-        faulty!(self, create_multipart, self.inner.create_multipart(key, token, sum))
+    async fn create_multipart(
+        &self,
+        key: &str,
+        token: &str,
+        sum: Option<ChecksumAlgorithm>,
+        max_bytes: Option<u64>,
+    ) -> Result<String> {
+        faulty!(self, create_multipart, self.inner.create_multipart(key, token, sum, max_bytes))
     }
 
     async fn list_parts(&self, key: &str, id: &str, after: Option<PartNumber>) -> Result<Page<StoredPart, PartNumber>> {
@@ -168,6 +174,10 @@ impl<B: Blobs> Blobs for FaultyBlobs<B> {
 
     async fn delete(&self, key: &str) -> Result<()> {
         faulty!(self, delete, self.inner.delete(key))
+    }
+
+    async fn close_key(&self, key: &str, life: Duration) -> Result<bool> {
+        faulty!(self, close_key, self.inner.close_key(key, life))
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page<ListedObject, String>> {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::super::error::{Error, Result};
-use super::rows;
+use super::{rows, uploads};
 
 /// A bucket as it is listed.
 pub(in super::super) struct Bucket {
@@ -28,14 +28,13 @@ pub(in super::super) fn create(db: &Connection, name: &str, now: i64) -> Result<
     }
 }
 
-/// Removes an empty bucket; one with objects or unfinished uploads is not empty.
-pub(in super::super) fn delete(db: &Connection, name: &str) -> Result<()> {
+/// Removes a bucket without objects. Uploads that are open in it are aborted, as in S3. `now`: microseconds since 1970.
+pub(in super::super) fn delete(db: &Connection, name: &str, now: i64) -> Result<()> {
     require(db, name)?;
-    let sql =
-        "SELECT EXISTS (SELECT 1 FROM object WHERE bucket = ?1) OR EXISTS (SELECT 1 FROM upload WHERE bucket = ?1)";
-    if db.prepare_cached(sql)?.query_row([name], |row| row.get(0))? {
+    if db.prepare_cached("SELECT 1 FROM object WHERE bucket = ? LIMIT 1")?.exists([name])? {
         return Err(Error::BucketNotEmpty);
     }
+    uploads::abort_all(db, name, now)?;
     db.prepare_cached("DELETE FROM bucket WHERE name = ?")?.execute([name])?;
     Ok(())
 }

@@ -178,6 +178,7 @@ mod tests {
             tags: Tags::default(),
             algorithm: Algorithm::Crc64Nvme,
             kind: Kind::FullObject,
+            max_bytes: None,
             created: 0,
         };
         uploads::create(db, &new).unwrap();

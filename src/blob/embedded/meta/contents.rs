@@ -96,6 +96,12 @@ pub(in super::super) fn parts(db: &Connection, content: ContentId, after: u16, l
     query.query_and_then(params![content.0, after, limit], part)?.collect()
 }
 
+/// The number and the size of each part of a content.
+pub(in super::super) fn sizes(db: &Connection, content: ContentId) -> Result<Vec<(u16, u64)>> {
+    let mut query = db.prepare_cached("SELECT number, size FROM segment WHERE content = ?")?;
+    query.query_and_then([content.0], |row| Ok((rows::number(row, 0)?, rows::size(row, 1)?)))?.collect()
+}
+
 fn part(row: &Row<'_>) -> Result<Part> {
     let file = FileId::from_blob(&rows::get::<Vec<u8>>(row, 1)?)?;
     Ok(Part {

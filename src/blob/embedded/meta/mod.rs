@@ -4,6 +4,7 @@
 //! Everything below runs inside one transaction of the [writer](writer) or one read, never on an async thread.
 
 pub(super) mod buckets;
+pub(super) mod closed_keys;
 pub(super) mod completion;
 pub(super) mod contents;
 pub(super) mod listing;

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::super::conditions::{CopyCondition, WriteCondition};
+use super::super::conditions::{CopyCondition, DeleteCondition, WriteCondition};
 use super::super::error::{Error, Result};
 use super::super::record::{Address, ContentId, Headers, Manifest, Object, Tags};
 use super::contents::{self, NewSegment};
-use super::{buckets, rows};
+use super::{buckets, closed_keys, rows};
 
 const COLUMNS: &str = "object.content, size, etag, modified, headers, tags, verified";
 
@@ -67,6 +67,7 @@ pub(in super::super) fn check(db: &Connection, at: &Address, condition: &WriteCo
 /// Makes `object` what the address stands for, and lets go of what stood there.
 pub(in super::super) fn put(db: &Connection, at: &Address, object: &Object, condition: &WriteCondition) -> Result<()> {
     check(db, at, condition)?;
+    closed_keys::check(db, at, object.modified)?;
     remove(db, at, object.modified)?;
     let sql = "INSERT INTO object (bucket, key, content, size, etag, modified, headers, tags, verified)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -110,6 +111,21 @@ fn remove(db: &Connection, at: &Address, now: i64) -> Result<()> {
 pub(in super::super) fn delete(db: &Connection, at: &Address, condition: &WriteCondition, now: i64) -> Result<()> {
     check(db, at, condition)?;
     remove(db, at, now)
+}
+
+/// As [`delete`], if the object also has the size and the age that are asked for; one that is not there has neither.
+pub(in super::super) fn delete_if(
+    db: &Connection,
+    at: &Address,
+    condition: &WriteCondition,
+    also: DeleteCondition,
+    now: i64,
+) -> Result<()> {
+    if !also.is_none() {
+        let object = require(db, at)?;
+        also.check(object.size, object.modified)?;
+    }
+    delete(db, at, condition, now)
 }
 
 /// What of an object is new in its copy.

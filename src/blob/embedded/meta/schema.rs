@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::super::error::Result;
 
 /// The steps from an empty database to now; `PRAGMA user_version` counts those that were taken.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// Commits survive power loss; readers and the writer do not wait for each other.
 const WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;
@@ -63,6 +63,8 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::record::Address;
+    use super::super::{closed_keys, uploads};
     use super::*;
 
     #[test]
@@ -76,6 +78,32 @@ mod tests {
         db.pragma_update(None, "user_version", 99).unwrap();
         drop(db);
         assert_eq!(open_writer(&path).unwrap().1, Found::FromTheFuture(99));
+    }
+
+    #[test]
+    fn a_database_of_version_1_is_brought_up_to_date_with_its_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("meta.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(
+            "PRAGMA user_version = 1;
+             INSERT INTO bucket VALUES ('b', 0, NULL);
+             INSERT INTO content VALUES (1, 1, x'');
+             INSERT INTO upload VALUES ('u', 'b', x'6b', 1, 0, '{}', '[]', 'CRC64NVME', 'FULL_OBJECT');",
+        )
+        .unwrap();
+        drop(old);
+        let (db, found) = open_writer(&path).unwrap();
+        assert_eq!(found, Found::Existing);
+        assert_eq!(db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 2);
+        let at = Address { bucket: "b".to_owned(), key: "k".to_owned() };
+        assert_eq!(uploads::require(&db, &at, "u").unwrap().max_bytes, None);
+        closed_keys::close(&db, &at, 9, 5).unwrap();
+        assert!(uploads::require(&db, &at, "u").is_err(), "closing a key aborts what is open under it");
+        assert!(closed_keys::check(&db, &at, 8).is_err() && closed_keys::check(&db, &at, 9).is_ok());
+        drop(db);
+        assert_eq!(open_writer(&path).unwrap().1, Found::Existing);
     }
 
     #[test]

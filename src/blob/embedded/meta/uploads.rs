@@ -5,9 +5,9 @@ use rusqlite::{Connection, Row, params};
 
 use super::super::checksum::{Algorithm, Kind};
 use super::super::error::{Error, Result};
-use super::super::record::{Address, ContentId, Corrupt, Headers, Manifest, Tags};
+use super::super::record::{Address, ContentId, Corrupt, Headers, Manifest, Segment, Tags};
 use super::contents::{self, NewSegment};
-use super::{buckets, rows};
+use super::{buckets, closed_keys, rows};
 
 /// An upload as it is created.
 pub(in super::super) struct NewUpload {
@@ -23,6 +23,8 @@ pub(in super::super) struct NewUpload {
     pub(in super::super) algorithm: Algorithm,
     /// What the object's checksum will be of.
     pub(in super::super) kind: Kind,
+    /// The most bytes that its parts may have together; `None`: any number.
+    pub(in super::super) max_bytes: Option<u64>,
     /// When it is created, in microseconds since 1970.
     pub(in super::super) created: i64,
 }
@@ -39,14 +41,17 @@ pub(in super::super) struct Upload {
     pub(in super::super) algorithm: Algorithm,
     /// What the object's checksum will be of.
     pub(in super::super) kind: Kind,
+    /// The most bytes that its parts may have together; `None`: any number.
+    pub(in super::super) max_bytes: Option<u64>,
 }
 
 /// Creates an upload.
 pub(in super::super) fn create(db: &Connection, new: &NewUpload) -> Result<()> {
     buckets::require(db, &new.at.bucket)?;
+    closed_keys::check(db, &new.at, new.created)?;
     let content = contents::create(db, &Manifest::default())?;
-    let sql = "INSERT INTO upload (id, bucket, key, content, created, headers, tags, algorithm, kind)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO upload (id, bucket, key, content, created, headers, tags, algorithm, kind, max_bytes)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
         new.id,
         new.at.bucket,
@@ -57,13 +62,15 @@ pub(in super::super) fn create(db: &Connection, new: &NewUpload) -> Result<()> {
         rows::to_json(&new.tags)?,
         new.algorithm.name(),
         new.kind.name(),
+        new.max_bytes.map(rows::from_size).transpose()?,
     ])?;
     Ok(())
 }
 
 /// The open upload of this id at this address, or [`Error::NoSuchUpload`].
 pub(in super::super) fn require(db: &Connection, at: &Address, id: &str) -> Result<Upload> {
-    let sql = "SELECT content, headers, tags, algorithm, kind FROM upload WHERE id = ? AND bucket = ? AND key = ?";
+    let sql = "SELECT content, headers, tags, algorithm, kind, max_bytes FROM upload
+               WHERE id = ? AND bucket = ? AND key = ?";
     let mut query = db.prepare_cached(sql)?;
     let mut rows = query.query(params![id, at.bucket, at.key.as_bytes()])?;
     rows.next()?.map(upload).transpose()?.ok_or(Error::NoSuchUpload)
@@ -76,6 +83,7 @@ fn upload(row: &Row<'_>) -> Result<Upload> {
         tags: rows::json(row, 2)?,
         algorithm: algorithm(row, 3)?,
         kind: kind(row, 4)?,
+        max_bytes: rows::get::<Option<i64>>(row, 5)?.map(|_| rows::size(row, 5)).transpose()?,
     })
 }
 
@@ -90,9 +98,18 @@ fn kind(row: &Row<'_>, column: usize) -> Result<Kind> {
     Ok(known.ok_or(Corrupt("an upload's checksum type is unknown"))?)
 }
 
-/// Adds or replaces a part; an upload that ended while the bytes came is [`Error::NoSuchUpload`].
+/// Adds or replaces a part; an upload that ended while the bytes came is [`Error::NoSuchUpload`], a part that takes the sum
+/// of all over the limit is [`Error::UploadTooLarge`].
 pub(in super::super) fn put_part(db: &Connection, at: &Address, id: &str, new: &NewSegment) -> Result<()> {
     let upload = require(db, at, id)?;
+    if let Some(limit) = upload.max_bytes {
+        let Segment { size, number, .. } = new.segment;
+        let others = contents::sizes(db, upload.content)?.into_iter().filter(|(other, _)| *other != number);
+        let sum = others.fold(size, |sum, (_, size)| sum.saturating_add(size));
+        if sum > limit {
+            return Err(Error::UploadTooLarge(limit));
+        }
+    }
     contents::put_segment(db, upload.content, new)
 }
 
@@ -101,6 +118,13 @@ pub(in super::super) fn abort(db: &Connection, at: &Address, id: &str, now: i64)
     let upload = require(db, at, id)?;
     forget(db, id)?;
     contents::release(db, upload.content, now)
+}
+
+/// Ends every upload of a bucket; their parts go to the trash.
+pub(super) fn abort_all(db: &Connection, bucket: &str, now: i64) -> Result<()> {
+    let mut query = db.prepare_cached("DELETE FROM upload WHERE bucket = ? RETURNING content")?;
+    let contents: Vec<i64> = query.query_and_then([bucket], |row| rows::get(row, 0))?.collect::<Result<_>>()?;
+    contents.into_iter().try_for_each(|content| contents::release(db, ContentId(content), now))
 }
 
 /// Removes the row of an upload, and leaves its content alone.

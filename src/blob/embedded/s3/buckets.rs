@@ -1,12 +1,17 @@
 //! CreateBucket, HeadBucket, ListBuckets, DeleteBucket, GetBucketLocation, GetBucketVersioning.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as TOKEN;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
 use super::super::core::Core;
-use super::super::error::{REGION, Result};
+use super::super::error::{Error, REGION, Result};
 use super::super::meta::buckets;
-use super::dto::{ok, timestamp};
+use super::dto::{ok, owner, timestamp};
+
+/// Buckets of one page, as in S3.
+const MAX_BUCKETS: usize = 10_000;
 
 pub(super) async fn create(
     core: &Core,
@@ -22,9 +27,9 @@ pub(super) async fn delete(
     core: &Core,
     request: S3Request<DeleteBucketInput>,
 ) -> Result<S3Response<DeleteBucketOutput>> {
-    let name = request.input.bucket;
+    let (name, now) = (request.input.bucket, core.now());
     let gone = name.clone();
-    core.meta.write(move |db| buckets::delete(db, &name)).await?;
+    core.meta.write(move |db| buckets::delete(db, &name, now)).await?;
     core.cors.set(&gone, None);
     ok(DeleteBucketOutput {})
 }
@@ -35,18 +40,33 @@ pub(super) async fn head(core: &Core, request: S3Request<HeadBucketInput>) -> Re
 }
 
 pub(super) async fn list(core: &Core, request: S3Request<ListBucketsInput>) -> Result<S3Response<ListBucketsOutput>> {
-    let prefix = request.input.prefix;
+    let ListBucketsInput { prefix, max_buckets, continuation_token, .. } = request.input;
+    let after = match continuation_token.as_deref() {
+        Some(token) => TOKEN.decode(token).map_err(|_| Error::InvalidArgument("the continuation token is not ours"))?,
+        None => Vec::new(),
+    };
+    let most = match max_buckets.map(usize::try_from) {
+        None => MAX_BUCKETS,
+        Some(Ok(most)) if (1..=MAX_BUCKETS).contains(&most) => most,
+        Some(_) => return Err(Error::InvalidArgument("max-buckets is 1 to 10000")),
+    };
     let all = core.meta.read(buckets::list).await?;
-    let wanted = all.into_iter().filter(|bucket| prefix.as_ref().is_none_or(|prefix| bucket.name.starts_with(prefix)));
+    let wanted = |bucket: &buckets::Bucket| {
+        prefix.as_ref().is_none_or(|prefix| bucket.name.starts_with(prefix)) && bucket.name.as_bytes() > &after[..]
+    };
+    let mut wanted: Vec<_> = all.into_iter().filter(wanted).take(most + 1).collect();
+    let more = wanted.len() > most;
+    wanted.truncate(most);
+    let next = wanted.last().filter(|_| more).map(|last| TOKEN.encode(&last.name));
     let buckets = wanted
+        .into_iter()
         .map(|bucket| Bucket {
             name: Some(bucket.name),
             creation_date: Some(timestamp(bucket.created)),
             ..Bucket::default()
         })
         .collect();
-    let owner = Owner { id: Some("gantry".to_owned()), display_name: Some("gantry".to_owned()) };
-    ok(ListBucketsOutput { buckets: Some(buckets), owner: Some(owner), prefix, ..ListBucketsOutput::default() })
+    ok(ListBucketsOutput { buckets: Some(buckets), owner: Some(owner()), prefix, continuation_token: next })
 }
 
 pub(super) async fn location(

@@ -26,19 +26,34 @@ macro_rules! source_condition_in {
     };
 }
 
-fn source(source: &CopySource) -> Result<Address> {
-    match source {
-        CopySource::Bucket { bucket, key, version_id } => {
-            no_version(version_id.as_deref())?;
-            Ok(Address { bucket: bucket.to_string(), key: key.to_string() })
-        }
-        _ => Err(Error::NotImplemented("copying from an access point")),
-    }
+/// The object to copy from. The header is encoded like a form, so that `+` is a blank, as S3 has it; `s3s` leaves it. Clients
+/// that do not encode it mean a plus: that is looked for when there is no key with blanks.
+async fn source(core: &Core, source: &CopySource, headers: &http::HeaderMap) -> Result<Address> {
+    let CopySource::Bucket { bucket, key, version_id } = source else {
+        return Err(Error::NotImplemented("copying from an access point"));
+    };
+    no_version(version_id.as_deref())?;
+    let literal = Address { bucket: bucket.to_string(), key: key.to_string() };
+    let raw = headers.get("x-amz-copy-source").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let Some(blank) = with_blanks(raw) else { return Ok(literal) };
+    let blank = Address { bucket: literal.bucket.clone(), key: blank };
+    let asked = blank.clone();
+    let found = core.meta.read(move |db| objects::find(db, &asked)).await?;
+    Ok(if found.is_some() { blank } else { literal })
+}
+
+/// The key in a copy source, with blanks for `+`; `None` if there is none.
+fn with_blanks(copy_source: &str) -> Option<String> {
+    let path = copy_source.split_once('?').map_or(copy_source, |(path, _)| path);
+    let encoded = path.contains('+').then(|| path.replace('+', "%20"))?;
+    let decoded = percent_encoding::percent_decode_str(&encoded).decode_utf8().ok()?;
+    let (_, key) = decoded.strip_prefix('/').unwrap_or(&decoded).split_once('/')?;
+    Some(key.to_owned())
 }
 
 pub(super) async fn object(core: &Core, request: S3Request<CopyObjectInput>) -> Result<S3Response<CopyObjectOutput>> {
     let mut input = request.input;
-    let from = source(&input.copy_source)?;
+    let from = source(core, &input.copy_source, &request.headers).await?;
     let replaces = |directive: Option<&str>| directive == Some("REPLACE");
     let headers = replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str));
     let tags = replaces(input.tagging_directive.as_ref().map(TaggingDirective::as_str));
@@ -65,18 +80,20 @@ pub(super) async fn part(
     let mut input = request.input;
     let number = part_number(input.part_number)?;
     let condition = source_condition_in!(input);
-    let from = source(&input.copy_source)?;
+    let from = source(core, &input.copy_source, &request.headers).await?;
     let (at, id) = (Address { bucket: input.bucket, key: input.key }, input.upload_id);
     let (of, named) = (at.clone(), id.clone());
-    let upload = core.meta.read(move |db| uploads::require(db, &of, &named)).await?;
+    core.meta.read(move |db| uploads::require(db, &of, &named)).await?;
     let (object, manifest, pin) = core.open(from).await?;
     condition.check(&object.etag, object.modified)?;
     let (start, length) = range(input.copy_source_range.as_deref(), object.size)?;
-    let admission = core.ingest.admit(length)?;
-    let reader = Reader::new(core.files.clone(), Arc::new(manifest), pin, start, length);
+    let manifest = Arc::new(manifest);
+    core.check_files(&manifest, start, length).await?;
+    let admitted = core.admit_part(&at, &id, number, length).await?;
+    let reader = Reader::new(core.files.clone(), manifest, pin, start, length);
     let mut incoming = Incoming::internal(StreamingBlob::new(reader), length);
-    incoming.algorithms.push(upload.algorithm);
-    let stored = core.ingest.take(admission, incoming).await?;
+    incoming.algorithms.push(admitted.algorithm);
+    let stored = core.ingest.take(admitted.admission, incoming).await?;
     let segment = core.segment(&stored, number);
     let mut result = CopyPartResult {
         e_tag: Some(etag(&hex::encode(stored.md5))),
@@ -85,6 +102,7 @@ pub(super) async fn part(
     };
     sums_out!(result, stored.sums);
     core.meta.name(stored.file, move |db| uploads::put_part(db, &at, &id, &segment)).await?;
+    drop(admitted.in_flight);
     ok(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() })
 }
 
@@ -96,4 +114,16 @@ fn range(asked: Option<&str>, size: u64) -> Result<(u64, u64)> {
         Some(_) => return Err(Error::InvalidArgument("the copy source range is not inside the source")),
     };
     if end - start > BODY_MAX { Err(Error::EntityTooLarge(BODY_MAX)) } else { Ok((start, end - start)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plus_may_be_a_blank() {
+        assert_eq!(with_blanks("/b/a+b%2Bc").as_deref(), Some("a b+c"));
+        assert_eq!(with_blanks("b/a+b?versionId=null").as_deref(), Some("a b"));
+        assert_eq!((with_blanks("b/a%2Bb"), with_blanks("b/a%20b")), (None, None));
+    }
 }

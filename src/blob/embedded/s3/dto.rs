@@ -5,11 +5,21 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
-use s3s::dto::{ETag, Timestamp, TimestampFormat};
+use s3s::dto::{ETag, Initiator, Owner, Timestamp, TimestampFormat};
 use s3s::{S3Response, S3Result};
 
 use super::super::checksum::Algorithm;
 use super::super::error::{Error, Result};
+
+/// Who owns everything here: there is one key.
+pub(super) fn owner() -> Owner {
+    Owner { id: Some("gantry".to_owned()), display_name: Some("gantry".to_owned()) }
+}
+
+/// Who began every upload here.
+pub(super) fn initiator() -> Initiator {
+    Initiator { id: Some("gantry".to_owned()), display_name: Some("gantry".to_owned()) }
+}
 
 /// An operation's answer without further ado.
 pub(super) fn ok<T>(output: T) -> Result<S3Response<T>> {
@@ -103,6 +113,13 @@ pub(super) fn encode(asked: Option<&s3s::dto::EncodingType>) -> Result<impl Fn(&
 pub(super) fn body_length(declared: Option<i64>, headers: &HeaderMap) -> Result<u64> {
     let decoded = headers.get("x-amz-decoded-content-length").and_then(|value| value.to_str().ok()?.parse().ok());
     decoded.or_else(|| u64::try_from(declared?).ok()).ok_or(Error::MissingLength)
+}
+
+/// A number in a header of our own; `None` when the header is not there.
+pub(super) fn number_in(headers: &HeaderMap, name: &str) -> Result<Option<u64>> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let number = value.to_str().ok().and_then(|value| value.parse().ok());
+    number.map(Some).ok_or(Error::InvalidArgument("a header that begins with x-gantry- is not a number"))
 }
 
 /// The algorithms of the checksums that `x-amz-trailer` announces.
@@ -230,8 +247,9 @@ pub(super) use {headers_in, incoming, object_out, sums_in, sums_out, tags_in, ve
 
 /// A content encoding without `aws-chunked`, which was for the way only.
 pub(super) fn encoding(value: &str) -> Option<String> {
-    let rest: Vec<&str> = value.split(',').map(str::trim).filter(|coding| *coding != "aws-chunked").collect();
-    let rest = rest.join(",");
+    let rest: Vec<&str> =
+        value.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect();
+    let rest = rest.join(", ");
     (!rest.is_empty()).then_some(rest)
 }
 
@@ -242,6 +260,8 @@ mod tests {
     #[test]
     fn aws_chunked_is_for_the_way_only() {
         assert_eq!(encoding("aws-chunked"), None);
+        assert_eq!(encoding("AWS-chunked,br").as_deref(), Some("br"));
+        assert_eq!(encoding("deflate, gzip").as_deref(), Some("deflate, gzip"));
         assert_eq!(encoding("gzip, aws-chunked").as_deref(), Some("gzip"));
         assert_eq!(encoding("gzip").as_deref(), Some("gzip"));
     }

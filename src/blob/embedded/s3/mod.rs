@@ -68,6 +68,7 @@ operations! {
     delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput = tagging::delete;
     list_objects(ListObjectsInput) -> ListObjectsOutput = listing::v1;
     list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output = listing::v2;
+    list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput = listing::versions;
     create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput = multipart::create;
     upload_part(UploadPartInput) -> UploadPartOutput = multipart::put_part;
     upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput = copy::part;

@@ -10,12 +10,16 @@ use super::super::error::{Error, Result};
 use super::super::meta::completion::{self, Claim, Completion};
 use super::super::meta::uploads::{self, NewUpload};
 use super::super::record::Address;
-use super::dto::{etag, headers_in, incoming, ok, part_number, sums_in, sums_out, tags_in, verified_out};
+use super::dto::{etag, headers_in, incoming, number_in, ok, part_number, sums_in, sums_out, tags_in, verified_out};
+
+/// A header of CreateMultipartUpload that S3 does not know: the most bytes that the parts may have together.
+const MAX_BYTES_HEADER: &str = "x-gantry-max-bytes";
 
 pub(super) async fn create(
     core: &Core,
     request: S3Request<CreateMultipartUploadInput>,
 ) -> Result<S3Response<CreateMultipartUploadOutput>> {
+    let max_bytes = number_in(&request.headers, MAX_BYTES_HEADER)?;
     let mut input = request.input;
     let asked = input.checksum_algorithm.as_ref().map(|asked| Algorithm::parse(asked.as_str())).transpose()?;
     let algorithm = asked.unwrap_or(Algorithm::Crc64Nvme);
@@ -28,6 +32,7 @@ pub(super) async fn create(
         at: Address { bucket: input.bucket, key: input.key },
         algorithm,
         kind,
+        max_bytes,
         created,
     };
     let output = CreateMultipartUploadOutput {
@@ -50,15 +55,14 @@ pub(super) async fn put_part(
     let input = request.input;
     let number = part_number(input.part_number)?;
     let (at, id) = (Address { bucket: input.bucket, key: input.key }, input.upload_id);
-    let (of, named) = (at.clone(), id.clone());
-    let upload = core.meta.read(move |db| uploads::require(db, &of, &named)).await?;
-    incoming.algorithms.push(upload.algorithm);
-    let admission = core.ingest.admit(incoming.length)?;
-    let stored = core.ingest.take(admission, incoming).await?;
+    let admitted = core.admit_part(&at, &id, number, incoming.length).await?;
+    incoming.algorithms.push(admitted.algorithm);
+    let stored = core.ingest.take(admitted.admission, incoming).await?;
     let segment = core.segment(&stored, number);
     let mut output = UploadPartOutput { e_tag: Some(etag(&hex::encode(stored.md5))), ..UploadPartOutput::default() };
     sums_out!(output, stored.sums);
     core.meta.name(stored.file, move |db| uploads::put_part(db, &at, &id, &segment)).await?;
+    drop(admitted.in_flight);
     ok(output)
 }
 

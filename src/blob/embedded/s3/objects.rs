@@ -4,12 +4,12 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
 use super::super::checksum::Kind;
-use super::super::conditions::WriteCondition;
+use super::super::conditions::{DeleteCondition, WriteCondition};
 use super::super::core::Core;
 use super::super::error::{Error, Result};
-use super::super::meta::{buckets, objects};
+use super::super::meta::{buckets, closed_keys, objects};
 use super::super::record::{Address, ContentId, Object as Row, Verified};
-use super::dto::{etag, headers_in, incoming, no_version, ok, tags_in, verified_out};
+use super::dto::{etag, headers_in, incoming, no_version, number_in, ok, seconds, tags_in, verified_out};
 
 pub(super) async fn put(core: &Core, mut request: S3Request<PutObjectInput>) -> Result<S3Response<PutObjectOutput>> {
     let incoming = incoming!(request);
@@ -35,6 +35,10 @@ pub(super) async fn put(core: &Core, mut request: S3Request<PutObjectInput>) -> 
     ok(output)
 }
 
+/// A header of DeleteObject that S3 does not know: for so many seconds nothing is written under the key any more, and uploads
+/// that are open there are aborted.
+const CLOSE_SECONDS_HEADER: &str = "x-gantry-close-seconds";
+
 pub(super) async fn delete(
     core: &Core,
     request: S3Request<DeleteObjectInput>,
@@ -43,7 +47,20 @@ pub(super) async fn delete(
     no_version(input.version_id.as_deref())?;
     let condition = WriteCondition::new(input.if_match, None)?;
     let (at, now) = (Address { bucket: input.bucket, key: input.key }, core.now());
-    core.meta.write(move |db| objects::delete(db, &at, &condition, now)).await?;
+    let also = DeleteCondition {
+        size: input.if_match_size,
+        modified: input.if_match_last_modified_time.as_ref().map(seconds).transpose()?,
+    };
+    let closed_for = number_in(&request.headers, CLOSE_SECONDS_HEADER)?;
+    let delete = move |db: &rusqlite::Connection| match closed_for {
+        None => objects::delete_if(db, &at, &condition, also, now),
+        Some(seconds) => {
+            objects::check(db, &at, &condition)?;
+            let micros = i64::try_from(seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
+            closed_keys::close(db, &at, now.saturating_add(micros), now)
+        }
+    };
+    core.meta.write(delete).await?;
     ok(DeleteObjectOutput::default())
 }
 
@@ -62,8 +79,12 @@ pub(super) async fn delete_many(
         for object in wanted {
             let at = Address { bucket: bucket.clone(), key: object.key };
             let condition = WriteCondition::new(object.e_tag.map(ETagCondition::ETag), None)?;
+            let also = DeleteCondition {
+                size: object.size,
+                modified: object.last_modified_time.as_ref().map(seconds).transpose()?,
+            };
             let checked = no_version(object.version_id.as_deref());
-            match checked.and_then(|()| objects::delete(db, &at, &condition, now)) {
+            match checked.and_then(|()| objects::delete_if(db, &at, &condition, also, now)) {
                 Ok(()) => output
                     .deleted
                     .get_or_insert_default()

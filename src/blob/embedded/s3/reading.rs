@@ -10,7 +10,7 @@ use super::super::core::Core;
 use super::super::error::{Error, Result};
 use super::super::meta::{contents, objects};
 use super::super::read::{Reader, Spanner};
-use super::super::record::{Address, Manifest, Object as Row};
+use super::super::record::{Address, Manifest, Object as Row, Verified};
 use super::dto::{self, count, etag, length, no_version, object_out, ok, sums_out, timestamp, verified_out};
 use crate::sendfile::Outlet;
 
@@ -70,11 +70,30 @@ macro_rules! condition_in {
     };
 }
 
-/// Checksums are of the whole object, and are told when they are asked for.
+/// Checksums are of the whole object, or of the part that is asked for by its number, and are told when they are asked for.
+async fn told_checksums(
+    core: &Core,
+    object: &Row,
+    manifest: &Manifest,
+    part: Option<i32>,
+    range: bool,
+) -> Result<Option<Verified>> {
+    let Some(part) = part.filter(|_| object.etag.contains('-')) else {
+        return Ok((!range).then(|| object.verified.clone()));
+    };
+    let segment = manifest.0.get(usize::from(dto::part_number(part)?) - 1).ok_or(Error::NoSuchPart)?;
+    let (content, before) = (object.content, segment.number - 1);
+    let found = core.meta.read(move |db| contents::parts(db, content, before, 1)).await?;
+    let kind = object.verified.kind;
+    Ok(found.into_iter().next().map(|part| Verified { sums: part.sums, kind }))
+}
+
 macro_rules! checksums_out {
-    ($output:expr, $view:expr, $mode:expr, $verified:expr) => {
-        if $mode.is_some() && !$view.partial {
-            verified_out!($output, $verified);
+    ($output:expr, $mode:expr, $told:expr) => {
+        if $mode.is_some()
+            && let Some(verified) = $told.await?
+        {
+            verified_out!($output, verified);
         }
     };
 }
@@ -86,7 +105,10 @@ pub(super) async fn get(core: &Core, request: S3Request<GetObjectInput>) -> Resu
     let (object, manifest, pin) = core.open(Address { bucket: input.bucket, key: input.key }).await?;
     condition.check(&object.etag, object.modified)?;
     let range = if_range(input.range, &request.headers, &object);
+    let ranged = range.is_some();
     let view = View::choose(&manifest, object.size, range, input.part_number)?;
+    let manifest = Arc::new(manifest);
+    core.check_files(&manifest, view.start, view.length).await?;
     let mut output = GetObjectOutput {
         content_length: Some(length(view.length)),
         content_range: view.content_range(object.size),
@@ -94,9 +116,9 @@ pub(super) async fn get(core: &Core, request: S3Request<GetObjectInput>) -> Resu
         tag_count: (object.tags.len() > 0).then(|| count(object.tags.len())),
         ..GetObjectOutput::default()
     };
-    checksums_out!(output, view, input.checksum_mode, object.verified);
+    checksums_out!(output, input.checksum_mode, told_checksums(core, &object, &manifest, input.part_number, ranged));
     object_out!(output, object);
-    let (files, manifest) = (Arc::clone(&core.files), Arc::new(manifest));
+    let files = Arc::clone(&core.files);
     output.body = Some(match Outlet::of(&request.extensions, view.length) {
         Some(outlet) => StreamingBlob::wrap(outlet.body(Spanner::new(files, manifest, pin, view.start, view.length))),
         None => StreamingBlob::new(Reader::new(files, manifest, pin, view.start, view.length)),
@@ -112,6 +134,7 @@ pub(super) async fn head(core: &Core, request: S3Request<HeadObjectInput>) -> Re
     let (object, manifest) = core.meta.read(move |db| objects::open(db, &at)).await?;
     condition.check(&object.etag, object.modified)?;
     let range = if_range(input.range, &request.headers, &object);
+    let ranged = range.is_some();
     let view = View::choose(&manifest, object.size, range, input.part_number)?;
     let mut output = HeadObjectOutput {
         content_length: Some(length(view.length)),
@@ -119,9 +142,15 @@ pub(super) async fn head(core: &Core, request: S3Request<HeadObjectInput>) -> Re
         parts_count: input.part_number.filter(|_| object.etag.contains('-')).map(|_| count(manifest.0.len())),
         ..HeadObjectOutput::default()
     };
-    checksums_out!(output, view, input.checksum_mode, object.verified);
+    checksums_out!(output, input.checksum_mode, told_checksums(core, &object, &manifest, input.part_number, ranged));
+    let tags = object.tags.len();
     object_out!(output, object);
-    ok(output)
+    let mut response = S3Response::new(output);
+    if tags > 0 {
+        // `s3s` knows no such member of HeadObject.
+        response.headers.insert("x-amz-tagging-count", tags.into());
+    }
+    Ok(response)
 }
 
 pub(super) async fn attributes(

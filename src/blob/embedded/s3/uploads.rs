@@ -8,7 +8,7 @@ use super::super::error::Result;
 use super::super::meta::uploads::{self, Listed};
 use super::super::meta::{buckets, contents, listing};
 use super::super::record::Address;
-use super::dto::{count, encode, etag, length, marker, ok, page, sums_out, timestamp};
+use super::dto::{count, encode, etag, initiator, length, marker, ok, owner, page, sums_out, timestamp};
 
 pub(super) async fn parts(core: &Core, request: S3Request<ListPartsInput>) -> Result<S3Response<ListPartsOutput>> {
     let input = request.input;
@@ -30,6 +30,8 @@ pub(super) async fn parts(core: &Core, request: S3Request<ListPartsInput>) -> Re
         part_number_marker: Some(after.into()),
         next_part_number_marker: found.last().map(|part| part.segment.number.into()),
         is_truncated: Some(truncated),
+        owner: Some(owner()),
+        initiator: Some(initiator()),
         parts: Some(found.iter().map(part).collect()),
         checksum_algorithm: Some(ChecksumAlgorithm::from_static(upload.algorithm.name())),
         checksum_type: Some(ChecksumType::from_static(upload.kind.name())),
@@ -125,6 +127,8 @@ fn output(upload: Listed, url: impl Fn(&str) -> String) -> MultipartUpload {
     MultipartUpload {
         key: Some(url(&upload.key)),
         upload_id: Some(upload.id),
+        owner: Some(owner()),
+        initiator: Some(initiator()),
         initiated: Some(timestamp(upload.created)),
         checksum_algorithm: Some(ChecksumAlgorithm::from_static(upload.algorithm.name())),
         checksum_type: Some(ChecksumType::from_static(upload.kind.name())),

@@ -1,0 +1,114 @@
+//! How many bytes may reach the store for an upload that its client cuts, and what happens to one that brings more.
+//!
+//! URLs for such parts do not tell their length. Gantry's own store is told the limit when the multipart upload is created and
+//! refuses the part that breaks it. Other stores take every part: there the engine bounds the number of URLs that are signed and
+//! not used yet, and aborts what is over the limit when the client asks for the next URL, or in the sweep.
+
+use super::complete::{Attempt, Held};
+use super::{Engine, Error, Result};
+use crate::blob::StoredPart;
+use crate::domain::name::FileName;
+use crate::domain::plan::PartNumber;
+use crate::domain::upload::{Transfer, Upload};
+use crate::store::Tx;
+
+/// URLs that may be signed and unused at once for one upload, on stores that do not enforce its limit.
+const MAX_UNUSED_URLS: u64 = 32;
+
+/// The most bytes that an upload may bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ByteLimit {
+    /// Bytes of all parts together.
+    pub(super) bytes: u64,
+    /// The tenant's quota is what sets it.
+    by_quota: bool,
+}
+
+impl ByteLimit {
+    /// What the client is told that brought more.
+    pub(super) fn refusal(self) -> Error {
+        if self.by_quota { Error::OverQuota { limit: "bytes" } } else { Error::TooLarge { limit: self.bytes } }
+    }
+
+    /// The highest part number for which a URL may be signed while the store has so many parts: no more parts than the limit
+    /// has room for, and no more than [`MAX_UNUSED_URLS`] that are not there yet.
+    fn highest_part(self, stored: usize, min_part: u64) -> u64 {
+        let room = self.bytes / min_part.max(1) + 1;
+        room.min(stored as u64 + MAX_UNUSED_URLS).min(u64::from(PartNumber::MAX))
+    }
+}
+
+impl Engine {
+    /// The most bytes that an upload may bring: its size, or where nobody said that, what its grant, its policy and its tenant's
+    /// quota leave. What is reserved in the quota already is not limited by it again.
+    pub(super) async fn byte_limit(&self, upload: &Upload) -> Result<ByteLimit> {
+        if let Some(size) = upload.transfer.size() {
+            return Ok(ByteLimit { bytes: size, by_quota: false });
+        }
+        let bytes = self.most(upload).await?;
+        let limit = ByteLimit { bytes, by_quota: false };
+        if upload.most.is_some() {
+            return Ok(limit);
+        }
+        let Some((quota, used)) = self.0.store.quota(upload.tenant).await? else { return Ok(limit) };
+        let Some(allowed) = quota.bytes else { return Ok(limit) };
+        let left = allowed.saturating_sub(u64::try_from(used.bytes).unwrap_or(0));
+        if left < bytes { Ok(ByteLimit { bytes: left, by_quota: true }) } else { Ok(limit) }
+    }
+
+    /// [`Engine::begin`]; an upload that its tenant has no room for is given up, not kept until it expires.
+    pub(super) async fn begin_or_give_up(
+        &self,
+        upload: &Upload,
+        noted: Tx,
+        name: &FileName,
+    ) -> std::result::Result<Held, Attempt> {
+        match self.begin(upload, noted, name).await {
+            Err(Attempt::Refused(error @ Error::OverQuota { .. })) => {
+                self.abort_upload(upload.clone(), None).await?;
+                Err(error.into())
+            }
+            begun => begun,
+        }
+    }
+
+    /// On a store that does not enforce limits: aborts an upload that has brought more than it may, and refuses URLs for parts
+    /// that it cannot need yet.
+    pub(super) async fn bound_unused_urls(&self, upload: &Upload, highest: PartNumber) -> Result<()> {
+        if self.0.blobs.capabilities().enforces_limits || !matches!(upload.transfer, Transfer::ClientCut { .. }) {
+            return Ok(());
+        }
+        let (limit, parts) = (self.byte_limit(upload).await?, self.received(upload).await?);
+        if total_size(&parts) > limit.bytes {
+            self.abort_upload(upload.clone(), None).await?;
+            return Err(limit.refusal());
+        }
+        let allowed = limit.highest_part(parts.len(), self.0.blobs.profile().min_part);
+        if u64::from(highest.get()) > allowed {
+            let problem = format!("URLs are signed up to part {allowed} now; send parts before asking for more");
+            return Err(Error::invalid("partNumber", problem));
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of all parts together.
+pub(super) fn total_size(parts: &[StoredPart]) -> u64 {
+    parts.iter().fold(0, |sum, part| sum.saturating_add(part.size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_urls_that_can_be_needed_are_signed() {
+        const MIN_PART: u64 = 5 << 20;
+        let limit = |bytes| ByteLimit { bytes, by_quota: false };
+        assert_eq!(limit(1000).highest_part(0, MIN_PART), 1);
+        assert_eq!(limit(11 << 20).highest_part(0, MIN_PART), 3);
+        assert_eq!(limit(50 << 30).highest_part(0, MIN_PART), MAX_UNUSED_URLS);
+        assert_eq!(limit(50 << 30).highest_part(100, MIN_PART), 100 + MAX_UNUSED_URLS);
+        assert_eq!(limit(u64::MAX).highest_part(9_999, MIN_PART), 10_000);
+    }
+}
