@@ -146,7 +146,6 @@ async fn engine(store: &Arc<dyn Store>) -> Engine {
         settings: Settings {
             patience: gantry::domain::upload::Patience::default(),
             max_size: 1 << 40,
-            max_request_body: None,
             put_up_to: 16 << 20,
             delivery: DeliveryMode::Redirect,
             deliveries: Deliveries::default(),
