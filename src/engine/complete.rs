@@ -97,7 +97,7 @@ impl Engine {
     pub(super) async fn finish(&self, mut upload: Upload, wish: CompleteUpload) -> Result<Asset> {
         for _ in 0..TRIES {
             match upload.state {
-                UploadState::Completed => return self.asset_of(&upload).await,
+                UploadState::Completed => return self.completed_asset(&upload, &wish).await,
                 UploadState::Failed | UploadState::Aborted | UploadState::Expired => {
                     return Err(Error::Gone { what: "upload", state: upload.state.name() });
                 }

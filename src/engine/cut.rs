@@ -268,7 +268,7 @@ fn rows_of(upload: UploadId, parts: &[StoredPart]) -> Vec<RelayedPart> {
 }
 
 /// The client's list, if it gave one, is the store's.
-fn same_parts(parts: &[StoredPart], wish: &CompleteUpload) -> Result<()> {
+pub(super) fn same_parts(parts: &[StoredPart], wish: &CompleteUpload) -> Result<()> {
     let Some(claimed) = &wish.parts else { return Ok(()) };
     for claim in claimed {
         let at = parts.binary_search_by_key(&claim.number, |part| part.number);

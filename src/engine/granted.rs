@@ -5,7 +5,7 @@
 
 use super::create::checked_metadata;
 use super::{Engine, Error, Result};
-use crate::domain::asset::{Asset, Metadata};
+use crate::domain::asset::{Asset, AssetState, Metadata};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventKind;
 use crate::domain::file_type::may_be_sent;
@@ -28,33 +28,66 @@ pub struct Description {
 }
 
 impl Engine {
-    /// Takes down what the holder of a grant says of the file that it chose. Of a file that was named when its upload was
-    /// created, nothing changes.
-    pub(super) async fn describe(&self, upload: &Upload, by: Description) -> Result<()> {
-        if upload.most.is_none() || upload.state != UploadState::Open {
-            return Ok(());
-        }
+    /// Takes down what the holder of a grant says of the file that it chose, and returns what that replaced. Of a file that
+    /// was named when its upload was created, nothing changes.
+    pub(super) async fn describe(&self, upload: &Upload, by: Description) -> Result<Option<ReplacedDescription>> {
         for _ in 0..TRIES {
-            let asset = self.asset_of(upload).await?;
-            if !by.name.is_nameless() && asset.name.is_nameless() {
-                let rules = self.rules_of(&asset).await?;
-                self.admit_name(&rules, &by.name).await?;
-            }
-            let mut described = described(asset.clone(), by.clone(), self.0.store.now())?;
-            if described.name == asset.name
-                && described.media_type == asset.media_type
-                && described.metadata == asset.metadata
-            {
-                return Ok(());
-            }
+            let Some((asset, mut described)) = self.check_description(upload, &by).await? else { return Ok(None) };
             match self.commit(Tx::new().asset(&mut described, EventKind::AssetChanged), upload.asset).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Some(ReplacedDescription { before: asset, after: described })),
                 Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
             }
         }
         Err(Error::busy("others describe this file"))
     }
+
+    /// The asset as it is, and as this description would make it. `None`: it changes nothing.
+    ///
+    /// # Errors
+    /// Those of a description that the grant's giver or the policy does not allow.
+    pub(super) async fn check_description(&self, upload: &Upload, by: &Description) -> Result<Option<(Asset, Asset)>> {
+        if upload.most.is_none() || upload.state != UploadState::Open {
+            return Ok(None);
+        }
+        let asset = self.asset_of(upload).await?;
+        if !by.name.is_nameless() && asset.name.is_nameless() {
+            let rules = self.rules_of(&asset).await?;
+            self.admit_name(&rules, &by.name).await?;
+        }
+        let described = described(asset.clone(), by.clone(), self.0.store.now())?;
+        Ok(if says_the_same(&described, &asset) { None } else { Some((asset, described)) })
+    }
+
+    /// Takes the description of a file back that did not arrive: the next one may be another. The caller holds the lease
+    /// under which it was written. A description that was changed since stays, and so does one that cannot be taken back
+    /// now.
+    pub(super) async fn restore_description(&self, replaced: ReplacedDescription) {
+        let ReplacedDescription { before, after } = replaced;
+        for _ in 0..TRIES {
+            let Ok(Some(asset)) = self.0.store.asset(after.id).await else { return };
+            if asset.state != AssetState::Awaiting || !says_the_same(&asset, &after) {
+                return;
+            }
+            let Asset { name, media_type, metadata, .. } = before.clone();
+            let mut restored = Asset { name, media_type, metadata, changed_at: self.0.store.now(), ..asset };
+            match self.commit(Tx::new().asset(&mut restored, EventKind::AssetChanged), after.id).await {
+                Err(StoreError::Conflict) => {}
+                Err(error) => return tracing::warn!(asset = %after.id, %error, "a description could not be taken back"),
+                Ok(()) => return,
+            }
+        }
+    }
+}
+
+/// A description that was replaced, and the one that replaced it.
+pub(super) struct ReplacedDescription {
+    before: Asset,
+    after: Asset,
+}
+
+fn says_the_same(one: &Asset, other: &Asset) -> bool {
+    one.name == other.name && one.media_type == other.media_type && one.metadata == other.metadata
 }
 
 fn described(mut asset: Asset, by: Description, now: Timestamp) -> Result<Asset> {

@@ -69,14 +69,16 @@ pub(super) fn named(headers: &HeaderMap) -> Option<FileName> {
     let value = String::from_utf8_lossy(headers.get(header::CONTENT_DISPOSITION)?.as_bytes()).into_owned();
     let parameters = parameters(&value);
     let find = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-    let extended = find("filename*").and_then(|value| {
-        let (charset, coded) = value.split_once('\'')?;
-        let coded = coded.split_once('\'')?.1;
-        let utf8 = charset.eq_ignore_ascii_case("utf-8");
-        utf8.then(|| percent_encoding::percent_decode_str(coded).decode_utf8_lossy().into_owned())
-    });
-    let name = extended.or_else(|| find("filename"))?;
+    let name = find("filename*").and_then(|value| decode_extended(&value)).or_else(|| find("filename"))?;
     FileName::salvage(&name).ok()
+}
+
+/// Text of an extended parameter, `UTF-8''%e2%82%ac` (RFC 8187 §3.2). `None`: not in UTF-8, or not of this form.
+pub(super) fn decode_extended(value: &str) -> Option<String> {
+    let (charset, coded) = value.split_once('\'')?;
+    let coded = coded.split_once('\'')?.1;
+    let utf8 = charset.eq_ignore_ascii_case("utf-8");
+    utf8.then(|| percent_encoding::percent_decode_str(coded).decode_utf8_lossy().into_owned())
 }
 
 /// `; name=value` and `; name="quoted \"value\""`, with names in lower case.

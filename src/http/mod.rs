@@ -34,6 +34,7 @@ mod native;
 mod openapi;
 mod ops;
 mod origin;
+mod pieces;
 mod places;
 mod problem;
 mod processing;

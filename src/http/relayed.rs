@@ -23,6 +23,8 @@ pub(super) struct Call {
     /// The method that is meant.
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
+    /// The query, as it was sent.
+    pub(super) query: Option<String>,
     /// How many bytes will come, if that is known.
     pub(super) announced: Option<u64>,
     /// The grant in the path.
@@ -50,6 +52,7 @@ impl FromRequest<Site> for WithBody {
             grant: path.remove("grant"),
             id: path.get("id").and_then(|text| text.parse().ok()),
             interim: head.extensions.remove(),
+            query: head.uri.query().map(ToOwned::to_owned),
             headers: head.headers,
         };
         Ok(Self(call, body))

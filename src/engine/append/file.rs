@@ -1,15 +1,16 @@
 //! A whole file by one request, for clients that know nothing of offsets: forms, and a plain PUT.
 //!
-//! All of it or nothing: a client that was cut off sends the file again from its first byte, and finds nothing there.
-//! The end of the body is the end of the file, unless its length was said before.
+//! All of it or nothing: a client that was cut off sends the file again from its first byte, and finds nothing there, not
+//! even what was said of the file. The end of the body is the end of the file, unless its length was said before.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt;
+use tokio_util::sync::CancellationToken;
 
 use super::super::{Description, Engine, Error, OpenUnsized, Result};
-use super::pace::{Body, Next};
+use super::pace::Body;
 use super::writer::Writer;
 use super::{Arrival, BrokenOff, Checksum, Incoming, OpenAppend, Stop, Sum, receive, still_there, why};
 use crate::domain::access::{Action, Actor};
@@ -33,17 +34,18 @@ impl Engine {
             partial: false,
             said: Said::default(),
             first: None,
+            content_follows: true,
         };
         let upload = self.open_append(actor, wish).await?;
         let grant = self.0.tokens.upload_grant(upload.id, upload.expires_at);
         Ok((upload, grant))
     }
 
-    /// Takes a file by one request and returns its asset. The same file again gives the same answer; of another one,
-    /// the first one stays.
+    /// Takes a file by one request and returns its asset. The same file again gives the same answer.
     ///
     /// # Errors
-    /// [`Error::Offset`] if bytes came through another door. After every error nothing of this body counts.
+    /// [`Error::Taken`] if another file has arrived; that one stays. [`Error::Offset`] if bytes came through another door.
+    /// After every error nothing of this body counts.
     pub async fn take_file(
         &self,
         actor: &Actor,
@@ -60,9 +62,10 @@ impl Engine {
                 // Said before the upload's other way is given up for this one.
                 fits(&upload, announced, engine.most(&upload).await?)?;
             }
-            engine.describe(&upload, about).await?;
+            // Likewise. It is written under the lease, so that it is that of the bytes.
+            engine.check_description(&upload, &about).await?;
             let upload = engine.as_relayed(upload).await?;
-            let taken = engine.lease_and_take(upload, announced, body).await?;
+            let taken = Box::pin(engine.lease_and_take(upload, about, announced, body)).await?;
             match engine.asset_of(&taken).await? {
                 Asset { state: AssetState::Deleted { .. }, .. } => Err(Error::Gone { what: "asset", state: "deleted" }),
                 asset => Ok(asset),
@@ -71,55 +74,59 @@ impl Engine {
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 
-    async fn lease_and_take(&self, upload: Upload, announced: Option<u64>, body: Incoming) -> Result<Upload> {
+    async fn lease_and_take(
+        &self,
+        upload: Upload,
+        about: Description,
+        announced: Option<u64>,
+        body: Incoming,
+    ) -> Result<Upload> {
         let ended = upload.state != UploadState::Open;
         if ended || upload.ledger().is_some_and(|ledger| ledger.offset > 0 && ledger.is_whole()) {
-            return self.taken_before(upload, body).await;
+            return self.confirm_same_file(upload, announced, body).await;
         }
-        let most = self.most(&upload).await?;
-        let leased = self.lease(upload, |upload| ready_for(upload, announced, most)).await?;
-        self.take_leased(leased, body).await
+        let (id, most) = (upload.id, self.most(&upload).await?);
+        match self.lease(upload, |upload| ready_for(upload, announced, most)).await {
+            Ok(leased) => self.take_leased(leased, about, body).await,
+            // Another request was through before this one had the lease.
+            Err(Error::WrongState { .. }) => {
+                let upload = self.reread(id).await?;
+                still_there(&upload, self.0.store.now())?;
+                self.confirm_same_file(upload, announced, body).await
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// What is done under the lease: the file, its length, its end.
-    async fn take_leased(&self, leased: Upload, body: Incoming) -> Result<Upload> {
-        let limit = leased.ledger().map_or(0, Ledger::room).min(self.most(&leased).await?);
-        let (counted, body) = bounded(body, limit);
-        let mut body = Body::new(body, self.0.settings.pace);
+    /// What is done under the lease: the file, its description, its length, its end.
+    async fn take_leased(&self, leased: Upload, about: Description, body: Incoming) -> Result<Upload> {
         let mut writer = Writer::new(self.clone(), leased, true, None).await?;
         let held = self.hold(&writer.upload, writer.fence());
-        let stop = receive(&mut writer, &mut body, &mut Sum::new(Checksum::None), &held.interrupt).await;
-        let outcome = match stop {
-            Ok(Stop::End) => end_of_file(&mut writer).await,
-            Ok(_) if counted.load(Ordering::Relaxed) > limit => Err(Error::TooLarge { limit }),
-            Ok(stop) => Err(why(stop, &writer)),
-            Err(error) => Err(error),
+        let (outcome, replaced) = match self.describe(&writer.upload, about).await {
+            Ok(replaced) => (self.receive_file(&mut writer, &held.interrupt, body).await, replaced),
+            Err(error) => (Err(error), None),
         };
         if outcome.is_err() && writer.upload.is_held_by(writer.fence()) {
-            // Nothing of it counts, and nobody has to wait for this lease to run out.
+            if let Some(replaced) = replaced {
+                self.restore_description(replaced).await;
+            }
+            // Nothing of it counts, and no other request has to wait for this lease to run out.
             let _ = writer.discard().await;
         }
         outcome?;
         self.ended(writer.upload).await
     }
 
-    /// What a client hears that lost the answer and sends its file again: it is here, if it is as long as that one.
-    async fn taken_before(&self, upload: Upload, body: Incoming) -> Result<Upload> {
-        let size = upload.transfer.size().unwrap_or(0);
-        let (mut body, mut got) = (Body::new(body, self.0.settings.pace), 0u64);
-        loop {
-            match body.next().await {
-                Next::Arrived(Arrival::Bytes(bytes)) => got += bytes.len() as u64,
-                Next::Arrived(Arrival::Checksum(_)) | Next::Silent => {}
-                Next::Ended if got == size => return self.ended(upload).await,
-                Next::Ended => return Err(Error::Taken("another file came through this address before")),
-                Next::Broke => return Err(Error::BrokenOff),
-                Next::TooSlow => return Err(Error::TooSlow),
-            }
-            if got > size {
-                return Err(Error::Taken("another file came through this address before"));
-            }
-            body.resume();
+    /// Receives the bytes of the file and ends it.
+    async fn receive_file(&self, writer: &mut Writer, interrupt: &CancellationToken, body: Incoming) -> Result<()> {
+        let limit = writer.upload.ledger().map_or(0, Ledger::room).min(self.most(&writer.upload).await?);
+        let (counted, body) = bounded(body, limit);
+        let mut body = Body::new(body, self.0.settings.pace);
+        match receive(writer, &mut body, &mut Sum::new(Checksum::None), interrupt).await {
+            Ok(Stop::End) => end_of_file(writer).await,
+            Ok(_) if counted.load(Ordering::Relaxed) > limit => Err(Error::TooLarge { limit }),
+            Ok(stop) => Err(why(stop, writer)),
+            Err(error) => Err(error),
         }
     }
 }

@@ -8,7 +8,7 @@
 //! A byte is acknowledged when the store and the ledger have it. The work runs in a task of its own: a client that is
 //! cut off leaves every byte that it got through. `lease` says who may write, `pace` how slow a client may be, `memory` how
 //! much is held, `writer` what goes where, `sending` how it gets to the store, `opening` how such an upload begins, `file`
-//! what comes as a whole.
+//! what comes as a whole, `repeat` what comes again.
 
 mod concat;
 mod digest;
@@ -17,6 +17,7 @@ mod lease;
 mod memory;
 mod opening;
 mod pace;
+mod repeat;
 mod sending;
 mod sum;
 mod whole;

@@ -17,7 +17,7 @@ use crate::domain::checksum::Sha256Digest;
 use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::policy::DEFAULT_POLICY;
-use crate::domain::upload::{Protocol, Transfer, Upload};
+use crate::domain::upload::{Protocol, Transfer, Upload, UploadState};
 use crate::store::Tx;
 
 /// The wish to bring a file in through this service.
@@ -40,15 +40,21 @@ pub struct OpenAppend {
     pub said: Said,
     /// The first bytes, if they come along: how many, if that is said, and what they must hash to.
     pub first: Option<(Option<u64>, Checksum, Incoming)>,
+    /// The caller has bytes that it brings by a call of its own. For an upload that has ended that call is
+    /// [`Engine::repeat_file`], which compares them.
+    pub content_follows: bool,
 }
 
 impl Engine {
     /// Opens an upload and takes its first bytes. An empty file is complete with that.
     ///
-    /// A grant for one upload opens that one, which exists already.
+    /// A grant for one upload opens that one, which exists already. If a file has arrived there, it has to be the same.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] if another file has arrived under the grant, or if nothing shows that it is the same.
     pub async fn open_append(&self, actor: &Actor, wish: OpenAppend) -> Result<Upload> {
         if let Actor::Uploader { upload } = actor {
-            return self.open_granted(actor, *upload, wish).await;
+            return Box::pin(self.open_granted(actor, *upload, wish)).await;
         }
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
@@ -97,6 +103,9 @@ impl Engine {
     async fn open_granted(&self, actor: &Actor, id: UploadId, wish: OpenAppend) -> Result<Upload> {
         let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
         still_there(&upload, self.0.store.now())?;
+        if upload.state != UploadState::Open {
+            return self.open_ended(upload, wish).await;
+        }
         let upload = self.as_relayed(upload).await?;
         let length = upload.ledger().ok_or(Error::Forbidden)?.length;
         if wish.partial || matches!((length, wish.length), (Length::Known(a), Length::Known(b)) if a != b) {

@@ -9,6 +9,7 @@ use super::super::problem::Problem;
 use crate::engine::{Error, Surroundings};
 
 /// A refusal on its way out.
+#[derive(Debug)]
 pub(super) struct Refusal(Problem);
 
 impl Refusal {

@@ -1,34 +1,43 @@
-//! Forms with a file (`multipart/form-data`, RFC 7578), read as they arrive: the fields first, the field `file` last,
-//! its bytes never all in memory. Answered as S3 answers them.
+//! Forms with one file (`multipart/form-data`, RFC 7578), read as they arrive: the file's bytes never all in memory, the
+//! fields bounded, whatever pieces the connection delivers. Answered as S3 answers them.
+//!
+//! A form that turns out to be no whole file is refused even if that shows behind the file: its bytes break off then, which
+//! the engine takes back, and the reason waits in [`FormVerdict`].
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::{Body, BodyDataStream, Bytes};
+use axum::body::{Body, Bytes};
 use axum::response::{Html, IntoResponse, Response};
-use futures_util::{Stream, StreamExt};
+use futures_util::{StreamExt, stream};
 use http::{HeaderValue, StatusCode, header};
-use multer::{Constraints, Multipart, SizeLimit};
+use multer::{Field, Multipart};
 
+use super::super::pieces::CutClaims;
+use super::disposition::PartNames;
+use super::error::Refusal;
+use super::intake::{Intake, IntakeError, ParseProgress};
 use super::wire;
 use crate::domain::asset::{Asset, Metadata};
 use crate::domain::name::FileName;
 use crate::engine::{Arrival, BrokenOff, Description, Error, Incoming};
 
-/// Most bytes of a form before its file begins.
-const MOST_BEFORE: u64 = 64 << 10;
-const MOST_PER_FIELD: u64 = 16 << 10;
+/// Most bytes of the value of one field.
+const MAX_FIELD_BYTES: usize = 16 << 10;
+/// Most bytes of a form beside its file: boundaries, headers and values.
+const MAX_FORM_BYTES: u64 = 64 << 10;
+/// The field that holds the file.
+const FILE_FIELD: &str = "file";
 
-/// What a form says beside its file.
+/// What a form says beside its file's bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) key: Option<String>,
     /// How success is to be answered.
     status: Option<String>,
-    /// What is said of the file itself.
-    file: (Option<String>, Option<String>),
+    /// Name of the file; empty if it has none.
+    filename: String,
+    /// Its type, as the client believes.
+    content_type: Option<String>,
 }
 
 fn bad(problem: impl ToString) -> Error {
@@ -38,73 +47,254 @@ fn bad(problem: impl ToString) -> Error {
 impl Form {
     /// What browsers say of a file that was picked. A name or type that makes no sense is as good as none.
     pub(super) fn description(&self) -> Description {
-        let (name, media_type) = &self.file;
         Description {
-            name: name.as_deref().and_then(|text| FileName::salvage(text).ok()).unwrap_or_else(FileName::nameless),
-            media_type: media_type.as_deref().and_then(|text| text.parse().ok()),
+            name: FileName::salvage(&self.filename).unwrap_or_else(|_| FileName::nameless()),
+            media_type: self.content_type.as_deref().and_then(|text| text.parse().ok()),
             metadata: Metadata::new(),
         }
     }
 }
 
-/// The fields of a form up to its file, and the file as it arrives.
-pub(super) async fn read(content_type: &str, body: Body) -> Result<(Form, Incoming), Error> {
+/// What a request says of a form beside its body.
+#[derive(Default)]
+pub(super) struct FormRequest {
+    /// `Content-Type`; empty if there is none.
+    pub(super) content_type: String,
+    /// Size of the file by `Content-Range`, if that was sent.
+    pub(super) length: Option<u64>,
+    /// What the query says of parts.
+    pub(super) claims: CutClaims,
+}
+
+/// Why the bytes of a form's file broke off, if that was the form's fault and not the connection's.
+#[derive(Clone, Default)]
+pub(super) struct FormVerdict(Arc<Mutex<Option<Refusal>>>);
+
+impl FormVerdict {
+    fn set(&self, refusal: Refusal) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    }
+
+    /// The refusal to be shown when the engine says that the file's bytes broke off, or refuses for a reason of its own.
+    pub(super) fn explain(&self, error: Error) -> Refusal {
+        let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (error, found) {
+            (Error::BrokenOff, Some(refusal)) => refusal,
+            (error, _) => error.into(),
+        }
+    }
+}
+
+/// The fields of a form up to its file, the file as it arrives, and why that broke off.
+///
+/// # Errors
+/// 400 for what is no form with one whole file, as far as that shows before the file; 503 if the body broke off.
+pub(super) async fn read(request: FormRequest, body: Body) -> Result<(Form, Incoming, FormVerdict), Refusal> {
     let boundary =
-        multer::parse_boundary(content_type).map_err(|_| bad("is not multipart/form-data with a boundary"))?;
-    let sizes = SizeLimit::new().per_field(MOST_PER_FIELD).for_field("file", u64::MAX);
-    let in_file = Arc::new(AtomicBool::new(false));
-    let sips = Sips { body: body.into_data_stream(), in_file: Arc::clone(&in_file), rests: false, before: 0 };
-    let mut fields = Multipart::with_constraints(sips, boundary, Constraints::new().size_limit(sizes));
-    let mut form = Form::default();
-    while let Some(field) = fields.next_field().await.map_err(bad)? {
-        let slot = match field.name() {
-            Some("file") => {
-                in_file.store(true, Ordering::Relaxed);
-                form.file = (field.file_name().map(ToOwned::to_owned), field.content_type().map(ToString::to_string));
-                let bytes = field.map(|chunk| chunk.map(Arrival::Bytes).map_err(|_| BrokenOff));
-                return Ok((form, bytes.boxed()));
+        multer::parse_boundary(&request.content_type).map_err(|_| bad("is not multipart/form-data with a boundary"))?;
+    let mut reader = FormReader::new(boundary, request, body);
+    match reader.next_file().await? {
+        Some(file) => {
+            let form = std::mem::take(&mut reader.form);
+            let verdict = FormVerdict::default();
+            Ok((form, stream_file(reader, file, verdict.clone()), verdict))
+        }
+        None if reader.unchosen => Err(bad("has no file: none was chosen").into()),
+        None => Err(bad(format!("has no file: a part named {FILE_FIELD} with a filename")).into()),
+    }
+}
+
+/// A part with a file. Its first bytes may have been read already.
+struct FilePart {
+    field: Field<'static>,
+    peeked: Option<Bytes>,
+}
+
+/// A form as far as it has been read.
+struct FormReader {
+    parts: Multipart<'static>,
+    progress: Arc<ParseProgress>,
+    form: Form,
+    claims: CutClaims,
+    /// Size of the file, if the request says it.
+    length: Option<u64>,
+    /// A part for a file came in which no file was chosen.
+    unchosen: bool,
+    /// Bytes of a boundary and its line break.
+    boundary_bytes: u64,
+    /// Bytes of boundaries, headers and values so far.
+    form_bytes: u64,
+}
+
+impl FormReader {
+    fn new(boundary: String, request: FormRequest, body: Body) -> Self {
+        let progress = Arc::new(ParseProgress::default());
+        let boundary_bytes = boundary.len() as u64 + 8;
+        let parts = Multipart::new(Intake::new(body, Arc::clone(&progress), MAX_FORM_BYTES), boundary);
+        let FormRequest { length, claims, .. } = request;
+        let form = Form::default();
+        Self { parts, progress, form, claims, length, unchosen: false, boundary_bytes, form_bytes: 0 }
+    }
+
+    /// Reads fields up to the next file. `None`: the form has ended.
+    async fn next_file(&mut self) -> Result<Option<FilePart>, Refusal> {
+        loop {
+            self.progress.advance();
+            let Some(mut field) = self.parts.next_field().await.map_err(unreadable)? else {
+                self.claims.check()?;
+                return Ok(None);
+            };
+            self.progress.advance();
+            let names = PartNames::of(field.headers());
+            let headers = field.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+            self.count(self.boundary_bytes + headers.sum::<usize>() as u64)?;
+            let Some(filename) = names.filename else {
+                let value = self.read_value(&mut field, &names.name).await?;
+                self.note(&names.name, value);
+                continue;
+            };
+            // An input without a chosen file comes as an empty file without a name.
+            let peeked = if filename.is_empty() { self.peek(&mut field).await? } else { None };
+            if filename.is_empty() && peeked.is_none() {
+                self.unchosen = true;
+                continue;
             }
-            Some("key") => Some(&mut form.key),
-            Some("success_action_status") => Some(&mut form.status),
-            _ => None,
-        };
-        let text = field.text().await.map_err(bad)?;
-        if let Some(slot) = slot {
-            *slot = Some(text);
+            if names.name != FILE_FIELD {
+                let found = shorten(&names.name);
+                return Err(bad(format!(
+                    "has a file in the field {found}; a file is taken from the field {FILE_FIELD}"
+                ))
+                .into());
+            }
+            self.claims.check()?;
+            self.form.content_type = field.headers().get(header::CONTENT_TYPE).and_then(text_of);
+            self.form.filename = filename;
+            return Ok(Some(FilePart { field, peeked }));
         }
     }
-    Err(bad("has no field named file"))
-}
 
-/// A body that is never read faster than the form is understood: the parser reads ahead as long as anything is there.
-struct Sips {
-    body: BodyDataStream,
-    in_file: Arc<AtomicBool>,
-    /// One piece was just given: the parser has to look at it before it gets another.
-    rests: bool,
-    before: u64,
-}
-
-impl Stream for Sips {
-    type Item = Result<Bytes, std::io::Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.rests {
-            self.rests = false;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+    fn note(&mut self, name: &str, value: String) {
+        self.claims.note(name, &value);
+        match name {
+            "key" => self.form.key = Some(value),
+            "success_action_status" => self.form.status = Some(value),
+            _ => {}
         }
-        if self.before > MOST_BEFORE && !self.in_file.load(Ordering::Relaxed) {
-            let problem = format!("more than {MOST_BEFORE} bytes before the field file");
-            return Poll::Ready(Some(Err(std::io::Error::other(problem))));
-        }
-        let next = self.body.poll_next_unpin(context);
-        if let Poll::Ready(Some(Ok(bytes))) = &next {
-            self.before = self.before.saturating_add(bytes.len() as u64);
-            self.rests = true;
-        }
-        next.map(|piece| piece.map(|piece| piece.map_err(std::io::Error::other)))
     }
+
+    fn count(&mut self, bytes: u64) -> Result<(), Error> {
+        self.form_bytes = self.form_bytes.saturating_add(bytes);
+        if self.form_bytes > MAX_FORM_BYTES {
+            return Err(bad(format!("has fields of more than {MAX_FORM_BYTES} bytes together, beside its file")));
+        }
+        Ok(())
+    }
+
+    /// The value of a field that is no file.
+    async fn read_value(&mut self, field: &mut Field<'static>, name: &str) -> Result<String, Refusal> {
+        let mut value = Vec::new();
+        while let Some(bytes) = field.chunk().await.map_err(unreadable)? {
+            self.progress.advance();
+            if value.len() + bytes.len() > MAX_FIELD_BYTES {
+                let hint = if name == FILE_FIELD { "; a file comes with a filename" } else { "" };
+                let name = shorten(name);
+                return Err(bad(format!("has a field {name} of more than {MAX_FIELD_BYTES} bytes{hint}")).into());
+            }
+            value.extend_from_slice(&bytes);
+        }
+        self.count(value.len() as u64)?;
+        Ok(String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// The first bytes of a part, `None` if it is empty.
+    async fn peek(&mut self, field: &mut Field<'static>) -> Result<Option<Bytes>, Refusal> {
+        while let Some(bytes) = field.chunk().await.map_err(unreadable)? {
+            self.progress.advance();
+            if !bytes.is_empty() {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads what follows the file, and judges the form as a whole.
+    async fn read_rest(&mut self, file_bytes: u64) -> Result<(), Refusal> {
+        self.progress.end_file();
+        if self.next_file().await?.is_some() {
+            return Err(bad("has more than one file; one upload takes one").into());
+        }
+        match self.length {
+            Some(length) if length != file_bytes => {
+                Err(bad(format!("has a file of {file_bytes} bytes, but Content-Range says {length}")).into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The file's bytes as they arrive. They end when the form has ended and nothing speaks against it.
+fn stream_file(reader: FormReader, file: FilePart, verdict: FormVerdict) -> Incoming {
+    struct Reading {
+        reader: FormReader,
+        file: FilePart,
+        bytes: u64,
+    }
+    reader.progress.begin_file();
+    let reading = Reading { reader, file, bytes: 0 };
+    let step = move |reading: Option<Reading>| {
+        let verdict = verdict.clone();
+        async move {
+            let mut reading = reading?;
+            let next = match reading.file.peeked.take() {
+                Some(bytes) => Ok(Some(bytes)),
+                None => reading.file.field.chunk().await,
+            };
+            match next {
+                Ok(Some(bytes)) => {
+                    reading.bytes += bytes.len() as u64;
+                    Some((Ok(Arrival::Bytes(bytes)), Some(reading)))
+                }
+                Ok(None) => {
+                    let Reading { mut reader, file, bytes } = reading;
+                    // The parser hands out one part at a time.
+                    drop(file);
+                    let refusal = reader.read_rest(bytes).await.err()?;
+                    verdict.set(refusal);
+                    Some((Err(BrokenOff), None))
+                }
+                Err(_) => Some((Err(BrokenOff), None)),
+            }
+        }
+    };
+    stream::unfold(Some(reading), step).boxed()
+}
+
+/// Why a form cannot be read on.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+fn unreadable(error: multer::Error) -> Refusal {
+    match &error {
+        multer::Error::StreamReadFailed(cause) => match cause.downcast_ref::<IntakeError>() {
+            Some(IntakeError::NoField) => {
+                bad(format!("has {MAX_FORM_BYTES} bytes in which no field begins or ends; is the boundary right?"))
+                    .into()
+            }
+            Some(IntakeError::BrokenOff) | None => Error::BrokenOff.into(),
+        },
+        multer::Error::IncompleteStream
+        | multer::Error::IncompleteHeaders
+        | multer::Error::IncompleteFieldData { .. } => bad("ends before its closing boundary").into(),
+        _ => bad("has a field with headers that cannot be read").into(),
+    }
+}
+
+fn text_of(value: &HeaderValue) -> Option<String> {
+    value.to_str().ok().map(ToOwned::to_owned)
+}
+
+/// A field's name, as much of it as a message can hold.
+fn shorten(name: &str) -> String {
+    let short: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+    if short.is_empty() { "without a name".to_owned() } else { short }
 }
 
 /// What S3 answers to a form: nothing, unless the form wants to hear more.
@@ -148,8 +338,10 @@ pub(super) fn page_or_answer(form: &Form, asset: &Asset, public_url: &str) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::{TryStreamExt, stream};
+    use futures_util::TryStreamExt;
     use proptest::prelude::*;
+
+    const KIND: &str = "multipart/form-data; boundary=B";
 
     fn body(text: &[u8], at: &[usize]) -> Body {
         let (mut pieces, mut rest) = (Vec::new(), text);
@@ -162,77 +354,178 @@ mod tests {
         Body::from_stream(stream::iter(pieces))
     }
 
-    fn form(file: &[u8], fields: &[(&str, &str)]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for (name, value) in fields {
-            out.extend(
-                format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes(),
-            );
-        }
-        out.extend(
-            b"--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\nContent-Type: a/b\r\n\r\n",
-        );
-        out.extend_from_slice(file);
-        out.extend(b"\r\n--B--\r\n");
-        out
+    fn field(name: &str, value: &str) -> Vec<u8> {
+        format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes()
     }
 
-    async fn all(file: Incoming) -> Option<Vec<u8>> {
-        let whole = file.try_fold(Vec::new(), async |mut out, piece| match piece {
+    fn file(name: &str, filename: &str, bytes: &[u8]) -> Vec<u8> {
+        let head = format!(
+            "--B\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{filename}\"\r\nContent-Type: a/b\r\n\r\n"
+        );
+        [head.as_bytes(), bytes, b"\r\n"].concat()
+    }
+
+    fn form(bytes: &[u8], fields: &[(&str, &str)]) -> Vec<u8> {
+        let fields: Vec<u8> = fields.iter().flat_map(|(name, value)| field(name, value)).collect();
+        [fields, file("file", "x", bytes), b"--B--\r\n".to_vec()].concat()
+    }
+
+    /// What comes of a form: the file, or the refusal.
+    async fn outcome(kind: &str, body: Body) -> Result<(Form, Vec<u8>), (StatusCode, String)> {
+        let request = FormRequest { content_type: kind.to_owned(), ..FormRequest::default() };
+        let shown = |refusal: Refusal| {
+            let problem = refusal.problem();
+            (problem.status, problem.detail)
+        };
+        let (form, bytes, verdict) = read(request, body).await.map_err(shown)?;
+        let whole = bytes.try_fold(Vec::new(), async |mut out, piece| match piece {
             Arrival::Bytes(bytes) => {
                 out.extend_from_slice(&bytes);
                 Ok(out)
             }
             Arrival::Checksum(_) => Err(BrokenOff),
         });
-        whole.await.ok()
+        match whole.await {
+            Ok(whole) => Ok((form, whole)),
+            Err(BrokenOff) => Err(shown(verdict.explain(Error::BrokenOff))),
+        }
     }
 
-    const KIND: &str = "multipart/form-data; boundary=B";
+    async fn refused(text: &[u8]) -> String {
+        let (status, detail) = outcome(KIND, body(text, &[])).await.unwrap_err();
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{detail}");
+        // The same in pieces of every size.
+        for size in [1, 1000, 70_000] {
+            let pieces = outcome(KIND, body(text, &vec![size; text.len() / size])).await;
+            assert_eq!(pieces, Err((status, detail.clone())), "{size}");
+        }
+        detail
+    }
 
     proptest! {
         #[test]
-        fn wherever_the_network_cuts(file in prop::collection::vec(prop::sample::select(b"-B\r\n\0x".to_vec()), 0..80),
+        fn wherever_the_network_cuts(bytes in prop::collection::vec(prop::sample::select(b"-B\r\n\0x".to_vec()), 0..80),
             at in prop::collection::vec(1usize..20, 0..30)) {
-            prop_assume!(!file.windows(5).any(|window| window == b"\r\n--B") && !file.starts_with(b"--B"));
-            let text = form(&file, &[("key", "k"), ("success_action_status", "201"), ("other", "ü")]);
+            prop_assume!(!bytes.windows(5).any(|window| window == b"\r\n--B") && !bytes.starts_with(b"--B"));
+            let text = form(&bytes, &[("key", "k"), ("success_action_status", "201"), ("other", "ü")]);
+            let behind = [&text[..text.len() - 7], &field("later", "v"), b"--B--\r\n"].concat();
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let (read_form, bytes) = runtime.block_on(async {
-                let (form, bytes) = read(KIND, body(&text, &at)).await.unwrap();
-                (form, all(bytes).await)
-            });
-            prop_assert_eq!((read_form.key, read_form.status), (Some("k".to_owned()), Some("201".to_owned())));
-            prop_assert_eq!(bytes, Some(file));
+            for text in [text, behind] {
+                let (read_form, read_bytes) = runtime.block_on(outcome(KIND, body(&text, &at))).unwrap();
+                prop_assert_eq!((read_form.key, read_form.status), (Some("k".to_owned()), Some("201".to_owned())));
+                prop_assert_eq!((read_form.filename, &read_bytes), ("x".to_owned(), &bytes));
+            }
         }
     }
 
     #[tokio::test]
     async fn what_is_no_form_is_refused() {
         for kind in ["", "text/plain", "multipart/form-data", "multipart/form-data; boundary="] {
-            assert!(read(kind, body(&form(b"x", &[]), &[])).await.is_err(), "{kind}");
+            assert!(outcome(kind, body(&form(b"x", &[]), &[])).await.is_err(), "{kind}");
         }
+        let nameless = b"--B\r\nContent-Disposition: form-data\r\n\r\nx\r\n--B--\r\n";
         for text in [
             &b""[..],
             b"--B--\r\n",
             b"nonsense",
             b"--B\r\n\r\n",
-            b"--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n--B--\r\n",
+            b"--B\r\n\r\nx\r\n--B--\r\n",
+            nameless,
+            b"--B\r\nno header\r\n\r\nx\r\n--B--\r\n",
+            &field("a", "x"),
         ] {
-            assert!(read(KIND, body(text, &[])).await.is_err(), "{text:?}");
+            refused(text).await;
         }
-        let long = "x".repeat(20_000);
-        assert!(read(KIND, body(&form(b"x", &[("key", &long)]), &[])).await.is_err());
-        let endless = [b"--B\r\nContent-Disposition: form-data; name=\"".to_vec(), vec![b'a'; 400_000]].concat();
-        assert!(read(KIND, body(&endless, &[10_000; 40])).await.is_err());
+    }
+
+    /// The limits count what the form says, however the connection cuts it and however large the file is.
+    #[tokio::test]
+    async fn limits_count_the_fields_and_not_the_pieces() {
+        let large = vec![7; 600_000];
+        let text = form(&large, &[("title", "x"), ("key", "k"), ("more", &"y".repeat(MAX_FIELD_BYTES))]);
+        for at in [vec![], vec![1000; 10], vec![70_000; 3], vec![400_000], vec![1; 300]] {
+            let (read_form, bytes) = outcome(KIND, body(&text, &at)).await.unwrap();
+            assert!(bytes == large && read_form.key.as_deref() == Some("k"), "{at:?}");
+        }
+        let long = "x".repeat(MAX_FIELD_BYTES + 1);
+        assert_eq!(
+            refused(&form(b"x", &[("title", &long)])).await,
+            "form: has a field title of more than 16384 bytes."
+        );
+        assert!(refused(&form(b"x", &[("file", &long)])).await.ends_with("a file comes with a filename."));
+        let many: Vec<_> = (0..1000).map(|_| ("padding", "some words that are nobody's business")).collect();
+        let together = "form: has fields of more than 65536 bytes together, beside its file.";
+        assert_eq!(refused(&form(&large, &many)).await, together);
+        let behind: Vec<u8> = many.iter().flat_map(|(name, value)| field(name, value)).collect();
+        assert_eq!(refused(&[&file("file", "x", b"y"), &behind[..], b"--B--\r\n"].concat()).await, together);
+        for endless in ["--B\r\nContent-Disposition: form-data; name=\"", ""] {
+            let endless = [endless.as_bytes().to_vec(), vec![b'a'; 400_000]].concat();
+            let (_, detail) = outcome(KIND, body(&endless, &[10_000; 40])).await.unwrap_err();
+            assert!(detail.contains("65536 bytes in which no field"), "{detail}");
+        }
     }
 
     #[tokio::test]
     async fn a_file_that_breaks_off_does_not_look_whole() {
         let text = form(b"hello", &[]);
-        for len in 0..text.len() - 7 {
-            if let Ok((_, file)) = read(KIND, body(&text[..len], &[])).await {
-                assert_eq!(all(file).await, None, "{len}");
-            }
+        for len in 0..text.len() - 2 {
+            assert!(outcome(KIND, body(&text[..len], &[])).await.is_err(), "{len}");
+        }
+        let cut =
+            stream::iter([Ok(Bytes::copy_from_slice(&text[..text.len() - 3])), Err(std::io::Error::other("cut"))]);
+        assert_eq!(outcome(KIND, Body::from_stream(cut)).await.unwrap_err().0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    /// As FilePond sends it, if its field is named so: what is known of the file, then the file.
+    #[tokio::test]
+    async fn a_part_without_a_filename_is_a_field() {
+        let text = [field("file", "{}"), form(b"hello", &[])].concat();
+        assert_eq!(outcome(KIND, body(&text, &[])).await.unwrap().1, b"hello");
+        let only = [field("file", "{}"), b"--B--\r\n".to_vec()].concat();
+        assert_eq!(refused(&only).await, "form: has no file: a part named file with a filename.");
+    }
+
+    #[tokio::test]
+    async fn one_file_and_no_more() {
+        let end = b"--B--\r\n".to_vec();
+        let unchosen = file("file", "", b"");
+        assert_eq!(refused(&[unchosen.clone(), end.clone()].concat()).await, "form: has no file: none was chosen.");
+        let (one, two) = (file("file", "a", b"1"), file("file", "b", b"2"));
+        let several = "form: has more than one file; one upload takes one.";
+        assert_eq!(refused(&[one.clone(), two.clone(), end.clone()].concat()).await, several);
+        assert_eq!(refused(&[one.clone(), field("a", "b"), two, end.clone()].concat()).await, several);
+        let cover = file("cover", "c", b"3");
+        for text in [[one.clone(), cover.clone(), end.clone()].concat(), [cover, one.clone(), end.clone()].concat()] {
+            assert!(
+                refused(&text).await.contains("has a file in the field cover; a file is taken from the field file")
+            );
+        }
+        // Other inputs of the page, in which nothing was chosen.
+        for text in [[one.clone(), unchosen.clone(), end.clone()], [unchosen, one, end.clone()]] {
+            let (read_form, bytes) = outcome(KIND, body(&text.concat(), &[])).await.unwrap();
+            assert_eq!((read_form.filename.as_str(), &bytes[..]), ("a", &b"1"[..]));
+        }
+        // A file that is empty, and one that has no name.
+        for (filename, bytes) in [("a", &b""[..]), ("", b"1")] {
+            let text = [file("file", filename, bytes), end.clone()].concat();
+            assert_eq!(outcome(KIND, body(&text, &[])).await.unwrap().1, bytes);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_part_of_a_file_is_not_the_file() {
+        let part = [("dzchunkindex", "0"), ("dztotalchunkcount", "3")];
+        assert!(refused(&form(b"hello", &part)).await.contains("tus at /tus"));
+        let behind: Vec<u8> = part.iter().flat_map(|(name, value)| field(name, value)).collect();
+        assert!(
+            refused(&[file("file", "x", b"y"), behind, b"--B--\r\n".to_vec()].concat()).await.contains("dzchunkindex")
+        );
+        let whole = [("dzchunkindex", "0"), ("dztotalchunkcount", "1")];
+        assert_eq!(outcome(KIND, body(&form(b"hello", &whole), &[])).await.unwrap().1, b"hello");
+        for (length, right) in [(5, true), (6, false)] {
+            let request = FormRequest { content_type: KIND.to_owned(), length: Some(length), ..FormRequest::default() };
+            let (_, bytes, _) = read(request, body(&form(b"hello", &[]), &[])).await.unwrap();
+            assert_eq!(bytes.try_collect::<Vec<_>>().await.is_ok(), right);
         }
     }
 }

@@ -10,10 +10,11 @@ use http::{HeaderName, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::super::body::{Json, JsonList};
+use super::super::pieces::{self, CutClaims};
 use super::super::problem::Problem;
 use super::super::{Site, context};
 use super::error::Refusal;
-use super::form::{self, Form};
+use super::form::{self, Form, FormRequest};
 use super::wire::{self, Completion, NewMultipart, Query};
 use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
@@ -107,16 +108,24 @@ pub(super) async fn no_credentials() -> Refusal {
 }
 
 /// Takes the file of a form to the upload that the grant in its address is for.
-async fn taken(site: &Site, grant: &str, request: Request) -> Answer<(Form, Asset)> {
+async fn take_form(site: &Site, grant: &str, request: Request) -> Answer<(Form, Asset)> {
     let actor = context::granted(&site.engine, grant).await?;
     let Actor::Uploader { upload: id } = actor else { return Err(Error::Unauthenticated.into()) };
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
-    let (form, file) = form::read(kind.as_deref().unwrap_or_default(), request.into_body()).await?;
+    let (head, body) = request.into_parts();
+    pieces::check_resumption(&head.headers)?;
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let said = FormRequest {
+        content_type: content_type.unwrap_or_default().to_owned(),
+        length: pieces::whole_range(&head.headers)?,
+        claims: CutClaims::in_query(head.uri.query()),
+    };
+    let (form, file, verdict) = form::read(said, body).await?;
     let upload = site.engine.peek(&actor, id).await?;
     if form.key.as_ref().is_some_and(|key| *key != wire::key(upload.asset)) {
         return Err(Error::Hidden.into());
     }
-    let asset = site.engine.take_file(&actor, id, form.description(), None, file).await?;
+    let taken = site.engine.take_file(&actor, id, form.description(), None, file).await;
+    let asset = taken.map_err(|error| verdict.explain(error))?;
     Ok((form, asset))
 }
 
@@ -125,7 +134,7 @@ pub(super) async fn post_form(
     Path(grant): Path<String>,
     request: Request,
 ) -> Answer<Response> {
-    let (form, asset) = taken(&site, &grant, request).await?;
+    let (form, asset) = take_form(&site, &grant, request).await?;
     Ok(form::answer(&form, &asset, &site.public_url))
 }
 
@@ -143,6 +152,6 @@ pub(super) async fn post_plain_form(
     Path(grant): Path<String>,
     request: Request,
 ) -> Answer<Response> {
-    let (form, asset) = taken(&site, &grant, request).await?;
+    let (form, asset) = take_form(&site, &grant, request).await?;
     Ok(form::page_or_answer(&form, &asset, &site.public_url))
 }

@@ -2,14 +2,16 @@
 //! `/u/{grant}/s3` because Uppy 6 sends no headers. The page names this origin, or `…/u/{grant}`, as its Companion.
 //!
 //! Keys and upload ids are ours, never the store's. Single files are sent as a form to an address of ours, which is also
-//! there for pages without scripts: `<form method="post" action="/u/{grant}/form" enctype="multipart/form-data">` with an
-//! `<input type="file" name="file">` that is the last of its fields.
+//! there for pages without scripts: `<form method="post" action="/u/{grant}/form" enctype="multipart/form-data">` with one
+//! `<input type="file" name="file">`.
 
 use super::openapi::Routes;
 
+mod disposition;
 mod error;
 mod form;
 mod handlers;
+mod intake;
 mod routes;
 mod wire;
 

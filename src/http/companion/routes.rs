@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::openapi::access::{Cells, DRIVES, GRANTED, GRANTED_ONE, NOT_OFFERED, OPENS, WATCHES};
 use super::super::openapi::{Dialect, Op, Routes, op};
+use super::super::pieces::CODE;
 use super::error::Refusal;
 use super::handlers;
 use super::wire::{Completion, NewMultipart};
@@ -26,6 +27,7 @@ pub(super) fn forms() -> Routes {
         let file = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nhello\r\n--x--\r\n";
         let form = op(summary).may(GRANTED).takes_bytes(boundary, file).fails(&["invalid", "too_large", "not_found"]);
         form.fails(&["quota_exceeded", "wrong_state", "gone", "locked", "body_broke_off", "storage_full"])
+            .fails(&["conflict", CODE])
     };
     let s3 = form("A file as a form, as S3 takes it").done(200, "As `success_action_status` wishes.");
     let s3 = s3.sends(201, "application/xml", "With the answer of S3.").done(204, "It is here.");

@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::{HeaderValue, Method, StatusCode, header};
 use tokio::sync::watch;
 
+use super::super::pieces;
 use super::super::relayed::{self, Call, WithBody};
 use super::super::server::interim::Interim;
 use super::digest;
@@ -187,6 +188,7 @@ async fn meant_complete(call: &Call, actor: &Actor, upload: Upload) -> Result<Up
 async fn create(call: &Call, body: Body) -> Answer {
     wire::is_not_tus(&call.headers)?;
     let actor = call.actor().await?;
+    pieces::check_content(&call.headers, call.query.as_deref(), call.announced)?;
     let creation = wire::creation(&call.headers, call.announced)?;
     let draft = creation.draft;
     let upload = opened(call, body, &actor, creation).await?;
@@ -211,9 +213,13 @@ async fn opened(call: &Call, body: Body, actor: &Actor, creation: Creation) -> R
         partial: false,
         said: Said::default(),
         first: None,
+        content_follows: call.announced != Some(0),
     };
     let upload = engine.open_append(actor, wish).await?;
-    if upload.state == UploadState::Completed || (ends == Ends::Later && call.announced == Some(0)) {
+    if upload.state != UploadState::Open {
+        return repeated(call, body, actor, upload).await;
+    }
+    if ends == Ends::Later && call.announced == Some(0) {
         return Ok(upload);
     }
     if draft.is_some() {
@@ -230,6 +236,25 @@ async fn opened(call: &Call, body: Body, actor: &Actor, creation: Creation) -> R
                 let _ = engine.terminate(actor, upload.id).await;
             }
             Err(seen(call, error.into(), actor, upload.id).await)
+        }
+    }
+}
+
+/// The upload that has ended before the content of its creation came, if that is the content it has.
+async fn repeated(call: &Call, body: Body, actor: &Actor, upload: Upload) -> Result<Upload, Refusal> {
+    if call.announced == Some(0) {
+        return Ok(upload);
+    }
+    let engine = &call.site.engine;
+    let id = upload.id;
+    match engine.repeat_file(actor, id, call.announced, incoming(body)).await {
+        Ok(upload) => Ok(upload),
+        Err(error) => {
+            // Just created, as an empty file that has content after all: its client hears of no upload.
+            if matches!(actor, Actor::Key { .. }) {
+                let _ = engine.terminate(actor, id).await;
+            }
+            Err(error.into())
         }
     }
 }

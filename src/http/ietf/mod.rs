@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::openapi::access::{Cells, DRIVES, GRANTED, GRANTED_ONE, OPENS, PUBLIC, WATCHES};
 use super::openapi::{Dialect, Op, Routes, op};
+use super::pieces::CODE;
 
 mod digest;
 mod draft;
@@ -48,7 +49,7 @@ fn collection(creates: Cells) -> [(Method, Op); 2] {
         .done(201, "It is there. If that was all of it, the body is as PATCH answers then; otherwise it is empty.")
         .with("Location", "text", "The upload's address.")
         .with("Repr-Digest", "text*", "The whole file's digest, if it is wanted and established.");
-    [(Method::OPTIONS, options()), (Method::POST, sends(create).fails(&["quota_exceeded", "conflict"]))]
+    [(Method::OPTIONS, options()), (Method::POST, sends(create).fails(&["quota_exceeded", "conflict", "gone", CODE]))]
 }
 
 fn sends(op: Op) -> Op {

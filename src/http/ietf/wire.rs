@@ -72,7 +72,7 @@ fn missing_completeness() -> Error {
 }
 
 /// The draft of a creation, and what the end of its content means.
-fn manner(headers: &HeaderMap, announced: Option<u64>) -> Result<(Option<Draft>, Ends), Error> {
+fn manner(headers: &HeaderMap) -> Result<(Option<Draft>, Ends), Error> {
     let spoken = Spoken::in_headers(headers)?;
     let draft = spoken.or_latest();
     let said = match spoken {
@@ -91,7 +91,7 @@ fn manner(headers: &HeaderMap, announced: Option<u64>) -> Result<(Option<Draft>,
     match said {
         Some(true) => Ok((Some(draft), Ends::Here)),
         Some(false) => Ok((Some(draft), Ends::Later)),
-        None if speaks || announced == Some(0) => Err(missing_completeness()),
+        None if speaks => Err(missing_completeness()),
         None => Ok((None, Ends::Here)),
     }
 }
@@ -116,7 +116,7 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
 
 /// Reads a POST to the collection whose content will have so many bytes.
 pub(super) fn creation(headers: &HeaderMap, announced: Option<u64>) -> Result<Creation, Refusal> {
-    let (draft, ends) = manner(headers, announced)?;
+    let (draft, ends) = manner(headers)?;
     if offset(headers)?.is_some_and(|offset| offset != 0) {
         return Err(Error::invalid("Upload-Offset", "a file begins at 0").into());
     }
@@ -228,7 +228,9 @@ pub(super) fn say_limit(headers: &mut HeaderMap, draft: Draft, limits: &Limits, 
 }
 
 pub(super) fn offset_of(upload: &Upload) -> u64 {
-    upload.ledger().map_or(0, |ledger| ledger.offset)
+    // Of a file that came by another door and ended there, every byte is here.
+    let ended = upload.transfer.size().filter(|_| is_complete(upload));
+    upload.ledger().map_or(ended.unwrap_or(0), |ledger| ledger.offset)
 }
 
 fn is_complete(upload: &Upload) -> bool {

@@ -11,6 +11,7 @@ use serde_json::{Value, json, value::RawValue};
 use super::super::Site;
 use super::super::body::{Json, JsonList, idempotency};
 use super::super::context::{Authenticated, Named};
+use super::super::pieces;
 use super::super::problem::Problem;
 use super::view::AssetView;
 use super::wire::{AssetBatch, AssetPatch, Completion, Form, NewUpload, WantedParts};
@@ -94,9 +95,12 @@ pub(super) async fn put_content(
     State(site): State<Site>,
     headers: HeaderMap,
     Named(upload): Named<UploadId>,
+    RawQuery(query): RawQuery,
     body: Body,
 ) -> Answer<Rendered<AssetView>> {
     let announced = body.size_hint().exact();
+    pieces::check_content(&headers, query.as_deref(), announced)?;
+    pieces::check_resumption(&headers)?;
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.parse().ok());
     let about = Description { name: FileName::nameless(), media_type, metadata: Metadata::new() };
     let pieces = body.into_data_stream().map(|piece| piece.map(Arrival::Bytes).map_err(|_| BrokenOff));

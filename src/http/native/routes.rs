@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::openapi::access::{CREATES, DRIVES, EDITS, LINKS, LINKS_ONE, PUBLIC, READS, WATCHES};
 use super::super::openapi::{Op, Routes, one_of, op};
+use super::super::pieces::CODE;
 use super::link_wire::{Gallery, NewCollection, Revocation};
 use super::wire::{AssetBatch, AssetPatch, Completion, NewLink, NewLinks, NewUpload, WantedParts};
 use super::{handlers, links};
@@ -58,7 +59,15 @@ fn endings() -> Routes {
         .put(
             "/v1/uploads/{id}/content",
             handlers::put_content,
-            put.fails(&["wrong_bytes", "body_broke_off", "storage_full", "quota_exceeded", "invalid"]),
+            put.fails(&[
+                "wrong_bytes",
+                "body_broke_off",
+                "storage_full",
+                "quota_exceeded",
+                "invalid",
+                "conflict",
+                CODE,
+            ]),
         )
         .post("/v1/uploads/{id}/complete", handlers::complete_upload, complete.fails(&["gone"]))
         .delete(

@@ -116,6 +116,7 @@ fn request() -> Vec<Problem> {
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The content is of another type."),
         (StatusCode::BAD_REQUEST, "invalid_host", "The request has no Host header."),
         (StatusCode::BAD_REQUEST, "other_protocol", "This address speaks another protocol."),
+        (StatusCode::BAD_REQUEST, super::super::pieces::CODE, "The request carries a part of a file."),
         (StatusCode::CONFLICT, "completed", "Every byte of this upload is here already."),
         (StatusCode::NOT_FOUND, "not_offered", "Temporary credentials are not offered: parts are signed here."),
     ]

@@ -37,6 +37,12 @@ impl IntoResponse for Refusal {
     }
 }
 
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
 /// Exhaustive on purpose: a new meaning has to be given its answer here before anything builds.
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {

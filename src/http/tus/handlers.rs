@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::super::metadata;
+use super::super::pieces;
 use super::super::relayed::{self, Call, WithBody};
 use super::error::Refusal;
 use super::wire::{self, Wanted};
@@ -124,6 +125,7 @@ async fn open(call: &Call, body: Body, actor: &Actor, partial: bool) -> Result<U
         partial,
         said: Said { metadata: raw, concat: partial.then(|| "partial".to_owned()) },
         first: first_bytes(call, body)?,
+        content_follows: false,
     };
     Ok(engine.open_append(actor, wish).await?)
 }
@@ -141,6 +143,7 @@ fn first_bytes(call: &Call, body: Body) -> Result<Option<(Option<u64>, Checksum,
     if !wire::is_content(&call.headers) {
         return Err(wire::wrong_content());
     }
+    pieces::whole_range(&call.headers)?;
     Ok(Some((call.announced, wire::announced_checksum(&call.headers)?, incoming(body))))
 }
 

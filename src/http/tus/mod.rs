@@ -7,6 +7,7 @@ use http::Method;
 
 use super::openapi::access::{Cells, DRIVES, GRANTED, GRANTED_ONE, OPENS, PUBLIC, WATCHES};
 use super::openapi::{Dialect, Op, Routes, op};
+use super::pieces::CODE;
 
 mod error;
 mod handlers;
@@ -43,6 +44,8 @@ fn collection(creates: Cells) -> [(Method, Op); 2] {
             "checksum_mismatch",
             "body_broke_off",
             "conflict",
+            "gone",
+            CODE,
         ]);
     [(Method::OPTIONS, options()), (Method::POST, create)]
 }

@@ -209,7 +209,9 @@ fn set_expiry(response: &mut Response, upload: &Upload) {
 }
 
 fn offset_of(upload: &Upload) -> u64 {
-    upload.ledger().map_or(0, |ledger| ledger.offset)
+    // Of a file that came by another door and ended there, every byte is here.
+    let ended = upload.transfer.size().filter(|_| upload.state == UploadState::Completed);
+    upload.ledger().map_or(ended.unwrap_or(0), |ledger| ledger.offset)
 }
 
 /// The answer to a creation.

@@ -3,8 +3,10 @@
 mod access;
 mod forms;
 mod grants;
+mod kept;
 mod limits;
 mod parts;
+mod whole;
 
 use crate::support::service::Service;
 use reqwest::Response;

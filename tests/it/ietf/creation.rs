@@ -163,9 +163,15 @@ on_both_services! {
             | content-type: multipart/form-data; boundary=x
             < 415
             > POST /files
+            | upload-length: 0
             < 400
             > GET /v1/assets
             < 200 {"assets": [{"declared_content_type": null}, {}, {}]}
+            > POST /files
+            < 201 {"upload": {"size": 0, "state": "completed"}, "asset": {"id": "$empty"}}
+            | upload-complete:
+            > GET /v1/assets/$empty?wait=20s&until=ready
+            < 200 {"state": "ready", "size": 0}
         "#);
     }
 

@@ -9,6 +9,7 @@ mod errors;
 mod grants;
 mod links;
 mod races;
+mod repeats;
 mod stores;
 mod uploads;
 
