@@ -53,9 +53,10 @@ Mutex file:${dir}\n${host}`);
   return ["/usr/sbin/apache2", ["-DFOREGROUND", "-f", join(dir, "apache.conf")]];
 }
 
-/** Starts a proxy before the service; its origin and how to end it. */
-export async function front(kind, service) {
-  const [dir, port] = [await mkdtemp(join(tmpdir(), "gantry-front-")), await freePort()];
+/** Starts a proxy before the service; its origin and how to end it. A service that names the proxy in what it answers has
+ *  to know the port before. */
+export async function front(kind, service, wanted) {
+  const [dir, port] = [await mkdtemp(join(tmpdir(), "gantry-front-")), wanted ?? await freePort()];
   const [program, words] = await { nginx, apache }[kind](service, dir, port);
   const child = spawn(program, words, { stdio: ["ignore", "ignore", "inherit"] });
   const url = `http://127.0.0.1:${port}`;

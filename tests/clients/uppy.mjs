@@ -1,4 +1,4 @@
-// Pages with Uppy and with tus-js-client on them, served from an origin of their own: they bundle the real packages, and
+// Pages with Uppy, with tus-js-client and with libraries that send forms on them, served from an origin of their own: they bundle the real packages, and
 // wait to be told what to send.
 
 import { build } from "esbuild";
@@ -47,6 +47,43 @@ const uppy = (core, s3, tus, retriever) => `
   window.send = async () => answer(await uppy.upload());
 `;
 
+/** Sends the file by one of four libraries to a form's address; `chunked` says whether it is to be cut. */
+const LIBRARIES = `
+  import Dropzone from "dropzone";
+  import Resumable from "resumablejs";
+  import Flow from "@flowjs/flow.js";
+  import * as FilePond from "filepond";
+  ${FILE}
+  Dropzone.autoDiscover = false;
+  const numbered = (Library, added) => (url, file, chunkSize) => new Promise((resolve) => {
+    const library = new Library({ target: url, chunkSize, testChunks: false, simultaneousUploads: 1, maxChunkRetries: 0 });
+    library.on("fileSuccess", () => resolve("success"));
+    library.on("fileError", (file, message) => resolve("error " + message));
+    library.on(added, () => library.upload());
+    library.addFile(file);
+  });
+  const element = (name) => document.body.appendChild(document.createElement(name));
+  const libraries = {
+    Dropzone: (url, file, chunkSize, chunked) => new Promise((resolve) => {
+      const zone = new Dropzone(element("div"), { url, chunking: chunked, forceChunking: chunked, chunkSize });
+      zone.on("success", () => resolve("success"));
+      zone.on("error", (file, message) => resolve("error " + JSON.stringify(message)));
+      zone.addFile(file);
+    }),
+    "resumable.js": numbered(Resumable, "fileAdded"),
+    "flow.js": numbered(Flow, "filesSubmitted"),
+    FilePond: (url, file, chunkSize, chunked) => new Promise((resolve) => {
+      const options = { name: "file", chunkUploads: chunked, chunkForce: chunked, chunkSize, chunkRetryDelays: [] };
+      const server = { url: "", process: { url, onerror: (body) => body }, patch: url + "/" };
+      const pond = FilePond.create(element("input"), { ...options, server });
+      pond.on("processfile", (error) => resolve(error ? "error " + JSON.stringify(error) : "success"));
+      pond.addFile(file).catch((error) => resolve("error " + JSON.stringify(error)));
+    }),
+  };
+  window.send = (library, url, chunked, [size, seed]) =>
+    libraries[library](url, file("big.bin", "application/x-test", size, seed), chunked ? 1_000_000 : 1e9, chunked);
+`;
+
 const TUS_JS = `
   ${FILE}
   window.send = (described, options) => new Promise((resolve, reject) => {
@@ -72,16 +109,17 @@ async function bundle(contents, alias) {
   return built.outputFiles[0].text;
 }
 
-/** Serves `/v5`, `/v6` and `/tus-js` on an origin of its own. */
+/** Serves `/v5`, `/v6`, `/tus-js` and `/libraries` on an origin of its own. */
 export async function pages() {
   const scripts = {
     "/v6": await bundle(uppy("@uppy/core", "@uppy/aws-s3", "@uppy/tus", "@uppy/golden-retriever"), {}),
     "/v5": await bundle(uppy("uppy-core-v5", "uppy-aws-s3-v5", "uppy-tus-v5", null), { "@uppy/core": "uppy-core-v5" }),
+    "/libraries": await bundle(LIBRARIES, {}),
     "/tus-js": (await readFile(here("node_modules/tus-js-client/dist/tus.min.js"), "utf8")) + TUS_JS,
   };
   const server = createServer((request, response) => {
     const path = request.url.replace(/\.js$/, "");
-    const html = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script src="${path}.js"></script>`;
+    const html = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><body><script src="${path}.js"></script>`;
     if (!scripts[path]) return response.writeHead(404).end();
     const js = path !== request.url;
     response.writeHead(200, { "content-type": `${js ? "text/javascript" : "text/html"}; charset=utf-8` }).end(js ? scripts[path] : html);
