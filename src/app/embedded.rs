@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use http::{HeaderValue, header};
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -146,7 +147,13 @@ pub(super) async fn start(
     let served = store.clone();
     let answer = move |request| {
         let store = served.clone();
-        async move { store.handle(request).await }
+        async move {
+            let mut response = store.handle(request).await;
+            // Whatever was stored, a browser must not guess what it is.
+            let nosniff = HeaderValue::from_static("nosniff");
+            response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
+            response
+        }
     };
     // This process is a client of its own store.
     let ourselves = [address.ip(), Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].map(IpNet::from);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::problem::Problem;
@@ -67,6 +68,17 @@ pub(super) fn time(field: &'static str, value: Option<&Value>) -> Result<Option<
         _ => None,
     };
     value.map(|value| read(value).ok_or_else(|| Error::invalid(field, "seconds, or a duration like 24h"))).transpose()
+}
+
+/// A time in a body, as its schema has it: whole seconds, or a text like `90s`, `15m`, `1h 30m`, `7d`.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "bodies are read as any JSON, so that the refusal names the member; this is their schema")]
+pub(super) enum DurationInput {
+    /// Seconds.
+    Seconds(u64),
+    /// A text like `1h`.
+    Text(String),
 }
 
 /// Where the next page begins: after the last of these, if there are as many as were asked for.

@@ -72,6 +72,10 @@ struct Signature {
 
 /// Refuses what must not reach `s3s`.
 pub(super) fn check(request: &Parts, now: Timestamp) -> Result<()> {
+    // The signature covers one of them, and a proxy may have gone by the other (RFC 9112 §3.2).
+    if request.headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(Error::InvalidRequest("there is more than one Host header"));
+    }
     if is_form(&request.headers) && request.method == Method::POST {
         return Err(Error::NotImplemented("POST with a form; use a presigned PUT"));
     }
@@ -278,6 +282,14 @@ mod tests {
         assert!(check_now(&request("GET", "/b/k", &[("authorization", "AWS a:b")])).is_err());
         let form = [("content-type", "Multipart/Form-Data; boundary=x")];
         assert!(matches!(check_now(&request("POST", "/b", &form)), Err(Error::NotImplemented(_))));
+    }
+
+    #[test]
+    fn a_request_is_for_one_host() {
+        let mut twice = request("GET", "/b/k", &[("host", "a")]);
+        assert!(check_now(&twice).is_ok());
+        twice.headers.append(header::HOST, "b".parse().unwrap());
+        assert!(matches!(check_now(&twice), Err(Error::InvalidRequest(_))));
     }
 
     #[test]

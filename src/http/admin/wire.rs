@@ -16,6 +16,7 @@ const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RetryDead {
+    /// Jobs of this kind only.
     kind: Option<String>,
 }
 
@@ -29,6 +30,7 @@ impl RetryDead {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RunChore {
+    /// Say what it would do, and do nothing.
     pub(super) dry_run: bool,
 }
 
@@ -36,6 +38,7 @@ pub(super) struct RunChore {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Reprocess {
+    /// Scan for viruses only.
     scan_only: bool,
 }
 
@@ -49,13 +52,23 @@ impl Reprocess {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ReprocessMany {
+    /// Scan for viruses only.
     scan_only: bool,
+    /// Assets in this state only.
     state: Option<String>,
+    /// Assets with this id of yours only.
     external_id: Option<String>,
+    /// Assets that were made later only.
     created_after: Option<Timestamp>,
+    /// Assets of this type only.
     content_type: Option<String>,
+    /// Assets with these values in their metadata only.
     metadata: std::collections::BTreeMap<String, String>,
+    /// `next_cursor` of the answer before, to go on.
+    #[schemars(length(min = 1, max = 512))]
     cursor: Option<String>,
+    /// How many to look at; left out, 100.
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
 }
 

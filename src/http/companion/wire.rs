@@ -72,8 +72,11 @@ fn described(name: &str, kind: &str, metadata: Metadata) -> Result<OpenUnsized, 
 /// `POST /s3/multipart`.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct NewMultipart {
+    /// The file's name.
     filename: String,
+    /// The file's type.
     r#type: String,
+    /// What Uppy keeps with the file.
     metadata: Option<Map<String, Value>>,
 }
 
@@ -91,13 +94,18 @@ impl NewMultipart {
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "CompanionCompletion")]
 pub(super) struct Completion {
+    /// The parts that were sent.
     parts: Vec<CompletedPart>,
 }
 
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CompanionCompletedPart")]
 struct CompletedPart {
+    /// The number of the part.
     #[serde(rename = "PartNumber")]
+    #[schemars(range(min = 1, max = 10_000))]
     number: u64,
+    /// The entity tag that the store answered with.
     #[serde(rename = "ETag")]
     etag: String,
 }

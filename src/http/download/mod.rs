@@ -15,11 +15,14 @@ mod stream;
 
 /// Content and links.
 pub(super) fn routes() -> Routes {
-    let content = op("The bytes of an asset").may(FETCHES).tells(
+    let content = op("The bytes of an asset").named("getAssetContent").may(FETCHES).tells(
         "Without a credential only where the policy's visibility is `public`. By the configured delivery: a redirect to \
          a signed URL, or the bytes themselves with ranges and conditions.",
     );
-    let link = op("What a link opens").may(PUBLIC).tells("The grant in the path is all that is needed.");
+    let link = op("What a link opens")
+        .named("getLinkContent")
+        .may(PUBLIC)
+        .tells("The grant in the path is all that is needed.");
     Routes::of("Downloads").get_and_head("/v1/assets/{id}/content", handlers::content, asked(content)).get_and_head(
         "/d/{grant}",
         handlers::link,

@@ -39,19 +39,27 @@ static DIALECT: Dialect = Dialect {
 
 /// Every route of events.
 pub(super) fn routes() -> Routes {
-    let socket = op("The tenant's events over WebSocket").may(READS).tells(
+    let socket = op("The tenant's events over WebSocket").named("openEventSocket").may(READS).tells(
         "One event a message, as in the pages; the first message says where it begins. With `asset`, of that one only, \
          for whoever may see it.",
     );
     let socket =
         socket.query("asset", "uuid*", "Of this asset only.").query("after", "text* = 0", "Begins behind this one.");
     let event = json!({ "id": "text = 6", "type": "text = asset.ready", "asset_id": "uuid", "seq": "int = 6", "at": "time",
-        "data": "object" });
+        "data": "map of any" });
     Routes::speaking("Events", &DIALECT)
         .names("Event", event)
-        .get("/v1/events", handlers::of_tenant, feed(op("The tenant's events").may(READS)))
-        .get("/v1/assets/{id}/events", handlers::of_asset, feed(op("An asset's events").may(WATCHES)))
-        .get("/u/{grant}/events", handlers::of_grant, feed(op("The events of a grant's upload").may(GRANTED)))
+        .get("/v1/events", handlers::of_tenant, feed(op("The tenant's events").named("getEvents").may(READS)))
+        .get(
+            "/v1/assets/{id}/events",
+            handlers::of_asset,
+            feed(op("An asset's events").named("getAssetEvents").may(WATCHES)),
+        )
+        .get(
+            "/u/{grant}/events",
+            handlers::of_grant,
+            feed(op("The events of a grant's upload").named("getUploadEventsByGrant").may(GRANTED)),
+        )
         .get(
             "/v1/ws",
             handlers::by_socket,

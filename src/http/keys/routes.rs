@@ -8,22 +8,30 @@ use super::handlers;
 use super::wire::{NewKey, Rotate};
 
 pub(super) fn routes() -> Routes {
-    let create = op("A new key").may(ADMINISTERS).tells("The key itself is shown this once.").repeats();
+    let create =
+        op("A new key").named("createKey").may(ADMINISTERS).tells("The key itself is shown this once.").repeats();
     let create = create.fails(&["conflict"]);
     let create = create.takes::<NewKey>(json!({ "name": "shop", "scopes": ["upload", "read"], "expires_in": "90d" }));
-    let rotate = op("A new secret").may(ADMINISTERS_ONE).tells("The old one works as well until `overlap` has passed.");
+    let rotate = op("A new secret")
+        .named("rotateKey")
+        .may(ADMINISTERS_ONE)
+        .tells("The old one works as well until `overlap` has passed.");
     let rotate = rotate.repeats().takes::<Rotate>(json!({ "overlap": "24h" })).fails(&["gone"]);
-    let list = op("A page of keys").may(ADMINISTERS).paged("after");
+    let list = op("A page of keys").named("listKeys").may(ADMINISTERS).paged("after");
     Routes::of("Keys")
         .names("Key", key(None))
         .names("KeyWithSecret", key(Some("text = gk_019aa3c17c407d2e9f310b5f6f0c2a11.0123456789abcdef")))
         .get("/v1/keys", handlers::list, of(list).gives(200, json!({ "keys": ["@Key"], "next_after": "uuid?" })))
         .post("/v1/keys", handlers::create, of(create).gives(201, "@KeyWithSecret"))
-        .get("/v1/keys/{id}", handlers::show, of(op("A key").may(ADMINISTERS_ONE).kept()).gives(200, "@Key"))
+        .get(
+            "/v1/keys/{id}",
+            handlers::show,
+            of(op("A key").named("getKey").may(ADMINISTERS_ONE).kept()).gives(200, "@Key"),
+        )
         .delete(
             "/v1/keys/{id}",
             handlers::revoke,
-            of(op("Revoke a key").may(ADMINISTERS_ONE))
+            of(op("Revoke a key").named("revokeKey").may(ADMINISTERS_ONE))
                 .done(204, "It opens nothing any more, on every node within 5 s."),
         )
         .post("/v1/keys/{id}/rotate", handlers::rotate, of(rotate).gives(200, "@KeyWithSecret"))

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::query::{USUAL_PAGE, limit, pairs, parsed, time, unknown};
+use super::super::query::{DurationInput, USUAL_PAGE, limit, pairs, parsed, time, unknown};
 use crate::domain::ids::KeyId;
 use crate::domain::key::{ApiKey, BadScopes, Scope, Scopes};
 use crate::engine::{Error, KeyWish, MadeKey};
@@ -15,9 +15,15 @@ use crate::engine::{Error, KeyWish, MadeKey};
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewKey {
+    /// What it is for, in your words.
+    #[schemars(length(min = 1, max = 200))]
     name: Option<String>,
+    /// What it allows.
     scopes: ScopeList,
+    /// When it ends, in seconds or like `90d`; left out, never.
+    #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<Value>,
+    /// For operators: the tenant that it acts in, by name or id.
     tenant: Option<String>,
 }
 
@@ -60,6 +66,8 @@ impl NewKey {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RotateKey")]
 pub(super) struct Rotate {
+    /// For how long the old secret works as well, in seconds or like `24h`; left out, not at all.
+    #[schemars(with = "Option<DurationInput>")]
     overlap: Option<Value>,
 }
 

@@ -32,7 +32,9 @@ pub(super) fn list(query: Option<&str>, of: Option<AssetId>) -> Result<ListLinks
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Revocation {
+    /// The asset whose links are withdrawn.
     asset: Option<String>,
+    /// The key whose links are withdrawn.
     created_by: Option<String>,
 }
 
@@ -109,10 +111,18 @@ fn address(made: &MadeLink, content_url: &str) -> String {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewCollection {
+    /// The archive's name.
+    #[schemars(length(min = 1))]
     name: String,
+    /// Ids of the assets, in the order of the archive; 10 000 at most.
+    #[schemars(length(min = 1, max = 10_000))]
     assets: Vec<String>,
+    /// When the link ends, in seconds or like `1h`; left out, after an hour.
     expires_in: Option<Seconds>,
+    /// How often the link may be used; left out, any number of times.
+    #[schemars(range(min = 1))]
     uses: Option<u32>,
+    /// The only network that the link is good for; left out, any.
     ip: Option<String>,
 }
 
@@ -148,8 +158,14 @@ pub(super) fn collection(made: &MadeCollection, content_url: &str) -> Value {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Gallery {
+    /// Ids of assets; a thousand at most.
+    #[schemars(length(max = 1000))]
     pub(super) ids: Vec<String>,
+    /// The derivative, like `thumb-256`.
+    #[schemars(length(min = 1, max = 64))]
     variant: String,
+    /// Its format, like `webp`; left out, the usual one.
+    #[schemars(length(min = 1, max = 64))]
     format: Option<String>,
 }
 

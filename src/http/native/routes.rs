@@ -14,7 +14,7 @@ const ID: &str = "019aa3c1-7c40-7d2e-9f31-0b5f6f0c2a11";
 
 pub(super) fn uploads() -> Routes {
     let refused = ["too_large", "quota_exceeded", "not_found", "storage_full"];
-    let create = op("Open an upload, or find it again").may(CREATES).tells(
+    let create = op("Open an upload, or find it again").named("createUpload").may(CREATES).tells(
         "The same `external_id`, or the same `Idempotency-Key`, gives the open upload with the parts that the store \
          already has (200). `put` has one signed URL for the whole file; `multipart` has the plan and the first URLs.",
     );
@@ -23,22 +23,31 @@ pub(super) fn uploads() -> Routes {
     let create =
         create.repeats().gives(201, "@Opened").gives(200, "@Opened").fails(&refused).fails(&["conflict", "gone"]);
     let check = op("Would it be accepted?")
+        .named("checkUpload")
         .may(CREATES)
         .takes::<NewUpload>(json!({ "filename": "film.mp4", "size": 734_003_200 }));
     let check = check.gives(200, json!({ "accepted": "bool", "limits": "@Limits" })).fails(&refused);
-    let sign = op("Signed URLs for parts").may(DRIVES).tells(
+    let sign = op("Signed URLs for parts").named("signParts").may(DRIVES).tells(
         "`parts` is a list like `1-200,512` or an array; up to 10 000 at once. `\"form\": \"compact\"` answers with one \
-         template and the signatures: `{template, parts, part_size, size, expires_at, signatures}`.",
+         template and the signatures: `{template, parts, part_size, size, expires_at, signatures}`, without `urls`.",
     );
-    let sign = sign.takes::<WantedParts>(json!({ "parts": "1-3" })).gives(200, json!({ "urls*": ["@PartUrl"] }));
+    let sign = sign.takes::<WantedParts>(json!({ "parts": "1-3" })).gives(200, "@PartUrls");
     Routes::of("Uploads")
-        .get("/v1/limits", handlers::limits, op("What every protocol goes by").may(PUBLIC).kept().gives(200, "@Limits"))
+        .get(
+            "/v1/limits",
+            handlers::limits,
+            op("What every protocol goes by").named("getLimits").may(PUBLIC).kept().gives(200, "@Limits"),
+        )
         .post("/v1/uploads", handlers::create_upload, create)
         .post("/v1/uploads/check", handlers::check_upload, check)
         .get(
             "/v1/uploads/{id}",
             handlers::look_at_upload,
-            op("An upload, and the parts that the store has").may(WATCHES).kept().gives(200, "@Upload"),
+            op("An upload, and the parts that the store has")
+                .named("getUpload")
+                .may(WATCHES)
+                .kept()
+                .gives(200, "@Upload"),
         )
         .post("/v1/uploads/{id}/urls", handlers::sign_parts, sign.fails(&["wrong_state", "gone"]))
         .and(endings())
@@ -47,11 +56,12 @@ pub(super) fn uploads() -> Routes {
 
 fn endings() -> Routes {
     let put = op("The whole file as the body")
+        .named("putUploadContent")
         .may(DRIVES)
         .takes_bytes("application/octet-stream", "hello")
         .tells("For clients that know nothing of signed URLs. The upload is complete when this answers.");
     let put = put.gives(200, "@Asset").fails(&["too_large", "length_differs", "wrong_state", "gone", "locked"]);
-    let complete = op("Say that every byte is sent").may(DRIVES).takes::<Completion>(json!({})).tells(
+    let complete = op("Say that every byte is sent").named("completeUpload").may(DRIVES).takes::<Completion>(json!({})).tells(
         "What the store has is asked of the store: no part list is needed. Repeatable, with the same answer always.",
     );
     let complete = complete.gives(200, "@Asset").fails(&["incomplete", "parts_differ", "wrong_bytes", "wrong_state"]);
@@ -73,24 +83,37 @@ fn endings() -> Routes {
         .delete(
             "/v1/uploads/{id}",
             handlers::abort_upload,
-            op("Give an upload up").may(DRIVES).done(204, "It is aborted.").fails(&["wrong_state"]),
+            op("Give an upload up")
+                .named("abortUpload")
+                .may(DRIVES)
+                .done(204, "It is aborted.")
+                .fails(&["wrong_state"]),
         )
 }
 
 pub(super) fn assets() -> Routes {
-    let list = op("A page of assets, newest last").may(READS).paged("cursor");
+    let list = op("A page of assets, newest first").named("listAssets").may(READS).paged("cursor");
     let list = list
+        .tells(
+            "The list ends where `next` is null. A filter that no index serves (`content_type`, `metadata.k`) looks at 10 000 \
+             assets per page: a page may be short or empty and still have a `next`.",
+        )
         .query("state", one_of(AssetState::NAMES) + "*", "Only in this state.")
         .query("external_id", "text*", "Only with this id of yours.")
         .query("created_after", "time*", "Only those made later.")
         .query("content_type", "text*", "Only of this type.")
         .query("metadata.k", "text*", "Only with this value of the metadata's member `k`; any name for `k`.");
-    let see = op("An asset").may(WATCHES).kept().query("wait", "text* = 30s", "Waits for so long at most.");
+    let see =
+        op("An asset").named("getAsset").may(WATCHES).kept().query("wait", "text* = 30s", "Waits for so long at most.");
     let see = see.query("until", one_of(AssetState::NAMES) + "* = ready", "Waits until it is in this state.");
-    let gallery = op("Short-lived URLs of thumbnails, many at once").may(READS);
+    let gallery = op("Short-lived URLs of thumbnails, many at once").named("createThumbnailUrls").may(READS);
     let gallery = gallery.takes::<Gallery>(json!({ "ids": [ID], "variant": "thumb-256" }));
-    let batch = op("Many assets by their ids").may(READS).takes::<AssetBatch>(json!({ "ids": [ID] }));
-    let change = op("Rename or describe an asset").may(EDITS).takes::<AssetPatch>(json!({ "filename": "holiday.mp4" }));
+    let batch =
+        op("Many assets by their ids").named("getAssets").may(READS).takes::<AssetBatch>(json!({ "ids": [ID] }));
+    let change = op("Rename or describe an asset")
+        .named("updateAsset")
+        .may(EDITS)
+        .takes::<AssetPatch>(json!({ "filename": "holiday.mp4" }));
     // As it was asked for, even if it is no id at all.
     let asked = format!("text = {ID}");
     let results = json!({ "id": &asked, "asset*": "@Asset", "error*": "@Problem" });
@@ -104,7 +127,11 @@ pub(super) fn assets() -> Routes {
         .delete(
             "/v1/assets/{id}",
             handlers::delete_asset,
-            op("Delete an asset and its bytes").may(EDITS).done(204, "It is deleted.").fails(&["wrong_state"]),
+            op("Delete an asset and its bytes")
+                .named("deleteAsset")
+                .may(EDITS)
+                .done(204, "It is deleted.")
+                .fails(&["wrong_state"]),
         )
         .post("/v1/assets/thumbnails", links::gallery, gallery.gives(200, json!({ "results": [thumbnails] })))
 }
@@ -112,14 +139,18 @@ pub(super) fn assets() -> Routes {
 pub(super) fn links() -> Routes {
     let page = || json!({ "links": ["@Link"], "next": "text?" });
     let revoked = || json!({ "revoked": "int = 3" });
-    let make = op("A link to an asset, for somebody without a credential").may(LINKS_ONE).repeats();
+    let make = op("A link to an asset, for somebody without a credential").named("createLink").may(LINKS_ONE).repeats();
     let make = make.takes::<NewLink>(json!({ "expires_in": "1h", "filename": "holiday.mp4", "uses": 3 }));
-    let many = op("Up to 1000 links at once").may(LINKS).repeats();
+    let many = op("Up to 1000 links at once").named("createLinks").may(LINKS).repeats();
     let many = many.takes::<NewLinks>(json!({ "links": [{ "asset": ID, "expires_in": 3600 }] }));
-    let revoke = op("Revoke every link of an asset or an issuer").may(LINKS);
+    let revoke = op("Revoke every link of an asset or an issuer").named("revokeLinks").may(LINKS);
     let revoke = revoke.takes::<Revocation>(json!({ "created_by": "019aa3c1-0000-7000-8000-000000000001" }));
-    let list = op("A page of links").may(LINKS).paged("cursor").query("asset", "uuid*", "Only of this asset.");
-    let of_one = op("A page of an asset's links").may(LINKS_ONE).paged("cursor");
+    let list = op("A page of links").named("listLinks").may(LINKS).paged("cursor").query(
+        "asset",
+        "uuid*",
+        "Only of this asset.",
+    );
+    let of_one = op("A page of an asset's links").named("listAssetLinks").may(LINKS_ONE).paged("cursor");
     Routes::of("Links")
         .post(
             "/v1/assets/{id}/links",
@@ -130,7 +161,7 @@ pub(super) fn links() -> Routes {
         .delete(
             "/v1/assets/{id}/links",
             links::revoke_links_of_asset,
-            op("Revoke every link of an asset").may(LINKS_ONE).gives(200, revoked()),
+            op("Revoke every link of an asset").named("revokeAssetLinks").may(LINKS_ONE).gives(200, revoked()),
         )
         .post("/v1/links", links::make_links, many.gives(200, json!({ "links": ["@LinkOrNot"] })))
         .get("/v1/links", links::list_links, by(list).gives(200, page()).fails(&["not_found"]))
@@ -138,7 +169,10 @@ pub(super) fn links() -> Routes {
         .delete(
             "/v1/links/{id}",
             links::revoke_link,
-            op("Revoke a link").may(LINKS_ONE).done(204, "It opens nothing any more, on every node within seconds."),
+            op("Revoke a link")
+                .named("revokeLink")
+                .may(LINKS_ONE)
+                .done(204, "It opens nothing any more, on every node within seconds."),
         )
         .post("/v1/collections", links::make_collection, collection())
 }
@@ -151,7 +185,11 @@ fn collection() -> Op {
     let wish = json!({ "name": "holiday.zip", "assets": [ID], "expires_in": "1d" });
     let made = json!({ "id": "uuid", "name": "text = holiday.zip", "count": "int = 12", "size": "int = 734003200",
         "created_at": "time", "expires_at": "time", "url": "url", "link": "@Link" });
-    let op = op("One link to many assets, as a ZIP").may(LINKS).repeats().takes::<NewCollection>(wish);
+    let op = op("One link to many assets, as a ZIP")
+        .named("createCollection")
+        .may(LINKS)
+        .repeats()
+        .takes::<NewCollection>(wish);
     op.gives(201, made).fails(&["not_found", "not_ready"])
 }
 
@@ -162,14 +200,29 @@ fn shapes() -> Routes {
         .names("Opened", opened())
         .names(
             "PartUrl",
-            json!({ "part": "int", "url": "url", "headers": "object = {\"content-length\":\"5242880\"}",
+            json!({ "part": "int", "url": "url", "headers": "map of text = {\"content-length\":\"5242880\"}",
             "expires_at": "time" }),
         )
+        .names("PartUrls", part_urls())
         .names("Upload", upload())
         .names("Asset", asset())
         .names("Link", link())
         .names("MadeLink", with(link(), json!({ "url": "url = https://files.example/d/gl_AZqjwXxA" })))
         .names("LinkOrNot", link_or_not())
+}
+
+/// Whole URLs, or what they are put together from.
+fn part_urls() -> Value {
+    let signed = "https://store.example/files/k?partNumber={part}&uploadId=u&X-Amz-Signature={signature}";
+    json!({
+        "urls*": ["@PartUrl"],
+        "template*": format!("text = {signed}"),
+        "parts*": "text = 1-3",
+        "part_size*": "int = 5242880",
+        "size*": "int = 734003200",
+        "expires_at*": "time",
+        "signatures*": ["text"],
+    })
 }
 
 /// A link, or why there is none.
@@ -197,6 +250,15 @@ fn problem() -> Value {
         "code": "text = not_ready",
         "request_id": "text = 9f1c2a7be04d5513",
         "retryable": "bool",
+        "field": "text* = size",
+        "limit": "int or text*",
+        "state": "text* = processing",
+        "missing": "text* = 3,7",
+        "part": "int* = 3",
+        "reason": "text* = infected",
+        "offset": "int* = 4096",
+        "expected-offset": "int* = 4096",
+        "provided-offset": "int* = 0",
     })
 }
 
@@ -215,7 +277,7 @@ fn limits() -> Value {
         "upload_expires_in": "int = 604800",
         "url_expires_in": "int = 3600",
         "max_link_expires_in": "int = 2592000",
-        "checksums": ["text = sha256"],
+        "checksums": ["one of sha256|crc32c|crc64nvme"],
     })
 }
 
@@ -227,7 +289,7 @@ fn opened() -> Value {
         "grant": "text = gu_AZqjwXxA",
         "endpoints": { "tus": at("tus"), "files": at("files"), "companion": "url = https://files.example/u/gu_AZqjwXxA",
             "s3": at("s3"), "form": at("form"), "events": at("events") },
-        "put*": { "url": "url", "method": "text = PUT", "headers": "object", "expires_at": "time" },
+        "put*": { "url": "url", "method": "text = PUT", "headers": "map of text", "expires_at": "time" },
         "multipart*": { "part_size": "int = 16777216", "part_count": "int = 44", "urls": ["@PartUrl"] },
     })
 }
@@ -261,13 +323,13 @@ fn asset() -> Value {
         "content_type": "text? = video/mp4",
         "declared_content_type": "text? = video/mp4",
         "charset": "text* = utf-8",
-        "digest": "text? = sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:",
-        "sha256": "text? = 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+        "digest": "digest?",
+        "sha256": "sha256?",
         "external_id": "text?",
         "policy": "text = default",
         "delete_at": "time*",
-        "metadata": "object",
-        "details": "object*",
+        "metadata": "map of any",
+        "details": "map of any*",
         "scan*": { "engine": "text = ClamAV 1.4", "at": "time" },
         "problems*": [said],
         "derivatives*": [{ "variant": "text = thumb-256", "content_type": "text = image/webp", "size": "int = 8192",

@@ -23,6 +23,10 @@ use crate::engine::{
 /// Part URLs in the answer to a creation that does not say how many.
 const FIRST_URLS: u16 = 10;
 const MAX_EXTERNAL_ID: usize = 255;
+/// Hexadecimal digits or base64, with the name of the algorithm or without it.
+const SHA256_PATTERN: &str = "^(sha-?256:)?([0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)$";
+/// The same for the algorithms of parts.
+const CHECKSUM_PATTERN: &str = "^((sha256:)?([0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)|crc32c:([0-9a-fA-F]{8}|[A-Za-z0-9+/]{6}==)|crc64nvme:([0-9a-fA-F]{16}|[A-Za-z0-9+/]{11}=))$";
 const MAX_CONTENT_TYPES: usize = 64;
 
 pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
@@ -42,22 +46,43 @@ pub(super) fn parsed_opt<T: std::str::FromStr<Err: std::fmt::Display>>(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewUpload {
+    /// The file's name; required with `size`. What no file system takes is taken out.
+    #[schemars(length(min = 1))]
     filename: Option<String>,
+    /// The file's length in bytes, if it is known.
     size: Option<u64>,
+    /// The most bytes that a file may have that is still to be chosen; instead of `size`.
     max_size: Option<u64>,
+    /// Types that the file may have, like `image/*`; left out, any that the policy allows.
     #[serde(default)]
+    #[schemars(length(max = 64))]
     content_types: Vec<String>,
+    /// When the upload and its grant end, in seconds or like `1h`; left out, as `upload_expires_in` of the limits says.
     expires_in: Option<Seconds>,
+    /// The type that the sender declares.
     content_type: Option<String>,
+    /// The SHA-256 of the file, if it is known: the bytes are held to it.
+    #[schemars(regex(pattern = SHA256_PATTERN))]
     sha256: Option<String>,
+    /// Your own id for it: creating it again finds the open upload.
+    #[schemars(length(min = 1, max = 255))]
     external_id: Option<String>,
+    /// Anything that you want to keep with the asset, up to `max_metadata_bytes`.
     #[serde(default)]
     metadata: Metadata,
+    /// How the bytes travel; left out, the service chooses.
     #[serde(default)]
     method: Method,
+    /// Bytes of every part but the last; left out, the service chooses.
+    #[schemars(range(min = 1))]
     part_size: Option<u64>,
+    /// The algorithm by which every part will be checked: `sha256`, `crc32c` or `crc64nvme`.
+    #[schemars(regex(pattern = "^(sha256|crc32c|crc64nvme)$"))]
     checksum: Option<String>,
+    /// How many URLs of parts the answer has at most; left out, 10.
+    #[schemars(range(max = 10_000))]
     urls: Option<u16>,
+    /// The name of the policy that rules it; left out, `default`.
     policy: Option<String>,
 }
 
@@ -125,8 +150,11 @@ impl NewUpload {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WantedParts {
+    /// The parts, as `1-200,512` or as a list of numbers; 10 000 at most.
     parts: PartList,
+    /// The checksum of each part by its number, as `sha256:…`, `crc32c:…` or `crc64nvme:…`: the store holds the part to it.
     #[serde(default)]
+    #[schemars(extend("additionalProperties" = { "type": "string", "pattern": CHECKSUM_PATTERN }))]
     checksums: BTreeMap<String, String>,
     /// `compact`: one template and the signatures instead of whole URLs.
     #[serde(default)]
@@ -180,14 +208,21 @@ impl WantedParts {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Completion {
+    /// The parts that the client believes to have sent, to be compared; nobody needs it.
+    #[schemars(length(max = 10_000))]
     parts: Option<Vec<CompletedPart>>,
+    /// The SHA-256 of the file: the bytes are held to it.
+    #[schemars(regex(pattern = SHA256_PATTERN))]
     sha256: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 struct CompletedPart {
+    /// The number of the part.
     #[serde(alias = "PartNumber", alias = "part_number")]
+    #[schemars(range(min = 1, max = 10_000))]
     part: u64,
+    /// The entity tag that the store answered with.
     #[serde(alias = "ETag")]
     etag: Option<String>,
 }
@@ -206,7 +241,10 @@ impl Completion {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AssetPatch {
+    /// Its new name.
+    #[schemars(length(min = 1))]
     filename: Option<String>,
+    /// What is kept with it from now on, instead of what was.
     metadata: Option<Metadata>,
 }
 
@@ -219,31 +257,49 @@ impl AssetPatch {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AssetBatch {
+    /// Ids of assets; a thousand at most.
+    #[schemars(length(max = 1000))]
     pub(super) ids: Vec<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewLink {
+    /// The asset that it opens; only where the path names none.
     #[serde(alias = "asset_id")]
     asset: Option<String>,
+    /// When it ends, in seconds or like `1h`; left out, after an hour.
     expires_in: Option<Seconds>,
+    /// `attachment` to save the file, `inline` to show it if its type is safe; left out, `attachment`.
+    #[schemars(regex(pattern = "^(attachment|inline)$"))]
     disposition: Option<String>,
+    /// The name under which it is saved; left out, the asset's.
+    #[schemars(length(min = 1))]
     filename: Option<String>,
+    /// How often it may be used; left out, any number of times.
+    #[schemars(range(min = 1))]
     uses: Option<u32>,
+    /// The only network that it is good for, like `192.0.2.0/24`; left out, any.
     ip: Option<String>,
+    /// A derivative that it opens instead of the file, like `thumb-256`.
+    #[schemars(length(min = 1, max = 64))]
     variant: Option<String>,
+    /// The derivative's format, like `webp`; only with `variant`.
+    #[schemars(length(min = 1, max = 64))]
     format: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewLinks {
+    /// What is wished for; a thousand at most.
+    #[schemars(length(max = 1000))]
     pub(super) links: Vec<NewLink>,
 }
 
 /// `3600` or `"1h"`.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "DurationInput")]
 #[serde(untagged, expecting = "a time is a number of seconds, or a text like 15m")]
 pub(super) enum Seconds {
     Number(u64),

@@ -8,8 +8,9 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::super::caching;
@@ -25,8 +26,10 @@ const ABOUT: &str = "Gantry takes in and hands out files of any size. Bytes go s
 
 /// `/openapi.json`.
 pub(super) fn routes() -> Routes {
-    let about = op("This document").tells("With an `ETag`; clients may keep it and ask whether it is still the same.");
-    let about = about.gives(200, "object").done(304, "Unchanged: `If-None-Match` knows it.");
+    let about = op("This document")
+        .named("getOpenApiDocument")
+        .tells("With an `ETag`; clients may keep it and ask whether it is still the same.");
+    let about = about.gives(200, "map of any").done(304, "Unchanged: `If-None-Match` knows it.");
     Routes::of("Contract").get("/openapi.json", contract, about)
 }
 
@@ -80,6 +83,10 @@ impl Inner {
         let settings = SchemaSettings::draft2020_12().with(|settings| {
             settings.definitions_path = "/components/schemas".into();
             settings.meta_schema = None;
+            // A default makes generators take a member for required; what is left out, the sentence says.
+            settings.transforms.push(Box::new(RecursiveTransform(|schema: &mut Schema| {
+                schema.remove("default");
+            })));
         });
         let mut render = Render::new(&self.shapes, SchemaGenerator::new(settings));
         let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();

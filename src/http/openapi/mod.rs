@@ -2,6 +2,7 @@
 //!
 //! * this file – [`Routes`]: a handler and its [`Op`] come together or not at all
 //! * `operation` – what is said of one operation
+//! * `glossary` – a sentence for every member of an answer
 //! * `shape` – a short notation for answers, from which schema and example are made
 //! * `problems` – every error code, with the very answer that the code gives
 //! * `access` – who may: the cells of the authorization matrix that tests drive
@@ -21,6 +22,7 @@ use super::{Site, caching, query};
 
 pub(super) mod access;
 mod document;
+mod glossary;
 mod operation;
 pub(super) mod problems;
 mod render;
@@ -109,7 +111,7 @@ impl Routes {
 
     /// Answers GET and HEAD, where HEAD means something of its own.
     pub(super) fn get_and_head<H: Handler<T, Site>, T: 'static>(mut self, path: &str, handler: H, op: Op) -> Self {
-        let head = op.clone().without_body();
+        let head = op.clone().named(op.id.replacen("get", "head", 1)).without_body();
         self = self.add((Method::GET, MethodFilter::GET), path, handler, op);
         self.described.push(Described { method: Method::HEAD, path: path.to_owned(), op: head, about: self.about });
         self
@@ -129,6 +131,12 @@ impl Routes {
 
     pub(super) fn delete<H: Handler<T, Site>, T: 'static>(self, path: &str, handler: H, op: Op) -> Self {
         self.add((Method::DELETE, MethodFilter::DELETE), path, handler, op)
+    }
+
+    /// Hands a path to the same handler that is described elsewhere already: a spelling of the same address.
+    pub(super) fn also<H: Handler<T, Site>, T: 'static>(mut self, path: &str, handler: H) -> Self {
+        self.router = self.router.route(path, any(handler));
+        self
     }
 
     /// Hands every method to a handler that tells these ones apart.

@@ -12,6 +12,8 @@ use super::access::{Cells, PUBLIC};
 #[derive(Clone)]
 pub(in crate::http) struct Op {
     pub(super) summary: &'static str,
+    /// What it does, for programs: unique, a verb and its object, without path or version.
+    pub(super) id: Cow<'static, str>,
     pub(super) details: &'static str,
     pub(super) cells: Cells,
     pub(super) parameters: Vec<Parameter>,
@@ -50,6 +52,8 @@ pub(super) struct Body {
     /// The schema of the very type that is read; nothing for bytes.
     pub(super) schema: Option<fn(&mut SchemaGenerator) -> Schema>,
     pub(super) example: Value,
+    /// A request without it makes no sense.
+    pub(super) required: bool,
 }
 
 /// An answer that is no error.
@@ -75,6 +79,7 @@ pub(super) enum Content {
 pub(in crate::http) fn op(summary: &'static str) -> Op {
     Op {
         summary,
+        id: Cow::Borrowed(""),
         details: "",
         cells: PUBLIC,
         parameters: Vec::new(),
@@ -86,6 +91,11 @@ pub(in crate::http) fn op(summary: &'static str) -> Op {
 }
 
 impl Op {
+    /// What it does, for programs: unique, a verb and its object, without path or version (`createUpload`).
+    pub(in crate::http) fn named(self, id: impl Into<Cow<'static, str>>) -> Self {
+        Self { id: id.into(), ..self }
+    }
+
     /// More than a sentence about it.
     pub(in crate::http) fn tells(self, details: &'static str) -> Self {
         Self { details, ..self }
@@ -125,15 +135,15 @@ impl Op {
     pub(in crate::http) fn paged(self, cursor: &'static str) -> Self {
         self.query("limit", "int 1..1000* = 100", "Most entries of the page.").query(
             cursor,
-            "text*",
-            "Goes on behind the page before: what its answer said.",
+            "text 1..512*",
+            "Goes on behind the page before: the cursor that its answer gave as `next` or `next_after`.",
         )
     }
 
     /// Takes `Idempotency-Key`: the same request again gets the same answer.
     pub(in crate::http) fn repeats(self) -> Self {
-        let about = "Repeating a request with the same key and body gives the first answer again, for a day.";
-        self.header("Idempotency-Key", "text*", about).fails(&["idempotency_key_reused"])
+        let about = "Repeating a request with the same key and body gives the first answer again, for a day. 1 to 255 characters.";
+        self.header("Idempotency-Key", "text 1..255*", about).fails(&["idempotency_key_reused"])
     }
 
     /// Has an entity tag; clients may keep the answer, and ask whether it is still the same.
@@ -144,14 +154,24 @@ impl Op {
 
     /// Takes JSON that is read as `T`.
     pub(in crate::http) fn takes<T: JsonSchema>(mut self, example: Value) -> Self {
-        self.body =
-            Some(Body { media_type: "application/json", schema: Some(SchemaGenerator::subschema_for::<T>), example });
+        // Nothing reads as `{}`.
+        let required = example.as_object().is_none_or(|members| !members.is_empty());
+        let schema = Some(SchemaGenerator::subschema_for::<T> as fn(&mut SchemaGenerator) -> Schema);
+        self.body = Some(Body { media_type: "application/json", schema, example, required });
         self.fails(&["invalid", "invalid_json", "unreadable_body", "slow_body", "body_too_large"])
     }
 
     /// Takes bytes, or a form.
     pub(in crate::http) fn takes_bytes(mut self, media_type: &'static str, example: &'static str) -> Self {
-        self.body = Some(Body { media_type, schema: None, example: example.into() });
+        self.body = Some(Body { media_type, schema: None, example: example.into(), required: true });
+        self
+    }
+
+    /// The body that was named may be left out.
+    pub(in crate::http) fn or_nothing(mut self) -> Self {
+        if let Some(body) = &mut self.body {
+            body.required = false;
+        }
         self
     }
 

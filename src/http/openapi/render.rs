@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Described;
 use super::access;
+use super::glossary;
 use super::operation::{Answer, Body, Content, Op, Parameter};
 use super::problems::{self, Dialect, Failure};
 use super::shape;
@@ -37,12 +38,10 @@ impl<'a> Render<'a> {
     }
 
     pub(super) fn operation(&mut self, described: &Described) -> Value {
-        let Described { method, path, op, about } = described;
-        let words = path.split('/').skip(1).map(|word| word.trim_matches(['{', '}']));
-        let id = std::iter::once(method.as_str()).chain(words).collect::<Vec<_>>().join("_").to_lowercase();
+        let Described { path, op, about, .. } = described;
         let mut rendered = json!({
             "tags": [about.tag],
-            "operationId": id.replace('.', "_"),
+            "operationId": op.id,
             "summary": op.summary,
             "responses": self.responses(path, op, about.dialect),
             "x-gantry-access": access::told(op.cells),
@@ -86,15 +85,13 @@ impl<'a> Render<'a> {
     fn body(&mut self, body: &Body) -> Value {
         let schema = body.schema.map_or_else(|| json!({}), |schema| schema(&mut self.generator).to_value());
         let content = json!({ body.media_type: { "schema": schema, "example": body.example } });
-        // Nothing reads as `{}`.
-        let required = body.example.as_object().is_none_or(|members| !members.is_empty());
-        json!({ "required": required, "content": content })
+        json!({ "required": body.required, "content": content })
     }
 
     fn responses(&mut self, path: &str, op: &Op, dialect: &'static Dialect) -> Map<String, Value> {
         let mut all = Map::new();
         for answer in &op.answers {
-            let rendered = self.answer(answer);
+            let rendered = self.answer(&op.id, answer);
             match all.get_mut(answer.status.as_str()) {
                 Some(known) => join(known, &rendered),
                 None => _ = all.insert(answer.status.as_str().to_owned(), rendered),
@@ -112,7 +109,7 @@ impl<'a> Render<'a> {
         all
     }
 
-    fn answer(&self, answer: &Answer) -> Value {
+    fn answer(&self, id: &str, answer: &Answer) -> Value {
         let usual = answer.status.canonical_reason().unwrap_or("As asked");
         let about = if answer.about.is_empty() { usual } else { answer.about };
         let mut rendered = json!({ "description": about });
@@ -123,7 +120,8 @@ impl<'a> Render<'a> {
         match &answer.content {
             Content::Nothing => {}
             Content::Shape(shape) => {
-                let made = self.made(shape);
+                let mut made = self.made(shape);
+                glossary::describe(&mut made.schema, id);
                 rendered["content"] = json!({ "application/json": { "schema": made.schema, "example": made.example } });
             }
             Content::Other(kind) => rendered["content"] = json!({ *kind: {} }),
@@ -135,7 +133,9 @@ impl<'a> Render<'a> {
     pub(super) fn schemas(mut self) -> Map<String, Value> {
         let mut all = self.generator.take_definitions(true);
         for (name, shape) in &self.shapes {
-            all.insert((*name).to_owned(), self.made(shape).schema);
+            let mut schema = self.made(shape).schema;
+            glossary::describe(&mut schema, name);
+            all.insert((*name).to_owned(), schema);
         }
         all
     }
@@ -158,12 +158,12 @@ fn named_in(path: &str) -> impl Iterator<Item = &str> {
 fn path_parameter(name: &str) -> Parameter {
     let kinds = shape::one_of(JobKind::ALL.map(JobKind::name));
     let (shape, about) = match name {
-        "grant" => ("text", "A grant: what it opens, it opens without any other credential."),
+        "grant" => ("text 1..", "A grant: what it opens, it opens without any other credential."),
         "number" => ("int 1..10000", "The number of a part."),
         "kind" => (&*kinds, "The kind of job."),
-        "name" => ("text", "Its name."),
-        "file" => ("text", "The name of a file."),
-        "version" => ("text", "The version of the files."),
+        "name" => ("text 1..", "Its name."),
+        "file" => ("text 1..", "The name of a file."),
+        "version" => ("text 1..", "The version of the files."),
         "delivery" => ("uuid", "The id of a delivery."),
         _ => ("uuid", "Its id."),
     };

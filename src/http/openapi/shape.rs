@@ -2,8 +2,9 @@
 //!
 //! Objects and arrays of one element stand for themselves. A text is a type, perhaps with `?` (may be null) or `*` (may be
 //! absent) behind it, perhaps with an example after `=`: `"int = 5"`, `"time?"`, `"text* = notes.txt"`. Types: `uuid`,
-//! `time`, `int`, `int 1..1000`, `number`, `bool`, `text`, `url`, `object`, `any`; `one of a|b|c`; `@Name` is a shape with a
-//! name. Names of members take the same marks, for objects and arrays. Pure.
+//! `time`, `int`, `int 1..1000`, `number`, `bool`, `text`, `text 1..255` (characters), `url`, `digest`, `sha256`, `etag`,
+//! `int or text`, `map of text`, `map of any` (objects whose members have no fixed names), `any`; `one of a|b|c`; `@Name` is a
+//! shape with a name. Names of members take the same marks, for objects and arrays. What members mean is in `glossary`. Pure.
 
 use serde_json::{Map, Value, json};
 
@@ -43,6 +44,13 @@ pub(super) fn made(shape: &Value, named: Named<'_>) -> Made {
         Value::String(text) => word(text, named),
         other => plain(json!({ "const": other }), other.clone()),
     }
+}
+
+/// The SHA-256 of `hello`, as texts name it.
+const DIGEST: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+fn map(values: &Value) -> Value {
+    json!({ "type": "object", "additionalProperties": values })
 }
 
 fn plain(schema: Value, example: Value) -> Made {
@@ -87,7 +95,8 @@ fn word(text: &str, named: Named<'_>) -> Made {
 
 fn typed(kind: &str, sample: Option<&str>, named: Named<'_>) -> (Value, Value) {
     if let Some(name) = kind.strip_prefix('@') {
-        let example = named(name).map_or(Value::Null, |shape| made(&shape, named).example);
+        let shown = sample.and_then(|sample| serde_json::from_str(sample).ok());
+        let example = shown.or_else(|| named(name).map(|shape| made(&shape, named).example)).unwrap_or_default();
         return (json!({ "$ref": format!("#/components/schemas/{name}") }), example);
     }
     if let Some(words) = kind.strip_prefix("one of ") {
@@ -100,6 +109,13 @@ fn typed(kind: &str, sample: Option<&str>, named: Named<'_>) -> (Value, Value) {
         let schema = json!({ "type": "integer", "minimum": number(least), "maximum": number(most) });
         return (schema, number(sample.unwrap_or(least)));
     }
+    if let Some((least, most)) = kind.strip_prefix("text ").and_then(|range| range.split_once("..")) {
+        let mut schema = json!({ "type": "string", "minLength": number(least) });
+        if !most.is_empty() {
+            schema["maxLength"] = number(most);
+        }
+        return (schema, sample.unwrap_or("…").into());
+    }
     let text = |usual: &str| Value::from(sample.unwrap_or(usual));
     let written = |usual: Value| sample.map_or(usual, number);
     match kind {
@@ -109,7 +125,14 @@ fn typed(kind: &str, sample: Option<&str>, named: Named<'_>) -> (Value, Value) {
         "int" => (json!({ "type": "integer" }), written(json!(1))),
         "number" => (json!({ "type": "number" }), written(json!(1.5))),
         "bool" => (json!({ "type": "boolean" }), written(json!(true))),
-        "object" => (json!({ "type": "object" }), written(json!({}))),
+        "digest" => (json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" }), text(DIGEST)),
+        "sha256" => (json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }), text(&DIGEST["sha256:".len()..])),
+        "etag" => {
+            (json!({ "type": "string", "pattern": "^\"[^\"]+\"$" }), text("\"5d41402abc4b2a76b9719d911017c592\""))
+        }
+        "int or text" => (json!({ "type": ["integer", "string"] }), written(json!(1))),
+        "map of text" => (map(&json!({ "type": "string" })), written(json!({}))),
+        "map of any" => (map(&json!({})), written(json!({}))),
         "any" => (json!({}), written(Value::Null)),
         _ => (json!({ "type": "string" }), text("…")),
     }

@@ -43,13 +43,21 @@ impl Readiness {
 /// `/livez`, `/readyz` and `/metrics`.
 pub(super) fn routes() -> Routes {
     let shape = json!({ "ready": "bool", "draining": "bool = false", "database": "bool", "store": "bool",
-        "capabilities": "object" });
-    let ready = op("Can it serve?").query("verbose", "text*", "As JSON, with what the storage can do.");
+        "capabilities": "@Capabilities" });
+    let ready =
+        op("Can it serve?").named("getReadiness").query("verbose", "text*", "As JSON, with what the storage can do.");
     let ready = ready.sends(200, "text/plain", "It can.").gives(200, shape.clone());
     let ready = ready.sends(503, "text/plain", "It cannot, or is about to end.").gives(503, shape);
-    let metrics = op("What it does, in numbers").sends(200, "application/openmetrics-text", "As Prometheus reads it.");
+    let metrics = op("What it does, in numbers").named("getMetrics").sends(
+        200,
+        "application/openmetrics-text",
+        "As Prometheus reads it.",
+    );
+    let capabilities = json!({ "conditional_put": "bool", "part_checksums": "bool", "undeclared_checksums": "bool",
+        "unequal_parts": "bool", "repeated_complete": "bool", "metadata": "bool", "cors": "bool?" });
     Routes::of("Operations")
-        .get("/livez", alive, op("Is the process alive?").sends(200, "text/plain", "It is."))
+        .names("Capabilities", capabilities)
+        .get("/livez", alive, op("Is the process alive?").named("getLiveness").sends(200, "text/plain", "It is."))
         .get("/readyz", self::ready, ready)
         .get("/metrics", metrics::metrics, metrics)
 }

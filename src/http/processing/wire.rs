@@ -12,12 +12,17 @@ use crate::engine::{Error, ProcessingOutcome, ProcessingReport, ProcessingTask, 
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ProcessingReport")]
 pub(super) struct Report {
+    /// The token that came with the offer.
     token: String,
+    /// What it came to: `accept` and `reject` are final, `retry` offers it again.
     outcome: Said,
+    /// Why, for `reject` and `retry`.
     #[serde(default)]
     reason: Option<Reason>,
+    /// Facts that were found; they become the asset's `details`.
     #[serde(default)]
     metadata: Metadata,
+    /// Derivatives whose bytes were sent to URLs of `createDerivativeUrl`.
     #[serde(default)]
     derivatives: Vec<Made>,
 }
@@ -35,17 +40,30 @@ enum Said {
 #[serde(untagged, expecting = "a reason is a sentence, or a code and a message")]
 enum Reason {
     Sentence(String),
-    Full { code: String, message: String },
+    /// For programs and for people.
+    Full {
+        /// What it is, for programs.
+        code: String,
+        /// What it is, for people.
+        message: String,
+    },
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReportedDerivative")]
 struct Made {
+    /// The number that its URL was asked for with.
     id: u32,
+    /// Its name, like `thumb-256`.
+    #[schemars(length(min = 1, max = 64))]
     variant: String,
+    /// Its media type.
     content_type: String,
+    /// Pixels from left to right.
     #[serde(default)]
     width: Option<u32>,
+    /// Pixels from top to bottom.
     #[serde(default)]
     height: Option<u32>,
 }
@@ -54,8 +72,11 @@ struct Made {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewDerivative {
+    /// The token that came with the offer.
     pub(super) token: String,
+    /// A number of yours for it.
     pub(super) id: u32,
+    /// Its exact length in bytes.
     pub(super) size: u64,
 }
 

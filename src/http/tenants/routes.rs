@@ -12,10 +12,19 @@ pub(super) fn tenants() -> Routes {
     let limits = || json!({ "quota": { "bytes": 500_000_000_000_u64, "files": 1_000_000 }, "rate": null });
     let mut wish = limits();
     wish["name"] = "acme".into();
-    let create = op("A new tenant").may(OPERATES).takes::<NewTenant>(wish).gives(201, "@Standing").fails(&["conflict"]);
-    let change = op("Change a tenant's limits, or suspend it").may(OPERATES).takes::<ChangeTenant>(limits()).tells(
-        "What is not named stays; null takes a limit away. In force on every node within seconds, quotas at once.",
-    );
+    let create = op("A new tenant")
+        .named("createTenant")
+        .may(OPERATES)
+        .takes::<NewTenant>(wish)
+        .gives(201, "@Standing")
+        .fails(&["conflict"]);
+    let change = op("Change a tenant's limits, or suspend it")
+        .named("updateTenant")
+        .may(OPERATES)
+        .takes::<ChangeTenant>(limits())
+        .tells(
+            "What is not named stays; null takes a limit away. In force on every node within seconds, quotas at once.",
+        );
     Routes::of("Tenants")
         .names("Tenant", tenant())
         .names("Standing", standing())
@@ -24,6 +33,7 @@ pub(super) fn tenants() -> Routes {
             "/v1/tenants",
             handlers::tenants,
             op("A page of tenants, by name")
+                .named("listTenants")
                 .may(OPERATES)
                 .paged("after")
                 .gives(200, json!({ "tenants": ["@Tenant"], "next_after": "text?" })),
@@ -32,21 +42,26 @@ pub(super) fn tenants() -> Routes {
         .get(
             "/v1/tenants/{id}",
             handlers::tenant,
-            op("A tenant, its limits, and what it takes up").may(ADMINISTERS_ONE).kept().gives(200, "@Standing"),
+            op("A tenant, its limits, and what it takes up")
+                .named("getTenant")
+                .may(ADMINISTERS_ONE)
+                .kept()
+                .gives(200, "@Standing"),
         )
         .patch("/v1/tenants/{id}", handlers::patch_tenant, change.gives(200, "@Standing"))
         .post(
             "/v1/tenants/{id}/recompute",
             handlers::recompute,
             op("Sum up anew what a tenant takes up")
+                .named("recomputeUsage")
                 .may(OPERATES)
                 .gives(200, json!({ "before?": "@Usage", "usage": "@Usage" })),
         )
 }
 
 pub(super) fn policies() -> Routes {
-    let list = op("A page of policies, by name").may(ADMINISTERS).paged("after");
-    let write = op("Write a policy").may(ADMINISTERS).tells("In force on every node within five seconds.").takes::<Rules>(
+    let list = op("A page of policies, by name").named("listPolicies").may(ADMINISTERS).paged("after");
+    let write = op("Write a policy").named("putPolicy").may(ADMINISTERS).tells("In force on every node within five seconds.").takes::<Rules>(
         json!({ "max_size": 50_000_000, "content_types": ["image/*"], "extensions": ["jpg", "png"], "keep_for": 2_592_000 }),
     );
     Routes::of("Tenants")
@@ -59,18 +74,20 @@ pub(super) fn policies() -> Routes {
         .get(
             "/v1/policies/{name}",
             handlers::policy,
-            of(op("A policy").may(ADMINISTERS_ONE).kept()).gives(200, "@Policy"),
+            of(op("A policy").named("getPolicy").may(ADMINISTERS_ONE).kept()).gives(200, "@Policy"),
         )
         .put("/v1/policies/{name}", handlers::put_policy, of(write).gives(200, "@Policy"))
         .delete(
             "/v1/policies/{name}",
             handlers::drop_policy,
-            of(op("Delete a policy").may(ADMINISTERS_ONE)).done(204, "It is gone.").fails(&["conflict", "wrong_state"]),
+            of(op("Delete a policy").named("deletePolicy").may(ADMINISTERS_ONE))
+                .done(204, "It is gone.")
+                .fails(&["conflict", "wrong_state"]),
         )
 }
 
 pub(super) fn trail() -> Routes {
-    let read = op("Who did what to which thing, from where").may(ADMINISTERS).paged("after");
+    let read = op("Who did what to which thing, from where").named("listAuditEntries").may(ADMINISTERS).paged("after");
     let read = read
         .query("actor", "text*", "Done by this one.")
         .query("action", "text*", "This action; `asset.` for all that begin so.")
@@ -109,7 +126,7 @@ fn standing() -> Value {
 }
 
 fn policy() -> Value {
-    json!({ "name": "text = photos", "tenant": "uuid", "rules": "object = {\"max_size\":50000000}", "created_at": "time",
+    json!({ "name": "text = photos", "tenant": "uuid", "rules": "@Rules = {\"max_size\":50000000}", "created_at": "time",
         "changed_at": "time" })
 }
 

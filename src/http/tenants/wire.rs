@@ -20,6 +20,7 @@ fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Optio
 /// `POST /v1/tenants`.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct NewTenant {
+    /// Its name: lower-case letters, digits and hyphens.
     pub(super) name: String,
     #[serde(flatten)]
     pub(super) change: ChangeTenant,
@@ -29,25 +30,35 @@ pub(super) struct NewTenant {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ChangeTenant {
+    /// Whether its keys, grants and links open nothing.
     suspended: Option<bool>,
+    /// How fast it may ask on each node; null for any speed.
     #[serde(deserialize_with = "said")]
     rate: Option<Option<WireRate>>,
+    /// How much it may take up; null for any amount.
     #[serde(deserialize_with = "said")]
     quota: Option<Option<WireQuota>>,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RateInput")]
 struct WireRate {
+    /// Requests per second.
     per_second: NonZeroU32,
+    /// Requests at once; left out, as many as per second.
     burst: Option<NonZeroU32>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "QuotaInput")]
 struct WireQuota {
+    /// Bytes of all files.
     bytes: Option<u64>,
+    /// How many files.
     files: Option<u64>,
+    /// How many uploads under way.
     open_uploads: Option<u64>,
 }
 

@@ -18,11 +18,11 @@ static DIALECT: Dialect = Dialect::of_problems("tus", |error| error::Refusal::fr
 /// Every route of tus. Methods are told apart by the handlers: `X-HTTP-Method-Override` may name another one.
 pub(super) fn routes() -> Routes {
     Routes::speaking("tus 1.0", &DIALECT)
-        .any("/tus", handlers::collection, collection(OPENS))
-        .any("/tus/", handlers::collection, collection(OPENS))
-        .any("/tus/{id}", handlers::upload, upload(WATCHES, DRIVES))
-        .any("/u/{grant}/tus", handlers::collection, collection(GRANTED))
-        .any("/u/{grant}/tus/{id}", handlers::upload, upload(GRANTED_ONE, GRANTED_ONE))
+        .any("/tus", handlers::collection, collection("", OPENS))
+        .also("/tus/", handlers::collection)
+        .any("/tus/{id}", handlers::upload, upload("", WATCHES, DRIVES))
+        .any("/u/{grant}/tus", handlers::collection, collection("ByGrant", GRANTED))
+        .any("/u/{grant}/tus/{id}", handlers::upload, upload("ByGrant", GRANTED_ONE, GRANTED_ONE))
 }
 
 fn spoken(op: Op) -> Op {
@@ -30,8 +30,8 @@ fn spoken(op: Op) -> Op {
     op.fails(&["storage_full", "locked", "forbidden"])
 }
 
-fn collection(creates: Cells) -> [(Method, Op); 2] {
-    let create = spoken(op("Begin an upload").may(creates))
+fn collection(by: &str, creates: Cells) -> [(Method, Op); 2] {
+    let create = spoken(op("Begin an upload").named(format!("createTusUpload{by}")).may(creates))
         .header("Upload-Length", "int* = 5", "How many bytes; or `Upload-Defer-Length: 1`.")
         .header("Upload-Metadata", "text* = filename YS50eHQ=", "Pairs of a name and a value in base64.")
         .header("Upload-Concat", "text*", "`partial`, or `final;` and the pieces.")
@@ -47,11 +47,12 @@ fn collection(creates: Cells) -> [(Method, Op); 2] {
             "gone",
             CODE,
         ]);
-    [(Method::OPTIONS, options()), (Method::POST, create)]
+    [(Method::OPTIONS, options(format!("getTusOptions{by}"))), (Method::POST, create)]
 }
 
-fn upload(watches: Cells, drives: Cells) -> [(Method, Op); 4] {
-    let append = spoken(op("Append bytes").may(drives)).takes_bytes("application/offset+octet-stream", "hel");
+fn upload(by: &str, watches: Cells, drives: Cells) -> [(Method, Op); 4] {
+    let append = spoken(op("Append bytes").named(format!("appendToTusUpload{by}")).may(drives))
+        .takes_bytes("application/offset+octet-stream", "hel");
     let append = append
         .header("Upload-Offset", "int = 0", "Where they belong.")
         .header("Upload-Checksum", "text*", "An algorithm and a digest in base64.")
@@ -66,7 +67,7 @@ fn upload(watches: Cells, drives: Cells) -> [(Method, Op); 4] {
             "gone",
         ])
         .fails(&["wrong_state", "quota_exceeded", "incomplete", "wrong_bytes"]);
-    let look = spoken(op("How far it is").may(watches))
+    let look = spoken(op("How far it is").named(format!("getTusOffset{by}")).may(watches))
         .done(200, "It goes on behind what is safe.")
         .with(
             "Upload-Offset",
@@ -74,10 +75,16 @@ fn upload(watches: Cells, drives: Cells) -> [(Method, Op); 4] {
             "How many bytes are safe; not of an upload that is put together from others, until it is.",
         )
         .with("Upload-Length", "int* = 5", "How many there will be, once that is known.");
-    let end = spoken(op("Give an upload up").may(drives)).done(204, "It is gone.").fails(&["gone", "wrong_state"]);
-    [(Method::OPTIONS, options()), (Method::HEAD, look), (Method::PATCH, append), (Method::DELETE, end)]
+    let end = spoken(op("Give an upload up").named(format!("deleteTusUpload{by}")).may(drives))
+        .done(204, "It is gone.")
+        .fails(&["gone", "wrong_state"]);
+    let options = options(format!("getTusUploadOptions{by}"));
+    [(Method::OPTIONS, options), (Method::HEAD, look), (Method::PATCH, append), (Method::DELETE, end)]
 }
 
-fn options() -> Op {
-    op("What the server can do").may(PUBLIC).done(204, "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size` say it.")
+fn options(id: String) -> Op {
+    op("What the server can do")
+        .named(id)
+        .may(PUBLIC)
+        .done(204, "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size` say it.")
 }

@@ -22,13 +22,14 @@ const ASKED: &str = "public, no-cache";
 
 /// `/`, `/docs` and `/web/…`.
 pub(super) fn routes() -> Routes {
-    let page = |about| kept(op(about)).sends(200, "text/html", "The page.");
-    let file_op = || kept(op("A file of the pages")).sends(200, "*/*", "The file.").fails(&["not_found"]);
-    let of_version = file_op().tells("Pages name the version of their files, which may therefore be kept for ever.");
+    let page = |id, about| kept(op(about).named(id)).sends(200, "text/html", "The page.");
+    let file_op = |id| kept(op("A file of the pages").named(id)).sends(200, "*/*", "The file.").fails(&["not_found"]);
+    let of_version = file_op("getWebFileOfVersion")
+        .tells("Pages name the version of their files, which may therefore be kept for ever.");
     Routes::of("Pages")
-        .get("/", start, page("The start page: an uploader"))
-        .get("/docs", docs, page("This document, to be read"))
-        .get("/web/{file}", file, file_op())
+        .get("/", start, page("getStartPage", "The start page: an uploader"))
+        .get("/docs", docs, page("getDocumentationPage", "This document, to be read"))
+        .get("/web/{file}", file, file_op("getWebFile"))
         .get("/web/{version}/{file}", versioned, of_version)
 }
 

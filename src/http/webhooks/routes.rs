@@ -8,13 +8,18 @@ use super::handlers;
 use super::wire::{ChangeWebhook, NewWebhook, Range, Rotate};
 
 pub(super) fn endpoints() -> Routes {
-    let create = op("Have an endpoint told of events").may(ADMINISTERS).tells("The secret is shown this once.");
+    let create = op("Have an endpoint told of events")
+        .named("createWebhook")
+        .may(ADMINISTERS)
+        .tells("The secret is shown this once.");
     let wish = json!({ "url": "https://app.example/hooks/files", "events": ["asset.ready", "upload.*"] });
     let create = create.takes::<NewWebhook>(wish).gives(201, "@WebhookWithSecret").fails(&["conflict"]);
-    let change = op("Change an endpoint, or enable it again").may(ADMINISTERS_ONE);
+    let change = op("Change an endpoint, or enable it again").named("updateWebhook").may(ADMINISTERS_ONE);
     let change = change.takes::<ChangeWebhook>(json!({ "enabled": true })).gives(200, "@Webhook");
-    let rotate =
-        op("A new secret").may(ADMINISTERS_ONE).tells("The old one signs as well until `expires_in` has passed.");
+    let rotate = op("A new secret")
+        .named("rotateWebhookSecret")
+        .may(ADMINISTERS_ONE)
+        .tells("The old one signs as well until `expires_in` has passed.");
     let rotate = rotate.takes::<Rotate>(json!({ "expires_in": "24h" })).gives(200, "@WebhookWithSecret");
     Routes::of("Webhooks")
         .names("Webhook", webhook(None))
@@ -22,28 +27,36 @@ pub(super) fn endpoints() -> Routes {
         .get(
             "/v1/webhooks",
             handlers::list,
-            op("Every endpoint").may(ADMINISTERS).gives(200, json!({ "webhooks": ["@Webhook"] })),
+            op("Every endpoint").named("listWebhooks").may(ADMINISTERS).gives(200, json!({ "webhooks": ["@Webhook"] })),
         )
         .post("/v1/webhooks", handlers::create, create)
-        .get("/v1/webhooks/{id}", handlers::show, op("An endpoint").may(ADMINISTERS_ONE).kept().gives(200, "@Webhook"))
+        .get(
+            "/v1/webhooks/{id}",
+            handlers::show,
+            op("An endpoint").named("getWebhook").may(ADMINISTERS_ONE).kept().gives(200, "@Webhook"),
+        )
         .patch("/v1/webhooks/{id}", handlers::change, change)
         .delete(
             "/v1/webhooks/{id}",
             handlers::delete,
-            op("Delete an endpoint").may(ADMINISTERS_ONE).done(204, "It is told of nothing any more."),
+            op("Delete an endpoint")
+                .named("deleteWebhook")
+                .may(ADMINISTERS_ONE)
+                .done(204, "It is told of nothing any more."),
         )
         .post("/v1/webhooks/{id}/rotate", handlers::rotate, rotate)
         .post(
             "/v1/webhooks/{id}/test",
             handlers::test,
-            op("Try an endpoint now").may(ADMINISTERS_ONE).gives(200, "@Delivery"),
+            op("Try an endpoint now").named("testWebhook").may(ADMINISTERS_ONE).gives(200, "@Delivery"),
         )
 }
 
 pub(super) fn deliveries() -> Routes {
-    let list = op("A page of what was sent, with every attempt").may(ADMINISTERS_ONE).paged("after");
+    let list =
+        op("A page of what was sent, with every attempt").named("listDeliveries").may(ADMINISTERS_ONE).paged("after");
     let list = list.query("state", "one of pending|delivered|dead*", "In this state only.");
-    let all = op("Send again all of a time").may(ADMINISTERS_ONE).takes::<Range>(json!({
+    let all = op("Send again all of a time").named("replayDeliveries").may(ADMINISTERS_ONE).takes::<Range>(json!({
         "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z", "events": ["asset.*"],
     }));
     Routes::of("Webhooks")
@@ -61,7 +74,11 @@ pub(super) fn deliveries() -> Routes {
         .post(
             "/v1/webhooks/{id}/deliveries/{delivery}/replay",
             handlers::replay,
-            op("Send it once more").may(ADMINISTERS_ONE).gives(202, "@Delivery").fails(&["wrong_state"]),
+            op("Send it once more")
+                .named("replayDelivery")
+                .may(ADMINISTERS_ONE)
+                .gives(202, "@Delivery")
+                .fails(&["wrong_state"]),
         )
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::query::{USUAL_PAGE, limit, pairs, parsed, time, unknown};
+use super::super::query::{DurationInput, USUAL_PAGE, limit, pairs, parsed, time, unknown};
 use crate::domain::clock::Timestamp;
 use crate::domain::webhook::{Attempt, Delivery, Problem, Webhook, WebhookState};
 use crate::engine::{Error, ListDeliveries, ReplayRange, WebhookWish};
@@ -15,8 +15,12 @@ use crate::engine::{Error, ListDeliveries, ReplayRange, WebhookWish};
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewWebhook {
+    /// Where events are sent: https, or what the operator allows.
+    #[schemars(length(max = 2048))]
     url: String,
+    /// Which events: `*`, `asset.*` or whole names; left out, all.
     events: Option<Vec<String>>,
+    /// What it is for, in your words.
     description: Option<String>,
 }
 
@@ -30,9 +34,14 @@ impl NewWebhook {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ChangeWebhook {
+    /// Where events are sent.
+    #[schemars(length(max = 2048))]
     url: Option<String>,
+    /// Which events: `*`, `asset.*` or whole names.
     events: Option<Vec<String>>,
+    /// What it is for, in your words.
     description: Option<String>,
+    /// Whether events are sent.
     enabled: Option<bool>,
 }
 
@@ -48,6 +57,8 @@ impl ChangeWebhook {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RotateWebhook")]
 pub(super) struct Rotate {
+    /// For how long the old secret signs as well, in seconds or like `24h`; left out, not at all.
+    #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<Value>,
 }
 
@@ -63,9 +74,14 @@ impl Rotate {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ReplayRange")]
 pub(super) struct Range {
+    /// The beginning of the time.
     from: Timestamp,
+    /// Its end; left out, now.
     to: Option<Timestamp>,
+    /// Which events; left out, those that the endpoint is told of.
     events: Option<Vec<String>>,
+    /// `next_after` of the answer before, to go on.
+    #[schemars(regex(pattern = "^[0-9]{1,19}$"))]
     after: Option<String>,
 }
 

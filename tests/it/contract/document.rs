@@ -70,7 +70,73 @@ fn routes_are_made_together_with_what_is_said_of_them() {
     assert_eq!(makers, ["openapi/mod.rs"]);
 }
 
+/// What a schema leaves unsaid: members without a sentence, objects of which nothing is known, anything at all where a
+/// type could be said.
+fn unsaid(schema: &Value, at: &str, found: &mut Vec<String>) {
+    let bare = schema["type"] == "object" && schema["properties"].is_null() && schema["additionalProperties"].is_null();
+    if bare || *schema == Value::Bool(true) {
+        found.push(format!("{at}: of no known shape"));
+    }
+    if !schema["default"].is_null() {
+        found.push(format!("{at}: its default makes generators require it"));
+    }
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        let place = format!("{at}.{name}");
+        let about = member["description"].as_str().unwrap_or_default();
+        if !about.ends_with('.') {
+            found.push(format!("{place}: {about:?} is no sentence"));
+        }
+        unsaid(member, &place, found);
+    }
+    unsaid(schema.get("items").unwrap_or(&Value::Null), at, found);
+    for choice in ["anyOf", "oneOf", "allOf"].iter().filter_map(|name| schema[name].as_array()).flatten() {
+        unsaid(choice, at, found);
+    }
+}
+
 on_both_services! {
+    async fn every_member_and_parameter_has_a_sentence(service) {
+        let contract = Contract::of(service).await;
+        let mut found = Vec::new();
+        for (name, schema) in contract.0["components"]["schemas"].as_object().unwrap() {
+            unsaid(schema, name, &mut found);
+        }
+        for operation in contract.operations() {
+            let named = operation.named();
+            for parameter in operation.says["parameters"].as_array().into_iter().flatten() {
+                if !parameter["description"].as_str().unwrap_or_default().ends_with('.') {
+                    found.push(format!("{named}: {} says nothing", parameter["name"]));
+                }
+            }
+            let responses = operation.says["responses"].as_object().unwrap().values();
+            for content in responses.chain([&operation.says["requestBody"]]).filter_map(|one| one["content"].as_object()) {
+                content.values().filter_map(|media| media.get("schema")).for_each(|schema| unsaid(schema, &named, &mut found));
+            }
+        }
+        assert!(found.is_empty(), "{}: {found:#?}", found.len());
+    }
+
+    async fn rules_are_in_the_schema(service) {
+        let contract = Contract::of(service).await;
+        let at = |path: &str| contract.0.pointer(path).unwrap_or_else(|| panic!("{path}")).clone();
+        let parameter = |path: &str, method: &str, name: &str| {
+            let all = contract.0["paths"][path][method]["parameters"].as_array().unwrap();
+            all.iter().find(|parameter| parameter["name"] == name).unwrap_or_else(|| panic!("{name}"))["schema"].clone()
+        };
+        let key = parameter("/v1/uploads", "post", "Idempotency-Key");
+        assert_eq!((&key["minLength"], &key["maxLength"]), (&1.into(), &255.into()));
+        let limit = parameter("/v1/assets", "get", "limit");
+        assert_eq!((&limit["minimum"], &limit["maximum"]), (&1.into(), &1000.into()));
+        assert_eq!(parameter("/v1/assets", "get", "cursor")["minLength"], 1);
+        assert!(contract.0["components"]["schemas"]["NewUpload"]["required"].is_null(), "filename and size suffice");
+        let asset = at("/components/schemas/Asset/properties");
+        assert_eq!(asset["digest"]["anyOf"][0]["pattern"], "^sha256:[0-9a-f]{64}$");
+        assert_eq!(asset["sha256"]["anyOf"][0]["pattern"], "^[0-9a-f]{64}$");
+        assert!(at("/components/schemas/NewUpload/properties/sha256/pattern").as_str().unwrap().contains("{64}"));
+        assert!(at("/components/schemas/WantedParts/properties/checksums/additionalProperties/pattern").is_string());
+        assert_eq!(at("/paths/~1files/post/requestBody/required"), false);
+    }
+
     async fn every_error_code_is_in_it(service) {
         let contract = Contract::of(service).await;
         let mut used = BTreeSet::new();
@@ -105,7 +171,9 @@ on_both_services! {
         let mut ids = BTreeSet::new();
         for operation in contract.operations() {
             let (says, named) = (operation.says, operation.named());
-            assert!(ids.insert(says["operationId"].as_str().unwrap()), "{named}");
+            let id = says["operationId"].as_str().unwrap();
+            let verb = id.starts_with(|c: char| c.is_ascii_lowercase()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
+            assert!(verb && ids.insert(id), "{named}: {id:?} is no name of its own");
             assert!(!says["summary"].as_str().unwrap().is_empty() && says["x-gantry-access"].is_object(), "{named}");
             let responses = says["responses"].as_object().unwrap();
             assert!(responses.keys().any(|status| status.as_str() < "400") || operation.path.ends_with("/sts"), "{named}");

@@ -14,12 +14,7 @@ pub struct Truth<'a> {
 impl<'a> Truth<'a> {
     pub fn of(contract: &'a Contract) -> Self {
         let mut schemas = contract.0["components"]["schemas"].clone();
-        // Problems have members of their kind beside those of all.
-        for (name, schema) in schemas.as_object_mut().unwrap() {
-            if name != "Problem" {
-                close(schema);
-            }
-        }
+        schemas.as_object_mut().unwrap().values_mut().for_each(close);
         Self { contract, schemas }
     }
 
@@ -36,8 +31,10 @@ impl<'a> Truth<'a> {
             return Some(format!("{} answers {status} with {kind}, which is not declared", operation.named()));
         }
         let body = body.filter(|_| !kind.is_empty())?;
-        if status >= 400 {
-            return self.unknown_code(operation, &content[kind], body);
+        if status >= 400
+            && let Some(unknown) = self.unknown_code(operation, &content[kind], body)
+        {
+            return Some(unknown);
         }
         self.misshapen(&content[kind]["schema"], body).map(|why| format!("{} {status}: {why}", operation.named()))
     }
