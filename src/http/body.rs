@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::Site;
+use super::json_reason::json_reason;
 use super::problem::Problem;
 use crate::engine::{Error, Idempotency};
 
@@ -93,7 +94,11 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<Site> for Json<T, MAX> {
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         let value = serde_json::from_slice(text).map_err(|error| {
             let code = if error.is_data() { "invalid" } else { "invalid_json" };
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, format!("The body is not as expected: {error}."))
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                code,
+                format!("The body is not as expected: {}.", json_reason(&error)),
+            )
         })?;
         Ok(Self { value, fingerprint: Sha256::digest(text).into(), reserved })
     }

@@ -28,6 +28,7 @@ mod download;
 mod events;
 pub mod forwarded;
 mod ietf;
+mod json_reason;
 mod keys;
 mod metadata;
 mod native;
