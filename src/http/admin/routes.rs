@@ -19,7 +19,8 @@ pub(super) fn jobs() -> Routes {
         .named("retryDeadJobs")
         .tells("Until it says 0 there may be more.")
         .may(ADMINISTERS);
-    let all = all.takes::<RetryDead>(json!({ "kind": "process" })).gives(200, json!({ "retried": "int = 12" }));
+    let all =
+        all.takes::<RetryDead>(json!({ "kind": "process" })).or_nothing().gives(200, json!({ "retried": "int = 12" }));
     Routes::of("Administration")
         .names("Job", job())
         .get("/v1/admin/jobs", handlers::jobs, list.gives(200, json!({ "jobs": ["@Job"], "next_after": "uuid?" })))
@@ -59,8 +60,11 @@ pub(super) fn instance() -> Routes {
         "dead": "int = 0", "oldest_due_at": "time?" });
     let chore = json!({ "name": "text = sweep", "state": "one of ready|running|dead", "next_at": "time", "last_at": "time?",
         "last_millis": "int?", "last_report": "any", "last_error": "text?" });
-    let run =
-        op("Have a chore come round now").named("runChore").may(OPERATES).takes::<RunChore>(json!({ "dry_run": true }));
+    let run = op("Have a chore come round now")
+        .named("runChore")
+        .may(OPERATES)
+        .takes::<RunChore>(json!({ "dry_run": true }))
+        .or_nothing();
     let run = run.gives(200, json!({ "dry_run": "bool", "would": "any" })).gives(202, json!({ "begins": "bool" }));
     let stats = op("What happened, by the hour").named("getStats").may(ADMINISTERS).query(
         "from",
@@ -124,11 +128,13 @@ pub(super) fn again() -> Routes {
         .tells("A key needs `process` and `read`.");
     let many = many
         .takes::<ReprocessMany>(json!({ "scan_only": true, "state": "failed" }))
+        .or_nothing()
         .gives(202, json!({ "enqueued": "int = 12", "skipped": "int = 0", "next_cursor": "text?" }));
     let one = op("Have an asset looked at again")
         .named("reprocessAsset")
         .may(PROCESSES)
-        .takes::<Reprocess>(json!({ "scan_only": true }));
+        .takes::<Reprocess>(json!({ "scan_only": true }))
+        .or_nothing();
     Routes::of("Processing").post("/v1/admin/reprocess", handlers::reprocess_many, many).post(
         "/v1/assets/{id}/reprocess",
         handlers::reprocess,

@@ -16,7 +16,7 @@ pub(super) fn routes() -> Routes {
         .named("rotateKey")
         .may(ADMINISTERS_ONE)
         .tells("The old one works as well until `overlap` has passed.");
-    let rotate = rotate.repeats().takes::<Rotate>(json!({ "overlap": "24h" })).fails(&["gone"]);
+    let rotate = rotate.repeats().takes::<Rotate>(json!({ "overlap": "24h" })).or_nothing().fails(&["gone"]);
     let list = op("A page of keys").named("listKeys").may(ADMINISTERS).paged("after");
     Routes::of("Keys")
         .names("Key", key(None))

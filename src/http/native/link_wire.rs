@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::query::{USUAL_PAGE, limit, pairs, unknown};
+use super::super::query::{DurationInput, USUAL_PAGE, limit, pairs, unknown};
 use super::view::time;
 use super::wire::{Seconds, USUAL_LINK, form, parsed, parsed_opt};
 use crate::domain::grant::{Link, LinkTarget, Variant};
@@ -118,6 +118,7 @@ pub(super) struct NewCollection {
     #[schemars(length(min = 1, max = 10_000))]
     assets: Vec<String>,
     /// When the link ends, in seconds or like `1h`; left out, after an hour.
+    #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<Seconds>,
     /// How often the link may be used; left out, any number of times.
     #[schemars(range(min = 1))]

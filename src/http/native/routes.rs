@@ -140,7 +140,7 @@ pub(super) fn links() -> Routes {
     let page = || json!({ "links": ["@Link"], "next": "text?" });
     let revoked = || json!({ "revoked": "int = 3" });
     let make = op("A link to an asset, for somebody without a credential").named("createLink").may(LINKS_ONE).repeats();
-    let make = make.takes::<NewLink>(json!({ "expires_in": "1h", "filename": "holiday.mp4", "uses": 3 }));
+    let make = make.takes::<NewLink>(json!({ "expires_in": "1h", "filename": "holiday.mp4", "uses": 3 })).or_nothing();
     let many = op("Up to 1000 links at once").named("createLinks").may(LINKS).repeats();
     let many = many.takes::<NewLinks>(json!({ "links": [{ "asset": ID, "expires_in": 3600 }] }));
     let revoke = op("Revoke every link of an asset or an issuer").named("revokeLinks").may(LINKS);

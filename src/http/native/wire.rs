@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::super::query::DurationInput;
 use crate::domain::asset::Metadata;
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::parse_duration;
@@ -58,6 +59,7 @@ pub(super) struct NewUpload {
     #[schemars(length(max = 64))]
     content_types: Vec<String>,
     /// When the upload and its grant end, in seconds or like `1h`; left out, as `upload_expires_in` of the limits says.
+    #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<Seconds>,
     /// The type that the sender declares.
     content_type: Option<String>,
@@ -88,6 +90,7 @@ pub(super) struct NewUpload {
 
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "UploadMethod")]
 enum Method {
     #[default]
     Auto,
@@ -114,7 +117,7 @@ impl NewUpload {
             (Some(size), None) => Size::Exact(size),
             (None, Some(most)) => Size::AtMost(most),
             (Some(_), Some(_)) => return Err(Error::invalid("max_size", "the size is known already")),
-            (None, None) => return Err(Error::invalid("size", "how many bytes? Or max_size, for a file to be chosen")),
+            (None, None) => return Err(Error::invalid("size", "required (or max_size, if the file is chosen later)")),
         };
         let name = match (&self.filename, size) {
             (Some(name), _) => parsed("filename", name)?,
@@ -163,6 +166,7 @@ pub(super) struct WantedParts {
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "UrlForm")]
 pub(super) enum Form {
     #[default]
     Urls,
@@ -269,6 +273,7 @@ pub(super) struct NewLink {
     #[serde(alias = "asset_id")]
     asset: Option<String>,
     /// When it ends, in seconds or like `1h`; left out, after an hour.
+    #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<Seconds>,
     /// `attachment` to save the file, `inline` to show it if its type is safe; left out, `attachment`.
     #[schemars(regex(pattern = "^(attachment|inline)$"))]
@@ -298,8 +303,7 @@ pub(super) struct NewLinks {
 }
 
 /// `3600` or `"1h"`.
-#[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "DurationInput")]
+#[derive(Deserialize)]
 #[serde(untagged, expecting = "a time is a number of seconds, or a text like 15m")]
 pub(super) enum Seconds {
     Number(u64),

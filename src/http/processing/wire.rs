@@ -29,6 +29,7 @@ pub(super) struct Report {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ProcessingOutcome")]
 enum Said {
     Accept,
     Reject,

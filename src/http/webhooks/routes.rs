@@ -20,7 +20,7 @@ pub(super) fn endpoints() -> Routes {
         .named("rotateWebhookSecret")
         .may(ADMINISTERS_ONE)
         .tells("The old one signs as well until `expires_in` has passed.");
-    let rotate = rotate.takes::<Rotate>(json!({ "expires_in": "24h" })).gives(200, "@WebhookWithSecret");
+    let rotate = rotate.takes::<Rotate>(json!({ "expires_in": "24h" })).or_nothing().gives(200, "@WebhookWithSecret");
     Routes::of("Webhooks")
         .names("Webhook", webhook(None))
         .names("WebhookWithSecret", webhook(Some("text = whsec_AZqjwXxA")))

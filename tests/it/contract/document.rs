@@ -88,7 +88,9 @@ fn unsaid(schema: &Value, at: &str, found: &mut Vec<String>) {
         }
         unsaid(member, &place, found);
     }
-    unsaid(schema.get("items").unwrap_or(&Value::Null), at, found);
+    if let Some(items) = schema.get("items") {
+        unsaid(items, at, found);
+    }
     for choice in ["anyOf", "oneOf", "allOf"].iter().filter_map(|name| schema[name].as_array()).flatten() {
         unsaid(choice, at, found);
     }
