@@ -56,8 +56,6 @@ fn job() -> serde_json::Value {
 }
 
 pub(super) fn instance() -> Routes {
-    let queue = json!({ "kind": "text = process", "paused": "bool = false", "ready": "int = 0", "running": "int = 2",
-        "dead": "int = 0", "oldest_due_at": "time?" });
     let chore = json!({ "name": "text = sweep", "state": "one of ready|running|dead", "next_at": "time", "last_at": "time?",
         "last_millis": "int?", "last_report": "any", "last_error": "text?" });
     let run = op("Have a chore come round now")
@@ -72,6 +70,28 @@ pub(super) fn instance() -> Routes {
         "A day ago, if not said.",
     );
     let hour = json!({ "hour": "time", "type": "text = asset.ready", "count": "int = 17", "bytes": "int = 734003200" });
+    Routes::of("Administration")
+        .get(
+            "/v1/admin/chores",
+            handlers::chores,
+            op("What comes round, and its last report")
+                .named("listChores")
+                .may(OPERATES)
+                .gives(200, json!({ "chores": [chore] })),
+        )
+        .post("/v1/admin/chores/{name}/run", handlers::run_chore, run)
+        .get(
+            "/v1/admin/stats",
+            handlers::stats,
+            stats.query("to", "time*", "Now, if not said.").gives(200, json!({ "hours": [hour] })),
+        )
+        .get("/v1/admin/alarms", handlers::alarms, alarms())
+        .and(queues())
+}
+
+fn queues() -> Routes {
+    let queue = json!({ "kind": "text = process", "paused": "bool = false", "ready": "int = 0", "running": "int = 2",
+        "dead": "int = 0", "oldest_due_at": "time?" });
     Routes::of("Administration")
         .get(
             "/v1/admin/queues",
@@ -99,21 +119,6 @@ pub(super) fn instance() -> Routes {
                 .done(204, "Resumed.")
                 .fails(&["invalid"]),
         )
-        .get(
-            "/v1/admin/chores",
-            handlers::chores,
-            op("What comes round, and its last report")
-                .named("listChores")
-                .may(OPERATES)
-                .gives(200, json!({ "chores": [chore] })),
-        )
-        .post("/v1/admin/chores/{name}/run", handlers::run_chore, run)
-        .get(
-            "/v1/admin/stats",
-            handlers::stats,
-            stats.query("to", "time*", "Now, if not said.").gives(200, json!({ "hours": [hour] })),
-        )
-        .get("/v1/admin/alarms", handlers::alarms, alarms())
 }
 
 fn alarms() -> super::super::openapi::Op {
