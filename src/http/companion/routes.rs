@@ -38,7 +38,7 @@ pub(super) fn forms() -> Routes {
     let plain = form("postForm", "A file as a form of a page without scripts").done(204, "It is here.");
     let plain =
         plain.sends(201, "application/xml", "With the answer of S3.").sends(200, "text/html", "A page that says so.");
-    let link = op("The file that Uppy has sent as a form").tells(
+    let link = op("The file that Uppy has sent as a form").named("getFormFile").tells(
         "Uppy 6 makes the link to its result itself: the form's address, and the key. It leads to the asset's content, which \
          asks for a credential as ever.",
     );

@@ -85,10 +85,15 @@ const SENTENCES: &[(&str, &str)] = &[
     // Limits.
     ("Limits.max_size", "The largest file in bytes."),
     ("Limits.max_put_size", "The largest file in bytes that one signed PUT takes."),
-    ("Limits.max_append_size", "The largest body in bytes that is appended by one request."),
+    ("Limits.max_append_size", "The largest file in bytes that is sent by appending (tus, IETF, forms, one PUT)."),
+    (
+        "Limits.max_append_request_size",
+        "The largest body of one such request in bytes, where the operator has set a bound for proxies.",
+    ),
     ("Limits.min_part_size", "The least bytes of every part but the last."),
     ("Limits.max_part_size", "The most bytes of a part."),
     ("Limits.max_parts", "The most parts of a file."),
+    ("Limits.max_filename_characters", "The longest filename in characters."),
     ("Limits.max_filename_bytes", "The longest filename in bytes of UTF-8."),
     ("Limits.max_metadata_bytes", "The most bytes of an asset's metadata as JSON."),
     ("Limits.upload_expires_in", "Seconds after which an upload that is not complete is given up."),
