@@ -59,6 +59,7 @@ fn endings() -> Routes {
         .named("putUploadContent")
         .may(DRIVES)
         .takes_bytes("application/octet-stream", "hello")
+        .with_any_parameters()
         .tells("For clients that know nothing of signed URLs. The upload is complete when this answers.");
     let put = put.gives(200, "@Asset").fails(&["too_large", "length_differs", "wrong_state", "gone", "locked"]);
     let complete = op("Say that every byte is sent").named("completeUpload").may(DRIVES).takes::<Completion>(json!({})).tells(

@@ -93,7 +93,8 @@ impl Routes {
         T: 'static,
     {
         let mut route = on(filter, handler);
-        if path.starts_with("/v1/") && !op.parameters.iter().any(|parameter| parameter.place == "query") {
+        let described = op.parameters.iter().any(|parameter| parameter.place == "query");
+        if path.starts_with("/v1/") && !described && !op.any_parameters {
             route = route.layer(from_fn(query::refuse_parameters));
         }
         if op.kept {

@@ -22,6 +22,8 @@ pub(in crate::http) struct Op {
     pub(super) fails: Vec<&'static str>,
     /// Clients may keep the answer, and ask whether it is still the same.
     pub(super) kept: bool,
+    /// Uploaders put parameters of their own into the query; the handler looks at them.
+    pub(super) any_parameters: bool,
 }
 
 /// A parameter beside those that the path names, or a header of an answer.
@@ -87,6 +89,7 @@ pub(in crate::http) fn op(summary: &'static str) -> Op {
         answers: Vec::new(),
         fails: Vec::new(),
         kept: false,
+        any_parameters: false,
     }
 }
 
@@ -150,6 +153,11 @@ impl Op {
     pub(in crate::http) fn kept(self) -> Self {
         let asked = self.header("If-None-Match", "text*", "The `ETag` of an answer that is kept.");
         Self { kept: true, ..asked.done(304, "It is still the same.") }
+    }
+
+    /// Leaves parameters that it does not describe to the handler, instead of refusing them.
+    pub(in crate::http) fn with_any_parameters(self) -> Self {
+        Self { any_parameters: true, ..self }
     }
 
     /// Takes JSON that is read as `T`.
