@@ -88,7 +88,7 @@ impl FormVerdict {
 /// The fields of a form up to its file, the file as it arrives, and why that broke off.
 ///
 /// # Errors
-/// 400 for what is no form with one whole file, as far as that shows before the file; 503 if the body broke off.
+/// 400 for what is no form with one whole file, as far as that shows before the file; 503 if the connection broke off.
 pub(super) async fn read(request: FormRequest, body: Body) -> Result<(Form, Incoming, FormVerdict), Refusal> {
     let boundary =
         multer::parse_boundary(&request.content_type).map_err(|_| bad("is not multipart/form-data with a boundary"))?;
@@ -262,7 +262,10 @@ fn stream_file(reader: FormReader, file: FilePart, verdict: FormVerdict) -> Inco
                     verdict.set(refusal);
                     Some((Err(BrokenOff), None))
                 }
-                Err(_) => Some((Err(BrokenOff), None)),
+                Err(error) => {
+                    verdict.set(unreadable(error));
+                    Some((Err(BrokenOff), None))
+                }
             }
         }
     };

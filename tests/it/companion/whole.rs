@@ -101,7 +101,7 @@ on_both_services! {
         assert_eq!(post(&url, body).await.status(), 413);
         untouched(service).await;
         let body = whole(&[part(FILE, "short")]);
-        assert_eq!(post(&url, body[..body.len() - 6].to_vec()).await.status(), 503);
+        assert!(refused(&url, body[..body.len() - 6].to_vec()).await.contains("closing boundary"));
         untouched(service).await;
         let body = whole(&[part(r#"name="file"; filename="b.txt""#, "right")]);
         assert_eq!(post(&url, body).await.status(), 200);
