@@ -44,6 +44,7 @@ pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()
     let site = Site::new(engine.clone(), &public_url, &foundations.store_origin, end.clone());
     let site = site.with_cors(&config.cors_origins).with_json_memory(config.json_memory);
     let site = site.with_forwarding(config.forwarding.clone());
+    let site = site.with_failure_limit(config.failures_per_address);
     let site = match &config.content_url {
         Some(url) => site.with_content_at(url),
         None => site,

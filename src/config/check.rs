@@ -109,6 +109,7 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
         public_url: c.public_origin("public_url", "listen", listen),
         content_url: c.origin("content_url"),
         database: database(&mut c, &data_dir),
+        disk_reserve: c.size("limits.disk_reserve"),
         database_connections: c.number("database.connections"),
         store: store(&mut c),
         signing_keys: signing_keys(&mut c),
@@ -125,6 +126,7 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
             parse_size(text).filter(|bytes| *bytes >= 4 << 20)
         }),
         forwarding,
+        failures_per_address: c.value("limits.failures_per_address", "a number", 0, |text| text.parse().ok()),
         early: c.value("server.interim", "direct, always or never", server::Early::Never, |text| match text {
             "direct" => Some(server::Early::Direct),
             "always" => Some(server::Early::Always),

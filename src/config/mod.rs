@@ -40,6 +40,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the rows are.
     pub database: Database,
+    /// Bytes that new things leave free on the disk of the embedded database and store.
+    pub disk_reserve: u64,
     /// Connections to PostgreSQL at most.
     pub database_connections: u32,
     /// Where the bytes are.
@@ -60,6 +62,8 @@ pub struct Config {
     pub json_memory: u64,
     /// Whom to believe about where requests come from.
     pub forwarding: TrustedForwarding,
+    /// Failures a minute that are answered to one address; 0: any number.
+    pub failures_per_address: u32,
     /// To whom interim answers may be sent.
     pub early: server::Early,
     /// Whose JSON Web Tokens count beside our own keys.

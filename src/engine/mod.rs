@@ -46,6 +46,7 @@ mod patterns;
 mod present;
 mod process;
 mod recent;
+mod refusals;
 mod registry;
 mod sign;
 mod stats;
@@ -180,6 +181,7 @@ struct Inner {
     fetches: moka::future::Cache<(uuid::Uuid, uuid::Uuid), ()>,
     fetched: deliver::Fetched,
     uses: uses::Uses,
+    refusals: refusals::RefusalCounts,
     /// Whoever reads a member of an archive for its CRC alone has this turn.
     archives: tokio::sync::Mutex<()>,
 }
@@ -201,6 +203,7 @@ impl Engine {
             fetches: moka::future::Cache::builder().max_capacity(100_000).time_to_live(audit::ONCE).build(),
             fetched: deliver::Fetched::default(),
             uses: uses::Uses::default(),
+            refusals: refusals::RefusalCounts::default(),
             archives: tokio::sync::Mutex::default(),
             changes: Changes::default(),
             hub: feed::Hub::new(settings.feed.followers),
@@ -245,18 +248,24 @@ impl Engine {
 
     /// Looks an upload up for an actor who wants to do `action` with it.
     async fn upload_for(&self, actor: &Actor, action: Action, id: UploadId) -> Result<Upload> {
-        may_ask(actor, action)?;
-        let upload = self.0.store.upload(id).await?.ok_or(Error::Hidden)?;
-        may(actor, action, upload_target(&upload))?;
-        Ok(upload)
+        let looked = async {
+            may_ask(actor, action)?;
+            let upload = self.0.store.upload(id).await?.ok_or(Error::Hidden)?;
+            may(actor, action, upload_target(&upload))?;
+            Ok::<_, Error>(upload)
+        };
+        looked.await.inspect_err(|error| self.tell_of_denial(actor, || format!("upload:{id}"), error))
     }
 
     /// Looks an asset up for an actor who wants to do `action` with it.
     async fn asset_for(&self, actor: &Actor, action: Action, id: AssetId) -> Result<Asset> {
-        may_ask(actor, action)?;
-        let asset = self.0.store.asset(id).await?.ok_or(Error::Hidden)?;
-        self.permit(actor, action, &asset).await?;
-        Ok(asset)
+        let looked = async {
+            may_ask(actor, action)?;
+            let asset = self.0.store.asset(id).await?.ok_or(Error::Hidden)?;
+            self.permit(actor, action, &asset).await?;
+            Ok::<_, Error>(asset)
+        };
+        looked.await.inspect_err(|error| self.tell_of_denial(actor, || format!("asset:{id}"), error))
     }
 
     /// Whether an actor may do `action` with an asset.

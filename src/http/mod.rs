@@ -26,6 +26,7 @@ mod context;
 mod cors;
 mod download;
 mod events;
+mod failures;
 pub mod forwarded;
 mod ietf;
 mod json_reason;
@@ -68,6 +69,7 @@ pub struct Parts {
     forwarding: forwarded::TrustedForwarding,
     readiness: Arc<ops::Readiness>,
     metrics: Arc<ops::Metrics>,
+    failures: Arc<failures::FailureLimit>,
     /// Memory for the JSON bodies of all requests together.
     json_budget: body::JsonBudget,
     /// Cancelled when the end is announced: what goes on for ever must end.
@@ -97,6 +99,7 @@ impl Site {
             cors_origins: Arc::new([]),
             forwarding: forwarded::TrustedForwarding::default(),
             metrics: Arc::default(),
+            failures: Arc::new(failures::FailureLimit::new(0)),
             json_budget: body::JsonBudget::new(body::DEFAULT_BUDGET_BYTES),
         }))
     }
@@ -113,6 +116,13 @@ impl Site {
     pub fn with_json_memory(self, bytes: u64) -> Self {
         let json_budget = body::JsonBudget::new(usize::try_from(bytes).unwrap_or(usize::MAX));
         Self(Arc::new(Parts { json_budget, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// At most so many failures a minute are answered to one address; 0: any number.
+    #[must_use]
+    pub fn with_failure_limit(self, per_minute: u32) -> Self {
+        let failures = Arc::new(failures::FailureLimit::new(per_minute));
+        Self(Arc::new(Parts { failures, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Pages of these origins may call it from browsers, besides its own.
@@ -148,7 +158,9 @@ async fn surround(State(site): State<Site>, request: Request, next: Next) -> Res
     if origin::is_elsewhere(&site, &request) {
         return problem::no_route().await.into_response();
     }
-    let mut response = cors::surround(&site, request, next).await;
+    let attempt = failures::Attempt::of(&request);
+    let response = cors::surround(&site, request, next).await;
+    let mut response = site.failures.judge(&attempt, response);
     caching::say_if_silent(response.headers_mut());
     response
 }

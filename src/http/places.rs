@@ -66,7 +66,8 @@ impl Drop for Place {
     }
 }
 
-fn household(address: IpAddr) -> IpAddr {
+/// An address as those count that share it: an IPv6 client as its /64.
+pub(super) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

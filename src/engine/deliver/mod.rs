@@ -86,10 +86,13 @@ impl Engine {
         let asset = match actor {
             Actor::Nobody => self.public_asset(id).await?,
             Actor::Key { .. } | Actor::Uploader { .. } => {
-                may_ask(actor, Action::FetchContent)?;
-                let asset = self.asset_to_fetch(id).await?;
-                self.permit(actor, Action::FetchContent, &asset).await?;
-                asset
+                let looked = async {
+                    may_ask(actor, Action::FetchContent)?;
+                    let asset = self.asset_to_fetch(id).await?;
+                    self.permit(actor, Action::FetchContent, &asset).await?;
+                    Ok::<_, Error>(asset)
+                };
+                looked.await.inspect_err(|error| self.tell_of_denial(actor, || format!("asset:{id}"), error))?
             }
         };
         let opened = self.by_its_policy(&asset, download(&asset, disposition, None, form)?).await?;
@@ -119,16 +122,23 @@ impl Engine {
         Ok(Download { usual, public: rules.visibility == Visibility::Public, ..opened })
     }
 
-    /// Permission for whoever holds a link. A link to a derivative opens no other form.
+    /// Permission for the holder of a link. A link to a derivative opens no other form. `opening` says what the request is
+    /// up to, once it is known what it asks for: which bytes a range means depends on the size.
     pub async fn download_by_link(
         &self,
         token: &str,
         peer: Option<IpAddr>,
-        opening: Opening,
+        opening: impl FnOnce(&Download) -> Opening + Send,
         form: Option<&Variant>,
     ) -> Result<Download> {
-        let id = self.0.tokens.open_link(token).ok_or(Error::Hidden)?;
-        let link = self.0.store.link(id).await?.ok_or(Error::Hidden)?;
+        let link = match self.0.tokens.open_link(token) {
+            Some(id) => self.0.store.link(id).await?,
+            None => None,
+        };
+        let Some(link) = link else {
+            self.tell_of_wrong_credential(None, "link.refused", "link".to_owned());
+            return Err(Error::Hidden);
+        };
         self.in_good_standing(link.tenant).await?;
         if !link.opens(self.0.store.now(), peer) {
             return Err(Error::Gone { what: "link", state: "expired or revoked" });
@@ -138,6 +148,7 @@ impl Engine {
             LinkTarget::Collection(_) if form.is_some() => return Err(Error::Hidden),
             LinkTarget::Collection(collection) => self.archive(collection, &link).await?,
         };
+        let opening = opening(&opened);
         if !self.count(&link, opening).await? {
             return Err(Error::Gone { what: "link", state: "used up" });
         }

@@ -8,7 +8,7 @@ use super::super::Result;
 use super::super::recent::Recent;
 use super::STALE;
 use crate::domain::clock::{Timestamp, after};
-use crate::domain::ids::KeyId;
+use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyToken};
 use crate::store::{Store, Tx, Write};
 
@@ -53,6 +53,11 @@ impl Keys {
         }
         self.uses.note(&key, now);
         Ok(Some(key))
+    }
+
+    /// The tenant whose key has this id, whatever its secret is.
+    pub(super) async fn owner(&self, id: KeyId, now: Timestamp) -> Result<Option<TenantId>> {
+        Ok(self.known.get(&id, now, self.read(id)).await?.map(|key| key.tenant))
     }
 
     /// What is known of a key has changed on this node.

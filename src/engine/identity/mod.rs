@@ -28,6 +28,9 @@ pub(super) use keys::Keys;
 /// with a margin for the request that it is for.
 const STALE: Duration = Duration::from_secs(4);
 
+/// When a wrong API key is refused. Longer than the pause after which a key is asked about once more.
+const REFUSAL_TIME: Duration = Duration::from_millis(150);
+
 impl Engine {
     /// The actor behind a bearer token: an API key `gk_…`, an upload grant `gu_…`, or a token of a trusted issuer.
     ///
@@ -36,21 +39,41 @@ impl Engine {
     /// token's issuer does not hand out its keys and none are known.
     pub async fn authenticate(&self, token: &str) -> Result<Actor> {
         let now = self.0.store.now();
-        let actor = if token.starts_with("gu_") {
+        let (actor, kind) = if token.starts_with("gu_") {
             let grant = self.0.tokens.open_upload_grant(token);
-            grant.filter(|(_, until)| now < *until).map(|(upload, _)| Actor::Uploader { upload })
+            (grant.filter(|(_, until)| now < *until).map(|(upload, _)| Actor::Uploader { upload }), "grant")
         } else if token.starts_with("gk_") {
-            self.key_holder(token, now).await?
+            return self.key_holder(token, now).await;
         } else {
-            self.0.issuers.subject(token, now, &*self.0.store).await?
+            (self.0.issuers.subject(token, now, &*self.0.store).await?, "token")
         };
+        if actor.is_none() {
+            self.tell_of_wrong_credential(None, "auth.refused", kind.to_owned());
+        }
         crash::point("after_auth");
         actor.ok_or(Error::Unauthenticated)
     }
 
-    async fn key_holder(&self, token: &str, now: Timestamp) -> Result<Option<Actor>> {
-        let Ok(token) = token.parse::<KeyToken>() else { return Ok(None) };
-        let key = self.0.keys.opened(&token, now).await?;
-        Ok(key.map(|key| Actor::Key { id: key.id, tenant: key.tenant, scopes: key.scopes }))
+    /// Who holds an API key. A key that does not exist and a wrong secret of one that does are refused after the same
+    /// time, so that ids cannot be told apart.
+    async fn key_holder(&self, token: &str, now: Timestamp) -> Result<Actor> {
+        let came = tokio::time::Instant::now();
+        let token = token.parse::<KeyToken>().ok();
+        let key = match &token {
+            Some(token) => self.0.keys.opened(token, now).await?,
+            None => None,
+        };
+        crash::point("after_auth");
+        if let Some(key) = key {
+            return Ok(Actor::Key { id: key.id, tenant: key.tenant, scopes: key.scopes });
+        }
+        let owner = match &token {
+            Some(token) => self.0.keys.owner(token.id, now).await?,
+            None => None,
+        };
+        let subject = owner.and(token).map_or_else(|| "key".to_owned(), |token| format!("key:{}", token.id));
+        self.tell_of_wrong_credential(owner, "auth.refused", subject);
+        tokio::time::sleep_until(came + REFUSAL_TIME).await;
+        Err(Error::Unauthenticated)
     }
 }

@@ -73,22 +73,22 @@ pub(super) async fn link(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let ask = ask(query.as_deref())?;
-    let opening = opening(&method, &headers);
+    let opening = |download: &Download| opening(&method, &decide(&method, &headers, &facts(download)));
     let download = site.engine.download_by_link(&grant, peer(&extensions), opening, ask.form.as_ref()).await?;
     let mode = site.engine.way_of(&download, ask.delivery)?;
     let asked = Asked { method: &method, headers: &headers, extensions: &extensions };
     deliver(&site, &asked, download, mode).await
 }
 
-/// A range from the middle goes on with what was begun: players and downloaders in parallel send many of them.
-fn opening(method: &Method, headers: &HeaderMap) -> Opening {
-    if method == Method::HEAD {
-        return Opening::Look;
-    }
-    let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    match range.trim().strip_prefix("bytes=").map(str::trim) {
-        Some(ranges) if !ranges.starts_with("0-") => Opening::GoOn,
-        _ => Opening::Begin,
+/// An answer from the middle of the file goes on with what was begun: players and downloaders in parallel ask for many of
+/// them. One with the first byte is a use, in whatever form its range was written; one without bytes is none.
+fn opening(method: &Method, verdict: &Verdict) -> Opening {
+    match verdict {
+        _ if method == Method::HEAD => Opening::Look,
+        Verdict::NotModified => Opening::Look,
+        Verdict::Failed | Verdict::Unsatisfiable => Opening::GoOn,
+        Verdict::Ranges(ranges) if ranges.iter().all(|range| range.start > 0) => Opening::GoOn,
+        Verdict::Ranges(_) | Verdict::Whole => Opening::Begin,
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn routes() -> Routes {
     Routes::of("Downloads").get_and_head("/v1/assets/{id}/content", handlers::content, asked(content)).get_and_head(
         "/d/{grant}",
         handlers::link,
-        asked(link).fails(&["not_found", "unavailable"]),
+        asked(link).fails(&["not_found", "unavailable", "rate_limited"]),
     )
 }
 

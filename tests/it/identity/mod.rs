@@ -1,5 +1,6 @@
 //! Who is asking: keys and their keeping, tokens of other issuers, and how briefly either is remembered.
 
+mod guesses;
 mod keys;
 mod memory;
 mod processes;

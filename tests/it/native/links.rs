@@ -271,6 +271,61 @@ on_both_services! {
         "#, url = names["url"]);
     }
 
+    async fn a_use_is_an_answer_with_the_first_byte_however_its_range_is_written(service) {
+        let names = ready(service, "a.txt", &"x".repeat(3000)).await;
+        let names = transcript!(service, r#"
+            > POST /v1/assets/$asset/links {"uses": 1}
+            < 201 {"url": "$url"}
+            > GET $url?delivery=stream
+            < 200
+            | etag: $etag
+            > GET $url?delivery=stream
+            | range: bytes=5-9
+            < 206 [xxxxx]
+        "#, asset = names["asset"]);
+        for range in ["-999999", "00-", ",0-", "1-1,0-2999", "1-,0-0", " 0-", "-3000", "0-0", "5-1", "a", "1-2,x"] {
+            transcript!(service, r#"
+                > GET $url?delivery=stream
+                | range: bytes=$range
+                < 410 {"state": "used up"}
+                > GET $url
+                | range: bytes=$range
+                < 410 {"state": "used up"}
+            "#, url = names["url"], range = range);
+        }
+        // With another condition the range does not count, and it is the whole.
+        transcript!(service, r#"
+            > GET $url?delivery=stream
+            | range: bytes=5-9
+            | if-range: "another"
+            < 410 {"state": "used up"}
+            > GET $url?delivery=stream
+            | range: bytes=-5
+            < 206 [xxxxx]
+            > GET $url?delivery=stream
+            | range: bytes=9000-
+            < 416
+        "#, url = names["url"]);
+    }
+
+    async fn an_answer_without_bytes_is_no_use(service) {
+        let names = ready(service, "a.txt", "hello").await;
+        transcript!(service, r#"
+            > POST /v1/assets/$asset/links {"uses": 1}
+            < 201 {"url": "$url"}
+            > HEAD $url
+            < 200
+            | etag: $etag
+            > GET $url?delivery=stream
+            | if-none-match: $etag
+            < 304
+            > GET $url?delivery=stream
+            < 200 [hello]
+            > GET $url?delivery=stream
+            < 410
+        "#, asset = names["asset"]);
+    }
+
     async fn a_revocation_holds_on_every_node_at_once(service) {
         let names = ready(service, "a.txt", "hello").await;
         let (other, _engine) = service.another_node().await;

@@ -1,0 +1,138 @@
+//! Refusals in the audit trail, in summary: of one kind, from one address, the first is told at once, then the tenth, the
+//! hundredth and so on, each with the count so far. Whether what was asked for exists makes no difference.
+//!
+//! Bounded: kinds that are counted, and entries that one tenant's trail takes within a minute.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use moka::sync::Cache;
+use serde_json::json;
+
+use super::audit::Deed;
+use super::surroundings::Surroundings;
+use super::{Engine, Error};
+use crate::domain::access::Actor;
+use crate::domain::ids::TenantId;
+use crate::domain::tenant::DEFAULT_TENANT;
+use crate::store::Tx;
+
+/// Kinds of refusals that are counted at once.
+const MAX_KINDS: u64 = 10_000;
+/// A kind is counted from the beginning when it has not occurred for this long.
+const IDLE_UNTIL_FORGOTTEN: Duration = Duration::from_secs(3600);
+/// Entries about refusals that one tenant's trail takes within [`ENTRY_WINDOW`].
+const MAX_ENTRIES_PER_WINDOW: u64 = 100;
+const ENTRY_WINDOW: Duration = Duration::from_secs(60);
+
+/// What refusals have in common that are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct RefusalKind {
+    /// In whose trail it is told; `None`: in that of the tenant `default`, whose administrators run the instance.
+    tenant: Option<TenantId>,
+    actor: String,
+    action: &'static str,
+    peer: Option<IpAddr>,
+}
+
+/// The counts of this node.
+pub(super) struct RefusalCounts {
+    kinds: Cache<RefusalKind, Arc<AtomicU64>>,
+    entries: Cache<Option<TenantId>, Arc<AtomicU64>>,
+}
+
+impl Default for RefusalCounts {
+    fn default() -> Self {
+        Self {
+            kinds: Cache::builder().max_capacity(MAX_KINDS).time_to_idle(IDLE_UNTIL_FORGOTTEN).build(),
+            entries: Cache::builder().max_capacity(MAX_KINDS).time_to_live(ENTRY_WINDOW).build(),
+        }
+    }
+}
+
+impl RefusalCounts {
+    /// Counts one. `Some`: it is to be told, as so many.
+    fn count(&self, kind: RefusalKind) -> Option<u64> {
+        let tenant = kind.tenant;
+        let count = self.kinds.get_with(kind, Arc::default).fetch_add(1, Ordering::Relaxed) + 1;
+        if 10u64.checked_pow(count.ilog10()) != Some(count) {
+            return None;
+        }
+        let entries = self.entries.get_with(tenant, Arc::default).fetch_add(1, Ordering::Relaxed);
+        (entries < MAX_ENTRIES_PER_WINDOW).then_some(count)
+    }
+}
+
+impl Engine {
+    /// Tells of a credential, a link or a grant that opens nothing. `tenant`: whose it would be, if that is known.
+    pub(super) fn tell_of_wrong_credential(&self, tenant: Option<TenantId>, action: &'static str, subject: String) {
+        self.tell_of_refusal(tenant, "anybody".to_owned(), action, subject, "unknown");
+    }
+
+    /// Tells of something that a key was refused: it does not exist, is another tenant's, or needs another scope.
+    pub(super) fn tell_of_denial(&self, actor: &Actor, subject: impl FnOnce() -> String, error: &Error) {
+        let why = match error {
+            Error::Hidden => "not_found",
+            Error::Forbidden => "forbidden",
+            _ => return,
+        };
+        if let Actor::Key { tenant, .. } = actor {
+            self.tell_of_refusal(Some(*tenant), super::audit::name_of(actor), "access.refused", subject(), why);
+        }
+    }
+
+    fn tell_of_refusal(
+        &self,
+        tenant: Option<TenantId>,
+        actor: String,
+        action: &'static str,
+        subject: String,
+        why: &'static str,
+    ) {
+        let peer = Surroundings::here().peer;
+        let kind = RefusalKind { tenant, actor: actor.clone(), action, peer };
+        let Some(count) = self.0.refusals.count(kind) else { return };
+        tracing::warn!(action, actor, subject, count, peer = peer.map(|peer| peer.to_string()), "refused");
+        let deed = move |tenant| Deed::by(actor, tenant, action, subject).after(json!({ "count": count, "why": why }));
+        let (engine, here) = (self.clone(), Surroundings::here());
+        // The caller does not wait: an answer must not take longer because it is told of.
+        self.0.appends.tasks.spawn(here.around(async move {
+            let tenant = match tenant {
+                Some(tenant) => Ok(Some(tenant)),
+                None => engine.0.store.tenant_named(DEFAULT_TENANT).await.map(|tenant| tenant.map(|known| known.id)),
+            };
+            let told = match tenant {
+                Ok(Some(tenant)) => engine.0.store.commit(Tx::new().with(engine.audited(deed(tenant)))).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = told {
+                tracing::warn!(%error, "a refusal is missing from the audit trail");
+            }
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_the_tenth_and_the_hundredth_are_told() {
+        let counts = RefusalCounts::default();
+        let kind = |actor: &str| RefusalKind { tenant: None, actor: actor.to_owned(), action: "a", peer: None };
+        let told: Vec<_> = (0..400).filter_map(|_| counts.count(kind("x"))).collect();
+        assert_eq!(told, [1, 10, 100]);
+        assert_eq!(counts.count(kind("y")), Some(1), "kinds are counted apart");
+    }
+
+    #[test]
+    fn a_trail_is_not_flooded() {
+        let counts = RefusalCounts::default();
+        let kind = |n: u32| RefusalKind { tenant: None, actor: n.to_string(), action: "a", peer: None };
+        let told = (0..1000).filter_map(|n| counts.count(kind(n))).count();
+        assert_eq!(told as u64, MAX_ENTRIES_PER_WINDOW);
+    }
+}
