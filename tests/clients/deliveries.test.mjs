@@ -104,6 +104,41 @@ test("deliveries in a browser", async (t) => {
     });
   }
 
+  await t.test("streamed film and sound play in the browser's own player", async () => {
+    const service = await Service.start({ GANTRY_DELIVERY: "stream" });
+    try {
+      const tone = join(dir, "tone.wav");
+      await promisify(execFile)("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "sine=d=5", "-y", tone]);
+      for (const [name, bytes] of [["film.webm", await shown], ["tone.wav", await readFile(tone)]]) {
+        const path = await handOut(service, name, bytes, { disposition: "inline" });
+        const page = await browser.newPage();
+        const said = [];
+        page.on("console", (message) => said.push(message.text()));
+        await page.goto(service.url + path);
+        // Its page has no scripts: the player is asked from outside, a glance at a time.
+        const glance = () => page.evaluate(() => {
+          const player = document.querySelector("video, audio");
+          return { ready: player.readyState, time: player.currentTime, error: player.error?.message };
+        });
+        const until = async (what, holds) => {
+          for (let tries = 0; ; tries++) {
+            const seen = await glance();
+            if (holds(seen)) return;
+            assert.ok(tries < 100 && !seen.error, `${name}: ${what}: ${JSON.stringify(seen)} ${said}`);
+            await page.waitForTimeout(50);
+          }
+        };
+        await until("it is loaded", ({ ready }) => ready >= 3);
+        if ((await glance()).time === 0) await page.keyboard.press("Space");
+        await until("it plays", ({ time }) => time > 0.2);
+        await page.close();
+      }
+    } finally {
+      for (const context of browser.contexts()) await context.close();
+      await service.stop();
+    }
+  });
+
   await t.test("uploaded markup runs no script", async () => {
     const service = await Service.start({ GANTRY_DELIVERY: "stream" });
     try {

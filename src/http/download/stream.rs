@@ -12,6 +12,7 @@ use super::super::Site;
 use super::super::problem::Problem;
 use super::conditions::Verdict;
 use crate::domain::clock::Timestamp;
+use crate::domain::name::MediaType;
 use crate::engine::{Download, Engine, Error, Surroundings};
 use crate::sendfile::Outlet;
 
@@ -58,9 +59,19 @@ pub(super) fn head(download: &Download) -> HeaderMap {
     headers.insert(header::CONTENT_TYPE, value(download.media_type.as_str()));
     headers.insert(header::CONTENT_DISPOSITION, value(&download.disposition));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(content_policy(&download.media_type)));
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-site"));
     headers
+}
+
+/// What a browser may do with the bytes as a page of their own. A browser's own player is such a page: it loads the film
+/// once more, from its own origin. Scripts, forms and frames stay forbidden to it.
+fn content_policy(media_type: &MediaType) -> &'static str {
+    if ["video/", "audio/"].iter().any(|kind| media_type.as_str().starts_with(kind)) {
+        "sandbox allow-same-origin; default-src 'none'; media-src 'self'"
+    } else {
+        "sandbox; default-src 'none'"
+    }
 }
 
 /// 304, with what a cache needs to keep its copy.
@@ -86,7 +97,7 @@ pub(super) async fn answer(
     verdict: Verdict,
 ) -> Result<Response, Problem> {
     match verdict {
-        Verdict::Ranges(ranges) if ranges.len() > 1 => Ok(several(site, download, ranges)),
+        Verdict::Ranges(ranges) if ranges.len() > 1 => several(site, download, ranges).await,
         Verdict::Ranges(ranges) => {
             let range = ranges.into_iter().next().unwrap_or(0..download.size);
             let content_range = content_range(&range, download.size);
@@ -138,7 +149,7 @@ fn broke_off<E: std::fmt::Display>() -> impl Fn(&E) {
 }
 
 /// `multipart/byteranges` (RFC 9110 §14.6), each part fetched when the one before is through.
-fn several(site: &Site, download: Download, ranges: Vec<Range<u64>>) -> Response {
+async fn several(site: &Site, download: Download, ranges: Vec<Range<u64>>) -> Result<Response, Problem> {
     let boundary = boundary(&download);
     let heads: Vec<String> = ranges.iter().map(|range| part_head(&download, range, &boundary)).collect();
     let end = format!("\r\n--{boundary}--\r\n");
@@ -146,16 +157,22 @@ fn several(site: &Site, download: Download, ranges: Vec<Range<u64>>) -> Response
     let length = bytes + heads.iter().map(|head| head.len() as u64).sum::<u64>() + end.len() as u64;
     let headers = head(&download);
     let engine = site.engine.clone();
-    let parts = stream::iter(heads.into_iter().zip(ranges))
+    let mut wanted = heads.into_iter().zip(ranges);
+    // The first part before the answer begins: what cannot be read at all is an error with a status.
+    let first = match wanted.next() {
+        Some((head, range)) => part(engine.clone(), download.clone(), head, range).await?,
+        None => stream::empty().boxed(),
+    };
+    let parts = stream::iter(wanted)
         .then(move |(head, range)| part(engine.clone(), download.clone(), head, range))
         .try_flatten();
-    let body = parts.chain(stream::once(async move { Ok(Bytes::from(end)) })).inspect_err(broke_off());
+    let body = first.chain(parts).chain(stream::once(async move { Ok(Bytes::from(end)) })).inspect_err(broke_off());
     let mut response = response(StatusCode::PARTIAL_CONTENT, Body::from_stream(body));
     *response.headers_mut() = headers;
     let content_type = value(&format!("multipart/byteranges; boundary={boundary}"));
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    response
+    Ok(response)
 }
 
 fn part_head(download: &Download, range: &Range<u64>, boundary: &str) -> String {
