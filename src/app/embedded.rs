@@ -48,6 +48,21 @@ fn credentials(config: &Config) -> anyhow::Result<(String, String)> {
     secrets::store_key(&config.data_dir, &OsEntropy)
 }
 
+/// Whether the data directory has an embedded store that holds any file.
+pub(super) fn has_files(config: &Config) -> std::io::Result<bool> {
+    let files = config.data_dir.join("store/files");
+    if !matches!(config.store, crate::config::Store::Embedded { .. }) || !files.exists() {
+        return Ok(false);
+    }
+    for shard in std::fs::read_dir(files)? {
+        let shard = shard?.path();
+        if shard.is_dir() && std::fs::read_dir(shard)?.next().is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// How clients of ours reach it.
 pub(super) fn settings(
     config: &Config,
@@ -128,7 +143,14 @@ pub(super) async fn start(
     let mut cors_origins = config.cors_origins.clone();
     cors_origins.push(public_url.to_owned());
     let dir = config.data_dir.join("store");
-    let settings = StoreSettings { dir, access_key, secret_key, cors_origins, ..StoreSettings::default() };
+    let settings = StoreSettings {
+        dir,
+        access_key,
+        secret_key,
+        cors_origins,
+        min_free: config.disk_reserve,
+        ..StoreSettings::default()
+    };
     let (clock, entropy) = (Arc::clone(&rows.clock), Arc::clone(&rows.entropy));
     let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(settings, clock, entropy)).await?;
     let store = match opened {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::Refused;
 use super::checksum::Sha256Digest;
 use super::clock::{Timestamp, after};
-use super::findings::{Findings, Inspection};
+use super::findings::{Findings, Inspection, StoredDamage};
 use super::ids::{AssetId, KeyId, TenantId};
 use super::name::{FileName, MediaType, TypePattern};
 
@@ -207,6 +207,18 @@ impl AssetState {
     }
 }
 
+impl AssetState {
+    fn content_mut(&mut self) -> Option<&mut Content> {
+        match self {
+            Self::Awaiting | Self::Abandoned => None,
+            Self::Stored(content) | Self::Processing(content) | Self::Ready(content) => Some(content),
+            Self::Rejected { content, .. } | Self::Failed { content, .. } | Self::Deleted { content, .. } => {
+                Some(content)
+            }
+        }
+    }
+}
+
 impl Asset {
     fn refuse(&self, to: &'static str) -> Refused {
         Refused { what: "asset", from: self.state.name(), to }
@@ -279,6 +291,39 @@ impl Asset {
         }
     }
 
+    /// Keeps the digest of the bytes, all of which were read, as it was first computed: one that is established already
+    /// stays. Damage that was known before is mended by that.
+    #[must_use]
+    pub fn establish(mut self, sha256: Option<Sha256Digest>) -> Self {
+        if let Some(content) = self.state.content_mut() {
+            if sha256.is_some() {
+                content.findings.set_damage(None);
+            }
+            content.sha256 = content.sha256.or(sha256);
+        }
+        self
+    }
+
+    /// Notes damage of the stored bytes as a problem. State, digest, type and derivatives stay as they are.
+    #[must_use]
+    pub fn note_damage(mut self, damage: StoredDamage, now: Timestamp) -> Self {
+        if let Some(content) = self.state.content_mut() {
+            content.findings.set_damage(Some(damage));
+            self.changed_at = now;
+        }
+        self
+    }
+
+    /// The damage of the stored bytes that somebody has to deal with; `None` as well for an asset whose bytes are on
+    /// their way out.
+    #[must_use]
+    pub fn damage(&self) -> Option<StoredDamage> {
+        if self.state.leftover().is_some() {
+            return None;
+        }
+        self.state.content().and_then(|content| content.findings.damage())
+    }
+
     /// processing → failed: every attempt was used up.
     pub fn fail(self, verdict: Verdict, now: Timestamp) -> Result<Self, Refused> {
         match self.state.clone() {
@@ -314,7 +359,8 @@ impl Asset {
 impl Content {
     fn with(self, found: Inspection) -> Self {
         let Inspection { detected, sha256, findings } = found;
-        Self { detected: Some(detected), sha256, findings, ..self }
+        // A digest once established is a fact: a later look may find other bytes, but not another truth.
+        Self { detected: Some(detected), sha256: self.sha256.or(sha256), findings, ..self }
     }
 }
 
@@ -417,6 +463,34 @@ pub(crate) mod tests {
             "failed → deleted",
         ];
         assert_eq!(allowed, drawing);
+    }
+
+    #[test]
+    fn an_established_digest_stays_whatever_a_later_look_computes() {
+        let now = micros(5);
+        let ready = awaiting().store(content(), now).unwrap().process(now).unwrap().ready(found(), now).unwrap();
+        let other = Inspection::of(MediaType::octet_stream(), Some(Sha256Digest([9; 32])));
+        let digest = |asset: &Asset| asset.state.content().unwrap().sha256;
+        for sha256 in [None, other.sha256] {
+            let later = ready.clone().refresh(Inspection { sha256, ..other.clone() }, now).unwrap();
+            assert_eq!(digest(&later), Some(Sha256Digest([7; 32])));
+            assert_eq!(digest(&ready.clone().establish(sha256)), Some(Sha256Digest([7; 32])));
+        }
+        assert_eq!(digest(&awaiting().store(content(), now).unwrap().establish(other.sha256)), other.sha256);
+    }
+
+    #[test]
+    fn damage_is_a_problem_that_changes_nothing_else_and_ends_with_the_bytes() {
+        let now = micros(5);
+        let ready = awaiting().store(content(), now).unwrap().process(now).unwrap().ready(found(), now).unwrap();
+        for damage in StoredDamage::ALL {
+            let noted = ready.clone().note_damage(damage, now);
+            assert_eq!((noted.state.name(), noted.damage()), ("ready", Some(damage)));
+            let again = noted.clone().note_damage(StoredDamage::Corrupt, now);
+            assert_eq!(again.state.content().unwrap().findings.problems.len(), 1, "one at a time");
+            assert_eq!(noted.delete(now).unwrap().damage(), None);
+        }
+        assert_eq!(ready.damage(), None);
     }
 
     #[test]

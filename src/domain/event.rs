@@ -38,6 +38,8 @@ pub enum EventKind {
     AssetFailed,
     /// It is ready still, and was looked at again.
     AssetRechecked,
+    /// Its stored bytes were found to be damaged: changed, missing or cut short. Its state is as before.
+    AssetCorrupt,
     /// Its properties were changed.
     AssetChanged,
     /// It is gone for every reader.
@@ -48,7 +50,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::AssetCreated,
         Self::UploadCompleting,
         Self::UploadCompleted,
@@ -62,6 +64,7 @@ impl EventKind {
         Self::AssetRejected,
         Self::AssetFailed,
         Self::AssetRechecked,
+        Self::AssetCorrupt,
         Self::AssetChanged,
         Self::AssetDeleted,
         Self::AssetPurged,
@@ -84,6 +87,7 @@ impl EventKind {
             Self::AssetRejected => "asset.rejected",
             Self::AssetFailed => "asset.failed",
             Self::AssetRechecked => "asset.rechecked",
+            Self::AssetCorrupt => "asset.corrupt",
             Self::AssetChanged => "asset.changed",
             Self::AssetDeleted => "asset.deleted",
             Self::AssetPurged => "asset.purged",

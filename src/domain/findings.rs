@@ -52,7 +52,66 @@ pub struct Findings {
     pub derivatives: Vec<Derivative>,
 }
 
+/// A difference between stored bytes and those that arrived. It is a problem of the asset, never a verdict: the asset
+/// stays in its state, and its bytes are kept for whatever can still be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StoredDamage {
+    /// The bytes have another SHA-256 than the one that was established before.
+    Corrupt,
+    /// The store has no object under the asset's key, another object, or fewer bytes than the asset has.
+    BytesMissing,
+}
+
+impl StoredDamage {
+    /// Every kind of damage.
+    pub const ALL: [Self; 2] = [Self::Corrupt, Self::BytesMissing];
+
+    /// The code of the problem, as in JSON, rows and metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Corrupt => "corrupt",
+            Self::BytesMissing => "bytes_missing",
+        }
+    }
+
+    /// The problem in words, for people.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Corrupt => {
+                "The stored bytes are no longer those that arrived: their SHA-256 is not the one that was established."
+            }
+            Self::BytesMissing => "The store no longer has all bytes of this file.",
+        }
+    }
+}
+
+impl std::str::FromStr for StoredDamage {
+    type Err = UnknownDamage;
+    fn from_str(text: &str) -> Result<Self, UnknownDamage> {
+        Self::ALL.into_iter().find(|damage| damage.code() == text).ok_or(UnknownDamage)
+    }
+}
+
+/// The text is not the code of a [`StoredDamage`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownDamage;
+
 impl Findings {
+    /// The damage that was found in the stored bytes; `None`: none was found, or it was mended since.
+    #[must_use]
+    pub fn damage(&self) -> Option<StoredDamage> {
+        self.problems.iter().find_map(|problem| problem.code.parse().ok())
+    }
+
+    /// Replaces what is known of damage; `None`: the bytes were read and are those that arrived.
+    pub fn set_damage(&mut self, damage: Option<StoredDamage>) {
+        self.problems.retain(|problem| problem.code.parse::<StoredDamage>().is_err());
+        let problem = |it: StoredDamage| Problem { code: it.code().to_owned(), sentence: it.sentence().to_owned() };
+        self.problems.extend(damage.map(problem));
+    }
+
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {

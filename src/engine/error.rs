@@ -125,6 +125,9 @@ pub enum Error {
         /// The verdict's code.
         code: String,
     },
+    /// The store no longer has the bytes of something that is stored. The text is for logs.
+    #[error("the stored bytes are damaged: {0}")]
+    BytesMissing(String),
     /// The store's disk or quota is full.
     #[error("the storage is full")]
     Full,
@@ -176,7 +179,8 @@ impl From<StoreError> for Error {
             // Whoever expects conflicts handles them; one that comes this far lost a race and may simply try again.
             StoreError::Conflict => Self::busy("the row changed meanwhile"),
             StoreError::OverQuota(limit) => Self::OverQuota { limit: limit.name() },
-            StoreError::Corrupt { .. } => Self::Internal(error.to_string()),
+            StoreError::Full => Self::Full,
+            StoreError::Corrupt { .. } | StoreError::Malformed(_) => Self::Internal(error.to_string()),
             StoreError::Busy | StoreError::Unavailable(_) => Self::busy(error),
         }
     }
@@ -186,9 +190,8 @@ impl From<BlobError> for Error {
     fn from(error: BlobError) -> Self {
         match error {
             BlobError::Full => Self::Full,
-            BlobError::NotFound | BlobError::Precondition | BlobError::BadParts(_) | BlobError::Damaged(_) => {
-                Self::Internal(error.to_string())
-            }
+            BlobError::Damaged(why) => Self::BytesMissing(why),
+            BlobError::NotFound | BlobError::Precondition | BlobError::BadParts(_) => Self::Internal(error.to_string()),
             BlobError::Denied(_) | BlobError::Unavailable(_) => Self::busy(error),
         }
     }

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::{Engine, Result};
 use crate::domain::clock::before;
+use crate::domain::findings::StoredDamage;
 use crate::domain::job::JobState;
+use crate::store::StoreError;
 
 /// A job that is due for longer than this is worth an alarm.
 const LATE: Duration = Duration::from_secs(600);
@@ -14,6 +16,13 @@ const LATE: Duration = Duration::from_secs(600);
 const FAILING: Duration = Duration::from_secs(3600);
 /// Portions per round: it ends, and the next one goes on.
 const PORTIONS: u32 = 1000;
+
+/// How long a question about alarms waits for the check of a database that has reported damage.
+const MAX_CHECK_WAIT: Duration = Duration::from_secs(2);
+/// Assets with damaged bytes that are counted at most.
+const MAX_COUNTED_DAMAGE: u32 = 1000;
+/// Assets with damaged bytes that an alarm names at most.
+const NAMED_IN_ALARM: usize = 5;
 
 /// Something that an operator should look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,6 +48,26 @@ impl Engine {
 
     /// What an operator should look at now.
     pub async fn alarms(&self) -> Result<Vec<Alarm>> {
+        let damaged = match tokio::time::timeout(MAX_CHECK_WAIT, self.0.store.ping()).await {
+            Ok(Err(StoreError::Malformed(damage))) => Some(damage),
+            // One that is away, or is still being checked, is not ready, which is said elsewhere.
+            Ok(Ok(()) | Err(_)) | Err(_) => None,
+        };
+        let Some(damage) = damaged else { return self.alarms_of_rows().await };
+        let sentence = format!(
+            "The database is damaged, and nothing is written to it any more: {damage}. Stop the service and restore it \
+             from a backup."
+        );
+        let mut alarms = vec![Alarm { code: "database_damaged", sentence }];
+        // As far as it can still be read.
+        match self.alarms_of_rows().await {
+            Ok(more) => alarms.extend(more),
+            Err(error) => tracing::warn!(%error, "the rows of a damaged database say nothing of other alarms"),
+        }
+        Ok(alarms)
+    }
+
+    async fn alarms_of_rows(&self) -> Result<Vec<Alarm>> {
         let late = before(self.0.store.now(), LATE);
         let mut alarms = Vec::new();
         let paused = self.0.store.paused_kinds().await?;
@@ -60,8 +89,35 @@ impl Engine {
         for kind in paused {
             alarms.push(Alarm { code: "paused", sentence: format!("Jobs of kind {} are paused.", kind.name()) });
         }
+        alarms.extend(self.damage_alarms().await?);
         alarms.extend(self.webhook_alarms().await?);
         Ok(alarms)
+    }
+
+    /// How many assets have damaged bytes in the store, by kind; [`MAX_COUNTED_DAMAGE`] stands for as many or more.
+    pub async fn damage(&self) -> Result<[(StoredDamage, usize); 2]> {
+        let damaged = self.0.store.damaged_assets(MAX_COUNTED_DAMAGE).await?;
+        Ok(StoredDamage::ALL.map(|kind| (kind, damaged.iter().filter(|(_, damage)| *damage == kind).count())))
+    }
+
+    async fn damage_alarms(&self) -> Result<Vec<Alarm>> {
+        let damaged = self.0.store.damaged_assets(MAX_COUNTED_DAMAGE).await?;
+        let alarm = |damage: StoredDamage| {
+            let ids: Vec<_> =
+                damaged.iter().filter(|(_, kind)| *kind == damage).map(|(id, _)| id.to_string()).collect();
+            let (code, what) = match damage {
+                StoredDamage::Corrupt => ("assets_corrupt", "whose bytes are no longer those that arrived"),
+                StoredDamage::BytesMissing => ("assets_bytes_missing", "whose bytes are not in the store, or not all"),
+            };
+            let named = ids.iter().take(NAMED_IN_ALARM).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let sentence = format!(
+                "{} assets {what}: {named}. Restore the objects from a backup and have the assets reprocessed, or \
+                 delete them.",
+                ids.len()
+            );
+            (!ids.is_empty()).then_some(Alarm { code, sentence })
+        };
+        Ok(StoredDamage::ALL.into_iter().filter_map(alarm).collect())
     }
 
     async fn webhook_alarms(&self) -> Result<Vec<Alarm>> {

@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::domain::findings::StoredDamage;
 use crate::engine::{Error, Surroundings};
 
 /// A problem on its way out.
@@ -131,6 +132,10 @@ impl From<Error> for Problem {
                 new(StatusCode::CONFLICT, "not_ready").with("state", state).retry(Duration::from_secs(1))
             }
             Error::Rejected { code } => new(StatusCode::FORBIDDEN, "rejected").with("reason", code),
+            Error::BytesMissing(why) => {
+                tracing::error!(request_id = Surroundings::request_id(), why, "stored bytes are damaged");
+                new(StatusCode::INTERNAL_SERVER_ERROR, "bytes_missing")
+            }
             Error::Full => new(StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
             Error::Busy { why, after } => {
                 tracing::warn!(request_id = Surroundings::request_id(), why, "not possible just now");
@@ -149,6 +154,7 @@ fn sentence(error: &Error) -> String {
     let text = match error {
         Error::Unauthenticated => return Surroundings::presented_credential().refusal().to_owned(),
         Error::Busy { .. } => "This is not possible just now; please try again.".to_owned(),
+        Error::BytesMissing(_) => StoredDamage::BytesMissing.sentence().to_owned(),
         Error::Internal(_) => "Something went wrong on our side.".to_owned(),
         // Begins with the field's name, which has one spelling.
         Error::Invalid { .. } => return format!("{error}."),

@@ -19,6 +19,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::collection::Collection;
 use crate::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
+use crate::domain::findings::StoredDamage;
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, CollectionId, GrantId, JobId, KeyId, TenantId, UploadId};
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, NewJob, Work};
@@ -31,6 +32,7 @@ mod clock;
 mod news;
 mod open;
 pub mod postgres;
+mod reserve;
 mod rows;
 pub mod sqlite;
 mod tenancy;
@@ -41,6 +43,7 @@ mod webhooks;
 pub use clock::StoreClock;
 use news::News;
 pub use open::OpenError;
+use reserve::Reserve;
 pub use tenancy::{AuditQuery, Tenancy, TenancyWrite};
 use turns::Turns;
 pub use tx::{KeyRotation, Replay, Tx, Write};
@@ -65,6 +68,12 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The disk under the database is full, or new things would take what is kept free for deletes. Nothing was written.
+    #[error("the disk under the database is full")]
+    Full,
+    /// The database's own structure is damaged. Nothing was written.
+    #[error("the database is damaged: {0}")]
+    Malformed(String),
     /// More writes are waiting than the queue holds. Nothing was written.
     #[error("too many writes are waiting")]
     Busy,
@@ -157,8 +166,14 @@ pub trait Store: Webhooks + Tenancy {
     /// [`StoreError::Unavailable`] when the outcome is unknown: read the rows again before deciding.
     async fn commit(&self, tx: Tx) -> Result<()>;
 
-    /// Whether the database answers.
+    /// Whether the database answers. Once a statement has met a malformed page, the whole structure is checked first.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] when the structure is damaged.
     async fn ping(&self) -> Result<()>;
+    /// Checks the structure of every page, where the database offers that; the time goes with the size of the file. A
+    /// caller that does not wait for the answer finds it in [`Self::ping`].
+    async fn verify(&self) -> Result<()>;
 
     /// A tenant by its name.
     async fn tenant_named(&self, name: &str) -> Result<Option<Tenant>>;
@@ -196,6 +211,9 @@ pub trait Store: Webhooks + Tenancy {
     async fn assets(&self, tenant: TenantId, query: &AssetQuery) -> Result<AssetPage>;
     /// Assets whose object is owed removal, most overdue first.
     async fn assets_to_purge(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>>;
+
+    /// Assets whose stored bytes were found to be damaged, oldest first, at most `limit`.
+    async fn damaged_assets(&self, limit: u32) -> Result<Vec<(AssetId, StoredDamage)>>;
 
     /// What happened to an asset after `seq`, in order.
     async fn events(&self, asset: AssetId, seq: i64, limit: u32) -> Result<Vec<Event>>;

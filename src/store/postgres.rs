@@ -40,6 +40,19 @@ const CLAIM: &str = "\
     WHERE id = due_id
     RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
 
+/// The server looks after its own files.
+const QUICK_CHECK: Option<&str> = None;
+const INTEGRITY_CHECK: Option<&str> = None;
+
+/// `disk_full`, `data_corrupted` and `index_corrupted` (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+fn trouble_of(code: &str) -> Option<sql::Trouble> {
+    match code {
+        "53100" => Some(sql::Trouble::Full),
+        "XX001" | "XX002" => Some(sql::Trouble::Malformed),
+        _ => None,
+    }
+}
+
 const ACQUIRE: Duration = Duration::from_secs(10);
 /// Between two tries to reach a server that is starting.
 const STARTING: Duration = Duration::from_millis(250);
@@ -87,7 +100,7 @@ pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Store>, OpenErr
         tokio::spawn(listen(url.to_owned(), Arc::clone(&news))),
     ];
     let tasks = tasks.into_iter().map(AbortOnDropHandle::new).collect();
-    Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock, sql::Wires { news, tasks })))
+    Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock, sql::Wires { news, tasks }, None)))
 }
 
 /// Brings the schema up to date; nodes that start together take turns by an advisory lock.

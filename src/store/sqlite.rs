@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::{OpenError, Result, Store, StoreClock, StoreError};
+use super::{OpenError, Reserve, Result, Store, StoreClock, StoreError};
 use crate::domain::clock::Clock;
 
 #[path = "sql/mod.rs"]
@@ -35,6 +35,21 @@ const CLAIM: &str = "\
     WHERE id = due_id
     RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
 
+const QUICK_CHECK: Option<&str> = Some("PRAGMA quick_check(1)");
+const INTEGRITY_CHECK: Option<&str> = Some("PRAGMA integrity_check(1)");
+
+/// By the primary result code, which is the lowest byte of what SQLite says (<https://sqlite.org/rescode.html>).
+fn trouble_of(code: &str) -> Option<sql::Trouble> {
+    const FULL: i32 = 13;
+    const CORRUPT: i32 = 11;
+    const NOT_A_DATABASE: i32 = 26;
+    match code.parse::<i32>().ok()? & 0xff {
+        FULL => Some(sql::Trouble::Full),
+        CORRUPT | NOT_A_DATABASE => Some(sql::Trouble::Malformed),
+        _ => None,
+    }
+}
+
 const READERS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(5);
 const ACQUIRE: Duration = Duration::from_secs(10);
@@ -55,6 +70,11 @@ fn options(file: &Path) -> SqliteConnectOptions {
 
 /// Opens the database file, making it if need be, and brings its schema up to date.
 pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, OpenError> {
+    open_with_reserve(file, clock, 0).await
+}
+
+/// As [`open`]; what is new is refused with [`StoreError::Full`] while fewer than `reserve` bytes are free on its disk.
+pub async fn open_with_reserve(file: &Path, clock: Arc<dyn Clock>, reserve: u64) -> Result<Arc<dyn Store>, OpenError> {
     migrate(file).await?;
     let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
     let place = file.display().to_string();
@@ -62,7 +82,10 @@ pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, 
     let write = write.connect_with(options(file)).await.map_err(failed)?;
     let read = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(ACQUIRE);
     let read = read.connect_with(options(file).read_only(true)).await.map_err(failed)?;
-    Ok(Arc::new(sql::SqlStore::new(read, write, 1, StoreClock::Given(clock), sql::Wires::default())))
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let reserve = Some(Reserve::new(dir.to_owned(), reserve));
+    let clock = StoreClock::Given(clock);
+    Ok(Arc::new(sql::SqlStore::new(read, write, 1, clock, sql::Wires::default(), reserve)))
 }
 
 /// Brings the schema up to date, one process at a time: SQLite has no advisory locks, so a lock file beside the

@@ -240,6 +240,22 @@ impl Tx {
         })
     }
 
+    /// Whether it adds something that stays until it is deleted: refused on a disk with no more than its reserve.
+    pub(super) fn adds_things(&self) -> bool {
+        let adds = |write: &Write| {
+            matches!(
+                write,
+                Write::InsertTenant(_)
+                    | Write::InsertKey(_)
+                    | Write::InsertAsset(_)
+                    | Write::InsertUpload(_)
+                    | Write::InsertLink(_)
+                    | Write::InsertCollection(_)
+            )
+        };
+        self.writes.iter().any(adds)
+    }
+
     /// Whether somebody waits for what it writes: followers for events, workers for jobs.
     pub(super) fn is_news(&self) -> bool {
         let news = |write: &Write| {
@@ -285,6 +301,11 @@ fn of_asset(asset: &Asset, kind: EventKind) -> Map<String, Value> {
             let content = asset.state.content();
             say(&mut data, "content_type", content.and_then(|c| c.detected.as_ref()).map(ToString::to_string));
             say(&mut data, "sha256", content.and_then(|c| c.sha256).map(|digest| hex::encode(digest.0)));
+        }
+        EventKind::AssetCorrupt => {
+            let damage = asset.damage();
+            say(&mut data, "code", damage.map(|damage| damage.code().to_owned()));
+            say(&mut data, "detail", damage.map(|damage| damage.sentence().to_owned()));
         }
         EventKind::AssetRejected | EventKind::AssetFailed => {
             say(&mut data, "code", asset.state.verdict().map(|verdict| verdict.code.clone()));

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::Worker;
 use super::processors::Stop;
+use crate::domain::clock::Timestamp;
+use crate::domain::findings::StoredDamage;
 use crate::domain::job::{Job, Tries, Work};
-use crate::engine::{Engine, Error};
+use crate::engine::Error;
 
 /// The longest pause before somebody who is away is looked for again.
 const AWAY: Duration = Duration::from_secs(60);
@@ -22,12 +24,15 @@ pub(super) enum End {
     Failed(String),
     /// Another worker has the job, or it was cancelled.
     Lost,
+    /// The store has lost the bytes that it needs; the try counts.
+    BytesMissing(String),
 }
 
 impl From<Error> for End {
     fn from(error: Error) -> Self {
         match error {
             Error::Busy { .. } | Error::Full => Self::Away(error.to_string()),
+            Error::BytesMissing(why) => Self::BytesMissing(why),
             other => Self::Failed(other.to_string()),
         }
     }
@@ -38,6 +43,7 @@ impl From<Stop> for End {
         match stop {
             Stop::Away(why) => Self::Away(why),
             Stop::Failed(why) => Self::Failed(why),
+            Stop::BytesMissing(why) => Self::BytesMissing(why),
             Stop::Lost => Self::Lost,
         }
     }
@@ -80,12 +86,17 @@ impl Worker {
             End::Away(why) => {
                 tracing::warn!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, why, "job waits");
                 let due = job.look_again(AWAY, self.store.now(), &*self.entropy);
-                return self.release(&self.engine, job, due, Tries::Forgiven, &why).await;
+                return self.release(job, due, Tries::Forgiven, &why, None).await;
             }
             End::Failed(why) => {
                 tracing::warn!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, millis, why, "job failed");
                 let due = job.next_try(self.store.now(), &*self.entropy);
-                return self.release(&self.engine, job, due, Tries::Counted, &why).await;
+                return self.release(job, due, Tries::Counted, &why, None).await;
+            }
+            End::BytesMissing(why) => {
+                tracing::error!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, why, "the store has lost the bytes");
+                let due = job.next_try(self.store.now(), &*self.entropy);
+                return self.release(job, due, Tries::Counted, &why, Some(StoredDamage::BytesMissing)).await;
             }
         }
         true
@@ -102,20 +113,22 @@ impl Worker {
         }
     }
 
-    /// Later again, or never. `false`: the job is no longer this worker's.
+    /// Later again, or never: then with the `damage` that kept it from being done. `false`: the job is no longer this
+    /// worker's.
     async fn release(
         &self,
-        engine: &Engine,
         job: &Job,
-        due: Option<crate::domain::clock::Timestamp>,
+        due: Option<Timestamp>,
         tries: Tries,
         why: &str,
+        damage: Option<StoredDamage>,
     ) -> bool {
+        let engine = &self.engine;
         let outcome = match due {
             Some(due) => engine.put_back(job, due, tries, why).await,
             None => match job.work {
                 Work::Deliver(delivery) => engine.give_up_call(job, delivery).await.map(|()| true),
-                _ => engine.give_up(job, why).await,
+                _ => engine.give_up(job, why, damage).await,
             },
         };
         outcome.unwrap_or_else(|error| {

@@ -13,6 +13,7 @@ mod connections;
 mod contract;
 mod crash;
 mod crossing;
+mod damaged_database;
 mod delivery;
 mod embedded_store;
 mod engine;

@@ -200,6 +200,10 @@ impl Blobs for S3Blobs {
         let request = self.client.get_object().bucket(&self.bucket).key(key).if_match(format!("\"{etag}\""));
         let request = request.range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
         let answer = request.send().await.map_err(meaning)?;
+        // Known before the first byte: an object that was cut short at the store.
+        if let Some(len) = answer.content_length().filter(|len| len.cast_unsigned() != wanted) {
+            return Err(BlobError::Damaged(format!("{len} bytes came for a range of {wanted}")));
+        }
         Ok(whole(answer.body, wanted))
     }
 

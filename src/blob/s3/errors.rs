@@ -18,6 +18,8 @@ where
     match (code, status) {
         ("NoSuchKey" | "NoSuchUpload" | "NotFound", _) => BlobError::NotFound,
         ("PreconditionFailed" | "ConditionalRequestConflict", _) => BlobError::Precondition,
+        // Only bytes inside of an object are asked for: the store has fewer than it had.
+        ("InvalidRange", _) | ("", Some(416)) => BlobError::Damaged(text()),
         ("InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" | "InvalidPartNumber" | "BadDigest", _) => {
             BlobError::BadParts(text())
         }

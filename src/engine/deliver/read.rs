@@ -3,32 +3,75 @@
 //! If the store breaks off, reading goes on where it stopped, by Range and If-Match; if that does not help, the stream ends
 //! with an error, never early.
 
+use std::io;
 use std::ops::Range;
 
-use futures_util::{StreamExt, stream};
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::super::{Engine, Result};
+use super::super::{Engine, Error, Result};
 use super::{Download, Source};
 use crate::blob::{BlobError, Blobs, ByteStream};
-use crate::domain::asset::Content;
+use crate::domain::asset::{AssetState, Content};
+use crate::domain::ids::AssetId;
+use crate::domain::job::{Priority, Work};
 use crate::sendfile::Spans;
 
 impl Engine {
     /// The bytes of a range, through this service. If the store breaks off, reading goes on where it stopped; if that
     /// does not help, the stream ends with an error, never early.
+    ///
+    /// # Errors
+    /// [`Error::BytesMissing`] when the store has lost the bytes, as far as that is known with the first of them.
     pub async fn stream(&self, download: &Download, range: Range<u64>) -> Result<ByteStream> {
-        match &download.source {
-            Source::Object(key) => self.read(key, &download.etag, range).await,
-            Source::Archive(archive) => Ok(self.read_archive(archive, range)),
-        }
+        let key = match &download.source {
+            Source::Object(key) => key,
+            Source::Archive(archive) => return Ok(self.read_archive(archive, range)),
+        };
+        let opened = async { wait_for_first(self.read(key, &download.etag, range).await?).await.map_err(Error::from) };
+        let stream = opened.await.inspect_err(|error| self.look_after(download, error))?;
+        let (engine, download) = (self.clone(), download.clone());
+        let noted = move |error: &BlobError| engine.look_after(&download, &Error::from(error.clone()));
+        Ok(stream.inspect_err(noted).boxed())
     }
 
     /// The same bytes as parts of files of this machine; `None`: there are none.
+    ///
+    /// # Errors
+    /// As [`Self::stream`].
     pub async fn spans(&self, download: &Download, range: Range<u64>) -> Result<Option<Spans>> {
-        match &download.source {
-            Source::Object(key) => Ok(self.0.blobs.spans(key, &download.etag, range).await?),
-            Source::Archive(_) => Ok(None),
+        let Source::Object(key) = &download.source else { return Ok(None) };
+        let opened = async {
+            match self.0.blobs.spans(key, &download.etag, range).await.map_err(lost)? {
+                Some(spans) => wait_for_first(spans).await.map(Some).map_err(|error| unreadable(&error)),
+                None => Ok(None),
+            }
+        };
+        let spans = opened.await.inspect_err(|error| self.look_after(download, error))?;
+        let (engine, download) = (self.clone(), download.clone());
+        let noted = move |error: &io::Error| engine.look_after(&download, &unreadable(error));
+        Ok(spans.map(|spans| spans.inspect_err(noted).boxed()))
+    }
+
+    /// Has an asset looked at whose bytes a reader found to be missing: the job's tries tell a store that was away from
+    /// one that has lost them. One look at a time is owed, and none while the damage is known.
+    pub(super) fn look_after(&self, download: &Download, error: &Error) {
+        if !matches!(error, Error::BytesMissing(_)) {
+            return;
         }
+        let (engine, id) = (self.clone(), AssetId(download.id));
+        self.0.appends.tasks.spawn(async move {
+            match engine.0.store.asset(id).await {
+                Ok(Some(asset)) if matches!(asset.state, AssetState::Ready(_)) && asset.damage().is_none() => {
+                    let owed = engine.owe(&asset, Work::Recheck(id), Priority::Normal).await;
+                    if let Err(error) = owed {
+                        tracing::warn!(asset = %id, %error, "damage that a download met is not looked after");
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(asset = %id, %error, "damage that a download met is not looked after"),
+            }
+        });
     }
 
     /// The bytes of stored content, for processing.
@@ -43,7 +86,7 @@ impl Engine {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        let first = self.0.blobs.get(key, etag, range.clone()).await?;
+        let first = self.0.blobs.get(key, etag, range.clone()).await.map_err(lost)?;
         let reading = Reading {
             blobs: std::sync::Arc::clone(&self.0.blobs),
             key: key.to_owned(),
@@ -53,6 +96,35 @@ impl Engine {
             failures: 0,
         };
         Ok(stream::unfold(reading, Reading::step).boxed())
+    }
+}
+
+/// The same stream, once its first item is there: what cannot be read at all is refused with a status, not with a body
+/// that breaks off.
+async fn wait_for_first<T: Send + 'static, E: Send + 'static>(
+    stream: BoxStream<'static, std::result::Result<T, E>>,
+) -> std::result::Result<BoxStream<'static, std::result::Result<T, E>>, E> {
+    let mut stream = stream;
+    match stream.next().await {
+        Some(Ok(first)) => Ok(stream::once(async { Ok(first) }).chain(stream).boxed()),
+        Some(Err(error)) => Err(error),
+        None => Ok(stream::empty().boxed()),
+    }
+}
+
+/// What an error of a data file on this machine means.
+fn unreadable(error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Error::BytesMissing(format!("a data file: {error}")),
+        _ => Error::busy(error),
+    }
+}
+
+/// What it means that the object of a row is not there any more, or is another one.
+fn lost(error: BlobError) -> BlobError {
+    match error {
+        BlobError::NotFound | BlobError::Precondition => BlobError::Damaged(error.to_string()),
+        other => other,
     }
 }
 
@@ -79,40 +151,41 @@ impl Reading {
                 Some(stream) => stream.next().await,
                 None => Some(Err(BlobError::Unavailable("given up".to_owned()))),
             };
-            match chunk {
+            let broken = match chunk {
                 Some(Ok(chunk)) => {
                     self.left.start += chunk.len() as u64;
                     self.failures = 0;
                     return Some((Ok(chunk), self));
                 }
-                Some(Err(error)) if !self.resume().await => {
-                    // The next poll ends the stream; what was sent so far is cut off visibly.
-                    self.left = 0..0;
-                    return Some((Err(error), self));
-                }
-                Some(Err(_)) => {}
-                None if !self.resume().await => {
-                    self.left = 0..0;
-                    return Some((Err(BlobError::Unavailable("the store ended early".to_owned())), self));
-                }
-                None => {}
+                Some(Err(error)) => error,
+                None => BlobError::Unavailable("the store ended early".to_owned()),
+            };
+            if let Err(error) = self.resume(broken).await {
+                // The next poll ends the stream; what was sent so far is cut off visibly.
+                self.left = 0..0;
+                return Some((Err(error), self));
             }
         }
     }
 
-    async fn resume(&mut self) -> bool {
+    /// Goes on where it stopped because of `why`, or says why not.
+    async fn resume(&mut self, why: BlobError) -> crate::blob::Result<()> {
+        if matches!(why, BlobError::Damaged(_)) {
+            return Err(why);
+        }
         while self.failures < Self::PATIENCE {
             self.failures += 1;
             tokio::time::sleep(std::time::Duration::from_millis(100) * 2u32.pow(self.failures)).await;
             match self.blobs.get(&self.key, &self.etag, self.left.clone()).await {
                 Ok(stream) => {
                     self.current = Some(stream);
-                    return true;
+                    return Ok(());
                 }
                 Err(BlobError::Unavailable(_)) => {}
-                Err(_) => return false,
+                // The bytes are gone, which is another thing to say than that the store broke off.
+                Err(error) => return Err(lost(error)),
             }
         }
-        false
+        Err(why)
     }
 }

@@ -202,7 +202,11 @@ impl Engine {
         let Source::Object(key) = &download.source else { return Ok(None) };
         match self.0.blobs.local_file(key, &download.etag).await {
             Ok(file) => Ok(file),
-            Err(error @ (BlobError::NotFound | BlobError::Precondition)) => Err(Error::Internal(error.to_string())),
+            Err(error @ (BlobError::NotFound | BlobError::Precondition | BlobError::Damaged(_))) => {
+                let missing = Error::BytesMissing(error.to_string());
+                self.look_after(download, &missing);
+                Err(missing)
+            }
             Err(other) => Err(other.into()),
         }
     }

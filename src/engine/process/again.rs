@@ -65,7 +65,7 @@ impl Engine {
     }
 
     /// `false`: it is owed already.
-    async fn owe(&self, asset: &Asset, work: Work, priority: Priority) -> Result<bool> {
+    pub(in crate::engine) async fn owe(&self, asset: &Asset, work: Work, priority: Priority) -> Result<bool> {
         let (id, run_at) = (JobId(self.mint()), self.0.store.now());
         let job = NewJob { id, work, tenant: asset.tenant, priority, run_at };
         match self.0.store.commit(Tx::new().with(Write::InsertJob(job))).await {

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, Error, Result};
 use crate::crash;
 use crate::domain::asset::{Asset, AssetState, Verdict};
+use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventKind;
-use crate::domain::findings::{Findings, Inspection, Problem, SCAN_INCOMPLETE};
+use crate::domain::findings::{Findings, Inspection, Problem, SCAN_INCOMPLETE, StoredDamage};
+use crate::domain::ids::AssetId;
 use crate::domain::job::{Job, Release, Tries, Work};
 use crate::domain::name::MediaType;
 use crate::store::{StoreError, Tx, Write};
@@ -32,8 +34,10 @@ pub enum Outcome {
     Sound(Inspection),
     /// It is not what was declared, not allowed, or harmful.
     Unsound(Inspection, Verdict),
-    /// Nobody can say: it is not delivered, and can be tried again.
-    Undecided(Verdict),
+    /// Nobody can say: it is not delivered, and can be tried again. The digest, if one was computed, is kept.
+    Undecided(Option<Sha256Digest>, Verdict),
+    /// The store's bytes are not those whose digest was established. They are kept, with everything known of them.
+    Damaged(StoredDamage),
 }
 
 /// What the tries of one job have come to so far.
@@ -61,12 +65,18 @@ impl Progress {
         job.progress.clone().and_then(|kept| serde_json::from_value(kept).ok()).unwrap_or_default()
     }
 
+    /// The digest of the bytes, if they were all read.
+    #[must_use]
+    pub fn sha256(&self) -> Option<Sha256Digest> {
+        self.sha256.as_ref().and_then(|text| text.parse().ok())
+    }
+
     /// As an inspection that is over.
     #[must_use]
     pub fn inspection(self) -> Inspection {
         Inspection {
+            sha256: self.sha256(),
             detected: self.detected.and_then(|text| text.parse().ok()).unwrap_or_else(MediaType::octet_stream),
-            sha256: self.sha256.and_then(|text| text.parse().ok()),
             findings: self.findings,
         }
     }
@@ -115,9 +125,14 @@ impl Engine {
     /// Writes what was found and ends the job, together. `false`: the lease was lost and nothing was written.
     pub async fn settle(&self, job: &Job, asset: Asset, outcome: Outcome) -> Result<bool> {
         let (before, id) = (asset.clone(), asset.id);
+        let damage = match outcome {
+            Outcome::Damaged(damage) => Some(damage),
+            Outcome::Sound(_) | Outcome::Unsound(..) | Outcome::Undecided(..) => None,
+        };
         let tx = self.settling(asset, outcome).await?.with(Write::FinishJob(job.clone()));
         let settled = self.write_fenced(tx, id).await?;
         if settled {
+            log_damage(&before, damage);
             crash::point("job_settled");
             self.drop_derivatives_of_old(&before).await;
         }
@@ -136,11 +151,15 @@ impl Engine {
                 (asset.reject(found, verdict, quarantine, now)?, EventKind::AssetRejected)
             }
             // What was ready stays so: nothing was found, it could only not be looked for.
-            Outcome::Undecided(verdict) if was_ready => {
+            Outcome::Undecided(sha256, verdict) if was_ready => {
+                let asset = asset.establish(sha256);
                 let found = noted(&asset, verdict);
                 (asset.refresh(found, now)?, EventKind::AssetRechecked)
             }
-            Outcome::Undecided(verdict) => (asset.fail(verdict, now)?, EventKind::AssetFailed),
+            Outcome::Undecided(sha256, verdict) => {
+                (asset.establish(sha256).fail(verdict, now)?, EventKind::AssetFailed)
+            }
+            Outcome::Damaged(damage) => note_damage(asset, damage, now)?,
         };
         let retracted = was_ready && kind == EventKind::AssetRejected;
         let id = settled.id;
@@ -148,30 +167,48 @@ impl Engine {
         Ok(if retracted { self.with_purge(tx.with(Write::RevokeLinksOf(id, now)), &settled) } else { tx })
     }
 
-    /// Gives a job up: it is kept among the dead. An asset that was being processed has failed.
-    pub async fn give_up(&self, job: &Job, why: &str) -> Result<bool> {
+    /// Gives a job up: it is kept among the dead. An asset that was being processed has failed; one whose bytes are
+    /// damaged says so, whatever its state.
+    pub async fn give_up(&self, job: &Job, why: &str, damage: Option<StoredDamage>) -> Result<bool> {
         let now = self.0.store.now();
-        let buried = Write::ReleaseJob(Box::new(Release {
+        let tx = Tx::new().with(Write::ReleaseJob(Box::new(Release {
             job: job.clone(),
             due: None,
             tries: Tries::Counted,
             why: Some(why.to_owned()),
             progress: None,
-        }));
-        let Work::Process(id) = job.work else {
-            return self
-                .write_fenced(Tx::new().with(buried), job.work.asset().unwrap_or(crate::domain::ids::AssetId(job.id.0)))
-                .await;
+        })));
+        let subject = job.work.asset().unwrap_or(AssetId(job.id.0));
+        let asset = match job.work {
+            Work::Process(id) => Some(self.0.store.asset(id).await?.ok_or(Error::Hidden)?),
+            Work::Recheck(id) | Work::Rescan(id) if damage.is_some() => self.0.store.asset(id).await?,
+            _ => None,
         };
-        let asset = self.0.store.asset(id).await?.ok_or(Error::Hidden)?;
-        let asset = match asset.state {
-            AssetState::Processing(_) => asset,
-            // Withdrawn by its owner, and the job with it.
-            AssetState::Deleted { .. } => return Ok(false),
-            _ => asset.process(now)?,
+        let Some(asset) = asset else { return self.write_fenced(tx, subject).await };
+        let (mut told, kind) = match (job.work, damage) {
+            (Work::Process(_), damage) => {
+                let asset = match asset.state {
+                    AssetState::Processing(_) => asset.clone(),
+                    // Withdrawn by its owner, and the job with it.
+                    AssetState::Deleted { .. } => return Ok(false),
+                    _ => asset.clone().process(now)?,
+                };
+                match damage {
+                    Some(damage) => note_damage(asset, damage, now)?,
+                    None => (asset.establish(Progress::of(job).sha256()).fail(gave_up(), now)?, EventKind::AssetFailed),
+                }
+            }
+            (_, Some(damage)) if matches!(asset.state, AssetState::Ready(_)) => {
+                note_damage(asset.clone(), damage, now)?
+            }
+            // Deleted or rejected meanwhile: its bytes may be gone.
+            _ => return self.write_fenced(tx, subject).await,
         };
-        let mut failed = asset.fail(gave_up(), now)?;
-        self.write_fenced(Tx::new().asset(&mut failed, EventKind::AssetFailed).with(buried), id).await
+        let given_up = self.write_fenced(tx.asset(&mut told, kind), subject).await?;
+        if given_up {
+            log_damage(&asset, damage);
+        }
+        Ok(given_up)
     }
 
     /// Puts a job back until `due`. `false`: the lease was lost.
@@ -183,7 +220,7 @@ impl Engine {
     }
 
     /// `false`: somebody else has the job by now, and nothing was written.
-    async fn write_fenced(&self, tx: Tx, asset: crate::domain::ids::AssetId) -> Result<bool> {
+    async fn write_fenced(&self, tx: Tx, asset: AssetId) -> Result<bool> {
         let written = self.write(tx).await?;
         self.0.changes.tell(asset);
         Ok(written)
@@ -208,6 +245,23 @@ impl Engine {
     pub fn offer_terms(&self) -> (Duration, u32) {
         (self.0.settings.report_within, self.0.settings.offers)
     }
+}
+
+/// What damage means for an asset: one that was ready stays so, one that was being processed has failed.
+fn note_damage(asset: Asset, damage: StoredDamage, now: Timestamp) -> Result<(Asset, EventKind)> {
+    let (processing, noted) = (matches!(asset.state, AssetState::Processing(_)), asset.note_damage(damage, now));
+    if !processing {
+        return Ok((noted, EventKind::AssetCorrupt));
+    }
+    let verdict = Verdict { code: damage.code().to_owned(), sentence: damage.sentence().to_owned() };
+    Ok((noted.fail(verdict, now)?, EventKind::AssetFailed))
+}
+
+fn log_damage(asset: &Asset, damage: Option<StoredDamage>) {
+    let (Some(damage), Some(content)) = (damage, asset.state.content()) else { return };
+    let established = content.sha256.map(|digest| digest.to_string());
+    let (code, sentence) = (damage.code(), damage.sentence());
+    tracing::error!(asset = %asset.id, tenant = %asset.tenant, code, key = content.key, established, "{sentence}");
 }
 
 fn gave_up() -> Verdict {

@@ -72,7 +72,7 @@ impl From<Error> for Refusal {
             Error::Full => StatusCode::INSUFFICIENT_STORAGE,
             // Uppy tries forms again after these.
             Error::Locked | Error::TooSlow | Error::BrokenOff | Error::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Error::BytesMissing(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let problem = Problem::from(error);
         Self(Problem { status, ..problem })

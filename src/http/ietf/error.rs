@@ -114,7 +114,7 @@ impl From<Error> for Refusal {
             Error::Full => (StatusCode::INSUFFICIENT_STORAGE, None),
             // The client ought to go on, which it does not do after a 4xx.
             Error::TooSlow | Error::BrokenOff | Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, None),
-            Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
+            Error::BytesMissing(_) | Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
         let mut problem = Problem::from(error);
         if let Some((expected, _)) = standing {

@@ -96,6 +96,7 @@ fn engine() -> Vec<Error> {
         Error::WrongBytes,
         Error::NotReady { state: "processing" },
         Error::Rejected { code: "infected".to_owned() },
+        Error::BytesMissing(String::new()),
         Error::Full,
         Error::Busy { why: String::new(), after: soon },
         Error::Internal(String::new()),

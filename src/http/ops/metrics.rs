@@ -40,6 +40,11 @@ struct Queue {
     state: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Damaged {
+    problem: &'static str,
+}
+
 /// What is counted on this node, and where it is written down.
 pub(in super::super) struct Metrics {
     registry: Registry,
@@ -47,6 +52,7 @@ pub(in super::super) struct Metrics {
     seconds: Family<Route, Histogram>,
     jobs: Family<Queue, Gauge>,
     alarms: Gauge,
+    damaged: Family<Damaged, Gauge>,
     memory: Gauge,
     files: Gauge,
     looked: moka::future::Cache<(), ()>,
@@ -72,10 +78,12 @@ impl Default for Metrics {
         );
         registry.register("jobs", "Jobs of all tenants, by kind and state", Family::clone(&jobs));
         registry.register("alarms", "What an operator should look at: /v1/admin/alarms", Gauge::clone(&alarms));
+        let damaged = Family::default();
+        registry.register("damaged_assets", "Assets whose stored bytes are damaged", Family::clone(&damaged));
         registry.register_with_unit("resident_memory", "Of this process", Unit::Bytes, Gauge::clone(&memory));
         registry.register("open_files", "Of this process", Gauge::clone(&files));
         let looked = moka::future::Cache::builder().max_capacity(1).time_to_live(FRESH).build();
-        Self { registry, requests, seconds, jobs, alarms, memory, files, looked }
+        Self { registry, requests, seconds, jobs, alarms, damaged, memory, files, looked }
     }
 }
 
@@ -94,13 +102,19 @@ impl Metrics {
     }
 
     async fn look(&self, engine: &Engine) -> Result<(), Error> {
-        let (counts, alarms) = (engine.all_jobs().await?, engine.alarms().await?);
+        let alarms = engine.alarms().await?;
+        // First: a damaged database may have nothing else to say.
+        self.alarms.set(i64::try_from(alarms.len()).unwrap_or(i64::MAX));
+        let counts = engine.all_jobs().await?;
         self.jobs.clear();
         for counted in counts {
             let (kind, state) = (counted.kind.name().to_owned(), counted.state.name().to_owned());
             self.jobs.get_or_create(&Queue { kind, state }).set(i64::try_from(counted.count).unwrap_or(i64::MAX));
         }
-        self.alarms.set(i64::try_from(alarms.len()).unwrap_or(i64::MAX));
+        for (damage, count) in engine.damage().await? {
+            let gauge = self.damaged.get_or_create(&Damaged { problem: damage.code() });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         Ok(())
     }
 

@@ -66,7 +66,7 @@ impl From<Error> for Refusal {
             Error::Full => StatusCode::INSUFFICIENT_STORAGE,
             // The client ought to try again, which it does not do after a 408.
             Error::TooSlow | Error::BrokenOff | Error::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Error::BytesMissing(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let problem = Problem::from(error);
         Self(Problem { status, ..problem })

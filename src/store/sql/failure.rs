@@ -1,7 +1,7 @@
 //! What a failure means while a transaction is under way: undone for certain, or unknown.
 
 use super::super::super::StoreError;
-use super::failed;
+use super::integrity;
 
 /// Why a group has not been committed.
 pub(super) enum Failure {
@@ -9,6 +9,34 @@ pub(super) enum Failure {
     Undone { error: StoreError, again: bool },
     /// It may have been written.
     Unknown(StoreError),
+}
+
+/// What a database says of itself that no other try will change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Trouble {
+    /// The disk is full.
+    Full,
+    /// Its own structure is damaged.
+    Malformed,
+}
+
+/// The trouble that an error tells of.
+pub(super) fn trouble(error: &sqlx::Error) -> Option<Trouble> {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code)?;
+    super::super::trouble_of(&code)
+}
+
+/// What a driver's error means to the port.
+pub(super) fn failed(error: sqlx::Error) -> StoreError {
+    match (trouble(&error), error) {
+        (Some(Trouble::Full), _) => StoreError::Full,
+        (Some(Trouble::Malformed), error) => {
+            integrity::report_damage(&error.to_string());
+            StoreError::Malformed(error.to_string())
+        }
+        (None, sqlx::Error::Database(e)) if e.is_unique_violation() => StoreError::Conflict,
+        (None, other) => StoreError::Unavailable(other.to_string()),
+    }
 }
 
 /// A statement before COMMIT failed: the transaction will be rolled back.

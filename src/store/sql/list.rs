@@ -5,10 +5,11 @@
 
 use sqlx::{Pool, QueryBuilder};
 
-use super::super::super::{AssetPage, AssetQuery, Result};
+use super::super::super::{AssetPage, AssetQuery, Result, StoreError};
 use super::super::Db;
 use super::{AssetRow, at, decode, failed};
 use crate::domain::asset::Asset;
+use crate::domain::findings::StoredDamage;
 use crate::domain::ids::{AssetId, TenantId, floor};
 use crate::domain::media_alias::synonyms;
 
@@ -28,6 +29,20 @@ pub(super) async fn by_id(pool: &Pool<Db>, ids: &[AssetId]) -> Result<Vec<Asset>
         found.extend(decode::<_, Asset>(rows)?);
     }
     Ok(found)
+}
+
+/// By the partial index of damaged assets, which holds few rows or none.
+pub(super) async fn damaged(pool: &Pool<Db>, limit: u32) -> Result<Vec<(AssetId, StoredDamage)>> {
+    const DAMAGED: &str = "SELECT id, damage FROM asset WHERE damage IS NOT NULL ORDER BY id LIMIT $1";
+    let rows: Vec<(uuid::Uuid, String)> =
+        sqlx::query_as(DAMAGED).bind(i64::from(limit)).fetch_all(pool).await.map_err(failed)?;
+    let decode = |(id, damage): (uuid::Uuid, String)| match damage.parse() {
+        Ok(damage) => Ok((AssetId(id), damage)),
+        Err(_) => {
+            Err(StoreError::Corrupt { table: "asset", row: id.to_string(), problem: format!("damage = {damage:?}") })
+        }
+    };
+    rows.into_iter().map(decode).collect()
 }
 
 pub(super) async fn page(pool: &Pool<Db>, tenant: TenantId, query: &AssetQuery) -> Result<AssetPage> {

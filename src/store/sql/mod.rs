@@ -15,8 +15,8 @@ use super::super::rows::{
     ReplayRow, TenantRow, UploadRow, at,
 };
 use super::super::{
-    AssetPage, AssetQuery, JobQuery, LinkQuery, LinksOf, News, Replay, Result, Store, StoreClock, StoreError, ToldOf,
-    Turns, Tx,
+    AssetPage, AssetQuery, JobQuery, LinkQuery, LinksOf, News, Replay, Reserve, Result, Store, StoreClock, StoreError,
+    ToldOf, Turns, Tx,
 };
 use super::{Db, MANY_PROCESSES};
 use crate::domain::append::RelayedPart;
@@ -24,6 +24,7 @@ use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
 use crate::domain::collection::Collection;
 use crate::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
+use crate::domain::findings::StoredDamage;
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId, UploadId};
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Work};
@@ -35,6 +36,7 @@ mod failure;
 mod feed;
 mod hours;
 mod insert;
+mod integrity;
 mod jobs;
 mod keys;
 mod lanes;
@@ -44,6 +46,9 @@ mod tenancy;
 mod webhooks;
 mod write;
 
+pub(in crate::store) use failure::Trouble;
+use failure::failed;
+use integrity::Integrity;
 use lanes::Lanes;
 
 /// A connection of this driver.
@@ -57,6 +62,8 @@ pub(in crate::store) struct SqlStore {
     clock: StoreClock,
     wires: Wires,
     turns: Arc<Turns>,
+    integrity: Arc<Integrity>,
+    reserve: Option<Reserve>,
 }
 
 /// How this node and others hear of events.
@@ -70,17 +77,19 @@ pub(in crate::store) struct Wires {
 }
 
 impl SqlStore {
-    /// `write` is a single connection on SQLite, whose writers take turns anyway; `lanes` of them commit at once.
+    /// `write` is a single connection on SQLite, whose writers take turns anyway; `lanes` of them commit at once. New things
+    /// leave the `reserve` alone.
     pub(in crate::store) fn new(
         read: Pool<Db>,
         write: Pool<Db>,
         lanes: usize,
         clock: StoreClock,
         wires: Wires,
+        reserve: Option<Reserve>,
     ) -> Self {
         let turns = Arc::<Turns>::default();
         let lanes = Lanes::start(&write, lanes, &turns);
-        Self { read, write, lanes, clock, wires, turns }
+        Self { read, write, lanes, clock, wires, turns, integrity: Arc::default(), reserve }
     }
 
     /// Runs one writing statement in a task of its own, so that a caller's disappearance cannot break it off.
@@ -90,16 +99,9 @@ impl SqlStore {
         F: FnOnce(Pool<Db>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T>> + Send + 'static,
     {
+        self.integrity.refuse_if_damaged()?;
         let pool = self.write.clone();
         tokio::spawn(work(pool)).await.map_err(|e| StoreError::Unavailable(e.to_string()))?
-    }
-}
-
-/// What a driver's error means to the port.
-fn failed(error: sqlx::Error) -> StoreError {
-    match error {
-        sqlx::Error::Database(e) if e.is_unique_violation() => StoreError::Conflict,
-        other => StoreError::Unavailable(other.to_string()),
     }
 }
 
@@ -115,6 +117,10 @@ impl Store for SqlStore {
     }
 
     async fn commit(&self, tx: Tx) -> Result<()> {
+        self.integrity.refuse_if_damaged()?;
+        if tx.adds_things() && self.reserve.as_ref().is_some_and(Reserve::is_touched) {
+            return Err(StoreError::Full);
+        }
         let tells = tx.is_news();
         let outcome = self.lanes.commit(tx).await;
         if tells {
@@ -124,7 +130,12 @@ impl Store for SqlStore {
     }
 
     async fn ping(&self) -> Result<()> {
+        self.integrity.answer_reports(&self.read).await?;
         sqlx::query_scalar::<_, i64>(super::NOW).fetch_one(&self.read).await.map(|_| ()).map_err(failed)
+    }
+
+    async fn verify(&self) -> Result<()> {
+        self.integrity.check_quickly(&self.read).await
     }
 
     async fn tenant_named(&self, name: &str) -> Result<Option<Tenant>> {
@@ -214,6 +225,10 @@ impl Store for SqlStore {
             "SELECT * FROM asset WHERE purge_at IS NOT NULL AND purge_at <= $1 ORDER BY purge_at LIMIT $2",
         );
         decode(query.bind(at(now)).bind(i64::from(limit)).fetch_all(&self.read).await.map_err(failed)?)
+    }
+
+    async fn damaged_assets(&self, limit: u32) -> Result<Vec<(AssetId, StoredDamage)>> {
+        list::damaged(&self.read, limit).await
     }
 
     async fn events(&self, asset: AssetId, seq: i64, limit: u32) -> Result<Vec<Event>> {

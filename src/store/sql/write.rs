@@ -9,6 +9,7 @@ use super::{Conn, insert, jobs, keys, links, tenancy, webhooks};
 use crate::crash;
 use crate::domain::asset::{Asset, Leftover};
 use crate::domain::event::NewEvent;
+use crate::domain::findings::StoredDamage;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
 
@@ -88,7 +89,7 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
         "UPDATE asset SET revision = revision + 1, state = $3, name = $4, external_id = $5, metadata = $6, \
          object_key = $7, etag = $8, version_id = $9, stored_at = $10, detected_type = $11, sha256 = $12, \
          verdict_code = $13, verdict_sentence = $14, purge_at = $15, changed_at = $16, declared_sha256 = $17, size = $18, \
-         media_type = $19, findings = $20, charged = $21, delete_at = $22 \
+         media_type = $19, findings = $20, charged = $21, delete_at = $22, damage = $23 \
          WHERE id = $1 AND revision = $2",
     )
     .bind(asset.id.0)
@@ -112,7 +113,8 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
     .bind(asset.media_type.as_ref().map(ToString::to_string))
     .bind(content.map(|c| &c.findings).filter(|found| !found.is_empty()).cloned().map(Json))
     .bind(asset.charged.map(u64::cast_signed))
-    .bind(asset.delete_at.map(at));
+    .bind(asset.delete_at.map(at))
+    .bind(asset.damage().map(StoredDamage::code));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 

@@ -1,7 +1,9 @@
 //! SHA-256 and CRC-32 of a stream, keeping only its beginning.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 
 use crate::blob::ByteStream;
@@ -31,6 +33,29 @@ pub(super) async fn whole(mut stream: ByteStream, keep: u64) -> Result<Whole> {
     }
     let crc32 = u32::try_from(crc.finalize()).unwrap_or_default();
     Ok(Whole { head, sha256: Sha256Digest(hasher.finalize().into()), crc32 })
+}
+
+/// The digest of a stream that something else reads, and how much of it has passed.
+#[derive(Clone, Default)]
+pub(super) struct PassingDigest(Arc<Mutex<(Sha256, u64)>>);
+
+impl PassingDigest {
+    /// The same stream, computed along.
+    pub(super) fn along(&self, stream: ByteStream) -> ByteStream {
+        let state = Arc::clone(&self.0);
+        let note = move |chunk: &Bytes| {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.0.update(chunk);
+            state.1 += chunk.len() as u64;
+        };
+        stream.inspect_ok(note).boxed()
+    }
+
+    /// The digest, if all of `size` bytes have passed.
+    pub(super) fn of_whole(&self, size: u64) -> Option<Sha256Digest> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.1 == size).then(|| Sha256Digest(state.0.clone().finalize().into()))
+    }
 }
 
 /// Everything; for ranges that are known to be small.

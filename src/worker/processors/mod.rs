@@ -16,6 +16,8 @@ pub use screen::{Screening, WhenIncomplete};
 
 use super::run::End;
 use crate::domain::asset::{Asset, Content, Verdict};
+use crate::domain::checksum::Sha256Digest;
+use crate::domain::findings::StoredDamage;
 use crate::domain::job::{Job, Work};
 use crate::domain::policy::{Rules, ScanRule};
 use crate::engine::{Engine, Error, Outcome, Progress};
@@ -42,6 +44,28 @@ pub(super) struct Case<'a> {
     progress: Progress,
 }
 
+impl Case<'_> {
+    /// The digest that these bytes are known to have: from an earlier look, or from an earlier step of this one.
+    fn established(&self) -> Option<Sha256Digest> {
+        self.content.sha256.or(self.progress.sha256())
+    }
+
+    /// The digest that this look has computed, of bytes that are what they were.
+    fn computed(&self) -> Option<Sha256Digest> {
+        let read = self.progress.done.iter().any(|done| done == "read");
+        self.progress.sha256().filter(|_| read)
+    }
+
+    /// Whether the store's bytes have another digest than `established` when they are read once more: a bit that
+    /// flipped on the way is no damage.
+    async fn is_corrupt(&self, established: Sha256Digest) -> Result<bool, Stop> {
+        let stream = self.engine.read_content(self.content, 0..self.asset.size).await?;
+        let sha256 = digest::whole(stream, 0).await?.sha256;
+        tracing::warn!(asset = %self.asset.id, %established, computed = %sha256, "a look at the bytes found another digest");
+        Ok(sha256 != established)
+    }
+}
+
 /// Why no further step is taken.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -49,6 +73,8 @@ pub(super) enum Stop {
     Away(String),
     /// Try again, a few times.
     Failed(String),
+    /// The store has lost the bytes: try again, a few times, and then say so.
+    BytesMissing(String),
     /// Another worker has the job.
     Lost,
 }
@@ -57,6 +83,7 @@ impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         match error {
             Error::Busy { .. } | Error::Full => Self::Away(error.to_string()),
+            Error::BytesMissing(why) => Self::BytesMissing(why),
             other => Self::Failed(other.to_string()),
         }
     }
@@ -70,6 +97,8 @@ pub(super) enum Step {
     Unsound(Verdict),
     /// Nobody can say.
     Undecided(Verdict),
+    /// The bytes are not those whose digest was established; no step has anything to find in them.
+    Damaged(StoredDamage),
     /// The job was put back, until somebody else has spoken.
     Waits,
 }
@@ -133,7 +162,8 @@ impl Pipeline {
         let outcome = match self.walk(&mut case).await? {
             Step::Passed => Outcome::Sound(case.progress.clone().inspection()),
             Step::Unsound(verdict) => Outcome::Unsound(case.progress.clone().inspection(), verdict),
-            Step::Undecided(verdict) => Outcome::Undecided(verdict),
+            Step::Undecided(verdict) => Outcome::Undecided(case.computed(), verdict),
+            Step::Damaged(damage) => Outcome::Damaged(damage),
             Step::Waits => return Ok(End::Waits("offered")),
         };
         let settled = engine.settle(&case.job, asset.clone(), outcome).await?;

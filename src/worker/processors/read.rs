@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::{Case, Processor, Step, Stop, digest, sniff};
 use crate::domain::asset::Verdict;
 use crate::domain::file_type::FileType;
+use crate::domain::findings::StoredDamage;
 use crate::domain::job::Work;
 use crate::engine::Error;
 
@@ -25,16 +26,26 @@ impl Processor for Read {
 
     async fn run(&self, case: &mut Case<'_>) -> Result<Step, Stop> {
         let (engine, asset) = (case.engine, case.asset);
-        let whole = asset.declared_sha256.is_some() || asset.size <= engine.digest_up_to();
+        let established = case.content.sha256;
+        let known = asset.declared_sha256.or(established);
+        let whole = known.is_some() || asset.size <= engine.digest_up_to();
         let head_len = asset.size.min(sniff::HEAD);
         let (head, sha256) = if whole {
             let stream = engine.read_content(case.content, 0..asset.size).await?;
             let whole = digest::whole(stream, head_len).await?;
+            // Before anything is taken from these bytes: what they are is known, and they are not it.
+            if let Some(established) = established.filter(|digest| *digest != whole.sha256)
+                && case.is_corrupt(established).await?
+            {
+                return Ok(Step::Damaged(StoredDamage::Corrupt));
+            }
             case.progress.findings.crc32 = Some(whole.crc32);
             (whole.head, Some(whole.sha256))
         } else {
             (digest::collect(engine.read_content(case.content, 0..head_len).await?).await?, None)
         };
+        // What was established stays, and so does the verdict on it.
+        let sha256 = established.or(sha256);
         let found = self.find_type(case, head).await?;
         case.progress.sha256 = sha256.map(|digest| digest.to_string());
         if !found.is_allowed(&asset.allowed) {

@@ -11,14 +11,16 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::archive_watch::{ArchiveFacts, ArchiveWatch};
+use super::digest::PassingDigest;
 use super::scan::{Scan, Scanner, ScannerAway, Unscanned};
 use super::scan_probe::{self, ScannerSettings};
 use super::{Case, Processor, Step, Stop};
 use crate::crash;
 use crate::domain::asset::Verdict;
-use crate::domain::findings::{Problem, SCAN_INCOMPLETE, ScanNote};
+use crate::domain::findings::{Problem, SCAN_INCOMPLETE, ScanNote, StoredDamage};
 use crate::domain::job::Work;
 use crate::domain::policy::{IncompleteScanRule, ScanRule};
+use crate::engine::Error;
 
 /// How long what a probe found out about the scanner is believed.
 const PROBE_LIFE: Duration = Duration::from_secs(3600);
@@ -81,15 +83,14 @@ impl Screening {
         }
     }
 
-    /// Scans, and judges what the scanner calls clean.
-    async fn scan(&self, case: &Case<'_>) -> Result<Scan, Stop> {
-        let away = |away: ScannerAway| Stop::Away(away.to_string());
-        let settings = self.settings().await.map_err(away)?;
-        let bytes = case.engine.read_content(case.content, 0..case.asset.size).await?;
+    /// Scans, and judges what the scanner calls clean. The digest of what was scanned goes into `passing`.
+    async fn scan(&self, case: &Case<'_>, passing: &PassingDigest) -> Result<Scan, Stop> {
+        let settings = self.settings().await?;
+        let bytes = passing.along(case.engine.read_content(case.content, 0..case.asset.size).await?);
         let watch = Arc::new(Mutex::new(ArchiveWatch::default()));
         let watching = Arc::clone(&watch);
         let feed = move |chunk: &bytes::Bytes| watching.lock().unwrap_or_else(PoisonError::into_inner).feed(chunk);
-        let scan = self.scanner.scan(case.asset.size, bytes.inspect_ok(feed).boxed()).await.map_err(away)?;
+        let scan = self.scanner.scan(case.asset.size, bytes.inspect_ok(feed).boxed()).await?;
         let facts = std::mem::take(&mut *watch.lock().unwrap_or_else(PoisonError::into_inner)).finish();
         Ok(match (scan, unseen(case.asset.size, &facts, &settings)) {
             (Scan::Clean { .. }, Some(why)) => Scan::Incomplete { why },
@@ -127,8 +128,18 @@ impl Processor for Screening {
     }
 
     async fn run(&self, case: &mut Case<'_>) -> Result<Step, Stop> {
-        let scan = self.scan(case).await?;
+        let passing = PassingDigest::default();
+        let scan = self.scan(case, &passing).await?;
         crash::point("scan_done");
+        let known = case.established().zip(passing.of_whole(case.asset.size));
+        if let Some((established, scanned)) = known {
+            let corrupt = established != scanned && case.is_corrupt(established).await?;
+            case.progress.findings.set_damage(corrupt.then_some(StoredDamage::Corrupt));
+            // What was scanned is not the file. A verdict that it is harmful counts all the same.
+            if corrupt && !matches!(scan, Scan::Infected { .. }) {
+                return Ok(Step::Damaged(StoredDamage::Corrupt));
+            }
+        }
         case.progress.findings.problems.retain(|problem| problem.code != SCAN_INCOMPLETE);
         Ok(match scan {
             Scan::Clean { engine } => {
@@ -142,6 +153,16 @@ impl Processor for Screening {
             }
             Scan::Incomplete { why } => unscanned(case, self.incomplete, &why),
         })
+    }
+}
+
+impl From<ScannerAway> for Stop {
+    fn from(away: ScannerAway) -> Self {
+        match away {
+            // The file is at fault, not the scanner.
+            ScannerAway::Store(error) => Error::from(error).into(),
+            other => Self::Away(other.to_string()),
+        }
     }
 }
 

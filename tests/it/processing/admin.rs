@@ -34,7 +34,7 @@ async fn one_is_retried_and_one_discarded(service: &Service, names: &Names, lost
         service,
         r#"
         > GET /v1/assets/$asset
-        < 200 {"state": "failed", "reason": {"code": "processing_failed"}}
+        < 200 {"state": "failed", "reason": {"code": "bytes_missing"}}
     "#,
         asset = gone
     );
@@ -63,7 +63,7 @@ on_both_services! {
             > GET /v1/admin/queues
             < 200 {"queues": [{"kind": "process", "dead": 2, "paused": false}, {"kind": "recheck"}, {"kind": "rescan"}, {"kind": "deliver"}, {"kind": "purge"}]}
             > GET /v1/admin/alarms
-            < 200 {"alarms": [{"code": "dead_letters"}]}
+            < 200 {"alarms": [{"code": "dead_letters"}, {"code": "assets_bytes_missing"}]}
             > GET /v1/admin/jobs?state=sleeping
             < 422
             > GET /v1/admin/jobs?kind=inspect

@@ -4,6 +4,7 @@ mod admin;
 mod damage;
 mod media;
 mod offers;
+mod rot;
 mod scanning;
 mod types;
 mod withdrawn;

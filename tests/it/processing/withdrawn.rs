@@ -70,7 +70,7 @@ on_both_services! {
         let progress = gantry::engine::Progress::default();
         assert!(!service.engine.keep_progress(&mut job, &progress).await.unwrap());
         assert!(!service.database.store.extend_job(&job, LEASE).await.unwrap());
-        assert!(!service.engine.give_up(&job, "late").await.unwrap());
+        assert!(!service.engine.give_up(&job, "late", None).await.unwrap());
         assert!(service.engine.begin_processing(&job).await.unwrap().is_none());
         nothing_left(service, &asset).await;
     }

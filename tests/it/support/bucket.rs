@@ -1,6 +1,6 @@
 //! A fresh bucket per test, on a real S3 server or on an embedded store of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gantry::blob::Capabilities;
@@ -28,11 +28,34 @@ pub struct Bucket {
 /// Stops the store and removes its data when dropped.
 pub struct EmbeddedHome {
     _stop: DropGuard,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 fn required(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name}: start tests/servers.sh"))
+}
+
+impl EmbeddedHome {
+    /// The data file that holds exactly these bytes.
+    pub fn data_file(&self, bytes: &[u8]) -> PathBuf {
+        data_file(&self.dir.path().join("store/files"), bytes)
+    }
+}
+
+/// The file below a store's directory of data files that holds exactly these bytes.
+pub fn data_file(files: &Path, bytes: &[u8]) -> PathBuf {
+    let shards = std::fs::read_dir(files).unwrap().map(|shard| shard.unwrap().path());
+    let mut all = shards.flat_map(|shard| std::fs::read_dir(shard).unwrap().map(|file| file.unwrap().path()));
+    all.find(|file| std::fs::read(file).is_ok_and(|there| there == bytes)).expect("a file with these bytes")
+}
+
+/// Changes one bit of a file, or changes it back.
+pub fn flip_bit(file: &Path) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    // In place: readers may have it open.
+    std::fs::write(file, bytes).unwrap();
 }
 
 impl Bucket {
@@ -46,7 +69,7 @@ impl Bucket {
     pub async fn embedded() -> Self {
         let (dir, stop) = (TempDir::new().unwrap(), CancellationToken::new());
         let settings = embedded_store(dir.path(), &stop).await;
-        let home = EmbeddedHome { _stop: stop.drop_guard(), _dir: dir };
+        let home = EmbeddedHome { _stop: stop.drop_guard(), dir };
         static CAPABILITIES: OnceCell<Capabilities> = OnceCell::const_new();
         Self { home: Some(home), ..Self::open(settings, &CAPABILITIES).await }
     }

@@ -19,6 +19,7 @@ use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use gantry::domain::clock::Timestamp;
 use gantry::domain::collection::Collection;
 use gantry::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
+use gantry::domain::findings::StoredDamage;
 use gantry::domain::grant::Link;
 use gantry::domain::ids::{AssetId, CollectionId, DeliveryId, GrantId, KeyId, TenantId, UploadId, WebhookId};
 use gantry::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Work};
@@ -48,7 +49,7 @@ pub enum Fault {
 
 /// Faults that are due, by operation, in the order of the calls. `None` lets a call through.
 #[derive(Clone, Default)]
-pub struct Faults(Arc<Mutex<Vec<Plan>>>, Arc<Notify>);
+pub struct Faults(Arc<Mutex<Vec<Plan>>>, Arc<Notify>, Arc<Mutex<Vec<Plan>>>);
 
 /// An operation, and what its next calls meet.
 type Plan = (&'static str, VecDeque<Option<Fault>>);
@@ -57,6 +58,24 @@ impl Faults {
     /// The next calls of `operation` meet these.
     pub fn on(&self, operation: &'static str, faults: impl IntoIterator<Item = Option<Fault>>) {
         self.0.lock().unwrap().push((operation, faults.into_iter().collect()));
+    }
+
+    /// The next commits that write `what`, the name of a write as in its `Debug` text, meet these: whatever else is
+    /// committed meanwhile is let through.
+    pub fn on_commit_of(&self, what: &'static str, faults: impl IntoIterator<Item = Option<Fault>>) {
+        self.2.lock().unwrap().push((what, faults.into_iter().collect()));
+    }
+
+    fn next_commit(&self, tx: &Tx) -> Option<Fault> {
+        let text = format!("{tx:?}");
+        let mut plans = self.2.lock().unwrap();
+        if let Some(plan) = plans.iter_mut().find(|(what, plan)| !plan.is_empty() && text.contains(what)) {
+            return plan.1.pop_front().flatten();
+        }
+        drop(plans);
+        // What is noted beside requests comes at a time of its own: no test means it by "the next commit".
+        let beside = ["NoteKeyUses", "CountUses"].iter().any(|noted| text.contains(noted));
+        if beside { None } else { self.next("commit") }
     }
 
     fn next(&self, operation: &str) -> Option<Fault> {
@@ -73,11 +92,12 @@ impl Faults {
     /// Nothing goes wrong any more.
     pub fn clear(&self) {
         self.0.lock().unwrap().clear();
+        self.2.lock().unwrap().clear();
     }
 
     /// Whether every planned fault has happened.
     pub fn are_spent(&self) -> bool {
-        self.0.lock().unwrap().iter().all(|(_, plan)| plan.is_empty())
+        [&self.0, &self.2].iter().all(|plans| plans.lock().unwrap().iter().all(|(_, plan)| plan.is_empty()))
     }
 }
 
@@ -236,7 +256,7 @@ macro_rules! pass_on {
             }
 
             async fn commit(&self, tx: Tx) -> std::result::Result<(), StoreError> {
-                match self.faults.next("commit") {
+                match self.faults.next_commit(&tx) {
                     None => self.inner.commit(tx).await,
                     Some(Fault::Refused) => Err(StoreError::Unavailable("refused on purpose".to_owned())),
                     Some(Fault::AnswerLost) => {
@@ -266,6 +286,7 @@ macro_rules! pass_on {
 
 pass_on! {
     async fn ping(&self) -> ();
+    async fn verify(&self) -> ();
     async fn tenant_named(&self, name: &str) -> Option<Tenant>;
     async fn tenant(&self, id: TenantId) -> Option<Tenant>;
     async fn tenants(&self, after: &str, limit: u32) -> Vec<Tenant>;
@@ -281,6 +302,7 @@ pass_on! {
     async fn assets_by_id(&self, ids: &[AssetId]) -> Vec<Asset>;
     async fn assets(&self, tenant: TenantId, query: &AssetQuery) -> AssetPage;
     async fn assets_to_purge(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
+    async fn damaged_assets(&self, limit: u32) -> Vec<(AssetId, StoredDamage)>;
     async fn events(&self, asset: AssetId, seq: i64, limit: u32) -> Vec<Event>;
     async fn number_events(&self) -> u64;
     async fn feed(&self, tenant: TenantId, asset: Option<AssetId>, after: i64, limit: u32) -> Vec<FeedEvent>;

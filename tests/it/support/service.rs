@@ -38,7 +38,8 @@ pub struct Service {
     /// What the engine's stores will do wrong.
     pub faults: Faults,
     pub stop: CancellationToken,
-    _store: Option<EmbeddedHome>,
+    /// Where its embedded store lives.
+    pub home: Option<EmbeddedHome>,
 }
 
 /// What a test may want otherwise.
@@ -118,7 +119,7 @@ impl Service {
             let stop = stop.clone();
             tokio::spawn(async move { worker.run(stop).await });
         }
-        Self { base, database, engine, blobs, registry, tenant, admin, faults, stop, _store: bucket.home }
+        Self { base, database, engine, blobs, registry, tenant, admin, faults, stop, home: bucket.home }
     }
 
     /// A second node: same rows, same bucket, an address of its own.

@@ -248,7 +248,7 @@ mod ourselves {
             receiver.next([Reply::Held(Arc::clone(&answered))]);
             change(&service.base, &service.admin, &asset, "b").await;
             receiver.until(1).await;
-            service.faults.on("commit", [Some(Fault::Refused)]);
+            service.faults.on_commit_of("Settle(", [Some(Fault::Refused)]);
             answered.notify_one();
             eventually("the fault", async || service.faults.are_spent()).await;
             service.advance(worker::Settings::default().lease);

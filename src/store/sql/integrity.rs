@@ -1,0 +1,96 @@
+//! Whether the database's own structure is sound. A statement that meets a malformed page reports it; the store then
+//! checks its file, and writes nothing more to one that is damaged: what is acknowledged must be found again. Reading
+//! goes on, as far as it goes.
+//!
+//! PostgreSQL has no such check: there a report is logged, and the server's operator takes it from there.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use sqlx::Pool;
+use tokio::sync::Mutex;
+
+use super::super::super::{Result, StoreError};
+use super::super::{Db, INTEGRITY_CHECK, QUICK_CHECK};
+use super::failed;
+use super::failure::{Trouble, trouble};
+
+/// Statements of this process that met a malformed page, in whatever database: where it happened is not told, so each
+/// open store checks its own.
+static REPORTS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts one report and logs it, ever more seldom.
+pub(super) fn report_damage(text: &str) {
+    let reports = REPORTS.fetch_add(1, Ordering::AcqRel) + 1;
+    if reports.is_power_of_two() {
+        tracing::error!(reports, text, "the database reports damage");
+    }
+}
+
+/// What is known of one database.
+pub(super) struct Integrity {
+    /// Reports that a check has followed.
+    answered: AtomicU64,
+    damage: OnceLock<String>,
+    checking: Mutex<()>,
+}
+
+impl Default for Integrity {
+    fn default() -> Self {
+        let answered = AtomicU64::new(REPORTS.load(Ordering::Acquire));
+        Self { answered, damage: OnceLock::new(), checking: Mutex::default() }
+    }
+}
+
+impl Integrity {
+    /// Refuses once damage is known.
+    pub(super) fn refuse_if_damaged(&self) -> Result<()> {
+        self.damage.get().map_or(Ok(()), |what| Err(StoreError::Malformed(what.clone())))
+    }
+
+    /// Checks everything if a malformed page was reported since the last check. Not sound until that check has ended.
+    pub(super) async fn answer_reports(self: &Arc<Self>, pool: &Pool<Db>) -> Result<()> {
+        self.refuse_if_damaged()?;
+        if REPORTS.load(Ordering::Acquire) == self.answered.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.check(pool, INTEGRITY_CHECK).await
+    }
+
+    /// Checks the structure of every page, but not what indices say. Takes time in proportion to the file.
+    pub(super) async fn check_quickly(self: &Arc<Self>, pool: &Pool<Db>) -> Result<()> {
+        self.check(pool, QUICK_CHECK).await
+    }
+
+    async fn check(self: &Arc<Self>, pool: &Pool<Db>, statement: Option<&'static str>) -> Result<()> {
+        let (integrity, pool) = (Arc::clone(self), pool.clone());
+        // In a task of its own: the caller's patience may end before a large file is read.
+        let checked = tokio::spawn(async move { integrity.run_check(&pool, statement).await });
+        checked.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+
+    async fn run_check(&self, pool: &Pool<Db>, statement: Option<&'static str>) -> Result<()> {
+        let _turn = self.checking.lock().await;
+        let reports = REPORTS.load(Ordering::Acquire);
+        if let Some(damage) = find_damage(pool, statement).await? {
+            tracing::error!(
+                damage,
+                "the database is damaged, and nothing is written to it any more: stop the service and restore the file \
+                 from a backup, or save what can be read with `sqlite3 FILE .recover`"
+            );
+            let _ = self.damage.set(damage);
+        }
+        self.answered.store(reports, Ordering::Release);
+        self.refuse_if_damaged()
+    }
+}
+
+async fn find_damage(pool: &Pool<Db>, statement: Option<&'static str>) -> Result<Option<String>> {
+    let Some(statement) = statement else { return Ok(None) };
+    match sqlx::query_scalar::<_, String>(statement).fetch_all(pool).await {
+        Ok(lines) if lines == ["ok"] => Ok(None),
+        Ok(lines) => Ok(Some(lines.join("; "))),
+        Err(error) if trouble(&error) == Some(Trouble::Malformed) => Ok(Some(error.to_string())),
+        Err(error) => Err(failed(error)),
+    }
+}
