@@ -104,6 +104,9 @@ impl Manifest {
 
     /// The segments that hold `length` bytes from `start`.
     pub(super) fn within(&self, start: u64, length: u64) -> &[Segment] {
+        if length == 0 {
+            return &[];
+        }
         let (mut first, mut before) = (0, 0);
         while let Some(segment) = self.0.get(first).filter(|segment| before + segment.size <= start) {
             before += segment.size;

@@ -133,6 +133,5 @@ fn output(upload: Listed, url: impl Fn(&str) -> String) -> MultipartUpload {
         checksum_algorithm: Some(ChecksumAlgorithm::from_static(upload.algorithm.name())),
         checksum_type: Some(ChecksumType::from_static(upload.kind.name())),
         storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
-        ..MultipartUpload::default()
     }
 }
