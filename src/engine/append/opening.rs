@@ -104,7 +104,7 @@ impl Engine {
         let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
         still_there(&upload, self.0.store.now())?;
         if upload.state != UploadState::Open {
-            return self.open_ended(upload, wish).await;
+            return Box::pin(self.open_ended(upload, wish)).await;
         }
         let upload = self.as_relayed(upload).await?;
         let length = upload.ledger().ok_or(Error::Forbidden)?.length;
