@@ -61,7 +61,10 @@ on_both_services! {
             "#, tus = endpoint("tus"), files = endpoint("files"), grant = opened["grant"].as_str().unwrap(),
                 refused = if opened["upload"]["size"].is_null() { "413" } else { "400" });
         }
-        // A key's are those of its tenant's policy; a credential that is none does not hide what everybody may know.
+    }
+
+    // A credential that is none does not hide what everybody may know.
+    async fn a_key_is_told_the_limits_of_its_tenants_policy(service) {
         transcript!(service, r#"
             > PUT /v1/policies/default {"max_size": 5000}
             < 200

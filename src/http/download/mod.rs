@@ -50,5 +50,5 @@ fn asked(op: Op) -> Op {
         .done(304, "Unchanged.")
         .done(416, "No such range.")
         .with("Content-Range", "text", "The size of the whole.")
-        .fails(&["not_ready", "rejected", "gone", "precondition_failed"])
+        .fails(&["not_ready", "rejected", "gone", "precondition_failed", "bytes_missing"])
 }

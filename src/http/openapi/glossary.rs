@@ -106,6 +106,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("Capabilities.unequal_parts", "Whether parts of different sizes make one object."),
     ("Capabilities.repeated_complete", "Whether a repeated completion gets the first answer."),
     ("Capabilities.metadata", "Whether the store gives metadata back."),
+    ("Capabilities.enforces_limits", "Whether the store refuses bytes beyond the limit that a signed URL names."),
     ("Capabilities.cors", "Whether browsers on this origin may PUT; null if that was not found out."),
     // Uploads.
     ("Opened.upload", "The upload."),

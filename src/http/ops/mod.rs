@@ -54,7 +54,8 @@ pub(super) fn routes() -> Routes {
         "As Prometheus reads it.",
     );
     let capabilities = json!({ "conditional_put": "bool", "part_checksums": "bool", "undeclared_checksums": "bool",
-        "unequal_parts": "bool", "repeated_complete": "bool", "metadata": "bool", "cors": "bool?" });
+        "unequal_parts": "bool", "repeated_complete": "bool", "metadata": "bool", "cors": "bool?",
+        "enforces_limits": "bool" });
     Routes::of("Operations")
         .names("Capabilities", capabilities)
         .get("/livez", alive, op("Is the process alive?").named("getLiveness").sends(200, "text/plain", "It is."))

@@ -10,7 +10,7 @@ async fn a_part_that_breaks_off_hangs_or_is_answered_to_nobody_is_sent_again() {
     let bytes = noise(4 * PART, 1);
     for harm in [Harm::Cut, Harm::Stall, Harm::LoseAnswer] {
         // A file of its own each time: the command remembers for a while what it has finished.
-        let file = service.file(&format!("{harm:?}"), bytes.len(), 1);
+        let file = service.file(format!("{harm:?}"), bytes.len(), 1);
         service.proxy.forget();
         service.proxy.harm(harm);
         let put = ["put", "--part-size=5MiB", "--stall-timeout=1s", file.to_str().unwrap()];
@@ -28,7 +28,7 @@ async fn a_part_that_breaks_off_hangs_or_is_answered_to_nobody_is_sent_again() {
 async fn a_small_file_whose_answer_was_lost_is_there() {
     let service = Service::start().await;
     for harm in [Harm::Cut, Harm::Stall, Harm::LoseAnswer] {
-        let file = service.file(&format!("{harm:?}"), MIB, 2);
+        let file = service.file(format!("{harm:?}"), MIB, 2);
         service.proxy.harm(harm);
         let put = service.run(["put", "--stall-timeout=1s", file.to_str().unwrap()]).await;
         assert_eq!(put.code, 0, "{harm:?}: {}", put.err);

@@ -43,6 +43,23 @@ on_both_services! {
         }
     }
 
+    async fn a_part_of_a_file_is_not_taken_for_it(service) {
+        transcript!(service, r#"
+            > POST /v1/uploads {"filename": "a.txt", "max_size": 100, "method": "append"}
+            < 201 {"upload": {"id": "$upload"}, "asset": {"id": "$asset"}}
+            > PUT /v1/uploads/$upload/content?resumableChunkNumber=1&resumableTotalChunks=3 [hello]
+            < 400 {"code": "part_of_a_file"}
+            > PUT /v1/uploads/$upload/content [hello]
+            | content-range: bytes 0-4/15
+            < 400 {"code": "part_of_a_file"}
+            > GET /v1/uploads/$upload
+            < 200 {"state": "open", "received_bytes": 0}
+            > PUT /v1/uploads/$upload/content?resumableChunkNumber=1&resumableTotalChunks=1 [hello]
+            | content-range: bytes 0-4/5
+            < 200 {"id": "$asset", "size": 5}
+        "#);
+    }
+
     async fn what_cannot_be_the_file_leaves_its_way_alone(service) {
         transcript!(service, r#"
             > POST /v1/uploads {"filename": "a.bin", "size": 5, "method": "multipart"}

@@ -89,11 +89,10 @@ fn in_encoding(label: &str, text: &str) -> Vec<u8> {
 
 const PDF: &str = "%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
 
-/// Every file of an ordinary type that a rule was known to refuse, and what it is delivered as.
-fn ordinary(made: &HashMap<&'static str, Vec<u8>>) -> Vec<(Sent<'static>, &'static str)> {
+/// Every text of an ordinary type that a rule was known to refuse, and what it is delivered as.
+fn ordinary_texts() -> Vec<(Sent<'static>, &'static str)> {
     let korean = "이름,나이\n홍길동,20\n".repeat(20);
     let utf16: Vec<u8> = "\u{feff}a,b\r\n1,2\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let made = |name: &str| made[name].clone();
     vec![
         (sent("a.csv", "text/csv", "text/csv", "a,b\n1,2\n"), "text/csv; charset=utf-8"),
         (sent("a.csv", "", "text/csv", "a,b\n1,2\n"), "text/csv; charset=utf-8"),
@@ -115,6 +114,13 @@ fn ordinary(made: &HashMap<&'static str, Vec<u8>>) -> Vec<(Sent<'static>, &'stat
         (sent("a.csv", "", "text/csv", utf16), "text/csv; charset=utf-16le"),
         (sent("a.txt", "text/plain", "text/plain", ""), "text/plain"),
         (sent("a.csv", "", "text/csv", ""), "text/csv"),
+    ]
+}
+
+/// Every other file of an ordinary type that a rule was known to refuse, and what it is delivered as.
+fn ordinary_files(made: &HashMap<&'static str, Vec<u8>>) -> Vec<(Sent<'static>, &'static str)> {
+    let made = |name: &str| made[name].clone();
+    vec![
         (sent("a.wav", "audio/wav", "audio/wav", made("a.wav")), "audio/vnd.wave"),
         (sent("a.wav", "audio/x-wav", "audio/wav", made("rf64.wav")), "audio/vnd.wave"),
         (sent("a.mkv", "video/x-matroska", "video/x-matroska", made("a.mkv")), "video/matroska"),
@@ -147,7 +153,7 @@ fn ordinary(made: &HashMap<&'static str, Vec<u8>>) -> Vec<(Sent<'static>, &'stat
 
 on_both_services! {
     async fn ordinary_files_are_taken_under_the_names_that_people_give_their_types(service, idle()) {
-        let files = ordinary(&made());
+        let files: Vec<_> = ordinary_texts().into_iter().chain(ordinary_files(&made())).collect();
         let mut brought = Vec::new();
         for (file, shown) in &files {
             brought.push((bring(service, file).await, file, shown));
