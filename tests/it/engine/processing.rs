@@ -98,7 +98,7 @@ on_both_services! {
         assert_eq!(service.database.store.count_jobs().await.unwrap(), (0, 1));
         transcript!(service, r#"
             > GET /v1/assets/$asset
-            < 200 {"state": "failed", "reason": {"code": "processing_failed"}}
+            < 200 {"state": "failed", "reason": {"code": "bytes_missing"}}
             > GET /v1/assets/$asset/content
             < 409 {"code": "not_ready", "state": "failed"}
             > DELETE /v1/assets/$asset

@@ -45,7 +45,7 @@ async fn failures_of_one_address_are_limited_on_every_door() {
     let doors = [
         (Method::GET, "/v1/assets".to_owned(), unknown.as_str()),
         (Method::POST, "/tus".to_owned(), unknown.as_str()),
-        (Method::POST, "/files".to_owned(), unknown.as_str()),
+        (Method::HEAD, format!("/files/{id}"), unknown.as_str()),
         (Method::GET, "/d/nonsense".to_owned(), ""),
         (Method::GET, "/u/gu_nonsense/s3/multipart/x?key=y".to_owned(), ""),
         (Method::HEAD, "/u/gu_nonsense/tus/x".to_owned(), ""),

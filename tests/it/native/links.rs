@@ -132,7 +132,7 @@ on_both_services! {
         transcript!(service, r#"
             > GET /v1/assets/$asset/content?disposition=inline&delivery=stream
             < 200
-            | content-type: text/html
+            | content-type: text/html; charset=utf-8
             | content-disposition: attachment; filename="page.html"
             | content-security-policy: sandbox; default-src 'none'
             | x-content-type-options: nosniff

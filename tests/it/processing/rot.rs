@@ -11,7 +11,7 @@ use gantry::domain::findings::StoredDamage;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Steps, bring, idle, nothing_owed, row, settled, until, work};
+use super::{Steps, bring, idle, made_by, nothing_owed, row, settled, until, work};
 use crate::support::bucket::flip_bit;
 use crate::support::patience::eventually_ok;
 use crate::support::servers::clamd;
@@ -117,8 +117,9 @@ on_both_services! {
 
     // The digest was established by the look that came to no end.
     async fn a_failed_asset_whose_bytes_have_rotted_fails_as_corrupt(service, idle()) {
-        let bytes = noise(9 << 20, 3);
-        let asset = bring(service, "large.bin", bytes.clone()).await;
+        let locked = "head -c 100000 /dev/urandom > a; zip -q -P secret a.zip a";
+        let bytes = made_by(locked, "a.zip");
+        let asset = bring(service, "a.zip", bytes.clone()).await;
         let file = file(service, &bytes);
         let _working = work(service, Steps { clamd: Some(clamd()), ..Steps::default() });
         let failed = settled(service, &asset).await;
