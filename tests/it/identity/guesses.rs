@@ -20,7 +20,10 @@ fn wrong(key: &str) -> String {
 /// What a request is answered with, how long that takes, and when it may be asked again.
 async fn ask(method: Method, url: &str, key: &str) -> (u16, Duration, Option<u64>) {
     let began = Instant::now();
-    let mut request = Client::new().request(method, url).header("tus-resumable", "1.0.0");
+    let mut request = Client::new().request(method, url);
+    if url.contains("/tus") {
+        request = request.header("tus-resumable", "1.0.0");
+    }
     if !key.is_empty() {
         request = request.bearer_auth(key);
     }
@@ -99,10 +102,15 @@ on_both_services! {
         for _ in 0..12 {
             assert_eq!(ask(Method::GET, &url, &wrong(&foreign)).await.0, 401);
         }
-        let counts = |entries: &[Value]| entries.iter().map(|entry| entry["after"]["count"].as_u64().unwrap()).collect::<Vec<_>>();
+        // Entries of one millisecond come in any order.
+        let counts = |entries: &[Value]| {
+            let mut counts: Vec<_> = entries.iter().map(|entry| entry["after"]["count"].as_u64().unwrap()).collect();
+            counts.sort_unstable();
+            counts
+        };
         let entries = eventually_ok("the owner's tenant is told", async || {
             let entries = told(service, &foreign, "auth.refused").await;
-            if counts(&entries) == [10, 1] { Ok(entries) } else { Err(entries) }
+            if counts(&entries) == [1, 10] { Ok(entries) } else { Err(entries) }
         }).await;
         let plain = entries[0]["subject"].as_str().unwrap().replace('-', "");
         assert_eq!((plain, entries[0]["peer"].as_str()), (format!("key:{id}"), Some("127.0.0.1")));
