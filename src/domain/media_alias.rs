@@ -163,6 +163,18 @@ pub fn usual_name(essence: &str) -> &str {
     SYNONYMS.iter().find(|row| row.contains(&essence)).map_or(essence, |row| row[0])
 }
 
+/// The name under which browsers play or show a type. The usual name of these three makes Chromium save the file instead.
+#[must_use]
+pub fn browser_name(essence: &str) -> &str {
+    match essence {
+        "audio/vnd.wave" => "audio/wav",
+        // An Ogg file in which browsers find Opus by themselves.
+        "audio/opus" => "audio/ogg",
+        "image/avif-sequence" => "image/avif",
+        other => other,
+    }
+}
+
 /// Every name that a list filtered by `essence` shows: the synonyms alone.
 #[must_use]
 pub fn synonyms(essence: &str) -> Vec<&str> {
@@ -178,6 +190,17 @@ pub fn synonyms(essence: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn browsers_get_a_synonym_or_a_wider_type() {
+        for (usual, known) in
+            [("audio/vnd.wave", "audio/wav"), ("audio/opus", "audio/ogg"), ("image/avif-sequence", "image/avif")]
+        {
+            assert_eq!(browser_name(usual), known);
+            assert!(is_named(usual, known), "{usual}");
+        }
+        assert_eq!(browser_name("video/mp4"), "video/mp4");
+    }
 
     #[test]
     fn a_rule_means_every_name_of_its_type() {

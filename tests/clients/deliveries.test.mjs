@@ -107,9 +107,12 @@ test("deliveries in a browser", async (t) => {
   await t.test("streamed film and sound play in the browser's own player", async () => {
     const service = await Service.start({ GANTRY_DELIVERY: "stream" });
     try {
-      const tone = join(dir, "tone.wav");
-      await promisify(execFile)("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "sine=d=5", "-y", tone]);
-      for (const [name, bytes] of [["film.webm", await shown], ["tone.wav", await readFile(tone)]]) {
+      const files = [["film.webm", await shown]];
+      for (const name of ["tone.wav", "tone.opus", "tone.flac", "tone.mp3"]) {
+        await promisify(execFile)("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "sine=d=5", "-y", join(dir, name)]);
+        files.push([name, await readFile(join(dir, name))]);
+      }
+      for (const [name, bytes] of files) {
         const path = await handOut(service, name, bytes, { disposition: "inline" });
         const page = await browser.newPage();
         const said = [];

@@ -17,6 +17,7 @@ use crate::domain::clock::{Timestamp, after};
 use crate::domain::file_type::with_charset;
 use crate::domain::grant::{Disposition, Link, LinkTarget, Network, Variant};
 use crate::domain::ids::AssetId;
+use crate::domain::media_alias::browser_name;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::policy::Visibility;
 
@@ -219,7 +220,7 @@ pub(super) fn download(
     if let Some(form) = form {
         return derived(asset, content, disposition, name, form);
     }
-    let media_type = content.detected.clone().unwrap_or_else(MediaType::octet_stream);
+    let media_type = as_browsers_know_it(content.detected.clone().unwrap_or_else(MediaType::octet_stream));
     let shown = if media_type.is_inert() { disposition } else { Disposition::Attachment };
     Ok(Download {
         id: asset.id.0,
@@ -234,6 +235,13 @@ pub(super) fn download(
         network: None,
         source: Source::Object(content.key.clone()),
     })
+}
+
+/// The type under the name that browsers play or show it by.
+fn as_browsers_know_it(media_type: MediaType) -> MediaType {
+    let essence = media_type.essence();
+    let known = browser_name(&essence);
+    if known == essence { media_type } else { known.parse().unwrap_or(media_type) }
 }
 
 /// The same permission, for a derivative of the asset.
