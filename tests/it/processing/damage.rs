@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use gantry::domain::asset::Verdict;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -42,6 +43,7 @@ async fn every_damaged_file_comes_to_an_end() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let mut ends = BTreeMap::<&str, usize>::new();
+    let mut failed = Vec::new();
     for asset in &assets {
         let row = row(&service, asset).await;
         assert!(row.state.is_settled(), "{row:?}");
@@ -53,7 +55,12 @@ async fn every_damaged_file_comes_to_an_end() {
         let problems = row.state.content().map(|content| content.findings.problems.clone()).unwrap_or_default();
         assert!(problems.iter().all(|problem| problem.sentence.len() > 10), "{problems:?}");
         *ends.entry(row.state.name()).or_default() += 1;
+        if row.state.name() == "failed" {
+            failed.push((row.name.to_string(), row.state.verdict().cloned()));
+        }
     }
     println!("{} damaged files: {ends:?}; the worker was never restarted", assets.len());
-    assert!(!ends.contains_key("failed"), "{ends:?}");
+    // Damage may be what says that an archive is encrypted: then it is not called scanned.
+    let unscanned = |verdict: &Option<Verdict>| verdict.as_ref().is_some_and(|it| it.code == "scan_incomplete");
+    assert!(failed.iter().all(|(_, verdict)| unscanned(verdict)), "{ends:?}: {failed:?}");
 }
