@@ -102,7 +102,7 @@ on_both_services! {
             < 200 {"state": "ready", "content_type": "text/html", "metadata": {"identified": true}}
             > GET /v1/assets/$asset/content?disposition=inline&delivery=stream
             < 200
-            | content-type: text/html
+            | content-type: text/html; charset=utf-8
             | content-disposition: attachment; filename="a.html"
             | content-security-policy: sandbox; default-src 'none'
             | x-content-type-options: nosniff
