@@ -3,7 +3,7 @@
 //! One small file per server, path and wish in `$XDG_STATE_HOME/gantry`, appended line by line: what is being sent and
 //! the `Idempotency-Key` it is created with (written *before* the request leaves), the upload's id, the finished asset,
 //! and that the user was told of it. A command that is killed in its last instant cannot know whether the user has seen
-//! the result: for [`KEPT_AFTER_TOLD`] the same command again gets the same asset, and any other command a new one.
+//! the result: for ten minutes the same command again gets the same asset, and any other command a new one.
 //! A line that a crash has torn is ignored, and so is everything after it. The server's word always counts more; there
 //! are no part maps, no URLs and no keys in here. A lock keeps two processes from sending the same file at once.
 

@@ -53,7 +53,7 @@ pub struct Item {
 const MAX_MEMBER_NAME_BYTES: usize = 255;
 
 /// Names that differ even on disks that tell neither cases nor compositions apart: `a.txt`, `a (2).txt`, `a (3).txt`. None is
-/// longer than [`MAX_MEMBER_NAME_BYTES`] or has a character that Windows refuses.
+/// longer than 255 bytes or has a character that Windows refuses.
 #[derive(Debug, Default)]
 pub struct Names {
     taken: HashSet<String>,

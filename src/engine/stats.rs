@@ -94,7 +94,7 @@ impl Engine {
         Ok(alarms)
     }
 
-    /// How many assets have damaged bytes in the store, by kind; [`MAX_COUNTED_DAMAGE`] stands for as many or more.
+    /// How many assets have damaged bytes in the store, by kind; 1 000 stands for as many or more.
     pub async fn damage(&self) -> Result<[(StoredDamage, usize); 2]> {
         let damaged = self.0.store.damaged_assets(MAX_COUNTED_DAMAGE).await?;
         Ok(StoredDamage::ALL.map(|kind| (kind, damaged.iter().filter(|(_, damage)| *damage == kind).count())))

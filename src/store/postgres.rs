@@ -84,7 +84,7 @@ fn unavailable(error: impl std::fmt::Display) -> StoreError {
 /// Opens `postgres://…` and brings its schema up to date.
 ///
 /// # Errors
-/// The server cannot be reached within [`ACQUIRE`], refuses, or has a schema of a newer version.
+/// The server cannot be reached within ten seconds, refuses, or has a schema of a newer version.
 pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Store>, OpenError> {
     migrate(url).await?;
     let writers = (options.connections / 2).max(1);
