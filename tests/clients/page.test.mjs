@@ -181,7 +181,10 @@ test("the start page", async (t) => {
       }).observe(document.getElementById("uploads"), { childList: true, subtree: true, characterData: true });
     });
     await page.setInputFiles("#files", files);
-    assert.equal(await page.locator("li", { hasText: "Waiting for its turn" }).count(), 4);
+    await page.waitForFunction(() => {
+      const states = [...document.querySelectorAll("li .state")].map((state) => state.textContent);
+      return states.filter((text) => text === "Waiting for its turn").length === 4;
+    }, null, { timeout: 10_000 });
     await page.waitForFunction(() => document.querySelectorAll("li.done").length === 7, null, { timeout: 60_000 });
     assert.equal(await page.evaluate(() => window.most), 3);
   });

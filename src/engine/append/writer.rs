@@ -278,17 +278,18 @@ impl Writer {
     /// Moves the ledger up to what the store has, and lets go of the lease if nothing more will come. While the body
     /// goes on, the ledger never reaches the file's end: more bytes than the file has make the append void.
     pub(super) async fn acknowledge(&mut self, release: bool) -> Result<()> {
-        if !release && self.has_all()? {
-            return Ok(());
-        }
         // Segments belong to the part behind those that are under way: they count when those do.
         let tail = if self.sending.is_empty() { self.held.clone() } else { Vec::new() };
-        let (to, next_part) = (self.staged_to, self.staged.last().map(|part| part.number.get() + 1));
+        let offset = self.staged_to + tail.iter().map(|segment| segment.size).sum::<u64>();
+        if !release && self.ledger()?.length.known() == Some(offset) {
+            return Ok(());
+        }
+        let next_part = self.staged.last().map(|part| part.number.get() + 1);
         let skip = if release && self.doubtful { Some(self.next_part) } else { None };
         let parts = std::mem::take(&mut self.staged);
         let tx = if parts.is_empty() { Tx::new() } else { Tx::new().with(Write::InsertParts(parts)) };
         self.write(tx, move |ledger| {
-            ledger.offset = to + tail.iter().map(|segment| segment.size).sum::<u64>();
+            ledger.offset = offset;
             ledger.tail.clone_from(&tail);
             ledger.next_part = skip.or(next_part).unwrap_or(ledger.next_part).max(ledger.next_part);
             if release {
