@@ -128,7 +128,9 @@ impl Engine {
         }
         crash::point("after_abort_at_store");
         let (now, last_url) = (self.0.store.now(), after(ended.changed_at, life));
-        let next = self.next_look(ended.changed_at, last_url, now).filter(|_| !closed);
+        // A closed key takes nothing more, but a writer that was interrupted may still leave a tail under another one.
+        let late = !closed || ended.ledger().is_some();
+        let next = self.next_look(ended.changed_at, last_url, now).filter(|_| late);
         self.cleaned(ended, next).await
     }
 
