@@ -1,7 +1,7 @@
 //! Named points at which a test can end the process, as kill -9 would: `GANTRY_CRASH_AT=after_intent` ends it at the
 //! first pass, `GANTRY_CRASH_AT=after_intent:3` at the third.
 //!
-//! The names are the crash points of `RELIABILITY.md` (F01). Release builds contain none of this.
+//! The names are the crash points of `tests/it/crash.rs`. Release builds contain none of this.
 
 /// Ends the process here if `GANTRY_CRASH_AT` says so.
 #[cfg(debug_assertions)]

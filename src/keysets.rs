@@ -11,25 +11,25 @@ use reqwest::{Client, redirect};
 use serde::Deserialize;
 use url::Url;
 
-use crate::domain::issuer::{Issuer, KeySource};
+use crate::domain::issuer::{JwtIssuer, KeySource};
 use crate::engine::KeySets;
 
 /// Longest answer in bytes: the largest sets of public issuers have a few dozen kilobytes.
-const MOST: usize = 256 << 10;
+const MAX_DOCUMENT_BYTES: usize = 256 << 10;
 /// How long one exchange may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Fetches over HTTP.
-pub struct Fetcher(Client);
+pub struct HttpKeySets(Client);
 
 /// What is of interest in an OpenID configuration (OpenID Connect Discovery 1.0 §3).
 #[derive(Deserialize)]
-struct Configuration {
+struct OpenIdConfiguration {
     issuer: String,
     jwks_uri: String,
 }
 
-impl Fetcher {
+impl HttpKeySets {
     /// A fetcher.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Fetcher {
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_proxy()
-            .timeout(PATIENCE);
+            .timeout(FETCH_TIMEOUT);
         Ok(Self(client.build()?))
     }
 
@@ -56,17 +56,17 @@ impl Fetcher {
         let mut body = Vec::new();
         while let Some(bytes) = answer.chunk().await.map_err(|error| format!("{url}: {}", causes(&error)))? {
             body.extend_from_slice(&bytes);
-            if body.len() > MOST {
-                return Err(format!("{url}: more than {MOST} bytes"));
+            if body.len() > MAX_DOCUMENT_BYTES {
+                return Err(format!("{url}: more than {MAX_DOCUMENT_BYTES} bytes"));
             }
         }
         Ok(body)
     }
 
     /// Where an issuer says that its keys are.
-    async fn discover(&self, issuer: &Issuer) -> Result<String, String> {
+    async fn discover(&self, issuer: &JwtIssuer) -> Result<String, String> {
         let url = format!("{}/.well-known/openid-configuration", issuer.issuer.trim_end_matches('/'));
-        let said: Configuration =
+        let said: OpenIdConfiguration =
             serde_json::from_slice(&self.get(&url).await?).map_err(|error| format!("{url}: {error}"))?;
         if said.issuer != issuer.issuer {
             return Err(format!("{url}: it is the configuration of {:?}", said.issuer));
@@ -76,8 +76,8 @@ impl Fetcher {
 }
 
 #[async_trait]
-impl KeySets for Fetcher {
-    async fn fetch(&self, issuer: &Issuer) -> Result<Vec<u8>, String> {
+impl KeySets for HttpKeySets {
+    async fn fetch(&self, issuer: &JwtIssuer) -> Result<Vec<u8>, String> {
         match &issuer.keys {
             KeySource::Jwks(url) => self.get(url).await,
             KeySource::Discovery => self.get(&self.discover(issuer).await?).await,

@@ -35,7 +35,7 @@
 //! * SQL: `store/sql`, one body for both databases; the schema is in `migrations/`, every column with a comment
 //! * a shape on the wire: `http/native/wire.rs`; a status or a code: `http/problem.rs`
 //! * a quirk of some S3 server: `blob/s3`, with the reason beside it
-//! * what becomes of a picture, a film, a document or an archive: [`media`]; what its children may do: `media/child/confine.rs`
+//! * what becomes of a picture, a film, a document or an archive: [`media`]; what its children may do: `media/child/sandbox.rs`
 //! * a setting: `config/default.toml`, which is the reference
 //! * whose credential counts, and for how long that is remembered: `engine/identity`; [`keysets`] fetches issuers' keys
 //!

@@ -2,7 +2,7 @@
 //! through this process.
 //!
 //! HTTP servers write memory. So an answer's body consists of *stand-ins*, slices of one block of memory that are as long as
-//! what they stand for, while the [`Span`]s that are meant wait in the connection's [`Outlet`]. The connection ([`Sending`])
+//! what they stand for, while the [`FileSpan`]s that are meant wait in the connection's [`SpanOutlet`]. The connection ([`SpanConnection`])
 //! knows stand-ins by their address and sends the spans in their place. Whatever lies between counts bytes and passes them
 //! on; should it ever copy one, the connection is cut before a stand-in is on the wire.
 //!
@@ -27,23 +27,23 @@ use tokio::time::Instant;
 use crate::domain::clock::{Entropy, OsEntropy};
 
 /// Fewer bytes than these are as well read and written.
-const LEAST: u64 = 16 << 10;
-/// The most that one [`Span`] may be long, in bytes.
-pub const MOST: u64 = 512 << 10;
+const MIN_SPAN_BYTES: u64 = 16 << 10;
+/// The most that one [`FileSpan`] may be long, in bytes.
+pub const MAX_SPAN_BYTES: u64 = 512 << 10;
 /// Who takes a span within this takes at least 25 MiB a second.
-const QUICK: Duration = Duration::from_millis(20);
+const QUICK_SEND_BYTES: Duration = Duration::from_millis(20);
 
 /// What stand-ins are slices of: a sequence that nobody can foresee, over and over.
-static BLOCK: LazyLock<Bytes> = LazyLock::new(|| {
-    let mut mark = [0; MARK];
+static SEND_BLOCK_BYTES: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut mark = [0; SPAN_MARK];
     OsEntropy.fill(&mut mark);
-    mark.repeat(MOST as usize / MARK).into()
+    mark.repeat(MAX_SPAN_BYTES as usize / SPAN_MARK).into()
 });
-const MARK: usize = 32;
+const SPAN_MARK: usize = 32;
 
-/// Part of a file, not empty and at most [`MOST`] bytes.
+/// Part of a file, not empty and at most [`MAX_SPAN_BYTES`] bytes.
 #[derive(Debug)]
-pub struct Span {
+pub struct FileSpan {
     /// The file; it stays readable for as long as it is open, whatever becomes of its name.
     pub file: Arc<File>,
     /// Its first byte.
@@ -52,7 +52,7 @@ pub struct Span {
     pub len: u64,
 }
 
-impl Span {
+impl FileSpan {
     /// Its bytes, if all of them are in the page cache.
     fn read_at_once(&self) -> Option<Bytes> {
         let mut bytes = vec![0; usize::try_from(self.len).ok()?];
@@ -63,20 +63,20 @@ impl Span {
 }
 
 /// The bytes of something as parts of files, in order. An error means that the rest cannot be had.
-pub type Spans = BoxStream<'static, io::Result<Span>>;
+pub type FileSpans = BoxStream<'static, io::Result<FileSpan>>;
 
 /// What waits to be sent on one connection. Whoever answers a request on it finds this among the request's extensions.
 #[derive(Clone, Debug, Default)]
-pub struct Outlet(Arc<Mutex<VecDeque<Span>>>);
+pub struct SpanOutlet(Arc<Mutex<VecDeque<FileSpan>>>);
 
-impl Outlet {
+impl SpanOutlet {
     /// The connection's that a request came on, if it is a plain one and so many bytes are worth it.
     #[must_use]
     pub fn of(extensions: &Extensions, len: u64) -> Option<Self> {
-        extensions.get().filter(|_| len >= LEAST).cloned()
+        extensions.get().filter(|_| len >= MIN_SPAN_BYTES).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Span>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<FileSpan>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -87,39 +87,39 @@ impl Outlet {
     /// small pages of `sendfile`, two thirds of the time on loopback. Nothing lies in memory for who is slow.
     pub fn body<S>(self, spans: S) -> impl Stream<Item = io::Result<Bytes>> + use<S>
     where
-        S: Stream<Item = io::Result<Span>>,
+        S: Stream<Item = io::Result<FileSpan>>,
     {
         let mut given: Option<Instant> = None;
         spans.map(move |span| {
             let span = span?;
             let now = Instant::now();
-            let quick = given.replace(now).is_some_and(|given| now - given < QUICK);
+            let quick = given.replace(now).is_some_and(|given| now - given < QUICK_SEND_BYTES);
             if let Some(bytes) = quick.then(|| span.read_at_once()).flatten() {
                 return Ok(bytes);
             }
-            let len = usize::try_from(span.len.min(MOST)).map_err(io::Error::other)?;
+            let len = usize::try_from(span.len.min(MAX_SPAN_BYTES)).map_err(io::Error::other)?;
             self.lock().push_back(span);
-            Ok(BLOCK.slice(..len))
+            Ok(SEND_BLOCK_BYTES.slice(..len))
         })
     }
 }
 
 fn is_stand_in(bytes: &[u8]) -> bool {
-    let first = BLOCK.as_ptr().addr();
-    !bytes.is_empty() && (first..first + BLOCK.len()).contains(&bytes.as_ptr().addr())
+    let first = SEND_BLOCK_BYTES.as_ptr().addr();
+    !bytes.is_empty() && (first..first + SEND_BLOCK_BYTES.len()).contains(&bytes.as_ptr().addr())
 }
 
 /// A connection on which spans are sent.
 #[derive(Debug)]
-pub struct Sending {
+pub struct SpanConnection {
     stream: TcpStream,
-    outlet: Outlet,
+    outlet: SpanOutlet,
 }
 
-impl Sending {
+impl SpanConnection {
     /// Sends what is put into `outlet`.
     #[must_use]
-    pub fn new(stream: TcpStream, outlet: Outlet) -> Self {
+    pub fn new(stream: TcpStream, outlet: SpanOutlet) -> Self {
         Self { stream, outlet }
     }
 
@@ -151,17 +151,18 @@ impl Sending {
 
     /// Whether memory that is about to be written holds a copy of a stand-in.
     fn is_copy(&self, bytes: &[u8]) -> bool {
-        !self.outlet.lock().is_empty() && bytes.windows(MARK).any(|window| window == &BLOCK[..MARK])
+        !self.outlet.lock().is_empty()
+            && bytes.windows(SPAN_MARK).any(|window| window == &SEND_BLOCK_BYTES[..SPAN_MARK])
     }
 }
 
-impl AsyncRead for Sending {
+impl AsyncRead for SpanConnection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Sending {
+impl AsyncWrite for SpanConnection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
@@ -210,10 +211,10 @@ mod tests {
 
     use super::*;
 
-    async fn connected(outlet: Outlet) -> (Sending, TcpStream) {
+    async fn connected(outlet: SpanOutlet) -> (SpanConnection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Sending::new(listener.accept().await.unwrap().0, outlet), client)
+        (SpanConnection::new(listener.accept().await.unwrap().0, outlet), client)
     }
 
     fn file(len: usize) -> (Arc<File>, Vec<u8>) {
@@ -223,16 +224,16 @@ mod tests {
         (Arc::new(file), bytes)
     }
 
-    fn spans(file: &Arc<File>, ranges: &[(u64, u64)]) -> Spans {
-        let span = |&(offset, len): &(u64, u64)| Ok(Span { file: Arc::clone(file), offset, len });
+    fn spans(file: &Arc<File>, ranges: &[(u64, u64)]) -> FileSpans {
+        let span = |&(offset, len): &(u64, u64)| Ok(FileSpan { file: Arc::clone(file), offset, len });
         stream::iter(ranges.iter().map(span).collect::<Vec<_>>()).boxed()
     }
 
     #[tokio::test]
     async fn what_arrives_are_the_spans_between_what_was_written() {
-        let ((file, bytes), outlet) = (file(3 << 20), Outlet::default());
+        let ((file, bytes), outlet) = (file(3 << 20), SpanOutlet::default());
         let (mut server, mut client) = connected(outlet.clone()).await;
-        let mut body = Box::pin(outlet.body(spans(&file, &[(5, MOST), (2 << 20, 100_000), (1, 1)])));
+        let mut body = Box::pin(outlet.body(spans(&file, &[(5, MAX_SPAN_BYTES), (2 << 20, 100_000), (1, 1)])));
         let reading = tokio::spawn(async move {
             let mut all = Vec::new();
             client.read_to_end(&mut all).await.map(|_| all)
@@ -244,21 +245,27 @@ mod tests {
         server.write_all(b"tail").await.unwrap();
         drop(server);
         let wanted =
-            [b"head", &bytes[5..5 + MOST as usize], &bytes[2 << 20..][..100_000], &bytes[1..2], b"tail"].concat();
+            [b"head", &bytes[5..5 + MAX_SPAN_BYTES as usize], &bytes[2 << 20..][..100_000], &bytes[1..2], b"tail"]
+                .concat();
         assert!(reading.await.unwrap().unwrap() == wanted);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_is_quick_gets_memory_and_who_is_slow_takes_none() {
-        let ((file, bytes), outlet) = (file(3 << 20), Outlet::default());
-        let places = [(0, MOST), (MOST, MOST), (2 * MOST, MOST), (3 * MOST, MOST)];
+        let ((file, bytes), outlet) = (file(3 << 20), SpanOutlet::default());
+        let places = [
+            (0, MAX_SPAN_BYTES),
+            (MAX_SPAN_BYTES, MAX_SPAN_BYTES),
+            (2 * MAX_SPAN_BYTES, MAX_SPAN_BYTES),
+            (3 * MAX_SPAN_BYTES, MAX_SPAN_BYTES),
+        ];
         let mut body = Box::pin(outlet.body(spans(&file, &places)));
         let mut kinds = Vec::new();
-        for pause in [QUICK / 2, QUICK / 2, QUICK, QUICK] {
+        for pause in [QUICK_SEND_BYTES / 2, QUICK_SEND_BYTES / 2, QUICK_SEND_BYTES, QUICK_SEND_BYTES] {
             let piece = body.next().await.unwrap().unwrap();
             kinds.push(is_stand_in(&piece));
             let at = kinds.len() - 1;
-            assert!(kinds[at] || piece == bytes[at * MOST as usize..][..MOST as usize]);
+            assert!(kinds[at] || piece == bytes[at * MAX_SPAN_BYTES as usize..][..MAX_SPAN_BYTES as usize]);
             tokio::time::advance(pause).await;
         }
         assert_eq!(kinds, [true, false, false, true]);
@@ -266,7 +273,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_and_stand_ins_in_one_write_are_told_apart() {
-        let ((file, bytes), outlet) = (file(70_000), Outlet::default());
+        let ((file, bytes), outlet) = (file(70_000), SpanOutlet::default());
         let (mut server, mut client) = connected(outlet.clone()).await;
         let pieces: Vec<Bytes> = [outlet.clone(), outlet]
             .into_iter()
@@ -293,7 +300,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_copy_of_a_stand_in_is_never_sent() {
-        let ((file, _), outlet) = (file(70_000), Outlet::default());
+        let ((file, _), outlet) = (file(70_000), SpanOutlet::default());
         let (mut server, mut client) = connected(outlet.clone()).await;
         let piece = Box::pin(outlet.body(spans(&file, &[(0, 70_000)]))).next().await.unwrap().unwrap();
         let copied = [b"head", &piece[1..]].concat();
@@ -304,7 +311,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_that_became_shorter_is_an_error() {
-        let ((file, _), outlet) = (file(70_000), Outlet::default());
+        let ((file, _), outlet) = (file(70_000), SpanOutlet::default());
         let (mut server, mut client) = connected(outlet.clone()).await;
         let piece = Box::pin(outlet.body(spans(&file, &[(0, 70_000)]))).next().await.unwrap().unwrap();
         file.set_len(60_000).unwrap();

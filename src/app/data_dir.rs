@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use rustix::fs::{Access, access};
 
-use crate::config::{Config, Database};
+use crate::config::{DatabaseConfig, ServiceConfig};
 use crate::domain::reason::plain_words;
 
 /// What this program keeps in the directory and has to read and write.
-const OWN_FILES: [&str; 8] =
+const DATA_DIR_FILES: [&str; 8] =
     ["gantry.db", "gantry.db-wal", "signing.key", "store.key", "store", "store/lock", "store/meta.db", "store/files"];
 
 /// Makes the data directory with mode 700 where it is missing, and makes sure that everything in it is this user's.
 ///
 /// # Errors
 /// It cannot be made; or something in it cannot be read and written by this user: the message names both users.
-pub(super) fn prepare_data_dir(config: &Config) -> anyhow::Result<()> {
+pub(super) fn prepare_data_dir(config: &ServiceConfig) -> anyhow::Result<()> {
     let dir = &config.data_dir;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|error| anyhow::anyhow!("{}", plain_words(&error.to_string())))
         .with_context(|| format!("the data directory {} cannot be made", dir.display()))?;
     let mut files: Vec<PathBuf> = vec![dir.clone()];
-    files.extend(OWN_FILES.map(|name| dir.join(name)));
-    if let Database::Sqlite(file) = &config.database {
+    files.extend(DATA_DIR_FILES.map(|name| dir.join(name)));
+    if let DatabaseConfig::Sqlite(file) = &config.database {
         files.push(file.clone());
     }
     files.iter().try_for_each(|path| require_access(path, dir))

@@ -11,26 +11,26 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::data_dir::prepare_data_dir;
-use super::foundations::{Role, Rows};
-use super::near::Inside;
+use super::local_reader::EmbeddedLocalReader;
+use super::resources::{DatabaseHandle, ProcessRole};
 use super::secrets;
-use crate::blob::embedded::{EmbeddedStore, OpenError, REGION, Settings as StoreSettings};
-use crate::blob::s3::Settings;
-use crate::blob::{Capabilities, Near};
-use crate::config::Config;
+use crate::blob::embedded::{EmbeddedOpenError, EmbeddedSettings as StoreSettings, EmbeddedStore, REGION};
+use crate::blob::s3::S3Settings;
+use crate::blob::{LocalReader, StoreCapabilities};
+use crate::config::ServiceConfig;
 use crate::domain::clock::OsEntropy;
 use crate::http::server;
 
 /// The bucket in the embedded store.
-pub(super) const fn bucket() -> &'static str {
+pub(super) const fn bucket_name() -> &'static str {
     "gantry"
 }
 
 /// What the embedded store is capable of. It is part of this binary, so a start need not spend 10 MiB of synced writes on
 /// asking it; a test asks it and compares.
 #[must_use]
-pub const fn capabilities() -> Capabilities {
-    Capabilities {
+pub const fn capabilities() -> StoreCapabilities {
+    StoreCapabilities {
         conditional_put: true,
         part_checksums: true,
         undeclared_checksums: true,
@@ -43,15 +43,15 @@ pub const fn capabilities() -> Capabilities {
 }
 
 /// The embedded store's access key and secret, made on first use.
-fn credentials(config: &Config) -> anyhow::Result<(String, String)> {
+fn ensure_credentials(config: &ServiceConfig) -> anyhow::Result<(String, String)> {
     prepare_data_dir(config)?;
-    secrets::store_key(&config.data_dir, &OsEntropy)
+    secrets::ensure_store_key(&config.data_dir, &OsEntropy)
 }
 
 /// Whether the data directory has an embedded store that holds any file.
-pub(super) fn has_files(config: &Config) -> std::io::Result<bool> {
+pub(super) fn has_files(config: &ServiceConfig) -> std::io::Result<bool> {
     let files = config.data_dir.join("store/files");
-    if !matches!(config.store, crate::config::Store::Embedded { .. }) || !files.exists() {
+    if !matches!(config.store, crate::config::StoreConfig::Embedded { .. }) || !files.exists() {
         return Ok(false);
     }
     for shard in std::fs::read_dir(files)? {
@@ -65,24 +65,24 @@ pub(super) fn has_files(config: &Config) -> std::io::Result<bool> {
 
 /// How clients of ours reach it.
 pub(super) fn settings(
-    config: &Config,
+    config: &ServiceConfig,
     address: SocketAddr,
     public_url: Option<&str>,
-    rows: &Rows,
-) -> anyhow::Result<Settings> {
-    Ok(Settings {
-        bucket: bucket().to_owned(),
+    rows: &DatabaseHandle,
+) -> anyhow::Result<S3Settings> {
+    Ok(S3Settings {
+        bucket: bucket_name().to_owned(),
         region: Some(REGION.to_owned()),
         public_endpoint: Some(public_url.map_or_else(|| config.origin(address), ToOwned::to_owned)),
         // Plain, whatever the certificate: it is on this machine.
-        endpoint: Some(format!("http://{}", reachable(address))),
+        endpoint: Some(format!("http://{}", reachable_address(address))),
         path_style: true,
-        credentials: Some(secrets::store_key(&config.data_dir, &*rows.entropy)?),
+        credentials: Some(secrets::ensure_store_key(&config.data_dir, &*rows.entropy)?),
     })
 }
 
 /// Where this machine reaches what listens at `address`, which may be every address that it has.
-fn reachable(address: SocketAddr) -> SocketAddr {
+fn reachable_address(address: SocketAddr) -> SocketAddr {
     let loopback = match address.ip().to_canonical() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -96,33 +96,33 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 /// # Errors
 /// The store's key cannot be read or made.
 pub fn tool_environment(
-    config: &Config,
+    config: &ServiceConfig,
     listen: SocketAddr,
     public_url: Option<&str>,
 ) -> anyhow::Result<[(&'static str, String); 6]> {
-    let (key, secret) = credentials(config)?;
+    let (key, secret) = ensure_credentials(config)?;
     Ok([
         ("AWS_ENDPOINT_URL", public_url.map_or_else(|| config.origin(listen), ToOwned::to_owned)),
         ("AWS_REGION", REGION.to_owned()),
         ("AWS_DEFAULT_REGION", REGION.to_owned()),
         ("AWS_ACCESS_KEY_ID", key),
         ("AWS_SECRET_ACCESS_KEY", secret),
-        ("GANTRY_BUCKET", bucket().to_owned()),
+        ("GANTRY_BUCKET", bucket_name().to_owned()),
     ])
 }
 
 /// The store, served by this process.
-pub(super) struct Running {
+pub(super) struct EmbeddedStoreServer {
     pub(super) address: SocketAddr,
     store: EmbeddedStore,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
-impl Running {
+impl EmbeddedStoreServer {
     /// A way to read it without a request.
-    pub(super) fn inside(&self) -> Arc<dyn Near> {
-        Arc::new(Inside(self.store.clone()))
+    pub(super) fn local_reader(&self) -> Arc<dyn LocalReader> {
+        Arc::new(EmbeddedLocalReader(self.store.clone()))
     }
 
     pub(super) async fn stop(self) {
@@ -133,13 +133,13 @@ impl Running {
 
 /// Opens and serves the store. `None`: another process of this data directory already does.
 pub(super) async fn start(
-    config: &Config,
+    config: &ServiceConfig,
     listen: SocketAddr,
-    role: Role,
-    rows: &Rows,
+    role: ProcessRole,
+    rows: &DatabaseHandle,
     public_url: &str,
-) -> anyhow::Result<Option<Running>> {
-    let (access_key, secret_key) = secrets::store_key(&config.data_dir, &*rows.entropy)?;
+) -> anyhow::Result<Option<EmbeddedStoreServer>> {
+    let (access_key, secret_key) = secrets::ensure_store_key(&config.data_dir, &*rows.entropy)?;
     let mut cors_origins = config.cors_origins.clone();
     cors_origins.push(public_url.to_owned());
     let dir = config.data_dir.join("store");
@@ -155,12 +155,12 @@ pub(super) async fn start(
     let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(settings, clock, entropy)).await?;
     let store = match opened {
         Ok(store) => store,
-        Err(OpenError::Locked(_)) if role == Role::Attach => return Ok(None),
+        Err(EmbeddedOpenError::Locked(_)) if role == ProcessRole::Attach => return Ok(None),
         Err(error) => return Err(error).context("the embedded store cannot be opened"),
     };
-    store.ensure_bucket(bucket()).await.map_err(anyhow::Error::msg)?;
+    store.ensure_bucket(bucket_name()).await.map_err(anyhow::Error::msg)?;
     // A tool beside a stopped service needs the store for itself alone.
-    let listen = if role == Role::Serve { listen } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
+    let listen = if role == ProcessRole::Serve { listen } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let (address, stop, tasks) = (listener.local_addr()?, CancellationToken::new(), TaskTracker::new());
     let keeper = store.clone();
@@ -180,7 +180,7 @@ pub(super) async fn start(
     // This process is a client of its own store.
     let ourselves = [address.ip(), Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].map(IpNet::from);
     let limits = config.server.clone().with_proxies(&ourselves);
-    tasks.spawn(server::serve(super::door(config, listener, &stop)?, answer, limits, stop.clone()));
+    tasks.spawn(server::serve(super::build_listener(config, listener, &stop)?, answer, limits, stop.clone()));
     tasks.close();
-    Ok(Some(Running { address, store, stop, tasks }))
+    Ok(Some(EmbeddedStoreServer { address, store, stop, tasks }))
 }

@@ -13,40 +13,40 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::config::Config;
-use crate::engine::{Engine, Registry};
-use crate::http::tls::Tls;
-use crate::http::{Site, router, server};
-use crate::worker::{Sender, Worker};
+use crate::config::ServiceConfig;
+use crate::engine::{Engine, TenantRegistry};
+use crate::http::tls::ReloadableCertificate;
+use crate::http::{AppState, router, server};
+use crate::worker::{JobWorker, WebhookSender};
 
-mod bytes;
+mod bootstrap;
 mod data_dir;
 mod embedded;
-mod foundations;
-mod near;
+mod local_reader;
+mod object_store;
+mod pipeline;
+mod resources;
 mod secrets;
-mod welcome;
-mod workshop;
 
 pub use embedded::{capabilities as embedded_capabilities, tool_environment};
-pub use foundations::{Role, Rows};
+pub use resources::{DatabaseHandle, ProcessRole};
 
-use foundations::Foundations;
+use resources::Resources;
 
 /// `gantry serve`: the API, the web page, the embedded store, workers and the sweeper, until `end`.
-pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(config: &ServiceConfig, end: CancellationToken) -> anyhow::Result<()> {
     let api = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let public_url = config.public_url.clone().unwrap_or(config.origin(api.local_addr()?));
-    let foundations = Foundations::lay(config, Role::Serve, &public_url).await?;
+    let foundations = Resources::open(config, ProcessRole::Serve, &public_url).await?;
     let engine = foundations.engine.clone();
-    welcome::first_start(config, &foundations.rows, &public_url).await?;
+    bootstrap::ensure_default_tenant(config, &foundations.database, &public_url).await?;
 
-    let site = Site::new(engine.clone(), &public_url, &foundations.store_origin, end.clone());
-    let site = site.with_cors(&config.cors_origins).with_json_memory(config.json_memory);
+    let site = AppState::new(engine.clone(), &public_url, &foundations.store_origin, end.clone());
+    let site = site.with_cors(&config.cors_origins).with_json_budget(config.json_memory);
     let site = site.with_forwarding(config.forwarding.clone());
     let site = site.with_failure_limit(config.failures_per_address);
     let site = match &config.content_url {
-        Some(url) => site.with_content_at(url),
+        Some(url) => site.with_content_url(url),
         None => site,
     };
     let routes = router(site);
@@ -54,73 +54,86 @@ pub async fn serve(config: &Config, end: CancellationToken) -> anyhow::Result<()
         let routes = routes.clone();
         async move { routes.oneshot(request).await.unwrap_or_else(|never| match never {}) }
     };
-    let background = Background::start(&foundations, config, &public_url).await?;
+    let background = BackgroundWorkers::start(&foundations, config, &public_url).await?;
     tracing::info!(address = %api.local_addr()?, public_url, "serving");
-    let appends = tokio::spawn(let_go(engine, end.clone()));
-    server::serve(door(config, api, &end)?.with_early(config.early), answer, config.server.clone(), end).await;
-    let _ = tokio::time::timeout(config.server.grace, appends).await;
+    let appends = tokio::spawn(close_appends_on_shutdown(engine, end.clone()));
+    server::serve(
+        build_listener(config, api, &end)?.with_interim_policy(config.early),
+        answer,
+        config.server.clone(),
+        end,
+    )
+    .await;
+    let _ = tokio::time::timeout(config.server.shutdown_grace, appends).await;
     tracing::info!("no more requests; finishing what has begun");
-    background.finish(config.server.grace).await;
+    background.finish(config.server.shutdown_grace).await;
     foundations.close().await;
     Ok(())
 }
 
 /// A listener with the certificate that the settings name.
-fn door(config: &Config, listener: TcpListener, stop: &CancellationToken) -> anyhow::Result<server::Door> {
+fn build_listener(
+    config: &ServiceConfig,
+    listener: TcpListener,
+    stop: &CancellationToken,
+) -> anyhow::Result<server::Listener> {
     let Some(files) = &config.tls else { return Ok(listener.into()) };
-    let tls = Arc::new(Tls::load(files.clone()).context("the certificate cannot be used")?);
+    let tls = Arc::new(ReloadableCertificate::load(files.clone()).context("the certificate cannot be used")?);
     let (renewed, stop) = (Arc::clone(&tls), stop.clone());
-    tokio::spawn(async move { renewed.renew(stop).await });
-    Ok(server::Door::new(listener, Some(tls)))
+    tokio::spawn(async move { renewed.reload_when_changed(stop).await });
+    Ok(server::Listener::new(listener, Some(tls)))
 }
 
 /// Once the end is announced, bodies under way are interrupted where their bytes are safe: their clients go on elsewhere.
-async fn let_go(engine: Engine, end: CancellationToken) {
+async fn close_appends_on_shutdown(engine: Engine, end: CancellationToken) {
     end.cancelled().await;
     engine.close_appends().await;
 }
 
 /// `gantry work`: workers and the sweeper alone, on as many machines as wanted, until `end`.
-pub async fn work(config: &Config, end: CancellationToken) -> anyhow::Result<()> {
+pub async fn work(config: &ServiceConfig, end: CancellationToken) -> anyhow::Result<()> {
     let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
-    let foundations = Foundations::lay(config, Role::Attach, &public_url).await?;
-    let background = Background::start(&foundations, config, &public_url).await?;
+    let foundations = Resources::open(config, ProcessRole::Attach, &public_url).await?;
+    let background = BackgroundWorkers::start(&foundations, config, &public_url).await?;
     tracing::info!("working");
     end.cancelled().await;
-    background.finish(config.server.grace).await;
+    background.finish(config.server.shutdown_grace).await;
     foundations.close().await;
     Ok(())
 }
 
 /// Runs something that needs the engine, beside a running service or without one.
-pub async fn with_engine<T>(config: &Config, job: impl AsyncFnOnce(Engine) -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub async fn with_engine<T>(
+    config: &ServiceConfig,
+    job: impl AsyncFnOnce(Engine) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let public_url = config.public_url.clone().unwrap_or(config.origin(config.listen));
-    let foundations = Foundations::lay(config, Role::Attach, &public_url).await?;
+    let foundations = Resources::open(config, ProcessRole::Attach, &public_url).await?;
     let outcome = job(foundations.engine.clone()).await;
     foundations.close().await;
     outcome
 }
 
 /// The book of tenants and keys: needs the database only.
-pub async fn registry(config: &Config) -> anyhow::Result<Registry> {
-    Ok(Rows::open(config).await?.registry().by_hand())
+pub async fn open_registry(config: &ServiceConfig) -> anyhow::Result<TenantRegistry> {
+    Ok(DatabaseHandle::open(config).await?.registry().by_hand())
 }
 
 /// Workers; chores are jobs like others.
-struct Background {
+struct BackgroundWorkers {
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
-impl Background {
-    async fn start(foundations: &Foundations, config: &Config, public_url: &str) -> anyhow::Result<Self> {
+impl BackgroundWorkers {
+    async fn start(foundations: &Resources, config: &ServiceConfig, public_url: &str) -> anyhow::Result<Self> {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let rows = &foundations.rows;
+        let rows = &foundations.database;
         let (store, entropy) = (Arc::clone(&rows.store), Arc::clone(&rows.entropy));
         let engine = foundations.engine.clone();
-        let pipeline = workshop::pipeline(config, public_url).await?;
-        let worker = Worker::new(engine, store, entropy, pipeline, config.worker.clone());
-        let worker = match Sender::new(&config.engine.webhooks.egress) {
+        let pipeline = pipeline::open_pipeline(config, public_url).await?;
+        let worker = JobWorker::new(engine, store, entropy, pipeline, config.worker.clone());
+        let worker = match WebhookSender::new(&config.engine.webhooks.egress) {
             Ok(sender) => worker.with_sender(sender),
             Err(error) => {
                 // As on a machine without any certificates; whoever has no webhooks need not care.

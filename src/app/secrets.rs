@@ -10,7 +10,7 @@ use crate::domain::clock::{Entropy, random_hex};
 
 /// What the file says; if there is none, it is made with what `make` returns. Two processes that start together get
 /// the same answer.
-fn keep(file: &Path, entropy: &dyn Entropy, make: impl FnOnce() -> String) -> anyhow::Result<String> {
+fn read_or_create(file: &Path, entropy: &dyn Entropy, make: impl FnOnce() -> String) -> anyhow::Result<String> {
     let temporary = file.with_extension(format!("new-{}", random_hex(entropy, 8)));
     if !file.exists() {
         let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).to_owned();
@@ -30,8 +30,8 @@ fn keep(file: &Path, entropy: &dyn Entropy, make: impl FnOnce() -> String) -> an
 }
 
 /// The secret that signs grants and cursors.
-pub(super) fn signing_key(data_dir: &Path, entropy: &dyn Entropy) -> anyhow::Result<Vec<u8>> {
-    Ok(keep(&data_dir.join("signing.key"), entropy, || random_hex(entropy, 32))?.into_bytes())
+pub(super) fn ensure_signing_key(data_dir: &Path, entropy: &dyn Entropy) -> anyhow::Result<Vec<u8>> {
+    Ok(read_or_create(&data_dir.join("signing.key"), entropy, || random_hex(entropy, 32))?.into_bytes())
 }
 
 /// Writes the first admin key where only the owner of the data directory reads it. Returns the file, which replaces one of
@@ -51,10 +51,10 @@ pub(super) fn write_admin_key(data_dir: &Path, entropy: &dyn Entropy, key: &str)
 }
 
 /// Access key and secret of the embedded store.
-pub(super) fn store_key(data_dir: &Path, entropy: &dyn Entropy) -> anyhow::Result<(String, String)> {
+pub(super) fn ensure_store_key(data_dir: &Path, entropy: &dyn Entropy) -> anyhow::Result<(String, String)> {
     let make = || format!("GK{} {}", random_hex(entropy, 9).to_uppercase(), random_hex(entropy, 20));
     let file = data_dir.join("store.key");
-    let text = keep(&file, entropy, make)?;
+    let text = read_or_create(&file, entropy, make)?;
     let (key, secret) = text.split_once(' ').with_context(|| format!("{} is not as we wrote it", file.display()))?;
     Ok((key.to_owned(), secret.to_owned()))
 }
@@ -68,8 +68,8 @@ mod tests {
     #[test]
     fn a_secret_is_made_once_and_for_its_owner_only() {
         let dir = tempfile::TempDir::new().unwrap();
-        let first = signing_key(dir.path(), &OsEntropy).unwrap();
-        assert_eq!(first, signing_key(dir.path(), &OsEntropy).unwrap());
+        let first = ensure_signing_key(dir.path(), &OsEntropy).unwrap();
+        assert_eq!(first, ensure_signing_key(dir.path(), &OsEntropy).unwrap());
         assert_eq!(first.len(), 64);
         let mode = std::fs::metadata(dir.path().join("signing.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -81,7 +81,7 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path();
         let keys: Vec<_> = std::thread::scope(|scope| {
-            let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| store_key(path, &OsEntropy).unwrap())).collect();
+            let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| ensure_store_key(path, &OsEntropy).unwrap())).collect();
             starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
         assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");

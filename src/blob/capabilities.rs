@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Answers of the capability probe; kept in the database, shown by `/readyz?verbose`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capabilities {
+pub struct StoreCapabilities {
     /// `If-None-Match: *` on PutObject is honoured. Without it a single PUT travels as a one-part multipart upload.
     pub conditional_put: bool,
     /// A part whose checksum header does not fit its bytes is refused.

@@ -21,9 +21,9 @@ use sha2::Sha256;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
-use super::{Presentation, SignedUrl};
+use super::{ResponseHeaders, SignedUrl};
 use crate::domain::clock::Timestamp;
-use crate::domain::grant::Network;
+use crate::domain::grant::ClientNetwork;
 
 /// Why there can be no such network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,25 +38,25 @@ pub enum BadCdn {
 
 /// A content delivery network and how URLs are signed for it.
 #[derive(Clone)]
-pub struct Cdn {
+pub struct CdnSigner {
     /// Scheme, host and path prefix, without a slash at the end.
     base: String,
     /// The path prefix alone.
     prefix: String,
-    signer: Arc<Signer>,
+    signer: Arc<CdnSignature>,
 }
 
-enum Signer {
-    CloudFront { key_pair: String, key: Key },
+enum CdnSignature {
+    CloudFront { key_pair: String, key: CdnSigningKey },
     Hmac(Hmac<Sha256>),
 }
 
-enum Key {
+enum CdnSigningKey {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
 }
 
-impl std::fmt::Debug for Cdn {
+impl std::fmt::Debug for CdnSigner {
     /// Without keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cdn").field("base", &self.base).finish_non_exhaustive()
@@ -64,16 +64,16 @@ impl std::fmt::Debug for Cdn {
 }
 
 /// RFC 3986: unreserved characters stay.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const CDN_RESERVED_PARAMETERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-impl Cdn {
+impl CdnSigner {
     /// CloudFront, for which the public key `key_pair` is in a trusted key group.
     ///
     /// # Errors
     /// [`BadCdn`] says what is wrong.
     pub fn cloudfront(base: &str, key_pair: &str, private_key: &str) -> Result<Self, BadCdn> {
-        let key = Key::read(private_key).ok_or(BadCdn::Key)?;
-        Self::new(base, Signer::CloudFront { key_pair: key_pair.to_owned(), key })
+        let key = CdnSigningKey::read(private_key).ok_or(BadCdn::Key)?;
+        Self::new(base, CdnSignature::CloudFront { key_pair: key_pair.to_owned(), key })
     }
 
     /// Any network that checks an HMAC at its edge.
@@ -82,10 +82,10 @@ impl Cdn {
     /// [`BadCdn`] says what is wrong.
     pub fn hmac(base: &str, secret: &str) -> Result<Self, BadCdn> {
         let key = Hmac::new_from_slice(secret.as_bytes()).map_err(|_| BadCdn::Key)?;
-        Self::new(base, Signer::Hmac(key))
+        Self::new(base, CdnSignature::Hmac(key))
     }
 
-    fn new(base: &str, signer: Signer) -> Result<Self, BadCdn> {
+    fn new(base: &str, signer: CdnSignature) -> Result<Self, BadCdn> {
         let base = base.trim_end_matches('/').to_owned();
         let url = url::Url::parse(&base).map_err(|_| BadCdn::Url)?;
         let plain = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
@@ -107,13 +107,13 @@ impl Cdn {
     pub fn sign(
         &self,
         key: &str,
-        shown: &Presentation,
+        shown: &ResponseHeaders,
         until: Timestamp,
-        network: Option<&Network>,
+        network: Option<&ClientNetwork>,
     ) -> Option<SignedUrl> {
         let (query, expires) = (query(shown), until.as_second());
         let url = match &*self.signer {
-            Signer::CloudFront { key_pair, key: private } => {
+            CdnSignature::CloudFront { key_pair, key: private } => {
                 let resource = format!("{}/{key}{query}", self.base);
                 let separator = if query.is_empty() { '?' } else { '&' };
                 let (policy, first) = policy(&resource, expires, network)?;
@@ -122,7 +122,7 @@ impl Cdn {
                     "{resource}{separator}{first}&Signature={signature}&Key-Pair-Id={key_pair}&Hash-Algorithm=SHA256"
                 )
             }
-            Signer::Hmac(secret) => {
+            CdnSignature::Hmac(secret) => {
                 let mut signed = format!("{}{query}", self.path(key));
                 let separator = if query.is_empty() { '?' } else { '&' };
                 let _ = write!(signed, "{separator}expires={expires}");
@@ -139,7 +139,7 @@ impl Cdn {
     }
 }
 
-impl Key {
+impl CdnSigningKey {
     fn read(pem: &str) -> Option<Self> {
         let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).ok()?;
         let rsa = match &der {
@@ -167,11 +167,11 @@ impl Key {
 }
 
 fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
+    utf8_percent_encode(text, CDN_RESERVED_PARAMETERS).to_string()
 }
 
 /// How the bucket is asked to present the object; with its question mark.
-fn query(shown: &Presentation) -> String {
+fn query(shown: &ResponseHeaders) -> String {
     let overrides = [
         ("response-cache-control", &shown.cache_control),
         ("response-content-disposition", &shown.disposition),
@@ -183,7 +183,7 @@ fn query(shown: &Presentation) -> String {
 }
 
 /// The policy that is signed, and the parameter that stands for it. `None`: it cannot say what is asked.
-fn policy(resource: &str, expires: i64, network: Option<&Network>) -> Option<(String, String)> {
+fn policy(resource: &str, expires: i64, network: Option<&ClientNetwork>) -> Option<(String, String)> {
     let until = format!(r#""DateLessThan":{{"AWS:EpochTime":{expires}}}"#);
     let Some(network) = network else {
         let policy = format!(r#"{{"Statement":[{{"Resource":"{resource}","Condition":{{{until}}}}}]}}"#);
@@ -210,8 +210,8 @@ mod tests {
 
     #[test]
     fn an_hmac_covers_path_query_expiry_and_network() {
-        let cdn = Cdn::hmac("https://cdn.example/files/", "0123456789abcdef0123456789abcdef").unwrap();
-        let shown = Presentation { content_type: Some("text/plain".to_owned()), ..Presentation::default() };
+        let cdn = CdnSigner::hmac("https://cdn.example/files/", "0123456789abcdef0123456789abcdef").unwrap();
+        let shown = ResponseHeaders { content_type: Some("text/plain".to_owned()), ..ResponseHeaders::default() };
         let until = micros(1_700_000_000_900_000);
         let network = "192.0.2.0/24".parse().unwrap();
         let url = cdn.sign("gantry/o/1", &shown, until, Some(&network)).unwrap();
@@ -229,10 +229,10 @@ mod tests {
     #[test]
     fn nonsense_is_no_network() {
         for url in ["", "cdn.example", "ftp://cdn.example", "https://cdn.example/?a=b", "https://u:p@cdn.example"] {
-            assert_eq!(Cdn::hmac(url, "s").err(), Some(BadCdn::Url), "{url}");
+            assert_eq!(CdnSigner::hmac(url, "s").err(), Some(BadCdn::Url), "{url}");
         }
         for key in ["", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
-            assert_eq!(Cdn::cloudfront("https://cdn.example", "K", key).err(), Some(BadCdn::Key), "{key}");
+            assert_eq!(CdnSigner::cloudfront("https://cdn.example", "K", key).err(), Some(BadCdn::Key), "{key}");
         }
     }
 }

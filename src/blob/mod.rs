@@ -16,7 +16,7 @@ use futures_util::stream::BoxStream;
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::Timestamp;
 use crate::domain::plan::{PartNumber, StoreProfile};
-use crate::sendfile::Spans;
+use crate::sendfile::FileSpans;
 
 mod capabilities;
 pub mod cdn;
@@ -25,7 +25,7 @@ mod key;
 pub mod presign;
 pub mod s3;
 
-pub use capabilities::Capabilities;
+pub use capabilities::StoreCapabilities;
 pub use key::BlobKey;
 
 /// Why the store did not do what was asked. Texts are for logs, never for answers.
@@ -54,21 +54,21 @@ pub enum BlobError {
     Unavailable(String),
 }
 
-/// What [`Blobs`] methods answer.
+/// What [`BlobStore`] methods answer.
 pub type Result<T> = std::result::Result<T, BlobError>;
 
 /// A stream of bytes. It ends with an error when the store broke off; a short stream without error cannot happen.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 
 /// Bytes of ours on their way to the store.
-pub struct Payload {
+pub struct PutPayload {
     /// Exactly so many.
     pub len: u64,
     /// The bytes.
     pub bytes: ByteStream,
 }
 
-impl Payload {
+impl PutPayload {
     /// Bytes that are at hand.
     #[must_use]
     pub fn of(bytes: Bytes) -> Self {
@@ -107,7 +107,7 @@ pub struct StoredPart {
 
 /// One page of anything; `next` is where the following one begins.
 #[derive(Clone, Debug)]
-pub struct Page<T, Marker> {
+pub struct ListPage<T, Marker> {
     /// The items, in the store's order.
     pub items: Vec<T>,
     /// `None` at the end.
@@ -152,7 +152,7 @@ pub struct SignedUrl {
 
 /// How a signed GET presents the object, whatever was stored with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Presentation {
+pub struct ResponseHeaders {
     /// `Content-Type` of the answer.
     pub content_type: Option<String>,
     /// `Content-Disposition` of the answer.
@@ -171,22 +171,22 @@ pub struct LocalFile {
 }
 
 /// A way to the bytes that needs no request, where the store is in this very process. It means exactly what the methods of
-/// the same names of [`Blobs`] mean.
+/// the same names of [`BlobStore`] mean.
 #[async_trait]
-pub trait Near: Send + Sync {
-    /// See [`Blobs::get`].
+pub trait LocalReader: Send + Sync {
+    /// See [`BlobStore::get`].
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream>;
-    /// See [`Blobs::spans`].
-    async fn spans(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Spans>;
-    /// See [`Blobs::local_file`].
+    /// See [`BlobStore::spans`].
+    async fn spans(&self, key: &str, etag: &str, range: Range<u64>) -> Result<FileSpans>;
+    /// See [`BlobStore::local_file`].
     async fn local_file(&self, key: &str, etag: &str) -> Result<Option<LocalFile>>;
 }
 
 /// An object store. Signing needs no network; every other method is a request with a deadline of its own.
 #[async_trait]
-pub trait Blobs: Send + Sync {
+pub trait BlobStore: Send + Sync {
     /// What this store was found to be capable of.
-    fn capabilities(&self) -> &Capabilities;
+    fn capabilities(&self) -> &StoreCapabilities;
 
     /// What it accepts.
     fn profile(&self) -> StoreProfile;
@@ -208,17 +208,17 @@ pub trait Blobs: Send + Sync {
         key: &str,
         store_id: &str,
         after: Option<PartNumber>,
-    ) -> Result<Page<StoredPart, PartNumber>>;
+    ) -> Result<ListPage<StoredPart, PartNumber>>;
 
     /// Writes one part from bytes of ours (UploadPart) and returns its entity tag. Given once: whoever tries again
     /// brings the bytes again.
-    async fn put_part(&self, key: &str, store_id: &str, number: PartNumber, payload: Payload) -> Result<String>;
+    async fn put_part(&self, key: &str, store_id: &str, number: PartNumber, payload: PutPayload) -> Result<String>;
 
     /// Assembles the parts (CompleteMultipartUpload) and returns the object's entity tag and version.
     ///
     /// # Errors
     /// [`BlobError::BadParts`] is the store's final word. Every other error leaves open whether the object exists;
-    /// settle it with [`Blobs::head`] and the write token.
+    /// settle it with [`BlobStore::head`] and the write token.
     async fn complete_multipart(
         &self,
         key: &str,
@@ -227,7 +227,7 @@ pub trait Blobs: Send + Sync {
     ) -> Result<(String, Option<String>)>;
 
     /// Gives up a multipart upload (AbortMultipartUpload). One that does not exist is as good as aborted; a part that
-    /// is still in flight may survive, so ask [`Blobs::list_parts`] afterwards.
+    /// is still in flight may survive, so ask [`BlobStore::list_parts`] afterwards.
     async fn abort_multipart(&self, key: &str, store_id: &str) -> Result<()>;
 
     /// What the store has under a key (HeadObject); `None` when nothing.
@@ -239,7 +239,7 @@ pub trait Blobs: Send + Sync {
 
     /// The same bytes as parts of files of this machine, for a connection that sends files itself. `None`: the store is
     /// elsewhere.
-    async fn spans(&self, _key: &str, _etag: &str, _range: Range<u64>) -> Result<Option<Spans>> {
+    async fn spans(&self, _key: &str, _etag: &str, _range: Range<u64>) -> Result<Option<FileSpans>> {
         Ok(None)
     }
 
@@ -252,7 +252,8 @@ pub trait Blobs: Send + Sync {
 
     /// Writes a whole object from bytes of ours (PutObject) and returns its entity tag and version. With a token it is
     /// stamped, and where the store honours conditions, refused if the key is taken ([`BlobError::Precondition`]).
-    async fn put_object(&self, key: &str, token: Option<&str>, payload: Payload) -> Result<(String, Option<String>)>;
+    async fn put_object(&self, key: &str, token: Option<&str>, payload: PutPayload)
+    -> Result<(String, Option<String>)>;
 
     /// Writes a small object of our own, replacing what is there (PutObject).
     async fn put(&self, key: &str, bytes: Bytes) -> Result<()>;
@@ -266,14 +267,14 @@ pub trait Blobs: Send + Sync {
     async fn close_key(&self, key: &str, life: Duration) -> Result<bool>;
 
     /// Objects whose key begins with `prefix`, after `after`, in key order (ListObjectsV2).
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page<ListedObject, String>>;
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<ListPage<ListedObject, String>>;
 
     /// Unfinished multipart uploads whose key begins with `prefix` (ListMultipartUploads).
     async fn list_multiparts(
         &self,
         prefix: &str,
         after: Option<&MultipartMarker>,
-    ) -> Result<Page<ListedMultipart, MultipartMarker>>;
+    ) -> Result<ListPage<ListedMultipart, MultipartMarker>>;
 
     /// A URL for one PutObject of exactly `len` bytes, refused by the store if the key is taken.
     async fn sign_put(&self, key: &str, len: u64, checksum: Option<&PartChecksum>, ttl: Duration) -> Result<SignedUrl>;
@@ -285,5 +286,5 @@ pub trait Blobs: Send + Sync {
     async fn sign_part(&self, key: &str, store_id: &str, part: PartNumber, ttl: Duration) -> Result<SignedUrl>;
 
     /// A URL for GetObject.
-    async fn sign_get(&self, key: &str, shown: &Presentation, ttl: Duration) -> Result<SignedUrl>;
+    async fn sign_get(&self, key: &str, shown: &ResponseHeaders, ttl: Duration) -> Result<SignedUrl>;
 }

@@ -23,11 +23,11 @@ use crate::domain::plan::PartNumber;
 type HmacSha256 = Hmac<Sha256>;
 
 /// Signature Version 4 knows no longer life.
-pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const MAX_URL_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Who signs. `Debug` never shows the secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub struct SigningCredentials {
     /// Access key id; public.
     pub access_key: String,
     /// The secret.
@@ -38,7 +38,7 @@ pub struct Credentials {
     pub expires_at: Option<Timestamp>,
 }
 
-impl std::fmt::Debug for Credentials {
+impl std::fmt::Debug for SigningCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credentials").field("access_key", &self.access_key).finish_non_exhaustive()
     }
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Credentials {
 
 /// Where the bucket is, as the SDK's endpoint rules have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bucket {
+pub struct BucketEndpoint {
     /// `https` or `http`.
     pub scheme: String,
     /// The `Host` header, with a port that is not the scheme's own.
@@ -60,7 +60,7 @@ pub struct Bucket {
 /// Credentials with the key derived from them for one day and region.
 #[derive(Clone)]
 pub struct DayKey {
-    credentials: Credentials,
+    credentials: SigningCredentials,
     region: String,
     day: String,
     /// The same day, counted from 1970.
@@ -84,7 +84,7 @@ fn day_number(now: Timestamp) -> i64 {
 impl DayKey {
     /// Derives the key for the day of `now` in UTC.
     #[must_use]
-    pub fn derive(credentials: Credentials, region: &str, now: Timestamp) -> Self {
+    pub fn derive(credentials: SigningCredentials, region: &str, now: Timestamp) -> Self {
         let day = now.strftime("%Y%m%d").to_string();
         let secret = format!("AWS4{}", credentials.secret_key);
         let key = mac(&mac(&mac(&mac(secret.as_bytes(), &day), region), "s3"), "aws4_request");
@@ -98,18 +98,18 @@ impl DayKey {
     }
 
     /// Everything about a signature but what is signed: the validity that starts at `now`.
-    fn terms(&self, now: Timestamp, ttl: Duration) -> Terms<'_> {
+    fn terms(&self, now: Timestamp, ttl: Duration) -> UrlTerms<'_> {
         let left = self.credentials.expires_at.map(|end| end.duration_since(now));
-        let left = left.map_or(LONGEST, |left| Duration::try_from(left).unwrap_or_default());
-        let seconds = ttl.min(LONGEST).min(left).as_secs().max(1);
+        let left = left.map_or(MAX_URL_LIFETIME, |left| Duration::try_from(left).unwrap_or_default());
+        let seconds = ttl.min(MAX_URL_LIFETIME).min(left).as_secs().max(1);
         let scope = format!("{}/{}/s3/aws4_request", self.day, self.region);
         let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
         let whole_second = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        Terms { key: self, scope, date, seconds, expires_at: after(whole_second, Duration::from_secs(seconds)) }
+        UrlTerms { key: self, scope, date, seconds, expires_at: after(whole_second, Duration::from_secs(seconds)) }
     }
 }
 
-struct Terms<'a> {
+struct UrlTerms<'a> {
     key: &'a DayKey,
     scope: String,
     date: String,
@@ -117,7 +117,7 @@ struct Terms<'a> {
     expires_at: Timestamp,
 }
 
-impl Terms<'_> {
+impl UrlTerms<'_> {
     /// `X-Amz-Algorithm` to `X-Amz-Expires`.
     fn query(&self) -> String {
         let mut credential = String::new();
@@ -146,11 +146,11 @@ impl Terms<'_> {
 }
 
 /// RFC 3986: unreserved characters stay, everything else is `%XX`.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const RESERVED_IN_PATHS: &AsciiSet = &RESERVED.remove(b'/');
+const RESERVED_CHARACTERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED_IN_PATHS: &AsciiSet = &RESERVED_CHARACTERS.remove(b'/');
 
 fn encode(text: &str, out: &mut String, keep_slash: bool) {
-    out.extend(utf8_percent_encode(text, if keep_slash { RESERVED_IN_PATHS } else { RESERVED }));
+    out.extend(utf8_percent_encode(text, if keep_slash { RESERVED_IN_PATHS } else { RESERVED_CHARACTERS }));
 }
 
 fn push_hex(bytes: &[u8; 32], out: &mut String) {
@@ -168,7 +168,7 @@ fn finish(begun: &HmacSha256, request_hash: &[u8; 32]) -> [u8; 32] {
 
 /// What a URL allows.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub struct PresignRequest<'a> {
     /// `GET` or `PUT`.
     pub method: &'static str,
     /// The object.
@@ -181,7 +181,13 @@ pub struct Request<'a> {
 
 /// Signs one request.
 #[must_use]
-pub fn presign(bucket: &Bucket, key: &DayKey, request: Request<'_>, now: Timestamp, ttl: Duration) -> SignedUrl {
+pub fn presign(
+    bucket: &BucketEndpoint,
+    key: &DayKey,
+    request: PresignRequest<'_>,
+    now: Timestamp,
+    ttl: Duration,
+) -> SignedUrl {
     let terms = key.terms(now, ttl);
     let (amz, token) = (terms.query(), terms.token());
     let (names, lines) = signed_headers(bucket, &request.headers);
@@ -217,7 +223,7 @@ fn pair(name: &str, value: &str) -> String {
 }
 
 /// The list of signed header names, and their canonical lines.
-fn signed_headers(bucket: &Bucket, headers: &[(&'static str, String)]) -> (String, String) {
+fn signed_headers(bucket: &BucketEndpoint, headers: &[(&'static str, String)]) -> (String, String) {
     let mut all: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     all.push(("host", &bucket.host));
     all.sort_unstable_by_key(|(name, _)| *name);
@@ -231,10 +237,10 @@ fn signed_headers(bucket: &Bucket, headers: &[(&'static str, String)]) -> (Strin
 
 /// The URLs of one multipart upload's parts: each bound to its number, its exact length and, when given, its checksum.
 pub struct PartUrls {
-    shared: Shared,
-    plain: Form,
+    shared: PartUrlBase,
+    plain: PartUrlForm,
     /// With SHA-256, CRC-32C, CRC-64/NVME: made when the first such part comes.
-    checked: [OnceLock<Form>; 3],
+    checked: [OnceLock<PartUrlForm>; 3],
     begun: HmacSha256,
     /// What precedes the part number in the URL.
     url_head: String,
@@ -242,7 +248,7 @@ pub struct PartUrls {
 }
 
 /// What every URL of one multipart upload has in common.
-struct Shared {
+struct PartUrlBase {
     host: String,
     path: String,
     /// The store's id of the upload, encoded.
@@ -254,7 +260,7 @@ struct Shared {
 }
 
 /// The constant texts for one set of signed headers.
-struct Form {
+struct PartUrlForm {
     /// The canonical request up to the part number, hashed.
     hashed: Sha256,
     /// From the part number to the length.
@@ -270,7 +276,14 @@ struct Form {
 impl PartUrls {
     /// Prepares the URLs of one multipart upload.
     #[must_use]
-    pub fn new(bucket: &Bucket, key: &DayKey, object: &str, store_id: &str, now: Timestamp, ttl: Duration) -> Self {
+    pub fn new(
+        bucket: &BucketEndpoint,
+        key: &DayKey,
+        object: &str,
+        store_id: &str,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Self {
         let terms = key.terms(now, ttl);
         let mut path = bucket.base_path.clone();
         path.push('/');
@@ -278,9 +291,9 @@ impl PartUrls {
         let mut id = String::new();
         encode(store_id, &mut id, false);
         let url_head = format!("{}://{}{path}?x-id=UploadPart&partNumber=", bucket.scheme, bucket.host);
-        let shared = Shared { host: bucket.host.clone(), path, id, amz: terms.query(), token: terms.token() };
+        let shared = PartUrlBase { host: bucket.host.clone(), path, id, amz: terms.query(), token: terms.token() };
         Self {
-            plain: Form::new(&shared, None),
+            plain: PartUrlForm::new(&shared, None),
             checked: Default::default(),
             begun: terms.begun(),
             url_head,
@@ -289,7 +302,7 @@ impl PartUrls {
         }
     }
 
-    fn form(&self, checksum: Option<&PartChecksum>) -> &Form {
+    fn form(&self, checksum: Option<&PartChecksum>) -> &PartUrlForm {
         let Some(PartChecksum { algorithm, .. }) = checksum else { return &self.plain };
         let [sha256, crc32c, crc64nvme] = &self.checked;
         let form = match algorithm {
@@ -297,12 +310,12 @@ impl PartUrls {
             ChecksumAlgorithm::Crc32c => crc32c,
             ChecksumAlgorithm::Crc64Nvme => crc64nvme,
         };
-        form.get_or_init(|| Form::new(&self.shared, Some(*algorithm)))
+        form.get_or_init(|| PartUrlForm::new(&self.shared, Some(*algorithm)))
     }
 
     /// The signature for one part, as it stands in the URL.
-    fn signature(&self, form: &Form, number: &str, len: u64, checksum: Option<&PartChecksum>) -> [u8; 32] {
-        let mut digits = Digits::default();
+    fn signature(&self, form: &PartUrlForm, number: &str, len: u64, checksum: Option<&PartChecksum>) -> [u8; 32] {
+        let mut digits = DecimalDigits::default();
         let mut hash = form.hashed.clone();
         hash.update(number);
         hash.update(&form.middle);
@@ -318,7 +331,7 @@ impl PartUrls {
     /// Appends the URL for a part of exactly `len` bytes. The caller must send `content-length` and the checksum's
     /// header as given here.
     pub fn write(&self, part: PartNumber, len: u64, checksum: Option<&PartChecksum>, out: &mut String) {
-        let (form, mut digits) = (self.form(checksum), Digits::default());
+        let (form, mut digits) = (self.form(checksum), DecimalDigits::default());
         let number = digits.of(u64::from(part.get()));
         out.push_str(&self.url_head);
         out.push_str(number);
@@ -329,7 +342,7 @@ impl PartUrls {
 
     /// Appends the signature alone, to be put into [`Self::template`].
     pub fn write_signature(&self, part: PartNumber, len: u64, out: &mut String) {
-        let mut digits = Digits::default();
+        let mut digits = DecimalDigits::default();
         push_hex(&self.signature(&self.plain, digits.of(u64::from(part.get())), len, None), out);
     }
 
@@ -346,9 +359,9 @@ impl PartUrls {
     }
 }
 
-impl Form {
-    fn new(shared: &Shared, checksum: Option<ChecksumAlgorithm>) -> Self {
-        let Shared { host, path, id, amz, token } = shared;
+impl PartUrlForm {
+    fn new(shared: &PartUrlBase, checksum: Option<ChecksumAlgorithm>) -> Self {
+        let PartUrlBase { host, path, id, amz, token } = shared;
         let header = checksum.map(ChecksumAlgorithm::header);
         let names = header.map_or("content-length;host".to_owned(), |name| format!("content-length;host;{name}"));
         let signed = names.replace(';', "%3B");
@@ -370,9 +383,9 @@ impl Form {
 
 /// Decimal digits without an allocation.
 #[derive(Default)]
-struct Digits([u8; 20]);
+struct DecimalDigits([u8; 20]);
 
-impl Digits {
+impl DecimalDigits {
     fn of(&mut self, mut number: u64) -> &str {
         let mut at = self.0.len();
         loop {

@@ -7,19 +7,19 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::app;
-use crate::config::Config;
+use crate::config::ServiceConfig;
 use crate::config::units::parse_size;
 use crate::domain::clock::parse_duration;
 use crate::domain::ids::KeyId;
-use crate::domain::key::Scopes;
-use crate::domain::quota::Quota;
+use crate::domain::key::KeyScopes;
+use crate::domain::quota::TenantQuota;
 use crate::domain::tenant::{DEFAULT_TENANT, Tenant as TenantRow};
-use crate::engine::{Error, KeyWish, PatchTenant, Registry};
+use crate::engine::{Error, KeyWish, PatchTenant, TenantRegistry};
 
-const PAGE: u32 = 100;
+const ROWS_PER_PAGE: u32 = 100;
 
 #[derive(Subcommand)]
-pub(super) enum Key {
+pub(super) enum KeyCommand {
     /// Make a key and print it, alone and only this once.
     Create {
         /// The tenant it acts in, by name or id.
@@ -63,7 +63,7 @@ pub(super) enum Key {
 }
 
 #[derive(Subcommand)]
-pub(super) enum Tenant {
+pub(super) enum TenantCommand {
     /// Make a tenant and print its id, alone.
     Create {
         /// 1 to 63 of a-z, 0-9, '-', '_' and '.'.
@@ -107,35 +107,35 @@ pub(super) enum Tenant {
     },
 }
 
-async fn find(registry: &Registry, name: &str) -> anyhow::Result<TenantRow> {
+async fn find_tenant(registry: &TenantRegistry, name: &str) -> anyhow::Result<TenantRow> {
     registry.tenant(name).await?.with_context(|| format!("there is no tenant {name:?}"))
 }
 
-pub(super) async fn key(config: &Config, command: Key) -> anyhow::Result<()> {
-    let registry = app::registry(config).await?;
+pub(super) async fn run_key_command(config: &ServiceConfig, command: KeyCommand) -> anyhow::Result<()> {
+    let registry = app::open_registry(config).await?;
     match command {
-        Key::Create { tenant, name, scopes, expires_in } => {
-            let scopes: Scopes = scopes.parse()?;
-            let expires_in = expires_in.as_deref().map(time).transpose()?;
-            let tenant = find(&registry, &tenant).await?;
+        KeyCommand::Create { tenant, name, scopes, expires_in } => {
+            let scopes: KeyScopes = scopes.parse()?;
+            let expires_in = expires_in.as_deref().map(parse_time).transpose()?;
+            let tenant = find_tenant(&registry, &tenant).await?;
             println!("{}", registry.make_key(tenant.id, KeyWish { name, scopes, expires_in }).await?.token.reveal());
         }
-        Key::List { tenant } => list_keys(&registry, &find(&registry, &tenant).await?).await?,
-        Key::Rotate { key, overlap, tenant } => {
-            let (id, overlap) = (id_of(&key)?, time(&overlap)?);
-            let tenant = find(&registry, &tenant).await?;
+        KeyCommand::List { tenant } => list_keys(&registry, &find_tenant(&registry, &tenant).await?).await?,
+        KeyCommand::Rotate { key, overlap, tenant } => {
+            let (id, overlap) = (parse_key_id(&key)?, parse_time(&overlap)?);
+            let tenant = find_tenant(&registry, &tenant).await?;
             match registry.rotate_key(tenant.id, id, Some(overlap)).await {
                 Ok(made) => println!("{}", made.token.reveal()),
-                Err(Error::Hidden) => bail!("the tenant {} has no such key", tenant.name),
+                Err(Error::NotFound) => bail!("the tenant {} has no such key", tenant.name),
                 Err(other) => return Err(other.into()),
             }
         }
-        Key::Revoke { key, tenant } => {
-            let id = id_of(&key)?;
-            let tenant = find(&registry, &tenant).await?;
+        KeyCommand::Revoke { key, tenant } => {
+            let id = parse_key_id(&key)?;
+            let tenant = find_tenant(&registry, &tenant).await?;
             match registry.revoke_key(tenant.id, id).await {
                 Ok(()) => {}
-                Err(Error::Hidden) => bail!("the tenant {} has no such key", tenant.name),
+                Err(Error::NotFound) => bail!("the tenant {} has no such key", tenant.name),
                 Err(other) => return Err(other.into()),
             }
         }
@@ -143,21 +143,21 @@ pub(super) async fn key(config: &Config, command: Key) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn time(text: &str) -> anyhow::Result<Duration> {
+fn parse_time(text: &str) -> anyhow::Result<Duration> {
     parse_duration(text).with_context(|| format!("{text:?} is no time"))
 }
 
 /// The id in a key, or an id. A secret is not repeated in what is said about it.
-fn id_of(key: &str) -> anyhow::Result<KeyId> {
+fn parse_key_id(key: &str) -> anyhow::Result<KeyId> {
     let id = key.strip_prefix("gk_").unwrap_or(key);
     let id = id.split_once('.').map_or(id, |(id, _)| id);
     id.parse().with_context(|| format!("{id:?} is no key's id"))
 }
 
-async fn list_keys(registry: &Registry, tenant: &TenantRow) -> anyhow::Result<()> {
+async fn list_keys(registry: &TenantRegistry, tenant: &TenantRow) -> anyhow::Result<()> {
     let mut after = None;
     loop {
-        let page = registry.keys(tenant.id, after, PAGE).await?;
+        let page = registry.keys(tenant.id, after, ROWS_PER_PAGE).await?;
         for key in &page {
             let line = json!({
                 "id": key.id,
@@ -177,14 +177,14 @@ async fn list_keys(registry: &Registry, tenant: &TenantRow) -> anyhow::Result<()
     }
 }
 
-pub(super) async fn tenant(config: &Config, command: Tenant) -> anyhow::Result<()> {
-    let registry = app::registry(config).await?;
+pub(super) async fn run_tenant_command(config: &ServiceConfig, command: TenantCommand) -> anyhow::Result<()> {
+    let registry = app::open_registry(config).await?;
     match command {
-        Tenant::Create { name } => println!("{}", registry.create_tenant(&name).await?.id),
-        Tenant::List => {
+        TenantCommand::Create { name } => println!("{}", registry.create_tenant(&name).await?.id),
+        TenantCommand::List => {
             let mut after = String::new();
             loop {
-                let page = registry.tenants(&after, PAGE).await?;
+                let page = registry.tenants(&after, ROWS_PER_PAGE).await?;
                 for tenant in &page {
                     let created_at = tenant.created_at.to_string();
                     println!("{}", json!({ "id": tenant.id, "name": tenant.name, "created_at": created_at }));
@@ -195,30 +195,30 @@ pub(super) async fn tenant(config: &Config, command: Tenant) -> anyhow::Result<(
                 }
             }
         }
-        Tenant::Show { tenant } => {
-            println!("{}", json!(registry.standing(find(&registry, &tenant).await?.id).await?));
+        TenantCommand::Show { tenant } => {
+            println!("{}", json!(registry.standing(find_tenant(&registry, &tenant).await?.id).await?));
         }
-        Tenant::Suspend { tenant } => patch(&registry, &tenant, suspended(true)).await?,
-        Tenant::Resume { tenant } => patch(&registry, &tenant, suspended(false)).await?,
-        Tenant::Quota { tenant, bytes, files, open_uploads } => {
+        TenantCommand::Suspend { tenant } => patch_tenant(&registry, &tenant, suspension_patch(true)).await?,
+        TenantCommand::Resume { tenant } => patch_tenant(&registry, &tenant, suspension_patch(false)).await?,
+        TenantCommand::Quota { tenant, bytes, files, open_uploads } => {
             let bytes = bytes.map(|text| parse_size(&text).with_context(|| format!("{text:?} is no size")));
-            let quota = Quota { bytes: bytes.transpose()?, files, uploads: open_uploads };
-            patch(&registry, &tenant, PatchTenant { quota: Some(quota), ..PatchTenant::default() }).await?;
+            let quota = TenantQuota { bytes: bytes.transpose()?, files, uploads: open_uploads };
+            patch_tenant(&registry, &tenant, PatchTenant { quota: Some(quota), ..PatchTenant::default() }).await?;
         }
-        Tenant::Recompute { tenant } => {
-            let (before, usage) = registry.recompute(find(&registry, &tenant).await?.id).await?;
+        TenantCommand::Recompute { tenant } => {
+            let (before, usage) = registry.recompute(find_tenant(&registry, &tenant).await?.id).await?;
             println!("{}", json!({ "before": before, "usage": usage }));
         }
     }
     Ok(())
 }
 
-fn suspended(suspended: bool) -> PatchTenant {
+fn suspension_patch(suspended: bool) -> PatchTenant {
     PatchTenant { suspended: Some(suspended), ..PatchTenant::default() }
 }
 
-async fn patch(registry: &Registry, tenant: &str, patch: PatchTenant) -> anyhow::Result<()> {
-    let tenant = find(registry, tenant).await?;
+async fn patch_tenant(registry: &TenantRegistry, tenant: &str, patch: PatchTenant) -> anyhow::Result<()> {
+    let tenant = find_tenant(registry, tenant).await?;
     println!("{}", json!(registry.patch_tenant(&tenant, patch).await?));
     Ok(())
 }

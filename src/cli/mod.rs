@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use crate::app;
-use crate::config::{Config, Flags};
+use crate::config::{ConfigOverrides, ServiceConfig};
 use crate::media;
 
 mod keys;
@@ -20,15 +20,15 @@ mod remote;
 /// Large-file uploads and downloads.
 #[derive(Parser)]
 #[command(name = "gantry", version, max_term_width = 100)]
-struct Gantry {
+struct GantryArgs {
     #[command(flatten)]
-    settings: SettingFlags,
+    settings: ConfigArgs,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<GantryCommand>,
 }
 
 #[derive(Args)]
-struct SettingFlags {
+struct ConfigArgs {
     /// A file of settings [default: gantry.toml, if there is one].
     #[arg(long, global = true, value_name = "FILE", env = "GANTRY_CONFIG")]
     config: Option<PathBuf>,
@@ -38,7 +38,7 @@ struct SettingFlags {
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum GantryCommand {
     /// Run the service: API, page, embedded store, workers and sweeper (the default).
     Serve,
     /// Run workers and the sweeper alone.
@@ -53,16 +53,16 @@ enum Command {
     },
     /// Make, list and revoke API keys.
     #[command(subcommand)]
-    Key(keys::Key),
+    Key(keys::KeyCommand),
     /// Make and list tenants.
     #[command(subcommand)]
-    Tenant(keys::Tenant),
+    Tenant(keys::TenantCommand),
     /// Print the embedded store's endpoint, bucket and keys as shell exports.
     StoreEnv,
     /// Find what the bucket holds for nobody. Changes nothing without --apply.
-    Cleanup(operate::Cleanup),
+    Cleanup(operate::CleanupArgs),
     /// Do now what comes round by itself: sweep, retention, orphans, rollup, alarms. Prints a report as JSON.
-    Chore(operate::Chore),
+    Chore(operate::ChoreArgs),
     /// Decode a file that nobody trusts, locked in: what workers start, no command for people.
     #[command(hide = true)]
     Decode {
@@ -70,7 +70,7 @@ enum Command {
         order: String,
     },
     #[command(flatten)]
-    Remote(remote::Remote),
+    Remote(remote::RemoteCommand),
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {
@@ -84,71 +84,71 @@ const MAX_BLOCKING_THREADS: usize = 48;
 
 /// Runs what the command line says; the exit codes are those of `gantry help exit-codes`.
 pub fn run() -> ExitCode {
-    let gantry = Gantry::parse();
+    let gantry = GantryArgs::parse();
     // Before anything else exists: no runtime, no threads, no settings.
-    if let Some(Command::Decode { order }) = &gantry.command {
-        return media::decode(order);
+    if let Some(GantryCommand::Decode { order }) = &gantry.command {
+        return media::run_decode_child(order);
     }
-    let flags = Flags { file: gantry.settings.config, set: gantry.settings.set };
+    let flags = ConfigOverrides { file: gantry.settings.config, set: gantry.settings.set };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if !matches!(gantry.command, Some(Command::Remote(_))) {
+    if !matches!(gantry.command, Some(GantryCommand::Remote(_))) {
         runtime.max_blocking_threads(MAX_BLOCKING_THREADS);
     }
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into()),
+        Err(error) => return print_failure(&error.into()),
     };
-    let outcome = match gantry.command.unwrap_or(Command::Serve) {
-        Command::Remote(command) => runtime.block_on(async { Ok(remote::run(command, end()).await) }),
+    let outcome = match gantry.command.unwrap_or(GantryCommand::Serve) {
+        GantryCommand::Remote(command) => runtime.block_on(async { Ok(remote::run(command, shutdown_token()).await) }),
         command => runtime.block_on(dispatch(command, &flags)).map(|()| ExitCode::SUCCESS),
     };
     // A blocking task that hangs must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match outcome {
         Ok(code) => code,
-        Err(error) => fail(&error),
+        Err(error) => print_failure(&error),
     }
 }
 
-fn fail(error: &anyhow::Error) -> ExitCode {
+fn print_failure(error: &anyhow::Error) -> ExitCode {
     eprintln!("gantry: {error:#}");
     ExitCode::FAILURE
 }
 
-async fn dispatch(command: Command, flags: &Flags) -> anyhow::Result<()> {
-    if let Command::CheckConfig { defaults } = command {
+async fn dispatch(command: GantryCommand, flags: &ConfigOverrides) -> anyhow::Result<()> {
+    if let GantryCommand::CheckConfig { defaults } = command {
         return operate::check_config(flags, defaults);
     }
-    let config = Config::load(flags)?;
+    let config = ServiceConfig::load(flags)?;
     logs::start(&config)?;
     match command {
-        Command::Serve => app::serve(&config, end()).await,
-        Command::Work => app::work(&config, end()).await,
-        Command::Migrate => operate::migrate(&config).await,
-        Command::Key(command) => keys::key(&config, command).await,
-        Command::Tenant(command) => keys::tenant(&config, command).await,
-        Command::StoreEnv => operate::store_env(&config),
-        Command::Cleanup(options) => operate::cleanup(&config, options).await,
-        Command::Chore(options) => operate::chore(&config, options).await,
-        Command::CheckConfig { .. } | Command::Decode { .. } | Command::Remote(_) => Ok(()),
+        GantryCommand::Serve => app::serve(&config, shutdown_token()).await,
+        GantryCommand::Work => app::work(&config, shutdown_token()).await,
+        GantryCommand::Migrate => operate::migrate(&config).await,
+        GantryCommand::Key(command) => keys::run_key_command(&config, command).await,
+        GantryCommand::Tenant(command) => keys::run_tenant_command(&config, command).await,
+        GantryCommand::StoreEnv => operate::print_store_env(&config),
+        GantryCommand::Cleanup(options) => operate::cleanup(&config, options).await,
+        GantryCommand::Chore(options) => operate::run_chore(&config, options).await,
+        GantryCommand::CheckConfig { .. } | GantryCommand::Decode { .. } | GantryCommand::Remote(_) => Ok(()),
     }
 }
 
 /// Cancelled by SIGTERM or SIGINT; the second signal ends the process on the spot.
-fn end() -> CancellationToken {
+fn shutdown_token() -> CancellationToken {
     let end = CancellationToken::new();
     let announce = end.clone();
     tokio::spawn(async move {
-        signal().await;
+        wait_for_signal().await;
         announce.cancel();
-        signal().await;
+        wait_for_signal().await;
         eprintln!("gantry: ended at once");
         std::process::exit(130);
     });
     end
 }
 
-async fn signal() {
+async fn wait_for_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         return std::future::pending().await;

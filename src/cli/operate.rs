@@ -4,14 +4,14 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 
-use crate::app::{self, Rows};
-use crate::client::text;
-use crate::config::{Config, DEFAULTS, Flags, Store};
+use crate::app::{self, DatabaseHandle};
+use crate::client::format;
+use crate::config::{ConfigOverrides, DEFAULT_CONFIG_TOML, ServiceConfig, StoreConfig};
 use crate::domain::job as domain;
-use crate::engine::{Engine, Orphan, OrphanKind};
+use crate::engine::{Engine, OrphanKind, OrphanedBlob};
 
 #[derive(Args)]
-pub(super) struct Cleanup {
+pub(super) struct CleanupArgs {
     /// Remove what is found. Without it, everything is only shown.
     #[arg(long)]
     apply: bool,
@@ -21,7 +21,7 @@ pub(super) struct Cleanup {
 }
 
 #[derive(Args)]
-pub(super) struct Chore {
+pub(super) struct ChoreArgs {
     /// Which: sweep, retention, orphans, rollup or alarms.
     #[arg(value_parser = chore_named)]
     chore: domain::Chore,
@@ -37,53 +37,53 @@ fn chore_named(text: &str) -> Result<domain::Chore, String> {
     }
 }
 
-pub(super) async fn chore(config: &Config, options: Chore) -> anyhow::Result<()> {
+pub(super) async fn run_chore(config: &ServiceConfig, options: ChoreArgs) -> anyhow::Result<()> {
     let remove_orphans = config.worker.chores.as_ref().is_some_and(|timetable| timetable.remove_orphans);
     let report = app::with_engine(config, async |engine| {
         Ok(if options.dry_run {
-            engine.foresee(options.chore).await?
+            engine.preview_chore(options.chore).await?
         } else {
-            engine.carry_out(options.chore, remove_orphans).await?
+            engine.run_chore(options.chore, remove_orphans).await?
         })
     });
     println!("{}", report.await?);
     Ok(())
 }
 
-pub(super) fn check_config(flags: &Flags, defaults: bool) -> anyhow::Result<()> {
+pub(super) fn check_config(flags: &ConfigOverrides, defaults: bool) -> anyhow::Result<()> {
     if defaults {
-        print!("{DEFAULTS}");
+        print!("{DEFAULT_CONFIG_TOML}");
         return Ok(());
     }
-    Config::load(flags)?;
+    ServiceConfig::load(flags)?;
     println!("The settings make sense.");
     Ok(())
 }
 
-pub(super) async fn migrate(config: &Config) -> anyhow::Result<()> {
-    Rows::open(config).await?;
+pub(super) async fn migrate(config: &ServiceConfig) -> anyhow::Result<()> {
+    DatabaseHandle::open(config).await?;
     println!("The schema is up to date.");
     Ok(())
 }
 
-pub(super) fn store_env(config: &Config) -> anyhow::Result<()> {
-    let Store::Embedded { listen, public_url } = &config.store else {
+pub(super) fn print_store_env(config: &ServiceConfig) -> anyhow::Result<()> {
+    let StoreConfig::Embedded { listen, public_url } = &config.store else {
         bail!("the store is not the embedded one; its keys are where you have them from");
     };
     for (name, value) in app::tool_environment(config, *listen, public_url.as_deref())? {
-        println!("export {name}={}", text::quoted(&value));
+        println!("export {name}={}", format::quoted(&value));
     }
     Ok(())
 }
 
-pub(super) async fn cleanup(config: &Config, options: Cleanup) -> anyhow::Result<()> {
+pub(super) async fn cleanup(config: &ServiceConfig, options: CleanupArgs) -> anyhow::Result<()> {
     app::with_engine(config, async |engine| run_cleanup(&engine, &options).await).await
 }
 
-async fn run_cleanup(engine: &Engine, options: &Cleanup) -> anyhow::Result<()> {
+async fn run_cleanup(engine: &Engine, options: &CleanupArgs) -> anyhow::Result<()> {
     // What is merely due is not an orphan: the sweep removes it first, in the service as here.
-    let swept = if options.apply { Some(engine.sweep().await?) } else { None };
-    let show = |orphan: &Orphan| {
+    let swept = if options.apply { Some(engine.run_sweep().await?) } else { None };
+    let show = |orphan: &OrphanedBlob| {
         let kind = match orphan.kind {
             OrphanKind::Object => "object",
             OrphanKind::Multipart => "multipart",
@@ -97,7 +97,7 @@ async fn run_cleanup(engine: &Engine, options: &Cleanup) -> anyhow::Result<()> {
             println!("{kind:9} {:>14} {}", orphan.size, orphan.key);
         }
     };
-    let report = engine.orphans(options.apply, show).await.context("the bucket was not searched")?;
+    let report = engine.scan_orphans(options.apply, show).await.context("the bucket was not searched")?;
     if options.json {
         let report = json!({
             "objects": report.objects, "multiparts": report.multiparts, "orphans": report.orphans,

@@ -12,23 +12,23 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::Url;
 
-use super::error::{Error, Refusal, Result};
-use super::progress::Notices;
-use super::retry::{Backoff, Policy};
+use super::error::{Error, Result, ServerRefusal};
+use super::progress::RetryObserver;
+use super::retry::{RetryBackoff, RetryPolicy};
 use crate::domain::clock::Entropy;
 
 /// For a connection to come about.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For an answer, unless the request says otherwise.
-const PATIENCE: Duration = Duration::from_secs(60);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of an error's body that are read.
-const MOST_ERROR: usize = 64 << 10;
+const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 
 /// A key, ready to be sent. `Debug` does not show it.
 #[derive(Clone, Debug)]
-pub struct Key(HeaderValue);
+pub struct ApiKeyHeader(HeaderValue);
 
-impl Key {
+impl ApiKeyHeader {
     /// From the key's text.
     pub fn new(text: &str) -> Result<Self> {
         let value = HeaderValue::from_str(&format!("Bearer {}", text.trim()));
@@ -40,32 +40,40 @@ impl Key {
 
 /// The service, and how patiently to talk to it.
 #[derive(Clone)]
-pub struct Api {
+pub struct ApiClient {
     http: reqwest::Client,
     base: Url,
-    key: Option<Key>,
-    policy: Policy,
+    key: Option<ApiKeyHeader>,
+    policy: RetryPolicy,
     entropy: Arc<dyn Entropy>,
 }
 
 /// One request.
 #[derive(Clone, Debug)]
-pub struct Ask<'a> {
-    what: &'a str,
+pub struct ApiRequest<'a> {
+    purpose: &'a str,
     method: Method,
     path: String,
     query: Vec<(String, String)>,
     body: Option<Bytes>,
-    idempotency: Option<String>,
-    patience: Duration,
+    idempotency_key: Option<String>,
+    timeout: Duration,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> ApiRequest<'a> {
     /// A request; `what` it is for, in words.
     #[must_use]
     pub fn new(what: &'a str, method: Method, path: impl Into<String>) -> Self {
         let path = path.into();
-        Self { what, method, path, query: Vec::new(), body: None, idempotency: None, patience: PATIENCE }
+        Self {
+            purpose: what,
+            method,
+            path,
+            query: Vec::new(),
+            body: None,
+            idempotency_key: None,
+            timeout: RESPONSE_TIMEOUT,
+        }
     }
 
     /// With a parameter.
@@ -85,21 +93,21 @@ impl<'a> Ask<'a> {
     /// With an `Idempotency-Key`: a repeat finds what the first one made.
     #[must_use]
     pub fn idempotency(mut self, key: impl Into<String>) -> Self {
-        self.idempotency = Some(key.into());
+        self.idempotency_key = Some(key.into());
         self
     }
 
     /// With another time for the answer.
     #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn timeout(mut self, patience: Duration) -> Self {
+        self.timeout = patience;
         self
     }
 }
 
-impl Api {
+impl ApiClient {
     /// The service at `base`.
-    pub fn new(base: &str, key: Option<Key>, policy: Policy, entropy: Arc<dyn Entropy>) -> Result<Self> {
+    pub fn new(base: &str, key: Option<ApiKeyHeader>, policy: RetryPolicy, entropy: Arc<dyn Entropy>) -> Result<Self> {
         let bad = || Error::Usage(format!("{base:?} is not the address of a server, like https://files.example"));
         let mut base = Url::parse(base.trim()).map_err(|_| bad())?;
         if !matches!(base.scheme(), "http" | "https") || !base.has_host() || !base.username().is_empty() {
@@ -112,7 +120,7 @@ impl Api {
         let http = reqwest::Client::builder()
             .user_agent(concat!("gantry/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .tcp_keepalive(Duration::from_secs(30))
             .build()
             .map_err(Error::transport)?;
@@ -139,8 +147,8 @@ impl Api {
 
     /// A count of failures in a row.
     #[must_use]
-    pub fn backoff(&self) -> Backoff {
-        Backoff::new(self.policy)
+    pub fn backoff(&self) -> RetryBackoff {
+        RetryBackoff::new(self.policy)
     }
 
     /// An address of the service.
@@ -153,39 +161,44 @@ impl Api {
 
     /// The key's header, for requests to [`Self::address`] alone.
     pub fn authorization(&self) -> Result<HeaderValue> {
-        let missing = || Refusal {
+        let missing = || ServerRefusal {
             status: 401,
             code: "no_key".to_owned(),
             detail: "there is no API key: set GANTRY_API_KEY, or GANTRY_API_KEY_FILE to a file that holds it"
                 .to_owned(),
             request_id: None,
             retryable: false,
-            after: None,
+            retry_after: None,
         };
         self.key.as_ref().map(|key| key.0.clone()).ok_or_else(|| Error::Denied(missing()))
     }
 
     /// Asks until there is an answer that counts, and reads it as JSON.
-    pub async fn ask<T: DeserializeOwned>(&self, ask: &Ask<'_>, notices: &dyn Notices) -> Result<T> {
-        let bytes = self.bytes(ask, notices).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::Other(format!("{}: the server's answer cannot be understood: {error}", ask.what)))
+    pub async fn request_json<T: DeserializeOwned>(
+        &self,
+        ask: &ApiRequest<'_>,
+        notices: &dyn RetryObserver,
+    ) -> Result<T> {
+        let bytes = self.request_bytes(ask, notices).await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Error::Other(format!("{}: the server's answer cannot be understood: {error}", ask.purpose))
+        })
     }
 
     /// Asks until there is an answer that counts.
-    pub async fn bytes(&self, ask: &Ask<'_>, notices: &dyn Notices) -> Result<Bytes> {
-        self.persist(ask.what, notices, async || self.once(ask).await).await
+    pub async fn request_bytes(&self, ask: &ApiRequest<'_>, notices: &dyn RetryObserver) -> Result<Bytes> {
+        self.with_retries(ask.purpose, notices, async || self.send_once(ask).await).await
     }
 
     /// Asks once.
-    pub async fn once(&self, ask: &Ask<'_>) -> Result<Bytes> {
+    pub async fn send_once(&self, ask: &ApiRequest<'_>) -> Result<Bytes> {
         let mut url = self.address(&ask.path);
         if !ask.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&ask.query);
         }
-        let mut request = self.http.request(ask.method.clone(), url).timeout(ask.patience);
+        let mut request = self.http.request(ask.method.clone(), url).timeout(ask.timeout);
         request = request.header(AUTHORIZATION, self.authorization()?);
-        if let Some(key) = &ask.idempotency {
+        if let Some(key) = &ask.idempotency_key {
             request = request.header("idempotency-key", key);
         }
         if let Some(body) = &ask.body {
@@ -195,14 +208,14 @@ impl Api {
         if response.status().is_success() {
             return response.bytes().await.map_err(Error::transport);
         }
-        Err(refusal(response).await)
+        Err(read_refusal(response).await)
     }
 
     /// Does something again and again until it works, cannot work, or patience ends.
-    pub async fn persist<T>(
+    pub async fn with_retries<T>(
         &self,
         what: &str,
-        notices: &dyn Notices,
+        notices: &dyn RetryObserver,
         mut once: impl AsyncFnMut() -> Result<T>,
     ) -> Result<T> {
         let mut backoff = self.backoff();
@@ -211,8 +224,8 @@ impl Api {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            let Some(pause) = backoff.next(&error, self.entropy(), Instant::now()) else { return Err(error) };
-            notices.retrying(what, &error, pause);
+            let Some(pause) = backoff.next_pause(&error, self.entropy(), Instant::now()) else { return Err(error) };
+            notices.on_retry(what, &error, pause);
             tokio::time::sleep(pause).await;
         }
     }
@@ -225,20 +238,20 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The service's refusal.
-pub async fn refusal(response: Response) -> Error {
+pub async fn read_refusal(response: Response) -> Error {
     let (status, after) = (response.status().as_u16(), retry_after(response.headers()));
-    let body = error_body(response).await;
+    let body = read_error_body(response).await;
     if (300..400).contains(&status) {
         return Error::Other(format!("the server answered {status}: this is not the address of a Gantry service"));
     }
-    Refusal::from_problem(status, &body, after).into()
+    ServerRefusal::from_problem(status, &body, after).into()
 }
 
 /// The beginning of an error's body; a broken one is as good as none.
-pub async fn error_body(mut response: Response) -> Vec<u8> {
+pub async fn read_error_body(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
-    while body.len() < MOST_ERROR
-        && let Ok(Ok(Some(chunk))) = tokio::time::timeout(CONNECT, response.chunk()).await
+    while body.len() < MAX_ERROR_BODY_BYTES
+        && let Ok(Ok(Some(chunk))) = tokio::time::timeout(CONNECT_TIMEOUT, response.chunk()).await
     {
         body.extend_from_slice(&chunk);
     }
@@ -250,8 +263,8 @@ mod tests {
     use super::*;
     use crate::domain::clock::OsEntropy;
 
-    fn api(base: &str) -> Result<Api> {
-        Api::new(base, None, Policy::default(), Arc::new(OsEntropy))
+    fn api(base: &str) -> Result<ApiClient> {
+        ApiClient::new(base, None, RetryPolicy::default(), Arc::new(OsEntropy))
     }
 
     #[test]
@@ -270,9 +283,9 @@ mod tests {
 
     #[test]
     fn keys_are_not_shown() {
-        let key = Key::new(" gk_id.secret\n").unwrap();
+        let key = ApiKeyHeader::new(" gk_id.secret\n").unwrap();
         assert!(!format!("{key:?}").contains("secret"));
-        assert!(Key::new("a\nb").is_err());
+        assert!(ApiKeyHeader::new("a\nb").is_err());
         assert_eq!(api("http://x").unwrap().authorization().unwrap_err().exit_code(), 3);
     }
 

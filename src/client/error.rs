@@ -14,10 +14,10 @@ use tokio_rustls::rustls;
 use crate::domain::reason::{innermost_cause, plain_words};
 
 /// How long an asset that is not ready is waited for.
-const UNREADY: Duration = Duration::from_secs(60);
+const MAX_NOT_READY_WAIT: Duration = Duration::from_secs(60);
 
 /// Answers of ours have a request id, and the store's a code: a bare 413 comes from what stands in front of them.
-const BODY_LIMIT_OF_PROXY: &str = "a proxy in front of the service refuses bodies of this size: raise its limit \
+const PROXY_BODY_LIMIT_HINT: &str = "a proxy in front of the service refuses bodies of this size: raise its limit \
     (nginx: client_max_body_size 0; Apache: LimitRequestBody 0)";
 
 /// What the client's functions answer.
@@ -46,13 +46,13 @@ pub enum Error {
     Usage(String),
     /// No key, a wrong one, or one that does not allow this.
     #[error("{0}")]
-    Denied(Refusal),
+    Denied(ServerRefusal),
     /// There is no such thing, or it is gone.
     #[error("{0}")]
-    NotFound(Refusal),
+    NotFound(ServerRefusal),
     /// Too large, too many, or full.
     #[error("{0}")]
-    Limit(Refusal),
+    Limit(ServerRefusal),
     /// Bytes are not what they should be.
     #[error("{0}")]
     Integrity(String),
@@ -80,7 +80,7 @@ pub enum Error {
     Interrupted,
     /// The server's refusal, with a meaning that has no code of its own.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(ServerRefusal),
     /// A local file.
     #[error("{}: {}", .path.display(), plain_words(&.error.to_string()))]
     Local {
@@ -96,7 +96,7 @@ pub enum Error {
 
 /// What a server said no with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ServerRefusal {
     /// The HTTP status.
     pub status: u16,
     /// For programs: the problem's `code`, or the store's.
@@ -108,10 +108,10 @@ pub struct Refusal {
     /// Whether trying again can help.
     pub retryable: bool,
     /// When to try again.
-    pub after: Option<Duration>,
+    pub retry_after: Option<Duration>,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ServerRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}", self.detail.trim_end_matches('.'), self.code)?;
         if let Some(id) = &self.request_id {
@@ -124,22 +124,22 @@ impl fmt::Display for Refusal {
 /// Problem details (RFC 9457), as far as we read them.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Problem {
+struct ServerProblem {
     code: String,
     detail: String,
     request_id: Option<String>,
     retryable: Option<bool>,
 }
 
-impl Refusal {
+impl ServerRefusal {
     /// Reads an answer of the service: a problem document, or whatever a proxy in between has put there.
     #[must_use]
     pub fn from_problem(status: u16, body: &[u8], after: Option<Duration>) -> Self {
-        let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+        let problem: ServerProblem = serde_json::from_slice(body).unwrap_or_default();
         let transient = matches!(status, 408 | 425 | 429 | 500 | 502..=504);
         if problem.code.is_empty() {
             let detail = match status {
-                413 => format!("{BODY_LIMIT_OF_PROXY} (it answered 413)"),
+                413 => format!("{PROXY_BODY_LIMIT_HINT} (it answered 413)"),
                 status => format!("the server answered {status}"),
             };
             return Self {
@@ -148,7 +148,7 @@ impl Refusal {
                 detail,
                 request_id: None,
                 retryable: transient,
-                after,
+                retry_after: after,
             };
         }
         Self {
@@ -157,7 +157,7 @@ impl Refusal {
             detail: printable(&problem.detail),
             request_id: problem.request_id.map(|id| printable(&id)),
             retryable: problem.retryable.unwrap_or(transient),
-            after,
+            retry_after: after,
         }
     }
 
@@ -172,33 +172,33 @@ impl Refusal {
         let code = element("Code").unwrap_or_else(|| format!("http_{status}"));
         let detail = match element("Message") {
             Some(message) => format!("the store answered {status}: {message}"),
-            None if status == 413 => format!("{BODY_LIMIT_OF_PROXY} (the store's address answered 413)"),
+            None if status == 413 => format!("{PROXY_BODY_LIMIT_HINT} (the store's address answered 413)"),
             None => format!("the store answered {status}"),
         };
         // S3 calls a body that came too slowly, or not whole, the client's fault; sending it again is the cure.
         let transient = matches!(status, 408 | 429 | 500 | 502..=504)
             || (status == 400 && matches!(code.as_str(), "RequestTimeout" | "IncompleteBody" | "BadDigest"));
-        Self { status, code, detail, request_id: None, retryable: transient, after }
+        Self { status, code, detail, request_id: None, retryable: transient, retry_after: after }
     }
 }
 
 /// Whether the other side's certificate was refused, which trying again does not change.
-fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
+fn is_untrusted_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref() {
         return matches!(error, rustls::Error::InvalidCertificate(_));
     }
     // An I/O error hides what it was made of from `source`.
     let made_of = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    made_of.is_some_and(|inner| is_distrust(inner)) || error.source().is_some_and(is_distrust)
+    made_of.is_some_and(|inner| is_untrusted_certificate(inner)) || error.source().is_some_and(is_untrusted_certificate)
 }
 
 /// Whether what answered a TLS handshake was no TLS.
-fn is_no_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+fn is_not_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref() {
         return matches!(error, rustls::Error::InvalidMessage(_));
     }
     let made_of = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    made_of.is_some_and(|inner| is_no_tls(inner)) || error.source().is_some_and(is_no_tls)
+    made_of.is_some_and(|inner| is_not_tls(inner)) || error.source().is_some_and(is_not_tls)
 }
 
 /// Text from elsewhere, fit for a terminal and not endless.
@@ -206,8 +206,8 @@ fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(500).collect()
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
+impl From<ServerRefusal> for Error {
+    fn from(refusal: ServerRefusal) -> Self {
         match (refusal.status, refusal.code.as_str()) {
             (_, "rejected") => Self::Blocked(refusal.to_string()),
             (_, "wrong_bytes" | "parts_differ") => Self::Integrity(refusal.to_string()),
@@ -215,7 +215,7 @@ impl From<Refusal> for Error {
             (404 | 410, _) => Self::NotFound(refusal),
             (413 | 429 | 507, _) => Self::Limit(refusal),
             (422, "invalid" | "invalid_json") => Self::Usage(refusal.to_string()),
-            (502..=504, _) => Self::Network { after: refusal.after, why: refusal.to_string() },
+            (502..=504, _) => Self::Network { after: refusal.retry_after, why: refusal.to_string() },
             _ => Self::Refused(refusal),
         }
     }
@@ -236,12 +236,12 @@ impl Error {
             return Self::network("no answer in time");
         }
         let text = innermost_cause(&error);
-        if is_no_tls(&error) {
+        if is_not_tls(&error) {
             let why = "there is no HTTPS at this address: the server speaks plain HTTP, or something else. Write http:// \
                        instead of https://, if the way to it is safe";
             return Self::Other(why.to_owned());
         }
-        if is_distrust(&error) {
+        if is_untrusted_certificate(&error) {
             return Self::Other(format!("the server's certificate is not trusted: {text}"));
         }
         Self::network(if error.is_connect() { format!("no connection: {text}") } else { text })
@@ -254,11 +254,11 @@ impl Error {
 
     /// An asset that is not ready may become so, but not for ever: after a minute of asking, it counts as a no.
     #[must_use]
-    pub fn unready_since(mut self, since: Instant) -> Self {
+    pub fn limit_not_ready_wait(mut self, since: Instant) -> Self {
         if let Self::Refused(refusal) = &mut self
             && refusal.code == "not_ready"
         {
-            refusal.retryable &= since.elapsed() < UNREADY;
+            refusal.retryable &= since.elapsed() < MAX_NOT_READY_WAIT;
         }
         self
     }
@@ -282,7 +282,7 @@ impl Error {
         match self {
             Self::Network { after, .. } => *after,
             Self::Denied(refusal) | Self::NotFound(refusal) | Self::Limit(refusal) | Self::Refused(refusal) => {
-                refusal.after
+                refusal.retry_after
             }
             Self::Usage(_) | Self::Integrity(_) | Self::Partial { .. } | Self::Blocked(_) => None,
             Self::Interrupted | Self::Local { .. } | Self::Other(_) => None,
@@ -291,7 +291,7 @@ impl Error {
 
     /// The server's own code, where it gave one.
     #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&ServerRefusal> {
         match self {
             Self::Denied(refusal) | Self::NotFound(refusal) | Self::Limit(refusal) | Self::Refused(refusal) => {
                 Some(refusal)
@@ -327,7 +327,7 @@ mod tests {
         let body = format!(
             r#"{{"code":"{code}","detail":"Words.","request_id":"r1","retryable":{retryable},"future":"field"}}"#
         );
-        Refusal::from_problem(status, body.as_bytes(), None).into()
+        ServerRefusal::from_problem(status, body.as_bytes(), None).into()
     }
 
     #[test]
@@ -367,11 +367,11 @@ mod tests {
 
     #[test]
     fn what_a_proxy_says_is_understood_by_its_status() {
-        let bad_gateway: Error = Refusal::from_problem(502, b"<html>nginx</html>", None).into();
+        let bad_gateway: Error = ServerRefusal::from_problem(502, b"<html>nginx</html>", None).into();
         assert!(bad_gateway.is_retryable() && bad_gateway.exit_code() == 8);
-        assert!(!Error::from(Refusal::from_problem(404, b"", None)).is_retryable());
+        assert!(!Error::from(ServerRefusal::from_problem(404, b"", None)).is_retryable());
         let html = b"<html>413 Request Entity Too Large</html>";
-        for refusal in [Refusal::from_problem(413, html, None), Refusal::from_store(413, html, None)] {
+        for refusal in [ServerRefusal::from_problem(413, html, None), ServerRefusal::from_store(413, html, None)] {
             let error = Error::from(refusal);
             assert!(
                 !error.is_retryable() && error.exit_code() == 5 && error.to_string().contains("client_max_body_size")
@@ -384,11 +384,11 @@ mod tests {
     #[test]
     fn the_store_speaks_xml() {
         let body = b"<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>Please \x1b[31mwait</Message></Error>";
-        let refusal = Refusal::from_store(503, body, Some(Duration::from_secs(2)));
+        let refusal = ServerRefusal::from_store(503, body, Some(Duration::from_secs(2)));
         assert_eq!((refusal.code.as_str(), refusal.retryable), ("SlowDown", true));
         assert_eq!(refusal.detail, "the store answered 503: Please [31mwait");
         assert_eq!(Error::from(refusal).retry_after(), Some(Duration::from_secs(2)));
-        assert!(Refusal::from_store(400, b"<Error><Code>RequestTimeout</Code></Error>", None).retryable);
-        assert!(!Refusal::from_store(400, b"<Error><Code>InvalidArgument</Code></Error>", None).retryable);
+        assert!(ServerRefusal::from_store(400, b"<Error><Code>RequestTimeout</Code></Error>", None).retryable);
+        assert!(!ServerRefusal::from_store(400, b"<Error><Code>InvalidArgument</Code></Error>", None).retryable);
     }
 }

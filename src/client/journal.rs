@@ -18,17 +18,17 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::error::{Error, Result};
-use super::upload::Fingerprint;
+use super::upload::FileFingerprint;
 use crate::domain::clock::Clock;
 
 /// Uploads live for a week; what is older than this can be of no use.
-const OLDEST: Duration = Duration::from_secs(30 * 24 * 3600);
+const MAX_JOURNAL_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long the same command again gets the asset whose id the user was told.
-const KEPT_AFTER_TOLD: Duration = Duration::from_secs(600);
+const REPORTED_RETENTION: Duration = Duration::from_secs(600);
 
 /// The directory of journals, as one command sees it.
 #[derive(Clone)]
-pub struct Journal {
+pub struct UploadJournal {
     dir: PathBuf,
     command: String,
     clock: Arc<dyn Clock>,
@@ -36,7 +36,7 @@ pub struct Journal {
 
 /// What an upload is remembered by.
 #[derive(Clone, Copy, Debug)]
-pub struct Identity<'a> {
+pub struct UploadIdentity<'a> {
     /// The server's address.
     pub server: &'a str,
     /// The file's canonical path.
@@ -48,33 +48,33 @@ pub struct Identity<'a> {
 /// One line.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
+enum JournalLine {
     /// An upload is about to be created.
-    Begin(Begin),
+    Begin(BeginRecord),
     /// It was created under this id.
     Upload(String),
     /// It is finished, as this asset.
     Finished(String),
     /// The user was told so.
-    Told(Told),
+    Told(ReportedRecord),
 }
 
 /// That the user was told of a finished upload.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-struct Told {
+struct ReportedRecord {
     /// When, in seconds since 1970.
     at: i64,
-    /// By which command; see [`Journal::open`].
+    /// By which command; see [`UploadJournal::open`].
     command: String,
 }
 
 /// What was wished.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Begin {
+pub struct BeginRecord {
     /// The path, for people who look.
     pub path: String,
     /// The file as it was.
-    pub file: Fingerprint,
+    pub file: FileFingerprint,
     /// The `Idempotency-Key`.
     pub key: String,
     /// The request's body, byte by byte.
@@ -83,28 +83,28 @@ pub struct Begin {
 
 /// What is known of an upload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
+pub struct JournalState {
     /// What was wished; `None`: nothing is known.
-    pub begin: Option<Begin>,
+    pub begin: Option<BeginRecord>,
     /// The upload's id, once it was answered.
     pub upload: Option<String>,
     /// The asset's id, once it was finished.
     pub finished: Option<String>,
     /// That the user was told the asset's id.
-    told: Option<Told>,
+    reported: Option<ReportedRecord>,
 }
 
 /// One file's journal, locked. Without a directory to write to, it only remembers for this process.
 #[derive(Debug)]
-pub struct Entry {
+pub struct JournalEntry {
     file: Option<(File, PathBuf)>,
-    memory: Memory,
+    state: JournalState,
 }
 
-impl Journal {
+impl UploadJournal {
     /// Where the environment says that state belongs; `None` without any home.
     #[must_use]
-    pub fn usual_dir() -> Option<PathBuf> {
+    pub fn default_dir() -> Option<PathBuf> {
         let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
         state.map(|state| state.join("gantry"))
@@ -118,35 +118,36 @@ impl Journal {
     }
 
     /// Removes entries that are of no use any more: too old to go on with, or told long enough ago.
-    pub fn forget_old(&self) {
+    pub fn remove_old(&self) {
         let (now, Ok(entries)) = (self.clock.now().as_second(), std::fs::read_dir(&self.dir)) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {
             if path.extension().is_some_and(|extension| extension == "upload") {
                 // What cannot be read or is in use stays.
-                let _ = forget_if_old(&path, now);
+                let _ = remove_if_old(&path, now);
             }
         }
     }
 
-    /// Notes that the user was told of these finished entries; see [`Entry::release`].
-    pub fn told(&self, entries: &[PathBuf]) {
-        let told = Line::Told(Told { at: self.clock.now().as_second(), command: self.command.clone() });
+    /// Notes that the user was told of these finished entries; see [`JournalEntry::release`].
+    pub fn mark_reported(&self, entries: &[PathBuf]) {
+        let told =
+            JournalLine::Told(ReportedRecord { at: self.clock.now().as_second(), command: self.command.clone() });
         for path in entries {
             // One that another process has taken meanwhile is that one's.
             let Ok(file) = OpenOptions::new().read(true).append(true).open(path) else { continue };
-            if file.try_lock().is_ok() && read(&file).is_ok_and(|(memory, _)| memory.finished.is_some()) {
+            if file.try_lock().is_ok() && read_state(&file).is_ok_and(|(memory, _)| memory.finished.is_some()) {
                 let _ = write_line(&file, &told);
             }
         }
     }
 
     /// Whether what the user was told of a finished upload no longer answers this command.
-    fn is_over(&self, memory: &Memory) -> bool {
+    fn is_expired(&self, memory: &JournalState) -> bool {
         let now = self.clock.now().as_second();
-        memory.told.as_ref().is_some_and(|told| told.command != self.command || told.is_old(now))
+        memory.reported.as_ref().is_some_and(|told| told.command != self.command || told.is_old(now))
     }
 
-    fn path_of(&self, identity: Identity<'_>) -> PathBuf {
+    fn path_of(&self, identity: UploadIdentity<'_>) -> PathBuf {
         let mut hash = Sha256::new();
         for part in [identity.server.as_bytes(), identity.path.as_os_str().as_encoded_bytes(), identity.wish.as_bytes()]
         {
@@ -157,7 +158,7 @@ impl Journal {
     }
 
     /// What is remembered under an identity, locked against other processes.
-    pub fn entry(&self, identity: Identity<'_>) -> Result<Entry> {
+    pub fn lock_entry(&self, identity: UploadIdentity<'_>) -> Result<JournalEntry> {
         let path = self.path_of(identity);
         let local = || Error::local(&path);
         loop {
@@ -173,21 +174,21 @@ impl Journal {
             }
             // Whoever had it before may have finished and removed it: then it is no longer what the path names.
             if file.metadata().map_err(local())?.nlink() > 0 {
-                let (mut memory, mut sound) = read(&file).map_err(local())?;
-                if self.is_over(&memory) {
-                    (memory, sound) = (Memory::default(), 0);
+                let (mut memory, mut sound) = read_state(&file).map_err(local())?;
+                if self.is_expired(&memory) {
+                    (memory, sound) = (JournalState::default(), 0);
                 }
                 // What a crash has torn must not become the beginning of the next line.
                 file.set_len(sound).map_err(local())?;
-                return Ok(Entry { file: Some((file, path)), memory });
+                return Ok(JournalEntry { file: Some((file, path)), state: memory });
             }
         }
     }
 }
 
-impl Told {
+impl ReportedRecord {
     fn is_old(&self, now: i64) -> bool {
-        now.saturating_sub(self.at) > seconds(KEPT_AFTER_TOLD)
+        now.saturating_sub(self.at) > seconds(REPORTED_RETENTION)
     }
 }
 
@@ -196,29 +197,31 @@ fn seconds(duration: Duration) -> i64 {
 }
 
 /// Removes an entry that is of no use at `now`, in seconds since 1970, unless another process has it.
-fn forget_if_old(path: &Path, now: i64) -> std::io::Result<()> {
+fn remove_if_old(path: &Path, now: i64) -> std::io::Result<()> {
     let file = File::open(path)?;
     let age = now.saturating_sub(file.metadata()?.mtime());
     // Only what was last written so long ago can have been told so long ago.
-    if age <= seconds(KEPT_AFTER_TOLD) || file.try_lock().is_err() {
+    if age <= seconds(REPORTED_RETENTION) || file.try_lock().is_err() {
         return Ok(());
     }
-    let over = age > seconds(OLDEST) || read(&file)?.0.told.is_some_and(|told| told.is_old(now));
+    let over = age > seconds(MAX_JOURNAL_AGE) || read_state(&file)?.0.reported.is_some_and(|told| told.is_old(now));
     if over { std::fs::remove_file(path) } else { Ok(()) }
 }
 
 /// Reads as many lines as make sense, and how long they are.
-fn read(file: &File) -> std::io::Result<(Memory, u64)> {
-    let (mut memory, mut reader) = (Memory::default(), BufReader::new(file));
+fn read_state(file: &File) -> std::io::Result<(JournalState, u64)> {
+    let (mut memory, mut reader) = (JournalState::default(), BufReader::new(file));
     reader.rewind()?;
     let (mut line, mut sound) = (Vec::new(), 0);
     while reader.read_until(b'\n', &mut line)? > 0 {
         let whole = line.ends_with(b"\n");
         match serde_json::from_slice(&line) {
-            Ok(Line::Begin(begin)) if whole => memory = Memory { begin: Some(begin), ..Memory::default() },
-            Ok(Line::Upload(id)) if whole => memory.upload = Some(id),
-            Ok(Line::Finished(id)) if whole => memory.finished = Some(id),
-            Ok(Line::Told(told)) if whole => memory.told = Some(told),
+            Ok(JournalLine::Begin(begin)) if whole => {
+                memory = JournalState { begin: Some(begin), ..JournalState::default() }
+            }
+            Ok(JournalLine::Upload(id)) if whole => memory.upload = Some(id),
+            Ok(JournalLine::Finished(id)) if whole => memory.finished = Some(id),
+            Ok(JournalLine::Told(told)) if whole => memory.reported = Some(told),
             Ok(_) | Err(_) => break,
         }
         sound += line.len() as u64;
@@ -227,41 +230,41 @@ fn read(file: &File) -> std::io::Result<(Memory, u64)> {
     Ok((memory, sound))
 }
 
-impl Entry {
+impl JournalEntry {
     /// An entry that only lasts as long as the process.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { file: None, memory: Memory::default() }
+        Self { file: None, state: JournalState::default() }
     }
 
     /// What is known.
     #[must_use]
-    pub fn memory(&self) -> &Memory {
-        &self.memory
+    pub fn state(&self) -> &JournalState {
+        &self.state
     }
 
     /// An upload is about to be created. What was known before is forgotten.
-    pub fn begin(&mut self, begin: Begin) -> Result<()> {
+    pub fn record_begin(&mut self, begin: BeginRecord) -> Result<()> {
         self.clear()?;
-        self.append(&Line::Begin(begin.clone()))?;
-        self.memory.begin = Some(begin);
+        self.append(&JournalLine::Begin(begin.clone()))?;
+        self.state.begin = Some(begin);
         Ok(())
     }
 
     /// It was created under this id.
-    pub fn created(&mut self, upload: &str) -> Result<()> {
-        if self.memory.upload.as_deref() != Some(upload) {
-            self.append(&Line::Upload(upload.to_owned()))?;
-            self.memory.upload = Some(upload.to_owned());
+    pub fn record_created(&mut self, upload: &str) -> Result<()> {
+        if self.state.upload.as_deref() != Some(upload) {
+            self.append(&JournalLine::Upload(upload.to_owned()))?;
+            self.state.upload = Some(upload.to_owned());
         }
         Ok(())
     }
 
     /// It is finished, as this asset.
-    pub fn finished(&mut self, asset: &str) -> Result<()> {
-        if self.memory.finished.as_deref() != Some(asset) {
-            self.append(&Line::Finished(asset.to_owned()))?;
-            self.memory.finished = Some(asset.to_owned());
+    pub fn record_finished(&mut self, asset: &str) -> Result<()> {
+        if self.state.finished.as_deref() != Some(asset) {
+            self.append(&JournalLine::Finished(asset.to_owned()))?;
+            self.state.finished = Some(asset.to_owned());
         }
         Ok(())
     }
@@ -271,24 +274,24 @@ impl Entry {
         if let Some((file, path)) = &self.file {
             file.set_len(0).map_err(Error::local(path))?;
         }
-        self.memory = Memory::default();
+        self.state = JournalState::default();
         Ok(())
     }
 
-    /// Unlocks it. Returns the file, for [`Journal::told`].
+    /// Unlocks it. Returns the file, for [`UploadJournal::mark_reported`].
     #[must_use]
     pub fn release(self) -> Option<PathBuf> {
         self.file.map(|(_, path)| path)
     }
 
-    fn append(&mut self, line: &Line) -> Result<()> {
+    fn append(&mut self, line: &JournalLine) -> Result<()> {
         let Some((file, path)) = &self.file else { return Ok(()) };
         write_line(file, line).map_err(Error::local(path))
     }
 }
 
 /// One write call: a process that is killed leaves the whole line or none of it.
-fn write_line(mut file: &File, line: &Line) -> std::io::Result<()> {
+fn write_line(mut file: &File, line: &JournalLine) -> std::io::Result<()> {
     let mut text = serde_json::to_string(line)?;
     text.push('\n');
     file.write_all(text.as_bytes())
@@ -299,88 +302,88 @@ mod tests {
     use super::*;
     use crate::domain::clock::{ManualClock, SystemClock};
 
-    fn begin(key: &str) -> Begin {
-        let file = Fingerprint { size: 7, modified_ns: -1 };
-        Begin { path: "/a".to_owned(), file, key: key.to_owned(), request: "{}".to_owned() }
+    fn begin(key: &str) -> BeginRecord {
+        let file = FileFingerprint { size: 7, modified_ns: -1 };
+        BeginRecord { path: "/a".to_owned(), file, key: key.to_owned(), request: "{}".to_owned() }
     }
 
-    fn identity(wish: &str) -> Identity<'_> {
-        Identity { server: "http://s", path: Path::new("/a"), wish }
+    fn identity(wish: &str) -> UploadIdentity<'_> {
+        UploadIdentity { server: "http://s", path: Path::new("/a"), wish }
     }
 
-    fn journal() -> (tempfile::TempDir, Journal, Arc<ManualClock>) {
+    fn journal() -> (tempfile::TempDir, UploadJournal, Arc<ManualClock>) {
         let dir = tempfile::tempdir().unwrap();
         // Files have the machine's times.
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        let journal = Journal::open(dir.path().join("state/gantry"), "one".to_owned(), clock.clone()).unwrap();
+        let journal = UploadJournal::open(dir.path().join("state/gantry"), "one".to_owned(), clock.clone()).unwrap();
         (dir, journal, clock)
     }
 
     #[test]
     fn what_was_written_is_known_to_the_next_process() {
         let (_dir, journal, _clock) = journal();
-        let mut entry = journal.entry(identity("w")).unwrap();
-        assert_eq!(entry.memory(), &Memory::default());
-        entry.begin(begin("k1")).unwrap();
-        entry.created("u1").unwrap();
+        let mut entry = journal.lock_entry(identity("w")).unwrap();
+        assert_eq!(entry.state(), &JournalState::default());
+        entry.record_begin(begin("k1")).unwrap();
+        entry.record_created("u1").unwrap();
         drop(entry);
-        let mut entry = journal.entry(identity("w")).unwrap();
-        assert_eq!(entry.memory().upload.as_deref(), Some("u1"));
-        assert_eq!(entry.memory().begin.as_ref().unwrap(), &begin("k1"));
-        entry.begin(begin("k2")).unwrap();
-        assert_eq!(entry.memory().upload, None, "another beginning has another upload");
-        entry.created("u2").unwrap();
-        entry.finished("a2").unwrap();
+        let mut entry = journal.lock_entry(identity("w")).unwrap();
+        assert_eq!(entry.state().upload.as_deref(), Some("u1"));
+        assert_eq!(entry.state().begin.as_ref().unwrap(), &begin("k1"));
+        entry.record_begin(begin("k2")).unwrap();
+        assert_eq!(entry.state().upload, None, "another beginning has another upload");
+        entry.record_created("u2").unwrap();
+        entry.record_finished("a2").unwrap();
         drop(entry);
-        let entry = journal.entry(identity("w")).unwrap();
-        assert_eq!(entry.memory().finished.as_deref(), Some("a2"));
+        let entry = journal.lock_entry(identity("w")).unwrap();
+        assert_eq!(entry.state().finished.as_deref(), Some("a2"));
         std::fs::remove_file(entry.release().unwrap()).unwrap();
-        assert_eq!(journal.entry(identity("w")).unwrap().memory(), &Memory::default());
+        assert_eq!(journal.lock_entry(identity("w")).unwrap().state(), &JournalState::default());
     }
 
     #[test]
     fn a_torn_line_is_ignored_with_all_that_follows() {
         let (_dir, journal, _clock) = journal();
-        let mut entry = journal.entry(identity("w")).unwrap();
-        entry.begin(begin("k1")).unwrap();
+        let mut entry = journal.lock_entry(identity("w")).unwrap();
+        entry.record_begin(begin("k1")).unwrap();
         let whole = std::fs::read(journal.path_of(identity("w"))).unwrap();
         drop(entry);
         for cut in 0..whole.len() {
             std::fs::write(journal.path_of(identity("w")), &whole[..cut]).unwrap();
-            assert_eq!(journal.entry(identity("w")).unwrap().memory(), &Memory::default(), "{cut}");
+            assert_eq!(journal.lock_entry(identity("w")).unwrap().state(), &JournalState::default(), "{cut}");
         }
         let torn = [&whole[..], b"{\"upload\":\"u1\"}\n{\"finished\":\"a", b"\0\0\n{\"finished\":\"a1\"}\n"].concat();
         std::fs::write(journal.path_of(identity("w")), torn).unwrap();
-        let mut entry = journal.entry(identity("w")).unwrap();
-        assert_eq!((entry.memory.upload.as_deref(), entry.memory.finished.as_deref()), (Some("u1"), None));
-        entry.finished("a3").unwrap();
+        let mut entry = journal.lock_entry(identity("w")).unwrap();
+        assert_eq!((entry.state.upload.as_deref(), entry.state.finished.as_deref()), (Some("u1"), None));
+        entry.record_finished("a3").unwrap();
         drop(entry);
-        let memory = journal.entry(identity("w")).unwrap().memory;
+        let memory = journal.lock_entry(identity("w")).unwrap().state;
         assert_eq!(memory.finished.as_deref(), Some("a3"), "what is written after a torn line counts");
     }
 
     #[test]
     fn two_processes_do_not_send_one_file_at_once() {
         let (_dir, journal, _clock) = journal();
-        let first = journal.entry(identity("w")).unwrap();
-        assert!(journal.entry(identity("w")).unwrap_err().to_string().contains("another gantry"));
-        assert!(journal.entry(identity("another wish")).is_ok());
+        let first = journal.lock_entry(identity("w")).unwrap();
+        assert!(journal.lock_entry(identity("w")).unwrap_err().to_string().contains("another gantry"));
+        assert!(journal.lock_entry(identity("another wish")).is_ok());
         drop(first);
-        assert!(journal.entry(identity("w")).is_ok());
+        assert!(journal.lock_entry(identity("w")).is_ok());
     }
 
     #[test]
     fn old_entries_go_and_others_stay() {
         let (_dir, journal, clock) = journal();
-        journal.entry(identity("w")).unwrap().begin(begin("k")).unwrap();
+        journal.lock_entry(identity("w")).unwrap().record_begin(begin("k")).unwrap();
         let stranger = journal.dir.join("notes.txt");
         std::fs::write(&stranger, "x").unwrap();
         let day = Duration::from_secs(24 * 3600);
         clock.advance(day);
-        journal.forget_old();
+        journal.remove_old();
         assert!(journal.path_of(identity("w")).exists());
         clock.advance(30 * day);
-        journal.forget_old();
+        journal.remove_old();
         assert!(!journal.path_of(identity("w")).exists() && stranger.exists());
     }
 
@@ -388,32 +391,32 @@ mod tests {
     fn what_was_told_answers_the_same_command_for_a_while() {
         let (_dir, journal, clock) = journal();
         let finish = || {
-            let mut entry = journal.entry(identity("w")).unwrap();
-            entry.begin(begin("k")).unwrap();
-            entry.finished("a").unwrap();
+            let mut entry = journal.lock_entry(identity("w")).unwrap();
+            entry.record_begin(begin("k")).unwrap();
+            entry.record_finished("a").unwrap();
             entry.release().unwrap()
         };
-        let known = |journal: &Journal| journal.entry(identity("w")).unwrap().memory.finished;
+        let known = |journal: &UploadJournal| journal.lock_entry(identity("w")).unwrap().state.finished;
         let path = finish();
         clock.advance(Duration::from_secs(24 * 3600));
         assert_eq!(known(&journal).as_deref(), Some("a"), "until it is told");
-        journal.told(&[path]);
+        journal.mark_reported(&[path]);
         clock.advance(Duration::from_secs(599));
         assert_eq!(known(&journal).as_deref(), Some("a"), "the last instant may not have been seen");
         clock.advance(Duration::from_secs(2));
         assert_eq!(known(&journal), None, "and then it is another upload");
         let path = finish();
-        journal.told(&[path]);
-        let other = Journal { command: "other".to_owned(), ..journal.clone() };
+        journal.mark_reported(&[path]);
+        let other = UploadJournal { command: "other".to_owned(), ..journal.clone() };
         assert_eq!(known(&other), None, "another command makes another asset");
         let path = finish();
-        journal.told(std::slice::from_ref(&path));
-        journal.forget_old();
+        journal.mark_reported(std::slice::from_ref(&path));
+        journal.remove_old();
         assert!(path.exists());
         clock.advance(Duration::from_secs(700));
-        let held = journal.entry(identity("w")).unwrap();
-        journal.told(std::slice::from_ref(&path));
-        journal.forget_old();
+        let held = journal.lock_entry(identity("w")).unwrap();
+        journal.mark_reported(std::slice::from_ref(&path));
+        journal.remove_old();
         assert!(path.exists(), "what another process has is its own");
         drop(held);
     }
@@ -421,13 +424,13 @@ mod tests {
     #[test]
     fn what_was_told_long_ago_is_removed() {
         let (_dir, journal, clock) = journal();
-        let mut entry = journal.entry(identity("w")).unwrap();
-        entry.begin(begin("k")).unwrap();
-        entry.finished("a").unwrap();
+        let mut entry = journal.lock_entry(identity("w")).unwrap();
+        entry.record_begin(begin("k")).unwrap();
+        entry.record_finished("a").unwrap();
         let path = entry.release().unwrap();
-        journal.told(std::slice::from_ref(&path));
+        journal.mark_reported(std::slice::from_ref(&path));
         clock.advance(Duration::from_secs(700));
-        journal.forget_old();
+        journal.remove_old();
         assert!(!path.exists());
     }
 }

@@ -9,23 +9,23 @@ use tokio::time::Instant;
 use super::error::Error;
 use crate::domain::clock::Entropy;
 
-const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 /// What a server may ask us to wait at most; more is an outage.
-const LONGEST_ASKED: Duration = Duration::from_secs(120);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 /// Tries that every operation gets, however long each of them takes.
-const LEAST_TRIES: u32 = 3;
+const MIN_ATTEMPTS: u32 = 3;
 
 /// How much patience there is.
 #[derive(Clone, Copy, Debug)]
-pub struct Policy {
+pub struct RetryPolicy {
     /// Repeats of one request or part at most; `None`: as many as the time allows.
     pub retries: Option<u32>,
     /// How long one request or part may go on failing.
     pub max_time: Duration,
 }
 
-impl Default for Policy {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self { retries: None, max_time: Duration::from_secs(600) }
     }
@@ -33,16 +33,16 @@ impl Default for Policy {
 
 /// The failures in a row of one operation.
 #[derive(Debug)]
-pub struct Backoff {
-    policy: Policy,
+pub struct RetryBackoff {
+    policy: RetryPolicy,
     failures: u32,
     since: Option<Instant>,
 }
 
-impl Backoff {
+impl RetryBackoff {
     /// No failures yet.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: RetryPolicy) -> Self {
         Self { policy, failures: 0, since: None }
     }
 
@@ -53,7 +53,7 @@ impl Backoff {
     }
 
     /// Counts a failure. `Some`: try again after this; `None`: give up.
-    pub fn next(&mut self, error: &Error, entropy: &dyn Entropy, now: Instant) -> Option<Duration> {
+    pub fn next_pause(&mut self, error: &Error, entropy: &dyn Entropy, now: Instant) -> Option<Duration> {
         if !error.is_retryable() {
             return None;
         }
@@ -62,11 +62,11 @@ impl Backoff {
             return None;
         }
         let pause = match error.retry_after() {
-            Some(asked) => asked.min(LONGEST_ASKED) + jitter(FIRST, entropy),
-            None => jitter(FIRST.saturating_mul(1 << (self.failures - 1).min(10)).min(LONGEST), entropy),
+            Some(asked) => asked.min(MAX_RETRY_AFTER) + jitter(FIRST_PAUSE, entropy),
+            None => jitter(FIRST_PAUSE.saturating_mul(1 << (self.failures - 1).min(10)).min(MAX_PAUSE), entropy),
         };
         let since = *self.since.get_or_insert(now);
-        let late = now + pause > since + self.policy.max_time && self.failures >= LEAST_TRIES;
+        let late = now + pause > since + self.policy.max_time && self.failures >= MIN_ATTEMPTS;
         (!late).then_some(pause)
     }
 }
@@ -81,14 +81,14 @@ fn jitter(full: Duration, entropy: &dyn Entropy) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::error::Refusal;
+    use crate::client::error::ServerRefusal;
     use crate::domain::clock::SeededEntropy;
 
-    fn pauses(policy: Policy, error: &Error, step: Duration) -> Vec<Duration> {
+    fn pauses(policy: RetryPolicy, error: &Error, step: Duration) -> Vec<Duration> {
         let (entropy, mut now) = (SeededEntropy::new(5), Instant::now());
-        let mut backoff = Backoff::new(policy);
+        let mut backoff = RetryBackoff::new(policy);
         let mut pauses = Vec::new();
-        while let Some(pause) = backoff.next(error, &entropy, now) {
+        while let Some(pause) = backoff.next_pause(error, &entropy, now) {
             pauses.push(pause);
             now += pause + step;
             assert!(pauses.len() < 10_000, "it never gives up");
@@ -98,40 +98,40 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_bound_and_end_with_the_time() {
-        let policy = Policy { retries: None, max_time: Duration::from_secs(60) };
+        let policy = RetryPolicy { retries: None, max_time: Duration::from_secs(60) };
         let pauses = pauses(policy, &Error::network("x"), Duration::ZERO);
-        assert!(pauses[0] >= FIRST / 2 && pauses[0] <= FIRST);
+        assert!(pauses[0] >= FIRST_PAUSE / 2 && pauses[0] <= FIRST_PAUSE);
         assert!(pauses[3] > pauses[0]);
-        assert!(pauses.iter().all(|pause| *pause <= LONGEST));
+        assert!(pauses.iter().all(|pause| *pause <= MAX_PAUSE));
         let total: Duration = pauses.iter().sum();
         assert!(total > Duration::from_secs(45) && total <= Duration::from_secs(60), "{total:?}");
     }
 
     #[test]
     fn tries_are_counted_when_asked() {
-        let policy = Policy { retries: Some(2), max_time: Duration::from_secs(600) };
+        let policy = RetryPolicy { retries: Some(2), max_time: Duration::from_secs(600) };
         assert_eq!(pauses(policy, &Error::network("x"), Duration::ZERO).len(), 2);
-        let none = Policy { retries: Some(0), ..policy };
+        let none = RetryPolicy { retries: Some(0), ..policy };
         assert!(pauses(none, &Error::network("x"), Duration::ZERO).is_empty());
     }
 
     #[test]
     fn a_slow_part_gets_more_than_one_try() {
-        let policy = Policy { retries: None, max_time: Duration::from_secs(600) };
+        let policy = RetryPolicy { retries: None, max_time: Duration::from_secs(600) };
         assert_eq!(pauses(policy, &Error::network("x"), Duration::from_secs(3600)).len(), 2);
     }
 
     #[test]
     fn the_servers_word_counts() {
-        let refusal = |retryable| Refusal {
+        let refusal = |retryable| ServerRefusal {
             status: 503,
             code: "unavailable".to_owned(),
             detail: String::new(),
             request_id: None,
             retryable,
-            after: Some(Duration::from_secs(7)),
+            retry_after: Some(Duration::from_secs(7)),
         };
-        let policy = Policy::default();
+        let policy = RetryPolicy::default();
         let first = pauses(policy, &Error::Refused(refusal(true)), Duration::ZERO)[0];
         assert!(first >= Duration::from_secs(7) && first < Duration::from_secs(8), "{first:?}");
         assert!(pauses(policy, &Error::Refused(refusal(false)), Duration::ZERO).is_empty());
@@ -141,8 +141,8 @@ mod tests {
     #[test]
     fn many_clients_do_not_come_back_at_once() {
         let entropy = SeededEntropy::new(9);
-        let all: std::collections::BTreeSet<_> = (0..50).map(|_| jitter(LONGEST, &entropy)).collect();
+        let all: std::collections::BTreeSet<_> = (0..50).map(|_| jitter(MAX_PAUSE, &entropy)).collect();
         assert!(all.len() > 30);
-        assert!(all.iter().all(|pause| *pause >= LONGEST / 2 && *pause <= LONGEST));
+        assert!(all.iter().all(|pause| *pause >= MAX_PAUSE / 2 && *pause <= MAX_PAUSE));
     }
 }

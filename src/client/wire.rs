@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 /// An asset.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Asset {
+pub struct ApiAsset {
     /// Its id.
     pub id: String,
     /// Where it stands.
@@ -20,13 +20,13 @@ pub struct Asset {
     /// Its digest in hexadecimal, computed or declared.
     pub sha256: Option<String>,
     /// Why it was rejected or failed.
-    pub reason: Option<Reason>,
+    pub reason: Option<ApiReason>,
     /// When it was declared, RFC 3339.
     #[serde(default)]
     pub created_at: String,
 }
 
-impl Asset {
+impl ApiAsset {
     /// Whether its state will not change by itself.
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -36,7 +36,7 @@ impl Asset {
 
 /// Why an asset was rejected or failed.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Reason {
+pub struct ApiReason {
     /// For programs.
     pub code: String,
     /// For people.
@@ -45,7 +45,7 @@ pub struct Reason {
 
 /// An upload.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Upload {
+pub struct ApiUpload {
     /// Its id.
     pub id: String,
     /// The asset that it brings in.
@@ -58,7 +58,7 @@ pub struct Upload {
     pub part_size: Option<u64>,
     /// The parts that the store has.
     #[serde(default)]
-    pub received: Vec<Received>,
+    pub received: Vec<ApiReceivedPart>,
     /// Until when it is kept, RFC 3339.
     #[serde(default)]
     pub expires_at: String,
@@ -66,7 +66,7 @@ pub struct Upload {
 
 /// A part that the store has.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Received {
+pub struct ApiReceivedPart {
     /// Its number.
     pub part: u64,
     /// Its size in bytes.
@@ -75,7 +75,7 @@ pub struct Received {
 
 /// The wish for an upload. Kept as text in the journal: a repeat must say the very same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NewUpload<'a> {
+pub struct ApiUploadRequest<'a> {
     /// The name.
     pub filename: &'a str,
     /// The size in bytes.
@@ -98,18 +98,18 @@ pub struct NewUpload<'a> {
 
 /// The answer to it.
 #[derive(Debug, Deserialize)]
-pub struct Opened {
+pub struct ApiCreatedUpload {
     /// The upload.
-    pub upload: Upload,
+    pub upload: ApiUpload,
     /// Where to PUT the whole, if it goes as one.
-    pub put: Option<SignedUrl>,
+    pub put: Option<ApiSignedUrl>,
     /// Where to PUT the first parts, if it goes as several.
-    pub multipart: Option<PartUrls>,
+    pub multipart: Option<ApiPartUrls>,
 }
 
 /// URLs for parts.
 #[derive(Debug, Deserialize)]
-pub struct PartUrls {
+pub struct ApiPartUrls {
     /// One for each part that was asked for.
     pub urls: Vec<PartUrl>,
 }
@@ -121,12 +121,12 @@ pub struct PartUrl {
     pub part: u64,
     /// Where and how.
     #[serde(flatten)]
-    pub target: SignedUrl,
+    pub target: ApiSignedUrl,
 }
 
 /// Where to send bytes, and the headers that were signed with it. The URL is a secret: `Debug` does not show it.
 #[derive(Clone, Deserialize)]
-pub struct SignedUrl {
+pub struct ApiSignedUrl {
     /// The address.
     pub url: String,
     /// To be sent exactly so.
@@ -134,7 +134,7 @@ pub struct SignedUrl {
     pub headers: BTreeMap<String, String>,
 }
 
-impl fmt::Debug for SignedUrl {
+impl fmt::Debug for ApiSignedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignedUrl").finish_non_exhaustive()
     }
@@ -142,7 +142,7 @@ impl fmt::Debug for SignedUrl {
 
 /// A page of assets, each as the server wrote it.
 #[derive(Debug, Deserialize)]
-pub struct Page {
+pub struct ApiAssetPage {
     /// The assets.
     pub assets: Vec<Value>,
     /// Where the next page begins.
@@ -151,7 +151,7 @@ pub struct Page {
 
 /// The wish for a link.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct NewLink {
+pub struct ApiLinkRequest {
     /// How long it works: seconds, or a text like `1h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<String>,
@@ -178,7 +178,7 @@ mod tests {
         let text = r#"{"upload":{"id":"u","asset_id":"a","state":"open","size":9,"part_size":5,"received":[{"part":1,
             "size":5,"etag":"x"}],"expires_at":"t","new":1},"multipart":{"part_size":5,"part_count":2,"urls":[{"part":2,
             "url":"http://s/?X-Amz-Signature=secret","headers":{"content-length":"4"},"expires_at":"t"}]},"grant":"gu_x"}"#;
-        let opened: Opened = serde_json::from_str(text).unwrap();
+        let opened: ApiCreatedUpload = serde_json::from_str(text).unwrap();
         let part = &opened.multipart.as_ref().unwrap().urls[0];
         assert_eq!((part.part, part.target.headers["content-length"].as_str()), (2, "4"));
         assert!(!format!("{opened:?}").contains("secret"));
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn only_what_is_wished_is_sent() {
         let metadata = Map::new();
-        let wish = NewUpload {
+        let wish = ApiUploadRequest {
             filename: "a",
             size: 1,
             content_type: None,

@@ -8,25 +8,25 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::layers::Merged;
+use super::layers::MergedSettings;
 use super::units::parse_size;
-use super::{Complaints, Config, Database, Store, deliveries, issuers, webhooks, work};
+use super::{DatabaseConfig, InvalidSettings, ServiceConfig, StoreConfig, deliveries, issuers, processing, webhooks};
 use crate::domain::clock::parse_duration;
-use crate::domain::upload::Patience;
-use crate::engine::{self, FeedSettings, LEAST_SECRET, Pace};
+use crate::domain::upload::UploadTimeouts;
+use crate::engine::{self, BodyPaceLimits, FeedSettings, MIN_SECRET_BYTES};
 use crate::http::forwarded::{ForwardedHeader, TrustedForwarding};
 use crate::http::server;
 use crate::http::tls;
 
 /// The longest life that a signature can have.
-const LONGEST_URL: Duration = crate::blob::presign::LONGEST;
+const MAX_URL_LIFETIME: Duration = crate::blob::presign::MAX_URL_LIFETIME;
 
-pub(super) struct Checker {
+pub(super) struct ConfigParser {
     texts: HashMap<String, String>,
-    complaints: Vec<String>,
+    errors: Vec<String>,
 }
 
-impl Checker {
+impl ConfigParser {
     pub(super) fn text(&self, name: &str) -> String {
         self.texts.get(name).cloned().unwrap_or_default()
     }
@@ -37,20 +37,20 @@ impl Checker {
     }
 
     /// Gives a setting that nobody has mentioned its default.
-    pub(super) fn default_to(&mut self, name: String, text: &str) {
+    pub(super) fn set_default(&mut self, name: String, text: &str) {
         self.texts.entry(name).or_insert_with(|| text.to_owned());
     }
 
-    pub(super) fn optional(&self, name: &str) -> Option<String> {
+    pub(super) fn optional_text(&self, name: &str) -> Option<String> {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 
-    pub(super) fn complain(&mut self, name: &str, problem: impl std::fmt::Display) {
-        self.complaints.push(format!("{name}: {problem}"));
+    pub(super) fn add_error(&mut self, name: &str, problem: impl std::fmt::Display) {
+        self.errors.push(format!("{name}: {problem}"));
     }
 
     /// The value, or a stand-in and a complaint.
-    pub(super) fn value<T>(
+    pub(super) fn parse_value<T>(
         &mut self,
         name: &str,
         expected: &str,
@@ -59,53 +59,55 @@ impl Checker {
     ) -> T {
         let text = self.text(name);
         read(&text).unwrap_or_else(|| {
-            self.complain(name, format!("{text:?} is not {expected}"));
+            self.add_error(name, format!("{text:?} is not {expected}"));
             stand_in
         })
     }
 
     fn address(&mut self, name: &str) -> SocketAddr {
-        self.value(name, "an address like 127.0.0.1:8080", SocketAddr::from(([127, 0, 0, 1], 0)), |text| {
+        self.parse_value(name, "an address like 127.0.0.1:8080", SocketAddr::from(([127, 0, 0, 1], 0)), |text| {
             text.parse().ok()
         })
     }
 
     pub(super) fn size(&mut self, name: &str) -> u64 {
-        self.value(name, "a size like 16MiB", 0, parse_size)
+        self.parse_value(name, "a size like 16MiB", 0, parse_size)
     }
 
     pub(super) fn number<T: std::str::FromStr + Default + PartialEq>(&mut self, name: &str) -> T {
-        self.value(name, "a number above zero", T::default(), |text| text.parse().ok().filter(|n| *n != T::default()))
+        self.parse_value(name, "a number above zero", T::default(), |text| {
+            text.parse().ok().filter(|n| *n != T::default())
+        })
     }
 
     pub(super) fn time(&mut self, name: &str) -> Duration {
-        self.value(name, "a time like 15m, above zero", Duration::ZERO, |text| {
+        self.parse_value(name, "a time like 15m, above zero", Duration::ZERO, |text| {
             parse_duration(text).filter(|time| !time.is_zero())
         })
     }
 
     /// The life of a signed URL.
-    pub(super) fn lifetime(&mut self, name: &str) -> Duration {
+    pub(super) fn url_lifetime(&mut self, name: &str) -> Duration {
         let time = self.time(name);
-        if time > LONGEST_URL {
-            self.complain(name, "signatures live 7 days at most");
+        if time > MAX_URL_LIFETIME {
+            self.add_error(name, "signatures live 7 days at most");
         }
         time
     }
 
     pub(super) fn flag(&mut self, name: &str) -> bool {
-        self.value(name, "true or false", false, |text| text.parse().ok())
+        self.parse_value(name, "true or false", false, |text| text.parse().ok())
     }
 }
 
 /// Turns merged texts into settings.
-pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
-    let mut c = Checker { texts: merged.texts, complaints: merged.complaints };
+pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSettings> {
+    let mut c = ConfigParser { texts: merged.texts, errors: merged.errors };
     let listen = c.address("listen");
     let data_dir = PathBuf::from(c.text("data_dir"));
     let engine = engine(&mut c);
     let forwarding = forwarding(&mut c);
-    let config = Config {
+    let config = ServiceConfig {
         public_url: c.public_origin("public_url", "listen", listen),
         content_url: c.origin("content_url"),
         database: database(&mut c, &data_dir),
@@ -114,58 +116,64 @@ pub(super) fn check(merged: Merged) -> Result<Config, Complaints> {
         store: store(&mut c),
         signing_keys: signing_keys(&mut c),
         cors_origins: c.cors_origins(),
-        log_json: c.value("log.format", "text or json", false, |text| match text {
+        log_json: c.parse_value("log.format", "text or json", false, |text| match text {
             "text" => Some(false),
             "json" => Some(true),
             _ => None,
         }),
         log_level: c.text("log.level"),
         tls: tls(&mut c),
-        server: connection_limits(&mut c, &forwarding, engine.pace),
-        json_memory: c.value("server.json_memory", "a size of at least 4MiB", 0, |text| {
+        server: connection_limits(&mut c, &forwarding, engine.body_pace),
+        json_memory: c.parse_value("server.json_memory", "a size of at least 4MiB", 0, |text| {
             parse_size(text).filter(|bytes| *bytes >= 4 << 20)
         }),
         forwarding,
-        failures_per_address: c.value("limits.failures_per_address", "a number", 0, |text| text.parse().ok()),
-        early: c.value("server.interim", "direct, always or never", server::Early::Never, |text| match text {
-            "direct" => Some(server::Early::Direct),
-            "always" => Some(server::Early::Always),
-            "never" => Some(server::Early::Never),
-            _ => None,
+        failures_per_address: c.parse_value("limits.failures_per_address", "a number", 0, |text| text.parse().ok()),
+        early: c.parse_value("server.interim", "direct, always or never", server::InterimPolicy::Never, |text| {
+            match text {
+                "direct" => Some(server::InterimPolicy::DirectTls),
+                "always" => Some(server::InterimPolicy::Always),
+                "never" => Some(server::InterimPolicy::Never),
+                _ => None,
+            }
         }),
         issuers: issuers::issuers(&mut c),
         key_sets: issuers::key_sets(&mut c),
-        processing: work::processing(&mut c),
-        worker: work::worker(&mut c, engine.patience.takeover_after),
+        processing: processing::processing(&mut c),
+        worker: processing::worker(&mut c, engine.upload_timeouts.takeover_after),
         engine,
         listen,
         data_dir,
     };
-    if c.complaints.is_empty() {
+    if c.errors.is_empty() {
         Ok(config)
     } else {
-        c.complaints.sort();
-        Err(Complaints(c.complaints))
+        c.errors.sort();
+        Err(InvalidSettings(c.errors))
     }
 }
 
-fn connection_limits(c: &mut Checker, forwarding: &TrustedForwarding, pace: Pace) -> server::Limits {
-    server::Limits {
-        connections: c.number("limits.connections"),
-        per_address: c.value("limits.connections_per_address", "a number", 0, |text| text.parse().ok()),
+fn connection_limits(
+    c: &mut ConfigParser,
+    forwarding: &TrustedForwarding,
+    pace: BodyPaceLimits,
+) -> server::ServerLimits {
+    server::ServerLimits {
+        max_connections: c.number("limits.connections"),
+        max_per_address: c.parse_value("limits.connections_per_address", "a number", 0, |text| text.parse().ok()),
         proxies: Arc::clone(&forwarding.proxies),
-        head: c.time("server.head"),
+        head_timeout: c.time("server.head"),
         pace,
-        windows: server::WindowBudget::new(c.size("server.http2_windows")),
-        unread: c.time("server.unread"),
-        grace: c.time("server.grace"),
+        window_budget: server::WindowBudget::new(c.size("server.http2_windows")),
+        write_timeout: c.time("server.unread"),
+        shutdown_grace: c.time("server.grace"),
     }
 }
 
-fn forwarding(c: &mut Checker) -> TrustedForwarding {
+fn forwarding(c: &mut ConfigParser) -> TrustedForwarding {
     TrustedForwarding {
-        proxies: c.value("server.proxies", "a list like 10.0.0.0/8, ::1", Vec::new(), networks).into(),
-        header: c.value(
+        proxies: c.parse_value("server.proxies", "a list like 10.0.0.0/8, ::1", Vec::new(), parse_networks).into(),
+        header: c.parse_value(
             "server.forwarded_header",
             "x-forwarded-for, forwarded or none",
             ForwardedHeader::None,
@@ -179,105 +187,107 @@ fn forwarding(c: &mut Checker) -> TrustedForwarding {
     }
 }
 
-pub(super) fn list(text: &str) -> Vec<String> {
+pub(super) fn split_list(text: &str) -> Vec<String> {
     text.split(',').map(|item| item.trim().trim_end_matches('/').to_owned()).filter(|item| !item.is_empty()).collect()
 }
 
 /// Networks and single addresses.
-pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
+pub(super) fn parse_networks(text: &str) -> Option<Vec<IpNet>> {
     let network = |text: String| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
-    list(text).into_iter().map(network).collect()
+    split_list(text).into_iter().map(network).collect()
 }
 
-fn database(c: &mut Checker, data_dir: &std::path::Path) -> Database {
-    let Some(url) = c.optional("database_url") else { return Database::Sqlite(data_dir.join("gantry.db")) };
+fn database(c: &mut ConfigParser, data_dir: &std::path::Path) -> DatabaseConfig {
+    let Some(url) = c.optional_text("database_url") else { return DatabaseConfig::Sqlite(data_dir.join("gantry.db")) };
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Database::Postgres(url);
+        return DatabaseConfig::Postgres(url);
     }
     match url.strip_prefix("sqlite://") {
-        Some(path) if !path.is_empty() => Database::Sqlite(path.into()),
+        Some(path) if !path.is_empty() => DatabaseConfig::Sqlite(path.into()),
         _ => {
-            c.complain("database_url", "neither sqlite:///path/to/file nor postgres://…");
-            Database::Sqlite(data_dir.into())
+            c.add_error("database_url", "neither sqlite:///path/to/file nor postgres://…");
+            DatabaseConfig::Sqlite(data_dir.into())
         }
     }
 }
 
-fn store(c: &mut Checker) -> Store {
+fn store(c: &mut ConfigParser) -> StoreConfig {
     match c.text("store").as_str() {
         "embedded" => {
             let listen = c.address("store_listen");
             let public_url = c.public_origin("store_public_url", "store_listen", listen);
-            Store::Embedded { listen, public_url }
+            StoreConfig::Embedded { listen, public_url }
         }
         "s3" => {
-            let bucket = c.optional("s3_bucket");
+            let bucket = c.optional_text("s3_bucket");
             if bucket.is_none() {
-                c.complain("s3_bucket", "needed when store is s3");
+                c.add_error("s3_bucket", "needed when store is s3");
             }
-            Store::S3 {
+            StoreConfig::S3 {
                 bucket: bucket.unwrap_or_default(),
-                region: c.optional("s3_region"),
+                region: c.optional_text("s3_region"),
                 endpoint: c.endpoint("s3_endpoint"),
                 public_endpoint: c.endpoint("s3_public_endpoint"),
                 path_style: c.flag("s3_path_style"),
             }
         }
         other => {
-            c.complain("store", format!("{other:?} is neither embedded nor s3"));
-            Store::Embedded { listen: c.address("store_listen"), public_url: None }
+            c.add_error("store", format!("{other:?} is neither embedded nor s3"));
+            StoreConfig::Embedded { listen: c.address("store_listen"), public_url: None }
         }
     }
 }
 
-fn tls(c: &mut Checker) -> Option<tls::Files> {
-    match (c.optional("tls.certificate"), c.optional("tls.key")) {
+fn tls(c: &mut ConfigParser) -> Option<tls::CertificateFiles> {
+    match (c.optional_text("tls.certificate"), c.optional_text("tls.key")) {
         (None, None) => None,
-        (Some(certificate), Some(key)) => Some(tls::Files { certificate: certificate.into(), key: key.into() }),
+        (Some(certificate), Some(key)) => {
+            Some(tls::CertificateFiles { certificate: certificate.into(), key: key.into() })
+        }
         (certificate, _) => {
             let missing = if certificate.is_none() { "tls.certificate" } else { "tls.key" };
-            c.complain(missing, "certificate and key come together");
+            c.add_error(missing, "certificate and key come together");
             None
         }
     }
 }
 
-fn signing_keys(c: &mut Checker) -> Vec<Vec<u8>> {
-    let Some(text) = c.optional("signing_key") else { return Vec::new() };
-    let keys: Vec<Vec<u8>> = list(&text).into_iter().map(String::into_bytes).collect();
+fn signing_keys(c: &mut ConfigParser) -> Vec<Vec<u8>> {
+    let Some(text) = c.optional_text("signing_key") else { return Vec::new() };
+    let keys: Vec<Vec<u8>> = split_list(&text).into_iter().map(String::into_bytes).collect();
     if keys.is_empty() {
         // Not taken for "not set": nodes would each make a key of their own, and refuse each other's grants.
-        c.complain(
+        c.add_error(
             "signing_key",
-            format!("has no key in it; give one of at least {LEAST_SECRET} bytes, or leave it empty"),
+            format!("has no key in it; give one of at least {MIN_SECRET_BYTES} bytes, or leave it empty"),
         );
     }
-    if keys.iter().any(|key| key.len() < LEAST_SECRET) {
-        c.complain("signing_key", format!("every key needs at least {LEAST_SECRET} bytes"));
+    if keys.iter().any(|key| key.len() < MIN_SECRET_BYTES) {
+        c.add_error("signing_key", format!("every key needs at least {MIN_SECRET_BYTES} bytes"));
     }
     keys
 }
 
-fn engine(c: &mut Checker) -> engine::Settings {
-    let patience = Patience {
+fn engine(c: &mut ConfigParser) -> engine::EngineSettings {
+    let patience = UploadTimeouts {
         upload_ttl: c.time("uploads.expires_in"),
         rescue_after: c.time("uploads.rescue_after"),
         takeover_after: c.time("uploads.takeover_after"),
-        url_ttl: c.lifetime("uploads.url_expires_in"),
+        url_ttl: c.url_lifetime("uploads.url_expires_in"),
     };
-    let delivery = deliveries::usual(c);
-    engine::Settings {
-        patience,
+    let delivery = deliveries::default_delivery(c);
+    engine::EngineSettings {
+        upload_timeouts: patience,
         max_size: c.size("limits.max_size"),
-        put_up_to: c.size("uploads.put_up_to"),
+        max_single_put_bytes: c.size("uploads.put_up_to"),
         delivery,
         deliveries: deliveries::deliveries(c, delivery),
-        redirect_ttl: c.lifetime("downloads.redirect_expires_in"),
+        redirect_ttl: c.url_lifetime("downloads.redirect_expires_in"),
         link_ttl: c.time("downloads.max_link_expires_in"),
-        quarantine: c.time("processing.quarantine"),
-        digest_up_to: c.size("processing.digest_up_to"),
-        report_within: c.time("handoff_terms.report_within"),
-        offers: c.number("handoff_terms.offers"),
+        quarantine_ttl: c.time("processing.quarantine"),
+        max_digest_bytes: c.size("processing.digest_up_to"),
+        report_timeout: c.time("handoff_terms.report_within"),
+        max_offers: c.number("handoff_terms.offers"),
         replay_ttl: Duration::from_secs(24 * 3600),
         webhooks: webhooks::webhooks(c),
         orphan_grace: c.time("cleanup.orphan_grace"),
@@ -288,7 +298,7 @@ fn engine(c: &mut Checker) -> engine::Settings {
         },
         append_memory: c.size("appends.memory"),
         max_request_body: Some(c.size("appends.max_request_size")).filter(|bytes| *bytes > 0),
-        pace: Pace {
+        body_pace: BodyPaceLimits {
             idle: c.time("appends.idle"),
             min_rate: c.size("appends.min_rate"),
             window: c.time("appends.window"),

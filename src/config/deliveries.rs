@@ -2,81 +2,85 @@
 //!
 //! Must not repeat a secret in a complaint.
 
-use super::check::Checker;
-use crate::engine::{Cache, Cdn, Deliveries, DeliveryMode, LEAST_SECRET, PurgeHook, TrustedProxy};
+use super::check::ConfigParser;
+use crate::engine::{
+    CachePolicy, CdnSigner, DeliveryMode, DeliverySettings, MIN_SECRET_BYTES, PurgeHook, TrustedProxy,
+};
 
 /// Reads the usual delivery.
-pub(super) fn usual(c: &mut Checker) -> DeliveryMode {
-    c.value("delivery", "redirect, stream, accel, sendfile or cdn", DeliveryMode::Redirect, |text| text.parse().ok())
+pub(super) fn default_delivery(c: &mut ConfigParser) -> DeliveryMode {
+    c.parse_value("delivery", "redirect, stream, accel, sendfile or cdn", DeliveryMode::Redirect, |text| {
+        text.parse().ok()
+    })
 }
 
 /// Reads everything else about deliveries. `usual`: what is offered anyway.
-pub(super) fn deliveries(c: &mut Checker, usual: DeliveryMode) -> Deliveries {
-    let also = c.value("downloads.also", "a list like redirect, stream", Vec::new(), |text| {
+pub(super) fn deliveries(c: &mut ConfigParser, usual: DeliveryMode) -> DeliverySettings {
+    let also = c.parse_value("downloads.also", "a list like redirect, stream", Vec::new(), |text| {
         text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(|word| word.parse().ok()).collect()
     });
     let (proxy, cdn) = (proxy(c), cdn(c));
     let offered = |wanted: fn(DeliveryMode) -> bool| wanted(usual) || also.iter().copied().any(wanted);
     if offered(DeliveryMode::needs_proxy) && proxy.is_none() {
-        c.complain("trusted_proxy_secret", "needed for accel and sendfile: nobody else may be told where bytes are");
+        c.add_error("trusted_proxy_secret", "needed for accel and sendfile: nobody else may be told where bytes are");
     }
     if offered(|mode| mode == DeliveryMode::Cdn) && cdn.is_none() {
-        c.complain("cdn.form", "needed for cdn: cloudfront or hmac");
+        c.add_error("cdn.form", "needed for cdn: cloudfront or hmac");
     }
-    Deliveries { also, proxy, proxy_ttl: c.lifetime("downloads.proxy_expires_in"), cdn, purge: purge(c) }
+    DeliverySettings { also, proxy, proxy_ttl: c.url_lifetime("downloads.proxy_expires_in"), cdn, purge: purge(c) }
 }
 
-fn proxy(c: &mut Checker) -> Option<TrustedProxy> {
+fn proxy(c: &mut ConfigParser) -> Option<TrustedProxy> {
     let limit_rate = Some(c.size("downloads.proxy_limit_rate")).filter(|rate| *rate > 0);
-    let buffering = c.value("downloads.proxy_buffering", "default, yes or no", None, |text| match text {
+    let buffering = c.parse_value("downloads.proxy_buffering", "default, yes or no", None, |text| match text {
         "default" => Some(None),
         "yes" => Some(Some(true)),
         "no" => Some(Some(false)),
         _ => None,
     });
-    let cache = if c.flag("downloads.proxy_cache") { Cache::Slices } else { Cache::Off };
-    let secret = long_enough(c, "trusted_proxy_secret")?;
+    let cache = if c.flag("downloads.proxy_cache") { CachePolicy::Slices } else { CachePolicy::Off };
+    let secret = checked_secret(c, "trusted_proxy_secret")?;
     Some(TrustedProxy { secret, limit_rate, buffering, cache })
 }
 
-fn long_enough(c: &mut Checker, name: &str) -> Option<String> {
-    let secret = c.optional(name)?;
-    if secret.len() < LEAST_SECRET {
-        c.complain(name, format!("needs at least {LEAST_SECRET} bytes"));
+fn checked_secret(c: &mut ConfigParser, name: &str) -> Option<String> {
+    let secret = c.optional_text(name)?;
+    if secret.len() < MIN_SECRET_BYTES {
+        c.add_error(name, format!("needs at least {MIN_SECRET_BYTES} bytes"));
     }
     Some(secret)
 }
 
-fn cdn(c: &mut Checker) -> Option<Cdn> {
+fn cdn(c: &mut ConfigParser) -> Option<CdnSigner> {
     let url = c.text("cdn.url");
-    let made = match c.optional("cdn.form")?.as_str() {
-        "cloudfront" => Cdn::cloudfront(&url, &c.optional("cdn.key_pair_id")?, &c.text("cdn.private_key")),
-        "hmac" => Cdn::hmac(&url, &long_enough(c, "cdn.secret")?),
+    let made = match c.optional_text("cdn.form")?.as_str() {
+        "cloudfront" => CdnSigner::cloudfront(&url, &c.optional_text("cdn.key_pair_id")?, &c.text("cdn.private_key")),
+        "hmac" => CdnSigner::hmac(&url, &checked_secret(c, "cdn.secret")?),
         other => {
-            c.complain("cdn.form", format!("{other:?} is neither cloudfront nor hmac"));
+            c.add_error("cdn.form", format!("{other:?} is neither cloudfront nor hmac"));
             return None;
         }
     };
-    made.map_err(|problem| c.complain("cdn", problem)).ok()
+    made.map_err(|problem| c.add_error("cdn", problem)).ok()
 }
 
 /// Without its text in the complaint: it may hold a password.
-fn purge(c: &mut Checker) -> Option<PurgeHook> {
-    let url = c.optional("cdn.purge_url")?;
+fn purge(c: &mut ConfigParser) -> Option<PurgeHook> {
+    let url = c.optional_text("cdn.purge_url")?;
     if !url::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
-        c.complain("cdn.purge_url", "not a URL like https://cdn.example/purge");
+        c.add_error("cdn.purge_url", "not a URL like https://cdn.example/purge");
     }
-    Some(PurgeHook { url, token: c.optional("cdn.purge_token") })
+    Some(PurgeHook { url, token: c.optional_text("cdn.purge_token") })
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Complaints, Config, Flags};
+    use crate::config::{ConfigOverrides, InvalidSettings, ServiceConfig};
     use crate::engine::DeliveryMode;
 
-    fn load(settings: &[(&str, &str)]) -> Result<Config, Complaints> {
+    fn load(settings: &[(&str, &str)]) -> Result<ServiceConfig, InvalidSettings> {
         let vars = settings.iter().map(|(name, value)| (format!("GANTRY_{name}"), (*value).to_owned()));
-        Config::from(&Flags::default(), vars)
+        ServiceConfig::from(&ConfigOverrides::default(), vars)
     }
 
     #[test]

@@ -4,33 +4,36 @@ use std::collections::{BTreeSet, HashMap};
 
 use config::{Environment, File, FileFormat, Value, ValueKind};
 
-use super::{Complaints, DEFAULTS, Flags, issuers};
+use super::{ConfigOverrides, DEFAULT_CONFIG_TOML, InvalidSettings, issuers};
 
 /// Variables of ours that are not settings: the client side's own, what `gantry store-env` prints for tools, and those
 /// of tests.
-const NOT_SETTINGS: [&str; 6] =
+const NON_SETTING_VARIABLES: [&str; 6] =
     ["GANTRY_URL", "GANTRY_API_KEY", "GANTRY_API_KEY_FILE", "GANTRY_CONFIG", "GANTRY_BUCKET", "GANTRY_CRASH_AT"];
 
 /// The file that is read without being asked for.
-const USUAL_FILE: &str = "gantry.toml";
+const DEFAULT_CONFIG_FILE: &str = "gantry.toml";
 
 /// Merged texts by dotted name, and what is wrong so far.
-pub(super) struct Merged {
+pub(super) struct MergedSettings {
     pub(super) texts: HashMap<String, String>,
-    pub(super) complaints: Vec<String>,
+    pub(super) errors: Vec<String>,
 }
 
 /// Puts defaults, file, environment and flags on top of each other.
-pub(super) fn merge(flags: &Flags, environment: impl Iterator<Item = (String, String)>) -> Result<Merged, Complaints> {
-    let fatal = |error: config::ConfigError| Complaints(vec![error.to_string()]);
+pub(super) fn merge(
+    flags: &ConfigOverrides,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<MergedSettings, InvalidSettings> {
+    let fatal = |error: config::ConfigError| InvalidSettings(vec![error.to_string()]);
     let known = names(&flatten(&defaults().build().map_err(fatal)?)?);
     let mut complaints = Vec::new();
-    let environment = settings(environment, &mut complaints);
+    let environment = settings_from_environment(environment, &mut complaints);
     let mut builder = defaults();
     let file = flags.file.as_ref().map(|file| file.display().to_string());
     builder = builder.add_source(match &file {
         Some(file) => File::new(file, FileFormat::Toml).required(true),
-        None => File::new(USUAL_FILE, FileFormat::Toml).required(false),
+        None => File::new(DEFAULT_CONFIG_FILE, FileFormat::Toml).required(false),
     });
     builder = builder
         .add_source(Environment::with_prefix("GANTRY").prefix_separator("_").separator("__").source(Some(environment)));
@@ -41,20 +44,22 @@ pub(super) fn merge(flags: &Flags, environment: impl Iterator<Item = (String, St
     let unknown = names(&texts);
     let unknown = unknown.difference(&known).filter(|name| !issuers::is_setting(name));
     complaints.extend(unknown.map(|name| format!("{name}: there is no such setting")));
-    Ok(Merged { texts, complaints })
+    Ok(MergedSettings { texts, errors: complaints })
 }
 
 fn defaults() -> config::ConfigBuilder<config::builder::DefaultState> {
-    config::Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml))
+    config::Config::builder().add_source(File::from_str(DEFAULT_CONFIG_TOML, FileFormat::Toml))
 }
 
 /// Our variables, with those that name a file replaced by what the file says.
-fn settings(
+fn settings_from_environment(
     environment: impl Iterator<Item = (String, String)>,
     complaints: &mut Vec<String>,
 ) -> HashMap<String, String> {
     let ours = environment.filter(|(name, _)| {
-        name.starts_with("GANTRY_") && !name.starts_with("GANTRY_TEST_") && !NOT_SETTINGS.contains(&name.as_str())
+        name.starts_with("GANTRY_")
+            && !name.starts_with("GANTRY_TEST_")
+            && !NON_SETTING_VARIABLES.contains(&name.as_str())
     });
     let mut settings = HashMap::new();
     for (name, value) in ours {
@@ -71,20 +76,20 @@ fn settings(
     settings
 }
 
-fn flatten(config: &config::Config) -> Result<HashMap<String, String>, Complaints> {
+fn flatten(config: &config::Config) -> Result<HashMap<String, String>, InvalidSettings> {
     let mut texts = HashMap::new();
-    let tables = config.cache.clone().into_table().map_err(|error| Complaints(vec![error.to_string()]))?;
+    let tables = config.cache.clone().into_table().map_err(|error| InvalidSettings(vec![error.to_string()]))?;
     for (name, value) in tables {
-        spread(name, value, &mut texts);
+        flatten_value(name, value, &mut texts);
     }
     Ok(texts)
 }
 
-fn spread(name: String, value: Value, texts: &mut HashMap<String, String>) {
+fn flatten_value(name: String, value: Value, texts: &mut HashMap<String, String>) {
     match value.kind {
         ValueKind::Table(table) => {
             for (inner, value) in table {
-                spread(format!("{name}.{inner}"), value, texts);
+                flatten_value(format!("{name}.{inner}"), value, texts);
             }
         }
         _ => drop(texts.insert(name, text(value))),

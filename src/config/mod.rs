@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::domain::issuer::Issuer;
+use crate::domain::issuer::JwtIssuer;
 use crate::engine;
 use crate::http::forwarded::TrustedForwarding;
 use crate::http::server;
@@ -18,18 +18,18 @@ mod deliveries;
 mod issuers;
 mod layers;
 mod origins;
+mod processing;
 pub(crate) mod units;
 mod webhooks;
-mod work;
 
-pub use work::Processing;
+pub use processing::ProcessingConfig;
 
 /// The annotated default file.
-pub const DEFAULTS: &str = include_str!("default.toml");
+pub const DEFAULT_CONFIG_TOML: &str = include_str!("default.toml");
 
 /// Settings that made sense.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct ServiceConfig {
     /// Where the API listens.
     pub listen: SocketAddr,
     /// The only origin ever put into answers; `None`: where we listen.
@@ -39,13 +39,13 @@ pub struct Config {
     /// Where embedded things and keys are.
     pub data_dir: PathBuf,
     /// Where the rows are.
-    pub database: Database,
+    pub database: DatabaseConfig,
     /// Bytes that new things leave free on the disk of the embedded database and store.
     pub disk_reserve: u64,
     /// Connections to PostgreSQL at most.
     pub database_connections: u32,
     /// Where the bytes are.
-    pub store: Store,
+    pub store: StoreConfig,
     /// Secrets for grants and cursors, the first of which signs; empty: made on first start.
     pub signing_keys: Vec<Vec<u8>>,
     /// Origins whose pages may call the API and send bytes to the embedded store, besides the public URL.
@@ -55,9 +55,9 @@ pub struct Config {
     /// What to log.
     pub log_level: String,
     /// The certificate of both listeners; `None`: plain HTTP.
-    pub tls: Option<tls::Files>,
+    pub tls: Option<tls::CertificateFiles>,
     /// Bounds on connections.
-    pub server: server::Limits,
+    pub server: server::ServerLimits,
     /// Bytes that the JSON bodies of all requests may have together.
     pub json_memory: u64,
     /// Whom to believe about where requests come from.
@@ -65,22 +65,22 @@ pub struct Config {
     /// Failures a minute that are answered to one address; 0: any number.
     pub failures_per_address: u32,
     /// To whom interim answers may be sent.
-    pub early: server::Early,
+    pub early: server::InterimPolicy,
     /// Whose JSON Web Tokens count beside our own keys.
-    pub issuers: Vec<Issuer>,
+    pub issuers: Vec<JwtIssuer>,
     /// How long their keys are good.
     pub key_sets: engine::KeySetSettings,
     /// What the engine is told.
-    pub engine: engine::Settings,
+    pub engine: engine::EngineSettings,
     /// What the pipeline is made of.
-    pub processing: Processing,
+    pub processing: ProcessingConfig,
     /// What workers go by.
-    pub worker: worker::Settings,
+    pub worker: worker::WorkerSettings,
 }
 
 /// Where the rows are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Database {
+pub enum DatabaseConfig {
     /// In this file.
     Sqlite(PathBuf),
     /// On this server; the URL may hold a password.
@@ -89,7 +89,7 @@ pub enum Database {
 
 /// Where the bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Store {
+pub enum StoreConfig {
     /// In the data directory, served by this process.
     Embedded {
         /// Where the store listens.
@@ -115,18 +115,18 @@ pub enum Store {
 /// Everything that is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
 #[error("the settings do not make sense:\n{}", .0.iter().map(|complaint| format!("  - {complaint}")).collect::<Vec<_>>().join("\n"))]
-pub struct Complaints(pub Vec<String>);
+pub struct InvalidSettings(pub Vec<String>);
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
-pub struct Flags {
+pub struct ConfigOverrides {
     /// A file of settings.
     pub file: Option<PathBuf>,
     /// `name=value`, highest of all.
     pub set: Vec<(String, String)>,
 }
 
-impl Config {
+impl ServiceConfig {
     /// The origin of something that listens here.
     #[must_use]
     pub fn origin(&self, address: SocketAddr) -> String {
@@ -135,12 +135,15 @@ impl Config {
     }
 
     /// Reads every source and checks the result.
-    pub fn load(flags: &Flags) -> Result<Self, Complaints> {
+    pub fn load(flags: &ConfigOverrides) -> Result<Self, InvalidSettings> {
         Self::from(flags, std::env::vars())
     }
 
     /// As [`Self::load`], with the environment given.
-    pub fn from(flags: &Flags, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Complaints> {
+    pub fn from(
+        flags: &ConfigOverrides,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, InvalidSettings> {
         check::check(layers::merge(flags, environment)?)
     }
 }
@@ -149,9 +152,9 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn config(environment: &[(&str, &str)]) -> Result<Config, Complaints> {
+    fn config(environment: &[(&str, &str)]) -> Result<ServiceConfig, InvalidSettings> {
         let vars = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::from(&Flags::default(), vars)
+        ServiceConfig::from(&ConfigOverrides::default(), vars)
     }
 
     #[test]
@@ -159,11 +162,11 @@ mod tests {
         let config = config(&[]).unwrap();
         assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(config.public_url, None);
-        assert_eq!(config.database, Database::Sqlite("./gantry-data/gantry.db".into()));
+        assert_eq!(config.database, DatabaseConfig::Sqlite("./gantry-data/gantry.db".into()));
         assert_eq!(config.engine.max_size, 50_000_000_000_000);
-        assert_eq!(config.engine.patience.upload_ttl.as_secs(), 7 * 24 * 3600);
+        assert_eq!(config.engine.upload_timeouts.upload_ttl.as_secs(), 7 * 24 * 3600);
         let listen = "127.0.0.1:8081".parse().unwrap();
-        assert_eq!(config.store, Store::Embedded { listen, public_url: None });
+        assert_eq!(config.store, StoreConfig::Embedded { listen, public_url: None });
     }
 
     #[test]
@@ -178,7 +181,7 @@ mod tests {
         let config = config.unwrap();
         assert_eq!(config.public_url.as_deref(), Some("https://files.example"));
         assert_eq!(config.engine.max_size, 5 << 30);
-        assert_eq!(config.database, Database::Postgres("postgres://u@h/d".to_owned()));
+        assert_eq!(config.database, DatabaseConfig::Postgres("postgres://u@h/d".to_owned()));
         assert_eq!(config.signing_keys[1], b"00000000000000000000000000000002");
     }
 
@@ -187,13 +190,13 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let file = dir.path().join("my.toml");
         std::fs::write(&file, "listen = \"127.0.0.1:1\"\ndelivery = \"stream\"\n[log]\nlevel = \"warn\"\n").unwrap();
-        let flags = Flags { file: Some(file), set: vec![("listen".to_owned(), "127.0.0.1:3".to_owned())] };
+        let flags = ConfigOverrides { file: Some(file), set: vec![("listen".to_owned(), "127.0.0.1:3".to_owned())] };
         let vars = [("GANTRY_LISTEN".to_owned(), "127.0.0.1:2".to_owned())];
-        let config = Config::from(&flags, vars.clone().into_iter()).unwrap();
+        let config = ServiceConfig::from(&flags, vars.clone().into_iter()).unwrap();
         assert_eq!((config.listen.port(), config.log_level.as_str()), (3, "warn"));
-        let flags = Flags { set: Vec::new(), ..flags };
-        assert_eq!(Config::from(&flags, vars.into_iter()).unwrap().listen.port(), 2);
-        assert_eq!(Config::from(&flags, std::iter::empty()).unwrap().listen.port(), 1);
+        let flags = ConfigOverrides { set: Vec::new(), ..flags };
+        assert_eq!(ServiceConfig::from(&flags, vars.into_iter()).unwrap().listen.port(), 2);
+        assert_eq!(ServiceConfig::from(&flags, std::iter::empty()).unwrap().listen.port(), 1);
     }
 
     #[test]

@@ -6,16 +6,18 @@ use std::net::SocketAddr;
 
 use url::{Host, Url};
 
-use super::check::{Checker, list};
+use super::check::{ConfigParser, split_list};
 
-impl Checker {
+impl ConfigParser {
     /// An origin without a trailing slash, in the spelling that browsers use.
     pub(super) fn origin(&mut self, name: &str) -> Option<String> {
-        let text = self.optional(name)?;
+        let text = self.optional_text(name)?;
         match web_origin(&text) {
-            Some(url) if names_every_address(&url) => self.complain(name, format!("{text:?} {NO_ADDRESS}")),
+            Some(url) if names_every_address(&url) => {
+                self.add_error(name, format!("{text:?} {UNSPECIFIED_ADDRESS_MESSAGE}"));
+            }
             Some(url) => return Some(url.origin().ascii_serialization()),
-            None => self.complain(name, format!("{text:?} is not an origin like https://files.example")),
+            None => self.add_error(name, format!("{text:?} is not an origin like https://files.example")),
         }
         None
     }
@@ -24,9 +26,9 @@ impl Checker {
     /// listening address, which must then be one that a client can connect to.
     pub(super) fn public_origin(&mut self, name: &str, listen_name: &str, listen: SocketAddr) -> Option<String> {
         let origin = self.origin(name);
-        if self.optional(name).is_none() && listen.ip().to_canonical().is_unspecified() {
+        if self.optional_text(name).is_none() && listen.ip().to_canonical().is_unspecified() {
             let variable = name.to_uppercase();
-            self.complain(
+            self.add_error(
                 name,
                 format!(
                     "needed, because {listen_name} is {listen}: every address of this machine, and none that links and \
@@ -41,10 +43,10 @@ impl Checker {
 
     /// The URL of an S3 server; a path is allowed.
     pub(super) fn endpoint(&mut self, name: &str) -> Option<String> {
-        let text = self.optional(name)?;
+        let text = self.optional_text(name)?;
         let url = Url::parse(&text).ok().filter(|url| is_web(url) && url.query().is_none());
         if url.is_none() {
-            self.complain(name, format!("{text:?} is not a URL like https://s3.example"));
+            self.add_error(name, format!("{text:?} is not a URL like https://s3.example"));
         }
         Some(text)
     }
@@ -52,10 +54,10 @@ impl Checker {
     /// Origins whose pages may call the API, as browsers spell them, or `*`.
     pub(super) fn cors_origins(&mut self) -> Vec<String> {
         let mut origins = Vec::new();
-        for text in list(&self.text("cors_origins")) {
+        for text in split_list(&self.text("cors_origins")) {
             match page_origin(&text) {
                 Some(origin) => origins.push(origin),
-                None => self.complain(
+                None => self.add_error(
                     "cors_origins",
                     format!("{text:?} is not an origin with its scheme, like https://app.example, and not *"),
                 ),
@@ -65,7 +67,7 @@ impl Checker {
     }
 }
 
-const NO_ADDRESS: &str = "is every address of this machine, and none that clients could connect to";
+const UNSPECIFIED_ADDRESS_MESSAGE: &str = "is every address of this machine, and none that clients could connect to";
 
 fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() && url.password().is_none()
@@ -102,11 +104,11 @@ fn page_origin(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Complaints, Config, Flags, Store};
+    use crate::config::{ConfigOverrides, InvalidSettings, ServiceConfig, StoreConfig};
 
-    fn load(settings: &[(&str, &str)]) -> Result<Config, Complaints> {
+    fn load(settings: &[(&str, &str)]) -> Result<ServiceConfig, InvalidSettings> {
         let vars = settings.iter().map(|(name, value)| (format!("GANTRY_{name}"), (*value).to_owned()));
-        Config::from(&Flags::default(), vars)
+        ServiceConfig::from(&ConfigOverrides::default(), vars)
     }
 
     fn complaint(settings: &[(&str, &str)]) -> String {
@@ -126,7 +128,7 @@ mod tests {
         let urls = [("PUBLIC_URL", "https://files.example"), ("STORE_PUBLIC_URL", "https://store.example")];
         let config = load(&[&[("LISTEN", "0.0.0.0:8080"), ("STORE_LISTEN", "[::]:8081")][..], &urls].concat()).unwrap();
         assert_eq!(config.public_url.as_deref(), Some("https://files.example"));
-        assert!(matches!(config.store, Store::Embedded { public_url: Some(url), .. } if url == urls[1].1));
+        assert!(matches!(config.store, StoreConfig::Embedded { public_url: Some(url), .. } if url == urls[1].1));
         // A store elsewhere listens nowhere here.
         load(&[("STORE", "s3"), ("S3_BUCKET", "b"), ("STORE_LISTEN", "0.0.0.0:8081")]).unwrap();
         load(&[("LISTEN", "127.0.0.1:0"), ("STORE_LISTEN", "[::1]:0")]).unwrap();

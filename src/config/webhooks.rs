@@ -1,14 +1,14 @@
 //! Stage two for webhooks: where endpoints may be, and how they are told.
 
-use super::check::{Checker, networks};
-use crate::domain::egress::Egress;
+use super::check::{ConfigParser, parse_networks};
+use crate::domain::egress::EgressPolicy;
 use crate::engine::WebhookSettings;
 
 /// Reads how endpoints are told of events.
-pub(super) fn webhooks(c: &mut Checker) -> WebhookSettings {
-    let egress = Egress {
+pub(super) fn webhooks(c: &mut ConfigParser) -> WebhookSettings {
+    let egress = EgressPolicy {
         http: c.flag("webhooks.allow_http"),
-        networks: c.value("webhooks.allow_networks", "a list like 10.0.0.0/8, ::1", Vec::new(), networks),
+        networks: c.parse_value("webhooks.allow_networks", "a list like 10.0.0.0/8, ::1", Vec::new(), parse_networks),
         proxy: proxy(c),
     };
     WebhookSettings {
@@ -21,28 +21,28 @@ pub(super) fn webhooks(c: &mut Checker) -> WebhookSettings {
 }
 
 /// Without its text in the complaint: it may hold a password.
-fn proxy(c: &mut Checker) -> Option<String> {
-    let text = c.optional("webhooks.proxy")?;
+fn proxy(c: &mut ConfigParser) -> Option<String> {
+    let text = c.optional_text("webhooks.proxy")?;
     let good = url::Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if !good {
-        c.complain("webhooks.proxy", "not a URL like http://proxy.example:3128");
+        c.add_error("webhooks.proxy", "not a URL like http://proxy.example:3128");
     }
     Some(text)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Flags};
+    use crate::config::{ConfigOverrides, ServiceConfig};
 
-    fn load(settings: &[(&str, &str)]) -> Result<Config, crate::config::Complaints> {
+    fn load(settings: &[(&str, &str)]) -> Result<ServiceConfig, crate::config::InvalidSettings> {
         let vars = settings.iter().map(|(name, value)| (format!("GANTRY_WEBHOOKS__{name}"), (*value).to_owned()));
-        Config::from(&Flags::default(), vars)
+        ServiceConfig::from(&ConfigOverrides::default(), vars)
     }
 
     #[test]
     fn nothing_inner_is_reached_unless_somebody_says_so() {
         let egress = load(&[]).unwrap().engine.webhooks.egress;
-        assert_eq!(egress, crate::domain::egress::Egress::default());
+        assert_eq!(egress, crate::domain::egress::EgressPolicy::default());
         let open =
             load(&[("ALLOW_NETWORKS", "10.0.0.0/8, ::1"), ("ALLOW_HTTP", "true")]).unwrap().engine.webhooks.egress;
         assert!(open.http && open.networks.len() == 2);

@@ -4,7 +4,7 @@
 //! the very answer that an unknown id gets. The engine asks here; no handler decides for itself.
 
 use super::ids::{AssetId, KeyId, TenantId, UploadId};
-use super::key::{Scope, Scopes};
+use super::key::{KeyScope, KeyScopes};
 
 /// Who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Actor {
         /// The tenant it acts in.
         tenant: TenantId,
         /// What it may do there.
-        scopes: Scopes,
+        scopes: KeyScopes,
     },
     /// The holder of a grant for one upload.
     Uploader {
@@ -56,7 +56,7 @@ pub enum Action {
 
 /// The thing that an action is about, once it has been looked up.
 #[derive(Clone, Copy, Debug)]
-pub struct Target {
+pub struct AccessTarget {
     /// Whose it is.
     pub tenant: TenantId,
     /// The key that created it.
@@ -69,7 +69,7 @@ pub struct Target {
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Denied {
+pub enum AccessDenied {
     /// No usable credential.
     Unauthenticated,
     /// The credential is good, but not for this.
@@ -81,15 +81,15 @@ pub enum Denied {
 impl Action {
     /// The scope a key needs.
     #[must_use]
-    pub fn scope(self) -> Scope {
+    pub fn scope(self) -> KeyScope {
         match self {
-            Self::CreateUpload | Self::DriveUpload | Self::EditAsset => Scope::Upload,
+            Self::CreateUpload | Self::DriveUpload | Self::EditAsset => KeyScope::Upload,
             Self::ReadUpload | Self::ListAssets | Self::ReadEvents | Self::ReadAsset | Self::FetchContent => {
-                Scope::Read
+                KeyScope::Read
             }
-            Self::LinkAsset => Scope::Link,
-            Self::ProcessAsset => Scope::Process,
-            Self::Administer => Scope::Admin,
+            Self::LinkAsset => KeyScope::Link,
+            Self::ProcessAsset => KeyScope::Process,
+            Self::Administer => KeyScope::Admin,
         }
     }
 
@@ -100,28 +100,28 @@ impl Action {
 }
 
 /// First half of the decision, before anything is looked up: could this actor do such a thing at all?
-pub fn may_ask(actor: &Actor, action: Action) -> Result<(), Denied> {
+pub fn may_ask(actor: &Actor, action: Action) -> Result<(), AccessDenied> {
     match actor {
-        Actor::Nobody => Err(Denied::Unauthenticated),
+        Actor::Nobody => Err(AccessDenied::Unauthenticated),
         Actor::Uploader { .. } if action.within_upload_grant() => Ok(()),
         Actor::Key { scopes, .. } if scopes.allow(action.scope()) => Ok(()),
         // Whoever brings bytes in may watch them arrive.
-        Actor::Key { scopes, .. } if action.within_upload_grant() && scopes.allow(Scope::Upload) => Ok(()),
-        Actor::Key { .. } | Actor::Uploader { .. } => Err(Denied::Forbidden),
+        Actor::Key { scopes, .. } if action.within_upload_grant() && scopes.allow(KeyScope::Upload) => Ok(()),
+        Actor::Key { .. } | Actor::Uploader { .. } => Err(AccessDenied::Forbidden),
     }
 }
 
 /// Second half, with the thing in hand: is it this actor's?
-pub fn may(actor: &Actor, action: Action, target: Target) -> Result<(), Denied> {
+pub fn may(actor: &Actor, action: Action, target: AccessTarget) -> Result<(), AccessDenied> {
     may_ask(actor, action)?;
     match actor {
-        Actor::Nobody => Err(Denied::Unauthenticated),
+        Actor::Nobody => Err(AccessDenied::Unauthenticated),
         Actor::Uploader { upload } if target.upload == Some(*upload) => Ok(()),
-        Actor::Uploader { .. } => Err(Denied::Hidden),
-        Actor::Key { tenant, .. } if *tenant != target.tenant => Err(Denied::Hidden),
+        Actor::Uploader { .. } => Err(AccessDenied::Hidden),
+        Actor::Key { tenant, .. } if *tenant != target.tenant => Err(AccessDenied::Hidden),
         Actor::Key { id, scopes, .. } if action == Action::EditAsset => {
-            let own = *id == target.owner || scopes.allow(Scope::Admin);
-            own.then_some(()).ok_or(Denied::Forbidden)
+            let own = *id == target.owner || scopes.allow(KeyScope::Admin);
+            own.then_some(()).ok_or(AccessDenied::Forbidden)
         }
         Actor::Key { .. } => Ok(()),
     }
@@ -151,8 +151,8 @@ mod tests {
         Actor::Key { id: KeyId(Uuid::from_u128(id)), tenant: TenantId(Uuid::from_u128(tenant)), scopes }
     }
 
-    fn target() -> Target {
-        Target {
+    fn target() -> AccessTarget {
+        AccessTarget {
             tenant: TenantId(Uuid::from_u128(1)),
             owner: KeyId(Uuid::from_u128(10)),
             upload: Some(UploadId(Uuid::from_u128(100))),
@@ -164,9 +164,9 @@ mod tests {
     fn row(actor: &Actor) -> String {
         let cell = |action| match may(actor, action, target()) {
             Ok(()) => '+',
-            Err(Denied::Forbidden) => 'f',
-            Err(Denied::Hidden) => 'h',
-            Err(Denied::Unauthenticated) => 'u',
+            Err(AccessDenied::Forbidden) => 'f',
+            Err(AccessDenied::Hidden) => 'h',
+            Err(AccessDenied::Unauthenticated) => 'u',
         };
         ACTIONS.into_iter().map(cell).collect()
     }

@@ -16,7 +16,7 @@
 
 use std::time::Duration;
 
-use super::Refused;
+use super::InvalidTransition;
 use super::clock::{Timestamp, after};
 use super::ids::UploadId;
 use super::plan::{PartNumber, PartPlan, PlanError, StoreProfile};
@@ -24,19 +24,19 @@ use super::upload::{Transfer, Upload, UploadState};
 
 const MIB: u64 = 1 << 20;
 /// Parts of one upload that a holder may have under way: so many numbers are lost with a holder that vanishes.
-pub const UNDER_WAY: u16 = 3;
+pub const MAX_PARTS_IN_FLIGHT: u16 = 3;
 /// Part numbers that the plan leaves unused, for takeovers.
-const SPARE: u16 = 500;
+const SPARE_PART_NUMBERS: u16 = 500;
 /// Part size while the plan stays below the number of parts: what one upload holds in memory.
-const USUAL_PART: u64 = 8 * MIB;
+const USUAL_PART_BYTES: u64 = 8 * MIB;
 /// Part size while nobody has said how long the file is.
-const BLIND_PART: u64 = 32 * MIB;
+const UNKNOWN_LENGTH_PART_BYTES: u64 = 32 * MIB;
 
 /// What a relayed upload has, and who may add to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ledger {
+pub struct AppendLedger {
     /// The file's exact size.
-    pub length: Length,
+    pub length: UploadLength,
     /// Bytes of every part but the last.
     pub part_size: u64,
     /// The store's id for the multipart upload; `None` before the first part.
@@ -44,22 +44,22 @@ pub struct Ledger {
     /// Acknowledged bytes.
     pub offset: u64,
     /// What follows the last whole part, in order.
-    pub tail: Vec<Segment>,
+    pub tail: Vec<TailSegment>,
     /// The lowest part number that no holder has used.
     pub next_part: u16,
     /// The last fence that was handed out.
     pub fence: u64,
     /// Who may write.
-    pub lease: Option<Lease>,
+    pub lease: Option<AppendLease>,
     /// Whether it is a file of its own.
-    pub concat: Concat,
+    pub concat: ConcatRole,
     /// What the client said at creation and wants to hear again.
-    pub said: Said,
+    pub echoed: EchoedHeaders,
 }
 
 /// How many bytes will come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Length {
+pub enum UploadLength {
     /// So many.
     Known(u64),
     /// The client will say later.
@@ -68,7 +68,7 @@ pub enum Length {
 
 /// The right to write, of whoever has the ledger's last fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
+pub struct AppendLease {
     /// When others may take it.
     pub until: Timestamp,
     /// Somebody else asks for it.
@@ -77,7 +77,7 @@ pub struct Lease {
 
 /// A temporary object that holds acknowledged bytes behind the last whole part.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Segment {
+pub struct TailSegment {
     /// The holder that wrote it.
     pub fence: u64,
     /// Its number among those of that holder.
@@ -90,7 +90,7 @@ pub struct Segment {
 
 /// Whether a relayed upload is a file of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Concat {
+pub enum ConcatRole {
     /// It is.
     Whole,
     /// It is a piece of one, and never handed to processing by itself.
@@ -101,7 +101,7 @@ pub enum Concat {
 
 /// What a client said at creation, letter by letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct EchoedHeaders {
     /// `Upload-Metadata` of tus.
     pub metadata: Option<String>,
     /// `Upload-Concat` of tus.
@@ -125,9 +125,9 @@ pub struct RelayedPart {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoLease {
     /// Another writer has it.
-    Held(Lease),
+    Held(AppendLease),
     /// The upload takes no bytes.
-    Refused(Refused),
+    Refused(InvalidTransition),
 }
 
 /// Why a length was not accepted.
@@ -144,7 +144,7 @@ pub enum BadLength {
     },
 }
 
-impl Length {
+impl UploadLength {
     /// The number, if it is known.
     #[must_use]
     pub fn known(self) -> Option<u64> {
@@ -157,8 +157,12 @@ impl Length {
 
 /// The store's bounds, with part numbers left over for takeovers.
 fn spared(profile: &StoreProfile) -> StoreProfile {
-    let usual_part = USUAL_PART.clamp(profile.min_part, profile.max_part);
-    StoreProfile { max_parts: profile.max_parts - SPARE.min(profile.max_parts / 2), usual_part, ..*profile }
+    let usual_part = USUAL_PART_BYTES.clamp(profile.min_part, profile.max_part);
+    StoreProfile {
+        max_parts: profile.max_parts - SPARE_PART_NUMBERS.min(profile.max_parts / 2),
+        usual_part,
+        ..*profile
+    }
 }
 
 /// The largest file that can be relayed to a store.
@@ -167,12 +171,12 @@ pub fn max_relayed(profile: &StoreProfile) -> u64 {
     spared(profile).max_object()
 }
 
-impl Ledger {
+impl AppendLedger {
     /// The ledger of a new upload.
-    pub fn open(length: Length, profile: &StoreProfile) -> Result<Self, PlanError> {
+    pub fn open(length: UploadLength, profile: &StoreProfile) -> Result<Self, PlanError> {
         let part_size = match length {
-            Length::Known(total) => PartPlan::choose(total, None, &spared(profile))?.part_size(),
-            Length::Deferred => BLIND_PART.clamp(profile.min_part, profile.max_part),
+            UploadLength::Known(total) => PartPlan::choose(total, None, &spared(profile))?.part_size(),
+            UploadLength::Deferred => UNKNOWN_LENGTH_PART_BYTES.clamp(profile.min_part, profile.max_part),
         };
         Ok(Self {
             length,
@@ -183,8 +187,8 @@ impl Ledger {
             next_part: 1,
             fence: 0,
             lease: None,
-            concat: Concat::Whole,
-            said: Said::default(),
+            concat: ConcatRole::Whole,
+            echoed: EchoedHeaders::default(),
         })
     }
 
@@ -209,14 +213,14 @@ impl Ledger {
     /// Bytes that may still come; without a length, what the parts left can take.
     #[must_use]
     pub fn room(&self) -> u64 {
-        let most = self.part_size.saturating_mul(u64::from(PartNumber::MAX - SPARE));
+        let most = self.part_size.saturating_mul(u64::from(PartNumber::MAX - SPARE_PART_NUMBERS));
         self.length.known().unwrap_or(most).saturating_sub(self.offset)
     }
 
     /// Whether every byte is here.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.length == Length::Known(self.offset)
+        self.length == UploadLength::Known(self.offset)
     }
 
     /// Whether a writer holds the lease at `now`.
@@ -234,10 +238,10 @@ impl Ledger {
     /// Takes down how long the file is. Saying the same again is fine.
     pub fn declare(&mut self, total: u64, profile: &StoreProfile) -> Result<(), BadLength> {
         match self.length {
-            Length::Known(known) if known == total => return Ok(()),
-            Length::Known(_) => return Err(BadLength::Differs),
-            Length::Deferred if total < self.offset => return Err(BadLength::TooShort),
-            Length::Deferred => {}
+            UploadLength::Known(known) if known == total => return Ok(()),
+            UploadLength::Known(_) => return Err(BadLength::Differs),
+            UploadLength::Deferred if total < self.offset => return Err(BadLength::TooShort),
+            UploadLength::Deferred => {}
         }
         let bounds = spared(profile);
         if self.whole() == 0 {
@@ -250,7 +254,7 @@ impl Ledger {
         if total > limit {
             return Err(BadLength::TooLong { limit });
         }
-        self.length = Length::Known(total);
+        self.length = UploadLength::Known(total);
         Ok(())
     }
 
@@ -270,51 +274,52 @@ impl Ledger {
 impl Upload {
     /// The ledger of a relayed upload.
     #[must_use]
-    pub fn ledger(&self) -> Option<&Ledger> {
+    pub fn ledger(&self) -> Option<&AppendLedger> {
         match &self.transfer {
             Transfer::Relayed(ledger) => Some(ledger),
-            Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::ClientCut { .. } => None,
+            Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::UnplannedMultipart { .. } => None,
         }
     }
 
     /// The ledger of a relayed upload, to be changed.
-    pub fn ledger_mut(&mut self) -> Option<&mut Ledger> {
+    pub fn ledger_mut(&mut self) -> Option<&mut AppendLedger> {
         match &mut self.transfer {
             Transfer::Relayed(ledger) => Some(ledger),
-            Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::ClientCut { .. } => None,
+            Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::UnplannedMultipart { .. } => None,
         }
     }
 
     /// Takes the lease until `now + term`, with a fence of its own. From a holder that vanished it takes over, and
     /// leaves out the part numbers that that one may still be writing to.
     pub fn take_lease(mut self, term: Duration, now: Timestamp) -> Result<Self, NoLease> {
-        let refused = Refused { what: "upload", from: self.state.name(), to: "appended to" };
+        let refused = InvalidTransition { what: "upload", from: self.state.name(), to: "appended to" };
         if self.state != UploadState::Open || self.expires_at <= now {
             return Err(NoLease::Refused(refused));
         }
         let Some(ledger) = self.ledger_mut() else { return Err(NoLease::Refused(refused)) };
         match ledger.lease {
             Some(lease) if now < lease.until => return Err(NoLease::Held(lease)),
-            Some(_) => ledger.next_part = ledger.next_part.saturating_add(UNDER_WAY),
+            Some(_) => ledger.next_part = ledger.next_part.saturating_add(MAX_PARTS_IN_FLIGHT),
             None => {}
         }
         ledger.fence += 1;
-        ledger.lease = Some(Lease { until: after(now, term), wanted: false });
+        ledger.lease = Some(AppendLease { until: after(now, term), wanted: false });
         Ok(self)
     }
 
     /// Whether it is to be made of others' bytes, and nobody is at it.
     #[must_use]
     pub fn is_to_be_put_together(&self, now: Timestamp) -> bool {
-        let waits =
-            |ledger: &Ledger| matches!(ledger.concat, Concat::Final(_)) && !ledger.is_whole() && !ledger.is_held(now);
+        let waits = |ledger: &AppendLedger| {
+            matches!(ledger.concat, ConcatRole::Final(_)) && !ledger.is_whole() && !ledger.is_held(now)
+        };
         self.state == UploadState::Open && now < self.expires_at && self.ledger().is_some_and(waits)
     }
 
     /// Whether the holder of this fence may still write.
     #[must_use]
     pub fn is_held_by(&self, fence: u64) -> bool {
-        let ours = |ledger: &Ledger| ledger.fence == fence && ledger.lease.is_some();
+        let ours = |ledger: &AppendLedger| ledger.fence == fence && ledger.lease.is_some();
         self.state == UploadState::Open && self.ledger().is_some_and(ours)
     }
 }
@@ -328,18 +333,18 @@ mod tests {
 
     const TERM: Duration = Duration::from_secs(10);
 
-    fn relayed(length: Length) -> Upload {
-        let ledger = Ledger::open(length, &StoreProfile::default()).unwrap();
+    fn relayed(length: UploadLength) -> Upload {
+        let ledger = AppendLedger::open(length, &StoreProfile::default()).unwrap();
         Upload { transfer: Transfer::Relayed(Box::new(ledger)), ..open() }
     }
 
-    fn segment(size: u64) -> Segment {
-        Segment { fence: 1, serial: 0, size, etag: String::new() }
+    fn segment(size: u64) -> TailSegment {
+        TailSegment { fence: 1, serial: 0, size, etag: String::new() }
     }
 
     #[test]
     fn one_holder_at_a_time() {
-        let held = relayed(Length::Known(100)).take_lease(TERM, micros(0)).unwrap();
+        let held = relayed(UploadLength::Known(100)).take_lease(TERM, micros(0)).unwrap();
         assert!(held.is_held_by(1) && held.ledger().unwrap().is_held(micros(9_999_999)));
         let again = held.clone().take_lease(TERM, micros(9_999_999));
         assert!(matches!(again, Err(NoLease::Held(_))));
@@ -349,24 +354,24 @@ mod tests {
 
     #[test]
     fn part_numbers_of_the_vanished_are_never_used_again() {
-        let mut upload = relayed(Length::Known(100)).take_lease(TERM, micros(0)).unwrap();
+        let mut upload = relayed(UploadLength::Known(100)).take_lease(TERM, micros(0)).unwrap();
         assert_eq!(upload.ledger().unwrap().next_part, 1);
         upload = upload.take_lease(TERM, micros(20_000_000)).unwrap();
-        assert_eq!(upload.ledger().unwrap().next_part, 1 + UNDER_WAY);
+        assert_eq!(upload.ledger().unwrap().next_part, 1 + MAX_PARTS_IN_FLIGHT);
         // Whoever lets go in peace leaves nothing under way.
         upload.ledger_mut().unwrap().lease = None;
         upload = upload.take_lease(TERM, micros(20_000_001)).unwrap();
-        assert_eq!(upload.ledger().unwrap().next_part, 1 + UNDER_WAY);
+        assert_eq!(upload.ledger().unwrap().next_part, 1 + MAX_PARTS_IN_FLIGHT);
     }
 
     #[test]
     fn what_has_ended_takes_no_bytes() {
-        let patience = crate::domain::upload::Patience::default();
-        let completing = relayed(Length::Known(1)).begin_completing(&patience, micros(1)).unwrap();
-        for upload in [completing, relayed(Length::Known(1)).abort(micros(1)).unwrap(), open()] {
+        let patience = crate::domain::upload::UploadTimeouts::default();
+        let completing = relayed(UploadLength::Known(1)).begin_completing(&patience, micros(1)).unwrap();
+        for upload in [completing, relayed(UploadLength::Known(1)).abort(micros(1)).unwrap(), open()] {
             assert!(matches!(upload.take_lease(TERM, micros(2)), Err(NoLease::Refused(_))));
         }
-        let late = relayed(Length::Known(1));
+        let late = relayed(UploadLength::Known(1));
         let expiry = late.expires_at;
         assert!(late.take_lease(TERM, expiry).is_err());
     }
@@ -374,7 +379,7 @@ mod tests {
     #[test]
     fn a_length_is_said_once() {
         let profile = StoreProfile::default();
-        let mut ledger = Ledger::open(Length::Deferred, &profile).unwrap();
+        let mut ledger = AppendLedger::open(UploadLength::Deferred, &profile).unwrap();
         ledger.offset = 10;
         ledger.tail = vec![segment(10)];
         assert_eq!(ledger.declare(9, &profile), Err(BadLength::TooShort));
@@ -387,9 +392,9 @@ mod tests {
     #[test]
     fn a_late_length_must_fit_the_parts_that_are_there() {
         let profile = StoreProfile::default();
-        let mut fresh = Ledger::open(Length::Deferred, &profile).unwrap();
+        let mut fresh = AppendLedger::open(UploadLength::Deferred, &profile).unwrap();
         fresh.declare(max_relayed(&profile), &profile).unwrap();
-        let mut begun = Ledger::open(Length::Deferred, &profile).unwrap();
+        let mut begun = AppendLedger::open(UploadLength::Deferred, &profile).unwrap();
         begun.offset = begun.part_size;
         assert!(matches!(begun.declare(max_relayed(&profile), &profile), Err(BadLength::TooLong { .. })));
         begun.declare(100 << 30, &profile).unwrap();
@@ -398,13 +403,13 @@ mod tests {
     #[test]
     fn fifty_terabytes_can_be_relayed() {
         assert!(max_relayed(&StoreProfile::default()) >= 50_000_000_000_000);
-        assert!(Ledger::open(Length::Known(u64::MAX), &StoreProfile::default()).is_err());
+        assert!(AppendLedger::open(UploadLength::Known(u64::MAX), &StoreProfile::default()).is_err());
     }
 
     proptest! {
         #[test]
         fn a_tail_stays_short(sizes in prop::collection::vec(1u64..100_000, 1..200)) {
-            let mut ledger = Ledger::open(Length::Deferred, &StoreProfile::default()).unwrap();
+            let mut ledger = AppendLedger::open(UploadLength::Deferred, &StoreProfile::default()).unwrap();
             for size in sizes {
                 let merged: u64 = ledger.tail.split_off(ledger.merged_into(size)).iter().map(|s| s.size).sum();
                 ledger.tail.push(segment(merged + size));

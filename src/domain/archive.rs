@@ -7,21 +7,21 @@
 use std::ops::Range;
 
 use super::clock::Timestamp;
-use super::collection::Item;
+use super::collection::CollectionItem;
 
 const MAX32: u64 = 0xFFFF_FFFF;
 /// The CRC follows the bytes.
-const DESCRIBED: u16 = 1 << 3;
+const DATA_DESCRIPTOR_FLAG: u16 = 1 << 3;
 /// The name is UTF-8.
-const UTF8: u16 = 1 << 11;
+const UTF8_NAME_FLAG: u16 = 1 << 11;
 /// Made on Unix, by version 4.5: attributes are Unix's.
-const MADE_BY: u16 = (3 << 8) | 45;
+const MADE_BY_UNIX: u16 = (3 << 8) | 45;
 /// A plain file that its owner may write and everybody may read.
-const PLAIN_FILE: u32 = 0o100_644 << 16;
+const PLAIN_FILE_MODE: u32 = 0o100_644 << 16;
 
 /// Where everything is.
 #[derive(Clone, Debug)]
-pub struct Layout {
+pub struct ArchiveLayout {
     /// Where each member's header begins.
     starts: Vec<u64>,
     /// Where the central directory begins.
@@ -33,16 +33,16 @@ pub struct Layout {
 
 /// A piece of the archive, and which bytes of it are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct ArchivePiece {
     /// What it is.
-    pub what: What,
+    pub what: PieceContent,
     /// The bytes of it, counted from its own beginning.
     pub range: Range<u64>,
 }
 
 /// What a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum PieceContent {
     /// A member's header.
     Header(usize),
     /// A member's bytes.
@@ -53,15 +53,15 @@ pub enum What {
     Directory,
 }
 
-fn is_large(item: &Item) -> bool {
+fn is_large(item: &CollectionItem) -> bool {
     item.size >= MAX32
 }
 
-fn header_len(item: &Item) -> u64 {
+fn header_len(item: &CollectionItem) -> u64 {
     30 + item.name.len() as u64 + if is_large(item) { 20 } else { 0 }
 }
 
-fn descriptor_len(item: &Item) -> u64 {
+fn descriptor_len(item: &CollectionItem) -> u64 {
     match (item.crc, is_large(item)) {
         (Some(_), _) => 0,
         (None, true) => 24,
@@ -70,15 +70,15 @@ fn descriptor_len(item: &Item) -> u64 {
 }
 
 /// Bytes of the ZIP64 field in the central directory: its values, and four before them.
-fn central_extra(item: &Item, start: u64) -> u64 {
+fn central_extra(item: &CollectionItem, start: u64) -> u64 {
     let values = if is_large(item) { 16 } else { 0 } + if start >= MAX32 { 8 } else { 0 };
     if values == 0 { 0 } else { values + 4 }
 }
 
-impl Layout {
+impl ArchiveLayout {
     /// Where everything of an archive of these items is.
     #[must_use]
-    pub fn of(items: &[Item]) -> Self {
+    pub fn of(items: &[CollectionItem]) -> Self {
         let (mut at, mut central_len) = (0, 0);
         let mut starts = Vec::with_capacity(items.len());
         for item in items {
@@ -102,12 +102,12 @@ impl Layout {
     }
 
     /// The pieces that a range of the archive is made of, in order.
-    pub fn pieces(&self, items: &[Item], range: Range<u64>) -> Vec<Piece> {
+    pub fn pieces(&self, items: &[CollectionItem], range: Range<u64>) -> Vec<ArchivePiece> {
         let mut pieces = Vec::new();
         let mut add = |what, start: u64, len: u64| {
             let (from, to) = (range.start.max(start), range.end.min(start + len));
             if from < to {
-                pieces.push(Piece { what, range: from - start..to - start });
+                pieces.push(ArchivePiece { what, range: from - start..to - start });
             }
         };
         // The first member that may reach into the range.
@@ -115,24 +115,24 @@ impl Layout {
         for (i, item) in items.iter().enumerate().skip(first) {
             let Some(start) = self.starts.get(i).copied().filter(|start| *start < range.end) else { break };
             let (header, descriptor) = (header_len(item), descriptor_len(item));
-            add(What::Header(i), start, header);
-            add(What::Bytes(i), start + header, item.size);
-            add(What::Descriptor(i), start + header + item.size, descriptor);
+            add(PieceContent::Header(i), start, header);
+            add(PieceContent::Bytes(i), start + header, item.size);
+            add(PieceContent::Descriptor(i), start + header + item.size, descriptor);
         }
-        add(What::Directory, self.central, self.size - self.central);
+        add(PieceContent::Directory, self.central, self.size - self.central);
         pieces
     }
 
     /// The central directory and everything behind it. `crcs`: of every item.
     #[must_use]
-    pub fn directory(&self, items: &[Item], crcs: &[u32]) -> Vec<u8> {
-        let mut out = Writer(Vec::with_capacity(usize::try_from(self.size - self.central).unwrap_or(0)));
+    pub fn directory(&self, items: &[CollectionItem], crcs: &[u32]) -> Vec<u8> {
+        let mut out = ZipWriter(Vec::with_capacity(usize::try_from(self.size - self.central).unwrap_or(0)));
         for ((item, start), crc) in items.iter().zip(&self.starts).zip(crcs) {
             out.entry(item, *start, *crc);
         }
         let count = self.starts.len() as u64;
         if self.is_zip64() {
-            out.four(0x0606_4b50).eight(44).two(MADE_BY).two(45).four(0).four(0).eight(count).eight(count);
+            out.four(0x0606_4b50).eight(44).two(MADE_BY_UNIX).two(45).four(0).four(0).eight(count).eight(count);
             out.eight(self.central_len).eight(self.central);
             out.four(0x0706_4b50).four(0).eight(self.central + self.central_len).four(1);
         }
@@ -150,8 +150,8 @@ impl Layout {
 
 /// A member's header.
 #[must_use]
-pub fn header(item: &Item) -> Vec<u8> {
-    let mut out = Writer(Vec::with_capacity(64 + item.name.len()));
+pub fn header(item: &CollectionItem) -> Vec<u8> {
+    let mut out = ZipWriter(Vec::with_capacity(64 + item.name.len()));
     out.four(0x0403_4b50).common(item, item.crc.unwrap_or(0)).two(name_len(item));
     out.two(if is_large(item) { 20 } else { 0 }).bytes(item.name.as_bytes());
     if is_large(item) {
@@ -162,8 +162,8 @@ pub fn header(item: &Item) -> Vec<u8> {
 
 /// What follows the bytes of a member whose CRC is not in its header.
 #[must_use]
-pub fn descriptor(item: &Item, crc: u32) -> Vec<u8> {
-    let mut out = Writer(Vec::with_capacity(24));
+pub fn descriptor(item: &CollectionItem, crc: u32) -> Vec<u8> {
+    let mut out = ZipWriter(Vec::with_capacity(24));
     out.four(0x0807_4b50).four(crc);
     if is_large(item) {
         out.eight(item.size).eight(item.size);
@@ -173,15 +173,15 @@ pub fn descriptor(item: &Item, crc: u32) -> Vec<u8> {
     out.0
 }
 
-/// Names of members have 255 bytes at most; see [`super::collection::Names`].
-fn name_len(item: &Item) -> u16 {
+/// Names of members have 255 bytes at most; see [`super::collection::MemberNames`].
+fn name_len(item: &CollectionItem) -> u16 {
     u16::try_from(item.name.len()).unwrap_or(u16::MAX)
 }
 
 /// Little-endian.
-struct Writer(Vec<u8>);
+struct ZipWriter(Vec<u8>);
 
-impl Writer {
+impl ZipWriter {
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
@@ -205,17 +205,17 @@ impl Writer {
     }
 
     /// What headers and directory entries share: version needed, flags, method, time, CRC, sizes.
-    fn common(&mut self, item: &Item, crc: u32) -> &mut Self {
+    fn common(&mut self, item: &CollectionItem, crc: u32) -> &mut Self {
         let (date, time) = dos(item.at);
-        let flags = UTF8 | if item.crc.is_none() { DESCRIBED } else { 0 };
+        let flags = UTF8_NAME_FLAG | if item.crc.is_none() { DATA_DESCRIPTOR_FLAG } else { 0 };
         self.two(if is_large(item) { 45 } else { 20 }).two(flags).two(0).two(time).two(date).four(crc);
         self.capped(item.size).capped(item.size)
     }
 
-    fn entry(&mut self, item: &Item, start: u64, crc: u32) {
+    fn entry(&mut self, item: &CollectionItem, start: u64, crc: u32) {
         let extra = central_extra(item, start);
-        self.four(0x0201_4b50).two(MADE_BY).common(item, crc).two(name_len(item));
-        self.two(u16::try_from(extra).unwrap_or(0)).two(0).two(0).two(0).four(PLAIN_FILE).capped(start);
+        self.four(0x0201_4b50).two(MADE_BY_UNIX).common(item, crc).two(name_len(item));
+        self.two(u16::try_from(extra).unwrap_or(0)).two(0).two(0).two(0).four(PLAIN_FILE_MODE).capped(start);
         self.bytes(item.name.as_bytes());
         if extra > 0 {
             self.two(1).two(u16::try_from(extra - 4).unwrap_or(0));
@@ -246,17 +246,17 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    fn item(name: &str, size: u64, crc: Option<u32>) -> Item {
+    fn item(name: &str, size: u64, crc: Option<u32>) -> CollectionItem {
         let at = micros(1_700_000_000_000_000);
-        Item { asset: AssetId(Uuid::nil()), name: name.to_owned(), size, etag: "e".to_owned(), at, crc }
+        CollectionItem { asset: AssetId(Uuid::nil()), name: name.to_owned(), size, etag: "e".to_owned(), at, crc }
     }
 
-    fn rendered_len(layout: &Layout, items: &[Item], what: What) -> u64 {
+    fn rendered_len(layout: &ArchiveLayout, items: &[CollectionItem], what: PieceContent) -> u64 {
         (match what {
-            What::Header(i) => header(&items[i]).len(),
-            What::Bytes(i) => return items[i].size,
-            What::Descriptor(i) => descriptor(&items[i], 0).len(),
-            What::Directory => layout.directory(items, &vec![0; items.len()]).len(),
+            PieceContent::Header(i) => header(&items[i]).len(),
+            PieceContent::Bytes(i) => return items[i].size,
+            PieceContent::Descriptor(i) => descriptor(&items[i], 0).len(),
+            PieceContent::Directory => layout.directory(items, &vec![0; items.len()]).len(),
         }) as u64
     }
 
@@ -266,9 +266,9 @@ mod tests {
             sizes in proptest::collection::vec((0u64..6_000_000_000, any::<bool>()), 0..6),
             cut in any::<(u64, u64)>(),
         ) {
-            let items: Vec<Item> =
+            let items: Vec<CollectionItem> =
                 sizes.iter().map(|(size, known)| item("ü.bin", *size, known.then_some(7))).collect();
-            let layout = Layout::of(&items);
+            let layout = ArchiveLayout::of(&items);
             let whole = layout.pieces(&items, 0..layout.size());
             for piece in &whole {
                 prop_assert_eq!(piece.range.clone(), 0..rendered_len(&layout, &items, piece.what));
@@ -285,12 +285,12 @@ mod tests {
     #[test]
     fn large_members_and_late_ones_are_written_as_zip64() {
         let items = [item("a", MAX32, None), item("b", 1, Some(1))];
-        let layout = Layout::of(&items);
+        let layout = ArchiveLayout::of(&items);
         assert!(layout.is_zip64());
         let header = header(&items[0]);
         assert_eq!(&header[18..26], [0xff; 8]);
         assert_eq!(&header[31..35], [1, 0, 16, 0]);
         assert_eq!(descriptor(&items[0], 0).len(), 24);
-        assert!(!Layout::of(&[item("a", MAX32 - 1000, None)]).is_zip64());
+        assert!(!ArchiveLayout::of(&[item("a", MAX32 - 1000, None)]).is_zip64());
     }
 }

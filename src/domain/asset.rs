@@ -14,15 +14,15 @@
 
 use std::time::Duration;
 
-use super::Refused;
+use super::InvalidTransition;
 use super::checksum::Sha256Digest;
 use super::clock::{Timestamp, after};
-use super::findings::{Findings, Inspection, StoredDamage};
+use super::findings::{AssetFindings, InspectionState, StoredDamage};
 use super::ids::{AssetId, KeyId, TenantId};
 use super::name::{FileName, MediaType, TypePattern};
 
 /// Free-form properties that the caller keeps with an asset; a JSON object.
-pub type Metadata = serde_json::Map<String, serde_json::Value>;
+pub type AssetMetadata = serde_json::Map<String, serde_json::Value>;
 
 /// A file that the service keeps.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,13 +48,13 @@ pub struct Asset {
     /// The caller's own identity for it.
     pub external_id: Option<String>,
     /// The caller's own properties.
-    pub metadata: Metadata,
+    pub metadata: AssetMetadata,
     /// What its bytes may turn out to be; empty: anything.
     pub allowed: Vec<TypePattern>,
     /// A piece of another file: no list shows it.
     pub partial: bool,
     /// What its row is charged with towards the tenant's quota; see [`super::quota`].
-    pub charged: Option<u64>,
+    pub quota_charge: Option<u64>,
     /// The policy under which it was created.
     pub policy: String,
     /// When its policy wants it deleted.
@@ -73,39 +73,39 @@ pub enum AssetState {
     /// Its upload was aborted, expired or failed. Terminal.
     Abandoned,
     /// Its bytes are in the store and a job is owed.
-    Stored(Content),
+    Stored(AssetContent),
     /// A worker has begun.
-    Processing(Content),
+    Processing(AssetContent),
     /// Digest and type are established; it may be delivered.
-    Ready(Content),
+    Ready(AssetContent),
     /// It will never be delivered.
     Rejected {
         /// What it was rejected with.
-        content: Content,
+        content: AssetContent,
         /// Why.
-        verdict: Verdict,
+        verdict: AssetVerdict,
         /// What is still in the store.
-        bytes: Leftover,
+        bytes: LeftoverBytes,
     },
     /// Processing gave up; it can be tried again.
     Failed {
         /// What could not be processed.
-        content: Content,
+        content: AssetContent,
         /// Why.
-        verdict: Verdict,
+        verdict: AssetVerdict,
     },
     /// Gone for every reader. Terminal.
     Deleted {
         /// What it was.
-        content: Content,
+        content: AssetContent,
         /// What is still in the store.
-        bytes: Leftover,
+        bytes: LeftoverBytes,
     },
 }
 
 /// Bytes that are in the store, and what was found out about them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Content {
+pub struct AssetContent {
     /// Where they are; made by us, see [`crate::blob::BlobKey`].
     pub key: String,
     /// The store's entity tag, without quotes. Not a digest.
@@ -119,12 +119,12 @@ pub struct Content {
     /// The digest computed from the bytes.
     pub sha256: Option<Sha256Digest>,
     /// What else was found out.
-    pub findings: Findings,
+    pub findings: AssetFindings,
 }
 
 /// Why an asset was rejected or failed: a stable code and a sentence that a person can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct AssetVerdict {
     /// For programs.
     pub code: String,
     /// For people.
@@ -133,7 +133,7 @@ pub struct Verdict {
 
 /// Bytes of an asset that is no longer served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leftover {
+pub enum LeftoverBytes {
     /// The object is removed at this time; until then it may still exist.
     Until(Timestamp),
     /// The object is known to be gone.
@@ -168,7 +168,7 @@ impl AssetState {
 
     /// The bytes, in every state that has or had some.
     #[must_use]
-    pub fn content(&self) -> Option<&Content> {
+    pub fn content(&self) -> Option<&AssetContent> {
         match self {
             Self::Awaiting | Self::Abandoned => None,
             Self::Stored(content) | Self::Processing(content) | Self::Ready(content) => Some(content),
@@ -180,7 +180,7 @@ impl AssetState {
 
     /// Why it was rejected or failed.
     #[must_use]
-    pub fn verdict(&self) -> Option<&Verdict> {
+    pub fn verdict(&self) -> Option<&AssetVerdict> {
         match self {
             Self::Rejected { verdict, .. } | Self::Failed { verdict, .. } => Some(verdict),
             Self::Awaiting
@@ -194,7 +194,7 @@ impl AssetState {
 
     /// What may be left of its bytes, once nobody is served from them any more.
     #[must_use]
-    pub fn leftover(&self) -> Option<Leftover> {
+    pub fn leftover(&self) -> Option<LeftoverBytes> {
         match self {
             Self::Rejected { bytes, .. } | Self::Deleted { bytes, .. } => Some(*bytes),
             Self::Awaiting
@@ -208,7 +208,7 @@ impl AssetState {
 }
 
 impl AssetState {
-    fn content_mut(&mut self) -> Option<&mut Content> {
+    fn content_mut(&mut self) -> Option<&mut AssetContent> {
         match self {
             Self::Awaiting | Self::Abandoned => None,
             Self::Stored(content) | Self::Processing(content) | Self::Ready(content) => Some(content),
@@ -220,8 +220,8 @@ impl AssetState {
 }
 
 impl Asset {
-    fn refuse(&self, to: &'static str) -> Refused {
-        Refused { what: "asset", from: self.state.name(), to }
+    fn refuse(&self, to: &'static str) -> InvalidTransition {
+        InvalidTransition { what: "asset", from: self.state.name(), to }
     }
 
     fn become_at(mut self, state: AssetState, now: Timestamp) -> Self {
@@ -231,7 +231,7 @@ impl Asset {
     }
 
     /// awaiting → stored: the store has every byte.
-    pub fn store(self, content: Content, now: Timestamp) -> Result<Self, Refused> {
+    pub fn store(self, content: AssetContent, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state {
             AssetState::Awaiting => Ok(self.become_at(AssetState::Stored(content), now)),
             _ => Err(self.refuse("stored")),
@@ -239,7 +239,7 @@ impl Asset {
     }
 
     /// awaiting → abandoned: the bytes will not come.
-    pub fn abandon(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn abandon(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state {
             AssetState::Awaiting => Ok(self.become_at(AssetState::Abandoned, now)),
             _ => Err(self.refuse("abandoned")),
@@ -247,7 +247,7 @@ impl Asset {
     }
 
     /// stored | failed → processing: a worker has begun.
-    pub fn process(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn process(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state.clone() {
             AssetState::Stored(content) | AssetState::Failed { content, .. } => {
                 Ok(self.become_at(AssetState::Processing(content), now))
@@ -257,7 +257,7 @@ impl Asset {
     }
 
     /// processing → ready.
-    pub fn ready(self, found: Inspection, now: Timestamp) -> Result<Self, Refused> {
+    pub fn ready(self, found: InspectionState, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state.clone() {
             AssetState::Processing(content) => Ok(self.become_at(AssetState::Ready(content.with(found)), now)),
             _ => Err(self.refuse("ready")),
@@ -268,14 +268,14 @@ impl Asset {
     /// are then removed.
     pub fn reject(
         self,
-        found: Inspection,
-        verdict: Verdict,
+        found: InspectionState,
+        verdict: AssetVerdict,
         quarantine: Duration,
         now: Timestamp,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, InvalidTransition> {
         match self.state.clone() {
             AssetState::Processing(content) | AssetState::Ready(content) => {
-                let bytes = Leftover::Until(after(now, quarantine));
+                let bytes = LeftoverBytes::Until(after(now, quarantine));
                 let content = content.with(found);
                 Ok(self.become_at(AssetState::Rejected { content, verdict, bytes }, now))
             }
@@ -284,7 +284,7 @@ impl Asset {
     }
 
     /// ready → ready: it was looked at again, and nothing speaks against it.
-    pub fn refresh(self, found: Inspection, now: Timestamp) -> Result<Self, Refused> {
+    pub fn refresh(self, found: InspectionState, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state.clone() {
             AssetState::Ready(content) => Ok(self.become_at(AssetState::Ready(content.with(found)), now)),
             _ => Err(self.refuse("ready")),
@@ -325,7 +325,7 @@ impl Asset {
     }
 
     /// processing → failed: every attempt was used up.
-    pub fn fail(self, verdict: Verdict, now: Timestamp) -> Result<Self, Refused> {
+    pub fn fail(self, verdict: AssetVerdict, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state.clone() {
             AssetState::Processing(content) => Ok(self.become_at(AssetState::Failed { content, verdict }, now)),
             _ => Err(self.refuse("failed")),
@@ -333,21 +333,21 @@ impl Asset {
     }
 
     /// stored | processing | ready | rejected | failed → deleted; the object is removed right after.
-    pub fn delete(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn delete(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         let (content, bytes) = match self.state.clone() {
             AssetState::Stored(content)
             | AssetState::Processing(content)
             | AssetState::Ready(content)
-            | AssetState::Failed { content, .. } => (content, Leftover::Until(now)),
-            AssetState::Rejected { content, bytes: Leftover::Gone, .. } => (content, Leftover::Gone),
-            AssetState::Rejected { content, .. } => (content, Leftover::Until(now)),
+            | AssetState::Failed { content, .. } => (content, LeftoverBytes::Until(now)),
+            AssetState::Rejected { content, bytes: LeftoverBytes::Gone, .. } => (content, LeftoverBytes::Gone),
+            AssetState::Rejected { content, .. } => (content, LeftoverBytes::Until(now)),
             _ => return Err(self.refuse("deleted")),
         };
         Ok(Self { delete_at: None, ..self.become_at(AssetState::Deleted { content, bytes }, now) })
     }
 
     /// Records what became of the bytes of an asset that is no longer served.
-    pub fn purge(mut self, left: Leftover) -> Result<Self, Refused> {
+    pub fn purge(mut self, left: LeftoverBytes) -> Result<Self, InvalidTransition> {
         match &mut self.state {
             AssetState::Rejected { bytes, .. } | AssetState::Deleted { bytes, .. } => *bytes = left,
             _ => return Err(self.refuse("purged")),
@@ -356,9 +356,9 @@ impl Asset {
     }
 }
 
-impl Content {
-    fn with(self, found: Inspection) -> Self {
-        let Inspection { detected, sha256, findings } = found;
+impl AssetContent {
+    fn with(self, found: InspectionState) -> Self {
+        let InspectionState { detected, sha256, findings } = found;
         // A digest once established is a fact: a later look may find other bytes, but not another truth.
         Self { detected: Some(detected), sha256: self.sha256.or(sha256), findings, ..self }
     }
@@ -383,10 +383,10 @@ pub(crate) mod tests {
             media_type: None,
             declared_sha256: None,
             external_id: None,
-            metadata: Metadata::new(),
+            metadata: AssetMetadata::new(),
             allowed: Vec::new(),
             partial: false,
-            charged: None,
+            quota_charge: None,
             policy: "default".to_owned(),
             delete_at: None,
             created_at: micros(0),
@@ -394,10 +394,10 @@ pub(crate) mod tests {
         }
     }
 
-    fn content() -> Content {
+    fn content() -> AssetContent {
         let etag = "e".to_owned();
-        let findings = Findings::default();
-        Content {
+        let findings = AssetFindings::default();
+        AssetContent {
             key: "k".to_owned(),
             etag,
             version: None,
@@ -408,12 +408,12 @@ pub(crate) mod tests {
         }
     }
 
-    fn found() -> Inspection {
-        Inspection::of(MediaType::octet_stream(), Some(Sha256Digest([7; 32])))
+    fn found() -> InspectionState {
+        InspectionState::of(MediaType::octet_stream(), Some(Sha256Digest([7; 32])))
     }
 
-    fn verdict() -> Verdict {
-        Verdict { code: "digest_mismatch".to_owned(), sentence: "The bytes are not those declared.".to_owned() }
+    fn verdict() -> AssetVerdict {
+        AssetVerdict { code: "digest_mismatch".to_owned(), sentence: "The bytes are not those declared.".to_owned() }
     }
 
     /// One asset in every state there is, each reached by its own transitions.
@@ -469,10 +469,10 @@ pub(crate) mod tests {
     fn an_established_digest_stays_whatever_a_later_look_computes() {
         let now = micros(5);
         let ready = awaiting().store(content(), now).unwrap().process(now).unwrap().ready(found(), now).unwrap();
-        let other = Inspection::of(MediaType::octet_stream(), Some(Sha256Digest([9; 32])));
+        let other = InspectionState::of(MediaType::octet_stream(), Some(Sha256Digest([9; 32])));
         let digest = |asset: &Asset| asset.state.content().unwrap().sha256;
         for sha256 in [None, other.sha256] {
-            let later = ready.clone().refresh(Inspection { sha256, ..other.clone() }, now).unwrap();
+            let later = ready.clone().refresh(InspectionState { sha256, ..other.clone() }, now).unwrap();
             assert_eq!(digest(&later), Some(Sha256Digest([7; 32])));
             assert_eq!(digest(&ready.clone().establish(sha256)), Some(Sha256Digest([7; 32])));
         }
@@ -506,10 +506,10 @@ pub(crate) mod tests {
     fn a_rejected_asset_keeps_its_verdict_and_loses_its_bytes() {
         let processing = awaiting().store(content(), micros(1)).unwrap().process(micros(2)).unwrap();
         let rejected = processing.reject(found(), verdict(), Duration::from_secs(1), micros(3)).unwrap();
-        assert_eq!(rejected.state.leftover(), Some(Leftover::Until(micros(1_000_003))));
-        let purged = rejected.purge(Leftover::Gone).unwrap();
+        assert_eq!(rejected.state.leftover(), Some(LeftoverBytes::Until(micros(1_000_003))));
+        let purged = rejected.purge(LeftoverBytes::Gone).unwrap();
         assert_eq!(purged.state.verdict(), Some(&verdict()));
-        assert_eq!(purged.delete(micros(9)).unwrap().state.leftover(), Some(Leftover::Gone));
-        assert!(awaiting().purge(Leftover::Gone).is_err());
+        assert_eq!(purged.delete(micros(9)).unwrap().state.leftover(), Some(LeftoverBytes::Gone));
+        assert!(awaiting().purge(LeftoverBytes::Gone).is_err());
     }
 }

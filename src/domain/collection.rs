@@ -10,7 +10,7 @@ use super::ids::{AssetId, CollectionId, KeyId, TenantId};
 use super::name::{FileName, shorten, split_extension};
 
 /// Most assets of one collection.
-pub const MOST_ITEMS: usize = 10_000;
+pub const MAX_COLLECTION_ITEMS: usize = 10_000;
 
 /// Many assets in one archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +28,12 @@ pub struct Collection {
     /// The archive's name.
     pub name: FileName,
     /// What it holds, in order.
-    pub items: Vec<Item>,
+    pub items: Vec<CollectionItem>,
 }
 
 /// One asset of a collection, as it was when the collection was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
+pub struct CollectionItem {
     /// Which asset.
     pub asset: AssetId,
     /// Its name in the archive: safe on any disk, and no other item's.
@@ -55,12 +55,12 @@ const MAX_MEMBER_NAME_BYTES: usize = 255;
 /// Names that differ even on disks that tell neither cases nor compositions apart: `a.txt`, `a (2).txt`, `a (3).txt`. None is
 /// longer than 255 bytes or has a character that Windows refuses.
 #[derive(Debug, Default)]
-pub struct Names {
+pub struct MemberNames {
     taken: HashSet<String>,
     next: HashMap<String, u32>,
 }
 
-impl Names {
+impl MemberNames {
     /// The name itself as far as it is fit for every disk, or one like it that is not taken yet.
     pub fn unique(&mut self, name: &str) -> String {
         let kept = name.chars().map(|c| if matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*') { '_' } else { c });
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn names_fit_every_disk() {
-        let mut names = Names::default();
+        let mut names = MemberNames::default();
         assert_eq!(names.unique("a<b>c:d\"e|f?g*h.txt"), "a_b_c_d_e_f_g_h.txt");
         let long = format!("{}.tar.gz", "報告".repeat(120));
         let made: Vec<String> = (0..1200).map(|_| names.unique(&long)).collect();
@@ -107,12 +107,12 @@ mod tests {
 
     #[test]
     fn no_two_names_are_alike() {
-        let mut names = Names::default();
+        let mut names = MemberNames::default();
         let given = ["a.txt", "A.TXT", "a (2).txt", "a.txt", "b", "b", ".x", ".x"];
         let unique: Vec<String> = given.iter().map(|name| names.unique(name)).collect();
         assert_eq!(unique, ["a.txt", "A (2).TXT", "a (2) (2).txt", "a (3).txt", "b", "b (2)", ".x", ".x (2)"]);
         let decomposed = "e\u{301}.txt";
-        let mut names = Names::default();
+        let mut names = MemberNames::default();
         let given =
             ["é.txt", decomposed, "É.TXT", "straße", "STRASSE", "ΟΔΟΣ", "οδος", "가.hwp", "\u{1100}\u{1161}.hwp"];
         let unique: Vec<String> = given.iter().map(|name| names.unique(name)).collect();

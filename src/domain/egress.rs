@@ -9,11 +9,11 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::{Host, Url};
 
 /// Longest address of an endpoint, in bytes.
-const LONGEST: usize = 2048;
+const MAX_URL_BYTES: usize = 2048;
 
 /// What an operator allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Egress {
+pub struct EgressPolicy {
     /// Plain HTTP, too.
     pub http: bool,
     /// Networks that may be reached although they are not public.
@@ -24,7 +24,7 @@ pub struct Egress {
 
 /// An address that nothing is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unwelcome {
+pub enum AddressRefused {
     /// Not the address of anything on the web.
     #[error("not a URL like https://example.com/hook")]
     NoUrl,
@@ -44,7 +44,7 @@ pub enum Unwelcome {
 
 /// Not public: this host and network, private, shared (CGNAT), loopback, link-local, IETF, documentation, old 6to4
 /// relays, benchmarks, multicast, reserved, broadcast. IANA's special-purpose registry, where "globally reachable" is false.
-const NOT_PUBLIC_4: [(Ipv4Addr, u8); 15] = [
+const NON_PUBLIC_IPV4_RANGES: [(Ipv4Addr, u8); 15] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
@@ -63,7 +63,7 @@ const NOT_PUBLIC_4: [(Ipv4Addr, u8); 15] = [
 ];
 
 /// Within what is given out at all (2000::/3), still not public: Teredo, benchmarks, ORCHID, documentation (twice).
-const NOT_PUBLIC_6: [(Ipv6Addr, u8); 3] = [
+const NON_PUBLIC_IPV6_RANGES: [(Ipv6Addr, u8); 3] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
@@ -95,17 +95,17 @@ pub fn unmap(address: IpAddr) -> IpAddr {
 
 fn is_public(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(four) => {
-            !NOT_PUBLIC_4.iter().any(|(net, len)| Ipv4Net::new(*net, *len).is_ok_and(|net| net.contains(&four)))
-        }
+        IpAddr::V4(four) => !NON_PUBLIC_IPV4_RANGES
+            .iter()
+            .any(|(net, len)| Ipv4Net::new(*net, *len).is_ok_and(|net| net.contains(&four))),
         IpAddr::V6(six) => {
             let special = |(net, len): &(Ipv6Addr, u8)| Ipv6Net::new(*net, *len).is_ok_and(|net| net.contains(&six));
-            six.segments()[0] & 0xe000 == 0x2000 && !NOT_PUBLIC_6.iter().any(special)
+            six.segments()[0] & 0xe000 == 0x2000 && !NON_PUBLIC_IPV6_RANGES.iter().any(special)
         }
     }
 }
 
-impl Egress {
+impl EgressPolicy {
     /// Whether a connection to this address may be opened.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
@@ -118,27 +118,27 @@ impl Egress {
     ///
     /// # Errors
     /// Why nothing will be sent there.
-    pub fn endpoint(&self, text: &str) -> Result<Url, Unwelcome> {
-        if text.len() > LONGEST {
-            return Err(Unwelcome::TooLong);
+    pub fn endpoint(&self, text: &str) -> Result<Url, AddressRefused> {
+        if text.len() > MAX_URL_BYTES {
+            return Err(AddressRefused::TooLong);
         }
-        let mut url = Url::parse(text).map_err(|_| Unwelcome::NoUrl)?;
+        let mut url = Url::parse(text).map_err(|_| AddressRefused::NoUrl)?;
         match url.scheme() {
             "https" => {}
             "http" if self.http => {}
-            _ => return Err(Unwelcome::Scheme),
+            _ => return Err(AddressRefused::Scheme),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Unwelcome::Userinfo);
+            return Err(AddressRefused::Userinfo);
         }
         let literal: Option<IpAddr> = match url.host() {
             Some(Host::Ipv4(four)) => Some(four.into()),
             Some(Host::Ipv6(six)) => Some(six.into()),
             Some(Host::Domain(_)) => None,
-            None => return Err(Unwelcome::NoUrl),
+            None => return Err(AddressRefused::NoUrl),
         };
         if literal.is_some_and(|address| !self.allows(address)) {
-            return Err(Unwelcome::Address);
+            return Err(AddressRefused::Address);
         }
         url.set_fragment(None);
         Ok(url)
@@ -149,8 +149,8 @@ impl Egress {
 mod tests {
     use super::*;
 
-    fn strict() -> Egress {
-        Egress { http: true, ..Egress::default() }
+    fn strict() -> EgressPolicy {
+        EgressPolicy { http: true, ..EgressPolicy::default() }
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
             "[ff02::1]",
             "[100::1]",
         ] {
-            assert_eq!(strict().endpoint(&format!("http://{host}/x")), Err(Unwelcome::Address), "{host}");
+            assert_eq!(strict().endpoint(&format!("http://{host}/x")), Err(AddressRefused::Address), "{host}");
         }
     }
 
@@ -212,27 +212,27 @@ mod tests {
 
     #[test]
     fn only_plain_addresses_of_the_web() {
-        let default = Egress::default();
+        let default = EgressPolicy::default();
         let cases = [
-            ("http://example.com/", Unwelcome::Scheme),
-            ("ftp://example.com/", Unwelcome::Scheme),
-            ("file:///etc/passwd", Unwelcome::Scheme),
-            ("https://user@example.com/", Unwelcome::Userinfo),
-            ("https://:pw@example.com/", Unwelcome::Userinfo),
-            ("https://", Unwelcome::NoUrl),
-            ("example.com", Unwelcome::NoUrl),
-            ("https://1.2.3.4.5/", Unwelcome::NoUrl),
+            ("http://example.com/", AddressRefused::Scheme),
+            ("ftp://example.com/", AddressRefused::Scheme),
+            ("file:///etc/passwd", AddressRefused::Scheme),
+            ("https://user@example.com/", AddressRefused::Userinfo),
+            ("https://:pw@example.com/", AddressRefused::Userinfo),
+            ("https://", AddressRefused::NoUrl),
+            ("example.com", AddressRefused::NoUrl),
+            ("https://1.2.3.4.5/", AddressRefused::NoUrl),
         ];
         for (text, why) in cases {
             assert_eq!(default.endpoint(text), Err(why), "{text}");
         }
-        assert_eq!(default.endpoint(&format!("https://a/{}", "x".repeat(2048))), Err(Unwelcome::TooLong));
+        assert_eq!(default.endpoint(&format!("https://a/{}", "x".repeat(2048))), Err(AddressRefused::TooLong));
         assert_eq!(default.endpoint("https://example.com/a#b").unwrap().as_str(), "https://example.com/a");
     }
 
     #[test]
     fn an_operator_may_open_a_network() {
-        let open = Egress { networks: vec!["127.0.0.0/8".parse().unwrap()], ..strict() };
+        let open = EgressPolicy { networks: vec!["127.0.0.0/8".parse().unwrap()], ..strict() };
         assert!(open.endpoint("http://127.0.0.1:1/").is_ok() && open.allows("::ffff:127.0.0.1".parse().unwrap()));
         assert!(!open.allows("10.0.0.1".parse().unwrap()) && !open.allows("::1".parse().unwrap()));
     }

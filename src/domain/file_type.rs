@@ -10,7 +10,7 @@ use super::name::{FileName, MediaType, TypePattern};
 
 /// How far the bytes decide the type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Certainty {
+pub enum TypeCertainty {
     /// They have a signature or structure of their own.
     Decided,
     /// They are text, or nothing at all: any kind of text may look like this.
@@ -29,7 +29,7 @@ pub struct ByteType {
     /// The encoding of a text, as an IANA charset name in lower case; `None` for everything that is no text.
     pub charset: Option<String>,
     /// How far that decides.
-    pub certainty: Certainty,
+    pub certainty: TypeCertainty,
 }
 
 /// What a file counts as.
@@ -203,15 +203,15 @@ impl FileType {
         let claims: Vec<String> = declared.into_iter().chain(named).collect();
         let is_claimed_program = claims.iter().any(|claim| is_program_type(claim));
         let fits = |claim: &str| match bytes.certainty {
-            Certainty::Decided => false,
-            Certainty::AnyText => is_text_type(claim),
-            Certainty::AnyXml => is_xml(claim),
-            Certainty::MarkupFragment => claim == "text/markdown" && !is_claimed_program,
+            TypeCertainty::Decided => false,
+            TypeCertainty::AnyText => is_text_type(claim),
+            TypeCertainty::AnyXml => is_xml(claim),
+            TypeCertainty::MarkupFragment => claim == "text/markdown" && !is_claimed_program,
         };
         let needs_rule = |claim: &str| match bytes.certainty {
-            Certainty::Decided => false,
-            Certainty::AnyText | Certainty::MarkupFragment => is_program_type(claim),
-            Certainty::AnyXml => is_program_type(claim) && !is_xml(claim),
+            TypeCertainty::Decided => false,
+            TypeCertainty::AnyText | TypeCertainty::MarkupFragment => is_program_type(claim),
+            TypeCertainty::AnyXml => is_program_type(claim) && !is_xml(claim),
         };
         let programs = claims.iter().filter(|claim| needs_rule(claim)).cloned().collect();
         let mut names: Vec<String> = claims.into_iter().filter(|claim| fits(claim)).collect();
@@ -221,10 +221,10 @@ impl FileType {
         let shown = names.iter().find(|name| *name != "text/html").filter(|_| is_general).unwrap_or(&by_bytes);
         let media_type = shown.parse().unwrap_or_else(|_| bytes.media_type.clone());
         names.push(by_bytes);
-        if bytes.certainty == Certainty::AnyXml {
+        if bytes.certainty == TypeCertainty::AnyXml {
             names.push("application/xml".to_owned());
         }
-        if bytes.certainty == Certainty::AnyText {
+        if bytes.certainty == TypeCertainty::AnyText {
             names.push("text/plain".to_owned());
         }
         Self { media_type, names, programs }
@@ -270,11 +270,11 @@ mod tests {
 
     fn text(charset: &str) -> ByteType {
         let (media_type, charset) = ("text/plain".parse().unwrap(), Some(charset.to_owned()));
-        ByteType { media_type, charset, certainty: Certainty::AnyText }
+        ByteType { media_type, charset, certainty: TypeCertainty::AnyText }
     }
 
     fn decided(media_type: &str) -> ByteType {
-        ByteType { media_type: media_type.parse().unwrap(), charset: None, certainty: Certainty::Decided }
+        ByteType { media_type: media_type.parse().unwrap(), charset: None, certainty: TypeCertainty::Decided }
     }
 
     fn resolve(bytes: &ByteType, declared: &str, name: &str) -> FileType {
@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn markup_may_be_markdown_and_xml_may_be_any_xml() {
-        let fragment = |charset: &str| ByteType { certainty: Certainty::MarkupFragment, ..html(charset) };
+        let fragment = |charset: &str| ByteType { certainty: TypeCertainty::MarkupFragment, ..html(charset) };
         assert!(allowed(&fragment("utf-8"), "", "README.md", "text/markdown"));
         assert!(!allowed(&fragment("utf-8"), "", "README.md", "text/plain"));
         assert!(!allowed(&fragment("utf-8"), "text/html", "README.md", "text/markdown"));
@@ -356,7 +356,7 @@ mod tests {
             !allowed(&fragment("utf-8"), "", "a.csv", "text/csv") && allowed(&fragment("utf-8"), "", "a", "text/html")
         );
         let media_type = "text/xml".parse().unwrap();
-        let xml = ByteType { media_type, charset: Some("utf-8".to_owned()), certainty: Certainty::AnyXml };
+        let xml = ByteType { media_type, charset: Some("utf-8".to_owned()), certainty: TypeCertainty::AnyXml };
         assert_eq!(resolve(&xml, "application/gpx+xml", "a.xml").media_type.as_str(), "application/gpx+xml");
         assert!(allowed(&xml, "", "a.gpx", "application/gpx+xml") && allowed(&xml, "", "a.gpx", "application/xml"));
         assert!(!allowed(&xml, "image/svg+xml", "a.svg", "application/xml") && !allowed(&xml, "", "a", "text/plain"));
@@ -365,7 +365,7 @@ mod tests {
 
     fn html(charset: &str) -> ByteType {
         let media_type = "text/html".parse().unwrap();
-        ByteType { media_type, charset: Some(charset.to_owned()), certainty: Certainty::Decided }
+        ByteType { media_type, charset: Some(charset.to_owned()), certainty: TypeCertainty::Decided }
     }
 
     #[test]

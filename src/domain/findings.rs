@@ -4,34 +4,34 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::asset::Metadata;
+use super::asset::AssetMetadata;
 use super::checksum::Sha256Digest;
 use super::clock::Timestamp;
 use super::name::MediaType;
 
 /// What a look at the bytes has come to so far.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Inspection {
+pub struct InspectionState {
     /// The type found in the bytes.
     pub detected: MediaType,
     /// The digest computed from the bytes, when they were all read.
     pub sha256: Option<Sha256Digest>,
     /// Everything else.
-    pub findings: Findings,
+    pub findings: AssetFindings,
 }
 
-impl Inspection {
+impl InspectionState {
     /// Nothing but the type and the digest.
     #[must_use]
     pub fn of(detected: MediaType, sha256: Option<Sha256Digest>) -> Self {
-        Self { detected, sha256, findings: Findings::default() }
+        Self { detected, sha256, findings: AssetFindings::default() }
     }
 }
 
 /// What else was found out. All of it may be shown to whoever may see the asset.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Findings {
+pub struct AssetFindings {
     /// When and by what it was scanned; `None`: no scanner is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scan: Option<ScanNote>,
@@ -42,11 +42,11 @@ pub struct Findings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crc32: Option<u32>,
     /// Facts: dimensions, duration, pages, entries.
-    #[serde(skip_serializing_if = "Metadata::is_empty")]
-    pub details: Metadata,
+    #[serde(skip_serializing_if = "AssetMetadata::is_empty")]
+    pub details: AssetMetadata,
     /// What kept facts or derivatives from being made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub problems: Vec<Problem>,
+    pub problems: Vec<AssetProblem>,
     /// Smaller or other forms of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub derivatives: Vec<Derivative>,
@@ -98,7 +98,7 @@ impl std::str::FromStr for StoredDamage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownDamage;
 
-impl Findings {
+impl AssetFindings {
     /// The damage that was found in the stored bytes; `None`: none was found, or it was mended since.
     #[must_use]
     pub fn damage(&self) -> Option<StoredDamage> {
@@ -108,7 +108,8 @@ impl Findings {
     /// Replaces what is known of damage; `None`: the bytes were read and are those that arrived.
     pub fn set_damage(&mut self, damage: Option<StoredDamage>) {
         self.problems.retain(|problem| problem.code.parse::<StoredDamage>().is_err());
-        let problem = |it: StoredDamage| Problem { code: it.code().to_owned(), sentence: it.sentence().to_owned() };
+        let problem =
+            |it: StoredDamage| AssetProblem { code: it.code().to_owned(), sentence: it.sentence().to_owned() };
         self.problems.extend(damage.map(problem));
     }
 
@@ -143,7 +144,7 @@ pub const SCAN_INCOMPLETE: &str = "scan_incomplete";
 
 /// Something that was not possible with these bytes: a stable code and a sentence that a person can read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
+pub struct AssetProblem {
     /// For programs.
     pub code: String,
     /// For people.
@@ -192,7 +193,7 @@ mod tests {
     #[test]
     fn the_smaller_format_goes_unless_one_is_asked_for() {
         let derivatives = vec![made("s", "image/jpeg", 20), made("s", "image/webp", 10), made("m", "image/webp", 40)];
-        let findings = Findings { derivatives, ..Findings::default() };
+        let findings = AssetFindings { derivatives, ..AssetFindings::default() };
         assert_eq!(findings.derivative("s", None).unwrap().format(), "webp");
         assert_eq!(findings.derivative("s", Some("jpeg")).unwrap().size, 20);
         assert_eq!(findings.derivative("s", Some("avif")), None);

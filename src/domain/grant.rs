@@ -115,7 +115,7 @@ pub struct Link {
     /// Another name than the asset's.
     pub filename: Option<FileName>,
     /// A derivative instead of the original.
-    pub variant: Option<Variant>,
+    pub variant: Option<AssetVariant>,
     /// How often it may be opened.
     pub max_uses: Option<u32>,
     /// How often it was opened. Exact where uses are limited; otherwise a second behind, and what a node has not written
@@ -124,7 +124,7 @@ pub struct Link {
     /// When it was last opened; as [`Self::used`].
     pub last_used_at: Option<Timestamp>,
     /// The only network that may open it.
-    pub network: Option<Network>,
+    pub network: Option<ClientNetwork>,
 }
 
 impl Link {
@@ -142,23 +142,23 @@ impl Link {
 
 /// Which form of an asset: a derivative instead of the original.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Variant {
+pub struct AssetVariant {
     /// Its name.
     pub name: String,
     /// The second half of its type, where it exists in several; the smallest otherwise.
     pub format: Option<String>,
 }
 
-impl Variant {
+impl AssetVariant {
     /// Longest name and format, in bytes.
-    pub const LONGEST: usize = 64;
+    pub const MAX_VARIANT_BYTES: usize = 64;
 
     /// From text that a caller wrote; `None`: nothing is ever called that.
     #[must_use]
     pub fn read(name: &str, format: Option<&str>) -> Option<Self> {
         let plain = |text: &str| {
             let sane = |b: u8| b.is_ascii_alphanumeric() || b"-_.+".contains(&b);
-            (1..=Self::LONGEST).contains(&text.len()) && text.bytes().all(sane)
+            (1..=Self::MAX_VARIANT_BYTES).contains(&text.len()) && text.bytes().all(sane)
         };
         (plain(name) && format.is_none_or(plain))
             .then(|| Self { name: name.to_owned(), format: format.map(ToOwned::to_owned) })
@@ -167,7 +167,7 @@ impl Variant {
 
 /// A network, written `192.0.2.0/24` or as one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
+pub struct ClientNetwork {
     base: IpAddr,
     prefix: u8,
 }
@@ -177,7 +177,7 @@ pub struct Network {
 #[error("a network is written like 192.0.2.0/24 or 2001:db8::/32")]
 pub struct BadNetwork;
 
-impl Network {
+impl ClientNetwork {
     /// Whether the address belongs to it. IPv4 in IPv6 clothes counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -195,7 +195,7 @@ impl Network {
     }
 }
 
-impl Network {
+impl ClientNetwork {
     /// Whether it is one of IPv6.
     #[must_use]
     pub fn is_ipv6(&self) -> bool {
@@ -203,7 +203,7 @@ impl Network {
     }
 }
 
-impl FromStr for Network {
+impl FromStr for ClientNetwork {
     type Err = BadNetwork;
 
     fn from_str(text: &str) -> Result<Self, BadNetwork> {
@@ -221,7 +221,7 @@ impl FromStr for Network {
     }
 }
 
-impl std::fmt::Display for Network {
+impl std::fmt::Display for ClientNetwork {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.base, self.prefix)
     }
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     fn within(network: &str, address: &str) -> bool {
-        network.parse::<Network>().unwrap().contains(address.parse().unwrap())
+        network.parse::<ClientNetwork>().unwrap().contains(address.parse().unwrap())
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
         assert!(within("2001:db8::/32", "2001:db8:1::1") && !within("2001:db8::/32", "2001:db9::"));
         assert!(within("::/0", "::1") && !within("::/0", "192.0.2.1"));
         for bad in ["", "192.0.2.0/33", "a/8", "192.0.2.0/", "::/129"] {
-            assert_eq!(bad.parse::<Network>(), Err(BadNetwork), "{bad}");
+            assert_eq!(bad.parse::<ClientNetwork>(), Err(BadNetwork), "{bad}");
         }
     }
 }

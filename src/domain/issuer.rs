@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::ids::{KeyId, TenantId};
-use super::key::{Scope, Scopes};
+use super::key::{KeyScope, KeyScopes};
 use super::tenant::DEFAULT_TENANT;
 
 /// How a token may be signed. Which of these an issuer uses is a setting, never the token's own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
+pub enum JwtAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
@@ -42,7 +42,7 @@ pub enum Algorithm {
     Hs512,
 }
 
-impl Algorithm {
+impl JwtAlgorithm {
     /// Every algorithm.
     pub const ALL: [Self; 12] = [
         Self::Rs256,
@@ -85,7 +85,7 @@ impl Algorithm {
     }
 }
 
-impl FromStr for Algorithm {
+impl FromStr for JwtAlgorithm {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -135,12 +135,12 @@ pub struct ScopesOf {
     /// The claim: a text with words, or a list of texts.
     pub claim: String,
     /// What its words stand for; empty: the scopes of those names, but for `admin`.
-    pub names: Vec<(String, Scope)>,
+    pub names: Vec<(String, KeyScope)>,
 }
 
 /// An issuer that the operator trusts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issuer {
+pub struct JwtIssuer {
     /// What the settings call it.
     pub name: String,
     /// Its `iss`, to the letter.
@@ -150,7 +150,7 @@ pub struct Issuer {
     /// Its tokens are for us when one of these is in `aud`.
     pub audiences: Vec<String>,
     /// How its tokens may be signed.
-    pub algorithms: Vec<Algorithm>,
+    pub algorithms: Vec<JwtAlgorithm>,
     /// In which tenant they act.
     pub tenant: TenantOf,
     /// What they may do.
@@ -159,7 +159,7 @@ pub struct Issuer {
     pub leeway: Duration,
 }
 
-impl Issuer {
+impl JwtIssuer {
     /// The name of the tenant that verified claims lead to.
     #[must_use]
     pub fn tenant(&self, claims: &Map<String, Value>) -> Option<String> {
@@ -177,16 +177,16 @@ impl Issuer {
 
     /// What verified claims allow. Words that mean nothing here are passed over.
     #[must_use]
-    pub fn scopes(&self, claims: &Map<String, Value>) -> Scopes {
+    pub fn scopes(&self, claims: &Map<String, Value>) -> KeyScopes {
         let ScopesOf { claim, names } = &self.scopes;
         let words: Vec<&str> = match find(claims, claim) {
             Some(Value::String(text)) => text.split_ascii_whitespace().collect(),
             Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
         };
-        let mean = |word: &str| -> Vec<Scope> {
+        let mean = |word: &str| -> Vec<KeyScope> {
             if names.is_empty() {
-                return word.parse().ok().filter(|scope| *scope != Scope::Admin).into_iter().collect();
+                return word.parse().ok().filter(|scope| *scope != KeyScope::Admin).into_iter().collect();
             }
             names.iter().filter(|(theirs, _)| theirs == word).map(|(_, scope)| *scope).collect()
         };
@@ -224,13 +224,13 @@ mod tests {
     use serde_json::json;
     use uuid::Uuid;
 
-    fn issuer(tenant: TenantOf, names: &[(&str, Scope)]) -> Issuer {
-        Issuer {
+    fn issuer(tenant: TenantOf, names: &[(&str, KeyScope)]) -> JwtIssuer {
+        JwtIssuer {
             name: "example".to_owned(),
             issuer: "https://login.example".to_owned(),
             keys: KeySource::Discovery,
             audiences: vec!["gantry".to_owned()],
-            algorithms: vec![Algorithm::Rs256],
+            algorithms: vec![JwtAlgorithm::Rs256],
             tenant,
             scopes: ScopesOf {
                 claim: "realm_access.roles".to_owned(),
@@ -251,11 +251,11 @@ mod tests {
         assert_eq!(own.scopes(&said).to_string(), "upload,read");
         let words = claims(&json!({"realm_access.roles": "  link  read "}));
         assert_eq!(own.scopes(&words).to_string(), "read,link");
-        let names = [("files:all", Scope::Upload), ("files:all", Scope::Read), ("boss", Scope::Admin)];
+        let names = [("files:all", KeyScope::Upload), ("files:all", KeyScope::Read), ("boss", KeyScope::Admin)];
         let mapped = issuer(TenantOf::Fixed("acme".to_owned()), &names);
         let said = |roles: &Value| claims(&json!({"realm_access": {"roles": roles}}));
         assert_eq!(mapped.scopes(&said(&json!(["files:all", "link"]))).to_string(), "upload,read");
-        assert_eq!(mapped.scopes(&said(&json!(["boss"]))), Scopes::ADMIN);
+        assert_eq!(mapped.scopes(&said(&json!(["boss"]))), KeyScopes::ADMIN);
         for nothing in [json!(null), json!(5), json!({}), json!([["boss"]])] {
             assert_eq!(mapped.scopes(&said(&nothing)).to_string(), "");
         }
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_subject_is_somebody_else_at_another_issuer_and_in_another_tenant() {
         let (a, tenant) = (issuer(TenantOf::Fixed("acme".to_owned()), &[]), TenantId(Uuid::from_u128(1)));
-        let b = Issuer { issuer: "https://login.example/".to_owned(), ..a.clone() };
+        let b = JwtIssuer { issuer: "https://login.example/".to_owned(), ..a.clone() };
         let id = a.subject_id("alice", tenant);
         assert_eq!(id, a.subject_id("alice", tenant));
         assert_eq!(id.0.get_version_num(), 8);
@@ -293,10 +293,10 @@ mod tests {
 
     #[test]
     fn algorithms_have_their_registered_names() {
-        for algorithm in Algorithm::ALL {
+        for algorithm in JwtAlgorithm::ALL {
             assert_eq!(algorithm.name().parse(), Ok(algorithm));
         }
-        assert!("none".parse::<Algorithm>().is_err() && "rs256".parse::<Algorithm>().is_err());
+        assert!("none".parse::<JwtAlgorithm>().is_err() && "rs256".parse::<JwtAlgorithm>().is_err());
         assert!(!format!("{:?}", KeySource::Secret(b"hush".to_vec())).contains("104"));
     }
 }

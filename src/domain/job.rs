@@ -18,11 +18,11 @@ pub const MAX_TRIES: u32 = 8;
 /// of them this is six weeks.
 pub const MAX_ATTEMPTS: u32 = 1000;
 
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+const MAX_BACKOFF: Duration = Duration::from_secs(3600);
 
 /// What is to be done, and to what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
+pub enum JobSubject {
     /// Take an asset from stored to ready, or to where it belongs.
     Process(AssetId),
     /// Look at a ready asset again from the beginning; it stays ready unless something speaks against it.
@@ -40,17 +40,17 @@ pub enum Work {
 /// What kind of work. Concurrency, pausing and statistics go by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobKind {
-    /// See [`Work::Process`].
+    /// See [`JobSubject::Process`].
     Process,
-    /// See [`Work::Recheck`].
+    /// See [`JobSubject::Recheck`].
     Recheck,
-    /// See [`Work::Rescan`].
+    /// See [`JobSubject::Rescan`].
     Rescan,
-    /// See [`Work::Deliver`].
+    /// See [`JobSubject::Deliver`].
     Deliver,
-    /// See [`Work::Purge`].
+    /// See [`JobSubject::Purge`].
     Purge,
-    /// See [`Work::Chore`].
+    /// See [`JobSubject::Chore`].
     Chore(Chore),
 }
 
@@ -118,7 +118,7 @@ impl std::str::FromStr for JobKind {
     }
 }
 
-impl Work {
+impl JobSubject {
     /// What kind of work this is.
     #[must_use]
     pub fn kind(self) -> JobKind {
@@ -197,7 +197,7 @@ pub struct NewJob {
     /// Identity.
     pub id: JobId,
     /// What to do.
-    pub work: Work,
+    pub work: JobSubject,
     /// Whose; nobody's for chores.
     pub tenant: TenantId,
     /// What goes first.
@@ -212,7 +212,7 @@ pub struct Job {
     /// Identity.
     pub id: JobId,
     /// What to do.
-    pub work: Work,
+    pub work: JobSubject,
     /// Whose; nobody's for chores.
     pub tenant: TenantId,
     /// 1 for the first claim. Every write for this job names it.
@@ -225,13 +225,13 @@ pub struct Job {
 
 /// How a job that is not done goes back.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Release {
+pub struct JobRelease {
     /// Which, as it is held.
     pub job: Job,
     /// When it is due again; `None`: never, it is dead until somebody retries it.
     pub due: Option<Timestamp>,
     /// What becomes of the count of tries.
-    pub tries: Tries,
+    pub tries: TryCount,
     /// Why, for operators.
     pub why: Option<String>,
     /// Replaces the progress, if there is any.
@@ -240,7 +240,7 @@ pub struct Release {
 
 /// What becomes of the count of tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tries {
+pub enum TryCount {
     /// This one counts.
     Counted,
     /// This one does not: the job could not help it.
@@ -334,7 +334,7 @@ impl Job {
     }
 
     fn pause(&self, count: u32, now: Timestamp, entropy: &dyn Entropy) -> Timestamp {
-        let ceiling = Duration::from_secs(1 << count.min(12)).min(LONGEST_PAUSE);
+        let ceiling = Duration::from_secs(1 << count.min(12)).min(MAX_BACKOFF);
         let mut dice = [0; 8];
         entropy.fill(&mut dice);
         let span = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX);
@@ -350,7 +350,7 @@ mod tests {
     fn job(tries: u32, attempt: u32) -> Job {
         Job {
             id: JobId(Uuid::from_u128(1)),
-            work: Work::Process(AssetId(Uuid::from_u128(1))),
+            work: JobSubject::Process(AssetId(Uuid::from_u128(1))),
             tenant: TenantId(Uuid::from_u128(1)),
             attempt,
             tries,
@@ -382,8 +382,8 @@ mod tests {
     fn names_are_read_back() {
         for kind in JobKind::ALL {
             assert_eq!(kind.name().parse(), Ok(kind));
-            let work = Work::of(kind, Uuid::from_u128(7));
-            assert_eq!(Work::of(work.kind(), work.subject()), work);
+            let work = JobSubject::of(kind, Uuid::from_u128(7));
+            assert_eq!(JobSubject::of(work.kind(), work.subject()), work);
         }
         assert_eq!("inspect".parse::<JobKind>(), Err(UnknownKind));
     }

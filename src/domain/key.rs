@@ -14,7 +14,7 @@ use super::ids::{KeyId, TenantId};
 
 /// What a key may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum KeyScope {
     /// Create uploads; change and delete what this key created.
     Upload,
     /// See assets and fetch their bytes.
@@ -27,7 +27,7 @@ pub enum Scope {
     Admin,
 }
 
-impl Scope {
+impl KeyScope {
     /// Every scope, in the order in which they are written.
     pub const ALL: [Self; 5] = [Self::Upload, Self::Read, Self::Link, Self::Process, Self::Admin];
 
@@ -46,50 +46,50 @@ impl Scope {
 
 /// A set of scopes, written `upload,read`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scopes(u8);
+pub struct KeyScopes(u8);
 
-impl Scopes {
+impl KeyScopes {
     /// The set with `admin`, which contains every other.
-    pub const ADMIN: Self = Self(1 << Scope::Admin as u8);
+    pub const ADMIN: Self = Self(1 << KeyScope::Admin as u8);
 
     /// Whether the set allows what `scope` stands for.
     #[must_use]
-    pub fn allow(self, scope: Scope) -> bool {
+    pub fn allow(self, scope: KeyScope) -> bool {
         self.0 & (1 << scope as u8 | Self::ADMIN.0) != 0
     }
 
     /// Whether everything that this set allows is allowed by `other`, too.
     #[must_use]
     pub fn within(self, other: Self) -> bool {
-        Scope::ALL.into_iter().all(|scope| !self.allow(scope) || other.allow(scope))
+        KeyScope::ALL.into_iter().all(|scope| !self.allow(scope) || other.allow(scope))
     }
 
     /// The scopes in it, in the order in which they are written.
-    pub fn iter(self) -> impl Iterator<Item = Scope> {
-        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+    pub fn iter(self) -> impl Iterator<Item = KeyScope> {
+        KeyScope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
 
     /// Whether the set holds exactly this scope, `admin` not standing in for the others.
     #[must_use]
-    pub fn contains(self, scope: Scope) -> bool {
+    pub fn contains(self, scope: KeyScope) -> bool {
         self.0 & (1 << scope as u8) != 0
     }
 }
 
-impl fmt::Display for Scopes {
+impl fmt::Display for KeyScopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.iter().map(Scope::name).collect();
+        let names: Vec<_> = self.iter().map(KeyScope::name).collect();
         f.write_str(&names.join(","))
     }
 }
 
-impl FromIterator<Scope> for Scopes {
-    fn from_iter<T: IntoIterator<Item = Scope>>(scopes: T) -> Self {
+impl FromIterator<KeyScope> for KeyScopes {
+    fn from_iter<T: IntoIterator<Item = KeyScope>>(scopes: T) -> Self {
         Self(scopes.into_iter().fold(0, |bits, scope| bits | 1 << scope as u8))
     }
 }
 
-impl FromStr for Scope {
+impl FromStr for KeyScope {
     type Err = BadScopes;
 
     fn from_str(text: &str) -> Result<Self, BadScopes> {
@@ -102,11 +102,11 @@ impl FromStr for Scope {
 #[error("{0:?} is no scope; known are upload, read, link, process and admin, separated by commas")]
 pub struct BadScopes(String);
 
-impl FromStr for Scopes {
+impl FromStr for KeyScopes {
     type Err = BadScopes;
 
     fn from_str(text: &str) -> Result<Self, BadScopes> {
-        text.split(',').map(|name| name.trim().parse::<Scope>()).collect()
+        text.split(',').map(|name| name.trim().parse::<KeyScope>()).collect()
     }
 }
 
@@ -120,7 +120,7 @@ pub struct ApiKey {
     /// For people.
     pub name: Option<String>,
     /// What it may do.
-    pub scopes: Scopes,
+    pub scopes: KeyScopes,
     /// SHA-256 of the secret.
     pub secret_hash: [u8; 32],
     /// SHA-256 of the secret before the last rotation, and until when it works as well.
@@ -230,14 +230,14 @@ mod tests {
 
     #[test]
     fn scopes_read_and_write() {
-        let scopes: Scopes = "read, upload".parse().unwrap();
+        let scopes: KeyScopes = "read, upload".parse().unwrap();
         assert_eq!(scopes.to_string(), "upload,read");
-        assert!(scopes.allow(Scope::Read) && !scopes.allow(Scope::Link));
-        assert!(Scopes::ADMIN.allow(Scope::Process) && !Scopes::ADMIN.contains(Scope::Process));
-        assert!("".parse::<Scopes>().is_err() && "root".parse::<Scopes>().is_err());
-        assert!(scopes.within(Scopes::ADMIN) && scopes.within(scopes) && !Scopes::ADMIN.within(scopes));
-        let all: Scopes = "upload,read,link,process".parse().unwrap();
-        assert!(!Scopes::ADMIN.within(all) && all.within(Scopes::ADMIN) && !all.within(scopes));
+        assert!(scopes.allow(KeyScope::Read) && !scopes.allow(KeyScope::Link));
+        assert!(KeyScopes::ADMIN.allow(KeyScope::Process) && !KeyScopes::ADMIN.contains(KeyScope::Process));
+        assert!("".parse::<KeyScopes>().is_err() && "root".parse::<KeyScopes>().is_err());
+        assert!(scopes.within(KeyScopes::ADMIN) && scopes.within(scopes) && !KeyScopes::ADMIN.within(scopes));
+        let all: KeyScopes = "upload,read,link,process".parse().unwrap();
+        assert!(!KeyScopes::ADMIN.within(all) && all.within(KeyScopes::ADMIN) && !all.within(scopes));
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
             id: read.id,
             tenant: TenantId(Uuid::from_u128(1)),
             name: None,
-            scopes: Scopes::ADMIN,
+            scopes: KeyScopes::ADMIN,
             secret_hash: token.secret.hash(),
             old_secret: None,
             created_at: micros(0),

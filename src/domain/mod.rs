@@ -38,7 +38,7 @@ pub mod webhook;
 /// Terminal states absorb: every transition out of them is refused with this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} is {from} and cannot become {to}")]
-pub struct Refused {
+pub struct InvalidTransition {
     /// The noun: `asset`, `upload` or `webhook`.
     pub what: &'static str,
     /// The state it is in.

@@ -1,6 +1,6 @@
 //! The part plan: fixed part size and count, chosen once at creation from the declared size and the store's profile.
 //!
-//! All parts are equal but the last, everywhere: R2 demands it and nobody else minds (`PROTOCOLS.md` D10).
+//! All parts are equal but the last, everywhere: R2 demands it and nobody else minds.
 //! Arithmetic is 64-bit; the largest plan is 10 000 parts of 5 GiB, the S3 limit of 48.8 TiB.
 
 use std::fmt;

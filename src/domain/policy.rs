@@ -27,7 +27,7 @@ pub struct Policy {
     /// Its name within the tenant.
     pub name: String,
     /// Its rules.
-    pub rules: Rules,
+    pub rules: PolicyRules,
     /// When it was first written.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -37,7 +37,7 @@ pub struct Policy {
 /// The rules; each absent one forbids nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Rules {
+pub struct PolicyRules {
     /// Largest file in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_size: Option<u64>,
@@ -120,15 +120,15 @@ pub enum Visibility {
 /// A rule that makes no sense, or a wish that a rule is against.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
-pub struct Objection {
+pub struct PolicyViolation {
     /// The field that it is about.
     pub field: &'static str,
     /// What is wrong.
     pub problem: String,
 }
 
-fn objection(field: &'static str, problem: impl Into<String>) -> Objection {
-    Objection { field, problem: problem.into() }
+fn objection(field: &'static str, problem: impl Into<String>) -> PolicyViolation {
+    PolicyViolation { field, problem: problem.into() }
 }
 
 /// The form that a policy wants whole names to have. Compiling is dear, and what comes of it is large.
@@ -141,7 +141,7 @@ impl NamePattern {
     const MOST_REMEMBERED: usize = 1 << 18;
 
     /// Compiles a pattern.
-    pub fn new(pattern: &str) -> Result<Self, Objection> {
+    pub fn new(pattern: &str) -> Result<Self, PolicyViolation> {
         let mut builder = RegexBuilder::new(&format!("^(?:{pattern})$"));
         let built = builder.size_limit(Self::MOST).dfa_size_limit(Self::MOST_REMEMBERED).build();
         built.map(Self).map_err(|_| objection("name_pattern", "not a regular expression, or too large a one"))
@@ -163,9 +163,9 @@ pub fn is_policy_name(text: &str) -> bool {
     super::tenant::is_tenant_name(text)
 }
 
-impl Rules {
+impl PolicyRules {
     /// Refuses rules that make no sense. `deliveries`: the names of those that are offered here.
-    pub fn check(&self, deliveries: &[&str]) -> Result<(), Objection> {
+    pub fn check(&self, deliveries: &[&str]) -> Result<(), PolicyViolation> {
         for (field, len) in [
             ("content_types", self.content_types.len()),
             ("extensions", self.extensions.len()),
@@ -199,13 +199,13 @@ impl Rules {
         Ok(())
     }
 
-    fn patterns(&self) -> Result<Vec<TypePattern>, Objection> {
+    fn patterns(&self) -> Result<Vec<TypePattern>, PolicyViolation> {
         let bad = |text: &String| objection("content_types", format!("{text:?} is neither a type nor image/*"));
         self.content_types.iter().map(|text| text.parse().map_err(|_| bad(text))).collect()
     }
 
     /// Whether a file of this name is welcome. `pattern`: what `name_pattern` says, compiled.
-    pub fn admits_name(&self, name: &FileName, pattern: Option<&NamePattern>) -> Result<(), Objection> {
+    pub fn admits_name(&self, name: &FileName, pattern: Option<&NamePattern>) -> Result<(), PolicyViolation> {
         let extension = name.as_str().rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
         if !self.extensions.is_empty() && !extension.is_some_and(|extension| self.extensions.contains(&extension)) {
             let problem = format!("only names ending in .{} are accepted", self.extensions.join(", ."));
@@ -218,7 +218,7 @@ impl Rules {
     }
 
     /// Types that both the policy and a wish allow; an empty list means all.
-    pub fn narrow(&self, wished: &[TypePattern]) -> Result<Vec<TypePattern>, Objection> {
+    pub fn narrow(&self, wished: &[TypePattern]) -> Result<Vec<TypePattern>, PolicyViolation> {
         let ours = self.patterns()?;
         if ours.is_empty() || wished.is_empty() {
             return Ok(if ours.is_empty() { wished.to_vec() } else { ours });
@@ -272,7 +272,7 @@ impl TypePattern {
 mod tests {
     use super::*;
 
-    fn rules(json: serde_json::Value) -> Rules {
+    fn rules(json: serde_json::Value) -> PolicyRules {
         serde_json::from_value(json).unwrap()
     }
 

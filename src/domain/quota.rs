@@ -8,13 +8,13 @@ use std::ops::AddAssign;
 
 use serde::Serialize;
 
-use super::append::Length;
-use super::asset::{Asset, AssetState, Leftover};
+use super::append::UploadLength;
+use super::asset::{Asset, AssetState, LeftoverBytes};
 use super::upload::{Transfer, Upload};
 
 /// What is taken up, or the change of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Usage {
+pub struct QuotaUsage {
     /// Bytes, reserved ones included. Derivatives are not counted.
     pub bytes: i64,
     /// Assets that have bytes, or may still get some.
@@ -24,7 +24,7 @@ pub struct Usage {
     pub uploads: i64,
 }
 
-impl Usage {
+impl QuotaUsage {
     /// Whether it is nothing at all.
     #[must_use]
     pub fn is_zero(&self) -> bool {
@@ -32,7 +32,7 @@ impl Usage {
     }
 }
 
-impl AddAssign for Usage {
+impl AddAssign for QuotaUsage {
     fn add_assign(&mut self, more: Self) {
         self.bytes += more.bytes;
         self.files += more.files;
@@ -42,7 +42,7 @@ impl AddAssign for Usage {
 
 /// How much a tenant may take up; `None`: any amount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Quota {
+pub struct TenantQuota {
     /// Bytes.
     pub bytes: Option<u64>,
     /// Assets.
@@ -52,7 +52,7 @@ pub struct Quota {
     pub uploads: Option<u64>,
 }
 
-impl Quota {
+impl TenantQuota {
     /// Whether nothing is limited.
     #[must_use]
     pub fn is_unlimited(&self) -> bool {
@@ -61,21 +61,21 @@ impl Quota {
 
     /// The first limit that `used` is over.
     #[must_use]
-    pub fn exceeded_by(&self, used: Usage) -> Option<Limit> {
+    pub fn exceeded_by(&self, used: QuotaUsage) -> Option<QuotaLimit> {
         let over = |most: Option<u64>, used: i64| most.is_some_and(|most| u64::try_from(used).is_ok_and(|u| u > most));
         if over(self.bytes, used.bytes) {
-            Some(Limit::Bytes)
+            Some(QuotaLimit::Bytes)
         } else if over(self.files, used.files) {
-            Some(Limit::Files)
+            Some(QuotaLimit::Files)
         } else {
-            over(self.uploads, used.uploads).then_some(Limit::Uploads)
+            over(self.uploads, used.uploads).then_some(QuotaLimit::Uploads)
         }
     }
 }
 
 /// What a tenant has too little of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
+pub enum QuotaLimit {
     /// Bytes.
     Bytes,
     /// Assets.
@@ -84,7 +84,7 @@ pub enum Limit {
     Uploads,
 }
 
-impl Limit {
+impl QuotaLimit {
     /// The name, as in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -106,17 +106,17 @@ impl Upload {
     #[must_use]
     pub fn charge(&self) -> Option<u64> {
         let came = match &self.transfer {
-            Transfer::Relayed(ledger) if ledger.length == Length::Deferred => ledger.offset,
+            Transfer::Relayed(ledger) if ledger.length == UploadLength::Deferred => ledger.offset,
             _ => 0,
         };
-        self.state.is_live().then(|| self.transfer.size().or(self.most).unwrap_or(came))
+        self.state.is_live().then(|| self.transfer.size().or(self.max_size).unwrap_or(came))
     }
 
     /// Bytes that stay reserved after it has ended: those of a single PUT, while the store is still to be looked at for an
     /// object that its URL brings. Parts need no such thing: their URLs die with the multipart upload.
     #[must_use]
     pub fn reservation(&self) -> Option<u64> {
-        let owed = !self.state.is_live() && self.look_at.is_some();
+        let owed = !self.state.is_live() && self.next_check_at.is_some();
         match self.transfer {
             Transfer::Put { size } if owed => Some(size),
             _ => None,
@@ -124,14 +124,14 @@ impl Upload {
     }
 
     /// Takes down what it is charged with now; the change since its row was read.
-    pub fn settle_charge(&mut self) -> Usage {
-        let (before, now) = (self.charged, self.charge());
+    pub fn settle_charge(&mut self) -> QuotaUsage {
+        let (before, now) = (self.quota_charge, self.charge());
         let (kept_before, kept_now) = (self.reserved, self.reservation());
-        (self.charged, self.reserved) = (now, kept_now);
+        (self.quota_charge, self.reserved) = (now, kept_now);
         let bytes = |charged: Option<u64>, reserved: Option<u64>| {
             signed(charged.unwrap_or(0)).saturating_add(signed(reserved.unwrap_or(0)))
         };
-        Usage {
+        QuotaUsage {
             bytes: bytes(now, kept_now) - bytes(before, kept_before),
             files: 0,
             uploads: i64::from(now.is_some()) - i64::from(before.is_some()),
@@ -148,17 +148,17 @@ impl Asset {
             AssetState::Stored(_) | AssetState::Processing(_) | AssetState::Ready(_) | AssetState::Failed { .. } => {
                 Some(self.size)
             }
-            AssetState::Rejected { bytes: Leftover::Until(_), .. } => Some(self.size),
-            AssetState::Rejected { bytes: Leftover::Gone, .. } => None,
+            AssetState::Rejected { bytes: LeftoverBytes::Until(_), .. } => Some(self.size),
+            AssetState::Rejected { bytes: LeftoverBytes::Gone, .. } => None,
             AssetState::Abandoned | AssetState::Deleted { .. } => None,
         }
     }
 
     /// Takes down what it is charged with now; the change since its row was read.
-    pub fn settle_charge(&mut self) -> Usage {
-        let (before, now) = (self.charged, self.charge());
-        self.charged = now;
-        Usage {
+    pub fn settle_charge(&mut self) -> QuotaUsage {
+        let (before, now) = (self.quota_charge, self.charge());
+        self.quota_charge = now;
+        QuotaUsage {
             bytes: signed(now.unwrap_or(0)) - signed(before.unwrap_or(0)),
             files: i64::from(now.is_some()) - i64::from(before.is_some()),
             uploads: 0,
@@ -172,11 +172,11 @@ mod tests {
 
     #[test]
     fn the_first_limit_that_is_passed_is_named() {
-        let quota = Quota { bytes: Some(10), files: Some(1), uploads: None };
-        let used = |bytes, files| Usage { bytes, files, uploads: 99 };
+        let quota = TenantQuota { bytes: Some(10), files: Some(1), uploads: None };
+        let used = |bytes, files| QuotaUsage { bytes, files, uploads: 99 };
         assert_eq!(quota.exceeded_by(used(10, 1)), None);
-        assert_eq!(quota.exceeded_by(used(11, 2)), Some(Limit::Bytes));
-        assert_eq!(quota.exceeded_by(used(-5, 2)), Some(Limit::Files));
-        assert_eq!(Quota::default().exceeded_by(used(i64::MAX, i64::MAX)), None);
+        assert_eq!(quota.exceeded_by(used(11, 2)), Some(QuotaLimit::Bytes));
+        assert_eq!(quota.exceeded_by(used(-5, 2)), Some(QuotaLimit::Files));
+        assert_eq!(TenantQuota::default().exceeded_by(used(i64::MAX, i64::MAX)), None);
     }
 }

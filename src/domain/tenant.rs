@@ -22,12 +22,12 @@ pub struct Tenant {
     /// Since when its credentials and links open nothing.
     pub suspended_at: Option<Timestamp>,
     /// How many requests it may make; `None`: any number.
-    pub rate: Option<Rate>,
+    pub rate: Option<RateLimit>,
 }
 
 /// Requests that a tenant may make of each node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct Rate {
+pub struct RateLimit {
     /// On average.
     pub per_second: NonZeroU32,
     /// At once.

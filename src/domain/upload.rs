@@ -12,8 +12,8 @@
 
 use std::time::Duration;
 
-use super::Refused;
-use super::append::Ledger;
+use super::InvalidTransition;
+use super::append::AppendLedger;
 use super::checksum::ChecksumAlgorithm;
 use super::clock::{Timestamp, after};
 use super::ids::{AssetId, KeyId, TenantId, UploadId};
@@ -35,14 +35,14 @@ pub struct Upload {
     /// Where it stands.
     pub state: UploadState,
     /// The door through which it was created.
-    pub protocol: Protocol,
+    pub protocol: UploadProtocol,
     /// How its bytes reach the store.
     pub transfer: Transfer,
     /// Most bytes that it may have, where it was not said how many those are: whoever holds its grant brings a file of
     /// their own choice.
-    pub most: Option<u64>,
+    pub max_size: Option<u64>,
     /// What its row is charged with towards the tenant's quota; see [`super::quota`].
-    pub charged: Option<u64>,
+    pub quota_charge: Option<u64>,
     /// Bytes that the tenant's quota counts although it has ended: a signed URL can still bring them.
     pub reserved: Option<u64>,
     /// The object's key in the store.
@@ -58,7 +58,7 @@ pub struct Upload {
     /// When an open upload is given up.
     pub expires_at: Timestamp,
     /// When the sweeper must look at it next; `None` when nothing is owed.
-    pub look_at: Option<Timestamp>,
+    pub next_check_at: Option<Timestamp>,
 }
 
 /// Where an upload stands. All but the first two are terminal and absorb.
@@ -80,7 +80,7 @@ pub enum UploadState {
 
 /// The door through which an upload came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum UploadProtocol {
     /// The JSON API and presigned URLs.
     Native,
     /// tus 1.0.
@@ -111,14 +111,14 @@ pub enum Transfer {
         as_put: bool,
     },
     /// UploadPart below one multipart upload, in parts of the client's own cutting.
-    ClientCut {
+    UnplannedMultipart {
         /// The store's id for the multipart upload; `None` between our intent and the store's answer.
         store_id: Option<String>,
         /// The file's exact size: as declared, otherwise counted when completing begins.
         total: Option<u64>,
     },
     /// Bytes come through this service, in order.
-    Relayed(Box<Ledger>),
+    Relayed(Box<AppendLedger>),
 }
 
 impl Transfer {
@@ -128,7 +128,7 @@ impl Transfer {
         match self {
             Self::Put { size } => Some(*size),
             Self::Multipart { plan, .. } => Some(plan.total()),
-            Self::ClientCut { total, .. } => *total,
+            Self::UnplannedMultipart { total, .. } => *total,
             Self::Relayed(ledger) => ledger.length.known(),
         }
     }
@@ -138,7 +138,7 @@ impl Transfer {
     pub fn method(&self) -> &'static str {
         match self {
             Self::Put { .. } | Self::Multipart { as_put: true, .. } => "put",
-            Self::Multipart { .. } | Self::ClientCut { .. } => "multipart",
+            Self::Multipart { .. } | Self::UnplannedMultipart { .. } => "multipart",
             Self::Relayed(_) => "append",
         }
     }
@@ -146,7 +146,7 @@ impl Transfer {
 
 /// How long things may take before the sweeper steps in.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct UploadTimeouts {
     /// Life of an open upload.
     pub upload_ttl: Duration,
     /// An open upload is looked at after this, in case all its parts are there and nobody said so.
@@ -157,7 +157,7 @@ pub struct Patience {
     pub url_ttl: Duration,
 }
 
-impl Default for Patience {
+impl Default for UploadTimeouts {
     fn default() -> Self {
         Self {
             upload_ttl: Duration::from_secs(7 * 24 * 3600),
@@ -170,24 +170,24 @@ impl Default for Patience {
 
 /// Clients that cut by themselves do not ask for a URL again, so one has to outlive the slowest part. They also come back
 /// a day later and ask what is there.
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const ONE_DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// When the store is asked for other multipart uploads under the key of a completed one: the store may carry out a
 /// CreateMultipartUpload late whose answer nobody waited for.
 const LOST_ANSWER_DELAY: Duration = Duration::from_secs(120);
 
-impl Patience {
+impl UploadTimeouts {
     /// How long a URL that was signed for this transfer may still be used.
     #[must_use]
     pub fn url_life(&self, transfer: &Transfer) -> Duration {
         match transfer {
-            Transfer::ClientCut { .. } => self.url_ttl.max(DAY),
+            Transfer::UnplannedMultipart { .. } => self.url_ttl.max(ONE_DAY),
             Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::Relayed(_) => self.url_ttl,
         }
     }
 }
 
-impl Protocol {
+impl UploadProtocol {
     /// The name of the door, as in JSON and rows.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -222,23 +222,23 @@ impl UploadState {
 }
 
 impl Upload {
-    fn refuse(&self, to: &'static str) -> Refused {
-        Refused { what: "upload", from: self.state.name(), to }
+    fn refuse(&self, to: &'static str) -> InvalidTransition {
+        InvalidTransition { what: "upload", from: self.state.name(), to }
     }
 
     fn become_at(mut self, state: UploadState, look_at: Option<Timestamp>, now: Timestamp) -> Self {
         self.state = state;
-        self.look_at = look_at;
+        self.next_check_at = look_at;
         self.changed_at = now;
         self
     }
 
     /// open → completing. Also completing → completing, when the holder has been silent for
-    /// [`Patience::takeover_after`]: the next caller takes the upload over and the holder's revision is void.
-    pub fn begin_completing(self, patience: &Patience, now: Timestamp) -> Result<Self, Refused> {
+    /// [`UploadTimeouts::takeover_after`]: the next caller takes the upload over and the holder's revision is void.
+    pub fn begin_completing(self, patience: &UploadTimeouts, now: Timestamp) -> Result<Self, InvalidTransition> {
         let free = match self.state {
             UploadState::Open => true,
-            UploadState::Completing => self.look_at.is_none_or(|at| at <= now),
+            UploadState::Completing => self.next_check_at.is_none_or(|at| at <= now),
             _ => false,
         };
         if !free {
@@ -249,12 +249,12 @@ impl Upload {
 
     /// completing → completed; what relaying its bytes left beside the object is owed removal now, a list of parts that the
     /// client may still ask for is owed it later, and so is a multipart upload whose id was lost with an answer of the store.
-    pub fn complete(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn complete(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         if self.state != UploadState::Completing {
             return Err(self.refuse("completed"));
         }
         let owed = match &self.transfer {
-            Transfer::ClientCut { .. } => Some(self.expires_at.max(after(now, DAY))),
+            Transfer::UnplannedMultipart { .. } => Some(self.expires_at.max(after(now, ONE_DAY))),
             Transfer::Relayed(ledger) => ledger.leaves_something().then_some(now),
             Transfer::Multipart { .. } => Some(after(now, LOST_ANSWER_DELAY)),
             Transfer::Put { .. } => None,
@@ -263,11 +263,11 @@ impl Upload {
     }
 
     /// Takes down how large a file is whose client cut it: so many bytes are at the store now that it says it is done.
-    pub fn measure(mut self, counted: u64) -> Result<Self, Refused> {
+    pub fn measure(mut self, counted: u64) -> Result<Self, InvalidTransition> {
         let refused = self.refuse("measured");
         match (&mut self.transfer, self.state) {
-            (Transfer::ClientCut { total: Some(known), .. }, _) if *known == counted => Ok(self),
-            (Transfer::ClientCut { total: total @ None, .. }, UploadState::Open) => {
+            (Transfer::UnplannedMultipart { total: Some(known), .. }, _) if *known == counted => Ok(self),
+            (Transfer::UnplannedMultipart { total: total @ None, .. }, UploadState::Open) => {
                 *total = Some(counted);
                 Ok(self)
             }
@@ -277,13 +277,15 @@ impl Upload {
 
     /// Lets the bytes of an open upload travel another way, as long as none of them is here: `received` tells of those
     /// at the store. A size that was declared stays declared.
-    pub fn carry_by(mut self, transfer: Transfer, received: bool, now: Timestamp) -> Result<Self, Refused> {
+    pub fn carry_by(mut self, transfer: Transfer, received: bool, now: Timestamp) -> Result<Self, InvalidTransition> {
         let begun = received || self.ledger().is_some_and(|ledger| ledger.offset > 0 || ledger.is_held(now));
         let resized = self.transfer.size().is_some() && self.transfer.size() != transfer.size();
         match self.state {
-            UploadState::Open if begun || resized => {
-                Err(Refused { what: "upload", from: if begun { "begun" } else { "sized" }, to: "carried otherwise" })
-            }
+            UploadState::Open if begun || resized => Err(InvalidTransition {
+                what: "upload",
+                from: if begun { "begun" } else { "sized" },
+                to: "carried otherwise",
+            }),
             UploadState::Open => {
                 self.transfer = transfer;
                 self.changed_at = now;
@@ -294,7 +296,7 @@ impl Upload {
     }
 
     /// completing → failed; what it left in the store is owed removal now.
-    pub fn fail(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn fail(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state {
             UploadState::Completing => Ok(self.become_at(UploadState::Failed, Some(now), now)),
             _ => Err(self.refuse("failed")),
@@ -302,7 +304,7 @@ impl Upload {
     }
 
     /// open → aborted; what it left in the store is owed removal now.
-    pub fn abort(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn abort(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state {
             UploadState::Open => Ok(self.become_at(UploadState::Aborted, Some(now), now)),
             _ => Err(self.refuse("aborted")),
@@ -310,7 +312,7 @@ impl Upload {
     }
 
     /// open → expired, once `expires_at` is past; what it left in the store is owed removal now.
-    pub fn expire(self, now: Timestamp) -> Result<Self, Refused> {
+    pub fn expire(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state {
             UploadState::Open if self.expires_at <= now => Ok(self.become_at(UploadState::Expired, Some(now), now)),
             _ => Err(self.refuse("expired")),
@@ -319,19 +321,19 @@ impl Upload {
 
     /// Puts off the next look at an open upload: the pauses double, and the last look is at its expiry.
     #[must_use]
-    pub fn look_later(mut self, patience: &Patience, now: Timestamp) -> Self {
+    pub fn look_later(mut self, patience: &UploadTimeouts, now: Timestamp) -> Self {
         let age = Duration::try_from(now.duration_since(self.created_at)).unwrap_or_default();
         let pause = age.max(patience.rescue_after);
-        self.look_at = Some(after(now, pause).min(self.expires_at).max(after(now, Duration::from_secs(1))));
+        self.next_check_at = Some(after(now, pause).min(self.expires_at).max(after(now, Duration::from_secs(1))));
         self
     }
 
     /// Records what is left to remove in the store after the upload has ended: look again at `next`, or never.
-    pub fn cleaned(mut self, next: Option<Timestamp>) -> Result<Self, Refused> {
+    pub fn cleaned(mut self, next: Option<Timestamp>) -> Result<Self, InvalidTransition> {
         if self.state.is_live() {
             return Err(self.refuse("cleaned"));
         }
-        self.look_at = next;
+        self.next_check_at = next;
         Ok(self)
     }
 
@@ -339,7 +341,7 @@ impl Upload {
     #[must_use]
     pub fn store_id(&self) -> Option<&str> {
         match &self.transfer {
-            Transfer::Multipart { store_id, .. } | Transfer::ClientCut { store_id, .. } => store_id.as_deref(),
+            Transfer::Multipart { store_id, .. } | Transfer::UnplannedMultipart { store_id, .. } => store_id.as_deref(),
             Transfer::Relayed(ledger) => ledger.store_id.as_deref(),
             Transfer::Put { .. } => None,
         }
@@ -363,10 +365,10 @@ pub(crate) mod tests {
             owner: KeyId(Uuid::from_u128(4)),
             revision: 1,
             state: UploadState::Open,
-            protocol: Protocol::Native,
+            protocol: UploadProtocol::Native,
             transfer: Transfer::Put { size: 1 },
-            most: None,
-            charged: None,
+            max_size: None,
+            quota_charge: None,
             reserved: None,
             key: "k".to_owned(),
             write_token: "t".to_owned(),
@@ -374,13 +376,13 @@ pub(crate) mod tests {
             created_at: micros(0),
             changed_at: micros(0),
             expires_at: micros(HOUR),
-            look_at: Some(micros(HOUR)),
+            next_check_at: Some(micros(HOUR)),
         }
     }
 
     #[test]
     fn the_drawing_is_the_whole_truth() {
-        let patience = Patience::default();
+        let patience = UploadTimeouts::default();
         let late = micros(2 * HOUR);
         let completing = open().begin_completing(&patience, micros(1)).unwrap();
         let states = [
@@ -416,7 +418,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_completing_upload_is_taken_over_only_after_its_time() {
-        let patience = Patience::default();
+        let patience = UploadTimeouts::default();
         let completing = open().begin_completing(&patience, micros(0)).unwrap();
         let at = after(micros(0), patience.takeover_after);
         assert!(completing.clone().begin_completing(&patience, micros(at.as_microsecond() - 1)).is_err());
@@ -424,7 +426,7 @@ pub(crate) mod tests {
     }
 
     fn cut(total: Option<u64>) -> Upload {
-        Upload { transfer: Transfer::ClientCut { store_id: None, total }, ..open() }
+        Upload { transfer: Transfer::UnplannedMultipart { store_id: None, total }, ..open() }
     }
 
     #[test]
@@ -433,28 +435,29 @@ pub(crate) mod tests {
         assert_eq!(measured.transfer.size(), Some(7));
         assert!(measured.clone().measure(7).is_ok() && measured.measure(8).is_err());
         assert!(cut(Some(5)).measure(6).is_err() && open().measure(1).is_err());
-        let patience = Patience::default();
+        let patience = UploadTimeouts::default();
         let completing = cut(None).begin_completing(&patience, micros(0)).unwrap();
         assert!(completing.measure(7).is_err());
     }
 
     #[test]
     fn its_parts_can_be_asked_for_after_its_end() {
-        let completing = cut(Some(1)).begin_completing(&Patience::default(), micros(0)).unwrap();
+        let completing = cut(Some(1)).begin_completing(&UploadTimeouts::default(), micros(0)).unwrap();
         let completed = completing.complete(micros(HOUR - 1)).unwrap();
-        assert_eq!(completed.look_at, Some(after(micros(HOUR - 1), DAY)));
+        assert_eq!(completed.next_check_at, Some(after(micros(HOUR - 1), ONE_DAY)));
     }
 
     #[test]
     fn bytes_that_are_here_stay_where_they_are() {
-        let other = || Transfer::ClientCut { store_id: None, total: Some(1) };
+        let other = || Transfer::UnplannedMultipart { store_id: None, total: Some(1) };
         assert_eq!(open().carry_by(other(), false, micros(1)).unwrap().transfer, other());
         assert!(open().carry_by(other(), true, micros(1)).is_err());
         assert!(open().carry_by(Transfer::Put { size: 2 }, false, micros(1)).is_err());
         assert!(open().abort(micros(1)).unwrap().carry_by(other(), false, micros(1)).is_err());
         let profile = crate::domain::plan::StoreProfile::default();
-        let mut ledger = Ledger::open(crate::domain::append::Length::Known(1), &profile).unwrap();
-        let relayed = |ledger: &Ledger| Upload { transfer: Transfer::Relayed(Box::new(ledger.clone())), ..open() };
+        let mut ledger = AppendLedger::open(crate::domain::append::UploadLength::Known(1), &profile).unwrap();
+        let relayed =
+            |ledger: &AppendLedger| Upload { transfer: Transfer::Relayed(Box::new(ledger.clone())), ..open() };
         assert!(relayed(&ledger).carry_by(other(), false, micros(1)).is_ok());
         ledger.offset = 1;
         assert!(relayed(&ledger).carry_by(other(), false, micros(1)).is_err());
@@ -468,12 +471,12 @@ pub(crate) mod tests {
 
     #[test]
     fn looks_get_rarer_and_the_last_one_is_at_expiry() {
-        let patience = Patience::default();
-        let first = open().look_later(&patience, micros(60_000_000)).look_at.unwrap();
+        let patience = UploadTimeouts::default();
+        let first = open().look_later(&patience, micros(60_000_000)).next_check_at.unwrap();
         assert_eq!(first, micros(660_000_000));
-        let second = open().look_later(&patience, first).look_at.unwrap();
+        let second = open().look_later(&patience, first).next_check_at.unwrap();
         assert_eq!(second, micros(1_320_000_000));
-        let last = open().look_later(&patience, micros(HOUR - 5_000_000)).look_at.unwrap();
+        let last = open().look_later(&patience, micros(HOUR - 5_000_000)).next_check_at.unwrap();
         assert_eq!(last, micros(HOUR));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::audit::Deed;
+use super::audit::AuditedAct;
 use super::{Engine, Error, Result};
 use crate::blob::{BlobError, BlobKey};
 use crate::crash;
@@ -15,34 +15,36 @@ use crate::domain::clock::{Timestamp, after};
 use crate::domain::event::EventKind;
 use crate::domain::ids::UploadId;
 use crate::domain::name::FileName;
-use crate::domain::upload::{Patience, Transfer, Upload, UploadState};
+use crate::domain::upload::{Transfer, Upload, UploadState, UploadTimeouts};
 use crate::store::{StoreError, Tx, Write};
 
 /// How long the caller who ends an upload waits until its URLs are dead.
-const CLOSING_TIMEOUT: Duration = Duration::from_secs(5);
+const CLEANUP_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Races that an abort may lose before it gives up.
-const TRIES: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 
 impl Engine {
     /// Gives up an open upload. Asking again is fine; a completed upload is not given up any more.
     pub async fn abort(&self, actor: &Actor, id: UploadId) -> Result<()> {
-        let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
+        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
         self.abort_upload(upload, Some(actor)).await
     }
 
     /// `by`: whose wish it is; a rule's otherwise.
     pub(super) async fn abort_upload(&self, mut upload: Upload, by: Option<&Actor>) -> Result<()> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             if matches!(upload.state, UploadState::Aborted | UploadState::Expired | UploadState::Failed) {
                 return Ok(());
             }
             let aborted = upload.clone().abort(self.0.store.now())?;
-            match self.end(aborted, EventKind::UploadAborted, by).await {
+            match self.commit_end_without_bytes(aborted, EventKind::UploadAborted, by).await {
                 Ok(ended) => {
-                    self.close_now(ended).await;
+                    self.wait_for_cleanup(ended).await;
                     return Ok(());
                 }
-                Err(StoreError::Conflict) => upload = self.0.store.upload(upload.id).await?.ok_or(Error::Hidden)?,
+                Err(StoreError::Conflict) => {
+                    upload = self.0.store.find_upload(upload.id).await?.ok_or(Error::NotFound)?
+                }
                 Err(other) => return Err(other.into()),
             }
         }
@@ -50,11 +52,11 @@ impl Engine {
     }
 
     /// Gives up an upload whose time has passed.
-    pub(super) async fn end_expired(&self, upload: Upload) -> Result<()> {
+    pub(super) async fn expire_upload(&self, upload: Upload) -> Result<()> {
         let Ok(expired) = upload.expire(self.0.store.now()) else { return Ok(()) };
-        match self.end(expired, EventKind::UploadExpired, None).await {
+        match self.commit_end_without_bytes(expired, EventKind::UploadExpired, None).await {
             Ok(ended) => {
-                self.close_now(ended).await;
+                self.wait_for_cleanup(ended).await;
                 Ok(())
             }
             Err(StoreError::Conflict) => Ok(()),
@@ -63,14 +65,19 @@ impl Engine {
     }
 
     /// The upload has ended without bytes: so has its asset.
-    async fn end(&self, ended: Upload, kind: EventKind, by: Option<&Actor>) -> std::result::Result<Upload, StoreError> {
+    async fn commit_end_without_bytes(
+        &self,
+        ended: Upload,
+        kind: EventKind,
+        by: Option<&Actor>,
+    ) -> std::result::Result<Upload, StoreError> {
         let mut ended = ended;
-        let asset = self.0.store.asset(ended.asset).await?;
+        let asset = self.0.store.find_asset(ended.asset).await?;
         let name = asset.as_ref().map_or_else(FileName::nameless, |asset| asset.name.clone());
         let tx = Tx::new().upload(&mut ended, kind, &name);
         let tx = match by {
             Some(actor) => {
-                let deed = Deed::new(ended.tenant, actor, "upload.abort", format!("asset:{}", ended.asset));
+                let deed = AuditedAct::new(ended.tenant, actor, "upload.abort", format!("asset:{}", ended.asset));
                 tx.with(self.audited(deed.after(json!({ "upload": ended.id }))))
             }
             None => tx,
@@ -80,28 +87,28 @@ impl Engine {
             Some(mut abandoned) => tx.asset(&mut abandoned, EventKind::AssetAbandoned),
             None => tx,
         };
-        self.commit(tx, ended.asset).await?;
-        self.0.uploads.invalidate(&ended.id).await;
+        self.commit_and_notify(tx, ended.asset).await?;
+        self.0.upload_cache.invalidate(&ended.id).await;
         self.0.appends.interrupt(ended.id);
         Ok(ended)
     }
 
     /// On a store that closes keys, the caller is answered when the URLs of the upload are dead; elsewhere they live on, and
     /// nothing is gained by waiting.
-    async fn close_now(&self, ended: Upload) {
-        let cleaning = self.clean_soon(ended);
+    async fn wait_for_cleanup(&self, ended: Upload) {
+        let cleaning = self.spawn_cleanup(ended);
         if self.0.blobs.capabilities().enforces_limits {
             // A task of its own: a client that goes away does not cut it off. What is not done in time, the sweeper does.
-            let _ = tokio::time::timeout(CLOSING_TIMEOUT, cleaning).await;
+            let _ = tokio::time::timeout(CLEANUP_WAIT_TIMEOUT, cleaning).await;
         }
     }
 
     /// Cleans up without keeping the caller waiting. Should this be cut off, the sweeper finds the row.
-    pub(super) fn clean_soon(&self, ended: Upload) -> tokio::task::JoinHandle<()> {
+    pub(super) fn spawn_cleanup(&self, ended: Upload) -> tokio::task::JoinHandle<()> {
         let engine = self.clone();
         tokio::spawn(async move {
             let id = ended.id;
-            if let Err(error) = engine.clean(ended).await {
+            if let Err(error) = engine.clean_up_upload(ended).await {
                 tracing::warn!(upload = %id, %error, "not cleaned up yet; the sweeper will");
             }
         })
@@ -109,19 +116,19 @@ impl Engine {
 
     /// Removes what an ended upload left in the store, and notes when to look again: as long as a URL that was signed
     /// for it may still be used, something may still arrive, unless the store closes the key.
-    pub(super) async fn clean(&self, ended: Upload) -> Result<()> {
+    pub(super) async fn clean_up_upload(&self, ended: Upload) -> Result<()> {
         let completed = ended.state == UploadState::Completed;
-        let life = self.patience().url_life(&ended.transfer);
+        let life = self.upload_timeouts().url_life(&ended.transfer);
         // First of all: from then on nothing more arrives.
         let closed = !completed && self.0.blobs.close_key(&ended.key, life).await?;
         if ended.ledger().is_some() {
-            self.remove_tails_of(&ended).await?;
+            self.delete_tails(&ended).await?;
         }
         if !closed {
             self.abort_multiparts(&ended).await?;
         }
         if completed {
-            return self.clean_completed(ended).await;
+            return self.clean_up_completed(ended).await;
         }
         if !closed {
             self.0.blobs.delete(&ended.key).await?;
@@ -130,14 +137,14 @@ impl Engine {
         let (now, last_url) = (self.0.store.now(), after(ended.changed_at, life));
         // A closed key takes nothing more, but a writer that was interrupted may still leave a tail under another one.
         let late = !closed || ended.ledger().is_some();
-        let next = self.next_look(ended.changed_at, last_url, now).filter(|_| late);
-        self.cleaned(ended, next).await
+        let next = self.next_check_at(ended.changed_at, last_url, now).filter(|_| late);
+        self.commit_cleanup(ended, next).await
     }
 
     /// Aborts every multipart upload under the key of an upload that has ended, whatever way its bytes took: the answer to a
     /// CreateMultipartUpload may have been lost, and then no row has the id.
     async fn abort_multiparts(&self, ended: &Upload) -> Result<()> {
-        for store_id in self.multiparts_under(&ended.key).await? {
+        for store_id in self.list_multiparts_under(&ended.key).await? {
             self.abort_until_gone(&ended.key, &store_id).await?;
         }
         if let Some(store_id) = ended.store_id().filter(|_| ended.state != UploadState::Completed) {
@@ -148,28 +155,28 @@ impl Engine {
     }
 
     /// What a completed upload owes: its object is the asset's, unless that was deleted while a URL for a single PUT lived on.
-    async fn clean_completed(&self, ended: Upload) -> Result<()> {
-        let Transfer::Put { .. } = ended.transfer else { return self.cleaned(ended, None).await };
-        let asset = self.0.store.asset(ended.asset).await?;
+    async fn clean_up_completed(&self, ended: Upload) -> Result<()> {
+        let Transfer::Put { .. } = ended.transfer else { return self.commit_cleanup(ended, None).await };
+        let asset = self.0.store.find_asset(ended.asset).await?;
         if asset.is_none_or(|asset| matches!(asset.state, AssetState::Deleted { .. })) {
             self.0.blobs.delete(&ended.key).await?;
         }
-        let (now, last_url) = (self.0.store.now(), after(ended.changed_at, self.patience().url_ttl));
-        let next = self.next_look(ended.changed_at, last_url, now);
-        self.cleaned(ended, next).await
+        let (now, last_url) = (self.0.store.now(), after(ended.changed_at, self.upload_timeouts().url_ttl));
+        let next = self.next_check_at(ended.changed_at, last_url, now);
+        self.commit_cleanup(ended, next).await
     }
 
     /// When to look again for what a URL brings that lives until `last_url`, after it should bring nothing any more `since`
     /// then: soon at first, then less often, and once more when it is dead. `None`: it is dead.
-    pub(super) fn next_look(&self, since: Timestamp, last_url: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let Patience { takeover_after, rescue_after, .. } = *self.patience();
+    pub(super) fn next_check_at(&self, since: Timestamp, last_url: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let UploadTimeouts { takeover_after, rescue_after, .. } = *self.upload_timeouts();
         let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
         let pause = age.max(takeover_after).min(rescue_after.max(takeover_after));
         (now < last_url).then(|| after(now, pause).min(last_url))
     }
 
-    async fn cleaned(&self, ended: Upload, next: Option<Timestamp>) -> Result<()> {
-        let has_rows = matches!(ended.transfer, Transfer::Relayed(_) | Transfer::ClientCut { .. });
+    async fn commit_cleanup(&self, ended: Upload, next: Option<Timestamp>) -> Result<()> {
+        let has_rows = matches!(ended.transfer, Transfer::Relayed(_) | Transfer::UnplannedMultipart { .. });
         let forget = has_rows.then_some(Write::ForgetParts(ended.id));
         let mut cleaned = ended.cleaned(next)?;
         let tx = forget.into_iter().fold(Tx::new(), Tx::with).quietly(&mut cleaned);
@@ -180,7 +187,7 @@ impl Engine {
     }
 
     /// Removes the tails that relaying an upload's bytes left.
-    async fn remove_tails_of(&self, ended: &Upload) -> Result<()> {
+    async fn delete_tails(&self, ended: &Upload) -> Result<()> {
         let (prefix, mut after) = (BlobKey::tails_of(ended.id), None);
         loop {
             let page = self.0.blobs.list(&prefix, after.as_deref()).await?;
@@ -196,8 +203,8 @@ impl Engine {
 
     /// AbortMultipartUpload until ListParts says that there is no such upload.
     pub(super) async fn abort_until_gone(&self, key: &str, store_id: &str) -> Result<()> {
-        const TRIES: u32 = 3;
-        for _ in 0..TRIES {
+        const MAX_ABORT_ATTEMPTS: u32 = 3;
+        for _ in 0..MAX_ABORT_ATTEMPTS {
             self.0.blobs.abort_multipart(key, store_id).await?;
             match self.0.blobs.list_parts(key, store_id, None).await {
                 Err(BlobError::NotFound) => return Ok(()),

@@ -4,27 +4,27 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::audit::{self, Deed};
-use super::limits::{MAX_METADATA, check_page};
+use super::audit::{self, AuditedAct};
+use super::limits::{MAX_METADATA_BYTES, check_page_limit};
 use super::{Engine, Error, Result, tenant_of};
-use crate::domain::access::{Action, Actor, Target, may, may_ask};
-use crate::domain::asset::{Asset, AssetState, Metadata};
+use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
+use crate::domain::asset::{Asset, AssetMetadata, AssetState};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::event::EventKind;
 use crate::domain::ids::AssetId;
-use crate::domain::job::Work;
+use crate::domain::job::JobSubject;
 use crate::domain::name::FileName;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{AssetQuery, StoreError, Tx, Write};
 
 /// Longest time that a request may wait for an asset.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(super) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
 /// How often a waiting request looks for what other nodes did.
-const LOOK: Duration = Duration::from_millis(500);
-const TRIES: u32 = 4;
+const STATE_POLL_INTERVAL: Duration = Duration::from_millis(500);
+const MAX_UPDATE_ATTEMPTS: u32 = 4;
 /// Most assets of a batch.
-pub(super) const MOST: u32 = 1000;
+pub(super) const MAX_BATCH_IDS: u32 = 1000;
 
 /// Which assets to list.
 #[derive(Clone, Debug, Default)]
@@ -60,13 +60,13 @@ pub struct PatchAsset {
     /// Another name.
     pub name: Option<FileName>,
     /// Metadata to merge: a null removes its key (RFC 7396).
-    pub metadata: Option<Metadata>,
+    pub metadata: Option<AssetMetadata>,
 }
 
 impl Engine {
     /// An asset.
     pub async fn asset(&self, actor: &Actor, id: AssetId) -> Result<Asset> {
-        self.asset_for(actor, Action::ReadAsset, id).await
+        self.load_asset_for(actor, Action::ReadAsset, id).await
     }
 
     /// An asset as soon as `done` holds, or as it is when `patience` ends; a settled asset is not waited for.
@@ -77,20 +77,20 @@ impl Engine {
         patience: Duration,
         done: impl Fn(&Asset) -> bool + Send,
     ) -> Result<Asset> {
-        let deadline = tokio::time::Instant::now() + patience.min(LONGEST_WAIT);
+        let deadline = tokio::time::Instant::now() + patience.min(MAX_STATE_WAIT);
         loop {
-            let change = self.0.changes.of(id);
+            let change = self.0.asset_notify.notified(id);
             let asset = self.asset(actor, id).await?;
             if done(&asset) || asset.state.is_settled() || tokio::time::Instant::now() >= deadline {
                 return Ok(asset);
             }
-            let look = deadline.min(tokio::time::Instant::now() + LOOK);
+            let look = deadline.min(tokio::time::Instant::now() + STATE_POLL_INTERVAL);
             let _ = tokio::time::timeout_at(look, change).await;
         }
     }
 
     /// The digest that the service has computed of an asset's bytes, as soon as it is known, or `None` after `patience`.
-    pub async fn established_digest(
+    pub async fn wait_for_digest(
         &self,
         actor: &Actor,
         id: AssetId,
@@ -104,12 +104,12 @@ impl Engine {
     /// Many assets at once; what the caller may not see is left out like what does not exist.
     pub async fn assets_by_id(&self, actor: &Actor, ids: &[AssetId]) -> Result<Vec<Asset>> {
         may_ask(actor, Action::ListAssets)?;
-        if ids.len() > MOST as usize {
-            return Err(Error::invalid("ids", format!("at most {MOST}")));
+        if ids.len() > MAX_BATCH_IDS as usize {
+            return Err(Error::invalid("ids", format!("at most {MAX_BATCH_IDS}")));
         }
-        let mut assets = self.0.store.assets_by_id(ids).await?;
+        let mut assets = self.0.store.find_assets(ids).await?;
         assets.retain(|asset| {
-            let target = Target { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
+            let target = AccessTarget { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
             may(actor, Action::ReadAsset, target).is_ok()
         });
         Ok(assets)
@@ -131,7 +131,7 @@ impl Engine {
             }
             None => None,
         };
-        check_page(list.limit)?;
+        check_page_limit(list.limit)?;
         let query = AssetQuery {
             state: list.state,
             external_id: list.external_id,
@@ -141,30 +141,31 @@ impl Engine {
             after,
             limit: list.limit,
         };
-        let page = self.0.store.assets(tenant, &query).await?;
+        let page = self.0.store.list_assets(tenant, &query).await?;
         let next = page.next.map(|next| self.0.tokens.cursor(tenant, next));
         Ok(AssetList { assets: page.assets, next })
     }
 
     /// Changes an asset's name or metadata.
     pub async fn patch_asset(&self, actor: &Actor, id: AssetId, patch: PatchAsset) -> Result<Asset> {
-        for _ in 0..TRIES {
-            let mut asset = self.asset_for(actor, Action::EditAsset, id).await?;
+        for _ in 0..MAX_UPDATE_ATTEMPTS {
+            let mut asset = self.load_asset_for(actor, Action::EditAsset, id).await?;
             if matches!(asset.state, AssetState::Deleted { .. }) {
                 return Err(Error::Gone { what: "asset", state: "deleted" });
             }
             let before = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
             asset.name = patch.name.clone().unwrap_or(asset.name);
             merge(&mut asset.metadata, patch.metadata.clone().unwrap_or_default());
-            if serde_json::to_vec(&asset.metadata).map_or(0, |json| json.len()) > MAX_METADATA {
-                return Err(Error::invalid("metadata", format!("at most {MAX_METADATA} bytes of JSON")));
+            if serde_json::to_vec(&asset.metadata).map_or(0, |json| json.len()) > MAX_METADATA_BYTES {
+                return Err(Error::invalid("metadata", format!("at most {MAX_METADATA_BYTES} bytes of JSON")));
             }
             asset.changed_at = self.0.store.now();
             let after = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
-            let deed =
-                Deed::new(asset.tenant, actor, "asset.change", audit::subject(&asset)).before(before).after(after);
+            let deed = AuditedAct::new(asset.tenant, actor, "asset.change", audit::subject(&asset))
+                .before(before)
+                .after(after);
             let tx = Tx::new().asset(&mut asset, EventKind::AssetChanged).with(self.audited(deed));
-            match self.commit(tx, id).await {
+            match self.commit_and_notify(tx, id).await {
                 Ok(()) => return Ok(asset),
                 Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
@@ -177,12 +178,12 @@ impl Engine {
     /// still on their way loses its upload; one that is being completed is completed first; one that is not ready yet is
     /// withdrawn, and its job with it. Asking again is fine.
     pub async fn delete_asset(&self, actor: &Actor, id: AssetId) -> Result<()> {
-        for _ in 0..TRIES {
-            let asset = self.asset_for(actor, Action::EditAsset, id).await?;
+        for _ in 0..MAX_UPDATE_ATTEMPTS {
+            let asset = self.load_asset_for(actor, Action::EditAsset, id).await?;
             match asset.state {
                 AssetState::Deleted { .. } | AssetState::Abandoned => return Ok(()),
                 AssetState::Awaiting => {
-                    let upload = self.0.store.upload_of(id).await?;
+                    let upload = self.0.store.find_upload_of(id).await?;
                     match upload {
                         Some(upload) if upload.state == UploadState::Completing => {
                             self.finish_detached(upload).await?;
@@ -198,10 +199,10 @@ impl Engine {
                 | AssetState::Rejected { .. }
                 | AssetState::Failed { .. } => {}
             }
-            let deed = Deed::new(asset.tenant, actor, "asset.delete", audit::subject(&asset))
+            let deed = AuditedAct::new(asset.tenant, actor, "asset.delete", audit::subject(&asset))
                 .before(json!({ "state": asset.state.name(), "filename": asset.name.as_str() }));
             let (deleted, tx) = self.deletion(asset, deed).await?;
-            match self.commit(tx, id).await {
+            match self.commit_and_notify(tx, id).await {
                 Ok(()) => {
                     self.purge_soon(deleted);
                     return Ok(());
@@ -214,11 +215,11 @@ impl Engine {
     }
 
     /// Everything that an asset's deletion is, whoever asked for it; and the asset as it is then.
-    pub(super) async fn deletion(&self, asset: Asset, deed: Deed) -> Result<(Asset, Tx)> {
+    pub(super) async fn deletion(&self, asset: Asset, deed: AuditedAct) -> Result<(Asset, Tx)> {
         let in_work = matches!(asset.state, AssetState::Stored(_) | AssetState::Processing(_));
         let mut deleted = asset.delete(self.0.store.now())?;
         let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(self.audited(deed));
-        let tx = if in_work { tx.with(Write::CancelJob(Work::Process(deleted.id))) } else { tx };
+        let tx = if in_work { tx.with(Write::CancelJob(JobSubject::Process(deleted.id))) } else { tx };
         let tx = match self.reserve_until_urls_die(&deleted).await? {
             Some(mut upload) => tx.quietly(&mut upload),
             None => tx,
@@ -232,11 +233,11 @@ impl Engine {
     async fn reserve_until_urls_die(&self, deleted: &Asset) -> Result<Option<Upload>> {
         let now = self.0.store.now();
         let stored_at = deleted.state.content().map(|content| content.stored_at);
-        let alive = stored_at.is_some_and(|at| now < after(at, self.patience().url_ttl));
+        let alive = stored_at.is_some_and(|at| now < after(at, self.upload_timeouts().url_ttl));
         if !alive || self.0.blobs.capabilities().enforces_limits {
             return Ok(None);
         }
-        let upload = self.0.store.upload_of(deleted.id).await?;
+        let upload = self.0.store.find_upload_of(deleted.id).await?;
         let upload = upload.filter(|upload| matches!(upload.transfer, Transfer::Put { .. }));
         Ok(upload.and_then(|upload| upload.cleaned(Some(now)).ok()))
     }
@@ -246,14 +247,14 @@ impl Engine {
         let engine = self.clone();
         tokio::spawn(async move {
             let id = deleted.id;
-            if let Err(error) = engine.purge(deleted).await {
+            if let Err(error) = engine.purge_asset_bytes(deleted).await {
                 tracing::warn!(asset = %id, %error, "its object is not removed yet; the sweeper will");
             }
         });
     }
 }
 
-fn merge(into: &mut Metadata, changes: Metadata) {
+fn merge(into: &mut AssetMetadata, changes: AssetMetadata) {
     for (name, value) in changes {
         if value.is_null() {
             into.remove(&name);

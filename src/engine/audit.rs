@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::limits::check_page;
-use super::surroundings::Surroundings;
+use super::limits::check_page_limit;
+use super::request_context::RequestContext;
 use super::{Engine, Result};
 use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
@@ -19,7 +19,7 @@ use crate::domain::upload::Upload;
 use crate::store::{AuditQuery, Tx, Write};
 
 /// Repeated fetches within this time are one entry.
-pub(super) const ONCE: Duration = Duration::from_secs(60);
+pub(super) const FETCH_AUDIT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How the trail names an actor.
 #[must_use]
@@ -47,7 +47,7 @@ pub(super) fn subject(asset: &Asset) -> String {
 
 /// One deed, before it has an id and a time.
 #[derive(Clone, Debug)]
-pub(super) struct Deed {
+pub(super) struct AuditedAct {
     pub(super) tenant: TenantId,
     pub(super) actor: String,
     pub(super) action: &'static str,
@@ -56,7 +56,7 @@ pub(super) struct Deed {
     pub(super) after: Option<Value>,
 }
 
-impl Deed {
+impl AuditedAct {
     pub(super) fn new(tenant: TenantId, actor: &Actor, action: &'static str, subject: String) -> Self {
         Self::by(name_of(actor), tenant, action, subject)
     }
@@ -81,7 +81,7 @@ impl Deed {
 
     /// The entry that tells of it, with what surrounds the request at work.
     pub(super) fn entry(self, id: Uuid, at: Timestamp) -> AuditEntry {
-        let here = Surroundings::here();
+        let here = RequestContext::current();
         AuditEntry {
             id,
             tenant: self.tenant,
@@ -91,16 +91,16 @@ impl Deed {
             subject: self.subject,
             before: self.before,
             after: self.after,
-            peer: here.peer.map(|peer| peer.to_string()),
-            request: Some(here.request).filter(|id| !id.is_empty()),
+            peer: here.peer_ip.map(|peer| peer.to_string()),
+            request: Some(here.request_id).filter(|id| !id.is_empty()),
         }
     }
 }
 
 impl Engine {
     /// The write that tells of a deed.
-    pub(super) fn audited(&self, deed: Deed) -> Write {
-        Write::InsertAudit(Box::new(deed.entry(self.mint(), self.0.store.now())))
+    pub(super) fn audited(&self, deed: AuditedAct) -> Write {
+        Write::InsertAudit(Box::new(deed.entry(self.new_id(), self.0.store.now())))
     }
 
     /// The write that tells of a new upload and its asset.
@@ -112,12 +112,14 @@ impl Engine {
             "protocol": upload.protocol.name(),
             "policy": asset.policy,
         });
-        self.audited(Deed::new(asset.tenant, actor, "upload.create", subject(asset)).after(after))
+        self.audited(AuditedAct::new(asset.tenant, actor, "upload.create", subject(asset)).after(after))
     }
 
     /// Tells of a fetch by whoever of whatever, unless the same was told just now; without keeping the fetcher waiting.
-    pub(super) async fn tell_of_fetch(&self, by: Uuid, of: Uuid, deed: impl FnOnce() -> Deed) {
-        if self.0.fetches.contains_key(&(by, of)) || !self.0.fetches.entry((by, of)).or_insert(()).await.is_fresh() {
+    pub(super) async fn tell_of_fetch(&self, by: Uuid, of: Uuid, deed: impl FnOnce() -> AuditedAct) {
+        if self.0.recent_fetches.contains_key(&(by, of))
+            || !self.0.recent_fetches.entry((by, of)).or_insert(()).await.is_fresh()
+        {
             return;
         }
         let (engine, entry) = (self.clone(), self.audited(deed()));
@@ -130,8 +132,8 @@ impl Engine {
 
     /// A page of a tenant's audit trail, newest first.
     pub async fn audit_trail(&self, actor: &Actor, tenant: Option<&str>, query: AuditQuery) -> Result<Vec<AuditEntry>> {
-        let tenant = self.administered(actor, tenant).await?;
-        check_page(query.limit)?;
-        Ok(self.0.store.audit(tenant, &query).await?)
+        let tenant = self.load_administered_tenant(actor, tenant).await?;
+        check_page_limit(query.limit)?;
+        Ok(self.0.store.list_audit_entries(tenant, &query).await?)
     }
 }

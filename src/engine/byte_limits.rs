@@ -4,7 +4,7 @@
 //! refuses the part that breaks it. Other stores take every part: there the engine bounds the number of URLs that are signed and
 //! not used yet, and aborts what is over the limit when the client asks for the next URL, or in the sweep.
 
-use super::complete::{Attempt, Held};
+use super::complete::{CompletionError, StartedCompletion};
 use super::{Engine, Error, Result};
 use crate::blob::StoredPart;
 use crate::domain::name::FileName;
@@ -41,30 +41,30 @@ impl ByteLimit {
 impl Engine {
     /// The most bytes that an upload may bring: its size, or where nobody said that, what its grant, its policy and its tenant's
     /// quota leave. What is reserved in the quota already is not limited by it again.
-    pub(super) async fn byte_limit(&self, upload: &Upload) -> Result<ByteLimit> {
+    pub(super) async fn load_byte_limit(&self, upload: &Upload) -> Result<ByteLimit> {
         if let Some(size) = upload.transfer.size() {
             return Ok(ByteLimit { bytes: size, by_quota: false });
         }
         let bytes = self.most(upload).await?;
         let limit = ByteLimit { bytes, by_quota: false };
-        if upload.most.is_some() {
+        if upload.max_size.is_some() {
             return Ok(limit);
         }
-        let Some((quota, used)) = self.0.store.quota(upload.tenant).await? else { return Ok(limit) };
+        let Some((quota, used)) = self.0.store.find_quota(upload.tenant).await? else { return Ok(limit) };
         let Some(allowed) = quota.bytes else { return Ok(limit) };
         let left = allowed.saturating_sub(u64::try_from(used.bytes).unwrap_or(0));
         if left < bytes { Ok(ByteLimit { bytes: left, by_quota: true }) } else { Ok(limit) }
     }
 
-    /// [`Engine::begin`]; an upload that its tenant has no room for is given up, not kept until it expires.
-    pub(super) async fn begin_or_give_up(
+    /// [`Engine::begin_completion`]; an upload that its tenant has no room for is given up, not kept until it expires.
+    pub(super) async fn begin_completion_or_abort(
         &self,
         upload: &Upload,
         noted: Tx,
         name: &FileName,
-    ) -> std::result::Result<Held, Attempt> {
-        match self.begin(upload, noted, name).await {
-            Err(Attempt::Refused(error @ Error::OverQuota { .. })) => {
+    ) -> std::result::Result<StartedCompletion, CompletionError> {
+        match self.begin_completion(upload, noted, name).await {
+            Err(CompletionError::Refused(error @ Error::OverQuota { .. })) => {
                 self.abort_upload(upload.clone(), None).await?;
                 Err(error.into())
             }
@@ -74,11 +74,13 @@ impl Engine {
 
     /// On a store that does not enforce limits: aborts an upload that has brought more than it may, and refuses URLs for parts
     /// that it cannot need yet.
-    pub(super) async fn bound_unused_urls(&self, upload: &Upload, highest: PartNumber) -> Result<()> {
-        if self.0.blobs.capabilities().enforces_limits || !matches!(upload.transfer, Transfer::ClientCut { .. }) {
+    pub(super) async fn limit_unused_urls(&self, upload: &Upload, highest: PartNumber) -> Result<()> {
+        if self.0.blobs.capabilities().enforces_limits
+            || !matches!(upload.transfer, Transfer::UnplannedMultipart { .. })
+        {
             return Ok(());
         }
-        let (limit, parts) = (self.byte_limit(upload).await?, self.received(upload).await?);
+        let (limit, parts) = (self.load_byte_limit(upload).await?, self.list_received_parts(upload).await?);
         if total_size(&parts) > limit.bytes {
             self.abort_upload(upload.clone(), None).await?;
             return Err(limit.refusal());

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::audit::Deed;
+use super::audit::AuditedAct;
+use super::content_disposition::safe_name;
 use super::links::LinkWish;
-use super::present::safe_name;
-use super::{Engine, Error, Idempotency, MadeLink, Result, tenant_of};
+use super::{Engine, Error, IdempotencyKey, MadeLink, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
-use crate::domain::archive::Layout;
+use crate::domain::archive::ArchiveLayout;
 use crate::domain::asset::{Asset, AssetState};
-use crate::domain::collection::{Collection, Item, MOST_ITEMS, Names};
-use crate::domain::grant::{Link, LinkTarget, Network};
+use crate::domain::collection::{Collection, CollectionItem, MAX_COLLECTION_ITEMS, MemberNames};
+use crate::domain::grant::{ClientNetwork, Link, LinkTarget};
 use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
 use crate::store::{StoreError, Tx, Write};
 
 /// The route under which idempotency keys of collections are remembered.
-const ROUTE: &str = "collections";
+const REPLAY_ROUTE: &str = "collections";
 
 /// The wish for a collection.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct CollectionWish {
     /// How often it may be opened.
     pub uses: Option<u32>,
     /// The only network that may open it.
-    pub network: Option<Network>,
+    pub network: Option<ClientNetwork>,
 }
 
 /// A collection with its link.
@@ -56,20 +56,20 @@ impl Engine {
         &self,
         actor: &Actor,
         wish: CollectionWish,
-        idempotency: Option<Idempotency>,
+        idempotency: Option<IdempotencyKey>,
     ) -> Result<MadeCollection> {
         may_ask(actor, Action::LinkAsset)?;
         let (Actor::Key { id: key, .. }, tenant) = (actor, tenant_of(actor)?) else { return Err(Error::Forbidden) };
-        if !(1..=MOST_ITEMS).contains(&wish.assets.len()) {
-            return Err(Error::invalid("assets", format!("1 to {MOST_ITEMS}")));
+        if !(1..=MAX_COLLECTION_ITEMS).contains(&wish.assets.len()) {
+            return Err(Error::invalid("assets", format!("1 to {MAX_COLLECTION_ITEMS}")));
         }
         if let Some(idempotency) = &idempotency
-            && let Some(made) = self.collection_again(*key, idempotency).await?
+            && let Some(made) = self.recall_collection(*key, idempotency).await?
         {
             return Ok(made);
         }
-        let items = self.items(tenant, &wish.assets).await?;
-        let id = CollectionId(self.mint());
+        let items = self.load_collection_items(tenant, &wish.assets).await?;
+        let id = CollectionId(self.new_id());
         let link = LinkWish {
             expires_in: wish.expires_in,
             uses: wish.uses,
@@ -87,54 +87,56 @@ impl Engine {
             items,
         };
         let mut tx = Tx::new().with(Write::InsertCollection(Box::new(collection.clone())));
-        let deed = Deed::new(tenant, actor, "collection.create", format!("collection:{id}"));
+        let deed = AuditedAct::new(tenant, actor, "collection.create", format!("collection:{id}"));
         let deed = deed.after(json!({ "name": collection.name.as_str(), "assets": wish.assets, "link": link.id }));
         tx = tx.with(Write::InsertLink(Box::new(link.clone()))).with(self.audited(deed));
         if let Some(idempotency) = &idempotency {
             let result = json!({ "collection": id, "link": link.id });
-            tx = tx.with(Write::InsertReplay(self.replay_of(*key, ROUTE, idempotency, result)));
+            tx = tx.with(Write::InsertReplay(self.replay_of(*key, REPLAY_ROUTE, idempotency, result)));
         }
         match (self.0.store.commit(tx).await, idempotency) {
-            (Ok(()), _) => Ok(self.made(collection, link)),
+            (Ok(()), _) => Ok(self.build_made_collection(collection, link)),
             // The same request was faster on another connection.
             (Err(StoreError::Conflict), Some(idempotency)) => {
-                let made = self.collection_again(*key, &idempotency).await?;
+                let made = self.recall_collection(*key, &idempotency).await?;
                 made.ok_or_else(|| Error::busy("the remembered answer is gone"))
             }
             (Err(other), _) => Err(other.into()),
         }
     }
 
-    fn made(&self, collection: Collection, link: Link) -> MadeCollection {
-        let size = Layout::of(&collection.items).size();
+    fn build_made_collection(&self, collection: Collection, link: Link) -> MadeCollection {
+        let size = ArchiveLayout::of(&collection.items).size();
         MadeCollection { collection, size, link: self.with_token(link) }
     }
 
     /// What the first request with this key made.
-    async fn collection_again(&self, key: KeyId, idempotency: &Idempotency) -> Result<Option<MadeCollection>> {
-        let Some(replay) = self.0.store.replay(key, ROUTE, &idempotency.token).await? else { return Ok(None) };
+    async fn recall_collection(&self, key: KeyId, idempotency: &IdempotencyKey) -> Result<Option<MadeCollection>> {
+        let Some(replay) = self.0.store.find_idempotency_record(key, REPLAY_ROUTE, &idempotency.token).await? else {
+            return Ok(None);
+        };
         if replay.fingerprint != idempotency.fingerprint {
-            return Err(Error::ReusedKey);
+            return Err(Error::IdempotencyKeyReused);
         }
         let id = |name: &str| replay.result[name].as_str().and_then(|text| text.parse().ok());
         let gone = || Error::Gone { what: "collection", state: "expired" };
         let (collection, link) = id("collection").zip(id("link")).ok_or_else(gone)?;
-        let collection = self.0.store.collection(CollectionId(collection)).await?.ok_or_else(gone)?;
-        let link = self.0.store.link(GrantId(link)).await?.ok_or_else(gone)?;
-        Ok(Some(self.made(collection, link)))
+        let collection = self.0.store.find_collection(CollectionId(collection)).await?.ok_or_else(gone)?;
+        let link = self.0.store.find_link(GrantId(link)).await?.ok_or_else(gone)?;
+        Ok(Some(self.build_made_collection(collection, link)))
     }
 
-    async fn items(&self, tenant: TenantId, ids: &[AssetId]) -> Result<Vec<Item>> {
-        let assets = self.0.store.assets_by_id(ids).await?;
+    async fn load_collection_items(&self, tenant: TenantId, ids: &[AssetId]) -> Result<Vec<CollectionItem>> {
+        let assets = self.0.store.find_assets(ids).await?;
         let mut found: HashMap<AssetId, Asset> = assets.into_iter().map(|asset| (asset.id, asset)).collect();
-        let mut names = Names::default();
+        let mut names = MemberNames::default();
         let mut items = Vec::with_capacity(ids.len());
         for (i, id) in ids.iter().enumerate() {
             let refused = |why: &str| Error::invalid("assets", format!("{why}: {id}, number {}", i + 1));
             let asset = found.remove(id).filter(|asset| asset.tenant == tenant);
             let asset = asset.ok_or_else(|| refused("no such asset, or named twice"))?;
             let AssetState::Ready(content) = &asset.state else { return Err(refused("this asset is not ready")) };
-            items.push(Item {
+            items.push(CollectionItem {
                 asset: *id,
                 name: names.unique(&safe_name(asset.name.as_str())),
                 size: asset.size,

@@ -12,29 +12,30 @@
 
 use std::time::Duration;
 
-pub(super) use super::attempt::Attempt;
+pub(super) use super::completion_error::CompletionError;
+use super::part_check::{check_planned_parts, first_part_missing, is_list_complete};
 use super::{Engine, Error, Result};
 use crate::blob::{BlobError, ObjectFacts, StoredPart};
 use crate::crash;
 use crate::domain::access::{Action, Actor};
-use crate::domain::append::Concat;
-use crate::domain::asset::{Asset, Content};
+use crate::domain::append::ConcatRole;
+use crate::domain::asset::{Asset, AssetContent};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::after;
 use crate::domain::event::EventKind;
-use crate::domain::findings::Findings;
+use crate::domain::findings::AssetFindings;
 use crate::domain::ids::{JobId, UploadId};
-use crate::domain::job::{NewJob, Priority, Work};
+use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::domain::name::FileName;
-use crate::domain::plan::{PartNumber, PartPlan, PartSet};
+use crate::domain::plan::{PartNumber, PartPlan};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx, Write};
 
 /// Tries of each step whose failure says nothing.
-const TRIES: u32 = 6;
-const PAUSE: Duration = Duration::from_millis(100);
+const MAX_ATTEMPTS: u32 = 6;
+const BACKOFF_BASE: Duration = Duration::from_millis(100);
 /// How often a waiting caller looks for the winner's answer on another node.
-const LOOK: Duration = Duration::from_millis(200);
+const WINNER_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A part as the client believes it to be; checked, not needed.
 #[derive(Clone, Debug)]
@@ -55,20 +56,20 @@ pub struct CompleteUpload {
 }
 
 /// The store's word that the object is there.
-pub(super) struct Proof {
+pub(super) struct StoredObjectVersion {
     pub(super) etag: String,
     pub(super) version: Option<String>,
 }
 
 /// An upload in `completing` that this caller holds.
-pub(super) struct Held {
+pub(super) struct StartedCompletion {
     pub(super) completing: Upload,
     /// What has to be written together with the end: the transition to `completing`, where it was not worth a commit
     /// of its own.
-    pub(super) owed: Tx,
+    pub(super) pending_tx: Tx,
 }
 
-impl From<ObjectFacts> for Proof {
+impl From<ObjectFacts> for StoredObjectVersion {
     fn from(facts: ObjectFacts) -> Self {
         Self { etag: facts.etag, version: facts.version }
     }
@@ -76,45 +77,45 @@ impl From<ObjectFacts> for Proof {
 
 impl Engine {
     /// Ends an upload and returns its asset. Asking again gives the same answer.
-    pub async fn complete(&self, actor: &Actor, id: UploadId, wish: CompleteUpload) -> Result<Asset> {
-        let upload = self.upload_for(actor, Action::DriveUpload, id).await?;
-        self.spawn_finish(upload, wish).await
+    pub async fn complete_upload(&self, actor: &Actor, id: UploadId, wish: CompleteUpload) -> Result<Asset> {
+        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
+        self.finish_in_task(upload, wish).await
     }
 
     /// Ends an upload that is being completed already: waits for the caller that is at it, or takes over from it.
     pub(super) async fn finish_detached(&self, upload: Upload) -> Result<Asset> {
-        self.spawn_finish(upload, CompleteUpload::default()).await
+        self.finish_in_task(upload, CompleteUpload::default()).await
     }
 
-    /// [`Self::finish`] in a task of its own: a client that disconnects does not cut it off.
-    async fn spawn_finish(&self, upload: Upload, wish: CompleteUpload) -> Result<Asset> {
+    /// [`Self::finish_upload`] in a task of its own: a client that disconnects does not cut it off.
+    async fn finish_in_task(&self, upload: Upload, wish: CompleteUpload) -> Result<Asset> {
         let engine = self.clone();
-        let work = tokio::spawn(async move { engine.finish(upload, wish).await });
+        let work = tokio::spawn(async move { engine.finish_upload(upload, wish).await });
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 
     /// Brings an upload from wherever it stands to its end. Also what the sweeper calls.
-    pub(super) async fn finish(&self, mut upload: Upload, wish: CompleteUpload) -> Result<Asset> {
-        for _ in 0..TRIES {
+    pub(super) async fn finish_upload(&self, mut upload: Upload, wish: CompleteUpload) -> Result<Asset> {
+        for _ in 0..MAX_ATTEMPTS {
             match upload.state {
-                UploadState::Completed => return self.completed_asset(&upload, &wish).await,
+                UploadState::Completed => return self.verify_completed_asset(&upload, &wish).await,
                 UploadState::Failed | UploadState::Aborted | UploadState::Expired => {
                     return Err(Error::Gone { what: "upload", state: upload.state.name() });
                 }
-                UploadState::Completing if upload.look_at.is_none_or(|at| at > self.0.store.now()) => {
+                UploadState::Completing if upload.next_check_at.is_none_or(|at| at > self.0.store.now()) => {
                     upload = self.await_winner(&upload).await?;
                 }
                 UploadState::Open | UploadState::Completing => match self.try_to_finish(&upload, &wish).await {
-                    Err(Attempt::LostRace) => upload = self.reread(upload.id).await?,
+                    Err(CompletionError::LostRace) => upload = self.reload_upload(upload.id).await?,
                     // Parts that are gone may have become the object while we looked.
-                    Err(Attempt::Refused(error @ (Error::Incomplete { .. } | Error::PartsDiffer { .. }))) => {
-                        let current = self.reread(upload.id).await?;
+                    Err(CompletionError::Refused(error @ (Error::Incomplete { .. } | Error::PartsDiffer { .. }))) => {
+                        let current = self.reload_upload(upload.id).await?;
                         if current.revision == upload.revision {
                             return Err(error);
                         }
                         upload = current;
                     }
-                    Err(Attempt::Refused(error)) => return Err(error),
+                    Err(CompletionError::Refused(error)) => return Err(error),
                     Ok(asset) => return Ok(asset),
                 },
             }
@@ -122,61 +123,65 @@ impl Engine {
         Err(Error::busy("others are completing this upload"))
     }
 
-    pub(super) async fn asset_of(&self, upload: &Upload) -> Result<Asset> {
-        self.0.store.asset(upload.asset).await?.ok_or(Error::Hidden)
+    pub(super) async fn load_asset_of(&self, upload: &Upload) -> Result<Asset> {
+        self.0.store.find_asset(upload.asset).await?.ok_or(Error::NotFound)
     }
 
-    pub(super) async fn reread(&self, id: UploadId) -> Result<Upload> {
-        self.0.store.upload(id).await?.ok_or(Error::Hidden)
+    pub(super) async fn reload_upload(&self, id: UploadId) -> Result<Upload> {
+        self.0.store.find_upload(id).await?.ok_or(Error::NotFound)
     }
 
     /// Waits for the caller that won, on whatever node, until it is done or may be taken over.
     async fn await_winner(&self, upload: &Upload) -> Result<Upload> {
         loop {
-            let change = self.0.changes.of(upload.asset);
-            let current = self.reread(upload.id).await?;
-            let overdue = current.look_at.is_none_or(|at| at <= self.0.store.now());
+            let change = self.0.asset_notify.notified(upload.asset);
+            let current = self.reload_upload(upload.id).await?;
+            let overdue = current.next_check_at.is_none_or(|at| at <= self.0.store.now());
             if current.state != UploadState::Completing || overdue {
                 return Ok(current);
             }
-            let _ = tokio::time::timeout(LOOK, change).await;
+            let _ = tokio::time::timeout(WINNER_POLL_INTERVAL, change).await;
         }
     }
 
-    async fn try_to_finish(&self, upload: &Upload, wish: &CompleteUpload) -> std::result::Result<Asset, Attempt> {
-        let asset = self.declared(upload, wish).await?;
+    async fn try_to_finish(
+        &self,
+        upload: &Upload,
+        wish: &CompleteUpload,
+    ) -> std::result::Result<Asset, CompletionError> {
+        let asset = self.with_declared_digest(upload, wish).await?;
         match &upload.transfer {
             Transfer::Put { size } => {
                 let facts = self.0.blobs.head(&upload.key).await.map_err(Error::from)?;
-                let facts = facts.ok_or_else(|| Error::Incomplete { missing: only_part() })?;
-                let completing = upload.clone().begin_completing(self.patience(), self.0.store.now());
-                let mut completing = completing.map_err(|_| Attempt::LostRace)?;
+                let facts = facts.ok_or_else(|| Error::Incomplete { missing: first_part_missing() })?;
+                let completing = upload.clone().begin_completing(self.upload_timeouts(), self.0.store.now());
+                let mut completing = completing.map_err(|_| CompletionError::LostRace)?;
                 let owed = Tx::new().upload(&mut completing, EventKind::UploadCompleting, &asset.name);
-                let held = Held { completing, owed };
+                let held = StartedCompletion { completing, pending_tx: owed };
                 if facts.size != *size {
-                    return Err(self.fail(held, asset).await);
+                    return Err(self.fail_completion(held, asset).await);
                 }
-                self.record(held, asset, facts.into()).await
+                self.commit_completed_asset(held, asset, facts.into()).await
             }
-            Transfer::Multipart { plan, .. } => self.assemble(upload, asset, Some(*plan), wish).await,
-            Transfer::ClientCut { .. } => self.assemble(upload, asset, None, wish).await,
-            Transfer::Relayed(ledger) if !ledger.is_whole() || ledger.concat == Concat::Partial => {
-                Err(Error::Incomplete { missing: only_part() }.into())
+            Transfer::Multipart { plan, .. } => self.complete_from_parts(upload, asset, Some(*plan), wish).await,
+            Transfer::UnplannedMultipart { .. } => self.complete_from_parts(upload, asset, None, wish).await,
+            Transfer::Relayed(ledger) if !ledger.is_whole() || ledger.concat == ConcatRole::Partial => {
+                Err(Error::Incomplete { missing: first_part_missing() }.into())
             }
             // The ledger has every byte, the store not yet as parts.
             Transfer::Relayed(ledger)
                 if upload.state == UploadState::Open && (ledger.store_id.is_none() || !ledger.tail.is_empty()) =>
             {
-                self.seal(upload).await?;
-                Err(Attempt::LostRace)
+                self.flush_final_tail(upload).await?;
+                Err(CompletionError::LostRace)
             }
-            Transfer::Relayed(_) => self.assemble(upload, asset, None, wish).await,
+            Transfer::Relayed(_) => self.complete_from_parts(upload, asset, None, wish).await,
         }
     }
 
     /// The asset, with the digest that the client declares only now.
-    async fn declared(&self, upload: &Upload, wish: &CompleteUpload) -> Result<Asset> {
-        let mut asset = self.asset_of(upload).await?;
+    async fn with_declared_digest(&self, upload: &Upload, wish: &CompleteUpload) -> Result<Asset> {
+        let mut asset = self.load_asset_of(upload).await?;
         match (asset.declared_sha256, wish.sha256) {
             (Some(known), Some(given)) if known != given => {
                 return Err(Error::invalid("sha256", "not the digest that was declared at creation"));
@@ -186,68 +191,69 @@ impl Engine {
         Ok(asset)
     }
 
-    async fn assemble(
+    async fn complete_from_parts(
         &self,
         upload: &Upload,
         asset: Asset,
         plan: Option<PartPlan>,
         wish: &CompleteUpload,
-    ) -> std::result::Result<Asset, Attempt> {
+    ) -> std::result::Result<Asset, CompletionError> {
         // A takeover begins with the question whether the one before got through.
         if upload.state == UploadState::Completing
             && let Some(facts) = self.0.blobs.head(&upload.key).await.map_err(Error::from)?
             && self.is_ours(upload, &facts)
         {
-            let held = self.begin(upload, Tx::new(), &asset.name).await?;
-            return self.record(held, asset, facts.into()).await;
+            let held = self.begin_completion(upload, Tx::new(), &asset.name).await?;
+            return self.commit_completed_asset(held, asset, facts.into()).await;
         }
-        let parts = self.received(upload).await?;
+        let parts = self.list_received_parts(upload).await?;
         if let (UploadState::Open, Some(plan)) = (upload.state, &plan) {
-            all_there(plan, &parts, wish)?;
+            check_planned_parts(plan, &parts, wish)?;
         }
-        let cut = upload.state == UploadState::Open && matches!(upload.transfer, Transfer::ClientCut { .. });
+        let cut = upload.state == UploadState::Open && matches!(upload.transfer, Transfer::UnplannedMultipart { .. });
         let (upload, noted) = match cut {
-            true => self.measured(upload, &asset, &parts, wish).await?,
+            true => self.measure(upload, &asset, &parts, wish).await?,
             false => (upload.clone(), Tx::new()),
         };
-        let held = self.begin_or_give_up(&upload, noted, &asset.name).await?;
-        match self.assembled(&held.completing, plan, parts).await? {
-            Some(proof) => self.record(held, asset, proof).await,
-            None => Err(self.fail(held, asset).await),
+        let held = self.begin_completion_or_abort(&upload, noted, &asset.name).await?;
+        match self.assemble_in_store(&held.completing, plan, parts).await? {
+            Some(proof) => self.commit_completed_asset(held, asset, proof).await,
+            None => Err(self.fail_completion(held, asset).await),
         }
     }
 
     /// Tx1: from here on the upload is ours, until somebody takes it over. With it, what is `noted`. `name`: the asset's.
-    pub(super) async fn begin(
+    pub(super) async fn begin_completion(
         &self,
         upload: &Upload,
         noted: Tx,
         name: &FileName,
-    ) -> std::result::Result<Held, Attempt> {
+    ) -> std::result::Result<StartedCompletion, CompletionError> {
         let now = self.0.store.now();
-        let mut completing = upload.clone().begin_completing(self.patience(), now).map_err(|_| Attempt::LostRace)?;
+        let mut completing =
+            upload.clone().begin_completing(self.upload_timeouts(), now).map_err(|_| CompletionError::LostRace)?;
         let tx = noted.upload(&mut completing, EventKind::UploadCompleting, name);
-        self.commit(tx, upload.asset).await?;
-        self.0.uploads.invalidate(&upload.id).await;
+        self.commit_and_notify(tx, upload.asset).await?;
+        self.0.upload_cache.invalidate(&upload.id).await;
         crash::point("after_completing");
-        Ok(Held { completing, owed: Tx::new() })
+        Ok(StartedCompletion { completing, pending_tx: Tx::new() })
     }
 
     /// Asks the store to assemble the parts until it is certain that it did or never will (`None`).
-    async fn assembled(
+    async fn assemble_in_store(
         &self,
         upload: &Upload,
         plan: Option<PartPlan>,
         mut parts: Vec<StoredPart>,
-    ) -> std::result::Result<Option<Proof>, Attempt> {
+    ) -> std::result::Result<Option<StoredObjectVersion>, CompletionError> {
         let store_id = upload.store_id().ok_or_else(|| Error::Internal("completing without a store id".to_owned()))?;
         let mut why = String::new();
-        for attempt in 0..TRIES {
+        for attempt in 0..MAX_ATTEMPTS {
             crash::point("complete_sent");
             let asked = self.0.blobs.complete_multipart(&upload.key, store_id, &parts).await;
             crash::point("complete_answered");
             match asked {
-                Ok((etag, version)) => return Ok(Some(Proof { etag, version })),
+                Ok((etag, version)) => return Ok(Some(StoredObjectVersion { etag, version })),
                 Err(error) => {
                     tracing::warn!(upload = %upload.id, %error, "completion is in doubt, asking for the object");
                     why = error.to_string();
@@ -260,9 +266,9 @@ impl Engine {
                 Err(other) => return Err(Error::from(other).into()),
             }
             // A part may have been sent again after we listed: its new tag counts.
-            tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await;
-            if let Ok(listed) = self.received(upload).await
-                && still_whole(upload, plan.as_ref(), &listed)
+            tokio::time::sleep(BACKOFF_BASE * 2u32.pow(attempt)).await;
+            if let Ok(listed) = self.list_received_parts(upload).await
+                && is_list_complete(upload, plan.as_ref(), &listed)
             {
                 parts = listed;
             }
@@ -279,142 +285,89 @@ impl Engine {
     /// Tx2: everything that becomes true together.
     ///
     /// An unknown outcome is looked up, not guessed; a database that is away is waited for within reason.
-    pub(super) async fn record(&self, held: Held, asset: Asset, proof: Proof) -> std::result::Result<Asset, Attempt> {
-        self.recorded(held, asset, proof).await.map(|(_, stored)| stored)
+    pub(super) async fn commit_completed_asset(
+        &self,
+        held: StartedCompletion,
+        asset: Asset,
+        proof: StoredObjectVersion,
+    ) -> std::result::Result<Asset, CompletionError> {
+        self.commit_completion(held, asset, proof).await.map(|(_, stored)| stored)
     }
 
-    /// [`Self::record`], with the upload as it is then.
-    pub(super) async fn recorded(
+    /// [`Self::commit_completed_asset`], with the upload as it is then.
+    pub(super) async fn commit_completion(
         &self,
-        held: Held,
+        held: StartedCompletion,
         asset: Asset,
-        proof: Proof,
-    ) -> std::result::Result<(Upload, Asset), Attempt> {
+        proof: StoredObjectVersion,
+    ) -> std::result::Result<(Upload, Asset), CompletionError> {
         let now = self.0.store.now();
-        let content = self.content(&held.completing, proof);
-        let mut completed = held.completing.complete(now).map_err(|_| Attempt::LostRace)?;
+        let content = self.stored_content(&held.completing, proof);
+        let mut completed = held.completing.complete(now).map_err(|_| CompletionError::LostRace)?;
         // A length that nobody knew at creation is known by now.
         let size = completed.transfer.size().unwrap_or(asset.size);
         let keep_for = self.rules_of(&asset).await?.keep_for();
         let delete_at = keep_for.map(|keep_for| after(now, keep_for));
         // The asset was read after the upload: another caller may have completed it in between.
-        let mut stored = Asset { size, delete_at, ..asset }.store(content, now).map_err(|_| Attempt::LostRace)?;
+        let mut stored =
+            Asset { size, delete_at, ..asset }.store(content, now).map_err(|_| CompletionError::LostRace)?;
         let tx = held
-            .owed
+            .pending_tx
             .upload(&mut completed, EventKind::UploadCompleted, &stored.name)
             .asset(&mut stored, EventKind::AssetStored)
-            .with(Write::InsertJob(self.processing(&stored)));
-        for attempt in 0..TRIES {
-            match self.commit(tx.clone(), stored.id).await {
+            .with(Write::InsertJob(self.processing_job(&stored)));
+        for attempt in 0..MAX_ATTEMPTS {
+            match self.commit_and_notify(tx.clone(), stored.id).await {
                 Ok(()) => {
-                    self.0.uploads.invalidate(&completed.id).await;
+                    self.0.upload_cache.invalidate(&completed.id).await;
                     crash::point("after_commit");
                     return Ok((completed, stored));
                 }
                 Err(StoreError::Unavailable(error)) => {
                     tracing::warn!(upload = %completed.id, error, "the completion could not be written yet");
-                    tokio::time::sleep(PAUSE * 2u32.pow(attempt)).await;
+                    tokio::time::sleep(BACKOFF_BASE * 2u32.pow(attempt)).await;
                 }
                 // Written after all, or somebody took over: the row knows.
-                Err(StoreError::Conflict) => return Err(Attempt::LostRace),
+                Err(StoreError::Conflict) => return Err(CompletionError::LostRace),
                 Err(other) => return Err(Error::from(other).into()),
             }
         }
         Err(Error::busy("the database is not available").into())
     }
 
-    fn content(&self, upload: &Upload, proof: Proof) -> Content {
-        Content {
+    fn stored_content(&self, upload: &Upload, proof: StoredObjectVersion) -> AssetContent {
+        AssetContent {
             key: upload.key.clone(),
             etag: proof.etag,
             version: proof.version,
             stored_at: self.0.store.now(),
             detected: None,
             sha256: None,
-            findings: Findings::default(),
+            findings: AssetFindings::default(),
         }
     }
 
-    fn processing(&self, asset: &Asset) -> NewJob {
-        let (id, run_at) = (JobId(self.mint()), self.0.store.now());
-        NewJob { id, work: Work::Process(asset.id), tenant: asset.tenant, priority: Priority::Normal, run_at }
+    fn processing_job(&self, asset: &Asset) -> NewJob {
+        let (id, run_at) = (JobId(self.new_id()), self.0.store.now());
+        NewJob { id, work: JobSubject::Process(asset.id), tenant: asset.tenant, priority: Priority::Normal, run_at }
     }
 
     /// The store's object is provably not what was declared.
-    pub(super) async fn fail(&self, held: Held, asset: Asset) -> Attempt {
+    pub(super) async fn fail_completion(&self, held: StartedCompletion, asset: Asset) -> CompletionError {
         let now = self.0.store.now();
         let (mut failed, mut abandoned) = match (held.completing.fail(now), asset.abandon(now)) {
             (Ok(failed), Ok(abandoned)) => (failed, abandoned),
             // Another caller has ended it since it was read.
-            (Err(_), _) | (_, Err(_)) => return Attempt::LostRace,
+            (Err(_), _) | (_, Err(_)) => return CompletionError::LostRace,
         };
-        let tx = held.owed.upload(&mut failed, EventKind::UploadFailed, &abandoned.name);
+        let tx = held.pending_tx.upload(&mut failed, EventKind::UploadFailed, &abandoned.name);
         let tx = tx.asset(&mut abandoned, EventKind::AssetAbandoned);
-        match self.commit(tx, abandoned.id).await {
+        match self.commit_and_notify(tx, abandoned.id).await {
             Ok(()) => {
-                self.clean_soon(failed);
-                Error::WrongBytes.into()
+                self.spawn_cleanup(failed);
+                Error::ContentMismatch.into()
             }
             Err(error) => error.into(),
         }
-    }
-}
-
-/// Whether a new list of parts may stand for the one before.
-fn still_whole(upload: &Upload, plan: Option<&PartPlan>, listed: &[StoredPart]) -> bool {
-    match &upload.transfer {
-        Transfer::ClientCut { total, .. } => Some(listed.iter().map(|part| part.size).sum()) == *total,
-        Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::Relayed(_) => {
-            plan.is_none_or(|plan| listed.len() == usize::from(plan.count()))
-        }
-    }
-}
-
-fn only_part() -> PartSet {
-    PartSet::from_numbers(PartNumber::new(1))
-}
-
-/// Every part of the plan is there, and the client's list, if it gave one, is the store's.
-fn all_there(plan: &PartPlan, parts: &[StoredPart], wish: &CompleteUpload) -> Result<()> {
-    let find = |number: PartNumber| parts.binary_search_by_key(&number, |part| part.number).ok().map(|at| &parts[at]);
-    for claimed in wish.parts.iter().flatten() {
-        let part = claimed.number.get();
-        let Some(there) = find(claimed.number) else {
-            return if plan.len_of(claimed.number).is_some() {
-                Err(Error::Incomplete { missing: PartSet::from_numbers([claimed.number]) })
-            } else {
-                Err(Error::PartsDiffer { part })
-            };
-        };
-        if claimed.etag.as_ref().is_some_and(|etag| *etag != there.etag) {
-            return Err(Error::PartsDiffer { part });
-        }
-    }
-    let missing = PartSet::from_numbers(plan.parts().filter(|number| find(*number).is_none()));
-    if missing.is_empty() { Ok(()) } else { Err(Error::Incomplete { missing }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn part(number: u64, size: u64) -> StoredPart {
-        StoredPart { number: PartNumber::new(number).unwrap(), size, etag: format!("e{number}"), checksum: None }
-    }
-
-    #[test]
-    fn the_client_is_checked_against_the_store_and_the_plan() {
-        let plan = PartPlan::exact(25, 10).unwrap();
-        let parts = [part(1, 10), part(2, 10), part(3, 5)];
-        let claim = |number, etag: Option<&str>| CompleteUpload {
-            parts: Some(vec![ClaimedPart { number: PartNumber::new(number).unwrap(), etag: etag.map(str::to_owned) }]),
-            sha256: None,
-        };
-        assert!(all_there(&plan, &parts, &CompleteUpload::default()).is_ok());
-        assert!(all_there(&plan, &parts, &claim(2, Some("e2"))).is_ok());
-        assert!(matches!(all_there(&plan, &parts, &claim(2, Some("x"))), Err(Error::PartsDiffer { part: 2 })));
-        assert!(matches!(all_there(&plan, &parts, &claim(4, None)), Err(Error::PartsDiffer { part: 4 })));
-        let missing = all_there(&plan, &parts[..1], &CompleteUpload::default());
-        assert!(matches!(missing, Err(Error::Incomplete { missing }) if missing.to_string() == "2-3"));
     }
 }

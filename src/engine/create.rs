@@ -9,31 +9,31 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::granted::allowed;
-use super::limits::MAX_METADATA;
+use super::describe::allowed;
+use super::limits::MAX_METADATA_BYTES;
 use super::sign::SignedParts;
 use super::{Engine, Error, Result, tenant_of};
 use crate::blob::{BlobKey, SignedUrl, StoredPart};
 use crate::crash;
 use crate::domain::access::{Action, Actor, may_ask};
-use crate::domain::append::Length;
-use crate::domain::asset::{Asset, AssetState, Metadata};
+use crate::domain::append::UploadLength;
+use crate::domain::asset::{Asset, AssetMetadata, AssetState};
 use crate::domain::checksum::{ChecksumAlgorithm, Sha256Digest};
 use crate::domain::clock::{after, random_hex};
 use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
-use crate::domain::upload::{Protocol, Transfer, Upload, UploadState};
-use crate::store::{Replay, StoreError, Tx, Write};
+use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
+use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
 
 /// The route under which idempotency keys of creations are remembered.
-const ROUTE: &str = "uploads";
+const REPLAY_ROUTE: &str = "uploads";
 /// Races that a creation may lose before it gives up.
-const TRIES: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 
 /// How the client wants to send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MethodWish {
+pub enum TransferMethod {
     /// By size.
     #[default]
     Auto,
@@ -47,7 +47,7 @@ pub enum MethodWish {
 
 /// How large a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
+pub enum UploadSize {
     /// So many bytes.
     Exact(u64),
     /// At most so many bytes: the holder of the upload's grant chooses the file.
@@ -56,7 +56,7 @@ pub enum Size {
 
 /// An `Idempotency-Key` and what the request meant.
 #[derive(Clone, Debug)]
-pub struct Idempotency {
+pub struct IdempotencyKey {
     /// The key as it was sent.
     pub token: String,
     /// SHA-256 of the request's meaning.
@@ -69,7 +69,7 @@ pub struct CreateUpload {
     /// The file's name.
     pub name: FileName,
     /// Its size.
-    pub size: Size,
+    pub size: UploadSize,
     /// Its type, as the client believes.
     pub media_type: Option<MediaType>,
     /// What it may turn out to be; empty: anything.
@@ -79,82 +79,82 @@ pub struct CreateUpload {
     /// The client's own identity for it.
     pub external_id: Option<String>,
     /// The client's own properties.
-    pub metadata: Metadata,
+    pub metadata: AssetMetadata,
     /// The policy of the tenant that it comes under.
     pub policy: String,
     /// One PUT or parts.
-    pub method: MethodWish,
+    pub method: TransferMethod,
     /// Wanted part size in bytes.
     pub part_size: Option<u64>,
     /// Checksum that every part will carry.
     pub checksum: Option<ChecksumAlgorithm>,
     /// How many part URLs to sign at once.
-    pub urls: u16,
+    pub url_count: u16,
     /// Life of the upload and of its grant, where it shall be shorter than the usual.
     pub expires_in: Option<Duration>,
     /// Makes a repeat of the request find the first one's upload.
-    pub idempotency: Option<Idempotency>,
+    pub idempotency: Option<IdempotencyKey>,
 }
 
 /// An upload that can go on, with everything needed to do so.
-pub struct Opened {
+pub struct OpenedUpload {
     /// Created by this request; otherwise found again.
-    pub fresh: bool,
+    pub is_new: bool,
     /// The upload.
     pub upload: Upload,
     /// Its asset.
     pub asset: Asset,
     /// The parts that the store has already.
-    pub received: Vec<StoredPart>,
+    pub received_parts: Vec<StoredPart>,
     /// Where to PUT the whole file.
-    pub put: Option<SignedUrl>,
+    pub put_url: Option<SignedUrl>,
     /// Where to PUT the first parts that are missing.
-    pub parts: Option<SignedParts>,
+    pub part_urls: Option<SignedParts>,
     /// A token that can drive this upload and nothing else.
     pub grant: String,
 }
 
 /// Who creates, for whom.
 #[derive(Clone, Copy)]
-pub(super) struct Creator {
+pub(super) struct UploadCreator {
     pub(super) tenant: TenantId,
     pub(super) key: KeyId,
 }
 
 impl Engine {
-    /// Whether [`Self::create`] would accept this, without creating anything.
-    pub async fn check(&self, actor: &Actor, mut wish: CreateUpload) -> Result<()> {
+    /// Whether [`Self::create_upload`] would accept this, without creating anything.
+    pub async fn check_create(&self, actor: &Actor, mut wish: CreateUpload) -> Result<()> {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
-        let by = Creator { tenant: tenant_of(actor)?, key: *key };
+        let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
         self.by_policy(by, &mut wish, false).await?;
-        self.transfer(&wish)?;
+        self.plan_transfer(&wish)?;
         self.has_room(by.tenant, &wish).await
     }
 
     /// Opens an upload, or finds the open one that this request is a repeat of.
-    pub async fn create(&self, actor: &Actor, mut wish: CreateUpload) -> Result<Opened> {
+    pub async fn create_upload(&self, actor: &Actor, mut wish: CreateUpload) -> Result<OpenedUpload> {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
-        let by = Creator { tenant: tenant_of(actor)?, key: *key };
+        let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
         self.by_policy(by, &mut wish, false).await?;
         self.still_has_room(by.tenant, &wish).await?;
-        let transfer = self.transfer(&wish)?;
-        for _ in 0..TRIES {
-            let (mut asset, mut upload) = self.intent(by, &wish, transfer.clone());
+        let transfer = self.plan_transfer(&wish)?;
+        for _ in 0..MAX_ATTEMPTS {
+            let (mut asset, mut upload) = self.build_intent_rows(by, &wish, transfer.clone());
             let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
             let tx = match &wish.idempotency {
-                Some(idempotency) => tx.with(Write::InsertReplay(self.remembered(by.key, idempotency, &upload))),
+                Some(idempotency) => tx.with(Write::InsertReplay(self.upload_replay(by.key, idempotency, &upload))),
                 None => tx,
             };
-            match self.commit(tx, asset.id).await {
+            match self.commit_and_notify(tx, asset.id).await {
                 Ok(()) => {
                     crash::point("after_intent");
-                    return self.opened(asset, upload, true, wish.urls).await;
+                    return self.build_response(asset, upload, true, wish.url_count).await;
                 }
                 Err(StoreError::Conflict) => {
-                    if let Some((asset, upload)) = self.repeated(by, &wish).await? {
-                        return self.opened(asset, upload, false, wish.urls).await;
+                    if let Some((asset, upload)) = self.find_repeated_upload(by, &wish).await? {
+                        return self.build_response(asset, upload, false, wish.url_count).await;
                     }
                 }
                 Err(other) => {
@@ -167,22 +167,26 @@ impl Engine {
     }
 
     /// How the bytes will travel: the plan for this size on this store.
-    fn transfer(&self, wish: &CreateUpload) -> Result<Transfer> {
+    fn plan_transfer(&self, wish: &CreateUpload) -> Result<Transfer> {
         let (limits, capabilities) = (self.limits(), self.0.blobs.capabilities());
-        let (Size::Exact(size) | Size::AtMost(size)) = wish.size;
+        let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
         if size > limits.max_size {
             return Err(Error::TooLarge { limit: limits.max_size });
         }
-        self.sensible(wish)?;
-        if wish.size == Size::AtMost(size) {
-            return Ok(Transfer::Relayed(Box::new(self.new_ledger(Length::Deferred)?)));
+        self.check_consistency(wish)?;
+        if wish.size == UploadSize::AtMost(size) {
+            return Ok(Transfer::Relayed(Box::new(self.new_ledger(UploadLength::Deferred)?)));
         }
         let one_put = match wish.method {
-            MethodWish::Auto => size == 0 || (size <= self.0.settings.put_up_to && wish.part_size.is_none()),
-            MethodWish::Put if size > limits.max_put => return Err(Error::TooLarge { limit: limits.max_put }),
-            MethodWish::Put => true,
-            MethodWish::Multipart => false,
-            MethodWish::Append => return Ok(Transfer::Relayed(Box::new(self.new_ledger(Length::Known(size))?))),
+            TransferMethod::Auto => {
+                size == 0 || (size <= self.0.settings.max_single_put_bytes && wish.part_size.is_none())
+            }
+            TransferMethod::Put if size > limits.max_put => return Err(Error::TooLarge { limit: limits.max_put }),
+            TransferMethod::Put => true,
+            TransferMethod::Multipart => false,
+            TransferMethod::Append => {
+                return Ok(Transfer::Relayed(Box::new(self.new_ledger(UploadLength::Known(size))?)));
+            }
         };
         if one_put && capabilities.conditional_put {
             return Ok(Transfer::Put { size });
@@ -201,17 +205,17 @@ impl Engine {
     }
 
     /// Refuses what contradicts itself.
-    fn sensible(&self, wish: &CreateUpload) -> Result<()> {
-        checked_metadata(&wish.metadata)?;
+    fn check_consistency(&self, wish: &CreateUpload) -> Result<()> {
+        check_metadata_size(&wish.metadata)?;
         if let Some(media_type) = &wish.media_type {
             allowed(&wish.allowed, media_type, &wish.name)?;
         }
-        let longest = self.patience().upload_ttl;
+        let longest = self.upload_timeouts().upload_ttl;
         if wish.expires_in.is_some_and(|life| life.is_zero() || life > longest) {
             return Err(Error::invalid("expires_in", format!("at most {} seconds", longest.as_secs())));
         }
-        let chosen = matches!(wish.size, Size::AtMost(_));
-        let planned = !matches!(wish.method, MethodWish::Auto | MethodWish::Append);
+        let chosen = matches!(wish.size, UploadSize::AtMost(_));
+        let planned = !matches!(wish.method, TransferMethod::Auto | TransferMethod::Append);
         if chosen && (planned || wish.part_size.is_some() || wish.checksum.is_some()) {
             return Err(Error::invalid("size", "nobody can plan parts without it"));
         }
@@ -219,13 +223,18 @@ impl Engine {
     }
 
     /// The rows that say what is intended.
-    pub(super) fn intent(&self, by: Creator, wish: &CreateUpload, transfer: Transfer) -> (Asset, Upload) {
-        let (now, patience) = (self.0.store.now(), self.patience());
-        let (asset, upload) = (AssetId(self.mint()), UploadId(self.mint()));
+    pub(super) fn build_intent_rows(
+        &self,
+        by: UploadCreator,
+        wish: &CreateUpload,
+        transfer: Transfer,
+    ) -> (Asset, Upload) {
+        let (now, patience) = (self.0.store.now(), self.upload_timeouts());
+        let (asset, upload) = (AssetId(self.new_id()), UploadId(self.new_id()));
         let expires_at = after(now, wish.expires_in.unwrap_or(patience.upload_ttl));
         let (size, most) = match wish.size {
-            Size::Exact(size) => (size, None),
-            Size::AtMost(most) => (0, Some(most)),
+            UploadSize::Exact(size) => (size, None),
+            UploadSize::AtMost(most) => (0, Some(most)),
         };
         let key = BlobKey::Original { tenant: by.tenant, asset, upload }.path();
         let upload = Upload {
@@ -235,10 +244,10 @@ impl Engine {
             owner: by.key,
             revision: 1,
             state: UploadState::Open,
-            protocol: Protocol::Native,
+            protocol: UploadProtocol::Native,
             transfer,
-            most,
-            charged: None,
+            max_size: most,
+            quota_charge: None,
             reserved: None,
             key,
             write_token: random_hex(&*self.0.entropy, 16),
@@ -246,7 +255,7 @@ impl Engine {
             created_at: now,
             changed_at: now,
             expires_at,
-            look_at: Some(after(now, patience.rescue_after).min(expires_at)),
+            next_check_at: Some(after(now, patience.rescue_after).min(expires_at)),
         };
         let asset = Asset {
             id: asset,
@@ -262,7 +271,7 @@ impl Engine {
             metadata: wish.metadata.clone(),
             allowed: wish.allowed.clone(),
             partial: false,
-            charged: None,
+            quota_charge: None,
             policy: wish.policy.clone(),
             delete_at: None,
             created_at: now,
@@ -271,10 +280,10 @@ impl Engine {
         (asset, upload)
     }
 
-    fn remembered(&self, key: KeyId, idempotency: &Idempotency, upload: &Upload) -> Replay {
-        Replay {
+    fn upload_replay(&self, key: KeyId, idempotency: &IdempotencyKey, upload: &Upload) -> IdempotencyRecord {
+        IdempotencyRecord {
             key,
-            route: ROUTE.to_owned(),
+            route: REPLAY_ROUTE.to_owned(),
             token: idempotency.token.clone(),
             fingerprint: idempotency.fingerprint,
             result: json!({ "upload": upload.id }),
@@ -284,81 +293,89 @@ impl Engine {
 
     /// What this request repeats: the upload remembered for its key, or the live one of its external id. `None`: what
     /// stood in the way is gone, try again.
-    async fn repeated(&self, by: Creator, wish: &CreateUpload) -> Result<Option<(Asset, Upload)>> {
+    async fn find_repeated_upload(&self, by: UploadCreator, wish: &CreateUpload) -> Result<Option<(Asset, Upload)>> {
         if let Some(idempotency) = &wish.idempotency
-            && let Some(replay) = self.0.store.replay(by.key, ROUTE, &idempotency.token).await?
+            && let Some(replay) = self.0.store.find_idempotency_record(by.key, REPLAY_ROUTE, &idempotency.token).await?
         {
             if replay.fingerprint != idempotency.fingerprint {
-                return Err(Error::ReusedKey);
+                return Err(Error::IdempotencyKeyReused);
             }
             let id = replay.result["upload"].as_str().and_then(|id| id.parse().ok());
             let id = id.ok_or_else(|| Error::Internal("a replay without an upload".to_owned()))?;
-            return self.with_asset(self.0.store.upload(id).await?).await;
+            return self.load_with_asset(self.0.store.find_upload(id).await?).await;
         }
         let Some(external_id) = &wish.external_id else { return Ok(None) };
-        let Some(upload) = self.0.store.live_upload(by.tenant, external_id).await? else { return Ok(None) };
+        let Some(upload) = self.0.store.find_live_upload(by.tenant, external_id).await? else { return Ok(None) };
         if upload.expires_at <= self.0.store.now() {
-            self.end_expired(upload).await?;
+            self.expire_upload(upload).await?;
             return Ok(None);
         }
         let same = match wish.size {
-            Size::Exact(size) => upload.transfer.size() == Some(size),
-            Size::AtMost(most) => upload.most == Some(most),
+            UploadSize::Exact(size) => upload.transfer.size() == Some(size),
+            UploadSize::AtMost(most) => upload.max_size == Some(most),
         };
         if !same || upload.owner != by.key {
             return Err(Error::Taken("another open upload has this external_id"));
         }
-        self.with_asset(Some(upload)).await
+        self.load_with_asset(Some(upload)).await
     }
 
-    async fn with_asset(&self, upload: Option<Upload>) -> Result<Option<(Asset, Upload)>> {
+    async fn load_with_asset(&self, upload: Option<Upload>) -> Result<Option<(Asset, Upload)>> {
         let Some(upload) = upload else { return Ok(None) };
-        let asset = self.0.store.asset(upload.asset).await?;
+        let asset = self.0.store.find_asset(upload.asset).await?;
         Ok(asset.map(|asset| (asset, upload)))
     }
 
     /// Everything a client needs to go on. `fresh`: nothing can be in the store yet.
-    async fn opened(&self, asset: Asset, upload: Upload, fresh: bool, urls: u16) -> Result<Opened> {
+    async fn build_response(&self, asset: Asset, upload: Upload, fresh: bool, urls: u16) -> Result<OpenedUpload> {
         let grant = self.0.tokens.upload_grant(upload.id, upload.expires_at);
-        let mut opened = Opened { fresh, upload, asset, received: Vec::new(), put: None, parts: None, grant };
+        let mut opened = OpenedUpload {
+            is_new: fresh,
+            upload,
+            asset,
+            received_parts: Vec::new(),
+            put_url: None,
+            part_urls: None,
+            grant,
+        };
         if opened.upload.state != UploadState::Open {
             return Ok(opened);
         }
-        opened.upload = self.begun(opened.upload, fresh).await?;
+        opened.upload = self.ensure_multipart(opened.upload, fresh).await?;
         if !fresh {
-            opened.received = self.received(&opened.upload).await?;
+            opened.received_parts = self.list_received_parts(&opened.upload).await?;
         }
         if opened.upload.ledger().is_some() {
             return Ok(opened);
         }
         let Transfer::Multipart { plan, as_put: false, .. } = &opened.upload.transfer else {
-            opened.put = Some(self.sign_whole(&opened.upload, &opened.asset).await?);
+            opened.put_url = Some(self.sign_whole_file(&opened.upload, &opened.asset).await?);
             return Ok(opened);
         };
-        let has: std::collections::HashSet<PartNumber> = opened.received.iter().map(|part| part.number).collect();
+        let has: std::collections::HashSet<PartNumber> = opened.received_parts.iter().map(|part| part.number).collect();
         let missing = plan.parts().filter(|part| !has.contains(part)).take(usize::from(urls));
         let wanted = PartSet::from_numbers(missing);
-        opened.parts = Some(self.sign_parts_of(&opened.upload, wanted, Vec::new()).await?);
+        opened.part_urls = Some(self.sign_parts_of(&opened.upload, wanted, Vec::new()).await?);
         Ok(opened)
     }
 
     /// Shares an upload row among requests that only sign with it.
-    pub(super) async fn recent_upload(&self, id: UploadId) -> Result<Option<Arc<Upload>>> {
-        if let Some(upload) = self.0.uploads.get(&id).await {
+    pub(super) async fn load_recent_upload(&self, id: UploadId) -> Result<Option<Arc<Upload>>> {
+        if let Some(upload) = self.0.upload_cache.get(&id).await {
             return Ok(Some(upload));
         }
-        let Some(upload) = self.0.store.upload(id).await?.map(Arc::new) else { return Ok(None) };
-        self.0.uploads.insert(id, Arc::clone(&upload)).await;
+        let Some(upload) = self.0.store.find_upload(id).await?.map(Arc::new) else { return Ok(None) };
+        self.0.upload_cache.insert(id, Arc::clone(&upload)).await;
         Ok(Some(upload))
     }
 }
 
 /// Metadata of a caller's own, if it is not too much.
-pub(super) fn checked_metadata(metadata: &Metadata) -> Result<()> {
+pub(super) fn check_metadata_size(metadata: &AssetMetadata) -> Result<()> {
     let size = serde_json::to_vec(metadata).map_or(0, |json| json.len());
-    if size <= MAX_METADATA {
+    if size <= MAX_METADATA_BYTES {
         Ok(())
     } else {
-        Err(Error::invalid("metadata", format!("at most {MAX_METADATA} bytes of JSON")))
+        Err(Error::invalid("metadata", format!("at most {MAX_METADATA_BYTES} bytes of JSON")))
     }
 }

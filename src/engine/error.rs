@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::blob::BlobError;
-use crate::domain::Refused;
-use crate::domain::access::Denied;
+use crate::domain::InvalidTransition;
+use crate::domain::access::AccessDenied;
 use crate::domain::plan::{PartSet, PlanError};
 use crate::store::StoreError;
 
@@ -19,7 +19,7 @@ pub enum Error {
     Forbidden,
     /// Unknown, or of somebody else: the two look the same.
     #[error("there is no such thing")]
-    Hidden,
+    NotFound,
     /// A value that makes no sense, with the field's name.
     #[error("{field}: {problem}")]
     Invalid {
@@ -54,7 +54,7 @@ pub enum Error {
     Taken(&'static str),
     /// An `Idempotency-Key` came again with another request.
     #[error("this Idempotency-Key was used for another request")]
-    ReusedKey,
+    IdempotencyKeyReused,
     /// The state does not allow it.
     #[error("the {what} is {state}")]
     WrongState {
@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// The upload stands elsewhere than the caller believes.
     #[error("the upload stands at byte {expected}")]
-    Offset {
+    OffsetMismatch {
         /// Where it stands.
         expected: u64,
     },
@@ -85,7 +85,7 @@ pub enum Error {
     },
     /// What is said of the file's length is not what is known of it.
     #[error("another length than this: {0}")]
-    OtherLength(&'static str),
+    LengthMismatch(&'static str),
     /// Another request writes to the upload, or has just begun to.
     #[error("another request writes to this upload")]
     Locked,
@@ -97,7 +97,7 @@ pub enum Error {
     TooSlow,
     /// The body ended before it was complete; what came counts.
     #[error("the body broke off")]
-    BrokenOff,
+    BodyTruncated,
     /// Not every byte is there.
     #[error("the upload is not complete: parts {missing} are missing")]
     Incomplete {
@@ -112,7 +112,7 @@ pub enum Error {
     },
     /// The store's object is not what was declared.
     #[error("the stored object is not what was declared")]
-    WrongBytes,
+    ContentMismatch,
     /// The asset is not ready; it may become so.
     #[error("the asset is {state}")]
     NotReady {
@@ -130,7 +130,7 @@ pub enum Error {
     BytesMissing(String),
     /// The store's disk or quota is full.
     #[error("the storage is full")]
-    Full,
+    StorageFull,
     /// Try again later: the database, the store or somebody else's work is in the way.
     #[error("not possible just now: {why}")]
     Busy {
@@ -147,7 +147,7 @@ pub enum Error {
 /// What engine verbs answer.
 pub type Result<T> = std::result::Result<T, Error>;
 
-const SOON: Duration = Duration::from_secs(2);
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 impl Error {
     /// A value that makes no sense.
@@ -159,16 +159,16 @@ impl Error {
     /// Not possible just now.
     #[expect(clippy::needless_pass_by_value, reason = "texts and errors alike, made at the call")]
     pub(crate) fn busy(why: impl ToString) -> Self {
-        Self::Busy { why: why.to_string(), after: SOON }
+        Self::Busy { why: why.to_string(), after: BUSY_RETRY_AFTER }
     }
 }
 
-impl From<Denied> for Error {
-    fn from(denied: Denied) -> Self {
+impl From<AccessDenied> for Error {
+    fn from(denied: AccessDenied) -> Self {
         match denied {
-            Denied::Unauthenticated => Self::Unauthenticated,
-            Denied::Forbidden => Self::Forbidden,
-            Denied::Hidden => Self::Hidden,
+            AccessDenied::Unauthenticated => Self::Unauthenticated,
+            AccessDenied::Forbidden => Self::Forbidden,
+            AccessDenied::Hidden => Self::NotFound,
         }
     }
 }
@@ -179,7 +179,7 @@ impl From<StoreError> for Error {
             // Whoever expects conflicts handles them; one that comes this far lost a race and may simply try again.
             StoreError::Conflict => Self::busy("the row changed meanwhile"),
             StoreError::OverQuota(limit) => Self::OverQuota { limit: limit.name() },
-            StoreError::Full => Self::Full,
+            StoreError::Full => Self::StorageFull,
             StoreError::Corrupt { .. } | StoreError::Malformed(_) => Self::Internal(error.to_string()),
             StoreError::Busy | StoreError::Unavailable(_) => Self::busy(error),
         }
@@ -189,7 +189,7 @@ impl From<StoreError> for Error {
 impl From<BlobError> for Error {
     fn from(error: BlobError) -> Self {
         match error {
-            BlobError::Full => Self::Full,
+            BlobError::Full => Self::StorageFull,
             BlobError::Damaged(why) => Self::BytesMissing(why),
             BlobError::NotFound | BlobError::Precondition | BlobError::BadParts(_) => Self::Internal(error.to_string()),
             BlobError::Denied(_) | BlobError::Unavailable(_) => Self::busy(error),
@@ -197,8 +197,8 @@ impl From<BlobError> for Error {
     }
 }
 
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
+impl From<InvalidTransition> for Error {
+    fn from(refused: InvalidTransition) -> Self {
         Self::WrongState { what: refused.what, state: refused.from }
     }
 }

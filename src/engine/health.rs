@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use super::Engine;
-use crate::blob::{BlobKey, Capabilities};
+use crate::blob::{BlobKey, StoreCapabilities};
 
 /// A foundation that does not answer within this is down.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What answers and what does not. Reasons are for operators.
 #[derive(Clone, Debug)]
-pub struct Health {
+pub struct DependencyHealth {
     /// The database.
     pub database: Result<(), String>,
     /// The bucket.
     pub store: Result<(), String>,
 }
 
-impl Health {
+impl DependencyHealth {
     /// Whether requests can be served.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -27,14 +27,14 @@ impl Health {
 
 impl Engine {
     /// Asks the database and the bucket.
-    pub async fn health(&self) -> Health {
+    pub async fn check_health(&self) -> DependencyHealth {
         let marker = BlobKey::Instance.path();
         let (database, store) = tokio::join!(
-            tokio::time::timeout(PATIENCE, self.0.store.ping()),
-            tokio::time::timeout(PATIENCE, self.0.blobs.head(&marker)),
+            tokio::time::timeout(PING_TIMEOUT, self.0.store.ping()),
+            tokio::time::timeout(PING_TIMEOUT, self.0.blobs.head(&marker)),
         );
         let late = |_| "no answer in time".to_owned();
-        Health {
+        DependencyHealth {
             database: database.map_err(late).and_then(|answer| answer.map_err(|error| error.to_string())),
             store: store.map_err(late).and_then(|answer| answer.map(|_| ()).map_err(|error| error.to_string())),
         }
@@ -42,7 +42,7 @@ impl Engine {
 
     /// What the bucket was found to be capable of.
     #[must_use]
-    pub fn capabilities(&self) -> &Capabilities {
+    pub fn capabilities(&self) -> &StoreCapabilities {
         self.0.blobs.capabilities()
     }
 }

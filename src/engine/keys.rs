@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::limits::check_page;
-use super::{Engine, Error, Idempotency, Result};
+use super::limits::check_page_limit;
+use super::{Engine, Error, IdempotencyKey, Result};
 use crate::domain::access::Actor;
 use crate::domain::clock::{after, random_hex};
 use crate::domain::ids::{KeyId, TenantId};
-use crate::domain::key::{ApiKey, KeySecret, KeyToken, Scopes};
-use crate::store::{Replay, StoreError, Tx, Write};
+use crate::domain::key::{ApiKey, KeyScopes, KeySecret, KeyToken};
+use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
 
 /// Tries of a change that others get in the way of.
-const TRIES: u32 = 5;
+const MAX_ROTATE_ATTEMPTS: u32 = 5;
 
 /// A new key.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct KeyWish {
     /// For people; 1 to 200 bytes.
     pub name: Option<String>,
     /// What it may do.
-    pub scopes: Scopes,
+    pub scopes: KeyScopes,
     /// When it stops working; `None`: never.
     pub expires_in: Option<Duration>,
 }
@@ -39,10 +39,10 @@ pub struct MadeKey {
 }
 
 /// A request that shows a secret, and what its repeats are known by.
-struct Showing<'a> {
+struct KeyVisibility<'a> {
     by: KeyId,
     route: String,
-    idempotency: Option<&'a Idempotency>,
+    idempotency: Option<&'a IdempotencyKey>,
     salt: String,
 }
 
@@ -58,9 +58,9 @@ impl Engine {
         actor: &Actor,
         tenant: Option<&str>,
         wish: KeyWish,
-        idempotency: Option<Idempotency>,
+        idempotency: Option<IdempotencyKey>,
     ) -> Result<MadeKey> {
-        let tenant = self.administered(actor, tenant).await?;
+        let tenant = self.load_administered_tenant(actor, tenant).await?;
         let Actor::Key { id: by, scopes, .. } = actor else { return Err(Error::Forbidden) };
         if !wish.scopes.within(*scopes) {
             return Err(Error::Forbidden);
@@ -69,7 +69,7 @@ impl Engine {
         let mut made = registry.blank_key(tenant, wish)?;
         let showing = self.showing(*by, format!("POST /v1/keys of {tenant}"), idempotency.as_ref());
         if let Err(full) = registry.has_room(tenant).await {
-            return self.shown_before(tenant, &showing).await?.ok_or(full);
+            return self.recall_created_key(tenant, &showing).await?.ok_or(full);
         }
         if let Some(secret) = self.secret_of(&showing) {
             (made.key.secret_hash, made.token.secret) = (secret.hash(), secret);
@@ -77,7 +77,7 @@ impl Engine {
         match self.0.store.commit(self.recall(registry.writing(&made.key), &showing, made.key.id)).await {
             Ok(()) => Ok(made),
             Err(StoreError::Conflict) => {
-                let shown = self.shown_before(tenant, &showing).await?;
+                let shown = self.recall_created_key(tenant, &showing).await?;
                 shown.ok_or_else(|| Error::busy("the same request is under way"))
             }
             Err(other) => Err(other.into()),
@@ -92,22 +92,22 @@ impl Engine {
         after: Option<KeyId>,
         limit: u32,
     ) -> Result<Vec<ApiKey>> {
-        let tenant = self.administered(actor, tenant).await?;
-        check_page(limit)?;
+        let tenant = self.load_administered_tenant(actor, tenant).await?;
+        check_page_limit(limit)?;
         self.registry().keys(tenant, after, limit).await
     }
 
     /// One of a tenant's keys.
     pub async fn key(&self, actor: &Actor, tenant: Option<&str>, id: KeyId) -> Result<ApiKey> {
-        let tenant = self.administered(actor, tenant).await?;
+        let tenant = self.load_administered_tenant(actor, tenant).await?;
         self.registry().key(tenant, id).await
     }
 
     /// Withdraws a key: here at once, on every other node within five seconds. Again is fine.
     pub async fn revoke_key(&self, actor: &Actor, tenant: Option<&str>, id: KeyId) -> Result<()> {
-        let tenant = self.administered(actor, tenant).await?;
+        let tenant = self.load_administered_tenant(actor, tenant).await?;
         self.registry().by(actor).revoke_key(tenant, id).await?;
-        self.0.keys.forget(id).await;
+        self.0.api_keys.forget(id).await;
         Ok(())
     }
 
@@ -122,14 +122,14 @@ impl Engine {
         tenant: Option<&str>,
         id: KeyId,
         overlap: Option<Duration>,
-        idempotency: Option<Idempotency>,
+        idempotency: Option<IdempotencyKey>,
     ) -> Result<MadeKey> {
-        let tenant = self.administered(actor, tenant).await?;
+        let tenant = self.load_administered_tenant(actor, tenant).await?;
         let Actor::Key { id: by, .. } = actor else { return Err(Error::Forbidden) };
         let showing = self.showing(*by, format!("POST /v1/keys/{id}/rotate of {tenant}"), idempotency.as_ref());
         let secret = self.secret_of(&showing).unwrap_or_else(|| KeySecret::mint(&*self.0.entropy));
-        for _ in 0..TRIES {
-            if let Some(shown) = self.shown_before(tenant, &showing).await? {
+        for _ in 0..MAX_ROTATE_ATTEMPTS {
+            if let Some(shown) = self.recall_created_key(tenant, &showing).await? {
                 return Ok(shown);
             }
             let tx = self.recall(Tx::new(), &showing, id);
@@ -137,7 +137,7 @@ impl Engine {
                 // Somebody else's rotation, or this very request, came first.
                 Err(Error::Taken(_)) => {}
                 other => {
-                    self.0.keys.forget(id).await;
+                    self.0.api_keys.forget(id).await;
                     return other;
                 }
             }
@@ -145,19 +145,19 @@ impl Engine {
         Err(Error::busy("others change the key all the time"))
     }
 
-    fn showing<'a>(&self, by: KeyId, route: String, idempotency: Option<&'a Idempotency>) -> Showing<'a> {
-        Showing { by, route, idempotency, salt: random_hex(&*self.0.entropy, 16) }
+    fn showing<'a>(&self, by: KeyId, route: String, idempotency: Option<&'a IdempotencyKey>) -> KeyVisibility<'a> {
+        KeyVisibility { by, route, idempotency, salt: random_hex(&*self.0.entropy, 16) }
     }
 
     /// The secret to show, if it may have to be shown again.
-    fn secret_of(&self, showing: &Showing<'_>) -> Option<KeySecret> {
+    fn secret_of(&self, showing: &KeyVisibility<'_>) -> Option<KeySecret> {
         showing.idempotency?;
         self.0.tokens.key_secrets(showing.salt.as_bytes()).next()
     }
 
-    fn recall(&self, tx: Tx, showing: &Showing<'_>, key: KeyId) -> Tx {
-        let Some(Idempotency { token, fingerprint }) = showing.idempotency else { return tx };
-        tx.with(Write::InsertReplay(Replay {
+    fn recall(&self, tx: Tx, showing: &KeyVisibility<'_>, key: KeyId) -> Tx {
+        let Some(IdempotencyKey { token, fingerprint }) = showing.idempotency else { return tx };
+        tx.with(Write::InsertReplay(IdempotencyRecord {
             key: showing.by,
             route: showing.route.clone(),
             token: token.clone(),
@@ -170,13 +170,15 @@ impl Engine {
     /// What this request has shown already.
     ///
     /// # Errors
-    /// [`Error::ReusedKey`] for another request under the same `Idempotency-Key`; [`Error::Taken`] when the key has got
+    /// [`Error::IdempotencyKeyReused`] for another request under the same `Idempotency-Key`; [`Error::Taken`] when the key has got
     /// another secret since.
-    async fn shown_before(&self, tenant: TenantId, showing: &Showing<'_>) -> Result<Option<MadeKey>> {
-        let Some(Idempotency { token, fingerprint }) = showing.idempotency else { return Ok(None) };
-        let Some(replay) = self.0.store.replay(showing.by, &showing.route, token).await? else { return Ok(None) };
+    async fn recall_created_key(&self, tenant: TenantId, showing: &KeyVisibility<'_>) -> Result<Option<MadeKey>> {
+        let Some(IdempotencyKey { token, fingerprint }) = showing.idempotency else { return Ok(None) };
+        let Some(replay) = self.0.store.find_idempotency_record(showing.by, &showing.route, token).await? else {
+            return Ok(None);
+        };
         if replay.fingerprint != *fingerprint {
-            return Err(Error::ReusedKey);
+            return Err(Error::IdempotencyKeyReused);
         }
         let text = |name: &str| replay.result.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let id = text("key").parse().map_err(|_| Error::Internal("a replay without a key".to_owned()))?;

@@ -11,7 +11,7 @@ use crate::domain::policy::DEFAULT_POLICY;
 
 /// Limits, as clients may know them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct UploadLimits {
     /// Largest file in bytes.
     pub max_size: u64,
     /// Largest file in bytes that one PUT can carry.
@@ -43,27 +43,27 @@ pub struct Limits {
 }
 
 /// Most entries of a page, whatever it lists.
-const MOST_ENTRIES: u32 = 1000;
+const MAX_PAGE_ENTRIES: u32 = 1000;
 
 /// Whether a page may have so many entries.
-pub(super) fn check_page(limit: u32) -> Result<()> {
-    if (1..=MOST_ENTRIES).contains(&limit) {
+pub(super) fn check_page_limit(limit: u32) -> Result<()> {
+    if (1..=MAX_PAGE_ENTRIES).contains(&limit) {
         return Ok(());
     }
-    Err(Error::invalid("limit", format!("1 to {MOST_ENTRIES}")))
+    Err(Error::invalid("limit", format!("1 to {MAX_PAGE_ENTRIES}")))
 }
 
 /// Largest metadata of an asset, in bytes of JSON.
-pub(super) const MAX_METADATA: usize = 16 << 10;
+pub(super) const MAX_METADATA_BYTES: usize = 16 << 10;
 
 impl Engine {
     /// What this composition accepts.
     #[must_use]
-    pub fn limits(&self) -> Limits {
-        const ALL: [ChecksumAlgorithm; 3] =
+    pub fn limits(&self) -> UploadLimits {
+        const PART_CHECKSUM_ALGORITHMS: [ChecksumAlgorithm; 3] =
             [ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Crc32c, ChecksumAlgorithm::Crc64Nvme];
         let (profile, settings) = (self.0.blobs.profile(), &self.0.settings);
-        Limits {
+        UploadLimits {
             max_size: settings.max_size.min(profile.max_object()),
             max_put: profile.max_put.min(settings.max_size),
             max_append: max_relayed(&profile).min(settings.max_size),
@@ -73,11 +73,11 @@ impl Engine {
             max_parts: profile.max_parts,
             max_name_chars: FileName::MAX_CHARS,
             max_name_bytes: FileName::MAX_BYTES,
-            max_metadata: MAX_METADATA,
-            upload_ttl: settings.patience.upload_ttl,
-            url_ttl: settings.patience.url_ttl,
+            max_metadata: MAX_METADATA_BYTES,
+            upload_ttl: settings.upload_timeouts.upload_ttl,
+            url_ttl: settings.upload_timeouts.url_ttl,
             link_ttl: settings.link_ttl,
-            checksums: if self.0.blobs.capabilities().part_checksums { &ALL } else { &[] },
+            checksums: if self.0.blobs.capabilities().part_checksums { &PART_CHECKSUM_ALGORITHMS } else { &[] },
         }
     }
 
@@ -85,8 +85,8 @@ impl Engine {
     /// the one file that it is for, while it lives.
     ///
     /// # Errors
-    /// [`Error::Hidden`] if the grant's upload is gone.
-    pub async fn limits_for(&self, actor: &Actor) -> Result<Limits> {
+    /// [`Error::NotFound`] if the grant's upload is gone.
+    pub async fn load_limits_for(&self, actor: &Actor) -> Result<UploadLimits> {
         let mut limits = self.limits();
         let max_size = match actor {
             Actor::Nobody => None,
@@ -95,10 +95,10 @@ impl Engine {
                 rules.and_then(|rules| rules.max_size)
             }
             Actor::Uploader { upload } => {
-                let upload = self.0.store.upload(*upload).await?.ok_or(Error::Hidden)?;
+                let upload = self.0.store.find_upload(*upload).await?.ok_or(Error::NotFound)?;
                 let left = upload.expires_at.duration_since(self.0.store.now());
                 limits.upload_ttl = Duration::try_from(left).unwrap_or_default();
-                upload.transfer.size().or(upload.most)
+                upload.transfer.size().or(upload.max_size)
             }
         };
         if let Some(max_size) = max_size {

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::assets::MOST;
-use super::audit::Deed;
-use super::create::Idempotency;
-use super::limits::check_page;
+use super::assets::MAX_BATCH_IDS;
+use super::audit::AuditedAct;
+use super::create::IdempotencyKey;
+use super::limits::check_page_limit;
 use super::{Engine, Error, Result, tenant_of};
-use crate::domain::access::{Action, Actor, Target, may, may_ask};
+use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::clock::after;
-use crate::domain::grant::{Disposition, Link, LinkTarget, Network, Variant};
+use crate::domain::grant::{AssetVariant, ClientNetwork, Disposition, Link, LinkTarget};
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
-use crate::store::{LinkQuery, LinksOf, Replay, StoreError, Tx, Write};
+use crate::store::{IdempotencyRecord, LinkQuery, LinksOf, StoreError, Tx, Write};
 
 /// The route under which idempotency keys of links are remembered.
 const ROUTE: &str = "links";
@@ -33,11 +33,11 @@ pub struct LinkWish {
     /// Another name than the asset's.
     pub filename: Option<FileName>,
     /// A derivative instead of the original.
-    pub variant: Option<Variant>,
+    pub variant: Option<AssetVariant>,
     /// How often it may be opened.
     pub uses: Option<u32>,
     /// The only network that may open it.
-    pub network: Option<Network>,
+    pub network: Option<ClientNetwork>,
 }
 
 impl LinkWish {
@@ -102,15 +102,15 @@ impl Engine {
         &self,
         actor: &Actor,
         wishes: Vec<LinkWish>,
-        idempotency: Option<Idempotency>,
+        idempotency: Option<IdempotencyKey>,
     ) -> Result<Vec<Result<MadeLink>>> {
         may_ask(actor, Action::LinkAsset)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
-        if wishes.len() > MOST as usize {
-            return Err(Error::invalid("links", format!("at most {MOST} at once")));
+        if wishes.len() > MAX_BATCH_IDS as usize {
+            return Err(Error::invalid("links", format!("at most {MAX_BATCH_IDS} at once")));
         }
         let ids: Vec<AssetId> = wishes.iter().map(|wish| wish.asset).collect();
-        let assets = self.0.store.assets_by_id(&ids).await?;
+        let assets = self.0.store.find_assets(&ids).await?;
         let assets: HashMap<AssetId, &Asset> = assets.iter().map(|asset| (asset.id, asset)).collect();
         let links: Vec<Result<Link>> = wishes.iter().map(|wish| self.link(actor, *key, wish, &assets)).collect();
         let mut tx = Tx::new();
@@ -127,7 +127,7 @@ impl Engine {
         match self.0.store.commit(tx).await {
             Ok(()) => Ok(links.into_iter().map(|link| link.map(|link| self.with_token(link))).collect()),
             Err(StoreError::Conflict) => match idempotency {
-                Some(idempotency) => self.repeated_links(*key, &idempotency, links).await,
+                Some(idempotency) => self.recall_created_links(*key, &idempotency, links).await,
                 None => Err(StoreError::Conflict.into()),
             },
             Err(other) => Err(other.into()),
@@ -139,8 +139,8 @@ impl Engine {
     }
 
     fn link(&self, actor: &Actor, key: KeyId, wish: &LinkWish, assets: &HashMap<AssetId, &Asset>) -> Result<Link> {
-        let asset = assets.get(&wish.asset).copied().ok_or(Error::Hidden)?;
-        let target = Target { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
+        let asset = assets.get(&wish.asset).copied().ok_or(Error::NotFound)?;
+        let target = AccessTarget { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
         may(actor, Action::LinkAsset, target)?;
         match &asset.state {
             AssetState::Abandoned | AssetState::Deleted { .. } => {
@@ -148,7 +148,8 @@ impl Engine {
             }
             AssetState::Rejected { verdict, .. } => return Err(Error::Rejected { code: verdict.code.clone() }),
             AssetState::Ready(content) => {
-                let made = |form: &Variant| content.findings.derivative(&form.name, form.format.as_deref()).is_some();
+                let made =
+                    |form: &AssetVariant| content.findings.derivative(&form.name, form.format.as_deref()).is_some();
                 if !wish.variant.as_ref().is_none_or(made) {
                     return Err(Error::invalid("variant", "this asset has no such variant"));
                 }
@@ -169,7 +170,7 @@ impl Engine {
         }
         let now = self.0.store.now();
         Ok(Link {
-            id: GrantId(self.mint()),
+            id: GrantId(self.new_id()),
             tenant,
             target,
             created_by: key,
@@ -186,14 +187,20 @@ impl Engine {
         })
     }
 
-    fn remembered_links(&self, key: KeyId, idempotency: &Idempotency, links: &[Result<Link>]) -> Replay {
+    fn remembered_links(&self, key: KeyId, idempotency: &IdempotencyKey, links: &[Result<Link>]) -> IdempotencyRecord {
         let ids: Vec<_> = links.iter().map(|link| link.as_ref().ok().map(|link| link.id)).collect();
         self.replay_of(key, ROUTE, idempotency, json!({ "links": ids }))
     }
 
     /// An answer that can be made again from `result`.
-    pub(super) fn replay_of(&self, key: KeyId, route: &str, idempotency: &Idempotency, result: Value) -> Replay {
-        Replay {
+    pub(super) fn replay_of(
+        &self,
+        key: KeyId,
+        route: &str,
+        idempotency: &IdempotencyKey,
+        result: Value,
+    ) -> IdempotencyRecord {
+        IdempotencyRecord {
             key,
             route: route.to_owned(),
             token: idempotency.token.clone(),
@@ -204,23 +211,23 @@ impl Engine {
     }
 
     /// The links that the first request of this key made; failures fail again as they would now.
-    async fn repeated_links(
+    async fn recall_created_links(
         &self,
         key: KeyId,
-        idempotency: &Idempotency,
+        idempotency: &IdempotencyKey,
         now: Vec<Result<Link>>,
     ) -> Result<Vec<Result<MadeLink>>> {
-        let replay = self.0.store.replay(key, ROUTE, &idempotency.token).await?;
+        let replay = self.0.store.find_idempotency_record(key, ROUTE, &idempotency.token).await?;
         let replay = replay.ok_or_else(|| Error::busy("the remembered answer is gone"))?;
         if replay.fingerprint != idempotency.fingerprint {
-            return Err(Error::ReusedKey);
+            return Err(Error::IdempotencyKeyReused);
         }
         let ids: Vec<Option<GrantId>> = serde_json::from_value(replay.result["links"].clone())
             .map_err(|_| Error::Internal("a replay without links".to_owned()))?;
         let mut answers = Vec::with_capacity(ids.len());
         for (id, now) in ids.into_iter().zip(now) {
             let made = match id {
-                Some(id) => self.0.store.link(id).await?.ok_or(Error::Gone { what: "link", state: "expired" }),
+                Some(id) => self.0.store.find_link(id).await?.ok_or(Error::Gone { what: "link", state: "expired" }),
                 None => now.and_then(|_| Err(Error::busy("this link could not be made the first time"))),
             };
             answers.push(made.map(|link| self.with_token(link)));
@@ -231,24 +238,24 @@ impl Engine {
     /// Withdraws a link. Effective at once on every node; asking again is fine.
     pub async fn revoke_link(&self, actor: &Actor, id: GrantId) -> Result<()> {
         may_ask(actor, Action::LinkAsset)?;
-        let link = self.0.store.link(id).await?.ok_or(Error::Hidden)?;
+        let link = self.0.store.find_link(id).await?.ok_or(Error::NotFound)?;
         if link.tenant != tenant_of(actor)? {
-            return Err(Error::Hidden);
+            return Err(Error::NotFound);
         }
-        let told = self.audited(Deed::new(link.tenant, actor, "link.revoke", format!("link:{id}")));
+        let told = self.audited(AuditedAct::new(link.tenant, actor, "link.revoke", format!("link:{id}")));
         Ok(self.0.store.commit(Tx::new().with(Write::RevokeLink(id, self.0.store.now())).with(told)).await?)
     }
 
     /// A page of the tenant's links, those that ended included until they are forgotten. Tokens are not shown again.
     pub async fn list_links(&self, actor: &Actor, list: ListLinks) -> Result<LinkList> {
         may_ask(actor, Action::LinkAsset)?;
-        check_page(list.limit)?;
+        check_page_limit(list.limit)?;
         if let Some(asset) = list.asset {
-            self.asset_for(actor, Action::LinkAsset, asset).await?;
+            self.load_asset_for(actor, Action::LinkAsset, asset).await?;
         }
         let of = LinksOf { tenant: tenant_of(actor)?, asset: list.asset, maker: list.maker };
         let query = LinkQuery { of, after: list.after, limit: list.limit.saturating_add(1) };
-        let mut links = self.0.store.links(&query).await?;
+        let mut links = self.0.store.list_links(&query).await?;
         let more = links.len() > list.limit as usize;
         links.truncate(list.limit as usize);
         let next = links.last().map(|link| link.id).filter(|_| more);
@@ -265,12 +272,12 @@ impl Engine {
             ));
         }
         if let Some(asset) = which.asset {
-            self.asset_for(actor, Action::LinkAsset, asset).await?;
+            self.load_asset_for(actor, Action::LinkAsset, asset).await?;
         }
         let of = LinksOf { tenant: tenant_of(actor)?, asset: which.asset, maker: which.maker };
         let what = which.asset.map_or_else(|| "links".to_owned(), |asset| format!("asset:{asset}"));
-        let (id, now) = (self.mint(), self.0.store.now());
-        let mut told = Deed::new(of.tenant, actor, "links.revoke", what).entry(id, now);
+        let (id, now) = (self.new_id(), self.0.store.now());
+        let mut told = AuditedAct::new(of.tenant, actor, "links.revoke", what).entry(id, now);
         let told = move |revoked| {
             told.after = Some(json!({ "created_by": which.maker, "revoked": revoked }));
             told
@@ -280,12 +287,12 @@ impl Engine {
 }
 
 /// One entry of the audit trail for what one request made: about its asset, or about many.
-fn told_of(actor: &Actor, links: &[Result<Link>]) -> Option<Deed> {
+fn told_of(actor: &Actor, links: &[Result<Link>]) -> Option<AuditedAct> {
     let made: Vec<&Link> = links.iter().flatten().collect();
     let first = made.first()?;
     let LinkTarget::Asset(asset) = first.target else { return None };
     let subject = if made.len() == 1 { format!("asset:{asset}") } else { "links".to_owned() };
     let ids: Vec<_> = made.iter().map(|link| link.id).collect();
     let after = json!({ "links": ids, "expires_at": first.expires_at.to_string(), "uses": first.max_uses });
-    Some(Deed::new(first.tenant, actor, "link.create", subject).after(after))
+    Some(AuditedAct::new(first.tenant, actor, "link.create", subject).after(after))
 }

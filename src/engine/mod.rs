@@ -8,121 +8,129 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::blob::Blobs;
-use crate::domain::access::{Action, Actor, Target, may, may_ask};
+use crate::blob::BlobStore;
+use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
 use crate::domain::asset::Asset;
 use crate::domain::clock::{Entropy, Timestamp};
 use crate::domain::ids::{self, AssetId, TenantId, UploadId};
-use crate::domain::upload::{Patience, Upload};
+use crate::domain::upload::{Upload, UploadTimeouts};
 use crate::store::{Store, Tx};
 
 mod abort;
+mod alarms;
 mod append;
+mod asset_notify;
 mod assets;
-mod attempt;
 mod audit;
-mod begin;
 mod byte_limits;
-mod changes;
+mod cdn_purge;
 mod collections;
 mod complete;
+mod completion_error;
+mod content_disposition;
 mod create;
-mod cut;
 mod deliver;
-mod edge;
+mod describe;
 mod error;
 mod feed;
-mod fresh;
-mod gallery;
-mod granted;
 mod health;
 mod identity;
 mod jobs;
 mod keys;
 mod limits;
 mod links;
+mod multipart;
 mod orphans;
-mod patterns;
-mod present;
+mod part_check;
 mod process;
-mod recent;
 mod refusals;
+mod regex_cache;
 mod registry;
+mod request_context;
 mod sign;
-mod stats;
-mod surroundings;
+mod small_object_cache;
 mod sweep;
 mod tenancy;
 mod tenants;
+mod thumbnails;
 mod tokens;
-mod uses;
+mod ttl_cache;
+mod unplanned;
+mod usage_counter;
 mod webhooks;
 
+pub use alarms::OperatorAlarm;
 pub use append::{
-    AppendBytes, AppendDigest, Arrival, BrokenOff, Checksum, Concatenate, Ends, Expected, Incoming, OpenAppend, Pace,
+    AppendBody, AppendBytes, AppendChecksum, AppendDigestAlgorithm, BodyFrame, BodyPaceLimits, ConcatenateUploads,
+    EndOfBody, ExpectedDigest, OpenAppend, TruncatedBody,
 };
+pub use asset_notify::AssetNotify;
 pub use assets::{AssetList, ListAssets, PatchAsset};
-pub use changes::Changes;
+pub use cdn_purge::PurgeCall;
 pub use collections::{CollectionWish, MadeCollection};
 pub use complete::{ClaimedPart, CompleteUpload};
-pub use create::{CreateUpload, Idempotency, MethodWish, Opened, Size};
-pub use cut::OpenUnsized;
-pub use deliver::{Cache, Deliveries, DeliveryMode, Download, Opening, PurgeHook, StoreRequest, TrustedProxy};
-pub use edge::PurgeCall;
-pub use error::{Error, Result};
-pub use feed::{FeedOf, FeedPage, FeedSettings, Follower, Since};
-pub use gallery::{Place, Thumbnail};
-pub use granted::Description;
-pub use health::Health;
-pub use identity::{Issuers, KeySetSettings, KeySets};
-pub use jobs::{ListJobs, Queues};
-pub use keys::{KeyWish, MadeKey};
-pub use limits::Limits;
-pub use links::{LinkList, LinkWish, ListLinks, MadeLink, RevokeLinks};
-pub use orphans::{Orphan, OrphanKind, OrphanReport};
-pub use present::content_disposition;
-pub use process::{
-    Again, Enqueued, Outcome, ProcessingOutcome, ProcessingReport, ProcessingTask, Progress, ReportedDerivative,
+pub use content_disposition::content_disposition;
+pub use create::{CreateUpload, IdempotencyKey, OpenedUpload, TransferMethod, UploadSize};
+pub use deliver::{
+    CachePolicy, DeliveryMode, DeliverySettings, DownloadSelection, OpenedDownload, PurgeHook, StoreRequest,
+    TrustedProxy,
 };
-pub use registry::Registry;
+pub use describe::GrantDescription;
+pub use error::{Error, Result};
+pub use feed::{FeedFollower, FeedOf, FeedPage, FeedPosition, FeedSettings};
+pub use health::DependencyHealth;
+pub use identity::{KeySetSettings, KeySets, TrustedIssuers};
+pub use jobs::{JobQueues, ListJobs};
+pub use keys::{KeyWish, MadeKey};
+pub use limits::UploadLimits;
+pub use links::{LinkList, LinkWish, ListLinks, MadeLink, RevokeLinks};
+pub use orphans::{OrphanKind, OrphanReport, OrphanedBlob};
+pub use process::{
+    EnqueuedJobs, JobOutcomeRecord, JobProgress, ProcessingOutcome, ProcessingReport, ProcessingTask,
+    ReportedDerivative, ReprocessScope,
+};
+pub use registry::TenantRegistry;
+pub use request_context::{PresentedCredential, RateLimitStatus, RequestContext};
 pub use sign::{SignParts, SignedParts};
-pub use stats::Alarm;
-pub use surroundings::{Allowance, PresentedCredential, Surroundings};
 pub use sweep::{RetentionReport, SweepReport};
 pub use tenants::{PatchTenant, TenantStanding};
-pub use tokens::{LEAST_SECRET, Tokens};
-pub use webhooks::{Call, ListDeliveries, ReplayRange, Replayed, Settled, WebhookSettings, WebhookWish};
+pub use thumbnails::{SignedThumbnail, ThumbnailPlace};
+pub use tokens::{MIN_SECRET_BYTES, TokenSigner};
+pub use unplanned::OpenUnsizedUpload;
+pub use webhooks::{
+    ListDeliveries, ReplayRange, ReplayedDeliveries, SettledDelivery, WebhookCall, WebhookSettings, WebhookWish,
+};
 
 /// Values of the ports that verbs take and answer with.
-pub use crate::blob::cdn::{BadCdn, Cdn};
+pub use crate::blob::cdn::{BadCdn, CdnSigner};
 pub use crate::blob::{ByteStream, LocalFile, SignedUrl, StoredPart};
 pub use crate::store::AuditQuery;
 
 /// What the composition decides for the engine.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct EngineSettings {
     /// How long things may take before the sweeper steps in.
-    pub patience: Patience,
+    pub upload_timeouts: UploadTimeouts,
     /// Largest file in bytes; the store's own limit may be lower.
     pub max_size: u64,
     /// Files up to this many bytes travel as one PUT unless the client wants otherwise.
-    pub put_up_to: u64,
+    pub max_single_put_bytes: u64,
     /// How downloads are delivered unless a request narrows it.
     pub delivery: DeliveryMode,
     /// What else is offered, and to whom.
-    pub deliveries: Deliveries,
+    pub deliveries: DeliverySettings,
     /// Life of the URL that a download is redirected to.
     pub redirect_ttl: Duration,
     /// Longest life of a link.
     pub link_ttl: Duration,
     /// How long the bytes of a rejected asset are kept.
-    pub quarantine: Duration,
+    pub quarantine_ttl: Duration,
     /// Files up to this many bytes get a SHA-256 even if none was declared.
-    pub digest_up_to: u64,
+    pub max_digest_bytes: u64,
     /// How long an external processor has to report before it is asked again.
-    pub report_within: Duration,
+    pub report_timeout: Duration,
     /// How often an external processor is asked about one asset.
-    pub offers: u32,
+    pub max_offers: u32,
     /// How long the answer to an `Idempotency-Key` is remembered.
     pub replay_ttl: Duration,
     /// How events are kept and handed out.
@@ -130,7 +138,7 @@ pub struct Settings {
     /// How webhooks are told of them.
     pub webhooks: WebhookSettings,
     /// How slow the body of an append may be.
-    pub pace: Pace,
+    pub body_pace: BodyPaceLimits,
     /// Bytes of all appends together that may be in memory.
     pub append_memory: u64,
     /// Most bytes of one request's body that proxies in front of this service let through, which clients are told;
@@ -141,87 +149,90 @@ pub struct Settings {
 }
 
 /// Everything the engine stands on.
-pub struct Foundation {
+pub struct EngineDeps {
     /// Rows.
     pub store: Arc<dyn Store>,
     /// Bytes.
-    pub blobs: Arc<dyn Blobs>,
+    pub blobs: Arc<dyn BlobStore>,
     /// Unguessable bytes.
     pub entropy: Arc<dyn Entropy>,
     /// Signs grants and cursors.
-    pub tokens: Tokens,
+    pub tokens: TokenSigner,
     /// Whose JSON Web Tokens count beside our own keys.
-    pub issuers: Issuers,
+    pub issuers: TrustedIssuers,
     /// What the composition decides.
-    pub settings: Settings,
+    pub settings: EngineSettings,
     /// Which instance this is: orphans are looked for in this instance's bucket only.
-    pub instance: String,
+    pub instance_id: String,
 }
 
 /// The engine. Cloning shares it.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine(Arc<EngineInner>);
 
-struct Inner {
+struct EngineInner {
     store: Arc<dyn Store>,
-    blobs: Arc<dyn Blobs>,
+    blobs: Arc<dyn BlobStore>,
     entropy: Arc<dyn Entropy>,
-    tokens: Tokens,
-    settings: Settings,
-    instance: String,
-    changes: Changes,
-    hub: feed::Hub,
-    appends: append::Appends,
-    keys: identity::Keys,
-    issuers: Issuers,
-    uploads: moka::future::Cache<UploadId, Arc<Upload>>,
-    fresh: fresh::Fresh,
-    tenancy: tenancy::Tenancy,
+    tokens: TokenSigner,
+    settings: EngineSettings,
+    instance_id: String,
+    asset_notify: AssetNotify,
+    feed_hub: feed::FeedHub,
+    appends: append::ActiveAppends,
+    api_keys: identity::ApiKeyCache,
+    issuers: TrustedIssuers,
+    upload_cache: moka::future::Cache<UploadId, Arc<Upload>>,
+    small_objects: small_object_cache::SmallObjectCache,
+    tenancy: tenancy::TenancyCache,
     /// Fetches that were told of just now; see [`audit`].
-    fetches: moka::future::Cache<(uuid::Uuid, uuid::Uuid), ()>,
-    fetched: deliver::Fetched,
-    uses: uses::Uses,
-    refusals: refusals::RefusalCounts,
+    recent_fetches: moka::future::Cache<(uuid::Uuid, uuid::Uuid), ()>,
+    asset_cache: deliver::AssetCache,
+    link_uses: usage_counter::UsageCounter,
+    refusal_counts: refusals::RefusalCounts,
     /// Whoever reads a member of an archive for its CRC alone has this turn.
-    archives: tokio::sync::Mutex<()>,
+    archive_lock: tokio::sync::Mutex<()>,
 }
 
 /// An upload read this recently is good enough to sign for: the worst that staleness does is a URL that the store
 /// refuses.
-const STALE: Duration = Duration::from_secs(1);
+const UPLOAD_CACHE_TTL: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Puts the engine on its foundation.
     #[must_use]
-    pub fn new(foundation: Foundation) -> Self {
-        let Foundation { store, blobs, entropy, tokens, issuers, settings, instance } = foundation;
-        Self(Arc::new(Inner {
-            keys: identity::Keys::new(Arc::clone(&store)),
-            uploads: moka::future::Cache::builder().max_capacity(10_000).time_to_live(STALE).build(),
-            fresh: fresh::Fresh::default(),
-            tenancy: tenancy::Tenancy::new(Arc::clone(&store)),
-            fetches: moka::future::Cache::builder().max_capacity(100_000).time_to_live(audit::ONCE).build(),
-            fetched: deliver::Fetched::default(),
-            uses: uses::Uses::default(),
-            refusals: refusals::RefusalCounts::default(),
-            archives: tokio::sync::Mutex::default(),
-            changes: Changes::default(),
-            hub: feed::Hub::new(settings.feed.followers),
-            appends: append::Appends::new(settings.append_memory),
+    pub fn new(foundation: EngineDeps) -> Self {
+        let EngineDeps { store, blobs, entropy, tokens, issuers, settings, instance_id: instance } = foundation;
+        Self(Arc::new(EngineInner {
+            api_keys: identity::ApiKeyCache::new(Arc::clone(&store)),
+            upload_cache: moka::future::Cache::builder().max_capacity(10_000).time_to_live(UPLOAD_CACHE_TTL).build(),
+            small_objects: small_object_cache::SmallObjectCache::default(),
+            tenancy: tenancy::TenancyCache::new(Arc::clone(&store)),
+            recent_fetches: moka::future::Cache::builder()
+                .max_capacity(100_000)
+                .time_to_live(audit::FETCH_AUDIT_INTERVAL)
+                .build(),
+            asset_cache: deliver::AssetCache::default(),
+            link_uses: usage_counter::UsageCounter::default(),
+            refusal_counts: refusals::RefusalCounts::default(),
+            archive_lock: tokio::sync::Mutex::default(),
+            asset_notify: AssetNotify::default(),
+            feed_hub: feed::FeedHub::new(settings.feed.followers),
+            appends: append::ActiveAppends::new(settings.append_memory),
             store,
             blobs,
             entropy,
             tokens,
             issuers,
             settings,
-            instance,
+            instance_id: instance,
         }))
     }
 
     /// Wakes when assets change on this node.
     #[must_use]
-    pub fn changes(&self) -> &Changes {
-        &self.0.changes
+    pub fn asset_notify(&self) -> &AssetNotify {
+        &self.0.asset_notify
     }
 
     /// The database's time.
@@ -231,26 +242,26 @@ impl Engine {
     }
 
     /// A fresh id, stamped with the database's time.
-    fn mint(&self) -> uuid::Uuid {
+    fn new_id(&self) -> uuid::Uuid {
         ids::mint(self.0.store.now(), &*self.0.entropy)
     }
 
-    fn patience(&self) -> &Patience {
-        &self.0.settings.patience
+    fn upload_timeouts(&self) -> &UploadTimeouts {
+        &self.0.settings.upload_timeouts
     }
 
     /// Commits and tells whoever waits on this node.
-    async fn commit(&self, tx: Tx, asset: AssetId) -> std::result::Result<(), crate::store::StoreError> {
+    async fn commit_and_notify(&self, tx: Tx, asset: AssetId) -> std::result::Result<(), crate::store::StoreError> {
         self.0.store.commit(tx).await?;
-        self.0.changes.tell(asset);
+        self.0.asset_notify.notify(asset);
         Ok(())
     }
 
     /// Looks an upload up for an actor who wants to do `action` with it.
-    async fn upload_for(&self, actor: &Actor, action: Action, id: UploadId) -> Result<Upload> {
+    async fn load_upload_for(&self, actor: &Actor, action: Action, id: UploadId) -> Result<Upload> {
         let looked = async {
             may_ask(actor, action)?;
-            let upload = self.0.store.upload(id).await?.ok_or(Error::Hidden)?;
+            let upload = self.0.store.find_upload(id).await?.ok_or(Error::NotFound)?;
             may(actor, action, upload_target(&upload))?;
             Ok::<_, Error>(upload)
         };
@@ -258,30 +269,30 @@ impl Engine {
     }
 
     /// Looks an asset up for an actor who wants to do `action` with it.
-    async fn asset_for(&self, actor: &Actor, action: Action, id: AssetId) -> Result<Asset> {
+    async fn load_asset_for(&self, actor: &Actor, action: Action, id: AssetId) -> Result<Asset> {
         let looked = async {
             may_ask(actor, action)?;
-            let asset = self.0.store.asset(id).await?.ok_or(Error::Hidden)?;
-            self.permit(actor, action, &asset).await?;
+            let asset = self.0.store.find_asset(id).await?.ok_or(Error::NotFound)?;
+            self.check_permission(actor, action, &asset).await?;
             Ok::<_, Error>(asset)
         };
         looked.await.inspect_err(|error| self.tell_of_denial(actor, || format!("asset:{id}"), error))
     }
 
     /// Whether an actor may do `action` with an asset.
-    async fn permit(&self, actor: &Actor, action: Action, asset: &Asset) -> Result<()> {
+    async fn check_permission(&self, actor: &Actor, action: Action, asset: &Asset) -> Result<()> {
         let id = asset.id;
         let upload = match actor {
-            Actor::Uploader { .. } => self.0.store.upload_of(id).await?.map(|upload| upload.id),
+            Actor::Uploader { .. } => self.0.store.find_upload_of(id).await?.map(|upload| upload.id),
             Actor::Key { .. } | Actor::Nobody => None,
         };
-        may(actor, action, Target { tenant: asset.tenant, owner: asset.owner, upload, asset: id })?;
+        may(actor, action, AccessTarget { tenant: asset.tenant, owner: asset.owner, upload, asset: id })?;
         Ok(())
     }
 }
 
-fn upload_target(upload: &Upload) -> Target {
-    Target { tenant: upload.tenant, owner: upload.owner, upload: Some(upload.id), asset: upload.asset }
+fn upload_target(upload: &Upload) -> AccessTarget {
+    AccessTarget { tenant: upload.tenant, owner: upload.owner, upload: Some(upload.id), asset: upload.asset }
 }
 
 /// The tenant that an actor acts in; upload grants act in none of their own.

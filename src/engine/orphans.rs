@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{Engine, Error, Result};
 use crate::blob::{BlobKey, ListedMultipart, ListedObject};
 use crate::crash;
-use crate::domain::asset::{Asset, AssetState, Content, Leftover};
+use crate::domain::asset::{Asset, AssetContent, AssetState, LeftoverBytes};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::upload::Upload;
 
@@ -25,7 +25,7 @@ pub enum OrphanKind {
 
 /// A leftover that belongs to no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Orphan {
+pub struct OrphanedBlob {
     /// What it is.
     pub kind: OrphanKind,
     /// Where it is.
@@ -54,27 +54,27 @@ pub struct OrphanReport {
 impl Engine {
     /// Searches the bucket for orphans, tells each to `found`, and removes it if `apply`. Memory does not grow with
     /// the bucket.
-    pub async fn orphans(&self, apply: bool, mut found: impl FnMut(&Orphan) + Send) -> Result<OrphanReport> {
-        self.ours().await?;
+    pub async fn scan_orphans(&self, apply: bool, mut found: impl FnMut(&OrphanedBlob) + Send) -> Result<OrphanReport> {
+        self.ensure_own_bucket().await?;
         let mut report = OrphanReport::default();
         for prefix in [BlobKey::ORIGINALS, BlobKey::TAILS, BlobKey::DERIVATIVES] {
-            self.orphaned_objects(prefix, apply, &mut found, &mut report).await?;
+            self.scan_objects(prefix, apply, &mut found, &mut report).await?;
         }
-        self.orphaned_multiparts(apply, &mut found, &mut report).await?;
+        self.scan_multiparts(apply, &mut found, &mut report).await?;
         Ok(report)
     }
 
     /// Marks an unmarked bucket as this instance's; refuses one that is marked as another's.
-    async fn ours(&self) -> Result<()> {
-        let owner = self.bucket_owner().await?;
+    async fn ensure_own_bucket(&self) -> Result<()> {
+        let owner = self.read_bucket_owner().await?;
         match owner {
-            Some(owner) if owner == self.0.instance => Ok(()),
+            Some(owner) if owner == self.0.instance_id => Ok(()),
             Some(_) => Err(Error::Taken("the bucket belongs to another instance: its files are not orphans")),
             None => Err(Error::Taken("the bucket is not marked as this instance's: start the service once")),
         }
     }
 
-    async fn bucket_owner(&self) -> Result<Option<String>> {
+    async fn read_bucket_owner(&self) -> Result<Option<String>> {
         use futures_util::TryStreamExt;
         let key = BlobKey::Instance.path();
         let Some(facts) = self.0.blobs.head(&key).await? else { return Ok(None) };
@@ -85,21 +85,21 @@ impl Engine {
 
     /// Marks the bucket as this instance's at start. Another instance's mark is kept, and told.
     pub async fn mark_bucket(&self) -> Result<bool> {
-        match self.bucket_owner().await? {
-            Some(owner) => Ok(owner == self.0.instance),
+        match self.read_bucket_owner().await? {
+            Some(owner) => Ok(owner == self.0.instance_id),
             None => {
-                let id = Bytes::from(self.0.instance.clone());
+                let id = Bytes::from(self.0.instance_id.clone());
                 self.0.blobs.put(&BlobKey::Instance.path(), id).await?;
                 Ok(true)
             }
         }
     }
 
-    async fn orphaned_objects(
+    async fn scan_objects(
         &self,
         prefix: &str,
         apply: bool,
-        found: &mut (impl FnMut(&Orphan) + Send),
+        found: &mut (impl FnMut(&OrphanedBlob) + Send),
         report: &mut OrphanReport,
     ) -> Result<()> {
         let mut after = None;
@@ -110,8 +110,8 @@ impl Engine {
                 report.objects += 1;
                 if self.is_orphaned(&object).await? {
                     let orphan =
-                        Orphan { kind: OrphanKind::Object, key: object.key, store_id: None, size: object.size };
-                    self.deal_with_orphan(orphan, apply, found, report).await?;
+                        OrphanedBlob { kind: OrphanKind::Object, key: object.key, store_id: None, size: object.size };
+                    self.report_or_remove_orphan(orphan, apply, found, report).await?;
                 }
             }
             after = page.next;
@@ -121,10 +121,10 @@ impl Engine {
         }
     }
 
-    async fn orphaned_multiparts(
+    async fn scan_multiparts(
         &self,
         apply: bool,
-        found: &mut (impl FnMut(&Orphan) + Send),
+        found: &mut (impl FnMut(&OrphanedBlob) + Send),
         report: &mut OrphanReport,
     ) -> Result<()> {
         let mut after = None;
@@ -134,8 +134,8 @@ impl Engine {
                 report.multiparts += 1;
                 if self.is_abandoned(&multipart).await? {
                     let store_id = Some(multipart.store_id);
-                    let orphan = Orphan { kind: OrphanKind::Multipart, key: multipart.key, store_id, size: 0 };
-                    self.deal_with_orphan(orphan, apply, found, report).await?;
+                    let orphan = OrphanedBlob { kind: OrphanKind::Multipart, key: multipart.key, store_id, size: 0 };
+                    self.report_or_remove_orphan(orphan, apply, found, report).await?;
                 }
             }
             after = page.next;
@@ -155,18 +155,23 @@ impl Engine {
             return Ok(false);
         }
         if let Some(upload) = BlobKey::parse_tail(&object.key) {
-            return Ok(!self.0.store.upload(upload).await?.is_some_and(|upload| expects(&upload)));
+            return Ok(!self.0.store.find_upload(upload).await?.is_some_and(|upload| owns_key(&upload)));
         }
         if let Some(asset) = BlobKey::parse_derivative(&object.key) {
-            return Ok(!self.0.store.asset(asset).await?.is_some_and(|asset| shows(&asset, &object.key)));
+            return Ok(!self
+                .0
+                .store
+                .find_asset(asset)
+                .await?
+                .is_some_and(|asset| references_derivative(&asset, &object.key)));
         }
         // A stranger's key in our folder is not ours to judge.
         let Some((_, asset, upload)) = BlobKey::parse_original(&object.key) else { return Ok(false) };
-        let asset = self.0.store.asset(asset).await?;
-        if asset.is_some_and(|asset| keeps(&asset, &object.key)) {
+        let asset = self.0.store.find_asset(asset).await?;
+        if asset.is_some_and(|asset| references_object(&asset, &object.key)) {
             return Ok(false);
         }
-        Ok(!self.0.store.upload(upload).await?.is_some_and(|upload| expects(&upload)))
+        Ok(!self.0.store.find_upload(upload).await?.is_some_and(|upload| owns_key(&upload)))
     }
 
     async fn is_abandoned(&self, multipart: &ListedMultipart) -> Result<bool> {
@@ -174,19 +179,19 @@ impl Engine {
         if !self.is_old(multipart.initiated) {
             return Ok(false);
         }
-        let upload = self.0.store.upload(upload).await?;
+        let upload = self.0.store.find_upload(upload).await?;
         Ok(!upload.is_some_and(|upload| {
             // An id that was never recorded will be adopted or removed by the upload's own sweep.
             let its_own = upload.store_id().is_none_or(|id| id == multipart.store_id);
-            its_own && expects(&upload)
+            its_own && owns_key(&upload)
         }))
     }
 
-    async fn deal_with_orphan(
+    async fn report_or_remove_orphan(
         &self,
-        orphan: Orphan,
+        orphan: OrphanedBlob,
         apply: bool,
-        found: &mut (impl FnMut(&Orphan) + Send),
+        found: &mut (impl FnMut(&OrphanedBlob) + Send),
         report: &mut OrphanReport,
     ) -> Result<()> {
         found(&orphan);
@@ -212,19 +217,19 @@ impl Engine {
 }
 
 /// Whether an asset's row says that this object is its bytes.
-fn keeps(asset: &Asset, key: &str) -> bool {
+fn references_object(asset: &Asset, key: &str) -> bool {
     let content = asset.state.content();
-    content.is_some_and(|content| content.key == key) && asset.state.leftover() != Some(Leftover::Gone)
+    content.is_some_and(|content| content.key == key) && asset.state.leftover() != Some(LeftoverBytes::Gone)
 }
 
 /// Whether an asset's row names this derivative, or a processor may still report it.
-fn shows(asset: &Asset, key: &str) -> bool {
-    let named = |content: &Content| content.findings.derivatives.iter().any(|made| made.key == key);
-    let gone = asset.state.leftover() == Some(Leftover::Gone);
+fn references_derivative(asset: &Asset, key: &str) -> bool {
+    let named = |content: &AssetContent| content.findings.derivatives.iter().any(|made| made.key == key);
+    let gone = asset.state.leftover() == Some(LeftoverBytes::Gone);
     !gone && (matches!(asset.state, AssetState::Processing(_)) || asset.state.content().is_some_and(named))
 }
 
 /// Whether an upload's own life cycle still takes care of what is under its key.
-fn expects(upload: &Upload) -> bool {
-    upload.state.is_live() || upload.look_at.is_some()
+fn owns_key(upload: &Upload) -> bool {
+    upload.state.is_live() || upload.next_check_at.is_some()
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use moka::sync::Cache;
 use serde_json::json;
 
-use super::audit::Deed;
-use super::surroundings::Surroundings;
+use super::audit::AuditedAct;
+use super::request_context::RequestContext;
 use super::{Engine, Error};
 use crate::domain::access::Actor;
 use crate::domain::ids::TenantId;
@@ -74,7 +74,7 @@ impl Engine {
     /// Tells of something that a key was refused: it does not exist, is another tenant's, or needs another scope.
     pub(super) fn tell_of_denial(&self, actor: &Actor, subject: impl FnOnce() -> String, error: &Error) {
         let why = match error {
-            Error::Hidden => "not_found",
+            Error::NotFound => "not_found",
             Error::Forbidden => "forbidden",
             _ => return,
         };
@@ -91,17 +91,20 @@ impl Engine {
         subject: String,
         why: &'static str,
     ) {
-        let peer = Surroundings::here().peer;
+        let peer = RequestContext::current().peer_ip;
         let kind = RefusalKind { tenant, actor: actor.clone(), action, peer };
-        let Some(count) = self.0.refusals.count(kind) else { return };
+        let Some(count) = self.0.refusal_counts.count(kind) else { return };
         tracing::warn!(action, actor, subject, count, peer = peer.map(|peer| peer.to_string()), "refused");
-        let deed = move |tenant| Deed::by(actor, tenant, action, subject).after(json!({ "count": count, "why": why }));
-        let (engine, here) = (self.clone(), Surroundings::here());
+        let deed =
+            move |tenant| AuditedAct::by(actor, tenant, action, subject).after(json!({ "count": count, "why": why }));
+        let (engine, here) = (self.clone(), RequestContext::current());
         // The caller does not wait: an answer must not take longer because it is told of.
-        self.0.appends.tasks.spawn(here.around(async move {
+        self.0.appends.tasks.spawn(here.run_within(async move {
             let tenant = match tenant {
                 Some(tenant) => Ok(Some(tenant)),
-                None => engine.0.store.tenant_named(DEFAULT_TENANT).await.map(|tenant| tenant.map(|known| known.id)),
+                None => {
+                    engine.0.store.find_tenant_by_name(DEFAULT_TENANT).await.map(|tenant| tenant.map(|known| known.id))
+                }
             };
             let told = match tenant {
                 Ok(Some(tenant)) => engine.0.store.commit(Tx::new().with(engine.audited(deed(tenant)))).await,

@@ -93,18 +93,18 @@ impl SignedParts {
 
 impl Engine {
     /// URLs for parts of an open upload.
-    pub async fn sign(&self, actor: &Actor, id: UploadId, wish: SignParts) -> Result<SignedParts> {
+    pub async fn sign_parts(&self, actor: &Actor, id: UploadId, wish: SignParts) -> Result<SignedParts> {
         may_ask(actor, Action::DriveUpload)?;
-        let upload = self.recent_upload(id).await?.ok_or(Error::Hidden)?;
+        let upload = self.load_recent_upload(id).await?.ok_or(Error::NotFound)?;
         may(actor, Action::DriveUpload, upload_target(&upload))?;
         self.sign_parts_of(&upload, wish.parts, wish.checksums).await
     }
 
     /// An upload as it stands, and the parts that the store has while it is open.
-    pub async fn look(&self, actor: &Actor, id: UploadId) -> Result<(Upload, Vec<StoredPart>)> {
-        let upload = self.upload_for(actor, Action::ReadUpload, id).await?;
+    pub async fn load_upload_with_parts(&self, actor: &Actor, id: UploadId) -> Result<(Upload, Vec<StoredPart>)> {
+        let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
         let received = match upload.state {
-            UploadState::Open => self.received(&upload).await?,
+            UploadState::Open => self.list_received_parts(&upload).await?,
             _ => Vec::new(),
         };
         Ok((upload, received))
@@ -116,7 +116,7 @@ impl Engine {
         parts: PartSet,
         mut checksums: Vec<(PartNumber, PartChecksum)>,
     ) -> Result<SignedParts> {
-        open_for_bytes(upload, self.0.store.now())?;
+        check_open_for_bytes(upload, self.0.store.now())?;
         let Transfer::Multipart { plan, store_id, checksum, .. } = &upload.transfer else {
             return Err(Error::invalid("parts", "this upload is one PUT and has no parts"));
         };
@@ -133,26 +133,26 @@ impl Engine {
         }
         let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
         checksums.sort_unstable_by_key(|(part, _)| *part);
-        let urls = self.0.blobs.sign_parts(&upload.key, store_id, self.patience().url_ttl).await?;
+        let urls = self.0.blobs.sign_parts(&upload.key, store_id, self.upload_timeouts().url_ttl).await?;
         Ok(SignedParts { plan: *plan, parts, checksums, urls })
     }
 
     /// The one URL of an upload that the client sees as one PUT.
-    pub(super) async fn sign_whole(&self, upload: &Upload, asset: &Asset) -> Result<SignedUrl> {
-        let ttl = self.patience().url_ttl;
+    pub(super) async fn sign_whole_file(&self, upload: &Upload, asset: &Asset) -> Result<SignedUrl> {
+        let ttl = self.upload_timeouts().url_ttl;
         let digest = asset.declared_sha256.map(PartChecksum::from);
         let (plan, store_id) = match &upload.transfer {
             Transfer::Put { size } => {
                 return Ok(self.0.blobs.sign_put(&upload.key, *size, digest.as_ref(), ttl).await?);
             }
             Transfer::Multipart { plan, store_id, .. } => (plan, store_id),
-            Transfer::ClientCut { .. } => return Err(Error::invalid("method", "the client cuts this upload")),
+            Transfer::UnplannedMultipart { .. } => return Err(Error::invalid("method", "the client cuts this upload")),
             Transfer::Relayed(_) => return Err(Error::invalid("method", "this upload takes its bytes in order")),
         };
         let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
         let digest = digest.filter(|_| self.0.blobs.capabilities().part_checksums);
         let urls = self.0.blobs.sign_parts(&upload.key, store_id, ttl).await?;
-        let (only, mut url) = (plan.all().last().ok_or_else(no_part)?, String::new());
+        let (only, mut url) = (plan.all().last().ok_or_else(no_part_error)?, String::new());
         urls.write(only, plan.total(), digest.as_ref(), &mut url);
         let mut headers = vec![("content-length", plan.total().to_string())];
         headers.extend(digest.map(|digest| (digest.algorithm.header(), digest.base64)));
@@ -160,20 +160,22 @@ impl Engine {
     }
 
     /// The parts that our rows know of: those of a ledger, and those of a completed upload that the client cut.
-    pub(super) async fn known_parts(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
-        let parts = self.0.store.relayed_parts(upload.id).await?.into_iter();
+    pub(super) async fn load_known_parts(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
+        let parts = self.0.store.list_relayed_parts(upload.id).await?.into_iter();
         let stored =
             parts.map(|part| StoredPart { number: part.number, size: part.size, etag: part.etag, checksum: None });
         Ok(stored.collect())
     }
 
     /// The parts that the store has, in their planned size where there is a plan. One PUT counts as no part until it is complete.
-    pub(super) async fn received(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
+    pub(super) async fn list_received_parts(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
         let (store_id, plan) = match &upload.transfer {
             Transfer::Multipart { plan, store_id: Some(store_id), .. } => (store_id, Some(plan)),
-            Transfer::ClientCut { store_id: Some(store_id), .. } => (store_id, None),
-            Transfer::Relayed(_) => return self.known_parts(upload).await,
-            Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::ClientCut { .. } => return Ok(Vec::new()),
+            Transfer::UnplannedMultipart { store_id: Some(store_id), .. } => (store_id, None),
+            Transfer::Relayed(_) => return self.load_known_parts(upload).await,
+            Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::UnplannedMultipart { .. } => {
+                return Ok(Vec::new());
+            }
         };
         let planned = |part: &StoredPart| plan.is_none_or(|plan| plan.len_of(part.number) == Some(part.size));
         let (mut parts, mut after) = (Vec::new(), None);
@@ -193,12 +195,12 @@ impl Engine {
     }
 }
 
-fn no_part() -> Error {
+fn no_part_error() -> Error {
     Error::Internal("a plan without parts".to_owned())
 }
 
 /// Whether bytes may still come.
-pub(super) fn open_for_bytes(upload: &Upload, now: Timestamp) -> Result<()> {
+pub(super) fn check_open_for_bytes(upload: &Upload, now: Timestamp) -> Result<()> {
     match upload.state {
         UploadState::Open if upload.expires_at <= now => Err(Error::Gone { what: "upload", state: "expired" }),
         UploadState::Open => Ok(()),

@@ -13,23 +13,23 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::audit::{self, Deed};
+use super::audit::{self, AuditedAct};
 use super::complete::CompleteUpload;
 use super::{Engine, Error, Result};
 use crate::crash;
-use crate::domain::asset::{Asset, Leftover};
+use crate::domain::asset::{Asset, LeftoverBytes};
 use crate::domain::clock::{Timestamp, after, before};
 use crate::domain::event::EventKind;
-use crate::domain::findings::Findings;
+use crate::domain::findings::AssetFindings;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx};
 
 /// Rows per portion.
-const PORTION: u32 = 100;
+const BATCH_ROWS: u32 = 100;
 /// Portions per sweep: a sweep ends, and the next one goes on.
-const PORTIONS: u32 = 100;
+const MAX_BATCHES: u32 = 100;
 /// A row that could not be dealt with is looked at again after this.
-const LATER: Duration = Duration::from_secs(60);
+const RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -70,21 +70,21 @@ impl SweepReport {
 }
 
 /// What became of one upload.
-enum Swept {
+enum SweepOutcome {
     Rescued,
     Finished,
     Expired,
     Cleaned,
-    Waits,
+    Waiting,
 }
 
 impl Engine {
     /// Deals with everything that is due.
-    pub async fn sweep(&self) -> Result<SweepReport> {
+    pub async fn run_sweep(&self) -> Result<SweepReport> {
         let mut report = SweepReport::default();
-        for _ in 0..PORTIONS {
-            let due = self.0.store.uploads_to_look_at(self.0.store.now(), PORTION).await?;
-            let more = due.len() == PORTION as usize;
+        for _ in 0..MAX_BATCHES {
+            let due = self.0.store.list_uploads_to_check(self.0.store.now(), BATCH_ROWS).await?;
+            let more = due.len() == BATCH_ROWS as usize;
             for upload in due {
                 self.sweep_upload(upload, &mut report).await;
             }
@@ -92,11 +92,11 @@ impl Engine {
                 break;
             }
         }
-        for _ in 0..PORTIONS {
-            let due = self.0.store.assets_to_purge(self.0.store.now(), PORTION).await?;
-            let more = due.len() == PORTION as usize;
+        for _ in 0..MAX_BATCHES {
+            let due = self.0.store.list_assets_to_purge(self.0.store.now(), BATCH_ROWS).await?;
+            let more = due.len() == BATCH_ROWS as usize;
             for asset in due {
-                self.sweep_asset(asset, &mut report).await;
+                self.purge_due_asset(asset, &mut report).await;
             }
             if !more {
                 break;
@@ -108,8 +108,8 @@ impl Engine {
     }
 
     /// Forgets what is over: links, remembered answers, events, deliveries.
-    pub async fn retain(&self) -> Result<RetentionReport> {
-        let forgotten = self.0.store.forget_expired(self.0.store.now(), PORTION * PORTIONS).await?;
+    pub async fn run_retention(&self) -> Result<RetentionReport> {
+        let forgotten = self.0.store.forget_expired(self.0.store.now(), BATCH_ROWS * MAX_BATCHES).await?;
         let (events, deliveries) = (self.forget_events().await?, self.forget_deliveries().await?);
         Ok(RetentionReport { forgotten, events, deliveries })
     }
@@ -122,8 +122,8 @@ impl Engine {
     async fn forget_events(&self) -> Result<u64> {
         let oldest = self.oldest_event();
         let mut forgotten = 0;
-        for _ in 0..PORTIONS {
-            match self.0.store.forget_events(oldest, PORTION * 10).await? {
+        for _ in 0..MAX_BATCHES {
+            match self.0.store.forget_events(oldest, BATCH_ROWS * 10).await? {
                 0 => break,
                 some => forgotten += some,
             }
@@ -133,12 +133,12 @@ impl Engine {
 
     /// Deletes what its policy keeps no longer. What a worker still looks at is deleted after that.
     async fn delete_outdated(&self, report: &mut SweepReport) -> Result<()> {
-        for _ in 0..PORTIONS {
+        for _ in 0..MAX_BATCHES {
             let now = self.0.store.now();
-            let due = self.0.store.assets_to_delete(now, PORTION).await?;
-            let more = due.len() == PORTION as usize;
+            let due = self.0.store.list_assets_to_delete(now, BATCH_ROWS).await?;
+            let more = due.len() == BATCH_ROWS as usize;
             for asset in due {
-                let deed = Deed::by_system(asset.tenant, "asset.delete", audit::subject(&asset))
+                let deed = AuditedAct::by_system(asset.tenant, "asset.delete", audit::subject(&asset))
                     .after(json!({ "why": "its policy keeps it no longer" }));
                 let tx = match self.deletion(asset.clone(), deed).await {
                     Ok((_, tx)) if asset.state.is_settled() => {
@@ -146,10 +146,10 @@ impl Engine {
                         tx
                     }
                     Ok(_) | Err(_) => {
-                        Tx::new().quiet_asset(&mut Asset { delete_at: Some(after(now, LATER)), ..asset.clone() })
+                        Tx::new().quiet_asset(&mut Asset { delete_at: Some(after(now, RETRY_DELAY)), ..asset.clone() })
                     }
                 };
-                match self.commit(tx, asset.id).await {
+                match self.commit_and_notify(tx, asset.id).await {
                     Ok(()) | Err(StoreError::Conflict) => {}
                     Err(other) => return Err(other.into()),
                 }
@@ -163,77 +163,77 @@ impl Engine {
 
     async fn sweep_upload(&self, upload: Upload, report: &mut SweepReport) {
         let id = upload.id;
-        match self.deal_with(&upload).await {
-            Ok(Swept::Rescued) => report.rescued += 1,
-            Ok(Swept::Finished) => report.finished += 1,
-            Ok(Swept::Expired) => report.expired += 1,
-            Ok(Swept::Cleaned) => report.cleaned += 1,
-            Ok(Swept::Waits) => {}
+        match self.process_due_upload(&upload).await {
+            Ok(SweepOutcome::Rescued) => report.rescued += 1,
+            Ok(SweepOutcome::Finished) => report.finished += 1,
+            Ok(SweepOutcome::Expired) => report.expired += 1,
+            Ok(SweepOutcome::Cleaned) => report.cleaned += 1,
+            Ok(SweepOutcome::Waiting) => {}
             Err(error) => {
                 report.failed += 1;
                 tracing::warn!(upload = %id, %error, "not dealt with; it comes again");
-                self.put_off(upload).await;
+                self.postpone_check(upload).await;
             }
         }
     }
 
-    async fn deal_with(&self, upload: &Upload) -> Result<Swept> {
+    async fn process_due_upload(&self, upload: &Upload) -> Result<SweepOutcome> {
         match upload.state {
             UploadState::Open => self.rescue_or_expire(upload).await,
             UploadState::Completing => {
-                self.finish(upload.clone(), CompleteUpload::default()).await?;
-                Ok(Swept::Finished)
+                self.finish_upload(upload.clone(), CompleteUpload::default()).await?;
+                Ok(SweepOutcome::Finished)
             }
             UploadState::Failed | UploadState::Aborted | UploadState::Expired | UploadState::Completed => {
-                self.clean_or_leave(upload).await
+                self.clean_up_ended(upload).await
             }
         }
     }
 
-    async fn clean_or_leave(&self, upload: &Upload) -> Result<Swept> {
-        self.clean(upload.clone()).await?;
-        Ok(Swept::Cleaned)
+    async fn clean_up_ended(&self, upload: &Upload) -> Result<SweepOutcome> {
+        self.clean_up_upload(upload.clone()).await?;
+        Ok(SweepOutcome::Cleaned)
     }
 
-    async fn rescue_or_expire(&self, upload: &Upload) -> Result<Swept> {
+    async fn rescue_or_expire(&self, upload: &Upload) -> Result<SweepOutcome> {
         if upload.is_to_be_put_together(self.0.store.now()) {
-            self.go_on_putting_together(upload);
+            self.spawn_concatenation(upload);
         }
         // A file that the client cuts has its end where the client says so.
-        let endless = matches!(upload.transfer, Transfer::ClientCut { total: None, .. });
-        match self.finish(upload.clone(), CompleteUpload::default()).await {
-            Ok(_) => return Ok(Swept::Rescued),
+        let endless = matches!(upload.transfer, Transfer::UnplannedMultipart { total: None, .. });
+        match self.finish_upload(upload.clone(), CompleteUpload::default()).await {
+            Ok(_) => return Ok(SweepOutcome::Rescued),
             Err(Error::Invalid { .. }) if endless => {}
-            Err(Error::Incomplete { .. } | Error::WrongBytes | Error::Gone { .. }) => {}
+            Err(Error::Incomplete { .. } | Error::ContentMismatch | Error::Gone { .. }) => {}
             // One that its client cut was given up with that.
             Err(Error::OverQuota { .. } | Error::TooLarge { .. }) => {}
             Err(other) => return Err(other),
         }
         let now = self.0.store.now();
         if upload.expires_at <= now {
-            self.end_expired(upload.clone()).await?;
-            return Ok(Swept::Expired);
+            self.expire_upload(upload.clone()).await?;
+            return Ok(SweepOutcome::Expired);
         }
-        let mut later = upload.clone().look_later(self.patience(), now);
+        let mut later = upload.clone().look_later(self.upload_timeouts(), now);
         if endless && !self.0.blobs.capabilities().enforces_limits {
             // Parts of any length may come as long as its URLs are good: it is looked at often.
-            later.look_at = later.look_at.min(Some(after(now, self.patience().rescue_after)));
+            later.next_check_at = later.next_check_at.min(Some(after(now, self.upload_timeouts().rescue_after)));
         }
         match self.0.store.commit(Tx::new().quietly(&mut later)).await {
-            Ok(()) | Err(StoreError::Conflict) => Ok(Swept::Waits),
+            Ok(()) | Err(StoreError::Conflict) => Ok(SweepOutcome::Waiting),
             Err(other) => Err(other.into()),
         }
     }
 
     /// Moves a row that makes trouble out of the way of the others.
-    async fn put_off(&self, mut upload: Upload) {
-        upload.look_at = Some(after(self.0.store.now(), LATER));
+    async fn postpone_check(&self, mut upload: Upload) {
+        upload.next_check_at = Some(after(self.0.store.now(), RETRY_DELAY));
         let _ = self.0.store.commit(Tx::new().quietly(&mut upload)).await;
     }
 
-    async fn sweep_asset(&self, asset: Asset, report: &mut SweepReport) {
+    async fn purge_due_asset(&self, asset: Asset, report: &mut SweepReport) {
         let id = asset.id;
-        match self.purge(asset).await {
+        match self.purge_asset_bytes(asset).await {
             Ok(()) => report.purged += 1,
             Err(error) => {
                 report.failed += 1;
@@ -244,28 +244,28 @@ impl Engine {
 
     /// Removes the object of an asset that nobody is served from any more. As long as its upload's URL may still be
     /// used, the object may come back, and is removed once more.
-    pub(super) async fn purge(&self, asset: Asset) -> Result<()> {
+    pub(super) async fn purge_asset_bytes(&self, asset: Asset) -> Result<()> {
         let Some(content) = asset.state.content().cloned() else { return Ok(()) };
-        let (since, last_url) = (content.stored_at, after(content.stored_at, self.patience().url_ttl));
+        let (since, last_url) = (content.stored_at, after(content.stored_at, self.upload_timeouts().url_ttl));
         let left_of_url = Duration::try_from(last_url.duration_since(self.0.store.now())).unwrap_or_default();
         let closed = !left_of_url.is_zero() && self.0.blobs.close_key(&content.key, left_of_url).await?;
         if !closed {
             self.0.blobs.delete(&content.key).await?;
         }
-        self.drop_derivatives(&asset, &Findings::default()).await?;
+        self.drop_derivatives(&asset, &AssetFindings::default()).await?;
         crash::point("after_delete_at_store");
         let now = self.0.store.now();
-        let next = self.next_look(since, last_url, now).filter(|_| !closed);
-        let left = next.map_or(Leftover::Gone, Leftover::Until);
+        let next = self.next_check_at(since, last_url, now).filter(|_| !closed);
+        let left = next.map_or(LeftoverBytes::Gone, LeftoverBytes::Until);
         let mut purged = asset.purge(left)?;
         purged.changed_at = now;
-        let told = left == Leftover::Gone;
+        let told = left == LeftoverBytes::Gone;
         let tx = if told {
             Tx::new().asset(&mut purged, EventKind::AssetPurged)
         } else {
             Tx::new().quiet_asset(&mut purged)
         };
-        match self.commit(tx, purged.id).await {
+        match self.commit_and_notify(tx, purged.id).await {
             Ok(()) | Err(StoreError::Conflict) => Ok(()),
             Err(other) => Err(other.into()),
         }
@@ -273,7 +273,7 @@ impl Engine {
 
     /// When the sweeper should run next, at the latest.
     #[must_use]
-    pub fn sweep_at(&self, last: Timestamp) -> Timestamp {
-        after(last, self.patience().takeover_after)
+    pub fn next_sweep_at(&self, last: Timestamp) -> Timestamp {
+        after(last, self.upload_timeouts().takeover_after)
     }
 }

@@ -1,6 +1,6 @@
 //! What a tenant may do at all: whether it is suspended, how fast it may ask, and what its policies let in.
 //!
-//! Tenants and policies are remembered for [`STALE`], so that a change is in force on every node within that time, and on
+//! Tenants and policies are remembered for [`TENANCY_CACHE_TTL`], so that a change is in force on every node within that time, and on
 //! the node that makes it at once. Rates are counted per node. Quotas are not looked at here: the database refuses what is
 //! over them, in the transaction itself.
 
@@ -13,75 +13,75 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota as Cells, RateLimiter};
 use moka::future::Cache;
 
-use super::create::{CreateUpload, Creator, Size};
-use super::patterns::Patterns;
-use super::recent::Recent;
-use super::surroundings::{Allowance, Surroundings};
+use super::create::{CreateUpload, UploadCreator, UploadSize};
+use super::regex_cache::RegexCache;
+use super::request_context::{RateLimitStatus, RequestContext};
+use super::ttl_cache::TtlCache;
 use super::{Engine, Error, Result};
 use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
 use crate::domain::ids::TenantId;
 use crate::domain::name::FileName;
-use crate::domain::policy::{DEFAULT_POLICY, Objection, Rules};
-use crate::domain::quota::Usage;
-use crate::domain::tenant::{Rate, Tenant};
+use crate::domain::policy::{DEFAULT_POLICY, PolicyRules, PolicyViolation};
+use crate::domain::quota::QuotaUsage;
+use crate::domain::tenant::{RateLimit, Tenant};
 use crate::domain::upload::Upload;
 use crate::store::{Store, StoreError};
 
 /// How long a change may go unnoticed.
-const STALE: Duration = Duration::from_secs(3);
-const MOST: u64 = 10_000;
+const TENANCY_CACHE_TTL: Duration = Duration::from_secs(3);
+const MAX_CACHED_TENANTS: u64 = 10_000;
 /// How long a tenant that has no room is asked about before it may join a commit: one that is refused there undoes the
 /// whole group, and everybody else in it has to commit alone.
-const FULL: Duration = Duration::from_secs(1);
+const FULL_MARGIN: Duration = Duration::from_secs(1);
 
-type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
+type TenantLimiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
 
 /// What is known of tenants on this node.
-pub(super) struct Tenancy {
+pub(super) struct TenancyCache {
     store: Arc<dyn Store>,
-    tenants: Recent<TenantId, Option<Arc<Tenant>>>,
-    policies: Recent<(TenantId, String), Option<Arc<Rules>>>,
+    tenants: TtlCache<TenantId, Option<Arc<Tenant>>>,
+    policies: TtlCache<(TenantId, String), Option<Arc<PolicyRules>>>,
     /// Of all policies, sorted.
-    origins: Recent<(), Arc<[String]>>,
-    patterns: Patterns,
+    origins: TtlCache<(), Arc<[String]>>,
+    patterns: RegexCache,
     /// Tenants that were told just now that they have no room.
     full: Cache<TenantId, ()>,
     /// Outlive the cached tenants: what a tenant has asked counts on.
-    limiters: Cache<(TenantId, Rate), Arc<Limiter>>,
+    limiters: Cache<(TenantId, RateLimit), Arc<TenantLimiter>>,
 }
 
-impl Tenancy {
+impl TenancyCache {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
-            tenants: Recent::new(MOST, STALE),
-            policies: Recent::new(MOST, STALE),
-            origins: Recent::new(1, STALE),
-            patterns: Patterns::new(),
-            full: Cache::builder().max_capacity(MOST).time_to_live(FULL).build(),
-            limiters: Cache::builder().max_capacity(MOST).time_to_idle(Duration::from_secs(3600)).build(),
+            tenants: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL),
+            policies: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL),
+            origins: TtlCache::new(1, TENANCY_CACHE_TTL),
+            patterns: RegexCache::new(),
+            full: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_live(FULL_MARGIN).build(),
+            limiters: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_idle(Duration::from_secs(3600)).build(),
         }
     }
 
     async fn tenant(&self, id: TenantId) -> Result<Option<Arc<Tenant>>> {
-        let look = async { Ok(self.store.tenant(id).await?.map(Arc::new)) };
+        let look = async { Ok(self.store.find_tenant(id).await?.map(Arc::new)) };
         self.tenants.get(&id, self.store.now(), look).await
     }
 
-    pub(super) async fn rules(&self, tenant: TenantId, policy: &str) -> Result<Option<Arc<Rules>>> {
-        let look = async { Ok(self.store.policy(tenant, policy).await?.map(|policy| Arc::new(policy.rules))) };
+    pub(super) async fn rules(&self, tenant: TenantId, policy: &str) -> Result<Option<Arc<PolicyRules>>> {
+        let look = async { Ok(self.store.find_policy(tenant, policy).await?.map(|policy| Arc::new(policy.rules))) };
         let known = self.policies.get(&(tenant, policy.to_owned()), self.store.now(), look).await?;
         Ok(known.or_else(|| (policy == DEFAULT_POLICY).then(Arc::default)))
     }
 
     async fn origins(&self) -> Result<Arc<[String]>> {
-        let look = async { Ok(Arc::from(self.store.policy_origins().await?)) };
+        let look = async { Ok(Arc::from(self.store.list_policy_origins().await?)) };
         self.origins.get(&(), self.store.now(), look).await
     }
 
     /// Counts a request.
-    async fn spend(&self, tenant: TenantId, rate: Rate) -> std::result::Result<Allowance, Allowance> {
+    async fn spend(&self, tenant: TenantId, rate: RateLimit) -> std::result::Result<RateLimitStatus, RateLimitStatus> {
         let cells = Cells::per_second(rate.per_second).allow_burst(rate.burst);
         let limiter = async { Arc::new(RateLimiter::direct(cells).with_middleware::<StateInformationMiddleware>()) };
         let limiter = self.limiters.get_with((tenant, rate), limiter).await;
@@ -90,29 +90,29 @@ impl Tenancy {
         match outcome {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity();
-                Ok(Allowance { burst, window, remaining, reset: Duration::ZERO })
+                Ok(RateLimitStatus { burst, window, remaining, reset: Duration::ZERO })
             }
             Err(not_yet) => {
                 let reset = not_yet.wait_time_from(DefaultClock::default().now());
-                Err(Allowance { burst, window, remaining: 0, reset })
+                Err(RateLimitStatus { burst, window, remaining: 0, reset })
             }
         }
     }
 
     /// Forgets what is known of a tenant: it was changed on this node.
     pub(super) async fn forget(&self, tenant: TenantId) {
-        self.tenants.forget(&tenant).await;
+        self.tenants.invalidate(&tenant).await;
     }
 
     /// Forgets what is known of a policy: it was changed on this node.
     pub(super) async fn forget_policy(&self, tenant: TenantId, name: &str) {
-        self.policies.forget(&(tenant, name.to_owned())).await;
-        self.origins.forget(&()).await;
+        self.policies.invalidate(&(tenant, name.to_owned())).await;
+        self.origins.invalidate(&()).await;
     }
 }
 
-impl From<Objection> for Error {
-    fn from(objection: Objection) -> Self {
+impl From<PolicyViolation> for Error {
+    fn from(objection: PolicyViolation) -> Self {
         Self::invalid(objection.field, objection.problem)
     }
 }
@@ -127,7 +127,7 @@ impl Engine {
         let Some(rate) = self.in_good_standing(tenant).await? else { return Ok(()) };
         let spent = self.0.tenancy.spend(tenant, rate).await;
         let (Ok(allowance) | Err(allowance)) = spent;
-        let _ = Surroundings::here().allowance.set(allowance);
+        let _ = RequestContext::current().rate_limit.set(allowance);
         spent.map(|_| ()).map_err(|none| Error::RateLimited { after: none.reset })
     }
 
@@ -146,7 +146,7 @@ impl Engine {
         Ok(match actor {
             Actor::Nobody => None,
             Actor::Key { tenant, .. } => Some(*tenant),
-            Actor::Uploader { upload } => self.recent_upload(*upload).await?.map(|upload| upload.tenant),
+            Actor::Uploader { upload } => self.load_recent_upload(*upload).await?.map(|upload| upload.tenant),
         })
     }
 
@@ -172,14 +172,14 @@ impl Engine {
 
     /// Whether a tenant has room for this; only the database's word at creation counts.
     pub(super) async fn has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
-        let Some((quota, mut used)) = self.0.store.quota(tenant).await? else { return Ok(()) };
-        let (Size::Exact(size) | Size::AtMost(size)) = wish.size;
-        used += Usage { bytes: i64::try_from(size).unwrap_or(i64::MAX), files: 1, uploads: 1 };
+        let Some((quota, mut used)) = self.0.store.find_quota(tenant).await? else { return Ok(()) };
+        let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
+        used += QuotaUsage { bytes: i64::try_from(size).unwrap_or(i64::MAX), files: 1, uploads: 1 };
         quota.exceeded_by(used).map_or(Ok(()), |limit| Err(Error::OverQuota { limit: limit.name() }))
     }
 
     /// Refuses what belongs to a suspended tenant; otherwise how fast the tenant may ask.
-    pub(super) async fn in_good_standing(&self, tenant: TenantId) -> Result<Option<Rate>> {
+    pub(super) async fn in_good_standing(&self, tenant: TenantId) -> Result<Option<RateLimit>> {
         match self.0.tenancy.tenant(tenant).await? {
             Some(known) if known.suspended_at.is_some() => Err(Error::Suspended),
             Some(known) => Ok(known.rate),
@@ -188,21 +188,21 @@ impl Engine {
     }
 
     /// The rules of the policy under which an asset was created; none, if that policy is gone.
-    pub async fn rules_of(&self, asset: &Asset) -> Result<Arc<Rules>> {
+    pub async fn rules_of(&self, asset: &Asset) -> Result<Arc<PolicyRules>> {
         Ok(self.0.tenancy.rules(asset.tenant, &asset.policy).await?.unwrap_or_default())
     }
 
     /// Checks a wish against its policy, and narrows it to what that allows.
-    pub(super) async fn by_policy(&self, by: Creator, wish: &mut CreateUpload, partial: bool) -> Result<()> {
+    pub(super) async fn by_policy(&self, by: UploadCreator, wish: &mut CreateUpload, partial: bool) -> Result<()> {
         let rules = self.0.tenancy.rules(by.tenant, &wish.policy).await?;
         let rules = rules.ok_or_else(|| Error::invalid("policy", "there is no such policy"))?;
-        let (Size::Exact(size) | Size::AtMost(size)) = wish.size;
+        let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
         if let Some(limit) = rules.max_size
             && size > limit
         {
             return Err(Error::TooLarge { limit });
         }
-        if let Some(origin) = Surroundings::here().origin
+        if let Some(origin) = RequestContext::current().origin
             && !rules.admits_origin(&origin)
         {
             return Err(Error::Forbidden);
@@ -218,9 +218,9 @@ impl Engine {
     }
 
     /// Refuses a name that these rules do not let in.
-    pub async fn admit_name(&self, rules: &Rules, name: &FileName) -> Result<()> {
+    pub async fn admit_name(&self, rules: &PolicyRules, name: &FileName) -> Result<()> {
         let pattern = match &rules.name_pattern {
-            Some(pattern) => Some(self.0.tenancy.patterns.compiled(pattern).await?),
+            Some(pattern) => Some(self.0.tenancy.patterns.get_or_compile(pattern).await?),
             None => None,
         };
         Ok(rules.admits_name(name, pattern.as_deref())?)
@@ -229,7 +229,7 @@ impl Engine {
     /// Most bytes that an upload may have. Where its grant does not say, only a door that knows no other policy can have
     /// left its length open.
     pub(super) async fn most(&self, upload: &Upload) -> Result<u64> {
-        let most = match upload.most {
+        let most = match upload.max_size {
             Some(most) => Some(most),
             None => self.0.tenancy.rules(upload.tenant, DEFAULT_POLICY).await?.and_then(|rules| rules.max_size),
         };

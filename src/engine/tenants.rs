@@ -4,15 +4,15 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::audit::Deed;
-use super::limits::check_page;
-use super::{Engine, Error, Registry, Result, tenant_of};
+use super::audit::AuditedAct;
+use super::limits::check_page_limit;
+use super::{Engine, Error, Result, TenantRegistry, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
-use crate::domain::policy::{DEFAULT_POLICY, Policy, Rules, is_policy_name};
-use crate::domain::quota::{Quota, Usage};
-use crate::domain::tenant::{Rate, Tenant};
+use crate::domain::policy::{DEFAULT_POLICY, Policy, PolicyRules, is_policy_name};
+use crate::domain::quota::{QuotaUsage, TenantQuota};
+use crate::domain::tenant::{RateLimit, Tenant};
 use crate::store::{StoreError, TenancyWrite, Tx, Write};
 
 /// What to change about a tenant; `None` leaves things as they are.
@@ -21,9 +21,9 @@ pub struct PatchTenant {
     /// Whether it is suspended.
     pub suspended: Option<bool>,
     /// How fast it may ask; `Some(None)`: any number of requests.
-    pub rate: Option<Option<Rate>>,
+    pub rate: Option<Option<RateLimit>>,
     /// How much it may take up.
-    pub quota: Option<Quota>,
+    pub quota: Option<TenantQuota>,
 }
 
 /// A tenant with its limits and what it takes up; as JSON, wherever it is shown.
@@ -33,101 +33,108 @@ pub struct TenantStanding {
     #[serde(flatten)]
     pub tenant: Tenant,
     /// How much it may take up.
-    pub quota: Quota,
+    pub quota: TenantQuota,
     /// What it takes up.
-    pub usage: Usage,
+    pub usage: QuotaUsage,
 }
 
 impl Engine {
-    pub(super) fn registry(&self) -> Registry {
-        Registry::new(self.0.store.clone(), self.0.entropy.clone())
+    pub(super) fn registry(&self) -> TenantRegistry {
+        TenantRegistry::new(self.0.store.clone(), self.0.entropy.clone())
     }
 
     /// The tenant that an administrator means: the own one, or for the operator any, by name or id.
-    pub(super) async fn administered(&self, actor: &Actor, named: Option<&str>) -> Result<TenantId> {
+    pub(super) async fn load_administered_tenant(&self, actor: &Actor, named: Option<&str>) -> Result<TenantId> {
         may_ask(actor, Action::Administer)?;
         let own = tenant_of(actor)?;
         let Some(named) = named else { return Ok(own) };
         let found = self.registry().tenant(named).await?.map(|tenant| tenant.id);
-        let tenant = found.ok_or(Error::Hidden)?;
+        let tenant = found.ok_or(Error::NotFound)?;
         if tenant == own {
             return Ok(tenant);
         }
-        match self.operator(actor).await {
+        match self.require_operator(actor).await {
             Ok(()) => Ok(tenant),
             // That there is such a tenant is not for others to know.
-            Err(Error::Forbidden) => Err(Error::Hidden),
+            Err(Error::Forbidden) => Err(Error::NotFound),
             Err(other) => Err(other),
         }
     }
 
     /// Makes a tenant.
     pub async fn create_tenant(&self, actor: &Actor, name: &str, patch: PatchTenant) -> Result<TenantStanding> {
-        self.operator(actor).await?;
+        self.require_operator(actor).await?;
         self.registry().by(actor).open_tenant(name, patch).await
     }
 
     /// A page of tenants, by name.
     pub async fn tenants(&self, actor: &Actor, after: &str, limit: u32) -> Result<Vec<Tenant>> {
-        self.operator(actor).await?;
-        check_page(limit)?;
-        Ok(self.0.store.tenants(after, limit).await?)
+        self.require_operator(actor).await?;
+        check_page_limit(limit)?;
+        Ok(self.0.store.list_tenants(after, limit).await?)
     }
 
     /// A tenant with its limits and what it takes up.
     pub async fn tenant(&self, actor: &Actor, named: &str) -> Result<TenantStanding> {
-        let id = self.administered(actor, Some(named)).await?;
+        let id = self.load_administered_tenant(actor, Some(named)).await?;
         self.registry().standing(id).await
     }
 
     /// Changes a tenant's limits or suspends it; in force on every node within seconds, quotas at once.
     pub async fn patch_tenant(&self, actor: &Actor, named: &str, patch: PatchTenant) -> Result<TenantStanding> {
-        let tenant = self.operated(actor, named).await?;
+        let tenant = self.load_operated_tenant(actor, named).await?;
         let standing = self.registry().by(actor).patch_tenant(&tenant, patch).await?;
         self.0.tenancy.forget(tenant.id).await;
         Ok(standing)
     }
 
     /// Sums what a tenant takes up anew, from its rows; what the sum was before, where one was kept.
-    pub async fn recompute(&self, actor: &Actor, named: &str) -> Result<(Option<Usage>, Usage)> {
-        let tenant = self.operated(actor, named).await?;
+    pub async fn recompute(&self, actor: &Actor, named: &str) -> Result<(Option<QuotaUsage>, QuotaUsage)> {
+        let tenant = self.load_operated_tenant(actor, named).await?;
         self.registry().recompute(tenant.id).await
     }
 
     /// The tenant that an operator means, by name or id.
-    async fn operated(&self, actor: &Actor, named: &str) -> Result<Tenant> {
-        self.operator(actor).await?;
-        self.registry().tenant(named).await?.ok_or(Error::Hidden)
+    async fn load_operated_tenant(&self, actor: &Actor, named: &str) -> Result<Tenant> {
+        self.require_operator(actor).await?;
+        self.registry().tenant(named).await?.ok_or(Error::NotFound)
     }
 
     /// A policy. `default` is there even if nobody has written it.
     pub async fn policy(&self, actor: &Actor, tenant: Option<&str>, name: &str) -> Result<Policy> {
-        let tenant = self.administered(actor, tenant).await?;
-        match self.0.store.policy(tenant, name).await? {
+        let tenant = self.load_administered_tenant(actor, tenant).await?;
+        match self.0.store.find_policy(tenant, name).await? {
             Some(policy) => Ok(policy),
             None if name == DEFAULT_POLICY => Ok(unwritten(tenant, self.0.store.now())),
-            None => Err(Error::Hidden),
+            None => Err(Error::NotFound),
         }
     }
 
     /// A page of a tenant's policies that somebody has written, by name.
     pub async fn policies(&self, actor: &Actor, tenant: Option<&str>, after: &str, limit: u32) -> Result<Vec<Policy>> {
-        let tenant = self.administered(actor, tenant).await?;
-        check_page(limit)?;
-        Ok(self.0.store.policies(tenant, after, limit).await?)
+        let tenant = self.load_administered_tenant(actor, tenant).await?;
+        check_page_limit(limit)?;
+        Ok(self.0.store.list_policies(tenant, after, limit).await?)
     }
 
     /// Writes a policy or replaces it.
-    pub async fn put_policy(&self, actor: &Actor, tenant: Option<&str>, name: &str, rules: Rules) -> Result<Policy> {
-        let tenant = self.administered(actor, tenant).await?;
+    pub async fn put_policy(
+        &self,
+        actor: &Actor,
+        tenant: Option<&str>,
+        name: &str,
+        rules: PolicyRules,
+    ) -> Result<Policy> {
+        let tenant = self.load_administered_tenant(actor, tenant).await?;
         if !is_policy_name(name) {
             return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
         }
         rules.check(&self.deliveries_offered())?;
-        let (now, before) = (self.0.store.now(), self.0.store.policy(tenant, name).await?);
+        let (now, before) = (self.0.store.now(), self.0.store.find_policy(tenant, name).await?);
         let created_at = before.as_ref().map_or(now, |policy| policy.created_at);
         let policy = Policy { tenant, name: name.to_owned(), rules, created_at, changed_at: now };
-        let mut deed = Deed::new(tenant, actor, "policy.put", format!("policy:{name}")).after(json!(policy.rules));
+        let mut deed =
+            AuditedAct::new(tenant, actor, "policy.put", format!("policy:{name}")).after(json!(policy.rules));
         deed.before = before.map(|policy| json!(policy.rules));
         let put = Write::Tenancy(TenancyWrite::PutPolicy(Box::new(policy.clone())));
         self.0.store.commit(Tx::new().with(put).with(self.audited(deed))).await?;
@@ -137,23 +144,23 @@ impl Engine {
 
     /// Removes a policy. Assets that came under it keep its name, and no rule any more; `default` goes back to none.
     pub async fn drop_policy(&self, actor: &Actor, tenant: Option<&str>, name: &str) -> Result<()> {
-        let tenant = self.administered(actor, tenant).await?;
-        let before = self.0.store.policy(tenant, name).await?.ok_or(Error::Hidden)?;
-        let deed = Deed::new(tenant, actor, "policy.drop", format!("policy:{name}")).before(json!(before.rules));
+        let tenant = self.load_administered_tenant(actor, tenant).await?;
+        let before = self.0.store.find_policy(tenant, name).await?.ok_or(Error::NotFound)?;
+        let deed = AuditedAct::new(tenant, actor, "policy.drop", format!("policy:{name}")).before(json!(before.rules));
         let gone = Write::Tenancy(TenancyWrite::DropPolicy(tenant, name.to_owned()));
         match self.0.store.commit(Tx::new().with(gone).with(self.audited(deed))).await {
             Ok(()) => {
                 self.0.tenancy.forget_policy(tenant, name).await;
                 Ok(())
             }
-            Err(StoreError::Conflict) => Err(Error::Hidden),
+            Err(StoreError::Conflict) => Err(Error::NotFound),
             Err(other) => Err(other.into()),
         }
     }
 }
 
 fn unwritten(tenant: TenantId, now: Timestamp) -> Policy {
-    let rules = Rules::default();
+    let rules = PolicyRules::default();
     Policy { tenant, name: DEFAULT_POLICY.to_owned(), rules, created_at: now, changed_at: now }
 }
 
@@ -163,15 +170,15 @@ mod tests {
 
     use super::*;
     use crate::domain::clock::micros;
-    use crate::domain::tenant::Rate;
+    use crate::domain::tenant::RateLimit;
 
     #[test]
     fn a_standing_as_json() {
         let (id, some) = (TenantId(uuid::Uuid::from_u128(7)), NonZeroU32::new(5).unwrap());
-        let rate = Some(Rate { per_second: some, burst: some });
+        let rate = Some(RateLimit { per_second: some, burst: some });
         let tenant = Tenant { id, name: "acme".to_owned(), created_at: micros(1_500_000), suspended_at: None, rate };
-        let quota = Quota { bytes: Some(9), ..Quota::default() };
-        let standing = TenantStanding { tenant, quota, usage: Usage { bytes: 1, files: 2, uploads: 3 } };
+        let quota = TenantQuota { bytes: Some(9), ..TenantQuota::default() };
+        let standing = TenantStanding { tenant, quota, usage: QuotaUsage { bytes: 1, files: 2, uploads: 3 } };
         let shown = json!({
             "id": "00000000-0000-0000-0000-000000000007",
             "name": "acme",

@@ -15,13 +15,13 @@ use crate::domain::clock::{Timestamp, micros};
 use crate::domain::ids::{AssetId, GrantId, JobId, TenantId, UploadId};
 use crate::domain::key::KeySecret;
 
-const VERSION: u8 = 1;
+const TOKEN_VERSION: u8 = 1;
 /// Shorter secrets are refused by the configuration.
-pub const LEAST_SECRET: usize = 32;
+pub const MIN_SECRET_BYTES: usize = 32;
 
 /// What a token is for. Also its prefix in text.
 #[derive(Clone, Copy)]
-enum Kind {
+enum TokenKind {
     UploadGrant,
     Link,
     Cursor,
@@ -30,7 +30,7 @@ enum Kind {
     KeySecret,
 }
 
-impl Kind {
+impl TokenKind {
     fn prefix(self) -> &'static str {
         match self {
             Self::UploadGrant => "gu_",
@@ -43,36 +43,36 @@ impl Kind {
 }
 
 /// Signs and recognises tokens. The first secret signs; the others are still recognised.
-pub struct Tokens {
+pub struct TokenSigner {
     keys: Vec<([u8; 4], Hmac<Sha256>)>,
 }
 
-impl Tokens {
-    /// From secrets of at least [`LEAST_SECRET`] bytes; `None` when there is none, or one is too short.
+impl TokenSigner {
+    /// From secrets of at least [`MIN_SECRET_BYTES`] bytes; `None` when there is none, or one is too short.
     #[must_use]
     pub fn new(secrets: &[Vec<u8>]) -> Option<Self> {
         let key = |secret: &Vec<u8>| {
             let hash: [u8; 32] = Sha256::digest(secret).into();
-            let hmac = Hmac::new_from_slice(secret).ok().filter(|_| secret.len() >= LEAST_SECRET)?;
+            let hmac = Hmac::new_from_slice(secret).ok().filter(|_| secret.len() >= MIN_SECRET_BYTES)?;
             Some(([hash[0], hash[1], hash[2], hash[3]], hmac))
         };
         let keys = secrets.iter().map(key).collect::<Option<Vec<_>>>()?;
         (!keys.is_empty()).then_some(Self { keys })
     }
 
-    fn sign(&self, kind: Kind, body: &[u8]) -> String {
+    fn sign(&self, kind: TokenKind, body: &[u8]) -> String {
         let (id, key) = &self.keys[0];
-        let payload = [&[VERSION][..], id, body].concat();
+        let payload = [&[TOKEN_VERSION][..], id, body].concat();
         let mac = mac(key, kind, &payload);
         format!("{}{}.{}", kind.prefix(), BASE64.encode(&payload), BASE64.encode(mac))
     }
 
-    fn open(&self, kind: Kind, token: &str) -> Option<Vec<u8>> {
+    fn open(&self, kind: TokenKind, token: &str) -> Option<Vec<u8>> {
         let (payload, given) = token.strip_prefix(kind.prefix())?.split_once('.')?;
         let (payload, given) = (BASE64.decode(payload).ok()?, BASE64.decode(given).ok()?);
         let (&version, rest) = payload.split_first()?;
         let (id, body) = rest.split_at_checked(4)?;
-        let (_, key) = self.keys.iter().find(|(known, _)| known == id && version == VERSION)?;
+        let (_, key) = self.keys.iter().find(|(known, _)| known == id && version == TOKEN_VERSION)?;
         let same: bool = mac(key, kind, &payload).ct_eq(&given).into();
         same.then(|| body.to_vec())
     }
@@ -81,13 +81,13 @@ impl Tokens {
     #[must_use]
     pub fn upload_grant(&self, upload: UploadId, expires_at: Timestamp) -> String {
         let until = expires_at.as_microsecond().to_be_bytes();
-        self.sign(Kind::UploadGrant, &[&upload.0.as_bytes()[..], &until].concat())
+        self.sign(TokenKind::UploadGrant, &[&upload.0.as_bytes()[..], &until].concat())
     }
 
     /// The upload that a grant is for, and when the grant ends.
     #[must_use]
     pub fn open_upload_grant(&self, token: &str) -> Option<(UploadId, Timestamp)> {
-        let body = self.open(Kind::UploadGrant, token)?;
+        let body = self.open(TokenKind::UploadGrant, token)?;
         let (id, until) = body.split_at_checked(16)?;
         let until = i64::from_be_bytes(until.try_into().ok()?);
         Some((UploadId(Uuid::from_slice(id).ok()?), micros(until)))
@@ -96,26 +96,26 @@ impl Tokens {
     /// The token of a link.
     #[must_use]
     pub fn link(&self, id: GrantId) -> String {
-        self.sign(Kind::Link, id.0.as_bytes())
+        self.sign(TokenKind::Link, id.0.as_bytes())
     }
 
     /// The link that a token opens.
     #[must_use]
     pub fn open_link(&self, token: &str) -> Option<GrantId> {
-        let body = self.open(Kind::Link, token)?;
+        let body = self.open(TokenKind::Link, token)?;
         Uuid::from_slice(&body).ok().map(GrantId)
     }
 
     /// What an external processor reports with: which asset, on behalf of which job.
     #[must_use]
     pub fn processing(&self, asset: AssetId, job: JobId) -> String {
-        self.sign(Kind::Processing, &[&asset.0.as_bytes()[..], job.0.as_bytes()].concat())
+        self.sign(TokenKind::Processing, &[&asset.0.as_bytes()[..], job.0.as_bytes()].concat())
     }
 
     /// What a processor's token names.
     #[must_use]
     pub fn open_processing(&self, token: &str) -> Option<(AssetId, JobId)> {
-        let body = self.open(Kind::Processing, token)?;
+        let body = self.open(TokenKind::Processing, token)?;
         let (asset, job) = body.split_at_checked(16)?;
         Some((AssetId(Uuid::from_slice(asset).ok()?), JobId(Uuid::from_slice(job).ok()?)))
     }
@@ -123,25 +123,25 @@ impl Tokens {
     /// The secret that belongs to this salt, with every signing key that is known, the present one first: it can be told
     /// again without having been kept.
     pub(super) fn key_secrets<'a>(&'a self, salt: &'a [u8]) -> impl Iterator<Item = KeySecret> + 'a {
-        self.keys.iter().map(|(_, key)| KeySecret::derived(mac(key, Kind::KeySecret, salt)))
+        self.keys.iter().map(|(_, key)| KeySecret::derived(mac(key, TokenKind::KeySecret, salt)))
     }
 
     /// A cursor into a tenant's assets.
     #[must_use]
     pub fn cursor(&self, tenant: TenantId, after: AssetId) -> String {
-        self.sign(Kind::Cursor, &[&tenant.0.as_bytes()[..], after.0.as_bytes()].concat())
+        self.sign(TokenKind::Cursor, &[&tenant.0.as_bytes()[..], after.0.as_bytes()].concat())
     }
 
     /// Where a cursor points, if it is this tenant's.
     #[must_use]
     pub fn open_cursor(&self, tenant: TenantId, token: &str) -> Option<AssetId> {
-        let body = self.open(Kind::Cursor, token)?;
+        let body = self.open(TokenKind::Cursor, token)?;
         let (owner, after) = body.split_at_checked(16)?;
         (owner == tenant.0.as_bytes()).then(|| Uuid::from_slice(after).ok().map(AssetId))?
     }
 }
 
-fn mac(key: &Hmac<Sha256>, kind: Kind, payload: &[u8]) -> [u8; 32] {
+fn mac(key: &Hmac<Sha256>, kind: TokenKind, payload: &[u8]) -> [u8; 32] {
     let label = kind.prefix().as_bytes();
     let framed = key.clone().chain_update([label.len() as u8]).chain_update(label);
     framed.chain_update(payload).finalize().into_bytes().into()
@@ -151,8 +151,8 @@ fn mac(key: &Hmac<Sha256>, kind: Kind, payload: &[u8]) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn tokens(secrets: &[&str]) -> Tokens {
-        Tokens::new(&secrets.iter().map(|s| s.repeat(8).into_bytes()).collect::<Vec<_>>()).unwrap()
+    fn tokens(secrets: &[&str]) -> TokenSigner {
+        TokenSigner::new(&secrets.iter().map(|s| s.repeat(8).into_bytes()).collect::<Vec<_>>()).unwrap()
     }
 
     #[test]
@@ -198,6 +198,6 @@ mod tests {
         let old = tokens(&["secret-old"]).link(GrantId(Uuid::from_u128(2)));
         assert!(tokens(&["secret-new", "secret-old"]).open_link(&old).is_some());
         assert!(tokens(&["secret-new"]).open_link(&old).is_none());
-        assert!(Tokens::new(&[]).is_none() && Tokens::new(&[vec![0; 31]]).is_none());
+        assert!(TokenSigner::new(&[]).is_none() && TokenSigner::new(&[vec![0; 31]]).is_none());
     }
 }

@@ -15,10 +15,10 @@ use tower_http::CompressionLevel;
 use tower_http::compression::{CompressionLayer, Predicate};
 
 /// Answers that are longer are not looked at: what they say would have to be held in memory.
-const MOST: u64 = 1 << 20;
+const MAX_TAGGED_BYTES: u64 = 1 << 20;
 /// What is shorter is not worth compressing.
-const SHORT: u64 = 1024;
-const TEXTS: [&str; 6] = [
+const MIN_COMPRESSED_BYTES: u64 = 1024;
+const COMPRESSIBLE_TYPES: [&str; 6] = [
     "application/json",
     "application/openmetrics-text",
     "application/problem+json",
@@ -28,24 +28,24 @@ const TEXTS: [&str; 6] = [
 ];
 
 /// Says of answers that say nothing themselves that nobody may keep them.
-pub(super) fn say_if_silent(headers: &mut HeaderMap) {
+pub(super) fn set_default_no_store(headers: &mut HeaderMap) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
 /// Puts an entity tag on the answer, and leaves out what the client has already.
-pub(super) async fn validated(request: Request, next: Next) -> Response {
+pub(super) async fn apply_etag(request: Request, next: Next) -> Response {
     let asked = request.headers().clone();
     let response = next.run(request).await;
-    let short = http_body::Body::size_hint(response.body()).upper().is_some_and(|length| length <= MOST);
+    let short = http_body::Body::size_hint(response.body()).upper().is_some_and(|length| length <= MAX_TAGGED_BYTES);
     if response.status() != StatusCode::OK || response.headers().contains_key(header::CACHE_CONTROL) || !short {
         return response;
     }
     let (mut head, body) = response.into_parts();
     let Ok(body) = body.collect().await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let body = body.to_bytes();
-    let tag = tag(&body);
-    say(&mut head.headers, &tag);
-    if !knows(&asked, &tag) {
+    let tag = entity_tag(&body);
+    set_validators(&mut head.headers, &tag);
+    if !matches_if_none_match(&asked, &tag) {
         return Response::from_parts(head, Body::from(body));
     }
     vary_by_encoding(&mut head.headers, "application/json", body.len());
@@ -55,7 +55,7 @@ pub(super) async fn validated(request: Request, next: Next) -> Response {
     Response::from_parts(head, Body::empty())
 }
 
-fn say(headers: &mut HeaderMap, tag: &str) {
+fn set_validators(headers: &mut HeaderMap, tag: &str) {
     if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(header::ETAG, tag);
     }
@@ -72,43 +72,43 @@ pub(super) fn vary_by_encoding(headers: &mut HeaderMap, kind: &str, length: usiz
 
 /// Whether a text of ours of this type and length is sent compressed to those who ask for it.
 fn is_compressible(kind: &str, length: u64) -> bool {
-    length >= SHORT && TEXTS.contains(&kind.split(';').next().unwrap_or_default())
+    length >= MIN_COMPRESSED_BYTES && COMPRESSIBLE_TYPES.contains(&kind.split(';').next().unwrap_or_default())
 }
 
 /// The entity tag of a text: weak, because it may be sent compressed.
-pub(super) fn tag(text: &[u8]) -> String {
+pub(super) fn entity_tag(text: &[u8]) -> String {
     format!("W/\"{}\"", &hex::encode(Sha256::digest(text))[..32])
 }
 
 /// Whether `If-None-Match` names the tag, or anything at all (RFC 9110 §13.1.2: the comparison is weak).
-pub(super) fn knows(request: &HeaderMap, tag: &str) -> bool {
+pub(super) fn matches_if_none_match(request: &HeaderMap, tag: &str) -> bool {
     let lists = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|field| field.to_str().ok());
-    opaque(tag, true).is_some_and(|own| lists.into_iter().any(|list| names(list, own, true)))
+    opaque_tag(tag, true).is_some_and(|own| lists.into_iter().any(|list| list_contains_tag(list, own, true)))
 }
 
 /// Whether a list of entity tags has this one, which is given without quotes, or stands for any. `weak`: `W/` does not
 /// matter.
-pub(super) fn names(list: &str, own: &str, weak: bool) -> bool {
-    list.trim() == "*" || list.split(',').any(|item| opaque(item.trim(), weak) == Some(own))
+pub(super) fn list_contains_tag(list: &str, own: &str, weak: bool) -> bool {
+    list.trim() == "*" || list.split(',').any(|item| opaque_tag(item.trim(), weak) == Some(own))
 }
 
 /// What is between a tag's quotes.
-fn opaque(tag: &str, weak: bool) -> Option<&str> {
+fn opaque_tag(tag: &str, weak: bool) -> Option<&str> {
     let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
     tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'))
 }
 
 /// What is sent compressed to those who ask for it: our own JSON and the files of pages, unless they are short. Never the
 /// bytes of assets, whose ranges count, nor streams, whose events must not wait in a buffer.
-pub(super) fn compressed() -> CompressionLayer<Compressible> {
-    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(Compressible)
+pub(super) fn compression_layer() -> CompressionLayer<CompressionPredicate> {
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(CompressionPredicate)
 }
 
 /// Decides by the head of an answer.
 #[derive(Clone, Copy)]
-pub(super) struct Compressible;
+pub(super) struct CompressionPredicate;
 
-impl Predicate for Compressible {
+impl Predicate for CompressionPredicate {
     fn should_compress<B: http_body::Body>(&self, response: &http::Response<B>) -> bool {
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let ours =
@@ -126,11 +126,14 @@ mod tests {
     #[test]
     fn which_tags_are_known() {
         let knows = |field: &'static str| {
-            knows(&HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(field))]), "W/\"a\"")
+            matches_if_none_match(
+                &HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(field))]),
+                "W/\"a\"",
+            )
         };
         assert!(knows("W/\"a\"") && knows("\"a\"") && knows("\"b\", W/\"a\"") && knows("*"));
         assert!(!knows("\"b\"") && !knows("") && !knows("a"));
-        assert!(names("\"b\", \"a\"", "a", false) && names("*", "a", false));
-        assert!(!names("W/\"a\"", "a", false) && !names("a", "a", false));
+        assert!(list_contains_tag("\"b\", \"a\"", "a", false) && list_contains_tag("*", "a", false));
+        assert!(!list_contains_tag("W/\"a\"", "a", false) && !list_contains_tag("a", "a", false));
     }
 }

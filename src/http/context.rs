@@ -15,65 +15,65 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::Site;
+use super::AppState;
 use super::forwarded::TrustedForwarding;
-use super::ops::Metrics;
-use super::problem::{self, Problem};
+use super::ops::NodeMetrics;
+use super::problem::{self, ProblemDetails};
 use crate::domain::access::Actor;
 use crate::domain::clock::{OsEntropy, random_hex};
-use crate::engine::{Allowance, Engine, Error, PresentedCredential, Surroundings};
+use crate::engine::{Engine, Error, PresentedCredential, RateLimitStatus, RequestContext};
 
-const X_REQUEST_ID: &str = "x-request-id";
+const REQUEST_ID_HEADER: &str = "x-request-id";
 
 /// Where a request comes from: the other end of the connection, put there by the accept loop, or the client that a trusted
 /// proxy names.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(super) struct PeerAddress(pub(super) SocketAddr);
 
 /// Where a request comes from.
-pub(super) fn peer(extensions: &http::Extensions) -> Option<IpAddr> {
-    extensions.get::<Peer>().map(|peer| peer.0.ip())
+pub(super) fn peer_ip(extensions: &http::Extensions) -> Option<IpAddr> {
+    extensions.get::<PeerAddress>().map(|peer| peer.0.ip())
 }
 
 /// Puts id, log line and net around every route.
-pub(super) fn wrap(routes: Router, around: Around) -> Router {
-    let net = CatchPanicLayer::custom(|_| problem::defect());
-    routes.layer(net).layer(from_fn_with_state(around, surround))
+pub(super) fn with_request_layer(routes: Router, around: RequestLayerState) -> Router {
+    let net = CatchPanicLayer::custom(|_| problem::internal_error());
+    routes.layer(net).layer(from_fn_with_state(around, run_request))
 }
 
 /// What surrounds every route.
 #[derive(Clone)]
-pub(super) struct Around {
-    pub(super) metrics: Arc<Metrics>,
+pub(super) struct RequestLayerState {
+    pub(super) metrics: Arc<NodeMetrics>,
     pub(super) forwarding: TrustedForwarding,
 }
 
-impl Around {
+impl RequestLayerState {
     /// Puts the client that a trusted proxy names in the place of the proxy.
-    fn name_client(&self, request: &mut Request) {
-        let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return };
+    fn apply_forwarded_address(&self, request: &mut Request) {
+        let Some(PeerAddress(peer)) = request.extensions().get::<PeerAddress>().copied() else { return };
         let client = self.forwarding.client_address(peer.ip(), request.headers());
         if client != peer.ip() {
-            request.extensions_mut().insert(Peer(SocketAddr::new(client, 0)));
+            request.extensions_mut().insert(PeerAddress(SocketAddr::new(client, 0)));
         }
     }
 }
 
-async fn surround(State(around): State<Around>, mut request: Request, next: Next) -> Response {
-    around.name_client(&mut request);
-    let id = given_id(request.headers()).unwrap_or_else(|| random_hex(&OsEntropy, 8));
+async fn run_request(State(around): State<RequestLayerState>, mut request: Request, next: Next) -> Response {
+    around.apply_forwarded_address(&mut request);
+    let id = client_request_id(request.headers()).unwrap_or_else(|| random_hex(&OsEntropy, 8));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let credential = request.headers().contains_key(header::AUTHORIZATION);
     let started = Instant::now();
-    let here = surroundings(&request, &id);
-    let allowance = Arc::clone(&here.allowance);
-    let mut response = here.around(next.run(request)).await;
+    let here = build_request_context(&request, &id);
+    let allowance = Arc::clone(&here.rate_limit);
+    let mut response = here.run_within(next.run(request)).await;
     if let Some(allowance) = allowance.get() {
-        say_allowance(response.headers_mut(), allowance);
+        set_rate_limit_headers(response.headers_mut(), allowance);
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
+        response.headers_mut().insert(REQUEST_ID_HEADER, value);
     }
     if credential && response.status() == StatusCode::UNAUTHORIZED {
         // RFC 6750 §3.1: there was a credential, and another one is needed.
@@ -83,7 +83,7 @@ async fn surround(State(around): State<Around>, mut request: Request, next: Next
     // Nothing here is to be guessed at, and least of all what users have brought.
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
-    around.metrics.count(&method, route.as_deref(), response.status().as_u16(), started.elapsed());
+    around.metrics.record_request(&method, route.as_deref(), response.status().as_u16(), started.elapsed());
     tracing::info!(
         target: "gantry::access",
         request_id = id,
@@ -96,19 +96,19 @@ async fn surround(State(around): State<Around>, mut request: Request, next: Next
     response
 }
 
-fn surroundings(request: &Request, id: &str) -> Surroundings {
+fn build_request_context(request: &Request, id: &str) -> RequestContext {
     let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
-    Surroundings {
-        peer: peer(request.extensions()),
-        request: id.to_owned(),
-        presented: presented(request),
+    RequestContext {
+        peer_ip: peer_ip(request.extensions()),
+        request_id: id.to_owned(),
+        credential_kind: presented_credential(request),
         origin: origin.map(ToOwned::to_owned),
-        ..Surroundings::default()
+        ..RequestContext::default()
     }
 }
 
 /// What kind of credential comes with a request: a grant in the path counts before any header.
-fn presented(request: &Request) -> PresentedCredential {
+fn presented_credential(request: &Request) -> PresentedCredential {
     if request.uri().path().starts_with("/u/") {
         return PresentedCredential::Grant;
     }
@@ -124,8 +124,8 @@ fn presented(request: &Request) -> PresentedCredential {
 }
 
 /// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
-fn say_allowance(headers: &mut HeaderMap, allowance: &Allowance) {
-    let Allowance { burst, window, remaining, reset } = allowance;
+fn set_rate_limit_headers(headers: &mut HeaderMap, allowance: &RateLimitStatus) {
+    let RateLimitStatus { burst, window, remaining, reset } = allowance;
     let seconds = |time: &std::time::Duration| time.as_secs_f64().ceil();
     let policy = format!("\"tenant\";q={burst};w={}", seconds(window).max(1.0));
     let state = format!("\"tenant\";r={remaining};t={}", seconds(reset));
@@ -137,34 +137,34 @@ fn say_allowance(headers: &mut HeaderMap, allowance: &Allowance) {
 }
 
 /// The caller's own id for the request, if it is one that can be logged.
-fn given_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
+fn client_request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID_HEADER)?.to_str().ok()?;
     let sane = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     sane.then(|| id.to_owned())
 }
 
 /// What the path names, whose text has this form. A name that cannot be read names nothing.
-pub(super) struct Named<T>(pub(super) T);
+pub(super) struct PathId<T>(pub(super) T);
 
-impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Named<T> {
-    type Rejection = Problem;
+impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for PathId<T> {
+    type Rejection = ProblemDetails;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemDetails> {
         let text = <Path<String> as FromRequestParts<S>>::from_request_parts(parts, state).await.ok();
         let name = text.and_then(|Path(text)| text.parse().ok());
-        name.map(Self).ok_or_else(|| Error::Hidden.into())
+        name.map(Self).ok_or_else(|| Error::NotFound.into())
     }
 }
 
 /// Who is asking with a grant in the path. Keys do not belong there: paths end in histories and in other servers' logs.
-pub(super) async fn granted(engine: &Engine, grant: &str) -> Result<Actor, Error> {
-    let actor = holder(engine, grant).await?;
+pub(super) async fn admit_grant(engine: &Engine, grant: &str) -> Result<Actor, Error> {
+    let actor = authenticate_grant(engine, grant).await?;
     engine.admit(&actor).await?;
     Ok(actor)
 }
 
 /// The same, without counting it as a request.
-pub(super) async fn holder(engine: &Engine, grant: &str) -> Result<Actor, Error> {
+pub(super) async fn authenticate_grant(engine: &Engine, grant: &str) -> Result<Actor, Error> {
     match engine.authenticate(grant).await? {
         uploader @ Actor::Uploader { .. } => Ok(uploader),
         _ => Err(Error::Unauthenticated),
@@ -172,7 +172,7 @@ pub(super) async fn holder(engine: &Engine, grant: &str) -> Result<Actor, Error>
 }
 
 /// The method that is meant: clients behind old proxies and old JVMs cannot send every one.
-pub(super) fn meant(method: &Method, headers: &HeaderMap) -> Method {
+pub(super) fn effective_method(method: &Method, headers: &HeaderMap) -> Method {
     let other = headers.get("x-http-method-override").and_then(|value| Method::from_bytes(value.as_bytes()).ok());
     let known = |method: &Method| [Method::PATCH, Method::DELETE, Method::HEAD].contains(method);
     other.filter(|other| known(other) && method != Method::OPTIONS).unwrap_or_else(|| method.clone())
@@ -183,36 +183,36 @@ pub(super) fn meant(method: &Method, headers: &HeaderMap) -> Method {
 /// Stands first in a handler's signature. The extractors behind it, and the body above all, are read only for callers
 /// that it let in, and a client that waits with `Expect: 100-continue` is answered before it sends a byte.
 /// `Option<Authenticated>` is for what may be public: `None` without an `Authorization` header, refused with a wrong one.
-pub(super) struct Authenticated(pub(super) Actor);
+pub(super) struct AuthenticatedActor(pub(super) Actor);
 
-impl FromRequestParts<Site> for Authenticated {
-    type Rejection = Problem;
+impl FromRequestParts<AppState> for AuthenticatedActor {
+    type Rejection = ProblemDetails;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
-        Ok(Self(actor(&site.engine, &parts.headers).await?))
+    async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Self, ProblemDetails> {
+        Ok(Self(admit_bearer(&site.engine, &parts.headers).await?))
     }
 }
 
-impl OptionalFromRequestParts<Site> for Authenticated {
-    type Rejection = Problem;
+impl OptionalFromRequestParts<AppState> for AuthenticatedActor {
+    type Rejection = ProblemDetails;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Option<Self>, Problem> {
+    async fn from_request_parts(parts: &mut Parts, site: &AppState) -> Result<Option<Self>, ProblemDetails> {
         if !parts.headers.contains_key(header::AUTHORIZATION) {
             return Ok(None);
         }
-        Ok(Some(Self(actor(&site.engine, &parts.headers).await?)))
+        Ok(Some(Self(admit_bearer(&site.engine, &parts.headers).await?)))
     }
 }
 
 /// The holder of the credential in `Authorization`; counts as one request of its tenant.
-pub(super) async fn actor(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
-    let actor = bearer(engine, headers).await?;
+pub(super) async fn admit_bearer(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
+    let actor = authenticate_bearer(engine, headers).await?;
     engine.admit(&actor).await?;
     Ok(actor)
 }
 
 /// The same, without counting it as a request.
-pub(super) async fn bearer(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
+pub(super) async fn authenticate_bearer(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
     let value = headers.get(header::AUTHORIZATION).ok_or(Error::Unauthenticated)?;
     let token = value.to_str().ok().and_then(|text| text.split_once(' '));
     match token {

@@ -10,30 +10,30 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use super::Site;
+use super::AppState;
 
 /// Origins from the settings; `*` means every one.
-pub(super) type Origins = Arc<[String]>;
+pub(super) type CorsOrigins = Arc<[String]>;
 
-const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-const ALLOWED: &str = "Authorization, Origin, Content-Type, Content-Disposition, Range, If-Match, If-None-Match, \
+const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+const ALLOWED_HEADERS: &str = "Authorization, Origin, Content-Type, Content-Disposition, Range, If-Match, If-None-Match, \
     If-Range, If-Modified-Since, If-Unmodified-Since, Cache-Control, Idempotency-Key, X-Requested-With, X-Request-ID, \
     X-HTTP-Method-Override, X-CSRF-Token, traceparent, tracestate, baggage, sentry-trace, Tus-Resumable, Upload-Length, \
     Upload-Offset, Upload-Metadata, Upload-Defer-Length, Upload-Concat, Upload-Checksum, Upload-Incomplete, \
     Upload-Complete, Upload-Draft-Interop-Version, Content-Digest, Repr-Digest, Want-Repr-Digest, Uppy-Auth-Token, \
     Uppy-Credentials-Params, Last-Event-ID";
-const EXPOSED: &str = "Location, ETag, Content-Range, Content-Disposition, Retry-After, X-Request-ID, Tus-Version, \
+const EXPOSED_HEADERS: &str = "Location, ETag, Content-Range, Content-Disposition, Retry-After, X-Request-ID, Tus-Version, \
     Tus-Resumable, Tus-Max-Size, Tus-Extension, Tus-Checksum-Algorithm, Upload-Offset, Upload-Length, \
     Upload-Metadata, Upload-Defer-Length, Upload-Concat, Upload-Expires, Upload-Incomplete, Upload-Complete, \
     Upload-Draft-Interop-Version, Upload-Limit, Accept-Patch, Repr-Digest, RateLimit, RateLimit-Policy";
 /// Seconds; browsers cap it.
-const MAX_AGE: &str = "86400";
+const MAX_AGE_SECONDS: &str = "86400";
 
 /// Says to pages of allowed origins that they are.
-pub(super) async fn surround(site: &Site, request: Request, next: Next) -> Response {
-    let Some(origin) = welcome(site, request.headers()).await else {
+pub(super) async fn apply_cors(site: &AppState, request: Request, next: Next) -> Response {
+    let Some(origin) = find_allowed_origin(site, request.headers()).await else {
         let mut response = next.run(request).await;
-        vary(&mut response);
+        vary_by_origin(&mut response);
         return response;
     };
     let asked = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -43,28 +43,28 @@ pub(super) async fn surround(site: &Site, request: Request, next: Next) -> Respo
     } else {
         next.run(request).await
     };
-    vary(&mut response);
+    vary_by_origin(&mut response);
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     let mut say = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
-    say(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    say(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
     if preflight {
-        say(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        say(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED);
-        say(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+        say(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+        say(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+        say(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE_SECONDS);
     }
     response
 }
 
 /// Says that the answer hangs on the page's origin, also where none was named: a cache must not show to a page of one
 /// origin what was answered to another (Fetch standard, "CORS protocol and HTTP caches").
-fn vary(response: &mut Response) {
+fn vary_by_origin(response: &mut Response) {
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
 }
 
 /// The origin, if the settings or some policy let its pages in.
-async fn welcome(site: &Site, headers: &HeaderMap) -> Option<HeaderValue> {
-    if let Some(origin) = allowed(&site.cors_origins, headers) {
+async fn find_allowed_origin(site: &AppState, headers: &HeaderMap) -> Option<HeaderValue> {
+    if let Some(origin) = configured_origin(&site.cors_origins, headers) {
         return Some(origin);
     }
     let origin = headers.get(header::ORIGIN)?;
@@ -73,7 +73,7 @@ async fn welcome(site: &Site, headers: &HeaderMap) -> Option<HeaderValue> {
     known.then(|| origin.clone())
 }
 
-fn allowed(origins: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
+fn configured_origin(origins: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
     let known = |allowed: &String| allowed == "*" || allowed.as_bytes() == origin.as_bytes();
     origins.iter().any(known).then(|| origin.clone())
@@ -97,12 +97,12 @@ mod tests {
     fn only_the_listed() {
         let from = |origin: &'static str| HeaderMap::from_iter([(header::ORIGIN, HeaderValue::from_static(origin))]);
         let origins = ["https://app.example".to_owned()];
-        assert!(allowed(&origins, &from("https://app.example")).is_some());
+        assert!(configured_origin(&origins, &from("https://app.example")).is_some());
         for stranger in ["https://app.example.evil", "http://app.example", "null", "https://app.example:8443"] {
-            assert!(allowed(&origins, &from(stranger)).is_none(), "{stranger}");
+            assert!(configured_origin(&origins, &from(stranger)).is_none(), "{stranger}");
         }
-        assert!(allowed(&["*".to_owned()], &from("null")).is_some());
-        assert!(allowed(&origins, &HeaderMap::new()).is_none());
+        assert!(configured_origin(&["*".to_owned()], &from("null")).is_some());
+        assert!(configured_origin(&origins, &HeaderMap::new()).is_none());
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl TrustedForwarding {
         };
         match self.header {
             ForwardedHeader::None => Vec::new(),
-            ForwardedHeader::XForwardedFor => lines("x-forwarded-for").map(address).collect(),
+            ForwardedHeader::XForwardedFor => lines("x-forwarded-for").map(parse_address).collect(),
             ForwardedHeader::Forwarded => lines("forwarded").map(forwarded_for).collect(),
         }
     }
@@ -70,11 +70,11 @@ impl TrustedForwarding {
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
     let (_, node) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
-    address(node.trim().trim_matches('"'))
+    parse_address(node.trim().trim_matches('"'))
 }
 
 /// `192.0.2.1`, `192.0.2.1:8080`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:8080`.
-fn address(text: &str) -> Option<IpAddr> {
+fn parse_address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))

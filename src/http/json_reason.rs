@@ -1,7 +1,7 @@
 //! Why a JSON body is not as expected, in the words of JSON: serde names types of Rust. Pure.
 
 /// The words of serde for what JSON calls otherwise. Longer ones first.
-const WORDS: [(&str, &str); 13] = [
+const JSON_TYPE_NAMES: [(&str, &str); 13] = [
     ("a nonzero u32", "a whole number above zero"),
     ("string or map", "a text or an object"),
     ("a sequence", "a list"),
@@ -28,7 +28,7 @@ pub(super) fn json_reason(error: &serde_json::Error) -> String {
         let rest = rest.split_once(' ').map_or("", |(_, rest)| rest);
         return format!("{before}, expected an object {rest}").trim_end().to_owned();
     }
-    let known = WORDS.iter().find_map(|(word, plain)| Some((plain, expected.strip_prefix(word)?)));
+    let known = JSON_TYPE_NAMES.iter().find_map(|(word, plain)| Some((plain, expected.strip_prefix(word)?)));
     known.map_or_else(|| found.clone(), |(plain, rest)| format!("{before}, expected {plain}{rest}"))
 }
 

@@ -19,43 +19,43 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Engine;
 
 mod admin;
-mod body;
 mod caching;
+mod chunk_detection;
 mod companion;
+mod connection_limit;
+mod content_origin;
 mod context;
 mod cors;
 mod download;
 mod events;
-mod failures;
+mod failure_limit;
 pub mod forwarded;
 mod ietf;
+mod json_body;
 mod json_reason;
 mod keys;
-mod metadata;
 mod native;
 mod openapi;
 mod ops;
-mod origin;
-mod pieces;
-mod places;
 mod problem;
 mod processing;
 mod query;
-mod relayed;
 pub mod server;
 mod tenants;
 pub mod tls;
 mod tus;
+mod upload_metadata;
+mod upload_request;
 mod web;
 mod webhooks;
 
 /// What every handler can reach. Every layer around a handler has it once more: it is cheap to clone.
 #[derive(Clone)]
-pub struct Site(Arc<Parts>);
+pub struct AppState(Arc<AppStateInner>);
 
 /// What a site is made of.
 #[derive(Clone)]
-pub struct Parts {
+pub struct AppStateInner {
     engine: Engine,
     /// The only origin ever put into answers; never the Host header. Without a trailing slash.
     public_url: Arc<str>,
@@ -64,33 +64,33 @@ pub struct Parts {
     /// Where browsers send bytes: the store's origin, for `Content-Security-Policy`.
     store_origin: Arc<str>,
     /// Origins whose pages may call the API.
-    cors_origins: cors::Origins,
+    cors_origins: cors::CorsOrigins,
     /// Whom to believe about where a request comes from.
     forwarding: forwarded::TrustedForwarding,
-    readiness: Arc<ops::Readiness>,
-    metrics: Arc<ops::Metrics>,
-    failures: Arc<failures::FailureLimit>,
+    readiness: Arc<ops::ReadinessProbe>,
+    metrics: Arc<ops::NodeMetrics>,
+    failure_limit: Arc<failure_limit::FailureLimit>,
     /// Memory for the JSON bodies of all requests together.
-    json_budget: body::JsonBudget,
+    json_budget: json_body::JsonBudget,
     /// Cancelled when the end is announced: what goes on for ever must end.
     draining: CancellationToken,
 }
 
-impl std::ops::Deref for Site {
-    type Target = Parts;
+impl std::ops::Deref for AppState {
+    type Target = AppStateInner;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &AppStateInner {
         &self.0
     }
 }
 
-impl Site {
+impl AppState {
     /// A site at `public_url`, whose clients send bytes to `store_origin`; not ready any more once `draining` is
     /// cancelled.
     #[must_use]
     pub fn new(engine: Engine, public_url: &str, store_origin: &str, draining: CancellationToken) -> Self {
-        Self(Arc::new(Parts {
-            readiness: Arc::new(ops::Readiness::new(engine.clone(), draining.clone())),
+        Self(Arc::new(AppStateInner {
+            readiness: Arc::new(ops::ReadinessProbe::new(engine.clone(), draining.clone())),
             draining,
             engine,
             public_url: public_url.trim_end_matches('/').into(),
@@ -99,68 +99,70 @@ impl Site {
             cors_origins: Arc::new([]),
             forwarding: forwarded::TrustedForwarding::default(),
             metrics: Arc::default(),
-            failures: Arc::new(failures::FailureLimit::new(0)),
-            json_budget: body::JsonBudget::new(body::DEFAULT_BUDGET_BYTES),
+            failure_limit: Arc::new(failure_limit::FailureLimit::new(0)),
+            json_budget: json_body::JsonBudget::new(json_body::DEFAULT_BUDGET_BYTES),
         }))
     }
 
     /// Links lead to another origin, where nothing else is served.
     #[must_use]
-    pub fn with_content_at(self, url: &str) -> Self {
+    pub fn with_content_url(self, url: &str) -> Self {
         let content_url = url.trim_end_matches('/').into();
-        Self(Arc::new(Parts { content_url, ..Arc::unwrap_or_clone(self.0) }))
+        Self(Arc::new(AppStateInner { content_url, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The JSON bodies of all requests together take at most so many bytes, or as many as the longest one if that is more.
     #[must_use]
-    pub fn with_json_memory(self, bytes: u64) -> Self {
-        let json_budget = body::JsonBudget::new(usize::try_from(bytes).unwrap_or(usize::MAX));
-        Self(Arc::new(Parts { json_budget, ..Arc::unwrap_or_clone(self.0) }))
+    pub fn with_json_budget(self, bytes: u64) -> Self {
+        let json_budget = json_body::JsonBudget::new(usize::try_from(bytes).unwrap_or(usize::MAX));
+        Self(Arc::new(AppStateInner { json_budget, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// At most so many failures a minute are answered to one address; 0: any number.
     #[must_use]
     pub fn with_failure_limit(self, per_minute: u32) -> Self {
-        let failures = Arc::new(failures::FailureLimit::new(per_minute));
-        Self(Arc::new(Parts { failures, ..Arc::unwrap_or_clone(self.0) }))
+        let failures = Arc::new(failure_limit::FailureLimit::new(per_minute));
+        Self(Arc::new(AppStateInner { failure_limit: failures, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Pages of these origins may call it from browsers, besides its own.
     #[must_use]
     pub fn with_cors(self, origins: &[String]) -> Self {
-        Self(Arc::new(Parts { cors_origins: origins.into(), ..Arc::unwrap_or_clone(self.0) }))
+        Self(Arc::new(AppStateInner { cors_origins: origins.into(), ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Addresses that trusted proxies name count as where requests come from.
     #[must_use]
     pub fn with_forwarding(self, forwarding: forwarded::TrustedForwarding) -> Self {
-        Self(Arc::new(Parts { forwarding, ..Arc::unwrap_or_clone(self.0) }))
+        Self(Arc::new(AppStateInner { forwarding, ..Arc::unwrap_or_clone(self.0) }))
     }
 }
 
 /// Every route of every protocol.
-pub fn router(site: Site) -> Router {
-    let routes = native::routes().and(companion::routes()).and(tus::routes()).and(ietf::routes());
-    let routes = routes.and(download::routes()).and(events::routes()).and(ops::routes()).and(web::routes());
-    let routes = routes.and(admin::routes()).and(processing::routes()).and(webhooks::routes()).and(keys::routes());
-    let routes = openapi::routed(routes.and(tenants::routes()), &site);
-    let routes = routes.fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
-    let routes = routes.layer(caching::compressed()).layer(from_fn_with_state(site.clone(), surround));
-    let around = context::Around { metrics: Arc::clone(&site.metrics), forwarding: site.forwarding.clone() };
-    context::wrap(routes.with_state(site), around)
+pub fn router(site: AppState) -> Router {
+    let routes = native::routes().merge(companion::routes()).merge(tus::routes()).merge(ietf::routes());
+    let routes = routes.merge(download::routes()).merge(events::routes()).merge(ops::routes()).merge(web::routes());
+    let routes =
+        routes.merge(admin::routes()).merge(processing::routes()).merge(webhooks::routes()).merge(keys::routes());
+    let routes = openapi::build_router(routes.merge(tenants::routes()), &site);
+    let routes = routes.fallback(problem::route_not_found).method_not_allowed_fallback(problem::method_not_allowed);
+    let routes =
+        routes.layer(caching::compression_layer()).layer(from_fn_with_state(site.clone(), apply_request_policies));
+    let around = context::RequestLayerState { metrics: Arc::clone(&site.metrics), forwarding: site.forwarding.clone() };
+    context::with_request_layer(routes.with_state(site), around)
 }
 
 /// What holds for every route. One layer, because each of them costs every request.
-async fn surround(State(site): State<Site>, request: Request, next: Next) -> Response {
-    if let Err(problem) = origin::refuse_ambiguous_host(&request) {
+async fn apply_request_policies(State(site): State<AppState>, request: Request, next: Next) -> Response {
+    if let Err(problem) = content_origin::refuse_ambiguous_host(&request) {
         return problem.into_response();
     }
-    if origin::is_elsewhere(&site, &request) {
-        return problem::no_route().await.into_response();
+    if content_origin::is_wrong_origin(&site, &request) {
+        return problem::route_not_found().await.into_response();
     }
-    let attempt = failures::Attempt::of(&request);
-    let response = cors::surround(&site, request, next).await;
-    let mut response = site.failures.judge(&attempt, response);
-    caching::say_if_silent(response.headers_mut());
+    let attempt = failure_limit::AccessAttempt::from_request(&request);
+    let response = cors::apply_cors(&site, request, next).await;
+    let mut response = site.failure_limit.limit_failure(&attempt, response);
+    caching::set_default_no_store(response.headers_mut());
     response
 }

@@ -11,57 +11,57 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::problem::Problem;
+use super::problem::ProblemDetails;
 
 use crate::domain::clock::parse_duration;
 use crate::engine::Error;
 
 /// Entries of a page unless the query says otherwise.
-pub(super) const USUAL_PAGE: u32 = 100;
+pub(super) const DEFAULT_PAGE_LIMIT: u32 = 100;
 
 /// The parameters, in the order in which they came.
-pub(super) fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
+pub(super) fn query_pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
     url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned()
 }
 
 /// A parameter that the address does not have.
-pub(super) fn unknown(name: &str) -> Error {
+pub(super) fn unknown_parameter(name: &str) -> Error {
     Error::invalid("query", format!("{name:?} is no parameter of this address"))
 }
 
 /// Refuses parameters at an address that has none: left out of account, `?tenant=acme` would seem to narrow an answer.
 pub(super) async fn refuse_parameters(request: Request, next: Next) -> Response {
-    let parameter = pairs(request.uri().query()).next();
+    let parameter = query_pairs(request.uri().query()).next();
     match parameter {
-        Some((name, _)) => Problem::from(unknown(&name)).into_response(),
+        Some((name, _)) => ProblemDetails::from(unknown_parameter(&name)).into_response(),
         None => next.run(request).await,
     }
 }
 
 /// The value of a parameter; `expected` says in words what it should have been.
-pub(super) fn parsed<T: FromStr>(field: &'static str, text: &str, expected: impl Display) -> Result<T, Error> {
+pub(super) fn parse_parameter<T: FromStr>(field: &'static str, text: &str, expected: impl Display) -> Result<T, Error> {
     text.parse().map_err(|_| Error::invalid(field, expected))
 }
 
 /// How many entries a page shall have.
-pub(super) fn limit(text: &str) -> Result<u32, Error> {
-    parsed("limit", text, "a number")
+pub(super) fn parse_limit(text: &str) -> Result<u32, Error> {
+    parse_parameter("limit", text, "a number")
 }
 
 /// `?tenant=` and nothing else.
-pub(super) fn tenant(query: Option<&str>) -> Result<Option<String>, Error> {
+pub(super) fn parse_tenant(query: Option<&str>) -> Result<Option<String>, Error> {
     let mut tenant = None;
-    for (name, value) in pairs(query) {
+    for (name, value) in query_pairs(query) {
         match name.as_str() {
             "tenant" => tenant = Some(value),
-            other => return Err(unknown(other)),
+            other => return Err(unknown_parameter(other)),
         }
     }
     Ok(tenant)
 }
 
 /// A member of a body that is a time: `3600` or `"1h"`.
-pub(super) fn time(field: &'static str, value: Option<&Value>) -> Result<Option<Duration>, Error> {
+pub(super) fn parse_duration_member(field: &'static str, value: Option<&Value>) -> Result<Option<Duration>, Error> {
     let read = |value: &Value| match value {
         Value::Number(seconds) => seconds.as_u64().map(Duration::from_secs),
         Value::String(text) => parse_duration(text),
@@ -82,6 +82,6 @@ pub(super) enum DurationInput {
 }
 
 /// Where the next page begins: after the last of these, if there are as many as were asked for.
-pub(super) fn next_after<T, K>(page: &[T], limit: u32, key: impl FnOnce(&T) -> K) -> Option<K> {
+pub(super) fn next_cursor<T, K>(page: &[T], limit: u32, key: impl FnOnce(&T) -> K) -> Option<K> {
     page.last().filter(|_| page.len() == limit as usize).map(key)
 }

@@ -20,15 +20,15 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// How often the files are looked at.
-const LOOK: Duration = Duration::from_secs(60);
+const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
 /// The first byte of a TLS handshake (RFC 8446 §5.1).
-const HANDSHAKE: u8 = 0x16;
+const TLS_HANDSHAKE_BYTE: u8 = 0x16;
 /// Bytes that are read from a client without TLS after it has been told.
 const MAX_REFUSED_HEAD_BYTES: u64 = 64 << 10;
 
 /// Where certificate and key are, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files {
+pub struct CertificateFiles {
     /// The chain, our own certificate first.
     pub certificate: PathBuf,
     /// Its private key.
@@ -36,36 +36,36 @@ pub struct Files {
 }
 
 /// A certificate in use.
-pub struct Tls {
-    files: Files,
-    current: RwLock<TlsAcceptor>,
+pub struct ReloadableCertificate {
+    files: CertificateFiles,
+    acceptor: RwLock<TlsAcceptor>,
 }
 
 /// A connection as its client began it.
-pub(super) enum Opened {
+pub(super) enum AcceptedStream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Tls {
+impl ReloadableCertificate {
     /// Reads the files; says which of them makes no sense.
-    pub fn load(files: Files) -> io::Result<Self> {
-        let current = RwLock::new(acceptor(&files)?);
-        Ok(Self { files, current })
+    pub fn load(files: CertificateFiles) -> io::Result<Self> {
+        let current = RwLock::new(load_acceptor(&files)?);
+        Ok(Self { files, acceptor: current })
     }
 
     /// Takes up renewed files until `stop`. What cannot be read is told and changes nothing.
-    pub async fn renew(&self, stop: CancellationToken) {
-        let mut seen = self.changed_at();
-        while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-            let now = self.changed_at();
+    pub async fn reload_when_changed(&self, stop: CancellationToken) {
+        let mut seen = self.modification_times();
+        while stop.run_until_cancelled(tokio::time::sleep(RELOAD_INTERVAL)).await.is_some() {
+            let now = self.modification_times();
             if now == seen {
                 continue;
             }
             seen = now;
-            match acceptor(&self.files) {
+            match load_acceptor(&self.files) {
                 Ok(fresh) => {
-                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+                    *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = fresh;
                     tracing::info!("the renewed certificate is in use");
                 }
                 Err(error) => tracing::warn!(%error, "the renewed certificate is not used"),
@@ -73,35 +73,35 @@ impl Tls {
         }
     }
 
-    fn changed_at(&self) -> [Option<SystemTime>; 2] {
+    fn modification_times(&self) -> [Option<SystemTime>; 2] {
         let time = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
         [time(&self.files.certificate), time(&self.files.key)]
     }
 
     /// Shakes hands. Callers bound the time.
-    pub(super) async fn open(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<Opened> {
+    pub(super) async fn accept_stream(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<AcceptedStream> {
         let mut first = [0];
         stream.peek(&mut first).await?;
-        if first != [HANDSHAKE] {
+        if first != [TLS_HANDSHAKE_BYTE] {
             let near = peer.ip().is_loopback() || stream.local_addr()?.ip() == peer.ip();
             if near {
-                return Ok(Opened::Plain(stream));
+                return Ok(AcceptedStream::Plain(stream));
             }
-            refuse_plain(stream).await?;
+            refuse_plain_http(stream).await?;
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "plain HTTP from elsewhere"));
         }
-        let acceptor = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
-        acceptor.accept(stream).await.map(|stream| Opened::Tls(Box::new(stream)))
+        let acceptor = self.acceptor.read().unwrap_or_else(PoisonError::into_inner).clone();
+        acceptor.accept(stream).await.map(|stream| AcceptedStream::Tls(Box::new(stream)))
     }
 }
 
 /// Says to a client without TLS what this port speaks, and closes. Nothing of its request is read.
-async fn refuse_plain(mut stream: TcpStream) -> io::Result<()> {
-    const WHY: &str = "This port speaks HTTPS: write https:// instead of http://.\n";
+async fn refuse_plain_http(mut stream: TcpStream) -> io::Result<()> {
+    const PLAIN_HTTP_MESSAGE: &str = "This port speaks HTTPS: write https:// instead of http://.\n";
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
-         X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{WHY}",
-        WHY.len()
+         X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{PLAIN_HTTP_MESSAGE}",
+        PLAIN_HTTP_MESSAGE.len()
     );
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;
@@ -110,7 +110,7 @@ async fn refuse_plain(mut stream: TcpStream) -> io::Result<()> {
     tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.map(|_| ())
 }
 
-fn acceptor(files: &Files) -> io::Result<TlsAcceptor> {
+fn load_acceptor(files: &CertificateFiles) -> io::Result<TlsAcceptor> {
     let bad = |path: &Path, error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
     let chain = CertificateDer::pem_file_iter(&files.certificate).and_then(Iterator::collect);
     let chain: Vec<CertificateDer<'static>> = chain.map_err(|error| bad(&files.certificate, &error))?;
@@ -134,7 +134,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        let refusing = tokio::spawn(refuse_plain(accepted));
+        let refusing = tokio::spawn(refuse_plain_http(accepted));
         client.write_all(b"GET / HTTP/1.1\r\nHost: files.example\r\n\r\n").await.unwrap();
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();

@@ -20,26 +20,26 @@ use serde_json::{Map, Value};
 use crate::domain::name::MediaType;
 
 mod child;
-mod document;
-mod film;
+mod child_process;
+mod decoder_kind;
+mod external_tools;
+mod ffprobe;
 mod film_parts;
-mod kind;
-mod order;
+mod inspect;
+mod pdf;
 mod poster;
-mod run;
-mod tools;
+mod protocol;
 mod vips;
-mod visit;
 
-use kind::Kind;
-pub use kind::Wanted;
-use tools::Tools;
-use visit::Visit;
+use decoder_kind::DecoderKind;
+pub use decoder_kind::RequiredBytes;
+use external_tools::ExternalTools;
+use inspect::FileInspection;
 
 /// A file to look at, and what to make of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Task<'a> {
-    /// The bytes, as [`Sandbox::wants`] asked for them, in a file of this task's own: it may be lengthened. An absolute
+pub struct InspectionTask<'a> {
+    /// The bytes, as [`MediaSandbox::required_bytes`] asked for them, in a file of this task's own: it may be lengthened. An absolute
     /// path.
     pub file: &'a Path,
     /// Bytes of the original.
@@ -47,7 +47,7 @@ pub struct Task<'a> {
     /// The detected type, not the declared one.
     pub media_type: &'a MediaType,
     /// The derivatives to make.
-    pub sizes: &'a [Size],
+    pub sizes: &'a [DerivativeSize],
     /// An empty folder of this task's own for them. An absolute path.
     pub out: &'a Path,
     /// Brings more of a large file when its index lies elsewhere than at its ends. `None`: the ends have to do.
@@ -63,7 +63,7 @@ pub trait PartSource: Debug + Send + Sync {
 
 /// A size of derivatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Size {
+pub struct DerivativeSize {
     /// The variant's name, as `thumb-256`.
     pub name: String,
     /// Pixels of the longer side. Smaller pictures keep their size.
@@ -72,55 +72,55 @@ pub struct Size {
 
 /// What one file may cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct DecodeLimits {
     /// Bytes of address space of a child.
-    pub memory: u64,
+    pub max_memory_bytes: u64,
     /// CPU time of a child, in whole seconds.
-    pub cpu: Duration,
+    pub max_cpu_time: Duration,
     /// Time for everything about one file.
-    pub wall: Duration,
+    pub max_wall_time: Duration,
     /// Bytes of any file that a child writes.
-    pub output: u64,
+    pub max_output_bytes: u64,
     /// Pixels (width times height) of a picture or film that is decoded at all.
-    pub pixels: u64,
+    pub max_pixels: u64,
     /// Frames of an animated picture.
-    pub frames: u64,
+    pub max_frames: u64,
     /// Pages of a document of which a page is drawn.
-    pub pages: u64,
+    pub max_pages: u64,
     /// Entries of an archive that are listed by name.
-    pub entries: usize,
+    pub max_entries: usize,
 }
 
-impl Default for Limits {
+impl Default for DecodeLimits {
     fn default() -> Self {
         Self {
-            memory: 2 << 30,
-            cpu: Duration::from_secs(30),
-            wall: Duration::from_secs(60),
-            output: 256 << 20,
-            pixels: 1 << 28,
-            frames: 100_000,
-            pages: 100_000,
-            entries: 1000,
+            max_memory_bytes: 2 << 30,
+            max_cpu_time: Duration::from_secs(30),
+            max_wall_time: Duration::from_secs(60),
+            max_output_bytes: 256 << 20,
+            max_pixels: 1 << 28,
+            max_frames: 100_000,
+            max_pages: 100_000,
+            max_entries: 1000,
         }
     }
 }
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct MediaReport {
     /// Facts, by name: bounded in number, depth and length, with nothing that tells of places or serial numbers.
     pub details: Map<String, Value>,
     /// Files in the task's folder.
-    pub derivatives: Vec<Made>,
+    pub derivatives: Vec<DerivativeFile>,
     /// What could not be done, and why.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<MediaProblem>,
 }
 
 /// A derivative.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
-    /// The [`Size::name`]; each size is made in two formats.
+pub struct DerivativeFile {
+    /// The [`DerivativeSize::name`]; each size is made in two formats.
     pub variant: String,
     /// Where it is.
     pub file: PathBuf,
@@ -136,21 +136,21 @@ pub struct Made {
 
 /// Something a person should know about a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
+pub struct MediaProblem {
     /// For programs, as `image_damaged`.
     pub code: String,
     /// For people.
     pub sentence: String,
 }
 
-impl Problem {
+impl MediaProblem {
     fn new(code: &str, sentence: &str) -> Self {
         Self { code: code.to_owned(), sentence: sentence.to_owned() }
     }
 
     /// The same, cut to what a row can hold and a person can read.
-    fn bounded(&self) -> Self {
-        Self::new(&visit::text(&self.code), &visit::text(&self.sentence))
+    fn truncated(&self) -> Self {
+        Self::new(&inspect::clean_text(&self.code), &inspect::clean_text(&self.sentence))
     }
 
     fn too_many_pixels(width: u32, height: u32) -> Self {
@@ -173,44 +173,44 @@ impl Problem {
         Self::new("not_decodable_here", "This kind of picture cannot be decoded here.")
     }
 
-    fn memory() -> Self {
+    fn out_of_memory() -> Self {
         Self::new("decoder_memory", "The file needs more memory than it may have to be decoded.")
     }
 
-    fn time() -> Self {
+    fn timed_out() -> Self {
         Self::new("decoder_time", "The file took too long to decode.")
     }
 
-    fn output() -> Self {
+    fn output_too_large() -> Self {
         Self::new("decoder_output", "The file unpacks to more than is allowed.")
     }
 
-    fn crashed() -> Self {
+    fn decoder_crashed() -> Self {
         Self::new("decoder_crashed", "The file could not be decoded: it ended the decoder.")
     }
 }
 
 /// Of which thing it is that it is damaged.
-fn damaged(what: &str) -> Problem {
+fn damaged_problem(what: &str) -> MediaProblem {
     let name = match what {
         "image" => "picture",
         "film" => "recording",
         other => other,
     };
-    Problem::new(&format!("{what}_damaged"), &format!("The {name} is damaged and could not be decoded."))
+    MediaProblem::new(&format!("{what}_damaged"), &format!("The {name} is damaged and could not be decoded."))
 }
 
 /// Why there is no report.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum MediaError {
     /// Ours, not the file's: no process, a full disk. Try again later.
     #[error("{0}")]
-    Unable(String),
+    Internal(String),
 }
 
 /// How well files are kept in, on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
+pub struct SandboxStatus {
     /// Whether Landlock holds: `full`, `partial` (an older kernel) or `none`. seccomp and rlimits always do.
     pub landlock: String,
     /// Programs that are not installed or do not run in the cell; what needs them is left out.
@@ -219,17 +219,17 @@ pub struct Hold {
 
 /// Starts children that look at files.
 #[derive(Clone, Debug)]
-pub struct Sandbox {
+pub struct MediaSandbox {
     program: PathBuf,
-    limits: Limits,
-    tools: Tools,
+    limits: DecodeLimits,
+    tools: ExternalTools,
 }
 
-impl Sandbox {
+impl MediaSandbox {
     /// With this very binary as the child, even after it was replaced on disk, and the tools that are installed.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self { program: PathBuf::from("/proc/self/exe"), limits, tools: Tools::installed() }
+    pub fn new(limits: DecodeLimits) -> Self {
+        Self { program: PathBuf::from("/proc/self/exe"), limits, tools: ExternalTools::find_installed() }
     }
 
     /// With another binary as the child, for those who are not the `gantry` binary themselves.
@@ -240,23 +240,23 @@ impl Sandbox {
 
     /// How much of such a file [`Self::examine`] needs.
     #[must_use]
-    pub fn wants(media_type: &MediaType, size: u64) -> Wanted {
-        Kind::of(media_type).map_or(Wanted::Nothing, |kind| kind.wants(size))
+    pub fn required_bytes(media_type: &MediaType, size: u64) -> RequiredBytes {
+        DecoderKind::of_media_type(media_type).map_or(RequiredBytes::Nothing, |kind| kind.required_bytes(size))
     }
 
     /// Looks at a file within the limits. Dropping the future ends every process it started.
-    pub async fn examine(&self, task: &Task<'_>) -> Result<Report, Trouble> {
-        let Some(kind) = Kind::of(task.media_type) else { return Ok(Report::default()) };
-        let wanted = kind.wants(task.size);
-        if wanted == Wanted::Nothing {
-            return Ok(Report::default());
+    pub async fn examine(&self, task: &InspectionTask<'_>) -> Result<MediaReport, MediaError> {
+        let Some(kind) = DecoderKind::of_media_type(task.media_type) else { return Ok(MediaReport::default()) };
+        let wanted = kind.required_bytes(task.size);
+        if wanted == RequiredBytes::Nothing {
+            return Ok(MediaReport::default());
         }
-        Visit::new(self, task, wanted, Instant::now() + self.limits.wall).examine(kind).await
+        FileInspection::new(self, task, wanted, Instant::now() + self.limits.max_wall_time).examine(kind).await
     }
 
     /// Tries a child and each tool in it, and says in the log what does not hold or does not run.
-    pub async fn probe(&self) -> Result<Hold, Trouble> {
-        let hold = visit::probe(self, Instant::now() + self.limits.wall).await?;
+    pub async fn probe(&self) -> Result<SandboxStatus, MediaError> {
+        let hold = inspect::probe_sandbox(self, Instant::now() + self.limits.max_wall_time).await?;
         if hold.landlock != "full" {
             tracing::warn!(
                 landlock = hold.landlock,
@@ -272,6 +272,6 @@ impl Sandbox {
 
 /// What the child does: `gantry decode ORDER`. Touches nothing but what the order names.
 #[must_use]
-pub fn decode(order: &str) -> ExitCode {
-    child::run(order)
+pub fn run_decode_child(order: &str) -> ExitCode {
+    child::run_request(order)
 }

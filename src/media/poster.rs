@@ -3,13 +3,13 @@
 //! Of a large film only parts are there. An ISO base media file has an index, so that ffmpeg reads nothing else; of any
 //! other, ffmpeg is shown only the beginning, for it would look for later pictures all over the hole.
 
-use super::film::{FORMATS, Probed, Stream, guarded, scaled};
-use super::kind::FILM_HEAD_BYTES;
-use super::visit::Visit;
-use super::{Problem, Trouble};
+use super::decoder_kind::FILM_HEAD_BYTES;
+use super::ffprobe::{ALLOWED_FORMATS, FfprobeOutput, FfprobeStream, restricted_args, scale_side};
+use super::inspect::FileInspection;
+use super::{MediaError, MediaProblem};
 
 /// What ffmpeg is told after its input: one picture, with nothing else of the file.
-const ONE_PICTURE: [&str; 18] = [
+const SINGLE_FRAME_ARGS: [&str; 18] = [
     "-an",
     "-sn",
     "-dn",
@@ -31,41 +31,45 @@ const ONE_PICTURE: [&str; 18] = [
 ];
 
 /// Where in a film a picture is taken, and how it is shown.
-pub(super) struct Shot {
+pub(super) struct VideoFrameSpec {
     stream: u32,
     /// Seconds.
     at: f64,
     filter: String,
 }
 
-impl Visit<'_> {
+impl FileInspection<'_> {
     /// About a second in, where films no longer begin; later, as long as all is black; else the very first picture.
-    pub(super) async fn poster(&mut self, stream: &Stream, probed: &Probed) -> Result<(), Trouble> {
-        let (Some(edge), (width, height)) = (self.longest_edge(), stream.upright()) else { return Ok(()) };
+    pub(super) async fn draw_poster(
+        &mut self,
+        stream: &FfprobeStream,
+        probed: &FfprobeOutput,
+    ) -> Result<(), MediaError> {
+        let (Some(edge), (width, height)) = (self.longest_edge(), stream.display_size()) else { return Ok(()) };
         if width == 0 || height == 0 {
             return Ok(());
         }
         let by = (f64::from(edge) / f64::from(width.max(height))).min(1.0);
-        let filter = filter(stream, scaled(width, by).max(1), scaled(height, by).max(1));
+        let filter = poster_filter(stream, scale_side(width, by).max(1), scale_side(height, by).max(1));
         let mut drawn = false;
-        for at in self.moments(stream, probed) {
-            let shot = Shot { stream: stream.index, at, filter: filter.clone() };
-            drawn = self.frame(Some(&shot), None).await?;
-            if drawn && !self.dark {
+        for at in self.poster_moments(stream, probed) {
+            let shot = VideoFrameSpec { stream: stream.index, at, filter: filter.clone() };
+            drawn = self.extract_frame(Some(&shot), None).await?;
+            if drawn && !self.is_dark {
                 break;
             }
         }
         if !drawn && self.sandbox.tools.ffmpeg.is_some() {
-            self.problem(Problem::new("no_poster", "No picture could be taken from the recording."));
+            self.add_problem(MediaProblem::new("no_poster", "No picture could be taken from the recording."));
         }
         Ok(())
     }
 
     /// Seconds at which pictures are taken until one is not black; the last is the very first picture.
-    fn moments(&self, stream: &Stream, probed: &Probed) -> Vec<f64> {
-        let Some(duration) = probed.duration().filter(|_| !stream.is_cover()) else { return vec![0.0] };
+    fn poster_moments(&self, stream: &FfprobeStream, probed: &FfprobeOutput) -> Vec<f64> {
+        let Some(duration) = probed.duration_seconds().filter(|_| !stream.is_cover()) else { return vec![0.0] };
         // What is there of a film that is not: half of it, as pictures do not take the same bytes all the time.
-        let reach = match probed.bit_rate().filter(|_| !self.whole) {
+        let reach = match probed.bits_per_second().filter(|_| !self.has_whole_file) {
             Some(rate) => f64::from(FILM_HEAD_BYTES) * 4.0 / rate,
             None => f64::INFINITY,
         };
@@ -76,32 +80,36 @@ impl Visit<'_> {
     }
 
     /// Has ffmpeg leave one picture, of a shot or of the file as a picture, and draws from it.
-    pub(super) async fn frame(&mut self, shot: Option<&Shot>, orientation: Option<u8>) -> Result<bool, Trouble> {
+    pub(super) async fn extract_frame(
+        &mut self,
+        shot: Option<&VideoFrameSpec>,
+        orientation: Option<u8>,
+    ) -> Result<bool, MediaError> {
         let (Some(ffmpeg), Some(_)) = (&self.sandbox.tools.ffmpeg, self.longest_edge()) else { return Ok(false) };
         let frame = self.task.out.join("frame.png");
         let mut args = vec!["-nostdin".to_owned()];
-        args.extend(guarded(if shot.is_some() { FORMATS } else { "mov,mp4,m4a,3gp,3g2,mj2" }));
-        let pixels = self.sandbox.limits.pixels.to_string();
+        args.extend(restricted_args(if shot.is_some() { ALLOWED_FORMATS } else { "mov,mp4,m4a,3gp,3g2,mj2" }));
+        let pixels = self.sandbox.limits.max_pixels.to_string();
         args.extend(["-threads", "1", "-max_pixels", &pixels].map(str::to_owned));
         if let Some(shot) = shot.filter(|shot| shot.at > 0.0) {
             args.extend(["-ss".to_owned(), format!("{:.3}", shot.at)]);
         }
-        args.extend(["-i".to_owned(), self.input()]);
-        if let Some(Shot { stream, filter, .. }) = shot {
+        args.extend(["-i".to_owned(), self.ffmpeg_input()]);
+        if let Some(VideoFrameSpec { stream, filter, .. }) = shot {
             args.extend(["-map".to_owned(), format!("0:{stream}"), "-vf".to_owned(), filter.clone()]);
         }
-        args.extend(ONE_PICTURE.map(str::to_owned));
+        args.extend(SINGLE_FRAME_ARGS.map(str::to_owned));
         args.push(format!("file:{}", frame.display()));
-        let ended = self.tool(&ffmpeg.clone(), args, vec![frame.clone()]).await;
-        let drawn = self.draw(&frame, orientation, None).await;
+        let ended = self.run_tool(&ffmpeg.clone(), args, vec![frame.clone()]).await;
+        let drawn = self.draw_from_frame(&frame, orientation, None).await;
         ended?;
         drawn
     }
 
     /// The file as ffmpeg is to read it.
-    fn input(&self) -> String {
+    fn ffmpeg_input(&self) -> String {
         let file = self.task.file.display();
-        if self.whole || self.has_boxes {
+        if self.has_whole_file || self.has_boxes {
             format!("file:{file}")
         } else {
             format!("subfile,,start,0,end,{FILM_HEAD_BYTES},,:file:{file}")
@@ -110,7 +118,7 @@ impl Visit<'_> {
 }
 
 /// Filters that make a picture of a film small, upright and sRGB.
-fn filter(stream: &Stream, width: u32, height: u32) -> String {
+fn poster_filter(stream: &FfprobeStream, width: u32, height: u32) -> String {
     let known = |text: &str| {
         let known = !matches!(text, "" | "unknown" | "reserved")
             && text.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
@@ -146,15 +154,15 @@ mod tests {
 
     #[test]
     fn films_of_high_dynamic_range_are_brought_into_that_of_screens() {
-        let stream = |transfer: &str, primaries: &str, height: u32| -> Stream {
+        let stream = |transfer: &str, primaries: &str, height: u32| -> FfprobeStream {
             let known = serde_json::json!({"color_transfer": transfer, "color_primaries": primaries, "height": height});
             serde_json::from_value(known).unwrap()
         };
-        assert_eq!(filter(&stream("", "", 360), 8, 4), "scale=8:4,setsar=1");
-        assert!(filter(&stream("unknown", "unknown", 1080), 8, 4).contains("in_color_matrix=bt709"));
-        assert!(filter(&stream("smpte2084", "", 360), 8, 4).contains("pin=bt2020:min=bt2020nc:t=linear"));
-        assert!(filter(&stream("arib-std-b67", "smpte432", 360), 8, 4).contains("pin=smpte432"));
-        assert!(!filter(&stream("bt709", "bt2020", 360), 8, 4).contains("tonemap"));
-        assert!(!filter(&stream("smpte2084", "x:y,z", 360), 8, 4).contains("x:y"));
+        assert_eq!(poster_filter(&stream("", "", 360), 8, 4), "scale=8:4,setsar=1");
+        assert!(poster_filter(&stream("unknown", "unknown", 1080), 8, 4).contains("in_color_matrix=bt709"));
+        assert!(poster_filter(&stream("smpte2084", "", 360), 8, 4).contains("pin=bt2020:min=bt2020nc:t=linear"));
+        assert!(poster_filter(&stream("arib-std-b67", "smpte432", 360), 8, 4).contains("pin=smpte432"));
+        assert!(!poster_filter(&stream("bt709", "bt2020", 360), 8, 4).contains("tonemap"));
+        assert!(!poster_filter(&stream("smpte2084", "x:y,z", 360), 8, 4).contains("x:y"));
     }
 }

@@ -4,20 +4,20 @@
 use std::fs::File;
 use std::io::Write;
 
-use super::order::ColourCode;
-use super::visit::Visit;
-use super::{Problem, Trouble};
+use super::inspect::FileInspection;
+use super::protocol::ColourCode;
+use super::{MediaError, MediaProblem};
 
 /// Bytes of memory below which libvips never makes files for what it decodes: more than it may have.
-const DISC_THRESHOLD: &str = "--vips-disc-threshold=1t";
+const DISC_THRESHOLD_ARG: &str = "--vips-disc-threshold=1t";
 /// Zeros that are appended to a PNG that was cut off. libpng reads that much at a time, and gives up all rows of what it
 /// cannot read whole.
 const PNG_PADDING: [u8; 16 << 10] = [0; 16 << 10];
-const CONCURRENCY: &str = "--vips-concurrency=1";
+const CONCURRENCY_ARG: &str = "--vips-concurrency=1";
 
 /// What vipsheader says of a picture, before it is turned.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Header {
+struct VipsHeader {
     width: u32,
     height: u32,
     orientation: u8,
@@ -25,9 +25,9 @@ struct Header {
     inks: bool,
 }
 
-impl Header {
+impl VipsHeader {
     /// From its lines of `name: value`; `None` without a size.
-    fn read(said: &str) -> Option<Self> {
+    fn parse(said: &str) -> Option<Self> {
         let value = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let side = |name| value(name)?.trim().parse::<u32>().ok().filter(|side| *side > 0);
         let orientation = value("orientation").and_then(|text| text.trim().parse().ok());
@@ -37,85 +37,85 @@ impl Header {
     }
 }
 
-impl Visit<'_> {
+impl FileInspection<'_> {
     /// Draws the file by libvips. `otherwise` is the problem to report when it cannot; one that says that the file is
     /// damaged is reported in any case.
-    pub(super) async fn draw_by_vips(&mut self, otherwise: Problem) -> Result<(), Trouble> {
+    pub(super) async fn draw_by_vips(&mut self, otherwise: MediaProblem) -> Result<(), MediaError> {
         let before = self.report.problems.len();
         let damaged = otherwise.code.ends_with("_damaged");
-        if damaged && self.whole && self.task.media_type.essence().ends_with("png") {
+        if damaged && self.has_whole_file && self.task.media_type.essence().ends_with("png") {
             let padded = File::options().append(true).open(self.task.file);
             padded
                 .and_then(|mut file| file.write_all(&PNG_PADDING))
-                .map_err(|error| Trouble::Unable(error.to_string()))?;
+                .map_err(|error| MediaError::Internal(error.to_string()))?;
         }
         let drawn = match self.measure_by_vips().await? {
-            Some(header) if self.whole && header.inks => self.convert_inks(&header).await?,
-            Some(_) if self.whole => self.thumbnail_by_vips(None).await?,
+            Some(header) if self.has_whole_file && header.inks => self.convert_inks(&header).await?,
+            Some(_) if self.has_whole_file => self.thumbnail_by_vips(None).await?,
             _ => false,
         };
         // A limit that was hit says more than that it did not work.
         let said = self.report.problems.len() > before;
         if damaged || !(drawn || said) {
-            self.problem(otherwise);
+            self.add_problem(otherwise);
         }
         Ok(())
     }
 
     /// What libvips makes of the file's header, if its size may be decoded. Tells what was not known.
-    async fn measure_by_vips(&mut self) -> Result<Option<Header>, Trouble> {
+    async fn measure_by_vips(&mut self) -> Result<Option<VipsHeader>, MediaError> {
         let Some(program) = &self.sandbox.tools.vipsheader else { return Ok(None) };
         let args = vec!["-a".to_owned(), self.task.file.display().to_string()];
-        let Some(ended) = self.tool(program, args, Vec::new()).await? else { return Ok(None) };
-        let said = String::from_utf8_lossy(&ended.said);
-        let Some(header) = Header::read(&said).filter(|_| ended.well) else { return Ok(None) };
-        let Header { width, height, orientation, .. } = header;
+        let Some(ended) = self.run_tool(program, args, Vec::new()).await? else { return Ok(None) };
+        let said = String::from_utf8_lossy(&ended.stdout);
+        let Some(header) = VipsHeader::parse(&said).filter(|_| ended.succeeded) else { return Ok(None) };
+        let VipsHeader { width, height, orientation, .. } = header;
         if !self.report.details.contains_key("width") {
             let (width, height) = if orientation > 4 { (height, width) } else { (width, height) };
-            self.tell("width", width);
-            self.tell("height", height);
+            self.set_detail("width", width);
+            self.set_detail("height", height);
             if orientation > 1 {
-                self.tell("orientation", orientation);
+                self.set_detail("orientation", orientation);
             }
         }
-        if u64::from(width) * u64::from(height) > self.sandbox.limits.pixels {
-            self.problem(Problem::too_many_pixels(width, height));
+        if u64::from(width) * u64::from(height) > self.sandbox.limits.max_pixels {
+            self.add_problem(MediaProblem::too_many_pixels(width, height));
             return Ok(None);
         }
         Ok(Some(header))
     }
 
     /// Has libvips leave the picture in sRGB, as large as it is: its thumbnails of inks have other colours.
-    async fn convert_inks(&mut self, header: &Header) -> Result<bool, Trouble> {
+    async fn convert_inks(&mut self, header: &VipsHeader) -> Result<bool, MediaError> {
         let Some(program) = &self.sandbox.tools.vips else { return Ok(false) };
         let frame = self.task.out.join("frame.png");
         let (from, to) = (self.task.file.display().to_string(), format!("{}[strip,compression=1]", frame.display()));
         let mut args = vec!["icc_transform".to_owned(), from, to, "srgb".to_owned(), "--embedded".to_owned()];
-        args.extend(["--input-profile", "cmyk", CONCURRENCY, DISC_THRESHOLD].map(str::to_owned));
-        let ended = self.tool(program, args, vec![frame.clone()]).await;
-        let drawn = self.draw(&frame, Some(header.orientation), None).await;
+        args.extend(["--input-profile", "cmyk", CONCURRENCY_ARG, DISC_THRESHOLD_ARG].map(str::to_owned));
+        let ended = self.run_tool(program, args, vec![frame.clone()]).await;
+        let drawn = self.draw_from_frame(&frame, Some(header.orientation), None).await;
         ended?;
         drawn
     }
 
     /// HEIC and AVIF, whose primary item libvips shows upright. ffmpeg knows sequences that have none.
-    pub(super) async fn draw_heif(&mut self, orientation: u8, colour: Option<ColourCode>) -> Result<bool, Trouble> {
+    pub(super) async fn draw_heif(&mut self, orientation: u8, colour: Option<ColourCode>) -> Result<bool, MediaError> {
         let before = self.report.problems.len();
         let drawn = self.thumbnail_by_vips(colour).await?;
         let limited = self.report.problems.len() > before;
-        Ok(drawn || (!limited && self.frame(None, Some(orientation)).await?))
+        Ok(drawn || (!limited && self.extract_frame(None, Some(orientation)).await?))
     }
 
     /// Has libvips leave a small upright picture with the colour profile that it has, and draws from it; `colour` is that
     /// of a picture without a profile.
-    async fn thumbnail_by_vips(&mut self, colour: Option<ColourCode>) -> Result<bool, Trouble> {
+    async fn thumbnail_by_vips(&mut self, colour: Option<ColourCode>) -> Result<bool, MediaError> {
         let (Some(program), Some(edge)) = (&self.sandbox.tools.vips, self.longest_edge()) else { return Ok(false) };
         let (frame, edge) = (self.task.out.join("frame.png"), edge.to_string());
         let (from, to) = (self.task.file.display().to_string(), format!("{}[compression=1]", frame.display()));
         let mut args = vec!["thumbnail".to_owned(), from, to, edge.clone(), "--height".to_owned(), edge];
-        args.extend(["--size", "down", CONCURRENCY, DISC_THRESHOLD].map(str::to_owned));
-        let ended = self.tool(program, args, vec![frame.clone()]).await;
-        let drawn = self.draw(&frame, Some(1), colour).await;
+        args.extend(["--size", "down", CONCURRENCY_ARG, DISC_THRESHOLD_ARG].map(str::to_owned));
+        let ended = self.run_tool(program, args, vec![frame.clone()]).await;
+        let drawn = self.draw_from_frame(&frame, Some(1), colour).await;
         ended?;
         drawn
     }
@@ -128,11 +128,11 @@ mod tests {
     #[test]
     fn a_header_needs_a_size() {
         let said = "a.tif: 64x40 uchar, 3 bands, srgb, tiffload\nwidth: 64\nheight: 40\norientation: 6\n";
-        assert_eq!(Header::read(said), Some(Header { width: 64, height: 40, orientation: 6, inks: false }));
-        let odd = Header { width: 1, height: 2, orientation: 1, inks: true };
-        assert_eq!(Header::read("width: 1\nheight: 2\ninterpretation: cmyk\norientation: 99\n"), Some(odd));
+        assert_eq!(VipsHeader::parse(said), Some(VipsHeader { width: 64, height: 40, orientation: 6, inks: false }));
+        let odd = VipsHeader { width: 1, height: 2, orientation: 1, inks: true };
+        assert_eq!(VipsHeader::parse("width: 1\nheight: 2\ninterpretation: cmyk\norientation: 99\n"), Some(odd));
         for wrong in ["", "width: 0\nheight: 4\n", "width: 4\n", "width: -1\nheight: 3\n"] {
-            assert_eq!(Header::read(wrong), None, "{wrong}");
+            assert_eq!(VipsHeader::parse(wrong), None, "{wrong}");
         }
     }
 }

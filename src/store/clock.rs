@@ -1,6 +1,6 @@
 //! The database's time, without asking the database each time.
 //!
-//! Nodes disagree about the time, and leases must not (`RELIABILITY.md`, rule 8). On PostgreSQL the server's clock is
+//! Nodes disagree about the time, and leases must not (every node goes by the database's time). On PostgreSQL the server's clock is
 //! read now and then and carried forward by this node's monotonic clock, which neither jumps nor is set by people. On
 //! SQLite database and node are one machine, and the injected clock serves.
 

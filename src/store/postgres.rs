@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Connection, Executor, PgPool};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{News, OpenError, Result, Store, StoreClock, StoreError};
+use super::{Notifier, OpenError, Result, Store, StoreClock, StoreError};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::reason::plain_words;
 
@@ -45,33 +45,33 @@ const QUICK_CHECK: Option<&str> = None;
 const INTEGRITY_CHECK: Option<&str> = None;
 
 /// `disk_full`, `data_corrupted` and `index_corrupted` (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
-fn trouble_of(code: &str) -> Option<sql::Trouble> {
+fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
     match code {
-        "53100" => Some(sql::Trouble::Full),
-        "XX001" | "XX002" => Some(sql::Trouble::Malformed),
+        "53100" => Some(sql::DatabaseTrouble::Full),
+        "XX001" | "XX002" => Some(sql::DatabaseTrouble::Malformed),
         _ => None,
     }
 }
 
-const ACQUIRE: Duration = Duration::from_secs(10);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two tries to reach a server that is starting.
-const STARTING: Duration = Duration::from_millis(250);
-const REANCHOR: Duration = Duration::from_secs(5);
+const CONNECT_RETRY_INTERVAL: Duration = Duration::from_millis(250);
+const CLOCK_REANCHOR_INTERVAL: Duration = Duration::from_secs(5);
 /// Between two announcements of events: a commit never waits for NOTIFY's lock, which all commits of a server share.
-const ANNOUNCE: Duration = Duration::from_millis(50);
+const NOTIFY_INTERVAL: Duration = Duration::from_millis(50);
 /// Before the line to other nodes is tried again.
-const RECONNECT: Duration = Duration::from_secs(2);
+const RECONNECT_DELAY: Duration = Duration::from_secs(2);
 
 /// How much of the server to use, and whose time to go by.
 #[derive(Clone)]
-pub struct Options {
+pub struct PostgresOptions {
     /// Connections at most; half of them write.
     pub connections: u32,
     /// `None`: the server's own clock.
     pub clock: Option<StoreClock>,
 }
 
-impl Default for Options {
+impl Default for PostgresOptions {
     fn default() -> Self {
         Self { connections: 16, clock: None }
     }
@@ -85,7 +85,7 @@ fn unavailable(error: impl std::fmt::Display) -> StoreError {
 ///
 /// # Errors
 /// The server cannot be reached within ten seconds, refuses, or has a schema of a newer version.
-pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Store>, OpenError> {
+pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>, OpenError> {
     migrate(url).await?;
     let writers = (options.connections / 2).max(1);
     let write = pool(url, writers).await?;
@@ -94,13 +94,13 @@ pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Store>, OpenErr
         Some(clock) => clock,
         None => server_clock(&read).await?,
     };
-    let news = Arc::new(News::default());
+    let news = Arc::new(Notifier::default());
     let tasks = [
         tokio::spawn(announce(read.clone(), Arc::clone(&news))),
         tokio::spawn(listen(url.to_owned(), Arc::clone(&news))),
     ];
     let tasks = tasks.into_iter().map(AbortOnDropHandle::new).collect();
-    Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock, sql::Wires { news, tasks }, None)))
+    Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock, sql::SqlStoreDeps { news, tasks }, None)))
 }
 
 /// Brings the schema up to date; nodes that start together take turns by an advisory lock.
@@ -139,7 +139,7 @@ fn connect_options(url: &str) -> Result<PgConnectOptions, OpenError> {
 
 /// Waits for a server that is starting, and says why there is none: a pool would only say that it has waited.
 async fn await_server(options: &PgConnectOptions, place: &str) -> Result<(), OpenError> {
-    let deadline = Instant::now() + ACQUIRE;
+    let deadline = Instant::now() + ACQUIRE_TIMEOUT;
     loop {
         let error = match timeout_at(deadline, options.connect()).await {
             Ok(Ok(connection)) => {
@@ -155,10 +155,10 @@ async fn await_server(options: &PgConnectOptions, place: &str) -> Result<(), Ope
             sqlx::Error::Database(error) => error.is_transient_in_connect_phase(),
             _ => false,
         };
-        if !is_starting || Instant::now() + STARTING >= deadline {
+        if !is_starting || Instant::now() + CONNECT_RETRY_INTERVAL >= deadline {
             return Err(OpenError::of(place, &error));
         }
-        tokio::time::sleep(STARTING).await;
+        tokio::time::sleep(CONNECT_RETRY_INTERVAL).await;
     }
 }
 
@@ -167,7 +167,7 @@ async fn pool(url: &str, connections: u32) -> Result<PgPool, OpenError> {
     let place = place(&connect);
     PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(ACQUIRE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(|conn, _| {
             Box::pin(async move {
                 // After a failover an old connection may lead to a standby; a statement must not hang for ever.
@@ -181,13 +181,13 @@ async fn pool(url: &str, connections: u32) -> Result<PgPool, OpenError> {
         .map_err(|error| OpenError::of(&place, &error))
 }
 
-/// Reads the server's clock now and every [`REANCHOR`], for as long as the pool lives.
+/// Reads the server's clock now and every [`CLOCK_REANCHOR_INTERVAL`], for as long as the pool lives.
 async fn server_clock(pool: &PgPool) -> Result<StoreClock> {
     let clock = StoreClock::anchored(reading(pool).await?);
     let (weak, pool) = (clock.clone(), pool.clone());
     tokio::spawn(async move {
         while !pool.is_closed() {
-            tokio::time::sleep(REANCHOR).await;
+            tokio::time::sleep(CLOCK_REANCHOR_INTERVAL).await;
             if let Ok(now) = reading(&pool).await {
                 weak.anchor(now);
             }
@@ -201,18 +201,18 @@ async fn reading(pool: &PgPool) -> Result<Timestamp> {
 }
 
 /// Tells other nodes that there are events.
-async fn announce(pool: PgPool, news: Arc<News>) {
+async fn announce(pool: PgPool, news: Arc<Notifier>) {
     loop {
-        news.told().await;
+        news.wait_for_event().await;
         // A word that is lost costs the others one round of looking by themselves.
         let _ = sqlx::query("SELECT pg_notify('gantry_events', '')").execute(&pool).await;
-        tokio::time::sleep(ANNOUNCE).await;
+        tokio::time::sleep(NOTIFY_INTERVAL).await;
     }
 }
 
 /// Hears what other nodes announce, from when somebody wants to know; on a connection of its own.
-async fn listen(url: String, news: Arc<News>) {
-    news.wanted().await;
+async fn listen(url: String, news: Arc<Notifier>) {
+    news.wait_for_follower().await;
     loop {
         let ended = async {
             let mut listener = PgListener::connect(&url).await?;
@@ -225,6 +225,6 @@ async fn listen(url: String, news: Arc<News>) {
         };
         let Err::<Infallible, sqlx::Error>(error) = ended.await;
         tracing::debug!(%error, "other nodes' events are not announced; looking for them goes on");
-        tokio::time::sleep(RECONNECT).await;
+        tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 /// Free bytes that are kept on one file system.
 #[derive(Clone, Debug)]
-pub(super) struct Reserve {
+pub(super) struct DiskReserve {
     dir: PathBuf,
     bytes: u64,
 }
 
-impl Reserve {
+impl DiskReserve {
     /// Keeps `bytes` free on the file system of `dir`, as far as this service has a say in it.
     pub(super) fn new(dir: PathBuf, bytes: u64) -> Self {
         Self { dir, bytes }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::{OpenError, Reserve, Result, Store, StoreClock, StoreError};
+use super::{DiskReserve, OpenError, Result, Store, StoreClock, StoreError};
 use crate::domain::clock::Clock;
 
 #[path = "sql/mod.rs"]
@@ -39,20 +39,20 @@ const QUICK_CHECK: Option<&str> = Some("PRAGMA quick_check(1)");
 const INTEGRITY_CHECK: Option<&str> = Some("PRAGMA integrity_check(1)");
 
 /// By the primary result code, which is the lowest byte of what SQLite says (<https://sqlite.org/rescode.html>).
-fn trouble_of(code: &str) -> Option<sql::Trouble> {
+fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
     const FULL: i32 = 13;
     const CORRUPT: i32 = 11;
     const NOT_A_DATABASE: i32 = 26;
     match code.parse::<i32>().ok()? & 0xff {
-        FULL => Some(sql::Trouble::Full),
-        CORRUPT | NOT_A_DATABASE => Some(sql::Trouble::Malformed),
+        FULL => Some(sql::DatabaseTrouble::Full),
+        CORRUPT | NOT_A_DATABASE => Some(sql::DatabaseTrouble::Malformed),
         _ => None,
     }
 }
 
-const READERS: u32 = 4;
-const BUSY: Duration = Duration::from_secs(5);
-const ACQUIRE: Duration = Duration::from_secs(10);
+const MAX_READ_CONNECTIONS: u32 = 4;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn unavailable(error: impl std::fmt::Display) -> StoreError {
     StoreError::Unavailable(error.to_string())
@@ -65,7 +65,7 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(BUSY)
+        .busy_timeout(BUSY_TIMEOUT)
 }
 
 /// Opens the database file, making it if need be, and brings its schema up to date.
@@ -76,16 +76,16 @@ pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, 
 /// As [`open`]; what is new is refused with [`StoreError::Full`] while fewer than `reserve` bytes are free on its disk.
 pub async fn open_with_reserve(file: &Path, clock: Arc<dyn Clock>, reserve: u64) -> Result<Arc<dyn Store>, OpenError> {
     migrate(file).await?;
-    let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
+    let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
     let place = file.display().to_string();
     let failed = |error| OpenError::of(&place, &error);
     let write = write.connect_with(options(file)).await.map_err(failed)?;
-    let read = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(ACQUIRE);
+    let read = SqlitePoolOptions::new().max_connections(MAX_READ_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
     let read = read.connect_with(options(file).read_only(true)).await.map_err(failed)?;
     let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let reserve = Some(Reserve::new(dir.to_owned(), reserve));
+    let reserve = Some(DiskReserve::new(dir.to_owned(), reserve));
     let clock = StoreClock::Given(clock);
-    Ok(Arc::new(sql::SqlStore::new(read, write, 1, clock, sql::Wires::default(), reserve)))
+    Ok(Arc::new(sql::SqlStore::new(read, write, 1, clock, sql::SqlStoreDeps::default(), reserve)))
 }
 
 /// Brings the schema up to date, one process at a time: SQLite has no advisory locks, so a lock file beside the

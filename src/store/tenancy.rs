@@ -12,7 +12,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::domain::policy::Policy;
-use crate::domain::quota::{Quota, Usage};
+use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::Tenant;
 
 /// Which entries of the audit trail to list. Newest first.
@@ -40,7 +40,7 @@ pub enum TenancyWrite {
     /// Replaces what may change of a tenant.
     UpdateTenant(Tenant),
     /// Sets a tenant's limits and sums its charges anew.
-    SetQuota(TenantId, Quota),
+    SetQuota(TenantId, TenantQuota),
     /// Writes a policy or replaces it.
     PutPolicy(Box<Policy>),
     /// Removes a policy; unknown is a conflict.
@@ -49,19 +49,19 @@ pub enum TenancyWrite {
 
 /// Rows about tenants' rules.
 #[async_trait]
-pub trait Tenancy: Send + Sync {
+pub trait TenancyStore: Send + Sync {
     /// A tenant's limits, and the sum that is kept; `None`: it has none.
-    async fn quota(&self, tenant: TenantId) -> Result<Option<(Quota, Usage)>>;
+    async fn find_quota(&self, tenant: TenantId) -> Result<Option<(TenantQuota, QuotaUsage)>>;
     /// What a tenant's rows are charged with, summed now: takes as long as it has rows.
-    async fn usage(&self, tenant: TenantId) -> Result<Usage>;
+    async fn sum_usage(&self, tenant: TenantId) -> Result<QuotaUsage>;
     /// A policy.
-    async fn policy(&self, tenant: TenantId, name: &str) -> Result<Option<Policy>>;
+    async fn find_policy(&self, tenant: TenantId, name: &str) -> Result<Option<Policy>>;
     /// A tenant's policies by name, at most `limit` after `after`.
-    async fn policies(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Policy>>;
+    async fn list_policies(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Policy>>;
     /// The origins that any policy of any tenant names.
-    async fn policy_origins(&self) -> Result<Vec<String>>;
+    async fn list_policy_origins(&self) -> Result<Vec<String>>;
     /// A page of a tenant's audit trail.
-    async fn audit(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
+    async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
     /// Assets whose policy wants them deleted by now, most overdue first.
-    async fn assets_to_delete(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>>;
+    async fn list_assets_to_delete(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>>;
 }

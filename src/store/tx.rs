@@ -14,16 +14,16 @@ use crate::domain::collection::Collection;
 use crate::domain::event::{EventKind, NewEvent};
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, GrantId, JobId, KeyId, TenantId, UploadId};
-use crate::domain::job::{Job, JobKind, NewJob, Release, Work};
+use crate::domain::job::{Job, JobKind, JobRelease, JobSubject, NewJob};
 use crate::domain::key::ApiKey;
 use crate::domain::name::FileName;
-use crate::domain::quota::Usage;
+use crate::domain::quota::QuotaUsage;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 
 /// The remembered answer to a request that carried an `Idempotency-Key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replay {
+pub struct IdempotencyRecord {
     /// The API key that sent it; keys do not share a namespace.
     pub key: KeyId,
     /// The route, so that one token may serve several.
@@ -89,11 +89,11 @@ pub enum Write {
     /// Removes a job that is done, if nobody has claimed it since this attempt.
     FinishJob(Job),
     /// Removes the job of this work that is not dead, also from the worker that holds it; no such job is fine.
-    CancelJob(Work),
+    CancelJob(JobSubject),
     /// Puts a job back until a later time, or among the dead, if this attempt still holds it.
-    ReleaseJob(Box<Release>),
+    ReleaseJob(Box<JobRelease>),
     /// Puts a job off or forward that nobody has claimed since this attempt, whoever holds it.
-    PostponeJob(Box<Release>),
+    PostponeJob(Box<JobRelease>),
     /// Makes a dead job of this tenant due now, with every try before it; not dead, or owed again already: conflict.
     RetryJob(JobId, TenantId, Timestamp),
     /// Removes a dead job of this tenant; not dead: conflict.
@@ -117,11 +117,11 @@ pub enum Write {
     /// See [`TenancyWrite`].
     Tenancy(TenancyWrite),
     /// Changes what a tenant takes up, if it is limited; over the limit, nothing of the transaction is written.
-    Charge(TenantId, Usage),
+    Charge(TenantId, QuotaUsage),
     /// A new entry of the audit trail.
     InsertAudit(Box<AuditEntry>),
     /// Remembers an answer; the token must be free.
-    InsertReplay(Replay),
+    InsertReplay(IdempotencyRecord),
 }
 
 /// Everything that becomes true together, in the order in which it is written.
@@ -189,12 +189,12 @@ impl Tx {
         tx
     }
 
-    fn charge(self, tenant: TenantId, usage: Usage) -> Self {
+    fn charge(self, tenant: TenantId, usage: QuotaUsage) -> Self {
         if usage.is_zero() { self } else { self.with(Write::Charge(tenant, usage)) }
     }
 
     /// What it changes of tenants' sums.
-    pub(super) fn charges(&self) -> impl Iterator<Item = (TenantId, Usage)> + '_ {
+    pub(super) fn charges(&self) -> impl Iterator<Item = (TenantId, QuotaUsage)> + '_ {
         self.writes.iter().filter_map(|write| match write {
             Write::Charge(tenant, usage) => Some((*tenant, *usage)),
             _ => None,

@@ -26,7 +26,7 @@ pub struct DeliveryQuery {
 
 /// What waits for one endpoint, counted up to a bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
+pub struct DeliveryBacklog {
     /// Not tried yet.
     pub untried: u64,
     /// All that are pending.
@@ -64,21 +64,21 @@ pub enum WebhookWrite {
 
 /// Rows about webhooks. Methods that write say so; each is one transaction.
 #[async_trait]
-pub trait Webhooks: Send + Sync {
+pub trait WebhookStore: Send + Sync {
     /// An endpoint, deleted ones included.
-    async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>>;
+    async fn find_webhook(&self, id: WebhookId) -> Result<Option<Webhook>>;
     /// A tenant's endpoints that are not deleted, oldest first, at most `limit` after `after`.
-    async fn webhooks(&self, tenant: TenantId, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>>;
+    async fn list_webhooks(&self, tenant: TenantId, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>>;
     /// Whether there is an endpoint, in whatever state.
     async fn has_webhooks(&self) -> Result<bool>;
     /// Active endpoints that have not been told of everything that has a place, at most `limit` after `after`.
-    async fn webhooks_behind(&self, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>>;
+    async fn list_webhooks_behind(&self, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>>;
     /// What waits for an endpoint, counted up to `most`.
-    async fn backlog(&self, id: WebhookId, most: u32) -> Result<Backlog>;
+    async fn count_backlog(&self, id: WebhookId, most: u32) -> Result<DeliveryBacklog>;
     /// A delivery.
-    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>>;
+    async fn find_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>>;
     /// A page of an endpoint's deliveries.
-    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<Delivery>>;
+    async fn list_deliveries(&self, query: &DeliveryQuery) -> Result<Vec<Delivery>>;
     /// Writes: gives up, with their jobs, what is pending for endpoints that are not active, tests aside, at most `limit`; how
     /// many.
     async fn drop_deliveries(&self, limit: u32) -> Result<u64>;
@@ -86,7 +86,7 @@ pub trait Webhooks: Send + Sync {
     /// each; how many.
     async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64>;
     /// What an operator should look at.
-    async fn webhook_troubles(&self, failing_before: Timestamp) -> Result<WebhookTroubles>;
-    /// Completes when there may be new events since the last time; as [`super::Store::news`], for whoever dispatches them.
-    async fn dispatch_news(&self);
+    async fn find_webhook_troubles(&self, failing_before: Timestamp) -> Result<WebhookTroubles>;
+    /// Completes when there may be new events since the last time; as [`super::Store::wait_for_events`], for whoever dispatches them.
+    async fn wait_for_dispatches(&self);
 }

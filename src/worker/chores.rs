@@ -7,15 +7,15 @@ use std::time::Duration;
 use croner::Cron;
 use serde_json::json;
 
-use super::Worker;
-use super::run::End;
+use super::JobWorker;
+use super::job_run::JobOutcome;
 use crate::domain::clock::{Timestamp, after, parse_duration};
-use crate::domain::job::{Chore, Job, Release, Tries};
+use crate::domain::job::{Chore, Job, JobRelease, TryCount};
 use crate::store::{Tx, Write};
 
 /// When a chore comes round: after a pause, or by a cron expression in UTC.
 #[derive(Clone, Debug)]
-pub enum Schedule {
+pub enum ChoreSchedule {
     /// This long after its end.
     Every(Duration),
     /// `minute hour day month weekday`.
@@ -25,22 +25,22 @@ pub enum Schedule {
 /// Neither a time nor a cron expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("neither a time like 10s nor a cron expression like \"30 3 * * *\"")]
-pub struct NoSchedule;
+pub struct InvalidSchedule;
 
-impl FromStr for Schedule {
-    type Err = NoSchedule;
-    fn from_str(text: &str) -> Result<Self, NoSchedule> {
+impl FromStr for ChoreSchedule {
+    type Err = InvalidSchedule;
+    fn from_str(text: &str) -> Result<Self, InvalidSchedule> {
         if let Some(every) = parse_duration(text).filter(|every| !every.is_zero()) {
             return Ok(Self::Every(every));
         }
-        let cron = Cron::from_str(text).map_err(|_| NoSchedule)?;
+        let cron = Cron::from_str(text).map_err(|_| InvalidSchedule)?;
         Ok(Self::Cron(Box::new(cron)))
     }
 }
 
-impl Schedule {
+impl ChoreSchedule {
     /// The next time after `now`; far away if the expression never comes true.
-    pub(super) fn next(&self, now: Timestamp) -> Timestamp {
+    pub(super) fn next_after(&self, now: Timestamp) -> Timestamp {
         match self {
             Self::Every(pause) => after(now, *pause),
             Self::Cron(cron) => {
@@ -53,23 +53,23 @@ impl Schedule {
 
 /// When each chore comes round, and what it may do.
 #[derive(Clone, Debug)]
-pub struct Timetable {
+pub struct ChoreTimetable {
     /// See [`Chore::Sweep`].
-    pub sweep: Schedule,
+    pub sweep: ChoreSchedule,
     /// See [`Chore::Retention`].
-    pub retention: Schedule,
+    pub retention: ChoreSchedule,
     /// See [`Chore::Orphans`].
-    pub orphans: Schedule,
+    pub orphans: ChoreSchedule,
     /// See [`Chore::Rollup`].
-    pub rollup: Schedule,
+    pub rollup: ChoreSchedule,
     /// See [`Chore::Alarms`].
-    pub alarms: Schedule,
+    pub alarms: ChoreSchedule,
     /// Whether orphans are removed, and not only counted.
     pub remove_orphans: bool,
 }
 
-impl Timetable {
-    fn of(&self, chore: Chore) -> &Schedule {
+impl ChoreTimetable {
+    fn schedule_of(&self, chore: Chore) -> &ChoreSchedule {
         match chore {
             Chore::Sweep => &self.sweep,
             Chore::Retention => &self.retention,
@@ -80,11 +80,11 @@ impl Timetable {
     }
 }
 
-impl Worker {
-    pub(super) async fn do_chore(&self, job: &Job, chore: Chore) -> End {
-        let Some(timetable) = &self.settings.chores else { return End::Failed("no chores here".to_owned()) };
+impl JobWorker {
+    pub(super) async fn run_chore(&self, job: &Job, chore: Chore) -> JobOutcome {
+        let Some(timetable) = &self.settings.chores else { return JobOutcome::Failed("no chores here".to_owned()) };
         let began = self.store.now();
-        let (what, report, why) = match self.engine.carry_out(chore, timetable.remove_orphans).await {
+        let (what, report, why) = match self.engine.run_chore(chore, timetable.remove_orphans).await {
             Ok(report) => ("done", report, None),
             Err(error) => {
                 tracing::warn!(chore = job.work.kind().name(), %error, "the chore broke off; the next time it goes on");
@@ -93,18 +93,18 @@ impl Worker {
         };
         let now = self.store.now();
         let millis = now.duration_since(began).as_millis();
-        let release = Release {
+        let release = JobRelease {
             job: job.clone(),
-            due: Some(timetable.of(chore).next(now)),
-            tries: Tries::Anew,
+            due: Some(timetable.schedule_of(chore).next_after(now)),
+            tries: TryCount::Anew,
             why,
             progress: Some(json!({ "at": now, "millis": millis, "report": report })),
         };
         match self.store.commit(Tx::new().with(Write::ReleaseJob(Box::new(release)))).await {
-            Ok(()) => End::Waits(what),
+            Ok(()) => JobOutcome::Deferred(what),
             Err(error) => {
                 tracing::warn!(chore = job.work.kind().name(), %error, "not written down; its lease will end by itself");
-                End::Waits("not written down")
+                JobOutcome::Deferred("not written down")
             }
         }
     }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn next(schedule: &str, now: &str) -> String {
-        schedule.parse::<Schedule>().unwrap().next(now.parse().unwrap()).to_string()
+        schedule.parse::<ChoreSchedule>().unwrap().next_after(now.parse().unwrap()).to_string()
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(next("30 3 * * *", "2026-01-01T03:30:00Z"), "2026-01-02T03:30:00Z");
         assert_eq!(next("0 0 29 2 *", "2026-01-01T00:00:00Z"), "2028-02-29T00:00:00Z");
         for nonsense in ["", "0s", "often", "61 * * * *", "* * *"] {
-            assert!(nonsense.parse::<Schedule>().is_err(), "{nonsense}");
+            assert!(nonsense.parse::<ChoreSchedule>().is_err(), "{nonsense}");
         }
     }
 }

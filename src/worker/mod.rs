@@ -17,84 +17,86 @@ use tokio_util::task::TaskTracker;
 
 use crate::domain::clock::Entropy;
 use crate::domain::ids::{JobId, TenantId};
-use crate::domain::job::{Chore, Job, JobKind, NewJob, Priority, Work};
+use crate::domain::job::{Chore, Job, JobKind, JobSubject, NewJob, Priority};
 use crate::engine::Engine;
 use crate::store::Store;
 
+mod cdn_purge;
 mod chores;
-mod edge;
 pub mod handoff;
+mod job_run;
 mod processors;
-mod run;
 mod webhooks;
 
-pub use chores::{Schedule, Timetable};
-pub use processors::scan;
-pub use processors::{Counter, Equipment, Pipeline, ScannerSettings, Screening, Studio, WhenIncomplete};
-pub use webhooks::Sender;
+pub use chores::{ChoreSchedule, ChoreTimetable};
+pub use processors::clamd;
+pub use processors::{
+    HandoffStep, IncompleteScanAction, MediaStep, ProcessingPipeline, ScanStep, ScannerSettings, Steps,
+};
+pub use webhooks::WebhookSender;
 
 /// How a worker works.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct WorkerSettings {
     /// Assets processed at once, and as many looked at again.
     pub concurrency: usize,
     /// Webhook deliveries at once.
-    pub deliveries: usize,
+    pub max_deliveries: usize,
     /// How long a claim lasts without a heartbeat.
     pub lease: Duration,
     /// How often to look for jobs that nobody told us of.
-    pub poll: Duration,
+    pub poll_interval: Duration,
     /// When chores come round; `None`: this worker does none.
-    pub chores: Option<Timetable>,
+    pub chores: Option<ChoreTimetable>,
 }
 
-impl Default for Settings {
+impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
             concurrency: 4,
-            deliveries: 16,
+            max_deliveries: 16,
             lease: Duration::from_secs(30),
-            poll: Duration::from_secs(1),
+            poll_interval: Duration::from_secs(1),
             chores: None,
         }
     }
 }
 
 /// A chore whose node dies is taken over after this.
-const CHORE_LEASE: Duration = Duration::from_secs(5);
+const MAX_CHORE_LEASE: Duration = Duration::from_secs(5);
 /// So is a delivery: its receiver waits for it.
-const DELIVERY_LEASE: Duration = Duration::from_secs(10);
+const MAX_DELIVERY_LEASE: Duration = Duration::from_secs(10);
 
 /// A worker, ready to run.
 #[derive(Clone)]
-pub struct Worker {
+pub struct JobWorker {
     engine: Engine,
     store: Arc<dyn Store>,
     entropy: Arc<dyn Entropy>,
-    pipeline: Arc<Pipeline>,
-    settings: Arc<Settings>,
+    pipeline: Arc<ProcessingPipeline>,
+    settings: Arc<WorkerSettings>,
     /// `None`: this worker sends no webhooks.
-    sender: Option<Sender>,
-    gate: webhooks::Gate,
+    sender: Option<WebhookSender>,
+    endpoint_limiter: webhooks::EndpointLimiter,
     /// A delivery was tried.
-    tried: Arc<Notify>,
+    delivery_tried: Arc<Notify>,
 }
 
 /// The places for each kind of job, and the word that one became free.
-struct Places {
-    of: HashMap<JobKind, Arc<Semaphore>>,
-    freed: Notify,
+struct Slots {
+    by_kind: HashMap<JobKind, Arc<Semaphore>>,
+    slot_freed: Notify,
 }
 
-impl Places {
-    fn new(settings: &Settings, sends: bool) -> Self {
+impl Slots {
+    fn new(settings: &WorkerSettings, sends: bool) -> Self {
         let of = JobKind::ALL.into_iter().filter_map(|kind| {
             let places = match kind {
                 JobKind::Process | JobKind::Recheck | JobKind::Rescan => settings.concurrency,
                 JobKind::Purge => 2 * usize::from(sends),
                 JobKind::Deliver => {
                     if sends {
-                        settings.deliveries
+                        settings.max_deliveries
                     } else {
                         0
                     }
@@ -103,59 +105,68 @@ impl Places {
             };
             (places > 0).then(|| (kind, Arc::new(Semaphore::new(places))))
         });
-        Self { of: of.collect(), freed: Notify::new() }
+        Self { by_kind: of.collect(), slot_freed: Notify::new() }
     }
 
     /// Kinds that have a free place, in the order in which they are served.
-    fn open(&self) -> Vec<JobKind> {
-        let has_room = |kind: &JobKind| self.of.get(kind).is_some_and(|places| places.available_permits() > 0);
+    fn free_kinds(&self) -> Vec<JobKind> {
+        let has_room = |kind: &JobKind| self.by_kind.get(kind).is_some_and(|places| places.available_permits() > 0);
         JobKind::ALL.into_iter().filter(has_room).collect()
     }
 
     /// Every free place of a kind.
-    fn take(&self, kind: JobKind) -> Vec<OwnedSemaphorePermit> {
-        let Some(places) = self.of.get(&kind) else { return Vec::new() };
+    fn acquire_free(&self, kind: JobKind) -> Vec<OwnedSemaphorePermit> {
+        let Some(places) = self.by_kind.get(&kind) else { return Vec::new() };
         std::iter::from_fn(|| Arc::clone(places).try_acquire_owned().ok()).collect()
     }
 }
 
-impl Worker {
+impl JobWorker {
     /// A worker on these foundations.
     #[must_use]
     pub fn new(
         engine: Engine,
         store: Arc<dyn Store>,
         entropy: Arc<dyn Entropy>,
-        pipeline: Pipeline,
-        settings: Settings,
+        pipeline: ProcessingPipeline,
+        settings: WorkerSettings,
     ) -> Self {
-        let (gate, settings) = (webhooks::Gate::new(settings.deliveries), Arc::new(settings));
+        let (gate, settings) = (webhooks::EndpointLimiter::new(settings.max_deliveries), Arc::new(settings));
         let (sender, tried) = (None, Arc::default());
-        Self { engine, store, entropy, pipeline: Arc::new(pipeline), settings, sender, gate, tried }
+        Self {
+            engine,
+            store,
+            entropy,
+            pipeline: Arc::new(pipeline),
+            settings,
+            sender,
+            endpoint_limiter: gate,
+            delivery_tried: tried,
+        }
     }
 
     /// Sends webhooks, too.
     #[must_use]
-    pub fn with_sender(self, sender: Sender) -> Self {
+    pub fn with_sender(self, sender: WebhookSender) -> Self {
         Self { sender: Some(sender), ..self }
     }
 
     /// Works until `shutdown`, then finishes what it has begun. Jobs that are cut off come back when their lease ends.
     pub async fn run(&self, shutdown: CancellationToken) {
         self.seed_chores().await;
-        tokio::join!(self.dispatch(&shutdown), self.work(&shutdown));
+        tokio::join!(self.run_dispatcher(&shutdown), self.run_jobs(&shutdown));
     }
 
-    async fn work(&self, shutdown: &CancellationToken) {
-        let places = Arc::new(Places::new(&self.settings, self.sender.is_some()));
+    async fn run_jobs(&self, shutdown: &CancellationToken) {
+        let places = Arc::new(Slots::new(&self.settings, self.sender.is_some()));
         let jobs = TaskTracker::new();
         while !shutdown.is_cancelled() {
-            if self.claim(&places, &jobs).await == 0 {
+            if self.claim_due_jobs(&places, &jobs).await == 0 {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = self.store.job_news() => {}
-                    () = places.freed.notified() => {}
-                    () = tokio::time::sleep(self.settings.poll) => {}
+                    () = self.store.wait_for_jobs() => {}
+                    () = places.slot_freed.notified() => {}
+                    () = tokio::time::sleep(self.settings.poll_interval) => {}
                 }
             }
         }
@@ -164,8 +175,8 @@ impl Worker {
     }
 
     /// Claims as many due jobs as there are free places and starts them; how many.
-    async fn claim(&self, places: &Arc<Places>, jobs: &TaskTracker) -> usize {
-        let due = match self.store.due_kinds(&places.open()).await {
+    async fn claim_due_jobs(&self, places: &Arc<Slots>, jobs: &TaskTracker) -> usize {
+        let due = match self.store.list_due_kinds(&places.free_kinds()).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "no jobs could be looked for");
@@ -179,10 +190,10 @@ impl Worker {
         claimed
     }
 
-    async fn claim_kind(&self, kind: JobKind, places: &Arc<Places>, jobs: &TaskTracker) -> usize {
-        let free = places.take(kind);
+    async fn claim_kind(&self, kind: JobKind, places: &Arc<Slots>, jobs: &TaskTracker) -> usize {
+        let free = places.acquire_free(kind);
         let most = u32::try_from(free.len()).unwrap_or(u32::MAX);
-        let claimed = match self.store.claim_jobs(kind, self.lease(kind), most).await {
+        let claimed = match self.store.claim_jobs(kind, self.lease_duration(kind), most).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(%error, kind = kind.name(), "no jobs could be claimed");
@@ -193,18 +204,18 @@ impl Worker {
         for (job, place) in claimed.into_iter().zip(free) {
             let (worker, places) = (self.clone(), Arc::clone(places));
             jobs.spawn(async move {
-                worker.run_leased(job).await;
+                worker.run_with_lease(job).await;
                 drop(place);
-                places.freed.notify_one();
+                places.slot_freed.notify_one();
             });
         }
         count
     }
 
-    fn lease(&self, kind: JobKind) -> Duration {
+    fn lease_duration(&self, kind: JobKind) -> Duration {
         match kind {
-            JobKind::Chore(_) => CHORE_LEASE.min(self.settings.lease),
-            JobKind::Deliver | JobKind::Purge => DELIVERY_LEASE.min(self.settings.lease),
+            JobKind::Chore(_) => MAX_CHORE_LEASE.min(self.settings.lease),
+            JobKind::Deliver | JobKind::Purge => MAX_DELIVERY_LEASE.min(self.settings.lease),
             JobKind::Process | JobKind::Recheck | JobKind::Rescan => self.settings.lease,
         }
     }
@@ -215,11 +226,11 @@ impl Worker {
         let now = self.store.now();
         let chore = |chore: Chore| NewJob {
             id: JobId(crate::domain::ids::mint(now, &*self.entropy)),
-            work: Work::Chore(chore),
+            work: JobSubject::Chore(chore),
             tenant: TenantId(uuid::Uuid::nil()),
             priority: Priority::Normal,
             // What a stopped cluster has missed is looked after at once; the bucket is searched when it is its time.
-            run_at: if chore == Chore::Orphans { timetable.orphans.next(now) } else { now },
+            run_at: if chore == Chore::Orphans { timetable.orphans.next_after(now) } else { now },
         };
         if let Err(error) = self.store.seed_jobs(&Chore::ALL.map(chore)).await {
             tracing::warn!(%error, "chores could not be written down; another node or the next start will");
@@ -227,8 +238,8 @@ impl Worker {
     }
 
     /// Returns when the lease is lost. A database that is away for a while is not a lost lease, until it would be.
-    async fn keep_lease(&self, job: &Job) {
-        let lease = self.lease(job.work.kind());
+    async fn renew_lease(&self, job: &Job) {
+        let lease = self.lease_duration(job.work.kind());
         let mut failures = 0;
         while failures < 3 {
             tokio::time::sleep(lease / 3).await;

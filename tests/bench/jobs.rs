@@ -7,17 +7,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gantry::blob::Blobs;
-use gantry::blob::s3::{S3Blobs, Settings as BucketSettings};
+use gantry::blob::BlobStore;
+use gantry::blob::s3::{S3Blobs, S3Settings as BucketSettings};
 use gantry::domain::clock::{OsEntropy, SystemClock};
-use gantry::domain::egress::Egress;
+use gantry::domain::egress::EgressPolicy;
 use gantry::domain::ids::{AssetId, JobId, TenantId, mint};
-use gantry::domain::job::{JobKind, NewJob, Priority, Work};
+use gantry::domain::job::{JobKind, JobSubject, NewJob, Priority};
 use gantry::engine::{
-    Deliveries, DeliveryMode, Engine, FeedSettings, Foundation, Issuers, Pace, Settings, Tokens, WebhookSettings,
+    BodyPaceLimits, DeliveryMode, DeliverySettings, Engine, EngineDeps, EngineSettings, FeedSettings, TokenSigner,
+    TrustedIssuers, WebhookSettings,
 };
 use gantry::store::{Store, Tx, Write, postgres, sqlite};
-use gantry::worker::{self, Pipeline, Worker};
+use gantry::worker::{self, JobWorker, ProcessingPipeline};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -58,7 +59,7 @@ async fn fill(url: &str, store: &dyn Store) {
 pub(super) async fn jobs(url: &str, count: usize, crowd: bool) -> serde_json::Value {
     let store = match url.strip_prefix("sqlite://") {
         Some(file) => sqlite::open(Path::new(file), Arc::new(SystemClock)).await.unwrap(),
-        None => postgres::open(url, postgres::Options::default()).await.unwrap(),
+        None => postgres::open(url, postgres::PostgresOptions::default()).await.unwrap(),
     };
     if crowd {
         fill(url, &*store).await;
@@ -93,7 +94,7 @@ fn new_job(store: &dyn Store) -> NewJob {
     let now = store.now();
     NewJob {
         id: JobId(mint(now, &OsEntropy)),
-        work: Work::Process(AssetId(mint(now, &OsEntropy))),
+        work: JobSubject::Process(AssetId(mint(now, &OsEntropy))),
         tenant: TENANT,
         priority: Priority::Normal,
         run_at: now,
@@ -102,16 +103,17 @@ fn new_job(store: &dyn Store) -> NewJob {
 
 /// Until nothing is due and nothing under way; what this process spent on it, in seconds.
 async fn drain(store: &Arc<dyn Store>) -> (Duration, f64) {
-    let settings = worker::Settings { concurrency: PLACES, ..worker::Settings::default() };
+    let settings = worker::WorkerSettings { concurrency: PLACES, ..worker::WorkerSettings::default() };
     let engine = engine(store).await;
-    let worker = Worker::new(engine, Arc::clone(store), Arc::new(OsEntropy), Pipeline::default(), settings);
+    let worker =
+        JobWorker::new(engine, Arc::clone(store), Arc::new(OsEntropy), ProcessingPipeline::default(), settings);
     let stop = CancellationToken::new();
     let (begun, spent) = (Instant::now(), cpu());
     let running = tokio::spawn({
         let stop = stop.clone();
         async move { worker.run(stop).await }
     });
-    while !store.due_kinds(&[JobKind::Process]).await.unwrap().is_empty() {
+    while !store.list_due_kinds(&[JobKind::Process]).await.unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     stop.cancel();
@@ -136,30 +138,30 @@ async fn engine(store: &Arc<dyn Store>) -> Engine {
         path_style: true,
         credentials: Some(("none".to_owned(), "none".to_owned())),
     };
-    let blobs: Arc<dyn Blobs> = Arc::new(S3Blobs::connect(bucket, Arc::new(SystemClock)).await.unwrap());
+    let blobs: Arc<dyn BlobStore> = Arc::new(S3Blobs::connect(bucket, Arc::new(SystemClock)).await.unwrap());
     let day = Duration::from_secs(24 * 3600);
-    Engine::new(Foundation {
+    Engine::new(EngineDeps {
         store: Arc::clone(store),
         blobs,
         entropy: Arc::new(OsEntropy),
-        tokens: Tokens::new(&[vec![7; 32]]).unwrap(),
-        settings: Settings {
-            patience: gantry::domain::upload::Patience::default(),
+        tokens: TokenSigner::new(&[vec![7; 32]]).unwrap(),
+        settings: EngineSettings {
+            upload_timeouts: gantry::domain::upload::UploadTimeouts::default(),
             max_size: 1 << 40,
-            put_up_to: 16 << 20,
+            max_single_put_bytes: 16 << 20,
             delivery: DeliveryMode::Redirect,
-            deliveries: Deliveries::default(),
+            deliveries: DeliverySettings::default(),
             redirect_ttl: day,
             link_ttl: day,
-            quarantine: day,
-            digest_up_to: 64 << 30,
-            report_within: day,
-            offers: 3,
+            quarantine_ttl: day,
+            max_digest_bytes: 64 << 30,
+            report_timeout: day,
+            max_offers: 3,
             replay_ttl: day,
             orphan_grace: day,
             feed: FeedSettings { keep: 30 * day, followers: 1, followers_per_tenant: 1 },
             webhooks: WebhookSettings {
-                egress: Egress { http: false, networks: Vec::new(), proxy: None },
+                egress: EgressPolicy { http: false, networks: Vec::new(), proxy: None },
                 timeout: day,
                 disable_after: day,
                 keep: day,
@@ -167,9 +169,9 @@ async fn engine(store: &Arc<dyn Store>) -> Engine {
             },
             append_memory: 256 << 20,
             max_request_body: None,
-            pace: Pace { idle: day, min_rate: 1, window: day },
+            body_pace: BodyPaceLimits { idle: day, min_rate: 1, window: day },
         },
-        issuers: Issuers::none(),
-        instance: "bench".to_owned(),
+        issuers: TrustedIssuers::none(),
+        instance_id: "bench".to_owned(),
     })
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gantry::blob::presign::{Bucket, Credentials, DayKey, PartUrls};
+use gantry::blob::presign::{BucketEndpoint, DayKey, PartUrls, SigningCredentials};
 use gantry::domain::clock::{SystemClock, micros};
 use gantry::domain::ids::{AssetId, TenantId};
 use gantry::domain::job::JobKind;
@@ -55,13 +55,13 @@ fn best(mut call: impl FnMut(u16)) -> f64 {
 }
 
 fn sign() -> serde_json::Value {
-    let bucket = Bucket {
+    let bucket = BucketEndpoint {
         scheme: "http".into(),
         host: "127.0.0.1:8081".into(),
         base_path: "/gantry".into(),
         region: "us-east-1".into(),
     };
-    let credentials = Credentials {
+    let credentials = SigningCredentials {
         access_key: "AKIDBENCH".into(),
         secret_key: "benchsecretbenchsecretbenchsecret12".into(),
         session_token: None,
@@ -147,7 +147,7 @@ async fn fill(url: &str, from: i64, to: i64) {
 async fn rows(url: &str) -> serde_json::Value {
     let store = match url.strip_prefix("sqlite://") {
         Some(file) => sqlite::open(Path::new(file), Arc::new(SystemClock)).await.unwrap(),
-        None => postgres::open(url, postgres::Options::default()).await.unwrap(),
+        None => postgres::open(url, postgres::PostgresOptions::default()).await.unwrap(),
     };
     let mut found = serde_json::Map::new();
     for (name, from, to) in [("few", 1, FEW), ("many", FEW + 1, MANY)] {
@@ -184,7 +184,7 @@ async fn page(store: &dyn Store, state: Option<&str>, after: Option<i64>) -> f64
         limit: 5,
         ..AssetQuery::default()
     };
-    typical(|| async { assert_eq!(store.assets(TENANT, &query).await.unwrap().assets.len(), 5) }).await
+    typical(|| async { assert_eq!(store.list_assets(TENANT, &query).await.unwrap().assets.len(), 5) }).await
 }
 
 /// Leasing one job for no time at all, so that as many remain due as before.

@@ -240,7 +240,7 @@ async fn wreck(workers: &mut Workers<'_>, clamd: &mut Own, nats: &mut Own, postg
 
 /// The first jobs of the one tenant.
 async fn left_over(rows: &Arc<dyn Store>) -> JobQuery {
-    let tenant = rows.tenant_named("default").await.unwrap().unwrap().id;
+    let tenant = rows.find_tenant_by_name("default").await.unwrap().unwrap().id;
     JobQuery { tenant, state: None, kind: Some(JobKind::Process), after: None, limit: 5 }
 }
 
@@ -249,15 +249,15 @@ async fn everything_has_met_its_fate(instance: &Instance, world: &World) {
     let brought = world.brought.lock().unwrap().clone();
     eventually_ok("no jobs are left over", async || match rows.count_jobs().await.unwrap().0 {
         0 => Ok(()),
-        _ => Err(rows.jobs(&left_over(&rows).await).await),
+        _ => Err(rows.list_jobs(&left_over(&rows).await).await),
     })
     .await;
     assert_eq!(rows.count_jobs().await.unwrap(), (0, 0), "dead letters");
     for (asset, fate) in &brought {
-        let row = rows.asset(asset.parse().unwrap()).await.unwrap().unwrap();
+        let row = rows.find_asset(asset.parse().unwrap()).await.unwrap().unwrap();
         let expected = if *fate == Fate::Ready { "ready" } else { "rejected" };
         assert_eq!(row.state.name(), expected, "{row:?}");
-        let events = rows.events(asset.parse().unwrap(), 0, 100).await.unwrap();
+        let events = rows.list_events(asset.parse().unwrap(), 0, 100).await.unwrap();
         assert!(events.iter().zip(1..).all(|(event, n)| event.seq == n), "{events:?}");
         let told = |kind: &str| events.iter().filter(|event| event.kind == kind).count();
         assert_eq!((told("asset.ready") + told("asset.rejected"), told("asset.stored")), (1, 1), "{events:?}");

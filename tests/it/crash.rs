@@ -1,4 +1,4 @@
-//! kill -9 at each named step (`RELIABILITY.md`, F01), on both databases: the client asks again, as clients do, and
+//! kill -9 at each named step, on both databases: the client asks again, as clients do, and
 //! everything converges. Nothing acknowledged is lost, nothing is there twice, one sweep leaves nothing behind.
 
 use std::time::Duration;
@@ -127,7 +127,7 @@ impl Story {
         let got = self.client.get(url).bearer_auth(&self.key).send().await.unwrap().bytes().await.unwrap();
         assert!(got == bytes, "other bytes come back");
         let rows = self.instance.rows().await;
-        let events = rows.events(asset.parse().unwrap(), 0, 100).await.unwrap();
+        let events = rows.list_events(asset.parse().unwrap(), 0, 100).await.unwrap();
         assert!(events.iter().zip(1..).all(|(event, n)| event.seq == n), "{events:?}");
         for once in ["asset.created", "upload.completed", "asset.stored", "asset.ready"] {
             assert_eq!(events.iter().filter(|event| event.kind == once).count(), 1, "{once}: {events:?}");

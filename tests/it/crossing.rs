@@ -86,7 +86,7 @@ impl Anybody<'_> {
         let ready = self.json("GET", &format!("/v1/assets/{asset}?wait=20s&until=ready"), json!(null)).await;
         let digest = format!("sha256:{}", hex::encode(<sha2::Sha256 as sha2::Digest>::digest(FILE)));
         assert_eq!((&ready["state"], &ready["digest"]), (&json!("ready"), &json!(digest)));
-        let events = self.0.database.store.events(asset.parse().unwrap(), 0, 100).await.unwrap();
+        let events = self.0.database.store.list_events(asset.parse().unwrap(), 0, 100).await.unwrap();
         for once in ["asset.created", "upload.completed", "asset.stored", "asset.processing", "asset.ready"] {
             assert_eq!(events.iter().filter(|event| event.kind == once).count(), 1, "{once}: {events:?}");
         }

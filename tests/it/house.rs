@@ -1,7 +1,10 @@
-//! The house as `DESIGN.md` draws it: who may use whom, held by reading every source file. Also that each file says
+//! The house as the map in `src/lib.rs` draws it: who may use whom, held by reading every source file. Also that each file says
 //! what it is, and that none has swollen.
 
 use std::path::{Path, PathBuf};
+
+/// Stands for what every protocol may use: the files and folders of `http` that are no protocol.
+const SHARED_HTTP: &str = "http shared by protocols";
 
 /// A part of the house, the parts of ours that it may use, and the crates that are its own business.
 ///
@@ -39,27 +42,27 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("engine/identity/keyring", &["domain", "engine"], &["jsonwebtoken"]),
     ("keysets", &["domain", "engine"], &["reqwest"]),
     ("worker", &["domain", "store", "blob", "engine", "media", "worker", "crash"], &["croner"]),
-    ("worker/processors/scan", &["blob"], &[]),
+    ("worker/processors/clamd", &["blob"], &[]),
     ("worker/handoff", &["domain", "worker/handoff"], &[]),
-    ("worker/handoff/kept", &["worker/handoff"], &[]),
+    ("worker/handoff/shared_connection", &["worker/handoff"], &[]),
     ("worker/handoff/nats", &["worker/handoff"], &["async_nats"]),
     ("worker/handoff/redis_streams", &["worker/handoff"], &["redis"]),
     ("worker/handoff/amqp", &["worker/handoff"], &["lapin"]),
     ("worker/handoff/sqs", &["domain/reason", "worker/handoff"], &["aws_config", "aws_sdk_sqs"]),
     ("worker/webhooks", &["domain", "store", "blob", "engine", "worker"], &["reqwest"]),
     ("http", &["domain", "engine", "http", "sendfile"], &["axum", "h2", "hyper", "hyper_util", "tower_http"]),
-    ("http/native", &["domain", "engine", "http/native"], &["axum"]),
-    ("http/tus", &["domain", "engine", "http/tus"], &["axum"]),
-    ("http/companion", &["domain", "engine", "http/companion"], &["axum"]),
-    ("http/ietf", &["domain", "engine", "http/ietf"], &["axum"]),
-    ("http/events", &["domain", "engine", "http/events"], &["axum"]),
-    ("http/download", &["domain", "engine", "http/download", "sendfile"], &["axum"]),
-    ("http/admin", &["domain", "engine", "http/admin"], &["axum"]),
-    ("http/processing", &["domain", "engine", "http/processing"], &["axum"]),
-    ("http/webhooks", &["domain", "engine", "http/webhooks"], &["axum"]),
-    ("http/keys", &["domain", "engine", "http/keys"], &["axum"]),
-    ("http/ops", &["domain", "engine", "http/ops"], &["axum"]),
-    ("http/web", &["domain", "engine", "http/web"], &["axum"]),
+    ("http/native", &["domain", "engine", SHARED_HTTP, "http/native"], &["axum"]),
+    ("http/tus", &["domain", "engine", SHARED_HTTP, "http/tus"], &["axum"]),
+    ("http/companion", &["domain", "engine", SHARED_HTTP, "http/companion"], &["axum"]),
+    ("http/ietf", &["domain", "engine", SHARED_HTTP, "http/ietf"], &["axum"]),
+    ("http/events", &["domain", "engine", SHARED_HTTP, "http/events"], &["axum"]),
+    ("http/download", &["domain", "engine", SHARED_HTTP, "http/download", "sendfile"], &["axum"]),
+    ("http/admin", &["domain", "engine", SHARED_HTTP, "http/admin"], &["axum"]),
+    ("http/processing", &["domain", "engine", SHARED_HTTP, "http/processing"], &["axum"]),
+    ("http/webhooks", &["domain", "engine", SHARED_HTTP, "http/webhooks"], &["axum"]),
+    ("http/keys", &["domain", "engine", SHARED_HTTP, "http/keys"], &["axum"]),
+    ("http/ops", &["domain", "engine", SHARED_HTTP, "http/ops"], &["axum"]),
+    ("http/web", &["domain", "engine", SHARED_HTTP, "http/web"], &["axum"]),
     ("client", &["domain", "client"], &["reqwest"]),
     (
         "config",
@@ -93,7 +96,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
             "app",
             "crash",
             "sendfile",
-            "client/text",
+            "client/format",
         ],
         &["axum"],
     ),
@@ -145,10 +148,26 @@ const OWNED: &[&str] = &[
     "aws_sdk_sqs",
     "jsonwebtoken",
 ];
+/// Folders of `http` that speak a protocol each, and do not know each other.
+const PROTOCOLS: [&str; 13] = [
+    "native",
+    "companion",
+    "tus",
+    "ietf",
+    "download",
+    "events",
+    "keys",
+    "ops",
+    "web",
+    "webhooks",
+    "admin",
+    "processing",
+    "tenants",
+];
 /// Lines of a file, tests aside.
 const MOST_LINES: usize = 400;
 
-fn sources() -> Vec<(String, String)> {
+pub(crate) fn sources() -> Vec<(String, String)> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -171,7 +190,7 @@ fn sources() -> Vec<(String, String)> {
 }
 
 /// The text before the file's own tests.
-fn code(text: &str) -> &str {
+pub(crate) fn code(text: &str) -> &str {
     text.split("\n#[cfg(test)]").next().unwrap()
 }
 
@@ -184,18 +203,31 @@ fn row(name: &str) -> &'static (&'static str, &'static [&'static str], &'static 
     found.unwrap_or_else(|| panic!("{name} is in no row of the table"))
 }
 
-/// Every `crate::…` that the code names, as a path: `crate::store::{Store, Tx}` is `store`.
-fn named(code: &str) -> Vec<String> {
-    let paths = code.split("crate::").skip(1).map(|rest| {
-        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
-        rest[..end].trim_end_matches(':').replace("::", "/")
-    });
+/// Every `crate::…` and `super::…` that the code of a file names, as a path from the crate's root:
+/// `crate::store::{Store, Tx}` is `store`, and so is `super::Tx` in `store/sqlite`.
+fn named(file: &str, code: &str) -> Vec<String> {
+    let ends = |rest: &str| rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
+    let mut paths: Vec<String> = code.split("crate::").skip(1).map(|rest| rest[..ends(rest)].to_owned()).collect();
+    let mut rest = code;
+    while let Some(at) = rest.find("super::") {
+        let climbing = rest[at..].split("super::").take_while(|between| between.is_empty()).count();
+        let path = &rest[at + climbing * "super::".len()..];
+        let modules: Vec<&str> = file.split('/').collect();
+        let base = modules[..modules.len().saturating_sub(climbing)].join("::");
+        paths.push(format!("{base}::{}", &path[..ends(path)]));
+        rest = path;
+    }
     // What follows the modules in a path is an item, which no table knows: `domain/clock/Clock`.
-    paths
-        .map(|path| {
-            path.split('/').take_while(|word| word.starts_with(char::is_lowercase)).collect::<Vec<_>>().join("/")
-        })
-        .collect()
+    let modules = |path: String| {
+        let words: Vec<_> = path.split("::").filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        words.into_iter().take_while(|word| word.starts_with(char::is_lowercase)).collect::<Vec<_>>().join("/")
+    };
+    paths.into_iter().map(modules).collect()
+}
+
+/// Whether a path is in `http`, but in none of its protocols.
+fn is_shared_http(path: &str) -> bool {
+    within(path, "http") && !PROTOCOLS.iter().any(|protocol| within(path, &format!("http/{protocol}")))
 }
 
 #[test]
@@ -205,8 +237,12 @@ fn everyone_uses_only_whom_they_may() {
         let (part, allowed, own) = row(name);
         let code: String =
             code(text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-        for used in named(&code) {
-            let may = allowed.iter().any(|module| within(&used, module) || within(module, &used) && used == *module);
+        for used in named(name, &code) {
+            let may = allowed.iter().any(|module| {
+                within(&used, module)
+                    || within(module, &used) && used == *module
+                    || *module == SHARED_HTTP && is_shared_http(&used)
+            });
             let adapter = ADAPTERS.iter().find(|adapter| within(&used, adapter) && !within(name, adapter));
             let across = adapter.is_some_and(|adapter| !part.starts_with(adapter.split('/').next().unwrap()));
             if !may || (across && !COMPOSERS.contains(part)) {
@@ -236,21 +272,6 @@ fn the_port_to_brokers_names_its_adapters_only_where_it_connects() {
 
 #[test]
 fn protocols_do_not_know_each_other() {
-    const PROTOCOLS: [&str; 13] = [
-        "native",
-        "companion",
-        "tus",
-        "ietf",
-        "download",
-        "events",
-        "keys",
-        "ops",
-        "web",
-        "webhooks",
-        "admin",
-        "processing",
-        "tenants",
-    ];
     for (name, text) in sources() {
         let Some(own) = PROTOCOLS.iter().find(|protocol| within(&name, &format!("http/{protocol}"))) else { continue };
         for other in PROTOCOLS.iter().filter(|other| *other != own) {
@@ -291,10 +312,12 @@ fn both_databases_have_the_same_migrations() {
 #[test]
 fn the_table_catches_a_trespasser() {
     assert_eq!(
-        named("use crate::domain::clock::Clock;\nlet x = crate::store::StoreError::Busy;"),
+        named("engine/x", "use crate::domain::clock::Clock;\nlet x = crate::store::StoreError::Busy;"),
         ["domain/clock", "store"]
     );
-    assert_eq!(named("use crate::blob::{Blobs, s3};"), ["blob"]);
+    assert_eq!(named("engine/x", "use crate::blob::{Blobs, s3};"), ["blob"]);
+    assert_eq!(named("http/tus/error", "use super::super::native::wire::View;"), ["http/native/wire"]);
+    assert!(is_shared_http("http/problem") && !is_shared_http("http/tus/error"));
     assert!(!row("engine").1.contains(&"http") && row("http/native/wire").0 == "http/native");
 }
 
@@ -310,7 +333,15 @@ fn the_credential_comes_before_the_body() {
             let signature = function.split(" {\n").next().unwrap();
             if ["body: Json", "body: Result<Json", "body: Body"].iter().any(|body| signature.contains(body)) {
                 let first = signature.split('(').nth(1).unwrap().trim_start();
-                let judges = ["Authenticated", "call: Call", "call: &Call"].iter().any(|head| first.starts_with(head));
+                let judges = [
+                    "Authenticated",
+                    "call: UploadRequest",
+                    "call: &UploadRequest",
+                    "call: CompanionRequest",
+                    "call: &CompanionRequest",
+                ]
+                .iter()
+                .any(|head| first.starts_with(head));
                 assert!(judges, "{name}: {signature}");
                 readers += 1;
             }

@@ -144,7 +144,7 @@ async fn one_address_does_not_take_every_connection() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_reads_is_given_up() {
-    use gantry::http::server::{Limits, serve};
+    use gantry::http::server::{ServerLimits, serve};
     use http_body_util::StreamBody;
     use tokio::io::AsyncWriteExt;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -160,7 +160,7 @@ async fn an_answer_that_nobody_reads_is_given_up() {
         });
         async { http::Response::new(StreamBody::new(bytes)) }
     };
-    let limits = Limits { unread: Duration::from_millis(500), ..Limits::default() };
+    let limits = ServerLimits { write_timeout: Duration::from_millis(500), ..ServerLimits::default() };
     let stop = tokio_util::sync::CancellationToken::new();
     let serving = tokio::spawn(serve(listener, endless, limits, stop.clone()));
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();

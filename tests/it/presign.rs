@@ -6,7 +6,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials as SdkCredentials, Region, RequestChecksumCalculation};
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use gantry::blob::SignedUrl;
-use gantry::blob::presign::{Bucket, Credentials, DayKey, PartUrls, Request, presign};
+use gantry::blob::presign::{BucketEndpoint, DayKey, PartUrls, PresignRequest, SigningCredentials, presign};
 use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use gantry::domain::clock::{Timestamp, after, micros};
 use gantry::domain::plan::PartNumber;
@@ -70,13 +70,13 @@ impl Case {
         micros(self.now)
     }
 
-    fn bucket(&self) -> Bucket {
+    fn bucket(&self) -> BucketEndpoint {
         let (scheme, host, base_path) = [
             ("https", "my-bucket.s3.eu-central-1.amazonaws.com", ""),
             ("http", "127.0.0.1:8081", "/my-bucket"),
             ("https", "store.example", "/my-bucket"),
         ][self.endpoint];
-        Bucket { scheme: scheme.into(), host: host.into(), base_path: base_path.into(), region: REGION.into() }
+        BucketEndpoint { scheme: scheme.into(), host: host.into(), base_path: base_path.into(), region: REGION.into() }
     }
 
     fn client(&self) -> Client {
@@ -94,7 +94,7 @@ impl Case {
     }
 
     fn day_key(&self) -> DayKey {
-        let who = Credentials {
+        let who = SigningCredentials {
             access_key: "AKIDEXAMPLE".to_owned(),
             secret_key: SECRET.to_owned(),
             session_token: self.token.clone(),
@@ -162,7 +162,7 @@ async fn put(case: &Case) {
     let theirs = request.presigned(case.sdk_terms()).await.unwrap();
     let mut headers = vec![("content-length", case.len.to_string()), ("if-none-match", "*".to_owned())];
     headers.extend(case.checksum.as_ref().map(|c| (c.algorithm.header(), c.base64.clone())));
-    let request = Request { method: "PUT", key: &case.key, query: vec![("x-id", "PutObject")], headers };
+    let request = PresignRequest { method: "PUT", key: &case.key, query: vec![("x-id", "PutObject")], headers };
     let signed = presign(&case.bucket(), &case.day_key(), request, case.now(), case.ttl());
     assert_eq!(signed.url, theirs.uri(), "{case:?}");
     assert_eq!(ours(&signed), sdk_headers(&theirs));
@@ -183,7 +183,7 @@ async fn get(case: &Case) {
         ("response-content-type", &content_type),
     ];
     query.extend(shown.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))));
-    let request = Request { method: "GET", key: &case.key, query, headers: Vec::new() };
+    let request = PresignRequest { method: "GET", key: &case.key, query, headers: Vec::new() };
     let signed = presign(&case.bucket(), &case.day_key(), request, case.now(), case.ttl());
     assert_eq!(signed.url, theirs.uri(), "{case:?}");
 }
@@ -205,16 +205,18 @@ fn every_url_is_the_sdks_byte_for_byte() {
 #[test]
 fn no_url_outlives_its_credentials_or_a_week() {
     let now = micros(1_700_000_000_500_000);
-    let mut who = Credentials {
+    let mut who = SigningCredentials {
         access_key: "AK".to_owned(),
         secret_key: SECRET.to_owned(),
         session_token: Some("token".to_owned()),
         expires_at: Some(after(now, Duration::from_secs(90))),
     };
-    let bucket = Bucket { scheme: "http".into(), host: "h".into(), base_path: String::new(), region: REGION.into() };
-    let sign = |who: &Credentials, ttl| {
+    let bucket =
+        BucketEndpoint { scheme: "http".into(), host: "h".into(), base_path: String::new(), region: REGION.into() };
+    let sign = |who: &SigningCredentials, ttl| {
         let key = DayKey::derive(who.clone(), REGION, now);
-        let request = Request { method: "GET", key: "k", query: vec![("x-id", "GetObject")], headers: Vec::new() };
+        let request =
+            PresignRequest { method: "GET", key: "k", query: vec![("x-id", "GetObject")], headers: Vec::new() };
         presign(&bucket, &key, request, now, ttl)
     };
     let hour = sign(&who, Duration::from_secs(3600));
@@ -228,7 +230,7 @@ fn no_url_outlives_its_credentials_or_a_week() {
 #[test]
 fn a_day_key_is_for_its_day_and_until_its_credentials_end() {
     let noon = micros(1_700_049_600_000_000);
-    let who = |expires_at| Credentials {
+    let who = |expires_at| SigningCredentials {
         access_key: "AK".to_owned(),
         secret_key: SECRET.to_owned(),
         session_token: None,

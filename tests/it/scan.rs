@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use gantry::blob::{BlobError, ByteStream};
-use gantry::worker::scan::{Scan, ScanLimits, Scanner, ScannerAway, Unscanned};
-use gantry::worker::{ScannerSettings, Screening, WhenIncomplete};
+use gantry::worker::clamd::{ClamdClient, IncompleteScanReason, ScanError, ScanLimits, ScanOutcome};
+use gantry::worker::{IncompleteScanAction, ScanStep, ScannerSettings};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use zip::write::SimpleFileOptions;
@@ -39,10 +39,10 @@ fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-fn scanner(address: &str) -> Scanner {
+fn scanner(address: &str) -> ClamdClient {
     let seconds = Duration::from_secs;
-    let limits = ScanLimits { connect: seconds(5), idle: seconds(10), whole: seconds(60), largest: 8 << 20 };
-    Scanner { address: address.parse().unwrap(), limits }
+    let limits = ScanLimits { connect: seconds(5), idle: seconds(10), total: seconds(60), max_file_bytes: 8 << 20 };
+    ClamdClient { address: address.parse().unwrap(), limits }
 }
 
 /// The bytes in chunks of an odd length, some of them empty.
@@ -53,24 +53,24 @@ fn in_chunks(bytes: Vec<u8>) -> ByteStream {
     stream::iter(chunks).flat_map(|chunk| stream::iter([Ok(Bytes::new()), Ok(chunk)])).boxed()
 }
 
-async fn scan_with(scanner: &Scanner, bytes: Vec<u8>) -> Result<Scan, ScannerAway> {
+async fn scan_with(scanner: &ClamdClient, bytes: Vec<u8>) -> Result<ScanOutcome, ScanError> {
     scanner.scan(bytes.len() as u64, in_chunks(bytes)).await
 }
 
-async fn scan(bytes: Vec<u8>) -> Scan {
+async fn scan(bytes: Vec<u8>) -> ScanOutcome {
     scan_with(&scanner(&servers::clamd()), bytes).await.unwrap()
 }
 
 #[track_caller]
-fn assert_infected(scan: &Scan) {
-    let Scan::Infected { engine, signature } = scan else { panic!("{scan:?}") };
+fn assert_infected(scan: &ScanOutcome) {
+    let ScanOutcome::Infected { engine, signature } = scan else { panic!("{scan:?}") };
     assert!(engine.starts_with("ClamAV 1."), "{engine}");
     assert_eq!(signature, "Eicar-Test.UNOFFICIAL");
 }
 
 #[track_caller]
-fn assert_clean(scan: &Scan) {
-    assert!(matches!(scan, Scan::Clean { engine } if engine.starts_with("ClamAV 1.")), "{scan:?}");
+fn assert_clean(scan: &ScanOutcome) {
+    assert!(matches!(scan, ScanOutcome::Clean { engine } if engine.starts_with("ClamAV 1.")), "{scan:?}");
 }
 
 #[tokio::test]
@@ -96,16 +96,16 @@ async fn what_is_too_long_is_incomplete_whoever_notices() {
     // Not sent: the stream would be an error.
     let unread = stream::iter([Err(BlobError::NotFound)]).boxed();
     let scanned = sent.scan((8 << 20) + 1, unread).await.unwrap();
-    assert_eq!(scanned, Scan::Incomplete { why: Unscanned::TooLong(8 << 20) });
+    assert_eq!(scanned, ScanOutcome::Incomplete { why: IncompleteScanReason::TooLong(8 << 20) });
     // clamd's own bound is smaller than we think: just reached, and passed by far.
-    sent.limits.largest = 1 << 40;
+    sent.limits.max_file_bytes = 1 << 40;
     for len in [8 * MIB + 1, 40 * MIB] {
         let scanned = scan_with(&sent, noise(len)).await.unwrap();
-        assert_eq!(scanned, Scan::Incomplete { why: Unscanned::Refused }, "{len}");
+        assert_eq!(scanned, ScanOutcome::Incomplete { why: IncompleteScanReason::RefusedAsTooLong }, "{len}");
     }
     assert_clean(&scan_with(&sent, noise(8 * MIB)).await.unwrap());
     let scanned = sent.scan(1 << 31, stream::iter([Err(BlobError::NotFound)]).boxed()).await.unwrap();
-    assert_eq!(scanned, Scan::Incomplete { why: Unscanned::TooLong((1 << 31) - 1) });
+    assert_eq!(scanned, ScanOutcome::Incomplete { why: IncompleteScanReason::TooLong((1 << 31) - 1) });
 }
 
 #[tokio::test]
@@ -121,29 +121,34 @@ async fn what_clamd_did_not_look_into_is_incomplete() {
     let bomb = zip(&["bomb.zip", "zeros", "invoice.exe"]);
     assert!(bomb.len() < MIB);
     let scanned = scan(bomb).await;
-    let Scan::Incomplete { why: Unscanned::Limits(name) } = &scanned else { panic!("{scanned:?}") };
+    let ScanOutcome::Incomplete { why: IncompleteScanReason::Limits(name) } = &scanned else { panic!("{scanned:?}") };
     assert!(name.starts_with("Heuristics.Limits.Exceeded.Max"), "{name}");
     let scanned = scan(zip(&["-P", "secret", "encrypted.zip", "invoice.exe"])).await;
-    assert_eq!(scanned, Scan::Incomplete { why: Unscanned::Encrypted("Heuristics.Encrypted.Zip".to_owned()) });
+    assert_eq!(
+        scanned,
+        ScanOutcome::Incomplete { why: IncompleteScanReason::Encrypted("Heuristics.Encrypted.Zip".to_owned()) }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_clamd_reports_is_found_out_by_asking_it() {
-    let settings = Screening::new(scanner(&servers::clamd()), WhenIncomplete::Fail).settings().await.unwrap();
-    let expected = ScannerSettings { reports_encryption: true, reports_limits: true, largest: 8 << 20 };
+    let settings =
+        ScanStep::new(scanner(&servers::clamd()), IncompleteScanAction::Fail).load_scanner_settings().await.unwrap();
+    let expected = ScannerSettings { reports_encryption: true, reports_limits: true, max_scanned_bytes: 8 << 20 };
     assert_eq!(settings, expected);
     // As it is shipped; it looks into less than 4 MiB, and may be sent 8.
     let mut quiet = Own::quiet_clamd().await;
-    let screening = Screening::new(scanner(&quiet.address), WhenIncomplete::Fail);
-    let expected = ScannerSettings { reports_encryption: false, reports_limits: false, largest: (4 << 20) - (4 << 14) };
-    assert_eq!(screening.settings().await.unwrap(), expected);
+    let screening = ScanStep::new(scanner(&quiet.address), IncompleteScanAction::Fail);
+    let expected =
+        ScannerSettings { reports_encryption: false, reports_limits: false, max_scanned_bytes: (4 << 20) - (4 << 14) };
+    assert_eq!(screening.load_scanner_settings().await.unwrap(), expected);
     quiet.kill();
     // It is remembered for a while; a step that knows nothing yet waits for the scanner.
-    assert_eq!(screening.settings().await.unwrap(), expected);
-    let anew = Screening::new(scanner(&quiet.address), WhenIncomplete::Fail);
-    assert!(matches!(anew.settings().await, Err(ScannerAway::Connection(_))));
+    assert_eq!(screening.load_scanner_settings().await.unwrap(), expected);
+    let anew = ScanStep::new(scanner(&quiet.address), IncompleteScanAction::Fail);
+    assert!(matches!(anew.load_scanner_settings().await, Err(ScanError::Connection(_))));
     quiet.restart().await;
-    assert_eq!(anew.settings().await.unwrap(), expected);
+    assert_eq!(anew.load_scanner_settings().await.unwrap(), expected);
 }
 
 #[tokio::test]
@@ -151,17 +156,17 @@ async fn a_file_that_cannot_be_read_whole_has_no_verdict() {
     let scanner = scanner(&servers::clamd());
     let broken = || stream::iter([Ok(Bytes::from_static(b"half")), Err(BlobError::Unavailable("gone".to_owned()))]);
     let verdict = scanner.scan(8, broken().boxed()).await;
-    assert!(matches!(verdict, Err(ScannerAway::Store(BlobError::Unavailable(_)))), "{verdict:?}");
+    assert!(matches!(verdict, Err(ScanError::Store(BlobError::Unavailable(_)))), "{verdict:?}");
     // A short stream without an error cannot happen; if it does, it is not clean either.
     for (said, bytes) in [(5, "half"), (3, "half"), (1, ""), (0, "x")] {
         let verdict = scanner.scan(said, stream::iter([Ok(Bytes::from_static(bytes.as_bytes()))]).boxed()).await;
-        let Err(ScannerAway::Length { sent, size }) = verdict else { panic!("{verdict:?}") };
+        let Err(ScanError::LengthMismatch { sent, size }) = verdict else { panic!("{verdict:?}") };
         assert_eq!((sent, size), (bytes.len() as u64, said));
     }
     let mut hasty = scanner;
     hasty.limits.idle = Duration::from_millis(300);
     let verdict = hasty.scan(8, stream::pending().boxed()).await;
-    assert!(matches!(verdict, Err(ScannerAway::TimedOut("the store is silent"))), "{verdict:?}");
+    assert!(matches!(verdict, Err(ScanError::TimedOut("the store is silent"))), "{verdict:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,13 +177,13 @@ async fn a_clamd_that_goes_away_comes_back() {
     let mut beside = scanner.clone();
     beside.address = format!("unix:{}/clamd/socket", clamd.dir().display()).parse().unwrap();
     assert_infected(&scan_with(&beside, eicar()).await.unwrap());
-    beside.limits.largest = 1 << 30;
+    beside.limits.max_file_bytes = 1 << 30;
     let refused = scan_with(&beside, noise(40 * MIB)).await.unwrap();
-    assert_eq!(refused, Scan::Incomplete { why: Unscanned::Refused });
+    assert_eq!(refused, ScanOutcome::Incomplete { why: IncompleteScanReason::RefusedAsTooLong });
     clamd.kill();
     for scanner in [&scanner, &beside] {
         let verdict = scan_with(scanner, eicar()).await;
-        assert!(matches!(verdict, Err(ScannerAway::Connection(_))), "{verdict:?}");
+        assert!(matches!(verdict, Err(ScanError::Connection(_))), "{verdict:?}");
     }
     clamd.restart().await;
     assert_infected(&scan_with(&scanner, eicar()).await.unwrap());
@@ -190,7 +195,7 @@ async fn a_clamd_that_goes_away_comes_back() {
         Ok(rest)
     }));
     let verdict = address.scan(2 * MIB as u64, bytes.boxed()).await;
-    assert!(matches!(verdict, Err(ScannerAway::Connection(_))), "{verdict:?}");
+    assert!(matches!(verdict, Err(ScanError::Connection(_))), "{verdict:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -202,21 +207,21 @@ async fn a_frozen_clamd_is_not_waited_for() {
     clamd.freeze();
     let began = Instant::now();
     let verdict = scan_with(&scanner, noise(MIB)).await;
-    assert!(matches!(verdict, Err(ScannerAway::TimedOut("clamd is silent"))), "{verdict:?}");
+    assert!(matches!(verdict, Err(ScanError::TimedOut("clamd is silent"))), "{verdict:?}");
     assert!(began.elapsed() < Duration::from_secs(5));
     clamd.thaw();
     scanner.limits.idle = Duration::from_secs(10);
     assert_clean(&scan_with(&scanner, noise(MIB)).await.unwrap());
 
     // Frozen when it has everything but the end: it may think for minutes, but not for ever.
-    scanner.limits.whole = Duration::from_secs(2);
+    scanner.limits.total = Duration::from_secs(2);
     let frozen = Arc::clone(&clamd);
     let bytes = stream::iter([Ok(Bytes::from_static(b"half"))]).chain(stream::once(async move {
         frozen.freeze();
         Ok(Bytes::from_static(b"more"))
     }));
     let verdict = scanner.scan(8, bytes.boxed()).await;
-    assert!(matches!(verdict, Err(ScannerAway::TimedOut("the scan took too long"))), "{verdict:?}");
+    assert!(matches!(verdict, Err(ScanError::TimedOut("the scan took too long"))), "{verdict:?}");
     clamd.thaw();
 }
 
@@ -228,7 +233,7 @@ async fn new_signatures_are_loaded_while_files_are_scanned() {
     let scans = async {
         for round in 0..40 {
             let bytes = if round % 2 == 0 { eicar() } else { noise(MIB / 4) };
-            let infected = matches!(scan_with(&scanner, bytes).await.unwrap(), Scan::Infected { .. });
+            let infected = matches!(scan_with(&scanner, bytes).await.unwrap(), ScanOutcome::Infected { .. });
             assert_eq!(infected, round % 2 == 0, "round {round}");
         }
     };
@@ -252,6 +257,6 @@ async fn somebody_else_on_the_port_is_no_scanner() {
     // An address that swallows what is sent.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     scanner.address = format!("tcp://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let verdict = scanner.version().await;
-    assert!(matches!(verdict, Err(ScannerAway::TimedOut(_))), "{verdict:?}");
+    let verdict = scanner.fetch_version().await;
+    assert!(matches!(verdict, Err(ScanError::TimedOut(_))), "{verdict:?}");
 }

@@ -12,12 +12,12 @@ use s3s::StdError;
 
 /// What became of a request's body.
 #[derive(Debug, Default)]
-pub(super) struct Fate {
+pub(super) struct BodyOutcome {
     idle: AtomicBool,
     wanted: AtomicBool,
 }
 
-impl Fate {
+impl BodyOutcome {
     /// Whether the client was too slow, which a body tells by an error of the kind [`io::ErrorKind::TimedOut`].
     pub(super) fn was_idle(&self) -> bool {
         self.idle.load(Ordering::Relaxed)
@@ -30,18 +30,18 @@ impl Fate {
 }
 
 /// A body whose fate is written down.
-pub(super) struct Watched<B> {
+pub(super) struct WatchedBody<B> {
     body: Pin<Box<B>>,
-    fate: Arc<Fate>,
+    fate: Arc<BodyOutcome>,
 }
 
-impl<B> Watched<B> {
-    pub(super) fn new(body: B, fate: Arc<Fate>) -> Self {
+impl<B> WatchedBody<B> {
+    pub(super) fn new(body: B, fate: Arc<BodyOutcome>) -> Self {
         Self { body: Box::pin(body), fate }
     }
 }
 
-impl<B> Body for Watched<B>
+impl<B> Body for WatchedBody<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<StdError>,

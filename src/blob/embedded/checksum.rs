@@ -11,12 +11,12 @@ use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
 use serde::{Deserialize, Serialize};
 
-use super::crc::Polynomial;
+use super::crc::CrcPolynomial;
 use super::error::{Error, Result};
 
 /// An S3 checksum algorithm, by its S3 name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) enum Algorithm {
+pub(super) enum S3ChecksumAlgorithm {
     /// CRC-32 (ISO-HDLC).
     #[serde(rename = "CRC32")]
     Crc32,
@@ -36,7 +36,7 @@ pub(super) enum Algorithm {
 
 /// How the checksum of a multipart object relates to those of its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Kind {
+pub(super) enum S3ChecksumType {
     /// A digest of the parts' digests, with `-N` behind it.
     #[serde(rename = "COMPOSITE")]
     Composite,
@@ -45,7 +45,7 @@ pub(super) enum Kind {
     FullObject,
 }
 
-impl Algorithm {
+impl S3ChecksumAlgorithm {
     /// All five.
     pub(super) const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
 
@@ -77,17 +77,17 @@ impl Algorithm {
         known.ok_or(Error::InvalidRequest("the checksum algorithm is unknown"))
     }
 
-    fn polynomial(self) -> Option<Polynomial> {
+    fn polynomial(self) -> Option<CrcPolynomial> {
         match self {
-            Self::Crc32 => Some(Polynomial { width: 32, reflected: 0xedb8_8320 }),
-            Self::Crc32c => Some(Polynomial { width: 32, reflected: 0x82f6_3b78 }),
-            Self::Crc64Nvme => Some(Polynomial { width: 64, reflected: 0x9a6c_9329_ac4b_c9b5 }),
+            Self::Crc32 => Some(CrcPolynomial { width: 32, reflected: 0xedb8_8320 }),
+            Self::Crc32c => Some(CrcPolynomial { width: 32, reflected: 0x82f6_3b78 }),
+            Self::Crc64Nvme => Some(CrcPolynomial { width: 64, reflected: 0x9a6c_9329_ac4b_c9b5 }),
             Self::Sha1 | Self::Sha256 => None,
         }
     }
 }
 
-impl Kind {
+impl S3ChecksumType {
     /// The name in `x-amz-checksum-type` and in XML.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -97,13 +97,17 @@ impl Kind {
     }
 
     /// What a multipart upload gets: as asked, where the algorithm can do it; by default what S3 defaults to.
-    pub(super) fn choose(algorithm: Algorithm, asked: Option<&str>) -> Result<Self> {
+    pub(super) fn choose(algorithm: S3ChecksumAlgorithm, asked: Option<&str>) -> Result<Self> {
         match (asked, algorithm) {
-            (None | Some("FULL_OBJECT"), Algorithm::Crc64Nvme) => Ok(Self::FullObject),
-            (Some("FULL_OBJECT"), Algorithm::Crc32 | Algorithm::Crc32c) => Ok(Self::FullObject),
-            (None | Some("COMPOSITE"), Algorithm::Crc32 | Algorithm::Crc32c | Algorithm::Sha1 | Algorithm::Sha256) => {
-                Ok(Self::Composite)
-            }
+            (None | Some("FULL_OBJECT"), S3ChecksumAlgorithm::Crc64Nvme) => Ok(Self::FullObject),
+            (Some("FULL_OBJECT"), S3ChecksumAlgorithm::Crc32 | S3ChecksumAlgorithm::Crc32c) => Ok(Self::FullObject),
+            (
+                None | Some("COMPOSITE"),
+                S3ChecksumAlgorithm::Crc32
+                | S3ChecksumAlgorithm::Crc32c
+                | S3ChecksumAlgorithm::Sha1
+                | S3ChecksumAlgorithm::Sha256,
+            ) => Ok(Self::Composite),
             _ => Err(Error::InvalidRequest("the checksum type cannot be used with this checksum algorithm")),
         }
     }
@@ -112,16 +116,16 @@ impl Kind {
 /// Checksums of some bytes, by algorithm, in base64.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Sums(BTreeMap<Algorithm, String>);
+pub(super) struct ChecksumSet(BTreeMap<S3ChecksumAlgorithm, String>);
 
-impl Sums {
+impl ChecksumSet {
     /// The value for one algorithm.
-    pub(super) fn get(&self, algorithm: Algorithm) -> Option<&String> {
+    pub(super) fn get(&self, algorithm: S3ChecksumAlgorithm) -> Option<&String> {
         self.0.get(&algorithm)
     }
 
     /// Sets or replaces a value.
-    pub(super) fn set(&mut self, algorithm: Algorithm, value: String) {
+    pub(super) fn set(&mut self, algorithm: S3ChecksumAlgorithm, value: String) {
         self.0.insert(algorithm, value);
     }
 
@@ -131,32 +135,32 @@ impl Sums {
     }
 
     /// The algorithms that have a value.
-    pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> + '_ {
+    pub(super) fn algorithms(&self) -> impl Iterator<Item = S3ChecksumAlgorithm> + '_ {
         self.0.keys().copied()
     }
 
     /// The first algorithm whose wanted value is not ours.
-    pub(super) fn differs_from(&self, wanted: &Self) -> Option<Algorithm> {
+    pub(super) fn differs_from(&self, wanted: &Self) -> Option<S3ChecksumAlgorithm> {
         wanted.0.iter().find(|(algorithm, value)| self.get(**algorithm) != Some(value)).map(|(algorithm, _)| *algorithm)
     }
 }
 
 /// Everything computed over a body: MD5, always, and the checksums that somebody wants.
-pub(super) struct Hasher {
+pub(super) struct BodyHasher {
     md5: Md5,
     sums: ChecksumHasher,
 }
 
-impl Hasher {
+impl BodyHasher {
     /// Computes MD5 and `algorithms`.
-    pub(super) fn new(algorithms: &[Algorithm]) -> Self {
+    pub(super) fn new(algorithms: &[S3ChecksumAlgorithm]) -> Self {
         let on = |algorithm| algorithms.contains(&algorithm);
         let sums = ChecksumHasher {
-            crc32: on(Algorithm::Crc32).then(Crc32::new),
-            crc32c: on(Algorithm::Crc32c).then(Crc32c::new),
-            crc64nvme: on(Algorithm::Crc64Nvme).then(Crc64Nvme::new),
-            sha1: on(Algorithm::Sha1).then(Sha1::new),
-            sha256: on(Algorithm::Sha256).then(Sha256::new),
+            crc32: on(S3ChecksumAlgorithm::Crc32).then(Crc32::new),
+            crc32c: on(S3ChecksumAlgorithm::Crc32c).then(Crc32c::new),
+            crc64nvme: on(S3ChecksumAlgorithm::Crc64Nvme).then(Crc64Nvme::new),
+            sha1: on(S3ChecksumAlgorithm::Sha1).then(Sha1::new),
+            sha256: on(S3ChecksumAlgorithm::Sha256).then(Sha256::new),
         };
         Self { md5: Md5::new(), sums }
     }
@@ -168,24 +172,24 @@ impl Hasher {
     }
 
     /// The MD5 and the checksums of all that came.
-    pub(super) fn finish(self) -> ([u8; 16], Sums) {
+    pub(super) fn finish(self) -> ([u8; 16], ChecksumSet) {
         let computed = self.sums.finalize();
         let pairs = [
-            (Algorithm::Crc32, computed.checksum_crc32),
-            (Algorithm::Crc32c, computed.checksum_crc32c),
-            (Algorithm::Crc64Nvme, computed.checksum_crc64nvme),
-            (Algorithm::Sha1, computed.checksum_sha1),
-            (Algorithm::Sha256, computed.checksum_sha256),
+            (S3ChecksumAlgorithm::Crc32, computed.checksum_crc32),
+            (S3ChecksumAlgorithm::Crc32c, computed.checksum_crc32c),
+            (S3ChecksumAlgorithm::Crc64Nvme, computed.checksum_crc64nvme),
+            (S3ChecksumAlgorithm::Sha1, computed.checksum_sha1),
+            (S3ChecksumAlgorithm::Sha256, computed.checksum_sha256),
         ];
         let known = pairs.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value?)));
-        (self.md5.finalize().into(), Sums(known.collect()))
+        (self.md5.finalize().into(), ChecksumSet(known.collect()))
     }
 }
 
 /// Puts the checksums of parts together into the object's, part by part in order.
-pub(super) struct Join {
-    algorithm: Algorithm,
-    kind: Kind,
+pub(super) struct ChecksumCombiner {
+    algorithm: S3ChecksumAlgorithm,
+    kind: S3ChecksumType,
     parts: usize,
     crc: Option<u64>,
     /// The size of the part before and what it shifts by: nearly all parts have one size.
@@ -193,10 +197,10 @@ pub(super) struct Join {
     digests: ChecksumHasher,
 }
 
-impl Join {
+impl ChecksumCombiner {
     /// Starts with no part.
-    pub(super) fn new(algorithm: Algorithm, kind: Kind) -> Self {
-        Self { algorithm, kind, parts: 0, crc: None, shift: None, digests: Hasher::new(&[algorithm]).sums }
+    pub(super) fn new(algorithm: S3ChecksumAlgorithm, kind: S3ChecksumType) -> Self {
+        Self { algorithm, kind, parts: 0, crc: None, shift: None, digests: BodyHasher::new(&[algorithm]).sums }
     }
 
     /// Adds the next part: its checksum in base64 and its size in bytes. `None` when the value is no checksum.
@@ -204,20 +208,20 @@ impl Join {
         let bytes = BASE64.decode(sum).ok()?;
         self.parts += 1;
         match (self.kind, self.algorithm.polynomial()) {
-            (Kind::Composite, _) => self.digests.update(&bytes),
-            (Kind::FullObject, Some(polynomial)) if bytes.len() * 8 == polynomial.width as usize => {
+            (S3ChecksumType::Composite, _) => self.digests.update(&bytes),
+            (S3ChecksumType::FullObject, Some(polynomial)) if bytes.len() * 8 == polynomial.width as usize => {
                 let crc = bytes.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
                 self.crc = Some(match self.crc {
                     None => crc,
                     Some(sofar) => polynomial.multiply(self.shift(polynomial, size), sofar) ^ crc,
                 });
             }
-            (Kind::FullObject, _) => return None,
+            (S3ChecksumType::FullObject, _) => return None,
         }
         Some(())
     }
 
-    fn shift(&mut self, polynomial: Polynomial, size: u64) -> u64 {
+    fn shift(&mut self, polynomial: CrcPolynomial, size: u64) -> u64 {
         match self.shift {
             Some((known, shift)) if known == size => shift,
             _ => {
@@ -231,13 +235,13 @@ impl Join {
     /// The object's checksum in base64; composites name the number of parts.
     pub(super) fn finish(self) -> Option<String> {
         match (self.kind, self.algorithm.polynomial()) {
-            (Kind::FullObject, Some(polynomial)) => {
+            (S3ChecksumType::FullObject, Some(polynomial)) => {
                 let bytes = self.crc?.to_be_bytes();
                 Some(BASE64.encode(&bytes[bytes.len() - polynomial.width as usize / 8..]))
             }
-            (Kind::FullObject, None) => None,
-            (Kind::Composite, _) => {
-                let sums = Hasher { md5: Md5::new(), sums: self.digests }.finish().1;
+            (S3ChecksumType::FullObject, None) => None,
+            (S3ChecksumType::Composite, _) => {
+                let sums = BodyHasher { md5: Md5::new(), sums: self.digests }.finish().1;
                 Some(format!("{}-{}", sums.get(self.algorithm)?, self.parts))
             }
         }
@@ -264,8 +268,8 @@ pub(super) fn multipart_etag(md5s: impl Iterator<Item = [u8; 16]>) -> String {
 mod tests {
     use super::*;
 
-    fn sum(algorithm: Algorithm, bytes: &[u8]) -> String {
-        let mut hasher = Hasher::new(&[algorithm]);
+    fn sum(algorithm: S3ChecksumAlgorithm, bytes: &[u8]) -> String {
+        let mut hasher = BodyHasher::new(&[algorithm]);
         hasher.update(bytes);
         hasher.finish().1.get(algorithm).unwrap().clone()
     }
@@ -273,8 +277,8 @@ mod tests {
     #[test]
     fn the_full_object_crc_of_parts_is_the_crc_of_the_whole() {
         let whole: Vec<u8> = (0..100_000u32).map(|i| (i % 251) as u8).collect();
-        for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme] {
-            let mut join = Join::new(algorithm, Kind::FullObject);
+        for algorithm in [S3ChecksumAlgorithm::Crc32, S3ChecksumAlgorithm::Crc32c, S3ChecksumAlgorithm::Crc64Nvme] {
+            let mut join = ChecksumCombiner::new(algorithm, S3ChecksumType::FullObject);
             for part in [&whole[..1], &whole[1..65_537], &[], &whole[65_537..]] {
                 join.push(&sum(algorithm, part), part.len() as u64).unwrap();
             }
@@ -284,28 +288,28 @@ mod tests {
 
     #[test]
     fn a_composite_is_the_digest_of_the_digests() {
-        let mut join = Join::new(Algorithm::Sha256, Kind::Composite);
-        let (a, b) = (sum(Algorithm::Sha256, b"a"), sum(Algorithm::Sha256, b"b"));
+        let mut join = ChecksumCombiner::new(S3ChecksumAlgorithm::Sha256, S3ChecksumType::Composite);
+        let (a, b) = (sum(S3ChecksumAlgorithm::Sha256, b"a"), sum(S3ChecksumAlgorithm::Sha256, b"b"));
         join.push(&a, 1).unwrap();
         join.push(&b, 1).unwrap();
         let digests = [BASE64.decode(a).unwrap(), BASE64.decode(b).unwrap()].concat();
-        assert_eq!(join.finish().unwrap(), format!("{}-2", sum(Algorithm::Sha256, &digests)));
+        assert_eq!(join.finish().unwrap(), format!("{}-2", sum(S3ChecksumAlgorithm::Sha256, &digests)));
     }
 
     #[test]
     fn known_values() {
-        assert_eq!(sum(Algorithm::Crc32, b"123456789"), "y/Q5Jg==");
-        assert_eq!(sum(Algorithm::Crc32c, b"123456789"), "4waSgw==");
-        assert_eq!(sum(Algorithm::Crc64Nvme, b"123456789"), "rosUhgp5mIg=");
+        assert_eq!(sum(S3ChecksumAlgorithm::Crc32, b"123456789"), "y/Q5Jg==");
+        assert_eq!(sum(S3ChecksumAlgorithm::Crc32c, b"123456789"), "4waSgw==");
+        assert_eq!(sum(S3ChecksumAlgorithm::Crc64Nvme, b"123456789"), "rosUhgp5mIg=");
         assert_eq!(content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").unwrap(), <[u8; 16]>::from(Md5::digest(b"")));
         assert!(content_md5("1B2M2Y8AsgTpgAmY7PhC").is_err());
     }
 
     #[test]
     fn kinds_follow_s3() {
-        assert_eq!(Kind::choose(Algorithm::Crc64Nvme, None).unwrap(), Kind::FullObject);
-        assert_eq!(Kind::choose(Algorithm::Crc32, None).unwrap(), Kind::Composite);
-        assert!(Kind::choose(Algorithm::Sha256, Some("FULL_OBJECT")).is_err());
-        assert!(Kind::choose(Algorithm::Crc64Nvme, Some("COMPOSITE")).is_err());
+        assert_eq!(S3ChecksumType::choose(S3ChecksumAlgorithm::Crc64Nvme, None).unwrap(), S3ChecksumType::FullObject);
+        assert_eq!(S3ChecksumType::choose(S3ChecksumAlgorithm::Crc32, None).unwrap(), S3ChecksumType::Composite);
+        assert!(S3ChecksumType::choose(S3ChecksumAlgorithm::Sha256, Some("FULL_OBJECT")).is_err());
+        assert!(S3ChecksumType::choose(S3ChecksumAlgorithm::Crc64Nvme, Some("COMPOSITE")).is_err());
     }
 }

@@ -13,25 +13,25 @@ use http_body::{Body, Frame};
 use s3s::StdError;
 
 /// The largest signed chunk, in bytes. AWS SDKs send 64 or 128 KiB, MinIO's 64 KiB.
-const SIGNED_MAX: u64 = 16 << 20;
+const MAX_SIGNED_CHUNK_BYTES: u64 = 16 << 20;
 /// The longest line that announces a chunk; a signed one has 85 bytes and the size.
-const LINE_MAX: usize = 1024;
+const MAX_CHUNK_LINE_BYTES: usize = 1024;
 
 /// The body is not `aws-chunked`, or has a signed chunk beyond the limit.
 #[derive(Debug, thiserror::Error)]
 #[error("malformed aws-chunked body")]
-struct Malformed;
+struct MalformedChunk;
 
 /// What `x-amz-content-sha256` says about the chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chunks {
+pub(super) enum ChunkSigning {
     /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`.
     Unsigned,
     /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`, with or without trailers.
     Signed,
 }
 
-impl Chunks {
+impl ChunkSigning {
     /// From the header's value; `None` when the body is not chunked.
     pub(super) fn from_header(value: &str) -> Option<Self> {
         match value {
@@ -42,7 +42,7 @@ impl Chunks {
     }
 }
 
-enum State {
+enum ChunkState {
     /// In the line that announces a chunk.
     Line(Vec<u8>),
     /// In a chunk, with so many bytes to come.
@@ -54,74 +54,74 @@ enum State {
 }
 
 /// Cuts chunks as they pass.
-struct Cutter {
-    chunks: Chunks,
-    state: State,
+struct ChunkSplitter {
+    chunks: ChunkSigning,
+    state: ChunkState,
     out: VecDeque<Bytes>,
 }
 
-impl Cutter {
-    fn new(chunks: Chunks) -> Self {
-        Self { chunks, state: State::Line(Vec::new()), out: VecDeque::new() }
+impl ChunkSplitter {
+    fn new(chunks: ChunkSigning) -> Self {
+        Self { chunks, state: ChunkState::Line(Vec::new()), out: VecDeque::new() }
     }
 
-    fn feed(&mut self, mut input: Bytes) -> Result<(), Malformed> {
+    fn feed(&mut self, mut input: Bytes) -> Result<(), MalformedChunk> {
         while !input.is_empty() {
             match &mut self.state {
-                State::Line(line) => {
+                ChunkState::Line(line) => {
                     let end = input.iter().position(|byte| *byte == b'\n').map_or(input.len(), |at| at + 1);
                     line.extend_from_slice(&input.split_to(end));
-                    if line.len() > LINE_MAX {
-                        return Err(Malformed);
+                    if line.len() > MAX_CHUNK_LINE_BYTES {
+                        return Err(MalformedChunk);
                     }
                     if line.ends_with(b"\n") {
                         let line = std::mem::take(line);
                         self.announce(line)?;
                     }
                 }
-                State::Data(left) => {
+                ChunkState::Data(left) => {
                     let piece = input.split_to(usize::try_from(*left).unwrap_or(usize::MAX).min(input.len()));
                     *left -= piece.len() as u64;
                     if *left == 0 {
-                        self.state = State::Break(b"\r\n");
+                        self.state = ChunkState::Break(b"\r\n");
                     }
                     self.pass(piece);
                 }
-                State::Break([]) => self.state = State::Line(Vec::new()),
-                State::Break([expected, rest @ ..]) => {
+                ChunkState::Break([]) => self.state = ChunkState::Line(Vec::new()),
+                ChunkState::Break([expected, rest @ ..]) => {
                     if input.get_u8() != *expected {
-                        return Err(Malformed);
+                        return Err(MalformedChunk);
                     }
-                    self.state = State::Break(rest);
+                    self.state = ChunkState::Break(rest);
                 }
-                State::Trailers => self.out.push_back(std::mem::take(&mut input)),
+                ChunkState::Trailers => self.out.push_back(std::mem::take(&mut input)),
             }
         }
         Ok(())
     }
 
-    fn announce(&mut self, line: Vec<u8>) -> Result<(), Malformed> {
+    fn announce(&mut self, line: Vec<u8>) -> Result<(), MalformedChunk> {
         let digits = line.split(|byte| matches!(byte, b';' | b'\r' | b'\n')).next().unwrap_or_default();
-        let text = std::str::from_utf8(digits).map_err(|_| Malformed)?;
-        let size = u64::from_str_radix(text, 16).map_err(|_| Malformed)?;
-        if self.chunks == Chunks::Signed && size > SIGNED_MAX {
-            return Err(Malformed);
+        let text = std::str::from_utf8(digits).map_err(|_| MalformedChunk)?;
+        let size = u64::from_str_radix(text, 16).map_err(|_| MalformedChunk)?;
+        if self.chunks == ChunkSigning::Signed && size > MAX_SIGNED_CHUNK_BYTES {
+            return Err(MalformedChunk);
         }
-        if self.chunks == Chunks::Signed || size == 0 {
+        if self.chunks == ChunkSigning::Signed || size == 0 {
             self.out.push_back(line.into());
         }
-        self.state = if size == 0 { State::Trailers } else { State::Data(size) };
+        self.state = if size == 0 { ChunkState::Trailers } else { ChunkState::Data(size) };
         Ok(())
     }
 
     fn pass(&mut self, piece: Bytes) {
-        let broken = matches!(self.state, State::Break(_));
+        let broken = matches!(self.state, ChunkState::Break(_));
         match self.chunks {
-            Chunks::Unsigned => {
+            ChunkSigning::Unsigned => {
                 self.out.push_back(format!("{:x}\r\n", piece.len()).into());
                 self.out.extend([piece, Bytes::from_static(b"\r\n")]);
             }
-            Chunks::Signed => {
+            ChunkSigning::Signed => {
                 self.out.push_back(piece);
                 if broken {
                     self.out.push_back(Bytes::from_static(b"\r\n"));
@@ -132,19 +132,19 @@ impl Cutter {
 }
 
 /// An `aws-chunked` body whose chunks are small.
-pub(super) struct Cut<B> {
+pub(super) struct SplitChunks<B> {
     body: B,
-    cutter: Cutter,
+    cutter: ChunkSplitter,
 }
 
-impl<B> Cut<B> {
+impl<B> SplitChunks<B> {
     /// Cuts the chunks of `body`.
-    pub(super) fn new(body: B, chunks: Chunks) -> Self {
-        Self { body, cutter: Cutter::new(chunks) }
+    pub(super) fn new(body: B, chunks: ChunkSigning) -> Self {
+        Self { body, cutter: ChunkSplitter::new(chunks) }
     }
 }
 
-impl<B: Body<Data = Bytes, Error = StdError> + Unpin> Body for Cut<B> {
+impl<B: Body<Data = Bytes, Error = StdError> + Unpin> Body for SplitChunks<B> {
     type Data = Bytes;
     type Error = StdError;
 
@@ -167,8 +167,8 @@ impl<B: Body<Data = Bytes, Error = StdError> + Unpin> Body for Cut<B> {
 mod tests {
     use super::*;
 
-    fn cut(chunks: Chunks, input: &[u8], step: usize) -> Result<Vec<u8>, Malformed> {
-        let mut cutter = Cutter::new(chunks);
+    fn cut(chunks: ChunkSigning, input: &[u8], step: usize) -> Result<Vec<u8>, MalformedChunk> {
+        let mut cutter = ChunkSplitter::new(chunks);
         let mut whole = Vec::new();
         for piece in input.chunks(step) {
             cutter.feed(Bytes::copy_from_slice(piece))?;
@@ -201,7 +201,7 @@ mod tests {
         body.extend(&payload);
         body.extend(b"\r\n5;x=y\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n");
         for step in [1, 2, 3, 7, 64, 999, 5000] {
-            let (data, trailers, largest) = decode(&cut(Chunks::Unsigned, &body, step).unwrap());
+            let (data, trailers, largest) = decode(&cut(ChunkSigning::Unsigned, &body, step).unwrap());
             assert_eq!(data, [&payload[..], b"hello"].concat(), "{step}");
             assert_eq!(trailers, b"x-amz-checksum-crc32:AAAAAA==\r\n\r\n");
             assert!(largest <= step.max(5));
@@ -212,15 +212,15 @@ mod tests {
     fn signed_chunks_pass_as_they_are_up_to_a_limit() {
         let body = b"5;chunk-signature=ab\r\nhello\r\n0;chunk-signature=cd\r\n\r\n";
         for step in [1, 4, 100] {
-            assert_eq!(cut(Chunks::Signed, body, step).unwrap(), body);
+            assert_eq!(cut(ChunkSigning::Signed, body, step).unwrap(), body);
         }
-        assert!(cut(Chunks::Signed, b"10000000;chunk-signature=ab\r\n", 100).is_err());
+        assert!(cut(ChunkSigning::Signed, b"10000000;chunk-signature=ab\r\n", 100).is_err());
     }
 
     #[test]
     fn nonsense_is_refused() {
         for bad in [&b"zz\r\n"[..], b"\r\n", b"5\r\nhelloXX", b"11111111111111111\r\n", &[b'0'; 2000]] {
-            assert!(cut(Chunks::Unsigned, bad, 9).is_err(), "{bad:?}");
+            assert!(cut(ChunkSigning::Unsigned, bad, 9).is_err(), "{bad:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 /// Response headers that a page may read.
-const EXPOSED: &[&str] = &[
+const EXPOSED_HEADERS: &[&str] = &[
     "ETag",
     "Content-Length",
     "Content-Range",
@@ -26,13 +26,13 @@ const EXPOSED: &[&str] = &[
     "x-amz-mp-parts-count",
 ];
 /// Methods that the settings allow.
-const METHODS: &[&str] = &["GET", "PUT", "POST", "HEAD", "DELETE"];
+const ALLOWED_METHODS: &[&str] = &["GET", "PUT", "POST", "HEAD", "DELETE"];
 /// How long a browser may remember the answer to a preflight, in seconds.
-const MAX_AGE: i32 = 3600;
+const PREFLIGHT_MAX_AGE: i32 = 3600;
 
 /// One rule, in the terms of PutBucketCors. `*` stands for any run of characters in origins and headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Rule {
+pub(super) struct CorsRule {
     /// `AllowedOrigin`.
     pub(super) origins: Vec<String>,
     /// `AllowedMethod`.
@@ -48,21 +48,21 @@ pub(super) struct Rule {
 }
 
 /// All rules, in memory.
-pub(super) struct Cors {
-    settings: Option<Rule>,
-    buckets: RwLock<HashMap<String, Arc<Vec<Rule>>>>,
+pub(super) struct CorsRules {
+    settings: Option<CorsRule>,
+    buckets: RwLock<HashMap<String, Arc<Vec<CorsRule>>>>,
 }
 
-impl Cors {
+impl CorsRules {
     /// The rules of the settings, and those stored with buckets.
-    pub(super) fn new(origins: Vec<String>, buckets: HashMap<String, Arc<Vec<Rule>>>) -> Self {
+    pub(super) fn new(origins: Vec<String>, buckets: HashMap<String, Arc<Vec<CorsRule>>>) -> Self {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let settings = (!origins.is_empty()).then(|| Rule {
+        let settings = (!origins.is_empty()).then(|| CorsRule {
             origins,
-            methods: owned(METHODS),
+            methods: owned(ALLOWED_METHODS),
             headers: vec!["*".to_owned()],
-            expose: owned(EXPOSED),
-            max_age: Some(MAX_AGE),
+            expose: owned(EXPOSED_HEADERS),
+            max_age: Some(PREFLIGHT_MAX_AGE),
             id: None,
         });
         Self { settings, buckets: RwLock::new(buckets) }
@@ -70,18 +70,18 @@ impl Cors {
 
     /// What GetBucketCors shows: the bucket's own rules. Those of the settings hold beside them and are nobody's to change
     /// here: a tool that reads, adds and writes back must not make them its own.
-    pub(super) fn rules(&self, bucket: &str) -> Vec<Rule> {
+    pub(super) fn rules(&self, bucket: &str) -> Vec<CorsRule> {
         let stored = self.buckets.read().unwrap_or_else(PoisonError::into_inner).get(bucket).cloned();
         stored.iter().flat_map(|rules| rules.iter()).cloned().collect()
     }
 
     /// What holds for a bucket: its own rules, then those of the settings.
-    fn rules_in_force(&self, bucket: &str) -> Vec<Rule> {
+    fn rules_in_force(&self, bucket: &str) -> Vec<CorsRule> {
         self.rules(bucket).into_iter().chain(self.settings.clone()).collect()
     }
 
     /// Replaces or removes a bucket's own rules.
-    pub(super) fn set(&self, bucket: &str, rules: Option<Vec<Rule>>) {
+    pub(super) fn set(&self, bucket: &str, rules: Option<Vec<CorsRule>>) {
         let mut buckets = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
         match rules {
             Some(rules) => buckets.insert(bucket.to_owned(), Arc::new(rules)),
@@ -118,8 +118,8 @@ impl Cors {
     }
 
     /// The first rule that allows it, and whether that allows every origin.
-    fn find(&self, bucket: &str, origin: &str, method: &str, headers: &[&str]) -> Option<(Rule, bool)> {
-        let allows = |rule: &Rule| {
+    fn find(&self, bucket: &str, origin: &str, method: &str, headers: &[&str]) -> Option<(CorsRule, bool)> {
+        let allows = |rule: &CorsRule| {
             let header = |name: &&str| rule.headers.iter().any(|pattern| matches(pattern, name));
             rule.origins.iter().any(|pattern| matches(pattern, origin))
                 && rule.methods.iter().any(|allowed| allowed == method)
@@ -163,8 +163,8 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
-    fn cors(origins: &[&str]) -> Cors {
-        Cors::new(origins.iter().map(|origin| (*origin).to_owned()).collect(), HashMap::new())
+    fn cors(origins: &[&str]) -> CorsRules {
+        CorsRules::new(origins.iter().map(|origin| (*origin).to_owned()).collect(), HashMap::new())
     }
 
     #[test]
@@ -196,8 +196,11 @@ mod tests {
         let cors = cors(&["https://app.example"]);
         let get = request("GET", &[("origin", "https://cdn.example")]);
         assert!(cors.answer(&get).is_none());
-        let rule =
-            Rule { origins: vec!["https://*.example".to_owned()], methods: vec!["GET".to_owned()], ..Rule::default() };
+        let rule = CorsRule {
+            origins: vec!["https://*.example".to_owned()],
+            methods: vec!["GET".to_owned()],
+            ..CorsRule::default()
+        };
         cors.set("photos", Some(vec![rule]));
         assert!(cors.answer(&get).is_some());
         assert!(cors.answer(&request("PUT", &[("origin", "https://cdn.example")])).is_none());

@@ -6,14 +6,14 @@
 
 /// A CRC's polynomial in the reflected form that all of S3's CRCs use, without its highest term.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Polynomial {
+pub(super) struct CrcPolynomial {
     /// Bits: 32 or 64.
     pub(super) width: u32,
     /// The coefficients, lowest power in the highest bit.
     pub(super) reflected: u64,
 }
 
-impl Polynomial {
+impl CrcPolynomial {
     fn one(self) -> u64 {
         1 << (self.width - 1)
     }
@@ -53,9 +53,9 @@ mod tests {
     fn it_agrees_with_a_slower_way() {
         use crc_fast::{CrcAlgorithm, checksum_combine};
         let kinds = [
-            (CrcAlgorithm::Crc32IsoHdlc, Polynomial { width: 32, reflected: 0xedb8_8320 }),
-            (CrcAlgorithm::Crc32Iscsi, Polynomial { width: 32, reflected: 0x82f6_3b78 }),
-            (CrcAlgorithm::Crc64Nvme, Polynomial { width: 64, reflected: 0x9a6c_9329_ac4b_c9b5 }),
+            (CrcAlgorithm::Crc32IsoHdlc, CrcPolynomial { width: 32, reflected: 0xedb8_8320 }),
+            (CrcAlgorithm::Crc32Iscsi, CrcPolynomial { width: 32, reflected: 0x82f6_3b78 }),
+            (CrcAlgorithm::Crc64Nvme, CrcPolynomial { width: 64, reflected: 0x9a6c_9329_ac4b_c9b5 }),
         ];
         for (algorithm, polynomial) in kinds {
             let mask = u64::MAX >> (64 - polynomial.width);

@@ -12,7 +12,7 @@ use super::error::{Error, Result};
 
 /// The file system under the store.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct DiskSpace {
     dir: PathBuf,
     min_free: u64,
     reserved: AtomicU64,
@@ -20,21 +20,21 @@ pub(super) struct Disk {
 
 /// Room for the bytes of one body that are still to be written. Given back when dropped.
 #[derive(Debug)]
-pub(super) struct Reservation {
-    disk: Arc<Disk>,
+pub(super) struct DiskReservation {
+    disk: Arc<DiskSpace>,
     left: u64,
 }
 
-impl Disk {
+impl DiskSpace {
     /// The disk under `dir`, of which `min_free` bytes are never used for objects.
     pub(super) fn new(dir: &Path, min_free: u64) -> Arc<Self> {
         Arc::new(Self { dir: dir.to_owned(), min_free, reserved: AtomicU64::new(0) })
     }
 
-    /// Reserves `length` bytes, or [`Error::Full`].
-    pub(super) fn reserve(self: &Arc<Self>, length: u64) -> Result<Reservation> {
+    /// Reserves `length` bytes, or [`Error::StorageFull`].
+    pub(super) fn reserve(self: &Arc<Self>, length: u64) -> Result<DiskReservation> {
         let wanted = self.reserved.fetch_add(length, Ordering::Relaxed).saturating_add(length);
-        let reservation = Reservation { disk: Arc::clone(self), left: length };
+        let reservation = DiskReservation { disk: Arc::clone(self), left: length };
         if self.free()? < self.min_free.saturating_add(wanted) {
             return Err(Error::Full);
         }
@@ -47,7 +47,7 @@ impl Disk {
     }
 }
 
-impl Reservation {
+impl DiskReservation {
     /// Turns `bytes` of the reservation into bytes on the disk; refuses when others have eaten into the floor.
     pub(super) fn spend(&mut self, bytes: u64) -> Result<()> {
         let spent = bytes.min(self.left);
@@ -57,7 +57,7 @@ impl Reservation {
     }
 }
 
-impl Drop for Reservation {
+impl Drop for DiskReservation {
     fn drop(&mut self) {
         self.disk.reserved.fetch_sub(self.left, Ordering::Relaxed);
     }
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn reservations_add_up_and_are_given_back() {
         let dir = tempfile::tempdir().unwrap();
-        let disk = Disk::new(dir.path(), 0);
+        let disk = DiskSpace::new(dir.path(), 0);
         let half = disk.free().unwrap() / 5 * 3;
         let mut first = disk.reserve(half).unwrap();
         assert!(matches!(disk.reserve(half), Err(Error::Full)));
@@ -83,6 +83,6 @@ mod tests {
     #[test]
     fn the_floor_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(Disk::new(dir.path(), u64::MAX).reserve(0), Err(Error::Full)));
+        assert!(matches!(DiskSpace::new(dir.path(), u64::MAX).reserve(0), Err(Error::Full)));
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use s3s::{S3Error, S3ErrorCode};
 
-use super::record;
+use super::model;
 
 /// The region that this store is in. Clients may sign for any; this one is in the clients' own lists, and of those in which
 /// AWS never took Signature V2: botocore presigns with V2 wherever it was once taken, `us-east-1` among them.
@@ -15,7 +15,7 @@ pub const REGION: &str = "eu-central-1";
 
 /// The code of an object whose data file is missing or too short: trying again does not help, an operator has to look.
 /// S3 has no code for it.
-pub(super) const DAMAGED: &str = "ObjectDamaged";
+pub(super) const DAMAGED_BYTES_CODE: &str = "ObjectDamaged";
 
 /// The store's own result.
 pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -104,11 +104,11 @@ pub(super) enum Error {
     #[error("a header you provided implies functionality that is not implemented: {0}")]
     NotImplemented(&'static str),
     #[error(transparent)]
-    Corrupt(#[from] record::Corrupt),
+    Corrupt(#[from] model::CorruptRow),
     #[error("a data file of the object {what}: {file}")]
     Damaged {
         /// The file.
-        file: record::FileId,
+        file: model::FileId,
         /// What is wrong with it.
         what: &'static str,
     },
@@ -218,7 +218,7 @@ fn code(error: &Error) -> S3ErrorCode {
         Error::TimeTooSkewed => S3ErrorCode::RequestTimeTooSkewed,
         Error::WrongRegion => S3ErrorCode::AuthorizationHeaderMalformed,
         Error::NotImplemented(_) => S3ErrorCode::NotImplemented,
-        Error::Damaged { .. } => custom(DAMAGED),
+        Error::Damaged { .. } => custom(DAMAGED_BYTES_CODE),
         Error::Corrupt(_) | Error::Io(_) | Error::Sqlite(_) => S3ErrorCode::InternalError,
     }
 }

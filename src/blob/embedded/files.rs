@@ -17,17 +17,17 @@ use rustix::fs::{Advice, fadvise};
 
 use super::buffers::BufferPool;
 use super::error::Error;
-use super::health::Health;
-use super::record::{FileId, Segment};
+use super::health::StoreHealth;
+use super::model::{FileId, FileSegment};
 use crate::domain::clock::Entropy;
 
 /// The directory of data files.
-pub(super) struct Files {
+pub(super) struct DataFiles {
     root: PathBuf,
     /// The shard directories, kept open to be fsynced.
     shards: Vec<File>,
     entropy: Arc<dyn Entropy>,
-    health: Arc<Health>,
+    health: Arc<StoreHealth>,
     /// Files that were read, the latest first. One that is removed leaves at once: its bytes are free when its last reader
     /// has gone.
     open: Mutex<VecDeque<(FileId, Arc<File>)>>,
@@ -39,7 +39,7 @@ pub(super) struct Files {
 
 /// A file that is being written. Dropped, it is removed, unless a transaction has named it.
 pub(super) struct NewFile {
-    files: Arc<Files>,
+    files: Arc<DataFiles>,
     id: FileId,
     file: File,
     written: u64,
@@ -48,13 +48,13 @@ pub(super) struct NewFile {
 }
 
 /// Files that are kept open for readers to come.
-const OPEN: usize = 256;
+const MAX_OPEN_FILES: usize = 256;
 /// Writeback of a growing file is started in steps of this, so that the last fsync has little left to do.
-const FLUSH_STEP: u64 = 8 << 20;
+const FLUSH_STEP_BYTES: u64 = 8 << 20;
 
-impl Files {
+impl DataFiles {
     /// Makes the directories where they are missing, and makes that durable.
-    pub(super) fn open(dir: &Path, entropy: Arc<dyn Entropy>, health: Arc<Health>) -> io::Result<Arc<Self>> {
+    pub(super) fn open(dir: &Path, entropy: Arc<dyn Entropy>, health: Arc<StoreHealth>) -> io::Result<Arc<Self>> {
         let root = dir.join("files");
         fs::create_dir_all(&root)?;
         let shards = (0..=u8::MAX).map(|shard| Self::open_shard(&root, shard)).collect::<io::Result<_>>()?;
@@ -127,7 +127,7 @@ impl Files {
         // One that was removed meanwhile would stay for nobody.
         if file.metadata()?.nlink() > 0 {
             open.push_front((id, Arc::clone(&file)));
-            open.truncate(OPEN);
+            open.truncate(MAX_OPEN_FILES);
         }
         Ok(file)
     }
@@ -144,14 +144,14 @@ impl Files {
 
     /// Whether a segment's file is open already, is still the one with its name, and has every byte. Does not wait for the
     /// disk: what is open has its directory entry in memory.
-    pub(super) fn is_open_and_whole(&self, segment: &Segment) -> bool {
+    pub(super) fn is_open_and_whole(&self, segment: &FileSegment) -> bool {
         let Some(open) = self.at_hand(segment.file).and_then(|file| file.metadata().ok()) else { return false };
         let named = fs::metadata(self.path(segment.file));
         named.is_ok_and(|named| (named.dev(), named.ino()) == (open.dev(), open.ino()) && named.len() >= segment.size)
     }
 
     /// [`Error::Damaged`] when a segment's file is not there or has fewer bytes than its row says. Blocks on the disk.
-    pub(super) fn check(&self, segment: &Segment) -> Result<(), Error> {
+    pub(super) fn check(&self, segment: &FileSegment) -> Result<(), Error> {
         if self.is_open_and_whole(segment) {
             return Ok(());
         }
@@ -245,7 +245,7 @@ impl NewFile {
     /// disk are not dropped, so what was just uploaded mostly stays cached for whoever reads it next.
     fn flush_early(&mut self) {
         if let Some(length) = std::num::NonZeroU64::new(self.written - self.flushed)
-            && length.get() >= FLUSH_STEP
+            && length.get() >= FLUSH_STEP_BYTES
         {
             let _ = fadvise(&self.file, self.flushed, Some(length), Advice::DontNeed);
             self.flushed = self.written;
@@ -286,9 +286,9 @@ mod tests {
     use super::*;
     use crate::domain::clock::SeededEntropy;
 
-    fn files() -> (tempfile::TempDir, Arc<Files>) {
+    fn files() -> (tempfile::TempDir, Arc<DataFiles>) {
         let dir = tempfile::tempdir().unwrap();
-        let files = Files::open(dir.path(), Arc::new(SeededEntropy::new(1)), Arc::default()).unwrap();
+        let files = DataFiles::open(dir.path(), Arc::new(SeededEntropy::new(1)), Arc::default()).unwrap();
         (dir, files)
     }
 
@@ -314,7 +314,7 @@ mod tests {
     fn a_file_that_was_read_stays_open_until_it_is_removed_or_displaced() {
         let (_dir, files) = files();
         let made: Vec<FileId> =
-            (0..OPEN + 1).map(|_| files.create().unwrap()).map(|file| (file.id(), file.leave()).0).collect();
+            (0..MAX_OPEN_FILES + 1).map(|_| files.create().unwrap()).map(|file| (file.id(), file.leave()).0).collect();
         let first = files.open_read(made[0]).unwrap();
         assert!(Arc::ptr_eq(&first, &files.at_hand(made[0]).unwrap()));
         files.remove(made[0]).unwrap();
@@ -328,7 +328,7 @@ mod tests {
         let one_more = files.create().unwrap();
         files.open_read(one_more.id()).unwrap();
         one_more.leave();
-        assert_eq!((files.kept().len(), Arc::strong_count(&second)), (OPEN, 2));
+        assert_eq!((files.kept().len(), Arc::strong_count(&second)), (MAX_OPEN_FILES, 2));
         assert!(files.at_hand(made[2]).is_none(), "the one that was not asked for longest");
     }
 

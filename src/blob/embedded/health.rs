@@ -7,9 +7,9 @@ use super::error::{Error, Result};
 
 /// Healthy until poisoned; there is no way back.
 #[derive(Debug, Default)]
-pub(super) struct Health(OnceLock<String>);
+pub(super) struct StoreHealth(OnceLock<String>);
 
-impl Health {
+impl StoreHealth {
     /// Stops all writing. The first reason stays.
     pub(super) fn poison(&self, reason: String) {
         if self.0.set(reason).is_ok() {
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn poison_stays_and_keeps_its_first_reason() {
-        let health = Health::default();
+        let health = StoreHealth::default();
         assert!(health.check().is_ok());
         health.poison("fsync: EIO".to_owned());
         health.poison("later".to_owned());

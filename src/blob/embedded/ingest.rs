@@ -12,43 +12,43 @@ use s3s::dto::StreamingBlob;
 use s3s::{StdError, TrailingHeaders};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::body::Fate;
-use super::checksum::{Algorithm, Hasher, Sums};
-use super::disk::{Disk, Reservation};
+use super::body::BodyOutcome;
+use super::checksum::{BodyHasher, ChecksumSet, S3ChecksumAlgorithm};
+use super::disk::{DiskReservation, DiskSpace};
 use super::error::{Error, Result};
-use super::files::{Files, NewFile};
-use super::health::Health;
-use super::lane::Lane;
+use super::files::{DataFiles, NewFile};
+use super::health::StoreHealth;
+use super::serial_queue::SerialQueue;
 
 /// What one step of a lane takes, in bytes. Three of these are in memory for each running body.
-const BATCH: usize = 1 << 20;
+const BATCH_BYTES: usize = 1 << 20;
 /// A client that sends tiny frames must not make a batch of a million of them: this many make a batch, or are joined.
-const BATCH_FRAMES: usize = 512;
+const MAX_BATCH_FRAMES: usize = 512;
 /// S3's limit for one PUT or part, in bytes.
-pub(super) const BODY_MAX: u64 = 5 << 30;
+pub(super) const MAX_BODY_BYTES: u64 = 5 << 30;
 
 /// A body as the request declares it.
-pub(super) struct Incoming {
+pub(super) struct IncomingBody {
     /// The bytes, decoded from `aws-chunked`.
     pub(super) body: Option<StreamingBlob>,
     /// Their exact number.
     pub(super) length: u64,
     /// Checksums in headers.
-    pub(super) declared: Sums,
+    pub(super) declared: ChecksumSet,
     /// Algorithms that are named without a value, or whose value comes in a trailer.
-    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) algorithms: Vec<S3ChecksumAlgorithm>,
     /// Algorithms that a trailer must bring a value for.
-    pub(super) announced: Vec<Algorithm>,
+    pub(super) announced: Vec<S3ChecksumAlgorithm>,
     /// Where the trailers will be.
     pub(super) trailers: Option<TrailingHeaders>,
     /// `Content-MD5`.
     pub(super) md5: Option<[u8; 16]>,
     /// Why the stream failed, if it did.
-    pub(super) fate: Option<Arc<Fate>>,
+    pub(super) fate: Option<Arc<BodyOutcome>>,
 }
 
 /// A durable file that no row names yet; dropped, it is removed.
-pub(super) struct Stored {
+pub(super) struct StoredFile {
     /// The file.
     pub(super) file: NewFile,
     /// Its size in bytes.
@@ -56,44 +56,49 @@ pub(super) struct Stored {
     /// The MD5 of its bytes.
     pub(super) md5: [u8; 16],
     /// Its checksums, at least one.
-    pub(super) sums: Sums,
+    pub(super) sums: ChecksumSet,
 }
 
 /// The way in for bytes.
-pub(super) struct Ingest {
-    files: Arc<Files>,
-    disk: Arc<Disk>,
-    health: Arc<Health>,
+pub(super) struct BodyIngest {
+    files: Arc<DataFiles>,
+    disk: Arc<DiskSpace>,
+    health: Arc<StoreHealth>,
     slots: Arc<Semaphore>,
 }
 
 /// Permission to read one body, held while it is read.
-pub(super) struct Admission {
-    room: Reservation,
+pub(super) struct BodyAdmission {
+    room: DiskReservation,
     _slot: OwnedSemaphorePermit,
 }
 
-impl Ingest {
+impl BodyIngest {
     /// At most `max_bodies` at once.
-    pub(super) fn new(files: Arc<Files>, disk: Arc<Disk>, health: Arc<Health>, max_bodies: usize) -> Self {
+    pub(super) fn new(
+        files: Arc<DataFiles>,
+        disk: Arc<DiskSpace>,
+        health: Arc<StoreHealth>,
+        max_bodies: usize,
+    ) -> Self {
         Self { files, disk, health, slots: Arc::new(Semaphore::new(max_bodies)) }
     }
 
-    /// Asks before the first byte is read: [`Error::Busy`], [`Error::Full`], [`Error::Poisoned`].
-    pub(super) fn admit(&self, length: u64) -> Result<Admission> {
+    /// Asks before the first byte is read: [`Error::Busy`], [`Error::StorageFull`], [`Error::Poisoned`].
+    pub(super) fn admit(&self, length: u64) -> Result<BodyAdmission> {
         self.health.check()?;
-        if length > BODY_MAX {
-            return Err(Error::EntityTooLarge(BODY_MAX));
+        if length > MAX_BODY_BYTES {
+            return Err(Error::EntityTooLarge(MAX_BODY_BYTES));
         }
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Error::Busy)?;
-        Ok(Admission { room: self.disk.reserve(length)?, _slot: slot })
+        Ok(BodyAdmission { room: self.disk.reserve(length)?, _slot: slot })
     }
 
     /// Takes a body in and verifies everything that was declared about it.
-    pub(super) async fn take(&self, mut admission: Admission, incoming: Incoming) -> Result<Stored> {
-        let hasher = Hasher::new(&incoming.wanted());
-        let mut source = Source::new(incoming.body, incoming.length, incoming.fate);
-        let stored = if incoming.length <= BATCH as u64 {
+    pub(super) async fn take(&self, mut admission: BodyAdmission, incoming: IncomingBody) -> Result<StoredFile> {
+        let hasher = BodyHasher::new(&incoming.wanted());
+        let mut source = BodySource::new(incoming.body, incoming.length, incoming.fate);
+        let stored = if incoming.length <= BATCH_BYTES as u64 {
             self.take_small(&mut admission, &mut source, hasher).await?
         } else {
             self.take_large(&mut admission, &mut source, hasher).await?
@@ -102,10 +107,15 @@ impl Ingest {
         Ok(stored)
     }
 
-    async fn take_small(&self, admission: &mut Admission, source: &mut Source, mut hasher: Hasher) -> Result<Stored> {
+    async fn take_small(
+        &self,
+        admission: &mut BodyAdmission,
+        source: &mut BodySource,
+        mut hasher: BodyHasher,
+    ) -> Result<StoredFile> {
         let mut whole = Vec::new();
         while let Some(batch) = source.next().await? {
-            if batch.len() < BATCH_FRAMES { whole.extend(batch) } else { whole.push(batch.concat().into()) }
+            if batch.len() < MAX_BATCH_FRAMES { whole.extend(batch) } else { whole.push(batch.concat().into()) }
         }
         admission.room.spend(source.length)?;
         let files = Arc::clone(&self.files);
@@ -117,16 +127,21 @@ impl Ingest {
             Ok((file, hasher))
         };
         let (file, hasher) = blocking(work).await?;
-        Ok(Stored::new(file, source.length, hasher))
+        Ok(StoredFile::new(file, source.length, hasher))
     }
 
-    async fn take_large(&self, admission: &mut Admission, source: &mut Source, hasher: Hasher) -> Result<Stored> {
+    async fn take_large(
+        &self,
+        admission: &mut BodyAdmission,
+        source: &mut BodySource,
+        hasher: BodyHasher,
+    ) -> Result<StoredFile> {
         let files = Arc::clone(&self.files);
-        let (writing, hashing) = (Lane::new(blocking(move || files.create()).await?), Lane::new(hasher));
+        let (writing, hashing) = (SerialQueue::new(blocking(move || files.create()).await?), SerialQueue::new(hasher));
         while let Some(batch) = source.next().await? {
             admission.room.spend(batch.iter().map(|bytes| bytes.len() as u64).sum())?;
             let same = batch.clone();
-            let hash = move |hasher: &mut Hasher| {
+            let hash = move |hasher: &mut BodyHasher| {
                 same.iter().for_each(|bytes| hasher.update(bytes));
                 Ok(())
             };
@@ -135,7 +150,7 @@ impl Ingest {
         }
         writing.push(|file| file.sync()).await?;
         let (file, hasher) = tokio::try_join!(writing.finish(), hashing.finish())?;
-        Ok(Stored::new(file, source.length, hasher))
+        Ok(StoredFile::new(file, source.length, hasher))
     }
 }
 
@@ -144,13 +159,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-impl Incoming {
+impl IncomingBody {
     /// Bytes of our own, about which nobody declares anything.
     pub(super) fn internal(body: StreamingBlob, length: u64) -> Self {
         Self {
             body: Some(body),
             length,
-            declared: Sums::default(),
+            declared: ChecksumSet::default(),
             algorithms: Vec::new(),
             announced: Vec::new(),
             trailers: None,
@@ -159,32 +174,32 @@ impl Incoming {
         }
     }
 
-    fn wanted(&self) -> Vec<Algorithm> {
-        let mut wanted: Vec<Algorithm> = self.declared.algorithms().collect();
+    fn wanted(&self) -> Vec<S3ChecksumAlgorithm> {
+        let mut wanted: Vec<S3ChecksumAlgorithm> = self.declared.algorithms().collect();
         wanted.extend(self.algorithms.iter().chain(&self.announced));
         if wanted.is_empty() {
-            wanted.push(Algorithm::Crc64Nvme);
+            wanted.push(S3ChecksumAlgorithm::Crc64Nvme);
         }
         wanted
     }
 }
 
-impl Stored {
-    fn new(file: NewFile, size: u64, hasher: Hasher) -> Self {
+impl StoredFile {
+    fn new(file: NewFile, size: u64, hasher: BodyHasher) -> Self {
         let (md5, sums) = hasher.finish();
         Self { file, size, md5, sums }
     }
 }
 
 fn verify(
-    stored: &Stored,
-    mut declared: Sums,
-    announced: &[Algorithm],
+    stored: &StoredFile,
+    mut declared: ChecksumSet,
+    announced: &[S3ChecksumAlgorithm],
     trailers: Option<TrailingHeaders>,
     md5: Option<[u8; 16]>,
 ) -> Result<()> {
     if let Some(trailers) = trailers.and_then(|trailers| trailers.take()) {
-        for algorithm in Algorithm::ALL {
+        for algorithm in S3ChecksumAlgorithm::ALL {
             if let Some(value) = trailers.get(algorithm.header()).and_then(|value| value.to_str().ok()) {
                 declared.set(algorithm, value.to_owned());
             }
@@ -203,22 +218,22 @@ fn verify(
 }
 
 /// A body in batches, measured.
-struct Source {
+struct BodySource {
     body: Option<StreamingBlob>,
     length: u64,
     received: u64,
-    fate: Option<Arc<Fate>>,
+    fate: Option<Arc<BodyOutcome>>,
 }
 
-impl Source {
-    fn new(body: Option<StreamingBlob>, length: u64, fate: Option<Arc<Fate>>) -> Self {
+impl BodySource {
+    fn new(body: Option<StreamingBlob>, length: u64, fate: Option<Arc<BodyOutcome>>) -> Self {
         Self { body, length, received: 0, fate }
     }
 
     /// The next batch; `None` when all declared bytes came and no more.
     async fn next(&mut self) -> Result<Option<Vec<Bytes>>> {
         let (mut batch, mut size) = (Vec::new(), 0);
-        while let Some(body) = self.body.as_mut().filter(|_| size < BATCH && batch.len() < BATCH_FRAMES) {
+        while let Some(body) = self.body.as_mut().filter(|_| size < BATCH_BYTES && batch.len() < MAX_BATCH_FRAMES) {
             match body.next().await {
                 Some(Ok(bytes)) => {
                     size += bytes.len();

@@ -24,7 +24,7 @@
 //! * Conditions (`If-Match`, `If-None-Match`) are decided inside the transaction that writes.
 //! * A content that is read stays, however slow the reader (`pins`).
 //! * After a failed fsync the store writes no more until it is restarted (`health`); it goes on reading.
-//! * Memory is bounded for each body and each download; their number is bounded by [`Settings::max_bodies`] and by
+//! * Memory is bounded for each body and each download; their number is bounded by [`EmbeddedSettings::max_bodies`] and by
 //!   whoever accepts connections.
 //!
 //! The disk full: `507` with code `InsufficientStorage`, which no SDK retries; too many uploads: `503 SlowDown`,
@@ -34,6 +34,7 @@
 //!
 //! Must not use our `store`, `engine` or `http`, nor time or chance except through [`Clock`] and [`Entropy`].
 
+mod auth;
 mod body;
 mod buffers;
 mod checksum;
@@ -43,25 +44,24 @@ mod core;
 mod cors;
 mod crc;
 mod disk;
-mod door;
 mod error;
 mod error_document;
-mod features;
 mod files;
+mod gc;
 mod health;
 mod ingest;
-mod inside;
-mod janitor;
-mod lane;
+mod local_read;
 mod meta;
+mod model;
 mod open;
 mod parts_in_flight;
 mod pins;
 mod protection;
 mod read;
-mod record;
 mod s3;
+mod serial_queue;
 mod service;
+mod unsupported;
 
 use std::io;
 use std::ops::Range;
@@ -74,15 +74,15 @@ use futures_util::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::{Clock, Entropy};
-use crate::sendfile::Spans;
+use crate::sendfile::FileSpans;
 pub use error::REGION;
-pub use inside::{DataFile, ReadError};
-pub use janitor::Swept;
-pub use open::OpenError;
+pub use gc::GcReport;
+pub use local_read::{DataFile, ReadError};
+pub use open::EmbeddedOpenError;
 
 /// How a store is set up.
 #[derive(Clone)]
-pub struct Settings {
+pub struct EmbeddedSettings {
     /// Where it keeps everything; made when missing. One process at a time.
     pub dir: PathBuf,
     /// The access key id that requests are signed with; not empty.
@@ -103,7 +103,7 @@ pub struct Settings {
     pub maintain_every: Duration,
 }
 
-impl Default for Settings {
+impl Default for EmbeddedSettings {
     /// Everything but `dir`, `access_key` and `secret_key`, which have no default.
     fn default() -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Default for Settings {
     }
 }
 
-impl std::fmt::Debug for Settings {
+impl std::fmt::Debug for EmbeddedSettings {
     /// Without the secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings").field("dir", &self.dir).field("access_key", &self.access_key).finish_non_exhaustive()
@@ -129,14 +129,18 @@ impl std::fmt::Debug for Settings {
 
 /// An open store. Clones share it; it is closed when the last one is dropped.
 #[derive(Clone)]
-pub struct EmbeddedStore(Arc<open::Opened>);
+pub struct EmbeddedStore(Arc<open::OpenedStore>);
 
 impl EmbeddedStore {
-    /// Opens or makes the store in [`Settings::dir`] and locks it for this process. Blocks on the disk.
+    /// Opens or makes the store in [`EmbeddedSettings::dir`] and locks it for this process. Blocks on the disk.
     ///
     /// # Errors
-    /// [`OpenError`] says what is wrong; nothing is changed then, except that directories may have been made.
-    pub fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, OpenError> {
+    /// [`EmbeddedOpenError`] says what is wrong; nothing is changed then, except that directories may have been made.
+    pub fn open(
+        settings: EmbeddedSettings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, EmbeddedOpenError> {
         open::open(settings, clock, entropy).map(|opened| Self(Arc::new(opened)))
     }
 
@@ -170,41 +174,41 @@ impl EmbeddedStore {
         etag: &str,
         range: Range<u64>,
     ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, ReadError> {
-        inside::read(&self.0.core, address(bucket, key), etag, range).await
+        local_read::read(&self.0.core, address(bucket, key), etag, range).await
     }
 
     /// The same bytes as parts of files, for whoever sends them to a socket. The files stay until the stream is dropped.
     ///
     /// # Errors
     /// [`ReadError`]; also when the range is not inside the object.
-    pub async fn spans(&self, bucket: &str, key: &str, etag: &str, range: Range<u64>) -> Result<Spans, ReadError> {
-        Ok(inside::spans(&self.0.core, address(bucket, key), etag, range).await?.boxed())
+    pub async fn spans(&self, bucket: &str, key: &str, etag: &str, range: Range<u64>) -> Result<FileSpans, ReadError> {
+        Ok(local_read::spans(&self.0.core, address(bucket, key), etag, range).await?.boxed())
     }
 
     /// The data file that is the whole of the object which still has this entity tag; `None` if it is in several. It can
-    /// be opened for [`Settings::trash_grace`] even if the object is removed right now.
+    /// be opened for [`EmbeddedSettings::trash_grace`] even if the object is removed right now.
     ///
     /// # Errors
     /// [`ReadError`].
     pub async fn data_file(&self, bucket: &str, key: &str, etag: &str) -> Result<Option<DataFile>, ReadError> {
-        inside::data_file(&self.0.core, address(bucket, key), etag).await
+        local_read::data_file(&self.0.core, address(bucket, key), etag).await
     }
 
     /// Looks after the store until `shutdown`: removes what nothing names any more, forgets old tombstones, and,
     /// once, sweeps what a crash left behind. Run it exactly once beside [`EmbeddedStore::handle`].
     pub async fn maintain(&self, shutdown: CancellationToken) {
-        janitor::run(Arc::clone(&self.0.core), self.0.schedule, shutdown).await;
+        gc::run(Arc::clone(&self.0.core), self.0.schedule, shutdown).await;
     }
 
     /// One whole round of maintenance now, the sweep for orphans included.
     ///
     /// # Errors
     /// A sentence, when the disk or the metadata fails; what was not done is done by a later round.
-    pub async fn sweep(&self) -> Result<Swept, String> {
-        janitor::round(&self.0.core, self.0.schedule, true).await.map_err(|error| error.to_string())
+    pub async fn sweep(&self) -> Result<GcReport, String> {
+        gc::run_round(&self.0.core, self.0.schedule, true).await.map_err(|error| error.to_string())
     }
 }
 
-fn address(bucket: &str, key: &str) -> record::Address {
-    record::Address { bucket: bucket.to_owned(), key: key.to_owned() }
+fn address(bucket: &str, key: &str) -> model::ObjectAddress {
+    model::ObjectAddress { bucket: bucket.to_owned(), key: key.to_owned() }
 }

@@ -8,25 +8,25 @@ use std::sync::Arc;
 
 use s3s::validation::{AwsNameValidation, NameValidation as _};
 
-use super::Settings;
-use super::core::{Core, recently_read};
-use super::cors::Cors;
-use super::disk::Disk;
-use super::door::OneKey;
+use super::EmbeddedSettings;
+use super::auth::OneKey;
+use super::core::{StoreCore, recently_read};
+use super::cors::CorsRules;
+use super::disk::DiskSpace;
 use super::error::{Error, Result};
-use super::files::Files;
-use super::health::Health;
-use super::ingest::Ingest;
-use super::janitor::Schedule;
-use super::meta::{Meta, buckets};
+use super::files::DataFiles;
+use super::gc::GcSchedule;
+use super::health::StoreHealth;
+use super::ingest::BodyIngest;
+use super::meta::{MetadataStore, buckets};
 use super::parts_in_flight::PartsInFlight;
-use super::pins::Pins;
-use super::service::Service;
+use super::pins::ContentPins;
+use super::service::S3HttpService;
 use crate::domain::clock::{Clock, Entropy};
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum EmbeddedOpenError {
     /// Another process has it open.
     #[error("the store in {0} is in use by another process")]
     Locked(PathBuf),
@@ -57,81 +57,87 @@ pub enum OpenError {
 }
 
 /// A store that is open.
-pub(super) struct Opened {
+pub(super) struct OpenedStore {
     /// What operations work with.
-    pub(super) core: Arc<Core>,
+    pub(super) core: Arc<StoreCore>,
     /// The HTTP face.
-    pub(super) service: Service,
+    pub(super) service: S3HttpService,
     /// How it is looked after.
-    pub(super) schedule: Schedule,
+    pub(super) schedule: GcSchedule,
     /// Held as long as the store is open; the system lets go of it when the process dies.
     _lock: File,
 }
 
 /// Opens the store that `settings` describe.
-pub(super) fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Opened, OpenError> {
+pub(super) fn open(
+    settings: EmbeddedSettings,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<OpenedStore, EmbeddedOpenError> {
     check(&settings)?;
     fs::create_dir_all(&settings.dir)?;
     let lock = lock(&settings.dir)?;
-    let health = Arc::<Health>::default();
-    if !Files::has_any(&settings.dir)? && Meta::names_files(&settings.dir) {
-        return Err(OpenError::FilesMissing(settings.dir.join("files"), settings.dir.join("meta.db")));
+    let health = Arc::<StoreHealth>::default();
+    if !DataFiles::has_any(&settings.dir)? && MetadataStore::names_files(&settings.dir) {
+        return Err(EmbeddedOpenError::FilesMissing(settings.dir.join("files"), settings.dir.join("meta.db")));
     }
-    let files = Files::open(&settings.dir, Arc::clone(&entropy), Arc::clone(&health))?;
-    let (meta, cors) = Meta::open(&settings.dir, &files, Arc::clone(&health))?;
-    let disk = Disk::new(&settings.dir, settings.min_free);
-    let core = Arc::new(Core {
+    let files = DataFiles::open(&settings.dir, Arc::clone(&entropy), Arc::clone(&health))?;
+    let (meta, cors) = MetadataStore::open(&settings.dir, &files, Arc::clone(&health))?;
+    let disk = DiskSpace::new(&settings.dir, settings.min_free);
+    let core = Arc::new(StoreCore {
         read: recently_read(),
         meta,
-        ingest: Ingest::new(Arc::clone(&files), disk, Arc::clone(&health), settings.max_bodies),
+        ingest: BodyIngest::new(Arc::clone(&files), disk, Arc::clone(&health), settings.max_bodies),
         files,
-        pins: Pins::default(),
+        pins: ContentPins::default(),
         parts_in_flight: PartsInFlight::default(),
         health,
-        cors: Cors::new(settings.cors_origins, parse_cors(cors)?),
+        cors: CorsRules::new(settings.cors_origins, parse_cors(cors)?),
         clock,
         entropy,
     });
     let key = OneKey::new(settings.access_key, settings.secret_key);
-    let service = Service::new(Arc::clone(&core), key);
-    let schedule = Schedule {
+    let service = S3HttpService::new(Arc::clone(&core), key);
+    let schedule = GcSchedule {
         trash_grace: settings.trash_grace,
         tombstone_ttl: settings.tombstone_ttl,
         every: settings.maintain_every,
     };
-    Ok(Opened { core, service, schedule, _lock: lock })
+    Ok(OpenedStore { core, service, schedule, _lock: lock })
 }
 
 /// An empty key would let in whoever signs with an empty key.
-fn check(settings: &Settings) -> Result<(), OpenError> {
+fn check(settings: &EmbeddedSettings) -> Result<(), EmbeddedOpenError> {
     if settings.dir.as_os_str().is_empty() {
-        return Err(OpenError::Missing("a directory"));
+        return Err(EmbeddedOpenError::Missing("a directory"));
     }
     if settings.access_key.is_empty() || settings.secret_key.is_empty() {
-        return Err(OpenError::Missing("an access key and a secret key"));
+        return Err(EmbeddedOpenError::Missing("an access key and a secret key"));
     }
     Ok(())
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
+fn lock(dir: &Path) -> Result<File, EmbeddedOpenError> {
     let file = File::options().create(true).append(true).open(dir.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(dir.to_owned())),
+        Err(TryLockError::WouldBlock) => Err(EmbeddedOpenError::Locked(dir.to_owned())),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 
-fn parse_cors(stored: Vec<(String, String)>) -> Result<HashMap<String, Arc<Vec<super::cors::Rule>>>, OpenError> {
+fn parse_cors(
+    stored: Vec<(String, String)>,
+) -> Result<HashMap<String, Arc<Vec<super::cors::CorsRule>>>, EmbeddedOpenError> {
     let parse = |(bucket, rules): (String, String)| match serde_json::from_str(&rules) {
         Ok(rules) => Ok((bucket, Arc::new(rules))),
-        Err(error) => Err(OpenError::Metadata(format!("CORS rules of {bucket}: {error}"))),
+        Err(error) => Err(EmbeddedOpenError::Metadata(format!("CORS rules of {bucket}: {error}"))),
     };
     stored.into_iter().map(parse).collect()
 }
 
 /// Makes a bucket unless it exists.
-pub(super) async fn ensure_bucket(core: &Core, name: &str) -> Result<()> {
+pub(super) async fn ensure_bucket(core: &StoreCore, name: &str) -> Result<()> {
     if !AwsNameValidation::new().validate_bucket_name(name) {
         return Err(Error::InvalidRequest("a bucket name has 3 to 63 lower-case letters, digits, dots and hyphens"));
     }

@@ -13,11 +13,11 @@ use super::error::{Error, Result};
 const MAX_TRIES_PER_PART: usize = 4;
 
 /// Number and announced bytes of each body, by the upload's id.
-type Announced = HashMap<String, Vec<(u16, u64)>>;
+type AnnouncedPart = HashMap<String, Vec<(u16, u64)>>;
 
 /// The bodies of all uploads.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PartsInFlight(Arc<Mutex<Announced>>);
+pub(super) struct PartsInFlight(Arc<Mutex<AnnouncedPart>>);
 
 /// One body; it counts until this is dropped.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl PartsInFlight {
         Ok(PartInFlight { all: self.clone(), id: id.to_owned(), part: (number, length) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Announced> {
+    fn lock(&self) -> MutexGuard<'_, AnnouncedPart> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,42 +6,42 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::record::ContentId;
+use super::model::ContentId;
 
 #[derive(Debug, PartialEq, Eq)]
-enum Use {
+enum PinCount {
     Read(usize),
     Condemned,
 }
 
 /// Who reads what, in memory only: after a restart nobody reads anything.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pins(Arc<Mutex<HashMap<ContentId, Use>>>);
+pub(super) struct ContentPins(Arc<Mutex<HashMap<ContentId, PinCount>>>);
 
 /// As long as it lives, the files of its content stay.
 #[derive(Debug)]
-pub(super) struct Pin {
-    pins: Pins,
+pub(super) struct ContentPin {
+    pins: ContentPins,
     content: ContentId,
 }
 
-impl Pins {
+impl ContentPins {
     /// Pins a content; `None` when it is being removed, so that its row was gone before this call.
-    pub(super) fn pin(&self, content: ContentId) -> Option<Pin> {
-        match self.lock().entry(content).or_insert(Use::Read(0)) {
-            Use::Condemned => return None,
-            Use::Read(readers) => *readers += 1,
+    pub(super) fn pin(&self, content: ContentId) -> Option<ContentPin> {
+        match self.lock().entry(content).or_insert(PinCount::Read(0)) {
+            PinCount::Condemned => return None,
+            PinCount::Read(readers) => *readers += 1,
         }
-        Some(Pin { pins: self.clone(), content })
+        Some(ContentPin { pins: self.clone(), content })
     }
 
     /// Claims a content for removal; false while somebody reads it.
     pub(super) fn condemn(&self, content: ContentId) -> bool {
         let mut uses = self.lock();
-        if matches!(uses.get(&content), Some(Use::Read(_))) {
+        if matches!(uses.get(&content), Some(PinCount::Read(_))) {
             return false;
         }
-        uses.insert(content, Use::Condemned);
+        uses.insert(content, PinCount::Condemned);
         true
     }
 
@@ -50,15 +50,15 @@ impl Pins {
         self.lock().remove(&content);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ContentId, Use>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ContentId, PinCount>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Pin {
+impl Drop for ContentPin {
     fn drop(&mut self) {
         let mut uses = self.pins.lock();
-        if let Some(Use::Read(readers)) = uses.get_mut(&self.content) {
+        if let Some(PinCount::Read(readers)) = uses.get_mut(&self.content) {
             *readers -= 1;
             if *readers == 0 {
                 uses.remove(&self.content);
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn read_or_condemned_but_never_both() {
-        let (pins, content) = (Pins::default(), ContentId(7));
+        let (pins, content) = (ContentPins::default(), ContentId(7));
         let (first, second) = (pins.pin(content).unwrap(), pins.pin(content).unwrap());
         drop(first);
         assert!(!pins.condemn(content));

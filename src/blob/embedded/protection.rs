@@ -6,21 +6,21 @@ use http::HeaderValue;
 use http::header::{self, HeaderMap};
 
 /// The metadata that proves whose an object is: none of a downloader's business.
-const TOKEN: &str = "x-amz-meta-gantry-token";
+const WRITE_TOKEN_HEADER: &str = "x-amz-meta-gantry-token";
 /// Nothing is loaded or run, and the page has an origin of its own.
-const SEALED: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
+const SEALED_TYPES: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
 /// A browser shows film and sound in a page of its own making, whose player loads the same address again: with an origin of its
 /// own the page may not, and the player is dead. Scripts, forms and frames stay forbidden.
-const PLAYABLE: HeaderValue =
+const PLAYABLE_TYPES: HeaderValue =
     HeaderValue::from_static("sandbox allow-same-origin; default-src 'none'; media-src 'self'");
 
 /// Adds what protects browsers to the answer to a signed URL, and takes away what is not for them.
 pub(super) fn protect(headers: &mut HeaderMap) {
-    headers.remove(TOKEN);
+    headers.remove(WRITE_TOKEN_HEADER);
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content_type = content_type.trim_start().to_ascii_lowercase();
     let played = content_type.starts_with("video/") || content_type.starts_with("audio/");
-    headers.insert(header::CONTENT_SECURITY_POLICY, if played { PLAYABLE } else { SEALED });
+    headers.insert(header::CONTENT_SECURITY_POLICY, if played { PLAYABLE_TYPES } else { SEALED_TYPES });
 }
 
 #[cfg(test)]
@@ -31,17 +31,17 @@ mod tests {
     fn only_film_and_sound_keep_their_origin() {
         let policy = |content_type: &'static str| {
             let mut headers = HeaderMap::new();
-            headers.insert(TOKEN, HeaderValue::from_static("secret"));
+            headers.insert(WRITE_TOKEN_HEADER, HeaderValue::from_static("secret"));
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
             protect(&mut headers);
-            assert!(!headers.contains_key(TOKEN));
+            assert!(!headers.contains_key(WRITE_TOKEN_HEADER));
             headers[header::CONTENT_SECURITY_POLICY].clone()
         };
         for sealed in ["text/html", "image/svg+xml", "application/pdf", "", "application/video/mp4", "image/png"] {
-            assert_eq!(policy(sealed), SEALED, "{sealed}");
+            assert_eq!(policy(sealed), SEALED_TYPES, "{sealed}");
         }
         for played in ["video/mp4", "Audio/MPEG", "video/webm; codecs=vp9"] {
-            assert_eq!(policy(played), PLAYABLE, "{played}");
+            assert_eq!(policy(played), PLAYABLE_TYPES, "{played}");
         }
     }
 }

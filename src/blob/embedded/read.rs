@@ -18,45 +18,45 @@ use s3s::StdError;
 use s3s::stream::{ByteStream, RemainingLength};
 use tokio::task::JoinHandle;
 
-use super::files::Files;
-use super::pins::Pin;
-use super::record::{FileId, Manifest};
-use crate::sendfile::{self, Span};
+use super::files::DataFiles;
+use super::model::{FileId, SegmentManifest};
+use super::pins::ContentPin;
+use crate::sendfile::{self, FileSpan};
 
 /// What one `pread` asks for, in bytes.
-const PIECE: u64 = 1 << 20;
+const READ_PIECE_BYTES: u64 = 1 << 20;
 /// Pieces that are read before they are wanted. With the one on its way to the socket this bounds the memory of a
 /// download, however slow the client.
-const AHEAD: usize = 2;
+const MAX_PIECES_AHEAD: usize = 2;
 
 /// Bytes of an object in the order of its segments, a piece at a time.
-struct Walk {
-    files: Arc<Files>,
-    manifest: Arc<Manifest>,
+struct SegmentWalk {
+    files: Arc<DataFiles>,
+    manifest: Arc<SegmentManifest>,
     /// The segment that holds the next byte, and where in it.
     at: usize,
     offset: u64,
     /// Bytes that no piece has been asked for yet.
     left: u64,
-    _pin: Pin,
+    _pin: ContentPin,
 }
 
 /// Part of one data file.
-struct Piece {
-    files: Arc<Files>,
+struct FileRange {
+    files: Arc<DataFiles>,
     id: FileId,
     offset: u64,
     length: u64,
 }
 
-impl Walk {
+impl SegmentWalk {
     /// From `start`, `length` bytes; the pin holds the files for as long as this lives.
-    fn new(files: Arc<Files>, manifest: Arc<Manifest>, pin: Pin, start: u64, length: u64) -> Self {
+    fn new(files: Arc<DataFiles>, manifest: Arc<SegmentManifest>, pin: ContentPin, start: u64, length: u64) -> Self {
         Self { files, manifest, at: 0, offset: start, left: length, _pin: pin }
     }
 
     /// The next piece, at most so long; `None` at the end, and where segments are missing.
-    fn next(&mut self, most: u64) -> Option<Piece> {
+    fn next(&mut self, most: u64) -> Option<FileRange> {
         if self.left == 0 {
             return None;
         }
@@ -69,19 +69,19 @@ impl Walk {
             self.at += 1;
         };
         let length = (segment.size - self.offset).min(self.left).min(most);
-        let piece = Piece { files: Arc::clone(&self.files), id: segment.file, offset: self.offset, length };
+        let piece = FileRange { files: Arc::clone(&self.files), id: segment.file, offset: self.offset, length };
         self.offset += length;
         self.left -= length;
         Some(piece)
     }
 }
 
-impl Piece {
+impl FileRange {
     fn read(&self) -> io::Result<Bytes> {
         let file = &self.files.open_read(self.id)?;
         let length = usize::try_from(self.length).map_err(io::Error::other)?;
         // Pooled buffers are all of one size.
-        if self.length != PIECE {
+        if self.length != READ_PIECE_BYTES {
             let mut piece = Vec::with_capacity(length);
             self.fill(file, &mut piece, length)?;
             return Ok(piece.into());
@@ -107,13 +107,13 @@ impl Piece {
     }
 
     /// As it is for a socket, if that needs no waiting for the disk.
-    fn at_once(&self) -> io::Result<Option<Span>> {
+    fn at_once(&self) -> io::Result<Option<FileSpan>> {
         let Some(file) = self.files.at_hand(self.id) else { return Ok(None) };
         Ok(self.is_warm(&file)?.then(|| self.span(file)))
     }
 
     /// As it is for a socket, in the page cache by now.
-    fn warmed(&self) -> io::Result<Span> {
+    fn warmed(&self) -> io::Result<FileSpan> {
         let file = self.files.open_read(self.id)?;
         if !self.is_warm(&file)? {
             self.read()?;
@@ -126,8 +126,8 @@ impl Piece {
         Ok(resident(file, self.offset)? && resident(file, self.offset + self.length - 1)?)
     }
 
-    fn span(&self, file: Arc<File>) -> Span {
-        Span { file, offset: self.offset, len: self.length }
+    fn span(&self, file: Arc<File>) -> FileSpan {
+        FileSpan { file, offset: self.offset, len: self.length }
     }
 }
 
@@ -142,46 +142,58 @@ fn resident(file: &File, offset: u64) -> io::Result<bool> {
 }
 
 /// Bytes of an object, read before they are wanted.
-pub(super) struct Reader {
-    walk: Walk,
+pub(super) struct ObjectReader {
+    walk: SegmentWalk,
     /// Bytes not yet handed out.
     remaining: u64,
     ahead: VecDeque<JoinHandle<io::Result<Bytes>>>,
 }
 
-impl Reader {
+impl ObjectReader {
     /// Reads `length` bytes from `start`; the pin holds the files until the stream is dropped.
-    pub(super) fn new(files: Arc<Files>, manifest: Arc<Manifest>, pin: Pin, start: u64, length: u64) -> Self {
-        let walk = Walk::new(files, manifest, pin, start, length);
-        Self { walk, remaining: length, ahead: VecDeque::with_capacity(AHEAD) }
+    pub(super) fn new(
+        files: Arc<DataFiles>,
+        manifest: Arc<SegmentManifest>,
+        pin: ContentPin,
+        start: u64,
+        length: u64,
+    ) -> Self {
+        let walk = SegmentWalk::new(files, manifest, pin, start, length);
+        Self { walk, remaining: length, ahead: VecDeque::with_capacity(MAX_PIECES_AHEAD) }
     }
 
     /// Starts to read the next piece; `None` when all pieces are on their way.
     fn fetch(&mut self) -> Option<JoinHandle<io::Result<Bytes>>> {
-        let piece = self.walk.next(PIECE)?;
+        let piece = self.walk.next(READ_PIECE_BYTES)?;
         Some(tokio::task::spawn_blocking(move || piece.read()))
     }
 }
 
 /// The same bytes as parts of files, for a socket that takes them from there. None is read here but what the disk has to
 /// fetch first.
-pub(super) struct Spanner {
-    walk: Walk,
+pub(super) struct SpanReader {
+    walk: SegmentWalk,
     remaining: u64,
-    fetching: Option<JoinHandle<io::Result<Span>>>,
+    fetching: Option<JoinHandle<io::Result<FileSpan>>>,
 }
 
-impl Spanner {
+impl SpanReader {
     /// `length` bytes from `start`; the pin holds the files until the stream is dropped.
-    pub(super) fn new(files: Arc<Files>, manifest: Arc<Manifest>, pin: Pin, start: u64, length: u64) -> Self {
-        Self { walk: Walk::new(files, manifest, pin, start, length), remaining: length, fetching: None }
+    pub(super) fn new(
+        files: Arc<DataFiles>,
+        manifest: Arc<SegmentManifest>,
+        pin: ContentPin,
+        start: u64,
+        length: u64,
+    ) -> Self {
+        Self { walk: SegmentWalk::new(files, manifest, pin, start, length), remaining: length, fetching: None }
     }
 
-    fn poll_span(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Span>>> {
+    fn poll_span(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<FileSpan>>> {
         let mut fetching = match self.fetching.take() {
             Some(fetching) => fetching,
             None => {
-                let Some(piece) = self.walk.next(sendfile::MOST) else { return Poll::Ready(Ok(None)) };
+                let Some(piece) = self.walk.next(sendfile::MAX_SPAN_BYTES) else { return Poll::Ready(Ok(None)) };
                 if let Some(span) = piece.at_once()? {
                     return Poll::Ready(Ok(Some(span)));
                 }
@@ -196,8 +208,8 @@ impl Spanner {
     }
 }
 
-impl Stream for Spanner {
-    type Item = io::Result<Span>;
+impl Stream for SpanReader {
+    type Item = io::Result<FileSpan>;
 
     fn poll_next(mut self: StdPin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let span = match ready!(self.poll_span(cx)) {
@@ -214,11 +226,11 @@ impl Stream for Spanner {
     }
 }
 
-impl Stream for Reader {
+impl Stream for ObjectReader {
     type Item = Result<Bytes, StdError>;
 
     fn poll_next(mut self: StdPin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        while self.ahead.len() < AHEAD {
+        while self.ahead.len() < MAX_PIECES_AHEAD {
             match self.fetch() {
                 Some(piece) => self.ahead.push_back(piece),
                 None => break,
@@ -244,7 +256,7 @@ impl Stream for Reader {
     }
 }
 
-impl ByteStream for Reader {
+impl ByteStream for ObjectReader {
     fn remaining_length(&self) -> RemainingLength {
         RemainingLength::new_exact(usize::try_from(self.remaining).unwrap_or(usize::MAX))
     }

@@ -12,44 +12,44 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, StdError, s3_error};
 
-use super::body::{Fate, Watched};
-use super::chunked::{Chunks, Cut};
-use super::core::Core;
-use super::door::{self, OneKey};
+use super::auth::{self, OneKey};
+use super::body::{BodyOutcome, WatchedBody};
+use super::chunked::{ChunkSigning, SplitChunks};
+use super::core::StoreCore;
 use super::error::{Error, REGION};
 use super::error_document::RequestHead;
-use super::features;
 use super::protection;
-use super::s3::Api;
+use super::s3::S3Api;
+use super::unsupported;
 use crate::domain::clock::{Clock as _, SystemClock, random_hex};
 
 /// Liveness, for whoever watches the process. `-` can be no bucket.
-const HEALTH: &str = "/-/health";
+const HEALTH_PATH: &str = "/-/health";
 
 /// Everything between a parsed request and its answer.
-pub(super) struct Service {
-    core: Arc<Core>,
+pub(super) struct S3HttpService {
+    core: Arc<StoreCore>,
     s3: S3Service,
 }
 
 /// What must be remembered of a request until it is answered.
-struct Asked {
+struct RequestSummary {
     method: Method,
     expects: bool,
     /// GetObjectAttributes, whose entity tag S3 writes without quotes.
     bare_etag: bool,
     /// By its query: a browser may be behind it.
     presigned: bool,
-    fate: Arc<Fate>,
+    fate: Arc<BodyOutcome>,
     cors: Option<http::HeaderMap>,
     /// What an error tells again.
     head: RequestHead,
 }
 
-impl Service {
+impl S3HttpService {
     /// Serves `core` to whoever signs with `key`.
-    pub(super) fn new(core: Arc<Core>, key: OneKey) -> Self {
-        let mut builder = S3ServiceBuilder::new(Api::new(Arc::clone(&core)));
+    pub(super) fn new(core: Arc<StoreCore>, key: OneKey) -> Self {
+        let mut builder = S3ServiceBuilder::new(S3Api::new(Arc::clone(&core)));
         builder.set_auth(key);
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config()))));
         Self { core, s3: builder.build() }
@@ -62,22 +62,22 @@ impl Service {
         B::Error: Into<StdError>,
     {
         let (mut parts, body) = request.into_parts();
-        let asked = Asked {
+        let asked = RequestSummary {
             method: parts.method.clone(),
             expects: parts.headers.contains_key(header::EXPECT) && parts.version < Version::HTTP_2,
-            bare_etag: door::has_parameter(&parts, "attributes"),
-            presigned: door::is_presigned(&parts),
+            bare_etag: auth::has_parameter(&parts, "attributes"),
+            presigned: auth::is_presigned(&parts),
             fate: Arc::default(),
             head: RequestHead::of(&parts),
             cors: self.core.cors.answer(&parts),
         };
-        let body = Watched::new(body, Arc::clone(&asked.fate));
+        let body = WatchedBody::new(body, Arc::clone(&asked.fate));
         let response = match self.own(&parts) {
             Some(response) => response,
             None => {
-                let said_in_query = door::query_headers(&parts);
+                let said_in_query = auth::query_headers(&parts);
                 parts.headers.extend(said_in_query);
-                door::forgive_range(&mut parts);
+                auth::forgive_range(&mut parts);
                 parts.extensions.insert(Arc::clone(&asked.fate));
                 self.call(parts, body).await
             }
@@ -87,7 +87,7 @@ impl Service {
 
     /// Answers that need no S3: health, preflights, refusals.
     fn own(&self, parts: &Parts) -> Option<Response<Body>> {
-        if parts.uri.path() == HEALTH {
+        if parts.uri.path() == HEALTH_PATH {
             return Some(self.health());
         }
         let preflight = parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -102,10 +102,10 @@ impl Service {
             });
         }
         // Signatures go by the wall clock of those who sign, as they do in `s3s`.
-        let refused = door::check(parts, SystemClock.now()).and_then(|()| {
-            features::check_method(parts)?;
-            features::check(&parts.headers)?;
-            features::check(&door::query_headers(parts))
+        let refused = auth::check(parts, SystemClock.now()).and_then(|()| {
+            unsupported::check_method(parts)?;
+            unsupported::check(&parts.headers)?;
+            unsupported::check(&auth::query_headers(parts))
         });
         refused.err().map(refuse)
     }
@@ -121,14 +121,14 @@ impl Service {
         response
     }
 
-    async fn call<B>(&self, parts: Parts, body: Watched<B>) -> Response<Body>
+    async fn call<B>(&self, parts: Parts, body: WatchedBody<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError>,
     {
         let sha256 = parts.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
-        let body = match sha256.and_then(Chunks::from_header) {
-            Some(chunks) => Body::http_body_unsync(Cut::new(body, chunks)),
+        let body = match sha256.and_then(ChunkSigning::from_header) {
+            Some(chunks) => Body::http_body_unsync(SplitChunks::new(body, chunks)),
             None => Body::http_body_unsync(body),
         };
         match self.s3.call(Request::from_parts(parts, body)).await {
@@ -140,7 +140,7 @@ impl Service {
         }
     }
 
-    fn finish(&self, mut response: Response<Body>, asked: Asked) -> Response<Body> {
+    fn finish(&self, mut response: Response<Body>, asked: RequestSummary) -> Response<Body> {
         let status = response.status();
         // A 304 has no body (RFC 9110 §15.4.5); HEAD's is cut off by HTTP itself.
         if status == StatusCode::NOT_MODIFIED {

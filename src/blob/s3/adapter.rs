@@ -9,26 +9,26 @@ use aws_sdk_s3::types::{ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use super::super::presign::{self, PartUrls};
-use super::super::{
-    BlobError, Blobs, ByteStream, Capabilities, ListedMultipart, ListedObject, LocalFile, MultipartMarker, ObjectFacts,
-    Page, Payload, Presentation, Result, SignedUrl, StoredPart,
-};
 use super::errors::meaning;
 use super::{S3Blobs, outgoing};
+use crate::blob::presign::{self, PartUrls};
+use crate::blob::{
+    BlobError, BlobStore, ByteStream, ListPage, ListedMultipart, ListedObject, LocalFile, MultipartMarker, ObjectFacts,
+    PutPayload, ResponseHeaders, Result, SignedUrl, StoreCapabilities, StoredPart,
+};
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::plan::{PartNumber, StoreProfile};
-use crate::sendfile::Spans;
+use crate::sendfile::FileSpans;
 
 /// The metadata field that carries the write token.
-const TOKEN: &str = "gantry-token";
+const WRITE_TOKEN_METADATA: &str = "gantry-token";
 /// The embedded store's header for the most bytes of all parts of a multipart upload.
 const MAX_BYTES_HEADER: &str = "x-gantry-max-bytes";
 /// The embedded store's header for closing a key for so many seconds.
 const CLOSE_SECONDS_HEADER: &str = "x-gantry-close-seconds";
 /// CompleteMultipartUpload may take minutes on a large object.
-const COMPLETE: Duration = Duration::from_secs(600);
+const COMPLETE_TIMEOUT: Duration = Duration::from_secs(600);
 
 fn sdk(algorithm: ChecksumAlgorithm) -> aws_sdk_s3::types::ChecksumAlgorithm {
     match algorithm {
@@ -99,7 +99,8 @@ impl S3Blobs {
             ChecksumAlgorithm::Sha256 | ChecksumAlgorithm::Crc32c => ChecksumType::Composite,
             ChecksumAlgorithm::Crc64Nvme => ChecksumType::FullObject,
         });
-        let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key).metadata(TOKEN, token);
+        let request =
+            self.client.create_multipart_upload().bucket(&self.bucket).key(key).metadata(WRITE_TOKEN_METADATA, token);
         let request = request.set_checksum_algorithm(checksum.map(sdk)).set_checksum_type(kind);
         let limited = request.customize().mutate_request(move |request| {
             if let Some(max_bytes) = max_bytes {
@@ -112,8 +113,8 @@ impl S3Blobs {
 }
 
 #[async_trait]
-impl Blobs for S3Blobs {
-    fn capabilities(&self) -> &Capabilities {
+impl BlobStore for S3Blobs {
+    fn capabilities(&self) -> &StoreCapabilities {
         &self.capabilities
     }
 
@@ -137,16 +138,16 @@ impl Blobs for S3Blobs {
         key: &str,
         store_id: &str,
         after: Option<PartNumber>,
-    ) -> Result<Page<StoredPart, PartNumber>> {
+    ) -> Result<ListPage<StoredPart, PartNumber>> {
         let request = self.client.list_parts().bucket(&self.bucket).key(key).upload_id(store_id);
         let request = request.set_part_number_marker(after.map(|part| part.to_string()));
         let answer = request.send().await.map_err(meaning)?;
         let next = answer.next_part_number_marker().and_then(|n| n.parse().ok()).and_then(PartNumber::new);
         let next = next.filter(|_| answer.is_truncated() == Some(true));
-        Ok(Page { items: latest(answer.parts()), next })
+        Ok(ListPage { items: latest(answer.parts()), next })
     }
 
-    async fn put_part(&self, key: &str, store_id: &str, number: PartNumber, payload: Payload) -> Result<String> {
+    async fn put_part(&self, key: &str, store_id: &str, number: PartNumber, payload: PutPayload) -> Result<String> {
         let (len, patience) = (payload.len.cast_signed(), outgoing::patience(payload.len));
         let request = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(store_id);
         let request = request.part_number(i32::from(number.get())).content_length(len).body(outgoing::stream(payload));
@@ -163,7 +164,7 @@ impl Blobs for S3Blobs {
         let parts = parts.iter().map(completed).collect();
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(store_id);
-        let patient = aws_sdk_s3::config::timeout::TimeoutConfig::builder().read_timeout(COMPLETE).build();
+        let patient = aws_sdk_s3::config::timeout::TimeoutConfig::builder().read_timeout(COMPLETE_TIMEOUT).build();
         let patient = aws_sdk_s3::config::Config::builder().timeout_config(patient);
         let sent = request.multipart_upload(parts).customize().config_override(patient).send().await;
         let answer = sent.map_err(meaning)?;
@@ -183,7 +184,7 @@ impl Blobs for S3Blobs {
             Ok(facts) => Ok(Some(ObjectFacts {
                 size: bytes(facts.content_length()),
                 etag: unquoted(facts.e_tag()),
-                token: facts.metadata().and_then(|fields| fields.get(TOKEN)).cloned(),
+                token: facts.metadata().and_then(|fields| fields.get(WRITE_TOKEN_METADATA)).cloned(),
                 modified: instant(facts.last_modified()),
                 version: facts.version_id,
             })),
@@ -207,7 +208,7 @@ impl Blobs for S3Blobs {
         Ok(whole(answer.body, wanted))
     }
 
-    async fn spans(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Option<Spans>> {
+    async fn spans(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Option<FileSpans>> {
         match &self.near {
             Some(near) => near.spans(key, etag, range).await.map(Some),
             None => Ok(None),
@@ -221,11 +222,16 @@ impl Blobs for S3Blobs {
         }
     }
 
-    async fn put_object(&self, key: &str, token: Option<&str>, payload: Payload) -> Result<(String, Option<String>)> {
+    async fn put_object(
+        &self,
+        key: &str,
+        token: Option<&str>,
+        payload: PutPayload,
+    ) -> Result<(String, Option<String>)> {
         let (len, patience) = (payload.len.cast_signed(), outgoing::patience(payload.len));
         let request = self.client.put_object().bucket(&self.bucket).key(key).content_length(len);
         let request = match token {
-            Some(token) => request.metadata(TOKEN, token).if_none_match("*"),
+            Some(token) => request.metadata(WRITE_TOKEN_METADATA, token).if_none_match("*"),
             None => request,
         };
         let request = request.body(outgoing::stream(payload)).customize().config_override(patience);
@@ -257,7 +263,7 @@ impl Blobs for S3Blobs {
         request.send().await.map(|_| true).map_err(meaning)
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page<ListedObject, String>> {
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<ListPage<ListedObject, String>> {
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
         let answer = request.set_start_after(after.map(ToOwned::to_owned)).send().await.map_err(meaning)?;
         let object = |object: &aws_sdk_s3::types::Object| {
@@ -266,14 +272,14 @@ impl Blobs for S3Blobs {
         };
         let items: Vec<_> = answer.contents().iter().filter_map(object).collect();
         let next = items.last().map(|object| object.key.clone()).filter(|_| answer.is_truncated() == Some(true));
-        Ok(Page { items, next })
+        Ok(ListPage { items, next })
     }
 
     async fn list_multiparts(
         &self,
         prefix: &str,
         after: Option<&MultipartMarker>,
-    ) -> Result<Page<ListedMultipart, MultipartMarker>> {
+    ) -> Result<ListPage<ListedMultipart, MultipartMarker>> {
         let request = self.client.list_multipart_uploads().bucket(&self.bucket).prefix(prefix).max_uploads(1000);
         let (key, id) = after.cloned().map_or((None, None), |(key, id)| (Some(key), id));
         let answer = request.set_key_marker(key).set_upload_id_marker(id).send().await.map_err(meaning)?;
@@ -284,14 +290,14 @@ impl Blobs for S3Blobs {
         let items = answer.uploads().iter().filter_map(upload).collect();
         // SeaweedFS says "truncated" without saying where to go on: that is the end.
         let next = answer.next_key_marker().map(|key| (key.to_owned(), answer.next_upload_id_marker.clone()));
-        Ok(Page { items, next: next.filter(|_| answer.is_truncated() == Some(true)) })
+        Ok(ListPage { items, next: next.filter(|_| answer.is_truncated() == Some(true)) })
     }
 
     async fn sign_put(&self, key: &str, len: u64, checksum: Option<&PartChecksum>, ttl: Duration) -> Result<SignedUrl> {
         let day_key = self.day_key().await?;
         let mut headers = vec![("content-length", len.to_string()), ("if-none-match", "*".to_owned())];
         headers.extend(checksum.map(|checksum| (checksum.algorithm.header(), checksum.base64.clone())));
-        let request = presign::Request { method: "PUT", key, query: vec![("x-id", "PutObject")], headers };
+        let request = presign::PresignRequest { method: "PUT", key, query: vec![("x-id", "PutObject")], headers };
         Ok(presign::presign(&self.public, &day_key, request, self.clock.now(), ttl))
     }
 
@@ -303,11 +309,11 @@ impl Blobs for S3Blobs {
     async fn sign_part(&self, key: &str, store_id: &str, part: PartNumber, ttl: Duration) -> Result<SignedUrl> {
         let (day_key, number) = (self.day_key().await?, part.to_string());
         let query = vec![("x-id", "UploadPart"), ("partNumber", number.as_str()), ("uploadId", store_id)];
-        let request = presign::Request { method: "PUT", key, query, headers: Vec::new() };
+        let request = presign::PresignRequest { method: "PUT", key, query, headers: Vec::new() };
         Ok(presign::presign(&self.public, &day_key, request, self.clock.now(), ttl))
     }
 
-    async fn sign_get(&self, key: &str, shown: &Presentation, ttl: Duration) -> Result<SignedUrl> {
+    async fn sign_get(&self, key: &str, shown: &ResponseHeaders, ttl: Duration) -> Result<SignedUrl> {
         let day_key = self.day_key().await?;
         let mut query = vec![("x-id", "GetObject")];
         let overrides = [
@@ -316,7 +322,7 @@ impl Blobs for S3Blobs {
             ("response-content-type", &shown.content_type),
         ];
         query.extend(overrides.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))));
-        let request = presign::Request { method: "GET", key, query, headers: Vec::new() };
+        let request = presign::PresignRequest { method: "GET", key, query, headers: Vec::new() };
         Ok(presign::presign(&self.public, &day_key, request, self.clock.now(), ttl))
     }
 }

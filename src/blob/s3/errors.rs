@@ -3,7 +3,7 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::super::BlobError;
+use crate::blob::BlobError;
 use crate::domain::reason::innermost_cause;
 
 /// What an error of any operation means to the port.

@@ -12,8 +12,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, ProvideCredentials, Region, SharedCredentialsProvider};
 use aws_sdk_s3::presigning::PresigningConfig;
 
-use super::presign::{Bucket, Credentials, DayKey};
-use super::{BlobError, Capabilities, Near, Result};
+use super::presign::{BucketEndpoint, DayKey, SigningCredentials};
+use super::{BlobError, LocalReader, Result, StoreCapabilities};
 use crate::domain::clock::{Clock, Timestamp, after};
 
 mod adapter;
@@ -21,11 +21,11 @@ mod errors;
 mod outgoing;
 mod probe;
 
-pub use probe::{Probed, probe};
+pub use probe::{ProbeResult, probe};
 
 /// Where a bucket is and how to get in.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct S3Settings {
     /// The bucket.
     pub bucket: String,
     /// The region that is signed for; `None`: from the standard chain.
@@ -44,22 +44,22 @@ pub struct Settings {
 pub struct S3Blobs {
     client: Client,
     bucket: String,
-    public: Bucket,
+    public: BucketEndpoint,
     provider: SharedCredentialsProvider,
     /// The last credentials and the key derived from them.
     key: RwLock<Option<(Arc<DayKey>, Timestamp)>>,
     clock: Arc<dyn Clock>,
-    capabilities: Capabilities,
+    capabilities: StoreCapabilities,
     /// A way to read without a request.
-    near: Option<Arc<dyn Near>>,
+    near: Option<Arc<dyn LocalReader>>,
 }
 
 /// Signatures use credentials that were looked at this recently, so that rotation is noticed.
-const FRESH: Duration = Duration::from_secs(60);
+const CREDENTIALS_REFRESH_MARGIN: Duration = Duration::from_secs(60);
 
 impl S3Blobs {
     /// Prepares clients and the place that URLs point to. Sends nothing; [`probe`] does.
-    pub async fn connect(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub async fn connect(settings: S3Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let chain = aws_config::defaults(BehaviorVersion::latest());
         let chain = match &settings.credentials {
             Some((key, secret)) => chain.credentials_provider(aws_sdk_s3::config::Credentials::new(
@@ -83,20 +83,20 @@ impl S3Blobs {
         let client = sdk_client(&shared, &settings, settings.endpoint.as_deref());
         let public = settings.public_endpoint.as_deref().or(settings.endpoint.as_deref());
         let public = place(&sdk_client(&shared, &settings, public), &settings.bucket, &region).await?;
-        let capabilities = Capabilities::unknown();
+        let capabilities = StoreCapabilities::unknown();
         let (key, near) = (RwLock::default(), None);
         Ok(Self { client, bucket: settings.bucket, public, provider, key, clock, capabilities, near })
     }
 
     /// Takes over what [`probe`] found out, now or on an earlier start.
     #[must_use]
-    pub fn with_capabilities(self, capabilities: Capabilities) -> Self {
+    pub fn with_capabilities(self, capabilities: StoreCapabilities) -> Self {
         Self { capabilities, ..self }
     }
 
     /// Reads on a shorter way, where there is one.
     #[must_use]
-    pub fn with_near(self, near: Option<Arc<dyn Near>>) -> Self {
+    pub fn with_near(self, near: Option<Arc<dyn LocalReader>>) -> Self {
         Self { near, ..self }
     }
 
@@ -117,7 +117,7 @@ impl S3Blobs {
         let now = self.clock.now();
         let held = self.key.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((key, looked)) = held
-            && now < after(looked, FRESH)
+            && now < after(looked, CREDENTIALS_REFRESH_MARGIN)
             && key.serves(now)
         {
             return Ok(key);
@@ -130,8 +130,8 @@ impl S3Blobs {
     }
 }
 
-fn from_sdk(credentials: &aws_sdk_s3::config::Credentials) -> Credentials {
-    Credentials {
+fn from_sdk(credentials: &aws_sdk_s3::config::Credentials) -> SigningCredentials {
+    SigningCredentials {
         access_key: credentials.access_key_id().to_owned(),
         secret_key: credentials.secret_access_key().to_owned(),
         session_token: credentials.session_token().map(ToOwned::to_owned),
@@ -141,7 +141,7 @@ fn from_sdk(credentials: &aws_sdk_s3::config::Credentials) -> Credentials {
 
 /// The client for our own requests: deadlines for connecting and for silence, checksums only where we ask for them
 /// (the SDK's default trailers break several stores).
-fn sdk_client(shared: &aws_config::SdkConfig, settings: &Settings, endpoint: Option<&str>) -> Client {
+fn sdk_client(shared: &aws_config::SdkConfig, settings: &S3Settings, endpoint: Option<&str>) -> Client {
     use aws_sdk_s3::config::timeout::TimeoutConfig;
     use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig};
 
@@ -161,7 +161,7 @@ fn sdk_client(shared: &aws_config::SdkConfig, settings: &Settings, endpoint: Opt
 
 /// Where the SDK's endpoint rules put the bucket: it signs one URL, which is taken apart. So access points, dual
 /// stack, FIPS and custom endpoints all follow.
-async fn place(client: &Client, bucket: &str, region: &str) -> Result<Bucket> {
+async fn place(client: &Client, bucket: &str, region: &str) -> Result<BucketEndpoint> {
     let wrong = |e: &dyn std::fmt::Display| BlobError::Denied(format!("the endpoint makes no URL: {e}"));
     let soon = PresigningConfig::expires_in(Duration::from_secs(60)).map_err(|e| wrong(&e))?;
     let signed =
@@ -176,5 +176,5 @@ async fn place(client: &Client, bucket: &str, region: &str) -> Result<Bucket> {
         ("https", Some(443)) | ("http", Some(80)) => authority.host().to_owned(),
         _ => authority.as_str().to_owned(),
     };
-    Ok(Bucket { scheme: scheme.to_owned(), host, base_path: base_path.to_owned(), region: region.to_owned() })
+    Ok(BucketEndpoint { scheme: scheme.to_owned(), host, base_path: base_path.to_owned(), region: region.to_owned() })
 }

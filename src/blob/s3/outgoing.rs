@@ -12,18 +12,18 @@ use aws_sdk_s3::primitives::{ByteStream as SdkStream, SdkBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::super::{BlobError, ByteStream, Payload};
+use crate::blob::{BlobError, ByteStream, PutPayload};
 
 /// A store that takes bytes more slowly than this, in bytes per second, is treated as gone.
-const SLOWEST: u64 = 256 << 10;
+const MIN_BYTES_PER_SECOND: u64 = 256 << 10;
 
 /// A stream as a body of known length. The mutex is never locked; it makes the stream `Sync`, which the SDK wants.
-struct Outgoing {
+struct OutgoingBody {
     bytes: Mutex<ByteStream>,
     left: u64,
 }
 
-impl Body for Outgoing {
+impl Body for OutgoingBody {
     type Data = Bytes;
     type Error = BlobError;
 
@@ -50,13 +50,13 @@ impl Body for Outgoing {
 }
 
 /// The SDK's form of a payload.
-pub(super) fn stream(payload: Payload) -> SdkStream {
-    let body = Outgoing { bytes: Mutex::new(payload.bytes), left: payload.len };
+pub(super) fn stream(payload: PutPayload) -> SdkStream {
+    let body = OutgoingBody { bytes: Mutex::new(payload.bytes), left: payload.len };
     SdkStream::new(SdkBody::from_body_1_x(body))
 }
 
 /// Deadlines for sending so many bytes: the SDK counts them from the first byte sent to the first received.
 pub(super) fn patience(len: u64) -> Builder {
-    let read = Duration::from_secs(60 + len / SLOWEST);
+    let read = Duration::from_secs(60 + len / MIN_BYTES_PER_SECOND);
     aws_sdk_s3::config::Config::builder().timeout_config(TimeoutConfig::builder().read_timeout(read).build())
 }

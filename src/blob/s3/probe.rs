@@ -8,26 +8,26 @@ use aws_sdk_s3::primitives::ByteStream as SdkStream;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::super::{BlobError, BlobKey, Blobs, Capabilities, Result};
 use super::S3Blobs;
 use super::errors::meaning;
+use crate::blob::{BlobError, BlobKey, BlobStore, Result, StoreCapabilities};
 
 /// Bytes of the first part: the least that S3 takes.
-const PART: usize = 5 << 20;
-const TOKEN: &str = "probe";
+const PROBE_PART_BYTES: usize = 5 << 20;
+const PROBE_TOKEN: &str = "probe";
 /// SHA-256 of nothing: wrong for every other body.
 const WRONG_SHA256: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 
 /// What the probe found out, and what it could not.
 #[derive(Clone, Debug)]
-pub struct Probed {
+pub struct ProbeResult {
     /// The answers.
-    pub capabilities: Capabilities,
+    pub capabilities: StoreCapabilities,
     /// What to tell the operator.
     pub warnings: Vec<String>,
 }
 
-impl Capabilities {
+impl StoreCapabilities {
     /// Before anything was found out: the careful path everywhere.
     pub(super) fn unknown() -> Self {
         Self {
@@ -47,8 +47,8 @@ impl Capabilities {
 ///
 /// # Errors
 /// Only what makes the bucket unusable: unreachable, denied, or unable to complete a multipart upload.
-pub async fn probe(blobs: &S3Blobs, origin: &str, scratch: Uuid) -> Result<Probed> {
-    let mut found = Capabilities::unknown();
+pub async fn probe(blobs: &S3Blobs, origin: &str, scratch: Uuid) -> Result<ProbeResult> {
+    let mut found = StoreCapabilities::unknown();
     let key = BlobKey::Probe(scratch).path();
     let outcome = ask(blobs, &key, origin, &mut found).await;
     let _ = blobs.delete(&key).await;
@@ -66,10 +66,10 @@ pub async fn probe(blobs: &S3Blobs, origin: &str, scratch: Uuid) -> Result<Probe
              headers *, and ETag exposed"
         ));
     }
-    Ok(Probed { capabilities: found, warnings })
+    Ok(ProbeResult { capabilities: found, warnings })
 }
 
-async fn ask(blobs: &S3Blobs, key: &str, origin: &str, found: &mut Capabilities) -> Result<()> {
+async fn ask(blobs: &S3Blobs, key: &str, origin: &str, found: &mut StoreCapabilities) -> Result<()> {
     blobs.put(key, Bytes::from_static(b"probe")).await?;
     let again = blobs.client.put_object().bucket(&blobs.bucket).key(key).if_none_match("*");
     let again = again.body(SdkStream::from_static(b"again")).send().await.map_err(meaning);
@@ -95,10 +95,10 @@ async fn upload_part(
 }
 
 /// Do checksums mean anything? In an upload of its own: SeaweedFS remembers every part that was ever sent.
-async fn checksums(blobs: &S3Blobs, key: &str, found: &mut Capabilities) -> Result<()> {
+async fn checksums(blobs: &S3Blobs, key: &str, found: &mut StoreCapabilities) -> Result<()> {
     // SHA-256 of one zero byte.
     const RIGHT_SHA256: &str = "bjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0=";
-    let id = blobs.create_multipart(key, TOKEN, None, None).await?;
+    let id = blobs.create_multipart(key, PROBE_TOKEN, None, None).await?;
     found.part_checksums = upload_part(blobs, key, &id, 1, 1, Some(WRONG_SHA256)).await.is_err();
     found.undeclared_checksums = upload_part(blobs, key, &id, 1, 1, Some(RIGHT_SHA256)).await.is_ok();
     blobs.abort_multipart(key, &id).await
@@ -106,15 +106,15 @@ async fn checksums(blobs: &S3Blobs, key: &str, found: &mut Capabilities) -> Resu
 
 /// Is an upload that may have no byte refused its first? Only Gantry's own store knows the header.
 async fn limits(blobs: &S3Blobs, key: &str) -> Result<bool> {
-    let id = blobs.create_limited_multipart(key, TOKEN, None, Some(0)).await?;
+    let id = blobs.create_limited_multipart(key, PROBE_TOKEN, None, Some(0)).await?;
     let enforced = upload_part(blobs, key, &id, 1, 1, None).await.is_err();
     blobs.abort_multipart(key, &id).await?;
     Ok(enforced)
 }
 
-async fn multipart(blobs: &S3Blobs, key: &str, found: &mut Capabilities) -> Result<()> {
-    let id = blobs.create_multipart(key, TOKEN, None, None).await?;
-    for (number, size) in [(1, PART), (2, PART + 1), (3, 1)] {
+async fn multipart(blobs: &S3Blobs, key: &str, found: &mut StoreCapabilities) -> Result<()> {
+    let id = blobs.create_multipart(key, PROBE_TOKEN, None, None).await?;
+    for (number, size) in [(1, PROBE_PART_BYTES), (2, PROBE_PART_BYTES + 1), (3, 1)] {
         upload_part(blobs, key, &id, number, size, None).await?;
     }
     let parts = blobs.list_parts(key, &id, None).await?.items;
@@ -127,7 +127,7 @@ async fn multipart(blobs: &S3Blobs, key: &str, found: &mut Capabilities) -> Resu
         Err(other) => return Err(other),
     };
     found.repeated_complete = blobs.complete_multipart(key, &id, &parts).await.is_ok();
-    found.metadata = blobs.head(key).await?.is_some_and(|facts| facts.token.as_deref() == Some(TOKEN));
+    found.metadata = blobs.head(key).await?.is_some_and(|facts| facts.token.as_deref() == Some(PROBE_TOKEN));
     Ok(())
 }
 

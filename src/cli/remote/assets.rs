@@ -5,17 +5,17 @@ use std::io::{IsTerminal as _, Write as _};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Server;
+use super::ServerArgs;
 use crate::cli::assignment;
 use crate::client::error::{Error, Result};
+use crate::client::format;
 use crate::client::progress::error_as_json;
-use crate::client::text;
 
 /// Assets per request.
-const PAGE: u64 = 500;
+const ASSETS_PER_PAGE: u64 = 500;
 
 #[derive(Args)]
-pub(in crate::cli) struct Ls {
+pub(in crate::cli) struct LsArgs {
     /// Only assets in this state: awaiting, stored, processing, ready, rejected, failed, abandoned or deleted.
     #[arg(long)]
     state: Option<String>,
@@ -35,43 +35,43 @@ pub(in crate::cli) struct Ls {
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     #[command(flatten)]
-    server: Server,
+    server: ServerArgs,
 }
 
 #[derive(Args)]
-pub(in crate::cli) struct Stat {
+pub(in crate::cli) struct StatArgs {
     /// The asset's id.
     id: String,
     #[command(flatten)]
-    server: Server,
+    server: ServerArgs,
 }
 
 #[derive(Args)]
-pub(in crate::cli) struct Rm {
+pub(in crate::cli) struct RmArgs {
     /// Assets' ids.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
     #[command(flatten)]
-    server: Server,
+    server: ServerArgs,
 }
 
-fn line(text: &str) -> Result<()> {
+fn print_line(text: &str) -> Result<()> {
     writeln!(std::io::stdout(), "{text}").map_err(Error::local("standard output".as_ref()))
 }
 
-impl Ls {
+impl LsArgs {
     pub(super) async fn run(self) -> Result<()> {
-        let (api, reporter) = (self.server.api()?, self.server.reporter(0));
+        let (api, reporter) = (self.server.api_client()?, self.server.reporter(0));
         if !self.server.json && std::io::stdout().is_terminal() {
-            line(&format!("{:36}  {:10}  {:>10}  {:16}  NAME", "ID", "STATE", "SIZE", "CREATED"))?;
+            print_line(&format!("{:36}  {:10}  {:>10}  {:16}  NAME", "ID", "STATE", "SIZE", "CREATED"))?;
         }
         let (mut query, mut left) = (self.query(), self.limit.unwrap_or(u64::MAX));
         while left > 0 {
             let mut asked = query.clone();
-            asked.push(("limit".to_owned(), left.min(PAGE).to_string()));
-            let page = api.assets(&asked, &reporter).await?;
+            asked.push(("limit".to_owned(), left.min(ASSETS_PER_PAGE).to_string()));
+            let page = api.list_assets(&asked, &reporter).await?;
             for asset in page.assets.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
-                line(&if self.server.json { asset.to_string() } else { row(asset) })?;
+                print_line(&if self.server.json { asset.to_string() } else { row(asset) })?;
             }
             left = left.saturating_sub(page.assets.len() as u64);
             let Some(next) = page.next else { break };
@@ -101,36 +101,36 @@ fn field<'a>(asset: &'a Value, name: &str) -> &'a str {
 /// One line of the table; the name comes last, because it may hold blanks.
 fn row(asset: &Value) -> String {
     let created: String = field(asset, "created_at").replace('T', " ").chars().take(16).collect();
-    let size = asset["size"].as_u64().map(text::size).unwrap_or_default();
+    let size = asset["size"].as_u64().map(format::size).unwrap_or_default();
     let (id, state) = (field(asset, "id"), field(asset, "state"));
-    format!("{id:36}  {state:10}  {size:>10}  {created:16}  {}", text::shown(field(asset, "filename")))
+    format!("{id:36}  {state:10}  {size:>10}  {created:16}  {}", format::shown(field(asset, "filename")))
 }
 
-impl Stat {
+impl StatArgs {
     pub(super) async fn run(self) -> Result<()> {
-        let (api, reporter) = (self.server.api()?, self.server.reporter(0));
-        let asset = api.asset_json(&self.id, &reporter).await?;
+        let (api, reporter) = (self.server.api_client()?, self.server.reporter(0));
+        let asset = api.get_asset_json(&self.id, &reporter).await?;
         if self.server.json {
-            return line(&asset.to_string());
+            return print_line(&asset.to_string());
         }
         for (name, value) in asset.as_object().into_iter().flatten() {
             let value = match value {
                 Value::Null => continue,
-                Value::String(value) => text::shown(value),
+                Value::String(value) => format::shown(value),
                 Value::Number(bytes) if name == "size" => {
-                    format!("{bytes} ({})", bytes.as_u64().map(text::size).unwrap_or_default())
+                    format!("{bytes} ({})", bytes.as_u64().map(format::size).unwrap_or_default())
                 }
-                other => text::shown(&other.to_string()),
+                other => format::shown(&other.to_string()),
             };
-            line(&format!("{name:22} {value}"))?;
+            print_line(&format!("{name:22} {value}"))?;
         }
         Ok(())
     }
 }
 
-impl Rm {
+impl RmArgs {
     pub(super) async fn run(self) -> Result<()> {
-        let (api, reporter) = (self.server.api()?, self.server.reporter(0));
+        let (api, reporter) = (self.server.api_client()?, self.server.reporter(0));
         let mut errors = Vec::new();
         for id in &self.ids {
             let outcome = api.delete_asset(id, &reporter).await;
@@ -139,7 +139,7 @@ impl Rm {
                     Ok(()) => json!({ "id": id, "deleted": true }),
                     Err(error) => json!({ "id": id, "deleted": false, "error": error_as_json(error) }),
                 };
-                line(&result.to_string())?;
+                print_line(&result.to_string())?;
             }
             match outcome {
                 Ok(()) => {}
@@ -147,13 +147,13 @@ impl Rm {
                 Err(error @ (Error::Denied(_) | Error::Network { .. })) => return Err(error),
                 Err(error) => {
                     if self.ids.len() > 1 {
-                        reporter.complain(&format!("gantry: {}: {error}", text::shown(id)));
+                        reporter.print_error_line(&format!("gantry: {}: {error}", format::shown(id)));
                     }
                     errors.push(error);
                 }
             }
         }
-        super::put::summed_up(errors, self.ids.len())
+        super::put::combine_outcomes(errors, self.ids.len())
     }
 }
 

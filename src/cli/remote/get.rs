@@ -7,10 +7,10 @@ use clap::Args;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Server, duration};
-use crate::client::download::{Downloader, Fetched, Options};
+use super::{ServerArgs, duration};
+use crate::client::download::{DownloadOptions, DownloadedFile, FileDownloader};
 use crate::client::error::{Error, Result};
-use crate::client::progress::{Reporter, error_as_json};
+use crate::client::progress::{ProgressReporter, error_as_json};
 
 pub(super) const HELP: &str = "\
 Prints the path under which the file was saved. Until it is whole and its SHA-256 has been compared, it is called
@@ -27,7 +27,7 @@ Examples:
 `gantry help exit-codes` explains the exit codes.";
 
 #[derive(Args)]
-pub(in crate::cli) struct Get {
+pub(in crate::cli) struct GetArgs {
     /// An asset's id, or a link.
     #[arg(value_name = "ID|LINK")]
     what: String,
@@ -44,54 +44,54 @@ pub(in crate::cli) struct Get {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     stall_timeout: Duration,
     #[command(flatten)]
-    server: Server,
+    server: ServerArgs,
 }
 
-impl Get {
+impl GetArgs {
     pub(super) async fn run(self, stop: CancellationToken) -> Result<()> {
         let to_stdout = self.output.as_deref() == Some("-".as_ref());
         if to_stdout && self.server.json {
             return Err(Error::Usage("--json and -o - both want standard output".to_owned()));
         }
-        let (api, reporter) = (self.server.api()?, self.server.reporter(1));
-        let options = Options {
+        let (api, reporter) = (self.server.api_client()?, self.server.reporter(1));
+        let options = DownloadOptions {
             output: self.output.clone(),
             force: self.force,
             resume: !self.no_resume,
-            patience: self.stall_timeout.max(Duration::from_millis(100)),
+            stall_timeout: self.stall_timeout.max(Duration::from_millis(100)),
         };
-        let downloader = Downloader::new(api, reporter.clone(), options, stop);
+        let downloader = FileDownloader::new(api, reporter.clone(), options, stop);
         let outcome = tokio::select! {
-            outcome = downloader.get(&self.what) => outcome,
-            () = reporter.run() => return Ok(()),
+            outcome = downloader.download_file(&self.what) => outcome,
+            () = reporter.run_ticker() => return Ok(()),
         };
         if let (false, Err(Error::Interrupted | Error::Network { .. })) = (to_stdout, &outcome) {
-            reporter.complain(if downloader.has_kept_bytes() {
+            reporter.print_error_line(if downloader.has_kept_bytes() {
                 "Nothing that has arrived is lost. To go on, run the same command again."
             } else {
                 "Nothing has arrived yet. To try again, run the same command again."
             });
         }
-        self.show(&reporter, &outcome)?;
+        self.print_result(&reporter, &outcome)?;
         outcome.map(|_| ())
     }
 
-    fn show(&self, reporter: &Reporter, outcome: &Result<Fetched>) -> Result<()> {
+    fn print_result(&self, reporter: &ProgressReporter, outcome: &Result<DownloadedFile>) -> Result<()> {
         match outcome {
             Ok(fetched) if self.server.json => {
                 let line = json!({
                     "event": "result", "ok": true, "exit_code": 0, "path": fetched.path, "size": fetched.size,
                     "sha256": hex::encode(fetched.sha256.0), "verified": fetched.verified,
                 });
-                reporter.result(&line.to_string())
+                reporter.print_result(&line.to_string())
             }
             Err(error) if self.server.json => {
                 let line = json!({
                     "event": "result", "ok": false, "exit_code": error.exit_code(), "error": error_as_json(error),
                 });
-                reporter.result(&line.to_string())
+                reporter.print_result(&line.to_string())
             }
-            Ok(Fetched { path: Some(path), .. }) => reporter.result(&path.display().to_string()),
+            Ok(DownloadedFile { path: Some(path), .. }) => reporter.print_result(&path.display().to_string()),
             Ok(_) | Err(_) => Ok(()),
         }
     }

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use super::Server;
+use super::ServerArgs;
 use crate::client::error::{Error, Result};
-use crate::client::wire::NewLink;
+use crate::client::wire::ApiLinkRequest;
 
 #[derive(Args)]
-pub(in crate::cli) struct Link {
+pub(in crate::cli) struct LinkArgs {
     /// The asset's id; with --revoke, the link's.
     id: String,
     /// How long the link works, like 15m or 7d [default: 1h].
@@ -29,32 +29,32 @@ pub(in crate::cli) struct Link {
     #[arg(long, conflicts_with_all = ["expires_in", "uses", "inline", "filename", "ip"])]
     revoke: bool,
     #[command(flatten)]
-    server: Server,
+    server: ServerArgs,
 }
 
-impl Link {
+impl LinkArgs {
     pub(super) async fn run(self) -> Result<()> {
-        let (api, reporter) = (self.server.api()?, self.server.reporter(0));
+        let (api, reporter) = (self.server.api_client()?, self.server.reporter(0));
         if self.revoke {
-            api.revoke(&self.id, &reporter).await?;
+            api.revoke_link(&self.id, &reporter).await?;
             return Ok(());
         }
-        let wish = NewLink {
+        let wish = ApiLinkRequest {
             expires_in: self.expires_in,
             disposition: self.inline.then(|| "inline".to_owned()),
             filename: self.filename,
             uses: self.uses,
             ip: self.ip,
         };
-        let link = api.link(&self.id, &wish, &reporter).await?;
+        let link = api.create_link(&self.id, &wish, &reporter).await?;
         if self.server.json {
-            return reporter.result(&link.to_string());
+            return reporter.print_result(&link.to_string());
         }
         let text = |name: &str| link[name].as_str();
         let url = text("url").ok_or_else(|| Error::Other("the server's answer holds no link".to_owned()))?;
-        reporter.result(url)?;
+        reporter.print_result(url)?;
         if let (Some(id), Some(until), false) = (text("id"), text("expires_at"), self.server.quiet) {
-            reporter.complain(&format!("Works until {until}; `gantry link --revoke {id}` withdraws it."));
+            reporter.print_error_line(&format!("Works until {until}; `gantry link --revoke {id}` withdraws it."));
         }
         Ok(())
     }

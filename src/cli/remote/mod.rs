@@ -10,10 +10,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::api::{Api, Key};
+use crate::client::api::{ApiClient, ApiKeyHeader};
 use crate::client::error::{EXIT_CODES, Error, Result};
-use crate::client::progress::{Reporter, Style};
-use crate::client::retry::Policy;
+use crate::client::progress::{OutputStyle, ProgressReporter};
+use crate::client::retry::RetryPolicy;
 use crate::domain::clock::{OsEntropy, parse_duration};
 
 mod assets;
@@ -23,28 +23,28 @@ mod put;
 
 /// Commands that talk to a service.
 #[derive(Subcommand)]
-pub(super) enum Remote {
+pub(super) enum RemoteCommand {
     /// Upload files. What an earlier run has sent is not sent again.
     #[command(after_help = put::HELP)]
-    Put(put::Put),
+    Put(put::PutArgs),
     /// Download an asset, or what a link opens. What an earlier run has fetched is not fetched again.
     #[command(after_help = get::HELP)]
-    Get(get::Get),
+    Get(get::GetArgs),
     /// List assets, newest first.
-    Ls(assets::Ls),
+    Ls(assets::LsArgs),
     /// Show all about an asset.
-    Stat(assets::Stat),
+    Stat(assets::StatArgs),
     /// Delete assets.
-    Rm(assets::Rm),
+    Rm(assets::RmArgs),
     /// Make a link that downloads an asset without a key, and print it; or withdraw one.
-    Link(link::Link),
+    Link(link::LinkArgs),
     /// What the exit codes mean.
     #[command(after_help = exit_codes())]
     ExitCodes,
 }
 
 #[derive(Args)]
-struct Server {
+struct ServerArgs {
     /// The service's address.
     #[arg(
         long,
@@ -72,46 +72,46 @@ fn duration(text: &str) -> std::result::Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "a time is written like 90s, 15m or 1h".to_owned())
 }
 
-impl Server {
+impl ServerArgs {
     /// The service, with the key that the environment names.
-    fn api(&self) -> Result<Api> {
-        let policy = Policy { retries: self.retries, max_time: self.retry_max_time };
-        Api::new(&self.url, key()?, policy, Arc::new(OsEntropy))
+    fn api_client(&self) -> Result<ApiClient> {
+        let policy = RetryPolicy { retries: self.retries, max_time: self.retry_max_time };
+        ApiClient::new(&self.url, read_api_key()?, policy, Arc::new(OsEntropy))
     }
 
-    fn reporter(&self, files: usize) -> Reporter {
+    fn reporter(&self, files: usize) -> ProgressReporter {
         let style = match (self.json, self.quiet) {
-            (true, _) => Style::Json,
-            (_, true) => Style::Quiet,
-            _ if std::io::stderr().is_terminal() => Style::Bars,
-            _ => Style::Lines,
+            (true, _) => OutputStyle::Json,
+            (_, true) => OutputStyle::Quiet,
+            _ if std::io::stderr().is_terminal() => OutputStyle::Bars,
+            _ => OutputStyle::Lines,
         };
-        Reporter::new(style, files)
+        ProgressReporter::new(style, files)
     }
 }
 
 /// From the environment, or from the file that it names. Never from the command line, which everybody on the machine
 /// can read.
-fn key() -> Result<Option<Key>> {
+fn read_api_key() -> Result<Option<ApiKeyHeader>> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(key) = set("GANTRY_API_KEY") {
-        return Key::new(&key.to_string_lossy()).map(Some);
+        return ApiKeyHeader::new(&key.to_string_lossy()).map(Some);
     }
     let Some(path) = set("GANTRY_API_KEY_FILE") else { return Ok(None) };
     let text = std::fs::read_to_string(&path).map_err(Error::local(path.as_ref()))?;
-    Key::new(&text).map(Some)
+    ApiKeyHeader::new(&text).map(Some)
 }
 
 /// Runs a command to its end or until it is interrupted.
-pub(super) async fn run(command: Remote, stop: CancellationToken) -> ExitCode {
+pub(super) async fn run(command: RemoteCommand, stop: CancellationToken) -> ExitCode {
     let outcome = match command {
-        Remote::Put(put) => put.run(stop).await,
-        Remote::Get(get) => get.run(stop).await,
-        Remote::Ls(ls) => until(&stop, ls.run()).await,
-        Remote::Stat(stat) => until(&stop, stat.run()).await,
-        Remote::Rm(rm) => until(&stop, rm.run()).await,
-        Remote::Link(link) => until(&stop, link.run()).await,
-        Remote::ExitCodes => {
+        RemoteCommand::Put(put) => put.run(stop).await,
+        RemoteCommand::Get(get) => get.run(stop).await,
+        RemoteCommand::Ls(ls) => run_until_stopped(&stop, ls.run()).await,
+        RemoteCommand::Stat(stat) => run_until_stopped(&stop, stat.run()).await,
+        RemoteCommand::Rm(rm) => run_until_stopped(&stop, rm.run()).await,
+        RemoteCommand::Link(link) => run_until_stopped(&stop, link.run()).await,
+        RemoteCommand::ExitCodes => {
             let _ = std::io::stdout().write_all(exit_codes().as_bytes());
             Ok(())
         }
@@ -121,20 +121,20 @@ pub(super) async fn run(command: Remote, stop: CancellationToken) -> ExitCode {
         // Whoever read our output has seen enough, as `head` does.
         Err(Error::Local { error, .. }) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             ExitCode::from(error.exit_code())
         }
     }
 }
 
-async fn until(stop: &CancellationToken, work: impl Future<Output = Result<()>>) -> Result<()> {
+async fn run_until_stopped(stop: &CancellationToken, work: impl Future<Output = Result<()>>) -> Result<()> {
     tokio::select! {
         outcome = work => outcome,
         () = stop.cancelled() => Err(Error::Interrupted),
     }
 }
 
-fn complain(error: &Error) {
+fn print_error(error: &Error) {
     let _ = writeln!(std::io::stderr(), "gantry: {error}");
 }
 

@@ -10,13 +10,13 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{Server, duration};
+use super::{ServerArgs, duration};
 use crate::cli::assignment;
 use crate::client::error::{Error, Result};
-use crate::client::journal::Journal;
-use crate::client::progress::{Reporter, error_as_json};
-use crate::client::text::quoted;
-use crate::client::upload::{Done, Options, Uploader};
+use crate::client::format::quoted;
+use crate::client::journal::UploadJournal;
+use crate::client::progress::{ProgressReporter, error_as_json};
+use crate::client::upload::{FileUploader, UploadOptions, UploadedFile};
 use crate::config::units::parse_size;
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::SystemClock;
@@ -39,7 +39,7 @@ Examples:
 `gantry help exit-codes` explains the exit codes.";
 
 #[derive(Args)]
-pub(in crate::cli) struct Put {
+pub(in crate::cli) struct PutArgs {
     /// Files to upload.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -77,7 +77,7 @@ pub(in crate::cli) struct Put {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     stall_timeout: Duration,
     #[command(flatten)]
-    server: Server,
+    server: ServerArgs,
 }
 
 fn digest(text: &str) -> std::result::Result<Sha256Digest, String> {
@@ -88,30 +88,30 @@ fn size(text: &str) -> std::result::Result<u64, String> {
     parse_size(text).ok_or_else(|| "a size is written like 5242880, 16MiB or 64MB".to_owned())
 }
 
-impl Put {
+impl PutArgs {
     pub(super) async fn run(self, stop: CancellationToken) -> Result<()> {
         let alone = self.name.is_some() || self.external_id.is_some() || self.sha256.is_some();
         if alone && self.files.len() > 1 {
             return Err(Error::Usage("--name, --external-id and --sha256 are for one file at a time".to_owned()));
         }
-        let (api, reporter) = (self.server.api()?, self.server.reporter(self.files.len()));
-        let journal = journal(&reporter);
-        let uploader = Uploader::new(api, reporter.clone(), journal, self.options(), stop);
+        let (api, reporter) = (self.server.api_client()?, self.server.reporter(self.files.len()));
+        let journal = open_journal(&reporter);
+        let uploader = FileUploader::new(api, reporter.clone(), journal, self.options(), stop);
         let outcome = tokio::select! {
-            outcome = self.send(&uploader, &reporter) => outcome,
-            () = reporter.run() => Ok(()),
+            outcome = self.upload_files(&uploader, &reporter) => outcome,
+            () = reporter.run_ticker() => Ok(()),
         };
         match &outcome {
-            Ok(()) => uploader.note_told(),
-            Err(Error::Interrupted | Error::Network { .. }) => say_how_to_go_on(&reporter, uploader.has_kept_bytes()),
+            Ok(()) => uploader.mark_reported(),
+            Err(Error::Interrupted | Error::Network { .. }) => print_resume_hint(&reporter, uploader.has_kept_bytes()),
             Err(_) => {}
         }
         outcome
     }
 
-    fn options(&self) -> Options {
+    fn options(&self) -> UploadOptions {
         let text = |(name, value): &(String, String)| (name.clone(), Value::String(value.clone()));
-        Options {
+        UploadOptions {
             name: self.name.clone(),
             content_type: self.content_type.clone(),
             external_id: self.external_id.clone(),
@@ -121,59 +121,59 @@ impl Put {
             resume: !self.no_resume,
             wait: !self.no_wait,
             concurrency: usize::from(self.concurrency),
-            patience: self.stall_timeout.max(Duration::from_millis(100)),
+            stall_timeout: self.stall_timeout.max(Duration::from_millis(100)),
         }
     }
 
     /// Every file, as many at once as there are parts in flight.
-    async fn send(&self, uploader: &Uploader, reporter: &Reporter) -> Result<()> {
-        let sending = self.files.iter().map(|file| async move { (file, uploader.put(file).await) });
+    async fn upload_files(&self, uploader: &FileUploader, reporter: &ProgressReporter) -> Result<()> {
+        let sending = self.files.iter().map(|file| async move { (file, uploader.upload_file(file).await) });
         let mut ends = stream::iter(sending).buffer_unordered(usize::from(self.concurrency));
         let (mut results, mut errors) = (Vec::new(), Vec::new());
         while let Some((file, end)) = ends.next().await {
             let name = file.display().to_string();
             match end {
                 Ok(done) => {
-                    self.show(reporter, &name, &done)?;
-                    results.push(result(&name, &done));
+                    self.print_result(reporter, &name, &done)?;
+                    results.push(result_json(&name, &done));
                 }
                 Err(error) => {
                     results.push(json!({ "file": name, "error": error_as_json(&error) }));
                     if self.files.len() > 1 && !matches!(error, Error::Interrupted) {
-                        reporter.complain(&format!("gantry: {name}: {error}"));
+                        reporter.print_error_line(&format!("gantry: {name}: {error}"));
                     }
                     errors.push(error);
                 }
             }
         }
-        let outcome = summed_up(errors, self.files.len());
+        let outcome = combine_outcomes(errors, self.files.len());
         if self.server.json {
             let code = outcome.as_ref().err().map_or(0, Error::exit_code);
             let line = json!({ "event": "result", "ok": code == 0, "exit_code": code, "files": results });
-            reporter.result(&line.to_string())?;
+            reporter.print_result(&line.to_string())?;
         }
         outcome
     }
 
-    fn show(&self, reporter: &Reporter, name: &str, done: &Done) -> Result<()> {
+    fn print_result(&self, reporter: &ProgressReporter, name: &str, done: &UploadedFile) -> Result<()> {
         match (self.server.json, self.files.len()) {
             (true, _) => Ok(()),
-            (_, 1) => reporter.result(&done.asset.id),
-            _ => reporter.result(&format!("{}  {name}", done.asset.id)),
+            (_, 1) => reporter.print_result(&done.asset.id),
+            _ => reporter.print_result(&format!("{}  {name}", done.asset.id)),
         }
     }
 }
 
-fn result(name: &str, done: &Done) -> Value {
+fn result_json(name: &str, done: &UploadedFile) -> Value {
     let asset = &done.asset;
     json!({
         "file": name, "asset": asset.id, "state": asset.state, "filename": asset.filename, "size": asset.size,
-        "sha256": asset.sha256, "before": done.before,
+        "sha256": asset.sha256, "before": done.already_finished,
     })
 }
 
 /// One outcome for the command: a single file's own, one that all share, or "partial".
-pub(super) fn summed_up(mut errors: Vec<Error>, total: usize) -> Result<()> {
+pub(super) fn combine_outcomes(mut errors: Vec<Error>, total: usize) -> Result<()> {
     if let Some(at) = errors.iter().position(|error| matches!(error, Error::Interrupted)) {
         return Err(errors.swap_remove(at));
     }
@@ -184,13 +184,13 @@ pub(super) fn summed_up(mut errors: Vec<Error>, total: usize) -> Result<()> {
 }
 
 /// Where unfinished uploads are remembered. Without such a place, uploading works and going on does not.
-fn journal(reporter: &Reporter) -> Option<Journal> {
+fn open_journal(reporter: &ProgressReporter) -> Option<UploadJournal> {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let command = hex::encode(&Sha256::digest(words.join("\0"))[..8]);
-    let opened = Journal::usual_dir().map(|dir| Journal::open(dir, command, Arc::new(SystemClock)));
+    let opened = UploadJournal::default_dir().map(|dir| UploadJournal::open(dir, command, Arc::new(SystemClock)));
     match opened {
         Some(Ok(journal)) => {
-            journal.forget_old();
+            journal.remove_old();
             Some(journal)
         }
         Some(Err(error)) => {
@@ -204,14 +204,14 @@ fn journal(reporter: &Reporter) -> Option<Journal> {
     }
 }
 
-fn say_how_to_go_on(reporter: &Reporter, something_arrived: bool) {
+fn print_resume_hint(reporter: &ProgressReporter, something_arrived: bool) {
     let words: Vec<String> = std::env::args_os().map(|word| quoted(&word.to_string_lossy())).collect();
     let what = if something_arrived {
         "Nothing that has arrived is lost. To go on, run it again:"
     } else {
         "Nothing has arrived yet. To try again, run it again:"
     };
-    reporter.complain(&format!("{what}\n  {}", words.join(" ")));
+    reporter.print_error_line(&format!("{what}\n  {}", words.join(" ")));
 }
 
 #[cfg(test)]
@@ -221,7 +221,8 @@ mod tests {
     #[test]
     fn many_ends_make_one_exit_code() {
         let (network, integrity) = (|| Error::network("x"), || Error::Integrity("x".to_owned()));
-        let code = |errors: Vec<Error>, total| summed_up(errors, total).err().map_or(0, |error| error.exit_code());
+        let code =
+            |errors: Vec<Error>, total| combine_outcomes(errors, total).err().map_or(0, |error| error.exit_code());
         assert_eq!(code(vec![], 3), 0);
         assert_eq!(code(vec![integrity()], 1), 6);
         assert_eq!(code(vec![network()], 2), 7);

@@ -15,27 +15,27 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::api::Api;
+use super::api::ApiClient;
 use super::error::{Error, Result};
-use super::progress::{Direction, Event, Notices, Reporter, Track};
-use super::text;
+use super::format;
+use super::progress::{ProgressReporter, RetryObserver, TransferDirection, TransferEvent, TransferTracker};
 use crate::domain::checksum::Sha256Digest;
 
-mod name;
-mod origin;
-mod part;
-mod sink;
+mod file_name;
+mod hashing_writer;
+mod partial_file;
+mod source;
 
-use origin::{Facts, Obstacle, Origin};
-use part::Part;
-use sink::{Place, Sink};
+use hashing_writer::{HashingWriter, WriteTarget};
+use partial_file::PartialFile;
+use source::{DownloadSource, FetchError, RemoteFileInfo};
 
 /// How often the bytes may change under our hands.
-const ROUNDS: u32 = 4;
+const MAX_FETCH_ROUNDS: u32 = 4;
 
 /// How to download.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct DownloadOptions {
     /// Where to; `None`: the server's name, here. `-`: standard output.
     pub output: Option<PathBuf>,
     /// Overwrite what is there, and write to a terminal.
@@ -43,12 +43,12 @@ pub struct Options {
     /// Go on with what an earlier run has begun.
     pub resume: bool,
     /// How long nothing may move before another try.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
 }
 
 /// A file that is here, whole and verified.
 #[derive(Clone, Debug)]
-pub struct Fetched {
+pub struct DownloadedFile {
     /// Where; `None`: it went to standard output.
     pub path: Option<PathBuf>,
     /// Its size.
@@ -60,26 +60,26 @@ pub struct Fetched {
 }
 
 /// Downloads files.
-pub struct Downloader {
-    api: Api,
-    reporter: Reporter,
-    options: Options,
+pub struct FileDownloader {
+    api: ApiClient,
+    reporter: ProgressReporter,
+    options: DownloadOptions,
     stop: CancellationToken,
     /// Bytes of a file that is not whole are kept.
     kept_bytes: AtomicBool,
 }
 
 /// How fetching ended.
-enum Got {
+enum FetchOutcome {
     Whole(Sha256Digest),
     /// It is another file now.
     Changed,
 }
 
-impl Downloader {
+impl FileDownloader {
     /// `stop`: cut everything off, keeping what has arrived.
     #[must_use]
-    pub fn new(api: Api, reporter: Reporter, options: Options, stop: CancellationToken) -> Self {
+    pub fn new(api: ApiClient, reporter: ProgressReporter, options: DownloadOptions, stop: CancellationToken) -> Self {
         Self { api, reporter, options, stop, kept_bytes: AtomicBool::default() }
     }
 
@@ -90,22 +90,22 @@ impl Downloader {
     }
 
     /// Fetches an asset by its id, or whatever a link opens.
-    pub async fn get(&self, typed: &str) -> Result<Fetched> {
+    pub async fn download_file(&self, typed: &str) -> Result<DownloadedFile> {
         let to_stdout = self.options.output.as_deref() == Some(Path::new("-"));
         if to_stdout && std::io::stdout().is_terminal() && !self.options.force {
             let why = "standard output is a terminal; redirect it, or use --force";
             return Err(Error::Usage(why.to_owned()));
         }
-        let mut origin = Origin::new(self.api.clone(), typed)?;
-        for _ in 0..ROUNDS {
+        let mut origin = DownloadSource::new(self.api.clone(), typed)?;
+        for _ in 0..MAX_FETCH_ROUNDS {
             let facts = tokio::select! {
-                facts = self.facts(&origin) => facts?,
+                facts = self.wait_for_info(&origin) => facts?,
                 () = self.stop.cancelled() => return Err(Error::Interrupted),
             };
             let fetched = if to_stdout {
-                self.to_stdout(&mut origin, &facts).await?
+                self.download_to_stdout(&mut origin, &facts).await?
             } else {
-                self.to_file(&mut origin, &facts).await?
+                self.download_to_file(&mut origin, &facts).await?
             };
             if let Some(fetched) = fetched {
                 return Ok(fetched);
@@ -115,65 +115,74 @@ impl Downloader {
     }
 
     /// What is there, once it is ready.
-    async fn facts(&self, origin: &Origin) -> Result<Facts> {
+    async fn wait_for_info(&self, origin: &DownloadSource) -> Result<RemoteFileInfo> {
         let since = Instant::now();
-        let asking = async || origin.facts().await.map_err(|error| error.unready_since(since));
-        self.api.persist("asking for the file", &self.reporter, asking).await
+        let asking = async || origin.fetch_info().await.map_err(|error| error.limit_not_ready_wait(since));
+        self.api.with_retries("asking for the file", &self.reporter, asking).await
     }
 
-    async fn to_file(&self, origin: &mut Origin, facts: &Facts) -> Result<Option<Fetched>> {
-        let target = self.target(facts);
-        part::may_make(&target, self.options.force)?;
+    async fn download_to_file(
+        &self,
+        origin: &mut DownloadSource,
+        facts: &RemoteFileInfo,
+    ) -> Result<Option<DownloadedFile>> {
+        let target = self.target_path(facts);
+        partial_file::ensure_writable(&target, self.options.force)?;
         let label = target.display().to_string();
-        let track = self.reporter.track(&label, facts.size, Direction::Down);
-        let (mut part, mut resume) = (Part::open(&target)?, self.options.resume);
+        let track = self.reporter.track(&label, facts.size, TransferDirection::Down);
+        let (mut part, mut resume) = (PartialFile::open(&target)?, self.options.resume);
         loop {
-            let there = part.begin(facts, resume)?;
-            track.tell(&Event::Started { there, upload: None });
-            let sink = Sink::start(Place::File { file: part.handle()?, path: part.path.clone(), there });
+            let there = part.prepare(facts, resume)?;
+            track.report(&TransferEvent::Started { there, upload: None });
+            let sink =
+                HashingWriter::start(WriteTarget::File { file: part.open_handle()?, path: part.path.clone(), there });
             let digest = match self.fetch(origin, facts, there, sink, &track).await {
-                Ok(Got::Whole(digest)) => digest,
-                Ok(Got::Changed) => return Ok(None),
+                Ok(FetchOutcome::Whole(digest)) => digest,
+                Ok(FetchOutcome::Changed) => return Ok(None),
                 Err(error) => {
                     if track.confirmed() > 0 {
                         self.kept_bytes.store(true, Ordering::Relaxed);
                     }
-                    return Err(told(&track, error, Some(&part.path)));
+                    return Err(report_failure(&track, error, Some(&part.path)));
                 }
             };
-            match verified(facts, digest) {
+            match check_digest(facts, digest) {
                 Ok(verified) => {
                     part.publish(self.options.force)?;
-                    track.tell(&Event::Saved { path: &label });
-                    return Ok(Some(Fetched { path: Some(target), size: facts.size, sha256: digest, verified }));
+                    track.report(&TransferEvent::Saved { path: &label });
+                    return Ok(Some(DownloadedFile { path: Some(target), size: facts.size, sha256: digest, verified }));
                 }
                 // A crash of the machine can leave holes in what was there; the whole way once more settles it.
                 Err(_) if there > 0 => resume = false,
                 Err(error) => {
                     part.discard();
-                    return Err(told(&track, error, None));
+                    return Err(report_failure(&track, error, None));
                 }
             }
         }
     }
 
-    async fn to_stdout(&self, origin: &mut Origin, facts: &Facts) -> Result<Option<Fetched>> {
-        let track = self.reporter.track(&facts.name, facts.size, Direction::Down);
-        track.tell(&Event::Started { there: 0, upload: None });
-        let fetched = self.fetch(origin, facts, 0, Sink::start(Place::Stdout), &track).await;
-        let digest = match fetched.map_err(|error| told(&track, error, None))? {
-            Got::Whole(digest) => digest,
-            Got::Changed => {
+    async fn download_to_stdout(
+        &self,
+        origin: &mut DownloadSource,
+        facts: &RemoteFileInfo,
+    ) -> Result<Option<DownloadedFile>> {
+        let track = self.reporter.track(&facts.name, facts.size, TransferDirection::Down);
+        track.report(&TransferEvent::Started { there: 0, upload: None });
+        let fetched = self.fetch(origin, facts, 0, HashingWriter::start(WriteTarget::Stdout), &track).await;
+        let digest = match fetched.map_err(|error| report_failure(&track, error, None))? {
+            FetchOutcome::Whole(digest) => digest,
+            FetchOutcome::Changed => {
                 let why = "the asset changed while it was fetched, and what was written cannot be taken back";
                 return Err(Error::Integrity(why.to_owned()));
             }
         };
-        let verified = verified(facts, digest)?;
-        Ok(Some(Fetched { path: None, size: facts.size, sha256: digest, verified }))
+        let verified = check_digest(facts, digest)?;
+        Ok(Some(DownloadedFile { path: None, size: facts.size, sha256: digest, verified }))
     }
 
     /// Where the file goes.
-    fn target(&self, facts: &Facts) -> PathBuf {
+    fn target_path(&self, facts: &RemoteFileInfo) -> PathBuf {
         match &self.options.output {
             None => PathBuf::from(&facts.name),
             Some(output) if output.is_dir() => output.join(&facts.name),
@@ -182,12 +191,19 @@ impl Downloader {
     }
 
     /// Fetches until everything is there.
-    async fn fetch(&self, origin: &mut Origin, facts: &Facts, there: u64, sink: Sink, track: &Track) -> Result<Got> {
+    async fn fetch(
+        &self,
+        origin: &mut DownloadSource,
+        facts: &RemoteFileInfo,
+        there: u64,
+        sink: HashingWriter,
+        track: &TransferTracker,
+    ) -> Result<FetchOutcome> {
         let (mut offset, mut backoff, mut refused) = (there, self.api.backoff(), false);
         while offset < facts.size {
             let before = offset;
             let tried = tokio::select! {
-                tried = self.try_once(origin, facts, &mut offset, &sink, track) => tried,
+                tried = self.fetch_once(origin, facts, &mut offset, &sink, track) => tried,
                 () = self.stop.cancelled() => return Err(Error::Interrupted),
             };
             if offset > before {
@@ -197,52 +213,52 @@ impl Downloader {
             let error = match tried {
                 Ok(true) => continue,
                 Ok(false) => break,
-                Err(Obstacle::Changed) => {
+                Err(FetchError::Changed) => {
                     // Not a byte of the old one may be written once the new one begins.
                     let _ = sink.finish().await;
-                    return Ok(Got::Changed);
+                    return Ok(FetchOutcome::Changed);
                 }
-                Err(Obstacle::Expired(_)) if !refused => {
+                Err(FetchError::Expired(_)) if !refused => {
                     refused = true;
                     continue;
                 }
-                Err(Obstacle::Expired(refusal)) => return Err(refusal.into()),
-                Err(Obstacle::Failed(error)) => error,
+                Err(FetchError::Expired(refusal)) => return Err(refusal.into()),
+                Err(FetchError::Failed(error)) => error,
             };
-            let next = backoff.next(&error, self.api.entropy(), Instant::now());
+            let next = backoff.next_pause(&error, self.api.entropy(), Instant::now());
             let Some(pause) = next else { return Err(error) };
-            track.retrying("fetching", &error, pause);
+            track.on_retry("fetching", &error, pause);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stop.cancelled() => return Err(Error::Interrupted),
             }
         }
-        track.doing("verifying");
+        track.set_activity("verifying");
         let digest = sink.finish().await;
-        track.doing("");
-        digest.map(Got::Whole)
+        track.set_activity("");
+        digest.map(FetchOutcome::Whole)
     }
 
     /// One answer, as far as it goes. `false`: the sink takes no more.
-    async fn try_once(
+    async fn fetch_once(
         &self,
-        origin: &mut Origin,
-        facts: &Facts,
+        origin: &mut DownloadSource,
+        facts: &RemoteFileInfo,
         offset: &mut u64,
-        sink: &Sink,
-        track: &Track,
-    ) -> std::result::Result<bool, Obstacle> {
-        let mut response = origin.open(facts, *offset).await?;
-        let attempt = track.attempt();
+        sink: &HashingWriter,
+        track: &TransferTracker,
+    ) -> std::result::Result<bool, FetchError> {
+        let mut response = origin.open_stream(facts, *offset).await?;
+        let attempt = track.start_attempt();
         while *offset < facts.size {
-            let piece = tokio::time::timeout(self.options.patience, response.chunk()).await;
+            let piece = tokio::time::timeout(self.options.stall_timeout, response.chunk()).await;
             let piece = piece.map_err(|_| Error::network("nothing moved any more"))?.map_err(Error::transport)?;
             let piece: Bytes = piece.ok_or_else(|| Error::network("the answer broke off"))?;
             let len = piece.len() as u64;
             if len > facts.size - *offset {
-                return Err(Obstacle::Changed);
+                return Err(FetchError::Changed);
             }
-            if !sink.take(piece).await {
+            if !sink.push(piece).await {
                 return Ok(false);
             }
             *offset += len;
@@ -253,19 +269,19 @@ impl Downloader {
 }
 
 /// Tells of a failure, and of what is kept.
-fn told(track: &Track, error: Error, part: Option<&Path>) -> Error {
+fn report_failure(track: &TransferTracker, error: Error, part: Option<&Path>) -> Error {
     match (&error, part) {
         (Error::Interrupted, Some(part)) => {
-            let note = format!("interrupted; {} are kept in {}", text::size(track.confirmed()), part.display());
-            track.tell(&Event::Note(&note));
+            let note = format!("interrupted; {} are kept in {}", format::size(track.confirmed()), part.display());
+            track.report(&TransferEvent::Note(&note));
         }
-        _ => track.tell(&Event::Failed(&error)),
+        _ => track.report(&TransferEvent::Failed(&error)),
     }
     error
 }
 
 /// Whether the digest is the right one; `false` when nobody knows the right one.
-fn verified(facts: &Facts, digest: Sha256Digest) -> Result<bool> {
+fn check_digest(facts: &RemoteFileInfo, digest: Sha256Digest) -> Result<bool> {
     match facts.sha256 {
         Some(expected) if expected != digest => {
             Err(Error::Integrity(format!("what arrived is {digest}, but the service says {expected}; it was not kept")))

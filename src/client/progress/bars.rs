@@ -7,25 +7,25 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::lines::{Told, line};
-use super::{Direction, Event, Render, Snapshot, Transfer, lock};
-use crate::client::text;
+use super::lines::{RecentFailures, event_line};
+use super::{FileTransfer, ProgressRenderer, TransferDirection, TransferEvent, TransferSnapshot, lock};
+use crate::client::format;
 
-const EVERY: Duration = Duration::from_millis(120);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(120);
 /// Characters of a file's name.
-const NAME: usize = 28;
+const NAME_WIDTH_CHARS: usize = 28;
 
 /// Bars.
-pub(super) struct Bars {
+pub(super) struct BarsRenderer {
     multi: MultiProgress,
     bars: Mutex<HashMap<u64, ProgressBar>>,
     total: Option<ProgressBar>,
     files: usize,
     ended: AtomicUsize,
-    told: Told,
+    recent_failures: RecentFailures,
 }
 
-impl Bars {
+impl BarsRenderer {
     pub(super) fn new(files: usize) -> Self {
         let multi = MultiProgress::new();
         let total = (files > 1).then(|| {
@@ -33,11 +33,11 @@ impl Bars {
             bar.set_style(style("{msg}"));
             bar
         });
-        let (bars, ended, told) = (Mutex::default(), AtomicUsize::new(0), Told::default());
-        Self { multi, bars, total, files, ended, told }
+        let (bars, ended, told) = (Mutex::default(), AtomicUsize::new(0), RecentFailures::default());
+        Self { multi, bars, total, files, ended, recent_failures: told }
     }
 
-    fn bar_of(&self, file: &Transfer) -> ProgressBar {
+    fn bar_of(&self, file: &FileTransfer) -> ProgressBar {
         let new = || {
             let bar = ProgressBar::new(file.size.max(1));
             let bar = match &self.total {
@@ -45,13 +45,13 @@ impl Bars {
                 None => self.multi.add(bar),
             };
             bar.set_style(style("{prefix} {bar:24} {msg}").progress_chars("━╸─"));
-            bar.set_prefix(format!("{:NAME$}", text::shortened(&file.name, NAME)));
+            bar.set_prefix(format!("{:NAME_WIDTH_CHARS$}", format::shortened(&file.name, NAME_WIDTH_CHARS)));
             bar
         };
         lock(&self.bars).entry(file.number).or_insert_with(new).clone()
     }
 
-    fn say(&self, text: &str) {
+    fn print_line(&self, text: &str) {
         let _ = self.multi.println(text);
     }
 }
@@ -62,33 +62,33 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// What stands behind the bar: confirmed and sent, speed, time left.
-fn message(file: &Transfer, now: &Snapshot) -> String {
-    let mut parts = vec![format!("{:>3} %", text::percent(now.done(file.direction), file.size))];
+fn message(file: &FileTransfer, now: &TransferSnapshot) -> String {
+    let mut parts = vec![format!("{:>3} %", format::percent(now.done(file.direction), file.size))];
     parts.push(match file.direction {
-        Direction::Up if now.moved > now.confirmed => {
-            let in_flight = text::size(now.moved - now.confirmed);
-            format!("{} of {} (+{in_flight} sent)", text::size(now.confirmed), text::size(file.size))
+        TransferDirection::Up if now.moved > now.confirmed => {
+            let in_flight = format::size(now.moved - now.confirmed);
+            format!("{} of {} (+{in_flight} sent)", format::size(now.confirmed), format::size(file.size))
         }
-        Direction::Up => format!("{} of {}", text::size(now.confirmed), text::size(file.size)),
-        Direction::Down => format!("{} of {}", text::size(now.moved), text::size(file.size)),
+        TransferDirection::Up => format!("{} of {}", format::size(now.confirmed), format::size(file.size)),
+        TransferDirection::Down => format!("{} of {}", format::size(now.moved), format::size(file.size)),
     });
-    if now.doing.is_empty() {
-        parts.extend(now.speed.map(text::speed));
-        parts.extend(now.eta.map(|eta| format!("{} left", text::time(eta))));
+    if now.activity.is_empty() {
+        parts.extend(now.speed.map(format::speed));
+        parts.extend(now.eta.map(|eta| format!("{} left", format::time(eta))));
     } else {
-        parts.push(now.doing.to_owned());
+        parts.push(now.activity.to_owned());
     }
     parts.join("  ")
 }
 
-impl Render for Bars {
-    fn event(&self, file: Option<&Transfer>, event: &Event<'_>) {
-        if let Some(line) = line(file, event, &self.told) {
-            self.say(&line);
+impl ProgressRenderer for BarsRenderer {
+    fn show_event(&self, file: Option<&FileTransfer>, event: &TransferEvent<'_>) {
+        if let Some(line) = event_line(file, event, &self.recent_failures) {
+            self.print_line(&line);
         }
     }
 
-    fn tick(&self, active: &[Arc<Transfer>]) {
+    fn tick(&self, active: &[Arc<FileTransfer>]) {
         let mut speed = 0;
         for file in active {
             let (bar, now) = (self.bar_of(file), file.snapshot());
@@ -98,19 +98,19 @@ impl Render for Bars {
         }
         if let Some(total) = &self.total {
             let ended = self.ended.load(Ordering::Relaxed);
-            total.set_message(format!("{ended} of {} files  {}", self.files, text::speed(speed)));
+            total.set_message(format!("{ended} of {} files  {}", self.files, format::speed(speed)));
         }
     }
 
-    fn every(&self) -> Option<Duration> {
-        Some(EVERY)
+    fn tick_interval(&self) -> Option<Duration> {
+        Some(REDRAW_INTERVAL)
     }
 
-    fn aside(&self, write: &mut dyn FnMut()) {
+    fn suspend(&self, write: &mut dyn FnMut()) {
         self.multi.suspend(write);
     }
 
-    fn forget(&self, file: &Transfer) {
+    fn remove_transfer(&self, file: &FileTransfer) {
         self.ended.fetch_add(1, Ordering::Relaxed);
         if let Some(bar) = lock(&self.bars).remove(&file.number) {
             bar.finish_and_clear();
@@ -119,7 +119,7 @@ impl Render for Bars {
     }
 }
 
-impl Drop for Bars {
+impl Drop for BarsRenderer {
     fn drop(&mut self) {
         let _ = self.multi.clear();
     }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Direction, Event, Render, Transfer};
+use super::{FileTransfer, ProgressRenderer, TransferDirection, TransferEvent};
 use crate::client::error::Error;
 
-const EVERY: Duration = Duration::from_secs(1);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// JSON lines.
-pub(super) struct Json;
+pub(super) struct JsonRenderer;
 
 /// An error as a program wants it.
 #[must_use]
@@ -34,18 +34,18 @@ fn write(value: &Value) {
     let _ = writeln!(std::io::stdout(), "{value}");
 }
 
-fn object(file: Option<&Transfer>, event: &Event<'_>) -> Value {
+fn object(file: Option<&FileTransfer>, event: &TransferEvent<'_>) -> Value {
     let mut value = match event {
-        Event::Started { there, upload } => json!({ "event": "started", "there": there, "upload": upload }),
-        Event::Retrying { what, why, pause } => {
+        TransferEvent::Started { there, upload } => json!({ "event": "started", "there": there, "upload": upload }),
+        TransferEvent::Retrying { what, why, pause } => {
             let seconds = pause.as_secs_f64();
             json!({ "event": "retry", "what": what, "why": why.to_string(), "in_seconds": seconds })
         }
-        Event::Note(note) => json!({ "event": "note", "text": note }),
-        Event::Completed { asset } => json!({ "event": "completed", "asset": asset }),
-        Event::Settled { asset, state } => json!({ "event": state, "asset": asset }),
-        Event::Saved { path } => json!({ "event": "saved", "path": path }),
-        Event::Failed(why) => json!({ "event": "failed", "error": error(why) }),
+        TransferEvent::Note(note) => json!({ "event": "note", "text": note }),
+        TransferEvent::Completed { asset } => json!({ "event": "completed", "asset": asset }),
+        TransferEvent::Settled { asset, state } => json!({ "event": state, "asset": asset }),
+        TransferEvent::Saved { path } => json!({ "event": "saved", "path": path }),
+        TransferEvent::Failed(why) => json!({ "event": "failed", "error": error(why) }),
     };
     if let Some(file) = file {
         value["file"] = json!(file.name);
@@ -54,17 +54,17 @@ fn object(file: Option<&Transfer>, event: &Event<'_>) -> Value {
     value
 }
 
-impl Render for Json {
-    fn event(&self, file: Option<&Transfer>, event: &Event<'_>) {
+impl ProgressRenderer for JsonRenderer {
+    fn show_event(&self, file: Option<&FileTransfer>, event: &TransferEvent<'_>) {
         write(&object(file, event));
     }
 
-    fn tick(&self, active: &[Arc<Transfer>]) {
+    fn tick(&self, active: &[Arc<FileTransfer>]) {
         for file in active {
             let now = file.snapshot();
             let moved = match file.direction {
-                Direction::Up => "sent",
-                Direction::Down => "received",
+                TransferDirection::Up => "sent",
+                TransferDirection::Down => "received",
             };
             write(&json!({
                 "event": "progress",
@@ -78,7 +78,7 @@ impl Render for Json {
         }
     }
 
-    fn every(&self) -> Option<Duration> {
-        Some(EVERY)
+    fn tick_interval(&self) -> Option<Duration> {
+        Some(PROGRESS_INTERVAL)
     }
 }

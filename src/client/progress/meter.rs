@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Long enough to be calm, short enough to notice a change.
-const WINDOW: Duration = Duration::from_secs(12);
+const SPEED_WINDOW: Duration = Duration::from_secs(12);
 
 /// How fast bytes have moved of late.
 #[derive(Debug, Default)]
-pub(super) struct Meter(VecDeque<(Instant, u64)>);
+pub(super) struct SpeedMeter(VecDeque<(Instant, u64)>);
 
-impl Meter {
+impl SpeedMeter {
     /// Takes note of how many bytes have moved by now.
     pub(super) fn sample(&mut self, now: Instant, bytes: u64) {
         // A part that has to be sent again takes its bytes back: what was measured before no longer compares.
@@ -20,7 +20,7 @@ impl Meter {
             self.0.clear();
         }
         self.0.push_back((now, bytes));
-        while self.0.len() > 2 && self.0[1].0 + WINDOW <= now {
+        while self.0.len() > 2 && self.0[1].0 + SPEED_WINDOW <= now {
             self.0.pop_front();
         }
     }
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn the_window_moves() {
-        let (start, mut meter) = (Instant::now(), Meter::default());
+        let (start, mut meter) = (Instant::now(), SpeedMeter::default());
         assert_eq!(meter.speed(), None);
         for second in 0..=60 {
             // 10 MB/s for half a minute, then 1 MB/s.
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_part_sent_again_is_no_negative_speed() {
-        let (start, mut meter) = (Instant::now(), Meter::default());
+        let (start, mut meter) = (Instant::now(), SpeedMeter::default());
         meter.sample(start, 5_000_000);
         meter.sample(at(start, 1000), 1_000_000);
         assert_eq!(meter.speed(), None);
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn standing_still_has_no_end() {
-        let (start, mut meter) = (Instant::now(), Meter::default());
+        let (start, mut meter) = (Instant::now(), SpeedMeter::default());
         meter.sample(start, 7);
         meter.sample(at(start, 60_000), 7);
         assert_eq!((meter.speed(), meter.eta(10)), (Some(0), None));

@@ -21,7 +21,7 @@ pub use json::error as error_as_json;
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub enum OutputStyle {
     /// Bars, for terminals.
     Bars,
     /// A line now and then.
@@ -34,7 +34,7 @@ pub enum Style {
 
 /// Which way the bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
+pub enum TransferDirection {
     /// To the server.
     Up,
     /// From the server.
@@ -43,7 +43,7 @@ pub enum Direction {
 
 /// What happened to one file.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum TransferEvent<'a> {
     /// Bytes begin to move. `there`: bytes that were there before.
     Started {
         /// Bytes that an earlier run has moved.
@@ -84,50 +84,50 @@ pub enum Event<'a> {
 }
 
 /// Shows.
-trait Render: Send + Sync {
-    fn event(&self, file: Option<&Transfer>, event: &Event<'_>);
+trait ProgressRenderer: Send + Sync {
+    fn show_event(&self, file: Option<&FileTransfer>, event: &TransferEvent<'_>);
     /// Looks at what is under way.
-    fn tick(&self, active: &[Arc<Transfer>]);
+    fn tick(&self, active: &[Arc<FileTransfer>]);
     /// How often to look.
-    fn every(&self) -> Option<Duration>;
+    fn tick_interval(&self) -> Option<Duration>;
     /// A file is over.
-    fn forget(&self, _: &Transfer) {}
+    fn remove_transfer(&self, _: &FileTransfer) {}
     /// Writes past whatever is drawn.
-    fn aside(&self, write: &mut dyn FnMut()) {
+    fn suspend(&self, write: &mut dyn FnMut()) {
         write();
     }
 }
 
 /// One file on its way.
 #[derive(Debug)]
-struct Transfer {
+struct FileTransfer {
     number: u64,
     name: String,
-    direction: Direction,
+    direction: TransferDirection,
     size: u64,
     moved: AtomicU64,
     confirmed: AtomicU64,
-    begun: Instant,
-    there: AtomicU64,
-    meter: Mutex<meter::Meter>,
-    doing: Mutex<&'static str>,
+    started_at: Instant,
+    resumed_from: AtomicU64,
+    meter: Mutex<meter::SpeedMeter>,
+    activity: Mutex<&'static str>,
 }
 
 /// A transfer as it stands.
-struct Snapshot {
+struct TransferSnapshot {
     moved: u64,
     confirmed: u64,
     speed: Option<u64>,
     eta: Option<Duration>,
-    doing: &'static str,
+    activity: &'static str,
 }
 
-impl Snapshot {
+impl TransferSnapshot {
     /// What counts: to the server, what it has; from the server, what is here.
-    fn done(&self, direction: Direction) -> u64 {
+    fn done(&self, direction: TransferDirection) -> u64 {
         match direction {
-            Direction::Up => self.confirmed,
-            Direction::Down => self.moved,
+            TransferDirection::Up => self.confirmed,
+            TransferDirection::Down => self.moved,
         }
     }
 }
@@ -136,92 +136,92 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Transfer {
-    fn snapshot(&self) -> Snapshot {
+impl FileTransfer {
+    fn snapshot(&self) -> TransferSnapshot {
         let moved = self.moved.load(Ordering::Relaxed).min(self.size);
         let mut meter = lock(&self.meter);
         meter.sample(Instant::now(), moved);
         let confirmed = self.confirmed.load(Ordering::Relaxed).min(self.size);
         let eta = meter.eta(self.size - moved);
-        Snapshot { moved, confirmed, speed: meter.speed(), eta, doing: *lock(&self.doing) }
+        TransferSnapshot { moved, confirmed, speed: meter.speed(), eta, activity: *lock(&self.activity) }
     }
 
     /// Bytes per second over the whole of this run.
     fn overall_speed(&self) -> u64 {
-        let moved = self.moved.load(Ordering::Relaxed).saturating_sub(self.there.load(Ordering::Relaxed));
-        let millis = self.begun.elapsed().as_millis().max(1);
+        let moved = self.moved.load(Ordering::Relaxed).saturating_sub(self.resumed_from.load(Ordering::Relaxed));
+        let millis = self.started_at.elapsed().as_millis().max(1);
         u64::try_from(u128::from(moved) * 1000 / millis).unwrap_or(u64::MAX)
     }
 }
 
 /// Where everything that is to be shown is told.
 #[derive(Clone)]
-pub struct Reporter(Arc<Shared>);
+pub struct ProgressReporter(Arc<ReporterState>);
 
-struct Shared {
-    render: Box<dyn Render>,
-    active: Mutex<Vec<Arc<Transfer>>>,
+struct ReporterState {
+    render: Box<dyn ProgressRenderer>,
+    active: Mutex<Vec<Arc<FileTransfer>>>,
     count: AtomicU64,
 }
 
 /// Whoever wants to know that something is tried again.
-pub trait Notices {
+pub trait RetryObserver {
     /// `what` failed with `why` and is tried again after `pause`.
-    fn retrying(&self, what: &str, why: &Error, pause: Duration);
+    fn on_retry(&self, what: &str, why: &Error, pause: Duration);
 }
 
-impl Reporter {
+impl ProgressReporter {
     /// Shows in a style. `files`: how many there will be.
     #[must_use]
-    pub fn new(style: Style, files: usize) -> Self {
-        let render: Box<dyn Render> = match style {
-            Style::Bars => Box::new(bars::Bars::new(files)),
-            Style::Lines => Box::new(lines::Lines::new(true)),
-            Style::Json => Box::new(json::Json),
-            Style::Quiet => Box::new(lines::Lines::new(false)),
+    pub fn new(style: OutputStyle, files: usize) -> Self {
+        let render: Box<dyn ProgressRenderer> = match style {
+            OutputStyle::Bars => Box::new(bars::BarsRenderer::new(files)),
+            OutputStyle::Lines => Box::new(lines::LinesRenderer::new(true)),
+            OutputStyle::Json => Box::new(json::JsonRenderer),
+            OutputStyle::Quiet => Box::new(lines::LinesRenderer::new(false)),
         };
-        Self(Arc::new(Shared { render, active: Mutex::default(), count: AtomicU64::new(0) }))
+        Self(Arc::new(ReporterState { render, active: Mutex::default(), count: AtomicU64::new(0) }))
     }
 
     /// Takes up a file.
     #[must_use]
-    pub fn track(&self, name: &str, size: u64, direction: Direction) -> Track {
-        let transfer = Arc::new(Transfer {
+    pub fn track(&self, name: &str, size: u64, direction: TransferDirection) -> TransferTracker {
+        let transfer = Arc::new(FileTransfer {
             number: self.0.count.fetch_add(1, Ordering::Relaxed),
             name: name.to_owned(),
             direction,
             size,
             moved: AtomicU64::new(0),
             confirmed: AtomicU64::new(0),
-            begun: Instant::now(),
-            there: AtomicU64::new(0),
+            started_at: Instant::now(),
+            resumed_from: AtomicU64::new(0),
             meter: Mutex::default(),
-            doing: Mutex::new(""),
+            activity: Mutex::new(""),
         });
         lock(&self.0.active).push(Arc::clone(&transfer));
-        Track { reporter: self.clone(), transfer }
+        TransferTracker { reporter: self.clone(), transfer }
     }
 
     /// Says something that is about no file.
     pub fn note(&self, text: &str) {
-        self.0.render.event(None, &Event::Note(text));
+        self.0.render.show_event(None, &TransferEvent::Note(text));
     }
 
     /// A line of the result, on standard output.
-    pub fn result(&self, line: &str) -> Result<(), Error> {
+    pub fn print_result(&self, line: &str) -> Result<(), Error> {
         let mut written = Ok(());
-        self.0.render.aside(&mut || written = writeln!(std::io::stdout(), "{line}"));
+        self.0.render.suspend(&mut || written = writeln!(std::io::stdout(), "{line}"));
         written.map_err(Error::local("standard output".as_ref()))
     }
 
     /// A line for the person, on standard error, however little is to be shown.
-    pub fn complain(&self, line: &str) {
-        self.0.render.aside(&mut || lines::say(line));
+    pub fn print_error_line(&self, line: &str) {
+        self.0.render.suspend(&mut || lines::print_line(line));
     }
 
     /// Looks at what is under way, again and again; ends when dropped.
-    pub async fn run(&self) {
-        let Some(every) = self.0.render.every() else { return std::future::pending().await };
+    pub async fn run_ticker(&self) {
+        let Some(every) = self.0.render.tick_interval() else { return std::future::pending().await };
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // The first tick comes at once, when there is nothing to see.
@@ -234,39 +234,39 @@ impl Reporter {
     }
 }
 
-impl Notices for Reporter {
-    fn retrying(&self, what: &str, why: &Error, pause: Duration) {
-        self.0.render.event(None, &Event::Retrying { what, why, pause });
+impl RetryObserver for ProgressReporter {
+    fn on_retry(&self, what: &str, why: &Error, pause: Duration) {
+        self.0.render.show_event(None, &TransferEvent::Retrying { what, why, pause });
     }
 }
 
 /// One file's progress; dropped when it is over.
-pub struct Track {
-    reporter: Reporter,
-    transfer: Arc<Transfer>,
+pub struct TransferTracker {
+    reporter: ProgressReporter,
+    transfer: Arc<FileTransfer>,
 }
 
-impl Track {
+impl TransferTracker {
     /// Something happened.
-    pub fn tell(&self, event: &Event<'_>) {
-        if let Event::Started { there, .. } = event {
-            self.transfer.there.store(*there, Ordering::Relaxed);
+    pub fn report(&self, event: &TransferEvent<'_>) {
+        if let TransferEvent::Started { there, .. } = event {
+            self.transfer.resumed_from.store(*there, Ordering::Relaxed);
             self.transfer.moved.store(*there, Ordering::Relaxed);
             self.transfer.confirmed.store(*there, Ordering::Relaxed);
             lock(&self.transfer.meter).sample(Instant::now(), *there);
         }
-        self.reporter.0.render.event(Some(&self.transfer), event);
+        self.reporter.0.render.show_event(Some(&self.transfer), event);
     }
 
     /// What it is doing now, besides moving bytes.
-    pub fn doing(&self, what: &'static str) {
-        *lock(&self.transfer.doing) = what;
+    pub fn set_activity(&self, what: &'static str) {
+        *lock(&self.transfer.activity) = what;
     }
 
     /// A counter for bytes that move but are not confirmed yet.
     #[must_use]
-    pub fn attempt(&self) -> Attempt {
-        Attempt { transfer: Arc::clone(&self.transfer), moved: AtomicU64::new(0) }
+    pub fn start_attempt(&self) -> TransferAttempt {
+        TransferAttempt { transfer: Arc::clone(&self.transfer), moved: AtomicU64::new(0) }
     }
 
     /// Bytes that are safe on the other side.
@@ -276,27 +276,27 @@ impl Track {
     }
 }
 
-impl Notices for Track {
-    fn retrying(&self, what: &str, why: &Error, pause: Duration) {
-        self.tell(&Event::Retrying { what, why, pause });
+impl RetryObserver for TransferTracker {
+    fn on_retry(&self, what: &str, why: &Error, pause: Duration) {
+        self.report(&TransferEvent::Retrying { what, why, pause });
     }
 }
 
-impl Drop for Track {
+impl Drop for TransferTracker {
     fn drop(&mut self) {
         lock(&self.reporter.0.active).retain(|active| active.number != self.transfer.number);
-        self.reporter.0.render.forget(&self.transfer);
+        self.reporter.0.render.remove_transfer(&self.transfer);
     }
 }
 
 /// Bytes of one try. Dropped without [`Self::confirm`], it takes them back.
 #[derive(Debug)]
-pub struct Attempt {
-    transfer: Arc<Transfer>,
+pub struct TransferAttempt {
+    transfer: Arc<FileTransfer>,
     moved: AtomicU64,
 }
 
-impl Attempt {
+impl TransferAttempt {
     /// So many bytes more have moved.
     pub fn add(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
@@ -317,7 +317,7 @@ impl Attempt {
     }
 }
 
-impl Drop for Attempt {
+impl Drop for TransferAttempt {
     fn drop(&mut self) {
         self.transfer.moved.fetch_sub(self.moved(), Ordering::Relaxed);
     }
@@ -329,9 +329,9 @@ mod tests {
 
     #[test]
     fn bytes_of_a_failed_try_are_taken_back() {
-        let track = Reporter::new(Style::Quiet, 1).track("a", 100, Direction::Up);
-        track.tell(&Event::Started { there: 10, upload: None });
-        let (first, second) = (track.attempt(), track.attempt());
+        let track = ProgressReporter::new(OutputStyle::Quiet, 1).track("a", 100, TransferDirection::Up);
+        track.report(&TransferEvent::Started { there: 10, upload: None });
+        let (first, second) = (track.start_attempt(), track.start_attempt());
         first.add(30);
         second.add(20);
         assert_eq!(track.transfer.snapshot().moved, 60);

@@ -11,38 +11,38 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use super::source::Source;
-use crate::client::progress::Attempt;
+use super::source_file::SourceFile;
+use crate::client::progress::TransferAttempt;
 
-const CHUNK: usize = 256 << 10;
+const CHUNK_BYTES: usize = 256 << 10;
 /// Pieces that wait between disk and socket.
-const WAITING: usize = 2;
+const MAX_QUEUED_CHUNKS: usize = 2;
 
 /// Buffers, handed out and taken back.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(super) struct ChunkPool(Arc<Mutex<Vec<Vec<u8>>>>);
 
 /// A buffer that finds its way back.
-struct Lent {
+struct PooledChunk {
     buffer: Vec<u8>,
     len: usize,
-    pool: Pool,
+    pool: ChunkPool,
 }
 
-impl Pool {
-    fn lend(&self) -> Lent {
+impl ChunkPool {
+    fn acquire(&self) -> PooledChunk {
         let buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Lent { buffer: buffer.unwrap_or_else(|| vec![0; CHUNK]), len: 0, pool: self.clone() }
+        PooledChunk { buffer: buffer.unwrap_or_else(|| vec![0; CHUNK_BYTES]), len: 0, pool: self.clone() }
     }
 }
 
-impl AsRef<[u8]> for Lent {
+impl AsRef<[u8]> for PooledChunk {
     fn as_ref(&self) -> &[u8] {
         &self.buffer[..self.len]
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledChunk {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
         self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
@@ -53,26 +53,36 @@ impl Drop for Lent {
 pub(super) struct FileBody {
     pieces: mpsc::Receiver<std::io::Result<Bytes>>,
     left: u64,
-    attempt: Arc<Attempt>,
+    attempt: Arc<TransferAttempt>,
 }
 
 impl FileBody {
     /// Begins to read; what is taken from it is counted by `attempt`.
-    pub(super) fn start(source: Arc<Source>, range: Range<u64>, pool: Pool, attempt: Arc<Attempt>) -> Self {
-        let (send, pieces) = mpsc::channel(WAITING);
+    pub(super) fn start(
+        source: Arc<SourceFile>,
+        range: Range<u64>,
+        pool: ChunkPool,
+        attempt: Arc<TransferAttempt>,
+    ) -> Self {
+        let (send, pieces) = mpsc::channel(MAX_QUEUED_CHUNKS);
         let left = range.end - range.start;
         if left > 0 {
-            tokio::task::spawn_blocking(move || read(&source, range, &pool, &send));
+            tokio::task::spawn_blocking(move || read_chunks(&source, range, &pool, &send));
         }
         Self { pieces, left, attempt }
     }
 }
 
 /// Reads until the end, an error, or until nobody listens any more.
-fn read(source: &Source, mut range: Range<u64>, pool: &Pool, send: &mpsc::Sender<std::io::Result<Bytes>>) {
+fn read_chunks(
+    source: &SourceFile,
+    mut range: Range<u64>,
+    pool: &ChunkPool,
+    send: &mpsc::Sender<std::io::Result<Bytes>>,
+) {
     while !range.is_empty() {
-        let mut lent = pool.lend();
-        lent.len = usize::try_from(range.end - range.start).unwrap_or(CHUNK).min(CHUNK);
+        let mut lent = pool.acquire();
+        lent.len = usize::try_from(range.end - range.start).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
         let len = lent.len;
         let piece = source.read_at(&mut lent.buffer[..len], range.start).map(|()| Bytes::from_owner(lent));
         let failed = piece.is_err();
@@ -109,19 +119,19 @@ impl Body for FileBody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::progress::{Direction, Reporter, Style};
+    use crate::client::progress::{OutputStyle, ProgressReporter, TransferDirection};
     use http_body_util::BodyExt as _;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_range_is_sent_exactly_and_buffers_come_back() {
         let dir = tempfile::tempdir().unwrap();
-        let bytes: Vec<u8> = (0..5 * CHUNK + 3).map(|i| u8::try_from(i % 253).unwrap()).collect();
+        let bytes: Vec<u8> = (0..5 * CHUNK_BYTES + 3).map(|i| u8::try_from(i % 253).unwrap()).collect();
         std::fs::write(dir.path().join("f"), &bytes).unwrap();
-        let source = Arc::new(Source::open(&dir.path().join("f")).unwrap());
-        let track = Reporter::new(Style::Quiet, 1).track("f", bytes.len() as u64, Direction::Up);
-        let pool = Pool::default();
-        for range in [0..0, 0..1, 7..CHUNK + 7, 1..bytes.len(), bytes.len() - 1..bytes.len()] {
-            let attempt = Arc::new(track.attempt());
+        let source = Arc::new(SourceFile::open(&dir.path().join("f")).unwrap());
+        let track = ProgressReporter::new(OutputStyle::Quiet, 1).track("f", bytes.len() as u64, TransferDirection::Up);
+        let pool = ChunkPool::default();
+        for range in [0..0, 0..1, 7..CHUNK_BYTES + 7, 1..bytes.len(), bytes.len() - 1..bytes.len()] {
+            let attempt = Arc::new(track.start_attempt());
             let at = range.start as u64..range.end as u64;
             let body = FileBody::start(Arc::clone(&source), at, pool.clone(), Arc::clone(&attempt));
             assert_eq!(body.size_hint().exact(), Some(range.len() as u64));
@@ -136,10 +146,10 @@ mod tests {
     async fn a_file_that_becomes_shorter_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("f"), "12345").unwrap();
-        let source = Arc::new(Source::open(&dir.path().join("f")).unwrap());
+        let source = Arc::new(SourceFile::open(&dir.path().join("f")).unwrap());
         std::fs::write(dir.path().join("f"), "123").unwrap();
-        let track = Reporter::new(Style::Quiet, 1).track("f", 5, Direction::Up);
-        let body = FileBody::start(source, 0..5, Pool::default(), Arc::new(track.attempt()));
+        let track = ProgressReporter::new(OutputStyle::Quiet, 1).track("f", 5, TransferDirection::Up);
+        let body = FileBody::start(source, 0..5, ChunkPool::default(), Arc::new(track.start_attempt()));
         assert!(body.collect().await.is_err());
     }
 }

@@ -16,36 +16,36 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::api::Api;
+use super::api::ApiClient;
 use super::error::{Error, Result};
-use super::journal::{Entry, Identity, Journal};
-use super::progress::{Direction, Event, Reporter, Track};
-use super::text;
-use super::wire::Asset;
+use super::format;
+use super::journal::{JournalEntry, UploadIdentity, UploadJournal};
+use super::progress::{ProgressReporter, TransferDirection, TransferEvent, TransferTracker};
+use super::wire::ApiAsset;
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::Timestamp;
 
-mod begin;
 mod body;
+mod complete;
 mod digest;
-mod finish;
+mod part_urls;
+mod put;
+mod resume;
 mod send;
-mod source;
-mod store;
-mod urls;
+mod source_file;
 
-use begin::Standing;
-use digest::Hashing;
-use send::Sent;
-pub use source::Fingerprint;
-use source::Source;
+use digest::BackgroundHash;
+use resume::ResumeState;
+use send::SendOutcome;
+pub use source_file::FileFingerprint;
+use source_file::SourceFile;
 
 /// How often the server may change its mind about where an upload stands.
-const ROUNDS: u32 = 6;
+const MAX_UPLOAD_ROUNDS: u32 = 6;
 
 /// How to upload.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct UploadOptions {
     /// Another name than the file's.
     pub name: Option<String>,
     /// The declared type.
@@ -65,17 +65,17 @@ pub struct Options {
     /// Parts in flight, over all files.
     pub concurrency: usize,
     /// How long nothing may move before a part is sent again.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
 }
 
 /// Uploads files.
-pub struct Uploader {
-    api: Api,
-    reporter: Reporter,
-    journal: Option<Journal>,
-    options: Options,
+pub struct FileUploader {
+    api: ApiClient,
+    reporter: ProgressReporter,
+    journal: Option<UploadJournal>,
+    options: UploadOptions,
     slots: Semaphore,
-    pool: body::Pool,
+    pool: body::ChunkPool,
     stop: CancellationToken,
     finished: Mutex<Vec<PathBuf>>,
     /// The server has bytes of a file.
@@ -84,72 +84,72 @@ pub struct Uploader {
 
 /// A file that became an asset.
 #[derive(Clone, Debug)]
-pub struct Done {
+pub struct UploadedFile {
     /// The asset.
-    pub asset: Asset,
+    pub asset: ApiAsset,
     /// Whether an earlier run had finished it.
-    pub before: bool,
+    pub already_finished: bool,
 }
 
 /// One file on its way.
-struct Run<'a> {
-    up: &'a Uploader,
-    source: Arc<Source>,
+struct UploadRun<'a> {
+    uploader: &'a FileUploader,
+    source: Arc<SourceFile>,
     name: String,
-    entry: Entry,
-    track: Track,
+    entry: JournalEntry,
+    track: TransferTracker,
     /// When the server gives the upload up.
     kept_until: Option<Timestamp>,
 }
 
-impl Uploader {
+impl FileUploader {
     /// `journal`: where unfinished uploads are remembered. `stop`: cut everything off, keeping what has arrived.
     #[must_use]
     pub fn new(
-        api: Api,
-        reporter: Reporter,
-        journal: Option<Journal>,
-        options: Options,
+        api: ApiClient,
+        reporter: ProgressReporter,
+        journal: Option<UploadJournal>,
+        options: UploadOptions,
         stop: CancellationToken,
     ) -> Self {
         let slots = Semaphore::new(options.concurrency);
-        let (pool, finished, kept_bytes) = (body::Pool::default(), Mutex::default(), AtomicBool::default());
+        let (pool, finished, kept_bytes) = (body::ChunkPool::default(), Mutex::default(), AtomicBool::default());
         Self { api, reporter, journal, options, slots, pool, stop, finished, kept_bytes }
     }
 
     /// Part addresses to ask for at once.
-    fn batch(&self) -> usize {
+    fn url_batch_size(&self) -> usize {
         self.options.concurrency * 2
     }
 
     /// Uploads one file.
-    pub async fn put(&self, path: &Path) -> Result<Done> {
+    pub async fn upload_file(&self, path: &Path) -> Result<UploadedFile> {
         if self.stop.is_cancelled() {
             return Err(Error::Interrupted);
         }
-        let mut run = self.run(path)?;
+        let mut run = self.prepare_run(path)?;
         let outcome = tokio::select! {
-            outcome = run.drive() => outcome,
+            outcome = run.run_to_asset() => outcome,
             () = self.stop.cancelled() => Err(Error::Interrupted),
         };
         if run.track.confirmed() > 0 {
             self.kept_bytes.store(true, Ordering::Relaxed);
         }
         match &outcome {
-            Ok(_) => self.keep(run.entry),
-            Err(Error::Interrupted) => run.say_what_is_kept(),
+            Ok(_) => self.keep_until_reported(run.entry),
+            Err(Error::Interrupted) => run.note_kept_bytes(),
             Err(error) => {
-                run.track.tell(&Event::Failed(error));
+                run.track.report(&TransferEvent::Failed(error));
                 if matches!(error, Error::Integrity(_)) {
-                    run.give_up().await;
+                    run.abort_and_forget().await;
                 }
             }
         }
         outcome
     }
 
-    fn run(&self, path: &Path) -> Result<Run<'_>> {
-        let source = Arc::new(Source::open(path)?);
+    fn prepare_run(&self, path: &Path) -> Result<UploadRun<'_>> {
+        let source = Arc::new(SourceFile::open(path)?);
         let name = match &self.options.name {
             Some(name) => name.clone(),
             None => source.name()?.to_owned(),
@@ -157,13 +157,13 @@ impl Uploader {
         let options = &self.options;
         // What makes it another upload than an earlier one of the same file.
         let wish = serde_json::json!([name, options.content_type, options.external_id, options.metadata]).to_string();
-        let identity = Identity { server: self.api.base(), path: &source.path, wish: &wish };
+        let identity = UploadIdentity { server: self.api.base(), path: &source.path, wish: &wish };
         let entry = match &self.journal {
-            Some(journal) => journal.entry(identity)?,
-            None => Entry::in_memory(),
+            Some(journal) => journal.lock_entry(identity)?,
+            None => JournalEntry::in_memory(),
         };
-        let track = self.reporter.track(&source.label, source.print.size, Direction::Up);
-        Ok(Run { up: self, source, name, entry, track, kept_until: None })
+        let track = self.reporter.track(&source.label, source.fingerprint.size, TransferDirection::Up);
+        Ok(UploadRun { uploader: self, source, name, entry, track, kept_until: None })
     }
 
     /// Whether the server has bytes of any of the files.
@@ -174,77 +174,86 @@ impl Uploader {
 
     /// Finished uploads stay known until the user is told of them, and for a while after: if the command is cut off, the
     /// next run skips them.
-    fn keep(&self, entry: Entry) {
+    fn keep_until_reported(&self, entry: JournalEntry) {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner).extend(entry.release());
     }
 
     /// Every file of the command is through, and the user was told of each.
-    pub fn note_told(&self) {
+    pub fn mark_reported(&self) {
         let Some(journal) = &self.journal else { return };
         let finished = std::mem::take(&mut *self.finished.lock().unwrap_or_else(PoisonError::into_inner));
-        journal.told(&finished);
+        journal.mark_reported(&finished);
     }
 }
 
-impl Run<'_> {
+impl UploadRun<'_> {
     fn upload_id(&self) -> Option<&str> {
-        self.entry.memory().upload.as_deref()
+        self.entry.state().upload.as_deref()
     }
 
     /// From wherever the file stands to an asset.
-    async fn drive(&mut self) -> Result<Done> {
+    async fn run_to_asset(&mut self) -> Result<UploadedFile> {
         self.drop_stale().await?;
-        let mut hashing = Hashing::start(Arc::clone(&self.source));
+        let mut hashing = BackgroundHash::start(Arc::clone(&self.source));
         let mut renewed = false;
-        for _ in 0..ROUNDS {
-            let sent = match self.begin().await? {
-                Standing::Done { asset, sure: true } => {
-                    self.track.tell(&Event::Note("an earlier run has sent it; --no-resume sends it anew"));
-                    return Ok(Done { asset: self.settle(&asset, None).await?, before: true });
+        for _ in 0..MAX_UPLOAD_ROUNDS {
+            let sent = match self.find_or_create().await? {
+                ResumeState::Done { asset, sure: true } => {
+                    self.track.report(&TransferEvent::Note("an earlier run has sent it; --no-resume sends it anew"));
+                    return Ok(UploadedFile {
+                        asset: self.wait_for_verdict(&asset, None).await?,
+                        already_finished: true,
+                    });
                 }
-                Standing::Done { asset, sure: false } => {
-                    self.entry.finished(&asset)?;
-                    let digest = self.digest(&mut hashing).await?;
-                    return Ok(Done { asset: self.settle(&asset, Some(digest)).await?, before: true });
+                ResumeState::Done { asset, sure: false } => {
+                    self.entry.record_finished(&asset)?;
+                    let digest = self.finish_digest(&mut hashing).await?;
+                    return Ok(UploadedFile {
+                        asset: self.wait_for_verdict(&asset, Some(digest)).await?,
+                        already_finished: true,
+                    });
                 }
-                Standing::Completing => Sent::All,
-                Standing::Whole(target) => {
+                ResumeState::Completing => SendOutcome::All,
+                ResumeState::Whole(target) => {
                     let sent = self.send_whole(&target, &hashing, renewed).await?;
-                    renewed = sent == Sent::AskAgain;
+                    renewed = sent == SendOutcome::AskAgain;
                     sent
                 }
-                Standing::Parts(upload, urls) => self.send_parts(&upload, urls, &hashing).await?,
+                ResumeState::Parts(upload, urls) => self.send_parts(&upload, urls, &hashing).await?,
             };
-            if sent == Sent::All {
-                let digest = self.digest(&mut hashing).await?;
-                if let Some(asset) = self.complete(digest).await? {
-                    return Ok(Done { asset: self.settle(&asset, Some(digest)).await?, before: false });
+            if sent == SendOutcome::All {
+                let digest = self.finish_digest(&mut hashing).await?;
+                if let Some(asset) = self.complete_upload(digest).await? {
+                    return Ok(UploadedFile {
+                        asset: self.wait_for_verdict(&asset, Some(digest)).await?,
+                        already_finished: false,
+                    });
                 }
-                hashing = Hashing::start(Arc::clone(&self.source));
+                hashing = BackgroundHash::start(Arc::clone(&self.source));
             }
         }
         Err(Error::Other(format!("{}: the server loses this upload again and again", self.source.label)))
     }
 
     /// For whoever pressed Ctrl-C.
-    fn say_what_is_kept(&self) {
-        let (kept, size) = (self.track.confirmed(), self.source.print.size);
+    fn note_kept_bytes(&self) {
+        let (kept, size) = (self.track.confirmed(), self.source.fingerprint.size);
         let note = match self.upload_id() {
             Some(_) if kept > 0 => {
                 let until = self.kept_until.map(|at| at.strftime(" until %Y-%m-%d %H:%M UTC").to_string());
-                let (kept, size, until) = (text::size(kept), text::size(size), until.unwrap_or_default());
+                let (kept, size, until) = (format::size(kept), format::size(size), until.unwrap_or_default());
                 format!("interrupted; {kept} of {size} are safe on the server{until}")
             }
             _ => "interrupted before anything had arrived".to_owned(),
         };
-        self.track.tell(&Event::Note(&note));
+        self.track.report(&TransferEvent::Note(&note));
     }
 
     /// The bytes are not what was begun: nothing of them may be completed, now or later.
-    async fn give_up(&mut self) {
-        let finished = self.entry.memory().finished.is_some();
+    async fn abort_and_forget(&mut self) {
+        let finished = self.entry.state().finished.is_some();
         if let Some(upload) = self.upload_id().filter(|_| !finished) {
-            let _ = self.up.api.abort(upload, &self.track).await;
+            let _ = self.uploader.api.abort_upload(upload, &self.track).await;
         }
         let _ = self.entry.clear();
     }

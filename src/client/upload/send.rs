@@ -6,20 +6,20 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::Run;
+use super::UploadRun;
 use super::body::FileBody;
-use super::digest::Hashing;
-use super::store::{Fault, put};
-use super::urls::Book;
-use crate::client::error::{Error, Refusal, Result};
-use crate::client::progress::{Event, Notices as _};
-use crate::client::retry::Backoff;
-use crate::client::wire::{PartUrl, SignedUrl, Upload};
+use super::digest::BackgroundHash;
+use super::part_urls::PartUrlCache;
+use super::put::{PutError, put_body};
+use crate::client::error::{Error, Result, ServerRefusal};
+use crate::client::progress::{RetryObserver as _, TransferEvent};
+use crate::client::retry::RetryBackoff;
+use crate::client::wire::{ApiSignedUrl, ApiUpload, PartUrl};
 use crate::domain::plan::{PartNumber, PartPlan};
 
 /// How sending ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Sent {
+pub(super) enum SendOutcome {
     /// Everything is there.
     All,
     /// The upload, or its address, is no longer good: ask the server how things stand.
@@ -27,145 +27,158 @@ pub(super) enum Sent {
 }
 
 /// What does not change while parts are sent.
-struct Parts<'a> {
-    run: &'a Run<'a>,
-    upload: &'a Upload,
+struct PartSender<'a> {
+    run: &'a UploadRun<'a>,
+    upload: &'a ApiUpload,
     plan: PartPlan,
-    book: Book,
-    hashing: &'a Hashing,
+    book: PartUrlCache,
+    hashing: &'a BackgroundHash,
 }
 
-impl Run<'_> {
+impl UploadRun<'_> {
     /// Sends the file as one PUT. `renewed`: its address was refused before.
-    pub(super) async fn send_whole(&self, target: &SignedUrl, hashing: &Hashing, renewed: bool) -> Result<Sent> {
-        self.track.tell(&Event::Started { there: 0, upload: self.upload_id() });
-        let (size, mut backoff) = (self.source.print.size, self.up.api.backoff());
-        hashing.reached(size);
+    pub(super) async fn send_whole(
+        &self,
+        target: &ApiSignedUrl,
+        hashing: &BackgroundHash,
+        renewed: bool,
+    ) -> Result<SendOutcome> {
+        self.track.report(&TransferEvent::Started { there: 0, upload: self.upload_id() });
+        let (size, mut backoff) = (self.source.fingerprint.size, self.uploader.api.backoff());
+        hashing.advance_to(size);
         loop {
-            self.source.check()?;
-            let slot = self.up.slots.acquire().await;
-            let attempt = Arc::new(self.track.attempt());
-            let body = FileBody::start(Arc::clone(&self.source), 0..size, self.up.pool.clone(), Arc::clone(&attempt));
-            let sent = put(self.up.api.http(), target, body, &attempt, self.up.options.patience).await;
+            self.source.ensure_unchanged()?;
+            let slot = self.uploader.slots.acquire().await;
+            let attempt = Arc::new(self.track.start_attempt());
+            let body =
+                FileBody::start(Arc::clone(&self.source), 0..size, self.uploader.pool.clone(), Arc::clone(&attempt));
+            let sent =
+                put_body(self.uploader.api.http(), target, body, &attempt, self.uploader.options.stall_timeout).await;
             drop(slot);
             match sent {
-                Ok(()) | Err(Fault::There) => {
+                Ok(()) | Err(PutError::AlreadyThere) => {
                     attempt.confirm(size);
-                    return Ok(Sent::All);
+                    return Ok(SendOutcome::All);
                 }
-                Err(Fault::Expired(refusal)) if renewed => return Err(refusal.into()),
-                Err(Fault::Expired(_) | Fault::Gone) => return Ok(Sent::AskAgain),
-                Err(Fault::Failed(error)) => self.pause(&mut backoff, "sending", error).await?,
+                Err(PutError::Expired(refusal)) if renewed => return Err(refusal.into()),
+                Err(PutError::Expired(_) | PutError::Gone) => return Ok(SendOutcome::AskAgain),
+                Err(PutError::Failed(error)) => self.wait_before_retry(&mut backoff, "sending", error).await?,
             }
         }
     }
 
     /// Sends the parts that the store does not have.
-    pub(super) async fn send_parts(&self, upload: &Upload, urls: Vec<PartUrl>, hashing: &Hashing) -> Result<Sent> {
+    pub(super) async fn send_parts(
+        &self,
+        upload: &ApiUpload,
+        urls: Vec<PartUrl>,
+        hashing: &BackgroundHash,
+    ) -> Result<SendOutcome> {
         let plan = upload.part_size.and_then(|part_size| PartPlan::exact(upload.size, part_size));
         let plan = plan.ok_or_else(|| Error::Other("the server's part size cannot be".to_owned()))?;
-        let there: HashSet<PartNumber> = received(upload, &plan).collect();
+        let there: HashSet<PartNumber> = received_part_numbers(upload, &plan).collect();
         let missing: Vec<PartNumber> = plan.parts().filter(|part| !there.contains(part)).collect();
         let bytes = there.iter().filter_map(|part| plan.len_of(*part)).sum();
-        self.track.tell(&Event::Started { there: bytes, upload: Some(&upload.id) });
-        hashing.reached(missing.first().and_then(|part| plan.offset_of(*part)).unwrap_or(upload.size));
-        let book = Book::new(&missing, urls, self.up.batch());
-        let parts = Parts { run: self, upload, plan, book, hashing };
-        let sending = missing.into_iter().map(|part| parts.send(part));
-        let mut sent = stream::iter(sending).buffer_unordered(self.up.options.concurrency);
+        self.track.report(&TransferEvent::Started { there: bytes, upload: Some(&upload.id) });
+        hashing.advance_to(missing.first().and_then(|part| plan.offset_of(*part)).unwrap_or(upload.size));
+        let book = PartUrlCache::new(&missing, urls, self.uploader.url_batch_size());
+        let parts = PartSender { run: self, upload, plan, book, hashing };
+        let sending = missing.into_iter().map(|part| parts.send_part(part));
+        let mut sent = stream::iter(sending).buffer_unordered(self.uploader.options.concurrency);
         while let Some(sent) = sent.next().await {
-            if sent? == Sent::AskAgain {
-                return Ok(Sent::AskAgain);
+            if sent? == SendOutcome::AskAgain {
+                return Ok(SendOutcome::AskAgain);
             }
         }
-        Ok(Sent::All)
+        Ok(SendOutcome::All)
     }
 
     /// Waits before the next try, or gives up with the error.
-    async fn pause(&self, backoff: &mut Backoff, what: &str, error: Error) -> Result<()> {
+    async fn wait_before_retry(&self, backoff: &mut RetryBackoff, what: &str, error: Error) -> Result<()> {
         // A body that broke off because the file became shorter looks like a broken connection.
-        self.source.check()?;
-        let next = backoff.next(&error, self.up.api.entropy(), Instant::now());
+        self.source.ensure_unchanged()?;
+        let next = backoff.next_pause(&error, self.uploader.api.entropy(), Instant::now());
         let Some(pause) = next else { return Err(error) };
-        self.track.retrying(what, &error, pause);
+        self.track.on_retry(what, &error, pause);
         tokio::time::sleep(pause).await;
         Ok(())
     }
 }
 
 /// The parts that the store has in their planned size.
-fn received<'a>(upload: &'a Upload, plan: &'a PartPlan) -> impl Iterator<Item = PartNumber> + 'a {
+fn received_part_numbers<'a>(upload: &'a ApiUpload, plan: &'a PartPlan) -> impl Iterator<Item = PartNumber> + 'a {
     let there = |(part, size): (Option<PartNumber>, u64)| part.filter(|part| plan.len_of(*part) == Some(size));
     upload.received.iter().map(|part| (PartNumber::new(part.part), part.size)).filter_map(there)
 }
 
-impl Parts<'_> {
+impl PartSender<'_> {
     /// Sends one part until it is there.
-    async fn send(&self, part: PartNumber) -> Result<Sent> {
+    async fn send_part(&self, part: PartNumber) -> Result<SendOutcome> {
         let what = format!("part {part}");
-        let (mut backoff, mut refused) = (self.run.up.api.backoff(), false);
+        let (mut backoff, mut refused) = (self.run.uploader.api.backoff(), false);
         loop {
-            let error = match self.try_once(part).await? {
-                Ok(()) => return Ok(Sent::All),
-                Err(Fault::Gone) => return Ok(Sent::AskAgain),
+            let error = match self.send_part_once(part).await? {
+                Ok(()) => return Ok(SendOutcome::All),
+                Err(PutError::Gone) => return Ok(SendOutcome::AskAgain),
                 // Once is expiry, twice is a no.
-                Err(Fault::Expired(_)) if !refused => {
+                Err(PutError::Expired(_)) if !refused => {
                     refused = true;
                     continue;
                 }
-                Err(Fault::Expired(refusal)) => return Err(refusal.into()),
-                Err(Fault::There) => precondition().into(),
-                Err(Fault::Failed(error)) => error,
+                Err(PutError::Expired(refusal)) => return Err(refusal.into()),
+                Err(PutError::AlreadyThere) => precondition_refusal().into(),
+                Err(PutError::Failed(error)) => error,
             };
             refused = false;
-            self.run.pause(&mut backoff, &what, error).await?;
+            self.run.wait_before_retry(&mut backoff, &what, error).await?;
         }
     }
 
     /// The outer result is about us, the inner one about the store.
-    async fn try_once(&self, part: PartNumber) -> Result<std::result::Result<(), Fault>> {
+    async fn send_part_once(&self, part: PartNumber) -> Result<std::result::Result<(), PutError>> {
         let run = self.run;
-        let _slot = run.up.slots.acquire().await;
-        run.source.check()?;
-        let entry = self.book.take(part, &run.up.api, &self.upload.id, &run.track).await?;
+        let _slot = run.uploader.slots.acquire().await;
+        run.source.ensure_unchanged()?;
+        let entry = self.book.take_url(part, &run.uploader.api, &self.upload.id, &run.track).await?;
         let (offset, len) = (self.plan.offset_of(part).unwrap_or(0), self.plan.len_of(part).unwrap_or(0));
-        self.hashing.reached(offset + len);
-        let attempt = Arc::new(run.track.attempt());
+        self.hashing.advance_to(offset + len);
+        let attempt = Arc::new(run.track.start_attempt());
         let range = offset..offset + len;
-        let body = FileBody::start(Arc::clone(&run.source), range, run.up.pool.clone(), Arc::clone(&attempt));
-        let sent = put(run.up.api.http(), &entry.target, body, &attempt, run.up.options.patience).await;
+        let body = FileBody::start(Arc::clone(&run.source), range, run.uploader.pool.clone(), Arc::clone(&attempt));
+        let sent =
+            put_body(run.uploader.api.http(), &entry.target, body, &attempt, run.uploader.options.stall_timeout).await;
         match &sent {
             Ok(()) => attempt.confirm(len),
-            Err(Fault::Expired(_)) => self.book.expired(&entry).await,
-            Err(Fault::Gone | Fault::There | Fault::Failed(_)) => {}
+            Err(PutError::Expired(_)) => self.book.invalidate(&entry).await,
+            Err(PutError::Gone | PutError::AlreadyThere | PutError::Failed(_)) => {}
         }
         Ok(sent)
     }
 }
 
-fn precondition() -> Refusal {
-    Refusal::from_store(412, b"", None)
+fn precondition_refusal() -> ServerRefusal {
+    ServerRefusal::from_store(412, b"", None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::wire::Received;
+    use crate::client::wire::ApiReceivedPart;
 
     #[test]
     fn a_part_of_another_size_is_not_there() {
         let plan = PartPlan::exact(25, 10).unwrap();
         let received_parts = [(1, 10), (2, 9), (3, 5), (4, 1), (0, 1)];
-        let upload = Upload {
+        let upload = ApiUpload {
             id: "u".to_owned(),
             asset_id: "a".to_owned(),
             state: "open".to_owned(),
             size: 25,
             part_size: Some(10),
-            received: received_parts.map(|(part, size)| Received { part, size }).to_vec(),
+            received: received_parts.map(|(part, size)| ApiReceivedPart { part, size }).to_vec(),
             expires_at: String::new(),
         };
-        let there: Vec<u16> = received(&upload, &plan).map(PartNumber::get).collect();
+        let there: Vec<u16> = received_part_numbers(&upload, &plan).map(PartNumber::get).collect();
         assert_eq!(there, [1, 3]);
     }
 }

@@ -13,17 +13,18 @@ use crate::domain::ids::{AssetId, DeliveryId, TenantId, WebhookId};
 /// What a message that only tries an endpoint out is of.
 pub const TEST_KIND: &str = "webhook.test";
 /// Standard Webhooks wants payloads below 20 kB.
-pub const MOST_BODY: usize = 20_000;
+pub const MAX_ANSWER_BYTES: usize = 20_000;
 /// Tries of one delivery: the first, and one after each pause.
-pub const TRIES: usize = 1 + PAUSES.len();
+pub const MAX_DELIVERY_ATTEMPTS: usize = 1 + RETRY_DELAYS.len();
 
-const HOUR: u64 = 3600;
+const ONE_HOUR: u64 = 3600;
 /// The recommended schedule.
-const PAUSES: [u64; 9] = [5, 300, 1800, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
+const RETRY_DELAYS: [u64; 9] =
+    [5, 300, 1800, 2 * ONE_HOUR, 5 * ONE_HOUR, 10 * ONE_HOUR, 14 * ONE_HOUR, 20 * ONE_HOUR, 24 * ONE_HOUR];
 /// A receiver that asks for more patience than this gets this.
-const LONGEST_WISH: Duration = Duration::from_secs(24 * HOUR);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * ONE_HOUR);
 /// Attempts that are kept of one delivery, replays included.
-const KEPT: usize = 20;
+const DELIVERY_RETENTION: usize = 20;
 
 /// A delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +44,9 @@ pub struct Delivery {
     /// Tries since it was last begun.
     pub tries: u32,
     /// The last attempts, oldest first.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<DeliveryAttempt>,
     /// Why it did not arrive, so far or for good.
-    pub problem: Option<Problem>,
+    pub problem: Option<DeliveryProblem>,
     /// When it is tried next.
     pub next_try: Option<Timestamp>,
     /// When it was written.
@@ -88,7 +89,7 @@ impl std::str::FromStr for DeliveryState {
 /// Why something did not arrive. Never in the receiver's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Problem {
+pub enum DeliveryProblem {
     /// Another status than 2xx.
     Status,
     /// 3xx: redirects are not followed.
@@ -109,7 +110,7 @@ pub enum Problem {
     Poison,
 }
 
-impl Problem {
+impl DeliveryProblem {
     /// The name, as in JSON and rows.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -127,7 +128,7 @@ impl Problem {
     }
 }
 
-impl std::str::FromStr for Problem {
+impl std::str::FromStr for DeliveryProblem {
     type Err = super::UnknownName;
     fn from_str(text: &str) -> Result<Self, super::UnknownName> {
         serde_json::from_value(text.into()).map_err(|_| super::UnknownName)
@@ -136,7 +137,7 @@ impl std::str::FromStr for Problem {
 
 /// One try, as it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
+pub struct DeliveryAttempt {
     /// When it ended.
     pub at: Timestamp,
     /// The status, if there was an answer.
@@ -144,40 +145,40 @@ pub struct Attempt {
     /// How long it took.
     pub millis: u64,
     /// Why it failed, if it did.
-    pub problem: Option<Problem>,
+    pub problem: Option<DeliveryProblem>,
 }
 
 /// What came of one try.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct ReceiverAnswer {
     /// The status, if there was an answer.
     pub status: Option<u16>,
     /// Why there was none.
-    pub problem: Option<Problem>,
+    pub problem: Option<DeliveryProblem>,
     /// How long the receiver wants to be left alone.
     pub retry_after: Option<Duration>,
     /// How long it took.
     pub millis: u64,
 }
 
-impl Answer {
+impl ReceiverAnswer {
     /// Why it counts as failed; `None`: it does not.
     #[must_use]
-    pub fn failure(&self) -> Option<Problem> {
+    pub fn failure(&self) -> Option<DeliveryProblem> {
         match (self.problem, self.status) {
             (Some(problem), _) => Some(problem),
             (None, Some(200..=299)) => None,
-            (None, Some(300..=399)) => Some(Problem::Redirect),
-            (None, Some(410)) => Some(Problem::Gone),
-            (None, Some(_)) => Some(Problem::Status),
-            (None, None) => Some(Problem::BrokenOff),
+            (None, Some(300..=399)) => Some(DeliveryProblem::Redirect),
+            (None, Some(410)) => Some(DeliveryProblem::Gone),
+            (None, Some(_)) => Some(DeliveryProblem::Status),
+            (None, None) => Some(DeliveryProblem::BrokenOff),
         }
     }
 }
 
 /// What follows from a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum DeliveryVerdict {
     /// It has arrived.
     Delivered,
     /// It is tried again then.
@@ -228,7 +229,7 @@ impl Delivery {
         format!("msg_{}_{}", self.event.event.asset.0.simple(), self.event.event.seq)
     }
 
-    /// What is sent: below [`MOST_BODY`] bytes. Of an event whose data is larger, the data is left out.
+    /// What is sent: below [`MAX_ANSWER_BYTES`] bytes. Of an event whose data is larger, the data is left out.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
         let body = |event: &FeedEvent| {
@@ -237,7 +238,7 @@ impl Delivery {
             serde_json::to_vec(&whole).unwrap_or_default()
         };
         let whole = body(&self.event);
-        if whole.len() < MOST_BODY {
+        if whole.len() < MAX_ANSWER_BYTES {
             return whole;
         }
         let mut less = self.event.clone();
@@ -246,32 +247,32 @@ impl Delivery {
     }
 
     /// Notes a try that ended at `now`, and says what follows from it.
-    pub fn tried(&mut self, answer: &Answer, now: Timestamp, entropy: &dyn Entropy) -> Verdict {
+    pub fn tried(&mut self, answer: &ReceiverAnswer, now: Timestamp, entropy: &dyn Entropy) -> DeliveryVerdict {
         let problem = answer.failure();
         self.tries += 1;
-        self.note(Attempt { at: now, status: answer.status, millis: answer.millis, problem });
+        self.note(DeliveryAttempt { at: now, status: answer.status, millis: answer.millis, problem });
         self.problem = problem;
         let Some(problem) = problem else {
             self.finish(DeliveryState::Delivered, now);
-            return Verdict::Delivered;
+            return DeliveryVerdict::Delivered;
         };
-        let pause = PAUSES.get(self.tries as usize - 1);
-        match pause.filter(|_| problem != Problem::Gone && !self.is_test()) {
+        let pause = RETRY_DELAYS.get(self.tries as usize - 1);
+        match pause.filter(|_| problem != DeliveryProblem::Gone && !self.is_test()) {
             Some(pause) => {
-                let wished = answer.retry_after.unwrap_or_default().min(LONGEST_WISH);
+                let wished = answer.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
                 let due = after(now, spread(Duration::from_secs(*pause), entropy)).max(after(now, wished));
                 self.next_try = Some(due);
-                Verdict::Again(due)
+                DeliveryVerdict::Again(due)
             }
             None => {
                 self.finish(DeliveryState::Dead, now);
-                Verdict::Dead
+                DeliveryVerdict::Dead
             }
         }
     }
 
     /// Gives it up without another try.
-    pub fn give_up(&mut self, why: Problem, now: Timestamp) {
+    pub fn give_up(&mut self, why: DeliveryProblem, now: Timestamp) {
         self.problem = Some(why);
         self.finish(DeliveryState::Dead, now);
     }
@@ -286,8 +287,8 @@ impl Delivery {
         (self.state, self.next_try, self.finished_at) = (state, None, Some(now));
     }
 
-    fn note(&mut self, attempt: Attempt) {
-        let more = (self.attempts.len() + 1).saturating_sub(KEPT);
+    fn note(&mut self, attempt: DeliveryAttempt) {
+        let more = (self.attempts.len() + 1).saturating_sub(DELIVERY_RETENTION);
         self.attempts.drain(..more);
         self.attempts.push(attempt);
     }
@@ -311,47 +312,54 @@ mod tests {
         Delivery::new(DeliveryId(Uuid::from_u128(2)), to, FeedEvent { id: 9, event }, micros(0))
     }
 
-    fn status(status: u16) -> Answer {
-        Answer { status: Some(status), ..Answer::default() }
+    fn status(status: u16) -> ReceiverAnswer {
+        ReceiverAnswer { status: Some(status), ..ReceiverAnswer::default() }
     }
 
     #[test]
     fn the_recommended_schedule_with_jitter_and_an_end() {
         let (dice, mut delivery) = (SeededEntropy::new(1), delivery());
-        for pause in PAUSES {
-            let Verdict::Again(due) = delivery.tried(&status(500), micros(0), &dice) else { panic!("{delivery:?}") };
+        for pause in RETRY_DELAYS {
+            let DeliveryVerdict::Again(due) = delivery.tried(&status(500), micros(0), &dice) else {
+                panic!("{delivery:?}")
+            };
             let most = micros(i64::try_from(pause).unwrap() * 1_200_000);
             assert!((micros(i64::try_from(pause).unwrap() * 1_000_000)..most).contains(&due), "{pause}: {due}");
         }
-        assert_eq!(delivery.tried(&status(500), micros(1), &dice), Verdict::Dead);
-        assert_eq!((delivery.tries as usize, delivery.state, delivery.next_try), (TRIES, DeliveryState::Dead, None));
+        assert_eq!(delivery.tried(&status(500), micros(1), &dice), DeliveryVerdict::Dead);
+        assert_eq!(
+            (delivery.tries as usize, delivery.state, delivery.next_try),
+            (MAX_DELIVERY_ATTEMPTS, DeliveryState::Dead, None)
+        );
         delivery.begin_again(micros(2));
-        assert_eq!(delivery.tried(&status(204), micros(3), &dice), Verdict::Delivered);
-        assert_eq!((delivery.tries, delivery.attempts.len(), delivery.problem), (1, TRIES + 1, None));
+        assert_eq!(delivery.tried(&status(204), micros(3), &dice), DeliveryVerdict::Delivered);
+        assert_eq!((delivery.tries, delivery.attempts.len(), delivery.problem), (1, MAX_DELIVERY_ATTEMPTS + 1, None));
     }
 
     #[test]
     fn only_2xx_is_success_and_410_is_the_end() {
         let dice = SeededEntropy::new(1);
-        for (code, problem) in [(301, Problem::Redirect), (404, Problem::Status), (503, Problem::Status)] {
+        for (code, problem) in
+            [(301, DeliveryProblem::Redirect), (404, DeliveryProblem::Status), (503, DeliveryProblem::Status)]
+        {
             let mut delivery = delivery();
-            assert!(matches!(delivery.tried(&status(code), micros(0), &dice), Verdict::Again(_)), "{code}");
+            assert!(matches!(delivery.tried(&status(code), micros(0), &dice), DeliveryVerdict::Again(_)), "{code}");
             assert_eq!(delivery.problem, Some(problem));
         }
-        assert_eq!(delivery().tried(&status(410), micros(0), &dice), Verdict::Dead);
-        assert_eq!(delivery().tried(&status(299), micros(0), &dice), Verdict::Delivered);
+        assert_eq!(delivery().tried(&status(410), micros(0), &dice), DeliveryVerdict::Dead);
+        assert_eq!(delivery().tried(&status(299), micros(0), &dice), DeliveryVerdict::Delivered);
         let mut test =
             Delivery::test(DeliveryId(Uuid::from_u128(1)), (delivery().webhook, delivery().tenant), micros(0));
-        assert_eq!(test.tried(&status(500), micros(0), &dice), Verdict::Dead);
+        assert_eq!(test.tried(&status(500), micros(0), &dice), DeliveryVerdict::Dead);
     }
 
     #[test]
     fn a_receiver_may_ask_for_patience_within_bounds() {
         let dice = SeededEntropy::new(1);
         let after = |wish| {
-            let answer = Answer { retry_after: Some(Duration::from_secs(wish)), ..status(429) };
+            let answer = ReceiverAnswer { retry_after: Some(Duration::from_secs(wish)), ..status(429) };
             match delivery().tried(&answer, micros(0), &dice) {
-                Verdict::Again(due) => due.as_second(),
+                DeliveryVerdict::Again(due) => due.as_second(),
                 other => panic!("{other:?}"),
             }
         };
@@ -366,7 +374,10 @@ mod tests {
             delivery.begin_again(micros(n));
             delivery.tried(&status(500), micros(n), &dice);
         }
-        assert_eq!((delivery.attempts.len(), delivery.attempts[KEPT - 1].at), (KEPT, micros(49)));
+        assert_eq!(
+            (delivery.attempts.len(), delivery.attempts[DELIVERY_RETENTION - 1].at),
+            (DELIVERY_RETENTION, micros(49))
+        );
     }
 
     #[test]
@@ -378,13 +389,15 @@ mod tests {
         assert_eq!(delivery.message_id(), format!("msg_{}_3", Uuid::from_u128(7).simple()));
         delivery.event.event.data.insert("noise".to_owned(), "x".repeat(30_000).into());
         let body = delivery.body();
-        assert!(body.len() < MOST_BODY);
+        assert!(body.len() < MAX_ANSWER_BYTES);
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["data"]["data"]["left_out"], true);
     }
 
     #[test]
     fn names_are_read_back() {
-        for problem in [Problem::Status, Problem::BrokenOff, Problem::Poison, Problem::Unreachable] {
+        for problem in
+            [DeliveryProblem::Status, DeliveryProblem::BrokenOff, DeliveryProblem::Poison, DeliveryProblem::Unreachable]
+        {
             assert_eq!(problem.name().parse(), Ok(problem));
             assert_eq!(serde_json::to_value(problem).unwrap(), problem.name());
         }

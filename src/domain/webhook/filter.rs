@@ -3,7 +3,7 @@
 use crate::domain::event::EventKind;
 
 /// Most patterns of one endpoint.
-const MOST: usize = 32;
+const MAX_EVENT_PATTERNS: usize = 32;
 
 /// A list of `asset.ready`, `asset.*` and `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum BadFilter {
     #[error("{0:?} is no kind of event; there are *, asset.*, upload.* and {all}", all = EventKind::ALL.map(EventKind::name).join(", "))]
     Unknown(String),
     /// None, or too many.
-    #[error("1 to {MOST} kinds of events")]
+    #[error("1 to {MAX_EVENT_PATTERNS} kinds of events")]
     Count,
 }
 
@@ -32,7 +32,7 @@ impl EventFilter {
     /// # Errors
     /// [`BadFilter`]: a pattern that means nothing would silently deliver nothing.
     pub fn new(patterns: Vec<String>) -> Result<Self, BadFilter> {
-        if !(1..=MOST).contains(&patterns.len()) {
+        if !(1..=MAX_EVENT_PATTERNS).contains(&patterns.len()) {
             return Err(BadFilter::Count);
         }
         let means_nothing = |pattern: &&String| !EventKind::ALL.iter().any(|kind| meets(pattern, kind.name()));

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::Refused;
+use super::InvalidTransition;
 use super::clock::{Entropy, Timestamp};
 use super::ids::{TenantId, WebhookId};
 
@@ -14,9 +14,12 @@ mod delivery;
 mod filter;
 mod secret;
 
-pub use delivery::{Answer, Attempt, Delivery, DeliveryState, MOST_BODY, Problem, TEST_KIND, TRIES, Verdict};
+pub use delivery::{
+    Delivery, DeliveryAttempt, DeliveryProblem, DeliveryState, DeliveryVerdict, MAX_ANSWER_BYTES,
+    MAX_DELIVERY_ATTEMPTS, ReceiverAnswer, TEST_KIND,
+};
 pub use filter::{BadFilter, EventFilter};
-pub use secret::{NoSecret, Secret};
+pub use secret::{NoSecret, WebhookSecret};
 
 /// An endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +37,9 @@ pub struct Webhook {
     /// What it wants to be told of.
     pub events: EventFilter,
     /// Signs every message.
-    pub secret: Secret,
+    pub secret: WebhookSecret,
     /// Signs as well until then: the one before.
-    pub old_secret: Option<(Secret, Timestamp)>,
+    pub old_secret: Option<(WebhookSecret, Timestamp)>,
     /// Whether it is told anything.
     pub state: WebhookState,
     /// Its place in the tenant's feed: events up to here are told or not wanted.
@@ -114,7 +117,7 @@ impl Webhook {
     ///
     /// # Errors
     /// It is deleted.
-    pub fn disable(mut self, why: WhyDisabled, at: Timestamp) -> Result<Self, Refused> {
+    pub fn disable(mut self, why: WhyDisabled, at: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state {
             WebhookState::Active => self.state = WebhookState::Disabled { why, at },
             WebhookState::Disabled { .. } => {}
@@ -127,7 +130,7 @@ impl Webhook {
     ///
     /// # Errors
     /// It is not disabled.
-    pub fn enable(mut self, cursor: i64) -> Result<Self, Refused> {
+    pub fn enable(mut self, cursor: i64) -> Result<Self, InvalidTransition> {
         if !matches!(self.state, WebhookState::Disabled { .. }) {
             return Err(self.refused("active"));
         }
@@ -137,7 +140,7 @@ impl Webhook {
 
     /// Gives it a new secret; the one before signs as well until `until`.
     #[must_use]
-    pub fn rotate(mut self, fresh: Secret, until: Timestamp) -> Self {
+    pub fn rotate(mut self, fresh: WebhookSecret, until: Timestamp) -> Self {
         self.old_secret = Some((std::mem::replace(&mut self.secret, fresh), until));
         self
     }
@@ -156,8 +159,8 @@ impl Webhook {
         self.failing_since.is_some_and(|since| super::clock::after(since, patience) <= now)
     }
 
-    fn refused(&self, to: &'static str) -> Refused {
-        Refused { what: "webhook", from: self.state.name(), to }
+    fn refused(&self, to: &'static str) -> InvalidTransition {
+        InvalidTransition { what: "webhook", from: self.state.name(), to }
     }
 }
 
@@ -183,7 +186,7 @@ mod tests {
             url: "https://example.com/".to_owned(),
             description: String::new(),
             events: EventFilter::all(),
-            secret: Secret::fresh(&SeededEntropy::new(1)),
+            secret: WebhookSecret::fresh(&SeededEntropy::new(1)),
             old_secret: None,
             state: WebhookState::Active,
             cursor: 5,
@@ -206,7 +209,7 @@ mod tests {
 
     #[test]
     fn both_secrets_sign_while_one_replaces_the_other() {
-        let fresh = Secret::fresh(&SeededEntropy::new(2));
+        let fresh = WebhookSecret::fresh(&SeededEntropy::new(2));
         let rotated = webhook().rotate(fresh.clone(), micros(10));
         let both = rotated.sign("msg_1", micros(9), b"{}");
         let new = fresh.sign("msg_1", micros(9), b"{}");

@@ -14,9 +14,9 @@ const PREFIX: &str = "whsec_";
 
 /// What an endpoint and we know, and nobody else: `whsec_` and 32 random bytes in base64. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret([u8; 32]);
+pub struct WebhookSecret([u8; 32]);
 
-impl Secret {
+impl WebhookSecret {
     /// A fresh one.
     #[must_use]
     pub fn fresh(entropy: &dyn Entropy) -> Self {
@@ -41,7 +41,7 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
@@ -51,7 +51,7 @@ impl fmt::Debug for Secret {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSecret;
 
-impl FromStr for Secret {
+impl FromStr for WebhookSecret {
     type Err = NoSecret;
     fn from_str(text: &str) -> Result<Self, NoSecret> {
         let bytes = STANDARD.decode(text.strip_prefix(PREFIX).ok_or(NoSecret)?).map_err(|_| NoSecret)?;
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn the_reference_implementation_agrees() {
-        let secret = Secret::fresh(&SeededEntropy::new(1));
+        let secret = WebhookSecret::fresh(&SeededEntropy::new(1));
         let theirs = standardwebhooks::Webhook::new(&secret.reveal()).unwrap();
         let (id, body) = ("msg_1", "{\"type\":\"ä\"}");
         let ours = secret.sign(id, micros(1_700_000_000_999_999), body.as_bytes());
@@ -75,11 +75,11 @@ mod tests {
 
     #[test]
     fn it_is_read_back_and_not_shown() {
-        let secret = Secret::fresh(&SeededEntropy::new(2));
+        let secret = WebhookSecret::fresh(&SeededEntropy::new(2));
         assert_eq!(secret.reveal().parse(), Ok(secret.clone()));
         assert_eq!(format!("{secret:?}"), "Secret(…)");
         for bad in ["", "whsec_", "whsec_YWJj", &secret.reveal()[6..]] {
-            assert_eq!(bad.parse::<Secret>(), Err(NoSecret), "{bad}");
+            assert_eq!(bad.parse::<WebhookSecret>(), Err(NoSecret), "{bad}");
         }
     }
 }

@@ -10,45 +10,45 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::super::create::Creator;
-use super::super::{Engine, Error, Result, tenant_of};
-use super::lease::TERM;
-use super::sending::tail_key;
-use super::{Arrival, BrokenOff, Checksum, Ends, Incoming};
+use super::lease::LEASE_DURATION;
+use super::store_put::tail_key;
+use super::{AppendBody, AppendChecksum, BodyFrame, EndOfBody, TruncatedBody};
 use crate::domain::access::{Action, Actor, may_ask};
-use crate::domain::append::{Concat, Length, Said};
-use crate::domain::asset::Metadata;
+use crate::domain::append::{ConcatRole, EchoedHeaders, UploadLength};
+use crate::domain::asset::AssetMetadata;
 use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
-use crate::domain::upload::{Protocol, Upload, UploadState};
-use crate::store::{Replay, StoreError, Tx, Write};
+use crate::domain::upload::{Upload, UploadProtocol, UploadState};
+use crate::engine::create::UploadCreator;
+use crate::engine::{Engine, Error, Result, tenant_of};
+use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
 
 /// Most pieces of one file.
-const MOST: usize = 1000;
+const MAX_CONCAT_UPLOADS: usize = 1000;
 /// How long a request waits for the file to be put together; then it goes on without anybody waiting.
-const WAIT: Duration = Duration::from_secs(20);
+const MAX_REQUEST_WAIT: Duration = Duration::from_secs(20);
 /// How long pieces are kept once the file is there.
-const GRACE: Duration = Duration::from_secs(24 * 3600);
+const PARTIAL_GRACE_PERIOD: Duration = Duration::from_secs(24 * 3600);
 /// The route under which such creations are remembered.
-const ROUTE: &str = "concatenations";
+const REPLAY_ROUTE: &str = "concatenations";
 
 /// The wish to make one file of several uploads.
-pub struct Concatenate {
+pub struct ConcatenateUploads {
     /// The file's name.
     pub name: FileName,
     /// Its type, as the client believes.
     pub media_type: Option<MediaType>,
     /// The client's own properties.
-    pub metadata: Metadata,
+    pub metadata: AssetMetadata,
     /// The uploads, in order; one may come several times.
-    pub of: Vec<UploadId>,
+    pub uploads: Vec<UploadId>,
     /// What the client wants to hear again.
-    pub said: Said,
+    pub echoed: EchoedHeaders,
 }
 
 /// Where bytes of a piece are.
-struct Stored {
+struct ConcatSource {
     key: String,
     etag: String,
     size: u64,
@@ -56,52 +56,53 @@ struct Stored {
 
 impl Engine {
     /// Makes one file of several uploads. The same wish again finds the same file.
-    pub async fn concatenate(&self, actor: &Actor, wish: Concatenate) -> Result<Upload> {
+    pub async fn concatenate_uploads(&self, actor: &Actor, wish: ConcatenateUploads) -> Result<Upload> {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
-        let by = Creator { tenant: tenant_of(actor)?, key: *key };
-        let total = self.total_of(actor, &wish.of).await?;
-        let mut ledger = self.new_ledger(Length::Known(total))?;
-        let replay = self.remember(by, &wish);
-        (ledger.said, ledger.concat) = (wish.said, Concat::Final(wish.of));
-        let rows = self.declared_as(by, wish.name, wish.media_type, wish.metadata, ledger, Protocol::Tus).await?;
+        let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
+        let total = self.load_total_size(actor, &wish.uploads).await?;
+        let mut ledger = self.new_ledger(UploadLength::Known(total))?;
+        let replay = self.concat_replay(by, &wish);
+        (ledger.echoed, ledger.concat) = (wish.echoed, ConcatRole::Final(wish.uploads));
+        let rows =
+            self.build_append_rows(by, wish.name, wish.media_type, wish.metadata, ledger, UploadProtocol::Tus).await?;
         let (mut asset, mut upload) = rows;
         let now = self.0.store.now();
-        upload = upload.take_lease(TERM, now).map_err(|_| Error::Locked)?;
-        upload.look_at = Some(after(now, self.patience().takeover_after));
+        upload = upload.take_lease(LEASE_DURATION, now).map_err(|_| Error::Locked)?;
+        upload.next_check_at = Some(after(now, self.upload_timeouts().takeover_after));
         let mut remembered = replay;
         remembered.result = json!({ "upload": upload.id });
         let (route, token) = (remembered.route.clone(), remembered.token.clone());
         let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
-        match self.commit(tx.with(Write::InsertReplay(remembered)), asset.id).await {
-            Ok(()) => self.put_together_soon(upload).await,
-            Err(StoreError::Conflict) => self.made_before(by, &route, &token).await,
+        match self.commit_and_notify(tx.with(Write::InsertReplay(remembered)), asset.id).await {
+            Ok(()) => self.concatenate_and_wait(upload).await,
+            Err(StoreError::Conflict) => self.recall_concatenation(by, &route, &token).await,
             Err(other) => Err(other.into()),
         }
     }
 
     /// The bytes of all pieces together, each of which must be a finished piece of this caller's.
-    async fn total_of(&self, actor: &Actor, of: &[UploadId]) -> Result<u64> {
-        if of.is_empty() || of.len() > MOST {
-            return Err(Error::invalid("Upload-Concat", format!("1 to {MOST} uploads")));
+    async fn load_total_size(&self, actor: &Actor, of: &[UploadId]) -> Result<u64> {
+        if of.is_empty() || of.len() > MAX_CONCAT_UPLOADS {
+            return Err(Error::invalid("Upload-Concat", format!("1 to {MAX_CONCAT_UPLOADS} uploads")));
         }
         let mut total = 0u64;
         for id in of {
-            let piece = self.upload_for(actor, Action::DriveUpload, *id).await;
+            let piece = self.load_upload_for(actor, Action::DriveUpload, *id).await;
             let piece = piece.map_err(|_| Error::invalid("Upload-Concat", "an upload that does not exist"))?;
-            total = total.saturating_add(finished_piece(&piece)?);
+            total = total.saturating_add(check_finished_partial(&piece)?);
         }
         Ok(total)
     }
 
-    fn remember(&self, by: Creator, wish: &Concatenate) -> Replay {
+    fn concat_replay(&self, by: UploadCreator, wish: &ConcatenateUploads) -> IdempotencyRecord {
         let mut list = Sha256::new();
-        wish.of.iter().for_each(|id| list.update(id.0.as_bytes()));
-        list.update(wish.said.metadata.as_deref().unwrap_or_default());
+        wish.uploads.iter().for_each(|id| list.update(id.0.as_bytes()));
+        list.update(wish.echoed.metadata.as_deref().unwrap_or_default());
         let fingerprint: [u8; 32] = list.finalize().into();
-        Replay {
+        IdempotencyRecord {
             key: by.key,
-            route: ROUTE.to_owned(),
+            route: REPLAY_ROUTE.to_owned(),
             token: hex::encode(fingerprint),
             fingerprint,
             result: json!({}),
@@ -109,28 +110,28 @@ impl Engine {
         }
     }
 
-    async fn made_before(&self, by: Creator, route: &str, token: &str) -> Result<Upload> {
-        let replay = self.0.store.replay(by.key, route, token).await?;
+    async fn recall_concatenation(&self, by: UploadCreator, route: &str, token: &str) -> Result<Upload> {
+        let replay = self.0.store.find_idempotency_record(by.key, route, token).await?;
         let id = replay.and_then(|replay| replay.result["upload"].as_str().and_then(|id| id.parse().ok()));
-        self.reread(id.ok_or_else(|| Error::busy("a remembered file is just being forgotten"))?).await
+        self.reload_upload(id.ok_or_else(|| Error::busy("a remembered file is just being forgotten"))?).await
     }
 
     /// Puts a file together, and waits for it within reason.
-    async fn put_together_soon(&self, upload: Upload) -> Result<Upload> {
+    async fn concatenate_and_wait(&self, upload: Upload) -> Result<Upload> {
         let (engine, id) = (self.clone(), upload.id);
-        let work = self.0.appends.tasks.spawn(async move { engine.put_together(upload).await });
-        match tokio::time::timeout(WAIT, work).await {
+        let work = self.0.appends.tasks.spawn(async move { engine.run_concatenation(upload).await });
+        match tokio::time::timeout(MAX_REQUEST_WAIT, work).await {
             Ok(done) => done.map_err(|error| Error::Internal(error.to_string()))?,
-            Err(_) => self.reread(id).await,
+            Err(_) => self.reload_upload(id).await,
         }
     }
 
     /// Goes on with a file that nobody is putting together any more. Also what the sweeper calls.
-    pub(in crate::engine) fn go_on_putting_together(&self, upload: &Upload) {
+    pub(in crate::engine) fn spawn_concatenation(&self, upload: &Upload) {
         let (engine, upload) = (self.clone(), upload.clone());
         self.0.appends.tasks.spawn(async move {
             let id = upload.id;
-            let work = async { engine.put_together(engine.lease(upload, |_| Ok(())).await?).await };
+            let work = async { engine.run_concatenation(engine.acquire_lease(upload, |_| Ok(())).await?).await };
             if let Err(error) = work.await {
                 tracing::warn!(upload = %id, %error, "not put together yet; it comes again");
             }
@@ -138,33 +139,41 @@ impl Engine {
     }
 
     /// What is done under the lease of a final upload: append what its pieces hold from its offset on.
-    async fn put_together(&self, leased: Upload) -> Result<Upload> {
+    async fn run_concatenation(&self, leased: Upload) -> Result<Upload> {
         let Some((of, offset)) = leased.ledger().and_then(|ledger| match &ledger.concat {
-            Concat::Final(of) => Some((of.clone(), ledger.offset)),
-            Concat::Whole | Concat::Partial => None,
+            ConcatRole::Final(of) => Some((of.clone(), ledger.offset)),
+            ConcatRole::Whole | ConcatRole::Partial => None,
         }) else {
             return Err(Error::Internal("an upload that is made of nothing".to_owned()));
         };
         let mut sources = Vec::new();
         for id in &of {
-            sources.extend(self.stored_bytes(&self.reread(*id).await?).await?);
+            sources.extend(self.locate_sources(&self.reload_upload(*id).await?).await?);
         }
-        let done = self.run(leased, Checksum::None, Ends::ByLength, None, self.bytes_of(sources, offset)).await?;
-        self.let_pieces_go(&of).await;
+        let done = self
+            .append_and_complete(
+                leased,
+                AppendChecksum::None,
+                EndOfBody::ByLength,
+                None,
+                self.concat_body(sources, offset),
+            )
+            .await?;
+        self.expire_partials(&of).await;
         Ok(done)
     }
 
     /// Where a piece's bytes are: its parts as one object, then its tail.
-    async fn stored_bytes(&self, piece: &Upload) -> Result<Vec<Stored>> {
-        finished_piece(piece)?;
-        let ledger = piece.ledger().ok_or(Error::Hidden)?;
+    async fn locate_sources(&self, piece: &Upload) -> Result<Vec<ConcatSource>> {
+        check_finished_partial(piece)?;
+        let ledger = piece.ledger().ok_or(Error::NotFound)?;
         let mut stored = Vec::new();
         if ledger.whole() > 0 {
-            let (key, etag) = (piece.key.clone(), self.parts_as_object(piece, ledger.whole()).await?);
-            stored.push(Stored { key, etag, size: ledger.whole() });
+            let (key, etag) = (piece.key.clone(), self.assemble_partial(piece, ledger.whole()).await?);
+            stored.push(ConcatSource { key, etag, size: ledger.whole() });
         }
         let segments = ledger.tail.iter();
-        stored.extend(segments.map(|segment| Stored {
+        stored.extend(segments.map(|segment| ConcatSource {
             key: tail_key(piece.id, segment),
             etag: segment.etag.clone(),
             size: segment.size,
@@ -173,7 +182,7 @@ impl Engine {
     }
 
     /// Makes a piece's parts readable; asking again is fine.
-    async fn parts_as_object(&self, piece: &Upload, size: u64) -> Result<String> {
+    async fn assemble_partial(&self, piece: &Upload, size: u64) -> Result<String> {
         let there = async |engine: &Self| -> Result<Option<String>> {
             let facts = engine.0.blobs.head(&piece.key).await?;
             Ok(facts.filter(|facts| facts.size == size).map(|facts| facts.etag))
@@ -182,7 +191,7 @@ impl Engine {
             return Ok(etag);
         }
         let store_id = piece.store_id().ok_or_else(|| Error::Internal("parts without a store id".to_owned()))?;
-        let parts = self.received(piece).await?;
+        let parts = self.list_received_parts(piece).await?;
         match self.0.blobs.complete_multipart(&piece.key, store_id, &parts).await {
             Ok((etag, _)) => Ok(etag),
             Err(error) => there(self).await?.ok_or_else(|| error.into()),
@@ -190,7 +199,7 @@ impl Engine {
     }
 
     /// What these hold from `offset` on, as the body of an append.
-    fn bytes_of(&self, sources: Vec<Stored>, mut offset: u64) -> Incoming {
+    fn concat_body(&self, sources: Vec<ConcatSource>, mut offset: u64) -> AppendBody {
         let mut left = Vec::new();
         for source in sources {
             let skipped = offset.min(source.size);
@@ -204,16 +213,16 @@ impl Engine {
             let blobs = std::sync::Arc::clone(&blobs);
             async move { blobs.get(&source.key, &source.etag, from..source.size).await }
         });
-        streams.try_flatten().map(|chunk| chunk.map(Arrival::Bytes).map_err(|_| BrokenOff)).boxed()
+        streams.try_flatten().map(|chunk| chunk.map(BodyFrame::Bytes).map_err(|_| TruncatedBody)).boxed()
     }
 
     /// Pieces of a file that is there are kept for a while and then expire.
-    async fn let_pieces_go(&self, of: &[UploadId]) {
+    async fn expire_partials(&self, of: &[UploadId]) {
         for id in of {
-            let Ok(Some(mut piece)) = self.0.store.upload(*id).await else { continue };
-            let until = after(self.0.store.now(), GRACE);
+            let Ok(Some(mut piece)) = self.0.store.find_upload(*id).await else { continue };
+            let until = after(self.0.store.now(), PARTIAL_GRACE_PERIOD);
             if piece.state == UploadState::Open && until < piece.expires_at {
-                (piece.expires_at, piece.look_at) = (until, Some(until));
+                (piece.expires_at, piece.next_check_at) = (until, Some(until));
                 // Should somebody else write it just now, it lives a little longer.
                 let _ = self.0.store.commit(Tx::new().quietly(&mut piece)).await;
             }
@@ -222,9 +231,9 @@ impl Engine {
 }
 
 /// The bytes of an upload that is a piece and whole.
-fn finished_piece(upload: &Upload) -> Result<u64> {
+fn check_finished_partial(upload: &Upload) -> Result<u64> {
     let ledger = upload.ledger().filter(|ledger| {
-        let piece = ledger.concat == Concat::Partial && ledger.is_whole();
+        let piece = ledger.concat == ConcatRole::Partial && ledger.is_whole();
         piece && upload.state == UploadState::Open
     });
     ledger

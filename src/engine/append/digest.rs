@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 /// Algorithms for one append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AppendDigest {
+pub enum AppendDigestAlgorithm {
     /// What tus obliges servers to know.
     Sha1,
     /// The one to choose.
@@ -19,7 +19,7 @@ pub enum AppendDigest {
     Crc32,
 }
 
-impl AppendDigest {
+impl AppendDigestAlgorithm {
     /// Every one of them, in the order in which tus advertises them.
     pub const ALL: [Self; 5] = [Self::Sha1, Self::Sha256, Self::Sha512, Self::Md5, Self::Crc32];
 
@@ -47,28 +47,28 @@ impl AppendDigest {
         }
     }
 
-    pub(super) fn begin(self) -> Running {
+    pub(super) fn new_digest(self) -> RunningDigest {
         match self {
-            Self::Sha1 => Running::Sha1(Sha1::new()),
-            Self::Sha256 => Running::Sha256(Sha256::new()),
-            Self::Sha512 => Running::Sha512(Sha512::new()),
-            Self::Md5 => Running::Md5(Md5::new()),
-            Self::Crc32 => Running::Crc32(Box::new(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc))),
+            Self::Sha1 => RunningDigest::Sha1(Sha1::new()),
+            Self::Sha256 => RunningDigest::Sha256(Sha256::new()),
+            Self::Sha512 => RunningDigest::Sha512(Sha512::new()),
+            Self::Md5 => RunningDigest::Md5(Md5::new()),
+            Self::Crc32 => RunningDigest::Crc32(Box::new(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc))),
         }
     }
 }
 
 /// What an append must hash to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedDigest {
     /// How it is computed.
-    pub algorithm: AppendDigest,
+    pub algorithm: AppendDigestAlgorithm,
     /// The value.
     pub value: Vec<u8>,
 }
 
 /// A digest being computed.
-pub(super) enum Running {
+pub(super) enum RunningDigest {
     Sha1(Sha1),
     Sha256(Sha256),
     Sha512(Sha512),
@@ -76,7 +76,7 @@ pub(super) enum Running {
     Crc32(Box<crc_fast::Digest>),
 }
 
-impl Running {
+impl RunningDigest {
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha1(digest) => digest.update(bytes),
@@ -112,8 +112,8 @@ mod tests {
             "900150983cd24fb0d6963f7d28e17f72",
             "352441c2",
         ];
-        for (algorithm, expected) in AppendDigest::ALL.into_iter().zip(expected) {
-            let mut running = algorithm.begin();
+        for (algorithm, expected) in AppendDigestAlgorithm::ALL.into_iter().zip(expected) {
+            let mut running = algorithm.new_digest();
             running.update(b"a");
             running.update(b"bc");
             let value = running.finish();

@@ -9,47 +9,47 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The unit in which memory is handed out. Blocks are smaller where a file is.
-const BLOCK: u64 = 256 << 10;
+const BLOCK_BYTES: u64 = 256 << 10;
 
 /// The bound.
 #[derive(Clone)]
-pub(super) struct Budget(Arc<Semaphore>);
+pub(super) struct AppendMemoryBudget(Arc<Semaphore>);
 
-impl Budget {
+impl AppendMemoryBudget {
     pub(super) fn new(bytes: u64) -> Self {
-        let blocks = (bytes / BLOCK).clamp(1, Semaphore::MAX_PERMITS as u64 / 2);
+        let blocks = (bytes / BLOCK_BYTES).clamp(1, Semaphore::MAX_PERMITS as u64 / 2);
         Self(Arc::new(Semaphore::new(usize::try_from(blocks).unwrap_or(1))))
     }
 
     /// Memory for one block, if there is some.
-    pub(super) fn try_block(&self) -> Option<OwnedSemaphorePermit> {
+    pub(super) fn try_acquire_block(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
     }
 
     /// Memory for one block, as soon as there is some.
-    pub(super) async fn block(&self) -> Option<OwnedSemaphorePermit> {
+    pub(super) async fn acquire_block(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).acquire_owned().await.ok()
     }
 }
 
 /// Bytes being collected.
 #[derive(Default)]
-pub(super) struct Buffer {
-    done: Vec<Bytes>,
-    open: BytesMut,
+pub(super) struct AppendBuffer {
+    full_chunks: Vec<Bytes>,
+    current_chunk: BytesMut,
     len: u64,
     permits: Option<OwnedSemaphorePermit>,
 }
 
 /// Collected bytes, which are sent as often as it takes.
-pub(super) struct Piece {
+pub(super) struct BufferedBytes {
     pub(super) chunks: Vec<Bytes>,
     pub(super) len: u64,
     /// Given back when the piece is dropped.
     _permits: Option<OwnedSemaphorePermit>,
 }
 
-impl Buffer {
+impl AppendBuffer {
     pub(super) fn len(&self) -> u64 {
         self.len
     }
@@ -60,14 +60,17 @@ impl Buffer {
 
     /// Bytes that fit without more memory.
     pub(super) fn room(&self) -> u64 {
-        (self.open.capacity() - self.open.len()) as u64
+        (self.current_chunk.capacity() - self.current_chunk.len()) as u64
     }
 
     /// Another block, no larger than what is expected to come.
     pub(super) fn grow(&mut self, permit: OwnedSemaphorePermit, expected: u64) {
-        let full = std::mem::replace(&mut self.open, BytesMut::with_capacity(expected.clamp(1, BLOCK) as usize));
+        let full = std::mem::replace(
+            &mut self.current_chunk,
+            BytesMut::with_capacity(expected.clamp(1, BLOCK_BYTES) as usize),
+        );
         if !full.is_empty() {
-            self.done.push(full.freeze());
+            self.full_chunks.push(full.freeze());
         }
         match &mut self.permits {
             Some(permits) => permits.merge(permit),
@@ -76,21 +79,21 @@ impl Buffer {
     }
 
     /// Takes from the front of `bytes` what fits, `most` at most.
-    pub(super) fn take(&mut self, bytes: &mut Bytes, most: u64) {
+    pub(super) fn fill_from(&mut self, bytes: &mut Bytes, most: u64) {
         let fits = self.room().min(most).min(bytes.len() as u64);
         let taken = bytes.split_to(fits as usize);
-        self.open.extend_from_slice(&taken);
+        self.current_chunk.extend_from_slice(&taken);
         self.len += fits;
     }
 
     /// Everything that was collected.
-    pub(super) fn finish(&mut self) -> Piece {
+    pub(super) fn take_all(&mut self) -> BufferedBytes {
         let whole = std::mem::take(self);
-        let mut chunks = whole.done;
-        if !whole.open.is_empty() {
-            chunks.push(whole.open.freeze());
+        let mut chunks = whole.full_chunks;
+        if !whole.current_chunk.is_empty() {
+            chunks.push(whole.current_chunk.freeze());
         }
-        Piece { chunks, len: whole.len, _permits: whole.permits }
+        BufferedBytes { chunks, len: whole.len, _permits: whole.permits }
     }
 }
 
@@ -100,27 +103,27 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out_and_memory_comes_back() {
-        let (budget, mut buffer) = (Budget::new(2 * BLOCK), Buffer::default());
-        let source: Vec<u8> = (0..BLOCK + 100).map(|n| n as u8).collect();
+        let (budget, mut buffer) = (AppendMemoryBudget::new(2 * BLOCK_BYTES), AppendBuffer::default());
+        let source: Vec<u8> = (0..BLOCK_BYTES + 100).map(|n| n as u8).collect();
         let mut bytes = Bytes::from(source.clone());
         while !bytes.is_empty() {
             if buffer.room() == 0 {
-                buffer.grow(budget.try_block().unwrap(), bytes.len() as u64);
+                buffer.grow(budget.try_acquire_block().unwrap(), bytes.len() as u64);
             }
-            buffer.take(&mut bytes, u64::MAX);
+            buffer.fill_from(&mut bytes, u64::MAX);
         }
-        assert_eq!(buffer.len(), BLOCK + 100);
-        let piece = buffer.finish();
-        assert!(buffer.is_empty() && piece.len == BLOCK + 100 && piece.chunks.concat() == source);
-        assert!(budget.try_block().is_none());
+        assert_eq!(buffer.len(), BLOCK_BYTES + 100);
+        let piece = buffer.take_all();
+        assert!(buffer.is_empty() && piece.len == BLOCK_BYTES + 100 && piece.chunks.concat() == source);
+        assert!(budget.try_acquire_block().is_none());
         drop(piece);
-        assert!(budget.try_block().is_some());
+        assert!(budget.try_acquire_block().is_some());
     }
 
     #[test]
     fn a_small_file_gets_a_small_block() {
-        let (budget, mut buffer) = (Budget::new(BLOCK), Buffer::default());
-        buffer.grow(budget.try_block().unwrap(), 1024);
+        let (budget, mut buffer) = (AppendMemoryBudget::new(BLOCK_BYTES), AppendBuffer::default());
+        buffer.grow(budget.try_acquire_block().unwrap(), 1024);
         assert!(buffer.room() < 4096);
     }
 }

@@ -16,37 +16,37 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::super::{Engine, Error, Result};
-use super::lease::TERM;
-use super::memory::Buffer;
-use super::sending;
+use super::lease::LEASE_DURATION;
+use super::memory::AppendBuffer;
+use super::store_put;
 use crate::blob::BlobKey;
 use crate::crash;
-use crate::domain::append::{Ledger, RelayedPart, Segment, UNDER_WAY};
+use crate::domain::append::{AppendLedger, MAX_PARTS_IN_FLIGHT, RelayedPart, TailSegment};
 use crate::domain::clock::after;
 use crate::domain::plan::PartNumber;
 use crate::domain::upload::Upload;
+use crate::engine::{Engine, Error, Result};
 use crate::store::{StoreError, Tx, Write};
 
 /// Most bytes that are collected before they go to the store, whether or not they fill a part.
-const SEGMENT: u64 = 32 << 20;
+const MAX_SEGMENT_BYTES: u64 = 32 << 20;
 /// How long an append waits for memory before it gives up its own, and before it gives up.
-const PINCH: Duration = Duration::from_millis(100);
-const STARVED: Duration = Duration::from_secs(30);
+const FREE_MEMORY_WAIT: Duration = Duration::from_millis(100);
+const MAX_MEMORY_WAIT: Duration = Duration::from_secs(30);
 
 /// A part on its way to the store.
-struct Sending {
+struct InFlightPart {
     number: PartNumber,
     size: u64,
-    segments: Vec<Segment>,
+    segments: Vec<TailSegment>,
     work: JoinHandle<Result<String>>,
     /// What came of it, once it is known.
     outcome: Option<Result<String>>,
 }
 
-impl Sending {
+impl InFlightPart {
     /// Waits for the outcome. May be dropped and called again.
-    async fn arrived(&mut self) {
+    async fn wait_for_outcome(&mut self) {
         if self.outcome.is_none() {
             let outcome = (&mut self.work).await;
             self.outcome = Some(outcome.unwrap_or_else(|error| Err(Error::Internal(error.to_string()))));
@@ -55,36 +55,36 @@ impl Sending {
 }
 
 /// The holder of a lease.
-pub(super) struct Writer {
+pub(super) struct AppendWriter {
     pub(super) engine: Engine,
     /// As last written.
     pub(super) upload: Upload,
     fence: u64,
     /// Most bytes that the file may have.
-    most: u64,
+    max_size: u64,
     /// Nothing is acknowledged before everything is.
     all_or_nothing: bool,
     /// Bytes in parts that are at the store or under way: where the current part begins.
-    cut: u64,
+    part_start: u64,
     /// The current part's bytes that are at the store.
-    pub(super) held: Vec<Segment>,
+    pub(super) stored_segments: Vec<TailSegment>,
     /// The current part's bytes that are not.
-    pub(super) buffer: Buffer,
-    sending: VecDeque<Sending>,
+    pub(super) buffer: AppendBuffer,
+    in_flight: VecDeque<InFlightPart>,
     /// Parts at the store that the ledger does not know yet, and how far they reach.
     staged: Vec<RelayedPart>,
-    staged_to: u64,
+    staged_offset: u64,
     next_part: u16,
-    serial: u32,
+    next_serial: u32,
     /// Segments that nothing needs any more once the ledger has moved.
-    spent: Vec<Segment>,
+    obsolete_segments: Vec<TailSegment>,
     /// A part may still arrive at the store although nobody waits for it.
-    doubtful: bool,
+    is_outcome_unknown: bool,
     /// Hears the offset whenever more bytes are acknowledged.
-    heard: Option<watch::Sender<u64>>,
+    offset_sender: Option<watch::Sender<u64>>,
 }
 
-impl Writer {
+impl AppendWriter {
     /// The holder of the lease that `upload` carries.
     pub(super) async fn new(
         engine: Engine,
@@ -92,23 +92,23 @@ impl Writer {
         all_or_nothing: bool,
         heard: Option<watch::Sender<u64>>,
     ) -> Result<Self> {
-        let ledger = upload.ledger().ok_or_else(not_relayed)?;
+        let ledger = upload.ledger().ok_or_else(no_ledger_error)?;
         Ok(Self {
-            most: engine.most(&upload).await?,
+            max_size: engine.most(&upload).await?,
             engine,
             fence: ledger.fence,
             all_or_nothing,
-            cut: ledger.whole(),
-            held: ledger.tail.clone(),
-            buffer: Buffer::default(),
-            sending: VecDeque::new(),
+            part_start: ledger.whole(),
+            stored_segments: ledger.tail.clone(),
+            buffer: AppendBuffer::default(),
+            in_flight: VecDeque::new(),
             staged: Vec::new(),
-            staged_to: ledger.whole(),
+            staged_offset: ledger.whole(),
             next_part: ledger.next_part,
-            serial: 0,
-            spent: Vec::new(),
-            doubtful: false,
-            heard,
+            next_serial: 0,
+            obsolete_segments: Vec::new(),
+            is_outcome_unknown: false,
+            offset_sender: heard,
             upload,
         })
     }
@@ -117,18 +117,18 @@ impl Writer {
         self.fence
     }
 
-    fn ledger(&self) -> Result<&Ledger> {
-        self.upload.ledger().ok_or_else(not_relayed)
+    fn ledger(&self) -> Result<&AppendLedger> {
+        self.upload.ledger().ok_or_else(no_ledger_error)
     }
 
     /// Bytes of the current part that are here.
-    fn begun(&self) -> u64 {
-        self.held.iter().map(|segment| segment.size).sum::<u64>() + self.buffer.len()
+    fn current_part_len(&self) -> u64 {
+        self.stored_segments.iter().map(|segment| segment.size).sum::<u64>() + self.buffer.len()
     }
 
     /// Every byte that came so far, acknowledged or not.
     pub(super) fn position(&self) -> u64 {
-        self.cut + self.begun()
+        self.part_start + self.current_part_len()
     }
 
     /// Whether the file's last byte is here.
@@ -137,30 +137,30 @@ impl Writer {
     }
 
     /// Whether no byte of the file has been sent as a part: it may still become one object by one request.
-    pub(super) fn is_one_piece(&self) -> bool {
-        self.cut == 0
+    pub(super) fn fits_single_put(&self) -> bool {
+        self.part_start == 0
     }
 
     /// Whether the file's end is still to be sent as a part. An empty file is one empty part.
-    pub(super) fn owes_part(&self) -> Result<bool> {
-        Ok(self.begun() > 0 || (self.position() == 0 && self.ledger()?.next_part == 1))
+    pub(super) fn needs_last_part(&self) -> Result<bool> {
+        Ok(self.current_part_len() > 0 || (self.position() == 0 && self.ledger()?.next_part == 1))
     }
 
     /// Takes bytes in. More than the file has room for are refused, after those that fit.
-    pub(super) async fn take(&mut self, mut bytes: Bytes) -> Result<()> {
+    pub(super) async fn accept_bytes(&mut self, mut bytes: Bytes) -> Result<()> {
         while !bytes.is_empty() {
-            let part = self.ledger()?.part_at(self.cut);
-            let room = part.saturating_sub(self.begun()).min(self.most.saturating_sub(self.position()));
+            let part = self.ledger()?.part_at(self.part_start);
+            let room = part.saturating_sub(self.current_part_len()).min(self.max_size.saturating_sub(self.position()));
             if room == 0 {
                 return Err(Error::TooLarge { limit: self.position() });
             }
             if self.buffer.room() == 0 {
-                self.make_room(room).await?;
+                self.acquire_buffer_block(room).await?;
             }
-            self.buffer.take(&mut bytes, room.min(SEGMENT - self.buffer.len().min(SEGMENT)));
-            if self.begun() == part && !self.has_all()? {
+            self.buffer.fill_from(&mut bytes, room.min(MAX_SEGMENT_BYTES - self.buffer.len().min(MAX_SEGMENT_BYTES)));
+            if self.current_part_len() == part && !self.has_all()? {
                 self.send_part().await?;
-            } else if self.buffer.len() >= SEGMENT {
+            } else if self.buffer.len() >= MAX_SEGMENT_BYTES {
                 self.write_segment().await?;
             }
         }
@@ -168,19 +168,19 @@ impl Writer {
     }
 
     /// Memory for more bytes: what is free, what parts under way give back, or what this append can give up itself.
-    async fn make_room(&mut self, expected: u64) -> Result<()> {
+    async fn acquire_buffer_block(&mut self, expected: u64) -> Result<()> {
         let budget = self.engine.0.appends.budget.clone();
-        let mut permit = budget.try_block();
-        while permit.is_none() && !self.sending.is_empty() {
-            self.settle().await?;
-            permit = budget.try_block();
+        let mut permit = budget.try_acquire_block();
+        while permit.is_none() && !self.in_flight.is_empty() {
+            self.stage_oldest_part().await?;
+            permit = budget.try_acquire_block();
         }
         if permit.is_none() {
-            permit = tokio::time::timeout(PINCH, budget.block()).await.ok().flatten();
+            permit = tokio::time::timeout(FREE_MEMORY_WAIT, budget.acquire_block()).await.ok().flatten();
         }
         if permit.is_none() {
             self.write_segment().await?;
-            permit = tokio::time::timeout(STARVED, budget.block()).await.ok().flatten();
+            permit = tokio::time::timeout(MAX_MEMORY_WAIT, budget.acquire_block()).await.ok().flatten();
         }
         self.buffer.grow(permit.ok_or_else(|| Error::busy("no memory for another append"))?, expected);
         Ok(())
@@ -188,63 +188,66 @@ impl Writer {
 
     /// Sends the current part on its way.
     pub(super) async fn send_part(&mut self) -> Result<()> {
-        if self.sending.len() >= usize::from(UNDER_WAY) {
-            self.settle().await?;
+        if self.in_flight.len() >= usize::from(MAX_PARTS_IN_FLIGHT) {
+            self.stage_oldest_part().await?;
         }
-        let store_id = self.begun_multipart().await?;
-        self.reserve().await?;
+        let store_id = self.ensure_multipart().await?;
+        self.reserve_part_number().await?;
         let number = PartNumber::new(u64::from(self.next_part));
         let number = number.ok_or_else(|| Error::Internal("every part number is used up".to_owned()))?;
-        let (size, segments) = (self.begun(), std::mem::take(&mut self.held));
-        let source =
-            sending::Source { upload: self.upload.id, segments: segments.clone(), piece: self.buffer.finish() };
+        let (size, segments) = (self.current_part_len(), std::mem::take(&mut self.stored_segments));
+        let source = store_put::PayloadSource {
+            upload: self.upload.id,
+            segments: segments.clone(),
+            piece: self.buffer.take_all(),
+        };
         let (engine, key) = (self.engine.clone(), self.upload.key.clone());
         let source = Arc::new(source);
         let work = tokio::spawn(async move { engine.send_part(&key, &store_id, number, &source).await });
         self.next_part += 1;
-        self.cut += size;
-        self.sending.push_back(Sending { number, size, segments, work, outcome: None });
+        self.part_start += size;
+        self.in_flight.push_back(InFlightPart { number, size, segments, work, outcome: None });
         Ok(())
     }
 
     /// A number may be used while a newcomer, who knows only the ledger, would leave it out.
-    async fn reserve(&mut self) -> Result<()> {
-        if self.next_part < self.ledger()?.next_part + UNDER_WAY {
+    async fn reserve_part_number(&mut self) -> Result<()> {
+        if self.next_part < self.ledger()?.next_part + MAX_PARTS_IN_FLIGHT {
             return Ok(());
         }
         let next_part = self.next_part;
-        self.write(Tx::new(), move |ledger| ledger.next_part = next_part).await
+        self.commit_ledger(Tx::new(), move |ledger| ledger.next_part = next_part).await
     }
 
     /// Whether parts are under way.
     pub(super) fn is_sending(&self) -> bool {
-        !self.sending.is_empty()
+        !self.in_flight.is_empty()
     }
 
-    /// Waits until the oldest part under way is at the store. May be dropped; [`Self::settle`] then takes it down.
-    pub(super) async fn arrival(&mut self) {
-        if let Some(oldest) = self.sending.front_mut() {
-            oldest.arrived().await;
+    /// Waits until the oldest part under way is at the store. May be dropped; [`Self::stage_oldest_part`] then takes it down.
+    pub(super) async fn wait_for_oldest_part(&mut self) {
+        if let Some(oldest) = self.in_flight.front_mut() {
+            oldest.wait_for_outcome().await;
         }
     }
 
     /// Takes down the oldest part under way.
-    pub(super) async fn settle(&mut self) -> Result<()> {
-        self.arrival().await;
-        let Some(oldest) = self.sending.pop_front() else { return Ok(()) };
+    pub(super) async fn stage_oldest_part(&mut self) -> Result<()> {
+        self.wait_for_oldest_part().await;
+        let Some(oldest) = self.in_flight.pop_front() else { return Ok(()) };
         let outcome = oldest.outcome.unwrap_or_else(|| Err(Error::Internal("a part without an outcome".to_owned())));
-        let etag = outcome.inspect_err(|_| self.doubtful = true)?;
+        let etag = outcome.inspect_err(|_| self.is_outcome_unknown = true)?;
         crash::point("after_part");
         self.staged.push(RelayedPart { upload: self.upload.id, number: oldest.number, size: oldest.size, etag });
-        self.staged_to += oldest.size;
-        self.spent.extend(oldest.segments);
-        if self.all_or_nothing { Ok(()) } else { self.acknowledge(false).await }
+        self.staged_offset += oldest.size;
+        self.obsolete_segments.extend(oldest.segments);
+        if self.all_or_nothing { Ok(()) } else { self.acknowledge_bytes(false).await }
     }
 
-    /// Takes down every part under way. After a failure only [`Self::discard`] is left: the ledger has no gaps.
-    pub(super) async fn settle_all(&mut self) -> Result<()> {
+    /// Takes down every part under way. After a failure only [`Self::discard_and_release`] is left: the ledger has no gaps.
+    pub(super) async fn stage_all_parts(&mut self) -> Result<()> {
         while self.is_sending() {
-            self.settle().await?;
+            self.stage_oldest_part().await?;
         }
         Ok(())
     }
@@ -255,40 +258,41 @@ impl Writer {
             return Ok(());
         }
         let fresh = self.buffer.len();
-        let from = Ledger { tail: self.held.clone(), ..self.ledger()?.clone() }.merged_into(fresh);
-        let merged = self.held.split_off(from);
-        let source = sending::Source { upload: self.upload.id, segments: merged, piece: self.buffer.finish() };
-        let (fence, serial, size) = (self.fence, self.serial, source.size());
-        self.serial += 1;
+        let from = AppendLedger { tail: self.stored_segments.clone(), ..self.ledger()?.clone() }.merged_into(fresh);
+        let merged = self.stored_segments.split_off(from);
+        let source =
+            store_put::PayloadSource { upload: self.upload.id, segments: merged, piece: self.buffer.take_all() };
+        let (fence, serial, size) = (self.fence, self.next_serial, source.size());
+        self.next_serial += 1;
         let key = BlobKey::Tail { upload: self.upload.id, fence, serial }.path();
         let etag = self.engine.send_object(&key, None, &source).await?.0;
         crash::point("after_tail");
-        self.held.push(Segment { fence, serial, size, etag });
-        self.spent.extend(source.segments);
+        self.stored_segments.push(TailSegment { fence, serial, size, etag });
+        self.obsolete_segments.extend(source.segments);
         Ok(())
     }
 
     /// Makes every byte safe that came so far, and acknowledges it unless nothing may be yet.
-    pub(super) async fn make_safe(&mut self) -> Result<()> {
-        self.settle_all().await?;
+    pub(super) async fn flush_bytes(&mut self) -> Result<()> {
+        self.stage_all_parts().await?;
         self.write_segment().await?;
-        if self.all_or_nothing { Ok(()) } else { self.acknowledge(false).await }
+        if self.all_or_nothing { Ok(()) } else { self.acknowledge_bytes(false).await }
     }
 
     /// Moves the ledger up to what the store has, and lets go of the lease if nothing more will come. While the body
     /// goes on, the ledger never reaches the file's end: more bytes than the file has make the append void.
-    pub(super) async fn acknowledge(&mut self, release: bool) -> Result<()> {
+    pub(super) async fn acknowledge_bytes(&mut self, release: bool) -> Result<()> {
         // Segments belong to the part behind those that are under way: they count when those do.
-        let tail = if self.sending.is_empty() { self.held.clone() } else { Vec::new() };
-        let offset = self.staged_to + tail.iter().map(|segment| segment.size).sum::<u64>();
+        let tail = if self.in_flight.is_empty() { self.stored_segments.clone() } else { Vec::new() };
+        let offset = self.staged_offset + tail.iter().map(|segment| segment.size).sum::<u64>();
         if !release && self.ledger()?.length.known() == Some(offset) {
             return Ok(());
         }
         let next_part = self.staged.last().map(|part| part.number.get() + 1);
-        let skip = if release && self.doubtful { Some(self.next_part) } else { None };
+        let skip = if release && self.is_outcome_unknown { Some(self.next_part) } else { None };
         let parts = std::mem::take(&mut self.staged);
         let tx = if parts.is_empty() { Tx::new() } else { Tx::new().with(Write::InsertParts(parts)) };
-        self.write(tx, move |ledger| {
+        self.commit_ledger(tx, move |ledger| {
             ledger.offset = offset;
             ledger.tail.clone_from(&tail);
             ledger.next_part = skip.or(next_part).unwrap_or(ledger.next_part).max(ledger.next_part);
@@ -297,22 +301,22 @@ impl Writer {
             }
         })
         .await?;
-        self.engine.remove_tails(self.upload.id, std::mem::take(&mut self.spent));
+        self.engine.spawn_tail_removal(self.upload.id, std::mem::take(&mut self.obsolete_segments));
         crash::point("after_ledger");
-        if let (Some(heard), Ok(ledger)) = (&self.heard, self.ledger()) {
+        if let (Some(heard), Ok(ledger)) = (&self.offset_sender, self.ledger()) {
             heard.send_replace(ledger.offset);
         }
         Ok(())
     }
 
     /// Lets go of the lease without moving the ledger: nothing that came counts.
-    pub(super) async fn discard(&mut self) -> Result<()> {
-        for mut sending in std::mem::take(&mut self.sending) {
-            sending.arrived().await;
-            self.doubtful |= !matches!(sending.outcome, Some(Ok(_)));
+    pub(super) async fn discard_and_release(&mut self) -> Result<()> {
+        for mut sending in std::mem::take(&mut self.in_flight) {
+            sending.wait_for_outcome().await;
+            self.is_outcome_unknown |= !matches!(sending.outcome, Some(Ok(_)));
         }
-        let skip = if self.doubtful { self.next_part } else { self.ledger()?.next_part };
-        self.write(Tx::new(), move |ledger| {
+        let skip = if self.is_outcome_unknown { self.next_part } else { self.ledger()?.next_part };
+        self.commit_ledger(Tx::new(), move |ledger| {
             ledger.next_part = skip;
             ledger.lease = None;
         })
@@ -321,18 +325,22 @@ impl Writer {
 
     /// Writes the ledger as `change` makes it. Others may have touched the row, to ask for the lease or to look at it
     /// later; that is no reason to give up. A row with another fence is.
-    pub(super) async fn write(&mut self, tx: Tx, change: impl Fn(&mut Ledger) + Send + Sync) -> Result<()> {
-        const TRIES: u32 = 8;
+    pub(super) async fn commit_ledger(
+        &mut self,
+        tx: Tx,
+        change: impl Fn(&mut AppendLedger) + Send + Sync,
+    ) -> Result<()> {
+        const MAX_ATTEMPTS: u32 = 8;
         let (engine, mut current) = (self.engine.clone(), self.upload.clone());
-        for attempt in 0..TRIES {
+        for attempt in 0..MAX_ATTEMPTS {
             let now = engine.0.store.now();
             let mut next = current.clone();
-            let ledger = next.ledger_mut().ok_or_else(not_relayed)?;
+            let ledger = next.ledger_mut().ok_or_else(no_ledger_error)?;
             change(ledger);
             if let Some(lease) = &mut ledger.lease {
-                lease.until = after(now, TERM);
+                lease.until = after(now, LEASE_DURATION);
             }
-            next.expires_at = next.expires_at.max(after(now, engine.patience().upload_ttl));
+            next.expires_at = next.expires_at.max(after(now, engine.upload_timeouts().upload_ttl));
             let wanted = next.ledger().cloned();
             match engine.0.store.commit(tx.clone().quietly(&mut next)).await {
                 Ok(()) => {
@@ -340,15 +348,15 @@ impl Writer {
                     return Ok(());
                 }
                 Err(StoreError::Conflict) => {}
-                Err(error) if attempt + 1 == TRIES => return Err(error.into()),
+                Err(error) if attempt + 1 == MAX_ATTEMPTS => return Err(error.into()),
                 // It may have been written: the row knows.
                 Err(error) => {
                     tracing::warn!(upload = %next.id, %error, "the ledger could not be written yet");
                     tokio::time::sleep(Duration::from_millis(50) * 2u32.pow(attempt)).await;
                 }
             }
-            current = engine.reread(next.id).await?;
-            if same(current.ledger(), wanted.as_ref()) {
+            current = engine.reload_upload(next.id).await?;
+            if is_same_ledger(current.ledger(), wanted.as_ref()) {
                 self.upload = current;
                 return Ok(());
             }
@@ -360,13 +368,13 @@ impl Writer {
     }
 
     /// Begins the multipart upload with the first part, unless an append before this one did.
-    async fn begun_multipart(&mut self) -> Result<String> {
+    async fn ensure_multipart(&mut self) -> Result<String> {
         if let Some(store_id) = &self.ledger()?.store_id {
             return Ok(store_id.clone());
         }
         if self.fence > 1 {
             // A holder that vanished may have begun one without telling: nobody knows what it put there.
-            for lost in self.engine.multiparts_under(&self.upload.key).await? {
+            for lost in self.engine.list_multiparts_under(&self.upload.key).await? {
                 self.engine.abort_until_gone(&self.upload.key, &lost).await?;
             }
         }
@@ -374,7 +382,7 @@ impl Writer {
         let store_id = self.engine.0.blobs.create_multipart(&key, &token, None, None).await?;
         crash::point("after_create_multipart");
         let id = store_id.clone();
-        if let Err(error) = self.write(Tx::new(), move |ledger| ledger.store_id = Some(id.clone())).await {
+        if let Err(error) = self.commit_ledger(Tx::new(), move |ledger| ledger.store_id = Some(id.clone())).await {
             self.engine.0.blobs.abort_multipart(&key, &store_id).await?;
             return Err(error);
         }
@@ -383,14 +391,14 @@ impl Writer {
 }
 
 /// Whether a row says what was to be written, other people's wishes and times aside.
-fn same(row: Option<&Ledger>, wanted: Option<&Ledger>) -> bool {
-    let essence = |ledger: &Ledger| {
-        let Ledger { offset, tail, next_part, fence, store_id, length, lease, .. } = ledger.clone();
+fn is_same_ledger(row: Option<&AppendLedger>, wanted: Option<&AppendLedger>) -> bool {
+    let essence = |ledger: &AppendLedger| {
+        let AppendLedger { offset, tail, next_part, fence, store_id, length, lease, .. } = ledger.clone();
         (offset, tail, next_part, fence, store_id, length, lease.is_some())
     };
     row.map(essence) == wanted.map(essence)
 }
 
-fn not_relayed() -> Error {
+fn no_ledger_error() -> Error {
     Error::Internal("an upload without a ledger is not appended to".to_owned())
 }

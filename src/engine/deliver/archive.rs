@@ -12,36 +12,36 @@ use crc_fast::{CrcAlgorithm, Digest};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::Sha256;
 
-use super::super::{Engine, Error, Result, content_disposition};
-use super::{Download, Source};
+use super::{DeliverySource, OpenedDownload};
 use crate::blob::{BlobError, ByteStream};
-use crate::domain::archive::{Layout, Piece, What, descriptor, header};
+use crate::domain::archive::{ArchiveLayout, ArchivePiece, PieceContent, descriptor, header};
 use crate::domain::asset::AssetState;
 use crate::domain::collection::Collection;
 use crate::domain::grant::{Disposition, Link};
 use crate::domain::ids::CollectionId;
 use crate::domain::name::MediaType;
+use crate::engine::{Engine, Error, Result, content_disposition};
 
 /// Assets that are looked up at once.
-const GROUP: usize = 1000;
+const MEMBERS_PER_GROUP: usize = 1000;
 
 /// An archive that may be read now: everything that it holds is still as it was.
-pub(super) struct Archive {
+pub(super) struct ArchiveDownload {
     collection: Collection,
-    layout: Layout,
+    layout: ArchiveLayout,
     /// Where each member's bytes are.
     keys: Vec<String>,
     /// What is known of their CRCs by now.
     crcs: Mutex<Vec<Option<u32>>>,
 }
 
-impl std::fmt::Debug for Archive {
+impl std::fmt::Debug for ArchiveDownload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Archive").field("id", &self.collection.id).finish_non_exhaustive()
     }
 }
 
-impl Archive {
+impl ArchiveDownload {
     fn crc(&self, i: usize) -> Option<u32> {
         self.crcs.lock().unwrap_or_else(PoisonError::into_inner).get(i).copied().flatten()
     }
@@ -65,21 +65,21 @@ impl Archive {
 
 impl Engine {
     /// Permission to fetch a collection's archive.
-    pub(super) async fn archive(&self, id: CollectionId, link: &Link) -> Result<Download> {
-        let collection = self.0.store.collection(id).await?.ok_or(Error::Hidden)?;
+    pub(super) async fn archive(&self, id: CollectionId, link: &Link) -> Result<OpenedDownload> {
+        let collection = self.0.store.find_collection(id).await?.ok_or(Error::NotFound)?;
         let keys = self.still_there(&collection).await?;
         let mut crcs: Vec<Option<u32>> = collection.items.iter().map(|item| item.crc).collect();
         if crcs.iter().any(Option::is_none) {
-            for (i, crc) in self.0.store.collection_crcs(id).await? {
+            for (i, crc) in self.0.store.list_collection_crcs(id).await? {
                 if let Some(known) = crcs.get_mut(i) {
                     *known = Some(crc);
                 }
             }
         }
-        let layout = Layout::of(&collection.items);
-        let archive = Archive { layout, keys, crcs: Mutex::new(crcs), collection };
+        let layout = ArchiveLayout::of(&collection.items);
+        let archive = ArchiveDownload { layout, keys, crcs: Mutex::new(crcs), collection };
         let name = link.filename.as_ref().unwrap_or(&archive.collection.name);
-        Ok(Download {
+        Ok(OpenedDownload {
             id: id.0,
             size: archive.layout.size(),
             etag: archive.etag(),
@@ -90,16 +90,16 @@ impl Engine {
             usual: None,
             public: false,
             network: link.network,
-            source: Source::Archive(Arc::new(archive)),
+            source: DeliverySource::Archive(Arc::new(archive)),
         })
     }
 
     /// Where the members' bytes are, if each member is still what it was when the collection was made.
     async fn still_there(&self, collection: &Collection) -> Result<Vec<String>> {
         let mut keys = Vec::with_capacity(collection.items.len());
-        for group in collection.items.chunks(GROUP) {
+        for group in collection.items.chunks(MEMBERS_PER_GROUP) {
             let ids: Vec<_> = group.iter().map(|item| item.asset).collect();
-            let assets = self.0.store.assets_by_id(&ids).await?;
+            let assets = self.0.store.find_assets(&ids).await?;
             let found: std::collections::HashMap<_, _> = assets.into_iter().map(|asset| (asset.id, asset)).collect();
             for item in group {
                 match found.get(&item.asset).map(|asset| &asset.state) {
@@ -114,7 +114,7 @@ impl Engine {
     }
 
     /// A range of an archive.
-    pub(super) fn read_archive(&self, archive: &Arc<Archive>, range: Range<u64>) -> ByteStream {
+    pub(super) fn read_archive(&self, archive: &Arc<ArchiveDownload>, range: Range<u64>) -> ByteStream {
         let (engine, archive) = (self.clone(), Arc::clone(archive));
         let pieces = archive.layout.pieces(&archive.collection.items, range);
         let pieces = stream::iter(pieces).then(move |piece| {
@@ -124,12 +124,12 @@ impl Engine {
         pieces.map_err(|error| BlobError::Unavailable(error.to_string())).try_flatten().boxed()
     }
 
-    async fn piece(&self, archive: Arc<Archive>, piece: Piece) -> Result<ByteStream> {
+    async fn piece(&self, archive: Arc<ArchiveDownload>, piece: ArchivePiece) -> Result<ByteStream> {
         let made = match piece.what {
-            What::Bytes(i) => return self.member(archive, i, piece.range).await,
-            What::Header(i) => header(&archive.collection.items[i]),
-            What::Descriptor(i) => descriptor(&archive.collection.items[i], self.find_crc(&archive, i).await?),
-            What::Directory => {
+            PieceContent::Bytes(i) => return self.member(archive, i, piece.range).await,
+            PieceContent::Header(i) => header(&archive.collection.items[i]),
+            PieceContent::Descriptor(i) => descriptor(&archive.collection.items[i], self.find_crc(&archive, i).await?),
+            PieceContent::Directory => {
                 let mut crcs = Vec::with_capacity(archive.keys.len());
                 for i in 0..archive.keys.len() {
                     crcs.push(self.find_crc(&archive, i).await?);
@@ -143,7 +143,7 @@ impl Engine {
     }
 
     /// A member's bytes. If all of them pass and their CRC is not known yet, it is afterwards.
-    async fn member(&self, archive: Arc<Archive>, i: usize, range: Range<u64>) -> Result<ByteStream> {
+    async fn member(&self, archive: Arc<ArchiveDownload>, i: usize, range: Range<u64>) -> Result<ByteStream> {
         let item = &archive.collection.items[i];
         let whole = range == (0..item.size);
         let bytes = self.read(&archive.keys[i], &item.etag, range).await?;
@@ -171,13 +171,13 @@ impl Engine {
     }
 
     /// A member's CRC, for which all of it is read if nobody knows it.
-    async fn find_crc(&self, archive: &Archive, i: usize) -> Result<u32> {
+    async fn find_crc(&self, archive: &ArchiveDownload, i: usize) -> Result<u32> {
         if let Some(known) = archive.crc(i) {
             return Ok(known);
         }
         // One at a time on this node: whoever asks for many pieces of an archive at once must not have it read as often.
-        let _turn = self.0.archives.lock().await;
-        let known = self.0.store.collection_crcs(archive.collection.id).await?;
+        let _turn = self.0.archive_lock.lock().await;
+        let known = self.0.store.list_collection_crcs(archive.collection.id).await?;
         if let Some((_, crc)) = known.into_iter().find(|(position, _)| *position == i) {
             archive.set_crc(i, crc);
             return Ok(crc);
@@ -193,7 +193,7 @@ impl Engine {
         Ok(crc)
     }
 
-    async fn keep_crc(&self, archive: &Archive, i: usize, crc: u32) {
+    async fn keep_crc(&self, archive: &ArchiveDownload, i: usize, crc: u32) {
         archive.set_crc(i, crc);
         if let Err(error) = self.0.store.keep_crc(archive.collection.id, i, crc).await {
             // Somebody will find it out once more.

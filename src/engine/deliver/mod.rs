@@ -8,30 +8,30 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::audit::{self, Deed};
+use super::audit::{self, AuditedAct};
 use super::{Engine, Error, Result, content_disposition};
 use crate::domain::access::{Action, Actor, may_ask};
-use crate::domain::asset::{Asset, AssetState, Content};
+use crate::domain::asset::{Asset, AssetContent, AssetState};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::file_type::with_charset;
-use crate::domain::grant::{Disposition, Link, LinkTarget, Network, Variant};
+use crate::domain::grant::{AssetVariant, ClientNetwork, Disposition, Link, LinkTarget};
 use crate::domain::ids::AssetId;
 use crate::domain::media_alias::browser_name;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::policy::Visibility;
 
 mod archive;
-mod fetched;
+mod asset_cache;
+mod mode;
 mod read;
-mod ways;
 
-pub(super) use fetched::Fetched;
-pub use ways::{Cache, Deliveries, DeliveryMode, PurgeHook, StoreRequest, TrustedProxy};
+pub(super) use asset_cache::AssetCache;
+pub use mode::{CachePolicy, DeliveryMode, DeliverySettings, PurgeHook, StoreRequest, TrustedProxy};
 
 /// What a request that comes with a link is up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
+pub enum DownloadSelection {
     /// It looks (HEAD): no use.
     Look,
     /// It fetches from the beginning: a use.
@@ -42,16 +42,16 @@ pub enum Opening {
 
 /// Where the bytes are.
 #[derive(Clone, Debug)]
-enum Source {
+enum DeliverySource {
     /// One object.
     Object(String),
     /// Made of many.
-    Archive(Arc<archive::Archive>),
+    Archive(Arc<archive::ArchiveDownload>),
 }
 
 /// Permission to fetch one asset's bytes, or a collection's, with everything that an answer's head needs.
 #[derive(Clone, Debug)]
-pub struct Download {
+pub struct OpenedDownload {
     /// Of what: an asset or a collection.
     pub id: Uuid,
     /// Its exact size in bytes.
@@ -71,8 +71,8 @@ pub struct Download {
     /// Whether its policy lets anybody have it: caches may share it.
     pub public: bool,
     /// The only network that it may go to: the link's.
-    network: Option<Network>,
-    source: Source,
+    network: Option<ClientNetwork>,
+    source: DeliverySource,
 }
 
 impl Engine {
@@ -82,22 +82,22 @@ impl Engine {
         actor: &Actor,
         id: AssetId,
         disposition: Disposition,
-        form: Option<&Variant>,
-    ) -> Result<Download> {
+        form: Option<&AssetVariant>,
+    ) -> Result<OpenedDownload> {
         let asset = match actor {
             Actor::Nobody => self.public_asset(id).await?,
             Actor::Key { .. } | Actor::Uploader { .. } => {
                 let looked = async {
                     may_ask(actor, Action::FetchContent)?;
                     let asset = self.asset_to_fetch(id).await?;
-                    self.permit(actor, Action::FetchContent, &asset).await?;
+                    self.check_permission(actor, Action::FetchContent, &asset).await?;
                     Ok::<_, Error>(asset)
                 };
                 looked.await.inspect_err(|error| self.tell_of_denial(actor, || format!("asset:{id}"), error))?
             }
         };
         let opened = self.by_its_policy(&asset, download(&asset, disposition, None, form)?).await?;
-        let deed = || Deed::new(asset.tenant, actor, "content.fetch", audit::subject(&asset));
+        let deed = || AuditedAct::new(asset.tenant, actor, "content.fetch", audit::subject(&asset));
         self.tell_of_fetch(audit::id_of(actor), asset.id.0, deed).await;
         Ok(opened)
     }
@@ -105,7 +105,7 @@ impl Engine {
     /// An asset that its policy lets anybody have. Of all others nobody learns even that they exist.
     async fn public_asset(&self, id: AssetId) -> Result<Arc<Asset>> {
         let asset = match self.asset_to_fetch(id).await {
-            Err(Error::Hidden) => return Err(Error::Unauthenticated),
+            Err(Error::NotFound) => return Err(Error::Unauthenticated),
             asset => asset?,
         };
         let public = self.rules_of(&asset).await?.visibility == Visibility::Public;
@@ -117,10 +117,10 @@ impl Engine {
     }
 
     /// What the policy says of how it is handed out.
-    async fn by_its_policy(&self, asset: &Asset, opened: Download) -> Result<Download> {
+    async fn by_its_policy(&self, asset: &Asset, opened: OpenedDownload) -> Result<OpenedDownload> {
         let rules = self.rules_of(asset).await?;
         let usual = rules.delivery.as_deref().and_then(|name| name.parse().ok());
-        Ok(Download { usual, public: rules.visibility == Visibility::Public, ..opened })
+        Ok(OpenedDownload { usual, public: rules.visibility == Visibility::Public, ..opened })
     }
 
     /// Permission for the holder of a link. A link to a derivative opens no other form. `opening` says what the request is
@@ -129,41 +129,46 @@ impl Engine {
         &self,
         token: &str,
         peer: Option<IpAddr>,
-        opening: impl FnOnce(&Download) -> Opening + Send,
-        form: Option<&Variant>,
-    ) -> Result<Download> {
+        opening: impl FnOnce(&OpenedDownload) -> DownloadSelection + Send,
+        form: Option<&AssetVariant>,
+    ) -> Result<OpenedDownload> {
         let link = match self.0.tokens.open_link(token) {
-            Some(id) => self.0.store.link(id).await?,
+            Some(id) => self.0.store.find_link(id).await?,
             None => None,
         };
         let Some(link) = link else {
             self.tell_of_wrong_credential(None, "link.refused", "link".to_owned());
-            return Err(Error::Hidden);
+            return Err(Error::NotFound);
         };
         self.in_good_standing(link.tenant).await?;
         if !link.opens(self.0.store.now(), peer) {
             return Err(Error::Gone { what: "link", state: "expired or revoked" });
         }
         let opened = match link.target {
-            LinkTarget::Asset(asset) => self.linked(asset, &link, form).await?,
-            LinkTarget::Collection(_) if form.is_some() => return Err(Error::Hidden),
+            LinkTarget::Asset(asset) => self.load_link_target(asset, &link, form).await?,
+            LinkTarget::Collection(_) if form.is_some() => return Err(Error::NotFound),
             LinkTarget::Collection(collection) => self.archive(collection, &link).await?,
         };
         let opening = opening(&opened);
         if !self.count(&link, opening).await? {
             return Err(Error::Gone { what: "link", state: "used up" });
         }
-        if opening == Opening::Begin {
+        if opening == DownloadSelection::Begin {
             self.tell_of_fetch(link.id.0, opened.id, || opened_by(&link)).await;
         }
         Ok(opened)
     }
 
-    async fn linked(&self, asset: AssetId, link: &Link, form: Option<&Variant>) -> Result<Download> {
+    async fn load_link_target(
+        &self,
+        asset: AssetId,
+        link: &Link,
+        form: Option<&AssetVariant>,
+    ) -> Result<OpenedDownload> {
         let form = match (&link.variant, form) {
-            (Some(only), Some(asked)) if only.name != asked.name => return Err(Error::Hidden),
+            (Some(only), Some(asked)) if only.name != asked.name => return Err(Error::NotFound),
             (Some(only), Some(asked)) if only.format.is_some() && only.format != asked.format => {
-                return Err(Error::Hidden);
+                return Err(Error::NotFound);
             }
             (_, Some(asked)) => Some(asked),
             (only, None) => only.as_ref(),
@@ -171,41 +176,43 @@ impl Engine {
         let asset = self.asset_to_fetch(asset).await?;
         let download = download(&asset, link.disposition, link.filename.as_ref(), form)?;
         let download = self.by_its_policy(&asset, download).await?;
-        Ok(Download { network: link.network, public: false, ..download })
+        Ok(OpenedDownload { network: link.network, public: false, ..download })
     }
 
     /// Counts what counts as a use. `false`: none is left.
-    async fn count(&self, link: &Link, opening: Opening) -> Result<bool> {
+    async fn count(&self, link: &Link, opening: DownloadSelection) -> Result<bool> {
         let now = self.0.store.now();
         let recent = link.last_used_at.is_some_and(|last| now < after(last, self.0.settings.redirect_ttl));
         match (link.max_uses, opening) {
-            (Some(most), Opening::Look) => Ok(link.used < most),
-            (Some(_), Opening::GoOn) if recent => Ok(true),
-            (Some(_), Opening::Begin | Opening::GoOn) => Ok(self.0.store.use_link(link.id, now).await?),
-            (None, Opening::Begin) => {
-                self.note_use(link.id);
+            (Some(most), DownloadSelection::Look) => Ok(link.used < most),
+            (Some(_), DownloadSelection::GoOn) if recent => Ok(true),
+            (Some(_), DownloadSelection::Begin | DownloadSelection::GoOn) => {
+                Ok(self.0.store.use_link(link.id, now).await?)
+            }
+            (None, DownloadSelection::Begin) => {
+                self.count_link_use(link.id);
                 Ok(true)
             }
-            (None, Opening::Look | Opening::GoOn) => Ok(true),
+            (None, DownloadSelection::Look | DownloadSelection::GoOn) => Ok(true),
         }
     }
 }
 
 /// Whoever holds the link is known by nothing else.
-fn opened_by(link: &Link) -> Deed {
+fn opened_by(link: &Link) -> AuditedAct {
     let subject = match link.target {
         LinkTarget::Asset(asset) => format!("asset:{asset}"),
         LinkTarget::Collection(collection) => format!("collection:{collection}"),
     };
-    Deed { actor: format!("link:{}", link.id), ..Deed::by_system(link.tenant, "link.open", subject) }
+    AuditedAct { actor: format!("link:{}", link.id), ..AuditedAct::by_system(link.tenant, "link.open", subject) }
 }
 
 pub(super) fn download(
     asset: &Asset,
     disposition: Disposition,
     name: Option<&FileName>,
-    form: Option<&Variant>,
-) -> Result<Download> {
+    form: Option<&AssetVariant>,
+) -> Result<OpenedDownload> {
     let content = match &asset.state {
         AssetState::Ready(content) => content,
         AssetState::Awaiting | AssetState::Stored(_) | AssetState::Processing(_) | AssetState::Failed { .. } => {
@@ -222,7 +229,7 @@ pub(super) fn download(
     }
     let media_type = as_browsers_know_it(content.detected.clone().unwrap_or_else(MediaType::octet_stream));
     let shown = if media_type.is_inert() { disposition } else { Disposition::Attachment };
-    Ok(Download {
+    Ok(OpenedDownload {
         id: asset.id.0,
         size: asset.size,
         etag: content.etag.clone(),
@@ -233,7 +240,7 @@ pub(super) fn download(
         usual: None,
         public: false,
         network: None,
-        source: Source::Object(content.key.clone()),
+        source: DeliverySource::Object(content.key.clone()),
     })
 }
 
@@ -247,16 +254,16 @@ fn as_browsers_know_it(media_type: MediaType) -> MediaType {
 /// The same permission, for a derivative of the asset.
 fn derived(
     asset: &Asset,
-    content: &Content,
+    content: &AssetContent,
     disposition: Disposition,
     name: &FileName,
-    form: &Variant,
-) -> Result<Download> {
-    let made = content.findings.derivative(&form.name, form.format.as_deref()).ok_or(Error::Hidden)?;
+    form: &AssetVariant,
+) -> Result<OpenedDownload> {
+    let made = content.findings.derivative(&form.name, form.format.as_deref()).ok_or(Error::NotFound)?;
     let media_type = made.media_type.parse().unwrap_or_else(|_| MediaType::octet_stream());
     let shown = if media_type.is_inert() { disposition } else { Disposition::Attachment };
     let extended = format!("{}.{}.{}", name.as_str(), made.variant, made.format());
-    Ok(Download {
+    Ok(OpenedDownload {
         id: asset.id.0,
         size: made.size,
         etag: made.etag.clone(),
@@ -267,6 +274,6 @@ fn derived(
         usual: None,
         public: false,
         network: None,
-        source: Source::Object(made.key.clone()),
+        source: DeliverySource::Object(made.key.clone()),
     })
 }

@@ -9,13 +9,13 @@ use std::ops::Range;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::super::{Engine, Error, Result};
-use super::{Download, Source};
-use crate::blob::{BlobError, Blobs, ByteStream};
-use crate::domain::asset::{AssetState, Content};
+use super::{DeliverySource, OpenedDownload};
+use crate::blob::{BlobError, BlobStore, ByteStream};
+use crate::domain::asset::{AssetContent, AssetState};
 use crate::domain::ids::AssetId;
-use crate::domain::job::{Priority, Work};
-use crate::sendfile::Spans;
+use crate::domain::job::{JobSubject, Priority};
+use crate::engine::{Engine, Error, Result};
+use crate::sendfile::FileSpans;
 
 impl Engine {
     /// The bytes of a range, through this service. If the store breaks off, reading goes on where it stopped; if that
@@ -23,10 +23,10 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::BytesMissing`] when the store has lost the bytes, as far as that is known with the first of them.
-    pub async fn stream(&self, download: &Download, range: Range<u64>) -> Result<ByteStream> {
+    pub async fn stream(&self, download: &OpenedDownload, range: Range<u64>) -> Result<ByteStream> {
         let key = match &download.source {
-            Source::Object(key) => key,
-            Source::Archive(archive) => return Ok(self.read_archive(archive, range)),
+            DeliverySource::Object(key) => key,
+            DeliverySource::Archive(archive) => return Ok(self.read_archive(archive, range)),
         };
         let opened = async { wait_for_first(self.read(key, &download.etag, range).await?).await.map_err(Error::from) };
         let stream = opened.await.inspect_err(|error| self.look_after(download, error))?;
@@ -39,8 +39,8 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Self::stream`].
-    pub async fn spans(&self, download: &Download, range: Range<u64>) -> Result<Option<Spans>> {
-        let Source::Object(key) = &download.source else { return Ok(None) };
+    pub async fn spans(&self, download: &OpenedDownload, range: Range<u64>) -> Result<Option<FileSpans>> {
+        let DeliverySource::Object(key) = &download.source else { return Ok(None) };
         let opened = async {
             match self.0.blobs.spans(key, &download.etag, range).await.map_err(lost)? {
                 Some(spans) => wait_for_first(spans).await.map(Some).map_err(|error| unreadable(&error)),
@@ -55,15 +55,15 @@ impl Engine {
 
     /// Has an asset looked at whose bytes a reader found to be missing: the job's tries tell a store that was away from
     /// one that has lost them. One look at a time is owed, and none while the damage is known.
-    pub(super) fn look_after(&self, download: &Download, error: &Error) {
+    pub(super) fn look_after(&self, download: &OpenedDownload, error: &Error) {
         if !matches!(error, Error::BytesMissing(_)) {
             return;
         }
         let (engine, id) = (self.clone(), AssetId(download.id));
         self.0.appends.tasks.spawn(async move {
-            match engine.0.store.asset(id).await {
+            match engine.0.store.find_asset(id).await {
                 Ok(Some(asset)) if matches!(asset.state, AssetState::Ready(_)) && asset.damage().is_none() => {
-                    let owed = engine.owe(&asset, Work::Recheck(id), Priority::Normal).await;
+                    let owed = engine.owe(&asset, JobSubject::Recheck(id), Priority::Normal).await;
                     if let Err(error) = owed {
                         tracing::warn!(asset = %id, %error, "damage that a download met is not looked after");
                     }
@@ -75,8 +75,8 @@ impl Engine {
     }
 
     /// The bytes of stored content, for processing.
-    pub async fn read_content(&self, content: &Content, range: Range<u64>) -> Result<ByteStream> {
-        match self.0.fresh.get(&content.key, &content.etag, &range).await {
+    pub async fn read_content(&self, content: &AssetContent, range: Range<u64>) -> Result<ByteStream> {
+        match self.0.small_objects.get(&content.key, &content.etag, &range).await {
             Some(bytes) => Ok(stream::once(async { Ok(bytes) }).boxed()),
             None => self.read(&content.key, &content.etag, range).await,
         }
@@ -87,7 +87,7 @@ impl Engine {
             return Ok(stream::empty().boxed());
         }
         let first = self.0.blobs.get(key, etag, range.clone()).await.map_err(lost)?;
-        let reading = Reading {
+        let reading = ResumingReader {
             blobs: std::sync::Arc::clone(&self.0.blobs),
             key: key.to_owned(),
             etag: etag.to_owned(),
@@ -95,7 +95,7 @@ impl Engine {
             current: Some(first),
             failures: 0,
         };
-        Ok(stream::unfold(reading, Reading::step).boxed())
+        Ok(stream::unfold(reading, ResumingReader::step).boxed())
     }
 }
 
@@ -129,8 +129,8 @@ fn lost(error: BlobError) -> BlobError {
 }
 
 /// A range being read, across as many requests as the store makes necessary.
-struct Reading {
-    blobs: std::sync::Arc<dyn Blobs>,
+struct ResumingReader {
+    blobs: std::sync::Arc<dyn BlobStore>,
     key: String,
     etag: String,
     left: Range<u64>,
@@ -138,9 +138,9 @@ struct Reading {
     failures: u32,
 }
 
-impl Reading {
+impl ResumingReader {
     /// Failures in a row without a byte between them.
-    const PATIENCE: u32 = 4;
+    const READ_RETRY_TIME: u32 = 4;
 
     async fn step(mut self) -> Option<(crate::blob::Result<bytes::Bytes>, Self)> {
         loop {
@@ -173,7 +173,7 @@ impl Reading {
         if matches!(why, BlobError::Damaged(_)) {
             return Err(why);
         }
-        while self.failures < Self::PATIENCE {
+        while self.failures < Self::READ_RETRY_TIME {
             self.failures += 1;
             tokio::time::sleep(std::time::Duration::from_millis(100) * 2u32.pow(self.failures)).await;
             match self.blobs.get(&self.key, &self.etag, self.left.clone()).await {

@@ -1,7 +1,7 @@
 //! Where this node's followers meet: one task reads what is new, once, and all of a tenant's followers take it from there.
 //!
-//! The task runs while somebody follows. It is woken by the store's news, and looks by itself every [`LOOK`] in case that
-//! the word was lost. What it read last is kept for each followed tenant, [`KEPT`] events at most; a follower who is further
+//! The task runs while somebody follows. It is woken by the store's news, and looks by itself every [`FEED_POLL_INTERVAL`] in case that
+//! the word was lost. What it read last is kept for each followed tenant, [`MAX_KEPT_EVENTS`] events at most; a follower who is further
 //! behind reads from the store until he has caught up. Nothing is queued for anybody.
 
 use std::collections::{HashMap, VecDeque};
@@ -11,52 +11,52 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use super::super::{Engine, Result};
 use crate::domain::event::FeedEvent;
 use crate::domain::ids::{AssetId, TenantId};
+use crate::engine::{Engine, Result};
 
 /// How often to look although nobody said anything.
-const LOOK: Duration = Duration::from_millis(500);
+const FEED_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two rounds at least: events that come together are read together.
-const PACE: Duration = Duration::from_millis(10);
+const MIN_READ_INTERVAL: Duration = Duration::from_millis(10);
 /// Events in memory per followed tenant.
-const KEPT: usize = 1000;
-const PAGE: u32 = 500;
+const MAX_KEPT_EVENTS: usize = 1000;
+const READ_PAGE_EVENTS: u32 = 500;
 
 /// The followers of this node.
-pub(in crate::engine) struct Hub {
+pub(in crate::engine) struct FeedHub {
     seats: Arc<Semaphore>,
-    state: Mutex<State>,
+    state: Mutex<HubState>,
 }
 
 #[derive(Default)]
-struct State {
-    tenants: HashMap<TenantId, Arc<Channel>>,
+struct HubState {
+    tenants: HashMap<TenantId, Arc<TenantChannel>>,
     pump: Option<JoinHandle<()>>,
 }
 
 /// One tenant's newest events.
-struct Channel {
-    recent: Mutex<Recent>,
+struct TenantChannel {
+    recent: Mutex<RecentEvents>,
     /// The id of the newest.
     last: watch::Sender<i64>,
 }
 
 /// Every event behind `from`.
-struct Recent {
+struct RecentEvents {
     from: i64,
     events: VecDeque<Arc<FeedEvent>>,
 }
 
 /// A follower's place.
-pub(super) struct Seat {
-    channel: Arc<Channel>,
+pub(super) struct FollowerSeat {
+    channel: Arc<TenantChannel>,
     last: watch::Receiver<i64>,
     _permit: OwnedSemaphorePermit,
 }
 
 /// Where the events behind a place are.
-pub(super) enum Grown {
+pub(super) enum NextEvents {
     /// Here, and there are no others up to `upto`.
     Here { events: Vec<Arc<FeedEvent>>, upto: i64 },
     /// Only the store has them.
@@ -67,16 +67,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Hub {
+impl FeedHub {
     pub(in crate::engine) fn new(followers: usize) -> Self {
         Self { seats: Arc::new(Semaphore::new(followers)), state: Mutex::default() }
     }
 
     /// A seat for somebody who stands at `at`; `None` when there is none, or the tenant has its share.
-    pub(super) fn seat(&self, engine: &Engine, tenant: TenantId, at: i64, share: usize) -> Option<Seat> {
+    pub(super) fn seat(&self, engine: &Engine, tenant: TenantId, at: i64, share: usize) -> Option<FollowerSeat> {
         let permit = Arc::clone(&self.seats).try_acquire_owned().ok()?;
         let mut state = lock(&self.state);
-        let channel = Arc::clone(state.tenants.entry(tenant).or_insert_with(|| Arc::new(Channel::behind(at))));
+        let channel = Arc::clone(state.tenants.entry(tenant).or_insert_with(|| Arc::new(TenantChannel::behind(at))));
         if channel.last.receiver_count() >= share {
             return None;
         }
@@ -84,11 +84,11 @@ impl Hub {
         if state.pump.as_ref().is_none_or(JoinHandle::is_finished) {
             state.pump = Some(tokio::spawn(pump(engine.clone())));
         }
-        Some(Seat { channel, last, _permit: permit })
+        Some(FollowerSeat { channel, last, _permit: permit })
     }
 
     /// The tenants that are followed; the end of the task when there are none.
-    fn followed(&self) -> Vec<(TenantId, Arc<Channel>)> {
+    fn followed(&self) -> Vec<(TenantId, Arc<TenantChannel>)> {
         let mut state = lock(&self.state);
         state.tenants.retain(|_, channel| channel.last.receiver_count() > 0);
         if state.tenants.is_empty() {
@@ -98,16 +98,16 @@ impl Hub {
     }
 }
 
-impl Channel {
+impl TenantChannel {
     fn behind(at: i64) -> Self {
-        Self { recent: Mutex::new(Recent { from: at, events: VecDeque::new() }), last: watch::Sender::new(at) }
+        Self { recent: Mutex::new(RecentEvents { from: at, events: VecDeque::new() }), last: watch::Sender::new(at) }
     }
 
     fn add(&self, events: Vec<FeedEvent>) {
         let Some(last) = events.last().map(|event| event.id) else { return };
         let mut recent = lock(&self.recent);
         recent.events.extend(events.into_iter().map(Arc::new));
-        while recent.events.len() > KEPT {
+        while recent.events.len() > MAX_KEPT_EVENTS {
             recent.from = recent.events.pop_front().map_or(last, |event| event.id);
         }
         drop(recent);
@@ -124,23 +124,23 @@ impl Channel {
     }
 }
 
-impl Seat {
+impl FollowerSeat {
     /// The newest event that is known here.
     pub(super) fn last(&mut self) -> i64 {
         *self.last.borrow_and_update()
     }
 
     /// Completes when there is a newer one than [`Self::last`] said.
-    pub(super) async fn grown(&mut self) {
+    pub(super) async fn wait_for_events(&mut self) {
         // The channel lives as long as this seat.
         let _ = self.last.changed().await;
     }
 
     /// At most `limit` events behind `at`.
-    pub(super) fn take(&self, at: i64, asset: Option<AssetId>, limit: usize) -> Grown {
+    pub(super) fn take(&self, at: i64, asset: Option<AssetId>, limit: usize) -> NextEvents {
         let recent = lock(&self.channel.recent);
         if at < recent.from {
-            return Grown::Elsewhere;
+            return NextEvents::Elsewhere;
         }
         let (mut events, mut upto) = (Vec::new(), at);
         for event in recent.events.range(recent.events.partition_point(|event| event.id <= at)..) {
@@ -152,42 +152,42 @@ impl Seat {
                 events.push(Arc::clone(event));
             }
         }
-        Grown::Here { events, upto }
+        NextEvents::Here { events, upto }
     }
 }
 
 /// Reads what is new for everybody, until nobody follows any more.
 async fn pump(engine: Engine) {
     loop {
-        let followed = engine.0.hub.followed();
+        let followed = engine.0.feed_hub.followed();
         if followed.is_empty() {
             return;
         }
         if let Err(error) = read_on(&engine, &followed).await {
             tracing::warn!(%error, "events cannot be read; trying again");
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(FEED_POLL_INTERVAL).await;
         }
         drop(followed);
-        let _ = tokio::time::timeout(LOOK, engine.0.store.news()).await;
-        tokio::time::sleep(PACE).await;
+        let _ = tokio::time::timeout(FEED_POLL_INTERVAL, engine.0.store.wait_for_events()).await;
+        tokio::time::sleep(MIN_READ_INTERVAL).await;
     }
 }
 
-async fn read_on(engine: &Engine, followed: &[(TenantId, Arc<Channel>)]) -> Result<()> {
+async fn read_on(engine: &Engine, followed: &[(TenantId, Arc<TenantChannel>)]) -> Result<()> {
     engine.number_events().await?;
     let tenants: Vec<TenantId> = followed.iter().map(|(tenant, _)| *tenant).collect();
-    let ends: HashMap<_, _> = engine.0.store.feed_ends(&tenants).await?.into_iter().collect();
+    let ends: HashMap<_, _> = engine.0.store.read_feed_ends(&tenants).await?.into_iter().collect();
     for (tenant, channel) in followed {
         let Some(ends) = ends.get(tenant) else { continue };
         let known = *channel.last.borrow();
-        if ends.last - known > KEPT as i64 {
+        if ends.last - known > MAX_KEPT_EVENTS as i64 {
             // Whoever stands before it reads from the store.
             channel.skip_to(ends.last);
             continue;
         }
         let mut at = known;
         while at < ends.last {
-            let events = engine.0.store.feed(*tenant, None, at, PAGE).await?;
+            let events = engine.0.store.read_feed(*tenant, None, at, READ_PAGE_EVENTS).await?;
             let Some(last) = events.last() else { break };
             at = last.id;
             channel.add(events);

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::limits::check_page;
+use super::limits::check_page_limit;
 use super::{Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::event::{FeedEnds, FeedEvent};
@@ -19,15 +19,15 @@ use crate::domain::ids::{AssetId, TenantId};
 
 mod hub;
 
-pub(super) use hub::Hub;
-use hub::{Grown, Seat};
+pub(super) use hub::FeedHub;
+use hub::{FollowerSeat, NextEvents};
 
 /// Most events that are taken for a follower at once, who then asks for more.
-const AT_ONCE: u32 = 100;
+const MAX_PAGE_EVENTS: u32 = 100;
 /// When somebody may try again who found no place.
-const CROWDED: Duration = Duration::from_secs(10);
+const CROWDED_MESSAGE: Duration = Duration::from_secs(10);
 
-const FORGOTTEN: Error = Error::Gone { what: "event", state: "forgotten" };
+const FORGOTTEN_MESSAGE: Error = Error::Gone { what: "event", state: "forgotten" };
 
 /// How events are kept and handed out.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ pub enum FeedOf {
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
+pub enum FeedPosition {
     /// With the oldest that is kept.
     Beginning,
     /// With the next that happens.
@@ -72,12 +72,12 @@ pub struct FeedPage {
 }
 
 /// Somebody who follows the feed.
-pub struct Follower {
+pub struct FeedFollower {
     engine: Engine,
     tenant: TenantId,
     asset: Option<AssetId>,
     at: i64,
-    seat: Seat,
+    seat: FollowerSeat,
 }
 
 impl Engine {
@@ -86,11 +86,11 @@ impl Engine {
         &self,
         actor: &Actor,
         of: FeedOf,
-        since: Since,
+        since: FeedPosition,
         limit: u32,
         patience: Duration,
     ) -> Result<FeedPage> {
-        check_page(limit)?;
+        check_page_limit(limit)?;
         let (tenant, asset) = self.readable(actor, of).await?;
         let at = self.place(tenant, asset, since).await?;
         let events = self.behind(tenant, asset, at, limit).await?;
@@ -99,12 +99,12 @@ impl Engine {
             return Ok(FeedPage { events, next });
         }
         let mut follower = self.seated(tenant, asset, at)?;
-        let came = tokio::time::timeout(patience.min(super::assets::LONGEST_WAIT), follower.next(limit)).await;
+        let came = tokio::time::timeout(patience.min(super::assets::MAX_STATE_WAIT), follower.next(limit)).await;
         Ok(FeedPage { events: came.unwrap_or(Ok(Vec::new()))?, next: follower.at })
     }
 
     /// Follows the feed from somewhere on.
-    pub async fn follow(&self, actor: &Actor, of: FeedOf, since: Since) -> Result<Follower> {
+    pub async fn follow(&self, actor: &Actor, of: FeedOf, since: FeedPosition) -> Result<FeedFollower> {
         let (tenant, asset) = self.readable(actor, of).await?;
         let at = self.place(tenant, asset, since).await?;
         self.seated(tenant, asset, at)
@@ -117,12 +117,12 @@ impl Engine {
                 Ok((tenant_of(actor)?, None))
             }
             FeedOf::Asset(id) => {
-                let asset = self.asset_for(actor, Action::ReadAsset, id).await?;
+                let asset = self.load_asset_for(actor, Action::ReadAsset, id).await?;
                 Ok((asset.tenant, Some(id)))
             }
             FeedOf::Granted => {
                 let Actor::Uploader { upload } = actor else { return Err(Error::Unauthenticated) };
-                let upload = self.upload_for(actor, Action::ReadUpload, *upload).await?;
+                let upload = self.load_upload_for(actor, Action::ReadUpload, *upload).await?;
                 Ok((upload.tenant, Some(upload.asset)))
             }
         }
@@ -134,22 +134,22 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) async fn feed_ends(&self, tenant: TenantId) -> Result<FeedEnds> {
-        let ends = self.0.store.feed_ends(&[tenant]).await?;
+    pub(super) async fn read_feed_ends(&self, tenant: TenantId) -> Result<FeedEnds> {
+        let ends = self.0.store.read_feed_ends(&[tenant]).await?;
         Ok(ends.first().map(|(_, ends)| *ends).unwrap_or_default())
     }
 
     /// The place behind which a reader begins.
-    async fn place(&self, tenant: TenantId, asset: Option<AssetId>, since: Since) -> Result<i64> {
+    async fn place(&self, tenant: TenantId, asset: Option<AssetId>, since: FeedPosition) -> Result<i64> {
         self.number_events().await?;
-        let ends = self.feed_ends(tenant).await?;
+        let ends = self.read_feed_ends(tenant).await?;
         match since {
-            Since::Now => Ok(ends.last),
+            FeedPosition::Now => Ok(ends.last),
             // Of an asset, the newest event is never forgotten.
-            Since::Beginning | Since::Event(0) => Ok(if asset.is_some() { 0 } else { ends.forgotten }),
-            Since::Event(id) if (1..ends.forgotten).contains(&id) => Err(FORGOTTEN),
-            Since::Event(id) if (1..=ends.last).contains(&id) => Ok(id),
-            Since::Event(_) => Err(Error::invalid("after", "no event has this id")),
+            FeedPosition::Beginning | FeedPosition::Event(0) => Ok(if asset.is_some() { 0 } else { ends.forgotten }),
+            FeedPosition::Event(id) if (1..ends.forgotten).contains(&id) => Err(FORGOTTEN_MESSAGE),
+            FeedPosition::Event(id) if (1..=ends.last).contains(&id) => Ok(id),
+            FeedPosition::Event(_) => Err(Error::invalid("after", "no event has this id")),
         }
     }
 
@@ -161,23 +161,23 @@ impl Engine {
         at: i64,
         limit: u32,
     ) -> Result<Vec<Arc<FeedEvent>>> {
-        let events = self.0.store.feed(tenant, asset, at, limit).await?;
+        let events = self.0.store.read_feed(tenant, asset, at, limit).await?;
         // Asked afterwards: what was forgotten before the page was read is known by now.
-        if at != 0 && at < self.feed_ends(tenant).await?.forgotten {
-            return Err(FORGOTTEN);
+        if at != 0 && at < self.read_feed_ends(tenant).await?.forgotten {
+            return Err(FORGOTTEN_MESSAGE);
         }
         Ok(events.into_iter().map(Arc::new).collect())
     }
 
-    fn seated(&self, tenant: TenantId, asset: Option<AssetId>, at: i64) -> Result<Follower> {
+    fn seated(&self, tenant: TenantId, asset: Option<AssetId>, at: i64) -> Result<FeedFollower> {
         let settings = &self.0.settings.feed;
-        let seat = self.0.hub.seat(self, tenant, at, settings.followers_per_tenant);
-        let full = || Error::Busy { why: "too many follow the events".to_owned(), after: CROWDED };
-        Ok(Follower { engine: self.clone(), tenant, asset, at, seat: seat.ok_or_else(full)? })
+        let seat = self.0.feed_hub.seat(self, tenant, at, settings.followers_per_tenant);
+        let full = || Error::Busy { why: "too many follow the events".to_owned(), after: CROWDED_MESSAGE };
+        Ok(FeedFollower { engine: self.clone(), tenant, asset, at, seat: seat.ok_or_else(full)? })
     }
 }
 
-impl Follower {
+impl FeedFollower {
     /// Behind which event it stands.
     #[must_use]
     pub fn at(&self) -> i64 {
@@ -189,19 +189,19 @@ impl Follower {
     /// # Errors
     /// [`Error::Gone`] for a follower who is so slow that the next events are forgotten.
     pub async fn next_events(&mut self) -> Result<Vec<Arc<FeedEvent>>> {
-        self.next(AT_ONCE).await
+        self.next(MAX_PAGE_EVENTS).await
     }
 
     async fn next(&mut self, limit: u32) -> Result<Vec<Arc<FeedEvent>>> {
         loop {
             let last = self.seat.last();
             if self.at >= last {
-                self.seat.grown().await;
+                self.seat.wait_for_events().await;
                 continue;
             }
             let (events, at) = match self.seat.take(self.at, self.asset, limit as usize) {
-                Grown::Here { events, upto } => (events, upto),
-                Grown::Elsewhere => {
+                NextEvents::Here { events, upto } => (events, upto),
+                NextEvents::Elsewhere => {
                     let events = self.engine.behind(self.tenant, self.asset, self.at, limit).await?;
                     let end = if events.len() < limit as usize { last } else { 0 };
                     let upto = events.last().map_or(last, |event| event.id.max(end));

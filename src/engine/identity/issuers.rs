@@ -9,48 +9,48 @@ use jsonwebtoken::{DecodingKey, Header, Validation, dangerous, decode, decode_he
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::super::recent::Recent;
-use super::super::{Error, Result};
-use super::STALE;
-use super::keyring::{KeySetSettings, KeySets, Keyring};
+use super::API_KEY_CACHE_TTL;
+use super::keyring::{IssuerKeys, KeySetSettings, KeySets};
 use crate::domain::access::Actor;
 use crate::domain::clock::{Timestamp, after, before, micros};
 use crate::domain::ids::{KeyId, TenantId};
-use crate::domain::issuer::Issuer;
-use crate::domain::key::Scopes;
+use crate::domain::issuer::JwtIssuer;
+use crate::domain::key::KeyScopes;
+use crate::engine::ttl_cache::TtlCache;
+use crate::engine::{Error, Result};
 use crate::store::Store;
 
 /// Tokens that are remembered, wrong ones included.
-const MOST: u64 = 10_000;
+const MAX_TOKEN_BYTES: u64 = 10_000;
 /// Longest token in bytes.
-const LONGEST: usize = 16 << 10;
+const MAX_TOKEN_LIFETIME: usize = 16 << 10;
 /// Longest subject in bytes.
-const LONGEST_SUBJECT: usize = 1024;
+const MAX_SUBJECT_BYTES: usize = 1024;
 /// Keys of one id that are tried.
-const MOST_TRIED: usize = 3;
+const MAX_KEYS_TRIED: usize = 3;
 
-type Claims = Map<String, Value>;
+type JwtClaims = Map<String, Value>;
 
 /// The issuers that the operator trusts, what is known of their keys, and what was lately said of their tokens.
-pub struct Issuers {
-    rings: Vec<Arc<Keyring>>,
-    known: Recent<[u8; 32], Option<Subject>>,
-    tenants: Recent<String, Option<TenantId>>,
+pub struct TrustedIssuers {
+    rings: Vec<Arc<IssuerKeys>>,
+    known: TtlCache<[u8; 32], Option<JwtSubject>>,
+    tenants: TtlCache<String, Option<TenantId>>,
 }
 
 /// Whom a verified token speaks for, and when.
 #[derive(Clone, Debug, PartialEq)]
-struct Subject {
+struct JwtSubject {
     id: KeyId,
     tenant: TenantId,
-    scopes: Scopes,
+    scopes: KeyScopes,
     from: Timestamp,
     until: Timestamp,
 }
 
 /// Why a token counts for nothing. For the operator's log, not for the caller.
 #[derive(Debug, thiserror::Error)]
-enum Refused {
+enum JwtRefused {
     #[error("it is no JSON Web Token that we can read")]
     Unreadable,
     #[error("its issuer is not trusted")]
@@ -74,40 +74,47 @@ enum Refused {
     Later(#[from] Error),
 }
 
-impl Issuers {
+impl TrustedIssuers {
     /// Trusts these issuers, whose keys come through `sets`.
     #[must_use]
-    pub fn new(issuers: Vec<Issuer>, settings: KeySetSettings, sets: &Arc<dyn KeySets>) -> Self {
-        let ring = |issuer| Arc::new(Keyring::new(issuer, settings, Arc::clone(sets)));
+    pub fn new(issuers: Vec<JwtIssuer>, settings: KeySetSettings, sets: &Arc<dyn KeySets>) -> Self {
+        let ring = |issuer| Arc::new(IssuerKeys::new(issuer, settings, Arc::clone(sets)));
         Self { rings: issuers.into_iter().map(ring).collect(), ..Self::none() }
     }
 
     /// Trusts nobody.
     #[must_use]
     pub fn none() -> Self {
-        Self { rings: Vec::new(), known: Recent::new(MOST, STALE), tenants: Recent::new(MOST, STALE) }
+        Self {
+            rings: Vec::new(),
+            known: TtlCache::new(MAX_TOKEN_BYTES, API_KEY_CACHE_TTL),
+            tenants: TtlCache::new(MAX_TOKEN_BYTES, API_KEY_CACHE_TTL),
+        }
     }
 
     /// Whom a token speaks for at `now`.
     pub(super) async fn subject(&self, token: &str, now: Timestamp, store: &dyn Store) -> Result<Option<Actor>> {
-        if self.rings.is_empty() || token.len() > LONGEST || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+        if self.rings.is_empty()
+            || token.len() > MAX_TOKEN_LIFETIME
+            || token.bytes().filter(|byte| *byte == b'.').count() != 2
+        {
             return Ok(None);
         }
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let subject = self.known.get(&digest, now, Box::pin(self.remembered(token, now, store))).await?;
+        let subject = self.known.get(&digest, now, Box::pin(self.recall_subject(token, now, store))).await?;
         let subject = subject.filter(|subject| subject.from <= now && now < subject.until);
-        Ok(subject.map(|Subject { id, tenant, scopes, .. }| Actor::Key { id, tenant, scopes }))
+        Ok(subject.map(|JwtSubject { id, tenant, scopes, .. }| Actor::Key { id, tenant, scopes }))
     }
 
     /// What is remembered of a token: whom it speaks for, whatever its times; `None`: it counts for nothing.
-    async fn remembered(&self, token: &str, now: Timestamp, store: &dyn Store) -> Result<Option<Subject>> {
+    async fn recall_subject(&self, token: &str, now: Timestamp, store: &dyn Store) -> Result<Option<JwtSubject>> {
         let (issuer, said) = match self.ring(token) {
             Ok((ring, header)) => (ring.issuer.name.as_str(), self.speaks_for(ring, &header, token, now, store).await),
             Err(refused) => ("?", Err(refused)),
         };
         match said {
             Ok(subject) => Ok(Some(subject)),
-            Err(Refused::Later(error)) => Err(error),
+            Err(JwtRefused::Later(error)) => Err(error),
             Err(refused) => {
                 tracing::info!(issuer, %refused, "a token was refused");
                 Ok(None)
@@ -116,17 +123,17 @@ impl Issuers {
     }
 
     /// The issuer that a token names, if it is one of ours and signs like this.
-    fn ring(&self, token: &str) -> std::result::Result<(&Arc<Keyring>, Header), Refused> {
-        let header = decode_header(token).map_err(|_| Refused::Unreadable)?;
-        let unproven: Claims = dangerous::insecure_decode_claims(token).map_err(|_| Refused::Unreadable)?;
+    fn ring(&self, token: &str) -> std::result::Result<(&Arc<IssuerKeys>, Header), JwtRefused> {
+        let header = decode_header(token).map_err(|_| JwtRefused::Unreadable)?;
+        let unproven: JwtClaims = dangerous::insecure_decode_claims(token).map_err(|_| JwtRefused::Unreadable)?;
         let said = unproven.get("iss").and_then(Value::as_str);
-        let ring = self.rings.iter().find(|ring| said == Some(&ring.issuer.issuer)).ok_or(Refused::Issuer)?;
+        let ring = self.rings.iter().find(|ring| said == Some(&ring.issuer.issuer)).ok_or(JwtRefused::Issuer)?;
         let name = format!("{:?}", header.alg);
         if !ring.issuer.algorithms.iter().any(|algorithm| algorithm.name() == name) {
-            return Err(Refused::Algorithm);
+            return Err(JwtRefused::Algorithm);
         }
         if !understood(&header) {
-            return Err(Refused::Header);
+            return Err(JwtRefused::Header);
         }
         Ok((ring, header))
     }
@@ -134,23 +141,23 @@ impl Issuers {
     /// Verifies signature, issuer and audience, and what the claims come to here.
     async fn speaks_for(
         &self,
-        ring: &Arc<Keyring>,
+        ring: &Arc<IssuerKeys>,
         header: &Header,
         token: &str,
         now: Timestamp,
         store: &dyn Store,
-    ) -> std::result::Result<Subject, Refused> {
+    ) -> std::result::Result<JwtSubject, JwtRefused> {
         let issuer = &ring.issuer;
         let claims = verified(token, &ring.candidates(header.alg, header.kid.as_deref(), now).await?, issuer, header)?;
-        let (from, until) = times(&claims).ok_or(Refused::Times)?;
+        let (from, until) = times(&claims).ok_or(JwtRefused::Times)?;
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
-        if !(1..=LONGEST_SUBJECT).contains(&subject.len()) {
-            return Err(Refused::Subject);
+        if !(1..=MAX_SUBJECT_BYTES).contains(&subject.len()) {
+            return Err(JwtRefused::Subject);
         }
-        let name = issuer.tenant(&claims).ok_or(Refused::Tenant)?;
-        let look = async { Ok(store.tenant_named(&name).await?.map(|tenant| tenant.id)) };
-        let tenant = self.tenants.get(&name, now, look).await?.ok_or(Refused::Tenant)?;
-        Ok(Subject {
+        let name = issuer.tenant(&claims).ok_or(JwtRefused::Tenant)?;
+        let look = async { Ok(store.find_tenant_by_name(&name).await?.map(|tenant| tenant.id)) };
+        let tenant = self.tenants.get(&name, now, look).await?.ok_or(JwtRefused::Tenant)?;
+        Ok(JwtSubject {
             id: issuer.subject_id(subject, tenant),
             tenant,
             scopes: issuer.scopes(&claims),
@@ -164,15 +171,15 @@ impl Issuers {
 fn verified(
     token: &str,
     keys: &[DecodingKey],
-    issuer: &Issuer,
+    issuer: &JwtIssuer,
     header: &Header,
-) -> std::result::Result<Claims, Refused> {
+) -> std::result::Result<JwtClaims, JwtRefused> {
     let validation = validation(issuer, header);
-    let mut last = Refused::UnknownKey;
-    for key in keys.iter().take(MOST_TRIED) {
-        match decode::<Claims>(token, key, &validation) {
+    let mut last = JwtRefused::UnknownKey;
+    for key in keys.iter().take(MAX_KEYS_TRIED) {
+        match decode::<JwtClaims>(token, key, &validation) {
             Ok(verified) => return Ok(verified.claims),
-            Err(error) => last = Refused::Invalid(error.to_string()),
+            Err(error) => last = JwtRefused::Invalid(error.to_string()),
         }
     }
     Err(last)
@@ -186,7 +193,7 @@ fn understood(header: &Header) -> bool {
 }
 
 /// What the library checks. Times it would compare with the machine's clock; we do that with ours, at every use.
-fn validation(issuer: &Issuer, header: &Header) -> Validation {
+fn validation(issuer: &JwtIssuer, header: &Header) -> Validation {
     let mut validation = Validation::new(header.alg);
     // A claim that cannot be read counts as missing (CVE-2026-25537).
     validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
@@ -198,7 +205,7 @@ fn validation(issuer: &Issuer, header: &Header) -> Validation {
 }
 
 /// `nbf` and `exp`. Many issuers leave `nbf` out; one that is there has to be a number.
-fn times(claims: &Claims) -> Option<(Option<Timestamp>, Timestamp)> {
+fn times(claims: &JwtClaims) -> Option<(Option<Timestamp>, Timestamp)> {
     let time = |value: &Value| {
         let seconds = value.as_f64().filter(|seconds| (0.0..1e12).contains(seconds))?;
         Some(micros((seconds * 1e6) as i64))

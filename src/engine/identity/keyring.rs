@@ -9,14 +9,14 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::{Error, Result};
 use crate::domain::clock::{Timestamp, after};
-use crate::domain::issuer::{Issuer, KeySource};
+use crate::domain::issuer::{JwtIssuer, KeySource};
+use crate::engine::{Error, Result};
 
 /// Keys of one set that are looked at.
-const MOST_KEYS: usize = 100;
+const MAX_ISSUER_KEYS: usize = 100;
 /// How soon an issuer is asked again of whose keys none are known.
-const AGAIN: Duration = Duration::from_secs(5);
+const REFETCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The way to the key sets of issuers.
 #[async_trait]
@@ -25,7 +25,7 @@ pub trait KeySets: Send + Sync {
     ///
     /// # Errors
     /// Why there is none, for logs.
-    async fn fetch(&self, issuer: &Issuer) -> std::result::Result<Vec<u8>, String>;
+    async fn fetch(&self, issuer: &JwtIssuer) -> std::result::Result<Vec<u8>, String>;
 }
 
 /// How long keys are good, and how often an issuer is asked.
@@ -40,15 +40,15 @@ pub struct KeySetSettings {
 }
 
 /// A key that may verify signatures.
-struct Key {
+struct VerifyingKey {
     id: Option<String>,
     algorithm: Option<String>,
     key: DecodingKey,
 }
 
 #[derive(Default)]
-struct Known {
-    keys: Arc<Vec<Key>>,
+struct KnownKeys {
+    keys: Arc<Vec<VerifyingKey>>,
     /// When `keys` were fetched; `None`: never.
     at: Option<Timestamp>,
     /// When fetching was last tried, whatever came of it.
@@ -56,17 +56,17 @@ struct Known {
 }
 
 /// One issuer's keys.
-pub(super) struct Keyring {
-    pub(super) issuer: Issuer,
+pub(super) struct IssuerKeys {
+    pub(super) issuer: JwtIssuer,
     settings: KeySetSettings,
     sets: Arc<dyn KeySets>,
-    known: Mutex<Known>,
+    known: Mutex<KnownKeys>,
     /// Held while the issuer is asked.
     asking: tokio::sync::Mutex<()>,
 }
 
-impl Keyring {
-    pub(super) fn new(issuer: Issuer, settings: KeySetSettings, sets: Arc<dyn KeySets>) -> Self {
+impl IssuerKeys {
+    pub(super) fn new(issuer: JwtIssuer, settings: KeySetSettings, sets: Arc<dyn KeySets>) -> Self {
         Self { issuer, settings, sets, known: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 
@@ -85,10 +85,10 @@ impl Keyring {
         }
         let (good, old, tried) = self.glance(now);
         let found = good.as_ref().map(|keys| matching(keys, algorithm, id));
-        let pause = if good.is_some() { self.settings.pause } else { AGAIN };
+        let pause = if good.is_some() { self.settings.pause } else { REFETCH_INTERVAL };
         match found {
             Some(found) if !found.is_empty() => {
-                if old && may_ask(tried, now, AGAIN) {
+                if old && may_ask(tried, now, REFETCH_INTERVAL) {
                     tokio::spawn(Arc::clone(self).ask(tried, now));
                 }
                 return Ok(found);
@@ -103,12 +103,14 @@ impl Keyring {
         }
         match self.glance(now).0 {
             Some(keys) => Ok(matching(&keys, algorithm, id)),
-            None => Err(Error::Busy { why: format!("no keys of the issuer {}", self.issuer.name), after: AGAIN }),
+            None => {
+                Err(Error::Busy { why: format!("no keys of the issuer {}", self.issuer.name), after: REFETCH_INTERVAL })
+            }
         }
     }
 
     /// Keys that are not too old to be used, whether they should be fetched again, and when that was last tried.
-    fn glance(&self, now: Timestamp) -> (Option<Arc<Vec<Key>>>, bool, Option<Timestamp>) {
+    fn glance(&self, now: Timestamp) -> (Option<Arc<Vec<VerifyingKey>>>, bool, Option<Timestamp>) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let good = known.at.is_some_and(|at| now < after(at, self.settings.keep));
         let old = known.at.is_some_and(|at| now >= after(at, self.settings.refresh));
@@ -141,9 +143,9 @@ fn may_ask(tried: Option<Timestamp>, now: Timestamp, pause: Duration) -> bool {
     tried.is_none_or(|tried| now >= after(tried, pause) || now < tried)
 }
 
-fn matching(keys: &[Key], algorithm: Algorithm, id: Option<&str>) -> Vec<DecodingKey> {
+fn matching(keys: &[VerifyingKey], algorithm: Algorithm, id: Option<&str>) -> Vec<DecodingKey> {
     let name = format!("{algorithm:?}");
-    let suits = |key: &&Key| {
+    let suits = |key: &&VerifyingKey| {
         key.key.family() == algorithm.family()
             && key.algorithm.as_ref().is_none_or(|own| *own == name)
             && id.is_none_or(|id| key.id.as_deref() == Some(id))
@@ -154,21 +156,21 @@ fn matching(keys: &[Key], algorithm: Algorithm, id: Option<&str>) -> Vec<Decodin
 }
 
 /// The usable keys of a JWK set; one that is of no use to us says nothing about the others.
-fn read(text: &[u8]) -> std::result::Result<Vec<Key>, String> {
+fn read(text: &[u8]) -> std::result::Result<Vec<VerifyingKey>, String> {
     #[derive(Deserialize)]
-    struct Set {
+    struct JwkSet {
         keys: Vec<Value>,
     }
-    let set: Set = serde_json::from_slice(text).map_err(|error| format!("no JWK set: {error}"))?;
-    Ok(set.keys.into_iter().take(MOST_KEYS).filter_map(|key| usable(serde_json::from_value(key).ok()?)).collect())
+    let set: JwkSet = serde_json::from_slice(text).map_err(|error| format!("no JWK set: {error}"))?;
+    Ok(set.keys.into_iter().take(MAX_ISSUER_KEYS).filter_map(|key| usable(serde_json::from_value(key).ok()?)).collect())
 }
 
-fn usable(jwk: Jwk) -> Option<Key> {
+fn usable(jwk: Jwk) -> Option<VerifyingKey> {
     // What everybody can fetch is no secret, whatever it calls itself.
     let public = !matches!(jwk.algorithm, AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_));
     let signs = jwk.common.public_key_use.as_ref().is_none_or(|purpose| *purpose == PublicKeyUse::Signature);
     let operations = jwk.common.key_operations.as_ref();
     let verifies = operations.is_none_or(|operations| operations.contains(&KeyOperations::Verify));
     let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| public && signs && verifies)?;
-    Some(Key { key, algorithm: jwk.common.key_algorithm.map(|own| own.to_string()), id: jwk.common.key_id })
+    Some(VerifyingKey { key, algorithm: jwk.common.key_algorithm.map(|own| own.to_string()), id: jwk.common.key_id })
 }

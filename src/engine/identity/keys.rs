@@ -4,45 +4,45 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::super::Result;
-use super::super::recent::Recent;
-use super::STALE;
+use super::API_KEY_CACHE_TTL;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyToken};
+use crate::engine::Result;
+use crate::engine::ttl_cache::TtlCache;
 use crate::store::{Store, Tx, Write};
 
 /// Keys that are remembered, unknown ones included.
-const MOST: u64 = 10_000;
+const MAX_CACHED_KEYS: u64 = 10_000;
 /// How often the use of one key is noted.
-const NOTED_EVERY: Duration = Duration::from_secs(60);
+const USE_NOTE_INTERVAL: Duration = Duration::from_secs(60);
 /// Uses are written together after this.
-const GATHER: Duration = Duration::from_secs(1);
+const USE_WRITE_DELAY: Duration = Duration::from_secs(1);
 /// Keys whose use waits to be written; of more, it is noted the next time.
-const MOST_WAITING: usize = 10_000;
+const MAX_PENDING_USES: usize = 10_000;
 /// Keys of one transaction.
-const PORTION: usize = 256;
+const USES_PER_WRITE: usize = 256;
 
 /// The book of keys with a short memory.
-pub(in crate::engine) struct Keys {
+pub(in crate::engine) struct ApiKeyCache {
     store: Arc<dyn Store>,
-    known: Recent<KeyId, Option<Arc<ApiKey>>>,
-    uses: Arc<Uses>,
+    known: TtlCache<KeyId, Option<Arc<ApiKey>>>,
+    uses: Arc<KeyUseCounter>,
 }
 
-impl Keys {
+impl ApiKeyCache {
     pub(in crate::engine) fn new(store: Arc<dyn Store>) -> Self {
-        let uses = Arc::new(Uses { store: Arc::clone(&store), waiting: Mutex::default() });
-        Self { store, known: Recent::new(MOST, STALE), uses }
+        let uses = Arc::new(KeyUseCounter { store: Arc::clone(&store), waiting: Mutex::default() });
+        Self { store, known: TtlCache::new(MAX_CACHED_KEYS, API_KEY_CACHE_TTL), uses }
     }
 
     /// The key that this token opens at `now`.
-    pub(super) async fn opened(&self, token: &KeyToken, now: Timestamp) -> Result<Option<Arc<ApiKey>>> {
+    pub(super) async fn lookup_key(&self, token: &KeyToken, now: Timestamp) -> Result<Option<Arc<ApiKey>>> {
         let Some(mut key) = self.known.get(&token.id, now, self.read(token.id)).await? else { return Ok(None) };
         if !key.knows(&token.secret, now) {
             // Perhaps it got a new secret on another node a moment ago. However many come with a wrong one, the database is
             // asked a few times a second.
-            let newer = self.known.newer(&token.id, now, self.read(token.id)).await?;
+            let newer = self.known.refresh(&token.id, now, self.read(token.id)).await?;
             match newer.filter(|key| key.knows(&token.secret, now)) {
                 Some(newer) => key = newer,
                 None => return Ok(None),
@@ -62,28 +62,28 @@ impl Keys {
 
     /// What is known of a key has changed on this node.
     pub(in crate::engine) async fn forget(&self, id: KeyId) {
-        self.known.forget(&id).await;
+        self.known.invalidate(&id).await;
     }
 
     async fn read(&self, id: KeyId) -> Result<Option<Arc<ApiKey>>> {
-        Ok(self.store.key(id).await?.map(Arc::new))
+        Ok(self.store.find_key(id).await?.map(Arc::new))
     }
 }
 
 /// Uses that wait to be written: never on a request's path, together, and lost if the process dies within the second.
-struct Uses {
+struct KeyUseCounter {
     store: Arc<dyn Store>,
     waiting: Mutex<HashMap<KeyId, Timestamp>>,
 }
 
-impl Uses {
+impl KeyUseCounter {
     fn note(self: &Arc<Self>, key: &ApiKey, now: Timestamp) {
-        if key.last_used_at.is_some_and(|last| now < after(last, NOTED_EVERY)) {
+        if key.last_used_at.is_some_and(|last| now < after(last, USE_NOTE_INTERVAL)) {
             return;
         }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let first = waiting.is_empty();
-        if waiting.len() < MOST_WAITING {
+        if waiting.len() < MAX_PENDING_USES {
             waiting.entry(key.id).or_insert(now);
         }
         if first {
@@ -92,12 +92,12 @@ impl Uses {
     }
 
     async fn write(self: Arc<Self>) {
-        tokio::time::sleep(GATHER).await;
+        tokio::time::sleep(USE_WRITE_DELAY).await;
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let mut uses: Vec<_> = waiting.into_iter().collect();
         // Nodes that write the same keys do so in the same order, and wait for each other instead of blocking.
         uses.sort_unstable();
-        for portion in uses.chunks(PORTION) {
+        for portion in uses.chunks(USES_PER_WRITE) {
             if let Err(error) = self.store.commit(Tx::new().with(Write::NoteKeyUses(portion.to_vec()))).await {
                 tracing::warn!(%error, "the use of keys could not be noted");
                 return;

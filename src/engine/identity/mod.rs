@@ -20,16 +20,16 @@ mod issuers;
 mod keyring;
 mod keys;
 
-pub use issuers::Issuers;
+pub use issuers::TrustedIssuers;
 pub use keyring::{KeySetSettings, KeySets};
-pub(super) use keys::Keys;
+pub(super) use keys::ApiKeyCache;
 
 /// How old what is known of a credential may be. Below the five seconds within which a revocation counts on every node,
 /// with a margin for the request that it is for.
-const STALE: Duration = Duration::from_secs(4);
+const API_KEY_CACHE_TTL: Duration = Duration::from_secs(4);
 
 /// When a wrong API key is refused. Longer than the pause after which a key is asked about once more.
-const REFUSAL_TIME: Duration = Duration::from_millis(150);
+const REFUSAL_DELAY: Duration = Duration::from_millis(150);
 
 impl Engine {
     /// The actor behind a bearer token: an API key `gk_…`, an upload grant `gu_…`, or a token of a trusted issuer.
@@ -60,7 +60,7 @@ impl Engine {
         let came = tokio::time::Instant::now();
         let token = token.parse::<KeyToken>().ok();
         let key = match &token {
-            Some(token) => self.0.keys.opened(token, now).await?,
+            Some(token) => self.0.api_keys.lookup_key(token, now).await?,
             None => None,
         };
         crash::point("after_auth");
@@ -68,12 +68,12 @@ impl Engine {
             return Ok(Actor::Key { id: key.id, tenant: key.tenant, scopes: key.scopes });
         }
         let owner = match &token {
-            Some(token) => self.0.keys.owner(token.id, now).await?,
+            Some(token) => self.0.api_keys.owner(token.id, now).await?,
             None => None,
         };
         let subject = owner.and(token).map_or_else(|| "key".to_owned(), |token| format!("key:{}", token.id));
         self.tell_of_wrong_credential(owner, "auth.refused", subject);
-        tokio::time::sleep_until(came + REFUSAL_TIME).await;
+        tokio::time::sleep_until(came + REFUSAL_DELAY).await;
         Err(Error::Unauthenticated)
     }
 }

@@ -5,11 +5,11 @@
 use bytes::Bytes;
 
 use super::{Engine, Error, Result};
-use crate::blob::{BlobKey, Payload};
+use crate::blob::{BlobKey, PutPayload};
 use crate::crash;
 use crate::domain::asset::{Asset, AssetState};
-use crate::domain::findings::{Derivative, Findings};
-use crate::domain::job::{Job, Work};
+use crate::domain::findings::{AssetFindings, Derivative};
+use crate::domain::job::{Job, JobSubject};
 
 impl Engine {
     /// Stores one derivative. `serial` tells an attempt's derivatives apart; what `made` says of the place is replaced.
@@ -23,7 +23,7 @@ impl Engine {
     ) -> Result<Derivative> {
         let key = derivative_key(job, asset, serial).path();
         let size = bytes.len() as u64;
-        let (etag, _) = self.0.blobs.put_object(&key, None, Payload::of(bytes)).await?;
+        let (etag, _) = self.0.blobs.put_object(&key, None, PutPayload::of(bytes)).await?;
         crash::point("derivative_written");
         Ok(Derivative { key, etag, size, ..made })
     }
@@ -37,17 +37,17 @@ impl Engine {
     /// Removes what a worker has made of an asset that its owner withdrew meanwhile: the deletion may have looked for
     /// derivatives before the last one was written.
     pub async fn remove_withdrawn(&self, job: &Job) -> Result<()> {
-        let Work::Process(id) = job.work else { return Ok(()) };
-        match self.0.store.asset(id).await? {
+        let JobSubject::Process(id) = job.work else { return Ok(()) };
+        match self.0.store.find_asset(id).await? {
             Some(asset) if matches!(asset.state, AssetState::Deleted { .. }) => {
-                self.drop_derivatives(&asset, &Findings::default()).await
+                self.drop_derivatives(&asset, &AssetFindings::default()).await
             }
             Some(_) | None => Ok(()),
         }
     }
 
     /// Removes every derivative of an asset whose bytes are removed, or those that a newer look has replaced.
-    pub(in crate::engine) async fn drop_derivatives(&self, asset: &Asset, kept: &Findings) -> Result<()> {
+    pub(in crate::engine) async fn drop_derivatives(&self, asset: &Asset, kept: &AssetFindings) -> Result<()> {
         let prefix = BlobKey::derivatives_of(asset.tenant, asset.id);
         let mut after = None;
         loop {
@@ -70,7 +70,7 @@ impl Engine {
         if content.findings.derivatives.is_empty() {
             return;
         }
-        let outcome = match self.0.store.asset(before.id).await {
+        let outcome = match self.0.store.find_asset(before.id).await {
             Ok(Some(now)) => self.drop_leftover_derivatives(&now).await,
             Ok(None) => Ok(()),
             Err(error) => Err(Error::from(error)),

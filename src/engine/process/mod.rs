@@ -1,7 +1,7 @@
 //! process, as far as rows are concerned: a worker takes a job, keeps what it finds, and settles it.
 //!
 //! What the worker found out is written together with the end of its job, so that a worker which lost its lease
-//! changes nothing: its attempt is fenced. What a step has cost is kept with the job ([`Progress`]), so that the next
+//! changes nothing: its attempt is fenced. What a step has cost is kept with the job ([`JobProgress`]), so that the next
 //! try goes on at the step that failed. Must not look at bytes: that is the workers' business.
 
 use std::time::Duration;
@@ -10,32 +10,32 @@ use serde::{Deserialize, Serialize};
 
 use super::{Engine, Error, Result};
 use crate::crash;
-use crate::domain::asset::{Asset, AssetState, Verdict};
+use crate::domain::asset::{Asset, AssetState, AssetVerdict};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventKind;
-use crate::domain::findings::{Findings, Inspection, Problem, SCAN_INCOMPLETE, StoredDamage};
+use crate::domain::findings::{AssetFindings, AssetProblem, InspectionState, SCAN_INCOMPLETE, StoredDamage};
 use crate::domain::ids::AssetId;
-use crate::domain::job::{Job, Release, Tries, Work};
+use crate::domain::job::{Job, JobRelease, JobSubject, TryCount};
 use crate::domain::name::MediaType;
 use crate::store::{StoreError, Tx, Write};
 
-mod again;
 mod derivatives;
 mod report;
+mod reprocess;
 
-pub use again::{Again, Enqueued};
 pub use report::{ProcessingOutcome, ProcessingReport, ProcessingTask, ReportedDerivative};
+pub use reprocess::{EnqueuedJobs, ReprocessScope};
 
 /// What processing came to.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum JobOutcomeRecord {
     /// Nothing speaks against it.
-    Sound(Inspection),
+    Sound(InspectionState),
     /// It is not what was declared, not allowed, or harmful.
-    Unsound(Inspection, Verdict),
+    Unsound(InspectionState, AssetVerdict),
     /// Nobody can say: it is not delivered, and can be tried again. The digest, if one was computed, is kept.
-    Undecided(Option<Sha256Digest>, Verdict),
+    Undecided(Option<Sha256Digest>, AssetVerdict),
     /// The store's bytes are not those whose digest was established. They are kept, with everything known of them.
     Damaged(StoredDamage),
 }
@@ -43,7 +43,7 @@ pub enum Outcome {
 /// What the tries of one job have come to so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Progress {
+pub struct JobProgress {
     /// Steps that need not be done again.
     pub done: Vec<String>,
     /// The type found in the bytes.
@@ -51,14 +51,14 @@ pub struct Progress {
     /// The digest of the bytes.
     pub sha256: Option<String>,
     /// Everything else.
-    pub findings: Findings,
+    pub findings: AssetFindings,
     /// How often it was offered to an external processor.
     pub offers: u32,
     /// When the processor's time is over, of the last offer.
     pub offered_until: Option<Timestamp>,
 }
 
-impl Progress {
+impl JobProgress {
     /// What the tries before this one have kept; nothing, if a newer version has kept something else.
     #[must_use]
     pub fn of(job: &Job) -> Self {
@@ -73,8 +73,8 @@ impl Progress {
 
     /// As an inspection that is over.
     #[must_use]
-    pub fn inspection(self) -> Inspection {
-        Inspection {
+    pub fn inspection(self) -> InspectionState {
+        InspectionState {
             sha256: self.sha256(),
             detected: self.detected.and_then(|text| text.parse().ok()).unwrap_or_else(MediaType::octet_stream),
             findings: self.findings,
@@ -91,20 +91,20 @@ impl Engine {
     pub async fn begin_processing(&self, job: &Job) -> Result<Option<Asset>> {
         crash::point("job_claimed");
         let asset = match job.work.asset() {
-            Some(id) => self.0.store.asset(id).await?,
+            Some(id) => self.0.store.find_asset(id).await?,
             None => None,
         };
         let Some(asset) = asset else { return self.drop_job(job).await };
         match (job.work, &asset.state) {
             // An attempt before this one got as far as this.
-            (Work::Process(_), AssetState::Processing(_)) => return Ok(Some(asset)),
-            (Work::Recheck(_) | Work::Rescan(_), AssetState::Ready(_)) => return Ok(Some(asset)),
-            (Work::Process(_), AssetState::Stored(_) | AssetState::Failed { .. }) => {}
+            (JobSubject::Process(_), AssetState::Processing(_)) => return Ok(Some(asset)),
+            (JobSubject::Recheck(_) | JobSubject::Rescan(_), AssetState::Ready(_)) => return Ok(Some(asset)),
+            (JobSubject::Process(_), AssetState::Stored(_) | AssetState::Failed { .. }) => {}
             _ => return self.drop_job(job).await,
         }
         let mut processing = asset.process(self.0.store.now())?;
         let tx = Tx::new().asset(&mut processing, EventKind::AssetProcessing);
-        self.commit(tx, processing.id).await?;
+        self.commit_and_notify(tx, processing.id).await?;
         Ok(Some(processing))
     }
 
@@ -117,17 +117,17 @@ impl Engine {
     }
 
     /// Keeps what a job has come to. `false`: its lease is lost.
-    pub async fn keep_progress(&self, job: &mut Job, progress: &Progress) -> Result<bool> {
+    pub async fn keep_progress(&self, job: &mut Job, progress: &JobProgress) -> Result<bool> {
         job.progress = progress.value();
         Ok(self.0.store.keep_progress(job).await?)
     }
 
     /// Writes what was found and ends the job, together. `false`: the lease was lost and nothing was written.
-    pub async fn settle(&self, job: &Job, asset: Asset, outcome: Outcome) -> Result<bool> {
+    pub async fn settle(&self, job: &Job, asset: Asset, outcome: JobOutcomeRecord) -> Result<bool> {
         let (before, id) = (asset.clone(), asset.id);
         let damage = match outcome {
-            Outcome::Damaged(damage) => Some(damage),
-            Outcome::Sound(_) | Outcome::Unsound(..) | Outcome::Undecided(..) => None,
+            JobOutcomeRecord::Damaged(damage) => Some(damage),
+            JobOutcomeRecord::Sound(_) | JobOutcomeRecord::Unsound(..) | JobOutcomeRecord::Undecided(..) => None,
         };
         let tx = self.settling(asset, outcome).await?.with(Write::FinishJob(job.clone()));
         let settled = self.write_fenced(tx, id).await?;
@@ -140,26 +140,26 @@ impl Engine {
     }
 
     /// The transition that an outcome asks for.
-    async fn settling(&self, asset: Asset, outcome: Outcome) -> Result<Tx> {
+    async fn settling(&self, asset: Asset, outcome: JobOutcomeRecord) -> Result<Tx> {
         let now = self.0.store.now();
         let was_ready = matches!(asset.state, AssetState::Ready(_));
         let (mut settled, kind) = match outcome {
-            Outcome::Sound(found) if was_ready => (asset.refresh(found, now)?, EventKind::AssetRechecked),
-            Outcome::Sound(found) => (asset.ready(found, now)?, EventKind::AssetReady),
-            Outcome::Unsound(found, verdict) => {
-                let quarantine = self.rules_of(&asset).await?.quarantine().unwrap_or(self.0.settings.quarantine);
+            JobOutcomeRecord::Sound(found) if was_ready => (asset.refresh(found, now)?, EventKind::AssetRechecked),
+            JobOutcomeRecord::Sound(found) => (asset.ready(found, now)?, EventKind::AssetReady),
+            JobOutcomeRecord::Unsound(found, verdict) => {
+                let quarantine = self.rules_of(&asset).await?.quarantine().unwrap_or(self.0.settings.quarantine_ttl);
                 (asset.reject(found, verdict, quarantine, now)?, EventKind::AssetRejected)
             }
             // What was ready stays so: nothing was found, it could only not be looked for.
-            Outcome::Undecided(sha256, verdict) if was_ready => {
+            JobOutcomeRecord::Undecided(sha256, verdict) if was_ready => {
                 let asset = asset.establish(sha256);
                 let found = noted(&asset, verdict);
                 (asset.refresh(found, now)?, EventKind::AssetRechecked)
             }
-            Outcome::Undecided(sha256, verdict) => {
+            JobOutcomeRecord::Undecided(sha256, verdict) => {
                 (asset.establish(sha256).fail(verdict, now)?, EventKind::AssetFailed)
             }
-            Outcome::Damaged(damage) => note_damage(asset, damage, now)?,
+            JobOutcomeRecord::Damaged(damage) => note_damage(asset, damage, now)?,
         };
         let retracted = was_ready && kind == EventKind::AssetRejected;
         let id = settled.id;
@@ -171,22 +171,22 @@ impl Engine {
     /// damaged says so, whatever its state.
     pub async fn give_up(&self, job: &Job, why: &str, damage: Option<StoredDamage>) -> Result<bool> {
         let now = self.0.store.now();
-        let tx = Tx::new().with(Write::ReleaseJob(Box::new(Release {
+        let tx = Tx::new().with(Write::ReleaseJob(Box::new(JobRelease {
             job: job.clone(),
             due: None,
-            tries: Tries::Counted,
+            tries: TryCount::Counted,
             why: Some(why.to_owned()),
             progress: None,
         })));
         let subject = job.work.asset().unwrap_or(AssetId(job.id.0));
         let asset = match job.work {
-            Work::Process(id) => Some(self.0.store.asset(id).await?.ok_or(Error::Hidden)?),
-            Work::Recheck(id) | Work::Rescan(id) if damage.is_some() => self.0.store.asset(id).await?,
+            JobSubject::Process(id) => Some(self.0.store.find_asset(id).await?.ok_or(Error::NotFound)?),
+            JobSubject::Recheck(id) | JobSubject::Rescan(id) if damage.is_some() => self.0.store.find_asset(id).await?,
             _ => None,
         };
         let Some(asset) = asset else { return self.write_fenced(tx, subject).await };
         let (mut told, kind) = match (job.work, damage) {
-            (Work::Process(_), damage) => {
+            (JobSubject::Process(_), damage) => {
                 let asset = match asset.state {
                     AssetState::Processing(_) => asset.clone(),
                     // Withdrawn by its owner, and the job with it.
@@ -195,7 +195,9 @@ impl Engine {
                 };
                 match damage {
                     Some(damage) => note_damage(asset, damage, now)?,
-                    None => (asset.establish(Progress::of(job).sha256()).fail(gave_up(), now)?, EventKind::AssetFailed),
+                    None => {
+                        (asset.establish(JobProgress::of(job).sha256()).fail(gave_up(), now)?, EventKind::AssetFailed)
+                    }
                 }
             }
             (_, Some(damage)) if matches!(asset.state, AssetState::Ready(_)) => {
@@ -212,17 +214,17 @@ impl Engine {
     }
 
     /// Puts a job back until `due`. `false`: the lease was lost.
-    pub async fn put_back(&self, job: &Job, due: Timestamp, tries: Tries, why: &str) -> Result<bool> {
+    pub async fn put_back(&self, job: &Job, due: Timestamp, tries: TryCount, why: &str) -> Result<bool> {
         let (job, why) = (job.clone(), Some(why.to_owned()));
         let progress = job.progress.clone();
-        let release = Release { job, due: Some(due), tries, why, progress };
+        let release = JobRelease { job, due: Some(due), tries, why, progress };
         self.write(Tx::new().with(Write::ReleaseJob(Box::new(release)))).await
     }
 
     /// `false`: somebody else has the job by now, and nothing was written.
     async fn write_fenced(&self, tx: Tx, asset: AssetId) -> Result<bool> {
         let written = self.write(tx).await?;
-        self.0.changes.tell(asset);
+        self.0.asset_notify.notify(asset);
         Ok(written)
     }
 
@@ -237,13 +239,13 @@ impl Engine {
     /// How many bytes are hashed although nobody declared a digest.
     #[must_use]
     pub fn digest_up_to(&self) -> u64 {
-        self.0.settings.digest_up_to
+        self.0.settings.max_digest_bytes
     }
 
     /// How long an external processor has, and how often it is asked.
     #[must_use]
     pub fn offer_terms(&self) -> (Duration, u32) {
-        (self.0.settings.report_within, self.0.settings.offers)
+        (self.0.settings.report_timeout, self.0.settings.max_offers)
     }
 }
 
@@ -253,7 +255,7 @@ fn note_damage(asset: Asset, damage: StoredDamage, now: Timestamp) -> Result<(As
     if !processing {
         return Ok((noted, EventKind::AssetCorrupt));
     }
-    let verdict = Verdict { code: damage.code().to_owned(), sentence: damage.sentence().to_owned() };
+    let verdict = AssetVerdict { code: damage.code().to_owned(), sentence: damage.sentence().to_owned() };
     Ok((noted.fail(verdict, now)?, EventKind::AssetFailed))
 }
 
@@ -264,15 +266,15 @@ fn log_damage(asset: &Asset, damage: Option<StoredDamage>) {
     tracing::error!(asset = %asset.id, tenant = %asset.tenant, code, key = content.key, established, "{sentence}");
 }
 
-fn gave_up() -> Verdict {
-    Verdict {
+fn gave_up() -> AssetVerdict {
+    AssetVerdict {
         code: "processing_failed".to_owned(),
         sentence: "Processing was tried several times and did not succeed.".to_owned(),
     }
 }
 
 /// What is known of an asset, with a note of what could not be found out.
-fn noted(asset: &Asset, verdict: Verdict) -> Inspection {
+fn noted(asset: &Asset, verdict: AssetVerdict) -> InspectionState {
     let content = asset.state.content();
     let detected = content.and_then(|content| content.detected.clone()).unwrap_or_else(MediaType::octet_stream);
     let mut findings = content.map(|content| content.findings.clone()).unwrap_or_default();
@@ -281,6 +283,6 @@ fn noted(asset: &Asset, verdict: Verdict) -> Inspection {
         // What an earlier scan said of it is no longer true.
         findings.scan = None;
     }
-    findings.problems.push(Problem { code: verdict.code, sentence: verdict.sentence });
-    Inspection { detected, sha256: content.and_then(|content| content.sha256), findings }
+    findings.problems.push(AssetProblem { code: verdict.code, sentence: verdict.sentence });
+    InspectionState { detected, sha256: content.and_then(|content| content.sha256), findings }
 }

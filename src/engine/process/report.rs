@@ -6,29 +6,29 @@
 
 use std::time::Duration;
 
-use super::{Engine, Error, Outcome, Progress, Result};
-use crate::blob::{Presentation, SignedUrl};
+use super::{Engine, Error, JobOutcomeRecord, JobProgress, Result};
+use crate::blob::{ResponseHeaders, SignedUrl};
 use crate::domain::access::{Action, Actor};
-use crate::domain::asset::{Asset, AssetState, Metadata, Verdict};
+use crate::domain::asset::{Asset, AssetMetadata, AssetState, AssetVerdict};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::file_type::with_charset;
 use crate::domain::findings::Derivative;
 use crate::domain::ids::AssetId;
-use crate::domain::job::{Job, JobState, Release, Tries, Work};
-use crate::engine::limits::MAX_METADATA;
+use crate::domain::job::{Job, JobRelease, JobState, JobSubject, TryCount};
+use crate::engine::limits::MAX_METADATA_BYTES;
 use crate::store::{StoreError, Tx, Write};
 
 /// Largest derivative that a processor may bring.
-const MOST_BYTES: u64 = 5 << 30;
+const MAX_REPORT_BYTES: u64 = 5 << 30;
 /// Most derivatives of one asset.
-const MOST_DERIVATIVES: usize = 64;
+const MAX_REPORT_DERIVATIVES: usize = 64;
 /// Longest name of a variant, and longest reason, in bytes.
-const MOST_TEXT: usize = 500;
+const MAX_REPORT_TEXT_BYTES: usize = 500;
 /// Life of the URLs that a processor gets.
 const URL_TTL: Duration = Duration::from_secs(3600);
 /// Between two offers when the processor itself asks for another one.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
-const TRIES: u32 = 8;
+const MAX_REPORT_ATTEMPTS: u32 = 8;
 
 /// What a processor has to do.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub struct ProcessingTask {
     /// The asset.
     pub asset: Asset,
     /// What is known of it so far.
-    pub progress: Progress,
+    pub progress: JobProgress,
     /// A URL for its bytes.
     pub content: SignedUrl,
 }
@@ -62,12 +62,12 @@ pub enum ProcessingOutcome {
     /// The asset is ready.
     Accept {
         /// Facts to keep with it.
-        details: Metadata,
+        details: AssetMetadata,
         /// What was made of it.
         derivatives: Vec<ReportedDerivative>,
     },
     /// It is rejected.
-    Reject(Verdict),
+    Reject(AssetVerdict),
     /// It shall be offered again.
     Retry(String),
 }
@@ -90,13 +90,13 @@ impl Engine {
 
     /// What is to be done for a token.
     pub async fn processing_task(&self, actor: &Actor, id: AssetId, token: &str) -> Result<ProcessingTask> {
-        let (asset, job) = self.offered(actor, id, token).await?;
+        let (asset, job) = self.load_offered_job(actor, id, token).await?;
         let job = job.ok_or(Error::WrongState { what: "asset", state: asset.state.name() })?;
-        let progress = Progress::of(&job);
+        let progress = JobProgress::of(&job);
         let content = asset.state.content().ok_or(Error::NotReady { state: asset.state.name() })?;
         let detected = progress.detected.as_deref().and_then(|text| text.parse().ok());
         let detected = detected.map(|found| with_charset(&found, progress.findings.charset.as_deref()).to_string());
-        let shown = Presentation { content_type: detected, ..Presentation::default() };
+        let shown = ResponseHeaders { content_type: detected, ..ResponseHeaders::default() };
         let content = self.0.blobs.sign_get(&content.key, &shown, URL_TTL).await?;
         Ok(ProcessingTask { asset, progress, content })
     }
@@ -110,10 +110,10 @@ impl Engine {
         serial: u32,
         size: u64,
     ) -> Result<SignedUrl> {
-        let (asset, job) = self.offered(actor, id, token).await?;
+        let (asset, job) = self.load_offered_job(actor, id, token).await?;
         let job = job.ok_or(Error::WrongState { what: "asset", state: asset.state.name() })?;
-        if size == 0 || size > MOST_BYTES {
-            return Err(Error::invalid("size", format!("1 to {MOST_BYTES}")));
+        if size == 0 || size > MAX_REPORT_BYTES {
+            return Err(Error::invalid("size", format!("1 to {MAX_REPORT_BYTES}")));
         }
         let key = external_key(&job, &asset, serial);
         Ok(self.0.blobs.sign_put(&key, size, None, URL_TTL).await?)
@@ -121,26 +121,26 @@ impl Engine {
 
     /// Takes a report. Saying the same again is fine; something else once it is settled is refused.
     pub async fn report_processing(&self, actor: &Actor, id: AssetId, report: ProcessingReport) -> Result<Asset> {
-        for _ in 0..TRIES {
-            let (asset, job) = self.offered(actor, id, &report.token).await?;
+        for _ in 0..MAX_REPORT_ATTEMPTS {
+            let (asset, job) = self.load_offered_job(actor, id, &report.token).await?;
             let Some(job) = job else { return said_before(asset, &report.outcome) };
             let tx = match &report.outcome {
                 ProcessingOutcome::Retry(why) => Tx::new().with(self.offer_again(&job, why)?),
                 ProcessingOutcome::Reject(verdict) => {
                     check_text("reason", &verdict.sentence)?;
-                    let found = Progress::of(&job).inspection();
-                    let outcome = Outcome::Unsound(found, verdict.clone());
+                    let found = JobProgress::of(&job).inspection();
+                    let outcome = JobOutcomeRecord::Unsound(found, verdict.clone());
                     self.settling(asset, outcome).await?.with(Write::FinishJob(job))
                 }
                 ProcessingOutcome::Accept { details, derivatives } => {
-                    let mut found = Progress::of(&job).inspection();
+                    let mut found = JobProgress::of(&job).inspection();
                     merge(&mut found.findings.details, details)?;
-                    found.findings.derivatives.extend(self.proven(&job, &asset, derivatives).await?);
-                    self.settling(asset, Outcome::Sound(found)).await?.with(Write::FinishJob(job))
+                    found.findings.derivatives.extend(self.verify_derivatives(&job, &asset, derivatives).await?);
+                    self.settling(asset, JobOutcomeRecord::Sound(found)).await?.with(Write::FinishJob(job))
                 }
             };
-            match self.commit(tx, id).await {
-                Ok(()) => return self.0.store.asset(id).await?.ok_or(Error::Hidden),
+            match self.commit_and_notify(tx, id).await {
+                Ok(()) => return self.0.store.find_asset(id).await?.ok_or(Error::NotFound),
                 // It was being offered again at this moment, or somebody else has reported.
                 Err(StoreError::Conflict) => tokio::time::sleep(Duration::from_millis(20)).await,
                 Err(other) => return Err(other.into()),
@@ -150,31 +150,36 @@ impl Engine {
     }
 
     /// The asset, and the job if it is waiting for a report still.
-    async fn offered(&self, actor: &Actor, id: AssetId, token: &str) -> Result<(Asset, Option<Job>)> {
-        let asset = self.asset_for(actor, Action::ProcessAsset, id).await?;
-        let (_, job) = self.0.tokens.open_processing(token).filter(|(named, _)| *named == id).ok_or(Error::Hidden)?;
-        let owed = self.0.store.job_of(Work::Process(id)).await?;
+    async fn load_offered_job(&self, actor: &Actor, id: AssetId, token: &str) -> Result<(Asset, Option<Job>)> {
+        let asset = self.load_asset_for(actor, Action::ProcessAsset, id).await?;
+        let (_, job) = self.0.tokens.open_processing(token).filter(|(named, _)| *named == id).ok_or(Error::NotFound)?;
+        let owed = self.0.store.find_job(JobSubject::Process(id)).await?;
         let waiting = owed.filter(|entry| entry.job.id == job && entry.state != JobState::Dead);
-        let waiting = waiting.map(|entry| entry.job).filter(|job| Progress::of(job).offers > 0);
+        let waiting = waiting.map(|entry| entry.job).filter(|job| JobProgress::of(job).offers > 0);
         Ok((asset, waiting))
     }
 
     fn offer_again(&self, job: &Job, why: &str) -> Result<Write> {
         check_text("reason", why)?;
         let due = after(self.0.store.now(), RETRY_AFTER);
-        Ok(Write::PostponeJob(Box::new(Release {
+        Ok(Write::PostponeJob(Box::new(JobRelease {
             job: job.clone(),
             due: Some(due),
-            tries: Tries::Forgiven,
+            tries: TryCount::Forgiven,
             why: Some(format!("the processor asks for another try: {why}")),
             progress: None,
         })))
     }
 
     /// Derivatives that are in the store indeed.
-    async fn proven(&self, job: &Job, asset: &Asset, said: &[ReportedDerivative]) -> Result<Vec<Derivative>> {
-        if said.len() > MOST_DERIVATIVES {
-            return Err(Error::invalid("derivatives", format!("at most {MOST_DERIVATIVES}")));
+    async fn verify_derivatives(
+        &self,
+        job: &Job,
+        asset: &Asset,
+        said: &[ReportedDerivative],
+    ) -> Result<Vec<Derivative>> {
+        if said.len() > MAX_REPORT_DERIVATIVES {
+            return Err(Error::invalid("derivatives", format!("at most {MAX_REPORT_DERIVATIVES}")));
         }
         let mut proven = Vec::with_capacity(said.len());
         for one in said {
@@ -201,7 +206,7 @@ impl Engine {
     /// When an offer that nobody answers is made again.
     #[must_use]
     pub fn offered_until(&self) -> Timestamp {
-        after(self.0.store.now(), self.0.settings.report_within)
+        after(self.0.store.now(), self.0.settings.report_timeout)
     }
 }
 
@@ -211,14 +216,14 @@ fn external_key(job: &Job, asset: &Asset, serial: u32) -> String {
 }
 
 fn check_text(field: &'static str, text: &str) -> Result<()> {
-    let sound = !text.is_empty() && text.len() <= MOST_TEXT && !text.chars().any(char::is_control);
-    sound.then_some(()).ok_or_else(|| Error::invalid(field, format!("a text of at most {MOST_TEXT} bytes")))
+    let sound = !text.is_empty() && text.len() <= MAX_REPORT_TEXT_BYTES && !text.chars().any(char::is_control);
+    sound.then_some(()).ok_or_else(|| Error::invalid(field, format!("a text of at most {MAX_REPORT_TEXT_BYTES} bytes")))
 }
 
-fn merge(into: &mut Metadata, said: &Metadata) -> Result<()> {
+fn merge(into: &mut AssetMetadata, said: &AssetMetadata) -> Result<()> {
     into.extend(said.iter().map(|(name, value)| (name.clone(), value.clone())));
-    if serde_json::to_vec(into).map_or(0, |json| json.len()) > MAX_METADATA {
-        return Err(Error::invalid("metadata", format!("at most {MAX_METADATA} bytes of JSON")));
+    if serde_json::to_vec(into).map_or(0, |json| json.len()) > MAX_METADATA_BYTES {
+        return Err(Error::invalid("metadata", format!("at most {MAX_METADATA_BYTES} bytes of JSON")));
     }
     Ok(())
 }

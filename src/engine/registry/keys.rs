@@ -4,27 +4,27 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::audit::Deed;
-use super::super::{Error, KeyWish, MadeKey, Result};
-use super::Registry;
+use super::TenantRegistry;
 use crate::domain::clock::after;
 use crate::domain::ids::{self, KeyId, TenantId};
-use crate::domain::key::{ApiKey, KeySecret, KeyToken, Scopes};
+use crate::domain::key::{ApiKey, KeyScopes, KeySecret, KeyToken};
+use crate::engine::audit::AuditedAct;
+use crate::engine::{Error, KeyWish, MadeKey, Result};
 use crate::store::{KeyRotation, StoreError, Tx, Write};
 
 /// Longest name of a key, in bytes.
-const LONGEST_NAME: usize = 200;
+const MAX_KEY_NAME_BYTES: usize = 200;
 /// Longest life of a key that ends.
-const LONGEST_LIFE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+const MAX_KEY_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Keys of a tenant that may open something at the same time.
-const MOST_LIVE: u64 = 1000;
+const MAX_LIVE_KEYS: u64 = 1000;
 /// How long the old secret works as well unless said otherwise, and at most.
-const OVERLAP: Duration = Duration::from_secs(24 * 3600);
-const LONGEST_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
+const DEFAULT_KEY_OVERLAP: Duration = Duration::from_secs(24 * 3600);
+const MAX_KEY_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
 
-impl Registry {
+impl TenantRegistry {
     /// Makes an API key and returns it with its secret, which nobody can read again.
-    pub async fn create_key(&self, tenant: TenantId, scopes: Scopes, ttl: Option<Duration>) -> Result<KeyToken> {
+    pub async fn create_key(&self, tenant: TenantId, scopes: KeyScopes, ttl: Option<Duration>) -> Result<KeyToken> {
         let wish = KeyWish { name: None, scopes, expires_in: ttl };
         Ok(self.make_key(tenant, wish).await?.token)
     }
@@ -42,8 +42,8 @@ impl Registry {
 
     /// Refuses another key for a tenant that has as many as it may have. Two that are made at once may both be the last one.
     pub(in crate::engine) async fn has_room(&self, tenant: TenantId) -> Result<()> {
-        let live = self.store.live_keys(tenant, self.store.now()).await?;
-        if live < MOST_LIVE { Ok(()) } else { Err(Error::Taken("the tenant has as many keys as it may have")) }
+        let live = self.store.count_live_keys(tenant, self.store.now()).await?;
+        if live < MAX_LIVE_KEYS { Ok(()) } else { Err(Error::Taken("the tenant has as many keys as it may have")) }
     }
 
     /// The transaction that writes a new key.
@@ -57,18 +57,19 @@ impl Registry {
         self.telling(Tx::new().with(Write::InsertKey(key.clone())), deed)
     }
 
-    fn deed_about(&self, tenant: TenantId, action: &'static str, key: KeyId) -> Deed {
+    fn deed_about(&self, tenant: TenantId, action: &'static str, key: KeyId) -> AuditedAct {
         self.deed(tenant, action, format!("key:{key}"))
     }
 
     /// A key that is not written yet.
     pub(in crate::engine) fn blank_key(&self, tenant: TenantId, wish: KeyWish) -> Result<MadeKey> {
         let KeyWish { name, scopes, expires_in } = wish;
-        let unfit = |name: &String| !(1..=LONGEST_NAME).contains(&name.len()) || name.chars().any(char::is_control);
+        let unfit =
+            |name: &String| !(1..=MAX_KEY_NAME_BYTES).contains(&name.len()) || name.chars().any(char::is_control);
         if name.as_ref().is_some_and(unfit) {
-            return Err(Error::invalid("name", format!("1 to {LONGEST_NAME} bytes without control characters")));
+            return Err(Error::invalid("name", format!("1 to {MAX_KEY_NAME_BYTES} bytes without control characters")));
         }
-        if expires_in.is_some_and(|life| life.is_zero() || life > LONGEST_LIFE) {
+        if expires_in.is_some_and(|life| life.is_zero() || life > MAX_KEY_LIFETIME) {
             return Err(Error::invalid("expires_in", "more than nothing, and 100 years at most"));
         }
         let now = self.store.now();
@@ -92,7 +93,7 @@ impl Registry {
     /// one before that does not.
     ///
     /// # Errors
-    /// [`Error::Hidden`] for a key that the tenant does not have; [`Error::WrongState`] for a revoked one; [`Error::Taken`]
+    /// [`Error::NotFound`] for a key that the tenant does not have; [`Error::WrongState`] for a revoked one; [`Error::Taken`]
     /// when somebody else has just changed it.
     pub async fn rotate_key(&self, tenant: TenantId, id: KeyId, overlap: Option<Duration>) -> Result<MadeKey> {
         let secret = KeySecret::mint(&*self.entropy);
@@ -108,8 +109,8 @@ impl Registry {
         secret: &KeySecret,
         tx: Tx,
     ) -> Result<MadeKey> {
-        let overlap = overlap.unwrap_or(OVERLAP);
-        if overlap > LONGEST_OVERLAP {
+        let overlap = overlap.unwrap_or(DEFAULT_KEY_OVERLAP);
+        if overlap > MAX_KEY_OVERLAP {
             return Err(Error::invalid("overlap", "7 days at most"));
         }
         let mut key = self.key(tenant, id).await?;
@@ -131,25 +132,25 @@ impl Registry {
     /// One of a tenant's keys.
     ///
     /// # Errors
-    /// [`Error::Hidden`] for a key that the tenant does not have.
+    /// [`Error::NotFound`] for a key that the tenant does not have.
     pub async fn key(&self, tenant: TenantId, id: KeyId) -> Result<ApiKey> {
-        self.store.key(id).await?.filter(|key| key.tenant == tenant).ok_or(Error::Hidden)
+        self.store.find_key(id).await?.filter(|key| key.tenant == tenant).ok_or(Error::NotFound)
     }
 
     /// A tenant's keys without their secrets, oldest first, a page at a time.
     pub async fn keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>> {
-        Ok(self.store.keys(tenant, after, limit).await?)
+        Ok(self.store.list_keys(tenant, after, limit).await?)
     }
 
     /// Withdraws a key; it stops working on every node within seconds. Again is fine.
     ///
     /// # Errors
-    /// [`Error::Hidden`] for a key that the tenant does not have.
+    /// [`Error::NotFound`] for a key that the tenant does not have.
     pub async fn revoke_key(&self, tenant: TenantId, key: KeyId) -> Result<()> {
         let tx = self.telling(Tx::new(), self.deed_about(tenant, "key.revoke", key));
         match self.store.commit(tx.with(Write::RevokeKey(tenant, key, self.store.now()))).await {
             Ok(()) => Ok(()),
-            Err(StoreError::Conflict) => Err(Error::Hidden),
+            Err(StoreError::Conflict) => Err(Error::NotFound),
             Err(other) => Err(other.into()),
         }
     }

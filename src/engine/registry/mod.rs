@@ -1,12 +1,12 @@
 //! Tenants and keys, for operators: needs rows only, so that it works while nothing else runs.
 //!
-//! Whoever keeps the book in a name ([`Registry::by`], [`Registry::by_hand`]) tells the audit trail of every deed, in the
+//! Whoever keeps the book in a name ([`TenantRegistry::by`], [`TenantRegistry::by_hand`]) tells the audit trail of every deed, in the
 //! transaction that does it. Must not decide who may: callers of the engine are asked there, and the command line's user
 //! owns the database.
 
 use std::sync::Arc;
 
-use super::audit::{self, Deed};
+use super::audit::{self, AuditedAct};
 use crate::domain::access::Actor;
 use crate::domain::clock::Entropy;
 use crate::domain::ids::{self, TenantId};
@@ -17,14 +17,14 @@ mod tenants;
 
 /// The book of tenants and keys.
 #[derive(Clone)]
-pub struct Registry {
+pub struct TenantRegistry {
     store: Arc<dyn Store>,
     entropy: Arc<dyn Entropy>,
     /// Whom the audit trail names; `None`: nothing is told.
     by: Option<String>,
 }
 
-impl Registry {
+impl TenantRegistry {
     /// The book that is kept in `store`, in nobody's name.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>) -> Self {
@@ -42,12 +42,12 @@ impl Registry {
         Self { by: Some(audit::name_of(actor)), ..self }
     }
 
-    fn deed(&self, tenant: TenantId, action: &'static str, subject: String) -> Deed {
-        Deed::by(self.by.clone().unwrap_or_default(), tenant, action, subject)
+    fn deed(&self, tenant: TenantId, action: &'static str, subject: String) -> AuditedAct {
+        AuditedAct::by(self.by.clone().unwrap_or_default(), tenant, action, subject)
     }
 
     /// The same transaction, which tells of this deed as well.
-    fn telling(&self, tx: Tx, deed: Deed) -> Tx {
+    fn telling(&self, tx: Tx, deed: AuditedAct) -> Tx {
         if self.by.is_none() {
             return tx;
         }

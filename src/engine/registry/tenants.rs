@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::super::tenants::{PatchTenant, TenantStanding};
-use super::super::{Error, Result};
-use super::Registry;
+use super::TenantRegistry;
 use crate::domain::ids::{self, TenantId};
-use crate::domain::quota::{Quota, Usage};
+use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{DEFAULT_TENANT, Tenant, is_tenant_name};
+use crate::engine::tenants::{PatchTenant, TenantStanding};
+use crate::engine::{Error, Result};
 use crate::store::{StoreError, TenancyWrite, Tx, Write};
 
-impl Registry {
+impl TenantRegistry {
     /// Makes a tenant without limits.
     pub async fn create_tenant(&self, name: &str) -> Result<Tenant> {
         Ok(self.open_tenant(name, PatchTenant::default()).await?.tenant)
@@ -24,7 +24,7 @@ impl Registry {
         let (now, name) = (self.store.now(), name.to_owned());
         let id = TenantId(ids::mint(now, &*self.entropy));
         let bare = Tenant { id, name, created_at: now, suspended_at: None, rate: None };
-        let bare = TenantStanding { tenant: bare, quota: Quota::default(), usage: Usage::default() };
+        let bare = TenantStanding { tenant: bare, quota: TenantQuota::default(), usage: QuotaUsage::default() };
         let made = self.changed(&bare, patch);
         let tx = Tx::new().with(Write::InsertTenant(bare.tenant));
         let deed = self.deed(id, "tenant.create", format!("tenant:{id}")).after(facts(&made));
@@ -37,30 +37,30 @@ impl Registry {
 
     /// A tenant by name or id.
     pub async fn tenant(&self, name_or_id: &str) -> Result<Option<Tenant>> {
-        if let Some(tenant) = self.store.tenant_named(name_or_id).await? {
+        if let Some(tenant) = self.store.find_tenant_by_name(name_or_id).await? {
             return Ok(Some(tenant));
         }
         match name_or_id.parse() {
-            Ok(id) => Ok(self.store.tenant(id).await?),
+            Ok(id) => Ok(self.store.find_tenant(id).await?),
             Err(_) => Ok(None),
         }
     }
 
     /// Tenants in the order of their names, a page at a time.
     pub async fn tenants(&self, after: &str, limit: u32) -> Result<Vec<Tenant>> {
-        Ok(self.store.tenants(after, limit).await?)
+        Ok(self.store.list_tenants(after, limit).await?)
     }
 
     /// A tenant with its limits and what it takes up.
     pub async fn standing(&self, id: TenantId) -> Result<TenantStanding> {
-        let tenant = self.store.tenant(id).await?.ok_or(Error::Hidden)?;
+        let tenant = self.store.find_tenant(id).await?.ok_or(Error::NotFound)?;
         self.standing_of(tenant).await
     }
 
     async fn standing_of(&self, tenant: Tenant) -> Result<TenantStanding> {
-        let (quota, usage) = match self.store.quota(tenant.id).await? {
+        let (quota, usage) = match self.store.find_quota(tenant.id).await? {
             Some(kept) => kept,
-            None => (Quota::default(), self.store.usage(tenant.id).await?),
+            None => (TenantQuota::default(), self.store.sum_usage(tenant.id).await?),
         };
         Ok(TenantStanding { tenant, quota, usage })
     }
@@ -94,9 +94,11 @@ impl Registry {
     }
 
     /// Sums what a tenant takes up anew, from its rows; what the sum was before, where one was kept.
-    pub async fn recompute(&self, id: TenantId) -> Result<(Option<Usage>, Usage)> {
-        self.store.tenant(id).await?.ok_or(Error::Hidden)?;
-        let Some((quota, before)) = self.store.quota(id).await? else { return Ok((None, self.store.usage(id).await?)) };
+    pub async fn recompute(&self, id: TenantId) -> Result<(Option<QuotaUsage>, QuotaUsage)> {
+        self.store.find_tenant(id).await?.ok_or(Error::NotFound)?;
+        let Some((quota, before)) = self.store.find_quota(id).await? else {
+            return Ok((None, self.store.sum_usage(id).await?));
+        };
         self.store.commit(Tx::new().with(Write::Tenancy(TenancyWrite::SetQuota(id, quota)))).await?;
         Ok((Some(before), self.standing(id).await?.usage))
     }

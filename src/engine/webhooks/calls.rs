@@ -1,16 +1,18 @@
 //! One try of a delivery: what is sent, and what follows from the answer. The job's attempt fences what is written.
 
-use super::super::{Engine, Result};
 use crate::crash;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DeliveryId, WebhookId};
-use crate::domain::job::{Job, Release, Tries};
-use crate::domain::webhook::{Answer, Delivery, DeliveryState, Problem, Verdict, Webhook, WebhookState, WhyDisabled};
+use crate::domain::job::{Job, JobRelease, TryCount};
+use crate::domain::webhook::{
+    Delivery, DeliveryProblem, DeliveryState, DeliveryVerdict, ReceiverAnswer, Webhook, WebhookState, WhyDisabled,
+};
+use crate::engine::{Engine, Result};
 use crate::store::{StoreError, Tx, WebhookWrite, Write};
 
 /// What is to be sent.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct WebhookCall {
     webhook: Webhook,
     delivery: Delivery,
     body: Vec<u8>,
@@ -18,7 +20,7 @@ pub struct Call {
 
 /// What became of a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub enum SettledDelivery {
     /// The endpoint has it.
     Delivered,
     /// It is tried again later.
@@ -29,7 +31,7 @@ pub enum Settled {
     Lost,
 }
 
-impl Call {
+impl WebhookCall {
     /// To whom.
     #[must_use]
     pub fn webhook(&self) -> WebhookId {
@@ -59,8 +61,8 @@ impl Call {
 
 impl Engine {
     /// What is to be sent for this job. `None`: nothing any more, and that is written down.
-    pub async fn next_call(&self, job: &Job, id: DeliveryId) -> Result<Option<Call>> {
-        let delivery = self.0.store.delivery(id).await?.filter(|found| found.state == DeliveryState::Pending);
+    pub async fn next_call(&self, job: &Job, id: DeliveryId) -> Result<Option<WebhookCall>> {
+        let delivery = self.0.store.find_delivery(id).await?.filter(|found| found.state == DeliveryState::Pending);
         let Some(delivery) = delivery else {
             self.write_call(Tx::new().with(Write::FinishJob(job.clone()))).await?;
             return Ok(None);
@@ -70,26 +72,26 @@ impl Engine {
             WebhookState::Disabled { .. } => delivery.is_test(),
             WebhookState::Deleted => false,
         };
-        match self.0.store.webhook(delivery.webhook).await?.filter(told) {
-            Some(webhook) => Ok(Some(Call { body: delivery.body(), webhook, delivery })),
+        match self.0.store.find_webhook(delivery.webhook).await?.filter(told) {
+            Some(webhook) => Ok(Some(WebhookCall { body: delivery.body(), webhook, delivery })),
             None => {
-                self.end_call(job, delivery, Problem::Disabled).await?;
+                self.end_call(job, delivery, DeliveryProblem::Disabled).await?;
                 Ok(None)
             }
         }
     }
 
     /// Writes down what came of a try.
-    pub async fn settle_call(&self, job: &Job, call: Call, answer: &Answer) -> Result<Settled> {
+    pub async fn settle_call(&self, job: &Job, call: WebhookCall, answer: &ReceiverAnswer) -> Result<SettledDelivery> {
         crash::point("webhook_sent");
-        let Call { webhook, mut delivery, .. } = call;
+        let WebhookCall { webhook, mut delivery, .. } = call;
         let now = self.0.store.now();
         let verdict = delivery.tried(answer, now, &*self.0.entropy);
         let tx = match verdict {
-            Verdict::Again(due) => Tx::new().with(Write::ReleaseJob(Box::new(later(job, due, &delivery)))),
-            Verdict::Delivered | Verdict::Dead => Tx::new().with(Write::FinishJob(job.clone())),
+            DeliveryVerdict::Again(due) => Tx::new().with(Write::ReleaseJob(Box::new(later(job, due, &delivery)))),
+            DeliveryVerdict::Delivered | DeliveryVerdict::Dead => Tx::new().with(Write::FinishJob(job.clone())),
         };
-        let gone = delivery.problem == Some(Problem::Gone);
+        let gone = delivery.problem == Some(DeliveryProblem::Gone);
         let hopeless = !delivery.is_test() && webhook.is_hopeless(now, self.webhook_settings().disable_after);
         let (failed, test) = (delivery.problem.is_some(), delivery.is_test());
         let mut tx = settle(tx, delivery);
@@ -101,27 +103,27 @@ impl Engine {
             tx = tx.with(Write::Webhook(WebhookWrite::Disable(webhook.id, why, now)));
         }
         if !self.write_call(tx).await? {
-            return Ok(Settled::Lost);
+            return Ok(SettledDelivery::Lost);
         }
         if let Some(why) = why {
             tracing::warn!(webhook = %webhook.id, tenant = %webhook.tenant, why = why.name(), "the webhook is disabled");
         }
         Ok(match verdict {
-            Verdict::Delivered => Settled::Delivered,
-            Verdict::Again(_) => Settled::Later,
-            Verdict::Dead => Settled::Dead,
+            DeliveryVerdict::Delivered => SettledDelivery::Delivered,
+            DeliveryVerdict::Again(_) => SettledDelivery::Later,
+            DeliveryVerdict::Dead => SettledDelivery::Dead,
         })
     }
 
     /// Gives up the delivery of a job that can no longer be tried.
     pub async fn give_up_call(&self, job: &Job, id: DeliveryId) -> Result<()> {
-        match self.0.store.delivery(id).await?.filter(|found| found.state == DeliveryState::Pending) {
-            Some(delivery) => self.end_call(job, delivery, Problem::Poison).await,
+        match self.0.store.find_delivery(id).await?.filter(|found| found.state == DeliveryState::Pending) {
+            Some(delivery) => self.end_call(job, delivery, DeliveryProblem::Poison).await,
             None => self.write_call(Tx::new().with(Write::FinishJob(job.clone()))).await.map(|_| ()),
         }
     }
 
-    async fn end_call(&self, job: &Job, mut delivery: Delivery, why: Problem) -> Result<()> {
+    async fn end_call(&self, job: &Job, mut delivery: Delivery, why: DeliveryProblem) -> Result<()> {
         delivery.give_up(why, self.0.store.now());
         self.write_call(settle(Tx::new().with(Write::FinishJob(job.clone())), delivery)).await.map(|_| ())
     }
@@ -140,7 +142,7 @@ fn settle(tx: Tx, delivery: Delivery) -> Tx {
     tx.with(Write::Webhook(WebhookWrite::Settle(Box::new(delivery), DeliveryState::Pending)))
 }
 
-fn later(job: &Job, due: Timestamp, delivery: &Delivery) -> Release {
+fn later(job: &Job, due: Timestamp, delivery: &Delivery) -> JobRelease {
     let why = delivery.problem.map(|problem| problem.name().to_owned());
-    Release { job: job.clone(), due: Some(due), tries: Tries::Forgiven, why, progress: None }
+    JobRelease { job: job.clone(), due: Some(due), tries: TryCount::Forgiven, why, progress: None }
 }

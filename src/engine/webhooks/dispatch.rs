@@ -1,22 +1,22 @@
 //! From the feed to deliveries, on any number of nodes at once: whoever moves an endpoint's cursor has made them.
 
-use super::super::{Engine, Result};
 use crate::domain::event::FeedEvent;
 use crate::domain::ids::{DeliveryId, JobId};
-use crate::domain::job::{NewJob, Priority, Work};
+use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::domain::webhook::{Delivery, Webhook};
+use crate::engine::{Engine, Result};
 use crate::store::{StoreError, Tx, WebhookWrite, Write};
 
 /// Events that one transaction deals with.
-const PAGE: u32 = 100;
+const EVENTS_PER_DISPATCH: u32 = 100;
 /// Endpoints per portion.
-const ENDPOINTS: u32 = 100;
+const ENDPOINTS_PER_DISPATCH: u32 = 100;
 /// Deliveries of one endpoint that nobody has tried yet: more are made when these are. Until then the feed keeps them.
-const UNTRIED: u64 = 500;
+const MAX_UNTRIED_DELIVERIES: u64 = 500;
 /// Deliveries of one endpoint that are pending at all.
-pub(super) const PENDING: u32 = 100_000;
+pub(super) const MAX_PENDING_DELIVERIES: u32 = 100_000;
 /// Deliveries of endpoints that are no more, given up at once.
-const DROPPED: u32 = 1000;
+const DROPPED_DELIVERIES_MESSAGE: u32 = 1000;
 
 impl Engine {
     /// Makes deliveries of what has happened, for every endpoint that is behind; how many endpoints have come further.
@@ -25,16 +25,16 @@ impl Engine {
         if !self.0.store.has_webhooks().await? {
             return Ok(None);
         }
-        let mut moved = u64::from(self.0.store.drop_deliveries(DROPPED).await? > 0);
+        let mut moved = u64::from(self.0.store.drop_deliveries(DROPPED_DELIVERIES_MESSAGE).await? > 0);
         self.number_events().await?;
         let mut after = None;
         loop {
-            let behind = self.0.store.webhooks_behind(after, ENDPOINTS).await?;
+            let behind = self.0.store.list_webhooks_behind(after, ENDPOINTS_PER_DISPATCH).await?;
             for webhook in &behind {
                 moved += u64::from(self.dispatch_to(webhook).await?);
             }
             match behind.last() {
-                Some(last) if behind.len() == ENDPOINTS as usize => after = Some(last.id),
+                Some(last) if behind.len() == ENDPOINTS_PER_DISPATCH as usize => after = Some(last.id),
                 _ => return Ok(Some(moved)),
             }
         }
@@ -42,11 +42,11 @@ impl Engine {
 
     /// `false`: it has enough to do, or another node was first.
     async fn dispatch_to(&self, webhook: &Webhook) -> Result<bool> {
-        let backlog = self.0.store.backlog(webhook.id, PENDING).await?;
-        if backlog.untried >= UNTRIED || backlog.pending >= u64::from(PENDING) {
+        let backlog = self.0.store.count_backlog(webhook.id, MAX_PENDING_DELIVERIES).await?;
+        if backlog.untried >= MAX_UNTRIED_DELIVERIES || backlog.pending >= u64::from(MAX_PENDING_DELIVERIES) {
             return Ok(false);
         }
-        let events = self.0.store.feed(webhook.tenant, None, webhook.cursor, PAGE).await?;
+        let events = self.0.store.read_feed(webhook.tenant, None, webhook.cursor, EVENTS_PER_DISPATCH).await?;
         let Some(last) = events.last().map(|event| event.id) else { return Ok(false) };
         let wanted = events.into_iter().filter(|event| webhook.events.wants(&event.event.kind));
         let deliveries: Vec<_> = wanted.map(|event| self.owed(self.delivery_of(webhook, event))).collect();
@@ -62,7 +62,7 @@ impl Engine {
     }
 
     pub(super) fn delivery_of(&self, webhook: &Webhook, event: FeedEvent) -> Delivery {
-        let id = DeliveryId(self.mint());
+        let id = DeliveryId(self.new_id());
         Delivery::new(id, (webhook.id, webhook.tenant), event, self.0.store.now())
     }
 
@@ -73,8 +73,8 @@ impl Engine {
             (false, false) => Priority::Normal,
             (false, true) => Priority::Low,
         };
-        let (work, run_at) = (Work::Deliver(delivery.id), self.0.store.now());
-        let job = NewJob { id: JobId(self.mint()), work, tenant: delivery.tenant, priority, run_at };
+        let (work, run_at) = (JobSubject::Deliver(delivery.id), self.0.store.now());
+        let job = NewJob { id: JobId(self.new_id()), work, tenant: delivery.tenant, priority, run_at };
         (delivery, job)
     }
 }

@@ -4,26 +4,26 @@
 
 use std::time::Duration;
 
-use super::super::limits::check_page;
-use super::super::{Engine, Error, Result};
-use super::dispatch::PENDING;
+use super::dispatch::MAX_PENDING_DELIVERIES;
 use crate::domain::access::Actor;
 use crate::domain::clock::{Timestamp, after, before};
 use crate::domain::event::FeedEvent;
 use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
 use crate::domain::webhook::{Delivery, DeliveryState, EventFilter, Webhook, WebhookState};
+use crate::engine::limits::check_page_limit;
+use crate::engine::{Engine, Error, Result};
 use crate::store::{DeliveryQuery, StoreError, Tx, WebhookWrite, Write};
 
 /// Events that a replay reads and writes at once.
-const PAGE: u32 = 500;
+const DELIVERIES_PAGE_ROWS: u32 = 500;
 /// Deliveries that one request replays, and events that it reads.
-const MOST_REPLAYED: u32 = 10_000;
-const MOST_READ: u32 = 100_000;
+const MAX_REPLAYED_DELIVERIES: u32 = 10_000;
+const MAX_EVENTS_READ: u32 = 100_000;
 /// By how much the order of the feed may differ from that of time: how long a transaction may take, and then some.
-const SLACK: Duration = Duration::from_secs(120);
+const REPLAY_CLOCK_SLACK: Duration = Duration::from_secs(120);
 /// How often a test's outcome is looked for, and for how much longer than the exchange may take.
-const LOOK: Duration = Duration::from_millis(100);
-const GRACE: Duration = Duration::from_secs(5);
+const TEST_POLL_INTERVAL: Duration = Duration::from_millis(100);
+const TEST_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Which deliveries to list; newest first.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ pub struct ReplayRange {
 
 /// What will be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replayed {
+pub struct ReplayedDeliveries {
     /// How many events.
     pub count: u32,
     /// There are more, behind the event with this id.
@@ -62,9 +62,9 @@ impl Engine {
     /// A page of an endpoint's deliveries.
     pub async fn list_deliveries(&self, actor: &Actor, id: WebhookId, list: ListDeliveries) -> Result<Vec<Delivery>> {
         let webhook = self.webhook(actor, id).await?.id;
-        check_page(list.limit)?;
+        check_page_limit(list.limit)?;
         let ListDeliveries { state, after, limit } = list;
-        Ok(self.0.store.deliveries(&DeliveryQuery { webhook, state, after, limit }).await?)
+        Ok(self.0.store.list_deliveries(&DeliveryQuery { webhook, state, after, limit }).await?)
     }
 
     /// Sends a delivery that is over once more, with the whole schedule before it: dead letters, and others.
@@ -72,9 +72,9 @@ impl Engine {
     /// # Errors
     /// [`Error::WrongState`] when it is pending, or the endpoint is disabled.
     pub async fn replay_delivery(&self, actor: &Actor, id: WebhookId, delivery: DeliveryId) -> Result<Delivery> {
-        let webhook = self.told(actor, id).await?;
-        let found = self.0.store.delivery(delivery).await?.filter(|found| found.webhook == webhook.id);
-        let mut again = found.filter(|found| !found.is_test()).ok_or(Error::Hidden)?;
+        let webhook = self.wait_for_answer(actor, id).await?;
+        let found = self.0.store.find_delivery(delivery).await?.filter(|found| found.webhook == webhook.id);
+        let mut again = found.filter(|found| !found.is_test()).ok_or(Error::NotFound)?;
         let was = again.state;
         if was == DeliveryState::Pending {
             return Err(Error::WrongState { what: "delivery", state: was.name() });
@@ -93,8 +93,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::WrongState`] when the endpoint is disabled; [`Error::Busy`] when too much waits for it already.
-    pub async fn replay_range(&self, actor: &Actor, id: WebhookId, range: &ReplayRange) -> Result<Replayed> {
-        let webhook = self.told(actor, id).await?;
+    pub async fn replay_range(&self, actor: &Actor, id: WebhookId, range: &ReplayRange) -> Result<ReplayedDeliveries> {
+        let webhook = self.wait_for_answer(actor, id).await?;
         let filter = match &range.events {
             Some(events) => EventFilter::new(events.clone()).map_err(|why| Error::invalid("events", why))?,
             None => webhook.events.clone(),
@@ -105,20 +105,24 @@ impl Engine {
         self.number_events().await?;
         let mut at = match range.after {
             Some(after) => after,
-            None => self.place_of(webhook.tenant, before(range.from, SLACK)).await?,
+            None => self.place_of(webhook.tenant, before(range.from, REPLAY_CLOCK_SLACK)).await?,
         };
         let (mut count, mut read) = (0, 0);
-        while count < MOST_REPLAYED && read < MOST_READ {
-            let page = self.0.store.feed(webhook.tenant, None, at, PAGE.min(MOST_REPLAYED - count)).await?;
-            let Some(last) = page.last().cloned() else { return Ok(Replayed { count, next: None }) };
-            read += u32::try_from(page.len()).unwrap_or(PAGE);
+        while count < MAX_REPLAYED_DELIVERIES && read < MAX_EVENTS_READ {
+            let page = self
+                .0
+                .store
+                .read_feed(webhook.tenant, None, at, DELIVERIES_PAGE_ROWS.min(MAX_REPLAYED_DELIVERIES - count))
+                .await?;
+            let Some(last) = page.last().cloned() else { return Ok(ReplayedDeliveries { count, next: None }) };
+            read += u32::try_from(page.len()).unwrap_or(DELIVERIES_PAGE_ROWS);
             count += self.replay_page(&webhook, &filter, range, page).await?;
-            if last.event.at > after(range.to, SLACK) {
-                return Ok(Replayed { count, next: None });
+            if last.event.at > after(range.to, REPLAY_CLOCK_SLACK) {
+                return Ok(ReplayedDeliveries { count, next: None });
             }
             at = last.id;
         }
-        Ok(Replayed { count, next: Some(at) })
+        Ok(ReplayedDeliveries { count, next: Some(at) })
     }
 
     async fn replay_page(
@@ -134,7 +138,9 @@ impl Engine {
         let owed: Vec<_> = page.into_iter().filter(wanted).map(|event| self.owed(again(event))).collect();
         let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
         if count > 0 {
-            if self.0.store.backlog(webhook.id, PENDING).await?.pending >= u64::from(PENDING) {
+            if self.0.store.count_backlog(webhook.id, MAX_PENDING_DELIVERIES).await?.pending
+                >= u64::from(MAX_PENDING_DELIVERIES)
+            {
                 return Err(Error::busy("too much waits for this webhook already"));
             }
             self.write_webhook(WebhookWrite::Deliver(owed)).await?;
@@ -145,21 +151,21 @@ impl Engine {
     /// Sends a test now, even to a disabled endpoint, and waits for its outcome. Still pending: no worker came round.
     pub async fn test_webhook(&self, actor: &Actor, id: WebhookId) -> Result<Delivery> {
         let webhook = self.webhook(actor, id).await?;
-        let test = Delivery::test(DeliveryId(self.mint()), (webhook.id, webhook.tenant), self.0.store.now());
+        let test = Delivery::test(DeliveryId(self.new_id()), (webhook.id, webhook.tenant), self.0.store.now());
         let (sent, owed) = (test.id, self.owed(test));
         self.write_webhook(WebhookWrite::Deliver(vec![owed])).await?;
-        let deadline = tokio::time::Instant::now() + self.webhook_settings().timeout + GRACE;
+        let deadline = tokio::time::Instant::now() + self.webhook_settings().timeout + TEST_GRACE_PERIOD;
         loop {
-            let delivery = self.0.store.delivery(sent).await?.ok_or(Error::Hidden)?;
+            let delivery = self.0.store.find_delivery(sent).await?.ok_or(Error::NotFound)?;
             if delivery.state != DeliveryState::Pending || tokio::time::Instant::now() >= deadline {
                 return Ok(delivery);
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(TEST_POLL_INTERVAL).await;
         }
     }
 
     /// An endpoint that is told things.
-    async fn told(&self, actor: &Actor, id: WebhookId) -> Result<Webhook> {
+    async fn wait_for_answer(&self, actor: &Actor, id: WebhookId) -> Result<Webhook> {
         let webhook = self.webhook(actor, id).await?;
         match webhook.state {
             WebhookState::Active => Ok(webhook),
@@ -167,14 +173,14 @@ impl Engine {
         }
     }
 
-    /// The place behind which a tenant's feed is not older than `time`, but for the disorder of [`SLACK`]: found by
+    /// The place behind which a tenant's feed is not older than `time`, but for the disorder of [`REPLAY_CLOCK_SLACK`]: found by
     /// halving, whatever the feed's length.
     async fn place_of(&self, tenant: TenantId, time: Timestamp) -> Result<i64> {
-        let ends = self.feed_ends(tenant).await?;
+        let ends = self.read_feed_ends(tenant).await?;
         let (mut low, mut high) = (ends.forgotten, ends.last);
         while low < high {
             let middle = low + (high - low) / 2;
-            let next = self.0.store.feed(tenant, None, middle, 1).await?;
+            let next = self.0.store.read_feed(tenant, None, middle, 1).await?;
             match next.first() {
                 Some(event) if event.event.at < time => low = event.id,
                 Some(_) | None => high = middle,

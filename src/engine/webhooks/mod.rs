@@ -11,27 +11,27 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::audit::Deed;
+use super::audit::AuditedAct;
 use super::{Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::{after, before};
-use crate::domain::egress::Egress;
+use crate::domain::egress::EgressPolicy;
 use crate::domain::ids::WebhookId;
-use crate::domain::webhook::{EventFilter, Secret, Webhook, WebhookState, WhyDisabled};
+use crate::domain::webhook::{EventFilter, Webhook, WebhookSecret, WebhookState, WhyDisabled};
 use crate::store::{StoreError, Tx, WebhookWrite, Write};
 
 mod calls;
 mod dispatch;
 mod log;
 
-pub use calls::{Call, Settled};
-pub use log::{ListDeliveries, ReplayRange, Replayed};
+pub use calls::{SettledDelivery, WebhookCall};
+pub use log::{ListDeliveries, ReplayRange, ReplayedDeliveries};
 
 /// How endpoints are told of events.
 #[derive(Clone, Debug)]
 pub struct WebhookSettings {
     /// Where they may be.
-    pub egress: Egress,
+    pub egress: EgressPolicy,
     /// How long one exchange may take.
     pub timeout: Duration,
     /// After how long a time without one success an endpoint is disabled.
@@ -43,12 +43,12 @@ pub struct WebhookSettings {
 }
 
 /// Longest description, in bytes.
-const LONGEST_DESCRIPTION: usize = 500;
+const MAX_DESCRIPTION_BYTES: usize = 500;
 /// How long the old secret goes on signing unless said otherwise, and at most.
-const OVERLAP: Duration = Duration::from_secs(24 * 3600);
-const LONGEST_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
+const DEFAULT_SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);
+const MAX_SECRET_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Tries of a change that others get in the way of.
-const TRIES: u32 = 5;
+const MAX_ENDPOINT_ATTEMPTS: u32 = 5;
 
 /// A new endpoint, or a change of one: what is `None` stays as it is.
 #[derive(Clone, Debug, Default)]
@@ -81,21 +81,21 @@ impl Engine {
             return Err(Error::invalid("url", "where the endpoint is"));
         }
         let (most, now) = (self.webhook_settings().endpoints, self.0.store.now());
-        if self.0.store.webhooks(tenant, None, most).await?.len() >= most as usize {
+        if self.0.store.list_webhooks(tenant, None, most).await?.len() >= most as usize {
             return Err(Error::Taken("the tenant has as many webhooks as it may have"));
         }
         self.number_events().await?;
         let blank = Webhook {
-            id: WebhookId(self.mint()),
+            id: WebhookId(self.new_id()),
             tenant,
             revision: 1,
             url: String::new(),
             description: String::new(),
             events: EventFilter::all(),
-            secret: Secret::fresh(&*self.0.entropy),
+            secret: WebhookSecret::fresh(&*self.0.entropy),
             old_secret: None,
             state: WebhookState::Active,
-            cursor: self.feed_ends(tenant).await?.last,
+            cursor: self.read_feed_ends(tenant).await?.last,
             failing_since: None,
             created_at: now,
         };
@@ -110,16 +110,16 @@ impl Engine {
     pub async fn list_webhooks(&self, actor: &Actor) -> Result<Vec<Webhook>> {
         may_ask(actor, Action::Administer)?;
         // A few more than may be made: two that are made at once may both be the last one.
-        Ok(self.0.store.webhooks(tenant_of(actor)?, None, self.webhook_settings().endpoints * 2).await?)
+        Ok(self.0.store.list_webhooks(tenant_of(actor)?, None, self.webhook_settings().endpoints * 2).await?)
     }
 
     /// One of the tenant's endpoints.
     pub async fn webhook(&self, actor: &Actor, id: WebhookId) -> Result<Webhook> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
-        let found = self.0.store.webhook(id).await?;
+        let found = self.0.store.find_webhook(id).await?;
         let own = |webhook: &Webhook| webhook.tenant == tenant && webhook.state != WebhookState::Deleted;
-        found.filter(own).ok_or(Error::Hidden)
+        found.filter(own).ok_or(Error::NotFound)
     }
 
     /// Changes an endpoint. One that is enabled is told of what happens from then on: the rest is for a replay.
@@ -156,13 +156,13 @@ impl Engine {
     /// Gives an endpoint a new secret, and hands it out this one time. The old one signs as well for `overlap`, by default
     /// a day, at most a week; the one before that does not.
     pub async fn rotate_webhook(&self, actor: &Actor, id: WebhookId, overlap: Option<Duration>) -> Result<Webhook> {
-        let overlap = overlap.unwrap_or(OVERLAP);
-        if overlap > LONGEST_OVERLAP {
+        let overlap = overlap.unwrap_or(DEFAULT_SECRET_OVERLAP);
+        if overlap > MAX_SECRET_OVERLAP {
             return Err(Error::invalid("expires_in", "7 days at most"));
         }
         self.update_webhook(actor, id, |webhook, _| {
             let until = after(self.0.store.now(), overlap);
-            let rotated = webhook.rotate(Secret::fresh(&*self.0.entropy), until);
+            let rotated = webhook.rotate(WebhookSecret::fresh(&*self.0.entropy), until);
             Ok((rotated.clone(), vec![WebhookWrite::Update(Box::new(rotated), false)]))
         })
         .await
@@ -178,8 +178,8 @@ impl Engine {
             webhook.events = EventFilter::new(events.clone()).map_err(|why| Error::invalid("events", why))?;
         }
         if let Some(description) = &wish.description {
-            if description.len() > LONGEST_DESCRIPTION {
-                return Err(Error::invalid("description", format!("at most {LONGEST_DESCRIPTION} bytes")));
+            if description.len() > MAX_DESCRIPTION_BYTES {
+                return Err(Error::invalid("description", format!("at most {MAX_DESCRIPTION_BYTES} bytes")));
             }
             webhook.description.clone_from(description);
         }
@@ -193,9 +193,9 @@ impl Engine {
         id: WebhookId,
         change: impl Fn(Webhook, i64) -> Result<(Webhook, Vec<WebhookWrite>)>,
     ) -> Result<Webhook> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ENDPOINT_ATTEMPTS {
             let webhook = self.webhook(actor, id).await?;
-            let last = self.feed_ends(webhook.tenant).await?.last;
+            let last = self.read_feed_ends(webhook.tenant).await?.last;
             let before = shown(&webhook);
             let (changed, writes) = change(webhook, last)?;
             let deed = deed(actor, &changed, "webhook.change").before(before).after(shown(&changed));
@@ -216,12 +216,12 @@ impl Engine {
 
     /// Forgets deliveries that are over for long, and deleted endpoints; how many deliveries.
     pub(super) async fn forget_deliveries(&self) -> Result<u64> {
-        const PORTION: u32 = 1000;
-        const PORTIONS: u32 = 100;
+        const CLEANUP_PORTION_ROWS: u32 = 1000;
+        const MAX_CLEANUP_PORTIONS: u32 = 100;
         let oldest = before(self.0.store.now(), self.webhook_settings().keep);
         let mut forgotten = 0;
-        for _ in 0..PORTIONS {
-            match self.0.store.forget_deliveries(oldest, PORTION).await? {
+        for _ in 0..MAX_CLEANUP_PORTIONS {
+            match self.0.store.forget_deliveries(oldest, CLEANUP_PORTION_ROWS).await? {
                 0 => break,
                 some => forgotten += some,
             }
@@ -230,8 +230,8 @@ impl Engine {
     }
 }
 
-fn deed(actor: &Actor, webhook: &Webhook, action: &'static str) -> Deed {
-    Deed::new(webhook.tenant, actor, action, format!("webhook:{}", webhook.id))
+fn deed(actor: &Actor, webhook: &Webhook, action: &'static str) -> AuditedAct {
+    AuditedAct::new(webhook.tenant, actor, action, format!("webhook:{}", webhook.id))
 }
 
 /// An endpoint for the audit trail: everything but its secret, of which it says whether it changed.

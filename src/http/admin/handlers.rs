@@ -5,130 +5,139 @@ use axum::extract::{RawQuery, State};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::Site;
-use super::super::body::Json;
-use super::super::context::{Authenticated, Named};
-use super::super::problem::Problem;
-use super::super::query::next_after;
-use super::wire::{self, Reprocess, ReprocessMany, RetryDead, RunChore};
+use super::wire::{self, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody};
 use crate::domain::access::Actor;
 use crate::domain::ids::{AssetId, JobId};
+use crate::http::AppState;
+use crate::http::context::{AuthenticatedActor, PathId};
+use crate::http::json_body::JsonBody;
+use crate::http::problem::ProblemDetails;
+use crate::http::query::next_cursor;
 
-type Answer<T = Rendered<Value>> = Result<T, Problem>;
+type AdminResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
 
-pub(super) async fn jobs(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
+pub(super) async fn list_jobs(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let list = wire::list(query.as_deref())?;
+) -> AdminResult {
+    let list = wire::parse_jobs_query(query.as_deref())?;
     let jobs = site.engine.list_jobs(&actor, list).await?;
-    let next = next_after(&jobs, list.limit, |entry| entry.job.id);
-    Ok(Rendered(json!({ "jobs": jobs.iter().map(wire::job).collect::<Vec<_>>(), "next_after": next })))
+    let next = next_cursor(&jobs, list.limit, |entry| entry.job.id);
+    Ok(Rendered(json!({ "jobs": jobs.iter().map(wire::job_view).collect::<Vec<_>>(), "next_after": next })))
 }
 
 pub(super) async fn retry_job(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(job): Named<JobId>,
-) -> Answer<StatusCode> {
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(job): PathId<JobId>,
+) -> AdminResult<StatusCode> {
     site.engine.retry_job(&actor, job).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
 pub(super) async fn discard_job(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(job): Named<JobId>,
-) -> Answer<StatusCode> {
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(job): PathId<JobId>,
+) -> AdminResult<StatusCode> {
     site.engine.discard_job(&actor, job).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn retry_dead(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    body: Json<RetryDead>,
-) -> Answer {
-    let retried = site.engine.retry_dead(&actor, body.value.kind()?).await?;
+pub(super) async fn retry_dead_jobs(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    body: JsonBody<RetryDeadJobsBody>,
+) -> AdminResult {
+    let retried = site.engine.retry_dead_jobs(&actor, body.value.kind()?).await?;
     Ok(Rendered(json!({ "retried": retried })))
 }
 
-pub(super) async fn queues(Authenticated(actor): Authenticated, State(site): State<Site>) -> Answer {
-    Ok(Rendered(wire::queues(&site.engine.queues(&actor).await?)))
+pub(super) async fn list_queues(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+) -> AdminResult {
+    Ok(Rendered(wire::queues_view(&site.engine.count_queues(&actor).await?)))
 }
 
-pub(super) async fn pause(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(kind): Named<String>,
-) -> Answer<StatusCode> {
-    set_paused(&site, &actor, &kind, true).await
+pub(super) async fn pause_queue(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(kind): PathId<String>,
+) -> AdminResult<StatusCode> {
+    set_queue_paused(&site, &actor, &kind, true).await
 }
 
-pub(super) async fn resume(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(kind): Named<String>,
-) -> Answer<StatusCode> {
-    set_paused(&site, &actor, &kind, false).await
+pub(super) async fn resume_queue(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(kind): PathId<String>,
+) -> AdminResult<StatusCode> {
+    set_queue_paused(&site, &actor, &kind, false).await
 }
 
-async fn set_paused(site: &Site, actor: &Actor, kind: &str, paused: bool) -> Answer<StatusCode> {
-    site.engine.pause(actor, wire::kind(kind)?, paused).await?;
+async fn set_queue_paused(site: &AppState, actor: &Actor, kind: &str, paused: bool) -> AdminResult<StatusCode> {
+    site.engine.pause_jobs(actor, wire::parse_job_kind(kind)?, paused).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn chores(Authenticated(actor): Authenticated, State(site): State<Site>) -> Answer {
-    let chores = site.engine.chores(&actor).await?;
+pub(super) async fn list_chores(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+) -> AdminResult {
+    let chores = site.engine.list_chores(&actor).await?;
     Ok(Rendered(json!({ "chores": chores.iter().map(wire::chore_view).collect::<Vec<_>>() })))
 }
 
 pub(super) async fn run_chore(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(name): Named<String>,
-    body: Json<RunChore>,
-) -> Answer<(StatusCode, Rendered<Value>)> {
-    let chore = wire::chore(&name)?;
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(name): PathId<String>,
+    body: JsonBody<RunChoreBody>,
+) -> AdminResult<(StatusCode, Rendered<Value>)> {
+    let chore = wire::parse_chore(&name)?;
     if body.value.dry_run {
-        let would = site.engine.dry_run(&actor, chore).await?;
+        let would = site.engine.dry_run_chore(&actor, chore).await?;
         return Ok((StatusCode::OK, Rendered(json!({ "dry_run": true, "would": would }))));
     }
     let begins = site.engine.hurry_chore(&actor, chore).await?;
     Ok((StatusCode::ACCEPTED, Rendered(json!({ "begins": begins }))))
 }
 
-pub(super) async fn stats(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
+pub(super) async fn get_stats(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let (from, to) = wire::span(query.as_deref(), site.engine.now())?;
-    let hours = site.engine.hours(&actor, from, to).await?;
-    Ok(Rendered(json!({ "hours": hours.iter().map(wire::hour).collect::<Vec<_>>() })))
+) -> AdminResult {
+    let (from, to) = wire::parse_stats_query(query.as_deref(), site.engine.now())?;
+    let hours = site.engine.list_hourly_counts(&actor, from, to).await?;
+    Ok(Rendered(json!({ "hours": hours.iter().map(wire::hour_view).collect::<Vec<_>>() })))
 }
 
-pub(super) async fn alarms(Authenticated(actor): Authenticated, State(site): State<Site>) -> Answer {
-    Ok(Rendered(json!({ "alarms": site.engine.alarms_for(&actor).await? })))
+pub(super) async fn list_alarms(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+) -> AdminResult {
+    Ok(Rendered(json!({ "alarms": site.engine.list_alarms(&actor).await? })))
 }
 
-pub(super) async fn reprocess(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(asset): Named<AssetId>,
-    body: Json<Reprocess>,
-) -> Answer<StatusCode> {
-    site.engine.look_again(&actor, asset, body.value.again()).await?;
+pub(super) async fn reprocess_asset(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(asset): PathId<AssetId>,
+    body: JsonBody<ReprocessAssetBody>,
+) -> AdminResult<StatusCode> {
+    site.engine.look_again(&actor, asset, body.value.reprocess_scope()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
-pub(super) async fn reprocess_many(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    body: Json<ReprocessMany>,
-) -> Answer<(StatusCode, Rendered<Value>)> {
-    let (list, again) = body.value.command();
+pub(super) async fn reprocess_assets(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    body: JsonBody<ReprocessAssetsBody>,
+) -> AdminResult<(StatusCode, Rendered<Value>)> {
+    let (list, again) = body.value.into_command();
     let enqueued = site.engine.look_again_at(&actor, list, again).await?;
-    Ok((StatusCode::ACCEPTED, Rendered(wire::enqueued(&enqueued))))
+    Ok((StatusCode::ACCEPTED, Rendered(wire::reprocess_view(&enqueued))))
 }

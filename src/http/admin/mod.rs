@@ -1,12 +1,12 @@
 //! Administration below `/v1/admin`: jobs and dead letters, queues, chores, counts, alarms; and having assets looked at
 //! again.
 
-use super::openapi::Routes;
+use super::openapi::ApiRoutes;
 
 mod handlers;
 mod routes;
 mod wire;
 
-pub(super) fn routes() -> Routes {
-    routes::jobs().and(routes::instance()).and(routes::again())
+pub(super) fn routes() -> ApiRoutes {
+    routes::job_routes().merge(routes::instance_routes()).merge(routes::reprocess_routes())
 }

@@ -4,32 +4,34 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::query::{USUAL_PAGE, limit, pairs, parsed, unknown};
 use crate::domain::clock::{Timestamp, before};
 use crate::domain::event::EventCount;
 use crate::domain::job::{Chore, JobEntry, JobKind};
-use crate::engine::{Again, Enqueued, Error, ListAssets, ListJobs, Queues};
+use crate::engine::{EnqueuedJobs, Error, JobQueues, ListAssets, ListJobs, ReprocessScope};
+use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_limit, parse_parameter, query_pairs, unknown_parameter};
 
-const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+const DEFAULT_STATS_SPAN: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// `POST /v1/admin/jobs/retry`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct RetryDead {
+#[schemars(rename = "RetryDead")]
+pub(super) struct RetryDeadJobsBody {
     /// Jobs of this kind only.
     kind: Option<String>,
 }
 
-impl RetryDead {
+impl RetryDeadJobsBody {
     pub(super) fn kind(&self) -> Result<Option<JobKind>, Error> {
-        self.kind.as_deref().map(kind).transpose()
+        self.kind.as_deref().map(parse_job_kind).transpose()
     }
 }
 
 /// `POST /v1/admin/chores/{name}/run`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct RunChore {
+#[schemars(rename = "RunChore")]
+pub(super) struct RunChoreBody {
     /// Say what it would do, and do nothing.
     pub(super) dry_run: bool,
 }
@@ -37,21 +39,23 @@ pub(super) struct RunChore {
 /// `POST /v1/assets/{id}/reprocess`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Reprocess {
+#[schemars(rename = "Reprocess")]
+pub(super) struct ReprocessAssetBody {
     /// Scan for viruses only.
     scan_only: bool,
 }
 
-impl Reprocess {
-    pub(super) fn again(&self) -> Again {
-        if self.scan_only { Again::Scan } else { Again::Everything }
+impl ReprocessAssetBody {
+    pub(super) fn reprocess_scope(&self) -> ReprocessScope {
+        if self.scan_only { ReprocessScope::Scan } else { ReprocessScope::Everything }
     }
 }
 
 /// `POST /v1/admin/reprocess`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct ReprocessMany {
+#[schemars(rename = "ReprocessMany")]
+pub(super) struct ReprocessAssetsBody {
     /// Scan for viruses only.
     scan_only: bool,
     /// Assets in this state only.
@@ -72,9 +76,9 @@ pub(super) struct ReprocessMany {
     limit: Option<u32>,
 }
 
-impl ReprocessMany {
-    pub(super) fn command(self) -> (ListAssets, Again) {
-        let again = Reprocess { scan_only: self.scan_only }.again();
+impl ReprocessAssetsBody {
+    pub(super) fn into_command(self) -> (ListAssets, ReprocessScope) {
+        let again = ReprocessAssetBody { scan_only: self.scan_only }.reprocess_scope();
         let list = ListAssets {
             state: self.state,
             external_id: self.external_id,
@@ -88,48 +92,48 @@ impl ReprocessMany {
     }
 }
 
-pub(super) fn kind(text: &str) -> Result<JobKind, Error> {
+pub(super) fn parse_job_kind(text: &str) -> Result<JobKind, Error> {
     let names = || JobKind::ALL.map(JobKind::name).join(", ");
     text.parse().map_err(|_| Error::invalid("kind", format!("one of {}", names())))
 }
 
-pub(super) fn chore(text: &str) -> Result<Chore, Error> {
+pub(super) fn parse_chore(text: &str) -> Result<Chore, Error> {
     match text.parse() {
         Ok(JobKind::Chore(chore)) => Ok(chore),
-        _ => Err(Error::Hidden),
+        _ => Err(Error::NotFound),
     }
 }
 
 /// `GET /v1/admin/jobs`.
-pub(super) fn list(query: Option<&str>) -> Result<ListJobs, Error> {
-    let mut list = ListJobs { limit: USUAL_PAGE, ..ListJobs::default() };
-    for (name, value) in pairs(query) {
+pub(super) fn parse_jobs_query(query: Option<&str>) -> Result<ListJobs, Error> {
+    let mut list = ListJobs { limit: DEFAULT_PAGE_LIMIT, ..ListJobs::default() };
+    for (name, value) in query_pairs(query) {
         match name.as_str() {
-            "state" => list.state = Some(parsed("state", &value, "ready, running or dead")?),
-            "kind" => list.kind = Some(kind(&value)?),
-            "after" => list.after = Some(parsed("after", &value, "the id of a job")?),
-            "limit" => list.limit = limit(&value)?,
-            other => return Err(unknown(other)),
+            "state" => list.state = Some(parse_parameter("state", &value, "ready, running or dead")?),
+            "kind" => list.kind = Some(parse_job_kind(&value)?),
+            "after" => list.after = Some(parse_parameter("after", &value, "the id of a job")?),
+            "limit" => list.limit = parse_limit(&value)?,
+            other => return Err(unknown_parameter(other)),
         }
     }
     Ok(list)
 }
 
 /// `GET /v1/admin/stats`: the last day unless said otherwise.
-pub(super) fn span(query: Option<&str>, now: Timestamp) -> Result<(Timestamp, Timestamp), Error> {
-    let (mut from, mut to) = (before(now, DAY), now);
-    let time = |field, value: &str| parsed(field, value, "a time like 2026-01-31T12:00:00Z");
-    for (name, value) in pairs(query) {
+pub(super) fn parse_stats_query(query: Option<&str>, now: Timestamp) -> Result<(Timestamp, Timestamp), Error> {
+    let (mut from, mut to) = (before(now, DEFAULT_STATS_SPAN), now);
+    let time = |field, value: &str| parse_parameter(field, value, "a time like 2026-01-31T12:00:00Z");
+    for (name, value) in query_pairs(query) {
         match name.as_str() {
             "from" => from = time("from", &value)?,
             "to" => to = time("to", &value)?,
-            other => return Err(unknown(other)),
+            other => return Err(unknown_parameter(other)),
         }
     }
     Ok((from, to))
 }
 
-pub(super) fn job(entry: &JobEntry) -> Value {
+pub(super) fn job_view(entry: &JobEntry) -> Value {
     json!({
         "id": entry.job.id,
         "kind": entry.job.work.kind().name(),
@@ -157,7 +161,7 @@ pub(super) fn chore_view(entry: &JobEntry) -> Value {
     })
 }
 
-pub(super) fn queues(queues: &Queues) -> Value {
+pub(super) fn queues_view(queues: &JobQueues) -> Value {
     let kinds: Vec<_> = JobKind::ALL
         .into_iter()
         .filter(|kind| !matches!(kind, JobKind::Chore(_)))
@@ -178,11 +182,11 @@ pub(super) fn queues(queues: &Queues) -> Value {
     json!({ "queues": kinds })
 }
 
-pub(super) fn enqueued(enqueued: &Enqueued) -> Value {
+pub(super) fn reprocess_view(enqueued: &EnqueuedJobs) -> Value {
     json!({ "enqueued": enqueued.enqueued, "skipped": enqueued.skipped, "next_cursor": enqueued.next })
 }
 
-pub(super) fn hour(counted: &EventCount) -> Value {
+pub(super) fn hour_view(counted: &EventCount) -> Value {
     json!({
         "hour": counted.hour.to_string(),
         "type": counted.kind,

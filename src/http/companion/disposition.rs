@@ -5,23 +5,23 @@
 
 use http::{HeaderMap, header};
 
-use super::super::metadata::decode_extended;
+use crate::http::upload_metadata::decode_extended;
 
 /// What a part is called.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct PartNames {
+pub(super) struct FormPartNames {
     /// The field's name.
     pub(super) name: String,
     /// The file's name. `None`: the part is a field and not a file. Empty: no file was chosen, or it has no name.
     pub(super) filename: Option<String>,
 }
 
-impl PartNames {
+impl FormPartNames {
     /// Reads `Content-Disposition`. What is not UTF-8 is replaced by U+FFFD.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Self {
         let Some(value) = headers.get(header::CONTENT_DISPOSITION) else { return Self::default() };
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let parameters = parameters(&text);
+        let parameters = disposition_parameters(&text);
         let find = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         let extended = find("filename*").and_then(decode_extended);
         let plain = find("filename").map(decode_browser_escapes);
@@ -42,7 +42,7 @@ fn without_windows_path(name: &str) -> &str {
 }
 
 /// `; name=value` and `; name="value"`, with names in lower case.
-fn parameters(text: &str) -> Vec<(String, String)> {
+fn disposition_parameters(text: &str) -> Vec<(String, String)> {
     let mut parameters = Vec::new();
     let mut rest = text.split_once(';').map_or("", |(_, rest)| rest);
     while let Some((name, value)) = rest.split_once('=') {
@@ -85,7 +85,7 @@ mod tests {
 
     fn names(value: &[u8]) -> (String, Option<String>) {
         let headers = HeaderMap::from_iter([(header::CONTENT_DISPOSITION, HeaderValue::from_bytes(value).unwrap())]);
-        let PartNames { name, filename } = PartNames::of(&headers);
+        let FormPartNames { name, filename } = FormPartNames::from_headers(&headers);
         (name, filename)
     }
 
@@ -131,13 +131,13 @@ mod tests {
         }
         assert_eq!(names(br#"form-data; name="a; filename=b""#), ("a; filename=b".to_owned(), None));
         assert_eq!(names(b"form-data"), (String::new(), None));
-        assert_eq!(PartNames::of(&HeaderMap::new()), PartNames::default());
+        assert_eq!(FormPartNames::from_headers(&HeaderMap::new()), FormPartNames::default());
     }
 
     proptest! {
         #[test]
         fn no_header_is_a_panic(text in "[\"\\\\;=% \\PC]{0,80}") {
-            let _ = parameters(&text);
+            let _ = disposition_parameters(&text);
         }
     }
 }

@@ -5,33 +5,33 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use super::super::problem::Problem;
-use crate::engine::{Error, Surroundings};
+use crate::engine::{Error, RequestContext};
+use crate::http::problem::ProblemDetails;
 
 /// A refusal on its way out.
 #[derive(Debug)]
-pub(super) struct Refusal(Problem);
+pub(super) struct CompanionError(ProblemDetails);
 
-impl Refusal {
+impl CompanionError {
     /// What this service does not do.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: &str) -> Self {
-        Self(Problem::new(status, code, detail))
+        Self(ProblemDetails::new(status, code, detail))
     }
 
     /// What it is, for the contract.
-    pub(super) fn problem(self) -> Problem {
+    pub(super) fn into_problem(self) -> ProblemDetails {
         self.0
     }
 
     /// What Uppy reads.
-    pub(super) fn body(problem: &Problem) -> Value {
-        json!({ "error": problem.code, "message": problem.detail, "requestId": Surroundings::request_id() })
+    pub(super) fn to_json(problem: &ProblemDetails) -> Value {
+        json!({ "error": problem.code, "message": problem.detail, "requestId": RequestContext::request_id() })
     }
 }
 
-impl From<Problem> for Refusal {
+impl From<ProblemDetails> for CompanionError {
     /// What is wrong with a body: Companion knows no 422.
-    fn from(mut problem: Problem) -> Self {
+    fn from(mut problem: ProblemDetails) -> Self {
         if problem.status == StatusCode::UNPROCESSABLE_ENTITY {
             problem.status = StatusCode::BAD_REQUEST;
         }
@@ -39,10 +39,10 @@ impl From<Problem> for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for CompanionError {
     fn into_response(self) -> Response {
         let Self(problem) = self;
-        let body = Self::body(&problem);
+        let body = Self::to_json(&problem);
         let mut response = problem.into_response();
         *response.body_mut() = Json(body).into_response().into_body();
         response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
@@ -51,30 +51,32 @@ impl IntoResponse for Refusal {
 }
 
 /// Exhaustive on purpose: a new meaning has to be given its answer here before anything builds.
-impl From<Error> for Refusal {
+impl From<Error> for CompanionError {
     fn from(error: Error) -> Self {
         let status = match &error {
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
             Error::Forbidden | Error::Rejected { .. } | Error::Suspended => StatusCode::FORBIDDEN,
             // Uploads under way end by themselves: the client may come back.
             Error::RateLimited { .. } | Error::OverQuota { limit: "open_uploads" } => StatusCode::TOO_MANY_REQUESTS,
-            Error::Hidden | Error::Gone { .. } => StatusCode::NOT_FOUND,
+            Error::NotFound | Error::Gone { .. } => StatusCode::NOT_FOUND,
             Error::Invalid { .. }
-            | Error::OtherLength(_)
-            | Error::ReusedKey
-            | Error::WrongBytes
+            | Error::LengthMismatch(_)
+            | Error::IdempotencyKeyReused
+            | Error::ContentMismatch
             | Error::ChecksumMismatch => StatusCode::BAD_REQUEST,
             Error::Incomplete { .. } | Error::PartsDiffer { .. } => StatusCode::BAD_REQUEST,
             Error::TooLarge { .. } | Error::Overrun { .. } | Error::OverQuota { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Error::Offset { .. } | Error::Taken(_) | Error::WrongState { .. } | Error::NotReady { .. } => {
+            Error::OffsetMismatch { .. } | Error::Taken(_) | Error::WrongState { .. } | Error::NotReady { .. } => {
                 StatusCode::CONFLICT
             }
-            Error::Full => StatusCode::INSUFFICIENT_STORAGE,
+            Error::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
             // Uppy tries forms again after these.
-            Error::Locked | Error::TooSlow | Error::BrokenOff | Error::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Locked | Error::TooSlow | Error::BodyTruncated | Error::Busy { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Error::BytesMissing(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let problem = Problem::from(error);
-        Self(Problem { status, ..problem })
+        let problem = ProblemDetails::from(error);
+        Self(ProblemDetails { status, ..problem })
     }
 }

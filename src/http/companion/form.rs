@@ -2,7 +2,7 @@
 //! fields bounded, whatever pieces the connection delivers. Answered as S3 answers them.
 //!
 //! A form that turns out to be no whole file is refused even if that shows behind the file: its bytes break off then, which
-//! the engine takes back, and the reason waits in [`FormVerdict`].
+//! the engine takes back, and the reason waits in [`FormErrorSlot`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,14 +12,14 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderValue, StatusCode, header};
 use multer::{Field, Multipart};
 
-use super::super::pieces::CutClaims;
-use super::disposition::PartNames;
-use super::error::Refusal;
-use super::intake::{Intake, IntakeError, ParseProgress};
+use super::body_stream::{FormBodyError, FormBodyStream, ParseProgress};
+use super::disposition::FormPartNames;
+use super::error::CompanionError;
 use super::wire;
-use crate::domain::asset::{Asset, Metadata};
+use crate::domain::asset::{Asset, AssetMetadata};
 use crate::domain::name::FileName;
-use crate::engine::{Arrival, BrokenOff, Description, Error, Incoming};
+use crate::engine::{AppendBody, BodyFrame, Error, GrantDescription, TruncatedBody};
+use crate::http::chunk_detection::ChunkClaims;
 
 /// Most bytes of the value of one field.
 const MAX_FIELD_BYTES: usize = 16 << 10;
@@ -30,27 +30,27 @@ const FILE_FIELD: &str = "file";
 
 /// What a form says beside its file's bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Form {
+pub(super) struct FormFields {
     pub(super) key: Option<String>,
     /// How success is to be answered.
-    status: Option<String>,
+    success_status: Option<String>,
     /// Name of the file; empty if it has none.
     filename: String,
     /// Its type, as the client believes.
     content_type: Option<String>,
 }
 
-fn bad(problem: impl ToString) -> Error {
+fn invalid_form(problem: impl ToString) -> Error {
     Error::invalid("form", problem)
 }
 
-impl Form {
+impl FormFields {
     /// What browsers say of a file that was picked. A name or type that makes no sense is as good as none.
-    pub(super) fn description(&self) -> Description {
-        Description {
+    pub(super) fn description(&self) -> GrantDescription {
+        GrantDescription {
             name: FileName::salvage(&self.filename).unwrap_or_else(|_| FileName::nameless()),
             media_type: self.content_type.as_deref().and_then(|text| text.parse().ok()),
-            metadata: Metadata::new(),
+            metadata: AssetMetadata::new(),
         }
     }
 }
@@ -63,23 +63,23 @@ pub(super) struct FormRequest {
     /// Size of the file by `Content-Range`, if that was sent.
     pub(super) length: Option<u64>,
     /// What the query says of parts.
-    pub(super) claims: CutClaims,
+    pub(super) claims: ChunkClaims,
 }
 
 /// Why the bytes of a form's file broke off, if that was the form's fault and not the connection's.
 #[derive(Clone, Default)]
-pub(super) struct FormVerdict(Arc<Mutex<Option<Refusal>>>);
+pub(super) struct FormErrorSlot(Arc<Mutex<Option<CompanionError>>>);
 
-impl FormVerdict {
-    fn set(&self, refusal: Refusal) {
+impl FormErrorSlot {
+    fn set(&self, refusal: CompanionError) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
     }
 
     /// The refusal to be shown when the engine says that the file's bytes broke off, or refuses for a reason of its own.
-    pub(super) fn explain(&self, error: Error) -> Refusal {
+    pub(super) fn explain(&self, error: Error) -> CompanionError {
         let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (error, found) {
-            (Error::BrokenOff, Some(refusal)) => refusal,
+            (Error::BodyTruncated, Some(refusal)) => refusal,
             (error, _) => error.into(),
         }
     }
@@ -89,23 +89,26 @@ impl FormVerdict {
 ///
 /// # Errors
 /// 400 for what is no form with one whole file, as far as that shows before the file; 503 if the connection broke off.
-pub(super) async fn read(request: FormRequest, body: Body) -> Result<(Form, Incoming, FormVerdict), Refusal> {
-    let boundary =
-        multer::parse_boundary(&request.content_type).map_err(|_| bad("is not multipart/form-data with a boundary"))?;
+pub(super) async fn parse_form(
+    request: FormRequest,
+    body: Body,
+) -> Result<(FormFields, AppendBody, FormErrorSlot), CompanionError> {
+    let boundary = multer::parse_boundary(&request.content_type)
+        .map_err(|_| invalid_form("is not multipart/form-data with a boundary"))?;
     let mut reader = FormReader::new(boundary, request, body);
     match reader.next_file().await? {
         Some(file) => {
             let form = std::mem::take(&mut reader.form);
-            let verdict = FormVerdict::default();
+            let verdict = FormErrorSlot::default();
             Ok((form, stream_file(reader, file, verdict.clone()), verdict))
         }
-        None if reader.unchosen => Err(bad("has no file: none was chosen").into()),
-        None => Err(bad(format!("has no file: a part named {FILE_FIELD} with a filename")).into()),
+        None if reader.no_file_chosen => Err(invalid_form("has no file: none was chosen").into()),
+        None => Err(invalid_form(format!("has no file: a part named {FILE_FIELD} with a filename")).into()),
     }
 }
 
 /// A part with a file. Its first bytes may have been read already.
-struct FilePart {
+struct FormFilePart {
     field: Field<'static>,
     peeked: Option<Bytes>,
 }
@@ -114,12 +117,12 @@ struct FilePart {
 struct FormReader {
     parts: Multipart<'static>,
     progress: Arc<ParseProgress>,
-    form: Form,
-    claims: CutClaims,
+    form: FormFields,
+    claims: ChunkClaims,
     /// Size of the file, if the request says it.
     length: Option<u64>,
     /// A part for a file came in which no file was chosen.
-    unchosen: bool,
+    no_file_chosen: bool,
     /// Bytes of a boundary and its line break.
     boundary_bytes: u64,
     /// Bytes of boundaries, headers and values so far.
@@ -130,85 +133,89 @@ impl FormReader {
     fn new(boundary: String, request: FormRequest, body: Body) -> Self {
         let progress = Arc::new(ParseProgress::default());
         let boundary_bytes = boundary.len() as u64 + 8;
-        let parts = Multipart::new(Intake::new(body, Arc::clone(&progress), MAX_FORM_BYTES), boundary);
+        let parts = Multipart::new(FormBodyStream::new(body, Arc::clone(&progress), MAX_FORM_BYTES), boundary);
         let FormRequest { length, claims, .. } = request;
-        let form = Form::default();
-        Self { parts, progress, form, claims, length, unchosen: false, boundary_bytes, form_bytes: 0 }
+        let form = FormFields::default();
+        Self { parts, progress, form, claims, length, no_file_chosen: false, boundary_bytes, form_bytes: 0 }
     }
 
     /// Reads fields up to the next file. `None`: the form has ended.
-    async fn next_file(&mut self) -> Result<Option<FilePart>, Refusal> {
+    async fn next_file(&mut self) -> Result<Option<FormFilePart>, CompanionError> {
         loop {
             self.progress.advance();
-            let Some(mut field) = self.parts.next_field().await.map_err(unreadable)? else {
-                self.claims.check()?;
+            let Some(mut field) = self.parts.next_field().await.map_err(form_read_error)? else {
+                self.claims.check_whole_file()?;
                 return Ok(None);
             };
             self.progress.advance();
-            let names = PartNames::of(field.headers());
+            let names = FormPartNames::from_headers(field.headers());
             let headers = field.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-            self.count(self.boundary_bytes + headers.sum::<usize>() as u64)?;
+            self.count_form_bytes(self.boundary_bytes + headers.sum::<usize>() as u64)?;
             let Some(filename) = names.filename else {
                 let value = self.read_value(&mut field, &names.name).await?;
-                self.note(&names.name, value);
+                self.store_field(&names.name, value);
                 continue;
             };
             // An input without a chosen file comes as an empty file without a name.
-            let peeked = if filename.is_empty() { self.peek(&mut field).await? } else { None };
+            let peeked = if filename.is_empty() { self.peek_part(&mut field).await? } else { None };
             if filename.is_empty() && peeked.is_none() {
-                self.unchosen = true;
+                self.no_file_chosen = true;
                 continue;
             }
             if names.name != FILE_FIELD {
-                let found = shorten(&names.name);
-                return Err(bad(format!(
+                let found = short_field_name(&names.name);
+                return Err(invalid_form(format!(
                     "has a file in the field {found}; a file is taken from the field {FILE_FIELD}"
                 ))
                 .into());
             }
-            self.claims.check()?;
-            self.form.content_type = field.headers().get(header::CONTENT_TYPE).and_then(text_of);
+            self.claims.check_whole_file()?;
+            self.form.content_type = field.headers().get(header::CONTENT_TYPE).and_then(header_to_string);
             self.form.filename = filename;
-            return Ok(Some(FilePart { field, peeked }));
+            return Ok(Some(FormFilePart { field, peeked }));
         }
     }
 
-    fn note(&mut self, name: &str, value: String) {
-        self.claims.note(name, &value);
+    fn store_field(&mut self, name: &str, value: String) {
+        self.claims.add_parameter(name, &value);
         match name {
             "key" => self.form.key = Some(value),
-            "success_action_status" => self.form.status = Some(value),
+            "success_action_status" => self.form.success_status = Some(value),
             _ => {}
         }
     }
 
-    fn count(&mut self, bytes: u64) -> Result<(), Error> {
+    fn count_form_bytes(&mut self, bytes: u64) -> Result<(), Error> {
         self.form_bytes = self.form_bytes.saturating_add(bytes);
         if self.form_bytes > MAX_FORM_BYTES {
-            return Err(bad(format!("has fields of more than {MAX_FORM_BYTES} bytes together, beside its file")));
+            return Err(invalid_form(format!(
+                "has fields of more than {MAX_FORM_BYTES} bytes together, beside its file"
+            )));
         }
         Ok(())
     }
 
     /// The value of a field that is no file.
-    async fn read_value(&mut self, field: &mut Field<'static>, name: &str) -> Result<String, Refusal> {
+    async fn read_value(&mut self, field: &mut Field<'static>, name: &str) -> Result<String, CompanionError> {
         let mut value = Vec::new();
-        while let Some(bytes) = field.chunk().await.map_err(unreadable)? {
+        while let Some(bytes) = field.chunk().await.map_err(form_read_error)? {
             self.progress.advance();
             if value.len() + bytes.len() > MAX_FIELD_BYTES {
                 let hint = if name == FILE_FIELD { "; a file comes with a filename" } else { "" };
-                let name = shorten(name);
-                return Err(bad(format!("has a field {name} of more than {MAX_FIELD_BYTES} bytes{hint}")).into());
+                let name = short_field_name(name);
+                return Err(
+                    invalid_form(format!("has a field {name} of more than {MAX_FIELD_BYTES} bytes{hint}")).into()
+                );
             }
             value.extend_from_slice(&bytes);
         }
-        self.count(value.len() as u64)?;
+        self.count_form_bytes(value.len() as u64)?;
         Ok(String::from_utf8_lossy(&value).into_owned())
     }
 
     /// The first bytes of a part, `None` if it is empty.
-    async fn peek(&mut self, field: &mut Field<'static>) -> Result<Option<Bytes>, Refusal> {
-        while let Some(bytes) = field.chunk().await.map_err(unreadable)? {
+    async fn peek_part(&mut self, field: &mut Field<'static>) -> Result<Option<Bytes>, CompanionError> {
+        while let Some(bytes) = field.chunk().await.map_err(form_read_error)? {
             self.progress.advance();
             if !bytes.is_empty() {
                 return Ok(Some(bytes));
@@ -218,14 +225,14 @@ impl FormReader {
     }
 
     /// Reads what follows the file, and judges the form as a whole.
-    async fn read_rest(&mut self, file_bytes: u64) -> Result<(), Refusal> {
+    async fn read_rest(&mut self, file_bytes: u64) -> Result<(), CompanionError> {
         self.progress.end_file();
         if self.next_file().await?.is_some() {
-            return Err(bad("has more than one file; one upload takes one").into());
+            return Err(invalid_form("has more than one file; one upload takes one").into());
         }
         match self.length {
             Some(length) if length != file_bytes => {
-                Err(bad(format!("has a file of {file_bytes} bytes, but Content-Range says {length}")).into())
+                Err(invalid_form(format!("has a file of {file_bytes} bytes, but Content-Range says {length}")).into())
             }
             _ => Ok(()),
         }
@@ -233,15 +240,15 @@ impl FormReader {
 }
 
 /// The file's bytes as they arrive. They end when the form has ended and nothing speaks against it.
-fn stream_file(reader: FormReader, file: FilePart, verdict: FormVerdict) -> Incoming {
-    struct Reading {
+fn stream_file(reader: FormReader, file: FormFilePart, verdict: FormErrorSlot) -> AppendBody {
+    struct FileReadState {
         reader: FormReader,
-        file: FilePart,
+        file: FormFilePart,
         bytes: u64,
     }
     reader.progress.begin_file();
-    let reading = Reading { reader, file, bytes: 0 };
-    let step = move |reading: Option<Reading>| {
+    let reading = FileReadState { reader, file, bytes: 0 };
+    let step = move |reading: Option<FileReadState>| {
         let verdict = verdict.clone();
         async move {
             let mut reading = reading?;
@@ -252,19 +259,19 @@ fn stream_file(reader: FormReader, file: FilePart, verdict: FormVerdict) -> Inco
             match next {
                 Ok(Some(bytes)) => {
                     reading.bytes += bytes.len() as u64;
-                    Some((Ok(Arrival::Bytes(bytes)), Some(reading)))
+                    Some((Ok(BodyFrame::Bytes(bytes)), Some(reading)))
                 }
                 Ok(None) => {
-                    let Reading { mut reader, file, bytes } = reading;
+                    let FileReadState { mut reader, file, bytes } = reading;
                     // The parser hands out one part at a time.
                     drop(file);
                     let refusal = reader.read_rest(bytes).await.err()?;
                     verdict.set(refusal);
-                    Some((Err(BrokenOff), None))
+                    Some((Err(TruncatedBody), None))
                 }
                 Err(error) => {
-                    verdict.set(unreadable(error));
-                    Some((Err(BrokenOff), None))
+                    verdict.set(form_read_error(error));
+                    Some((Err(TruncatedBody), None))
                 }
             }
         }
@@ -274,40 +281,40 @@ fn stream_file(reader: FormReader, file: FilePart, verdict: FormVerdict) -> Inco
 
 /// Why a form cannot be read on.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
-fn unreadable(error: multer::Error) -> Refusal {
+fn form_read_error(error: multer::Error) -> CompanionError {
     match &error {
-        multer::Error::StreamReadFailed(cause) => match cause.downcast_ref::<IntakeError>() {
-            Some(IntakeError::NoField) => {
-                bad(format!("has {MAX_FORM_BYTES} bytes in which no field begins or ends; is the boundary right?"))
-                    .into()
-            }
-            Some(IntakeError::BrokenOff) | None => Error::BrokenOff.into(),
+        multer::Error::StreamReadFailed(cause) => match cause.downcast_ref::<FormBodyError>() {
+            Some(FormBodyError::NoField) => invalid_form(format!(
+                "has {MAX_FORM_BYTES} bytes in which no field begins or ends; is the boundary right?"
+            ))
+            .into(),
+            Some(FormBodyError::Truncated) | None => Error::BodyTruncated.into(),
         },
         multer::Error::IncompleteStream
         | multer::Error::IncompleteHeaders
-        | multer::Error::IncompleteFieldData { .. } => bad("ends before its closing boundary").into(),
-        _ => bad("has a field with headers that cannot be read").into(),
+        | multer::Error::IncompleteFieldData { .. } => invalid_form("ends before its closing boundary").into(),
+        _ => invalid_form("has a field with headers that cannot be read").into(),
     }
 }
 
-fn text_of(value: &HeaderValue) -> Option<String> {
+fn header_to_string(value: &HeaderValue) -> Option<String> {
     value.to_str().ok().map(ToOwned::to_owned)
 }
 
 /// A field's name, as much of it as a message can hold.
-fn shorten(name: &str) -> String {
+fn short_field_name(name: &str) -> String {
     let short: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
     if short.is_empty() { "without a name".to_owned() } else { short }
 }
 
 /// What S3 answers to a form: nothing, unless the form wants to hear more.
-pub(super) fn answer(form: &Form, asset: &Asset, public_url: &str) -> Response {
-    let (location, key) = (wire::location(public_url, asset.id), wire::key(asset.id));
+pub(super) fn s3_response(form: &FormFields, asset: &Asset, public_url: &str) -> Response {
+    let (location, key) = (wire::asset_location(public_url, asset.id), wire::asset_key(asset.id));
     let etag = asset.state.content().map_or_else(String::new, |content| format!("\"{}\"", content.etag));
-    let mut response = match form.status.as_deref() {
+    let mut response = match form.success_status.as_deref() {
         Some("201") => {
             let quoted = etag.replace('"', "&quot;");
-            let bucket = wire::BUCKET;
+            let bucket = wire::BUCKET_PLACEHOLDER;
             let xml = format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse><Location>{location}</Location>\
                  <Bucket>{bucket}</Bucket><Key>{key}</Key><ETag>{quoted}</ETag></PostResponse>"
@@ -326,9 +333,9 @@ pub(super) fn answer(form: &Form, asset: &Asset, public_url: &str) -> Response {
 }
 
 /// The same, but a page for people if the form does not say what it wants.
-pub(super) fn page_or_answer(form: &Form, asset: &Asset, public_url: &str) -> Response {
-    if form.status.is_some() {
-        return answer(form, asset, public_url);
+pub(super) fn page_or_s3_response(form: &FormFields, asset: &Asset, public_url: &str) -> Response {
+    if form.success_status.is_some() {
+        return s3_response(form, asset, public_url);
     }
     let page = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Uploaded</title>\
                 <p>The file has arrived. You can close this page.";
@@ -374,23 +381,23 @@ mod tests {
     }
 
     /// What comes of a form: the file, or the refusal.
-    async fn outcome(kind: &str, body: Body) -> Result<(Form, Vec<u8>), (StatusCode, String)> {
+    async fn outcome(kind: &str, body: Body) -> Result<(FormFields, Vec<u8>), (StatusCode, String)> {
         let request = FormRequest { content_type: kind.to_owned(), ..FormRequest::default() };
-        let shown = |refusal: Refusal| {
-            let problem = refusal.problem();
+        let shown = |refusal: CompanionError| {
+            let problem = refusal.into_problem();
             (problem.status, problem.detail)
         };
-        let (form, bytes, verdict) = read(request, body).await.map_err(shown)?;
+        let (form, bytes, verdict) = parse_form(request, body).await.map_err(shown)?;
         let whole = bytes.try_fold(Vec::new(), async |mut out, piece| match piece {
-            Arrival::Bytes(bytes) => {
+            BodyFrame::Bytes(bytes) => {
                 out.extend_from_slice(&bytes);
                 Ok(out)
             }
-            Arrival::Checksum(_) => Err(BrokenOff),
+            BodyFrame::Checksum(_) => Err(TruncatedBody),
         });
         match whole.await {
             Ok(whole) => Ok((form, whole)),
-            Err(BrokenOff) => Err(shown(verdict.explain(Error::BrokenOff))),
+            Err(TruncatedBody) => Err(shown(verdict.explain(Error::BodyTruncated))),
         }
     }
 
@@ -415,7 +422,7 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             for text in [text, behind] {
                 let (read_form, read_bytes) = runtime.block_on(outcome(KIND, body(&text, &at))).unwrap();
-                prop_assert_eq!((read_form.key, read_form.status), (Some("k".to_owned()), Some("201".to_owned())));
+                prop_assert_eq!((read_form.key, read_form.success_status), (Some("k".to_owned()), Some("201".to_owned())));
                 prop_assert_eq!((read_form.filename, &read_bytes), ("x".to_owned(), &bytes));
             }
         }
@@ -527,7 +534,7 @@ mod tests {
         assert_eq!(outcome(KIND, body(&form(b"hello", &whole), &[])).await.unwrap().1, b"hello");
         for (length, right) in [(5, true), (6, false)] {
             let request = FormRequest { content_type: KIND.to_owned(), length: Some(length), ..FormRequest::default() };
-            let (_, bytes, _) = read(request, body(&form(b"hello", &[]), &[])).await.unwrap();
+            let (_, bytes, _) = parse_form(request, body(&form(b"hello", &[]), &[])).await.unwrap();
             assert_eq!(bytes.try_collect::<Vec<_>>().await.is_ok(), right);
         }
     }

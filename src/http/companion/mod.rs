@@ -5,17 +5,19 @@
 //! there for pages without scripts: `<form method="post" action="/u/{grant}/form" enctype="multipart/form-data">` with one
 //! `<input type="file" name="file">`.
 
-use super::openapi::Routes;
+use super::openapi::ApiRoutes;
 
+mod body_stream;
 mod disposition;
 mod error;
 mod form;
 mod handlers;
-mod intake;
 mod routes;
 mod wire;
 
 /// Every route of the contract, with and without a grant, and the forms.
-pub(super) fn routes() -> Routes {
-    routes::forms().and(routes::contract("/s3", false)).and(routes::contract("/u/{grant}/s3", true))
+pub(super) fn routes() -> ApiRoutes {
+    routes::form_routes()
+        .merge(routes::companion_routes("/s3", false))
+        .merge(routes::companion_routes("/u/{grant}/s3", true))
 }

@@ -2,49 +2,58 @@
 
 use serde_json::json;
 
-use super::super::openapi::access::{Cells, DRIVES, GRANTED, GRANTED_ONE, NOT_OFFERED, OPENS, WATCHES};
-use super::super::openapi::{Dialect, Op, Routes, op};
-use super::super::pieces::CODE;
-use super::error::Refusal;
+use super::error::CompanionError;
 use super::handlers;
-use super::wire::{Completion, NewMultipart};
+use super::wire::{CompleteMultipartBody, CreateMultipartBody};
+use crate::http::chunk_detection::PARTIAL_FILE_CODE;
+use crate::http::openapi::access::{
+    AccessCells, DRIVE_UPLOAD_ACCESS, GRANT_ACCESS, GRANT_UPLOAD_ACCESS, NO_ACCESS, OPEN_UPLOAD_ACCESS, VIEW_ACCESS,
+};
+use crate::http::openapi::{ApiRoutes, ErrorDialect, OperationSpec, op};
 
-const TAG: &str = "Uppy Companion";
+const COMPANION_TAG: &str = "Uppy Companion";
 
-static DIALECT: Dialect = Dialect {
+static COMPANION_DIALECT: ErrorDialect = ErrorDialect {
     name: "companion",
     media_type: "application/json",
     schema: "CompanionError",
-    engine: |error| Refusal::from(error).problem(),
-    request: |problem| Refusal::from(problem).problem(),
-    body: Refusal::body,
-    own: Vec::new,
+    from_engine_error: |error| CompanionError::from(error).into_problem(),
+    from_request_problem: |problem| CompanionError::from(problem).into_problem(),
+    render_body: CompanionError::to_json,
+    own_problems: Vec::new,
 };
 
-pub(super) fn forms() -> Routes {
+pub(super) fn form_routes() -> ApiRoutes {
     let form = |id, summary| {
         let boundary = "multipart/form-data; boundary=x";
         let file = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nhello\r\n--x--\r\n";
-        let form = op(summary).named(id).may(GRANTED).takes_bytes(boundary, file).fails(&[
+        let form = op(summary).operation_id(id).access(GRANT_ACCESS).bytes_body(boundary, file).error_codes(&[
             "invalid",
             "too_large",
             "not_found",
         ]);
-        form.fails(&["quota_exceeded", "wrong_state", "gone", "locked", "body_broke_off", "storage_full"])
-            .fails(&["conflict", CODE])
+        form.error_codes(&["quota_exceeded", "wrong_state", "gone", "locked", "body_broke_off", "storage_full"])
+            .error_codes(&["conflict", PARTIAL_FILE_CODE])
     };
-    let s3 = form("postS3Form", "A file as a form, as S3 takes it").done(200, "As `success_action_status` wishes.");
-    let s3 = s3.sends(201, "application/xml", "With the answer of S3.").done(204, "It is here.");
-    let plain = form("postForm", "A file as a form of a page without scripts").done(204, "It is here.");
-    let plain =
-        plain.sends(201, "application/xml", "With the answer of S3.").sends(200, "text/html", "A page that says so.");
-    let link = op("The file that Uppy has sent as a form").named("getFormFile").tells(
+    let s3 = form("postS3Form", "A file as a form, as S3 takes it")
+        .empty_response(200, "As `success_action_status` wishes.");
+    let s3 = s3.media_response(201, "application/xml", "With the answer of S3.").empty_response(204, "It is here.");
+    let plain = form("postForm", "A file as a form of a page without scripts").empty_response(204, "It is here.");
+    let plain = plain.media_response(201, "application/xml", "With the answer of S3.").media_response(
+        200,
+        "text/html",
+        "A page that says so.",
+    );
+    let link = op("The file that Uppy has sent as a form").operation_id("getFormFile").description(
         "Uppy 6 makes the link to its result itself: the form's address, and the key. It leads to the asset's content, which \
          asks for a credential as ever.",
     );
-    let link = link.done(302, "There.").with("Location", "url", "The asset's content.").fails(&["not_found"]);
-    Routes::speaking(TAG, &DIALECT)
-        .names(
+    let link = link
+        .empty_response(302, "There.")
+        .response_header("Location", "url", "The asset's content.")
+        .error_codes(&["not_found"]);
+    ApiRoutes::with_dialect(COMPANION_TAG, &COMPANION_DIALECT)
+        .define_shape(
             "CompanionError",
             json!({ "error": "text = not_found", "message": "text = There is no such thing.",
             "requestId": "text = 9f1c2a7be04d5513" }),
@@ -55,62 +64,87 @@ pub(super) fn forms() -> Routes {
 }
 
 /// The contract below `at`; `granted` where the grant is in the path.
-pub(super) fn contract(at: &str, granted: bool) -> Routes {
-    let may = |usual: Cells, granted_one: Cells| if granted { granted_one } else { usual };
+pub(super) fn companion_routes(at: &str, granted: bool) -> ApiRoutes {
+    let may = |usual: AccessCells, granted_one: AccessCells| if granted { granted_one } else { usual };
     let path = |rest: &str| format!("{at}{rest}");
     let by = if granted { "ByGrant" } else { "" };
-    let single = op("A form for a small file").named(format!("getUppyForm{by}")).may(may(OPENS, GRANTED));
+    let single = op("A form for a small file")
+        .operation_id(format!("getUppyForm{by}"))
+        .access(may(OPEN_UPLOAD_ACCESS, GRANT_ACCESS));
     let single = single.query("filename", "text = a.txt", "Its name.").query("type", "text*", "Its type.");
-    let create = op("Begin an upload in parts").named(format!("createUppyMultipart{by}")).may(may(OPENS, GRANTED));
-    let create = create.takes::<NewMultipart>(json!({ "filename": "film.mp4", "type": "video/mp4" }));
+    let create = op("Begin an upload in parts")
+        .operation_id(format!("createUppyMultipart{by}"))
+        .access(may(OPEN_UPLOAD_ACCESS, GRANT_ACCESS));
+    let create = create.json_body::<CreateMultipartBody>(json!({ "filename": "film.mp4", "type": "video/mp4" }));
     let created = json!({ "key": "uuid", "uploadId": "uuid", "bucket": "text = gantry" });
     let form = json!({ "method": "text = POST", "url": "url", "fields": "map of text", "expires": "int = 604800" });
     let sts = op("Temporary credentials, which are not offered")
-        .named(format!("getUppyCredentials{by}"))
-        .may(NOT_OFFERED)
-        .fails(&["not_offered"]);
-    Routes::speaking(TAG, &DIALECT)
-        .get(&path("/params"), handlers::single, single.gives(200, form).fails(&["quota_exceeded", "too_large"]))
-        .get(&path("/sts"), handlers::no_credentials, sts)
-        .post(&path("/multipart"), handlers::create, create.gives(200, created).fails(&["quota_exceeded", "conflict"]))
-        .and(parts(&path("/multipart/{id}"), by, may(WATCHES, GRANTED_ONE), may(DRIVES, GRANTED_ONE)))
+        .operation_id(format!("getUppyCredentials{by}"))
+        .access(NO_ACCESS)
+        .error_codes(&["not_offered"]);
+    ApiRoutes::with_dialect(COMPANION_TAG, &COMPANION_DIALECT)
+        .get(
+            &path("/params"),
+            handlers::get_upload_form,
+            single.json_response(200, form).error_codes(&["quota_exceeded", "too_large"]),
+        )
+        .get(&path("/sts"), handlers::refuse_credentials, sts)
+        .post(
+            &path("/multipart"),
+            handlers::create_multipart,
+            create.json_response(200, created).error_codes(&["quota_exceeded", "conflict"]),
+        )
+        .merge(part_routes(
+            &path("/multipart/{id}"),
+            by,
+            may(VIEW_ACCESS, GRANT_UPLOAD_ACCESS),
+            may(DRIVE_UPLOAD_ACCESS, GRANT_UPLOAD_ACCESS),
+        ))
 }
 
-fn parts(at: &str, by: &str, watches: Cells, drives: Cells) -> Routes {
-    let one = |op: Op| op.query("key", "uuid", "The key that came with the upload.").fails(&["wrong_state", "gone"]);
+fn part_routes(at: &str, by: &str, watches: AccessCells, drives: AccessCells) -> ApiRoutes {
+    let one = |op: OperationSpec| {
+        op.query("key", "uuid", "The key that came with the upload.").error_codes(&["wrong_state", "gone"])
+    };
     let list = json!([{ "PartNumber": "int", "Size": "int = 5242880", "ETag": "etag" }]);
-    let many = one(op("Signed URLs for parts").named(format!("signUppyParts{by}")).may(drives)).query(
+    let many = one(op("Signed URLs for parts").operation_id(format!("signUppyParts{by}")).access(drives)).query(
         "partNumbers",
         "text = 1",
         "A list of part numbers.",
     );
-    let complete = one(op("Say that every part is sent").named(format!("completeUppyMultipart{by}")).may(drives))
-        .takes::<Completion>(
-        json!({ "parts": [{ "PartNumber": 1, "ETag": "\"5d41402abc4b2a76b9719d911017c592\"" }] }),
-    );
-    let complete = complete.gives(200, json!({ "location": "url", "key": "uuid", "bucket": "text = gantry" }));
-    let sign = one(op("A signed URL for a part").named(format!("signUppyPart{by}")).may(drives))
-        .gives(200, json!({ "url": "url", "expires": "int = 3600" }));
-    Routes::speaking(TAG, &DIALECT)
+    let complete =
+        one(op("Say that every part is sent").operation_id(format!("completeUppyMultipart{by}")).access(drives))
+            .json_body::<CompleteMultipartBody>(
+            json!({ "parts": [{ "PartNumber": 1, "ETag": "\"5d41402abc4b2a76b9719d911017c592\"" }] }),
+        );
+    let complete = complete.json_response(200, json!({ "location": "url", "key": "uuid", "bucket": "text = gantry" }));
+    let sign = one(op("A signed URL for a part").operation_id(format!("signUppyPart{by}")).access(drives))
+        .json_response(200, json!({ "url": "url", "expires": "int = 3600" }));
+    ApiRoutes::with_dialect(COMPANION_TAG, &COMPANION_DIALECT)
         .get(
             at,
             handlers::list_parts,
-            one(op("The parts that the store has").named(format!("listUppyParts{by}")).may(watches)).gives(200, list),
+            one(op("The parts that the store has").operation_id(format!("listUppyParts{by}")).access(watches))
+                .json_response(200, list),
         )
         .delete(
             at,
-            handlers::abort,
-            one(op("Give an upload up").named(format!("abortUppyMultipart{by}")).may(drives)).gives(200, json!({})),
+            handlers::abort_multipart,
+            one(op("Give an upload up").operation_id(format!("abortUppyMultipart{by}")).access(drives))
+                .json_response(200, json!({})),
         )
         .get(
             &format!("{at}/batch"),
-            handlers::sign_many,
-            many.gives(200, json!({ "presignedUrls": "map of text = {\"1\":\"https://store.example/signed\"}" })),
+            handlers::sign_parts,
+            many.json_response(
+                200,
+                json!({ "presignedUrls": "map of text = {\"1\":\"https://store.example/signed\"}" }),
+            ),
         )
         .post(
             &format!("{at}/complete"),
-            handlers::complete,
-            complete.fails(&["incomplete", "parts_differ", "wrong_bytes"]),
+            handlers::complete_multipart,
+            complete.error_codes(&["incomplete", "parts_differ", "wrong_bytes"]),
         )
-        .get(&format!("{at}/{{number}}"), handlers::sign, sign)
+        .get(&format!("{at}/{{number}}"), handlers::sign_part, sign)
 }

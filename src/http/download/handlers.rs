@@ -4,41 +4,41 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::super::Site;
-use super::super::context::{Authenticated, Named, peer};
-use super::super::problem::Problem;
-use super::super::query::{pairs, parsed, unknown};
-use super::conditions::{Facts, Verdict, decide, range_applies};
-use super::stream::Asked;
-use super::{handed, stream};
+use super::conditions::{PreconditionOutcome, RepresentationInfo, evaluate_preconditions, range_applies};
+use super::stream::DownloadRequestHead;
+use super::{accel, stream};
 use crate::domain::access::Actor;
 use crate::domain::file_type::is_code;
-use crate::domain::grant::{Disposition, Variant};
+use crate::domain::grant::{AssetVariant, Disposition};
 use crate::domain::ids::AssetId;
 use crate::domain::name::MediaType;
-use crate::engine::{DeliveryMode, Download, Error, Opening, SignedUrl};
+use crate::engine::{DeliveryMode, DownloadSelection, Error, OpenedDownload, SignedUrl};
+use crate::http::AppState;
+use crate::http::context::{AuthenticatedActor, PathId, peer_ip};
+use crate::http::problem::ProblemDetails;
+use crate::http::query::{parse_parameter, query_pairs, unknown_parameter};
 
 /// What the query narrows.
 #[derive(Default)]
-struct Ask {
+struct DownloadQuery {
     disposition: Disposition,
     delivery: Option<DeliveryMode>,
-    form: Option<Variant>,
+    variant: Option<AssetVariant>,
 }
 
-fn ask(query: Option<&str>) -> Result<Ask, Error> {
-    let mut ask = Ask::default();
+fn parse_query(query: Option<&str>) -> Result<DownloadQuery, Error> {
+    let mut ask = DownloadQuery::default();
     let mut format = None;
-    for (name, value) in pairs(query) {
+    for (name, value) in query_pairs(query) {
         match (name.as_str(), value.as_str()) {
-            ("disposition", text) => ask.disposition = parsed("disposition", text, "attachment or inline")?,
-            ("delivery", mode) => ask.delivery = Some(parsed("delivery", mode, "no such delivery")?),
-            ("variant", name) => ask.form = Some(Variant { name: name.to_owned(), format: None }),
+            ("disposition", text) => ask.disposition = parse_parameter("disposition", text, "attachment or inline")?,
+            ("delivery", mode) => ask.delivery = Some(parse_parameter("delivery", mode, "no such delivery")?),
+            ("variant", name) => ask.variant = Some(AssetVariant { name: name.to_owned(), format: None }),
             ("format", name) => format = Some(name.to_owned()),
-            (other, _) => return Err(unknown(other)),
+            (other, _) => return Err(unknown_parameter(other)),
         }
     }
-    match (&mut ask.form, format) {
+    match (&mut ask.variant, format) {
         (Some(form), format) => form.format = format,
         (None, Some(_)) => return Err(Error::invalid("format", "only together with variant")),
         (None, None) => {}
@@ -46,57 +46,59 @@ fn ask(query: Option<&str>) -> Result<Ask, Error> {
     Ok(ask)
 }
 
-pub(super) async fn content(
-    caller: Option<Authenticated>,
-    State(site): State<Site>,
+pub(super) async fn get_content(
+    caller: Option<AuthenticatedActor>,
+    State(site): State<AppState>,
     method: Method,
     extensions: http::Extensions,
     headers: HeaderMap,
-    Named(asset): Named<AssetId>,
+    PathId(asset): PathId<AssetId>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemDetails> {
     // A policy may let anybody read.
-    let actor = caller.map_or(Actor::Nobody, |Authenticated(actor)| actor);
-    let ask = ask(query.as_deref())?;
-    let download = site.engine.download(&actor, asset, ask.disposition, ask.form.as_ref()).await?;
+    let actor = caller.map_or(Actor::Nobody, |AuthenticatedActor(actor)| actor);
+    let ask = parse_query(query.as_deref())?;
+    let download = site.engine.download(&actor, asset, ask.disposition, ask.variant.as_ref()).await?;
     let mode = site.engine.way_of(&download, ask.delivery)?;
-    let asked = Asked { method: &method, headers: &headers, extensions: &extensions };
-    deliver(&site, &asked, download, mode).await
+    let asked = DownloadRequestHead { method: &method, headers: &headers, extensions: &extensions };
+    deliver_download(&site, &asked, download, mode).await
 }
 
-pub(super) async fn link(
-    State(site): State<Site>,
+pub(super) async fn get_link_content(
+    State(site): State<AppState>,
     method: Method,
     extensions: http::Extensions,
     headers: HeaderMap,
-    Named(grant): Named<String>,
+    PathId(grant): PathId<String>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
-    let ask = ask(query.as_deref())?;
-    let opening = |download: &Download| opening(&method, &decide(&method, &headers, &facts(download)));
-    let download = site.engine.download_by_link(&grant, peer(&extensions), opening, ask.form.as_ref()).await?;
+) -> Result<Response, ProblemDetails> {
+    let ask = parse_query(query.as_deref())?;
+    let opening = |download: &OpenedDownload| {
+        opening_kind(&method, &evaluate_preconditions(&method, &headers, &representation_info(download)))
+    };
+    let download = site.engine.download_by_link(&grant, peer_ip(&extensions), opening, ask.variant.as_ref()).await?;
     let mode = site.engine.way_of(&download, ask.delivery)?;
-    let asked = Asked { method: &method, headers: &headers, extensions: &extensions };
-    deliver(&site, &asked, download, mode).await
+    let asked = DownloadRequestHead { method: &method, headers: &headers, extensions: &extensions };
+    deliver_download(&site, &asked, download, mode).await
 }
 
 /// An answer from the middle of the file goes on with what was begun: players and downloaders in parallel ask for many of
 /// them. One with the first byte is a use, in whatever form its range was written; one without bytes is none.
-fn opening(method: &Method, verdict: &Verdict) -> Opening {
+fn opening_kind(method: &Method, verdict: &PreconditionOutcome) -> DownloadSelection {
     match verdict {
-        _ if method == Method::HEAD => Opening::Look,
-        Verdict::NotModified => Opening::Look,
-        Verdict::Failed | Verdict::Unsatisfiable => Opening::GoOn,
-        Verdict::Ranges(ranges) if ranges.iter().all(|range| range.start > 0) => Opening::GoOn,
-        Verdict::Ranges(_) | Verdict::Whole => Opening::Begin,
+        _ if method == Method::HEAD => DownloadSelection::Look,
+        PreconditionOutcome::NotModified => DownloadSelection::Look,
+        PreconditionOutcome::PreconditionFailed | PreconditionOutcome::RangeNotSatisfiable => DownloadSelection::GoOn,
+        PreconditionOutcome::Ranges(ranges) if ranges.iter().all(|range| range.start > 0) => DownloadSelection::GoOn,
+        PreconditionOutcome::Ranges(_) | PreconditionOutcome::Whole => DownloadSelection::Begin,
     }
 }
 
 /// The download as a browser may have it that asks on behalf of a page (`Sec-Fetch-Dest`, W3C Fetch Metadata §2.2): what
 /// it would run or apply as part of that page is plain text to it, which `nosniff` keeps from running. Files of users are
 /// never code of pages.
-fn without_code(headers: &HeaderMap, mut download: Download) -> Download {
-    const CODE: [&str; 10] = [
+fn without_code(headers: &HeaderMap, mut download: OpenedDownload) -> OpenedDownload {
+    const CODE_DESTINATIONS: [&str; 10] = [
         "script",
         "style",
         "worker",
@@ -109,69 +111,76 @@ fn without_code(headers: &HeaderMap, mut download: Download) -> Download {
         "manifest",
     ];
     let destination = headers.get("sec-fetch-dest").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if CODE.contains(&destination) && is_code(&download.media_type) {
+    if CODE_DESTINATIONS.contains(&destination) && is_code(&download.media_type) {
         download.media_type = MediaType::plain_text();
     }
     download
 }
 
-async fn deliver(site: &Site, asked: &Asked<'_>, download: Download, mode: DeliveryMode) -> Result<Response, Problem> {
+async fn deliver_download(
+    site: &AppState,
+    asked: &DownloadRequestHead<'_>,
+    download: OpenedDownload,
+    mode: DeliveryMode,
+) -> Result<Response, ProblemDetails> {
     let download = without_code(asked.headers, download);
-    let verdict = decide(asked.method, asked.headers, &facts(&download));
+    let verdict = evaluate_preconditions(asked.method, asked.headers, &representation_info(&download));
     match &verdict {
-        Verdict::NotModified => return Ok(stream::not_modified(&download)),
-        Verdict::Failed => {
-            return Err(Problem::new(
+        PreconditionOutcome::NotModified => return Ok(stream::not_modified(&download)),
+        PreconditionOutcome::PreconditionFailed => {
+            return Err(ProblemDetails::new(
                 StatusCode::PRECONDITION_FAILED,
                 "precondition_failed",
                 "The file is another one.",
             ));
         }
-        Verdict::Unsatisfiable => return Ok(stream::unsatisfiable(&download)),
-        Verdict::Whole | Verdict::Ranges(_) => {}
+        PreconditionOutcome::RangeNotSatisfiable => return Ok(stream::unsatisfiable(&download)),
+        PreconditionOutcome::Whole | PreconditionOutcome::Ranges(_) => {}
     }
-    let elsewhere = elsewhere(site, asked, &download, &verdict, mode).await?;
+    let elsewhere = delegate_delivery(site, asked, &download, &verdict, mode).await?;
     match elsewhere {
         Some(response) => Ok(response),
-        None => stream::answer(site, asked, download, verdict).await,
+        None => stream::build_content_response(site, asked, download, verdict).await,
     }
 }
 
 /// The answer that has somebody else send the bytes; `None`: we do.
-async fn elsewhere(
-    site: &Site,
-    &Asked { method, headers, .. }: &Asked<'_>,
-    download: &Download,
-    verdict: &Verdict,
+async fn delegate_delivery(
+    site: &AppState,
+    &DownloadRequestHead { method, headers, .. }: &DownloadRequestHead<'_>,
+    download: &OpenedDownload,
+    verdict: &PreconditionOutcome,
     mode: DeliveryMode,
-) -> Result<Option<Response>, Problem> {
+) -> Result<Option<Response>, ProblemDetails> {
     // A URL for GET is no good for HEAD, and the answer to HEAD is all here.
     if method == Method::HEAD {
         return Ok(None);
     }
     // A store would serve the range although If-Range speaks against it.
-    let as_asked = range_applies(headers, &facts(download));
+    let as_asked = range_applies(headers, &representation_info(download));
     match mode {
         DeliveryMode::Stream => Ok(None),
-        DeliveryMode::Redirect if as_asked => site.engine.redirect(download).await?.as_ref().map(redirect).transpose(),
-        DeliveryMode::Cdn if as_asked => site.engine.at_the_edge(download).as_ref().map(redirect).transpose(),
+        DeliveryMode::Redirect if as_asked => {
+            site.engine.redirect(download).await?.as_ref().map(redirect_response).transpose()
+        }
+        DeliveryMode::Cdn if as_asked => site.engine.at_the_edge(download).as_ref().map(redirect_response).transpose(),
         DeliveryMode::Redirect | DeliveryMode::Cdn => Ok(None),
-        DeliveryMode::Accel => match handed::proxy(site, headers) {
-            Some(proxy) => handed::accel(site, proxy, headers, download, verdict).await,
+        DeliveryMode::Accel => match accel::find_trusted_proxy(site, headers) {
+            Some(proxy) => accel::build_accel_response(site, proxy, headers, download, verdict).await,
             None => Ok(None),
         },
-        DeliveryMode::Sendfile => match handed::proxy(site, headers) {
-            Some(_) => handed::sendfile(site, headers, download, verdict).await,
+        DeliveryMode::Sendfile => match accel::find_trusted_proxy(site, headers) {
+            Some(_) => accel::build_sendfile_response(site, headers, download, verdict).await,
             None => Ok(None),
         },
     }
 }
 
-fn facts(download: &Download) -> Facts<'_> {
-    Facts { etag: &download.etag, modified: download.modified, size: download.size }
+fn representation_info(download: &OpenedDownload) -> RepresentationInfo<'_> {
+    RepresentationInfo { etag: &download.etag, last_modified: download.modified, size: download.size }
 }
 
-fn redirect(signed: &SignedUrl) -> Result<Response, Problem> {
+fn redirect_response(signed: &SignedUrl) -> Result<Response, ProblemDetails> {
     let location = HeaderValue::from_str(&signed.url).map_err(|error| Error::Internal(error.to_string()))?;
     let mut response = StatusCode::FOUND.into_response();
     let headers = response.headers_mut();

@@ -1,49 +1,49 @@
 //! The `Range` header (RFC 9110 §14.2), bounded.
 //!
-//! What cannot be read is ignored, as the RFC wants. Overlapping and adjacent ranges are merged; more than [`MOST`] of
+//! What cannot be read is ignored, as the RFC wants. Overlapping and adjacent ranges are merged; more than [`MAX_RANGES`] of
 //! them are answered with the whole, so that a small request cannot make a large answer larger.
 
 use std::ops::Range;
 
 /// Ranges in one answer.
-const MOST: usize = 16;
+const MAX_RANGES: usize = 16;
 
 /// What a `Range` header asks of `size` bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum ParsedRanges {
     /// No range, none that can be read, or too many.
     Whole,
     /// Some bytes, in order, without overlap.
     Ranges(Vec<Range<u64>>),
     /// Nothing of it exists.
-    Unsatisfiable,
+    NotSatisfiable,
 }
 
 /// Reads a `Range` header.
-pub(super) fn parse(header: &str, size: u64) -> Wanted {
-    let Some(list) = header.trim().strip_prefix("bytes=") else { return Wanted::Whole };
+pub(super) fn parse_range_header(header: &str, size: u64) -> ParsedRanges {
+    let Some(list) = header.trim().strip_prefix("bytes=") else { return ParsedRanges::Whole };
     let mut ranges = Vec::new();
     for (i, item) in list.split(',').map(str::trim).filter(|item| !item.is_empty()).enumerate() {
         // Counted before merging: even reading a list has a bound.
-        if i >= 4 * MOST {
-            return Wanted::Whole;
+        if i >= 4 * MAX_RANGES {
+            return ParsedRanges::Whole;
         }
-        match one(item, size) {
+        match parse_byte_range(item, size) {
             Some(Some(range)) => ranges.push(range),
             Some(None) => {}
-            None => return Wanted::Whole,
+            None => return ParsedRanges::Whole,
         }
     }
-    let merged = merge(ranges);
+    let merged = merge_ranges(ranges);
     match merged.len() {
-        0 => Wanted::Unsatisfiable,
-        1..=MOST => Wanted::Ranges(merged),
-        _ => Wanted::Whole,
+        0 => ParsedRanges::NotSatisfiable,
+        1..=MAX_RANGES => ParsedRanges::Ranges(merged),
+        _ => ParsedRanges::Whole,
     }
 }
 
 /// `None`: not a range at all. `Some(None)`: a range of bytes that do not exist.
-fn one(item: &str, size: u64) -> Option<Option<Range<u64>>> {
+fn parse_byte_range(item: &str, size: u64) -> Option<Option<Range<u64>>> {
     let (first, last) = item.split_once('-')?;
     let number = |text: &str| -> Option<u64> {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -62,7 +62,7 @@ fn one(item: &str, size: u64) -> Option<Option<Range<u64>>> {
     Some((first < size).then_some(first..end))
 }
 
-fn merge(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+fn merge_ranges(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     ranges.sort_unstable_by_key(|range| range.start);
     let mut merged: Vec<Range<u64>> = Vec::new();
     for range in ranges {
@@ -79,52 +79,52 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn ranges<const N: usize>(list: [(u64, u64); N]) -> Wanted {
-        Wanted::Ranges(list.into_iter().map(|(start, end)| start..end).collect())
+    fn ranges<const N: usize>(list: [(u64, u64); N]) -> ParsedRanges {
+        ParsedRanges::Ranges(list.into_iter().map(|(start, end)| start..end).collect())
     }
 
     #[test]
     fn the_forms_of_a_range() {
-        assert_eq!(parse("bytes=0-0", 10), ranges([(0, 1)]));
-        assert_eq!(parse("bytes=2-", 10), ranges([(2, 10)]));
-        assert_eq!(parse("bytes=2-99999999999999999999", 10), ranges([(2, 10)]));
-        assert_eq!(parse("bytes=-3", 10), ranges([(7, 10)]));
-        assert_eq!(parse("bytes=-30", 10), ranges([(0, 10)]));
-        assert_eq!(parse("bytes=8-9, 0-1", 10), ranges([(0, 2), (8, 10)]));
-        assert_eq!(parse("bytes=0-4,3-5,6-7", 10), ranges([(0, 8)]));
-        assert_eq!(parse("bytes=0-1,50-60", 10), ranges([(0, 2)]));
+        assert_eq!(parse_range_header("bytes=0-0", 10), ranges([(0, 1)]));
+        assert_eq!(parse_range_header("bytes=2-", 10), ranges([(2, 10)]));
+        assert_eq!(parse_range_header("bytes=2-99999999999999999999", 10), ranges([(2, 10)]));
+        assert_eq!(parse_range_header("bytes=-3", 10), ranges([(7, 10)]));
+        assert_eq!(parse_range_header("bytes=-30", 10), ranges([(0, 10)]));
+        assert_eq!(parse_range_header("bytes=8-9, 0-1", 10), ranges([(0, 2), (8, 10)]));
+        assert_eq!(parse_range_header("bytes=0-4,3-5,6-7", 10), ranges([(0, 8)]));
+        assert_eq!(parse_range_header("bytes=0-1,50-60", 10), ranges([(0, 2)]));
     }
 
     #[test]
     fn what_does_not_exist() {
         for header in ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=99999999999999999999-"] {
-            assert_eq!(parse(header, 10), Wanted::Unsatisfiable, "{header}");
+            assert_eq!(parse_range_header(header, 10), ParsedRanges::NotSatisfiable, "{header}");
         }
-        assert_eq!(parse("bytes=0-", 0), Wanted::Unsatisfiable);
-        assert_eq!(parse("bytes=-5", 0), Wanted::Unsatisfiable);
+        assert_eq!(parse_range_header("bytes=0-", 0), ParsedRanges::NotSatisfiable);
+        assert_eq!(parse_range_header("bytes=-5", 0), ParsedRanges::NotSatisfiable);
     }
 
     #[test]
     fn what_cannot_be_read_is_ignored() {
         for header in ["", "bytes", "items=0-1", "bytes=a-b", "bytes=5-2", "bytes=--1", "bytes=1", "bytes=+1-2"] {
-            assert_eq!(parse(header, 10), Wanted::Whole, "{header}");
+            assert_eq!(parse_range_header(header, 10), ParsedRanges::Whole, "{header}");
         }
     }
 
     #[test]
     fn a_thousand_tiny_ranges_are_the_whole() {
         let many: Vec<String> = (0..1000).map(|i| format!("{}-{}", 3 * i, 3 * i)).collect();
-        assert_eq!(parse(&format!("bytes={}", many.join(",")), 10_000), Wanted::Whole);
-        assert_eq!(parse(&format!("bytes={}", many[..17].join(",")), 10_000), Wanted::Whole);
+        assert_eq!(parse_range_header(&format!("bytes={}", many.join(",")), 10_000), ParsedRanges::Whole);
+        assert_eq!(parse_range_header(&format!("bytes={}", many[..17].join(",")), 10_000), ParsedRanges::Whole);
         assert!(
-            matches!(parse(&format!("bytes={}", many[..16].join(",")), 10_000), Wanted::Ranges(r) if r.len() == 16)
+            matches!(parse_range_header(&format!("bytes={}", many[..16].join(",")), 10_000), ParsedRanges::Ranges(r) if r.len() == 16)
         );
     }
 
     proptest! {
         #[test]
         fn ranges_are_ordered_disjoint_and_inside(header in "bytes=[0-9,\\- ]{0,40}", size in 0u64..100) {
-            if let Wanted::Ranges(ranges) = parse(&header, size) {
+            if let ParsedRanges::Ranges(ranges) = parse_range_header(&header, size) {
                 let mut end = 0;
                 for (i, range) in ranges.iter().enumerate() {
                     prop_assert!(!range.is_empty() && range.end <= size);

@@ -8,22 +8,22 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::super::Site;
-use super::super::problem::Problem;
-use super::conditions::Verdict;
+use super::conditions::PreconditionOutcome;
 use crate::domain::clock::Timestamp;
 use crate::domain::name::MediaType;
-use crate::engine::{Download, Engine, Error, Surroundings};
-use crate::sendfile::Outlet;
+use crate::engine::{Engine, Error, OpenedDownload, RequestContext};
+use crate::http::AppState;
+use crate::http::problem::ProblemDetails;
+use crate::sendfile::SpanOutlet;
 
 /// What a request says of how it is to be answered.
-pub(super) struct Asked<'a> {
+pub(super) struct DownloadRequestHead<'a> {
     pub(super) method: &'a Method,
     pub(super) headers: &'a HeaderMap,
     pub(super) extensions: &'a http::Extensions,
 }
 
-fn value(text: &str) -> HeaderValue {
+fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
 
@@ -32,32 +32,32 @@ fn http_date(instant: Timestamp) -> String {
     httpdate::fmt_http_date(std::time::SystemTime::UNIX_EPOCH + seconds)
 }
 
-fn response(status: StatusCode, body: Body) -> Response {
+fn response_with(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response
 }
 
 /// What identifies the bytes and governs caches; the same in 200, 206 and 304.
-fn validators(download: &Download) -> HeaderMap {
+fn validators(download: &OpenedDownload) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(header::ETAG, value(&format!("\"{}\"", download.etag)));
-    headers.insert(header::LAST_MODIFIED, value(&http_date(download.modified)));
+    headers.insert(header::ETAG, header_value(&format!("\"{}\"", download.etag)));
+    headers.insert(header::LAST_MODIFIED, header_value(&http_date(download.modified)));
     // What it is under this name may change, and a link to it may be withdrawn: caches, browsers' too, ask again every time.
     let shared = if download.public { "public, no-cache, no-transform" } else { "private, no-cache, no-transform" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(shared));
     if let Some(digest) = download.sha256 {
-        headers.insert("repr-digest", value(&format!("sha-256=:{}:", digest.base64())));
+        headers.insert("repr-digest", header_value(&format!("sha-256=:{}:", digest.base64())));
     }
     headers
 }
 
 /// The head of every answer with bytes. Whatever the bytes are, the browser must not guess and must not run them.
-pub(super) fn head(download: &Download) -> HeaderMap {
+pub(super) fn content_headers(download: &OpenedDownload) -> HeaderMap {
     let mut headers = validators(download);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::CONTENT_TYPE, value(download.media_type.as_str()));
-    headers.insert(header::CONTENT_DISPOSITION, value(&download.disposition));
+    headers.insert(header::CONTENT_TYPE, header_value(download.media_type.as_str()));
+    headers.insert(header::CONTENT_DISPOSITION, header_value(&download.disposition));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(content_policy(&download.media_type)));
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-site"));
@@ -75,39 +75,42 @@ fn content_policy(media_type: &MediaType) -> &'static str {
 }
 
 /// 304, with what a cache needs to keep its copy.
-pub(super) fn not_modified(download: &Download) -> Response {
-    let mut response = response(StatusCode::NOT_MODIFIED, Body::empty());
+pub(super) fn not_modified(download: &OpenedDownload) -> Response {
+    let mut response = response_with(StatusCode::NOT_MODIFIED, Body::empty());
     *response.headers_mut() = validators(download);
     response
 }
 
 /// 416, with the size that exists.
-pub(super) fn unsatisfiable(download: &Download) -> Response {
-    let mut response = response(StatusCode::RANGE_NOT_SATISFIABLE, Body::empty());
+pub(super) fn unsatisfiable(download: &OpenedDownload) -> Response {
+    let mut response = response_with(StatusCode::RANGE_NOT_SATISFIABLE, Body::empty());
     *response.headers_mut() = validators(download);
-    response.headers_mut().insert(header::CONTENT_RANGE, value(&format!("bytes */{}", download.size)));
+    response.headers_mut().insert(header::CONTENT_RANGE, header_value(&format!("bytes */{}", download.size)));
     response
 }
 
 /// 200 or 206, or for HEAD the head of a 200.
-pub(super) async fn answer(
-    site: &Site,
-    request: &Asked<'_>,
-    download: Download,
-    verdict: Verdict,
-) -> Result<Response, Problem> {
+pub(super) async fn build_content_response(
+    site: &AppState,
+    request: &DownloadRequestHead<'_>,
+    download: OpenedDownload,
+    verdict: PreconditionOutcome,
+) -> Result<Response, ProblemDetails> {
     match verdict {
-        Verdict::Ranges(ranges) if ranges.len() > 1 => several(site, download, ranges).await,
-        Verdict::Ranges(ranges) => {
+        PreconditionOutcome::Ranges(ranges) if ranges.len() > 1 => build_multipart_ranges(site, download, ranges).await,
+        PreconditionOutcome::Ranges(ranges) => {
             let range = ranges.into_iter().next().unwrap_or(0..download.size);
             let content_range = content_range(&range, download.size);
-            let mut response = one(site, request, &download, range, StatusCode::PARTIAL_CONTENT).await?;
-            response.headers_mut().insert(header::CONTENT_RANGE, value(&content_range));
+            let mut response = build_single_range(site, request, &download, range, StatusCode::PARTIAL_CONTENT).await?;
+            response.headers_mut().insert(header::CONTENT_RANGE, header_value(&content_range));
             Ok(response)
         }
-        Verdict::Whole | Verdict::NotModified | Verdict::Failed | Verdict::Unsatisfiable => {
+        PreconditionOutcome::Whole
+        | PreconditionOutcome::NotModified
+        | PreconditionOutcome::PreconditionFailed
+        | PreconditionOutcome::RangeNotSatisfiable => {
             let range = 0..download.size;
-            one(site, request, &download, range, StatusCode::OK).await
+            build_single_range(site, request, &download, range, StatusCode::OK).await
         }
     }
 }
@@ -116,80 +119,95 @@ fn content_range(range: &Range<u64>, size: u64) -> String {
     format!("bytes {}-{}/{size}", range.start, range.end - 1)
 }
 
-async fn one(
-    site: &Site,
-    request: &Asked<'_>,
-    download: &Download,
+async fn build_single_range(
+    site: &AppState,
+    request: &DownloadRequestHead<'_>,
+    download: &OpenedDownload,
     range: Range<u64>,
     status: StatusCode,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemDetails> {
     let len = range.end - range.start;
     let body =
-        if request.method == Method::HEAD { Body::empty() } else { bytes(site, request, download, range).await? };
-    let mut response = response(status, body);
-    *response.headers_mut() = head(download);
+        if request.method == Method::HEAD { Body::empty() } else { open_body(site, request, download, range).await? };
+    let mut response = response_with(status, body);
+    *response.headers_mut() = content_headers(download);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(len));
     Ok(response)
 }
 
 /// From file to socket where both are here and nothing has to see the bytes, otherwise through us.
-async fn bytes(site: &Site, request: &Asked<'_>, download: &Download, range: Range<u64>) -> Result<Body, Problem> {
-    if let Some(outlet) = Outlet::of(request.extensions, range.end - range.start)
+async fn open_body(
+    site: &AppState,
+    request: &DownloadRequestHead<'_>,
+    download: &OpenedDownload,
+    range: Range<u64>,
+) -> Result<Body, ProblemDetails> {
+    if let Some(outlet) = SpanOutlet::of(request.extensions, range.end - range.start)
         && let Some(spans) = site.engine.spans(download, range.clone()).await?
     {
-        return Ok(Body::from_stream(outlet.body(spans).inspect_err(broke_off())));
+        return Ok(Body::from_stream(outlet.body(spans).inspect_err(log_broken_download())));
     }
-    Ok(Body::from_stream(site.engine.stream(download, range).await?.inspect_err(broke_off())))
+    Ok(Body::from_stream(site.engine.stream(download, range).await?.inspect_err(log_broken_download())))
 }
 
 /// A body that ends in an error cuts the connection: the client sees that something is missing.
-fn broke_off<E: std::fmt::Display>() -> impl Fn(&E) {
-    let id = Surroundings::request_id();
+fn log_broken_download<E: std::fmt::Display>() -> impl Fn(&E) {
+    let id = RequestContext::request_id();
     move |error| tracing::warn!(request_id = id, %error, "a download broke off")
 }
 
 /// `multipart/byteranges` (RFC 9110 §14.6), each part fetched when the one before is through.
-async fn several(site: &Site, download: Download, ranges: Vec<Range<u64>>) -> Result<Response, Problem> {
-    let boundary = boundary(&download);
+async fn build_multipart_ranges(
+    site: &AppState,
+    download: OpenedDownload,
+    ranges: Vec<Range<u64>>,
+) -> Result<Response, ProblemDetails> {
+    let boundary = multipart_boundary(&download);
     let heads: Vec<String> = ranges.iter().map(|range| part_head(&download, range, &boundary)).collect();
     let end = format!("\r\n--{boundary}--\r\n");
     let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
     let length = bytes + heads.iter().map(|head| head.len() as u64).sum::<u64>() + end.len() as u64;
-    let headers = head(&download);
+    let headers = content_headers(&download);
     let engine = site.engine.clone();
     let mut wanted = heads.into_iter().zip(ranges);
     // The first part before the answer begins: what cannot be read at all is an error with a status.
     let first = match wanted.next() {
-        Some((head, range)) => part(engine.clone(), download.clone(), head, range).await?,
+        Some((head, range)) => open_range_part(engine.clone(), download.clone(), head, range).await?,
         None => stream::empty().boxed(),
     };
     let parts = stream::iter(wanted)
-        .then(move |(head, range)| part(engine.clone(), download.clone(), head, range))
+        .then(move |(head, range)| open_range_part(engine.clone(), download.clone(), head, range))
         .try_flatten();
-    let body = first.chain(parts).chain(stream::once(async move { Ok(Bytes::from(end)) })).inspect_err(broke_off());
-    let mut response = response(StatusCode::PARTIAL_CONTENT, Body::from_stream(body));
+    let body =
+        first.chain(parts).chain(stream::once(async move { Ok(Bytes::from(end)) })).inspect_err(log_broken_download());
+    let mut response = response_with(StatusCode::PARTIAL_CONTENT, Body::from_stream(body));
     *response.headers_mut() = headers;
-    let content_type = value(&format!("multipart/byteranges; boundary={boundary}"));
+    let content_type = header_value(&format!("multipart/byteranges; boundary={boundary}"));
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     Ok(response)
 }
 
-fn part_head(download: &Download, range: &Range<u64>, boundary: &str) -> String {
+fn part_head(download: &OpenedDownload, range: &Range<u64>, boundary: &str) -> String {
     let (kind, content_range) = (&download.media_type, content_range(range, download.size));
     format!("\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {content_range}\r\n\r\n")
 }
 
-async fn part(engine: Engine, download: Download, head: String, range: Range<u64>) -> Result<PartStream, Error> {
+async fn open_range_part(
+    engine: Engine,
+    download: OpenedDownload,
+    head: String,
+    range: Range<u64>,
+) -> Result<RangePartStream, Error> {
     let bytes = engine.stream(&download, range).await?.map_err(Error::from);
     Ok(stream::once(async move { Ok(Bytes::from(head)) }).chain(bytes).boxed())
 }
 
-type PartStream = stream::BoxStream<'static, Result<Bytes, Error>>;
+type RangePartStream = stream::BoxStream<'static, Result<Bytes, Error>>;
 
 /// A separator that the bytes of no file are likely to hold, and that nobody can choose beforehand.
-fn boundary(download: &Download) -> String {
+fn multipart_boundary(download: &OpenedDownload) -> String {
     use sha2::{Digest, Sha256};
-    let id = [download.id.as_bytes().as_slice(), Surroundings::request_id().as_bytes()].concat();
+    let id = [download.id.as_bytes().as_slice(), RequestContext::request_id().as_bytes()].concat();
     format!("gantry-{}", &hex::encode(Sha256::digest(id))[..32])
 }

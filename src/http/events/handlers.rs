@@ -11,49 +11,58 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::super::Site;
-use super::super::context::Named;
-use super::super::problem::Problem;
-use super::caller::{Caller, Credential};
-use super::query::Question;
-use super::{socket, stream, wire};
+use super::query::EventsQuery;
+use super::subscriber::{EventSubscriber, StreamCredential};
+use super::{sse, websocket, wire};
 use crate::domain::ids::AssetId;
 use crate::engine::{Error, FeedOf};
+use crate::http::AppState;
+use crate::http::context::PathId;
+use crate::http::problem::ProblemDetails;
 
-type Answer = Result<Response, Problem>;
+type EventsResult = Result<Response, ProblemDetails>;
 
-pub(super) async fn of_tenant(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
-    let question = Question::of(query.as_deref(), &headers, true);
-    answer(site, Credential::Headers(headers), FeedOf::Tenant, question).await
-}
-
-pub(super) async fn of_asset(
-    State(site): State<Site>,
+pub(super) async fn get_tenant_events(
+    State(site): State<AppState>,
     headers: HeaderMap,
-    Named(asset): Named<AssetId>,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let question = Question::of(query.as_deref(), &headers, true);
-    answer(site, Credential::Headers(headers), FeedOf::Asset(asset), question).await
+) -> EventsResult {
+    let question = EventsQuery::parse(query.as_deref(), &headers, true);
+    respond_with_events(site, StreamCredential::Headers(headers), FeedOf::Tenant, question).await
 }
 
-pub(super) async fn of_grant(
-    State(site): State<Site>,
+pub(super) async fn get_asset_events(
+    State(site): State<AppState>,
+    headers: HeaderMap,
+    PathId(asset): PathId<AssetId>,
+    RawQuery(query): RawQuery,
+) -> EventsResult {
+    let question = EventsQuery::parse(query.as_deref(), &headers, true);
+    respond_with_events(site, StreamCredential::Headers(headers), FeedOf::Asset(asset), question).await
+}
+
+pub(super) async fn get_grant_events(
+    State(site): State<AppState>,
     headers: HeaderMap,
     Path(grant): Path<String>,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let question = Question::of(query.as_deref(), &headers, true);
-    answer(site, Credential::Path(grant), FeedOf::Granted, question).await
+) -> EventsResult {
+    let question = EventsQuery::parse(query.as_deref(), &headers, true);
+    respond_with_events(site, StreamCredential::Path(grant), FeedOf::Granted, question).await
 }
 
-async fn answer(site: Site, credential: Credential, of: FeedOf, question: Result<Question, Error>) -> Answer {
-    let caller = Caller::new(site, credential).await?;
-    let question = question.map_err(wire::refused)?;
+async fn respond_with_events(
+    site: AppState,
+    credential: StreamCredential,
+    of: FeedOf,
+    question: Result<EventsQuery, Error>,
+) -> EventsResult {
+    let caller = EventSubscriber::authenticate(site, credential).await?;
+    let question = question.map_err(wire::problem_of)?;
     let engine = &caller.site.engine;
     if question.stream {
-        let follower = engine.follow(&caller.actor, of, question.since()).await.map_err(wire::refused)?;
-        return Ok(stream::answer(caller, follower));
+        let follower = engine.follow(&caller.actor, of, question.since()).await.map_err(wire::problem_of)?;
+        return Ok(sse::sse_response(caller, follower));
     }
     // A drain waits for nobody who waits for events.
     let wait = if caller.site.draining.is_cancelled() { Duration::ZERO } else { question.wait };
@@ -64,33 +73,34 @@ async fn answer(site: Site, credential: Credential, of: FeedOf, question: Result
             engine.events(&caller.actor, of, question.since(), question.limit, Duration::ZERO).await
         }
     };
-    let page = page.map_err(wire::refused)?;
-    Ok(([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(wire::page(&page))).into_response())
+    let page = page.map_err(wire::problem_of)?;
+    Ok(([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(wire::page_view(&page))).into_response())
 }
 
-pub(super) async fn by_socket(
-    State(site): State<Site>,
+pub(super) async fn open_event_socket(
+    State(site): State<AppState>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Answer {
-    let question = Question::of(query.as_deref(), &headers, false);
-    let has_nonce = is_nonce(&headers);
-    let caller = Caller::new(site, Credential::Headers(headers)).await?;
-    let question = Question { stream: true, ..question.map_err(wire::refused)? };
+) -> EventsResult {
+    let question = EventsQuery::parse(query.as_deref(), &headers, false);
+    let has_nonce = has_valid_nonce(&headers);
+    let caller = EventSubscriber::authenticate(site, StreamCredential::Headers(headers)).await?;
+    let question = EventsQuery { stream: true, ..question.map_err(wire::problem_of)? };
     let of = question.asset.map_or(FeedOf::Tenant, FeedOf::Asset);
-    let follower = caller.site.engine.follow(&caller.actor, of, question.since()).await.map_err(wire::refused)?;
-    let refused = |_| Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "A WebSocket is opened here.");
+    let follower = caller.site.engine.follow(&caller.actor, of, question.since()).await.map_err(wire::problem_of)?;
+    let refused =
+        |_| ProblemDetails::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "A WebSocket is opened here.");
     let upgrade = upgrade.map_err(refused)?;
     if !has_nonce {
         let detail = "Sec-WebSocket-Key has to be sixteen bytes in base64 (RFC 6455 section 4.1).";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_websocket_key", detail));
+        return Err(ProblemDetails::new(StatusCode::BAD_REQUEST, "invalid_websocket_key", detail));
     }
-    Ok(socket::answer(upgrade, caller, follower))
+    Ok(websocket::open_socket(upgrade, caller, follower))
 }
 
 /// Whether the request has one `Sec-WebSocket-Key`, of sixteen bytes in base64 (RFC 6455 §4.1 and §4.2.1).
-fn is_nonce(headers: &HeaderMap) -> bool {
+fn has_valid_nonce(headers: &HeaderMap) -> bool {
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
     let (Some(key), None) = (keys.next(), keys.next()) else { return false };
     STANDARD.decode(key.as_bytes().trim_ascii()).is_ok_and(|nonce| nonce.len() == 16)
@@ -106,7 +116,7 @@ mod tests {
             let keys = keys.iter().map(|key| (header::SEC_WEBSOCKET_KEY, HeaderValue::from_static(key)));
             let mut headers = HeaderMap::new();
             keys.for_each(|(name, key)| _ = headers.append(name, key));
-            is_nonce(&headers)
+            has_valid_nonce(&headers)
         };
         assert!(nonce(&["dGhlIHNhbXBsZSBub25jZQ=="]));
         for wrong in ["", " ", "x", "dGhlIHNhbXBsZSBub25j", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZXM="] {

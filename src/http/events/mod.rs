@@ -16,30 +16,30 @@
 use http::StatusCode;
 use serde_json::json;
 
-use super::openapi::access::{GRANTED, READS, WATCHES};
-use super::openapi::{Dialect, Op, Routes, op};
-use super::problem::Problem;
+use super::openapi::access::{GRANT_ACCESS, READ_TENANT_ACCESS, VIEW_ACCESS};
+use super::openapi::{ApiRoutes, ErrorDialect, OperationSpec, op};
+use super::problem::ProblemDetails;
 use crate::engine::Error;
 
-mod caller;
 mod handlers;
 mod query;
-mod socket;
-mod stream;
+mod sse;
+mod subscriber;
+mod websocket;
 mod wire;
 
-static DIALECT: Dialect = Dialect {
-    own: || {
+static EVENTS_DIALECT: ErrorDialect = ErrorDialect {
+    own_problems: || {
         let nonce = "Sec-WebSocket-Key has to be sixteen bytes in base64 (RFC 6455 section 4.1).";
-        let nonce = Problem::new(StatusCode::BAD_REQUEST, "invalid_websocket_key", nonce);
-        vec![wire::refused(Error::invalid("after", "the id of an event, or 0")), nonce]
+        let nonce = ProblemDetails::new(StatusCode::BAD_REQUEST, "invalid_websocket_key", nonce);
+        vec![wire::problem_of(Error::invalid("after", "the id of an event, or 0")), nonce]
     },
-    ..Dialect::of_problems("events", Problem::from)
+    ..ErrorDialect::of_problems("events", ProblemDetails::from)
 };
 
 /// Every route of events.
-pub(super) fn routes() -> Routes {
-    let socket = op("The tenant's events over WebSocket").named("openEventSocket").may(READS).tells(
+pub(super) fn routes() -> ApiRoutes {
+    let socket = op("The tenant's events over WebSocket").operation_id("openEventSocket").access(READ_TENANT_ACCESS).description(
         "One event a message, as in the pages; the first message says where it begins. With `asset`, of that one only, \
          for whoever may see it.",
     );
@@ -47,23 +47,29 @@ pub(super) fn routes() -> Routes {
         socket.query("asset", "uuid*", "Of this asset only.").query("after", "text* = 0", "Begins behind this one.");
     let event = json!({ "id": "text = 6", "type": "text = asset.ready", "asset_id": "uuid", "seq": "int = 6", "at": "time",
         "data": "map of any" });
-    Routes::speaking("Events", &DIALECT)
-        .names("Event", event)
-        .get("/v1/events", handlers::of_tenant, feed(op("The tenant's events").named("getEvents").may(READS)))
+    ApiRoutes::with_dialect("Events", &EVENTS_DIALECT)
+        .define_shape("Event", event)
+        .get(
+            "/v1/events",
+            handlers::get_tenant_events,
+            describe_feed(op("The tenant's events").operation_id("getEvents").access(READ_TENANT_ACCESS)),
+        )
         .get(
             "/v1/assets/{id}/events",
-            handlers::of_asset,
-            feed(op("An asset's events").named("getAssetEvents").may(WATCHES)),
+            handlers::get_asset_events,
+            describe_feed(op("An asset's events").operation_id("getAssetEvents").access(VIEW_ACCESS)),
         )
         .get(
             "/u/{grant}/events",
-            handlers::of_grant,
-            feed(op("The events of a grant's upload").named("getUploadEventsByGrant").may(GRANTED)),
+            handlers::get_grant_events,
+            describe_feed(
+                op("The events of a grant's upload").operation_id("getUploadEventsByGrant").access(GRANT_ACCESS),
+            ),
         )
         .get(
             "/v1/ws",
-            handlers::by_socket,
-            socket.done(101, "A WebSocket.").fails(&[
+            handlers::open_event_socket,
+            socket.empty_response(101, "A WebSocket.").error_codes(&[
                 "upgrade_required",
                 "invalid_websocket_key",
                 "gone",
@@ -73,15 +79,15 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-fn feed(op: Op) -> Op {
-    op.tells(
+fn describe_feed(op: OperationSpec) -> OperationSpec {
+    op.description(
         "A stream (`text/event-stream`) that begins with the next event, or with `after`, `limit` or `wait` a page.",
     )
     .query("after", "text* = 0", "Begins behind this one; 0 is the oldest that is kept.")
     .query("limit", "int 1..1000* = 100", "Most events of a page.")
     .query("wait", "text* = 30s", "How long an empty page may be waited with.")
     .header("Last-Event-ID", "text*", "As `after`; browsers send it when they come back.")
-    .sends(200, "text/event-stream", "Events as they happen, or a page of them.")
-    .gives(200, json!({ "events": ["@Event"], "next": "text = 6" }))
-    .fails(&["gone"])
+    .media_response(200, "text/event-stream", "Events as they happen, or a page of them.")
+    .json_response(200, json!({ "events": ["@Event"], "next": "text = 6" }))
+    .error_codes(&["gone"])
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 
-use super::super::query::{USUAL_PAGE, limit, pairs, unknown};
 use crate::domain::clock::parse_duration;
 use crate::domain::ids::AssetId;
-use crate::engine::{Error, Since};
+use crate::engine::{Error, FeedPosition};
+use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_limit, query_pairs, unknown_parameter};
 
 /// A question about events.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Question {
+pub(super) struct EventsQuery {
     /// `Last-Event-ID`, else `?after=`.
     pub(super) after: Option<i64>,
     /// A stream, not a page.
@@ -24,44 +24,45 @@ pub(super) struct Question {
     pub(super) asset: Option<AssetId>,
 }
 
-impl Question {
+impl EventsQuery {
     /// `names_asset`: the path does, and the query must not.
-    pub(super) fn of(query: Option<&str>, headers: &HeaderMap, names_asset: bool) -> Result<Self, Error> {
+    pub(super) fn parse(query: Option<&str>, headers: &HeaderMap, names_asset: bool) -> Result<Self, Error> {
         let accepts = |kind: &str| {
             let mut values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
             values.any(|value| value.contains(kind))
         };
-        let mut question = Self { after: None, stream: true, limit: USUAL_PAGE, wait: Duration::ZERO, asset: None };
+        let mut question =
+            Self { after: None, stream: true, limit: DEFAULT_PAGE_LIMIT, wait: Duration::ZERO, asset: None };
         let mut pages = accepts("application/json");
-        for (name, value) in pairs(query) {
+        for (name, value) in query_pairs(query) {
             pages |= matches!(name.as_str(), "after" | "limit" | "wait");
             match name.as_str() {
-                "after" => question.after = Some(id("after", &value)?),
-                "limit" => question.limit = limit(&value)?,
+                "after" => question.after = Some(parse_event_id("after", &value)?),
+                "limit" => question.limit = parse_limit(&value)?,
                 "wait" => {
                     let problem = || Error::invalid("wait", "seconds, or a duration like 30s");
                     question.wait = parse_duration(&value).ok_or_else(problem)?;
                 }
-                "asset" if !names_asset => question.asset = Some(value.parse().map_err(|_| Error::Hidden)?),
-                other => return Err(unknown(other)),
+                "asset" if !names_asset => question.asset = Some(value.parse().map_err(|_| Error::NotFound)?),
+                other => return Err(unknown_parameter(other)),
             }
         }
         // A client that comes back asks at the same address as before, and its header knows better.
         if let Some(last) = headers.get("last-event-id").filter(|value| !value.is_empty()) {
-            question.after = Some(id("Last-Event-ID", last.to_str().unwrap_or("?"))?);
+            question.after = Some(parse_event_id("Last-Event-ID", last.to_str().unwrap_or("?"))?);
         }
         question.stream = accepts("text/event-stream") || !pages;
         Ok(question)
     }
 
     /// Where to begin; a page begins with the oldest unless something is said.
-    pub(super) fn since(&self) -> Since {
-        let unsaid = if self.stream { Since::Now } else { Since::Beginning };
-        self.after.map_or(unsaid, Since::Event)
+    pub(super) fn since(&self) -> FeedPosition {
+        let unsaid = if self.stream { FeedPosition::Now } else { FeedPosition::Beginning };
+        self.after.map_or(unsaid, FeedPosition::Event)
     }
 }
 
-fn id(field: &'static str, text: &str) -> Result<i64, Error> {
+fn parse_event_id(field: &'static str, text: &str) -> Result<i64, Error> {
     let digits = (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     let id = text.parse().ok().filter(|_| digits);
     id.ok_or_else(|| Error::invalid(field, "the id of an event, or 0"))
@@ -72,10 +73,10 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn ask(query: &str, headers: &[(&'static str, &'static str)]) -> Result<Question, Error> {
+    fn ask(query: &str, headers: &[(&'static str, &'static str)]) -> Result<EventsQuery, Error> {
         let headers =
             headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
-        Question::of(Some(query), &headers.collect(), false)
+        EventsQuery::parse(Some(query), &headers.collect(), false)
     }
 
     #[test]
@@ -89,11 +90,11 @@ mod tests {
     #[test]
     fn where_it_begins() {
         let since = |query, headers: &[_]| ask(query, headers).unwrap().since();
-        assert_eq!(since("", &[]), Since::Now);
-        assert_eq!(since("", &[("accept", "application/json")]), Since::Beginning);
-        assert_eq!(since("after=7", &[]), Since::Event(7));
-        assert_eq!(since("after=7", &[("last-event-id", "9")]), Since::Event(9));
-        assert_eq!(since("after=7", &[("last-event-id", "")]), Since::Event(7));
+        assert_eq!(since("", &[]), FeedPosition::Now);
+        assert_eq!(since("", &[("accept", "application/json")]), FeedPosition::Beginning);
+        assert_eq!(since("after=7", &[]), FeedPosition::Event(7));
+        assert_eq!(since("after=7", &[("last-event-id", "9")]), FeedPosition::Event(9));
+        assert_eq!(since("after=7", &[("last-event-id", "")]), FeedPosition::Event(7));
     }
 
     #[test]
@@ -102,6 +103,6 @@ mod tests {
             assert!(matches!(ask(bad, &[]), Err(Error::Invalid { .. })), "{bad}");
         }
         assert!(ask("", &[("last-event-id", "1 or 1=1")]).is_err());
-        assert!(Question::of(Some("asset=x"), &HeaderMap::new(), true).is_err());
+        assert!(EventsQuery::parse(Some("asset=x"), &HeaderMap::new(), true).is_err());
     }
 }

@@ -5,40 +5,40 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::super::problem::Problem;
 use crate::domain::event::{EventView, FeedEvent};
 use crate::engine::{Error, FeedPage};
+use crate::http::problem::ProblemDetails;
 
 /// Its id, which is the cursor behind it.
-pub(super) fn id(of: &FeedEvent) -> String {
+pub(super) fn event_id(of: &FeedEvent) -> String {
     of.id.to_string()
 }
 
 /// One event in one line.
-pub(super) fn line(of: &FeedEvent) -> String {
+pub(super) fn event_json(of: &FeedEvent) -> String {
     serde_json::to_string(&EventView::of(of)).unwrap_or_default()
 }
 
 /// The first message on a WebSocket: where it begins, for whoever is cut off before an event came.
-pub(super) fn begins(at: i64) -> String {
+pub(super) fn first_message(at: i64) -> String {
     format!("{{\"id\":\"{at}\",\"type\":\"feed.begins\"}}")
 }
 
 /// A page of the feed.
 #[derive(Serialize)]
-pub(super) struct PageView<'a> {
+pub(super) struct EventPageView<'a> {
     events: Vec<EventView<'a>>,
     next: String,
 }
 
-pub(super) fn page(of: &FeedPage) -> PageView<'_> {
+pub(super) fn page_view(of: &FeedPage) -> EventPageView<'_> {
     let events = of.events.iter().map(Arc::as_ref).map(EventView::of).collect();
-    PageView { events, next: of.next.to_string() }
+    EventPageView { events, next: of.next.to_string() }
 }
 
 /// A cursor is a header here, and a bad one is a bad request (400); everything else is as in the rest of the API.
-pub(super) fn refused(error: Error) -> Problem {
+pub(super) fn problem_of(error: Error) -> ProblemDetails {
     let cursor = matches!(&error, Error::Invalid { field: "after" | "Last-Event-ID", .. });
-    let problem = Problem::from(error);
-    if cursor { Problem { status: StatusCode::BAD_REQUEST, ..problem } } else { problem }
+    let problem = ProblemDetails::from(error);
+    if cursor { ProblemDetails { status: StatusCode::BAD_REQUEST, ..problem } } else { problem }
 }

@@ -11,16 +11,16 @@
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::fields;
+use super::structured_fields;
 use crate::engine::Error;
 
-pub(super) const INTEROP: HeaderName = HeaderName::from_static("upload-draft-interop-version");
-pub(super) const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
-pub(super) const INCOMPLETE: HeaderName = HeaderName::from_static("upload-incomplete");
+pub(super) const INTEROP_VERSION_HEADER: HeaderName = HeaderName::from_static("upload-draft-interop-version");
+pub(super) const UPLOAD_COMPLETE_HEADER: HeaderName = HeaderName::from_static("upload-complete");
+pub(super) const UPLOAD_INCOMPLETE_HEADER: HeaderName = HeaderName::from_static("upload-incomplete");
 
 /// A draft that is understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Draft {
+pub(super) enum DraftVersion {
     /// The one with this interop number.
     Numbered(u8),
     /// No number was said: as the latest, and as the RFC will be.
@@ -29,34 +29,35 @@ pub(super) enum Draft {
 
 /// What a request says of drafts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spoken {
-    Known(Draft),
+pub(super) enum RequestedDraft {
+    Known(DraftVersion),
     /// A number that nobody here knows: whoever sent it must get along without us.
     Unknown,
 }
 
-impl Spoken {
-    pub(super) fn in_headers(headers: &HeaderMap) -> Result<Self, Error> {
-        let number = fields::integer(headers, &INTEROP, "Upload-Draft-Interop-Version")?;
-        let old = headers.contains_key(INCOMPLETE) && !headers.contains_key(COMPLETE);
+impl RequestedDraft {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, Error> {
+        let number =
+            structured_fields::parse_integer(headers, &INTEROP_VERSION_HEADER, "Upload-Draft-Interop-Version")?;
+        let old = headers.contains_key(UPLOAD_INCOMPLETE_HEADER) && !headers.contains_key(UPLOAD_COMPLETE_HEADER);
         Ok(match number.map(u8::try_from) {
-            Some(Ok(number @ 3..=10)) => Self::Known(Draft::Numbered(number)),
+            Some(Ok(number @ 3..=10)) => Self::Known(DraftVersion::Numbered(number)),
             Some(_) => Self::Unknown,
-            None if old => Self::Known(Draft::Numbered(3)),
-            None => Self::Known(Draft::Latest),
+            None if old => Self::Known(DraftVersion::Numbered(3)),
+            None => Self::Known(DraftVersion::Latest),
         })
     }
 
     /// The draft in which to speak of an upload that is there.
-    pub(super) fn or_latest(self) -> Draft {
+    pub(super) fn or_latest(self) -> DraftVersion {
         match self {
             Self::Known(draft) => draft,
-            Self::Unknown => Draft::Latest,
+            Self::Unknown => DraftVersion::Latest,
         }
     }
 }
 
-impl Draft {
+impl DraftVersion {
     fn at_least(self, number: u8) -> bool {
         match self {
             Self::Numbered(own) => own >= number,
@@ -65,7 +66,7 @@ impl Draft {
     }
 
     /// The number to repeat in answers.
-    pub(super) fn number(self) -> Option<u8> {
+    pub(super) fn interop_number(self) -> Option<u8> {
         match self {
             Self::Numbered(number) => Some(number),
             Self::Latest => None,
@@ -73,22 +74,26 @@ impl Draft {
     }
 
     /// The header that says whether this was all, and what it says then.
-    pub(super) fn completeness(self) -> (HeaderName, &'static str, bool) {
-        if self.at_least(5) { (COMPLETE, "Upload-Complete", true) } else { (INCOMPLETE, "Upload-Incomplete", false) }
+    pub(super) fn completeness_header(self) -> (HeaderName, &'static str, bool) {
+        if self.at_least(5) {
+            (UPLOAD_COMPLETE_HEADER, "Upload-Complete", true)
+        } else {
+            (UPLOAD_INCOMPLETE_HEADER, "Upload-Incomplete", false)
+        }
     }
 
     /// Whether appends have a content type of their own (-04 §6).
-    pub(super) fn types_appends(self) -> bool {
+    pub(super) fn requires_append_type(self) -> bool {
         self.at_least(6)
     }
 
     /// The status of an append after which more is to come: 201 by the letter of -01 §4.3 to -05 §6, then 204.
-    pub(super) fn appended(self) -> StatusCode {
+    pub(super) fn append_status(self) -> StatusCode {
         if self.at_least(7) { StatusCode::NO_CONTENT } else { StatusCode::CREATED }
     }
 
     /// What `Upload-Limit` calls the seconds that an upload has left; `None`: the header is not known yet.
-    pub(super) fn life(self) -> Option<&'static str> {
+    pub(super) fn lifetime_parameter(self) -> Option<&'static str> {
         match self {
             Self::Numbered(..=5) => None,
             Self::Numbered(6) => Some("expires"),
@@ -97,7 +102,7 @@ impl Draft {
     }
 
     /// Whether an append to a complete upload has a problem type of its own, and 400 with it (-04 to -11).
-    pub(super) fn knows_completed(self) -> bool {
+    pub(super) fn has_completed_problem(self) -> bool {
         matches!(self, Self::Numbered(..=8))
     }
 
@@ -115,24 +120,28 @@ mod tests {
 
     use super::*;
 
-    fn spoken(pairs: &[(&'static str, &'static str)]) -> Result<Spoken, Error> {
+    fn spoken(pairs: &[(&'static str, &'static str)]) -> Result<RequestedDraft, Error> {
         let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        Spoken::in_headers(&HeaderMap::from_iter(pairs))
+        RequestedDraft::from_headers(&HeaderMap::from_iter(pairs))
     }
 
     #[test]
     fn numbers() {
         for number in ["3", "4", "5", "6", "7", "8", "9", "10"] {
             let known = spoken(&[("upload-draft-interop-version", number)]).unwrap();
-            assert_eq!(known, Spoken::Known(Draft::Numbered(number.parse().unwrap())));
+            assert_eq!(known, RequestedDraft::Known(DraftVersion::Numbered(number.parse().unwrap())));
         }
         for number in ["0", "2", "11", "255", "256", "999999999999999"] {
-            assert_eq!(spoken(&[("upload-draft-interop-version", number)]).unwrap(), Spoken::Unknown, "{number}");
+            assert_eq!(
+                spoken(&[("upload-draft-interop-version", number)]).unwrap(),
+                RequestedDraft::Unknown,
+                "{number}"
+            );
         }
         for bad in ["", "x", "-3", "6.0", "\"6\"", "6, 6"] {
             assert!(spoken(&[("upload-draft-interop-version", bad)]).is_err(), "{bad}");
         }
-        assert_eq!(spoken(&[]).unwrap(), Spoken::Known(Draft::Latest));
-        assert_eq!(spoken(&[("upload-incomplete", "?0")]).unwrap(), Spoken::Known(Draft::Numbered(3)));
+        assert_eq!(spoken(&[]).unwrap(), RequestedDraft::Known(DraftVersion::Latest));
+        assert_eq!(spoken(&[("upload-incomplete", "?0")]).unwrap(), RequestedDraft::Known(DraftVersion::Numbered(3)));
     }
 }

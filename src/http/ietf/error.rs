@@ -5,46 +5,46 @@
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
 
-use super::super::problem::Problem;
-use super::draft::Draft;
+use super::draft::DraftVersion;
 use super::wire;
 use crate::domain::upload::{Upload, UploadState};
 use crate::engine::Error;
+use crate::http::problem::ProblemDetails;
 
-const MISMATCHING_OFFSET: &str = "https://iana.org/assignments/http-problem-types#mismatching-upload-offset";
-const COMPLETED: &str = "https://iana.org/assignments/http-problem-types#completed-upload";
-const INCONSISTENT_LENGTH: &str = "https://iana.org/assignments/http-problem-types#inconsistent-upload-length";
-const INVALID_DIGEST: &str = "https://iana.org/assignments/http-problem-types#digest-invalid-values";
-const MISMATCHED_DIGEST: &str = "https://iana.org/assignments/http-problem-types#digest-mismatched-values";
+const MISMATCHING_OFFSET_TYPE: &str = "https://iana.org/assignments/http-problem-types#mismatching-upload-offset";
+const COMPLETED_UPLOAD_TYPE: &str = "https://iana.org/assignments/http-problem-types#completed-upload";
+const INCONSISTENT_LENGTH_TYPE: &str = "https://iana.org/assignments/http-problem-types#inconsistent-upload-length";
+const INVALID_DIGEST_TYPE: &str = "https://iana.org/assignments/http-problem-types#digest-invalid-values";
+const MISMATCHED_DIGEST_TYPE: &str = "https://iana.org/assignments/http-problem-types#digest-mismatched-values";
 
 /// A refusal on its way out.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    problem: Problem,
+pub(super) struct IetfError {
+    problem: ProblemDetails,
     /// Where the upload stands, and whether that is its end.
     standing: Option<(u64, bool)>,
 }
 
-impl Refusal {
+impl IetfError {
     /// What is wrong with the request itself.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Problem::new(status, code, detail).into()
+        ProblemDetails::new(status, code, detail).into()
     }
 
     /// A digest that is none.
-    pub(super) fn digest(error: Error) -> Self {
+    pub(super) fn invalid_digest(error: Error) -> Self {
         let mut refusal = Self::from(error);
-        refusal.problem.registered = Some(INVALID_DIGEST);
+        refusal.problem.registered_type = Some(INVALID_DIGEST_TYPE);
         refusal
     }
 
     /// What it is, for the contract.
-    pub(super) fn problem(self) -> Problem {
+    pub(super) fn into_problem(self) -> ProblemDetails {
         self.problem
     }
 
     /// To a HEAD, what passes is said with 423: anything else makes tus-js-client begin again at byte 0.
-    pub(super) fn to(mut self, method: &Method) -> Self {
+    pub(super) fn for_method(mut self, method: &Method) -> Self {
         if method == Method::HEAD && self.problem.status.is_server_error() {
             self.problem.status = StatusCode::LOCKED;
         }
@@ -52,44 +52,46 @@ impl Refusal {
     }
 
     /// Says where the upload stands that the request was for, and what offset the client believed in.
-    pub(super) fn seen(mut self, upload: Option<&Upload>, provided: Option<u64>, draft: Draft) -> Self {
-        let about_bytes = [Some(MISMATCHING_OFFSET), Some(INCONSISTENT_LENGTH)].contains(&self.problem.registered);
-        if let Some(provided) = provided.filter(|_| self.problem.registered == Some(MISMATCHING_OFFSET)) {
-            self.problem = self.problem.with("provided-offset", provided);
+    pub(super) fn with_standing(mut self, upload: Option<&Upload>, provided: Option<u64>, draft: DraftVersion) -> Self {
+        let about_bytes =
+            [Some(MISMATCHING_OFFSET_TYPE), Some(INCONSISTENT_LENGTH_TYPE)].contains(&self.problem.registered_type);
+        if let Some(provided) = provided.filter(|_| self.problem.registered_type == Some(MISMATCHING_OFFSET_TYPE)) {
+            self.problem = self.problem.with_member("provided-offset", provided);
         }
         let Some(upload) = upload else { return self };
         let complete = upload.state == UploadState::Completed;
-        self.standing = Some((wire::offset_of(upload), complete));
+        self.standing = Some((wire::confirmed_offset(upload), complete));
         if complete && about_bytes {
             self.problem.code = "completed";
             "Every byte of this upload is here already.".clone_into(&mut self.problem.detail);
-            self.problem.registered = draft.knows_completed().then_some(COMPLETED);
-            self.problem.status = if draft.knows_completed() { StatusCode::BAD_REQUEST } else { StatusCode::CONFLICT };
+            self.problem.registered_type = draft.has_completed_problem().then_some(COMPLETED_UPLOAD_TYPE);
+            self.problem.status =
+                if draft.has_completed_problem() { StatusCode::BAD_REQUEST } else { StatusCode::CONFLICT };
         }
         self
     }
 
     /// The answer in a draft's words.
-    pub(super) fn render(self, draft: Draft) -> Response {
-        let lost = self.problem.registered == Some(INCONSISTENT_LENGTH);
+    pub(super) fn render(self, draft: DraftVersion) -> Response {
+        let lost = self.problem.registered_type == Some(INCONSISTENT_LENGTH_TYPE);
         let mut response = self.problem.into_response();
         match self.standing {
-            Some((offset, complete)) => wire::say_standing(&mut response, draft, Some(offset), complete),
-            None if lost => wire::say_standing(&mut response, draft, None, false),
+            Some((offset, complete)) => wire::set_standing_headers(&mut response, draft, Some(offset), complete),
+            None if lost => wire::set_standing_headers(&mut response, draft, None, false),
             None => {}
         }
         response
     }
 }
 
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
+impl From<ProblemDetails> for IetfError {
+    fn from(problem: ProblemDetails) -> Self {
         Self { problem, standing: None }
     }
 }
 
 /// Exhaustive on purpose: a new meaning has to be given its answer here before anything builds.
-impl From<Error> for Refusal {
+impl From<Error> for IetfError {
     fn from(error: Error) -> Self {
         let mut standing = None;
         let (status, registered) = match &error {
@@ -99,27 +101,31 @@ impl From<Error> for Refusal {
             Error::RateLimited { .. } | Error::OverQuota { limit: "open_uploads" } => {
                 (StatusCode::TOO_MANY_REQUESTS, None)
             }
-            Error::Hidden | Error::Gone { .. } => (StatusCode::NOT_FOUND, None),
-            Error::Invalid { .. } | Error::ReusedKey | Error::WrongBytes => (StatusCode::BAD_REQUEST, None),
+            Error::NotFound | Error::Gone { .. } => (StatusCode::NOT_FOUND, None),
+            Error::Invalid { .. } | Error::IdempotencyKeyReused | Error::ContentMismatch => {
+                (StatusCode::BAD_REQUEST, None)
+            }
             Error::TooLarge { .. } | Error::OverQuota { .. } => (StatusCode::PAYLOAD_TOO_LARGE, None),
-            Error::Overrun { .. } | Error::OtherLength(_) => (StatusCode::BAD_REQUEST, Some(INCONSISTENT_LENGTH)),
-            Error::Offset { expected } => {
+            Error::Overrun { .. } | Error::LengthMismatch(_) => {
+                (StatusCode::BAD_REQUEST, Some(INCONSISTENT_LENGTH_TYPE))
+            }
+            Error::OffsetMismatch { expected } => {
                 standing = Some((*expected, false));
-                (StatusCode::CONFLICT, Some(MISMATCHING_OFFSET))
+                (StatusCode::CONFLICT, Some(MISMATCHING_OFFSET_TYPE))
             }
             Error::Taken(_) | Error::Incomplete { .. } | Error::PartsDiffer { .. } => (StatusCode::CONFLICT, None),
             // Another request is at it, and will be through.
             Error::Locked | Error::WrongState { .. } | Error::NotReady { .. } => (StatusCode::LOCKED, None),
-            Error::ChecksumMismatch => (StatusCode::BAD_REQUEST, Some(MISMATCHED_DIGEST)),
-            Error::Full => (StatusCode::INSUFFICIENT_STORAGE, None),
+            Error::ChecksumMismatch => (StatusCode::BAD_REQUEST, Some(MISMATCHED_DIGEST_TYPE)),
+            Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, None),
             // The client ought to go on, which it does not do after a 4xx.
-            Error::TooSlow | Error::BrokenOff | Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, None),
+            Error::TooSlow | Error::BodyTruncated | Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, None),
             Error::BytesMissing(_) | Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
-        let mut problem = Problem::from(error);
+        let mut problem = ProblemDetails::from(error);
         if let Some((expected, _)) = standing {
-            problem = problem.with("expected-offset", expected);
+            problem = problem.with_member("expected-offset", expected);
         }
-        Self { problem: Problem { status, registered, ..problem }, standing }
+        Self { problem: ProblemDetails { status, registered_type: registered, ..problem }, standing }
     }
 }

@@ -7,258 +7,297 @@ use axum::response::Response;
 use http::{HeaderValue, Method, StatusCode, header};
 use tokio::sync::watch;
 
-use super::super::pieces;
-use super::super::relayed::{self, Call, WithBody};
-use super::super::server::interim::Interim;
 use super::digest;
-use super::draft::{Draft, Spoken};
-use super::error::Refusal;
-use super::wire::{self, About, Creation};
+use super::draft::{DraftVersion, RequestedDraft};
+use super::error::IetfError;
+use super::wire::{self, CreationRequest, UploadResponseContext};
 use crate::domain::access::Actor;
-use crate::domain::append::{Ledger, Said};
+use crate::domain::append::{AppendLedger, EchoedHeaders};
 use crate::domain::ids::UploadId;
-use crate::domain::upload::{Protocol, Upload, UploadState};
-use crate::engine::{AppendBytes, CompleteUpload, Ends, Error, Incoming, OpenAppend};
+use crate::domain::upload::{Upload, UploadProtocol, UploadState};
+use crate::engine::{AppendBody, AppendBytes, CompleteUpload, EndOfBody, Error, OpenAppend};
+use crate::http::chunk_detection;
+use crate::http::server::interim::InterimSender;
+use crate::http::upload_request::{self, UploadRequest, UploadRequestWithBody};
 
-type Answer = Result<Response, Refusal>;
+type IetfResult = Result<Response, IetfError>;
 
 /// 104, which IANA lists as temporary for the drafts.
-const RESUMABLE: StatusCode = match StatusCode::from_u16(104) {
+const UPLOAD_RESUMPTION_STATUS: StatusCode = match StatusCode::from_u16(104) {
     Ok(status) => status,
     Err(_) => StatusCode::PROCESSING,
 };
-const REASON: &str = "Upload Resumption Supported";
+const UPLOAD_RESUMPTION_REASON: &str = "Upload Resumption Supported";
 /// How long the answer to a file's last bytes waits for its digest, if the client wants that: it is established by the
 /// workers. A client that gets none asks again by HEAD.
-const DIGEST_PATIENCE: Duration = Duration::from_secs(10);
+const DIGEST_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What this protocol asks of a request beside what all of them do.
-impl Call {
+impl UploadRequest {
     /// Where to say how it is going, and in which draft, if the client asked for that and may have it.
-    fn heard(&self) -> Option<(&Interim, Draft)> {
-        self.interim.as_ref().zip(wire::hears_interim(&self.headers))
+    fn interim_channel(&self) -> Option<(&InterimSender, DraftVersion)> {
+        self.interim.as_ref().zip(wire::interim_draft(&self.headers))
     }
 
     /// Where an upload is, as this client reaches it.
-    fn url(&self, upload: &Upload) -> String {
-        format!("{}/{}", self.collection("files"), upload.id)
+    fn upload_url(&self, upload: &Upload) -> String {
+        format!("{}/{}", self.collection_url("files"), upload.id)
     }
 
     /// Tells where an upload is while its content is still coming: all that URLSession needs to go on after a cut.
-    async fn tell_begun(&self, upload: &Upload) {
-        let Some((interim, draft)) = self.heard() else { return };
-        let (limits, now) = (self.limits().await, self.site.engine.now());
-        let about = About { upload, limits: &limits, now };
-        interim.send(RESUMABLE, REASON, &about.begun(draft, &self.url(upload)));
+    async fn send_upload_location(&self, upload: &Upload) {
+        let Some((interim, draft)) = self.interim_channel() else { return };
+        let (limits, now) = (self.load_limits().await, self.site.engine.now());
+        let about = UploadResponseContext { upload, limits: &limits, now };
+        interim.send(
+            UPLOAD_RESUMPTION_STATUS,
+            UPLOAD_RESUMPTION_REASON,
+            &about.location_headers(draft, &self.upload_url(upload)),
+        );
     }
 
     /// Appends, and tells meanwhile how far the content is safe.
-    async fn append(&self, actor: &Actor, id: UploadId, mut wish: AppendBytes) -> Result<Upload, Error> {
+    async fn append_with_progress(&self, actor: &Actor, id: UploadId, mut wish: AppendBytes) -> Result<Upload, Error> {
         let engine = &self.site.engine;
-        let Some((interim, draft)) = self.heard() else { return engine.append(actor, id, wish).await };
+        let Some((interim, draft)) = self.interim_channel() else { return engine.append_bytes(actor, id, wish).await };
         let (heard, mut offsets) = watch::channel(wish.offset);
-        wish.heard = Some(heard);
-        let mut work = std::pin::pin!(engine.append(actor, id, wish));
+        wish.offset_sender = Some(heard);
+        let mut work = std::pin::pin!(engine.append_bytes(actor, id, wish));
         loop {
             tokio::select! {
                 outcome = &mut work => return outcome,
                 Ok(()) = offsets.changed() => {
                     let offset = *offsets.borrow_and_update();
-                    interim.send(RESUMABLE, REASON, &wire::reached(draft, offset));
+                    interim.send(UPLOAD_RESUMPTION_STATUS, UPLOAD_RESUMPTION_REASON, &wire::offset_headers(draft, offset));
                 }
             }
         }
     }
 
     /// The draft in which to answer.
-    fn draft(&self) -> Draft {
-        Spoken::in_headers(&self.headers).map_or(Draft::Latest, Spoken::or_latest)
+    fn response_draft(&self) -> DraftVersion {
+        RequestedDraft::from_headers(&self.headers).map_or(DraftVersion::Latest, RequestedDraft::or_latest)
     }
 
     /// Renders an answer about an upload, with the file's digest if it is wanted and established within `patience`.
-    async fn about(
+    async fn respond_about(
         &self,
         actor: &Actor,
         upload: &Upload,
         patience: Duration,
-        render: impl FnOnce(&About<'_>) -> Response,
+        render: impl FnOnce(&UploadResponseContext<'_>) -> Response,
     ) -> Response {
         let engine = &self.site.engine;
-        let limits = engine.limits_for(actor).await.unwrap_or_else(|_| engine.limits());
-        let mut response = render(&About { upload, limits: &limits, now: engine.now() });
-        if upload.state == UploadState::Completed && digest::is_wanted(&self.headers) {
+        let limits = engine.load_limits_for(actor).await.unwrap_or_else(|_| engine.limits());
+        let mut response = render(&UploadResponseContext { upload, limits: &limits, now: engine.now() });
+        if upload.state == UploadState::Completed && digest::wants_repr_digest(&self.headers) {
             // The file is here, whatever becomes of this question.
-            let sha256 = engine.established_digest(actor, upload.asset, patience).await.unwrap_or_default();
-            wire::say_digest(response.headers_mut(), sha256);
+            let sha256 = engine.wait_for_digest(actor, upload.asset, patience).await.unwrap_or_default();
+            wire::set_repr_digest(response.headers_mut(), sha256);
         }
         response
     }
 }
 
-pub(super) async fn collection(WithBody(call, body): WithBody) -> Response {
+pub(super) async fn handle_collection(UploadRequestWithBody(call, body): UploadRequestWithBody) -> Response {
     let answer = match call.method {
-        Method::OPTIONS => Ok(wire::options(&call.limits().await, call.draft())),
-        Method::POST => create(&call, body).await,
-        _ => return no_method("OPTIONS, POST"),
+        Method::OPTIONS => Ok(wire::options_response(&call.load_limits().await, call.response_draft())),
+        Method::POST => create_upload(&call, body).await,
+        _ => return method_not_allowed_response("OPTIONS, POST"),
     };
-    finished(&call, answer).await
+    finish_response(&call, answer).await
 }
 
-pub(super) async fn upload(WithBody(call, body): WithBody) -> Response {
+pub(super) async fn handle_upload(UploadRequestWithBody(call, body): UploadRequestWithBody) -> Response {
     let answer = match call.method {
-        Method::OPTIONS => Ok(wire::options(&call.limits().await, call.draft())),
-        Method::HEAD | Method::GET => look(&call).await,
-        Method::PATCH => append(&call, body).await,
-        Method::DELETE => cancel(&call).await,
-        _ => return no_method("OPTIONS, HEAD, GET, PATCH, DELETE"),
+        Method::OPTIONS => Ok(wire::options_response(&call.load_limits().await, call.response_draft())),
+        Method::HEAD | Method::GET => get_progress(&call).await,
+        Method::PATCH => append_content(&call, body).await,
+        Method::DELETE => cancel_upload(&call).await,
+        _ => return method_not_allowed_response("OPTIONS, HEAD, GET, PATCH, DELETE"),
     };
-    finished(&call, answer).await
+    finish_response(&call, answer).await
 }
 
 /// What answers of every kind have in common: the number that was said, and limits where one was passed.
-async fn finished(call: &Call, answer: Answer) -> Response {
-    let draft = call.draft();
-    let mut response = answer.unwrap_or_else(|refusal| refusal.to(&call.method).render(draft));
+async fn finish_response(call: &UploadRequest, answer: IetfResult) -> Response {
+    let draft = call.response_draft();
+    let mut response = answer.unwrap_or_else(|refusal| refusal.for_method(&call.method).render(draft));
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        wire::say_limit(response.headers_mut(), draft, &call.limits().await, None);
+        wire::set_limit_header(response.headers_mut(), draft, &call.load_limits().await, None);
     }
-    wire::say_draft(response.headers_mut(), draft);
+    wire::set_draft_header(response.headers_mut(), draft);
     response
 }
 
-fn no_method(allowed: &'static str) -> Response {
+fn method_not_allowed_response(allowed: &'static str) -> Response {
     let detail = "This address does not answer to this method.";
-    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-    let mut response = refusal.render(Draft::Latest);
+    let refusal = IetfError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    let mut response = refusal.render(DraftVersion::Latest);
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
-async fn look(call: &Call) -> Answer {
-    wire::is_not_tus(&call.headers)?;
-    let actor = call.actor().await?;
-    wire::says_nothing_of_bytes(&call.headers)?;
-    let upload = call.site.engine.progress(&actor, call.upload()?).await?;
-    Ok(call.about(&actor, &upload, Duration::ZERO, |about| about.progress(call.draft())).await)
+async fn get_progress(call: &UploadRequest) -> IetfResult {
+    wire::refuse_tus(&call.headers)?;
+    let actor = call.admit_sender().await?;
+    wire::refuse_byte_headers(&call.headers)?;
+    let upload = call.site.engine.wait_for_progress(&actor, call.upload_id()?).await?;
+    Ok(call
+        .respond_about(&actor, &upload, Duration::ZERO, |about| about.progress_response(call.response_draft()))
+        .await)
 }
 
-async fn cancel(call: &Call) -> Answer {
-    wire::is_not_tus(&call.headers)?;
-    let actor = call.actor().await?;
-    wire::says_nothing_of_bytes(&call.headers)?;
-    call.site.engine.terminate(&actor, call.upload()?).await?;
-    Ok(wire::cancelled())
+async fn cancel_upload(call: &UploadRequest) -> IetfResult {
+    wire::refuse_tus(&call.headers)?;
+    let actor = call.admit_sender().await?;
+    wire::refuse_byte_headers(&call.headers)?;
+    call.site.engine.terminate_upload(&actor, call.upload_id()?).await?;
+    Ok(wire::cancellation_response())
 }
 
-async fn append(call: &Call, body: Body) -> Answer {
-    wire::is_not_tus(&call.headers)?;
-    let (actor, id) = (call.actor().await?, call.upload()?);
-    match appended(call, body, &actor, id).await {
-        Ok(upload) => Ok(call.about(&actor, &upload, DIGEST_PATIENCE, |about| about.appended(call.draft())).await),
-        Err(refusal) => Err(seen(call, refusal, &actor, id).await),
+async fn append_content(call: &UploadRequest, body: Body) -> IetfResult {
+    wire::refuse_tus(&call.headers)?;
+    let (actor, id) = (call.admit_sender().await?, call.upload_id()?);
+    match append_to_upload(call, body, &actor, id).await {
+        Ok(upload) => Ok(call
+            .respond_about(&actor, &upload, DIGEST_WAIT_TIMEOUT, |about| about.append_response(call.response_draft()))
+            .await),
+        Err(refusal) => Err(add_standing(call, refusal, &actor, id).await),
     }
 }
 
 /// A refusal that says where the upload stands.
-async fn seen(call: &Call, refusal: Refusal, actor: &Actor, id: UploadId) -> Refusal {
-    let upload = call.site.engine.glance(actor, id).await.ok();
-    let provided = wire::offset(&call.headers).ok().flatten();
-    refusal.seen(upload.as_ref(), provided, call.draft())
+async fn add_standing(call: &UploadRequest, refusal: IetfError, actor: &Actor, id: UploadId) -> IetfError {
+    let upload = call.site.engine.read_progress(actor, id).await.ok();
+    let provided = wire::parse_offset(&call.headers).ok().flatten();
+    refusal.with_standing(upload.as_ref(), provided, call.response_draft())
 }
 
-async fn appended(call: &Call, body: Body, actor: &Actor, id: UploadId) -> Result<Upload, Refusal> {
-    let wire::Append { offset, ends, length, checksum } = wire::append(&call.headers, call.draft(), call.announced)?;
-    let (announced, body) = (call.announced, incoming(body));
-    let wish = AppendBytes { offset, length, announced, checksum, ends, heard: None, body };
-    let upload = call.append(actor, id, wish).await?;
-    meant_complete(call, actor, upload).await
+async fn append_to_upload(call: &UploadRequest, body: Body, actor: &Actor, id: UploadId) -> Result<Upload, IetfError> {
+    let wire::AppendRequest { offset, ends, length, checksum } =
+        wire::parse_append(&call.headers, call.response_draft(), call.content_length)?;
+    let (announced, body) = (call.content_length, append_body(body));
+    let wish = AppendBytes {
+        offset,
+        length,
+        content_length: announced,
+        checksum,
+        end_of_body: ends,
+        offset_sender: None,
+        body,
+    };
+    let upload = call.append_with_progress(actor, id, wish).await?;
+    complete_if_meant(call, actor, upload).await
 }
 
 /// The upload, completed if its client will never say that it is.
-async fn meant_complete(call: &Call, actor: &Actor, upload: Upload) -> Result<Upload, Refusal> {
-    let whole = upload.state == UploadState::Open && upload.ledger().is_some_and(Ledger::is_whole);
-    if !whole || !call.draft().is_tus_js() {
+async fn complete_if_meant(call: &UploadRequest, actor: &Actor, upload: Upload) -> Result<Upload, IetfError> {
+    let whole = upload.state == UploadState::Open && upload.ledger().is_some_and(AppendLedger::is_whole);
+    if !whole || !call.response_draft().is_tus_js() {
         return Ok(upload);
     }
     let engine = &call.site.engine;
-    engine.complete(actor, upload.id, CompleteUpload::default()).await?;
-    Ok(engine.glance(actor, upload.id).await?)
+    engine.complete_upload(actor, upload.id, CompleteUpload::default()).await?;
+    Ok(engine.read_progress(actor, upload.id).await?)
 }
 
-async fn create(call: &Call, body: Body) -> Answer {
-    wire::is_not_tus(&call.headers)?;
-    let actor = call.actor().await?;
-    pieces::check_content(&call.headers, call.query.as_deref(), call.announced)?;
-    let creation = wire::creation(&call.headers, call.announced)?;
+async fn create_upload(call: &UploadRequest, body: Body) -> IetfResult {
+    wire::refuse_tus(&call.headers)?;
+    let actor = call.admit_sender().await?;
+    chunk_detection::check_whole_content(&call.headers, call.query.as_deref(), call.content_length)?;
+    let creation = wire::parse_creation(&call.headers, call.content_length)?;
     let draft = creation.draft;
-    let upload = opened(call, body, &actor, creation).await?;
-    Ok(call.about(&actor, &upload, DIGEST_PATIENCE, |about| about.created(draft, &call.url(&upload))).await)
+    let upload = open_with_content(call, body, &actor, creation).await?;
+    Ok(call
+        .respond_about(&actor, &upload, DIGEST_WAIT_TIMEOUT, |about| {
+            about.creation_response(draft, &call.upload_url(&upload))
+        })
+        .await)
 }
 
 /// The upload, once its first bytes are here.
-async fn opened(call: &Call, body: Body, actor: &Actor, creation: Creation) -> Result<Upload, Refusal> {
-    let Creation { draft, ends, length, described, sha256, checksum } = creation;
+async fn open_with_content(
+    call: &UploadRequest,
+    body: Body,
+    actor: &Actor,
+    creation: CreationRequest,
+) -> Result<Upload, IetfError> {
+    let CreationRequest { draft, ends, length, metadata: described, sha256, checksum } = creation;
     let engine = &call.site.engine;
     let limit = engine.limits().max_append;
-    if call.announced.is_some_and(|bytes| bytes > limit) {
+    if call.content_length.is_some_and(|bytes| bytes > limit) {
         return Err(Error::TooLarge { limit }.into());
     }
     let wish = OpenAppend {
-        protocol: Protocol::Ietf,
+        protocol: UploadProtocol::Ietf,
         name: described.name,
         media_type: described.media_type,
         metadata: described.metadata,
         sha256,
         length,
         partial: false,
-        said: Said::default(),
-        first: None,
-        content_follows: call.announced != Some(0),
+        echoed: EchoedHeaders::default(),
+        first_bytes: None,
+        content_follows: call.content_length != Some(0),
     };
     let upload = engine.open_append(actor, wish).await?;
     if upload.state != UploadState::Open {
-        return repeated(call, body, actor, upload).await;
+        return compare_repeated_content(call, body, actor, upload).await;
     }
-    if ends == Ends::Later && call.announced == Some(0) {
+    if ends == EndOfBody::MoreFollows && call.content_length == Some(0) {
         return Ok(upload);
     }
     if draft.is_some() {
-        call.tell_begun(&upload).await;
+        call.send_upload_location(&upload).await;
     }
-    let (announced, body) = (call.announced, incoming(body));
-    let wish = AppendBytes { offset: 0, length: None, announced, checksum, ends, heard: None, body };
-    match call.append(actor, upload.id, wish).await {
-        Ok(upload) => meant_complete(call, actor, upload).await,
+    let (announced, body) = (call.content_length, append_body(body));
+    let wish = AppendBytes {
+        offset: 0,
+        length: None,
+        content_length: announced,
+        checksum,
+        end_of_body: ends,
+        offset_sender: None,
+        body,
+    };
+    match call.append_with_progress(actor, upload.id, wish).await {
+        Ok(upload) => complete_if_meant(call, actor, upload).await,
         Err(error) => {
             let unheard = matches!(error, Error::ChecksumMismatch) || draft.is_none();
             if unheard && matches!(actor, Actor::Key { .. }) {
                 // Nobody knows where it is, or nobody could go on with it.
-                let _ = engine.terminate(actor, upload.id).await;
+                let _ = engine.terminate_upload(actor, upload.id).await;
             }
-            Err(seen(call, error.into(), actor, upload.id).await)
+            Err(add_standing(call, error.into(), actor, upload.id).await)
         }
     }
 }
 
 /// The upload that has ended before the content of its creation came, if that is the content it has.
-async fn repeated(call: &Call, body: Body, actor: &Actor, upload: Upload) -> Result<Upload, Refusal> {
-    if call.announced == Some(0) {
+async fn compare_repeated_content(
+    call: &UploadRequest,
+    body: Body,
+    actor: &Actor,
+    upload: Upload,
+) -> Result<Upload, IetfError> {
+    if call.content_length == Some(0) {
         return Ok(upload);
     }
     let engine = &call.site.engine;
     let id = upload.id;
-    match engine.repeat_file(actor, id, call.announced, incoming(body)).await {
+    match engine.compare_repeated_file(actor, id, call.content_length, append_body(body)).await {
         Ok(upload) => Ok(upload),
         Err(error) => {
             // Just created, as an empty file that has content after all: its client hears of no upload.
             if matches!(actor, Actor::Key { .. }) {
-                let _ = engine.terminate(actor, id).await;
+                let _ = engine.terminate_upload(actor, id).await;
             }
             Err(error.into())
         }
     }
 }
 
-fn incoming(body: Body) -> Incoming {
-    relayed::incoming(body, |trailers| digest::of_content(trailers).ok().flatten())
+fn append_body(body: Body) -> AppendBody {
+    upload_request::append_body(body, |trailers| digest::content_digest(trailers).ok().flatten())
 }

@@ -6,77 +6,77 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::super::Site;
-use super::super::body::{Json, idempotency};
-use super::super::context::{Authenticated, Named};
-use super::super::problem::Problem;
-use super::super::query::{next_after, tenant};
-use super::wire::{self, NewKey, Rotate};
+use super::wire::{self, CreateApiKeyBody, RotateApiKeyBody};
 use crate::domain::ids::KeyId;
 use crate::engine::MadeKey;
+use crate::http::AppState;
+use crate::http::context::{AuthenticatedActor, PathId};
+use crate::http::json_body::{JsonBody, parse_idempotency_key};
+use crate::http::problem::ProblemDetails;
+use crate::http::query::{next_cursor, parse_tenant};
 
-type Answer<T = Rendered<Value>> = Result<T, Problem>;
+type ApiKeysResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
 
 /// What shows a secret is nobody's to keep.
-fn once(status: StatusCode, made: &MadeKey) -> Response {
-    (status, [(header::CACHE_CONTROL, "no-store")], Rendered(wire::with_secret(made))).into_response()
+fn key_secret_response(status: StatusCode, made: &MadeKey) -> Response {
+    (status, [(header::CACHE_CONTROL, "no-store")], Rendered(wire::key_with_secret_view(made))).into_response()
 }
 
-pub(super) async fn create(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
+pub(super) async fn create_key(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-    body: Json<NewKey>,
-) -> Answer<Response> {
-    let repeat = idempotency(&headers, body.fingerprint)?;
-    let (tenant, wish) = body.value.wish(tenant(query.as_deref())?)?;
+    body: JsonBody<CreateApiKeyBody>,
+) -> ApiKeysResult<Response> {
+    let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
+    let (tenant, wish) = body.value.into_command(parse_tenant(query.as_deref())?)?;
     let made = site.engine.create_key(&actor, tenant.as_deref(), wish, repeat).await?;
-    Ok(once(StatusCode::CREATED, &made))
+    Ok(key_secret_response(StatusCode::CREATED, &made))
 }
 
-pub(super) async fn list(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
+pub(super) async fn list_keys(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let list = wire::list(query.as_deref())?;
+) -> ApiKeysResult {
+    let list = wire::parse_keys_query(query.as_deref())?;
     let keys = site.engine.list_keys(&actor, list.tenant.as_deref(), list.after, list.limit).await?;
-    let next = next_after(&keys, list.limit, |last| last.id);
-    Ok(Rendered(json!({ "keys": keys.iter().map(wire::key).collect::<Vec<_>>(), "next_after": next })))
+    let next = next_cursor(&keys, list.limit, |last| last.id);
+    Ok(Rendered(json!({ "keys": keys.iter().map(wire::key_view).collect::<Vec<_>>(), "next_after": next })))
 }
 
-pub(super) async fn show(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(id): Named<KeyId>,
+pub(super) async fn get_key(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(id): PathId<KeyId>,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let tenant = tenant(query.as_deref())?;
-    Ok(Rendered(wire::key(&site.engine.key(&actor, tenant.as_deref(), id).await?)))
+) -> ApiKeysResult {
+    let tenant = parse_tenant(query.as_deref())?;
+    Ok(Rendered(wire::key_view(&site.engine.key(&actor, tenant.as_deref(), id).await?)))
 }
 
-pub(super) async fn revoke(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(id): Named<KeyId>,
+pub(super) async fn revoke_key(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(id): PathId<KeyId>,
     RawQuery(query): RawQuery,
-) -> Answer<StatusCode> {
-    let tenant = tenant(query.as_deref())?;
+) -> ApiKeysResult<StatusCode> {
+    let tenant = parse_tenant(query.as_deref())?;
     site.engine.revoke_key(&actor, tenant.as_deref(), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn rotate(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
+pub(super) async fn rotate_key(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
     headers: HeaderMap,
-    Named(id): Named<KeyId>,
+    PathId(id): PathId<KeyId>,
     RawQuery(query): RawQuery,
-    body: Json<Rotate>,
-) -> Answer<Response> {
-    let repeat = idempotency(&headers, body.fingerprint)?;
-    let (tenant, overlap) = (tenant(query.as_deref())?, body.value.overlap()?);
+    body: JsonBody<RotateApiKeyBody>,
+) -> ApiKeysResult<Response> {
+    let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
+    let (tenant, overlap) = (parse_tenant(query.as_deref())?, body.value.parse_overlap()?);
     let made = site.engine.rotate_key(&actor, tenant.as_deref(), id, overlap, repeat).await?;
-    Ok(once(StatusCode::OK, &made))
+    Ok(key_secret_response(StatusCode::OK, &made))
 }

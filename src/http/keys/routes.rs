@@ -2,46 +2,63 @@
 
 use serde_json::{Value, json};
 
-use super::super::openapi::access::{ADMINISTERS, ADMINISTERS_ONE};
-use super::super::openapi::{Op, Routes, op};
 use super::handlers;
-use super::wire::{NewKey, Rotate};
+use super::wire::{CreateApiKeyBody, RotateApiKeyBody};
+use crate::http::openapi::access::{ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS};
+use crate::http::openapi::{ApiRoutes, OperationSpec, op};
 
-pub(super) fn routes() -> Routes {
-    let create =
-        op("A new key").named("createKey").may(ADMINISTERS).tells("The key itself is shown this once.").repeats();
-    let create = create.fails(&["conflict"]);
-    let create = create.takes::<NewKey>(json!({ "name": "shop", "scopes": ["upload", "read"], "expires_in": "90d" }));
+pub(super) fn routes() -> ApiRoutes {
+    let create = op("A new key")
+        .operation_id("createKey")
+        .access(ADMIN_ACCESS)
+        .description("The key itself is shown this once.")
+        .idempotent();
+    let create = create.error_codes(&["conflict"]);
+    let create = create
+        .json_body::<CreateApiKeyBody>(json!({ "name": "shop", "scopes": ["upload", "read"], "expires_in": "90d" }));
     let rotate = op("A new secret")
-        .named("rotateKey")
-        .may(ADMINISTERS_ONE)
-        .tells("The old one works as well until `overlap` has passed.");
-    let rotate = rotate.repeats().takes::<Rotate>(json!({ "overlap": "24h" })).or_nothing().fails(&["gone"]);
-    let list = op("A page of keys").named("listKeys").may(ADMINISTERS).paged("after");
-    Routes::of("Keys")
-        .names("Key", key(None))
-        .names("KeyWithSecret", key(Some("text = gk_019aa3c17c407d2e9f310b5f6f0c2a11.0123456789abcdef")))
-        .get("/v1/keys", handlers::list, of(list).gives(200, json!({ "keys": ["@Key"], "next_after": "uuid?" })))
-        .post("/v1/keys", handlers::create, of(create).gives(201, "@KeyWithSecret"))
+        .operation_id("rotateKey")
+        .access(ADMIN_RESOURCE_ACCESS)
+        .description("The old one works as well until `overlap` has passed.");
+    let rotate = rotate
+        .idempotent()
+        .json_body::<RotateApiKeyBody>(json!({ "overlap": "24h" }))
+        .body_optional()
+        .error_codes(&["gone"]);
+    let list = op("A page of keys").operation_id("listKeys").access(ADMIN_ACCESS).paged("after");
+    ApiRoutes::for_tag("Keys")
+        .define_shape("Key", key_shape(None))
+        .define_shape("KeyWithSecret", key_shape(Some("text = gk_019aa3c17c407d2e9f310b5f6f0c2a11.0123456789abcdef")))
+        .get(
+            "/v1/keys",
+            handlers::list_keys,
+            with_tenant_parameter(list).json_response(200, json!({ "keys": ["@Key"], "next_after": "uuid?" })),
+        )
+        .post("/v1/keys", handlers::create_key, with_tenant_parameter(create).json_response(201, "@KeyWithSecret"))
         .get(
             "/v1/keys/{id}",
-            handlers::show,
-            of(op("A key").named("getKey").may(ADMINISTERS_ONE).kept()).gives(200, "@Key"),
+            handlers::get_key,
+            with_tenant_parameter(op("A key").operation_id("getKey").access(ADMIN_RESOURCE_ACCESS).cacheable())
+                .json_response(200, "@Key"),
         )
         .delete(
             "/v1/keys/{id}",
-            handlers::revoke,
-            of(op("Revoke a key").named("revokeKey").may(ADMINISTERS_ONE))
-                .done(204, "It opens nothing any more, on every node within 5 s."),
+            handlers::revoke_key,
+            with_tenant_parameter(op("Revoke a key").operation_id("revokeKey").access(ADMIN_RESOURCE_ACCESS))
+                .empty_response(204, "It opens nothing any more, on every node within 5 s."),
         )
-        .post("/v1/keys/{id}/rotate", handlers::rotate, of(rotate).gives(200, "@KeyWithSecret"))
+        .post(
+            "/v1/keys/{id}/rotate",
+            handlers::rotate_key,
+            with_tenant_parameter(rotate).json_response(200, "@KeyWithSecret"),
+        )
 }
 
-fn of(op: Op) -> Op {
-    op.query("tenant", "text*", "For operators: whose, by name or id.").fails(&["not_found"])
+fn with_tenant_parameter(op: OperationSpec) -> OperationSpec {
+    op.query("tenant", "text*", "For operators: whose, by name or id.").error_codes(&["not_found"])
 }
 
-fn key(secret: Option<&str>) -> Value {
+fn key_shape(secret: Option<&str>) -> Value {
     let mut shape = json!({
         "id": "uuid",
         "tenant_id": "uuid",

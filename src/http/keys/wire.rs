@@ -6,20 +6,24 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::query::{DurationInput, USUAL_PAGE, limit, pairs, parsed, time, unknown};
 use crate::domain::ids::KeyId;
-use crate::domain::key::{ApiKey, BadScopes, Scope, Scopes};
+use crate::domain::key::{ApiKey, BadScopes, KeyScope, KeyScopes};
 use crate::engine::{Error, KeyWish, MadeKey};
+use crate::http::query::{
+    DEFAULT_PAGE_LIMIT, DurationInput, parse_duration_member, parse_limit, parse_parameter, query_pairs,
+    unknown_parameter,
+};
 
 /// `POST /v1/keys`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewKey {
+#[schemars(rename = "NewKey")]
+pub(super) struct CreateApiKeyBody {
     /// What it is for, in your words.
     #[schemars(length(min = 1, max = 200))]
     name: Option<String>,
     /// What it allows.
-    scopes: ScopeList,
+    scopes: ScopesInput,
     /// When it ends, in seconds or like `90d`; left out, never.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<Value>,
@@ -30,25 +34,26 @@ pub(super) struct NewKey {
 /// `["upload", "read"]`, or `"upload,read"` as on the command line.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "scopes are a list of names, or a text like upload,read")]
-enum ScopeList {
+#[schemars(rename = "ScopeList")]
+enum ScopesInput {
     Text(String),
     List(Vec<String>),
 }
 
-impl ScopeList {
-    fn scopes(&self) -> Result<Scopes, Error> {
-        let scopes: Result<Scopes, BadScopes> = match self {
+impl ScopesInput {
+    fn parse_scopes(&self) -> Result<KeyScopes, Error> {
+        let scopes: Result<KeyScopes, BadScopes> = match self {
             Self::Text(text) => text.parse(),
             Self::List(list) if list.is_empty() => "".parse(),
-            Self::List(list) => list.iter().map(|name| name.parse::<Scope>()).collect(),
+            Self::List(list) => list.iter().map(|name| name.parse::<KeyScope>()).collect(),
         };
         scopes.map_err(|error| Error::invalid("scopes", error))
     }
 }
 
-impl NewKey {
+impl CreateApiKeyBody {
     /// The tenant that the body or the query names, and the wish.
-    pub(super) fn wish(self, tenant: Option<String>) -> Result<(Option<String>, KeyWish), Error> {
+    pub(super) fn into_command(self, tenant: Option<String>) -> Result<(Option<String>, KeyWish), Error> {
         let Self { name, scopes, expires_in, tenant: named } = self;
         let tenant = match (tenant, named) {
             (Some(query), Some(body)) if query != body => {
@@ -56,8 +61,8 @@ impl NewKey {
             }
             (query, body) => query.or(body),
         };
-        let expires_in = time("expires_in", expires_in.as_ref())?;
-        Ok((tenant, KeyWish { name, scopes: scopes.scopes()?, expires_in }))
+        let expires_in = parse_duration_member("expires_in", expires_in.as_ref())?;
+        Ok((tenant, KeyWish { name, scopes: scopes.parse_scopes()?, expires_in }))
     }
 }
 
@@ -65,45 +70,45 @@ impl NewKey {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RotateKey")]
-pub(super) struct Rotate {
+pub(super) struct RotateApiKeyBody {
     /// For how long the old secret works as well, in seconds or like `24h`; left out, not at all.
     #[schemars(with = "Option<DurationInput>")]
     overlap: Option<Value>,
 }
 
-impl Rotate {
+impl RotateApiKeyBody {
     /// For how long the old secret works as well.
-    pub(super) fn overlap(&self) -> Result<Option<Duration>, Error> {
-        time("overlap", self.overlap.as_ref())
+    pub(super) fn parse_overlap(&self) -> Result<Option<Duration>, Error> {
+        parse_duration_member("overlap", self.overlap.as_ref())
     }
 }
 
 /// `GET /v1/keys`.
-pub(super) struct List {
+pub(super) struct ListApiKeysQuery {
     pub(super) tenant: Option<String>,
     pub(super) after: Option<KeyId>,
     pub(super) limit: u32,
 }
 
-pub(super) fn list(query: Option<&str>) -> Result<List, Error> {
-    let mut list = List { tenant: None, after: None, limit: USUAL_PAGE };
-    for (name, value) in pairs(query) {
+pub(super) fn parse_keys_query(query: Option<&str>) -> Result<ListApiKeysQuery, Error> {
+    let mut list = ListApiKeysQuery { tenant: None, after: None, limit: DEFAULT_PAGE_LIMIT };
+    for (name, value) in query_pairs(query) {
         match name.as_str() {
             "tenant" => list.tenant = Some(value),
-            "after" => list.after = Some(parsed("after", &value, "the id of a key")?),
-            "limit" => list.limit = limit(&value)?,
-            other => return Err(unknown(other)),
+            "after" => list.after = Some(parse_parameter("after", &value, "the id of a key")?),
+            "limit" => list.limit = parse_limit(&value)?,
+            other => return Err(unknown_parameter(other)),
         }
     }
     Ok(list)
 }
 
-pub(super) fn key(of: &ApiKey) -> Value {
+pub(super) fn key_view(of: &ApiKey) -> Value {
     json!({
         "id": of.id,
         "tenant_id": of.tenant,
         "name": of.name,
-        "scopes": of.scopes.iter().map(Scope::name).collect::<Vec<_>>(),
+        "scopes": of.scopes.iter().map(KeyScope::name).collect::<Vec<_>>(),
         "created_at": of.created_at.to_string(),
         "expires_at": of.expires_at.map(|at| at.to_string()),
         "revoked_at": of.revoked_at.map(|at| at.to_string()),
@@ -113,8 +118,8 @@ pub(super) fn key(of: &ApiKey) -> Value {
 }
 
 /// With what is shown only once.
-pub(super) fn with_secret(made: &MadeKey) -> Value {
-    let mut view = key(&made.key);
+pub(super) fn key_with_secret_view(made: &MadeKey) -> Value {
+    let mut view = key_view(&made.key);
     if let Some(view) = view.as_object_mut() {
         view.insert("key".to_owned(), made.token.reveal().into());
     }

@@ -6,24 +6,26 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::query::{DurationInput, USUAL_PAGE, limit, pairs, unknown};
-use super::view::time;
-use super::wire::{Seconds, USUAL_LINK, form, parsed, parsed_opt};
-use crate::domain::grant::{Link, LinkTarget, Variant};
+use super::view::timestamp_text;
+use super::wire::{DEFAULT_LINK_TTL, SecondsInput, parse_field, parse_optional_field, parse_variant};
+use crate::domain::grant::{AssetVariant, Link, LinkTarget};
 use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId};
 use crate::domain::name::FileName;
-use crate::engine::{CollectionWish, Error, ListLinks, MadeCollection, MadeLink, Place, RevokeLinks, Thumbnail};
+use crate::engine::{
+    CollectionWish, Error, ListLinks, MadeCollection, MadeLink, RevokeLinks, SignedThumbnail, ThumbnailPlace,
+};
+use crate::http::query::{DEFAULT_PAGE_LIMIT, DurationInput, parse_limit, query_pairs, unknown_parameter};
 
 /// `?cursor=&limit=`, and `?asset=&created_by=` where no asset is in the path.
-pub(super) fn list(query: Option<&str>, of: Option<AssetId>) -> Result<ListLinks, Error> {
-    let mut list = ListLinks { asset: of, maker: None, after: None, limit: USUAL_PAGE };
-    for (name, value) in pairs(query) {
+pub(super) fn parse_links_query(query: Option<&str>, of: Option<AssetId>) -> Result<ListLinks, Error> {
+    let mut list = ListLinks { asset: of, maker: None, after: None, limit: DEFAULT_PAGE_LIMIT };
+    for (name, value) in query_pairs(query) {
         match name.as_str() {
             "cursor" => list.after = Some(value.parse().map_err(|_| Error::invalid("cursor", "not one of ours"))?),
-            "limit" => list.limit = limit(&value)?,
-            "asset" if of.is_none() => list.asset = Some(value.parse().map_err(|_| Error::Hidden)?),
-            "created_by" => list.maker = Some(parsed("created_by", &value)?),
-            other => return Err(unknown(other)),
+            "limit" => list.limit = parse_limit(&value)?,
+            "asset" if of.is_none() => list.asset = Some(value.parse().map_err(|_| Error::NotFound)?),
+            "created_by" => list.maker = Some(parse_field("created_by", &value)?),
+            other => return Err(unknown_parameter(other)),
         }
     }
     Ok(list)
@@ -31,17 +33,18 @@ pub(super) fn list(query: Option<&str>, of: Option<AssetId>) -> Result<ListLinks
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Revocation {
+#[schemars(rename = "Revocation")]
+pub(super) struct RevokeLinksBody {
     /// The asset whose links are withdrawn.
     asset: Option<String>,
     /// The key whose links are withdrawn.
     created_by: Option<String>,
 }
 
-impl Revocation {
-    pub(super) fn command(&self) -> Result<RevokeLinks, Error> {
-        let asset = self.asset.as_deref().map(|text| text.parse().map_err(|_| Error::Hidden)).transpose()?;
-        Ok(RevokeLinks { asset, maker: parsed_opt("created_by", self.created_by.as_deref())? })
+impl RevokeLinksBody {
+    pub(super) fn to_command(&self) -> Result<RevokeLinks, Error> {
+        let asset = self.asset.as_deref().map(|text| text.parse().map_err(|_| Error::NotFound)).transpose()?;
+        Ok(RevokeLinks { asset, maker: parse_optional_field("created_by", self.created_by.as_deref())? })
     }
 }
 
@@ -67,7 +70,7 @@ pub(super) struct LinkView<'a> {
     ip: Option<String>,
 }
 
-pub(super) fn shown(link: &Link) -> LinkView<'_> {
+pub(super) fn link_view(link: &Link) -> LinkView<'_> {
     let (asset_id, collection_id) = match link.target {
         LinkTarget::Asset(asset) => (Some(asset), None),
         LinkTarget::Collection(collection) => (None, Some(collection)),
@@ -78,39 +81,40 @@ pub(super) fn shown(link: &Link) -> LinkView<'_> {
         asset_id,
         collection_id,
         created_by: link.created_by,
-        created_at: time(link.created_at),
-        expires_at: time(link.expires_at),
-        revoked_at: link.revoked_at.map(time),
+        created_at: timestamp_text(link.created_at),
+        expires_at: timestamp_text(link.expires_at),
+        revoked_at: link.revoked_at.map(timestamp_text),
         disposition: link.disposition.name(),
         filename: link.filename.as_ref().map(FileName::as_str),
         variant: link.variant.as_ref().map(|variant| variant.name.as_str()),
         format: link.variant.as_ref().and_then(|variant| variant.format.as_deref()),
         uses: link.max_uses,
         used: link.used,
-        last_used_at: link.last_used_at.map(time),
+        last_used_at: link.last_used_at.map(timestamp_text),
         ip: link.network.map(|network| network.to_string()),
     }
 }
 
-pub(super) fn made<'a>(made: &'a MadeLink, content_url: &str) -> LinkView<'a> {
-    LinkView { url: Some(address(made, content_url)), ..shown(&made.link) }
+pub(super) fn made_link_view<'a>(made: &'a MadeLink, content_url: &str) -> LinkView<'a> {
+    LinkView { url: Some(link_url(made, content_url)), ..link_view(&made.link) }
 }
 
 /// One of a batch.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum LinkOrNot<'a> {
+pub(super) enum LinkResultView<'a> {
     Made(Box<LinkView<'a>>),
     Not { error: Value },
 }
 
-fn address(made: &MadeLink, content_url: &str) -> String {
+fn link_url(made: &MadeLink, content_url: &str) -> String {
     format!("{content_url}/d/{}", made.token)
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewCollection {
+#[schemars(rename = "NewCollection")]
+pub(super) struct CreateCollectionBody {
     /// The archive's name.
     #[schemars(length(min = 1))]
     name: String,
@@ -119,7 +123,7 @@ pub(super) struct NewCollection {
     assets: Vec<String>,
     /// When the link ends, in seconds or like `1h`; left out, after an hour.
     #[schemars(with = "Option<DurationInput>")]
-    expires_in: Option<Seconds>,
+    expires_in: Option<SecondsInput>,
     /// How often the link may be used; left out, any number of times.
     #[schemars(range(min = 1))]
     uses: Option<u32>,
@@ -127,38 +131,39 @@ pub(super) struct NewCollection {
     ip: Option<String>,
 }
 
-impl NewCollection {
-    pub(super) fn command(self) -> Result<CollectionWish, Error> {
+impl CreateCollectionBody {
+    pub(super) fn into_command(self) -> Result<CollectionWish, Error> {
         let id = |(i, text): (usize, &String)| {
             text.parse().map_err(|_| Error::invalid("assets", format!("number {} is no id", i + 1)))
         };
         Ok(CollectionWish {
-            name: parsed("name", &self.name)?,
+            name: parse_field("name", &self.name)?,
             assets: self.assets.iter().enumerate().map(id).collect::<Result<_, _>>()?,
-            expires_in: self.expires_in.map_or(Ok(USUAL_LINK), |life| life.read("expires_in"))?,
+            expires_in: self.expires_in.map_or(Ok(DEFAULT_LINK_TTL), |life| life.into_duration("expires_in"))?,
             uses: self.uses,
-            network: parsed_opt("ip", self.ip.as_deref())?,
+            network: parse_optional_field("ip", self.ip.as_deref())?,
         })
     }
 }
 
-pub(super) fn collection(made: &MadeCollection, content_url: &str) -> Value {
+pub(super) fn collection_view(made: &MadeCollection, content_url: &str) -> Value {
     let collection = &made.collection;
     json!({
         "id": collection.id,
         "name": collection.name.to_string(),
         "count": collection.items.len(),
         "size": made.size,
-        "created_at": time(collection.created_at),
-        "expires_at": time(collection.expires_at),
-        "url": address(&made.link, content_url),
-        "link": shown(&made.link.link),
+        "created_at": timestamp_text(collection.created_at),
+        "expires_at": timestamp_text(collection.expires_at),
+        "url": link_url(&made.link, content_url),
+        "link": link_view(&made.link.link),
     })
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Gallery {
+#[schemars(rename = "Gallery")]
+pub(super) struct CreateThumbnailUrlsBody {
     /// Ids of assets; a thousand at most.
     #[schemars(length(max = 1000))]
     pub(super) ids: Vec<String>,
@@ -170,21 +175,22 @@ pub(super) struct Gallery {
     format: Option<String>,
 }
 
-impl Gallery {
-    pub(super) fn form(&self) -> Result<Variant, Error> {
-        form(Some(&self.variant), self.format.as_deref())?.ok_or_else(|| Error::invalid("variant", "which one?"))
+impl CreateThumbnailUrlsBody {
+    pub(super) fn to_variant(&self) -> Result<AssetVariant, Error> {
+        parse_variant(Some(&self.variant), self.format.as_deref())?
+            .ok_or_else(|| Error::invalid("variant", "which one?"))
     }
 }
 
-pub(super) fn thumbnail(thumbnail: &Thumbnail, content_url: &str) -> Value {
+pub(super) fn thumbnail_view(thumbnail: &SignedThumbnail, content_url: &str) -> Value {
     let url = match &thumbnail.at {
-        Place::Signed(signed) => signed.url.clone(),
-        Place::Link(made) => address(made, content_url),
+        ThumbnailPlace::Signed(signed) => signed.url.clone(),
+        ThumbnailPlace::Link(made) => link_url(made, content_url),
     };
     json!({
         "id": thumbnail.asset,
         "url": url,
-        "expires_at": time(thumbnail.at.expires_at()),
+        "expires_at": timestamp_text(thumbnail.at.expires_at()),
         "content_type": thumbnail.media_type,
         "size": thumbnail.size,
     })

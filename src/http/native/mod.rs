@@ -1,17 +1,18 @@
 //! The native JSON API below `/v1`: uploads by signed URLs, assets, links, limits.
 
-use super::openapi::Routes;
+use super::openapi::ApiRoutes;
 
 mod handlers;
+mod link_handlers;
 mod link_wire;
-mod links;
-mod parts;
+mod part_urls;
 mod query;
 mod routes;
+mod shapes;
 mod view;
 mod wire;
 
 /// Every route of the native API but content, which is in `download`.
-pub(super) fn routes() -> Routes {
-    routes::uploads().and(routes::assets()).and(routes::links())
+pub(super) fn routes() -> ApiRoutes {
+    routes::upload_routes().merge(routes::asset_routes()).merge(routes::link_routes())
 }

@@ -4,29 +4,29 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::domain::asset::{Asset, Metadata};
+use crate::domain::asset::{Asset, AssetMetadata};
 use crate::domain::clock::Timestamp;
 use crate::domain::findings::Derivative;
 use crate::domain::ids::{AssetId, UploadId};
 use crate::domain::plan::PartPlan;
 use crate::domain::upload::{Transfer, Upload};
-use crate::engine::{Limits, Opened, StoredPart};
+use crate::engine::{OpenedUpload, StoredPart, UploadLimits};
 
 #[derive(Serialize)]
-pub(super) struct OpenedView<'a> {
+pub(super) struct OpenedUploadView<'a> {
     upload: UploadView,
     asset: AssetView,
     grant: &'a str,
-    endpoints: Endpoints,
+    endpoints: GrantEndpointsView,
     #[serde(skip_serializing_if = "Option::is_none")]
-    put: Option<PutView<'a>>,
+    put: Option<PutUrlView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    multipart: Option<PartsView>,
+    multipart: Option<PartUrlsView>,
 }
 
 /// Where whoever holds the grant brings the file, without any other credential.
 #[derive(Serialize)]
-struct Endpoints {
+struct GrantEndpointsView {
     tus: String,
     files: String,
     /// What Uppy calls its Companion: it adds `/s3/…` itself.
@@ -37,7 +37,7 @@ struct Endpoints {
 }
 
 #[derive(Serialize)]
-struct PutView<'a> {
+struct PutUrlView<'a> {
     url: &'a str,
     method: &'static str,
     #[serde(serialize_with = "as_object")]
@@ -46,7 +46,7 @@ struct PutView<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct PartsView {
+pub(super) struct PartUrlsView {
     pub(super) part_size: u64,
     pub(super) part_count: u16,
     /// The URLs, written already.
@@ -57,13 +57,17 @@ fn as_object<S: Serializer>(pairs: &[(&'static str, String)], serializer: S) -> 
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
-pub(super) fn opened<'a>(opened: &'a Opened, multipart: Option<PartsView>, public_url: &str) -> OpenedView<'a> {
+pub(super) fn opened_upload_view<'a>(
+    opened: &'a OpenedUpload,
+    multipart: Option<PartUrlsView>,
+    public_url: &str,
+) -> OpenedUploadView<'a> {
     let at = |door: &str| format!("{public_url}/u/{}/{door}", opened.grant);
-    OpenedView {
-        upload: upload(&opened.upload, &opened.received),
-        asset: asset(&opened.asset),
+    OpenedUploadView {
+        upload: upload_view(&opened.upload, &opened.received_parts),
+        asset: asset_view(&opened.asset),
         grant: &opened.grant,
-        endpoints: Endpoints {
+        endpoints: GrantEndpointsView {
             tus: at("tus"),
             files: at("files"),
             companion: format!("{public_url}/u/{}", opened.grant),
@@ -71,17 +75,17 @@ pub(super) fn opened<'a>(opened: &'a Opened, multipart: Option<PartsView>, publi
             form: at("form"),
             events: at("events"),
         },
-        put: opened.put.as_ref().map(|signed| PutView {
+        put: opened.put_url.as_ref().map(|signed| PutUrlView {
             url: &signed.url,
             method: "PUT",
             headers: &signed.headers,
-            expires_at: time(signed.expires_at),
+            expires_at: timestamp_text(signed.expires_at),
         }),
         multipart,
     }
 }
 
-pub(super) fn limits(limits: &Limits) -> Value {
+pub(super) fn limits_view(limits: &UploadLimits) -> Value {
     let checksums: Vec<_> = limits.checksums.iter().map(|algorithm| algorithm.name()).collect();
     let mut view = json!({
         "max_size": limits.max_size,
@@ -104,7 +108,7 @@ pub(super) fn limits(limits: &Limits) -> Value {
     view
 }
 
-pub(super) fn time(instant: Timestamp) -> String {
+pub(super) fn timestamp_text(instant: Timestamp) -> String {
     // Six digits always: texts of one length compare as the times do.
     instant.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
@@ -125,7 +129,7 @@ pub(super) struct UploadView {
     part_size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part_count: Option<u16>,
-    received: Vec<ReceivedPart>,
+    received: Vec<ReceivedPartView>,
     received_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     external_id: Option<String>,
@@ -134,15 +138,18 @@ pub(super) struct UploadView {
 }
 
 #[derive(Serialize)]
-struct ReceivedPart {
+struct ReceivedPartView {
     part: u16,
     size: u64,
 }
 
-pub(super) fn upload(upload: &Upload, received: &[StoredPart]) -> UploadView {
+pub(super) fn upload_view(upload: &Upload, received: &[StoredPart]) -> UploadView {
     let plan = match &upload.transfer {
         Transfer::Multipart { plan, as_put: false, .. } => Some(plan),
-        Transfer::Multipart { .. } | Transfer::Put { .. } | Transfer::ClientCut { .. } | Transfer::Relayed(_) => None,
+        Transfer::Multipart { .. }
+        | Transfer::Put { .. }
+        | Transfer::UnplannedMultipart { .. }
+        | Transfer::Relayed(_) => None,
     };
     UploadView {
         id: upload.id,
@@ -151,14 +158,14 @@ pub(super) fn upload(upload: &Upload, received: &[StoredPart]) -> UploadView {
         protocol: upload.protocol.name(),
         method: upload.transfer.method(),
         size: upload.transfer.size(),
-        max_size: upload.most,
+        max_size: upload.max_size,
         part_size: plan.map(PartPlan::part_size),
         part_count: plan.map(PartPlan::count),
-        received: received.iter().map(|part| ReceivedPart { part: part.number.get(), size: part.size }).collect(),
+        received: received.iter().map(|part| ReceivedPartView { part: part.number.get(), size: part.size }).collect(),
         received_bytes: upload.ledger().map_or_else(|| received.iter().map(|p| p.size).sum(), |ledger| ledger.offset),
         external_id: upload.external_id.clone(),
-        created_at: time(upload.created_at),
-        expires_at: time(upload.expires_at),
+        created_at: timestamp_text(upload.created_at),
+        expires_at: timestamp_text(upload.expires_at),
     }
 }
 
@@ -179,10 +186,10 @@ pub(super) struct AssetView {
     policy: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     delete_at: Option<String>,
-    metadata: Metadata,
+    metadata: AssetMetadata,
     /// Facts that processing found.
-    #[serde(skip_serializing_if = "Metadata::is_empty")]
-    details: Metadata,
+    #[serde(skip_serializing_if = "AssetMetadata::is_empty")]
+    details: AssetMetadata,
     #[serde(skip_serializing_if = "Option::is_none")]
     scan: Option<Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -205,12 +212,12 @@ struct DerivativeView {
     height: Option<u32>,
 }
 
-fn derivative(made: &Derivative) -> DerivativeView {
+fn derivative_view(made: &Derivative) -> DerivativeView {
     let (variant, content_type) = (made.variant.clone(), made.media_type.clone());
     DerivativeView { variant, content_type, size: made.size, width: made.width, height: made.height }
 }
 
-pub(super) fn asset(asset: &Asset) -> AssetView {
+pub(super) fn asset_view(asset: &Asset) -> AssetView {
     let content = asset.state.content();
     let declared = asset.media_type.as_ref().map(ToString::to_string);
     let detected = content.and_then(|content| content.detected.as_ref()).map(ToString::to_string);
@@ -228,15 +235,15 @@ pub(super) fn asset(asset: &Asset) -> AssetView {
         sha256: sha256.map(|digest| hex::encode(digest.0)),
         external_id: asset.external_id.clone(),
         policy: asset.policy.clone(),
-        delete_at: asset.delete_at.map(time),
+        delete_at: asset.delete_at.map(timestamp_text),
         metadata: asset.metadata.clone(),
-        derivatives: found.derivatives.iter().map(derivative).collect(),
+        derivatives: found.derivatives.iter().map(derivative_view).collect(),
         details: found.details,
-        scan: found.scan.map(|scan| json!({ "engine": scan.engine, "at": time(scan.at) })),
+        scan: found.scan.map(|scan| json!({ "engine": scan.engine, "at": timestamp_text(scan.at) })),
         problems: found.problems.iter().map(|p| json!({ "code": p.code, "message": p.sentence })).collect(),
         reason: asset.state.verdict().map(|why| json!({ "code": why.code, "message": why.sentence })),
-        created_at: time(asset.created_at),
-        changed_at: time(asset.changed_at),
+        created_at: timestamp_text(asset.created_at),
+        changed_at: timestamp_text(asset.changed_at),
     }
 }
 
@@ -247,7 +254,7 @@ mod tests {
     #[test]
     fn times_sort_as_text() {
         use crate::domain::clock::micros;
-        assert_eq!(time(micros(1_700_000_000_000_000)), "2023-11-14T22:13:20.000000Z");
-        assert!(time(micros(1_700_000_000_999_999)) < time(micros(1_700_000_001_000_000)));
+        assert_eq!(timestamp_text(micros(1_700_000_000_000_000)), "2023-11-14T22:13:20.000000Z");
+        assert!(timestamp_text(micros(1_700_000_000_999_999)) < timestamp_text(micros(1_700_000_001_000_000)));
     }
 }

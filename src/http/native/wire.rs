@@ -8,45 +8,47 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::query::DurationInput;
-use crate::domain::asset::Metadata;
+use crate::domain::asset::AssetMetadata;
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::parse_duration;
-use crate::domain::grant::Variant;
+use crate::domain::grant::AssetVariant;
 use crate::domain::ids::AssetId;
 use crate::domain::name::FileName;
 use crate::domain::plan::{PartNumber, PartSet};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::engine::{
-    ClaimedPart, CompleteUpload, CreateUpload, Error, Idempotency, LinkWish, MethodWish, PatchAsset, SignParts, Size,
+    ClaimedPart, CompleteUpload, CreateUpload, Error, IdempotencyKey, LinkWish, PatchAsset, SignParts, TransferMethod,
+    UploadSize,
 };
+use crate::http::query::DurationInput;
 
 /// Part URLs in the answer to a creation that does not say how many.
-const FIRST_URLS: u16 = 10;
-const MAX_EXTERNAL_ID: usize = 255;
+const DEFAULT_URL_COUNT: u16 = 10;
+const MAX_EXTERNAL_ID_BYTES: usize = 255;
 /// Hexadecimal digits or base64, with the name of the algorithm or without it.
 const SHA256_PATTERN: &str = "^(sha-?256:)?([0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)$";
 /// The same for the algorithms of parts.
 const CHECKSUM_PATTERN: &str = "^((sha256:)?([0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)|crc32c:([0-9a-fA-F]{8}|[A-Za-z0-9+/]{6}==)|crc64nvme:([0-9a-fA-F]{16}|[A-Za-z0-9+/]{11}=))$";
 const MAX_CONTENT_TYPES: usize = 64;
 
-pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+pub(super) fn parse_field<T: std::str::FromStr<Err: std::fmt::Display>>(
     field: &'static str,
     text: &str,
 ) -> Result<T, Error> {
     text.parse().map_err(|error: T::Err| Error::invalid(field, error))
 }
 
-pub(super) fn parsed_opt<T: std::str::FromStr<Err: std::fmt::Display>>(
+pub(super) fn parse_optional_field<T: std::str::FromStr<Err: std::fmt::Display>>(
     field: &'static str,
     text: Option<&str>,
 ) -> Result<Option<T>, Error> {
-    text.map(|text| parsed(field, text)).transpose()
+    text.map(|text| parse_field(field, text)).transpose()
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewUpload {
+#[schemars(rename = "NewUpload")]
+pub(super) struct CreateUploadBody {
     /// The file's name; required with `size`. What no file system takes is taken out.
     #[schemars(length(min = 1))]
     filename: Option<String>,
@@ -60,7 +62,7 @@ pub(super) struct NewUpload {
     content_types: Vec<String>,
     /// When the upload and its grant end, in seconds or like `1h`; left out, as `upload_expires_in` of the limits says.
     #[schemars(with = "Option<DurationInput>")]
-    expires_in: Option<Seconds>,
+    expires_in: Option<SecondsInput>,
     /// The type that the sender declares.
     content_type: Option<String>,
     /// The SHA-256 of the file, if it is known: the bytes are held to it.
@@ -71,10 +73,10 @@ pub(super) struct NewUpload {
     external_id: Option<String>,
     /// Anything that you want to keep with the asset, up to `max_metadata_bytes`.
     #[serde(default)]
-    metadata: Metadata,
+    metadata: AssetMetadata,
     /// How the bytes travel; left out, the service chooses.
     #[serde(default)]
-    method: Method,
+    method: MethodInput,
     /// Bytes of every part but the last; left out, the service chooses.
     #[schemars(range(min = 1))]
     part_size: Option<u64>,
@@ -91,7 +93,7 @@ pub(super) struct NewUpload {
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "UploadMethod")]
-enum Method {
+enum MethodInput {
     #[default]
     Auto,
     Put,
@@ -99,52 +101,55 @@ enum Method {
     Append,
 }
 
-impl NewUpload {
-    pub(super) fn command(self, idempotency: Option<Idempotency>) -> Result<CreateUpload, Error> {
+impl CreateUploadBody {
+    pub(super) fn into_command(self, idempotency: Option<IdempotencyKey>) -> Result<CreateUpload, Error> {
         if let Some(id) = &self.external_id
-            && (id.is_empty() || id.len() > MAX_EXTERNAL_ID || id.chars().any(char::is_control))
+            && (id.is_empty() || id.len() > MAX_EXTERNAL_ID_BYTES || id.chars().any(char::is_control))
         {
             return Err(Error::invalid("external_id", "1 to 255 bytes without control characters"));
         }
         if self.content_types.len() > MAX_CONTENT_TYPES {
             return Err(Error::invalid("content_types", format!("at most {MAX_CONTENT_TYPES}")));
         }
-        let urls = self.urls.unwrap_or(FIRST_URLS);
+        let urls = self.urls.unwrap_or(DEFAULT_URL_COUNT);
         if urls > PartNumber::MAX {
             return Err(Error::invalid("urls", "at most 10000"));
         }
         let size = match (self.size, self.max_size) {
-            (Some(size), None) => Size::Exact(size),
-            (None, Some(most)) => Size::AtMost(most),
+            (Some(size), None) => UploadSize::Exact(size),
+            (None, Some(most)) => UploadSize::AtMost(most),
             (Some(_), Some(_)) => return Err(Error::invalid("max_size", "the size is known already")),
             (None, None) => return Err(Error::invalid("size", "required (or max_size, if the file is chosen later)")),
         };
         let name = match (&self.filename, size) {
-            (Some(name), _) => parsed("filename", name)?,
-            (None, Size::AtMost(_)) => FileName::nameless(),
-            (None, Size::Exact(_)) => return Err(Error::invalid("filename", "a file needs a name")),
+            (Some(name), _) => parse_field("filename", name)?,
+            (None, UploadSize::AtMost(_)) => FileName::nameless(),
+            (None, UploadSize::Exact(_)) => return Err(Error::invalid("filename", "a file needs a name")),
         };
-        let allowed = self.content_types.iter().map(|text| parsed("content_types", text));
+        let allowed = self.content_types.iter().map(|text| parse_field("content_types", text));
         Ok(CreateUpload {
             name,
             size,
             allowed: allowed.collect::<Result<_, _>>()?,
-            expires_in: self.expires_in.map(|life| life.read("expires_in")).transpose()?,
+            expires_in: self.expires_in.map(|life| life.into_duration("expires_in")).transpose()?,
             // An empty type is what browsers say of files they do not know.
-            media_type: parsed_opt("content_type", self.content_type.as_deref().filter(|text| !text.is_empty()))?,
-            sha256: parsed_opt("sha256", self.sha256.as_deref())?,
+            media_type: parse_optional_field(
+                "content_type",
+                self.content_type.as_deref().filter(|text| !text.is_empty()),
+            )?,
+            sha256: parse_optional_field("sha256", self.sha256.as_deref())?,
             external_id: self.external_id,
             metadata: self.metadata,
             policy: self.policy.unwrap_or_else(|| DEFAULT_POLICY.to_owned()),
             method: match self.method {
-                Method::Auto => MethodWish::Auto,
-                Method::Put => MethodWish::Put,
-                Method::Multipart => MethodWish::Multipart,
-                Method::Append => MethodWish::Append,
+                MethodInput::Auto => TransferMethod::Auto,
+                MethodInput::Put => TransferMethod::Put,
+                MethodInput::Multipart => TransferMethod::Multipart,
+                MethodInput::Append => TransferMethod::Append,
             },
             part_size: self.part_size,
-            checksum: parsed_opt::<ChecksumAlgorithm>("checksum", self.checksum.as_deref())?,
-            urls,
+            checksum: parse_optional_field::<ChecksumAlgorithm>("checksum", self.checksum.as_deref())?,
+            url_count: urls,
             idempotency,
         })
     }
@@ -152,22 +157,23 @@ impl NewUpload {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WantedParts {
+#[schemars(rename = "WantedParts")]
+pub(super) struct SignPartsBody {
     /// The parts, as `1-200,512` or as a list of numbers; 10 000 at most.
-    parts: PartList,
+    parts: PartListInput,
     /// The checksum of each part by its number, as `sha256:…`, `crc32c:…` or `crc64nvme:…`: the store holds the part to it.
     #[serde(default)]
     #[schemars(extend("additionalProperties" = { "type": "string", "pattern": CHECKSUM_PATTERN }))]
     checksums: BTreeMap<String, String>,
     /// `compact`: one template and the signatures instead of whole URLs.
     #[serde(default)]
-    pub(super) form: Form,
+    pub(super) form: UrlFormInput,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "UrlForm")]
-pub(super) enum Form {
+pub(super) enum UrlFormInput {
     #[default]
     Urls,
     Compact,
@@ -176,21 +182,22 @@ pub(super) enum Form {
 /// `"1-200,512"` or `[1, 2, 3]`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "parts are a text like 1-200,512 or a list of numbers")]
-enum PartList {
+#[schemars(rename = "PartList")]
+enum PartListInput {
     Text(String),
     Numbers(Vec<u64>),
 }
 
-fn part_number(field: &'static str, number: Option<u64>) -> Result<PartNumber, Error> {
+fn parse_part_number(field: &'static str, number: Option<u64>) -> Result<PartNumber, Error> {
     number.and_then(PartNumber::new).ok_or_else(|| Error::invalid(field, "part numbers are 1 to 10000"))
 }
 
-impl WantedParts {
-    pub(super) fn command(self) -> Result<SignParts, Error> {
+impl SignPartsBody {
+    pub(super) fn into_command(self) -> Result<SignParts, Error> {
         let parts: PartSet = match self.parts {
-            PartList::Text(text) => parsed("parts", &text)?,
-            PartList::Numbers(numbers) => {
-                let numbers = numbers.into_iter().map(|number| part_number("parts", Some(number)));
+            PartListInput::Text(text) => parse_field("parts", &text)?,
+            PartListInput::Numbers(numbers) => {
+                let numbers = numbers.into_iter().map(|number| parse_part_number("parts", Some(number)));
                 PartSet::from_numbers(numbers.collect::<Result<Vec<_>, _>>()?)
             }
         };
@@ -198,11 +205,11 @@ impl WantedParts {
             return Err(Error::invalid("parts", "at least one"));
         }
         let checksum = |(part, text): (String, String)| {
-            let part = part_number("checksums", part.parse().ok())?;
-            Ok((part, parsed::<PartChecksum>("checksums", &text)?))
+            let part = parse_part_number("checksums", part.parse().ok())?;
+            Ok((part, parse_field::<PartChecksum>("checksums", &text)?))
         };
         let checksums = self.checksums.into_iter().map(checksum).collect::<Result<Vec<_>, Error>>()?;
-        if self.form == Form::Compact && !checksums.is_empty() {
+        if self.form == UrlFormInput::Compact && !checksums.is_empty() {
             return Err(Error::invalid("form", "checksums change every URL: ask for whole ones"));
         }
         Ok(SignParts { parts, checksums })
@@ -211,17 +218,19 @@ impl WantedParts {
 
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Completion {
+#[schemars(rename = "Completion")]
+pub(super) struct CompleteUploadBody {
     /// The parts that the client believes to have sent, to be compared; nobody needs it.
     #[schemars(length(max = 10_000))]
-    parts: Option<Vec<CompletedPart>>,
+    parts: Option<Vec<ClaimedPartInput>>,
     /// The SHA-256 of the file: the bytes are held to it.
     #[schemars(regex(pattern = SHA256_PATTERN))]
     sha256: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
-struct CompletedPart {
+#[schemars(rename = "CompletedPart")]
+struct ClaimedPartInput {
     /// The number of the part.
     #[serde(alias = "PartNumber", alias = "part_number")]
     #[schemars(range(min = 1, max = 10_000))]
@@ -231,36 +240,41 @@ struct CompletedPart {
     etag: Option<String>,
 }
 
-impl Completion {
-    pub(super) fn command(self) -> Result<CompleteUpload, Error> {
-        let claimed = |part: CompletedPart| {
+impl CompleteUploadBody {
+    pub(super) fn into_command(self) -> Result<CompleteUpload, Error> {
+        let claimed = |part: ClaimedPartInput| {
             let etag = part.etag.map(|etag| etag.trim_matches('"').to_owned());
-            Ok(ClaimedPart { number: part_number("parts", Some(part.part))?, etag })
+            Ok(ClaimedPart { number: parse_part_number("parts", Some(part.part))?, etag })
         };
         let parts = self.parts.map(|parts| parts.into_iter().map(claimed).collect::<Result<Vec<_>, Error>>());
-        Ok(CompleteUpload { parts: parts.transpose()?, sha256: parsed_opt("sha256", self.sha256.as_deref())? })
+        Ok(CompleteUpload {
+            parts: parts.transpose()?,
+            sha256: parse_optional_field("sha256", self.sha256.as_deref())?,
+        })
     }
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AssetPatch {
+#[schemars(rename = "AssetPatch")]
+pub(super) struct PatchAssetBody {
     /// Its new name.
     #[schemars(length(min = 1))]
     filename: Option<String>,
     /// What is kept with it from now on, instead of what was.
-    metadata: Option<Metadata>,
+    metadata: Option<AssetMetadata>,
 }
 
-impl AssetPatch {
-    pub(super) fn command(self) -> Result<PatchAsset, Error> {
-        Ok(PatchAsset { name: parsed_opt("filename", self.filename.as_deref())?, metadata: self.metadata })
+impl PatchAssetBody {
+    pub(super) fn into_command(self) -> Result<PatchAsset, Error> {
+        Ok(PatchAsset { name: parse_optional_field("filename", self.filename.as_deref())?, metadata: self.metadata })
     }
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AssetBatch {
+#[schemars(rename = "AssetBatch")]
+pub(super) struct BatchAssetsBody {
     /// Ids of assets; a thousand at most.
     #[schemars(length(max = 1000))]
     pub(super) ids: Vec<String>,
@@ -268,13 +282,14 @@ pub(super) struct AssetBatch {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewLink {
+#[schemars(rename = "NewLink")]
+pub(super) struct CreateLinkBody {
     /// The asset that it opens; only where the path names none.
     #[serde(alias = "asset_id")]
     asset: Option<String>,
     /// When it ends, in seconds or like `1h`; left out, after an hour.
     #[schemars(with = "Option<DurationInput>")]
-    expires_in: Option<Seconds>,
+    expires_in: Option<SecondsInput>,
     /// `attachment` to save the file, `inline` to show it if its type is safe; left out, `attachment`.
     #[schemars(regex(pattern = "^(attachment|inline)$"))]
     disposition: Option<String>,
@@ -296,54 +311,55 @@ pub(super) struct NewLink {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewLinks {
+#[schemars(rename = "NewLinks")]
+pub(super) struct CreateLinksBody {
     /// What is wished for; a thousand at most.
     #[schemars(length(max = 1000))]
-    pub(super) links: Vec<NewLink>,
+    pub(super) links: Vec<CreateLinkBody>,
 }
 
 /// `3600` or `"1h"`.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a time is a number of seconds, or a text like 15m")]
-pub(super) enum Seconds {
+pub(super) enum SecondsInput {
     Number(u64),
     Text(String),
 }
 
-impl Seconds {
-    pub(super) fn read(self, field: &'static str) -> Result<Duration, Error> {
+impl SecondsInput {
+    pub(super) fn into_duration(self, field: &'static str) -> Result<Duration, Error> {
         match self {
             Self::Number(seconds) => Ok(Duration::from_secs(seconds)),
-            Self::Text(text) => duration(field, &text),
+            Self::Text(text) => parse_duration_field(field, &text),
         }
     }
 }
 
 /// `30`, `30s`, `5m`, `1h 30m`.
-pub(super) fn duration(field: &'static str, text: &str) -> Result<Duration, Error> {
+pub(super) fn parse_duration_field(field: &'static str, text: &str) -> Result<Duration, Error> {
     parse_duration(text).ok_or_else(|| Error::invalid(field, "seconds, or a duration like 90s, 15m or 1h"))
 }
 
-pub(super) const USUAL_LINK: Duration = Duration::from_secs(3600);
+pub(super) const DEFAULT_LINK_TTL: Duration = Duration::from_secs(3600);
 
 /// A derivative: its name, and perhaps its format.
-pub(super) fn form(variant: Option<&str>, format: Option<&str>) -> Result<Option<Variant>, Error> {
+pub(super) fn parse_variant(variant: Option<&str>, format: Option<&str>) -> Result<Option<AssetVariant>, Error> {
     match (variant, format) {
         (None, None) => Ok(None),
         (None, Some(_)) => Err(Error::invalid("format", "only together with variant")),
         (Some(name), format) => {
-            let form = Variant::read(name, format);
+            let form = AssetVariant::read(name, format);
             form.map(Some).ok_or_else(|| Error::invalid("variant", "a name like thumb-256, and a format like webp"))
         }
     }
 }
 
-impl NewLink {
+impl CreateLinkBody {
     /// `of`: the asset in the path, where the route has one.
-    pub(super) fn command(self, of: Option<AssetId>) -> Result<LinkWish, Error> {
+    pub(super) fn into_command(self, of: Option<AssetId>) -> Result<LinkWish, Error> {
         let asset = match (of, self.asset) {
             (Some(asset), None) => asset,
-            (None, Some(text)) => text.parse().map_err(|_| Error::Hidden)?,
+            (None, Some(text)) => text.parse().map_err(|_| Error::NotFound)?,
             (Some(_), Some(_)) => return Err(Error::invalid("asset", "the path names it already")),
             (None, None) => return Err(Error::invalid("asset", "which one?")),
         };
@@ -351,14 +367,14 @@ impl NewLink {
         Ok(LinkWish {
             asset,
             expires_in: match self.expires_in {
-                None => USUAL_LINK,
-                Some(life) => life.read("expires_in")?,
+                None => DEFAULT_LINK_TTL,
+                Some(life) => life.into_duration("expires_in")?,
             },
             disposition: disposition.parse().map_err(|()| Error::invalid("disposition", "attachment or inline"))?,
-            filename: parsed_opt("filename", self.filename.as_deref())?,
-            variant: form(self.variant.as_deref(), self.format.as_deref())?,
+            filename: parse_optional_field("filename", self.filename.as_deref())?,
+            variant: parse_variant(self.variant.as_deref(), self.format.as_deref())?,
             uses: self.uses,
-            network: parsed_opt("ip", self.ip.as_deref())?,
+            network: parse_optional_field("ip", self.ip.as_deref())?,
         })
     }
 }
@@ -371,7 +387,7 @@ mod tests {
 
     #[test]
     fn misspelt_fields_are_told() {
-        let error = serde_json::from_value::<NewUpload>(json!({"filename": "a", "size": 1, "shа256": "x"}));
+        let error = serde_json::from_value::<CreateUploadBody>(json!({"filename": "a", "size": 1, "shа256": "x"}));
         assert!(error.err().unwrap().to_string().contains("unknown field"));
     }
 }

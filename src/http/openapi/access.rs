@@ -1,12 +1,12 @@
 //! Who may: for every operation and every kind of caller the cell of the authorization matrix, as the contract tells it
 //! (`x-gantry-access`) and as the tests drive it. Declared here, not computed: what decides is `domain::access`.
 //!
-//! One letter per caller, in the order of [`CALLERS`]: `+` is let in, `u` 401, `f` 403, `h` 404 as for an unknown id.
+//! One letter per caller, in the order of [`CALLER_KINDS`]: `+` is let in, `u` 401, `f` 403, `h` 404 as for an unknown id.
 
 use serde_json::{Map, Value};
 
 /// Callers, in the order of the letters.
-pub(in crate::http) const CALLERS: [&str; 13] = [
+pub(in crate::http) const CALLER_KINDS: [&str; 13] = [
     "nobody",
     "nonsense",
     "revoked",
@@ -23,54 +23,54 @@ pub(in crate::http) const CALLERS: [&str; 13] = [
 ];
 
 /// What each caller gets, as letters.
-pub(in crate::http) type Cells = &'static str;
+pub(in crate::http) type AccessCells = &'static str;
 
 /// Anybody, whatever credential comes along.
-pub(in crate::http) const PUBLIC: Cells = "+++++++++++++";
+pub(in crate::http) const PUBLIC_ACCESS: AccessCells = "+++++++++++++";
 /// Nobody: the answer is always that there is no such thing.
-pub(in crate::http) const NOT_OFFERED: Cells = "hhhhhhhhhhhhh";
+pub(in crate::http) const NO_ACCESS: AccessCells = "hhhhhhhhhhhhh";
 /// May open uploads with a key.
-pub(in crate::http) const CREATES: Cells = "uuuu++fff++ff";
+pub(in crate::http) const CREATE_UPLOAD_ACCESS: AccessCells = "uuuu++fff++ff";
 /// May open uploads through a door, and those who have been given one.
-pub(in crate::http) const OPENS: Cells = "uuuu++fff++++";
+pub(in crate::http) const OPEN_UPLOAD_ACCESS: AccessCells = "uuuu++fff++++";
 /// May see an upload or an asset, and those who bring its bytes.
-pub(in crate::http) const WATCHES: Cells = "uuuu+++ff+h+h";
+pub(in crate::http) const VIEW_ACCESS: AccessCells = "uuuu+++ff+h+h";
 /// May drive an upload.
-pub(in crate::http) const DRIVES: Cells = "uuuu++fff+h+h";
+pub(in crate::http) const DRIVE_UPLOAD_ACCESS: AccessCells = "uuuu++fff+h+h";
 /// May read what the tenant has.
-pub(in crate::http) const READS: Cells = "uuuuff+ff++ff";
+pub(in crate::http) const READ_TENANT_ACCESS: AccessCells = "uuuuff+ff++ff";
 /// May read one asset's bytes.
-pub(in crate::http) const FETCHES: Cells = "uuuuff+ff+hff";
+pub(in crate::http) const READ_CONTENT_ACCESS: AccessCells = "uuuuff+ff+hff";
 /// May change an asset: its owner.
-pub(in crate::http) const EDITS: Cells = "uuuu+ffff+hff";
+pub(in crate::http) const EDIT_ASSET_ACCESS: AccessCells = "uuuu+ffff+hff";
 /// May make links, and see them.
-pub(in crate::http) const LINKS: Cells = "uuuufff+f++ff";
+pub(in crate::http) const LINK_ACCESS: AccessCells = "uuuufff+f++ff";
 /// May make and revoke links of one asset.
-pub(in crate::http) const LINKS_ONE: Cells = "uuuufff+f+hff";
+pub(in crate::http) const LINK_ASSET_ACCESS: AccessCells = "uuuufff+f+hff";
 /// May have an asset looked at again, and report for it.
-pub(in crate::http) const PROCESSES: Cells = "uuuuffff++hff";
+pub(in crate::http) const PROCESS_ASSET_ACCESS: AccessCells = "uuuuffff++hff";
 /// May have the tenant's assets looked at again, which takes listing them.
-pub(in crate::http) const PROCESSES_MANY: Cells = "uuuufffff++ff";
+pub(in crate::http) const PROCESS_TENANT_ACCESS: AccessCells = "uuuufffff++ff";
 /// Administrators: each the own tenant's.
-pub(in crate::http) const ADMINISTERS: Cells = "uuuufffff++ff";
+pub(in crate::http) const ADMIN_ACCESS: AccessCells = "uuuufffff++ff";
 /// Administrators, for one thing of their tenant.
-pub(in crate::http) const ADMINISTERS_ONE: Cells = "uuuufffff+hff";
+pub(in crate::http) const ADMIN_RESOURCE_ACCESS: AccessCells = "uuuufffff+hff";
 /// Administrators of the tenant `default`, who run the instance.
-pub(in crate::http) const OPERATES: Cells = "uuuufffff+fff";
+pub(in crate::http) const OPERATOR_ACCESS: AccessCells = "uuuufffff+fff";
 /// In a path nothing but a grant counts.
-pub(in crate::http) const GRANTED: Cells = "uuuuuuuuuuu++";
+pub(in crate::http) const GRANT_ACCESS: AccessCells = "uuuuuuuuuuu++";
 /// A grant in the path, for one upload.
-pub(in crate::http) const GRANTED_ONE: Cells = "uuuuuuuuuuu+h";
+pub(in crate::http) const GRANT_UPLOAD_ACCESS: AccessCells = "uuuuuuuuuuu+h";
 
 /// The letters as the contract tells them: a status, or `allowed`.
-pub(super) fn told(cells: Cells) -> Value {
+pub(super) fn access_json(cells: AccessCells) -> Value {
     let cell = |letter: char| match letter {
         'u' => Value::from(401),
         'f' => Value::from(403),
         'h' => Value::from(404),
         _ => Value::from("allowed"),
     };
-    let pairs = CALLERS.iter().zip(cells.chars()).map(|(caller, letter)| ((*caller).to_owned(), cell(letter)));
+    let pairs = CALLER_KINDS.iter().zip(cells.chars()).map(|(caller, letter)| ((*caller).to_owned(), cell(letter)));
     Value::Object(pairs.collect::<Map<_, _>>())
 }
 
@@ -81,27 +81,30 @@ mod tests {
     #[test]
     fn a_letter_for_every_caller() {
         let all = [
-            PUBLIC,
-            NOT_OFFERED,
-            CREATES,
-            OPENS,
-            WATCHES,
-            DRIVES,
-            READS,
-            FETCHES,
-            EDITS,
-            LINKS,
-            LINKS_ONE,
-            PROCESSES,
-            PROCESSES_MANY,
-            ADMINISTERS,
-            ADMINISTERS_ONE,
-            OPERATES,
-            GRANTED,
-            GRANTED_ONE,
+            PUBLIC_ACCESS,
+            NO_ACCESS,
+            CREATE_UPLOAD_ACCESS,
+            OPEN_UPLOAD_ACCESS,
+            VIEW_ACCESS,
+            DRIVE_UPLOAD_ACCESS,
+            READ_TENANT_ACCESS,
+            READ_CONTENT_ACCESS,
+            EDIT_ASSET_ACCESS,
+            LINK_ACCESS,
+            LINK_ASSET_ACCESS,
+            PROCESS_ASSET_ACCESS,
+            PROCESS_TENANT_ACCESS,
+            ADMIN_ACCESS,
+            ADMIN_RESOURCE_ACCESS,
+            OPERATOR_ACCESS,
+            GRANT_ACCESS,
+            GRANT_UPLOAD_ACCESS,
         ];
         for cells in all {
-            assert!(cells.len() == CALLERS.len() && cells.bytes().all(|letter| b"+ufh".contains(&letter)), "{cells}");
+            assert!(
+                cells.len() == CALLER_KINDS.len() && cells.bytes().all(|letter| b"+ufh".contains(&letter)),
+                "{cells}"
+            );
         }
     }
 }

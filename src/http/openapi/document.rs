@@ -13,56 +13,61 @@ use schemars::transform::RecursiveTransform;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::super::caching;
-use super::problems::{self, Dialect};
-use super::render::{self, Render};
-use super::{Described, Routes, op};
+use super::problems::{self, ErrorDialect};
+use super::render::{self, OperationRenderer};
+use super::{ApiRoutes, RoutedOperation, op};
+use crate::http::caching;
 
-const ABOUT: &str = "Gantry takes in and hands out files of any size. Bytes go straight between clients and the storage \
+const API_DESCRIPTION: &str = "Gantry takes in and hands out files of any size. Bytes go straight between clients and the storage \
     wherever they can. Ids are UUIDv7, times RFC 3339 in UTC, sizes bytes. Errors are problem details (RFC 9457) with a \
     `code` for programs, a `detail` for people, a `request_id` for both, and `retryable`. What belongs to another tenant \
     answers like what does not exist. `x-gantry-access` says for every kind of caller whether it is let in, or with which \
     status it is not.";
 
 /// `/openapi.json`.
-pub(super) fn routes() -> Routes {
+pub(super) fn routes() -> ApiRoutes {
     let about = op("This document")
-        .named("getOpenApiDocument")
-        .tells("With an `ETag`; clients may keep it and ask whether it is still the same.");
-    let about = about.gives(200, "map of any").done(304, "Unchanged: `If-None-Match` knows it.");
-    Routes::of("Contract").get("/openapi.json", contract, about)
+        .operation_id("getOpenApiDocument")
+        .description("With an `ETag`; clients may keep it and ask whether it is still the same.");
+    let about = about.json_response(200, "map of any").empty_response(304, "Unchanged: `If-None-Match` knows it.");
+    ApiRoutes::for_tag("Contract").get("/openapi.json", get_document, about)
 }
 
 /// The document, made when somebody asks for it.
 #[derive(Clone)]
-pub(super) struct Lazy(Arc<Inner>);
+pub(super) struct LazyDocument(Arc<DocumentSource>);
 
-struct Inner {
-    described: Vec<Described>,
+struct DocumentSource {
+    operations: Vec<RoutedOperation>,
     shapes: Vec<(&'static str, Value)>,
     public_url: String,
-    made: OnceLock<(Bytes, String)>,
+    rendered: OnceLock<(Bytes, String)>,
 }
 
-impl Lazy {
-    pub(super) fn new(described: Vec<Described>, shapes: Vec<(&'static str, Value)>, public_url: &str) -> Self {
+impl LazyDocument {
+    pub(super) fn new(described: Vec<RoutedOperation>, shapes: Vec<(&'static str, Value)>, public_url: &str) -> Self {
         let made = OnceLock::new();
-        Self(Arc::new(Inner { described, shapes, public_url: public_url.to_owned(), made }))
+        Self(Arc::new(DocumentSource {
+            operations: described,
+            shapes,
+            public_url: public_url.to_owned(),
+            rendered: made,
+        }))
     }
 
     /// The text, and its entity tag.
-    fn text(&self) -> &(Bytes, String) {
-        self.0.made.get_or_init(|| {
-            let text = self.0.document().to_string();
-            let tag = caching::tag(text.as_bytes());
+    fn rendered(&self) -> &(Bytes, String) {
+        self.0.rendered.get_or_init(|| {
+            let text = self.0.build_document().to_string();
+            let tag = caching::entity_tag(text.as_bytes());
             (text.into(), tag)
         })
     }
 }
 
-async fn contract(Extension(document): Extension<Lazy>, request: HeaderMap) -> Response {
-    let (text, tag) = document.text();
-    let known = caching::knows(&request, tag);
+async fn get_document(Extension(document): Extension<LazyDocument>, request: HeaderMap) -> Response {
+    let (text, tag) = document.rendered();
+    let known = caching::matches_if_none_match(&request, tag);
     let mut response =
         if known { StatusCode::NOT_MODIFIED.into_response() } else { Response::new(Body::from(text.clone())) };
     let headers = response.headers_mut();
@@ -78,8 +83,8 @@ async fn contract(Extension(document): Extension<Lazy>, request: HeaderMap) -> R
     response
 }
 
-impl Inner {
-    fn document(&self) -> Value {
+impl DocumentSource {
+    fn build_document(&self) -> Value {
         let settings = SchemaSettings::draft2020_12().with(|settings| {
             settings.definitions_path = "/components/schemas".into();
             settings.meta_schema = None;
@@ -88,18 +93,18 @@ impl Inner {
                 schema.remove("default");
             })));
         });
-        let mut render = Render::new(&self.shapes, SchemaGenerator::new(settings));
+        let mut render = OperationRenderer::new(&self.shapes, SchemaGenerator::new(settings));
         let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-        for described in &self.described {
-            let rendered = render.operation(described);
+        for described in &self.operations {
+            let rendered = render.render_operation(described);
             let path = paths.entry(&described.path).or_default();
             path.insert(described.method.as_str().to_lowercase(), rendered);
         }
         // In the order of their first routes.
         let mut tags: Vec<&str> = Vec::new();
-        for described in &self.described {
-            if !tags.contains(&described.about.tag) {
-                tags.push(described.about.tag);
+        for described in &self.operations {
+            if !tags.contains(&described.group.tag) {
+                tags.push(described.group.tag);
             }
         }
         json!({
@@ -107,7 +112,7 @@ impl Inner {
             "info": {
                 "title": "Gantry",
                 "version": env!("CARGO_PKG_VERSION"),
-                "description": ABOUT,
+                "description": API_DESCRIPTION,
                 "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             },
             "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
@@ -120,19 +125,20 @@ impl Inner {
                     "scheme": "bearer",
                     "description": "An API key (`gk_…`), a token of a configured issuer, or an upload grant (`gu_…`).",
                 } },
-                "examples": self.examples(),
-                "schemas": render.schemas(),
+                "examples": self.render_error_examples(),
+                "schemas": render.render_schemas(),
             },
         })
     }
 
     /// Every error in every protocol's words.
-    fn examples(&self) -> Map<String, Value> {
-        let mut dialects: BTreeMap<&str, &Dialect> = BTreeMap::new();
-        dialects.extend(self.described.iter().map(|described| (described.about.dialect.name, described.about.dialect)));
+    fn render_error_examples(&self) -> Map<String, Value> {
+        let mut dialects: BTreeMap<&str, &ErrorDialect> = BTreeMap::new();
+        dialects
+            .extend(self.operations.iter().map(|described| (described.group.dialect.name, described.group.dialect)));
         let mut examples = Map::new();
         for dialect in dialects.into_values() {
-            for failure in problems::all(dialect) {
+            for failure in problems::collect_error_examples(dialect) {
                 let example = json!({ "summary": failure.detail, "value": failure.example });
                 examples.insert(render::example_name(dialect, &failure), example);
             }

@@ -6,36 +6,37 @@
 use serde_json::Value;
 
 /// Adds sentences to the members of a schema. `at`: the shape's name, or the operation whose answer it is.
-pub(super) fn describe(schema: &mut Value, at: &str) {
+pub(super) fn add_descriptions(schema: &mut Value, at: &str) {
     if let Some(members) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, member) in members {
             let place = format!("{at}.{name}");
-            describe(member, &place);
-            if let (Some(sentence), Some(member)) = (sentence(&place, name), member.as_object_mut()) {
+            add_descriptions(member, &place);
+            if let (Some(sentence), Some(member)) = (member_description(&place, name), member.as_object_mut()) {
                 member.entry("description").or_insert_with(|| sentence.into());
             }
         }
     }
     if let Some(items) = schema.get_mut("items") {
-        describe(items, at);
+        add_descriptions(items, at);
     }
     for choice in schema.get_mut("anyOf").and_then(Value::as_array_mut).into_iter().flatten() {
-        describe(choice, at);
+        add_descriptions(choice, at);
     }
 }
 
 /// What a member means. A shape that has all members of another one inherits their sentences.
-fn sentence(place: &str, name: &str) -> Option<&'static str> {
-    let parent = PARENTS.iter().find_map(|(child, parent)| {
+fn member_description(place: &str, name: &str) -> Option<&'static str> {
+    let parent = SHAPE_PARENTS.iter().find_map(|(child, parent)| {
         let rest = place.strip_prefix(child)?.strip_prefix('.')?;
         Some(format!("{parent}.{rest}"))
     });
-    let known = |wanted: &str| SENTENCES.iter().find(|(known, _)| *known == wanted).map(|(_, sentence)| *sentence);
+    let known =
+        |wanted: &str| MEMBER_DESCRIPTIONS.iter().find(|(known, _)| *known == wanted).map(|(_, sentence)| *sentence);
     known(place).or_else(|| parent.as_deref().and_then(known)).or_else(|| known(name))
 }
 
 /// Shapes whose members are those of another shape, and some more.
-const PARENTS: [(&str, &str); 5] = [
+const SHAPE_PARENTS: [(&str, &str); 5] = [
     ("KeyWithSecret", "Key"),
     ("LinkOrNot", "Link"),
     ("MadeLink", "Link"),
@@ -43,7 +44,7 @@ const PARENTS: [(&str, &str); 5] = [
     ("WebhookWithSecret", "Webhook"),
 ];
 
-const SENTENCES: &[(&str, &str)] = &[
+const MEMBER_DESCRIPTIONS: &[(&str, &str)] = &[
     // Words that mean the same everywhere.
     ("asset", "The asset."),
     ("asset_id", "The asset's id; null where there is none."),
@@ -353,19 +354,19 @@ mod tests {
             "scan": { "anyOf": [{ "properties": { "engine": { "type": "string" } } }] },
             "unheard_of": {},
         } });
-        describe(&mut schema, "Asset");
+        add_descriptions(&mut schema, "Asset");
         let about = |path: &str| schema.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
         assert!(about("/properties/digest/description").starts_with("The SHA-256"));
         assert_eq!(about("/properties/created_at/description"), "When it was made.");
         assert_eq!(about("/properties/scan/anyOf/0/properties/engine/description"), "The scanner and its version.");
         assert_eq!(schema["properties"]["unheard_of"], json!({}));
-        assert_eq!(sentence("KeyWithSecret.scopes", "scopes"), sentence("Key.scopes", "scopes"));
+        assert_eq!(member_description("KeyWithSecret.scopes", "scopes"), member_description("Key.scopes", "scopes"));
     }
 
     #[test]
     fn every_entry_is_one_sentence_said_once() {
         let mut known = BTreeSet::new();
-        for (place, sentence) in SENTENCES {
+        for (place, sentence) in MEMBER_DESCRIPTIONS {
             assert!(known.insert(place), "{place} is there twice");
             assert!(sentence.ends_with('.') && sentence.starts_with(|c: char| c.is_uppercase()), "{place}: {sentence}");
         }

@@ -1,6 +1,6 @@
 //! The contract at `/openapi.json` (OpenAPI 3.1) and the router, built from one and the same declaration.
 //!
-//! * this file – [`Routes`]: a handler and its [`Op`] come together or not at all
+//! * this file – [`ApiRoutes`]: a handler and its [`OperationSpec`] come together or not at all
 //! * `operation` – what is said of one operation
 //! * `glossary` – a sentence for every member of an answer
 //! * `shape` – a short notation for answers, from which schema and example are made
@@ -18,7 +18,7 @@ use axum::routing::{MethodFilter, any, on};
 use http::Method;
 use serde_json::Value;
 
-use super::{Site, caching, query};
+use super::{AppState, caching, query};
 
 pub(super) mod access;
 mod document;
@@ -28,128 +28,143 @@ pub(super) mod problems;
 mod render;
 mod shape;
 
-pub(super) use operation::{Op, op};
-pub(super) use problems::Dialect;
+pub(super) use operation::{OperationSpec, op};
+pub(super) use problems::ErrorDialect;
 pub(super) use shape::one_of;
 
 /// The routes, and those of the contract itself.
-pub(super) fn routed(routes: Routes, site: &Site) -> Router<Site> {
-    let routes = routes.and(document::routes());
-    let document = document::Lazy::new(routes.described, routes.shapes, &site.public_url);
+pub(super) fn build_router(routes: ApiRoutes, site: &AppState) -> Router<AppState> {
+    let routes = routes.merge(document::routes());
+    let document = document::LazyDocument::new(routes.operations, routes.shapes, &site.public_url);
     routes.router.layer(axum::Extension(document))
 }
 
 /// Routes with what is said of them.
-pub(super) struct Routes {
-    router: Router<Site>,
-    described: Vec<Described>,
+pub(super) struct ApiRoutes {
+    router: Router<AppState>,
+    operations: Vec<RoutedOperation>,
     /// Shapes with names, which answers refer to.
     shapes: Vec<(&'static str, Value)>,
-    about: About,
+    group: OperationGroup,
 }
 
 /// What operations of one group have in common.
 #[derive(Clone, Copy)]
-struct About {
+struct OperationGroup {
     tag: &'static str,
-    dialect: &'static Dialect,
+    dialect: &'static ErrorDialect,
 }
 
 /// An operation at its place.
-struct Described {
+struct RoutedOperation {
     method: Method,
     path: String,
-    op: Op,
-    about: About,
+    op: OperationSpec,
+    group: OperationGroup,
 }
 
-impl Routes {
+impl ApiRoutes {
     /// No routes yet; those that are added belong to the group `tag`, whose errors are problem details.
-    pub(super) fn of(tag: &'static str) -> Self {
-        Self::speaking(tag, &problems::NATIVE)
+    pub(super) fn for_tag(tag: &'static str) -> Self {
+        Self::with_dialect(tag, &problems::NATIVE_DIALECT)
     }
 
     /// The same for a protocol with errors of its own.
-    pub(super) fn speaking(tag: &'static str, dialect: &'static Dialect) -> Self {
-        Self { router: Router::new(), described: Vec::new(), shapes: Vec::new(), about: About { tag, dialect } }
+    pub(super) fn with_dialect(tag: &'static str, dialect: &'static ErrorDialect) -> Self {
+        Self {
+            router: Router::new(),
+            operations: Vec::new(),
+            shapes: Vec::new(),
+            group: OperationGroup { tag, dialect },
+        }
     }
 
     /// Adds the routes of another group.
-    pub(super) fn and(mut self, other: Self) -> Self {
-        self.described.extend(other.described);
+    pub(super) fn merge(mut self, other: Self) -> Self {
+        self.operations.extend(other.operations);
         self.shapes.extend(other.shapes);
         Self { router: self.router.merge(other.router), ..self }
     }
 
     /// Gives a shape a name, so that answers can refer to it as `@Name`.
-    pub(super) fn names(mut self, name: &'static str, shape: Value) -> Self {
+    pub(super) fn define_shape(mut self, name: &'static str, shape: Value) -> Self {
         self.shapes.push((name, shape));
         self
     }
 
-    fn add<H, T>(mut self, (method, filter): (Method, MethodFilter), path: &str, handler: H, op: Op) -> Self
+    fn add<H, T>(mut self, (method, filter): (Method, MethodFilter), path: &str, handler: H, op: OperationSpec) -> Self
     where
-        H: Handler<T, Site>,
+        H: Handler<T, AppState>,
         T: 'static,
     {
         let mut route = on(filter, handler);
-        let described = op.parameters.iter().any(|parameter| parameter.place == "query");
+        let described = op.parameters.iter().any(|parameter| parameter.location == "query");
         if path.starts_with("/v1/") && !described && !op.any_parameters {
             route = route.layer(from_fn(query::refuse_parameters));
         }
-        if op.kept {
-            route = route.layer(from_fn(caching::validated));
+        if op.cacheable {
+            route = route.layer(from_fn(caching::apply_etag));
         }
         self.router = self.router.route(path, route);
-        self.described.push(Described { method, path: path.to_owned(), op, about: self.about });
+        self.operations.push(RoutedOperation { method, path: path.to_owned(), op, group: self.group });
         self
     }
 
     /// Answers GET, and HEAD as axum does: without a body.
-    pub(super) fn get<H: Handler<T, Site>, T: 'static>(self, path: &str, handler: H, op: Op) -> Self {
+    pub(super) fn get<H: Handler<T, AppState>, T: 'static>(self, path: &str, handler: H, op: OperationSpec) -> Self {
         self.add((Method::GET, MethodFilter::GET), path, handler, op)
     }
 
     /// Answers GET and HEAD, where HEAD means something of its own.
-    pub(super) fn get_and_head<H: Handler<T, Site>, T: 'static>(mut self, path: &str, handler: H, op: Op) -> Self {
-        let head = op.clone().named(op.id.replacen("get", "head", 1)).without_body();
+    pub(super) fn get_and_head<H: Handler<T, AppState>, T: 'static>(
+        mut self,
+        path: &str,
+        handler: H,
+        op: OperationSpec,
+    ) -> Self {
+        let head = op.clone().operation_id(op.operation_id.replacen("get", "head", 1)).without_body();
         self = self.add((Method::GET, MethodFilter::GET), path, handler, op);
-        self.described.push(Described { method: Method::HEAD, path: path.to_owned(), op: head, about: self.about });
+        self.operations.push(RoutedOperation {
+            method: Method::HEAD,
+            path: path.to_owned(),
+            op: head,
+            group: self.group,
+        });
         self
     }
 
-    pub(super) fn post<H: Handler<T, Site>, T: 'static>(self, path: &str, handler: H, op: Op) -> Self {
+    pub(super) fn post<H: Handler<T, AppState>, T: 'static>(self, path: &str, handler: H, op: OperationSpec) -> Self {
         self.add((Method::POST, MethodFilter::POST), path, handler, op)
     }
 
-    pub(super) fn put<H: Handler<T, Site>, T: 'static>(self, path: &str, handler: H, op: Op) -> Self {
+    pub(super) fn put<H: Handler<T, AppState>, T: 'static>(self, path: &str, handler: H, op: OperationSpec) -> Self {
         self.add((Method::PUT, MethodFilter::PUT), path, handler, op)
     }
 
-    pub(super) fn patch<H: Handler<T, Site>, T: 'static>(self, path: &str, handler: H, op: Op) -> Self {
+    pub(super) fn patch<H: Handler<T, AppState>, T: 'static>(self, path: &str, handler: H, op: OperationSpec) -> Self {
         self.add((Method::PATCH, MethodFilter::PATCH), path, handler, op)
     }
 
-    pub(super) fn delete<H: Handler<T, Site>, T: 'static>(self, path: &str, handler: H, op: Op) -> Self {
+    pub(super) fn delete<H: Handler<T, AppState>, T: 'static>(self, path: &str, handler: H, op: OperationSpec) -> Self {
         self.add((Method::DELETE, MethodFilter::DELETE), path, handler, op)
     }
 
     /// Hands a path to the same handler that is described elsewhere already: a spelling of the same address.
-    pub(super) fn also<H: Handler<T, Site>, T: 'static>(mut self, path: &str, handler: H) -> Self {
+    pub(super) fn alias<H: Handler<T, AppState>, T: 'static>(mut self, path: &str, handler: H) -> Self {
         self.router = self.router.route(path, any(handler));
         self
     }
 
     /// Hands every method to a handler that tells these ones apart.
-    pub(super) fn any<H, T, const N: usize>(mut self, path: &str, handler: H, ops: [(Method, Op); N]) -> Self
+    pub(super) fn any<H, T, const N: usize>(mut self, path: &str, handler: H, ops: [(Method, OperationSpec); N]) -> Self
     where
-        H: Handler<T, Site>,
+        H: Handler<T, AppState>,
         T: 'static,
     {
         self.router = self.router.route(path, any(handler));
-        let about = self.about;
-        let described = ops.map(|(method, op)| Described { method, path: path.to_owned(), op, about });
-        self.described.extend(described);
+        let about = self.group;
+        let described = ops.map(|(method, op)| RoutedOperation { method, path: path.to_owned(), op, group: about });
+        self.operations.extend(described);
         self
     }
 }

@@ -6,50 +6,50 @@ use http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::access::{Cells, PUBLIC};
+use super::access::{AccessCells, PUBLIC_ACCESS};
 
 /// Said of one operation, in the order in which it is read.
 #[derive(Clone)]
-pub(in crate::http) struct Op {
+pub(in crate::http) struct OperationSpec {
     pub(super) summary: &'static str,
     /// What it does, for programs: unique, a verb and its object, without path or version.
-    pub(super) id: Cow<'static, str>,
-    pub(super) details: &'static str,
-    pub(super) cells: Cells,
-    pub(super) parameters: Vec<Parameter>,
-    pub(super) body: Option<Body>,
-    pub(super) answers: Vec<Answer>,
-    pub(super) fails: Vec<&'static str>,
+    pub(super) operation_id: Cow<'static, str>,
+    pub(super) description: &'static str,
+    pub(super) access: AccessCells,
+    pub(super) parameters: Vec<ParameterSpec>,
+    pub(super) request_body: Option<RequestBodySpec>,
+    pub(super) responses: Vec<ResponseSpec>,
+    pub(super) error_codes: Vec<&'static str>,
     /// Clients may keep the answer, and ask whether it is still the same.
-    pub(super) kept: bool,
+    pub(super) cacheable: bool,
     /// Uploaders put parameters of their own into the query; the handler looks at them.
     pub(super) any_parameters: bool,
 }
 
 /// A parameter beside those that the path names, or a header of an answer.
 #[derive(Clone)]
-pub(super) struct Parameter {
-    pub(super) place: &'static str,
+pub(super) struct ParameterSpec {
+    pub(super) location: &'static str,
     pub(super) name: Cow<'static, str>,
     /// In the notation of `shape`; one that may be absent ends in `*`.
     pub(super) shape: Cow<'static, str>,
-    pub(super) about: &'static str,
+    pub(super) description: &'static str,
 }
 
-impl Parameter {
+impl ParameterSpec {
     pub(super) fn new(
         place: &'static str,
         name: impl Into<Cow<'static, str>>,
         shape: impl Into<Cow<'static, str>>,
         about: &'static str,
     ) -> Self {
-        Self { place, name: name.into(), shape: shape.into(), about }
+        Self { location: place, name: name.into(), shape: shape.into(), description: about }
     }
 }
 
 /// What comes with the request.
 #[derive(Clone)]
-pub(super) struct Body {
+pub(super) struct RequestBodySpec {
     pub(super) media_type: &'static str,
     /// The schema of the very type that is read; nothing for bytes.
     pub(super) schema: Option<fn(&mut SchemaGenerator) -> Schema>,
@@ -60,53 +60,53 @@ pub(super) struct Body {
 
 /// An answer that is no error.
 #[derive(Clone)]
-pub(super) struct Answer {
+pub(super) struct ResponseSpec {
     pub(super) status: StatusCode,
-    pub(super) about: &'static str,
-    pub(super) headers: Vec<Parameter>,
-    pub(super) content: Content,
+    pub(super) description: &'static str,
+    pub(super) headers: Vec<ParameterSpec>,
+    pub(super) content: ResponseContent,
 }
 
 /// What an answer carries.
 #[derive(Clone)]
-pub(super) enum Content {
-    Nothing,
+pub(super) enum ResponseContent {
+    Empty,
     /// JSON of this shape.
-    Shape(Value),
+    JsonShape(Value),
     /// Something else, of this media type.
-    Other(&'static str),
+    MediaType(&'static str),
 }
 
 /// An operation, and what it is for.
-pub(in crate::http) fn op(summary: &'static str) -> Op {
-    Op {
+pub(in crate::http) fn op(summary: &'static str) -> OperationSpec {
+    OperationSpec {
         summary,
-        id: Cow::Borrowed(""),
-        details: "",
-        cells: PUBLIC,
+        operation_id: Cow::Borrowed(""),
+        description: "",
+        access: PUBLIC_ACCESS,
         parameters: Vec::new(),
-        body: None,
-        answers: Vec::new(),
-        fails: Vec::new(),
-        kept: false,
+        request_body: None,
+        responses: Vec::new(),
+        error_codes: Vec::new(),
+        cacheable: false,
         any_parameters: false,
     }
 }
 
-impl Op {
+impl OperationSpec {
     /// What it does, for programs: unique, a verb and its object, without path or version (`createUpload`).
-    pub(in crate::http) fn named(self, id: impl Into<Cow<'static, str>>) -> Self {
-        Self { id: id.into(), ..self }
+    pub(in crate::http) fn operation_id(self, id: impl Into<Cow<'static, str>>) -> Self {
+        Self { operation_id: id.into(), ..self }
     }
 
     /// More than a sentence about it.
-    pub(in crate::http) fn tells(self, details: &'static str) -> Self {
-        Self { details, ..self }
+    pub(in crate::http) fn description(self, details: &'static str) -> Self {
+        Self { description: details, ..self }
     }
 
     /// Who may.
-    pub(in crate::http) fn may(self, cells: Cells) -> Self {
-        Self { cells, ..self }
+    pub(in crate::http) fn access(self, cells: AccessCells) -> Self {
+        Self { access: cells, ..self }
     }
 
     /// A parameter of the query, its shape in the notation of `shape`; most end in `*`.
@@ -116,20 +116,25 @@ impl Op {
         shape: impl Into<Cow<'static, str>>,
         about: &'static str,
     ) -> Self {
-        self.parameters.push(Parameter::new("query", name, shape, about));
+        self.parameters.push(ParameterSpec::new("query", name, shape, about));
         self
     }
 
     /// A header of the request.
     pub(in crate::http) fn header(mut self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
-        self.parameters.push(Parameter::new("header", name, shape, about));
+        self.parameters.push(ParameterSpec::new("header", name, shape, about));
         self
     }
 
     /// The answer that was named last has this header.
-    pub(in crate::http) fn with(mut self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
-        if let Some(answer) = self.answers.last_mut() {
-            answer.headers.push(Parameter::new("header", name, shape, about));
+    pub(in crate::http) fn response_header(
+        mut self,
+        name: &'static str,
+        shape: &'static str,
+        about: &'static str,
+    ) -> Self {
+        if let Some(answer) = self.responses.last_mut() {
+            answer.headers.push(ParameterSpec::new("header", name, shape, about));
         }
         self
     }
@@ -144,15 +149,15 @@ impl Op {
     }
 
     /// Takes `Idempotency-Key`: the same request again gets the same answer.
-    pub(in crate::http) fn repeats(self) -> Self {
+    pub(in crate::http) fn idempotent(self) -> Self {
         let about = "Repeating a request with the same key and body gives the first answer again, for a day. 1 to 255 characters.";
-        self.header("Idempotency-Key", "text 1..255*", about).fails(&["idempotency_key_reused"])
+        self.header("Idempotency-Key", "text 1..255*", about).error_codes(&["idempotency_key_reused"])
     }
 
     /// Has an entity tag; clients may keep the answer, and ask whether it is still the same.
-    pub(in crate::http) fn kept(self) -> Self {
+    pub(in crate::http) fn cacheable(self) -> Self {
         let asked = self.header("If-None-Match", "text*", "The `ETag` of an answer that is kept.");
-        Self { kept: true, ..asked.done(304, "It is still the same.") }
+        Self { cacheable: true, ..asked.empty_response(304, "It is still the same.") }
     }
 
     /// Leaves parameters that it does not describe to the handler, instead of refusing them.
@@ -161,59 +166,59 @@ impl Op {
     }
 
     /// Takes JSON that is read as `T`.
-    pub(in crate::http) fn takes<T: JsonSchema>(mut self, example: Value) -> Self {
+    pub(in crate::http) fn json_body<T: JsonSchema>(mut self, example: Value) -> Self {
         // Nothing reads as `{}`.
         let required = example.as_object().is_none_or(|members| !members.is_empty());
         let schema = Some(SchemaGenerator::subschema_for::<T> as fn(&mut SchemaGenerator) -> Schema);
-        self.body = Some(Body { media_type: "application/json", schema, example, required });
-        self.fails(&["invalid", "invalid_json", "unreadable_body", "slow_body", "body_too_large"])
+        self.request_body = Some(RequestBodySpec { media_type: "application/json", schema, example, required });
+        self.error_codes(&["invalid", "invalid_json", "unreadable_body", "slow_body", "body_too_large"])
     }
 
     /// Takes bytes, or a form.
-    pub(in crate::http) fn takes_bytes(mut self, media_type: &'static str, example: &'static str) -> Self {
-        self.body = Some(Body { media_type, schema: None, example: example.into(), required: true });
+    pub(in crate::http) fn bytes_body(mut self, media_type: &'static str, example: &'static str) -> Self {
+        self.request_body = Some(RequestBodySpec { media_type, schema: None, example: example.into(), required: true });
         self
     }
 
     /// The body that was named may be left out.
-    pub(in crate::http) fn or_nothing(mut self) -> Self {
-        if let Some(body) = &mut self.body {
+    pub(in crate::http) fn body_optional(mut self) -> Self {
+        if let Some(body) = &mut self.request_body {
             body.required = false;
         }
         self
     }
 
     /// Answers with JSON of this shape.
-    pub(in crate::http) fn gives(self, status: u16, shape: impl Into<Value>) -> Self {
-        self.answers(status, "", Content::Shape(shape.into()))
+    pub(in crate::http) fn json_response(self, status: u16, shape: impl Into<Value>) -> Self {
+        self.add_response(status, "", ResponseContent::JsonShape(shape.into()))
     }
 
     /// Answers without a body.
-    pub(in crate::http) fn done(self, status: u16, about: &'static str) -> Self {
-        self.answers(status, about, Content::Nothing)
+    pub(in crate::http) fn empty_response(self, status: u16, about: &'static str) -> Self {
+        self.add_response(status, about, ResponseContent::Empty)
     }
 
     /// Answers with something that is not JSON.
-    pub(in crate::http) fn sends(self, status: u16, media_type: &'static str, about: &'static str) -> Self {
-        self.answers(status, about, Content::Other(media_type))
+    pub(in crate::http) fn media_response(self, status: u16, media_type: &'static str, about: &'static str) -> Self {
+        self.add_response(status, about, ResponseContent::MediaType(media_type))
     }
 
-    fn answers(mut self, status: u16, about: &'static str, content: Content) -> Self {
+    fn add_response(mut self, status: u16, about: &'static str, content: ResponseContent) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-        self.answers.push(Answer { status, about, headers: Vec::new(), content });
+        self.responses.push(ResponseSpec { status, description: about, headers: Vec::new(), content });
         self
     }
 
     /// May fail in these ways, beside those that any operation of its kind has.
-    pub(in crate::http) fn fails(mut self, codes: &[&'static str]) -> Self {
-        self.fails.extend(codes);
+    pub(in crate::http) fn error_codes(mut self, codes: &[&'static str]) -> Self {
+        self.error_codes.extend(codes);
         self
     }
 
     /// The same for HEAD.
     pub(super) fn without_body(mut self) -> Self {
-        for answer in &mut self.answers {
-            answer.content = Content::Nothing;
+        for answer in &mut self.responses {
+            answer.content = ResponseContent::Empty;
         }
         self
     }

@@ -6,58 +6,58 @@ use http::StatusCode;
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::Described;
+use super::RoutedOperation;
 use super::access;
 use super::glossary;
-use super::operation::{Answer, Body, Content, Op, Parameter};
-use super::problems::{self, Dialect, Failure};
+use super::operation::{OperationSpec, ParameterSpec, RequestBodySpec, ResponseContent, ResponseSpec};
+use super::problems::{self, ErrorDialect, ErrorExample};
 use super::shape;
 use crate::domain::job::JobKind;
 
 /// Renders operations, and remembers the schemas that they refer to.
-pub(super) struct Render<'a> {
+pub(super) struct OperationRenderer<'a> {
     shapes: BTreeMap<&'static str, &'a Value>,
     generator: SchemaGenerator,
-    failures: BTreeMap<&'static str, Vec<Failure>>,
+    error_examples: BTreeMap<&'static str, Vec<ErrorExample>>,
 }
 
 /// The name of a failure's example.
-pub(super) fn example_name(dialect: &Dialect, failure: &Failure) -> String {
+pub(super) fn example_name(dialect: &ErrorDialect, failure: &ErrorExample) -> String {
     let parts = [dialect.name, failure.code, failure.status.as_str()];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
 }
 
-impl<'a> Render<'a> {
+impl<'a> OperationRenderer<'a> {
     pub(super) fn new(shapes: &'a [(&'static str, Value)], generator: SchemaGenerator) -> Self {
         let shapes = shapes.iter().map(|(name, shape)| (*name, shape)).collect();
-        Self { shapes, generator, failures: BTreeMap::new() }
+        Self { shapes, generator, error_examples: BTreeMap::new() }
     }
 
-    fn made(&self, shape: &Value) -> shape::Made {
-        shape::made(shape, &|name| self.shapes.get(name).map(|shape| (*shape).clone()))
+    fn resolve_shape(&self, shape: &Value) -> shape::SchemaWithExample {
+        shape::schema_of(shape, &|name| self.shapes.get(name).map(|shape| (*shape).clone()))
     }
 
-    pub(super) fn operation(&mut self, described: &Described) -> Value {
-        let Described { path, op, about, .. } = described;
+    pub(super) fn render_operation(&mut self, described: &RoutedOperation) -> Value {
+        let RoutedOperation { path, op, group: about, .. } = described;
         let mut rendered = json!({
             "tags": [about.tag],
-            "operationId": op.id,
+            "operationId": op.operation_id,
             "summary": op.summary,
-            "responses": self.responses(path, op, about.dialect),
-            "x-gantry-access": access::told(op.cells),
+            "responses": self.render_responses(path, op, about.dialect),
+            "x-gantry-access": access::access_json(op.access),
         });
-        if !op.details.is_empty() {
-            rendered["description"] = op.details.into();
+        if !op.description.is_empty() {
+            rendered["description"] = op.description.into();
         }
-        let parameters: Vec<_> = named_in(path)
-            .map(|name| self.parameter(&path_parameter(name)))
-            .chain(op.parameters.iter().map(|p| self.parameter(p)))
+        let parameters: Vec<_> = path_parameter_names(path)
+            .map(|name| self.render_parameter(&path_parameter(name)))
+            .chain(op.parameters.iter().map(|p| self.render_parameter(p)))
             .collect();
         if !parameters.is_empty() {
             rendered["parameters"] = parameters.into();
         }
-        if let Some(body) = &op.body {
-            rendered["requestBody"] = self.body(body);
+        if let Some(body) = &op.request_body {
+            rendered["requestBody"] = self.render_request_body(body);
         }
         if wants_credential(op, path) {
             rendered["security"] = json!([{ "bearer": [] }]);
@@ -65,9 +65,9 @@ impl<'a> Render<'a> {
         rendered
     }
 
-    fn parameter(&self, parameter: &Parameter) -> Value {
-        let (mut rendered, made) = self.said(parameter);
-        rendered["in"] = parameter.place.into();
+    fn render_parameter(&self, parameter: &ParameterSpec) -> Value {
+        let (mut rendered, made) = self.render_parameter_base(parameter);
+        rendered["in"] = parameter.location.into();
         rendered["name"] = parameter.name.as_ref().into();
         if parameter.shape.contains(" = ") || !made.is_optional() {
             rendered["example"] = made.example;
@@ -76,65 +76,71 @@ impl<'a> Render<'a> {
     }
 
     /// What parameters have in common with headers of answers, which are parameters without place and name.
-    fn said(&self, parameter: &Parameter) -> (Value, shape::Made) {
-        let made = self.made(&parameter.shape.as_ref().into());
+    fn render_parameter_base(&self, parameter: &ParameterSpec) -> (Value, shape::SchemaWithExample) {
+        let made = self.resolve_shape(&parameter.shape.as_ref().into());
         let required = !made.is_optional();
-        (json!({ "description": parameter.about, "required": required, "schema": made.schema }), made)
+        (json!({ "description": parameter.description, "required": required, "schema": made.schema }), made)
     }
 
-    fn body(&mut self, body: &Body) -> Value {
+    fn render_request_body(&mut self, body: &RequestBodySpec) -> Value {
         let schema = body.schema.map_or_else(|| json!({}), |schema| schema(&mut self.generator).to_value());
         let content = json!({ body.media_type: { "schema": schema, "example": body.example } });
         json!({ "required": body.required, "content": content })
     }
 
-    fn responses(&mut self, path: &str, op: &Op, dialect: &'static Dialect) -> Map<String, Value> {
+    fn render_responses(
+        &mut self,
+        path: &str,
+        op: &OperationSpec,
+        dialect: &'static ErrorDialect,
+    ) -> Map<String, Value> {
         let mut all = Map::new();
-        for answer in &op.answers {
-            let rendered = self.answer(&op.id, answer);
+        for answer in &op.responses {
+            let rendered = self.render_response(&op.operation_id, answer);
             match all.get_mut(answer.status.as_str()) {
-                Some(known) => join(known, &rendered),
+                Some(known) => merge_content(known, &rendered),
                 None => _ = all.insert(answer.status.as_str().to_owned(), rendered),
             }
         }
-        let failures = self.failures.entry(dialect.name).or_insert_with(|| problems::all(dialect));
-        let codes = codes(path, op);
-        let mut by_status: BTreeMap<StatusCode, Vec<&Failure>> = BTreeMap::new();
+        let failures =
+            self.error_examples.entry(dialect.name).or_insert_with(|| problems::collect_error_examples(dialect));
+        let codes = error_codes_of(path, op);
+        let mut by_status: BTreeMap<StatusCode, Vec<&ErrorExample>> = BTreeMap::new();
         for failure in failures.iter().filter(|failure| codes.contains(&failure.code)) {
             by_status.entry(failure.status).or_default().push(failure);
         }
         for (status, failures) in by_status {
-            all.entry(status.as_str()).or_insert_with(|| refusal(dialect, status, &failures));
+            all.entry(status.as_str()).or_insert_with(|| error_response(dialect, status, &failures));
         }
         all
     }
 
-    fn answer(&self, id: &str, answer: &Answer) -> Value {
+    fn render_response(&self, id: &str, answer: &ResponseSpec) -> Value {
         let usual = answer.status.canonical_reason().unwrap_or("As asked");
-        let about = if answer.about.is_empty() { usual } else { answer.about };
+        let about = if answer.description.is_empty() { usual } else { answer.description };
         let mut rendered = json!({ "description": about });
         if !answer.headers.is_empty() {
-            let header = |header: &Parameter| (header.name.to_string(), self.said(header).0);
+            let header = |header: &ParameterSpec| (header.name.to_string(), self.render_parameter_base(header).0);
             rendered["headers"] = answer.headers.iter().map(header).collect();
         }
         match &answer.content {
-            Content::Nothing => {}
-            Content::Shape(shape) => {
-                let mut made = self.made(shape);
-                glossary::describe(&mut made.schema, id);
+            ResponseContent::Empty => {}
+            ResponseContent::JsonShape(shape) => {
+                let mut made = self.resolve_shape(shape);
+                glossary::add_descriptions(&mut made.schema, id);
                 rendered["content"] = json!({ "application/json": { "schema": made.schema, "example": made.example } });
             }
-            Content::Other(kind) => rendered["content"] = json!({ *kind: {} }),
+            ResponseContent::MediaType(kind) => rendered["content"] = json!({ *kind: {} }),
         }
         rendered
     }
 
     /// Every schema that something refers to.
-    pub(super) fn schemas(mut self) -> Map<String, Value> {
+    pub(super) fn render_schemas(mut self) -> Map<String, Value> {
         let mut all = self.generator.take_definitions(true);
         for (name, shape) in &self.shapes {
-            let mut schema = self.made(shape).schema;
-            glossary::describe(&mut schema, name);
+            let mut schema = self.resolve_shape(shape).schema;
+            glossary::add_descriptions(&mut schema, name);
             all.insert((*name).to_owned(), schema);
         }
         all
@@ -142,7 +148,7 @@ impl<'a> Render<'a> {
 }
 
 /// An answer of the same status with content of another type.
-fn join(known: &mut Value, other: &Value) {
+fn merge_content(known: &mut Value, other: &Value) {
     let Value::Object(more) = &other["content"] else { return };
     match known.get_mut("content").and_then(Value::as_object_mut) {
         Some(content) => content.extend(more.clone()),
@@ -151,11 +157,11 @@ fn join(known: &mut Value, other: &Value) {
 }
 
 /// The names in a path.
-fn named_in(path: &str) -> impl Iterator<Item = &str> {
+fn path_parameter_names(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|word| word.strip_prefix('{')?.strip_suffix('}'))
 }
 
-fn path_parameter(name: &str) -> Parameter {
+fn path_parameter(name: &str) -> ParameterSpec {
     let kinds = shape::one_of(JobKind::ALL.map(JobKind::name));
     let (shape, about) = match name {
         "grant" => ("text 1..", "A grant: what it opens, it opens without any other credential."),
@@ -167,38 +173,38 @@ fn path_parameter(name: &str) -> Parameter {
         "delivery" => ("uuid", "The id of a delivery."),
         _ => ("uuid", "Its id."),
     };
-    Parameter::new("path", name.to_owned(), shape.to_owned(), about)
+    ParameterSpec::new("path", name.to_owned(), shape.to_owned(), about)
 }
 
 /// A credential in a header; a grant in the path is one of its own.
-fn wants_credential(op: &Op, path: &str) -> bool {
-    op.cells.starts_with('u') && !path.contains("{grant}")
+fn wants_credential(op: &OperationSpec, path: &str) -> bool {
+    op.access.starts_with('u') && !path.contains("{grant}")
 }
 
 /// Every code with which this can fail.
-fn codes(path: &str, op: &Op) -> Vec<&'static str> {
+fn error_codes_of(path: &str, op: &OperationSpec) -> Vec<&'static str> {
     let mut codes = vec!["internal", "invalid_host"];
-    if op.cells.contains('u') {
+    if op.access.contains('u') {
         codes.extend(["unauthenticated", "suspended", "rate_limited", "unavailable"]);
     }
-    if op.cells.contains('f') {
+    if op.access.contains('f') {
         codes.push("forbidden");
     }
-    if op.cells.contains('h') || named_in(path).any(|name| name != "grant") {
+    if op.access.contains('h') || path_parameter_names(path).any(|name| name != "grant") {
         codes.push("not_found");
     }
     // Also where there is no parameter at all: one that is sent all the same is refused.
-    if path.starts_with("/v1/") || op.parameters.iter().any(|parameter| parameter.place == "query") {
+    if path.starts_with("/v1/") || op.parameters.iter().any(|parameter| parameter.location == "query") {
         codes.push("invalid");
     }
-    codes.extend(&op.fails);
+    codes.extend(&op.error_codes);
     codes
 }
 
 /// The failures of one status.
-fn refusal(dialect: &Dialect, status: StatusCode, failures: &[&Failure]) -> Value {
+fn error_response(dialect: &ErrorDialect, status: StatusCode, failures: &[&ErrorExample]) -> Value {
     let about: Vec<_> = failures.iter().map(|failure| format!("`{}`: {}", failure.code, failure.detail)).collect();
-    let example = |failure: &&Failure| {
+    let example = |failure: &&ErrorExample| {
         let at = format!("#/components/examples/{}", example_name(dialect, failure));
         (failure.code.to_owned(), json!({ "$ref": at }))
     };

@@ -10,14 +10,14 @@ use serde_json::{Map, Value, json};
 
 /// A schema with its example.
 #[derive(Clone, Debug)]
-pub(super) struct Made {
+pub(super) struct SchemaWithExample {
     pub(super) schema: Value,
     pub(super) example: Value,
     /// May be absent from the object that has it.
     optional: bool,
 }
 
-impl Made {
+impl SchemaWithExample {
     /// Whether it may be absent.
     pub(super) fn is_optional(&self) -> bool {
         self.optional
@@ -31,38 +31,39 @@ pub(in crate::http) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> S
 }
 
 /// Finds the shape that has this name.
-pub(super) type Named<'a> = &'a dyn Fn(&str) -> Option<Value>;
+pub(super) type ShapeLookup<'a> = &'a dyn Fn(&str) -> Option<Value>;
 
 /// Makes schema and example of a shape.
-pub(super) fn made(shape: &Value, named: Named<'_>) -> Made {
+pub(super) fn schema_of(shape: &Value, named: ShapeLookup<'_>) -> SchemaWithExample {
     match shape {
-        Value::Object(members) => object(members, named),
+        Value::Object(members) => object_schema(members, named),
         Value::Array(items) => {
-            let item = items.first().map_or_else(|| plain(json!({}), Value::Null), |item| made(item, named));
-            plain(json!({ "type": "array", "items": item.schema }), json!([item.example]))
+            let item =
+                items.first().map_or_else(|| required_schema(json!({}), Value::Null), |item| schema_of(item, named));
+            required_schema(json!({ "type": "array", "items": item.schema }), json!([item.example]))
         }
-        Value::String(text) => word(text, named),
-        other => plain(json!({ "const": other }), other.clone()),
+        Value::String(text) => text_schema(text, named),
+        other => required_schema(json!({ "const": other }), other.clone()),
     }
 }
 
 /// The SHA-256 of `hello`, as texts name it.
-const DIGEST: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+const EXAMPLE_DIGEST: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
-fn map(values: &Value) -> Value {
+fn map_schema(values: &Value) -> Value {
     json!({ "type": "object", "additionalProperties": values })
 }
 
-fn plain(schema: Value, example: Value) -> Made {
-    Made { schema, example, optional: false }
+fn required_schema(schema: Value, example: Value) -> SchemaWithExample {
+    SchemaWithExample { schema, example, optional: false }
 }
 
-fn object(members: &Map<String, Value>, named: Named<'_>) -> Made {
+fn object_schema(members: &Map<String, Value>, named: ShapeLookup<'_>) -> SchemaWithExample {
     let (mut properties, mut example, mut required) = (Map::new(), Map::new(), Vec::new());
     for (marked, shape) in members {
-        let (name, mut member) = (marked.trim_end_matches(['?', '*']), made(shape, named));
+        let (name, mut member) = (marked.trim_end_matches(['?', '*']), schema_of(shape, named));
         if marked.ends_with('?') {
-            member.schema = or_null(&member.schema);
+            member.schema = nullable_schema(&member.schema);
         }
         if !member.optional && !marked.ends_with('*') {
             required.push(Value::from(name));
@@ -71,14 +72,14 @@ fn object(members: &Map<String, Value>, named: Named<'_>) -> Made {
         example.insert(name.to_owned(), member.example);
     }
     let schema = json!({ "type": "object", "properties": properties, "required": required });
-    plain(schema, Value::Object(example))
+    required_schema(schema, Value::Object(example))
 }
 
-fn or_null(schema: &Value) -> Value {
+fn nullable_schema(schema: &Value) -> Value {
     json!({ "anyOf": [schema, { "type": "null" }] })
 }
 
-fn word(text: &str, named: Named<'_>) -> Made {
+fn text_schema(text: &str, named: ShapeLookup<'_>) -> SchemaWithExample {
     let (kind, sample) = match text.split_once(" = ") {
         Some((kind, sample)) => (kind, Some(sample)),
         None => (text, None),
@@ -86,17 +87,17 @@ fn word(text: &str, named: Named<'_>) -> Made {
     let bare = kind.trim_end_matches(['?', '*']);
     let marks = &kind[bare.len()..];
     let optional = marks.contains('*');
-    let (mut schema, example) = typed(bare, sample, named);
+    let (mut schema, example) = schema_of_type(bare, sample, named);
     if marks.contains('?') {
-        schema = or_null(&schema);
+        schema = nullable_schema(&schema);
     }
-    Made { schema, example, optional }
+    SchemaWithExample { schema, example, optional }
 }
 
-fn typed(kind: &str, sample: Option<&str>, named: Named<'_>) -> (Value, Value) {
+fn schema_of_type(kind: &str, sample: Option<&str>, named: ShapeLookup<'_>) -> (Value, Value) {
     if let Some(name) = kind.strip_prefix('@') {
         let shown = sample.and_then(|sample| serde_json::from_str(sample).ok());
-        let example = shown.or_else(|| named(name).map(|shape| made(&shape, named).example)).unwrap_or_default();
+        let example = shown.or_else(|| named(name).map(|shape| schema_of(&shape, named).example)).unwrap_or_default();
         return (json!({ "$ref": format!("#/components/schemas/{name}") }), example);
     }
     if let Some(words) = kind.strip_prefix("one of ") {
@@ -125,14 +126,16 @@ fn typed(kind: &str, sample: Option<&str>, named: Named<'_>) -> (Value, Value) {
         "int" => (json!({ "type": "integer" }), written(json!(1))),
         "number" => (json!({ "type": "number" }), written(json!(1.5))),
         "bool" => (json!({ "type": "boolean" }), written(json!(true))),
-        "digest" => (json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" }), text(DIGEST)),
-        "sha256" => (json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }), text(&DIGEST["sha256:".len()..])),
+        "digest" => (json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" }), text(EXAMPLE_DIGEST)),
+        "sha256" => {
+            (json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }), text(&EXAMPLE_DIGEST["sha256:".len()..]))
+        }
         "etag" => {
             (json!({ "type": "string", "pattern": "^\"[^\"]+\"$" }), text("\"5d41402abc4b2a76b9719d911017c592\""))
         }
         "int or text" => (json!({ "type": ["integer", "string"] }), written(json!(1))),
-        "map of text" => (map(&json!({ "type": "string" })), written(json!({}))),
-        "map of any" => (map(&json!({})), written(json!({}))),
+        "map of text" => (map_schema(&json!({ "type": "string" })), written(json!({}))),
+        "map of any" => (map_schema(&json!({})), written(json!({}))),
         "any" => (json!({}), written(Value::Null)),
         _ => (json!({ "type": "string" }), text("…")),
     }
@@ -145,7 +148,7 @@ mod tests {
     #[test]
     fn the_notation() {
         let named = |name: &str| (name == "Thing").then(|| json!({ "id": "int = 7" }));
-        let made = made(
+        let made = schema_of(
             &json!({ "a": "text? = x", "b": "int* = 5", "c": ["@Thing"], "d": "one of ready|dead", "e": "time",
                 "f": "int 1..9* = 3", "g": "one of ?0|?1" }),
             &named,

@@ -17,57 +17,57 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use super::super::Site;
 use crate::engine::{Engine, Error};
+use crate::http::AppState;
 
-const FRESH: Duration = Duration::from_secs(5);
+const DATABASE_GAUGES_TTL: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Answered {
+struct HttpRequestLabels {
     method: String,
     route: String,
     status: u16,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Route {
+struct RouteLabels {
     route: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Queue {
+struct JobQueueLabels {
     kind: String,
     state: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Damaged {
+struct DamagedAssetLabels {
     problem: &'static str,
 }
 
 /// What is counted on this node, and where it is written down.
-pub(in super::super) struct Metrics {
+pub(in super::super) struct NodeMetrics {
     registry: Registry,
-    requests: Family<Answered, Counter>,
-    seconds: Family<Route, Histogram>,
-    jobs: Family<Queue, Gauge>,
-    alarms: Gauge,
-    damaged: Family<Damaged, Gauge>,
-    memory: Gauge,
-    files: Gauge,
-    looked: moka::future::Cache<(), ()>,
+    request_counter: Family<HttpRequestLabels, Counter>,
+    request_durations: Family<RouteLabels, Histogram>,
+    job_gauges: Family<JobQueueLabels, Gauge>,
+    alarm_gauge: Gauge,
+    damaged_assets: Family<DamagedAssetLabels, Gauge>,
+    resident_memory: Gauge,
+    open_files: Gauge,
+    refreshed: moka::future::Cache<(), ()>,
 }
 
 /// From half a millisecond to half a minute.
-fn buckets() -> Histogram {
+fn duration_histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 3.0, 11))
 }
 
-impl Default for Metrics {
+impl Default for NodeMetrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("gantry");
         let (requests, jobs) = (Family::default(), Family::default());
-        let seconds = Family::new_with_constructor(buckets as fn() -> Histogram);
+        let seconds = Family::new_with_constructor(duration_histogram as fn() -> Histogram);
         let (alarms, memory, files) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("http_requests", "Answers, by route", Family::clone(&requests));
         registry.register_with_unit(
@@ -82,14 +82,24 @@ impl Default for Metrics {
         registry.register("damaged_assets", "Assets whose stored bytes are damaged", Family::clone(&damaged));
         registry.register_with_unit("resident_memory", "Of this process", Unit::Bytes, Gauge::clone(&memory));
         registry.register("open_files", "Of this process", Gauge::clone(&files));
-        let looked = moka::future::Cache::builder().max_capacity(1).time_to_live(FRESH).build();
-        Self { registry, requests, seconds, jobs, alarms, damaged, memory, files, looked }
+        let looked = moka::future::Cache::builder().max_capacity(1).time_to_live(DATABASE_GAUGES_TTL).build();
+        Self {
+            registry,
+            request_counter: requests,
+            request_durations: seconds,
+            job_gauges: jobs,
+            alarm_gauge: alarms,
+            damaged_assets: damaged,
+            resident_memory: memory,
+            open_files: files,
+            refreshed: looked,
+        }
     }
 }
 
-impl Metrics {
+impl NodeMetrics {
     /// Counts an answer.
-    pub(in super::super) fn count(&self, method: &Method, route: Option<&str>, status: u16, took: Duration) {
+    pub(in super::super) fn record_request(&self, method: &Method, route: Option<&str>, status: u16, took: Duration) {
         // What no route answers to, and methods that nobody knows, are one each: names must stay few.
         let route = route.unwrap_or("other").to_owned();
         let known = matches!(
@@ -97,22 +107,24 @@ impl Metrics {
             Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS
         );
         let method = if known { method.to_string() } else { "other".to_owned() };
-        self.seconds.get_or_create(&Route { route: route.clone() }).observe(took.as_secs_f64());
-        self.requests.get_or_create(&Answered { method, route, status }).inc();
+        self.request_durations.get_or_create(&RouteLabels { route: route.clone() }).observe(took.as_secs_f64());
+        self.request_counter.get_or_create(&HttpRequestLabels { method, route, status }).inc();
     }
 
-    async fn look(&self, engine: &Engine) -> Result<(), Error> {
-        let alarms = engine.alarms().await?;
+    async fn refresh_gauges(&self, engine: &Engine) -> Result<(), Error> {
+        let alarms = engine.collect_alarms().await?;
         // First: a damaged database may have nothing else to say.
-        self.alarms.set(i64::try_from(alarms.len()).unwrap_or(i64::MAX));
-        let counts = engine.all_jobs().await?;
-        self.jobs.clear();
+        self.alarm_gauge.set(i64::try_from(alarms.len()).unwrap_or(i64::MAX));
+        let counts = engine.count_all_jobs().await?;
+        self.job_gauges.clear();
         for counted in counts {
             let (kind, state) = (counted.kind.name().to_owned(), counted.state.name().to_owned());
-            self.jobs.get_or_create(&Queue { kind, state }).set(i64::try_from(counted.count).unwrap_or(i64::MAX));
+            self.job_gauges
+                .get_or_create(&JobQueueLabels { kind, state })
+                .set(i64::try_from(counted.count).unwrap_or(i64::MAX));
         }
-        for (damage, count) in engine.damage().await? {
-            let gauge = self.damaged.get_or_create(&Damaged { problem: damage.code() });
+        for (damage, count) in engine.count_damaged_assets().await? {
+            let gauge = self.damaged_assets.get_or_create(&DamagedAssetLabels { problem: damage.code() });
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         Ok(())
@@ -121,26 +133,26 @@ impl Metrics {
     fn measure_process(&self) {
         let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
         let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse::<i64>().ok()).unwrap_or(0);
-        self.memory.set(pages.saturating_mul(i64::try_from(rustix::param::page_size()).unwrap_or(4096)));
+        self.resident_memory.set(pages.saturating_mul(i64::try_from(rustix::param::page_size()).unwrap_or(4096)));
         let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-        self.files.set(i64::try_from(open).unwrap_or(i64::MAX));
+        self.open_files.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
-    fn text(&self) -> String {
+    fn encode_text(&self) -> String {
         let mut text = String::new();
         let _ = encode(&mut text, &self.registry);
         text
     }
 }
 
-pub(super) async fn metrics(State(site): State<Site>) -> Response {
+pub(super) async fn get_metrics(State(site): State<AppState>) -> Response {
     let metrics = Arc::clone(&site.metrics);
     metrics.measure_process();
     // A database that is away leaves the last numbers, and everything else as it is.
-    let looked = metrics.looked.try_get_with((), metrics.look(&site.engine)).await;
+    let looked = metrics.refreshed.try_get_with((), metrics.refresh_gauges(&site.engine)).await;
     if let Err(error) = looked {
         tracing::warn!(%error, "jobs are not counted for metrics");
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], metrics.text()).into_response()
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], metrics.encode_text()).into_response()
 }

@@ -12,43 +12,46 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::Site;
-use super::openapi::{Routes, op};
-use crate::engine::{Engine, Health};
+use super::AppState;
+use super::openapi::{ApiRoutes, op};
+use crate::engine::{DependencyHealth, Engine};
 
 mod metrics;
 
-pub(super) use metrics::Metrics;
+pub(super) use metrics::NodeMetrics;
 
-const FRESH: Duration = Duration::from_secs(2);
+const HEALTH_TTL: Duration = Duration::from_secs(2);
 
 /// Whether this node should get requests.
-pub(super) struct Readiness {
+pub(super) struct ReadinessProbe {
     engine: Engine,
     draining: CancellationToken,
-    health: moka::future::Cache<(), Arc<Health>>,
+    health: moka::future::Cache<(), Arc<DependencyHealth>>,
 }
 
-impl Readiness {
+impl ReadinessProbe {
     pub(super) fn new(engine: Engine, draining: CancellationToken) -> Self {
-        let health = moka::future::Cache::builder().max_capacity(1).time_to_live(FRESH).build();
+        let health = moka::future::Cache::builder().max_capacity(1).time_to_live(HEALTH_TTL).build();
         Self { engine, draining, health }
     }
 
-    async fn health(&self) -> Arc<Health> {
-        self.health.get_with((), async { Arc::new(self.engine.health().await) }).await
+    async fn check_health(&self) -> Arc<DependencyHealth> {
+        self.health.get_with((), async { Arc::new(self.engine.check_health().await) }).await
     }
 }
 
 /// `/livez`, `/readyz` and `/metrics`.
-pub(super) fn routes() -> Routes {
+pub(super) fn routes() -> ApiRoutes {
     let shape = json!({ "ready": "bool", "draining": "bool = false", "database": "bool", "store": "bool",
         "capabilities": "@Capabilities" });
-    let ready =
-        op("Can it serve?").named("getReadiness").query("verbose", "text*", "As JSON, with what the storage can do.");
-    let ready = ready.sends(200, "text/plain", "It can.").gives(200, shape.clone());
-    let ready = ready.sends(503, "text/plain", "It cannot, or is about to end.").gives(503, shape);
-    let metrics = op("What it does, in numbers").named("getMetrics").sends(
+    let ready = op("Can it serve?").operation_id("getReadiness").query(
+        "verbose",
+        "text*",
+        "As JSON, with what the storage can do.",
+    );
+    let ready = ready.media_response(200, "text/plain", "It can.").json_response(200, shape.clone());
+    let ready = ready.media_response(503, "text/plain", "It cannot, or is about to end.").json_response(503, shape);
+    let metrics = op("What it does, in numbers").operation_id("getMetrics").media_response(
         200,
         "application/openmetrics-text",
         "As Prometheus reads it.",
@@ -56,30 +59,34 @@ pub(super) fn routes() -> Routes {
     let capabilities = json!({ "conditional_put": "bool", "part_checksums": "bool", "undeclared_checksums": "bool",
         "unequal_parts": "bool", "repeated_complete": "bool", "metadata": "bool", "cors": "bool?",
         "enforces_limits": "bool" });
-    Routes::of("Operations")
-        .names("Capabilities", capabilities)
-        .get("/livez", alive, op("Is the process alive?").named("getLiveness").sends(200, "text/plain", "It is."))
-        .get("/readyz", self::ready, ready)
-        .get("/metrics", metrics::metrics, metrics)
+    ApiRoutes::for_tag("Operations")
+        .define_shape("Capabilities", capabilities)
+        .get(
+            "/livez",
+            get_liveness,
+            op("Is the process alive?").operation_id("getLiveness").media_response(200, "text/plain", "It is."),
+        )
+        .get("/readyz", get_readiness, ready)
+        .get("/metrics", metrics::get_metrics, metrics)
 }
 
-async fn alive() -> Response {
-    plain(StatusCode::OK, "ok\n")
+async fn get_liveness() -> Response {
+    plain_response(StatusCode::OK, "ok\n")
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response {
+fn plain_response(status: StatusCode, text: &'static str) -> Response {
     let mut response = (status, text).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-async fn ready(State(site): State<Site>, RawQuery(query): RawQuery) -> Response {
-    let health = site.readiness.health().await;
+async fn get_readiness(State(site): State<AppState>, RawQuery(query): RawQuery) -> Response {
+    let health = site.readiness.check_health().await;
     let draining = site.readiness.draining.is_cancelled();
     let ready = health.is_ready() && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if query.is_none_or(|query| !query.split('&').any(|name| name == "verbose")) {
-        return plain(status, if ready { "ready\n" } else { "not ready\n" });
+        return plain_response(status, if ready { "ready\n" } else { "not ready\n" });
     }
     // Why something is down is for the log: the answer may be public.
     for (what, answer) in [("database", &health.database), ("store", &health.store)] {

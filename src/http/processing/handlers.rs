@@ -5,52 +5,52 @@ use axum::extract::{RawQuery, State};
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::super::Site;
-use super::super::body::Json;
-use super::super::context::{Authenticated, Named};
-use super::super::problem::Problem;
-use super::super::query::pairs;
-use super::wire::{self, NewDerivative, Report};
+use super::wire::{self, CreateDerivativeUrlBody, ReportProcessingBody};
 use crate::domain::ids::AssetId;
 use crate::engine::Error;
+use crate::http::AppState;
+use crate::http::context::{AuthenticatedActor, PathId};
+use crate::http::json_body::JsonBody;
+use crate::http::problem::ProblemDetails;
+use crate::http::query::query_pairs;
 
-type Answer = Result<Rendered<Value>, Problem>;
+type ProcessingResult = Result<Rendered<Value>, ProblemDetails>;
 
 /// `?token=…`, or the header `Gantry-Processing-Token`.
-fn token(headers: &HeaderMap, query: Option<&str>) -> Result<String, Error> {
+fn processing_token(headers: &HeaderMap, query: Option<&str>) -> Result<String, Error> {
     let header = headers.get("gantry-processing-token").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
-    let asked = || pairs(query).find(|(name, _)| name == "token").map(|(_, value)| value);
+    let asked = || query_pairs(query).find(|(name, _)| name == "token").map(|(_, value)| value);
     header.or_else(asked).ok_or_else(|| Error::invalid("token", "the one that came with the offer"))
 }
 
-pub(super) async fn task(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
+pub(super) async fn get_processing_task(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
     headers: HeaderMap,
-    Named(asset): Named<AssetId>,
+    PathId(asset): PathId<AssetId>,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let token = token(&headers, query.as_deref())?;
-    Ok(Rendered(wire::task(&site.engine.processing_task(&actor, asset, &token).await?)))
+) -> ProcessingResult {
+    let token = processing_token(&headers, query.as_deref())?;
+    Ok(Rendered(wire::task_view(&site.engine.processing_task(&actor, asset, &token).await?)))
 }
 
-pub(super) async fn report(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(asset): Named<AssetId>,
-    body: Json<Report>,
-) -> Answer {
-    let asset = site.engine.report_processing(&actor, asset, body.value.command()?).await?;
+pub(super) async fn report_processing(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(asset): PathId<AssetId>,
+    body: JsonBody<ReportProcessingBody>,
+) -> ProcessingResult {
+    let asset = site.engine.report_processing(&actor, asset, body.value.into_command()?).await?;
     Ok(Rendered(json!({ "asset_id": asset.id, "state": asset.state.name() })))
 }
 
-pub(super) async fn derivative(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(asset): Named<AssetId>,
-    body: Json<NewDerivative>,
-) -> Answer {
-    let NewDerivative { token, id, size } = body.value;
+pub(super) async fn create_derivative_url(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(asset): PathId<AssetId>,
+    body: JsonBody<CreateDerivativeUrlBody>,
+) -> ProcessingResult {
+    let CreateDerivativeUrlBody { token, id, size } = body.value;
     let signed = site.engine.sign_derivative(&actor, asset, &token, id, size).await?;
-    Ok(Rendered(wire::signed(&signed, "PUT")))
+    Ok(Rendered(wire::signed_url_view(&signed, "PUT")))
 }

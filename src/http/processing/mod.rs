@@ -1,11 +1,11 @@
 //! What an external processor asks and reports: `/v1/assets/{id}/processing`.
 
-use super::openapi::Routes;
+use super::openapi::ApiRoutes;
 
 mod handlers;
 mod routes;
 mod wire;
 
-pub(super) fn routes() -> Routes {
+pub(super) fn routes() -> ApiRoutes {
     routes::routes()
 }

@@ -4,33 +4,33 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::domain::asset::{Metadata, Verdict};
+use crate::domain::asset::{AssetMetadata, AssetVerdict};
 use crate::engine::{Error, ProcessingOutcome, ProcessingReport, ProcessingTask, ReportedDerivative, SignedUrl};
 
 /// `POST /v1/assets/{id}/processing`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ProcessingReport")]
-pub(super) struct Report {
+pub(super) struct ReportProcessingBody {
     /// The token that came with the offer.
     token: String,
     /// What it came to: `accept` and `reject` are final, `retry` offers it again.
-    outcome: Said,
+    outcome: OutcomeInput,
     /// Why, for `reject` and `retry`.
     #[serde(default)]
-    reason: Option<Reason>,
+    reason: Option<RejectionReasonInput>,
     /// Facts that were found; they become the asset's `details`.
     #[serde(default)]
-    metadata: Metadata,
+    metadata: AssetMetadata,
     /// Derivatives whose bytes were sent to URLs of `createDerivativeUrl`.
     #[serde(default)]
-    derivatives: Vec<Made>,
+    derivatives: Vec<DerivativeInput>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "ProcessingOutcome")]
-enum Said {
+enum OutcomeInput {
     Accept,
     Reject,
     Retry,
@@ -39,7 +39,8 @@ enum Said {
 /// A sentence, or a code and a sentence.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a reason is a sentence, or a code and a message")]
-enum Reason {
+#[schemars(rename = "Reason")]
+enum RejectionReasonInput {
     Sentence(String),
     /// For programs and for people.
     Full {
@@ -53,7 +54,7 @@ enum Reason {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ReportedDerivative")]
-struct Made {
+struct DerivativeInput {
     /// The number that its URL was asked for with.
     id: u32,
     /// Its name, like `thumb-256`.
@@ -72,7 +73,8 @@ struct Made {
 /// `POST /v1/assets/{id}/processing/derivatives`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewDerivative {
+#[schemars(rename = "NewDerivative")]
+pub(super) struct CreateDerivativeUrlBody {
     /// The token that came with the offer.
     pub(super) token: String,
     /// A number of yours for it.
@@ -81,49 +83,49 @@ pub(super) struct NewDerivative {
     pub(super) size: u64,
 }
 
-impl Report {
-    pub(super) fn command(self) -> Result<ProcessingReport, Error> {
+impl ReportProcessingBody {
+    pub(super) fn into_command(self) -> Result<ProcessingReport, Error> {
         let outcome = match self.outcome {
-            Said::Accept => ProcessingOutcome::Accept {
+            OutcomeInput::Accept => ProcessingOutcome::Accept {
                 details: self.metadata,
-                derivatives: self.derivatives.into_iter().map(made).collect(),
+                derivatives: self.derivatives.into_iter().map(reported_derivative).collect(),
             },
-            Said::Reject => ProcessingOutcome::Reject(verdict(self.reason)?),
-            Said::Retry => ProcessingOutcome::Retry(match self.reason {
+            OutcomeInput::Reject => ProcessingOutcome::Reject(rejection_verdict(self.reason)?),
+            OutcomeInput::Retry => ProcessingOutcome::Retry(match self.reason {
                 None => "no reason given".to_owned(),
-                Some(Reason::Sentence(text) | Reason::Full { message: text, .. }) => text,
+                Some(RejectionReasonInput::Sentence(text) | RejectionReasonInput::Full { message: text, .. }) => text,
             }),
         };
         Ok(ProcessingReport { token: self.token, outcome })
     }
 }
 
-fn verdict(reason: Option<Reason>) -> Result<Verdict, Error> {
+fn rejection_verdict(reason: Option<RejectionReasonInput>) -> Result<AssetVerdict, Error> {
     let (code, sentence) = match reason {
         None => return Err(Error::invalid("reason", "a rejected asset shows its reason")),
-        Some(Reason::Sentence(sentence)) => ("processor_rejected".to_owned(), sentence),
-        Some(Reason::Full { code, message }) => (code, message),
+        Some(RejectionReasonInput::Sentence(sentence)) => ("processor_rejected".to_owned(), sentence),
+        Some(RejectionReasonInput::Full { code, message }) => (code, message),
     };
     let sound =
         (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     if !sound {
         return Err(Error::invalid("reason", "a code of 1 to 64 letters, digits, _, - and ."));
     }
-    Ok(Verdict { code, sentence })
+    Ok(AssetVerdict { code, sentence })
 }
 
-fn made(made: Made) -> ReportedDerivative {
-    let Made { id, variant, content_type, width, height } = made;
+fn reported_derivative(made: DerivativeInput) -> ReportedDerivative {
+    let DerivativeInput { id, variant, content_type, width, height } = made;
     ReportedDerivative { variant, media_type: content_type, id, width, height }
 }
 
-pub(super) fn signed(signed: &SignedUrl, method: &str) -> Value {
-    let headers: Metadata =
+pub(super) fn signed_url_view(signed: &SignedUrl, method: &str) -> Value {
+    let headers: AssetMetadata =
         signed.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
     json!({ "url": signed.url, "method": method, "headers": headers, "expires_at": signed.expires_at.to_string() })
 }
 
-pub(super) fn task(task: &ProcessingTask) -> Value {
+pub(super) fn task_view(task: &ProcessingTask) -> Value {
     json!({
         "asset_id": task.asset.id,
         "filename": task.asset.name.to_string(),
@@ -133,6 +135,6 @@ pub(super) fn task(task: &ProcessingTask) -> Value {
         "metadata": task.asset.metadata,
         "report_until": task.progress.offered_until.map(|time| time.to_string()),
         "offers": task.progress.offers,
-        "content": signed(&task.content, "GET"),
+        "content": signed_url_view(&task.content, "GET"),
     })
 }

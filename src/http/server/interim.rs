@@ -12,31 +12,31 @@ use std::task::{Context, Poll, Waker, ready};
 use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::two::Answering;
+use super::h2::H2Responder;
 
 /// What hyper writes by itself before a final answer.
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+const CONTINUE_RESPONSE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Sends interim answers to one request.
 #[derive(Clone)]
-pub(in crate::http) enum Interim {
+pub(in crate::http) enum InterimSender {
     /// On HTTP/1.1.
-    One(Line),
+    Http1(InterimQueue),
     /// On HTTP/2.
-    Two(Answering),
+    Http2(H2Responder),
 }
 
-impl Interim {
+impl InterimSender {
     /// Sends one. After the final answer has begun it is left out.
     pub(in crate::http) fn send(&self, status: StatusCode, reason: &str, headers: &HeaderMap) {
         match self {
-            Self::One(line) => line.send(&text(status, reason, headers)),
-            Self::Two(answering) => answering.send(status, headers),
+            Self::Http1(line) => line.send(&format_interim(status, reason, headers)),
+            Self::Http2(answering) => answering.send_interim(status, headers),
         }
     }
 }
 
-fn text(status: StatusCode, reason: &str, headers: &HeaderMap) -> Vec<u8> {
+fn format_interim(status: StatusCode, reason: &str, headers: &HeaderMap) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
     for (name, value) in headers {
         text.extend_from_slice(name.as_str().as_bytes());
@@ -50,29 +50,29 @@ fn text(status: StatusCode, reason: &str, headers: &HeaderMap) -> Vec<u8> {
 
 /// What waits to be written into a connection, between hyper's own writes.
 #[derive(Clone, Default)]
-pub(in crate::http) struct Line(Arc<Mutex<Waiting>>);
+pub(in crate::http) struct InterimQueue(Arc<Mutex<InterimQueueState>>);
 
 #[derive(Default)]
-struct Waiting {
+struct InterimQueueState {
     bytes: VecDeque<u8>,
     /// The final answer to the current request has begun, or might have.
     answered: bool,
     /// Something was written since the last flush.
-    dirty: bool,
+    unflushed: bool,
     /// The connection's task.
-    task: Option<Waker>,
+    waker: Option<Waker>,
 }
 
-impl Line {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+impl InterimQueue {
+    fn lock(&self) -> MutexGuard<'_, InterimQueueState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request has come. `false`: the answer before it is not out yet, so nothing may come before its own.
-    pub(super) fn begin(&self) -> bool {
+    pub(super) fn begin_request(&self) -> bool {
         let mut waiting = self.lock();
         waiting.bytes.clear();
-        waiting.answered = waiting.dirty;
+        waiting.answered = waiting.unflushed;
         !waiting.answered
     }
 
@@ -80,35 +80,35 @@ impl Line {
         let mut waiting = self.lock();
         if !waiting.answered {
             waiting.bytes.extend(text);
-            if let Some(task) = waiting.task.take() {
+            if let Some(task) = waiting.waker.take() {
                 task.wake();
             }
         }
     }
 
     /// What hyper is about to write. Part of it may be written, so that nothing may follow but the rest.
-    fn written(&self, whole: bool, bytes: &[u8]) {
+    fn note_written(&self, whole: bool, bytes: &[u8]) {
         let mut waiting = self.lock();
-        waiting.dirty = true;
-        waiting.answered |= !(whole && bytes == CONTINUE);
+        waiting.unflushed = true;
+        waiting.answered |= !(whole && bytes == CONTINUE_RESPONSE);
     }
 }
 
-/// A connection into which a [`Line`] is written.
-pub(super) struct Lined<I> {
+/// A connection into which a [`InterimQueue`] is written.
+pub(super) struct InterimStream<I> {
     inner: I,
-    line: Line,
+    queue: InterimQueue,
 }
 
-impl<I: AsyncWrite + Unpin> Lined<I> {
-    pub(super) fn new(inner: I, line: Line) -> Self {
-        Self { inner, line }
+impl<I: AsyncWrite + Unpin> InterimStream<I> {
+    pub(super) fn new(inner: I, line: InterimQueue) -> Self {
+        Self { inner, queue: line }
     }
 
     /// Writes what waits.
-    fn drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut waiting = self.line.lock();
-        waiting.task = Some(cx.waker().clone());
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut waiting = self.queue.lock();
+        waiting.waker = Some(cx.waker().clone());
         while !waiting.bytes.is_empty() {
             let written = ready!(Pin::new(&mut self.inner).poll_write(cx, waiting.bytes.as_slices().0))?;
             if written == 0 {
@@ -120,19 +120,19 @@ impl<I: AsyncWrite + Unpin> Lined<I> {
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Lined<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for InterimStream<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         // A client that does not read is still read from.
-        let _ = self.drain(cx);
+        let _ = self.poll_drain(cx);
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lined<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for InterimStream<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.drain(cx))?;
+        ready!(self.poll_drain(cx))?;
         let written = ready!(Pin::new(&mut self.inner).poll_write(cx, buf))?;
-        self.line.written(written == buf.len(), buf);
+        self.queue.note_written(written == buf.len(), buf);
         Poll::Ready(Ok(written))
     }
 
@@ -141,10 +141,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lined<I> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.drain(cx))?;
+        ready!(self.poll_drain(cx))?;
         let written = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs))?;
         let first = bufs.iter().find(|buf| !buf.is_empty());
-        self.line.written(first.is_some_and(|buf| buf.len() == written), first.map_or(&[], |buf| &**buf));
+        self.queue.note_written(first.is_some_and(|buf| buf.len() == written), first.map_or(&[], |buf| &**buf));
         Poll::Ready(Ok(written))
     }
 
@@ -153,9 +153,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lined<I> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.drain(cx))?;
+        ready!(self.poll_drain(cx))?;
         ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
-        self.line.lock().dirty = false;
+        self.queue.lock().unflushed = false;
         Poll::Ready(Ok(()))
     }
 

@@ -9,141 +9,141 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use super::super::Site;
-use super::super::body::Json;
-use super::super::context::{Authenticated, Named};
-use super::super::problem::Problem;
-use super::super::query::{self, next_after};
-use super::query::{Trail, page, trail};
-use super::wire::{self, ChangeTenant, NewTenant};
+use super::query::{AuditTrailQuery, parse_audit_query, parse_list_query};
+use super::wire::{self, CreateTenantBody, UpdateTenantBody};
 use crate::domain::access::Actor;
-use crate::domain::policy::Rules;
+use crate::domain::policy::PolicyRules;
 use crate::engine::Error;
+use crate::http::AppState;
+use crate::http::context::{AuthenticatedActor, PathId};
+use crate::http::json_body::JsonBody;
+use crate::http::problem::ProblemDetails;
+use crate::http::query::{self, next_cursor};
 
-type Answer<T = Rendered<Value>> = Result<T, Problem>;
+type TenantsResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
 
 /// Entries of one portion of an export.
-const PORTION: u32 = 1000;
+const EXPORT_BATCH_ENTRIES: u32 = 1000;
 
-pub(super) async fn tenants(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
+pub(super) async fn list_tenants(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let page = page(query.as_deref())?;
+) -> TenantsResult {
+    let page = parse_list_query(query.as_deref())?;
     let tenants = site.engine.tenants(&actor, &page.after, page.limit).await?;
-    let next = next_after(&tenants, page.limit, |tenant| tenant.name.clone());
+    let next = next_cursor(&tenants, page.limit, |tenant| tenant.name.clone());
     Ok(Rendered(json!({ "tenants": tenants, "next_after": next })))
 }
 
 pub(super) async fn create_tenant(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    body: Json<NewTenant>,
-) -> Answer<Response> {
-    let NewTenant { name, change } = body.value;
-    let standing = site.engine.create_tenant(&actor, &name, change.command()).await?;
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    body: JsonBody<CreateTenantBody>,
+) -> TenantsResult<Response> {
+    let CreateTenantBody { name, change } = body.value;
+    let standing = site.engine.create_tenant(&actor, &name, change.to_command()).await?;
     let location = format!("{}/v1/tenants/{}", site.public_url, standing.tenant.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Rendered(json!(standing))).into_response())
 }
 
-pub(super) async fn tenant(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(named): Named<String>,
-) -> Answer {
+pub(super) async fn get_tenant(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(named): PathId<String>,
+) -> TenantsResult {
     Ok(Rendered(json!(site.engine.tenant(&actor, &named).await?)))
 }
 
-pub(super) async fn patch_tenant(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(named): Named<String>,
-    body: Json<ChangeTenant>,
-) -> Answer {
-    Ok(Rendered(json!(site.engine.patch_tenant(&actor, &named, body.value.command()).await?)))
+pub(super) async fn update_tenant(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(named): PathId<String>,
+    body: JsonBody<UpdateTenantBody>,
+) -> TenantsResult {
+    Ok(Rendered(json!(site.engine.patch_tenant(&actor, &named, body.value.to_command()).await?)))
 }
 
-pub(super) async fn recompute(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(named): Named<String>,
-) -> Answer {
+pub(super) async fn recompute_usage(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(named): PathId<String>,
+) -> TenantsResult {
     let (before, usage) = site.engine.recompute(&actor, &named).await?;
     Ok(Rendered(json!({ "before": before, "usage": usage })))
 }
 
-pub(super) async fn policies(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
+pub(super) async fn list_policies(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let page = page(query.as_deref())?;
+) -> TenantsResult {
+    let page = parse_list_query(query.as_deref())?;
     let policies = site.engine.policies(&actor, page.tenant.as_deref(), &page.after, page.limit).await?;
-    let next = next_after(&policies, page.limit, |policy| policy.name.clone());
-    Ok(Rendered(json!({ "policies": policies.iter().map(wire::policy).collect::<Vec<_>>(), "next_after": next })))
+    let next = next_cursor(&policies, page.limit, |policy| policy.name.clone());
+    Ok(Rendered(json!({ "policies": policies.iter().map(wire::policy_view).collect::<Vec<_>>(), "next_after": next })))
 }
 
-pub(super) async fn policy(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(name): Named<String>,
+pub(super) async fn get_policy(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(name): PathId<String>,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let tenant = query::tenant(query.as_deref())?;
-    Ok(Rendered(wire::policy(&site.engine.policy(&actor, tenant.as_deref(), &name).await?)))
+) -> TenantsResult {
+    let tenant = query::parse_tenant(query.as_deref())?;
+    Ok(Rendered(wire::policy_view(&site.engine.policy(&actor, tenant.as_deref(), &name).await?)))
 }
 
 pub(super) async fn put_policy(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(name): Named<String>,
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(name): PathId<String>,
     RawQuery(query): RawQuery,
-    body: Json<Rules>,
-) -> Answer {
-    let tenant = query::tenant(query.as_deref())?;
-    Ok(Rendered(wire::policy(&site.engine.put_policy(&actor, tenant.as_deref(), &name, body.value).await?)))
+    body: JsonBody<PolicyRules>,
+) -> TenantsResult {
+    let tenant = query::parse_tenant(query.as_deref())?;
+    Ok(Rendered(wire::policy_view(&site.engine.put_policy(&actor, tenant.as_deref(), &name, body.value).await?)))
 }
 
-pub(super) async fn drop_policy(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(name): Named<String>,
+pub(super) async fn delete_policy(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(name): PathId<String>,
     RawQuery(query): RawQuery,
-) -> Answer<StatusCode> {
-    let tenant = query::tenant(query.as_deref())?;
+) -> TenantsResult<StatusCode> {
+    let tenant = query::parse_tenant(query.as_deref())?;
     site.engine.drop_policy(&actor, tenant.as_deref(), &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn audit(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
+pub(super) async fn list_audit_entries(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
     RawQuery(query): RawQuery,
-) -> Answer<Response> {
-    let trail = trail(query.as_deref())?;
+) -> TenantsResult<Response> {
+    let trail = parse_audit_query(query.as_deref())?;
     if trail.export {
-        return export(site, actor, trail).await;
+        return export_audit_trail(site, actor, trail).await;
     }
     let limit = trail.query.limit;
     let entries = site.engine.audit_trail(&actor, trail.tenant.as_deref(), trail.query).await?;
-    let next = next_after(&entries, limit, |entry| entry.id);
-    let entries: Vec<_> = entries.iter().map(wire::entry).collect();
+    let next = next_cursor(&entries, limit, |entry| entry.id);
+    let entries: Vec<_> = entries.iter().map(wire::audit_entry_view).collect();
     Ok(Rendered(json!({ "entries": entries, "next_after": next })).into_response())
 }
 
 /// Everything that the query asks for, one entry a line, a portion at a time as the client reads.
-async fn export(site: Site, actor: Actor, mut trail: Trail) -> Answer<Response> {
-    trail.query.limit = PORTION;
+async fn export_audit_trail(site: AppState, actor: Actor, mut trail: AuditTrailQuery) -> TenantsResult<Response> {
+    trail.query.limit = EXPORT_BATCH_ENTRIES;
     // Whoever may not is told so, not cut off.
     let first = site.engine.audit_trail(&actor, trail.tenant.as_deref(), trail.query.clone()).await?;
     let rest = stream::try_unfold(Some((first, trail)), move |state| {
         let (engine, actor) = (site.engine.clone(), actor.clone());
         async move {
             let Some((entries, mut trail)) = state else { return Ok::<_, Error>(None) };
-            let lines: String = entries.iter().map(|entry| format!("{}\n", wire::entry(entry))).collect();
+            let lines: String = entries.iter().map(|entry| format!("{}\n", wire::audit_entry_view(entry))).collect();
             trail.query.after = entries.last().map(|entry| entry.id);
-            let more = entries.len() == PORTION as usize;
+            let more = entries.len() == EXPORT_BATCH_ENTRIES as usize;
             let next = if more {
                 let entries = engine.audit_trail(&actor, trail.tenant.as_deref(), trail.query.clone()).await?;
                 Some((entries, trail))

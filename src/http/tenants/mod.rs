@@ -1,12 +1,12 @@
 //! Tenants below `/v1/tenants`, policies below `/v1/policies`, and the audit trail at `/v1/admin/audit`.
 
-use super::openapi::Routes;
+use super::openapi::ApiRoutes;
 
 mod handlers;
 mod query;
 mod routes;
 mod wire;
 
-pub(super) fn routes() -> Routes {
-    routes::tenants().and(routes::policies()).and(routes::trail())
+pub(super) fn routes() -> ApiRoutes {
+    routes::tenant_routes().merge(routes::policy_routes()).merge(routes::audit_routes())
 }

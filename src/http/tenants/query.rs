@@ -1,55 +1,55 @@
 //! Queries of these routes. Pure.
 
-use super::super::query::{USUAL_PAGE, pairs, parsed, unknown};
 use crate::domain::clock::Timestamp;
 use crate::engine::{AuditQuery, Error};
+use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_parameter, query_pairs, unknown_parameter};
 
 /// Which page, and of whose things.
-pub(super) struct Page {
+pub(super) struct ListByNameQuery {
     pub(super) tenant: Option<String>,
     pub(super) after: String,
     pub(super) limit: u32,
 }
 
 /// What the audit trail is asked for.
-pub(super) struct Trail {
+pub(super) struct AuditTrailQuery {
     pub(super) tenant: Option<String>,
     pub(super) query: AuditQuery,
     /// One entry a line, to the end of the trail.
     pub(super) export: bool,
 }
 
-pub(super) fn page(query: Option<&str>) -> Result<Page, Error> {
-    let mut page = Page { tenant: None, after: String::new(), limit: USUAL_PAGE };
-    for (name, value) in pairs(query) {
+pub(super) fn parse_list_query(query: Option<&str>) -> Result<ListByNameQuery, Error> {
+    let mut page = ListByNameQuery { tenant: None, after: String::new(), limit: DEFAULT_PAGE_LIMIT };
+    for (name, value) in query_pairs(query) {
         match name.as_str() {
             "tenant" => page.tenant = Some(value),
             "after" => page.after = value,
-            "limit" => page.limit = parsed("limit", &value, "1 to 1000")?,
-            other => return Err(unknown(other)),
+            "limit" => page.limit = parse_parameter("limit", &value, "1 to 1000")?,
+            other => return Err(unknown_parameter(other)),
         }
     }
     Ok(page)
 }
 
-pub(super) fn trail(query: Option<&str>) -> Result<Trail, Error> {
-    let usual = AuditQuery { limit: USUAL_PAGE, ..AuditQuery::default() };
-    let mut trail = Trail { tenant: None, query: usual, export: false };
-    for (name, value) in pairs(query) {
+pub(super) fn parse_audit_query(query: Option<&str>) -> Result<AuditTrailQuery, Error> {
+    let usual = AuditQuery { limit: DEFAULT_PAGE_LIMIT, ..AuditQuery::default() };
+    let mut trail = AuditTrailQuery { tenant: None, query: usual, export: false };
+    for (name, value) in query_pairs(query) {
         let (asked, time) = (&mut trail.query, "a time like 2026-11-21T00:00:00Z");
         match (name.as_str(), value.as_str()) {
             ("tenant", _) => trail.tenant = Some(value),
             ("actor", _) => asked.actor = Some(value),
             ("action", _) => asked.action = Some(value),
             ("subject", _) => asked.subject = Some(value),
-            ("since", at) => asked.since = Some(parsed::<Timestamp>("since", at, time)?),
-            ("until", at) => asked.until = Some(parsed::<Timestamp>("until", at, time)?),
-            ("after", id) => asked.after = Some(parsed("after", id, "an entry's id")?),
-            ("limit", most) => asked.limit = parsed("limit", most, "1 to 1000")?,
+            ("since", at) => asked.since = Some(parse_parameter::<Timestamp>("since", at, time)?),
+            ("until", at) => asked.until = Some(parse_parameter::<Timestamp>("until", at, time)?),
+            ("after", id) => asked.after = Some(parse_parameter("after", id, "an entry's id")?),
+            ("limit", most) => asked.limit = parse_parameter("limit", most, "1 to 1000")?,
             ("format", "json") => trail.export = false,
             ("format", "ndjson") => trail.export = true,
             ("format", _) => return Err(Error::invalid("format", "json or ndjson")),
-            (other, _) => return Err(unknown(other)),
+            (other, _) => return Err(unknown_parameter(other)),
         }
     }
     Ok(trail)

@@ -2,92 +2,96 @@
 
 use serde_json::{Value, json};
 
-use super::super::openapi::access::{ADMINISTERS, ADMINISTERS_ONE, OPERATES};
-use super::super::openapi::{Op, Routes, op};
 use super::handlers;
-use super::wire::{ChangeTenant, NewTenant};
-use crate::domain::policy::Rules;
+use super::wire::{CreateTenantBody, UpdateTenantBody};
+use crate::domain::policy::PolicyRules;
+use crate::http::openapi::access::{ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS, OPERATOR_ACCESS};
+use crate::http::openapi::{ApiRoutes, OperationSpec, op};
 
-pub(super) fn tenants() -> Routes {
+pub(super) fn tenant_routes() -> ApiRoutes {
     let limits = || json!({ "quota": { "bytes": 500_000_000_000_u64, "files": 1_000_000 }, "rate": null });
     let mut wish = limits();
     wish["name"] = "acme".into();
     let create = op("A new tenant")
-        .named("createTenant")
-        .may(OPERATES)
-        .takes::<NewTenant>(wish)
-        .gives(201, "@Standing")
-        .fails(&["conflict"]);
+        .operation_id("createTenant")
+        .access(OPERATOR_ACCESS)
+        .json_body::<CreateTenantBody>(wish)
+        .json_response(201, "@Standing")
+        .error_codes(&["conflict"]);
     let change = op("Change a tenant's limits, or suspend it")
-        .named("updateTenant")
-        .may(OPERATES)
-        .takes::<ChangeTenant>(limits())
-        .tells(
+        .operation_id("updateTenant")
+        .access(OPERATOR_ACCESS)
+        .json_body::<UpdateTenantBody>(limits())
+        .description(
             "What is not named stays; null takes a limit away. In force on every node within seconds, quotas at once.",
         );
-    Routes::of("Tenants")
-        .names("Tenant", tenant())
-        .names("Standing", standing())
-        .names("Usage", json!({ "bytes": "int = 1200", "files": "int = 3", "open_uploads": "int = 0" }))
+    ApiRoutes::for_tag("Tenants")
+        .define_shape("Tenant", tenant_shape())
+        .define_shape("Standing", standing_shape())
+        .define_shape("Usage", json!({ "bytes": "int = 1200", "files": "int = 3", "open_uploads": "int = 0" }))
         .get(
             "/v1/tenants",
-            handlers::tenants,
+            handlers::list_tenants,
             op("A page of tenants, by name")
-                .named("listTenants")
-                .may(OPERATES)
+                .operation_id("listTenants")
+                .access(OPERATOR_ACCESS)
                 .paged("after")
-                .gives(200, json!({ "tenants": ["@Tenant"], "next_after": "text?" })),
+                .json_response(200, json!({ "tenants": ["@Tenant"], "next_after": "text?" })),
         )
         .post("/v1/tenants", handlers::create_tenant, create)
         .get(
             "/v1/tenants/{id}",
-            handlers::tenant,
+            handlers::get_tenant,
             op("A tenant, its limits, and what it takes up")
-                .named("getTenant")
-                .may(ADMINISTERS_ONE)
-                .kept()
-                .gives(200, "@Standing"),
+                .operation_id("getTenant")
+                .access(ADMIN_RESOURCE_ACCESS)
+                .cacheable()
+                .json_response(200, "@Standing"),
         )
-        .patch("/v1/tenants/{id}", handlers::patch_tenant, change.gives(200, "@Standing"))
+        .patch("/v1/tenants/{id}", handlers::update_tenant, change.json_response(200, "@Standing"))
         .post(
             "/v1/tenants/{id}/recompute",
-            handlers::recompute,
+            handlers::recompute_usage,
             op("Sum up anew what a tenant takes up")
-                .named("recomputeUsage")
-                .may(OPERATES)
-                .gives(200, json!({ "before?": "@Usage", "usage": "@Usage" })),
+                .operation_id("recomputeUsage")
+                .access(OPERATOR_ACCESS)
+                .json_response(200, json!({ "before?": "@Usage", "usage": "@Usage" })),
         )
 }
 
-pub(super) fn policies() -> Routes {
-    let list = op("A page of policies, by name").named("listPolicies").may(ADMINISTERS).paged("after");
-    let write = op("Write a policy").named("putPolicy").may(ADMINISTERS).tells("In force on every node within five seconds.").takes::<Rules>(
+pub(super) fn policy_routes() -> ApiRoutes {
+    let list = op("A page of policies, by name").operation_id("listPolicies").access(ADMIN_ACCESS).paged("after");
+    let write = op("Write a policy").operation_id("putPolicy").access(ADMIN_ACCESS).description("In force on every node within five seconds.").json_body::<PolicyRules>(
         json!({ "max_size": 50_000_000, "content_types": ["image/*"], "extensions": ["jpg", "png"], "keep_for": 2_592_000 }),
     );
-    Routes::of("Tenants")
-        .names("Policy", policy())
+    ApiRoutes::for_tag("Tenants")
+        .define_shape("Policy", policy_shape())
         .get(
             "/v1/policies",
-            handlers::policies,
-            of(list).gives(200, json!({ "policies": ["@Policy"], "next_after": "text?" })),
+            handlers::list_policies,
+            with_tenant_parameter(list).json_response(200, json!({ "policies": ["@Policy"], "next_after": "text?" })),
         )
         .get(
             "/v1/policies/{name}",
-            handlers::policy,
-            of(op("A policy").named("getPolicy").may(ADMINISTERS_ONE).kept()).gives(200, "@Policy"),
+            handlers::get_policy,
+            with_tenant_parameter(op("A policy").operation_id("getPolicy").access(ADMIN_RESOURCE_ACCESS).cacheable())
+                .json_response(200, "@Policy"),
         )
-        .put("/v1/policies/{name}", handlers::put_policy, of(write).gives(200, "@Policy"))
+        .put("/v1/policies/{name}", handlers::put_policy, with_tenant_parameter(write).json_response(200, "@Policy"))
         .delete(
             "/v1/policies/{name}",
-            handlers::drop_policy,
-            of(op("Delete a policy").named("deletePolicy").may(ADMINISTERS_ONE))
-                .done(204, "It is gone.")
-                .fails(&["conflict", "wrong_state"]),
+            handlers::delete_policy,
+            with_tenant_parameter(op("Delete a policy").operation_id("deletePolicy").access(ADMIN_RESOURCE_ACCESS))
+                .empty_response(204, "It is gone.")
+                .error_codes(&["conflict", "wrong_state"]),
         )
 }
 
-pub(super) fn trail() -> Routes {
-    let read = op("Who did what to which thing, from where").named("listAuditEntries").may(ADMINISTERS).paged("after");
+pub(super) fn audit_routes() -> ApiRoutes {
+    let read = op("Who did what to which thing, from where")
+        .operation_id("listAuditEntries")
+        .access(ADMIN_ACCESS)
+        .paged("after");
     let read = read
         .query("actor", "text*", "Done by this one.")
         .query("action", "text*", "This action; `asset.` for all that begin so.")
@@ -95,20 +99,20 @@ pub(super) fn trail() -> Routes {
         .query("since", "time*", "Not before.")
         .query("until", "time*", "Before.")
         .query("format", "one of json|ndjson*", "`json` for a page, `ndjson` for the whole of it, one entry a line.");
-    Routes::of("Administration").names("AuditEntry", entry()).get(
+    ApiRoutes::for_tag("Administration").define_shape("AuditEntry", audit_entry_shape()).get(
         "/v1/admin/audit",
-        handlers::audit,
-        of(read)
-            .sends(200, "application/x-ndjson", "A page, or one entry a line.")
-            .gives(200, json!({ "entries": ["@AuditEntry"], "next_after": "uuid?" })),
+        handlers::list_audit_entries,
+        with_tenant_parameter(read)
+            .media_response(200, "application/x-ndjson", "A page, or one entry a line.")
+            .json_response(200, json!({ "entries": ["@AuditEntry"], "next_after": "uuid?" })),
     )
 }
 
-fn of(op: Op) -> Op {
-    op.query("tenant", "text*", "For operators: whose, by name or id.").fails(&["not_found"])
+fn with_tenant_parameter(op: OperationSpec) -> OperationSpec {
+    op.query("tenant", "text*", "For operators: whose, by name or id.").error_codes(&["not_found"])
 }
 
-fn tenant() -> Value {
+fn tenant_shape() -> Value {
     json!({
         "id": "uuid",
         "name": "text = acme",
@@ -118,19 +122,19 @@ fn tenant() -> Value {
     })
 }
 
-fn standing() -> Value {
-    let mut shape = tenant();
+fn standing_shape() -> Value {
+    let mut shape = tenant_shape();
     shape["quota"] = json!({ "bytes": "int? = 500000000000", "files": "int?", "open_uploads": "int? = 100" });
     shape["usage"] = "@Usage".into();
     shape
 }
 
-fn policy() -> Value {
+fn policy_shape() -> Value {
     json!({ "name": "text = photos", "tenant": "uuid", "rules": "@Rules = {\"max_size\":50000000}", "created_at": "time",
         "changed_at": "time" })
 }
 
-fn entry() -> Value {
+fn audit_entry_shape() -> Value {
     json!({
         "id": "uuid",
         "at": "time",

@@ -8,42 +8,44 @@ use serde_json::{Value, json};
 
 use crate::domain::audit::AuditEntry;
 use crate::domain::policy::Policy;
-use crate::domain::quota::Quota;
-use crate::domain::tenant::Rate;
+use crate::domain::quota::TenantQuota;
+use crate::domain::tenant::RateLimit;
 use crate::engine::PatchTenant;
 
 /// A member that is there, null or not; absent is `None`.
-fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+fn double_option<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
 
 /// `POST /v1/tenants`.
 #[derive(Deserialize, JsonSchema)]
-pub(super) struct NewTenant {
+#[schemars(rename = "NewTenant")]
+pub(super) struct CreateTenantBody {
     /// Its name: lower-case letters, digits and hyphens.
     pub(super) name: String,
     #[serde(flatten)]
-    pub(super) change: ChangeTenant,
+    pub(super) change: UpdateTenantBody,
 }
 
 /// `PATCH /v1/tenants/{id}`: what is not named stays; null takes a limit away.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct ChangeTenant {
+#[schemars(rename = "ChangeTenant")]
+pub(super) struct UpdateTenantBody {
     /// Whether its keys, grants and links open nothing.
     suspended: Option<bool>,
     /// How fast it may ask on each node; null for any speed.
-    #[serde(deserialize_with = "said")]
-    rate: Option<Option<WireRate>>,
+    #[serde(deserialize_with = "double_option")]
+    rate: Option<Option<TenantRateInput>>,
     /// How much it may take up; null for any amount.
-    #[serde(deserialize_with = "said")]
-    quota: Option<Option<WireQuota>>,
+    #[serde(deserialize_with = "double_option")]
+    quota: Option<Option<TenantQuotaInput>>,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "RateInput")]
-struct WireRate {
+struct TenantRateInput {
     /// Requests per second.
     per_second: NonZeroU32,
     /// Requests at once; left out, as many as per second.
@@ -53,7 +55,7 @@ struct WireRate {
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "QuotaInput")]
-struct WireQuota {
+struct TenantQuotaInput {
     /// Bytes of all files.
     bytes: Option<u64>,
     /// How many files.
@@ -62,12 +64,15 @@ struct WireQuota {
     open_uploads: Option<u64>,
 }
 
-impl ChangeTenant {
-    pub(super) fn command(&self) -> PatchTenant {
-        let rate = |rate: WireRate| Rate { per_second: rate.per_second, burst: rate.burst.unwrap_or(rate.per_second) };
-        let quota = |quota: Option<WireQuota>| {
-            let WireQuota { bytes, files, open_uploads } = quota.unwrap_or_default();
-            Quota { bytes, files, uploads: open_uploads }
+impl UpdateTenantBody {
+    pub(super) fn to_command(&self) -> PatchTenant {
+        let rate = |rate: TenantRateInput| RateLimit {
+            per_second: rate.per_second,
+            burst: rate.burst.unwrap_or(rate.per_second),
+        };
+        let quota = |quota: Option<TenantQuotaInput>| {
+            let TenantQuotaInput { bytes, files, open_uploads } = quota.unwrap_or_default();
+            TenantQuota { bytes, files, uploads: open_uploads }
         };
         PatchTenant {
             suspended: self.suspended,
@@ -77,7 +82,7 @@ impl ChangeTenant {
     }
 }
 
-pub(super) fn policy(policy: &Policy) -> Value {
+pub(super) fn policy_view(policy: &Policy) -> Value {
     json!({
         "name": policy.name,
         "tenant": policy.tenant,
@@ -87,7 +92,7 @@ pub(super) fn policy(policy: &Policy) -> Value {
     })
 }
 
-pub(super) fn entry(entry: &AuditEntry) -> Value {
+pub(super) fn audit_entry_view(entry: &AuditEntry) -> Value {
     json!({
         "id": entry.id,
         "at": entry.at.to_string(),

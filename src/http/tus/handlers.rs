@@ -4,149 +4,157 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::super::metadata;
-use super::super::pieces;
-use super::super::relayed::{self, Call, WithBody};
-use super::error::Refusal;
-use super::wire::{self, Wanted};
+use super::error::TusError;
+use super::wire::{self, ConcatRequest};
 use crate::domain::access::Actor;
-use crate::domain::append::Said;
+use crate::domain::append::EchoedHeaders;
 use crate::domain::ids::UploadId;
-use crate::domain::upload::{Protocol, Upload};
-use crate::engine::{AppendBytes, Checksum, Concatenate, Ends, Error, Incoming, OpenAppend};
+use crate::domain::upload::{Upload, UploadProtocol};
+use crate::engine::{AppendBody, AppendBytes, AppendChecksum, ConcatenateUploads, EndOfBody, Error, OpenAppend};
+use crate::http::chunk_detection;
+use crate::http::upload_metadata;
+use crate::http::upload_request::{self, UploadRequest, UploadRequestWithBody};
 
-type Answer = Result<Response, Refusal>;
+type TusResult = Result<Response, TusError>;
 
-pub(super) async fn collection(WithBody(call, body): WithBody) -> Response {
+pub(super) async fn handle_collection(UploadRequestWithBody(call, body): UploadRequestWithBody) -> Response {
     match call.method {
-        Method::OPTIONS => wire::options(&call.limits().await),
+        Method::OPTIONS => wire::options_response(&call.load_limits().await),
         Method::POST => {
             let max_request_body = call.site.engine.limits().max_request_body;
-            wire::say_limit(create(call, body).await.into_response(), max_request_body)
+            wire::with_limit_header(create_upload(call, body).await.into_response(), max_request_body)
         }
-        _ => no_method("OPTIONS, POST"),
+        _ => method_not_allowed_response("OPTIONS, POST"),
     }
 }
 
-pub(super) async fn upload(WithBody(call, body): WithBody) -> Response {
+pub(super) async fn handle_upload(UploadRequestWithBody(call, body): UploadRequestWithBody) -> Response {
     let method = call.method.clone();
     let max_request_body = call.site.engine.limits().max_request_body;
     let answer = match method {
-        Method::OPTIONS => return wire::options(&call.limits().await),
-        Method::HEAD => look(call).await,
-        Method::PATCH => append(call, body).await,
-        Method::DELETE => terminate(call).await,
-        _ => return no_method("OPTIONS, HEAD, PATCH, DELETE"),
+        Method::OPTIONS => return wire::options_response(&call.load_limits().await),
+        Method::HEAD => get_offset(call).await,
+        Method::PATCH => append_content(call, body).await,
+        Method::DELETE => terminate_upload(call).await,
+        _ => return method_not_allowed_response("OPTIONS, HEAD, PATCH, DELETE"),
     };
-    wire::say_limit(answer.map_err(|refusal| refusal.to(&method)).into_response(), max_request_body)
+    wire::with_limit_header(answer.map_err(|refusal| refusal.for_method(&method)).into_response(), max_request_body)
 }
 
-fn no_method(allowed: &'static str) -> Response {
+fn method_not_allowed_response(allowed: &'static str) -> Response {
     let detail = "This address does not answer to this method.";
-    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    let refusal = TusError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
     let mut response = refusal.into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
-async fn look(call: Call) -> Answer {
-    wire::speaks_tus(&call.headers, true)?;
-    let actor = call.actor().await?;
-    let upload = call.site.engine.progress(&actor, call.upload()?).await?;
-    Ok(wire::progress(&upload))
+async fn get_offset(call: UploadRequest) -> TusResult {
+    wire::check_version(&call.headers, true)?;
+    let actor = call.admit_sender().await?;
+    let upload = call.site.engine.wait_for_progress(&actor, call.upload_id()?).await?;
+    Ok(wire::progress_response(&upload))
 }
 
-async fn append(call: Call, body: Body) -> Answer {
-    wire::speaks_tus(&call.headers, false)?;
-    let actor = call.actor().await?;
-    if !wire::is_content(&call.headers) {
-        return Err(wire::wrong_content());
+async fn append_content(call: UploadRequest, body: Body) -> TusResult {
+    wire::check_version(&call.headers, false)?;
+    let actor = call.admit_sender().await?;
+    if !wire::is_offset_stream(&call.headers) {
+        return Err(wire::wrong_content_type());
     }
     let wish = AppendBytes {
-        offset: wire::offset(&call.headers)?,
-        length: wire::length(&call.headers)?,
-        announced: call.announced,
+        offset: wire::parse_offset(&call.headers)?,
+        length: wire::parse_length(&call.headers)?,
+        content_length: call.content_length,
         checksum: wire::announced_checksum(&call.headers)?,
-        ends: Ends::ByLength,
-        heard: None,
-        body: incoming(body),
+        end_of_body: EndOfBody::ByLength,
+        offset_sender: None,
+        body: append_body(body),
     };
-    let upload = call.site.engine.append(&actor, call.upload()?, wish).await?;
-    Ok(wire::appended(&upload))
+    let upload = call.site.engine.append_bytes(&actor, call.upload_id()?, wish).await?;
+    Ok(wire::append_response(&upload))
 }
 
-async fn terminate(call: Call) -> Answer {
-    wire::speaks_tus(&call.headers, false)?;
-    let actor = call.actor().await?;
-    call.site.engine.terminate(&actor, call.upload()?).await?;
-    Ok(wire::terminated())
+async fn terminate_upload(call: UploadRequest) -> TusResult {
+    wire::check_version(&call.headers, false)?;
+    let actor = call.admit_sender().await?;
+    call.site.engine.terminate_upload(&actor, call.upload_id()?).await?;
+    Ok(wire::termination_response())
 }
 
-async fn create(call: Call, body: Body) -> Answer {
-    wire::speaks_tus(&call.headers, false)?;
-    let actor = call.actor().await?;
-    let collection = call.collection("tus");
-    let upload = match wire::concat(&call.headers, &call.site.public_url)? {
-        Wanted::Final(of, said) => {
+async fn create_upload(call: UploadRequest, body: Body) -> TusResult {
+    wire::check_version(&call.headers, false)?;
+    let actor = call.admit_sender().await?;
+    let collection = call.collection_url("tus");
+    let upload = match wire::parse_concat(&call.headers, &call.site.public_url)? {
+        ConcatRequest::Final(of, said) => {
             let said = said.to_owned();
-            concatenate(&call, &actor, of, said).await?
+            concatenate_uploads(&call, &actor, of, said).await?
         }
-        Wanted::Partial => open(&call, body, &actor, true).await?,
-        Wanted::Whole => open(&call, body, &actor, false).await?,
+        ConcatRequest::Partial => open_upload(&call, body, &actor, true).await?,
+        ConcatRequest::Whole => open_upload(&call, body, &actor, false).await?,
     };
-    Ok(wire::created(&upload, &collection))
+    Ok(wire::creation_response(&upload, &collection))
 }
 
-async fn concatenate(call: &Call, actor: &Actor, of: Vec<UploadId>, concat: String) -> Result<Upload, Refusal> {
-    if wire::length(&call.headers)?.is_some() {
+async fn concatenate_uploads(
+    call: &UploadRequest,
+    actor: &Actor,
+    of: Vec<UploadId>,
+    concat: String,
+) -> Result<Upload, TusError> {
+    if wire::parse_length(&call.headers)?.is_some() {
         return Err(Error::invalid("Upload-Length", "a final upload is as long as its pieces").into());
     }
-    let (raw, described) = described(&call.headers)?;
-    let wish = Concatenate {
+    let (raw, described) = parse_metadata(&call.headers)?;
+    let wish = ConcatenateUploads {
         name: described.name,
         media_type: described.media_type,
         metadata: described.metadata,
-        of,
-        said: Said { metadata: raw, concat: Some(concat) },
+        uploads: of,
+        echoed: EchoedHeaders { metadata: raw, concat: Some(concat) },
     };
-    Ok(call.site.engine.concatenate(actor, wish).await?)
+    Ok(call.site.engine.concatenate_uploads(actor, wish).await?)
 }
 
-async fn open(call: &Call, body: Body, actor: &Actor, partial: bool) -> Result<Upload, Refusal> {
-    let (raw, described) = described(&call.headers)?;
-    let (engine, length) = (call.site.engine.clone(), wire::new_length(&call.headers)?);
+async fn open_upload(call: &UploadRequest, body: Body, actor: &Actor, partial: bool) -> Result<Upload, TusError> {
+    let (raw, described) = parse_metadata(&call.headers)?;
+    let (engine, length) = (call.site.engine.clone(), wire::creation_length(&call.headers)?);
     let wish = OpenAppend {
-        protocol: Protocol::Tus,
+        protocol: UploadProtocol::Tus,
         name: described.name,
         media_type: described.media_type,
         metadata: described.metadata,
         sha256: None,
         length,
         partial,
-        said: Said { metadata: raw, concat: partial.then(|| "partial".to_owned()) },
-        first: first_bytes(call, body)?,
+        echoed: EchoedHeaders { metadata: raw, concat: partial.then(|| "partial".to_owned()) },
+        first_bytes: creation_content(call, body)?,
         content_follows: false,
     };
     Ok(engine.open_append(actor, wish).await?)
 }
 
-fn described(headers: &HeaderMap) -> Result<(Option<String>, metadata::Described), Error> {
-    let raw = wire::metadata(headers)?;
-    Ok((raw.map(ToOwned::to_owned), metadata::parse(raw.unwrap_or_default())?))
+fn parse_metadata(headers: &HeaderMap) -> Result<(Option<String>, upload_metadata::UploadMetadata), Error> {
+    let raw = wire::metadata_header(headers)?;
+    Ok((raw.map(ToOwned::to_owned), upload_metadata::parse_upload_metadata(raw.unwrap_or_default())?))
 }
 
 /// The bytes that come with a creation, if any do.
-fn first_bytes(call: &Call, body: Body) -> Result<Option<(Option<u64>, Checksum, Incoming)>, Refusal> {
-    if call.announced == Some(0) {
+fn creation_content(
+    call: &UploadRequest,
+    body: Body,
+) -> Result<Option<(Option<u64>, AppendChecksum, AppendBody)>, TusError> {
+    if call.content_length == Some(0) {
         return Ok(None);
     }
-    if !wire::is_content(&call.headers) {
-        return Err(wire::wrong_content());
+    if !wire::is_offset_stream(&call.headers) {
+        return Err(wire::wrong_content_type());
     }
-    pieces::whole_range(&call.headers)?;
-    Ok(Some((call.announced, wire::announced_checksum(&call.headers)?, incoming(body))))
+    chunk_detection::whole_file_size(&call.headers)?;
+    Ok(Some((call.content_length, wire::announced_checksum(&call.headers)?, append_body(body))))
 }
 
-fn incoming(body: Body) -> Incoming {
-    relayed::incoming(body, |trailers| wire::checksum(trailers).ok().flatten())
+fn append_body(body: Body) -> AppendBody {
+    upload_request::append_body(body, |trailers| wire::parse_checksum(trailers).ok().flatten())
 }

@@ -5,39 +5,47 @@
 
 use http::Method;
 
-use super::openapi::access::{Cells, DRIVES, GRANTED, GRANTED_ONE, OPENS, PUBLIC, WATCHES};
-use super::openapi::{Dialect, Op, Routes, op};
-use super::pieces::CODE;
+use super::chunk_detection::PARTIAL_FILE_CODE;
+use super::openapi::access::{
+    AccessCells, DRIVE_UPLOAD_ACCESS, GRANT_ACCESS, GRANT_UPLOAD_ACCESS, OPEN_UPLOAD_ACCESS, PUBLIC_ACCESS, VIEW_ACCESS,
+};
+use super::openapi::{ApiRoutes, ErrorDialect, OperationSpec, op};
 
 mod error;
 mod handlers;
 mod wire;
 
-static DIALECT: Dialect = Dialect::of_problems("tus", |error| error::Refusal::from(error).problem());
+static TUS_DIALECT: ErrorDialect =
+    ErrorDialect::of_problems("tus", |error| error::TusError::from(error).into_problem());
 
 /// Every route of tus. Methods are told apart by the handlers: `X-HTTP-Method-Override` may name another one.
-pub(super) fn routes() -> Routes {
-    Routes::speaking("tus 1.0", &DIALECT)
-        .any("/tus", handlers::collection, collection("", OPENS))
-        .also("/tus/", handlers::collection)
-        .any("/tus/{id}", handlers::upload, upload("", WATCHES, DRIVES))
-        .any("/u/{grant}/tus", handlers::collection, collection("ByGrant", GRANTED))
-        .any("/u/{grant}/tus/{id}", handlers::upload, upload("ByGrant", GRANTED_ONE, GRANTED_ONE))
+pub(super) fn routes() -> ApiRoutes {
+    ApiRoutes::with_dialect("tus 1.0", &TUS_DIALECT)
+        .any("/tus", handlers::handle_collection, collection_operations("", OPEN_UPLOAD_ACCESS))
+        .alias("/tus/", handlers::handle_collection)
+        .any("/tus/{id}", handlers::handle_upload, upload_operations("", VIEW_ACCESS, DRIVE_UPLOAD_ACCESS))
+        .any("/u/{grant}/tus", handlers::handle_collection, collection_operations("ByGrant", GRANT_ACCESS))
+        .any(
+            "/u/{grant}/tus/{id}",
+            handlers::handle_upload,
+            upload_operations("ByGrant", GRANT_UPLOAD_ACCESS, GRANT_UPLOAD_ACCESS),
+        )
 }
 
-fn spoken(op: Op) -> Op {
-    let op = op.header("Tus-Resumable", "one of 1.0.0", "The version.").fails(&["unsupported_version", "invalid"]);
-    op.fails(&["storage_full", "locked", "forbidden"])
+fn with_tus_headers(op: OperationSpec) -> OperationSpec {
+    let op =
+        op.header("Tus-Resumable", "one of 1.0.0", "The version.").error_codes(&["unsupported_version", "invalid"]);
+    op.error_codes(&["storage_full", "locked", "forbidden"])
 }
 
-fn collection(by: &str, creates: Cells) -> [(Method, Op); 2] {
-    let create = spoken(op("Begin an upload").named(format!("createTusUpload{by}")).may(creates))
+fn collection_operations(by: &str, creates: AccessCells) -> [(Method, OperationSpec); 2] {
+    let create = with_tus_headers(op("Begin an upload").operation_id(format!("createTusUpload{by}")).access(creates))
         .header("Upload-Length", "int* = 5", "How many bytes; or `Upload-Defer-Length: 1`.")
         .header("Upload-Metadata", "text* = filename YS50eHQ=", "Pairs of a name and a value in base64.")
         .header("Upload-Concat", "text*", "`partial`, or `final;` and the pieces.")
-        .done(201, "It is there.")
-        .with("Location", "text", "The upload's address.")
-        .fails(&[
+        .empty_response(201, "It is there.")
+        .response_header("Location", "text", "The upload's address.")
+        .error_codes(&[
             "too_large",
             "quota_exceeded",
             "unsupported_media_type",
@@ -45,20 +53,20 @@ fn collection(by: &str, creates: Cells) -> [(Method, Op); 2] {
             "body_broke_off",
             "conflict",
             "gone",
-            CODE,
+            PARTIAL_FILE_CODE,
         ]);
-    [(Method::OPTIONS, options(format!("getTusOptions{by}"))), (Method::POST, create)]
+    [(Method::OPTIONS, options_operation(format!("getTusOptions{by}"))), (Method::POST, create)]
 }
 
-fn upload(by: &str, watches: Cells, drives: Cells) -> [(Method, Op); 4] {
-    let append = spoken(op("Append bytes").named(format!("appendToTusUpload{by}")).may(drives))
-        .takes_bytes("application/offset+octet-stream", "hel");
+fn upload_operations(by: &str, watches: AccessCells, drives: AccessCells) -> [(Method, OperationSpec); 4] {
+    let append = with_tus_headers(op("Append bytes").operation_id(format!("appendToTusUpload{by}")).access(drives))
+        .bytes_body("application/offset+octet-stream", "hel");
     let append = append
         .header("Upload-Offset", "int = 0", "Where they belong.")
         .header("Upload-Checksum", "text*", "An algorithm and a digest in base64.")
-        .done(204, "They are safe.")
-        .with("Upload-Offset", "int = 5", "How many bytes are safe.")
-        .fails(&[
+        .empty_response(204, "They are safe.")
+        .response_header("Upload-Offset", "int = 5", "How many bytes are safe.")
+        .error_codes(&[
             "offset_mismatch",
             "checksum_mismatch",
             "unsupported_media_type",
@@ -66,25 +74,25 @@ fn upload(by: &str, watches: Cells, drives: Cells) -> [(Method, Op); 4] {
             "too_large",
             "gone",
         ])
-        .fails(&["wrong_state", "quota_exceeded", "incomplete", "wrong_bytes"]);
-    let look = spoken(op("How far it is").named(format!("getTusOffset{by}")).may(watches))
-        .done(200, "It goes on behind what is safe.")
-        .with(
+        .error_codes(&["wrong_state", "quota_exceeded", "incomplete", "wrong_bytes"]);
+    let look = with_tus_headers(op("How far it is").operation_id(format!("getTusOffset{by}")).access(watches))
+        .empty_response(200, "It goes on behind what is safe.")
+        .response_header(
             "Upload-Offset",
             "int* = 5",
             "How many bytes are safe; not of an upload that is put together from others, until it is.",
         )
-        .with("Upload-Length", "int* = 5", "How many there will be, once that is known.");
-    let end = spoken(op("Give an upload up").named(format!("deleteTusUpload{by}")).may(drives))
-        .done(204, "It is gone.")
-        .fails(&["gone", "wrong_state"]);
-    let options = options(format!("getTusUploadOptions{by}"));
+        .response_header("Upload-Length", "int* = 5", "How many there will be, once that is known.");
+    let end = with_tus_headers(op("Give an upload up").operation_id(format!("deleteTusUpload{by}")).access(drives))
+        .empty_response(204, "It is gone.")
+        .error_codes(&["gone", "wrong_state"]);
+    let options = options_operation(format!("getTusUploadOptions{by}"));
     [(Method::OPTIONS, options), (Method::HEAD, look), (Method::PATCH, append), (Method::DELETE, end)]
 }
 
-fn options(id: String) -> Op {
+fn options_operation(id: String) -> OperationSpec {
     op("What the server can do")
-        .named(id)
-        .may(PUBLIC)
-        .done(204, "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size` say it.")
+        .operation_id(id)
+        .access(PUBLIC_ACCESS)
+        .empty_response(204, "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size` say it.")
 }

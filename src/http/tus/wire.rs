@@ -5,30 +5,30 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::error::Refusal;
-use crate::domain::append::{Concat, Length};
+use super::error::TusError;
+use crate::domain::append::{ConcatRole, UploadLength};
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Upload, UploadState};
-use crate::engine::{AppendDigest, Checksum, Error, Expected, Limits};
+use crate::engine::{AppendChecksum, AppendDigestAlgorithm, Error, ExpectedDigest, UploadLimits};
 
-const VERSION: &str = "1.0.0";
-const CONTENT: &str = "application/offset+octet-stream";
+const TUS_VERSION: &str = "1.0.0";
+const OFFSET_STREAM_TYPE: &str = "application/offset+octet-stream";
 /// Without blanks behind the commas: TUSKit does not trim.
-const EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,expiration,checksum,checksum-trailer,\
+const TUS_EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,expiration,checksum,checksum-trailer,\
     termination,concatenation";
 
-const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
-const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
-const LENGTH: HeaderName = HeaderName::from_static("upload-length");
-const DEFER: HeaderName = HeaderName::from_static("upload-defer-length");
-const METADATA: HeaderName = HeaderName::from_static("upload-metadata");
-const CONCAT: HeaderName = HeaderName::from_static("upload-concat");
-const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
-const CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
-const LIMIT: HeaderName = HeaderName::from_static("upload-limit");
+const TUS_RESUMABLE_HEADER: HeaderName = HeaderName::from_static("tus-resumable");
+const UPLOAD_OFFSET_HEADER: HeaderName = HeaderName::from_static("upload-offset");
+const UPLOAD_LENGTH_HEADER: HeaderName = HeaderName::from_static("upload-length");
+const UPLOAD_DEFER_LENGTH_HEADER: HeaderName = HeaderName::from_static("upload-defer-length");
+const UPLOAD_METADATA_HEADER: HeaderName = HeaderName::from_static("upload-metadata");
+const UPLOAD_CONCAT_HEADER: HeaderName = HeaderName::from_static("upload-concat");
+const UPLOAD_EXPIRES_HEADER: HeaderName = HeaderName::from_static("upload-expires");
+const UPLOAD_CHECKSUM_HEADER: HeaderName = HeaderName::from_static("upload-checksum");
+const UPLOAD_LIMIT_HEADER: HeaderName = HeaderName::from_static("upload-limit");
 
 /// A header that comes at most once, as text.
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName, field: &'static str) -> Result<Option<&'a str>, Error> {
+fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName, field: &'static str) -> Result<Option<&'a str>, Error> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -38,94 +38,95 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName, field: &'static str) -> R
 }
 
 /// A non-negative decimal number: digits alone, as far as 63 bits go.
-fn number(headers: &HeaderMap, name: &HeaderName, field: &'static str) -> Result<Option<u64>, Error> {
-    let Some(text) = text(headers, name, field)? else { return Ok(None) };
+fn parse_number(headers: &HeaderMap, name: &HeaderName, field: &'static str) -> Result<Option<u64>, Error> {
+    let Some(text) = header_text(headers, name, field)? else { return Ok(None) };
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let number = text.parse().ok().filter(|number| digits && *number <= i64::MAX as u64);
     number.map(Some).ok_or_else(|| Error::invalid(field, "a non-negative decimal number"))
 }
 
 /// Whether the client speaks our version.
-pub(super) fn speaks_tus(headers: &HeaderMap, silence_is_fine: bool) -> Result<(), Refusal> {
-    let version = headers.get(RESUMABLE);
+pub(super) fn check_version(headers: &HeaderMap, silence_is_fine: bool) -> Result<(), TusError> {
+    let version = headers.get(TUS_RESUMABLE_HEADER);
     match version {
         None if silence_is_fine => Ok(()),
-        Some(version) if version == VERSION => Ok(()),
+        Some(version) if version == TUS_VERSION => Ok(()),
         _ => {
             let detail = "This speaks tus 1.0.0; say so with Tus-Resumable.";
-            Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "unsupported_version", detail))
+            Err(TusError::new(StatusCode::PRECONDITION_FAILED, "unsupported_version", detail))
         }
     }
 }
 
 /// `Upload-Length` or `Upload-Defer-Length`, exactly one of them.
-pub(super) fn new_length(headers: &HeaderMap) -> Result<Length, Error> {
-    match (length(headers)?, text(headers, &DEFER, "Upload-Defer-Length")?) {
-        (Some(length), None) => Ok(Length::Known(length)),
-        (None, Some("1")) => Ok(Length::Deferred),
+pub(super) fn creation_length(headers: &HeaderMap) -> Result<UploadLength, Error> {
+    match (parse_length(headers)?, header_text(headers, &UPLOAD_DEFER_LENGTH_HEADER, "Upload-Defer-Length")?) {
+        (Some(length), None) => Ok(UploadLength::Known(length)),
+        (None, Some("1")) => Ok(UploadLength::Deferred),
         (None, Some(_)) => Err(Error::invalid("Upload-Defer-Length", "is 1 or not there")),
         (Some(_), Some(_)) => Err(Error::invalid("Upload-Length", "not together with Upload-Defer-Length")),
         (None, None) => Err(Error::invalid("Upload-Length", "how long is the file?")),
     }
 }
 
-pub(super) fn length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
-    number(headers, &LENGTH, "Upload-Length")
+pub(super) fn parse_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
+    parse_number(headers, &UPLOAD_LENGTH_HEADER, "Upload-Length")
 }
 
-pub(super) fn offset(headers: &HeaderMap) -> Result<u64, Error> {
-    let offset = number(headers, &OFFSET, "Upload-Offset")?;
+pub(super) fn parse_offset(headers: &HeaderMap) -> Result<u64, Error> {
+    let offset = parse_number(headers, &UPLOAD_OFFSET_HEADER, "Upload-Offset")?;
     offset.ok_or_else(|| Error::invalid("Upload-Offset", "where do these bytes belong?"))
 }
 
 /// `Upload-Metadata` as it was sent; an empty one is none.
-pub(super) fn metadata(headers: &HeaderMap) -> Result<Option<&str>, Error> {
-    Ok(text(headers, &METADATA, "Upload-Metadata")?.filter(|text| !text.is_empty()))
+pub(super) fn metadata_header(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    Ok(header_text(headers, &UPLOAD_METADATA_HEADER, "Upload-Metadata")?.filter(|text| !text.is_empty()))
 }
 
 /// Whether the body is declared to be bytes of a file.
-pub(super) fn is_content(headers: &HeaderMap) -> bool {
+pub(super) fn is_offset_stream(headers: &HeaderMap) -> bool {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(CONTENT)
+    given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(OFFSET_STREAM_TYPE)
 }
 
-pub(super) fn wrong_content() -> Refusal {
-    let detail = format!("Bytes of a file come as {CONTENT}.");
-    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+pub(super) fn wrong_content_type() -> TusError {
+    let detail = format!("Bytes of a file come as {OFFSET_STREAM_TYPE}.");
+    TusError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
 }
 
 /// `Upload-Checksum` in headers or trailers.
-pub(super) fn checksum(headers: &HeaderMap) -> Result<Option<Expected>, Error> {
+pub(super) fn parse_checksum(headers: &HeaderMap) -> Result<Option<ExpectedDigest>, Error> {
     let field = "Upload-Checksum";
-    let Some(text) = text(headers, &CHECKSUM, field)? else { return Ok(None) };
+    let Some(text) = header_text(headers, &UPLOAD_CHECKSUM_HEADER, field)? else { return Ok(None) };
     let (name, value) = text.split_once(' ').ok_or_else(|| Error::invalid(field, "an algorithm and a value"))?;
-    let algorithm = AppendDigest::ALL.into_iter().find(|algorithm| algorithm.name() == name);
-    let algorithm = algorithm.ok_or_else(|| Error::invalid(field, format!("one of {}", algorithms())))?;
+    let algorithm = AppendDigestAlgorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name);
+    let algorithm = algorithm.ok_or_else(|| Error::invalid(field, format!("one of {}", algorithm_names())))?;
     let value = BASE64.decode(value.trim()).ok().filter(|value| value.len() == algorithm.size());
-    Ok(Some(Expected {
+    Ok(Some(ExpectedDigest {
         algorithm,
         value: value.ok_or_else(|| Error::invalid(field, "the value is no such checksum"))?,
     }))
 }
 
 /// What the request says of a checksum: it is here, or it will come behind the bytes.
-pub(super) fn announced_checksum(headers: &HeaderMap) -> Result<Checksum, Error> {
-    if let Some(expected) = checksum(headers)? {
-        return Ok(Checksum::Given(expected));
+pub(super) fn announced_checksum(headers: &HeaderMap) -> Result<AppendChecksum, Error> {
+    if let Some(expected) = parse_checksum(headers)? {
+        return Ok(AppendChecksum::Given(expected));
     }
     let trailers = headers.get_all(header::TRAILER).iter().filter_map(|value| value.to_str().ok());
-    let comes =
-        trailers.flat_map(|list| list.split(',')).any(|name| name.trim().eq_ignore_ascii_case(CHECKSUM.as_str()));
-    Ok(if comes { Checksum::Trailing } else { Checksum::None })
+    let comes = trailers
+        .flat_map(|list| list.split(','))
+        .any(|name| name.trim().eq_ignore_ascii_case(UPLOAD_CHECKSUM_HEADER.as_str()));
+    Ok(if comes { AppendChecksum::Trailing } else { AppendChecksum::None })
 }
 
-fn algorithms() -> String {
-    AppendDigest::ALL.map(AppendDigest::name).join(",")
+fn algorithm_names() -> String {
+    AppendDigestAlgorithm::ALL.map(AppendDigestAlgorithm::name).join(",")
 }
 
 /// What `Upload-Concat` asks for.
 #[derive(Debug, PartialEq)]
-pub(super) enum Wanted<'a> {
+pub(super) enum ConcatRequest<'a> {
     /// A file of its own.
     Whole,
     /// A piece of one.
@@ -134,22 +135,25 @@ pub(super) enum Wanted<'a> {
     Final(Vec<UploadId>, &'a str),
 }
 
-pub(super) fn concat<'a>(headers: &'a HeaderMap, public_url: &str) -> Result<Wanted<'a>, Error> {
+pub(super) fn parse_concat<'a>(headers: &'a HeaderMap, public_url: &str) -> Result<ConcatRequest<'a>, Error> {
     let field = "Upload-Concat";
-    match text(headers, &CONCAT, field)? {
-        None => Ok(Wanted::Whole),
-        Some("partial") => Ok(Wanted::Partial),
+    match header_text(headers, &UPLOAD_CONCAT_HEADER, field)? {
+        None => Ok(ConcatRequest::Whole),
+        Some("partial") => Ok(ConcatRequest::Partial),
         Some(text) => {
             let list = text.strip_prefix("final;").ok_or_else(|| Error::invalid(field, "partial or final;…"))?;
-            let ids = list.split(' ').filter(|url| !url.is_empty()).map(|url| id_in(url, public_url));
+            let ids = list.split(' ').filter(|url| !url.is_empty()).map(|url| upload_id_in_url(url, public_url));
             let ids: Option<Vec<_>> = ids.collect();
-            Ok(Wanted::Final(ids.ok_or_else(|| Error::invalid(field, "a URL that is not of an upload here"))?, text))
+            Ok(ConcatRequest::Final(
+                ids.ok_or_else(|| Error::invalid(field, "a URL that is not of an upload here"))?,
+                text,
+            ))
         }
     }
 }
 
 /// The upload that one of our own URLs names, absolute or not.
-fn id_in(url: &str, public_url: &str) -> Option<UploadId> {
+fn upload_id_in_url(url: &str, public_url: &str) -> Option<UploadId> {
     let path = url.strip_prefix(public_url).unwrap_or(url);
     let path = match path.strip_prefix("/u/") {
         Some(granted) => granted.split_once('/')?.1.strip_prefix("tus/")?,
@@ -158,7 +162,7 @@ fn id_in(url: &str, public_url: &str) -> Option<UploadId> {
     path.parse().ok()
 }
 
-fn set(response: &mut Response, name: HeaderName, value: impl AsRef<str>) {
+fn set_header(response: &mut Response, name: HeaderName, value: impl AsRef<str>) {
     // What was said once came in a header and can go out in one.
     if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
         response.headers_mut().insert(name, value);
@@ -166,96 +170,98 @@ fn set(response: &mut Response, name: HeaderName, value: impl AsRef<str>) {
 }
 
 /// The version, which every answer but that to OPTIONS carries.
-pub(super) fn versioned(mut response: Response) -> Response {
+pub(super) fn with_version(mut response: Response) -> Response {
     if response.status() == StatusCode::PRECONDITION_FAILED {
-        set(&mut response, HeaderName::from_static("tus-version"), VERSION);
+        set_header(&mut response, HeaderName::from_static("tus-version"), TUS_VERSION);
     }
-    set(&mut response, RESUMABLE, VERSION);
+    set_header(&mut response, TUS_RESUMABLE_HEADER, TUS_VERSION);
     response
 }
 
-fn empty(status: StatusCode) -> Response {
+fn empty_response(status: StatusCode) -> Response {
     let mut response = Response::default();
     *response.status_mut() = status;
-    versioned(response)
+    with_version(response)
 }
 
 /// What this composition can do.
-pub(super) fn options(limits: &Limits) -> Response {
+pub(super) fn options_response(limits: &UploadLimits) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
-    set(&mut response, HeaderName::from_static("tus-version"), VERSION);
-    set(&mut response, HeaderName::from_static("tus-extension"), EXTENSIONS);
-    set(&mut response, HeaderName::from_static("tus-max-size"), limits.max_append.to_string());
-    set(&mut response, HeaderName::from_static("tus-checksum-algorithm"), algorithms());
-    say_limit(response, limits.max_request_body)
+    set_header(&mut response, HeaderName::from_static("tus-version"), TUS_VERSION);
+    set_header(&mut response, HeaderName::from_static("tus-extension"), TUS_EXTENSIONS);
+    set_header(&mut response, HeaderName::from_static("tus-max-size"), limits.max_append.to_string());
+    set_header(&mut response, HeaderName::from_static("tus-checksum-algorithm"), algorithm_names());
+    with_limit_header(response, limits.max_request_body)
 }
 
 /// Most bytes of one PATCH, where proxies let no more through. tus has no word for it; it is said as the IETF drafts do.
-pub(super) fn say_limit(mut response: Response, max_request_body: Option<u64>) -> Response {
+pub(super) fn with_limit_header(mut response: Response, max_request_body: Option<u64>) -> Response {
     if let Some(bytes) = max_request_body {
-        set(&mut response, LIMIT, format!("max-append-size={bytes}"));
+        set_header(&mut response, UPLOAD_LIMIT_HEADER, format!("max-append-size={bytes}"));
     }
     response
 }
 
 /// When an unfinished upload will be given up; whoever makes progress moves it.
-fn set_expiry(response: &mut Response, upload: &Upload) {
+fn set_expires_header(response: &mut Response, upload: &Upload) {
     let at = u64::try_from(upload.expires_at.as_second()).ok().filter(|_| upload.state == UploadState::Open);
     if let Some(seconds) = at {
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-        set(response, EXPIRES, httpdate::fmt_http_date(at));
+        set_header(response, UPLOAD_EXPIRES_HEADER, httpdate::fmt_http_date(at));
     }
 }
 
-fn offset_of(upload: &Upload) -> u64 {
+fn confirmed_offset(upload: &Upload) -> u64 {
     // Of a file that came by another door and ended there, every byte is here.
     let ended = upload.transfer.size().filter(|_| upload.state == UploadState::Completed);
     upload.ledger().map_or(ended.unwrap_or(0), |ledger| ledger.offset)
 }
 
 /// The answer to a creation.
-pub(super) fn created(upload: &Upload, collection: &str) -> Response {
-    let mut response = empty(StatusCode::CREATED);
-    set(&mut response, header::LOCATION, format!("{collection}/{}", upload.id));
-    set(&mut response, OFFSET, offset_of(upload).to_string());
-    set_expiry(&mut response, upload);
+pub(super) fn creation_response(upload: &Upload, collection: &str) -> Response {
+    let mut response = empty_response(StatusCode::CREATED);
+    set_header(&mut response, header::LOCATION, format!("{collection}/{}", upload.id));
+    set_header(&mut response, UPLOAD_OFFSET_HEADER, confirmed_offset(upload).to_string());
+    set_expires_header(&mut response, upload);
     response
 }
 
 /// The answer to an append.
-pub(super) fn appended(upload: &Upload) -> Response {
-    let mut response = empty(StatusCode::NO_CONTENT);
-    set(&mut response, OFFSET, offset_of(upload).to_string());
-    set_expiry(&mut response, upload);
+pub(super) fn append_response(upload: &Upload) -> Response {
+    let mut response = empty_response(StatusCode::NO_CONTENT);
+    set_header(&mut response, UPLOAD_OFFSET_HEADER, confirmed_offset(upload).to_string());
+    set_expires_header(&mut response, upload);
     response
 }
 
 /// The answer to HEAD.
-pub(super) fn progress(upload: &Upload) -> Response {
-    let mut response = empty(StatusCode::OK);
-    set(&mut response, header::CACHE_CONTROL, "no-store");
-    set_expiry(&mut response, upload);
+pub(super) fn progress_response(upload: &Upload) -> Response {
+    let mut response = empty_response(StatusCode::OK);
+    set_header(&mut response, header::CACHE_CONTROL, "no-store");
+    set_expires_header(&mut response, upload);
     let Some(ledger) = upload.ledger() else { return response };
     // A file that is being put together has no offset that anybody could go on from.
-    if !matches!(ledger.concat, Concat::Final(_)) || upload.state == UploadState::Completed {
-        set(&mut response, OFFSET, ledger.offset.to_string());
+    if !matches!(ledger.concat, ConcatRole::Final(_)) || upload.state == UploadState::Completed {
+        set_header(&mut response, UPLOAD_OFFSET_HEADER, ledger.offset.to_string());
     }
     match ledger.length {
-        Length::Known(total) => set(&mut response, LENGTH, total.to_string()),
-        Length::Deferred => set(&mut response, DEFER, "1"),
+        UploadLength::Known(total) => set_header(&mut response, UPLOAD_LENGTH_HEADER, total.to_string()),
+        UploadLength::Deferred => set_header(&mut response, UPLOAD_DEFER_LENGTH_HEADER, "1"),
     }
-    for (name, said) in [(METADATA, &ledger.said.metadata), (CONCAT, &ledger.said.concat)] {
+    for (name, said) in
+        [(UPLOAD_METADATA_HEADER, &ledger.echoed.metadata), (UPLOAD_CONCAT_HEADER, &ledger.echoed.concat)]
+    {
         if let Some(said) = said {
-            set(&mut response, name, said);
+            set_header(&mut response, name, said);
         }
     }
     response
 }
 
 /// The answer to a termination.
-pub(super) fn terminated() -> Response {
-    empty(StatusCode::NO_CONTENT)
+pub(super) fn termination_response() -> Response {
+    empty_response(StatusCode::NO_CONTENT)
 }
 
 #[cfg(test)]
@@ -268,24 +274,24 @@ mod tests {
 
     #[test]
     fn numbers_are_digits() {
-        assert_eq!(offset(&one("upload-offset", "9223372036854775807")).unwrap(), i64::MAX as u64);
+        assert_eq!(parse_offset(&one("upload-offset", "9223372036854775807")).unwrap(), i64::MAX as u64);
         for bad in ["", "-1", "+1", "1.0", "0x1", "1e3", "9223372036854775808", "99999999999999999999999", "1 2"] {
-            assert!(offset(&one("upload-offset", bad)).is_err(), "{bad}");
+            assert!(parse_offset(&one("upload-offset", bad)).is_err(), "{bad}");
         }
         let mut twice = one("upload-offset", "1");
-        twice.append(OFFSET, HeaderValue::from_static("1"));
-        assert!(offset(&twice).is_err());
+        twice.append(UPLOAD_OFFSET_HEADER, HeaderValue::from_static("1"));
+        assert!(parse_offset(&twice).is_err());
     }
 
     #[test]
     fn checksums() {
-        let good = checksum(&one("upload-checksum", "sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=")).unwrap().unwrap();
-        assert_eq!((good.algorithm, good.value.len()), (AppendDigest::Sha1, 20));
+        let good = parse_checksum(&one("upload-checksum", "sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=")).unwrap().unwrap();
+        assert_eq!((good.algorithm, good.value.len()), (AppendDigestAlgorithm::Sha1, 20));
         for bad in ["sha1", "sha1 ", "sha1 AAAA", "sha512 Kq5sNclPz7QV2+lfQIuc6R7oRu0=", "crc32 !!!!", ""] {
-            assert!(checksum(&one("upload-checksum", bad)).is_err(), "{bad}");
+            assert!(parse_checksum(&one("upload-checksum", bad)).is_err(), "{bad}");
         }
         let later = announced_checksum(&one("trailer", "x, Upload-Checksum")).unwrap();
-        assert_eq!(later, Checksum::Trailing);
+        assert_eq!(later, AppendChecksum::Trailing);
     }
 
     #[test]
@@ -293,16 +299,16 @@ mod tests {
         let id = "01900000-0000-7000-8000-000000000000";
         let ours = "https://files.example";
         for good in [format!("{ours}/tus/{id}"), format!("/tus/{id}"), format!("/u/gu_x.y/tus/{id}")] {
-            assert!(id_in(&good, ours).is_some(), "{good}");
+            assert!(upload_id_in_url(&good, ours).is_some(), "{good}");
         }
         for bad in
             [format!("https://evil.example/tus/{id}"), format!("tus/{id}"), id.to_owned(), "/tus/../x".to_owned()]
         {
-            assert!(id_in(&bad, ours).is_none(), "{bad}");
+            assert!(upload_id_in_url(&bad, ours).is_none(), "{bad}");
         }
         let list = format!("final;/tus/{id} {ours}/tus/{id}");
         let headers = one("upload-concat", &list);
-        assert!(matches!(concat(&headers, ours), Ok(Wanted::Final(ids, _)) if ids.len() == 2));
-        assert!(concat(&one("upload-concat", "Final;x"), ours).is_err());
+        assert!(matches!(parse_concat(&headers, ours), Ok(ConcatRequest::Final(ids, _)) if ids.len() == 2));
+        assert!(parse_concat(&one("upload-concat", "Final;x"), ours).is_err());
     }
 }

@@ -7,82 +7,87 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
-use super::context::Named;
-use super::openapi::{Op, Routes, op};
-use super::{Site, caching, problem};
+use super::context::PathId;
+use super::openapi::{ApiRoutes, OperationSpec, op};
+use super::{AppState, caching, problem};
 
 #[derive(RustEmbed)]
 #[folder = "web/"]
-struct Files;
+struct EmbeddedWebFiles;
 
 /// How long a browser keeps a file whose address names its version: a year, as RFC 9111 has it for "for ever".
-const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const IMMUTABLE_CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 /// May be kept, and is asked about every time.
-const ASKED: &str = "public, no-cache";
+const REVALIDATE_CACHE_CONTROL: &str = "public, no-cache";
 
 /// `/`, `/docs` and `/web/…`.
-pub(super) fn routes() -> Routes {
-    let page = |id, about| kept(op(about).named(id)).sends(200, "text/html", "The page.");
-    let file_op = |id| kept(op("A file of the pages").named(id)).sends(200, "*/*", "The file.").fails(&["not_found"]);
+pub(super) fn routes() -> ApiRoutes {
+    let page = |id, about| describe_cacheable(op(about).operation_id(id)).media_response(200, "text/html", "The page.");
+    let file_op = |id| {
+        describe_cacheable(op("A file of the pages").operation_id(id))
+            .media_response(200, "*/*", "The file.")
+            .error_codes(&["not_found"])
+    };
     let of_version = file_op("getWebFileOfVersion")
-        .tells("Pages name the version of their files, which may therefore be kept for ever.");
-    Routes::of("Pages")
-        .get("/", start, page("getStartPage", "The start page: an uploader"))
-        .get("/docs", docs, page("getDocumentationPage", "This document, to be read"))
-        .get("/web/{file}", file, file_op("getWebFile"))
-        .get("/web/{version}/{file}", versioned, of_version)
+        .description("Pages name the version of their files, which may therefore be kept for ever.");
+    ApiRoutes::for_tag("Pages")
+        .get("/", get_start_page, page("getStartPage", "The start page: an uploader"))
+        .get("/docs", get_docs_page, page("getDocumentationPage", "This document, to be read"))
+        .get("/web/{file}", get_file, file_op("getWebFile"))
+        .get("/web/{version}/{file}", get_versioned_file, of_version)
 }
 
-fn kept(op: Op) -> Op {
-    op.header("If-None-Match", "text*", "The `ETag` of an answer that is kept.").done(304, "It is still the same.")
+fn describe_cacheable(op: OperationSpec) -> OperationSpec {
+    op.header("If-None-Match", "text*", "The `ETag` of an answer that is kept.")
+        .empty_response(304, "It is still the same.")
 }
 
-async fn start(State(site): State<Site>, headers: HeaderMap) -> Response {
-    page(&site, &headers, "index.html").await
+async fn get_start_page(State(site): State<AppState>, headers: HeaderMap) -> Response {
+    serve_page(&site, &headers, "index.html").await
 }
 
-async fn docs(State(site): State<Site>, headers: HeaderMap) -> Response {
-    page(&site, &headers, "docs.html").await
+async fn get_docs_page(State(site): State<AppState>, headers: HeaderMap) -> Response {
+    serve_page(&site, &headers, "docs.html").await
 }
 
-async fn file(State(site): State<Site>, headers: HeaderMap, Named(name): Named<String>) -> Response {
-    serve(&site, &headers, &name, ASKED).await
+async fn get_file(State(site): State<AppState>, headers: HeaderMap, PathId(name): PathId<String>) -> Response {
+    serve_file(&site, &headers, &name, REVALIDATE_CACHE_CONTROL).await
 }
 
 /// A file of another version is served as it is now: nodes are renewed one after the other. Nobody keeps it.
-async fn versioned(
-    State(site): State<Site>,
+async fn get_versioned_file(
+    State(site): State<AppState>,
     headers: HeaderMap,
     Path((asked, name)): Path<(String, String)>,
 ) -> Response {
-    let kept = if asked == version() { FOR_EVER } else { "no-store" };
-    serve(&site, &headers, &name, kept).await
+    let kept = if asked == files_version() { IMMUTABLE_CACHE_CONTROL } else { "no-store" };
+    serve_file(&site, &headers, &name, kept).await
 }
 
 /// One version for all files: they import each other.
-fn version() -> String {
+fn files_version() -> String {
     let mut all = Sha256::new();
-    for name in Files::iter() {
-        all.update(Files::get(&name).map_or([0; 32], |file| file.metadata.sha256_hash()));
+    for name in EmbeddedWebFiles::iter() {
+        all.update(EmbeddedWebFiles::get(&name).map_or([0; 32], |file| file.metadata.sha256_hash()));
     }
     hex::encode(&all.finalize()[..8])
 }
 
 /// A page, whose files are named with their version.
-async fn page(site: &Site, request: &HeaderMap, name: &str) -> Response {
-    let Some(file) = Files::get(name) else { return problem::no_route().await.into_response() };
-    let text = String::from_utf8_lossy(&file.data).replace("\"/web/", &format!("\"/web/{}/", version()));
-    answer(site, request, text.into_bytes(), "text/html; charset=utf-8", ASKED)
+async fn serve_page(site: &AppState, request: &HeaderMap, name: &str) -> Response {
+    let Some(file) = EmbeddedWebFiles::get(name) else { return problem::route_not_found().await.into_response() };
+    let text = String::from_utf8_lossy(&file.data).replace("\"/web/", &format!("\"/web/{}/", files_version()));
+    file_response(site, request, text.into_bytes(), "text/html; charset=utf-8", REVALIDATE_CACHE_CONTROL)
 }
 
-async fn serve(site: &Site, request: &HeaderMap, name: &str, kept: &str) -> Response {
-    let Some(file) = Files::get(name) else { return problem::no_route().await.into_response() };
-    answer(site, request, file.data.into_owned(), file.metadata.mimetype(), kept)
+async fn serve_file(site: &AppState, request: &HeaderMap, name: &str, kept: &str) -> Response {
+    let Some(file) = EmbeddedWebFiles::get(name) else { return problem::route_not_found().await.into_response() };
+    file_response(site, request, file.data.into_owned(), file.metadata.mimetype(), kept)
 }
 
-fn answer(site: &Site, request: &HeaderMap, body: Vec<u8>, kind: &str, kept: &str) -> Response {
-    let tag = caching::tag(&body);
-    let mut response = if caching::knows(request, &tag) {
+fn file_response(site: &AppState, request: &HeaderMap, body: Vec<u8>, kind: &str, kept: &str) -> Response {
+    let tag = caching::entity_tag(&body);
+    let mut response = if caching::matches_if_none_match(request, &tag) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
         caching::vary_by_encoding(response.headers_mut(), kind, body.len());
         response

@@ -6,109 +6,112 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use super::super::Site;
-use super::super::body::Json;
-use super::super::context::{Authenticated, Named};
-use super::super::problem::Problem;
-use super::super::query::next_after;
-use super::wire::{self, ChangeWebhook, NewWebhook, Range, Rotate};
+use super::wire::{self, CreateWebhookBody, ReplayRangeBody, RotateWebhookSecretBody, UpdateWebhookBody};
 use crate::domain::ids::WebhookId;
 use crate::engine::Error;
+use crate::http::AppState;
+use crate::http::context::{AuthenticatedActor, PathId};
+use crate::http::json_body::JsonBody;
+use crate::http::problem::ProblemDetails;
+use crate::http::query::next_cursor;
 
-type Answer<T = Rendered<Value>> = Result<T, Problem>;
+type WebhooksResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
 
 /// What shows a secret is nobody's to keep.
-fn once(status: StatusCode, body: Value) -> Response {
+fn webhook_secret_response(status: StatusCode, body: Value) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], Rendered(body)).into_response()
 }
 
-pub(super) async fn create(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    body: Json<NewWebhook>,
-) -> Answer<Response> {
-    let webhook = site.engine.create_webhook(&actor, body.value.wish()).await?;
-    Ok(once(StatusCode::CREATED, wire::with_secret(&webhook)))
+pub(super) async fn create_webhook(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    body: JsonBody<CreateWebhookBody>,
+) -> WebhooksResult<Response> {
+    let webhook = site.engine.create_webhook(&actor, body.value.into_command()).await?;
+    Ok(webhook_secret_response(StatusCode::CREATED, wire::webhook_with_secret_view(&webhook)))
 }
 
-pub(super) async fn list(Authenticated(actor): Authenticated, State(site): State<Site>) -> Answer {
+pub(super) async fn list_webhooks(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+) -> WebhooksResult {
     let webhooks = site.engine.list_webhooks(&actor).await?;
-    Ok(Rendered(json!({ "webhooks": webhooks.iter().map(wire::webhook).collect::<Vec<_>>() })))
+    Ok(Rendered(json!({ "webhooks": webhooks.iter().map(wire::webhook_view).collect::<Vec<_>>() })))
 }
 
-pub(super) async fn show(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(id): Named<WebhookId>,
-) -> Answer {
-    Ok(Rendered(wire::webhook(&site.engine.webhook(&actor, id).await?)))
+pub(super) async fn get_webhook(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(id): PathId<WebhookId>,
+) -> WebhooksResult {
+    Ok(Rendered(wire::webhook_view(&site.engine.webhook(&actor, id).await?)))
 }
 
-pub(super) async fn change(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(id): Named<WebhookId>,
-    body: Json<ChangeWebhook>,
-) -> Answer {
-    Ok(Rendered(wire::webhook(&site.engine.change_webhook(&actor, id, &body.value.wish()).await?)))
+pub(super) async fn update_webhook(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(id): PathId<WebhookId>,
+    body: JsonBody<UpdateWebhookBody>,
+) -> WebhooksResult {
+    Ok(Rendered(wire::webhook_view(&site.engine.change_webhook(&actor, id, &body.value.into_command()).await?)))
 }
 
-pub(super) async fn delete(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(id): Named<WebhookId>,
-) -> Answer<StatusCode> {
+pub(super) async fn delete_webhook(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(id): PathId<WebhookId>,
+) -> WebhooksResult<StatusCode> {
     site.engine.delete_webhook(&actor, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn rotate(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(id): Named<WebhookId>,
-    body: Json<Rotate>,
-) -> Answer<Response> {
-    let webhook = site.engine.rotate_webhook(&actor, id, body.value.overlap()?).await?;
-    Ok(once(StatusCode::OK, wire::with_secret(&webhook)))
+pub(super) async fn rotate_webhook_secret(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(id): PathId<WebhookId>,
+    body: JsonBody<RotateWebhookSecretBody>,
+) -> WebhooksResult<Response> {
+    let webhook = site.engine.rotate_webhook(&actor, id, body.value.parse_overlap()?).await?;
+    Ok(webhook_secret_response(StatusCode::OK, wire::webhook_with_secret_view(&webhook)))
 }
 
-pub(super) async fn test(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(id): Named<WebhookId>,
-) -> Answer {
-    Ok(Rendered(wire::delivery(&site.engine.test_webhook(&actor, id).await?)))
+pub(super) async fn test_webhook(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(id): PathId<WebhookId>,
+) -> WebhooksResult {
+    Ok(Rendered(wire::delivery_view(&site.engine.test_webhook(&actor, id).await?)))
 }
 
-pub(super) async fn deliveries(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(id): Named<WebhookId>,
+pub(super) async fn list_deliveries(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(id): PathId<WebhookId>,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let list = wire::list(query.as_deref())?;
+) -> WebhooksResult {
+    let list = wire::parse_deliveries_query(query.as_deref())?;
     let page = site.engine.list_deliveries(&actor, id, list).await?;
-    let next = next_after(&page, list.limit, |last| last.id);
-    Ok(Rendered(json!({ "deliveries": page.iter().map(wire::delivery).collect::<Vec<_>>(), "next_after": next })))
+    let next = next_cursor(&page, list.limit, |last| last.id);
+    Ok(Rendered(json!({ "deliveries": page.iter().map(wire::delivery_view).collect::<Vec<_>>(), "next_after": next })))
 }
 
-pub(super) async fn replay(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
+pub(super) async fn replay_delivery(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
     Path((id, delivery)): Path<(String, String)>,
-) -> Answer<(StatusCode, Rendered<Value>)> {
-    let (Ok(id), Ok(delivery)) = (id.parse(), delivery.parse()) else { return Err(Error::Hidden.into()) };
+) -> WebhooksResult<(StatusCode, Rendered<Value>)> {
+    let (Ok(id), Ok(delivery)) = (id.parse(), delivery.parse()) else { return Err(Error::NotFound.into()) };
     let again = site.engine.replay_delivery(&actor, id, delivery).await?;
-    Ok((StatusCode::ACCEPTED, Rendered(wire::delivery(&again))))
+    Ok((StatusCode::ACCEPTED, Rendered(wire::delivery_view(&again))))
 }
 
-pub(super) async fn replay_range(
-    Authenticated(actor): Authenticated,
-    State(site): State<Site>,
-    Named(id): Named<WebhookId>,
-    body: Json<Range>,
-) -> Answer<(StatusCode, Rendered<Value>)> {
-    let range = body.value.range(site.engine.now())?;
+pub(super) async fn replay_deliveries(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(id): PathId<WebhookId>,
+    body: JsonBody<ReplayRangeBody>,
+) -> WebhooksResult<(StatusCode, Rendered<Value>)> {
+    let range = body.value.into_command(site.engine.now())?;
     let replayed = site.engine.replay_range(&actor, id, &range).await?;
     let next = replayed.next.map(|next| next.to_string());
     Ok((StatusCode::ACCEPTED, Rendered(json!({ "replayed": replayed.count, "next_after": next }))))

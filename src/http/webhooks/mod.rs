@@ -1,11 +1,11 @@
 //! Webhooks below `/v1/webhooks`: endpoints, their secrets, the log of deliveries, replays.
 
-use super::openapi::Routes;
+use super::openapi::ApiRoutes;
 
 mod handlers;
 mod routes;
 mod wire;
 
-pub(super) fn routes() -> Routes {
-    routes::endpoints().and(routes::deliveries())
+pub(super) fn routes() -> ApiRoutes {
+    routes::endpoint_routes().merge(routes::delivery_routes())
 }

@@ -2,87 +2,114 @@
 
 use serde_json::{Value, json};
 
-use super::super::openapi::access::{ADMINISTERS, ADMINISTERS_ONE};
-use super::super::openapi::{Routes, op};
 use super::handlers;
-use super::wire::{ChangeWebhook, NewWebhook, Range, Rotate};
+use super::wire::{CreateWebhookBody, ReplayRangeBody, RotateWebhookSecretBody, UpdateWebhookBody};
+use crate::http::openapi::access::{ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS};
+use crate::http::openapi::{ApiRoutes, OperationSpec, op};
 
-pub(super) fn endpoints() -> Routes {
+pub(super) fn endpoint_routes() -> ApiRoutes {
     let create = op("Have an endpoint told of events")
-        .named("createWebhook")
-        .may(ADMINISTERS)
-        .tells("The secret is shown this once.");
+        .operation_id("createWebhook")
+        .access(ADMIN_ACCESS)
+        .description("The secret is shown this once.");
     let wish = json!({ "url": "https://app.example/hooks/files", "events": ["asset.ready", "upload.*"] });
-    let create = create.takes::<NewWebhook>(wish).gives(201, "@WebhookWithSecret").fails(&["conflict"]);
-    let change = op("Change an endpoint, or enable it again").named("updateWebhook").may(ADMINISTERS_ONE);
-    let change = change.takes::<ChangeWebhook>(json!({ "enabled": true })).gives(200, "@Webhook");
-    let rotate = op("A new secret")
-        .named("rotateWebhookSecret")
-        .may(ADMINISTERS_ONE)
-        .tells("The old one signs as well until `expires_in` has passed.");
-    let rotate = rotate.takes::<Rotate>(json!({ "expires_in": "24h" })).or_nothing().gives(200, "@WebhookWithSecret");
-    Routes::of("Webhooks")
-        .names("Webhook", webhook(None))
-        .names("WebhookWithSecret", webhook(Some("text = whsec_AZqjwXxA")))
+    let create =
+        create.json_body::<CreateWebhookBody>(wish).json_response(201, "@WebhookWithSecret").error_codes(&["conflict"]);
+    ApiRoutes::for_tag("Webhooks")
+        .define_shape("Webhook", webhook_shape(None))
+        .define_shape("WebhookWithSecret", webhook_shape(Some("text = whsec_AZqjwXxA")))
         .get(
             "/v1/webhooks",
-            handlers::list,
-            op("Every endpoint").named("listWebhooks").may(ADMINISTERS).gives(200, json!({ "webhooks": ["@Webhook"] })),
+            handlers::list_webhooks,
+            op("Every endpoint")
+                .operation_id("listWebhooks")
+                .access(ADMIN_ACCESS)
+                .json_response(200, json!({ "webhooks": ["@Webhook"] })),
         )
-        .post("/v1/webhooks", handlers::create, create)
+        .post("/v1/webhooks", handlers::create_webhook, create)
         .get(
             "/v1/webhooks/{id}",
-            handlers::show,
-            op("An endpoint").named("getWebhook").may(ADMINISTERS_ONE).kept().gives(200, "@Webhook"),
+            handlers::get_webhook,
+            op("An endpoint")
+                .operation_id("getWebhook")
+                .access(ADMIN_RESOURCE_ACCESS)
+                .cacheable()
+                .json_response(200, "@Webhook"),
         )
-        .patch("/v1/webhooks/{id}", handlers::change, change)
+        .patch("/v1/webhooks/{id}", handlers::update_webhook, update_operation())
         .delete(
             "/v1/webhooks/{id}",
-            handlers::delete,
+            handlers::delete_webhook,
             op("Delete an endpoint")
-                .named("deleteWebhook")
-                .may(ADMINISTERS_ONE)
-                .done(204, "It is told of nothing any more."),
+                .operation_id("deleteWebhook")
+                .access(ADMIN_RESOURCE_ACCESS)
+                .empty_response(204, "It is told of nothing any more."),
         )
-        .post("/v1/webhooks/{id}/rotate", handlers::rotate, rotate)
+        .post("/v1/webhooks/{id}/rotate", handlers::rotate_webhook_secret, rotate_operation())
         .post(
             "/v1/webhooks/{id}/test",
-            handlers::test,
-            op("Try an endpoint now").named("testWebhook").may(ADMINISTERS_ONE).gives(200, "@Delivery"),
+            handlers::test_webhook,
+            op("Try an endpoint now")
+                .operation_id("testWebhook")
+                .access(ADMIN_RESOURCE_ACCESS)
+                .json_response(200, "@Delivery"),
         )
 }
 
-pub(super) fn deliveries() -> Routes {
-    let list =
-        op("A page of what was sent, with every attempt").named("listDeliveries").may(ADMINISTERS_ONE).paged("after");
+fn update_operation() -> OperationSpec {
+    let change =
+        op("Change an endpoint, or enable it again").operation_id("updateWebhook").access(ADMIN_RESOURCE_ACCESS);
+    change.json_body::<UpdateWebhookBody>(json!({ "enabled": true })).json_response(200, "@Webhook")
+}
+
+fn rotate_operation() -> OperationSpec {
+    let rotate = op("A new secret")
+        .operation_id("rotateWebhookSecret")
+        .access(ADMIN_RESOURCE_ACCESS)
+        .description("The old one signs as well until `expires_in` has passed.");
+    rotate
+        .json_body::<RotateWebhookSecretBody>(json!({ "expires_in": "24h" }))
+        .body_optional()
+        .json_response(200, "@WebhookWithSecret")
+}
+
+pub(super) fn delivery_routes() -> ApiRoutes {
+    let list = op("A page of what was sent, with every attempt")
+        .operation_id("listDeliveries")
+        .access(ADMIN_RESOURCE_ACCESS)
+        .paged("after");
     let list = list.query("state", "one of pending|delivered|dead*", "In this state only.");
-    let all = op("Send again all of a time").named("replayDeliveries").may(ADMINISTERS_ONE).takes::<Range>(json!({
+    let all = op("Send again all of a time")
+        .operation_id("replayDeliveries")
+        .access(ADMIN_RESOURCE_ACCESS)
+        .json_body::<ReplayRangeBody>(json!({
         "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z", "events": ["asset.*"],
     }));
-    Routes::of("Webhooks")
-        .names("Delivery", delivery())
+    ApiRoutes::for_tag("Webhooks")
+        .define_shape("Delivery", delivery_shape())
         .post(
             "/v1/webhooks/{id}/replay",
-            handlers::replay_range,
-            all.gives(202, json!({ "replayed": "int = 41", "next_after": "text?" })).fails(&["wrong_state"]),
+            handlers::replay_deliveries,
+            all.json_response(202, json!({ "replayed": "int = 41", "next_after": "text?" }))
+                .error_codes(&["wrong_state"]),
         )
         .get(
             "/v1/webhooks/{id}/deliveries",
-            handlers::deliveries,
-            list.gives(200, json!({ "deliveries": ["@Delivery"], "next_after": "uuid?" })),
+            handlers::list_deliveries,
+            list.json_response(200, json!({ "deliveries": ["@Delivery"], "next_after": "uuid?" })),
         )
         .post(
             "/v1/webhooks/{id}/deliveries/{delivery}/replay",
-            handlers::replay,
+            handlers::replay_delivery,
             op("Send it once more")
-                .named("replayDelivery")
-                .may(ADMINISTERS_ONE)
-                .gives(202, "@Delivery")
-                .fails(&["wrong_state"]),
+                .operation_id("replayDelivery")
+                .access(ADMIN_RESOURCE_ACCESS)
+                .json_response(202, "@Delivery")
+                .error_codes(&["wrong_state"]),
         )
 }
 
-fn webhook(secret: Option<&str>) -> Value {
+fn webhook_shape(secret: Option<&str>) -> Value {
     let mut shape = json!({
         "id": "uuid",
         "url": "url = https://app.example/hooks/files",
@@ -101,7 +128,7 @@ fn webhook(secret: Option<&str>) -> Value {
     shape
 }
 
-fn delivery() -> Value {
+fn delivery_shape() -> Value {
     json!({
         "id": "uuid",
         "state": "one of delivered|pending|dead",

@@ -6,15 +6,19 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::query::{DurationInput, USUAL_PAGE, limit, pairs, parsed, time, unknown};
 use crate::domain::clock::Timestamp;
-use crate::domain::webhook::{Attempt, Delivery, Problem, Webhook, WebhookState};
+use crate::domain::webhook::{Delivery, DeliveryAttempt, DeliveryProblem, Webhook, WebhookState};
 use crate::engine::{Error, ListDeliveries, ReplayRange, WebhookWish};
+use crate::http::query::{
+    DEFAULT_PAGE_LIMIT, DurationInput, parse_duration_member, parse_limit, parse_parameter, query_pairs,
+    unknown_parameter,
+};
 
 /// `POST /v1/webhooks`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewWebhook {
+#[schemars(rename = "NewWebhook")]
+pub(super) struct CreateWebhookBody {
     /// Where events are sent: https, or what the operator allows.
     #[schemars(length(max = 2048))]
     url: String,
@@ -24,8 +28,8 @@ pub(super) struct NewWebhook {
     description: Option<String>,
 }
 
-impl NewWebhook {
-    pub(super) fn wish(self) -> WebhookWish {
+impl CreateWebhookBody {
+    pub(super) fn into_command(self) -> WebhookWish {
         WebhookWish { url: Some(self.url), events: self.events, description: self.description, enabled: None }
     }
 }
@@ -33,7 +37,8 @@ impl NewWebhook {
 /// `PATCH /v1/webhooks/{id}`: what is not named stays.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct ChangeWebhook {
+#[schemars(rename = "ChangeWebhook")]
+pub(super) struct UpdateWebhookBody {
     /// Where events are sent.
     #[schemars(length(max = 2048))]
     url: Option<String>,
@@ -45,8 +50,8 @@ pub(super) struct ChangeWebhook {
     enabled: Option<bool>,
 }
 
-impl ChangeWebhook {
-    pub(super) fn wish(self) -> WebhookWish {
+impl UpdateWebhookBody {
+    pub(super) fn into_command(self) -> WebhookWish {
         let Self { url, events, description, enabled } = self;
         WebhookWish { url, events, description, enabled }
     }
@@ -56,16 +61,16 @@ impl ChangeWebhook {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RotateWebhook")]
-pub(super) struct Rotate {
+pub(super) struct RotateWebhookSecretBody {
     /// For how long the old secret signs as well, in seconds or like `24h`; left out, not at all.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<Value>,
 }
 
-impl Rotate {
+impl RotateWebhookSecretBody {
     /// For how long the old secret signs as well.
-    pub(super) fn overlap(&self) -> Result<Option<Duration>, Error> {
-        time("expires_in", self.expires_in.as_ref())
+    pub(super) fn parse_overlap(&self) -> Result<Option<Duration>, Error> {
+        parse_duration_member("expires_in", self.expires_in.as_ref())
     }
 }
 
@@ -73,7 +78,7 @@ impl Rotate {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ReplayRange")]
-pub(super) struct Range {
+pub(super) struct ReplayRangeBody {
     /// The beginning of the time.
     from: Timestamp,
     /// Its end; left out, now.
@@ -85,8 +90,8 @@ pub(super) struct Range {
     after: Option<String>,
 }
 
-impl Range {
-    pub(super) fn range(self, now: Timestamp) -> Result<ReplayRange, Error> {
+impl ReplayRangeBody {
+    pub(super) fn into_command(self, now: Timestamp) -> Result<ReplayRange, Error> {
         let place = |text: String| text.parse::<i64>().ok().filter(|id| *id >= 0);
         let bad = || Error::invalid("after", "next_after of an answer before");
         let after = self.after.map(|text| place(text).ok_or_else(bad)).transpose()?;
@@ -95,20 +100,20 @@ impl Range {
 }
 
 /// `GET /v1/webhooks/{id}/deliveries`.
-pub(super) fn list(query: Option<&str>) -> Result<ListDeliveries, Error> {
-    let mut list = ListDeliveries { state: None, after: None, limit: USUAL_PAGE };
-    for (name, value) in pairs(query) {
+pub(super) fn parse_deliveries_query(query: Option<&str>) -> Result<ListDeliveries, Error> {
+    let mut list = ListDeliveries { state: None, after: None, limit: DEFAULT_PAGE_LIMIT };
+    for (name, value) in query_pairs(query) {
         match name.as_str() {
-            "state" => list.state = Some(parsed("state", &value, "pending, delivered or dead")?),
-            "after" => list.after = Some(parsed("after", &value, "the id of a delivery")?),
-            "limit" => list.limit = limit(&value)?,
-            other => return Err(unknown(other)),
+            "state" => list.state = Some(parse_parameter("state", &value, "pending, delivered or dead")?),
+            "after" => list.after = Some(parse_parameter("after", &value, "the id of a delivery")?),
+            "limit" => list.limit = parse_limit(&value)?,
+            other => return Err(unknown_parameter(other)),
         }
     }
     Ok(list)
 }
 
-pub(super) fn webhook(of: &Webhook) -> Value {
+pub(super) fn webhook_view(of: &Webhook) -> Value {
     let disabled = match of.state {
         WebhookState::Disabled { why, at } => Some((why.name(), at.to_string())),
         WebhookState::Active | WebhookState::Deleted => None,
@@ -128,24 +133,24 @@ pub(super) fn webhook(of: &Webhook) -> Value {
 }
 
 /// With what is shown only once.
-pub(super) fn with_secret(of: &Webhook) -> Value {
-    let mut view = webhook(of);
+pub(super) fn webhook_with_secret_view(of: &Webhook) -> Value {
+    let mut view = webhook_view(of);
     if let Some(view) = view.as_object_mut() {
         view.insert("secret".to_owned(), of.secret.reveal().into());
     }
     view
 }
 
-fn attempt(of: &Attempt) -> Value {
+fn attempt_view(of: &DeliveryAttempt) -> Value {
     json!({
         "at": of.at.to_string(),
         "status": of.status,
         "millis": of.millis,
-        "problem": of.problem.map(Problem::name),
+        "problem": of.problem.map(DeliveryProblem::name),
     })
 }
 
-pub(super) fn delivery(of: &Delivery) -> Value {
+pub(super) fn delivery_view(of: &Delivery) -> Value {
     let event = &of.event.event;
     json!({
         "id": of.id,
@@ -158,10 +163,10 @@ pub(super) fn delivery(of: &Delivery) -> Value {
         "replay": of.replay,
         "tries": of.tries,
         "last_status": of.attempts.last().and_then(|last| last.status),
-        "problem": of.problem.map(Problem::name),
+        "problem": of.problem.map(DeliveryProblem::name),
         "next_try_at": of.next_try.map(|at| at.to_string()),
         "created_at": of.created_at.to_string(),
         "finished_at": of.finished_at.map(|at| at.to_string()),
-        "attempts": of.attempts.iter().map(attempt).collect::<Vec<_>>(),
+        "attempts": of.attempts.iter().map(attempt_view).collect::<Vec<_>>(),
     })
 }

@@ -9,7 +9,7 @@ use moxcms::{
     TransformOptions,
 };
 
-use crate::media::order::ColourCode;
+use crate::media::protocol::ColourCode;
 
 /// Luminance of white paper in a picture of high dynamic range, in candela per square metre, ITU-R BT.2408 §2.
 const PAPER_WHITE_NITS: f32 = 203.0;
@@ -35,20 +35,20 @@ enum DynamicRange {
 }
 
 /// The kind of values that an ICC profile is about, from its header: `RGB `, `GRAY`, `CMYK` and others.
-pub(super) fn profile_space(icc: &[u8]) -> Option<[u8; 4]> {
+pub(super) fn icc_colour_space(icc: &[u8]) -> Option<[u8; 4]> {
     icc.get(16..20)?.try_into().ok()
 }
 
 impl SourceColour {
     /// From an ICC profile, which must be about the values that the picture has.
-    pub(super) fn of_profile(icc: &[u8], grey: bool) -> Option<Self> {
+    pub(super) fn from_icc_profile(icc: &[u8], grey: bool) -> Option<Self> {
         let profile = Box::new(ColorProfile::new_from_slice(icc).ok()?);
         let fits = profile.color_space == if grey { DataColorSpace::Gray } else { DataColorSpace::Rgb };
         fits.then_some(Self { profile, range: DynamicRange::Standard })
     }
 
     /// From code points; `None` for those of sRGB and those that say nothing.
-    pub(super) fn of_code(code: ColourCode) -> Option<Self> {
+    pub(super) fn from_code_points(code: ColourCode) -> Option<Self> {
         let range = match code.transfer {
             16 => DynamicRange::Pq,
             18 => DynamicRange::Hlg,
@@ -74,14 +74,14 @@ impl SourceColour {
     /// The same picture in sRGB, with the same transparency; `None` when the profile cannot be used.
     pub(super) fn to_srgb(&self, picture: &DynamicImage) -> Option<DynamicImage> {
         if self.range != DynamicRange::Standard {
-            return self.deep(&self.compressed(picture).into());
+            return self.convert_16bit(&self.tone_mapped(picture).into());
         }
         let shallow = picture.color().bytes_per_pixel() == picture.color().channel_count();
-        if shallow { self.shallow(picture) } else { self.deep(picture) }
+        if shallow { self.convert_8bit(picture) } else { self.convert_16bit(picture) }
     }
 
     /// 8 bits a value.
-    fn shallow(&self, picture: &DynamicImage) -> Option<DynamicImage> {
+    fn convert_8bit(&self, picture: &DynamicImage) -> Option<DynamicImage> {
         let (width, height) = picture.dimensions();
         let mut converted = ImageBuffer::<Rgba<u8>, _>::new(width, height);
         let (values, layout) = if picture.color().has_color() {
@@ -96,7 +96,7 @@ impl SourceColour {
     }
 
     /// 16 bits a value.
-    fn deep(&self, picture: &DynamicImage) -> Option<DynamicImage> {
+    fn convert_16bit(&self, picture: &DynamicImage) -> Option<DynamicImage> {
         let (width, height) = picture.dimensions();
         let mut converted = ImageBuffer::<Rgba<u16>, _>::new(width, height);
         let (values, layout) = if picture.color().has_color() {
@@ -111,7 +111,7 @@ impl SourceColour {
     }
 
     /// The light of a picture of high dynamic range within that of a screen, in the curve of sRGB.
-    fn compressed(&self, picture: &DynamicImage) -> ImageBuffer<Rgba<u16>, Vec<u16>> {
+    fn tone_mapped(&self, picture: &DynamicImage) -> ImageBuffer<Rgba<u16>, Vec<u16>> {
         let mut pixels = picture.to_rgba16();
         for pixel in pixels.pixels_mut() {
             let [red, green, blue, _] = pixel.0;
@@ -121,7 +121,7 @@ impl SourceColour {
                 DynamicRange::Pq | DynamicRange::Standard => signal.map(pq_light),
             };
             let brightest = light.into_iter().fold(0.0_f32, f32::max);
-            let by = if brightest > 0.0 { compress(brightest) / brightest } else { 0.0 };
+            let by = if brightest > 0.0 { compress_highlights(brightest) / brightest } else { 0.0 };
             for (value, light) in pixel.0.iter_mut().zip(light) {
                 *value = quantize(srgb_signal(light * by));
             }
@@ -132,30 +132,34 @@ impl SourceColour {
 
 /// A value of PQ as light, where paper is 1, ITU-R BT.2100 table 4.
 fn pq_light(signal: f32) -> f32 {
-    const M1: f32 = 2610.0 / 16384.0;
-    const M2: f32 = 2523.0 / 4096.0 * 128.0;
-    const C1: f32 = 3424.0 / 4096.0;
-    const C2: f32 = 2413.0 / 4096.0 * 32.0;
-    const C3: f32 = 2392.0 / 4096.0 * 32.0;
-    let root = signal.powf(1.0 / M2);
-    ((root - C1).max(0.0) / (C2 - C3 * root)).powf(1.0 / M1) * 10_000.0 / PAPER_WHITE_NITS
+    const PQ_M1: f32 = 2610.0 / 16384.0;
+    const PQ_M2: f32 = 2523.0 / 4096.0 * 128.0;
+    const PQ_C1: f32 = 3424.0 / 4096.0;
+    const PQ_C2: f32 = 2413.0 / 4096.0 * 32.0;
+    const PQ_C3: f32 = 2392.0 / 4096.0 * 32.0;
+    let root = signal.powf(1.0 / PQ_M2);
+    ((root - PQ_C1).max(0.0) / (PQ_C2 - PQ_C3 * root)).powf(1.0 / PQ_M1) * 10_000.0 / PAPER_WHITE_NITS
 }
 
 /// Values of HLG as light, where paper is 1, ITU-R BT.2100 table 5.
 fn hlg_light(signal: [f32; 3]) -> [f32; 3] {
-    const A: f32 = 0.178_832_77;
-    const B: f32 = 0.284_668_92;
-    const C: f32 = 0.559_910_7;
-    let scene = signal.map(|it| if it <= 0.5 { it * it / 3.0 } else { (((it - C) / A).exp() + B) / 12.0 });
+    const HLG_A: f32 = 0.178_832_77;
+    const HLG_B: f32 = 0.284_668_92;
+    const HLG_C: f32 = 0.559_910_7;
+    let scene = signal.map(|it| if it <= 0.5 { it * it / 3.0 } else { (((it - HLG_C) / HLG_A).exp() + HLG_B) / 12.0 });
     let luminance = 0.2627 * scene[0] + 0.678 * scene[1] + 0.0593 * scene[2];
     let gain = luminance.max(0.0).powf(0.2) * HLG_PEAK_NITS / PAPER_WHITE_NITS;
     scene.map(|it| it * gain)
 }
 
 /// Light beyond paper pressed below 1; darker light as it is.
-fn compress(light: f32) -> f32 {
-    const ROOM: f32 = 1.0 - TONE_KNEE;
-    if light <= TONE_KNEE { light } else { TONE_KNEE + ROOM * (1.0 - (-(light - TONE_KNEE) / ROOM).exp()) }
+fn compress_highlights(light: f32) -> f32 {
+    const TONE_HEADROOM: f32 = 1.0 - TONE_KNEE;
+    if light <= TONE_KNEE {
+        light
+    } else {
+        TONE_KNEE + TONE_HEADROOM * (1.0 - (-(light - TONE_KNEE) / TONE_HEADROOM).exp())
+    }
 }
 
 /// IEC 61966-2-1.
@@ -177,16 +181,20 @@ mod tests {
         assert!((pq_light(0.5807) - 1.0).abs() < 0.01, "{}", pq_light(0.5807));
         let paper = hlg_light([0.75; 3]);
         assert!((paper[0] - 1.0).abs() < 0.02, "{paper:?}");
-        assert!((compress(0.5) - 0.5).abs() < f32::EPSILON && compress(1.0) > 0.8 && compress(50.0) <= 1.0);
+        assert!(
+            (compress_highlights(0.5) - 0.5).abs() < f32::EPSILON
+                && compress_highlights(1.0) > 0.8
+                && compress_highlights(50.0) <= 1.0
+        );
         assert_eq!((quantize(1.2), quantize(-0.1), quantize(0.5)), (65535, 0, 32768));
     }
 
     #[test]
     fn code_points_of_srgb_change_nothing() {
         for (primaries, transfer) in [(1, 13), (1, 1), (2, 2), (1, 6)] {
-            assert!(SourceColour::of_code(ColourCode { primaries, transfer }).is_none());
+            assert!(SourceColour::from_code_points(ColourCode { primaries, transfer }).is_none());
         }
-        assert!(SourceColour::of_code(ColourCode { primaries: 12, transfer: 13 }).is_some());
-        assert!(SourceColour::of_code(ColourCode { primaries: 9, transfer: 16 }).is_some());
+        assert!(SourceColour::from_code_points(ColourCode { primaries: 12, transfer: 13 }).is_some());
+        assert!(SourceColour::from_code_points(ColourCode { primaries: 9, transfer: 16 }).is_some());
     }
 }

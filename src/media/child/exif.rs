@@ -7,19 +7,22 @@ use std::path::Path;
 use nom_exif::{EntryValue, Exif, ExifDateTime, ExifTag, MediaParser, MediaSource};
 use serde_json::{Map, Value};
 
-use crate::media::order::Found;
+use crate::media::protocol::ChildFindings;
 
 /// From a TIFF structure that a decoder found.
-pub(super) fn of_tags(tags: Vec<u8>, found: &mut Found) {
-    tell(|| MediaParser::new().parse_exif(MediaSource::from_memory(tags).ok()?).ok().map(Exif::from), found);
+pub(super) fn add_from_tags(tags: Vec<u8>, found: &mut ChildFindings) {
+    add_camera_facts(
+        || MediaParser::new().parse_exif(MediaSource::from_memory(tags).ok()?).ok().map(Exif::from),
+        found,
+    );
 }
 
 /// From a file that has its own structure: TIFF, HEIC, AVIF.
-pub(super) fn of_file(file: &Path, found: &mut Found) {
-    tell(|| MediaParser::new().parse_exif(MediaSource::open(file).ok()?).ok().map(Exif::from), found);
+pub(super) fn add_from_file(file: &Path, found: &mut ChildFindings) {
+    add_camera_facts(|| MediaParser::new().parse_exif(MediaSource::open(file).ok()?).ok().map(Exif::from), found);
 }
 
-fn tell(read: impl FnOnce() -> Option<Exif> + std::panic::UnwindSafe, found: &mut Found) {
+fn add_camera_facts(read: impl FnOnce() -> Option<Exif> + std::panic::UnwindSafe, found: &mut ChildFindings) {
     // Facts are not worth a picture: should the parser give up, there are none.
     let Ok(Some(exif)) = std::panic::catch_unwind(read) else { return };
     let text = |tag| exif.get(tag).and_then(EntryValue::as_str).map(str::trim).filter(|text| !text.is_empty());
@@ -30,7 +33,7 @@ fn tell(read: impl FnOnce() -> Option<Exif> + std::panic::UnwindSafe, found: &mu
         }
     }
     if !camera.is_empty() {
-        found.tell("camera", camera);
+        found.set_detail("camera", camera);
     }
     let taken = exif.get(ExifTag::DateTimeOriginal).and_then(EntryValue::as_datetime);
     if let Some(taken) = taken {
@@ -38,16 +41,16 @@ fn tell(read: impl FnOnce() -> Option<Exif> + std::panic::UnwindSafe, found: &mu
             ExifDateTime::Aware(time) => time.format("%Y-%m-%dT%H:%M:%S%:z").to_string(),
             ExifDateTime::Naive(time) => time.format("%Y-%m-%dT%H:%M:%S").to_string(),
         };
-        found.tell("taken_at", text);
+        found.set_detail("taken_at", text);
     }
-    let exposure = exposure(&exif);
+    let exposure = exposure_facts(&exif);
     if !exposure.is_empty() {
-        found.tell("exposure", exposure);
+        found.set_detail("exposure", exposure);
     }
 }
 
-fn exposure(exif: &Exif) -> Map<String, Value> {
-    const TAGS: [(&str, ExifTag); 4] = [
+fn exposure_facts(exif: &Exif) -> Map<String, Value> {
+    const EXPOSURE_TAGS: [(&str, ExifTag); 4] = [
         ("seconds", ExifTag::ExposureTime),
         ("f_number", ExifTag::FNumber),
         ("iso", ExifTag::ISOSpeedRatings),
@@ -58,7 +61,7 @@ fn exposure(exif: &Exif) -> Map<String, Value> {
         let number = number.or_else(|| value.try_as_integer().and_then(|it| u32::try_from(it).ok()).map(f64::from));
         number.filter(|number| number.is_finite() && *number > 0.0)
     };
-    let known = TAGS.into_iter().filter_map(|(name, tag)| {
+    let known = EXPOSURE_TAGS.into_iter().filter_map(|(name, tag)| {
         let number = number(exif.get(tag)?)?;
         // Six digits are more than any camera means.
         let rounded = (number * 1e6).round() / 1e6;

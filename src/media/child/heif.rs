@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::boxes::{self, child, children, descendant, u16_at, u32_at};
 use super::exif;
-use crate::media::damaged;
-use crate::media::order::{Answer, ColourCode, Found};
+use super::iso_bmff::{self, child, children, descendant, u16_at, u32_at};
+use crate::media::damaged_problem;
+use crate::media::protocol::{ChildFindings, ChildResponse, ColourCode};
 
 /// Bytes of a `meta` or `moov` box that are read.
 const MAX_INDEX_BYTES: u64 = 8 << 20;
@@ -19,52 +19,54 @@ const MAX_TOP_BOXES: usize = 64;
 
 /// Dimensions of the primary item as it is shown, `orientation` (as EXIF numbers it), `alpha`, `frames` of a sequence,
 /// the colour space where there is no ICC profile, and the camera's facts.
-pub(super) fn look(file: &Path) -> Answer {
-    let mut found = Found::default();
-    found.tell("kind", "image");
-    let Index { meta, moov } = match Index::read(file) {
+pub(super) fn inspect_header(file: &Path) -> ChildResponse {
+    let mut found = ChildFindings::default();
+    found.set_detail("kind", "image");
+    let HeifBoxes { meta, moov } = match HeifBoxes::read_file(file) {
         Ok(index) => index,
-        Err(error) => return Answer::Unable(error.to_string()),
+        Err(error) => return ChildResponse::Unable(error.to_string()),
     };
-    let item = meta.as_deref().and_then(Item::primary);
-    let track = moov.as_deref().and_then(Track::first);
-    let Some((width, height)) = item.as_ref().map(Item::shown).or_else(|| track.as_ref().map(|it| it.extent)) else {
-        found.problems.push(damaged("image"));
-        return Answer::Found(found);
+    let item = meta.as_deref().and_then(HeifItem::primary);
+    let track = moov.as_deref().and_then(HeifTrack::first);
+    let Some((width, height)) =
+        item.as_ref().map(HeifItem::display_size).or_else(|| track.as_ref().map(|it| it.extent))
+    else {
+        found.problems.push(damaged_problem("image"));
+        return ChildResponse::Found(found);
     };
-    found.tell("width", width);
-    found.tell("height", height);
+    found.set_detail("width", width);
+    found.set_detail("height", height);
     if let Some(item) = &item {
         if item.orientation() > 1 {
-            found.tell("orientation", item.orientation());
+            found.set_detail("orientation", item.orientation());
         }
         if item.alpha {
-            found.tell("alpha", true);
+            found.set_detail("alpha", true);
         }
         found.colour = item.colour;
     }
     if let Some(frames) = track.map(|track| track.samples).filter(|frames| *frames > 1) {
-        found.tell("frames", frames);
+        found.set_detail("frames", frames);
     }
-    exif::of_file(file, &mut found);
-    Answer::Found(found)
+    exif::add_from_file(file, &mut found);
+    ChildResponse::Found(found)
 }
 
 /// The contents of the two boxes that describe what a file holds.
 #[derive(Default)]
-struct Index {
+struct HeifBoxes {
     meta: Option<Vec<u8>>,
     moov: Option<Vec<u8>>,
 }
 
-impl Index {
-    fn read(file: &Path) -> std::io::Result<Self> {
+impl HeifBoxes {
+    fn read_file(file: &Path) -> std::io::Result<Self> {
         let (mut file, mut index, mut at) = (File::open(file)?, Self::default(), 0);
         for _ in 0..MAX_TOP_BOXES {
             let mut head = Vec::new();
             file.seek(SeekFrom::Start(at))?;
-            (&mut file).take(boxes::MAX_HEADER_BYTES).read_to_end(&mut head)?;
-            let Some(found) = boxes::parse_header(&head) else { break };
+            (&mut file).take(iso_bmff::MAX_HEADER_BYTES).read_to_end(&mut head)?;
+            let Some(found) = iso_bmff::parse_header(&head) else { break };
             let wanted = match &found.kind {
                 b"meta" => Some(&mut index.meta),
                 b"moov" => Some(&mut index.moov),
@@ -86,7 +88,7 @@ impl Index {
 
 /// A change of an item before it is shown, in the order of its properties.
 #[derive(Clone, Copy)]
-enum Turn {
+enum ItemTransform {
     /// Quarter turns against the clock.
     Quarters(u8),
     /// Top and bottom change places.
@@ -97,31 +99,31 @@ enum Turn {
 
 /// What is known of one picture in the file.
 #[derive(Default)]
-struct Item {
+struct HeifItem {
     extent: (u32, u32),
     clean: Option<(u32, u32)>,
-    turns: Vec<Turn>,
+    turns: Vec<ItemTransform>,
     colour: Option<ColourCode>,
     profile: bool,
     alpha: bool,
 }
 
-impl Item {
+impl HeifItem {
     /// The primary item of a `meta` box.
     fn primary(meta: &[u8]) -> Option<Self> {
         let inside = meta.get(4..)?;
         let pitm = child(inside, b"pitm")?;
         let id = if pitm.first()? == &0 { u32::from(u16_at(pitm, 4)?) } else { u32_at(pitm, 4)? };
         let properties: Vec<_> = children(descendant(inside, &[b"iprp", b"ipco"])?).collect();
-        let mut item = Self { alpha: properties.iter().any(names_alpha), ..Self::default() };
-        for at in associated(descendant(inside, &[b"iprp", b"ipma"])?, id)? {
+        let mut item = Self { alpha: properties.iter().any(is_alpha_property), ..Self::default() };
+        for at in property_numbers(descendant(inside, &[b"iprp", b"ipma"])?, id)? {
             let Some((kind, content)) = at.checked_sub(1).and_then(|at| properties.get(at)) else { continue };
-            item.take(*kind, content);
+            item.apply_property(*kind, content);
         }
         if item.colour.is_none() && !item.profile {
             // A picture of tiles may leave the colour to them.
             for (kind, content) in properties.iter().filter(|(kind, _)| kind == b"colr") {
-                item.take(*kind, content);
+                item.apply_property(*kind, content);
             }
         }
         item.colour = item.colour.filter(|_| !item.profile);
@@ -129,15 +131,19 @@ impl Item {
     }
 
     /// Takes a property in; nothing of it when it is cut off.
-    fn take(&mut self, kind: [u8; 4], content: &[u8]) -> Option<()> {
+    fn apply_property(&mut self, kind: [u8; 4], content: &[u8]) -> Option<()> {
         match &kind {
             b"ispe" => self.extent = (u32_at(content, 4)?, u32_at(content, 8)?),
             b"clap" => {
                 let side = |at| Some(u32_at(content, at)?.checked_div(u32_at(content, at + 4)?)?.max(1));
                 self.clean = Some((side(0)?, side(8)?));
             }
-            b"irot" => self.turns.push(Turn::Quarters(content.first()? & 3)),
-            b"imir" => self.turns.push(if content.first()? & 1 == 0 { Turn::TopBottom } else { Turn::LeftRight }),
+            b"irot" => self.turns.push(ItemTransform::Quarters(content.first()? & 3)),
+            b"imir" => self.turns.push(if content.first()? & 1 == 0 {
+                ItemTransform::TopBottom
+            } else {
+                ItemTransform::LeftRight
+            }),
             b"colr" if content.starts_with(b"nclx") => {
                 let number = |at| u8::try_from(u16_at(content, at)?).ok();
                 self.colour = Some(ColourCode { primaries: number(4)?, transfer: number(6)? });
@@ -149,7 +155,7 @@ impl Item {
     }
 
     /// Width and height as it is shown.
-    fn shown(&self) -> (u32, u32) {
+    fn display_size(&self) -> (u32, u32) {
         let (width, height) = match self.clean {
             Some((width, height)) => (width.min(self.extent.0), height.min(self.extent.1)),
             None => self.extent,
@@ -160,7 +166,7 @@ impl Item {
     /// The turns together, as EXIF numbers them.
     fn orientation(&self) -> u8 {
         // Matrices by rows, for points right of and below the middle.
-        const EXIF: [[i8; 4]; 8] = [
+        const ORIENTATION_MATRICES: [[i8; 4]; 8] = [
             [1, 0, 0, 1],
             [-1, 0, 0, 1],
             [-1, 0, 0, -1],
@@ -170,23 +176,23 @@ impl Item {
             [0, -1, -1, 0],
             [0, 1, -1, 0],
         ];
-        let together = self.turns.iter().fold(EXIF[0], |[a, b, c, d], turn| match turn {
-            Turn::Quarters(count) => (0..*count).fold([a, b, c, d], |[a, b, c, d], _| [c, d, -a, -b]),
-            Turn::TopBottom => [a, b, -c, -d],
-            Turn::LeftRight => [-a, -b, c, d],
+        let together = self.turns.iter().fold(ORIENTATION_MATRICES[0], |[a, b, c, d], turn| match turn {
+            ItemTransform::Quarters(count) => (0..*count).fold([a, b, c, d], |[a, b, c, d], _| [c, d, -a, -b]),
+            ItemTransform::TopBottom => [a, b, -c, -d],
+            ItemTransform::LeftRight => [-a, -b, c, d],
         });
-        (1..).zip(EXIF).find(|(_, matrix)| *matrix == together).map_or(1, |(number, _)| number)
+        (1..).zip(ORIENTATION_MATRICES).find(|(_, matrix)| *matrix == together).map_or(1, |(number, _)| number)
     }
 }
 
 /// Whether a property says that its item is the transparency of another.
-fn names_alpha((kind, content): &([u8; 4], &[u8])) -> bool {
-    const NAMES: [&[u8]; 2] = [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1"];
-    kind == b"auxC" && NAMES.iter().any(|name| content.get(4..).is_some_and(|text| text.starts_with(name)))
+fn is_alpha_property((kind, content): &([u8; 4], &[u8])) -> bool {
+    const ALPHA_AUX_TYPES: [&[u8]; 2] = [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1"];
+    kind == b"auxC" && ALPHA_AUX_TYPES.iter().any(|name| content.get(4..).is_some_and(|text| text.starts_with(name)))
 }
 
 /// The numbers of an item's properties, which count from one.
-fn associated(ipma: &[u8], id: u32) -> Option<Vec<usize>> {
+fn property_numbers(ipma: &[u8], id: u32) -> Option<Vec<usize>> {
     let (version, wide) = (*ipma.first()?, ipma.get(3)? & 1 == 1);
     let mut at = 8;
     for _ in 0..u32_at(ipma, 4)? {
@@ -207,12 +213,12 @@ fn associated(ipma: &[u8], id: u32) -> Option<Vec<usize>> {
 }
 
 /// The first track of a sequence.
-struct Track {
+struct HeifTrack {
     extent: (u32, u32),
     samples: u32,
 }
 
-impl Track {
+impl HeifTrack {
     fn first(moov: &[u8]) -> Option<Self> {
         children(moov).filter(|(kind, _)| kind == b"trak").find_map(|(_, track)| {
             let tkhd = child(track, b"tkhd")?;
@@ -244,22 +250,22 @@ mod tests {
         let ipma = boxed(b"ipma", &[0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 1, 1, 0, 2, 3, 2, 0x83, 4]);
         let iprp = boxed(b"iprp", &[ipco, ipma].concat());
         let meta = [vec![0; 4], boxed(b"pitm", &[0, 0, 0, 0, 0, 2]), iprp].concat();
-        let item = Item::primary(&meta).unwrap();
-        assert_eq!((item.shown(), item.orientation()), ((30, 40), 8));
+        let item = HeifItem::primary(&meta).unwrap();
+        assert_eq!((item.display_size(), item.orientation()), ((30, 40), 8));
         assert_eq!(item.colour, Some(ColourCode { primaries: 12, transfer: 13 }));
         for cut in 0..meta.len() {
-            let _ = Item::primary(&meta[..cut]);
+            let _ = HeifItem::primary(&meta[..cut]);
         }
     }
 
     #[test]
     fn turns_are_numbered_as_exif_does() {
-        let number = |turns: &[Turn]| Item { turns: turns.to_vec(), ..Item::default() }.orientation();
-        assert_eq!([0, 1, 2, 3].map(|count| number(&[Turn::Quarters(count)])), [1, 8, 3, 6]);
-        assert_eq!((number(&[Turn::LeftRight]), number(&[Turn::TopBottom])), (2, 4));
+        let number = |turns: &[ItemTransform]| HeifItem { turns: turns.to_vec(), ..HeifItem::default() }.orientation();
+        assert_eq!([0, 1, 2, 3].map(|count| number(&[ItemTransform::Quarters(count)])), [1, 8, 3, 6]);
+        assert_eq!((number(&[ItemTransform::LeftRight]), number(&[ItemTransform::TopBottom])), (2, 4));
         // EXIF 5 is a mirror and a turn, as is 7 with the turn the other way.
-        assert_eq!(number(&[Turn::Quarters(1), Turn::TopBottom]), 5);
-        assert_eq!(number(&[Turn::Quarters(3), Turn::TopBottom]), 7);
-        assert_eq!(number(&[Turn::LeftRight, Turn::LeftRight]), 1);
+        assert_eq!(number(&[ItemTransform::Quarters(1), ItemTransform::TopBottom]), 5);
+        assert_eq!(number(&[ItemTransform::Quarters(3), ItemTransform::TopBottom]), 7);
+        assert_eq!(number(&[ItemTransform::LeftRight, ItemTransform::LeftRight]), 1);
     }
 }

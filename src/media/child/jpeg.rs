@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::media::Problem;
+use crate::media::MediaProblem;
 
 /// Bytes before the first marker that are skipped.
 const MAX_JUNK_BYTES: u64 = 64 << 10;
@@ -33,20 +33,21 @@ impl JpegFrame {
     }
 
     /// Why the built-in decoder does not draw it.
-    pub(super) fn undrawable(&self) -> Option<Problem> {
+    pub(super) fn unsupported_problem(&self) -> Option<MediaProblem> {
         let known = matches!(self.marker, 0xc0..=0xc2) && self.precision == 8;
-        let interleaved = self.marker == 0xc2 || usize::from(self.scanned) == self.components() || self.is_plain();
-        let drawable = known && interleaved && self.is_sampled_as_usual();
-        (!drawable).then(|| Problem::new("not_decodable_here", "This kind of JPEG cannot be decoded here."))
+        let interleaved =
+            self.marker == 0xc2 || usize::from(self.scanned) == self.components() || self.has_uniform_sampling();
+        let drawable = known && interleaved && self.has_common_sampling();
+        (!drawable).then(|| MediaProblem::new("not_decodable_here", "This kind of JPEG cannot be decoded here."))
     }
 
     /// Whether all components have the same resolution.
-    fn is_plain(&self) -> bool {
+    fn has_uniform_sampling(&self) -> bool {
         self.sampling.windows(2).all(|pair| pair[0] == pair[1])
     }
 
     /// Whether luma has the full resolution, and both chroma components the same, a whole fraction of it.
-    fn is_sampled_as_usual(&self) -> bool {
+    fn has_common_sampling(&self) -> bool {
         let fraction = |(across, down): (u8, u8)| {
             let (wide, high) = self.sampling[0];
             across > 0 && down > 0 && wide.is_multiple_of(across) && high.is_multiple_of(down)
@@ -62,14 +63,14 @@ impl JpegFrame {
 
 /// What stands before the pixels; `None` when there is no frame or no scan.
 pub(super) fn read_frame(file: &Path) -> Option<JpegFrame> {
-    let mut segments = Segments::open(file)?;
+    let mut segments = JpegSegments::open(file)?;
     let mut frame = JpegFrame::default();
     loop {
         let marker = segments.next_marker()?;
         match marker {
             // Huffman and arithmetic tables share the range with frames.
             0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
-                let content = segments.content()?;
+                let content = segments.read_content()?;
                 let number = |at: usize| Some(u16::from_be_bytes(content.get(at..at + 2)?.try_into().ok()?));
                 let components = content.get(6..)?.chunks_exact(3).take(usize::from(*content.get(5)?));
                 let sampling = components.map(|it| (it[1] >> 4, it[1] & 15)).collect();
@@ -77,7 +78,7 @@ pub(super) fn read_frame(file: &Path) -> Option<JpegFrame> {
                 frame = JpegFrame { marker, precision: *content.first()?, width, height, sampling, scanned: 0 };
             }
             0xda => {
-                frame.scanned = *segments.content()?.first()?;
+                frame.scanned = *segments.read_content()?.first()?;
                 return Some(frame).filter(|frame| frame.components() > 0);
             }
             0xd9 => return None,
@@ -89,7 +90,7 @@ pub(super) fn read_frame(file: &Path) -> Option<JpegFrame> {
 /// Whether the picture has its end. What is appended to it (a gain map, a preview, a film) is not looked at.
 pub(super) fn has_end(file: &Path) -> bool {
     let walk = || {
-        let mut segments = Segments::open(file)?;
+        let mut segments = JpegSegments::open(file)?;
         loop {
             match segments.next_marker()? {
                 0xd9 => return Some(()),
@@ -101,11 +102,11 @@ pub(super) fn has_end(file: &Path) -> bool {
 }
 
 /// The segments of a file, one after the other.
-struct Segments {
+struct JpegSegments {
     input: BufReader<File>,
 }
 
-impl Segments {
+impl JpegSegments {
     /// Begins behind the first SOI.
     fn open(file: &Path) -> Option<Self> {
         let mut segments = Self { input: BufReader::with_capacity(64 << 10, File::open(file).ok()?) };
@@ -123,7 +124,7 @@ impl Segments {
         }
     }
 
-    fn byte(&mut self) -> Option<u8> {
+    fn read_byte(&mut self) -> Option<u8> {
         let mut byte = [0];
         self.input.read_exact(&mut byte).ok()?;
         Some(byte[0])
@@ -135,9 +136,9 @@ impl Segments {
             if self.input.skip_until(0xff).ok()? == 0 {
                 return None;
             }
-            let mut code = self.byte()?;
+            let mut code = self.read_byte()?;
             while code == 0xff {
-                code = self.byte()?;
+                code = self.read_byte()?;
             }
             if !matches!(code, 0x00 | 0x01 | 0xd0..=0xd8) {
                 return Some(code);
@@ -145,18 +146,18 @@ impl Segments {
         }
     }
 
-    fn length(&mut self) -> Option<u64> {
-        u64::from(u16::from_be_bytes([self.byte()?, self.byte()?])).checked_sub(2)
+    fn read_length(&mut self) -> Option<u64> {
+        u64::from(u16::from_be_bytes([self.read_byte()?, self.read_byte()?])).checked_sub(2)
     }
 
-    fn content(&mut self) -> Option<Vec<u8>> {
-        let (length, mut content) = (self.length()?, Vec::new());
+    fn read_content(&mut self) -> Option<Vec<u8>> {
+        let (length, mut content) = (self.read_length()?, Vec::new());
         let read = (&mut self.input).take(length).read_to_end(&mut content).ok()?;
         (read as u64 == length).then_some(content)
     }
 
     fn skip_content(&mut self) -> Option<()> {
-        let length = self.length()?;
+        let length = self.read_length()?;
         self.input.seek_relative(i64::try_from(length).ok()?).ok()
     }
 }
@@ -179,7 +180,7 @@ mod tests {
             frame(0xc1, 8, &[half], 1),
             frame(0xc0, 8, &[half, full, full, half], 4),
         ] {
-            assert_eq!(sound.undrawable(), None, "{sound:?}");
+            assert_eq!(sound.unsupported_problem(), None, "{sound:?}");
         }
         for odd in [
             frame(0xc0, 8, &[half, full, full], 1),
@@ -191,7 +192,7 @@ mod tests {
             frame(0xc9, 8, &[half, full, full], 3),
             frame(0xc0, 8, &[full, full], 2),
         ] {
-            assert_eq!(odd.undrawable().map(|it| it.code).as_deref(), Some("not_decodable_here"), "{odd:?}");
+            assert_eq!(odd.unsupported_problem().map(|it| it.code).as_deref(), Some("not_decodable_here"), "{odd:?}");
         }
     }
 }

@@ -7,42 +7,42 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use super::order::{Answer, Found, Order, UNABLE, Work};
+use super::protocol::{ChildFindings, ChildRequest, ChildResponse, ChildTask, UNABLE_EXIT_CODE};
 
-mod archive;
-mod boxes;
 mod colour;
-mod confine;
-mod draw;
 mod exif;
-mod film_index;
-mod frames;
+mod frame_count;
 mod heif;
+mod iso_bmff;
 mod jpeg;
-mod markup;
+mod mp4_index;
 mod picture;
+mod sandbox;
+mod svg;
+mod thumbnail;
+mod zip_listing;
 
 /// Carries out an order, which is JSON, and prints the answer.
-pub(super) fn run(order: &str) -> ExitCode {
-    let end = serde_json::from_str(order).map_err(|error| error.to_string()).and_then(carry_out);
+pub(super) fn run_request(order: &str) -> ExitCode {
+    let end = serde_json::from_str(order).map_err(|error| error.to_string()).and_then(execute_request);
     match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gantry decode: {error}");
-            ExitCode::from(UNABLE)
+            ExitCode::from(UNABLE_EXIT_CODE)
         }
     }
 }
 
-fn carry_out(order: Order) -> Result<(), String> {
-    let confined = confine::confine(&order)?;
+fn execute_request(order: ChildRequest) -> Result<(), String> {
+    let confined = sandbox::enter_sandbox(&order)?;
     let answer = match (order.work, order.reads.first()) {
-        (Work::Probe, _) => {
-            let mut found = Found::default();
-            found.tell("landlock", confined.as_str());
-            Answer::Found(found)
+        (ChildTask::Probe, _) => {
+            let mut found = ChildFindings::default();
+            found.set_detail("landlock", confined.as_str());
+            ChildResponse::Found(found)
         }
-        (Work::Tool { program, args }, _) => {
+        (ChildTask::Tool { program, args }, _) => {
             let mut tool = Command::new(&program);
             tool.args(args).env_clear();
             if program.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"vips")) {
@@ -53,11 +53,11 @@ fn carry_out(order: Order) -> Result<(), String> {
             return Err(format!("{} does not start: {error}", program.display()));
         }
         (_, None) => return Err("there is no file".to_owned()),
-        (Work::Picture(wish), Some(file)) => picture::look(file, &wish, order.bounds.memory),
-        (Work::Heif, Some(file)) => heif::look(file),
-        (Work::FilmIndex { present }, Some(file)) => film_index::look(file, &present),
-        (Work::Markup, Some(file)) => markup::look(file),
-        (Work::Archive { entries }, Some(file)) => archive::look(file, entries),
+        (ChildTask::Picture(wish), Some(file)) => picture::inspect_picture(file, &wish, order.bounds.memory),
+        (ChildTask::Heif, Some(file)) => heif::inspect_header(file),
+        (ChildTask::FilmIndex { present }, Some(file)) => mp4_index::find_index(file, &present),
+        (ChildTask::Markup, Some(file)) => svg::inspect_svg(file),
+        (ChildTask::Archive { entries }, Some(file)) => zip_listing::list_archive(file, entries),
     };
     let text = serde_json::to_vec(&answer).map_err(|error| error.to_string())?;
     std::io::stdout().write_all(&text).map_err(|error| error.to_string())

@@ -9,95 +9,103 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use super::colour::{SourceColour, profile_space};
+use super::colour::{SourceColour, icc_colour_space};
 use super::jpeg::{self, JpegFrame};
-use super::{draw, exif, frames};
-use crate::media::order::{Answer, Found, Picture};
-use crate::media::{Problem, damaged};
+use super::{exif, frame_count, thumbnail};
+use crate::media::protocol::{ChildFindings, ChildResponse, PictureTask};
+use crate::media::{MediaProblem, damaged_problem};
 
 /// Bytes that hold a header, as `kind` has them fetched.
-const HEAD: u64 = 1 << 20;
+const MAX_HEADER_BYTES: u64 = 1 << 20;
 
 /// What the picture is and what was drawn from it, within `memory` bytes.
-pub(super) fn look(file: &Path, wish: &Picture, memory: u64) -> Answer {
-    let mut found = Found::default();
-    found.tell("kind", "image");
+pub(super) fn inspect_picture(file: &Path, wish: &PictureTask, memory: u64) -> ChildResponse {
+    let mut found = ChildFindings::default();
+    found.set_detail("kind", "image");
     let Some(format) = format_of(&wish.media_type) else {
-        return Answer::Unable(format!("{} is no picture that is decoded here", wish.media_type));
+        return ChildResponse::Unable(format!("{} is no picture that is decoded here", wish.media_type));
     };
     let frame = if format == ImageFormat::Jpeg && !wish.head_only { jpeg::read_frame(file) } else { None };
-    let frames = frames::count(file, format).filter(|_| !wish.head_only).unwrap_or(1);
+    let frames = frame_count::count_frames(file, format).filter(|_| !wish.head_only).unwrap_or(1);
     if frames > 1 {
-        found.tell("frames", frames);
+        found.set_detail("frames", frames);
     }
-    let decoder = if wish.head_only { open_head(file, format, memory) } else { open(file, format, memory) };
+    let decoder =
+        if wish.head_only { open_header_decoder(file, format, memory) } else { open_decoder(file, format, memory) };
     let mut decoder = match decoder {
         Ok(decoder) => decoder,
-        Err(_) if wish.head_only => return too_large(found),
+        Err(_) if wish.head_only => return too_large_response(found),
         Err(error) => {
-            let Some((frame, problem)) = frame.and_then(|it| it.undrawable().map(|problem| (it, problem))) else {
-                return failed(found, &error);
+            let Some((frame, problem)) = frame.and_then(|it| it.unsupported_problem().map(|problem| (it, problem)))
+            else {
+                return decode_failure(found, &error);
             };
-            found.tell("width", frame.width);
-            found.tell("height", frame.height);
+            found.set_detail("width", frame.width);
+            found.set_detail("height", frame.height);
             found.undrawn = Some(problem);
-            return Answer::Found(found);
+            return ChildResponse::Found(found);
         }
     };
-    header(&mut *decoder, format, file, wish, &mut found);
+    add_header_facts(&mut *decoder, format, file, wish, &mut found);
     if wish.head_only {
-        return too_large(found);
+        return too_large_response(found);
     }
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > wish.pixels {
-        found.problems.push(Problem::too_many_pixels(width, height));
-        return Answer::Found(found);
+        found.problems.push(MediaProblem::too_many_pixels(width, height));
+        return ChildResponse::Found(found);
     }
     if frames > wish.frames {
-        found.problems.push(Problem::too_many_frames(wish.frames));
-        return Answer::Found(found);
+        found.problems.push(MediaProblem::too_many_frames(wish.frames));
+        return ChildResponse::Found(found);
     }
-    draw_from(decoder, file, frame.as_ref(), wish, found)
+    draw_pixels(decoder, file, frame.as_ref(), wish, found)
 }
 
 /// Decodes the pixels and draws from them, where this decoder does that right.
-fn draw_from(mut decoder: Decoder, file: &Path, frame: Option<&JpegFrame>, wish: &Picture, mut found: Found) -> Answer {
+fn draw_pixels(
+    mut decoder: BoxedDecoder,
+    file: &Path,
+    frame: Option<&JpegFrame>,
+    wish: &PictureTask,
+    mut found: ChildFindings,
+) -> ChildResponse {
     let orientation = wish.orientation.and_then(Orientation::from_exif);
     let orientation = orientation.or_else(|| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms);
     let profile = decoder.icc_profile().ok().flatten();
-    let named_inks = profile.as_deref().and_then(profile_space).is_some_and(|space| &space == b"CMYK");
+    let named_inks = profile.as_deref().and_then(icc_colour_space).is_some_and(|space| &space == b"CMYK");
     // The profile of a TIFF may be larger than its decoder reads.
     let of_inks = match frame {
         Some(frame) => named_inks && frame.components() == 4,
         None => matches!(decoder.original_color_type(), ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16),
     };
-    found.undrawn = frame.and_then(JpegFrame::undrawable);
+    found.undrawn = frame.and_then(JpegFrame::unsupported_problem);
     if of_inks && wish.fallback {
-        found.undrawn.get_or_insert_with(Problem::not_decodable);
+        found.undrawn.get_or_insert_with(MediaProblem::not_decodable);
     }
     if found.undrawn.is_some() {
-        return Answer::Found(found);
+        return ChildResponse::Found(found);
     }
     let colour = match (&profile, wish.colour) {
-        (Some(profile), _) => SourceColour::of_profile(profile, !decoder.color_type().has_color()),
-        (None, Some(code)) => SourceColour::of_code(code),
+        (Some(profile), _) => SourceColour::from_icc_profile(profile, !decoder.color_type().has_color()),
+        (None, Some(code)) => SourceColour::from_code_points(code),
         _ => None,
     };
     let picture = match DynamicImage::from_decoder(decoder) {
         Ok(picture) => picture,
-        Err(error) => return failed(found, &error),
+        Err(error) => return decode_failure(found, &error),
     };
     if format_of(&wish.media_type) == Some(ImageFormat::Jpeg) && !jpeg::has_end(file) {
-        found.problems.push(damaged("image"));
+        found.problems.push(damaged_problem("image"));
     }
-    if wish.judge_darkness && draw::is_dark(&picture) {
-        found.tell("dark", true);
+    if wish.judge_darkness && thumbnail::is_dark(&picture) {
+        found.set_detail("dark", true);
     }
-    match draw::draw(&picture, orientation, colour.as_ref(), &wish.drawings) {
+    match thumbnail::draw_thumbnails(&picture, orientation, colour.as_ref(), &wish.drawings) {
         Ok(drawn) => found.drawn = drawn,
-        Err(error) => return Answer::Unable(error),
+        Err(error) => return ChildResponse::Unable(error),
     }
-    Answer::Found(found)
+    ChildResponse::Found(found)
 }
 
 /// The decoder of a type. An animated PNG is a PNG; its first frame is drawn.
@@ -108,20 +116,24 @@ fn format_of(media_type: &str) -> Option<ImageFormat> {
     }
 }
 
-type Decoder = Box<dyn ImageDecoder>;
+type BoxedDecoder = Box<dyn ImageDecoder>;
 
-fn open(file: &Path, format: ImageFormat, memory: u64) -> image::ImageResult<Decoder> {
-    decoder(BufReader::new(File::open(file)?), format, memory)
+fn open_decoder(file: &Path, format: ImageFormat, memory: u64) -> image::ImageResult<BoxedDecoder> {
+    build_decoder(BufReader::new(File::open(file)?), format, memory)
 }
 
 /// A decoder for headers, of a file whose rest is a hole: some read all that is there.
-fn open_head(file: &Path, format: ImageFormat, memory: u64) -> image::ImageResult<Decoder> {
+fn open_header_decoder(file: &Path, format: ImageFormat, memory: u64) -> image::ImageResult<BoxedDecoder> {
     let mut head = Vec::new();
-    File::open(file)?.take(HEAD).read_to_end(&mut head)?;
-    decoder(Cursor::new(head), format, memory)
+    File::open(file)?.take(MAX_HEADER_BYTES).read_to_end(&mut head)?;
+    build_decoder(Cursor::new(head), format, memory)
 }
 
-fn decoder(input: impl BufRead + Seek + 'static, format: ImageFormat, memory: u64) -> image::ImageResult<Decoder> {
+fn build_decoder(
+    input: impl BufRead + Seek + 'static,
+    format: ImageFormat,
+    memory: u64,
+) -> image::ImageResult<BoxedDecoder> {
     let mut reader = ImageReader::with_format(input, format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(memory);
@@ -129,47 +141,55 @@ fn decoder(input: impl BufRead + Seek + 'static, format: ImageFormat, memory: u6
     Ok(Box::new(reader.into_decoder()?))
 }
 
-fn too_large(mut found: Found) -> Answer {
-    found.problem("image_too_large", "The picture's file is too large to be decoded here.");
-    Answer::Found(found)
+fn too_large_response(mut found: ChildFindings) -> ChildResponse {
+    found.add_problem("image_too_large", "The picture's file is too large to be decoded here.");
+    ChildResponse::Found(found)
 }
 
 /// Facts from the header: they are told of a picture that is too large to be decoded, too.
-fn header(decoder: &mut dyn ImageDecoder, format: ImageFormat, file: &Path, wish: &Picture, found: &mut Found) {
+fn add_header_facts(
+    decoder: &mut dyn ImageDecoder,
+    format: ImageFormat,
+    file: &Path,
+    wish: &PictureTask,
+    found: &mut ChildFindings,
+) {
     let (width, height) = decoder.dimensions();
     let tags = decoder.exif_metadata().ok().flatten();
     let number = wish.orientation.or_else(|| decoder.orientation().ok().map(Orientation::to_exif)).unwrap_or(1);
     // 5 to 8 lie on their side.
     let (width, height) = if number > 4 { (height, width) } else { (width, height) };
-    found.tell("width", width);
-    found.tell("height", height);
+    found.set_detail("width", width);
+    found.set_detail("height", height);
     if number > 1 {
-        found.tell("orientation", number);
+        found.set_detail("orientation", number);
     }
     if decoder.color_type().has_alpha() {
-        found.tell("alpha", true);
+        found.set_detail("alpha", true);
     }
     match tags {
-        Some(tags) => exif::of_tags(tags, found),
-        None if format == ImageFormat::Tiff => exif::of_file(file, found),
+        Some(tags) => exif::add_from_tags(tags, found),
+        None if format == ImageFormat::Tiff => exif::add_from_file(file, found),
         None => {}
     }
 }
 
-fn failed(mut found: Found, error: &ImageError) -> Answer {
+fn decode_failure(mut found: ChildFindings, error: &ImageError) -> ChildResponse {
     match error {
-        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::NotFound => Answer::Unable(error.to_string()),
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            ChildResponse::Unable(error.to_string())
+        }
         ImageError::Limits(_) => {
-            found.problems.push(Problem::memory());
-            Answer::Found(found)
+            found.problems.push(MediaProblem::out_of_memory());
+            ChildResponse::Found(found)
         }
         ImageError::Unsupported(_) => {
-            found.undrawn = Some(Problem::not_decodable());
-            Answer::Found(found)
+            found.undrawn = Some(MediaProblem::not_decodable());
+            ChildResponse::Found(found)
         }
         _ => {
-            found.undrawn = Some(damaged("image"));
-            Answer::Found(found)
+            found.undrawn = Some(damaged_problem("image"));
+            ChildResponse::Found(found)
         }
     }
 }

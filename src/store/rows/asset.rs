@@ -3,10 +3,10 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Cell, Nonsense, bad, decodes, digest, parse, parse_opt, required, size};
-use crate::domain::asset::{Asset, AssetState, Content, Leftover, Metadata, Verdict};
+use super::{CellDecode, InvalidRow, bad, decodes, digest, parse, parse_opt, required, size};
+use crate::domain::asset::{Asset, AssetContent, AssetMetadata, AssetState, AssetVerdict, LeftoverBytes};
 use crate::domain::clock::micros;
-use crate::domain::findings::Findings;
+use crate::domain::findings::AssetFindings;
 use crate::domain::ids::{AssetId, KeyId, TenantId};
 use crate::store::StoreError;
 
@@ -22,10 +22,10 @@ pub(in crate::store) struct AssetRow {
     media_type: Option<String>,
     declared_sha256: Option<Vec<u8>>,
     external_id: Option<String>,
-    metadata: Json<Metadata>,
+    metadata: Json<AssetMetadata>,
     allowed: Json<Vec<String>>,
     partial: i64,
-    charged: Option<i64>,
+    quota_charge: Option<i64>,
     policy: String,
     delete_at: Option<i64>,
     object_key: Option<String>,
@@ -34,7 +34,7 @@ pub(in crate::store) struct AssetRow {
     stored_at: Option<i64>,
     detected_type: Option<String>,
     sha256: Option<Vec<u8>>,
-    findings: Option<Json<Findings>>,
+    findings: Option<Json<AssetFindings>>,
     verdict_code: Option<String>,
     verdict_sentence: Option<String>,
     purge_at: Option<i64>,
@@ -47,8 +47,8 @@ impl AssetRow {
         self.id.to_string()
     }
 
-    fn content(&mut self) -> Cell<Content> {
-        Ok(Content {
+    fn content(&mut self) -> CellDecode<AssetContent> {
+        Ok(AssetContent {
             key: required("object_key", self.object_key.take())?,
             etag: required("etag", self.etag.take())?,
             version: self.version_id.take(),
@@ -59,14 +59,14 @@ impl AssetRow {
         })
     }
 
-    fn verdict(&mut self) -> Cell<Verdict> {
+    fn verdict(&mut self) -> CellDecode<AssetVerdict> {
         let code = required("verdict_code", self.verdict_code.take())?;
         let sentence = required("verdict_sentence", self.verdict_sentence.take())?;
-        Ok(Verdict { code, sentence })
+        Ok(AssetVerdict { code, sentence })
     }
 
-    fn state(&mut self) -> Cell<AssetState> {
-        let bytes = self.purge_at.map_or(Leftover::Gone, |at| Leftover::Until(micros(at)));
+    fn state(&mut self) -> CellDecode<AssetState> {
+        let bytes = self.purge_at.map_or(LeftoverBytes::Gone, |at| LeftoverBytes::Until(micros(at)));
         Ok(match self.state.as_str() {
             "awaiting" => AssetState::Awaiting,
             "abandoned" => AssetState::Abandoned,
@@ -80,7 +80,7 @@ impl AssetRow {
         })
     }
 
-    fn decode(mut self) -> Cell<Asset> {
+    fn decode(mut self) -> CellDecode<Asset> {
         Ok(Asset {
             state: self.state()?,
             id: AssetId(self.id),
@@ -93,9 +93,9 @@ impl AssetRow {
             declared_sha256: digest("declared_sha256", self.declared_sha256)?,
             external_id: self.external_id,
             metadata: self.metadata.0,
-            allowed: self.allowed.0.iter().map(|text| parse("allowed", text)).collect::<Cell<_>>()?,
+            allowed: self.allowed.0.iter().map(|text| parse("allowed", text)).collect::<CellDecode<_>>()?,
             partial: self.partial != 0,
-            charged: self.charged.map(|bytes| size("charged", bytes)).transpose()?,
+            quota_charge: self.quota_charge.map(|bytes| size("quota_charge", bytes)).transpose()?,
             policy: self.policy,
             delete_at: self.delete_at.map(micros),
             created_at: micros(self.created_at),

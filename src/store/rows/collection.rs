@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Cell, Nonsense, bad, decodes};
+use super::{CellDecode, InvalidRow, bad, decodes};
 use crate::domain::clock::micros;
 use crate::domain::collection::Collection;
 use crate::domain::ids::{CollectionId, KeyId, TenantId};
@@ -24,7 +24,7 @@ impl CollectionRow {
         self.id.to_string()
     }
 
-    fn decode(self) -> Cell<Collection> {
+    fn decode(self) -> CellDecode<Collection> {
         Ok(Collection {
             id: CollectionId(self.id),
             tenant: TenantId(self.tenant_id),

@@ -4,10 +4,10 @@ use serde_json::Value;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Cell, Nonsense, bad, decodes};
+use super::{CellDecode, InvalidRow, bad, decodes};
 use crate::domain::clock::micros;
 use crate::domain::ids::{JobId, TenantId};
-use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, Work};
+use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, JobSubject};
 use crate::store::StoreError;
 
 #[derive(sqlx::FromRow)]
@@ -21,11 +21,11 @@ pub(in crate::store) struct JobRow {
     progress: Option<Json<Value>>,
 }
 
-fn kind(text: &str) -> Cell<JobKind> {
+fn kind(text: &str) -> CellDecode<JobKind> {
     text.parse().map_err(|_| bad("kind", text))
 }
 
-fn state(text: &str) -> Cell<JobState> {
+fn state(text: &str) -> CellDecode<JobState> {
     text.parse().map_err(|_| bad("state", text))
 }
 
@@ -34,11 +34,11 @@ impl JobRow {
         self.id.to_string()
     }
 
-    fn decode(self) -> Cell<Job> {
+    fn decode(self) -> CellDecode<Job> {
         let count = |column, value: i64| u32::try_from(value).map_err(|_| bad(column, value));
         Ok(Job {
             id: JobId(self.id),
-            work: Work::of(kind(&self.kind)?, self.subject_id),
+            work: JobSubject::of(kind(&self.kind)?, self.subject_id),
             tenant: TenantId(self.tenant_id),
             attempt: count("attempt", self.attempt)?,
             tries: count("tries", self.tries)?,
@@ -64,7 +64,7 @@ impl EntryRow {
         self.job.name()
     }
 
-    fn decode(self) -> Cell<JobEntry> {
+    fn decode(self) -> CellDecode<JobEntry> {
         Ok(JobEntry {
             job: self.job.decode()?,
             state: state(&self.state)?,
@@ -90,7 +90,7 @@ impl CountRow {
         format!("{}/{}", self.kind, self.state)
     }
 
-    fn decode(self) -> Cell<JobCount> {
+    fn decode(self) -> CellDecode<JobCount> {
         let (kind, state) = (kind(&self.kind)?, state(&self.state)?);
         Ok(JobCount { kind, state, count: self.count.cast_unsigned(), oldest: micros(self.oldest) })
     }

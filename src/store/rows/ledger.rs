@@ -2,8 +2,10 @@
 
 use uuid::Uuid;
 
-use super::{Cell, Nonsense, bad, decodes, size};
-use crate::domain::append::{Concat, Lease, Ledger, Length, RelayedPart, Said, Segment};
+use super::{CellDecode, InvalidRow, bad, decodes, size};
+use crate::domain::append::{
+    AppendLease, AppendLedger, ConcatRole, EchoedHeaders, RelayedPart, TailSegment, UploadLength,
+};
 use crate::domain::clock::micros;
 use crate::domain::ids::UploadId;
 use crate::domain::plan::PartNumber;
@@ -19,22 +21,27 @@ pub(super) struct LedgerRow {
     fence: i64,
     leased_until: Option<i64>,
     lease_wanted: i64,
-    said_metadata: Option<String>,
-    said_concat: Option<String>,
+    echoed_metadata: Option<String>,
+    echoed_concat: Option<String>,
     concat: Option<String>,
 }
 
 impl LedgerRow {
-    pub(super) fn decode(self, length: Option<u64>, part_size: u64, store_id: Option<String>) -> Cell<Ledger> {
-        let tail: Vec<Segment> = serde_json::from_str(&self.tail).map_err(|_| bad("tail", &self.tail))?;
-        let lease = self.leased_until.map(|until| Lease { until: micros(until), wanted: self.lease_wanted != 0 });
+    pub(super) fn decode(
+        self,
+        length: Option<u64>,
+        part_size: u64,
+        store_id: Option<String>,
+    ) -> CellDecode<AppendLedger> {
+        let tail: Vec<TailSegment> = serde_json::from_str(&self.tail).map_err(|_| bad("tail", &self.tail))?;
+        let lease = self.leased_until.map(|until| AppendLease { until: micros(until), wanted: self.lease_wanted != 0 });
         let concat = match self.concat.as_deref() {
-            None => Concat::Whole,
-            Some("partial") => Concat::Partial,
-            Some(list) => Concat::Final(serde_json::from_str(list).map_err(|_| bad("concat", list))?),
+            None => ConcatRole::Whole,
+            Some("partial") => ConcatRole::Partial,
+            Some(list) => ConcatRole::Final(serde_json::from_str(list).map_err(|_| bad("concat", list))?),
         };
-        Ok(Ledger {
-            length: length.map_or(Length::Deferred, Length::Known),
+        Ok(AppendLedger {
+            length: length.map_or(UploadLength::Deferred, UploadLength::Known),
             part_size: if part_size == 0 { return Err(bad("part_size", part_size)) } else { part_size },
             store_id,
             offset: size("appended", self.appended)?,
@@ -43,7 +50,7 @@ impl LedgerRow {
             fence: size("fence", self.fence)?,
             lease,
             concat,
-            said: Said { metadata: self.said_metadata, concat: self.said_concat },
+            echoed: EchoedHeaders { metadata: self.echoed_metadata, concat: self.echoed_concat },
         })
     }
 }
@@ -56,7 +63,7 @@ pub(in crate::store) struct LedgerCells {
     pub(in crate::store) fence: i64,
     pub(in crate::store) leased_until: Option<i64>,
     pub(in crate::store) lease_wanted: i64,
-    pub(in crate::store) said: Said,
+    pub(in crate::store) said: EchoedHeaders,
     pub(in crate::store) concat: Option<String>,
 }
 
@@ -71,11 +78,11 @@ impl LedgerCells {
             fence: ledger.fence.cast_signed(),
             leased_until: ledger.lease.map(|lease| lease.until.as_microsecond()),
             lease_wanted: ledger.lease.map_or(0, |lease| i64::from(lease.wanted)),
-            said: ledger.said.clone(),
+            said: ledger.echoed.clone(),
             concat: match &ledger.concat {
-                Concat::Whole => None,
-                Concat::Partial => Some("partial".to_owned()),
-                Concat::Final(of) => Some(json(of)),
+                ConcatRole::Whole => None,
+                ConcatRole::Partial => Some("partial".to_owned()),
+                ConcatRole::Final(of) => Some(json(of)),
             },
         }
     }
@@ -88,7 +95,7 @@ impl LedgerCells {
             fence: 0,
             leased_until: None,
             lease_wanted: 0,
-            said: Said::default(),
+            said: EchoedHeaders::default(),
             concat: None,
         }
     }
@@ -112,7 +119,7 @@ impl PartRow {
         format!("{}/{}", self.upload_id, self.number)
     }
 
-    fn decode(self) -> Cell<RelayedPart> {
+    fn decode(self) -> CellDecode<RelayedPart> {
         let number = u64::try_from(self.number).ok().and_then(PartNumber::new);
         Ok(RelayedPart {
             upload: UploadId(self.upload_id),

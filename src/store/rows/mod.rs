@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Replay, StoreError};
+use super::{IdempotencyRecord, StoreError};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::event::{Event, EventCount, FeedEvent};
-use crate::domain::grant::{Link, LinkTarget, Variant};
+use crate::domain::grant::{AssetVariant, Link, LinkTarget};
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::key::ApiKey;
 
@@ -31,32 +31,32 @@ pub(super) use upload::{UploadRow, transfer_cells};
 pub(super) use webhook::{DeliveryRow, WebhookRow};
 
 /// A cell that cannot be what it says.
-struct Nonsense(String);
+struct InvalidRow(String);
 
-type Cell<T> = Result<T, Nonsense>;
+type CellDecode<T> = Result<T, InvalidRow>;
 
-fn bad(column: &str, value: impl std::fmt::Debug) -> Nonsense {
-    Nonsense(format!("{column} = {value:?}"))
+fn bad(column: &str, value: impl std::fmt::Debug) -> InvalidRow {
+    InvalidRow(format!("{column} = {value:?}"))
 }
 
-fn parse<T: std::str::FromStr>(column: &str, text: &str) -> Cell<T> {
+fn parse<T: std::str::FromStr>(column: &str, text: &str) -> CellDecode<T> {
     text.parse().map_err(|_| bad(column, text))
 }
 
-fn parse_opt<T: std::str::FromStr>(column: &str, text: Option<&str>) -> Cell<Option<T>> {
+fn parse_opt<T: std::str::FromStr>(column: &str, text: Option<&str>) -> CellDecode<Option<T>> {
     text.map(|text| parse(column, text)).transpose()
 }
 
-fn size(column: &str, value: i64) -> Cell<u64> {
+fn size(column: &str, value: i64) -> CellDecode<u64> {
     u64::try_from(value).map_err(|_| bad(column, value))
 }
 
-fn digest(column: &str, bytes: Option<Vec<u8>>) -> Cell<Option<Sha256Digest>> {
+fn digest(column: &str, bytes: Option<Vec<u8>>) -> CellDecode<Option<Sha256Digest>> {
     let fixed = |bytes: Vec<u8>| bytes.try_into().map(Sha256Digest).map_err(|bytes| bad(column, bytes));
     bytes.map(fixed).transpose()
 }
 
-fn required<T>(column: &str, value: Option<T>) -> Cell<T> {
+fn required<T>(column: &str, value: Option<T>) -> CellDecode<T> {
     value.ok_or_else(|| bad(column, "NULL"))
 }
 
@@ -67,7 +67,7 @@ macro_rules! decodes {
             type Error = StoreError;
             fn try_from(row: $row) -> Result<Self, StoreError> {
                 let name = row.name();
-                row.decode().map_err(|Nonsense(problem)| StoreError::Corrupt { table: $table, row: name, problem })
+                row.decode().map_err(|InvalidRow(problem)| StoreError::Corrupt { table: $table, row: name, problem })
             }
         }
     };
@@ -94,7 +94,7 @@ impl KeyRow {
         self.id.to_string()
     }
 
-    fn decode(self) -> Cell<ApiKey> {
+    fn decode(self) -> CellDecode<ApiKey> {
         let hash = |column, bytes: Vec<u8>| bytes.try_into().map_err(|_| bad(column, "wrong length"));
         let old_hash = self.old_hash.map(|bytes| hash("old_hash", bytes)).transpose()?;
         Ok(ApiKey {
@@ -188,7 +188,7 @@ impl LinkRow {
         self.id.to_string()
     }
 
-    fn decode(self) -> Cell<Link> {
+    fn decode(self) -> CellDecode<Link> {
         let count = |column, value: i64| u32::try_from(value).map_err(|_| bad(column, value));
         Ok(Link {
             id: GrantId(self.id),
@@ -200,7 +200,7 @@ impl LinkRow {
             revoked_at: self.revoked_at.map(micros),
             disposition: parse("disposition", &self.disposition)?,
             filename: parse_opt("filename", self.filename.as_deref())?,
-            variant: self.variant.map(|name| Variant { name, format: self.format }),
+            variant: self.variant.map(|name| AssetVariant { name, format: self.format }),
             max_uses: self.max_uses.map(|uses| count("max_uses", uses)).transpose()?,
             used: count("used", self.used)?,
             last_used_at: self.last_used_at.map(micros),
@@ -226,8 +226,8 @@ impl ReplayRow {
         format!("{}/{}", self.key_id, self.route)
     }
 
-    fn decode(self) -> Cell<Replay> {
-        Ok(Replay {
+    fn decode(self) -> CellDecode<IdempotencyRecord> {
+        Ok(IdempotencyRecord {
             key: KeyId(self.key_id),
             route: self.route,
             token: self.token,
@@ -238,7 +238,7 @@ impl ReplayRow {
     }
 }
 
-decodes!(ReplayRow in "replay" as Replay);
+decodes!(ReplayRow in "replay" as IdempotencyRecord);
 
 /// An instant as a row keeps it.
 pub(super) fn at(instant: Timestamp) -> i64 {

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::micros;
 use crate::domain::ids::TenantId;
-use crate::domain::policy::{Policy, Rules};
-use crate::domain::quota::{Quota, Usage};
-use crate::domain::tenant::{Rate, Tenant};
+use crate::domain::policy::{Policy, PolicyRules};
+use crate::domain::quota::{QuotaUsage, TenantQuota};
+use crate::domain::tenant::{RateLimit, Tenant};
 
 #[derive(sqlx::FromRow)]
 pub(in crate::store) struct TenantRow {
@@ -30,7 +30,7 @@ fn positive(value: Option<i64>) -> Option<NonZeroU32> {
 impl From<TenantRow> for Tenant {
     fn from(row: TenantRow) -> Self {
         let rate = positive(row.rate_per_second)
-            .map(|per_second| Rate { per_second, burst: positive(row.rate_burst).unwrap_or(per_second) });
+            .map(|per_second| RateLimit { per_second, burst: positive(row.rate_burst).unwrap_or(per_second) });
         Self {
             id: TenantId(row.id),
             name: row.name,
@@ -48,7 +48,7 @@ pub(in crate::store) struct UsageRow {
     uploads: i64,
 }
 
-impl From<UsageRow> for Usage {
+impl From<UsageRow> for QuotaUsage {
     fn from(row: UsageRow) -> Self {
         Self { bytes: row.bytes, files: row.files, uploads: row.uploads }
     }
@@ -64,9 +64,10 @@ pub(in crate::store) struct QuotaRow {
 }
 
 impl QuotaRow {
-    pub(in crate::store) fn decode(self) -> (Quota, Usage) {
+    pub(in crate::store) fn decode(self) -> (TenantQuota, QuotaUsage) {
         let most = |most: Option<i64>| most.and_then(|most| u64::try_from(most).ok());
-        let quota = Quota { bytes: most(self.max_bytes), files: most(self.max_files), uploads: most(self.max_uploads) };
+        let quota =
+            TenantQuota { bytes: most(self.max_bytes), files: most(self.max_files), uploads: most(self.max_uploads) };
         (quota, self.used.into())
     }
 }
@@ -75,7 +76,7 @@ impl QuotaRow {
 pub(in crate::store) struct PolicyRow {
     tenant_id: Uuid,
     name: String,
-    rules: Json<Rules>,
+    rules: Json<PolicyRules>,
     created_at: i64,
     changed_at: i64,
 }

@@ -3,12 +3,12 @@
 use uuid::Uuid;
 
 use super::ledger::LedgerRow;
-use super::{Cell, Nonsense, bad, decodes, parse_opt, required, size};
+use super::{CellDecode, InvalidRow, bad, decodes, parse_opt, required, size};
 use crate::domain::checksum::ChecksumAlgorithm;
 use crate::domain::clock::micros;
 use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
 use crate::domain::plan::PartPlan;
-use crate::domain::upload::{Protocol, Transfer, Upload, UploadState};
+use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
 use crate::store::StoreError;
 
 #[derive(sqlx::FromRow)]
@@ -31,9 +31,9 @@ pub(in crate::store) struct UploadRow {
     created_at: i64,
     changed_at: i64,
     expires_at: i64,
-    look_at: Option<i64>,
-    most: Option<i64>,
-    charged: Option<i64>,
+    next_check_at: Option<i64>,
+    max_size: Option<i64>,
+    quota_charge: Option<i64>,
     reserved: Option<i64>,
     #[sqlx(flatten)]
     ledger: LedgerRow,
@@ -51,7 +51,7 @@ pub(in crate::store) fn transfer_cells(
             store_id.as_deref(),
             checksum.map(ChecksumAlgorithm::name),
         ),
-        Transfer::ClientCut { store_id, .. } => ("client_cut", None, store_id.as_deref(), None),
+        Transfer::UnplannedMultipart { store_id, .. } => ("client_cut", None, store_id.as_deref(), None),
         Transfer::Relayed(ledger) => {
             ("relayed", Some(ledger.part_size.cast_signed()), ledger.store_id.as_deref(), None)
         }
@@ -63,19 +63,19 @@ impl UploadRow {
         self.id.to_string()
     }
 
-    fn total(&self) -> Cell<u64> {
+    fn total(&self) -> CellDecode<u64> {
         size("size", required("size", self.size)?)
     }
 
-    fn said_total(&self) -> Cell<Option<u64>> {
+    fn said_total(&self) -> CellDecode<Option<u64>> {
         self.size.map(|total| size("size", total)).transpose()
     }
 
-    fn part_size(&self) -> Cell<u64> {
+    fn part_size(&self) -> CellDecode<u64> {
         size("part_size", required("part_size", self.part_size)?)
     }
 
-    fn planned(&mut self, as_put: bool) -> Cell<Transfer> {
+    fn planned(&mut self, as_put: bool) -> CellDecode<Transfer> {
         let (total, part_size) = (self.total()?, self.part_size()?);
         Ok(Transfer::Multipart {
             plan: PartPlan::exact(total, part_size).ok_or_else(|| bad("part_size", part_size))?,
@@ -85,7 +85,7 @@ impl UploadRow {
         })
     }
 
-    fn state(&self) -> Cell<UploadState> {
+    fn state(&self) -> CellDecode<UploadState> {
         Ok(match self.state.as_str() {
             "open" => UploadState::Open,
             "completing" => UploadState::Completing,
@@ -97,23 +97,23 @@ impl UploadRow {
         })
     }
 
-    fn protocol(&self) -> Cell<Protocol> {
+    fn protocol(&self) -> CellDecode<UploadProtocol> {
         Ok(match self.protocol.as_str() {
-            "native" => Protocol::Native,
-            "tus" => Protocol::Tus,
-            "companion" => Protocol::Companion,
-            "ietf" => Protocol::Ietf,
+            "native" => UploadProtocol::Native,
+            "tus" => UploadProtocol::Tus,
+            "companion" => UploadProtocol::Companion,
+            "ietf" => UploadProtocol::Ietf,
             other => return Err(bad("protocol", other)),
         })
     }
 
-    fn decode(mut self) -> Cell<Upload> {
+    fn decode(mut self) -> CellDecode<Upload> {
         let (state, protocol) = (self.state()?, self.protocol()?);
         let transfer = match self.transfer.as_str() {
             "put" => Transfer::Put { size: self.total()? },
             "single_part" => self.planned(true)?,
             "multipart" => self.planned(false)?,
-            "client_cut" => Transfer::ClientCut { store_id: self.store_id.take(), total: self.said_total()? },
+            "client_cut" => Transfer::UnplannedMultipart { store_id: self.store_id.take(), total: self.said_total()? },
             "relayed" => {
                 let (length, part_size) = (self.said_total()?, self.part_size()?);
                 Transfer::Relayed(Box::new(self.ledger.decode(length, part_size, self.store_id.take())?))
@@ -129,8 +129,8 @@ impl UploadRow {
             asset: AssetId(self.asset_id),
             owner: KeyId(self.owner_id),
             revision: self.revision,
-            most: self.most.map(|most| size("most", most)).transpose()?,
-            charged: self.charged.map(|bytes| size("charged", bytes)).transpose()?,
+            max_size: self.max_size.map(|bytes| size("max_size", bytes)).transpose()?,
+            quota_charge: self.quota_charge.map(|bytes| size("quota_charge", bytes)).transpose()?,
             reserved: self.reserved.map(|bytes| size("reserved", bytes)).transpose()?,
             key: self.object_key,
             write_token: self.write_token,
@@ -138,7 +138,7 @@ impl UploadRow {
             created_at: micros(self.created_at),
             changed_at: micros(self.changed_at),
             expires_at: micros(self.expires_at),
-            look_at: self.look_at.map(micros),
+            next_check_at: self.next_check_at.map(micros),
         })
     }
 }

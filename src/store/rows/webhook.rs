@@ -3,11 +3,11 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Cell, EventRow, Nonsense, bad, decodes, parse, parse_opt, required};
+use super::{CellDecode, EventRow, InvalidRow, bad, decodes, parse, parse_opt, required};
 use crate::domain::clock::micros;
 use crate::domain::event::FeedEvent;
 use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
-use crate::domain::webhook::{Attempt, Delivery, EventFilter, Secret, Webhook, WebhookState};
+use crate::domain::webhook::{Delivery, DeliveryAttempt, EventFilter, Webhook, WebhookSecret, WebhookState};
 use crate::store::StoreError;
 
 #[derive(sqlx::FromRow)]
@@ -29,7 +29,7 @@ pub(in crate::store) struct WebhookRow {
     created_at: i64,
 }
 
-fn secret(column: &str, text: &str) -> Cell<Secret> {
+fn secret(column: &str, text: &str) -> CellDecode<WebhookSecret> {
     text.parse().map_err(|_| bad(column, "no secret"))
 }
 
@@ -38,7 +38,7 @@ impl WebhookRow {
         self.id.to_string()
     }
 
-    fn state(&self) -> Cell<WebhookState> {
+    fn state(&self) -> CellDecode<WebhookState> {
         Ok(match self.state.as_str() {
             "active" => WebhookState::Active,
             "deleted" => WebhookState::Deleted,
@@ -50,7 +50,7 @@ impl WebhookRow {
         })
     }
 
-    fn decode(self) -> Cell<Webhook> {
+    fn decode(self) -> CellDecode<Webhook> {
         let old = self.old_secret.as_deref().map(|text| secret("old_secret", text)).transpose()?;
         Ok(Webhook {
             id: WebhookId(self.id),
@@ -82,7 +82,7 @@ pub(in crate::store) struct DeliveryRow {
     replay: i64,
     state: String,
     tries: i64,
-    attempts: Json<Vec<Attempt>>,
+    attempts: Json<Vec<DeliveryAttempt>>,
     problem: Option<String>,
     next_try: Option<i64>,
     created_at: i64,
@@ -94,7 +94,7 @@ impl DeliveryRow {
         self.id.to_string()
     }
 
-    fn decode(self) -> Cell<Delivery> {
+    fn decode(self) -> CellDecode<Delivery> {
         Ok(Delivery {
             id: DeliveryId(self.id),
             webhook: WebhookId(self.webhook_id),

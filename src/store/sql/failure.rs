@@ -1,10 +1,10 @@
 //! What a failure means while a transaction is under way: undone for certain, or unknown.
 
-use super::super::super::StoreError;
 use super::integrity;
+use crate::store::StoreError;
 
 /// Why a group has not been committed.
-pub(super) enum Failure {
+pub(super) enum GroupFailure {
     /// Nothing was written. `again`: the database itself asks for another try.
     Undone { error: StoreError, again: bool },
     /// It may have been written.
@@ -13,7 +13,7 @@ pub(super) enum Failure {
 
 /// What a database says of itself that no other try will change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Trouble {
+pub(in crate::store) enum DatabaseTrouble {
     /// The disk is full.
     Full,
     /// Its own structure is damaged.
@@ -21,16 +21,16 @@ pub(in crate::store) enum Trouble {
 }
 
 /// The trouble that an error tells of.
-pub(super) fn trouble(error: &sqlx::Error) -> Option<Trouble> {
+pub(super) fn trouble(error: &sqlx::Error) -> Option<DatabaseTrouble> {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code)?;
-    super::super::trouble_of(&code)
+    super::trouble_of(&code)
 }
 
 /// What a driver's error means to the port.
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
     match (trouble(&error), error) {
-        (Some(Trouble::Full), _) => StoreError::Full,
-        (Some(Trouble::Malformed), error) => {
+        (Some(DatabaseTrouble::Full), _) => StoreError::Full,
+        (Some(DatabaseTrouble::Malformed), error) => {
             integrity::report_damage(&error.to_string());
             StoreError::Malformed(error.to_string())
         }
@@ -40,11 +40,11 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
 }
 
 /// A statement before COMMIT failed: the transaction will be rolled back.
-pub(super) fn undone(error: sqlx::Error) -> Failure {
-    Failure::Undone { again: asks_again(&error), error: failed(error) }
+pub(super) fn undone(error: sqlx::Error) -> GroupFailure {
+    GroupFailure::Undone { again: asks_again(&error), error: failed(error) }
 }
 
-impl Failure {
+impl GroupFailure {
     /// A row was not as the transaction expects.
     pub(super) const CONFLICT: Self = Self::Undone { error: StoreError::Conflict, again: false };
 }

@@ -15,15 +15,15 @@
 use sqlx::{Pool, QueryBuilder};
 use uuid::Uuid;
 
-use super::super::super::Result;
-use super::super::{BEGIN, Db};
-use super::{Conn, FeedRow, at, failed};
+use super::{BEGIN, Db};
+use super::{FeedRow, SqlConnection, at, failed};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{FeedEnds, FeedEvent};
 use crate::domain::ids::{AssetId, TenantId};
+use crate::store::Result;
 
 /// Events that one transaction numbers.
-const BATCH: i64 = 1000;
+const NUMBERING_BATCH_EVENTS: i64 = 1000;
 
 const NUMBER: &str = "\
     WITH pending AS (
@@ -51,11 +51,11 @@ pub(super) async fn number(pool: &Pool<Db>) -> Result<u64> {
     Ok(numbered)
 }
 
-async fn number_in(conn: &mut Conn) -> sqlx::Result<u64> {
+async fn number_in(conn: &mut SqlConnection) -> sqlx::Result<u64> {
     // A statement of its own: the next one must see what the holder before us committed.
     let hold = sqlx::query("UPDATE feed SET last = last + 1 WHERE tenant_id = $1").bind(Uuid::nil());
     hold.execute(&mut *conn).await?;
-    let places: Vec<(Uuid, i64)> = sqlx::query_as(NUMBER).bind(BATCH).fetch_all(&mut *conn).await?;
+    let places: Vec<(Uuid, i64)> = sqlx::query_as(NUMBER).bind(NUMBERING_BATCH_EVENTS).fetch_all(&mut *conn).await?;
     let mut last = std::collections::BTreeMap::new();
     for (tenant, place) in &places {
         let reached = last.entry(*tenant).or_insert(*place);

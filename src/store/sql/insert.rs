@@ -5,24 +5,24 @@ use sqlx::QueryBuilder;
 use sqlx::query_builder::Separated;
 use sqlx::types::Json;
 
-use super::super::super::rows::{LedgerCells, at, data_cell, transfer_cells};
-use super::super::super::{Replay, Tx, Write};
-use super::super::Db;
-use super::failure::{Failure, undone};
-use super::{Conn, tenancy};
+use super::Db;
+use super::failure::{GroupFailure, undone};
+use super::{SqlConnection, tenancy};
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
 use crate::domain::event::NewEvent;
 use crate::domain::grant::Link;
 use crate::domain::job::NewJob;
 use crate::domain::upload::Upload;
+use crate::store::rows::{LedgerCells, at, data_cell, transfer_cells};
+use crate::store::{IdempotencyRecord, Tx, Write};
 
-pub(super) type Tuple<'a> = Separated<'a, Db, &'static str>;
+pub(super) type InsertTuple<'a> = Separated<'a, Db, &'static str>;
 
 const ASSETS: &str = "INSERT INTO asset (id, tenant_id, owner_id, revision, state, name, size, media_type, \
-    declared_sha256, external_id, metadata, allowed, partial, charged, policy, delete_at, created_at, changed_at) ";
+    declared_sha256, external_id, metadata, allowed, partial, quota_charge, policy, delete_at, created_at, changed_at) ";
 
-fn asset(mut row: Tuple<'_>, asset: &Asset) {
+fn asset(mut row: InsertTuple<'_>, asset: &Asset) {
     row.push_bind(asset.id.0)
         .push_bind(asset.tenant.0)
         .push_bind(asset.owner.0)
@@ -36,7 +36,7 @@ fn asset(mut row: Tuple<'_>, asset: &Asset) {
         .push_bind(Json(asset.metadata.clone()))
         .push_bind(Json(asset.allowed.iter().map(|pattern| pattern.as_str().to_owned()).collect::<Vec<_>>()))
         .push_bind(i64::from(asset.partial))
-        .push_bind(asset.charged.map(u64::cast_signed))
+        .push_bind(asset.quota_charge.map(u64::cast_signed))
         .push_bind(asset.policy.clone())
         .push_bind(asset.delete_at.map(at))
         .push_bind(at(asset.created_at))
@@ -45,10 +45,10 @@ fn asset(mut row: Tuple<'_>, asset: &Asset) {
 
 const UPLOADS: &str = "INSERT INTO upload (id, tenant_id, asset_id, owner_id, revision, state, protocol, transfer, \
     size, part_size, store_id, checksum, object_key, write_token, external_id, created_at, changed_at, expires_at, \
-    look_at, appended, tail, next_part, fence, leased_until, lease_wanted, said_metadata, said_concat, concat, \
-    most, charged, reserved) ";
+    next_check_at, appended, tail, next_part, fence, leased_until, lease_wanted, echoed_metadata, echoed_concat, concat, \
+    max_size, quota_charge, reserved) ";
 
-fn upload(mut row: Tuple<'_>, upload: &Upload) {
+fn upload(mut row: InsertTuple<'_>, upload: &Upload) {
     let (transfer, part_size, store_id, checksum) = transfer_cells(&upload.transfer);
     let ledger = LedgerCells::of(&upload.transfer);
     row.push_bind(upload.id.0)
@@ -69,7 +69,7 @@ fn upload(mut row: Tuple<'_>, upload: &Upload) {
         .push_bind(at(upload.created_at))
         .push_bind(at(upload.changed_at))
         .push_bind(at(upload.expires_at))
-        .push_bind(upload.look_at.map(at))
+        .push_bind(upload.next_check_at.map(at))
         .push_bind(ledger.appended)
         .push_bind(ledger.tail)
         .push_bind(ledger.next_part)
@@ -79,14 +79,14 @@ fn upload(mut row: Tuple<'_>, upload: &Upload) {
         .push_bind(ledger.said.metadata)
         .push_bind(ledger.said.concat)
         .push_bind(ledger.concat)
-        .push_bind(upload.most.map(u64::cast_signed))
-        .push_bind(upload.charged.map(u64::cast_signed))
+        .push_bind(upload.max_size.map(u64::cast_signed))
+        .push_bind(upload.quota_charge.map(u64::cast_signed))
         .push_bind(upload.reserved.map(u64::cast_signed));
 }
 
 const FIRST_EVENTS: &str = "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data) ";
 
-fn first_event(mut row: Tuple<'_>, event: &NewEvent) {
+fn first_event(mut row: InsertTuple<'_>, event: &NewEvent) {
     row.push_bind(event.asset.0)
         .push_bind(1i64)
         .push_bind(event.tenant.0)
@@ -98,7 +98,7 @@ fn first_event(mut row: Tuple<'_>, event: &NewEvent) {
 pub(super) const JOBS: &str = "INSERT INTO job \
     (id, kind, tenant_id, subject_id, priority, state, run_at, attempt, tries, created_at) ";
 
-pub(super) fn job(mut row: Tuple<'_>, job: &NewJob) {
+pub(super) fn job(mut row: InsertTuple<'_>, job: &NewJob) {
     row.push_bind(job.id.0)
         .push_bind(job.work.kind().name())
         .push_bind(job.tenant.0)
@@ -114,7 +114,7 @@ pub(super) fn job(mut row: Tuple<'_>, job: &NewJob) {
 const LINKS: &str = "INSERT INTO link (id, tenant_id, kind, subject_id, created_by, created_at, expires_at, \
     disposition, filename, variant, format, max_uses, used, network) ";
 
-fn link(mut row: Tuple<'_>, link: &Link) {
+fn link(mut row: InsertTuple<'_>, link: &Link) {
     row.push_bind(link.id.0)
         .push_bind(link.tenant.0)
         .push_bind(link.target.kind())
@@ -133,7 +133,7 @@ fn link(mut row: Tuple<'_>, link: &Link) {
 
 const REPLAYS: &str = "INSERT INTO replay (key_id, route, token, fingerprint, result, expires_at) ";
 
-fn replay(mut row: Tuple<'_>, replay: &Replay) {
+fn replay(mut row: InsertTuple<'_>, replay: &IdempotencyRecord) {
     row.push_bind(replay.key.0)
         .push_bind(replay.route.clone())
         .push_bind(replay.token.clone())
@@ -144,7 +144,7 @@ fn replay(mut row: Tuple<'_>, replay: &Replay) {
 
 const PARTS: &str = "INSERT INTO part (upload_id, number, size, etag) ";
 
-fn part(mut row: Tuple<'_>, part: &RelayedPart) {
+fn part(mut row: InsertTuple<'_>, part: &RelayedPart) {
     row.push_bind(part.upload.0)
         .push_bind(i64::from(part.number.get()))
         .push_bind(part.size.cast_signed())
@@ -154,18 +154,18 @@ fn part(mut row: Tuple<'_>, part: &RelayedPart) {
 /// Rows that one statement adds. Few distinct sizes, so that the driver's cache of prepared statements stays warm, and
 /// few statements, each of which costs a round trip. The most is far below both databases' limits on bound values.
 fn at_once(rows: usize) -> usize {
-    const STEP: usize = 8;
-    const MOST: usize = 64;
-    if rows < STEP { rows } else { (rows / STEP * STEP).min(MOST) }
+    const ROWS_STEP: usize = 8;
+    const MAX_ROWS_PER_INSERT: usize = 64;
+    if rows < ROWS_STEP { rows } else { (rows / ROWS_STEP * ROWS_STEP).min(MAX_ROWS_PER_INSERT) }
 }
 
 /// Rows for one table.
 pub(super) async fn rows<T>(
-    conn: &mut Conn,
+    conn: &mut SqlConnection,
     head: &'static str,
     rows: &[&T],
-    bind: fn(Tuple<'_>, &T),
-) -> Result<(), Failure> {
+    bind: fn(InsertTuple<'_>, &T),
+) -> Result<(), GroupFailure> {
     let mut rest = rows;
     while !rest.is_empty() {
         let (group, later) = rest.split_at(at_once(rest.len()));
@@ -178,7 +178,7 @@ pub(super) async fn rows<T>(
 }
 
 /// Adds every row of these transactions, each of which only adds rows.
-pub(super) async fn all(conn: &mut Conn, txs: &[&Tx]) -> Result<(), Failure> {
+pub(super) async fn all(conn: &mut SqlConnection, txs: &[&Tx]) -> Result<(), GroupFailure> {
     macro_rules! of {
         ($variant:ident) => {{
             let writes = txs.iter().flat_map(|tx| &tx.writes);
@@ -195,7 +195,7 @@ pub(super) async fn all(conn: &mut Conn, txs: &[&Tx]) -> Result<(), Failure> {
 }
 
 /// Adds the row of one write that only adds a row; `None` for every other write.
-pub(super) async fn one(conn: &mut Conn, write: &Write) -> Option<Result<(), Failure>> {
+pub(super) async fn one(conn: &mut SqlConnection, write: &Write) -> Option<Result<(), GroupFailure>> {
     Some(match write {
         Write::InsertAsset(new) => rows(conn, ASSETS, &[&**new], asset).await,
         Write::InsertUpload(new) => rows(conn, UPLOADS, &[&**new], upload).await,

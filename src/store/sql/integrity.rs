@@ -10,10 +10,10 @@ use std::sync::{Arc, OnceLock};
 use sqlx::Pool;
 use tokio::sync::Mutex;
 
-use super::super::super::{Result, StoreError};
-use super::super::{Db, INTEGRITY_CHECK, QUICK_CHECK};
 use super::failed;
-use super::failure::{Trouble, trouble};
+use super::failure::{DatabaseTrouble, trouble};
+use super::{Db, INTEGRITY_CHECK, QUICK_CHECK};
+use crate::store::{Result, StoreError};
 
 /// Statements of this process that met a malformed page, in whatever database: where it happened is not told, so each
 /// open store checks its own.
@@ -28,21 +28,21 @@ pub(super) fn report_damage(text: &str) {
 }
 
 /// What is known of one database.
-pub(super) struct Integrity {
+pub(super) struct IntegrityCheck {
     /// Reports that a check has followed.
     answered: AtomicU64,
     damage: OnceLock<String>,
     checking: Mutex<()>,
 }
 
-impl Default for Integrity {
+impl Default for IntegrityCheck {
     fn default() -> Self {
         let answered = AtomicU64::new(REPORTS.load(Ordering::Acquire));
         Self { answered, damage: OnceLock::new(), checking: Mutex::default() }
     }
 }
 
-impl Integrity {
+impl IntegrityCheck {
     /// Refuses once damage is known.
     pub(super) fn refuse_if_damaged(&self) -> Result<()> {
         self.damage.get().map_or(Ok(()), |what| Err(StoreError::Malformed(what.clone())))
@@ -90,7 +90,7 @@ async fn find_damage(pool: &Pool<Db>, statement: Option<&'static str>) -> Result
     match sqlx::query_scalar::<_, String>(statement).fetch_all(pool).await {
         Ok(lines) if lines == ["ok"] => Ok(None),
         Ok(lines) => Ok(Some(lines.join("; "))),
-        Err(error) if trouble(&error) == Some(Trouble::Malformed) => Ok(Some(error.to_string())),
+        Err(error) if trouble(&error) == Some(DatabaseTrouble::Malformed) => Ok(Some(error.to_string())),
         Err(error) => Err(failed(error)),
     }
 }

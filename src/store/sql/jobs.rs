@@ -5,14 +5,14 @@ use std::time::Duration;
 use sqlx::types::Json;
 use sqlx::{Pool, QueryBuilder};
 
-use super::super::super::{JobQuery, Result};
-use super::super::{CLAIM, Db};
-use super::failure::{Failure, undone};
+use super::failure::{GroupFailure, undone};
 use super::write::one_row;
-use super::{Conn, CountRow, EntryRow, JobRow, at, decode, failed, insert};
+use super::{CLAIM, Db};
+use super::{CountRow, EntryRow, JobRow, SqlConnection, at, decode, failed, insert};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::{JobId, TenantId};
-use crate::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Priority, Release, Tries, Work};
+use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobRelease, JobSubject, NewJob, Priority, TryCount};
+use crate::store::{JobQuery, Result};
 
 /// Which of these kinds have something due and are not paused: one look at the index for each kind and priority,
 /// however many jobs wait.
@@ -73,11 +73,11 @@ pub(super) async fn keep(pool: &Pool<Db>, job: &Job) -> Result<bool> {
     Ok(query.execute(pool).await.map_err(failed)?.rows_affected() == 1)
 }
 
-pub(super) async fn release(conn: &mut Conn, release: &Release) -> std::result::Result<(), Failure> {
+pub(super) async fn release(conn: &mut SqlConnection, release: &JobRelease) -> std::result::Result<(), GroupFailure> {
     let tries = match release.tries {
-        Tries::Counted => release.job.tries,
-        Tries::Forgiven => release.job.tries.saturating_sub(1),
-        Tries::Anew => 0,
+        TryCount::Counted => release.job.tries,
+        TryCount::Forgiven => release.job.tries.saturating_sub(1),
+        TryCount::Anew => 0,
     };
     let query = sqlx::query(
         "UPDATE job SET state = $3, run_at = coalesce($4, run_at), last_error = $5, tries = $6, \
@@ -93,7 +93,7 @@ pub(super) async fn release(conn: &mut Conn, release: &Release) -> std::result::
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-pub(super) async fn postpone(conn: &mut Conn, release: &Release) -> std::result::Result<(), Failure> {
+pub(super) async fn postpone(conn: &mut SqlConnection, release: &JobRelease) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query(
         "UPDATE job SET state = 'ready', run_at = coalesce($3, run_at), last_error = $4, attempt = attempt + 1 \
          WHERE id = $1 AND attempt = $2 AND state <> 'dead'",
@@ -106,11 +106,11 @@ pub(super) async fn postpone(conn: &mut Conn, release: &Release) -> std::result:
 }
 
 pub(super) async fn retry(
-    conn: &mut Conn,
+    conn: &mut SqlConnection,
     job: JobId,
     tenant: TenantId,
     now: Timestamp,
-) -> std::result::Result<(), Failure> {
+) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query(
         "UPDATE job SET state = 'ready', run_at = $3, tries = 0 \
          WHERE id = $1 AND tenant_id = $2 AND state = 'dead'",
@@ -130,7 +130,7 @@ pub(super) async fn seed(pool: &Pool<Db>, jobs: &[NewJob]) -> Result<()> {
 }
 
 /// Adds a job as part of a transaction, unless one of its kind is owed already.
-pub(super) async fn owe(conn: &mut Conn, job: &NewJob) -> std::result::Result<(), Failure> {
+pub(super) async fn owe(conn: &mut SqlConnection, job: &NewJob) -> std::result::Result<(), GroupFailure> {
     let mut builder = QueryBuilder::<Db>::new(insert::JOBS);
     builder.push_values([job], insert::job);
     builder.push(" ON CONFLICT DO NOTHING");
@@ -138,24 +138,28 @@ pub(super) async fn owe(conn: &mut Conn, job: &NewJob) -> std::result::Result<()
 }
 
 /// Removes the job of a work whatever its attempt; a worker that holds it finds its lease lost.
-pub(super) async fn cancel(conn: &mut Conn, work: Work) -> std::result::Result<(), Failure> {
+pub(super) async fn cancel(conn: &mut SqlConnection, work: JobSubject) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query("DELETE FROM job WHERE subject_id = $1 AND kind = $2 AND state <> 'dead'");
     let query = query.bind(work.subject()).bind(work.kind().name());
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-pub(super) async fn hurry(conn: &mut Conn, kind: JobKind, now: Timestamp) -> std::result::Result<(), Failure> {
+pub(super) async fn hurry(
+    conn: &mut SqlConnection,
+    kind: JobKind,
+    now: Timestamp,
+) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query("UPDATE job SET run_at = $2 WHERE kind = $1 AND state = 'ready' AND run_at > $2");
     let hurried = query.bind(kind.name()).bind(at(now)).execute(conn).await.map_err(undone)?.rows_affected();
-    if hurried > 0 { Ok(()) } else { Err(Failure::CONFLICT) }
+    if hurried > 0 { Ok(()) } else { Err(GroupFailure::CONFLICT) }
 }
 
 pub(super) async fn pause(
-    conn: &mut Conn,
+    conn: &mut SqlConnection,
     kind: JobKind,
     paused: bool,
     now: Timestamp,
-) -> std::result::Result<(), Failure> {
+) -> std::result::Result<(), GroupFailure> {
     let query = if paused {
         sqlx::query("INSERT INTO paused (kind, paused_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(kind.name())
@@ -166,7 +170,7 @@ pub(super) async fn pause(
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-pub(super) async fn paused(pool: &Pool<Db>) -> Result<Vec<JobKind>> {
+pub(super) async fn list_paused(pool: &Pool<Db>) -> Result<Vec<JobKind>> {
     let query = sqlx::query_scalar::<_, String>("SELECT kind FROM paused ORDER BY kind");
     let names = query.fetch_all(pool).await.map_err(failed)?;
     Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
@@ -191,7 +195,7 @@ pub(super) async fn page(pool: &Pool<Db>, query: &JobQuery) -> Result<Vec<JobEnt
     decode(builder.build_query_as::<EntryRow>().fetch_all(pool).await.map_err(failed)?)
 }
 
-pub(super) async fn owed(pool: &Pool<Db>, kind: JobKind, subject: uuid::Uuid) -> Result<Option<JobEntry>> {
+pub(super) async fn list_owed(pool: &Pool<Db>, kind: JobKind, subject: uuid::Uuid) -> Result<Option<JobEntry>> {
     let query = sqlx::query_as::<_, EntryRow>(
         "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at \
          FROM job WHERE subject_id = $1 AND kind = $2 AND state <> 'dead'",

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use sqlx::Pool;
 
-use super::super::super::rows::at;
-use super::super::super::{KeyRotation, Result, Write};
-use super::super::Db;
-use super::failure::{Failure, undone};
+use super::Db;
+use super::failure::{GroupFailure, undone};
 use super::write::one_row;
-use super::{Conn, failed};
+use super::{SqlConnection, failed};
 use crate::domain::clock::{Timestamp, before};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::ApiKey;
+use crate::store::rows::at;
+use crate::store::{KeyRotation, Result, Write};
 
 /// A use is noted when the one noted before is at least this old.
-const NOTED_EVERY: Duration = Duration::from_secs(60);
+const MIN_NOTE_INTERVAL_MICROS: Duration = Duration::from_secs(60);
 
 /// How many of a tenant's keys are neither revoked nor expired.
 pub(super) async fn count_live(pool: &Pool<Db>, tenant: TenantId, now: Timestamp) -> Result<u64> {
@@ -28,7 +28,7 @@ pub(super) async fn count_live(pool: &Pool<Db>, tenant: TenantId, now: Timestamp
 }
 
 /// Carries out a write about keys.
-pub(super) async fn write(conn: &mut Conn, write: &Write) -> std::result::Result<(), Failure> {
+pub(super) async fn write(conn: &mut SqlConnection, write: &Write) -> std::result::Result<(), GroupFailure> {
     let query = match write {
         Write::InsertKey(new) => return insert(conn, new).await,
         Write::RotateKey(rotation) => return rotate(conn, rotation).await,
@@ -44,7 +44,7 @@ pub(super) async fn write(conn: &mut Conn, write: &Write) -> std::result::Result
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-async fn insert(conn: &mut Conn, new: &ApiKey) -> std::result::Result<(), Failure> {
+async fn insert(conn: &mut SqlConnection, new: &ApiKey) -> std::result::Result<(), GroupFailure> {
     let (old_hash, old_until) = new.old_secret.unzip();
     let query = sqlx::query(
         "INSERT INTO api_key (id, tenant_id, scopes, secret_hash, created_at, expires_at, revoked_at, name, last_used_at, \
@@ -64,7 +64,7 @@ async fn insert(conn: &mut Conn, new: &ApiKey) -> std::result::Result<(), Failur
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-async fn rotate(conn: &mut Conn, rotation: &KeyRotation) -> std::result::Result<(), Failure> {
+async fn rotate(conn: &mut SqlConnection, rotation: &KeyRotation) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query(
         "UPDATE api_key SET old_hash = secret_hash, old_until = $4, secret_hash = $5 \
          WHERE tenant_id = $1 AND id = $2 AND secret_hash = $3 AND revoked_at IS NULL",
@@ -78,12 +78,12 @@ async fn rotate(conn: &mut Conn, rotation: &KeyRotation) -> std::result::Result<
 }
 
 /// Other nodes note as well: whoever comes within the minute changes nothing.
-async fn note(conn: &mut Conn, uses: &[(KeyId, Timestamp)]) -> std::result::Result<(), Failure> {
+async fn note(conn: &mut SqlConnection, uses: &[(KeyId, Timestamp)]) -> std::result::Result<(), GroupFailure> {
     for (key, used) in uses {
         let query = sqlx::query(
             "UPDATE api_key SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)",
         );
-        let query = query.bind(key.0).bind(at(*used)).bind(at(before(*used, NOTED_EVERY)));
+        let query = query.bind(key.0).bind(at(*used)).bind(at(before(*used, MIN_NOTE_INTERVAL_MICROS)));
         query.execute(&mut *conn).await.map_err(undone)?;
     }
     Ok(())

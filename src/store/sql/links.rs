@@ -2,14 +2,14 @@
 
 use sqlx::{Pool, QueryBuilder};
 
-use super::super::super::{LinkQuery, LinksOf, Result, ToldOf};
-use super::super::{BEGIN, Db};
-use super::failure::{Failure, undone};
-use super::{CollectionRow, Conn, LinkRow, at, decode, failed, tenancy};
+use super::failure::{GroupFailure, undone};
+use super::{BEGIN, Db};
+use super::{CollectionRow, LinkRow, SqlConnection, at, decode, failed, tenancy};
 use crate::domain::clock::Timestamp;
 use crate::domain::collection::Collection;
 use crate::domain::grant::Link;
 use crate::domain::ids::{AssetId, CollectionId, GrantId};
+use crate::store::{LinkQuery, LinksOf, Result, ToldOf};
 
 fn narrow(builder: &mut QueryBuilder<Db>, of: LinksOf) {
     builder.push(" WHERE tenant_id = ").push_bind(of.tenant.0);
@@ -46,7 +46,11 @@ pub(super) async fn revoke(pool: &Pool<Db>, of: LinksOf, now: Timestamp, told: T
 }
 
 /// Withdraws every link to an asset, as part of a transaction.
-pub(super) async fn revoke_of(conn: &mut Conn, asset: AssetId, now: Timestamp) -> std::result::Result<(), Failure> {
+pub(super) async fn revoke_of(
+    conn: &mut SqlConnection,
+    asset: AssetId,
+    now: Timestamp,
+) -> std::result::Result<(), GroupFailure> {
     let query =
         sqlx::query("UPDATE link SET revoked_at = coalesce(revoked_at, $2) WHERE kind = 'asset' AND subject_id = $1");
     query.bind(asset.0).bind(at(now)).execute(conn).await.map(|_| ()).map_err(undone)
@@ -62,9 +66,9 @@ pub(super) async fn use_one(pool: &Pool<Db>, id: GrantId, now: Timestamp) -> Res
 /// Adds uses that were counted elsewhere. Rows are taken in the order of their ids, so that two nodes do not wait for each
 /// other.
 pub(super) async fn count_uses(
-    conn: &mut Conn,
+    conn: &mut SqlConnection,
     uses: &[(GrantId, u32, Timestamp)],
-) -> std::result::Result<(), Failure> {
+) -> std::result::Result<(), GroupFailure> {
     const COUNT: &str = "UPDATE link SET used = used + $2, \
         last_used_at = CASE WHEN last_used_at > $3 THEN last_used_at ELSE $3 END WHERE id = $1";
     let mut uses = uses.to_vec();
@@ -76,7 +80,10 @@ pub(super) async fn count_uses(
     Ok(())
 }
 
-pub(super) async fn insert_collection(conn: &mut Conn, new: &Collection) -> std::result::Result<(), Failure> {
+pub(super) async fn insert_collection(
+    conn: &mut SqlConnection,
+    new: &Collection,
+) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query(
         "INSERT INTO collection (id, tenant_id, created_by, created_at, expires_at, name, items) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",

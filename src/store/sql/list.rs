@@ -1,20 +1,20 @@
 //! Pages of assets by keyset: the same work for the first page and the millionth.
 //!
-//! Filters that no index serves (type, metadata) look at [`SCAN`] rows per page at most; a page may then be short or
+//! Filters that no index serves (type, metadata) look at [`MAX_SCANNED_ROWS`] rows per page at most; a page may then be short or
 //! empty and still have a next one. Time per request stays bounded whatever is asked.
 
 use sqlx::{Pool, QueryBuilder};
 
-use super::super::super::{AssetPage, AssetQuery, Result, StoreError};
-use super::super::Db;
+use super::Db;
 use super::{AssetRow, at, decode, failed};
 use crate::domain::asset::Asset;
 use crate::domain::findings::StoredDamage;
 use crate::domain::ids::{AssetId, TenantId, floor};
 use crate::domain::media_alias::synonyms;
+use crate::store::{AssetPage, AssetQuery, Result, StoreError};
 
 /// Rows that one page looks at when no index can answer.
-const SCAN: u32 = 10_000;
+const MAX_SCANNED_ROWS: u32 = 10_000;
 
 pub(super) async fn by_id(pool: &Pool<Db>, ids: &[AssetId]) -> Result<Vec<Asset>> {
     let mut found = Vec::with_capacity(ids.len());
@@ -32,7 +32,7 @@ pub(super) async fn by_id(pool: &Pool<Db>, ids: &[AssetId]) -> Result<Vec<Asset>
 }
 
 /// By the partial index of damaged assets, which holds few rows or none.
-pub(super) async fn damaged(pool: &Pool<Db>, limit: u32) -> Result<Vec<(AssetId, StoredDamage)>> {
+pub(super) async fn list_damaged(pool: &Pool<Db>, limit: u32) -> Result<Vec<(AssetId, StoredDamage)>> {
     const DAMAGED: &str = "SELECT id, damage FROM asset WHERE damage IS NOT NULL ORDER BY id LIMIT $1";
     let rows: Vec<(uuid::Uuid, String)> =
         sqlx::query_as(DAMAGED).bind(i64::from(limit)).fetch_all(pool).await.map_err(failed)?;
@@ -51,7 +51,7 @@ pub(super) async fn page(pool: &Pool<Db>, tenant: TenantId, query: &AssetQuery) 
     builder.push("SELECT * FROM asset");
     indexed(&mut builder, tenant, query);
     if scans {
-        builder.push(" LIMIT ").push_bind(i64::from(SCAN)).push(") AS scanned WHERE true");
+        builder.push(" LIMIT ").push_bind(i64::from(MAX_SCANNED_ROWS)).push(") AS scanned WHERE true");
         unindexed(&mut builder, query);
         builder.push(" ORDER BY id DESC");
     }
@@ -107,7 +107,7 @@ fn unindexed(builder: &mut QueryBuilder<Db>, query: &AssetQuery) {
 async fn scan_end(pool: &Pool<Db>, tenant: TenantId, query: &AssetQuery) -> Result<Option<AssetId>> {
     let mut builder = QueryBuilder::<Db>::new("SELECT id FROM asset");
     indexed(&mut builder, tenant, query);
-    builder.push(" LIMIT 1 OFFSET ").push_bind(i64::from(SCAN) - 1);
+    builder.push(" LIMIT 1 OFFSET ").push_bind(i64::from(MAX_SCANNED_ROWS) - 1);
     let id: Option<uuid::Uuid> = builder.build_query_scalar().fetch_optional(pool).await.map_err(failed)?;
     Ok(id.map(AssetId))
 }

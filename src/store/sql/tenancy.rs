@@ -5,26 +5,26 @@ use sqlx::types::Json;
 use sqlx::{Executor, QueryBuilder};
 use uuid::Uuid;
 
-use super::super::super::rows::{AssetRow, AuditRow, PolicyRow, QuotaRow, UsageRow, at};
-use super::super::super::tenancy::{AuditQuery, Tenancy, TenancyWrite};
-use super::super::super::{Result, StoreError};
-use super::super::{Db, LOCK_QUOTA};
-use super::failure::{Failure, undone};
-use super::insert::Tuple;
+use super::failure::{GroupFailure, undone};
+use super::insert::InsertTuple;
 use super::write::one_row;
-use super::{Conn, SqlStore, decode, failed};
+use super::{Db, LOCK_QUOTA};
+use super::{SqlConnection, SqlStore, decode, failed};
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
-use crate::domain::policy::{Policy, Rules};
-use crate::domain::quota::{Quota, Usage};
+use crate::domain::policy::{Policy, PolicyRules};
+use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::Tenant;
+use crate::store::rows::{AssetRow, AuditRow, PolicyRow, QuotaRow, UsageRow, at};
+use crate::store::tenancy::{AuditQuery, TenancyStore, TenancyWrite};
+use crate::store::{Result, StoreError};
 
 pub(super) const AUDIT: &str =
     "INSERT INTO audit (id, tenant_id, at, actor, action, subject, before, after, peer, request) ";
 
-pub(super) fn audit(mut row: Tuple<'_>, entry: &AuditEntry) {
+pub(super) fn audit(mut row: InsertTuple<'_>, entry: &AuditEntry) {
     row.push_bind(entry.id)
         .push_bind(entry.tenant.0)
         .push_bind(at(entry.at))
@@ -38,17 +38,20 @@ pub(super) fn audit(mut row: Tuple<'_>, entry: &AuditEntry) {
 }
 
 const SUM: &str = "SELECT \
-    CAST(coalesce((SELECT sum(charged) FROM asset WHERE tenant_id = $1), 0) \
-       + coalesce((SELECT sum(coalesce(charged, 0) + coalesce(reserved, 0)) FROM upload WHERE tenant_id = $1), 0) \
+    CAST(coalesce((SELECT sum(quota_charge) FROM asset WHERE tenant_id = $1), 0) \
+       + coalesce((SELECT sum(coalesce(quota_charge, 0) + coalesce(reserved, 0)) FROM upload WHERE tenant_id = $1), 0) \
        AS bigint) AS bytes, \
-    (SELECT count(charged) FROM asset WHERE tenant_id = $1) AS files, \
-    (SELECT count(charged) FROM upload WHERE tenant_id = $1) AS uploads";
+    (SELECT count(quota_charge) FROM asset WHERE tenant_id = $1) AS files, \
+    (SELECT count(quota_charge) FROM upload WHERE tenant_id = $1) AS uploads";
 
-async fn sum<'e>(from: impl Executor<'e, Database = Db>, tenant: TenantId) -> sqlx::Result<Usage> {
-    sqlx::query_as::<_, UsageRow>(SUM).bind(tenant.0).fetch_one(from).await.map(Usage::from)
+async fn sum<'e>(from: impl Executor<'e, Database = Db>, tenant: TenantId) -> sqlx::Result<QuotaUsage> {
+    sqlx::query_as::<_, UsageRow>(SUM).bind(tenant.0).fetch_one(from).await.map(QuotaUsage::from)
 }
 
-async fn limits<'e>(from: impl Executor<'e, Database = Db>, tenant: TenantId) -> sqlx::Result<Option<(Quota, Usage)>> {
+async fn limits<'e>(
+    from: impl Executor<'e, Database = Db>,
+    tenant: TenantId,
+) -> sqlx::Result<Option<(TenantQuota, QuotaUsage)>> {
     let query = sqlx::query_as::<_, QuotaRow>("SELECT * FROM quota WHERE tenant_id = $1").bind(tenant.0);
     Ok(query.fetch_optional(from).await?.map(QuotaRow::decode))
 }
@@ -56,10 +59,10 @@ async fn limits<'e>(from: impl Executor<'e, Database = Db>, tenant: TenantId) ->
 /// Adds what these transactions change of their tenants' sums, and refuses what would be over a limit. Tenants come in
 /// order, so that groups wait for each other and never in a circle.
 pub(super) async fn charge(
-    conn: &mut Conn,
-    charges: impl Iterator<Item = (TenantId, Usage)>,
-) -> std::result::Result<(), Failure> {
-    let mut sums = std::collections::BTreeMap::<Uuid, Usage>::new();
+    conn: &mut SqlConnection,
+    charges: impl Iterator<Item = (TenantId, QuotaUsage)>,
+) -> std::result::Result<(), GroupFailure> {
+    let mut sums = std::collections::BTreeMap::<Uuid, QuotaUsage>::new();
     for (tenant, usage) in charges {
         *sums.entry(tenant.0).or_default() += usage;
     }
@@ -69,7 +72,7 @@ pub(super) async fn charge(
     Ok(())
 }
 
-async fn add(conn: &mut Conn, tenant: TenantId, usage: Usage) -> std::result::Result<(), Failure> {
+async fn add(conn: &mut SqlConnection, tenant: TenantId, usage: QuotaUsage) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query(
         "UPDATE quota SET bytes = bytes + $2, files = files + $3, uploads = uploads + $4 WHERE tenant_id = $1 \
          AND ($2 <= 0 OR max_bytes IS NULL OR bytes + $2 <= max_bytes) \
@@ -82,18 +85,18 @@ async fn add(conn: &mut Conn, tenant: TenantId, usage: Usage) -> std::result::Re
     }
     let Some((quota, mut used)) = limits(&mut *conn, tenant).await.map_err(undone)? else { return Ok(()) };
     used += usage;
-    let growing = Quota {
+    let growing = TenantQuota {
         bytes: quota.bytes.filter(|_| usage.bytes > 0),
         files: quota.files.filter(|_| usage.files > 0),
         uploads: quota.uploads.filter(|_| usage.uploads > 0),
     };
     // Somebody else has made room between the two statements: ask again.
     let error = growing.exceeded_by(used).map_or(StoreError::Conflict, StoreError::OverQuota);
-    Err(Failure::Undone { error, again: false })
+    Err(GroupFailure::Undone { error, again: false })
 }
 
 /// Carries out one write.
-pub(super) async fn write(conn: &mut Conn, write: &TenancyWrite) -> std::result::Result<(), Failure> {
+pub(super) async fn write(conn: &mut SqlConnection, write: &TenancyWrite) -> std::result::Result<(), GroupFailure> {
     match write {
         TenancyWrite::UpdateTenant(tenant) => update_tenant(conn, tenant).await,
         TenancyWrite::SetQuota(tenant, quota) => set_quota(conn, *tenant, quota).await,
@@ -105,7 +108,7 @@ pub(super) async fn write(conn: &mut Conn, write: &TenancyWrite) -> std::result:
     }
 }
 
-async fn update_tenant(conn: &mut Conn, tenant: &Tenant) -> std::result::Result<(), Failure> {
+async fn update_tenant(conn: &mut SqlConnection, tenant: &Tenant) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query("UPDATE tenant SET suspended_at = $2, rate_per_second = $3, rate_burst = $4 WHERE id = $1")
         .bind(tenant.id.0)
         .bind(tenant.suspended_at.map(at))
@@ -115,7 +118,11 @@ async fn update_tenant(conn: &mut Conn, tenant: &Tenant) -> std::result::Result<
 }
 
 /// Sums while nobody else charges anything: whoever did has committed, and whoever will meets the new row.
-async fn set_quota(conn: &mut Conn, tenant: TenantId, quota: &Quota) -> std::result::Result<(), Failure> {
+async fn set_quota(
+    conn: &mut SqlConnection,
+    tenant: TenantId,
+    quota: &TenantQuota,
+) -> std::result::Result<(), GroupFailure> {
     if let Some(lock) = LOCK_QUOTA {
         sqlx::query(lock).execute(&mut *conn).await.map_err(undone)?;
     }
@@ -139,7 +146,7 @@ async fn set_quota(conn: &mut Conn, tenant: TenantId, quota: &Quota) -> std::res
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-async fn put_policy(conn: &mut Conn, policy: &Policy) -> std::result::Result<(), Failure> {
+async fn put_policy(conn: &mut SqlConnection, policy: &Policy) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query(
         "INSERT INTO policy (tenant_id, name, rules, created_at, changed_at) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (tenant_id, name) DO UPDATE SET rules = excluded.rules, changed_at = excluded.changed_at",
@@ -153,22 +160,22 @@ async fn put_policy(conn: &mut Conn, policy: &Policy) -> std::result::Result<(),
 }
 
 #[async_trait]
-impl Tenancy for SqlStore {
-    async fn quota(&self, tenant: TenantId) -> Result<Option<(Quota, Usage)>> {
+impl TenancyStore for SqlStore {
+    async fn find_quota(&self, tenant: TenantId) -> Result<Option<(TenantQuota, QuotaUsage)>> {
         limits(&self.read, tenant).await.map_err(failed)
     }
 
-    async fn usage(&self, tenant: TenantId) -> Result<Usage> {
+    async fn sum_usage(&self, tenant: TenantId) -> Result<QuotaUsage> {
         sum(&self.read, tenant).await.map_err(failed)
     }
 
-    async fn policy(&self, tenant: TenantId, name: &str) -> Result<Option<Policy>> {
+    async fn find_policy(&self, tenant: TenantId, name: &str) -> Result<Option<Policy>> {
         let query = sqlx::query_as::<_, PolicyRow>("SELECT * FROM policy WHERE tenant_id = $1 AND name = $2");
         let row = query.bind(tenant.0).bind(name).fetch_optional(&self.read).await.map_err(failed)?;
         Ok(row.map(Policy::from))
     }
 
-    async fn policies(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Policy>> {
+    async fn list_policies(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Policy>> {
         let query = sqlx::query_as::<_, PolicyRow>(
             "SELECT * FROM policy WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3",
         );
@@ -176,8 +183,8 @@ impl Tenancy for SqlStore {
         Ok(query.fetch_all(&self.read).await.map_err(failed)?.into_iter().map(Policy::from).collect())
     }
 
-    async fn policy_origins(&self) -> Result<Vec<String>> {
-        let rules: Vec<Json<Rules>> =
+    async fn list_policy_origins(&self) -> Result<Vec<String>> {
+        let rules: Vec<Json<PolicyRules>> =
             sqlx::query_scalar("SELECT rules FROM policy").fetch_all(&self.read).await.map_err(failed)?;
         let mut origins: Vec<String> = rules.into_iter().flat_map(|rules| rules.0.origins).collect();
         origins.sort_unstable();
@@ -185,7 +192,7 @@ impl Tenancy for SqlStore {
         Ok(origins)
     }
 
-    async fn audit(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
+    async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
         let mut sql = QueryBuilder::<Db>::new("SELECT * FROM audit WHERE tenant_id = ");
         sql.push_bind(tenant.0);
         if let Some(actor) = &query.actor {
@@ -220,7 +227,7 @@ impl Tenancy for SqlStore {
         Ok(rows.into_iter().map(AuditEntry::from).collect())
     }
 
-    async fn assets_to_delete(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>> {
+    async fn list_assets_to_delete(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>> {
         let query = sqlx::query_as::<_, AssetRow>(
             "SELECT * FROM asset WHERE delete_at IS NOT NULL AND delete_at <= $1 ORDER BY delete_at LIMIT $2",
         );

@@ -5,23 +5,23 @@ use sqlx::types::Json;
 use sqlx::{Pool, QueryBuilder};
 use uuid::Uuid;
 
-use super::super::super::rows::{DeliveryRow, WebhookRow, at, data_cell};
-use super::super::super::webhooks::{Backlog, DeliveryQuery, WebhookTroubles, WebhookWrite, Webhooks};
-use super::super::super::{Result, Store as _};
-use super::super::{BEGIN, Db};
-use super::failure::{Failure, undone};
-use super::insert::{self, Tuple};
+use super::failure::{GroupFailure, undone};
+use super::insert::{self, InsertTuple};
 use super::write::one_row;
-use super::{Conn, SqlStore, decode, failed};
+use super::{BEGIN, Db};
+use super::{SqlConnection, SqlStore, decode, failed};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
 use crate::domain::job::NewJob;
-use crate::domain::webhook::{Delivery, DeliveryState, Problem, Webhook, WebhookState, WhyDisabled};
+use crate::domain::webhook::{Delivery, DeliveryProblem, DeliveryState, Webhook, WebhookState, WhyDisabled};
+use crate::store::rows::{DeliveryRow, WebhookRow, at, data_cell};
+use crate::store::webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles, WebhookWrite};
+use crate::store::{Result, Store as _};
 
 const DELIVERIES: &str = "INSERT INTO delivery (id, webhook_id, tenant_id, place, asset_id, seq, kind, at, data, replay, \
     state, tries, attempts, problem, next_try, created_at, finished_at) ";
 
-fn delivery(mut row: Tuple<'_>, new: &Delivery) {
+fn delivery(mut row: InsertTuple<'_>, new: &Delivery) {
     let event = &new.event.event;
     row.push_bind(new.id.0)
         .push_bind(new.webhook.0)
@@ -36,14 +36,14 @@ fn delivery(mut row: Tuple<'_>, new: &Delivery) {
         .push_bind(new.state.name())
         .push_bind(i64::from(new.tries))
         .push_bind(Json(new.attempts.clone()))
-        .push_bind(new.problem.map(Problem::name))
+        .push_bind(new.problem.map(DeliveryProblem::name))
         .push_bind(new.next_try.map(at))
         .push_bind(at(new.created_at))
         .push_bind(new.finished_at.map(at));
 }
 
 /// Carries out one write.
-pub(super) async fn write(conn: &mut Conn, write: &WebhookWrite) -> std::result::Result<(), Failure> {
+pub(super) async fn write(conn: &mut SqlConnection, write: &WebhookWrite) -> std::result::Result<(), GroupFailure> {
     match write {
         WebhookWrite::Insert(new) => insert_webhook(conn, new).await,
         WebhookWrite::Update(changed, whole) => update(conn, changed, *whole).await,
@@ -55,7 +55,7 @@ pub(super) async fn write(conn: &mut Conn, write: &WebhookWrite) -> std::result:
     }
 }
 
-async fn insert_webhook(conn: &mut Conn, new: &Webhook) -> std::result::Result<(), Failure> {
+async fn insert_webhook(conn: &mut SqlConnection, new: &Webhook) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query(
         "INSERT INTO webhook (id, tenant_id, revision, url, description, events, secret, state, cursor, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -73,7 +73,7 @@ async fn insert_webhook(conn: &mut Conn, new: &Webhook) -> std::result::Result<(
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-async fn update(conn: &mut Conn, changed: &Webhook, whole: bool) -> std::result::Result<(), Failure> {
+async fn update(conn: &mut SqlConnection, changed: &Webhook, whole: bool) -> std::result::Result<(), GroupFailure> {
     let disabled = match changed.state {
         WebhookState::Disabled { why, at } => Some((why, at)),
         WebhookState::Active | WebhookState::Deleted => None,
@@ -101,7 +101,7 @@ async fn update(conn: &mut Conn, changed: &Webhook, whole: bool) -> std::result:
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-async fn move_on(conn: &mut Conn, seen: &Webhook, to: i64) -> std::result::Result<(), Failure> {
+async fn move_on(conn: &mut SqlConnection, seen: &Webhook, to: i64) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query(
         "UPDATE webhook SET cursor = $4 WHERE id = $1 AND cursor = $2 AND revision = $3 AND state = 'active'",
     );
@@ -109,7 +109,11 @@ async fn move_on(conn: &mut Conn, seen: &Webhook, to: i64) -> std::result::Resul
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-async fn note(conn: &mut Conn, id: WebhookId, failing: Option<Timestamp>) -> std::result::Result<(), Failure> {
+async fn note(
+    conn: &mut SqlConnection,
+    id: WebhookId,
+    failing: Option<Timestamp>,
+) -> std::result::Result<(), GroupFailure> {
     let query = match failing {
         Some(since) => sqlx::query("UPDATE webhook SET failing_since = $2 WHERE id = $1 AND failing_since IS NULL")
             .bind(id.0)
@@ -120,7 +124,12 @@ async fn note(conn: &mut Conn, id: WebhookId, failing: Option<Timestamp>) -> std
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-async fn disable(conn: &mut Conn, id: WebhookId, why: WhyDisabled, now: Timestamp) -> std::result::Result<(), Failure> {
+async fn disable(
+    conn: &mut SqlConnection,
+    id: WebhookId,
+    why: WhyDisabled,
+    now: Timestamp,
+) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query(
         "UPDATE webhook SET state = 'disabled', reason = $2, disabled_at = $3, revision = revision + 1 \
          WHERE id = $1 AND state = 'active'",
@@ -128,13 +137,17 @@ async fn disable(conn: &mut Conn, id: WebhookId, why: WhyDisabled, now: Timestam
     query.bind(id.0).bind(why.name()).bind(at(now)).execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-async fn deliver(conn: &mut Conn, new: &[(Delivery, NewJob)]) -> std::result::Result<(), Failure> {
+async fn deliver(conn: &mut SqlConnection, new: &[(Delivery, NewJob)]) -> std::result::Result<(), GroupFailure> {
     let (deliveries, jobs): (Vec<_>, Vec<_>) = new.iter().map(|(delivery, job)| (delivery, job)).unzip();
     insert::rows(conn, DELIVERIES, &deliveries, delivery).await?;
     insert::rows(conn, insert::JOBS, &jobs, insert::job).await
 }
 
-async fn settle(conn: &mut Conn, new: &Delivery, from: DeliveryState) -> std::result::Result<(), Failure> {
+async fn settle(
+    conn: &mut SqlConnection,
+    new: &Delivery,
+    from: DeliveryState,
+) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query(
         "UPDATE delivery SET state = $3, replay = $4, tries = $5, attempts = $6, problem = $7, next_try = $8, \
          finished_at = $9 WHERE id = $1 AND state = $2",
@@ -145,7 +158,7 @@ async fn settle(conn: &mut Conn, new: &Delivery, from: DeliveryState) -> std::re
     .bind(i64::from(new.replay))
     .bind(i64::from(new.tries))
     .bind(Json(new.attempts.clone()))
-    .bind(new.problem.map(Problem::name))
+    .bind(new.problem.map(DeliveryProblem::name))
     .bind(new.next_try.map(at))
     .bind(new.finished_at.map(at));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
@@ -165,7 +178,7 @@ async fn log(pool: &Pool<Db>, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
 }
 
 /// What nobody will be told any more.
-async fn stranded(pool: &Pool<Db>, limit: u32) -> Result<Vec<Uuid>> {
+async fn remove_stranded(pool: &Pool<Db>, limit: u32) -> Result<Vec<Uuid>> {
     const FIND: &str = "SELECT delivery.id FROM webhook JOIN delivery ON delivery.webhook_id = webhook.id \
         WHERE webhook.state IN ('disabled', 'deleted') AND delivery.state = 'pending' AND (place > 0 OR webhook.state = 'deleted') LIMIT $1";
     sqlx::query_scalar(FIND).bind(i64::from(limit)).fetch_all(pool).await.map_err(failed)
@@ -205,13 +218,13 @@ async fn forget(pool: &Pool<Db>, before: Timestamp, limit: u32) -> Result<u64> {
 }
 
 #[async_trait]
-impl Webhooks for SqlStore {
-    async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>> {
+impl WebhookStore for SqlStore {
+    async fn find_webhook(&self, id: WebhookId) -> Result<Option<Webhook>> {
         let query = sqlx::query_as::<_, WebhookRow>("SELECT * FROM webhook WHERE id = $1").bind(id.0);
         query.fetch_optional(&self.read).await.map_err(failed)?.map(Webhook::try_from).transpose()
     }
 
-    async fn webhooks(&self, tenant: TenantId, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>> {
+    async fn list_webhooks(&self, tenant: TenantId, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>> {
         let query = sqlx::query_as::<_, WebhookRow>(
             "SELECT * FROM webhook WHERE tenant_id = $1 AND id > $2 AND state <> 'deleted' ORDER BY id LIMIT $3",
         );
@@ -225,7 +238,7 @@ impl Webhooks for SqlStore {
         Ok(query.fetch_optional(&self.read).await.map_err(failed)?.is_some())
     }
 
-    async fn webhooks_behind(&self, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>> {
+    async fn list_webhooks_behind(&self, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>> {
         let query = sqlx::query_as::<_, WebhookRow>(
             "SELECT webhook.* FROM webhook JOIN feed ON feed.tenant_id = webhook.tenant_id \
              WHERE state = 'active' AND id > $1 AND cursor < last ORDER BY id LIMIT $2",
@@ -234,38 +247,38 @@ impl Webhooks for SqlStore {
         decode(query.fetch_all(&self.read).await.map_err(failed)?)
     }
 
-    async fn backlog(&self, id: WebhookId, most: u32) -> Result<Backlog> {
+    async fn count_backlog(&self, id: WebhookId, most: u32) -> Result<DeliveryBacklog> {
         let query = sqlx::query_as::<_, (i64, i64)>(
             "SELECT coalesce(sum(CASE WHEN tries = 0 THEN 1 ELSE 0 END), 0), count(*) FROM \
              (SELECT tries FROM delivery WHERE webhook_id = $1 AND state = 'pending' ORDER BY tries LIMIT $2) AS pending",
         );
         let (untried, pending) = query.bind(id.0).bind(i64::from(most)).fetch_one(&self.read).await.map_err(failed)?;
-        Ok(Backlog { untried: untried.cast_unsigned(), pending: pending.cast_unsigned() })
+        Ok(DeliveryBacklog { untried: untried.cast_unsigned(), pending: pending.cast_unsigned() })
     }
 
-    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>> {
+    async fn find_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>> {
         let query = sqlx::query_as::<_, DeliveryRow>("SELECT * FROM delivery WHERE id = $1").bind(id.0);
         query.fetch_optional(&self.read).await.map_err(failed)?.map(Delivery::try_from).transpose()
     }
 
-    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
+    async fn list_deliveries(&self, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
         log(&self.read, query).await
     }
 
     async fn drop_deliveries(&self, limit: u32) -> Result<u64> {
-        let ids = stranded(&self.read, limit).await?;
+        let ids = remove_stranded(&self.read, limit).await?;
         if ids.is_empty() {
             return Ok(0);
         }
         let now = self.now();
-        self.detached(move |pool| async move { strand(&pool, ids, now).await }).await
+        self.run_detached(move |pool| async move { strand(&pool, ids, now).await }).await
     }
 
     async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64> {
-        self.detached(move |pool| async move { forget(&pool, before, limit).await }).await
+        self.run_detached(move |pool| async move { forget(&pool, before, limit).await }).await
     }
 
-    async fn webhook_troubles(&self, failing_before: Timestamp) -> Result<WebhookTroubles> {
+    async fn find_webhook_troubles(&self, failing_before: Timestamp) -> Result<WebhookTroubles> {
         let query = sqlx::query_as::<_, (i64, i64)>(
             "SELECT (SELECT count(*) FROM webhook WHERE state = 'disabled' AND reason <> 'asked'), \
              (SELECT count(*) FROM webhook WHERE state = 'active' AND failing_since < $1)",
@@ -274,7 +287,7 @@ impl Webhooks for SqlStore {
         Ok(WebhookTroubles { disabled: disabled.cast_unsigned(), failing: failing.cast_unsigned() })
     }
 
-    async fn dispatch_news(&self) {
-        self.wires.news.dispatched().await;
+    async fn wait_for_dispatches(&self) {
+        self.wires.news.wait_for_dispatch().await;
     }
 }

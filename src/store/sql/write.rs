@@ -2,19 +2,19 @@
 
 use sqlx::types::Json;
 
-use super::super::super::rows::{LedgerCells, at, data_cell, transfer_cells};
-use super::super::super::{Tx, Write};
-use super::failure::{Failure, undone};
-use super::{Conn, insert, jobs, keys, links, tenancy, webhooks};
+use super::failure::{GroupFailure, undone};
+use super::{SqlConnection, insert, jobs, keys, links, tenancy, webhooks};
 use crate::crash;
-use crate::domain::asset::{Asset, Leftover};
+use crate::domain::asset::{Asset, LeftoverBytes};
 use crate::domain::event::NewEvent;
 use crate::domain::findings::StoredDamage;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
+use crate::store::rows::{LedgerCells, at, data_cell, transfer_cells};
+use crate::store::{Tx, Write};
 
 /// Carries out one transaction's writes between somebody else's BEGIN and COMMIT.
-pub(super) async fn apply(conn: &mut Conn, tx: &Tx) -> Result<(), Failure> {
+pub(super) async fn apply(conn: &mut SqlConnection, tx: &Tx) -> Result<(), GroupFailure> {
     for write in &tx.writes {
         if matches!(write, Write::InsertJob(_)) {
             crash::point("in_commit");
@@ -27,7 +27,7 @@ pub(super) async fn apply(conn: &mut Conn, tx: &Tx) -> Result<(), Failure> {
     tenancy::charge(conn, tx.charges()).await
 }
 
-async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
+async fn change(conn: &mut SqlConnection, write: &Write) -> Result<(), GroupFailure> {
     let query = match write {
         Write::UpdateAsset(asset) => return update_asset(conn, asset).await,
         Write::UpdateUpload(upload) => return update_upload(conn, upload).await,
@@ -75,21 +75,21 @@ async fn change(conn: &mut Conn, write: &Write) -> Result<(), Failure> {
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-pub(super) fn one_row(affected: u64) -> Result<(), Failure> {
-    if affected == 1 { Ok(()) } else { Err(Failure::CONFLICT) }
+pub(super) fn one_row(affected: u64) -> Result<(), GroupFailure> {
+    if affected == 1 { Ok(()) } else { Err(GroupFailure::CONFLICT) }
 }
 
-async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
+async fn update_asset(conn: &mut SqlConnection, asset: &Asset) -> Result<(), GroupFailure> {
     let content = asset.state.content();
     let purge_at = match asset.state.leftover() {
-        Some(Leftover::Until(at)) => Some(at),
-        Some(Leftover::Gone) | None => None,
+        Some(LeftoverBytes::Until(at)) => Some(at),
+        Some(LeftoverBytes::Gone) | None => None,
     };
     let query = sqlx::query(
         "UPDATE asset SET revision = revision + 1, state = $3, name = $4, external_id = $5, metadata = $6, \
          object_key = $7, etag = $8, version_id = $9, stored_at = $10, detected_type = $11, sha256 = $12, \
          verdict_code = $13, verdict_sentence = $14, purge_at = $15, changed_at = $16, declared_sha256 = $17, size = $18, \
-         media_type = $19, findings = $20, charged = $21, delete_at = $22, damage = $23 \
+         media_type = $19, findings = $20, quota_charge = $21, delete_at = $22, damage = $23 \
          WHERE id = $1 AND revision = $2",
     )
     .bind(asset.id.0)
@@ -112,20 +112,20 @@ async fn update_asset(conn: &mut Conn, asset: &Asset) -> Result<(), Failure> {
     .bind(asset.size.cast_signed())
     .bind(asset.media_type.as_ref().map(ToString::to_string))
     .bind(content.map(|c| &c.findings).filter(|found| !found.is_empty()).cloned().map(Json))
-    .bind(asset.charged.map(u64::cast_signed))
+    .bind(asset.quota_charge.map(u64::cast_signed))
     .bind(asset.delete_at.map(at))
     .bind(asset.damage().map(StoredDamage::code));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> {
+async fn update_upload(conn: &mut SqlConnection, upload: &Upload) -> Result<(), GroupFailure> {
     let (transfer, part_size, store_id, checksum) = transfer_cells(&upload.transfer);
     let ledger = LedgerCells::of(&upload.transfer);
     let query = sqlx::query(
         "UPDATE upload SET revision = revision + 1, state = $3, store_id = $4, changed_at = $5, expires_at = $6, \
-         look_at = $7, size = $8, part_size = $9, appended = $10, tail = $11, next_part = $12, fence = $13, \
+         next_check_at = $7, size = $8, part_size = $9, appended = $10, tail = $11, next_part = $12, fence = $13, \
          leased_until = $14, lease_wanted = $15, transfer = $16, checksum = $17, \
-         protocol = $18, said_metadata = $19, charged = $20, reserved = $21 WHERE id = $1 AND revision = $2",
+         protocol = $18, echoed_metadata = $19, quota_charge = $20, reserved = $21 WHERE id = $1 AND revision = $2",
     )
     .bind(upload.id.0)
     .bind(upload.revision)
@@ -133,7 +133,7 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
     .bind(store_id.map(ToOwned::to_owned))
     .bind(at(upload.changed_at))
     .bind(at(upload.expires_at))
-    .bind(upload.look_at.map(at))
+    .bind(upload.next_check_at.map(at))
     .bind(upload.transfer.size().map(u64::cast_signed))
     .bind(part_size)
     .bind(ledger.appended)
@@ -146,18 +146,18 @@ async fn update_upload(conn: &mut Conn, upload: &Upload) -> Result<(), Failure> 
     .bind(checksum)
     .bind(upload.protocol.name())
     .bind(ledger.said.metadata)
-    .bind(upload.charged.map(u64::cast_signed))
+    .bind(upload.quota_charge.map(u64::cast_signed))
     .bind(upload.reserved.map(u64::cast_signed));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-async fn forget_parts(conn: &mut Conn, upload: UploadId) -> Result<(), Failure> {
+async fn forget_parts(conn: &mut SqlConnection, upload: UploadId) -> Result<(), GroupFailure> {
     let query = sqlx::query("DELETE FROM part WHERE upload_id = $1").bind(upload.0);
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
 /// Gives the event the asset's next number. Two transactions that ask at once get a conflict, never the same number.
-async fn next_event(conn: &mut Conn, event: &NewEvent) -> Result<(), Failure> {
+async fn next_event(conn: &mut SqlConnection, event: &NewEvent) -> Result<(), GroupFailure> {
     let query = sqlx::query(
         "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data) \
          SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5 FROM event WHERE asset_id = $1",

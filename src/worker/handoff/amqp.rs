@@ -18,38 +18,38 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
 
-use super::kept::Kept;
-use super::{CloudEvent, ROOM, Server, Sink, SinkError, within};
+use super::shared_connection::SharedConnection;
+use super::{BrokerServer, CloudEvent, EventSink, MAX_STREAM_BYTES, SinkError, with_timeout};
 
 /// Seconds; a broker that is silent for two of these is gone.
-const HEARTBEAT: u16 = 10;
+const HEARTBEAT_SECONDS: u16 = 10;
 /// Delivery mode 2: kept on disk.
-const PERSISTENT: u8 = 2;
+const PERSISTENT_DELIVERY_MODE: u8 = 2;
 
 /// An exchange.
-pub(super) struct Amqp {
-    server: Server,
+pub(super) struct AmqpSink {
+    server: BrokerServer,
     vhost: String,
     exchange: String,
     queue: String,
     create: bool,
-    live: Kept<Arc<Live>>,
+    session: SharedConnection<Arc<AmqpSession>>,
 }
 
 /// A connection and its one channel, which confirms.
-struct Live {
+struct AmqpSession {
     channel: Channel,
     /// Ends when it is dropped.
     _connection: Connection,
 }
 
-impl Amqp {
-    pub(super) fn new(server: Server, vhost: String, exchange: String, queue: String, create: bool) -> Self {
-        Self { server, vhost, exchange, queue, create, live: Kept::new() }
+impl AmqpSink {
+    pub(super) fn new(server: BrokerServer, vhost: String, exchange: String, queue: String, create: bool) -> Self {
+        Self { server, vhost, exchange, queue, create, session: SharedConnection::new() }
     }
 
     fn uri(&self) -> AMQPUri {
-        let Server { host, port, tls, login, timeout } = &self.server;
+        let BrokerServer { host, port, tls, login, timeout } = &self.server;
         // What RabbitMQ takes from its own machine.
         let guest = || AMQPUserInfo { username: "guest".to_owned(), password: "guest".to_owned() };
         let known = login
@@ -60,46 +60,46 @@ impl Amqp {
             authority: AMQPAuthority { userinfo: known.unwrap_or_else(guest), host: host.clone(), port: *port },
             vhost: self.vhost.clone(),
             query: AMQPQueryString {
-                heartbeat: Some(HEARTBEAT),
+                heartbeat: Some(HEARTBEAT_SECONDS),
                 connection_timeout: u64::try_from(timeout.as_millis()).ok(),
                 ..AMQPQueryString::default()
             },
         }
     }
 
-    async fn connect(&self) -> Result<Arc<Live>, SinkError> {
+    async fn connect(&self) -> Result<Arc<AmqpSession>, SinkError> {
         let properties = ConnectionProperties::default().with_connection_name("gantry".into());
         let opened = async {
             let connection = Connection::connect_uri(self.uri(), properties).await?;
             let channel = connection.create_channel().await?;
             if self.create {
-                self.declare(&channel).await?;
+                self.declare_queue(&channel).await?;
             }
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            Ok(Arc::new(Live { channel, _connection: connection }))
+            Ok(Arc::new(AmqpSession { channel, _connection: connection }))
         };
-        opened.await.map_err(|error: lapin::Error| meaning(&error))
+        opened.await.map_err(|error: lapin::Error| to_sink_error(&error))
     }
 
-    async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
+    async fn declare_queue(&self, channel: &Channel) -> lapin::Result<()> {
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         let exchange = || self.exchange.as_str().into();
         channel.exchange_declare(exchange(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
         let mut bounds = FieldTable::default();
-        bounds.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(ROOM));
+        bounds.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(MAX_STREAM_BYTES));
         bounds.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
         channel.queue_declare(self.queue.as_str().into(), QueueDeclareOptions::durable(), bounds).await?;
         let all = (QueueBindOptions::default(), FieldTable::default());
         channel.queue_bind(self.queue.as_str().into(), exchange(), "#".into(), all.0, all.1).await
     }
 
-    async fn send(&self, live: Arc<Live>, event: &CloudEvent) -> Result<(), SinkError> {
+    async fn publish_confirmed(&self, live: Arc<AmqpSession>, event: &CloudEvent) -> Result<(), SinkError> {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let properties = BasicProperties::default()
             .with_message_id(event.id.as_str().into())
             .with_type(event.kind.as_str().into())
             .with_content_type(CloudEvent::CONTENT_TYPE.into())
-            .with_delivery_mode(PERSISTENT)
+            .with_delivery_mode(PERSISTENT_DELIVERY_MODE)
             .with_timestamp(u64::try_from(event.time.as_second()).unwrap_or(0));
         let (exchange, kind) = (self.exchange.as_str().into(), event.kind.as_str().into());
         let body = event.to_json();
@@ -107,7 +107,7 @@ impl Amqp {
             let sent = live.channel.basic_publish(exchange, kind, options, body.as_bytes(), properties).await?;
             sent.await
         };
-        match confirmed.await.map_err(|error| meaning(&error))? {
+        match confirmed.await.map_err(|error| to_sink_error(&error))? {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => {
                 Err(SinkError::Refused(format!("no queue is bound to {} for {}", self.exchange, event.kind)))
@@ -117,18 +117,18 @@ impl Amqp {
         }
     }
 
-    async fn look(&self, live: Arc<Live>) -> Result<(), SinkError> {
+    async fn check_exchange(&self, live: Arc<AmqpSession>) -> Result<(), SinkError> {
         let there = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
         let exchange = self.exchange.as_str().into();
         let seen = live.channel.exchange_declare(exchange, ExchangeKind::Topic, there, FieldTable::default());
-        seen.await.map_err(|error| meaning(&error))
+        seen.await.map_err(|error| to_sink_error(&error))
     }
 }
 
 /// What an error means. RabbitMQ names users and things in its own, no passwords.
-fn meaning(error: &lapin::Error) -> SinkError {
+fn to_sink_error(error: &lapin::Error) -> SinkError {
     let text = format!("AMQP: {error}");
-    let ErrorKind::ProtocolError(said) = error.kind() else { return SinkError::Away(text) };
+    let ErrorKind::ProtocolError(said) = error.kind() else { return SinkError::Unavailable(text) };
     match said.kind() {
         AMQPErrorKind::Soft(
             AMQPSoftError::ACCESSREFUSED
@@ -137,19 +137,19 @@ fn meaning(error: &lapin::Error) -> SinkError {
             | AMQPSoftError::CONTENTTOOLARGE,
         )
         | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED | AMQPHardError::INVALIDPATH) => SinkError::Refused(text),
-        AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => SinkError::Away(text),
+        AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => SinkError::Unavailable(text),
     }
 }
 
 #[async_trait]
-impl Sink for Amqp {
+impl EventSink for AmqpSink {
     async fn publish(&self, event: &CloudEvent) -> Result<(), SinkError> {
         // Short strings, as AMQP has them: longer ones would end the connection.
         if event.id.len() > 255 || event.kind.len() > 255 {
             return Err(SinkError::Refused("the event's id or type is too long for AMQP".to_owned()));
         }
-        let sent = self.live.with(|| self.connect(), |live| self.send(live, event));
-        within(self.server.timeout, sent).await
+        let sent = self.session.with_connection(|| self.connect(), |live| self.publish_confirmed(live, event));
+        with_timeout(self.server.timeout, sent).await
     }
 
     fn name(&self) -> &'static str {
@@ -157,6 +157,10 @@ impl Sink for Amqp {
     }
 
     async fn check(&self) -> Result<(), SinkError> {
-        within(self.server.timeout, self.live.with(|| self.connect(), |live| self.look(live))).await
+        with_timeout(
+            self.server.timeout,
+            self.session.with_connection(|| self.connect(), |live| self.check_exchange(live)),
+        )
+        .await
     }
 }

@@ -1,6 +1,6 @@
 //! Handing events to somebody else's processor through a broker of theirs: NATS, Redis, RabbitMQ or SQS.
 //!
-//! The port is [`Sink`]: it answers when the broker has said that it keeps the message. Every message is a CloudEvent,
+//! The port is [`EventSink`]: it answers when the broker has said that it keeps the message. Every message is a CloudEvent,
 //! and carries the event's id where the broker looks for duplicates; whoever calls may repeat it with the same id as
 //! often as needed. An adapter connects when the first event comes, connects again after every break, and waits no
 //! longer than its address says.
@@ -15,14 +15,14 @@ use async_trait::async_trait;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 
-mod address;
 mod amqp;
-mod kept;
+mod broker_address;
 mod nats;
 mod redis_streams;
+mod shared_connection;
 mod sqs;
 
-pub use address::{Address, Login, Secret, Server};
+pub use broker_address::{BrokerAddress, BrokerLogin, BrokerSecret, BrokerServer};
 
 /// A message as [CloudEvents 1.0](https://github.com/cloudevents/spec) has it, about something of ours.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +71,7 @@ impl CloudEvent {
 pub enum SinkError {
     /// It is not there, or did not answer in time. It may have the message all the same. Later is better.
     #[error("{0}")]
-    Away(String),
+    Unavailable(String),
     /// It answered, and does not keep the message: something is missing, forbidden or full. Somebody has to look.
     #[error("{0}")]
     Refused(String),
@@ -79,7 +79,7 @@ pub enum SinkError {
 
 /// A broker.
 #[async_trait]
-pub trait Sink: Send + Sync {
+pub trait EventSink: Send + Sync {
     /// Returns when the broker has said that it keeps the message. At least once: an error does not prove that it has
     /// not. Any number of calls at once; each ends within the address's timeout.
     async fn publish(&self, event: &CloudEvent) -> Result<(), SinkError>;
@@ -94,30 +94,32 @@ pub trait Sink: Send + Sync {
 
 /// The broker at this address. Sends nothing yet.
 #[must_use]
-pub fn connect(address: &Address) -> Arc<dyn Sink> {
+pub fn connect(address: &BrokerAddress) -> Arc<dyn EventSink> {
     match address.clone() {
-        Address::Nats { server, subject, stream, create } => Arc::new(nats::Nats::new(server, subject, stream, create)),
-        Address::Redis { server, database, stream, maxlen, create } => {
-            Arc::new(redis_streams::RedisStream::new(server, database, stream, maxlen, create))
+        BrokerAddress::Nats { server, subject, stream, create } => {
+            Arc::new(nats::NatsSink::new(server, subject, stream, create))
         }
-        Address::Amqp { server, vhost, exchange, queue, create } => {
-            Arc::new(amqp::Amqp::new(server, vhost, exchange, queue, create))
+        BrokerAddress::Redis { server, database, stream, maxlen, create } => {
+            Arc::new(redis_streams::RedisStreamSink::new(server, database, stream, maxlen, create))
         }
-        Address::Sqs { queue_url, region, login, timeout } => {
-            Arc::new(sqs::Sqs::new(queue_url, region, login, timeout))
+        BrokerAddress::Amqp { server, vhost, exchange, queue, create } => {
+            Arc::new(amqp::AmqpSink::new(server, vhost, exchange, queue, create))
+        }
+        BrokerAddress::Sqs { queue_url, region, login, timeout } => {
+            Arc::new(sqs::SqsSink::new(queue_url, region, login, timeout))
         }
     }
 }
 
 /// How much a stream or queue that an adapter makes may hold before it refuses more.
-const ROOM: i64 = 1 << 30;
+const MAX_STREAM_BYTES: i64 = 1 << 30;
 
 /// `work`, for as long as it may take.
-async fn within<T>(
+async fn with_timeout<T>(
     deadline: Duration,
     work: impl Future<Output = Result<T, SinkError>> + Send,
 ) -> Result<T, SinkError> {
-    let silent = || SinkError::Away(format!("no answer within {deadline:?}"));
+    let silent = || SinkError::Unavailable(format!("no answer within {deadline:?}"));
     tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| Err(silent()))
 }
 
@@ -148,8 +150,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_ends() {
-        let late = within(Duration::from_secs(3), std::future::pending::<Result<(), _>>()).await;
-        assert_eq!(late, Err(SinkError::Away("no answer within 3s".to_owned())));
-        assert_eq!(within(Duration::from_secs(3), async { Ok(1) }).await, Ok(1));
+        let late = with_timeout(Duration::from_secs(3), std::future::pending::<Result<(), _>>()).await;
+        assert_eq!(late, Err(SinkError::Unavailable("no answer within 3s".to_owned())));
+        assert_eq!(with_timeout(Duration::from_secs(3), async { Ok(1) }).await, Ok(1));
     }
 }

@@ -18,49 +18,50 @@ use async_nats::{Client, ConnectErrorKind, ConnectOptions};
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
-use super::{CloudEvent, ROOM, Server, Sink, SinkError, within};
+use super::{BrokerServer, CloudEvent, EventSink, MAX_STREAM_BYTES, SinkError, with_timeout};
 
 /// How long messages stay in a stream that this makes.
-const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+const STREAM_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long such a stream knows ids again: longer than the longest pause between two tries of a job.
-const DUPLICATES: Duration = Duration::from_secs(2 * 3600);
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 3600);
 /// A server that is silent for two of these is gone.
-const PING: Duration = Duration::from_secs(5);
+const PING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A JetStream stream.
-pub(super) struct Nats {
-    server: Server,
+pub(super) struct NatsSink {
+    server: BrokerServer,
     subject: String,
     stream: String,
     create: bool,
     /// Connects again by itself, for ever; only the first time is ours.
     client: OnceCell<Client>,
     /// Whether the stream was seen since it was last missed.
-    seen: AtomicBool,
+    stream_seen: AtomicBool,
 }
 
-impl Nats {
-    pub(super) fn new(server: Server, subject: String, stream: String, create: bool) -> Self {
-        Self { server, subject, stream, create, client: OnceCell::new(), seen: AtomicBool::new(false) }
+impl NatsSink {
+    pub(super) fn new(server: BrokerServer, subject: String, stream: String, create: bool) -> Self {
+        Self { server, subject, stream, create, client: OnceCell::new(), stream_seen: AtomicBool::new(false) }
     }
 
-    async fn jetstream(&self) -> Result<Context, SinkError> {
+    async fn ready_context(&self) -> Result<Context, SinkError> {
         let client = self.client.get_or_try_init(|| self.connect()).await?;
         // The client would keep messages for later, when nobody waits for them any more.
         if client.connection_state() != State::Connected {
-            return Err(SinkError::Away("the connection to NATS is broken".to_owned()));
+            return Err(SinkError::Unavailable("the connection to NATS is broken".to_owned()));
         }
         let context = ContextBuilder::new().timeout(self.server.timeout).ack_timeout(self.server.timeout);
         let context = context.backpressure_on_inflight(true).build(client.clone());
-        if !self.seen.load(Ordering::Relaxed) {
-            self.see_stream(&context).await?;
-            self.seen.store(true, Ordering::Relaxed);
+        if !self.stream_seen.load(Ordering::Relaxed) {
+            self.ensure_stream(&context).await?;
+            self.stream_seen.store(true, Ordering::Relaxed);
         }
         Ok(context)
     }
 
     async fn connect(&self) -> Result<Client, SinkError> {
-        let options = ConnectOptions::new().name("gantry").ping_interval(PING).connection_timeout(self.server.timeout);
+        let options =
+            ConnectOptions::new().name("gantry").ping_interval(PING_INTERVAL).connection_timeout(self.server.timeout);
         let options = options.require_tls(self.server.tls);
         let options = match &self.server.login {
             Some(login) if login.user.is_empty() => options.token(login.password.expose().to_owned()),
@@ -73,11 +74,11 @@ impl Nats {
             ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
                 SinkError::Refused("NATS does not let us in".to_owned())
             }
-            kind => SinkError::Away(format!("NATS cannot be reached: {kind}")),
+            kind => SinkError::Unavailable(format!("NATS cannot be reached: {kind}")),
         })
     }
 
-    async fn see_stream(&self, context: &Context) -> Result<(), SinkError> {
+    async fn ensure_stream(&self, context: &Context) -> Result<(), SinkError> {
         use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 
         let missing = match context.get_stream(&self.stream).await {
@@ -87,7 +88,7 @@ impl Nats {
                     SinkError::Refused(format!("NATS has no stream {}", self.stream))
                 }
                 GetStreamErrorKind::JetStream(why) => return Err(SinkError::Refused(format!("NATS: {why}"))),
-                _ => return Err(SinkError::Away(format!("NATS: {error}"))),
+                _ => return Err(SinkError::Unavailable(format!("NATS: {error}"))),
             },
         };
         if !self.create {
@@ -97,22 +98,22 @@ impl Nats {
             name: self.stream.clone(),
             description: Some("Events of Gantry".to_owned()),
             subjects: vec![format!("{}.>", self.subject)],
-            max_bytes: ROOM,
-            max_age: KEEP,
+            max_bytes: MAX_STREAM_BYTES,
+            max_age: STREAM_MAX_AGE,
             discard: DiscardPolicy::New,
-            duplicate_window: DUPLICATES,
+            duplicate_window: DUPLICATE_WINDOW,
             ..Config::default()
         };
         context.create_stream(config).await.map(|_| ()).map_err(|error| match error.kind() {
             CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::Response => {
-                SinkError::Away(format!("NATS: {error}"))
+                SinkError::Unavailable(format!("NATS: {error}"))
             }
             _ => SinkError::Refused(format!("NATS does not make the stream {}: {error}", self.stream)),
         })
     }
 
-    async fn send(&self, event: &CloudEvent) -> Result<(), SinkError> {
-        let context = self.jetstream().await?;
+    async fn publish_acknowledged(&self, event: &CloudEvent) -> Result<(), SinkError> {
+        let context = self.ready_context().await?;
         let message = PublishMessage::build()
             .payload(event.to_json().into())
             .message_id(&event.id)
@@ -122,11 +123,11 @@ impl Nats {
         let published = async { context.send_publish(subject, message).await?.await };
         published.await.map(|_| ()).map_err(|error| match error.kind() {
             PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe | PublishErrorKind::MaxAckPending => {
-                SinkError::Away(format!("NATS: {error}"))
+                SinkError::Unavailable(format!("NATS: {error}"))
             }
             // It may have gone since it was seen: looked for, and made, at the next try.
             PublishErrorKind::StreamNotFound => {
-                self.seen.store(false, Ordering::Relaxed);
+                self.stream_seen.store(false, Ordering::Relaxed);
                 SinkError::Refused("NATS: no stream takes the subject".to_owned())
             }
             _ => SinkError::Refused(format!("NATS: {error}")),
@@ -135,9 +136,9 @@ impl Nats {
 }
 
 #[async_trait]
-impl Sink for Nats {
+impl EventSink for NatsSink {
     async fn publish(&self, event: &CloudEvent) -> Result<(), SinkError> {
-        within(self.server.timeout, self.send(event)).await
+        with_timeout(self.server.timeout, self.publish_acknowledged(event)).await
     }
 
     fn name(&self) -> &'static str {
@@ -146,9 +147,9 @@ impl Sink for Nats {
 
     async fn check(&self) -> Result<(), SinkError> {
         let seen = async {
-            let context = self.jetstream().await?;
-            self.see_stream(&context).await
+            let context = self.ready_context().await?;
+            self.ensure_stream(&context).await
         };
-        within(self.server.timeout, seen).await
+        with_timeout(self.server.timeout, seen).await
     }
 }

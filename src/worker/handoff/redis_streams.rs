@@ -14,26 +14,26 @@ use redis::{
     ServerErrorKind,
 };
 
-use super::kept::Kept;
-use super::{CloudEvent, Server, Sink, SinkError, within};
+use super::shared_connection::SharedConnection;
+use super::{BrokerServer, CloudEvent, EventSink, SinkError, with_timeout};
 
 /// A stream.
-pub(super) struct RedisStream {
-    server: Server,
+pub(super) struct RedisStreamSink {
+    server: BrokerServer,
     database: i64,
     stream: String,
     maxlen: Option<u64>,
     create: bool,
-    connection: Kept<MultiplexedConnection>,
+    connection: SharedConnection<MultiplexedConnection>,
 }
 
-impl RedisStream {
-    pub(super) fn new(server: Server, database: i64, stream: String, maxlen: Option<u64>, create: bool) -> Self {
-        Self { server, database, stream, maxlen, create, connection: Kept::new() }
+impl RedisStreamSink {
+    pub(super) fn new(server: BrokerServer, database: i64, stream: String, maxlen: Option<u64>, create: bool) -> Self {
+        Self { server, database, stream, maxlen, create, connection: SharedConnection::new() }
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, SinkError> {
-        let Server { host, port, tls, login, timeout } = &self.server;
+        let BrokerServer { host, port, tls, login, timeout } = &self.server;
         let place = if *tls {
             ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
         } else {
@@ -46,14 +46,14 @@ impl RedisStream {
                 settings = settings.set_username(&login.user);
             }
         }
-        let info = place.into_connection_info().map_err(|error| meaning(&error))?.set_redis_settings(settings);
+        let info = place.into_connection_info().map_err(|error| to_sink_error(&error))?.set_redis_settings(settings);
         let waits = AsyncConnectionConfig::new();
         let waits = waits.set_connection_timeout(Some(*timeout)).set_response_timeout(Some(*timeout));
-        let client = Client::open(info).map_err(|error| meaning(&error))?;
-        client.get_multiplexed_async_connection_with_config(&waits).await.map_err(|error| meaning(&error))
+        let client = Client::open(info).map_err(|error| to_sink_error(&error))?;
+        client.get_multiplexed_async_connection_with_config(&waits).await.map_err(|error| to_sink_error(&error))
     }
 
-    async fn add(&self, mut connection: MultiplexedConnection, event: &CloudEvent) -> Result<(), SinkError> {
+    async fn add_entry(&self, mut connection: MultiplexedConnection, event: &CloudEvent) -> Result<(), SinkError> {
         let mut command = redis::cmd("XADD");
         command.arg(&self.stream);
         if !self.create {
@@ -63,13 +63,14 @@ impl RedisStream {
             command.arg("MAXLEN").arg("~").arg(entries);
         }
         command.arg("*").arg("id").arg(&event.id).arg("type").arg(&event.kind).arg("event").arg(event.to_json());
-        let added: Option<String> = command.query_async(&mut connection).await.map_err(|error| meaning(&error))?;
+        let added: Option<String> =
+            command.query_async(&mut connection).await.map_err(|error| to_sink_error(&error))?;
         added.map(|_| ()).ok_or_else(|| SinkError::Refused(format!("Redis has no stream {}", self.stream)))
     }
 
-    async fn look(&self, mut connection: MultiplexedConnection) -> Result<(), SinkError> {
+    async fn check_stream(&self, mut connection: MultiplexedConnection) -> Result<(), SinkError> {
         let kind = redis::cmd("TYPE").arg(&self.stream).query_async(&mut connection).await;
-        let kind: String = kind.map_err(|error| meaning(&error))?;
+        let kind: String = kind.map_err(|error| to_sink_error(&error))?;
         match kind.as_str() {
             "stream" => Ok(()),
             "none" if self.create => Ok(()),
@@ -80,7 +81,7 @@ impl RedisStream {
 }
 
 /// What an error means. Redis repeats no password in its own.
-fn meaning(error: &RedisError) -> SinkError {
+fn to_sink_error(error: &RedisError) -> SinkError {
     let text = format!("Redis: {error}");
     match error.kind() {
         ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig | ErrorKind::UnexpectedReturnType => {
@@ -91,17 +92,17 @@ fn meaning(error: &RedisError) -> SinkError {
             | ServerErrorKind::TryAgain
             | ServerErrorKind::ClusterDown
             | ServerErrorKind::MasterDown,
-        ) => SinkError::Away(text),
+        ) => SinkError::Unavailable(text),
         ErrorKind::Server(_) | ErrorKind::Extension => SinkError::Refused(text),
-        _ => SinkError::Away(text),
+        _ => SinkError::Unavailable(text),
     }
 }
 
 #[async_trait]
-impl Sink for RedisStream {
+impl EventSink for RedisStreamSink {
     async fn publish(&self, event: &CloudEvent) -> Result<(), SinkError> {
-        let added = self.connection.with(|| self.connect(), |connection| self.add(connection, event));
-        within(self.server.timeout, added).await
+        let added = self.connection.with_connection(|| self.connect(), |connection| self.add_entry(connection, event));
+        with_timeout(self.server.timeout, added).await
     }
 
     fn name(&self) -> &'static str {
@@ -109,7 +110,7 @@ impl Sink for RedisStream {
     }
 
     async fn check(&self) -> Result<(), SinkError> {
-        let looked = self.connection.with(|| self.connect(), |connection| self.look(connection));
-        within(self.server.timeout, looked).await
+        let looked = self.connection.with_connection(|| self.connect(), |connection| self.check_stream(connection));
+        with_timeout(self.server.timeout, looked).await
     }
 }

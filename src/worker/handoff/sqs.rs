@@ -19,29 +19,34 @@ use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use tokio::sync::{OnceCell, Semaphore};
 use url::Url;
 
-use super::{CloudEvent, Login, Sink, SinkError, within};
+use super::{BrokerLogin, CloudEvent, EventSink, SinkError, with_timeout};
 use crate::domain::reason::innermost_cause;
 
 /// Requests at once, and so connections. Others wait.
-const AT_ONCE: usize = 64;
+const MAX_CONCURRENT_REQUESTS: usize = 64;
 
 /// A queue.
-pub(super) struct Sqs {
+pub(super) struct SqsSink {
     queue_url: String,
     region: Option<String>,
-    login: Option<Login>,
+    login: Option<BrokerLogin>,
     timeout: Duration,
     client: OnceCell<Client>,
-    places: Semaphore,
+    request_slots: Semaphore,
 }
 
-impl Sqs {
-    pub(super) fn new(queue_url: String, region: Option<String>, login: Option<Login>, timeout: Duration) -> Self {
-        let places = Semaphore::new(AT_ONCE);
-        Self { queue_url, region, login, timeout, client: OnceCell::new(), places }
+impl SqsSink {
+    pub(super) fn new(
+        queue_url: String,
+        region: Option<String>,
+        login: Option<BrokerLogin>,
+        timeout: Duration,
+    ) -> Self {
+        let places = Semaphore::new(MAX_CONCURRENT_REQUESTS);
+        Self { queue_url, region, login, timeout, client: OnceCell::new(), request_slots: places }
     }
 
-    async fn client(&self) -> Result<&Client, SinkError> {
+    async fn get_or_connect(&self) -> Result<&Client, SinkError> {
         // Large: it is everything that the chain may ask.
         self.client.get_or_try_init(|| Box::pin(self.connect())).await
     }
@@ -69,10 +74,11 @@ impl Sqs {
         Ok(Client::new(&shared))
     }
 
-    async fn send(&self, event: &CloudEvent) -> Result<(), SinkError> {
+    async fn send_message(&self, event: &CloudEvent) -> Result<(), SinkError> {
         // Closed it never is.
-        let _place = self.places.acquire().await.map_err(|_| SinkError::Away("closing".to_owned()))?;
-        let mut message = self.client().await?.send_message().queue_url(&self.queue_url).message_body(body(event));
+        let _place = self.request_slots.acquire().await.map_err(|_| SinkError::Unavailable("closing".to_owned()))?;
+        let mut message =
+            self.get_or_connect().await?.send_message().queue_url(&self.queue_url).message_body(message_body(event));
         for (name, value) in
             [("id", event.id.as_str()), ("type", &event.kind), ("content-type", CloudEvent::CONTENT_TYPE)]
         {
@@ -80,35 +86,35 @@ impl Sqs {
             message = message.message_attributes(name, value.map_err(|error| SinkError::Refused(error.to_string()))?);
         }
         if self.queue_url.ends_with(".fifo") {
-            message = message.message_deduplication_id(&event.id).message_group_id(group(event));
+            message = message.message_deduplication_id(&event.id).message_group_id(message_group_id(event));
         }
-        message.send().await.map(|_| ()).map_err(|error| meaning(&error))
+        message.send().await.map(|_| ()).map_err(|error| to_sink_error(&error))
     }
 }
 
 /// The event, with the two characters that SQS refuses in the form that JSON has for any.
-fn body(event: &CloudEvent) -> String {
+fn message_body(event: &CloudEvent) -> String {
     event.to_json().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
 /// Whose order is kept: the subject's, or the tenant's if SQS would not take that one.
-fn group(event: &CloudEvent) -> String {
+fn message_group_id(event: &CloudEvent) -> String {
     let fits = (1..=128).contains(&event.subject.len()) && event.subject.bytes().all(|byte| byte.is_ascii_graphic());
     if fits { event.subject.clone() } else { event.tenant.to_string() }
 }
 
 /// What an error means: an answer that is not about the server's own state is a refusal.
-fn meaning<E, R>(error: &SdkError<E, R>) -> SinkError
+fn to_sink_error<E, R>(error: &SdkError<E, R>) -> SinkError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug + 'static,
 {
     let text = format!("SQS: {}", innermost_cause(error));
-    let SdkError::ServiceError(said) = error else { return SinkError::Away(text) };
+    let SdkError::ServiceError(said) = error else { return SinkError::Unavailable(text) };
     let text = match (said.err().code(), said.err().message()) {
         (Some(code), Some(message)) => format!("SQS: {code}: {message}"),
         (Some(code), None) => format!("SQS: {code}"),
-        _ => return SinkError::Away(text),
+        _ => return SinkError::Unavailable(text),
     };
     match said.err().code().unwrap_or_default() {
         "RequestThrottled"
@@ -119,15 +125,15 @@ where
         | "InternalFailure"
         | "InternalError"
         | "ServiceUnavailable"
-        | "RequestTimeout" => SinkError::Away(text),
+        | "RequestTimeout" => SinkError::Unavailable(text),
         _ => SinkError::Refused(text),
     }
 }
 
 #[async_trait]
-impl Sink for Sqs {
+impl EventSink for SqsSink {
     async fn publish(&self, event: &CloudEvent) -> Result<(), SinkError> {
-        within(self.timeout, self.send(event)).await
+        with_timeout(self.timeout, self.send_message(event)).await
     }
 
     fn name(&self) -> &'static str {
@@ -136,10 +142,10 @@ impl Sink for Sqs {
 
     async fn check(&self) -> Result<(), SinkError> {
         let look = async {
-            let asked = self.client().await?.get_queue_attributes().queue_url(&self.queue_url);
+            let asked = self.get_or_connect().await?.get_queue_attributes().queue_url(&self.queue_url);
             let asked = asked.attribute_names(QueueAttributeName::QueueArn).send().await;
-            asked.map(|_| ()).map_err(|error| meaning(&error))
+            asked.map(|_| ()).map_err(|error| to_sink_error(&error))
         };
-        within(self.timeout, look).await
+        with_timeout(self.timeout, look).await
     }
 }

@@ -44,7 +44,7 @@ impl ArchiveWatch {
         self.start.extend_from_slice(&bytes[..missing]);
         self.pending.extend_from_slice(bytes);
         let judged = self.pending.len().saturating_sub(WINDOW_BYTES);
-        self.judge(judged);
+        self.inspect_pending(judged);
     }
 
     /// What was seen of the whole file.
@@ -55,7 +55,7 @@ impl ArchiveWatch {
         }
         let judged = self.pending.len();
         self.pending.resize(judged + WINDOW_BYTES, 0);
-        self.judge(judged);
+        self.inspect_pending(judged);
         if is_encrypted_rar(&self.start) {
             self.facts.encrypted = Some("RAR");
         }
@@ -63,11 +63,11 @@ impl ArchiveWatch {
     }
 
     /// Judges what begins in the first `count` pending bytes, and forgets them.
-    fn judge(&mut self, count: usize) {
+    fn inspect_pending(&mut self, count: usize) {
         let Self { start, pending, offset, facts } = self;
         for at in memmem::find_iter(pending, b"PK").take_while(|at| *at < count) {
             if let Some(header) = pending.get(at..at + WINDOW_BYTES.min(pending.len() - at)) {
-                zip_header(header, facts);
+                inspect_zip_header(header, facts);
             }
         }
         let holds = |needle: &[u8]| memmem::find(pending, needle).is_some_and(|at| at < count);
@@ -91,7 +91,7 @@ impl ArchiveWatch {
 }
 
 /// Takes the header of an entry into the facts, if it is one.
-fn zip_header(bytes: &[u8], facts: &mut ArchiveFacts) {
+fn inspect_zip_header(bytes: &[u8], facts: &mut ArchiveFacts) {
     let half = |at: usize| bytes.get(at..at + 2).map_or(0, |it| u16::from_le_bytes([it[0], it[1]]));
     let word = |at: usize| u64::from(half(at)) | u64::from(half(at + 2)) << 16;
     // The same fields stand at different places in local and in central headers.
@@ -139,19 +139,19 @@ fn is_encrypted_rar4(mut blocks: &[u8]) -> Option<bool> {
 fn is_encrypted_rar5(mut blocks: &[u8]) -> Option<bool> {
     for _ in 0..MAX_RAR_BLOCKS {
         let rest = blocks.get(4..)?;
-        let (size, rest) = variable(rest)?;
+        let (size, rest) = parse_varint(rest)?;
         let (header, next) = rest.split_at_checked(usize::try_from(size).ok()?)?;
-        let (kind, fields) = variable(header)?;
-        let (flags, fields) = variable(fields)?;
-        let (extra, _) = if flags & 1 == 0 { (0, fields) } else { variable(fields)? };
+        let (kind, fields) = parse_varint(header)?;
+        let (flags, fields) = parse_varint(fields)?;
+        let (extra, _) = if flags & 1 == 0 { (0, fields) } else { parse_varint(fields)? };
         match kind {
             4 => return Some(true),
             2 => {
                 let from = header.len().checked_sub(usize::try_from(extra).ok()?)?;
                 let mut records = &header[from..];
-                while let Some((size, rest)) = variable(records) {
+                while let Some((size, rest)) = parse_varint(records) {
                     let (record, others) = rest.split_at_checked(usize::try_from(size).ok()?)?;
-                    if variable(record)?.0 == 1 {
+                    if parse_varint(record)?.0 == 1 {
                         return Some(true);
                     }
                     records = others;
@@ -165,7 +165,7 @@ fn is_encrypted_rar5(mut blocks: &[u8]) -> Option<bool> {
 }
 
 /// A number of seven bits a byte, and what follows it.
-fn variable(bytes: &[u8]) -> Option<(u64, &[u8])> {
+fn parse_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0;
     for (at, byte) in bytes.iter().enumerate().take(9) {
         value |= u64::from(byte & 0x7f) << (7 * at);

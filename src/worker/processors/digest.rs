@@ -11,7 +11,7 @@ use crate::domain::checksum::Sha256Digest;
 use crate::engine::Result;
 
 /// What a pass over everything comes to.
-pub(super) struct Whole {
+pub(super) struct ContentDigests {
     /// The first bytes.
     pub(super) head: Vec<u8>,
     /// The digest.
@@ -21,7 +21,7 @@ pub(super) struct Whole {
 }
 
 /// The digests of everything and the first `keep` bytes.
-pub(super) async fn whole(mut stream: ByteStream, keep: u64) -> Result<Whole> {
+pub(super) async fn digest_stream(mut stream: ByteStream, keep: u64) -> Result<ContentDigests> {
     let keep = usize::try_from(keep).unwrap_or(usize::MAX);
     let (mut hasher, mut head) = (Sha256::new(), Vec::new());
     let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc);
@@ -32,16 +32,16 @@ pub(super) async fn whole(mut stream: ByteStream, keep: u64) -> Result<Whole> {
         head.extend_from_slice(&chunk[..wanted]);
     }
     let crc32 = u32::try_from(crc.finalize()).unwrap_or_default();
-    Ok(Whole { head, sha256: Sha256Digest(hasher.finalize().into()), crc32 })
+    Ok(ContentDigests { head, sha256: Sha256Digest(hasher.finalize().into()), crc32 })
 }
 
 /// The digest of a stream that something else reads, and how much of it has passed.
 #[derive(Clone, Default)]
-pub(super) struct PassingDigest(Arc<Mutex<(Sha256, u64)>>);
+pub(super) struct PassthroughDigest(Arc<Mutex<(Sha256, u64)>>);
 
-impl PassingDigest {
+impl PassthroughDigest {
     /// The same stream, computed along.
-    pub(super) fn along(&self, stream: ByteStream) -> ByteStream {
+    pub(super) fn wrap_stream(&self, stream: ByteStream) -> ByteStream {
         let state = Arc::clone(&self.0);
         let note = move |chunk: &Bytes| {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,14 +52,14 @@ impl PassingDigest {
     }
 
     /// The digest, if all of `size` bytes have passed.
-    pub(super) fn of_whole(&self, size: u64) -> Option<Sha256Digest> {
+    pub(super) fn digest_if_complete(&self, size: u64) -> Option<Sha256Digest> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (state.1 == size).then(|| Sha256Digest(state.0.clone().finalize().into()))
     }
 }
 
 /// Everything; for ranges that are known to be small.
-pub(super) async fn collect(stream: ByteStream) -> Result<Vec<u8>> {
+pub(super) async fn collect_bytes(stream: ByteStream) -> Result<Vec<u8>> {
     let chunks: Vec<Bytes> = stream.try_collect().await?;
     Ok(chunks.concat())
 }

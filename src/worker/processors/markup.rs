@@ -3,7 +3,7 @@
 
 /// What a text begins as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Markup {
+pub(super) enum MarkupKind {
     /// A page.
     Html,
     /// A tag that pages and Markdown begin with, and nothing in sight that runs.
@@ -26,22 +26,24 @@ const FRAGMENT_TAGS: [&str; 8] = ["h1", "div", "font", "table", "a", "b", "br", 
 const SVG_WINDOW_BYTES: usize = 4096;
 
 /// What the text begins as; `None` if it is no markup.
-pub(super) fn lead(text: &[u8]) -> Option<Markup> {
+pub(super) fn leading_markup(text: &[u8]) -> Option<MarkupKind> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let (mut rest, mut is_xml) = (text.trim_ascii_start(), false);
     loop {
         let (opening, closing): (usize, &[u8]) = match rest {
-            _ if starts(rest, b"<?xml") => {
+            _ if starts_with_ignoring_case(rest, b"<?xml") => {
                 is_xml = true;
                 (5, b"?>")
             }
-            _ if starts(rest, b"<?php") || starts(rest, b"<?=") => return Some(Markup::Php),
-            _ if starts(rest, b"<?") => (2, b"?>"),
-            _ if starts(rest, b"<!--") => (4, b"-->"),
-            _ if starts(rest, b"<!doctype") => {
-                match word(&rest[9..]).as_str() {
-                    "html" => return Some(if is_xml { Markup::Xhtml } else { Markup::Html }),
-                    "svg" => return Some(Markup::Svg),
+            _ if starts_with_ignoring_case(rest, b"<?php") || starts_with_ignoring_case(rest, b"<?=") => {
+                return Some(MarkupKind::Php);
+            }
+            _ if starts_with_ignoring_case(rest, b"<?") => (2, b"?>"),
+            _ if starts_with_ignoring_case(rest, b"<!--") => (4, b"-->"),
+            _ if starts_with_ignoring_case(rest, b"<!doctype") => {
+                match first_word(&rest[9..]).as_str() {
+                    "html" => return Some(if is_xml { MarkupKind::Xhtml } else { MarkupKind::Html }),
+                    "svg" => return Some(MarkupKind::Svg),
                     _ => {}
                 }
                 let declares = rest.iter().position(|byte| matches!(byte, b'[' | b'>'));
@@ -49,33 +51,35 @@ pub(super) fn lead(text: &[u8]) -> Option<Markup> {
             }
             _ => break,
         };
-        let Some(end) = find(&rest[opening..], closing) else { break };
+        let Some(end) = find_bytes(&rest[opening..], closing) else { break };
         rest = rest[opening + end + closing.len()..].trim_ascii_start();
         // What a document type declares ends in "]>".
         rest = rest.strip_prefix(b">").map_or(rest, <[u8]>::trim_ascii_start);
     }
-    root(rest, is_xml).or_else(|| {
-        let drawn = || find(&text[..text.len().min(SVG_WINDOW_BYTES)], b"<svg").is_some();
-        is_xml.then(|| if drawn() { Markup::Svg } else { Markup::Xml })
+    root_element_markup(rest, is_xml).or_else(|| {
+        let drawn = || find_bytes(&text[..text.len().min(SVG_WINDOW_BYTES)], b"<svg").is_some();
+        is_xml.then(|| if drawn() { MarkupKind::Svg } else { MarkupKind::Xml })
     })
 }
 
 /// What the first element says.
-fn root(rest: &[u8], is_xml: bool) -> Option<Markup> {
-    let name = word(rest.strip_prefix(b"<")?);
+fn root_element_markup(rest: &[u8], is_xml: bool) -> Option<MarkupKind> {
+    let name = first_word(rest.strip_prefix(b"<")?);
     let local = name.rsplit(':').next().unwrap_or_default();
     match local {
-        "svg" => Some(Markup::Svg),
-        "html" if is_xml => Some(Markup::Xhtml),
+        "svg" => Some(MarkupKind::Svg),
+        "html" if is_xml => Some(MarkupKind::Xhtml),
         _ if is_xml => None,
-        tag if PAGE_TAGS.contains(&tag) => Some(Markup::Html),
-        tag if FRAGMENT_TAGS.contains(&tag) => Some(if runs(rest) { Markup::Html } else { Markup::Fragment }),
+        tag if PAGE_TAGS.contains(&tag) => Some(MarkupKind::Html),
+        tag if FRAGMENT_TAGS.contains(&tag) => {
+            Some(if has_active_content(rest) { MarkupKind::Html } else { MarkupKind::Fragment })
+        }
         _ => None,
     }
 }
 
 /// The word at the beginning in lower case, which blanks, `>` and `/` end; empty if nothing ends it.
-fn word(text: &[u8]) -> String {
+fn first_word(text: &[u8]) -> String {
     let text = text.trim_ascii_start();
     let end =
         text.iter().take(64).position(|byte| matches!(byte, b' ' | b'>' | b'\t' | b'\n' | b'\r' | b'/' | b'\x0c'));
@@ -83,8 +87,8 @@ fn word(text: &[u8]) -> String {
 }
 
 /// Whether something in the text could run. Rather once too often.
-fn runs(text: &[u8]) -> bool {
-    const WORDS: [&[u8]; 13] = [
+fn has_active_content(text: &[u8]) -> bool {
+    const ACTIVE_MARKERS: [&[u8]; 13] = [
         b"<script",
         b"<iframe",
         b"<object",
@@ -100,7 +104,7 @@ fn runs(text: &[u8]) -> bool {
         b"<html",
     ];
     let lower = text.to_ascii_lowercase();
-    WORDS.into_iter().any(|word| find(&lower, word).is_some()) || has_handler(&lower)
+    ACTIVE_MARKERS.into_iter().any(|word| find_bytes(&lower, word).is_some()) || has_handler(&lower)
 }
 
 /// ` onload=` and its like.
@@ -113,11 +117,11 @@ fn has_handler(lower: &[u8]) -> bool {
     })
 }
 
-fn starts(text: &[u8], with: &[u8]) -> bool {
+fn starts_with_ignoring_case(text: &[u8], with: &[u8]) -> bool {
     text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
 }
 
-fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+fn find_bytes(text: &[u8], needle: &[u8]) -> Option<usize> {
     text.windows(needle.len()).position(|window| window == needle)
 }
 
@@ -137,10 +141,10 @@ mod tests {
             "<b onclick = x>",
             "<a href=\"JavaScript:x\">",
         ] {
-            assert_eq!(lead(html.as_bytes()), Some(Markup::Html), "{html}");
+            assert_eq!(leading_markup(html.as_bytes()), Some(MarkupKind::Html), "{html}");
         }
-        assert_eq!(lead(b"<?xml version='1.0'?><html xmlns='x'>"), Some(Markup::Xhtml));
-        assert_eq!(lead(b"<?php echo 1;"), Some(Markup::Php));
+        assert_eq!(leading_markup(b"<?xml version='1.0'?><html xmlns='x'>"), Some(MarkupKind::Xhtml));
+        assert_eq!(leading_markup(b"<?php echo 1;"), Some(MarkupKind::Php));
     }
 
     #[test]
@@ -154,7 +158,7 @@ mod tests {
             "<?xml version='1.0'?><s:svg xmlns:s='http://www.w3.org/2000/svg'/>",
             &long,
         ] {
-            assert_eq!(lead(svg.as_bytes()), Some(Markup::Svg), "{svg}");
+            assert_eq!(leading_markup(svg.as_bytes()), Some(MarkupKind::Svg), "{svg}");
         }
     }
 
@@ -163,11 +167,11 @@ mod tests {
         for text in
             ["<b>bold</b> start of *markdown*\n", "<p align=\"center\"><img src=\"a.png\"></p>\n", "<br/>on = off"]
         {
-            assert_eq!(lead(text.as_bytes()), Some(Markup::Fragment), "{text}");
+            assert_eq!(leading_markup(text.as_bytes()), Some(MarkupKind::Fragment), "{text}");
         }
         for text in ["<a@b.c> wrote:\n> hi\n", "<blah>", "plain", "", "<", "<!-- toc -->\n# Title <script>"] {
-            assert_eq!(lead(text.as_bytes()), None, "{text}");
+            assert_eq!(leading_markup(text.as_bytes()), None, "{text}");
         }
-        assert_eq!(lead(b"<?xml version='1.0'?><gpx><trk/></gpx>"), Some(Markup::Xml));
+        assert_eq!(leading_markup(b"<?xml version='1.0'?><gpx><trk/></gpx>"), Some(MarkupKind::Xml));
     }
 }

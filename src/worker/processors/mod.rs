@@ -9,58 +9,58 @@
 
 use async_trait::async_trait;
 
-pub use derive::Studio;
-pub use offer::Counter;
-pub use scan_probe::ScannerSettings;
-pub use screen::{Screening, WhenIncomplete};
+pub use clamd_probe::ScannerSettings;
+pub use handoff_step::HandoffStep;
+pub use media_step::MediaStep;
+pub use scan_step::{IncompleteScanAction, ScanStep};
 
-use super::run::End;
-use crate::domain::asset::{Asset, Content, Verdict};
+use super::job_run::JobOutcome;
+use crate::domain::asset::{Asset, AssetContent, AssetVerdict};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::findings::StoredDamage;
-use crate::domain::job::{Job, Work};
-use crate::domain::policy::{Rules, ScanRule};
-use crate::engine::{Engine, Error, Outcome, Progress};
+use crate::domain::job::{Job, JobSubject};
+use crate::domain::policy::{PolicyRules, ScanRule};
+use crate::engine::{Engine, Error, JobOutcomeRecord, JobProgress};
 
 mod archive_watch;
-mod derive;
+pub mod clamd;
+mod clamd_probe;
 mod digest;
+mod handoff_step;
 mod markup;
-mod offer;
-mod read;
-pub mod scan;
-mod scan_probe;
-mod screen;
+mod media_step;
+mod read_step;
+mod scan_step;
 mod sniff;
-mod text;
+mod text_encoding;
 
 /// An asset in a worker's hands.
-pub(super) struct Case<'a> {
+pub(super) struct JobContext<'a> {
     engine: &'a Engine,
     job: Job,
     asset: &'a Asset,
-    content: &'a Content,
-    rules: std::sync::Arc<Rules>,
-    progress: Progress,
+    content: &'a AssetContent,
+    rules: std::sync::Arc<PolicyRules>,
+    progress: JobProgress,
 }
 
-impl Case<'_> {
+impl JobContext<'_> {
     /// The digest that these bytes are known to have: from an earlier look, or from an earlier step of this one.
-    fn established(&self) -> Option<Sha256Digest> {
+    fn established_digest(&self) -> Option<Sha256Digest> {
         self.content.sha256.or(self.progress.sha256())
     }
 
     /// The digest that this look has computed, of bytes that are what they were.
-    fn computed(&self) -> Option<Sha256Digest> {
+    fn computed_digest(&self) -> Option<Sha256Digest> {
         let read = self.progress.done.iter().any(|done| done == "read");
         self.progress.sha256().filter(|_| read)
     }
 
     /// Whether the store's bytes have another digest than `established` when they are read once more: a bit that
     /// flipped on the way is no damage.
-    async fn is_corrupt(&self, established: Sha256Digest) -> Result<bool, Stop> {
+    async fn confirm_corruption(&self, established: Sha256Digest) -> Result<bool, StepError> {
         let stream = self.engine.read_content(self.content, 0..self.asset.size).await?;
-        let sha256 = digest::whole(stream, 0).await?.sha256;
+        let sha256 = digest::digest_stream(stream, 0).await?.sha256;
         tracing::warn!(asset = %self.asset.id, %established, computed = %sha256, "a look at the bytes found another digest");
         Ok(sha256 != established)
     }
@@ -68,21 +68,21 @@ impl Case<'_> {
 
 /// Why no further step is taken.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum StepError {
     /// Somebody whom it needs is away: try again, the try does not count.
-    Away(String),
+    Unavailable(String),
     /// Try again, a few times.
     Failed(String),
     /// The store has lost the bytes: try again, a few times, and then say so.
     BytesMissing(String),
     /// Another worker has the job.
-    Lost,
+    LeaseLost,
 }
 
-impl From<Error> for Stop {
+impl From<Error> for StepError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Busy { .. } | Error::Full => Self::Away(error.to_string()),
+            Error::Busy { .. } | Error::StorageFull => Self::Unavailable(error.to_string()),
             Error::BytesMissing(why) => Self::BytesMissing(why),
             other => Self::Failed(other.to_string()),
         }
@@ -90,130 +90,133 @@ impl From<Error> for Stop {
 }
 
 /// What a step says of the asset.
-pub(super) enum Step {
+pub(super) enum StepOutcome {
     /// Nothing speaks against it.
     Passed,
     /// It is not what was declared, not allowed, or harmful.
-    Unsound(Verdict),
+    Unsound(AssetVerdict),
     /// Nobody can say.
-    Undecided(Verdict),
+    Undecided(AssetVerdict),
     /// The bytes are not those whose digest was established; no step has anything to find in them.
     Damaged(StoredDamage),
     /// The job was put back, until somebody else has spoken.
-    Waits,
+    Deferred,
 }
 
 /// One step.
 #[async_trait]
-pub(super) trait Processor: Send + Sync {
+pub(super) trait PipelineStep: Send + Sync {
     /// Its name, under which it is remembered that it is done.
     fn name(&self) -> &'static str;
     /// Whether it has anything to do here, after what was found so far.
-    fn concerns(&self, case: &Case<'_>) -> bool;
+    fn applies_to(&self, case: &JobContext<'_>) -> bool;
     /// Does it; what it finds goes into the case's progress.
-    async fn run(&self, case: &mut Case<'_>) -> Result<Step, Stop>;
+    async fn run(&self, case: &mut JobContext<'_>) -> Result<StepOutcome, StepError>;
 }
 
 /// The steps, in order.
-pub struct Pipeline {
-    steps: Vec<Box<dyn Processor>>,
+pub struct ProcessingPipeline {
+    steps: Vec<Box<dyn PipelineStep>>,
 }
 
 /// What the steps need that not every instance has.
 #[derive(Default)]
-pub struct Equipment {
+pub struct Steps {
     /// Scans; without it there is no scan.
-    pub screening: Option<Screening>,
+    pub scan: Option<ScanStep>,
     /// Finds facts and makes derivatives; without it there are none.
-    pub studio: Option<Studio>,
+    pub media: Option<MediaStep>,
     /// Somebody else's processor, which has the last word.
-    pub counter: Option<Counter>,
+    pub handoff: Option<HandoffStep>,
 }
 
-impl Pipeline {
+impl ProcessingPipeline {
     /// The steps that this equipment allows.
     #[must_use]
-    pub fn new(equipment: Equipment) -> Self {
-        let mut steps: Vec<Box<dyn Processor>> = vec![Box::new(read::Read)];
-        let Equipment { screening, studio, counter } = equipment;
-        let coverage = screening.as_ref().map(|it| screen::ScanCoverage { incomplete: it.incomplete });
-        steps.extend(screening.map(|it| Box::new(it) as Box<dyn Processor>));
-        steps.extend(studio.map(|it| Box::new(it) as Box<dyn Processor>));
-        steps.extend(coverage.map(|it| Box::new(it) as Box<dyn Processor>));
-        steps.extend(counter.map(|it| Box::new(it) as Box<dyn Processor>));
+    pub fn new(equipment: Steps) -> Self {
+        let mut steps: Vec<Box<dyn PipelineStep>> = vec![Box::new(read_step::ReadStep)];
+        let Steps { scan: screening, media: studio, handoff: counter } = equipment;
+        let coverage = screening.as_ref().map(|it| scan_step::ScanCoverageStep { on_incomplete: it.on_incomplete });
+        steps.extend(screening.map(|it| Box::new(it) as Box<dyn PipelineStep>));
+        steps.extend(studio.map(|it| Box::new(it) as Box<dyn PipelineStep>));
+        steps.extend(coverage.map(|it| Box::new(it) as Box<dyn PipelineStep>));
+        steps.extend(counter.map(|it| Box::new(it) as Box<dyn PipelineStep>));
         Self { steps }
     }
 }
 
-impl Default for Pipeline {
+impl Default for ProcessingPipeline {
     fn default() -> Self {
-        Self::new(Equipment::default())
+        Self::new(Steps::default())
     }
 }
 
-impl Pipeline {
+impl ProcessingPipeline {
     /// Takes the asset of a job as far as it goes.
-    pub(super) async fn run(&self, engine: &Engine, job: &Job) -> Result<End, Stop> {
-        let Some(asset) = engine.begin_processing(job).await? else { return Ok(End::Done("nothing left to do")) };
-        let content = asset.state.content().ok_or_else(|| Stop::Failed("processing without content".to_owned()))?;
-        let progress = begin(job, content);
+    pub(super) async fn run(&self, engine: &Engine, job: &Job) -> Result<JobOutcome, StepError> {
+        let Some(asset) = engine.begin_processing(job).await? else {
+            return Ok(JobOutcome::Done("nothing left to do"));
+        };
+        let content =
+            asset.state.content().ok_or_else(|| StepError::Failed("processing without content".to_owned()))?;
+        let progress = initial_progress(job, content);
         let rules = engine.rules_of(&asset).await?;
-        let mut case = Case { engine, job: job.clone(), asset: &asset, content, rules, progress };
-        let outcome = match self.walk(&mut case).await? {
-            Step::Passed => Outcome::Sound(case.progress.clone().inspection()),
-            Step::Unsound(verdict) => Outcome::Unsound(case.progress.clone().inspection(), verdict),
-            Step::Undecided(verdict) => Outcome::Undecided(case.computed(), verdict),
-            Step::Damaged(damage) => Outcome::Damaged(damage),
-            Step::Waits => return Ok(End::Waits("offered")),
+        let mut case = JobContext { engine, job: job.clone(), asset: &asset, content, rules, progress };
+        let outcome = match self.run_steps(&mut case).await? {
+            StepOutcome::Passed => JobOutcomeRecord::Sound(case.progress.clone().inspection()),
+            StepOutcome::Unsound(verdict) => JobOutcomeRecord::Unsound(case.progress.clone().inspection(), verdict),
+            StepOutcome::Undecided(verdict) => JobOutcomeRecord::Undecided(case.computed_digest(), verdict),
+            StepOutcome::Damaged(damage) => JobOutcomeRecord::Damaged(damage),
+            StepOutcome::Deferred => return Ok(JobOutcome::Deferred("offered")),
         };
         let settled = engine.settle(&case.job, asset.clone(), outcome).await?;
-        Ok(if settled { End::Done("settled") } else { End::Lost })
+        Ok(if settled { JobOutcome::Done("settled") } else { JobOutcome::LeaseLost })
     }
 
-    async fn walk(&self, case: &mut Case<'_>) -> Result<Step, Stop> {
+    async fn run_steps(&self, case: &mut JobContext<'_>) -> Result<StepOutcome, StepError> {
         let scans = self.steps.iter().any(|step| step.name() == "scan");
         if case.rules.scan == ScanRule::Required && !scans {
             let sentence = "The policy demands a virus scan, and no scanner is configured.".to_owned();
-            return Ok(Step::Undecided(Verdict { code: "scan_missing".to_owned(), sentence }));
+            return Ok(StepOutcome::Undecided(AssetVerdict { code: "scan_missing".to_owned(), sentence }));
         }
-        let only_scan = matches!(case.job.work, Work::Rescan(_));
+        let only_scan = matches!(case.job.work, JobSubject::Rescan(_));
         let steps = self.steps.iter().filter(|step| !only_scan || step.name().starts_with("scan"));
         let mut dirty = false;
         for step in steps {
-            if case.progress.done.iter().any(|done| done == step.name()) || !step.concerns(case) {
+            if case.progress.done.iter().any(|done| done == step.name()) || !step.applies_to(case) {
                 continue;
             }
             if dirty && !case.engine.keep_progress(&mut case.job, &case.progress).await? {
-                return Err(Stop::Lost);
+                return Err(StepError::LeaseLost);
             }
             let begun = std::time::Instant::now();
             let outcome = step.run(case).await?;
             let micros = begun.elapsed().as_micros();
             tracing::debug!(job = %case.job.id, step = step.name(), micros, "step done");
             match outcome {
-                Step::Passed => {}
+                StepOutcome::Passed => {}
                 other => return Ok(other),
             }
             case.progress.done.push(step.name().to_owned());
             dirty = true;
         }
-        Ok(Step::Passed)
+        Ok(StepOutcome::Passed)
     }
 }
 
 /// What is known at the beginning: what tries before have kept, or what the asset has from an earlier look.
-fn begin(job: &Job, content: &Content) -> Progress {
-    if job.progress.is_some() || matches!(job.work, Work::Process(_)) {
-        return Progress::of(job);
+fn initial_progress(job: &Job, content: &AssetContent) -> JobProgress {
+    if job.progress.is_some() || matches!(job.work, JobSubject::Process(_)) {
+        return JobProgress::of(job);
     }
     let mut findings = content.findings.clone();
-    if matches!(job.work, Work::Recheck(_)) {
+    if matches!(job.work, JobSubject::Recheck(_)) {
         findings.problems.clear();
     }
-    Progress {
+    JobProgress {
         detected: content.detected.as_ref().map(ToString::to_string),
         sha256: content.sha256.map(|digest| digest.to_string()),
         findings,
-        ..Progress::default()
+        ..JobProgress::default()
     }
 }

@@ -7,37 +7,37 @@ use std::io::{Read, Result, Seek, SeekFrom};
 
 use file_format::FileFormat;
 
-use super::markup::{self, Markup};
-use super::text;
-use crate::domain::file_type::{ByteType, Certainty, is_program_type, is_text_type};
+use super::markup::{self, MarkupKind};
+use super::text_encoding;
+use crate::domain::file_type::{ByteType, TypeCertainty, is_program_type, is_text_type};
 use crate::domain::media_alias::usual_name;
 use crate::domain::name::MediaType;
 
 /// Bytes of the beginning: more than any signature or text probe reads.
-pub(super) const HEAD: u64 = 128 << 10;
+pub(super) const HEAD_BYTES: u64 = 128 << 10;
 /// Bytes of the end: the directory of an archive with some ten thousand entries.
-pub(super) const TAIL: u64 = 1 << 20;
+pub(super) const TAIL_BYTES: u64 = 1 << 20;
 /// Bytes behind a long ID3 tag.
-pub(super) const BEHIND_TAG: u64 = 64;
+pub(super) const AFTER_TAG_BYTES: u64 = 64;
 /// Bytes in front of a PDF's header that readers skip (ISO 32000-1, Annex H, implementation note 13).
-const PDF_LEAD_BYTES: usize = 1024;
+const MAX_PDF_LEAD_BYTES: usize = 1024;
 
 /// What was seen of a file.
-pub(super) struct Seen {
+pub(super) struct FileSample {
     /// Bytes of the file.
     pub(super) size: u64,
-    /// The first [`HEAD`] bytes.
+    /// The first [`HEAD_BYTES`] bytes.
     pub(super) head: Vec<u8>,
-    /// Where [`behind_tag`] said to look beyond the head, and [`BEHIND_TAG`] bytes from there.
-    pub(super) behind_tag: Option<(u64, Vec<u8>)>,
-    /// The last [`TAIL`] bytes, without what is in the head.
+    /// Where [`id3_end_offset`] said to look beyond the head, and [`AFTER_TAG_BYTES`] bytes from there.
+    pub(super) after_tag: Option<(u64, Vec<u8>)>,
+    /// The last [`TAIL_BYTES`] bytes, without what is in the head.
     pub(super) tail: Vec<u8>,
 }
 
-impl Seen {
+impl FileSample {
     /// What was seen from this place on; nothing if it was not.
     fn bytes_at(&self, at: u64) -> &[u8] {
-        let behind = self.behind_tag.as_ref().map_or((0, &[][..]), |(at, bytes)| (*at, bytes.as_slice()));
+        let behind = self.after_tag.as_ref().map_or((0, &[][..]), |(at, bytes)| (*at, bytes.as_slice()));
         let windows = [(0, self.head.as_slice()), behind, (self.size - self.tail.len() as u64, self.tail.as_slice())];
         let from =
             |(start, bytes): (u64, &[u8])| usize::try_from(at.checked_sub(start)?).ok().filter(|at| *at < bytes.len());
@@ -47,56 +47,60 @@ impl Seen {
 }
 
 /// What the bytes say.
-pub(super) fn byte_type(seen: Seen) -> ByteType {
+pub(super) fn detect_byte_type(seen: FileSample) -> ByteType {
     if seen.size == 0 {
-        return ByteType { media_type: MediaType::octet_stream(), charset: None, certainty: Certainty::AnyText };
+        return ByteType { media_type: MediaType::octet_stream(), charset: None, certainty: TypeCertainty::AnyText };
     }
-    let text = text::decode(&seen.head, seen.head.len() as u64 == seen.size, &seen.tail);
-    let lead = markup::lead(text.as_ref().map_or(&seen.head, |text| text.start.as_bytes()));
+    let text = text_encoding::decode_text(&seen.head, seen.head.len() as u64 == seen.size, &seen.tail);
+    let lead = markup::leading_markup(text.as_ref().map_or(&seen.head, |text| text.start.as_bytes()));
     let decoded = text.map(|text| text.charset);
     let (essence, certainty) = match lead {
-        Some(Markup::Html) => ("text/html", Certainty::Decided),
-        Some(Markup::Fragment) => ("text/html", Certainty::MarkupFragment),
-        Some(Markup::Xhtml) => ("application/xhtml+xml", Certainty::Decided),
-        Some(Markup::Svg) => ("image/svg+xml", Certainty::Decided),
-        Some(Markup::Php) => ("application/x-httpd-php", Certainty::Decided),
-        Some(Markup::Xml) | None => {
-            let signature = signature(seen);
-            let xml = lead == Some(Markup::Xml);
+        Some(MarkupKind::Html) => ("text/html", TypeCertainty::Decided),
+        Some(MarkupKind::Fragment) => ("text/html", TypeCertainty::MarkupFragment),
+        Some(MarkupKind::Xhtml) => ("application/xhtml+xml", TypeCertainty::Decided),
+        Some(MarkupKind::Svg) => ("image/svg+xml", TypeCertainty::Decided),
+        Some(MarkupKind::Php) => ("application/x-httpd-php", TypeCertainty::Decided),
+        Some(MarkupKind::Xml) | None => {
+            let signature = signature_type(seen);
+            let xml = lead == Some(MarkupKind::Xml);
             return match decoded {
-                Some(charset) => of_text(&signature, xml, charset),
-                None => ByteType { media_type: named(&signature), charset: None, certainty: Certainty::Decided },
+                Some(charset) => text_byte_type(&signature, xml, charset),
+                None => ByteType {
+                    media_type: parse_media_type(&signature),
+                    charset: None,
+                    certainty: TypeCertainty::Decided,
+                },
             };
         }
     };
-    ByteType { media_type: named(essence), charset: decoded, certainty }
+    ByteType { media_type: parse_media_type(essence), charset: decoded, certainty }
 }
 
 /// What a text is that has this signature.
-fn of_text(signature: &str, xml: bool, charset: String) -> ByteType {
+fn text_byte_type(signature: &str, xml: bool, charset: String) -> ByteType {
     let usual = usual_name(signature);
     let (essence, certainty) = match signature {
-        "application/octet-stream" | "text/plain" if xml => ("text/xml", Certainty::AnyXml),
+        "application/octet-stream" | "text/plain" if xml => ("text/xml", TypeCertainty::AnyXml),
         // These begin with words, and are full of bytes that no text has.
         "application/octet-stream" | "text/plain" | "application/x-dosexec" | "image/gif" | "application/x-id3v2" => {
-            ("text/plain", Certainty::AnyText)
+            ("text/plain", TypeCertainty::AnyText)
         }
-        _ if xml || usual == "application/xml" => (signature, Certainty::AnyXml),
-        _ if is_text_type(usual) && !is_program_type(usual) => (signature, Certainty::AnyText),
-        _ => (signature, Certainty::Decided),
+        _ if xml || usual == "application/xml" => (signature, TypeCertainty::AnyXml),
+        _ if is_text_type(usual) && !is_program_type(usual) => (signature, TypeCertainty::AnyText),
+        _ => (signature, TypeCertainty::Decided),
     };
-    ByteType { media_type: named(essence), charset: Some(charset), certainty }
+    ByteType { media_type: parse_media_type(essence), charset: Some(charset), certainty }
 }
 
 /// The type that a signature says; `application/octet-stream` or `text/plain` if there is none.
-fn signature(seen: Seen) -> String {
+fn signature_type(seen: FileSample) -> String {
     let head = seen.head.as_slice();
-    let behind = behind_tag(head).map(|at| seen.bytes_at(at)).unwrap_or_default();
-    if let Some(known) = unlisted(head, behind) {
+    let behind = id3_end_offset(head).map(|at| seen.bytes_at(at)).unwrap_or_default();
+    if let Some(known) = extra_signature_type(head, behind) {
         return known.to_owned();
     }
-    let container = container(head, &seen.tail);
-    let format = FileFormat::from_reader(Windows { seen, at: 0 }).unwrap_or_default();
+    let container = container_type(head, &seen.tail);
+    let format = FileFormat::from_reader(SampleReader { seen, at: 0 }).unwrap_or_default();
     match (format, format.media_type()) {
         (FileFormat::Empty, _) => "application/octet-stream",
         // A directory that did not fit into the tail leaves only the magic to go by.
@@ -108,12 +112,12 @@ fn signature(seen: Seen) -> String {
     .to_owned()
 }
 
-fn named(text: &str) -> MediaType {
+fn parse_media_type(text: &str) -> MediaType {
     text.parse().unwrap_or_else(|_| MediaType::octet_stream())
 }
 
 /// Signatures that the table of formats does not have.
-fn unlisted(head: &[u8], behind_tag: &[u8]) -> Option<&'static str> {
+fn extra_signature_type(head: &[u8], behind_tag: &[u8]) -> Option<&'static str> {
     match (head, behind_tag) {
         // WAVE of more than 4 GiB (EBU Tech 3306, ITU-R BS.2088).
         ([b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..], _) if head.get(8..12) == Some(b"WAVE") => {
@@ -123,7 +127,7 @@ fn unlisted(head: &[u8], behind_tag: &[u8]) -> Option<&'static str> {
         // ADTS frames (ISO/IEC 13818-7 §6.2): twelve bits of one, and layer 0.
         ([0x89, b'P', b'N', b'G', ..], _) if is_animated(head) => Some("image/apng"),
         (_, [0xff, second, ..]) if second & 0xf6 == 0xf0 => Some("audio/aac"),
-        ([_, _, _, _, b'f', b't', b'y', b'p', ..], _) => picture_brand(head),
+        ([_, _, _, _, b'f', b't', b'y', b'p', ..], _) => heif_brand_type(head),
         _ => None,
     }
 }
@@ -146,10 +150,10 @@ fn is_animated(head: &[u8]) -> bool {
 }
 
 /// The type of a picture whose brand the table of formats does not have (ISO/IEC 23008-12, annex B).
-fn picture_brand(head: &[u8]) -> Option<&'static str> {
-    const GENERAL: [&[u8]; 6] = [b"mif1", b"msf1", b"mif2", b"mif3", b"miaf", b"MiHB"];
+fn heif_brand_type(head: &[u8]) -> Option<&'static str> {
+    const GENERAL_BRANDS: [&[u8]; 6] = [b"mif1", b"msf1", b"mif2", b"mif3", b"miaf", b"MiHB"];
     // Pictures coded in VVC, JPEG 2000, JPEG, EVC, or not at all.
-    const CODED: [&[u8]; 14] = [
+    const CODED_BRANDS: [&[u8]; 14] = [
         b"vvic", b"vvis", b"vvim", b"j2ki", b"j2is", b"jpeg", b"jpgs", b"evbi", b"evmi", b"evbs", b"evms", b"unif",
         b"j2im", b"mif2",
     ];
@@ -157,15 +161,15 @@ fn picture_brand(head: &[u8]) -> Option<&'static str> {
     let ftyp = head.get(8..length.min(head.len()))?;
     let (major, compatible) = (ftyp.get(..4)?, ftyp.get(8..).unwrap_or_default());
     let named = |brand: &[u8]| major == brand || compatible.chunks_exact(4).any(|other| other == brand);
-    let general = GENERAL.contains(&major);
+    let general = GENERAL_BRANDS.contains(&major);
     if matches!(major, b"avif" | b"avis") || (general && (named(b"avif") || named(b"avis"))) {
         return Some("image/avif");
     }
-    (CODED.contains(&major) || matches!(major, b"mif2" | b"mif3" | b"miaf")).then_some("image/heif")
+    (CODED_BRANDS.contains(&major) || matches!(major, b"mif2" | b"mif3" | b"miaf")).then_some("image/heif")
 }
 
 /// Where the bytes behind an ID3v2 tag at the beginning are (ID3v2.4 §3.1); `None` if there is no tag.
-pub(super) fn behind_tag(head: &[u8]) -> Option<u64> {
+pub(super) fn id3_end_offset(head: &[u8]) -> Option<u64> {
     let [b'I', b'D', b'3', _, _, flags, size @ ..] = head else { return None };
     let size = size.first_chunk::<4>().filter(|size| size.iter().all(|byte| *byte < 0x80))?;
     let length = size.iter().fold(0, |sum, byte| sum << 7 | u64::from(*byte));
@@ -173,7 +177,7 @@ pub(super) fn behind_tag(head: &[u8]) -> Option<u64> {
     Some(10 + length + footer)
 }
 
-fn container(head: &[u8], tail: &[u8]) -> Option<&'static str> {
+fn container_type(head: &[u8], tail: &[u8]) -> Option<&'static str> {
     match head {
         [b'P', b'K', 3, 4, ..] => Some("application/zip"),
         [b'%', b'P', b'D', b'F', b'-', ..] => Some("application/pdf"),
@@ -187,18 +191,18 @@ fn container(head: &[u8], tail: &[u8]) -> Option<&'static str> {
 fn has_pdf(head: &[u8], tail: &[u8]) -> bool {
     let version =
         |at: &[u8]| at.starts_with(b"%PDF-") && at[5].is_ascii_digit() && at[6] == b'.' && at[7].is_ascii_digit();
-    let header = head[..head.len().min(PDF_LEAD_BYTES + 8)].windows(8).any(version);
+    let header = head[..head.len().min(MAX_PDF_LEAD_BYTES + 8)].windows(8).any(version);
     let end = |bytes: &[u8]| bytes.windows(5).any(|window| window == b"%%EOF");
     header && (end(tail) || end(head))
 }
 
 /// A file of which only windows are at hand; what lies between reads as the end of the file.
-struct Windows {
-    seen: Seen,
+struct SampleReader {
+    seen: FileSample,
     at: u64,
 }
 
-impl Read for Windows {
+impl Read for SampleReader {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let window = self.seen.bytes_at(self.at);
         let count = window.len().min(buffer.len());
@@ -208,7 +212,7 @@ impl Read for Windows {
     }
 }
 
-impl Seek for Windows {
+impl Seek for SampleReader {
     fn seek(&mut self, to: SeekFrom) -> Result<u64> {
         let target = match to {
             SeekFrom::Start(at) => Some(at),
@@ -225,12 +229,12 @@ mod tests {
     use super::*;
 
     fn seen(bytes: &[u8]) -> ByteType {
-        let head = bytes.len().min(usize::try_from(HEAD).unwrap());
-        let tail = bytes.len().saturating_sub(usize::try_from(TAIL).unwrap()).max(head);
-        let at = behind_tag(bytes).filter(|at| *at >= HEAD).and_then(|at| usize::try_from(at).ok());
+        let head = bytes.len().min(usize::try_from(HEAD_BYTES).unwrap());
+        let tail = bytes.len().saturating_sub(usize::try_from(TAIL_BYTES).unwrap()).max(head);
+        let at = id3_end_offset(bytes).filter(|at| *at >= HEAD_BYTES).and_then(|at| usize::try_from(at).ok());
         let behind_tag = at.filter(|at| *at < tail).map(|at| (at as u64, bytes[at..bytes.len().min(at + 64)].to_vec()));
         let (head, tail) = (bytes[..head].to_vec(), bytes[tail..].to_vec());
-        byte_type(Seen { size: bytes.len() as u64, head, behind_tag, tail })
+        detect_byte_type(FileSample { size: bytes.len() as u64, head, after_tag: behind_tag, tail })
     }
 
     fn sniff(bytes: &[u8]) -> String {
@@ -247,7 +251,7 @@ mod tests {
         assert_eq!(sniff(&utf16("<html><script>")), "text/html");
         assert_eq!(sniff(b"<html>\0\x01binary"), "text/html");
         assert_eq!(sniff(b"<blah>"), "text/plain");
-        assert_eq!(seen(b"<p>x").certainty, Certainty::MarkupFragment);
+        assert_eq!(seen(b"<p>x").certainty, TypeCertainty::MarkupFragment);
     }
 
     #[test]
@@ -261,8 +265,8 @@ mod tests {
         assert_eq!(sniff(b"<?xml version='1.0'?><a/>"), "text/xml");
         assert_eq!(sniff(b"BEGIN:VCARD\r\nEND:VCARD\r\n"), "text/vcard");
         assert_eq!(sniff(b"#!/usr/bin/env python3\nprint(1)\n"), "text/x-python");
-        assert_eq!(seen(b"#!/usr/bin/env python3\n").certainty, Certainty::Decided);
-        assert_eq!(seen(b"BEGIN:VCARD\r\n").certainty, Certainty::AnyText);
+        assert_eq!(seen(b"#!/usr/bin/env python3\n").certainty, TypeCertainty::Decided);
+        assert_eq!(seen(b"BEGIN:VCARD\r\n").certainty, TypeCertainty::AnyText);
     }
 
     #[test]
@@ -284,7 +288,7 @@ mod tests {
         ] {
             assert_eq!(
                 (sniff(text.as_bytes()).as_str(), seen(text.as_bytes()).certainty),
-                ("text/plain", Certainty::AnyText),
+                ("text/plain", TypeCertainty::AnyText),
                 "{text}"
             );
         }
@@ -296,7 +300,7 @@ mod tests {
             let pdf = [lead, b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"].concat();
             assert_eq!(
                 (sniff(&pdf).as_str(), seen(&pdf).certainty),
-                ("application/pdf", Certainty::Decided),
+                ("application/pdf", TypeCertainty::Decided),
                 "{lead:?}"
             );
         }

@@ -4,25 +4,25 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::Worker;
-use super::run::End;
+use super::JobWorker;
+use super::job_run::JobOutcome;
 use crate::domain::ids::DeliveryId;
-use crate::domain::job::{Job, Tries};
-use crate::engine::{Error, Settled};
+use crate::domain::job::{Job, TryCount};
+use crate::engine::{Error, SettledDelivery};
 
-mod egress;
-mod gate;
+mod endpoint_limiter;
+mod resolver;
 mod sender;
 
-pub(super) use gate::Gate;
-pub use sender::Sender;
+pub(super) use endpoint_limiter::EndpointLimiter;
+pub use sender::WebhookSender;
 
 /// Between two rounds at least: events that come together are dispatched together.
-const PACE: std::time::Duration = std::time::Duration::from_millis(10);
+const DISPATCH_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
-impl Worker {
+impl JobWorker {
     /// Makes deliveries of what happens, until the end; does nothing on a worker that sends none.
-    pub(super) async fn dispatch(&self, shutdown: &CancellationToken) {
+    pub(super) async fn run_dispatcher(&self, shutdown: &CancellationToken) {
         if self.sender.is_none() {
             return;
         }
@@ -38,47 +38,49 @@ impl Worker {
             };
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = self.something_new(), if listens => {}
-                () = tokio::time::sleep(self.settings.poll) => {}
+                () = self.wait_for_dispatch(), if listens => {}
+                () = tokio::time::sleep(self.settings.poll_interval) => {}
             }
         }
     }
 
-    async fn something_new(&self) {
+    async fn wait_for_dispatch(&self) {
         tokio::select! {
-            () = self.store.dispatch_news() => {}
-            () = self.tried.notified() => {}
+            () = self.store.wait_for_dispatches() => {}
+            () = self.delivery_tried.notified() => {}
         }
-        tokio::time::sleep(PACE).await;
+        tokio::time::sleep(DISPATCH_PAUSE).await;
     }
 
     /// One try of a delivery.
-    pub(super) async fn deliver(&self, job: &Job, id: DeliveryId) -> End {
+    pub(super) async fn run_delivery(&self, job: &Job, id: DeliveryId) -> JobOutcome {
         let ended = self.try_delivery(job, id).await;
         // There may be room for more deliveries of this endpoint.
-        self.tried.notify_one();
+        self.delivery_tried.notify_one();
         // Whatever is wrong with us is not the endpoint's failure, and uses up no try.
-        ended.unwrap_or_else(|error| End::Away(error.to_string()))
+        ended.unwrap_or_else(|error| JobOutcome::Unavailable(error.to_string()))
     }
 
-    async fn try_delivery(&self, job: &Job, id: DeliveryId) -> Result<End, Error> {
-        let Some(sender) = &self.sender else { return Ok(End::Away("nobody delivers here".to_owned())) };
-        let Some(call) = self.engine.next_call(job, id).await? else { return Ok(End::Done("not wanted any more")) };
-        let pass = match self.gate.enter(call.webhook(), self.store.now()) {
+    async fn try_delivery(&self, job: &Job, id: DeliveryId) -> Result<JobOutcome, Error> {
+        let Some(sender) = &self.sender else { return Ok(JobOutcome::Unavailable("nobody delivers here".to_owned())) };
+        let Some(call) = self.engine.next_call(job, id).await? else {
+            return Ok(JobOutcome::Done("not wanted any more"));
+        };
+        let pass = match self.endpoint_limiter.try_acquire(call.webhook(), self.store.now()) {
             Ok(pass) => pass,
             Err(due) => {
                 let why = "its endpoint has its share of places";
-                self.engine.put_back(job, due, Tries::Forgiven, why).await?;
-                return Ok(End::Waits("its endpoint has its share of places"));
+                self.engine.put_back(job, due, TryCount::Forgiven, why).await?;
+                return Ok(JobOutcome::Deferred("its endpoint has its share of places"));
             }
         };
-        let answer = sender.send(&call, self.store.now(), self.engine.webhook_settings().timeout).await;
+        let answer = sender.send_delivery(&call, self.store.now(), self.engine.webhook_settings().timeout).await;
         drop(pass);
         Ok(match self.engine.settle_call(job, call, &answer).await? {
-            Settled::Delivered => End::Done("delivered"),
-            Settled::Later => End::Waits("not delivered yet"),
-            Settled::Dead => End::Done("given up"),
-            Settled::Lost => End::Done("the lease was lost"),
+            SettledDelivery::Delivered => JobOutcome::Done("delivered"),
+            SettledDelivery::Later => JobOutcome::Deferred("not delivered yet"),
+            SettledDelivery::Dead => JobOutcome::Done("given up"),
+            SettledDelivery::Lost => JobOutcome::Done("the lease was lost"),
         })
     }
 }

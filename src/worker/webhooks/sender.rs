@@ -8,31 +8,31 @@ use std::time::{Duration, Instant};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Proxy, Response, redirect};
 
-use super::egress::Judging;
+use super::resolver::EgressResolver;
 use crate::domain::clock::Timestamp;
-use crate::domain::egress::{Egress, Unwelcome};
-use crate::domain::webhook::{Answer, Problem};
-use crate::engine::{Call, PurgeCall};
+use crate::domain::egress::{AddressRefused, EgressPolicy};
+use crate::domain::webhook::{DeliveryProblem, ReceiverAnswer};
+use crate::engine::{PurgeCall, WebhookCall};
 
 /// Of an answer's body no more than this is read, and only so that the connection can be used again.
-const MOST_ANSWER: usize = 64 << 10;
+const MAX_DRAINED_BYTES: usize = 64 << 10;
 /// The status is known by then; nobody waits longer for a body that means nothing.
-const DRAIN: Duration = Duration::from_secs(1);
-const IDLE: Duration = Duration::from_secs(30);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sends deliveries.
 #[derive(Clone)]
-pub struct Sender {
+pub struct WebhookSender {
     client: Client,
-    egress: Arc<Egress>,
+    egress: Arc<EgressPolicy>,
 }
 
-impl Sender {
+impl WebhookSender {
     /// A sender that goes where `egress` allows.
     ///
     /// # Errors
     /// The proxy makes no sense, or the system has no TLS.
-    pub fn new(egress: &Egress) -> Result<Self, reqwest::Error> {
+    pub fn new(egress: &EgressPolicy) -> Result<Self, reqwest::Error> {
         let egress = Arc::new(egress.clone());
         let client = Client::builder()
             .user_agent(concat!("Gantry-Webhooks/", env!("CARGO_PKG_VERSION")))
@@ -40,84 +40,91 @@ impl Sender {
             .referer(false)
             .no_proxy()
             .pool_max_idle_per_host(2)
-            .pool_idle_timeout(IDLE);
+            .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT);
         let client = match &egress.proxy {
             // The proxy resolves names, and decides where it connects to.
             Some(proxy) => client.proxy(Proxy::all(proxy)?),
-            None => client.dns_resolver(Judging(Arc::clone(&egress))),
+            None => client.dns_resolver(EgressResolver(Arc::clone(&egress))),
         };
         Ok(Self { client: client.build()?, egress })
     }
 
     /// One try.
-    pub(super) async fn send(&self, call: &Call, now: Timestamp, timeout: Duration) -> Answer {
+    pub(super) async fn send_delivery(&self, call: &WebhookCall, now: Timestamp, timeout: Duration) -> ReceiverAnswer {
         let headers = call.headers(now);
         let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        self.post(call.url(), headers, call.body().to_vec(), now, timeout).await
+        self.post_with_timeout(call.url(), headers, call.body().to_vec(), now, timeout).await
     }
 
     /// One call of a purge hook.
-    pub(in super::super) async fn purge(&self, call: &PurgeCall, timeout: Duration) -> Answer {
+    pub(in super::super) async fn send_purge(&self, call: &PurgeCall, timeout: Duration) -> ReceiverAnswer {
         let token = call.token.iter().map(|token| ("authorization".to_owned(), format!("Bearer {token}")));
-        self.post(&call.url, token.collect(), call.body.clone(), Timestamp::UNIX_EPOCH, timeout).await
+        self.post_with_timeout(&call.url, token.collect(), call.body.clone(), Timestamp::UNIX_EPOCH, timeout).await
     }
 
-    async fn post(
+    async fn post_with_timeout(
         &self,
         url: &str,
         headers: Vec<(String, String)>,
         body: Vec<u8>,
         now: Timestamp,
         timeout: Duration,
-    ) -> Answer {
+    ) -> ReceiverAnswer {
         let began = Instant::now();
-        let answer = tokio::time::timeout(timeout, self.exchange(url, headers, body, now)).await;
-        let problem = |problem| Answer { problem: Some(problem), ..Answer::default() };
-        let answer = answer.unwrap_or_else(|_| problem(Problem::Timeout));
-        Answer { millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), ..answer }
+        let answer = tokio::time::timeout(timeout, self.send_request(url, headers, body, now)).await;
+        let problem = |problem| ReceiverAnswer { problem: Some(problem), ..ReceiverAnswer::default() };
+        let answer = answer.unwrap_or_else(|_| problem(DeliveryProblem::Timeout));
+        ReceiverAnswer { millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), ..answer }
     }
 
-    async fn exchange(&self, url: &str, headers: Vec<(String, String)>, body: Vec<u8>, now: Timestamp) -> Answer {
-        let problem = |problem| Answer { problem: Some(problem), ..Answer::default() };
+    async fn send_request(
+        &self,
+        url: &str,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+        now: Timestamp,
+    ) -> ReceiverAnswer {
+        let problem = |problem| ReceiverAnswer { problem: Some(problem), ..ReceiverAnswer::default() };
         // Judged again: the settings may have changed since, and literal addresses see no resolver.
-        let Ok(url) = self.egress.endpoint(url) else { return problem(Problem::Forbidden) };
+        let Ok(url) = self.egress.endpoint(url) else { return problem(DeliveryProblem::Forbidden) };
         let request = self.client.post(url).header(CONTENT_TYPE, "application/json");
         let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         match request.body(body).send().await {
             Ok(response) => {
-                let (status, retry_after) = (Some(response.status().as_u16()), patience(response.headers(), now));
-                let _ = tokio::time::timeout(DRAIN, drain(response)).await;
-                Answer { status, retry_after, ..Answer::default() }
+                let (status, retry_after) =
+                    (Some(response.status().as_u16()), parse_retry_after(response.headers(), now));
+                let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain_body(response)).await;
+                ReceiverAnswer { status, retry_after, ..ReceiverAnswer::default() }
             }
-            Err(error) => problem(what_failed(&error)),
+            Err(error) => problem(problem_of_error(&error)),
         }
     }
 }
 
 /// Reads a small body to its end; a larger one is left, and the connection with it.
-async fn drain(mut response: Response) {
+async fn drain_body(mut response: Response) {
     let mut read = 0;
     while let Ok(Some(bytes)) = response.chunk().await {
         read += bytes.len();
-        if read > MOST_ANSWER {
+        if read > MAX_DRAINED_BYTES {
             return;
         }
     }
 }
 
-fn what_failed(error: &reqwest::Error) -> Problem {
+fn problem_of_error(error: &reqwest::Error) -> DeliveryProblem {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(inner) = cause {
-        if inner.is::<Unwelcome>() {
-            return Problem::Forbidden;
+        if inner.is::<AddressRefused>() {
+            return DeliveryProblem::Forbidden;
         }
         cause = inner.source();
     }
-    if error.is_connect() { Problem::Unreachable } else { Problem::BrokenOff }
+    if error.is_connect() { DeliveryProblem::Unreachable } else { DeliveryProblem::BrokenOff }
 }
 
 /// `Retry-After`: seconds, or a date.
-fn patience(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+fn parse_retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
@@ -135,7 +142,7 @@ mod tests {
     fn patience_in_both_spellings() {
         let said = |text: &str| {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-            patience(&headers, micros(1_445_412_480_000_000)).map(|wait| wait.as_secs())
+            parse_retry_after(&headers, micros(1_445_412_480_000_000)).map(|wait| wait.as_secs())
         };
         assert_eq!(said("120"), Some(120));
         assert_eq!(said("Wed, 21 Oct 2015 07:28:30 GMT"), Some(30));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use gantry::blob::{BlobError, Blobs, ByteStream, Presentation, SignedUrl, StoredPart};
+use gantry::blob::{BlobError, BlobStore, ByteStream, ResponseHeaders, SignedUrl, StoredPart};
 use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use gantry::domain::plan::PartNumber;
 use rand::{Rng, RngExt};
@@ -75,14 +75,14 @@ async fn put(signed: &SignedUrl, body: Bytes) -> StatusCode {
     request.send().await.unwrap().status()
 }
 
-async fn put_part(blobs: &impl Blobs, key: &str, id: &str, number: u64, body: Bytes) -> StatusCode {
+async fn put_part(blobs: &impl BlobStore, key: &str, id: &str, number: u64, body: Bytes) -> StatusCode {
     let urls = blobs.sign_parts(key, id, MINUTE).await.unwrap();
     let mut url = String::new();
     urls.write(part(number), body.len() as u64, None, &mut url);
     Client::new().put(url).header("content-length", body.len()).body(body).send().await.unwrap().status()
 }
 
-async fn parts(blobs: &impl Blobs, key: &str, id: &str) -> Vec<StoredPart> {
+async fn parts(blobs: &impl BlobStore, key: &str, id: &str) -> Vec<StoredPart> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = blobs.list_parts(key, id, after).await.unwrap();
@@ -267,7 +267,7 @@ on_every_store! {
         let blobs = &bucket.blobs;
         let body = noise(1000);
         blobs.put("k/get", body.clone()).await.unwrap();
-        let shown = Presentation {
+        let shown = ResponseHeaders {
             content_type: Some("text/plain".to_owned()),
             disposition: Some("attachment; filename=\"a b.txt\"; filename*=UTF-8''a%20%C3%A4.txt".to_owned()),
             cache_control: Some("private, max-age=60".to_owned()),

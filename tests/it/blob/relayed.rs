@@ -2,21 +2,21 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use gantry::blob::{BlobError, Blobs, Payload, StoredPart};
+use gantry::blob::{BlobError, BlobStore, PutPayload, StoredPart};
 
 use super::{PART, all, noise, part, parts};
 use crate::support::bucket::Bucket;
 
 /// A payload that promises `len` bytes and ends in an error before them.
-fn broken(len: u64, bytes: Bytes) -> Payload {
+fn broken(len: u64, bytes: Bytes) -> PutPayload {
     let gone = Err(BlobError::Unavailable("the client went away".to_owned()));
-    Payload { len, bytes: stream::iter([Ok(bytes), gone]).boxed() }
+    PutPayload { len, bytes: stream::iter([Ok(bytes), gone]).boxed() }
 }
 
 /// Many small pieces, as they come from a network.
-fn pieces(bytes: &Bytes) -> Payload {
+fn pieces(bytes: &Bytes) -> PutPayload {
     let pieces: Vec<_> = bytes.chunks(1300).map(|piece| Ok(bytes.slice_ref(piece))).collect();
-    Payload { len: bytes.len() as u64, bytes: stream::iter(pieces).boxed() }
+    PutPayload { len: bytes.len() as u64, bytes: stream::iter(pieces).boxed() }
 }
 
 on_every_store! {
@@ -45,7 +45,7 @@ on_every_store! {
         let refused = blobs.put_part(key, &id, part(1), broken(PART as u64, noise(PART - 1))).await;
         assert!(refused.is_err(), "{refused:?}");
         assert_eq!(parts(blobs, key, &id).await, []);
-        blobs.put_part(key, &id, part(1), Payload::of(noise(9))).await.unwrap();
+        blobs.put_part(key, &id, part(1), PutPayload::of(noise(9))).await.unwrap();
         assert_eq!(parts(blobs, key, &id).await.iter().map(|part| part.size).collect::<Vec<_>>(), [9]);
     }
 
@@ -53,7 +53,7 @@ on_every_store! {
         let (blobs, key) = (&bucket.blobs, "k/ended");
         let id = blobs.create_multipart(key, "t", None, None).await.unwrap();
         blobs.abort_multipart(key, &id).await.unwrap();
-        let refused = blobs.put_part(key, &id, part(1), Payload::of(noise(9))).await;
+        let refused = blobs.put_part(key, &id, part(1), PutPayload::of(noise(9))).await;
         assert!(matches!(refused, Err(BlobError::NotFound)), "{refused:?}");
     }
 
@@ -61,12 +61,12 @@ on_every_store! {
         let (blobs, key) = (&bucket.blobs, "k/object");
         let body = noise(300_000);
         let (etag, _) = blobs.put_object(key, Some("first"), pieces(&body)).await.unwrap();
-        let refused = blobs.put_object(key, Some("second"), Payload::of(noise(5))).await;
+        let refused = blobs.put_object(key, Some("second"), PutPayload::of(noise(5))).await;
         assert!(matches!(refused, Err(BlobError::Precondition)), "{refused:?}");
         let facts = blobs.head(key).await.unwrap().unwrap();
         assert_eq!((facts.size, facts.token.as_deref(), &facts.etag), (300_000, Some("first"), &etag));
         assert_eq!(all(blobs.get(key, &etag, 0..300_000).await.unwrap()).await.unwrap(), body);
-        let (replaced, _) = blobs.put_object(key, None, Payload::of(Bytes::new())).await.unwrap();
+        let (replaced, _) = blobs.put_object(key, None, PutPayload::of(Bytes::new())).await.unwrap();
         assert_eq!(blobs.head(key).await.unwrap().unwrap().size, 0, "without a token it replaces, empty as it is");
         assert_ne!(replaced, etag);
     }

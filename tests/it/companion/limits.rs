@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gantry::blob::{BlobKey, Blobs as _};
-use gantry::domain::quota::Quota;
+use gantry::blob::{BlobKey, BlobStore as _};
+use gantry::domain::quota::TenantQuota;
 use gantry::engine::PatchTenant;
 
 use crate::support::patience::eventually;
@@ -55,7 +55,7 @@ async fn of_any_size(service: &Service) -> Names {
 /// So many bytes of the default tenant are allowed.
 async fn allow(service: &Service, bytes: u64) {
     let tenant = service.registry.tenant("default").await.unwrap().unwrap();
-    let quota = Some(Quota { bytes: Some(bytes), ..Quota::default() });
+    let quota = Some(TenantQuota { bytes: Some(bytes), ..TenantQuota::default() });
     service.registry.patch_tenant(&tenant, PatchTenant { quota, ..PatchTenant::default() }).await.unwrap();
 }
 
@@ -192,7 +192,7 @@ on_both_services! {
         let names = granted(service).await;
         transcript!(service, "> PUT $one noise:1001:1\n< 200", one = names["one"]);
         service.advance(Duration::from_secs(600));
-        assert_eq!(service.engine.sweep().await.unwrap().failed, 0);
+        assert_eq!(service.engine.run_sweep().await.unwrap().failed, 0);
         transcript!(service, r#"
             > GET /v1/uploads/$upload
             < 200 {"state": "aborted"}
@@ -213,7 +213,7 @@ on_both_services! {
             < 200 {"state": "aborted"}
         "#, one = names["one"], id = names["id"], key = names["key"]);
         given_up(service).await;
-        assert_eq!(service.database.store.usage(service.tenant).await.unwrap().bytes, 0);
+        assert_eq!(service.database.store.sum_usage(service.tenant).await.unwrap().bytes, 0);
         allow(service, 1 << 62).await;
     }
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use gantry::http::server::{Early, Limits};
+use gantry::http::server::{InterimPolicy, ServerLimits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{Listener, read_to_end};
+use super::{TestListener, read_to_end};
 use crate::support::patience::{PATIENCE, in_time};
 
 const MIB: usize = 1 << 20;
@@ -13,7 +13,7 @@ const MIB: usize = 1 << 20;
 /// Clients like urllib look at the answer after they have sent everything.
 #[tokio::test]
 async fn a_refusal_is_read_by_clients_that_send_everything_first() {
-    let listener = Listener::start(Limits::default(), Early::Never).await;
+    let listener = TestListener::start(ServerLimits::default(), InterimPolicy::Never).await;
     for round in 0..5 {
         let mut stream = listener.connect().await;
         let head = format!("PUT /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", 24 * MIB);
@@ -29,7 +29,7 @@ async fn a_refusal_is_read_by_clients_that_send_everything_first() {
 /// A client may send its body although it asked and was refused: it hears why, and the connection is not used again.
 #[tokio::test]
 async fn a_refusal_is_read_by_clients_that_do_not_wait_for_100() {
-    let listener = Listener::start(Limits::default(), Early::Never).await;
+    let listener = TestListener::start(ServerLimits::default(), InterimPolicy::Never).await;
     let mut stream = listener.connect().await;
     let head =
         format!("PUT /refuse HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n", 8 * MIB);
@@ -43,7 +43,7 @@ async fn a_refusal_is_read_by_clients_that_do_not_wait_for_100() {
 /// A head that makes no sense is refused before anything of the body is known.
 #[tokio::test]
 async fn a_refusal_of_nonsense_is_read_too() {
-    let listener = Listener::start(Limits::default(), Early::Never).await;
+    let listener = TestListener::start(ServerLimits::default(), InterimPolicy::Never).await;
     let mut stream = listener.connect().await;
     let head = b"PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n".to_vec();
     in_time("the body is taken", stream.write_all(&[head, vec![1; 8 * MIB]].concat())).await.expect("it reads on");
@@ -53,7 +53,7 @@ async fn a_refusal_of_nonsense_is_read_too() {
 
 #[tokio::test]
 async fn what_never_ends_is_not_listened_to_for_ever() {
-    let listener = Listener::start(Limits::default(), Early::Never).await;
+    let listener = TestListener::start(ServerLimits::default(), InterimPolicy::Never).await;
     let mut stream = listener.connect().await;
     stream.write_all(b"PUT /refuse HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000000\r\n\r\n").await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
@@ -81,7 +81,7 @@ async fn what_never_ends_is_not_listened_to_for_ever() {
 
 #[tokio::test]
 async fn a_refusal_is_read_over_http_2() {
-    let listener = Listener::start(Limits::default(), Early::Never).await;
+    let listener = TestListener::start(ServerLimits::default(), InterimPolicy::Never).await;
     let (mut client, connection) = h2::client::handshake(listener.connect().await).await.unwrap();
     tokio::spawn(connection);
     let request = http::Request::put("http://x/refuse").body(()).unwrap();

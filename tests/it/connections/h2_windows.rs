@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gantry::http::server::{Early, Limits, WindowBudget};
+use gantry::http::server::{InterimPolicy, ServerLimits, WindowBudget};
 use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::Listener;
+use super::TestListener;
 use crate::support::patience::in_time;
 
 const MIB: usize = 1 << 20;
@@ -78,13 +78,19 @@ async fn send(address: SocketAddr, path: &str, bytes: usize) -> (usize, usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_window_grows_while_it_holds_a_client_up() {
     let windows = WindowBudget::new(256 << 20);
-    let listener = Listener::start(Limits { windows, ..Limits::default() }, Early::Never).await;
+    let listener =
+        TestListener::start(ServerLimits { window_budget: windows, ..ServerLimits::default() }, InterimPolicy::Never)
+            .await;
     let begun = Instant::now();
     let (_, sent) = send(far_from(listener.address).await, "/x", 96 * MIB).await;
     assert_eq!(sent, 96 * MIB);
     // With a window of 1 MiB it would take 96 round trips of 40 ms, even on an idle machine.
     let grown = begun.elapsed();
-    let listener = Listener::start(Limits { windows: WindowBudget::new(0), ..Limits::default() }, Early::Never).await;
+    let listener = TestListener::start(
+        ServerLimits { window_budget: WindowBudget::new(0), ..ServerLimits::default() },
+        InterimPolicy::Never,
+    )
+    .await;
     let begun = Instant::now();
     send(far_from(listener.address).await, "/x", 96 * MIB).await;
     let fixed = begun.elapsed();
@@ -94,7 +100,9 @@ async fn a_window_grows_while_it_holds_a_client_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_read_is_bounded_whatever_the_budget() {
     let windows = WindowBudget::new(256 << 20);
-    let listener = Listener::start(Limits { windows, ..Limits::default() }, Early::Never).await;
+    let listener =
+        TestListener::start(ServerLimits { window_budget: windows, ..ServerLimits::default() }, InterimPolicy::Never)
+            .await;
     let (largest, sent) = send(far_from(listener.address).await, "/hold", 8 * MIB).await;
     assert!(largest <= MIB && sent <= MIB, "{sent} bytes were sent to a handler that reads none");
 }

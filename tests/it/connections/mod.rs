@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use bytes::Bytes;
-use gantry::http::server::{self, Content, Door, Early, Limits};
+use gantry::http::server::{self, InterimPolicy, Listener, RequestBody, ServerLimits};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::io::AsyncReadExt as _;
@@ -20,23 +20,28 @@ use tokio_util::sync::CancellationToken;
 use crate::support::patience::in_time;
 
 /// A running accept loop; ends with this.
-struct Listener {
+struct TestListener {
     address: SocketAddr,
     stop: CancellationToken,
 }
 
-impl Drop for Listener {
+impl Drop for TestListener {
     fn drop(&mut self) {
         self.stop.cancel();
     }
 }
 
-impl Listener {
+impl TestListener {
     /// Serves [`answer`] within these limits.
-    async fn start(limits: Limits, early: Early) -> Self {
+    async fn start(limits: ServerLimits, early: InterimPolicy) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        tokio::spawn(server::serve(Door::new(listener, None).with_early(early), answer, limits, stop.clone()));
+        tokio::spawn(server::serve(
+            Listener::new(listener, None).with_interim_policy(early),
+            answer,
+            limits,
+            stop.clone(),
+        ));
         Self { address, stop }
     }
 
@@ -46,7 +51,7 @@ impl Listener {
 }
 
 /// `/refuse` refuses a body unread, `/hold` never reads it, all else reads it and says how long it was.
-async fn answer(request: Request<Content>) -> Response<Body> {
+async fn answer(request: Request<RequestBody>) -> Response<Body> {
     let say = |status, text: String| {
         let mut response = Response::new(Body::from(text));
         *response.status_mut() = status;

@@ -3,12 +3,12 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gantry::http::server::{Early, Limits};
+use gantry::http::server::{InterimPolicy, ServerLimits};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::{Listener, read_to_end};
+use super::{TestListener, read_to_end};
 use crate::support::database::Place;
 use crate::support::patience::PATIENCE;
 use crate::support::process::Instance;
@@ -39,8 +39,8 @@ async fn is_closed(mut stream: TcpStream, beginning: &[u8]) {
 #[tokio::test]
 async fn what_never_becomes_a_request_is_closed_at_the_deadline() {
     let head = Duration::from_millis(500);
-    for early in [Early::Never, Early::Always] {
-        let listener = Listener::start(Limits { head, ..Limits::default() }, early).await;
+    for early in [InterimPolicy::Never, InterimPolicy::Always] {
+        let listener = TestListener::start(ServerLimits { head_timeout: head, ..ServerLimits::default() }, early).await;
         let begun = Instant::now();
         for beginning in beginnings() {
             let stream = listener.connect().await;
@@ -54,7 +54,8 @@ async fn what_never_becomes_a_request_is_closed_at_the_deadline() {
 #[tokio::test]
 async fn a_connection_is_kept_between_requests_as_long_as_a_head_may_take() {
     let head = Duration::from_millis(500);
-    let listener = Listener::start(Limits { head, ..Limits::default() }, Early::Never).await;
+    let listener =
+        TestListener::start(ServerLimits { head_timeout: head, ..ServerLimits::default() }, InterimPolicy::Never).await;
     let mut stream = listener.connect().await;
     let begun = Instant::now();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gantry::engine::Pace;
-use gantry::http::server::{Early, Limits};
+use gantry::engine::BodyPaceLimits;
+use gantry::http::server::{InterimPolicy, ServerLimits};
 use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::Listener;
+use super::TestListener;
 use crate::support::patience::in_time;
 use crate::support::service::{Service, Shape};
 use crate::{on_both_services, transcript};
 
-const PACE: Pace = Pace { idle: Duration::from_millis(1500), min_rate: 1024, window: Duration::from_secs(2) };
+const PACE: BodyPaceLimits =
+    BodyPaceLimits { idle: Duration::from_millis(1500), min_rate: 1024, window: Duration::from_secs(2) };
 
 /// The answer to a body that drips: a byte ten times a second, or only the first one.
 async fn answer_to_drip(address: &str, request: &str, drips: bool) -> String {
@@ -37,7 +38,8 @@ async fn answer_to_drip(address: &str, request: &str, drips: bool) -> String {
 
 #[tokio::test]
 async fn both_http_versions_cut_slow_bodies_off() {
-    let listener = Listener::start(Limits { pace: PACE, ..Limits::default() }, Early::Never).await;
+    let listener =
+        TestListener::start(ServerLimits { pace: PACE, ..ServerLimits::default() }, InterimPolicy::Never).await;
     let address = listener.address.to_string();
     for drips in [true, false] {
         let head = "PUT /x HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n";
@@ -63,7 +65,7 @@ async fn both_http_versions_cut_slow_bodies_off() {
 
 fn shape() -> Shape {
     let mut shape = Shape::default();
-    shape.settings.pace = PACE;
+    shape.settings.body_pace = PACE;
     shape
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use aws_sdk_s3::Client;
 use futures_util::TryStreamExt as _;
 use gantry::blob::embedded::ReadError;
-use gantry::blob::s3::{S3Blobs, Settings};
-use gantry::blob::{BlobError, Blobs as _};
+use gantry::blob::s3::{S3Blobs, S3Settings};
+use gantry::blob::{BlobError, BlobStore as _};
 use gantry::domain::clock::SystemClock;
 
 use super::harness::{ACCESS, BUCKET, SECRET, Server, code, get, multipart, noise, put};
@@ -84,7 +84,7 @@ async fn reading_from_within_says_the_same() {
     assert!(matches!(read().await, Err(ReadError::Damaged(_))), "although it was read a moment ago");
     assert!(matches!(server.store.spans(BUCKET, "k", &etag, 0..1).await, Err(ReadError::Damaged(_))));
     assert!(matches!(server.store.data_file(BUCKET, "k", &etag).await, Err(ReadError::Damaged(_))));
-    let settings = Settings {
+    let settings = S3Settings {
         bucket: BUCKET.to_owned(),
         region: Some("us-east-1".to_owned()),
         endpoint: Some(format!("http://{}", server.address)),

@@ -12,7 +12,7 @@ use aws_sdk_s3::config::{
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::{Client, Config};
-use gantry::blob::embedded::{EmbeddedStore, Settings};
+use gantry::blob::embedded::{EmbeddedSettings, EmbeddedStore};
 use gantry::domain::clock::{OsEntropy, SystemClock};
 use gantry::http::server;
 use tempfile::TempDir;
@@ -35,14 +35,14 @@ pub struct Server {
 }
 
 /// Settings for tests: no floor, no grace, keys known.
-pub fn settings(dir: &Path) -> Settings {
-    Settings {
+pub fn settings(dir: &Path) -> EmbeddedSettings {
+    EmbeddedSettings {
         dir: dir.to_owned(),
         access_key: ACCESS.to_owned(),
         secret_key: SECRET.to_owned(),
         min_free: 0,
         trash_grace: Duration::ZERO,
-        ..Settings::default()
+        ..EmbeddedSettings::default()
     }
 }
 
@@ -52,7 +52,7 @@ impl Server {
     }
 
     /// A server whose settings are changed first.
-    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub async fn with(change: impl FnOnce(&mut EmbeddedSettings)) -> Self {
         let dir = TempDir::new().unwrap();
         let mut settings = settings(dir.path());
         change(&mut settings);
@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// A server whose clients are served within other limits.
-    pub async fn within(limits: server::Limits) -> Self {
+    pub async fn within(limits: server::ServerLimits) -> Self {
         let dir = TempDir::new().unwrap();
         let mut server = Self::of(settings(dir.path()), limits).await;
         server.dir = Some(dir);
@@ -70,11 +70,11 @@ impl Server {
     }
 
     /// A server on a directory of the caller's.
-    pub async fn on(settings: Settings) -> Self {
-        Self::of(settings, server::Limits::default()).await
+    pub async fn on(settings: EmbeddedSettings) -> Self {
+        Self::of(settings, server::ServerLimits::default()).await
     }
 
-    async fn of(settings: Settings, limits: server::Limits) -> Self {
+    async fn of(settings: EmbeddedSettings, limits: server::ServerLimits) -> Self {
         let path = settings.dir.clone();
         let store = EmbeddedStore::open(settings, Arc::new(SystemClock), Arc::new(OsEntropy)).unwrap();
         store.ensure_bucket(BUCKET).await.unwrap();
@@ -121,7 +121,7 @@ impl Drop for Server {
 }
 
 /// Serves the store as the application does.
-pub async fn serve(store: EmbeddedStore, listener: TcpListener, limits: server::Limits, stop: CancellationToken) {
+pub async fn serve(store: EmbeddedStore, listener: TcpListener, limits: server::ServerLimits, stop: CancellationToken) {
     let answer = move |request| {
         let store = store.clone();
         async move { store.handle(request).await }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
-use gantry::engine::Pace;
-use gantry::http::server::Limits;
+use gantry::engine::BodyPaceLimits;
+use gantry::http::server::ServerLimits;
 use http_body_util::StreamBody;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -200,8 +200,8 @@ async fn a_refused_body_is_drained_so_that_the_answer_arrives() {
 
 #[tokio::test]
 async fn a_client_that_stops_sending_is_cut_off() {
-    let pace = Pace { idle: Duration::from_millis(1500), min_rate: 1024, window: Duration::from_secs(3) };
-    let server = Server::within(Limits { pace, ..Limits::default() }).await;
+    let pace = BodyPaceLimits { idle: Duration::from_millis(1500), min_rate: 1024, window: Duration::from_secs(3) };
+    let server = Server::within(ServerLimits { pace, ..ServerLimits::default() }).await;
     let path = presigned_put(&server, "k", 60).await;
     let mut socket = connect(&server).await;
     let request = head(&server, &format!("PUT {path}"), "Content-Length: 5000000\r\n");

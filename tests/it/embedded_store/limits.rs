@@ -77,5 +77,5 @@ async fn a_second_process_cannot_open_the_same_store() {
     let clock = std::sync::Arc::new(gantry::domain::clock::SystemClock);
     let entropy = std::sync::Arc::new(gantry::domain::clock::OsEntropy);
     let second = gantry::blob::embedded::EmbeddedStore::open(super::harness::settings(server.path()), clock, entropy);
-    assert!(matches!(second, Err(gantry::blob::embedded::OpenError::Locked(_))));
+    assert!(matches!(second, Err(gantry::blob::embedded::EmbeddedOpenError::Locked(_))));
 }

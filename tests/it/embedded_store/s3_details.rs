@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{ChecksumMode, Delete, ObjectAttributes, ObjectIdentifier};
-use gantry::blob::presign::{Bucket, Credentials, DayKey, Request, presign};
+use gantry::blob::presign::{BucketEndpoint, DayKey, PresignRequest, SigningCredentials, presign};
 use gantry::domain::clock::{Clock as _, SystemClock};
 
 use super::harness::{
@@ -19,13 +19,13 @@ fn signed(
     query: Vec<(&'static str, &str)>,
     headers: Vec<(&'static str, String)>,
 ) -> String {
-    let bucket = Bucket {
+    let bucket = BucketEndpoint {
         scheme: "http".to_owned(),
         host: server.address.to_string(),
         base_path: format!("/{BUCKET}"),
         region: "us-east-1".to_owned(),
     };
-    let credentials = Credentials {
+    let credentials = SigningCredentials {
         access_key: ACCESS.to_owned(),
         secret_key: SECRET.to_owned(),
         session_token: None,
@@ -33,7 +33,7 @@ fn signed(
     };
     let now = SystemClock.now();
     let day = DayKey::derive(credentials, "us-east-1", now);
-    presign(&bucket, &day, Request { method, key, query, headers }, now, Duration::from_secs(60)).url
+    presign(&bucket, &day, PresignRequest { method, key, query, headers }, now, Duration::from_secs(60)).url
 }
 
 async fn text(answer: reqwest::Response) -> (u16, String) {

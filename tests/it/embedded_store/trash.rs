@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry::blob::embedded::{EmbeddedStore, OpenError};
+use gantry::blob::embedded::{EmbeddedOpenError, EmbeddedStore};
 use gantry::domain::clock::{ManualClock, OsEntropy, SystemClock, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -128,7 +128,7 @@ async fn grace_and_tombstones_follow_the_clock() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = client(listener.local_addr().unwrap());
     let stop = CancellationToken::new();
-    let server = tokio::spawn(serve(store.clone(), listener, gantry::http::server::Limits::default(), stop));
+    let server = tokio::spawn(serve(store.clone(), listener, gantry::http::server::ServerLimits::default(), stop));
     let id = create(&client, "m").await;
     let part = super::harness::part_of(&client, "m", &id, 1, b"x".to_vec()).await;
     let etag = complete(&client, "m", &id, vec![part.clone()]).await.unwrap();
@@ -175,6 +175,6 @@ async fn a_store_that_lost_its_metadata_does_not_open() {
     for name in ["meta.db", "meta.db-wal", "meta.db-shm"] {
         let _ = std::fs::remove_file(path.join(name));
     }
-    assert!(matches!(open(), Err(OpenError::MetadataMissing(_))));
+    assert!(matches!(open(), Err(EmbeddedOpenError::MetadataMissing(_))));
     assert_eq!(files.len(), 1);
 }

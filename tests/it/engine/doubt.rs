@@ -82,7 +82,7 @@ on_both_services! {
             < 503 {"retryable": true}
         "#, upload = names["upload"]);
         service.advance(std::time::Duration::from_secs(31));
-        let report = service.engine.sweep().await.unwrap();
+        let report = service.engine.run_sweep().await.unwrap();
         assert_eq!(report.finished, 1);
         transcript!(service, r#"
             > POST /v1/uploads/$upload/complete
@@ -140,7 +140,7 @@ on_both_services! {
             < 200 {"multipart": {"urls": [{"part": 1}]}}
         "#);
         // What was begun was adopted: one multipart upload for each, none left over.
-        use gantry::blob::{BlobKey, Blobs};
+        use gantry::blob::{BlobKey, BlobStore};
         assert_eq!(service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.len(), 3);
         drop(names);
     }

@@ -29,7 +29,7 @@ async fn filled(service: &Service) -> Names {
 
 /// An asset's events by name.
 async fn told(service: &Service, asset: &str) -> Vec<String> {
-    let events = service.database.store.events(asset.parse().unwrap(), 0, 100).await.unwrap();
+    let events = service.database.store.list_events(asset.parse().unwrap(), 0, 100).await.unwrap();
     assert!(events.iter().zip(1..).all(|(event, n)| event.seq == n), "{events:?}");
     events.into_iter().map(|event| event.kind).collect()
 }

@@ -1,20 +1,20 @@
 //! What the bucket holds for nobody, and what only looks like it.
 
 use bytes::Bytes;
-use gantry::blob::{BlobKey, Blobs};
+use gantry::blob::{BlobKey, BlobStore};
 use gantry::domain::ids::{AssetId, TenantId, UploadId};
-use gantry::engine::{Orphan, OrphanKind};
+use gantry::engine::{OrphanKind, OrphanedBlob};
 use uuid::Uuid;
 
 use super::{filled, idle};
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
-async fn search(service: &Service, apply: bool) -> Vec<Orphan> {
+async fn search(service: &Service, apply: bool) -> Vec<OrphanedBlob> {
     // The store stamps what it keeps with the real time; ours stands still.
     service.advance(std::time::Duration::from_secs(60));
     let mut found = Vec::new();
-    let report = service.engine.orphans(apply, |orphan| found.push(orphan.clone())).await.unwrap();
+    let report = service.engine.scan_orphans(apply, |orphan| found.push(orphan.clone())).await.unwrap();
     assert_eq!(report.orphans, found.len() as u64);
     assert_eq!(report.removed, if apply { report.orphans } else { 0 });
     found
@@ -32,8 +32,8 @@ on_both_services! {
         let id = service.blobs.create_multipart(&multipart, "t", None, None).await.unwrap();
         let shown = search(service, false).await;
         assert_eq!(shown, [
-            Orphan { kind: OrphanKind::Object, key: object.clone(), store_id: None, size: 4 },
-            Orphan { kind: OrphanKind::Multipart, key: multipart, store_id: Some(id), size: 0 },
+            OrphanedBlob { kind: OrphanKind::Object, key: object.clone(), store_id: None, size: 4 },
+            OrphanedBlob { kind: OrphanKind::Multipart, key: multipart, store_id: Some(id), size: 0 },
         ]);
         assert!(service.blobs.head(&object).await.unwrap().is_some());
         assert_eq!(search(service, true).await, shown);
@@ -62,7 +62,7 @@ on_both_services! {
     async fn another_instances_bucket_is_not_searched(service, idle()) {
         service.blobs.put(&BlobKey::Instance.path(), Bytes::from_static(b"somebody else")).await.unwrap();
         service.blobs.put(&nobody(), Bytes::from_static(b"theirs")).await.unwrap();
-        assert!(service.engine.orphans(true, |_| {}).await.is_err());
+        assert!(service.engine.scan_orphans(true, |_| {}).await.is_err());
         assert!(!service.engine.mark_bucket().await.unwrap());
         service.blobs.put(&BlobKey::Instance.path(), Bytes::from_static(b"test")).await.unwrap();
         assert_eq!(search(service, true).await.len(), 1);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry::blob::Blobs;
+use gantry::blob::BlobStore;
 use gantry::domain::clock::OsEntropy;
-use gantry::domain::findings::Inspection;
+use gantry::domain::findings::InspectionState;
 use gantry::domain::job::{JobKind, MAX_TRIES};
-use gantry::engine::Outcome;
-use gantry::worker::{Pipeline, Settings, Worker};
+use gantry::engine::JobOutcomeRecord;
+use gantry::worker::{JobWorker, ProcessingPipeline, WorkerSettings};
 use tokio_util::sync::CancellationToken;
 
 use super::{filled, idle, told};
@@ -36,14 +36,15 @@ async fn stored(service: &Service) -> String {
 async fn work(service: &Service, asset: &str) -> String {
     let stop = CancellationToken::new();
     let store = Arc::clone(&service.database.store);
-    let settings = Settings { poll: Duration::from_millis(20), ..Settings::default() };
-    let worker = Worker::new(service.engine.clone(), store, Arc::new(OsEntropy), Pipeline::default(), settings);
+    let settings = WorkerSettings { poll_interval: Duration::from_millis(20), ..WorkerSettings::default() };
+    let worker =
+        JobWorker::new(service.engine.clone(), store, Arc::new(OsEntropy), ProcessingPipeline::default(), settings);
     let running = tokio::spawn({
         let stop = stop.clone();
         async move { worker.run(stop).await }
     });
     let state = eventually_some("the asset is settled", async || {
-        let asset = service.database.store.asset(asset.parse().unwrap()).await.unwrap().unwrap();
+        let asset = service.database.store.find_asset(asset.parse().unwrap()).await.unwrap().unwrap();
         // A job that was put back becomes due.
         service.advance(Duration::from_millis(500));
         asset.state.is_settled().then(|| asset.state.name().to_owned())
@@ -73,12 +74,12 @@ on_both_services! {
         service.advance(LEASE);
         let heir = service.database.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
         let inherited = service.engine.begin_processing(&heir).await.unwrap().unwrap();
-        let found = || Inspection::of("text/plain".parse().unwrap(), None);
-        let verdict = gantry::domain::asset::Verdict { code: "late".to_owned(), sentence: "Late.".to_owned() };
-        let outcome = Outcome::Unsound(found(), verdict);
+        let found = || InspectionState::of("text/plain".parse().unwrap(), None);
+        let verdict = gantry::domain::asset::AssetVerdict { code: "late".to_owned(), sentence: "Late.".to_owned() };
+        let outcome = JobOutcomeRecord::Unsound(found(), verdict);
         assert!(!service.engine.settle(&late, taken, outcome).await.unwrap());
-        assert!(service.engine.settle(&heir, inherited, Outcome::Sound(found())).await.unwrap());
-        let asset = service.database.store.asset(asset.parse().unwrap()).await.unwrap().unwrap();
+        assert!(service.engine.settle(&heir, inherited, JobOutcomeRecord::Sound(found())).await.unwrap());
+        let asset = service.database.store.find_asset(asset.parse().unwrap()).await.unwrap().unwrap();
         assert_eq!(asset.state.name(), "ready");
         assert_eq!(service.database.store.count_jobs().await.unwrap(), (0, 0));
     }
@@ -92,7 +93,7 @@ on_both_services! {
 
     async fn a_job_that_cannot_succeed_ends_among_the_dead(service, idle()) {
         let asset = stored(service).await;
-        let row = service.database.store.asset(asset.parse().unwrap()).await.unwrap().unwrap();
+        let row = service.database.store.find_asset(asset.parse().unwrap()).await.unwrap().unwrap();
         service.blobs.delete(&row.state.content().unwrap().key).await.unwrap();
         assert_eq!(work(service, &asset).await, "failed");
         assert_eq!(service.database.store.count_jobs().await.unwrap(), (0, 1));

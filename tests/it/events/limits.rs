@@ -79,7 +79,7 @@ async fn who_never_reads_is_cut_off() {
     let mut node = Instance::new(Place::fresh_schema().await, &[("GANTRY_SERVER__UNREAD", "2s")]);
     node.start(None).await;
     let (key, rows) = (node.key(), node.rows().await);
-    let tenant = rows.tenant_named("default").await.unwrap().unwrap().id;
+    let tenant = rows.find_tenant_by_name("default").await.unwrap().unwrap().id;
     let mut stalled = stalled(node.url.strip_prefix("http://").unwrap(), &key).await;
     let before = node.memory();
     flood(&*rows, tenant, &uuid::Uuid::now_v7().to_string(), 5000, 4 << 10).await;

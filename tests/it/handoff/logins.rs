@@ -151,5 +151,5 @@ async fn a_server_without_tls_is_not_spoken_to_when_tls_was_wanted() {
     }
     let place = Place::shared(Broker::Sqs).await;
     let failed = sink(&place.address.replace("sqs:http:", "sqs:https:")).publish(&event(1)).await;
-    assert!(matches!(failed, Err(SinkError::Away(_))), "{failed:?}");
+    assert!(matches!(failed, Err(SinkError::Unavailable(_))), "{failed:?}");
 }

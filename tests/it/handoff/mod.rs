@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use gantry::domain::clock::micros;
 use gantry::domain::ids::TenantId;
-use gantry::worker::handoff::{Address, CloudEvent, Sink, SinkError, connect};
+use gantry::worker::handoff::{BrokerAddress, CloudEvent, EventSink, SinkError, connect};
 use uuid::Uuid;
 
 use crate::support::patience::eventually_ok;
@@ -31,8 +31,8 @@ fn event(number: usize) -> CloudEvent {
     }
 }
 
-fn sink(address: &str) -> Arc<dyn Sink> {
-    connect(&address.parse::<Address>().unwrap())
+fn sink(address: &str) -> Arc<dyn EventSink> {
+    connect(&address.parse::<BrokerAddress>().unwrap())
 }
 
 /// Runs one test body on every broker, as four tests. The body gets a place of its own in the shared server.
@@ -147,22 +147,22 @@ async fn outages(mut broker: Own, kind: Broker) {
     comes_back(&*early).await;
 }
 
-async fn fails_in_time(sink: &dyn Sink) {
+async fn fails_in_time(sink: &dyn EventSink) {
     for _ in 0..2 {
         let began = Instant::now();
         let failed = sink.publish(&event(0)).await;
-        assert!(matches!(failed, Err(SinkError::Away(_))), "{failed:?}");
+        assert!(matches!(failed, Err(SinkError::Unavailable(_))), "{failed:?}");
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
-    assert!(matches!(sink.check().await, Err(SinkError::Away(_))));
+    assert!(matches!(sink.check().await, Err(SinkError::Unavailable(_))));
 }
 
 /// Publishes as a worker does, again and again with the same id; which.
-async fn comes_back(sink: &dyn Sink) -> String {
+async fn comes_back(sink: &dyn EventSink) -> String {
     let event = event(2);
     eventually_ok("the broker is back", async || {
         let published = sink.publish(&event).await;
-        assert!(matches!(published, Ok(()) | Err(SinkError::Away(_))), "{published:?}");
+        assert!(matches!(published, Ok(()) | Err(SinkError::Unavailable(_))), "{published:?}");
         published
     })
     .await;

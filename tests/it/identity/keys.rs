@@ -115,7 +115,7 @@ on_both_services! {
     async fn a_tenant_has_a_thousand_live_keys_and_no_more(service) {
         let store = &service.database.store;
         let (id, _) = made(service, r#"{"scopes": "read"}"#).await;
-        let one = store.key(id.parse().unwrap()).await.unwrap().unwrap();
+        let one = store.find_key(id.parse().unwrap()).await.unwrap().unwrap();
         let another = || ApiKey { id: KeyId(Uuid::now_v7()), ..one.clone() };
         // Beside the service's own and this one: what opens nothing is not counted.
         let ended = [

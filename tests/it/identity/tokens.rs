@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use futures_util::future::join_all;
 use gantry::domain::clock::{Clock, Timestamp};
-use gantry::domain::issuer::{Algorithm, Issuer, KeySource, ScopesOf, TenantOf};
-use gantry::domain::key::Scope;
-use gantry::engine::{Engine, Error, Issuers, KeySetSettings, KeySets};
+use gantry::domain::issuer::{JwtAlgorithm, JwtIssuer, KeySource, ScopesOf, TenantOf};
+use gantry::domain::key::KeyScope;
+use gantry::engine::{Engine, Error, KeySetSettings, KeySets, TrustedIssuers};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ impl Login {
 
 #[async_trait]
 impl KeySets for Login {
-    async fn fetch(&self, _: &Issuer) -> Result<Vec<u8>, String> {
+    async fn fetch(&self, _: &JwtIssuer) -> Result<Vec<u8>, String> {
         tokio::time::sleep(Duration::from_millis(20)).await;
         self.asked.fetch_add(1, Ordering::SeqCst);
         let keys = self.set.lock().unwrap().clone().ok_or("away")?;
@@ -71,23 +71,23 @@ struct Trust {
 async fn trust(service: &Service, tenant: TenantOf) -> Trust {
     let login = Arc::new(Login::default());
     login.has(Some(&[0]));
-    let issuer = Issuer {
+    let issuer = JwtIssuer {
         name: "login".to_owned(),
         issuer: "https://login.example".to_owned(),
         keys: KeySource::Discovery,
         audiences: vec!["gantry".to_owned()],
-        algorithms: vec![Algorithm::EdDsa],
+        algorithms: vec![JwtAlgorithm::EdDsa],
         tenant,
         scopes: ScopesOf {
             claim: "scope".to_owned(),
-            names: vec![("up".to_owned(), Scope::Upload), ("see".to_owned(), Scope::Read)],
+            names: vec![("up".to_owned(), KeyScope::Upload), ("see".to_owned(), KeyScope::Read)],
         },
         leeway: Duration::from_secs(30),
     };
     let second = Duration::from_secs(1);
     let settings = KeySetSettings { refresh: second * 600, pause: second * 30, keep: second * 3600 };
     let sets: Arc<dyn KeySets> = login.clone();
-    let (base, engine) = service.trusting(Issuers::new(vec![issuer], settings, &sets)).await;
+    let (base, engine) = service.trusting(TrustedIssuers::new(vec![issuer], settings, &sets)).await;
     Trust { login, engine, base }
 }
 

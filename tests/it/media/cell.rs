@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use gantry::media::{Limits, Sandbox};
+use gantry::media::{DecodeLimits, MediaSandbox};
 use serde_json::{Value, json};
 
 use super::{Bench, codes};
@@ -143,18 +143,24 @@ fn runs(text: &str) -> bool {
 async fn a_file_that_never_ends_is_left_after_the_wall_limit() {
     let mut bench = Bench::new();
     bench.make("mkfifo endless.png");
-    bench.limits = Limits { wall: Duration::from_secs(1), ..Limits::default() };
+    bench.limits = DecodeLimits { max_wall_time: Duration::from_secs(1), ..DecodeLimits::default() };
     let (file, out) = (bench.path("endless.png"), bench.path(""));
     let media_type = "image/png".parse().unwrap();
-    let task =
-        gantry::media::Task { file: &file, size: 9, media_type: &media_type, sizes: &[], out: &out, source: None };
+    let task = gantry::media::InspectionTask {
+        file: &file,
+        size: 9,
+        media_type: &media_type,
+        sizes: &[],
+        out: &out,
+        source: None,
+    };
     let begun = Instant::now();
     let report = bench.sandbox().examine(&task).await.unwrap();
     assert_eq!(codes(&report), ["decoder_time"]);
     assert!((1..30).contains(&begun.elapsed().as_secs()));
     eventually("the child is gone", async || !runs(file.to_str().unwrap())).await;
     // Nor does it outlive whoever asked.
-    let patient = Sandbox::new(Limits::default()).with_program(env!("CARGO_BIN_EXE_gantry").into());
+    let patient = MediaSandbox::new(DecodeLimits::default()).with_program(env!("CARGO_BIN_EXE_gantry").into());
     tokio::select! {
         _ = patient.examine(&task) => panic!("it has an end"),
         () = eventually("the child runs", async || runs(file.to_str().unwrap())) => {}
@@ -168,7 +174,7 @@ async fn what_is_ours_is_trouble_and_not_a_problem_of_the_file() {
     bench.make("printf x > a.png");
     let (file, media_type) = (bench.path("a.png"), "image/png".parse().unwrap());
     let out = bench.path("");
-    let task = |file| gantry::media::Task {
+    let task = |file| gantry::media::InspectionTask {
         file,
         size: 9,
         media_type: &media_type,
@@ -178,6 +184,6 @@ async fn what_is_ours_is_trouble_and_not_a_problem_of_the_file() {
     };
     let nobody = bench.sandbox().with_program("/nonexistent".into());
     for outcome in [nobody.examine(&task(&file)).await, bench.sandbox().examine(&task(&bench.path("gone.png"))).await] {
-        assert!(matches!(outcome, Err(gantry::media::Trouble::Unable(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err(gantry::media::MediaError::Internal(_))), "{outcome:?}");
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use gantry::domain::name::MediaType;
-use gantry::media::{PartSource, Report, Sandbox, Task, Wanted};
+use gantry::media::{InspectionTask, MediaReport, MediaSandbox, PartSource, RequiredBytes};
 use serde_json::json;
 
 use super::{Bench, codes, colour, made, near};
@@ -88,7 +88,7 @@ async fn the_poster_is_not_black_where_the_film_is_not() {
 fn with_hole(bench: &Bench, from: &str, to: &str, media_type: &str) {
     let bytes = std::fs::read(bench.path(from)).unwrap();
     let media_type: MediaType = media_type.parse().unwrap();
-    let Wanted::Ends { head, tail } = Sandbox::wants(&media_type, bytes.len() as u64) else {
+    let RequiredBytes::Ends { head, tail } = MediaSandbox::required_bytes(&media_type, bytes.len() as u64) else {
         panic!("{from} is too small")
     };
     let file = File::create(bench.path(to)).unwrap();
@@ -135,7 +135,7 @@ impl PartSource for Parts {
 }
 
 /// Looks at a large film as the worker does: its ends first, then what is asked for. With the bytes that were.
-async fn look_at_parts(bench: &Bench, name: &str, media_type: &str) -> (Report, u64) {
+async fn look_at_parts(bench: &Bench, name: &str, media_type: &str) -> (MediaReport, u64) {
     with_hole(bench, name, "holed", media_type);
     let (from, to) = (File::open(bench.path(name)).unwrap(), bench.path("holed"));
     let source = Parts { from, to: to.clone(), brought: Mutex::default() };
@@ -143,7 +143,8 @@ async fn look_at_parts(bench: &Bench, name: &str, media_type: &str) -> (Report, 
     let _ = std::fs::remove_dir_all(&out);
     std::fs::create_dir(&out).unwrap();
     let (size, parsed): (u64, MediaType) = (to.metadata().unwrap().len(), media_type.parse().unwrap());
-    let task = Task { file: &to, size, media_type: &parsed, sizes: &bench.sizes, out: &out, source: Some(&source) };
+    let task =
+        InspectionTask { file: &to, size, media_type: &parsed, sizes: &bench.sizes, out: &out, source: Some(&source) };
     let report = bench.sandbox().examine(&task).await.unwrap();
     let brought = source.brought.into_inner().unwrap();
     (report, brought.iter().map(|range| range.end - range.start).sum())

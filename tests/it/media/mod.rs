@@ -14,20 +14,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gantry::domain::name::MediaType;
-use gantry::media::{Limits, Made, Report, Sandbox, Size, Task, Trouble};
+use gantry::media::{
+    DecodeLimits, DerivativeFile, DerivativeSize, InspectionTask, MediaError, MediaReport, MediaSandbox,
+};
 use tempfile::TempDir;
 
 /// A folder to make files in, and one for what is made of them.
 pub struct Bench {
     dir: TempDir,
-    pub limits: Limits,
-    pub sizes: Vec<Size>,
+    pub limits: DecodeLimits,
+    pub sizes: Vec<DerivativeSize>,
 }
 
 impl Bench {
     pub fn new() -> Self {
-        let size = |edge: u32| Size { name: format!("thumb-{edge}"), edge };
-        Self { dir: TempDir::new().unwrap(), limits: Limits::default(), sizes: vec![size(64), size(256)] }
+        let size = |edge: u32| DerivativeSize { name: format!("thumb-{edge}"), edge };
+        Self { dir: TempDir::new().unwrap(), limits: DecodeLimits::default(), sizes: vec![size(64), size(256)] }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -40,16 +42,17 @@ impl Bench {
         assert!(done.status.success(), "{command}\n{}", String::from_utf8_lossy(&done.stderr));
     }
 
-    pub fn sandbox(&self) -> Sandbox {
-        Sandbox::new(self.limits).with_program(PathBuf::from(env!("CARGO_BIN_EXE_gantry")))
+    pub fn sandbox(&self) -> MediaSandbox {
+        MediaSandbox::new(self.limits).with_program(PathBuf::from(env!("CARGO_BIN_EXE_gantry")))
     }
 
     /// Looks at a file of the folder.
-    pub async fn try_look(&self, name: &str, media_type: &str) -> Result<Report, Trouble> {
+    pub async fn try_look(&self, name: &str, media_type: &str) -> Result<MediaReport, MediaError> {
         let (file, out) = (self.path(name), TempDir::new_in(self.dir.path()).unwrap().keep());
         let media_type: MediaType = media_type.parse().unwrap();
         let size = file.metadata().unwrap().len();
-        let task = Task { file: &file, size, media_type: &media_type, sizes: &self.sizes, out: &out, source: None };
+        let task =
+            InspectionTask { file: &file, size, media_type: &media_type, sizes: &self.sizes, out: &out, source: None };
         let report = self.sandbox().examine(&task).await;
         // Nothing lies about but what was reported.
         let mut left: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -61,17 +64,17 @@ impl Bench {
         report
     }
 
-    pub async fn look(&self, name: &str, media_type: &str) -> Report {
+    pub async fn look(&self, name: &str, media_type: &str) -> MediaReport {
         self.try_look(name, media_type).await.unwrap()
     }
 }
 
-pub fn codes(report: &Report) -> Vec<&str> {
+pub fn codes(report: &MediaReport) -> Vec<&str> {
     report.problems.iter().map(|problem| problem.code.as_str()).collect()
 }
 
 /// The one derivative with that name and type.
-pub fn made<'a>(report: &'a Report, variant: &str, media_type: &str) -> &'a Made {
+pub fn made<'a>(report: &'a MediaReport, variant: &str, media_type: &str) -> &'a DerivativeFile {
     let mut found = report.derivatives.iter().filter(|made| made.variant == variant && made.media_type == media_type);
     let made = found.next().unwrap_or_else(|| panic!("no {variant} as {media_type} in {report:?}"));
     assert!(found.next().is_none() && made.size == made.file.metadata().unwrap().len());
@@ -96,7 +99,7 @@ pub const QUARTERS: &str = "ffmpeg -v error -y -f lavfi -i color=0xdc1e1e:s=320x
     drawbox=0:100:160:100:0x1e3cdc:fill,drawbox=160:100:160:100:0xf0d21e:fill,format=rgb24 -frames:v 1 quarters.png";
 
 /// Whether a derivative shows the quarters in their own colours and places.
-pub fn shows_quarters(report: &Report) -> bool {
+pub fn shows_quarters(report: &MediaReport) -> bool {
     let file = &made(report, "thumb-256", "image/webp").file;
     let expected = [(1, 1, [220, 30, 30]), (6, 1, [30, 160, 30]), (1, 6, [30, 60, 220]), (6, 6, [240, 210, 30])];
     let wrong = expected.into_iter().find(|(across, down, [red, green, blue])| {

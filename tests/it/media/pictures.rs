@@ -116,7 +116,7 @@ async fn svg_is_read_and_never_drawn() {
     }
 }
 
-fn too_large(report: &gantry::media::Report, width: u32) {
+fn too_large(report: &gantry::media::MediaReport, width: u32) {
     assert_eq!((codes(report), &report.details["width"]), (vec!["image_too_large"], &json!(width)));
     assert!(report.derivatives.is_empty());
 }
@@ -139,7 +139,7 @@ async fn pictures_that_are_too_large_have_facts_and_a_problem_and_are_not_decode
         gif.extend(b",\0\0\0\0\x01\0\x01\0\0\x08\0");
     }
     std::fs::write(bench.path("frames.gif"), gif).unwrap();
-    bench.limits.frames = 1000;
+    bench.limits.max_frames = 1000;
     let report = bench.look("frames.gif", "image/gif").await;
     too_large(&report, 1);
     assert_eq!(report.details["frames"], json!(2000));
@@ -155,7 +155,7 @@ async fn ordinary_files_beyond_the_limit_of_pixels_keep_their_facts() {
         ffmpeg -v error -i corners.png -pix_fmt yuv420p -c:v libaom-av1 -still-picture 1 -cpu-used 8 a.avif
         ffmpeg -v error -f lavfi -i testsrc=s=480x320:d=1:r=5 -pix_fmt yuv420p a.mp4",
     );
-    bench.limits.pixels = 480 * 320 - 1;
+    bench.limits.max_pixels = 480 * 320 - 1;
     for (name, media_type) in [("a.jpg", "image/jpeg"), ("a.tif", "image/tiff"), ("a.avif", "image/avif")] {
         too_large(&bench.look(name, media_type).await, 480);
     }
@@ -168,7 +168,7 @@ async fn ordinary_files_beyond_the_limit_of_pixels_keep_their_facts() {
 async fn a_picture_that_needs_more_memory_than_there_is_is_a_problem() {
     let mut bench = Bench::new();
     bench.make("vips black large.png 12000 12000 --bands 3 && ffmpeg -v error -i large.png large.jpg");
-    bench.limits.memory = 300 << 20;
+    bench.limits.max_memory_bytes = 300 << 20;
     for (name, format) in [("large.png", "image/png"), ("large.jpg", "image/jpeg")] {
         let report = bench.look(name, format).await;
         assert_eq!(codes(&report), ["decoder_memory"], "{name}");

@@ -103,7 +103,7 @@ on_both_services! {
         "#, asset = names["asset"]);
         // The object goes too, right after the answer.
         eventually("the object is gone", async || {
-            use gantry::blob::{BlobKey, Blobs};
+            use gantry::blob::{BlobKey, BlobStore};
             service.blobs.list(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty()
         })
         .await;

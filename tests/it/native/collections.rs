@@ -86,7 +86,7 @@ on_both_services! {
 
     async fn an_archive_that_broke_off_goes_on(service, Shape {
         // Nobody knows these bytes' CRC beforehand.
-        settings: gantry::engine::Settings { digest_up_to: 0, ..Shape::default().settings },
+        settings: gantry::engine::EngineSettings { max_digest_bytes: 0, ..Shape::default().settings },
         ..Shape::default()
     }) {
         let bodies: Vec<String> = (1u64..5).map(|seed| hex::encode(noise(200_000, seed))).collect();

@@ -7,7 +7,7 @@ use crate::{on_both_services, transcript};
 
 fn with_short_urls() -> Shape {
     let mut shape = Shape::default();
-    shape.settings.patience.url_ttl = Duration::from_secs(1);
+    shape.settings.upload_timeouts.url_ttl = Duration::from_secs(1);
     shape
 }
 

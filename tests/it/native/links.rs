@@ -189,7 +189,7 @@ on_both_services! {
         // Uses without a limit are written down a moment later.
         let id = names["second"].parse().unwrap();
         let link = eventually_ok("both uses are written down", async || {
-            let link = service.database.store.link(id).await.unwrap().unwrap();
+            let link = service.database.store.find_link(id).await.unwrap().unwrap();
             if link.used == 2 { Ok(link) } else { Err(link.used) }
         });
         assert!(link.await.last_used_at.is_some());

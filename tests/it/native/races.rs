@@ -44,7 +44,7 @@ on_both_services! {
             }
             assert_eq!(answers, HashSet::from([names["asset"].clone()]));
             let asset = names["asset"].parse().unwrap();
-            let events = service.database.store.events(asset, 0, 100).await.unwrap();
+            let events = service.database.store.list_events(asset, 0, 100).await.unwrap();
             let stored = events.iter().filter(|event| event.kind == "asset.stored").count();
             assert_eq!(stored, 1, "{events:?}");
             assert!(events.iter().zip(1..).all(|(event, n)| event.seq == n));
@@ -117,7 +117,7 @@ on_both_services! {
                 reqwest::Client::new().delete(url).bearer_auth(&service.admin).send().await.unwrap().status().as_u16()
             };
             let ((status, _), aborted) = tokio::join!(complete, abort);
-            let asset = service.database.store.asset(names["asset"].parse().unwrap()).await.unwrap().unwrap();
+            let asset = service.database.store.find_asset(names["asset"].parse().unwrap()).await.unwrap().unwrap();
             match asset.state.name() {
                 "stored" => {
                     assert_eq!((status, aborted), (200, 409));
@@ -179,8 +179,8 @@ on_both_services! {
                 client.get(url).bearer_auth(&service.admin).send().await.unwrap().json().await.unwrap();
             for asset in page["assets"].as_array().unwrap() {
                 let id = asset["id"].as_str().unwrap().parse().unwrap();
-                assert!(service.database.store.upload_of(id).await.unwrap().is_some());
-                assert_eq!(service.database.store.events(id, 0, 10).await.unwrap().len(), 1);
+                assert!(service.database.store.find_upload_of(id).await.unwrap().is_some());
+                assert_eq!(service.database.store.list_events(id, 0, 10).await.unwrap().len(), 1);
                 written += 1;
             }
             match page["next"].as_str() {

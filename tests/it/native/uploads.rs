@@ -127,7 +127,7 @@ on_both_services! {
             < 200 {"upload": {"id": "$upload", "state": "completed"}}
         "#);
         service.advance(Duration::from_secs(25 * 3600));
-        service.engine.retain().await.unwrap();
+        service.engine.run_retention().await.unwrap();
         transcript!(service, r#"
             > POST /v1/uploads {"filename": "b", "size": 3}
             | idempotency-key: once
@@ -333,7 +333,7 @@ on_both_services! {
             > GET /v1/uploads/$upload
             < 401
         "#, upload = names["upload"], grant = names["grant"]);
-        assert_eq!(service.engine.sweep().await.unwrap().expired, 1);
+        assert_eq!(service.engine.run_sweep().await.unwrap().expired, 1);
         transcript!(service, r#"
             > GET /v1/uploads/$upload
             < 200 {"state": "expired"}
@@ -369,8 +369,8 @@ async fn send(service: &crate::support::service::Service, upload: &str, size: u6
     if looked["method"] == "put" {
         // The URL was in the answer to the creation; a client that lost it creates again. Here the engine signs.
         let id = upload.parse().unwrap();
-        let row = service.database.store.upload(id).await.unwrap().unwrap();
-        use gantry::blob::Blobs;
+        let row = service.database.store.find_upload(id).await.unwrap().unwrap();
+        use gantry::blob::BlobStore;
         let signed = service.blobs.sign_put(&row.key, size, None, Duration::from_secs(60)).await.unwrap();
         let put = client.put(signed.url).header("if-none-match", "*").header("content-length", size).body(bytes);
         assert_eq!(put.send().await.unwrap().status(), 200);

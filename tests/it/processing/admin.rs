@@ -1,8 +1,8 @@
 //! What operators see and do.
 
-use gantry::blob::Blobs;
+use gantry::blob::BlobStore;
 
-use super::{Steps, bring, idle, row, settled, until, work};
+use super::{TestSteps, bring, idle, row, settled, until, work};
 use crate::support::service::Service;
 use crate::support::transcript::Names;
 use crate::{on_both_services, transcript};
@@ -12,7 +12,7 @@ async fn one_is_retried_and_one_discarded(service: &Service, names: &Names, lost
     let (lost, gone, byte) = if names["one"] == lost { (lost, gone, 1) } else { (gone, lost, 2) };
     // What was lost is found again.
     let content = row(service, &lost).await.state.content().unwrap().clone();
-    let bytes = gantry::blob::Payload::of(bytes::Bytes::from(vec![byte; 100_000]));
+    let bytes = gantry::blob::PutPayload::of(bytes::Bytes::from(vec![byte; 100_000]));
     service.blobs.put_object(&content.key, None, bytes).await.unwrap();
     transcript!(
         service,
@@ -48,7 +48,7 @@ on_both_services! {
             let key = row(service, asset).await.state.content().unwrap().key.clone();
             service.blobs.delete(&key).await.unwrap();
         }
-        let _working = work(service, Steps::default());
+        let _working = work(service, TestSteps::default());
         for asset in [&lost, &gone] {
             assert_eq!(settled(service, asset).await.state.name(), "failed");
         }
@@ -99,7 +99,7 @@ on_both_services! {
             < 422
         "#);
         let asset = bring(service, "a.txt", "hello").await;
-        let _working = work(service, Steps::default());
+        let _working = work(service, TestSteps::default());
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         assert_eq!(row(service, &asset).await.state.name(), "stored");
         transcript!(service, r#"
@@ -113,15 +113,15 @@ on_both_services! {
 
     async fn hours_are_counted_once(service, idle()) {
         let asset = bring(service, "a.txt", "hello").await;
-        let _working = work(service, Steps::default());
+        let _working = work(service, TestSteps::default());
         settled(service, &asset).await;
-        while service.engine.roll_up().await.unwrap() == 0 {
-            service.engine.sweep().await.unwrap();
+        while service.engine.roll_up_events().await.unwrap() == 0 {
+            service.engine.run_sweep().await.unwrap();
         }
         let from = service.database.store.now();
         let from = gantry::domain::clock::before(from, std::time::Duration::from_secs(7200));
-        service.engine.roll_up().await.unwrap();
-        let hours = service.database.store.event_counts(service.tenant, from, service.database.store.now()).await.unwrap();
+        service.engine.roll_up_events().await.unwrap();
+        let hours = service.database.store.list_event_counts(service.tenant, from, service.database.store.now()).await.unwrap();
         let told: Vec<_> = hours.iter().map(|hour| (hour.kind.as_str(), hour.count, hour.bytes)).collect();
         assert!(told.contains(&("asset.stored", 1, 5)) && told.contains(&("asset.ready", 1, 0)), "{told:?}");
         transcript!(service, r#"

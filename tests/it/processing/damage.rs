@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use gantry::domain::asset::Verdict;
+use gantry::domain::asset::AssetVerdict;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::{Steps, bring, idle, row, work};
+use super::{TestSteps, bring, idle, row, work};
 use crate::media::Bench;
 use crate::media::damage::{SAMPLES, damage, samples};
 use crate::support::database::Database;
@@ -35,10 +35,10 @@ async fn every_damaged_file_comes_to_an_end() {
         }
     }
     // One worker in this very process: had a file ended it, nothing would come after.
-    let _working = work(&service, Steps { clamd: Some(clamd()), media: true, ..Steps::default() });
+    let _working = work(&service, TestSteps { clamd: Some(clamd()), media: true, ..TestSteps::default() });
     let deadline = Instant::now() + Duration::from_secs(240);
     while service.database.store.count_jobs().await.unwrap().0 > 0 {
-        assert!(Instant::now() < deadline, "{:?}", service.database.store.job_counts(None).await);
+        assert!(Instant::now() < deadline, "{:?}", service.database.store.list_job_counts(None).await);
         service.advance(Duration::from_millis(500));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -61,6 +61,6 @@ async fn every_damaged_file_comes_to_an_end() {
     }
     println!("{} damaged files: {ends:?}; the worker was never restarted", assets.len());
     // Damage may be what says that an archive is encrypted: then it is not called scanned.
-    let unscanned = |verdict: &Option<Verdict>| verdict.as_ref().is_some_and(|it| it.code == "scan_incomplete");
+    let unscanned = |verdict: &Option<AssetVerdict>| verdict.as_ref().is_some_and(|it| it.code == "scan_incomplete");
     assert!(failed.iter().all(|(_, verdict)| unscanned(verdict)), "{ends:?}: {failed:?}");
 }

@@ -1,16 +1,16 @@
 //! Facts and derivatives in the pipeline: what is kept, replaced, resumed and cleaned up.
 
-use gantry::blob::{BlobKey, Blobs};
+use gantry::blob::{BlobKey, BlobStore};
 
-use super::{Steps, bring, idle, made_by, nothing_owed, photo, row, settled, until, work};
+use super::{TestSteps, bring, idle, made_by, nothing_owed, photo, row, settled, until, work};
 use crate::support::faulty::Fault::Refused;
 use crate::support::patience::eventually;
 use crate::support::servers::clamd;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
-fn drawing() -> Steps {
-    Steps { media: true, ..Steps::default() }
+fn drawing() -> TestSteps {
+    TestSteps { media: true, ..TestSteps::default() }
 }
 
 async fn stored_derivatives(service: &Service) -> Vec<String> {
@@ -85,7 +85,7 @@ on_both_services! {
     async fn a_try_goes_on_at_the_step_that_failed(service, idle()) {
         let asset = bring(service, "photo.jpg", photo()).await;
         service.faults.on("put_object", [None, Some(Refused)]);
-        let _working = work(service, Steps { clamd: Some(clamd()), ..drawing() });
+        let _working = work(service, TestSteps { clamd: Some(clamd()), ..drawing() });
         // The first derivative was stored, the second was not.
         until(service, &asset, |asset| asset.state.name() == "ready").await;
         let found = row(service, &asset).await.state.content().unwrap().findings.clone();
@@ -123,7 +123,7 @@ PY"#;
 
     async fn a_machine_that_cannot_examine_files_is_no_verdict_on_them(service, idle()) {
         let asset = bring(service, "photo.jpg", photo()).await;
-        let _working = work(service, Steps { broken_scratch: true, ..drawing() });
+        let _working = work(service, TestSteps { broken_scratch: true, ..drawing() });
         settled(service, &asset).await;
         transcript!(service, r#"
             > GET /v1/assets/$asset

@@ -16,9 +16,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use gantry::domain::asset::Asset;
 use gantry::domain::clock::OsEntropy;
-use gantry::media::{Limits, Sandbox, Size};
-use gantry::worker::scan::{ScanLimits, Scanner};
-use gantry::worker::{Equipment, Pipeline, Screening, Settings, Studio, WhenIncomplete, Worker};
+use gantry::media::{DecodeLimits, DerivativeSize, MediaSandbox};
+use gantry::worker::clamd::{ClamdClient, ScanLimits};
+use gantry::worker::{IncompleteScanAction, JobWorker, MediaStep, ProcessingPipeline, ScanStep, Steps, WorkerSettings};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -57,33 +57,33 @@ impl Drop for Working {
 
 /// Steps for a test.
 #[derive(Default)]
-pub struct Steps {
+pub struct TestSteps {
     /// clamd's address.
     pub clamd: Option<String>,
     pub accept_unscanned: bool,
     pub media: bool,
     /// The scratch folder is not there.
     pub broken_scratch: bool,
-    pub counter: Option<gantry::worker::Counter>,
+    pub counter: Option<gantry::worker::HandoffStep>,
 }
 
-pub fn work(service: &Service, steps: Steps) -> Working {
+pub fn work(service: &Service, steps: TestSteps) -> Working {
     let scratch = TempDir::new().unwrap();
     let screening = steps.clamd.map(|address| {
-        let limits = ScanLimits { largest: 8 << 20, idle: Duration::from_secs(2), ..ScanLimits::default() };
-        let scanner = Scanner { address: address.parse().unwrap(), limits };
-        let incomplete = if steps.accept_unscanned { WhenIncomplete::Accept } else { WhenIncomplete::Fail };
-        Screening::new(scanner, incomplete)
+        let limits = ScanLimits { max_file_bytes: 8 << 20, idle: Duration::from_secs(2), ..ScanLimits::default() };
+        let scanner = ClamdClient { address: address.parse().unwrap(), limits };
+        let incomplete = if steps.accept_unscanned { IncompleteScanAction::Accept } else { IncompleteScanAction::Fail };
+        ScanStep::new(scanner, incomplete)
     });
-    let sandbox = Sandbox::new(Limits::default()).with_program(PathBuf::from(env!("CARGO_BIN_EXE_gantry")));
-    let sizes = vec![Size { name: "thumb-64".to_owned(), edge: 64 }];
+    let sandbox = MediaSandbox::new(DecodeLimits::default()).with_program(PathBuf::from(env!("CARGO_BIN_EXE_gantry")));
+    let sizes = vec![DerivativeSize { name: "thumb-64".to_owned(), edge: 64 }];
     let folder = if steps.broken_scratch { "missing" } else { "" };
-    let studio = Studio { sandbox, sizes, scratch: scratch.path().join(folder) };
+    let studio = MediaStep { sandbox, sizes, scratch: scratch.path().join(folder) };
     let studio = steps.media.then_some(studio);
-    let pipeline = Pipeline::new(Equipment { screening, studio, counter: steps.counter });
-    let settings = Settings { poll: Duration::from_millis(20), ..Settings::default() };
+    let pipeline = ProcessingPipeline::new(Steps { scan: screening, media: studio, handoff: steps.counter });
+    let settings = WorkerSettings { poll_interval: Duration::from_millis(20), ..WorkerSettings::default() };
     let store = Arc::clone(&service.database.store);
-    let worker = Worker::new(service.engine.clone(), store, Arc::new(OsEntropy), pipeline, settings);
+    let worker = JobWorker::new(service.engine.clone(), store, Arc::new(OsEntropy), pipeline, settings);
     let stop = CancellationToken::new();
     let end = stop.clone();
     let task = AbortOnDropHandle::new(tokio::spawn(async move { worker.run(end).await }));
@@ -104,7 +104,7 @@ pub async fn bring(service: &Service, name: &str, bytes: impl Into<Bytes>) -> St
 }
 
 pub async fn row(service: &Service, asset: &str) -> Asset {
-    service.database.store.asset(asset.parse().unwrap()).await.unwrap().unwrap()
+    service.database.store.find_asset(asset.parse().unwrap()).await.unwrap().unwrap()
 }
 
 /// Waits until the asset is as wanted; jobs that were put back become due meanwhile.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use gantry::worker::Counter;
-use gantry::worker::handoff::{Address, connect};
+use gantry::worker::HandoffStep;
+use gantry::worker::handoff::{BrokerAddress, connect};
 use serde_json::Value;
 
-use super::{Steps, bring, idle, nothing_owed, settled, until, work};
+use super::{TestSteps, bring, idle, nothing_owed, settled, until, work};
 use crate::support::patience::{eventually, eventually_some};
 use crate::support::servers::{Own, variable};
 use crate::support::service::Service;
@@ -33,9 +33,9 @@ impl Post {
         Self { address: format!("{server}?stream={name}&subject={name}"), subject: name.clone(), stream: name }
     }
 
-    fn counter(&self, service: &Service) -> Counter {
-        let address: Address = self.address.parse().unwrap();
-        Counter { sink: connect(&address), public_url: service.base.clone() }
+    fn counter(&self, service: &Service) -> HandoffStep {
+        let address: BrokerAddress = self.address.parse().unwrap();
+        HandoffStep { sink: connect(&address), public_url: service.base.clone() }
     }
 
     /// Every event so far, as somebody else's consumer reads them.
@@ -57,7 +57,7 @@ impl Post {
 on_both_services! {
     async fn a_processor_accepts_with_facts_and_derivatives(service, idle()) {
         let (post, asset) = (Post::new().await, bring(service, "a.txt", "hello").await);
-        let _working = work(service, Steps { counter: Some(post.counter(service)), ..Steps::default() });
+        let _working = work(service, TestSteps { counter: Some(post.counter(service)), ..TestSteps::default() });
         let offer = post.read(1).await.remove(0);
         assert_eq!((offer["type"].as_str(), offer["specversion"].as_str()), (Some("asset.offered"), Some("1.0")));
         assert_eq!((offer["data"]["asset_id"].as_str(), offer["data"]["size"].as_u64()), (Some(asset.as_str()), Some(5)));
@@ -108,7 +108,7 @@ on_both_services! {
 
     async fn a_processor_rejects_and_the_reason_is_shown(service, idle()) {
         let (post, asset) = (Post::new().await, bring(service, "a.txt", "hello").await);
-        let _working = work(service, Steps { counter: Some(post.counter(service)), ..Steps::default() });
+        let _working = work(service, TestSteps { counter: Some(post.counter(service)), ..TestSteps::default() });
         let offer = post.read(1).await.remove(0);
         transcript!(service, r#"
             > GET /v1/assets/$asset/processing
@@ -125,11 +125,11 @@ on_both_services! {
 
     async fn who_does_not_report_is_asked_again_with_the_same_event(service, idle()) {
         let (post, asset) = (Post::new().await, bring(service, "a.txt", "hello").await);
-        let _working = work(service, Steps { counter: Some(post.counter(service)), ..Steps::default() });
+        let _working = work(service, TestSteps { counter: Some(post.counter(service)), ..TestSteps::default() });
         let first = post.read(1).await.remove(0);
         // NATS drops the repetition by its id: the asset's own count tells of it.
         let offers = async || {
-            let job = service.database.store.job_of(gantry::domain::job::Work::Process(asset.parse().unwrap())).await;
+            let job = service.database.store.find_job(gantry::domain::job::JobSubject::Process(asset.parse().unwrap())).await;
             job.unwrap().map(|entry| entry.job.progress.unwrap()["offers"].as_u64().unwrap())
         };
         service.advance(Duration::from_secs(601));
@@ -151,9 +151,9 @@ on_both_services! {
         let mut own = Own::redis().await;
         own.kill();
         let assets = [bring(service, "a.txt", "hello").await, bring(service, "b.txt", "world").await];
-        let address: Address = format!("{}?stream=offers&timeout=1s", own.address).parse().unwrap();
-        let counter = Counter { sink: connect(&address), public_url: service.base.clone() };
-        let _working = work(service, Steps { counter: Some(counter), ..Steps::default() });
+        let address: BrokerAddress = format!("{}?stream=offers&timeout=1s", own.address).parse().unwrap();
+        let counter = HandoffStep { sink: connect(&address), public_url: service.base.clone() };
+        let _working = work(service, TestSteps { counter: Some(counter), ..TestSteps::default() });
         tokio::time::sleep(Duration::from_millis(1500)).await;
         own.restart().await;
         for asset in &assets {

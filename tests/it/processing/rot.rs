@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gantry::blob::{Blobs, Payload};
+use gantry::blob::{BlobStore, PutPayload};
 use gantry::domain::asset::Asset;
 use gantry::domain::findings::StoredDamage;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Steps, bring, idle, made_by, nothing_owed, row, settled, until, work};
+use super::{TestSteps, bring, idle, made_by, nothing_owed, row, settled, until, work};
 use crate::support::bucket::flip_bit;
 use crate::support::patience::eventually_ok;
 use crate::support::servers::clamd;
@@ -52,7 +52,7 @@ fn digest(asset: &Asset) -> [u8; 32] {
 
 /// The event types of an asset, and the codes of those that name one.
 async fn told(service: &Service, asset: &str) -> Vec<(String, Value)> {
-    let events = service.database.store.events(asset.parse().unwrap(), 0, 100).await.unwrap();
+    let events = service.database.store.list_events(asset.parse().unwrap(), 0, 100).await.unwrap();
     events.into_iter().map(|it| (it.kind, it.data.get("code").cloned().unwrap_or_default())).collect()
 }
 
@@ -62,7 +62,7 @@ async fn is_told(service: &Service, asset: &str, kind: &str, code: &str) {
 }
 
 async fn alarms(service: &Service) -> Vec<String> {
-    let alarms = service.engine.alarms().await.unwrap();
+    let alarms = service.engine.collect_alarms().await.unwrap();
     alarms.into_iter().map(|alarm| alarm.code.to_owned()).collect()
 }
 
@@ -70,7 +70,7 @@ on_both_services! {
     async fn a_digest_once_established_stays_and_rot_is_a_problem(service, idle()) {
         let (plain, declared) = (noise(SIZE, 1), noise(SIZE, 2));
         let assets = [bring(service, "plain.bin", plain.clone()).await, bring_declared(service, &declared).await];
-        let _working = work(service, Steps { clamd: Some(clamd()), media: true, ..Steps::default() });
+        let _working = work(service, TestSteps { clamd: Some(clamd()), media: true, ..TestSteps::default() });
         for asset in &assets {
             assert_eq!(settled(service, asset).await.state.name(), "ready");
         }
@@ -100,7 +100,7 @@ on_both_services! {
         assert!(metrics.contains("gantry_damaged_assets{problem=\"corrupt\"} 2"), "{metrics}");
         // Longer than any quarantine.
         service.advance(Duration::from_secs(10 * 24 * 3600));
-        service.engine.sweep().await.unwrap();
+        service.engine.run_sweep().await.unwrap();
         for (asset, file) in assets.iter().zip(&files) {
             let key = row(service, asset).await.state.content().unwrap().key.clone();
             assert!(service.blobs.head(&key).await.unwrap().is_some(), "its bytes are kept");
@@ -121,7 +121,7 @@ on_both_services! {
         let bytes = made_by(locked, "a.zip");
         let asset = bring(service, "a.zip", bytes.clone()).await;
         let file = file(service, &bytes);
-        let _working = work(service, Steps { clamd: Some(clamd()), ..Steps::default() });
+        let _working = work(service, TestSteps { clamd: Some(clamd()), ..TestSteps::default() });
         let failed = settled(service, &asset).await;
         assert_eq!(failed.state.verdict().unwrap().code, "scan_incomplete");
         flip_bit(&file);
@@ -141,7 +141,7 @@ on_both_services! {
     async fn bytes_that_are_gone_are_refused_at_once_and_said_after_the_tries(service, idle()) {
         let bytes = noise(SIZE, 4);
         let asset = bring(service, "gone.bin", bytes.clone()).await;
-        let working = work(service, Steps::default());
+        let working = work(service, TestSteps::default());
         let content = settled(service, &asset).await.state.content().unwrap().clone();
         drop(working);
         service.blobs.delete(&content.key).await.unwrap();
@@ -155,11 +155,11 @@ on_both_services! {
             | range: bytes=5-9,20-30
             < 500 {"code": "bytes_missing", "retryable": false}
         "#, asset = asset);
-        let job = gantry::domain::job::Work::Recheck(asset.parse().unwrap());
+        let job = gantry::domain::job::JobSubject::Recheck(asset.parse().unwrap());
         eventually_ok("a look is owed", async || {
-            service.database.store.job_of(job).await.unwrap().map(|_| ()).ok_or("no job")
+            service.database.store.find_job(job).await.unwrap().map(|_| ()).ok_or("no job")
         }).await;
-        let _working = work(service, Steps::default());
+        let _working = work(service, TestSteps::default());
         let after = until(service, &asset, |asset| asset.damage().is_some()).await;
         assert_eq!((after.state.name(), after.damage()), ("ready", Some(StoredDamage::BytesMissing)));
         is_told(service, &asset, "asset.corrupt", "bytes_missing").await;
@@ -176,10 +176,10 @@ on_both_services! {
             > GET /v1/assets/$asset/content?delivery=stream
             < 500 {"code": "bytes_missing"}
         "#, asset = asset);
-        service.blobs.put_object(&content.key, None, Payload::of(Bytes::from(bytes))).await.unwrap();
+        service.blobs.put_object(&content.key, None, PutPayload::of(Bytes::from(bytes))).await.unwrap();
         reprocess(service, &asset, json!({})).await;
         assert_eq!(row(service, &asset).await.damage(), None);
-        let owed = service.database.store.job_of(job).await.unwrap();
+        let owed = service.database.store.find_job(job).await.unwrap();
         assert!(owed.is_none(), "{owed:?}");
     }
 }

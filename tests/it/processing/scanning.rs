@@ -1,12 +1,12 @@
 //! The scanner has its say before anybody gets a byte, and may change its mind.
 
-use super::{EICAR, Steps, bring, idle, made_by, nothing_owed, row, settled, until, work};
+use super::{EICAR, TestSteps, bring, idle, made_by, nothing_owed, row, settled, until, work};
 use crate::support::patience::eventually;
 use crate::support::servers::{Own, clamd};
 use crate::{on_both_services, transcript};
 
-fn scanning() -> Steps {
-    Steps { clamd: Some(clamd()), ..Steps::default() }
+fn scanning() -> TestSteps {
+    TestSteps { clamd: Some(clamd()), ..TestSteps::default() }
 }
 
 on_both_services! {
@@ -47,7 +47,7 @@ on_both_services! {
         nothing_owed(service).await;
         drop(working);
         // The operator decides that such files may pass, and has them looked at once more.
-        let _working = work(service, Steps { accept_unscanned: true, ..scanning() });
+        let _working = work(service, TestSteps { accept_unscanned: true, ..scanning() });
         transcript!(service, r#"
             > GET /v1/assets/$asset/content
             < 409 {"code": "not_ready"}
@@ -76,7 +76,7 @@ on_both_services! {
         ];
         let infected = bring(service, "a.zip", made("zip -q a.zip e.com", "a.zip")).await;
         let clean = bring(service, "a.7z", made("echo hello > a; 7z a -bd a.7z a", "a.7z")).await;
-        let working = work(service, Steps { clamd: Some(own.address.clone()), ..Steps::default() });
+        let working = work(service, TestSteps { clamd: Some(own.address.clone()), ..TestSteps::default() });
         for asset in &unseen {
             let asset = settled(service, asset).await;
             let code = asset.state.verdict().map(|verdict| verdict.code.as_str());
@@ -108,7 +108,7 @@ on_both_services! {
             assert!(settled(service, &large).await.state.content().unwrap().findings.scan.is_some());
         }
         let own = Own::quiet_clamd().await;
-        let _working = work(service, Steps { clamd: Some(own.address.clone()), ..Steps::default() });
+        let _working = work(service, TestSteps { clamd: Some(own.address.clone()), ..TestSteps::default() });
         transcript!(service, r#"
             > POST /v1/assets/$asset/reprocess {"scan_only": true}
             < 202
@@ -126,7 +126,7 @@ on_both_services! {
         let locked = bring(service, "locked.pdf", made_by(make, "locked.pdf")).await;
         let open = bring(service, "open.pdf", made_by(make, "open.pdf")).await;
         let own = Own::quiet_clamd().await;
-        let _working = work(service, Steps { clamd: Some(own.address.clone()), media: true, ..Steps::default() });
+        let _working = work(service, TestSteps { clamd: Some(own.address.clone()), media: true, ..TestSteps::default() });
         let locked = settled(service, &locked).await;
         assert_eq!((locked.state.name(), locked.state.verdict().unwrap().code.as_str()), ("failed", "scan_incomplete"));
         // A document whose owner only forbids printing is open to the scanner.
@@ -138,13 +138,13 @@ on_both_services! {
         let mut own = Own::clamd().await;
         own.kill();
         let asset = bring(service, "a.txt", "hello").await;
-        let _working = work(service, Steps { clamd: Some(own.address.clone()), ..Steps::default() });
+        let _working = work(service, TestSteps { clamd: Some(own.address.clone()), ..TestSteps::default() });
         // Longer than a job may fail.
         until(service, &asset, |asset| asset.state.name() == "processing").await;
-        let job = gantry::domain::job::Work::Process(asset.parse().unwrap());
+        let job = gantry::domain::job::JobSubject::Process(asset.parse().unwrap());
         // Time passes only between two tries: a try whose lease ends under it would count as a worker's death.
         let waits = async || {
-            let entry = service.database.store.job_of(job).await.unwrap().unwrap();
+            let entry = service.database.store.find_job(job).await.unwrap().unwrap();
             entry.state.name() == "ready" && entry.run_at > service.engine.now()
         };
         for _ in 0..4 * gantry::domain::job::MAX_TRIES {
@@ -166,7 +166,7 @@ on_both_services! {
     async fn a_later_scan_retracts_what_was_ready(service, idle()) {
         let asset = bring(service, "eicar.com", EICAR).await;
         {
-            let _unscanned = work(service, Steps::default());
+            let _unscanned = work(service, TestSteps::default());
             assert_eq!(settled(service, &asset).await.state.name(), "ready");
         }
         let names = transcript!(service, r#"

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::{Steps, idle, made_by, settled, work};
+use super::{TestSteps, idle, made_by, settled, work};
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
@@ -158,7 +158,7 @@ on_both_services! {
         for (file, shown) in &files {
             brought.push((bring(service, file).await, file, shown));
         }
-        let _working = work(service, Steps::default());
+        let _working = work(service, TestSteps::default());
         let mut wrong = Vec::new();
         for (asset, file, shown) in brought {
             let row = settled(service, &asset).await;
@@ -195,7 +195,7 @@ on_both_services! {
         for file in &files {
             brought.push((bring(service, file).await, file));
         }
-        let _working = work(service, Steps::default());
+        let _working = work(service, TestSteps::default());
         for (asset, file) in brought {
             let state = settled(service, &asset).await.state;
             let code = state.verdict().map(|verdict| verdict.code.as_str());
@@ -212,7 +212,7 @@ on_both_services! {
     async fn only_what_cannot_run_is_shown_in_place_and_nothing_is_code_of_a_page(service, idle()) {
         let shown = bring(service, &sent("a.csv", "", "*/*", "a,b\n")).await;
         let script = bring(service, &sent("a.js", "", "*/*", "f(1)\n")).await;
-        let _working = work(service, Steps::default());
+        let _working = work(service, TestSteps::default());
         for (asset, disposition) in [(&shown, "inline"), (&script, "attachment")] {
             settled(service, asset).await;
             let headers = delivered_as(service, asset, "disposition=inline").await;

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use gantry::blob::{BlobKey, Blobs};
+use gantry::blob::{BlobKey, BlobStore};
 use gantry::domain::asset::AssetState;
-use gantry::domain::job::{JobKind, Work};
+use gantry::domain::job::{JobKind, JobSubject};
 
-use super::{Steps, bring, idle, photo, row, until, work};
+use super::{TestSteps, bring, idle, photo, row, until, work};
 use crate::support::faulty::Fault::Held;
 use crate::support::patience::eventually;
 use crate::support::service::Service;
@@ -28,11 +28,11 @@ async fn nothing_left(service: &Service, asset: &str) {
 }
 
 async fn upload_of(service: &Service, asset: &str) -> String {
-    service.database.store.upload_of(asset.parse().unwrap()).await.unwrap().unwrap().id.to_string()
+    service.database.store.find_upload_of(asset.parse().unwrap()).await.unwrap().unwrap().id.to_string()
 }
 
 async fn told(service: &Service, asset: &str) -> Vec<String> {
-    let events = service.database.store.events(asset.parse().unwrap(), 0, 100).await.unwrap();
+    let events = service.database.store.list_events(asset.parse().unwrap(), 0, 100).await.unwrap();
     events.into_iter().map(|event| event.kind).collect()
 }
 
@@ -67,10 +67,10 @@ on_both_services! {
             > DELETE /v1/assets/$asset
             < 204
         "#, asset = asset);
-        let found = gantry::domain::findings::Inspection::of("text/plain".parse().unwrap(), None);
-        let settled = service.engine.settle(&job, seen.clone(), gantry::engine::Outcome::Sound(found)).await.unwrap();
+        let found = gantry::domain::findings::InspectionState::of("text/plain".parse().unwrap(), None);
+        let settled = service.engine.settle(&job, seen.clone(), gantry::engine::JobOutcomeRecord::Sound(found)).await.unwrap();
         assert!(!settled, "a cancelled job settles nothing");
-        let progress = gantry::engine::Progress::default();
+        let progress = gantry::engine::JobProgress::default();
         assert!(!service.engine.keep_progress(&mut job, &progress).await.unwrap());
         assert!(!service.database.store.extend_job(&job, LEASE).await.unwrap());
         assert!(!service.engine.give_up(&job, "late", None).await.unwrap());
@@ -82,7 +82,7 @@ on_both_services! {
         let asset = bring(service, "photo.jpg", photo()).await;
         // The first derivative is on its way to the store when its file is withdrawn.
         service.faults.on("put_object", [Some(Held)]);
-        let working = work(service, Steps { media: true, ..Steps::default() });
+        let working = work(service, TestSteps { media: true, ..TestSteps::default() });
         until(service, &asset, |_| service.faults.are_spent()).await;
         transcript!(service, r#"
             > DELETE /v1/assets/$asset
@@ -99,9 +99,9 @@ on_both_services! {
         let asset = bring(service, "a.txt", "hello").await;
         {
             // No scanner listens there: the job is put back.
-            let _working = work(service, Steps { clamd: Some("tcp://127.0.0.1:9".to_owned()), ..Steps::default() });
+            let _working = work(service, TestSteps { clamd: Some("tcp://127.0.0.1:9".to_owned()), ..TestSteps::default() });
             let waits = async || {
-                let entry = service.database.store.job_of(Work::Process(asset.parse().unwrap())).await.unwrap();
+                let entry = service.database.store.find_job(JobSubject::Process(asset.parse().unwrap())).await.unwrap();
                 entry.is_some_and(|entry| entry.last_error.is_some())
             };
             eventually("a try has failed", waits).await;

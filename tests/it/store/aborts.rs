@@ -48,9 +48,9 @@ on_both_databases! {
 
         let mut written = 0;
         for (asset, upload) in made {
-            let row = store.asset(asset.id).await.unwrap();
-            let events = store.events(asset.id, 0, 10).await.unwrap();
-            assert_eq!(row.is_some(), store.upload(upload.id).await.unwrap().is_some());
+            let row = store.find_asset(asset.id).await.unwrap();
+            let events = store.list_events(asset.id, 0, 10).await.unwrap();
+            assert_eq!(row.is_some(), store.find_upload(upload.id).await.unwrap().is_some());
             assert_eq!(row.is_some(), !events.is_empty());
             let gapless = events.iter().zip(1..).all(|(event, n)| event.seq == n);
             assert!(gapless, "{events:?}");

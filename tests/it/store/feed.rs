@@ -29,7 +29,7 @@ async fn numbered(store: &dyn Store) -> u64 {
 }
 
 async fn ends(store: &dyn Store, tenant: TenantId) -> FeedEnds {
-    store.feed_ends(&[tenant]).await.unwrap().first().map(|(_, ends)| *ends).unwrap_or_default()
+    store.read_feed_ends(&[tenant]).await.unwrap().first().map(|(_, ends)| *ends).unwrap_or_default()
 }
 
 fn told(events: &[FeedEvent]) -> Vec<(i64, i64, &str)> {
@@ -47,7 +47,7 @@ async fn follow(store: Arc<dyn Store>, tenant: TenantId, until: usize) -> Vec<Fe
     while read.len() < until {
         store.number_events().await.unwrap();
         let at = read.last().map_or(0, |event| event.id);
-        read.extend(store.feed(tenant, None, at, 7).await.unwrap());
+        read.extend(store.read_feed(tenant, None, at, 7).await.unwrap());
     }
     read
 }
@@ -57,22 +57,22 @@ on_both_databases! {
         let (asset, upload) = created(&*db.store).await;
         let (other_asset, other_upload) = pair(tenant(2), db.store.now());
         db.store.commit(Tx::new().create(&mut other_asset.clone(), &mut other_upload.clone())).await.unwrap();
-        assert!(db.store.feed(tenant(1), None, 0, 10).await.unwrap().is_empty());
+        assert!(db.store.read_feed(tenant(1), None, 0, 10).await.unwrap().is_empty());
         assert_eq!(numbered(&*db.store).await, 2);
         let now = db.store.now();
         db.store.commit(completion(asset.clone(), upload.clone(), now)).await.unwrap();
         assert_eq!((numbered(&*db.store).await, numbered(&*db.store).await), (3, 0));
 
-        let all = db.store.feed(tenant(1), None, 0, 10).await.unwrap();
+        let all = db.store.read_feed(tenant(1), None, 0, 10).await.unwrap();
         let expected = [(1, 1, "asset.created"), (2, 2, "upload.completing"), (3, 3, "upload.completed"), (4, 4, "asset.stored")];
         assert_eq!(told(&all), expected);
         assert_eq!(all[1].event.data["upload_id"], upload.id.to_string());
         assert_eq!(all[3].event.data["size"], asset.size);
-        assert_eq!(db.store.feed(tenant(1), None, 2, 1).await.unwrap(), all[2..3]);
-        assert_eq!(db.store.feed(tenant(1), Some(asset.id), 1, 10).await.unwrap(), all[1..]);
-        assert!(db.store.feed(tenant(2), Some(asset.id), 0, 10).await.unwrap().is_empty());
-        assert_eq!(told(&db.store.feed(tenant(2), None, 0, 10).await.unwrap()), [(1, 1, "asset.created")]);
-        let both = db.store.feed_ends(&[tenant(1), tenant(2), tenant(3)]).await.unwrap();
+        assert_eq!(db.store.read_feed(tenant(1), None, 2, 1).await.unwrap(), all[2..3]);
+        assert_eq!(db.store.read_feed(tenant(1), Some(asset.id), 1, 10).await.unwrap(), all[1..]);
+        assert!(db.store.read_feed(tenant(2), Some(asset.id), 0, 10).await.unwrap().is_empty());
+        assert_eq!(told(&db.store.read_feed(tenant(2), None, 0, 10).await.unwrap()), [(1, 1, "asset.created")]);
+        let both = db.store.read_feed_ends(&[tenant(1), tenant(2), tenant(3)]).await.unwrap();
         let both: HashMap<_, _> = both.into_iter().collect();
         assert_eq!((both[&tenant(1)].last, both[&tenant(2)].last, both.len()), (4, 1, 2));
     }
@@ -87,7 +87,7 @@ on_both_databases! {
             db.store.commit(Tx::new().with(write)).await.unwrap();
         }
         numbered(&*db.store).await;
-        let all = db.store.feed(tenant(1), None, 0, 10).await.unwrap();
+        let all = db.store.read_feed(tenant(1), None, 0, 10).await.unwrap();
         assert_eq!(all.iter().map(|event| (event.id, event.event.seq)).collect::<Vec<_>>(), [(1, 1), (2, 2), (3, 3), (4, 4)]);
     }
 
@@ -130,7 +130,7 @@ on_both_databases! {
         db.store.commit(tx).await.unwrap();
         assert_eq!(db.store.number_events().await.unwrap(), 1000);
         assert_eq!(db.store.number_events().await.unwrap(), 501);
-        let all = db.store.feed(tenant(1), None, 0, 2000).await.unwrap();
+        let all = db.store.read_feed(tenant(1), None, 0, 2000).await.unwrap();
         assert!(all.iter().all(|event| event.id == event.event.seq) && all.len() == 1501);
     }
 
@@ -147,8 +147,8 @@ on_both_databases! {
         assert_eq!(ends(&*db.store, tenant(1)).await, FeedEnds { forgotten: 3, last: 3 });
         numbered(&*db.store).await;
         assert_eq!(db.store.forget_events(limit, 100).await.unwrap(), 0);
-        assert_eq!(told(&db.store.feed(tenant(1), None, 3, 10).await.unwrap()), [(4, 3, "asset.changed")]);
-        assert_eq!(db.store.feed(tenant(1), Some(quiet.id), 0, 10).await.unwrap().len(), 1);
+        assert_eq!(told(&db.store.read_feed(tenant(1), None, 3, 10).await.unwrap()), [(4, 3, "asset.changed")]);
+        assert_eq!(db.store.read_feed(tenant(1), Some(quiet.id), 0, 10).await.unwrap().len(), 1);
     }
 
     async fn forgetting_goes_on_where_it_stopped(db) {
@@ -163,11 +163,11 @@ on_both_databases! {
         assert_eq!(gone, [4, 4]);
         assert_eq!(ends(&*db.store, tenant(1)).await.forgotten, 8);
         assert_eq!(db.store.forget_events(limit, 4).await.unwrap(), 1);
-        assert_eq!(told(&db.store.feed(tenant(1), Some(asset.id), 0, 10).await.unwrap()), [(10, 10, "asset.changed")]);
+        assert_eq!(told(&db.store.read_feed(tenant(1), Some(asset.id), 0, 10).await.unwrap()), [(10, 10, "asset.changed")]);
     }
 
     async fn who_waits_is_told_of_a_commit(db) {
-        let waiting = { let store = Arc::clone(&db.store); tokio::spawn(async move { store.news().await }) };
+        let waiting = { let store = Arc::clone(&db.store); tokio::spawn(async move { store.wait_for_events().await }) };
         created(&*db.store).await;
         in_time("waiting for news", waiting).await.unwrap();
     }
@@ -186,12 +186,12 @@ async fn a_transaction_that_commits_late_is_not_skipped() {
 
     let (asset, _) = created(&*db.store).await;
     assert_eq!(numbered(&*db.store).await, 1);
-    let first = db.store.feed(tenant(1), None, 0, 10).await.unwrap();
+    let first = db.store.read_feed(tenant(1), None, 0, 10).await.unwrap();
     assert_eq!((first.len(), first[0].event.asset), (1, asset.id));
 
     open.commit().await.unwrap();
     assert_eq!(numbered(&*db.store).await, 1);
-    let second = db.store.feed(tenant(1), None, first[0].id, 10).await.unwrap();
+    let second = db.store.read_feed(tenant(1), None, first[0].id, 10).await.unwrap();
     assert_eq!((second.len(), second[0].id, second[0].event.asset.0), (1, 2, late));
 }
 
@@ -219,7 +219,7 @@ async fn who_dies_while_numbering_leaves_no_gap() {
 async fn another_node_is_told_of_a_commit() {
     let db = Database::postgres().await;
     let node = db.another_node().await;
-    let waiting = tokio::spawn(async move { node.news().await });
+    let waiting = tokio::spawn(async move { node.wait_for_events().await });
     eventually("it is told", async || {
         created(&*db.store).await;
         waiting.is_finished()

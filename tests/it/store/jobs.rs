@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry::domain::clock::{Timestamp, after};
-use gantry::domain::grant::{Disposition, Link, LinkTarget, Variant};
+use gantry::domain::grant::{AssetVariant, Disposition, Link, LinkTarget};
 use gantry::domain::ids::{GrantId, JobId, TenantId};
-use gantry::domain::job::{Chore, Job, JobKind, JobState, NewJob, Priority, Release, Tries, Work};
+use gantry::domain::job::{Chore, Job, JobKind, JobRelease, JobState, JobSubject, NewJob, Priority, TryCount};
 use gantry::store::{JobQuery, Store, StoreError, Tx, Write};
 use serde_json::json;
 use uuid::Uuid;
@@ -29,8 +29,8 @@ async fn owed(store: &dyn Store, count: usize) -> Vec<JobId> {
 }
 
 fn back(job: Job, due: Option<Timestamp>, why: &str) -> Write {
-    let (tries, why) = (Tries::Counted, Some(why.to_owned()));
-    Write::ReleaseJob(Box::new(Release { job, due, tries, why, progress: None }))
+    let (tries, why) = (TryCount::Counted, Some(why.to_owned()));
+    Write::ReleaseJob(Box::new(JobRelease { job, due, tries, why, progress: None }))
 }
 
 on_both_databases! {
@@ -138,13 +138,13 @@ on_both_databases! {
     async fn tries_are_counted_apart_from_attempts(db) {
         owed(&*db.store, 1).await;
         let now = db.store.now();
-        for (attempt, (tries, before)) in [(Tries::Counted, 1), (Tries::Forgiven, 2), (Tries::Anew, 2), (Tries::Counted, 1)]
+        for (attempt, (tries, before)) in [(TryCount::Counted, 1), (TryCount::Forgiven, 2), (TryCount::Anew, 2), (TryCount::Counted, 1)]
             .into_iter()
             .enumerate()
         {
             let job = db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
             assert_eq!((job.attempt as usize, job.tries), (attempt + 1, before));
-            let release = Release { job, due: Some(now), tries, why: None, progress: None };
+            let release = JobRelease { job, due: Some(now), tries, why: None, progress: None };
             db.store.commit(Tx::new().with(Write::ReleaseJob(Box::new(release)))).await.unwrap();
         }
     }
@@ -152,17 +152,17 @@ on_both_databases! {
     async fn a_paused_kind_is_not_due(db) {
         owed(&*db.store, 1).await;
         let kinds = [JobKind::Process, JobKind::Recheck];
-        assert_eq!(db.store.due_kinds(&kinds).await.unwrap(), [JobKind::Process]);
+        assert_eq!(db.store.list_due_kinds(&kinds).await.unwrap(), [JobKind::Process]);
         let pause = async |paused| {
             db.store.commit(Tx::new().with(Write::PauseJobs(JobKind::Process, paused, db.store.now()))).await.unwrap();
         };
         pause(true).await;
         pause(true).await;
-        assert_eq!(db.store.paused_kinds().await.unwrap(), [JobKind::Process]);
-        assert_eq!(db.store.due_kinds(&kinds).await.unwrap(), []);
+        assert_eq!(db.store.list_paused_kinds().await.unwrap(), [JobKind::Process]);
+        assert_eq!(db.store.list_due_kinds(&kinds).await.unwrap(), []);
         pause(false).await;
-        assert_eq!(db.store.due_kinds(&kinds).await.unwrap(), [JobKind::Process]);
-        assert_eq!(db.store.due_kinds(&[]).await.unwrap(), []);
+        assert_eq!(db.store.list_due_kinds(&kinds).await.unwrap(), [JobKind::Process]);
+        assert_eq!(db.store.list_due_kinds(&[]).await.unwrap(), []);
     }
 
     async fn chores_are_sown_once_and_hurried(db) {
@@ -170,7 +170,7 @@ on_both_databases! {
         let nodes = [Arc::clone(&db.store), db.another_node().await];
         let sweep = |run_at| NewJob {
             id: JobId(Uuid::now_v7()),
-            work: Work::Chore(Chore::Sweep),
+            work: JobSubject::Chore(Chore::Sweep),
             tenant: TenantId(Uuid::nil()),
             priority: Priority::Normal,
             run_at,
@@ -193,12 +193,12 @@ on_both_databases! {
             db.store.commit(Tx::new().with(back(job, None, "gave up"))).await.unwrap();
         }
         let query = JobQuery { tenant: tenant(1), state: Some(JobState::Dead), kind: None, after: None, limit: 2 };
-        let page = db.store.jobs(&query).await.unwrap();
+        let page = db.store.list_jobs(&query).await.unwrap();
         assert_eq!(page.iter().map(|entry| entry.job.id).collect::<Vec<_>>(), ids[..2]);
         assert_eq!(page[0].last_error.as_deref(), Some("gave up"));
-        let rest = db.store.jobs(&JobQuery { after: Some(ids[1]), ..query }).await.unwrap();
+        let rest = db.store.list_jobs(&JobQuery { after: Some(ids[1]), ..query }).await.unwrap();
         assert_eq!(rest.len(), 1);
-        assert!(db.store.jobs(&JobQuery { tenant: tenant(2), ..query }).await.unwrap().is_empty());
+        assert!(db.store.list_jobs(&JobQuery { tenant: tenant(2), ..query }).await.unwrap().is_empty());
 
         let now = db.store.now();
         let change = async |write| db.store.commit(Tx::new().with(write)).await;
@@ -208,7 +208,7 @@ on_both_databases! {
         assert!(matches!(change(Write::RetryJob(ids[0], tenant(1), now)).await, Err(StoreError::Conflict)));
         assert!(matches!(change(Write::DiscardJob(ids[0], tenant(1))).await, Err(StoreError::Conflict)));
         change(Write::DiscardJob(ids[1], tenant(1))).await.unwrap();
-        let counts = db.store.job_counts(Some(tenant(1))).await.unwrap();
+        let counts = db.store.list_job_counts(Some(tenant(1))).await.unwrap();
         let counts: Vec<_> = counts.iter().map(|c| (c.state.name(), c.count)).collect();
         assert_eq!(counts, [("dead", 1), ("ready", 1)]);
         let again = db.store.claim_jobs(JobKind::Process, LEASE, 9).await.unwrap().remove(0);
@@ -235,14 +235,14 @@ on_both_databases! {
             revoked_at: None,
             disposition: Disposition::Inline,
             filename: Some("другое имя.txt".parse().unwrap()),
-            variant: Some(Variant::read("thumb-256", Some("webp")).unwrap()),
+            variant: Some(AssetVariant::read("thumb-256", Some("webp")).unwrap()),
             max_uses: Some(5),
             used: 0,
             last_used_at: None,
             network: Some("192.0.2.0/24".parse().unwrap()),
         };
         db.store.commit(Tx::new().with(Write::InsertLink(Box::new(link.clone())))).await.unwrap();
-        assert_eq!(db.store.link(link.id).await.unwrap().unwrap(), link);
+        assert_eq!(db.store.find_link(link.id).await.unwrap().unwrap(), link);
         let racers = (0..50).map(|_| {
             let store = Arc::clone(&db.store);
             tokio::spawn(async move { store.use_link(link.id, now).await.unwrap() })
@@ -254,9 +254,9 @@ on_both_databases! {
         assert_eq!(used, 5);
 
         db.store.commit(Tx::new().with(Write::RevokeLink(link.id, now))).await.unwrap();
-        assert_eq!(db.store.link(link.id).await.unwrap().unwrap().revoked_at, Some(now));
+        assert_eq!(db.store.find_link(link.id).await.unwrap().unwrap().revoked_at, Some(now));
         let later = after(now, LEASE * 2);
         assert_eq!(db.store.forget_expired(later, 100).await.unwrap(), 1);
-        assert!(db.store.link(link.id).await.unwrap().is_none());
+        assert!(db.store.find_link(link.id).await.unwrap().is_none());
     }
 }

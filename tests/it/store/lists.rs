@@ -5,7 +5,7 @@ use std::time::Duration;
 use gantry::domain::asset::Asset;
 use gantry::domain::clock::Clock;
 use gantry::domain::ids::AssetId;
-use gantry::domain::key::{ApiKey, Scopes};
+use gantry::domain::key::{ApiKey, KeyScopes};
 use gantry::domain::tenant::Tenant;
 use gantry::store::{AssetQuery, Store, StoreError, Tx, Write};
 use serde_json::json;
@@ -18,7 +18,7 @@ async fn walk(store: &dyn Store, query: AssetQuery) -> Vec<AssetId> {
     let mut seen = Vec::new();
     let mut query = query;
     loop {
-        let page = store.assets(tenant(1), &query).await.unwrap();
+        let page = store.list_assets(tenant(1), &query).await.unwrap();
         assert!(page.assets.len() <= query.limit as usize);
         seen.extend(page.assets.iter().map(|asset| asset.id));
         match page.next {
@@ -78,7 +78,7 @@ on_both_databases! {
 
     async fn states_and_times_choose(db) {
         let made = fill(&*db.store, 4, |_, _| {}).await;
-        let upload = db.store.upload_of(made[1].id).await.unwrap().unwrap();
+        let upload = db.store.find_upload_of(made[1].id).await.unwrap().unwrap();
         db.store.commit(completion(made[1].clone(), upload, db.store.now())).await.unwrap();
         let stored = AssetQuery { state: Some("stored".to_owned()), limit: 10, ..AssetQuery::default() };
         assert_eq!(walk(&*db.store, stored).await, [made[1].id]);
@@ -95,17 +95,17 @@ on_both_databases! {
         let made = fill(&*db.store, 3, |_, _| {}).await;
         let (unknown, _) = pair(tenant(1), db.store.now());
         let wanted = [made[0].id, unknown.id, made[2].id];
-        let mut got: Vec<_> = db.store.assets_by_id(&wanted).await.unwrap().iter().map(|a| a.id).collect();
+        let mut got: Vec<_> = db.store.find_assets(&wanted).await.unwrap().iter().map(|a| a.id).collect();
         got.sort_unstable();
         assert_eq!(got, [made[0].id, made[2].id]);
-        assert!(db.store.assets_by_id(&[]).await.unwrap().is_empty());
+        assert!(db.store.find_assets(&[]).await.unwrap().is_empty());
     }
 
     async fn what_is_due_comes_most_overdue_first(db) {
         let made = fill(&*db.store, 3, |_, _| {}).await;
-        assert!(db.store.uploads_to_look_at(db.store.now(), 10).await.unwrap().is_empty());
+        assert!(db.store.list_uploads_to_check(db.store.now(), 10).await.unwrap().is_empty());
         db.clock.advance(Duration::from_secs(3600));
-        let due = db.store.uploads_to_look_at(db.store.now(), 2).await.unwrap();
+        let due = db.store.list_uploads_to_check(db.store.now(), 2).await.unwrap();
         assert_eq!(due.len(), 2);
         assert!(due.iter().all(|upload| made.iter().any(|asset| asset.id == upload.asset)));
     }
@@ -115,8 +115,8 @@ on_both_databases! {
         let acme =
             Tenant { id: tenant(1), name: "acme".to_owned(), created_at: now, suspended_at: None, rate: None };
         db.store.commit(Tx::new().with(Write::InsertTenant(acme.clone()))).await.unwrap();
-        assert_eq!(db.store.tenant_named("acme").await.unwrap().unwrap(), acme);
-        assert_eq!(db.store.tenants("", 10).await.unwrap(), std::slice::from_ref(&acme));
+        assert_eq!(db.store.find_tenant_by_name("acme").await.unwrap().unwrap(), acme);
+        assert_eq!(db.store.list_tenants("", 10).await.unwrap(), std::slice::from_ref(&acme));
         let twin = Tenant { id: tenant(2), ..acme };
         let refused = db.store.commit(Tx::new().with(Write::InsertTenant(twin))).await;
         assert!(matches!(refused, Err(StoreError::Conflict)));
@@ -125,7 +125,7 @@ on_both_databases! {
             id: owner(),
             tenant: tenant(1),
             name: Some("of the shop".to_owned()),
-            scopes: "upload,read".parse::<Scopes>().unwrap(),
+            scopes: "upload,read".parse::<KeyScopes>().unwrap(),
             secret_hash: [5; 32],
             old_secret: Some(([4; 32], now)),
             created_at: now,
@@ -134,12 +134,12 @@ on_both_databases! {
             last_used_at: Some(now),
         };
         db.store.commit(Tx::new().with(Write::InsertKey(key.clone()))).await.unwrap();
-        assert_eq!(db.store.key(key.id).await.unwrap().unwrap(), key);
-        assert_eq!(db.store.keys(tenant(1), None, 10).await.unwrap(), std::slice::from_ref(&key));
+        assert_eq!(db.store.find_key(key.id).await.unwrap().unwrap(), key);
+        assert_eq!(db.store.list_keys(tenant(1), None, 10).await.unwrap(), std::slice::from_ref(&key));
         let revoke = |tenant| Tx::new().with(Write::RevokeKey(tenant, key.id, now));
         assert!(matches!(db.store.commit(revoke(tenant(2))).await, Err(StoreError::Conflict)));
         db.store.commit(revoke(tenant(1))).await.unwrap();
         db.store.commit(revoke(tenant(1))).await.unwrap();
-        assert_eq!(db.store.key(key.id).await.unwrap().unwrap().revoked_at, Some(now));
+        assert_eq!(db.store.find_key(key.id).await.unwrap().unwrap().revoked_at, Some(now));
     }
 }

@@ -8,4 +8,5 @@ mod lists;
 mod rows;
 mod samples;
 mod transactions;
+mod upgrade;
 mod webhooks;

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use gantry::domain::asset::{Asset, AssetState, Content, Metadata, Verdict};
+use gantry::domain::asset::{Asset, AssetContent, AssetMetadata, AssetState, AssetVerdict};
 use gantry::domain::checksum::Sha256Digest;
 use gantry::domain::clock::{Timestamp, after};
 use gantry::domain::event::EventKind;
-use gantry::domain::findings::{Findings, Inspection, Problem};
+use gantry::domain::findings::{AssetFindings, AssetProblem, InspectionState};
 use gantry::domain::ids::{AssetId, JobId, KeyId, TenantId, UploadId};
-use gantry::domain::job::{NewJob, Priority, Work};
+use gantry::domain::job::{JobSubject, NewJob, Priority};
 use gantry::domain::name::MediaType;
-use gantry::domain::upload::{Patience, Protocol, Transfer, Upload, UploadState};
+use gantry::domain::upload::{Transfer, Upload, UploadProtocol, UploadState, UploadTimeouts};
 use gantry::store::{Store, Tx, Write};
 use uuid::Uuid;
 
@@ -35,10 +35,10 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
         media_type: Some("image/png".parse().unwrap()),
         declared_sha256: Some(Sha256Digest([9; 32])),
         external_id: None,
-        metadata: Metadata::new(),
+        metadata: AssetMetadata::new(),
         allowed: vec!["image/*".parse().unwrap()],
         partial: false,
-        charged: None,
+        quota_charge: None,
         policy: "default".to_owned(),
         delete_at: None,
         created_at: now,
@@ -51,10 +51,10 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
         owner: owner(),
         revision: 1,
         state: UploadState::Open,
-        protocol: Protocol::Native,
+        protocol: UploadProtocol::Native,
         transfer: Transfer::Put { size: asset.size },
-        most: None,
-        charged: None,
+        max_size: None,
+        quota_charge: None,
         reserved: None,
         key: format!("o/{}", asset.id),
         write_token: "token".to_owned(),
@@ -62,7 +62,7 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
         created_at: now,
         changed_at: now,
         expires_at: after(now, Duration::from_secs(3600)),
-        look_at: Some(after(now, Duration::from_secs(600))),
+        next_check_at: Some(after(now, Duration::from_secs(600))),
     };
     let (mut asset, mut upload) = (asset, upload);
     // As it will be read back.
@@ -77,30 +77,30 @@ pub async fn created(store: &dyn Store) -> (Asset, Upload) {
     (asset, upload)
 }
 
-pub fn content(now: Timestamp) -> Content {
+pub fn content(now: Timestamp) -> AssetContent {
     let etag = "e-1".to_owned();
-    let (version, findings) = (Some("v".to_owned()), Findings::default());
-    Content { key: "k".to_owned(), etag, version, stored_at: now, detected: None, sha256: None, findings }
+    let (version, findings) = (Some("v".to_owned()), AssetFindings::default());
+    AssetContent { key: "k".to_owned(), etag, version, stored_at: now, detected: None, sha256: None, findings }
 }
 
-pub fn found() -> Inspection {
-    let problem = Problem { code: "image_damaged".to_owned(), sentence: "It is damaged.".to_owned() };
-    let findings = Findings { problems: vec![problem], ..Findings::default() };
-    Inspection { detected: MediaType::octet_stream(), sha256: Some(Sha256Digest([3; 32])), findings }
+pub fn found() -> InspectionState {
+    let problem = AssetProblem { code: "image_damaged".to_owned(), sentence: "It is damaged.".to_owned() };
+    let findings = AssetFindings { problems: vec![problem], ..AssetFindings::default() };
+    InspectionState { detected: MediaType::octet_stream(), sha256: Some(Sha256Digest([3; 32])), findings }
 }
 
-pub fn verdict() -> Verdict {
-    Verdict { code: "digest_mismatch".to_owned(), sentence: "These are not the bytes declared.".to_owned() }
+pub fn verdict() -> AssetVerdict {
+    AssetVerdict { code: "digest_mismatch".to_owned(), sentence: "These are not the bytes declared.".to_owned() }
 }
 
 pub fn inspection_of(asset: &Asset, run_at: Timestamp) -> NewJob {
     let id = JobId(Uuid::now_v7());
-    NewJob { id, work: Work::Process(asset.id), tenant: asset.tenant, priority: Priority::Normal, run_at }
+    NewJob { id, work: JobSubject::Process(asset.id), tenant: asset.tenant, priority: Priority::Normal, run_at }
 }
 
 /// The transaction that ends an upload: upload completed, asset stored, job owed, all events told.
 pub fn completion(asset: Asset, upload: Upload, now: Timestamp) -> Tx {
-    let mut completing = upload.begin_completing(&Patience::default(), now).unwrap();
+    let mut completing = upload.begin_completing(&UploadTimeouts::default(), now).unwrap();
     let tx = Tx::new().upload(&mut completing, EventKind::UploadCompleting, &asset.name);
     let mut completed = completing.complete(now).unwrap();
     let mut stored = asset.store(content(now), now).unwrap();

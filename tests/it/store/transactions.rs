@@ -13,36 +13,36 @@ use crate::on_both_databases;
 on_both_databases! {
     async fn what_is_created_is_read_back(db) {
         let (asset, upload) = created(&*db.store).await;
-        assert_eq!(db.store.asset(asset.id).await.unwrap().unwrap(), asset);
-        assert_eq!(db.store.upload(upload.id).await.unwrap().unwrap(), upload);
-        assert_eq!(db.store.upload_of(asset.id).await.unwrap().unwrap(), upload);
-        let events = db.store.events(asset.id, 0, 10).await.unwrap();
+        assert_eq!(db.store.find_asset(asset.id).await.unwrap().unwrap(), asset);
+        assert_eq!(db.store.find_upload(upload.id).await.unwrap().unwrap(), upload);
+        assert_eq!(db.store.find_upload_of(asset.id).await.unwrap().unwrap(), upload);
+        let events = db.store.list_events(asset.id, 0, 10).await.unwrap();
         assert_eq!(events.iter().map(|e| (e.seq, e.kind.as_str())).collect::<Vec<_>>(), [(1, "asset.created")]);
     }
 
     async fn the_unknown_is_none(db) {
         let (asset, upload) = pair(tenant(1), db.store.now());
-        assert!(db.store.asset(asset.id).await.unwrap().is_none());
-        assert!(db.store.upload(upload.id).await.unwrap().is_none());
-        assert!(db.store.tenant_named("nobody").await.unwrap().is_none());
-        assert!(db.store.setting("nothing").await.unwrap().is_none());
+        assert!(db.store.find_asset(asset.id).await.unwrap().is_none());
+        assert!(db.store.find_upload(upload.id).await.unwrap().is_none());
+        assert!(db.store.find_tenant_by_name("nobody").await.unwrap().is_none());
+        assert!(db.store.read_setting("nothing").await.unwrap().is_none());
     }
 
     async fn a_stale_revision_writes_nothing_at_all(db) {
         let (asset, upload) = created(&*db.store).await;
         let now = db.store.now();
         db.store.commit(completion(asset.clone(), upload.clone(), now)).await.unwrap();
-        let events = db.store.events(asset.id, 0, 10).await.unwrap();
+        let events = db.store.list_events(asset.id, 0, 10).await.unwrap();
 
         // The asset's write comes first and would succeed; the upload's is stale.
-        let mut fresh = db.store.asset(asset.id).await.unwrap().unwrap().process(now).unwrap();
+        let mut fresh = db.store.find_asset(asset.id).await.unwrap().unwrap().process(now).unwrap();
         let mut stale = upload.abort(now).unwrap();
         let tx = Tx::new().asset(&mut fresh, EventKind::AssetProcessing);
         let tx = tx.upload(&mut stale, EventKind::UploadAborted, &asset.name);
         assert!(matches!(db.store.commit(tx).await, Err(StoreError::Conflict)));
 
-        assert_eq!(db.store.asset(asset.id).await.unwrap().unwrap().state.name(), "stored");
-        assert_eq!(db.store.events(asset.id, 0, 10).await.unwrap(), events);
+        assert_eq!(db.store.find_asset(asset.id).await.unwrap().unwrap().state.name(), "stored");
+        assert_eq!(db.store.list_events(asset.id, 0, 10).await.unwrap(), events);
     }
 
     async fn of_32_racing_completions_on_two_nodes_one_wins(db) {
@@ -63,7 +63,7 @@ on_both_databases! {
             }
         }
         assert_eq!(won, 1);
-        let events = db.store.events(asset.id, 0, 100).await.unwrap();
+        let events = db.store.list_events(asset.id, 0, 100).await.unwrap();
         let told: Vec<_> = events.iter().map(|e| (e.seq, e.kind.as_str())).collect();
         let expected =
             [(1, "asset.created"), (2, "upload.completing"), (3, "upload.completed"), (4, "asset.stored")];
@@ -85,15 +85,15 @@ on_both_databases! {
         let (twin_asset, twin) = named(1);
         let refused = db.store.commit(Tx::new().create(&mut twin_asset.clone(), &mut twin.clone())).await;
         assert!(matches!(refused, Err(StoreError::Conflict)));
-        assert!(db.store.asset(twin_asset.id).await.unwrap().is_none());
-        assert_eq!(db.store.live_upload(tenant(1), "invoice-1").await.unwrap().unwrap().id, upload.id);
+        assert!(db.store.find_asset(twin_asset.id).await.unwrap().is_none());
+        assert_eq!(db.store.find_live_upload(tenant(1), "invoice-1").await.unwrap().unwrap().id, upload.id);
 
         // Another tenant's identities are another world, and an ended upload frees its own.
         let (other_asset, other) = named(2);
         db.store.commit(Tx::new().create(&mut other_asset.clone(), &mut other.clone())).await.unwrap();
         let mut aborted = upload.abort(now).unwrap();
         db.store.commit(Tx::new().upload(&mut aborted, EventKind::UploadAborted, &asset.name)).await.unwrap();
-        assert!(db.store.live_upload(tenant(1), "invoice-1").await.unwrap().is_none());
+        assert!(db.store.find_live_upload(tenant(1), "invoice-1").await.unwrap().is_none());
         db.store.commit(Tx::new().create(&mut twin_asset.clone(), &mut twin.clone())).await.unwrap();
     }
 
@@ -112,9 +112,9 @@ on_both_databases! {
         for (i, (id, outcome)) in crowd.into_iter().enumerate() {
             let outcome = outcome.await.unwrap();
             assert_eq!(outcome.is_err(), i % 10 == 0, "{i}: {outcome:?}");
-            assert_eq!(db.store.asset(id).await.unwrap().is_some(), i % 10 != 0);
+            assert_eq!(db.store.find_asset(id).await.unwrap().is_some(), i % 10 != 0);
         }
-        assert_eq!(db.store.upload(first.id).await.unwrap().unwrap().asset, first_asset.id);
+        assert_eq!(db.store.find_upload(first.id).await.unwrap().unwrap().asset, first_asset.id);
     }
 
     async fn settings_are_decided_once(db) {
@@ -130,6 +130,6 @@ on_both_databases! {
         answers.dedup();
         assert_eq!(answers.len(), 1, "{answers:?}");
         db.store.set_setting("instance", "new").await.unwrap();
-        assert_eq!(db.store.setting("instance").await.unwrap().unwrap(), "new");
+        assert_eq!(db.store.read_setting("instance").await.unwrap().unwrap(), "new");
     }
 }

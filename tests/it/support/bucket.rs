@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gantry::blob::Capabilities;
-use gantry::blob::embedded::{EmbeddedStore, Settings as StoreSettings};
-use gantry::blob::s3::{S3Blobs, Settings, probe};
+use gantry::blob::StoreCapabilities;
+use gantry::blob::embedded::{EmbeddedSettings as StoreSettings, EmbeddedStore};
+use gantry::blob::s3::{S3Blobs, S3Settings, probe};
 use gantry::domain::clock::{OsEntropy, SystemClock};
 use gantry::http::server;
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ pub const ORIGIN: &str = "http://gantry.test";
 /// A bucket of the test's own.
 pub struct Bucket {
     pub blobs: S3Blobs,
-    pub capabilities: Capabilities,
+    pub capabilities: StoreCapabilities,
     /// Where an embedded store lives.
     pub home: Option<EmbeddedHome>,
 }
@@ -61,7 +61,7 @@ pub fn flip_bit(file: &Path) {
 impl Bucket {
     /// On the S3 server that `tests/servers.sh` started.
     pub async fn seaweedfs() -> Self {
-        static CAPABILITIES: OnceCell<Capabilities> = OnceCell::const_new();
+        static CAPABILITIES: OnceCell<StoreCapabilities> = OnceCell::const_new();
         Self::open(on_seaweedfs(), &CAPABILITIES).await
     }
 
@@ -70,13 +70,13 @@ impl Bucket {
         let (dir, stop) = (TempDir::new().unwrap(), CancellationToken::new());
         let settings = embedded_store(dir.path(), &stop).await;
         let home = EmbeddedHome { _stop: stop.drop_guard(), dir };
-        static CAPABILITIES: OnceCell<Capabilities> = OnceCell::const_new();
+        static CAPABILITIES: OnceCell<StoreCapabilities> = OnceCell::const_new();
         Self { home: Some(home), ..Self::open(settings, &CAPABILITIES).await }
     }
 
     /// The settings of a process whose store is a fresh bucket on that server.
     pub async fn for_processes() -> Vec<(&'static str, String)> {
-        let Settings { bucket, endpoint, credentials, .. } = Self::made(on_seaweedfs()).await;
+        let S3Settings { bucket, endpoint, credentials, .. } = Self::made(on_seaweedfs()).await;
         let (access_key, secret_key) = credentials.unwrap();
         vec![
             ("GANTRY_STORE", "s3".to_owned()),
@@ -89,7 +89,7 @@ impl Bucket {
         ]
     }
 
-    async fn made(settings: Settings) -> Settings {
+    async fn made(settings: S3Settings) -> S3Settings {
         sdk(&settings).create_bucket().bucket(&settings.bucket).send().await.unwrap();
         settings
     }
@@ -97,7 +97,7 @@ impl Bucket {
     /// Makes the bucket and opens it as `app` does. Every bucket of one kind of store answers the probe alike, and the
     /// probe writes 10 MiB: the first bucket of the process is asked, and `blob::the_probe_finds_a_capable_store` asks
     /// again.
-    async fn open(settings: Settings, known: &OnceCell<Capabilities>) -> Self {
+    async fn open(settings: S3Settings, known: &OnceCell<StoreCapabilities>) -> Self {
         let blobs = S3Blobs::connect(Self::made(settings).await, Arc::new(SystemClock)).await.unwrap();
         let capabilities = known.get_or_init(|| probe_capabilities(&blobs)).await.clone();
         let blobs = blobs.with_capabilities(capabilities.clone());
@@ -106,12 +106,12 @@ impl Bucket {
 }
 
 /// Asks the bucket what it can do.
-pub async fn probe_capabilities(blobs: &S3Blobs) -> Capabilities {
+pub async fn probe_capabilities(blobs: &S3Blobs) -> StoreCapabilities {
     probe(blobs, ORIGIN, Uuid::new_v4()).await.unwrap().capabilities
 }
 
-fn on_seaweedfs() -> Settings {
-    Settings {
+fn on_seaweedfs() -> S3Settings {
+    S3Settings {
         bucket: format!("t{}", Uuid::new_v4().simple()),
         region: Some("us-east-1".to_owned()),
         endpoint: Some(required("GANTRY_TEST_S3_ENDPOINT")),
@@ -121,7 +121,7 @@ fn on_seaweedfs() -> Settings {
     }
 }
 
-async fn embedded_store(dir: &Path, stop: &CancellationToken) -> Settings {
+async fn embedded_store(dir: &Path, stop: &CancellationToken) -> S3Settings {
     let (access_key, secret_key) = ("GKTEST".to_owned(), "secret-of-the-test".to_owned());
     let settings = StoreSettings {
         dir: dir.join("store"),
@@ -139,8 +139,8 @@ async fn embedded_store(dir: &Path, stop: &CancellationToken) -> Settings {
         let store = store.clone();
         async move { store.handle(request).await }
     };
-    tokio::spawn(server::serve(listener, answer, server::Limits::default(), stop.clone()));
-    Settings {
+    tokio::spawn(server::serve(listener, answer, server::ServerLimits::default(), stop.clone()));
+    S3Settings {
         bucket: "gantry".to_owned(),
         region: Some("us-east-1".to_owned()),
         endpoint: Some(endpoint),
@@ -151,7 +151,7 @@ async fn embedded_store(dir: &Path, stop: &CancellationToken) -> Settings {
 }
 
 /// A plain client, for what the port does not do.
-pub fn sdk(settings: &Settings) -> aws_sdk_s3::Client {
+pub fn sdk(settings: &S3Settings) -> aws_sdk_s3::Client {
     use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
     let (key, secret) = settings.credentials.clone().unwrap();
     let config = aws_sdk_s3::Config::builder()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantry::domain::clock::{Clock, ManualClock, Timestamp};
-use gantry::store::postgres::Options;
+use gantry::store::postgres::PostgresOptions;
 use gantry::store::{Store, StoreClock, postgres, sqlite};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor};
@@ -76,7 +76,7 @@ impl Place {
             Self::Sqlite(dir) => sqlite::open(&dir.path().join("gantry.db"), clock).await.unwrap(),
             Self::Postgres(url) => {
                 let clock = Some(StoreClock::Given(clock));
-                postgres::open(url, Options { connections, clock }).await.unwrap()
+                postgres::open(url, PostgresOptions { connections, clock }).await.unwrap()
             }
         }
     }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gantry::blob::presign::PartUrls;
 use gantry::blob::{
-    BlobError, Blobs, ByteStream, Capabilities, ListedMultipart, ListedObject, MultipartMarker, ObjectFacts, Page,
-    Payload, Presentation, Result, SignedUrl, StoredPart,
+    BlobError, BlobStore, ByteStream, ListPage, ListedMultipart, ListedObject, MultipartMarker, ObjectFacts,
+    PutPayload, ResponseHeaders, Result, SignedUrl, StoreCapabilities, StoredPart,
 };
 use gantry::domain::append::RelayedPart;
 use gantry::domain::asset::Asset;
@@ -22,17 +22,17 @@ use gantry::domain::event::{Event, EventCount, FeedEnds, FeedEvent};
 use gantry::domain::findings::StoredDamage;
 use gantry::domain::grant::Link;
 use gantry::domain::ids::{AssetId, CollectionId, DeliveryId, GrantId, KeyId, TenantId, UploadId, WebhookId};
-use gantry::domain::job::{Job, JobCount, JobEntry, JobKind, NewJob, Work};
+use gantry::domain::job::{Job, JobCount, JobEntry, JobKind, JobSubject, NewJob};
 use gantry::domain::key::ApiKey;
 use gantry::domain::plan::{PartNumber, StoreProfile};
 use gantry::domain::policy::Policy;
-use gantry::domain::quota::{Quota, Usage};
+use gantry::domain::quota::{QuotaUsage, TenantQuota};
 use gantry::domain::tenant::Tenant;
 use gantry::domain::upload::Upload;
 use gantry::domain::webhook::{Delivery, Webhook};
 use gantry::store::{
-    AssetPage, AssetQuery, AuditQuery, Backlog, DeliveryQuery, JobQuery, LinkQuery, LinksOf, Replay, Store, StoreError,
-    Tenancy, ToldOf, Tx, WebhookTroubles, Webhooks,
+    AssetPage, AssetQuery, AuditQuery, DeliveryBacklog, DeliveryQuery, IdempotencyRecord, JobQuery, LinkQuery, LinksOf,
+    Store, StoreError, TenancyStore, ToldOf, Tx, WebhookStore, WebhookTroubles,
 };
 use tokio::sync::Notify;
 
@@ -126,8 +126,8 @@ macro_rules! faulty {
 }
 
 #[async_trait]
-impl<B: Blobs> Blobs for FaultyBlobs<B> {
-    fn capabilities(&self) -> &Capabilities {
+impl<B: BlobStore> BlobStore for FaultyBlobs<B> {
+    fn capabilities(&self) -> &StoreCapabilities {
         self.inner.capabilities()
     }
 
@@ -145,15 +145,25 @@ impl<B: Blobs> Blobs for FaultyBlobs<B> {
         faulty!(self, create_multipart, self.inner.create_multipart(key, token, sum, max_bytes))
     }
 
-    async fn list_parts(&self, key: &str, id: &str, after: Option<PartNumber>) -> Result<Page<StoredPart, PartNumber>> {
+    async fn list_parts(
+        &self,
+        key: &str,
+        id: &str,
+        after: Option<PartNumber>,
+    ) -> Result<ListPage<StoredPart, PartNumber>> {
         faulty!(self, list_parts, self.inner.list_parts(key, id, after))
     }
 
-    async fn put_part(&self, key: &str, id: &str, number: PartNumber, payload: Payload) -> Result<String> {
+    async fn put_part(&self, key: &str, id: &str, number: PartNumber, payload: PutPayload) -> Result<String> {
         faulty!(self, put_part, self.inner.put_part(key, id, number, payload))
     }
 
-    async fn put_object(&self, key: &str, token: Option<&str>, payload: Payload) -> Result<(String, Option<String>)> {
+    async fn put_object(
+        &self,
+        key: &str,
+        token: Option<&str>,
+        payload: PutPayload,
+    ) -> Result<(String, Option<String>)> {
         faulty!(self, put_object, self.inner.put_object(key, token, payload))
     }
 
@@ -200,7 +210,7 @@ impl<B: Blobs> Blobs for FaultyBlobs<B> {
         faulty!(self, close_key, self.inner.close_key(key, life))
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page<ListedObject, String>> {
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<ListPage<ListedObject, String>> {
         faulty!(self, list, self.inner.list(prefix, after))
     }
 
@@ -208,7 +218,7 @@ impl<B: Blobs> Blobs for FaultyBlobs<B> {
         &self,
         prefix: &str,
         after: Option<&MultipartMarker>,
-    ) -> Result<Page<ListedMultipart, MultipartMarker>> {
+    ) -> Result<ListPage<ListedMultipart, MultipartMarker>> {
         faulty!(self, list_multiparts, self.inner.list_multiparts(prefix, after))
     }
 
@@ -224,7 +234,7 @@ impl<B: Blobs> Blobs for FaultyBlobs<B> {
         self.inner.sign_part(key, store_id, part, ttl).await
     }
 
-    async fn sign_get(&self, key: &str, shown: &Presentation, ttl: Duration) -> Result<SignedUrl> {
+    async fn sign_get(&self, key: &str, shown: &ResponseHeaders, ttl: Duration) -> Result<SignedUrl> {
         self.inner.sign_get(key, shown, ttl).await
     }
 }
@@ -243,16 +253,16 @@ macro_rules! pass_on {
                 self.inner.now()
             }
 
-            fn asset_turn(&self, id: AssetId) -> Option<u64> {
-                self.inner.asset_turn(id)
+            fn asset_generation(&self, id: AssetId) -> Option<u64> {
+                self.inner.asset_generation(id)
             }
 
-            async fn news(&self) {
-                self.inner.news().await;
+            async fn wait_for_events(&self) {
+                self.inner.wait_for_events().await;
             }
 
-            async fn job_news(&self) {
-                self.inner.job_news().await;
+            async fn wait_for_jobs(&self) {
+                self.inner.wait_for_jobs().await;
             }
 
             async fn commit(&self, tx: Tx) -> std::result::Result<(), StoreError> {
@@ -287,51 +297,51 @@ macro_rules! pass_on {
 pass_on! {
     async fn ping(&self) -> ();
     async fn verify(&self) -> ();
-    async fn tenant_named(&self, name: &str) -> Option<Tenant>;
-    async fn tenant(&self, id: TenantId) -> Option<Tenant>;
-    async fn tenants(&self, after: &str, limit: u32) -> Vec<Tenant>;
-    async fn key(&self, id: KeyId) -> Option<ApiKey>;
-    async fn keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Vec<ApiKey>;
-    async fn live_keys(&self, tenant: TenantId, now: Timestamp) -> u64;
-    async fn upload(&self, id: UploadId) -> Option<Upload>;
-    async fn upload_of(&self, asset: AssetId) -> Option<Upload>;
-    async fn live_upload(&self, tenant: TenantId, external_id: &str) -> Option<Upload>;
-    async fn relayed_parts(&self, upload: UploadId) -> Vec<RelayedPart>;
-    async fn uploads_to_look_at(&self, now: Timestamp, limit: u32) -> Vec<Upload>;
-    async fn asset(&self, id: AssetId) -> Option<Asset>;
-    async fn assets_by_id(&self, ids: &[AssetId]) -> Vec<Asset>;
-    async fn assets(&self, tenant: TenantId, query: &AssetQuery) -> AssetPage;
-    async fn assets_to_purge(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
-    async fn damaged_assets(&self, limit: u32) -> Vec<(AssetId, StoredDamage)>;
-    async fn events(&self, asset: AssetId, seq: i64, limit: u32) -> Vec<Event>;
+    async fn find_tenant_by_name(&self, name: &str) -> Option<Tenant>;
+    async fn find_tenant(&self, id: TenantId) -> Option<Tenant>;
+    async fn list_tenants(&self, after: &str, limit: u32) -> Vec<Tenant>;
+    async fn find_key(&self, id: KeyId) -> Option<ApiKey>;
+    async fn list_keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Vec<ApiKey>;
+    async fn count_live_keys(&self, tenant: TenantId, now: Timestamp) -> u64;
+    async fn find_upload(&self, id: UploadId) -> Option<Upload>;
+    async fn find_upload_of(&self, asset: AssetId) -> Option<Upload>;
+    async fn find_live_upload(&self, tenant: TenantId, external_id: &str) -> Option<Upload>;
+    async fn list_relayed_parts(&self, upload: UploadId) -> Vec<RelayedPart>;
+    async fn list_uploads_to_check(&self, now: Timestamp, limit: u32) -> Vec<Upload>;
+    async fn find_asset(&self, id: AssetId) -> Option<Asset>;
+    async fn find_assets(&self, ids: &[AssetId]) -> Vec<Asset>;
+    async fn list_assets(&self, tenant: TenantId, query: &AssetQuery) -> AssetPage;
+    async fn list_assets_to_purge(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
+    async fn list_damaged_assets(&self, limit: u32) -> Vec<(AssetId, StoredDamage)>;
+    async fn list_events(&self, asset: AssetId, seq: i64, limit: u32) -> Vec<Event>;
     async fn number_events(&self) -> u64;
-    async fn feed(&self, tenant: TenantId, asset: Option<AssetId>, after: i64, limit: u32) -> Vec<FeedEvent>;
-    async fn feed_ends(&self, tenants: &[TenantId]) -> Vec<(TenantId, FeedEnds)>;
+    async fn read_feed(&self, tenant: TenantId, asset: Option<AssetId>, after: i64, limit: u32) -> Vec<FeedEvent>;
+    async fn read_feed_ends(&self, tenants: &[TenantId]) -> Vec<(TenantId, FeedEnds)>;
     async fn forget_events(&self, before: Timestamp, limit: u32) -> u64;
     async fn claim_jobs(&self, kind: JobKind, lease: Duration, limit: u32) -> Vec<Job>;
     async fn extend_job(&self, job: &Job, lease: Duration) -> bool;
     async fn count_events(&self) -> u64;
-    async fn uncounted_events(&self) -> u64;
+    async fn list_uncounted_events(&self) -> u64;
     async fn count_expired(&self, now: Timestamp, before: Timestamp) -> u64;
-    async fn event_counts(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Vec<EventCount>;
+    async fn list_event_counts(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Vec<EventCount>;
     async fn keep_progress(&self, job: &Job) -> bool;
-    async fn due_kinds(&self, kinds: &[JobKind]) -> Vec<JobKind>;
+    async fn list_due_kinds(&self, kinds: &[JobKind]) -> Vec<JobKind>;
     async fn seed_jobs(&self, jobs: &[NewJob]) -> ();
-    async fn paused_kinds(&self) -> Vec<JobKind>;
-    async fn jobs(&self, query: &JobQuery) -> Vec<JobEntry>;
-    async fn job_of(&self, work: Work) -> Option<JobEntry>;
-    async fn job_counts(&self, tenant: Option<TenantId>) -> Vec<JobCount>;
+    async fn list_paused_kinds(&self) -> Vec<JobKind>;
+    async fn list_jobs(&self, query: &JobQuery) -> Vec<JobEntry>;
+    async fn find_job(&self, work: JobSubject) -> Option<JobEntry>;
+    async fn list_job_counts(&self, tenant: Option<TenantId>) -> Vec<JobCount>;
     async fn count_jobs(&self) -> (u64, u64);
-    async fn link(&self, id: GrantId) -> Option<Link>;
+    async fn find_link(&self, id: GrantId) -> Option<Link>;
     async fn use_link(&self, id: GrantId, now: Timestamp) -> bool;
-    async fn links(&self, query: &LinkQuery) -> Vec<Link>;
+    async fn list_links(&self, query: &LinkQuery) -> Vec<Link>;
     async fn revoke_links(&self, which: LinksOf, now: Timestamp, told: ToldOf) -> u64;
-    async fn collection(&self, id: CollectionId) -> Option<Collection>;
-    async fn collection_crcs(&self, id: CollectionId) -> Vec<(usize, u32)>;
+    async fn find_collection(&self, id: CollectionId) -> Option<Collection>;
+    async fn list_collection_crcs(&self, id: CollectionId) -> Vec<(usize, u32)>;
     async fn keep_crc(&self, id: CollectionId, position: usize, crc: u32) -> ();
-    async fn replay(&self, key: KeyId, route: &str, token: &str) -> Option<Replay>;
+    async fn find_idempotency_record(&self, key: KeyId, route: &str, token: &str) -> Option<IdempotencyRecord>;
     async fn forget_expired(&self, now: Timestamp, limit: u32) -> u64;
-    async fn setting(&self, name: &str) -> Option<String>;
+    async fn read_setting(&self, name: &str) -> Option<String>;
     async fn set_setting(&self, name: &str, value: &str) -> ();
     async fn setting_or(&self, name: &str, value: &str) -> String;
 }
@@ -339,9 +349,9 @@ pass_on! {
 macro_rules! pass_on_webhooks {
     ($(async fn $name:ident(&self $(, $arg:ident: $kind:ty)*) -> $answer:ty;)*) => {
         #[async_trait]
-        impl Webhooks for FaultyStore {
-            async fn dispatch_news(&self) {
-                self.inner.dispatch_news().await;
+        impl WebhookStore for FaultyStore {
+            async fn wait_for_dispatches(&self) {
+                self.inner.wait_for_dispatches().await;
             }
 
             $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
@@ -352,22 +362,22 @@ macro_rules! pass_on_webhooks {
 }
 
 pass_on_webhooks! {
-    async fn webhook(&self, id: WebhookId) -> Option<Webhook>;
-    async fn webhooks(&self, tenant: TenantId, after: Option<WebhookId>, limit: u32) -> Vec<Webhook>;
+    async fn find_webhook(&self, id: WebhookId) -> Option<Webhook>;
+    async fn list_webhooks(&self, tenant: TenantId, after: Option<WebhookId>, limit: u32) -> Vec<Webhook>;
     async fn has_webhooks(&self) -> bool;
-    async fn webhooks_behind(&self, after: Option<WebhookId>, limit: u32) -> Vec<Webhook>;
-    async fn backlog(&self, id: WebhookId, most: u32) -> Backlog;
-    async fn delivery(&self, id: DeliveryId) -> Option<Delivery>;
-    async fn deliveries(&self, query: &DeliveryQuery) -> Vec<Delivery>;
+    async fn list_webhooks_behind(&self, after: Option<WebhookId>, limit: u32) -> Vec<Webhook>;
+    async fn count_backlog(&self, id: WebhookId, most: u32) -> DeliveryBacklog;
+    async fn find_delivery(&self, id: DeliveryId) -> Option<Delivery>;
+    async fn list_deliveries(&self, query: &DeliveryQuery) -> Vec<Delivery>;
     async fn drop_deliveries(&self, limit: u32) -> u64;
     async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> u64;
-    async fn webhook_troubles(&self, failing_before: Timestamp) -> WebhookTroubles;
+    async fn find_webhook_troubles(&self, failing_before: Timestamp) -> WebhookTroubles;
 }
 
 macro_rules! pass_on_tenancy {
     ($(async fn $name:ident(&self $(, $arg:ident: $kind:ty)*) -> $answer:ty;)*) => {
         #[async_trait]
-        impl Tenancy for FaultyStore {
+        impl TenancyStore for FaultyStore {
             $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
                 self.inner.$name($($arg),*).await
             })*
@@ -376,11 +386,11 @@ macro_rules! pass_on_tenancy {
 }
 
 pass_on_tenancy! {
-    async fn quota(&self, tenant: TenantId) -> Option<(Quota, Usage)>;
-    async fn usage(&self, tenant: TenantId) -> Usage;
-    async fn policy(&self, tenant: TenantId, name: &str) -> Option<Policy>;
-    async fn policies(&self, tenant: TenantId, after: &str, limit: u32) -> Vec<Policy>;
-    async fn policy_origins(&self) -> Vec<String>;
-    async fn audit(&self, tenant: TenantId, query: &AuditQuery) -> Vec<AuditEntry>;
-    async fn assets_to_delete(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
+    async fn find_quota(&self, tenant: TenantId) -> Option<(TenantQuota, QuotaUsage)>;
+    async fn sum_usage(&self, tenant: TenantId) -> QuotaUsage;
+    async fn find_policy(&self, tenant: TenantId, name: &str) -> Option<Policy>;
+    async fn list_policies(&self, tenant: TenantId, after: &str, limit: u32) -> Vec<Policy>;
+    async fn list_policy_origins(&self) -> Vec<String>;
+    async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Vec<AuditEntry>;
+    async fn list_assets_to_delete(&self, now: Timestamp, limit: u32) -> Vec<Asset>;
 }

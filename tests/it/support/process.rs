@@ -133,7 +133,7 @@ impl Instance {
             let at = exports.find(&format!("{name}=")).unwrap() + name.len() + 1;
             exports[at..].split_whitespace().next().unwrap().to_owned()
         };
-        super::bucket::sdk(&gantry::blob::s3::Settings {
+        super::bucket::sdk(&gantry::blob::s3::S3Settings {
             bucket: "gantry".to_owned(),
             region: Some(value("AWS_REGION")),
             endpoint: Some(value("AWS_ENDPOINT_URL")),

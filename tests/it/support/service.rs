@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry::blob::s3::S3Blobs;
-use gantry::blob::{BlobKey, Blobs};
+use gantry::blob::{BlobKey, BlobStore};
 use gantry::domain::clock::OsEntropy;
-use gantry::domain::egress::Egress;
+use gantry::domain::egress::EgressPolicy;
 use gantry::domain::ids::TenantId;
-use gantry::domain::quota::Quota;
+use gantry::domain::quota::TenantQuota;
 use gantry::engine::{
-    Deliveries, DeliveryMode, Engine, FeedSettings, Foundation, Issuers, Pace, PatchTenant, Registry, Settings, Tokens,
-    WebhookSettings,
+    BodyPaceLimits, DeliveryMode, DeliverySettings, Engine, EngineDeps, EngineSettings, FeedSettings, PatchTenant,
+    TenantRegistry, TokenSigner, TrustedIssuers, WebhookSettings,
 };
-use gantry::http::{Site, router, server};
-use gantry::worker::{self, Pipeline, Sender, Worker};
+use gantry::http::{AppState, router, server};
+use gantry::worker::{self, JobWorker, ProcessingPipeline, WebhookSender};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -31,7 +31,7 @@ pub struct Service {
     pub database: Database,
     pub engine: Engine,
     pub blobs: Arc<S3Blobs>,
-    pub registry: Registry,
+    pub registry: TenantRegistry,
     pub tenant: TenantId,
     /// A key with every scope.
     pub admin: String,
@@ -45,29 +45,29 @@ pub struct Service {
 /// What a test may want otherwise.
 #[derive(Clone)]
 pub struct Shape {
-    pub settings: Settings,
+    pub settings: EngineSettings,
     /// Jobs are worked on.
     pub works: bool,
     /// On the S3 server that `tests/servers.sh` started instead of the embedded store.
     pub seaweedfs: bool,
     /// What the store is made to look like.
-    pub capabilities: fn(&mut gantry::blob::Capabilities),
+    pub capabilities: fn(&mut gantry::blob::StoreCapabilities),
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        let settings = Settings {
-            patience: gantry::domain::upload::Patience::default(),
+        let settings = EngineSettings {
+            upload_timeouts: gantry::domain::upload::UploadTimeouts::default(),
             max_size: 50_000_000_000_000,
-            put_up_to: 16 << 20,
+            max_single_put_bytes: 16 << 20,
             delivery: DeliveryMode::Redirect,
-            deliveries: Deliveries::default(),
+            deliveries: DeliverySettings::default(),
             redirect_ttl: Duration::from_secs(60),
             link_ttl: Duration::from_secs(30 * 24 * 3600),
-            quarantine: Duration::from_secs(24 * 3600),
-            digest_up_to: 64 << 30,
-            report_within: Duration::from_secs(600),
-            offers: 3,
+            quarantine_ttl: Duration::from_secs(24 * 3600),
+            max_digest_bytes: 64 << 30,
+            report_timeout: Duration::from_secs(600),
+            max_offers: 3,
             replay_ttl: Duration::from_secs(24 * 3600),
             orphan_grace: Duration::ZERO,
             feed: FeedSettings {
@@ -76,7 +76,7 @@ impl Default for Shape {
                 followers_per_tenant: 2048,
             },
             webhooks: WebhookSettings {
-                egress: Egress { http: true, networks: vec!["127.0.0.0/8".parse().unwrap()], proxy: None },
+                egress: EgressPolicy { http: true, networks: vec!["127.0.0.0/8".parse().unwrap()], proxy: None },
                 timeout: Duration::from_secs(15),
                 disable_after: Duration::from_secs(5 * 24 * 3600),
                 keep: Duration::from_secs(30 * 24 * 3600),
@@ -84,7 +84,11 @@ impl Default for Shape {
             },
             append_memory: 256 << 20,
             max_request_body: None,
-            pace: Pace { idle: Duration::from_secs(30), min_rate: 1024, window: Duration::from_secs(60) },
+            body_pace: BodyPaceLimits {
+                idle: Duration::from_secs(30),
+                min_rate: 1024,
+                window: Duration::from_secs(60),
+            },
         };
         Self { settings, works: true, seaweedfs: false, capabilities: |_| {} }
     }
@@ -93,7 +97,7 @@ impl Default for Shape {
 impl Service {
     pub async fn start(database: Database, shape: Shape) -> Self {
         let stop = CancellationToken::new();
-        let limits = server::Limits { pace: shape.settings.pace, ..server::Limits::default() };
+        let limits = server::ServerLimits { pace: shape.settings.body_pace, ..server::ServerLimits::default() };
         let bucket = if shape.seaweedfs { Bucket::seaweedfs().await } else { Bucket::embedded().await };
         let mut capabilities = bucket.capabilities.clone();
         (shape.capabilities)(&mut capabilities);
@@ -102,20 +106,20 @@ impl Service {
         let egress = shape.settings.webhooks.egress.clone();
         let engine = engine_on(&database, &blobs, &faults, shape.settings);
         assert!(engine.mark_bucket().await.unwrap());
-        let registry = Registry::new(Arc::clone(&database.store), Arc::new(OsEntropy));
+        let registry = TenantRegistry::new(Arc::clone(&database.store), Arc::new(OsEntropy));
         let tenant = limited(&registry, "default").await;
         let admin = registry.create_key(tenant, "admin".parse().unwrap(), None).await.unwrap().reveal();
         let base = serve(&engine, &blobs.public_origin(), limits, &stop).await;
         if shape.works {
-            let worker = Worker::new(
+            let worker = JobWorker::new(
                 engine.clone(),
                 Arc::clone(&database.store),
                 Arc::new(OsEntropy),
-                Pipeline::default(),
+                ProcessingPipeline::default(),
                 // More places than an endpoint is given work in these tests: the gate's pauses go by the clock, which stands.
-                worker::Settings { deliveries: 64, ..worker::Settings::default() },
+                worker::WorkerSettings { max_deliveries: 64, ..worker::WorkerSettings::default() },
             );
-            let worker = worker.with_sender(Sender::new(&egress).unwrap());
+            let worker = worker.with_sender(WebhookSender::new(&egress).unwrap());
             let stop = stop.clone();
             tokio::spawn(async move { worker.run(stop).await });
         }
@@ -127,14 +131,14 @@ impl Service {
         let mut database = self.database.clone();
         database.store = self.database.another_node().await;
         let engine = engine_on(&database, &self.blobs, &Faults::default(), Shape::default().settings);
-        (serve(&engine, &self.blobs.public_origin(), server::Limits::default(), &self.stop).await, engine)
+        (serve(&engine, &self.blobs.public_origin(), server::ServerLimits::default(), &self.stop).await, engine)
     }
 
     /// A node on the same rows that trusts these issuers.
-    pub async fn trusting(&self, issuers: Issuers) -> (String, Engine) {
+    pub async fn trusting(&self, issuers: TrustedIssuers) -> (String, Engine) {
         let settings = Shape::default().settings;
         let engine = trusting(&self.database, &self.blobs, &self.faults, settings, issuers);
-        (serve(&engine, &self.blobs.public_origin(), server::Limits::default(), &self.stop).await, engine)
+        (serve(&engine, &self.blobs.public_origin(), server::ServerLimits::default(), &self.stop).await, engine)
     }
 
     /// A key of the default tenant.
@@ -161,11 +165,11 @@ impl Service {
         // Nothing owed may be left for long: when time passes, one sweep removes what tests have abandoned.
         self.advance(Duration::from_secs(400 * 24 * 3600));
         for _ in 0..3 {
-            self.engine.sweep().await.unwrap();
+            self.engine.run_sweep().await.unwrap();
             self.advance(Duration::from_secs(24 * 3600));
         }
         let mut orphans = Vec::new();
-        let report = self.engine.orphans(false, |orphan| orphans.push(orphan.clone())).await.unwrap();
+        let report = self.engine.scan_orphans(false, |orphan| orphans.push(orphan.clone())).await.unwrap();
         assert_eq!(report.orphans, 0, "{orphans:?}");
         assert!(self.blobs.list_multiparts(BlobKey::PREFIX, None).await.unwrap().items.is_empty());
         assert!(self.blobs.list(BlobKey::PROBES, None).await.unwrap().items.is_empty());
@@ -175,10 +179,10 @@ impl Service {
     /// Every limited tenant's sum is what its rows come to. Workers may be at it: sums are looked at until they agree.
     pub async fn assert_sums(&self) {
         let store = &self.database.store;
-        for tenant in store.tenants("", 100).await.unwrap() {
+        for tenant in store.list_tenants("", 100).await.unwrap() {
             eventually_ok(format!("the sums of {} agree", tenant.name), async || {
-                let Some((_, kept)) = store.quota(tenant.id).await.unwrap() else { return Ok(()) };
-                let summed = store.usage(tenant.id).await.unwrap();
+                let Some((_, kept)) = store.find_quota(tenant.id).await.unwrap() else { return Ok(()) };
+                let summed = store.sum_usage(tenant.id).await.unwrap();
                 if kept == summed { Ok(()) } else { Err((kept, summed)) }
             })
             .await;
@@ -187,9 +191,9 @@ impl Service {
 }
 
 /// A tenant with room for everything, whose sums are kept all the same.
-async fn limited(registry: &Registry, name: &str) -> TenantId {
+async fn limited(registry: &TenantRegistry, name: &str) -> TenantId {
     let tenant = registry.create_tenant(name).await.unwrap();
-    let quota = Some(Quota { bytes: Some(1 << 62), ..Quota::default() });
+    let quota = Some(TenantQuota { bytes: Some(1 << 62), ..TenantQuota::default() });
     registry.patch_tenant(&tenant, PatchTenant { quota, ..PatchTenant::default() }).await.unwrap();
     tenant.id
 }
@@ -200,38 +204,38 @@ impl Drop for Service {
     }
 }
 
-fn engine_on(database: &Database, blobs: &Arc<S3Blobs>, faults: &Faults, settings: Settings) -> Engine {
-    trusting(database, blobs, faults, settings, Issuers::none())
+fn engine_on(database: &Database, blobs: &Arc<S3Blobs>, faults: &Faults, settings: EngineSettings) -> Engine {
+    trusting(database, blobs, faults, settings, TrustedIssuers::none())
 }
 
 fn trusting(
     database: &Database,
     blobs: &Arc<S3Blobs>,
     faults: &Faults,
-    settings: Settings,
-    issuers: Issuers,
+    settings: EngineSettings,
+    issuers: TrustedIssuers,
 ) -> Engine {
-    Engine::new(Foundation {
+    Engine::new(EngineDeps {
         store: Arc::new(FaultyStore { inner: Arc::clone(&database.store), faults: faults.clone() }),
         blobs: Arc::new(FaultyBlobs { inner: Arc::clone(blobs), faults: faults.clone() }),
         entropy: Arc::new(OsEntropy),
-        tokens: Tokens::new(&[b"0123456789abcdef0123456789abcdef".to_vec()]).unwrap(),
+        tokens: TokenSigner::new(&[b"0123456789abcdef0123456789abcdef".to_vec()]).unwrap(),
         issuers,
         settings,
-        instance: "test".to_owned(),
+        instance_id: "test".to_owned(),
     })
 }
 
-async fn serve(engine: &Engine, store_origin: &str, limits: server::Limits, stop: &CancellationToken) -> String {
+async fn serve(engine: &Engine, store_origin: &str, limits: server::ServerLimits, stop: &CancellationToken) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let site = Site::new(engine.clone(), &base, store_origin, stop.clone());
+    let site = AppState::new(engine.clone(), &base, store_origin, stop.clone());
     let routes = router(site.with_cors(&["https://app.example".to_owned()]));
     let answer = move |request| {
         let routes = routes.clone();
         async move { routes.oneshot(request).await.unwrap() }
     };
-    let door = server::Door::new(listener, None).with_early(server::Early::Always);
+    let door = server::Listener::new(listener, None).with_interim_policy(server::InterimPolicy::Always);
     tokio::spawn(server::serve(door, answer, limits, stop.clone()));
     base
 }

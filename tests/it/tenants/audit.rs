@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use gantry::domain::clock::after;
 use gantry::domain::ids::{JobId, TenantId};
-use gantry::domain::job::{Chore, NewJob, Priority, Work};
+use gantry::domain::job::{Chore, JobSubject, NewJob, Priority};
 use gantry::engine::{Error, PatchTenant};
 use serde_json::Value;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ async fn ready_by_hand(service: &Service) -> Names {
     service.registry.create_tenant("acme").await.unwrap();
     let chore = NewJob {
         id: JobId(Uuid::now_v7()),
-        work: Work::Chore(Chore::Sweep),
+        work: JobSubject::Chore(Chore::Sweep),
         tenant: TenantId(Uuid::nil()),
         priority: Priority::Normal,
         run_at: after(service.database.store.now(), Duration::from_secs(3600)),

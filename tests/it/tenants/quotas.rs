@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gantry::domain::quota::{Quota, Usage};
+use gantry::domain::quota::{QuotaUsage, TenantQuota};
 use gantry::engine::PatchTenant;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use super::acme;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
-async fn usage(service: &Service) -> Usage {
+async fn usage(service: &Service) -> QuotaUsage {
     let tenant = service.registry.tenant("acme").await.unwrap().unwrap();
     service.registry.standing(tenant.id).await.unwrap().usage
 }
@@ -57,8 +57,8 @@ on_both_services! {
         "#, own = own, acme = acme);
         drop(names);
         service.advance(Duration::from_secs(61));
-        service.engine.sweep().await.unwrap();
-        assert_eq!(usage(service).await, Usage::default(), "given back when its time has passed");
+        service.engine.run_sweep().await.unwrap();
+        assert_eq!(usage(service).await, QuotaUsage::default(), "given back when its time has passed");
     }
 
     async fn uploads_under_way_are_waited_for_at_every_door(service) {
@@ -181,11 +181,11 @@ on_both_services! {
         });
         let turns = async {
             for round in 0..20u64 {
-                let quota = Quota { bytes: (round % 2 == 0).then_some(1 << 40), ..Quota::default() };
+                let quota = TenantQuota { bytes: (round % 2 == 0).then_some(1 << 40), ..TenantQuota::default() };
                 let patch = PatchTenant { quota: Some(quota), ..PatchTenant::default() };
                 service.registry.patch_tenant(&tenant, patch).await.unwrap();
             }
-            let quota = Quota { files: Some(1 << 40), ..Quota::default() };
+            let quota = TenantQuota { files: Some(1 << 40), ..TenantQuota::default() };
             let patch = PatchTenant { quota: Some(quota), ..PatchTenant::default() };
             service.registry.patch_tenant(&tenant, patch).await.unwrap();
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gantry::blob::{BlobKey, Blobs};
+use gantry::blob::{BlobKey, BlobStore};
 
 use super::{Tus, chunked, ledger};
 use crate::on_both_services;
@@ -14,7 +14,7 @@ use crate::support::transcript::noise;
 /// What the row says, without asking anybody to let go.
 fn impatient() -> Shape {
     let mut shape = Shape::default();
-    shape.settings.pace.idle = Duration::from_millis(1500);
+    shape.settings.body_pace.idle = Duration::from_millis(1500);
     shape
 }
 
@@ -61,8 +61,8 @@ on_both_services! {
         let tus = Tus::new(service);
         let id = tus.create(5).await;
         // Somebody who was cut off before the row knew of it.
-        let upload = service.database.store.upload(id.parse().unwrap()).await.unwrap().unwrap();
-        let jello = gantry::blob::Payload::of(bytes::Bytes::from_static(b"jello"));
+        let upload = service.database.store.find_upload(id.parse().unwrap()).await.unwrap().unwrap();
+        let jello = gantry::blob::PutPayload::of(bytes::Bytes::from_static(b"jello"));
         service.blobs.put_object(&upload.key, Some(&upload.write_token), jello).await.unwrap();
         assert_eq!(tus.send(&id, 0, "hello").await.status(), 204);
         assert_eq!(tus.content(&id).await, "hello");
@@ -140,10 +140,10 @@ on_both_services! {
             assert_eq!(tus.send(&id, at, bytes[at as usize..at as usize + 3_000_000].to_vec()).await.status(), 204);
         }
         eventually("no tails are left", async || {
-            service.engine.sweep().await.unwrap();
+            service.engine.run_sweep().await.unwrap();
             service.blobs.list(BlobKey::TAILS, None).await.unwrap().items.is_empty()
         })
         .await;
-        assert!(service.database.store.relayed_parts(id.parse().unwrap()).await.unwrap().is_empty());
+        assert!(service.database.store.list_relayed_parts(id.parse().unwrap()).await.unwrap().is_empty());
     }
 }

@@ -111,8 +111,8 @@ impl Tus {
     }
 }
 
-async fn ledger(service: &Service, id: &str) -> gantry::domain::append::Ledger {
-    let upload = service.database.store.upload(id.parse().unwrap()).await.unwrap().unwrap();
+async fn ledger(service: &Service, id: &str) -> gantry::domain::append::AppendLedger {
+    let upload = service.database.store.find_upload(id.parse().unwrap()).await.unwrap().unwrap();
     upload.ledger().unwrap().clone()
 }
 

@@ -10,7 +10,7 @@ use crate::{on_both_services, transcript};
 
 fn strict() -> Shape {
     let mut shape = Shape::default();
-    shape.settings.webhooks.egress = gantry::domain::egress::Egress::default();
+    shape.settings.webhooks.egress = gantry::domain::egress::EgressPolicy::default();
     shape.settings.webhooks.endpoints = 2;
     shape
 }

@@ -1,4 +1,4 @@
-//! kill -9 around a delivery (`RELIABILITY.md`, crash points 17 and 18): it arrives at least once, with the same id.
+//! kill -9 around a delivery: it arrives at least once, with the same id.
 
 use reqwest::Client;
 use serde_json::{Value, json};

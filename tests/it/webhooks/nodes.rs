@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gantry::domain::clock::OsEntropy;
-use gantry::worker::{self, Pipeline, Sender, Worker};
+use gantry::worker::{self, JobWorker, ProcessingPipeline, WebhookSender};
 
 use super::{all, hook};
 use crate::events::{awaited, change};
@@ -15,9 +15,9 @@ on_both_services! {
     async fn two_nodes_tell_each_event_once_to_each_endpoint(service) {
         let (base, engine) = service.another_node().await;
         let store = service.database.another_node().await;
-        let settings = worker::Settings { deliveries: 64, ..worker::Settings::default() };
-        let worker = Worker::new(engine.clone(), store, Arc::new(OsEntropy), Pipeline::default(), settings);
-        let worker = worker.with_sender(Sender::new(&engine.webhook_settings().egress).unwrap());
+        let settings = worker::WorkerSettings { max_deliveries: 64, ..worker::WorkerSettings::default() };
+        let worker = JobWorker::new(engine.clone(), store, Arc::new(OsEntropy), ProcessingPipeline::default(), settings);
+        let worker = worker.with_sender(WebhookSender::new(&engine.webhook_settings().egress).unwrap());
         let stop = service.stop.clone();
         tokio::spawn(async move { worker.run(stop).await });
 

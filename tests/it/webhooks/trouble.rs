@@ -184,10 +184,10 @@ on_both_services! {
         let (webhook, _) = hook(service, &receiver, "asset.created").await;
         awaited(service).await;
         all(service, &webhook, 1, "delivered").await;
-        service.engine.retain().await.unwrap();
+        service.engine.run_retention().await.unwrap();
         assert_eq!(log(service, &webhook).await.len(), 1);
         service.advance(HOUR * 24 * 31);
-        assert_eq!(service.engine.retain().await.unwrap().deliveries, 1);
+        assert_eq!(service.engine.run_retention().await.unwrap().deliveries, 1);
         assert!(log(service, &webhook).await.is_empty());
     }
 }
@@ -197,7 +197,7 @@ mod ourselves {
 
     use gantry::domain::clock::OsEntropy;
     use gantry::domain::job::{JobKind, MAX_TRIES};
-    use gantry::worker::{self, Pipeline, Sender, Worker};
+    use gantry::worker::{self, JobWorker, ProcessingPipeline, WebhookSender};
     use tokio::sync::Notify;
 
     use super::*;
@@ -231,8 +231,8 @@ mod ourselves {
                 service.advance(lease);
             }
             let (store, engine) = (Arc::clone(&service.database.store), service.engine.clone());
-            let worker = Worker::new(engine, store, Arc::new(OsEntropy), Pipeline::default(), worker::Settings::default());
-            let worker = worker.with_sender(Sender::new(&service.engine.webhook_settings().egress).unwrap());
+            let worker = JobWorker::new(engine, store, Arc::new(OsEntropy), ProcessingPipeline::default(), worker::WorkerSettings::default());
+            let worker = worker.with_sender(WebhookSender::new(&service.engine.webhook_settings().egress).unwrap());
             let stop = service.stop.clone();
             tokio::spawn(async move { worker.run(stop).await });
             let log = all(service, &webhook, 1, "dead").await;
@@ -251,7 +251,7 @@ mod ourselves {
             service.faults.on_commit_of("Settle(", [Some(Fault::Refused)]);
             answered.notify_one();
             eventually("the fault", async || service.faults.are_spent()).await;
-            service.advance(worker::Settings::default().lease);
+            service.advance(worker::WorkerSettings::default().lease);
             let came = receiver.until(2).await;
             assert_eq!(came[0].id(), came[1].id());
             let log = all(service, &webhook, 1, "delivered").await;

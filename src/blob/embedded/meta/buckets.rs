@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, params};
 
-use super::super::error::{Error, Result};
 use super::{rows, uploads};
+use crate::blob::embedded::error::{Error, Result};
 
 /// A bucket as it is listed.
-pub(in super::super) struct Bucket {
+pub(in super::super) struct BucketRow {
     /// Its name.
     pub(in super::super) name: String,
     /// When it was made, in microseconds since 1970.
@@ -40,9 +40,9 @@ pub(in super::super) fn delete(db: &Connection, name: &str, now: i64) -> Result<
 }
 
 /// All buckets by name.
-pub(in super::super) fn list(db: &Connection) -> Result<Vec<Bucket>> {
+pub(in super::super) fn list(db: &Connection) -> Result<Vec<BucketRow>> {
     let mut query = db.prepare_cached("SELECT name, created FROM bucket ORDER BY name")?;
-    query.query_and_then([], |row| Ok(Bucket { name: rows::get(row, 0)?, created: rows::get(row, 1)? }))?.collect()
+    query.query_and_then([], |row| Ok(BucketRow { name: rows::get(row, 0)?, created: rows::get(row, 1)? }))?.collect()
 }
 
 /// Sets or removes the CORS rules of one bucket.

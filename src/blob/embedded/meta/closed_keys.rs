@@ -2,17 +2,17 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::error::{Error, Result};
-use super::super::record::Address;
 use super::{objects, rows, uploads};
 use crate::blob::embedded::conditions::WriteCondition;
+use crate::blob::embedded::error::{Error, Result};
+use crate::blob::embedded::model::ObjectAddress;
 
 /// How long a row outlives its time, in microseconds: the wall clock may go back, and URLs come to life again with it.
-const KEPT_AFTER_MICROS: i64 = 24 * 3600 * 1_000_000;
+const CLOSED_KEY_RETENTION_MICROS: i64 = 24 * 3600 * 1_000_000;
 
 /// Removes the object under a key and aborts every upload there, and refuses further writes before `until`. All times are
 /// microseconds since 1970. A key that is closed for longer already stays so.
-pub(in super::super) fn close(db: &Connection, at: &Address, until: i64, now: i64) -> Result<()> {
+pub(in super::super) fn close(db: &Connection, at: &ObjectAddress, until: i64, now: i64) -> Result<()> {
     objects::delete(db, at, &WriteCondition::default(), now)?;
     for id in open_uploads(db, at)? {
         uploads::abort(db, at, &id, now)?;
@@ -23,13 +23,13 @@ pub(in super::super) fn close(db: &Connection, at: &Address, until: i64, now: i6
     Ok(())
 }
 
-fn open_uploads(db: &Connection, at: &Address) -> Result<Vec<String>> {
+fn open_uploads(db: &Connection, at: &ObjectAddress) -> Result<Vec<String>> {
     let mut query = db.prepare_cached("SELECT id FROM upload WHERE bucket = ? AND key = ?")?;
     query.query_and_then(params![at.bucket, at.key.as_bytes()], |row| rows::get(row, 0))?.collect()
 }
 
 /// [`Error::KeyClosed`] while the key is closed at `now`, in microseconds since 1970.
-pub(in super::super) fn check(db: &Connection, at: &Address, now: i64) -> Result<()> {
+pub(in super::super) fn check(db: &Connection, at: &ObjectAddress, now: i64) -> Result<()> {
     let mut query = db.prepare_cached("SELECT until FROM closed_key WHERE bucket = ? AND key = ?")?;
     let until: Option<i64> = query.query_row(params![at.bucket, at.key.as_bytes()], |row| row.get(0)).optional()?;
     if until.is_some_and(|until| now < until) { Err(Error::KeyClosed) } else { Ok(()) }
@@ -38,7 +38,7 @@ pub(in super::super) fn check(db: &Connection, at: &Address, now: i64) -> Result
 /// Whether a row can be forgotten at `now`.
 pub(in super::super) fn any_over(db: &Connection, now: i64) -> Result<bool> {
     let sql = "SELECT 1 FROM closed_key WHERE until < ? LIMIT 1";
-    Ok(db.prepare_cached(sql)?.exists([now.saturating_sub(KEPT_AFTER_MICROS)])?)
+    Ok(db.prepare_cached(sql)?.exists([now.saturating_sub(CLOSED_KEY_RETENTION_MICROS)])?)
 }
 
 /// Forgets at most `limit` rows whose time is long over at `now`; returns how many.
@@ -46,5 +46,5 @@ pub(in super::super) fn forget_over(db: &Connection, now: i64, limit: usize) -> 
     let sql = "DELETE FROM closed_key WHERE (bucket, key) IN
                (SELECT bucket, key FROM closed_key WHERE until < ? ORDER BY until LIMIT ?)";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    Ok(db.prepare_cached(sql)?.execute(params![now.saturating_sub(KEPT_AFTER_MICROS), limit])?)
+    Ok(db.prepare_cached(sql)?.execute(params![now.saturating_sub(CLOSED_KEY_RETENTION_MICROS), limit])?)
 }

@@ -4,55 +4,55 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::super::checksum::{self, Join, Sums};
-use super::super::conditions::WriteCondition;
-use super::super::error::{Error, Result};
-use super::super::record::{Address, Manifest, Object, Verified};
-use super::contents::Part;
-use super::uploads::Upload;
+use super::contents::StoredPartRow;
+use super::uploads::MultipartRow;
 use super::{contents, objects, rows, uploads};
+use crate::blob::embedded::checksum::{self, ChecksumCombiner, ChecksumSet};
+use crate::blob::embedded::conditions::WriteCondition;
+use crate::blob::embedded::error::{Error, Result};
+use crate::blob::embedded::model::{ObjectAddress, ObjectChecksums, ObjectRow, SegmentManifest};
 
 /// S3's smallest size of every part but the last, in bytes.
-const PART_MIN: u64 = 5 << 20;
+const MIN_PART_BYTES: u64 = 5 << 20;
 
 /// A part as the client lists it.
-pub(in super::super) struct Claim {
+pub(in super::super) struct CompletionClaim {
     /// Its number.
     pub(in super::super) number: u16,
     /// Its ETag without quotes.
     pub(in super::super) etag: String,
     /// Checksums that it must have.
-    pub(in super::super) sums: Sums,
+    pub(in super::super) sums: ChecksumSet,
 }
 
 /// A request to complete an upload.
-pub(in super::super) struct Completion {
+pub(in super::super) struct MultipartCompletion {
     /// The object to be.
-    pub(in super::super) at: Address,
+    pub(in super::super) at: ObjectAddress,
     /// The upload's id.
     pub(in super::super) id: String,
     /// The parts, in ascending order.
-    pub(in super::super) claims: Vec<Claim>,
+    pub(in super::super) claims: Vec<CompletionClaim>,
     /// What must hold of the key's present object.
     pub(in super::super) condition: WriteCondition,
     /// The object's size, when the client says it.
     pub(in super::super) size: Option<u64>,
     /// Checksums of the object, when the client says them.
-    pub(in super::super) sums: Sums,
+    pub(in super::super) sums: ChecksumSet,
     /// When this happens, in microseconds since 1970.
     pub(in super::super) now: i64,
 }
 
 /// What a completion answers, the first time and every other time.
-pub(in super::super) struct Completed {
+pub(in super::super) struct CompletedObject {
     /// The object's ETag.
     pub(in super::super) etag: String,
     /// The object's checksums.
-    pub(in super::super) verified: Verified,
+    pub(in super::super) verified: ObjectChecksums,
 }
 
 /// Completes an upload, or repeats the answer when that has happened already.
-pub(in super::super) fn complete(db: &Connection, asked: &Completion) -> Result<Completed> {
+pub(in super::super) fn complete(db: &Connection, asked: &MultipartCompletion) -> Result<CompletedObject> {
     let upload = match uploads::require(db, &asked.at, &asked.id) {
         Err(Error::NoSuchUpload) => return repeat(db, asked),
         other => other?,
@@ -61,33 +61,34 @@ pub(in super::super) fn complete(db: &Connection, asked: &Completion) -> Result<
     let uploaded = contents::parts(db, upload.content, 0, usize::MAX)?;
     let numbers: Vec<u16> = uploaded.iter().map(|part| part.segment.number).collect();
     let parts = select(uploaded, &asked.claims)?;
-    let manifest: Manifest = parts.iter().map(|part| part.segment).collect();
+    let manifest: SegmentManifest = parts.iter().map(|part| part.segment).collect();
     if asked.size.is_some_and(|size| size != manifest.size()) {
         return Err(Error::InvalidRequest("the object has not the size that x-amz-mp-object-size says"));
     }
     let verified = join(&upload, &parts, &asked.sums)?;
     let etag = checksum::multipart_etag(parts.iter().map(|part| part.md5));
     contents::seal(db, upload.content, &manifest, &numbers, asked.now)?;
-    finish(db, asked, upload, manifest.size(), &Completed { etag: etag.clone(), verified: verified.clone() })?;
-    Ok(Completed { etag, verified })
+    finish(db, asked, upload, manifest.size(), &CompletedObject { etag: etag.clone(), verified: verified.clone() })?;
+    Ok(CompletedObject { etag, verified })
 }
 
 /// The uploaded parts that are claimed, in order, each as it is claimed.
-fn select(uploaded: Vec<Part>, claims: &[Claim]) -> Result<Vec<Part>> {
+fn select(uploaded: Vec<StoredPartRow>, claims: &[CompletionClaim]) -> Result<Vec<StoredPartRow>> {
     if claims.is_empty() {
         return Err(Error::MalformedXml("you must specify at least one part"));
     }
     if claims.windows(2).any(|pair| pair[0].number >= pair[1].number) {
         return Err(Error::InvalidPartOrder);
     }
-    let mut uploaded: BTreeMap<u16, Part> = uploaded.into_iter().map(|part| (part.segment.number, part)).collect();
+    let mut uploaded: BTreeMap<u16, StoredPartRow> =
+        uploaded.into_iter().map(|part| (part.segment.number, part)).collect();
     let mut parts = Vec::with_capacity(claims.len());
     for (index, claim) in claims.iter().enumerate() {
         let part = uploaded.remove(&claim.number).ok_or(Error::InvalidPart(claim.number))?;
         if hex::encode(part.md5) != claim.etag || part.sums.differs_from(&claim.sums).is_some() {
             return Err(Error::InvalidPart(claim.number));
         }
-        if part.segment.size < PART_MIN && index + 1 < claims.len() {
+        if part.segment.size < MIN_PART_BYTES && index + 1 < claims.len() {
             return Err(Error::EntityTooSmall(claim.number));
         }
         parts.push(part);
@@ -96,13 +97,13 @@ fn select(uploaded: Vec<Part>, claims: &[Claim]) -> Result<Vec<Part>> {
 }
 
 /// The object's checksum out of its parts', equal to the one that the client says.
-fn join(upload: &Upload, parts: &[Part], declared: &Sums) -> Result<Verified> {
-    let mut join = Join::new(upload.algorithm, upload.kind);
+fn join(upload: &MultipartRow, parts: &[StoredPartRow], declared: &ChecksumSet) -> Result<ObjectChecksums> {
+    let mut join = ChecksumCombiner::new(upload.algorithm, upload.kind);
     for part in parts {
         let sum = part.sums.get(upload.algorithm).ok_or(Error::InvalidPart(part.segment.number))?;
         join.push(sum, part.segment.size).ok_or(Error::InvalidPart(part.segment.number))?;
     }
-    let mut sums = Sums::default();
+    let mut sums = ChecksumSet::default();
     if let Some(value) = join.finish() {
         let said = declared.get(upload.algorithm);
         if said.is_some_and(|said| *said != value && value.split_once('-').is_none_or(|(bare, _)| bare != said)) {
@@ -110,11 +111,17 @@ fn join(upload: &Upload, parts: &[Part], declared: &Sums) -> Result<Verified> {
         }
         sums.set(upload.algorithm, value);
     }
-    Ok(Verified { sums, kind: Some(upload.kind) })
+    Ok(ObjectChecksums { sums, kind: Some(upload.kind) })
 }
 
-fn finish(db: &Connection, asked: &Completion, upload: Upload, size: u64, completed: &Completed) -> Result<()> {
-    let object = Object {
+fn finish(
+    db: &Connection,
+    asked: &MultipartCompletion,
+    upload: MultipartRow,
+    size: u64,
+    completed: &CompletedObject,
+) -> Result<()> {
+    let object = ObjectRow {
         content: upload.content,
         size,
         etag: completed.etag.clone(),
@@ -128,26 +135,26 @@ fn finish(db: &Connection, asked: &Completion, upload: Upload, size: u64, comple
     uploads::forget(db, &asked.id)?;
     let sql = "INSERT INTO finished (id, bucket, key, etag, verified, at) VALUES (?, ?, ?, ?, ?, ?)";
     let verified = rows::to_json(&completed.verified)?;
-    let Address { bucket, key } = &asked.at;
+    let ObjectAddress { bucket, key } = &asked.at;
     db.prepare_cached(sql)?.execute(params![asked.id, bucket, key.as_bytes(), completed.etag, verified, asked.now])?;
     Ok(())
 }
 
 /// The answer of the first time, if the same parts are listed; conditions held then and are not asked again.
-fn repeat(db: &Connection, asked: &Completion) -> Result<Completed> {
+fn repeat(db: &Connection, asked: &MultipartCompletion) -> Result<CompletedObject> {
     let sql = "SELECT etag, verified FROM finished WHERE id = ? AND bucket = ? AND key = ?";
     let mut query = db.prepare_cached(sql)?;
-    let Address { bucket, key } = &asked.at;
+    let ObjectAddress { bucket, key } = &asked.at;
     let mut rows = query.query(params![asked.id, bucket, key.as_bytes()])?;
     let row = rows.next()?.ok_or(Error::NoSuchUpload)?;
-    let (etag, verified): (String, Verified) = (rows::get(row, 0)?, rows::json(row, 1)?);
-    let md5 = |claim: &Claim| {
+    let (etag, verified): (String, ObjectChecksums) = (rows::get(row, 0)?, rows::json(row, 1)?);
+    let md5 = |claim: &CompletionClaim| {
         let mut md5 = [0; 16];
         hex::decode_to_slice(&claim.etag, &mut md5).ok().map(|()| md5)
     };
     let listed: Option<Vec<_>> = asked.claims.iter().map(md5).collect();
     if listed.map(|listed| checksum::multipart_etag(listed.into_iter())).as_ref() == Some(&etag) {
-        Ok(Completed { etag, verified })
+        Ok(CompletedObject { etag, verified })
     } else {
         Err(Error::NoSuchUpload)
     }
@@ -161,39 +168,47 @@ mod tests {
     use super::super::uploads::NewUpload;
     use super::super::{buckets, schema};
     use super::*;
-    use crate::blob::embedded::checksum::{Algorithm, Hasher, Kind};
-    use crate::blob::embedded::record::{FileId, Headers, Segment, Tags};
+    use crate::blob::embedded::checksum::{BodyHasher, S3ChecksumAlgorithm, S3ChecksumType};
+    use crate::blob::embedded::model::{FileId, FileSegment, ObjectHeaders, ObjectTags};
 
-    fn address() -> Address {
-        Address { bucket: "b".to_owned(), key: "k".to_owned() }
+    fn address() -> ObjectAddress {
+        ObjectAddress { bucket: "b".to_owned(), key: "k".to_owned() }
     }
 
     /// An upload of so many parts of 5 MiB each, as rows without bytes.
-    fn uploaded(db: &Connection, count: u16) -> Completion {
+    fn uploaded(db: &Connection, count: u16) -> MultipartCompletion {
         buckets::create(db, "b", 0).unwrap();
         let new = NewUpload {
             id: "u".to_owned(),
             at: address(),
-            headers: Headers::default(),
-            tags: Tags::default(),
-            algorithm: Algorithm::Crc64Nvme,
-            kind: Kind::FullObject,
+            headers: ObjectHeaders::default(),
+            tags: ObjectTags::default(),
+            algorithm: S3ChecksumAlgorithm::Crc64Nvme,
+            kind: S3ChecksumType::FullObject,
             max_bytes: None,
             created: 0,
         };
         uploads::create(db, &new).unwrap();
         let mut claims = Vec::new();
         for number in 1..=count {
-            let mut hasher = Hasher::new(&[Algorithm::Crc64Nvme]);
+            let mut hasher = BodyHasher::new(&[S3ChecksumAlgorithm::Crc64Nvme]);
             hasher.update(&number.to_be_bytes());
             let ((md5, sums), mut file) = (hasher.finish(), [0; 16]);
             file[..2].copy_from_slice(&number.to_be_bytes());
-            let segment = Segment { file: FileId(file), size: PART_MIN, number };
+            let segment = FileSegment { file: FileId(file), size: MIN_PART_BYTES, number };
             uploads::put_part(db, &address(), "u", &NewSegment { segment, md5, sums, modified: 0 }).unwrap();
-            claims.push(Claim { number, etag: hex::encode(md5), sums: Sums::default() });
+            claims.push(CompletionClaim { number, etag: hex::encode(md5), sums: ChecksumSet::default() });
         }
         let condition = WriteCondition::default();
-        Completion { at: address(), id: "u".to_owned(), claims, condition, size: None, sums: Sums::default(), now: 1 }
+        MultipartCompletion {
+            at: address(),
+            id: "u".to_owned(),
+            claims,
+            condition,
+            size: None,
+            sums: ChecksumSet::default(),
+            now: 1,
+        }
     }
 
     #[test]
@@ -213,6 +228,6 @@ mod tests {
         let started = Instant::now();
         let (object, manifest) = objects::open(&db, &address()).unwrap();
         println!("10 000 parts: completed in {elapsed:?}, opened in {:?}", started.elapsed());
-        assert_eq!((object.size, manifest.0.len()), (10_000 * PART_MIN, 10_000));
+        assert_eq!((object.size, manifest.0.len()), (10_000 * MIN_PART_BYTES, 10_000));
     }
 }

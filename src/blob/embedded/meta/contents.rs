@@ -2,37 +2,37 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::super::checksum::Sums;
-use super::super::error::Result;
-use super::super::record::{ContentId, FileId, Manifest, Segment};
 use super::rows;
+use crate::blob::embedded::checksum::ChecksumSet;
+use crate::blob::embedded::error::Result;
+use crate::blob::embedded::model::{ContentId, FileId, FileSegment, SegmentManifest};
 
 /// A data file that is about to become a part, or the whole, of a content.
 pub(in super::super) struct NewSegment {
     /// Where, and how much.
-    pub(in super::super) segment: Segment,
+    pub(in super::super) segment: FileSegment,
     /// MD5 of the bytes.
     pub(in super::super) md5: [u8; 16],
     /// Checksums of the bytes.
-    pub(in super::super) sums: Sums,
+    pub(in super::super) sums: ChecksumSet,
     /// When it was written.
     pub(in super::super) modified: i64,
 }
 
 /// A part as its row tells it.
-pub(in super::super) struct Part {
+pub(in super::super) struct StoredPartRow {
     /// Where, and how much.
-    pub(in super::super) segment: Segment,
+    pub(in super::super) segment: FileSegment,
     /// MD5 of the bytes: its ETag, in hexadecimal.
     pub(in super::super) md5: [u8; 16],
     /// Checksums of the bytes.
-    pub(in super::super) sums: Sums,
+    pub(in super::super) sums: ChecksumSet,
     /// When it was written.
     pub(in super::super) modified: i64,
 }
 
 /// A new content that one object or upload names.
-pub(super) fn create(db: &Connection, manifest: &Manifest) -> Result<ContentId> {
+pub(super) fn create(db: &Connection, manifest: &SegmentManifest) -> Result<ContentId> {
     let sql = "INSERT INTO content (refs, manifest) VALUES (1, ?)";
     Ok(ContentId(db.prepare_cached(sql)?.insert([manifest.encode()])?))
 }
@@ -51,7 +51,7 @@ pub(super) fn put_segment(db: &Connection, content: ContentId, new: &NewSegment)
 fn discard(db: &Connection, content: ContentId, number: u16, now: i64) -> Result<()> {
     let there = "SELECT 1 FROM segment WHERE content = ? AND number = ?";
     if db.prepare_cached(there)?.exists(params![content.0, number])? {
-        let dead = create(db, &Manifest::default())?;
+        let dead = create(db, &SegmentManifest::default())?;
         db.prepare_cached("UPDATE segment SET content = ? WHERE content = ? AND number = ?")?
             .execute(params![dead.0, content.0, number])?;
         release(db, dead, now)?;
@@ -60,7 +60,13 @@ fn discard(db: &Connection, content: ContentId, number: u16, now: i64) -> Result
 }
 
 /// Fixes what a content consists of, for good; segments that `manifest` does not list go to the trash.
-pub(super) fn seal(db: &Connection, content: ContentId, manifest: &Manifest, all: &[u16], now: i64) -> Result<()> {
+pub(super) fn seal(
+    db: &Connection,
+    content: ContentId,
+    manifest: &SegmentManifest,
+    all: &[u16],
+    now: i64,
+) -> Result<()> {
     let listed: Vec<u16> = manifest.0.iter().map(|segment| segment.number).collect();
     for number in all.iter().filter(|number| listed.binary_search(number).is_err()) {
         discard(db, content, *number, now)?;
@@ -87,7 +93,12 @@ pub(super) fn release(db: &Connection, content: ContentId, now: i64) -> Result<(
 }
 
 /// The parts of a content with a number above `after`, in order.
-pub(in super::super) fn parts(db: &Connection, content: ContentId, after: u16, limit: usize) -> Result<Vec<Part>> {
+pub(in super::super) fn parts(
+    db: &Connection,
+    content: ContentId,
+    after: u16,
+    limit: usize,
+) -> Result<Vec<StoredPartRow>> {
     let mut query = db.prepare_cached(
         "SELECT number, file, size, md5, sums, modified FROM segment WHERE content = ? AND number > ?
          ORDER BY number LIMIT ?",
@@ -102,10 +113,10 @@ pub(in super::super) fn sizes(db: &Connection, content: ContentId) -> Result<Vec
     query.query_and_then([content.0], |row| Ok((rows::number(row, 0)?, rows::size(row, 1)?)))?.collect()
 }
 
-fn part(row: &Row<'_>) -> Result<Part> {
+fn part(row: &Row<'_>) -> Result<StoredPartRow> {
     let file = FileId::from_blob(&rows::get::<Vec<u8>>(row, 1)?)?;
-    Ok(Part {
-        segment: Segment { file, size: rows::size(row, 2)?, number: rows::number(row, 0)? },
+    Ok(StoredPartRow {
+        segment: FileSegment { file, size: rows::size(row, 2)?, number: rows::number(row, 0)? },
         md5: rows::md5(row, 3)?,
         sums: rows::json(row, 4)?,
         modified: rows::get(row, 5)?,

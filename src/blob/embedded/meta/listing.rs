@@ -3,11 +3,11 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::super::error::Result;
 use super::{buckets, rows};
+use crate::blob::embedded::error::Result;
 
 /// What to list.
-pub(in super::super) struct Query {
+pub(in super::super) struct ListingQuery {
     /// The bucket.
     pub(in super::super) bucket: String,
     /// Keys begin with this.
@@ -21,7 +21,7 @@ pub(in super::super) struct Query {
 }
 
 /// One line of a listing.
-pub(in super::super) struct Entry {
+pub(in super::super) struct ListingEntry {
     /// The key.
     pub(in super::super) key: String,
     /// Bytes.
@@ -34,9 +34,9 @@ pub(in super::super) struct Entry {
 
 /// What came out.
 #[derive(Default)]
-pub(in super::super) struct Page {
+pub(in super::super) struct ListingPage {
     /// Keys in order.
-    pub(in super::super) entries: Vec<Entry>,
+    pub(in super::super) entries: Vec<ListingEntry>,
     /// Rolled-up prefixes in order.
     pub(in super::super) prefixes: Vec<String>,
     /// Where the next page continues; `None` on the last.
@@ -65,9 +65,9 @@ pub(in super::super) fn after_key(marker: &str, prefix: &str, delimiter: Option<
 }
 
 /// One page.
-pub(in super::super) fn list(db: &Connection, query: &Query) -> Result<Page> {
+pub(in super::super) fn list(db: &Connection, query: &ListingQuery) -> Result<ListingPage> {
     buckets::require(db, &query.bucket)?;
-    let mut page = Page::default();
+    let mut page = ListingPage::default();
     let mut position = query.after.clone();
     while let Some(next) = run(db, query, position, &mut page)? {
         position = next;
@@ -76,7 +76,12 @@ pub(in super::super) fn list(db: &Connection, query: &Query) -> Result<Page> {
 }
 
 /// Reads on from a position, until the end or until a prefix is rolled up: then returns the position behind that.
-fn run(db: &Connection, query: &Query, mut position: Vec<u8>, page: &mut Page) -> Result<Option<Vec<u8>>> {
+fn run(
+    db: &Connection,
+    query: &ListingQuery,
+    mut position: Vec<u8>,
+    page: &mut ListingPage,
+) -> Result<Option<Vec<u8>>> {
     let mut statement = db.prepare_cached(
         "SELECT key, size, etag, modified FROM object WHERE bucket = ?1 AND key >= ?2 AND key > ?3 ORDER BY key",
     )?;
@@ -98,8 +103,8 @@ fn run(db: &Connection, query: &Query, mut position: Vec<u8>, page: &mut Page) -
     Ok(None)
 }
 
-fn entry(row: &Row<'_>) -> Result<Entry> {
-    Ok(Entry {
+fn entry(row: &Row<'_>) -> Result<ListingEntry> {
+    Ok(ListingEntry {
         key: rows::key(row, 0)?,
         size: rows::size(row, 1)?,
         etag: rows::get(row, 2)?,

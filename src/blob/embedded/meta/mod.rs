@@ -21,38 +21,42 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::OpenError;
+use super::EmbeddedOpenError;
 use super::error::{Error, Result};
-use super::files::{Files, NewFile};
-use super::health::Health;
-use readers::Readers;
-use schema::Found;
-use writer::Writer;
+use super::files::{DataFiles, NewFile};
+use super::health::StoreHealth;
+use readers::ReadConnections;
+use schema::SchemaVersion;
+use writer::MetadataWriter;
 
 /// Names of buckets with their CORS rules as JSON.
 type CorsRows = Vec<(String, String)>;
 
 /// The metadata of one store.
 #[derive(Clone)]
-pub(super) struct Meta {
-    writer: Writer,
-    readers: Readers,
+pub(super) struct MetadataStore {
+    writer: MetadataWriter,
+    readers: ReadConnections,
 }
 
-impl Meta {
+impl MetadataStore {
     /// Opens `meta.db` in `dir`, or makes it when there is no data either. Also returns the buckets' CORS rules.
-    pub(super) fn open(dir: &Path, files: &Files, health: Arc<Health>) -> Result<(Self, CorsRows), OpenError> {
+    pub(super) fn open(
+        dir: &Path,
+        files: &DataFiles,
+        health: Arc<StoreHealth>,
+    ) -> Result<(Self, CorsRows), EmbeddedOpenError> {
         let path = dir.join("meta.db");
         if !path.exists() && !files.is_empty()? {
-            return Err(OpenError::MetadataMissing(path));
+            return Err(EmbeddedOpenError::MetadataMissing(path));
         }
-        let broken = |error: Error| OpenError::Metadata(error.to_string());
+        let broken = |error: Error| EmbeddedOpenError::Metadata(error.to_string());
         let (db, found) = schema::open_writer(&path).map_err(broken)?;
-        if let Found::FromTheFuture(version) = found {
-            return Err(OpenError::TooNew { version });
+        if let SchemaVersion::FromTheFuture(version) = found {
+            return Err(EmbeddedOpenError::TooNew { version });
         }
         let cors = buckets::all_cors(&db).map_err(broken)?;
-        Ok((Self { writer: Writer::start(db, health)?, readers: Readers::new(&path) }, cors))
+        Ok((Self { writer: MetadataWriter::start(db, health)?, readers: ReadConnections::new(&path) }, cors))
     }
 
     /// Whether the metadata in `dir` names data files. One that is missing or cannot be read names none: opening it says why.

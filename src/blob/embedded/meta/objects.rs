@@ -2,16 +2,16 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::super::conditions::{CopyCondition, DeleteCondition, WriteCondition};
-use super::super::error::{Error, Result};
-use super::super::record::{Address, ContentId, Headers, Manifest, Object, Tags};
 use super::contents::{self, NewSegment};
 use super::{buckets, closed_keys, rows};
+use crate::blob::embedded::conditions::{CopyCondition, DeleteCondition, WriteCondition};
+use crate::blob::embedded::error::{Error, Result};
+use crate::blob::embedded::model::{ContentId, ObjectAddress, ObjectHeaders, ObjectRow, ObjectTags, SegmentManifest};
 
-const COLUMNS: &str = "object.content, size, etag, modified, headers, tags, verified";
+const OBJECT_COLUMNS: &str = "object.content, size, etag, modified, headers, tags, verified";
 
-fn object(row: &Row<'_>) -> Result<Object> {
-    Ok(Object {
+fn object(row: &Row<'_>) -> Result<ObjectRow> {
+    Ok(ObjectRow {
         content: ContentId(rows::get(row, 0)?),
         size: rows::size(row, 1)?,
         etag: rows::get(row, 2)?,
@@ -23,14 +23,14 @@ fn object(row: &Row<'_>) -> Result<Object> {
 }
 
 /// The object at an address, if there is one.
-pub(in super::super) fn find(db: &Connection, at: &Address) -> Result<Option<Object>> {
-    let mut query = db.prepare_cached(&format!("SELECT {COLUMNS} FROM object WHERE bucket = ? AND key = ?"))?;
+pub(in super::super) fn find(db: &Connection, at: &ObjectAddress) -> Result<Option<ObjectRow>> {
+    let mut query = db.prepare_cached(&format!("SELECT {OBJECT_COLUMNS} FROM object WHERE bucket = ? AND key = ?"))?;
     let mut rows = query.query(params![at.bucket, at.key.as_bytes()])?;
     rows.next()?.map(object).transpose()
 }
 
 /// The object at an address: [`Error::NoSuchKey`], or [`Error::NoSuchBucket`] when even that is missing.
-pub(in super::super) fn require(db: &Connection, at: &Address) -> Result<Object> {
+pub(in super::super) fn require(db: &Connection, at: &ObjectAddress) -> Result<ObjectRow> {
     match find(db, at)? {
         Some(object) => Ok(object),
         None => buckets::require(db, &at.bucket).and(Err(Error::NoSuchKey)),
@@ -38,23 +38,23 @@ pub(in super::super) fn require(db: &Connection, at: &Address) -> Result<Object>
 }
 
 /// Like [`require`], with the segments of its bytes.
-pub(in super::super) fn open(db: &Connection, at: &Address) -> Result<(Object, Manifest)> {
+pub(in super::super) fn open(db: &Connection, at: &ObjectAddress) -> Result<(ObjectRow, SegmentManifest)> {
     let mut query = db.prepare_cached(&format!(
-        "SELECT {COLUMNS}, manifest FROM object JOIN content ON content.id = object.content
+        "SELECT {OBJECT_COLUMNS}, manifest FROM object JOIN content ON content.id = object.content
          WHERE bucket = ? AND key = ?"
     ))?;
     let mut rows = query.query(params![at.bucket, at.key.as_bytes()])?;
     match rows.next()? {
         Some(row) => {
             let manifest = row.get_ref(7)?.as_blob().map_err(rusqlite::Error::from)?;
-            Ok((object(row)?, Manifest::decode(manifest)?))
+            Ok((object(row)?, SegmentManifest::decode(manifest)?))
         }
         None => buckets::require(db, &at.bucket).and(Err(Error::NoSuchKey)),
     }
 }
 
 /// Whether a write may go on: early, to spare the client the body, and again in the transaction that counts.
-pub(in super::super) fn check(db: &Connection, at: &Address, condition: &WriteCondition) -> Result<()> {
+pub(in super::super) fn check(db: &Connection, at: &ObjectAddress, condition: &WriteCondition) -> Result<()> {
     buckets::require(db, &at.bucket)?;
     if condition.is_none() {
         return Ok(());
@@ -65,7 +65,12 @@ pub(in super::super) fn check(db: &Connection, at: &Address, condition: &WriteCo
 }
 
 /// Makes `object` what the address stands for, and lets go of what stood there.
-pub(in super::super) fn put(db: &Connection, at: &Address, object: &Object, condition: &WriteCondition) -> Result<()> {
+pub(in super::super) fn put(
+    db: &Connection,
+    at: &ObjectAddress,
+    object: &ObjectRow,
+    condition: &WriteCondition,
+) -> Result<()> {
     check(db, at, condition)?;
     closed_keys::check(db, at, object.modified)?;
     remove(db, at, object.modified)?;
@@ -88,17 +93,17 @@ pub(in super::super) fn put(db: &Connection, at: &Address, object: &Object, cond
 /// Puts an object of one data file; the object's content is filled in.
 pub(in super::super) fn put_file(
     db: &Connection,
-    at: &Address,
-    mut object: Object,
+    at: &ObjectAddress,
+    mut object: ObjectRow,
     new: &NewSegment,
     condition: &WriteCondition,
 ) -> Result<()> {
-    object.content = contents::create(db, &Manifest(vec![new.segment]))?;
+    object.content = contents::create(db, &SegmentManifest(vec![new.segment]))?;
     contents::put_segment(db, object.content, new)?;
     put(db, at, &object, condition)
 }
 
-fn remove(db: &Connection, at: &Address, now: i64) -> Result<()> {
+fn remove(db: &Connection, at: &ObjectAddress, now: i64) -> Result<()> {
     let mut delete = db.prepare_cached("DELETE FROM object WHERE bucket = ? AND key = ? RETURNING content")?;
     let old = delete.query_row(params![at.bucket, at.key.as_bytes()], |row| row.get(0)).optional()?;
     match old {
@@ -108,7 +113,12 @@ fn remove(db: &Connection, at: &Address, now: i64) -> Result<()> {
 }
 
 /// Deletes; what is not there counts as deleted, unless a condition is made.
-pub(in super::super) fn delete(db: &Connection, at: &Address, condition: &WriteCondition, now: i64) -> Result<()> {
+pub(in super::super) fn delete(
+    db: &Connection,
+    at: &ObjectAddress,
+    condition: &WriteCondition,
+    now: i64,
+) -> Result<()> {
     check(db, at, condition)?;
     remove(db, at, now)
 }
@@ -116,7 +126,7 @@ pub(in super::super) fn delete(db: &Connection, at: &Address, condition: &WriteC
 /// As [`delete`], if the object also has the size and the age that are asked for; one that is not there has neither.
 pub(in super::super) fn delete_if(
     db: &Connection,
-    at: &Address,
+    at: &ObjectAddress,
     condition: &WriteCondition,
     also: DeleteCondition,
     now: i64,
@@ -129,17 +139,23 @@ pub(in super::super) fn delete_if(
 }
 
 /// What of an object is new in its copy.
-pub(in super::super) struct Copy {
+pub(in super::super) struct ObjectCopy {
     /// New headers, or the source's.
-    pub(in super::super) headers: Option<Headers>,
+    pub(in super::super) headers: Option<ObjectHeaders>,
     /// New tags, or the source's.
-    pub(in super::super) tags: Option<Tags>,
+    pub(in super::super) tags: Option<ObjectTags>,
     /// What must hold of the source.
     pub(in super::super) condition: CopyCondition,
 }
 
 /// Copies without touching a byte: source and copy name the same content. Returns the copy.
-pub(in super::super) fn copy(db: &Connection, from: &Address, to: &Address, copy: Copy, now: i64) -> Result<Object> {
+pub(in super::super) fn copy(
+    db: &Connection,
+    from: &ObjectAddress,
+    to: &ObjectAddress,
+    copy: ObjectCopy,
+    now: i64,
+) -> Result<ObjectRow> {
     let mut object = require(db, from)?;
     copy.condition.check(&object.etag, object.modified)?;
     if from == to && copy.headers.is_none() && copy.tags.is_none() {
@@ -156,7 +172,7 @@ pub(in super::super) fn copy(db: &Connection, from: &Address, to: &Address, copy
 }
 
 /// Replaces an object's tags.
-pub(in super::super) fn set_tags(db: &Connection, at: &Address, tags: &Tags) -> Result<()> {
+pub(in super::super) fn set_tags(db: &Connection, at: &ObjectAddress, tags: &ObjectTags) -> Result<()> {
     let mut update = db.prepare_cached("UPDATE object SET tags = ? WHERE bucket = ? AND key = ?")?;
     match update.execute(params![rows::to_json(tags)?, at.bucket, at.key.as_bytes()])? {
         0 => require(db, at).map(drop),

@@ -6,26 +6,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::super::error::{Error, Result};
 use super::schema;
+use crate::blob::embedded::error::{Error, Result};
 
 /// The most reads at once; further ones wait.
-const READERS: usize = 16;
+const MAX_READ_CONNECTIONS: usize = 16;
 
 /// A pool of read-only connections.
 #[derive(Clone)]
-pub(super) struct Readers(Arc<Pool>);
+pub(super) struct ReadConnections(Arc<ConnectionPool>);
 
-struct Pool {
+struct ConnectionPool {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     slots: Semaphore,
 }
 
-impl Readers {
+impl ReadConnections {
     /// Connections are opened when they are first needed.
     pub(super) fn new(path: &Path) -> Self {
-        Self(Arc::new(Pool { path: path.to_owned(), idle: Mutex::default(), slots: Semaphore::new(READERS) }))
+        Self(Arc::new(ConnectionPool {
+            path: path.to_owned(),
+            idle: Mutex::default(),
+            slots: Semaphore::new(MAX_READ_CONNECTIONS),
+        }))
     }
 
     /// Runs `work` on the blocking pool.
@@ -41,7 +45,7 @@ impl Readers {
     }
 }
 
-impl Pool {
+impl ConnectionPool {
     fn run<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let db = idle.map_or_else(|| schema::open_reader(&self.path), Ok)?;

@@ -1,11 +1,11 @@
-//! How values become columns and come back. Nonsense in a column is [`Corrupt`], never a guess.
+//! How values become columns and come back. Nonsense in a column is [`CorruptRow`], never a guess.
 
 use rusqlite::{Row, types::FromSql};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::error::Result;
-use super::super::record::Corrupt;
+use crate::blob::embedded::error::Result;
+use crate::blob::embedded::model::CorruptRow;
 
 /// A column.
 pub(super) fn get<T: FromSql>(row: &Row<'_>, column: usize) -> Result<T> {
@@ -14,37 +14,37 @@ pub(super) fn get<T: FromSql>(row: &Row<'_>, column: usize) -> Result<T> {
 
 /// A column of JSON.
 pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T> {
-    let text = row.get_ref(column)?.as_str().map_err(|_| Corrupt("a column should hold JSON"))?;
-    Ok(serde_json::from_str(text).map_err(|_| Corrupt("a column holds no JSON that we wrote"))?)
+    let text = row.get_ref(column)?.as_str().map_err(|_| CorruptRow("a column should hold JSON"))?;
+    Ok(serde_json::from_str(text).map_err(|_| CorruptRow("a column holds no JSON that we wrote"))?)
 }
 
 /// A size, which SQLite keeps as a signed number.
 pub(super) fn size(row: &Row<'_>, column: usize) -> Result<u64> {
-    Ok(u64::try_from(get::<i64>(row, column)?).map_err(|_| Corrupt("a size is negative"))?)
+    Ok(u64::try_from(get::<i64>(row, column)?).map_err(|_| CorruptRow("a size is negative"))?)
 }
 
 /// A part number.
 pub(super) fn number(row: &Row<'_>, column: usize) -> Result<u16> {
-    Ok(u16::try_from(get::<i64>(row, column)?).map_err(|_| Corrupt("a part number is out of range"))?)
+    Ok(u16::try_from(get::<i64>(row, column)?).map_err(|_| CorruptRow("a part number is out of range"))?)
 }
 
 /// A key.
 pub(super) fn key(row: &Row<'_>, column: usize) -> Result<String> {
-    Ok(String::from_utf8(get(row, column)?).map_err(|_| Corrupt("a key is not UTF-8"))?)
+    Ok(String::from_utf8(get(row, column)?).map_err(|_| CorruptRow("a key is not UTF-8"))?)
 }
 
 /// An MD5.
 pub(super) fn md5(row: &Row<'_>, column: usize) -> Result<[u8; 16]> {
-    let blob = row.get_ref(column)?.as_blob().map_err(|_| Corrupt("an MD5 is not a blob"))?;
-    Ok(blob.try_into().map_err(|_| Corrupt("an MD5 has not 16 bytes"))?)
+    let blob = row.get_ref(column)?.as_blob().map_err(|_| CorruptRow("an MD5 is not a blob"))?;
+    Ok(blob.try_into().map_err(|_| CorruptRow("an MD5 has not 16 bytes"))?)
 }
 
 /// A value for a column of JSON.
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String> {
-    Ok(serde_json::to_string(value).map_err(|_| Corrupt("a value has no JSON"))?)
+    Ok(serde_json::to_string(value).map_err(|_| CorruptRow("a value has no JSON"))?)
 }
 
 /// A size for a column.
 pub(super) fn from_size(size: u64) -> Result<i64> {
-    Ok(i64::try_from(size).map_err(|_| Corrupt("a size is beyond 63 bits"))?)
+    Ok(i64::try_from(size).map_err(|_| CorruptRow("a size is beyond 63 bits"))?)
 }

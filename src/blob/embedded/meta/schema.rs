@@ -4,23 +4,23 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::super::error::Result;
+use crate::blob::embedded::error::Result;
 
 /// The steps from an empty database to now; `PRAGMA user_version` counts those that were taken.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// Commits survive power loss; readers and the writer do not wait for each other.
-const WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;
+const WRITER_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;
     PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY;
     PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
-const READER: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -8000;";
+const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -8000;";
 
 /// Statements are many and small; all of them stay prepared.
-const STATEMENTS: usize = 64;
+const MAX_CACHED_STATEMENTS: usize = 64;
 
 /// What the database was when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum SchemaVersion {
     /// It was made just now.
     New,
     /// It was there, and is now at the current version.
@@ -30,10 +30,10 @@ pub(super) enum Found {
 }
 
 /// Opens for writing and brings the schema up to date.
-pub(super) fn open_writer(path: &Path) -> Result<(Connection, Found)> {
+pub(super) fn open_writer(path: &Path) -> Result<(Connection, SchemaVersion)> {
     let mut db = Connection::open(path)?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
-    db.execute_batch(WRITER)?;
+    db.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
+    db.execute_batch(WRITER_PRAGMAS)?;
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let transaction = db.transaction()?;
     let mut current = 0i64;
@@ -45,25 +45,25 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, Found)> {
     }
     if version > current {
         drop(transaction);
-        return Ok((db, Found::FromTheFuture(version)));
+        return Ok((db, SchemaVersion::FromTheFuture(version)));
     }
     transaction.pragma_update(None, "user_version", current)?;
     transaction.commit()?;
-    Ok((db, if version == 0 { Found::New } else { Found::Existing }))
+    Ok((db, if version == 0 { SchemaVersion::New } else { SchemaVersion::Existing }))
 }
 
 /// Opens for reading only.
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
-    db.execute_batch(READER)?;
+    db.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
+    db.execute_batch(READER_PRAGMAS)?;
     Ok(db)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::record::Address;
+    use super::super::super::model::ObjectAddress;
     use super::super::{closed_keys, uploads};
     use super::*;
 
@@ -71,13 +71,13 @@ mod tests {
     fn a_database_is_made_once_and_a_later_one_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("meta.db");
-        assert_eq!(open_writer(&path).unwrap().1, Found::New);
+        assert_eq!(open_writer(&path).unwrap().1, SchemaVersion::New);
         let (db, found) = open_writer(&path).unwrap();
-        assert_eq!(found, Found::Existing);
+        assert_eq!(found, SchemaVersion::Existing);
         assert_eq!(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0)).unwrap(), 2);
         db.pragma_update(None, "user_version", 99).unwrap();
         drop(db);
-        assert_eq!(open_writer(&path).unwrap().1, Found::FromTheFuture(99));
+        assert_eq!(open_writer(&path).unwrap().1, SchemaVersion::FromTheFuture(99));
     }
 
     #[test]
@@ -95,15 +95,15 @@ mod tests {
         .unwrap();
         drop(old);
         let (db, found) = open_writer(&path).unwrap();
-        assert_eq!(found, Found::Existing);
+        assert_eq!(found, SchemaVersion::Existing);
         assert_eq!(db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 2);
-        let at = Address { bucket: "b".to_owned(), key: "k".to_owned() };
+        let at = ObjectAddress { bucket: "b".to_owned(), key: "k".to_owned() };
         assert_eq!(uploads::require(&db, &at, "u").unwrap().max_bytes, None);
         closed_keys::close(&db, &at, 9, 5).unwrap();
         assert!(uploads::require(&db, &at, "u").is_err(), "closing a key aborts what is open under it");
         assert!(closed_keys::check(&db, &at, 8).is_err() && closed_keys::check(&db, &at, 9).is_ok());
         drop(db);
-        assert_eq!(open_writer(&path).unwrap().1, Found::Existing);
+        assert_eq!(open_writer(&path).unwrap().1, SchemaVersion::Existing);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, params};
 
-use super::super::error::Result;
-use super::super::record::ContentId;
 use super::rows;
+use crate::blob::embedded::error::Result;
+use crate::blob::embedded::model::ContentId;
 
 /// Contents that became trash at `before` or earlier, oldest first, after the first `skip`.
 pub(in super::super) fn due(db: &Connection, before: i64, skip: usize, limit: usize) -> Result<Vec<ContentId>> {

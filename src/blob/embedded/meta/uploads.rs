@@ -3,26 +3,28 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::super::checksum::{Algorithm, Kind};
-use super::super::error::{Error, Result};
-use super::super::record::{Address, ContentId, Corrupt, Headers, Manifest, Segment, Tags};
 use super::contents::{self, NewSegment};
 use super::{buckets, closed_keys, rows};
+use crate::blob::embedded::checksum::{S3ChecksumAlgorithm, S3ChecksumType};
+use crate::blob::embedded::error::{Error, Result};
+use crate::blob::embedded::model::{
+    ContentId, CorruptRow, FileSegment, ObjectAddress, ObjectHeaders, ObjectTags, SegmentManifest,
+};
 
 /// An upload as it is created.
 pub(in super::super) struct NewUpload {
     /// Its id.
     pub(in super::super) id: String,
     /// What the object will be.
-    pub(in super::super) at: Address,
+    pub(in super::super) at: ObjectAddress,
     /// Headers of the object.
-    pub(in super::super) headers: Headers,
+    pub(in super::super) headers: ObjectHeaders,
     /// Tags of the object.
-    pub(in super::super) tags: Tags,
+    pub(in super::super) tags: ObjectTags,
     /// What every part is checked with.
-    pub(in super::super) algorithm: Algorithm,
+    pub(in super::super) algorithm: S3ChecksumAlgorithm,
     /// What the object's checksum will be of.
-    pub(in super::super) kind: Kind,
+    pub(in super::super) kind: S3ChecksumType,
     /// The most bytes that its parts may have together; `None`: any number.
     pub(in super::super) max_bytes: Option<u64>,
     /// When it is created, in microseconds since 1970.
@@ -30,17 +32,17 @@ pub(in super::super) struct NewUpload {
 }
 
 /// An upload as its row tells it.
-pub(in super::super) struct Upload {
+pub(in super::super) struct MultipartRow {
     /// What its parts belong to.
     pub(in super::super) content: ContentId,
     /// Headers of the object.
-    pub(in super::super) headers: Headers,
+    pub(in super::super) headers: ObjectHeaders,
     /// Tags of the object.
-    pub(in super::super) tags: Tags,
+    pub(in super::super) tags: ObjectTags,
     /// What every part is checked with.
-    pub(in super::super) algorithm: Algorithm,
+    pub(in super::super) algorithm: S3ChecksumAlgorithm,
     /// What the object's checksum will be of.
-    pub(in super::super) kind: Kind,
+    pub(in super::super) kind: S3ChecksumType,
     /// The most bytes that its parts may have together; `None`: any number.
     pub(in super::super) max_bytes: Option<u64>,
 }
@@ -49,7 +51,7 @@ pub(in super::super) struct Upload {
 pub(in super::super) fn create(db: &Connection, new: &NewUpload) -> Result<()> {
     buckets::require(db, &new.at.bucket)?;
     closed_keys::check(db, &new.at, new.created)?;
-    let content = contents::create(db, &Manifest::default())?;
+    let content = contents::create(db, &SegmentManifest::default())?;
     let sql = "INSERT INTO upload (id, bucket, key, content, created, headers, tags, algorithm, kind, max_bytes)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
@@ -68,7 +70,7 @@ pub(in super::super) fn create(db: &Connection, new: &NewUpload) -> Result<()> {
 }
 
 /// The open upload of this id at this address, or [`Error::NoSuchUpload`].
-pub(in super::super) fn require(db: &Connection, at: &Address, id: &str) -> Result<Upload> {
+pub(in super::super) fn require(db: &Connection, at: &ObjectAddress, id: &str) -> Result<MultipartRow> {
     let sql = "SELECT content, headers, tags, algorithm, kind, max_bytes FROM upload
                WHERE id = ? AND bucket = ? AND key = ?";
     let mut query = db.prepare_cached(sql)?;
@@ -76,8 +78,8 @@ pub(in super::super) fn require(db: &Connection, at: &Address, id: &str) -> Resu
     rows.next()?.map(upload).transpose()?.ok_or(Error::NoSuchUpload)
 }
 
-fn upload(row: &Row<'_>) -> Result<Upload> {
-    Ok(Upload {
+fn upload(row: &Row<'_>) -> Result<MultipartRow> {
+    Ok(MultipartRow {
         content: ContentId(rows::get(row, 0)?),
         headers: rows::json(row, 1)?,
         tags: rows::json(row, 2)?,
@@ -87,23 +89,23 @@ fn upload(row: &Row<'_>) -> Result<Upload> {
     })
 }
 
-fn algorithm(row: &Row<'_>, column: usize) -> Result<Algorithm> {
+fn algorithm(row: &Row<'_>, column: usize) -> Result<S3ChecksumAlgorithm> {
     let name: String = rows::get(row, column)?;
-    Ok(Algorithm::parse(&name).map_err(|_| Corrupt("an upload's checksum algorithm is unknown"))?)
+    Ok(S3ChecksumAlgorithm::parse(&name).map_err(|_| CorruptRow("an upload's checksum algorithm is unknown"))?)
 }
 
-fn kind(row: &Row<'_>, column: usize) -> Result<Kind> {
+fn kind(row: &Row<'_>, column: usize) -> Result<S3ChecksumType> {
     let name: String = rows::get(row, column)?;
-    let known = [Kind::Composite, Kind::FullObject].into_iter().find(|kind| kind.name() == name);
-    Ok(known.ok_or(Corrupt("an upload's checksum type is unknown"))?)
+    let known = [S3ChecksumType::Composite, S3ChecksumType::FullObject].into_iter().find(|kind| kind.name() == name);
+    Ok(known.ok_or(CorruptRow("an upload's checksum type is unknown"))?)
 }
 
 /// Adds or replaces a part; an upload that ended while the bytes came is [`Error::NoSuchUpload`], a part that takes the sum
 /// of all over the limit is [`Error::UploadTooLarge`].
-pub(in super::super) fn put_part(db: &Connection, at: &Address, id: &str, new: &NewSegment) -> Result<()> {
+pub(in super::super) fn put_part(db: &Connection, at: &ObjectAddress, id: &str, new: &NewSegment) -> Result<()> {
     let upload = require(db, at, id)?;
     if let Some(limit) = upload.max_bytes {
-        let Segment { size, number, .. } = new.segment;
+        let FileSegment { size, number, .. } = new.segment;
         let others = contents::sizes(db, upload.content)?.into_iter().filter(|(other, _)| *other != number);
         let sum = others.fold(size, |sum, (_, size)| sum.saturating_add(size));
         if sum > limit {
@@ -114,7 +116,7 @@ pub(in super::super) fn put_part(db: &Connection, at: &Address, id: &str, new: &
 }
 
 /// Ends an upload; its parts go to the trash.
-pub(in super::super) fn abort(db: &Connection, at: &Address, id: &str, now: i64) -> Result<()> {
+pub(in super::super) fn abort(db: &Connection, at: &ObjectAddress, id: &str, now: i64) -> Result<()> {
     let upload = require(db, at, id)?;
     forget(db, id)?;
     contents::release(db, upload.content, now)
@@ -134,7 +136,7 @@ pub(super) fn forget(db: &Connection, id: &str) -> Result<()> {
 }
 
 /// An upload as it is listed.
-pub(in super::super) struct Listed {
+pub(in super::super) struct ListedUpload {
     /// The object's key.
     pub(in super::super) key: String,
     /// The upload's id.
@@ -142,9 +144,9 @@ pub(in super::super) struct Listed {
     /// When it was created.
     pub(in super::super) created: i64,
     /// What every part is checked with.
-    pub(in super::super) algorithm: Algorithm,
+    pub(in super::super) algorithm: S3ChecksumAlgorithm,
     /// What the object's checksum will be of.
-    pub(in super::super) kind: Kind,
+    pub(in super::super) kind: S3ChecksumType,
 }
 
 /// Uploads of a bucket by key and age, strictly after a position in that order.
@@ -154,7 +156,7 @@ pub(in super::super) fn list(
     from: &[u8],
     after: (&[u8], &str),
     limit: usize,
-) -> Result<Vec<Listed>> {
+) -> Result<Vec<ListedUpload>> {
     let mut query = db.prepare_cached(
         "SELECT key, id, created, algorithm, kind FROM upload
          WHERE bucket = ?1 AND key >= ?2 AND (key, id) > (?3, ?4) ORDER BY key, id LIMIT ?5",
@@ -163,8 +165,8 @@ pub(in super::super) fn list(
     query.query_and_then(params![bucket, from, after.0, after.1, limit], listed)?.collect()
 }
 
-fn listed(row: &Row<'_>) -> Result<Listed> {
-    Ok(Listed {
+fn listed(row: &Row<'_>) -> Result<ListedUpload> {
+    Ok(ListedUpload {
         key: rows::key(row, 0)?,
         id: rows::get(row, 1)?,
         created: rows::get(row, 2)?,

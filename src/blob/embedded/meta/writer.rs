@@ -2,7 +2,7 @@
 //! writes share one fsync; each of them stands in a savepoint of its own and can fail alone.
 //!
 //! Nobody is answered before the commit is durable. When the fate of a commit is unknown, nothing is removed and
-//! writing stops ([`Health`]): after a restart the database itself says what happened.
+//! writing stops ([`StoreHealth`]): after a restart the database itself says what happened.
 
 use std::sync::Arc;
 use std::thread;
@@ -10,25 +10,25 @@ use std::thread;
 use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::error::{Error, Result};
-use super::super::files::NewFile;
-use super::super::health::Health;
+use crate::blob::embedded::error::{Error, Result};
+use crate::blob::embedded::files::NewFile;
+use crate::blob::embedded::health::StoreHealth;
 
 /// The most writes in one transaction.
-const BATCH: usize = 256;
+const MAX_BATCH_WRITES: usize = 256;
 /// The most writes that wait; callers beyond that wait for room.
-const QUEUE: usize = 1024;
+const MAX_QUEUED_WRITES: usize = 1024;
 
 /// Where writes are queued.
 #[derive(Clone)]
-pub(super) struct Writer {
-    queue: mpsc::Sender<Box<dyn Job>>,
-    health: Arc<Health>,
+pub(super) struct MetadataWriter {
+    queue: mpsc::Sender<Box<dyn WriteJob>>,
+    health: Arc<StoreHealth>,
 }
 
 /// Why a transaction did not commit.
 #[derive(Debug)]
-enum Failure {
+enum CommitFailure {
     /// Out of space: nothing is broken, and the next write may succeed.
     Full,
     /// The disk or the database cannot be relied upon.
@@ -36,21 +36,21 @@ enum Failure {
 }
 
 /// How the transaction ended that a job was in.
-enum Fate<'a> {
+enum CommitOutcome<'a> {
     Committed,
     RolledBack,
     /// For this reason nobody knows.
     Unknown(&'a str),
 }
 
-trait Job: Send {
+trait WriteJob: Send {
     /// Does the work inside a savepoint. On an error the savepoint is rolled back.
     fn run(&mut self, db: &Connection) -> Result<(), &Error>;
     /// Learns how it ended, and answers.
-    fn settle(self: Box<Self>, fate: &Fate<'_>);
+    fn settle(self: Box<Self>, fate: &CommitOutcome<'_>);
 }
 
-struct Write<F, T> {
+struct QueuedWrite<F, T> {
     work: Option<F>,
     outcome: Option<Result<T>>,
     /// The data file that the work names: it stays if the commit succeeded, or may have.
@@ -58,7 +58,7 @@ struct Write<F, T> {
     answer: oneshot::Sender<Result<T>>,
 }
 
-impl<F, T> Job for Write<F, T>
+impl<F, T> WriteJob for QueuedWrite<F, T>
 where
     F: FnOnce(&Connection) -> Result<T> + Send,
     T: Send,
@@ -71,15 +71,15 @@ where
         }
     }
 
-    fn settle(self: Box<Self>, fate: &Fate<'_>) {
+    fn settle(self: Box<Self>, fate: &CommitOutcome<'_>) {
         let done = matches!(self.outcome, Some(Ok(_)));
         let outcome = match (fate, self.outcome) {
             (_, Some(Err(error))) => Err(error),
-            (Fate::Committed, Some(outcome)) => outcome,
-            (Fate::Unknown(reason), _) => Err(Error::Poisoned((*reason).to_owned())),
-            (Fate::RolledBack | Fate::Committed, _) => Err(Error::Full),
+            (CommitOutcome::Committed, Some(outcome)) => outcome,
+            (CommitOutcome::Unknown(reason), _) => Err(Error::Poisoned((*reason).to_owned())),
+            (CommitOutcome::RolledBack | CommitOutcome::Committed, _) => Err(Error::Full),
         };
-        if let Some(file) = self.file.filter(|_| done && !matches!(fate, Fate::RolledBack)) {
+        if let Some(file) = self.file.filter(|_| done && !matches!(fate, CommitOutcome::RolledBack)) {
             file.leave();
         }
         // A caller that went away needs no answer; what it asked for is done all the same.
@@ -87,7 +87,7 @@ where
     }
 }
 
-impl From<rusqlite::Error> for Failure {
+impl From<rusqlite::Error> for CommitFailure {
     fn from(error: rusqlite::Error) -> Self {
         // The index of the WAL lives in shared memory on disk and has its own code for a full one.
         let full = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE);
@@ -100,26 +100,26 @@ impl From<rusqlite::Error> for Failure {
 }
 
 /// What a job's error means for those that share its transaction; `None` when it concerns the job alone.
-fn shared(db: &Connection, error: &Error) -> Option<Failure> {
+fn shared(db: &Connection, error: &Error) -> Option<CommitFailure> {
     let lost = db.is_autocommit();
     match error {
-        Error::Full if lost => Some(Failure::Full),
+        Error::Full if lost => Some(CommitFailure::Full),
         Error::Sqlite(cause) => match cause.sqlite_error_code() {
             Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Some(Failure::Broken(cause.to_string()))
+                Some(CommitFailure::Broken(cause.to_string()))
             }
-            _ => lost.then(|| Failure::Broken(cause.to_string())),
+            _ => lost.then(|| CommitFailure::Broken(cause.to_string())),
         },
-        _ => lost.then(|| Failure::Broken(format!("the transaction ended by itself: {error}"))),
+        _ => lost.then(|| CommitFailure::Broken(format!("the transaction ended by itself: {error}"))),
     }
 }
 
-const GONE: &str = "the metadata writer has ended";
+const WRITER_GONE_MESSAGE: &str = "the metadata writer has ended";
 
-impl Writer {
+impl MetadataWriter {
     /// Starts the thread, which ends when the last handle is dropped.
-    pub(super) fn start(db: Connection, health: Arc<Health>) -> std::io::Result<Self> {
-        let (queue, jobs) = mpsc::channel(QUEUE);
+    pub(super) fn start(db: Connection, health: Arc<StoreHealth>) -> std::io::Result<Self> {
+        let (queue, jobs) = mpsc::channel(MAX_QUEUED_WRITES);
         let poison = Arc::clone(&health);
         thread::Builder::new().name("store-metadata".to_owned()).spawn(move || serve(&db, jobs, &poison))?;
         Ok(Self { queue, health })
@@ -135,16 +135,16 @@ impl Writer {
     {
         self.health.check()?;
         let (answer, outcome) = oneshot::channel();
-        let job = Write { work: Some(work), outcome: None, file, answer };
-        self.queue.send(Box::new(job)).await.map_err(|_| Error::Stopped(GONE))?;
-        outcome.await.map_err(|_| Error::Stopped(GONE))?
+        let job = QueuedWrite { work: Some(work), outcome: None, file, answer };
+        self.queue.send(Box::new(job)).await.map_err(|_| Error::Stopped(WRITER_GONE_MESSAGE))?;
+        outcome.await.map_err(|_| Error::Stopped(WRITER_GONE_MESSAGE))?
     }
 }
 
-fn serve(db: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, health: &Health) {
-    let mut batch = Vec::with_capacity(BATCH);
+fn serve(db: &Connection, mut jobs: mpsc::Receiver<Box<dyn WriteJob>>, health: &StoreHealth) {
+    let mut batch = Vec::with_capacity(MAX_BATCH_WRITES);
     while jobs.blocking_recv().map(|first| batch.push(first)).is_some() {
-        while batch.len() < BATCH
+        while batch.len() < MAX_BATCH_WRITES
             && let Ok(next) = jobs.try_recv()
         {
             batch.push(next);
@@ -153,27 +153,27 @@ fn serve(db: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>, health: &Healt
     }
 }
 
-fn commit(db: &Connection, batch: &mut Vec<Box<dyn Job>>, health: &Health) {
+fn commit(db: &Connection, batch: &mut Vec<Box<dyn WriteJob>>, health: &StoreHealth) {
     let result = match health.reason() {
         Some(_) => Ok(()),
         None => transact(db, batch),
     };
     if let Err(failure) = &result {
-        if let Failure::Broken(reason) = failure {
+        if let CommitFailure::Broken(reason) = failure {
             health.poison(format!("metadata: {reason}"));
         }
         // Fails when SQLite has rolled back by itself, which is what is wanted.
         let _ = db.execute_batch("ROLLBACK");
     }
     let fate = match (health.reason(), &result) {
-        (Some(reason), _) => Fate::Unknown(reason),
-        (None, Err(_)) => Fate::RolledBack,
-        (None, Ok(())) => Fate::Committed,
+        (Some(reason), _) => CommitOutcome::Unknown(reason),
+        (None, Err(_)) => CommitOutcome::RolledBack,
+        (None, Ok(())) => CommitOutcome::Committed,
     };
     batch.drain(..).for_each(|job| job.settle(&fate));
 }
 
-fn transact(db: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+fn transact(db: &Connection, batch: &mut [Box<dyn WriteJob>]) -> Result<(), CommitFailure> {
     let exec = |sql| db.prepare_cached(sql)?.execute([]);
     exec("BEGIN IMMEDIATE")?;
     for job in batch {
@@ -194,9 +194,9 @@ fn transact(db: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> 
 mod tests {
     use super::*;
 
-    fn writer(db: Connection) -> (Writer, Arc<Health>) {
-        let health = Arc::<Health>::default();
-        (Writer::start(db, Arc::clone(&health)).unwrap(), health)
+    fn writer(db: Connection) -> (MetadataWriter, Arc<StoreHealth>) {
+        let health = Arc::<StoreHealth>::default();
+        (MetadataWriter::start(db, Arc::clone(&health)).unwrap(), health)
     }
 
     fn insert(value: i64) -> impl FnOnce(&Connection) -> Result<()> + Send + 'static {

@@ -5,16 +5,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as TOKEN;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
-use super::super::core::Core;
-use super::super::error::{Error, REGION, Result};
-use super::super::meta::buckets;
 use super::dto::{ok, owner, timestamp};
+use crate::blob::embedded::core::StoreCore;
+use crate::blob::embedded::error::{Error, REGION, Result};
+use crate::blob::embedded::meta::buckets;
 
 /// Buckets of one page, as in S3.
 const MAX_BUCKETS: usize = 10_000;
 
 pub(super) async fn create(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<CreateBucketInput>,
 ) -> Result<S3Response<CreateBucketOutput>> {
     let (name, now) = (request.input.bucket, core.now());
@@ -24,7 +24,7 @@ pub(super) async fn create(
 }
 
 pub(super) async fn delete(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<DeleteBucketInput>,
 ) -> Result<S3Response<DeleteBucketOutput>> {
     let (name, now) = (request.input.bucket, core.now());
@@ -34,12 +34,18 @@ pub(super) async fn delete(
     ok(DeleteBucketOutput {})
 }
 
-pub(super) async fn head(core: &Core, request: S3Request<HeadBucketInput>) -> Result<S3Response<HeadBucketOutput>> {
+pub(super) async fn head(
+    core: &StoreCore,
+    request: S3Request<HeadBucketInput>,
+) -> Result<S3Response<HeadBucketOutput>> {
     core.meta.read(move |db| buckets::require(db, &request.input.bucket)).await?;
     ok(HeadBucketOutput::default())
 }
 
-pub(super) async fn list(core: &Core, request: S3Request<ListBucketsInput>) -> Result<S3Response<ListBucketsOutput>> {
+pub(super) async fn list(
+    core: &StoreCore,
+    request: S3Request<ListBucketsInput>,
+) -> Result<S3Response<ListBucketsOutput>> {
     let ListBucketsInput { prefix, max_buckets, continuation_token, .. } = request.input;
     let after = match continuation_token.as_deref() {
         Some(token) => TOKEN.decode(token).map_err(|_| Error::InvalidArgument("the continuation token is not ours"))?,
@@ -51,7 +57,7 @@ pub(super) async fn list(core: &Core, request: S3Request<ListBucketsInput>) -> R
         Some(_) => return Err(Error::InvalidArgument("max-buckets is 1 to 10000")),
     };
     let all = core.meta.read(buckets::list).await?;
-    let wanted = |bucket: &buckets::Bucket| {
+    let wanted = |bucket: &buckets::BucketRow| {
         prefix.as_ref().is_none_or(|prefix| bucket.name.starts_with(prefix)) && bucket.name.as_bytes() > &after[..]
     };
     let mut wanted: Vec<_> = all.into_iter().filter(wanted).take(most + 1).collect();
@@ -70,7 +76,7 @@ pub(super) async fn list(core: &Core, request: S3Request<ListBucketsInput>) -> R
 }
 
 pub(super) async fn location(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<GetBucketLocationInput>,
 ) -> Result<S3Response<GetBucketLocationOutput>> {
     core.meta.read(move |db| buckets::require(db, &request.input.bucket)).await?;
@@ -79,7 +85,7 @@ pub(super) async fn location(
 }
 
 pub(super) async fn versioning(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<GetBucketVersioningInput>,
 ) -> Result<S3Response<GetBucketVersioningOutput>> {
     core.meta.read(move |db| buckets::require(db, &request.input.bucket)).await?;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
-use super::super::conditions::{CopyCondition, ReadCondition};
-use super::super::core::Core;
-use super::super::error::{Error, Result};
-use super::super::ingest::{BODY_MAX, Incoming};
-use super::super::meta::objects::{self, Copy};
-use super::super::meta::uploads;
-use super::super::read::Reader;
-use super::super::record::Address;
 use super::dto::{self, etag, headers_in, no_version, ok, part_number, sums_out, tags_in, timestamp, verified_out};
+use crate::blob::embedded::conditions::{CopyCondition, ReadCondition};
+use crate::blob::embedded::core::StoreCore;
+use crate::blob::embedded::error::{Error, Result};
+use crate::blob::embedded::ingest::{IncomingBody, MAX_BODY_BYTES};
+use crate::blob::embedded::meta::objects::{self, ObjectCopy};
+use crate::blob::embedded::meta::uploads;
+use crate::blob::embedded::model::ObjectAddress;
+use crate::blob::embedded::read::ObjectReader;
 
 macro_rules! source_condition_in {
     ($input:expr) => {
@@ -28,15 +28,15 @@ macro_rules! source_condition_in {
 
 /// The object to copy from. The header is encoded like a form, so that `+` is a blank, as S3 has it; `s3s` leaves it. Clients
 /// that do not encode it mean a plus: that is looked for when there is no key with blanks.
-async fn source(core: &Core, source: &CopySource, headers: &http::HeaderMap) -> Result<Address> {
+async fn source(core: &StoreCore, source: &CopySource, headers: &http::HeaderMap) -> Result<ObjectAddress> {
     let CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(Error::NotImplemented("copying from an access point"));
     };
     no_version(version_id.as_deref())?;
-    let literal = Address { bucket: bucket.to_string(), key: key.to_string() };
+    let literal = ObjectAddress { bucket: bucket.to_string(), key: key.to_string() };
     let raw = headers.get("x-amz-copy-source").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some(blank) = with_blanks(raw) else { return Ok(literal) };
-    let blank = Address { bucket: literal.bucket.clone(), key: blank };
+    let blank = ObjectAddress { bucket: literal.bucket.clone(), key: blank };
     let asked = blank.clone();
     let found = core.meta.read(move |db| objects::find(db, &asked)).await?;
     Ok(if found.is_some() { blank } else { literal })
@@ -51,18 +51,21 @@ fn with_blanks(copy_source: &str) -> Option<String> {
     Some(key.to_owned())
 }
 
-pub(super) async fn object(core: &Core, request: S3Request<CopyObjectInput>) -> Result<S3Response<CopyObjectOutput>> {
+pub(super) async fn object(
+    core: &StoreCore,
+    request: S3Request<CopyObjectInput>,
+) -> Result<S3Response<CopyObjectOutput>> {
     let mut input = request.input;
     let from = source(core, &input.copy_source, &request.headers).await?;
     let replaces = |directive: Option<&str>| directive == Some("REPLACE");
     let headers = replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str));
     let tags = replaces(input.tagging_directive.as_ref().map(TaggingDirective::as_str));
-    let copy = Copy {
+    let copy = ObjectCopy {
         headers: if headers { Some(headers_in!(input)) } else { None },
         tags: if tags { Some(tags_in!(input)) } else { None },
         condition: source_condition_in!(input),
     };
-    let (to, now) = (Address { bucket: input.bucket, key: input.key }, core.now());
+    let (to, now) = (ObjectAddress { bucket: input.bucket, key: input.key }, core.now());
     let copied = core.meta.write(move |db| objects::copy(db, &from, &to, copy, now)).await?;
     let mut result = CopyObjectResult {
         e_tag: Some(etag(&copied.etag)),
@@ -74,14 +77,14 @@ pub(super) async fn object(core: &Core, request: S3Request<CopyObjectInput>) -> 
 }
 
 pub(super) async fn part(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<UploadPartCopyInput>,
 ) -> Result<S3Response<UploadPartCopyOutput>> {
     let mut input = request.input;
     let number = part_number(input.part_number)?;
     let condition = source_condition_in!(input);
     let from = source(core, &input.copy_source, &request.headers).await?;
-    let (at, id) = (Address { bucket: input.bucket, key: input.key }, input.upload_id);
+    let (at, id) = (ObjectAddress { bucket: input.bucket, key: input.key }, input.upload_id);
     let (of, named) = (at.clone(), id.clone());
     core.meta.read(move |db| uploads::require(db, &of, &named)).await?;
     let (object, manifest, pin) = core.open(from).await?;
@@ -90,8 +93,8 @@ pub(super) async fn part(
     let manifest = Arc::new(manifest);
     core.check_files(&manifest, start, length).await?;
     let admitted = core.admit_part(&at, &id, number, length).await?;
-    let reader = Reader::new(core.files.clone(), manifest, pin, start, length);
-    let mut incoming = Incoming::internal(StreamingBlob::new(reader), length);
+    let reader = ObjectReader::new(core.files.clone(), manifest, pin, start, length);
+    let mut incoming = IncomingBody::internal(StreamingBlob::new(reader), length);
     incoming.algorithms.push(admitted.algorithm);
     let stored = core.ingest.take(admitted.admission, incoming).await?;
     let segment = core.segment(&stored, number);
@@ -113,7 +116,7 @@ fn range(asked: Option<&str>, size: u64) -> Result<(u64, u64)> {
         Some(Ok(Range::Int { first, last: Some(last) })) if last < size => (first, last + 1),
         Some(_) => return Err(Error::InvalidArgument("the copy source range is not inside the source")),
     };
-    if end - start > BODY_MAX { Err(Error::EntityTooLarge(BODY_MAX)) } else { Ok((start, end - start)) }
+    if end - start > MAX_BODY_BYTES { Err(Error::EntityTooLarge(MAX_BODY_BYTES)) } else { Ok((start, end - start)) }
 }
 
 #[cfg(test)]

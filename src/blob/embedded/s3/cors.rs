@@ -3,14 +3,14 @@
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
-use super::super::core::Core;
-use super::super::cors::Rule;
-use super::super::error::{Error, Result};
-use super::super::meta::buckets;
 use super::dto::ok;
+use crate::blob::embedded::core::StoreCore;
+use crate::blob::embedded::cors::CorsRule;
+use crate::blob::embedded::error::{Error, Result};
+use crate::blob::embedded::meta::buckets;
 
 pub(super) async fn put(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<PutBucketCorsInput>,
 ) -> Result<S3Response<PutBucketCorsOutput>> {
     let PutBucketCorsInput { bucket, cors_configuration, .. } = request.input;
@@ -26,7 +26,7 @@ pub(super) async fn put(
 }
 
 pub(super) async fn get(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<GetBucketCorsInput>,
 ) -> Result<S3Response<GetBucketCorsOutput>> {
     let bucket = request.input.bucket;
@@ -40,7 +40,7 @@ pub(super) async fn get(
 }
 
 pub(super) async fn delete(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<DeleteBucketCorsInput>,
 ) -> Result<S3Response<DeleteBucketCorsOutput>> {
     let bucket = request.input.bucket;
@@ -50,7 +50,7 @@ pub(super) async fn delete(
     ok(DeleteBucketCorsOutput {})
 }
 
-fn rule(rule: CORSRule) -> Result<Rule> {
+fn rule(rule: CORSRule) -> Result<CorsRule> {
     let stars = |text: &String| text.matches('*').count() > 1;
     let headers = rule.allowed_headers.unwrap_or_default();
     if rule.allowed_origins.iter().chain(&headers).any(stars) {
@@ -59,7 +59,7 @@ fn rule(rule: CORSRule) -> Result<Rule> {
     if !rule.allowed_methods.iter().all(|method| ["GET", "PUT", "POST", "HEAD", "DELETE"].contains(&method.as_str())) {
         return Err(Error::InvalidRequest("allowed methods are GET, PUT, POST, HEAD and DELETE"));
     }
-    Ok(Rule {
+    Ok(CorsRule {
         origins: rule.allowed_origins,
         methods: rule.allowed_methods,
         headers,
@@ -69,7 +69,7 @@ fn rule(rule: CORSRule) -> Result<Rule> {
     })
 }
 
-fn output(rule: Rule) -> CORSRule {
+fn output(rule: CorsRule) -> CORSRule {
     CORSRule {
         allowed_headers: Some(rule.headers),
         allowed_methods: rule.methods,

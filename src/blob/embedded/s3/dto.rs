@@ -8,8 +8,8 @@ use http::HeaderMap;
 use s3s::dto::{ETag, Initiator, Owner, Timestamp, TimestampFormat};
 use s3s::{S3Response, S3Result};
 
-use super::super::checksum::Algorithm;
-use super::super::error::{Error, Result};
+use crate::blob::embedded::checksum::S3ChecksumAlgorithm;
+use crate::blob::embedded::error::{Error, Result};
 
 /// Who owns everything here: there is one key.
 pub(super) fn owner() -> Owner {
@@ -90,7 +90,7 @@ pub(super) fn no_version(id: Option<&str>) -> Result<()> {
 /// How keys are written into a listing: as they are, or percent-encoded on request, since XML has no control characters.
 pub(super) fn encode(asked: Option<&s3s::dto::EncodingType>) -> Result<impl Fn(&str) -> String + use<>> {
     /// What S3 leaves as it is: letters, digits and `-_.~/*`.
-    const CODED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    const CODED_CHARACTERS: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
         .remove(b'-')
         .remove(b'_')
         .remove(b'.')
@@ -104,7 +104,11 @@ pub(super) fn encode(asked: Option<&s3s::dto::EncodingType>) -> Result<impl Fn(&
     };
     Ok(
         move |text: &str| {
-            if url { percent_encoding::utf8_percent_encode(text, CODED).to_string() } else { text.to_owned() }
+            if url {
+                percent_encoding::utf8_percent_encode(text, CODED_CHARACTERS).to_string()
+            } else {
+                text.to_owned()
+            }
         },
     )
 }
@@ -123,11 +127,12 @@ pub(super) fn number_in(headers: &HeaderMap, name: &str) -> Result<Option<u64>> 
 }
 
 /// The algorithms of the checksums that `x-amz-trailer` announces.
-pub(super) fn announced(headers: &HeaderMap) -> Vec<Algorithm> {
+pub(super) fn announced(headers: &HeaderMap) -> Vec<S3ChecksumAlgorithm> {
     let names = headers.get_all("x-amz-trailer").into_iter().filter_map(|value| value.to_str().ok());
     let names: Vec<&str> = names.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let named = |algorithm: &Algorithm| names.iter().any(|name| name.eq_ignore_ascii_case(algorithm.header()));
-    Algorithm::ALL.into_iter().filter(named).collect()
+    let named =
+        |algorithm: &S3ChecksumAlgorithm| names.iter().any(|name| name.eq_ignore_ascii_case(algorithm.header()));
+    S3ChecksumAlgorithm::ALL.into_iter().filter(named).collect()
 }
 
 /// User metadata as `s3s` wants it.
@@ -138,13 +143,13 @@ pub(super) fn metadata(ours: std::collections::BTreeMap<String, String>) -> Opti
 /// The checksums in an input.
 macro_rules! sums_in {
     ($input:expr) => {{
-        let mut sums = $crate::blob::embedded::checksum::Sums::default();
+        let mut sums = $crate::blob::embedded::checksum::ChecksumSet::default();
         let fields = [
-            ($crate::blob::embedded::checksum::Algorithm::Crc32, &$input.checksum_crc32),
-            ($crate::blob::embedded::checksum::Algorithm::Crc32c, &$input.checksum_crc32c),
-            ($crate::blob::embedded::checksum::Algorithm::Crc64Nvme, &$input.checksum_crc64nvme),
-            ($crate::blob::embedded::checksum::Algorithm::Sha1, &$input.checksum_sha1),
-            ($crate::blob::embedded::checksum::Algorithm::Sha256, &$input.checksum_sha256),
+            ($crate::blob::embedded::checksum::S3ChecksumAlgorithm::Crc32, &$input.checksum_crc32),
+            ($crate::blob::embedded::checksum::S3ChecksumAlgorithm::Crc32c, &$input.checksum_crc32c),
+            ($crate::blob::embedded::checksum::S3ChecksumAlgorithm::Crc64Nvme, &$input.checksum_crc64nvme),
+            ($crate::blob::embedded::checksum::S3ChecksumAlgorithm::Sha1, &$input.checksum_sha1),
+            ($crate::blob::embedded::checksum::S3ChecksumAlgorithm::Sha256, &$input.checksum_sha256),
         ];
         for (algorithm, value) in fields {
             if let Some(value) = value {
@@ -158,13 +163,13 @@ macro_rules! sums_in {
 /// Checksums into an output.
 macro_rules! sums_out {
     ($output:expr, $sums:expr) => {{
-        use $crate::blob::embedded::checksum::Algorithm;
+        use $crate::blob::embedded::checksum::S3ChecksumAlgorithm;
         let sums = &$sums;
-        $output.checksum_crc32 = sums.get(Algorithm::Crc32).cloned();
-        $output.checksum_crc32c = sums.get(Algorithm::Crc32c).cloned();
-        $output.checksum_crc64nvme = sums.get(Algorithm::Crc64Nvme).cloned();
-        $output.checksum_sha1 = sums.get(Algorithm::Sha1).cloned();
-        $output.checksum_sha256 = sums.get(Algorithm::Sha256).cloned();
+        $output.checksum_crc32 = sums.get(S3ChecksumAlgorithm::Crc32).cloned();
+        $output.checksum_crc32c = sums.get(S3ChecksumAlgorithm::Crc32c).cloned();
+        $output.checksum_crc64nvme = sums.get(S3ChecksumAlgorithm::Crc64Nvme).cloned();
+        $output.checksum_sha1 = sums.get(S3ChecksumAlgorithm::Sha1).cloned();
+        $output.checksum_sha256 = sums.get(S3ChecksumAlgorithm::Sha256).cloned();
     }};
 }
 
@@ -181,7 +186,7 @@ macro_rules! verified_out {
 macro_rules! headers_in {
     ($input:expr) => {{
         let seconds = $input.expires.as_ref().map($crate::blob::embedded::s3::dto::seconds).transpose()?;
-        $crate::blob::embedded::record::Headers {
+        $crate::blob::embedded::model::ObjectHeaders {
             content_type: $input.content_type.take(),
             content_encoding: $input.content_encoding.as_deref().and_then($crate::blob::embedded::s3::dto::encoding),
             content_disposition: $input.content_disposition.take(),
@@ -198,8 +203,8 @@ macro_rules! headers_in {
 macro_rules! tags_in {
     ($input:expr) => {
         match $input.tagging.take() {
-            Some(tagging) => $crate::blob::embedded::record::Tags::from_header(&tagging)?,
-            None => $crate::blob::embedded::record::Tags::default(),
+            Some(tagging) => $crate::blob::embedded::model::ObjectTags::from_header(&tagging)?,
+            None => $crate::blob::embedded::model::ObjectTags::default(),
         }
     };
 }
@@ -209,10 +214,11 @@ macro_rules! incoming {
     ($request:expr) => {{
         let request = &mut $request;
         let asked = request.input.checksum_algorithm.as_ref();
-        let asked =
-            asked.map(|asked| $crate::blob::embedded::checksum::Algorithm::parse(asked.as_str())).transpose()?;
+        let asked = asked
+            .map(|asked| $crate::blob::embedded::checksum::S3ChecksumAlgorithm::parse(asked.as_str()))
+            .transpose()?;
         let md5 = request.input.content_md5.as_deref();
-        $crate::blob::embedded::ingest::Incoming {
+        $crate::blob::embedded::ingest::IncomingBody {
             length: $crate::blob::embedded::s3::dto::body_length(request.input.content_length, &request.headers)?,
             declared: $crate::blob::embedded::s3::dto::sums_in!(request.input),
             algorithms: asked.into_iter().collect(),

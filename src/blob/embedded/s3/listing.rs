@@ -5,17 +5,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as TOKEN;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
-use super::super::core::Core;
-use super::super::error::{Error, Result};
-use super::super::meta::listing::{self, Entry, Page, Query};
 use super::dto::{count, encode, etag, length, ok, owner, page, timestamp};
+use crate::blob::embedded::core::StoreCore;
+use crate::blob::embedded::error::{Error, Result};
+use crate::blob::embedded::meta::listing::{self, ListingEntry, ListingPage, ListingQuery};
 
-pub(super) async fn v1(core: &Core, request: S3Request<ListObjectsInput>) -> Result<S3Response<ListObjectsOutput>> {
+pub(super) async fn v1(
+    core: &StoreCore,
+    request: S3Request<ListObjectsInput>,
+) -> Result<S3Response<ListObjectsOutput>> {
     let input = request.input;
     let url = encode(input.encoding_type.as_ref())?;
     let marker = input.marker.clone().unwrap_or_default();
     let (prefix, delimiter) = (input.prefix.clone().unwrap_or_default(), given(input.delimiter.clone()));
-    let query = Query {
+    let query = ListingQuery {
         after: listing::after_key(&marker, &prefix, delimiter.as_deref()),
         bucket: input.bucket.clone(),
         prefix,
@@ -40,14 +43,17 @@ pub(super) async fn v1(core: &Core, request: S3Request<ListObjectsInput>) -> Res
     })
 }
 
-pub(super) async fn v2(core: &Core, request: S3Request<ListObjectsV2Input>) -> Result<S3Response<ListObjectsV2Output>> {
+pub(super) async fn v2(
+    core: &StoreCore,
+    request: S3Request<ListObjectsV2Input>,
+) -> Result<S3Response<ListObjectsV2Output>> {
     let input = request.input;
     let url = encode(input.encoding_type.as_ref())?;
     let after = match input.continuation_token.as_deref() {
         Some(token) => TOKEN.decode(token).map_err(|_| Error::InvalidArgument("the continuation token is not ours"))?,
         None => input.start_after.clone().unwrap_or_default().into_bytes(),
     };
-    let query = Query {
+    let query = ListingQuery {
         after,
         bucket: input.bucket.clone(),
         prefix: input.prefix.clone().unwrap_or_default(),
@@ -75,7 +81,7 @@ pub(super) async fn v2(core: &Core, request: S3Request<ListObjectsV2Input>) -> R
 
 /// A bucket without versions: every object is its own latest version, `null`, and none was deleted.
 pub(super) async fn versions(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<ListObjectVersionsInput>,
 ) -> Result<S3Response<ListObjectVersionsOutput>> {
     let input = request.input;
@@ -85,7 +91,7 @@ pub(super) async fn versions(
         return Err(Error::InvalidArgument("a version-id marker cannot be specified without a key marker"));
     }
     let (prefix, delimiter) = (input.prefix.clone().unwrap_or_default(), given(input.delimiter.clone()));
-    let query = Query {
+    let query = ListingQuery {
         after: listing::after_key(&marker, &prefix, delimiter.as_deref()),
         bucket: input.bucket.clone(),
         prefix,
@@ -116,7 +122,7 @@ pub(super) async fn versions(
 /// The name of the only version of an object in a bucket without versions.
 const NULL_VERSION: &str = "null";
 
-fn version(entry: &Entry, url: impl Fn(&str) -> String) -> ObjectVersion {
+fn version(entry: &ListingEntry, url: impl Fn(&str) -> String) -> ObjectVersion {
     ObjectVersion {
         key: Some(url(&entry.key)),
         version_id: Some(NULL_VERSION.to_owned()),
@@ -134,13 +140,13 @@ fn given(delimiter: Option<String>) -> Option<String> {
     delimiter.filter(|delimiter| !delimiter.is_empty())
 }
 
-fn prefixes(page: &Page, url: impl Fn(&str) -> String) -> Option<Vec<CommonPrefix>> {
+fn prefixes(page: &ListingPage, url: impl Fn(&str) -> String) -> Option<Vec<CommonPrefix>> {
     let prefixes = page.prefixes.iter().map(|prefix| CommonPrefix { prefix: Some(url(prefix)) });
     (!page.prefixes.is_empty()).then(|| prefixes.collect())
 }
 
-fn contents(page: Page, owned: bool, url: impl Fn(&str) -> String) -> Option<Vec<Object>> {
-    let object = |entry: Entry| Object {
+fn contents(page: ListingPage, owned: bool, url: impl Fn(&str) -> String) -> Option<Vec<Object>> {
+    let object = |entry: ListingEntry| Object {
         key: Some(url(&entry.key)),
         size: Some(length(entry.size)),
         e_tag: Some(etag(&entry.etag)),

@@ -19,17 +19,17 @@ use std::sync::Arc;
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
-use super::core::Core;
+use super::core::StoreCore;
 use dto::answer;
 
 /// The operations.
-pub(super) struct Api {
-    core: Arc<Core>,
+pub(super) struct S3Api {
+    core: Arc<StoreCore>,
 }
 
-impl Api {
+impl S3Api {
     /// On this store.
-    pub(super) fn new(core: Arc<Core>) -> Self {
+    pub(super) fn new(core: Arc<StoreCore>) -> Self {
         Self { core }
     }
 }
@@ -38,7 +38,7 @@ impl Api {
 macro_rules! operations {
     ($($name:ident($input:ident) -> $output:ident = $function:path;)*) => {
         #[async_trait::async_trait]
-        impl S3 for Api {
+        impl S3 for S3Api {
             $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
                 answer($function(&self.core, request).await)
             })*

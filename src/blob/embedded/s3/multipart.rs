@@ -3,33 +3,34 @@
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
-use super::super::checksum::{Algorithm, Kind};
-use super::super::conditions::WriteCondition;
-use super::super::core::Core;
-use super::super::error::{Error, Result};
-use super::super::meta::completion::{self, Claim, Completion};
-use super::super::meta::uploads::{self, NewUpload};
-use super::super::record::Address;
 use super::dto::{etag, headers_in, incoming, number_in, ok, part_number, sums_in, sums_out, tags_in, verified_out};
+use crate::blob::embedded::checksum::{S3ChecksumAlgorithm, S3ChecksumType};
+use crate::blob::embedded::conditions::WriteCondition;
+use crate::blob::embedded::core::StoreCore;
+use crate::blob::embedded::error::{Error, Result};
+use crate::blob::embedded::meta::completion::{self, CompletionClaim, MultipartCompletion};
+use crate::blob::embedded::meta::uploads::{self, NewUpload};
+use crate::blob::embedded::model::ObjectAddress;
 
 /// A header of CreateMultipartUpload that S3 does not know: the most bytes that the parts may have together.
 const MAX_BYTES_HEADER: &str = "x-gantry-max-bytes";
 
 pub(super) async fn create(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<CreateMultipartUploadInput>,
 ) -> Result<S3Response<CreateMultipartUploadOutput>> {
     let max_bytes = number_in(&request.headers, MAX_BYTES_HEADER)?;
     let mut input = request.input;
-    let asked = input.checksum_algorithm.as_ref().map(|asked| Algorithm::parse(asked.as_str())).transpose()?;
-    let algorithm = asked.unwrap_or(Algorithm::Crc64Nvme);
-    let kind = Kind::choose(algorithm, input.checksum_type.as_ref().map(ChecksumType::as_str))?;
+    let asked =
+        input.checksum_algorithm.as_ref().map(|asked| S3ChecksumAlgorithm::parse(asked.as_str())).transpose()?;
+    let algorithm = asked.unwrap_or(S3ChecksumAlgorithm::Crc64Nvme);
+    let kind = S3ChecksumType::choose(algorithm, input.checksum_type.as_ref().map(ChecksumType::as_str))?;
     let created = core.now();
     let upload = NewUpload {
         id: core.upload_id(created),
         headers: headers_in!(input),
         tags: tags_in!(input),
-        at: Address { bucket: input.bucket, key: input.key },
+        at: ObjectAddress { bucket: input.bucket, key: input.key },
         algorithm,
         kind,
         max_bytes,
@@ -48,13 +49,13 @@ pub(super) async fn create(
 }
 
 pub(super) async fn put_part(
-    core: &Core,
+    core: &StoreCore,
     mut request: S3Request<UploadPartInput>,
 ) -> Result<S3Response<UploadPartOutput>> {
     let mut incoming = incoming!(request);
     let input = request.input;
     let number = part_number(input.part_number)?;
-    let (at, id) = (Address { bucket: input.bucket, key: input.key }, input.upload_id);
+    let (at, id) = (ObjectAddress { bucket: input.bucket, key: input.key }, input.upload_id);
     let admitted = core.admit_part(&at, &id, number, incoming.length).await?;
     incoming.algorithms.push(admitted.algorithm);
     let stored = core.ingest.take(admitted.admission, incoming).await?;
@@ -67,18 +68,18 @@ pub(super) async fn put_part(
 }
 
 pub(super) async fn complete(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<CompleteMultipartUploadInput>,
 ) -> Result<S3Response<CompleteMultipartUploadOutput>> {
     let input = request.input;
     let sums = sums_in!(input);
     let size = input.mpu_object_size.map(u64::try_from).transpose();
     let listed = input.multipart_upload.and_then(|listed| listed.parts).unwrap_or_default();
-    let asked = Completion {
+    let asked = MultipartCompletion {
         claims: listed.iter().map(claim).collect::<Result<_>>()?,
         condition: WriteCondition::new(input.if_match, input.if_none_match)?,
         size: size.map_err(|_| Error::InvalidArgument("a size is not negative"))?,
-        at: Address { bucket: input.bucket.clone(), key: input.key.clone() },
+        at: ObjectAddress { bucket: input.bucket.clone(), key: input.key.clone() },
         id: input.upload_id,
         sums,
         now: core.now(),
@@ -95,19 +96,19 @@ pub(super) async fn complete(
     ok(output)
 }
 
-fn claim(part: &CompletedPart) -> Result<Claim> {
+fn claim(part: &CompletedPart) -> Result<CompletionClaim> {
     let number = part.part_number.ok_or(Error::MalformedXml("a part has no PartNumber"))?;
     let number = u16::try_from(number).map_err(|_| Error::InvalidArgument("a part number is out of range"))?;
     let etag = part.e_tag.as_ref().ok_or(Error::MalformedXml("a part has no ETag"))?;
-    Ok(Claim { number, etag: etag.value().to_ascii_lowercase(), sums: sums_in!(part) })
+    Ok(CompletionClaim { number, etag: etag.value().to_ascii_lowercase(), sums: sums_in!(part) })
 }
 
 pub(super) async fn abort(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<AbortMultipartUploadInput>,
 ) -> Result<S3Response<AbortMultipartUploadOutput>> {
     let (input, now) = (request.input, core.now());
-    let at = Address { bucket: input.bucket, key: input.key };
+    let at = ObjectAddress { bucket: input.bucket, key: input.key };
     core.meta.write(move |db| uploads::abort(db, &at, &input.upload_id, now)).await?;
     ok(AbortMultipartUploadOutput::default())
 }

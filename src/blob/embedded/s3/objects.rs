@@ -3,18 +3,21 @@
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
-use super::super::checksum::Kind;
-use super::super::conditions::{DeleteCondition, WriteCondition};
-use super::super::core::Core;
-use super::super::error::{Error, Result};
-use super::super::meta::{buckets, closed_keys, objects};
-use super::super::record::{Address, ContentId, Object as Row, Verified};
 use super::dto::{etag, headers_in, incoming, no_version, number_in, ok, seconds, tags_in, verified_out};
+use crate::blob::embedded::checksum::S3ChecksumType;
+use crate::blob::embedded::conditions::{DeleteCondition, WriteCondition};
+use crate::blob::embedded::core::StoreCore;
+use crate::blob::embedded::error::{Error, Result};
+use crate::blob::embedded::meta::{buckets, closed_keys, objects};
+use crate::blob::embedded::model::{ContentId, ObjectAddress, ObjectChecksums, ObjectRow as Row};
 
-pub(super) async fn put(core: &Core, mut request: S3Request<PutObjectInput>) -> Result<S3Response<PutObjectOutput>> {
+pub(super) async fn put(
+    core: &StoreCore,
+    mut request: S3Request<PutObjectInput>,
+) -> Result<S3Response<PutObjectOutput>> {
     let incoming = incoming!(request);
     let mut input = request.input;
-    let at = Address { bucket: input.bucket, key: input.key };
+    let at = ObjectAddress { bucket: input.bucket, key: input.key };
     let condition = WriteCondition::new(input.if_match, input.if_none_match)?;
     let (headers, tags) = (headers_in!(input), tags_in!(input));
     let admission = core.admit_put(&at, &condition, incoming.length).await?;
@@ -27,7 +30,7 @@ pub(super) async fn put(core: &Core, mut request: S3Request<PutObjectInput>) -> 
         modified: segment.modified,
         headers,
         tags,
-        verified: Verified { sums: stored.sums, kind: Some(Kind::FullObject) },
+        verified: ObjectChecksums { sums: stored.sums, kind: Some(S3ChecksumType::FullObject) },
     };
     let mut output = PutObjectOutput { e_tag: Some(etag(&object.etag)), ..PutObjectOutput::default() };
     verified_out!(output, object.verified);
@@ -40,13 +43,13 @@ pub(super) async fn put(core: &Core, mut request: S3Request<PutObjectInput>) -> 
 const CLOSE_SECONDS_HEADER: &str = "x-gantry-close-seconds";
 
 pub(super) async fn delete(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<DeleteObjectInput>,
 ) -> Result<S3Response<DeleteObjectOutput>> {
     let input = request.input;
     no_version(input.version_id.as_deref())?;
     let condition = WriteCondition::new(input.if_match, None)?;
-    let (at, now) = (Address { bucket: input.bucket, key: input.key }, core.now());
+    let (at, now) = (ObjectAddress { bucket: input.bucket, key: input.key }, core.now());
     let also = DeleteCondition {
         size: input.if_match_size,
         modified: input.if_match_last_modified_time.as_ref().map(seconds).transpose()?,
@@ -65,7 +68,7 @@ pub(super) async fn delete(
 }
 
 pub(super) async fn delete_many(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<DeleteObjectsInput>,
 ) -> Result<S3Response<DeleteObjectsOutput>> {
     let (bucket, Delete { objects: wanted, quiet }) = (request.input.bucket, request.input.delete);
@@ -77,7 +80,7 @@ pub(super) async fn delete_many(
         buckets::require(db, &bucket)?;
         let mut output = DeleteObjectsOutput::default();
         for object in wanted {
-            let at = Address { bucket: bucket.clone(), key: object.key };
+            let at = ObjectAddress { bucket: bucket.clone(), key: object.key };
             let condition = WriteCondition::new(object.e_tag.map(ETagCondition::ETag), None)?;
             let also = DeleteCondition {
                 size: object.size,

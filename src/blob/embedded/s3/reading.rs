@@ -5,25 +5,25 @@ use std::sync::Arc;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
-use super::super::conditions::{self, ReadCondition};
-use super::super::core::Core;
-use super::super::error::{Error, Result};
-use super::super::meta::{contents, objects};
-use super::super::read::{Reader, Spanner};
-use super::super::record::{Address, Manifest, Object as Row, Verified};
 use super::dto::{self, count, etag, length, no_version, object_out, ok, sums_out, timestamp, verified_out};
-use crate::sendfile::Outlet;
+use crate::blob::embedded::conditions::{self, ReadCondition};
+use crate::blob::embedded::core::StoreCore;
+use crate::blob::embedded::error::{Error, Result};
+use crate::blob::embedded::meta::{contents, objects};
+use crate::blob::embedded::model::{ObjectAddress, ObjectChecksums, ObjectRow as Row, SegmentManifest};
+use crate::blob::embedded::read::{ObjectReader, SpanReader};
+use crate::sendfile::SpanOutlet;
 
 /// Which bytes of an object an answer carries.
 #[derive(Debug, PartialEq, Eq)]
-struct View {
+struct ObjectView {
     start: u64,
     length: u64,
     /// Whether a part of the object was asked for, so that the answer is 206.
     partial: bool,
 }
 
-impl View {
+impl ObjectView {
     fn of(size: u64, range: Option<Range>) -> Result<Self> {
         let Some(range) = range else { return Ok(Self { start: 0, length: size, partial: false }) };
         let range = range.check(size).map_err(|_| Error::InvalidRange { size })?;
@@ -31,13 +31,13 @@ impl View {
     }
 
     /// One part, counted from 1 in order. An object that came in one piece is its own first part.
-    fn of_part(manifest: &Manifest, number: i32) -> Result<Self> {
+    fn of_part(manifest: &SegmentManifest, number: i32) -> Result<Self> {
         let number = dto::part_number(number)?;
         let (start, length) = manifest.part(number).ok_or(Error::NoSuchPart)?;
         Ok(Self { start, length, partial: length > 0 })
     }
 
-    fn choose(manifest: &Manifest, size: u64, range: Option<Range>, part: Option<i32>) -> Result<Self> {
+    fn choose(manifest: &SegmentManifest, size: u64, range: Option<Range>, part: Option<i32>) -> Result<Self> {
         match part {
             Some(_) if range.is_some() => Err(Error::InvalidRequest("a range and a part number exclude each other")),
             Some(part) => Self::of_part(manifest, part),
@@ -71,13 +71,13 @@ macro_rules! condition_in {
 }
 
 /// Checksums are of the whole object, or of the part that is asked for by its number, and are told when they are asked for.
-async fn told_checksums(
-    core: &Core,
+async fn read_checksums(
+    core: &StoreCore,
     object: &Row,
-    manifest: &Manifest,
+    manifest: &SegmentManifest,
     part: Option<i32>,
     range: bool,
-) -> Result<Option<Verified>> {
+) -> Result<Option<ObjectChecksums>> {
     let Some(part) = part.filter(|_| object.etag.contains('-')) else {
         return Ok((!range).then(|| object.verified.clone()));
     };
@@ -85,7 +85,7 @@ async fn told_checksums(
     let (content, before) = (object.content, segment.number - 1);
     let found = core.meta.read(move |db| contents::parts(db, content, before, 1)).await?;
     let kind = object.verified.kind;
-    Ok(found.into_iter().next().map(|part| Verified { sums: part.sums, kind }))
+    Ok(found.into_iter().next().map(|part| ObjectChecksums { sums: part.sums, kind }))
 }
 
 macro_rules! checksums_out {
@@ -98,15 +98,15 @@ macro_rules! checksums_out {
     };
 }
 
-pub(super) async fn get(core: &Core, request: S3Request<GetObjectInput>) -> Result<S3Response<GetObjectOutput>> {
+pub(super) async fn get(core: &StoreCore, request: S3Request<GetObjectInput>) -> Result<S3Response<GetObjectOutput>> {
     let mut input = request.input;
     no_version(input.version_id.as_deref())?;
     let condition = condition_in!(input);
-    let (object, manifest, pin) = core.open(Address { bucket: input.bucket, key: input.key }).await?;
+    let (object, manifest, pin) = core.open(ObjectAddress { bucket: input.bucket, key: input.key }).await?;
     condition.check(&object.etag, object.modified)?;
     let range = if_range(input.range, &request.headers, &object);
     let ranged = range.is_some();
-    let view = View::choose(&manifest, object.size, range, input.part_number)?;
+    let view = ObjectView::choose(&manifest, object.size, range, input.part_number)?;
     let manifest = Arc::new(manifest);
     core.check_files(&manifest, view.start, view.length).await?;
     let mut output = GetObjectOutput {
@@ -116,33 +116,38 @@ pub(super) async fn get(core: &Core, request: S3Request<GetObjectInput>) -> Resu
         tag_count: (object.tags.len() > 0).then(|| count(object.tags.len())),
         ..GetObjectOutput::default()
     };
-    checksums_out!(output, input.checksum_mode, told_checksums(core, &object, &manifest, input.part_number, ranged));
+    checksums_out!(output, input.checksum_mode, read_checksums(core, &object, &manifest, input.part_number, ranged));
     object_out!(output, object);
     let files = Arc::clone(&core.files);
-    output.body = Some(match Outlet::of(&request.extensions, view.length) {
-        Some(outlet) => StreamingBlob::wrap(outlet.body(Spanner::new(files, manifest, pin, view.start, view.length))),
-        None => StreamingBlob::new(Reader::new(files, manifest, pin, view.start, view.length)),
+    output.body = Some(match SpanOutlet::of(&request.extensions, view.length) {
+        Some(outlet) => {
+            StreamingBlob::wrap(outlet.body(SpanReader::new(files, manifest, pin, view.start, view.length)))
+        }
+        None => StreamingBlob::new(ObjectReader::new(files, manifest, pin, view.start, view.length)),
     });
     ok(output)
 }
 
-pub(super) async fn head(core: &Core, request: S3Request<HeadObjectInput>) -> Result<S3Response<HeadObjectOutput>> {
+pub(super) async fn head(
+    core: &StoreCore,
+    request: S3Request<HeadObjectInput>,
+) -> Result<S3Response<HeadObjectOutput>> {
     let mut input = request.input;
     no_version(input.version_id.as_deref())?;
     let condition = condition_in!(input);
-    let at = Address { bucket: input.bucket, key: input.key };
+    let at = ObjectAddress { bucket: input.bucket, key: input.key };
     let (object, manifest) = core.meta.read(move |db| objects::open(db, &at)).await?;
     condition.check(&object.etag, object.modified)?;
     let range = if_range(input.range, &request.headers, &object);
     let ranged = range.is_some();
-    let view = View::choose(&manifest, object.size, range, input.part_number)?;
+    let view = ObjectView::choose(&manifest, object.size, range, input.part_number)?;
     let mut output = HeadObjectOutput {
         content_length: Some(length(view.length)),
         content_range: view.content_range(object.size),
         parts_count: input.part_number.filter(|_| object.etag.contains('-')).map(|_| count(manifest.0.len())),
         ..HeadObjectOutput::default()
     };
-    checksums_out!(output, input.checksum_mode, told_checksums(core, &object, &manifest, input.part_number, ranged));
+    checksums_out!(output, input.checksum_mode, read_checksums(core, &object, &manifest, input.part_number, ranged));
     let tags = object.tags.len();
     object_out!(output, object);
     let mut response = S3Response::new(output);
@@ -154,7 +159,7 @@ pub(super) async fn head(core: &Core, request: S3Request<HeadObjectInput>) -> Re
 }
 
 pub(super) async fn attributes(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<GetObjectAttributesInput>,
 ) -> Result<S3Response<GetObjectAttributesOutput>> {
     let input = request.input;
@@ -163,7 +168,7 @@ pub(super) async fn attributes(
     let asked: Vec<&str> = input.object_attributes.iter().flat_map(|asked| asked.as_str().split(',')).collect();
     let has = |name: &str| asked.iter().any(|asked| asked.trim() == name);
     let (after, max) = (dto::marker(input.part_number_marker)?, dto::page(input.max_parts)?);
-    let at = Address { bucket: input.bucket.clone(), key: input.key.clone() };
+    let at = ObjectAddress { bucket: input.bucket.clone(), key: input.key.clone() };
     let wants_parts = has("ObjectParts");
     let find = move |db: &rusqlite::Connection| {
         let (object, manifest) = objects::open(db, &at)?;
@@ -185,11 +190,16 @@ pub(super) async fn attributes(
     })
 }
 
-fn object_parts(mut parts: Vec<contents::Part>, total: usize, after: u16, max: usize) -> GetObjectAttributesParts {
+fn object_parts(
+    mut parts: Vec<contents::StoredPartRow>,
+    total: usize,
+    after: u16,
+    max: usize,
+) -> GetObjectAttributesParts {
     let truncated = parts.len() > max;
     parts.truncate(max);
     let next = parts.last().map(|part| i32::from(part.segment.number));
-    let part = |part: &contents::Part| {
+    let part = |part: &contents::StoredPartRow| {
         let mut output = ObjectPart {
             part_number: Some(part.segment.number.into()),
             size: Some(length(part.segment.size)),
@@ -211,23 +221,26 @@ fn object_parts(mut parts: Vec<contents::Part>, total: usize, after: u16, max: u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blob::embedded::record::{FileId, Segment};
+    use crate::blob::embedded::model::{FileId, FileSegment};
 
     #[test]
     fn a_view_is_what_http_says_it_is() {
-        let view = |range: &str| View::of(10, Some(Range::parse(range).unwrap()));
+        let view = |range: &str| ObjectView::of(10, Some(Range::parse(range).unwrap()));
         assert_eq!(view("bytes=2-4").unwrap().content_range(10).unwrap(), "bytes 2-4/10");
         assert_eq!(view("bytes=-3").unwrap().content_range(10).unwrap(), "bytes 7-9/10");
         assert_eq!(view("bytes=5-99").unwrap().length, 5);
         assert!(matches!(view("bytes=10-"), Err(Error::InvalidRange { size: 10 })));
-        assert!(matches!(View::of(0, Some(Range::parse("bytes=0-").unwrap())), Err(Error::InvalidRange { size: 0 })));
-        assert_eq!(View::of(10, None).unwrap().content_range(10), None);
+        assert!(matches!(
+            ObjectView::of(0, Some(Range::parse("bytes=0-").unwrap())),
+            Err(Error::InvalidRange { size: 0 })
+        ));
+        assert_eq!(ObjectView::of(10, None).unwrap().content_range(10), None);
     }
 
     #[test]
     fn an_empty_object_is_its_own_first_part_and_never_partial() {
-        let manifest = Manifest(vec![Segment { file: FileId([0; 16]), size: 0, number: 1 }]);
-        assert_eq!(View::of_part(&manifest, 1).unwrap(), View { start: 0, length: 0, partial: false });
-        assert!(View::of_part(&manifest, 2).is_err());
+        let manifest = SegmentManifest(vec![FileSegment { file: FileId([0; 16]), size: 0, number: 1 }]);
+        assert_eq!(ObjectView::of_part(&manifest, 1).unwrap(), ObjectView { start: 0, length: 0, partial: false });
+        assert!(ObjectView::of_part(&manifest, 2).is_err());
     }
 }

@@ -3,32 +3,33 @@
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
-use super::super::core::Core;
-use super::super::error::Result;
-use super::super::meta::objects;
-use super::super::record::{Address, Tags};
 use super::dto::{no_version, ok};
+use crate::blob::embedded::core::StoreCore;
+use crate::blob::embedded::error::Result;
+use crate::blob::embedded::meta::objects;
+use crate::blob::embedded::model::{ObjectAddress, ObjectTags};
 
 pub(super) async fn put(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<PutObjectTaggingInput>,
 ) -> Result<S3Response<PutObjectTaggingOutput>> {
     let input = request.input;
     no_version(input.version_id.as_deref())?;
     let pairs = input.tagging.tag_set.into_iter();
-    let tags = Tags::new(pairs.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default())).collect())?;
-    let at = Address { bucket: input.bucket, key: input.key };
+    let tags =
+        ObjectTags::new(pairs.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default())).collect())?;
+    let at = ObjectAddress { bucket: input.bucket, key: input.key };
     core.meta.write(move |db| objects::set_tags(db, &at, &tags)).await?;
     ok(PutObjectTaggingOutput::default())
 }
 
 pub(super) async fn get(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<GetObjectTaggingInput>,
 ) -> Result<S3Response<GetObjectTaggingOutput>> {
     let input = request.input;
     no_version(input.version_id.as_deref())?;
-    let at = Address { bucket: input.bucket, key: input.key };
+    let at = ObjectAddress { bucket: input.bucket, key: input.key };
     let object = core.meta.read(move |db| objects::require(db, &at)).await?;
     let tag = |(key, value)| Tag { key: Some(key), value: Some(value) };
     let tag_set = object.tags.into_pairs().into_iter().map(tag).collect();
@@ -36,12 +37,12 @@ pub(super) async fn get(
 }
 
 pub(super) async fn delete(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<DeleteObjectTaggingInput>,
 ) -> Result<S3Response<DeleteObjectTaggingOutput>> {
     let input = request.input;
     no_version(input.version_id.as_deref())?;
-    let at = Address { bucket: input.bucket, key: input.key };
-    core.meta.write(move |db| objects::set_tags(db, &at, &Tags::default())).await?;
+    let at = ObjectAddress { bucket: input.bucket, key: input.key };
+    core.meta.write(move |db| objects::set_tags(db, &at, &ObjectTags::default())).await?;
     ok(DeleteObjectTaggingOutput::default())
 }

@@ -3,17 +3,17 @@
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
-use super::super::core::Core;
-use super::super::error::Result;
-use super::super::meta::uploads::{self, Listed};
-use super::super::meta::{buckets, contents, listing};
-use super::super::record::Address;
 use super::dto::{count, encode, etag, initiator, length, marker, ok, owner, page, sums_out, timestamp};
+use crate::blob::embedded::core::StoreCore;
+use crate::blob::embedded::error::Result;
+use crate::blob::embedded::meta::uploads::{self, ListedUpload};
+use crate::blob::embedded::meta::{buckets, contents, listing};
+use crate::blob::embedded::model::ObjectAddress;
 
-pub(super) async fn parts(core: &Core, request: S3Request<ListPartsInput>) -> Result<S3Response<ListPartsOutput>> {
+pub(super) async fn parts(core: &StoreCore, request: S3Request<ListPartsInput>) -> Result<S3Response<ListPartsOutput>> {
     let input = request.input;
     let (max, after) = (page(input.max_parts)?, marker(input.part_number_marker)?);
-    let (at, id) = (Address { bucket: input.bucket.clone(), key: input.key.clone() }, input.upload_id.clone());
+    let (at, id) = (ObjectAddress { bucket: input.bucket.clone(), key: input.key.clone() }, input.upload_id.clone());
     let find = move |db: &rusqlite::Connection| {
         let upload = uploads::require(db, &at, &id)?;
         let parts = contents::parts(db, upload.content, after, max + 1)?;
@@ -40,7 +40,7 @@ pub(super) async fn parts(core: &Core, request: S3Request<ListPartsInput>) -> Re
     })
 }
 
-fn part(part: &contents::Part) -> Part {
+fn part(part: &contents::StoredPartRow) -> Part {
     let mut output = Part {
         part_number: Some(part.segment.number.into()),
         size: Some(length(part.segment.size)),
@@ -54,14 +54,14 @@ fn part(part: &contents::Part) -> Part {
 
 /// Uploads and rolled-up prefixes of one page.
 #[derive(Default)]
-struct Uploads {
-    uploads: Vec<Listed>,
+struct UploadSignatures {
+    uploads: Vec<ListedUpload>,
     prefixes: Vec<String>,
     truncated: bool,
 }
 
 pub(super) async fn list(
-    core: &Core,
+    core: &StoreCore,
     request: S3Request<ListMultipartUploadsInput>,
 ) -> Result<S3Response<ListMultipartUploadsOutput>> {
     let input = request.input;
@@ -90,7 +90,7 @@ pub(super) async fn list(
 }
 
 /// One page of uploads. Without an id the key marker stands for all uploads of its key.
-fn collect(db: &rusqlite::Connection, asked: &ListMultipartUploadsInput, max: usize) -> Result<Uploads> {
+fn collect(db: &rusqlite::Connection, asked: &ListMultipartUploadsInput, max: usize) -> Result<UploadSignatures> {
     buckets::require(db, &asked.bucket)?;
     let (prefix, key_marker) = (asked.prefix.as_deref().unwrap_or_default(), asked.key_marker.as_deref());
     let delimiter = asked.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
@@ -100,7 +100,7 @@ fn collect(db: &rusqlite::Connection, asked: &ListMultipartUploadsInput, max: us
         key = listing::after_key(key_marker.unwrap_or_default(), prefix, delimiter);
         id = "~".to_owned();
     }
-    let mut page = Uploads::default();
+    let mut page = UploadSignatures::default();
     'pages: loop {
         let found = uploads::list(db, &asked.bucket, prefix.as_bytes(), (&key, &id), max + 1)?;
         if found.is_empty() {
@@ -123,7 +123,7 @@ fn collect(db: &rusqlite::Connection, asked: &ListMultipartUploadsInput, max: us
     }
 }
 
-fn output(upload: Listed, url: impl Fn(&str) -> String) -> MultipartUpload {
+fn output(upload: ListedUpload, url: impl Fn(&str) -> String) -> MultipartUpload {
     MultipartUpload {
         key: Some(url(&upload.key)),
         upload_id: Some(upload.id),

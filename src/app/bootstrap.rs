@@ -1,0 +1,99 @@
+//! The first start: the tenant `default`, a first key, and what to do next.
+//!
+//! The key is shown on a terminal only. What is no terminal is a log, which more people read and nobody forgets: there the
+//! key goes to a file that only the owner of the data directory reads.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use crate::client::format;
+use crate::config::{DatabaseConfig, ServiceConfig, StoreConfig};
+use crate::domain::key::KeyScopes;
+use crate::domain::tenant::DEFAULT_TENANT;
+use crate::engine::Error;
+
+use super::resources::DatabaseHandle;
+use super::secrets;
+
+/// Makes the tenant `default` if nobody has. On the embedded database, which has one operator, its first key is shown.
+pub(super) async fn ensure_default_tenant(
+    config: &ServiceConfig,
+    rows: &DatabaseHandle,
+    public_url: &str,
+) -> anyhow::Result<()> {
+    let registry = rows.registry();
+    if registry.tenant(DEFAULT_TENANT).await?.is_some() {
+        print_line(&format!("Gantry is at {public_url}"));
+        return Ok(());
+    }
+    let tenant = match registry.create_tenant(DEFAULT_TENANT).await {
+        Ok(tenant) => tenant,
+        // Another node was faster, and says hello.
+        Err(Error::Taken(_)) => return Ok(()),
+        Err(other) => return Err(other.into()),
+    };
+    let shown = match &config.database {
+        DatabaseConfig::Sqlite(_) => {
+            let key = registry.create_key(tenant.id, KeyScopes::ADMIN, None).await?.reveal();
+            if std::io::stdout().is_terminal() {
+                FirstKey::Shown(key)
+            } else {
+                FirstKey::InFile(secrets::write_admin_key(&config.data_dir, &*rows.entropy, &key)?)
+            }
+        }
+        // Which node's operator reads this, nobody knows.
+        DatabaseConfig::Postgres(_) => FirstKey::None,
+    };
+    print_line(&welcome_text(config, public_url, &shown));
+    Ok(())
+}
+
+/// How the operator gets the first key.
+enum FirstKey {
+    /// On the terminal, once.
+    Shown(String),
+    /// In this file, of mode 600.
+    InFile(PathBuf),
+    /// Not at all: the operator makes one.
+    None,
+}
+
+fn print_line(text: &str) {
+    use std::io::Write as _;
+    // A closed standard output is no reason not to serve.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn welcome_text(config: &ServiceConfig, public_url: &str, key: &FirstKey) -> String {
+    let gantry = std::env::args().next().unwrap_or_else(|| "gantry".to_owned());
+    let store = match &config.store {
+        StoreConfig::Embedded { listen, .. } => {
+            format!("embedded, an S3 server on {listen} (`{gantry} store-env` prints its keys)")
+        }
+        StoreConfig::S3 { bucket, .. } => format!("bucket {bucket}"),
+    };
+    let (page, admin, export) = match key {
+        FirstKey::None => {
+            return format!(
+                "Gantry is at {public_url}, with an empty database.\n\n  Storage  {store}\n\n\
+                 Make a first key:\n  {gantry} key create --tenant default --scopes admin"
+            );
+        }
+        FirstKey::Shown(key) => (format!("{public_url}/#key={key}"), format!("{key} (shown once)"), key.clone()),
+        FirstKey::InFile(file) => {
+            let quoted = format::quoted(&file.display().to_string());
+            (public_url.to_owned(), format!("in {} (move it away)", file.display()), format!("\"$(cat {quoted})\""))
+        }
+    };
+    format!(
+        "Gantry is at {public_url}. This is its first start.\n\n\
+         \x20 Upload from the browser   {page}\n\
+         \x20 Admin key                 {admin}\n\
+         \x20 Storage                   {store}\n\n\
+         Upload a first file:\n\
+         \x20 export GANTRY_URL={public_url} GANTRY_API_KEY={export}\n\
+         \x20 {gantry} put FILE\n\n\
+         Make a key for an application:\n\
+         \x20 {gantry} key create --tenant default --scopes upload,read"
+    )
+}

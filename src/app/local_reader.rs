@@ -1,0 +1,51 @@
+//! The embedded store as its own process reads it: files, not requests.
+
+use std::io;
+use std::ops::Range;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt};
+
+use super::embedded::bucket_name;
+use crate::blob::embedded::{EmbeddedStore, ReadError};
+use crate::blob::{BlobError, ByteStream, LocalFile, LocalReader, Result};
+use crate::sendfile::FileSpans;
+
+/// The store's own bucket.
+pub(super) struct EmbeddedLocalReader(pub(super) EmbeddedStore);
+
+fn to_blob_error(error: ReadError) -> BlobError {
+    match error {
+        ReadError::NotFound => BlobError::NotFound,
+        ReadError::Changed => BlobError::Precondition,
+        ReadError::Damaged(why) => BlobError::Damaged(why),
+        ReadError::Failed(why) => BlobError::Unavailable(why),
+    }
+}
+
+/// A file that ends early or is gone has lost bytes; every other failure may pass.
+fn io_to_blob_error(error: &io::Error) -> BlobError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => BlobError::Damaged(error.to_string()),
+        _ => BlobError::Unavailable(error.to_string()),
+    }
+}
+
+#[async_trait]
+impl LocalReader for EmbeddedLocalReader {
+    async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
+        let bytes = self.0.read(bucket_name(), key, etag, range).await.map_err(to_blob_error)?;
+        Ok(bytes.map_err(|error| io_to_blob_error(&error)).boxed())
+    }
+
+    async fn spans(&self, key: &str, etag: &str, range: Range<u64>) -> Result<FileSpans> {
+        self.0.spans(bucket_name(), key, etag, range).await.map_err(to_blob_error)
+    }
+
+    async fn local_file(&self, key: &str, etag: &str) -> Result<Option<LocalFile>> {
+        let file = self.0.data_file(bucket_name(), key, etag).await.map_err(to_blob_error)?;
+        file.map(|file| std::path::absolute(file.path).map(|path| LocalFile { path, name: file.name }))
+            .transpose()
+            .map_err(|error| BlobError::Unavailable(error.to_string()))
+    }
+}

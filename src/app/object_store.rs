@@ -1,0 +1,130 @@
+//! The bucket: the embedded store's, whose capabilities are known, or another S3 server's, probed once and remembered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use serde::{Deserialize, Serialize};
+
+use super::embedded::{self, EmbeddedStoreServer};
+use super::resources::{DatabaseHandle, ProcessRole};
+use crate::blob::s3::{S3Blobs, S3Settings, probe};
+use crate::blob::{BlobError, BlobStore, StoreCapabilities};
+use crate::config::{ServiceConfig, StoreConfig};
+use crate::domain::clock::{Timestamp, after};
+use crate::domain::ids;
+
+/// A store is asked again after this: servers are upgraded.
+const PROBE_INTERVAL: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Another set of questions makes remembered answers void.
+const PROBE_VERSION: u32 = 1;
+
+/// The bucket, and the embedded store if this process runs it.
+pub(super) struct ObjectStoreHandle {
+    pub(super) blobs: Arc<dyn BlobStore>,
+    /// Where clients send bytes.
+    pub(super) origin: String,
+    embedded_server: Option<EmbeddedStoreServer>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ProbeRecord {
+    version: u32,
+    at: Timestamp,
+    capabilities: StoreCapabilities,
+}
+
+impl ObjectStoreHandle {
+    pub(super) async fn open(
+        config: &ServiceConfig,
+        role: ProcessRole,
+        rows: &DatabaseHandle,
+        public_url: &str,
+    ) -> anyhow::Result<Self> {
+        let (settings, running) = match &config.store {
+            StoreConfig::Embedded { listen, public_url: store_url } => {
+                let running = embedded::start(config, *listen, role, rows, public_url).await?;
+                let here = running.as_ref().map_or(*listen, |running| running.address);
+                (embedded::settings(config, here, store_url.as_deref(), rows)?, running)
+            }
+            StoreConfig::S3 { bucket, region, endpoint, public_endpoint, path_style } => {
+                let settings = S3Settings {
+                    bucket: bucket.clone(),
+                    region: region.clone(),
+                    endpoint: endpoint.clone(),
+                    public_endpoint: public_endpoint.clone(),
+                    path_style: *path_style,
+                    credentials: None,
+                };
+                (settings, None)
+            }
+        };
+        let unusable = |error: BlobError| unusable_bucket_error(&config.store, &error);
+        let blobs = S3Blobs::connect(settings, Arc::clone(&rows.clock)).await.map_err(unusable)?;
+        let capabilities = match &config.store {
+            StoreConfig::Embedded { .. } => embedded::capabilities(),
+            StoreConfig::S3 { .. } => load_capabilities(&blobs, rows, public_url, &unusable).await?,
+        };
+        let inside = running.as_ref().map(EmbeddedStoreServer::local_reader);
+        let blobs = blobs.with_capabilities(capabilities).with_near(inside);
+        Ok(Self { origin: blobs.public_origin(), blobs: Arc::new(blobs), embedded_server: running })
+    }
+
+    pub(super) async fn close(self) {
+        if let Some(running) = self.embedded_server {
+            running.stop().await;
+        }
+    }
+}
+
+/// Says which bucket cannot be used, where it is, why, and which setting to look at.
+fn unusable_bucket_error(store: &StoreConfig, error: &BlobError) -> anyhow::Error {
+    let StoreConfig::S3 { bucket, endpoint, .. } = store else {
+        return anyhow!("the embedded store cannot be used: {error}");
+    };
+    let at = endpoint.as_deref().unwrap_or("Amazon S3");
+    match error {
+        BlobError::Denied(why) if why.starts_with("NoSuchBucket") => {
+            anyhow!("the bucket {bucket} does not exist at {at}: create it, or name another one (s3_bucket)")
+        }
+        BlobError::Denied(why) => anyhow!(
+            "the bucket {bucket} at {at} cannot be used: {why}. Check the credentials of the AWS chain \
+             (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), s3_region, and the bucket's policy"
+        ),
+        BlobError::Unavailable(why) => anyhow!("the bucket {bucket} at {at} cannot be reached: {why}"),
+        BlobError::NotFound
+        | BlobError::Precondition
+        | BlobError::BadParts(_)
+        | BlobError::Damaged(_)
+        | BlobError::Full => {
+            anyhow!("the bucket {bucket} at {at} cannot be used: {error}")
+        }
+    }
+}
+
+/// What the bucket can do: as remembered, or found out now.
+async fn load_capabilities(
+    blobs: &S3Blobs,
+    rows: &DatabaseHandle,
+    origin: &str,
+    unusable: &(dyn Fn(BlobError) -> anyhow::Error + Sync),
+) -> anyhow::Result<StoreCapabilities> {
+    let (name, now) = (format!("capabilities:{}", blobs.place()), rows.store.now());
+    let remembered = rows.store.read_setting(&name).await?;
+    let remembered = remembered.and_then(|text| serde_json::from_str::<ProbeRecord>(&text).ok());
+    if let Some(known) = remembered
+        && known.version == PROBE_VERSION
+        && now < after(known.at, PROBE_INTERVAL)
+    {
+        return Ok(known.capabilities);
+    }
+    let scratch = ids::mint(now, &*rows.entropy);
+    let probed = probe(blobs, origin, scratch).await.map_err(unusable)?;
+    for warning in &probed.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(capabilities = ?probed.capabilities, "the bucket was probed");
+    let known = ProbeRecord { version: PROBE_VERSION, at: now, capabilities: probed.capabilities };
+    rows.store.set_setting(&name, &serde_json::to_string(&known)?).await?;
+    Ok(known.capabilities)
+}

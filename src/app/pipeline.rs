@@ -1,0 +1,54 @@
+//! The pipeline as the settings want it: which scanner, which decoders, which broker.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::config::ServiceConfig;
+use crate::media::{MediaError, MediaSandbox};
+use crate::worker::{HandoffStep, MediaStep, ProcessingPipeline, Steps, handoff};
+
+/// Opens what the steps need. Brokers and scanners are not asked: that they are away is waited out, job by job.
+pub(super) async fn open_pipeline(config: &ServiceConfig, public_url: &str) -> anyhow::Result<ProcessingPipeline> {
+    let processing = &config.processing;
+    match processing.screening.clone() {
+        Some(screening) => drop(tokio::spawn(screening.probe_at_start())),
+        None => tracing::info!("nothing is scanned for viruses: clamd is not set"),
+    }
+    let counter = processing.handoff.as_ref().map(|address| {
+        let sink = handoff::connect(address);
+        tracing::info!(broker = sink.name(), "finished uploads are offered to an external processor");
+        HandoffStep { sink, public_url: public_url.to_owned() }
+    });
+    let studio = open_media_step(config).await?;
+    Ok(ProcessingPipeline::new(Steps { scan: processing.screening.clone(), media: studio, handoff: counter }))
+}
+
+async fn open_media_step(config: &ServiceConfig) -> anyhow::Result<Option<MediaStep>> {
+    let scratch = prepare_scratch_dir(&config.data_dir).context("the scratch folder cannot be made")?;
+    let sandbox = MediaSandbox::new(config.processing.limits);
+    match sandbox.probe().await {
+        Ok(_) => Ok(Some(MediaStep { sandbox, sizes: config.processing.sizes.clone(), scratch })),
+        Err(MediaError::Internal(why)) => {
+            tracing::error!(why, "decoders cannot be locked in here: there will be no facts and no derivatives");
+            Ok(None)
+        }
+    }
+}
+
+/// A folder for what is being looked at, of this process alone: what one that died has left is removed.
+fn prepare_scratch_dir(data_dir: &Path) -> std::io::Result<std::path::PathBuf> {
+    let all = data_dir.join("scratch");
+    std::fs::create_dir_all(&all)?;
+    let all = all.canonicalize()?;
+    for left in std::fs::read_dir(&all)? {
+        let path = left?.path();
+        let owner = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+        if owner.is_none_or(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            let _ = std::fs::remove_dir_all(&path);
+        }
+    }
+    let mine = all.join(std::process::id().to_string());
+    std::fs::create_dir_all(&mine)?;
+    Ok(mine)
+}

@@ -1,0 +1,147 @@
+//! What the engine stands on, opened as the settings say.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::data_dir::prepare_data_dir;
+use super::object_store::ObjectStoreHandle;
+use super::{embedded, secrets};
+use crate::config::{DatabaseConfig, ServiceConfig};
+use crate::domain::clock::{Clock, Entropy, OsEntropy, SystemClock, random_hex};
+use crate::engine::{Engine, EngineDeps, KeySets, TenantRegistry, TokenSigner, TrustedIssuers};
+use crate::keysets::HttpKeySets;
+use crate::store::{Store, postgres, sqlite};
+
+/// Whether this process is the service or works beside one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ProcessRole {
+    /// The service: it owns the embedded store.
+    Serve,
+    /// A worker or a tool: it uses the embedded store of the service, or opens it if nobody has.
+    Attach,
+}
+
+/// The database, time and chance.
+pub struct DatabaseHandle {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+}
+
+impl DatabaseHandle {
+    /// Opens the database that the settings name and brings its schema up to date.
+    pub async fn open(config: &ServiceConfig) -> anyhow::Result<Self> {
+        prepare_data_dir(config)?;
+        let stored = embedded::has_files(config).context("the embedded store's files cannot be listed")?;
+        let missing = |file: &Path| !std::fs::metadata(file).is_ok_and(|file| file.len() > 0);
+        if let DatabaseConfig::Sqlite(file) = &config.database
+            && stored
+            && missing(file)
+        {
+            // Before it is made: an empty one is not in the way of one from a backup.
+            return Err(orphaned_files_error(config, &format!("{} is missing or empty", file.display())));
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = match &config.database {
+            DatabaseConfig::Sqlite(file) => {
+                sqlite::open_with_reserve(file, Arc::clone(&clock), config.disk_reserve).await
+            }
+            DatabaseConfig::Postgres(url) => {
+                let options = postgres::PostgresOptions { connections: config.database_connections, clock: None };
+                postgres::open(url, options).await
+            }
+        };
+        let store = store.context("the database cannot be opened")?;
+        if stored && store.read_setting(INSTANCE_SETTING).await?.is_none() {
+            return Err(orphaned_files_error(config, "The database is new"));
+        }
+        Ok(Self { store, clock, entropy: Arc::new(OsEntropy) })
+    }
+
+    /// The book of tenants and keys.
+    #[must_use]
+    pub fn registry(&self) -> TenantRegistry {
+        TenantRegistry::new(Arc::clone(&self.store), Arc::clone(&self.entropy))
+    }
+}
+
+/// The fact that every database has which has served: this instance's name.
+const INSTANCE_SETTING: &str = "instance";
+
+/// A database that knows of no file would have the store's files removed as orphans, and give away a new admin key.
+fn orphaned_files_error(config: &ServiceConfig, what: &str) -> anyhow::Error {
+    let store = config.data_dir.join("store");
+    let store = store.display();
+    anyhow::anyhow!(
+        "{what}, but {store} holds files that only its rows know. Restore the database from a backup; or, to begin anew \
+         without these files, move {store} away"
+    )
+}
+
+/// Whose tokens count. Their keys are fetched when the first token comes.
+fn issuers(config: &ServiceConfig) -> anyhow::Result<TrustedIssuers> {
+    if config.issuers.is_empty() {
+        return Ok(TrustedIssuers::none());
+    }
+    let sets: Arc<dyn KeySets> = Arc::new(HttpKeySets::new().context("the keys of issuers cannot be fetched")?);
+    Ok(TrustedIssuers::new(config.issuers.clone(), config.key_sets, &sets))
+}
+
+/// Checks the database before it serves. One that is damaged is read from and no longer written to, and the node is not
+/// ready; a large one is checked on beside the service.
+async fn check_database(store: &dyn Store) {
+    match tokio::time::timeout(MAX_CHECK_WAIT, store.verify()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the database did not pass its check"),
+        Err(_) => tracing::info!("the database is large: its check goes on beside the service"),
+    }
+}
+
+/// How long a start waits for the check of the database.
+const MAX_CHECK_WAIT: Duration = Duration::from_secs(5);
+
+/// Everything, opened.
+pub(super) struct Resources {
+    pub(super) database: DatabaseHandle,
+    pub(super) engine: Engine,
+    pub(super) store_origin: String,
+    object_store: ObjectStoreHandle,
+}
+
+impl Resources {
+    /// Opens everything. `public_url`: where browsers load our pages from, for CORS.
+    pub(super) async fn open(config: &ServiceConfig, role: ProcessRole, public_url: &str) -> anyhow::Result<Self> {
+        let rows = DatabaseHandle::open(config).await?;
+        let bytes = ObjectStoreHandle::open(config, role, &rows, public_url).await?;
+        let secrets = if config.signing_keys.is_empty() {
+            vec![secrets::ensure_signing_key(&config.data_dir, &*rows.entropy)?]
+        } else {
+            config.signing_keys.clone()
+        };
+        let fresh = random_hex(&*rows.entropy, 16);
+        let engine = Engine::new(EngineDeps {
+            store: Arc::clone(&rows.store),
+            blobs: Arc::clone(&bytes.blobs),
+            entropy: Arc::clone(&rows.entropy),
+            tokens: TokenSigner::new(&secrets).context("the signing key is too short")?,
+            issuers: issuers(config)?,
+            settings: config.engine.clone(),
+            instance_id: rows.store.setting_or(INSTANCE_SETTING, &fresh).await?,
+        });
+        if !engine.mark_bucket().await.context("the bucket cannot be marked")? {
+            tracing::warn!("this bucket belongs to another instance: orphans will not be looked for");
+        }
+        if role == ProcessRole::Serve {
+            check_database(&*rows.store).await;
+        }
+        Ok(Self { store_origin: bytes.origin.clone(), database: rows, engine, object_store: bytes })
+    }
+
+    /// Stops the embedded store, if this process runs it.
+    pub(super) async fn close(self) {
+        self.object_store.close().await;
+    }
+}

@@ -1,0 +1,176 @@
+//! What happens when nobody asks: trash is collected, tombstones expire, files that no row names are swept.
+//!
+//! Order is what makes a crash harmless: files are removed before the rows that name them, and a row whose file is
+//! already gone is simply removed again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio_util::sync::CancellationToken;
+
+use super::core::StoreCore;
+use super::error::Result;
+use super::files::DataFiles;
+use super::meta::{closed_keys, contents, trash};
+use super::model::{ContentId, FileId};
+
+/// Contents that are looked at together.
+const MAX_CONTENTS_PER_ROUND: usize = 256;
+/// Rows that one transaction removes at most, so that uploads do not wait long for their turn.
+const MAX_ROWS_PER_ROUND: usize = 512;
+
+/// How long things are kept, and how often somebody looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GcSchedule {
+    /// How long trash stays although nobody reads it.
+    pub(super) trash_grace: Duration,
+    /// How long a completed upload is remembered.
+    pub(super) tombstone_ttl: Duration,
+    /// The pause between two looks.
+    pub(super) every: Duration,
+}
+
+/// What one round of maintenance removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GcReport {
+    /// Contents whose files were removed because no object names them any more.
+    pub trash: usize,
+    /// Tombstones of completed uploads that expired.
+    pub tombstones: usize,
+    /// Closed keys whose time was long over.
+    pub closed_keys: usize,
+    /// Data files that no row named: leftovers of a crash.
+    pub orphans: usize,
+}
+
+/// Looks after a store until `shutdown`.
+pub(super) async fn run(core: Arc<StoreCore>, schedule: GcSchedule, shutdown: CancellationToken) {
+    let mut orphans = true;
+    loop {
+        let round = async {
+            let swept = run_round(&core, schedule, orphans).await;
+            tokio::time::sleep(schedule.every).await;
+            swept
+        };
+        match shutdown.run_until_cancelled(round).await {
+            None => return,
+            Some(Ok(swept)) => {
+                orphans = false;
+                if swept != GcReport::default() {
+                    tracing::debug!(?swept, "embedded store maintenance");
+                }
+            }
+            Some(Err(error)) => tracing::warn!(%error, "embedded store maintenance failed and will be tried again"),
+        }
+    }
+}
+
+/// One round; the sweep for orphans is only worth its reads after a start.
+pub(super) async fn run_round(core: &StoreCore, schedule: GcSchedule, orphans: bool) -> Result<GcReport> {
+    // A poisoned store does not know what its rows say on disk.
+    core.health.check()?;
+    Ok(GcReport {
+        orphans: if orphans { sweep(core).await? } else { 0 },
+        trash: collect(core, schedule.trash_grace).await?,
+        tombstones: expire(core, schedule.tombstone_ttl).await?,
+        closed_keys: open_keys(core).await?,
+    })
+}
+
+fn before(core: &StoreCore, age: Duration) -> i64 {
+    core.now().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
+}
+
+async fn expire(core: &StoreCore, ttl: Duration) -> Result<usize> {
+    let (before, mut expired) = (before(core, ttl), 0);
+    // Asked first, so that an idle store does not write.
+    while core.meta.read(move |db| trash::any_finished(db, before)).await? {
+        expired += core.meta.write(move |db| trash::expire_finished(db, before, MAX_ROWS_PER_ROUND)).await?;
+    }
+    Ok(expired)
+}
+
+/// Forgets closed keys for which no URL is good any more.
+async fn open_keys(core: &StoreCore) -> Result<usize> {
+    let (now, mut opened) = (core.now(), 0);
+    while core.meta.read(move |db| closed_keys::any_over(db, now)).await? {
+        opened += core.meta.write(move |db| closed_keys::forget_over(db, now, MAX_ROWS_PER_ROUND)).await?;
+    }
+    Ok(opened)
+}
+
+/// Removes the files of every content that nothing names and nobody reads.
+async fn collect(core: &StoreCore, grace: Duration) -> Result<usize> {
+    let (before, mut kept, mut collected) = (before(core, grace), 0, 0);
+    loop {
+        let skip = kept;
+        let due = core.meta.read(move |db| trash::due(db, before, skip, MAX_CONTENTS_PER_ROUND)).await?;
+        if due.is_empty() {
+            return Ok(collected);
+        }
+        for content in due {
+            match take_out(core, content).await {
+                Ok(true) => collected += 1,
+                Ok(false) => kept += 1,
+                Err(error) => {
+                    tracing::warn!(%error, "some trash stays until the next round");
+                    kept += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Removes one content, files first; false while it is read.
+async fn take_out(core: &StoreCore, content: ContentId) -> Result<bool> {
+    if !core.pins.condemn(content) {
+        return Ok(false);
+    }
+    let removed = remove(core, content).await;
+    core.pins.forget(content);
+    removed.map(|()| true)
+}
+
+async fn remove(core: &StoreCore, content: ContentId) -> Result<()> {
+    loop {
+        let files = Arc::clone(&core.files);
+        let unlink = move |db: &Connection| {
+            for part in contents::parts(db, content, 0, MAX_ROWS_PER_ROUND)? {
+                files.remove(part.segment.file)?;
+            }
+            Ok(())
+        };
+        core.meta.read(unlink).await?;
+        if core.meta.write(move |db| trash::forget(db, content, MAX_ROWS_PER_ROUND)).await? {
+            return Ok(());
+        }
+    }
+}
+
+async fn sweep(core: &StoreCore) -> Result<usize> {
+    let mut orphans = 0;
+    for shard in 0..=u8::MAX {
+        let files = Arc::clone(&core.files);
+        orphans += core.meta.read(move |db| sweep_shard(db, &files, shard)).await?;
+    }
+    Ok(orphans)
+}
+
+/// Removes the files of one shard that no row names. A file that is being written is unnamed first and named later:
+/// asked in this order, it cannot slip through between the two questions.
+fn sweep_shard(db: &Connection, files: &DataFiles, shard: u8) -> Result<usize> {
+    let mut orphans = 0;
+    for name in files.read_shard(shard)? {
+        let name = name?;
+        let Some(id) = FileId::from_name(&name) else {
+            tracing::warn!(name, "a file that is none of ours lies among the data files");
+            continue;
+        };
+        if !files.is_unnamed(id) && !contents::is_named(db, id)? {
+            files.remove(id)?;
+            orphans += 1;
+        }
+    }
+    Ok(orphans)
+}

@@ -1,0 +1,258 @@
+//! Where a download comes from: an asset's content, with the key, or a link, without one.
+//!
+//! Redirects are followed by hand: what the service redirects to never sees the key. The signed address is used until
+//! it is refused, so that a link with a limited number of uses is opened once.
+
+use std::time::Duration;
+
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_MATCH, IF_RANGE,
+    LOCATION, RANGE,
+};
+use reqwest::{Method, Response, StatusCode, Url};
+
+use super::file_name;
+use crate::client::api::{ApiClient, read_error_body, read_refusal, retry_after};
+use crate::client::error::{Error, Result, ServerRefusal};
+use crate::domain::checksum::Sha256Digest;
+use crate::domain::ids::AssetId;
+
+/// For the head of an answer.
+const RESPONSE_HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What identifies the bytes, and what they are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RemoteFileInfo {
+    pub(super) size: u64,
+    /// Strong, with its quotes.
+    pub(super) etag: String,
+    pub(super) sha256: Option<Sha256Digest>,
+    pub(super) name: String,
+}
+
+/// Where from.
+pub(super) struct DownloadSource {
+    api: ApiClient,
+    url: Url,
+    with_key: bool,
+    /// A signed address, as long as it is good. A secret.
+    redirect: Option<Url>,
+}
+
+/// What came instead of the bytes.
+pub(super) enum FetchError {
+    /// The bytes are other ones than before.
+    Changed,
+    /// The signed address is no longer good; the next try gets another.
+    Expired(ServerRefusal),
+    /// Anything else.
+    Failed(Error),
+}
+
+impl From<Error> for FetchError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl DownloadSource {
+    /// From what was typed: an asset's id or a link.
+    pub(super) fn new(api: ApiClient, typed: &str) -> Result<Self> {
+        if let Ok(id) = typed.parse::<AssetId>() {
+            let url = api.address(&format!("/v1/assets/{id}/content"));
+            return Ok(Self { api, url, with_key: true, redirect: None });
+        }
+        let url = Url::parse(typed).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        // Not repeated: what was typed may be most of a link, and a link is a secret.
+        let url = url.ok_or_else(|| Error::Usage("that is neither an asset's id nor a link".to_owned()))?;
+        Ok(Self { api, url, with_key: false, redirect: None })
+    }
+
+    fn request(&self, method: Method) -> Result<reqwest::RequestBuilder> {
+        let mut request = self.api.http().request(method, self.url.clone());
+        if self.with_key {
+            request = request.header(AUTHORIZATION, self.api.authorization()?);
+        }
+        Ok(request)
+    }
+
+    /// What is there. Looking at a link does not use it up.
+    pub(super) async fn fetch_info(&self) -> Result<RemoteFileInfo> {
+        let head = self.request(Method::HEAD)?.timeout(RESPONSE_HEAD_TIMEOUT).send().await.map_err(Error::transport)?;
+        if !head.status().is_success() {
+            // An answer to HEAD has no body; the same question with GET says why.
+            let why =
+                self.request(Method::GET)?.timeout(RESPONSE_HEAD_TIMEOUT).send().await.map_err(Error::transport)?;
+            return Err(match why.status() {
+                status if status.is_success() || status.is_redirection() => not_gantry_error(),
+                _ => read_refusal(why).await,
+            });
+        }
+        let facts = parse_info(head.headers());
+        facts.ok_or_else(not_gantry_error)
+    }
+
+    /// The bytes from `offset` on.
+    pub(super) async fn open_stream(
+        &mut self,
+        facts: &RemoteFileInfo,
+        offset: u64,
+    ) -> std::result::Result<Response, FetchError> {
+        let Some(address) = self.redirect.clone() else { return self.request_from_service(facts, offset).await };
+        let request = self.api.http().get(address).header(IF_MATCH, &facts.etag);
+        let response = send_with_timeout(with_range(request, facts, offset)).await?;
+        match response.status() {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => check_response(response, facts, offset),
+            StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => Err(FetchError::Changed),
+            status => {
+                self.redirect = None;
+                let after = retry_after(response.headers());
+                let refusal = ServerRefusal::from_store(status.as_u16(), &read_error_body(response).await, after);
+                Err(match status {
+                    StatusCode::FORBIDDEN => FetchError::Expired(refusal),
+                    _ => FetchError::Failed(refusal.into()),
+                })
+            }
+        }
+    }
+
+    /// Asks the service, which answers with the bytes or with where they are.
+    async fn request_from_service(
+        &mut self,
+        facts: &RemoteFileInfo,
+        offset: u64,
+    ) -> std::result::Result<Response, FetchError> {
+        let response = send_with_timeout(with_range(self.request(Method::GET)?, facts, offset)).await?;
+        match response.status() {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => check_response(response, facts, offset),
+            StatusCode::RANGE_NOT_SATISFIABLE => Err(FetchError::Changed),
+            status if status.is_redirection() => {
+                let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+                let target = location.and_then(|location| self.url.join(location).ok());
+                let target = target.filter(|url| matches!(url.scheme(), "http" | "https"));
+                self.redirect = Some(target.ok_or_else(not_gantry_error)?);
+                Box::pin(self.open_stream(facts, offset)).await
+            }
+            _ => Err(read_refusal(response).await.into()),
+        }
+    }
+}
+
+fn not_gantry_error() -> Error {
+    Error::Other("what answers there is no Gantry service".to_owned())
+}
+
+fn with_range(request: reqwest::RequestBuilder, facts: &RemoteFileInfo, offset: u64) -> reqwest::RequestBuilder {
+    if offset == 0 {
+        return request;
+    }
+    request.header(RANGE, format!("bytes={offset}-")).header(IF_RANGE, &facts.etag)
+}
+
+async fn send_with_timeout(request: reqwest::RequestBuilder) -> Result<Response> {
+    let sent = tokio::time::timeout(RESPONSE_HEAD_TIMEOUT, request.send()).await;
+    sent.map_err(|_| Error::network("no answer in time"))?.map_err(Error::transport)
+}
+
+/// Whether an answer brings what was asked for.
+fn check_response(
+    response: Response,
+    facts: &RemoteFileInfo,
+    offset: u64,
+) -> std::result::Result<Response, FetchError> {
+    if matches_request(response.status(), response.headers(), facts, offset) {
+        Ok(response)
+    } else {
+        Err(FetchError::Changed)
+    }
+}
+
+fn matches_request(status: StatusCode, headers: &HeaderMap, facts: &RemoteFileInfo, offset: u64) -> bool {
+    let same = header_text(headers, &ETAG).is_none_or(|etag| etag == facts.etag);
+    let from = header_text(headers, &CONTENT_RANGE).and_then(range_start);
+    let starts = if status == StatusCode::PARTIAL_CONTENT { from == Some(offset) } else { offset == 0 };
+    same && starts
+}
+
+/// `bytes 5-9/10` begins at 5.
+fn range_start(value: &str) -> Option<u64> {
+    value.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+}
+
+fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn parse_info(headers: &HeaderMap) -> Option<RemoteFileInfo> {
+    let digest = header_text(headers, &HeaderName::from_static("repr-digest")).and_then(sha256);
+    let etag = header_text(headers, &ETAG).filter(|etag| etag.starts_with('"'))?;
+    Some(RemoteFileInfo {
+        size: header_text(headers, &CONTENT_LENGTH)?.parse().ok()?,
+        etag: etag.to_owned(),
+        sha256: digest,
+        name: file_name::from_content_disposition(header_text(headers, &CONTENT_DISPOSITION)),
+    })
+}
+
+/// `sha-256=:base64:` among others (RFC 9530).
+fn sha256(header: &str) -> Option<Sha256Digest> {
+    let item = header.split(',').find_map(|item| item.trim().strip_prefix("sha-256=:"))?;
+    format!("sha256:{}", item.strip_suffix(':')?).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::retry::RetryPolicy;
+    use crate::domain::clock::OsEntropy;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    fn some_facts() -> RemoteFileInfo {
+        RemoteFileInfo { size: 10, etag: "\"e\"".to_owned(), sha256: None, name: "n".to_owned() }
+    }
+
+    #[test]
+    fn the_head_says_what_is_there() {
+        let digest = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+        let found = parse_info(&headers(&[
+            ("content-length", "10"),
+            ("etag", "\"e\""),
+            ("repr-digest", &format!("md5=:x:, sha-256=:{digest}:")),
+            ("content-disposition", "attachment; filename=\"n\""),
+        ]));
+        let expected = RemoteFileInfo { sha256: Some(digest.parse().unwrap()), ..some_facts() };
+        assert_eq!(found, Some(expected));
+        assert_eq!(
+            parse_info(&headers(&[("content-length", "10"), ("etag", "W/\"e\"")])),
+            None,
+            "weak tags prove nothing"
+        );
+    }
+
+    #[test]
+    fn only_the_right_bytes_are_taken() {
+        let (whole, part) = (StatusCode::OK, StatusCode::PARTIAL_CONTENT);
+        let case = |status, pairs: &[(&'static str, &str)], offset| {
+            matches_request(status, &headers(pairs), &some_facts(), offset)
+        };
+        assert!(case(whole, &[("etag", "\"e\"")], 0));
+        assert!(case(part, &[("etag", "\"e\""), ("content-range", "bytes 5-9/10")], 5));
+        assert!(!case(whole, &[("etag", "\"e\"")], 5), "the range was not honoured");
+        assert!(!case(part, &[("content-range", "bytes 4-9/10")], 5));
+        assert!(!case(part, &[("etag", "\"x\""), ("content-range", "bytes 5-9/10")], 5));
+    }
+
+    #[test]
+    fn what_can_be_typed() {
+        let api =
+            ApiClient::new("http://gantry", None, RetryPolicy::default(), std::sync::Arc::new(OsEntropy)).unwrap();
+        let origin = |typed: &str| DownloadSource::new(api.clone(), typed);
+        assert!(origin("01a1fcaa-182f-7392-9bfa-443ddd006b9a").unwrap().with_key);
+        assert!(!origin("https://files.example/d/secret").unwrap().with_key);
+        let error = origin("d/secret").err().unwrap();
+        assert!(error.exit_code() == 2 && !error.to_string().contains("secret"));
+    }
+}

@@ -1,0 +1,163 @@
+//! From a file to an open upload: a new one, or the one that an earlier run has begun.
+//!
+//! The journal says which upload it was, the server says what became of it. Whatever cannot be gone on with is begun
+//! afresh, under a new `Idempotency-Key` that is on disk before the request leaves.
+
+use super::UploadRun;
+use crate::client::error::{Error, Result};
+use crate::client::journal::BeginRecord;
+use crate::client::wire::{ApiSignedUrl, ApiUpload, ApiUploadRequest, PartUrl};
+use crate::domain::clock::random_hex;
+
+/// Uploads that may turn out to be gone before we give up.
+const MAX_CREATE_ATTEMPTS: u32 = 3;
+
+/// Where a file stands.
+pub(super) enum ResumeState {
+    /// It is an asset already. `sure`: we have seen that ourselves.
+    Done { asset: String, sure: bool },
+    /// Every byte is there, and completing it has begun.
+    Completing,
+    /// It goes as one PUT.
+    Whole(ApiSignedUrl),
+    /// It goes in parts; some addresses may be here already.
+    Parts(ApiUpload, Vec<PartUrl>),
+}
+
+impl UploadRun<'_> {
+    /// Finds or makes the upload.
+    pub(super) async fn find_or_create(&mut self) -> Result<ResumeState> {
+        if let Some(standing) = self.resume().await? {
+            return Ok(standing);
+        }
+        for _ in 0..MAX_CREATE_ATTEMPTS {
+            if let Some(standing) = self.create_upload().await? {
+                return Ok(standing);
+            }
+        }
+        Err(Error::Other("the server gives up every upload as soon as it is begun".to_owned()))
+    }
+
+    /// Drops what is remembered of another content of this file, or what the person does not want to go on with.
+    pub(super) async fn drop_stale(&mut self) -> Result<()> {
+        let memory = self.entry.state().clone();
+        let Some(begin) = memory.begin else { return Ok(()) };
+        let changed = begin.file != self.source.fingerprint;
+        if self.uploader.options.resume && !changed {
+            return Ok(());
+        }
+        if memory.finished.is_none() {
+            if changed {
+                let label = &self.source.label;
+                let note = format!("{label} has changed since its unfinished upload began: that one is given up");
+                self.uploader.reporter.note(&note);
+            }
+            let known = match memory.upload {
+                Some(id) => Ok(id),
+                // The answer was lost; the same request brings it again.
+                None => self
+                    .uploader
+                    .api
+                    .create_upload(&begin.request, &begin.key, &self.track)
+                    .await
+                    .map(|it| it.upload.id),
+            };
+            // Only its storage would be lost for a week; no reason not to send the file.
+            if let Ok(id) = known {
+                let _ = self.uploader.api.abort_upload(&id, &self.track).await;
+            }
+        }
+        self.entry.clear()
+    }
+
+    /// What the journal knows, as far as the server confirms it.
+    async fn resume(&mut self) -> Result<Option<ResumeState>> {
+        let memory = self.entry.state().clone();
+        if let Some(asset) = memory.finished {
+            match self.uploader.api.get_asset(&asset, &self.track).await {
+                Ok(asset) if !matches!(asset.state.as_str(), "rejected" | "failed" | "deleted" | "abandoned") => {
+                    return Ok(Some(ResumeState::Done { asset: asset.id, sure: true }));
+                }
+                Ok(_) | Err(Error::NotFound(_)) => self.entry.clear()?,
+                Err(other) => return Err(other),
+            }
+        } else if let Some(upload) = memory.upload {
+            match self.uploader.api.get_upload(&upload, &self.track).await {
+                // Its address comes with a repeat of the creation.
+                Ok(upload) if upload.state == "open" && upload.part_size.is_none() => {}
+                Ok(upload) => return self.build_resume_state(upload, None, Vec::new()),
+                Err(Error::NotFound(_)) => self.entry.clear()?,
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Creates an upload, or finds the one whose creation was answered to nobody. `None`: it is gone already.
+    async fn create_upload(&mut self) -> Result<Option<ResumeState>> {
+        let begin = match &self.entry.state().begin {
+            Some(begin) => begin.clone(),
+            None => {
+                let begin = self.build_begin_record()?;
+                self.entry.record_begin(begin.clone())?;
+                begin
+            }
+        };
+        let opened = match self.uploader.api.create_upload(&begin.request, &begin.key, &self.track).await {
+            Ok(opened) => opened,
+            Err(refused @ (Error::Usage(_) | Error::Limit(_) | Error::Refused(_))) if !refused.is_retryable() => {
+                // Nothing was made, and another wish for this file must not find this one.
+                self.entry.clear()?;
+                return Err(refused);
+            }
+            Err(other) => return Err(other),
+        };
+        self.entry.record_created(&opened.upload.id)?;
+        self.build_resume_state(opened.upload, opened.put, opened.multipart.map(|parts| parts.urls).unwrap_or_default())
+    }
+
+    fn build_resume_state(
+        &mut self,
+        upload: ApiUpload,
+        put: Option<ApiSignedUrl>,
+        urls: Vec<PartUrl>,
+    ) -> Result<Option<ResumeState>> {
+        if upload.size != self.source.fingerprint.size {
+            return Err(Error::Other("the server has this upload with another size".to_owned()));
+        }
+        self.kept_until = upload.expires_at.parse().ok();
+        let standing = match (upload.state.as_str(), put, upload.part_size) {
+            ("completed", ..) => ResumeState::Done { asset: upload.asset_id, sure: false },
+            ("completing", ..) => ResumeState::Completing,
+            ("open", Some(put), _) => ResumeState::Whole(put),
+            ("open", None, Some(_)) => ResumeState::Parts(upload, urls),
+            ("open", None, None) => return Err(Error::Other("the server says not how to send the file".to_owned())),
+            // Aborted, expired, failed: it takes a new one.
+            _ => {
+                self.entry.clear()?;
+                return Ok(None);
+            }
+        };
+        Ok(Some(standing))
+    }
+
+    /// The request for a new upload, as it will be repeated byte by byte.
+    fn build_begin_record(&self) -> Result<BeginRecord> {
+        let options = &self.uploader.options;
+        let request = ApiUploadRequest {
+            filename: &self.name,
+            size: self.source.fingerprint.size,
+            content_type: options.content_type.as_deref(),
+            external_id: options.external_id.as_deref(),
+            metadata: &options.metadata,
+            part_size: options.part_size,
+            urls: u16::try_from(self.uploader.url_batch_size()).unwrap_or(u16::MAX),
+        };
+        Ok(BeginRecord {
+            path: self.source.path.display().to_string(),
+            file: self.source.fingerprint,
+            key: random_hex(self.uploader.api.entropy(), 16),
+            request: serde_json::to_string(&request).map_err(|error| Error::Other(error.to_string()))?,
+        })
+    }
+}

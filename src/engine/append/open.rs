@@ -1,0 +1,225 @@
+//! How an upload begins whose bytes come through this service: the rows first, the first bytes under a lease that was
+//! taken with them.
+
+use futures_util::StreamExt;
+
+use super::lease::LEASE_DURATION;
+use super::{AppendBody, AppendChecksum, EndOfBody, ensure_not_gone, length_error, overrun_error};
+use crate::crash;
+use crate::domain::access::{Action, Actor, may_ask};
+use crate::domain::append::{AppendLedger, ConcatRole, EchoedHeaders, UploadLength, max_relayed};
+use crate::domain::asset::{Asset, AssetMetadata};
+use crate::domain::checksum::Sha256Digest;
+use crate::domain::ids::UploadId;
+use crate::domain::name::{FileName, MediaType};
+use crate::domain::policy::DEFAULT_POLICY;
+use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
+use crate::engine::create::{UploadCreator, UploadSize, check_metadata_size};
+use crate::engine::describe::GrantDescription;
+use crate::engine::unplanned::MAX_OPEN_ATTEMPTS;
+use crate::engine::{CreateUpload, Engine, Error, Result, TransferMethod, tenant_of};
+use crate::store::Tx;
+
+/// The wish to bring a file in through this service.
+pub struct OpenAppend {
+    /// The door.
+    pub protocol: UploadProtocol,
+    /// The file's name.
+    pub name: FileName,
+    /// Its type, as the client believes.
+    pub media_type: Option<MediaType>,
+    /// The client's own properties.
+    pub metadata: AssetMetadata,
+    /// The file's digest; verified before the asset becomes ready.
+    pub sha256: Option<Sha256Digest>,
+    /// How long it is.
+    pub length: UploadLength,
+    /// A piece of a file, not a file.
+    pub partial: bool,
+    /// What the client wants to hear again.
+    pub echoed: EchoedHeaders,
+    /// The first bytes, if they come along: how many, if that is said, and what they must hash to.
+    pub first_bytes: Option<(Option<u64>, AppendChecksum, AppendBody)>,
+    /// The caller has bytes that it brings by a call of its own. For an upload that has ended that call is
+    /// [`Engine::compare_repeated_file`], which compares them.
+    pub content_follows: bool,
+}
+
+impl Engine {
+    /// Opens an upload and takes its first bytes. An empty file is complete with that.
+    ///
+    /// A grant for one upload opens that one, which exists already. If a file has arrived there, it has to be the same.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] if another file has arrived under the grant, or if nothing shows that it is the same.
+    pub async fn open_append(&self, actor: &Actor, wish: OpenAppend) -> Result<Upload> {
+        if let Actor::Uploader { upload } = actor {
+            return Box::pin(self.open_with_grant(actor, *upload, wish)).await;
+        }
+        may_ask(actor, Action::CreateUpload)?;
+        let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
+        let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
+        let mut ledger = self.new_ledger(wish.length)?;
+        ledger.echoed = wish.echoed;
+        ledger.concat = if wish.partial { ConcatRole::Partial } else { ConcatRole::Whole };
+        let (mut asset, mut upload) =
+            self.build_append_rows(by, wish.name, wish.media_type, wish.metadata, ledger, wish.protocol).await?;
+        asset.declared_sha256 = wish.sha256;
+        let first = match wish.first_bytes {
+            None if wish.length == UploadLength::Known(0) => Some((None, AppendChecksum::None, empty_body())),
+            first => first,
+        };
+        if let (Some((Some(bytes), ..)), Some(ledger)) = (&first, upload.ledger())
+            && *bytes > ledger.room()
+        {
+            return Err(overrun_error(ledger, ledger.room()));
+        }
+        if first.is_some() {
+            upload = upload.take_lease(LEASE_DURATION, self.0.store.now()).map_err(|_| Error::Locked)?;
+        }
+        let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
+        self.commit_and_notify(tx, asset.id).await?;
+        crash::point("after_intent");
+        match first {
+            None => Ok(upload),
+            Some((_, checksum, body)) => self.append_first_bytes(upload, checksum, body).await,
+        }
+    }
+
+    /// The first bytes, in a task of their own. What a checksum refuses was never there: nobody has heard of it.
+    async fn append_first_bytes(&self, upload: Upload, checksum: AppendChecksum, body: AppendBody) -> Result<Upload> {
+        let engine = self.clone();
+        let work = self.0.appends.tasks.spawn(async move {
+            let outcome = engine.append_and_complete(upload.clone(), checksum, EndOfBody::ByLength, None, body).await;
+            if matches!(outcome, Err(Error::ChecksumMismatch | Error::Overrun { .. })) {
+                engine.abort_upload(engine.reload_upload(upload.id).await?, None).await?;
+            }
+            outcome
+        });
+        work.await.map_err(|error| Error::Internal(error.to_string()))?
+    }
+
+    /// The upload that a grant is for, if it takes bytes in order and is as long as the client believes.
+    async fn open_with_grant(&self, actor: &Actor, id: UploadId, wish: OpenAppend) -> Result<Upload> {
+        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
+        ensure_not_gone(&upload, self.0.store.now())?;
+        if upload.state != UploadState::Open {
+            return Box::pin(self.reopen_ended(upload, wish)).await;
+        }
+        let upload = self.switch_to_relayed(upload).await?;
+        let length = upload.ledger().ok_or(Error::Forbidden)?.length;
+        if wish.partial || matches!((length, wish.length), (UploadLength::Known(a), UploadLength::Known(b)) if a != b) {
+            return Err(Error::Forbidden);
+        }
+        if wish.sha256.is_some() && self.load_asset_of(&upload).await?.declared_sha256 != wish.sha256 {
+            return Err(Error::Taken("another digest was declared when this upload was opened"));
+        }
+        let OpenAppend { name, media_type, metadata, length, echoed: said, protocol, first_bytes: first, .. } = wish;
+        self.describe(&upload, GrantDescription { name, media_type, metadata }).await?;
+        let upload = self.adopt_headers(upload, length, said, protocol).await?;
+        let empty = upload.transfer.size() == Some(0);
+        match first {
+            None if !empty => Ok(upload),
+            first => {
+                let (announced, checksum, body) = first.unwrap_or((None, AppendChecksum::None, empty_body()));
+                let (length, ends, heard) = (length.known(), EndOfBody::ByLength, None);
+                let wish = super::AppendBytes {
+                    offset: 0,
+                    length,
+                    content_length: announced,
+                    checksum,
+                    end_of_body: ends,
+                    offset_sender: heard,
+                    body,
+                };
+                self.append_bytes(actor, id, wish).await
+            }
+        }
+    }
+
+    /// An upload that its grant's holder opens by this door: what it says of the file's length, and what it wants to hear
+    /// again. Nothing of it changes once there are bytes.
+    async fn adopt_headers(
+        &self,
+        mut upload: Upload,
+        length: UploadLength,
+        said: EchoedHeaders,
+        by: UploadProtocol,
+    ) -> Result<Upload> {
+        for _ in 0..MAX_OPEN_ATTEMPTS {
+            let mut taken = upload.clone();
+            if let UploadLength::Known(length) = length {
+                self.declare_length(&mut taken, length, self.most(&upload).await?)?;
+            }
+            if let Some(ledger) = taken.ledger_mut().filter(|ledger| ledger.offset == 0) {
+                ledger.echoed = said.clone();
+                taken.protocol = by;
+            }
+            if taken == upload {
+                return Ok(upload);
+            }
+            if let Some(taken) = self.commit_transfer_change(taken).await? {
+                return Ok(taken);
+            }
+            upload = self.reload_upload(upload.id).await?;
+        }
+        Err(Error::busy("others open this upload"))
+    }
+
+    /// A ledger for a file of this length, within this composition's limits.
+    pub(in crate::engine) fn new_ledger(&self, length: UploadLength) -> Result<AppendLedger> {
+        let profile = self.0.blobs.profile();
+        let limit = self.limits().max_size.min(max_relayed(&profile));
+        if length.known().is_some_and(|total| total > limit) {
+            return Err(Error::TooLarge { limit });
+        }
+        Ok(AppendLedger::open(length, &profile)?)
+    }
+
+    /// Takes down how long a file is that may have `limit` bytes, for its asset as well.
+    pub(super) fn declare_length(&self, upload: &mut Upload, length: u64, limit: u64) -> Result<()> {
+        if length > limit {
+            return Err(Error::TooLarge { limit });
+        }
+        let ledger = upload.ledger_mut().ok_or(Error::NotFound)?;
+        ledger.declare(length, &self.0.blobs.profile()).map_err(length_error)
+    }
+
+    /// The rows of a new upload.
+    pub(super) async fn build_append_rows(
+        &self,
+        by: UploadCreator,
+        name: FileName,
+        media_type: Option<MediaType>,
+        metadata: AssetMetadata,
+        ledger: AppendLedger,
+        protocol: UploadProtocol,
+    ) -> Result<(Asset, Upload)> {
+        check_metadata_size(&metadata)?;
+        let partial = ledger.concat == ConcatRole::Partial;
+        let mut wish = CreateUpload {
+            name,
+            size: UploadSize::Exact(ledger.length.known().unwrap_or(0)),
+            allowed: Vec::new(),
+            expires_in: None,
+            media_type,
+            sha256: None,
+            external_id: None,
+            metadata,
+            policy: DEFAULT_POLICY.to_owned(),
+            method: TransferMethod::Append,
+            part_size: None,
+            checksum: None,
+            url_count: 0,
+            idempotency: None,
+        };
+        self.by_policy(by, &mut wish, partial).await?;
+        let (asset, upload) = self.build_intent_rows(by, &wish, Transfer::Relayed(Box::new(ledger)));
+        Ok((Asset { partial, ..asset }, Upload { protocol, ..upload }))
+    }
+}
+
+/// A body without bytes.
+pub(super) fn empty_body() -> AppendBody {
+    futures_util::stream::empty().boxed()
+}

@@ -1,0 +1,159 @@
+//! A file that comes again to an upload that has ended: the same bytes get the same answer, other bytes are refused.
+//!
+//! A client that lost the answer sends its file again. That it is the same file, only its bytes show: many files have the
+//! same size. They are hashed as they come and compared with the digest of those that arrived first. If that digest is not
+//! established yet, or never will be because the file is too large for it, the stored bytes are read once.
+
+use futures_util::TryStreamExt;
+use sha2::{Digest, Sha256};
+
+use super::paced_body::{BodyEvent, PacedBody};
+use super::{AppendBody, BodyFrame, OpenAppend, ensure_not_gone};
+use crate::domain::access::{Action, Actor};
+use crate::domain::append::UploadLength;
+use crate::domain::asset::{Asset, AssetState, LeftoverBytes};
+use crate::domain::checksum::Sha256Digest;
+use crate::domain::ids::UploadId;
+use crate::domain::upload::{Transfer, Upload, UploadState};
+use crate::engine::complete::CompleteUpload;
+use crate::engine::{Engine, Error, Result};
+
+const DIFFERENT_FILE_ERROR: Error = Error::Taken("another file has arrived here before");
+
+impl Engine {
+    /// Compares a file with the one that an upload has ended with, and returns that upload.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] if the bytes differ; [`Error::Gone`] if the asset was deleted.
+    pub async fn compare_repeated_file(
+        &self,
+        actor: &Actor,
+        id: UploadId,
+        announced: Option<u64>,
+        body: AppendBody,
+    ) -> Result<Upload> {
+        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
+        ensure_not_gone(&upload, self.0.store.now())?;
+        let engine = self.clone();
+        let work = self.0.appends.tasks.spawn(async move { engine.confirm_same_file(upload, announced, body).await });
+        work.await.map_err(|error| Error::Internal(error.to_string()))?
+    }
+
+    /// [`Self::compare_repeated_file`], for an upload that was just read. Brings it to its end first, should that still be owed.
+    pub(super) async fn confirm_same_file(
+        &self,
+        upload: Upload,
+        announced: Option<u64>,
+        body: AppendBody,
+    ) -> Result<Upload> {
+        let size = upload.transfer.size().unwrap_or(0);
+        if announced.is_some_and(|bytes| bytes != size) {
+            return Err(DIFFERENT_FILE_ERROR);
+        }
+        let digest = self.hash_body(body, size).await?;
+        let upload = self.ensure_completed(upload).await?;
+        let asset = self.load_asset_of(&upload).await?;
+        if self.load_or_compute_digest(&asset).await? == Some(digest) { Ok(upload) } else { Err(DIFFERENT_FILE_ERROR) }
+    }
+
+    /// Opens an upload again that has ended: with the same bytes, the same digest, or without bytes for an empty file.
+    pub(super) async fn reopen_ended(&self, upload: Upload, wish: OpenAppend) -> Result<Upload> {
+        if wish.partial {
+            return Err(Error::Forbidden);
+        }
+        let upload = self.ensure_completed(upload).await?;
+        let size = upload.transfer.size().unwrap_or(0);
+        if matches!(wish.length, UploadLength::Known(length) if length != size) {
+            return Err(Error::Forbidden);
+        }
+        if let Some(digest) = wish.sha256 {
+            let arrived = self.load_or_compute_digest(&self.load_asset_of(&upload).await?).await?;
+            return if arrived == Some(digest) { Ok(upload) } else { Err(DIFFERENT_FILE_ERROR) };
+        }
+        match wish.first_bytes {
+            Some((announced, _, body)) => self.confirm_same_file(upload, announced, body).await,
+            None if wish.content_follows || (size == 0 && wish.length == UploadLength::Known(0)) => Ok(upload),
+            None => Err(Error::Taken(
+                "a file has arrived under this grant, and only its bytes would show that it is the same",
+            )),
+        }
+    }
+
+    /// The asset of an upload that has ended, if what the client says of the file holds for the one that arrived.
+    pub(in crate::engine) async fn verify_completed_asset(
+        &self,
+        upload: &Upload,
+        wish: &CompleteUpload,
+    ) -> Result<Asset> {
+        let asset = self.load_asset_of(upload).await?;
+        if matches!(upload.transfer, Transfer::UnplannedMultipart { .. }) && wish.parts.is_some() {
+            let known = self.load_known_parts(upload).await?;
+            if !known.is_empty() {
+                crate::engine::unplanned::check_claimed_parts(&known, wish)?;
+            }
+        }
+        match wish.sha256.filter(|given| asset.declared_sha256 != Some(*given)) {
+            Some(given) if self.load_or_compute_digest(&asset).await? != Some(given) => {
+                Err(Error::Taken("a file with another SHA-256 has arrived"))
+            }
+            _ => Ok(asset),
+        }
+    }
+
+    /// The upload, completed.
+    async fn ensure_completed(&self, upload: Upload) -> Result<Upload> {
+        if upload.state != UploadState::Completing {
+            return self.complete_if_whole(upload).await;
+        }
+        let id = upload.id;
+        self.finish_upload(upload, CompleteUpload::default()).await?;
+        self.reload_upload(id).await
+    }
+
+    /// SHA-256 of a body of `size` bytes.
+    async fn hash_body(&self, body: AppendBody, size: u64) -> Result<Sha256Digest> {
+        let (mut body, mut got, mut hasher) = (PacedBody::new(body, self.0.settings.body_pace), 0u64, Sha256::new());
+        loop {
+            match body.next().await {
+                BodyEvent::Frame(BodyFrame::Bytes(bytes)) => {
+                    got += bytes.len() as u64;
+                    hasher.update(&bytes);
+                }
+                BodyEvent::Frame(BodyFrame::Checksum(_)) | BodyEvent::Idle => {}
+                BodyEvent::Ended if got == size => return Ok(Sha256Digest(hasher.finalize().into())),
+                BodyEvent::Ended => return Err(DIFFERENT_FILE_ERROR),
+                BodyEvent::Truncated => return Err(Error::BodyTruncated),
+                BodyEvent::TooSlow => return Err(Error::TooSlow),
+            }
+            if got > size {
+                return Err(DIFFERENT_FILE_ERROR);
+            }
+            body.reset_idle();
+        }
+    }
+
+    /// SHA-256 of the bytes that arrived: as it was established, or computed from the stored bytes. `None`: they are gone,
+    /// and it was never established.
+    async fn load_or_compute_digest(&self, asset: &Asset) -> Result<Option<Sha256Digest>> {
+        let gone = match &asset.state {
+            AssetState::Deleted { .. } | AssetState::Abandoned => {
+                return Err(Error::Gone { what: "asset", state: asset.state.name() });
+            }
+            AssetState::Awaiting => return Err(Error::WrongState { what: "asset", state: asset.state.name() }),
+            AssetState::Rejected { bytes, .. } => *bytes == LeftoverBytes::Gone,
+            AssetState::Stored(_) | AssetState::Processing(_) | AssetState::Ready(_) | AssetState::Failed { .. } => {
+                false
+            }
+        };
+        let Some(content) = asset.state.content() else { return Ok(None) };
+        if content.sha256.is_some() || gone {
+            return Ok(content.sha256);
+        }
+        let mut stored = self.read_content(content, 0..asset.size).await?;
+        let mut hasher = Sha256::new();
+        while let Some(bytes) = stored.try_next().await? {
+            hasher.update(&bytes);
+        }
+        Ok(Some(Sha256Digest(hasher.finalize().into())))
+    }
+}

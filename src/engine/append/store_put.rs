@@ -1,0 +1,137 @@
+//! Requests that bring collected bytes to the store, tried again within reason: the bytes are still at hand.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest, Sha256};
+
+use super::memory::BufferedBytes;
+use crate::blob::{BlobError, BlobKey, ByteStream, PutPayload};
+use crate::domain::append::TailSegment;
+use crate::domain::ids::UploadId;
+use crate::domain::plan::PartNumber;
+use crate::engine::{Engine, Error, Result};
+
+const MAX_ATTEMPTS: u32 = 4;
+const BACKOFF_BASE: Duration = Duration::from_millis(200);
+
+/// Bytes that go to the store together: segments that are there already, and what follows them in memory.
+pub(super) struct PayloadSource {
+    pub(super) upload: UploadId,
+    pub(super) segments: Vec<TailSegment>,
+    pub(super) piece: BufferedBytes,
+}
+
+impl PayloadSource {
+    pub(super) fn size(&self) -> u64 {
+        self.piece.len + self.segments.iter().map(|segment| segment.size).sum::<u64>()
+    }
+}
+
+impl Engine {
+    /// The bytes, from their beginning.
+    fn payload(&self, source: &PayloadSource) -> PutPayload {
+        let (blobs, upload) = (std::sync::Arc::clone(&self.0.blobs), source.upload);
+        let memory = stream::iter(source.piece.chunks.clone().into_iter().map(Ok));
+        let bytes: ByteStream = if source.segments.is_empty() {
+            memory.boxed()
+        } else {
+            let stored = stream::iter(source.segments.clone()).then(move |segment| {
+                let blobs = std::sync::Arc::clone(&blobs);
+                async move { blobs.get(&tail_key(upload, &segment), &segment.etag, 0..segment.size).await }
+            });
+            stored.try_flatten().chain(memory).boxed()
+        };
+        PutPayload { len: source.size(), bytes }
+    }
+
+    /// UploadPart.
+    pub(super) async fn send_part(
+        &self,
+        key: &str,
+        store_id: &str,
+        number: PartNumber,
+        source: &PayloadSource,
+    ) -> Result<String> {
+        for attempt in 1..=MAX_ATTEMPTS {
+            match self.0.blobs.put_part(key, store_id, number, self.payload(source)).await {
+                Err(BlobError::Unavailable(why)) if attempt < MAX_ATTEMPTS => back_off("a part", &why, attempt).await,
+                // The upload has ended meanwhile, and its parts with it.
+                Err(BlobError::NotFound) => return Err(Error::Locked),
+                sent => return Ok(sent?),
+            }
+        }
+        Err(Error::busy("the store takes no part"))
+    }
+
+    /// PutObject. With a token, an object that is there already is accepted if its bytes are the same: it is what an
+    /// attempt before this one left, whose answer nobody heard.
+    pub(super) async fn send_object(
+        &self,
+        key: &str,
+        token: Option<&str>,
+        source: &PayloadSource,
+    ) -> Result<(String, Option<String>)> {
+        for attempt in 1..=MAX_ATTEMPTS {
+            match self.0.blobs.put_object(key, token, self.payload(source)).await {
+                Err(BlobError::Unavailable(why)) if attempt < MAX_ATTEMPTS => {
+                    back_off("an object", &why, attempt).await;
+                }
+                Err(BlobError::Precondition) if token.is_some() => {
+                    if let Some(found) = self.find_same_object(key, source).await? {
+                        return Ok(found);
+                    }
+                    // Other bytes, sent by somebody who was cut off and never acknowledged.
+                    self.0.blobs.delete(key).await?;
+                }
+                sent => return Ok(sent?),
+            }
+        }
+        Err(Error::busy("the store takes no object"))
+    }
+
+    /// The object under a key, if its bytes are these.
+    async fn find_same_object(&self, key: &str, source: &PayloadSource) -> Result<Option<(String, Option<String>)>> {
+        let Some(facts) = self.0.blobs.head(key).await? else { return Ok(None) };
+        if facts.size != source.size() {
+            return Ok(None);
+        }
+        if facts.size > 0 {
+            let there = self.0.blobs.get(key, &facts.etag, 0..facts.size).await?;
+            if hash_stream(there).await? != hash_stream(self.payload(source).bytes).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some((facts.etag, facts.version)))
+    }
+
+    /// Removes segments that nothing needs any more, without keeping anybody waiting. What this misses goes when the
+    /// upload ends.
+    pub(super) fn spawn_tail_removal(&self, upload: UploadId, spent: Vec<TailSegment>) {
+        if spent.is_empty() {
+            return;
+        }
+        let blobs = std::sync::Arc::clone(&self.0.blobs);
+        tokio::spawn(async move {
+            for segment in spent {
+                let _ = blobs.delete(&tail_key(upload, &segment)).await;
+            }
+        });
+    }
+}
+
+/// Where a segment is.
+pub(super) fn tail_key(upload: UploadId, segment: &TailSegment) -> String {
+    BlobKey::Tail { upload, fence: segment.fence, serial: segment.serial }.path()
+}
+
+async fn back_off(what: &str, why: &str, attempt: u32) {
+    tracing::warn!(what, why, attempt, "the store did not take it, trying again");
+    tokio::time::sleep(BACKOFF_BASE * 2u32.pow(attempt)).await;
+}
+
+async fn hash_stream(bytes: ByteStream) -> Result<[u8; 32]> {
+    let digest = bytes.try_fold(Sha256::new(), |digest, chunk: Bytes| async move { Ok(digest.chain_update(&chunk)) });
+    Ok(digest.await?.finalize().into())
+}

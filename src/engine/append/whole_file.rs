@@ -1,0 +1,195 @@
+//! A whole file by one request, for clients that know nothing of offsets: forms, and a plain PUT.
+//!
+//! All of it or nothing: a client that was cut off sends the file again from its first byte, and finds nothing there, not
+//! even what was said of the file. The end of the body is the end of the file, unless its length was said before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::paced_body::PacedBody;
+use super::writer::AppendWriter;
+use super::{
+    AppendBody, AppendChecksum, BodyFrame, ChecksumVerifier, OpenAppend, StopReason, TruncatedBody, ensure_not_gone,
+    receive_bytes, stop_error,
+};
+use crate::domain::access::{Action, Actor};
+use crate::domain::append::{AppendLedger, ConcatRole, EchoedHeaders, UploadLength};
+use crate::domain::asset::{Asset, AssetState};
+use crate::domain::ids::UploadId;
+use crate::domain::upload::{Upload, UploadProtocol, UploadState};
+use crate::engine::{Engine, Error, GrantDescription, OpenUnsizedUpload, Result};
+use crate::store::Tx;
+
+impl Engine {
+    /// Opens an upload that will be sent by one request, and gives the token that lets anybody do so.
+    pub async fn open_form_upload(&self, actor: &Actor, wish: OpenUnsizedUpload) -> Result<(Upload, String)> {
+        let OpenUnsizedUpload { name, media_type, metadata } = wish;
+        let wish = OpenAppend {
+            protocol: UploadProtocol::Companion,
+            name,
+            media_type,
+            metadata,
+            sha256: None,
+            length: UploadLength::Deferred,
+            partial: false,
+            echoed: EchoedHeaders::default(),
+            first_bytes: None,
+            content_follows: true,
+        };
+        let upload = self.open_append(actor, wish).await?;
+        let grant = self.0.tokens.upload_grant(upload.id, upload.expires_at);
+        Ok((upload, grant))
+    }
+
+    /// Takes a file by one request and returns its asset. The same file again gives the same answer.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] if another file has arrived; that one stays. [`Error::OffsetMismatch`] if bytes came through another door.
+    /// After every error nothing of this body counts.
+    pub async fn take_file(
+        &self,
+        actor: &Actor,
+        id: UploadId,
+        about: GrantDescription,
+        announced: Option<u64>,
+        body: AppendBody,
+    ) -> Result<Asset> {
+        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
+        ensure_not_gone(&upload, self.0.store.now())?;
+        let engine = self.clone();
+        let work = self.0.appends.tasks.spawn(async move {
+            if upload.state == UploadState::Open && upload.ledger().is_none() {
+                // Said before the upload's other way is given up for this one.
+                check_announced_size(&upload, announced, engine.most(&upload).await?)?;
+            }
+            // Likewise. It is written under the lease, so that it is that of the bytes.
+            engine.check_description(&upload, &about).await?;
+            let upload = engine.switch_to_relayed(upload).await?;
+            let taken = Box::pin(engine.lease_and_take_file(upload, about, announced, body)).await?;
+            match engine.load_asset_of(&taken).await? {
+                Asset { state: AssetState::Deleted { .. }, .. } => Err(Error::Gone { what: "asset", state: "deleted" }),
+                asset => Ok(asset),
+            }
+        });
+        work.await.map_err(|error| Error::Internal(error.to_string()))?
+    }
+
+    async fn lease_and_take_file(
+        &self,
+        upload: Upload,
+        about: GrantDescription,
+        announced: Option<u64>,
+        body: AppendBody,
+    ) -> Result<Upload> {
+        let ended = upload.state != UploadState::Open;
+        if ended || upload.ledger().is_some_and(|ledger| ledger.offset > 0 && ledger.is_whole()) {
+            return self.confirm_same_file(upload, announced, body).await;
+        }
+        let (id, most) = (upload.id, self.most(&upload).await?);
+        match self.acquire_lease(upload, |upload| check_file_may_begin(upload, announced, most)).await {
+            Ok(leased) => self.take_file_under_lease(leased, about, body).await,
+            // Another request was through before this one had the lease.
+            Err(Error::WrongState { .. }) => {
+                let upload = self.reload_upload(id).await?;
+                ensure_not_gone(&upload, self.0.store.now())?;
+                self.confirm_same_file(upload, announced, body).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is done under the lease: the file, its description, its length, its end.
+    async fn take_file_under_lease(&self, leased: Upload, about: GrantDescription, body: AppendBody) -> Result<Upload> {
+        let mut writer = AppendWriter::new(self.clone(), leased, true, None).await?;
+        let held = self.spawn_lease_keeper(&writer.upload, writer.fence());
+        let (outcome, replaced) = match self.describe(&writer.upload, about).await {
+            Ok(replaced) => (self.receive_file(&mut writer, &held.interrupt, body).await, replaced),
+            Err(error) => (Err(error), None),
+        };
+        if outcome.is_err() && writer.upload.is_held_by(writer.fence()) {
+            if let Some(replaced) = replaced {
+                self.restore_description(replaced).await;
+            }
+            // Nothing of it counts, and no other request has to wait for this lease to run out.
+            let _ = writer.discard_and_release().await;
+        }
+        outcome?;
+        self.complete_if_whole(writer.upload).await
+    }
+
+    /// Receives the bytes of the file and ends it.
+    async fn receive_file(
+        &self,
+        writer: &mut AppendWriter,
+        interrupt: &CancellationToken,
+        body: AppendBody,
+    ) -> Result<()> {
+        let limit = writer.upload.ledger().map_or(0, AppendLedger::room).min(self.most(&writer.upload).await?);
+        let (counted, body) = limit_body(body, limit);
+        let mut body = PacedBody::new(body, self.0.settings.body_pace);
+        match receive_bytes(writer, &mut body, &mut ChecksumVerifier::new(AppendChecksum::None), interrupt).await {
+            Ok(StopReason::BodyEnded) => commit_length_and_finish(writer).await,
+            Ok(_) if counted.load(Ordering::Relaxed) > limit => Err(Error::TooLarge { limit }),
+            Ok(stop) => Err(stop_error(stop, writer)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a file can begin here that announces so many bytes.
+fn check_file_may_begin(upload: &Upload, announced: Option<u64>, most: u64) -> Result<()> {
+    let ledger = upload.ledger().ok_or(Error::NotFound)?;
+    if ledger.concat != ConcatRole::Whole {
+        return Err(Error::Forbidden);
+    }
+    if ledger.offset > 0 {
+        return Err(Error::OffsetMismatch { expected: ledger.offset });
+    }
+    check_announced_size(upload, announced, most)
+}
+
+/// Whether a body of so many bytes can be the whole of this upload.
+fn check_announced_size(upload: &Upload, announced: Option<u64>, most: u64) -> Result<()> {
+    let size = upload.transfer.size();
+    let limit = upload.ledger().map_or(size.unwrap_or(most), AppendLedger::room).min(most);
+    match (announced, size) {
+        (Some(bytes), _) if bytes > limit => Err(Error::TooLarge { limit }),
+        (Some(bytes), Some(total)) if bytes < total => Err(too_short_error(total)),
+        _ => Ok(()),
+    }
+}
+
+/// Takes down the length and ends the file.
+async fn commit_length_and_finish(writer: &mut AppendWriter) -> Result<()> {
+    let total = writer.position();
+    match writer.upload.ledger().and_then(|ledger| ledger.length.known()) {
+        Some(known) if known != total => return Err(too_short_error(known)),
+        Some(_) => {}
+        None => {
+            let said = move |ledger: &mut AppendLedger| ledger.length = UploadLength::Known(total);
+            writer.commit_ledger(Tx::new(), said).await?;
+        }
+    }
+    writer.finish_file().await
+}
+
+fn too_short_error(total: u64) -> Error {
+    Error::invalid("size", format!("{total} bytes were declared"))
+}
+
+/// The body, broken off behind the first byte over the limit, and how many bytes it had so far.
+fn limit_body(body: AppendBody, limit: u64) -> (Arc<AtomicU64>, AppendBody) {
+    let counted = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&counted);
+    let checked = body.map(move |arrival| match &arrival {
+        Ok(BodyFrame::Bytes(bytes)) => {
+            let before = counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            if before + bytes.len() as u64 > limit { Err(TruncatedBody) } else { arrival }
+        }
+        Ok(BodyFrame::Checksum(_)) | Err(TruncatedBody) => arrival,
+    });
+    (counted, checked.boxed())
+}

@@ -1,0 +1,63 @@
+//! Telling a content delivery network what it must no longer serve: a job, owed in the transaction that took an asset away.
+//!
+//! The call names paths and the beginnings of paths, not addresses: whatever is cached under any query has to go.
+
+use serde_json::json;
+
+use super::{Engine, Result};
+use crate::domain::asset::Asset;
+use crate::domain::ids::{AssetId, JobId, TenantId};
+use crate::domain::job::{Job, JobSubject, NewJob, Priority};
+use crate::store::{Tx, Write};
+
+/// One call of the hook.
+#[derive(Clone)]
+pub struct PurgeCall {
+    /// Where to.
+    pub url: String,
+    /// What it is told with (`Authorization: Bearer`).
+    pub token: Option<String>,
+    /// What it is told, JSON.
+    pub body: Vec<u8>,
+}
+
+impl Engine {
+    /// The same transaction, with a call owed where there is somebody to call. One that is owed already will do.
+    pub(super) fn with_purge(&self, tx: Tx, asset: &Asset) -> Tx {
+        let deliveries = &self.0.settings.deliveries;
+        if deliveries.cdn.is_none() || deliveries.purge.is_none() {
+            return tx;
+        }
+        tx.with(Write::OweJob(NewJob {
+            id: JobId(self.new_id()),
+            work: JobSubject::Purge(asset.id),
+            tenant: asset.tenant,
+            priority: Priority::High,
+            run_at: self.0.store.now(),
+        }))
+    }
+
+    /// What to tell the hook of an asset; `None`: nothing, or nobody.
+    pub async fn purge_call(&self, id: AssetId) -> Result<Option<PurgeCall>> {
+        let deliveries = &self.0.settings.deliveries;
+        let (Some(cdn), Some(hook)) = (&deliveries.cdn, &deliveries.purge) else { return Ok(None) };
+        let Some(asset) = self.0.store.find_asset(id).await? else { return Ok(None) };
+        let paths: Vec<String> = asset.state.content().map(|content| cdn.path(&content.key)).into_iter().collect();
+        let prefixes = [cdn.path(&derivatives(asset.tenant, id))];
+        let body = json!({ "asset_id": id, "paths": paths, "prefixes": prefixes }).to_string().into_bytes();
+        Ok(Some(PurgeCall { url: hook.url.clone(), token: hook.token.clone(), body }))
+    }
+
+    /// A job that is done. `false`: its lease was lost.
+    pub async fn finish_job(&self, job: &Job) -> Result<bool> {
+        match self.0.store.commit(Tx::new().with(Write::FinishJob(job.clone()))).await {
+            Ok(()) => Ok(true),
+            Err(crate::store::StoreError::Conflict) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+fn derivatives(tenant: TenantId, asset: AssetId) -> String {
+    crate::blob::BlobKey::derivatives_of(tenant, asset)
+}

@@ -1,0 +1,46 @@
+//! Patterns of names, compiled once however many uploads and policies go by them. A pattern is its text, so nothing here
+//! grows old; how many are kept bounds the memory that tenants can have us use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+
+use super::Result;
+use crate::domain::policy::NamePattern;
+
+/// Patterns that are kept; others are compiled at every use.
+const MAX_CACHED_PATTERNS: u64 = 256;
+/// What nobody goes by for so long is not kept.
+const IDLE_TTL: Duration = Duration::from_secs(600);
+
+/// Compiled patterns by their texts.
+pub(super) struct RegexCache(Cache<String, Arc<NamePattern>>);
+
+impl RegexCache {
+    pub(super) fn new() -> Self {
+        Self(Cache::builder().max_capacity(MAX_CACHED_PATTERNS).time_to_idle(IDLE_TTL).build())
+    }
+
+    /// This pattern, compiled.
+    pub(super) async fn get_or_compile(&self, pattern: &str) -> Result<Arc<NamePattern>> {
+        let compile = async { NamePattern::new(pattern).map(Arc::new) };
+        let compiled = self.0.try_get_with_by_ref(pattern, compile).await;
+        compiled.map_err(|objection| (*objection).clone().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pattern_is_compiled_once() {
+        let patterns = RegexCache::new();
+        let (one, same) =
+            (patterns.get_or_compile("[a-z]+").await.unwrap(), patterns.get_or_compile("[a-z]+").await.unwrap());
+        assert!(Arc::ptr_eq(&one, &same));
+        assert!(!Arc::ptr_eq(&one, &patterns.get_or_compile("[0-9]+").await.unwrap()));
+        assert!(patterns.get_or_compile("(a{1000}){1000}").await.is_err());
+    }
+}

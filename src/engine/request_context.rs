@@ -1,0 +1,97 @@
+//! What surrounds a request beside the credential: where it comes from, and what it may still ask.
+//!
+//! Handed down with the task, as spans of a log are, because every verb may have to say it and none decides by it but
+//! [`super::tenancy`]. Outside a request (workers, the command line) there is nothing.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+tokio::task_local! {
+    static CURRENT_CONTEXT: RequestContext;
+}
+
+/// What surrounds a request.
+#[derive(Clone, Debug, Default)]
+pub struct RequestContext {
+    /// The address that it comes from.
+    pub peer_ip: Option<IpAddr>,
+    /// Its id, as logs name it.
+    pub request_id: String,
+    /// The origin of the page that sent it, as the browser says.
+    pub origin: Option<String>,
+    /// What kind of credential came with it, good or not.
+    pub credential_kind: PresentedCredential,
+    /// What its tenant may still ask; known once the credential is.
+    pub rate_limit: Arc<OnceLock<RateLimitStatus>>,
+}
+
+/// The kind of credential that came with a request, by its form alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PresentedCredential {
+    /// None.
+    #[default]
+    Nothing,
+    /// An API key (`gk_…`).
+    Key,
+    /// The grant of an upload (`gu_…`), in a header or in the path.
+    Grant,
+    /// Any other bearer token.
+    Token,
+    /// An `Authorization` header that is no bearer token.
+    Unreadable,
+}
+
+impl PresentedCredential {
+    /// Why it opens nothing, for whoever presented it. The same for one that is unknown and one that has ended.
+    #[must_use]
+    pub fn refusal(self) -> &'static str {
+        match self {
+            Self::Nothing => "A credential is needed: an API key, a token or a grant, as \"Authorization: Bearer …\".",
+            Self::Key => "This key is not known or was revoked, or its time is over.",
+            Self::Grant => "This grant is not known or was taken back, or its time is over.",
+            Self::Token => {
+                "This token is not accepted: it is no key of this service, and of no issuer that it trusts; or its \
+                            signature, audience or time is wrong."
+            }
+            Self::Unreadable => "The Authorization header has to be \"Bearer\" and an API key, a token or a grant.",
+        }
+    }
+}
+
+/// How many requests a tenant may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimitStatus {
+    /// At once.
+    pub burst: u32,
+    /// Time in which a whole burst comes back.
+    pub window: Duration,
+    /// Left now.
+    pub remaining: u32,
+    /// Time until there is at least one again; zero while there is.
+    pub reset: Duration,
+}
+
+impl RequestContext {
+    /// Runs a request's work within its surroundings.
+    pub async fn run_within<F: Future>(self, work: F) -> F::Output {
+        CURRENT_CONTEXT.scope(self, work).await
+    }
+
+    /// The id of the request at work; empty outside one.
+    #[must_use]
+    pub fn request_id() -> String {
+        CURRENT_CONTEXT.try_with(|here| here.request_id.clone()).unwrap_or_default()
+    }
+
+    /// The kind of credential that came with the request at work.
+    #[must_use]
+    pub fn presented_credential() -> PresentedCredential {
+        CURRENT_CONTEXT.try_with(|here| here.credential_kind).unwrap_or_default()
+    }
+
+    /// Those of the request at work; none outside one.
+    pub(super) fn current() -> Self {
+        CURRENT_CONTEXT.try_with(Clone::clone).unwrap_or_default()
+    }
+}

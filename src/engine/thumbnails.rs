@@ -1,0 +1,133 @@
+//! Addresses of many thumbnails at once, for pages that show them: one round trip instead of one for each picture.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::deliver::{DeliveryMode, OpenedDownload, download};
+use super::links::LinkWish;
+use super::{Engine, Error, MadeLink, Result};
+use crate::blob::SignedUrl;
+use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
+use crate::domain::asset::Asset;
+use crate::domain::clock::Timestamp;
+use crate::domain::grant::{AssetVariant, Disposition, LinkTarget};
+use crate::domain::ids::AssetId;
+use crate::store::{Tx, Write};
+
+/// Most assets of one gallery.
+const MAX_THUMBNAIL_IDS: usize = 1000;
+/// Where clients cannot reach the store, links stand in for signed addresses, and live as long as a page is looked at.
+const LINKS_LIVE: Duration = Duration::from_secs(900);
+
+/// One picture of a gallery.
+#[derive(Clone, Debug)]
+pub struct SignedThumbnail {
+    /// Of which asset.
+    pub asset: AssetId,
+    /// Where it is.
+    pub at: ThumbnailPlace,
+    /// Its type.
+    pub media_type: String,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// Where a picture can be fetched by whoever knows the address.
+#[derive(Clone, Debug)]
+pub enum ThumbnailPlace {
+    /// At the store or the content delivery network. A secret: never logged.
+    Signed(SignedUrl),
+    /// Here.
+    Link(Box<MadeLink>),
+}
+
+impl ThumbnailPlace {
+    /// Until when.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        match self {
+            Self::Signed(signed) => signed.expires_at,
+            Self::Link(made) => made.link.expires_at,
+        }
+    }
+}
+
+impl Engine {
+    /// Addresses of one form of many assets, in the order of `ids`; each can fail by itself.
+    pub async fn gallery(
+        &self,
+        actor: &Actor,
+        ids: &[AssetId],
+        form: &AssetVariant,
+    ) -> Result<Vec<Result<SignedThumbnail>>> {
+        may_ask(actor, Action::FetchContent)?;
+        if ids.len() > MAX_THUMBNAIL_IDS {
+            return Err(Error::invalid("ids", format!("at most {MAX_THUMBNAIL_IDS}")));
+        }
+        let assets = self.0.store.find_assets(ids).await?;
+        let found: HashMap<AssetId, &Asset> = assets.iter().map(|asset| (asset.id, asset)).collect();
+        let mut links = Tx::new();
+        let mut made = Vec::with_capacity(ids.len());
+        for id in ids {
+            let shown = match found.get(id) {
+                Some(asset) => shown(actor, asset, form).map(|download| (*asset, download)),
+                None => Err(Error::NotFound),
+            };
+            let placed = match shown {
+                Ok((asset, download)) => match self.picture(actor, asset, &download, form).await? {
+                    (place, None) => Ok((place, download)),
+                    (place, Some(write)) => {
+                        links = links.with(write);
+                        Ok((place, download))
+                    }
+                },
+                Err(error) => Err(error),
+            };
+            made.push(placed.map(|(at, download)| SignedThumbnail {
+                asset: *id,
+                at,
+                media_type: download.media_type.to_string(),
+                size: download.size,
+            }));
+        }
+        self.0.store.commit(links).await?;
+        Ok(made)
+    }
+
+    /// Where a picture can be fetched, and what has to be written for that.
+    async fn picture(
+        &self,
+        actor: &Actor,
+        asset: &Asset,
+        download: &OpenedDownload,
+        form: &AssetVariant,
+    ) -> Result<(ThumbnailPlace, Option<Write>)> {
+        let offers = |mode| self.delivery(Some(mode)).is_ok();
+        if offers(DeliveryMode::Cdn)
+            && let Some(signed) = self.at_the_edge(download)
+        {
+            return Ok((ThumbnailPlace::Signed(signed), None));
+        }
+        if offers(DeliveryMode::Redirect)
+            && let Some(signed) = self.redirect(download).await?
+        {
+            return Ok((ThumbnailPlace::Signed(signed), None));
+        }
+        let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
+        let wish = LinkWish {
+            expires_in: LINKS_LIVE.min(self.0.settings.link_ttl),
+            disposition: Disposition::Inline,
+            variant: Some(form.clone()),
+            ..LinkWish::to(asset.id)
+        };
+        let link = self.new_link(asset.tenant, *key, LinkTarget::Asset(asset.id), &wish)?;
+        let write = Write::InsertLink(Box::new(link.clone()));
+        Ok((ThumbnailPlace::Link(Box::new(self.with_token(link))), Some(write)))
+    }
+}
+
+fn shown(actor: &Actor, asset: &Asset, form: &AssetVariant) -> Result<OpenedDownload> {
+    let target = AccessTarget { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
+    may(actor, Action::FetchContent, target)?;
+    download(asset, Disposition::Inline, None, Some(form))
+}

@@ -1,0 +1,138 @@
+//! Answers that are kept for a moment: whoever asks the same within that time gets the same answer, and many who ask at
+//! once ask once. Errors are not kept, but those who wait together share one.
+//!
+//! How old an answer is counts from when it was asked for, so that what changed before that is always in it.
+
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use moka::future::Cache;
+
+use super::Result;
+use crate::domain::clock::{Timestamp, after};
+
+/// For how long nobody else asks, when somebody needs an answer that is newer than himself.
+const REFRESH_DELAY: Duration = Duration::from_millis(100);
+/// What is not asked for any more is not kept.
+const ENTRY_TTL: Duration = Duration::from_secs(60);
+
+/// Answers by question.
+pub(super) struct TtlCache<K, V> {
+    entries: Cache<K, DatedEntry<V>>,
+    /// How old an answer may be.
+    max_age: Duration,
+}
+
+#[derive(Clone)]
+struct DatedEntry<V> {
+    value: Result<V>,
+    /// When it was asked for, by the clock that expiry goes by.
+    fetched_at: Timestamp,
+    /// And by one that nobody sets.
+    fetched_instant: Instant,
+}
+
+impl<V> DatedEntry<V> {
+    fn is_recent(&self, now: Timestamp, stale: Duration) -> bool {
+        self.value.is_ok() && self.fetched_at <= now && now < after(self.fetched_at, stale)
+    }
+}
+
+impl<K, V> TtlCache<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// For at most so many answers, none of them older than `stale`; those that are asked for often stay.
+    pub(super) fn new(most: u64, stale: Duration) -> Self {
+        Self { entries: Cache::builder().max_capacity(most).time_to_live(ENTRY_TTL).build(), max_age: stale }
+    }
+
+    /// The answer to `key`: a recent one, or what `ask` says.
+    pub(super) async fn get(&self, key: &K, now: Timestamp, ask: impl Future<Output = Result<V>>) -> Result<V> {
+        if let Some(dated) = self.entries.get(key).await.filter(|dated| dated.is_recent(now, self.max_age)) {
+            return dated.value;
+        }
+        // The way without an answer is long and rare: its room is not part of every request.
+        Box::pin(self.get_or_fetch(key, now, ask, |dated| dated.is_recent(now, self.max_age))).await
+    }
+
+    /// An answer that was asked for after this call, which waits for others who need one as well.
+    pub(super) async fn refresh(&self, key: &K, now: Timestamp, ask: impl Future<Output = Result<V>>) -> Result<V> {
+        let came = Instant::now();
+        tokio::time::sleep(REFRESH_DELAY).await;
+        Box::pin(self.get_or_fetch(key, now, ask, |dated| dated.value.is_ok() && dated.fetched_instant > came)).await
+    }
+
+    /// Forgets the answer: the next one is asked for.
+    pub(super) async fn invalidate(&self, key: &K) {
+        self.entries.invalidate(key).await;
+    }
+
+    async fn get_or_fetch(
+        &self,
+        key: &K,
+        at: Timestamp,
+        ask: impl Future<Output = Result<V>>,
+        will_do: impl Fn(&DatedEntry<V>) -> bool + Send + Sync,
+    ) -> Result<V> {
+        let asking = async {
+            let asked = Instant::now();
+            DatedEntry { value: ask.await, fetched_at: at, fetched_instant: asked }
+        };
+        self.entries.entry(key.clone()).or_insert_with_if(asking, |dated| !will_do(dated)).await.into_value().value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::domain::clock::{Clock, ManualClock, micros};
+    use crate::engine::Error;
+
+    const STALE: Duration = Duration::from_secs(4);
+
+    struct Asked(AtomicU32);
+
+    impl Asked {
+        async fn ask(&self) -> Result<u32> {
+            tokio::task::yield_now().await;
+            Ok(self.0.fetch_add(1, Ordering::SeqCst) + 1)
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_kept_for_its_time_and_no_longer() {
+        let (recent, asked, clock) = (TtlCache::new(10, STALE), Asked(AtomicU32::new(0)), ManualClock::at(micros(0)));
+        let get = async || recent.get(&"k", clock.now(), asked.ask()).await.unwrap();
+        assert_eq!(get().await, 1);
+        clock.advance(Duration::from_millis(3999));
+        assert_eq!(get().await, 1);
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(get().await, 2);
+        recent.invalidate(&"k").await;
+        assert_eq!(get().await, 3);
+        assert_eq!(recent.refresh(&"k", clock.now(), asked.ask()).await.unwrap(), 4);
+        // What somebody who set the clock back asked for is from the future.
+        assert_eq!(recent.get(&"k", micros(-1), asked.ask()).await.unwrap(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_thousand_who_ask_at_once_ask_once_and_so_do_those_who_need_it_newer() {
+        let (recent, asked, now) = (TtlCache::new(10, STALE), Asked(AtomicU32::new(0)), micros(0));
+        let all = (0..1000).map(|_| recent.get(&"k", now, asked.ask()));
+        assert!(futures_util::future::join_all(all).await.into_iter().all(|answer| answer.unwrap() == 1));
+        let all = (0..1000).map(|_| recent.refresh(&"k", now, asked.ask()));
+        assert!(futures_util::future::join_all(all).await.into_iter().all(|answer| answer.unwrap() == 2));
+    }
+
+    #[tokio::test]
+    async fn failures_are_not_kept() {
+        let (recent, now) = (TtlCache::new(10, STALE), micros(0));
+        let failed: Result<u32> = recent.get(&"k", now, async { Err(Error::busy("away")) }).await;
+        assert!(failed.is_err());
+        assert_eq!(recent.get(&"k", now, async { Ok(7) }).await.unwrap(), 7);
+    }
+}

@@ -1,0 +1,64 @@
+//! Uses of links that may be opened as often as one likes: counted in memory, and written down a second later, many at once.
+//! Whoever opens a link never waits for a count.
+//!
+//! What is counted here decides nothing: where uses are limited, the database counts them one by one.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Engine;
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::GrantId;
+use crate::store::{Tx, Write};
+
+/// Uses are written down this long after the first of them.
+const WRITE_DELAY: Duration = Duration::from_secs(1);
+/// Links that are remembered at once; beyond that, uses are written down at once.
+const MAX_PENDING_LINKS: usize = 10_000;
+
+/// Uses that are not written down yet.
+#[derive(Default)]
+pub(super) struct UsageCounter(Mutex<HashMap<GrantId, (u32, Timestamp)>>);
+
+impl UsageCounter {
+    fn take(&self) -> Vec<(GrantId, u32, Timestamp)> {
+        let noted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        noted.into_iter().map(|(id, (count, last))| (id, count, last)).collect()
+    }
+
+    /// Adds one; how many links are noted now.
+    fn add(&self, id: GrantId, now: Timestamp) -> usize {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, last) = noted.entry(id).or_insert((0, now));
+        *count = count.saturating_add(1);
+        *last = now;
+        noted.len()
+    }
+}
+
+impl Engine {
+    /// Notes that a link was opened.
+    pub(super) fn count_link_use(&self, id: GrantId) {
+        let pause = match self.0.link_uses.add(id, self.0.store.now()) {
+            1 => WRITE_DELAY,
+            MAX_PENDING_LINKS.. => Duration::ZERO,
+            _ => return,
+        };
+        let engine = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            engine.flush_link_uses().await;
+        });
+    }
+
+    async fn flush_link_uses(&self) {
+        let uses = self.0.link_uses.take();
+        if uses.is_empty() {
+            return;
+        }
+        if let Err(error) = self.0.store.commit(Tx::new().with(Write::CountUses(uses))).await {
+            tracing::warn!(%error, "uses of links are not counted");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Guesses: how many requests from one address may fail before their failures are refused with 429.
+//!
+//! A failure is a 401 to a request that brought a credential, or a 404 where the path names a link, a grant or an id. A
+//! request that succeeds is let through however often others behind the same address fail: a proxy, an office. An IPv6
+//! client counts as its /64.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request};
+use axum::response::{IntoResponse, Response};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use http::{StatusCode, header};
+use moka::sync::Cache;
+
+use super::connection_limit::address_group;
+use super::context::peer_ip;
+use super::problem::ProblemDetails;
+use crate::engine::Error;
+
+/// Addresses that are counted at once.
+const MAX_TRACKED_ADDRESSES: u64 = 10_000;
+/// An address that has not failed for this long is forgotten; its allowance is whole again by then.
+const ADDRESS_IDLE_TTL: Duration = Duration::from_secs(120);
+
+/// The failures of each address.
+pub(super) struct FailureLimit {
+    /// How many a minute; `None`: any number.
+    per_minute: Option<NonZeroU32>,
+    addresses: Cache<IpAddr, Arc<DefaultDirectRateLimiter>>,
+}
+
+/// What has to be known of a request to judge its answer.
+pub(super) struct AccessAttempt {
+    address: Option<IpAddr>,
+    /// It brought a credential, in a header or in the path.
+    brings_credential: bool,
+    /// Its path names something that may not exist.
+    names_something: bool,
+}
+
+impl AccessAttempt {
+    pub(super) fn from_request(request: &Request) -> Self {
+        let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        Self {
+            address: peer_ip(request.extensions()).map(address_group),
+            brings_credential: request.headers().contains_key(header::AUTHORIZATION) || path.contains("{grant}"),
+            names_something: path.contains('{'),
+        }
+    }
+
+    fn is_failure(&self, status: StatusCode) -> bool {
+        match status {
+            StatusCode::UNAUTHORIZED => self.brings_credential,
+            StatusCode::NOT_FOUND => self.names_something,
+            _ => false,
+        }
+    }
+}
+
+impl FailureLimit {
+    /// At most so many failures a minute from one address, all of them at once if they come so; 0: any number.
+    pub(super) fn new(per_minute: u32) -> Self {
+        let addresses = Cache::builder().max_capacity(MAX_TRACKED_ADDRESSES).time_to_idle(ADDRESS_IDLE_TTL).build();
+        Self { per_minute: NonZeroU32::new(per_minute), addresses }
+    }
+
+    /// The answer, or 429 in its place if it is one failure too many.
+    pub(super) fn limit_failure(&self, attempt: &AccessAttempt, response: Response) -> Response {
+        let (Some(per_minute), Some(address)) = (self.per_minute, attempt.address) else { return response };
+        if !attempt.is_failure(response.status()) {
+            return response;
+        }
+        let limiter = || Arc::new(RateLimiter::direct(Quota::per_minute(per_minute)));
+        match self.addresses.get_with(address, limiter).check() {
+            Ok(()) => response,
+            Err(not_yet) => {
+                let after = not_yet.wait_time_from(DefaultClock::default().now());
+                let mut refused = ProblemDetails::from(Error::RateLimited { after }).into_response();
+                // Pages of allowed origins may read this as well.
+                let kept = response
+                    .headers()
+                    .iter()
+                    .filter(|(name, _)| name.as_str().starts_with("access-control-") || *name == header::VARY);
+                refused.headers_mut().extend(kept.map(|(name, value)| (name.clone(), value.clone())));
+                refused
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(address: &str) -> AccessAttempt {
+        let address = address.parse().ok().map(address_group);
+        AccessAttempt { address, brings_credential: true, names_something: true }
+    }
+
+    fn answer(limit: &FailureLimit, attempt: &AccessAttempt, status: StatusCode) -> u16 {
+        limit.limit_failure(attempt, status.into_response()).status().as_u16()
+    }
+
+    #[test]
+    fn failures_of_one_address_are_limited_and_nothing_else() {
+        let limit = FailureLimit::new(3);
+        let one = attempt("2001:db8::1");
+        for _ in 0..10 {
+            assert_eq!(answer(&limit, &one, StatusCode::OK), 200);
+        }
+        let failures =
+            [StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND];
+        assert_eq!(failures.map(|status| answer(&limit, &one, status)), [401, 404, 401, 429]);
+        assert_eq!(answer(&limit, &attempt("2001:db8::2"), StatusCode::UNAUTHORIZED), 429, "the same household");
+        assert_eq!(answer(&limit, &attempt("2001:db8:0:1::1"), StatusCode::UNAUTHORIZED), 401);
+        assert_eq!(answer(&limit, &one, StatusCode::OK), 200, "what succeeds is never refused");
+        assert_eq!(answer(&limit, &one, StatusCode::FORBIDDEN), 403);
+    }
+
+    #[test]
+    fn what_guesses_nothing_is_not_counted() {
+        let (limit, mut asks) = (FailureLimit::new(1), attempt("192.0.2.1"));
+        (asks.brings_credential, asks.names_something) = (false, false);
+        for status in [StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND].repeat(5) {
+            assert_eq!(answer(&limit, &asks, status), status.as_u16());
+        }
+        let free = FailureLimit::new(0);
+        assert!((0..10).all(|_| answer(&free, &attempt("192.0.2.1"), StatusCode::UNAUTHORIZED) == 401));
+    }
+}

@@ -1,0 +1,127 @@
+//! One child: started with nothing, watched, and ended for certain.
+//!
+//! A dropped future takes its child with it. Whatever the child does, the outcome is an answer, a problem with the file
+//! or trouble of ours.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use super::protocol::{ChildRequest, UNABLE_EXIT_CODE};
+use super::{MediaError, MediaProblem, MediaSandbox};
+
+/// Bytes that a child may say.
+const MAX_STDOUT_BYTES: u64 = 4 << 20;
+/// Bytes of its complaints that are kept.
+const MAX_STDERR_BYTES: u64 = 16 << 10;
+
+/// How a child ended that was not stopped.
+pub(super) struct ChildOutput {
+    /// Whether it says that it did its work.
+    pub(super) succeeded: bool,
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: String,
+}
+
+/// A child and its process group, which end with this value.
+struct ProcessGroupGuard(Child);
+
+impl Drop for ProcessGroupGuard {
+    fn drop(&mut self) {
+        // Until it has been waited for, its number is nobody else's.
+        let id = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(id) = id {
+            let _ = kill_process_group(id, Signal::KILL);
+        }
+    }
+}
+
+/// Has a child carry out the order before `deadline`. `Ok(Err)` is a problem with the file.
+pub(super) async fn run_child(
+    sandbox: &MediaSandbox,
+    order: &ChildRequest,
+    deadline: Instant,
+) -> Result<Result<ChildOutput, MediaProblem>, MediaError> {
+    let begun = Instant::now();
+    let mut running = ProcessGroupGuard(spawn_child(sandbox, order)?);
+    let (Some(out), Some(err)) = (running.0.stdout.take(), running.0.stderr.take()) else {
+        return Err(MediaError::Internal("a decoder has no pipes".to_owned()));
+    };
+    let work = async {
+        let (said, complaints) = tokio::join!(read_stdout(out), read_stderr(err));
+        let Ok(said) = said? else { return Ok(Err(MediaProblem::output_too_large())) };
+        Ok::<_, std::io::Error>(Ok((running.0.wait().await?, said, complaints?)))
+    };
+    let Ok(ended) = tokio::time::timeout_at(deadline.into(), work).await else {
+        return Ok(Err(MediaProblem::timed_out()));
+    };
+    let (status, said, complaints) = match ended.map_err(|error| MediaError::Internal(error.to_string()))? {
+        Ok(ended) => ended,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let complaints = String::from_utf8_lossy(&complaints).into_owned();
+    if !complaints.is_empty() {
+        tracing::debug!(%status, complaints, "a decoder complained");
+    }
+    // A tool may use two threads, and catch the signal that says its time is up.
+    let spent = begun.elapsed() * 2 >= Duration::from_secs(order.bounds.cpu);
+    judge_exit(status, &complaints, spent)
+        .map(|judged| judged.map(|well| ChildOutput { succeeded: well, stdout: said, stderr: complaints }))
+}
+
+fn spawn_child(sandbox: &MediaSandbox, order: &ChildRequest) -> Result<Child, MediaError> {
+    let unable = |error: &dyn std::fmt::Display| MediaError::Internal(format!("no decoder could be started: {error}"));
+    let order = serde_json::to_string(order).map_err(|error| unable(&error))?;
+    let mut command = Command::new(&sandbox.program);
+    command.args(["decode", &order]).env_clear().current_dir("/").process_group(0).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().map_err(|error| unable(&error))
+}
+
+/// Everything, unless it is too much.
+async fn read_stdout(pipe: impl AsyncRead + Unpin) -> std::io::Result<Result<Vec<u8>, ()>> {
+    let mut bytes = Vec::new();
+    pipe.take(MAX_STDOUT_BYTES + 1).read_to_end(&mut bytes).await?;
+    Ok(if bytes.len() as u64 > MAX_STDOUT_BYTES { Err(()) } else { Ok(bytes) })
+}
+
+/// The beginning; the rest is read so that nobody waits, and forgotten.
+async fn read_stderr(mut pipe: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    (&mut pipe).take(MAX_STDERR_BYTES).read_to_end(&mut bytes).await?;
+    tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
+    Ok(bytes)
+}
+
+/// Whether it ended well; a problem when it hit a limit or crashed; trouble when it could not begin or the disk is full.
+fn judge_exit(status: ExitStatus, complaints: &str, spent: bool) -> Result<Result<bool, MediaProblem>, MediaError> {
+    const OUT_OF_MEMORY_MESSAGES: [&str; 5] =
+        ["memory allocation of", "Cannot allocate memory", "Out of memory", "bad_alloc", "alloc failed"];
+    if status.success() {
+        return Ok(Ok(true));
+    }
+    if complaints.contains("No space left on device") {
+        return Err(MediaError::Internal("the disk is full".to_owned()));
+    }
+    if status.code() == Some(i32::from(UNABLE_EXIT_CODE)) {
+        return Err(MediaError::Internal(complaints.trim().to_owned()));
+    }
+    let spent = spent && (status.signal() == Some(libc::SIGKILL) || status.code().is_some());
+    if spent || status.signal() == Some(libc::SIGXCPU) {
+        return Ok(Err(MediaProblem::timed_out()));
+    }
+    // The kernel ends who has more than there is, should the limits be larger than the machine.
+    if status.signal() == Some(libc::SIGKILL) || OUT_OF_MEMORY_MESSAGES.iter().any(|word| complaints.contains(word)) {
+        return Ok(Err(MediaProblem::out_of_memory()));
+    }
+    Ok(match (status.signal(), status.code()) {
+        (Some(libc::SIGXFSZ), _) => Err(MediaProblem::output_too_large()),
+        // 101 is a panic of our own.
+        (Some(_), _) | (_, Some(101)) => Err(MediaProblem::decoder_crashed()),
+        _ => Ok(false),
+    })
+}

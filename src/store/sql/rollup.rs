@@ -1,0 +1,59 @@
+//! Counts of what happened, hour by hour. Counting and remembering how far it went are one transaction.
+
+use sqlx::Pool;
+use uuid::Uuid;
+
+use super::{BEGIN, Db};
+use super::{CountedRow, at, failed};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::EventCount;
+use crate::domain::ids::TenantId;
+use crate::store::Result;
+
+/// Events that one transaction counts.
+const ROLLUP_BATCH_EVENTS: i64 = 10_000;
+
+/// The next feed that is not counted to its end, from where, and to where.
+pub(super) async fn next(pool: &Pool<Db>) -> Result<Option<(Uuid, i64, i64)>> {
+    let query = sqlx::query_as::<_, (Uuid, i64, i64)>(
+        "SELECT tenant_id, counted, last FROM feed WHERE last > counted AND tenant_id <> $1 LIMIT 1",
+    );
+    let found = query.bind(Uuid::nil()).fetch_optional(pool).await.map_err(failed)?;
+    Ok(found.map(|(tenant, counted, last)| (tenant, counted, last.min(counted + ROLLUP_BATCH_EVENTS))))
+}
+
+/// How many events are not counted.
+pub(super) async fn list_uncounted(pool: &Pool<Db>) -> Result<u64> {
+    let query = sqlx::query_scalar::<_, i64>(
+        "SELECT coalesce(CAST(sum(last - counted) AS bigint), 0) FROM feed WHERE tenant_id <> $1",
+    );
+    let count = query.bind(Uuid::nil()).fetch_one(pool).await.map_err(failed)?;
+    Ok(count.cast_unsigned())
+}
+
+/// Counts a tenant's events behind `from` up to `to`; nothing if another node has meanwhile.
+pub(super) async fn count(pool: &Pool<Db>, tenant: Uuid, from: i64, to: i64) -> Result<u64> {
+    const REACH: &str = "UPDATE feed SET counted = $3 WHERE tenant_id = $1 AND counted = $2";
+    const ADD: &str = "\
+        INSERT INTO hour (tenant_id, hour, kind, count, bytes)
+        SELECT tenant_id, at - at % 3600000000, kind, count(*), coalesce(sum(CAST(data ->> 'size' AS bigint)), 0)
+        FROM event WHERE tenant_id = $1 AND pos > $2 AND pos <= $3 GROUP BY 1, 2, 3
+        ON CONFLICT (tenant_id, hour, kind) DO UPDATE
+        SET count = hour.count + excluded.count, bytes = hour.bytes + excluded.bytes";
+    let mut tx = pool.begin_with(BEGIN).await.map_err(failed)?;
+    let reached = sqlx::query(REACH).bind(tenant).bind(from).bind(to).execute(&mut *tx).await.map_err(failed)?;
+    if reached.rows_affected() == 0 {
+        return Ok(0);
+    }
+    sqlx::query(ADD).bind(tenant).bind(from).bind(to).execute(&mut *tx).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    Ok((to - from).cast_unsigned())
+}
+
+pub(super) async fn page(pool: &Pool<Db>, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>> {
+    let query = sqlx::query_as::<_, CountedRow>(
+        "SELECT hour, kind, count, bytes FROM hour WHERE tenant_id = $1 AND hour >= $2 AND hour < $3 ORDER BY hour, kind",
+    );
+    let rows = query.bind(tenant.0).bind(at(from)).bind(at(to)).fetch_all(pool).await.map_err(failed)?;
+    Ok(rows.into_iter().map(EventCount::from).collect())
+}

@@ -1,0 +1,32 @@
+//! Calls the hook of a content delivery network.
+//!
+//! Must not keep or log what the hook says.
+
+use super::JobWorker;
+use super::job_run::JobOutcome;
+use crate::domain::ids::AssetId;
+use crate::domain::job::Job;
+use crate::domain::webhook::DeliveryProblem;
+use crate::engine::Error;
+
+impl JobWorker {
+    /// One call; anything but a success is tried again.
+    pub(super) async fn run_purge(&self, job: &Job, asset: AssetId) -> Result<JobOutcome, Error> {
+        let Some(sender) = &self.sender else { return Ok(JobOutcome::Unavailable("nobody calls here".to_owned())) };
+        if let Some(call) = self.engine.purge_call(asset).await? {
+            let answer = sender.send_purge(&call, self.engine.webhook_settings().timeout).await;
+            match (answer.status, answer.problem) {
+                (Some(status), _) if (200..300).contains(&status) => {}
+                (Some(status), _) => return Ok(JobOutcome::Failed(format!("the purge hook answered {status}"))),
+                (None, problem) => {
+                    return Ok(JobOutcome::Failed(format!(
+                        "the purge hook: {}",
+                        problem.map_or("no answer", DeliveryProblem::name)
+                    )));
+                }
+            }
+        }
+        let finished = self.engine.finish_job(job).await?;
+        Ok(JobOutcome::Done(if finished { "purged" } else { "the lease was lost" }))
+    }
+}

@@ -1,0 +1,414 @@
+//! Where a broker is, written as a URL: `nats://…`, `redis://…`, `amqp://…`, `sqs:https://…`.
+//!
+//! Must not show a password or a token, nor repeat one in a complaint.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::domain::clock::parse_duration;
+
+/// A password or a token. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BrokerSecret(String);
+
+impl BrokerSecret {
+    /// What it is, for whoever logs in with it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for BrokerSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// Who logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerLogin {
+    /// The user, or the access key's id; empty where a password or token is all there is.
+    pub user: String,
+    /// The password, the token or the secret key.
+    pub password: BrokerSecret,
+}
+
+/// A server that is reached over TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerServer {
+    /// Name or IP address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Whether TLS is spoken. Certificates are checked.
+    pub tls: bool,
+    /// Who logs in, if anybody.
+    pub login: Option<BrokerLogin>,
+    /// How long one publishing may take, connecting included.
+    pub timeout: Duration,
+}
+
+impl BrokerServer {
+    /// The host as it stands in a URL.
+    #[must_use]
+    pub fn url_host(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+    }
+}
+
+/// A broker, and where in it events go. Every address takes `?timeout=10s`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokerAddress {
+    /// `nats://` or `tls://[user:password@ | token@]host[:4222][?subject=gantry&stream=GANTRY&create=true]`
+    Nats {
+        /// Where.
+        server: BrokerServer,
+        /// What subjects begin with: `asset.ready` is published on `gantry.asset.ready`.
+        subject: String,
+        /// The JetStream stream that has to take them.
+        stream: String,
+        /// Whether the stream is made if it is missing.
+        create: bool,
+    },
+    /// `redis://` or `rediss://[[user]:password@]host[:6379][/0][?stream=gantry&maxlen=100000&create=true]`
+    Redis {
+        /// Where.
+        server: BrokerServer,
+        /// Number of the database.
+        database: i64,
+        /// Key of the stream.
+        stream: String,
+        /// About how many entries stay; older ones are cut off, read or not. `None`: all.
+        maxlen: Option<u64>,
+        /// Whether the stream is made if it is missing.
+        create: bool,
+    },
+    /// `amqp://` or `amqps://[user:password@]host[:5672][/vhost][?exchange=gantry&queue=gantry&create=true]`
+    Amqp {
+        /// Where.
+        server: BrokerServer,
+        /// The virtual host: `/` unless named.
+        vhost: String,
+        /// The topic exchange that is published to.
+        exchange: String,
+        /// The queue that is bound to it, so that events that come before their consumer have a place.
+        queue: String,
+        /// Whether exchange and queue are declared.
+        create: bool,
+    },
+    /// `sqs:https://[key:secret@]host/account/queue[?region=eu-central-1]`: a queue's URL
+    Sqs {
+        /// The queue's URL. A name that ends in `.fifo` is a FIFO queue.
+        queue_url: String,
+        /// The region that is signed for: named, or as the host says. `None`: from the standard chain.
+        region: Option<String>,
+        /// Fixed credentials, for servers that are not Amazon's. `None`: the standard chain of aws-config.
+        login: Option<BrokerLogin>,
+        /// How long one publishing may take.
+        timeout: Duration,
+    },
+}
+
+/// Unless an address says otherwise.
+const DEFAULT_PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl FromStr for BrokerAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown =
+            || "write nats://…, tls://…, redis://…, rediss://…, amqp://…, amqps://… or sqs:https://…".to_owned();
+        let (scheme, rest) = text.split_once(':').ok_or_else(unknown)?;
+        // A parser's complaint may quote what it parsed.
+        let parse = |text: &str| Url::parse(text).map_err(|error| format!("the {scheme} address is no URL: {error}"));
+        match scheme {
+            "nats" | "tls" => parse_nats(BrokerUrlParts::from_url(&parse(text)?, 4222, 4222)?),
+            "redis" | "rediss" => parse_redis(BrokerUrlParts::from_url(&parse(text)?, 6379, 6379)?),
+            "amqp" | "amqps" => parse_amqp(BrokerUrlParts::from_url(&parse(text)?, 5672, 5671)?),
+            "sqs" => parse_sqs(parse(rest)?),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl fmt::Display for BrokerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |server: &BrokerServer| format!("{}:{}", server.url_host(), server.port);
+        match self {
+            Self::Nats { server, stream, .. } => write!(f, "NATS at {}, stream {stream}", place(server)),
+            Self::Redis { server, database, stream, .. } => {
+                write!(f, "Redis at {}, database {database}, stream {stream}", place(server))
+            }
+            Self::Amqp { server, vhost, exchange, .. } => {
+                write!(f, "AMQP at {}, virtual host {vhost}, exchange {exchange}", place(server))
+            }
+            Self::Sqs { queue_url, .. } => write!(f, "SQS queue {queue_url}"),
+        }
+    }
+}
+
+/// A URL's parts, decoded.
+struct BrokerUrlParts {
+    server: BrokerServer,
+    path: String,
+    query: BrokerUrlQuery,
+}
+
+impl BrokerUrlParts {
+    fn from_url(url: &Url, port: u16, tls_port: u16) -> Result<Self, String> {
+        let tls = matches!(url.scheme(), "tls" | "rediss" | "amqps");
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        if host.is_empty() {
+            return Err("the broker's address names no host".to_owned());
+        }
+        let mut query = BrokerUrlQuery::from_url(url)?;
+        let server = BrokerServer {
+            host: host.to_owned(),
+            port: url.port().unwrap_or(if tls { tls_port } else { port }),
+            tls,
+            login: parse_login(url)?,
+            timeout: query.take_timeout()?,
+        };
+        Ok(Self { server, path: percent_decode(url.path().trim_start_matches('/'))?, query })
+    }
+}
+
+fn percent_decode(text: &str) -> Result<String, String> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Into::into).map_err(|_| "the broker's address is not UTF-8 where it is percent-encoded".to_owned())
+}
+
+fn parse_login(url: &Url) -> Result<Option<BrokerLogin>, String> {
+    let user = percent_decode(url.username())?;
+    Ok(match url.password() {
+        Some(password) => Some(BrokerLogin { user, password: BrokerSecret(percent_decode(password)?) }),
+        None if user.is_empty() => None,
+        // NATS writes a token where others have a user.
+        None if matches!(url.scheme(), "nats" | "tls") => {
+            Some(BrokerLogin { user: String::new(), password: BrokerSecret(user) })
+        }
+        None => return Err("the broker's address has a user without a password".to_owned()),
+    })
+}
+
+/// What stands behind the question mark; whatever nobody takes is a complaint.
+struct BrokerUrlQuery(BTreeMap<String, String>);
+
+impl BrokerUrlQuery {
+    fn from_url(url: &Url) -> Result<Self, String> {
+        let mut pairs = BTreeMap::new();
+        for (name, value) in url.query_pairs() {
+            if pairs.insert(name.to_string(), value.to_string()).is_some() {
+                return Err(format!("the broker's address has `{name}` twice"));
+            }
+        }
+        if url.fragment().is_some() {
+            return Err("the broker's address has a part behind `#`, which would not be sent".to_owned());
+        }
+        Ok(Self(pairs))
+    }
+
+    fn take_timeout(&mut self) -> Result<Duration, String> {
+        let Some(text) = self.0.remove("timeout") else { return Ok(DEFAULT_PUBLISH_TIMEOUT) };
+        let timeout = parse_duration(&text).filter(|timeout| !timeout.is_zero());
+        timeout.ok_or_else(|| "the broker's `timeout` is no duration: write 10s".to_owned())
+    }
+
+    fn take_flag(&mut self, name: &str) -> Result<bool, String> {
+        match self.0.remove(name).as_deref() {
+            None | Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(format!("the broker's `{name}` is true or false")),
+        }
+    }
+
+    /// A name without anything that a broker might take for more than a name.
+    fn take_name(&mut self, name: &str, default: &str, also: &str) -> Result<String, String> {
+        let value = self.0.remove(name).unwrap_or_else(|| default.to_owned());
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c) || also.contains(c);
+        if (1..=200).contains(&value.len()) && value.chars().all(plain) {
+            return Ok(value);
+        }
+        let also: String = also.chars().flat_map(|c| [' ', c]).collect();
+        Err(format!("the broker's `{name}` is 1 to 200 of a-z A-Z 0-9 - _{also}"))
+    }
+
+    fn reject_unknown(&self, known: &str) -> Result<(), String> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(format!("the broker's address knows no `{name}`, only {known} and timeout")),
+        }
+    }
+}
+
+fn parse_nats(BrokerUrlParts { server, path, mut query }: BrokerUrlParts) -> Result<BrokerAddress, String> {
+    let subject = query.take_name("subject", "gantry", ".")?;
+    if subject.split('.').any(str::is_empty) {
+        return Err("the broker's `subject` has an empty part".to_owned());
+    }
+    let (stream, create) = (query.take_name("stream", "GANTRY", "")?, query.take_flag("create")?);
+    query.reject_unknown("subject, stream, create")?;
+    if !path.is_empty() {
+        return Err("a NATS address has no path".to_owned());
+    }
+    Ok(BrokerAddress::Nats { server, subject, stream, create })
+}
+
+fn parse_redis(BrokerUrlParts { server, path, mut query }: BrokerUrlParts) -> Result<BrokerAddress, String> {
+    let number = if path.is_empty() { Ok(0) } else { path.parse::<u16>() };
+    let database = i64::from(number.map_err(|_| "a Redis address has the number of a database as its path")?);
+    let (stream, create) = (query.take_name("stream", "gantry", ".:{}")?, query.take_flag("create")?);
+    let maxlen = query.0.remove("maxlen").map(|text| text.parse().ok().filter(|entries| *entries > 0));
+    let maxlen = maxlen.map(|entries| entries.ok_or("the broker's `maxlen` is a number of entries")).transpose()?;
+    query.reject_unknown("stream, maxlen, create")?;
+    Ok(BrokerAddress::Redis { server, database, stream, maxlen, create })
+}
+
+fn parse_amqp(BrokerUrlParts { server, path, mut query }: BrokerUrlParts) -> Result<BrokerAddress, String> {
+    let vhost = if path.is_empty() { "/".to_owned() } else { path };
+    let exchange = query.take_name("exchange", "gantry", ".:")?;
+    let (queue, create) = (query.take_name("queue", "gantry", ".:")?, query.take_flag("create")?);
+    query.reject_unknown("exchange, queue, create")?;
+    Ok(BrokerAddress::Amqp { server, vhost, exchange, queue, create })
+}
+
+fn parse_sqs(mut url: Url) -> Result<BrokerAddress, String> {
+    if !matches!(url.scheme(), "http" | "https") || url.path().trim_matches('/').is_empty() {
+        return Err("an SQS address is `sqs:` and the queue's URL: sqs:https://host/account/queue".to_owned());
+    }
+    let (mut query, login) = (BrokerUrlQuery::from_url(&url)?, parse_login(&url)?);
+    let timeout = query.take_timeout()?;
+    let named = query.0.contains_key("region").then(|| query.take_name("region", "", "")).transpose()?;
+    query.reject_unknown("region")?;
+    // What cannot be set cannot stay either: both calls fail only on URLs without a host.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.set_query(None);
+    let region = named.or_else(|| region_of(url.host_str()?));
+    Ok(BrokerAddress::Sqs { queue_url: url.to_string(), region, login, timeout })
+}
+
+/// The region in `sqs.eu-central-1.amazonaws.com`, also behind a private endpoint's name.
+fn region_of(host: &str) -> Option<String> {
+    let amazon = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
+    let labels: Vec<_> = amazon.trim_end_matches(".vpce").split('.').collect();
+    let at = labels.iter().position(|label| matches!(*label, "sqs" | "sqs-fips"))?;
+    labels.get(at + 1).map(|region| (*region).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> BrokerAddress {
+        text.parse().unwrap_or_else(|complaint| panic!("{text}: {complaint}"))
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let server = |port| BrokerServer {
+            host: "h".to_owned(),
+            port,
+            tls: false,
+            login: None,
+            timeout: DEFAULT_PUBLISH_TIMEOUT,
+        };
+        let text = |text: &str| text.to_owned();
+        let nats =
+            BrokerAddress::Nats { server: server(4222), subject: text("gantry"), stream: text("GANTRY"), create: true };
+        assert_eq!(parse("nats://h"), nats);
+        let (stream, maxlen) = (text("gantry"), None);
+        assert_eq!(
+            parse("redis://h/"),
+            BrokerAddress::Redis { server: server(6379), database: 0, stream, maxlen, create: true }
+        );
+        let (vhost, exchange, queue) = (text("/"), text("gantry"), text("gantry"));
+        assert_eq!(
+            parse("amqp://h"),
+            BrokerAddress::Amqp { server: server(5672), vhost, exchange, queue, create: true }
+        );
+        let (queue_url, region) = (text("https://sqs.eu-central-1.amazonaws.com/1/q.fifo"), Some(text("eu-central-1")));
+        let sqs = BrokerAddress::Sqs { queue_url, region, login: None, timeout: DEFAULT_PUBLISH_TIMEOUT };
+        assert_eq!(parse("sqs:https://sqs.eu-central-1.amazonaws.com/1/q.fifo"), sqs);
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let BrokerAddress::Nats { server, subject, stream, create } =
+            parse("tls://t%20k@[::1]:1?subject=a.b&stream=S&create=false&timeout=2s")
+        else {
+            panic!()
+        };
+        assert_eq!((server.host.as_str(), server.port, server.tls), ("::1", 1, true));
+        assert_eq!(server.login.unwrap().password.expose(), "t k");
+        assert_eq!((subject.as_str(), stream.as_str(), create), ("a.b", "S", false));
+        assert_eq!(server.timeout, Duration::from_secs(2));
+        let BrokerAddress::Redis { server, database, maxlen, .. } = parse("rediss://:p@h:7/3?maxlen=9") else {
+            panic!()
+        };
+        assert_eq!((server.port, server.tls, database, maxlen), (7, true, 3, Some(9)));
+        let BrokerAddress::Amqp { server, vhost, .. } = parse("amqps://u:p%2F@h/a%2fb") else { panic!() };
+        let login = server.login.unwrap();
+        assert_eq!((login.user.as_str(), login.password.expose(), vhost.as_str()), ("u", "p/", "a/b"));
+        assert_eq!(server.port, 5671);
+        let BrokerAddress::Sqs { queue_url, region, login, .. } = parse("sqs:http://k:s@h:9/1/q?region=r") else {
+            panic!()
+        };
+        assert_eq!((queue_url.as_str(), region.as_deref()), ("http://h:9/1/q", Some("r")));
+        assert_eq!(login.unwrap().user, "k");
+        let private = "sqs:https://vpce-1-a.sqs.us-east-1.vpce.amazonaws.com/1/q";
+        assert!(matches!(parse(private), BrokerAddress::Sqs { region: Some(region), .. } if region == "us-east-1"));
+        assert!(matches!(parse("sqs:http://localhost:9324/q"), BrokerAddress::Sqs { region: None, .. }));
+    }
+
+    #[test]
+    fn passwords_are_never_shown() {
+        for text in [
+            "nats://hidden@h",
+            "nats://u:hidden@h",
+            "redis://:hidden@h",
+            "amqp://u:hidden@h",
+            "sqs:https://k:hidden@h/1/q",
+        ] {
+            let address = parse(text);
+            assert!(!format!("{address:?} {address:#?} {address}").contains("hidden"), "{address:?}");
+        }
+        for bad in ["redis://u:hidden@", "redis://u:hidden@h:x", "hidden", "amqp://u:hidden@h?x=1", "sqs:u:hidden@h"] {
+            assert!(!bad.parse::<BrokerAddress>().unwrap_err().contains("hidden"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn complaints_say_what_is_wrong() {
+        for (bad, says) in [
+            ("", "nats://"),
+            ("kafka://h", "nats://"),
+            ("nats://", "host"),
+            ("nats://h/x", "no path"),
+            ("nats://h?subject=a..b", "empty part"),
+            ("nats://h?subject=a.*", "`subject` is"),
+            ("nats://h?stream=a.b", "`stream` is"),
+            ("nats://h?strem=a", "no `strem`, only subject"),
+            ("nats://h?stream=a&stream=b", "twice"),
+            ("nats://h#x", "#"),
+            ("nats://h?timeout=0", "10s"),
+            ("redis://h/x", "number of a database"),
+            ("redis://h?maxlen=0", "`maxlen`"),
+            ("redis://h?create=yes", "true or false"),
+            ("redis://u@h", "without a password"),
+            ("amqp://h?exchange=", "`exchange` is"),
+            ("amqp://h:70000", "no URL"),
+            ("sqs:https://h", "queue's URL"),
+            ("sqs:ftp://h/q", "queue's URL"),
+            ("sqs:https://h/q?x=1", "no `x`, only region"),
+        ] {
+            let complaint = bad.parse::<BrokerAddress>().unwrap_err();
+            assert!(complaint.contains(says), "{bad}: {complaint}");
+        }
+    }
+}

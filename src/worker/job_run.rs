@@ -1,0 +1,141 @@
+//! One job from its claim to its end.
+
+use std::time::Duration;
+
+use super::JobWorker;
+use super::processors::StepError;
+use crate::domain::clock::Timestamp;
+use crate::domain::findings::StoredDamage;
+use crate::domain::job::{Job, JobSubject, TryCount};
+use crate::engine::Error;
+
+/// The longest pause before somebody who is away is looked for again.
+const MAX_UNAVAILABLE_PAUSE: Duration = Duration::from_secs(60);
+
+/// How one try ended.
+pub(super) enum JobOutcome {
+    /// The job is finished, or no longer ours.
+    Done(&'static str),
+    /// Put back already, with whatever was kept.
+    Deferred(&'static str),
+    /// Somebody whom it needs is away; the try does not count.
+    Unavailable(String),
+    /// It failed; the try counts.
+    Failed(String),
+    /// Another worker has the job, or it was cancelled.
+    LeaseLost,
+    /// The store has lost the bytes that it needs; the try counts.
+    BytesMissing(String),
+}
+
+impl From<Error> for JobOutcome {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Busy { .. } | Error::StorageFull => Self::Unavailable(error.to_string()),
+            Error::BytesMissing(why) => Self::BytesMissing(why),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<StepError> for JobOutcome {
+    fn from(stop: StepError) -> Self {
+        match stop {
+            StepError::Unavailable(why) => Self::Unavailable(why),
+            StepError::Failed(why) => Self::Failed(why),
+            StepError::BytesMissing(why) => Self::BytesMissing(why),
+            StepError::LeaseLost => Self::LeaseLost,
+        }
+    }
+}
+
+impl JobWorker {
+    /// Runs one job for as long as its lease can be kept.
+    pub(super) async fn run_with_lease(&self, job: Job) {
+        let kept = tokio::select! {
+            kept = self.run_job(&job) => kept,
+            () = self.renew_lease(&job) => false,
+        };
+        if kept {
+            return;
+        }
+        tracing::warn!(job = %job.id, "the lease was lost: another worker has the job, or it was cancelled");
+        if let Err(error) = self.engine.remove_withdrawn(&job).await {
+            tracing::warn!(job = %job.id, %error, "derivatives may be left behind; the orphan search finds them");
+        }
+    }
+
+    /// Whether the job was still this worker's when it ended.
+    async fn run_job(&self, job: &Job) -> bool {
+        let started = std::time::Instant::now();
+        // Tries are counted at the claim: a job that killed its workers is past the limit without having failed.
+        let end = if job.is_poison() && !matches!(job.work, JobSubject::Chore(_)) {
+            JobOutcome::Failed("it ended its worker every time".to_owned())
+        } else {
+            self.execute_job(job).await
+        };
+        let (kind, millis) = (job.work.kind().name(), started.elapsed().as_millis());
+        match end {
+            JobOutcome::Done(what) | JobOutcome::Deferred(what) if matches!(job.work, JobSubject::Chore(_)) => {
+                tracing::debug!(kind, millis, what, "chore done");
+            }
+            JobOutcome::Done(what) | JobOutcome::Deferred(what) => {
+                tracing::info!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, millis, what, "job done");
+            }
+            JobOutcome::LeaseLost => return false,
+            JobOutcome::Unavailable(why) => {
+                tracing::warn!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, why, "job waits");
+                let due = job.look_again(MAX_UNAVAILABLE_PAUSE, self.store.now(), &*self.entropy);
+                return self.put_back_or_give_up(job, due, TryCount::Forgiven, &why, None).await;
+            }
+            JobOutcome::Failed(why) => {
+                tracing::warn!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, millis, why, "job failed");
+                let due = job.next_try(self.store.now(), &*self.entropy);
+                return self.put_back_or_give_up(job, due, TryCount::Counted, &why, None).await;
+            }
+            JobOutcome::BytesMissing(why) => {
+                tracing::error!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, why, "the store has lost the bytes");
+                let due = job.next_try(self.store.now(), &*self.entropy);
+                return self
+                    .put_back_or_give_up(job, due, TryCount::Counted, &why, Some(StoredDamage::BytesMissing))
+                    .await;
+            }
+        }
+        true
+    }
+
+    async fn execute_job(&self, job: &Job) -> JobOutcome {
+        match job.work {
+            JobSubject::Process(_) | JobSubject::Recheck(_) | JobSubject::Rescan(_) => {
+                self.pipeline.run(&self.engine, job).await.unwrap_or_else(JobOutcome::from)
+            }
+            JobSubject::Deliver(delivery) => self.run_delivery(job, delivery).await,
+            JobSubject::Purge(asset) => self.run_purge(job, asset).await.unwrap_or_else(JobOutcome::from),
+            JobSubject::Chore(chore) => self.run_chore(job, chore).await,
+        }
+    }
+
+    /// Later again, or never: then with the `damage` that kept it from being done. `false`: the job is no longer this
+    /// worker's.
+    async fn put_back_or_give_up(
+        &self,
+        job: &Job,
+        due: Option<Timestamp>,
+        tries: TryCount,
+        why: &str,
+        damage: Option<StoredDamage>,
+    ) -> bool {
+        let engine = &self.engine;
+        let outcome = match due {
+            Some(due) => engine.put_back(job, due, tries, why).await,
+            None => match job.work {
+                JobSubject::Deliver(delivery) => engine.give_up_call(job, delivery).await.map(|()| true),
+                _ => engine.give_up(job, why, damage).await,
+            },
+        };
+        outcome.unwrap_or_else(|error| {
+            tracing::warn!(job = %job.id, %error, "not put back; its lease will end by itself");
+            true
+        })
+    }
+}

@@ -1,0 +1,216 @@
+//! The scan, as a step: what the scanner says becomes what happens to the asset. Fail closed: bytes that the scanner did
+//! not see whole are not delivered, unless the settings or the policy say so.
+//!
+//! A scanner that says "clean" is not believed where this service knows better: what is encrypted or unpacks to more than
+//! the scanner looks into was not scanned, whatever the scanner's settings have it say.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use super::archive_watch::{ArchiveFacts, ArchiveWatch};
+use super::clamd::{ClamdClient, IncompleteScanReason, ScanError, ScanOutcome};
+use super::clamd_probe::{self, ScannerSettings};
+use super::digest::PassthroughDigest;
+use super::{JobContext, PipelineStep, StepError, StepOutcome};
+use crate::crash;
+use crate::domain::asset::AssetVerdict;
+use crate::domain::findings::{AssetProblem, SCAN_INCOMPLETE, ScanNote, StoredDamage};
+use crate::domain::job::JobSubject;
+use crate::domain::policy::{IncompleteScanRule, ScanRule};
+use crate::engine::Error;
+
+/// How long what a probe found out about the scanner is believed.
+const SCANNER_SETTINGS_TTL: Duration = Duration::from_secs(3600);
+/// Between two probes of a scanner that does not answer.
+const PROBE_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What becomes of an asset that could not be scanned whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IncompleteScanAction {
+    /// It fails with the code `scan_incomplete`, and can be tried again.
+    #[default]
+    Fail,
+    /// It goes on, with a note.
+    Accept,
+}
+
+/// The step `scan`.
+#[derive(Clone, Debug)]
+pub struct ScanStep {
+    /// Who scans.
+    pub scanner: ClamdClient,
+    /// What becomes of an asset that could not be scanned whole, unless its policy says otherwise.
+    pub on_incomplete: IncompleteScanAction,
+    /// What is known of the scanner's settings; shared by all copies of this step.
+    cached_settings: CachedScannerSettings,
+}
+
+type CachedScannerSettings = Arc<tokio::sync::Mutex<Option<(Instant, ScannerSettings)>>>;
+
+impl ScanStep {
+    /// With this scanner, of whose settings nothing is known yet.
+    #[must_use]
+    pub fn new(scanner: ClamdClient, incomplete: IncompleteScanAction) -> Self {
+        Self { scanner, on_incomplete: incomplete, cached_settings: CachedScannerSettings::default() }
+    }
+
+    /// What the scanner's settings have it report; asked anew once an hour.
+    ///
+    /// # Errors
+    /// [`ScanError`] while the scanner does not answer.
+    pub async fn load_scanner_settings(&self) -> Result<ScannerSettings, ScanError> {
+        let mut probed = self.cached_settings.lock().await;
+        let known = probed.filter(|(at, _)| at.elapsed() < SCANNER_SETTINGS_TTL);
+        if let Some((_, settings)) = known {
+            return Ok(settings);
+        }
+        let settings = clamd_probe::probe_clamd(&self.scanner).await?;
+        if probed.is_none_or(|(_, before)| before != settings) {
+            settings.log_warnings(self.scanner.max_file_bytes());
+        }
+        *probed = Some((Instant::now(), settings));
+        Ok(settings)
+    }
+
+    /// Asks for the settings until the scanner answers, so that the log warns when the service starts.
+    pub async fn probe_at_start(self) {
+        while let Err(away) = self.load_scanner_settings().await {
+            tracing::warn!(scanner = %self.scanner.address, error = %away, "the virus scanner does not answer");
+            tokio::time::sleep(PROBE_RETRY_INTERVAL).await;
+        }
+    }
+
+    /// Scans, and judges what the scanner calls clean. The digest of what was scanned goes into `passing`.
+    async fn scan_content(&self, case: &JobContext<'_>, passing: &PassthroughDigest) -> Result<ScanOutcome, StepError> {
+        let settings = self.load_scanner_settings().await?;
+        let bytes = passing.wrap_stream(case.engine.read_content(case.content, 0..case.asset.size).await?);
+        let watch = Arc::new(Mutex::new(ArchiveWatch::default()));
+        let watching = Arc::clone(&watch);
+        let feed = move |chunk: &bytes::Bytes| watching.lock().unwrap_or_else(PoisonError::into_inner).feed(chunk);
+        let scan = self.scanner.scan(case.asset.size, bytes.inspect_ok(feed).boxed()).await?;
+        let facts = std::mem::take(&mut *watch.lock().unwrap_or_else(PoisonError::into_inner)).finish();
+        Ok(match (scan, incomplete_reason(case.asset.size, &facts, &settings)) {
+            (ScanOutcome::Clean { .. }, Some(why)) => ScanOutcome::Incomplete { why },
+            (scan, _) => scan,
+        })
+    }
+}
+
+/// What the scanner cannot have looked into, by what the bytes say and by what it reports.
+fn incomplete_reason(size: u64, facts: &ArchiveFacts, settings: &ScannerSettings) -> Option<IncompleteScanReason> {
+    if let Some(kind) = facts.encrypted {
+        return Some(IncompleteScanReason::Encrypted(kind.to_owned()));
+    }
+    if facts.is_opaque && !settings.reports_encryption {
+        return Some(IncompleteScanReason::Unreported("whether its list of entries is encrypted"));
+    }
+    if settings.reports_limits {
+        return None;
+    }
+    if size > settings.max_scanned_bytes {
+        return Some(IncompleteScanReason::TooLong(settings.max_scanned_bytes));
+    }
+    (facts.unpacked > settings.max_scanned_bytes).then_some(IncompleteScanReason::Unpacked(facts.unpacked))
+}
+
+#[async_trait]
+impl PipelineStep for ScanStep {
+    fn name(&self) -> &'static str {
+        "scan"
+    }
+
+    fn applies_to(&self, case: &JobContext<'_>) -> bool {
+        // Whoever asks for a scan gets one, whatever the policy says of new files.
+        case.rules.scan != ScanRule::Skip || matches!(case.job.work, JobSubject::Rescan(_))
+    }
+
+    async fn run(&self, case: &mut JobContext<'_>) -> Result<StepOutcome, StepError> {
+        let passing = PassthroughDigest::default();
+        let scan = self.scan_content(case, &passing).await?;
+        crash::point("scan_done");
+        let known = case.established_digest().zip(passing.digest_if_complete(case.asset.size));
+        if let Some((established, scanned)) = known {
+            let corrupt = established != scanned && case.confirm_corruption(established).await?;
+            case.progress.findings.set_damage(corrupt.then_some(StoredDamage::Corrupt));
+            // What was scanned is not the file. A verdict that it is harmful counts all the same.
+            if corrupt && !matches!(scan, ScanOutcome::Infected { .. }) {
+                return Ok(StepOutcome::Damaged(StoredDamage::Corrupt));
+            }
+        }
+        case.progress.findings.problems.retain(|problem| problem.code != SCAN_INCOMPLETE);
+        Ok(match scan {
+            ScanOutcome::Clean { engine } => {
+                case.progress.findings.scan = Some(ScanNote { engine, at: case.engine.now() });
+                StepOutcome::Passed
+            }
+            ScanOutcome::Infected { engine, signature } => {
+                tracing::warn!(asset = %case.asset.id, signature, engine, "infected");
+                let sentence = format!("The virus scanner found {signature} in this file.");
+                StepOutcome::Unsound(AssetVerdict { code: "virus_found".to_owned(), sentence })
+            }
+            ScanOutcome::Incomplete { why } => handle_incomplete(case, self.on_incomplete, &why),
+        })
+    }
+}
+
+impl From<ScanError> for StepError {
+    fn from(away: ScanError) -> Self {
+        match away {
+            // The file is at fault, not the scanner.
+            ScanError::Store(error) => Error::from(error).into(),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+/// The step `scan_coverage`: what decoders found out after the scan, and the scanner cannot have looked into.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ScanCoverageStep {
+    /// As [`ScanStep::on_incomplete`].
+    pub(super) on_incomplete: IncompleteScanAction,
+}
+
+#[async_trait]
+impl PipelineStep for ScanCoverageStep {
+    fn name(&self) -> &'static str {
+        "scan_coverage"
+    }
+
+    fn applies_to(&self, case: &JobContext<'_>) -> bool {
+        let findings = &case.progress.findings;
+        let told = |name: &str, value: &serde_json::Value| findings.details.get(name) == Some(value);
+        let locked = findings.problems.iter().any(|problem| problem.code == "document_locked");
+        findings.scan.is_some() && (locked || (told("kind", &"archive".into()) && told("encrypted", &true.into())))
+    }
+
+    async fn run(&self, case: &mut JobContext<'_>) -> Result<StepOutcome, StepError> {
+        let why = IncompleteScanReason::Encrypted("it opens only with a password".to_owned());
+        Ok(handle_incomplete(case, self.on_incomplete, &why))
+    }
+}
+
+/// What becomes of an asset that was not scanned whole: never is it called scanned, nor rejected.
+fn handle_incomplete(
+    case: &mut JobContext<'_>,
+    usual: IncompleteScanAction,
+    why: &IncompleteScanReason,
+) -> StepOutcome {
+    case.progress.findings.scan = None;
+    let (code, sentence) =
+        (SCAN_INCOMPLETE.to_owned(), format!("The virus scanner could not see all of this file: {why}."));
+    let incomplete = match (case.rules.scan, case.rules.scan_incomplete) {
+        (ScanRule::Required, _) | (_, Some(IncompleteScanRule::Fail)) => IncompleteScanAction::Fail,
+        (_, Some(IncompleteScanRule::Accept)) => IncompleteScanAction::Accept,
+        (_, None) => usual,
+    };
+    match incomplete {
+        IncompleteScanAction::Fail => StepOutcome::Undecided(AssetVerdict { code, sentence }),
+        IncompleteScanAction::Accept => {
+            case.progress.findings.problems.push(AssetProblem { code, sentence });
+            StepOutcome::Passed
+        }
+    }
+}
