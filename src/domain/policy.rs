@@ -37,6 +37,7 @@ pub struct Policy {
 /// The rules; each absent one forbids nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Rules")]
 pub struct PolicyRules {
     /// Largest file in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::memory::AppendMemoryBudget;
-use crate::domain::append::NoLease;
+use crate::domain::append::{AppendLedger, NoLease};
 use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
@@ -179,4 +179,17 @@ async fn keep_lease_alive(engine: Engine, id: UploadId, fence: u64, interrupt: C
             let _ = engine.0.store.commit(Tx::new().quietly(&mut upload)).await;
         }
     }
+}
+
+/// Whether a row says what was to be written, other people's wishes and times aside.
+pub(super) fn is_same_ledger(row: Option<&AppendLedger>, wanted: Option<&AppendLedger>) -> bool {
+    let essence = |ledger: &AppendLedger| {
+        let AppendLedger { offset, tail, next_part, fence, store_id, length, lease, .. } = ledger.clone();
+        (offset, tail, next_part, fence, store_id, length, lease.is_some())
+    };
+    row.map(essence) == wanted.map(essence)
+}
+
+pub(super) fn no_ledger_error() -> Error {
+    Error::Internal("an upload without a ledger is not appended to".to_owned())
 }

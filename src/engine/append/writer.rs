@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::lease::LEASE_DURATION;
+use super::lease::{LEASE_DURATION, is_same_ledger, no_ledger_error};
 use super::memory::AppendBuffer;
 use super::store_put;
 use crate::blob::BlobKey;
@@ -388,17 +388,4 @@ impl AppendWriter {
         }
         Ok(store_id)
     }
-}
-
-/// Whether a row says what was to be written, other people's wishes and times aside.
-fn is_same_ledger(row: Option<&AppendLedger>, wanted: Option<&AppendLedger>) -> bool {
-    let essence = |ledger: &AppendLedger| {
-        let AppendLedger { offset, tail, next_part, fence, store_id, length, lease, .. } = ledger.clone();
-        (offset, tail, next_part, fence, store_id, length, lease.is_some())
-    };
-    row.map(essence) == wanted.map(essence)
-}
-
-fn no_ledger_error() -> Error {
-    Error::Internal("an upload without a ledger is not appended to".to_owned())
 }

@@ -242,10 +242,10 @@ pub(super) async fn forget_expired(pool: &Pool<Db>, now: Timestamp, limit: u32) 
 
 /// How many rows [`forget_expired`] and forgetting events would remove, about.
 pub(super) async fn count_expired(pool: &Pool<Db>, now: Timestamp, before: Timestamp) -> Result<u64> {
-    const COUNT: &str = "SELECT (SELECT count(*) FROM link WHERE expires_at < $1) \
+    const COUNT_EXPIRED_SQL: &str = "SELECT (SELECT count(*) FROM link WHERE expires_at < $1) \
         + (SELECT count(*) FROM replay WHERE expires_at < $1) \
         + (SELECT count(*) FROM event WHERE pos IS NOT NULL AND at < $2 AND EXISTS \
             (SELECT 1 FROM event AS later WHERE later.asset_id = event.asset_id AND later.seq > event.seq))";
-    let query = sqlx::query_scalar::<_, i64>(COUNT).bind(at(now)).bind(at(before));
+    let query = sqlx::query_scalar::<_, i64>(COUNT_EXPIRED_SQL).bind(at(now)).bind(at(before));
     Ok(query.fetch_one(pool).await.map_err(failed)?.cast_unsigned())
 }

@@ -69,12 +69,12 @@ pub(super) async fn count_uses(
     conn: &mut SqlConnection,
     uses: &[(GrantId, u32, Timestamp)],
 ) -> std::result::Result<(), GroupFailure> {
-    const COUNT: &str = "UPDATE link SET used = used + $2, \
+    const COUNT_USES_SQL: &str = "UPDATE link SET used = used + $2, \
         last_used_at = CASE WHEN last_used_at > $3 THEN last_used_at ELSE $3 END WHERE id = $1";
     let mut uses = uses.to_vec();
     uses.sort_unstable_by_key(|(id, ..)| *id);
     for (id, count, last) in uses {
-        let query = sqlx::query(COUNT).bind(id.0).bind(i64::from(count)).bind(at(last));
+        let query = sqlx::query(COUNT_USES_SQL).bind(id.0).bind(i64::from(count)).bind(at(last));
         query.execute(&mut *conn).await.map_err(undone)?;
     }
     Ok(())

@@ -42,6 +42,7 @@ mod keys;
 mod links;
 mod list;
 mod rollup;
+mod settings;
 mod tenancy;
 mod webhooks;
 mod write;
@@ -376,28 +377,16 @@ impl Store for SqlStore {
     }
 
     async fn read_setting(&self, name: &str) -> Result<Option<String>> {
-        let query = sqlx::query_scalar("SELECT value FROM setting WHERE name = $1").bind(name);
-        query.fetch_optional(&self.read).await.map_err(failed)
+        settings::read(&self.read, name).await
     }
 
     async fn set_setting(&self, name: &str, value: &str) -> Result<()> {
-        const SET: &str =
-            "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         let (name, value) = (name.to_owned(), value.to_owned());
-        let set = self.run_detached(move |pool| async move {
-            sqlx::query(SET).bind(name).bind(value).execute(&pool).await.map_err(failed)
-        });
-        set.await.map(|_| ())
+        self.run_detached(move |pool| async move { settings::set(&pool, &name, &value).await }).await
     }
 
     async fn setting_or(&self, name: &str, value: &str) -> Result<String> {
-        const SET: &str = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-        const GET: &str = "SELECT value FROM setting WHERE name = $1";
         let (name, value) = (name.to_owned(), value.to_owned());
-        let get = self.run_detached(move |pool| async move {
-            sqlx::query(SET).bind(&name).bind(value).execute(&pool).await.map_err(failed)?;
-            sqlx::query_scalar(GET).bind(&name).fetch_one(&pool).await.map_err(failed)
-        });
-        get.await
+        self.run_detached(move |pool| async move { settings::read_or_set(&pool, &name, &value).await }).await
     }
 }

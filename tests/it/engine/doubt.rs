@@ -53,7 +53,7 @@ on_both_services! {
 
     async fn the_database_is_away_between_the_stores_answer_and_our_commit(service, idle()) {
         let names = filled(service).await;
-        service.faults.on("commit", [None, Some(Refused), Some(Refused)]);
+        service.faults.on_commit_of("UpdateUpload", [None, Some(Refused), Some(Refused)]);
         transcript!(service, r#"
             > POST /v1/uploads/$upload/complete
             < 200 {"id": "$asset", "state": "stored"}
@@ -65,7 +65,7 @@ on_both_services! {
 
     async fn the_commit_was_written_and_its_answer_lost(service, idle()) {
         let names = filled(service).await;
-        service.faults.on("commit", [None, Some(AnswerLost)]);
+        service.faults.on_commit_of("UpdateUpload", [None, Some(AnswerLost)]);
         transcript!(service, r#"
             > POST /v1/uploads/$upload/complete
             < 200 {"id": "$asset", "state": "stored"}
@@ -76,7 +76,7 @@ on_both_services! {
 
     async fn the_first_commit_of_a_completion_is_lost(service, idle()) {
         let names = filled(service).await;
-        service.faults.on("commit", [Some(AnswerLost)]);
+        service.faults.on_commit_of("UpdateUpload", [Some(AnswerLost)]);
         transcript!(service, r#"
             > POST /v1/uploads/$upload/complete
             < 503 {"retryable": true}
@@ -99,7 +99,7 @@ on_both_services! {
             < 200
         "#);
         service.faults.on("head", [Some(Refused)]);
-        service.faults.on("commit", [Some(AnswerLost)]);
+        service.faults.on_commit_of("UpdateUpload", [Some(AnswerLost)]);
         transcript!(service, r#"
             > POST /v1/uploads/$upload/complete
             < 503
@@ -111,7 +111,7 @@ on_both_services! {
 
     async fn creation_in_doubt_is_found_again(service, idle()) {
         // The intent was written, its answer lost.
-        service.faults.on("commit", [Some(AnswerLost)]);
+        service.faults.on_commit_of("InsertUpload", [Some(AnswerLost)]);
         let names = transcript!(service, r#"
             > POST /v1/uploads {"filename": "a", "size": 9, "method": "multipart"}
             | idempotency-key: one
@@ -130,7 +130,7 @@ on_both_services! {
             | idempotency-key: two
             < 200 {"multipart": {"urls": [{"part": 1}]}}
         "#);
-        service.faults.on("commit", [None, Some(Refused)]);
+        service.faults.on_commit_of("UpdateUpload", [Some(Refused)]);
         transcript!(service, r#"
             > POST /v1/uploads {"filename": "c", "size": 9, "method": "multipart"}
             | idempotency-key: three

@@ -15,20 +15,20 @@ on_both_services! {
     async fn a_thousand_requests_with_one_key_are_one_query(service) {
         let key = service.key("read").await;
         // The second query would be a 503.
-        service.faults.on("key", once(None).chain(repeat_n(Some(Fault::Refused), 1000)));
+        service.faults.on("find_key", once(None).chain(repeat_n(Some(Fault::Refused), 1000)));
         let asks = join_all((0..1000).map(|_| service.engine.authenticate(&key))).await;
         assert!(asks.iter().all(|actor| matches!(actor, Ok(Actor::Key { .. }))));
         service.faults.clear();
         // Of one that nobody has, too.
         let nobodys = format!("gk_01900000000070008000000000000000.{}", "0".repeat(64));
-        service.faults.on("key", once(None).chain(repeat_n(Some(Fault::Refused), 1000)));
+        service.faults.on("find_key", once(None).chain(repeat_n(Some(Fault::Refused), 1000)));
         for _ in 0..3 {
             assert_eq!(status(&service.base, &nobodys).await, 401);
         }
         service.faults.clear();
         // And of one with a wrong secret: one more for all of them.
         let wrong = format!("{}{}", &key[..key.len() - 1], if key.ends_with('0') { '1' } else { '0' });
-        service.faults.on("key", once(None).chain(repeat_n(Some(Fault::Refused), 1000)));
+        service.faults.on("find_key", once(None).chain(repeat_n(Some(Fault::Refused), 1000)));
         let asks = join_all((0..1000).map(|_| service.engine.authenticate(&wrong))).await;
         assert!(asks.iter().all(|actor| matches!(actor, Err(gantry::engine::Error::Unauthenticated))), "{:?}", asks[0]);
     }
@@ -69,7 +69,7 @@ on_both_services! {
 
     async fn a_database_that_is_away_is_no_reason_to_call_a_key_wrong(service) {
         let key = service.key("read").await;
-        service.faults.on("key", [Some(Fault::Refused)]);
+        service.faults.on("find_key", [Some(Fault::Refused)]);
         assert_eq!(status(&service.base, &key).await, 503);
         assert_eq!(status(&service.base, &key).await, 200);
     }

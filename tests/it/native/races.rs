@@ -86,7 +86,7 @@ on_both_services! {
             < 200
         "#);
         // The first caller has read the upload, and reads the asset only after the second one has stored it.
-        service.faults.on("asset", [Some(Held)]);
+        service.faults.on("find_asset", [Some(Held)]);
         let url = format!("{}/v1/uploads/{}/complete", service.base, names["upload"]);
         let first = tokio::spawn(post(url.clone(), service.admin.clone()));
         eventually("the first caller is held", async || service.faults.are_spent()).await;

@@ -86,7 +86,7 @@ on_both_services! {
     async fn the_database_loses_answers(service) {
         let (tus, bytes) = (Tus::new(service), noise(20_000_000, 24));
         let id = tus.create(20_000_000).await;
-        service.faults.on("commit", [None, Some(AnswerLost), Some(Refused), Some(AnswerLost), None, Some(AnswerLost)]);
+        service.faults.on_commit_of("UpdateUpload", [None, Some(AnswerLost), Some(Refused), Some(AnswerLost), None, Some(AnswerLost)]);
         assert_eq!(tus.send(&id, 0, bytes.clone()).await.status(), 204);
         assert!(service.faults.are_spent());
         assert!(tus.content(&id).await == bytes);
