@@ -15,11 +15,14 @@ pub(super) async fn open_pipeline(config: &ServiceConfig, public_url: &str) -> a
         Some(screening) => drop(tokio::spawn(screening.probe_at_start())),
         None => tracing::info!("nothing is scanned for viruses: clamd is not set"),
     }
-    let counter = processing.handoff.as_ref().map(|address| {
-        let sink = handoff::connect(address);
-        tracing::info!(broker = sink.name(), "finished uploads are offered to an external processor");
-        HandoffStep { sink, public_url: public_url.to_owned() }
-    });
+    let counter = match &processing.handoff {
+        Some(address) => {
+            let sink = handoff::connect(address).context("processing.handoff cannot be used")?;
+            tracing::info!(broker = sink.name(), "finished uploads are offered to an external processor");
+            Some(HandoffStep { sink, public_url: public_url.to_owned() })
+        }
+        None => None,
+    };
     let studio = open_media_step(config).await?;
     Ok(ProcessingPipeline::new(Steps { scan: processing.screening.clone(), media: studio, handoff: counter }))
 }

@@ -70,7 +70,11 @@ fn handoff(c: &mut ConfigParser) -> Option<BrokerAddress> {
     if text == "builtin" {
         return None;
     }
-    text.parse().map_err(|problem| c.add_error("handoff", problem)).ok()
+    let address = text.parse::<BrokerAddress>().and_then(|address| match address.check_support() {
+        Ok(()) => Ok(address),
+        Err(unsupported) => Err(unsupported.to_string()),
+    });
+    address.map_err(|problem| c.add_error("handoff", problem)).ok()
 }
 
 /// `name=pixels`, several with commas.

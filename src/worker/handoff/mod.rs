@@ -8,18 +8,22 @@
 //! Must not decide what is handed over or when it is tried again; only [`connect`] knows the adapters.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 
+#[cfg(feature = "handoff-amqp")]
 mod amqp;
 mod broker_address;
+#[cfg(feature = "handoff-nats")]
 mod nats;
+#[cfg(feature = "handoff-redis")]
 mod redis_streams;
+#[cfg(any(feature = "handoff-amqp", feature = "handoff-redis"))]
 mod shared_connection;
+#[cfg(feature = "handoff-sqs")]
 mod sqs;
 
 pub use broker_address::{BrokerAddress, BrokerLogin, BrokerSecret, BrokerServer};
@@ -92,31 +96,72 @@ pub trait EventSink: Send + Sync {
     async fn check(&self) -> Result<(), SinkError>;
 }
 
-/// The broker at this address. Sends nothing yet.
-#[must_use]
-pub fn connect(address: &BrokerAddress) -> Arc<dyn EventSink> {
+/// The program was built without support for the broker that the address names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this program was built without support for {broker}; build it with the feature {feature}")]
+pub struct BrokerNotBuilt {
+    broker: &'static str,
+    feature: &'static str,
+}
+
+impl BrokerAddress {
+    /// Refuses the address of a broker that this program was built without.
+    pub fn check_support(&self) -> Result<(), BrokerNotBuilt> {
+        let (built, broker, feature) = match self {
+            Self::Nats { .. } => (cfg!(feature = "handoff-nats"), "NATS", "handoff-nats"),
+            Self::Redis { .. } => (cfg!(feature = "handoff-redis"), "Redis", "handoff-redis"),
+            Self::Amqp { .. } => (cfg!(feature = "handoff-amqp"), "AMQP", "handoff-amqp"),
+            Self::Sqs { .. } => (cfg!(feature = "handoff-sqs"), "SQS", "handoff-sqs"),
+        };
+        if built { Ok(()) } else { Err(BrokerNotBuilt { broker, feature }) }
+    }
+}
+
+/// The broker at this address. Sends nothing yet. An error means that the program was built without support for it.
+pub fn connect(address: &BrokerAddress) -> Result<Arc<dyn EventSink>, BrokerNotBuilt> {
+    address.check_support()?;
     match address.clone() {
+        #[cfg(feature = "handoff-nats")]
         BrokerAddress::Nats { server, subject, stream, create } => {
-            Arc::new(nats::NatsSink::new(server, subject, stream, create))
+            Ok(Arc::new(nats::NatsSink::new(server, subject, stream, create)))
         }
+        #[cfg(feature = "handoff-redis")]
         BrokerAddress::Redis { server, database, stream, maxlen, create } => {
-            Arc::new(redis_streams::RedisStreamSink::new(server, database, stream, maxlen, create))
+            Ok(Arc::new(redis_streams::RedisStreamSink::new(server, database, stream, maxlen, create)))
         }
+        #[cfg(feature = "handoff-amqp")]
         BrokerAddress::Amqp { server, vhost, exchange, queue, create } => {
-            Arc::new(amqp::AmqpSink::new(server, vhost, exchange, queue, create))
+            Ok(Arc::new(amqp::AmqpSink::new(server, vhost, exchange, queue, create)))
         }
+        #[cfg(feature = "handoff-sqs")]
         BrokerAddress::Sqs { queue_url, region, login, timeout } => {
-            Arc::new(sqs::SqsSink::new(queue_url, region, login, timeout))
+            Ok(Arc::new(sqs::SqsSink::new(queue_url, region, login, timeout)))
         }
+        #[cfg(not(all(
+            feature = "handoff-nats",
+            feature = "handoff-redis",
+            feature = "handoff-amqp",
+            feature = "handoff-sqs"
+        )))]
+        // Refused above; the compiler does not know it.
+        _ => Err(BrokerNotBuilt { broker: "this broker", feature: "handoff-*" }),
     }
 }
 
 /// How much a stream or queue that an adapter makes may hold before it refuses more.
+#[cfg(any(feature = "handoff-amqp", feature = "handoff-nats"))]
 const MAX_STREAM_BYTES: i64 = 1 << 30;
 
 /// `work`, for as long as it may take.
+#[cfg(any(
+    feature = "handoff-amqp",
+    feature = "handoff-nats",
+    feature = "handoff-redis",
+    feature = "handoff-sqs",
+    test
+))]
 async fn with_timeout<T>(
-    deadline: Duration,
+    deadline: std::time::Duration,
     work: impl Future<Output = Result<T, SinkError>> + Send,
 ) -> Result<T, SinkError> {
     let silent = || SinkError::Unavailable(format!("no answer within {deadline:?}"));
@@ -125,6 +170,8 @@ async fn with_timeout<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::domain::clock::micros;
 

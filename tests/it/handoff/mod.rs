@@ -32,7 +32,7 @@ fn event(number: usize) -> CloudEvent {
 }
 
 fn sink(address: &str) -> Arc<dyn EventSink> {
-    connect(&address.parse::<BrokerAddress>().unwrap())
+    connect(&address.parse::<BrokerAddress>().unwrap()).unwrap()
 }
 
 /// Runs one test body on every broker, as four tests. The body gets a place of its own in the shared server.
