@@ -18,8 +18,8 @@ pub struct StoreCapabilities {
     /// Metadata given at CreateMultipartUpload comes back on HEAD; without it the write token proves nothing, and
     /// size and key, which is the upload's alone, have to do.
     pub metadata: bool,
-    /// The store bounds the bytes of all parts of a multipart upload together ([`super::Blobs::create_multipart`]) and closes
-    /// keys ([`super::Blobs::close_key`]): it is Gantry's own. Without it signed URLs can bring more than was granted, which is
+    /// The store bounds the bytes of all parts of a multipart upload together ([`super::BlobStore::create_multipart`]) and closes
+    /// keys ([`super::BlobStore::close_key`]): it is Gantry's own. Without it signed URLs can bring more than was granted, which is
     /// found and removed afterwards.
     #[serde(default)]
     pub enforces_limits: bool,

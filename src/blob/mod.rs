@@ -192,7 +192,7 @@ pub trait BlobStore: Send + Sync {
     fn profile(&self) -> StoreProfile;
 
     /// Begins a multipart upload stamped with the write token (CreateMultipartUpload). With a checksum algorithm,
-    /// every part must carry that checksum. A store that [enforces limits](Capabilities::enforces_limits) refuses the part
+    /// every part must carry that checksum. A store that [enforces limits](StoreCapabilities::enforces_limits) refuses the part
     /// that takes the sum of all over `max_bytes`; other stores are not told of it.
     async fn create_multipart(
         &self,
@@ -245,7 +245,7 @@ pub trait BlobStore: Send + Sync {
 
     /// The file that holds the object which still has this entity tag, for servers on this machine that send files
     /// themselves. `None`: the store is elsewhere, or the object is in several files. A file that is removed right
-    /// afterwards can still be opened for [a while](embedded::Settings::trash_grace).
+    /// afterwards can still be opened for [a while](embedded::EmbeddedSettings::trash_grace).
     async fn local_file(&self, _key: &str, _etag: &str) -> Result<Option<LocalFile>> {
         Ok(None)
     }
@@ -263,7 +263,7 @@ pub trait BlobStore: Send + Sync {
 
     /// Removes the object under a key, aborts the multipart uploads there, and makes the store refuse every write under the key
     /// for `life`, the longest that a signed URL for it is still good. `false`: nothing was done, because the store does not
-    /// [enforce limits](Capabilities::enforces_limits).
+    /// [enforce limits](StoreCapabilities::enforces_limits).
     async fn close_key(&self, key: &str, life: Duration) -> Result<bool>;
 
     /// Objects whose key begins with `prefix`, after `after`, in key order (ListObjectsV2).

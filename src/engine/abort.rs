@@ -43,7 +43,7 @@ impl Engine {
                     return Ok(());
                 }
                 Err(StoreError::Conflict) => {
-                    upload = self.0.store.find_upload(upload.id).await?.ok_or(Error::NotFound)?
+                    upload = self.0.store.find_upload(upload.id).await?.ok_or(Error::NotFound)?;
                 }
                 Err(other) => return Err(other.into()),
             }

@@ -30,7 +30,7 @@ pub struct Webhook {
     pub tenant: TenantId,
     /// Counts changes; what moves the place and notes failures does not count.
     pub revision: i64,
-    /// Where it is, as [`super::egress::Egress::endpoint`] has read it.
+    /// Where it is, as [`super::egress::EgressPolicy::endpoint`] has read it.
     pub url: String,
     /// For people.
     pub description: String,

@@ -35,7 +35,7 @@ impl Post {
 
     fn counter(&self, service: &Service) -> HandoffStep {
         let address: BrokerAddress = self.address.parse().unwrap();
-        HandoffStep { sink: connect(&address), public_url: service.base.clone() }
+        HandoffStep { sink: connect(&address).unwrap(), public_url: service.base.clone() }
     }
 
     /// Every event so far, as somebody else's consumer reads them.
@@ -152,7 +152,7 @@ on_both_services! {
         own.kill();
         let assets = [bring(service, "a.txt", "hello").await, bring(service, "b.txt", "world").await];
         let address: BrokerAddress = format!("{}?stream=offers&timeout=1s", own.address).parse().unwrap();
-        let counter = HandoffStep { sink: connect(&address), public_url: service.base.clone() };
+        let counter = HandoffStep { sink: connect(&address).unwrap(), public_url: service.base.clone() };
         let _working = work(service, TestSteps { counter: Some(counter), ..TestSteps::default() });
         tokio::time::sleep(Duration::from_millis(1500)).await;
         own.restart().await;
