@@ -17,7 +17,7 @@ pub(super) fn start(config: &ServiceConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(directives).context("log.level cannot be read")?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if config.log_json {
-        lines.json().flatten_event(true).with_current_span(false).init();
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(true).init();
     } else {
         lines.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).init();
     }

@@ -17,7 +17,7 @@ use super::name::{FileName, MediaType, TypePattern};
 /// The policy that every tenant has.
 pub const DEFAULT_POLICY: &str = "default";
 /// Most entries of a list of a policy.
-const MOST: usize = 200;
+const MAX_LIST_ENTRIES: usize = 200;
 
 /// A named set of rules of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,13 +138,13 @@ pub struct NamePattern(Regex);
 
 impl NamePattern {
     /// Most bytes of a compiled pattern, and of what matching remembers of it.
-    const MOST: usize = 1 << 20;
-    const MOST_REMEMBERED: usize = 1 << 18;
+    const MAX_PATTERN_BYTES: usize = 1 << 20;
+    const MAX_PATTERN_CACHE_BYTES: usize = 1 << 18;
 
     /// Compiles a pattern.
     pub fn new(pattern: &str) -> Result<Self, PolicyViolation> {
         let mut builder = RegexBuilder::new(&format!("^(?:{pattern})$"));
-        let built = builder.size_limit(Self::MOST).dfa_size_limit(Self::MOST_REMEMBERED).build();
+        let built = builder.size_limit(Self::MAX_PATTERN_BYTES).dfa_size_limit(Self::MAX_PATTERN_CACHE_BYTES).build();
         built.map(Self).map_err(|_| objection("name_pattern", "not a regular expression, or too large a one"))
     }
 }
@@ -172,8 +172,8 @@ impl PolicyRules {
             ("extensions", self.extensions.len()),
             ("origins", self.origins.len()),
         ] {
-            if len > MOST {
-                return Err(objection(field, format!("at most {MOST}")));
+            if len > MAX_LIST_ENTRIES {
+                return Err(objection(field, format!("at most {MAX_LIST_ENTRIES}")));
             }
         }
         self.patterns()?;

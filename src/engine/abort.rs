@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use tracing::Instrument as _;
+
 use super::audit::AuditedAct;
 use super::{Engine, Error, Result};
 use crate::blob::{BlobError, BlobKey};
@@ -25,6 +27,7 @@ const MAX_ATTEMPTS: u32 = 4;
 
 impl Engine {
     /// Gives up an open upload. Asking again is fine; a completed upload is not given up any more.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn abort(&self, actor: &Actor, id: UploadId) -> Result<()> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
         self.abort_upload(upload, Some(actor)).await
@@ -106,12 +109,15 @@ impl Engine {
     /// Cleans up without keeping the caller waiting. Should this be cut off, the sweeper finds the row.
     pub(super) fn spawn_cleanup(&self, ended: Upload) -> tokio::task::JoinHandle<()> {
         let engine = self.clone();
-        tokio::spawn(async move {
-            let id = ended.id;
-            if let Err(error) = engine.clean_up_upload(ended).await {
-                tracing::warn!(upload = %id, %error, "not cleaned up yet; the sweeper will");
+        tokio::spawn(
+            async move {
+                let id = ended.id;
+                if let Err(error) = engine.clean_up_upload(ended).await {
+                    tracing::warn!(upload = %id, %error, "not cleaned up yet; the sweeper will");
+                }
             }
-        })
+            .in_current_span(),
+        )
     }
 
     /// Removes what an ended upload left in the store, and notes when to look again: as long as a URL that was signed

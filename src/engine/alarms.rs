@@ -35,6 +35,7 @@ pub struct OperatorAlarm {
 
 impl Engine {
     /// Adds events that are not counted yet to the hours in which they happened; how many.
+    #[tracing::instrument(skip_all)]
     pub async fn roll_up_events(&self) -> Result<u64> {
         let mut counted = 0;
         for _ in 0..MAX_BATCHES {
@@ -47,6 +48,7 @@ impl Engine {
     }
 
     /// What an operator should look at now.
+    #[tracing::instrument(skip_all)]
     pub async fn collect_alarms(&self) -> Result<Vec<OperatorAlarm>> {
         let damaged = match tokio::time::timeout(MAX_CHECK_WAIT, self.0.store.ping()).await {
             Ok(Err(StoreError::Malformed(damage))) => Some(damage),
@@ -96,6 +98,7 @@ impl Engine {
     }
 
     /// How many assets have damaged bytes in the store, by kind; 1 000 stands for as many or more.
+    #[tracing::instrument(skip_all)]
     pub async fn count_damaged_assets(&self) -> Result<[(StoredDamage, usize); 2]> {
         let damaged = self.0.store.list_damaged_assets(MAX_COUNTED_DAMAGE).await?;
         Ok(StoredDamage::ALL.map(|kind| (kind, damaged.iter().filter(|(_, damage)| *damage == kind).count())))

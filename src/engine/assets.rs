@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use tracing::Instrument as _;
+
 use super::audit::{self, AuditedAct};
 use super::limits::{MAX_METADATA_BYTES, check_page_limit};
 use super::{Engine, Error, Result, tenant_of};
@@ -65,11 +67,13 @@ pub struct PatchAsset {
 
 impl Engine {
     /// An asset.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn asset(&self, actor: &Actor, id: AssetId) -> Result<Asset> {
         self.load_asset_for(actor, Action::ReadAsset, id).await
     }
 
     /// An asset as soon as `done` holds, or as it is when `patience` ends; a settled asset is not waited for.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn await_asset(
         &self,
         actor: &Actor,
@@ -90,6 +94,7 @@ impl Engine {
     }
 
     /// The digest that the service has computed of an asset's bytes, as soon as it is known, or `None` after `patience`.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn wait_for_digest(
         &self,
         actor: &Actor,
@@ -102,6 +107,7 @@ impl Engine {
     }
 
     /// Many assets at once; what the caller may not see is left out like what does not exist.
+    #[tracing::instrument(skip_all)]
     pub async fn assets_by_id(&self, actor: &Actor, ids: &[AssetId]) -> Result<Vec<Asset>> {
         may_ask(actor, Action::ListAssets)?;
         if ids.len() > MAX_BATCH_IDS as usize {
@@ -116,6 +122,7 @@ impl Engine {
     }
 
     /// A page of the tenant's assets.
+    #[tracing::instrument(skip_all)]
     pub async fn list_assets(&self, actor: &Actor, list: ListAssets) -> Result<AssetList> {
         may_ask(actor, Action::ListAssets)?;
         let tenant = tenant_of(actor)?;
@@ -147,6 +154,7 @@ impl Engine {
     }
 
     /// Changes an asset's name or metadata.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn patch_asset(&self, actor: &Actor, id: AssetId, patch: PatchAsset) -> Result<Asset> {
         for _ in 0..MAX_UPDATE_ATTEMPTS {
             let mut asset = self.load_asset_for(actor, Action::EditAsset, id).await?;
@@ -177,6 +185,7 @@ impl Engine {
     /// Deletes an asset: from now on nobody is served, and its object is removed right after. One whose bytes are
     /// still on their way loses its upload; one that is being completed is completed first; one that is not ready yet is
     /// withdrawn, and its job with it. Asking again is fine.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn delete_asset(&self, actor: &Actor, id: AssetId) -> Result<()> {
         for _ in 0..MAX_UPDATE_ATTEMPTS {
             let asset = self.load_asset_for(actor, Action::EditAsset, id).await?;
@@ -245,12 +254,15 @@ impl Engine {
     /// Removes the object without keeping the caller waiting. Should this be cut off, the sweeper finds the row.
     fn purge_soon(&self, deleted: Asset) {
         let engine = self.clone();
-        tokio::spawn(async move {
-            let id = deleted.id;
-            if let Err(error) = engine.purge_asset_bytes(deleted).await {
-                tracing::warn!(asset = %id, %error, "its object is not removed yet; the sweeper will");
+        tokio::spawn(
+            async move {
+                let id = deleted.id;
+                if let Err(error) = engine.purge_asset_bytes(deleted).await {
+                    tracing::warn!(asset = %id, %error, "its object is not removed yet; the sweeper will");
+                }
             }
-        });
+            .in_current_span(),
+        );
     }
 }
 

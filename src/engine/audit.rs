@@ -131,6 +131,7 @@ impl Engine {
     }
 
     /// A page of a tenant's audit trail, newest first.
+    #[tracing::instrument(skip_all)]
     pub async fn audit_trail(&self, actor: &Actor, tenant: Option<&str>, query: AuditQuery) -> Result<Vec<AuditEntry>> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         check_page_limit(query.limit)?;

@@ -38,6 +38,7 @@ impl Engine {
     }
 
     /// What to tell the hook of an asset; `None`: nothing, or nobody.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn purge_call(&self, id: AssetId) -> Result<Option<PurgeCall>> {
         let deliveries = &self.0.settings.deliveries;
         let (Some(cdn), Some(hook)) = (&deliveries.cdn, &deliveries.purge) else { return Ok(None) };
@@ -49,6 +50,7 @@ impl Engine {
     }
 
     /// A job that is done. `false`: its lease was lost.
+    #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn finish_job(&self, job: &Job) -> Result<bool> {
         match self.0.store.commit(Tx::new().with(Write::FinishJob(job.clone()))).await {
             Ok(()) => Ok(true),

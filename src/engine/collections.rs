@@ -52,6 +52,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Invalid`] names the first asset that is not the tenant's or not ready.
+    #[tracing::instrument(skip_all)]
     pub async fn make_collection(
         &self,
         actor: &Actor,

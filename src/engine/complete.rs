@@ -13,6 +13,8 @@
 use std::time::Duration;
 
 pub(super) use super::completion_error::CompletionError;
+use tracing::Instrument as _;
+
 use super::part_check::{check_planned_parts, first_part_missing, is_list_complete};
 use super::{Engine, Error, Result};
 use crate::blob::{BlobError, ObjectFacts, StoredPart};
@@ -77,6 +79,7 @@ impl From<ObjectFacts> for StoredObjectVersion {
 
 impl Engine {
     /// Ends an upload and returns its asset. Asking again gives the same answer.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn complete_upload(&self, actor: &Actor, id: UploadId, wish: CompleteUpload) -> Result<Asset> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
         self.finish_in_task(upload, wish).await
@@ -90,7 +93,7 @@ impl Engine {
     /// [`Self::finish_upload`] in a task of its own: a client that disconnects does not cut it off.
     async fn finish_in_task(&self, upload: Upload, wish: CompleteUpload) -> Result<Asset> {
         let engine = self.clone();
-        let work = tokio::spawn(async move { engine.finish_upload(upload, wish).await });
+        let work = tokio::spawn(async move { engine.finish_upload(upload, wish).await }.in_current_span());
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 

@@ -123,6 +123,7 @@ pub(super) struct UploadCreator {
 
 impl Engine {
     /// Whether [`Self::create_upload`] would accept this, without creating anything.
+    #[tracing::instrument(skip_all)]
     pub async fn check_create(&self, actor: &Actor, mut wish: CreateUpload) -> Result<()> {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
@@ -133,6 +134,7 @@ impl Engine {
     }
 
     /// Opens an upload, or finds the open one that this request is a repeat of.
+    #[tracing::instrument(skip_all)]
     pub async fn create_upload(&self, actor: &Actor, mut wish: CreateUpload) -> Result<OpenedUpload> {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };

@@ -27,6 +27,7 @@ impl DependencyHealth {
 
 impl Engine {
     /// Asks the database and the bucket.
+    #[tracing::instrument(skip_all)]
     pub async fn check_health(&self) -> DependencyHealth {
         let marker = BlobKey::Instance.path();
         let (database, store) = tokio::join!(

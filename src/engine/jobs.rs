@@ -45,6 +45,7 @@ pub struct JobQueues {
 
 impl Engine {
     /// A page of the tenant's jobs.
+    #[tracing::instrument(skip_all)]
     pub async fn list_jobs(&self, actor: &Actor, list: ListJobs) -> Result<Vec<JobEntry>> {
         may_ask(actor, Action::Administer)?;
         check_page_limit(list.limit)?;
@@ -53,6 +54,7 @@ impl Engine {
     }
 
     /// Makes a dead job due once more, with all its tries before it.
+    #[tracing::instrument(skip_all)]
     pub async fn retry_job(&self, actor: &Actor, id: JobId) -> Result<()> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
@@ -61,6 +63,7 @@ impl Engine {
     }
 
     /// Removes a dead job. Its asset stays as it is.
+    #[tracing::instrument(skip_all)]
     pub async fn discard_job(&self, actor: &Actor, id: JobId) -> Result<()> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
@@ -78,6 +81,7 @@ impl Engine {
     }
 
     /// Retries up to a thousand dead jobs, of one kind or of all; how many. Until it says 0 there may be more.
+    #[tracing::instrument(skip_all)]
     pub async fn retry_dead_jobs(&self, actor: &Actor, kind: Option<JobKind>) -> Result<u32> {
         let list = ListJobs { state: Some(JobState::Dead), kind, after: None, limit: MAX_RETRIED_JOBS };
         let mut retried = 0;
@@ -92,6 +96,7 @@ impl Engine {
     }
 
     /// The tenant's jobs, counted.
+    #[tracing::instrument(skip_all)]
     pub async fn count_queues(&self, actor: &Actor) -> Result<JobQueues> {
         may_ask(actor, Action::Administer)?;
         let counts = self.0.store.list_job_counts(Some(tenant_of(actor)?)).await?;
@@ -99,6 +104,7 @@ impl Engine {
     }
 
     /// Has no worker take jobs of this kind, on any node, or takes that back. Those under way go on.
+    #[tracing::instrument(skip_all)]
     pub async fn pause_jobs(&self, actor: &Actor, kind: JobKind, paused: bool) -> Result<()> {
         self.require_operator(actor).await?;
         let action = if paused { "queue.pause" } else { "queue.resume" };
@@ -109,6 +115,7 @@ impl Engine {
     }
 
     /// Every chore: its last report and its next time.
+    #[tracing::instrument(skip_all)]
     pub async fn list_chores(&self, actor: &Actor) -> Result<Vec<JobEntry>> {
         self.require_operator(actor).await?;
         let mut chores = Vec::new();
@@ -119,6 +126,7 @@ impl Engine {
     }
 
     /// Has a chore come round now. `false`: it is under way, or nobody ever began it.
+    #[tracing::instrument(skip_all)]
     pub async fn hurry_chore(&self, actor: &Actor, chore: Chore) -> Result<bool> {
         self.require_operator(actor).await?;
         let kind = JobKind::Chore(chore);
@@ -132,6 +140,7 @@ impl Engine {
 
     /// Carries a chore out and says what it came to, as JSON. Twice at once does no harm. Actors ask for
     /// [`Self::hurry_chore`]; this is for workers, and for the command line, whose user owns the database.
+    #[tracing::instrument(skip_all)]
     pub async fn run_chore(&self, chore: Chore, remove_orphans: bool) -> Result<Value> {
         Ok(match chore {
             Chore::Sweep => {
@@ -161,12 +170,14 @@ impl Engine {
     }
 
     /// What a chore would do now, without doing it.
+    #[tracing::instrument(skip_all)]
     pub async fn dry_run_chore(&self, actor: &Actor, chore: Chore) -> Result<Value> {
         self.require_operator(actor).await?;
         self.preview_chore(chore).await
     }
 
     /// See [`Self::dry_run_chore`]; for the command line, whose user owns the database.
+    #[tracing::instrument(skip_all)]
     pub async fn preview_chore(&self, chore: Chore) -> Result<Value> {
         let now = self.0.store.now();
         Ok(match chore {
@@ -182,17 +193,20 @@ impl Engine {
     }
 
     /// Jobs of all tenants, by kind and state; names nobody.
+    #[tracing::instrument(skip_all)]
     pub async fn count_all_jobs(&self) -> Result<Vec<JobCount>> {
         Ok(self.0.store.list_job_counts(None).await?)
     }
 
     /// What an operator should look at.
+    #[tracing::instrument(skip_all)]
     pub async fn list_alarms(&self, actor: &Actor) -> Result<Vec<OperatorAlarm>> {
         self.require_operator(actor).await?;
         self.collect_alarms().await
     }
 
     /// What happened to the tenant's assets, by hour and kind.
+    #[tracing::instrument(skip_all)]
     pub async fn list_hourly_counts(&self, actor: &Actor, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>> {
         may_ask(actor, Action::Administer)?;
         Ok(self.0.store.list_event_counts(tenant_of(actor)?, from, to).await?)

@@ -53,6 +53,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Forbidden`] for scopes that the caller does not have; [`Error::Invalid`] for a wish that makes no sense;
     /// [`Error::Taken`] when the tenant has its share.
+    #[tracing::instrument(skip_all)]
     pub async fn create_key(
         &self,
         actor: &Actor,
@@ -85,6 +86,7 @@ impl Engine {
     }
 
     /// A page of a tenant's keys, oldest first, revoked and expired ones included.
+    #[tracing::instrument(skip_all)]
     pub async fn list_keys(
         &self,
         actor: &Actor,
@@ -98,12 +100,14 @@ impl Engine {
     }
 
     /// One of a tenant's keys.
+    #[tracing::instrument(skip_all)]
     pub async fn key(&self, actor: &Actor, tenant: Option<&str>, id: KeyId) -> Result<ApiKey> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         self.registry().key(tenant, id).await
     }
 
     /// Withdraws a key: here at once, on every other node within five seconds. Again is fine.
+    #[tracing::instrument(skip_all)]
     pub async fn revoke_key(&self, actor: &Actor, tenant: Option<&str>, id: KeyId) -> Result<()> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         self.registry().by(actor).revoke_key(tenant, id).await?;
@@ -116,6 +120,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::WrongState`] for a key that is revoked.
+    #[tracing::instrument(skip_all)]
     pub async fn rotate_key(
         &self,
         actor: &Actor,

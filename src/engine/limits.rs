@@ -86,6 +86,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the grant's upload is gone.
+    #[tracing::instrument(skip_all)]
     pub async fn load_limits_for(&self, actor: &Actor) -> Result<UploadLimits> {
         let mut limits = self.limits();
         let max_size = match actor {

@@ -98,6 +98,7 @@ pub struct MadeLink {
 
 impl Engine {
     /// Makes links, each of which can fail by itself; one commit for all that do not.
+    #[tracing::instrument(skip_all)]
     pub async fn make_links(
         &self,
         actor: &Actor,
@@ -236,6 +237,7 @@ impl Engine {
     }
 
     /// Withdraws a link. Effective at once on every node; asking again is fine.
+    #[tracing::instrument(skip_all)]
     pub async fn revoke_link(&self, actor: &Actor, id: GrantId) -> Result<()> {
         may_ask(actor, Action::LinkAsset)?;
         let link = self.0.store.find_link(id).await?.ok_or(Error::NotFound)?;
@@ -247,6 +249,7 @@ impl Engine {
     }
 
     /// A page of the tenant's links, those that ended included until they are forgotten. Tokens are not shown again.
+    #[tracing::instrument(skip_all)]
     pub async fn list_links(&self, actor: &Actor, list: ListLinks) -> Result<LinkList> {
         may_ask(actor, Action::LinkAsset)?;
         check_page_limit(list.limit)?;
@@ -263,6 +266,7 @@ impl Engine {
     }
 
     /// Withdraws many links; how many were good until now. Effective at once on every node; asking again is fine.
+    #[tracing::instrument(skip_all)]
     pub async fn revoke_links(&self, actor: &Actor, which: RevokeLinks) -> Result<u64> {
         may_ask(actor, Action::LinkAsset)?;
         if which.asset.is_none() && which.maker.is_none() {

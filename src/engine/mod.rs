@@ -90,7 +90,7 @@ pub use process::{
     ReportedDerivative, ReprocessScope,
 };
 pub use registry::TenantRegistry;
-pub use request_context::{PresentedCredential, RateLimitStatus, RequestContext};
+pub use request_context::{PresentedCredential, RateLimitStatus, RequestContext, RequestLogIds};
 pub use sign::{SignParts, SignedParts};
 pub use sweep::{RetentionReport, SweepReport};
 pub use tenants::{PatchTenant, TenantStanding};
@@ -263,6 +263,7 @@ impl Engine {
             may_ask(actor, action)?;
             let upload = self.0.store.find_upload(id).await?.ok_or(Error::NotFound)?;
             may(actor, action, upload_target(&upload))?;
+            note_upload_ids(&upload);
             Ok::<_, Error>(upload)
         };
         looked.await.inspect_err(|error| self.tell_of_denial(actor, || format!("upload:{id}"), error))
@@ -274,6 +275,9 @@ impl Engine {
             may_ask(actor, action)?;
             let asset = self.0.store.find_asset(id).await?.ok_or(Error::NotFound)?;
             self.check_permission(actor, action, &asset).await?;
+            let ids = RequestContext::log_ids();
+            ids.note_asset(asset.id);
+            ids.note_tenant(asset.tenant);
             Ok::<_, Error>(asset)
         };
         looked.await.inspect_err(|error| self.tell_of_denial(actor, || format!("asset:{id}"), error))
@@ -289,6 +293,14 @@ impl Engine {
         may(actor, action, AccessTarget { tenant: asset.tenant, owner: asset.owner, upload, asset: id })?;
         Ok(())
     }
+}
+
+/// Lets the log lines of the request at work name the upload, its asset and its tenant.
+fn note_upload_ids(upload: &Upload) {
+    let ids = RequestContext::log_ids();
+    ids.note_upload(upload.id);
+    ids.note_asset(upload.asset);
+    ids.note_tenant(upload.tenant);
 }
 
 fn upload_target(upload: &Upload) -> AccessTarget {

@@ -54,6 +54,7 @@ pub struct OrphanReport {
 impl Engine {
     /// Searches the bucket for orphans, tells each to `found`, and removes it if `apply`. Memory does not grow with
     /// the bucket.
+    #[tracing::instrument(skip_all)]
     pub async fn scan_orphans(&self, apply: bool, mut found: impl FnMut(&OrphanedBlob) + Send) -> Result<OrphanReport> {
         self.ensure_own_bucket().await?;
         let mut report = OrphanReport::default();
@@ -84,6 +85,7 @@ impl Engine {
     }
 
     /// Marks the bucket as this instance's at start. Another instance's mark is kept, and told.
+    #[tracing::instrument(skip_all)]
     pub async fn mark_bucket(&self) -> Result<bool> {
         match self.read_bucket_owner().await? {
             Some(owner) => Ok(owner == self.0.instance_id),

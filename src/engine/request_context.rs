@@ -7,6 +7,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tracing::Span;
+
+use crate::domain::access::Actor;
+use crate::domain::ids::{AssetId, TenantId, UploadId};
+
 tokio::task_local! {
     static CURRENT_CONTEXT: RequestContext;
 }
@@ -24,6 +29,75 @@ pub struct RequestContext {
     pub credential_kind: PresentedCredential,
     /// What its tenant may still ask; known once the credential is.
     pub rate_limit: Arc<OnceLock<RateLimitStatus>>,
+    /// Ids that become known while the request is worked on, for its log lines.
+    pub log_ids: Arc<RequestLogIds>,
+}
+
+/// Ids of a request that its access line and its tracing span name. Each is set once, by the first that knows it.
+#[derive(Debug)]
+pub struct RequestLogIds {
+    span: Span,
+    /// The tenant that the credential belongs to.
+    pub tenant: OnceLock<String>,
+    /// The API key (`key:…`) or the upload that a grant is for (`grant:…`).
+    pub credential: OnceLock<String>,
+    /// The upload that the request is about.
+    pub upload: OnceLock<String>,
+    /// The asset that the request is about.
+    pub asset: OnceLock<String>,
+}
+
+impl Default for RequestLogIds {
+    fn default() -> Self {
+        Self::for_span(Span::none())
+    }
+}
+
+impl RequestLogIds {
+    /// Ids that `span` is told of as well; it must have been made with empty fields of these names.
+    #[must_use]
+    pub fn for_span(span: Span) -> Self {
+        let (tenant, credential, upload, asset) = Default::default();
+        Self { span, tenant, credential, upload, asset }
+    }
+
+    fn note(&self, slot: &OnceLock<String>, field: &'static str, value: impl ToString) {
+        if slot.get().is_none() {
+            let value = value.to_string();
+            self.span.record(field, tracing::field::display(&value));
+            let _ = slot.set(value);
+        }
+    }
+
+    /// Notes the caller of the request.
+    pub fn note_actor(&self, actor: &Actor) {
+        match actor {
+            Actor::Key { id, tenant, .. } => {
+                self.note(&self.tenant, "tenant", tenant);
+                self.note(&self.credential, "credential", format_args!("key:{id}"));
+            }
+            Actor::Uploader { upload } => {
+                self.note(&self.credential, "credential", format_args!("grant:{upload}"));
+                self.note_upload(*upload);
+            }
+            Actor::Nobody => {}
+        }
+    }
+
+    /// Notes the upload that the request is about.
+    pub fn note_upload(&self, upload: UploadId) {
+        self.note(&self.upload, "upload", upload);
+    }
+
+    /// Notes the asset that the request is about.
+    pub fn note_asset(&self, asset: AssetId) {
+        self.note(&self.asset, "asset", asset);
+    }
+
+    /// Notes the tenant whose data the request is about.
+    pub fn note_tenant(&self, tenant: TenantId) {
+        self.note(&self.tenant, "tenant", tenant);
+    }
 }
 
 /// The kind of credential that came with a request, by its form alone.
@@ -88,6 +162,12 @@ impl RequestContext {
     #[must_use]
     pub fn presented_credential() -> PresentedCredential {
         CURRENT_CONTEXT.try_with(|here| here.credential_kind).unwrap_or_default()
+    }
+
+    /// The log ids of the request at work; those of no request outside one.
+    #[must_use]
+    pub fn log_ids() -> Arc<RequestLogIds> {
+        CURRENT_CONTEXT.try_with(|here| Arc::clone(&here.log_ids)).unwrap_or_default()
     }
 
     /// Those of the request at work; none outside one.

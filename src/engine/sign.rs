@@ -93,6 +93,7 @@ impl SignedParts {
 
 impl Engine {
     /// URLs for parts of an open upload.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn sign_parts(&self, actor: &Actor, id: UploadId, wish: SignParts) -> Result<SignedParts> {
         may_ask(actor, Action::DriveUpload)?;
         let upload = self.load_recent_upload(id).await?.ok_or(Error::NotFound)?;
@@ -101,6 +102,7 @@ impl Engine {
     }
 
     /// An upload as it stands, and the parts that the store has while it is open.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn load_upload_with_parts(&self, actor: &Actor, id: UploadId) -> Result<(Upload, Vec<StoredPart>)> {
         let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
         let received = match upload.state {

@@ -80,6 +80,7 @@ enum SweepOutcome {
 
 impl Engine {
     /// Deals with everything that is due.
+    #[tracing::instrument(skip_all)]
     pub async fn run_sweep(&self) -> Result<SweepReport> {
         let mut report = SweepReport::default();
         for _ in 0..MAX_BATCHES {
@@ -108,6 +109,7 @@ impl Engine {
     }
 
     /// Forgets what is over: links, remembered answers, events, deliveries.
+    #[tracing::instrument(skip_all)]
     pub async fn run_retention(&self) -> Result<RetentionReport> {
         let forgotten = self.0.store.forget_expired(self.0.store.now(), BATCH_ROWS * MAX_BATCHES).await?;
         let (events, deliveries) = (self.forget_events().await?, self.forget_deliveries().await?);

@@ -122,6 +122,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Suspended`], [`Error::RateLimited`].
+    #[tracing::instrument(skip_all)]
     pub async fn admit(&self, actor: &Actor) -> Result<()> {
         let Some(tenant) = self.tenant_behind(actor).await? else { return Ok(()) };
         let Some(rate) = self.in_good_standing(tenant).await? else { return Ok(()) };
@@ -135,6 +136,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Suspended`].
+    #[tracing::instrument(skip_all)]
     pub async fn keep_admitted(&self, actor: &Actor) -> Result<()> {
         match self.tenant_behind(actor).await? {
             Some(tenant) => self.in_good_standing(tenant).await.map(|_| ()),
@@ -151,6 +153,7 @@ impl Engine {
     }
 
     /// Whether some policy of some tenant lets pages of this origin in. Which of them it is turns out when they ask.
+    #[tracing::instrument(skip_all)]
     pub async fn admits_origin(&self, origin: &str) -> Result<bool> {
         let known = self.0.tenancy.origins().await?;
         Ok(known.binary_search_by(|known| known.as_str().cmp(origin)).is_ok())
@@ -188,6 +191,7 @@ impl Engine {
     }
 
     /// The rules of the policy under which an asset was created; none, if that policy is gone.
+    #[tracing::instrument(skip_all, fields(asset = %asset.id))]
     pub async fn rules_of(&self, asset: &Asset) -> Result<Arc<PolicyRules>> {
         Ok(self.0.tenancy.rules(asset.tenant, &asset.policy).await?.unwrap_or_default())
     }
@@ -218,6 +222,7 @@ impl Engine {
     }
 
     /// Refuses a name that these rules do not let in.
+    #[tracing::instrument(skip_all)]
     pub async fn admit_name(&self, rules: &PolicyRules, name: &FileName) -> Result<()> {
         let pattern = match &rules.name_pattern {
             Some(pattern) => Some(self.0.tenancy.patterns.get_or_compile(pattern).await?),

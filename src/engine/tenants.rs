@@ -62,12 +62,14 @@ impl Engine {
     }
 
     /// Makes a tenant.
+    #[tracing::instrument(skip_all)]
     pub async fn create_tenant(&self, actor: &Actor, name: &str, patch: PatchTenant) -> Result<TenantStanding> {
         self.require_operator(actor).await?;
         self.registry().by(actor).open_tenant(name, patch).await
     }
 
     /// A page of tenants, by name.
+    #[tracing::instrument(skip_all)]
     pub async fn tenants(&self, actor: &Actor, after: &str, limit: u32) -> Result<Vec<Tenant>> {
         self.require_operator(actor).await?;
         check_page_limit(limit)?;
@@ -75,12 +77,14 @@ impl Engine {
     }
 
     /// A tenant with its limits and what it takes up.
+    #[tracing::instrument(skip_all)]
     pub async fn tenant(&self, actor: &Actor, named: &str) -> Result<TenantStanding> {
         let id = self.load_administered_tenant(actor, Some(named)).await?;
         self.registry().standing(id).await
     }
 
     /// Changes a tenant's limits or suspends it; in force on every node within seconds, quotas at once.
+    #[tracing::instrument(skip_all)]
     pub async fn patch_tenant(&self, actor: &Actor, named: &str, patch: PatchTenant) -> Result<TenantStanding> {
         let tenant = self.load_operated_tenant(actor, named).await?;
         let standing = self.registry().by(actor).patch_tenant(&tenant, patch).await?;
@@ -89,6 +93,7 @@ impl Engine {
     }
 
     /// Sums what a tenant takes up anew, from its rows; what the sum was before, where one was kept.
+    #[tracing::instrument(skip_all)]
     pub async fn recompute(&self, actor: &Actor, named: &str) -> Result<(Option<QuotaUsage>, QuotaUsage)> {
         let tenant = self.load_operated_tenant(actor, named).await?;
         self.registry().recompute(tenant.id).await
@@ -101,6 +106,7 @@ impl Engine {
     }
 
     /// A policy. `default` is there even if nobody has written it.
+    #[tracing::instrument(skip_all)]
     pub async fn policy(&self, actor: &Actor, tenant: Option<&str>, name: &str) -> Result<Policy> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         match self.0.store.find_policy(tenant, name).await? {
@@ -111,6 +117,7 @@ impl Engine {
     }
 
     /// A page of a tenant's policies that somebody has written, by name.
+    #[tracing::instrument(skip_all)]
     pub async fn policies(&self, actor: &Actor, tenant: Option<&str>, after: &str, limit: u32) -> Result<Vec<Policy>> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         check_page_limit(limit)?;
@@ -118,6 +125,7 @@ impl Engine {
     }
 
     /// Writes a policy or replaces it.
+    #[tracing::instrument(skip_all)]
     pub async fn put_policy(
         &self,
         actor: &Actor,
@@ -143,6 +151,7 @@ impl Engine {
     }
 
     /// Removes a policy. Assets that came under it keep its name, and no rule any more; `default` goes back to none.
+    #[tracing::instrument(skip_all)]
     pub async fn drop_policy(&self, actor: &Actor, tenant: Option<&str>, name: &str) -> Result<()> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         let before = self.0.store.find_policy(tenant, name).await?.ok_or(Error::NotFound)?;

@@ -54,6 +54,7 @@ impl ThumbnailPlace {
 
 impl Engine {
     /// Addresses of one form of many assets, in the order of `ids`; each can fail by itself.
+    #[tracing::instrument(skip_all)]
     pub async fn gallery(
         &self,
         actor: &Actor,

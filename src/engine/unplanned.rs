@@ -61,6 +61,7 @@ impl OpenUnsizedUpload {
 
 impl Engine {
     /// Opens an upload that the client cuts. A grant for one upload opens that one, which exists already.
+    #[tracing::instrument(skip_all)]
     pub async fn open_unplanned(&self, actor: &Actor, wish: OpenUnsizedUpload) -> Result<Upload> {
         if let Actor::Uploader { upload } = actor {
             let upload = self.load_upload_for(actor, Action::DriveUpload, *upload).await?;
@@ -85,6 +86,7 @@ impl Engine {
     }
 
     /// URLs for parts, each of whatever length, in the order in which they are asked for.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn sign_unplanned(&self, actor: &Actor, id: UploadId, parts: &[PartNumber]) -> Result<Vec<SignedUrl>> {
         may_ask(actor, Action::DriveUpload)?;
         let upload = self.load_recent_upload(id).await?.ok_or(Error::NotFound)?;
@@ -106,6 +108,7 @@ impl Engine {
     }
 
     /// The parts that an upload has, or had when it was completed.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn list_upload_parts(&self, actor: &Actor, id: UploadId) -> Result<Vec<StoredPart>> {
         let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
         let gone = Error::Gone { what: "upload", state: upload.state.name() };
@@ -120,6 +123,7 @@ impl Engine {
     }
 
     /// An upload as it was a moment ago, for whoever compares what never changes.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn peek_upload(&self, actor: &Actor, id: UploadId) -> Result<Arc<Upload>> {
         may_ask(actor, Action::ReadUpload)?;
         let upload = self.load_recent_upload(id).await?.ok_or(Error::NotFound)?;

@@ -5,23 +5,24 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts, Path, Request, State};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
 
 use super::AppState;
+use super::access_line::AccessLine;
 use super::forwarded::TrustedForwarding;
 use super::ops::NodeMetrics;
 use super::problem::{self, ProblemDetails};
 use crate::domain::access::Actor;
 use crate::domain::clock::{OsEntropy, random_hex};
-use crate::engine::{Engine, Error, PresentedCredential, RateLimitStatus, RequestContext};
+use crate::engine::{Engine, Error, PresentedCredential, RateLimitStatus, RequestContext, RequestLogIds};
 
 const REQUEST_ID_HEADER: &str = "x-request-id";
 
@@ -62,13 +63,11 @@ impl RequestLayerState {
 async fn run_request(State(around): State<RequestLayerState>, mut request: Request, next: Next) -> Response {
     around.apply_forwarded_address(&mut request);
     let id = client_request_id(request.headers()).unwrap_or_else(|| random_hex(&OsEntropy, 8));
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let line = AccessLine::begin(&request, &id);
     let credential = request.headers().contains_key(header::AUTHORIZATION);
-    let started = Instant::now();
-    let here = build_request_context(&request, &id);
+    let here = build_request_context(&request, &id, Arc::clone(&line.ids));
     let allowance = Arc::clone(&here.rate_limit);
-    let mut response = here.run_within(next.run(request)).await;
+    let mut response = here.run_within(next.run(line.count_body(request)).instrument(line.span.clone())).await;
     if let Some(allowance) = allowance.get() {
         set_rate_limit_headers(response.headers_mut(), allowance);
     }
@@ -83,26 +82,20 @@ async fn run_request(State(around): State<RequestLayerState>, mut request: Reque
     // Nothing here is to be guessed at, and least of all what users have brought.
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
-    around.metrics.record_request(&method, route.as_deref(), response.status().as_u16(), started.elapsed());
-    tracing::info!(
-        target: "gantry::access",
-        request_id = id,
-        %method,
-        route = route.as_deref().unwrap_or("-"),
-        status = response.status().as_u16(),
-        micros = started.elapsed().as_micros(),
-        "request",
-    );
+    let status = response.status().as_u16();
+    around.metrics.record_request(&line.method, line.route.as_deref(), status, line.started.elapsed());
+    line.write(&response);
     response
 }
 
-fn build_request_context(request: &Request, id: &str) -> RequestContext {
+fn build_request_context(request: &Request, id: &str, log_ids: Arc<RequestLogIds>) -> RequestContext {
     let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
     RequestContext {
         peer_ip: peer_ip(request.extensions()),
         request_id: id.to_owned(),
         credential_kind: presented_credential(request),
         origin: origin.map(ToOwned::to_owned),
+        log_ids,
         ..RequestContext::default()
     }
 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 
+mod access_line;
 mod admin;
 mod caching;
 mod chunk_detection;

@@ -51,6 +51,7 @@ impl From<StepError> for JobOutcome {
 
 impl JobWorker {
     /// Runs one job for as long as its lease can be kept.
+    #[tracing::instrument(name = "job", skip_all, fields(job = %job.id, kind = job.work.kind().name(), subject = %job.work.subject(), attempt = job.attempt))]
     pub(super) async fn run_with_lease(&self, job: Job) {
         let kept = tokio::select! {
             kept = self.run_job(&job) => kept,

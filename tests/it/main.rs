@@ -25,6 +25,7 @@ mod identity;
 mod ietf;
 mod lessons;
 mod limits;
+mod logs;
 mod media;
 mod names;
 mod naming;

@@ -122,6 +122,7 @@ impl BlobStore for S3Blobs {
         StoreProfile::default()
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn create_multipart(
         &self,
         key: &str,
@@ -133,6 +134,7 @@ impl BlobStore for S3Blobs {
         self.create_limited_multipart(key, token, checksum, told).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn list_parts(
         &self,
         key: &str,
@@ -147,6 +149,7 @@ impl BlobStore for S3Blobs {
         Ok(ListPage { items: latest(answer.parts()), next })
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn put_part(&self, key: &str, store_id: &str, number: PartNumber, payload: PutPayload) -> Result<String> {
         let (len, patience) = (payload.len.cast_signed(), outgoing::patience(payload.len));
         let request = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(store_id);
@@ -155,6 +158,7 @@ impl BlobStore for S3Blobs {
         Ok(unquoted(answer.e_tag()))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn complete_multipart(
         &self,
         key: &str,
@@ -171,6 +175,7 @@ impl BlobStore for S3Blobs {
         Ok((unquoted(answer.e_tag()), answer.version_id))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn abort_multipart(&self, key: &str, store_id: &str) -> Result<()> {
         let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(store_id);
         match request.send().await.map_err(meaning) {
@@ -179,6 +184,7 @@ impl BlobStore for S3Blobs {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn head(&self, key: &str) -> Result<Option<ObjectFacts>> {
         match self.client.head_object().bucket(&self.bucket).key(key).send().await.map_err(meaning) {
             Ok(facts) => Ok(Some(ObjectFacts {
@@ -193,6 +199,7 @@ impl BlobStore for S3Blobs {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
         if let Some(near) = &self.near {
             return near.get(key, etag, range).await;
@@ -208,6 +215,7 @@ impl BlobStore for S3Blobs {
         Ok(whole(answer.body, wanted))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn spans(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Option<FileSpans>> {
         match &self.near {
             Some(near) => near.spans(key, etag, range).await.map(Some),
@@ -215,6 +223,7 @@ impl BlobStore for S3Blobs {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn local_file(&self, key: &str, etag: &str) -> Result<Option<LocalFile>> {
         match &self.near {
             Some(near) => near.local_file(key, etag).await,
@@ -222,6 +231,7 @@ impl BlobStore for S3Blobs {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn put_object(
         &self,
         key: &str,
@@ -239,11 +249,13 @@ impl BlobStore for S3Blobs {
         Ok((unquoted(answer.e_tag()), answer.version_id))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn put(&self, key: &str, body: Bytes) -> Result<()> {
         let request = self.client.put_object().bucket(&self.bucket).key(key).body(SdkStream::from(body));
         request.send().await.map(|_| ()).map_err(meaning)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn delete(&self, key: &str) -> Result<()> {
         match self.client.delete_object().bucket(&self.bucket).key(key).send().await.map_err(meaning) {
             Ok(_) | Err(BlobError::NotFound) => Ok(()),
@@ -251,6 +263,7 @@ impl BlobStore for S3Blobs {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn close_key(&self, key: &str, life: Duration) -> Result<bool> {
         if !self.capabilities.enforces_limits {
             return Ok(false);
@@ -263,6 +276,7 @@ impl BlobStore for S3Blobs {
         request.send().await.map(|_| true).map_err(meaning)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<ListPage<ListedObject, String>> {
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
         let answer = request.set_start_after(after.map(ToOwned::to_owned)).send().await.map_err(meaning)?;
@@ -275,6 +289,7 @@ impl BlobStore for S3Blobs {
         Ok(ListPage { items, next })
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_multiparts(
         &self,
         prefix: &str,
@@ -293,6 +308,7 @@ impl BlobStore for S3Blobs {
         Ok(ListPage { items, next: next.filter(|_| answer.is_truncated() == Some(true)) })
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn sign_put(&self, key: &str, len: u64, checksum: Option<&PartChecksum>, ttl: Duration) -> Result<SignedUrl> {
         let day_key = self.day_key().await?;
         let mut headers = vec![("content-length", len.to_string()), ("if-none-match", "*".to_owned())];
@@ -301,11 +317,13 @@ impl BlobStore for S3Blobs {
         Ok(presign::presign(&self.public, &day_key, request, self.clock.now(), ttl))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn sign_parts(&self, key: &str, store_id: &str, ttl: Duration) -> Result<PartUrls> {
         let day_key = self.day_key().await?;
         Ok(PartUrls::new(&self.public, &day_key, key, store_id, self.clock.now(), ttl))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn sign_part(&self, key: &str, store_id: &str, part: PartNumber, ttl: Duration) -> Result<SignedUrl> {
         let (day_key, number) = (self.day_key().await?, part.to_string());
         let query = vec![("x-id", "UploadPart"), ("partNumber", number.as_str()), ("uploadId", store_id)];
@@ -313,6 +331,7 @@ impl BlobStore for S3Blobs {
         Ok(presign::presign(&self.public, &day_key, request, self.clock.now(), ttl))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(key))]
     async fn sign_get(&self, key: &str, shown: &ResponseHeaders, ttl: Duration) -> Result<SignedUrl> {
         let day_key = self.day_key().await?;
         let mut query = vec![("x-id", "GetObject")];

@@ -10,6 +10,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use tracing::Instrument as _;
+
 use super::lease::LEASE_DURATION;
 use super::store_put::tail_key;
 use super::{AppendBody, AppendChecksum, BodyFrame, EndOfBody, TruncatedBody};
@@ -56,6 +58,7 @@ struct ConcatSource {
 
 impl Engine {
     /// Makes one file of several uploads. The same wish again finds the same file.
+    #[tracing::instrument(skip_all)]
     pub async fn concatenate_uploads(&self, actor: &Actor, wish: ConcatenateUploads) -> Result<Upload> {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
@@ -119,7 +122,7 @@ impl Engine {
     /// Puts a file together, and waits for it within reason.
     async fn concatenate_and_wait(&self, upload: Upload) -> Result<Upload> {
         let (engine, id) = (self.clone(), upload.id);
-        let work = self.0.appends.tasks.spawn(async move { engine.run_concatenation(upload).await });
+        let work = self.0.appends.tasks.spawn(async move { engine.run_concatenation(upload).await }.in_current_span());
         match tokio::time::timeout(MAX_REQUEST_WAIT, work).await {
             Ok(done) => done.map_err(|error| Error::Internal(error.to_string()))?,
             Err(_) => self.reload_upload(id).await,
@@ -129,13 +132,16 @@ impl Engine {
     /// Goes on with a file that nobody is putting together any more. Also what the sweeper calls.
     pub(in crate::engine) fn spawn_concatenation(&self, upload: &Upload) {
         let (engine, upload) = (self.clone(), upload.clone());
-        self.0.appends.tasks.spawn(async move {
-            let id = upload.id;
-            let work = async { engine.run_concatenation(engine.acquire_lease(upload, |_| Ok(())).await?).await };
-            if let Err(error) = work.await {
-                tracing::warn!(upload = %id, %error, "not put together yet; it comes again");
+        self.0.appends.tasks.spawn(
+            async move {
+                let id = upload.id;
+                let work = async { engine.run_concatenation(engine.acquire_lease(upload, |_| Ok(())).await?).await };
+                if let Err(error) = work.await {
+                    tracing::warn!(upload = %id, %error, "not put together yet; it comes again");
+                }
             }
-        });
+            .in_current_span(),
+        );
     }
 
     /// What is done under the lease of a final upload: append what its pieces hold from its offset on.

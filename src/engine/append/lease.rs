@@ -12,6 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use tracing::Instrument as _;
+
 use super::memory::AppendMemoryBudget;
 use crate::domain::append::{AppendLedger, NoLease};
 use crate::domain::clock::after;
@@ -83,6 +85,7 @@ impl Drop for LeaseGuard {
 
 impl Engine {
     /// Lets go of every append on this node, their bytes made safe, and waits for that.
+    #[tracing::instrument(skip_all)]
     pub async fn close_appends(&self) {
         let appends = &self.0.appends;
         appends.closing.cancel();
@@ -154,7 +157,8 @@ impl Engine {
     pub(super) fn spawn_lease_keeper(&self, upload: &Upload, fence: u64) -> LeaseGuard {
         let interrupt = self.0.appends.closing.child_token();
         self.0.appends.holders().insert(upload.id, interrupt.clone());
-        let keeper = tokio::spawn(keep_lease_alive(self.clone(), upload.id, fence, interrupt.clone()));
+        let keeper =
+            tokio::spawn(keep_lease_alive(self.clone(), upload.id, fence, interrupt.clone()).in_current_span());
         LeaseGuard { engine: self.clone(), upload: upload.id, interrupt, _keeper: AbortOnDropHandle::new(keeper) }
     }
 }

@@ -25,6 +25,8 @@ mod writer;
 
 use tokio::sync::watch;
 
+use tracing::Instrument as _;
+
 use super::sign::check_open_for_bytes;
 use super::{Engine, Error, Result};
 use crate::domain::access::{Action, Actor};
@@ -104,19 +106,23 @@ impl Engine {
     /// # Errors
     /// [`Error::OffsetMismatch`] if the upload stands elsewhere. [`Error::Locked`] if another writer had to be let in, or does not
     /// let go. Bytes that came before an error are kept, unless a checksum covers them.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn append_bytes(&self, actor: &Actor, id: UploadId, wish: AppendBytes) -> Result<Upload> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
         let engine = self.clone();
-        let work = self.0.appends.tasks.spawn(async move {
-            let ends = wish.end_of_body;
-            let outcome = engine.lease_and_append(upload, wish).await;
-            match outcome {
-                Err(error @ Error::Overrun { .. }) if ends != EndOfBody::ByLength => {
-                    Err(engine.abort_overrun(id, error).await?)
+        let work = self.0.appends.tasks.spawn(
+            async move {
+                let ends = wish.end_of_body;
+                let outcome = engine.lease_and_append(upload, wish).await;
+                match outcome {
+                    Err(error @ Error::Overrun { .. }) if ends != EndOfBody::ByLength => {
+                        Err(engine.abort_overrun(id, error).await?)
+                    }
+                    outcome => outcome,
                 }
-                outcome => outcome,
             }
-        });
+            .in_current_span(),
+        );
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 
@@ -130,6 +136,7 @@ impl Engine {
     }
 
     /// An upload as its row says, whoever writes to it meanwhile.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn read_progress(&self, actor: &Actor, id: UploadId) -> Result<Upload> {
         let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
         self.ensure_not_deleted(&upload).await?;
@@ -137,6 +144,7 @@ impl Engine {
     }
 
     /// An upload as it stands, for whoever wants to go on with it.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn wait_for_progress(&self, actor: &Actor, id: UploadId) -> Result<Upload> {
         let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
         self.ensure_not_deleted(&upload).await?;
@@ -144,6 +152,7 @@ impl Engine {
     }
 
     /// Gives an upload up, or deletes the asset that it has become or is just becoming.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn terminate_upload(&self, actor: &Actor, id: UploadId) -> Result<()> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
         self.ensure_not_deleted(&upload).await?;

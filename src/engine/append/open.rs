@@ -3,6 +3,8 @@
 
 use futures_util::StreamExt;
 
+use tracing::Instrument as _;
+
 use super::lease::LEASE_DURATION;
 use super::{AppendBody, AppendChecksum, EndOfBody, ensure_not_gone, length_error, overrun_error};
 use crate::crash;
@@ -52,6 +54,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Taken`] if another file has arrived under the grant, or if nothing shows that it is the same.
+    #[tracing::instrument(skip_all)]
     pub async fn open_append(&self, actor: &Actor, wish: OpenAppend) -> Result<Upload> {
         if let Actor::Uploader { upload } = actor {
             return Box::pin(self.open_with_grant(actor, *upload, wish)).await;
@@ -89,13 +92,17 @@ impl Engine {
     /// The first bytes, in a task of their own. What a checksum refuses was never there: nobody has heard of it.
     async fn append_first_bytes(&self, upload: Upload, checksum: AppendChecksum, body: AppendBody) -> Result<Upload> {
         let engine = self.clone();
-        let work = self.0.appends.tasks.spawn(async move {
-            let outcome = engine.append_and_complete(upload.clone(), checksum, EndOfBody::ByLength, None, body).await;
-            if matches!(outcome, Err(Error::ChecksumMismatch | Error::Overrun { .. })) {
-                engine.abort_upload(engine.reload_upload(upload.id).await?, None).await?;
+        let work = self.0.appends.tasks.spawn(
+            async move {
+                let outcome =
+                    engine.append_and_complete(upload.clone(), checksum, EndOfBody::ByLength, None, body).await;
+                if matches!(outcome, Err(Error::ChecksumMismatch | Error::Overrun { .. })) {
+                    engine.abort_upload(engine.reload_upload(upload.id).await?, None).await?;
+                }
+                outcome
             }
-            outcome
-        });
+            .in_current_span(),
+        );
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 

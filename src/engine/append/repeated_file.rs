@@ -7,6 +7,8 @@
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 
+use tracing::Instrument as _;
+
 use super::paced_body::{BodyEvent, PacedBody};
 use super::{AppendBody, BodyFrame, OpenAppend, ensure_not_gone};
 use crate::domain::access::{Action, Actor};
@@ -25,6 +27,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Taken`] if the bytes differ; [`Error::Gone`] if the asset was deleted.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn compare_repeated_file(
         &self,
         actor: &Actor,
@@ -35,7 +38,11 @@ impl Engine {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
         ensure_not_gone(&upload, self.0.store.now())?;
         let engine = self.clone();
-        let work = self.0.appends.tasks.spawn(async move { engine.confirm_same_file(upload, announced, body).await });
+        let work = self
+            .0
+            .appends
+            .tasks
+            .spawn(async move { engine.confirm_same_file(upload, announced, body).await }.in_current_span());
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
+use tracing::Instrument as _;
+
 use super::memory::BufferedBytes;
 use crate::blob::{BlobError, BlobKey, ByteStream, PutPayload};
 use crate::domain::append::TailSegment;
@@ -113,11 +115,14 @@ impl Engine {
             return;
         }
         let blobs = std::sync::Arc::clone(&self.0.blobs);
-        tokio::spawn(async move {
-            for segment in spent {
-                let _ = blobs.delete(&tail_key(upload, &segment)).await;
+        tokio::spawn(
+            async move {
+                for segment in spent {
+                    let _ = blobs.delete(&tail_key(upload, &segment)).await;
+                }
             }
-        });
+            .in_current_span(),
+        );
     }
 }
 

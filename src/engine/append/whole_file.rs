@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
+use tracing::Instrument as _;
+
 use super::paced_body::PacedBody;
 use super::writer::AppendWriter;
 use super::{
@@ -25,6 +27,7 @@ use crate::store::Tx;
 
 impl Engine {
     /// Opens an upload that will be sent by one request, and gives the token that lets anybody do so.
+    #[tracing::instrument(skip_all)]
     pub async fn open_form_upload(&self, actor: &Actor, wish: OpenUnsizedUpload) -> Result<(Upload, String)> {
         let OpenUnsizedUpload { name, media_type, metadata } = wish;
         let wish = OpenAppend {
@@ -49,6 +52,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Taken`] if another file has arrived; that one stays. [`Error::OffsetMismatch`] if bytes came through another door.
     /// After every error nothing of this body counts.
+    #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn take_file(
         &self,
         actor: &Actor,
@@ -60,20 +64,25 @@ impl Engine {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
         ensure_not_gone(&upload, self.0.store.now())?;
         let engine = self.clone();
-        let work = self.0.appends.tasks.spawn(async move {
-            if upload.state == UploadState::Open && upload.ledger().is_none() {
-                // Said before the upload's other way is given up for this one.
-                check_announced_size(&upload, announced, engine.most(&upload).await?)?;
+        let work = self.0.appends.tasks.spawn(
+            async move {
+                if upload.state == UploadState::Open && upload.ledger().is_none() {
+                    // Said before the upload's other way is given up for this one.
+                    check_announced_size(&upload, announced, engine.most(&upload).await?)?;
+                }
+                // Likewise. It is written under the lease, so that it is that of the bytes.
+                engine.check_description(&upload, &about).await?;
+                let upload = engine.switch_to_relayed(upload).await?;
+                let taken = Box::pin(engine.lease_and_take_file(upload, about, announced, body)).await?;
+                match engine.load_asset_of(&taken).await? {
+                    Asset { state: AssetState::Deleted { .. }, .. } => {
+                        Err(Error::Gone { what: "asset", state: "deleted" })
+                    }
+                    asset => Ok(asset),
+                }
             }
-            // Likewise. It is written under the lease, so that it is that of the bytes.
-            engine.check_description(&upload, &about).await?;
-            let upload = engine.switch_to_relayed(upload).await?;
-            let taken = Box::pin(engine.lease_and_take_file(upload, about, announced, body)).await?;
-            match engine.load_asset_of(&taken).await? {
-                Asset { state: AssetState::Deleted { .. }, .. } => Err(Error::Gone { what: "asset", state: "deleted" }),
-                asset => Ok(asset),
-            }
-        });
+            .in_current_span(),
+        );
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 

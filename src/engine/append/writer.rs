@@ -16,6 +16,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use tracing::Instrument as _;
+
 use super::lease::{LEASE_DURATION, is_same_ledger, no_ledger_error};
 use super::memory::AppendBuffer;
 use super::store_put;
@@ -203,7 +205,8 @@ impl AppendWriter {
         };
         let (engine, key) = (self.engine.clone(), self.upload.key.clone());
         let source = Arc::new(source);
-        let work = tokio::spawn(async move { engine.send_part(&key, &store_id, number, &source).await });
+        let work =
+            tokio::spawn(async move { engine.send_part(&key, &store_id, number, &source).await }.in_current_span());
         self.next_part += 1;
         self.part_start += size;
         self.in_flight.push_back(InFlightPart { number, size, segments, work, outcome: None });

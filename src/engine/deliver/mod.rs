@@ -77,6 +77,7 @@ pub struct OpenedDownload {
 
 impl Engine {
     /// Permission for somebody with a credential.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn download(
         &self,
         actor: &Actor,
@@ -125,6 +126,7 @@ impl Engine {
 
     /// Permission for the holder of a link. A link to a derivative opens no other form. `opening` says what the request is
     /// up to, once it is known what it asks for: which bytes a range means depends on the size.
+    #[tracing::instrument(skip_all)]
     pub async fn download_by_link(
         &self,
         token: &str,

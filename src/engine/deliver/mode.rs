@@ -181,6 +181,7 @@ impl Engine {
 
     /// A URL at the store, for a GET and for a short while. `None`: it would open for others than the link does, or the
     /// bytes are made here.
+    #[tracing::instrument(skip_all)]
     pub async fn redirect(&self, download: &OpenedDownload) -> Result<Option<SignedUrl>> {
         let (DeliverySource::Object(key), None) = (&download.source, download.network) else { return Ok(None) };
         let ttl = self.0.settings.redirect_ttl;
@@ -198,6 +199,7 @@ impl Engine {
     }
 
     /// The file on this machine that is exactly what is to be delivered; `None`: there is no such file.
+    #[tracing::instrument(skip_all)]
     pub async fn local_file(&self, download: &OpenedDownload) -> Result<Option<LocalFile>> {
         let DeliverySource::Object(key) = &download.source else { return Ok(None) };
         match self.0.blobs.local_file(key, &download.etag).await {
@@ -213,6 +215,7 @@ impl Engine {
 
     /// What a trusted proxy asks the store for. The store's own headers are not for clients: ours are. `None`: the store
     /// has no such object, it is made here.
+    #[tracing::instrument(skip_all)]
     pub async fn store_request(&self, download: &OpenedDownload) -> Result<Option<StoreRequest>> {
         let DeliverySource::Object(key) = &download.source else { return Ok(None) };
         let ttl = self.0.settings.deliveries.proxy_ttl;

@@ -9,6 +9,8 @@ use std::ops::Range;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use tracing::Instrument as _;
+
 use super::{DeliverySource, OpenedDownload};
 use crate::blob::{BlobError, BlobStore, ByteStream};
 use crate::domain::asset::{AssetContent, AssetState};
@@ -23,6 +25,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::BytesMissing`] when the store has lost the bytes, as far as that is known with the first of them.
+    #[tracing::instrument(skip_all)]
     pub async fn stream(&self, download: &OpenedDownload, range: Range<u64>) -> Result<ByteStream> {
         let key = match &download.source {
             DeliverySource::Object(key) => key,
@@ -39,6 +42,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Self::stream`].
+    #[tracing::instrument(skip_all)]
     pub async fn spans(&self, download: &OpenedDownload, range: Range<u64>) -> Result<Option<FileSpans>> {
         let DeliverySource::Object(key) = &download.source else { return Ok(None) };
         let opened = async {
@@ -60,21 +64,25 @@ impl Engine {
             return;
         }
         let (engine, id) = (self.clone(), AssetId(download.id));
-        self.0.appends.tasks.spawn(async move {
-            match engine.0.store.find_asset(id).await {
-                Ok(Some(asset)) if matches!(asset.state, AssetState::Ready(_)) && asset.damage().is_none() => {
-                    let owed = engine.owe(&asset, JobSubject::Recheck(id), Priority::Normal).await;
-                    if let Err(error) = owed {
-                        tracing::warn!(asset = %id, %error, "damage that a download met is not looked after");
+        self.0.appends.tasks.spawn(
+            async move {
+                match engine.0.store.find_asset(id).await {
+                    Ok(Some(asset)) if matches!(asset.state, AssetState::Ready(_)) && asset.damage().is_none() => {
+                        let owed = engine.owe(&asset, JobSubject::Recheck(id), Priority::Normal).await;
+                        if let Err(error) = owed {
+                            tracing::warn!(asset = %id, %error, "damage that a download met is not looked after");
+                        }
                     }
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(asset = %id, %error, "damage that a download met is not looked after"),
                 }
-                Ok(_) => {}
-                Err(error) => tracing::warn!(asset = %id, %error, "damage that a download met is not looked after"),
             }
-        });
+            .in_current_span(),
+        );
     }
 
     /// The bytes of stored content, for processing.
+    #[tracing::instrument(skip_all)]
     pub async fn read_content(&self, content: &AssetContent, range: Range<u64>) -> Result<ByteStream> {
         match self.0.small_objects.get(&content.key, &content.etag, &range).await {
             Some(bytes) => Ok(stream::once(async { Ok(bytes) }).boxed()),

@@ -82,6 +82,7 @@ pub struct FeedFollower {
 
 impl Engine {
     /// A page of the feed. With `patience`, an empty one is only answered after it has passed without an event.
+    #[tracing::instrument(skip_all)]
     pub async fn events(
         &self,
         actor: &Actor,
@@ -104,6 +105,7 @@ impl Engine {
     }
 
     /// Follows the feed from somewhere on.
+    #[tracing::instrument(skip_all)]
     pub async fn follow(&self, actor: &Actor, of: FeedOf, since: FeedPosition) -> Result<FeedFollower> {
         let (tenant, asset) = self.readable(actor, of).await?;
         let at = self.place(tenant, asset, since).await?;
@@ -188,6 +190,7 @@ impl FeedFollower {
     ///
     /// # Errors
     /// [`Error::Gone`] for a follower who is so slow that the next events are forgotten.
+    #[tracing::instrument(skip_all)]
     pub async fn next_events(&mut self) -> Result<Vec<Arc<FeedEvent>>> {
         self.next(MAX_PAGE_EVENTS).await
     }

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::{Engine, Error, Result};
+use super::{Engine, Error, RequestContext, Result};
 use crate::crash;
 use crate::domain::access::Actor;
 use crate::domain::clock::Timestamp;
@@ -38,6 +38,12 @@ impl Engine {
     /// [`Error::Unauthenticated`] for every token that is unknown, expired, revoked or malformed; [`Error::Busy`] when the
     /// token's issuer does not hand out its keys and none are known.
     pub async fn authenticate(&self, token: &str) -> Result<Actor> {
+        let actor = self.identify(token).await?;
+        RequestContext::log_ids().note_actor(&actor);
+        Ok(actor)
+    }
+
+    async fn identify(&self, token: &str) -> Result<Actor> {
         let now = self.0.store.now();
         let (actor, kind) = if token.starts_with("gu_") {
             let grant = self.0.tokens.open_upload_grant(token);

@@ -13,6 +13,7 @@ use crate::domain::job::{Job, JobSubject};
 
 impl Engine {
     /// Stores one derivative. `serial` tells an attempt's derivatives apart; what `made` says of the place is replaced.
+    #[tracing::instrument(skip_all, fields(asset = %asset.id, job = %job.id))]
     pub async fn put_derivative(
         &self,
         job: &Job,
@@ -29,6 +30,7 @@ impl Engine {
     }
 
     /// Removes derivatives that attempts before this one have left behind.
+    #[tracing::instrument(skip_all, fields(asset = %asset.id))]
     pub async fn drop_leftover_derivatives(&self, asset: &Asset) -> Result<()> {
         let current = asset.state.content().map(|content| content.findings.clone()).unwrap_or_default();
         self.drop_derivatives(asset, &current).await
@@ -36,6 +38,7 @@ impl Engine {
 
     /// Removes what a worker has made of an asset that its owner withdrew meanwhile: the deletion may have looked for
     /// derivatives before the last one was written.
+    #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn remove_withdrawn(&self, job: &Job) -> Result<()> {
         let JobSubject::Process(id) = job.work else { return Ok(()) };
         match self.0.store.find_asset(id).await? {

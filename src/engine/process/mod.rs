@@ -88,6 +88,7 @@ impl JobProgress {
 
 impl Engine {
     /// Begins processing the asset of a job. `None`: there is nothing left to do, and the job is finished.
+    #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn begin_processing(&self, job: &Job) -> Result<Option<Asset>> {
         crash::point("job_claimed");
         let asset = match job.work.asset() {
@@ -117,12 +118,14 @@ impl Engine {
     }
 
     /// Keeps what a job has come to. `false`: its lease is lost.
+    #[tracing::instrument(skip_all)]
     pub async fn keep_progress(&self, job: &mut Job, progress: &JobProgress) -> Result<bool> {
         job.progress = progress.value();
         Ok(self.0.store.keep_progress(job).await?)
     }
 
     /// Writes what was found and ends the job, together. `false`: the lease was lost and nothing was written.
+    #[tracing::instrument(skip_all, fields(asset = %asset.id, job = %job.id))]
     pub async fn settle(&self, job: &Job, asset: Asset, outcome: JobOutcomeRecord) -> Result<bool> {
         let (before, id) = (asset.clone(), asset.id);
         let damage = match outcome {
@@ -169,6 +172,7 @@ impl Engine {
 
     /// Gives a job up: it is kept among the dead. An asset that was being processed has failed; one whose bytes are
     /// damaged says so, whatever its state.
+    #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn give_up(&self, job: &Job, why: &str, damage: Option<StoredDamage>) -> Result<bool> {
         let now = self.0.store.now();
         let tx = Tx::new().with(Write::ReleaseJob(Box::new(JobRelease {
@@ -214,6 +218,7 @@ impl Engine {
     }
 
     /// Puts a job back until `due`. `false`: the lease was lost.
+    #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn put_back(&self, job: &Job, due: Timestamp, tries: TryCount, why: &str) -> Result<bool> {
         let (job, why) = (job.clone(), Some(why.to_owned()));
         let progress = job.progress.clone();

@@ -89,6 +89,7 @@ impl Engine {
     }
 
     /// What is to be done for a token.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn processing_task(&self, actor: &Actor, id: AssetId, token: &str) -> Result<ProcessingTask> {
         let (asset, job) = self.load_offered_job(actor, id, token).await?;
         let job = job.ok_or(Error::WrongState { what: "asset", state: asset.state.name() })?;
@@ -102,6 +103,7 @@ impl Engine {
     }
 
     /// A URL by which a processor stores a derivative, for [`ReportedDerivative::id`] of its choice.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn sign_derivative(
         &self,
         actor: &Actor,
@@ -120,6 +122,7 @@ impl Engine {
     }
 
     /// Takes a report. Saying the same again is fine; something else once it is settled is refused.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn report_processing(&self, actor: &Actor, id: AssetId, report: ProcessingReport) -> Result<Asset> {
         for _ in 0..MAX_REPORT_ATTEMPTS {
             let (asset, job) = self.load_offered_job(actor, id, &report.token).await?;

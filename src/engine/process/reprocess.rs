@@ -35,6 +35,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::WrongState`] when it is neither ready, failed nor being processed.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn look_again(&self, actor: &Actor, id: AssetId, again: ReprocessScope) -> Result<()> {
         let asset = self.load_asset_for(actor, Action::ProcessAsset, id).await?;
         if matches!(asset.state, AssetState::Stored(_) | AssetState::Processing(_)) {
@@ -46,6 +47,7 @@ impl Engine {
     }
 
     /// Has a page of assets looked at again.
+    #[tracing::instrument(skip_all)]
     pub async fn look_again_at(&self, actor: &Actor, list: ListAssets, again: ReprocessScope) -> Result<EnqueuedJobs> {
         crate::domain::access::may_ask(actor, Action::ProcessAsset)?;
         let AssetList { assets, next } = self.list_assets(actor, list).await?;

@@ -61,6 +61,7 @@ impl WebhookCall {
 
 impl Engine {
     /// What is to be sent for this job. `None`: nothing any more, and that is written down.
+    #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn next_call(&self, job: &Job, id: DeliveryId) -> Result<Option<WebhookCall>> {
         let delivery = self.0.store.find_delivery(id).await?.filter(|found| found.state == DeliveryState::Pending);
         let Some(delivery) = delivery else {
@@ -82,6 +83,7 @@ impl Engine {
     }
 
     /// Writes down what came of a try.
+    #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn settle_call(&self, job: &Job, call: WebhookCall, answer: &ReceiverAnswer) -> Result<SettledDelivery> {
         crash::point("webhook_sent");
         let WebhookCall { webhook, mut delivery, .. } = call;
@@ -116,6 +118,7 @@ impl Engine {
     }
 
     /// Gives up the delivery of a job that can no longer be tried.
+    #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn give_up_call(&self, job: &Job, id: DeliveryId) -> Result<()> {
         match self.0.store.find_delivery(id).await?.filter(|found| found.state == DeliveryState::Pending) {
             Some(delivery) => self.end_call(job, delivery, DeliveryProblem::Poison).await,

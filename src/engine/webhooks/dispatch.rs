@@ -21,6 +21,7 @@ const DROPPED_DELIVERIES_MESSAGE: u32 = 1000;
 impl Engine {
     /// Makes deliveries of what has happened, for every endpoint that is behind; how many endpoints have come further.
     /// Until it says 0, there may be more. `None`: there are no endpoints at all, and it need not be asked at every event.
+    #[tracing::instrument(skip_all)]
     pub async fn dispatch(&self) -> Result<Option<u64>> {
         if !self.0.store.has_webhooks().await? {
             return Ok(None);

@@ -60,6 +60,7 @@ pub struct ReplayedDeliveries {
 
 impl Engine {
     /// A page of an endpoint's deliveries.
+    #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn list_deliveries(&self, actor: &Actor, id: WebhookId, list: ListDeliveries) -> Result<Vec<Delivery>> {
         let webhook = self.webhook(actor, id).await?.id;
         check_page_limit(list.limit)?;
@@ -71,6 +72,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::WrongState`] when it is pending, or the endpoint is disabled.
+    #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn replay_delivery(&self, actor: &Actor, id: WebhookId, delivery: DeliveryId) -> Result<Delivery> {
         let webhook = self.wait_for_answer(actor, id).await?;
         let found = self.0.store.find_delivery(delivery).await?.filter(|found| found.webhook == webhook.id);
@@ -93,6 +95,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::WrongState`] when the endpoint is disabled; [`Error::Busy`] when too much waits for it already.
+    #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn replay_range(&self, actor: &Actor, id: WebhookId, range: &ReplayRange) -> Result<ReplayedDeliveries> {
         let webhook = self.wait_for_answer(actor, id).await?;
         let filter = match &range.events {
@@ -149,6 +152,7 @@ impl Engine {
     }
 
     /// Sends a test now, even to a disabled endpoint, and waits for its outcome. Still pending: no worker came round.
+    #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn test_webhook(&self, actor: &Actor, id: WebhookId) -> Result<Delivery> {
         let webhook = self.webhook(actor, id).await?;
         let test = Delivery::test(DeliveryId(self.new_id()), (webhook.id, webhook.tenant), self.0.store.now());

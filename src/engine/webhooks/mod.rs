@@ -74,6 +74,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wish that makes no sense; [`Error::Taken`] when the tenant has its share.
+    #[tracing::instrument(skip_all)]
     pub async fn create_webhook(&self, actor: &Actor, wish: WebhookWish) -> Result<Webhook> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
@@ -107,6 +108,7 @@ impl Engine {
     }
 
     /// The tenant's endpoints, oldest first.
+    #[tracing::instrument(skip_all)]
     pub async fn list_webhooks(&self, actor: &Actor) -> Result<Vec<Webhook>> {
         may_ask(actor, Action::Administer)?;
         // A few more than may be made: two that are made at once may both be the last one.
@@ -114,6 +116,7 @@ impl Engine {
     }
 
     /// One of the tenant's endpoints.
+    #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn webhook(&self, actor: &Actor, id: WebhookId) -> Result<Webhook> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
@@ -123,6 +126,7 @@ impl Engine {
     }
 
     /// Changes an endpoint. One that is enabled is told of what happens from then on: the rest is for a replay.
+    #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn change_webhook(&self, actor: &Actor, id: WebhookId, wish: &WebhookWish) -> Result<Webhook> {
         self.number_events().await?;
         self.update_webhook(actor, id, |webhook, last| {
@@ -145,6 +149,7 @@ impl Engine {
     }
 
     /// Deletes an endpoint with its log. What is under way may still arrive.
+    #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn delete_webhook(&self, actor: &Actor, id: WebhookId) -> Result<()> {
         let deleted = self.update_webhook(actor, id, |webhook, _| {
             let deleted = Webhook { state: WebhookState::Deleted, ..webhook };
@@ -155,6 +160,7 @@ impl Engine {
 
     /// Gives an endpoint a new secret, and hands it out this one time. The old one signs as well for `overlap`, by default
     /// a day, at most a week; the one before that does not.
+    #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn rotate_webhook(&self, actor: &Actor, id: WebhookId, overlap: Option<Duration>) -> Result<Webhook> {
         let overlap = overlap.unwrap_or(DEFAULT_SECRET_OVERLAP);
         if overlap > MAX_SECRET_OVERLAP {

@@ -161,20 +161,24 @@ async fn put_policy(conn: &mut SqlConnection, policy: &Policy) -> std::result::R
 
 #[async_trait]
 impl TenancyStore for SqlStore {
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
     async fn find_quota(&self, tenant: TenantId) -> Result<Option<(TenantQuota, QuotaUsage)>> {
         limits(&self.read, tenant).await.map_err(failed)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
     async fn sum_usage(&self, tenant: TenantId) -> Result<QuotaUsage> {
         sum(&self.read, tenant).await.map_err(failed)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
     async fn find_policy(&self, tenant: TenantId, name: &str) -> Result<Option<Policy>> {
         let query = sqlx::query_as::<_, PolicyRow>("SELECT * FROM policy WHERE tenant_id = $1 AND name = $2");
         let row = query.bind(tenant.0).bind(name).fetch_optional(&self.read).await.map_err(failed)?;
         Ok(row.map(Policy::from))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
     async fn list_policies(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Policy>> {
         let query = sqlx::query_as::<_, PolicyRow>(
             "SELECT * FROM policy WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3",
@@ -183,6 +187,7 @@ impl TenancyStore for SqlStore {
         Ok(query.fetch_all(&self.read).await.map_err(failed)?.into_iter().map(Policy::from).collect())
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_policy_origins(&self) -> Result<Vec<String>> {
         let rules: Vec<Json<PolicyRules>> =
             sqlx::query_scalar("SELECT rules FROM policy").fetch_all(&self.read).await.map_err(failed)?;
@@ -192,6 +197,7 @@ impl TenancyStore for SqlStore {
         Ok(origins)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
     async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
         let mut sql = QueryBuilder::<Db>::new("SELECT * FROM audit WHERE tenant_id = ");
         sql.push_bind(tenant.0);
@@ -227,6 +233,7 @@ impl TenancyStore for SqlStore {
         Ok(rows.into_iter().map(AuditEntry::from).collect())
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_assets_to_delete(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>> {
         let query = sqlx::query_as::<_, AssetRow>(
             "SELECT * FROM asset WHERE delete_at IS NOT NULL AND delete_at <= $1 ORDER BY delete_at LIMIT $2",

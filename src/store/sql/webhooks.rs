@@ -219,11 +219,13 @@ async fn forget(pool: &Pool<Db>, before: Timestamp, limit: u32) -> Result<u64> {
 
 #[async_trait]
 impl WebhookStore for SqlStore {
+    #[tracing::instrument(level = "debug", skip_all, fields(webhook = %id))]
     async fn find_webhook(&self, id: WebhookId) -> Result<Option<Webhook>> {
         let query = sqlx::query_as::<_, WebhookRow>("SELECT * FROM webhook WHERE id = $1").bind(id.0);
         query.fetch_optional(&self.read).await.map_err(failed)?.map(Webhook::try_from).transpose()
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %tenant))]
     async fn list_webhooks(&self, tenant: TenantId, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>> {
         let query = sqlx::query_as::<_, WebhookRow>(
             "SELECT * FROM webhook WHERE tenant_id = $1 AND id > $2 AND state <> 'deleted' ORDER BY id LIMIT $3",
@@ -233,11 +235,13 @@ impl WebhookStore for SqlStore {
         decode(query.fetch_all(&self.read).await.map_err(failed)?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn has_webhooks(&self) -> Result<bool> {
         let query = sqlx::query_scalar::<_, i64>("SELECT cursor FROM webhook LIMIT 1");
         Ok(query.fetch_optional(&self.read).await.map_err(failed)?.is_some())
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_webhooks_behind(&self, after: Option<WebhookId>, limit: u32) -> Result<Vec<Webhook>> {
         let query = sqlx::query_as::<_, WebhookRow>(
             "SELECT webhook.* FROM webhook JOIN feed ON feed.tenant_id = webhook.tenant_id \
@@ -247,6 +251,7 @@ impl WebhookStore for SqlStore {
         decode(query.fetch_all(&self.read).await.map_err(failed)?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(webhook = %id))]
     async fn count_backlog(&self, id: WebhookId, most: u32) -> Result<DeliveryBacklog> {
         let query = sqlx::query_as::<_, (i64, i64)>(
             "SELECT coalesce(sum(CASE WHEN tries = 0 THEN 1 ELSE 0 END), 0), count(*) FROM \
@@ -256,15 +261,18 @@ impl WebhookStore for SqlStore {
         Ok(DeliveryBacklog { untried: untried.cast_unsigned(), pending: pending.cast_unsigned() })
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn find_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>> {
         let query = sqlx::query_as::<_, DeliveryRow>("SELECT * FROM delivery WHERE id = $1").bind(id.0);
         query.fetch_optional(&self.read).await.map_err(failed)?.map(Delivery::try_from).transpose()
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_deliveries(&self, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
         log(&self.read, query).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn drop_deliveries(&self, limit: u32) -> Result<u64> {
         let ids = remove_stranded(&self.read, limit).await?;
         if ids.is_empty() {
@@ -274,10 +282,12 @@ impl WebhookStore for SqlStore {
         self.run_detached(move |pool| async move { strand(&pool, ids, now).await }).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64> {
         self.run_detached(move |pool| async move { forget(&pool, before, limit).await }).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn find_webhook_troubles(&self, failing_before: Timestamp) -> Result<WebhookTroubles> {
         let query = sqlx::query_as::<_, (i64, i64)>(
             "SELECT (SELECT count(*) FROM webhook WHERE state = 'disabled' AND reason <> 'asked'), \

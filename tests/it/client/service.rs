@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 
 use super::proxy::Proxy;
 use crate::support::patience::eventually;
+use crate::support::process::free_port;
 
 pub const MIB: usize = 1 << 20;
 /// Part size of these tests: the smallest that a store takes.
@@ -29,10 +30,6 @@ pub struct Service {
     pub proxy: Proxy,
     arguments: Vec<String>,
     process: Option<Child>,
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Service {

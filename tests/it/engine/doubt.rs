@@ -7,7 +7,54 @@ use crate::{on_both_services, transcript};
 
 const WHOLE_LIFE: [&str; 4] = ["asset.created", "upload.completing", "upload.completed", "asset.stored"];
 
+/// Lines of the log that say "in doubt", of every service of this run.
+#[derive(Clone, Default)]
+struct DoubtLines(std::sync::Arc<std::sync::Mutex<String>>);
+
+impl std::io::Write for DoubtLines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        if text.contains("in doubt") {
+            self.0.lock().unwrap().push_str(&text);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn doubt_lines() -> &'static DoubtLines {
+    static LINES: std::sync::LazyLock<DoubtLines> = std::sync::LazyLock::new(|| {
+        let lines = DoubtLines::default();
+        let writer = lines.clone();
+        let lines_of_all =
+            tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(move || writer.clone());
+        lines_of_all.with_ansi(false).init();
+        lines
+    });
+    &LINES
+}
+
 on_both_services! {
+    async fn a_completion_in_doubt_is_found_in_the_log_by_every_id(service, idle()) {
+        let log = doubt_lines();
+        let names = filled(service).await;
+        service.faults.on("complete_multipart", [Some(AnswerLost)]);
+        let request_id = format!("doubt-{}", names["upload"]);
+        transcript!(service, r#"
+            > POST /v1/uploads/$upload/complete
+            | x-request-id: $request
+            < 200 {"id": "$asset"}
+        "#, upload = names["upload"], asset = names["asset"], request = request_id);
+        let lines = log.0.lock().unwrap().clone();
+        let line = lines.lines().find(|line| line.contains("completion is in doubt") && line.contains(&request_id));
+        let line = line.unwrap_or_else(|| panic!("no line names the request: {lines}"));
+        assert!(line.contains(&format!("upload={}", names["upload"])) && line.contains(&format!("asset={}", names["asset"])), "{line}");
+        assert!(line.contains(&format!("tenant={}", service.tenant)), "{line}");
+    }
+
     async fn complete_was_applied_and_its_answer_lost(service, idle()) {
         let names = filled(service).await;
         service.faults.on("complete_multipart", [Some(AnswerLost)]);

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use gantry::domain::clock::SystemClock;
 use gantry::store::Store;
@@ -20,8 +21,17 @@ pub struct Instance {
     process: Option<Child>,
 }
 
+/// A port on which nothing listens, and which this run gives out once. It is below the range from which the system takes
+/// ports of its own for outgoing connections: nothing else takes it before the service listens.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT_PORT: LazyLock<AtomicU16> =
+        LazyLock::new(|| AtomicU16::new(12_000 + u16::try_from(std::process::id() % 16_000).unwrap()));
+    loop {
+        let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl Instance {

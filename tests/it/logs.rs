@@ -1,0 +1,53 @@
+//! Log lines: a search for the id of an asset or of a request finds every line about it.
+
+use serde_json::{Value, json};
+
+use crate::support::database::Place;
+use crate::support::patience::eventually_ok;
+use crate::support::process::Instance;
+
+fn lines(instance: &Instance) -> Vec<Value> {
+    instance.log_text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[tokio::test]
+async fn an_asset_and_a_request_are_found_by_their_ids() {
+    let place = Place::Sqlite(std::sync::Arc::new(tempfile::TempDir::new().unwrap()));
+    let mut instance = Instance::new(place, &[("GANTRY_LOG__FORMAT", "json")]);
+    instance.start(None).await;
+    let key = instance.key();
+    let client = reqwest::Client::new();
+    let create = client.post(format!("{}/v1/uploads", instance.url)).bearer_auth(&key);
+    let create = create.header("x-request-id", "trace-create-1").json(&json!({"filename": "a.txt", "size": 5}));
+    let opened: Value = create.send().await.unwrap().json().await.unwrap();
+    let (upload, asset) = (opened["upload"]["id"].as_str().unwrap(), opened["asset"]["id"].as_str().unwrap());
+    let content = client.put(format!("{}/v1/uploads/{upload}/content", instance.url)).bearer_auth(&key);
+    let put = content.header("x-request-id", "trace-put-1").body("hello").send().await.unwrap();
+    assert!(put.status().is_success(), "{}", put.text().await.unwrap());
+
+    let about = |lines: &[Value], text: &str| -> Vec<Value> {
+        lines.iter().filter(|line| line.to_string().contains(text)).cloned().collect()
+    };
+    let found = eventually_ok("the job's line is written", async || {
+        let found = about(&lines(&instance), asset);
+        if found.iter().any(|line| line["message"] == "job done") { Ok(found) } else { Err(instance.log_text()) }
+    })
+    .await;
+    let access = |id: &str| {
+        let mut lines = found.iter().filter(|line| line["request_id"] == id && line["message"] == "request");
+        lines.next().cloned().unwrap_or_else(|| panic!("no access line of {id} names the asset: {found:#?}"))
+    };
+    let (created, put) = (access("trace-create-1"), access("trace-put-1"));
+    assert_eq!((&created["method"], &created["route"]), (&json!("POST"), &json!("/v1/uploads")));
+    assert_eq!((&put["status"], &put["bytes_in"], &put["upload"]), (&json!(200), &json!(5), &json!(upload)));
+    assert_eq!(put["client"], "127.0.0.1");
+    assert!(put["credential"].as_str().unwrap().starts_with("key:"), "{put}");
+    assert!(put["tenant"].is_string() && put["bytes_out"].is_u64() && put["duration_ms"].is_f64(), "{put}");
+    for line in lines(&instance) {
+        for (name, value) in line.as_object().unwrap() {
+            let number = value.as_str().is_some_and(|text| text.parse::<f64>().is_ok());
+            assert!(!number, "{name} is a number in quotes: {line}");
+            assert!(!value.as_str().is_some_and(|text| text.contains("Some(") || text.contains("Err(")), "{line}");
+        }
+    }
+}
