@@ -1,9 +1,9 @@
-//! Named points at which a test can end the process, as kill -9 would: `GANTRY_CRASH_AT=after_intent` ends it at the
-//! first pass, `GANTRY_CRASH_AT=after_intent:3` at the third.
+//! Named crash points for tests: `GANTRY_CRASH_AT=after_intent` aborts the process at the first pass, as kill -9 would,
+//! `GANTRY_CRASH_AT=after_intent:3` at the third pass.
 //!
-//! The names are the crash points of `tests/it/crash.rs`. Release builds contain none of this.
+//! The names are used in `tests/it/crash.rs`. Release builds contain no crash points.
 
-/// Ends the process here if `GANTRY_CRASH_AT` says so.
+/// Aborts the process here if `GANTRY_CRASH_AT` names this point.
 #[cfg(debug_assertions)]
 pub fn point(name: &'static str) {
     use std::sync::OnceLock;
@@ -23,7 +23,7 @@ pub fn point(name: &'static str) {
     }
 }
 
-/// Does nothing.
+/// Does nothing in release builds.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub const fn point(_name: &'static str) {}

@@ -1,7 +1,7 @@
-//! Fetches the key sets of token issuers: no redirects, no cookies, no proxy, bounded in size and time.
+//! Fetches the JSON Web Key Sets of token issuers: no redirects, no cookies, no proxy, with limits for size and time.
 //!
-//! The operator has named the addresses; they need not be public, but they are HTTPS, or of this machine. Must not judge
-//! keys or tokens.
+//! The addresses come from the operator. They may be private, but must use HTTPS unless they are on this machine. Must
+//! not judge keys or tokens.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use url::Url;
 use crate::domain::issuer::{JwtIssuer, KeySource};
 use crate::engine::KeySets;
 
-/// Longest answer in bytes: the largest sets of public issuers have a few dozen kilobytes.
+/// Largest response in bytes: the largest sets of public issuers have a few dozen kilobytes.
 const MAX_DOCUMENT_BYTES: usize = 256 << 10;
-/// How long one exchange may take.
+/// Timeout of a request and its response.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Fetches over HTTP.
+/// Key set fetcher over HTTP.
 pub struct HttpKeySets(Client);
 
-/// What is of interest in an OpenID configuration (OpenID Connect Discovery 1.0 §3).
+/// Fields of an OpenID configuration that are used (OpenID Connect Discovery 1.0 §3).
 #[derive(Deserialize)]
 struct OpenIdConfiguration {
     issuer: String,
@@ -30,10 +30,10 @@ struct OpenIdConfiguration {
 }
 
 impl HttpKeySets {
-    /// A fetcher.
+    /// A fetcher with its own HTTP client.
     ///
     /// # Errors
-    /// The system has no TLS.
+    /// The HTTP client cannot be built: the system has no TLS.
     pub fn new() -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .user_agent(concat!("Gantry/", env!("CARGO_PKG_VERSION")))
@@ -63,7 +63,7 @@ impl HttpKeySets {
         Ok(body)
     }
 
-    /// Where an issuer says that its keys are.
+    /// URL of an issuer's key set, from its OpenID configuration.
     async fn discover(&self, issuer: &JwtIssuer) -> Result<String, String> {
         let url = format!("{}/.well-known/openid-configuration", issuer.issuer.trim_end_matches('/'));
         let said: OpenIdConfiguration =
@@ -86,7 +86,7 @@ impl KeySets for HttpKeySets {
     }
 }
 
-/// HTTPS, or plain HTTP that does not leave this machine.
+/// True for HTTPS URLs, and for plain HTTP URLs of this machine (localhost or loopback).
 #[must_use]
 pub fn is_trustworthy(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
@@ -99,7 +99,7 @@ pub fn is_trustworthy(url: &str) -> bool {
     url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && here))
 }
 
-/// An error with what it came from.
+/// An error and its chain of sources, in a single line.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

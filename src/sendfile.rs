@@ -1,12 +1,14 @@
-//! Bytes of files on their way to a plain connection: from the page cache to the socket by `sendfile(2)`, without passing
-//! through this process.
+//! Zero-copy responses on plain connections: file bytes go from the page cache to the socket by `sendfile(2)`, without
+//! passing through this process.
 //!
-//! HTTP servers write memory. So an answer's body consists of *stand-ins*, slices of one block of memory that are as long as
-//! what they stand for, while the [`FileSpan`]s that are meant wait in the connection's [`SpanOutlet`]. The connection ([`SpanConnection`])
-//! knows stand-ins by their address and sends the spans in their place. Whatever lies between counts bytes and passes them
-//! on; should it ever copy one, the connection is cut before a stand-in is on the wire.
+//! HTTP servers write memory. Therefore a response body consists of *stand-ins*, slices of a static memory block with
+//! the length of the bytes that they represent, while the [`FileSpan`]s wait in the connection's [`SpanOutlet`]. The
+//! connection ([`SpanConnection`]) recognises stand-ins by their address and sends the spans instead. The layers
+//! between only count and pass slices on; if a layer copies a stand-in, the connection is closed before the copy is
+//! sent.
 //!
-//! Must not know where files come from, nor who may have them. Not for TLS and not for HTTP/2, which have to see the bytes.
+//! Must not know where files come from, nor about access rights. Not for TLS and HTTP/2, which have to process the
+//! bytes.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -26,14 +28,14 @@ use tokio::time::Instant;
 
 use crate::domain::clock::{Entropy, OsEntropy};
 
-/// Fewer bytes than these are as well read and written.
+/// Smallest body in bytes for which `sendfile` pays off; smaller bodies are read and written.
 const MIN_SPAN_BYTES: u64 = 16 << 10;
-/// The most that one [`FileSpan`] may be long, in bytes.
+/// Longest [`FileSpan`] in bytes.
 pub const MAX_SPAN_BYTES: u64 = 512 << 10;
-/// Who takes a span within this takes at least 25 MiB a second.
+/// Time for a span below which a client counts as fast: 512 KiB in 20 ms, 25 MiB a second.
 const QUICK_SEND_BYTES: Duration = Duration::from_millis(20);
 
-/// What stand-ins are slices of: a sequence that nobody can foresee, over and over.
+/// Memory block that stand-ins are slices of: a random mark, repeated.
 static SEND_BLOCK_BYTES: LazyLock<Bytes> = LazyLock::new(|| {
     let mut mark = [0; SPAN_MARK];
     OsEntropy.fill(&mut mark);
@@ -41,19 +43,19 @@ static SEND_BLOCK_BYTES: LazyLock<Bytes> = LazyLock::new(|| {
 });
 const SPAN_MARK: usize = 32;
 
-/// Part of a file, not empty and at most [`MAX_SPAN_BYTES`] bytes.
+/// Range of a file: not empty, at most [`MAX_SPAN_BYTES`] bytes.
 #[derive(Debug)]
 pub struct FileSpan {
-    /// The file; it stays readable for as long as it is open, whatever becomes of its name.
+    /// Open file; stays readable even if its name is removed.
     pub file: Arc<File>,
-    /// Its first byte.
+    /// Offset of the first byte.
     pub offset: u64,
-    /// Its bytes.
+    /// Length in bytes.
     pub len: u64,
 }
 
 impl FileSpan {
-    /// Its bytes, if all of them are in the page cache.
+    /// Bytes of the span, if all of them are in the page cache.
     fn read_at_once(&self) -> Option<Bytes> {
         let mut bytes = vec![0; usize::try_from(self.len).ok()?];
         let mut into = [IoSliceMut::new(&mut bytes)];
@@ -62,15 +64,17 @@ impl FileSpan {
     }
 }
 
-/// The bytes of something as parts of files, in order. An error means that the rest cannot be had.
+/// A body as ranges of files, in order. An error means that the rest cannot be read.
 pub type FileSpans = BoxStream<'static, io::Result<FileSpan>>;
 
-/// What waits to be sent on one connection. Whoever answers a request on it finds this among the request's extensions.
+/// Queue of spans to send on a connection. The server puts it into the extensions of every request on a plain
+/// connection.
 #[derive(Clone, Debug, Default)]
 pub struct SpanOutlet(Arc<Mutex<VecDeque<FileSpan>>>);
 
 impl SpanOutlet {
-    /// The connection's that a request came on, if it is a plain one and so many bytes are worth it.
+    /// Outlet of the request's connection; `None` if the connection is not plain, or `len` bytes are too few for
+    /// `sendfile`.
     #[must_use]
     pub fn of(extensions: &Extensions, len: u64) -> Option<Self> {
         extensions.get().filter(|_| len >= MIN_SPAN_BYTES).cloned()
@@ -80,11 +84,11 @@ impl SpanOutlet {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A body that will be these spans on the wire. It may be used as the answer to this connection's request alone, and as
-    /// it is: not compressed, not joined with others in one buffer.
+    /// Response body whose bytes on the wire are these spans. Valid only as the response to a request of this
+    /// connection, and only unchanged: not compressed, not copied into another buffer.
     ///
-    /// What goes on and on to somebody who takes it quickly is read and written after all: that costs less than the many
-    /// small pages of `sendfile`, two thirds of the time on loopback. Nothing lies in memory for who is slow.
+    /// A long body to a fast client is read and written after the first span: this costs two thirds of the time of
+    /// `sendfile` with its many small pages (measured on loopback). For slow clients no bytes are held in memory.
     pub fn body<S>(self, spans: S) -> impl Stream<Item = io::Result<Bytes>> + use<S>
     where
         S: Stream<Item = io::Result<FileSpan>>,
@@ -109,7 +113,7 @@ fn is_stand_in(bytes: &[u8]) -> bool {
     !bytes.is_empty() && (first..first + SEND_BLOCK_BYTES.len()).contains(&bytes.as_ptr().addr())
 }
 
-/// A connection on which spans are sent.
+/// A connection that sends spans in place of their stand-ins.
 #[derive(Debug)]
 pub struct SpanConnection {
     stream: TcpStream,
@@ -117,13 +121,13 @@ pub struct SpanConnection {
 }
 
 impl SpanConnection {
-    /// Sends what is put into `outlet`.
+    /// Wraps `stream`; the spans to send come from `outlet`.
     #[must_use]
     pub fn new(stream: TcpStream, outlet: SpanOutlet) -> Self {
         Self { stream, outlet }
     }
 
-    /// Sends from the foremost span, at most `wanted` bytes.
+    /// Sends at most `wanted` bytes of the first span in the queue.
     fn poll_send(&self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
         let mut waiting = self.outlet.lock();
         let Some(span) = waiting.front_mut() else { return Poll::Ready(Err(io::ErrorKind::InvalidData.into())) };
@@ -139,7 +143,7 @@ impl SpanConnection {
             }
         };
         if sent == 0 {
-            // The file is shorter than it should be: whoever gets half of it must not take it for the whole.
+            // The file is shorter than its span: the client must not take half a file for the whole.
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         span.len -= sent as u64;
@@ -149,7 +153,7 @@ impl SpanConnection {
         Poll::Ready(Ok(sent))
     }
 
-    /// Whether memory that is about to be written holds a copy of a stand-in.
+    /// True if memory that is about to be written contains a copy of a stand-in.
     fn is_copy(&self, bytes: &[u8]) -> bool {
         !self.outlet.lock().is_empty()
             && bytes.windows(SPAN_MARK).any(|window| window == &SEND_BLOCK_BYTES[..SPAN_MARK])
@@ -182,13 +186,13 @@ impl AsyncWrite for SpanConnection {
             tracing::error!("a stand-in for a file was copied: the connection is cut");
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
-        // By itself, although a span follows: with MSG_MORE a head and 64 KiB become two packets of which the second waits
-        // for a timer where congestion control paces (BBR), which costs more than the packet saved.
+        // The head is written alone, although a span follows: with MSG_MORE a head and 64 KiB become two packets, of
+        // which the second waits for a timer if congestion control paces (BBR); this costs more than the saved packet.
         Pin::new(&mut self.stream).poll_write_vectored(cx, head)
     }
 
     fn is_write_vectored(&self) -> bool {
-        // Otherwise bytes would be copied together before they are written.
+        // Otherwise hyper would copy the slices together before they are written.
         true
     }
 

@@ -1,11 +1,11 @@
-//! Signed URLs of a content delivery network whose origin is the bucket: a key's path at the network is the key.
+//! Signed URLs of a content delivery network whose origin is the bucket: the path at the network is the object key.
 //!
-//! Two forms. **CloudFront**: the canned policy, or a custom one where the URL is bound to a network; always SHA-256
-//! (`Hash-Algorithm=SHA256`), with an RSA or a P-256 key. **HMAC**, for networks that can check one at the edge:
-//! `…?<parameters>&expires=<seconds since 1970>[&ip=<network>]&sig=<hex>`, where `sig` is HMAC-SHA256 over path and query
-//! up to, and without, `&sig=`.
+//! Two forms. **CloudFront**: the canned policy, or a custom policy if the URL is bound to a client network; always
+//! SHA-256 (`Hash-Algorithm=SHA256`), with an RSA or a P-256 key. **HMAC**, for networks that can verify it at the
+//! edge: `…?<parameters>&expires=<seconds since 1970>[&ip=<network>]&sig=<hex>`, where `sig` is HMAC-SHA256 over path
+//! and query up to, and without, `&sig=`.
 //!
-//! The `response-…` parameters are S3's: the network must pass them to the bucket, and tell answers apart by them.
+//! The `response-…` parameters are S3's: the network must pass them to the bucket and include them in its cache key.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use super::{ResponseHeaders, SignedUrl};
 use crate::domain::clock::Timestamp;
 use crate::domain::grant::ClientNetwork;
 
-/// Why there can be no such network.
+/// Errors of the CDN settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadCdn {
-    /// Its URL is not the root of anything.
+    /// The URL is not an HTTP(S) URL of a host and an optional path.
     #[error("the URL is not like https://cdn.example or https://cdn.example/files")]
     Url,
     /// The key cannot be used.
@@ -36,7 +36,7 @@ pub enum BadCdn {
     Key,
 }
 
-/// A content delivery network and how URLs are signed for it.
+/// Signer of URLs for a content delivery network.
 #[derive(Clone)]
 pub struct CdnSigner {
     /// Scheme, host and path prefix, without a slash at the end.
@@ -57,29 +57,29 @@ enum CdnSigningKey {
 }
 
 impl std::fmt::Debug for CdnSigner {
-    /// Without keys.
+    /// Prints the base URL only, without keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cdn").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
-/// RFC 3986: unreserved characters stay.
+/// Characters to percent-encode in a query value: all but the unreserved ones of RFC 3986.
 const CDN_RESERVED_PARAMETERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl CdnSigner {
-    /// CloudFront, for which the public key `key_pair` is in a trusted key group.
+    /// Signer for CloudFront. The public key `key_pair` must be in a trusted key group of the distribution.
     ///
     /// # Errors
-    /// [`BadCdn`] says what is wrong.
+    /// [`BadCdn`]: the URL or the private key cannot be used.
     pub fn cloudfront(base: &str, key_pair: &str, private_key: &str) -> Result<Self, BadCdn> {
         let key = CdnSigningKey::read(private_key).ok_or(BadCdn::Key)?;
         Self::new(base, CdnSignature::CloudFront { key_pair: key_pair.to_owned(), key })
     }
 
-    /// Any network that checks an HMAC at its edge.
+    /// Signer for any network that verifies an HMAC at its edge.
     ///
     /// # Errors
-    /// [`BadCdn`] says what is wrong.
+    /// [`BadCdn`]: the URL or the secret cannot be used.
     pub fn hmac(base: &str, secret: &str) -> Result<Self, BadCdn> {
         let key = Hmac::new_from_slice(secret.as_bytes()).map_err(|_| BadCdn::Key)?;
         Self::new(base, CdnSignature::Hmac(key))
@@ -95,14 +95,14 @@ impl CdnSigner {
         Ok(Self { prefix: url.path().trim_end_matches('/').to_owned(), base, signer: Arc::new(signer) })
     }
 
-    /// The path of a key at the network.
+    /// Path of an object key at the network.
     #[must_use]
     pub fn path(&self, key: &str) -> String {
         format!("{}/{key}", self.prefix)
     }
 
-    /// A URL for a GET of the object until `until`, from `network` if one is given. `None`: the URL cannot be bound to it
-    /// (CloudFront knows IPv4 only).
+    /// A URL for a GET of the object until `until`, valid only from `network` if given. `None`: the URL cannot be bound
+    /// to that network (CloudFront supports IPv4 only).
     #[must_use]
     pub fn sign(
         &self,
@@ -170,7 +170,7 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, CDN_RESERVED_PARAMETERS).to_string()
 }
 
-/// How the bucket is asked to present the object; with its question mark.
+/// Query with the `response-…` overrides, including the question mark; empty without overrides.
 fn query(shown: &ResponseHeaders) -> String {
     let overrides = [
         ("response-cache-control", &shown.cache_control),
@@ -182,7 +182,7 @@ fn query(shown: &ResponseHeaders) -> String {
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
-/// The policy that is signed, and the parameter that stands for it. `None`: it cannot say what is asked.
+/// The policy to sign, and the query parameter that carries it. `None` if CloudFront has no such policy (IPv6).
 fn policy(resource: &str, expires: i64, network: Option<&ClientNetwork>) -> Option<(String, String)> {
     let until = format!(r#""DateLessThan":{{"AWS:EpochTime":{expires}}}"#);
     let Some(network) = network else {
@@ -198,7 +198,7 @@ fn policy(resource: &str, expires: i64, network: Option<&ClientNetwork>) -> Opti
     Some((policy, parameter))
 }
 
-/// Base64 with the three characters that a query treats specially replaced, as CloudFront wants it.
+/// Base64 in CloudFront's alphabet: `+`, `=` and `/` become `-`, `_` and `~`.
 fn cloudfront_text(bytes: &[u8]) -> String {
     STANDARD.encode(bytes).replace('+', "-").replace('=', "_").replace('/', "~")
 }

@@ -1,64 +1,63 @@
-//! Where things are in the bucket. Keys are made by us from ids alone; no client names one, and nobody formats one
-//! elsewhere.
+//! Object keys in the bucket. Keys are built from ids alone and only here; clients cannot choose them.
 
 use uuid::Uuid;
 
 use crate::domain::ids::{AssetId, JobId, TenantId, UploadId};
 
-/// The address of something in the bucket.
+/// Typed key of an object in the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlobKey {
-    /// An asset's original bytes. One key per upload: it is written once and never again.
+    /// An asset's original bytes. Each upload has a key of its own, which is written once.
     Original {
-        /// Whose.
+        /// Tenant that owns the asset.
         tenant: TenantId,
-        /// Of what.
+        /// Asset that the bytes belong to.
         asset: AssetId,
-        /// Brought by.
+        /// Upload that brought the bytes.
         upload: UploadId,
     },
-    /// Acknowledged bytes of a relayed upload that do not fill a part yet. The fence is the writer's own, so that no
-    /// two writers share a key.
+    /// Acknowledged bytes of a relayed upload that do not fill a part yet. The fence is unique to the writer, so that
+    /// no two writers share a key.
     Tail {
-        /// Whose bytes.
+        /// Upload that the bytes belong to.
         upload: UploadId,
-        /// Who wrote them.
+        /// Fence of the writer that wrote them.
         fence: u64,
-        /// Which of those that that writer wrote.
+        /// Number of the tail among those of this writer.
         serial: u32,
     },
-    /// Another form of an asset. The attempt is part of it, so that no two attempts share a key.
+    /// Derivative of an asset. The key contains the attempt, so that no two attempts share a key.
     Derivative {
-        /// Whose.
+        /// Tenant that owns the asset.
         tenant: TenantId,
-        /// Of what.
+        /// Asset that the derivative was made from.
         asset: AssetId,
-        /// Made on behalf of.
+        /// Job that made it.
         job: JobId,
-        /// By which attempt of the job; 0: by an external processor.
+        /// Attempt of the job; 0: an external processor.
         attempt: u32,
-        /// Which of those that this attempt made.
+        /// Number of the derivative among those of this attempt.
         serial: u32,
     },
-    /// Which instance this bucket belongs to.
+    /// Marker object with the id of the instance that the bucket belongs to.
     Instance,
-    /// Scratch objects of the capability probe.
+    /// Scratch object of the capability probe.
     Probe(Uuid),
 }
 
 impl BlobKey {
-    /// What every key of ours begins with; a bucket may be shared with others.
+    /// Prefix of all keys of this service; other services may share the bucket.
     pub const PREFIX: &'static str = "gantry/";
-    /// What every original's key begins with.
+    /// Prefix of all originals.
     pub const ORIGINALS: &'static str = "gantry/o/";
-    /// What every derivative's key begins with.
+    /// Prefix of all derivatives.
     pub const DERIVATIVES: &'static str = "gantry/d/";
-    /// What every tail's key begins with.
+    /// Prefix of all tails.
     pub const TAILS: &'static str = "gantry/t/";
-    /// What every scratch key begins with.
+    /// Prefix of all scratch objects.
     pub const PROBES: &'static str = "gantry/probe/";
 
-    /// The key in text: ASCII, no character that any store or signature treats specially.
+    /// Text form of the key: ASCII only, without characters that a store or a signature treats specially.
     #[must_use]
     pub fn path(&self) -> String {
         match self {
@@ -75,19 +74,19 @@ impl BlobKey {
         }
     }
 
-    /// What the keys of one upload's tails begin with.
+    /// Prefix of all tails of an upload.
     #[must_use]
     pub fn tails_of(upload: UploadId) -> String {
         format!("{}{}/", Self::TAILS, upload.0.simple())
     }
 
-    /// What the keys of one asset's derivatives begin with.
+    /// Prefix of all derivatives of an asset.
     #[must_use]
     pub fn derivatives_of(tenant: TenantId, asset: AssetId) -> String {
         format!("{}{}/{}/", Self::DERIVATIVES, tenant.0.simple(), asset.0.simple())
     }
 
-    /// The asset that a derivative's key is of; `None` for anything that we did not write.
+    /// Asset of a derivative's key; `None` for keys that this service did not write.
     #[must_use]
     pub fn parse_derivative(path: &str) -> Option<AssetId> {
         let mut pieces = path.strip_prefix(Self::DERIVATIVES)?.split('/');
@@ -100,7 +99,7 @@ impl BlobKey {
         (Self::Derivative { tenant, asset, job, attempt, serial }.path() == path).then_some(asset)
     }
 
-    /// The upload that a tail's key is of; `None` for anything that we did not write.
+    /// Upload of a tail's key; `None` for keys that this service did not write.
     #[must_use]
     pub fn parse_tail(path: &str) -> Option<UploadId> {
         let (upload, rest) = path.strip_prefix(Self::TAILS)?.split_once('/')?;
@@ -110,13 +109,13 @@ impl BlobKey {
         (spelled == path).then_some(upload)
     }
 
-    /// Reads an original's key back; `None` for anything that we did not write.
+    /// Tenant, asset and upload of an original's key; `None` for keys that this service did not write.
     #[must_use]
     pub fn parse_original(path: &str) -> Option<(TenantId, AssetId, UploadId)> {
         let mut ids = path.strip_prefix(Self::ORIGINALS)?.split('/').map(|id| Uuid::try_parse(id).ok());
         let (tenant, asset, upload) = (ids.next()??, ids.next()??, ids.next()??);
         let key = (TenantId(tenant), AssetId(asset), UploadId(upload));
-        // Uuid's parser is generous about spelling; only our own spelling is ours.
+        // Uuid's parser accepts several spellings; only keys in our own spelling are ours.
         let spelled = Self::Original { tenant: key.0, asset: key.1, upload: key.2 }.path();
         (spelled == path).then_some(key)
     }

@@ -1,9 +1,9 @@
-//! The port to bytes: an object store as the engine needs it, with one adapter, [`s3`], for every store there is.
+//! Port to object storage, as the engine needs it. The adapter [`s3`] serves every store.
 //!
-//! The embedded store is reached through the same adapter over its own S3 endpoint; nothing above this module knows
-//! the difference. Quirks of stores are normalised below it, with the reason beside them.
+//! The embedded store is used through the same adapter, over its own S3 endpoint; nothing above this module knows the
+//! difference. Quirks of stores are normalised in the adapter, with the reason beside each.
 //!
-//! Must not know of rows, uploads or tenants beyond what a [`BlobKey`] spells.
+//! Must not know of rows, uploads or tenants beyond what a [`BlobKey`] contains.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -28,48 +28,48 @@ pub mod s3;
 pub use capabilities::StoreCapabilities;
 pub use key::BlobKey;
 
-/// Why the store did not do what was asked. Texts are for logs, never for answers.
+/// Errors of a store operation. Texts are for logs, never for responses to clients.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BlobError {
-    /// There is no such object or multipart upload.
+    /// The object or multipart upload does not exist.
     #[error("the store has no such object or upload")]
     NotFound,
-    /// The object is not the one that was asked for (`If-Match`), or exists already (`If-None-Match`).
+    /// A precondition failed: the entity tag differs (`If-Match`), or the object exists already (`If-None-Match`).
     #[error("a precondition does not hold")]
     Precondition,
-    /// A part is missing, too small, out of order, or not the one that was named.
+    /// A part is missing, too small, out of order, or its entity tag or checksum differs.
     #[error("the store refuses the parts: {0}")]
     BadParts(String),
-    /// The store knows the object and has lost bytes of it: trying again does not help, an operator has to look.
+    /// The store has lost bytes of the object: a retry does not help, an operator has to look.
     #[error("the store's copy of the object is damaged: {0}")]
     Damaged(String),
     /// The store's disk or quota is full.
     #[error("the store is full")]
     Full,
-    /// The store does not accept our credentials: a matter of configuration.
+    /// The store does not accept our credentials: a configuration error.
     #[error("the store denies access: {0}")]
     Denied(String),
-    /// No answer, or one that says nothing. The request may or may not have been carried out.
+    /// No answer, or an answer without a known meaning. The request may or may not have been carried out.
     #[error("the store is not available: {0}")]
     Unavailable(String),
 }
 
-/// What [`BlobStore`] methods answer.
+/// Result of [`BlobStore`] methods.
 pub type Result<T> = std::result::Result<T, BlobError>;
 
-/// A stream of bytes. It ends with an error when the store broke off; a short stream without error cannot happen.
+/// A stream of bytes. Ends with an error if the store broke off; a short stream without an error cannot happen.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 
-/// Bytes of ours on their way to the store.
+/// Bytes to send to the store.
 pub struct PutPayload {
-    /// Exactly so many.
+    /// Exact number of bytes.
     pub len: u64,
     /// The bytes.
     pub bytes: ByteStream,
 }
 
 impl PutPayload {
-    /// Bytes that are at hand.
+    /// Payload of bytes in memory.
     #[must_use]
     pub fn of(bytes: Bytes) -> Self {
         use futures_util::{StreamExt, stream};
@@ -77,101 +77,101 @@ impl PutPayload {
     }
 }
 
-/// What the store says about an object.
+/// Attributes of a stored object (HeadObject).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectFacts {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Entity tag without quotes.
     pub etag: String,
-    /// Version id, where the bucket keeps versions.
+    /// Version id, if the bucket keeps versions.
     pub version: Option<String>,
-    /// The write token stamped on it, if the store gives metadata back.
+    /// Write token in the object's metadata, if the store returns metadata.
     pub token: Option<String>,
-    /// When it was last written, by the store's clock.
+    /// Time of the last write, by the store's clock.
     pub modified: Option<Timestamp>,
 }
 
-/// A part that the store has.
+/// A part that the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPart {
-    /// Its number.
+    /// Part number.
     pub number: PartNumber,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Its entity tag, as the store wants it back at completion.
+    /// Entity tag, in the form that completion expects.
     pub etag: String,
-    /// Its checksum, where the upload has one.
+    /// Checksum, if the upload has checksums.
     pub checksum: Option<PartChecksum>,
 }
 
-/// One page of anything; `next` is where the following one begins.
+/// A page of a listing.
 #[derive(Clone, Debug)]
 pub struct ListPage<T, Marker> {
-    /// The items, in the store's order.
+    /// Items in the store's order.
     pub items: Vec<T>,
-    /// `None` at the end.
+    /// Start of the next page; `None` at the end.
     pub next: Option<Marker>,
 }
 
-/// An object as a listing shows it.
+/// An object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedObject {
-    /// Its key.
+    /// Object key.
     pub key: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// When it was last written.
+    /// Time of the last write.
     pub modified: Option<Timestamp>,
 }
 
-/// An unfinished multipart upload as a listing shows it.
+/// An unfinished multipart upload in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedMultipart {
-    /// Its key.
+    /// Object key.
     pub key: String,
-    /// The store's id for it.
+    /// Upload id of the store.
     pub store_id: String,
-    /// When it was begun.
+    /// Time of CreateMultipartUpload.
     pub initiated: Option<Timestamp>,
 }
 
-/// Where a listing of multipart uploads continues: after this key and id.
+/// Position in a listing of multipart uploads: continue after this key and upload id.
 pub type MultipartMarker = (String, Option<String>);
 
-/// A URL that anybody may use until it expires, together with the headers that must be sent along.
+/// A URL that any client may use until it expires, with the headers that the client must send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedUrl {
-    /// The whole URL. A secret: never logged.
+    /// Complete URL. A secret: never logged.
     pub url: String,
     /// Headers that are part of the signature, in lower case. `host` is implied.
     pub headers: Vec<(&'static str, String)>,
-    /// When it stops working.
+    /// Time at which the URL expires.
     pub expires_at: Timestamp,
 }
 
-/// How a signed GET presents the object, whatever was stored with it.
+/// Response headers of a signed GET, in place of those stored with the object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHeaders {
-    /// `Content-Type` of the answer.
+    /// `Content-Type` of the response.
     pub content_type: Option<String>,
-    /// `Content-Disposition` of the answer.
+    /// `Content-Disposition` of the response.
     pub disposition: Option<String>,
-    /// `Cache-Control` of the answer.
+    /// `Cache-Control` of the response.
     pub cache_control: Option<String>,
 }
 
-/// A file on this machine that holds exactly the bytes of an object, from its first to its last.
+/// A file on this machine that holds exactly the bytes of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalFile {
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Its place below the directory of data files, made by us: hexadecimal digits and slashes.
+    /// Name relative to the directory of data files: hexadecimal digits and slashes only.
     pub name: String,
 }
 
-/// A way to the bytes that needs no request, where the store is in this very process. It means exactly what the methods of
-/// the same names of [`BlobStore`] mean.
+/// Reads without HTTP requests, if the store runs in this process. Semantics are those of the [`BlobStore`] methods of
+/// the same names.
 #[async_trait]
 pub trait LocalReader: Send + Sync {
     /// See [`BlobStore::get`].
@@ -182,18 +182,19 @@ pub trait LocalReader: Send + Sync {
     async fn local_file(&self, key: &str, etag: &str) -> Result<Option<LocalFile>>;
 }
 
-/// An object store. Signing needs no network; every other method is a request with a deadline of its own.
+/// An object store. Signing needs no network; every other method is a request with its own deadline.
 #[async_trait]
 pub trait BlobStore: Send + Sync {
-    /// What this store was found to be capable of.
+    /// Capabilities of this store, as probed.
     fn capabilities(&self) -> &StoreCapabilities;
 
-    /// What it accepts.
+    /// Limits of this store.
     fn profile(&self) -> StoreProfile;
 
-    /// Begins a multipart upload stamped with the write token (CreateMultipartUpload). With a checksum algorithm,
-    /// every part must carry that checksum. A store that [enforces limits](StoreCapabilities::enforces_limits) refuses the part
-    /// that takes the sum of all over `max_bytes`; other stores are not told of it.
+    /// Starts a multipart upload with the write token in its metadata (CreateMultipartUpload) and returns the store's
+    /// upload id. With a checksum algorithm, every part must carry that checksum. A store that [enforces
+    /// limits](StoreCapabilities::enforces_limits) refuses the part that takes the sum of all parts over `max_bytes`;
+    /// other stores do not get this limit.
     async fn create_multipart(
         &self,
         key: &str,
@@ -202,7 +203,7 @@ pub trait BlobStore: Send + Sync {
         max_bytes: Option<u64>,
     ) -> Result<String>;
 
-    /// The parts that the store has after `after`, ascending (ListParts).
+    /// Lists the parts after `after`, ascending (ListParts).
     async fn list_parts(
         &self,
         key: &str,
@@ -210,15 +211,15 @@ pub trait BlobStore: Send + Sync {
         after: Option<PartNumber>,
     ) -> Result<ListPage<StoredPart, PartNumber>>;
 
-    /// Writes one part from bytes of ours (UploadPart) and returns its entity tag. Given once: whoever tries again
-    /// brings the bytes again.
+    /// Writes a part (UploadPart) and returns its entity tag. The payload is consumed: for a retry the caller brings
+    /// the bytes again.
     async fn put_part(&self, key: &str, store_id: &str, number: PartNumber, payload: PutPayload) -> Result<String>;
 
     /// Assembles the parts (CompleteMultipartUpload) and returns the object's entity tag and version.
     ///
     /// # Errors
-    /// [`BlobError::BadParts`] is the store's final word. Every other error leaves open whether the object exists;
-    /// settle it with [`BlobStore::head`] and the write token.
+    /// [`BlobError::BadParts`] is final. Every other error leaves open whether the object exists; settle it with
+    /// [`BlobStore::head`] and the write token.
     async fn complete_multipart(
         &self,
         key: &str,
@@ -226,65 +227,65 @@ pub trait BlobStore: Send + Sync {
         parts: &[StoredPart],
     ) -> Result<(String, Option<String>)>;
 
-    /// Gives up a multipart upload (AbortMultipartUpload). One that does not exist is as good as aborted; a part that
+    /// Aborts a multipart upload (AbortMultipartUpload). An upload that does not exist counts as aborted. A part that
     /// is still in flight may survive, so ask [`BlobStore::list_parts`] afterwards.
     async fn abort_multipart(&self, key: &str, store_id: &str) -> Result<()>;
 
-    /// What the store has under a key (HeadObject); `None` when nothing.
+    /// Attributes of the object under a key (HeadObject); `None` if there is no object.
     async fn head(&self, key: &str) -> Result<Option<ObjectFacts>>;
 
-    /// Bytes of the object that still has this entity tag (GetObject with `If-Match`). The range must lie inside the
-    /// object and must not be empty.
+    /// Bytes of the object, if it still has this entity tag (GetObject with `If-Match`). The range must be inside the
+    /// object and not empty.
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream>;
 
-    /// The same bytes as parts of files of this machine, for a connection that sends files itself. `None`: the store is
-    /// elsewhere.
+    /// Same bytes as [`Self::get`], as ranges of local files, for a connection that sends files itself. `None`: the
+    /// store is not on this machine.
     async fn spans(&self, _key: &str, _etag: &str, _range: Range<u64>) -> Result<Option<FileSpans>> {
         Ok(None)
     }
 
-    /// The file that holds the object which still has this entity tag, for servers on this machine that send files
-    /// themselves. `None`: the store is elsewhere, or the object is in several files. A file that is removed right
-    /// afterwards can still be opened for [a while](embedded::EmbeddedSettings::trash_grace).
+    /// The file that holds the object with this entity tag, for servers on this machine that send files themselves.
+    /// `None`: the store is not on this machine, or the object is in several files. The file can still be opened for [a
+    /// grace period](embedded::EmbeddedSettings::trash_grace) after its removal.
     async fn local_file(&self, _key: &str, _etag: &str) -> Result<Option<LocalFile>> {
         Ok(None)
     }
 
-    /// Writes a whole object from bytes of ours (PutObject) and returns its entity tag and version. With a token it is
-    /// stamped, and where the store honours conditions, refused if the key is taken ([`BlobError::Precondition`]).
+    /// Writes a whole object (PutObject) and returns its entity tag and version. A token is stored in the metadata;
+    /// then a store that honours conditions refuses the write if the key is taken ([`BlobError::Precondition`]).
     async fn put_object(&self, key: &str, token: Option<&str>, payload: PutPayload)
     -> Result<(String, Option<String>)>;
 
-    /// Writes a small object of our own, replacing what is there (PutObject).
+    /// Writes a small object of the service itself and replaces an existing object (PutObject).
     async fn put(&self, key: &str, bytes: Bytes) -> Result<()>;
 
-    /// Removes an object (DeleteObject). One that does not exist is as good as removed.
+    /// Removes an object (DeleteObject). An object that does not exist counts as removed.
     async fn delete(&self, key: &str) -> Result<()>;
 
-    /// Removes the object under a key, aborts the multipart uploads there, and makes the store refuse every write under the key
-    /// for `life`, the longest that a signed URL for it is still good. `false`: nothing was done, because the store does not
-    /// [enforce limits](StoreCapabilities::enforces_limits).
+    /// Removes the object under a key, aborts the multipart uploads there, and makes the store refuse every write under
+    /// the key for `life`, which must be as long as the signed URLs for the key live. `false`: nothing was done,
+    /// because the store does not [enforce limits](StoreCapabilities::enforces_limits).
     async fn close_key(&self, key: &str, life: Duration) -> Result<bool>;
 
-    /// Objects whose key begins with `prefix`, after `after`, in key order (ListObjectsV2).
+    /// Lists objects whose key begins with `prefix`, after `after`, in key order (ListObjectsV2).
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<ListPage<ListedObject, String>>;
 
-    /// Unfinished multipart uploads whose key begins with `prefix` (ListMultipartUploads).
+    /// Lists unfinished multipart uploads whose key begins with `prefix` (ListMultipartUploads).
     async fn list_multiparts(
         &self,
         prefix: &str,
         after: Option<&MultipartMarker>,
     ) -> Result<ListPage<ListedMultipart, MultipartMarker>>;
 
-    /// A URL for one PutObject of exactly `len` bytes, refused by the store if the key is taken.
+    /// Signs a URL for a PutObject of exactly `len` bytes, which the store refuses if the key is taken.
     async fn sign_put(&self, key: &str, len: u64, checksum: Option<&PartChecksum>, ttl: Duration) -> Result<SignedUrl>;
 
-    /// URLs for the parts of one multipart upload, made one by one without further waiting.
+    /// Prepares URLs for the parts of a multipart upload; each URL is then made without I/O.
     async fn sign_parts(&self, key: &str, store_id: &str, ttl: Duration) -> Result<presign::PartUrls>;
 
-    /// A URL for one part of a multipart upload, of whatever length: for clients that cut by themselves.
+    /// Signs a URL for a part of any length, for clients that choose part sizes themselves.
     async fn sign_part(&self, key: &str, store_id: &str, part: PartNumber, ttl: Duration) -> Result<SignedUrl>;
 
-    /// A URL for GetObject.
+    /// Signs a URL for GetObject.
     async fn sign_get(&self, key: &str, shown: &ResponseHeaders, ttl: Duration) -> Result<SignedUrl>;
 }

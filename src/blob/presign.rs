@@ -1,11 +1,11 @@
 //! AWS Signature Version 4 in the query string ("presigning"), byte for byte as `aws-sdk-s3` 1.157 makes it.
 //!
-//! One derived key serves a day, a region and an access key. The URLs of one multipart upload differ in the part number
-//! and the length only, so everything before them is hashed once ([`PartUrls`]).
+//! The derived signing key is valid for a day, a region and an access key. The URLs of a multipart upload differ only
+//! in part number and length, so everything before them is hashed once ([`PartUrls`]).
 //!
-//! Facts that had to be met: the canonical query is sorted, the URL keeps the SDK's order, and the session token stands
-//! after the signature although it is signed; S3 paths are encoded once and never normalised; the payload is
-//! `UNSIGNED-PAYLOAD`; a header that is signed must be sent. Expiry never exceeds that of the credentials.
+//! Rules of the format: the canonical query is sorted, while the URL keeps the SDK's order, and the session token
+//! follows the signature although it is signed; S3 paths are encoded once and never normalised; the payload is
+//! `UNSIGNED-PAYLOAD`; a signed header must be sent. A URL never outlives the credentials.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -22,19 +22,19 @@ use crate::domain::plan::PartNumber;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// Signature Version 4 knows no longer life.
+/// Longest lifetime of a URL in Signature Version 4: 7 days.
 pub const MAX_URL_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Who signs. `Debug` never shows the secret.
+/// Credentials to sign with. `Debug` never shows the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningCredentials {
     /// Access key id; public.
     pub access_key: String,
-    /// The secret.
+    /// Secret access key.
     pub secret_key: String,
-    /// Token of temporary credentials.
+    /// Session token of temporary credentials.
     pub session_token: Option<String>,
-    /// When temporary credentials end. No URL outlives them.
+    /// Expiry of temporary credentials. No URL outlives them.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -44,32 +44,32 @@ impl std::fmt::Debug for SigningCredentials {
     }
 }
 
-/// Where the bucket is, as the SDK's endpoint rules have it.
+/// Address of the bucket, as the SDK's endpoint rules resolve it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketEndpoint {
     /// `https` or `http`.
     pub scheme: String,
-    /// The `Host` header, with a port that is not the scheme's own.
+    /// The `Host` header, with the port unless it is the scheme's default.
     pub host: String,
-    /// What precedes the key's slash: empty, or `/bucket` for path style. Encoded.
+    /// Path before the slash of the key: empty, or `/bucket` for path style. Encoded.
     pub base_path: String,
-    /// The region that is signed for.
+    /// Region to sign for.
     pub region: String,
 }
 
-/// Credentials with the key derived from them for one day and region.
+/// Signing key for a day and a region, with the credentials that it was derived from.
 #[derive(Clone)]
 pub struct DayKey {
     credentials: SigningCredentials,
     region: String,
     day: String,
-    /// The same day, counted from 1970.
+    /// Day of the key, counted from 1970.
     day_number: i64,
     key: HmacSha256,
 }
 
 fn hmac(key: &[u8]) -> HmacSha256 {
-    // HMAC takes keys of any length; the error type is the trait's, not SHA-256's.
+    // HMAC accepts keys of any length; the error type comes from the trait, not from SHA-256.
     HmacSha256::new_from_slice(key).unwrap_or_else(|_| HmacSha256::new(&Default::default()))
 }
 
@@ -91,13 +91,13 @@ impl DayKey {
         Self { credentials, region: region.to_owned(), day, day_number: day_number(now), key: hmac(&key) }
     }
 
-    /// Whether `now` is still this key's day and the credentials behind it have not ended.
+    /// True if `now` is on this key's day and the credentials have not expired.
     #[must_use]
     pub fn serves(&self, now: Timestamp) -> bool {
         self.day_number == day_number(now) && self.credentials.expires_at.is_none_or(|end| now < end)
     }
 
-    /// Everything about a signature but what is signed: the validity that starts at `now`.
+    /// Terms of a signature, without the request: scope, date and validity from `now`.
     fn terms(&self, now: Timestamp, ttl: Duration) -> UrlTerms<'_> {
         let left = self.credentials.expires_at.map(|end| end.duration_since(now));
         let left = left.map_or(MAX_URL_LIFETIME, |left| Duration::try_from(left).unwrap_or_default());
@@ -118,7 +118,7 @@ struct UrlTerms<'a> {
 }
 
 impl UrlTerms<'_> {
-    /// `X-Amz-Algorithm` to `X-Amz-Expires`.
+    /// Query parameters `X-Amz-Algorithm` to `X-Amz-Expires`.
     fn query(&self) -> String {
         let mut credential = String::new();
         encode(&format!("{}/{}", self.key.credentials.access_key, self.scope), &mut credential, false);
@@ -128,7 +128,7 @@ impl UrlTerms<'_> {
         )
     }
 
-    /// `&X-Amz-Security-Token=…`, or nothing.
+    /// `&X-Amz-Security-Token=…`, or an empty text.
     fn token(&self) -> String {
         let mut out = String::new();
         if let Some(token) = &self.key.credentials.session_token {
@@ -138,14 +138,14 @@ impl UrlTerms<'_> {
         out
     }
 
-    /// The signature's HMAC after everything of the string to sign but the request's hash.
+    /// HMAC of the string to sign up to the hash of the request.
     fn begun(&self) -> HmacSha256 {
         let head = format!("AWS4-HMAC-SHA256\n{}\n{}\n", self.date, self.scope);
         self.key.key.clone().chain_update(head.as_bytes())
     }
 }
 
-/// RFC 3986: unreserved characters stay, everything else is `%XX`.
+/// Characters to percent-encode: all but the unreserved ones of RFC 3986.
 const RESERVED_CHARACTERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const RESERVED_IN_PATHS: &AsciiSet = &RESERVED_CHARACTERS.remove(b'/');
 
@@ -166,20 +166,20 @@ fn finish(begun: &HmacSha256, request_hash: &[u8; 32]) -> [u8; 32] {
     begun.clone().chain_update(hex).finalize().into_bytes().into()
 }
 
-/// What a URL allows.
+/// Request that a URL allows.
 #[derive(Clone, Debug)]
 pub struct PresignRequest<'a> {
     /// `GET` or `PUT`.
     pub method: &'static str,
-    /// The object.
+    /// Object key.
     pub key: &'a str,
     /// Query parameters of the operation in the SDK's order, `x-id` first, not encoded.
     pub query: Vec<(&'static str, &'a str)>,
-    /// Headers that the caller must send exactly so: lower case, ascending, without `host`.
+    /// Headers that the client must send unchanged: names in lower case, ascending, without `host`.
     pub headers: Vec<(&'static str, String)>,
 }
 
-/// Signs one request.
+/// Signs a request.
 #[must_use]
 pub fn presign(
     bucket: &BucketEndpoint,
@@ -222,7 +222,7 @@ fn pair(name: &str, value: &str) -> String {
     out
 }
 
-/// The list of signed header names, and their canonical lines.
+/// Names of the signed headers, and their canonical lines.
 fn signed_headers(bucket: &BucketEndpoint, headers: &[(&'static str, String)]) -> (String, String) {
     let mut all: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     all.push(("host", &bucket.host));
@@ -235,46 +235,47 @@ fn signed_headers(bucket: &BucketEndpoint, headers: &[(&'static str, String)]) -
     (names.join(";"), lines)
 }
 
-/// The URLs of one multipart upload's parts: each bound to its number, its exact length and, when given, its checksum.
+/// URLs of the parts of a multipart upload. Each URL is bound to a part number, an exact length and, if given, a
+/// checksum.
 pub struct PartUrls {
     shared: PartUrlBase,
     plain: PartUrlForm,
-    /// With SHA-256, CRC-32C, CRC-64/NVME: made when the first such part comes.
+    /// Forms with a SHA-256, CRC-32C or CRC-64/NVME checksum, made on first use.
     checked: [OnceLock<PartUrlForm>; 3],
     begun: HmacSha256,
-    /// What precedes the part number in the URL.
+    /// URL up to the part number.
     url_head: String,
     expires_at: Timestamp,
 }
 
-/// What every URL of one multipart upload has in common.
+/// Pieces that all URLs of a multipart upload share.
 struct PartUrlBase {
     host: String,
     path: String,
-    /// The store's id of the upload, encoded.
+    /// Upload id of the store, encoded.
     id: String,
-    /// `X-Amz-Algorithm` to `X-Amz-Expires`.
+    /// Query parameters `X-Amz-Algorithm` to `X-Amz-Expires`.
     amz: String,
-    /// The session token, which follows the signature.
+    /// Session token, which follows the signature.
     token: String,
 }
 
-/// The constant texts for one set of signed headers.
+/// Constant texts for a set of signed headers.
 struct PartUrlForm {
-    /// The canonical request up to the part number, hashed.
+    /// Hash state of the canonical request up to the part number.
     hashed: Sha256,
-    /// From the part number to the length.
+    /// Canonical request from the part number to the length.
     middle: String,
-    /// From the length to the checksum, or to the end.
+    /// Canonical request from the length to the checksum, or to the end.
     tail: String,
-    /// From the checksum to the end.
+    /// Canonical request from the checksum to the end.
     end: String,
-    /// The URL from the part number to the signature.
+    /// URL from the part number to the signature.
     url_tail: String,
 }
 
 impl PartUrls {
-    /// Prepares the URLs of one multipart upload.
+    /// Prepares the URLs of a multipart upload.
     #[must_use]
     pub fn new(
         bucket: &BucketEndpoint,
@@ -313,7 +314,7 @@ impl PartUrls {
         form.get_or_init(|| PartUrlForm::new(&self.shared, Some(*algorithm)))
     }
 
-    /// The signature for one part, as it stands in the URL.
+    /// Signature for a part, as it appears in the URL.
     fn signature(&self, form: &PartUrlForm, number: &str, len: u64, checksum: Option<&PartChecksum>) -> [u8; 32] {
         let mut digits = DecimalDigits::default();
         let mut hash = form.hashed.clone();
@@ -328,8 +329,8 @@ impl PartUrls {
         finish(&self.begun, &hash.finalize().into())
     }
 
-    /// Appends the URL for a part of exactly `len` bytes. The caller must send `content-length` and the checksum's
-    /// header as given here.
+    /// Appends the URL for a part of exactly `len` bytes. The client must send `content-length` and the checksum's
+    /// header with the values given here.
     pub fn write(&self, part: PartNumber, len: u64, checksum: Option<&PartChecksum>, out: &mut String) {
         let (form, mut digits) = (self.form(checksum), DecimalDigits::default());
         let number = digits.of(u64::from(part.get()));
@@ -340,19 +341,19 @@ impl PartUrls {
         out.push_str(&self.shared.token);
     }
 
-    /// Appends the signature alone, to be put into [`Self::template`].
+    /// Appends the signature alone, to be inserted into [`Self::template`].
     pub fn write_signature(&self, part: PartNumber, len: u64, out: &mut String) {
         let mut digits = DecimalDigits::default();
         push_hex(&self.signature(&self.plain, digits.of(u64::from(part.get())), len, None), out);
     }
 
-    /// The URL of every part without a checksum, with `{part}` and `{signature}` where those go.
+    /// URL of every part without a checksum, with the placeholders `{part}` and `{signature}`.
     #[must_use]
     pub fn template(&self) -> String {
         format!("{}{{part}}{}{{signature}}{}", self.url_head, self.plain.url_tail, self.shared.token)
     }
 
-    /// When the URLs stop working.
+    /// Time at which the URLs expire.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
@@ -381,7 +382,7 @@ impl PartUrlForm {
     }
 }
 
-/// Decimal digits without an allocation.
+/// Buffer for decimal digits, without an allocation.
 #[derive(Default)]
 struct DecimalDigits([u8; 20]);
 

@@ -1,7 +1,8 @@
-//! One child: started with nothing, watched, and ended for certain.
+//! Child process of the decoder: started with an empty environment, limited by a deadline, and always killed at the
+//! end.
 //!
-//! A dropped future takes its child with it. Whatever the child does, the outcome is an answer, a problem with the file
-//! or trouble of ours.
+//! Dropping the future kills the child. Whatever the child does, the result is its output, a problem with the file, or
+//! an internal error.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
@@ -14,25 +15,25 @@ use tokio::process::{Child, Command};
 use super::protocol::{ChildRequest, UNABLE_EXIT_CODE};
 use super::{MediaError, MediaProblem, MediaSandbox};
 
-/// Bytes that a child may say.
+/// Largest standard output of a child in bytes.
 const MAX_STDOUT_BYTES: u64 = 4 << 20;
-/// Bytes of its complaints that are kept.
+/// Number of bytes of its standard error that are kept.
 const MAX_STDERR_BYTES: u64 = 16 << 10;
 
-/// How a child ended that was not stopped.
+/// Output of a child that ended by itself.
 pub(super) struct ChildOutput {
-    /// Whether it says that it did its work.
+    /// True if the exit code says success.
     pub(super) succeeded: bool,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: String,
 }
 
-/// A child and its process group, which end with this value.
+/// A child and its process group, which are killed when this value is dropped.
 struct ProcessGroupGuard(Child);
 
 impl Drop for ProcessGroupGuard {
     fn drop(&mut self) {
-        // Until it has been waited for, its number is nobody else's.
+        // Until the child has been waited for, its process id is not reused.
         let id = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(id) = id {
             let _ = kill_process_group(id, Signal::KILL);
@@ -40,7 +41,7 @@ impl Drop for ProcessGroupGuard {
     }
 }
 
-/// Has a child carry out the order before `deadline`. `Ok(Err)` is a problem with the file.
+/// Runs a child with this request before `deadline`. `Ok(Err)` is a problem with the file.
 pub(super) async fn run_child(
     sandbox: &MediaSandbox,
     order: &ChildRequest,
@@ -67,7 +68,7 @@ pub(super) async fn run_child(
     if !complaints.is_empty() {
         tracing::debug!(%status, complaints, "a decoder complained");
     }
-    // A tool may use two threads, and catch the signal that says its time is up.
+    // A tool may use two threads, and may catch the signal of the CPU limit.
     let spent = begun.elapsed() * 2 >= Duration::from_secs(order.bounds.cpu);
     judge_exit(status, &complaints, spent)
         .map(|judged| judged.map(|well| ChildOutput { succeeded: well, stdout: said, stderr: complaints }))
@@ -82,14 +83,14 @@ fn spawn_child(sandbox: &MediaSandbox, order: &ChildRequest) -> Result<Child, Me
     command.spawn().map_err(|error| unable(&error))
 }
 
-/// Everything, unless it is too much.
+/// Whole standard output, or an error if it is too large.
 async fn read_stdout(pipe: impl AsyncRead + Unpin) -> std::io::Result<Result<Vec<u8>, ()>> {
     let mut bytes = Vec::new();
     pipe.take(MAX_STDOUT_BYTES + 1).read_to_end(&mut bytes).await?;
     Ok(if bytes.len() as u64 > MAX_STDOUT_BYTES { Err(()) } else { Ok(bytes) })
 }
 
-/// The beginning; the rest is read so that nobody waits, and forgotten.
+/// Beginning of standard error. The rest is read and discarded, so that the child does not block.
 async fn read_stderr(mut pipe: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     (&mut pipe).take(MAX_STDERR_BYTES).read_to_end(&mut bytes).await?;
@@ -97,7 +98,8 @@ async fn read_stderr(mut pipe: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8
     Ok(bytes)
 }
 
-/// Whether it ended well; a problem when it hit a limit or crashed; trouble when it could not begin or the disk is full.
+/// Result of a child: true if it succeeded; a problem if it hit a limit or crashed; an error if it could not start or
+/// the disk is full.
 fn judge_exit(status: ExitStatus, complaints: &str, spent: bool) -> Result<Result<bool, MediaProblem>, MediaError> {
     const OUT_OF_MEMORY_MESSAGES: [&str; 5] =
         ["memory allocation of", "Cannot allocate memory", "Out of memory", "bad_alloc", "alloc failed"];
@@ -114,13 +116,13 @@ fn judge_exit(status: ExitStatus, complaints: &str, spent: bool) -> Result<Resul
     if spent || status.signal() == Some(libc::SIGXCPU) {
         return Ok(Err(MediaProblem::timed_out()));
     }
-    // The kernel ends who has more than there is, should the limits be larger than the machine.
+    // If the limits exceed the machine's memory, the kernel kills the child.
     if status.signal() == Some(libc::SIGKILL) || OUT_OF_MEMORY_MESSAGES.iter().any(|word| complaints.contains(word)) {
         return Ok(Err(MediaProblem::out_of_memory()));
     }
     Ok(match (status.signal(), status.code()) {
         (Some(libc::SIGXFSZ), _) => Err(MediaProblem::output_too_large()),
-        // 101 is a panic of our own.
+        // Exit code 101 is a panic of our own code.
         (Some(_), _) | (_, Some(101)) => Err(MediaProblem::decoder_crashed()),
         _ => Ok(false),
     })

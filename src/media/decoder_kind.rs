@@ -1,36 +1,37 @@
-//! Which files are looked at, by which decoder, and how much of them it needs.
+//! Choice of decoder by media type, and the number of bytes that it needs of a file.
 
 use crate::domain::name::MediaType;
 
-/// Bytes of a picture or document that is fetched as a whole.
+/// Largest picture or document that is fetched as a whole, in bytes.
 const MAX_WHOLE_FILE_BYTES: u64 = 256 << 20;
-/// Bytes of a film that is.
+/// Largest film that is fetched as a whole, in bytes.
 const MAX_WHOLE_FILM_BYTES: u64 = 64 << 20;
-/// Of a longer film: some seconds of pictures at the beginning, and as much of the end, where many have their index.
+/// Bytes at each end of a larger film: some seconds of pictures at the beginning; many films have their index at the
+/// end.
 pub(super) const FILM_HEAD_BYTES: u32 = 16 << 20;
-/// An archive's list is at its end.
+/// Bytes at the beginning of an archive; its directory is at the end.
 const ARCHIVE_HEAD_BYTES: u64 = 64 << 10;
 const ARCHIVE_TAIL_BYTES: u64 = 32 << 20;
-/// A header.
+/// Bytes at the beginning of a larger picture: its header.
 const PICTURE_HEAD_BYTES: u64 = 1 << 20;
 
-/// How much of a file is needed to look at it.
+/// Bytes of a file that are needed to inspect it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequiredBytes {
-    /// Nothing: such files are not looked at.
+    /// None: such files are not inspected.
     Nothing,
-    /// All of it.
+    /// All bytes.
     Whole,
-    /// So many bytes of its beginning and of its end; the rest of a file of the same size is a hole.
+    /// Bytes at the beginning and at the end. The rest of the file, which keeps its size, is a hole.
     Ends {
-        /// Bytes of the beginning.
+        /// Number of bytes at the beginning.
         head: u64,
-        /// Bytes of the end.
+        /// Number of bytes at the end.
         tail: u64,
     },
 }
 
-/// What decodes a type.
+/// Decoder of a media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DecoderKind {
     Picture,
@@ -52,7 +53,7 @@ impl DecoderKind {
             ("image", "heic" | "heif" | "heic-sequence" | "heif-sequence" | "avif" | "avif-sequence") => Self::Heif,
             ("image", "svg+xml") => Self::Markup,
             ("application", "pdf") => Self::Document,
-            // Playlists name other files; notes are not sound.
+            // Playlists name other files; MIDI contains notes, not sound.
             ("audio" | "video", _) if sub.contains("mpegurl") || sub.contains("scpls") || sub.contains("midi") => {
                 return None;
             }
@@ -66,7 +67,7 @@ impl DecoderKind {
         })
     }
 
-    /// How much of a file of `size` bytes.
+    /// Bytes that are needed of a file of `size` bytes.
     pub(super) fn required_bytes(self, size: u64) -> RequiredBytes {
         let ends = |whole: u64, head: u64, tail: u64| {
             if size <= whole.max(head + tail) { RequiredBytes::Whole } else { RequiredBytes::Ends { head, tail } }

@@ -1,8 +1,8 @@
-//! The programs of others that decode what no Rust crate does.
+//! External programs that decode formats without a Rust decoder.
 
 use std::path::{Path, PathBuf};
 
-/// Where they are, if they are installed.
+/// Paths of the programs; `None` if not installed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ExternalTools {
     pub(super) ffprobe: Option<PathBuf>,
@@ -15,12 +15,12 @@ pub(super) struct ExternalTools {
 }
 
 impl ExternalTools {
-    /// What the search path has.
+    /// Finds the programs in `PATH`.
     pub(super) fn find_installed() -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let find = |name: &str| {
             let places = std::env::split_paths(&path).filter(|place| place.is_absolute());
-            // The cell lets the program itself be executed, not a link to it.
+            // The sandbox allows the program itself to be executed, not a link to it.
             places
                 .map(|place| place.join(name))
                 .find(|file| is_executable(file))
@@ -36,7 +36,7 @@ impl ExternalTools {
         }
     }
 
-    /// Each with its name and how it is asked for its version.
+    /// Name, path and version argument of each program.
     pub(super) fn version_commands(&self) -> [(&'static str, &Option<PathBuf>, &'static str); 6] {
         [
             ("ffprobe", &self.ffprobe, "-version"),

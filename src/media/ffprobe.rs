@@ -1,6 +1,6 @@
-//! Video and sound: facts by ffprobe. `poster` takes a picture out of it.
+//! Facts of video and audio by ffprobe; for the poster see `poster`.
 //!
-//! Of what ffprobe prints only what is named here is read: no titles, comments or places.
+//! Only the fields below are read from ffprobe's output: no titles, comments or places.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use super::inspect::FileInspection;
 use super::{MediaError, MediaProblem, damaged_problem};
 
-/// Containers that hold their own content. Playlists, scripts and devices are none.
+/// Containers that hold their own content, unlike playlists, scripts and devices.
 pub(super) const ALLOWED_FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,live_flv,mpeg,mpegts,mpegvideo,m4v,h264,hevc,ivf,\
                        obu,av1,mxf,dv,nut,rm,swf,mp3,aac,ac3,eac3,amr,ape,flac,ogg,wav,w64,aiff,au,caf,dsf,tta,wv";
-/// What is asked of ffprobe.
+/// Entries that ffprobe is asked to print.
 const FFPROBE_ENTRIES: &str = "format=duration,bit_rate:stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,\
                        avg_frame_rate,duration,channels,sample_rate,color_space,color_transfer,color_primaries:stream_disposition=attached_pic:\
                        stream_side_data=rotation:stream_tags=rotate";
@@ -69,7 +69,7 @@ struct FfprobeTags {
     rotate: Option<String>,
 }
 
-/// A positive number out of text, such as `29.5` or `30000/1001`.
+/// Parses a positive number, such as `29.5` or `30000/1001`.
 fn parse_positive(text: &str) -> Option<f64> {
     let (above, below) = text.split_once(['/', ':']).unwrap_or((text, "1"));
     let value = above.parse::<f64>().ok()? / below.parse::<f64>().ok()?;
@@ -89,13 +89,13 @@ impl FfprobeOutput {
         self.streams.iter().find(|it| it.codec_type == "audio")
     }
 
-    /// Seconds.
+    /// Duration in seconds.
     pub(super) fn duration_seconds(&self) -> Option<f64> {
         let streams = self.streams.iter().filter_map(|stream| stream.duration.as_deref());
         self.format.duration.as_deref().into_iter().chain(streams).find_map(parse_positive)
     }
 
-    /// Bits a second.
+    /// Bit rate in bits per second.
     pub(super) fn bits_per_second(&self) -> Option<f64> {
         self.format.bit_rate.as_deref().and_then(parse_positive)
     }
@@ -129,7 +129,7 @@ impl FfprobeOutput {
 }
 
 impl FfprobeStream {
-    /// Whether it is a still picture beside the sound.
+    /// True if the stream is a cover picture of an audio file.
     pub(super) fn is_cover(&self) -> bool {
         self.disposition.attached_pic == 1
     }
@@ -140,7 +140,7 @@ impl FfprobeStream {
         (!name.is_empty()).then(|| name.into())
     }
 
-    /// Quarter turns with the clock that make it upright.
+    /// Clockwise quarter turns that make the picture upright.
     fn quarter_turns(&self) -> u32 {
         let matrix = self.side_data_list.iter().find_map(|data| data.rotation).map(|against| -against);
         let degrees = matrix.or_else(|| self.tags.rotate.as_deref()?.parse().ok()).unwrap_or(0.0);
@@ -148,7 +148,7 @@ impl FfprobeStream {
         [0, 1, 2, 3].into_iter().find(|it| (f64::from(*it) - turns).abs() < 0.5).unwrap_or(0)
     }
 
-    /// As it is shown: with square pixels, turned.
+    /// Width and height as displayed: with square pixels, rotated.
     pub(super) fn display_size(&self) -> (u32, u32) {
         let aspect = parse_positive(&self.sample_aspect_ratio).filter(|it| (0.05..20.0).contains(it)).unwrap_or(1.0);
         let (width, height) = (scale_side(self.width, aspect), self.height);
@@ -158,7 +158,7 @@ impl FfprobeStream {
 
 pub(super) fn scale_side(side: u32, by: f64) -> u32 {
     let value = (f64::from(side) * by).round().clamp(0.0, f64::from(u32::MAX));
-    // Clamped to what the type holds.
+    // Clamped to the range of the type.
     format!("{value:.0}").parse().unwrap_or(side)
 }
 
@@ -188,7 +188,7 @@ impl FileInspection<'_> {
     }
 }
 
-/// What every call of ffmpeg and ffprobe begins with.
+/// First arguments of every call of ffmpeg and ffprobe.
 pub(super) fn restricted_args(formats: &str) -> Vec<String> {
     ["-v", "error", "-protocol_whitelist", "file,pipe,subfile", "-format_whitelist", formats].map(str::to_owned).into()
 }

@@ -1,5 +1,5 @@
-//! The parts of a large film that are needed: fetched one after the other, as the child that follows its boxes asks for
-//! them. Their number and bytes are limited, whatever the film says.
+//! Fetches the needed parts of a large film, step by step, as the child that follows the film's boxes requests them.
+//! Number and size of the parts are limited, whatever the film says.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -9,19 +9,19 @@ use super::inspect::FileInspection;
 use super::protocol::{ChildResponse, ChildTask};
 use super::{MediaError, MediaProblem};
 
-/// Parts that are fetched beside the ends.
+/// Largest number of parts that are fetched beside the ends.
 const MAX_PARTS: usize = 64;
-/// Bytes of all of them: an index of 128 MiB, first pictures, and the way there.
+/// Largest sum of these parts in bytes: an index of 128 MiB, the first pictures, and the boxes before them.
 const MAX_PART_BYTES: u64 = 160 << 20;
 
 impl FileInspection<'_> {
-    /// Brings index and first pictures of a large film. `false`: there is nothing more to see.
+    /// Fetches the index and the first pictures of a large film. `false`: nothing more can be inspected.
     pub(super) async fn fetch_film_parts(&mut self) -> Result<bool, MediaError> {
         if self.has_whole_file {
             return Ok(true);
         }
         let Some(source) = self.task.source else {
-            // As far as anybody knows, the index is at one of the ends.
+            // Without a source, the index must be at either end.
             self.has_boxes = true;
             return Ok(true);
         };
@@ -51,7 +51,7 @@ impl FileInspection<'_> {
             }
             let begun = Instant::now();
             source.fetch_part(range.clone()).await.map_err(MediaError::Internal)?;
-            // The store's time is not the decoder's.
+            // The time of the store does not count as the decoder's.
             self.deadline += begun.elapsed();
             present.push(range);
         }
@@ -61,7 +61,7 @@ impl FileInspection<'_> {
     }
 }
 
-/// A range that a child asked for, if the file has it.
+/// Range that a child requested; `None` if the file does not contain it.
 fn checked_range(range: Range<u64>, size: u64) -> Option<Range<u64>> {
     (range.start < range.end && range.end <= size).then_some(range)
 }

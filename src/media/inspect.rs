@@ -1,4 +1,4 @@
-//! One visit to one file: the steps of looking at it, each in a child of its own, and the checks of what they say.
+//! Inspection of a file in several steps, each in a child of its own, with checks of what the children return.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,21 +15,21 @@ use super::protocol::{
 };
 use super::{DerivativeFile, InspectionTask, MediaError, MediaProblem, MediaReport, MediaSandbox, SandboxStatus};
 
-/// Characters of a string, and members of an object, that a child may tell.
+/// Limits for what a child may return: characters of a string, members of an object, depth.
 const MAX_TEXT_CHARS: usize = 255;
 const MAX_DETAIL_MEMBERS: usize = 32;
 const MAX_DETAIL_DEPTH: usize = 4;
 
-/// A visit under way.
+/// An inspection in progress.
 pub(super) struct FileInspection<'a> {
     pub(super) sandbox: &'a MediaSandbox,
     pub(super) task: &'a InspectionTask<'a>,
     pub(super) report: MediaReport,
-    /// Whether the picture that was drawn last is as good as black.
+    /// True if the last picture that was drawn is almost black.
     pub(super) is_dark: bool,
-    /// Whether all bytes of the file are there, not only its ends.
+    /// True if all bytes of the file are present, not only its ends.
     pub(super) has_whole_file: bool,
-    /// Whether it is an ISO base media file whose index is there.
+    /// True if the file is an ISO base media file and its index is present.
     pub(super) has_boxes: bool,
     pub(super) deadline: Instant,
 }
@@ -78,7 +78,7 @@ impl<'a> FileInspection<'a> {
         self.report.details.insert(name.to_owned(), value.into());
     }
 
-    /// The file itself: facts, and every size of it. What the built-in decoder does not draw, libvips may.
+    /// Inspects a picture: facts, and all thumbnails. Pictures that the built-in decoder does not draw go to libvips.
     async fn inspect_picture(&mut self) -> Result<(), MediaError> {
         let picture =
             PictureTask { head_only: !self.has_whole_file, ..self.picture_task(&self.task.media_type.essence()) };
@@ -91,7 +91,7 @@ impl<'a> FileInspection<'a> {
         }
     }
 
-    /// What is asked of the built-in decoder, but for the drawings.
+    /// Task for the built-in decoder, without thumbnails.
     fn picture_task(&self, media_type: &str) -> PictureTask {
         let limits = &self.sandbox.limits;
         PictureTask {
@@ -107,7 +107,7 @@ impl<'a> FileInspection<'a> {
         }
     }
 
-    /// Decodes a picture and draws every size of it.
+    /// Decodes a picture and draws all thumbnails.
     async fn decode_picture(&mut self, file: &Path, picture: PictureTask) -> Result<Option<ChildFindings>, MediaError> {
         let drawings: Vec<ThumbnailSpec> =
             self.task.sizes.iter().enumerate().map(|(at, size)| self.thumbnail_spec(at, size.edge)).collect();
@@ -130,7 +130,7 @@ impl<'a> FileInspection<'a> {
         ThumbnailSpec { edge, webp: file("webp"), jpeg: file("jpg") }
     }
 
-    /// Takes a derivative into the report if it is what it should be.
+    /// Adds a derivative to the report if its format and size are as requested.
     fn keep_thumbnail(&mut self, drawings: &[ThumbnailSpec], drawn: DrawnThumbnail) {
         let (Some(size), Some(drawing)) = (self.task.sizes.get(drawn.drawing), drawings.get(drawn.drawing)) else {
             return;
@@ -145,7 +145,7 @@ impl<'a> FileInspection<'a> {
         }
     }
 
-    /// HEIC and AVIF: the header here, the pixels by libvips, or by ffmpeg if it can.
+    /// Inspects HEIC and AVIF: the header by the built-in decoder, the pixels by libvips, or else by ffmpeg.
     async fn inspect_heif(&mut self) -> Result<(), MediaError> {
         let Some(found) = self.run_decoder(self.task.file, Vec::new(), ChildTask::Heif).await? else { return Ok(()) };
         let (details, colour) = (truncate_details(found.details), found.colour);
@@ -168,7 +168,7 @@ impl<'a> FileInspection<'a> {
         Ok(())
     }
 
-    /// Has a built-in decoder look at the file itself.
+    /// Runs a built-in decoder on the file, without derivatives, and reports its facts.
     async fn inspect_in_child(&mut self, work: ChildTask) -> Result<Option<Map<String, Value>>, MediaError> {
         let found = self.run_decoder(self.task.file, Vec::new(), work).await?;
         Ok(found.map(|found| {
@@ -178,7 +178,7 @@ impl<'a> FileInspection<'a> {
         }))
     }
 
-    /// What a built-in decoder found; problems go to the report.
+    /// Runs a built-in decoder and returns its findings; problems go to the report.
     async fn run_decoder(
         &mut self,
         file: &Path,
@@ -202,7 +202,7 @@ impl<'a> FileInspection<'a> {
         }
     }
 
-    /// Has a tool look at the file.
+    /// Runs an external program on the file.
     pub(super) async fn run_tool(
         &mut self,
         program: &Path,
@@ -231,8 +231,8 @@ impl<'a> FileInspection<'a> {
         }
     }
 
-    /// Draws from a PNG that a tool has left, and removes it. `orientation` and `colour` are those of the picture, where
-    /// the tool has not applied them.
+    /// Draws the thumbnails from a PNG that a program has written, and removes the PNG. `orientation` and `colour` are
+    /// those of the picture if the program has not applied them. Returns true if there are thumbnails.
     pub(super) async fn draw_from_frame(
         &mut self,
         frame: &Path,
@@ -253,7 +253,7 @@ impl<'a> FileInspection<'a> {
         Ok(!self.report.derivatives.is_empty())
     }
 
-    /// The longest side of any derivative.
+    /// Longest side of all derivatives in pixels.
     pub(super) fn longest_edge(&self) -> Option<u32> {
         self.task.sizes.iter().map(|size| size.edge).max()
     }
@@ -268,7 +268,7 @@ fn child_limits(sandbox: &MediaSandbox) -> ChildLimits {
     }
 }
 
-/// How well a child can lock itself in, and which tools do not run there.
+/// Probes how well a child can confine itself, and which programs do not run in the sandbox.
 pub(super) async fn probe_sandbox(sandbox: &MediaSandbox, deadline: Instant) -> Result<SandboxStatus, MediaError> {
     let order = |work| ChildRequest { bounds: child_limits(sandbox), reads: Vec::new(), writes: Vec::new(), work };
     let ended = run_child(sandbox, &order(ChildTask::Probe), deadline).await?;
@@ -293,7 +293,7 @@ pub(super) async fn probe_sandbox(sandbox: &MediaSandbox, deadline: Instant) -> 
     Ok(SandboxStatus { landlock, missing })
 }
 
-/// Whether a file's first bytes are those of its format: nothing else is passed on under its name.
+/// True if a file begins with the signature of its format. Other files are not passed on under this media type.
 fn has_signature(file: &Path, media_type: &str) -> bool {
     let mut head = [0; 12];
     let read = File::open(file).and_then(|mut file| file.read_exact(&mut head));
@@ -304,12 +304,12 @@ fn has_signature(file: &Path, media_type: &str) -> bool {
         }
 }
 
-/// Without control characters, and of a length that a row can hold.
+/// Text without control characters, cut to a length that a row can hold.
 pub(super) fn clean_text(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_TEXT_CHARS).collect()
 }
 
-/// What a child told, cut to a size that a row can hold.
+/// Details from a child, cut to a size that a row can hold.
 fn truncate_details(details: Map<String, Value>) -> Map<String, Value> {
     details
         .into_iter()

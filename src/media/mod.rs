@@ -1,9 +1,9 @@
-//! Looks at files that nobody trusts: facts about them, and derivatives of them.
+//! Inspects untrusted files: facts about them, and derivatives of them.
 //!
-//! Nothing untrusted is decoded in this process. A child of the same binary (`gantry decode`) locks itself in and then
-//! decodes, or becomes ffprobe, ffmpeg, pdfinfo, pdftoppm, vips or vipsheader, which inherit the cell. What comes back
-//! is checked again here. A damaged file is an answer like any other, and so is one that is too large to be decoded: what
-//! cannot be drawn is a problem of the file, never a verdict on it.
+//! This process decodes nothing untrusted. A child of the same binary (`gantry decode`) confines itself and then
+//! decodes, or executes ffprobe, ffmpeg, pdfinfo, pdftoppm, vips or vipsheader, which inherit the sandbox. Results are
+//! checked again in this process. A damaged file is a normal result, and so is a file that is too large to be decoded:
+//! a file that cannot be drawn gets a problem in its report, never a verdict.
 //!
 //! Must not know rows, stores or HTTP, and must not read settings.
 
@@ -36,56 +36,56 @@ pub use decoder_kind::RequiredBytes;
 use external_tools::ExternalTools;
 use inspect::FileInspection;
 
-/// A file to look at, and what to make of it.
+/// A file to inspect, and the derivatives to make.
 #[derive(Clone, Copy, Debug)]
 pub struct InspectionTask<'a> {
-    /// The bytes, as [`MediaSandbox::required_bytes`] asked for them, in a file of this task's own: it may be lengthened. An absolute
-    /// path.
+    /// Absolute path of a file with the bytes that [`MediaSandbox::required_bytes`] asked for. The file must belong to
+    /// this task: it may be lengthened.
     pub file: &'a Path,
-    /// Bytes of the original.
+    /// Size of the original in bytes.
     pub size: u64,
-    /// The detected type, not the declared one.
+    /// Detected media type, not the declared media type.
     pub media_type: &'a MediaType,
-    /// The derivatives to make.
+    /// Derivatives to make.
     pub sizes: &'a [DerivativeSize],
-    /// An empty folder of this task's own for them. An absolute path.
+    /// Absolute path of an empty folder for the derivatives, which must belong to this task.
     pub out: &'a Path,
-    /// Brings more of a large file when its index lies elsewhere than at its ends. `None`: the ends have to do.
+    /// Source of further parts of a large file, if its index is not at its ends. `None`: only the ends are available.
     pub source: Option<&'a dyn PartSource>,
 }
 
-/// The original, of which only parts are in the task's file.
+/// Access to the original, of which the task's file has only parts.
 #[async_trait]
 pub trait PartSource: Debug + Send + Sync {
-    /// Writes a range of the original to the same place of the task's file. An error says why it cannot be had now.
+    /// Writes a range of the original to the same place in the task's file. An error says why that is not possible now.
     async fn fetch_part(&self, range: Range<u64>) -> Result<(), String>;
 }
 
 /// A size of derivatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DerivativeSize {
-    /// The variant's name, as `thumb-256`.
+    /// Name of the variant, such as `thumb-256`.
     pub name: String,
-    /// Pixels of the longer side. Smaller pictures keep their size.
+    /// Length of the longer side in pixels. Smaller pictures keep their size.
     pub edge: u32,
 }
 
-/// What one file may cost.
+/// Limits for the inspection of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct DecodeLimits {
-    /// Bytes of address space of a child.
+    /// Address space of a child in bytes.
     pub max_memory_bytes: u64,
     /// CPU time of a child, in whole seconds.
     pub max_cpu_time: Duration,
-    /// Time for everything about one file.
+    /// Wall-clock time for all steps.
     pub max_wall_time: Duration,
-    /// Bytes of any file that a child writes.
+    /// Size of any file that a child writes, in bytes.
     pub max_output_bytes: u64,
-    /// Pixels (width times height) of a picture or film that is decoded at all.
+    /// Pixels (width times height) of a picture or film; larger files are not decoded.
     pub max_pixels: u64,
     /// Frames of an animated picture.
     pub max_frames: u64,
-    /// Pages of a document of which a page is drawn.
+    /// Pages of a document; longer documents are not drawn.
     pub max_pages: u64,
     /// Entries of an archive that are listed by name.
     pub max_entries: usize,
@@ -106,40 +106,40 @@ impl Default for DecodeLimits {
     }
 }
 
-/// What was found.
+/// Result of an inspection.
 #[derive(Clone, Debug, Default)]
 pub struct MediaReport {
-    /// Facts, by name: bounded in number, depth and length, with nothing that tells of places or serial numbers.
+    /// Facts by name: limited in number, depth and length, without places or serial numbers.
     pub details: Map<String, Value>,
-    /// Files in the task's folder.
+    /// Derivatives in the task's folder.
     pub derivatives: Vec<DerivativeFile>,
-    /// What could not be done, and why.
+    /// Problems: what could not be done, and why.
     pub problems: Vec<MediaProblem>,
 }
 
-/// A derivative.
+/// A derivative of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DerivativeFile {
-    /// The [`DerivativeSize::name`]; each size is made in two formats.
+    /// Variant, the [`DerivativeSize::name`]; each size is made in two formats.
     pub variant: String,
-    /// Where it is.
+    /// Path of the file.
     pub file: PathBuf,
     /// `image/webp` or `image/jpeg`.
     pub media_type: &'static str,
-    /// Pixels.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels.
+    /// Height in pixels.
     pub height: u32,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// Something a person should know about a file.
+/// A problem with a file, to be shown to its users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaProblem {
-    /// For programs, as `image_damaged`.
+    /// Code for programs, such as `image_damaged`.
     pub code: String,
-    /// For people.
+    /// Sentence for people.
     pub sentence: String,
 }
 
@@ -148,7 +148,7 @@ impl MediaProblem {
         Self { code: code.to_owned(), sentence: sentence.to_owned() }
     }
 
-    /// The same, cut to what a row can hold and a person can read.
+    /// Same problem, cut to a length that a row can hold and a person can read.
     fn truncated(&self) -> Self {
         Self::new(&inspect::clean_text(&self.code), &inspect::clean_text(&self.sentence))
     }
@@ -190,7 +190,7 @@ impl MediaProblem {
     }
 }
 
-/// Of which thing it is that it is damaged.
+/// Problem for a damaged file; `what` names its kind.
 fn damaged_problem(what: &str) -> MediaProblem {
     let name = match what {
         "image" => "picture",
@@ -200,24 +200,24 @@ fn damaged_problem(what: &str) -> MediaProblem {
     MediaProblem::new(&format!("{what}_damaged"), &format!("The {name} is damaged and could not be decoded."))
 }
 
-/// Why there is no report.
+/// Errors of an inspection, without a report.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
-    /// Ours, not the file's: no process, a full disk. Try again later.
+    /// Internal fault, not a fault of the file: no process, a full disk. Try again later.
     #[error("{0}")]
     Internal(String),
 }
 
-/// How well files are kept in, on this machine.
+/// State of the sandbox on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SandboxStatus {
-    /// Whether Landlock holds: `full`, `partial` (an older kernel) or `none`. seccomp and rlimits always do.
+    /// Landlock: `full`, `partial` (an older kernel) or `none`. seccomp and rlimits always apply.
     pub landlock: String,
-    /// Programs that are not installed or do not run in the cell; what needs them is left out.
+    /// Programs that are not installed or do not run in the sandbox; what they decode is left out.
     pub missing: Vec<&'static str>,
 }
 
-/// Starts children that look at files.
+/// Runs inspections in confined child processes.
 #[derive(Clone, Debug)]
 pub struct MediaSandbox {
     program: PathBuf,
@@ -226,25 +226,25 @@ pub struct MediaSandbox {
 }
 
 impl MediaSandbox {
-    /// With this very binary as the child, even after it was replaced on disk, and the tools that are installed.
+    /// Uses the running binary as the child, even after it was replaced on disk, and the installed programs.
     #[must_use]
     pub fn new(limits: DecodeLimits) -> Self {
         Self { program: PathBuf::from("/proc/self/exe"), limits, tools: ExternalTools::find_installed() }
     }
 
-    /// With another binary as the child, for those who are not the `gantry` binary themselves.
+    /// Uses another binary as the child, for processes other than `gantry` itself.
     #[must_use]
     pub fn with_program(self, program: PathBuf) -> Self {
         Self { program, ..self }
     }
 
-    /// How much of such a file [`Self::examine`] needs.
+    /// Bytes that [`Self::examine`] needs of a file of this type and size.
     #[must_use]
     pub fn required_bytes(media_type: &MediaType, size: u64) -> RequiredBytes {
         DecoderKind::of_media_type(media_type).map_or(RequiredBytes::Nothing, |kind| kind.required_bytes(size))
     }
 
-    /// Looks at a file within the limits. Dropping the future ends every process it started.
+    /// Inspects a file within the limits. Dropping the future kills every process that it started.
     pub async fn examine(&self, task: &InspectionTask<'_>) -> Result<MediaReport, MediaError> {
         let Some(kind) = DecoderKind::of_media_type(task.media_type) else { return Ok(MediaReport::default()) };
         let wanted = kind.required_bytes(task.size);
@@ -254,7 +254,7 @@ impl MediaSandbox {
         FileInspection::new(self, task, wanted, Instant::now() + self.limits.max_wall_time).examine(kind).await
     }
 
-    /// Tries a child and each tool in it, and says in the log what does not hold or does not run.
+    /// Probes a child and each program in the sandbox, and logs what is not enforced or does not run.
     pub async fn probe(&self) -> Result<SandboxStatus, MediaError> {
         let hold = inspect::probe_sandbox(self, Instant::now() + self.limits.max_wall_time).await?;
         if hold.landlock != "full" {
@@ -270,7 +270,7 @@ impl MediaSandbox {
     }
 }
 
-/// What the child does: `gantry decode ORDER`. Touches nothing but what the order names.
+/// Entry point of the child: `gantry decode ORDER`. Uses only the files that the order names.
 #[must_use]
 pub fn run_decode_child(order: &str) -> ExitCode {
     child::run_request(order)

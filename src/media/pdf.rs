@@ -1,23 +1,24 @@
-//! PDF by poppler: its pages counted, the first of them drawn. Scripts in it are not run by these tools at all.
+//! PDF by poppler: page count, and a drawing of the first page. These tools do not run scripts.
 
 use super::inspect::FileInspection;
 use super::{MediaError, MediaProblem, damaged_problem};
 
-/// Pixels of a page's longer side, whatever size it claims.
+/// Longest side of a drawn page in pixels, whatever size the page claims.
 const MAX_PAGE_EDGE_PIXELS: u32 = 8192;
 
-/// What pdfinfo says and may be passed on.
+/// Fields of pdfinfo's output that may be passed on.
 #[derive(Debug, Default, PartialEq)]
 struct PdfInfo {
     pages: Option<u64>,
     encrypted: bool,
     javascript: bool,
-    /// Points.
+    /// Page size in points.
     page: Option<(f64, f64)>,
 }
 
 impl PdfInfo {
-    /// A title may have lines of its own, but stands before what pdfinfo finds out itself: the last line counts.
+    /// Parses pdfinfo's output. A title may contain lines of its own, but precedes the fields of pdfinfo: the last line
+    /// of a name counts.
     fn parse(said: &str) -> Self {
         let value = |name: &str| {
             let lines = said.lines().rev();

@@ -1,14 +1,14 @@
-//! One picture out of a film, or the picture of a HEIC or AVIF, by ffmpeg.
+//! Frame of a film, or the picture of a HEIC or AVIF, by ffmpeg.
 //!
-//! Of a large film only parts are there. An ISO base media file has an index, so that ffmpeg reads nothing else; of any
-//! other, ffmpeg is shown only the beginning, for it would look for later pictures all over the hole.
+//! Of a large film only parts are present. With the index of an ISO base media file, ffmpeg reads only those parts. Of
+//! all other films ffmpeg gets only the beginning, because it would search the hole for later frames.
 
 use super::decoder_kind::FILM_HEAD_BYTES;
 use super::ffprobe::{ALLOWED_FORMATS, FfprobeOutput, FfprobeStream, restricted_args, scale_side};
 use super::inspect::FileInspection;
 use super::{MediaError, MediaProblem};
 
-/// What ffmpeg is told after its input: one picture, with nothing else of the file.
+/// Output arguments of ffmpeg: a single frame, with nothing else of the file.
 const SINGLE_FRAME_ARGS: [&str; 18] = [
     "-an",
     "-sn",
@@ -30,16 +30,17 @@ const SINGLE_FRAME_ARGS: [&str; 18] = [
     "-y",
 ];
 
-/// Where in a film a picture is taken, and how it is shown.
+/// Frame of a film to extract, and the filter to apply.
 pub(super) struct VideoFrameSpec {
     stream: u32,
-    /// Seconds.
+    /// Position in seconds.
     at: f64,
     filter: String,
 }
 
 impl FileInspection<'_> {
-    /// About a second in, where films no longer begin; later, as long as all is black; else the very first picture.
+    /// Draws the poster: a frame about a second after the start; later frames while they are black; else the very first
+    /// frame.
     pub(super) async fn draw_poster(
         &mut self,
         stream: &FfprobeStream,
@@ -65,10 +66,10 @@ impl FileInspection<'_> {
         Ok(())
     }
 
-    /// Seconds at which pictures are taken until one is not black; the last is the very first picture.
+    /// Positions in seconds to try until a frame is not black; the last is the very first frame.
     fn poster_moments(&self, stream: &FfprobeStream, probed: &FfprobeOutput) -> Vec<f64> {
         let Some(duration) = probed.duration_seconds().filter(|_| !stream.is_cover()) else { return vec![0.0] };
-        // What is there of a film that is not: half of it, as pictures do not take the same bytes all the time.
+        // Reach of the bytes at the beginning, halved because frames vary in size.
         let reach = match probed.bits_per_second().filter(|_| !self.has_whole_file) {
             Some(rate) => f64::from(FILM_HEAD_BYTES) * 4.0 / rate,
             None => f64::INFINITY,
@@ -79,7 +80,8 @@ impl FileInspection<'_> {
         moments
     }
 
-    /// Has ffmpeg leave one picture, of a shot or of the file as a picture, and draws from it.
+    /// Extracts a frame of a film, or the picture of a HEIC or AVIF if `shot` is `None`, by ffmpeg, and draws
+    /// thumbnails from it.
     pub(super) async fn extract_frame(
         &mut self,
         shot: Option<&VideoFrameSpec>,
@@ -106,7 +108,7 @@ impl FileInspection<'_> {
         drawn
     }
 
-    /// The file as ffmpeg is to read it.
+    /// Input argument of ffmpeg.
     fn ffmpeg_input(&self) -> String {
         let file = self.task.file.display();
         if self.has_whole_file || self.has_boxes {
@@ -117,7 +119,7 @@ impl FileInspection<'_> {
     }
 }
 
-/// Filters that make a picture of a film small, upright and sRGB.
+/// Filters that make a frame small, upright and sRGB.
 fn poster_filter(stream: &FfprobeStream, width: u32, height: u32) -> String {
     let known = |text: &str| {
         let known = !matches!(text, "" | "unknown" | "reserved")
@@ -129,7 +131,7 @@ fn poster_filter(stream: &FfprobeStream, width: u32, height: u32) -> String {
     let transfer = match stream.color_transfer.as_str() {
         high @ ("smpte2084" | "arib-std-b67") => high,
         _ if wide => "bt709",
-        // Untagged films are taken for what players take them for.
+        // Untagged films are interpreted as players interpret them.
         _ if stream.height >= 720 && known(&stream.color_space).is_none() => {
             return format!("scale={width}:{height}:in_color_matrix=bt709,setsar=1");
         }
@@ -141,7 +143,7 @@ fn poster_filter(stream: &FfprobeStream, width: u32, height: u32) -> String {
     if transfer == "bt709" {
         return format!("{source}:p=bt709:t=bt709:m=bt709,setsar=1");
     }
-    // Paper is white at 203 candela, ITU-R BT.2408; brighter light is compressed.
+    // Paper white is 203 cd/m², ITU-R BT.2408; brighter light is compressed.
     format!(
         "{source}:t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=mobius:param=0.6:desat=0,\
          zscale=t=iec61966-2-1,format=gbrp,setsar=1"

@@ -1,6 +1,7 @@
-//! What parent and child say to each other: an order in one argument, an answer in one line of JSON.
+//! Protocol between parent and child: a request in a single argument, a response in a line of JSON.
 //!
-//! The parent writes orders and trusts them; answers come from whoever has taken over the child, and are treated so.
+//! The child trusts requests, which the parent writes. The parent does not trust responses: an attacker may control the
+//! child.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -10,51 +11,51 @@ use serde_json::{Map, Value};
 
 use super::MediaProblem;
 
-/// The exit code of a child that could not get ready: our fault, not the file's. Tools do not use it.
+/// Exit code of a child that could not start its work: an internal fault, not a fault of the file. Tools do not use it.
 pub(super) const UNABLE_EXIT_CODE: u8 = 125;
 
-/// One piece of work for one child.
+/// A task for a child.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ChildRequest {
     pub(super) bounds: ChildLimits,
-    /// The untrusted file, and nothing else beside what programs need to start.
+    /// Files that the child may read: the untrusted file only. Programs may also read what they need to start.
     pub(super) reads: Vec<PathBuf>,
-    /// Files that exist and may be written. No other can be made.
+    /// Existing files that the child may write. The child cannot create files.
     pub(super) writes: Vec<PathBuf>,
     pub(super) work: ChildTask,
 }
 
-/// What the kernel holds the child to.
+/// Limits that the kernel enforces on the child.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct ChildLimits {
-    /// Bytes of address space.
+    /// Address space in bytes.
     pub(super) memory: u64,
-    /// Seconds of CPU.
+    /// CPU time in seconds.
     pub(super) cpu: u64,
-    /// Bytes of any file that is written.
+    /// Size of any written file in bytes.
     pub(super) output: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ChildTask {
-    /// Says how well the sandbox holds on this kernel.
+    /// Probes how well the sandbox works on this kernel.
     Probe,
     Picture(PictureTask),
-    /// Dimensions and facts from the header of a HEIC or AVIF, which others decode.
+    /// Dimensions and facts from the header of a HEIC or AVIF, whose pixels other programs decode.
     Heif,
-    /// Which bytes of a large film are needed next; `present` are those that its sparse file has.
+    /// Search for the bytes of a large film that are needed next; `present` are the ranges that its sparse file has.
     FilmIndex {
         present: Vec<Range<u64>>,
     },
-    /// Whether markup could run.
+    /// Search for scripts in SVG markup.
     Markup,
-    /// The list of an archive, `entries` of it at most.
+    /// List of an archive, with at most `entries` entries.
     Archive {
         entries: usize,
     },
-    /// Becomes another program, which inherits every bound.
+    /// Execution of another program, which inherits every limit.
     Tool {
         program: PathBuf,
         args: Vec<String>,
@@ -63,26 +64,26 @@ pub(super) enum ChildTask {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct PictureTask {
-    /// The detected type.
+    /// Detected media type.
     pub(super) media_type: String,
-    /// Pixels that may be decoded.
+    /// Largest number of pixels to decode.
     pub(super) pixels: u64,
-    /// Frames that an animation may have.
+    /// Largest number of frames of an animation.
     pub(super) frames: u64,
-    /// Only the beginning of the file is there: no pixels.
+    /// Set if only the beginning of the file is present: no pixels are decoded.
     pub(super) head_only: bool,
-    /// The EXIF orientation to apply instead of the file's own.
+    /// EXIF orientation to apply instead of the file's own.
     pub(super) orientation: Option<u8>,
-    /// The colour space of the values, where the file itself does not tell.
+    /// Colour space of the values, if the file does not contain it.
     pub(super) colour: Option<ColourCode>,
-    /// Whether to tell that the picture is as good as black.
+    /// Requests a check for almost black pictures.
     pub(super) judge_darkness: bool,
-    /// Whether a general decoder is installed that takes what the built-in decoders draw wrong.
+    /// Set if a general decoder (libvips) is installed for pictures that the built-in decoders draw wrong.
     pub(super) fallback: bool,
     pub(super) drawings: Vec<ThumbnailSpec>,
 }
 
-/// A colour space by its code points, ITU-T H.273 tables 2 and 3.
+/// Colour space by its code points, ITU-T H.273 tables 2 and 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ColourCode {
     pub(super) primaries: u8,
@@ -101,37 +102,37 @@ pub(super) struct ThumbnailSpec {
 #[serde(rename_all = "snake_case")]
 pub(super) enum ChildResponse {
     Found(ChildFindings),
-    /// Ours: a full disk.
+    /// Internal fault, such as a full disk.
     Unable(String),
-    /// These bytes of the file are needed before anything else can be said.
+    /// Range of the file that is needed before the work can go on.
     Missing(Range<u64>),
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct ChildFindings {
     pub(super) details: Map<String, Value>,
-    /// The drawings that were made.
+    /// Derivatives that were drawn.
     pub(super) drawn: Vec<DrawnThumbnail>,
     pub(super) problems: Vec<MediaProblem>,
-    /// The built-in decoder does not draw this file, or not as it should. A general decoder may; this is the problem
-    /// to report if none can.
+    /// Set if the built-in decoder does not draw this file, or not correctly. A general decoder may draw it; this is
+    /// the problem to report if none can.
     #[serde(default)]
     pub(super) undrawn: Option<MediaProblem>,
-    /// The colour space of a HEIC or AVIF that has no ICC profile.
+    /// Colour space of a HEIC or AVIF without an ICC profile.
     #[serde(default)]
     pub(super) colour: Option<ColourCode>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct DrawnThumbnail {
-    /// Which of the ordered drawings.
+    /// Index of the requested derivative.
     pub(super) drawing: usize,
     pub(super) width: u32,
     pub(super) height: u32,
 }
 
 impl ChildFindings {
-    /// A fact.
+    /// Sets a fact.
     pub(super) fn set_detail(&mut self, name: &str, value: impl Into<Value>) {
         self.details.insert(name.to_owned(), value.into());
     }

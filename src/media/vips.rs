@@ -1,5 +1,5 @@
-//! Pictures that the built-in decoders do not draw, or not as they should, by libvips in the sandbox: HEIC and AVIF,
-//! rare kinds of JPEG and TIFF, values that are inks, and damaged files as far as they go.
+//! Pictures by libvips in the sandbox, if the built-in decoders do not draw them, or not correctly: HEIC and AVIF, rare
+//! kinds of JPEG and TIFF, CMYK values, and damaged files as far as they can be read.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,25 +8,25 @@ use super::inspect::FileInspection;
 use super::protocol::ColourCode;
 use super::{MediaError, MediaProblem};
 
-/// Bytes of memory below which libvips never makes files for what it decodes: more than it may have.
+/// Threshold above which libvips decodes to temporary files: more than its memory limit, so never.
 const DISC_THRESHOLD_ARG: &str = "--vips-disc-threshold=1t";
-/// Zeros that are appended to a PNG that was cut off. libpng reads that much at a time, and gives up all rows of what it
-/// cannot read whole.
+/// Zeros to append to a truncated PNG. libpng reads blocks of this size, and drops all rows of a block that it cannot
+/// read completely.
 const PNG_PADDING: [u8; 16 << 10] = [0; 16 << 10];
 const CONCURRENCY_ARG: &str = "--vips-concurrency=1";
 
-/// What vipsheader says of a picture, before it is turned.
+/// Fields of vipsheader's output, before rotation.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct VipsHeader {
     width: u32,
     height: u32,
     orientation: u8,
-    /// Whether its values are inks.
+    /// True for CMYK values.
     inks: bool,
 }
 
 impl VipsHeader {
-    /// From its lines of `name: value`; `None` without a size.
+    /// Parses lines of `name: value`; `None` without a size.
     fn parse(said: &str) -> Option<Self> {
         let value = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let side = |name| value(name)?.trim().parse::<u32>().ok().filter(|side| *side > 0);
@@ -38,8 +38,8 @@ impl VipsHeader {
 }
 
 impl FileInspection<'_> {
-    /// Draws the file by libvips. `otherwise` is the problem to report when it cannot; one that says that the file is
-    /// damaged is reported in any case.
+    /// Draws the file by libvips. `otherwise` is the problem to report if that fails; a problem that says that the file
+    /// is damaged is reported in any case.
     pub(super) async fn draw_by_vips(&mut self, otherwise: MediaProblem) -> Result<(), MediaError> {
         let before = self.report.problems.len();
         let damaged = otherwise.code.ends_with("_damaged");
@@ -54,7 +54,7 @@ impl FileInspection<'_> {
             Some(_) if self.has_whole_file => self.thumbnail_by_vips(None).await?,
             _ => false,
         };
-        // A limit that was hit says more than that it did not work.
+        // A limit that was hit is a more precise problem than `otherwise`.
         let said = self.report.problems.len() > before;
         if damaged || !(drawn || said) {
             self.add_problem(otherwise);
@@ -62,7 +62,8 @@ impl FileInspection<'_> {
         Ok(())
     }
 
-    /// What libvips makes of the file's header, if its size may be decoded. Tells what was not known.
+    /// Header of the file as libvips reads it; `None` if that fails or there are too many pixels. Adds facts that are
+    /// missing in the report.
     async fn measure_by_vips(&mut self) -> Result<Option<VipsHeader>, MediaError> {
         let Some(program) = &self.sandbox.tools.vipsheader else { return Ok(None) };
         let args = vec!["-a".to_owned(), self.task.file.display().to_string()];
@@ -85,7 +86,7 @@ impl FileInspection<'_> {
         Ok(Some(header))
     }
 
-    /// Has libvips leave the picture in sRGB, as large as it is: its thumbnails of inks have other colours.
+    /// Converts a CMYK picture to sRGB in full size, then draws: the thumbnails of libvips have wrong colours for CMYK.
     async fn convert_inks(&mut self, header: &VipsHeader) -> Result<bool, MediaError> {
         let Some(program) = &self.sandbox.tools.vips else { return Ok(false) };
         let frame = self.task.out.join("frame.png");
@@ -98,7 +99,8 @@ impl FileInspection<'_> {
         drawn
     }
 
-    /// HEIC and AVIF, whose primary item libvips shows upright. ffmpeg knows sequences that have none.
+    /// Draws HEIC and AVIF by libvips, which shows the primary item upright; else by ffmpeg, which reads sequences
+    /// without a primary item.
     pub(super) async fn draw_heif(&mut self, orientation: u8, colour: Option<ColourCode>) -> Result<bool, MediaError> {
         let before = self.report.problems.len();
         let drawn = self.thumbnail_by_vips(colour).await?;
@@ -106,8 +108,8 @@ impl FileInspection<'_> {
         Ok(drawn || (!limited && self.extract_frame(None, Some(orientation)).await?))
     }
 
-    /// Has libvips leave a small upright picture with the colour profile that it has, and draws from it; `colour` is that
-    /// of a picture without a profile.
+    /// Makes a small upright picture by libvips, with its colour profile, and draws from it. `colour` is the colour
+    /// space of a picture without a profile.
     async fn thumbnail_by_vips(&mut self, colour: Option<ColourCode>) -> Result<bool, MediaError> {
         let (Some(program), Some(edge)) = (&self.sandbox.tools.vips, self.longest_edge()) else { return Ok(false) };
         let (frame, edge) = (self.task.out.join("frame.png"), edge.to_string());

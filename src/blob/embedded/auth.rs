@@ -1,12 +1,12 @@
-//! Who is let in: the one access key, and what is refused before `s3s` looks at a request.
+//! Authentication: the access key, and the checks before `s3s` sees a request.
 //!
-//! `s3s` checks SigV4 itself. It also accepts what AWS refuses or we do not want: unsigned `x-amz-*` headers, which
-//! would let the holder of a presigned PUT add `x-amz-copy-source` and read any object; Signature V2; URLs that live
-//! longer than seven days; and forms, which it holds in memory.
+//! `s3s` verifies SigV4 itself. It also accepts what AWS refuses or the store must not accept: unsigned `x-amz-*`
+//! headers, which would let the holder of a presigned PUT add `x-amz-copy-source` and read any object; Signature V2;
+//! URLs that live longer than seven days; and form uploads, which it buffers in memory.
 //!
-//! The age of a signature is checked here for requests that are signed in their headers. A presigned URL that
-//! was signed in what is the future now is good: only the holder of the key makes one, and after the wall clock went back
-//! those of a moment ago are such.
+//! The age of a signature is checked here for requests that are signed in their headers. A presigned URL that was
+//! signed in the future is accepted: only the holder of the key can make it, and such URLs exist after the wall clock
+//! was set back.
 
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -18,17 +18,18 @@ use subtle::ConstantTimeEq as _;
 use super::error::{Error, Result};
 use crate::domain::clock::Timestamp;
 
-/// The longest life of a presigned URL, in seconds: seven days, as in S3.
+/// Longest lifetime of a presigned URL in seconds: seven days, as in S3.
 const MAX_EXPIRES_SECONDS: u64 = 7 * 24 * 3600;
 
-/// How far the time of a signed request may be from ours, in seconds: 15 minutes, as in S3. Against replays.
+/// Largest difference between the time of a signed request and the server's in seconds: 15 minutes, as in S3. Protects
+/// against replays.
 const SKEW_MAX_SECONDS: i64 = 15 * 60;
 
-/// Beginnings of headers that proxies and networks add on the way, and that say nothing to S3: they need no signature.
+/// Prefixes of headers that proxies and networks add in transit and that mean nothing to S3: these need no signature.
 const PROXY_HEADERS: [&str; 4] = ["x-amz-cf-", "x-amz-apigw-", "x-amz-request-id", "x-amz-id-"];
 
-/// Parameters of a presigned query that are no headers of the operation: the signature's own, and checksums that SDKs compute
-/// of a body which they do not have.
+/// Parameters of a presigned query that are not headers of the operation: those of the signature itself, and the
+/// checksum of a body that the signer does not have.
 const NO_HEADERS: [&str; 9] = [
     "x-amz-algorithm",
     "x-amz-credential",
@@ -41,7 +42,7 @@ const NO_HEADERS: [&str; 9] = [
     "x-amz-user-agent",
 ];
 
-/// The store's one key pair.
+/// Access key and secret key of the store.
 pub(super) struct OneKey {
     access_key: String,
     secret_key: SecretKey,
@@ -65,14 +66,14 @@ impl S3Auth for OneKey {
     }
 }
 
-/// The parts of a signature that matter before it is verified.
+/// Fields of a signature that are needed before it is verified.
 struct RequestSignature {
     signed_headers: Vec<String>,
 }
 
-/// Refuses what must not reach `s3s`.
+/// Refuses requests that must not reach `s3s`.
 pub(super) fn check(request: &Parts, now: Timestamp) -> Result<()> {
-    // The signature covers one of them, and a proxy may have gone by the other (RFC 9112 §3.2).
+    // The signature covers the first Host header, and a proxy may have routed by the second (RFC 9112 §3.2).
     if request.headers.get_all(header::HOST).iter().nth(1).is_some() {
         return Err(Error::InvalidRequest("there is more than one Host header"));
     }
@@ -99,23 +100,24 @@ pub(super) fn check(request: &Parts, now: Timestamp) -> Result<()> {
     }
     match query.signature.or_else(|| from_header(authorization)) {
         Some(signature) => signature.covers(&request.headers),
-        // Anonymous: refused by s3s once it knows the operation.
+        // Anonymous request: s3s refuses it once it knows the operation.
         None => Ok(()),
     }
 }
 
-/// Whether the query has a parameter of this name.
+/// True if the query has a parameter of this name.
 pub(super) fn has_parameter(request: &Parts, name: &str) -> bool {
     url::form_urlencoded::parse(request.uri.query().unwrap_or_default().as_bytes()).any(|(known, _)| known == name)
 }
 
-/// Whether a request is signed in its query.
+/// True if a request is signed in its query.
 pub(super) fn is_presigned(request: &Parts) -> bool {
     SignedQuery::parse(request.uri.query().unwrap_or_default()).signature.is_some()
 }
 
-/// The `x-amz-*` parameters in the query of a presigned request that S3 takes for headers: SDKs move metadata, tags and conditions
-/// there. They are signed with the query. One that stands in a header as well is signed there, and counts.
+/// The `x-amz-*` query parameters of a presigned request that S3 treats as headers: SDKs move metadata, tags and
+/// conditions there. The signature covers them with the query. A parameter that is also present as a header is ignored,
+/// because that header is signed itself.
 pub(super) fn query_headers(request: &Parts) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if !is_presigned(request) {
@@ -136,14 +138,14 @@ pub(super) fn query_headers(request: &Parts) -> HeaderMap {
     headers
 }
 
-/// Whether a request was signed too long ago, or too far ahead, to be taken for new. What is no time is left to `s3s`.
+/// True if a request was signed too long ago or too far in the future. A malformed time is left to `s3s`.
 fn is_skewed(signed_at: &str, now: Timestamp) -> bool {
     let signed_at = Timestamp::strptime("%Y%m%dT%H%M%SZ%z", format!("{signed_at}+0000"));
     signed_at.is_ok_and(|at| now.duration_since(at).abs().as_secs() > SKEW_MAX_SECONDS)
 }
 
-/// Drops a `Range` that cannot be honoured, as RFC 9110 §14.2 has it: `s3s` would answer 400 to several ranges.
-/// One that is signed must stay, or the signature would not match.
+/// Removes a `Range` header that cannot be honoured, as RFC 9110 §14.2 allows: `s3s` would answer 400 to several
+/// ranges. A signed `Range` header stays, because the signature would not match without it.
 pub(super) fn forgive_range(request: &mut Parts) {
     let range = text(&request.headers, header::RANGE.as_str());
     if !range.is_empty() && s3s::dto::Range::parse(range).is_err() {
@@ -165,7 +167,8 @@ impl RequestSignature {
         self.signed_headers.iter().any(|signed| signed == header)
     }
 
-    /// `x-amz-content-sha256` may stand outside: whatever it says, the body is checked against it.
+    /// Requires all `x-amz-*` and `x-gantry-*` headers to be signed. `x-amz-content-sha256` may be unsigned: the body
+    /// is checked against it in any case.
     fn covers(&self, headers: &HeaderMap) -> Result<()> {
         let ours = |name: &str| name.starts_with("x-amz-") || name.starts_with("x-gantry-");
         let harmless = |name: &str| PROXY_HEADERS.iter().any(|prefix| name.starts_with(prefix));
@@ -177,13 +180,13 @@ impl RequestSignature {
     }
 }
 
-/// The region in `Credential=key/date/region/s3/aws4_request`. Any will do that `s3s` takes for one; s3cmd's default,
-/// `US`, is none, and s3cmd tries again with the one that the refusal names.
+/// Region in `Credential=key/date/region/s3/aws4_request`. Any region of valid form is accepted. s3cmd's default, `US`,
+/// is not valid; s3cmd then tries again with the region in the error response.
 fn region(authorization: &str) -> Option<&str> {
     authorization.split_once("Credential=")?.1.split('/').nth(2)
 }
 
-/// `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=a;b, Signature=…`.
+/// Signature of an `Authorization` header: `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=a;b, Signature=…`.
 fn from_header(authorization: &str) -> Option<RequestSignature> {
     let (_, rest) = authorization.split_once("SignedHeaders=")?;
     Some(RequestSignature::new(rest.split([',', ' ']).next().unwrap_or_default()))
@@ -191,10 +194,10 @@ fn from_header(authorization: &str) -> Option<RequestSignature> {
 
 #[derive(Default)]
 struct SignedQuery {
-    /// Only when the query is what `s3s` will verify.
+    /// Present only if `s3s` will verify the query as a presigned request.
     signature: Option<RequestSignature>,
     expires: Option<u64>,
-    /// Signature V2.
+    /// Set for Signature V2.
     old: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What became of a request's body, for the handler that sees only a failed stream.
+//! Outcome of a request body, for the handler, which sees only a failed stream.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use s3s::StdError;
 
-/// What became of a request's body.
+/// Outcome of a request body.
 #[derive(Debug, Default)]
 pub(super) struct BodyOutcome {
     idle: AtomicBool,
@@ -18,18 +18,18 @@ pub(super) struct BodyOutcome {
 }
 
 impl BodyOutcome {
-    /// Whether the client was too slow, which a body tells by an error of the kind [`io::ErrorKind::TimedOut`].
+    /// True if the client was too slow: the body failed with an error of the kind [`io::ErrorKind::TimedOut`].
     pub(super) fn was_idle(&self) -> bool {
         self.idle.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody began to read it: only then is a client that expects it told to `100 Continue`.
+    /// True if the body was polled. Only then was `100 Continue` sent to a client that expects it.
     pub(super) fn was_wanted(&self) -> bool {
         self.wanted.load(Ordering::Relaxed)
     }
 }
 
-/// A body whose fate is written down.
+/// A body that records its outcome.
 pub(super) struct WatchedBody<B> {
     body: Pin<Box<B>>,
     fate: Arc<BodyOutcome>,
@@ -51,7 +51,7 @@ where
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
         if self.body.is_end_stream() {
-            // Nothing to ask for: `100 Continue` is not sent.
+            // No bytes to ask for: `100 Continue` is not sent.
             return Poll::Ready(None);
         }
         self.fate.wanted.store(true, Ordering::Relaxed);

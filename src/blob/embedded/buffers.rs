@@ -1,11 +1,11 @@
-//! Large buffers that are used again.
+//! Pool of large buffers.
 //!
-//! The allocator keeps what a thread has freed with that thread for a while, and the blocking pool has many threads: a
-//! buffer that each of them had made for itself would be in memory as often as there are threads.
+//! The allocator keeps memory that a thread has freed with that thread for a while, and the blocking pool has many
+//! threads: without the pool, memory would hold a buffer for each of them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Buffers that are kept although nobody uses them.
+/// Largest number of unused buffers that are kept.
 const MAX_IDLE_BUFFERS: usize = 16;
 
 /// Buffers that are not in use.

@@ -1,6 +1,6 @@
-//! Checksums: the five that S3 knows, computed while bytes arrive, and put together when parts become an object.
+//! Checksums: S3's five algorithms, computed while bytes arrive, and combined when parts become an object.
 //!
-//! Values are kept as S3 sends them, in base64. Must not touch files or rows.
+//! Values are kept in base64, as S3 sends them. Must not touch files or rows.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) enum S3ChecksumAlgorithm {
     /// CRC-32C (Castagnoli).
     #[serde(rename = "CRC32C")]
     Crc32c,
-    /// CRC-64/NVME, computed when nobody asks for anything, as S3 does.
+    /// CRC-64/NVME; the default if the client names no algorithm, as in S3.
     #[serde(rename = "CRC64NVME")]
     Crc64Nvme,
     /// SHA-1.
@@ -34,22 +34,22 @@ pub(super) enum S3ChecksumAlgorithm {
     Sha256,
 }
 
-/// How the checksum of a multipart object relates to those of its parts.
+/// Relation of the checksum of a multipart object to those of its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum S3ChecksumType {
-    /// A digest of the parts' digests, with `-N` behind it.
+    /// Digest of the parts' digests, with the suffix `-N`.
     #[serde(rename = "COMPOSITE")]
     Composite,
-    /// The checksum of the whole object's bytes; possible with CRCs only.
+    /// Checksum of the whole object's bytes; only CRCs support it.
     #[serde(rename = "FULL_OBJECT")]
     FullObject,
 }
 
 impl S3ChecksumAlgorithm {
-    /// All five.
+    /// All five algorithms.
     pub(super) const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
 
-    /// The name in `x-amz-checksum-algorithm` and in XML.
+    /// Name in `x-amz-checksum-algorithm` and in XML.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Crc32 => "CRC32",
@@ -60,7 +60,7 @@ impl S3ChecksumAlgorithm {
         }
     }
 
-    /// The header or trailer that carries the value.
+    /// Name of the header or trailer with the value.
     pub(super) fn header(self) -> &'static str {
         match self {
             Self::Crc32 => "x-amz-checksum-crc32",
@@ -71,7 +71,7 @@ impl S3ChecksumAlgorithm {
         }
     }
 
-    /// From an S3 name.
+    /// Parses an S3 name.
     pub(super) fn parse(name: &str) -> Result<Self> {
         let known = Self::ALL.into_iter().find(|a| a.name().eq_ignore_ascii_case(name));
         known.ok_or(Error::InvalidRequest("the checksum algorithm is unknown"))
@@ -88,7 +88,7 @@ impl S3ChecksumAlgorithm {
 }
 
 impl S3ChecksumType {
-    /// The name in `x-amz-checksum-type` and in XML.
+    /// Name in `x-amz-checksum-type` and in XML.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Composite => "COMPOSITE",
@@ -96,7 +96,7 @@ impl S3ChecksumType {
         }
     }
 
-    /// What a multipart upload gets: as asked, where the algorithm can do it; by default what S3 defaults to.
+    /// Type for a multipart upload: the requested type, if the algorithm supports it; S3's default without a request.
     pub(super) fn choose(algorithm: S3ChecksumAlgorithm, asked: Option<&str>) -> Result<Self> {
         match (asked, algorithm) {
             (None | Some("FULL_OBJECT"), S3ChecksumAlgorithm::Crc64Nvme) => Ok(Self::FullObject),
@@ -113,13 +113,13 @@ impl S3ChecksumType {
     }
 }
 
-/// Checksums of some bytes, by algorithm, in base64.
+/// Checksums of some bytes in base64, by algorithm.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct ChecksumSet(BTreeMap<S3ChecksumAlgorithm, String>);
 
 impl ChecksumSet {
-    /// The value for one algorithm.
+    /// Value for an algorithm.
     pub(super) fn get(&self, algorithm: S3ChecksumAlgorithm) -> Option<&String> {
         self.0.get(&algorithm)
     }
@@ -129,30 +129,30 @@ impl ChecksumSet {
         self.0.insert(algorithm, value);
     }
 
-    /// Whether there is none.
+    /// True if there are no values.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The algorithms that have a value.
+    /// Algorithms that have a value.
     pub(super) fn algorithms(&self) -> impl Iterator<Item = S3ChecksumAlgorithm> + '_ {
         self.0.keys().copied()
     }
 
-    /// The first algorithm whose wanted value is not ours.
+    /// First algorithm whose wanted value differs from the value here.
     pub(super) fn differs_from(&self, wanted: &Self) -> Option<S3ChecksumAlgorithm> {
         wanted.0.iter().find(|(algorithm, value)| self.get(**algorithm) != Some(value)).map(|(algorithm, _)| *algorithm)
     }
 }
 
-/// Everything computed over a body: MD5, always, and the checksums that somebody wants.
+/// Digests of a body: always MD5, and the requested checksums.
 pub(super) struct BodyHasher {
     md5: Md5,
     sums: ChecksumHasher,
 }
 
 impl BodyHasher {
-    /// Computes MD5 and `algorithms`.
+    /// Starts MD5 and `algorithms`.
     pub(super) fn new(algorithms: &[S3ChecksumAlgorithm]) -> Self {
         let on = |algorithm| algorithms.contains(&algorithm);
         let sums = ChecksumHasher {
@@ -165,13 +165,13 @@ impl BodyHasher {
         Self { md5: Md5::new(), sums }
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
         self.sums.update(bytes);
     }
 
-    /// The MD5 and the checksums of all that came.
+    /// MD5 and checksums of all bytes.
     pub(super) fn finish(self) -> ([u8; 16], ChecksumSet) {
         let computed = self.sums.finalize();
         let pairs = [
@@ -186,24 +186,24 @@ impl BodyHasher {
     }
 }
 
-/// Puts the checksums of parts together into the object's, part by part in order.
+/// Combines the checksums of parts into that of the object, part by part in order.
 pub(super) struct ChecksumCombiner {
     algorithm: S3ChecksumAlgorithm,
     kind: S3ChecksumType,
     parts: usize,
     crc: Option<u64>,
-    /// The size of the part before and what it shifts by: nearly all parts have one size.
+    /// Size of the previous part and its CRC shift, cached because nearly all parts have the same size.
     shift: Option<(u64, u64)>,
     digests: ChecksumHasher,
 }
 
 impl ChecksumCombiner {
-    /// Starts with no part.
+    /// Starts without parts.
     pub(super) fn new(algorithm: S3ChecksumAlgorithm, kind: S3ChecksumType) -> Self {
         Self { algorithm, kind, parts: 0, crc: None, shift: None, digests: BodyHasher::new(&[algorithm]).sums }
     }
 
-    /// Adds the next part: its checksum in base64 and its size in bytes. `None` when the value is no checksum.
+    /// Adds the next part: its checksum in base64 and its size in bytes. `None` if the value is not a checksum.
     pub(super) fn push(&mut self, sum: &str, size: u64) -> Option<()> {
         let bytes = BASE64.decode(sum).ok()?;
         self.parts += 1;
@@ -232,7 +232,7 @@ impl ChecksumCombiner {
         }
     }
 
-    /// The object's checksum in base64; composites name the number of parts.
+    /// Checksum of the object in base64; composite checksums end with the number of parts.
     pub(super) fn finish(self) -> Option<String> {
         match (self.kind, self.algorithm.polynomial()) {
             (S3ChecksumType::FullObject, Some(polynomial)) => {
@@ -248,13 +248,13 @@ impl ChecksumCombiner {
     }
 }
 
-/// A `Content-MD5`: 16 bytes in base64.
+/// Parses a `Content-MD5` header: 16 bytes in base64.
 pub(super) fn content_md5(text: &str) -> Result<[u8; 16]> {
     let bytes = BASE64.decode(text).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
     bytes.ok_or(Error::InvalidDigest("Content-MD5"))
 }
 
-/// The ETag of a multipart object: the MD5 of the parts' MD5s, and their number.
+/// ETag of a multipart object: the MD5 of the parts' MD5s, and their number.
 pub(super) fn multipart_etag(md5s: impl Iterator<Item = [u8; 16]>) -> String {
     let (mut hasher, mut parts) = (Md5::new(), 0usize);
     for md5 in md5s {

@@ -1,8 +1,8 @@
-//! Bounds the memory that one `aws-chunked` body can take.
+//! Limits the memory that an `aws-chunked` body can take.
 //!
-//! `s3s` gathers a whole chunk before it hands on its first byte, and some SDKs (Go's) send a part as a single chunk.
-//! Unsigned chunks are cut into the pieces in which they arrive. Signed ones cannot be cut, since the signature
-//! covers the chunk; those have a limit, far above what any client sends.
+//! `s3s` buffers a whole chunk before it passes on the first byte, and some SDKs (Go's) send a part as a single chunk.
+//! Unsigned chunks are split into the pieces in which they arrive. Signed chunks cannot be split, because the signature
+//! covers the chunk; they have a size limit far above what any client sends.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -12,17 +12,17 @@ use bytes::{Buf as _, Bytes};
 use http_body::{Body, Frame};
 use s3s::StdError;
 
-/// The largest signed chunk, in bytes. AWS SDKs send 64 or 128 KiB, MinIO's 64 KiB.
+/// Largest signed chunk in bytes. AWS SDKs send 64 or 128 KiB, MinIO's SDKs 64 KiB.
 const MAX_SIGNED_CHUNK_BYTES: u64 = 16 << 20;
-/// The longest line that announces a chunk; a signed one has 85 bytes and the size.
+/// Longest chunk header line in bytes; that of a signed chunk has 85 bytes and the size.
 const MAX_CHUNK_LINE_BYTES: usize = 1024;
 
-/// The body is not `aws-chunked`, or has a signed chunk beyond the limit.
+/// The body is not `aws-chunked`, or has a signed chunk above the limit.
 #[derive(Debug, thiserror::Error)]
 #[error("malformed aws-chunked body")]
 struct MalformedChunk;
 
-/// What `x-amz-content-sha256` says about the chunks.
+/// Chunk format by `x-amz-content-sha256`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChunkSigning {
     /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`.
@@ -32,7 +32,7 @@ pub(super) enum ChunkSigning {
 }
 
 impl ChunkSigning {
-    /// From the header's value; `None` when the body is not chunked.
+    /// Format from the header's value; `None` if the body is not chunked.
     pub(super) fn from_header(value: &str) -> Option<Self> {
         match value {
             "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Some(Self::Unsigned),
@@ -43,17 +43,17 @@ impl ChunkSigning {
 }
 
 enum ChunkState {
-    /// In the line that announces a chunk.
+    /// Inside a chunk header line.
     Line(Vec<u8>),
-    /// In a chunk, with so many bytes to come.
+    /// Inside chunk data, with this many bytes left.
     Data(u64),
-    /// In the line break after a chunk's data.
+    /// Inside the line break after chunk data.
     Break(&'static [u8]),
-    /// Behind the last chunk.
+    /// After the last chunk.
     Trailers,
 }
 
-/// Cuts chunks as they pass.
+/// Splits chunks while they pass.
 struct ChunkSplitter {
     chunks: ChunkSigning,
     state: ChunkState,
@@ -131,14 +131,14 @@ impl ChunkSplitter {
     }
 }
 
-/// An `aws-chunked` body whose chunks are small.
+/// An `aws-chunked` body with small chunks.
 pub(super) struct SplitChunks<B> {
     body: B,
     cutter: ChunkSplitter,
 }
 
 impl<B> SplitChunks<B> {
-    /// Cuts the chunks of `body`.
+    /// Splits the chunks of `body`.
     pub(super) fn new(body: B, chunks: ChunkSigning) -> Self {
         Self { body, cutter: ChunkSplitter::new(chunks) }
     }
@@ -177,7 +177,7 @@ mod tests {
         Ok(whole)
     }
 
-    /// The data of an unsigned body, its trailers, and the size of its largest chunk.
+    /// Data of an unsigned body, its trailers, and the size of its largest chunk.
     fn decode(mut body: &[u8]) -> (Vec<u8>, Vec<u8>, usize) {
         let (mut data, mut largest) = (Vec::new(), 0);
         loop {

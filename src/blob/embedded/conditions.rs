@@ -1,4 +1,4 @@
-//! Conditional requests: what must hold of an object before it is read, written or copied. Pure decisions.
+//! Conditional requests: preconditions on an object that is read, written or copied. Pure decisions.
 
 use s3s::dto::ETagCondition;
 
@@ -12,7 +12,7 @@ pub(super) struct WriteCondition {
 }
 
 impl WriteCondition {
-    /// As S3 takes them: `If-None-Match` only knows `*`.
+    /// Condition of a write. `If-None-Match` supports only `*`, as in S3.
     pub(super) fn new(if_match: Option<ETagCondition>, if_none_match: Option<ETagCondition>) -> Result<Self> {
         match if_none_match {
             Some(ETagCondition::ETag(_)) => Err(Error::NotImplemented("If-None-Match with an ETag, on a write")),
@@ -20,12 +20,12 @@ impl WriteCondition {
         }
     }
 
-    /// Whether nothing is asked.
+    /// True if there is no condition.
     pub(super) fn is_none(&self) -> bool {
         self.if_match.is_none() && !self.if_absent
     }
 
-    /// Decides against the ETag that the key has now.
+    /// Checks the condition against the current ETag of the key; `None`: no object.
     pub(super) fn check(&self, etag: Option<&str>) -> Result<()> {
         match (&self.if_match, etag) {
             (Some(_), None) => Err(Error::NoSuchKey),
@@ -36,8 +36,7 @@ impl WriteCondition {
     }
 }
 
-/// What else must hold of an object that is deleted, beside its entity tag: its size in bytes, and when it was last written, in
-/// whole seconds since 1970.
+/// Conditions of DeleteObject beside the entity tag: size in bytes and last write in whole seconds since 1970.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct DeleteCondition {
     /// `x-amz-if-match-size`.
@@ -47,12 +46,12 @@ pub(super) struct DeleteCondition {
 }
 
 impl DeleteCondition {
-    /// Whether nothing is asked.
+    /// True if there is no condition.
     pub(super) fn is_none(self) -> bool {
         self.size.is_none() && self.modified.is_none()
     }
 
-    /// Decides against the object; `modified` is in microseconds.
+    /// Checks the conditions against an object; `modified` is in microseconds since 1970.
     pub(super) fn check(self, size: u64, modified: i64) -> Result<()> {
         let same_size = self.size.is_none_or(|wanted| u64::try_from(wanted) == Ok(size));
         let same_time = self.modified.is_none_or(|wanted| wanted == seconds(modified));
@@ -60,7 +59,7 @@ impl DeleteCondition {
     }
 }
 
-/// The four conditions of GetObject and HeadObject. Times are whole seconds since 1970, as in HTTP.
+/// Conditions of GetObject and HeadObject. Times are whole seconds since 1970, as in HTTP.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReadCondition {
     /// `If-Match`.
@@ -74,7 +73,7 @@ pub(super) struct ReadCondition {
 }
 
 impl ReadCondition {
-    /// In the order of RFC 9110 §13.2.2: 412 first, then 304. `modified` is in microseconds.
+    /// Checks in the order of RFC 9110 §13.2.2: 412 first, then 304. `modified` is in microseconds since 1970.
     pub(super) fn check(&self, etag: &str, modified: i64) -> Result<()> {
         let changed = match &self.if_match {
             Some(condition) => !holds(condition, etag),
@@ -92,12 +91,12 @@ impl ReadCondition {
     }
 }
 
-/// The four `x-amz-copy-source-if-*` conditions, which only know 412.
+/// The `x-amz-copy-source-if-*` conditions, which fail only with 412.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CopyCondition(pub(super) ReadCondition);
 
 impl CopyCondition {
-    /// Decides against the source. `modified` is in microseconds.
+    /// Checks the conditions against the source. `modified` is in microseconds since 1970.
     pub(super) fn check(&self, etag: &str, modified: i64) -> Result<()> {
         self.0.check(etag, modified).map_err(|_| Error::PreconditionFailed)
     }
@@ -110,7 +109,7 @@ fn holds(condition: &ETagCondition, etag: &str) -> bool {
     }
 }
 
-/// Microseconds as the whole seconds that an HTTP date can say.
+/// Microseconds as whole seconds, the resolution of HTTP dates.
 pub(super) fn seconds(micros: i64) -> i64 {
     micros.div_euclid(1_000_000)
 }

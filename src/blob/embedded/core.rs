@@ -1,4 +1,4 @@
-//! What every operation works with: the parts of the store, and the few steps that operations share.
+//! Shared state of all operations, and the steps that several operations use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,30 +20,30 @@ use super::parts_in_flight::{PartInFlight, PartsInFlight};
 use super::pins::{ContentPin, ContentPins};
 use crate::domain::clock::{Clock, Entropy, random_hex};
 
-/// How long an object that was read is remembered; below [`Settings::trash_grace`](super::Settings::trash_grace), within
-/// which its files are there.
+/// Lifetime of a cached read. Below [`EmbeddedSettings::trash_grace`](super::EmbeddedSettings::trash_grace), during
+/// which the files of a removed object still exist.
 pub(super) const MAX_CACHED_READS: Duration = Duration::from_secs(10);
-/// Files that are looked at before an answer begins; more would keep the client waiting.
+/// Number of files that are checked before a response begins; more would keep the client waiting.
 const MAX_CHECKED_FILES: usize = 1024;
-/// Segments of objects that are remembered, about 26 MiB of them.
+/// Number of segments in the read cache, about 26 MiB.
 const MAX_CACHED_SEGMENTS: u64 = 1 << 20;
 
-/// Objects by address and entity tag: where their bytes are.
+/// Cache of object contents by address and entity tag.
 pub(super) type ObjectReadCache = Cache<(ObjectAddress, String), (ContentId, u64, Arc<SegmentManifest>)>;
 
-/// An object's bytes, which stay as long as this does.
+/// Bytes of an object, which stay as long as this value lives.
 pub(super) struct FoundObject {
-    /// How many they are.
+    /// Size in bytes.
     pub(super) size: u64,
-    /// Where they are.
+    /// Files that hold the bytes.
     pub(super) manifest: Arc<SegmentManifest>,
-    /// What holds them.
+    /// Pin that keeps the files.
     pub(super) pin: ContentPin,
 }
 
-/// A part whose body may be read.
+/// A part that passed the checks before its body.
 pub(super) struct AdmittedPart {
-    /// What every part of its upload is checked with.
+    /// Checksum algorithm of its upload.
     pub(super) algorithm: S3ChecksumAlgorithm,
     /// Permission to read the body.
     pub(super) admission: BodyAdmission,
@@ -51,7 +51,7 @@ pub(super) struct AdmittedPart {
     pub(super) in_flight: PartInFlight,
 }
 
-/// For [`StoreCore::read`].
+/// An empty cache for [`StoreCore::read`].
 pub(super) fn recently_read() -> ObjectReadCache {
     let weight = |_: &(ObjectAddress, String), found: &(ContentId, u64, Arc<SegmentManifest>)| {
         u32::try_from(found.2.0.len()).unwrap_or(u32::MAX).saturating_add(16)
@@ -59,48 +59,48 @@ pub(super) fn recently_read() -> ObjectReadCache {
     Cache::builder().max_capacity(MAX_CACHED_SEGMENTS).weigher(weight).time_to_live(MAX_CACHED_READS).build()
 }
 
-/// The store's parts.
+/// Components of the store.
 pub(super) struct StoreCore {
-    /// What was read a moment ago.
+    /// Recently read objects.
     pub(super) read: ObjectReadCache,
-    /// Rows.
+    /// Metadata.
     pub(super) meta: MetadataStore,
     /// Data files.
     pub(super) files: Arc<DataFiles>,
-    /// The way in for bytes.
+    /// Receiver of request bodies.
     pub(super) ingest: BodyIngest,
-    /// Who reads what.
+    /// Contents that are being read.
     pub(super) pins: ContentPins,
     /// Parts whose bodies are being received.
     pub(super) parts_in_flight: PartsInFlight,
-    /// Whether writing is still allowed.
+    /// Health of the store: refuses writes once poisoned.
     pub(super) health: Arc<StoreHealth>,
-    /// Which pages may talk to us.
+    /// Origins whose pages may use the store.
     pub(super) cors: CorsRules,
-    /// Now.
+    /// Source of the current time.
     pub(super) clock: Arc<dyn Clock>,
-    /// Unpredictable ids.
+    /// Source of unpredictable ids.
     pub(super) entropy: Arc<dyn Entropy>,
 }
 
 impl StoreCore {
-    /// Now, in microseconds since 1970.
+    /// Current time in microseconds since 1970.
     pub(super) fn now(&self) -> i64 {
         self.clock.now().as_microsecond()
     }
 
-    /// A new upload id: sorts by time, ends in 128 random bits.
+    /// New upload id: sorts by time, ends in 128 random bits.
     pub(super) fn upload_id(&self, now: i64) -> String {
         format!("{now:016x}{}", random_hex(self.entropy.as_ref(), 16))
     }
 
-    /// An object with its segments, which stay until the pin is dropped.
+    /// Opens an object and its segments, which stay until the pin is dropped.
     pub(super) async fn open(&self, at: ObjectAddress) -> Result<(ObjectRow, SegmentManifest, ContentPin)> {
         let pins = self.pins.clone();
         let find = move |db: &rusqlite::Connection| {
             loop {
                 let (object, manifest) = objects::open(db, &at)?;
-                // Condemned since we looked: then the key stands for something else by now.
+                // Condemned since the lookup: the key has another object by now.
                 if let Some(pin) = pins.pin(object.content) {
                     return Ok((object, manifest, pin));
                 }
@@ -109,8 +109,8 @@ impl StoreCore {
         self.meta.read(find).await
     }
 
-    /// [`Error::Damaged`] when a file that holds `length` bytes from `start` is missing or too short: to be asked before the
-    /// first byte is promised.
+    /// Returns [`Error::Damaged`] if a file that holds `length` bytes from `start` is missing or too short. Called
+    /// before the response begins.
     pub(super) async fn check_files(&self, manifest: &Arc<SegmentManifest>, start: u64, length: u64) -> Result<()> {
         let asked = manifest.within(start, length);
         let asked = &asked[..asked.len().min(MAX_CHECKED_FILES)];
@@ -125,7 +125,7 @@ impl StoreCore {
         tokio::task::spawn_blocking(check).await.map_err(|_| Error::Stopped("the check of the files panicked"))?
     }
 
-    /// As [`Self::open`]; nothing, if the key stands for an object with another entity tag by now.
+    /// Like [`Self::open`]; `None` if the object under the key has another entity tag by now.
     pub(super) async fn open_same(
         &self,
         at: ObjectAddress,
@@ -134,8 +134,8 @@ impl StoreCore {
         Ok(Some(self.open(at).await?).filter(|(object, ..)| object.etag == etag))
     }
 
-    /// As [`Self::open_same`]; one that was read a moment ago is remembered. Only for who knows that it is to be read: that it
-    /// was replaced or removed meanwhile goes unnoticed for [`MAX_CACHED_READS`].
+    /// Like [`Self::open_same`], but from the cache if possible. Only for callers that are authorised to read this
+    /// version: its replacement or removal goes unnoticed for [`MAX_CACHED_READS`].
     pub(super) async fn reopen(&self, at: ObjectAddress, etag: &str) -> Result<Option<FoundObject>> {
         let name = (at, etag.to_owned());
         if let Some((content, size, manifest)) = self.read.get(&name)
@@ -149,7 +149,7 @@ impl StoreCore {
         Ok(Some(FoundObject { size, manifest, pin }))
     }
 
-    /// Refuses a PUT before its body is read, where that is already certain.
+    /// Refuses a PUT before its body is read, if it must fail.
     pub(super) async fn admit_put(
         &self,
         at: &ObjectAddress,
@@ -165,8 +165,8 @@ impl StoreCore {
         self.ingest.admit(length)
     }
 
-    /// Refuses a part before its body is read, where that is already certain: the upload is gone, or its parts would have too
-    /// many bytes together, those counted that are on their way.
+    /// Refuses a part before its body is read, if it must fail: the upload does not exist, or the sum of its parts,
+    /// including those in flight, would exceed the limit.
     pub(super) async fn admit_part(
         &self,
         at: &ObjectAddress,
@@ -174,7 +174,8 @@ impl StoreCore {
         number: u16,
         length: u64,
     ) -> Result<AdmittedPart> {
-        // Counted before the rows are read: a part that ends in between is in the rows or among these, never in neither.
+        // Counted before the rows are read: a part that completes in between is counted in its row or here, never in
+        // neither.
         let in_flight = self.parts_in_flight.enter(id, number, length)?;
         let (at, id) = (at.clone(), id.to_owned());
         let find = move |db: &rusqlite::Connection| {
@@ -190,7 +191,7 @@ impl StoreCore {
         Ok(AdmittedPart { algorithm: upload.algorithm, admission, in_flight })
     }
 
-    /// The row of what was just stored, as part `number`.
+    /// Row of a stored file as part `number`.
     pub(super) fn segment(&self, stored: &StoredFile, number: u16) -> NewSegment {
         NewSegment {
             segment: FileSegment { file: stored.file.id(), size: stored.size, number },

@@ -1,6 +1,6 @@
-//! CORS: which pages of which origins may talk to the store, by the settings and by PutBucketCors.
+//! CORS: origins whose pages may use the store, by the settings and by PutBucketCors.
 //!
-//! The settings hold for every bucket; a bucket's own rules can only allow more.
+//! The settings apply to every bucket; a bucket's own rules can only allow more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,10 +27,10 @@ const EXPOSED_HEADERS: &[&str] = &[
 ];
 /// Methods that the settings allow.
 const ALLOWED_METHODS: &[&str] = &["GET", "PUT", "POST", "HEAD", "DELETE"];
-/// How long a browser may remember the answer to a preflight, in seconds.
+/// Time for which a browser may cache a preflight response, in seconds.
 const PREFLIGHT_MAX_AGE: i32 = 3600;
 
-/// One rule, in the terms of PutBucketCors. `*` stands for any run of characters in origins and headers.
+/// CORS rule in the terms of PutBucketCors. `*` matches any run of characters in origins and headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CorsRule {
     /// `AllowedOrigin`.
@@ -54,7 +54,7 @@ pub(super) struct CorsRules {
 }
 
 impl CorsRules {
-    /// The rules of the settings, and those stored with buckets.
+    /// Rules of the settings, and the stored rules by bucket.
     pub(super) fn new(origins: Vec<String>, buckets: HashMap<String, Arc<Vec<CorsRule>>>) -> Self {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let settings = (!origins.is_empty()).then(|| CorsRule {
@@ -68,14 +68,14 @@ impl CorsRules {
         Self { settings, buckets: RwLock::new(buckets) }
     }
 
-    /// What GetBucketCors shows: the bucket's own rules. Those of the settings hold beside them and are nobody's to change
-    /// here: a tool that reads, adds and writes back must not make them its own.
+    /// Rules for GetBucketCors: those of the bucket only. The rules of the settings apply as well but cannot be changed
+    /// here: a tool that reads, adds and writes back must not copy them into the bucket.
     pub(super) fn rules(&self, bucket: &str) -> Vec<CorsRule> {
         let stored = self.buckets.read().unwrap_or_else(PoisonError::into_inner).get(bucket).cloned();
         stored.iter().flat_map(|rules| rules.iter()).cloned().collect()
     }
 
-    /// What holds for a bucket: its own rules, then those of the settings.
+    /// Rules in force for a bucket: its own, then those of the settings.
     fn rules_in_force(&self, bucket: &str) -> Vec<CorsRule> {
         self.rules(bucket).into_iter().chain(self.settings.clone()).collect()
     }
@@ -89,7 +89,7 @@ impl CorsRules {
         };
     }
 
-    /// The headers that let a page of the request's origin read the answer; `None` without an origin, or if it may not.
+    /// CORS headers of a response to the request's origin; `None` without an origin, or if the origin is not allowed.
     pub(super) fn answer(&self, request: &Parts) -> Option<HeaderMap> {
         let origin = request.headers.get(header::ORIGIN)?.to_str().ok()?;
         let (rule, any) = self.find(bucket(request), origin, request.method.as_str(), &[])?;
@@ -98,7 +98,7 @@ impl CorsRules {
         Some(headers)
     }
 
-    /// The answer to a preflight; `None` when what it asks for is not allowed.
+    /// Headers of a preflight response; `None` if the request is not allowed.
     pub(super) fn preflight(&self, request: &Parts) -> Option<HeaderMap> {
         let text = |name| request.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let origin = text(header::ORIGIN)?;
@@ -117,7 +117,7 @@ impl CorsRules {
         Some(headers)
     }
 
-    /// The first rule that allows it, and whether that allows every origin.
+    /// First rule that allows the request, and true if that rule allows every origin.
     fn find(&self, bucket: &str, origin: &str, method: &str, headers: &[&str]) -> Option<(CorsRule, bool)> {
         let allows = |rule: &CorsRule| {
             let header = |name: &&str| rule.headers.iter().any(|pattern| matches(pattern, name));
@@ -144,7 +144,7 @@ fn allow(origin: &str, any: bool) -> Option<HeaderMap> {
     Some(headers)
 }
 
-/// Whether `text` is like `pattern`, where one `*` stands for anything; case does not matter.
+/// True if `text` matches `pattern`, in which the first `*` matches any text; case does not matter.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
     match pattern.split_once('*') {

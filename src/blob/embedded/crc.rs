@@ -1,15 +1,15 @@
-//! CRC arithmetic: the CRC of two runs of bytes out of the CRCs of each, as zlib's `crc32_combine` does it.
+//! CRC arithmetic: the CRC of a concatenation from the CRCs of its two pieces, as in zlib's `crc32_combine`.
 //!
-//! `crc(a ++ b) = crc(a) · x^(8·|b|) + crc(b)` modulo the polynomial. With the power at hand that is one
-//! multiplication, a fraction of a microsecond; `crc_fast::checksum_combine` works the power out each time, which
-//! took seconds for an object of 10 000 parts.
+//! `crc(a ++ b) = crc(a) · x^(8·|b|) + crc(b)` modulo the polynomial. With the power cached this is a single
+//! multiplication, a fraction of a microsecond; `crc_fast::checksum_combine` computes the power each time, which took
+//! seconds for an object of 10 000 parts.
 
-/// A CRC's polynomial in the reflected form that all of S3's CRCs use, without its highest term.
+/// Polynomial of a CRC in the reflected form that all of S3's CRCs use, without its highest term.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CrcPolynomial {
-    /// Bits: 32 or 64.
+    /// Width in bits: 32 or 64.
     pub(super) width: u32,
-    /// The coefficients, lowest power in the highest bit.
+    /// Coefficients, lowest power in the highest bit.
     pub(super) reflected: u64,
 }
 
@@ -18,7 +18,7 @@ impl CrcPolynomial {
         1 << (self.width - 1)
     }
 
-    /// `a · b`.
+    /// Product `a · b` modulo the polynomial.
     pub(super) fn multiply(self, a: u64, mut b: u64) -> u64 {
         let (mut power, mut product) = (self.one(), 0);
         while power != 0 {
@@ -31,7 +31,7 @@ impl CrcPolynomial {
         product
     }
 
-    /// `x^(8·bytes)`: what so many bytes behind it multiply a CRC with.
+    /// Factor `x^(8·bytes)`, by which a CRC is multiplied when `bytes` more bytes follow.
     pub(super) fn shift(self, mut bytes: u64) -> u64 {
         let (mut result, mut square) = (self.one(), self.one() >> 8);
         while bytes != 0 {

@@ -1,6 +1,6 @@
-//! Space on the disk: who may begin to write, and who must stop.
+//! Disk space: admission of uploads, and the limit below which they stop.
 //!
-//! Every body reserves its length before its first byte is read, and the floor below which nothing is written
+//! Every body reserves its length before its first byte is read. No upload may use the last `min_free` bytes, which
 //! keeps room for the metadata: deletes, aborts and completions work on a disk that is full for uploads.
 
 use std::io;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::{Error, Result};
 
-/// The file system under the store.
+/// File system of the store.
 #[derive(Debug)]
 pub(super) struct DiskSpace {
     dir: PathBuf,
@@ -18,7 +18,7 @@ pub(super) struct DiskSpace {
     reserved: AtomicU64,
 }
 
-/// Room for the bytes of one body that are still to be written. Given back when dropped.
+/// Reserved space for the unwritten bytes of a body. Released when dropped.
 #[derive(Debug)]
 pub(super) struct DiskReservation {
     disk: Arc<DiskSpace>,
@@ -26,12 +26,12 @@ pub(super) struct DiskReservation {
 }
 
 impl DiskSpace {
-    /// The disk under `dir`, of which `min_free` bytes are never used for objects.
+    /// File system of `dir`, of which `min_free` bytes are never used for objects.
     pub(super) fn new(dir: &Path, min_free: u64) -> Arc<Self> {
         Arc::new(Self { dir: dir.to_owned(), min_free, reserved: AtomicU64::new(0) })
     }
 
-    /// Reserves `length` bytes, or [`Error::StorageFull`].
+    /// Reserves `length` bytes; [`Error::Full`] if they are not free.
     pub(super) fn reserve(self: &Arc<Self>, length: u64) -> Result<DiskReservation> {
         let wanted = self.reserved.fetch_add(length, Ordering::Relaxed).saturating_add(length);
         let reservation = DiskReservation { disk: Arc::clone(self), left: length };
@@ -48,7 +48,8 @@ impl DiskSpace {
 }
 
 impl DiskReservation {
-    /// Turns `bytes` of the reservation into bytes on the disk; refuses when others have eaten into the floor.
+    /// Turns `bytes` of the reservation into bytes on the disk; [`Error::Full`] if less than `min_free` bytes are free
+    /// by now.
     pub(super) fn spend(&mut self, bytes: u64) -> Result<()> {
         let spent = bytes.min(self.left);
         self.left -= spent;

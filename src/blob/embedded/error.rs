@@ -1,4 +1,4 @@
-//! What can go wrong in the store, by meaning, and the one place where a meaning becomes an S3 answer.
+//! Errors of the store, and their mapping to S3 error responses.
 //!
 //! Must not know HTTP beyond the S3 error codes that `s3s` renders.
 
@@ -9,18 +9,18 @@ use s3s::{S3Error, S3ErrorCode};
 
 use super::model;
 
-/// The region that this store is in. Clients may sign for any; this one is in the clients' own lists, and of those in which
-/// AWS never took Signature V2: botocore presigns with V2 wherever it was once taken, `us-east-1` among them.
+/// Region of this store. Clients may sign for any region; this name is known to all SDKs, and AWS never accepted
+/// Signature V2 there: botocore presigns with V2 in every region that once accepted it, such as `us-east-1`.
 pub const REGION: &str = "eu-central-1";
 
-/// The code of an object whose data file is missing or too short: trying again does not help, an operator has to look.
-/// S3 has no code for it.
+/// Error code of an object whose data file is missing or too short: a retry does not help, an operator has to look. S3
+/// has no code for this.
 pub(super) const DAMAGED_BYTES_CODE: &str = "ObjectDamaged";
 
-/// The store's own result.
+/// Result of store operations.
 pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that a request can fail with.
+/// Errors of a request.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("the bucket does not exist")]
@@ -41,12 +41,12 @@ pub(super) enum Error {
     PreconditionFailed,
     #[error("not modified")]
     NotModified {
-        /// The object's entity tag, which a 304 repeats.
+        /// Entity tag of the object, repeated in the 304 response.
         etag: String,
     },
     #[error("the range is not satisfiable")]
     InvalidRange {
-        /// The object's size in bytes, which a 416 names.
+        /// Size of the object in bytes, for `Content-Range` of the 416 response.
         size: u64,
     },
     #[error("the object has no such part")]
@@ -107,9 +107,9 @@ pub(super) enum Error {
     Corrupt(#[from] model::CorruptRow),
     #[error("a data file of the object {what}: {file}")]
     Damaged {
-        /// The file.
+        /// Damaged file.
         file: model::FileId,
-        /// What is wrong with it.
+        /// Kind of damage.
         what: &'static str,
     },
     #[error("disk: {0}")]
@@ -121,7 +121,7 @@ pub(super) enum Error {
 }
 
 impl Error {
-    /// Whether the fault is ours, so that an operator should read of it.
+    /// True for internal faults, which are logged for the operator.
     fn is_ours(&self) -> bool {
         matches!(self, Self::Corrupt(_) | Self::Damaged { .. } | Self::Io(_) | Self::Sqlite(_) | Self::Stopped(_))
     }
@@ -170,7 +170,7 @@ impl From<Error> for S3Error {
     }
 }
 
-/// `s3s` lets an error's headers replace all others, so the content type is said again.
+/// Error headers with the content type: `s3s` replaces all headers of an error response by these.
 fn quoted(name: header::HeaderName, value: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
@@ -180,7 +180,7 @@ fn quoted(name: header::HeaderName, value: &str) -> HeaderMap {
     headers
 }
 
-/// The S3 code of a meaning. 507 with `InsufficientStorage` is what no SDK retries; S3 itself has no code for it.
+/// S3 error code. No SDK retries 507 with `InsufficientStorage`; S3 itself has no code for a full disk.
 fn code(error: &Error) -> S3ErrorCode {
     match error {
         Error::NoSuchBucket => S3ErrorCode::NoSuchBucket,

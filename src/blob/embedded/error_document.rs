@@ -1,7 +1,7 @@
-//! The XML of an error as S3's clients and their users know it: with a message, the resource and the request's id, and for a
-//! signature that does not match what was signed here, so that both sides can be compared line by line.
+//! XML error documents as S3 sends them: with message, resource and request id. For a signature that does not match,
+//! also the server's canonical request and string to sign, so that both sides can be compared line by line.
 //!
-//! `s3s` writes code and message only. Nothing in a canonical request is secret to the client that sent it.
+//! `s3s` writes code and message only. A canonical request contains no secret from the client that sent it.
 
 use std::collections::BTreeSet;
 
@@ -11,27 +11,27 @@ use http::{Method, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
-/// What of a request an error tells again.
+/// Head of a request, for error documents.
 pub(super) struct RequestHead {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 }
 
-/// Longest canonical request that is told, in bytes.
+/// Longest canonical request in an error document, in bytes.
 const MAX_TOLD_BYTES: usize = 32 << 10;
-/// What Signature Version 4 leaves as it is.
+/// Characters that Signature Version 4 does not encode.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-/// The same, in a path.
+/// Characters that Signature Version 4 does not encode in a path.
 const UNRESERVED_IN_PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 
 impl RequestHead {
-    /// Keeps the head of a request, which `s3s` consumes.
+    /// Copies the head of a request, which `s3s` consumes.
     pub(super) fn of(request: &Parts) -> Self {
         Self { method: request.method.clone(), uri: request.uri.clone(), headers: request.headers.clone() }
     }
 
-    /// The completed document; `None` when `xml` is no error of S3's.
+    /// Completed document; `None` if `xml` is not an S3 error.
     pub(super) fn complete(&self, xml: &str, request_id: &str) -> Option<String> {
         let (begin, _) = xml.split_once("</Error>").filter(|(begin, _)| begin.contains("<Error><Code>"))?;
         let (_, after_code) = begin.split_once("<Code>")?;
@@ -56,7 +56,7 @@ impl RequestHead {
     }
 }
 
-/// Words for codes that `s3s` gives none.
+/// Message for codes that `s3s` sends without a message.
 fn message(code: &str) -> &'static str {
     match code {
         "SignatureDoesNotMatch" => {
@@ -71,7 +71,7 @@ fn message(code: &str) -> &'static str {
     }
 }
 
-/// Text for XML 1.0, which has no control characters but tab and line breaks.
+/// Escapes text for XML 1.0, which has no control characters except tab and line breaks.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -88,7 +88,7 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// A request as Signature Version 4 sees it.
+/// Inputs of Signature Version 4 in a request.
 struct SignedRequest {
     access_key: String,
     /// `date/region/s3/aws4_request`.
@@ -100,7 +100,7 @@ struct SignedRequest {
 }
 
 impl SignedRequest {
-    /// `None` for what was not signed, or is too long to be told.
+    /// `None` if the request is not signed, or its canonical form is too long.
     fn of(request: &RequestHead) -> Option<Self> {
         let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let query: Vec<_> = url::form_urlencoded::parse(request.uri.query().unwrap_or_default().as_bytes()).collect();
@@ -132,7 +132,7 @@ impl SignedRequest {
     }
 }
 
-/// Method, path, query, headers, their names, and the hash of the body, a line each.
+/// Canonical request: method, path, query, headers, header names and body hash, each on its own line.
 fn canonical_request(request: &RequestHead, signed_headers: &str, payload: &str) -> String {
     let path = percent_decode_str(request.uri.path()).collect::<Vec<u8>>();
     let path = percent_encoding::percent_encode(&path, UNRESERVED_IN_PATH);
@@ -170,7 +170,7 @@ mod tests {
     const MISMATCH: &str =
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SignatureDoesNotMatch</Code></Error>";
 
-    /// The example of the S3 documentation, "GET Object": its hash is known.
+    /// Example of the S3 documentation, "GET Object", with a known hash.
     #[test]
     fn what_was_signed_is_told_as_amazon_has_it() {
         let authorization = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,\

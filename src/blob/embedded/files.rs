@@ -1,7 +1,7 @@
-//! Data files: one for each PUT or part, under a random name in one of 256 directories, written once.
+//! Data files: each PUT or part has a file of its own under a random name in 256 shard directories, written once.
 //!
-//! A file begins unnamed: no row mentions it, and [`NewFile`] removes it when dropped. It becomes part of the store
-//! when a committed transaction names it. Everything here blocks; async code calls it on the blocking pool.
+//! A new file is unnamed: no row mentions it, and [`NewFile`] removes it when dropped. The file becomes part of the
+//! store when a committed transaction names it. All functions block; async code calls them on the blocking pool.
 //!
 //! Must not know keys, buckets or rows.
 
@@ -21,23 +21,23 @@ use super::health::StoreHealth;
 use super::model::{FileId, FileSegment};
 use crate::domain::clock::Entropy;
 
-/// The directory of data files.
+/// Directory of data files.
 pub(super) struct DataFiles {
     root: PathBuf,
-    /// The shard directories, kept open to be fsynced.
+    /// Shard directories, kept open for fsync.
     shards: Vec<File>,
     entropy: Arc<dyn Entropy>,
     health: Arc<StoreHealth>,
-    /// Files that were read, the latest first. One that is removed leaves at once: its bytes are free when its last reader
-    /// has gone.
+    /// Open files for reading, the latest first. A removed file leaves at once, so that its bytes are free when its
+    /// last reader is gone.
     open: Mutex<VecDeque<(FileId, Arc<File>)>>,
-    /// Files that are being written, which no row can name yet: the orphan sweep must leave them alone.
+    /// Files being written, which no row can name yet: the orphan sweep must skip them.
     unnamed: Mutex<HashSet<FileId>>,
-    /// For pieces of files that are read.
+    /// Buffers for reading.
     pub(super) buffers: Arc<BufferPool>,
 }
 
-/// A file that is being written. Dropped, it is removed, unless a transaction has named it.
+/// A file being written. Removed when dropped, unless a transaction has named it.
 pub(super) struct NewFile {
     files: Arc<DataFiles>,
     id: FileId,
@@ -47,13 +47,13 @@ pub(super) struct NewFile {
     named: bool,
 }
 
-/// Files that are kept open for readers to come.
+/// Number of files that are kept open for reading.
 const MAX_OPEN_FILES: usize = 256;
-/// Writeback of a growing file is started in steps of this, so that the last fsync has little left to do.
+/// Step in bytes at which writeback of a growing file is started, so that the final fsync has little left to do.
 const FLUSH_STEP_BYTES: u64 = 8 << 20;
 
 impl DataFiles {
-    /// Makes the directories where they are missing, and makes that durable.
+    /// Creates missing directories and makes them durable.
     pub(super) fn open(dir: &Path, entropy: Arc<dyn Entropy>, health: Arc<StoreHealth>) -> io::Result<Arc<Self>> {
         let root = dir.join("files");
         fs::create_dir_all(&root)?;
@@ -65,7 +65,7 @@ impl DataFiles {
         Ok(Arc::new(Self { root, shards, entropy, health, open, unnamed, buffers }))
     }
 
-    /// Whether there is any data file below `dir`, before anything is made there.
+    /// True if there are data files below `dir`. Creates nothing.
     pub(super) fn has_any(dir: &Path) -> io::Result<bool> {
         for shard in 0..=u8::MAX {
             match fs::read_dir(dir.join("files").join(format!("{shard:02x}"))) {
@@ -89,7 +89,7 @@ impl DataFiles {
         }
     }
 
-    /// Whether no shard holds anything: a store without metadata must also be without data.
+    /// True if all shards are empty: a store without metadata must also be without data.
     pub(super) fn is_empty(&self) -> io::Result<bool> {
         for shard in 0..=u8::MAX {
             if self.read_shard(shard)?.next().is_some() {
@@ -99,7 +99,7 @@ impl DataFiles {
         Ok(true)
     }
 
-    /// A new empty file.
+    /// Creates an empty file.
     pub(super) fn create(self: &Arc<Self>) -> io::Result<NewFile> {
         let mut id = [0; 16];
         self.entropy.fill(&mut id);
@@ -114,17 +114,18 @@ impl DataFiles {
         }
     }
 
-    /// A file to be read by position, mostly from front to back. It stays open for a while, for whoever comes next.
+    /// Opens a file for positional reads, mostly from front to back. The file stays open for a while, for later
+    /// readers.
     pub(super) fn open_read(&self, id: FileId) -> io::Result<Arc<File>> {
         if let Some(file) = self.at_hand(id) {
             return Ok(file);
         }
         let file = File::open(self.path(id))?;
-        // Advice only: a file system that does not take it reads all the same.
+        // Advice only: reads work without it.
         let _ = fadvise(&file, 0, None, Advice::Sequential);
         let file = Arc::new(file);
         let mut open = self.kept();
-        // One that was removed meanwhile would stay for nobody.
+        // A file that was removed meanwhile must not stay open.
         if file.metadata()?.nlink() > 0 {
             open.push_front((id, Arc::clone(&file)));
             open.truncate(MAX_OPEN_FILES);
@@ -132,7 +133,7 @@ impl DataFiles {
         Ok(file)
     }
 
-    /// The same, if it is open already.
+    /// Same as [`Self::open_read`], but only if the file is open already.
     pub(super) fn at_hand(&self, id: FileId) -> Option<Arc<File>> {
         let mut open = self.kept();
         let at = open.iter().position(|(known, _)| *known == id)?;
@@ -142,20 +143,21 @@ impl DataFiles {
         Some(file)
     }
 
-    /// Whether a segment's file is open already, is still the one with its name, and has every byte. Does not wait for the
-    /// disk: what is open has its directory entry in memory.
+    /// True if the segment's file is open, is still the file under its name, and has all bytes. Does not wait for the
+    /// disk: the directory entry of an open file is in memory.
     pub(super) fn is_open_and_whole(&self, segment: &FileSegment) -> bool {
         let Some(open) = self.at_hand(segment.file).and_then(|file| file.metadata().ok()) else { return false };
         let named = fs::metadata(self.path(segment.file));
         named.is_ok_and(|named| (named.dev(), named.ino()) == (open.dev(), open.ino()) && named.len() >= segment.size)
     }
 
-    /// [`Error::Damaged`] when a segment's file is not there or has fewer bytes than its row says. Blocks on the disk.
+    /// Returns [`Error::Damaged`] if a segment's file is missing or has fewer bytes than its row says. Blocks on the
+    /// disk.
     pub(super) fn check(&self, segment: &FileSegment) -> Result<(), Error> {
         if self.is_open_and_whole(segment) {
             return Ok(());
         }
-        // An open file that was removed or replaced behind the store's back says nothing about the one with that name.
+        // An open file that was removed or replaced outside the store says nothing about the file under that name.
         self.kept().retain(|(known, _)| *known != segment.file);
         let damage = |what| Error::Damaged { file: segment.file, what };
         match fs::metadata(self.path(segment.file)) {
@@ -170,7 +172,7 @@ impl DataFiles {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes a file; one that is gone already counts as removed.
+    /// Removes a file; a missing file counts as removed.
     pub(super) fn remove(&self, id: FileId) -> io::Result<()> {
         let removed = fs::remove_file(self.path(id));
         self.kept().retain(|(known, _)| *known != id);
@@ -180,13 +182,13 @@ impl DataFiles {
         }
     }
 
-    /// The names in one shard directory, in no order.
+    /// Names in a shard directory, in no order.
     pub(super) fn read_shard(&self, shard: u8) -> io::Result<impl Iterator<Item = io::Result<String>> + use<>> {
         let entries = fs::read_dir(self.root.join(format!("{shard:02x}")))?;
         Ok(entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())))
     }
 
-    /// Whether a file is being written by this process.
+    /// True if this process is writing the file.
     pub(super) fn is_unnamed(&self, id: FileId) -> bool {
         self.unnamed().contains(&id)
     }
@@ -195,7 +197,7 @@ impl DataFiles {
         self.unnamed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where a file is, and its name below the directory of all of them.
+    /// Path of a file, and its name relative to the root directory.
     pub(super) fn place(&self, id: FileId) -> (PathBuf, String) {
         (self.path(id), format!("{:02x}/{id}", id.shard()))
     }
@@ -204,7 +206,8 @@ impl DataFiles {
         self.root.join(format!("{:02x}", id.shard())).join(id.to_string())
     }
 
-    /// A failed fsync poisons the store, except for want of space: then the file is simply not written.
+    /// Passes a result of fsync on. A failed fsync poisons the store, except for lack of space: then the file is simply
+    /// not written.
     fn synced(&self, result: io::Result<()>) -> io::Result<()> {
         let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         if let Err(error) = &result
@@ -217,12 +220,12 @@ impl DataFiles {
 }
 
 impl NewFile {
-    /// Its name.
+    /// Name of the file.
     pub(super) fn id(&self) -> FileId {
         self.id
     }
 
-    /// Appends, and from time to time starts writing back what is in the page cache.
+    /// Appends a batch, and from time to time starts writeback of dirty pages.
     pub(super) fn append(&mut self, batch: &[Bytes]) -> io::Result<()> {
         let mut slices: Vec<IoSlice<'_>> = batch.iter().map(|bytes| IoSlice::new(bytes)).collect();
         let mut left = slices.as_mut_slice();
@@ -241,8 +244,8 @@ impl NewFile {
         Ok(())
     }
 
-    /// `POSIX_FADV_DONTNEED` starts the writeback of dirty pages without waiting for it. Pages on their way to the
-    /// disk are not dropped, so what was just uploaded mostly stays cached for whoever reads it next.
+    /// Starts the writeback of dirty pages with `POSIX_FADV_DONTNEED`, without waiting for it. Pages under writeback
+    /// are not dropped, so what was just uploaded mostly stays cached for its first readers.
     fn flush_early(&mut self) {
         if let Some(length) = std::num::NonZeroU64::new(self.written - self.flushed)
             && length.get() >= FLUSH_STEP_BYTES
@@ -252,13 +255,13 @@ impl NewFile {
         }
     }
 
-    /// Makes the bytes and the name durable. After this a transaction may name the file.
+    /// Makes the bytes and the directory entry durable. Afterwards a transaction may name the file.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.files.synced(self.file.sync_data())?;
         self.files.synced(self.files.shards[usize::from(self.id.shard())].sync_all())
     }
 
-    /// A committed transaction names it, or may have: it is never removed from here any more.
+    /// Keeps the file: a committed transaction names it, or may name it.
     pub(super) fn leave(mut self) {
         self.named = true;
     }

@@ -1,7 +1,7 @@
-//! What happens when nobody asks: trash is collected, tombstones expire, files that no row names are swept.
+//! Maintenance in the background: removes trash, expired tombstones, and files that no row names.
 //!
-//! Order is what makes a crash harmless: files are removed before the rows that name them, and a row whose file is
-//! already gone is simply removed again.
+//! Crash safety comes from the order: files are removed before the rows that name them, and a row whose file is already
+//! gone is simply removed again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,36 +15,36 @@ use super::files::DataFiles;
 use super::meta::{closed_keys, contents, trash};
 use super::model::{ContentId, FileId};
 
-/// Contents that are looked at together.
+/// Number of contents that are read at a time.
 const MAX_CONTENTS_PER_ROUND: usize = 256;
-/// Rows that one transaction removes at most, so that uploads do not wait long for their turn.
+/// Largest number of rows that a transaction removes, so that uploads do not wait long for the writer.
 const MAX_ROWS_PER_ROUND: usize = 512;
 
-/// How long things are kept, and how often somebody looks.
+/// Retention times and interval of maintenance.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GcSchedule {
-    /// How long trash stays although nobody reads it.
+    /// Retention of trash after it became unreferenced.
     pub(super) trash_grace: Duration,
-    /// How long a completed upload is remembered.
+    /// Retention of completed uploads.
     pub(super) tombstone_ttl: Duration,
-    /// The pause between two looks.
+    /// Pause between two rounds.
     pub(super) every: Duration,
 }
 
-/// What one round of maintenance removed.
+/// Counts of what a round of maintenance removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GcReport {
     /// Contents whose files were removed because no object names them any more.
     pub trash: usize,
     /// Tombstones of completed uploads that expired.
     pub tombstones: usize,
-    /// Closed keys whose time was long over.
+    /// Closed keys that expired long ago.
     pub closed_keys: usize,
     /// Data files that no row named: leftovers of a crash.
     pub orphans: usize,
 }
 
-/// Looks after a store until `shutdown`.
+/// Runs maintenance until `shutdown`.
 pub(super) async fn run(core: Arc<StoreCore>, schedule: GcSchedule, shutdown: CancellationToken) {
     let mut orphans = true;
     loop {
@@ -66,9 +66,9 @@ pub(super) async fn run(core: Arc<StoreCore>, schedule: GcSchedule, shutdown: Ca
     }
 }
 
-/// One round; the sweep for orphans is only worth its reads after a start.
+/// Runs a round. The orphan sweep is worth its reads only after a start.
 pub(super) async fn run_round(core: &StoreCore, schedule: GcSchedule, orphans: bool) -> Result<GcReport> {
-    // A poisoned store does not know what its rows say on disk.
+    // In a poisoned store, the rows on disk are unknown.
     core.health.check()?;
     Ok(GcReport {
         orphans: if orphans { sweep(core).await? } else { 0 },
@@ -84,14 +84,14 @@ fn before(core: &StoreCore, age: Duration) -> i64 {
 
 async fn expire(core: &StoreCore, ttl: Duration) -> Result<usize> {
     let (before, mut expired) = (before(core, ttl), 0);
-    // Asked first, so that an idle store does not write.
+    // Read first, so that an idle store does not write.
     while core.meta.read(move |db| trash::any_finished(db, before)).await? {
         expired += core.meta.write(move |db| trash::expire_finished(db, before, MAX_ROWS_PER_ROUND)).await?;
     }
     Ok(expired)
 }
 
-/// Forgets closed keys for which no URL is good any more.
+/// Removes closed keys for which no URL is valid any more.
 async fn open_keys(core: &StoreCore) -> Result<usize> {
     let (now, mut opened) = (core.now(), 0);
     while core.meta.read(move |db| closed_keys::any_over(db, now)).await? {
@@ -100,7 +100,7 @@ async fn open_keys(core: &StoreCore) -> Result<usize> {
     Ok(opened)
 }
 
-/// Removes the files of every content that nothing names and nobody reads.
+/// Removes the files of all contents without references and readers.
 async fn collect(core: &StoreCore, grace: Duration) -> Result<usize> {
     let (before, mut kept, mut collected) = (before(core, grace), 0, 0);
     loop {
@@ -122,7 +122,7 @@ async fn collect(core: &StoreCore, grace: Duration) -> Result<usize> {
     }
 }
 
-/// Removes one content, files first; false while it is read.
+/// Removes a content, files first; false while it is read.
 async fn take_out(core: &StoreCore, content: ContentId) -> Result<bool> {
     if !core.pins.condemn(content) {
         return Ok(false);
@@ -157,8 +157,8 @@ async fn sweep(core: &StoreCore) -> Result<usize> {
     Ok(orphans)
 }
 
-/// Removes the files of one shard that no row names. A file that is being written is unnamed first and named later:
-/// asked in this order, it cannot slip through between the two questions.
+/// Removes the files of a shard that no row names. A file being written is unnamed first and named later: with the
+/// checks in this order, no file is missed by both.
 fn sweep_shard(db: &Connection, files: &DataFiles, shard: u8) -> Result<usize> {
     let mut orphans = 0;
     for name in files.read_shard(shard)? {

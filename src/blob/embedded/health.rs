@@ -1,23 +1,23 @@
-//! Whether the store may still write. After a failed fsync nobody knows what the disk holds, so the first one
-//! stops all writing until a restart has read the truth back; reading goes on.
+//! Write health of the store. After a failed fsync the content of the disk is unknown, so the first failure stops all
+//! writing until a restart has read back what is there; reading goes on.
 
 use std::sync::OnceLock;
 
 use super::error::{Error, Result};
 
-/// Healthy until poisoned; there is no way back.
+/// Healthy until poisoned; only a restart resets it.
 #[derive(Debug, Default)]
 pub(super) struct StoreHealth(OnceLock<String>);
 
 impl StoreHealth {
-    /// Stops all writing. The first reason stays.
+    /// Stops all writing. The first reason is kept.
     pub(super) fn poison(&self, reason: String) {
         if self.0.set(reason).is_ok() {
             tracing::error!(reason = self.reason(), "the embedded store stops writing until it is restarted");
         }
     }
 
-    /// Refuses once poisoned.
+    /// Returns [`Error::Poisoned`] once poisoned.
     pub(super) fn check(&self) -> Result<()> {
         match self.reason() {
             None => Ok(()),
@@ -25,7 +25,7 @@ impl StoreHealth {
         }
     }
 
-    /// Why writing stopped; `None` while all is well.
+    /// Reason why writing stopped; `None` while healthy.
     pub(super) fn reason(&self) -> Option<&str> {
         self.0.get().map(String::as_str)
     }

@@ -1,7 +1,8 @@
-//! From a body to a durable data file: hashed, measured, verified, fsynced, but named by no row yet.
+//! Receiver of request bodies: hashes, measures and verifies a body and writes it to a durable data file that no row
+//! names yet.
 //!
-//! Hashing and writing are two lanes that run beside each other and beside the network. Bodies that fit into one
-//! batch take one trip to the blocking pool instead.
+//! Hashing and writing are two serial queues that run in parallel with each other and with the network. A body that
+//! fits into a single batch takes a single call on the blocking pool instead.
 
 use std::io;
 use std::sync::Arc;
@@ -20,46 +21,47 @@ use super::files::{DataFiles, NewFile};
 use super::health::StoreHealth;
 use super::serial_queue::SerialQueue;
 
-/// What one step of a lane takes, in bytes. Three of these are in memory for each running body.
+/// Size of a batch in bytes, the input of a queue's task. Up to three batches are in memory for each body.
 const BATCH_BYTES: usize = 1 << 20;
-/// A client that sends tiny frames must not make a batch of a million of them: this many make a batch, or are joined.
+/// Number of frames after which a batch ends or its frames are joined: tiny frames must not make a batch of a million
+/// of them.
 const MAX_BATCH_FRAMES: usize = 512;
-/// S3's limit for one PUT or part, in bytes.
+/// S3's limit for a PUT or a part, in bytes.
 pub(super) const MAX_BODY_BYTES: u64 = 5 << 30;
 
 /// A body as the request declares it.
 pub(super) struct IncomingBody {
-    /// The bytes, decoded from `aws-chunked`.
+    /// Bytes, decoded from `aws-chunked`.
     pub(super) body: Option<StreamingBlob>,
-    /// Their exact number.
+    /// Exact length in bytes.
     pub(super) length: u64,
     /// Checksums in headers.
     pub(super) declared: ChecksumSet,
     /// Algorithms that are named without a value, or whose value comes in a trailer.
     pub(super) algorithms: Vec<S3ChecksumAlgorithm>,
-    /// Algorithms that a trailer must bring a value for.
+    /// Algorithms for which a trailer must bring a value.
     pub(super) announced: Vec<S3ChecksumAlgorithm>,
-    /// Where the trailers will be.
+    /// Trailers, available after the body.
     pub(super) trailers: Option<TrailingHeaders>,
     /// `Content-MD5`.
     pub(super) md5: Option<[u8; 16]>,
-    /// Why the stream failed, if it did.
+    /// Outcome of the body, for the reason of a failed stream.
     pub(super) fate: Option<Arc<BodyOutcome>>,
 }
 
-/// A durable file that no row names yet; dropped, it is removed.
+/// A durable file that no row names yet. Removed when dropped.
 pub(super) struct StoredFile {
     /// The file.
     pub(super) file: NewFile,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub(super) size: u64,
-    /// The MD5 of its bytes.
+    /// MD5 of the bytes.
     pub(super) md5: [u8; 16],
-    /// Its checksums, at least one.
+    /// Checksums of the bytes; never empty.
     pub(super) sums: ChecksumSet,
 }
 
-/// The way in for bytes.
+/// Receiver of request bodies.
 pub(super) struct BodyIngest {
     files: Arc<DataFiles>,
     disk: Arc<DiskSpace>,
@@ -67,14 +69,14 @@ pub(super) struct BodyIngest {
     slots: Arc<Semaphore>,
 }
 
-/// Permission to read one body, held while it is read.
+/// Permission to read a body, held while it is read.
 pub(super) struct BodyAdmission {
     room: DiskReservation,
     _slot: OwnedSemaphorePermit,
 }
 
 impl BodyIngest {
-    /// At most `max_bodies` at once.
+    /// Receives at most `max_bodies` bodies at once.
     pub(super) fn new(
         files: Arc<DataFiles>,
         disk: Arc<DiskSpace>,
@@ -84,7 +86,8 @@ impl BodyIngest {
         Self { files, disk, health, slots: Arc::new(Semaphore::new(max_bodies)) }
     }
 
-    /// Asks before the first byte is read: [`Error::Busy`], [`Error::StorageFull`], [`Error::Poisoned`].
+    /// Admits a body before its first byte is read. Errors: [`Error::Busy`], [`Error::Full`], [`Error::Poisoned`],
+    /// [`Error::EntityTooLarge`].
     pub(super) fn admit(&self, length: u64) -> Result<BodyAdmission> {
         self.health.check()?;
         if length > MAX_BODY_BYTES {
@@ -94,7 +97,7 @@ impl BodyIngest {
         Ok(BodyAdmission { room: self.disk.reserve(length)?, _slot: slot })
     }
 
-    /// Takes a body in and verifies everything that was declared about it.
+    /// Receives a body and verifies its length and declared checksums.
     pub(super) async fn take(&self, mut admission: BodyAdmission, incoming: IncomingBody) -> Result<StoredFile> {
         let hasher = BodyHasher::new(&incoming.wanted());
         let mut source = BodySource::new(incoming.body, incoming.length, incoming.fate);
@@ -154,13 +157,13 @@ impl BodyIngest {
     }
 }
 
-/// One step without a lane.
+/// Runs `work` on the blocking pool.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 impl IncomingBody {
-    /// Bytes of our own, about which nobody declares anything.
+    /// Body of the store's own bytes, without declared checksums.
     pub(super) fn internal(body: StreamingBlob, length: u64) -> Self {
         Self {
             body: Some(body),
@@ -217,7 +220,7 @@ fn verify(
     Ok(())
 }
 
-/// A body in batches, measured.
+/// A body in batches, with a check of its length.
 struct BodySource {
     body: Option<StreamingBlob>,
     length: u64,
@@ -230,7 +233,7 @@ impl BodySource {
         Self { body, length, received: 0, fate }
     }
 
-    /// The next batch; `None` when all declared bytes came and no more.
+    /// Next batch; `None` if exactly the declared number of bytes came.
     async fn next(&mut self) -> Result<Option<Vec<Bytes>>> {
         let (mut batch, mut size) = (Vec::new(), 0);
         while let Some(body) = self.body.as_mut().filter(|_| size < BATCH_BYTES && batch.len() < MAX_BATCH_FRAMES) {
@@ -251,7 +254,7 @@ impl BodySource {
         Ok((!batch.is_empty()).then_some(batch))
     }
 
-    /// `s3s` keeps its stream errors private: their text is all there is to tell them apart.
+    /// Error for a failed stream. `s3s` keeps its stream errors private, so their text is the only distinction.
     fn failed(&self, error: &StdError) -> Error {
         let text = error.to_string();
         if self.fate.as_ref().is_some_and(|fate| fate.was_idle()) {

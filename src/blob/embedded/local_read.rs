@@ -1,6 +1,6 @@
-//! Reading from within the process: what [`super::s3::reading`] does for requests, without a request.
+//! Reads within the process: same results as [`super::s3::reading`], without a request.
 //!
-//! Must not let anybody write, and must not know whose keys these are.
+//! Must not offer writes, and must not know tenants or owners of keys.
 
 use std::io;
 use std::ops::Range;
@@ -15,16 +15,16 @@ use super::error::Error;
 use super::model::ObjectAddress;
 use super::read::{ObjectReader, SpanReader};
 
-/// Why an object cannot be read. Texts are for logs.
+/// Errors of a read. Texts are for logs.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// There is none.
+    /// The object does not exist.
     #[error("there is no such object")]
     NotFound,
-    /// It is not the one that was asked for, or not that long.
+    /// The object has another entity tag, or is shorter than the range.
     #[error("the object is another one")]
     Changed,
-    /// A data file is missing or too short: the bytes are lost, and trying again does not help.
+    /// A data file is missing or too short: the bytes are lost, and a retry does not help.
     #[error("{0}")]
     Damaged(String),
     /// The disk or the metadata failed.
@@ -42,16 +42,16 @@ impl From<Error> for ReadError {
     }
 }
 
-/// A data file that is the whole of an object.
+/// A data file that contains a whole object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataFile {
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Its place below the directory of data files: hexadecimal digits and one slash.
+    /// Name relative to the directory of data files: hexadecimal digits and a slash.
     pub name: String,
 }
 
-/// Where a range of the object is that has this entity tag.
+/// Content of the object with this entity tag, after a check of the range and its files.
 async fn find(core: &StoreCore, at: ObjectAddress, etag: &str, range: &Range<u64>) -> Result<FoundObject, ReadError> {
     let found = core.reopen(at, etag).await?.ok_or(ReadError::Changed)?;
     if range.start > range.end || range.end > found.size {
@@ -61,7 +61,7 @@ async fn find(core: &StoreCore, at: ObjectAddress, etag: &str, range: &Range<u64
     Ok(found)
 }
 
-/// A range of its bytes; the files stay until the stream is dropped.
+/// Reads a range of an object. The files stay until the stream is dropped.
 pub(super) async fn read(
     core: &Arc<StoreCore>,
     at: ObjectAddress,
@@ -70,12 +70,12 @@ pub(super) async fn read(
 ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, ReadError> {
     let FoundObject { manifest, pin, .. } = find(core, at, etag, &range).await?;
     let reader = ObjectReader::new(Arc::clone(&core.files), manifest, pin, range.start, range.end - range.start);
-    // What kind of failure it was tells damage from a disk that is busy.
+    // The error kind distinguishes damage from a busy disk.
     let kind = |error: s3s::StdError| error.downcast::<io::Error>().map_or_else(io::Error::other, |error| *error);
     Ok(reader.map_err(kind))
 }
 
-/// The same range as parts of files; they stay until the stream is dropped.
+/// Same range as ranges of files. The files stay until the stream is dropped.
 pub(super) async fn spans(
     core: &Arc<StoreCore>,
     at: ObjectAddress,
@@ -86,7 +86,7 @@ pub(super) async fn spans(
     Ok(SpanReader::new(Arc::clone(&core.files), manifest, pin, range.start, range.end - range.start))
 }
 
-/// Its one file; `None` when there are several, or none because it is empty.
+/// Single data file of an object; `None` if there are several, or none because the object is empty.
 pub(super) async fn data_file(core: &StoreCore, at: ObjectAddress, etag: &str) -> Result<Option<DataFile>, ReadError> {
     let (object, manifest, _pin) = core.open_same(at, etag).await?.ok_or(ReadError::Changed)?;
     match manifest.0.as_slice() {

@@ -1,38 +1,38 @@
-//! The embedded S3 store: an S3 endpoint inside the process, for real small deployments.
+//! Embedded S3 store: an S3 endpoint inside the process, for production use in small deployments.
 //!
-//! Every PUT and every part becomes one data file, written once; SQLite says which files make up which object.
-//! Completing an upload therefore copies nothing, and no user's key ever becomes a path.
+//! Every PUT and every part becomes a data file that is written once; SQLite records which files make up an object.
+//! Therefore completing an upload copies nothing, and no client's key ever becomes a path.
 //!
 //! ```text
-//!  request ─▶ service ── health · CORS · door (who may pass) · body (idle, drain) · chunked (bounded memory)
+//!  request ─▶ service ── health · CORS · auth (access key) · body (idle, drain) · chunked (bounded memory)
 //!                │ s3s: SigV4, XML
 //!                ▼
-//!               s3/ ── one method per operation: parse ▶ call ▶ render
+//!               s3/ ── a method per operation: parse ▶ call ▶ render
 //!                │
 //!    ┌───────────┼──────────────┬────────────────┐
 //!    ▼           ▼              ▼                ▼
-//!  ingest      read           meta/           janitor
-//!  body ▶ file  file ▶ body    rows, one       trash, tombstones,
+//!  ingest      read           meta/           gc
+//!  body ▶ file  file ▶ body    rows, single    trash, tombstones,
 //!  hashed,      read-ahead,    writer thread   orphans
 //!  fsynced      pinned         with group commit
 //! ```
 //!
-//! What holds at any instant, also across `kill -9` and power loss:
+//! Invariants at any instant, also across `kill -9` and power loss:
 //!
-//! * A file is fsynced, and its directory too, before a transaction names it; the client is answered after the
-//!   transaction is durable. A file that no row names is nothing, and is removed.
+//! * A file and its directory are fsynced before a transaction names the file; the client is answered after the
+//!   transaction is durable. A file that no row names is not part of the store, and is removed.
 //! * Conditions (`If-Match`, `If-None-Match`) are decided inside the transaction that writes.
-//! * A content that is read stays, however slow the reader (`pins`).
-//! * After a failed fsync the store writes no more until it is restarted (`health`); it goes on reading.
-//! * Memory is bounded for each body and each download; their number is bounded by [`EmbeddedSettings::max_bodies`] and by
-//!   whoever accepts connections.
+//! * A content that is being read stays, however slow the reader is (`pins`).
+//! * After a failed fsync the store refuses writes until it is restarted (`health`); reads go on.
+//! * Memory is bounded for each body and each download; their number is bounded by [`EmbeddedSettings::max_bodies`]
+//!   and by the server that accepts connections.
 //!
-//! The disk full: `507` with code `InsufficientStorage`, which no SDK retries; too many uploads: `503 SlowDown`,
-//! which all retry with backoff.
+//! A full disk is answered with `507` and code `InsufficientStorage`, which no SDK retries; too many uploads at once
+//! with `503 SlowDown`, which all SDKs retry with backoff.
 //!
 //! Logs: this module logs under its own path. `s3s` logs every 4xx at ERROR: set `s3s=off` in the filter.
 //!
-//! Must not use our `store`, `engine` or `http`, nor time or chance except through [`Clock`] and [`Entropy`].
+//! Must not use our `store`, `engine` or `http`, nor time or randomness except through [`Clock`] and [`Entropy`].
 
 mod auth;
 mod body;
@@ -80,31 +80,33 @@ pub use gc::GcReport;
 pub use local_read::{DataFile, ReadError};
 pub use open::EmbeddedOpenError;
 
-/// How a store is set up.
+/// Settings of a store.
 #[derive(Clone)]
 pub struct EmbeddedSettings {
-    /// Where it keeps everything; made when missing. One process at a time.
+    /// Directory of all data; created if missing. A single process at a time can open it.
     pub dir: PathBuf,
-    /// The access key id that requests are signed with; not empty.
+    /// Access key id that clients sign with; not empty.
     pub access_key: String,
-    /// Its secret; not empty.
+    /// Secret access key; not empty.
     pub secret_key: String,
     /// Origins whose pages may use the store, like `https://app.example`; `*` for all.
     pub cors_origins: Vec<String>,
-    /// The most PUTs and parts that are received at once; further ones get `503 SlowDown`. Each needs up to 3 MiB.
+    /// Largest number of PUTs and parts that are received at once; more get `503 SlowDown`. Each needs up to 3 MiB of
+    /// memory.
     pub max_bodies: usize,
-    /// Free bytes on the disk below which nothing is received.
+    /// Free bytes on the disk below which no body is received.
     pub min_free: u64,
-    /// How long bytes stay after the last object that named them is gone.
+    /// Time for which bytes stay after the last object that named them is gone.
     pub trash_grace: Duration,
-    /// How long a completed upload is remembered, so that a repeated CompleteMultipartUpload gets the same answer.
+    /// Time for which a completed upload is remembered, so that a repeated CompleteMultipartUpload gets the same
+    /// answer.
     pub tombstone_ttl: Duration,
-    /// The pause between two rounds of [`EmbeddedStore::maintain`].
+    /// Pause between two rounds of [`EmbeddedStore::maintain`].
     pub maintain_every: Duration,
 }
 
 impl Default for EmbeddedSettings {
-    /// Everything but `dir`, `access_key` and `secret_key`, which have no default.
+    /// Defaults for all settings but `dir`, `access_key` and `secret_key`, which are empty.
     fn default() -> Self {
         Self {
             dir: PathBuf::new(),
@@ -121,21 +123,21 @@ impl Default for EmbeddedSettings {
 }
 
 impl std::fmt::Debug for EmbeddedSettings {
-    /// Without the secret.
+    /// Prints directory and access key, without the secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings").field("dir", &self.dir).field("access_key", &self.access_key).finish_non_exhaustive()
     }
 }
 
-/// An open store. Clones share it; it is closed when the last one is dropped.
+/// An open store. Clones share it; the store is closed when the last clone is dropped.
 #[derive(Clone)]
 pub struct EmbeddedStore(Arc<open::OpenedStore>);
 
 impl EmbeddedStore {
-    /// Opens or makes the store in [`EmbeddedSettings::dir`] and locks it for this process. Blocks on the disk.
+    /// Opens or creates the store in [`EmbeddedSettings::dir`] and locks it for this process. Blocks on the disk.
     ///
     /// # Errors
-    /// [`EmbeddedOpenError`] says what is wrong; nothing is changed then, except that directories may have been made.
+    /// [`EmbeddedOpenError`]; then nothing was changed, except that directories may have been created.
     pub fn open(
         settings: EmbeddedSettings,
         clock: Arc<dyn Clock>,
@@ -144,17 +146,17 @@ impl EmbeddedStore {
         open::open(settings, clock, entropy).map(|opened| Self(Arc::new(opened)))
     }
 
-    /// Makes a bucket unless it exists.
+    /// Creates a bucket unless it exists.
     ///
     /// # Errors
-    /// A sentence: the name is not one that S3 allows, or the store cannot be written.
+    /// A sentence: S3 does not allow the name, or the store cannot be written.
     pub async fn ensure_bucket(&self, name: &str) -> Result<(), String> {
         open::ensure_bucket(&self.0.core, name).await.map_err(|error| error.to_string())
     }
 
-    /// Answers one S3 request, signature and all. This is the whole HTTP service: mount it at the root of a listener
-    /// of its own, since paths are signed. `GET /-/health` is answered without a signature: 200, or 503 when the
-    /// store has stopped writing. Never fails.
+    /// Answers an S3 request, including the check of its signature. This is the whole HTTP service: mount it at the
+    /// root of a listener of its own, because paths are signed. `GET /-/health` is answered without a signature: 200,
+    /// or 503 once the store has stopped writing. Never fails.
     pub async fn handle<B>(&self, request: http::Request<B>) -> http::Response<s3s::Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -163,10 +165,10 @@ impl EmbeddedStore {
         self.0.service.handle(request).await
     }
 
-    /// Bytes of the object that still has this entity tag, without a request. The files stay until the stream is dropped.
+    /// Reads bytes of the object with this entity tag, without a request. The files stay until the stream is dropped.
     ///
     /// # Errors
-    /// [`ReadError`]; also when the range is not inside the object.
+    /// [`ReadError`]; also if the range is not inside the object.
     pub async fn read(
         &self,
         bucket: &str,
@@ -177,16 +179,16 @@ impl EmbeddedStore {
         local_read::read(&self.0.core, address(bucket, key), etag, range).await
     }
 
-    /// The same bytes as parts of files, for whoever sends them to a socket. The files stay until the stream is dropped.
+    /// Same bytes as [`Self::read`], as ranges of files for `sendfile`. The files stay until the stream is dropped.
     ///
     /// # Errors
-    /// [`ReadError`]; also when the range is not inside the object.
+    /// [`ReadError`]; also if the range is not inside the object.
     pub async fn spans(&self, bucket: &str, key: &str, etag: &str, range: Range<u64>) -> Result<FileSpans, ReadError> {
         Ok(local_read::spans(&self.0.core, address(bucket, key), etag, range).await?.boxed())
     }
 
-    /// The data file that is the whole of the object which still has this entity tag; `None` if it is in several. It can
-    /// be opened for [`EmbeddedSettings::trash_grace`] even if the object is removed right now.
+    /// Data file that contains the whole object with this entity tag; `None` if the object is not in a single file. The
+    /// file can be opened for [`EmbeddedSettings::trash_grace`] even if the object is removed right after this call.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -194,16 +196,16 @@ impl EmbeddedStore {
         local_read::data_file(&self.0.core, address(bucket, key), etag).await
     }
 
-    /// Looks after the store until `shutdown`: removes what nothing names any more, forgets old tombstones, and,
-    /// once, sweeps what a crash left behind. Run it exactly once beside [`EmbeddedStore::handle`].
+    /// Runs maintenance until `shutdown`: removes unreferenced contents and old tombstones and, once, files that a
+    /// crash left behind. Run it exactly once beside [`EmbeddedStore::handle`].
     pub async fn maintain(&self, shutdown: CancellationToken) {
         gc::run(Arc::clone(&self.0.core), self.0.schedule, shutdown).await;
     }
 
-    /// One whole round of maintenance now, the sweep for orphans included.
+    /// Runs a whole round of maintenance now, including the orphan sweep.
     ///
     /// # Errors
-    /// A sentence, when the disk or the metadata fails; what was not done is done by a later round.
+    /// A sentence, if the disk or the metadata fails; a later round does the rest.
     pub async fn sweep(&self) -> Result<GcReport, String> {
         gc::run_round(&self.0.core, self.0.schedule, true).await.map_err(|error| error.to_string())
     }

@@ -1,4 +1,4 @@
-//! What the store keeps about objects: ids, segments, manifests, headers, tags. Plain values, no I/O.
+//! Values of the store's metadata: ids, segments, manifests, headers, tags. Plain values without I/O.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,29 +8,29 @@ use serde::{Deserialize, Serialize};
 use super::checksum::{ChecksumSet, S3ChecksumType};
 use super::error::{Error, Result};
 
-/// A row says something that no version of this code writes.
+/// A row contains a value that no version of this code writes.
 #[derive(Debug, thiserror::Error)]
 #[error("corrupt metadata: {0}")]
 pub(super) struct CorruptRow(pub(super) &'static str);
 
-/// The random name of one data file. User keys never become part of it.
+/// Random name of a data file. Clients' keys never become part of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct FileId(pub(super) [u8; 16]);
 
 impl FileId {
-    /// The shard directory, 0 to 255, that holds it.
+    /// Shard directory of the file, 0 to 255.
     pub(super) fn shard(self) -> u8 {
         self.0[0]
     }
 
-    /// Reads a file name; `None` for names that we never gave.
+    /// Parses a file name; `None` for names that this store never gives.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         let mut id = [0; 16];
         let ours = name.len() == 32 && !name.bytes().any(|b| b.is_ascii_uppercase());
         (ours && hex::decode_to_slice(name, &mut id).is_ok()).then_some(Self(id))
     }
 
-    /// From a row's blob.
+    /// Parses the blob of a row.
     pub(super) fn from_blob(blob: &[u8]) -> Result<Self, CorruptRow> {
         blob.try_into().map(Self).map_err(|_| CorruptRow("a file id has not 16 bytes"))
     }
@@ -48,29 +48,29 @@ impl fmt::Debug for FileId {
     }
 }
 
-/// The row id of some immutable bytes; never used twice.
+/// Row id of immutable bytes; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ContentId(pub(super) i64);
 
-/// A run of an object's bytes: one whole data file.
+/// A segment of an object's bytes: a whole data file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileSegment {
-    /// Where the bytes are.
+    /// File with the bytes.
     pub(super) file: FileId,
-    /// How many they are.
+    /// Size in bytes.
     pub(super) size: u64,
-    /// The part number under which they came, 1 for a plain PUT.
+    /// Part number of the bytes, 1 for a plain PUT.
     pub(super) number: u16,
 }
 
-/// An object's segments in order, in a compact form, so that a ranged read of 10 000 parts costs one row.
+/// Segments of an object in order. The compact form lets a ranged read of 10 000 parts cost a single row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SegmentManifest(pub(super) Vec<FileSegment>);
 
 impl SegmentManifest {
     const SEGMENT_BYTES: usize = 16 + 8 + 2;
 
-    /// 26 bytes for each segment: file id, size, part number, big-endian.
+    /// Encodes 26 bytes for each segment: file id, size, part number, big-endian.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut blob = Vec::with_capacity(self.0.len() * Self::SEGMENT_BYTES);
         for segment in &self.0 {
@@ -81,7 +81,7 @@ impl SegmentManifest {
         blob
     }
 
-    /// The inverse of [`SegmentManifest::encode`].
+    /// Inverse of [`SegmentManifest::encode`].
     pub(super) fn decode(blob: &[u8]) -> Result<Self, CorruptRow> {
         let (records, rest) = blob.as_chunks::<{ Self::SEGMENT_BYTES }>();
         if !rest.is_empty() {
@@ -97,12 +97,12 @@ impl SegmentManifest {
         Some(FileSegment { file: FileId(*file), size: u64::from_be_bytes(*size), number })
     }
 
-    /// All bytes.
+    /// Sum of all segments in bytes.
     pub(super) fn size(&self) -> u64 {
         self.0.iter().map(|segment| segment.size).sum()
     }
 
-    /// The segments that hold `length` bytes from `start`.
+    /// Segments that hold `length` bytes from `start`.
     pub(super) fn within(&self, start: u64, length: u64) -> &[FileSegment] {
         if length == 0 {
             return &[];
@@ -120,7 +120,7 @@ impl SegmentManifest {
         &self.0[first..last]
     }
 
-    /// Where the `number`-th part (from 1, in order) starts, and its size.
+    /// Offset and size of the `number`-th part in order, counted from 1.
     pub(super) fn part(&self, number: u16) -> Option<(u64, u64)> {
         let index = usize::from(number).checked_sub(1)?;
         let size = self.0.get(index)?.size;
@@ -134,7 +134,7 @@ impl FromIterator<FileSegment> for SegmentManifest {
     }
 }
 
-/// The headers that come back with an object as they were given, and the user's metadata.
+/// Headers that are returned with an object as they were given, and the client's metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct ObjectHeaders {
@@ -162,23 +162,23 @@ pub(super) struct ObjectHeaders {
 }
 
 impl ObjectHeaders {
-    /// S3's limit on user metadata, names and values together, in bytes.
+    /// S3's limit for user metadata in bytes, names and values together.
     const MAX_METADATA_BYTES: usize = 2048;
 
-    /// Refuses what S3 refuses.
+    /// Refuses metadata above S3's limit.
     pub(super) fn check(self) -> Result<Self> {
         let size: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
         if size > Self::MAX_METADATA_BYTES { Err(Error::MetadataTooLarge) } else { Ok(self) }
     }
 }
 
-/// An object's tags, at most ten, in the order in which they were given.
+/// Tags of an object, at most ten, in the order in which they were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct ObjectTags(Vec<(String, String)>);
 
 impl ObjectTags {
-    /// Checks S3's limits: 10 tags, keys of 1 to 128 characters and unique, values up to 256.
+    /// Checks S3's limits: 10 tags, unique keys of 1 to 128 characters, values of up to 256 characters.
     pub(super) fn new(pairs: Vec<(String, String)>) -> Result<Self> {
         if pairs.len() > 10 {
             return Err(Error::InvalidTag("an object has at most 10 tags"));
@@ -196,58 +196,58 @@ impl ObjectTags {
         Ok(Self(pairs))
     }
 
-    /// Reads `x-amz-tagging`, which is written like a query.
+    /// Parses `x-amz-tagging`, which has the syntax of a query.
     pub(super) fn from_header(text: &str) -> Result<Self> {
         Self::new(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
-    /// How many there are.
+    /// Number of tags.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The pairs of key and value.
+    /// Pairs of key and value.
     pub(super) fn into_pairs(self) -> Vec<(String, String)> {
         self.0
     }
 }
 
-/// An object's checksums and what they are of.
+/// Checksums of an object and their type.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ObjectChecksums {
-    /// The values.
+    /// Values by algorithm.
     #[serde(default)]
     pub(super) sums: ChecksumSet,
-    /// Full object, or composed of the parts'.
+    /// Type: of the full object, or composed of the parts' checksums.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) kind: Option<S3ChecksumType>,
 }
 
-/// An object as its row tells it.
+/// Row of an object.
 #[derive(Clone, Debug)]
 pub(super) struct ObjectRow {
-    /// Its bytes.
+    /// Content with the bytes.
     pub(super) content: ContentId,
-    /// Their number.
+    /// Size in bytes.
     pub(super) size: u64,
-    /// MD5 in hexadecimal, or `md5-of-md5s-N`.
+    /// Entity tag: MD5 in hexadecimal, or `md5-of-md5s-N`.
     pub(super) etag: String,
-    /// When it was written, in microseconds since 1970.
+    /// Time of the write, in microseconds since 1970.
     pub(super) modified: i64,
-    /// What comes back with it.
+    /// Headers that are returned with the object.
     pub(super) headers: ObjectHeaders,
-    /// Its tags.
+    /// Tags.
     pub(super) tags: ObjectTags,
-    /// Its checksums.
+    /// Checksums.
     pub(super) verified: ObjectChecksums,
 }
 
-/// Where an object lives.
+/// Bucket and key of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ObjectAddress {
-    /// The bucket's name.
+    /// Bucket name.
     pub(super) bucket: String,
-    /// The key: 1 to 1024 bytes of any UTF-8.
+    /// Key: 1 to 1024 bytes of any UTF-8.
     pub(super) key: String,
 }
 

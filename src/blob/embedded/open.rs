@@ -1,4 +1,4 @@
-//! Opening a store: the lock, the directories, the database, and what they are put together to.
+//! Opening a store: lock, directories and database, and the components built from them.
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
@@ -24,51 +24,51 @@ use super::pins::ContentPins;
 use super::service::S3HttpService;
 use crate::domain::clock::{Clock, Entropy};
 
-/// Why a store cannot be opened.
+/// Errors of opening a store.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedOpenError {
-    /// Another process has it open.
+    /// Another process has the store open.
     #[error("the store in {0} is in use by another process")]
     Locked(PathBuf),
-    /// A setting is empty that must not be.
+    /// A required setting is empty.
     #[error("the store needs {0}")]
     Missing(&'static str),
-    /// Its database was written by a later version of this program.
+    /// The database was written by a later version of this program.
     #[error("the store's metadata has version {version}, which this program does not know; use a newer one")]
     TooNew {
-        /// The version that was found.
+        /// Version of the database.
         version: i64,
     },
-    /// There are data files, but the database that names them is gone: starting afresh would remove them.
+    /// Data files exist, but the database that names them is missing: a new database would make the sweep remove them.
     #[error("{0} is missing although there are data files: restore it, or move the files away")]
     MetadataMissing(PathBuf),
-    /// The database names data files, and there is none at all: a directory that was not mounted, or not restored.
+    /// The database names data files, but none exists: a directory that was not mounted or not restored.
     #[error(
         "{0} is missing or empty although {1} names files in it: mount or restore it; a store that may be lost is given up \
          by moving both away"
     )]
     FilesMissing(PathBuf, PathBuf),
-    /// Its database cannot be opened or read.
+    /// The database cannot be opened or read.
     #[error("the store's metadata cannot be opened: {0}")]
     Metadata(String),
-    /// The disk refuses.
+    /// The directory cannot be used.
     #[error("the store's directory cannot be used: {0}")]
     Io(#[from] io::Error),
 }
 
 /// A store that is open.
 pub(super) struct OpenedStore {
-    /// What operations work with.
+    /// Shared state of the operations.
     pub(super) core: Arc<StoreCore>,
-    /// The HTTP face.
+    /// HTTP service.
     pub(super) service: S3HttpService,
-    /// How it is looked after.
+    /// Schedule of maintenance.
     pub(super) schedule: GcSchedule,
-    /// Held as long as the store is open; the system lets go of it when the process dies.
+    /// Lock file, held while the store is open; the operating system releases it when the process dies.
     _lock: File,
 }
 
-/// Opens the store that `settings` describe.
+/// Opens the store of these settings.
 pub(super) fn open(
     settings: EmbeddedSettings,
     clock: Arc<dyn Clock>,
@@ -106,7 +106,7 @@ pub(super) fn open(
     Ok(OpenedStore { core, service, schedule, _lock: lock })
 }
 
-/// An empty key would let in whoever signs with an empty key.
+/// Checks required settings. An empty key would authorise every client that signs with an empty key.
 fn check(settings: &EmbeddedSettings) -> Result<(), EmbeddedOpenError> {
     if settings.dir.as_os_str().is_empty() {
         return Err(EmbeddedOpenError::Missing("a directory"));
@@ -136,7 +136,7 @@ fn parse_cors(
     stored.into_iter().map(parse).collect()
 }
 
-/// Makes a bucket unless it exists.
+/// Creates a bucket unless it exists.
 pub(super) async fn ensure_bucket(core: &StoreCore, name: &str) -> Result<()> {
     if !AwsNameValidation::new().validate_bucket_name(name) {
         return Err(Error::InvalidRequest("a bucket name has 3 to 63 lower-case letters, digits, dots and hyphens"));

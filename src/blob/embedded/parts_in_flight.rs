@@ -1,25 +1,26 @@
-//! Bodies of parts on their way, by upload: what they announce counts towards the limit of an upload before a byte of it is
-//! taken. Otherwise a hundred parts at once would each fit alone, and all be on the disk before the first is refused.
+//! Part bodies in flight, by upload. Their declared lengths count towards the limit of the upload before a byte is
+//! received. Otherwise a hundred parts at once would each fit alone, and all be on the disk before the first is
+//! refused.
 //!
-//! In memory only: after a restart no body is on its way.
+//! In memory only: after a restart no body is in flight.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::{Error, Result};
 
-/// Bodies at once for one number of one upload. A client that lost its connection sends a part again while the store still
-/// waits for the rest of the first try.
+/// Largest number of concurrent bodies for a part number of an upload. A client that lost its connection sends a part
+/// again while the store still waits for the rest of the first attempt.
 const MAX_TRIES_PER_PART: usize = 4;
 
-/// Number and announced bytes of each body, by the upload's id.
+/// Part number and declared length of each body, by upload id.
 type AnnouncedPart = HashMap<String, Vec<(u16, u64)>>;
 
-/// The bodies of all uploads.
+/// Bodies in flight of all uploads.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PartsInFlight(Arc<Mutex<AnnouncedPart>>);
 
-/// One body; it counts until this is dropped.
+/// A body in flight; counts until it is dropped.
 #[derive(Debug)]
 pub(super) struct PartInFlight {
     all: PartsInFlight,
@@ -28,7 +29,7 @@ pub(super) struct PartInFlight {
 }
 
 impl PartsInFlight {
-    /// Counts a body of `length` bytes for part `number`; [`Error::Busy`] when too many come for that number.
+    /// Counts a body of `length` bytes for part `number`; [`Error::Busy`] if that number has too many bodies.
     pub(super) fn enter(&self, id: &str, number: u16, length: u64) -> Result<PartInFlight> {
         let mut all = self.lock();
         let parts = all.entry(id.to_owned()).or_default();
@@ -45,8 +46,8 @@ impl PartsInFlight {
 }
 
 impl PartInFlight {
-    /// The bytes that the upload will have when every body is through, given those that it has by number. Several bodies for
-    /// one number count as the largest: one of them stays.
+    /// Size of the upload once every body is complete, given the stored parts by number. Of several bodies for the same
+    /// number the largest counts, because a single body of them is kept.
     pub(super) fn sum_with(&self, stored: impl IntoIterator<Item = (u16, u64)>) -> u64 {
         let mut largest: HashMap<u16, u64> = HashMap::new();
         for (number, length) in self.all.lock().get(&self.id).into_iter().flatten() {

@@ -1,7 +1,7 @@
-//! Pins: a content that somebody reads is not removed under the reader, however slow the reader is.
+//! Pins: a content that is being read is not removed, however slow the reader is.
 //!
-//! Reader and collector meet here: a content is either read or condemned, never both. A reader that looked a
-//! content up just before it was condemned is told so, and looks again.
+//! Synchronises readers and the garbage collector: a content is either read or condemned, never both. A reader that
+//! looked up a content just before it was condemned gets `None` and looks again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +14,11 @@ enum PinCount {
     Condemned,
 }
 
-/// Who reads what, in memory only: after a restart nobody reads anything.
+/// Readers by content, in memory only: a restart ends all reads.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ContentPins(Arc<Mutex<HashMap<ContentId, PinCount>>>);
 
-/// As long as it lives, the files of its content stay.
+/// Keeps the files of its content until it is dropped.
 #[derive(Debug)]
 pub(super) struct ContentPin {
     pins: ContentPins,
@@ -26,7 +26,7 @@ pub(super) struct ContentPin {
 }
 
 impl ContentPins {
-    /// Pins a content; `None` when it is being removed, so that its row was gone before this call.
+    /// Pins a content; `None` if it is being removed, so that its row was gone before this call.
     pub(super) fn pin(&self, content: ContentId) -> Option<ContentPin> {
         match self.lock().entry(content).or_insert(PinCount::Read(0)) {
             PinCount::Condemned => return None,
@@ -35,7 +35,7 @@ impl ContentPins {
         Some(ContentPin { pins: self.clone(), content })
     }
 
-    /// Claims a content for removal; false while somebody reads it.
+    /// Condemns a content to removal; false while it is being read.
     pub(super) fn condemn(&self, content: ContentId) -> bool {
         let mut uses = self.lock();
         if matches!(uses.get(&content), Some(PinCount::Read(_))) {
@@ -45,7 +45,7 @@ impl ContentPins {
         true
     }
 
-    /// Forgets a condemned content, once it is removed or its removal was put off.
+    /// Forgets a condemned content, after it was removed or its removal was put off.
     pub(super) fn forget(&self, content: ContentId) {
         self.lock().remove(&content);
     }

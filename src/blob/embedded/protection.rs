@@ -1,20 +1,20 @@
-//! What a browser may do with the bytes of an object that it was sent to by a signed URL: show them, and nothing else.
+//! Headers that protect a browser that follows a signed URL: it may show the bytes of the object, and nothing else.
 //!
-//! The same rules as for bytes that the service streams itself.
+//! Same rules as for bytes that the service streams itself.
 
 use http::HeaderValue;
 use http::header::{self, HeaderMap};
 
-/// The metadata that proves whose an object is: none of a downloader's business.
+/// Write token in the metadata, which downloaders must not see.
 const WRITE_TOKEN_HEADER: &str = "x-amz-meta-gantry-token";
-/// Nothing is loaded or run, and the page has an origin of its own.
+/// Policy that loads and runs nothing, in a page with an opaque origin.
 const SEALED_TYPES: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
-/// A browser shows film and sound in a page of its own making, whose player loads the same address again: with an origin of its
-/// own the page may not, and the player is dead. Scripts, forms and frames stay forbidden.
+/// Policy for video and audio. A browser shows these in a page of its own with a player that loads the same URL again,
+/// which a page with an opaque origin may not do. Scripts, forms and frames stay forbidden.
 const PLAYABLE_TYPES: HeaderValue =
     HeaderValue::from_static("sandbox allow-same-origin; default-src 'none'; media-src 'self'");
 
-/// Adds what protects browsers to the answer to a signed URL, and takes away what is not for them.
+/// Adds protective headers to the response to a signed URL, and removes internal headers.
 pub(super) fn protect(headers: &mut HeaderMap) {
     headers.remove(WRITE_TOKEN_HEADER);
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Reading an object's bytes: a stream over its segments with a bounded read-ahead, each piece read by one `pread`
-//! on the blocking pool.
+//! Reading an object: a stream over its segments with bounded read-ahead; each piece is read by a `pread` on the
+//! blocking pool.
 //!
 //! A file that is shorter than its row says ends the stream in an error, never in a clean short body.
 
@@ -23,25 +23,25 @@ use super::model::{FileId, SegmentManifest};
 use super::pins::ContentPin;
 use crate::sendfile::{self, FileSpan};
 
-/// What one `pread` asks for, in bytes.
+/// Size of a `pread` in bytes.
 const READ_PIECE_BYTES: u64 = 1 << 20;
-/// Pieces that are read before they are wanted. With the one on its way to the socket this bounds the memory of a
-/// download, however slow the client.
+/// Number of pieces that are read ahead. With the piece on its way to the socket this bounds the memory of a download,
+/// however slow the client is.
 const MAX_PIECES_AHEAD: usize = 2;
 
-/// Bytes of an object in the order of its segments, a piece at a time.
+/// Cursor over the bytes of an object in the order of its segments.
 struct SegmentWalk {
     files: Arc<DataFiles>,
     manifest: Arc<SegmentManifest>,
-    /// The segment that holds the next byte, and where in it.
+    /// Index of the segment with the next byte, and the offset in it.
     at: usize,
     offset: u64,
-    /// Bytes that no piece has been asked for yet.
+    /// Bytes that no piece covers yet.
     left: u64,
     _pin: ContentPin,
 }
 
-/// Part of one data file.
+/// Range of a data file.
 struct FileRange {
     files: Arc<DataFiles>,
     id: FileId,
@@ -50,12 +50,12 @@ struct FileRange {
 }
 
 impl SegmentWalk {
-    /// From `start`, `length` bytes; the pin holds the files for as long as this lives.
+    /// Walks over `length` bytes from `start`; the pin keeps the files for as long as this lives.
     fn new(files: Arc<DataFiles>, manifest: Arc<SegmentManifest>, pin: ContentPin, start: u64, length: u64) -> Self {
         Self { files, manifest, at: 0, offset: start, left: length, _pin: pin }
     }
 
-    /// The next piece, at most so long; `None` at the end, and where segments are missing.
+    /// Next piece of at most `most` bytes; `None` at the end, and where segments are missing.
     fn next(&mut self, most: u64) -> Option<FileRange> {
         if self.left == 0 {
             return None;
@@ -80,7 +80,7 @@ impl FileRange {
     fn read(&self) -> io::Result<Bytes> {
         let file = &self.files.open_read(self.id)?;
         let length = usize::try_from(self.length).map_err(io::Error::other)?;
-        // Pooled buffers are all of one size.
+        // All pooled buffers have the same size.
         if self.length != READ_PIECE_BYTES {
             let mut piece = Vec::with_capacity(length);
             self.fill(file, &mut piece, length)?;
@@ -95,7 +95,7 @@ impl FileRange {
     fn fill(&self, file: &File, piece: &mut Vec<u8>, length: usize) -> io::Result<()> {
         while piece.len() < length {
             let at = self.offset + piece.len() as u64;
-            // The capacity may exceed what was asked for, so the end is cut off below.
+            // The capacity may exceed `length`, so the buffer is truncated below.
             match rustix::io::pread(file, spare_capacity(piece), at) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -106,13 +106,13 @@ impl FileRange {
         Ok(())
     }
 
-    /// As it is for a socket, if that needs no waiting for the disk.
+    /// Span for a socket; `None` if the disk must be read first.
     fn at_once(&self) -> io::Result<Option<FileSpan>> {
         let Some(file) = self.files.at_hand(self.id) else { return Ok(None) };
         Ok(self.is_warm(&file)?.then(|| self.span(file)))
     }
 
-    /// As it is for a socket, in the page cache by now.
+    /// Span for a socket, after its bytes were read into the page cache.
     fn warmed(&self) -> io::Result<FileSpan> {
         let file = self.files.open_read(self.id)?;
         if !self.is_warm(&file)? {
@@ -121,7 +121,8 @@ impl FileRange {
         Ok(self.span(file))
     }
 
-    /// Whether its ends are in the page cache, and what lies between them with that.
+    /// True if the first and the last byte are in the page cache; then the bytes between them are taken to be there
+    /// too.
     fn is_warm(&self, file: &File) -> io::Result<bool> {
         Ok(resident(file, self.offset)? && resident(file, self.offset + self.length - 1)?)
     }
@@ -131,7 +132,7 @@ impl FileRange {
     }
 }
 
-/// Whether a byte is in the page cache (`RWF_NOWAIT`). File systems that do not tell are believed to have it.
+/// True if a byte is in the page cache (`RWF_NOWAIT`), or if the file system does not support the check.
 fn resident(file: &File, offset: u64) -> io::Result<bool> {
     let mut byte = [0];
     match rustix::io::preadv2(file, &mut [io::IoSliceMut::new(&mut byte)], offset, ReadWriteFlags::NOWAIT) {
@@ -141,16 +142,16 @@ fn resident(file: &File, offset: u64) -> io::Result<bool> {
     }
 }
 
-/// Bytes of an object, read before they are wanted.
+/// Bytes of an object with read-ahead.
 pub(super) struct ObjectReader {
     walk: SegmentWalk,
-    /// Bytes not yet handed out.
+    /// Bytes not yet returned.
     remaining: u64,
     ahead: VecDeque<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl ObjectReader {
-    /// Reads `length` bytes from `start`; the pin holds the files until the stream is dropped.
+    /// Reads `length` bytes from `start`; the pin keeps the files until the stream is dropped.
     pub(super) fn new(
         files: Arc<DataFiles>,
         manifest: Arc<SegmentManifest>,
@@ -162,15 +163,14 @@ impl ObjectReader {
         Self { walk, remaining: length, ahead: VecDeque::with_capacity(MAX_PIECES_AHEAD) }
     }
 
-    /// Starts to read the next piece; `None` when all pieces are on their way.
+    /// Starts to read the next piece; `None` if all pieces were started.
     fn fetch(&mut self) -> Option<JoinHandle<io::Result<Bytes>>> {
         let piece = self.walk.next(READ_PIECE_BYTES)?;
         Some(tokio::task::spawn_blocking(move || piece.read()))
     }
 }
 
-/// The same bytes as parts of files, for a socket that takes them from there. None is read here but what the disk has to
-/// fetch first.
+/// Same bytes as ranges of files for `sendfile`. Only bytes that are not in the page cache are read here.
 pub(super) struct SpanReader {
     walk: SegmentWalk,
     remaining: u64,
@@ -178,7 +178,7 @@ pub(super) struct SpanReader {
 }
 
 impl SpanReader {
-    /// `length` bytes from `start`; the pin holds the files until the stream is dropped.
+    /// Returns `length` bytes from `start`; the pin keeps the files until the stream is dropped.
     pub(super) fn new(
         files: Arc<DataFiles>,
         manifest: Arc<SegmentManifest>,

@@ -1,8 +1,8 @@
-//! A lane: steps on one state, in order, on the blocking pool, while the async side fetches the next input.
+//! Serial queue: tasks on a shared state, in order, on the blocking pool, while the async side fetches the next input.
 //!
-//! A thread is taken only while there is something to do, so that slow clients hold none; and the next step waits
-//! in the lane already when one ends, so that hashing does not stop for a trip through the scheduler. One step runs
-//! and one waits: memory is bounded by their input. A dropped lane ends its steps, and then drops its state.
+//! A thread is used only while there is work, so that slow clients hold none. The next task is queued before the
+//! current task ends, so that hashing does not wait for the scheduler. A single task runs and a single task waits,
+//! which bounds memory by their inputs. A dropped queue finishes its tasks, then drops its state.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Steps that run or wait.
+/// Number of tasks that run or wait.
 const MAX_QUEUED_TASKS: u32 = 2;
 
 /// Ordered blocking work on an `S`.
@@ -20,7 +20,7 @@ pub(super) struct SerialQueue<S> {
 }
 
 struct TaskQueue<S> {
-    /// The state, while no thread has it; also gone after an error.
+    /// State, while no thread uses it; also absent after an error.
     state: Option<S>,
     steps: VecDeque<QueuedTask<S>>,
     failed: Option<io::Error>,
@@ -34,13 +34,13 @@ struct QueuedTask<S> {
 }
 
 impl<S: Send + 'static> SerialQueue<S> {
-    /// A lane with nothing to do.
+    /// An empty queue.
     pub(super) fn new(state: S) -> Self {
         let queue = TaskQueue { state: Some(state), steps: VecDeque::new(), failed: None };
         Self { queue: Arc::new(Mutex::new(queue)), slots: Arc::new(Semaphore::new(MAX_QUEUED_TASKS as usize)) }
     }
 
-    /// Adds a step, when there is room for it. Fails when a step before has failed.
+    /// Adds a task once there is room. Returns the error of an earlier task.
     pub(super) async fn push(&self, work: impl FnOnce(&mut S) -> io::Result<()> + Send + 'static) -> io::Result<()> {
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)?;
         let mut queue = lock(&self.queue);
@@ -58,7 +58,7 @@ impl<S: Send + 'static> SerialQueue<S> {
         Ok(())
     }
 
-    /// Waits for all steps and hands the state over.
+    /// Waits for all tasks and returns the state.
     pub(super) async fn finish(self) -> io::Result<S> {
         let _all = self.slots.acquire_many(MAX_QUEUED_TASKS).await.map_err(io::Error::other)?;
         let mut queue = lock(&self.queue);
@@ -67,8 +67,8 @@ impl<S: Send + 'static> SerialQueue<S> {
     }
 }
 
-/// Does steps until there is none. A step's slot is given back after the state or the error is in its place: whoever
-/// has all slots finds one or the other.
+/// Runs tasks until the queue is empty. A task's slot is released only after the state or the error is stored: a caller
+/// that holds all slots finds either of them.
 fn run<S>(queue: &Mutex<TaskQueue<S>>, mut state: S, mut step: QueuedTask<S>) {
     loop {
         let QueuedTask { work, _slot } = step;

@@ -1,6 +1,6 @@
-//! The store's HTTP face: health, CORS, what is refused at the door, and the body under watch; `s3s` does the rest.
+//! HTTP service of the store: health, CORS, early refusals and observation of the body; `s3s` does the rest.
 //!
-//! Must not know an operation: those are below [`super::s3`].
+//! Must not know operations: these are below [`super::s3`].
 
 use std::sync::Arc;
 
@@ -23,31 +23,31 @@ use super::s3::S3Api;
 use super::unsupported;
 use crate::domain::clock::{Clock as _, SystemClock, random_hex};
 
-/// Liveness, for whoever watches the process. `-` can be no bucket.
+/// Path of the liveness probe. `-` cannot be a bucket name.
 const HEALTH_PATH: &str = "/-/health";
 
-/// Everything between a parsed request and its answer.
+/// Service between a parsed HTTP request and its response.
 pub(super) struct S3HttpService {
     core: Arc<StoreCore>,
     s3: S3Service,
 }
 
-/// What must be remembered of a request until it is answered.
+/// Facts of a request that are needed for its response.
 struct RequestSummary {
     method: Method,
     expects: bool,
-    /// GetObjectAttributes, whose entity tag S3 writes without quotes.
+    /// True for GetObjectAttributes, whose entity tag S3 writes without quotes.
     bare_etag: bool,
-    /// By its query: a browser may be behind it.
+    /// Signed in its query: the client may be a browser.
     presigned: bool,
     fate: Arc<BodyOutcome>,
     cors: Option<http::HeaderMap>,
-    /// What an error tells again.
+    /// Request head for error documents.
     head: RequestHead,
 }
 
 impl S3HttpService {
-    /// Serves `core` to whoever signs with `key`.
+    /// Serves `core` to clients that sign with `key`.
     pub(super) fn new(core: Arc<StoreCore>, key: OneKey) -> Self {
         let mut builder = S3ServiceBuilder::new(S3Api::new(Arc::clone(&core)));
         builder.set_auth(key);
@@ -55,7 +55,7 @@ impl S3HttpService {
         Self { core, s3: builder.build() }
     }
 
-    /// Answers one request; never fails.
+    /// Answers a request; never fails.
     pub(super) async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -85,7 +85,7 @@ impl S3HttpService {
         self.finish(response, asked)
     }
 
-    /// Answers that need no S3: health, preflights, refusals.
+    /// Response without S3: health, preflights, refusals. `None`: the request goes to `s3s`.
     fn own(&self, parts: &Parts) -> Option<Response<Body>> {
         if parts.uri.path() == HEALTH_PATH {
             return Some(self.health());
@@ -101,7 +101,7 @@ impl S3HttpService {
                 None => render(s3_error!(AccessDenied, "CORSResponse: this CORS request is not allowed")),
             });
         }
-        // Signatures go by the wall clock of those who sign, as they do in `s3s`.
+        // Signatures use the wall clock of the signer, as in `s3s`.
         let refused = auth::check(parts, SystemClock.now()).and_then(|()| {
             unsupported::check_method(parts)?;
             unsupported::check(&parts.headers)?;
@@ -142,7 +142,7 @@ impl S3HttpService {
 
     fn finish(&self, mut response: Response<Body>, asked: RequestSummary) -> Response<Body> {
         let status = response.status();
-        // A 304 has no body (RFC 9110 §15.4.5); HEAD's is cut off by HTTP itself.
+        // A 304 has no body (RFC 9110 §15.4.5); the HTTP layer drops the body of a HEAD response.
         if status == StatusCode::NOT_MODIFIED {
             *response.body_mut() = Body::empty();
             response.headers_mut().remove(header::CONTENT_TYPE);
@@ -153,9 +153,9 @@ impl S3HttpService {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
         let headers = response.headers_mut();
-        // After a refusal the client may or may not send the body that it asked to send: nobody can tell where its
-        // next request begins. And botocore that got its answer without a `100 Continue` first, as for an empty body,
-        // misreads the next answer on the same connection.
+        // After a refusal the client may or may not send the body that it announced: the start of its next request is
+        // unknown. In addition, botocore misreads the next response on a connection after a response without `100
+        // Continue`, as for an empty body.
         if asked.expects && !(status.is_success() && asked.fate.was_wanted()) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -181,14 +181,14 @@ impl S3HttpService {
     }
 }
 
-/// The age of a signature is left to [`door`], which tells URLs from headers.
+/// Configuration of `s3s`. The age of a signature is left to [`auth`], which distinguishes URLs from headers.
 fn config() -> S3Config {
     let mut config = S3Config::default();
     config.presigned_url_max_skew_time_secs = u32::MAX;
     config
 }
 
-/// `s3s` writes every entity tag with quotes.
+/// Removes the quotes of entity tags, which `s3s` always writes.
 fn unquote_etag(response: &mut Response<Body>) {
     let Some(xml) = response.body().bytes() else { return };
     let Ok(xml) = std::str::from_utf8(&xml) else { return };
@@ -197,7 +197,7 @@ fn unquote_etag(response: &mut Response<Body>) {
     *response.body_mut() = Body::from(bare);
 }
 
-/// Completes the document of an error, whose body is in memory.
+/// Completes an error document, whose body is in memory.
 fn tell_more(response: &mut Response<Body>, head: &RequestHead, id: &str) {
     let Some(xml) = response.body().bytes() else { return };
     let Some(told) = std::str::from_utf8(&xml).ok().and_then(|xml| head.complete(xml, id)) else { return };
@@ -205,7 +205,7 @@ fn tell_more(response: &mut Response<Body>, head: &RequestHead, id: &str) {
     *response.body_mut() = Body::from(told);
 }
 
-/// Before `s3s` has seen a request. Clients look for the right region in the answer to a wrong one.
+/// Error response before `s3s` has seen the request. Clients read the right region from the answer to a wrong region.
 fn refuse(error: Error) -> Response<Body> {
     let wrong_region = matches!(error, Error::WrongRegion);
     let error = S3Error::from(error);

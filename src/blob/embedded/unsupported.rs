@@ -1,12 +1,12 @@
-//! What S3 can do and this store cannot, refused by the header that asks for it: silence would be a lie, above all
-//! about encryption and locks.
+//! S3 features that this store lacks: requests for them are refused by header. To ignore them would mislead clients,
+//! above all about encryption and object locks.
 
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use super::error::{Error, Result};
 
-/// Header prefixes that ask for something that is not there.
+/// Prefixes of headers that request an unsupported feature, and the feature.
 const UNSUPPORTED_HEADERS: [(&str, &str); 6] = [
     ("x-amz-server-side-encryption", "server-side encryption"),
     ("x-amz-copy-source-server-side-encryption", "server-side encryption"),
@@ -16,7 +16,7 @@ const UNSUPPORTED_HEADERS: [(&str, &str); 6] = [
     ("x-amz-write-offset-bytes", "appending"),
 ];
 
-/// Refuses a request that asks for what is not there.
+/// Refuses a request for an unsupported feature.
 pub(super) fn check(headers: &HeaderMap) -> Result<()> {
     for name in headers.keys() {
         if let Some((_, feature)) = UNSUPPORTED_HEADERS.iter().find(|(prefix, _)| name.as_str().starts_with(prefix)) {
@@ -38,14 +38,14 @@ pub(super) fn check(headers: &HeaderMap) -> Result<()> {
     check_chunks(headers)
 }
 
-/// A body that says it is `aws-chunked` needs a hash that says how its chunks are made: taken as it is, its framing would be
-/// stored as if it were the file.
+/// Refuses a body with `content-encoding: aws-chunked` unless the hash header declares its chunk format: otherwise the
+/// framing would be stored as part of the object.
 fn check_chunks(headers: &HeaderMap) -> Result<()> {
     let text = |name| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     let mut codings = text("content-encoding").flat_map(|value| value.split(','));
     let chunked = codings.any(|coding| coding.trim().eq_ignore_ascii_case("aws-chunked"));
     let hash = text("x-amz-content-sha256").next().unwrap_or("UNSIGNED-PAYLOAD");
-    // With the hash of the body as it comes nothing is left to decode, and nothing can be mistaken.
+    // If the hash covers the body as sent, there is nothing to decode, and nothing can be confused.
     if chunked && hash == "UNSIGNED-PAYLOAD" {
         return Err(Error::InvalidRequest(
             "content-encoding aws-chunked needs x-amz-content-sha256 with a value that begins with STREAMING-; send the body \
@@ -55,10 +55,10 @@ fn check_chunks(headers: &HeaderMap) -> Result<()> {
     Ok(())
 }
 
-/// Conditions of HTTP that S3 does not know for DELETE: one that is passed over would delete what it protects.
+/// HTTP conditions that S3 does not define for DELETE: to ignore them would delete what they protect.
 const DELETE_CONDITIONS: [&str; 3] = ["if-none-match", "if-modified-since", "if-unmodified-since"];
 
-/// Refuses what a method cannot do.
+/// Refuses headers that the method does not support.
 pub(super) fn check_method(request: &Parts) -> Result<()> {
     let unknown = request.method == Method::DELETE
         && DELETE_CONDITIONS.iter().any(|condition| request.headers.contains_key(*condition));

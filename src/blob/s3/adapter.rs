@@ -1,4 +1,4 @@
-//! The port's methods as S3 operations.
+//! [`BlobStore`] as S3 operations.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -21,13 +21,13 @@ use crate::domain::clock::{Timestamp, micros};
 use crate::domain::plan::{PartNumber, StoreProfile};
 use crate::sendfile::FileSpans;
 
-/// The metadata field that carries the write token.
+/// Metadata field of the write token.
 const WRITE_TOKEN_METADATA: &str = "gantry-token";
-/// The embedded store's header for the most bytes of all parts of a multipart upload.
+/// Request header of the embedded store: limit for the sum of all parts of a multipart upload, in bytes.
 const MAX_BYTES_HEADER: &str = "x-gantry-max-bytes";
-/// The embedded store's header for closing a key for so many seconds.
+/// Request header of the embedded store: number of seconds for which the key is closed.
 const CLOSE_SECONDS_HEADER: &str = "x-gantry-close-seconds";
-/// CompleteMultipartUpload may take minutes on a large object.
+/// Read timeout of CompleteMultipartUpload, which may take minutes for a large object.
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(600);
 
 fn sdk(algorithm: ChecksumAlgorithm) -> aws_sdk_s3::types::ChecksumAlgorithm {
@@ -65,7 +65,8 @@ fn stored(part: &aws_sdk_s3::types::Part) -> Option<StoredPart> {
     })
 }
 
-/// Each number once, ascending. SeaweedFS lists every body that was ever sent for a number, and 10 000 before 1 000.
+/// The latest part for each number, ascending. SeaweedFS lists every body that was ever sent for a number, and sorts 10
+/// 000 before 1 000.
 fn latest(parts: &[aws_sdk_s3::types::Part]) -> Vec<StoredPart> {
     let mut parts: Vec<_> =
         parts.iter().filter_map(|part| Some((stored(part)?, instant(part.last_modified())))).collect();
@@ -87,7 +88,7 @@ fn completed(part: &StoredPart) -> CompletedPart {
 }
 
 impl S3Blobs {
-    /// CreateMultipartUpload, with a limit for the bytes of all parts that only Gantry's own store knows.
+    /// CreateMultipartUpload with a limit for the sum of all parts, which only Gantry's own store knows.
     pub(super) async fn create_limited_multipart(
         &self,
         key: &str,
@@ -208,7 +209,7 @@ impl BlobStore for S3Blobs {
         let request = self.client.get_object().bucket(&self.bucket).key(key).if_match(format!("\"{etag}\""));
         let request = request.range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
         let answer = request.send().await.map_err(meaning)?;
-        // Known before the first byte: an object that was cut short at the store.
+        // Detected before the first byte: the store has fewer bytes of the object than it had.
         if let Some(len) = answer.content_length().filter(|len| len.cast_unsigned() != wanted) {
             return Err(BlobError::Damaged(format!("{len} bytes came for a range of {wanted}")));
         }
@@ -303,7 +304,7 @@ impl BlobStore for S3Blobs {
             Some(ListedMultipart { key, store_id, initiated: instant(upload.initiated()) })
         };
         let items = answer.uploads().iter().filter_map(upload).collect();
-        // SeaweedFS says "truncated" without saying where to go on: that is the end.
+        // SeaweedFS sets "truncated" without a marker for the next page: that is the end.
         let next = answer.next_key_marker().map(|key| (key.to_owned(), answer.next_upload_id_marker.clone()));
         Ok(ListPage { items, next: next.filter(|_| answer.is_truncated() == Some(true)) })
     }
@@ -346,8 +347,8 @@ impl BlobStore for S3Blobs {
     }
 }
 
-/// The body as a stream that ends in an error unless exactly `wanted` bytes came: a store that breaks off must never
-/// look like the end of the file.
+/// The body as a stream that ends in an error unless exactly `wanted` bytes came: a connection that broke off must
+/// never look like the end of the object.
 fn whole(body: SdkStream, wanted: u64) -> ByteStream {
     let broken = |text: String| Some((Err(BlobError::Unavailable(text)), None));
     let steps = stream::unfold(Some((body, wanted)), move |state| async move {

@@ -1,4 +1,4 @@
-//! The SDK's errors by meaning. A code decides where there is one, the status where there is none.
+//! Mapping of SDK errors to [`BlobError`], by error code; by HTTP status for responses without a code.
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -6,7 +6,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use crate::blob::BlobError;
 use crate::domain::reason::innermost_cause;
 
-/// What an error of any operation means to the port.
+/// [`BlobError`] for an SDK error of any operation.
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 pub(super) fn meaning<E>(error: SdkError<E, HttpResponse>) -> BlobError
 where
@@ -18,12 +18,12 @@ where
     match (code, status) {
         ("NoSuchKey" | "NoSuchUpload" | "NotFound", _) => BlobError::NotFound,
         ("PreconditionFailed" | "ConditionalRequestConflict", _) => BlobError::Precondition,
-        // Only bytes inside of an object are asked for: the store has fewer than it had.
+        // Requested ranges are always inside the object: the store has fewer bytes than it had.
         ("InvalidRange", _) | ("", Some(416)) => BlobError::Damaged(text()),
         ("InvalidPart" | "InvalidPartOrder" | "EntityTooSmall" | "InvalidPartNumber" | "BadDigest", _) => {
             BlobError::BadParts(text())
         }
-        // The embedded store's own.
+        // Code of the embedded store.
         ("ObjectDamaged", _) => BlobError::Damaged(text()),
         ("InsufficientStorage" | "XMinioStorageFull" | "QuotaExceeded" | "EntityTooLarge", _) | (_, Some(507)) => {
             BlobError::Full
@@ -37,7 +37,8 @@ where
     }
 }
 
-/// An error in words: `NoSuchBucket: The specified bucket does not exist (HTTP 404)`, `no connection: Connection refused`.
+/// Text of an error: `NoSuchBucket: The specified bucket does not exist (HTTP 404)`, `no connection: Connection
+/// refused`.
 pub(super) fn words<E>(error: &SdkError<E, HttpResponse>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

@@ -1,9 +1,10 @@
-//! Any S3, through `aws-sdk-s3`: Amazon's, the embedded store's, Garage's, SeaweedFS's, Ceph's, R2's.
+//! Adapter for S3 stores through `aws-sdk-s3`: Amazon S3, the embedded store, Garage, SeaweedFS, Ceph, R2.
 //!
-//! Requests of our own go to the internal endpoint; URLs for clients are signed for the public one. The SDK's
-//! `.presigned()` is not used: it takes 70 times as long as [`super::presign`], which the tests hold to it byte by byte.
+//! Requests of this service go to the internal endpoint; URLs for clients are signed for the public endpoint. The SDK's
+//! `.presigned()` is not used: it takes 70 times as long as [`super::presign`], which tests compare with it byte by
+//! byte.
 //!
-//! Must not leak the store's texts upward as anything but log material.
+//! Must not pass the store's texts upward except for logs.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -23,16 +24,16 @@ mod probe;
 
 pub use probe::{ProbeResult, probe};
 
-/// Where a bucket is and how to get in.
+/// Address and credentials of a bucket.
 #[derive(Clone, Debug)]
 pub struct S3Settings {
-    /// The bucket.
+    /// Bucket name.
     pub bucket: String,
-    /// The region that is signed for; `None`: from the standard chain.
+    /// Region to sign for; `None`: from the standard chain of aws-config.
     pub region: Option<String>,
-    /// Where this service reaches the store; `None`: Amazon.
+    /// Endpoint for requests of this service; `None`: Amazon S3.
     pub endpoint: Option<String>,
-    /// Where clients reach it; `None`: at the same place.
+    /// Endpoint for clients; `None`: the same as `endpoint`.
     pub public_endpoint: Option<String>,
     /// `https://host/bucket/key` instead of `https://bucket.host/key`.
     pub path_style: bool,
@@ -46,19 +47,19 @@ pub struct S3Blobs {
     bucket: String,
     public: BucketEndpoint,
     provider: SharedCredentialsProvider,
-    /// The last credentials and the key derived from them.
+    /// Signing key of the day, and the time at which its credentials were read.
     key: RwLock<Option<(Arc<DayKey>, Timestamp)>>,
     clock: Arc<dyn Clock>,
     capabilities: StoreCapabilities,
-    /// A way to read without a request.
+    /// Reader without HTTP requests, if the store runs in this process.
     near: Option<Arc<dyn LocalReader>>,
 }
 
-/// Signatures use credentials that were looked at this recently, so that rotation is noticed.
+/// Longest age of credentials that are signed with, so that rotation is noticed.
 const CREDENTIALS_REFRESH_MARGIN: Duration = Duration::from_secs(60);
 
 impl S3Blobs {
-    /// Prepares clients and the place that URLs point to. Sends nothing; [`probe`] does.
+    /// Prepares clients and resolves the public endpoint. Sends no request; [`probe`] does.
     pub async fn connect(settings: S3Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let chain = aws_config::defaults(BehaviorVersion::latest());
         let chain = match &settings.credentials {
@@ -88,31 +89,31 @@ impl S3Blobs {
         Ok(Self { client, bucket: settings.bucket, public, provider, key, clock, capabilities, near })
     }
 
-    /// Takes over what [`probe`] found out, now or on an earlier start.
+    /// Sets the capabilities that [`probe`] found, now or on an earlier start.
     #[must_use]
     pub fn with_capabilities(self, capabilities: StoreCapabilities) -> Self {
         Self { capabilities, ..self }
     }
 
-    /// Reads on a shorter way, where there is one.
+    /// Sets the reader without HTTP requests; `None`: all reads are requests.
     #[must_use]
     pub fn with_near(self, near: Option<Arc<dyn LocalReader>>) -> Self {
         Self { near, ..self }
     }
 
-    /// What identifies this store among all: endpoint host and bucket.
+    /// Endpoint host and bucket, which together identify this store.
     #[must_use]
     pub fn place(&self) -> String {
         format!("{}{}", self.public.host, self.public.base_path)
     }
 
-    /// The origin that clients send bytes to, for `Content-Security-Policy` and CORS.
+    /// Origin that clients send bytes to, for `Content-Security-Policy` and CORS.
     #[must_use]
     pub fn public_origin(&self) -> String {
         format!("{}://{}", self.public.scheme, self.public.host)
     }
 
-    /// The key of the day for the current credentials.
+    /// Signing key of the day for the current credentials.
     async fn day_key(&self) -> Result<Arc<DayKey>> {
         let now = self.clock.now();
         let held = self.key.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -139,8 +140,8 @@ fn from_sdk(credentials: &aws_sdk_s3::config::Credentials) -> SigningCredentials
     }
 }
 
-/// The client for our own requests: deadlines for connecting and for silence, checksums only where we ask for them
-/// (the SDK's default trailers break several stores).
+/// Client for requests of this service, with deadlines for connecting and for silence. Checksums are sent only if we
+/// ask for them: the SDK's default trailers break several stores.
 fn sdk_client(shared: &aws_config::SdkConfig, settings: &S3Settings, endpoint: Option<&str>) -> Client {
     use aws_sdk_s3::config::timeout::TimeoutConfig;
     use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig};
@@ -153,14 +154,14 @@ fn sdk_client(shared: &aws_config::SdkConfig, settings: &S3Settings, endpoint: O
         .retry_config(aws_sdk_s3::config::retry::RetryConfig::standard().with_max_attempts(4))
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        // A slow reader of ours is no stalled store.
+        // A slow reader on our side is not a stalled store.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     config.set_endpoint_url(endpoint.map(ToOwned::to_owned));
     Client::from_conf(config.build())
 }
 
-/// Where the SDK's endpoint rules put the bucket: it signs one URL, which is taken apart. So access points, dual
-/// stack, FIPS and custom endpoints all follow.
+/// Address of the bucket by the SDK's endpoint rules, taken from a URL that the SDK signs. This covers access points,
+/// dual stack, FIPS and custom endpoints.
 async fn place(client: &Client, bucket: &str, region: &str) -> Result<BucketEndpoint> {
     let wrong = |e: &dyn std::fmt::Display| BlobError::Denied(format!("the endpoint makes no URL: {e}"));
     let soon = PresigningConfig::expires_in(Duration::from_secs(60)).map_err(|e| wrong(&e))?;
@@ -171,7 +172,7 @@ async fn place(client: &Client, bucket: &str, region: &str) -> Result<BucketEndp
         return Err(wrong(&"no scheme or host"));
     };
     let base_path = uri.path().strip_suffix("/k").ok_or_else(|| wrong(&"an unexpected path"))?;
-    // The Host header leaves out the scheme's own port.
+    // The Host header omits the scheme's default port.
     let host = match (scheme, authority.port_u16()) {
         ("https", Some(443)) | ("http", Some(80)) => authority.host().to_owned(),
         _ => authority.as_str().to_owned(),

@@ -1,5 +1,5 @@
-//! Bodies of requests of our own, streamed: sent once, with their exact length, unsigned (the connection to the store is
-//! ours, and hashing every byte for SigV4 would cost more than sending it).
+//! Streamed request bodies: sent once, with their exact length, unsigned. The connection to the store is trusted, and
+//! hashing every byte for SigV4 would cost more than sending it.
 
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -14,10 +14,10 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::blob::{BlobError, ByteStream, PutPayload};
 
-/// A store that takes bytes more slowly than this, in bytes per second, is treated as gone.
+/// Lowest transfer rate in bytes per second; a slower store is treated as unavailable.
 const MIN_BYTES_PER_SECOND: u64 = 256 << 10;
 
-/// A stream as a body of known length. The mutex is never locked; it makes the stream `Sync`, which the SDK wants.
+/// A stream as a body of known length. The mutex is never locked; it makes the stream `Sync`, which the SDK requires.
 struct OutgoingBody {
     bytes: Mutex<ByteStream>,
     left: u64,
@@ -49,13 +49,13 @@ impl Body for OutgoingBody {
     }
 }
 
-/// The SDK's form of a payload.
+/// The payload as a body of the SDK.
 pub(super) fn stream(payload: PutPayload) -> SdkStream {
     let body = OutgoingBody { bytes: Mutex::new(payload.bytes), left: payload.len };
     SdkStream::new(SdkBody::from_body_1_x(body))
 }
 
-/// Deadlines for sending so many bytes: the SDK counts them from the first byte sent to the first received.
+/// Timeouts for sending `len` bytes: the SDK counts from the first byte sent to the first byte received.
 pub(super) fn patience(len: u64) -> Builder {
     let read = Duration::from_secs(60 + len / MIN_BYTES_PER_SECOND);
     aws_sdk_s3::config::Config::builder().timeout_config(TimeoutConfig::builder().read_timeout(read).build())

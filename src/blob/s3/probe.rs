@@ -1,7 +1,7 @@
-//! The capability probe: what this bucket really does, asked once with a few scratch objects.
+//! Capability probe: tests the real behaviour of the bucket with a few scratch objects.
 //!
-//! Stores differ in silence: Garage ignores `If-None-Match`, R2 wants equal parts, some forget metadata. What is found
-//! is recorded by the caller and decides the code path; nothing here changes anything but keys below
+//! Stores differ without an error: Garage ignores `If-None-Match`, R2 requires parts of equal size, some stores drop
+//! metadata. The caller records the result, which decides the code path. The probe writes only below
 //! [`BlobKey::PROBES`].
 
 use aws_sdk_s3::primitives::ByteStream as SdkStream;
@@ -12,23 +12,23 @@ use super::S3Blobs;
 use super::errors::meaning;
 use crate::blob::{BlobError, BlobKey, BlobStore, Result, StoreCapabilities};
 
-/// Bytes of the first part: the least that S3 takes.
+/// Size in bytes of the first part: S3's minimum.
 const PROBE_PART_BYTES: usize = 5 << 20;
 const PROBE_TOKEN: &str = "probe";
-/// SHA-256 of nothing: wrong for every other body.
+/// SHA-256 of an empty body: wrong for every other body.
 const WRONG_SHA256: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 
-/// What the probe found out, and what it could not.
+/// Result of the probe.
 #[derive(Clone, Debug)]
 pub struct ProbeResult {
-    /// The answers.
+    /// Capabilities that were found.
     pub capabilities: StoreCapabilities,
-    /// What to tell the operator.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
 }
 
 impl StoreCapabilities {
-    /// Before anything was found out: the careful path everywhere.
+    /// Capabilities before the probe: the careful path everywhere.
     pub(super) fn unknown() -> Self {
         Self {
             conditional_put: false,
@@ -43,10 +43,10 @@ impl StoreCapabilities {
     }
 }
 
-/// Asks the bucket what it can do. `origin` is the page that browsers will upload from; `scratch` names the objects.
+/// Probes the bucket. `origin` is the origin of the pages that upload; `scratch` names the scratch object.
 ///
 /// # Errors
-/// Only what makes the bucket unusable: unreachable, denied, or unable to complete a multipart upload.
+/// Only conditions that make the bucket unusable: unreachable, denied, or unable to complete a multipart upload.
 pub async fn probe(blobs: &S3Blobs, origin: &str, scratch: Uuid) -> Result<ProbeResult> {
     let mut found = StoreCapabilities::unknown();
     let key = BlobKey::Probe(scratch).path();
@@ -94,7 +94,7 @@ async fn upload_part(
     part.send().await.map(|_| ()).map_err(meaning)
 }
 
-/// Do checksums mean anything? In an upload of its own: SeaweedFS remembers every part that was ever sent.
+/// Probes part checksums, in an upload of its own: SeaweedFS remembers every part that was ever sent.
 async fn checksums(blobs: &S3Blobs, key: &str, found: &mut StoreCapabilities) -> Result<()> {
     // SHA-256 of one zero byte.
     const RIGHT_SHA256: &str = "bjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0=";
@@ -104,7 +104,7 @@ async fn checksums(blobs: &S3Blobs, key: &str, found: &mut StoreCapabilities) ->
     blobs.abort_multipart(key, &id).await
 }
 
-/// Is an upload that may have no byte refused its first? Only Gantry's own store knows the header.
+/// True if an upload with a limit of 0 bytes refuses its first byte. Only Gantry's own store knows the header.
 async fn limits(blobs: &S3Blobs, key: &str) -> Result<bool> {
     let id = blobs.create_limited_multipart(key, PROBE_TOKEN, None, Some(0)).await?;
     let enforced = upload_part(blobs, key, &id, 1, 1, None).await.is_err();
@@ -131,7 +131,7 @@ async fn multipart(blobs: &S3Blobs, key: &str, found: &mut StoreCapabilities) ->
     Ok(())
 }
 
-/// Asks as a browser would: may this origin PUT here?
+/// Sends a CORS preflight as a browser would, for a PUT from this origin. `None`: no usable answer.
 async fn preflight(blobs: &S3Blobs, key: &str, origin: &str) -> Option<bool> {
     let url = format!("{}{}/{key}", blobs.public_origin(), blobs.public.base_path);
     let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(5)).build().ok()?;

@@ -1,7 +1,7 @@
-//! The colours of a decoded picture, made those of sRGB: what derivatives are in, and what screens expect.
+//! Conversion of decoded pictures to sRGB, the colour space of derivatives, which screens expect.
 //!
-//! ICC.1:2022 profiles of RGB and grey values, and the code points of ITU-T H.273. Pictures of high dynamic range
-//! (ITU-R BT.2100) are brought into the range of a screen. Profiles that cannot be used are ignored, as browsers do.
+//! Supports ICC.1:2022 profiles of RGB and grey values, and the code points of ITU-T H.273. Pictures of high dynamic
+//! range (ITU-R BT.2100) are mapped to the range of a screen. Profiles that cannot be used are ignored, as in browsers.
 
 use image::{DynamicImage, GenericImageView, ImageBuffer, Rgba};
 use moxcms::{
@@ -13,18 +13,18 @@ use crate::media::protocol::ColourCode;
 
 /// Luminance of white paper in a picture of high dynamic range, in candela per square metre, ITU-R BT.2408 §2.
 const PAPER_WHITE_NITS: f32 = 203.0;
-/// Peak luminance that HLG is shown with, ITU-R BT.2100 table 5.
+/// Peak luminance of the display for HLG in candela per square metre, ITU-R BT.2100 table 5.
 const HLG_PEAK_NITS: f32 = 1000.0;
-/// Values up to it, where paper is 1, stay as they are; brighter ones are compressed into the rest.
+/// Light level up to which values stay unchanged, where paper white is 1; brighter values are compressed into the rest.
 const TONE_KNEE: f32 = 0.6;
 
-/// A colour space that is not sRGB.
+/// A colour space other than sRGB.
 pub(super) struct SourceColour {
     profile: Box<ColorProfile>,
     range: DynamicRange,
 }
 
-/// How values stand for light.
+/// Transfer function from values to light.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum DynamicRange {
     Standard,
@@ -34,20 +34,20 @@ enum DynamicRange {
     Hlg,
 }
 
-/// The kind of values that an ICC profile is about, from its header: `RGB `, `GRAY`, `CMYK` and others.
+/// Colour space in the header of an ICC profile, such as `RGB `, `GRAY` or `CMYK`.
 pub(super) fn icc_colour_space(icc: &[u8]) -> Option<[u8; 4]> {
     icc.get(16..20)?.try_into().ok()
 }
 
 impl SourceColour {
-    /// From an ICC profile, which must be about the values that the picture has.
+    /// Colour space of an ICC profile; `None` if the profile is unusable or does not match the picture's values.
     pub(super) fn from_icc_profile(icc: &[u8], grey: bool) -> Option<Self> {
         let profile = Box::new(ColorProfile::new_from_slice(icc).ok()?);
         let fits = profile.color_space == if grey { DataColorSpace::Gray } else { DataColorSpace::Rgb };
         fits.then_some(Self { profile, range: DynamicRange::Standard })
     }
 
-    /// From code points; `None` for those of sRGB and those that say nothing.
+    /// Colour space of code points; `None` for sRGB and for unspecified or unknown code points.
     pub(super) fn from_code_points(code: ColourCode) -> Option<Self> {
         let range = match code.transfer {
             16 => DynamicRange::Pq,
@@ -61,7 +61,7 @@ impl SourceColour {
         if range == DynamicRange::Standard && primaries == CicpColorPrimaries::Bt709 {
             return None;
         }
-        // Screens show the curves of television as their own.
+        // Screens show the transfer functions of television as their own.
         let profile = Box::new(ColorProfile::new_from_cicp(CicpProfile {
             color_primaries: primaries,
             transfer_characteristics: TransferCharacteristics::Srgb,
@@ -71,7 +71,7 @@ impl SourceColour {
         Some(Self { profile, range })
     }
 
-    /// The same picture in sRGB, with the same transparency; `None` when the profile cannot be used.
+    /// Same picture in sRGB, with the same transparency; `None` if the profile cannot be used.
     pub(super) fn to_srgb(&self, picture: &DynamicImage) -> Option<DynamicImage> {
         if self.range != DynamicRange::Standard {
             return self.convert_16bit(&self.tone_mapped(picture).into());
@@ -80,7 +80,7 @@ impl SourceColour {
         if shallow { self.convert_8bit(picture) } else { self.convert_16bit(picture) }
     }
 
-    /// 8 bits a value.
+    /// Converts with 8 bits per value.
     fn convert_8bit(&self, picture: &DynamicImage) -> Option<DynamicImage> {
         let (width, height) = picture.dimensions();
         let mut converted = ImageBuffer::<Rgba<u8>, _>::new(width, height);
@@ -95,7 +95,7 @@ impl SourceColour {
         Some(converted.into())
     }
 
-    /// 16 bits a value.
+    /// Converts with 16 bits per value.
     fn convert_16bit(&self, picture: &DynamicImage) -> Option<DynamicImage> {
         let (width, height) = picture.dimensions();
         let mut converted = ImageBuffer::<Rgba<u16>, _>::new(width, height);
@@ -110,7 +110,7 @@ impl SourceColour {
         Some(converted.into())
     }
 
-    /// The light of a picture of high dynamic range within that of a screen, in the curve of sRGB.
+    /// Maps the light of a picture of high dynamic range to the range of a screen, with the sRGB transfer function.
     fn tone_mapped(&self, picture: &DynamicImage) -> ImageBuffer<Rgba<u16>, Vec<u16>> {
         let mut pixels = picture.to_rgba16();
         for pixel in pixels.pixels_mut() {
@@ -130,7 +130,7 @@ impl SourceColour {
     }
 }
 
-/// A value of PQ as light, where paper is 1, ITU-R BT.2100 table 4.
+/// Light of a PQ value, where paper white is 1, ITU-R BT.2100 table 4.
 fn pq_light(signal: f32) -> f32 {
     const PQ_M1: f32 = 2610.0 / 16384.0;
     const PQ_M2: f32 = 2523.0 / 4096.0 * 128.0;
@@ -141,7 +141,7 @@ fn pq_light(signal: f32) -> f32 {
     ((root - PQ_C1).max(0.0) / (PQ_C2 - PQ_C3 * root)).powf(1.0 / PQ_M1) * 10_000.0 / PAPER_WHITE_NITS
 }
 
-/// Values of HLG as light, where paper is 1, ITU-R BT.2100 table 5.
+/// Light of HLG values, where paper white is 1, ITU-R BT.2100 table 5.
 fn hlg_light(signal: [f32; 3]) -> [f32; 3] {
     const HLG_A: f32 = 0.178_832_77;
     const HLG_B: f32 = 0.284_668_92;
@@ -152,7 +152,7 @@ fn hlg_light(signal: [f32; 3]) -> [f32; 3] {
     scene.map(|it| it * gain)
 }
 
-/// Light beyond paper pressed below 1; darker light as it is.
+/// Compresses light above [`TONE_KNEE`] to values below 1; darker light is unchanged.
 fn compress_highlights(light: f32) -> f32 {
     const TONE_HEADROOM: f32 = 1.0 - TONE_KNEE;
     if light <= TONE_KNEE {
@@ -162,7 +162,7 @@ fn compress_highlights(light: f32) -> f32 {
     }
 }
 
-/// IEC 61966-2-1.
+/// Transfer function of sRGB, IEC 61966-2-1.
 fn srgb_signal(light: f32) -> f32 {
     if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
 }
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn light_of_high_dynamic_range_fits_a_screen() {
-        // BT.2408: paper is 58 % of PQ and 75 % of HLG.
+        // BT.2408: paper white is 58 % of PQ and 75 % of HLG.
         assert!((pq_light(0.5807) - 1.0).abs() < 0.01, "{}", pq_light(0.5807));
         let paper = hlg_light([0.75; 3]);
         assert!((paper[0] - 1.0).abs() < 0.02, "{paper:?}");

@@ -1,6 +1,6 @@
-//! What a camera wrote that is of use to people: when, with what, how exposed.
+//! Camera facts from EXIF that are useful to people: time, camera and exposure.
 //!
-//! A list of tags that may pass. Places, serial numbers, names, comments and previews are not on it.
+//! An allow-list of tags. Places, serial numbers, names, comments and previews are not on it.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::media::protocol::ChildFindings;
 
-/// From a TIFF structure that a decoder found.
+/// Adds facts from a TIFF structure that a decoder returned.
 pub(super) fn add_from_tags(tags: Vec<u8>, found: &mut ChildFindings) {
     add_camera_facts(
         || MediaParser::new().parse_exif(MediaSource::from_memory(tags).ok()?).ok().map(Exif::from),
@@ -17,13 +17,13 @@ pub(super) fn add_from_tags(tags: Vec<u8>, found: &mut ChildFindings) {
     );
 }
 
-/// From a file that has its own structure: TIFF, HEIC, AVIF.
+/// Adds facts from a file with a structure of its own: TIFF, HEIC, AVIF.
 pub(super) fn add_from_file(file: &Path, found: &mut ChildFindings) {
     add_camera_facts(|| MediaParser::new().parse_exif(MediaSource::open(file).ok()?).ok().map(Exif::from), found);
 }
 
 fn add_camera_facts(read: impl FnOnce() -> Option<Exif> + std::panic::UnwindSafe, found: &mut ChildFindings) {
-    // Facts are not worth a picture: should the parser give up, there are none.
+    // Facts are less important than the picture: if the parser panics, there are none.
     let Ok(Some(exif)) = std::panic::catch_unwind(read) else { return };
     let text = |tag| exif.get(tag).and_then(EntryValue::as_str).map(str::trim).filter(|text| !text.is_empty());
     let mut camera = Map::new();
@@ -63,7 +63,7 @@ fn exposure_facts(exif: &Exif) -> Map<String, Value> {
     };
     let known = EXPOSURE_TAGS.into_iter().filter_map(|(name, tag)| {
         let number = number(exif.get(tag)?)?;
-        // Six digits are more than any camera means.
+        // Six decimal places are more than any camera's precision.
         let rounded = (number * 1e6).round() / 1e6;
         Some((name.to_owned(), Value::from(rounded)))
     });

@@ -1,4 +1,4 @@
-//! How many frames an animation has, by walking over its blocks; nothing is decoded.
+//! Frame count of an animation, by a walk over its blocks; nothing is decoded.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use image::ImageFormat;
 
-/// The frames of a GIF, WebP or PNG, as far as its blocks can be followed.
+/// Number of frames of a GIF, WebP or PNG, as far as its blocks can be followed.
 pub(super) fn count_frames(file: &Path, format: ImageFormat) -> Option<u64> {
     let mut blocks = FrameCounter { input: BufReader::new(File::open(file).ok()?), frames: 0 };
     let walked = match format {
@@ -15,7 +15,7 @@ pub(super) fn count_frames(file: &Path, format: ImageFormat) -> Option<u64> {
         ImageFormat::Png => blocks.count_png(),
         _ => None,
     };
-    // A walk that ended early has seen what there is.
+    // A walk that ended early has counted the frames before.
     walked.or((blocks.frames > 0).then_some(())).map(|()| blocks.frames)
 }
 
@@ -35,7 +35,7 @@ impl FrameCounter {
         self.input.seek_relative(i64::try_from(bytes).ok()?).ok()
     }
 
-    /// A colour table whose size is in `flags`.
+    /// Skips a colour table, whose size is in `flags`.
     fn skip_colour_table(&mut self, flags: u8) -> Option<()> {
         if flags & 0x80 == 0 {
             return Some(());
@@ -76,7 +76,7 @@ impl FrameCounter {
         }
     }
 
-    /// `acTL` stands before the pixels and says it.
+    /// Frame count in the `acTL` chunk, which precedes the pixels.
     fn count_png(&mut self) -> Option<()> {
         self.skip_bytes(8)?;
         loop {

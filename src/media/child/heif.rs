@@ -1,7 +1,7 @@
-//! The header of a HEIC or AVIF: its pixels are decoded by other programs.
+//! Header of a HEIC or AVIF, whose pixels other programs decode.
 //!
-//! ISO/IEC 23008-12: the `meta` box names the primary item (`pitm`), lists properties (`ipco`) and says which item has
-//! which of them (`ipma`). Sequences without a primary item have a `moov` box, as films do.
+//! ISO/IEC 23008-12: the `meta` box names the primary item (`pitm`), lists properties (`ipco`) and assigns properties
+//! to items (`ipma`). Sequences without a primary item have a `moov` box, as films do.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -12,13 +12,13 @@ use super::iso_bmff::{self, child, children, descendant, u16_at, u32_at};
 use crate::media::damaged_problem;
 use crate::media::protocol::{ChildFindings, ChildResponse, ColourCode};
 
-/// Bytes of a `meta` or `moov` box that are read.
+/// Number of bytes of a `meta` or `moov` box that are read.
 const MAX_INDEX_BYTES: u64 = 8 << 20;
-/// Boxes at the top of a file that are looked at.
+/// Number of top-level boxes that are searched.
 const MAX_TOP_BOXES: usize = 64;
 
-/// Dimensions of the primary item as it is shown, `orientation` (as EXIF numbers it), `alpha`, `frames` of a sequence,
-/// the colour space where there is no ICC profile, and the camera's facts.
+/// Facts of the header: dimensions of the primary item as displayed, `orientation` (as in EXIF), `alpha`, `frames` of a
+/// sequence, the colour space if there is no ICC profile, and the camera's facts.
 pub(super) fn inspect_header(file: &Path) -> ChildResponse {
     let mut found = ChildFindings::default();
     found.set_detail("kind", "image");
@@ -52,7 +52,7 @@ pub(super) fn inspect_header(file: &Path) -> ChildResponse {
     ChildResponse::Found(found)
 }
 
-/// The contents of the two boxes that describe what a file holds.
+/// Contents of the two boxes that describe the file.
 #[derive(Default)]
 struct HeifBoxes {
     meta: Option<Vec<u8>>,
@@ -86,18 +86,18 @@ impl HeifBoxes {
     }
 }
 
-/// A change of an item before it is shown, in the order of its properties.
+/// Transformation of an item before display, in the order of its properties.
 #[derive(Clone, Copy)]
 enum ItemTransform {
-    /// Quarter turns against the clock.
+    /// Counter-clockwise quarter turns.
     Quarters(u8),
-    /// Top and bottom change places.
+    /// Top and bottom are swapped.
     TopBottom,
-    /// Left and right change places.
+    /// Left and right are swapped.
     LeftRight,
 }
 
-/// What is known of one picture in the file.
+/// Properties of a picture in the file.
 #[derive(Default)]
 struct HeifItem {
     extent: (u32, u32),
@@ -109,7 +109,7 @@ struct HeifItem {
 }
 
 impl HeifItem {
-    /// The primary item of a `meta` box.
+    /// Primary item of a `meta` box.
     fn primary(meta: &[u8]) -> Option<Self> {
         let inside = meta.get(4..)?;
         let pitm = child(inside, b"pitm")?;
@@ -121,7 +121,7 @@ impl HeifItem {
             item.apply_property(*kind, content);
         }
         if item.colour.is_none() && !item.profile {
-            // A picture of tiles may leave the colour to them.
+            // An item that consists of tiles may have the colour property only on the tiles.
             for (kind, content) in properties.iter().filter(|(kind, _)| kind == b"colr") {
                 item.apply_property(*kind, content);
             }
@@ -130,7 +130,7 @@ impl HeifItem {
         (item.extent.0 > 0 && item.extent.1 > 0).then_some(item)
     }
 
-    /// Takes a property in; nothing of it when it is cut off.
+    /// Applies a property; a truncated property is ignored.
     fn apply_property(&mut self, kind: [u8; 4], content: &[u8]) -> Option<()> {
         match &kind {
             b"ispe" => self.extent = (u32_at(content, 4)?, u32_at(content, 8)?),
@@ -154,7 +154,7 @@ impl HeifItem {
         Some(())
     }
 
-    /// Width and height as it is shown.
+    /// Width and height as displayed.
     fn display_size(&self) -> (u32, u32) {
         let (width, height) = match self.clean {
             Some((width, height)) => (width.min(self.extent.0), height.min(self.extent.1)),
@@ -163,9 +163,9 @@ impl HeifItem {
         if self.orientation() > 4 { (height, width) } else { (width, height) }
     }
 
-    /// The turns together, as EXIF numbers them.
+    /// All transformations together, as an EXIF orientation.
     fn orientation(&self) -> u8 {
-        // Matrices by rows, for points right of and below the middle.
+        // Matrices by rows, for points right of and below the centre.
         const ORIENTATION_MATRICES: [[i8; 4]; 8] = [
             [1, 0, 0, 1],
             [-1, 0, 0, 1],
@@ -185,13 +185,13 @@ impl HeifItem {
     }
 }
 
-/// Whether a property says that its item is the transparency of another.
+/// True if a property says that its item is the alpha channel of another item.
 fn is_alpha_property((kind, content): &([u8; 4], &[u8])) -> bool {
     const ALPHA_AUX_TYPES: [&[u8]; 2] = [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1"];
     kind == b"auxC" && ALPHA_AUX_TYPES.iter().any(|name| content.get(4..).is_some_and(|text| text.starts_with(name)))
 }
 
-/// The numbers of an item's properties, which count from one.
+/// Property numbers of an item, counted from 1.
 fn property_numbers(ipma: &[u8], id: u32) -> Option<Vec<usize>> {
     let (version, wide) = (*ipma.first()?, ipma.get(3)? & 1 == 1);
     let mut at = 8;
@@ -212,7 +212,7 @@ fn property_numbers(ipma: &[u8], id: u32) -> Option<Vec<usize>> {
     Some(Vec::new())
 }
 
-/// The first track of a sequence.
+/// First track of a sequence.
 struct HeifTrack {
     extent: (u32, u32),
     samples: u32,
@@ -246,7 +246,7 @@ mod tests {
         let turn = boxed(b"irot", &[1]);
         let colour = boxed(b"colr", b"nclx\0\x0c\0\x0d\0\x06\x80");
         let ipco = boxed(b"ipco", &[extent(200, 100), extent(40, 30), turn, colour].concat());
-        // Item 1 has the first property, item 2 the others.
+        // Item 1 has the first property, item 2 the second and third.
         let ipma = boxed(b"ipma", &[0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 1, 1, 0, 2, 3, 2, 0x83, 4]);
         let iprp = boxed(b"iprp", &[ipco, ipma].concat());
         let meta = [vec![0; 4], boxed(b"pitm", &[0, 0, 0, 0, 0, 2]), iprp].concat();
@@ -263,7 +263,7 @@ mod tests {
         let number = |turns: &[ItemTransform]| HeifItem { turns: turns.to_vec(), ..HeifItem::default() }.orientation();
         assert_eq!([0, 1, 2, 3].map(|count| number(&[ItemTransform::Quarters(count)])), [1, 8, 3, 6]);
         assert_eq!((number(&[ItemTransform::LeftRight]), number(&[ItemTransform::TopBottom])), (2, 4));
-        // EXIF 5 is a mirror and a turn, as is 7 with the turn the other way.
+        // EXIF 5 is a mirror and a turn; 7 is a mirror and a turn the other way.
         assert_eq!(number(&[ItemTransform::Quarters(1), ItemTransform::TopBottom]), 5);
         assert_eq!(number(&[ItemTransform::Quarters(3), ItemTransform::TopBottom]), 7);
         assert_eq!(number(&[ItemTransform::LeftRight, ItemTransform::LeftRight]), 1);

@@ -1,6 +1,6 @@
-//! The structure of a JPEG: what its frame header announces, and whether the file has its end.
+//! Structure of a JPEG: the frame header, and the check for the end of the image.
 //!
-//! ITU-T T.81, annex B. The built-in decoder draws some legal files wrong without a word; they are told apart here.
+//! ITU-T T.81, annex B. The built-in decoder draws some legal files wrong without an error; these are detected here.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -8,31 +8,31 @@ use std::path::Path;
 
 use crate::media::MediaProblem;
 
-/// Bytes before the first marker that are skipped.
+/// Largest number of bytes before the first marker that are skipped.
 const MAX_JUNK_BYTES: u64 = 64 << 10;
 
-/// Frame and first scan.
+/// Fields of the frame header and the first scan header.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct JpegFrame {
-    /// The marker: C0 is baseline, C2 progressive, C3 lossless, C9 and above arithmetic.
+    /// Marker of the frame: C0 is baseline, C2 progressive, C3 lossless, C9 and above arithmetic.
     marker: u8,
-    /// Bits of a sample.
+    /// Bits per sample.
     precision: u8,
     pub(super) width: u16,
     pub(super) height: u16,
-    /// Horizontal and vertical sampling factors.
+    /// Horizontal and vertical sampling factors of each component.
     sampling: Vec<(u8, u8)>,
-    /// Components in the first scan.
+    /// Number of components in the first scan.
     scanned: u8,
 }
 
 impl JpegFrame {
-    /// Colour components.
+    /// Number of colour components.
     pub(super) fn components(&self) -> usize {
         self.sampling.len()
     }
 
-    /// Why the built-in decoder does not draw it.
+    /// Problem to report if the built-in decoder cannot draw this kind of JPEG.
     pub(super) fn unsupported_problem(&self) -> Option<MediaProblem> {
         let known = matches!(self.marker, 0xc0..=0xc2) && self.precision == 8;
         let interleaved =
@@ -41,12 +41,12 @@ impl JpegFrame {
         (!drawable).then(|| MediaProblem::new("not_decodable_here", "This kind of JPEG cannot be decoded here."))
     }
 
-    /// Whether all components have the same resolution.
+    /// True if all components have the same resolution.
     fn has_uniform_sampling(&self) -> bool {
         self.sampling.windows(2).all(|pair| pair[0] == pair[1])
     }
 
-    /// Whether luma has the full resolution, and both chroma components the same, a whole fraction of it.
+    /// True if luma has the full resolution, and both chroma components the same whole fraction of it.
     fn has_common_sampling(&self) -> bool {
         let fraction = |(across, down): (u8, u8)| {
             let (wide, high) = self.sampling[0];
@@ -61,14 +61,14 @@ impl JpegFrame {
     }
 }
 
-/// What stands before the pixels; `None` when there is no frame or no scan.
+/// Headers before the pixels; `None` without a frame or a scan.
 pub(super) fn read_frame(file: &Path) -> Option<JpegFrame> {
     let mut segments = JpegSegments::open(file)?;
     let mut frame = JpegFrame::default();
     loop {
         let marker = segments.next_marker()?;
         match marker {
-            // Huffman and arithmetic tables share the range with frames.
+            // Tables for Huffman and arithmetic coding share the marker range with frames.
             0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
                 let content = segments.read_content()?;
                 let number = |at: usize| Some(u16::from_be_bytes(content.get(at..at + 2)?.try_into().ok()?));
@@ -87,7 +87,7 @@ pub(super) fn read_frame(file: &Path) -> Option<JpegFrame> {
     }
 }
 
-/// Whether the picture has its end. What is appended to it (a gain map, a preview, a film) is not looked at.
+/// True if the end marker of the picture exists. Data after it (a gain map, a preview, a film) is not checked.
 pub(super) fn has_end(file: &Path) -> bool {
     let walk = || {
         let mut segments = JpegSegments::open(file)?;
@@ -101,13 +101,13 @@ pub(super) fn has_end(file: &Path) -> bool {
     walk().is_some()
 }
 
-/// The segments of a file, one after the other.
+/// Reader of the segments of a file.
 struct JpegSegments {
     input: BufReader<File>,
 }
 
 impl JpegSegments {
-    /// Begins behind the first SOI.
+    /// Starts after the first SOI marker.
     fn open(file: &Path) -> Option<Self> {
         let mut segments = Self { input: BufReader::with_capacity(64 << 10, File::open(file).ok()?) };
         let mut skipped = 0;
@@ -130,7 +130,7 @@ impl JpegSegments {
         Some(byte[0])
     }
 
-    /// The next marker that is no restart, behind any coded data: there, FF is followed by 00.
+    /// Next marker except restart markers, after any coded data, in which 00 follows FF.
     fn next_marker(&mut self) -> Option<u8> {
         loop {
             if self.input.skip_until(0xff).ok()? == 0 {

@@ -1,7 +1,7 @@
-//! The child's side: locks itself in, then looks at the file.
+//! Child process: confines itself, then inspects the file.
 //!
-//! Runs in a process of its own with no environment, settings, network or threads. It may crash and be killed at any
-//! moment; nothing depends on its end.
+//! Runs without environment, settings, network or threads. The child may crash or be killed at any moment; nothing
+//! depends on an orderly exit.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -22,7 +22,7 @@ mod svg;
 mod thumbnail;
 mod zip_listing;
 
-/// Carries out an order, which is JSON, and prints the answer.
+/// Carries out a request in JSON and prints the response.
 pub(super) fn run_request(order: &str) -> ExitCode {
     let end = serde_json::from_str(order).map_err(|error| error.to_string()).and_then(execute_request);
     match end {
@@ -46,7 +46,7 @@ fn execute_request(order: ChildRequest) -> Result<(), String> {
             let mut tool = Command::new(&program);
             tool.args(args).env_clear();
             if program.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"vips")) {
-                // It then leaves out the loaders that its authors do not trust with foreign files.
+                // Makes libvips skip the loaders that its authors do not trust with untrusted files.
                 tool.env("VIPS_BLOCK_UNTRUSTED", "1");
             }
             let error = tool.exec();

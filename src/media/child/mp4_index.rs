@@ -1,7 +1,7 @@
-//! Which bytes of a large film are needed: the way over its boxes to `moov`, and from there to the first pictures.
+//! Search for the needed bytes of a large film: over its boxes to `moov`, and from there to the first pictures.
 //!
-//! The file is sparse. Whatever has to be read and is a hole is asked for; the parent fetches it and asks again. Films
-//! that are no ISO base media files (14496-12) need nothing but their ends.
+//! The file is sparse. If the search needs bytes in a hole, it returns their range; the parent fetches it and starts
+//! the search again. Films other than ISO base media files (14496-12) need only their ends.
 
 use std::fs::File;
 use std::io::{Read, Result, Seek, SeekFrom};
@@ -12,17 +12,18 @@ use super::iso_bmff::{self, BoxHeader, child, children, descendant, u32_at, u64_
 use crate::media::damaged_problem;
 use crate::media::protocol::{ChildFindings, ChildResponse};
 
-/// Bytes that are asked for where a box begins.
+/// Number of bytes that are requested where a box begins.
 const STEP_BYTES: u64 = 64 << 10;
-/// Bytes of a `moov` box that are fetched. One of 16 MiB describes some hundred hours.
+/// Largest `moov` box that is fetched, in bytes. 16 MiB describe some hundred hours.
 const MAX_MOOV_BYTES: u64 = 128 << 20;
-/// Bytes behind the first picture that are fetched: seconds of any film.
+/// Number of bytes from the first picture on that are fetched: seconds of any film.
 const FIRST_PICTURES_BYTES: u64 = 16 << 20;
-/// Types that the first box of such a file may have.
+/// Types that the first box of an ISO base media file may have.
 const FIRST_BOX_TYPES: [&[u8; 4]; 10] =
     [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"uuid", b"junk"];
 
-/// Asks for what is missing, or says whether the film consists of `boxes` and where its `first_picture` lies.
+/// Returns the next missing range, or the findings: `boxes` if the film consists of boxes, and the offset
+/// `first_picture`.
 pub(super) fn find_index(file: &Path, present: &[Range<u64>]) -> ChildResponse {
     let walk = File::open(file).and_then(|file| IndexSearch { size: file.metadata()?.len(), file, present }.search());
     match walk {
@@ -74,7 +75,7 @@ impl IndexSearch<'_> {
             let Some(next) = header.size.and_then(|size| at.checked_add(size)) else { break };
             at = next;
         }
-        // Without it, nothing can be said of what `mdat` holds.
+        // Without `moov`, the contents of `mdat` are unknown.
         if found.details.contains_key("boxes") && !fragments {
             found.problems.push(damaged_problem("film"));
         }
@@ -99,7 +100,7 @@ impl IndexSearch<'_> {
         })
     }
 
-    /// Asks for the bytes where the first pictures are, or ends the walk.
+    /// Requests the bytes of the first pictures, or ends the search if they are present.
     fn request_first_picture(&self, at: u64, mut found: ChildFindings) -> Result<IndexSearchOutcome> {
         let wanted = at.min(self.size)..at.saturating_add(FIRST_PICTURES_BYTES).min(self.size);
         if let Some(missing) = self.first_hole(wanted) {
@@ -109,7 +110,7 @@ impl IndexSearch<'_> {
         Ok(IndexSearchOutcome::Found(found))
     }
 
-    /// The first part of a range that is a hole.
+    /// First part of a range that is a hole.
     fn first_hole(&self, wanted: Range<u64>) -> Option<Range<u64>> {
         let mut from = wanted.start;
         while let Some(here) = self.present.iter().find(|it| it.contains(&from) && it.start < it.end) {
@@ -130,16 +131,16 @@ impl IndexSearch<'_> {
     }
 }
 
-/// Where the walk goes behind `moov`.
+/// Next step of the search after `moov`.
 enum MoovOutcome {
-    /// To the first fragment.
+    /// On to the first fragment.
     Fragments,
     FirstPicture(u64),
     Missing(Range<u64>),
     Done,
 }
 
-/// Where the first chunk of the first track of pictures lies; of any track when there are none.
+/// Offset of the first chunk of the first video track; of any track if there is no video track.
 fn first_chunk_offset(moov: &[u8]) -> Option<u64> {
     let tracks = || children(moov).filter(|(kind, _)| kind == b"trak").map(|(_, track)| track);
     let chunk = |track| {

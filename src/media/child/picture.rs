@@ -1,6 +1,6 @@
-//! A raster picture: its header, then its pixels, then what is drawn from them.
+//! Raster pictures: header, pixels, thumbnails.
 //!
-//! Dimensions are judged before anything is decoded. Of an animation only the first frame is.
+//! Dimensions are checked before anything is decoded. Of an animation only the first frame is decoded.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
@@ -15,10 +15,10 @@ use super::{exif, frame_count, thumbnail};
 use crate::media::protocol::{ChildFindings, ChildResponse, PictureTask};
 use crate::media::{MediaProblem, damaged_problem};
 
-/// Bytes that hold a header, as `kind` has them fetched.
+/// Number of bytes that hold a header, as `DecoderKind::required_bytes` requests them.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
-/// What the picture is and what was drawn from it, within `memory` bytes.
+/// Facts and thumbnails of a picture, decoded within `memory` bytes.
 pub(super) fn inspect_picture(file: &Path, wish: &PictureTask, memory: u64) -> ChildResponse {
     let mut found = ChildFindings::default();
     found.set_detail("kind", "image");
@@ -62,7 +62,7 @@ pub(super) fn inspect_picture(file: &Path, wish: &PictureTask, memory: u64) -> C
     draw_pixels(decoder, file, frame.as_ref(), wish, found)
 }
 
-/// Decodes the pixels and draws from them, where this decoder does that right.
+/// Decodes the pixels and draws thumbnails, if this decoder draws the picture correctly.
 fn draw_pixels(
     mut decoder: BoxedDecoder,
     file: &Path,
@@ -108,7 +108,7 @@ fn draw_pixels(
     ChildResponse::Found(found)
 }
 
-/// The decoder of a type. An animated PNG is a PNG; its first frame is drawn.
+/// Decoder of a media type. For an animated PNG it is that of PNG, which decodes the first frame.
 fn format_of(media_type: &str) -> Option<ImageFormat> {
     match media_type {
         "image/apng" | "image/vnd.mozilla.apng" => Some(ImageFormat::Png),
@@ -122,7 +122,7 @@ fn open_decoder(file: &Path, format: ImageFormat, memory: u64) -> image::ImageRe
     build_decoder(BufReader::new(File::open(file)?), format, memory)
 }
 
-/// A decoder for headers, of a file whose rest is a hole: some read all that is there.
+/// Decoder for the header of a file whose rest is a hole: some decoders read the whole input.
 fn open_header_decoder(file: &Path, format: ImageFormat, memory: u64) -> image::ImageResult<BoxedDecoder> {
     let mut head = Vec::new();
     File::open(file)?.take(MAX_HEADER_BYTES).read_to_end(&mut head)?;
@@ -146,7 +146,7 @@ fn too_large_response(mut found: ChildFindings) -> ChildResponse {
     ChildResponse::Found(found)
 }
 
-/// Facts from the header: they are told of a picture that is too large to be decoded, too.
+/// Adds facts from the header, also for pictures that are too large to be decoded.
 fn add_header_facts(
     decoder: &mut dyn ImageDecoder,
     format: ImageFormat,
@@ -157,7 +157,7 @@ fn add_header_facts(
     let (width, height) = decoder.dimensions();
     let tags = decoder.exif_metadata().ok().flatten();
     let number = wish.orientation.or_else(|| decoder.orientation().ok().map(Orientation::to_exif)).unwrap_or(1);
-    // 5 to 8 lie on their side.
+    // Orientations 5 to 8 swap width and height.
     let (width, height) = if number > 4 { (height, width) } else { (width, height) };
     found.set_detail("width", width);
     found.set_detail("height", height);

@@ -1,7 +1,7 @@
-//! The cell: limits on resources, no files but the ordered ones, no network, no other processes.
+//! Sandbox: resource limits, access to the requested files only, no network, no other processes.
 //!
-//! Four layers, none of which relies on another: rlimits, Landlock (as much as the kernel knows of it), seccomp with
-//! no_new_privs, and a low priority. All are inherited by a tool that the child becomes.
+//! Four independent layers: rlimits, Landlock (as far as the kernel supports it), seccomp with no_new_privs, and a low
+//! priority. A program that the child executes inherits all of them.
 
 use std::path::{Path, PathBuf};
 
@@ -18,15 +18,15 @@ use crate::media::protocol::{ChildLimits, ChildRequest, ChildTask};
 
 type SandboxResult<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Where programs find their libraries, fonts and tables. Nothing here is a secret or somebody's.
+/// Paths where programs find their libraries, fonts and tables; without secrets or user data.
 const READABLE_SYSTEM_PATHS: [&str; 8] =
     ["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/fonts", "/var/cache/fontconfig", "/dev/null", "/dev/urandom"];
-/// What else may be executed on the way to the tool: the loader.
+/// Loaders, which are executed beside the program itself.
 const DYNAMIC_LOADERS: [&str; 2] = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
-/// Beyond this ABI, rights are not asked for.
+/// Highest Landlock ABI whose rights are requested.
 const LANDLOCK_ABI: ABI = ABI::V6;
 
-/// Locks this process in for good; how much of it Landlock could enforce: `full`, `partial` or `none`.
+/// Confines this process irrevocably. Returns the enforcement of Landlock: `full`, `partial` or `none`.
 pub(super) fn enter_sandbox(order: &ChildRequest) -> Result<String, String> {
     set_rlimits(order.bounds).map_err(|error| format!("the limits cannot be set: {error}"))?;
     let status = apply_landlock(order).map_err(|error| format!("Landlock: {error}"))?;
@@ -43,7 +43,7 @@ fn set_rlimits(bounds: ChildLimits) -> rustix::io::Result<()> {
     let set = |resource, soft, hard| setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) });
     set(Resource::Core, 0, 0)?;
     set(Resource::As, bounds.memory, bounds.memory)?;
-    // Programs that catch SIGXCPU get a moment, then SIGKILL.
+    // Programs that catch SIGXCPU get two more seconds, then SIGKILL.
     set(Resource::Cpu, bounds.cpu, bounds.cpu + 2)?;
     set(Resource::Fsize, bounds.output, bounds.output)?;
     set(Resource::Nofile, 64, 64)?;
@@ -80,7 +80,7 @@ fn allow_path(rules: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) ->
     Ok(rules.add_rule(PathBeneath::new(PathFd::new(path)?, rights))?)
 }
 
-/// Calls that no decoder needs and that reach out of it: to the network, other processes, the kernel's insides.
+/// System calls that no decoder needs and that reach the network, other processes or kernel internals.
 const DENIED_SYSCALLS: [i64; 66] = [
     libc::SYS_socket,
     libc::SYS_socketpair,
@@ -140,7 +140,7 @@ const DENIED_SYSCALLS: [i64; 66] = [
     libc::SYS_acct,
     libc::SYS_quotactl,
     libc::SYS_setrlimit,
-    // Memory that no limit counts.
+    // Memory outside the limits.
     libc::SYS_memfd_create,
     libc::SYS_memfd_secret,
     libc::SYS_shmget,
@@ -159,7 +159,7 @@ fn apply_seccomp() -> SandboxResult<()> {
         let program: BpfProgram = filter.try_into()?;
         Ok(seccompiler::apply_filter(&program)?)
     };
-    // Its flags lie in memory, where no filter sees them; the C library falls back to clone.
+    // The flags of clone3 are in memory, invisible to filters; the C library falls back to clone.
     apply(vec![(libc::SYS_clone3, Vec::new())], libc::ENOSYS)?;
     let mut rules: Vec<_> = DENIED_SYSCALLS.into_iter().map(|call| (call, Vec::new())).collect();
     #[cfg(target_arch = "x86_64")]
@@ -174,29 +174,29 @@ fn apply_seccomp() -> SandboxResult<()> {
     apply(rules, libc::EPERM)
 }
 
-/// The same calls by the numbers of the x32 ABI, which shares the architecture that filters check.
+/// Denied calls by the numbers of the x32 ABI, which has the same architecture value in filters.
 #[cfg(target_arch = "x86_64")]
 fn x32_rules() -> Vec<(i64, Vec<SeccompRule>)> {
     const X32_SYSCALL_BIT: i64 = 0x4000_0000;
     // sendmsg, ptrace, rt_sigqueueinfo, kexec_load, rt_tgsigqueueinfo, sendmmsg, process_vm_readv, process_vm_writev,
-    // and those that start processes.
+    // and the calls that start processes.
     let own = [518, 521, 524, 528, 536, 538, 539, 540, libc::SYS_clone, libc::SYS_fork, libc::SYS_vfork];
     DENIED_SYSCALLS.into_iter().chain(own).map(|call| (call | X32_SYSCALL_BIT, Vec::new())).collect()
 }
 
-/// A clone that is not a thread.
+/// Matches a clone that does not create a thread.
 fn process_clone_rule() -> SandboxResult<SeccompRule> {
     let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
     let absent = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), 0)?;
     Ok(SeccompRule::new(vec![absent])?)
 }
 
-/// A limit that is set and not only read: root could raise them.
+/// Matches prlimit64 calls that set a limit: root could raise the limits.
 fn set_limit_rule() -> SandboxResult<SeccompRule> {
     Ok(SeccompRule::new(vec![SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?])?)
 }
 
-/// A signal for another process; abort() sends one to its own.
+/// Matches signals to other processes; abort() sends a signal to its own process.
 fn foreign_signal_rule() -> SandboxResult<SeccompRule> {
     let own = u64::from(getpid().as_raw_nonzero().get().unsigned_abs());
     Ok(SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, own)?])?)

@@ -1,4 +1,4 @@
-//! SVG: never drawn, only read for what could run or fetch.
+//! SVG: never drawn, only searched for scripts and active content.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use crate::media::protocol::{ChildFindings, ChildResponse};
 
-/// Bytes that are read at a time, and how much of the last is read again.
+/// Number of bytes that are read at a time; the constant below is the overlap with the previous chunk.
 const CHUNK_BYTES: usize = 1 << 20;
 const OVERLAP_BYTES: usize = 64;
 
-/// Says `script` when the markup has scripts, handlers, foreign content or links that run.
+/// Inspects markup. `script` is true if it has scripts, event handlers, foreign content or links that run.
 pub(super) fn inspect_svg(file: &Path) -> ChildResponse {
     let mut found = ChildFindings::default();
     found.set_detail("kind", "drawing");
@@ -30,7 +30,7 @@ fn holds_script(mut input: impl Read) -> std::io::Result<bool> {
         if input.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut text)? == 0 {
             return Ok(false);
         }
-        // UTF-16 is read as its bytes.
+        // UTF-16 is searched as its bytes without zeros.
         text.retain(|byte| *byte != 0);
         if may_run_script(&text) {
             return Ok(true);
@@ -38,7 +38,7 @@ fn holds_script(mut input: impl Read) -> std::io::Result<bool> {
     }
 }
 
-/// Rather once too often: an entity may spell anything, so declaring one counts.
+/// Errs on the safe side: entities can spell anything, so an entity declaration counts as a script.
 fn may_run_script(text: &[u8]) -> bool {
     const SCRIPT_MARKERS: [&[u8]; 9] = [
         b"script",
@@ -56,7 +56,7 @@ fn may_run_script(text: &[u8]) -> bool {
     SCRIPT_MARKERS.into_iter().any(word) || has_event_handler(&lower)
 }
 
-/// ` onload=` and its like.
+/// True if the text has an attribute such as ` onload=`.
 fn has_event_handler(lower: &[u8]) -> bool {
     lower.windows(3).enumerate().any(|(at, window)| {
         let begins = matches!(window[0], b' ' | b'\t' | b'\n' | b'\r' | b'/' | b'"' | b'\'') && &window[1..] == b"on";

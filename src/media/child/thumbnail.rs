@@ -1,7 +1,7 @@
 //! Derivatives of a decoded picture: upright, smaller, in sRGB, as WebP and JPEG, without any metadata.
 //!
-//! Colours are converted after the picture was made smaller: that is less work, and no difference is seen. Scaling works on the stored (gamma-encoded) values with
-//! premultiplied transparency, as browsers do. JPEGs show transparent places white.
+//! Colours are converted after scaling: this is less work, without a visible difference. Scaling works on the stored
+//! (gamma-encoded) values with premultiplied alpha, as in browsers. In JPEGs, transparent areas are white.
 
 use std::cmp::Reverse;
 use std::fs::OpenOptions;
@@ -18,11 +18,11 @@ use crate::media::protocol::{DrawnThumbnail, ThumbnailSpec};
 
 const WEBP_QUALITY: f32 = 80.0;
 const JPEG_QUALITY: u8 = 82;
-/// What both formats can express.
+/// Longest side that both formats support, in pixels.
 const MAX_EDGE_PIXELS: u32 = 16_383;
 
-/// Draws every derivative, the largest first: smaller ones are made from it. `colour` is that of the picture, unless it
-/// is sRGB.
+/// Draws all derivatives, the largest first: smaller derivatives are made from it. `colour` is the colour space of the
+/// picture; `None`: sRGB.
 pub(super) fn draw_thumbnails(
     picture: &DynamicImage,
     turn: Orientation,
@@ -35,7 +35,7 @@ pub(super) fn draw_thumbnails(
     let (mut resizer, mut drawn) = (Resizer::new(), Vec::new());
     for at in order {
         let edge = wishes[at].edge.clamp(1, MAX_EDGE_PIXELS);
-        // Half as large again loses nothing that one could see.
+        // Scaling from a picture of at least twice the size has no visible loss.
         let larger = made.iter().rfind(|it| longer_side(it) >= edge.saturating_mul(2));
         let mut small = resize(&mut resizer, larger.unwrap_or(picture), edge)?;
         if let Some(converted) = colour.filter(|_| larger.is_none()).and_then(|colour| colour.to_srgb(&small)) {
@@ -51,11 +51,11 @@ pub(super) fn draw_thumbnails(
     Ok(drawn)
 }
 
-/// Whether a picture is as good as black: no poster.
+/// True if a picture is almost black and therefore not a poster.
 pub(super) fn is_dark(picture: &DynamicImage) -> bool {
-    /// Values up to it, of 255, are black: the floor of television is 16.
+    /// Largest luma value, of 255, that counts as black: black in television is 16.
     const MAX_BLACK_LUMA: u8 = 24;
-    /// One of so many pixels may be brighter.
+    /// Fraction of pixels that may be brighter: less than 1 in 100.
     const BRIGHT_PIXEL_DIVISOR: usize = 100;
     let grey = picture.to_luma8();
     let bright = grey.as_raw().iter().filter(|value| **value > MAX_BLACK_LUMA).count();
@@ -66,7 +66,7 @@ fn longer_side(picture: &DynamicImage) -> u32 {
     picture.width().max(picture.height())
 }
 
-/// The picture with `edge` pixels at its longer side, or as it is if that would enlarge it.
+/// Picture with `edge` pixels at its longer side; unchanged if that would enlarge it.
 fn resize(resizer: &mut Resizer, source: &DynamicImage, edge: u32) -> Result<DynamicImage, String> {
     let (width, height) = (u64::from(source.width()), u64::from(source.height()));
     let long = width.max(height);
@@ -80,7 +80,7 @@ fn resize(resizer: &mut Resizer, source: &DynamicImage, edge: u32) -> Result<Dyn
     Ok(small)
 }
 
-/// 8 bits a channel, and transparency only where there is some.
+/// Picture with 8 bits per channel, and with an alpha channel only if it is used.
 fn drop_unused_alpha(picture: &DynamicImage) -> DynamicImage {
     if picture.color().has_alpha() {
         let pixels = picture.to_rgba8();
@@ -99,7 +99,7 @@ fn encode_webp(picture: &DynamicImage) -> Result<Vec<u8>, String> {
         other => return Err(format!("no WebP of {:?}", other.color())),
     };
     let drawn = encoder.encode_simple(false, WEBP_QUALITY).map_err(|error| format!("{error:?}"));
-    // The first of these, too, is memory that could not be had: for its copy of the picture.
+    // NULL_PARAMETER, too, is a failed allocation: for the encoder's copy of the picture.
     if drawn.as_ref().is_err_and(|error| error.contains("NULL_PARAMETER") || error.contains("OUT_OF_MEMORY")) {
         std::alloc::handle_alloc_error(std::alloc::Layout::for_value(picture.as_bytes()));
     }
@@ -130,7 +130,7 @@ fn flatten_on_white(picture: &DynamicImage) -> RgbImage {
     flat
 }
 
-/// Writes into the file that the parent made; no other can be opened.
+/// Writes into a file that the parent created; the sandbox forbids other files.
 fn write_thumbnail(path: &Path, bytes: &[u8]) -> Result<(), String> {
     let written = OpenOptions::new().write(true).truncate(true).open(path).and_then(|mut file| file.write_all(bytes));
     written.map_err(|error| format!("a derivative could not be written: {error}"))

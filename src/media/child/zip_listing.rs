@@ -1,7 +1,7 @@
-//! The list of a ZIP archive, from its central directory alone: nothing is extracted, nothing kept beyond the list.
+//! Listing of a ZIP archive, from its central directory alone: nothing is extracted.
 //!
-//! The `zip` crate reads a local header for each entry, which lie all over the file; of a large one only the ends are
-//! here. PKWARE APPNOTE 6.3.10, §4.3.12 to §4.3.16.
+//! The `zip` crate is not used: it reads the local header of each entry, and these are spread over the file, while of a
+//! large file only the ends are present. PKWARE APPNOTE 6.3.10, §4.3.12 to §4.3.16.
 
 use std::fs::File;
 use std::io::{BufReader, Error, ErrorKind, Read, Result, Seek, SeekFrom};
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use crate::media::damaged_problem;
 use crate::media::protocol::{ChildFindings, ChildResponse};
 
-/// Contents that are so many times larger than the archive are no coincidence.
+/// Largest plausible ratio of unpacked to packed size; a higher ratio suggests an archive bomb.
 const MAX_UNPACK_RATIO: u64 = 1000;
-/// Below that, no ratio is a danger to anybody.
+/// Unpacked size in bytes up to which no ratio is dangerous.
 const MIN_SUSPICIOUS_BYTES: u64 = 64 << 20;
-/// An archive's comment and the end of its directory.
+/// Largest size of the end record and the archive comment, in bytes.
 const MAX_END_RECORD_BYTES: u64 = 65_535 + 22;
 
-/// What the archive says it holds, `most` entries of it by name.
+/// Lists an archive, at most `most` entries of it by name.
 pub(super) fn list_archive(file: &Path, most: usize) -> ChildResponse {
     let mut found = ChildFindings::default();
     found.set_detail("kind", "archive");
@@ -38,7 +38,7 @@ pub(super) fn list_archive(file: &Path, most: usize) -> ChildResponse {
     ChildResponse::Found(found)
 }
 
-/// Where the list of entries lies, and how long it says it is.
+/// Position, size and entry count of the central directory.
 struct ZipDirectory {
     offset: u64,
     size: u64,
@@ -73,10 +73,10 @@ fn read_directory(input: &mut BufReader<File>) -> Result<ZipDirectory> {
         return invalid_data();
     }
     let found = ZipDirectory { offset: u32_at(end, 16), size: u32_at(end, 12), entries: u16_at(end, 10) };
-    // In front of it, perhaps: where the 64-bit version of the same is.
+    // The locator of the ZIP64 end record may precede the end record.
     let large = at.checked_sub(20).map(|at| &tail[at..]).filter(|locator| locator.starts_with(b"PK\x06\x07"));
     let Some(locator) = large else {
-        // What was put in front of an archive, as in one that extracts itself, moves everything.
+        // Data before the archive, as in self-extracting archives, shifts all offsets.
         let shift = (from + at as u64).checked_sub(found.offset.saturating_add(found.size));
         return shift.map_or_else(invalid_data, |shift| Ok(ZipDirectory { offset: found.offset + shift, ..found }));
     };
@@ -89,7 +89,7 @@ fn read_directory(input: &mut BufReader<File>) -> Result<ZipDirectory> {
     Ok(ZipDirectory { offset: u64_at(&end, 48), size: u64_at(&end, 40), entries: u64_at(&end, 32) })
 }
 
-/// What is known of the entries.
+/// Totals and names of the entries.
 #[derive(Default)]
 struct ZipListing {
     max_named: usize,
@@ -147,7 +147,7 @@ impl ZipListing {
     }
 }
 
-/// Packed and unpacked; those that do not fit 32 bits stand in the extra field, in this order.
+/// Packed and unpacked size. Sizes above 32 bits are in the ZIP64 extra field, unpacked size first.
 fn entry_sizes(fixed: &[u8; 46], extra: &[u8]) -> (u64, u64) {
     const ZIP64_SIZE_MARKER: u64 = 0xffff_ffff;
     let (mut packed, mut unpacked) = (u32_at(fixed, 20), u32_at(fixed, 24));
@@ -170,7 +170,7 @@ fn entry_sizes(fixed: &[u8; 46], extra: &[u8]) -> (u64, u64) {
     (packed, unpacked)
 }
 
-/// A name to be shown, never to be used: no control characters and none that turn the direction of text.
+/// Name for display only: without control characters and characters that change the text direction.
 fn printable_name(name: &[u8]) -> String {
     let odd = |c: char| {
         c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

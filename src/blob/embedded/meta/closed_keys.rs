@@ -1,4 +1,4 @@
-//! Closed keys: nothing is written under them until every URL that was ever signed for them has expired.
+//! Closed keys: writes under them are refused until every URL that was ever signed for them has expired.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -7,10 +7,11 @@ use crate::blob::embedded::conditions::WriteCondition;
 use crate::blob::embedded::error::{Error, Result};
 use crate::blob::embedded::model::ObjectAddress;
 
-/// How long a row outlives its time, in microseconds: the wall clock may go back, and URLs come to life again with it.
+/// Time in microseconds for which a row is kept after it expired: if the wall clock is set back, expired URLs are valid
+/// again.
 const CLOSED_KEY_RETENTION_MICROS: i64 = 24 * 3600 * 1_000_000;
 
-/// Removes the object under a key and aborts every upload there, and refuses further writes before `until`. All times are
+/// Removes the object under a key, aborts its uploads, and refuses further writes before `until`. All times are
 /// microseconds since 1970. A key that is closed for longer already stays so.
 pub(in super::super) fn close(db: &Connection, at: &ObjectAddress, until: i64, now: i64) -> Result<()> {
     objects::delete(db, at, &WriteCondition::default(), now)?;
@@ -28,20 +29,20 @@ fn open_uploads(db: &Connection, at: &ObjectAddress) -> Result<Vec<String>> {
     query.query_and_then(params![at.bucket, at.key.as_bytes()], |row| rows::get(row, 0))?.collect()
 }
 
-/// [`Error::KeyClosed`] while the key is closed at `now`, in microseconds since 1970.
+/// Returns [`Error::KeyClosed`] while the key is closed at `now`, in microseconds since 1970.
 pub(in super::super) fn check(db: &Connection, at: &ObjectAddress, now: i64) -> Result<()> {
     let mut query = db.prepare_cached("SELECT until FROM closed_key WHERE bucket = ? AND key = ?")?;
     let until: Option<i64> = query.query_row(params![at.bucket, at.key.as_bytes()], |row| row.get(0)).optional()?;
     if until.is_some_and(|until| now < until) { Err(Error::KeyClosed) } else { Ok(()) }
 }
 
-/// Whether a row can be forgotten at `now`.
+/// True if a row can be removed at `now`.
 pub(in super::super) fn any_over(db: &Connection, now: i64) -> Result<bool> {
     let sql = "SELECT 1 FROM closed_key WHERE until < ? LIMIT 1";
     Ok(db.prepare_cached(sql)?.exists([now.saturating_sub(CLOSED_KEY_RETENTION_MICROS)])?)
 }
 
-/// Forgets at most `limit` rows whose time is long over at `now`; returns how many.
+/// Removes at most `limit` rows that can be removed at `now`; returns their number.
 pub(in super::super) fn forget_over(db: &Connection, now: i64, limit: usize) -> Result<usize> {
     let sql = "DELETE FROM closed_key WHERE (bucket, key) IN
                (SELECT bucket, key FROM closed_key WHERE until < ? ORDER BY until LIMIT ?)";

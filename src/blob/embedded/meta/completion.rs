@@ -1,4 +1,5 @@
-//! Completing an upload: one transaction that copies no byte and moves no part row, whatever the number of parts.
+//! CompleteMultipartUpload: a single transaction that copies no bytes and moves no part rows, however many parts there
+//! are.
 
 use std::collections::BTreeMap;
 
@@ -12,46 +13,46 @@ use crate::blob::embedded::conditions::WriteCondition;
 use crate::blob::embedded::error::{Error, Result};
 use crate::blob::embedded::model::{ObjectAddress, ObjectChecksums, ObjectRow, SegmentManifest};
 
-/// S3's smallest size of every part but the last, in bytes.
+/// S3's minimum size of every part but the last, in bytes.
 const MIN_PART_BYTES: u64 = 5 << 20;
 
-/// A part as the client lists it.
+/// A part in the client's list.
 pub(in super::super) struct CompletionClaim {
-    /// Its number.
+    /// Part number.
     pub(in super::super) number: u16,
-    /// Its ETag without quotes.
+    /// ETag without quotes.
     pub(in super::super) etag: String,
-    /// Checksums that it must have.
+    /// Checksums that the part must have.
     pub(in super::super) sums: ChecksumSet,
 }
 
 /// A request to complete an upload.
 pub(in super::super) struct MultipartCompletion {
-    /// The object to be.
+    /// Address of the object to create.
     pub(in super::super) at: ObjectAddress,
-    /// The upload's id.
+    /// Upload id.
     pub(in super::super) id: String,
-    /// The parts, in ascending order.
+    /// Parts in ascending order.
     pub(in super::super) claims: Vec<CompletionClaim>,
-    /// What must hold of the key's present object.
+    /// Condition on the current object of the key.
     pub(in super::super) condition: WriteCondition,
-    /// The object's size, when the client says it.
+    /// Size of the object in bytes, if the client declares it.
     pub(in super::super) size: Option<u64>,
-    /// Checksums of the object, when the client says them.
+    /// Checksums of the object, if the client declares them.
     pub(in super::super) sums: ChecksumSet,
-    /// When this happens, in microseconds since 1970.
+    /// Time of the completion, in microseconds since 1970.
     pub(in super::super) now: i64,
 }
 
-/// What a completion answers, the first time and every other time.
+/// Result of a completion, the same for every repeat.
 pub(in super::super) struct CompletedObject {
-    /// The object's ETag.
+    /// ETag of the object.
     pub(in super::super) etag: String,
-    /// The object's checksums.
+    /// Checksums of the object.
     pub(in super::super) verified: ObjectChecksums,
 }
 
-/// Completes an upload, or repeats the answer when that has happened already.
+/// Completes an upload, or repeats the result if the upload is complete already.
 pub(in super::super) fn complete(db: &Connection, asked: &MultipartCompletion) -> Result<CompletedObject> {
     let upload = match uploads::require(db, &asked.at, &asked.id) {
         Err(Error::NoSuchUpload) => return repeat(db, asked),
@@ -72,7 +73,7 @@ pub(in super::super) fn complete(db: &Connection, asked: &MultipartCompletion) -
     Ok(CompletedObject { etag, verified })
 }
 
-/// The uploaded parts that are claimed, in order, each as it is claimed.
+/// Selects the listed parts in order, after a check of each against the list.
 fn select(uploaded: Vec<StoredPartRow>, claims: &[CompletionClaim]) -> Result<Vec<StoredPartRow>> {
     if claims.is_empty() {
         return Err(Error::MalformedXml("you must specify at least one part"));
@@ -96,7 +97,7 @@ fn select(uploaded: Vec<StoredPartRow>, claims: &[CompletionClaim]) -> Result<Ve
     Ok(parts)
 }
 
-/// The object's checksum out of its parts', equal to the one that the client says.
+/// Combines the checksums of the parts into that of the object, and compares it with the declared checksum.
 fn join(upload: &MultipartRow, parts: &[StoredPartRow], declared: &ChecksumSet) -> Result<ObjectChecksums> {
     let mut join = ChecksumCombiner::new(upload.algorithm, upload.kind);
     for part in parts {
@@ -130,7 +131,7 @@ fn finish(
         tags: upload.tags,
         verified: completed.verified.clone(),
     };
-    // The reference of the upload becomes that of the object.
+    // The content's reference passes from the upload to the object.
     objects::put(db, &asked.at, &object, &WriteCondition::default())?;
     uploads::forget(db, &asked.id)?;
     let sql = "INSERT INTO finished (id, bucket, key, etag, verified, at) VALUES (?, ?, ?, ?, ?, ?)";
@@ -140,7 +141,7 @@ fn finish(
     Ok(())
 }
 
-/// The answer of the first time, if the same parts are listed; conditions held then and are not asked again.
+/// Result of the first completion, if the same parts are listed. The conditions held then and are not checked again.
 fn repeat(db: &Connection, asked: &MultipartCompletion) -> Result<CompletedObject> {
     let sql = "SELECT etag, verified FROM finished WHERE id = ? AND bucket = ? AND key = ?";
     let mut query = db.prepare_cached(sql)?;
@@ -175,7 +176,7 @@ mod tests {
         ObjectAddress { bucket: "b".to_owned(), key: "k".to_owned() }
     }
 
-    /// An upload of so many parts of 5 MiB each, as rows without bytes.
+    /// An upload of this many parts of 5 MiB each, as rows without files.
     fn uploaded(db: &Connection, count: u16) -> MultipartCompletion {
         buckets::create(db, "b", 0).unwrap();
         let new = NewUpload {

@@ -1,4 +1,4 @@
-//! Contents and their segments: bytes that never change, counted by those who name them.
+//! Contents and their segments: immutable bytes with a reference count.
 
 use rusqlite::{Connection, Row, params};
 
@@ -7,37 +7,37 @@ use crate::blob::embedded::checksum::ChecksumSet;
 use crate::blob::embedded::error::Result;
 use crate::blob::embedded::model::{ContentId, FileId, FileSegment, SegmentManifest};
 
-/// A data file that is about to become a part, or the whole, of a content.
+/// A data file that is to become a segment of a content.
 pub(in super::super) struct NewSegment {
-    /// Where, and how much.
+    /// File, size and part number.
     pub(in super::super) segment: FileSegment,
     /// MD5 of the bytes.
     pub(in super::super) md5: [u8; 16],
     /// Checksums of the bytes.
     pub(in super::super) sums: ChecksumSet,
-    /// When it was written.
+    /// Time of the write, in microseconds since 1970.
     pub(in super::super) modified: i64,
 }
 
-/// A part as its row tells it.
+/// Row of a part.
 pub(in super::super) struct StoredPartRow {
-    /// Where, and how much.
+    /// File, size and part number.
     pub(in super::super) segment: FileSegment,
-    /// MD5 of the bytes: its ETag, in hexadecimal.
+    /// MD5 of the bytes; in hexadecimal, the part's ETag.
     pub(in super::super) md5: [u8; 16],
     /// Checksums of the bytes.
     pub(in super::super) sums: ChecksumSet,
-    /// When it was written.
+    /// Time of the write, in microseconds since 1970.
     pub(in super::super) modified: i64,
 }
 
-/// A new content that one object or upload names.
+/// Creates a content with a single reference, from an object or an upload.
 pub(super) fn create(db: &Connection, manifest: &SegmentManifest) -> Result<ContentId> {
     let sql = "INSERT INTO content (refs, manifest) VALUES (1, ?)";
     Ok(ContentId(db.prepare_cached(sql)?.insert([manifest.encode()])?))
 }
 
-/// Adds a segment; one of the same number that was there before goes to the trash.
+/// Adds a segment; a previous segment of the same number goes to the trash.
 pub(super) fn put_segment(db: &Connection, content: ContentId, new: &NewSegment) -> Result<()> {
     let NewSegment { segment, md5, sums, modified } = new;
     discard(db, content, segment.number, *modified)?;
@@ -47,7 +47,7 @@ pub(super) fn put_segment(db: &Connection, content: ContentId, new: &NewSegment)
     Ok(())
 }
 
-/// Moves one segment, if it is there, into a content of its own that goes to the trash.
+/// Moves a segment, if it exists, into a content of its own that goes to the trash.
 fn discard(db: &Connection, content: ContentId, number: u16, now: i64) -> Result<()> {
     let there = "SELECT 1 FROM segment WHERE content = ? AND number = ?";
     if db.prepare_cached(there)?.exists(params![content.0, number])? {
@@ -59,7 +59,7 @@ fn discard(db: &Connection, content: ContentId, number: u16, now: i64) -> Result
     Ok(())
 }
 
-/// Fixes what a content consists of, for good; segments that `manifest` does not list go to the trash.
+/// Fixes the segments of a content for good; segments that `manifest` does not list go to the trash.
 pub(super) fn seal(
     db: &Connection,
     content: ContentId,
@@ -76,13 +76,13 @@ pub(super) fn seal(
     Ok(())
 }
 
-/// One more names it.
+/// Adds a reference.
 pub(super) fn retain(db: &Connection, content: ContentId) -> Result<()> {
     db.prepare_cached("UPDATE content SET refs = refs + 1 WHERE id = ?")?.execute([content.0])?;
     Ok(())
 }
 
-/// One less names it; with the last one it goes to the trash.
+/// Removes a reference; without references the content goes to the trash.
 pub(super) fn release(db: &Connection, content: ContentId, now: i64) -> Result<()> {
     let mut update = db.prepare_cached("UPDATE content SET refs = refs - 1 WHERE id = ? RETURNING refs")?;
     let left: i64 = update.query_row([content.0], |row| row.get(0))?;
@@ -92,7 +92,7 @@ pub(super) fn release(db: &Connection, content: ContentId, now: i64) -> Result<(
     Ok(())
 }
 
-/// The parts of a content with a number above `after`, in order.
+/// Parts of a content with a number above `after`, in order.
 pub(in super::super) fn parts(
     db: &Connection,
     content: ContentId,
@@ -107,7 +107,7 @@ pub(in super::super) fn parts(
     query.query_and_then(params![content.0, after, limit], part)?.collect()
 }
 
-/// The number and the size of each part of a content.
+/// Number and size of each part of a content.
 pub(in super::super) fn sizes(db: &Connection, content: ContentId) -> Result<Vec<(u16, u64)>> {
     let mut query = db.prepare_cached("SELECT number, size FROM segment WHERE content = ?")?;
     query.query_and_then([content.0], |row| Ok((rows::number(row, 0)?, rows::size(row, 1)?)))?.collect()
@@ -123,7 +123,7 @@ fn part(row: &Row<'_>) -> Result<StoredPartRow> {
     })
 }
 
-/// Whether a row names this file.
+/// True if a row names this file.
 pub(in super::super) fn is_named(db: &Connection, file: FileId) -> Result<bool> {
     Ok(db.prepare_cached("SELECT 1 FROM segment WHERE file = ?")?.exists([file.0])?)
 }

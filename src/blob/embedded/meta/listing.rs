@@ -1,70 +1,71 @@
-//! Listing a bucket's objects, with prefixes rolled up at a delimiter. The cost is one index seek per rolled-up
-//! prefix and one row per key, never one per key below a prefix.
+//! Listing of a bucket's objects, with prefixes rolled up at a delimiter. The cost is an index seek per rolled-up
+//! prefix and a row per key, never a row per key below a rolled-up prefix.
 
 use rusqlite::{Connection, Row, params};
 
 use super::{buckets, rows};
 use crate::blob::embedded::error::Result;
 
-/// What to list.
+/// Parameters of a listing.
 pub(in super::super) struct ListingQuery {
-    /// The bucket.
+    /// Bucket name.
     pub(in super::super) bucket: String,
-    /// Keys begin with this.
+    /// Prefix of the keys.
     pub(in super::super) prefix: String,
-    /// Keys are rolled up at its first occurrence behind the prefix; not empty.
+    /// Delimiter: keys are rolled up at its first occurrence after the prefix; not empty.
     pub(in super::super) delimiter: Option<String>,
-    /// Keys come after this, in the order of bytes.
+    /// Position: keys come after this, in byte order.
     pub(in super::super) after: Vec<u8>,
-    /// The most keys and prefixes together.
+    /// Largest number of keys and prefixes together.
     pub(in super::super) limit: usize,
 }
 
-/// One line of a listing.
+/// A key in a listing.
 pub(in super::super) struct ListingEntry {
-    /// The key.
+    /// Object key.
     pub(in super::super) key: String,
-    /// Bytes.
+    /// Size in bytes.
     pub(in super::super) size: u64,
     /// ETag without quotes.
     pub(in super::super) etag: String,
-    /// In microseconds since 1970.
+    /// Time of the last write, in microseconds since 1970.
     pub(in super::super) modified: i64,
 }
 
-/// What came out.
+/// A page of a listing.
 #[derive(Default)]
 pub(in super::super) struct ListingPage {
     /// Keys in order.
     pub(in super::super) entries: Vec<ListingEntry>,
     /// Rolled-up prefixes in order.
     pub(in super::super) prefixes: Vec<String>,
-    /// Where the next page continues; `None` on the last.
+    /// Position of the next page; `None` on the last page.
     pub(in super::super) next: Option<Vec<u8>>,
 }
 
-/// Behind every key that begins with `prefix`: no UTF-8 has this byte.
+/// Position after every key that begins with `prefix`: the byte 0xFF never occurs in UTF-8.
 pub(in super::super) fn behind(prefix: &str) -> Vec<u8> {
     let mut position = prefix.as_bytes().to_vec();
     position.push(0xff);
     position
 }
 
-/// What a key is rolled up to, if it is: up to and with the first delimiter in `rest`, the key without the prefix.
+/// Prefix that a key is rolled up to: up to and including the first delimiter in `rest`, which is the key without the
+/// listing's prefix. `None` if the key is not rolled up.
 pub(in super::super) fn roll_up<'a>(key: &'a str, rest: &str, delimiter: Option<&str>) -> Option<&'a str> {
     let delimiter = delimiter?;
     let at = rest.find(delimiter)?;
     Some(&key[..key.len() - rest.len() + at + delimiter.len()])
 }
 
-/// Where a page begins after `marker`. A marker may be a rolled-up prefix of the page before: then the page begins
-/// behind all that it stands for.
+/// Position of the page after `marker`. If the marker is a rolled-up prefix of the previous page, the page begins after
+/// all keys below that prefix.
 pub(in super::super) fn after_key(marker: &str, prefix: &str, delimiter: Option<&str>) -> Vec<u8> {
     let rolled = marker.strip_prefix(prefix).and_then(|rest| roll_up(marker, rest, delimiter));
     if rolled == Some(marker) { behind(marker) } else { marker.as_bytes().to_vec() }
 }
 
-/// One page.
+/// Reads a page.
 pub(in super::super) fn list(db: &Connection, query: &ListingQuery) -> Result<ListingPage> {
     buckets::require(db, &query.bucket)?;
     let mut page = ListingPage::default();
@@ -75,7 +76,7 @@ pub(in super::super) fn list(db: &Connection, query: &ListingQuery) -> Result<Li
     Ok(page)
 }
 
-/// Reads on from a position, until the end or until a prefix is rolled up: then returns the position behind that.
+/// Reads from a position to the end, or until a prefix is rolled up: then returns the position after that prefix.
 fn run(
     db: &Connection,
     query: &ListingQuery,

@@ -1,7 +1,7 @@
-//! The store's metadata in SQLite: who is allowed to read and write it, and how. What is read and written is in the
-//! modules below, one for each noun, as plain functions on a connection.
+//! Metadata of the store in SQLite: connections and transactions. The submodules contain the statements by subject, as
+//! plain functions on a connection.
 //!
-//! Everything below runs inside one transaction of the [writer](writer) or one read, never on an async thread.
+//! These functions run inside a transaction of the [writer](writer) or inside a read, never on an async thread.
 
 pub(super) mod buckets;
 pub(super) mod closed_keys;
@@ -32,7 +32,7 @@ use writer::MetadataWriter;
 /// Names of buckets with their CORS rules as JSON.
 type CorsRows = Vec<(String, String)>;
 
-/// The metadata of one store.
+/// Metadata of a store.
 #[derive(Clone)]
 pub(super) struct MetadataStore {
     writer: MetadataWriter,
@@ -40,7 +40,7 @@ pub(super) struct MetadataStore {
 }
 
 impl MetadataStore {
-    /// Opens `meta.db` in `dir`, or makes it when there is no data either. Also returns the buckets' CORS rules.
+    /// Opens `meta.db` in `dir`; creates it only if there are no data files. Also returns the buckets' CORS rules.
     pub(super) fn open(
         dir: &Path,
         files: &DataFiles,
@@ -59,14 +59,14 @@ impl MetadataStore {
         Ok((Self { writer: MetadataWriter::start(db, health)?, readers: ReadConnections::new(&path) }, cors))
     }
 
-    /// Whether the metadata in `dir` names data files. One that is missing or cannot be read names none: opening it says why.
+    /// True if the metadata in `dir` names data files. False if it is missing or unreadable: opening it reports why.
     pub(super) fn names_files(dir: &Path) -> bool {
         let path = dir.join("meta.db");
         let names = |db: Connection| db.query_row("SELECT EXISTS (SELECT 1 FROM segment)", [], |row| row.get(0));
         path.exists() && schema::open_reader(&path).is_ok_and(|db| names(db).unwrap_or(false))
     }
 
-    /// Reads; what `work` sees was committed before the call.
+    /// Reads; `work` sees everything that was committed before the call.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -74,7 +74,7 @@ impl MetadataStore {
         self.readers.read(work).await
     }
 
-    /// Writes, durable when this returns. All of `work` happens or nothing.
+    /// Writes; durable when this returns. Either all of `work` takes effect or nothing.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -82,7 +82,7 @@ impl MetadataStore {
         self.writer.write(None, work).await
     }
 
-    /// Writes what makes `file` part of the store. If that fails, the file is removed.
+    /// Writes rows that make `file` part of the store. If that fails, the file is removed.
     pub(super) async fn name<T: Send + 'static>(
         &self,
         file: NewFile,

@@ -1,4 +1,4 @@
-//! Objects: what a key stands for now. Writing is conditional, and the condition is decided in the transaction.
+//! Objects: the current object of each key. Writes are conditional, and the condition is decided in the transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -22,14 +22,14 @@ fn object(row: &Row<'_>) -> Result<ObjectRow> {
     })
 }
 
-/// The object at an address, if there is one.
+/// Object at an address; `None` if there is none.
 pub(in super::super) fn find(db: &Connection, at: &ObjectAddress) -> Result<Option<ObjectRow>> {
     let mut query = db.prepare_cached(&format!("SELECT {OBJECT_COLUMNS} FROM object WHERE bucket = ? AND key = ?"))?;
     let mut rows = query.query(params![at.bucket, at.key.as_bytes()])?;
     rows.next()?.map(object).transpose()
 }
 
-/// The object at an address: [`Error::NoSuchKey`], or [`Error::NoSuchBucket`] when even that is missing.
+/// Object at an address; otherwise [`Error::NoSuchKey`], or [`Error::NoSuchBucket`] if the bucket is missing.
 pub(in super::super) fn require(db: &Connection, at: &ObjectAddress) -> Result<ObjectRow> {
     match find(db, at)? {
         Some(object) => Ok(object),
@@ -37,7 +37,7 @@ pub(in super::super) fn require(db: &Connection, at: &ObjectAddress) -> Result<O
     }
 }
 
-/// Like [`require`], with the segments of its bytes.
+/// Like [`require`], with the segments of the object.
 pub(in super::super) fn open(db: &Connection, at: &ObjectAddress) -> Result<(ObjectRow, SegmentManifest)> {
     let mut query = db.prepare_cached(&format!(
         "SELECT {OBJECT_COLUMNS}, manifest FROM object JOIN content ON content.id = object.content
@@ -53,7 +53,7 @@ pub(in super::super) fn open(db: &Connection, at: &ObjectAddress) -> Result<(Obj
     }
 }
 
-/// Whether a write may go on: early, to spare the client the body, and again in the transaction that counts.
+/// Checks the condition of a write: early, to spare the client the body, and again in the transaction that decides.
 pub(in super::super) fn check(db: &Connection, at: &ObjectAddress, condition: &WriteCondition) -> Result<()> {
     buckets::require(db, &at.bucket)?;
     if condition.is_none() {
@@ -64,7 +64,7 @@ pub(in super::super) fn check(db: &Connection, at: &ObjectAddress, condition: &W
     condition.check(etag.as_deref())
 }
 
-/// Makes `object` what the address stands for, and lets go of what stood there.
+/// Makes `object` the current object of the address, and releases the previous object.
 pub(in super::super) fn put(
     db: &Connection,
     at: &ObjectAddress,
@@ -90,7 +90,7 @@ pub(in super::super) fn put(
     Ok(())
 }
 
-/// Puts an object of one data file; the object's content is filled in.
+/// Creates an object from a single data file; this function sets `object.content`.
 pub(in super::super) fn put_file(
     db: &Connection,
     at: &ObjectAddress,
@@ -112,7 +112,7 @@ fn remove(db: &Connection, at: &ObjectAddress, now: i64) -> Result<()> {
     }
 }
 
-/// Deletes; what is not there counts as deleted, unless a condition is made.
+/// Deletes an object; a missing object counts as deleted, unless there is a condition.
 pub(in super::super) fn delete(
     db: &Connection,
     at: &ObjectAddress,
@@ -123,7 +123,7 @@ pub(in super::super) fn delete(
     remove(db, at, now)
 }
 
-/// As [`delete`], if the object also has the size and the age that are asked for; one that is not there has neither.
+/// Like [`delete`], if the object also has the required size and time. A missing object fails these conditions.
 pub(in super::super) fn delete_if(
     db: &Connection,
     at: &ObjectAddress,
@@ -138,17 +138,17 @@ pub(in super::super) fn delete_if(
     delete(db, at, condition, now)
 }
 
-/// What of an object is new in its copy.
+/// Attributes of a copy that differ from its source.
 pub(in super::super) struct ObjectCopy {
-    /// New headers, or the source's.
+    /// New headers; `None`: those of the source.
     pub(in super::super) headers: Option<ObjectHeaders>,
-    /// New tags, or the source's.
+    /// New tags; `None`: those of the source.
     pub(in super::super) tags: Option<ObjectTags>,
-    /// What must hold of the source.
+    /// Condition on the source.
     pub(in super::super) condition: CopyCondition,
 }
 
-/// Copies without touching a byte: source and copy name the same content. Returns the copy.
+/// Copies an object without its bytes: source and copy share the content. Returns the copy.
 pub(in super::super) fn copy(
     db: &Connection,
     from: &ObjectAddress,
@@ -171,7 +171,7 @@ pub(in super::super) fn copy(
     Ok(object)
 }
 
-/// Replaces an object's tags.
+/// Replaces the tags of an object.
 pub(in super::super) fn set_tags(db: &Connection, at: &ObjectAddress, tags: &ObjectTags) -> Result<()> {
     let mut update = db.prepare_cached("UPDATE object SET tags = ? WHERE bucket = ? AND key = ?")?;
     match update.execute(params![rows::to_json(tags)?, at.bucket, at.key.as_bytes()])? {

@@ -1,4 +1,4 @@
-//! Connections for reading, used on the blocking pool: they never wait for the writer, nor it for them.
+//! Read connections for the blocking pool. Readers and the writer do not wait for each other.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::schema;
 use crate::blob::embedded::error::{Error, Result};
 
-/// The most reads at once; further ones wait.
+/// Largest number of concurrent reads; more reads wait.
 const MAX_READ_CONNECTIONS: usize = 16;
 
 /// A pool of read-only connections.
@@ -23,7 +23,7 @@ struct ConnectionPool {
 }
 
 impl ReadConnections {
-    /// Connections are opened when they are first needed.
+    /// An empty pool; connections are opened when they are needed.
     pub(super) fn new(path: &Path) -> Self {
         Self(Arc::new(ConnectionPool {
             path: path.to_owned(),

@@ -1,4 +1,4 @@
-//! The metadata database: how a connection is set up, and how an older schema becomes the current one.
+//! Metadata database: connection settings and schema migrations.
 
 use std::path::Path;
 
@@ -6,30 +6,30 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::blob::embedded::error::Result;
 
-/// The steps from an empty database to now; `PRAGMA user_version` counts those that were taken.
+/// Migrations from an empty database to the current schema; `PRAGMA user_version` counts those that were applied.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
-/// Commits survive power loss; readers and the writer do not wait for each other.
+/// Settings of the writer: commits survive power loss, and readers and the writer do not wait for each other.
 const WRITER_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;
     PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY;
     PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
 const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -8000;";
 
-/// Statements are many and small; all of them stay prepared.
+/// Number of prepared statements per connection, enough for all of them.
 const MAX_CACHED_STATEMENTS: usize = 64;
 
-/// What the database was when it was opened.
+/// State of the database before it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SchemaVersion {
-    /// It was made just now.
+    /// Created just now.
     New,
-    /// It was there, and is now at the current version.
+    /// Existed; migrated to the current version if needed.
     Existing,
-    /// It was written by a later version of this program, and was left alone.
+    /// Written by a later version of this program, with this schema version; left unchanged.
     FromTheFuture(i64),
 }
 
-/// Opens for writing and brings the schema up to date.
+/// Opens the database for writing and migrates the schema.
 pub(super) fn open_writer(path: &Path) -> Result<(Connection, SchemaVersion)> {
     let mut db = Connection::open(path)?;
     db.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
@@ -52,7 +52,7 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, SchemaVersion)> {
     Ok((db, if version == 0 { SchemaVersion::New } else { SchemaVersion::Existing }))
 }
 
-/// Opens for reading only.
+/// Opens the database for reading only.
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;

@@ -1,4 +1,4 @@
-//! What is left over: contents that nothing names, and tombstones of uploads that were completed long ago.
+//! Garbage: contents without references, and tombstones of uploads that were completed long ago.
 
 use rusqlite::{Connection, params};
 
@@ -14,8 +14,8 @@ pub(in super::super) fn due(db: &Connection, before: i64, skip: usize, limit: us
     query.query_and_then(params![before, limit, skip], |row| Ok(ContentId(rows::get(row, 0)?)))?.collect()
 }
 
-/// Forgets up to `limit` segments of a content whose files are removed; with the last one the content itself.
-/// Returns whether that is done.
+/// Removes up to `limit` segment rows of a content whose files are removed, and the content after its last segment.
+/// Returns true once the content is removed.
 pub(in super::super) fn forget(db: &Connection, content: ContentId, limit: usize) -> Result<bool> {
     let sql = "DELETE FROM segment WHERE content = ?1 AND number IN
                (SELECT number FROM segment WHERE content = ?1 ORDER BY number LIMIT ?2)";
@@ -29,12 +29,12 @@ pub(in super::super) fn forget(db: &Connection, content: ContentId, limit: usize
     Ok(true)
 }
 
-/// Whether an upload was completed at `before` or earlier.
+/// True if an upload was completed at `before` or earlier.
 pub(in super::super) fn any_finished(db: &Connection, before: i64) -> Result<bool> {
     Ok(db.prepare_cached("SELECT 1 FROM finished WHERE at <= ? LIMIT 1")?.exists([before])?)
 }
 
-/// Removes tombstones of uploads that were completed at `before` or earlier; returns how many there were.
+/// Removes up to `limit` tombstones of uploads that were completed at `before` or earlier; returns their number.
 pub(in super::super) fn expire_finished(db: &Connection, before: i64, limit: usize) -> Result<usize> {
     let sql = "DELETE FROM finished WHERE id IN (SELECT id FROM finished WHERE at <= ? ORDER BY at LIMIT ?)";
     Ok(db.prepare_cached(sql)?.execute(params![before, i64::try_from(limit).unwrap_or(i64::MAX)])?)

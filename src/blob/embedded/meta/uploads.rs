@@ -1,5 +1,4 @@
-//! Multipart uploads on their way: created, given parts, listed, aborted. Completing them is in
-//! [`completion`](super::completion).
+//! Open multipart uploads: create, put parts, list, abort. For completion see [`completion`](super::completion).
 
 use rusqlite::{Connection, Row, params};
 
@@ -11,39 +10,39 @@ use crate::blob::embedded::model::{
     ContentId, CorruptRow, FileSegment, ObjectAddress, ObjectHeaders, ObjectTags, SegmentManifest,
 };
 
-/// An upload as it is created.
+/// An upload to create.
 pub(in super::super) struct NewUpload {
-    /// Its id.
+    /// Upload id.
     pub(in super::super) id: String,
-    /// What the object will be.
+    /// Address of the future object.
     pub(in super::super) at: ObjectAddress,
     /// Headers of the object.
     pub(in super::super) headers: ObjectHeaders,
     /// Tags of the object.
     pub(in super::super) tags: ObjectTags,
-    /// What every part is checked with.
+    /// Checksum algorithm of every part.
     pub(in super::super) algorithm: S3ChecksumAlgorithm,
-    /// What the object's checksum will be of.
+    /// Checksum type of the object.
     pub(in super::super) kind: S3ChecksumType,
-    /// The most bytes that its parts may have together; `None`: any number.
+    /// Limit for the sum of all parts in bytes; `None`: no limit.
     pub(in super::super) max_bytes: Option<u64>,
-    /// When it is created, in microseconds since 1970.
+    /// Time of creation, in microseconds since 1970.
     pub(in super::super) created: i64,
 }
 
-/// An upload as its row tells it.
+/// Row of an upload.
 pub(in super::super) struct MultipartRow {
-    /// What its parts belong to.
+    /// Content that the parts belong to.
     pub(in super::super) content: ContentId,
     /// Headers of the object.
     pub(in super::super) headers: ObjectHeaders,
     /// Tags of the object.
     pub(in super::super) tags: ObjectTags,
-    /// What every part is checked with.
+    /// Checksum algorithm of every part.
     pub(in super::super) algorithm: S3ChecksumAlgorithm,
-    /// What the object's checksum will be of.
+    /// Checksum type of the object.
     pub(in super::super) kind: S3ChecksumType,
-    /// The most bytes that its parts may have together; `None`: any number.
+    /// Limit for the sum of all parts in bytes; `None`: no limit.
     pub(in super::super) max_bytes: Option<u64>,
 }
 
@@ -69,7 +68,7 @@ pub(in super::super) fn create(db: &Connection, new: &NewUpload) -> Result<()> {
     Ok(())
 }
 
-/// The open upload of this id at this address, or [`Error::NoSuchUpload`].
+/// Open upload with this id at this address, or [`Error::NoSuchUpload`].
 pub(in super::super) fn require(db: &Connection, at: &ObjectAddress, id: &str) -> Result<MultipartRow> {
     let sql = "SELECT content, headers, tags, algorithm, kind, max_bytes FROM upload
                WHERE id = ? AND bucket = ? AND key = ?";
@@ -100,8 +99,8 @@ fn kind(row: &Row<'_>, column: usize) -> Result<S3ChecksumType> {
     Ok(known.ok_or(CorruptRow("an upload's checksum type is unknown"))?)
 }
 
-/// Adds or replaces a part; an upload that ended while the bytes came is [`Error::NoSuchUpload`], a part that takes the sum
-/// of all over the limit is [`Error::UploadTooLarge`].
+/// Adds or replaces a part. [`Error::NoSuchUpload`] if the upload ended while the bytes came, [`Error::UploadTooLarge`]
+/// if the part takes the sum of all parts over the limit.
 pub(in super::super) fn put_part(db: &Connection, at: &ObjectAddress, id: &str, new: &NewSegment) -> Result<()> {
     let upload = require(db, at, id)?;
     if let Some(limit) = upload.max_bytes {
@@ -115,37 +114,37 @@ pub(in super::super) fn put_part(db: &Connection, at: &ObjectAddress, id: &str, 
     contents::put_segment(db, upload.content, new)
 }
 
-/// Ends an upload; its parts go to the trash.
+/// Aborts an upload; its parts go to the trash.
 pub(in super::super) fn abort(db: &Connection, at: &ObjectAddress, id: &str, now: i64) -> Result<()> {
     let upload = require(db, at, id)?;
     forget(db, id)?;
     contents::release(db, upload.content, now)
 }
 
-/// Ends every upload of a bucket; their parts go to the trash.
+/// Aborts every upload of a bucket; their parts go to the trash.
 pub(super) fn abort_all(db: &Connection, bucket: &str, now: i64) -> Result<()> {
     let mut query = db.prepare_cached("DELETE FROM upload WHERE bucket = ? RETURNING content")?;
     let contents: Vec<i64> = query.query_and_then([bucket], |row| rows::get(row, 0))?.collect::<Result<_>>()?;
     contents.into_iter().try_for_each(|content| contents::release(db, ContentId(content), now))
 }
 
-/// Removes the row of an upload, and leaves its content alone.
+/// Removes the row of an upload, without its content.
 pub(super) fn forget(db: &Connection, id: &str) -> Result<()> {
     db.prepare_cached("DELETE FROM upload WHERE id = ?")?.execute([id])?;
     Ok(())
 }
 
-/// An upload as it is listed.
+/// An upload in a listing.
 pub(in super::super) struct ListedUpload {
-    /// The object's key.
+    /// Object key.
     pub(in super::super) key: String,
-    /// The upload's id.
+    /// Upload id.
     pub(in super::super) id: String,
-    /// When it was created.
+    /// Time of creation, in microseconds since 1970.
     pub(in super::super) created: i64,
-    /// What every part is checked with.
+    /// Checksum algorithm of every part.
     pub(in super::super) algorithm: S3ChecksumAlgorithm,
-    /// What the object's checksum will be of.
+    /// Checksum type of the object.
     pub(in super::super) kind: S3ChecksumType,
 }
 

@@ -1,8 +1,8 @@
-//! The one thread that writes metadata. It commits everything that is queued in one transaction, so that many small
-//! writes share one fsync; each of them stands in a savepoint of its own and can fail alone.
+//! Writer thread of the metadata. All queued writes are committed in a single transaction, so that many small writes
+//! share an fsync; each write has a savepoint of its own and can fail alone.
 //!
-//! Nobody is answered before the commit is durable. When the fate of a commit is unknown, nothing is removed and
-//! writing stops ([`StoreHealth`]): after a restart the database itself says what happened.
+//! Callers are answered only after the commit is durable. If the outcome of a commit is unknown, no file is removed and
+//! writing stops ([`StoreHealth`]): after a restart the database itself shows the outcome.
 
 use std::sync::Arc;
 use std::thread;
@@ -14,46 +14,46 @@ use crate::blob::embedded::error::{Error, Result};
 use crate::blob::embedded::files::NewFile;
 use crate::blob::embedded::health::StoreHealth;
 
-/// The most writes in one transaction.
+/// Largest number of writes in a transaction.
 const MAX_BATCH_WRITES: usize = 256;
-/// The most writes that wait; callers beyond that wait for room.
+/// Largest number of queued writes; further callers wait for room.
 const MAX_QUEUED_WRITES: usize = 1024;
 
-/// Where writes are queued.
+/// Queue of the writer thread.
 #[derive(Clone)]
 pub(super) struct MetadataWriter {
     queue: mpsc::Sender<Box<dyn WriteJob>>,
     health: Arc<StoreHealth>,
 }
 
-/// Why a transaction did not commit.
+/// Reason why a transaction did not commit.
 #[derive(Debug)]
 enum CommitFailure {
-    /// Out of space: nothing is broken, and the next write may succeed.
+    /// Out of space: no damage, and the next write may succeed.
     Full,
     /// The disk or the database cannot be relied upon.
     Broken(String),
 }
 
-/// How the transaction ended that a job was in.
+/// Outcome of the transaction that contained a job.
 enum CommitOutcome<'a> {
     Committed,
     RolledBack,
-    /// For this reason nobody knows.
+    /// Unknown outcome, for this reason.
     Unknown(&'a str),
 }
 
 trait WriteJob: Send {
-    /// Does the work inside a savepoint. On an error the savepoint is rolled back.
+    /// Runs the work inside a savepoint, which is rolled back on an error.
     fn run(&mut self, db: &Connection) -> Result<(), &Error>;
-    /// Learns how it ended, and answers.
+    /// Answers the caller, according to the outcome of the transaction.
     fn settle(self: Box<Self>, fate: &CommitOutcome<'_>);
 }
 
 struct QueuedWrite<F, T> {
     work: Option<F>,
     outcome: Option<Result<T>>,
-    /// The data file that the work names: it stays if the commit succeeded, or may have.
+    /// Data file that the work names. Kept if the commit succeeded or may have succeeded.
     file: Option<NewFile>,
     answer: oneshot::Sender<Result<T>>,
 }
@@ -82,14 +82,14 @@ where
         if let Some(file) = self.file.filter(|_| done && !matches!(fate, CommitOutcome::RolledBack)) {
             file.leave();
         }
-        // A caller that went away needs no answer; what it asked for is done all the same.
+        // A caller may be gone; its work is done all the same.
         let _ = self.answer.send(outcome);
     }
 }
 
 impl From<rusqlite::Error> for CommitFailure {
     fn from(error: rusqlite::Error) -> Self {
-        // The index of the WAL lives in shared memory on disk and has its own code for a full one.
+        // The WAL index is shared memory in a file and has an error code of its own for a full disk.
         let full = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE);
         if full || error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
             Self::Full
@@ -99,7 +99,7 @@ impl From<rusqlite::Error> for CommitFailure {
     }
 }
 
-/// What a job's error means for those that share its transaction; `None` when it concerns the job alone.
+/// Effect of a job's error on its transaction; `None` if the error concerns the job alone.
 fn shared(db: &Connection, error: &Error) -> Option<CommitFailure> {
     let lost = db.is_autocommit();
     match error {
@@ -125,9 +125,9 @@ impl MetadataWriter {
         Ok(Self { queue, health })
     }
 
-    /// Runs `work` in a transaction and returns once that is durable. If it fails, `file` is removed.
+    /// Runs `work` in a transaction and returns once it is durable. If it fails, `file` is removed.
     ///
-    /// Work that was queued is done even when the caller stops waiting.
+    /// Queued work is done even if the caller stops waiting.
     pub(super) async fn write<T, F>(&self, file: Option<NewFile>, work: F) -> Result<T>
     where
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -162,7 +162,7 @@ fn commit(db: &Connection, batch: &mut Vec<Box<dyn WriteJob>>, health: &StoreHea
         if let CommitFailure::Broken(reason) = failure {
             health.poison(format!("metadata: {reason}"));
         }
-        // Fails when SQLite has rolled back by itself, which is what is wanted.
+        // Fails if SQLite has rolled back by itself, which is the desired state.
         let _ = db.execute_batch("ROLLBACK");
     }
     let fate = match (health.reason(), &result) {

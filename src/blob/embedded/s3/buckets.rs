@@ -10,7 +10,7 @@ use crate::blob::embedded::core::StoreCore;
 use crate::blob::embedded::error::{Error, REGION, Result};
 use crate::blob::embedded::meta::buckets;
 
-/// Buckets of one page, as in S3.
+/// Largest number of buckets in a page, as in S3.
 const MAX_BUCKETS: usize = 10_000;
 
 pub(super) async fn create(

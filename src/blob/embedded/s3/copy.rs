@@ -1,4 +1,4 @@
-//! CopyObject, which touches no byte, and UploadPartCopy, which reads and writes them.
+//! CopyObject, which copies no bytes, and UploadPartCopy, which reads and writes them.
 
 use std::sync::Arc;
 
@@ -26,8 +26,8 @@ macro_rules! source_condition_in {
     };
 }
 
-/// The object to copy from. The header is encoded like a form, so that `+` is a blank, as S3 has it; `s3s` leaves it. Clients
-/// that do not encode it mean a plus: that is looked for when there is no key with blanks.
+/// Address of the object to copy from. In S3 the header is encoded like a form, so that `+` is a blank; `s3s` keeps the
+/// plus. Clients that do not encode the header mean a plus: that key is used if no object has the key with blanks.
 async fn source(core: &StoreCore, source: &CopySource, headers: &http::HeaderMap) -> Result<ObjectAddress> {
     let CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(Error::NotImplemented("copying from an access point"));
@@ -42,7 +42,7 @@ async fn source(core: &StoreCore, source: &CopySource, headers: &http::HeaderMap
     Ok(if found.is_some() { blank } else { literal })
 }
 
-/// The key in a copy source, with blanks for `+`; `None` if there is none.
+/// Key in a copy source, with blanks for `+`; `None` without `+` or without a key.
 fn with_blanks(copy_source: &str) -> Option<String> {
     let path = copy_source.split_once('?').map_or(copy_source, |(path, _)| path);
     let encoded = path.contains('+').then(|| path.replace('+', "%20"))?;
@@ -109,7 +109,7 @@ pub(super) async fn part(
     ok(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() })
 }
 
-/// `bytes=first-last`, both given and inside the source, as S3 wants it here.
+/// Parses `bytes=first-last`, both given and inside the source, as S3 requires here.
 fn range(asked: Option<&str>, size: u64) -> Result<(u64, u64)> {
     let (start, end) = match asked.map(Range::parse) {
         None => (0, size),

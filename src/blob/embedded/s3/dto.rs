@@ -1,5 +1,5 @@
-//! Between the types of `s3s` and ours. The checksum and header fields repeat in many of its structures, hence the
-//! macros.
+//! Conversion between the types of `s3s` and those of the store. The checksum and header fields repeat in many
+//! structures of `s3s`, hence the macros.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -11,32 +11,32 @@ use s3s::{S3Response, S3Result};
 use crate::blob::embedded::checksum::S3ChecksumAlgorithm;
 use crate::blob::embedded::error::{Error, Result};
 
-/// Who owns everything here: there is one key.
+/// Owner of all buckets and objects: the store has a single access key.
 pub(super) fn owner() -> Owner {
     Owner { id: Some("gantry".to_owned()), display_name: Some("gantry".to_owned()) }
 }
 
-/// Who began every upload here.
+/// Initiator of all uploads.
 pub(super) fn initiator() -> Initiator {
     Initiator { id: Some("gantry".to_owned()), display_name: Some("gantry".to_owned()) }
 }
 
-/// An operation's answer without further ado.
+/// Response without extra headers.
 pub(super) fn ok<T>(output: T) -> Result<S3Response<T>> {
     Ok(S3Response::new(output))
 }
 
-/// The end of every operation: our errors become S3's.
+/// Converts the store's errors of an operation to S3 errors.
 pub(super) fn answer<T>(result: Result<S3Response<T>>) -> S3Result<S3Response<T>> {
     Ok(result?)
 }
 
-/// A time of ours, in microseconds since 1970.
+/// Timestamp of `s3s` from microseconds since 1970.
 pub(super) fn timestamp(micros: i64) -> Timestamp {
     Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
 }
 
-/// A time of S3's, in whole seconds since 1970.
+/// Whole seconds since 1970 of a timestamp of `s3s`.
 pub(super) fn seconds(time: &Timestamp) -> Result<i64> {
     let mut text = Vec::new();
     let bad = Error::InvalidArgument("a date is out of range");
@@ -47,39 +47,39 @@ pub(super) fn seconds(time: &Timestamp) -> Result<i64> {
     text.split('.').next().and_then(|whole| whole.parse().ok()).ok_or(bad)
 }
 
-/// An ETag of ours.
+/// Entity tag of `s3s`.
 pub(super) fn etag(value: &str) -> ETag {
     ETag::Strong(value.to_owned())
 }
 
-/// A length for an output field.
+/// Length for an output field.
 pub(super) fn length(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// A count for an output field.
+/// Count for an output field.
 pub(super) fn count(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-/// A page size as asked for: S3 gives at most 1000, and as many when nothing is said.
+/// Page size of a request: at most 1000, which is also the default, as in S3.
 pub(super) fn page(asked: Option<i32>) -> Result<usize> {
     let asked = usize::try_from(asked.unwrap_or(1000));
     Ok(asked.map_err(|_| Error::InvalidArgument("a page size is not negative"))?.min(1000))
 }
 
-/// S3's part numbers.
+/// Checks a part number: 1 to 10 000, as in S3.
 pub(super) fn part_number(number: i32) -> Result<u16> {
     let valid = u16::try_from(number).ok().filter(|number| (1..=10_000).contains(number));
     valid.ok_or(Error::InvalidArgument("part number must be an integer between 1 and 10000, inclusive"))
 }
 
-/// A part number to go on behind; 0, or none, is the beginning.
+/// Part number to continue after; 0 or `None`: from the beginning.
 pub(super) fn marker(number: Option<i32>) -> Result<u16> {
     u16::try_from(number.unwrap_or(0)).map_err(|_| Error::InvalidArgument("a part number marker is out of range"))
 }
 
-/// Nothing has versions here; `null` is the name of the only one.
+/// Refuses version ids: objects have no versions; `null` names the only version.
 pub(super) fn no_version(id: Option<&str>) -> Result<()> {
     match id {
         None | Some("" | "null") => Ok(()),
@@ -87,9 +87,9 @@ pub(super) fn no_version(id: Option<&str>) -> Result<()> {
     }
 }
 
-/// How keys are written into a listing: as they are, or percent-encoded on request, since XML has no control characters.
+/// Encoder for keys in listings: unchanged, or percent-encoded on request, because XML has no control characters.
 pub(super) fn encode(asked: Option<&s3s::dto::EncodingType>) -> Result<impl Fn(&str) -> String + use<>> {
-    /// What S3 leaves as it is: letters, digits and `-_.~/*`.
+    /// Characters that S3 does not encode: letters, digits and `-_.~/*`.
     const CODED_CHARACTERS: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
         .remove(b'-')
         .remove(b'_')
@@ -113,20 +113,20 @@ pub(super) fn encode(asked: Option<&s3s::dto::EncodingType>) -> Result<impl Fn(&
     )
 }
 
-/// The length of the bytes that will come out of the body.
+/// Length of the decoded body.
 pub(super) fn body_length(declared: Option<i64>, headers: &HeaderMap) -> Result<u64> {
     let decoded = headers.get("x-amz-decoded-content-length").and_then(|value| value.to_str().ok()?.parse().ok());
     decoded.or_else(|| u64::try_from(declared?).ok()).ok_or(Error::MissingLength)
 }
 
-/// A number in a header of our own; `None` when the header is not there.
+/// Number in a header of Gantry's own; `None` without the header.
 pub(super) fn number_in(headers: &HeaderMap, name: &str) -> Result<Option<u64>> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let number = value.to_str().ok().and_then(|value| value.parse().ok());
     number.map(Some).ok_or(Error::InvalidArgument("a header that begins with x-gantry- is not a number"))
 }
 
-/// The algorithms of the checksums that `x-amz-trailer` announces.
+/// Checksum algorithms that `x-amz-trailer` announces.
 pub(super) fn announced(headers: &HeaderMap) -> Vec<S3ChecksumAlgorithm> {
     let names = headers.get_all("x-amz-trailer").into_iter().filter_map(|value| value.to_str().ok());
     let names: Vec<&str> = names.flat_map(|value| value.split(',')).map(str::trim).collect();
@@ -135,12 +135,12 @@ pub(super) fn announced(headers: &HeaderMap) -> Vec<S3ChecksumAlgorithm> {
     S3ChecksumAlgorithm::ALL.into_iter().filter(named).collect()
 }
 
-/// User metadata as `s3s` wants it.
+/// User metadata in the form of `s3s`.
 pub(super) fn metadata(ours: std::collections::BTreeMap<String, String>) -> Option<HashMap<String, String>> {
     (!ours.is_empty()).then(|| ours.into_iter().collect())
 }
 
-/// The checksums in an input.
+/// Checksums of an input.
 macro_rules! sums_in {
     ($input:expr) => {{
         let mut sums = $crate::blob::embedded::checksum::ChecksumSet::default();
@@ -160,7 +160,7 @@ macro_rules! sums_in {
     }};
 }
 
-/// Checksums into an output.
+/// Sets the checksums of an output.
 macro_rules! sums_out {
     ($output:expr, $sums:expr) => {{
         use $crate::blob::embedded::checksum::S3ChecksumAlgorithm;
@@ -173,7 +173,7 @@ macro_rules! sums_out {
     }};
 }
 
-/// Checksums and their type into an output.
+/// Sets the checksums and their type in an output.
 macro_rules! verified_out {
     ($output:expr, $verified:expr) => {{
         let verified = &$verified;
@@ -182,7 +182,7 @@ macro_rules! verified_out {
     }};
 }
 
-/// The headers of an object in an input.
+/// Object headers of an input.
 macro_rules! headers_in {
     ($input:expr) => {{
         let seconds = $input.expires.as_ref().map($crate::blob::embedded::s3::dto::seconds).transpose()?;
@@ -199,7 +199,7 @@ macro_rules! headers_in {
     }};
 }
 
-/// The tags in an input's `x-amz-tagging`.
+/// Tags of an input's `x-amz-tagging`.
 macro_rules! tags_in {
     ($input:expr) => {
         match $input.tagging.take() {
@@ -209,7 +209,7 @@ macro_rules! tags_in {
     };
 }
 
-/// The body in a request for PutObject or UploadPart, and all that is said about it.
+/// Body of a PutObject or UploadPart request, with its declared properties.
 macro_rules! incoming {
     ($request:expr) => {{
         let request = &mut $request;
@@ -231,7 +231,7 @@ macro_rules! incoming {
     }};
 }
 
-/// What GetObject and HeadObject both say about an object.
+/// Sets the fields of an output that GetObject and HeadObject share.
 macro_rules! object_out {
     ($output:expr, $object:expr) => {{
         let object = $object;
@@ -251,7 +251,7 @@ macro_rules! object_out {
 
 pub(super) use {headers_in, incoming, object_out, sums_in, sums_out, tags_in, verified_out};
 
-/// A content encoding without `aws-chunked`, which was for the way only.
+/// Content encoding without `aws-chunked`, which applies to the transfer only.
 pub(super) fn encoding(value: &str) -> Option<String> {
     let rest: Vec<&str> =
         value.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect();

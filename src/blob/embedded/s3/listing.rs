@@ -79,7 +79,8 @@ pub(super) async fn v2(
     })
 }
 
-/// A bucket without versions: every object is its own latest version, `null`, and none was deleted.
+/// ListObjectVersions for a bucket without versions: every object is its own latest version, `null`, and there are no
+/// delete markers.
 pub(super) async fn versions(
     core: &StoreCore,
     request: S3Request<ListObjectVersionsInput>,
@@ -119,7 +120,7 @@ pub(super) async fn versions(
     })
 }
 
-/// The name of the only version of an object in a bucket without versions.
+/// Version id of objects in a bucket without versions.
 const NULL_VERSION: &str = "null";
 
 fn version(entry: &ListingEntry, url: impl Fn(&str) -> String) -> ObjectVersion {

@@ -1,7 +1,7 @@
-//! S3's operations on the store. `s3s` wants all of them in one `impl` block; each is one line here and lives in the
-//! module of its noun: parse, call, render.
+//! S3 operations of the store. `s3s` requires all of them in a single `impl` block; each is a line there and a function
+//! in the module of its subject: parse, call, render.
 //!
-//! What is not listed answers `NotImplemented`.
+//! Operations that are not listed are answered with `NotImplemented`.
 
 mod buckets;
 mod copy;
@@ -22,19 +22,19 @@ use s3s::{S3, S3Request, S3Response, S3Result};
 use super::core::StoreCore;
 use dto::answer;
 
-/// The operations.
+/// Implementation of the S3 operations.
 pub(super) struct S3Api {
     core: Arc<StoreCore>,
 }
 
 impl S3Api {
-    /// On this store.
+    /// Operations on this store.
     pub(super) fn new(core: Arc<StoreCore>) -> Self {
         Self { core }
     }
 }
 
-/// Each line: the operation, its input and output, and the function that does it.
+/// Generates the `impl` block. Each line: operation, input, output, and the function that implements it.
 macro_rules! operations {
     ($($name:ident($input:ident) -> $output:ident = $function:path;)*) => {
         #[async_trait::async_trait]

@@ -12,7 +12,7 @@ use crate::blob::embedded::meta::completion::{self, CompletionClaim, MultipartCo
 use crate::blob::embedded::meta::uploads::{self, NewUpload};
 use crate::blob::embedded::model::ObjectAddress;
 
-/// A header of CreateMultipartUpload that S3 does not know: the most bytes that the parts may have together.
+/// Request header of CreateMultipartUpload beyond S3: limit for the sum of all parts in bytes.
 const MAX_BYTES_HEADER: &str = "x-gantry-max-bytes";
 
 pub(super) async fn create(

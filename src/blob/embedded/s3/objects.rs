@@ -38,8 +38,8 @@ pub(super) async fn put(
     ok(output)
 }
 
-/// A header of DeleteObject that S3 does not know: for so many seconds nothing is written under the key any more, and uploads
-/// that are open there are aborted.
+/// Request header of DeleteObject beyond S3: number of seconds for which writes under the key are refused; open uploads
+/// of the key are aborted.
 const CLOSE_SECONDS_HEADER: &str = "x-gantry-close-seconds";
 
 pub(super) async fn delete(

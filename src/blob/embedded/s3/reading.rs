@@ -14,12 +14,12 @@ use crate::blob::embedded::model::{ObjectAddress, ObjectChecksums, ObjectRow as 
 use crate::blob::embedded::read::{ObjectReader, SpanReader};
 use crate::sendfile::SpanOutlet;
 
-/// Which bytes of an object an answer carries.
+/// Range of an object that a response carries.
 #[derive(Debug, PartialEq, Eq)]
 struct ObjectView {
     start: u64,
     length: u64,
-    /// Whether a part of the object was asked for, so that the answer is 206.
+    /// True if part of the object was requested, so that the status is 206.
     partial: bool,
 }
 
@@ -30,7 +30,7 @@ impl ObjectView {
         Ok(Self { start: range.start, length: range.end - range.start, partial: true })
     }
 
-    /// One part, counted from 1 in order. An object that came in one piece is its own first part.
+    /// Range of a part, counted from 1 in order. An object of a single PUT is its own first part.
     fn of_part(manifest: &SegmentManifest, number: i32) -> Result<Self> {
         let number = dto::part_number(number)?;
         let (start, length) = manifest.part(number).ok_or(Error::NoSuchPart)?;
@@ -50,7 +50,8 @@ impl ObjectView {
     }
 }
 
-/// `If-Range`: another object than the one that the range was meant for is sent whole.
+/// Applies `If-Range`: returns no range, for the whole object, if the object is not the version that the range was
+/// meant for.
 fn if_range(range: Option<Range>, headers: &http::HeaderMap, object: &Row) -> Option<Range> {
     let Some(wanted) = headers.get(http::header::IF_RANGE) else { return range };
     let wanted = wanted.to_str().unwrap_or_default();
@@ -70,7 +71,7 @@ macro_rules! condition_in {
     };
 }
 
-/// Checksums are of the whole object, or of the part that is asked for by its number, and are told when they are asked for.
+/// Checksums of the whole object, or of the part that is requested by number. `None` for a range of bytes.
 async fn read_checksums(
     core: &StoreCore,
     object: &Row,
@@ -152,7 +153,7 @@ pub(super) async fn head(
     object_out!(output, object);
     let mut response = S3Response::new(output);
     if tags > 0 {
-        // `s3s` knows no such member of HeadObject.
+        // `s3s` has no such member in HeadObject.
         response.headers.insert("x-amz-tagging-count", tags.into());
     }
     Ok(response)
@@ -164,7 +165,7 @@ pub(super) async fn attributes(
 ) -> Result<S3Response<GetObjectAttributesOutput>> {
     let input = request.input;
     no_version(input.version_id.as_deref())?;
-    // `s3s` takes each header line for one name, clients write all names into one.
+    // `s3s` takes each header line for a single name, while clients write all names into a single line.
     let asked: Vec<&str> = input.object_attributes.iter().flat_map(|asked| asked.as_str().split(',')).collect();
     let has = |name: &str| asked.iter().any(|asked| asked.trim() == name);
     let (after, max) = (dto::marker(input.part_number_marker)?, dto::page(input.max_parts)?);

@@ -52,7 +52,7 @@ fn part(part: &contents::StoredPartRow) -> Part {
     output
 }
 
-/// Uploads and rolled-up prefixes of one page.
+/// Uploads and rolled-up prefixes of a page.
 #[derive(Default)]
 struct UploadSignatures {
     uploads: Vec<ListedUpload>,
@@ -89,7 +89,7 @@ pub(super) async fn list(
     })
 }
 
-/// One page of uploads. Without an id the key marker stands for all uploads of its key.
+/// Collects a page of uploads. A key marker without an upload id skips all uploads of its key.
 fn collect(db: &rusqlite::Connection, asked: &ListMultipartUploadsInput, max: usize) -> Result<UploadSignatures> {
     buckets::require(db, &asked.bucket)?;
     let (prefix, key_marker) = (asked.prefix.as_deref().unwrap_or_default(), asked.key_marker.as_deref());
