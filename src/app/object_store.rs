@@ -123,7 +123,7 @@ async fn load_capabilities(
     for warning in &probed.warnings {
         tracing::warn!("{warning}");
     }
-    tracing::info!(capabilities = ?probed.capabilities, "the bucket was probed");
+    tracing::info!(capabilities = %serde_json::json!(probed.capabilities), "the bucket was probed");
     let known = ProbeRecord { version: PROBE_VERSION, at: now, capabilities: probed.capabilities };
     rows.store.set_setting(&name, &serde_json::to_string(&known)?).await?;
     Ok(known.capabilities)

@@ -1,7 +1,6 @@
 //! AWS Signature Version 4 in the query string ("presigning"), byte for byte as `aws-sdk-s3` 1.157 makes it.
 //!
-//! The derived signing key is valid for a day, a region and an access key. The URLs of a multipart upload differ only
-//! in part number and length, so everything before them is hashed once ([`PartUrls`]).
+//! The URLs of a multipart upload differ only in part number and length: what precedes is hashed once ([`PartUrls`]).
 //!
 //! Rules of the format: the canonical query is sorted, while the URL keeps the SDK's order, and the session token
 //! follows the signature although it is signed; S3 paths are encoded once and never normalised; the payload is

@@ -105,6 +105,7 @@ impl Engine {
 
     /// The write that tells of a new upload and its asset.
     pub(super) fn told_of_creation(&self, actor: &Actor, asset: &Asset, upload: &Upload) -> Write {
+        super::note_upload_ids(upload);
         let after = json!({
             "upload": upload.id,
             "filename": asset.name.as_str(),

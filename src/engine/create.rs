@@ -330,6 +330,7 @@ impl Engine {
 
     /// Everything a client needs to go on. `fresh`: nothing can be in the store yet.
     async fn build_response(&self, asset: Asset, upload: Upload, fresh: bool, urls: u16) -> Result<OpenedUpload> {
+        super::note_upload_ids(&upload);
         let grant = self.0.tokens.upload_grant(upload.id, upload.expires_at);
         let mut opened = OpenedUpload {
             is_new: fresh,

@@ -146,7 +146,7 @@ impl Engine {
             Chore::Sweep => {
                 let report = self.run_sweep().await?;
                 if !report.is_empty() {
-                    tracing::info!(?report, "swept");
+                    tracing::info!(report = %serde_json::json!(report), "swept");
                 }
                 json!(report)
             }
@@ -154,7 +154,7 @@ impl Engine {
             Chore::Orphans => {
                 let report = self.scan_orphans(remove_orphans, |_| {}).await?;
                 if report.orphans > report.removed {
-                    tracing::warn!(?report, "the bucket holds what belongs to nobody: gantry cleanup");
+                    tracing::warn!(report = %serde_json::json!(report), "the bucket holds what belongs to nobody: gantry cleanup");
                 }
                 json!(report)
             }

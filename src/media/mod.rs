@@ -264,7 +264,7 @@ impl MediaSandbox {
             );
         }
         if !hold.missing.is_empty() {
-            tracing::warn!(missing = ?hold.missing, "programs do not run here; what they decode is left out");
+            tracing::warn!(missing = hold.missing.join(", "), "programs do not run here; what they decode is left out");
         }
         Ok(hold)
     }

@@ -75,7 +75,7 @@ impl JobWorker {
         } else {
             self.execute_job(job).await
         };
-        let (kind, millis) = (job.work.kind().name(), started.elapsed().as_millis());
+        let (kind, millis) = (job.work.kind().name(), u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
         match end {
             JobOutcome::Done(what) | JobOutcome::Deferred(what) if matches!(job.work, JobSubject::Chore(_)) => {
                 tracing::debug!(kind, millis, what, "chore done");

@@ -58,7 +58,13 @@ pub(super) async fn run(core: Arc<StoreCore>, schedule: GcSchedule, shutdown: Ca
             Some(Ok(swept)) => {
                 orphans = false;
                 if swept != GcReport::default() {
-                    tracing::debug!(?swept, "embedded store maintenance");
+                    tracing::debug!(
+                        trash = swept.trash,
+                        tombstones = swept.tombstones,
+                        closed_keys = swept.closed_keys,
+                        orphans = swept.orphans,
+                        "embedded store maintenance"
+                    );
                 }
             }
             Some(Err(error)) => tracing::warn!(%error, "embedded store maintenance failed and will be tried again"),

@@ -191,7 +191,7 @@ impl ProcessingPipeline {
             }
             let begun = std::time::Instant::now();
             let outcome = step.run(case).await?;
-            let micros = begun.elapsed().as_micros();
+            let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
             tracing::debug!(job = %case.job.id, step = step.name(), micros, "step done");
             match outcome {
                 StepOutcome::Passed => {}
