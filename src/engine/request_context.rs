@@ -3,6 +3,7 @@
 //! Handed down with the task, as spans of a log are, because every verb may have to say it and none decides by it but
 //! [`super::tenancy`]. Outside a request (workers, the command line) there is nothing.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -61,7 +62,7 @@ impl RequestLogIds {
         Self { span, tenant, credential, upload, asset }
     }
 
-    fn note(&self, slot: &OnceLock<String>, field: &'static str, value: impl ToString) {
+    fn note(&self, slot: &OnceLock<String>, field: &'static str, value: &dyn Display) {
         if slot.get().is_none() {
             let value = value.to_string();
             self.span.record(field, tracing::field::display(&value));
@@ -73,11 +74,11 @@ impl RequestLogIds {
     pub fn note_actor(&self, actor: &Actor) {
         match actor {
             Actor::Key { id, tenant, .. } => {
-                self.note(&self.tenant, "tenant", tenant);
-                self.note(&self.credential, "credential", format_args!("key:{id}"));
+                self.note(&self.tenant, "tenant", &tenant);
+                self.note(&self.credential, "credential", &format_args!("key:{id}"));
             }
             Actor::Uploader { upload } => {
-                self.note(&self.credential, "credential", format_args!("grant:{upload}"));
+                self.note(&self.credential, "credential", &format_args!("grant:{upload}"));
                 self.note_upload(*upload);
             }
             Actor::Nobody => {}
@@ -86,17 +87,17 @@ impl RequestLogIds {
 
     /// Notes the upload that the request is about.
     pub fn note_upload(&self, upload: UploadId) {
-        self.note(&self.upload, "upload", upload);
+        self.note(&self.upload, "upload", &upload);
     }
 
     /// Notes the asset that the request is about.
     pub fn note_asset(&self, asset: AssetId) {
-        self.note(&self.asset, "asset", asset);
+        self.note(&self.asset, "asset", &asset);
     }
 
     /// Notes the tenant whose data the request is about.
     pub fn note_tenant(&self, tenant: TenantId) {
-        self.note(&self.tenant, "tenant", tenant);
+        self.note(&self.tenant, "tenant", &tenant);
     }
 }
 

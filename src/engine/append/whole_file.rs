@@ -99,7 +99,7 @@ impl Engine {
         }
         let (id, most) = (upload.id, self.most(&upload).await?);
         match self.acquire_lease(upload, |upload| check_file_may_begin(upload, announced, most)).await {
-            Ok(leased) => self.take_file_under_lease(leased, about, body).await,
+            Ok(leased) => Box::pin(self.take_file_under_lease(leased, about, body)).await,
             // Another request was through before this one had the lease.
             Err(Error::WrongState { .. }) => {
                 let upload = self.reload_upload(id).await?;
