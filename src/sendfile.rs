@@ -33,15 +33,15 @@ const MIN_SPAN_BYTES: u64 = 16 << 10;
 /// Longest [`FileSpan`] in bytes.
 pub const MAX_SPAN_BYTES: u64 = 512 << 10;
 /// Time for a span below which a client counts as fast: 512 KiB in 20 ms, 25 MiB a second.
-const QUICK_SEND_BYTES: Duration = Duration::from_millis(20);
+const QUICK_SPAN_DURATION: Duration = Duration::from_millis(20);
 
 /// Memory block that stand-ins are slices of: a random mark, repeated.
-static SEND_BLOCK_BYTES: LazyLock<Bytes> = LazyLock::new(|| {
-    let mut mark = [0; SPAN_MARK];
+static STAND_IN_BLOCK: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut mark = [0; STAND_IN_MARK_BYTES];
     OsEntropy.fill(&mut mark);
-    mark.repeat(MAX_SPAN_BYTES as usize / SPAN_MARK).into()
+    mark.repeat(MAX_SPAN_BYTES as usize / STAND_IN_MARK_BYTES).into()
 });
-const SPAN_MARK: usize = 32;
+const STAND_IN_MARK_BYTES: usize = 32;
 
 /// Range of a file: not empty, at most [`MAX_SPAN_BYTES`] bytes.
 #[derive(Debug)]
@@ -97,20 +97,20 @@ impl SpanOutlet {
         spans.map(move |span| {
             let span = span?;
             let now = Instant::now();
-            let quick = given.replace(now).is_some_and(|given| now - given < QUICK_SEND_BYTES);
+            let quick = given.replace(now).is_some_and(|given| now - given < QUICK_SPAN_DURATION);
             if let Some(bytes) = quick.then(|| span.read_at_once()).flatten() {
                 return Ok(bytes);
             }
             let len = usize::try_from(span.len.min(MAX_SPAN_BYTES)).map_err(io::Error::other)?;
             self.lock().push_back(span);
-            Ok(SEND_BLOCK_BYTES.slice(..len))
+            Ok(STAND_IN_BLOCK.slice(..len))
         })
     }
 }
 
 fn is_stand_in(bytes: &[u8]) -> bool {
-    let first = SEND_BLOCK_BYTES.as_ptr().addr();
-    !bytes.is_empty() && (first..first + SEND_BLOCK_BYTES.len()).contains(&bytes.as_ptr().addr())
+    let first = STAND_IN_BLOCK.as_ptr().addr();
+    !bytes.is_empty() && (first..first + STAND_IN_BLOCK.len()).contains(&bytes.as_ptr().addr())
 }
 
 /// A connection that sends spans in place of their stand-ins.
@@ -156,7 +156,7 @@ impl SpanConnection {
     /// True if memory that is about to be written contains a copy of a stand-in.
     fn is_copy(&self, bytes: &[u8]) -> bool {
         !self.outlet.lock().is_empty()
-            && bytes.windows(SPAN_MARK).any(|window| window == &SEND_BLOCK_BYTES[..SPAN_MARK])
+            && bytes.windows(STAND_IN_MARK_BYTES).any(|window| window == &STAND_IN_BLOCK[..STAND_IN_MARK_BYTES])
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
         ];
         let mut body = Box::pin(outlet.body(spans(&file, &places)));
         let mut kinds = Vec::new();
-        for pause in [QUICK_SEND_BYTES / 2, QUICK_SEND_BYTES / 2, QUICK_SEND_BYTES, QUICK_SEND_BYTES] {
+        for pause in [QUICK_SPAN_DURATION / 2, QUICK_SPAN_DURATION / 2, QUICK_SPAN_DURATION, QUICK_SPAN_DURATION] {
             let piece = body.next().await.unwrap().unwrap();
             kinds.push(is_stand_in(&piece));
             let at = kinds.len() - 1;

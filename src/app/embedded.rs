@@ -14,7 +14,7 @@ use super::data_dir::prepare_data_dir;
 use super::local_reader::EmbeddedLocalReader;
 use super::resources::{DatabaseHandle, ProcessRole};
 use super::secrets;
-use crate::blob::embedded::{EmbeddedOpenError, EmbeddedSettings as StoreSettings, EmbeddedStore, REGION};
+use crate::blob::embedded::{EmbeddedOpenError, EmbeddedSettings as StoreSettings, EmbeddedStore, STORE_REGION};
 use crate::blob::s3::S3Settings;
 use crate::blob::{LocalReader, StoreCapabilities};
 use crate::config::ServiceConfig;
@@ -72,7 +72,7 @@ pub(super) fn settings(
 ) -> anyhow::Result<S3Settings> {
     Ok(S3Settings {
         bucket: bucket_name().to_owned(),
-        region: Some(REGION.to_owned()),
+        region: Some(STORE_REGION.to_owned()),
         public_endpoint: Some(public_url.map_or_else(|| config.origin(address), ToOwned::to_owned)),
         // Plain, whatever the certificate: it is on this machine.
         endpoint: Some(format!("http://{}", reachable_address(address))),
@@ -103,8 +103,8 @@ pub fn tool_environment(
     let (key, secret) = ensure_credentials(config)?;
     Ok([
         ("AWS_ENDPOINT_URL", public_url.map_or_else(|| config.origin(listen), ToOwned::to_owned)),
-        ("AWS_REGION", REGION.to_owned()),
-        ("AWS_DEFAULT_REGION", REGION.to_owned()),
+        ("AWS_REGION", STORE_REGION.to_owned()),
+        ("AWS_DEFAULT_REGION", STORE_REGION.to_owned()),
         ("AWS_ACCESS_KEY_ID", key),
         ("AWS_SECRET_ACCESS_KEY", secret),
         ("GANTRY_BUCKET", bucket_name().to_owned()),

@@ -43,10 +43,10 @@ pub struct CdnSigner {
     base: String,
     /// The path prefix alone.
     prefix: String,
-    signer: Arc<CdnSignature>,
+    signer: Arc<CdnSigningMethod>,
 }
 
-enum CdnSignature {
+enum CdnSigningMethod {
     CloudFront { key_pair: String, key: CdnSigningKey },
     Hmac(Hmac<Sha256>),
 }
@@ -64,7 +64,7 @@ impl std::fmt::Debug for CdnSigner {
 }
 
 /// Characters to percent-encode in a query value: all but the unreserved ones of RFC 3986.
-const CDN_RESERVED_PARAMETERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const CDN_RESERVED_CHARACTERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl CdnSigner {
     /// Signer for CloudFront. The public key `key_pair` must be in a trusted key group of the distribution.
@@ -73,7 +73,7 @@ impl CdnSigner {
     /// [`BadCdn`]: the URL or the private key cannot be used.
     pub fn cloudfront(base: &str, key_pair: &str, private_key: &str) -> Result<Self, BadCdn> {
         let key = CdnSigningKey::read(private_key).ok_or(BadCdn::Key)?;
-        Self::new(base, CdnSignature::CloudFront { key_pair: key_pair.to_owned(), key })
+        Self::new(base, CdnSigningMethod::CloudFront { key_pair: key_pair.to_owned(), key })
     }
 
     /// Signer for any network that verifies an HMAC at its edge.
@@ -82,10 +82,10 @@ impl CdnSigner {
     /// [`BadCdn`]: the URL or the secret cannot be used.
     pub fn hmac(base: &str, secret: &str) -> Result<Self, BadCdn> {
         let key = Hmac::new_from_slice(secret.as_bytes()).map_err(|_| BadCdn::Key)?;
-        Self::new(base, CdnSignature::Hmac(key))
+        Self::new(base, CdnSigningMethod::Hmac(key))
     }
 
-    fn new(base: &str, signer: CdnSignature) -> Result<Self, BadCdn> {
+    fn new(base: &str, signer: CdnSigningMethod) -> Result<Self, BadCdn> {
         let base = base.trim_end_matches('/').to_owned();
         let url = url::Url::parse(&base).map_err(|_| BadCdn::Url)?;
         let plain = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
@@ -113,7 +113,7 @@ impl CdnSigner {
     ) -> Option<SignedUrl> {
         let (query, expires) = (query(shown), until.as_second());
         let url = match &*self.signer {
-            CdnSignature::CloudFront { key_pair, key: private } => {
+            CdnSigningMethod::CloudFront { key_pair, key: private } => {
                 let resource = format!("{}/{key}{query}", self.base);
                 let separator = if query.is_empty() { '?' } else { '&' };
                 let (policy, first) = policy(&resource, expires, network)?;
@@ -122,7 +122,7 @@ impl CdnSigner {
                     "{resource}{separator}{first}&Signature={signature}&Key-Pair-Id={key_pair}&Hash-Algorithm=SHA256"
                 )
             }
-            CdnSignature::Hmac(secret) => {
+            CdnSigningMethod::Hmac(secret) => {
                 let mut signed = format!("{}{query}", self.path(key));
                 let separator = if query.is_empty() { '?' } else { '&' };
                 let _ = write!(signed, "{separator}expires={expires}");
@@ -167,7 +167,7 @@ impl CdnSigningKey {
 }
 
 fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, CDN_RESERVED_PARAMETERS).to_string()
+    utf8_percent_encode(text, CDN_RESERVED_CHARACTERS).to_string()
 }
 
 /// Query with the `response-…` overrides, including the question mark; empty without overrides.

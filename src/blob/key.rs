@@ -49,13 +49,13 @@ impl BlobKey {
     /// Prefix of all keys of this service; other services may share the bucket.
     pub const PREFIX: &'static str = "gantry/";
     /// Prefix of all originals.
-    pub const ORIGINALS: &'static str = "gantry/o/";
+    pub const ORIGINALS_PREFIX: &'static str = "gantry/o/";
     /// Prefix of all derivatives.
-    pub const DERIVATIVES: &'static str = "gantry/d/";
+    pub const DERIVATIVES_PREFIX: &'static str = "gantry/d/";
     /// Prefix of all tails.
-    pub const TAILS: &'static str = "gantry/t/";
+    pub const TAILS_PREFIX: &'static str = "gantry/t/";
     /// Prefix of all scratch objects.
-    pub const PROBES: &'static str = "gantry/probe/";
+    pub const PROBES_PREFIX: &'static str = "gantry/probe/";
 
     /// Text form of the key: ASCII only, without characters that a store or a signature treats specially.
     #[must_use]
@@ -63,33 +63,33 @@ impl BlobKey {
         match self {
             Self::Original { tenant, asset, upload } => {
                 let (tenant, asset, upload) = (tenant.0.simple(), asset.0.simple(), upload.0.simple());
-                format!("{}{tenant}/{asset}/{upload}", Self::ORIGINALS)
+                format!("{}{tenant}/{asset}/{upload}", Self::ORIGINALS_PREFIX)
             }
             Self::Tail { upload, fence, serial } => format!("{}{fence}-{serial}", Self::tails_of(*upload)),
             Self::Derivative { tenant, asset, job, attempt, serial } => {
                 format!("{}{}-{attempt}-{serial}", Self::derivatives_of(*tenant, *asset), job.0.simple())
             }
             Self::Instance => format!("{}instance", Self::PREFIX),
-            Self::Probe(id) => format!("{}{}", Self::PROBES, id.simple()),
+            Self::Probe(id) => format!("{}{}", Self::PROBES_PREFIX, id.simple()),
         }
     }
 
     /// Prefix of all tails of an upload.
     #[must_use]
     pub fn tails_of(upload: UploadId) -> String {
-        format!("{}{}/", Self::TAILS, upload.0.simple())
+        format!("{}{}/", Self::TAILS_PREFIX, upload.0.simple())
     }
 
     /// Prefix of all derivatives of an asset.
     #[must_use]
     pub fn derivatives_of(tenant: TenantId, asset: AssetId) -> String {
-        format!("{}{}/{}/", Self::DERIVATIVES, tenant.0.simple(), asset.0.simple())
+        format!("{}{}/{}/", Self::DERIVATIVES_PREFIX, tenant.0.simple(), asset.0.simple())
     }
 
     /// Asset of a derivative's key; `None` for keys that this service did not write.
     #[must_use]
     pub fn parse_derivative(path: &str) -> Option<AssetId> {
-        let mut pieces = path.strip_prefix(Self::DERIVATIVES)?.split('/');
+        let mut pieces = path.strip_prefix(Self::DERIVATIVES_PREFIX)?.split('/');
         let (tenant, asset) = (pieces.next()?, pieces.next()?);
         let mut name = pieces.next()?.split('-');
         let id = |text: &str| Uuid::try_parse(text).ok();
@@ -102,7 +102,7 @@ impl BlobKey {
     /// Upload of a tail's key; `None` for keys that this service did not write.
     #[must_use]
     pub fn parse_tail(path: &str) -> Option<UploadId> {
-        let (upload, rest) = path.strip_prefix(Self::TAILS)?.split_once('/')?;
+        let (upload, rest) = path.strip_prefix(Self::TAILS_PREFIX)?.split_once('/')?;
         let (fence, serial) = rest.split_once('-')?;
         let upload = UploadId(Uuid::try_parse(upload).ok()?);
         let spelled = Self::Tail { upload, fence: fence.parse().ok()?, serial: serial.parse().ok()? }.path();
@@ -112,7 +112,7 @@ impl BlobKey {
     /// Tenant, asset and upload of an original's key; `None` for keys that this service did not write.
     #[must_use]
     pub fn parse_original(path: &str) -> Option<(TenantId, AssetId, UploadId)> {
-        let mut ids = path.strip_prefix(Self::ORIGINALS)?.split('/').map(|id| Uuid::try_parse(id).ok());
+        let mut ids = path.strip_prefix(Self::ORIGINALS_PREFIX)?.split('/').map(|id| Uuid::try_parse(id).ok());
         let (tenant, asset, upload) = (ids.next()??, ids.next()??, ids.next()??);
         let key = (TenantId(tenant), AssetId(asset), UploadId(upload));
         // Uuid's parser accepts several spellings; only keys in our own spelling are ours.

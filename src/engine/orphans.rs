@@ -58,7 +58,7 @@ impl Engine {
     pub async fn scan_orphans(&self, apply: bool, mut found: impl FnMut(&OrphanedBlob) + Send) -> Result<OrphanReport> {
         self.ensure_own_bucket().await?;
         let mut report = OrphanReport::default();
-        for prefix in [BlobKey::ORIGINALS, BlobKey::TAILS, BlobKey::DERIVATIVES] {
+        for prefix in [BlobKey::ORIGINALS_PREFIX, BlobKey::TAILS_PREFIX, BlobKey::DERIVATIVES_PREFIX] {
             self.scan_objects(prefix, apply, &mut found, &mut report).await?;
         }
         self.scan_multiparts(apply, &mut found, &mut report).await?;
@@ -131,7 +131,7 @@ impl Engine {
     ) -> Result<()> {
         let mut after = None;
         loop {
-            let page = self.0.blobs.list_multiparts(BlobKey::ORIGINALS, after.as_ref()).await?;
+            let page = self.0.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, after.as_ref()).await?;
             for multipart in page.items {
                 report.multiparts += 1;
                 if self.is_abandoned(&multipart).await? {

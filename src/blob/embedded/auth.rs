@@ -23,14 +23,14 @@ const MAX_EXPIRES_SECONDS: u64 = 7 * 24 * 3600;
 
 /// Largest difference between the time of a signed request and the server's in seconds: 15 minutes, as in S3. Protects
 /// against replays.
-const SKEW_MAX_SECONDS: i64 = 15 * 60;
+const MAX_SKEW_SECONDS: i64 = 15 * 60;
 
 /// Prefixes of headers that proxies and networks add in transit and that mean nothing to S3: these need no signature.
-const PROXY_HEADERS: [&str; 4] = ["x-amz-cf-", "x-amz-apigw-", "x-amz-request-id", "x-amz-id-"];
+const PROXY_HEADER_PREFIXES: [&str; 4] = ["x-amz-cf-", "x-amz-apigw-", "x-amz-request-id", "x-amz-id-"];
 
 /// Parameters of a presigned query that are not headers of the operation: those of the signature itself, and the
 /// checksum of a body that the signer does not have.
-const NO_HEADERS: [&str; 9] = [
+const NON_HEADER_PARAMETERS: [&str; 9] = [
     "x-amz-algorithm",
     "x-amz-credential",
     "x-amz-date",
@@ -43,12 +43,12 @@ const NO_HEADERS: [&str; 9] = [
 ];
 
 /// Access key and secret key of the store.
-pub(super) struct OneKey {
+pub(super) struct AccessKeyPair {
     access_key: String,
     secret_key: SecretKey,
 }
 
-impl OneKey {
+impl AccessKeyPair {
     /// A key pair.
     pub(super) fn new(access_key: String, secret_key: String) -> Self {
         Self { access_key, secret_key: SecretKey::from(secret_key) }
@@ -56,7 +56,7 @@ impl OneKey {
 }
 
 #[async_trait::async_trait]
-impl S3Auth for OneKey {
+impl S3Auth for AccessKeyPair {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         if bool::from(self.access_key.as_bytes().ct_eq(access_key.as_bytes())) {
             Ok(self.secret_key.clone())
@@ -126,7 +126,7 @@ pub(super) fn query_headers(request: &Parts) -> HeaderMap {
     for (name, value) in url::form_urlencoded::parse(request.uri.query().unwrap_or_default().as_bytes()) {
         let name = name.to_ascii_lowercase();
         let checksum = name.starts_with("x-amz-checksum-") || name.starts_with("x-amz-sdk-");
-        if !name.starts_with("x-amz-") || checksum || NO_HEADERS.contains(&name.as_str()) {
+        if !name.starts_with("x-amz-") || checksum || NON_HEADER_PARAMETERS.contains(&name.as_str()) {
             continue;
         }
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value.as_bytes()))
@@ -141,7 +141,7 @@ pub(super) fn query_headers(request: &Parts) -> HeaderMap {
 /// True if a request was signed too long ago or too far in the future. A malformed time is left to `s3s`.
 fn is_skewed(signed_at: &str, now: Timestamp) -> bool {
     let signed_at = Timestamp::strptime("%Y%m%dT%H%M%SZ%z", format!("{signed_at}+0000"));
-    signed_at.is_ok_and(|at| now.duration_since(at).abs().as_secs() > SKEW_MAX_SECONDS)
+    signed_at.is_ok_and(|at| now.duration_since(at).abs().as_secs() > MAX_SKEW_SECONDS)
 }
 
 /// Removes a `Range` header that cannot be honoured, as RFC 9110 §14.2 allows: `s3s` would answer 400 to several
@@ -171,7 +171,7 @@ impl RequestSignature {
     /// is checked against it in any case.
     fn covers(&self, headers: &HeaderMap) -> Result<()> {
         let ours = |name: &str| name.starts_with("x-amz-") || name.starts_with("x-gantry-");
-        let harmless = |name: &str| PROXY_HEADERS.iter().any(|prefix| name.starts_with(prefix));
+        let harmless = |name: &str| PROXY_HEADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         let loose = |name: &str| ours(name) && !harmless(name) && name != "x-amz-content-sha256" && !self.names(name);
         if !self.names("host") || headers.keys().any(|name| loose(name.as_str())) {
             return Err(Error::AccessDenied("there were headers present in the request which were not signed"));

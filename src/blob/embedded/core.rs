@@ -22,7 +22,7 @@ use crate::domain::clock::{Clock, Entropy, random_hex};
 
 /// Lifetime of a cached read. Below [`EmbeddedSettings::trash_grace`](super::EmbeddedSettings::trash_grace), during
 /// which the files of a removed object still exist.
-pub(super) const MAX_CACHED_READS: Duration = Duration::from_secs(10);
+pub(super) const READ_CACHE_TTL: Duration = Duration::from_secs(10);
 /// Number of files that are checked before a response begins; more would keep the client waiting.
 const MAX_CHECKED_FILES: usize = 1024;
 /// Number of segments in the read cache, about 26 MiB.
@@ -56,7 +56,7 @@ pub(super) fn recently_read() -> ObjectReadCache {
     let weight = |_: &(ObjectAddress, String), found: &(ContentId, u64, Arc<SegmentManifest>)| {
         u32::try_from(found.2.0.len()).unwrap_or(u32::MAX).saturating_add(16)
     };
-    Cache::builder().max_capacity(MAX_CACHED_SEGMENTS).weigher(weight).time_to_live(MAX_CACHED_READS).build()
+    Cache::builder().max_capacity(MAX_CACHED_SEGMENTS).weigher(weight).time_to_live(READ_CACHE_TTL).build()
 }
 
 /// Components of the store.
@@ -135,7 +135,7 @@ impl StoreCore {
     }
 
     /// Like [`Self::open_same`], but from the cache if possible. Only for callers that are authorised to read this
-    /// version: its replacement or removal goes unnoticed for [`MAX_CACHED_READS`].
+    /// version: its replacement or removal goes unnoticed for [`READ_CACHE_TTL`].
     pub(super) async fn reopen(&self, at: ObjectAddress, etag: &str) -> Result<Option<FoundObject>> {
         let name = (at, etag.to_owned());
         if let Some((content, size, manifest)) = self.read.get(&name)

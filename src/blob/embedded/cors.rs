@@ -28,7 +28,7 @@ const EXPOSED_HEADERS: &[&str] = &[
 /// Methods that the settings allow.
 const ALLOWED_METHODS: &[&str] = &["GET", "PUT", "POST", "HEAD", "DELETE"];
 /// Time for which a browser may cache a preflight response, in seconds.
-const PREFLIGHT_MAX_AGE: i32 = 3600;
+const PREFLIGHT_MAX_AGE_SECONDS: i32 = 3600;
 
 /// CORS rule in the terms of PutBucketCors. `*` matches any run of characters in origins and headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl CorsRules {
             methods: owned(ALLOWED_METHODS),
             headers: vec!["*".to_owned()],
             expose: owned(EXPOSED_HEADERS),
-            max_age: Some(PREFLIGHT_MAX_AGE),
+            max_age: Some(PREFLIGHT_MAX_AGE_SECONDS),
             id: None,
         });
         Self { settings, buckets: RwLock::new(buckets) }

@@ -11,7 +11,7 @@ use super::model;
 
 /// Region of this store. Clients may sign for any region; this name is known to all SDKs, and AWS never accepted
 /// Signature V2 there: botocore presigns with V2 in every region that once accepted it, such as `us-east-1`.
-pub const REGION: &str = "eu-central-1";
+pub const STORE_REGION: &str = "eu-central-1";
 
 /// Error code of an object whose data file is missing or too short: a retry does not help, an operator has to look. S3
 /// has no code for this.
@@ -99,7 +99,7 @@ pub(super) enum Error {
     TimeTooSkewed,
     #[error("{0}")]
     AccessDenied(&'static str),
-    #[error("the authorization header is malformed: the region is wrong; expecting '{REGION}'")]
+    #[error("the authorization header is malformed: the region is wrong; expecting '{STORE_REGION}'")]
     WrongRegion,
     #[error("a header you provided implies functionality that is not implemented: {0}")]
     NotImplemented(&'static str),

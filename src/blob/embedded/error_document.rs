@@ -19,7 +19,7 @@ pub(super) struct RequestHead {
 }
 
 /// Longest canonical request in an error document, in bytes.
-const MAX_TOLD_BYTES: usize = 32 << 10;
+const MAX_CANONICAL_REQUEST_BYTES: usize = 32 << 10;
 /// Characters that Signature Version 4 does not encode.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// Characters that Signature Version 4 does not encode in a path.
@@ -117,7 +117,7 @@ impl SignedRequest {
         let (access_key, scope) = credential.split_once('/')?;
         let payload = if presigned { "UNSIGNED-PAYLOAD" } else { header("x-amz-content-sha256") };
         let canonical_request = canonical_request(request, &names, payload);
-        (canonical_request.len() <= MAX_TOLD_BYTES).then_some(Self {
+        (canonical_request.len() <= MAX_CANONICAL_REQUEST_BYTES).then_some(Self {
             access_key: access_key.to_owned(),
             scope: scope.to_owned(),
             date: if presigned { parameter("X-Amz-Date")? } else { header("x-amz-date").to_owned() },

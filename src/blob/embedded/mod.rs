@@ -75,7 +75,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::{Clock, Entropy};
 use crate::sendfile::FileSpans;
-pub use error::REGION;
+pub use error::STORE_REGION;
 pub use gc::GcReport;
 pub use local_read::{DataFile, ReadError};
 pub use open::EmbeddedOpenError;

@@ -68,11 +68,11 @@ pub(super) struct FileSegment {
 pub(super) struct SegmentManifest(pub(super) Vec<FileSegment>);
 
 impl SegmentManifest {
-    const SEGMENT_BYTES: usize = 16 + 8 + 2;
+    const SEGMENT_RECORD_BYTES: usize = 16 + 8 + 2;
 
     /// Encodes 26 bytes for each segment: file id, size, part number, big-endian.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut blob = Vec::with_capacity(self.0.len() * Self::SEGMENT_BYTES);
+        let mut blob = Vec::with_capacity(self.0.len() * Self::SEGMENT_RECORD_BYTES);
         for segment in &self.0 {
             blob.extend_from_slice(&segment.file.0);
             blob.extend_from_slice(&segment.size.to_be_bytes());
@@ -83,14 +83,14 @@ impl SegmentManifest {
 
     /// Inverse of [`SegmentManifest::encode`].
     pub(super) fn decode(blob: &[u8]) -> Result<Self, CorruptRow> {
-        let (records, rest) = blob.as_chunks::<{ Self::SEGMENT_BYTES }>();
+        let (records, rest) = blob.as_chunks::<{ Self::SEGMENT_RECORD_BYTES }>();
         if !rest.is_empty() {
             return Err(CorruptRow("a manifest is cut off"));
         }
         records.iter().map(|record| Self::segment(record).ok_or(CorruptRow("a manifest is damaged"))).collect()
     }
 
-    fn segment(record: &[u8; Self::SEGMENT_BYTES]) -> Option<FileSegment> {
+    fn segment(record: &[u8; Self::SEGMENT_RECORD_BYTES]) -> Option<FileSegment> {
         let (file, rest) = record.split_first_chunk::<16>()?;
         let (size, number) = rest.split_first_chunk::<8>()?;
         let number = u16::from_be_bytes(number.try_into().ok()?);

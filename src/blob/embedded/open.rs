@@ -9,7 +9,7 @@ use std::sync::Arc;
 use s3s::validation::{AwsNameValidation, NameValidation as _};
 
 use super::EmbeddedSettings;
-use super::auth::OneKey;
+use super::auth::AccessKeyPair;
 use super::core::{StoreCore, recently_read};
 use super::cors::CorsRules;
 use super::disk::DiskSpace;
@@ -32,7 +32,7 @@ pub enum EmbeddedOpenError {
     Locked(PathBuf),
     /// A required setting is empty.
     #[error("the store needs {0}")]
-    Missing(&'static str),
+    MissingSetting(&'static str),
     /// The database was written by a later version of this program.
     #[error("the store's metadata has version {version}, which this program does not know; use a newer one")]
     TooNew {
@@ -96,7 +96,7 @@ pub(super) fn open(
         clock,
         entropy,
     });
-    let key = OneKey::new(settings.access_key, settings.secret_key);
+    let key = AccessKeyPair::new(settings.access_key, settings.secret_key);
     let service = S3HttpService::new(Arc::clone(&core), key);
     let schedule = GcSchedule {
         trash_grace: settings.trash_grace,
@@ -109,10 +109,10 @@ pub(super) fn open(
 /// Checks required settings. An empty key would authorise every client that signs with an empty key.
 fn check(settings: &EmbeddedSettings) -> Result<(), EmbeddedOpenError> {
     if settings.dir.as_os_str().is_empty() {
-        return Err(EmbeddedOpenError::Missing("a directory"));
+        return Err(EmbeddedOpenError::MissingSetting("a directory"));
     }
     if settings.access_key.is_empty() || settings.secret_key.is_empty() {
-        return Err(EmbeddedOpenError::Missing("an access key and a secret key"));
+        return Err(EmbeddedOpenError::MissingSetting("an access key and a secret key"));
     }
     Ok(())
 }

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::model::ContentId;
 
 #[derive(Debug, PartialEq, Eq)]
-enum PinCount {
+enum PinState {
     Read(usize),
     Condemned,
 }
 
 /// Readers by content, in memory only: a restart ends all reads.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ContentPins(Arc<Mutex<HashMap<ContentId, PinCount>>>);
+pub(super) struct ContentPins(Arc<Mutex<HashMap<ContentId, PinState>>>);
 
 /// Keeps the files of its content until it is dropped.
 #[derive(Debug)]
@@ -28,9 +28,9 @@ pub(super) struct ContentPin {
 impl ContentPins {
     /// Pins a content; `None` if it is being removed, so that its row was gone before this call.
     pub(super) fn pin(&self, content: ContentId) -> Option<ContentPin> {
-        match self.lock().entry(content).or_insert(PinCount::Read(0)) {
-            PinCount::Condemned => return None,
-            PinCount::Read(readers) => *readers += 1,
+        match self.lock().entry(content).or_insert(PinState::Read(0)) {
+            PinState::Condemned => return None,
+            PinState::Read(readers) => *readers += 1,
         }
         Some(ContentPin { pins: self.clone(), content })
     }
@@ -38,10 +38,10 @@ impl ContentPins {
     /// Condemns a content to removal; false while it is being read.
     pub(super) fn condemn(&self, content: ContentId) -> bool {
         let mut uses = self.lock();
-        if matches!(uses.get(&content), Some(PinCount::Read(_))) {
+        if matches!(uses.get(&content), Some(PinState::Read(_))) {
             return false;
         }
-        uses.insert(content, PinCount::Condemned);
+        uses.insert(content, PinState::Condemned);
         true
     }
 
@@ -50,7 +50,7 @@ impl ContentPins {
         self.lock().remove(&content);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ContentId, PinCount>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ContentId, PinState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,7 +58,7 @@ impl ContentPins {
 impl Drop for ContentPin {
     fn drop(&mut self) {
         let mut uses = self.pins.lock();
-        if let Some(PinCount::Read(readers)) = uses.get_mut(&self.content) {
+        if let Some(PinState::Read(readers)) = uses.get_mut(&self.content) {
             *readers -= 1;
             if *readers == 0 {
                 uses.remove(&self.content);

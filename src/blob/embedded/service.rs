@@ -12,11 +12,11 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, StdError, s3_error};
 
-use super::auth::{self, OneKey};
+use super::auth::{self, AccessKeyPair};
 use super::body::{BodyOutcome, WatchedBody};
 use super::chunked::{ChunkSigning, SplitChunks};
 use super::core::StoreCore;
-use super::error::{Error, REGION};
+use super::error::{Error, STORE_REGION};
 use super::error_document::RequestHead;
 use super::protection;
 use super::s3::S3Api;
@@ -48,7 +48,7 @@ struct RequestSummary {
 
 impl S3HttpService {
     /// Serves `core` to clients that sign with `key`.
-    pub(super) fn new(core: Arc<StoreCore>, key: OneKey) -> Self {
+    pub(super) fn new(core: Arc<StoreCore>, key: AccessKeyPair) -> Self {
         let mut builder = S3ServiceBuilder::new(S3Api::new(Arc::clone(&core)));
         builder.set_auth(key);
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config()))));
@@ -215,7 +215,7 @@ fn refuse(error: Error) -> Response<Body> {
     let (code, message) = (error.code().as_str(), error.message().unwrap_or_default());
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message>\
-         <Region>{REGION}</Region></Error>"
+         <Region>{STORE_REGION}</Region></Error>"
     );
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = StatusCode::BAD_REQUEST;

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 use super::error::{Error, Result};
 
 /// Prefixes of headers that request an unsupported feature, and the feature.
-const UNSUPPORTED_HEADERS: [(&str, &str); 6] = [
+const UNSUPPORTED_HEADER_PREFIXES: [(&str, &str); 6] = [
     ("x-amz-server-side-encryption", "server-side encryption"),
     ("x-amz-copy-source-server-side-encryption", "server-side encryption"),
     ("x-amz-object-lock-", "object lock"),
@@ -19,7 +19,9 @@ const UNSUPPORTED_HEADERS: [(&str, &str); 6] = [
 /// Refuses a request for an unsupported feature.
 pub(super) fn check(headers: &HeaderMap) -> Result<()> {
     for name in headers.keys() {
-        if let Some((_, feature)) = UNSUPPORTED_HEADERS.iter().find(|(prefix, _)| name.as_str().starts_with(prefix)) {
+        if let Some((_, feature)) =
+            UNSUPPORTED_HEADER_PREFIXES.iter().find(|(prefix, _)| name.as_str().starts_with(prefix))
+        {
             return Err(Error::NotImplemented(feature));
         }
     }

@@ -56,7 +56,7 @@ pub struct S3Blobs {
 }
 
 /// Longest age of credentials that are signed with, so that rotation is noticed.
-const CREDENTIALS_REFRESH_MARGIN: Duration = Duration::from_secs(60);
+const CREDENTIALS_MAX_AGE: Duration = Duration::from_secs(60);
 
 impl S3Blobs {
     /// Prepares clients and resolves the public endpoint. Sends no request; [`probe`] does.
@@ -118,7 +118,7 @@ impl S3Blobs {
         let now = self.clock.now();
         let held = self.key.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((key, looked)) = held
-            && now < after(looked, CREDENTIALS_REFRESH_MARGIN)
+            && now < after(looked, CREDENTIALS_MAX_AGE)
             && key.serves(now)
         {
             return Ok(key);

@@ -62,7 +62,7 @@ async fn allow(service: &Service, bytes: u64) {
 /// No part is left at the store.
 async fn given_up(service: &Service) {
     eventually("the parts are given up", async || {
-        service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty()
+        service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty()
     })
     .await;
 }

@@ -188,7 +188,7 @@ on_both_services! {
         "#);
         // What was begun was adopted: one multipart upload for each, none left over.
         use gantry::blob::{BlobKey, BlobStore};
-        assert_eq!(service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.len(), 3);
+        assert_eq!(service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.len(), 3);
         drop(names);
     }
 

@@ -157,7 +157,7 @@ on_both_services! {
             > PUT $one [hello]
             < 404
         "#, upload = names["upload"], one = names["one"]);
-        assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty());
+        assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty());
     }
 
     async fn a_multipart_upload_whose_answer_was_lost_goes_with_its_upload(service, unlimited()) {
@@ -191,10 +191,10 @@ on_both_services! {
         let names = filled(service).await;
         lose(&names).await;
         transcript!(service, "> POST /v1/uploads/$upload/complete\n< 200", upload = names["upload"]);
-        assert_eq!(service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.len(), 1);
+        assert_eq!(service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.len(), 1);
         service.advance(10 * MINUTE);
         service.engine.run_sweep().await.unwrap();
-        assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty());
+        assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty());
         assert_eq!(stored(service).await.len(), 1, "its own object stays");
         assert!(service.engine.run_sweep().await.unwrap().is_empty(), "asked once");
     }
@@ -208,7 +208,7 @@ on_both_services! {
             service.advance(MINUTE);
         }
         service.engine.run_sweep().await.unwrap();
-        assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty());
+        assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty());
     }
 
     async fn an_abort_that_the_store_refuses_is_tried_again(service, unlimited()) {
@@ -223,7 +223,7 @@ on_both_services! {
             service.advance(MINUTE);
         }
         service.engine.run_sweep().await.unwrap();
-        assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty());
+        assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty());
     }
 
     async fn two_sweepers_at_once_do_no_harm(service, idle()) {
@@ -252,10 +252,10 @@ on_both_services! {
         "#);
         service.advance(Duration::from_secs(23 * 3600));
         service.engine.run_sweep().await.unwrap();
-        assert_eq!(service.blobs.list(BlobKey::ORIGINALS, None).await.unwrap().items.len(), 1);
+        assert_eq!(service.blobs.list(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.len(), 1);
         service.advance(Duration::from_secs(2 * 3600));
         assert_eq!(service.engine.run_sweep().await.unwrap().purged, 1);
-        assert!(service.blobs.list(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty());
+        assert!(service.blobs.list(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty());
         transcript!(service, r#"
             > GET /v1/assets/$asset
             < 200 {"state": "rejected", "reason": {"code": "digest_mismatch"}}
@@ -277,14 +277,14 @@ async fn reserved(service: &Service) -> (i64, i64) {
 
 /// Keys of the objects that assets have.
 async fn stored(service: &Service) -> Vec<String> {
-    let page = service.blobs.list(BlobKey::ORIGINALS, None).await.unwrap();
+    let page = service.blobs.list(BlobKey::ORIGINALS_PREFIX, None).await.unwrap();
     page.items.into_iter().map(|object| object.key).collect()
 }
 
 /// Waits until the clean-up after an abort or expiry, which nobody waits for, is through.
 async fn settled(service: &Service) {
     eventually("everything is cleaned up", async || {
-        service.blobs.list_multiparts(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty()
+        service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty()
             && service.engine.run_sweep().await.unwrap().cleaned == 0
     })
     .await;

@@ -104,7 +104,7 @@ on_both_services! {
         // The object goes too, right after the answer.
         eventually("the object is gone", async || {
             use gantry::blob::{BlobKey, BlobStore};
-            service.blobs.list(BlobKey::ORIGINALS, None).await.unwrap().items.is_empty()
+            service.blobs.list(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty()
         })
         .await;
     }

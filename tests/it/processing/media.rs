@@ -14,7 +14,7 @@ fn drawing() -> TestSteps {
 }
 
 async fn stored_derivatives(service: &Service) -> Vec<String> {
-    let page = service.blobs.list(BlobKey::DERIVATIVES, None).await.unwrap();
+    let page = service.blobs.list(BlobKey::DERIVATIVES_PREFIX, None).await.unwrap();
     page.items.into_iter().map(|object| object.key).collect()
 }
 

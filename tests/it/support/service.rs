@@ -172,7 +172,7 @@ impl Service {
         let report = self.engine.scan_orphans(false, |orphan| orphans.push(orphan.clone())).await.unwrap();
         assert_eq!(report.orphans, 0, "{orphans:?}");
         assert!(self.blobs.list_multiparts(BlobKey::PREFIX, None).await.unwrap().items.is_empty());
-        assert!(self.blobs.list(BlobKey::PROBES, None).await.unwrap().items.is_empty());
+        assert!(self.blobs.list(BlobKey::PROBES_PREFIX, None).await.unwrap().items.is_empty());
         self.assert_sums().await;
     }
 

@@ -141,7 +141,7 @@ on_both_services! {
         }
         eventually("no tails are left", async || {
             service.engine.run_sweep().await.unwrap();
-            service.blobs.list(BlobKey::TAILS, None).await.unwrap().items.is_empty()
+            service.blobs.list(BlobKey::TAILS_PREFIX, None).await.unwrap().items.is_empty()
         })
         .await;
         assert!(service.database.store.list_relayed_parts(id.parse().unwrap()).await.unwrap().is_empty());

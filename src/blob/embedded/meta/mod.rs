@@ -26,7 +26,7 @@ use super::error::{Error, Result};
 use super::files::{DataFiles, NewFile};
 use super::health::StoreHealth;
 use readers::ReadConnections;
-use schema::SchemaVersion;
+use schema::SchemaState;
 use writer::MetadataWriter;
 
 /// Names of buckets with their CORS rules as JSON.
@@ -52,7 +52,7 @@ impl MetadataStore {
         }
         let broken = |error: Error| EmbeddedOpenError::Metadata(error.to_string());
         let (db, found) = schema::open_writer(&path).map_err(broken)?;
-        if let SchemaVersion::FromTheFuture(version) = found {
+        if let SchemaState::FromTheFuture(version) = found {
             return Err(EmbeddedOpenError::TooNew { version });
         }
         let cors = buckets::all_cors(&db).map_err(broken)?;
@@ -83,7 +83,7 @@ impl MetadataStore {
     }
 
     /// Writes rows that make `file` part of the store. If that fails, the file is removed.
-    pub(super) async fn name<T: Send + 'static>(
+    pub(super) async fn commit_with_file<T: Send + 'static>(
         &self,
         file: NewFile,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,

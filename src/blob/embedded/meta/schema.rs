@@ -20,7 +20,7 @@ const MAX_CACHED_STATEMENTS: usize = 64;
 
 /// State of the database before it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SchemaVersion {
+pub(super) enum SchemaState {
     /// Created just now.
     New,
     /// Existed; migrated to the current version if needed.
@@ -30,7 +30,7 @@ pub(super) enum SchemaVersion {
 }
 
 /// Opens the database for writing and migrates the schema.
-pub(super) fn open_writer(path: &Path) -> Result<(Connection, SchemaVersion)> {
+pub(super) fn open_writer(path: &Path) -> Result<(Connection, SchemaState)> {
     let mut db = Connection::open(path)?;
     db.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
     db.execute_batch(WRITER_PRAGMAS)?;
@@ -45,11 +45,11 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, SchemaVersion)> {
     }
     if version > current {
         drop(transaction);
-        return Ok((db, SchemaVersion::FromTheFuture(version)));
+        return Ok((db, SchemaState::FromTheFuture(version)));
     }
     transaction.pragma_update(None, "user_version", current)?;
     transaction.commit()?;
-    Ok((db, if version == 0 { SchemaVersion::New } else { SchemaVersion::Existing }))
+    Ok((db, if version == 0 { SchemaState::New } else { SchemaState::Existing }))
 }
 
 /// Opens the database for reading only.
@@ -71,13 +71,13 @@ mod tests {
     fn a_database_is_made_once_and_a_later_one_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("meta.db");
-        assert_eq!(open_writer(&path).unwrap().1, SchemaVersion::New);
+        assert_eq!(open_writer(&path).unwrap().1, SchemaState::New);
         let (db, found) = open_writer(&path).unwrap();
-        assert_eq!(found, SchemaVersion::Existing);
+        assert_eq!(found, SchemaState::Existing);
         assert_eq!(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0)).unwrap(), 2);
         db.pragma_update(None, "user_version", 99).unwrap();
         drop(db);
-        assert_eq!(open_writer(&path).unwrap().1, SchemaVersion::FromTheFuture(99));
+        assert_eq!(open_writer(&path).unwrap().1, SchemaState::FromTheFuture(99));
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
         .unwrap();
         drop(old);
         let (db, found) = open_writer(&path).unwrap();
-        assert_eq!(found, SchemaVersion::Existing);
+        assert_eq!(found, SchemaState::Existing);
         assert_eq!(db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 2);
         let at = ObjectAddress { bucket: "b".to_owned(), key: "k".to_owned() };
         assert_eq!(uploads::require(&db, &at, "u").unwrap().max_bytes, None);
@@ -103,7 +103,7 @@ mod tests {
         assert!(uploads::require(&db, &at, "u").is_err(), "closing a key aborts what is open under it");
         assert!(closed_keys::check(&db, &at, 8).is_err() && closed_keys::check(&db, &at, 9).is_ok());
         drop(db);
-        assert_eq!(open_writer(&path).unwrap().1, SchemaVersion::Existing);
+        assert_eq!(open_writer(&path).unwrap().1, SchemaState::Existing);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use s3s::{S3Request, S3Response};
 
 use super::dto::{ok, owner, timestamp};
 use crate::blob::embedded::core::StoreCore;
-use crate::blob::embedded::error::{Error, REGION, Result};
+use crate::blob::embedded::error::{Error, Result, STORE_REGION};
 use crate::blob::embedded::meta::buckets;
 
 /// Largest number of buckets in a page, as in S3.
@@ -80,7 +80,7 @@ pub(super) async fn location(
     request: S3Request<GetBucketLocationInput>,
 ) -> Result<S3Response<GetBucketLocationOutput>> {
     core.meta.read(move |db| buckets::require(db, &request.input.bucket)).await?;
-    let location_constraint = Some(BucketLocationConstraint::from(REGION.to_owned()));
+    let location_constraint = Some(BucketLocationConstraint::from(STORE_REGION.to_owned()));
     ok(GetBucketLocationOutput { location_constraint })
 }
 

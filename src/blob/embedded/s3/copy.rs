@@ -104,7 +104,7 @@ pub(super) async fn part(
         ..CopyPartResult::default()
     };
     sums_out!(result, stored.sums);
-    core.meta.name(stored.file, move |db| uploads::put_part(db, &at, &id, &segment)).await?;
+    core.meta.commit_with_file(stored.file, move |db| uploads::put_part(db, &at, &id, &segment)).await?;
     drop(admitted.in_flight);
     ok(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() })
 }

@@ -62,7 +62,7 @@ pub(super) async fn put_part(
     let segment = core.segment(&stored, number);
     let mut output = UploadPartOutput { e_tag: Some(etag(&hex::encode(stored.md5))), ..UploadPartOutput::default() };
     sums_out!(output, stored.sums);
-    core.meta.name(stored.file, move |db| uploads::put_part(db, &at, &id, &segment)).await?;
+    core.meta.commit_with_file(stored.file, move |db| uploads::put_part(db, &at, &id, &segment)).await?;
     drop(admitted.in_flight);
     ok(output)
 }

@@ -34,7 +34,7 @@ pub(super) async fn put(
     };
     let mut output = PutObjectOutput { e_tag: Some(etag(&object.etag)), ..PutObjectOutput::default() };
     verified_out!(output, object.verified);
-    core.meta.name(stored.file, move |db| objects::put_file(db, &at, object, &segment, &condition)).await?;
+    core.meta.commit_with_file(stored.file, move |db| objects::put_file(db, &at, object, &segment, &condition)).await?;
     ok(output)
 }
 

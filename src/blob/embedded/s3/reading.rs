@@ -16,14 +16,14 @@ use crate::sendfile::SpanOutlet;
 
 /// Range of an object that a response carries.
 #[derive(Debug, PartialEq, Eq)]
-struct ObjectView {
+struct ServedRange {
     start: u64,
     length: u64,
     /// True if part of the object was requested, so that the status is 206.
     partial: bool,
 }
 
-impl ObjectView {
+impl ServedRange {
     fn of(size: u64, range: Option<Range>) -> Result<Self> {
         let Some(range) = range else { return Ok(Self { start: 0, length: size, partial: false }) };
         let range = range.check(size).map_err(|_| Error::InvalidRange { size })?;
@@ -107,7 +107,7 @@ pub(super) async fn get(core: &StoreCore, request: S3Request<GetObjectInput>) ->
     condition.check(&object.etag, object.modified)?;
     let range = if_range(input.range, &request.headers, &object);
     let ranged = range.is_some();
-    let view = ObjectView::choose(&manifest, object.size, range, input.part_number)?;
+    let view = ServedRange::choose(&manifest, object.size, range, input.part_number)?;
     let manifest = Arc::new(manifest);
     core.check_files(&manifest, view.start, view.length).await?;
     let mut output = GetObjectOutput {
@@ -141,7 +141,7 @@ pub(super) async fn head(
     condition.check(&object.etag, object.modified)?;
     let range = if_range(input.range, &request.headers, &object);
     let ranged = range.is_some();
-    let view = ObjectView::choose(&manifest, object.size, range, input.part_number)?;
+    let view = ServedRange::choose(&manifest, object.size, range, input.part_number)?;
     let mut output = HeadObjectOutput {
         content_length: Some(length(view.length)),
         content_range: view.content_range(object.size),
@@ -226,22 +226,22 @@ mod tests {
 
     #[test]
     fn a_view_is_what_http_says_it_is() {
-        let view = |range: &str| ObjectView::of(10, Some(Range::parse(range).unwrap()));
+        let view = |range: &str| ServedRange::of(10, Some(Range::parse(range).unwrap()));
         assert_eq!(view("bytes=2-4").unwrap().content_range(10).unwrap(), "bytes 2-4/10");
         assert_eq!(view("bytes=-3").unwrap().content_range(10).unwrap(), "bytes 7-9/10");
         assert_eq!(view("bytes=5-99").unwrap().length, 5);
         assert!(matches!(view("bytes=10-"), Err(Error::InvalidRange { size: 10 })));
         assert!(matches!(
-            ObjectView::of(0, Some(Range::parse("bytes=0-").unwrap())),
+            ServedRange::of(0, Some(Range::parse("bytes=0-").unwrap())),
             Err(Error::InvalidRange { size: 0 })
         ));
-        assert_eq!(ObjectView::of(10, None).unwrap().content_range(10), None);
+        assert_eq!(ServedRange::of(10, None).unwrap().content_range(10), None);
     }
 
     #[test]
     fn an_empty_object_is_its_own_first_part_and_never_partial() {
         let manifest = SegmentManifest(vec![FileSegment { file: FileId([0; 16]), size: 0, number: 1 }]);
-        assert_eq!(ObjectView::of_part(&manifest, 1).unwrap(), ObjectView { start: 0, length: 0, partial: false });
-        assert!(ObjectView::of_part(&manifest, 2).is_err());
+        assert_eq!(ServedRange::of_part(&manifest, 1).unwrap(), ServedRange { start: 0, length: 0, partial: false });
+        assert!(ServedRange::of_part(&manifest, 2).is_err());
     }
 }

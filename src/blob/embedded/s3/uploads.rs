@@ -54,7 +54,7 @@ fn part(part: &contents::StoredPartRow) -> Part {
 
 /// Uploads and rolled-up prefixes of a page.
 #[derive(Default)]
-struct UploadSignatures {
+struct MultipartListingPage {
     uploads: Vec<ListedUpload>,
     prefixes: Vec<String>,
     truncated: bool,
@@ -90,7 +90,7 @@ pub(super) async fn list(
 }
 
 /// Collects a page of uploads. A key marker without an upload id skips all uploads of its key.
-fn collect(db: &rusqlite::Connection, asked: &ListMultipartUploadsInput, max: usize) -> Result<UploadSignatures> {
+fn collect(db: &rusqlite::Connection, asked: &ListMultipartUploadsInput, max: usize) -> Result<MultipartListingPage> {
     buckets::require(db, &asked.bucket)?;
     let (prefix, key_marker) = (asked.prefix.as_deref().unwrap_or_default(), asked.key_marker.as_deref());
     let delimiter = asked.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
@@ -100,7 +100,7 @@ fn collect(db: &rusqlite::Connection, asked: &ListMultipartUploadsInput, max: us
         key = listing::after_key(key_marker.unwrap_or_default(), prefix, delimiter);
         id = "~".to_owned();
     }
-    let mut page = UploadSignatures::default();
+    let mut page = MultipartListingPage::default();
     'pages: loop {
         let found = uploads::list(db, &asked.bucket, prefix.as_bytes(), (&key, &id), max + 1)?;
         if found.is_empty() {
