@@ -119,7 +119,7 @@ client_tests() {
     cat "$logs/${script##*/}"
   done
   say "tests/clients/*.test.mjs"
-  node --test --test-reporter=spec --test-concurrency="$(nproc)" tests/clients/*.test.mjs || failed=1
+  node --test --test-reporter=spec tests/clients/*.test.mjs || failed=1
   return $failed
 }
 

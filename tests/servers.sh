@@ -12,7 +12,18 @@
 set -euo pipefail
 
 free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  # Below the range from which the system takes ports for outgoing connections, and beside that of the Rust tests.
+  python3 -c '
+import random, socket
+while True:
+    port = random.randrange(28000, 32700)
+    try:
+        socket.socket().bind(("127.0.0.1", port))
+    except OSError:
+        continue
+    print(port)
+    break
+'
 }
 
 # port_of NAME: its port, the same as long as its data are there.

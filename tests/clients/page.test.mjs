@@ -190,7 +190,7 @@ test("the start page", async (t) => {
   });
 
   await t.test("a file that changes or goes is told, and nothing of it is completed", async () => {
-    const { page } = await open(browser, service, { uploadBytesPerSecond: 10 * MIB });
+    const { page } = await open(browser, service, { uploadBytesPerSecond: 5 * MIB });
     const [changed, gone] = ["changed.bin", "gone.bin"].map((name) => join(service.dir, name));
     const others = await Promise.all([1, 2].map(async (at) => {
       const path = join(service.dir, `other-${at}.bin`);

@@ -25,7 +25,7 @@ pub struct Instance {
 /// ports of its own for outgoing connections: nothing else takes it before the service listens.
 pub fn free_port() -> u16 {
     static NEXT_PORT: LazyLock<AtomicU16> =
-        LazyLock::new(|| AtomicU16::new(12_000 + u16::try_from(std::process::id() % 16_000).unwrap()));
+        LazyLock::new(|| AtomicU16::new(12_000 + u16::try_from(std::process::id() % 14_000).unwrap()));
     loop {
         let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
         if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
