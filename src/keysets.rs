@@ -12,7 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::domain::issuer::{JwtIssuer, KeySource};
-use crate::engine::KeySets;
+use crate::engine::KeySetFetcher;
 
 /// Largest response in bytes: the largest sets of public issuers have a few dozen kilobytes.
 const MAX_DOCUMENT_BYTES: usize = 256 << 10;
@@ -76,7 +76,7 @@ impl HttpKeySets {
 }
 
 #[async_trait]
-impl KeySets for HttpKeySets {
+impl KeySetFetcher for HttpKeySets {
     async fn fetch(&self, issuer: &JwtIssuer) -> Result<Vec<u8>, String> {
         match &issuer.keys {
             KeySource::Jwks(url) => self.get(url).await,

@@ -11,7 +11,7 @@ use super::object_store::ObjectStoreHandle;
 use super::{embedded, secrets};
 use crate::config::{DatabaseConfig, ServiceConfig};
 use crate::domain::clock::{Clock, Entropy, OsEntropy, SystemClock, random_hex};
-use crate::engine::{Engine, EngineDeps, KeySets, TenantRegistry, TokenSigner, TrustedIssuers};
+use crate::engine::{Engine, EngineDeps, KeySetFetcher, TenantRegistry, TokenSigner, TrustedIssuers};
 use crate::keysets::HttpKeySets;
 use crate::store::{Store, postgres, sqlite};
 
@@ -86,7 +86,7 @@ fn issuers(config: &ServiceConfig) -> anyhow::Result<TrustedIssuers> {
     if config.issuers.is_empty() {
         return Ok(TrustedIssuers::none());
     }
-    let sets: Arc<dyn KeySets> = Arc::new(HttpKeySets::new().context("the keys of issuers cannot be fetched")?);
+    let sets: Arc<dyn KeySetFetcher> = Arc::new(HttpKeySets::new().context("the keys of issuers cannot be fetched")?);
     Ok(TrustedIssuers::new(config.issuers.clone(), config.key_sets, &sets))
 }
 

@@ -4,7 +4,7 @@
 
 use super::check::ConfigParser;
 use crate::engine::{
-    CachePolicy, CdnSigner, DeliveryMode, DeliverySettings, MIN_SECRET_BYTES, PurgeHook, TrustedProxy,
+    CdnSigner, DeliveryMode, DeliverySettings, MIN_SECRET_BYTES, ProxyCacheMode, PurgeHook, TrustedProxy,
 };
 
 /// Reads the usual delivery.
@@ -38,7 +38,7 @@ fn proxy(c: &mut ConfigParser) -> Option<TrustedProxy> {
         "no" => Some(Some(false)),
         _ => None,
     });
-    let cache = if c.flag("downloads.proxy_cache") { CachePolicy::Slices } else { CachePolicy::Off };
+    let cache = if c.flag("downloads.proxy_cache") { ProxyCacheMode::Slices } else { ProxyCacheMode::Off };
     let secret = checked_secret(c, "trusted_proxy_secret")?;
     Some(TrustedProxy { secret, limit_rate, buffering, cache })
 }

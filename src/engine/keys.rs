@@ -39,7 +39,7 @@ pub struct MadeKey {
 }
 
 /// A request that shows a secret, and what its repeats are known by.
-struct KeyVisibility<'a> {
+struct KeyIdempotency<'a> {
     by: KeyId,
     route: String,
     idempotency: Option<&'a IdempotencyKey>,
@@ -150,17 +150,17 @@ impl Engine {
         Err(Error::busy("others change the key all the time"))
     }
 
-    fn showing<'a>(&self, by: KeyId, route: String, idempotency: Option<&'a IdempotencyKey>) -> KeyVisibility<'a> {
-        KeyVisibility { by, route, idempotency, salt: random_hex(&*self.0.entropy, 16) }
+    fn showing<'a>(&self, by: KeyId, route: String, idempotency: Option<&'a IdempotencyKey>) -> KeyIdempotency<'a> {
+        KeyIdempotency { by, route, idempotency, salt: random_hex(&*self.0.entropy, 16) }
     }
 
     /// The secret to show, if it may have to be shown again.
-    fn secret_of(&self, showing: &KeyVisibility<'_>) -> Option<KeySecret> {
+    fn secret_of(&self, showing: &KeyIdempotency<'_>) -> Option<KeySecret> {
         showing.idempotency?;
         self.0.tokens.key_secrets(showing.salt.as_bytes()).next()
     }
 
-    fn recall(&self, tx: Tx, showing: &KeyVisibility<'_>, key: KeyId) -> Tx {
+    fn recall(&self, tx: Tx, showing: &KeyIdempotency<'_>, key: KeyId) -> Tx {
         let Some(IdempotencyKey { token, fingerprint }) = showing.idempotency else { return tx };
         tx.with(Write::InsertReplay(IdempotencyRecord {
             key: showing.by,
@@ -177,7 +177,7 @@ impl Engine {
     /// # Errors
     /// [`Error::IdempotencyKeyReused`] for another request under the same `Idempotency-Key`; [`Error::Taken`] when the key has got
     /// another secret since.
-    async fn recall_created_key(&self, tenant: TenantId, showing: &KeyVisibility<'_>) -> Result<Option<MadeKey>> {
+    async fn recall_created_key(&self, tenant: TenantId, showing: &KeyIdempotency<'_>) -> Result<Option<MadeKey>> {
         let Some(IdempotencyKey { token, fingerprint }) = showing.idempotency else { return Ok(None) };
         let Some(replay) = self.0.store.find_idempotency_record(showing.by, &showing.route, token).await? else {
             return Ok(None);

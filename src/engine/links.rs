@@ -19,7 +19,7 @@ use crate::domain::name::FileName;
 use crate::store::{IdempotencyRecord, LinkQuery, LinksOf, StoreError, Tx, Write};
 
 /// The route under which idempotency keys of links are remembered.
-const ROUTE: &str = "links";
+const REPLAY_ROUTE: &str = "links";
 
 /// The wish for one link.
 #[derive(Clone, Debug)]
@@ -190,7 +190,7 @@ impl Engine {
 
     fn remembered_links(&self, key: KeyId, idempotency: &IdempotencyKey, links: &[Result<Link>]) -> IdempotencyRecord {
         let ids: Vec<_> = links.iter().map(|link| link.as_ref().ok().map(|link| link.id)).collect();
-        self.replay_of(key, ROUTE, idempotency, json!({ "links": ids }))
+        self.replay_of(key, REPLAY_ROUTE, idempotency, json!({ "links": ids }))
     }
 
     /// An answer that can be made again from `result`.
@@ -218,7 +218,7 @@ impl Engine {
         idempotency: &IdempotencyKey,
         now: Vec<Result<Link>>,
     ) -> Result<Vec<Result<MadeLink>>> {
-        let replay = self.0.store.find_idempotency_record(key, ROUTE, &idempotency.token).await?;
+        let replay = self.0.store.find_idempotency_record(key, REPLAY_ROUTE, &idempotency.token).await?;
         let replay = replay.ok_or_else(|| Error::busy("the remembered answer is gone"))?;
         if replay.fingerprint != idempotency.fingerprint {
             return Err(Error::IdempotencyKeyReused);

@@ -72,33 +72,32 @@ pub use complete::{ClaimedPart, CompleteUpload};
 pub use content_disposition::content_disposition;
 pub use create::{CreateUpload, IdempotencyKey, OpenedUpload, TransferMethod, UploadSize};
 pub use deliver::{
-    CachePolicy, DeliveryMode, DeliverySettings, DownloadSelection, OpenedDownload, PurgeHook, StoreRequest,
-    TrustedProxy,
+    DeliveryMode, DeliverySettings, LinkUseKind, OpenedDownload, ProxyCacheMode, PurgeHook, StoreRequest, TrustedProxy,
 };
 pub use describe::GrantDescription;
 pub use error::{Error, Result};
 pub use feed::{FeedFollower, FeedOf, FeedPage, FeedPosition, FeedSettings};
 pub use health::DependencyHealth;
-pub use identity::{KeySetSettings, KeySets, TrustedIssuers};
+pub use identity::{KeySetFetcher, KeySetSettings, TrustedIssuers};
 pub use jobs::{JobQueues, ListJobs};
 pub use keys::{KeyWish, MadeKey};
 pub use limits::UploadLimits;
 pub use links::{LinkList, LinkWish, ListLinks, MadeLink, RevokeLinks};
 pub use orphans::{OrphanKind, OrphanReport, OrphanedBlob};
 pub use process::{
-    EnqueuedJobs, JobOutcomeRecord, JobProgress, ProcessingOutcome, ProcessingReport, ProcessingTask,
-    ReportedDerivative, ReprocessScope,
+    JobProgress, PipelineOutcome, ProcessingOutcome, ProcessingReport, ProcessingTask, ReportedDerivative,
+    ReprocessScope, ReprocessSummary,
 };
 pub use registry::TenantRegistry;
 pub use request_context::{PresentedCredential, RateLimitStatus, RequestContext, RequestLogIds};
 pub use sign::{SignParts, SignedParts};
 pub use sweep::{RetentionReport, SweepReport};
 pub use tenants::{PatchTenant, TenantStanding};
-pub use thumbnails::{SignedThumbnail, ThumbnailPlace};
+pub use thumbnails::{SignedThumbnail, ThumbnailLocation};
 pub use tokens::{MIN_SECRET_BYTES, TokenSigner};
 pub use unplanned::OpenUnsizedUpload;
 pub use webhooks::{
-    ListDeliveries, ReplayRange, ReplayedDeliveries, SettledDelivery, WebhookCall, WebhookSettings, WebhookWish,
+    DeliveryOutcome, ListDeliveries, ReplayRange, ReplayedDeliveries, WebhookCall, WebhookSettings, WebhookWish,
 };
 
 /// Values of the ports that verbs take and answer with.

@@ -20,9 +20,9 @@ use crate::domain::tenant::DEFAULT_TENANT;
 use crate::store::Tx;
 
 /// Kinds of refusals that are counted at once.
-const MAX_KINDS: u64 = 10_000;
+const MAX_REFUSAL_KINDS: u64 = 10_000;
 /// A kind is counted from the beginning when it has not occurred for this long.
-const IDLE_UNTIL_FORGOTTEN: Duration = Duration::from_secs(3600);
+const REFUSAL_IDLE_TTL: Duration = Duration::from_secs(3600);
 /// Entries about refusals that one tenant's trail takes within [`ENTRY_WINDOW`].
 const MAX_ENTRIES_PER_WINDOW: u64 = 100;
 const ENTRY_WINDOW: Duration = Duration::from_secs(60);
@@ -46,8 +46,8 @@ pub(super) struct RefusalCounts {
 impl Default for RefusalCounts {
     fn default() -> Self {
         Self {
-            kinds: Cache::builder().max_capacity(MAX_KINDS).time_to_idle(IDLE_UNTIL_FORGOTTEN).build(),
-            entries: Cache::builder().max_capacity(MAX_KINDS).time_to_live(ENTRY_WINDOW).build(),
+            kinds: Cache::builder().max_capacity(MAX_REFUSAL_KINDS).time_to_idle(REFUSAL_IDLE_TTL).build(),
+            entries: Cache::builder().max_capacity(MAX_REFUSAL_KINDS).time_to_live(ENTRY_WINDOW).build(),
         }
     }
 }

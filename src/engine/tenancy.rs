@@ -33,7 +33,7 @@ const TENANCY_CACHE_TTL: Duration = Duration::from_secs(3);
 const MAX_CACHED_TENANTS: u64 = 10_000;
 /// How long a tenant that has no room is asked about before it may join a commit: one that is refused there undoes the
 /// whole group, and everybody else in it has to commit alone.
-const FULL_MARGIN: Duration = Duration::from_secs(1);
+const OVER_QUOTA_TTL: Duration = Duration::from_secs(1);
 
 type TenantLimiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
 
@@ -59,7 +59,7 @@ impl TenancyCache {
             policies: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL),
             origins: TtlCache::new(1, TENANCY_CACHE_TTL),
             patterns: RegexCache::new(),
-            full: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_live(FULL_MARGIN).build(),
+            full: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_live(OVER_QUOTA_TTL).build(),
             limiters: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_idle(Duration::from_secs(3600)).build(),
         }
     }

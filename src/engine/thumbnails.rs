@@ -17,7 +17,7 @@ use crate::store::{Tx, Write};
 /// Most assets of one gallery.
 const MAX_THUMBNAIL_IDS: usize = 1000;
 /// Where clients cannot reach the store, links stand in for signed addresses, and live as long as a page is looked at.
-const LINKS_LIVE: Duration = Duration::from_secs(900);
+const THUMBNAIL_LINK_TTL: Duration = Duration::from_secs(900);
 
 /// One picture of a gallery.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct SignedThumbnail {
     /// Of which asset.
     pub asset: AssetId,
     /// Where it is.
-    pub at: ThumbnailPlace,
+    pub at: ThumbnailLocation,
     /// Its type.
     pub media_type: String,
     /// Its bytes.
@@ -34,14 +34,14 @@ pub struct SignedThumbnail {
 
 /// Where a picture can be fetched by whoever knows the address.
 #[derive(Clone, Debug)]
-pub enum ThumbnailPlace {
+pub enum ThumbnailLocation {
     /// At the store or the content delivery network. A secret: never logged.
     Signed(SignedUrl),
     /// Here.
     Link(Box<MadeLink>),
 }
 
-impl ThumbnailPlace {
+impl ThumbnailLocation {
     /// Until when.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
@@ -102,28 +102,28 @@ impl Engine {
         asset: &Asset,
         download: &OpenedDownload,
         form: &AssetVariant,
-    ) -> Result<(ThumbnailPlace, Option<Write>)> {
+    ) -> Result<(ThumbnailLocation, Option<Write>)> {
         let offers = |mode| self.delivery(Some(mode)).is_ok();
         if offers(DeliveryMode::Cdn)
             && let Some(signed) = self.at_the_edge(download)
         {
-            return Ok((ThumbnailPlace::Signed(signed), None));
+            return Ok((ThumbnailLocation::Signed(signed), None));
         }
         if offers(DeliveryMode::Redirect)
             && let Some(signed) = self.redirect(download).await?
         {
-            return Ok((ThumbnailPlace::Signed(signed), None));
+            return Ok((ThumbnailLocation::Signed(signed), None));
         }
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
         let wish = LinkWish {
-            expires_in: LINKS_LIVE.min(self.0.settings.link_ttl),
+            expires_in: THUMBNAIL_LINK_TTL.min(self.0.settings.link_ttl),
             disposition: Disposition::Inline,
             variant: Some(form.clone()),
             ..LinkWish::to(asset.id)
         };
         let link = self.new_link(asset.tenant, *key, LinkTarget::Asset(asset.id), &wish)?;
         let write = Write::InsertLink(Box::new(link.clone()));
-        Ok((ThumbnailPlace::Link(Box::new(self.with_token(link))), Some(write)))
+        Ok((ThumbnailLocation::Link(Box::new(self.with_token(link))), Some(write)))
     }
 }
 

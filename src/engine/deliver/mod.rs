@@ -27,11 +27,11 @@ mod mode;
 mod read;
 
 pub(super) use asset_cache::AssetCache;
-pub use mode::{CachePolicy, DeliveryMode, DeliverySettings, PurgeHook, StoreRequest, TrustedProxy};
+pub use mode::{DeliveryMode, DeliverySettings, ProxyCacheMode, PurgeHook, StoreRequest, TrustedProxy};
 
 /// What a request that comes with a link is up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DownloadSelection {
+pub enum LinkUseKind {
     /// It looks (HEAD): no use.
     Look,
     /// It fetches from the beginning: a use.
@@ -131,7 +131,7 @@ impl Engine {
         &self,
         token: &str,
         peer: Option<IpAddr>,
-        opening: impl FnOnce(&OpenedDownload) -> DownloadSelection + Send,
+        opening: impl FnOnce(&OpenedDownload) -> LinkUseKind + Send,
         form: Option<&AssetVariant>,
     ) -> Result<OpenedDownload> {
         let link = match self.0.tokens.open_link(token) {
@@ -155,7 +155,7 @@ impl Engine {
         if !self.count(&link, opening).await? {
             return Err(Error::Gone { what: "link", state: "used up" });
         }
-        if opening == DownloadSelection::Begin {
+        if opening == LinkUseKind::Begin {
             self.tell_of_fetch(link.id.0, opened.id, || opened_by(&link)).await;
         }
         Ok(opened)
@@ -182,20 +182,18 @@ impl Engine {
     }
 
     /// Counts what counts as a use. `false`: none is left.
-    async fn count(&self, link: &Link, opening: DownloadSelection) -> Result<bool> {
+    async fn count(&self, link: &Link, opening: LinkUseKind) -> Result<bool> {
         let now = self.0.store.now();
         let recent = link.last_used_at.is_some_and(|last| now < after(last, self.0.settings.redirect_ttl));
         match (link.max_uses, opening) {
-            (Some(most), DownloadSelection::Look) => Ok(link.used < most),
-            (Some(_), DownloadSelection::GoOn) if recent => Ok(true),
-            (Some(_), DownloadSelection::Begin | DownloadSelection::GoOn) => {
-                Ok(self.0.store.use_link(link.id, now).await?)
-            }
-            (None, DownloadSelection::Begin) => {
+            (Some(most), LinkUseKind::Look) => Ok(link.used < most),
+            (Some(_), LinkUseKind::GoOn) if recent => Ok(true),
+            (Some(_), LinkUseKind::Begin | LinkUseKind::GoOn) => Ok(self.0.store.use_link(link.id, now).await?),
+            (None, LinkUseKind::Begin) => {
                 self.count_link_use(link.id);
                 Ok(true)
             }
-            (None, DownloadSelection::Look | DownloadSelection::GoOn) => Ok(true),
+            (None, LinkUseKind::Look | LinkUseKind::GoOn) => Ok(true),
         }
     }
 }

@@ -67,7 +67,7 @@ impl FromStr for DeliveryMode {
 
 /// Which nginx location serves what is not a local file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CachePolicy {
+pub enum ProxyCacheMode {
     /// The one that passes bytes on.
     #[default]
     Off,
@@ -85,7 +85,7 @@ pub struct TrustedProxy {
     /// Whether it may buffer; `None`: as it is configured there.
     pub buffering: Option<bool>,
     /// Whether it keeps slices of what it fetches from the store.
-    pub cache: CachePolicy,
+    pub cache: ProxyCacheMode,
 }
 
 impl std::fmt::Debug for TrustedProxy {

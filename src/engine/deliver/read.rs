@@ -148,7 +148,7 @@ struct ResumingReader {
 
 impl ResumingReader {
     /// Failures in a row without a byte between them.
-    const READ_RETRY_TIME: u32 = 4;
+    const MAX_READ_FAILURES: u32 = 4;
 
     async fn step(mut self) -> Option<(crate::blob::Result<bytes::Bytes>, Self)> {
         loop {
@@ -181,7 +181,7 @@ impl ResumingReader {
         if matches!(why, BlobError::Damaged(_)) {
             return Err(why);
         }
-        while self.failures < Self::READ_RETRY_TIME {
+        while self.failures < Self::MAX_READ_FAILURES {
             self.failures += 1;
             tokio::time::sleep(std::time::Duration::from_millis(100) * 2u32.pow(self.failures)).await;
             match self.blobs.get(&self.key, &self.etag, self.left.clone()).await {

@@ -49,7 +49,7 @@ struct RecentEvents {
 }
 
 /// A follower's place.
-pub(super) struct FollowerSeat {
+pub(super) struct HubSubscription {
     channel: Arc<TenantChannel>,
     last: watch::Receiver<i64>,
     _permit: OwnedSemaphorePermit,
@@ -73,7 +73,7 @@ impl FeedHub {
     }
 
     /// A seat for somebody who stands at `at`; `None` when there is none, or the tenant has its share.
-    pub(super) fn seat(&self, engine: &Engine, tenant: TenantId, at: i64, share: usize) -> Option<FollowerSeat> {
+    pub(super) fn seat(&self, engine: &Engine, tenant: TenantId, at: i64, share: usize) -> Option<HubSubscription> {
         let permit = Arc::clone(&self.seats).try_acquire_owned().ok()?;
         let mut state = lock(&self.state);
         let channel = Arc::clone(state.tenants.entry(tenant).or_insert_with(|| Arc::new(TenantChannel::behind(at))));
@@ -84,7 +84,7 @@ impl FeedHub {
         if state.pump.as_ref().is_none_or(JoinHandle::is_finished) {
             state.pump = Some(tokio::spawn(pump(engine.clone())));
         }
-        Some(FollowerSeat { channel, last, _permit: permit })
+        Some(HubSubscription { channel, last, _permit: permit })
     }
 
     /// The tenants that are followed; the end of the task when there are none.
@@ -124,7 +124,7 @@ impl TenantChannel {
     }
 }
 
-impl FollowerSeat {
+impl HubSubscription {
     /// The newest event that is known here.
     pub(super) fn last(&mut self) -> i64 {
         *self.last.borrow_and_update()

@@ -20,14 +20,14 @@ use crate::domain::ids::{AssetId, TenantId};
 mod hub;
 
 pub(super) use hub::FeedHub;
-use hub::{FollowerSeat, NextEvents};
+use hub::{HubSubscription, NextEvents};
 
 /// Most events that are taken for a follower at once, who then asks for more.
 const MAX_PAGE_EVENTS: u32 = 100;
 /// When somebody may try again who found no place.
-const CROWDED_MESSAGE: Duration = Duration::from_secs(10);
+const CROWDED_RETRY_AFTER: Duration = Duration::from_secs(10);
 
-const FORGOTTEN_MESSAGE: Error = Error::Gone { what: "event", state: "forgotten" };
+const FORGOTTEN_EVENT_ERROR: Error = Error::Gone { what: "event", state: "forgotten" };
 
 /// How events are kept and handed out.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ pub struct FeedFollower {
     tenant: TenantId,
     asset: Option<AssetId>,
     at: i64,
-    seat: FollowerSeat,
+    seat: HubSubscription,
 }
 
 impl Engine {
@@ -149,7 +149,7 @@ impl Engine {
             FeedPosition::Now => Ok(ends.last),
             // Of an asset, the newest event is never forgotten.
             FeedPosition::Beginning | FeedPosition::Event(0) => Ok(if asset.is_some() { 0 } else { ends.forgotten }),
-            FeedPosition::Event(id) if (1..ends.forgotten).contains(&id) => Err(FORGOTTEN_MESSAGE),
+            FeedPosition::Event(id) if (1..ends.forgotten).contains(&id) => Err(FORGOTTEN_EVENT_ERROR),
             FeedPosition::Event(id) if (1..=ends.last).contains(&id) => Ok(id),
             FeedPosition::Event(_) => Err(Error::invalid("after", "no event has this id")),
         }
@@ -166,7 +166,7 @@ impl Engine {
         let events = self.0.store.read_feed(tenant, asset, at, limit).await?;
         // Asked afterwards: what was forgotten before the page was read is known by now.
         if at != 0 && at < self.read_feed_ends(tenant).await?.forgotten {
-            return Err(FORGOTTEN_MESSAGE);
+            return Err(FORGOTTEN_EVENT_ERROR);
         }
         Ok(events.into_iter().map(Arc::new).collect())
     }
@@ -174,7 +174,7 @@ impl Engine {
     fn seated(&self, tenant: TenantId, asset: Option<AssetId>, at: i64) -> Result<FeedFollower> {
         let settings = &self.0.settings.feed;
         let seat = self.0.feed_hub.seat(self, tenant, at, settings.followers_per_tenant);
-        let full = || Error::Busy { why: "too many follow the events".to_owned(), after: CROWDED_MESSAGE };
+        let full = || Error::Busy { why: "too many follow the events".to_owned(), after: CROWDED_RETRY_AFTER };
         Ok(FeedFollower { engine: self.clone(), tenant, asset, at, seat: seat.ok_or_else(full)? })
     }
 }

@@ -9,8 +9,8 @@ use jsonwebtoken::{DecodingKey, Header, Validation, dangerous, decode, decode_he
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::API_KEY_CACHE_TTL;
-use super::keyring::{IssuerKeys, KeySetSettings, KeySets};
+use super::CREDENTIAL_CACHE_TTL;
+use super::keyring::{IssuerKeys, KeySetFetcher, KeySetSettings};
 use crate::domain::access::Actor;
 use crate::domain::clock::{Timestamp, after, before, micros};
 use crate::domain::ids::{KeyId, TenantId};
@@ -21,9 +21,9 @@ use crate::engine::{Error, Result};
 use crate::store::Store;
 
 /// Tokens that are remembered, wrong ones included.
-const MAX_TOKEN_BYTES: u64 = 10_000;
+const MAX_CACHED_TOKENS: u64 = 10_000;
 /// Longest token in bytes.
-const MAX_TOKEN_LIFETIME: usize = 16 << 10;
+const MAX_JWT_BYTES: usize = 16 << 10;
 /// Longest subject in bytes.
 const MAX_SUBJECT_BYTES: usize = 1024;
 /// Keys of one id that are tried.
@@ -50,7 +50,7 @@ struct JwtSubject {
 
 /// Why a token counts for nothing. For the operator's log, not for the caller.
 #[derive(Debug, thiserror::Error)]
-enum JwtRefused {
+enum JwtError {
     #[error("it is no JSON Web Token that we can read")]
     Unreadable,
     #[error("its issuer is not trusted")]
@@ -77,7 +77,7 @@ enum JwtRefused {
 impl TrustedIssuers {
     /// Trusts these issuers, whose keys come through `sets`.
     #[must_use]
-    pub fn new(issuers: Vec<JwtIssuer>, settings: KeySetSettings, sets: &Arc<dyn KeySets>) -> Self {
+    pub fn new(issuers: Vec<JwtIssuer>, settings: KeySetSettings, sets: &Arc<dyn KeySetFetcher>) -> Self {
         let ring = |issuer| Arc::new(IssuerKeys::new(issuer, settings, Arc::clone(sets)));
         Self { rings: issuers.into_iter().map(ring).collect(), ..Self::none() }
     }
@@ -87,34 +87,34 @@ impl TrustedIssuers {
     pub fn none() -> Self {
         Self {
             rings: Vec::new(),
-            known: TtlCache::new(MAX_TOKEN_BYTES, API_KEY_CACHE_TTL),
-            tenants: TtlCache::new(MAX_TOKEN_BYTES, API_KEY_CACHE_TTL),
+            known: TtlCache::new(MAX_CACHED_TOKENS, CREDENTIAL_CACHE_TTL),
+            tenants: TtlCache::new(MAX_CACHED_TOKENS, CREDENTIAL_CACHE_TTL),
         }
     }
 
     /// Whom a token speaks for at `now`.
     pub(super) async fn subject(&self, token: &str, now: Timestamp, store: &dyn Store) -> Result<Option<Actor>> {
         if self.rings.is_empty()
-            || token.len() > MAX_TOKEN_LIFETIME
+            || token.len() > MAX_JWT_BYTES
             || token.bytes().filter(|byte| *byte == b'.').count() != 2
         {
             return Ok(None);
         }
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let subject = self.known.get(&digest, now, Box::pin(self.recall_subject(token, now, store))).await?;
+        let subject = self.known.get(&digest, now, Box::pin(self.resolve_subject(token, now, store))).await?;
         let subject = subject.filter(|subject| subject.from <= now && now < subject.until);
         Ok(subject.map(|JwtSubject { id, tenant, scopes, .. }| Actor::Key { id, tenant, scopes }))
     }
 
     /// What is remembered of a token: whom it speaks for, whatever its times; `None`: it counts for nothing.
-    async fn recall_subject(&self, token: &str, now: Timestamp, store: &dyn Store) -> Result<Option<JwtSubject>> {
+    async fn resolve_subject(&self, token: &str, now: Timestamp, store: &dyn Store) -> Result<Option<JwtSubject>> {
         let (issuer, said) = match self.ring(token) {
             Ok((ring, header)) => (ring.issuer.name.as_str(), self.speaks_for(ring, &header, token, now, store).await),
             Err(refused) => ("?", Err(refused)),
         };
         match said {
             Ok(subject) => Ok(Some(subject)),
-            Err(JwtRefused::Later(error)) => Err(error),
+            Err(JwtError::Later(error)) => Err(error),
             Err(refused) => {
                 tracing::info!(issuer, %refused, "a token was refused");
                 Ok(None)
@@ -123,17 +123,17 @@ impl TrustedIssuers {
     }
 
     /// The issuer that a token names, if it is one of ours and signs like this.
-    fn ring(&self, token: &str) -> std::result::Result<(&Arc<IssuerKeys>, Header), JwtRefused> {
-        let header = decode_header(token).map_err(|_| JwtRefused::Unreadable)?;
-        let unproven: JwtClaims = dangerous::insecure_decode_claims(token).map_err(|_| JwtRefused::Unreadable)?;
+    fn ring(&self, token: &str) -> std::result::Result<(&Arc<IssuerKeys>, Header), JwtError> {
+        let header = decode_header(token).map_err(|_| JwtError::Unreadable)?;
+        let unproven: JwtClaims = dangerous::insecure_decode_claims(token).map_err(|_| JwtError::Unreadable)?;
         let said = unproven.get("iss").and_then(Value::as_str);
-        let ring = self.rings.iter().find(|ring| said == Some(&ring.issuer.issuer)).ok_or(JwtRefused::Issuer)?;
+        let ring = self.rings.iter().find(|ring| said == Some(&ring.issuer.issuer)).ok_or(JwtError::Issuer)?;
         let name = format!("{:?}", header.alg);
         if !ring.issuer.algorithms.iter().any(|algorithm| algorithm.name() == name) {
-            return Err(JwtRefused::Algorithm);
+            return Err(JwtError::Algorithm);
         }
         if !understood(&header) {
-            return Err(JwtRefused::Header);
+            return Err(JwtError::Header);
         }
         Ok((ring, header))
     }
@@ -146,17 +146,17 @@ impl TrustedIssuers {
         token: &str,
         now: Timestamp,
         store: &dyn Store,
-    ) -> std::result::Result<JwtSubject, JwtRefused> {
+    ) -> std::result::Result<JwtSubject, JwtError> {
         let issuer = &ring.issuer;
         let claims = verified(token, &ring.candidates(header.alg, header.kid.as_deref(), now).await?, issuer, header)?;
-        let (from, until) = times(&claims).ok_or(JwtRefused::Times)?;
+        let (from, until) = times(&claims).ok_or(JwtError::Times)?;
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
         if !(1..=MAX_SUBJECT_BYTES).contains(&subject.len()) {
-            return Err(JwtRefused::Subject);
+            return Err(JwtError::Subject);
         }
-        let name = issuer.tenant(&claims).ok_or(JwtRefused::Tenant)?;
+        let name = issuer.tenant(&claims).ok_or(JwtError::Tenant)?;
         let look = async { Ok(store.find_tenant_by_name(&name).await?.map(|tenant| tenant.id)) };
-        let tenant = self.tenants.get(&name, now, look).await?.ok_or(JwtRefused::Tenant)?;
+        let tenant = self.tenants.get(&name, now, look).await?.ok_or(JwtError::Tenant)?;
         Ok(JwtSubject {
             id: issuer.subject_id(subject, tenant),
             tenant,
@@ -173,13 +173,13 @@ fn verified(
     keys: &[DecodingKey],
     issuer: &JwtIssuer,
     header: &Header,
-) -> std::result::Result<JwtClaims, JwtRefused> {
+) -> std::result::Result<JwtClaims, JwtError> {
     let validation = validation(issuer, header);
-    let mut last = JwtRefused::UnknownKey;
+    let mut last = JwtError::UnknownKey;
     for key in keys.iter().take(MAX_KEYS_TRIED) {
         match decode::<JwtClaims>(token, key, &validation) {
             Ok(verified) => return Ok(verified.claims),
-            Err(error) => last = JwtRefused::Invalid(error.to_string()),
+            Err(error) => last = JwtError::Invalid(error.to_string()),
         }
     }
     Err(last)

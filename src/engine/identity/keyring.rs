@@ -20,7 +20,7 @@ const REFETCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The way to the key sets of issuers.
 #[async_trait]
-pub trait KeySets: Send + Sync {
+pub trait KeySetFetcher: Send + Sync {
     /// The JWK set (RFC 7517 §5) of an issuer, as it came. Bounded in size and time.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ struct VerifyingKey {
 }
 
 #[derive(Default)]
-struct KnownKeys {
+struct CachedIssuerKeys {
     keys: Arc<Vec<VerifyingKey>>,
     /// When `keys` were fetched; `None`: never.
     at: Option<Timestamp>,
@@ -59,14 +59,14 @@ struct KnownKeys {
 pub(super) struct IssuerKeys {
     pub(super) issuer: JwtIssuer,
     settings: KeySetSettings,
-    sets: Arc<dyn KeySets>,
-    known: Mutex<KnownKeys>,
+    sets: Arc<dyn KeySetFetcher>,
+    known: Mutex<CachedIssuerKeys>,
     /// Held while the issuer is asked.
     asking: tokio::sync::Mutex<()>,
 }
 
 impl IssuerKeys {
-    pub(super) fn new(issuer: JwtIssuer, settings: KeySetSettings, sets: Arc<dyn KeySets>) -> Self {
+    pub(super) fn new(issuer: JwtIssuer, settings: KeySetSettings, sets: Arc<dyn KeySetFetcher>) -> Self {
         Self { issuer, settings, sets, known: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::API_KEY_CACHE_TTL;
+use super::CREDENTIAL_CACHE_TTL;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyToken};
@@ -33,7 +33,7 @@ pub(in crate::engine) struct ApiKeyCache {
 impl ApiKeyCache {
     pub(in crate::engine) fn new(store: Arc<dyn Store>) -> Self {
         let uses = Arc::new(KeyUseCounter { store: Arc::clone(&store), waiting: Mutex::default() });
-        Self { store, known: TtlCache::new(MAX_CACHED_KEYS, API_KEY_CACHE_TTL), uses }
+        Self { store, known: TtlCache::new(MAX_CACHED_KEYS, CREDENTIAL_CACHE_TTL), uses }
     }
 
     /// The key that this token opens at `now`.

@@ -4,7 +4,7 @@
 //! one stops working within five seconds on every node.
 //!
 //! * `keys`: API keys, and when they were last used
-//! * `issuers`: JSON Web Tokens; `keyring`: the keys of their issuers, fetched through [`KeySets`]
+//! * `issuers`: JSON Web Tokens; `keyring`: the keys of their issuers, fetched through [`KeySetFetcher`]
 //!
 //! Expiry is asked about at every use, whatever is remembered.
 
@@ -21,12 +21,12 @@ mod keyring;
 mod keys;
 
 pub use issuers::TrustedIssuers;
-pub use keyring::{KeySetSettings, KeySets};
+pub use keyring::{KeySetFetcher, KeySetSettings};
 pub(super) use keys::ApiKeyCache;
 
 /// How old what is known of a credential may be. Below the five seconds within which a revocation counts on every node,
 /// with a margin for the request that it is for.
-const API_KEY_CACHE_TTL: Duration = Duration::from_secs(4);
+const CREDENTIAL_CACHE_TTL: Duration = Duration::from_secs(4);
 
 /// When a wrong API key is refused. Longer than the pause after which a key is asked about once more.
 const REFUSAL_DELAY: Duration = Duration::from_millis(150);

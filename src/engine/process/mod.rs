@@ -25,11 +25,11 @@ mod report;
 mod reprocess;
 
 pub use report::{ProcessingOutcome, ProcessingReport, ProcessingTask, ReportedDerivative};
-pub use reprocess::{EnqueuedJobs, ReprocessScope};
+pub use reprocess::{ReprocessScope, ReprocessSummary};
 
 /// What processing came to.
 #[derive(Clone, Debug)]
-pub enum JobOutcomeRecord {
+pub enum PipelineOutcome {
     /// Nothing speaks against it.
     Sound(InspectionState),
     /// It is not what was declared, not allowed, or harmful.
@@ -126,11 +126,11 @@ impl Engine {
 
     /// Writes what was found and ends the job, together. `false`: the lease was lost and nothing was written.
     #[tracing::instrument(skip_all, fields(asset = %asset.id, job = %job.id))]
-    pub async fn settle(&self, job: &Job, asset: Asset, outcome: JobOutcomeRecord) -> Result<bool> {
+    pub async fn settle(&self, job: &Job, asset: Asset, outcome: PipelineOutcome) -> Result<bool> {
         let (before, id) = (asset.clone(), asset.id);
         let damage = match outcome {
-            JobOutcomeRecord::Damaged(damage) => Some(damage),
-            JobOutcomeRecord::Sound(_) | JobOutcomeRecord::Unsound(..) | JobOutcomeRecord::Undecided(..) => None,
+            PipelineOutcome::Damaged(damage) => Some(damage),
+            PipelineOutcome::Sound(_) | PipelineOutcome::Unsound(..) | PipelineOutcome::Undecided(..) => None,
         };
         let tx = self.settling(asset, outcome).await?.with(Write::FinishJob(job.clone()));
         let settled = self.write_fenced(tx, id).await?;
@@ -143,26 +143,26 @@ impl Engine {
     }
 
     /// The transition that an outcome asks for.
-    async fn settling(&self, asset: Asset, outcome: JobOutcomeRecord) -> Result<Tx> {
+    async fn settling(&self, asset: Asset, outcome: PipelineOutcome) -> Result<Tx> {
         let now = self.0.store.now();
         let was_ready = matches!(asset.state, AssetState::Ready(_));
         let (mut settled, kind) = match outcome {
-            JobOutcomeRecord::Sound(found) if was_ready => (asset.refresh(found, now)?, EventKind::AssetRechecked),
-            JobOutcomeRecord::Sound(found) => (asset.ready(found, now)?, EventKind::AssetReady),
-            JobOutcomeRecord::Unsound(found, verdict) => {
+            PipelineOutcome::Sound(found) if was_ready => (asset.refresh(found, now)?, EventKind::AssetRechecked),
+            PipelineOutcome::Sound(found) => (asset.ready(found, now)?, EventKind::AssetReady),
+            PipelineOutcome::Unsound(found, verdict) => {
                 let quarantine = self.rules_of(&asset).await?.quarantine().unwrap_or(self.0.settings.quarantine_ttl);
                 (asset.reject(found, verdict, quarantine, now)?, EventKind::AssetRejected)
             }
             // What was ready stays so: nothing was found, it could only not be looked for.
-            JobOutcomeRecord::Undecided(sha256, verdict) if was_ready => {
+            PipelineOutcome::Undecided(sha256, verdict) if was_ready => {
                 let asset = asset.establish(sha256);
                 let found = noted(&asset, verdict);
                 (asset.refresh(found, now)?, EventKind::AssetRechecked)
             }
-            JobOutcomeRecord::Undecided(sha256, verdict) => {
+            PipelineOutcome::Undecided(sha256, verdict) => {
                 (asset.establish(sha256).fail(verdict, now)?, EventKind::AssetFailed)
             }
-            JobOutcomeRecord::Damaged(damage) => note_damage(asset, damage, now)?,
+            PipelineOutcome::Damaged(damage) => note_damage(asset, damage, now)?,
         };
         let retracted = was_ready && kind == EventKind::AssetRejected;
         let id = settled.id;

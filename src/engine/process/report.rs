@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Engine, Error, JobOutcomeRecord, JobProgress, Result};
+use super::{Engine, Error, JobProgress, PipelineOutcome, Result};
 use crate::blob::{ResponseHeaders, SignedUrl};
 use crate::domain::access::{Action, Actor};
 use crate::domain::asset::{Asset, AssetMetadata, AssetState, AssetVerdict};
@@ -19,15 +19,15 @@ use crate::engine::limits::MAX_METADATA_BYTES;
 use crate::store::{StoreError, Tx, Write};
 
 /// Largest derivative that a processor may bring.
-const MAX_REPORT_BYTES: u64 = 5 << 30;
+const MAX_DERIVATIVE_BYTES: u64 = 5 << 30;
 /// Most derivatives of one asset.
 const MAX_REPORT_DERIVATIVES: usize = 64;
 /// Longest name of a variant, and longest reason, in bytes.
 const MAX_REPORT_TEXT_BYTES: usize = 500;
 /// Life of the URLs that a processor gets.
-const URL_TTL: Duration = Duration::from_secs(3600);
+const PROCESSOR_URL_TTL: Duration = Duration::from_secs(3600);
 /// Between two offers when the processor itself asks for another one.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
+const OFFER_RETRY_DELAY: Duration = Duration::from_secs(30);
 const MAX_REPORT_ATTEMPTS: u32 = 8;
 
 /// What a processor has to do.
@@ -98,7 +98,7 @@ impl Engine {
         let detected = progress.detected.as_deref().and_then(|text| text.parse().ok());
         let detected = detected.map(|found| with_charset(&found, progress.findings.charset.as_deref()).to_string());
         let shown = ResponseHeaders { content_type: detected, ..ResponseHeaders::default() };
-        let content = self.0.blobs.sign_get(&content.key, &shown, URL_TTL).await?;
+        let content = self.0.blobs.sign_get(&content.key, &shown, PROCESSOR_URL_TTL).await?;
         Ok(ProcessingTask { asset, progress, content })
     }
 
@@ -114,11 +114,11 @@ impl Engine {
     ) -> Result<SignedUrl> {
         let (asset, job) = self.load_offered_job(actor, id, token).await?;
         let job = job.ok_or(Error::WrongState { what: "asset", state: asset.state.name() })?;
-        if size == 0 || size > MAX_REPORT_BYTES {
-            return Err(Error::invalid("size", format!("1 to {MAX_REPORT_BYTES}")));
+        if size == 0 || size > MAX_DERIVATIVE_BYTES {
+            return Err(Error::invalid("size", format!("1 to {MAX_DERIVATIVE_BYTES}")));
         }
         let key = external_key(&job, &asset, serial);
-        Ok(self.0.blobs.sign_put(&key, size, None, URL_TTL).await?)
+        Ok(self.0.blobs.sign_put(&key, size, None, PROCESSOR_URL_TTL).await?)
     }
 
     /// Takes a report. Saying the same again is fine; something else once it is settled is refused.
@@ -132,14 +132,14 @@ impl Engine {
                 ProcessingOutcome::Reject(verdict) => {
                     check_text("reason", &verdict.sentence)?;
                     let found = JobProgress::of(&job).inspection();
-                    let outcome = JobOutcomeRecord::Unsound(found, verdict.clone());
+                    let outcome = PipelineOutcome::Unsound(found, verdict.clone());
                     self.settling(asset, outcome).await?.with(Write::FinishJob(job))
                 }
                 ProcessingOutcome::Accept { details, derivatives } => {
                     let mut found = JobProgress::of(&job).inspection();
                     merge(&mut found.findings.details, details)?;
                     found.findings.derivatives.extend(self.verify_derivatives(&job, &asset, derivatives).await?);
-                    self.settling(asset, JobOutcomeRecord::Sound(found)).await?.with(Write::FinishJob(job))
+                    self.settling(asset, PipelineOutcome::Sound(found)).await?.with(Write::FinishJob(job))
                 }
             };
             match self.commit_and_notify(tx, id).await {
@@ -164,7 +164,7 @@ impl Engine {
 
     fn offer_again(&self, job: &Job, why: &str) -> Result<Write> {
         check_text("reason", why)?;
-        let due = after(self.0.store.now(), RETRY_AFTER);
+        let due = after(self.0.store.now(), OFFER_RETRY_DELAY);
         Ok(Write::PostponeJob(Box::new(JobRelease {
             job: job.clone(),
             due: Some(due),

@@ -20,7 +20,7 @@ pub enum ReprocessScope {
 
 /// What became owed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EnqueuedJobs {
+pub struct ReprocessSummary {
     /// Assets that will be looked at again.
     pub enqueued: u32,
     /// Assets that are in no state for it, or about to be looked at anyway.
@@ -48,10 +48,15 @@ impl Engine {
 
     /// Has a page of assets looked at again.
     #[tracing::instrument(skip_all)]
-    pub async fn look_again_at(&self, actor: &Actor, list: ListAssets, again: ReprocessScope) -> Result<EnqueuedJobs> {
+    pub async fn look_again_at(
+        &self,
+        actor: &Actor,
+        list: ListAssets,
+        again: ReprocessScope,
+    ) -> Result<ReprocessSummary> {
         crate::domain::access::may_ask(actor, Action::ProcessAsset)?;
         let AssetList { assets, next } = self.list_assets(actor, list).await?;
-        let mut outcome = EnqueuedJobs { next, ..EnqueuedJobs::default() };
+        let mut outcome = ReprocessSummary { next, ..ReprocessSummary::default() };
         for asset in assets {
             let owed = match work_for(&asset, again) {
                 Some(work) => self.owe(&asset, work, Priority::Low).await?,

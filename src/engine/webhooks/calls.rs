@@ -20,7 +20,7 @@ pub struct WebhookCall {
 
 /// What became of a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SettledDelivery {
+pub enum DeliveryOutcome {
     /// The endpoint has it.
     Delivered,
     /// It is tried again later.
@@ -84,7 +84,7 @@ impl Engine {
 
     /// Writes down what came of a try.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
-    pub async fn settle_call(&self, job: &Job, call: WebhookCall, answer: &ReceiverAnswer) -> Result<SettledDelivery> {
+    pub async fn settle_call(&self, job: &Job, call: WebhookCall, answer: &ReceiverAnswer) -> Result<DeliveryOutcome> {
         crash::point("webhook_sent");
         let WebhookCall { webhook, mut delivery, .. } = call;
         let now = self.0.store.now();
@@ -105,15 +105,15 @@ impl Engine {
             tx = tx.with(Write::Webhook(WebhookWrite::Disable(webhook.id, why, now)));
         }
         if !self.write_call(tx).await? {
-            return Ok(SettledDelivery::Lost);
+            return Ok(DeliveryOutcome::Lost);
         }
         if let Some(why) = why {
             tracing::warn!(webhook = %webhook.id, tenant = %webhook.tenant, why = why.name(), "the webhook is disabled");
         }
         Ok(match verdict {
-            DeliveryVerdict::Delivered => SettledDelivery::Delivered,
-            DeliveryVerdict::Again(_) => SettledDelivery::Later,
-            DeliveryVerdict::Dead => SettledDelivery::Dead,
+            DeliveryVerdict::Delivered => DeliveryOutcome::Delivered,
+            DeliveryVerdict::Again(_) => DeliveryOutcome::Later,
+            DeliveryVerdict::Dead => DeliveryOutcome::Dead,
         })
     }
 

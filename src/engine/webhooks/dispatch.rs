@@ -16,7 +16,7 @@ const MAX_UNTRIED_DELIVERIES: u64 = 500;
 /// Deliveries of one endpoint that are pending at all.
 pub(super) const MAX_PENDING_DELIVERIES: u32 = 100_000;
 /// Deliveries of endpoints that are no more, given up at once.
-const DROPPED_DELIVERIES_MESSAGE: u32 = 1000;
+const MAX_DROPPED_DELIVERIES: u32 = 1000;
 
 impl Engine {
     /// Makes deliveries of what has happened, for every endpoint that is behind; how many endpoints have come further.
@@ -26,7 +26,7 @@ impl Engine {
         if !self.0.store.has_webhooks().await? {
             return Ok(None);
         }
-        let mut moved = u64::from(self.0.store.drop_deliveries(DROPPED_DELIVERIES_MESSAGE).await? > 0);
+        let mut moved = u64::from(self.0.store.drop_deliveries(MAX_DROPPED_DELIVERIES).await? > 0);
         self.number_events().await?;
         let mut after = None;
         loop {

@@ -15,7 +15,7 @@ use crate::engine::{Engine, Error, Result};
 use crate::store::{DeliveryQuery, StoreError, Tx, WebhookWrite, Write};
 
 /// Events that a replay reads and writes at once.
-const DELIVERIES_PAGE_ROWS: u32 = 500;
+const REPLAY_PAGE_EVENTS: u32 = 500;
 /// Deliveries that one request replays, and events that it reads.
 const MAX_REPLAYED_DELIVERIES: u32 = 10_000;
 const MAX_EVENTS_READ: u32 = 100_000;
@@ -74,7 +74,7 @@ impl Engine {
     /// [`Error::WrongState`] when it is pending, or the endpoint is disabled.
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn replay_delivery(&self, actor: &Actor, id: WebhookId, delivery: DeliveryId) -> Result<Delivery> {
-        let webhook = self.wait_for_answer(actor, id).await?;
+        let webhook = self.load_active_webhook(actor, id).await?;
         let found = self.0.store.find_delivery(delivery).await?.filter(|found| found.webhook == webhook.id);
         let mut again = found.filter(|found| !found.is_test()).ok_or(Error::NotFound)?;
         let was = again.state;
@@ -97,7 +97,7 @@ impl Engine {
     /// [`Error::WrongState`] when the endpoint is disabled; [`Error::Busy`] when too much waits for it already.
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn replay_range(&self, actor: &Actor, id: WebhookId, range: &ReplayRange) -> Result<ReplayedDeliveries> {
-        let webhook = self.wait_for_answer(actor, id).await?;
+        let webhook = self.load_active_webhook(actor, id).await?;
         let filter = match &range.events {
             Some(events) => EventFilter::new(events.clone()).map_err(|why| Error::invalid("events", why))?,
             None => webhook.events.clone(),
@@ -115,10 +115,10 @@ impl Engine {
             let page = self
                 .0
                 .store
-                .read_feed(webhook.tenant, None, at, DELIVERIES_PAGE_ROWS.min(MAX_REPLAYED_DELIVERIES - count))
+                .read_feed(webhook.tenant, None, at, REPLAY_PAGE_EVENTS.min(MAX_REPLAYED_DELIVERIES - count))
                 .await?;
             let Some(last) = page.last().cloned() else { return Ok(ReplayedDeliveries { count, next: None }) };
-            read += u32::try_from(page.len()).unwrap_or(DELIVERIES_PAGE_ROWS);
+            read += u32::try_from(page.len()).unwrap_or(REPLAY_PAGE_EVENTS);
             count += self.replay_page(&webhook, &filter, range, page).await?;
             if last.event.at > after(range.to, REPLAY_CLOCK_SLACK) {
                 return Ok(ReplayedDeliveries { count, next: None });
@@ -169,7 +169,7 @@ impl Engine {
     }
 
     /// An endpoint that is told things.
-    async fn wait_for_answer(&self, actor: &Actor, id: WebhookId) -> Result<Webhook> {
+    async fn load_active_webhook(&self, actor: &Actor, id: WebhookId) -> Result<Webhook> {
         let webhook = self.webhook(actor, id).await?;
         match webhook.state {
             WebhookState::Active => Ok(webhook),

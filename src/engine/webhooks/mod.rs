@@ -24,7 +24,7 @@ mod calls;
 mod dispatch;
 mod log;
 
-pub use calls::{SettledDelivery, WebhookCall};
+pub use calls::{DeliveryOutcome, WebhookCall};
 pub use log::{ListDeliveries, ReplayRange, ReplayedDeliveries};
 
 /// How endpoints are told of events.
@@ -222,12 +222,12 @@ impl Engine {
 
     /// Forgets deliveries that are over for long, and deleted endpoints; how many deliveries.
     pub(super) async fn forget_deliveries(&self) -> Result<u64> {
-        const CLEANUP_PORTION_ROWS: u32 = 1000;
-        const MAX_CLEANUP_PORTIONS: u32 = 100;
+        const CLEANUP_BATCH_ROWS: u32 = 1000;
+        const MAX_CLEANUP_BATCHES: u32 = 100;
         let oldest = before(self.0.store.now(), self.webhook_settings().keep);
         let mut forgotten = 0;
-        for _ in 0..MAX_CLEANUP_PORTIONS {
-            match self.0.store.forget_deliveries(oldest, CLEANUP_PORTION_ROWS).await? {
+        for _ in 0..MAX_CLEANUP_BATCHES {
+            match self.0.store.forget_deliveries(oldest, CLEANUP_BATCH_ROWS).await? {
                 0 => break,
                 some => forgotten += some,
             }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::domain::clock::{Timestamp, before};
 use crate::domain::event::EventCount;
 use crate::domain::job::{Chore, JobEntry, JobKind};
-use crate::engine::{EnqueuedJobs, Error, JobQueues, ListAssets, ListJobs, ReprocessScope};
+use crate::engine::{Error, JobQueues, ListAssets, ListJobs, ReprocessScope, ReprocessSummary};
 use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_limit, parse_parameter, query_pairs, unknown_parameter};
 
 const DEFAULT_STATS_SPAN: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -182,7 +182,7 @@ pub(super) fn queues_view(queues: &JobQueues) -> Value {
     json!({ "queues": kinds })
 }
 
-pub(super) fn reprocess_view(enqueued: &EnqueuedJobs) -> Value {
+pub(super) fn reprocess_view(enqueued: &ReprocessSummary) -> Value {
     json!({ "enqueued": enqueued.enqueued, "skipped": enqueued.skipped, "next_cursor": enqueued.next })
 }
 

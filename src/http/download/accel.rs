@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::conditions::PreconditionOutcome;
 use super::stream;
-use crate::engine::{CachePolicy, Error, OpenedDownload, StoreRequest, TrustedProxy};
+use crate::engine::{Error, OpenedDownload, ProxyCacheMode, StoreRequest, TrustedProxy};
 use crate::http::AppState;
 use crate::http::problem::ProblemDetails;
 
@@ -86,7 +86,7 @@ pub(super) async fn build_accel_response(
         }
         None => {
             let place =
-                if proxy.cache == CachePolicy::Slices && alike { CACHED_STORE_LOCATION } else { STORE_LOCATION };
+                if proxy.cache == ProxyCacheMode::Slices && alike { CACHED_STORE_LOCATION } else { STORE_LOCATION };
             match site.engine.store_request(download).await? {
                 Some(request) => store_accel_response(&request, download, verdict, place)?,
                 None => return Ok(None),

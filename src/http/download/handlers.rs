@@ -12,7 +12,7 @@ use crate::domain::file_type::is_code;
 use crate::domain::grant::{AssetVariant, Disposition};
 use crate::domain::ids::AssetId;
 use crate::domain::name::MediaType;
-use crate::engine::{DeliveryMode, DownloadSelection, Error, OpenedDownload, SignedUrl};
+use crate::engine::{DeliveryMode, Error, LinkUseKind, OpenedDownload, SignedUrl};
 use crate::http::AppState;
 use crate::http::context::{AuthenticatedActor, PathId, peer_ip};
 use crate::http::problem::ProblemDetails;
@@ -84,13 +84,13 @@ pub(super) async fn get_link_content(
 
 /// An answer from the middle of the file goes on with what was begun: players and downloaders in parallel ask for many of
 /// them. One with the first byte is a use, in whatever form its range was written; one without bytes is none.
-fn opening_kind(method: &Method, verdict: &PreconditionOutcome) -> DownloadSelection {
+fn opening_kind(method: &Method, verdict: &PreconditionOutcome) -> LinkUseKind {
     match verdict {
-        _ if method == Method::HEAD => DownloadSelection::Look,
-        PreconditionOutcome::NotModified => DownloadSelection::Look,
-        PreconditionOutcome::PreconditionFailed | PreconditionOutcome::RangeNotSatisfiable => DownloadSelection::GoOn,
-        PreconditionOutcome::Ranges(ranges) if ranges.iter().all(|range| range.start > 0) => DownloadSelection::GoOn,
-        PreconditionOutcome::Ranges(_) | PreconditionOutcome::Whole => DownloadSelection::Begin,
+        _ if method == Method::HEAD => LinkUseKind::Look,
+        PreconditionOutcome::NotModified => LinkUseKind::Look,
+        PreconditionOutcome::PreconditionFailed | PreconditionOutcome::RangeNotSatisfiable => LinkUseKind::GoOn,
+        PreconditionOutcome::Ranges(ranges) if ranges.iter().all(|range| range.start > 0) => LinkUseKind::GoOn,
+        PreconditionOutcome::Ranges(_) | PreconditionOutcome::Whole => LinkUseKind::Begin,
     }
 }
 

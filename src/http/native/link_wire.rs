@@ -12,7 +12,7 @@ use crate::domain::grant::{AssetVariant, Link, LinkTarget};
 use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId};
 use crate::domain::name::FileName;
 use crate::engine::{
-    CollectionWish, Error, ListLinks, MadeCollection, MadeLink, RevokeLinks, SignedThumbnail, ThumbnailPlace,
+    CollectionWish, Error, ListLinks, MadeCollection, MadeLink, RevokeLinks, SignedThumbnail, ThumbnailLocation,
 };
 use crate::http::query::{DEFAULT_PAGE_LIMIT, DurationInput, parse_limit, query_pairs, unknown_parameter};
 
@@ -184,8 +184,8 @@ impl CreateThumbnailUrlsBody {
 
 pub(super) fn thumbnail_view(thumbnail: &SignedThumbnail, content_url: &str) -> Value {
     let url = match &thumbnail.at {
-        ThumbnailPlace::Signed(signed) => signed.url.clone(),
-        ThumbnailPlace::Link(made) => link_url(made, content_url),
+        ThumbnailLocation::Signed(signed) => signed.url.clone(),
+        ThumbnailLocation::Link(made) => link_url(made, content_url),
     };
     json!({
         "id": thumbnail.asset,

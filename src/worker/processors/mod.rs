@@ -20,7 +20,7 @@ use crate::domain::checksum::Sha256Digest;
 use crate::domain::findings::StoredDamage;
 use crate::domain::job::{Job, JobSubject};
 use crate::domain::policy::{PolicyRules, ScanRule};
-use crate::engine::{Engine, Error, JobOutcomeRecord, JobProgress};
+use crate::engine::{Engine, Error, JobProgress, PipelineOutcome};
 
 mod archive_watch;
 pub mod clamd;
@@ -163,10 +163,10 @@ impl ProcessingPipeline {
         let rules = engine.rules_of(&asset).await?;
         let mut case = JobContext { engine, job: job.clone(), asset: &asset, content, rules, progress };
         let outcome = match self.run_steps(&mut case).await? {
-            StepOutcome::Passed => JobOutcomeRecord::Sound(case.progress.clone().inspection()),
-            StepOutcome::Unsound(verdict) => JobOutcomeRecord::Unsound(case.progress.clone().inspection(), verdict),
-            StepOutcome::Undecided(verdict) => JobOutcomeRecord::Undecided(case.computed_digest(), verdict),
-            StepOutcome::Damaged(damage) => JobOutcomeRecord::Damaged(damage),
+            StepOutcome::Passed => PipelineOutcome::Sound(case.progress.clone().inspection()),
+            StepOutcome::Unsound(verdict) => PipelineOutcome::Unsound(case.progress.clone().inspection(), verdict),
+            StepOutcome::Undecided(verdict) => PipelineOutcome::Undecided(case.computed_digest(), verdict),
+            StepOutcome::Damaged(damage) => PipelineOutcome::Damaged(damage),
             StepOutcome::Deferred => return Ok(JobOutcome::Deferred("offered")),
         };
         let settled = engine.settle(&case.job, asset.clone(), outcome).await?;

@@ -8,7 +8,7 @@ use super::JobWorker;
 use super::job_run::JobOutcome;
 use crate::domain::ids::DeliveryId;
 use crate::domain::job::{Job, TryCount};
-use crate::engine::{Error, SettledDelivery};
+use crate::engine::{DeliveryOutcome, Error};
 
 mod endpoint_limiter;
 mod resolver;
@@ -77,10 +77,10 @@ impl JobWorker {
         let answer = sender.send_delivery(&call, self.store.now(), self.engine.webhook_settings().timeout).await;
         drop(pass);
         Ok(match self.engine.settle_call(job, call, &answer).await? {
-            SettledDelivery::Delivered => JobOutcome::Done("delivered"),
-            SettledDelivery::Later => JobOutcome::Deferred("not delivered yet"),
-            SettledDelivery::Dead => JobOutcome::Done("given up"),
-            SettledDelivery::Lost => JobOutcome::Done("the lease was lost"),
+            DeliveryOutcome::Delivered => JobOutcome::Done("delivered"),
+            DeliveryOutcome::Later => JobOutcome::Deferred("not delivered yet"),
+            DeliveryOutcome::Dead => JobOutcome::Done("given up"),
+            DeliveryOutcome::Lost => JobOutcome::Done("the lease was lost"),
         })
     }
 }

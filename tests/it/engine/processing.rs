@@ -7,7 +7,7 @@ use gantry::blob::BlobStore;
 use gantry::domain::clock::OsEntropy;
 use gantry::domain::findings::InspectionState;
 use gantry::domain::job::{JobKind, MAX_TRIES};
-use gantry::engine::JobOutcomeRecord;
+use gantry::engine::PipelineOutcome;
 use gantry::worker::{JobWorker, ProcessingPipeline, WorkerSettings};
 use tokio_util::sync::CancellationToken;
 
@@ -76,9 +76,9 @@ on_both_services! {
         let inherited = service.engine.begin_processing(&heir).await.unwrap().unwrap();
         let found = || InspectionState::of("text/plain".parse().unwrap(), None);
         let verdict = gantry::domain::asset::AssetVerdict { code: "late".to_owned(), sentence: "Late.".to_owned() };
-        let outcome = JobOutcomeRecord::Unsound(found(), verdict);
+        let outcome = PipelineOutcome::Unsound(found(), verdict);
         assert!(!service.engine.settle(&late, taken, outcome).await.unwrap());
-        assert!(service.engine.settle(&heir, inherited, JobOutcomeRecord::Sound(found())).await.unwrap());
+        assert!(service.engine.settle(&heir, inherited, PipelineOutcome::Sound(found())).await.unwrap());
         let asset = service.database.store.find_asset(asset.parse().unwrap()).await.unwrap().unwrap();
         assert_eq!(asset.state.name(), "ready");
         assert_eq!(service.database.store.count_jobs().await.unwrap(), (0, 0));

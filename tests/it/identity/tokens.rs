@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use gantry::domain::clock::{Clock, Timestamp};
 use gantry::domain::issuer::{JwtAlgorithm, JwtIssuer, KeySource, ScopesOf, TenantOf};
 use gantry::domain::key::KeyScope;
-use gantry::engine::{Engine, Error, KeySetSettings, KeySets, TrustedIssuers};
+use gantry::engine::{Engine, Error, KeySetFetcher, KeySetSettings, TrustedIssuers};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ impl Login {
 }
 
 #[async_trait]
-impl KeySets for Login {
+impl KeySetFetcher for Login {
     async fn fetch(&self, _: &JwtIssuer) -> Result<Vec<u8>, String> {
         tokio::time::sleep(Duration::from_millis(20)).await;
         self.asked.fetch_add(1, Ordering::SeqCst);
@@ -86,7 +86,7 @@ async fn trust(service: &Service, tenant: TenantOf) -> Trust {
     };
     let second = Duration::from_secs(1);
     let settings = KeySetSettings { refresh: second * 600, pause: second * 30, keep: second * 3600 };
-    let sets: Arc<dyn KeySets> = login.clone();
+    let sets: Arc<dyn KeySetFetcher> = login.clone();
     let (base, engine) = service.trusting(TrustedIssuers::new(vec![issuer], settings, &sets)).await;
     Trust { login, engine, base }
 }

@@ -68,7 +68,7 @@ on_both_services! {
             < 204
         "#, asset = asset);
         let found = gantry::domain::findings::InspectionState::of("text/plain".parse().unwrap(), None);
-        let settled = service.engine.settle(&job, seen.clone(), gantry::engine::JobOutcomeRecord::Sound(found)).await.unwrap();
+        let settled = service.engine.settle(&job, seen.clone(), gantry::engine::PipelineOutcome::Sound(found)).await.unwrap();
         assert!(!settled, "a cancelled job settles nothing");
         let progress = gantry::engine::JobProgress::default();
         assert!(!service.engine.keep_progress(&mut job, &progress).await.unwrap());
