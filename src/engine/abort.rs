@@ -1,5 +1,6 @@
-//! abort: the owner gives up. The rows say so first; what the store still holds is removed right after, and again
-//! later, because a part in flight may land after the abort and a signed URL lives on.
+//! abort: the owner cancels an upload. The rows record the end first. The upload's objects and parts are removed from
+//! the store right after, and again later, because a part in flight may land after the abort and signed URLs stay valid
+//! until they expire.
 
 use std::time::Duration;
 
@@ -20,20 +21,20 @@ use crate::domain::name::FileName;
 use crate::domain::upload::{Transfer, Upload, UploadState, UploadTimeouts};
 use crate::store::{StoreError, Tx, Write};
 
-/// How long the caller who ends an upload waits until its URLs are dead.
+/// Longest time that the caller of an abort waits until the upload's URLs stop working.
 const CLEANUP_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Races that an abort may lose before it gives up.
+/// Attempts to commit an abort when concurrent writers change the row.
 const MAX_ATTEMPTS: u32 = 4;
 
 impl Engine {
-    /// Gives up an open upload. Asking again is fine; a completed upload is not given up any more.
+    /// Aborts an open upload. Idempotent; a completed upload is refused.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn abort(&self, actor: &Actor, id: UploadId) -> Result<()> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
         self.abort_upload(upload, Some(actor)).await
     }
 
-    /// `by`: whose wish it is; a rule's otherwise.
+    /// Aborts `upload`. `by`: the actor that asked, for the audit trail; `None` when a rule of the service did.
     pub(super) async fn abort_upload(&self, mut upload: Upload, by: Option<&Actor>) -> Result<()> {
         for _ in 0..MAX_ATTEMPTS {
             if matches!(upload.state, UploadState::Aborted | UploadState::Expired | UploadState::Failed) {
@@ -54,7 +55,7 @@ impl Engine {
         Err(Error::busy("others change this upload"))
     }
 
-    /// Gives up an upload whose time has passed.
+    /// Ends an upload as expired.
     pub(super) async fn expire_upload(&self, upload: Upload) -> Result<()> {
         let Ok(expired) = upload.expire(self.0.store.now()) else { return Ok(()) };
         match self.commit_end_without_bytes(expired, EventKind::UploadExpired, None).await {
@@ -67,7 +68,7 @@ impl Engine {
         }
     }
 
-    /// The upload has ended without bytes: so has its asset.
+    /// Commits the end of an upload without bytes, together with that of its asset.
     async fn commit_end_without_bytes(
         &self,
         ended: Upload,
@@ -96,17 +97,18 @@ impl Engine {
         Ok(ended)
     }
 
-    /// On a store that closes keys, the caller is answered when the URLs of the upload are dead; elsewhere they live on, and
-    /// nothing is gained by waiting.
+    /// Waits until the URLs of the upload stop working, at most [`CLEANUP_WAIT_TIMEOUT`], on a store that closes keys.
+    /// On other stores the URLs stay valid until they expire, so the caller does not wait.
     async fn wait_for_cleanup(&self, ended: Upload) {
         let cleaning = self.spawn_cleanup(ended);
         if self.0.blobs.capabilities().enforces_limits {
-            // A task of its own: a client that goes away does not cut it off. What is not done in time, the sweeper does.
+            // A task of its own, so that a client that disconnects does not cancel it. The sweeper does what is not
+            // done in time.
             let _ = tokio::time::timeout(CLEANUP_WAIT_TIMEOUT, cleaning).await;
         }
     }
 
-    /// Cleans up without keeping the caller waiting. Should this be cut off, the sweeper finds the row.
+    /// Cleans up in a task, without making the caller wait. If the task is cut off, the sweeper finds the row.
     pub(super) fn spawn_cleanup(&self, ended: Upload) -> tokio::task::JoinHandle<()> {
         let engine = self.clone();
         tokio::spawn(
@@ -120,12 +122,12 @@ impl Engine {
         )
     }
 
-    /// Removes what an ended upload left in the store, and notes when to look again: as long as a URL that was signed
-    /// for it may still be used, something may still arrive, unless the store closes the key.
+    /// Removes what an ended upload left in the store and sets the time of the next check: bytes may arrive as long as
+    /// a URL that was signed for the upload is valid, unless the store closes the key.
     pub(super) async fn clean_up_upload(&self, ended: Upload) -> Result<()> {
         let completed = ended.state == UploadState::Completed;
         let life = self.upload_timeouts().url_life(&ended.transfer);
-        // First of all: from then on nothing more arrives.
+        // First of all, because nothing more arrives under a closed key.
         let closed = !completed && self.0.blobs.close_key(&ended.key, life).await?;
         if ended.ledger().is_some() {
             self.delete_tails(&ended).await?;
@@ -141,26 +143,27 @@ impl Engine {
         }
         crash::point("after_abort_at_store");
         let (now, last_url) = (self.0.store.now(), after(ended.changed_at, life));
-        // A closed key takes nothing more, but a writer that was interrupted may still leave a tail under another one.
+        // A closed key takes nothing more, but an interrupted writer may still leave a tail under another key.
         let late = !closed || ended.ledger().is_some();
         let next = self.next_check_at(ended.changed_at, last_url, now).filter(|_| late);
         self.commit_cleanup(ended, next).await
     }
 
-    /// Aborts every multipart upload under the key of an upload that has ended, whatever way its bytes took: the answer to a
-    /// CreateMultipartUpload may have been lost, and then no row has the id.
+    /// Aborts every multipart upload under the key of an ended upload, whatever its transfer: the response to a
+    /// CreateMultipartUpload may have been lost, so that no row has the id.
     async fn abort_multiparts(&self, ended: &Upload) -> Result<()> {
         for store_id in self.list_multiparts_under(&ended.key).await? {
             self.abort_until_gone(&ended.key, &store_id).await?;
         }
         if let Some(store_id) = ended.store_id().filter(|_| ended.state != UploadState::Completed) {
-            // Asked by name as well: a store may list its uploads late or not at all.
+            // Also by its recorded id: a store may list its multipart uploads late or not at all.
             self.abort_until_gone(&ended.key, store_id).await?;
         }
         Ok(())
     }
 
-    /// What a completed upload owes: its object is the asset's, unless that was deleted while a URL for a single PUT lived on.
+    /// Cleans up after a completed upload. Its object belongs to the asset and stays, unless the asset was deleted
+    /// while a URL for a single PUT was still valid.
     async fn clean_up_completed(&self, ended: Upload) -> Result<()> {
         let Transfer::Put { .. } = ended.transfer else { return self.commit_cleanup(ended, None).await };
         let asset = self.0.store.find_asset(ended.asset).await?;
@@ -172,8 +175,9 @@ impl Engine {
         self.commit_cleanup(ended, next).await
     }
 
-    /// When to look again for what a URL brings that lives until `last_url`, after it should bring nothing any more `since`
-    /// then: soon at first, then less often, and once more when it is dead. `None`: it is dead.
+    /// Time of the next check for bytes that arrive late, by a URL that is valid until `last_url`. The upload has taken
+    /// no bytes since `since`. The interval grows with that age, and the last check is at `last_url`. `None` after
+    /// `last_url`.
     pub(super) fn next_check_at(&self, since: Timestamp, last_url: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let UploadTimeouts { takeover_after, rescue_after, .. } = *self.upload_timeouts();
         let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
@@ -192,7 +196,7 @@ impl Engine {
         }
     }
 
-    /// Removes the tails that relaying an upload's bytes left.
+    /// Deletes the tail segments that relaying an upload's bytes left in the store.
     async fn delete_tails(&self, ended: &Upload) -> Result<()> {
         let (prefix, mut after) = (BlobKey::tails_of(ended.id), None);
         loop {
@@ -207,7 +211,7 @@ impl Engine {
         }
     }
 
-    /// AbortMultipartUpload until ListParts says that there is no such upload.
+    /// Repeats AbortMultipartUpload until ListParts reports that the upload does not exist.
     pub(super) async fn abort_until_gone(&self, key: &str, store_id: &str) -> Result<()> {
         const MAX_ABORT_ATTEMPTS: u32 = 3;
         for _ in 0..MAX_ABORT_ATTEMPTS {

@@ -1,4 +1,4 @@
-//! What happened, counted hour by hour, and what an operator should look at.
+//! Events counted by hour, and alarms for operators.
 
 use std::time::Duration;
 
@@ -10,31 +10,31 @@ use crate::domain::findings::StoredDamage;
 use crate::domain::job::JobState;
 use crate::store::StoreError;
 
-/// A job that is due for longer than this is worth an alarm.
+/// Delay after which a due job raises an alarm.
 const JOB_LATE_AFTER: Duration = Duration::from_secs(600);
-/// An endpoint that fails for longer than this is worth an alarm.
+/// Duration of failure after which a webhook endpoint raises an alarm.
 const ENDPOINT_FAILING_AFTER: Duration = Duration::from_secs(3600);
-/// Portions per round: it ends, and the next one goes on.
+/// Portions per round; the next round continues.
 const MAX_BATCHES: u32 = 1000;
 
-/// How long a question about alarms waits for the check of a database that has reported damage.
+/// Longest wait of a request for alarms for the check of a database that has reported damage.
 const MAX_CHECK_WAIT: Duration = Duration::from_secs(2);
-/// Assets with damaged bytes that are counted at most.
+/// Most assets with damaged bytes that are counted.
 const MAX_COUNTED_DAMAGE: u32 = 1000;
-/// Assets with damaged bytes that an alarm names at most.
+/// Most assets with damaged bytes that an alarm names.
 const MAX_NAMED_ASSETS: usize = 5;
 
-/// Something that an operator should look at.
+/// A condition that needs an operator's attention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OperatorAlarm {
-    /// For programs.
+    /// Stable code for programs.
     pub code: &'static str,
-    /// For people.
+    /// Sentence for people.
     pub sentence: String,
 }
 
 impl Engine {
-    /// Adds events that are not counted yet to the hours in which they happened; how many.
+    /// Adds events that are not counted yet to the hours in which they happened. Returns their number.
     #[tracing::instrument(skip_all)]
     pub async fn roll_up_events(&self) -> Result<u64> {
         let mut counted = 0;
@@ -47,12 +47,12 @@ impl Engine {
         Ok(counted)
     }
 
-    /// What an operator should look at now.
+    /// The alarms that are raised now.
     #[tracing::instrument(skip_all)]
     pub async fn collect_alarms(&self) -> Result<Vec<OperatorAlarm>> {
         let damaged = match tokio::time::timeout(MAX_CHECK_WAIT, self.0.store.ping()).await {
             Ok(Err(StoreError::Malformed(damage))) => Some(damage),
-            // One that is away, or is still being checked, is not ready, which is said elsewhere.
+            // A database that is unreachable or still being checked is reported by readiness, not here.
             Ok(Ok(()) | Err(_)) | Err(_) => None,
         };
         let Some(damage) = damaged else { return self.collect_row_alarms().await };
@@ -61,7 +61,7 @@ impl Engine {
              from a backup."
         );
         let mut alarms = vec![OperatorAlarm { code: "database_damaged", sentence }];
-        // As far as it can still be read.
+        // Best effort: as far as the damaged database can be read.
         match self.collect_row_alarms().await {
             Ok(more) => alarms.extend(more),
             Err(error) => tracing::warn!(%error, "the rows of a damaged database say nothing of other alarms"),
@@ -97,7 +97,7 @@ impl Engine {
         Ok(alarms)
     }
 
-    /// How many assets have damaged bytes in the store, by kind; 1 000 stands for as many or more.
+    /// Numbers of assets with damaged bytes in the store, by kind. The value 1 000 means 1 000 or more.
     #[tracing::instrument(skip_all)]
     pub async fn count_damaged_assets(&self) -> Result<[(StoredDamage, usize); 2]> {
         let damaged = self.0.store.list_damaged_assets(MAX_COUNTED_DAMAGE).await?;

@@ -1,6 +1,6 @@
-//! Who waits for an asset on this node is woken here when it changes.
+//! Notifications of changes of assets, for waiting tasks on this node.
 //!
-//! A hint, never the truth: other nodes' changes do not arrive, so whoever waits also looks again by itself.
+//! A hint only: changes of other nodes do not arrive here, so every waiting task must also poll.
 
 use tokio::sync::Notify;
 
@@ -8,7 +8,7 @@ use crate::domain::ids::AssetId;
 
 const NOTIFY_SHARDS: usize = 64;
 
-/// Wakes waiters. Assets share shards: a waiter may wake for nothing and looks before it believes.
+/// Wakes waiting tasks. Assets share shards, so a task may wake without a change and must read the asset again.
 pub struct AssetNotify {
     shards: [Notify; NOTIFY_SHARDS],
 }
@@ -28,7 +28,8 @@ impl AssetNotify {
         self.shard(asset).notify_waiters();
     }
 
-    /// Completes at the next change of this asset on this node. Take it before looking, so that nothing is missed.
+    /// Future that completes at the next change of this asset on this node. Create it before reading the asset, so that
+    /// no change is missed.
     pub fn notified(&self, asset: AssetId) -> impl Future<Output = ()> + '_ {
         self.shard(asset).notified()
     }

@@ -1,4 +1,4 @@
-//! Assets: see, list, wait for, change, delete.
+//! Assets: read, list, wait for, change, delete.
 
 use std::time::Duration;
 
@@ -22,26 +22,26 @@ use crate::store::{AssetQuery, StoreError, Tx, Write};
 
 /// Longest time that a request may wait for an asset.
 pub(super) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
-/// How often a waiting request looks for what other nodes did.
+/// How often a waiting request reads the row, for changes of other nodes.
 const STATE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_UPDATE_ATTEMPTS: u32 = 4;
 /// Most assets of a batch.
 pub(super) const MAX_BATCH_IDS: u32 = 1000;
 
-/// Which assets to list.
+/// Filter and page of a list of assets.
 #[derive(Clone, Debug, Default)]
 pub struct ListAssets {
-    /// In this state.
+    /// Only assets in this state.
     pub state: Option<String>,
-    /// With this identity of the caller's.
+    /// Only assets with this external id.
     pub external_id: Option<String>,
-    /// Created then or later.
+    /// Only assets created at this time or later.
     pub created_after: Option<Timestamp>,
-    /// Of this type.
+    /// Only assets of this media type.
     pub content_type: Option<String>,
-    /// With these texts in their metadata.
+    /// Only assets with these texts in their metadata.
     pub metadata: Vec<(String, String)>,
-    /// Where the page before ended.
+    /// Cursor at which the previous page ended.
     pub cursor: Option<String>,
     /// Page size: 1 to 1000.
     pub limit: u32,
@@ -50,29 +50,30 @@ pub struct ListAssets {
 /// A page of assets.
 #[derive(Clone, Debug)]
 pub struct AssetList {
-    /// Newest first.
+    /// The assets, newest first.
     pub assets: Vec<Asset>,
-    /// Where the next page begins; `None` at the end.
+    /// Cursor of the next page; `None` at the end.
     pub next: Option<String>,
 }
 
-/// What to change about an asset; `None` leaves things as they are.
+/// Changes of an asset; fields that are `None` stay unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct PatchAsset {
-    /// Another name.
+    /// New name.
     pub name: Option<FileName>,
-    /// Metadata to merge: a null removes its key (RFC 7396).
+    /// Metadata to merge; a null removes its key (RFC 7396).
     pub metadata: Option<AssetMetadata>,
 }
 
 impl Engine {
-    /// An asset.
+    /// Reads an asset.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn asset(&self, actor: &Actor, id: AssetId) -> Result<Asset> {
         self.load_asset_for(actor, Action::ReadAsset, id).await
     }
 
-    /// An asset as soon as `done` holds, or as it is when `patience` ends; a settled asset is not waited for.
+    /// Waits until `done` holds for an asset, at most for `patience`, and returns the asset as it is then. A settled
+    /// asset is returned at once.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn await_asset(
         &self,
@@ -93,7 +94,7 @@ impl Engine {
         }
     }
 
-    /// The digest that the service has computed of an asset's bytes, as soon as it is known, or `None` after `patience`.
+    /// Waits for the SHA-256 that the service computes of an asset's bytes, at most for `patience`; `None` after that.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn wait_for_digest(
         &self,
@@ -106,7 +107,7 @@ impl Engine {
         Ok(established(&asset))
     }
 
-    /// Many assets at once; what the caller may not see is left out like what does not exist.
+    /// Reads many assets. Unknown assets and assets that the caller may not see are left out.
     #[tracing::instrument(skip_all)]
     pub async fn assets_by_id(&self, actor: &Actor, ids: &[AssetId]) -> Result<Vec<Asset>> {
         may_ask(actor, Action::ListAssets)?;
@@ -182,9 +183,9 @@ impl Engine {
         Err(Error::busy("others change this asset"))
     }
 
-    /// Deletes an asset: from now on nobody is served, and its object is removed right after. One whose bytes are
-    /// still on their way loses its upload; one that is being completed is completed first; one that is not ready yet is
-    /// withdrawn, and its job with it. Asking again is fine.
+    /// Deletes an asset. Deliveries stop at once, and the object is removed right after. Idempotent. If bytes are still
+    /// being uploaded, the upload is aborted; a completion under way is finished first; a job that processes the asset
+    /// is withdrawn.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn delete_asset(&self, actor: &Actor, id: AssetId) -> Result<()> {
         for _ in 0..MAX_UPDATE_ATTEMPTS {
@@ -223,7 +224,7 @@ impl Engine {
         Err(Error::busy("others change this asset"))
     }
 
-    /// Everything that an asset's deletion is, whoever asked for it; and the asset as it is then.
+    /// The transaction that deletes an asset, whatever the reason, and the asset as it is after that.
     pub(super) async fn deletion(&self, asset: Asset, deed: AuditedAct) -> Result<(Asset, Tx)> {
         let in_work = matches!(asset.state, AssetState::Stored(_) | AssetState::Processing(_));
         let mut deleted = asset.delete(self.0.store.now())?;
@@ -237,8 +238,9 @@ impl Engine {
         Ok((deleted, tx))
     }
 
-    /// The upload whose single PUT can bring a deleted asset's bytes back, with a look at the store owed: until then the
-    /// tenant's quota counts them. `None`: the store closes the key, or no such URL is good any more.
+    /// The upload whose single PUT can bring a deleted asset's bytes back, with its next check due now: until that
+    /// check the bytes count in the tenant's quota. `None` if the store closes the key, or no such URL is valid any
+    /// more.
     async fn reserve_until_urls_die(&self, deleted: &Asset) -> Result<Option<Upload>> {
         let now = self.0.store.now();
         let stored_at = deleted.state.content().map(|content| content.stored_at);
@@ -251,7 +253,7 @@ impl Engine {
         Ok(upload.and_then(|upload| upload.cleaned(Some(now)).ok()))
     }
 
-    /// Removes the object without keeping the caller waiting. Should this be cut off, the sweeper finds the row.
+    /// Removes the object in a task, without making the caller wait. If the task is cut off, the sweeper finds the row.
     fn purge_soon(&self, deleted: Asset) {
         let engine = self.clone();
         tokio::spawn(

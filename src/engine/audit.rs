@@ -1,6 +1,8 @@
-//! The audit trail: written with what it tells of, in the same transaction; read by a tenant's administrators.
+//! The audit trail: written in the transaction of the change that an entry describes, read by a tenant's
+//! administrators.
 //!
-//! Fetching bytes writes no rows otherwise, so of fetches the first per minute, fetcher and asset is told, right after.
+//! Downloads write no rows otherwise. Only the first download per minute, downloader and asset gets an entry, written
+//! right after.
 
 use std::time::Duration;
 
@@ -18,10 +20,10 @@ use crate::domain::ids::TenantId;
 use crate::domain::upload::Upload;
 use crate::store::{AuditQuery, Tx, Write};
 
-/// Repeated fetches within this time are one entry.
+/// Period in which repeated downloads are a single entry.
 pub(super) const FETCH_AUDIT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How the trail names an actor.
+/// Name of an actor in the audit trail.
 #[must_use]
 pub(super) fn name_of(actor: &Actor) -> String {
     match actor {
@@ -31,7 +33,7 @@ pub(super) fn name_of(actor: &Actor) -> String {
     }
 }
 
-/// What an actor is known by; all of those who are not known are one.
+/// Id of an actor; the nil UUID for all anonymous callers.
 pub(super) fn id_of(actor: &Actor) -> Uuid {
     match actor {
         Actor::Nobody => Uuid::nil(),
@@ -40,12 +42,12 @@ pub(super) fn id_of(actor: &Actor) -> Uuid {
     }
 }
 
-/// How the trail names an asset.
+/// Name of an asset in the audit trail.
 pub(super) fn subject(asset: &Asset) -> String {
     format!("asset:{}", asset.id)
 }
 
-/// One deed, before it has an id and a time.
+/// An audited action, before its entry has an id and a time.
 #[derive(Clone, Debug)]
 pub(super) struct AuditedAct {
     pub(super) tenant: TenantId,
@@ -61,12 +63,12 @@ impl AuditedAct {
         Self::by(name_of(actor), tenant, action, subject)
     }
 
-    /// Nobody asked for it: a rule did.
+    /// An action of the service itself, by a rule.
     pub(super) fn by_system(tenant: TenantId, action: &'static str, subject: String) -> Self {
         Self::by("system".to_owned(), tenant, action, subject)
     }
 
-    /// By whom the trail is to name so.
+    /// An action of the actor with this name.
     pub(super) fn by(actor: String, tenant: TenantId, action: &'static str, subject: String) -> Self {
         Self { tenant, actor, action, subject, before: None, after: None }
     }
@@ -79,7 +81,7 @@ impl AuditedAct {
         Self { after: Some(after), ..self }
     }
 
-    /// The entry that tells of it, with what surrounds the request at work.
+    /// The entry of this action, with the address and id of the current request.
     pub(super) fn entry(self, id: Uuid, at: Timestamp) -> AuditEntry {
         let here = RequestContext::current();
         AuditEntry {
@@ -98,12 +100,12 @@ impl AuditedAct {
 }
 
 impl Engine {
-    /// The write that tells of a deed.
+    /// The write that adds the entry of an action.
     pub(super) fn audited(&self, deed: AuditedAct) -> Write {
         Write::InsertAudit(Box::new(deed.entry(self.new_id(), self.0.store.now())))
     }
 
-    /// The write that tells of a new upload and its asset.
+    /// The write that adds the entry of a new upload and its asset.
     pub(super) fn told_of_creation(&self, actor: &Actor, asset: &Asset, upload: &Upload) -> Write {
         super::note_upload_ids(upload);
         let after = json!({
@@ -116,7 +118,8 @@ impl Engine {
         self.audited(AuditedAct::new(asset.tenant, actor, "upload.create", subject(asset)).after(after))
     }
 
-    /// Tells of a fetch by whoever of whatever, unless the same was told just now; without keeping the fetcher waiting.
+    /// Adds an entry for the download of `of` by `by`, unless there was such an entry within [`FETCH_AUDIT_INTERVAL`].
+    /// Written in a task, so that the download does not wait.
     pub(super) async fn tell_of_fetch(&self, by: Uuid, of: Uuid, deed: impl FnOnce() -> AuditedAct) {
         if self.0.recent_fetches.contains_key(&(by, of))
             || !self.0.recent_fetches.entry((by, of)).or_insert(()).await.is_fresh()

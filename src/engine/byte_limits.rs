@@ -1,8 +1,8 @@
-//! How many bytes may reach the store for an upload that its client cuts, and what happens to one that brings more.
+//! Limit on the bytes that may reach the store for a multipart upload without a plan, and how the limit is enforced.
 //!
-//! URLs for such parts do not tell their length. Gantry's own store is told the limit when the multipart upload is created and
-//! refuses the part that breaks it. Other stores take every part: there the engine bounds the number of URLs that are signed and
-//! not used yet, and aborts what is over the limit when the client asks for the next URL, or in the sweep.
+//! URLs for such parts do not contain their length. The embedded store gets the limit when the multipart upload is
+//! created and refuses the part that exceeds it. Other stores take every part: there the engine bounds the number of
+//! signed and unused URLs, and aborts an upload over the limit when the client asks for the next URL, or in the sweep.
 
 use super::complete::{CompletionError, StartedCompletion};
 use super::{Engine, Error, Result};
@@ -12,26 +12,26 @@ use crate::domain::plan::PartNumber;
 use crate::domain::upload::{Transfer, Upload};
 use crate::store::Tx;
 
-/// URLs that may be signed and unused at once for one upload, on stores that do not enforce its limit.
+/// Most URLs of an upload that may be signed and unused at a time, on stores that do not enforce its limit.
 const MAX_UNUSED_URLS: u64 = 32;
 
-/// The most bytes that an upload may bring.
+/// Limit on the bytes of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ByteLimit {
-    /// Bytes of all parts together.
+    /// Most bytes of all parts together.
     pub(super) bytes: u64,
-    /// The tenant's quota is what sets it.
+    /// True if the tenant's quota sets the limit.
     by_quota: bool,
 }
 
 impl ByteLimit {
-    /// What the client is told that brought more.
+    /// The error for an upload that exceeds the limit.
     pub(super) fn refusal(self) -> Error {
         if self.by_quota { Error::OverQuota { limit: "bytes" } } else { Error::TooLarge { limit: self.bytes } }
     }
 
-    /// The highest part number for which a URL may be signed while the store has so many parts: no more parts than the limit
-    /// has room for, and no more than [`MAX_UNUSED_URLS`] that are not there yet.
+    /// Highest part number for which a URL may be signed while the store has `stored` parts: at most as many parts as
+    /// the limit has room for, and at most [`MAX_UNUSED_URLS`] that the store does not have yet.
     fn highest_part(self, stored: usize, min_part: u64) -> u64 {
         let room = self.bytes / min_part.max(1) + 1;
         room.min(stored as u64 + MAX_UNUSED_URLS).min(u64::from(PartNumber::MAX))
@@ -39,8 +39,8 @@ impl ByteLimit {
 }
 
 impl Engine {
-    /// The most bytes that an upload may bring: its size, or where nobody said that, what its grant, its policy and its tenant's
-    /// quota leave. What is reserved in the quota already is not limited by it again.
+    /// Limit of an upload: its size, or if that is not declared, what its grant, its policy and its tenant's quota
+    /// leave. Bytes that are reserved in the quota already are not limited by the quota again.
     pub(super) async fn load_byte_limit(&self, upload: &Upload) -> Result<ByteLimit> {
         if let Some(size) = upload.transfer.size() {
             return Ok(ByteLimit { bytes: size, by_quota: false });
@@ -56,7 +56,8 @@ impl Engine {
         if left < bytes { Ok(ByteLimit { bytes: left, by_quota: true }) } else { Ok(limit) }
     }
 
-    /// [`Engine::begin_completion`]; an upload that its tenant has no room for is given up, not kept until it expires.
+    /// As [`Engine::begin_completion`], but aborts an upload for which the tenant has no quota left, instead of keeping
+    /// the upload until it expires.
     pub(super) async fn begin_completion_or_abort(
         &self,
         upload: &Upload,
@@ -72,8 +73,8 @@ impl Engine {
         }
     }
 
-    /// On a store that does not enforce limits: aborts an upload that has brought more than it may, and refuses URLs for parts
-    /// that it cannot need yet.
+    /// On a store that does not enforce limits: aborts an upload that exceeds its limit, and refuses URLs for parts
+    /// that the upload cannot need yet.
     pub(super) async fn limit_unused_urls(&self, upload: &Upload, highest: PartNumber) -> Result<()> {
         if self.0.blobs.capabilities().enforces_limits
             || !matches!(upload.transfer, Transfer::UnplannedMultipart { .. })

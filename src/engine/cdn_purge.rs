@@ -1,6 +1,7 @@
-//! Telling a content delivery network what it must no longer serve: a job, owed in the transaction that took an asset away.
+//! CDN purge: tells a content delivery network what it must no longer serve. The job is created in the transaction that
+//! takes the asset away.
 //!
-//! The call names paths and the beginnings of paths, not addresses: whatever is cached under any query has to go.
+//! The call names paths and path prefixes, not URLs, because the content must go whatever query it is cached under.
 
 use serde_json::json;
 
@@ -10,19 +11,19 @@ use crate::domain::ids::{AssetId, JobId, TenantId};
 use crate::domain::job::{Job, JobSubject, NewJob, Priority};
 use crate::store::{Tx, Write};
 
-/// One call of the hook.
+/// A call of the purge hook.
 #[derive(Clone)]
 pub struct PurgeCall {
-    /// Where to.
+    /// URL of the hook.
     pub url: String,
-    /// What it is told with (`Authorization: Bearer`).
+    /// Bearer token (`Authorization: Bearer`).
     pub token: Option<String>,
-    /// What it is told, JSON.
+    /// Body, as JSON.
     pub body: Vec<u8>,
 }
 
 impl Engine {
-    /// The same transaction, with a call owed where there is somebody to call. One that is owed already will do.
+    /// Adds a purge job to the transaction if a CDN and a hook are configured. A job that is pending already suffices.
     pub(super) fn with_purge(&self, tx: Tx, asset: &Asset) -> Tx {
         let deliveries = &self.0.settings.deliveries;
         if deliveries.cdn.is_none() || deliveries.purge.is_none() {
@@ -37,7 +38,7 @@ impl Engine {
         }))
     }
 
-    /// What to tell the hook of an asset; `None`: nothing, or nobody.
+    /// The purge call for an asset. `None` if there is nothing to purge, or no hook.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn purge_call(&self, id: AssetId) -> Result<Option<PurgeCall>> {
         let deliveries = &self.0.settings.deliveries;
@@ -49,7 +50,7 @@ impl Engine {
         Ok(Some(PurgeCall { url: hook.url.clone(), token: hook.token.clone(), body }))
     }
 
-    /// A job that is done. `false`: its lease was lost.
+    /// Finishes a job. `false` if its lease was lost.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn finish_job(&self, job: &Job) -> Result<bool> {
         match self.0.store.commit(Tx::new().with(Write::FinishJob(job.clone()))).await {

@@ -1,4 +1,4 @@
-//! Collections: many assets behind one link, as one archive.
+//! Collections: many assets behind a link, delivered as an archive.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,21 +18,21 @@ use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
 use crate::store::{StoreError, Tx, Write};
 
-/// The route under which idempotency keys of collections are remembered.
+/// Route under which idempotency keys of collections are stored.
 const REPLAY_ROUTE: &str = "collections";
 
-/// The wish for a collection.
+/// A request for a collection.
 #[derive(Clone, Debug)]
 pub struct CollectionWish {
-    /// The archive's name.
+    /// File name of the archive.
     pub name: FileName,
-    /// What it is to hold, in order; an asset may be named once.
+    /// Assets in the archive, in order and without repetition.
     pub assets: Vec<AssetId>,
-    /// How long its link works.
+    /// Life of the link.
     pub expires_in: Duration,
-    /// How often it may be opened.
+    /// Number of times that the link may be opened; `None`: without limit.
     pub uses: Option<u32>,
-    /// The only network that may open it.
+    /// The only network that may open the link.
     pub network: Option<ClientNetwork>,
 }
 
@@ -41,14 +41,14 @@ pub struct CollectionWish {
 pub struct MadeCollection {
     /// The collection.
     pub collection: Collection,
-    /// The archive's bytes.
+    /// Size of the archive in bytes.
     pub size: u64,
-    /// What opens it.
+    /// The link that opens the collection.
     pub link: MadeLink,
 }
 
 impl Engine {
-    /// Puts assets of the tenant's that are ready behind one link.
+    /// Makes a collection of ready assets of the tenant, with a link.
     ///
     /// # Errors
     /// [`Error::Invalid`] names the first asset that is not the tenant's or not ready.
@@ -97,7 +97,7 @@ impl Engine {
         }
         match (self.0.store.commit(tx).await, idempotency) {
             (Ok(()), _) => Ok(self.build_made_collection(collection, link)),
-            // The same request was faster on another connection.
+            // A concurrent request with the same key was faster.
             (Err(StoreError::Conflict), Some(idempotency)) => {
                 let made = self.recall_collection(*key, &idempotency).await?;
                 made.ok_or_else(|| Error::busy("the remembered answer is gone"))
@@ -111,7 +111,7 @@ impl Engine {
         MadeCollection { collection, size, link: self.with_token(link) }
     }
 
-    /// What the first request with this key made.
+    /// The collection that the first request with this key made.
     async fn recall_collection(&self, key: KeyId, idempotency: &IdempotencyKey) -> Result<Option<MadeCollection>> {
         let Some(replay) = self.0.store.find_idempotency_record(key, REPLAY_ROUTE, &idempotency.token).await? else {
             return Ok(None);
@@ -150,7 +150,7 @@ impl Engine {
     }
 }
 
-/// With the ending that archives have.
+/// The name with the extension `.zip`.
 fn zip_name(name: &FileName) -> FileName {
     if name.as_str().to_ascii_lowercase().ends_with(".zip") {
         return name.clone();

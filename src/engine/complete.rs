@@ -1,14 +1,15 @@
-//! complete: from parts in the store to a stored asset, once, whoever asks and however often.
+//! complete: from parts in the store to a stored asset, exactly once for any number of callers and attempts.
 //!
 //! ```text
-//! list the parts against the plan → Tx1 open→completing (one caller wins, others wait for its answer)
+//! list the parts against the plan → Tx1 open→completing (a single caller wins, the rest wait for its result)
 //!   → CompleteMultipartUpload → any doubt is settled by HEAD + write token + size
 //!   → Tx2 upload completed + asset stored + job + events, together
 //! ```
 //!
-//! The truth is what the store lists, never what the client says. Once begun, the work runs in a task of its own: a
-//! client that disconnects does not cut it off. Whoever finds an upload stuck in `completing` takes it over and begins
-//! with HEAD. A single PUT needs no durable `completing`: there is nothing to do at the store between the two.
+//! The store's list of parts decides, never the client's. Once begun, the work runs in its own task, so a client that
+//! disconnects does not cancel it. A caller that finds an upload stuck in `completing` takes it over and begins with
+//! HEAD. A single PUT needs no durable `completing`, because nothing has to be done at the store between the two
+//! transactions.
 
 use std::time::Duration;
 
@@ -33,31 +34,31 @@ use crate::domain::plan::{PartNumber, PartPlan};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx, Write};
 
-/// Tries of each step whose failure says nothing.
+/// Attempts of each step whose failure leaves the outcome unknown.
 const MAX_ATTEMPTS: u32 = 6;
 const BACKOFF_BASE: Duration = Duration::from_millis(100);
-/// How often a waiting caller looks for the winner's answer on another node.
+/// How often a waiting caller reads the row, for a winner on another node.
 const WINNER_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A part as the client believes it to be; checked, not needed.
+/// A part as the client knows it; optional, and checked against the store.
 #[derive(Clone, Debug)]
 pub struct ClaimedPart {
-    /// Its number.
+    /// Part number.
     pub number: PartNumber,
-    /// Its entity tag without quotes, if the client could read it.
+    /// Entity tag without quotes, if the client could read it.
     pub etag: Option<String>,
 }
 
-/// The wish to end an upload.
+/// A request to complete an upload.
 #[derive(Clone, Debug, Default)]
 pub struct CompleteUpload {
-    /// What the client believes to have sent.
+    /// The parts that the client believes to have sent.
     pub parts: Option<Vec<ClaimedPart>>,
-    /// The digest of the whole file, for clients that know it only now.
+    /// SHA-256 of the whole file, for clients that know it only now.
     pub sha256: Option<Sha256Digest>,
 }
 
-/// The store's word that the object is there.
+/// Proof from the store that the object exists.
 pub(super) struct StoredObjectVersion {
     pub(super) etag: String,
     pub(super) version: Option<String>,
@@ -66,8 +67,8 @@ pub(super) struct StoredObjectVersion {
 /// An upload in `completing` that this caller holds.
 pub(super) struct StartedCompletion {
     pub(super) completing: Upload,
-    /// What has to be written together with the end: the transition to `completing`, where it was not worth a commit
-    /// of its own.
+    /// Writes to commit together with the completion: the transition to `completing`, where it needs no commit of its
+    /// own.
     pub(super) pending_tx: Tx,
 }
 
@@ -78,26 +79,26 @@ impl From<ObjectFacts> for StoredObjectVersion {
 }
 
 impl Engine {
-    /// Ends an upload and returns its asset. Asking again gives the same answer.
+    /// Completes an upload and returns its asset. Idempotent.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn complete_upload(&self, actor: &Actor, id: UploadId, wish: CompleteUpload) -> Result<Asset> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
         self.finish_in_task(upload, wish).await
     }
 
-    /// Ends an upload that is being completed already: waits for the caller that is at it, or takes over from it.
+    /// Finishes an upload that is being completed: waits for the caller that holds it, or takes over from it.
     pub(super) async fn finish_detached(&self, upload: Upload) -> Result<Asset> {
         self.finish_in_task(upload, CompleteUpload::default()).await
     }
 
-    /// [`Self::finish_upload`] in a task of its own: a client that disconnects does not cut it off.
+    /// Runs [`Self::finish_upload`] in a task, so that a client that disconnects does not cancel it.
     async fn finish_in_task(&self, upload: Upload, wish: CompleteUpload) -> Result<Asset> {
         let engine = self.clone();
         let work = tokio::spawn(async move { engine.finish_upload(upload, wish).await }.in_current_span());
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 
-    /// Brings an upload from wherever it stands to its end. Also what the sweeper calls.
+    /// Completes an upload from any state. Also called by the sweeper.
     pub(super) async fn finish_upload(&self, mut upload: Upload, wish: CompleteUpload) -> Result<Asset> {
         for _ in 0..MAX_ATTEMPTS {
             match upload.state {
@@ -110,7 +111,7 @@ impl Engine {
                 }
                 UploadState::Open | UploadState::Completing => match self.try_to_finish(&upload, &wish).await {
                     Err(CompletionError::LostRace) => upload = self.reload_upload(upload.id).await?,
-                    // Parts that are gone may have become the object while we looked.
+                    // The store may have assembled the missing parts into the object meanwhile.
                     Err(CompletionError::Refused(error @ (Error::Incomplete { .. } | Error::PartsDiffer { .. }))) => {
                         let current = self.reload_upload(upload.id).await?;
                         if current.revision == upload.revision {
@@ -134,7 +135,7 @@ impl Engine {
         self.0.store.find_upload(id).await?.ok_or(Error::NotFound)
     }
 
-    /// Waits for the caller that won, on whatever node, until it is done or may be taken over.
+    /// Waits until the caller that won is done, on whatever node, or may be taken over.
     async fn await_winner(&self, upload: &Upload) -> Result<Upload> {
         loop {
             let change = self.0.asset_notify.notified(upload.asset);
@@ -171,7 +172,7 @@ impl Engine {
             Transfer::Relayed(ledger) if !ledger.is_whole() || ledger.concat == ConcatRole::Partial => {
                 Err(Error::Incomplete { missing: first_part_missing() }.into())
             }
-            // The ledger has every byte, the store not yet as parts.
+            // The ledger has every byte, but the store does not have all of them as parts yet.
             Transfer::Relayed(ledger)
                 if upload.state == UploadState::Open && (ledger.store_id.is_none() || !ledger.tail.is_empty()) =>
             {
@@ -182,7 +183,7 @@ impl Engine {
         }
     }
 
-    /// The asset, with the digest that the client declares only now.
+    /// The asset, with the digest that the client declares in this request.
     async fn with_declared_digest(&self, upload: &Upload, wish: &CompleteUpload) -> Result<Asset> {
         let mut asset = self.load_asset_of(upload).await?;
         match (asset.declared_sha256, wish.sha256) {
@@ -201,7 +202,7 @@ impl Engine {
         plan: Option<PartPlan>,
         wish: &CompleteUpload,
     ) -> std::result::Result<Asset, CompletionError> {
-        // A takeover begins with the question whether the one before got through.
+        // A takeover first checks whether the previous caller got through.
         if upload.state == UploadState::Completing
             && let Some(facts) = self.0.blobs.head(&upload.key).await.map_err(Error::from)?
             && self.is_ours(upload, &facts)
@@ -225,7 +226,8 @@ impl Engine {
         }
     }
 
-    /// Tx1: from here on the upload is ours, until somebody takes it over. With it, what is `noted`. `name`: the asset's.
+    /// Tx1: moves the upload to `completing`, held by this caller until another caller takes it over. Commits `noted`
+    /// with it. `name`: name of the asset.
     pub(super) async fn begin_completion(
         &self,
         upload: &Upload,
@@ -242,7 +244,7 @@ impl Engine {
         Ok(StartedCompletion { completing, pending_tx: Tx::new() })
     }
 
-    /// Asks the store to assemble the parts until it is certain that it did or never will (`None`).
+    /// Asks the store to assemble the parts until it is certain that it did, or that it never will (`None`).
     async fn assemble_in_store(
         &self,
         upload: &Upload,
@@ -268,7 +270,7 @@ impl Engine {
                 Ok(None) | Err(BlobError::Unavailable(_)) => {}
                 Err(other) => return Err(Error::from(other).into()),
             }
-            // A part may have been sent again after we listed: its new tag counts.
+            // A part may have been sent again after the parts were listed; its new entity tag counts.
             tokio::time::sleep(BACKOFF_BASE * 2u32.pow(attempt)).await;
             if let Ok(listed) = self.list_received_parts(upload).await
                 && is_list_complete(upload, plan.as_ref(), &listed)
@@ -279,15 +281,15 @@ impl Engine {
         Err(Error::busy(why).into())
     }
 
-    /// Whether an object is this upload's: its token, where the store keeps one, and its size.
+    /// True if an object belongs to this upload: same write token, where the store keeps it, and same size.
     fn is_ours(&self, upload: &Upload, facts: &ObjectFacts) -> bool {
         let stamped = !self.0.blobs.capabilities().metadata || facts.token.as_ref() == Some(&upload.write_token);
         stamped && Some(facts.size) == upload.transfer.size()
     }
 
-    /// Tx2: everything that becomes true together.
+    /// Tx2: commits the completed upload, the stored asset, the job and the events.
     ///
-    /// An unknown outcome is looked up, not guessed; a database that is away is waited for within reason.
+    /// After an unknown outcome the row is read again. Retries bound the wait for an unreachable database.
     pub(super) async fn commit_completed_asset(
         &self,
         held: StartedCompletion,
@@ -297,7 +299,7 @@ impl Engine {
         self.commit_completion(held, asset, proof).await.map(|(_, stored)| stored)
     }
 
-    /// [`Self::commit_completed_asset`], with the upload as it is then.
+    /// As [`Self::commit_completed_asset`]; also returns the completed upload.
     pub(super) async fn commit_completion(
         &self,
         held: StartedCompletion,
@@ -307,11 +309,11 @@ impl Engine {
         let now = self.0.store.now();
         let content = self.stored_content(&held.completing, proof);
         let mut completed = held.completing.complete(now).map_err(|_| CompletionError::LostRace)?;
-        // A length that nobody knew at creation is known by now.
+        // A length that was unknown at creation is known by now.
         let size = completed.transfer.size().unwrap_or(asset.size);
         let keep_for = self.rules_of(&asset).await?.keep_for();
         let delete_at = keep_for.map(|keep_for| after(now, keep_for));
-        // The asset was read after the upload: another caller may have completed it in between.
+        // The asset was read after the upload, so another caller may have completed it in between.
         let mut stored =
             Asset { size, delete_at, ..asset }.store(content, now).map_err(|_| CompletionError::LostRace)?;
         let tx = held
@@ -330,7 +332,7 @@ impl Engine {
                     tracing::warn!(upload = %completed.id, error, "the completion could not be written yet");
                     tokio::time::sleep(BACKOFF_BASE * 2u32.pow(attempt)).await;
                 }
-                // Written after all, or somebody took over: the row knows.
+                // The write succeeded after all, or another caller took over: the row shows which.
                 Err(StoreError::Conflict) => return Err(CompletionError::LostRace),
                 Err(other) => return Err(Error::from(other).into()),
             }
@@ -355,12 +357,12 @@ impl Engine {
         NewJob { id, work: JobSubject::Process(asset.id), tenant: asset.tenant, priority: Priority::Normal, run_at }
     }
 
-    /// The store's object is provably not what was declared.
+    /// Ends the upload as failed: the store's object provably differs from what was declared.
     pub(super) async fn fail_completion(&self, held: StartedCompletion, asset: Asset) -> CompletionError {
         let now = self.0.store.now();
         let (mut failed, mut abandoned) = match (held.completing.fail(now), asset.abandon(now)) {
             (Ok(failed), Ok(abandoned)) => (failed, abandoned),
-            // Another caller has ended it since it was read.
+            // Another caller has ended the upload since it was read.
             (Err(_), _) | (_, Err(_)) => return CompletionError::LostRace,
         };
         let tx = held.pending_tx.upload(&mut failed, EventKind::UploadFailed, &abandoned.name);

@@ -1,13 +1,13 @@
-//! How one try to end an upload went wrong: another caller was faster, or there is an answer.
+//! Failure of an attempt to complete an upload: a lost race, or an error for the caller.
 
 use super::Error;
 use crate::store::StoreError;
 
-/// Why one try to finish did not.
+/// Reason why an attempt to complete failed.
 pub(super) enum CompletionError {
-    /// Somebody else changed the upload: read it again.
+    /// A concurrent caller changed the upload: read it again.
     LostRace,
-    /// The answer.
+    /// Error for the caller.
     Refused(Error),
 }
 

@@ -1,4 +1,4 @@
-//! How a file presents itself to whoever saves or shows it.
+//! `Content-Disposition` headers and safe file names.
 
 use std::fmt::Write as _;
 
@@ -25,13 +25,13 @@ pub fn content_disposition(disposition: Disposition, name: &FileName) -> String 
     out
 }
 
-/// Characters that every client reads alike inside a quoted string.
+/// True for characters that every client reads alike inside a quoted string.
 fn plain(c: char) -> bool {
     (' '..='~').contains(&c) && !matches!(c, '"' | '\\' | '%')
 }
 
-/// A name that is harmless on the disk of whoever saves it: nothing that reorders text, separates paths, hides the file,
-/// or names a device.
+/// A name that is harmless on the downloader's disk: no characters that reorder text or separate paths, no hidden
+/// files, no device names.
 pub(super) fn safe_name(name: &str) -> String {
     const RESERVED_DEVICE_NAMES: [&str; 4] = ["con", "prn", "aux", "nul"];
     let reorders = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -1,8 +1,8 @@
-//! create: plan the parts, write the intent, begin the multipart upload, sign the first URLs.
+//! create: plan the parts, write the intent, create the multipart upload, sign the first URLs.
 //!
-//! The intent row comes first, so that whatever the store then holds can be found from its key. Creating again under
-//! the same external id or `Idempotency-Key` finds the open upload and returns it with the parts the store has: a
-//! client needs no memory of its own to resume.
+//! The intent row comes first, so that everything in the store can be found from its key. A repeated creation with the
+//! same external id or `Idempotency-Key` returns the open upload and the parts that the store has, so a client needs no
+//! state of its own to resume.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,95 +26,95 @@ use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
 use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
 
-/// The route under which idempotency keys of creations are remembered.
+/// Route under which idempotency keys of creations are stored.
 const REPLAY_ROUTE: &str = "uploads";
-/// Races that a creation may lose before it gives up.
+/// Attempts of a creation against concurrent requests.
 const MAX_ATTEMPTS: u32 = 4;
 
-/// How the client wants to send.
+/// Transfer method that the client asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TransferMethod {
-    /// By size.
+    /// Chosen by size.
     #[default]
     Auto,
-    /// One PUT, whatever the size.
+    /// A single PUT, whatever the size.
     Put,
-    /// Parts, whatever the size.
+    /// Multipart, whatever the size.
     Multipart,
     /// Through this service, in order.
     Append,
 }
 
-/// How large a file is.
+/// Size of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadSize {
-    /// So many bytes.
+    /// Exact size in bytes.
     Exact(u64),
-    /// At most so many bytes: the holder of the upload's grant chooses the file.
+    /// Largest size in bytes; the holder of the upload's grant chooses the file.
     AtMost(u64),
 }
 
-/// An `Idempotency-Key` and what the request meant.
+/// An `Idempotency-Key` and the fingerprint of its request.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
     /// The key as it was sent.
     pub token: String,
-    /// SHA-256 of the request's meaning.
+    /// SHA-256 over the request's parameters.
     pub fingerprint: [u8; 32],
 }
 
-/// The wish to bring a file in.
+/// A request to create an upload.
 #[derive(Clone, Debug)]
 pub struct CreateUpload {
-    /// The file's name.
+    /// Name of the file.
     pub name: FileName,
-    /// Its size.
+    /// Size of the file.
     pub size: UploadSize,
-    /// Its type, as the client believes.
+    /// Media type as declared by the client.
     pub media_type: Option<MediaType>,
-    /// What it may turn out to be; empty: anything.
+    /// Types that the file may have; empty: any type.
     pub allowed: Vec<TypePattern>,
-    /// Its digest; verified before the asset becomes ready.
+    /// SHA-256 of the file; verified before the asset becomes ready.
     pub sha256: Option<Sha256Digest>,
-    /// The client's own identity for it.
+    /// External id: the client's own identifier.
     pub external_id: Option<String>,
-    /// The client's own properties.
+    /// Metadata of the client.
     pub metadata: AssetMetadata,
-    /// The policy of the tenant that it comes under.
+    /// Name of the tenant's policy that applies.
     pub policy: String,
-    /// One PUT or parts.
+    /// Transfer method.
     pub method: TransferMethod,
-    /// Wanted part size in bytes.
+    /// Requested part size in bytes.
     pub part_size: Option<u64>,
-    /// Checksum that every part will carry.
+    /// Checksum algorithm that every part will use.
     pub checksum: Option<ChecksumAlgorithm>,
-    /// How many part URLs to sign at once.
+    /// Number of part URLs to sign at once.
     pub url_count: u16,
-    /// Life of the upload and of its grant, where it shall be shorter than the usual.
+    /// Life of the upload and of its grant, if shorter than the default.
     pub expires_in: Option<Duration>,
-    /// Makes a repeat of the request find the first one's upload.
+    /// With a key, a repeated request returns the upload of the first request.
     pub idempotency: Option<IdempotencyKey>,
 }
 
-/// An upload that can go on, with everything needed to do so.
+/// An open upload with everything needed to send its bytes.
 pub struct OpenedUpload {
-    /// Created by this request; otherwise found again.
+    /// True if this request created the upload; false if the upload existed.
     pub is_new: bool,
     /// The upload.
     pub upload: Upload,
-    /// Its asset.
+    /// Asset of the upload.
     pub asset: Asset,
-    /// The parts that the store has already.
+    /// Parts that the store has already.
     pub received_parts: Vec<StoredPart>,
-    /// Where to PUT the whole file.
+    /// URL for a PUT of the whole file.
     pub put_url: Option<SignedUrl>,
-    /// Where to PUT the first parts that are missing.
+    /// URLs for the first missing parts.
     pub part_urls: Option<SignedParts>,
-    /// A token that can drive this upload and nothing else.
+    /// Token that can drive this upload and nothing else.
     pub grant: String,
 }
 
-/// Who creates, for whom.
+/// Tenant and API key that create an upload.
 #[derive(Clone, Copy)]
 pub(super) struct UploadCreator {
     pub(super) tenant: TenantId,
@@ -122,7 +122,7 @@ pub(super) struct UploadCreator {
 }
 
 impl Engine {
-    /// Whether [`Self::create_upload`] would accept this, without creating anything.
+    /// Checks that [`Self::create_upload`] would accept this request, without creating anything.
     #[tracing::instrument(skip_all)]
     pub async fn check_create(&self, actor: &Actor, mut wish: CreateUpload) -> Result<()> {
         may_ask(actor, Action::CreateUpload)?;
@@ -133,7 +133,7 @@ impl Engine {
         self.has_room(by.tenant, &wish).await
     }
 
-    /// Opens an upload, or finds the open one that this request is a repeat of.
+    /// Creates an upload, or returns the open upload that this request repeats.
     #[tracing::instrument(skip_all)]
     pub async fn create_upload(&self, actor: &Actor, mut wish: CreateUpload) -> Result<OpenedUpload> {
         may_ask(actor, Action::CreateUpload)?;
@@ -168,7 +168,7 @@ impl Engine {
         Err(Error::busy("others create and end uploads of this external id"))
     }
 
-    /// How the bytes will travel: the plan for this size on this store.
+    /// The transfer for this size on this store.
     fn plan_transfer(&self, wish: &CreateUpload) -> Result<Transfer> {
         let (limits, capabilities) = (self.limits(), self.0.blobs.capabilities());
         let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
@@ -200,13 +200,14 @@ impl Engine {
             PartPlan::choose(size, wish.part_size, &profile)?
         };
         let declared = wish.checksum.or(wish.sha256.filter(|_| one_put).map(|_| ChecksumAlgorithm::Sha256));
-        // Where a store takes checksums without being told, telling it would only oblige every part to have one.
+        // If the store takes undeclared checksums, declaring an algorithm would only oblige every part to have a
+        // checksum.
         let needed = capabilities.part_checksums && !capabilities.undeclared_checksums;
         let checksum = declared.filter(|_| needed);
         Ok(Transfer::Multipart { plan, store_id: None, checksum, as_put: one_put })
     }
 
-    /// Refuses what contradicts itself.
+    /// Refuses contradictory parameters.
     fn check_consistency(&self, wish: &CreateUpload) -> Result<()> {
         check_metadata_size(&wish.metadata)?;
         if let Some(media_type) = &wish.media_type {
@@ -224,7 +225,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The rows that say what is intended.
+    /// Builds the rows of the intended upload.
     pub(super) fn build_intent_rows(
         &self,
         by: UploadCreator,
@@ -293,8 +294,8 @@ impl Engine {
         }
     }
 
-    /// What this request repeats: the upload remembered for its key, or the live one of its external id. `None`: what
-    /// stood in the way is gone, try again.
+    /// The upload that this request repeats: found by its idempotency key, or the live upload with its external id.
+    /// `None`: the conflicting row is gone, so the caller tries again.
     async fn find_repeated_upload(&self, by: UploadCreator, wish: &CreateUpload) -> Result<Option<(Asset, Upload)>> {
         if let Some(idempotency) = &wish.idempotency
             && let Some(replay) = self.0.store.find_idempotency_record(by.key, REPLAY_ROUTE, &idempotency.token).await?
@@ -328,7 +329,7 @@ impl Engine {
         Ok(asset.map(|asset| (asset, upload)))
     }
 
-    /// Everything a client needs to go on. `fresh`: nothing can be in the store yet.
+    /// The response of a creation. `fresh`: the upload is new, so the store can have no parts.
     async fn build_response(&self, asset: Asset, upload: Upload, fresh: bool, urls: u16) -> Result<OpenedUpload> {
         super::note_upload_ids(&upload);
         let grant = self.0.tokens.upload_grant(upload.id, upload.expires_at);
@@ -362,7 +363,8 @@ impl Engine {
         Ok(opened)
     }
 
-    /// Shares an upload row among requests that only sign with it.
+    /// Reads an upload through a cache of [`UPLOAD_CACHE_TTL`](super::UPLOAD_CACHE_TTL), for requests that only sign
+    /// URLs.
     pub(super) async fn load_recent_upload(&self, id: UploadId) -> Result<Option<Arc<Upload>>> {
         if let Some(upload) = self.0.upload_cache.get(&id).await {
             return Ok(Some(upload));
@@ -373,7 +375,7 @@ impl Engine {
     }
 }
 
-/// Metadata of a caller's own, if it is not too much.
+/// Checks the size of a caller's metadata.
 pub(super) fn check_metadata_size(metadata: &AssetMetadata) -> Result<()> {
     let size = serde_json::to_vec(metadata).map_or(0, |json| json.len());
     if size <= MAX_METADATA_BYTES {

@@ -1,7 +1,7 @@
-//! What the holder of an upload's grant brings: a file of their own choice, within what the grant's giver allowed.
+//! Description of a file that the holder of an upload's grant chooses, within the limits set with the grant.
 //!
-//! The giver said how large it may be and of which types; the holder says what it is called, how long and of what type it
-//! is. Whatever the giver has said already stays as it is.
+//! The creator of the grant sets the largest size and the types; the holder declares name, length and type. Values that
+//! the creator has set stay unchanged.
 
 use super::create::check_metadata_size;
 use super::{Engine, Error, Result};
@@ -13,23 +13,23 @@ use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::upload::{Upload, UploadState};
 use crate::store::{StoreError, Tx};
 
-/// Races that a description may lose before it gives up.
+/// Attempts to commit a description when concurrent writers change the row.
 const MAX_DESCRIBE_ATTEMPTS: u32 = 4;
 
-/// What the holder says of the file.
+/// Description of the file by the holder of the grant.
 #[derive(Clone, Debug)]
 pub struct GrantDescription {
-    /// Its name; [`FileName::nameless`] if none was said.
+    /// File name; [`FileName::nameless`] if none was given.
     pub name: FileName,
-    /// Its type. One that says nothing counts as not said.
+    /// Media type; `application/octet-stream` counts as not given.
     pub media_type: Option<MediaType>,
-    /// Properties beside those that the giver knows.
+    /// Metadata, added to that of the grant's creator.
     pub metadata: AssetMetadata,
 }
 
 impl Engine {
-    /// Takes down what the holder of a grant says of the file that it chose, and returns what that replaced. Of a file that
-    /// was named when its upload was created, nothing changes.
+    /// Commits the description of a file by the holder of a grant, and returns the description that was replaced.
+    /// `None`: a file that was named when its upload was created stays unchanged.
     pub(super) async fn describe(&self, upload: &Upload, by: GrantDescription) -> Result<Option<ReplacedDescription>> {
         for _ in 0..MAX_DESCRIBE_ATTEMPTS {
             let Some((asset, mut described)) = self.check_description(upload, &by).await? else { return Ok(None) };
@@ -42,10 +42,10 @@ impl Engine {
         Err(Error::busy("others describe this file"))
     }
 
-    /// The asset as it is, and as this description would make it. `None`: it changes nothing.
+    /// The asset as it is, and with this description. `None` if the description changes nothing.
     ///
     /// # Errors
-    /// Those of a description that the grant's giver or the policy does not allow.
+    /// Those of a description that the grant's creator or the policy does not allow.
     pub(super) async fn check_description(
         &self,
         upload: &Upload,
@@ -63,9 +63,9 @@ impl Engine {
         Ok(if says_the_same(&described, &asset) { None } else { Some((asset, described)) })
     }
 
-    /// Takes the description of a file back that did not arrive: the next one may be another. The caller holds the lease
-    /// under which it was written. A description that was changed since stays, and so does one that cannot be taken back
-    /// now.
+    /// Restores the old description after a file did not arrive, since the next file may be different. The caller holds
+    /// the lease under which the description was written. A description that was changed since is kept. Failures are
+    /// only logged.
     pub(super) async fn restore_description(&self, replaced: ReplacedDescription) {
         let ReplacedDescription { before, after } = replaced;
         for _ in 0..MAX_DESCRIBE_ATTEMPTS {
@@ -84,7 +84,7 @@ impl Engine {
     }
 }
 
-/// A description that was replaced, and the one that replaced it.
+/// A description that was replaced, and its replacement.
 pub(super) struct ReplacedDescription {
     before: Asset,
     after: Asset,
@@ -112,7 +112,7 @@ fn described(mut asset: Asset, by: GrantDescription, now: Timestamp) -> Result<A
     Ok(asset)
 }
 
-/// Refuses a type that is said to be what nobody wants here. What the bytes are is found out later.
+/// Refuses a declared type that `patterns` do not accept. The type of the bytes is detected later.
 pub(super) fn allowed(patterns: &[TypePattern], media_type: &MediaType, name: &FileName) -> Result<()> {
     if may_be_sent(patterns, media_type, name) {
         return Ok(());

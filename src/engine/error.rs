@@ -1,4 +1,4 @@
-//! Why the engine refuses, by meaning. Every protocol renders every variant; none of them has a catch-all arm.
+//! Errors of the engine, by meaning. Every protocol maps every variant; no mapping has a catch-all arm.
 
 use std::time::Duration;
 
@@ -11,39 +11,39 @@ use crate::store::StoreError;
 /// A refusal or a failure.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// No usable credential.
+    /// No valid credential.
     #[error("a credential is needed")]
     Unauthenticated,
-    /// The credential is good, but not for this.
+    /// The credential is valid, but does not allow this action.
     #[error("this credential does not allow that")]
     Forbidden,
-    /// Unknown, or of somebody else: the two look the same.
+    /// Unknown, or of another tenant: the two look the same.
     #[error("there is no such thing")]
     NotFound,
-    /// A value that makes no sense, with the field's name.
+    /// A field has an invalid value.
     #[error("{field}: {problem}")]
     Invalid {
         /// The field, as the caller wrote it.
         field: &'static str,
-        /// What is wrong with its value.
+        /// Description of what is wrong with its value.
         problem: String,
     },
-    /// The declared size is over the limit.
+    /// The declared size exceeds the limit.
     #[error("at most {limit} bytes are accepted")]
     TooLarge {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The tenant has too little left of this: `bytes`, `files` or `open_uploads`.
+    /// The tenant's quota is exhausted: `bytes`, `files` or `open_uploads`.
     #[error("the quota of {limit} is used up")]
     OverQuota {
-        /// What there is too little of.
+        /// Name of the exhausted quota.
         limit: &'static str,
     },
-    /// The tenant has asked too often.
+    /// The tenant exceeds its request rate.
     #[error("too many requests")]
     RateLimited {
-        /// When to ask again.
+        /// Time until the next attempt.
         after: Duration,
     },
     /// The tenant is suspended.
@@ -52,111 +52,111 @@ pub enum Error {
     /// The identity or idempotency key is in use for something else.
     #[error("{0}")]
     Taken(&'static str),
-    /// An `Idempotency-Key` came again with another request.
+    /// The `Idempotency-Key` was used with a different request.
     #[error("this Idempotency-Key was used for another request")]
     IdempotencyKeyReused,
-    /// The state does not allow it.
+    /// The state does not allow the action.
     #[error("the {what} is {state}")]
     WrongState {
         /// `asset` or `upload`.
         what: &'static str,
-        /// The state's name.
+        /// Name of the state.
         state: &'static str,
     },
-    /// The upload or asset existed and is gone for good.
+    /// The upload, asset or link existed and is gone for good.
     #[error("the {what} is {state}")]
     Gone {
         /// `asset`, `upload` or `link`.
         what: &'static str,
-        /// Why.
+        /// Reason.
         state: &'static str,
     },
-    /// The upload stands elsewhere than the caller believes.
+    /// The upload has another offset than the caller declared.
     #[error("the upload stands at byte {expected}")]
     OffsetMismatch {
-        /// Where it stands.
+        /// Offset of the upload.
         expected: u64,
     },
-    /// More bytes came, or were announced, than the file has.
+    /// The body has, or declares, more bytes than the file.
     #[error("the file has {length} bytes and no more")]
     Overrun {
-        /// Its size in bytes.
+        /// Size of the file in bytes.
         length: u64,
     },
-    /// What is said of the file's length is not what is known of it.
+    /// The declared length of the file differs from the known length.
     #[error("another length than this: {0}")]
     LengthMismatch(&'static str),
     /// Another request writes to the upload, or has just begun to.
     #[error("another request writes to this upload")]
     Locked,
-    /// The bytes are not those of the checksum that came with them; none of them counts.
+    /// The bytes do not match the checksum of the append; none of them counts.
     #[error("the bytes are not those of the checksum")]
     ChecksumMismatch,
-    /// The body came too slowly; what came counts.
+    /// The body came too slowly; received bytes count.
     #[error("the body came too slowly")]
     TooSlow,
-    /// The body ended before it was complete; what came counts.
+    /// The body was cut before its end; received bytes count.
     #[error("the body broke off")]
     BodyTruncated,
-    /// Not every byte is there.
+    /// Parts are missing.
     #[error("the upload is not complete: parts {missing} are missing")]
     Incomplete {
-        /// The parts that the store does not have in their planned size.
+        /// Parts that the store does not have in their planned size.
         missing: PartSet,
     },
-    /// The caller's list of parts is not what the store has.
+    /// The caller's list of parts differs from the store's.
     #[error("part {part} is not what the store has")]
     PartsDiffer {
-        /// The first that differs.
+        /// The first part that differs.
         part: u16,
     },
-    /// The store's object is not what was declared.
+    /// The store's object differs from what was declared.
     #[error("the stored object is not what was declared")]
     ContentMismatch,
-    /// The asset is not ready; it may become so.
+    /// The asset is not ready, but may become so.
     #[error("the asset is {state}")]
     NotReady {
-        /// The state's name.
+        /// Name of the state.
         state: &'static str,
     },
     /// The asset was rejected and will never be delivered.
     #[error("the asset was rejected: {code}")]
     Rejected {
-        /// The verdict's code.
+        /// Code of the verdict.
         code: String,
     },
-    /// The store no longer has the bytes of something that is stored. The text is for logs.
+    /// The store has lost the bytes of stored content. The text is for logs.
     #[error("the stored bytes are damaged: {0}")]
     BytesMissing(String),
     /// The store's disk or quota is full.
     #[error("the storage is full")]
     StorageFull,
-    /// Try again later: the database, the store or somebody else's work is in the way.
+    /// Temporary failure: the database, the store or a concurrent request is in the way.
     #[error("not possible just now: {why}")]
     Busy {
-        /// For logs.
+        /// Reason, for logs.
         why: String,
-        /// When to try again.
+        /// Time until the next attempt.
         after: Duration,
     },
-    /// A defect or a broken row. The text is for logs.
+    /// A defect or an invalid row. The text is for logs.
     #[error("internal: {0}")]
     Internal(String),
 }
 
-/// What engine verbs answer.
+/// Result of engine methods.
 pub type Result<T> = std::result::Result<T, Error>;
 
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 impl Error {
-    /// A value that makes no sense.
+    /// Error for an invalid value of a field.
     #[expect(clippy::needless_pass_by_value, reason = "texts, numbers and errors alike, made at the call")]
     pub fn invalid(field: &'static str, problem: impl ToString) -> Self {
         Self::Invalid { field, problem: problem.to_string() }
     }
 
-    /// Not possible just now.
+    /// Error for a temporary failure.
     #[expect(clippy::needless_pass_by_value, reason = "texts and errors alike, made at the call")]
     pub(crate) fn busy(why: impl ToString) -> Self {
         Self::Busy { why: why.to_string(), after: BUSY_RETRY_AFTER }
@@ -176,7 +176,8 @@ impl From<AccessDenied> for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            // Whoever expects conflicts handles them; one that comes this far lost a race and may simply try again.
+            // Callers that expect conflicts handle them. A conflict that comes this far lost a race and may be tried
+            // again.
             StoreError::Conflict => Self::busy("the row changed meanwhile"),
             StoreError::OverQuota(limit) => Self::OverQuota { limit: limit.name() },
             StoreError::Full => Self::StorageFull,

@@ -1,14 +1,14 @@
-//! Whether what the engine stands on answers.
+//! Health of the engine's dependencies.
 
 use std::time::Duration;
 
 use super::Engine;
 use crate::blob::{BlobKey, StoreCapabilities};
 
-/// A foundation that does not answer within this is down.
+/// Time after which a dependency without a response counts as down.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What answers and what does not. Reasons are for operators.
+/// Health of each dependency. The reasons of failures are for operators.
 #[derive(Clone, Debug)]
 pub struct DependencyHealth {
     /// The database.
@@ -18,7 +18,7 @@ pub struct DependencyHealth {
 }
 
 impl DependencyHealth {
-    /// Whether requests can be served.
+    /// True if requests can be served.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.database.is_ok() && self.store.is_ok()
@@ -26,7 +26,7 @@ impl DependencyHealth {
 }
 
 impl Engine {
-    /// Asks the database and the bucket.
+    /// Pings the database and the bucket.
     #[tracing::instrument(skip_all)]
     pub async fn check_health(&self) -> DependencyHealth {
         let marker = BlobKey::Instance.path();
@@ -41,7 +41,7 @@ impl Engine {
         }
     }
 
-    /// What the bucket was found to be capable of.
+    /// Capabilities that were detected in the bucket's store.
     #[must_use]
     pub fn capabilities(&self) -> &StoreCapabilities {
         self.0.blobs.capabilities()

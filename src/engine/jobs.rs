@@ -1,7 +1,7 @@
-//! Jobs as operators see them: list, retry, discard, pause, run a chore by hand.
+//! Administration of jobs: list, retry, discard, pause, run a chore.
 //!
-//! A tenant's administrators see and settle the tenant's own jobs. What concerns all tenants, pausing a kind and running
-//! chores, is for administrators of the tenant `default`, who run the instance.
+//! A tenant's administrators manage the tenant's own jobs. Actions that concern all tenants, such as pausing a kind and
+//! running chores, are for administrators of the tenant `default`, the operators of the instance.
 
 use serde_json::{Value, json};
 
@@ -16,28 +16,28 @@ use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, JobSubjec
 use crate::domain::tenant::DEFAULT_TENANT;
 use crate::store::{JobQuery, StoreError, Tx, Write};
 
-/// Most dead jobs retried at once.
+/// Most dead jobs retried per request.
 const MAX_RETRIED_JOBS: u32 = 1000;
-/// Due rows that a dry run of the sweep counts.
+/// Most due rows that a dry run of the sweep counts.
 const MAX_COUNTED_ROWS: u32 = 10_000;
 
-/// Which jobs to list.
+/// Filter and page of a list of jobs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ListJobs {
-    /// In this state only.
+    /// Only jobs in this state.
     pub state: Option<JobState>,
-    /// Of this kind only.
+    /// Only jobs of this kind.
     pub kind: Option<JobKind>,
-    /// The last job of the page before.
+    /// Last job of the previous page.
     pub after: Option<JobId>,
     /// Page size: 1 to 1000.
     pub limit: u32,
 }
 
-/// Kinds of jobs, and how many of each there are.
+/// Numbers of jobs, and paused kinds.
 #[derive(Clone, Debug)]
 pub struct JobQueues {
-    /// By kind and state.
+    /// Number of jobs by kind and state.
     pub counts: Vec<JobCount>,
     /// Kinds that no worker takes.
     pub paused: Vec<JobKind>,
@@ -53,7 +53,7 @@ impl Engine {
         Ok(self.0.store.list_jobs(&JobQuery { tenant: tenant_of(actor)?, state, kind, after, limit }).await?)
     }
 
-    /// Makes a dead job due once more, with all its tries before it.
+    /// Makes a dead job due again, with all its attempts ahead.
     #[tracing::instrument(skip_all)]
     pub async fn retry_job(&self, actor: &Actor, id: JobId) -> Result<()> {
         may_ask(actor, Action::Administer)?;
@@ -62,7 +62,7 @@ impl Engine {
         self.commit_dead_job_change(Tx::new().with(Write::RetryJob(id, tenant, self.0.store.now())).with(told)).await
     }
 
-    /// Removes a dead job. Its asset stays as it is.
+    /// Removes a dead job. The asset stays unchanged.
     #[tracing::instrument(skip_all)]
     pub async fn discard_job(&self, actor: &Actor, id: JobId) -> Result<()> {
         may_ask(actor, Action::Administer)?;
@@ -74,13 +74,14 @@ impl Engine {
     async fn commit_dead_job_change(&self, tx: Tx) -> Result<()> {
         match self.0.store.commit(tx).await {
             Ok(()) => Ok(()),
-            // Unknown, of another tenant, not dead, or owed again already: none of them is a dead job of this tenant's.
+            // Unknown, of another tenant, not dead, or pending again: in each case the tenant has no such dead job.
             Err(StoreError::Conflict) => Err(Error::NotFound),
             Err(other) => Err(other.into()),
         }
     }
 
-    /// Retries up to a thousand dead jobs, of one kind or of all; how many. Until it says 0 there may be more.
+    /// Retries up to a thousand dead jobs, of a kind or of all kinds. Returns their number; there may be more until it
+    /// is 0.
     #[tracing::instrument(skip_all)]
     pub async fn retry_dead_jobs(&self, actor: &Actor, kind: Option<JobKind>) -> Result<u32> {
         let list = ListJobs { state: Some(JobState::Dead), kind, after: None, limit: MAX_RETRIED_JOBS };
@@ -95,7 +96,7 @@ impl Engine {
         Ok(retried)
     }
 
-    /// The tenant's jobs, counted.
+    /// Numbers of the tenant's jobs, and the paused kinds.
     #[tracing::instrument(skip_all)]
     pub async fn count_queues(&self, actor: &Actor) -> Result<JobQueues> {
         may_ask(actor, Action::Administer)?;
@@ -103,7 +104,7 @@ impl Engine {
         Ok(JobQueues { counts, paused: self.0.store.list_paused_kinds().await? })
     }
 
-    /// Has no worker take jobs of this kind, on any node, or takes that back. Those under way go on.
+    /// Pauses a kind of jobs on all nodes, or resumes it. Jobs under way continue.
     #[tracing::instrument(skip_all)]
     pub async fn pause_jobs(&self, actor: &Actor, kind: JobKind, paused: bool) -> Result<()> {
         self.require_operator(actor).await?;
@@ -114,7 +115,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Every chore: its last report and its next time.
+    /// Every chore, with its last report and its next time.
     #[tracing::instrument(skip_all)]
     pub async fn list_chores(&self, actor: &Actor) -> Result<Vec<JobEntry>> {
         self.require_operator(actor).await?;
@@ -125,7 +126,7 @@ impl Engine {
         Ok(chores)
     }
 
-    /// Has a chore come round now. `false`: it is under way, or nobody ever began it.
+    /// Makes a chore due now. `false` if the chore is under way, or was never started.
     #[tracing::instrument(skip_all)]
     pub async fn hurry_chore(&self, actor: &Actor, chore: Chore) -> Result<bool> {
         self.require_operator(actor).await?;
@@ -138,8 +139,8 @@ impl Engine {
         }
     }
 
-    /// Carries a chore out and says what it came to, as JSON. Twice at once does no harm. Actors ask for
-    /// [`Self::hurry_chore`]; this is for workers, and for the command line, whose user owns the database.
+    /// Runs a chore and returns its report as JSON. Concurrent runs do no harm. Actors call [`Self::hurry_chore`]; this
+    /// is for workers, and for the command line, whose user owns the database.
     #[tracing::instrument(skip_all)]
     pub async fn run_chore(&self, chore: Chore, remove_orphans: bool) -> Result<Value> {
         Ok(match chore {
@@ -169,14 +170,14 @@ impl Engine {
         })
     }
 
-    /// What a chore would do now, without doing it.
+    /// Preview of a chore: counts what it would do, without doing it.
     #[tracing::instrument(skip_all)]
     pub async fn dry_run_chore(&self, actor: &Actor, chore: Chore) -> Result<Value> {
         self.require_operator(actor).await?;
         self.preview_chore(chore).await
     }
 
-    /// See [`Self::dry_run_chore`]; for the command line, whose user owns the database.
+    /// As [`Self::dry_run_chore`], for the command line, whose user owns the database.
     #[tracing::instrument(skip_all)]
     pub async fn preview_chore(&self, chore: Chore) -> Result<Value> {
         let now = self.0.store.now();
@@ -192,27 +193,27 @@ impl Engine {
         })
     }
 
-    /// Jobs of all tenants, by kind and state; names nobody.
+    /// Numbers of jobs of all tenants, by kind and state; without tenant names.
     #[tracing::instrument(skip_all)]
     pub async fn count_all_jobs(&self) -> Result<Vec<JobCount>> {
         Ok(self.0.store.list_job_counts(None).await?)
     }
 
-    /// What an operator should look at.
+    /// The alarms that are raised now.
     #[tracing::instrument(skip_all)]
     pub async fn list_alarms(&self, actor: &Actor) -> Result<Vec<OperatorAlarm>> {
         self.require_operator(actor).await?;
         self.collect_alarms().await
     }
 
-    /// What happened to the tenant's assets, by hour and kind.
+    /// Numbers of the tenant's events, by hour and kind.
     #[tracing::instrument(skip_all)]
     pub async fn list_hourly_counts(&self, actor: &Actor, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>> {
         may_ask(actor, Action::Administer)?;
         Ok(self.0.store.list_event_counts(tenant_of(actor)?, from, to).await?)
     }
 
-    /// Refuses everybody but those who run the instance.
+    /// Refuses all actors except administrators of the tenant `default`.
     pub(super) async fn require_operator(&self, actor: &Actor) -> Result<()> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;

@@ -1,7 +1,8 @@
-//! Keys as a tenant's administrators keep them: make, list, rotate, revoke.
+//! API keys of a tenant, for its administrators: create, list, rotate, revoke.
 //!
-//! A secret is shown once and not kept. When the answer is lost, the same request with the same `Idempotency-Key` shows it
-//! again: it is then derived from a salt that is remembered for as long as the answer, and from the signing key.
+//! A secret is shown once and not stored. If the response is lost, the same request with the same `Idempotency-Key`
+//! shows the secret again: it is derived from the signing key and a salt, which is stored as long as the idempotency
+//! record.
 
 use std::time::Duration;
 
@@ -15,30 +16,30 @@ use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyScopes, KeySecret, KeyToken};
 use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
 
-/// Tries of a change that others get in the way of.
+/// Attempts of a rotation against concurrent changes.
 const MAX_ROTATE_ATTEMPTS: u32 = 5;
 
-/// A new key.
+/// A request for a new key.
 #[derive(Clone, Debug)]
 pub struct KeyWish {
-    /// For people; 1 to 200 bytes.
+    /// Name for people; 1 to 200 bytes.
     pub name: Option<String>,
-    /// What it may do.
+    /// Scopes of the key.
     pub scopes: KeyScopes,
-    /// When it stops working; `None`: never.
+    /// Life of the key; `None`: without end.
     pub expires_in: Option<Duration>,
 }
 
-/// A key with the secret that it has just got.
+/// A key with its new secret.
 #[derive(Clone, Debug)]
 pub struct MadeKey {
-    /// What is kept of it.
+    /// The stored key.
     pub key: ApiKey,
-    /// What its holder sends. Show it once.
+    /// The token that the key's holder sends. Shown once.
     pub token: KeyToken,
 }
 
-/// A request that shows a secret, and what its repeats are known by.
+/// A request that shows a secret, with the data that identifies its repeats.
 struct KeyIdempotency<'a> {
     by: KeyId,
     route: String,
@@ -47,12 +48,12 @@ struct KeyIdempotency<'a> {
 }
 
 impl Engine {
-    /// Makes a key in the caller's tenant, or for the operator in another one, named by name or id. The one time that its
-    /// secret is shown, but for repeats with the same `Idempotency-Key`.
+    /// Creates a key in the caller's tenant, or for the operator in the tenant with this name or id. The secret is
+    /// shown only in this response and in those to repeats with the same `Idempotency-Key`.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for scopes that the caller does not have; [`Error::Invalid`] for a wish that makes no sense;
-    /// [`Error::Taken`] when the tenant has its share.
+    /// [`Error::Forbidden`] for scopes that the caller does not have; [`Error::Invalid`] for invalid parameters;
+    /// [`Error::Taken`] when the tenant has its most keys.
     #[tracing::instrument(skip_all)]
     pub async fn create_key(
         &self,
@@ -85,7 +86,7 @@ impl Engine {
         }
     }
 
-    /// A page of a tenant's keys, oldest first, revoked and expired ones included.
+    /// A page of a tenant's keys, oldest first, including revoked and expired keys.
     #[tracing::instrument(skip_all)]
     pub async fn list_keys(
         &self,
@@ -99,14 +100,14 @@ impl Engine {
         self.registry().keys(tenant, after, limit).await
     }
 
-    /// One of a tenant's keys.
+    /// Reads a key of a tenant.
     #[tracing::instrument(skip_all)]
     pub async fn key(&self, actor: &Actor, tenant: Option<&str>, id: KeyId) -> Result<ApiKey> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         self.registry().key(tenant, id).await
     }
 
-    /// Withdraws a key: here at once, on every other node within five seconds. Again is fine.
+    /// Revokes a key: on this node at once, on every other node within five seconds. Idempotent.
     #[tracing::instrument(skip_all)]
     pub async fn revoke_key(&self, actor: &Actor, tenant: Option<&str>, id: KeyId) -> Result<()> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
@@ -115,11 +116,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives a key a new secret, shown once as by [`Self::create_key`]. The old one works as well for `overlap`, by default
-    /// a day, at most a week; the one before that does not.
+    /// Gives a key a new secret, shown once as by [`Self::create_key`]. The old secret stays valid for `overlap`: a day
+    /// by default, at most a week. Older secrets become invalid.
     ///
     /// # Errors
-    /// [`Error::WrongState`] for a key that is revoked.
+    /// [`Error::WrongState`] for a revoked key.
     #[tracing::instrument(skip_all)]
     pub async fn rotate_key(
         &self,
@@ -139,7 +140,7 @@ impl Engine {
             }
             let tx = self.recall(Tx::new(), &showing, id);
             match self.registry().by(actor).rotate_to(tenant, id, overlap, &secret, tx).await {
-                // Somebody else's rotation, or this very request, came first.
+                // A concurrent rotation, or a repeat of this request, came first.
                 Err(Error::Taken(_)) => {}
                 other => {
                     self.0.api_keys.forget(id).await;
@@ -154,7 +155,7 @@ impl Engine {
         KeyIdempotency { by, route, idempotency, salt: random_hex(&*self.0.entropy, 16) }
     }
 
-    /// The secret to show, if it may have to be shown again.
+    /// The secret to show, if a repeat may have to show it again.
     fn secret_of(&self, showing: &KeyIdempotency<'_>) -> Option<KeySecret> {
         showing.idempotency?;
         self.0.tokens.key_secrets(showing.salt.as_bytes()).next()
@@ -172,11 +173,11 @@ impl Engine {
         }))
     }
 
-    /// What this request has shown already.
+    /// The key that an earlier request with this `Idempotency-Key` has shown.
     ///
     /// # Errors
-    /// [`Error::IdempotencyKeyReused`] for another request under the same `Idempotency-Key`; [`Error::Taken`] when the key has got
-    /// another secret since.
+    /// [`Error::IdempotencyKeyReused`] for a different request with the same `Idempotency-Key`; [`Error::Taken`] when
+    /// the key has got another secret since.
     async fn recall_created_key(&self, tenant: TenantId, showing: &KeyIdempotency<'_>) -> Result<Option<MadeKey>> {
         let Some(IdempotencyKey { token, fingerprint }) = showing.idempotency else { return Ok(None) };
         let Some(replay) = self.0.store.find_idempotency_record(showing.by, &showing.route, token).await? else {

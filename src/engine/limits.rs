@@ -1,4 +1,4 @@
-//! What this composition accepts; every protocol advertises from here.
+//! Limits of this instance; every protocol advertises them from here.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use crate::domain::checksum::ChecksumAlgorithm;
 use crate::domain::name::FileName;
 use crate::domain::policy::DEFAULT_POLICY;
 
-/// Limits, as clients may know them.
+/// Limits that are published to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadLimits {
     /// Largest file in bytes.
     pub max_size: u64,
-    /// Largest file in bytes that one PUT can carry.
+    /// Largest file in bytes for a single PUT.
     pub max_put: u64,
-    /// Largest file in bytes that can come through this service.
+    /// Largest file in bytes that can pass through this service.
     pub max_append: u64,
-    /// Most bytes of one request that appends to a file; `None`: as many as the file has.
+    /// Most bytes per request that appends to a file; `None`: as many as the file has.
     pub max_request_body: Option<u64>,
-    /// Smallest part in bytes, the last one aside.
+    /// Smallest part in bytes; the last part may be smaller.
     pub min_part: u64,
     /// Largest part in bytes.
     pub max_part: u64,
@@ -28,7 +28,7 @@ pub struct UploadLimits {
     pub max_parts: u16,
     /// Longest name in characters.
     pub max_name_chars: usize,
-    /// Most bytes of UTF-8 that a name can have.
+    /// Longest name in bytes of UTF-8.
     pub max_name_bytes: usize,
     /// Largest metadata in bytes of JSON.
     pub max_metadata: usize,
@@ -42,10 +42,10 @@ pub struct UploadLimits {
     pub checksums: &'static [ChecksumAlgorithm],
 }
 
-/// Most entries of a page, whatever it lists.
+/// Most entries of a page of any list.
 const MAX_PAGE_ENTRIES: u32 = 1000;
 
-/// Whether a page may have so many entries.
+/// Checks the size of a page.
 pub(super) fn check_page_limit(limit: u32) -> Result<()> {
     if (1..=MAX_PAGE_ENTRIES).contains(&limit) {
         return Ok(());
@@ -53,11 +53,11 @@ pub(super) fn check_page_limit(limit: u32) -> Result<()> {
     Err(Error::invalid("limit", format!("1 to {MAX_PAGE_ENTRIES}")))
 }
 
-/// Largest metadata of an asset, in bytes of JSON.
+/// Largest metadata of an asset in bytes of JSON.
 pub(super) const MAX_METADATA_BYTES: usize = 16 << 10;
 
 impl Engine {
-    /// What this composition accepts.
+    /// Limits of this instance.
     #[must_use]
     pub fn limits(&self) -> UploadLimits {
         const PART_CHECKSUM_ALGORITHMS: [ChecksumAlgorithm; 3] =
@@ -81,8 +81,8 @@ impl Engine {
         }
     }
 
-    /// What is accepted from this actor: with an API key, files within the tenant's default policy; with an upload grant,
-    /// the one file that it is for, while it lives.
+    /// Limits for this actor: with an API key, those of the tenant's default policy; with an upload grant, those of its
+    /// file and its remaining life.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the grant's upload is gone.

@@ -1,4 +1,4 @@
-//! Links: permissions to download one asset, handed to somebody without an account.
+//! Links: permissions to download an asset, for people without an account.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,30 +18,30 @@ use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
 use crate::store::{IdempotencyRecord, LinkQuery, LinksOf, StoreError, Tx, Write};
 
-/// The route under which idempotency keys of links are remembered.
+/// Route under which idempotency keys of links are stored.
 const REPLAY_ROUTE: &str = "links";
 
-/// The wish for one link.
+/// A request for a link.
 #[derive(Clone, Debug)]
 pub struct LinkWish {
-    /// What it opens.
+    /// Asset that the link opens.
     pub asset: AssetId,
-    /// How long it works.
+    /// Life of the link.
     pub expires_in: Duration,
-    /// Save or show.
+    /// Save or display.
     pub disposition: Disposition,
-    /// Another name than the asset's.
+    /// File name, if different from the asset's.
     pub filename: Option<FileName>,
-    /// A derivative instead of the original.
+    /// Derivative to deliver instead of the original.
     pub variant: Option<AssetVariant>,
-    /// How often it may be opened.
+    /// Number of times that the link may be opened; `None`: without limit.
     pub uses: Option<u32>,
-    /// The only network that may open it.
+    /// The only network that may open the link.
     pub network: Option<ClientNetwork>,
 }
 
 impl LinkWish {
-    /// To save an asset, for an hour.
+    /// Request for a link that saves the asset, valid for an hour.
     #[must_use]
     pub fn to(asset: AssetId) -> Self {
         Self {
@@ -56,14 +56,14 @@ impl LinkWish {
     }
 }
 
-/// Which links to list.
+/// Filter and page of a list of links.
 #[derive(Clone, Copy, Debug)]
 pub struct ListLinks {
-    /// To this asset only.
+    /// Only links to this asset.
     pub asset: Option<AssetId>,
-    /// Made by this key only.
+    /// Only links that this key made.
     pub maker: Option<KeyId>,
-    /// The last link of the page before.
+    /// Last link of the previous page.
     pub after: Option<GrantId>,
     /// Page size: 1 to 1000.
     pub limit: u32,
@@ -72,18 +72,18 @@ pub struct ListLinks {
 /// A page of links.
 #[derive(Clone, Debug)]
 pub struct LinkList {
-    /// Oldest first.
+    /// The links, oldest first.
     pub links: Vec<Link>,
-    /// Where the next page begins; `None` at the end.
+    /// Last link of this page, if there is a next page; `None` at the end.
     pub next: Option<GrantId>,
 }
 
-/// Which links to withdraw: those to an asset, those of a maker, or those that are both.
+/// Filter of links to revoke; links must match all given fields.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RevokeLinks {
-    /// To this asset only.
+    /// Only links to this asset.
     pub asset: Option<AssetId>,
-    /// Made by this key only.
+    /// Only links that this key made.
     pub maker: Option<KeyId>,
 }
 
@@ -92,12 +92,12 @@ pub struct RevokeLinks {
 pub struct MadeLink {
     /// The link.
     pub link: Link,
-    /// Its token. A secret of its holder: never logged.
+    /// Token of the link. A secret of its holder: never logged.
     pub token: String,
 }
 
 impl Engine {
-    /// Makes links, each of which can fail by itself; one commit for all that do not.
+    /// Makes links in a single commit. A link that fails does not affect the rest.
     #[tracing::instrument(skip_all)]
     pub async fn make_links(
         &self,
@@ -160,7 +160,7 @@ impl Engine {
         self.new_link(asset.tenant, key, LinkTarget::Asset(asset.id), wish)
     }
 
-    /// A link as it is wished for, to whatever.
+    /// Builds the link of a request, to any kind of target.
     pub(super) fn new_link(&self, tenant: TenantId, key: KeyId, target: LinkTarget, wish: &LinkWish) -> Result<Link> {
         let longest = self.0.settings.link_ttl;
         if wish.expires_in > longest || wish.expires_in.is_zero() {
@@ -193,7 +193,7 @@ impl Engine {
         self.replay_of(key, REPLAY_ROUTE, idempotency, json!({ "links": ids }))
     }
 
-    /// An answer that can be made again from `result`.
+    /// Idempotency record for a response that can be built again from `result`.
     pub(super) fn replay_of(
         &self,
         key: KeyId,
@@ -211,7 +211,7 @@ impl Engine {
         }
     }
 
-    /// The links that the first request of this key made; failures fail again as they would now.
+    /// The links that the first request with this key made. Links that failed then return their present error.
     async fn recall_created_links(
         &self,
         key: KeyId,
@@ -236,7 +236,7 @@ impl Engine {
         Ok(answers)
     }
 
-    /// Withdraws a link. Effective at once on every node; asking again is fine.
+    /// Revokes a link on every node at once. Idempotent.
     #[tracing::instrument(skip_all)]
     pub async fn revoke_link(&self, actor: &Actor, id: GrantId) -> Result<()> {
         may_ask(actor, Action::LinkAsset)?;
@@ -248,7 +248,7 @@ impl Engine {
         Ok(self.0.store.commit(Tx::new().with(Write::RevokeLink(id, self.0.store.now())).with(told)).await?)
     }
 
-    /// A page of the tenant's links, those that ended included until they are forgotten. Tokens are not shown again.
+    /// A page of the tenant's links, including ended links until they are deleted. Tokens are not shown again.
     #[tracing::instrument(skip_all)]
     pub async fn list_links(&self, actor: &Actor, list: ListLinks) -> Result<LinkList> {
         may_ask(actor, Action::LinkAsset)?;
@@ -265,7 +265,7 @@ impl Engine {
         Ok(LinkList { links, next })
     }
 
-    /// Withdraws many links; how many were good until now. Effective at once on every node; asking again is fine.
+    /// Revokes many links on every node at once, and returns how many were valid. Idempotent.
     #[tracing::instrument(skip_all)]
     pub async fn revoke_links(&self, actor: &Actor, which: RevokeLinks) -> Result<u64> {
         may_ask(actor, Action::LinkAsset)?;
@@ -290,7 +290,7 @@ impl Engine {
     }
 }
 
-/// One entry of the audit trail for what one request made: about its asset, or about many.
+/// Audit entry for the links of a request: about its asset, or about many.
 fn told_of(actor: &Actor, links: &[Result<Link>]) -> Option<AuditedAct> {
     let made: Vec<&Link> = links.iter().flatten().collect();
     let first = made.first()?;

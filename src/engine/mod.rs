@@ -1,9 +1,9 @@
 //! The verbs: create ▶ sign ▶ complete ▶ process ▶ deliver, and abort and sweep beside them.
 //!
-//! Commands come in, domain values go out. Every verb authorises first, through [`crate::domain::access`]. What must
-//! happen together is one [`Tx`]; what must not be cut off by a client that goes away runs in a task of its own.
+//! Commands come in, domain values go out. Every verb authorises first, through [`crate::domain::access`]. Writes that
+//! must happen together are a single [`Tx`]; work that a disconnecting client must not cancel runs in its own task.
 //!
-//! Must not know of headers, SQL, AWS, settings files or anything else that speaks to the outside.
+//! Must not know of headers, SQL, AWS, settings files or any other interface to the outside.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,72 +100,72 @@ pub use webhooks::{
     DeliveryOutcome, ListDeliveries, ReplayRange, ReplayedDeliveries, WebhookCall, WebhookSettings, WebhookWish,
 };
 
-/// Values of the ports that verbs take and answer with.
+/// Types of the ports in the signatures of verbs.
 pub use crate::blob::cdn::{BadCdn, CdnSigner};
 pub use crate::blob::{ByteStream, LocalFile, SignedUrl, StoredPart};
 pub use crate::store::AuditQuery;
 
-/// What the composition decides for the engine.
+/// Settings of the engine.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
-    /// How long things may take before the sweeper steps in.
+    /// Timeouts after which the sweeper acts.
     pub upload_timeouts: UploadTimeouts,
     /// Largest file in bytes; the store's own limit may be lower.
     pub max_size: u64,
-    /// Files up to this many bytes travel as one PUT unless the client wants otherwise.
+    /// Largest file in bytes that is sent as a single PUT unless the client asks otherwise.
     pub max_single_put_bytes: u64,
-    /// How downloads are delivered unless a request narrows it.
+    /// Default delivery mode.
     pub delivery: DeliveryMode,
-    /// What else is offered, and to whom.
+    /// Further delivery modes, with the trusted proxy and the content delivery network.
     pub deliveries: DeliverySettings,
-    /// Life of the URL that a download is redirected to.
+    /// Life of the URL to which a download is redirected.
     pub redirect_ttl: Duration,
     /// Longest life of a link.
     pub link_ttl: Duration,
     /// How long the bytes of a rejected asset are kept.
     pub quarantine_ttl: Duration,
-    /// Files up to this many bytes get a SHA-256 even if none was declared.
+    /// Largest file in bytes that gets a SHA-256 even if none was declared.
     pub max_digest_bytes: u64,
-    /// How long an external processor has to report before it is asked again.
+    /// Time that an external processor has to report before the job is offered again.
     pub report_timeout: Duration,
-    /// How often an external processor is asked about one asset.
+    /// Most offers of a job to an external processor.
     pub max_offers: u32,
-    /// How long the answer to an `Idempotency-Key` is remembered.
+    /// Life of idempotency records.
     pub replay_ttl: Duration,
-    /// How events are kept and handed out.
+    /// Settings of the feed.
     pub feed: FeedSettings,
-    /// How webhooks are told of them.
+    /// Settings of webhooks.
     pub webhooks: WebhookSettings,
-    /// How slow the body of an append may be.
+    /// Limits on the pace of an append's body.
     pub body_pace: BodyPaceLimits,
     /// Bytes of all appends together that may be in memory.
     pub append_memory: u64,
-    /// Most bytes of one request's body that proxies in front of this service let through, which clients are told;
-    /// `None`: as many as the file has.
+    /// Largest request body in bytes that proxies in front of this service accept; published to clients. `None`:
+    /// without limit.
     pub max_request_body: Option<u64>,
-    /// How long an object or multipart upload must have been there before it can be called an orphan.
+    /// Shortest age of an object or multipart upload that can count as an orphan.
     pub orphan_grace: Duration,
 }
 
-/// Everything the engine stands on.
+/// Dependencies of the engine.
 pub struct EngineDeps {
     /// Rows.
     pub store: Arc<dyn Store>,
     /// Bytes.
     pub blobs: Arc<dyn BlobStore>,
-    /// Unguessable bytes.
+    /// Source of random bytes.
     pub entropy: Arc<dyn Entropy>,
-    /// Signs grants and cursors.
+    /// Signer of grants, links and cursors.
     pub tokens: TokenSigner,
-    /// Whose JSON Web Tokens count beside our own keys.
+    /// Issuers whose JSON Web Tokens are accepted besides API keys.
     pub issuers: TrustedIssuers,
-    /// What the composition decides.
+    /// Settings.
     pub settings: EngineSettings,
-    /// Which instance this is: orphans are looked for in this instance's bucket only.
+    /// Id of this instance; orphans are searched only in a bucket with this id.
     pub instance_id: String,
 }
 
-/// The engine. Cloning shares it.
+/// The engine. Clones share the same state.
 #[derive(Clone)]
 pub struct Engine(Arc<EngineInner>);
 
@@ -184,21 +184,21 @@ struct EngineInner {
     upload_cache: moka::future::Cache<UploadId, Arc<Upload>>,
     small_objects: small_object_cache::SmallObjectCache,
     tenancy: tenancy::TenancyCache,
-    /// Fetches that were told of just now; see [`audit`].
+    /// Downloads with a recent audit entry; see [`audit`].
     recent_fetches: moka::future::Cache<(uuid::Uuid, uuid::Uuid), ()>,
     asset_cache: deliver::AssetCache,
     link_uses: usage_counter::UsageCounter,
     refusal_counts: refusals::RefusalCounts,
-    /// Whoever reads a member of an archive for its CRC alone has this turn.
+    /// Held while a member of an archive is read only to compute its CRC.
     archive_lock: tokio::sync::Mutex<()>,
 }
 
-/// An upload read this recently is good enough to sign for: the worst that staleness does is a URL that the store
+/// Longest age of a cached upload for which URLs are signed. The worst effect of a stale row is a URL that the store
 /// refuses.
 const UPLOAD_CACHE_TTL: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// Puts the engine on its foundation.
+    /// Creates the engine from its dependencies.
     #[must_use]
     pub fn new(foundation: EngineDeps) -> Self {
         let EngineDeps { store, blobs, entropy, tokens, issuers, settings, instance_id: instance } = foundation;
@@ -228,19 +228,19 @@ impl Engine {
         }))
     }
 
-    /// Wakes when assets change on this node.
+    /// Notifications of changes of assets on this node.
     #[must_use]
     pub fn asset_notify(&self) -> &AssetNotify {
         &self.0.asset_notify
     }
 
-    /// The database's time.
+    /// Time of the database.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.0.store.now()
     }
 
-    /// A fresh id, stamped with the database's time.
+    /// New id that contains the database's time.
     fn new_id(&self) -> uuid::Uuid {
         ids::mint(self.0.store.now(), &*self.0.entropy)
     }
@@ -249,14 +249,14 @@ impl Engine {
         &self.0.settings.upload_timeouts
     }
 
-    /// Commits and tells whoever waits on this node.
+    /// Commits, and wakes the tasks on this node that wait for the asset.
     async fn commit_and_notify(&self, tx: Tx, asset: AssetId) -> std::result::Result<(), crate::store::StoreError> {
         self.0.store.commit(tx).await?;
         self.0.asset_notify.notify(asset);
         Ok(())
     }
 
-    /// Looks an upload up for an actor who wants to do `action` with it.
+    /// Reads an upload for an actor that wants to do `action` with it; an error if not permitted.
     async fn load_upload_for(&self, actor: &Actor, action: Action, id: UploadId) -> Result<Upload> {
         let looked = async {
             may_ask(actor, action)?;
@@ -268,7 +268,7 @@ impl Engine {
         looked.await.inspect_err(|error| self.tell_of_denial(actor, || format!("upload:{id}"), error))
     }
 
-    /// Looks an asset up for an actor who wants to do `action` with it.
+    /// Reads an asset for an actor that wants to do `action` with it; an error if not permitted.
     async fn load_asset_for(&self, actor: &Actor, action: Action, id: AssetId) -> Result<Asset> {
         let looked = async {
             may_ask(actor, action)?;
@@ -282,7 +282,7 @@ impl Engine {
         looked.await.inspect_err(|error| self.tell_of_denial(actor, || format!("asset:{id}"), error))
     }
 
-    /// Whether an actor may do `action` with an asset.
+    /// Checks that an actor may do `action` with an asset.
     async fn check_permission(&self, actor: &Actor, action: Action, asset: &Asset) -> Result<()> {
         let id = asset.id;
         let upload = match actor {
@@ -306,7 +306,7 @@ fn upload_target(upload: &Upload) -> AccessTarget {
     AccessTarget { tenant: upload.tenant, owner: upload.owner, upload: Some(upload.id), asset: upload.asset }
 }
 
-/// The tenant that an actor acts in; upload grants act in none of their own.
+/// The tenant in which an actor acts; an error for upload grants, which act in none.
 fn tenant_of(actor: &Actor) -> Result<TenantId> {
     match actor {
         Actor::Key { tenant, .. } => Ok(*tenant),

@@ -1,7 +1,7 @@
-//! begin: the store is told that parts will come, and its id for them is stored.
+//! CreateMultipartUpload, idempotent: the store creates the multipart upload, and its id is written to the row.
 //!
-//! Between our intent and the store's answer lies a gap into which a node may fall: what the store has under the upload's key
-//! is then found and adopted. Must not decide what an upload is; `create` and its likes do.
+//! A node may die between the two steps. The next attempt then finds the multipart upload under the upload's key and
+//! adopts it. Must not decide the transfer of an upload; `create` and `unplanned` do.
 
 use super::{Engine, Error, Result};
 use crate::crash;
@@ -9,10 +9,11 @@ use crate::domain::upload::{Transfer, Upload};
 use crate::store::{StoreError, Tx};
 
 impl Engine {
-    /// Makes sure that a multipart upload has been begun at the store and its id is stored.
+    /// Ensures that the store has a multipart upload for `upload` and that its id is in the row. `fresh`: there was no
+    /// earlier attempt.
     ///
-    /// A repeat may find that the id was lost between the store's answer and our row. The key is this upload's alone,
-    /// so what the store has under it is ours to adopt.
+    /// An earlier attempt may have died before it wrote the id. The key belongs to this upload alone, so a multipart
+    /// upload under the key can be adopted.
     pub(super) async fn ensure_multipart(&self, upload: Upload, fresh: bool) -> Result<Upload> {
         let checksum = match &upload.transfer {
             Transfer::Multipart { store_id: None, checksum, .. } => *checksum,
@@ -38,7 +39,7 @@ impl Engine {
                 Ok(begun)
             }
             Err(StoreError::Conflict) => {
-                // Another caller was faster: its upload counts, ours is given up unless it is the same.
+                // Another caller was faster: its multipart upload counts, and ours is aborted unless it is the same.
                 let current = self.0.store.find_upload(upload.id).await?.ok_or(Error::NotFound)?;
                 if current.store_id() != Some(&store_id) {
                     self.0.blobs.abort_multipart(&upload.key, &store_id).await?;

@@ -1,9 +1,8 @@
-//! Orphans: what is in our part of the bucket and belongs to no row. Normally there are none; a database restored
-//! from a backup, or a node that died between two steps, can leave some, and they cost money silently.
+//! Orphans: objects and multipart uploads in our part of the bucket without a row. Normally there are none. A database
+//! restored from a backup, or a node that died between two steps, can leave some, and they cost money silently.
 //!
-//! Nothing is removed on a listing's word: each candidate is older than the grace period, its key names no live row,
-//! and the object is looked at once more right before. A bucket that says it belongs to another instance is not
-//! touched at all.
+//! A listing alone never causes a removal: each candidate is older than the grace period, its key names no live row,
+//! and the object is read again right before. A bucket that is marked as another instance's is not touched at all.
 
 use bytes::Bytes;
 
@@ -14,7 +13,7 @@ use crate::domain::asset::{Asset, AssetContent, AssetState, LeftoverBytes};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::upload::Upload;
 
-/// What kind of leftover.
+/// Kind of an orphan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrphanKind {
     /// An object.
@@ -23,27 +22,27 @@ pub enum OrphanKind {
     Multipart,
 }
 
-/// A leftover that belongs to no row.
+/// An object or multipart upload without a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrphanedBlob {
-    /// What it is.
+    /// Kind.
     pub kind: OrphanKind,
-    /// Where it is.
+    /// Object key.
     pub key: String,
     /// The store's id, for multipart uploads.
     pub store_id: Option<String>,
-    /// Bytes, for objects.
+    /// Size in bytes, for objects.
     pub size: u64,
 }
 
-/// What a search found, or removed.
+/// Numbers of a search for orphans.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct OrphanReport {
-    /// Objects looked at.
+    /// Objects examined.
     pub objects: u64,
-    /// Multipart uploads looked at.
+    /// Multipart uploads examined.
     pub multiparts: u64,
-    /// Orphans among them.
+    /// Orphans found.
     pub orphans: u64,
     /// Bytes of orphaned objects.
     pub bytes: u64,
@@ -52,7 +51,7 @@ pub struct OrphanReport {
 }
 
 impl Engine {
-    /// Searches the bucket for orphans, tells each to `found`, and removes it if `apply`. Memory does not grow with
+    /// Searches the bucket for orphans, reports each to `found`, and removes it if `apply`. Memory does not grow with
     /// the bucket.
     #[tracing::instrument(skip_all)]
     pub async fn scan_orphans(&self, apply: bool, mut found: impl FnMut(&OrphanedBlob) + Send) -> Result<OrphanReport> {
@@ -65,7 +64,7 @@ impl Engine {
         Ok(report)
     }
 
-    /// Marks an unmarked bucket as this instance's; refuses one that is marked as another's.
+    /// Refuses a bucket that is not marked as this instance's.
     async fn ensure_own_bucket(&self) -> Result<()> {
         let owner = self.read_bucket_owner().await?;
         match owner {
@@ -84,7 +83,7 @@ impl Engine {
         Ok(Some(String::from_utf8_lossy(&chunks.concat()).into_owned()))
     }
 
-    /// Marks the bucket as this instance's at start. Another instance's mark is kept, and told.
+    /// Marks an unmarked bucket as this instance's at start. `false` if the bucket is marked as another instance's.
     #[tracing::instrument(skip_all)]
     pub async fn mark_bucket(&self) -> Result<bool> {
         match self.read_bucket_owner().await? {
@@ -147,7 +146,7 @@ impl Engine {
         }
     }
 
-    /// Old enough to be judged. A store that tells no time is never judged.
+    /// True if the time is longer ago than the grace period. `false` if the store reports no time.
     fn is_old(&self, time: Option<Timestamp>) -> bool {
         time.is_some_and(|time| after(time, self.0.settings.orphan_grace) <= self.0.store.now())
     }
@@ -167,7 +166,7 @@ impl Engine {
                 .await?
                 .is_some_and(|asset| references_derivative(&asset, &object.key)));
         }
-        // A stranger's key in our folder is not ours to judge.
+        // A key that is not ours is not judged.
         let Some((_, asset, upload)) = BlobKey::parse_original(&object.key) else { return Ok(false) };
         let asset = self.0.store.find_asset(asset).await?;
         if asset.is_some_and(|asset| references_object(&asset, &object.key)) {
@@ -183,7 +182,7 @@ impl Engine {
         }
         let upload = self.0.store.find_upload(upload).await?;
         Ok(!upload.is_some_and(|upload| {
-            // An id that was never recorded will be adopted or removed by the upload's own sweep.
+            // A multipart upload whose id was never recorded is adopted or removed by the upload's own sweep.
             let its_own = upload.store_id().is_none_or(|id| id == multipart.store_id);
             its_own && owns_key(&upload)
         }))
@@ -205,7 +204,7 @@ impl Engine {
         match &orphan.store_id {
             Some(store_id) => self.abort_until_gone(&orphan.key, store_id).await?,
             None => {
-                // Listings may be stale: what is there now decides.
+                // Listings may be stale: the object's present state decides.
                 let Some(facts) = self.0.blobs.head(&orphan.key).await? else { return Ok(()) };
                 if !self.is_old(facts.modified) {
                     return Ok(());
@@ -218,20 +217,20 @@ impl Engine {
     }
 }
 
-/// Whether an asset's row says that this object is its bytes.
+/// True if an asset's row names this object as its bytes.
 fn references_object(asset: &Asset, key: &str) -> bool {
     let content = asset.state.content();
     content.is_some_and(|content| content.key == key) && asset.state.leftover() != Some(LeftoverBytes::Gone)
 }
 
-/// Whether an asset's row names this derivative, or a processor may still report it.
+/// True if an asset's row names this derivative, or a processor may still report it.
 fn references_derivative(asset: &Asset, key: &str) -> bool {
     let named = |content: &AssetContent| content.findings.derivatives.iter().any(|made| made.key == key);
     let gone = asset.state.leftover() == Some(LeftoverBytes::Gone);
     !gone && (matches!(asset.state, AssetState::Processing(_)) || asset.state.content().is_some_and(named))
 }
 
-/// Whether an upload's own life cycle still takes care of what is under its key.
+/// True if the upload's own life cycle still cleans up under its key.
 fn owns_key(upload: &Upload) -> bool {
     upload.state.is_live() || upload.next_check_at.is_some()
 }

@@ -1,4 +1,5 @@
-//! Checks of a list of parts before an upload is completed: against the plan, and against the list that the client sent.
+//! Checks of a list of parts before an upload is completed: against the plan, and against the list that the client
+//! sent.
 
 use super::complete::CompleteUpload;
 use super::{Error, Result};
@@ -6,7 +7,7 @@ use crate::blob::StoredPart;
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload};
 
-/// Whether a new list of parts may stand for the one before.
+/// True if a new list of the store's parts is complete and can replace the earlier list.
 pub(super) fn is_list_complete(upload: &Upload, plan: Option<&PartPlan>, listed: &[StoredPart]) -> bool {
     match &upload.transfer {
         Transfer::UnplannedMultipart { total, .. } => Some(listed.iter().map(|part| part.size).sum()) == *total,
@@ -20,7 +21,7 @@ pub(super) fn first_part_missing() -> PartSet {
     PartSet::from_numbers(PartNumber::new(1))
 }
 
-/// Every part of the plan is there, and the client's list, if it gave one, is the store's.
+/// Checks that every part of the plan is there, and that the client's list, if given, matches the store's.
 pub(super) fn check_planned_parts(plan: &PartPlan, parts: &[StoredPart], wish: &CompleteUpload) -> Result<()> {
     let find = |number: PartNumber| parts.binary_search_by_key(&number, |part| part.number).ok().map(|at| &parts[at]);
     for claimed in wish.parts.iter().flatten() {

@@ -1,7 +1,7 @@
-//! Refusals in the audit trail, in summary: of one kind, from one address, the first is told at once, then the tenth, the
-//! hundredth and so on, each with the count so far. Whether what was asked for exists makes no difference.
+//! Audit entries for refusals, in summary: of each kind and address, an entry is written for the first, the tenth, the
+//! hundredth refusal and so on, with the count so far. Entries do not depend on whether the requested object exists.
 //!
-//! Bounded: kinds that are counted, and entries that one tenant's trail takes within a minute.
+//! Bounded in the number of kinds that are counted, and in the entries per tenant and minute.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,25 +19,26 @@ use crate::domain::ids::TenantId;
 use crate::domain::tenant::DEFAULT_TENANT;
 use crate::store::Tx;
 
-/// Kinds of refusals that are counted at once.
+/// Most kinds of refusals that are counted at a time.
 const MAX_REFUSAL_KINDS: u64 = 10_000;
-/// A kind is counted from the beginning when it has not occurred for this long.
+/// Time without refusals of a kind after which its count restarts.
 const REFUSAL_IDLE_TTL: Duration = Duration::from_secs(3600);
-/// Entries about refusals that one tenant's trail takes within [`ENTRY_WINDOW`].
+/// Most entries about refusals in a tenant's audit trail within [`ENTRY_WINDOW`].
 const MAX_ENTRIES_PER_WINDOW: u64 = 100;
 const ENTRY_WINDOW: Duration = Duration::from_secs(60);
 
-/// What refusals have in common that are counted together.
+/// Kind of refusals that are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct RefusalKind {
-    /// In whose trail it is told; `None`: in that of the tenant `default`, whose administrators run the instance.
+    /// Tenant whose audit trail gets the entries; `None`: the tenant `default`, whose administrators operate the
+    /// instance.
     tenant: Option<TenantId>,
     actor: String,
     action: &'static str,
     peer: Option<IpAddr>,
 }
 
-/// The counts of this node.
+/// Counts of this node.
 pub(super) struct RefusalCounts {
     kinds: Cache<RefusalKind, Arc<AtomicU64>>,
     entries: Cache<Option<TenantId>, Arc<AtomicU64>>,
@@ -53,7 +54,7 @@ impl Default for RefusalCounts {
 }
 
 impl RefusalCounts {
-    /// Counts one. `Some`: it is to be told, as so many.
+    /// Counts a refusal. `Some(count)` if an entry is to be written.
     fn count(&self, kind: RefusalKind) -> Option<u64> {
         let tenant = kind.tenant;
         let count = self.kinds.get_with(kind, Arc::default).fetch_add(1, Ordering::Relaxed) + 1;
@@ -66,12 +67,12 @@ impl RefusalCounts {
 }
 
 impl Engine {
-    /// Tells of a credential, a link or a grant that opens nothing. `tenant`: whose it would be, if that is known.
+    /// Records the use of an invalid credential, link or grant. `tenant`: its tenant, if known.
     pub(super) fn tell_of_wrong_credential(&self, tenant: Option<TenantId>, action: &'static str, subject: String) {
         self.tell_of_refusal(tenant, "anybody".to_owned(), action, subject, "unknown");
     }
 
-    /// Tells of something that a key was refused: it does not exist, is another tenant's, or needs another scope.
+    /// Records that a key was denied something: unknown, of another tenant, or outside of its scopes.
     pub(super) fn tell_of_denial(&self, actor: &Actor, subject: impl FnOnce() -> String, error: &Error) {
         let why = match error {
             Error::NotFound => "not_found",
@@ -98,7 +99,7 @@ impl Engine {
         let deed =
             move |tenant| AuditedAct::by(actor, tenant, action, subject).after(json!({ "count": count, "why": why }));
         let (engine, here) = (self.clone(), RequestContext::current());
-        // The caller does not wait: an answer must not take longer because it is told of.
+        // In a task, so that the response takes the same time with and without an entry.
         self.0.appends.tasks.spawn(here.run_within(async move {
             let tenant = match tenant {
                 Some(tenant) => Ok(Some(tenant)),

@@ -1,5 +1,5 @@
-//! Patterns of names, compiled once however many uploads and policies go by them. A pattern is its text, so nothing here
-//! grows old; how many are kept bounds the memory that tenants can have us use.
+//! Cache of compiled name patterns. The pattern's text is the key, so entries never become stale. The size of the cache
+//! bounds the memory that tenants can make us use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use moka::future::Cache;
 use super::Result;
 use crate::domain::policy::NamePattern;
 
-/// Patterns that are kept; others are compiled at every use.
+/// Most cached patterns; further patterns are compiled at every use.
 const MAX_CACHED_PATTERNS: u64 = 256;
-/// What nobody goes by for so long is not kept.
+/// Time without use after which a pattern is dropped.
 const IDLE_TTL: Duration = Duration::from_secs(600);
 
-/// Compiled patterns by their texts.
+/// Compiled patterns by text.
 pub(super) struct RegexCache(Cache<String, Arc<NamePattern>>);
 
 impl RegexCache {
@@ -22,7 +22,7 @@ impl RegexCache {
         Self(Cache::builder().max_capacity(MAX_CACHED_PATTERNS).time_to_idle(IDLE_TTL).build())
     }
 
-    /// This pattern, compiled.
+    /// The compiled pattern, from the cache if possible.
     pub(super) async fn get_or_compile(&self, pattern: &str) -> Result<Arc<NamePattern>> {
         let compile = async { NamePattern::new(pattern).map(Arc::new) };
         let compiled = self.0.try_get_with_by_ref(pattern, compile).await;

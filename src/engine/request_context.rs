@@ -1,7 +1,7 @@
-//! What surrounds a request beside the credential: where it comes from, and what it may still ask.
+//! Context of a request besides its credential: client address, request id, origin, and rate limit.
 //!
-//! Handed down with the task, as spans of a log are, because every verb may have to say it and none decides by it but
-//! [`super::tenancy`]. Outside a request (workers, the command line) there is nothing.
+//! A task-local value, like the span of a log, because every verb may have to record it. Only [`super::tenancy`] bases
+//! decisions on it. Empty outside a request (workers, the command line).
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -17,18 +17,18 @@ tokio::task_local! {
     static CURRENT_CONTEXT: RequestContext;
 }
 
-/// What surrounds a request.
+/// Context of a request.
 #[derive(Clone, Debug, Default)]
 pub struct RequestContext {
-    /// The address that it comes from.
+    /// Address of the client.
     pub peer_ip: Option<IpAddr>,
-    /// Its id, as logs name it.
+    /// Id of the request, as in logs.
     pub request_id: String,
-    /// The origin of the page that sent it, as the browser says.
+    /// Origin of the page that sent the request, as declared by the browser.
     pub origin: Option<String>,
-    /// What kind of credential came with it, good or not.
+    /// Kind of the credential in the request, valid or not.
     pub credential_kind: PresentedCredential,
-    /// What its tenant may still ask; known once the credential is.
+    /// Remaining request rate of the tenant; set once the credential is verified.
     pub rate_limit: Arc<OnceLock<RateLimitStatus>>,
     /// Ids that become known while the request is worked on, for its log lines.
     pub log_ids: Arc<RequestLogIds>,
@@ -101,24 +101,24 @@ impl RequestLogIds {
     }
 }
 
-/// The kind of credential that came with a request, by its form alone.
+/// Kind of the credential in a request, by its form alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PresentedCredential {
-    /// None.
+    /// No credential.
     #[default]
     Nothing,
-    /// An API key (`gk_…`).
+    /// API key (`gk_…`).
     Key,
-    /// The grant of an upload (`gu_…`), in a header or in the path.
+    /// Upload grant (`gu_…`), in a header or in the path.
     Grant,
     /// Any other bearer token.
     Token,
-    /// An `Authorization` header that is no bearer token.
+    /// An `Authorization` header without a bearer token.
     Unreadable,
 }
 
 impl PresentedCredential {
-    /// Why it opens nothing, for whoever presented it. The same for one that is unknown and one that has ended.
+    /// Message for the caller when the credential is refused. The same for unknown and for expired credentials.
     #[must_use]
     pub fn refusal(self) -> &'static str {
         match self {
@@ -134,32 +134,32 @@ impl PresentedCredential {
     }
 }
 
-/// How many requests a tenant may make.
+/// State of a tenant's rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimitStatus {
-    /// At once.
+    /// Most requests at once.
     pub burst: u32,
-    /// Time in which a whole burst comes back.
+    /// Time in which a whole burst is restored.
     pub window: Duration,
-    /// Left now.
+    /// Requests left now.
     pub remaining: u32,
-    /// Time until there is at least one again; zero while there is.
+    /// Time until at least 1 request is left; zero if some are left.
     pub reset: Duration,
 }
 
 impl RequestContext {
-    /// Runs a request's work within its surroundings.
+    /// Runs a future within this context.
     pub async fn run_within<F: Future>(self, work: F) -> F::Output {
         CURRENT_CONTEXT.scope(self, work).await
     }
 
-    /// The id of the request at work; empty outside one.
+    /// Id of the current request; empty outside a request.
     #[must_use]
     pub fn request_id() -> String {
         CURRENT_CONTEXT.try_with(|here| here.request_id.clone()).unwrap_or_default()
     }
 
-    /// The kind of credential that came with the request at work.
+    /// Kind of the credential of the current request.
     #[must_use]
     pub fn presented_credential() -> PresentedCredential {
         CURRENT_CONTEXT.try_with(|here| here.credential_kind).unwrap_or_default()
@@ -171,7 +171,7 @@ impl RequestContext {
         CURRENT_CONTEXT.try_with(|here| Arc::clone(&here.log_ids)).unwrap_or_default()
     }
 
-    /// Those of the request at work; none outside one.
+    /// Context of the current request; empty outside a request.
     pub(super) fn current() -> Self {
         CURRENT_CONTEXT.try_with(Clone::clone).unwrap_or_default()
     }

@@ -1,4 +1,5 @@
-//! sign: no writes. URLs for parts, each bound to its number, its exact length and, when given, its checksum.
+//! sign: URLs for parts, without writes. Each URL is bound to its part number, its exact length and, if given, its
+//! checksum.
 
 use super::{Engine, Error, Result, upload_target};
 use crate::blob::presign::PartUrls;
@@ -11,16 +12,16 @@ use crate::domain::ids::UploadId;
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 
-/// The wish for part URLs.
+/// A request for part URLs.
 #[derive(Clone, Debug, Default)]
 pub struct SignParts {
-    /// Which parts.
+    /// Part numbers.
     pub parts: PartSet,
-    /// What some of them must hash to.
+    /// Checksums of some of the parts.
     pub checksums: Vec<(PartNumber, PartChecksum)>,
 }
 
-/// URLs for parts, made one by one while they are rendered: ten thousand of them are never held in memory.
+/// Signed URLs of parts. Each URL is built while it is rendered, so that ten thousand of them are never in memory.
 pub struct SignedParts {
     plan: PartPlan,
     parts: PartSet,
@@ -29,7 +30,7 @@ pub struct SignedParts {
 }
 
 impl SignedParts {
-    /// The parts that were asked for, with length and checksum, ascending.
+    /// The requested parts with length and checksum, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (PartNumber, u64, Option<&PartChecksum>)> + '_ {
         self.parts.iter().map(|part| {
             let checksum = self.checksums.binary_search_by_key(&part, |(number, _)| *number);
@@ -38,53 +39,53 @@ impl SignedParts {
         })
     }
 
-    /// Appends the URL of one of them.
+    /// Appends the URL of a part.
     pub fn write_url(&self, part: PartNumber, len: u64, checksum: Option<&PartChecksum>, out: &mut String) {
         self.urls.write(part, len, checksum, out);
     }
 
-    /// Appends the signature alone of one that has no checksum.
+    /// Appends only the signature for a part without a checksum.
     pub fn write_signature(&self, part: PartNumber, len: u64, out: &mut String) {
         self.urls.write_signature(part, len, out);
     }
 
-    /// The URL with `{part}` and `{signature}` where those go.
+    /// URL template with the placeholders `{part}` and `{signature}`.
     #[must_use]
     pub fn template(&self) -> String {
         self.urls.template()
     }
 
-    /// Whether some of them are bound to a checksum.
+    /// True if some of the URLs are bound to a checksum.
     #[must_use]
     pub fn has_checksums(&self) -> bool {
         !self.checksums.is_empty()
     }
 
-    /// How many there are.
+    /// Number of parts.
     #[must_use]
     pub fn len(&self) -> usize {
         self.parts.len()
     }
 
-    /// Whether there are none.
+    /// True if there are no parts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// The parts that were asked for.
+    /// Numbers of the requested parts.
     #[must_use]
     pub fn parts(&self) -> &PartSet {
         &self.parts
     }
 
-    /// How the object is cut.
+    /// Plan of the upload.
     #[must_use]
     pub fn plan(&self) -> &PartPlan {
         &self.plan
     }
 
-    /// When the URLs stop working.
+    /// Time at which the URLs expire.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.urls.expires_at()
@@ -92,7 +93,7 @@ impl SignedParts {
 }
 
 impl Engine {
-    /// URLs for parts of an open upload.
+    /// Signs URLs for parts of an open upload.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn sign_parts(&self, actor: &Actor, id: UploadId, wish: SignParts) -> Result<SignedParts> {
         may_ask(actor, Action::DriveUpload)?;
@@ -101,7 +102,7 @@ impl Engine {
         self.sign_parts_of(&upload, wish.parts, wish.checksums).await
     }
 
-    /// An upload as it stands, and the parts that the store has while it is open.
+    /// Reads an upload, and the parts that the store has while the upload is open.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn load_upload_with_parts(&self, actor: &Actor, id: UploadId) -> Result<(Upload, Vec<StoredPart>)> {
         let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
@@ -139,7 +140,7 @@ impl Engine {
         Ok(SignedParts { plan: *plan, parts, checksums, urls })
     }
 
-    /// The one URL of an upload that the client sees as one PUT.
+    /// Signs the URL of an upload that the client sends as a single PUT.
     pub(super) async fn sign_whole_file(&self, upload: &Upload, asset: &Asset) -> Result<SignedUrl> {
         let ttl = self.upload_timeouts().url_ttl;
         let digest = asset.declared_sha256.map(PartChecksum::from);
@@ -161,7 +162,7 @@ impl Engine {
         Ok(SignedUrl { url, headers, expires_at: urls.expires_at() })
     }
 
-    /// The parts that our rows know of: those of a ledger, and those of a completed upload that the client cut.
+    /// Parts that our rows know: those of a ledger, and those of a completed multipart upload without a plan.
     pub(super) async fn load_known_parts(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
         let parts = self.0.store.list_relayed_parts(upload.id).await?.into_iter();
         let stored =
@@ -169,7 +170,8 @@ impl Engine {
         Ok(stored.collect())
     }
 
-    /// The parts that the store has, in their planned size where there is a plan. One PUT counts as no part until it is complete.
+    /// Parts that the store has, in their planned size if there is a plan. A single PUT has no parts until it is
+    /// complete.
     pub(super) async fn list_received_parts(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
         let (store_id, plan) = match &upload.transfer {
             Transfer::Multipart { plan, store_id: Some(store_id), .. } => (store_id, Some(plan)),
@@ -184,7 +186,7 @@ impl Engine {
         loop {
             let page = match self.0.blobs.list_parts(&upload.key, store_id, after).await {
                 Ok(page) => page,
-                // Completed or aborted behind our back: no parts to speak of.
+                // Completed or aborted meanwhile: no parts.
                 Err(BlobError::NotFound) => return Ok(Vec::new()),
                 Err(other) => return Err(other.into()),
             };
@@ -201,7 +203,7 @@ fn no_part_error() -> Error {
     Error::Internal("a plan without parts".to_owned())
 }
 
-/// Whether bytes may still come.
+/// Checks that an upload still takes bytes.
 pub(super) fn check_open_for_bytes(upload: &Upload, now: Timestamp) -> Result<()> {
     match upload.state {
         UploadState::Open if upload.expires_at <= now => Err(Error::Gone { what: "upload", state: "expired" }),

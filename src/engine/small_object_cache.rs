@@ -1,7 +1,7 @@
-//! Small objects that went to the store a moment ago, and whose bytes are still at hand: processing need not fetch them.
+//! Cache of small objects that were just written to the store, so that processing need not read them back.
 //!
-//! Only those whose entity tag is the MD5 of the bytes, which is the store's own word that it has the same ones. Bounded
-//! in bytes and time; what is not here is read from the store. Must not serve downloads.
+//! Only objects whose entity tag is the MD5 of their bytes, which proves that the store has the same bytes. Bounded in
+//! bytes and time; other objects are read from the store. Must not serve downloads.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 
-/// Larger objects are not kept.
+/// Largest object that is cached, in bytes.
 pub(super) const MAX_OBJECT_BYTES: u64 = 64 << 10;
-/// Bytes that are kept at most.
+/// Most bytes in the cache.
 const MAX_CACHE_BYTES: u64 = 8 << 20;
 const CACHE_TTL: Duration = Duration::from_secs(30);
 
-/// The objects, by key.
+/// Cached objects by key.
 pub(super) struct SmallObjectCache(moka::future::Cache<String, CachedObject>);
 
 #[derive(Clone)]
@@ -39,7 +39,8 @@ impl Default for SmallObjectCache {
 }
 
 impl SmallObjectCache {
-    /// Keeps the bytes of an object that the store has just acknowledged with `etag`, if they are few and proven by it.
+    /// Caches the bytes of an object that the store has just acknowledged with `etag`, if they are few and their MD5 is
+    /// the entity tag.
     pub(super) async fn insert_if_proven(&self, key: &str, etag: &str, chunks: &[Bytes]) {
         let len: usize = chunks.iter().map(Bytes::len).sum();
         if len as u64 > MAX_OBJECT_BYTES || len == 0 {
@@ -54,7 +55,7 @@ impl SmallObjectCache {
         }
     }
 
-    /// A range of the object that still has this entity tag.
+    /// A range of the cached object, if it has this entity tag.
     pub(super) async fn get(&self, key: &str, etag: &str, range: &Range<u64>) -> Option<Bytes> {
         let object = self.0.get(key).await.filter(|object| object.etag == etag)?;
         let (from, to) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);

@@ -1,13 +1,13 @@
-//! sweep: what nobody else will do. By the database's clock, in small portions, on any node, at any time; two sweepers
-//! at once do no harm, because every change is compare-and-set.
+//! sweep: work that no request does. Runs by the database's clock, in small portions, on any node, at any time;
+//! concurrent sweeps do no harm, because every change is compare-and-set.
 //!
-//! * open, every part there, nobody called complete → complete
-//! * open, its time passed → expire, and remove what it left
+//! * open with every part, but not completed by the client → complete
+//! * open beyond its expiry → expire, and remove what it left
 //! * completing for too long → finish
-//! * ended, something may still arrive at the store → remove it
-//! * past what its policy keeps → delete
+//! * ended, but bytes may still arrive at the store → remove them
+//! * beyond the retention of its policy → delete
 //! * deleted or past quarantine → remove the object
-//! * events that nobody has read yet → give them their places
+//! * events without a place in the feed → assign places
 
 use std::time::Duration;
 
@@ -26,50 +26,50 @@ use crate::store::{StoreError, Tx};
 
 /// Rows per portion.
 const BATCH_ROWS: u32 = 100;
-/// Portions per sweep: a sweep ends, and the next one goes on.
+/// Portions per sweep; the next sweep continues.
 const MAX_BATCHES: u32 = 100;
-/// A row that could not be dealt with is looked at again after this.
+/// Delay of the next check of a row that failed.
 const RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// What a sweep did.
+/// Report of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct SweepReport {
-    /// Uploads completed although nobody asked.
+    /// Uploads completed without a request of the client.
     pub rescued: u64,
-    /// Uploads that were stuck completing and are finished.
+    /// Uploads that were stuck in `completing` and were finished.
     pub finished: u64,
-    /// Uploads whose time had passed.
+    /// Uploads that expired.
     pub expired: u64,
     /// Ended uploads whose leftovers were removed.
     pub cleaned: u64,
-    /// Assets deleted because their policy keeps them no longer.
+    /// Assets deleted after the retention of their policy.
     pub outdated: u64,
     /// Objects removed.
     pub purged: u64,
-    /// Rows that could not be dealt with; they come again.
+    /// Rows that failed and will be retried.
     pub failed: u64,
 }
 
-/// What was forgotten.
+/// Report of a retention run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct RetentionReport {
-    /// Links and remembered answers.
+    /// Links and idempotency records that were deleted.
     pub forgotten: u64,
-    /// Events, because of their age.
+    /// Events that were deleted because of their age.
     pub events: u64,
-    /// Deliveries to webhooks, because of theirs.
+    /// Webhook deliveries that were deleted because of their age.
     pub deliveries: u64,
 }
 
 impl SweepReport {
-    /// Whether there was nothing to do.
+    /// True if there was nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What became of one upload.
+/// Outcome of the sweep of an upload.
 enum SweepOutcome {
     Rescued,
     Finished,
@@ -79,7 +79,7 @@ enum SweepOutcome {
 }
 
 impl Engine {
-    /// Deals with everything that is due.
+    /// Processes all due rows.
     #[tracing::instrument(skip_all)]
     pub async fn run_sweep(&self) -> Result<SweepReport> {
         let mut report = SweepReport::default();
@@ -108,7 +108,7 @@ impl Engine {
         Ok(report)
     }
 
-    /// Forgets what is over: links, remembered answers, events, deliveries.
+    /// Deletes expired links, idempotency records, events and deliveries.
     #[tracing::instrument(skip_all)]
     pub async fn run_retention(&self) -> Result<RetentionReport> {
         let forgotten = self.0.store.forget_expired(self.0.store.now(), BATCH_ROWS * MAX_BATCHES).await?;
@@ -116,7 +116,7 @@ impl Engine {
         Ok(RetentionReport { forgotten, events, deliveries })
     }
 
-    /// Events before this are forgotten.
+    /// Events before this time are deleted.
     pub(super) fn oldest_event(&self) -> Timestamp {
         before(self.0.store.now(), self.0.settings.feed.keep)
     }
@@ -133,7 +133,7 @@ impl Engine {
         Ok(forgotten)
     }
 
-    /// Deletes what its policy keeps no longer. What a worker still looks at is deleted after that.
+    /// Deletes assets beyond the retention of their policy. Assets in processing are deleted later.
     async fn delete_outdated(&self, report: &mut SweepReport) -> Result<()> {
         for _ in 0..MAX_BATCHES {
             let now = self.0.store.now();
@@ -201,13 +201,13 @@ impl Engine {
         if upload.is_to_be_put_together(self.0.store.now()) {
             self.spawn_concatenation(upload);
         }
-        // A file that the client cuts has its end where the client says so.
+        // A multipart upload without a plan ends only when the client says so.
         let endless = matches!(upload.transfer, Transfer::UnplannedMultipart { total: None, .. });
         match self.finish_upload(upload.clone(), CompleteUpload::default()).await {
             Ok(_) => return Ok(SweepOutcome::Rescued),
             Err(Error::Invalid { .. }) if endless => {}
             Err(Error::Incomplete { .. } | Error::ContentMismatch | Error::Gone { .. }) => {}
-            // One that its client cut was given up with that.
+            // An upload without a plan that exceeded a limit was aborted with that error.
             Err(Error::OverQuota { .. } | Error::TooLarge { .. }) => {}
             Err(other) => return Err(other),
         }
@@ -218,7 +218,7 @@ impl Engine {
         }
         let mut later = upload.clone().look_later(self.upload_timeouts(), now);
         if endless && !self.0.blobs.capabilities().enforces_limits {
-            // Parts of any length may come as long as its URLs are good: it is looked at often.
+            // Parts of any length may arrive while its URLs are valid, so the upload is checked often.
             later.next_check_at = later.next_check_at.min(Some(after(now, self.upload_timeouts().rescue_after)));
         }
         match self.0.store.commit(Tx::new().quietly(&mut later)).await {
@@ -227,7 +227,7 @@ impl Engine {
         }
     }
 
-    /// Moves a row that makes trouble out of the way of the others.
+    /// Postpones the check of a failing row, so that it does not block the remaining rows.
     async fn postpone_check(&self, mut upload: Upload) {
         upload.next_check_at = Some(after(self.0.store.now(), RETRY_DELAY));
         let _ = self.0.store.commit(Tx::new().quietly(&mut upload)).await;
@@ -244,8 +244,8 @@ impl Engine {
         }
     }
 
-    /// Removes the object of an asset that nobody is served from any more. As long as its upload's URL may still be
-    /// used, the object may come back, and is removed once more.
+    /// Removes the object of an asset that is no longer delivered. While its upload's URL is valid, the object may be
+    /// written again, so another removal is scheduled.
     pub(super) async fn purge_asset_bytes(&self, asset: Asset) -> Result<()> {
         let Some(content) = asset.state.content().cloned() else { return Ok(()) };
         let (since, last_url) = (content.stored_at, after(content.stored_at, self.upload_timeouts().url_ttl));
@@ -273,7 +273,7 @@ impl Engine {
         }
     }
 
-    /// When the sweeper should run next, at the latest.
+    /// Time of the next sweep, at the latest.
     #[must_use]
     pub fn next_sweep_at(&self, last: Timestamp) -> Timestamp {
         after(last, self.upload_timeouts().takeover_after)

@@ -1,8 +1,8 @@
-//! What a tenant may do at all: whether it is suspended, how fast it may ask, and what its policies let in.
+//! Limits of tenants: suspension, request rate, and the rules of policies.
 //!
-//! Tenants and policies are remembered for [`TENANCY_CACHE_TTL`], so that a change is in force on every node within that time, and on
-//! the node that makes it at once. Rates are counted per node. Quotas are not looked at here: the database refuses what is
-//! over them, in the transaction itself.
+//! Tenants and policies are cached for [`TENANCY_CACHE_TTL`]: a change counts on every node within that time, and at
+//! once on the node that makes it. Rates are counted per node. Quotas are enforced by the database, in the transaction
+//! itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,26 +28,26 @@ use crate::domain::tenant::{RateLimit, Tenant};
 use crate::domain::upload::Upload;
 use crate::store::{Store, StoreError};
 
-/// How long a change may go unnoticed.
+/// Longest time until a change counts on other nodes.
 const TENANCY_CACHE_TTL: Duration = Duration::from_secs(3);
 const MAX_CACHED_TENANTS: u64 = 10_000;
-/// How long a tenant that has no room is asked about before it may join a commit: one that is refused there undoes the
-/// whole group, and everybody else in it has to commit alone.
+/// How long a tenant with an exhausted quota is checked before its creations join a group commit. A refusal within the
+/// group undoes all of it, and every other member has to commit alone.
 const OVER_QUOTA_TTL: Duration = Duration::from_secs(1);
 
 type TenantLimiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
 
-/// What is known of tenants on this node.
+/// Tenants and policies as cached on this node.
 pub(super) struct TenancyCache {
     store: Arc<dyn Store>,
     tenants: TtlCache<TenantId, Option<Arc<Tenant>>>,
     policies: TtlCache<(TenantId, String), Option<Arc<PolicyRules>>>,
-    /// Of all policies, sorted.
+    /// Origins that any policy allows, sorted.
     origins: TtlCache<(), Arc<[String]>>,
     patterns: RegexCache,
-    /// Tenants that were told just now that they have no room.
+    /// Tenants whose quota was exhausted a moment ago.
     full: Cache<TenantId, ()>,
-    /// Outlive the cached tenants: what a tenant has asked counts on.
+    /// Rate limiters; kept longer than the cached tenants, so that counts are not lost.
     limiters: Cache<(TenantId, RateLimit), Arc<TenantLimiter>>,
 }
 
@@ -99,12 +99,12 @@ impl TenancyCache {
         }
     }
 
-    /// Forgets what is known of a tenant: it was changed on this node.
+    /// Invalidates a tenant that was changed on this node.
     pub(super) async fn forget(&self, tenant: TenantId) {
         self.tenants.invalidate(&tenant).await;
     }
 
-    /// Forgets what is known of a policy: it was changed on this node.
+    /// Invalidates a policy that was changed on this node.
     pub(super) async fn forget_policy(&self, tenant: TenantId, name: &str) {
         self.policies.invalidate(&(tenant, name.to_owned())).await;
         self.origins.invalidate(&()).await;
@@ -118,7 +118,7 @@ impl From<PolicyViolation> for Error {
 }
 
 impl Engine {
-    /// Whether the tenant behind a credential may ask anything now; counts the request.
+    /// Admits a request of the tenant behind a credential, and counts the request.
     ///
     /// # Errors
     /// [`Error::Suspended`], [`Error::RateLimited`].
@@ -132,7 +132,7 @@ impl Engine {
         spent.map(|_| ()).map_err(|none| Error::RateLimited { after: none.reset })
     }
 
-    /// Whether the tenant behind a credential that was admitted is in good standing still; counts nothing.
+    /// Checks that the tenant behind an admitted credential is still not suspended; counts nothing.
     ///
     /// # Errors
     /// [`Error::Suspended`].
@@ -152,28 +152,28 @@ impl Engine {
         })
     }
 
-    /// Whether some policy of some tenant lets pages of this origin in. Which of them it is turns out when they ask.
+    /// True if any policy of any tenant allows this origin. The policy that applies is checked with the request itself.
     #[tracing::instrument(skip_all)]
     pub async fn admits_origin(&self, origin: &str) -> Result<bool> {
         let known = self.0.tenancy.origins().await?;
         Ok(known.binary_search_by(|known| known.as_str().cmp(origin)).is_ok())
     }
 
-    /// Refuses at once what a tenant has no room for that was told so just now.
+    /// Refuses a creation early if the tenant's quota was exhausted a moment ago and still is.
     pub(super) async fn still_has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
-        // What may be a repeat has its room already.
+        // A possible repeat is let through: its quota is charged already.
         let new = wish.idempotency.is_none() && wish.external_id.is_none();
         if new && self.0.tenancy.full.contains_key(&tenant) { self.has_room(tenant, wish).await } else { Ok(()) }
     }
 
-    /// Remembers that a tenant has no room, if that is what a commit was refused for.
+    /// Remembers that a tenant's quota is exhausted, if that is why a commit was refused.
     pub(super) async fn note_refusal(&self, tenant: TenantId, error: &StoreError) {
         if matches!(error, StoreError::OverQuota(_)) {
             self.0.tenancy.full.insert(tenant, ()).await;
         }
     }
 
-    /// Whether a tenant has room for this; only the database's word at creation counts.
+    /// Checks that a tenant has quota for this upload. Advisory; the commit of the creation decides.
     pub(super) async fn has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
         let Some((quota, mut used)) = self.0.store.find_quota(tenant).await? else { return Ok(()) };
         let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
@@ -181,7 +181,7 @@ impl Engine {
         quota.exceeded_by(used).map_or(Ok(()), |limit| Err(Error::OverQuota { limit: limit.name() }))
     }
 
-    /// Refuses what belongs to a suspended tenant; otherwise how fast the tenant may ask.
+    /// The tenant's rate limit; [`Error::Suspended`] for a suspended tenant.
     pub(super) async fn in_good_standing(&self, tenant: TenantId) -> Result<Option<RateLimit>> {
         match self.0.tenancy.tenant(tenant).await? {
             Some(known) if known.suspended_at.is_some() => Err(Error::Suspended),
@@ -190,13 +190,13 @@ impl Engine {
         }
     }
 
-    /// The rules of the policy under which an asset was created; none, if that policy is gone.
+    /// The rules of an asset's policy; empty rules if that policy is gone.
     #[tracing::instrument(skip_all, fields(asset = %asset.id))]
     pub async fn rules_of(&self, asset: &Asset) -> Result<Arc<PolicyRules>> {
         Ok(self.0.tenancy.rules(asset.tenant, &asset.policy).await?.unwrap_or_default())
     }
 
-    /// Checks a wish against its policy, and narrows it to what that allows.
+    /// Checks a request against its policy, and narrows the allowed types to those of the policy.
     pub(super) async fn by_policy(&self, by: UploadCreator, wish: &mut CreateUpload, partial: bool) -> Result<()> {
         let rules = self.0.tenancy.rules(by.tenant, &wish.policy).await?;
         let rules = rules.ok_or_else(|| Error::invalid("policy", "there is no such policy"))?;
@@ -221,7 +221,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses a name that these rules do not let in.
+    /// Refuses a file name that these rules do not allow.
     #[tracing::instrument(skip_all)]
     pub async fn admit_name(&self, rules: &PolicyRules, name: &FileName) -> Result<()> {
         let pattern = match &rules.name_pattern {
@@ -231,8 +231,8 @@ impl Engine {
         Ok(rules.admits_name(name, pattern.as_deref())?)
     }
 
-    /// Most bytes that an upload may have. Where its grant does not say, only a door that knows no other policy can have
-    /// left its length open.
+    /// Most bytes that an upload may have. If its grant sets no limit, the default policy does: only protocols without
+    /// a choice of policy leave the length open.
     pub(super) async fn most(&self, upload: &Upload) -> Result<u64> {
         let most = match upload.max_size {
             Some(most) => Some(most),

@@ -1,5 +1,5 @@
-//! Tenants and policies as administrators keep them. Operators (administrators of the tenant `default`) keep tenants; a
-//! tenant's own administrators see theirs and keep its policies.
+//! Administration of tenants and policies. Operators (administrators of the tenant `default`) manage tenants; a
+//! tenant's own administrators see their tenant and manage its policies.
 
 use serde::Serialize;
 use serde_json::json;
@@ -15,26 +15,26 @@ use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{RateLimit, Tenant};
 use crate::store::{StoreError, TenancyWrite, Tx, Write};
 
-/// What to change about a tenant; `None` leaves things as they are.
+/// Changes of a tenant; fields that are `None` stay unchanged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PatchTenant {
-    /// Whether it is suspended.
+    /// True to suspend the tenant.
     pub suspended: Option<bool>,
-    /// How fast it may ask; `Some(None)`: any number of requests.
+    /// Rate limit; `Some(None)`: unlimited.
     pub rate: Option<Option<RateLimit>>,
-    /// How much it may take up.
+    /// Quota.
     pub quota: Option<TenantQuota>,
 }
 
-/// A tenant with its limits and what it takes up; as JSON, wherever it is shown.
+/// A tenant with its limits and its usage; serialised as JSON in responses and in the command line's output.
 #[derive(Clone, Debug, Serialize)]
 pub struct TenantStanding {
     /// The tenant.
     #[serde(flatten)]
     pub tenant: Tenant,
-    /// How much it may take up.
+    /// Quota.
     pub quota: TenantQuota,
-    /// What it takes up.
+    /// Usage.
     pub usage: QuotaUsage,
 }
 
@@ -43,7 +43,7 @@ impl Engine {
         TenantRegistry::new(self.0.store.clone(), self.0.entropy.clone())
     }
 
-    /// The tenant that an administrator means: the own one, or for the operator any, by name or id.
+    /// The tenant that an administrator names, by name or id: their own, or for the operator any tenant.
     pub(super) async fn load_administered_tenant(&self, actor: &Actor, named: Option<&str>) -> Result<TenantId> {
         may_ask(actor, Action::Administer)?;
         let own = tenant_of(actor)?;
@@ -55,13 +55,13 @@ impl Engine {
         }
         match self.require_operator(actor).await {
             Ok(()) => Ok(tenant),
-            // That there is such a tenant is not for others to know.
+            // Callers of other tenants must not learn that this tenant exists.
             Err(Error::Forbidden) => Err(Error::NotFound),
             Err(other) => Err(other),
         }
     }
 
-    /// Makes a tenant.
+    /// Creates a tenant.
     #[tracing::instrument(skip_all)]
     pub async fn create_tenant(&self, actor: &Actor, name: &str, patch: PatchTenant) -> Result<TenantStanding> {
         self.require_operator(actor).await?;
@@ -76,14 +76,14 @@ impl Engine {
         Ok(self.0.store.list_tenants(after, limit).await?)
     }
 
-    /// A tenant with its limits and what it takes up.
+    /// A tenant with its limits and its usage.
     #[tracing::instrument(skip_all)]
     pub async fn tenant(&self, actor: &Actor, named: &str) -> Result<TenantStanding> {
         let id = self.load_administered_tenant(actor, Some(named)).await?;
         self.registry().standing(id).await
     }
 
-    /// Changes a tenant's limits or suspends it; in force on every node within seconds, quotas at once.
+    /// Changes a tenant's limits or suspends it. Quotas count at once, the rest on every node within seconds.
     #[tracing::instrument(skip_all)]
     pub async fn patch_tenant(&self, actor: &Actor, named: &str, patch: PatchTenant) -> Result<TenantStanding> {
         let tenant = self.load_operated_tenant(actor, named).await?;
@@ -92,20 +92,20 @@ impl Engine {
         Ok(standing)
     }
 
-    /// Sums what a tenant takes up anew, from its rows; what the sum was before, where one was kept.
+    /// Recomputes a tenant's usage from its rows. Returns the earlier usage, if there was a sum, and the new usage.
     #[tracing::instrument(skip_all)]
     pub async fn recompute(&self, actor: &Actor, named: &str) -> Result<(Option<QuotaUsage>, QuotaUsage)> {
         let tenant = self.load_operated_tenant(actor, named).await?;
         self.registry().recompute(tenant.id).await
     }
 
-    /// The tenant that an operator means, by name or id.
+    /// The tenant that an operator names, by name or id.
     async fn load_operated_tenant(&self, actor: &Actor, named: &str) -> Result<Tenant> {
         self.require_operator(actor).await?;
         self.registry().tenant(named).await?.ok_or(Error::NotFound)
     }
 
-    /// A policy. `default` is there even if nobody has written it.
+    /// Reads a policy. `default` exists even if it was never written.
     #[tracing::instrument(skip_all)]
     pub async fn policy(&self, actor: &Actor, tenant: Option<&str>, name: &str) -> Result<Policy> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
@@ -116,7 +116,7 @@ impl Engine {
         }
     }
 
-    /// A page of a tenant's policies that somebody has written, by name.
+    /// A page of a tenant's written policies, by name.
     #[tracing::instrument(skip_all)]
     pub async fn policies(&self, actor: &Actor, tenant: Option<&str>, after: &str, limit: u32) -> Result<Vec<Policy>> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
@@ -124,7 +124,7 @@ impl Engine {
         Ok(self.0.store.list_policies(tenant, after, limit).await?)
     }
 
-    /// Writes a policy or replaces it.
+    /// Creates or replaces a policy.
     #[tracing::instrument(skip_all)]
     pub async fn put_policy(
         &self,
@@ -150,7 +150,7 @@ impl Engine {
         Ok(policy)
     }
 
-    /// Removes a policy. Assets that came under it keep its name, and no rule any more; `default` goes back to none.
+    /// Deletes a policy. Assets with this policy keep its name, but no rules apply to them; `default` becomes empty.
     #[tracing::instrument(skip_all)]
     pub async fn drop_policy(&self, actor: &Actor, tenant: Option<&str>, name: &str) -> Result<()> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;

@@ -1,4 +1,4 @@
-//! Addresses of many thumbnails at once, for pages that show them: one round trip instead of one for each picture.
+//! URLs of many thumbnails at once, for galleries: a single request instead of a request per picture.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,35 +14,35 @@ use crate::domain::grant::{AssetVariant, Disposition, LinkTarget};
 use crate::domain::ids::AssetId;
 use crate::store::{Tx, Write};
 
-/// Most assets of one gallery.
+/// Most assets per gallery.
 const MAX_THUMBNAIL_IDS: usize = 1000;
-/// Where clients cannot reach the store, links stand in for signed addresses, and live as long as a page is looked at.
+/// Life of links that replace signed URLs where clients cannot reach the store: as long as a page is viewed.
 const THUMBNAIL_LINK_TTL: Duration = Duration::from_secs(900);
 
-/// One picture of a gallery.
+/// A picture of a gallery.
 #[derive(Clone, Debug)]
 pub struct SignedThumbnail {
-    /// Of which asset.
+    /// Id of the asset.
     pub asset: AssetId,
-    /// Where it is.
+    /// Location of the picture.
     pub at: ThumbnailLocation,
-    /// Its type.
+    /// Media type.
     pub media_type: String,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// Where a picture can be fetched by whoever knows the address.
+/// Location at which any holder of the URL can download a picture.
 #[derive(Clone, Debug)]
 pub enum ThumbnailLocation {
-    /// At the store or the content delivery network. A secret: never logged.
+    /// URL at the store or the content delivery network. A secret: never logged.
     Signed(SignedUrl),
-    /// Here.
+    /// Link to this service.
     Link(Box<MadeLink>),
 }
 
 impl ThumbnailLocation {
-    /// Until when.
+    /// Time at which the location expires.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         match self {
@@ -53,7 +53,7 @@ impl ThumbnailLocation {
 }
 
 impl Engine {
-    /// Addresses of one form of many assets, in the order of `ids`; each can fail by itself.
+    /// Locations of a derivative of many assets, in the order of `ids`. An asset that fails does not affect the rest.
     #[tracing::instrument(skip_all)]
     pub async fn gallery(
         &self,
@@ -95,7 +95,7 @@ impl Engine {
         Ok(made)
     }
 
-    /// Where a picture can be fetched, and what has to be written for that.
+    /// Location of a picture, and the write that creates its link if necessary.
     async fn picture(
         &self,
         actor: &Actor,

@@ -1,8 +1,8 @@
-//! Tokens that we hand out and must recognise: upload grants, links, cursors.
+//! Tokens that we issue and verify: upload grants, links, cursors.
 //!
-//! Each is `<prefix><payload>.<mac>`, both in base64url; the MAC is HMAC-SHA256 over a label of the kind of token and the
-//! payload, so that a token of one kind is never good for another. The payload begins with a version and the id of the
-//! signing key, so that keys can rotate.
+//! Each is `<prefix><payload>.<mac>`, both in base64url; the MAC is HMAC-SHA256 over a label of the kind of token and
+//! the payload, so that a token is never valid as another kind. The payload begins with a version and the id of
+//! the signing key, so that keys can rotate.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -16,17 +16,17 @@ use crate::domain::ids::{AssetId, GrantId, JobId, TenantId, UploadId};
 use crate::domain::key::KeySecret;
 
 const TOKEN_VERSION: u8 = 1;
-/// Shorter secrets are refused by the configuration.
+/// Shortest accepted secret in bytes; the configuration refuses shorter secrets.
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// What a token is for. Also its prefix in text.
+/// Kind of a token, which also determines its prefix.
 #[derive(Clone, Copy)]
 enum TokenKind {
     UploadGrant,
     Link,
     Cursor,
     Processing,
-    /// Never handed out as a token: what secrets of API keys are derived with.
+    /// Never issued as a token: label for the derivation of API keys' secrets.
     KeySecret,
 }
 
@@ -42,13 +42,13 @@ impl TokenKind {
     }
 }
 
-/// Signs and recognises tokens. The first secret signs; the others are still recognised.
+/// Signs and verifies tokens. The first secret signs; the remaining secrets only verify.
 pub struct TokenSigner {
     keys: Vec<([u8; 4], Hmac<Sha256>)>,
 }
 
 impl TokenSigner {
-    /// From secrets of at least [`MIN_SECRET_BYTES`] bytes; `None` when there is none, or one is too short.
+    /// From secrets of at least [`MIN_SECRET_BYTES`] bytes; `None` if there is no secret, or a secret is too short.
     #[must_use]
     pub fn new(secrets: &[Vec<u8>]) -> Option<Self> {
         let key = |secret: &Vec<u8>| {
@@ -77,14 +77,14 @@ impl TokenSigner {
         same.then(|| body.to_vec())
     }
 
-    /// A grant to drive one upload until `expires_at`.
+    /// Issues a grant to drive an upload until `expires_at`.
     #[must_use]
     pub fn upload_grant(&self, upload: UploadId, expires_at: Timestamp) -> String {
         let until = expires_at.as_microsecond().to_be_bytes();
         self.sign(TokenKind::UploadGrant, &[&upload.0.as_bytes()[..], &until].concat())
     }
 
-    /// The upload that a grant is for, and when the grant ends.
+    /// Verifies a grant; returns its upload and the time at which the grant ends.
     #[must_use]
     pub fn open_upload_grant(&self, token: &str) -> Option<(UploadId, Timestamp)> {
         let body = self.open(TokenKind::UploadGrant, token)?;
@@ -93,26 +93,26 @@ impl TokenSigner {
         Some((UploadId(Uuid::from_slice(id).ok()?), micros(until)))
     }
 
-    /// The token of a link.
+    /// Issues the token of a link.
     #[must_use]
     pub fn link(&self, id: GrantId) -> String {
         self.sign(TokenKind::Link, id.0.as_bytes())
     }
 
-    /// The link that a token opens.
+    /// Verifies the token of a link.
     #[must_use]
     pub fn open_link(&self, token: &str) -> Option<GrantId> {
         let body = self.open(TokenKind::Link, token)?;
         Uuid::from_slice(&body).ok().map(GrantId)
     }
 
-    /// What an external processor reports with: which asset, on behalf of which job.
+    /// Issues the token with which an external processor reports on an asset, for a job.
     #[must_use]
     pub fn processing(&self, asset: AssetId, job: JobId) -> String {
         self.sign(TokenKind::Processing, &[&asset.0.as_bytes()[..], job.0.as_bytes()].concat())
     }
 
-    /// What a processor's token names.
+    /// Verifies a processor's token.
     #[must_use]
     pub fn open_processing(&self, token: &str) -> Option<(AssetId, JobId)> {
         let body = self.open(TokenKind::Processing, token)?;
@@ -120,19 +120,19 @@ impl TokenSigner {
         Some((AssetId(Uuid::from_slice(asset).ok()?), JobId(Uuid::from_slice(job).ok()?)))
     }
 
-    /// The secret that belongs to this salt, with every signing key that is known, the present one first: it can be told
-    /// again without having been kept.
+    /// Secrets derived from this salt, with every known signing key, the present key first. A secret can thus be shown
+    /// again without being stored.
     pub(super) fn key_secrets<'a>(&'a self, salt: &'a [u8]) -> impl Iterator<Item = KeySecret> + 'a {
         self.keys.iter().map(|(_, key)| KeySecret::derived(mac(key, TokenKind::KeySecret, salt)))
     }
 
-    /// A cursor into a tenant's assets.
+    /// Issues a cursor into a tenant's assets.
     #[must_use]
     pub fn cursor(&self, tenant: TenantId, after: AssetId) -> String {
         self.sign(TokenKind::Cursor, &[&tenant.0.as_bytes()[..], after.0.as_bytes()].concat())
     }
 
-    /// Where a cursor points, if it is this tenant's.
+    /// Position of a cursor, if it is this tenant's.
     #[must_use]
     pub fn open_cursor(&self, tenant: TenantId, token: &str) -> Option<AssetId> {
         let body = self.open(TokenKind::Cursor, token)?;

@@ -1,7 +1,7 @@
-//! Answers that are kept for a moment: whoever asks the same within that time gets the same answer, and many who ask at
-//! once ask once. Errors are not kept, but those who wait together share one.
+//! Cache with a longest age: requests for the same key within that time get the same value, and concurrent requests
+//! share a single fetch. Errors are not cached, but concurrent requests share them.
 //!
-//! How old an answer is counts from when it was asked for, so that what changed before that is always in it.
+//! The age counts from the start of the fetch, so a value includes every change made before that.
 
 use std::hash::Hash;
 use std::time::{Duration, Instant};
@@ -11,24 +11,24 @@ use moka::future::Cache;
 use super::Result;
 use crate::domain::clock::{Timestamp, after};
 
-/// For how long nobody else asks, when somebody needs an answer that is newer than himself.
+/// Delay before a refresh, so that concurrent refreshes of a key share a single fetch.
 const REFRESH_DELAY: Duration = Duration::from_millis(100);
-/// What is not asked for any more is not kept.
+/// Time after which entries are dropped to free memory.
 const ENTRY_TTL: Duration = Duration::from_secs(60);
 
-/// Answers by question.
+/// Cached values by key.
 pub(super) struct TtlCache<K, V> {
     entries: Cache<K, DatedEntry<V>>,
-    /// How old an answer may be.
+    /// Longest age of a value.
     max_age: Duration,
 }
 
 #[derive(Clone)]
 struct DatedEntry<V> {
     value: Result<V>,
-    /// When it was asked for, by the clock that expiry goes by.
+    /// Start of the fetch, by the clock that expiry is checked with.
     fetched_at: Timestamp,
-    /// And by one that nobody sets.
+    /// Start of the fetch, by the monotonic clock.
     fetched_instant: Instant,
 }
 
@@ -43,28 +43,28 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// For at most so many answers, none of them older than `stale`; those that are asked for often stay.
+    /// A cache for at most `most` values, none of them older than `stale`; frequently used values stay.
     pub(super) fn new(most: u64, stale: Duration) -> Self {
         Self { entries: Cache::builder().max_capacity(most).time_to_live(ENTRY_TTL).build(), max_age: stale }
     }
 
-    /// The answer to `key`: a recent one, or what `ask` says.
+    /// The value of `key`: cached if recent, else the result of `ask`.
     pub(super) async fn get(&self, key: &K, now: Timestamp, ask: impl Future<Output = Result<V>>) -> Result<V> {
         if let Some(dated) = self.entries.get(key).await.filter(|dated| dated.is_recent(now, self.max_age)) {
             return dated.value;
         }
-        // The way without an answer is long and rare: its room is not part of every request.
+        // The fetch is rare and its future is large: boxed, so that not every request reserves the memory.
         Box::pin(self.get_or_fetch(key, now, ask, |dated| dated.is_recent(now, self.max_age))).await
     }
 
-    /// An answer that was asked for after this call, which waits for others who need one as well.
+    /// A value whose fetch begins after this call. Concurrent calls wait and share a fetch.
     pub(super) async fn refresh(&self, key: &K, now: Timestamp, ask: impl Future<Output = Result<V>>) -> Result<V> {
         let came = Instant::now();
         tokio::time::sleep(REFRESH_DELAY).await;
         Box::pin(self.get_or_fetch(key, now, ask, |dated| dated.value.is_ok() && dated.fetched_instant > came)).await
     }
 
-    /// Forgets the answer: the next one is asked for.
+    /// Drops the value of `key`, so that the next request fetches it.
     pub(super) async fn invalidate(&self, key: &K) {
         self.entries.invalidate(key).await;
     }
@@ -115,7 +115,7 @@ mod tests {
         recent.invalidate(&"k").await;
         assert_eq!(get().await, 3);
         assert_eq!(recent.refresh(&"k", clock.now(), asked.ask()).await.unwrap(), 4);
-        // What somebody who set the clock back asked for is from the future.
+        // The clock was set back: a fetch lies in the future.
         assert_eq!(recent.get(&"k", micros(-1), asked.ask()).await.unwrap(), 5);
     }
 

@@ -1,8 +1,8 @@
-//! Uploads whose client cuts the file by itself and says nothing of its size (Uppy): opened, signed for part by part,
-//! listed, and measured when the client says that it is done.
+//! Multipart uploads without a plan: the client cuts the file into parts and does not declare its size (Uppy). They are
+//! opened, signed part by part, listed, and measured when the client completes them.
 //!
-//! Also the way from one transfer to another: whoever holds a grant brings its one upload through the door that it
-//! likes, as long as no byte has arrived.
+//! Also the change of an upload's transfer: the holder of a grant may send its upload by any protocol, as long as no
+//! byte has arrived.
 
 use std::sync::Arc;
 
@@ -24,17 +24,17 @@ use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
 use crate::store::{StoreError, Tx, Write};
 
-/// Races for an upload that somebody may lose who opens it.
+/// Attempts to open an upload against concurrent requests.
 pub(super) const MAX_OPEN_ATTEMPTS: u32 = 4;
 
-/// The wish to bring a file of unknown size.
+/// A request to open an upload of unknown size.
 #[derive(Clone, Debug)]
 pub struct OpenUnsizedUpload {
-    /// The file's name.
+    /// Name of the file.
     pub name: FileName,
-    /// Its type, as the client believes.
+    /// Media type as declared by the client.
     pub media_type: Option<MediaType>,
-    /// The client's own properties.
+    /// Metadata of the client.
     pub metadata: AssetMetadata,
 }
 
@@ -60,7 +60,7 @@ impl OpenUnsizedUpload {
 }
 
 impl Engine {
-    /// Opens an upload that the client cuts. A grant for one upload opens that one, which exists already.
+    /// Opens a multipart upload without a plan. A grant for an upload opens the existing upload.
     #[tracing::instrument(skip_all)]
     pub async fn open_unplanned(&self, actor: &Actor, wish: OpenUnsizedUpload) -> Result<Upload> {
         if let Actor::Uploader { upload } = actor {
@@ -85,7 +85,7 @@ impl Engine {
         self.ensure_multipart(upload, true).await
     }
 
-    /// URLs for parts, each of whatever length, in the order in which they are asked for.
+    /// Signs URLs for parts of any length, in the order of `parts`.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn sign_unplanned(&self, actor: &Actor, id: UploadId, parts: &[PartNumber]) -> Result<Vec<SignedUrl>> {
         may_ask(actor, Action::DriveUpload)?;
@@ -107,7 +107,7 @@ impl Engine {
         Ok(urls)
     }
 
-    /// The parts that an upload has, or had when it was completed.
+    /// Parts that an upload has, or had when it was completed.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn list_upload_parts(&self, actor: &Actor, id: UploadId) -> Result<Vec<StoredPart>> {
         let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
@@ -122,7 +122,7 @@ impl Engine {
         }
     }
 
-    /// An upload as it was a moment ago, for whoever compares what never changes.
+    /// An upload from the cache, for comparisons with fields that never change.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn peek_upload(&self, actor: &Actor, id: UploadId) -> Result<Arc<Upload>> {
         may_ask(actor, Action::ReadUpload)?;
@@ -131,9 +131,9 @@ impl Engine {
         Ok(upload)
     }
 
-    /// What has to hold before the store is asked to assemble such a file: the client's list is the store's, and the
-    /// whole is as large as was declared or at most as large as is allowed. The size that was counted and the parts are
-    /// to be written together with the beginning of the end.
+    /// Checks before the store assembles such a file: the client's list matches the store's, and the size is as
+    /// declared, or within the limit. Returns the upload with the counted size, and the parts' rows to commit with the
+    /// transition to `completing`.
     pub(super) async fn measure(
         &self,
         upload: &Upload,
@@ -141,7 +141,7 @@ impl Engine {
         parts: &[StoredPart],
         wish: &CompleteUpload,
     ) -> std::result::Result<(Upload, Tx), CompletionError> {
-        // More than may ever be taken is given up, whatever the client says of its parts.
+        // An upload over its limit is aborted, whatever the client says of its parts.
         let counted = total_size(parts);
         if upload.transfer.size().is_none() {
             let limit = self.load_byte_limit(upload).await?;
@@ -167,7 +167,7 @@ impl Engine {
         Ok((measured, Tx::new().with(Write::InsertParts(part_rows(upload.id, parts)))))
     }
 
-    /// The store would refuse parts that are too small, and say so only when it is asked to assemble them.
+    /// Refuses small parts early: the store would refuse them only when it assembles them.
     fn check_part_sizes(&self, parts: &[StoredPart]) -> Result<()> {
         let least = self.0.blobs.profile().min_part;
         let Some((_, all_but_last)) = parts.split_last() else {
@@ -182,19 +182,19 @@ impl Engine {
         }
     }
 
-    /// Whether a byte of an open upload is at the store already.
+    /// True if the store already has bytes of an open upload.
     async fn has_bytes(&self, upload: &Upload) -> Result<bool> {
         match &upload.transfer {
             Transfer::Put { .. } => Ok(self.0.blobs.head(&upload.key).await?.is_some()),
             Transfer::Multipart { .. } | Transfer::UnplannedMultipart { .. } => {
                 Ok(!self.list_received_parts(upload).await?.is_empty())
             }
-            // What the ledger does not know was never acknowledged.
+            // Bytes that are not in the ledger were never acknowledged.
             Transfer::Relayed(ledger) => Ok(ledger.concat != ConcatRole::Whole),
         }
     }
 
-    /// Lets the client cut an open upload whose bytes were to come another way.
+    /// Changes the transfer of an open upload to multipart without a plan.
     async fn switch_to_unplanned(&self, mut upload: Upload) -> Result<Upload> {
         for _ in 0..MAX_OPEN_ATTEMPTS {
             check_open_for_bytes(&upload, self.0.store.now())?;
@@ -219,7 +219,7 @@ impl Engine {
         Err(Error::busy("others open this upload"))
     }
 
-    /// Lets the bytes of an open upload come through this service that were to come another way.
+    /// Changes the transfer of an open upload to relayed through this service.
     pub(super) async fn switch_to_relayed(&self, mut upload: Upload) -> Result<Upload> {
         for _ in 0..MAX_OPEN_ATTEMPTS {
             if upload.ledger().is_some() || upload.state != UploadState::Open {
@@ -228,7 +228,7 @@ impl Engine {
             let received = self.has_bytes(&upload).await?;
             let mut ledger =
                 self.new_ledger(upload.transfer.size().map_or(UploadLength::Deferred, UploadLength::Known))?;
-            // What came before counts as a holder: whatever it left in the store is looked for and removed.
+            // The earlier transfer counts as a holder, so that what it left in the store is searched and removed.
             ledger.fence = 1;
             let (id, relayed) = (upload.id, Transfer::Relayed(Box::new(ledger)));
             if let Some(changed) =
@@ -241,7 +241,7 @@ impl Engine {
         Err(Error::busy("others open this upload"))
     }
 
-    /// `None`: another request changed it first.
+    /// `None` if a concurrent request changed the upload first.
     pub(super) async fn commit_transfer_change(&self, mut changed: Upload) -> Result<Option<Upload>> {
         match self.0.store.commit(Tx::new().quietly(&mut changed)).await {
             Ok(()) => {
@@ -254,7 +254,7 @@ impl Engine {
         }
     }
 
-    /// Gives up what was begun at the store for the way that an upload does not take: its URLs die with that.
+    /// Aborts multipart uploads of the upload's earlier transfer, whose URLs thereby stop working.
     async fn abort_other_multiparts(&self, upload: Upload) -> Result<Upload> {
         for other in self.list_multiparts_under(&upload.key).await? {
             if upload.store_id() != Some(&other) {
@@ -265,7 +265,7 @@ impl Engine {
     }
 }
 
-/// There is less than was declared: at least one more part has to come.
+/// Error for fewer bytes than declared: at least 1 more part must come.
 fn missing_part_error(parts: &[StoredPart]) -> Error {
     let next = parts.last().map_or(1, |last| u64::from(last.number.get()) + 1);
     Error::Incomplete { missing: PartSet::from_numbers(PartNumber::new(next)) }
@@ -276,7 +276,7 @@ fn part_rows(upload: UploadId, parts: &[StoredPart]) -> Vec<RelayedPart> {
     parts.iter().map(row).collect()
 }
 
-/// The client's list, if it gave one, is the store's.
+/// Checks that the client's list, if given, matches the store's.
 pub(super) fn check_claimed_parts(parts: &[StoredPart], wish: &CompleteUpload) -> Result<()> {
     let Some(claimed) = &wish.parts else { return Ok(()) };
     for claim in claimed {

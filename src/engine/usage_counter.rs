@@ -1,7 +1,7 @@
-//! Uses of links that may be opened as often as one likes: counted in memory, and written down a second later, many at once.
-//! Whoever opens a link never waits for a count.
+//! Counter of openings of links without a limit on uses: counted in memory, and written together a second later.
+//! Requests never wait for it.
 //!
-//! What is counted here decides nothing: where uses are limited, the database counts them one by one.
+//! The counts decide nothing: where uses are limited, the database counts each of them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,12 +12,12 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::GrantId;
 use crate::store::{Tx, Write};
 
-/// Uses are written down this long after the first of them.
+/// Delay between the first use and the write.
 const WRITE_DELAY: Duration = Duration::from_secs(1);
-/// Links that are remembered at once; beyond that, uses are written down at once.
+/// Most links with pending counts; beyond that, counts are written at once.
 const MAX_PENDING_LINKS: usize = 10_000;
 
-/// Uses that are not written down yet.
+/// Counts that are not written yet, with the time of the last use.
 #[derive(Default)]
 pub(super) struct UsageCounter(Mutex<HashMap<GrantId, (u32, Timestamp)>>);
 
@@ -27,7 +27,7 @@ impl UsageCounter {
         noted.into_iter().map(|(id, (count, last))| (id, count, last)).collect()
     }
 
-    /// Adds one; how many links are noted now.
+    /// Counts a use of a link. Returns the number of links with pending counts.
     fn add(&self, id: GrantId, now: Timestamp) -> usize {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (count, last) = noted.entry(id).or_insert((0, now));
@@ -38,7 +38,7 @@ impl UsageCounter {
 }
 
 impl Engine {
-    /// Notes that a link was opened.
+    /// Counts the opening of a link, and schedules the write.
     pub(super) fn count_link_use(&self, id: GrantId) {
         let pause = match self.0.link_uses.add(id, self.0.store.now()) {
             1 => WRITE_DELAY,

@@ -1,13 +1,14 @@
-//! The checksum that covers one append, while the bytes come: said before them, behind them, or not at all.
+//! The checksum of an append, computed while its bytes arrive. The client sends the expected value before the bytes,
+//! after them (as a trailer), or not at all.
 
 use super::AppendChecksum;
 use super::digest::{AppendDigestAlgorithm, ExpectedDigest, RunningDigest};
 
-/// The checksum of an append, as it is computed.
+/// Computes and verifies the checksum of an append.
 pub(super) struct ChecksumVerifier {
     expected: Option<ExpectedDigest>,
     running: Option<RunningDigest>,
-    /// Every algorithm, while nobody has named one.
+    /// A running digest per algorithm, while the client has not named its algorithm.
     candidates: Vec<(AppendDigestAlgorithm, RunningDigest)>,
 }
 
@@ -32,7 +33,7 @@ impl ChecksumVerifier {
         open.chain(&mut self.running).for_each(|running| running.update(bytes));
     }
 
-    /// A checksum that came behind the bytes. One that was announced counts, whatever else is said.
+    /// Sets a checksum that came after the bytes. The announced algorithm decides, whatever else is sent.
     pub(super) fn set_trailing(&mut self, expected: ExpectedDigest) {
         if let Some(at) = self.candidates.iter().position(|(algorithm, _)| *algorithm == expected.algorithm) {
             self.running = Some(self.candidates.swap_remove(at).1);
@@ -41,7 +42,7 @@ impl ChecksumVerifier {
         }
     }
 
-    /// Whether the bytes count only if it holds.
+    /// True if the bytes count only when the checksum matches.
     pub(super) fn is_required(&self) -> bool {
         !self.candidates.is_empty() || self.expected.is_some()
     }
@@ -49,7 +50,7 @@ impl ChecksumVerifier {
     pub(super) fn verify(self) -> bool {
         match (self.expected, self.running) {
             (Some(expected), Some(running)) => running.finish() == expected.value,
-            // It was announced and did not come.
+            // The checksum was announced and did not come.
             _ => self.candidates.is_empty(),
         }
     }

@@ -1,8 +1,8 @@
-//! Concatenation: a file made of uploads that were sent side by side.
+//! Concatenation: a file assembled from partial uploads that were sent in parallel (tus).
 //!
-//! The final upload is one like any other, whose bytes come from the store instead of from a client: the same ledger,
-//! the same lease, the same end. So it goes on where it stopped, on any node, and takes as much memory as any append.
-//! Its pieces stay readable for a while, for clients that lost the answer and ask again.
+//! The final upload is an ordinary upload whose bytes come from the store instead of from a client: it has the same
+//! ledger, lease and completion. Hence any node can resume it, and it takes as much memory as any append. The partial
+//! uploads stay readable for a while, for clients that lost the response and ask again.
 
 use std::time::Duration;
 
@@ -26,30 +26,30 @@ use crate::engine::create::UploadCreator;
 use crate::engine::{Engine, Error, Result, tenant_of};
 use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
 
-/// Most pieces of one file.
+/// Most partial uploads of a file.
 const MAX_CONCAT_UPLOADS: usize = 1000;
-/// How long a request waits for the file to be put together; then it goes on without anybody waiting.
+/// Longest time that a request waits for the concatenation, which continues in the background after that.
 const MAX_REQUEST_WAIT: Duration = Duration::from_secs(20);
-/// How long pieces are kept once the file is there.
+/// How long partial uploads are kept after the final upload is complete.
 const PARTIAL_GRACE_PERIOD: Duration = Duration::from_secs(24 * 3600);
-/// The route under which such creations are remembered.
+/// Route under which idempotency keys of concatenations are stored.
 const REPLAY_ROUTE: &str = "concatenations";
 
-/// The wish to make one file of several uploads.
+/// A request to concatenate partial uploads into a file.
 pub struct ConcatenateUploads {
-    /// The file's name.
+    /// Name of the file.
     pub name: FileName,
-    /// Its type, as the client believes.
+    /// Media type as declared by the client.
     pub media_type: Option<MediaType>,
-    /// The client's own properties.
+    /// Metadata of the client.
     pub metadata: AssetMetadata,
-    /// The uploads, in order; one may come several times.
+    /// The partial uploads in order; an upload may occur several times.
     pub uploads: Vec<UploadId>,
-    /// What the client wants to hear again.
+    /// Header values that are returned to the client later as it sent them.
     pub echoed: EchoedHeaders,
 }
 
-/// Where bytes of a piece are.
+/// Object in the store that holds bytes of a partial upload.
 struct ConcatSource {
     key: String,
     etag: String,
@@ -57,7 +57,7 @@ struct ConcatSource {
 }
 
 impl Engine {
-    /// Makes one file of several uploads. The same wish again finds the same file.
+    /// Concatenates partial uploads into a file. A repeated request returns the same upload.
     #[tracing::instrument(skip_all)]
     pub async fn concatenate_uploads(&self, actor: &Actor, wish: ConcatenateUploads) -> Result<Upload> {
         may_ask(actor, Action::CreateUpload)?;
@@ -84,7 +84,7 @@ impl Engine {
         }
     }
 
-    /// The bytes of all pieces together, each of which must be a finished piece of this caller's.
+    /// Total bytes of the partial uploads. Each must be a complete partial upload of this caller.
     async fn load_total_size(&self, actor: &Actor, of: &[UploadId]) -> Result<u64> {
         if of.is_empty() || of.len() > MAX_CONCAT_UPLOADS {
             return Err(Error::invalid("Upload-Concat", format!("1 to {MAX_CONCAT_UPLOADS} uploads")));
@@ -119,7 +119,7 @@ impl Engine {
         self.reload_upload(id.ok_or_else(|| Error::busy("a remembered file is just being forgotten"))?).await
     }
 
-    /// Puts a file together, and waits for it within reason.
+    /// Runs the concatenation, and waits for it at most [`MAX_REQUEST_WAIT`].
     async fn concatenate_and_wait(&self, upload: Upload) -> Result<Upload> {
         let (engine, id) = (self.clone(), upload.id);
         let work = self.0.appends.tasks.spawn(async move { engine.run_concatenation(upload).await }.in_current_span());
@@ -129,7 +129,7 @@ impl Engine {
         }
     }
 
-    /// Goes on with a file that nobody is putting together any more. Also what the sweeper calls.
+    /// Resumes a concatenation that no task is running any more. Also called by the sweeper.
     pub(in crate::engine) fn spawn_concatenation(&self, upload: &Upload) {
         let (engine, upload) = (self.clone(), upload.clone());
         self.0.appends.tasks.spawn(
@@ -144,7 +144,7 @@ impl Engine {
         );
     }
 
-    /// What is done under the lease of a final upload: append what its pieces hold from its offset on.
+    /// The work under the lease of a final upload: appends the bytes of its partial uploads, from its offset on.
     async fn run_concatenation(&self, leased: Upload) -> Result<Upload> {
         let Some((of, offset)) = leased.ledger().and_then(|ledger| match &ledger.concat {
             ConcatRole::Final(of) => Some((of.clone(), ledger.offset)),
@@ -169,7 +169,7 @@ impl Engine {
         Ok(done)
     }
 
-    /// Where a piece's bytes are: its parts as one object, then its tail.
+    /// Objects that hold the bytes of a partial upload: its parts as an object, then its tail.
     async fn locate_sources(&self, piece: &Upload) -> Result<Vec<ConcatSource>> {
         check_finished_partial(piece)?;
         let ledger = piece.ledger().ok_or(Error::NotFound)?;
@@ -187,7 +187,7 @@ impl Engine {
         Ok(stored)
     }
 
-    /// Makes a piece's parts readable; asking again is fine.
+    /// Assembles the parts of a partial upload into an object that can be read. Idempotent.
     async fn assemble_partial(&self, piece: &Upload, size: u64) -> Result<String> {
         let there = async |engine: &Self| -> Result<Option<String>> {
             let facts = engine.0.blobs.head(&piece.key).await?;
@@ -204,7 +204,7 @@ impl Engine {
         }
     }
 
-    /// What these hold from `offset` on, as the body of an append.
+    /// The bytes of these objects from `offset` on, as the body of an append.
     fn concat_body(&self, sources: Vec<ConcatSource>, mut offset: u64) -> AppendBody {
         let mut left = Vec::new();
         for source in sources {
@@ -222,21 +222,21 @@ impl Engine {
         streams.try_flatten().map(|chunk| chunk.map(BodyFrame::Bytes).map_err(|_| TruncatedBody)).boxed()
     }
 
-    /// Pieces of a file that is there are kept for a while and then expire.
+    /// Sets partial uploads to expire after [`PARTIAL_GRACE_PERIOD`].
     async fn expire_partials(&self, of: &[UploadId]) {
         for id in of {
             let Ok(Some(mut piece)) = self.0.store.find_upload(*id).await else { continue };
             let until = after(self.0.store.now(), PARTIAL_GRACE_PERIOD);
             if piece.state == UploadState::Open && until < piece.expires_at {
                 (piece.expires_at, piece.next_check_at) = (until, Some(until));
-                // Should somebody else write it just now, it lives a little longer.
+                // If a concurrent writer changes the row, the partial upload keeps its old expiry.
                 let _ = self.0.store.commit(Tx::new().quietly(&mut piece)).await;
             }
         }
     }
 }
 
-/// The bytes of an upload that is a piece and whole.
+/// Size in bytes of a complete partial upload; an error for any other upload.
 fn check_finished_partial(upload: &Upload) -> Result<u64> {
     let ledger = upload.ledger().filter(|ledger| {
         let piece = ledger.concat == ConcatRole::Partial && ledger.is_whole();

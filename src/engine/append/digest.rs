@@ -1,29 +1,29 @@
-//! Checksums that cover one append: what the client says its bytes hash to, and what they do.
+//! Checksums of appends: algorithms, expected values and running digests.
 
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
-/// Algorithms for one append.
+/// Digest algorithm of an append's checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendDigestAlgorithm {
-    /// What tus obliges servers to know.
+    /// SHA-1; mandatory for tus servers.
     Sha1,
-    /// The one to choose.
+    /// SHA-256; recommended.
     Sha256,
-    /// The other one that HTTP calls sound.
+    /// SHA-512; like SHA-256 an active algorithm of `Digest` fields in HTTP (RFC 9530).
     Sha512,
-    /// For old clients.
+    /// MD5; for old clients.
     Md5,
-    /// Big-endian, as tus clients send it.
+    /// CRC-32 in big-endian order, as tus clients send it.
     Crc32,
 }
 
 impl AppendDigestAlgorithm {
-    /// Every one of them, in the order in which tus advertises them.
+    /// All algorithms, in the order in which tus advertises them.
     pub const ALL: [Self; 5] = [Self::Sha1, Self::Sha256, Self::Sha512, Self::Md5, Self::Crc32];
 
-    /// The name, as in tus.
+    /// Name of the algorithm in tus.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl AppendDigestAlgorithm {
         }
     }
 
-    /// Bytes of a value.
+    /// Size of a value in bytes.
     #[must_use]
     pub fn size(self) -> usize {
         match self {
@@ -58,16 +58,16 @@ impl AppendDigestAlgorithm {
     }
 }
 
-/// What an append must hash to.
+/// Digest that the bytes of an append must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectedDigest {
-    /// How it is computed.
+    /// Algorithm of the digest.
     pub algorithm: AppendDigestAlgorithm,
-    /// The value.
+    /// Expected value.
     pub value: Vec<u8>,
 }
 
-/// A digest being computed.
+/// A digest while it is computed.
 pub(super) enum RunningDigest {
     Sha1(Sha1),
     Sha256(Sha256),

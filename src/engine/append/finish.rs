@@ -1,4 +1,4 @@
-//! The end of an append: a file in one piece by one request, or what is left as a tail.
+//! The end of an append: the file as a single object, the last part, or the rest as a tail.
 
 use super::paced_body::PacedBody;
 use super::store_put::PayloadSource;
@@ -15,7 +15,7 @@ use crate::store::Tx;
 use futures_util::StreamExt;
 
 impl AppendWriter {
-    /// Takes down that the file is as long as what came, unless its length was said before.
+    /// Sets the file's length to the bytes received, unless the client declared it before.
     pub(super) async fn set_final_length(&mut self) -> Result<()> {
         let (length, limit) = (self.position(), self.engine.most(&self.upload).await?);
         match self.upload.ledger().map(|ledger| ledger.length) {
@@ -27,7 +27,7 @@ impl AppendWriter {
         }
     }
 
-    /// Brings the last bytes into the store, as one object or as the last part.
+    /// Writes the last bytes to the store, as a single object or as the last part.
     pub(super) async fn finish_file(&mut self) -> Result<()> {
         if self.fits_single_put() && self.engine.0.blobs.capabilities().conditional_put {
             return self.put_whole_file().await;
@@ -39,7 +39,8 @@ impl AppendWriter {
         self.acknowledge_bytes(true).await
     }
 
-    /// Puts the file into the store as one object, and writes its end: ledger, lease, upload, asset and job together.
+    /// Puts the file into the store as a single object and commits its end: ledger, lease, upload, asset and job in a
+    /// transaction.
     async fn put_whole_file(&mut self) -> Result<()> {
         let piece = self.buffer.take_all();
         let source =
@@ -69,7 +70,7 @@ impl AppendWriter {
         }
     }
 
-    /// Leaves what does not fill a part as a tail, and gives the lease back.
+    /// Writes the bytes that do not fill a part as a tail, and releases the lease.
     pub(super) async fn finish_tail(&mut self) -> Result<()> {
         self.stage_all_parts().await?;
         self.write_segment().await?;
@@ -78,7 +79,7 @@ impl AppendWriter {
 }
 
 impl Engine {
-    /// An upload whose bytes are one object, on its way to its end.
+    /// Moves an upload whose bytes are a single object to `completing`.
     fn start_single_put_completion(
         &self,
         mut upload: Upload,
@@ -90,7 +91,7 @@ impl Engine {
             ledger.length = UploadLength::Known(source.size());
             ledger.offset = source.size();
             ledger.lease = None;
-            // They are still to be removed; a row that names some is looked at again.
+            // The segments are still to be removed. A row whose ledger names segments is checked again.
             ledger.tail.clone_from(&source.segments);
         }
         let mut completing = upload.begin_completing(self.upload_timeouts(), now)?;
@@ -98,7 +99,7 @@ impl Engine {
         Ok(StartedCompletion { completing, pending_tx: owed })
     }
 
-    /// Deals with the tail of an upload whose every byte is here: an append of nothing.
+    /// Sends the tail of an upload whose every byte is in the ledger as a part, by an append of 0 bytes.
     pub(in crate::engine) async fn flush_final_tail(&self, upload: &Upload) -> Result<()> {
         let leased = self.acquire_lease(upload.clone(), |_| Ok(())).await?;
         let nothing = futures_util::stream::empty().boxed();

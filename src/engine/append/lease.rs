@@ -1,8 +1,8 @@
-//! The right to append: one writer at a time, on whatever node, and a newcomer that does not wait for the dead.
+//! The lease on an upload's ledger: at most 1 writer at a time over all nodes, and no waiting for a node that died.
 //!
-//! A newcomer asks the holder to let go: at once if it is on this node, through the row if it is on another, where the
-//! holder looks every [`HOLDER_POLL_INTERVAL`]. A holder that is gone does not answer, and loses the lease when its time is up. Nothing
-//! depends on clocks being right: what a late holder writes is refused by revision and fence.
+//! A new writer asks the holder to release the lease: directly if the holder is on this node, else through the row,
+//! which the holder reads every [`HOLDER_POLL_INTERVAL`]. A holder that died does not react and loses the lease when it
+//! expires. Correctness does not depend on clocks: writes of a late holder are refused by revision and fence.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,15 +23,15 @@ use crate::engine::sign::check_open_for_bytes;
 use crate::engine::{Engine, Error, Result};
 use crate::store::{StoreError, Tx};
 
-/// How long a lease lasts without a sign of life.
+/// How long a lease is valid without renewal.
 pub(super) const LEASE_DURATION: Duration = Duration::from_secs(10);
-/// How often a holder looks whether somebody else wants it.
+/// How often a holder reads the row for requests of other writers.
 const HOLDER_POLL_INTERVAL: Duration = Duration::from_millis(400);
-/// How often a newcomer looks whether the holder let go.
+/// How often a waiting writer checks for the release.
 const WAITER_POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// How long a newcomer waits: as long as a holder that is gone could keep the lease.
+/// Longest wait of a writer: as long as a holder that died could keep the lease.
 const MAX_LEASE_WAIT: Duration = Duration::from_secs(12);
-/// How long whoever only wants to know the offset waits for the holder to make its bytes safe.
+/// Longest wait of a request for the offset until the holder has stored its bytes.
 const MAX_PROGRESS_WAIT: Duration = Duration::from_secs(1);
 
 /// The appends of this node.
@@ -56,7 +56,7 @@ impl ActiveAppends {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks a holder on this node to let go.
+    /// Interrupts a holder on this node, which then releases the lease.
     pub(in crate::engine) fn interrupt(&self, upload: UploadId) {
         if let Some(holder) = self.holders().get(&upload) {
             holder.cancel();
@@ -64,11 +64,11 @@ impl ActiveAppends {
     }
 }
 
-/// A lease that this node holds: somebody looks after it until it is dropped.
+/// A lease held by this node; renewed by a task until the guard is dropped.
 pub(super) struct LeaseGuard {
     engine: Engine,
     upload: UploadId,
-    /// Cancelled when the holder must let go.
+    /// Cancelled when the holder must release the lease.
     pub(super) interrupt: CancellationToken,
     _keeper: AbortOnDropHandle<()>,
 }
@@ -76,7 +76,7 @@ pub(super) struct LeaseGuard {
 impl Drop for LeaseGuard {
     fn drop(&mut self) {
         let mut holders = self.engine.0.appends.holders();
-        // Somebody may have taken over on this very node.
+        // Another append on this node may have replaced the entry.
         if holders.get(&self.upload).is_some_and(|holder| *holder == self.interrupt) {
             holders.remove(&self.upload);
         }
@@ -84,7 +84,7 @@ impl Drop for LeaseGuard {
 }
 
 impl Engine {
-    /// Lets go of every append on this node, their bytes made safe, and waits for that.
+    /// Interrupts every append on this node and waits until their bytes are stored and their leases released.
     #[tracing::instrument(skip_all)]
     pub async fn close_appends(&self) {
         let appends = &self.0.appends;
@@ -93,13 +93,13 @@ impl Engine {
         appends.tasks.wait().await;
     }
 
-    /// Whether this node is about to stop.
+    /// True while this node shuts down.
     pub(super) fn is_closing(&self) -> bool {
         self.0.appends.closing.is_cancelled()
     }
 
-    /// Takes the lease on an upload as soon as its holder lets go. `prepare` looks at the upload when nobody holds it, and
-    /// may refuse, or change what is written together with the lease.
+    /// Takes the lease on an upload as soon as it is free. `prepare` sees the upload once no writer holds it; it may
+    /// refuse, or change what is committed together with the lease.
     pub(super) async fn acquire_lease(
         &self,
         mut upload: Upload,
@@ -126,7 +126,7 @@ impl Engine {
         }
     }
 
-    /// Asks the holder to let go, waits a moment, and reads again.
+    /// Asks the holder to release the lease, waits [`WAITER_POLL_INTERVAL`], and reads the row again.
     async fn request_lease(&self, mut upload: Upload) -> Result<Upload> {
         let id = upload.id;
         self.0.appends.interrupt(id);
@@ -143,8 +143,8 @@ impl Engine {
         self.reload_upload(id).await
     }
 
-    /// An upload whose offset stands still: if somebody writes, they are asked to let go, for whoever asks where to go on
-    /// has lost that connection. One that does not answer is not waited for.
+    /// An upload whose offset does not move. A client that asks for the offset has lost its old connection, so an
+    /// active writer is asked to release the lease. The wait for it ends after [`MAX_PROGRESS_WAIT`].
     pub(super) async fn wait_for_writer(&self, mut upload: Upload) -> Result<Upload> {
         let deadline = Instant::now() + MAX_PROGRESS_WAIT;
         while upload.ledger().is_some_and(|ledger| ledger.is_held(self.0.store.now())) && Instant::now() < deadline {
@@ -153,7 +153,7 @@ impl Engine {
         Ok(upload)
     }
 
-    /// Looks after a lease that was just taken.
+    /// Starts the task that renews a lease which was just taken.
     pub(super) fn spawn_lease_keeper(&self, upload: &Upload, fence: u64) -> LeaseGuard {
         let interrupt = self.0.appends.closing.child_token();
         self.0.appends.holders().insert(upload.id, interrupt.clone());
@@ -163,11 +163,11 @@ impl Engine {
     }
 }
 
-/// Renews a lease while nobody else wants it, and tells the holder when somebody does, or when it is lost.
+/// Renews a lease until another writer wants it. Interrupts the holder then, and when the lease is lost.
 async fn keep_lease_alive(engine: Engine, id: UploadId, fence: u64, interrupt: CancellationToken) {
     loop {
         tokio::time::sleep(HOLDER_POLL_INTERVAL).await;
-        // A database that is away gives the lease to nobody else either.
+        // While the database is unreachable, no other writer can take the lease either.
         let Ok(Some(mut upload)) = engine.0.store.find_upload(id).await else { continue };
         let now = engine.0.store.now();
         let held = upload.is_held_by(fence);
@@ -179,7 +179,7 @@ async fn keep_lease_alive(engine: Engine, id: UploadId, fence: u64, interrupt: C
         }
         if lease.until < after(now, LEASE_DURATION / 2) {
             lease.until = after(now, LEASE_DURATION);
-            // The holder's own writes renew it too, and win.
+            // Conflicts are ignored: the holder's own writes renew the lease too, and take precedence.
             let _ = engine.0.store.commit(Tx::new().quietly(&mut upload)).await;
         }
     }

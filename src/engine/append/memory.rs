@@ -1,17 +1,18 @@
-//! Bytes on their way from a client to the store: how many of them may be in memory at once, over all uploads.
+//! Memory budget of appends: how many bytes between clients and the store may be in memory at once, over all uploads.
 //!
-//! A bound on bytes, not on uploads: a thousand slow phones hold little. Whoever gets no more memory first gives up its
-//! own, by writing it to the store as a tail, so nobody waits for somebody who waits.
+//! The budget counts bytes, not uploads: a thousand slow clients hold little. An append that gets no more memory first
+//! frees its own, by writing it to the store as a tail. Hence no append waits while it holds memory for which another
+//! waits.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The unit in which memory is handed out. Blocks are smaller where a file is.
+/// Unit of allocation in bytes. Blocks of small files are smaller.
 const BLOCK_BYTES: u64 = 256 << 10;
 
-/// The bound.
+/// The budget, in blocks.
 #[derive(Clone)]
 pub(super) struct AppendMemoryBudget(Arc<Semaphore>);
 
@@ -21,18 +22,18 @@ impl AppendMemoryBudget {
         Self(Arc::new(Semaphore::new(usize::try_from(blocks).unwrap_or(1))))
     }
 
-    /// Memory for one block, if there is some.
+    /// Permit for a block, if it is available.
     pub(super) fn try_acquire_block(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
     }
 
-    /// Memory for one block, as soon as there is some.
+    /// Permit for a block, as soon as it is available.
     pub(super) async fn acquire_block(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).acquire_owned().await.ok()
     }
 }
 
-/// Bytes being collected.
+/// Buffer that collects bytes of an append.
 #[derive(Default)]
 pub(super) struct AppendBuffer {
     full_chunks: Vec<Bytes>,
@@ -41,11 +42,11 @@ pub(super) struct AppendBuffer {
     permits: Option<OwnedSemaphorePermit>,
 }
 
-/// Collected bytes, which are sent as often as it takes.
+/// Collected bytes; can be sent to the store repeatedly.
 pub(super) struct BufferedBytes {
     pub(super) chunks: Vec<Bytes>,
     pub(super) len: u64,
-    /// Given back when the piece is dropped.
+    /// Returned to the budget when the bytes are dropped.
     _permits: Option<OwnedSemaphorePermit>,
 }
 
@@ -58,12 +59,12 @@ impl AppendBuffer {
         self.len == 0
     }
 
-    /// Bytes that fit without more memory.
+    /// Bytes that fit without another block.
     pub(super) fn room(&self) -> u64 {
         (self.current_chunk.capacity() - self.current_chunk.len()) as u64
     }
 
-    /// Another block, no larger than what is expected to come.
+    /// Adds a block, no larger than the `expected` bytes.
     pub(super) fn grow(&mut self, permit: OwnedSemaphorePermit, expected: u64) {
         let full = std::mem::replace(
             &mut self.current_chunk,
@@ -78,7 +79,7 @@ impl AppendBuffer {
         }
     }
 
-    /// Takes from the front of `bytes` what fits, `most` at most.
+    /// Takes the bytes that fit from the front of `bytes`, at most `most`.
     pub(super) fn fill_from(&mut self, bytes: &mut Bytes, most: u64) {
         let fits = self.room().min(most).min(bytes.len() as u64);
         let taken = bytes.split_to(fits as usize);
@@ -86,7 +87,7 @@ impl AppendBuffer {
         self.len += fits;
     }
 
-    /// Everything that was collected.
+    /// Takes all collected bytes and leaves the buffer empty.
     pub(super) fn take_all(&mut self) -> BufferedBytes {
         let whole = std::mem::take(self);
         let mut chunks = whole.full_chunks;

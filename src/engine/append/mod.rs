@@ -1,14 +1,18 @@
-//! append: bytes that come through this service, in order, into an upload's ledger.
+//! append: bytes that pass through this service, in order, into an upload's ledger.
 //!
 //! ```text
-//! lease + fence → bytes are collected into parts → store → ledger → … → the tail below a part → lease given back
+//! lease + fence → bytes are collected into parts → store → ledger → … → the tail below a part → lease released
 //!                                                                     └ or every byte is here → complete
 //! ```
 //!
-//! A byte is acknowledged when the store and the ledger have it. The work runs in a task of its own: a client that is
-//! cut off leaves every byte that it got through. `lease` says who may write, `pace` how slow a client may be, `memory` how
-//! much is held, `writer` what goes where, `sending` how it gets to the store, `opening` how such an upload begins, `file`
-//! what comes as a whole, `repeat` what comes again.
+//! A byte is acknowledged once the store and the ledger have it. The work runs in its own task, so every byte that was
+//! received before a client disconnects is kept.
+//!
+//! * `lease`: which writer may append; `paced_body`: how slow a client may be; `memory`: how many bytes are buffered
+//! * `writer`: bytes into parts, tail and ledger; `store_put`: requests to the store; `finish`: the end of an append
+//! * `open`: creation of such uploads; `concat`: files assembled from partial uploads
+//! * `whole_file`: a file in a single request; `repeated_file`: a file that is sent again
+//! * `checksum`, `digest`: the checksum of an append
 
 mod checksum;
 mod concat;
@@ -45,67 +49,67 @@ use checksum::ChecksumVerifier;
 use paced_body::{BodyEvent, PacedBody};
 use writer::AppendWriter;
 
-/// The wish to add bytes to an upload.
+/// A request to append bytes to an upload.
 pub struct AppendBytes {
-    /// Where the client believes the upload to stand.
+    /// Offset of the upload as the client knows it.
     pub offset: u64,
-    /// How long the file is, for clients that know it only now.
+    /// Length of the file in bytes, if the client declares it with this request.
     pub length: Option<u64>,
-    /// How many bytes will come, if the client says so before they do.
+    /// Length of the body in bytes, if the client declares it.
     pub content_length: Option<u64>,
-    /// What they must hash to.
+    /// Checksum of the bytes.
     pub checksum: AppendChecksum,
-    /// What their end says about the file.
+    /// Meaning of the end of the body for the file.
     pub end_of_body: EndOfBody,
-    /// Hears the offset whenever more bytes are acknowledged.
+    /// Receives the offset after each acknowledgement.
     pub offset_sender: Option<watch::Sender<u64>>,
     /// The bytes.
     pub body: AppendBody,
 }
 
-/// What the end of a body says about the file.
+/// Meaning of the end of a body for the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndOfBody {
-    /// Nothing: a file ends where its length says.
+    /// The file ends where its declared length says.
     ByLength,
-    /// The file's end is still to be said, even if every byte is here. A byte too many makes the upload void.
+    /// The end of the file is declared later, even if every byte is here. A byte beyond the length aborts the upload.
     MoreFollows,
-    /// The file ends with it. A byte too many makes the upload void.
+    /// The file ends with the body. A byte beyond the length aborts the upload.
     EndsFile,
 }
 
-/// Whether an append carries a checksum. With one it counts as a whole or not at all.
+/// Checksum of an append. With a checksum, the append counts as a whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendChecksum {
-    /// It does not.
+    /// No checksum.
     None,
-    /// The client has said.
+    /// Expected digest, known before the bytes.
     Given(ExpectedDigest),
-    /// The client will say behind the bytes, and has named the algorithm or not.
+    /// The checksum follows the bytes; the algorithm may have been announced.
     Trailing,
 }
 
-/// Why no more bytes are read.
+/// Reason why no more bytes are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StopReason {
-    /// They ended.
+    /// The body ended.
     BodyEnded,
-    /// The connection broke off.
+    /// The connection was cut before the body ended.
     BodyTruncated,
-    /// They came too slowly.
+    /// The body came too slowly.
     TooSlow,
-    /// Somebody else wants to write, or this node ends.
+    /// Another writer wants the lease, or this node shuts down.
     Interrupted,
-    /// There were more than the file has.
+    /// The body has more bytes than the file.
     Excess,
 }
 
 impl Engine {
-    /// Adds bytes to an upload and returns it as it stands then; with the last byte it is completed.
+    /// Appends bytes to an upload and returns the upload with its new offset. The last byte completes it.
     ///
     /// # Errors
-    /// [`Error::OffsetMismatch`] if the upload stands elsewhere. [`Error::Locked`] if another writer had to be let in, or does not
-    /// let go. Bytes that came before an error are kept, unless a checksum covers them.
+    /// [`Error::OffsetMismatch`] if the upload has another offset. [`Error::Locked`] if another writer took over, or
+    /// did not release the lease. Bytes that came before an error are kept, unless a checksum covers them.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn append_bytes(&self, actor: &Actor, id: UploadId, wish: AppendBytes) -> Result<Upload> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
@@ -126,7 +130,7 @@ impl Engine {
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 
-    /// Gives up an upload whose client has lost count of its bytes. One that has ended stays what it is.
+    /// Aborts an open upload whose client sent more bytes than the file has. Uploads in other states stay unchanged.
     async fn abort_overrun(&self, id: UploadId, error: Error) -> Result<Error> {
         let upload = self.reload_upload(id).await?;
         if upload.state == UploadState::Open {
@@ -135,7 +139,7 @@ impl Engine {
         Ok(error)
     }
 
-    /// An upload as its row says, whoever writes to it meanwhile.
+    /// An upload as its row says, without waiting for an active writer.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn read_progress(&self, actor: &Actor, id: UploadId) -> Result<Upload> {
         let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
@@ -143,7 +147,7 @@ impl Engine {
         Ok(upload)
     }
 
-    /// An upload as it stands, for whoever wants to go on with it.
+    /// An upload with the offset at which the client can resume, after an active writer has been interrupted.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn wait_for_progress(&self, actor: &Actor, id: UploadId) -> Result<Upload> {
         let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
@@ -151,7 +155,7 @@ impl Engine {
         self.wait_for_writer(upload).await
     }
 
-    /// Gives an upload up, or deletes the asset that it has become or is just becoming.
+    /// Aborts an upload, or deletes its asset if the upload is completing or completed.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn terminate_upload(&self, actor: &Actor, id: UploadId) -> Result<()> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
@@ -162,7 +166,7 @@ impl Engine {
         }
     }
 
-    /// Refuses what has ended without bytes, and what has lost them since.
+    /// Refuses uploads that ended without bytes, and uploads whose asset was deleted.
     async fn ensure_not_deleted(&self, upload: &Upload) -> Result<()> {
         ensure_not_gone(upload, self.0.store.now())?;
         upload.ledger().ok_or(Error::NotFound)?;
@@ -206,7 +210,8 @@ impl Engine {
         self.append_and_complete(leased, wish.checksum, wish.end_of_body, wish.offset_sender, wish.body).await
     }
 
-    /// What a client hears that lost the answer to its last bytes: they are here, and no more of them are wanted.
+    /// The response to a repeated last append of an upload that is no longer open: success if the request adds no
+    /// bytes.
     async fn answer_repeated_end(&self, upload: Upload, wish: AppendBytes) -> Result<Upload> {
         let expected = upload.ledger().map_or(0, |ledger| ledger.offset);
         if wish.offset != expected {
@@ -235,7 +240,7 @@ impl Engine {
         if ends == EndOfBody::MoreFollows { Ok(appended) } else { self.complete_if_whole(appended).await }
     }
 
-    /// Completes an upload whose every byte is here.
+    /// Completes an upload whose every byte is in the ledger; returns other uploads unchanged.
     async fn complete_if_whole(&self, upload: Upload) -> Result<Upload> {
         let complete = upload.state != UploadState::Completed
             && upload.ledger().is_some_and(|ledger| ledger.is_whole() && ledger.concat != ConcatRole::Partial);
@@ -251,7 +256,7 @@ impl Engine {
         Ok(ended)
     }
 
-    /// What is done under a lease, from the first byte to giving it back.
+    /// The work under a lease, from the first byte to the release.
     async fn append_under_lease(
         &self,
         leased: Upload,
@@ -272,14 +277,15 @@ impl Engine {
             && writer.upload.is_held_by(writer.fence())
             && !matches!(error, Error::Locked)
         {
-            // Whatever went wrong, what the ledger says is true; nobody has to wait for this lease to run out.
+            // The ledger is valid whatever went wrong. Released here, so that no writer has to wait until the lease
+            // expires.
             let _ = writer.discard_and_release().await;
         }
         outcome.map(|()| writer.upload)
     }
 }
 
-/// Bytes that an upload still has room for, of `most` that it may have.
+/// Bytes that an upload has room for, when it may have `most` bytes in total.
 fn remaining_room(upload: &Upload, most: u64) -> u64 {
     upload.ledger().map_or(0, |ledger| ledger.room().min(most.saturating_sub(ledger.offset)))
 }
@@ -299,7 +305,7 @@ fn length_error(bad: BadLength) -> Error {
     }
 }
 
-/// More bytes than there is room for.
+/// Error for more bytes than there is room for.
 fn overrun_error(ledger: &AppendLedger, room: u64) -> Error {
     match ledger.length {
         UploadLength::Known(length) => Error::Overrun { length },
@@ -307,7 +313,7 @@ fn overrun_error(ledger: &AppendLedger, room: u64) -> Error {
     }
 }
 
-/// Reads bytes until there are no more, or nobody wants them.
+/// Reads the body until it ends or the append must stop.
 async fn receive_bytes(
     writer: &mut AppendWriter,
     body: &mut PacedBody,
@@ -343,7 +349,7 @@ async fn receive_bytes(
     }
 }
 
-/// Makes safe what came, acknowledges it, and gives the lease back.
+/// Stores and acknowledges the bytes received, and releases the lease.
 async fn finish_append(
     writer: &mut AppendWriter,
     stop: StopReason,
@@ -355,7 +361,7 @@ async fn finish_append(
         return Err(if stop == StopReason::BodyEnded { Error::ChecksumMismatch } else { stop_error(stop, writer) });
     }
     if stop == StopReason::Excess {
-        // The client has another file in mind than was declared: the bytes that fit are the beginning of that one.
+        // The client sends another file than it declared: the bytes that fit would be the beginning of that other file.
         writer.discard_and_release().await?;
         return Err(stop_error(stop, writer));
     }

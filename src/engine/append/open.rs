@@ -1,5 +1,5 @@
-//! How an upload begins whose bytes come through this service: the rows first, the first bytes under a lease that was
-//! taken with them.
+//! Creation of uploads whose bytes pass through this service: the rows first, then the first bytes, under a lease that
+//! is taken in the same transaction.
 
 use futures_util::StreamExt;
 
@@ -22,38 +22,39 @@ use crate::engine::unplanned::MAX_OPEN_ATTEMPTS;
 use crate::engine::{CreateUpload, Engine, Error, Result, TransferMethod, tenant_of};
 use crate::store::Tx;
 
-/// The wish to bring a file in through this service.
+/// A request to open an upload that takes its bytes through this service.
 pub struct OpenAppend {
-    /// The door.
+    /// Protocol of the request.
     pub protocol: UploadProtocol,
-    /// The file's name.
+    /// Name of the file.
     pub name: FileName,
-    /// Its type, as the client believes.
+    /// Media type as declared by the client.
     pub media_type: Option<MediaType>,
-    /// The client's own properties.
+    /// Metadata of the client.
     pub metadata: AssetMetadata,
-    /// The file's digest; verified before the asset becomes ready.
+    /// SHA-256 of the file; verified before the asset becomes ready.
     pub sha256: Option<Sha256Digest>,
-    /// How long it is.
+    /// Length of the file in bytes.
     pub length: UploadLength,
-    /// A piece of a file, not a file.
+    /// True for a partial upload, which is a piece of a file (tus concatenation).
     pub partial: bool,
-    /// What the client wants to hear again.
+    /// Header values that are returned to the client later as it sent them.
     pub echoed: EchoedHeaders,
-    /// The first bytes, if they come along: how many, if that is said, and what they must hash to.
+    /// First bytes, if the request carries them: their length if declared, their checksum, and the body.
     pub first_bytes: Option<(Option<u64>, AppendChecksum, AppendBody)>,
-    /// The caller has bytes that it brings by a call of its own. For an upload that has ended that call is
+    /// True if the caller has bytes that it sends in a separate call. For an upload that has ended, that call is
     /// [`Engine::compare_repeated_file`], which compares them.
     pub content_follows: bool,
 }
 
 impl Engine {
-    /// Opens an upload and takes its first bytes. An empty file is complete with that.
+    /// Opens an upload and appends the bytes of the request, if it carries any. An empty file completes at once.
     ///
-    /// A grant for one upload opens that one, which exists already. If a file has arrived there, it has to be the same.
+    /// A grant for an upload opens the existing upload. If a file has arrived there, the request must be for the same
+    /// file.
     ///
     /// # Errors
-    /// [`Error::Taken`] if another file has arrived under the grant, or if nothing shows that it is the same.
+    /// [`Error::Taken`] if another file has arrived under the grant, or if nothing proves that the file is the same.
     #[tracing::instrument(skip_all)]
     pub async fn open_append(&self, actor: &Actor, wish: OpenAppend) -> Result<Upload> {
         if let Actor::Uploader { upload } = actor {
@@ -89,7 +90,8 @@ impl Engine {
         }
     }
 
-    /// The first bytes, in a task of their own. What a checksum refuses was never there: nobody has heard of it.
+    /// Appends the first bytes in a task. If their checksum does not match, the upload is aborted: no client has its id
+    /// yet.
     async fn append_first_bytes(&self, upload: Upload, checksum: AppendChecksum, body: AppendBody) -> Result<Upload> {
         let engine = self.clone();
         let work = self.0.appends.tasks.spawn(
@@ -106,7 +108,7 @@ impl Engine {
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 
-    /// The upload that a grant is for, if it takes bytes in order and is as long as the client believes.
+    /// The upload of a grant, if it takes bytes in order and its length is the length that the client declares.
     async fn open_with_grant(&self, actor: &Actor, id: UploadId, wish: OpenAppend) -> Result<Upload> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
         ensure_not_gone(&upload, self.0.store.now())?;
@@ -144,8 +146,8 @@ impl Engine {
         }
     }
 
-    /// An upload that its grant's holder opens by this door: what it says of the file's length, and what it wants to hear
-    /// again. Nothing of it changes once there are bytes.
+    /// Records the length of the file, the echoed headers and the protocol of a request that opens the upload of a
+    /// grant. Headers and protocol change only while the offset is 0.
     async fn adopt_headers(
         &self,
         mut upload: Upload,
@@ -173,7 +175,7 @@ impl Engine {
         Err(Error::busy("others open this upload"))
     }
 
-    /// A ledger for a file of this length, within this composition's limits.
+    /// New ledger for a file of this length, within the limits of the configuration and the store.
     pub(in crate::engine) fn new_ledger(&self, length: UploadLength) -> Result<AppendLedger> {
         let profile = self.0.blobs.profile();
         let limit = self.limits().max_size.min(max_relayed(&profile));
@@ -183,7 +185,7 @@ impl Engine {
         Ok(AppendLedger::open(length, &profile)?)
     }
 
-    /// Takes down how long a file is that may have `limit` bytes, for its asset as well.
+    /// Sets the length of a file that may have `limit` bytes, in the upload and for its asset.
     pub(super) fn declare_length(&self, upload: &mut Upload, length: u64, limit: u64) -> Result<()> {
         if length > limit {
             return Err(Error::TooLarge { limit });
@@ -192,7 +194,7 @@ impl Engine {
         ledger.declare(length, &self.0.blobs.profile()).map_err(length_error)
     }
 
-    /// The rows of a new upload.
+    /// Builds the rows of a new upload.
     pub(super) async fn build_append_rows(
         &self,
         by: UploadCreator,
@@ -226,7 +228,7 @@ impl Engine {
     }
 }
 
-/// A body without bytes.
+/// A body of 0 bytes.
 pub(super) fn empty_body() -> AppendBody {
     futures_util::stream::empty().boxed()
 }

@@ -1,7 +1,7 @@
-//! The client's side of an append: its bytes as they come, and how long a silence is still a pause.
+//! The body of an append as it arrives, with limits on its pace.
 //!
-//! A phone in a tunnel pauses, and is not cut off before [`BodyPaceLimits::idle`]. A body that drips, a few bytes now and then, is:
-//! it would hold a connection and a lease for ever.
+//! A client may pause (a phone in a tunnel) for up to [`BodyPaceLimits::idle`]. A body that drips, with a few bytes now
+//! and then, is cut off, because it would hold a connection and a lease for ever.
 
 use std::time::Duration;
 
@@ -12,47 +12,47 @@ use tokio::time::Instant;
 
 use super::digest::ExpectedDigest;
 
-/// What a body consists of.
+/// An item of a body.
 #[derive(Clone, Debug)]
 pub enum BodyFrame {
     /// Bytes of the file.
     Bytes(Bytes),
-    /// A checksum that comes behind them.
+    /// Checksum in a trailer.
     Checksum(ExpectedDigest),
 }
 
-/// The body broke off before its end.
+/// The body was cut before its end.
 #[derive(Clone, Copy, Debug)]
 pub struct TruncatedBody;
 
 /// A body as it arrives.
 pub type AppendBody = BoxStream<'static, Result<BodyFrame, TruncatedBody>>;
 
-/// How slow a body may be.
+/// Limits on the pace of a body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyPaceLimits {
     /// Longest silence.
     pub idle: Duration,
-    /// Fewest bytes per second of waiting, over [`Self::window`].
+    /// Lowest rate in bytes per second of waiting, measured over [`Self::window`].
     pub min_rate: u64,
-    /// How long is looked at before a body is called a drip.
+    /// Period of measurement of [`Self::min_rate`].
     pub window: Duration,
 }
 
-/// What the body did next.
+/// Next event of a body.
 pub(super) enum BodyEvent {
     Frame(BodyFrame),
-    /// Nothing for a while: what is in memory had better be made safe.
+    /// No bytes for [`IDLE_FLUSH_DELAY`]: the bytes in memory should be stored.
     Idle,
     Ended,
     Truncated,
     TooSlow,
 }
 
-/// A silence after which bytes in memory are made safe.
+/// Silence after which bytes in memory are stored.
 const IDLE_FLUSH_DELAY: Duration = Duration::from_secs(3);
 
-/// A body and how fast it came so far.
+/// A body with the measurement of its pace.
 pub(super) struct PacedBody {
     incoming: AppendBody,
     pace: BodyPaceLimits,
@@ -74,7 +74,7 @@ impl PacedBody {
         }
     }
 
-    /// What comes next. May be dropped and asked again without losing anything.
+    /// The next event. Cancel safe: dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> BodyEvent {
         let began = Instant::now();
         let until = if self.idle_reported { self.pace.idle } else { IDLE_FLUSH_DELAY.min(self.pace.idle) };
@@ -105,7 +105,8 @@ impl PacedBody {
         BodyEvent::Frame(arrival)
     }
 
-    /// The bytes that came were dealt with; only from now on does the client keep us waiting.
+    /// Restarts the measurement of silence once the received bytes are processed, so that only the client's delay
+    /// counts.
     pub(super) fn reset_idle(&mut self) {
         self.silent_since = Instant::now();
         self.idle_reported = false;
@@ -120,7 +121,7 @@ mod tests {
     const PACE: BodyPaceLimits =
         BodyPaceLimits { idle: Duration::from_secs(60), min_rate: 1024, window: Duration::from_secs(60) };
 
-    /// A body that sends `size` bytes, `times` over, each after `pause`.
+    /// Body that sends `size` bytes, `times` times, each after `pause`.
     fn body(size: usize, pause: Duration, times: usize) -> PacedBody {
         let chunks = stream::iter(0..times).then(move |_| async move {
             tokio::time::sleep(pause).await;

@@ -1,8 +1,9 @@
-//! A file that comes again to an upload that has ended: the same bytes get the same answer, other bytes are refused.
+//! Repeated uploads of a file to an upload that has ended: the same bytes get the same response, other bytes are
+//! refused.
 //!
-//! A client that lost the answer sends its file again. That it is the same file, only its bytes show: many files have the
-//! same size. They are hashed as they come and compared with the digest of those that arrived first. If that digest is not
-//! established yet, or never will be because the file is too large for it, the stored bytes are read once.
+//! A client that lost the response sends its file again. Only the bytes prove that the file is the same, since many
+//! files have the same size. They are hashed as they arrive and compared with the digest of the stored file. If that
+//! digest is not computed yet, or never will be because the file is too large, the stored bytes are read for it.
 
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
@@ -23,7 +24,7 @@ use crate::engine::{Engine, Error, Result};
 const DIFFERENT_FILE_ERROR: Error = Error::Taken("another file has arrived here before");
 
 impl Engine {
-    /// Compares a file with the one that an upload has ended with, and returns that upload.
+    /// Compares a file with the stored file of an ended upload, and returns that upload.
     ///
     /// # Errors
     /// [`Error::Taken`] if the bytes differ; [`Error::Gone`] if the asset was deleted.
@@ -46,7 +47,8 @@ impl Engine {
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 
-    /// [`Self::compare_repeated_file`], for an upload that was just read. Brings it to its end first, should that still be owed.
+    /// As [`Self::compare_repeated_file`], for an upload that was just read. Completes the upload first if it is
+    /// completing.
     pub(super) async fn confirm_same_file(
         &self,
         upload: Upload,
@@ -63,7 +65,7 @@ impl Engine {
         if self.load_or_compute_digest(&asset).await? == Some(digest) { Ok(upload) } else { Err(DIFFERENT_FILE_ERROR) }
     }
 
-    /// Opens an upload again that has ended: with the same bytes, the same digest, or without bytes for an empty file.
+    /// Opens an ended upload again: allowed with the same bytes, the same digest, or without bytes for an empty file.
     pub(super) async fn reopen_ended(&self, upload: Upload, wish: OpenAppend) -> Result<Upload> {
         if wish.partial {
             return Err(Error::Forbidden);
@@ -86,7 +88,7 @@ impl Engine {
         }
     }
 
-    /// The asset of an upload that has ended, if what the client says of the file holds for the one that arrived.
+    /// The asset of an ended upload, if the client's declarations match the stored file.
     pub(in crate::engine) async fn verify_completed_asset(
         &self,
         upload: &Upload,
@@ -107,7 +109,7 @@ impl Engine {
         }
     }
 
-    /// The upload, completed.
+    /// Completes the upload if it is completing, and returns it.
     async fn ensure_completed(&self, upload: Upload) -> Result<Upload> {
         if upload.state != UploadState::Completing {
             return self.complete_if_whole(upload).await;
@@ -139,8 +141,8 @@ impl Engine {
         }
     }
 
-    /// SHA-256 of the bytes that arrived: as it was established, or computed from the stored bytes. `None`: they are gone,
-    /// and it was never established.
+    /// SHA-256 of the stored bytes, recorded or computed by reading them. `None` if the bytes are gone and no digest
+    /// was recorded.
     async fn load_or_compute_digest(&self, asset: &Asset) -> Result<Option<Sha256Digest>> {
         let gone = match &asset.state {
             AssetState::Deleted { .. } | AssetState::Abandoned => {

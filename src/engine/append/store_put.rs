@@ -1,4 +1,4 @@
-//! Requests that bring collected bytes to the store, tried again within reason: the bytes are still at hand.
+//! Requests that write collected bytes to the store. Retries are bounded; the bytes stay in memory meanwhile.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::engine::{Engine, Error, Result};
 const MAX_ATTEMPTS: u32 = 4;
 const BACKOFF_BASE: Duration = Duration::from_millis(200);
 
-/// Bytes that go to the store together: segments that are there already, and what follows them in memory.
+/// Bytes of a request to the store: segments that the store has already, then bytes in memory.
 pub(super) struct PayloadSource {
     pub(super) upload: UploadId,
     pub(super) segments: Vec<TailSegment>,
@@ -32,7 +32,7 @@ impl PayloadSource {
 }
 
 impl Engine {
-    /// The bytes, from their beginning.
+    /// The payload of a request, from its first byte.
     fn payload(&self, source: &PayloadSource) -> PutPayload {
         let (blobs, upload) = (std::sync::Arc::clone(&self.0.blobs), source.upload);
         let memory = stream::iter(source.piece.chunks.clone().into_iter().map(Ok));
@@ -48,7 +48,7 @@ impl Engine {
         PutPayload { len: source.size(), bytes }
     }
 
-    /// UploadPart.
+    /// UploadPart, with retries.
     pub(super) async fn send_part(
         &self,
         key: &str,
@@ -59,7 +59,7 @@ impl Engine {
         for attempt in 1..=MAX_ATTEMPTS {
             match self.0.blobs.put_part(key, store_id, number, self.payload(source)).await {
                 Err(BlobError::Unavailable(why)) if attempt < MAX_ATTEMPTS => back_off("a part", &why, attempt).await,
-                // The upload has ended meanwhile, and its parts with it.
+                // The upload has ended meanwhile, and its parts are gone.
                 Err(BlobError::NotFound) => return Err(Error::Locked),
                 sent => return Ok(sent?),
             }
@@ -67,8 +67,8 @@ impl Engine {
         Err(Error::busy("the store takes no part"))
     }
 
-    /// PutObject. With a token, an object that is there already is accepted if its bytes are the same: it is what an
-    /// attempt before this one left, whose answer nobody heard.
+    /// PutObject, with retries. With a write token, an existing object is accepted if its bytes are the same: an
+    /// earlier attempt wrote it, and its response was lost.
     pub(super) async fn send_object(
         &self,
         key: &str,
@@ -84,7 +84,7 @@ impl Engine {
                     if let Some(found) = self.find_same_object(key, source).await? {
                         return Ok(found);
                     }
-                    // Other bytes, sent by somebody who was cut off and never acknowledged.
+                    // Bytes of a writer that was cut off before it acknowledged them.
                     self.0.blobs.delete(key).await?;
                 }
                 sent => return Ok(sent?),
@@ -93,7 +93,7 @@ impl Engine {
         Err(Error::busy("the store takes no object"))
     }
 
-    /// The object under a key, if its bytes are these.
+    /// Entity tag and version of the object under a key, if its bytes are those of `source`.
     async fn find_same_object(&self, key: &str, source: &PayloadSource) -> Result<Option<(String, Option<String>)>> {
         let Some(facts) = self.0.blobs.head(key).await? else { return Ok(None) };
         if facts.size != source.size() {
@@ -108,8 +108,8 @@ impl Engine {
         Ok(Some((facts.etag, facts.version)))
     }
 
-    /// Removes segments that nothing needs any more, without keeping anybody waiting. What this misses goes when the
-    /// upload ends.
+    /// Removes unused segments in a task, without making the caller wait. Cleanup at the end of the upload removes the
+    /// segments that this misses.
     pub(super) fn spawn_tail_removal(&self, upload: UploadId, spent: Vec<TailSegment>) {
         if spent.is_empty() {
             return;
@@ -126,7 +126,7 @@ impl Engine {
     }
 }
 
-/// Where a segment is.
+/// Object key of a tail segment.
 pub(super) fn tail_key(upload: UploadId, segment: &TailSegment) -> String {
     BlobKey::Tail { upload, fence: segment.fence, serial: segment.serial }.path()
 }

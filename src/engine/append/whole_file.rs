@@ -1,7 +1,8 @@
-//! A whole file by one request, for clients that know nothing of offsets: forms, and a plain PUT.
+//! A file in a single request, for clients without offsets: HTML forms and a plain PUT.
 //!
-//! All of it or nothing: a client that was cut off sends the file again from its first byte, and finds nothing there, not
-//! even what was said of the file. The end of the body is the end of the file, unless its length was said before.
+//! All or nothing: a client that was cut off sends the file again from its first byte, and neither bytes nor
+//! description of the failed attempt are kept. The end of the body is the end of the file, unless its length was
+//! declared before.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +27,7 @@ use crate::engine::{Engine, Error, GrantDescription, OpenUnsizedUpload, Result};
 use crate::store::Tx;
 
 impl Engine {
-    /// Opens an upload that will be sent by one request, and gives the token that lets anybody do so.
+    /// Opens an upload whose file is sent in a single request. Returns the grant token that lets any holder send it.
     #[tracing::instrument(skip_all)]
     pub async fn open_form_upload(&self, actor: &Actor, wish: OpenUnsizedUpload) -> Result<(Upload, String)> {
         let OpenUnsizedUpload { name, media_type, metadata } = wish;
@@ -47,11 +48,11 @@ impl Engine {
         Ok((upload, grant))
     }
 
-    /// Takes a file by one request and returns its asset. The same file again gives the same answer.
+    /// Stores a file from a single request and returns its asset. The same file again returns the same asset.
     ///
     /// # Errors
-    /// [`Error::Taken`] if another file has arrived; that one stays. [`Error::OffsetMismatch`] if bytes came through another door.
-    /// After every error nothing of this body counts.
+    /// [`Error::Taken`] if another file has arrived; the stored file stays. [`Error::OffsetMismatch`] if bytes came by
+    /// another protocol. After every error, nothing of this body is kept.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn take_file(
         &self,
@@ -100,7 +101,7 @@ impl Engine {
         let (id, most) = (upload.id, self.most(&upload).await?);
         match self.acquire_lease(upload, |upload| check_file_may_begin(upload, announced, most)).await {
             Ok(leased) => Box::pin(self.take_file_under_lease(leased, about, body)).await,
-            // Another request was through before this one had the lease.
+            // Another request completed before this request had the lease.
             Err(Error::WrongState { .. }) => {
                 let upload = self.reload_upload(id).await?;
                 ensure_not_gone(&upload, self.0.store.now())?;
@@ -110,7 +111,7 @@ impl Engine {
         }
     }
 
-    /// What is done under the lease: the file, its description, its length, its end.
+    /// The work under the lease: description, bytes, length and completion.
     async fn take_file_under_lease(&self, leased: Upload, about: GrantDescription, body: AppendBody) -> Result<Upload> {
         let mut writer = AppendWriter::new(self.clone(), leased, true, None).await?;
         let held = self.spawn_lease_keeper(&writer.upload, writer.fence());
@@ -122,14 +123,14 @@ impl Engine {
             if let Some(replaced) = replaced {
                 self.restore_description(replaced).await;
             }
-            // Nothing of it counts, and no other request has to wait for this lease to run out.
+            // Nothing of this body counts, and no request has to wait until the lease expires.
             let _ = writer.discard_and_release().await;
         }
         outcome?;
         self.complete_if_whole(writer.upload).await
     }
 
-    /// Receives the bytes of the file and ends it.
+    /// Receives the bytes of the file and finishes it.
     async fn receive_file(
         &self,
         writer: &mut AppendWriter,
@@ -148,7 +149,7 @@ impl Engine {
     }
 }
 
-/// Whether a file can begin here that announces so many bytes.
+/// Checks that a file of the `announced` bytes may begin here.
 fn check_file_may_begin(upload: &Upload, announced: Option<u64>, most: u64) -> Result<()> {
     let ledger = upload.ledger().ok_or(Error::NotFound)?;
     if ledger.concat != ConcatRole::Whole {
@@ -160,7 +161,7 @@ fn check_file_may_begin(upload: &Upload, announced: Option<u64>, most: u64) -> R
     check_announced_size(upload, announced, most)
 }
 
-/// Whether a body of so many bytes can be the whole of this upload.
+/// Checks that a body of the `announced` bytes can be the whole file of this upload.
 fn check_announced_size(upload: &Upload, announced: Option<u64>, most: u64) -> Result<()> {
     let size = upload.transfer.size();
     let limit = upload.ledger().map_or(size.unwrap_or(most), AppendLedger::room).min(most);
@@ -171,7 +172,7 @@ fn check_announced_size(upload: &Upload, announced: Option<u64>, most: u64) -> R
     }
 }
 
-/// Takes down the length and ends the file.
+/// Sets the file's length if it is not known, and finishes the file.
 async fn commit_length_and_finish(writer: &mut AppendWriter) -> Result<()> {
     let total = writer.position();
     match writer.upload.ledger().and_then(|ledger| ledger.length.known()) {
@@ -189,7 +190,7 @@ fn too_short_error(total: u64) -> Error {
     Error::invalid("size", format!("{total} bytes were declared"))
 }
 
-/// The body, broken off behind the first byte over the limit, and how many bytes it had so far.
+/// The body, ended at the first byte over the limit, and a counter of its bytes so far.
 fn limit_body(body: AppendBody, limit: u64) -> (Arc<AtomicU64>, AppendBody) {
     let counted = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&counted);

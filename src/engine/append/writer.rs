@@ -1,12 +1,12 @@
-//! The holder of a lease at work: bytes in, parts and tails to the store, the ledger behind them.
+//! The writer under a lease: sends received bytes to the store as parts and tail segments, then moves the ledger.
 //!
 //! ```text
-//! |— ledger: whole parts —|— at the store, not in the ledger —|— under way —|— segments | in memory |
-//!                         staged                              sending       held        buffer
+//! |— ledger: whole parts —|— at the store, not in the ledger —|— under way —|— segments ——————| in memory |
+//!                         staged                              in_flight     stored_segments   buffer
 //! ```
 //!
-//! The ledger never runs ahead of the store. An append that is all or nothing (it has a checksum) lets it move only at
-//! its end.
+//! The ledger never runs ahead of the store. For an append that is all or nothing (with a checksum) the ledger moves
+//! only at the end.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,9 +30,9 @@ use crate::domain::upload::Upload;
 use crate::engine::{Engine, Error, Result};
 use crate::store::{StoreError, Tx, Write};
 
-/// Most bytes that are collected before they go to the store, whether or not they fill a part.
+/// Most bytes that are collected before they go to the store, even if they do not fill a part.
 const MAX_SEGMENT_BYTES: u64 = 32 << 20;
-/// How long an append waits for memory before it gives up its own, and before it gives up.
+/// How long an append waits for memory: first, before it frees its own; and after that, before it fails.
 const FREE_MEMORY_WAIT: Duration = Duration::from_millis(100);
 const MAX_MEMORY_WAIT: Duration = Duration::from_secs(30);
 
@@ -42,12 +42,12 @@ struct InFlightPart {
     size: u64,
     segments: Vec<TailSegment>,
     work: JoinHandle<Result<String>>,
-    /// What came of it, once it is known.
+    /// Entity tag or error; `None` while the request runs.
     outcome: Option<Result<String>>,
 }
 
 impl InFlightPart {
-    /// Waits for the outcome. May be dropped and called again.
+    /// Waits for the outcome. Cancel safe.
     async fn wait_for_outcome(&mut self) {
         if self.outcome.is_none() {
             let outcome = (&mut self.work).await;
@@ -56,38 +56,38 @@ impl InFlightPart {
     }
 }
 
-/// The holder of a lease.
+/// Writer that holds the lease on an upload.
 pub(super) struct AppendWriter {
     pub(super) engine: Engine,
-    /// As last written.
+    /// The row as last written.
     pub(super) upload: Upload,
     fence: u64,
     /// Most bytes that the file may have.
     max_size: u64,
-    /// Nothing is acknowledged before everything is.
+    /// True if nothing is acknowledged before the append is complete.
     all_or_nothing: bool,
-    /// Bytes in parts that are at the store or under way: where the current part begins.
+    /// Bytes in parts that are at the store or under way: offset at which the current part begins.
     part_start: u64,
-    /// The current part's bytes that are at the store.
+    /// Segments at the store that belong to the current part.
     pub(super) stored_segments: Vec<TailSegment>,
-    /// The current part's bytes that are not.
+    /// Bytes of the current part that are not at the store.
     pub(super) buffer: AppendBuffer,
     in_flight: VecDeque<InFlightPart>,
-    /// Parts at the store that the ledger does not know yet, and how far they reach.
+    /// Parts at the store that the ledger does not have yet; below, the offset at which they end.
     staged: Vec<RelayedPart>,
     staged_offset: u64,
     next_part: u16,
     next_serial: u32,
-    /// Segments that nothing needs any more once the ledger has moved.
+    /// Segments to remove once the ledger has moved.
     obsolete_segments: Vec<TailSegment>,
-    /// A part may still arrive at the store although nobody waits for it.
+    /// True if a part may still arrive at the store although its request has failed.
     is_outcome_unknown: bool,
-    /// Hears the offset whenever more bytes are acknowledged.
+    /// Receives the offset after each acknowledgement.
     offset_sender: Option<watch::Sender<u64>>,
 }
 
 impl AppendWriter {
-    /// The holder of the lease that `upload` carries.
+    /// Writer for the lease that `upload` carries.
     pub(super) async fn new(
         engine: Engine,
         upload: Upload,
@@ -123,32 +123,32 @@ impl AppendWriter {
         self.upload.ledger().ok_or_else(no_ledger_error)
     }
 
-    /// Bytes of the current part that are here.
+    /// Bytes received of the current part.
     fn current_part_len(&self) -> u64 {
         self.stored_segments.iter().map(|segment| segment.size).sum::<u64>() + self.buffer.len()
     }
 
-    /// Every byte that came so far, acknowledged or not.
+    /// Bytes received of the file, acknowledged or not.
     pub(super) fn position(&self) -> u64 {
         self.part_start + self.current_part_len()
     }
 
-    /// Whether the file's last byte is here.
+    /// True if the file's last byte has been received.
     pub(super) fn has_all(&self) -> Result<bool> {
         Ok(self.ledger()?.length.known() == Some(self.position()))
     }
 
-    /// Whether no byte of the file has been sent as a part: it may still become one object by one request.
+    /// True if no byte of the file has been sent as a part, so that a single PutObject can still store it.
     pub(super) fn fits_single_put(&self) -> bool {
         self.part_start == 0
     }
 
-    /// Whether the file's end is still to be sent as a part. An empty file is one empty part.
+    /// True if the file's end must still be sent as a part. An empty file is an empty part.
     pub(super) fn needs_last_part(&self) -> Result<bool> {
         Ok(self.current_part_len() > 0 || (self.position() == 0 && self.ledger()?.next_part == 1))
     }
 
-    /// Takes bytes in. More than the file has room for are refused, after those that fit.
+    /// Collects bytes and sends full parts. Bytes beyond the file's limit are refused, after those that fit.
     pub(super) async fn accept_bytes(&mut self, mut bytes: Bytes) -> Result<()> {
         while !bytes.is_empty() {
             let part = self.ledger()?.part_at(self.part_start);
@@ -169,7 +169,7 @@ impl AppendWriter {
         Ok(())
     }
 
-    /// Memory for more bytes: what is free, what parts under way give back, or what this append can give up itself.
+    /// Gets memory for more bytes: free memory, memory of parts under way, or memory that this append frees itself.
     async fn acquire_buffer_block(&mut self, expected: u64) -> Result<()> {
         let budget = self.engine.0.appends.budget.clone();
         let mut permit = budget.try_acquire_block();
@@ -188,7 +188,7 @@ impl AppendWriter {
         Ok(())
     }
 
-    /// Sends the current part on its way.
+    /// Starts the request for the current part.
     pub(super) async fn send_part(&mut self) -> Result<()> {
         if self.in_flight.len() >= usize::from(MAX_PARTS_IN_FLIGHT) {
             self.stage_oldest_part().await?;
@@ -213,7 +213,8 @@ impl AppendWriter {
         Ok(())
     }
 
-    /// A number may be used while a newcomer, who knows only the ledger, would leave it out.
+    /// Advances the ledger's next part number, if necessary, before a part number is used. The next writer knows only
+    /// the ledger and skips [`MAX_PARTS_IN_FLIGHT`] numbers from there.
     async fn reserve_part_number(&mut self) -> Result<()> {
         if self.next_part < self.ledger()?.next_part + MAX_PARTS_IN_FLIGHT {
             return Ok(());
@@ -222,19 +223,20 @@ impl AppendWriter {
         self.commit_ledger(Tx::new(), move |ledger| ledger.next_part = next_part).await
     }
 
-    /// Whether parts are under way.
+    /// True while parts are under way.
     pub(super) fn is_sending(&self) -> bool {
         !self.in_flight.is_empty()
     }
 
-    /// Waits until the oldest part under way is at the store. May be dropped; [`Self::stage_oldest_part`] then takes it down.
+    /// Waits until the oldest part under way is at the store. Cancel safe; [`Self::stage_oldest_part`] then stages the
+    /// part.
     pub(super) async fn wait_for_oldest_part(&mut self) {
         if let Some(oldest) = self.in_flight.front_mut() {
             oldest.wait_for_outcome().await;
         }
     }
 
-    /// Takes down the oldest part under way.
+    /// Stages the oldest part under way once it is at the store.
     pub(super) async fn stage_oldest_part(&mut self) -> Result<()> {
         self.wait_for_oldest_part().await;
         let Some(oldest) = self.in_flight.pop_front() else { return Ok(()) };
@@ -247,7 +249,8 @@ impl AppendWriter {
         if self.all_or_nothing { Ok(()) } else { self.acknowledge_bytes(false).await }
     }
 
-    /// Takes down every part under way. After a failure only [`Self::discard_and_release`] is left: the ledger has no gaps.
+    /// Stages every part under way. After a failure only [`Self::discard_and_release`] may follow, because the ledger
+    /// must not have gaps.
     pub(super) async fn stage_all_parts(&mut self) -> Result<()> {
         while self.is_sending() {
             self.stage_oldest_part().await?;
@@ -255,7 +258,8 @@ impl AppendWriter {
         Ok(())
     }
 
-    /// Puts what is in memory into the store, together with the segments that are no larger. The ledger does not move.
+    /// Writes the bytes in memory to the store as a segment, merged with the segments that are no larger. The ledger
+    /// does not move.
     pub(super) async fn write_segment(&mut self) -> Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -275,17 +279,17 @@ impl AppendWriter {
         Ok(())
     }
 
-    /// Makes every byte safe that came so far, and acknowledges it unless nothing may be yet.
+    /// Stores every byte received so far, and acknowledges them unless the append is all or nothing.
     pub(super) async fn flush_bytes(&mut self) -> Result<()> {
         self.stage_all_parts().await?;
         self.write_segment().await?;
         if self.all_or_nothing { Ok(()) } else { self.acknowledge_bytes(false).await }
     }
 
-    /// Moves the ledger up to what the store has, and lets go of the lease if nothing more will come. While the body
-    /// goes on, the ledger never reaches the file's end: more bytes than the file has make the append void.
+    /// Moves the ledger up to what the store has; releases the lease if `release`. While the body goes on, the ledger
+    /// never reaches the file's end, because bytes beyond the file's length abort the append.
     pub(super) async fn acknowledge_bytes(&mut self, release: bool) -> Result<()> {
-        // Segments belong to the part behind those that are under way: they count when those do.
+        // Segments follow the parts under way, so they count only once those parts do.
         let tail = if self.in_flight.is_empty() { self.stored_segments.clone() } else { Vec::new() };
         let offset = self.staged_offset + tail.iter().map(|segment| segment.size).sum::<u64>();
         if !release && self.ledger()?.length.known() == Some(offset) {
@@ -312,7 +316,7 @@ impl AppendWriter {
         Ok(())
     }
 
-    /// Lets go of the lease without moving the ledger: nothing that came counts.
+    /// Releases the lease without moving the ledger: nothing that is not acknowledged counts.
     pub(super) async fn discard_and_release(&mut self) -> Result<()> {
         for mut sending in std::mem::take(&mut self.in_flight) {
             sending.wait_for_outcome().await;
@@ -326,8 +330,8 @@ impl AppendWriter {
         .await
     }
 
-    /// Writes the ledger as `change` makes it. Others may have touched the row, to ask for the lease or to look at it
-    /// later; that is no reason to give up. A row with another fence is.
+    /// Commits the ledger with `change` applied. Concurrent changes of other fields (a request for the lease, the time
+    /// of the next check) are merged by a retry. A row with another fence fails with [`Error::Locked`].
     pub(super) async fn commit_ledger(
         &mut self,
         tx: Tx,
@@ -352,7 +356,7 @@ impl AppendWriter {
                 }
                 Err(StoreError::Conflict) => {}
                 Err(error) if attempt + 1 == MAX_ATTEMPTS => return Err(error.into()),
-                // It may have been written: the row knows.
+                // The write may have succeeded: reload the row to find out.
                 Err(error) => {
                     tracing::warn!(upload = %next.id, %error, "the ledger could not be written yet");
                     tokio::time::sleep(Duration::from_millis(50) * 2u32.pow(attempt)).await;
@@ -370,13 +374,13 @@ impl AppendWriter {
         Err(Error::busy("others change this upload"))
     }
 
-    /// Begins the multipart upload with the first part, unless an append before this one did.
+    /// Creates the multipart upload before the first part, unless an earlier append did.
     async fn ensure_multipart(&mut self) -> Result<String> {
         if let Some(store_id) = &self.ledger()?.store_id {
             return Ok(store_id.clone());
         }
         if self.fence > 1 {
-            // A holder that vanished may have begun one without telling: nobody knows what it put there.
+            // A holder that died may have created an upload without recording its id; its content is unknown.
             for lost in self.engine.list_multiparts_under(&self.upload.key).await? {
                 self.engine.abort_until_gone(&self.upload.key, &lost).await?;
             }

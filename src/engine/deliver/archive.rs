@@ -1,8 +1,8 @@
-//! The bytes of a collection's archive: headers made here, members read as downloads are, each when the one before is
-//! through.
+//! Archives of collections: headers are made here, members are read as downloads are, each after the previous member.
 //!
-//! A member whose CRC-32 nobody knew when the collection was made gets it behind its bytes. It is counted as the bytes
-//! pass; where a range needs it and they did not pass, they are read once for it, and it is kept.
+//! If a member's CRC-32 was unknown when the collection was made, the archive has it in a data descriptor behind the
+//! bytes. The CRC is computed while the bytes are sent. If a range needs the CRC without its bytes, the member is read
+//! once, and the result is stored.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,16 +22,16 @@ use crate::domain::ids::CollectionId;
 use crate::domain::name::MediaType;
 use crate::engine::{Engine, Error, Result, content_disposition};
 
-/// Assets that are looked up at once.
+/// Assets read per query.
 const MEMBERS_PER_GROUP: usize = 1000;
 
-/// An archive that may be read now: everything that it holds is still as it was.
+/// An archive that may be read: all its members are unchanged.
 pub(super) struct ArchiveDownload {
     collection: Collection,
     layout: ArchiveLayout,
-    /// Where each member's bytes are.
+    /// Object key of each member.
     keys: Vec<String>,
-    /// What is known of their CRCs by now.
+    /// CRC-32 of each member, as far as known.
     crcs: Mutex<Vec<Option<u32>>>,
 }
 
@@ -52,7 +52,7 @@ impl ArchiveDownload {
         }
     }
 
-    /// Two archives with the same tag have the same bytes.
+    /// Entity tag; archives with the same entity tag have the same bytes.
     fn etag(&self) -> String {
         let items = &self.collection.items;
         let hash = items.iter().fold(<Sha256 as sha2::Digest>::new(), |hash, item| {
@@ -64,7 +64,7 @@ impl ArchiveDownload {
 }
 
 impl Engine {
-    /// Permission to fetch a collection's archive.
+    /// Opens a collection's archive for download.
     pub(super) async fn archive(&self, id: CollectionId, link: &Link) -> Result<OpenedDownload> {
         let collection = self.0.store.find_collection(id).await?.ok_or(Error::NotFound)?;
         let keys = self.still_there(&collection).await?;
@@ -94,7 +94,7 @@ impl Engine {
         })
     }
 
-    /// Where the members' bytes are, if each member is still what it was when the collection was made.
+    /// Object keys of the members, if each member is unchanged since the collection was made.
     async fn still_there(&self, collection: &Collection) -> Result<Vec<String>> {
         let mut keys = Vec::with_capacity(collection.items.len());
         for group in collection.items.chunks(MEMBERS_PER_GROUP) {
@@ -113,7 +113,7 @@ impl Engine {
         Ok(keys)
     }
 
-    /// A range of an archive.
+    /// The bytes of a range of an archive.
     pub(super) fn read_archive(&self, archive: &Arc<ArchiveDownload>, range: Range<u64>) -> ByteStream {
         let (engine, archive) = (self.clone(), Arc::clone(archive));
         let pieces = archive.layout.pieces(&archive.collection.items, range);
@@ -142,7 +142,7 @@ impl Engine {
         Ok(stream::once(async move { Ok(bytes) }).boxed())
     }
 
-    /// A member's bytes. If all of them pass and their CRC is not known yet, it is afterwards.
+    /// The bytes of a member. If all of them are sent and their CRC is unknown, the CRC is stored.
     async fn member(&self, archive: Arc<ArchiveDownload>, i: usize, range: Range<u64>) -> Result<ByteStream> {
         let item = &archive.collection.items[i];
         let whole = range == (0..item.size);
@@ -170,12 +170,12 @@ impl Engine {
         Ok(counted.boxed())
     }
 
-    /// A member's CRC, for which all of it is read if nobody knows it.
+    /// CRC-32 of a member. If unknown, all of the member is read.
     async fn find_crc(&self, archive: &ArchiveDownload, i: usize) -> Result<u32> {
         if let Some(known) = archive.crc(i) {
             return Ok(known);
         }
-        // One at a time on this node: whoever asks for many pieces of an archive at once must not have it read as often.
+        // At most 1 member at a time on this node: concurrent requests for ranges of an archive must not each read it.
         let _turn = self.0.archive_lock.lock().await;
         let known = self.0.store.list_collection_crcs(archive.collection.id).await?;
         if let Some((_, crc)) = known.into_iter().find(|(position, _)| *position == i) {
@@ -196,7 +196,7 @@ impl Engine {
     async fn keep_crc(&self, archive: &ArchiveDownload, i: usize, crc: u32) {
         archive.set_crc(i, crc);
         if let Err(error) = self.0.store.keep_crc(archive.collection.id, i, crc).await {
-            // Somebody will find it out once more.
+            // Not fatal: the next request computes the CRC again.
             tracing::warn!(collection = %archive.collection.id, %error, "a CRC is not kept");
         }
     }

@@ -1,7 +1,9 @@
-//! Assets that were fetched from a moment ago: players and parallel downloaders ask for one file in a hundred ranges.
+//! Cache of assets that were downloaded a moment ago: players and parallel downloaders read a file in hundreds of
+//! ranges.
 //!
-//! What this process changes is never served from memory. Where other nodes write too, nothing is remembered; what a command
-//! or a worker of its own process does beside this one counts after [`CACHED_ASSET_TTL`]. Must not serve anything but downloads.
+//! Changes by this process invalidate the cache at once. Where other nodes write too, nothing is cached. Changes by the
+//! command line, or by a worker that runs as a separate process, are seen after [`CACHED_ASSET_TTL`]. Must not serve
+//! anything but downloads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +13,12 @@ use crate::domain::ids::AssetId;
 use crate::engine::ttl_cache::TtlCache;
 use crate::engine::{Engine, Error, Result};
 
-/// How long an asset is believed to be as it was.
+/// Longest age of a cached asset.
 const CACHED_ASSET_TTL: Duration = Duration::from_secs(1);
-/// Assets that are remembered.
+/// Most cached assets.
 const MAX_CACHED_ASSETS: u64 = 1000;
 
-/// The assets, each as of one turn: a change makes another question of it.
+/// Cached assets by id and generation: a change of an asset starts a new generation.
 pub(in crate::engine) struct AssetCache(TtlCache<(AssetId, u64), Arc<Asset>>);
 
 impl Default for AssetCache {
@@ -26,7 +28,7 @@ impl Default for AssetCache {
 }
 
 impl Engine {
-    /// An asset as whoever fetches it has to know it; [`Error::NotFound`] without one.
+    /// Reads an asset for a download, from the cache if allowed. [`Error::NotFound`] if there is no such asset.
     pub(super) async fn asset_to_fetch(&self, id: AssetId) -> Result<Arc<Asset>> {
         let store = &self.0.store;
         let ask = async || store.find_asset(id).await?.map(Arc::new).ok_or(Error::NotFound);

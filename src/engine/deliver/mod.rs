@@ -1,7 +1,7 @@
-//! deliver: may they, is it ready, and how do the bytes get there.
+//! deliver: permission, readiness, and the way the bytes take.
 //!
-//! Bytes leave in the state `ready` and in no other, by whatever route. Reads are pinned to the entity tag that was
-//! recorded at completion: what replaced the object since, should anything have, is never served.
+//! Bytes are delivered in the state `ready` and in no other, by every route. Reads are pinned to the entity tag
+//! recorded at completion, so an object that was replaced since is never served.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,54 +29,54 @@ mod read;
 pub(super) use asset_cache::AssetCache;
 pub use mode::{DeliveryMode, DeliverySettings, ProxyCacheMode, PurgeHook, StoreRequest, TrustedProxy};
 
-/// What a request that comes with a link is up to.
+/// Effect of a request by link on the link's uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkUseKind {
-    /// It looks (HEAD): no use.
+    /// HEAD: not a use.
     Look,
-    /// It fetches from the beginning: a use.
+    /// A download from the first byte: a use.
     Begin,
-    /// It fetches from somewhere in the middle. It belongs to the use before it, if that was not long ago.
+    /// A download from a later byte. Belongs to the previous use, if that was recent.
     GoOn,
 }
 
-/// Where the bytes are.
+/// Source of the bytes.
 #[derive(Clone, Debug)]
 enum DeliverySource {
-    /// One object.
+    /// Object with this key.
     Object(String),
-    /// Made of many.
+    /// Archive made of many objects.
     Archive(Arc<archive::ArchiveDownload>),
 }
 
-/// Permission to fetch one asset's bytes, or a collection's, with everything that an answer's head needs.
+/// An authorised download of an asset or a collection, with the values of the response headers.
 #[derive(Clone, Debug)]
 pub struct OpenedDownload {
-    /// Of what: an asset or a collection.
+    /// Id of the asset or collection.
     pub id: Uuid,
-    /// Its exact size in bytes.
+    /// Exact size in bytes.
     pub size: u64,
-    /// Strong entity tag without quotes, the store's own, so that every delivery says the same.
+    /// Strong entity tag without quotes; the store's own, so that every delivery mode sends the same.
     pub etag: String,
-    /// When the bytes were stored.
+    /// Time at which the bytes were stored.
     pub modified: Timestamp,
-    /// The detected type.
+    /// Detected media type.
     pub media_type: MediaType,
     /// `Content-Disposition`.
     pub disposition: String,
-    /// The digest of the whole, where one was computed.
+    /// SHA-256 of the whole content, if it was computed.
     pub sha256: Option<Sha256Digest>,
-    /// The way that its policy wants it delivered, unless the request says otherwise.
+    /// Delivery mode of the policy, used unless the request asks for another.
     pub usual: Option<DeliveryMode>,
-    /// Whether its policy lets anybody have it: caches may share it.
+    /// True if the policy makes the content public, so that shared caches may store it.
     pub public: bool,
-    /// The only network that it may go to: the link's.
+    /// The only network that may download by this link.
     network: Option<ClientNetwork>,
     source: DeliverySource,
 }
 
 impl Engine {
-    /// Permission for somebody with a credential.
+    /// Opens a download for an authenticated caller, or of a public asset.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn download(
         &self,
@@ -103,7 +103,7 @@ impl Engine {
         Ok(opened)
     }
 
-    /// An asset that its policy lets anybody have. Of all others nobody learns even that they exist.
+    /// An asset that its policy makes public. All other assets get the same error as unknown ids.
     async fn public_asset(&self, id: AssetId) -> Result<Arc<Asset>> {
         let asset = match self.asset_to_fetch(id).await {
             Err(Error::NotFound) => return Err(Error::Unauthenticated),
@@ -117,15 +117,15 @@ impl Engine {
         Ok(asset)
     }
 
-    /// What the policy says of how it is handed out.
+    /// Applies the delivery settings of the asset's policy.
     async fn by_its_policy(&self, asset: &Asset, opened: OpenedDownload) -> Result<OpenedDownload> {
         let rules = self.rules_of(asset).await?;
         let usual = rules.delivery.as_deref().and_then(|name| name.parse().ok());
         Ok(OpenedDownload { usual, public: rules.visibility == Visibility::Public, ..opened })
     }
 
-    /// Permission for the holder of a link. A link to a derivative opens no other form. `opening` says what the request is
-    /// up to, once it is known what it asks for: which bytes a range means depends on the size.
+    /// Opens a download for the holder of a link. A link to a derivative opens no other form. `opening` classifies the
+    /// request once the size is known, because the meaning of a range depends on the size.
     #[tracing::instrument(skip_all)]
     pub async fn download_by_link(
         &self,
@@ -181,7 +181,7 @@ impl Engine {
         Ok(OpenedDownload { network: link.network, public: false, ..download })
     }
 
-    /// Counts what counts as a use. `false`: none is left.
+    /// Counts the request if it is a use. `false` if no use is left.
     async fn count(&self, link: &Link, opening: LinkUseKind) -> Result<bool> {
         let now = self.0.store.now();
         let recent = link.last_used_at.is_some_and(|last| now < after(last, self.0.settings.redirect_ttl));
@@ -198,7 +198,7 @@ impl Engine {
     }
 }
 
-/// Whoever holds the link is known by nothing else.
+/// Audit entry for the opening of a link; the link is all that is known of its holder.
 fn opened_by(link: &Link) -> AuditedAct {
     let subject = match link.target {
         LinkTarget::Asset(asset) => format!("asset:{asset}"),
@@ -244,14 +244,14 @@ pub(super) fn download(
     })
 }
 
-/// The type under the name that browsers play or show it by.
+/// The media type under the name that browsers play or show it by.
 fn as_browsers_know_it(media_type: MediaType) -> MediaType {
     let essence = media_type.essence();
     let known = browser_name(&essence);
     if known == essence { media_type } else { known.parse().unwrap_or(media_type) }
 }
 
-/// The same permission, for a derivative of the asset.
+/// The download of a derivative of the asset.
 fn derived(
     asset: &Asset,
     content: &AssetContent,

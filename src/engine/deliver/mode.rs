@@ -1,7 +1,7 @@
-//! The ways on which bytes get to whoever may have them, and which of them a request may choose.
+//! Delivery modes: how bytes reach an authorised client, and which modes a request may choose.
 //!
-//! Permission comes first and is the same on every way. What leads past this service is bound to one object and one
-//! entity tag, and expires.
+//! Permission is checked first and is the same in every mode. URLs that bypass this service are bound to a single
+//! object and entity tag, and expire.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -18,27 +18,27 @@ use crate::engine::{Engine, Error, Result};
 /// How bytes are delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeliveryMode {
-    /// 302 to a URL signed for a short while.
+    /// 302 to a URL at the store that is signed for a short time.
     #[default]
     Redirect,
     /// Through this service.
     Stream,
-    /// By nginx, which proves itself and is told where the bytes are (`X-Accel-Redirect`).
+    /// By nginx, which authenticates itself and is told where the bytes are (`X-Accel-Redirect`).
     Accel,
-    /// By Apache or lighttpd, which prove themselves and are told the file's path (`X-Sendfile`).
+    /// By Apache or lighttpd, which authenticate themselves and are told the file's path (`X-Sendfile`).
     Sendfile,
     /// 302 to a content delivery network, with a URL signed for it.
     Cdn,
 }
 
 impl DeliveryMode {
-    /// Every way.
+    /// All modes.
     pub const ALL: [Self; 5] = [Self::Redirect, Self::Stream, Self::Accel, Self::Sendfile, Self::Cdn];
 
-    /// The names of all of them.
+    /// Names of all modes.
     pub const NAMES: [&'static str; 5] = ["redirect", "stream", "accel", "sendfile", "cdn"];
 
-    /// The name, as in settings and queries.
+    /// Name of the mode in settings and queries.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl DeliveryMode {
         }
     }
 
-    /// Whether a proxy of ours sends the bytes.
+    /// True if a trusted proxy sends the bytes.
     #[must_use]
     pub fn needs_proxy(self) -> bool {
         matches!(self, Self::Accel | Self::Sendfile)
@@ -65,62 +65,62 @@ impl FromStr for DeliveryMode {
     }
 }
 
-/// Which nginx location serves what is not a local file.
+/// The nginx location that serves content which is not a local file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProxyCacheMode {
-    /// The one that passes bytes on.
+    /// Location that passes bytes on.
     #[default]
     Off,
-    /// The one that keeps slices.
+    /// Location that caches slices.
     Slices,
 }
 
-/// The reverse proxy that may be told where bytes are.
+/// A reverse proxy that may be told where bytes are.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TrustedProxy {
-    /// What it proves itself with.
+    /// Secret with which the proxy authenticates itself.
     pub secret: String,
-    /// Bytes per second for each download; `None`: as it is configured there.
+    /// Bytes per second for each download; `None`: as configured in the proxy.
     pub limit_rate: Option<u64>,
-    /// Whether it may buffer; `None`: as it is configured there.
+    /// True if the proxy may buffer; `None`: as configured in the proxy.
     pub buffering: Option<bool>,
-    /// Whether it keeps slices of what it fetches from the store.
+    /// Caching of slices that the proxy reads from the store.
     pub cache: ProxyCacheMode,
 }
 
 impl std::fmt::Debug for TrustedProxy {
-    /// Without the secret.
+    /// Omits the secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TrustedProxy").field("limit_rate", &self.limit_rate).finish_non_exhaustive()
     }
 }
 
-/// What the composition decides about deliveries.
+/// Settings of deliveries.
 #[derive(Clone, Debug)]
 pub struct DeliverySettings {
-    /// What a request may ask for, beside the usual way.
+    /// Modes that a request may ask for, besides the default mode.
     pub also: Vec<DeliveryMode>,
-    /// The proxy in front of this service. Without it nobody is told where bytes are.
+    /// The proxy in front of this service. Without a proxy, locations of bytes are never disclosed.
     pub proxy: Option<TrustedProxy>,
-    /// Life of the URL that a proxy is given: longer than any download, because slices are fetched one by one.
+    /// Life of the URL that a proxy gets: longer than any download, because slices are read in sequence.
     pub proxy_ttl: Duration,
-    /// The content delivery network.
+    /// Signer of URLs for the content delivery network.
     pub cdn: Option<CdnSigner>,
-    /// Who tells it what is gone.
+    /// Hook that is called when content must no longer be served by the network.
     pub purge: Option<PurgeHook>,
 }
 
-/// Where a content delivery network is told what it must no longer serve.
+/// Endpoint that purges content from a content delivery network.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PurgeHook {
-    /// Is sent a POST.
+    /// URL for a POST.
     pub url: String,
-    /// With `Authorization: Bearer`.
+    /// Bearer token (`Authorization: Bearer`).
     pub token: Option<String>,
 }
 
 impl std::fmt::Debug for PurgeHook {
-    /// Without the token, which may also be in the URL.
+    /// Omits the token and the URL, which may contain the token.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PurgeHook").finish_non_exhaustive()
     }
@@ -133,18 +133,17 @@ impl Default for DeliverySettings {
     }
 }
 
-/// What a proxy asks the store for.
+/// The request that a proxy sends to the store.
 #[derive(Clone, Debug)]
 pub struct StoreRequest {
     /// The URL. A secret: never logged.
     pub url: SignedUrl,
-    /// What identifies the object and its version among all, for caches.
+    /// Unique identifier of the object and its version, for caches.
     pub object: String,
 }
 
 impl Engine {
-    /// How a download is delivered: as its policy wants it, as usual, or in another way that the request wishes for and that
-    /// is offered here.
+    /// Mode of a download: of its policy, the default, or an offered mode that the request wishes for.
     pub fn way_of(&self, download: &OpenedDownload, wish: Option<DeliveryMode>) -> Result<DeliveryMode> {
         match (download.usual, wish) {
             (Some(usual), None) => Ok(usual),
@@ -153,7 +152,7 @@ impl Engine {
         }
     }
 
-    /// How what no policy is about is delivered that `wish`es so.
+    /// Mode of content without a policy, for a request with this `wish`.
     pub(in crate::engine) fn delivery(&self, wish: Option<DeliveryMode>) -> Result<DeliveryMode> {
         let (usual, also) = (self.0.settings.delivery, &self.0.settings.deliveries.also);
         match wish {
@@ -163,7 +162,7 @@ impl Engine {
         }
     }
 
-    /// The names of the ways that are offered.
+    /// Names of the modes that are offered.
     #[must_use]
     pub fn deliveries_offered(&self) -> Vec<&'static str> {
         let (usual, also) = (self.0.settings.delivery, &self.0.settings.deliveries.also);
@@ -171,7 +170,7 @@ impl Engine {
         offered.map(DeliveryMode::name).collect()
     }
 
-    /// The proxy, if `proof` is its secret. Takes the same time for every wrong proof.
+    /// The proxy, if `proof` is its secret. Takes the same time for every wrong secret.
     #[must_use]
     pub fn trusted_proxy(&self, proof: Option<&[u8]>) -> Option<&TrustedProxy> {
         let proxy = self.0.settings.deliveries.proxy.as_ref()?;
@@ -179,8 +178,8 @@ impl Engine {
         same.then_some(proxy)
     }
 
-    /// A URL at the store, for a GET and for a short while. `None`: it would open for others than the link does, or the
-    /// bytes are made here.
+    /// URL at the store for a GET, valid for a short time. `None` if the URL would work outside the link's network, or
+    /// the bytes are made here.
     #[tracing::instrument(skip_all)]
     pub async fn redirect(&self, download: &OpenedDownload) -> Result<Option<SignedUrl>> {
         let (DeliverySource::Object(key), None) = (&download.source, download.network) else { return Ok(None) };
@@ -188,8 +187,8 @@ impl Engine {
         Ok(Some(self.0.blobs.sign_get(key, &presentation(download), ttl).await?))
     }
 
-    /// A URL at the content delivery network, for a GET and for a short while. `None`: there is none, or it cannot bind
-    /// the URL to the link's network.
+    /// URL at the content delivery network for a GET, valid for a short time. `None` if there is no network, or it
+    /// cannot bind the URL to the link's network.
     #[must_use]
     pub fn at_the_edge(&self, download: &OpenedDownload) -> Option<SignedUrl> {
         let cdn = self.0.settings.deliveries.cdn.as_ref()?;
@@ -198,7 +197,7 @@ impl Engine {
         cdn.sign(key, &presentation(download), until, download.network.as_ref())
     }
 
-    /// The file on this machine that is exactly what is to be delivered; `None`: there is no such file.
+    /// The local file that is exactly the content of the download; `None` if there is no such file.
     #[tracing::instrument(skip_all)]
     pub async fn local_file(&self, download: &OpenedDownload) -> Result<Option<LocalFile>> {
         let DeliverySource::Object(key) = &download.source else { return Ok(None) };
@@ -213,8 +212,8 @@ impl Engine {
         }
     }
 
-    /// What a trusted proxy asks the store for. The store's own headers are not for clients: ours are. `None`: the store
-    /// has no such object, it is made here.
+    /// The request of a trusted proxy to the store. The proxy must send our response headers, not the store's. `None`
+    /// if the store has no such object, because the bytes are made here.
     #[tracing::instrument(skip_all)]
     pub async fn store_request(&self, download: &OpenedDownload) -> Result<Option<StoreRequest>> {
         let DeliverySource::Object(key) = &download.source else { return Ok(None) };

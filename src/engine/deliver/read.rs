@@ -1,6 +1,6 @@
-//! Bytes through this service: a range, read across as many requests to the store as it takes.
+//! Bytes through this service: a range, read with as many requests to the store as necessary.
 //!
-//! If the store breaks off, reading goes on where it stopped, by Range and If-Match; if that does not help, the stream ends
+//! If the store cuts the response, reading resumes at that byte, by Range and If-Match. If that fails, the stream ends
 //! with an error, never early.
 
 use std::io;
@@ -20,11 +20,11 @@ use crate::engine::{Engine, Error, Result};
 use crate::sendfile::FileSpans;
 
 impl Engine {
-    /// The bytes of a range, through this service. If the store breaks off, reading goes on where it stopped; if that
-    /// does not help, the stream ends with an error, never early.
+    /// The bytes of a range. If the store cuts the response, reading resumes at that byte; if that fails, the stream
+    /// ends with an error, never early.
     ///
     /// # Errors
-    /// [`Error::BytesMissing`] when the store has lost the bytes, as far as that is known with the first of them.
+    /// [`Error::BytesMissing`] when the store has lost the bytes, as far as that shows with the first of them.
     #[tracing::instrument(skip_all)]
     pub async fn stream(&self, download: &OpenedDownload, range: Range<u64>) -> Result<ByteStream> {
         let key = match &download.source {
@@ -38,7 +38,7 @@ impl Engine {
         Ok(stream.inspect_err(noted).boxed())
     }
 
-    /// The same bytes as parts of files of this machine; `None`: there are none.
+    /// The same bytes as spans of local files; `None` if there are no such files.
     ///
     /// # Errors
     /// As [`Self::stream`].
@@ -57,8 +57,9 @@ impl Engine {
         Ok(spans.map(|spans| spans.inspect_err(noted).boxed()))
     }
 
-    /// Has an asset looked at whose bytes a reader found to be missing: the job's tries tell a store that was away from
-    /// one that has lost them. One look at a time is owed, and none while the damage is known.
+    /// Enqueues a job that checks an asset whose bytes were missing in a read. The job's retries tell a store that was
+    /// unreachable from a store that lost the bytes. At most 1 such job is pending, and none once the damage is
+    /// recorded.
     pub(super) fn look_after(&self, download: &OpenedDownload, error: &Error) {
         if !matches!(error, Error::BytesMissing(_)) {
             return;
@@ -107,8 +108,8 @@ impl Engine {
     }
 }
 
-/// The same stream, once its first item is there: what cannot be read at all is refused with a status, not with a body
-/// that breaks off.
+/// The same stream, once its first item has arrived: content that cannot be read at all gets an error status, instead
+/// of a body that is cut.
 async fn wait_for_first<T: Send + 'static, E: Send + 'static>(
     stream: BoxStream<'static, std::result::Result<T, E>>,
 ) -> std::result::Result<BoxStream<'static, std::result::Result<T, E>>, E> {
@@ -120,7 +121,7 @@ async fn wait_for_first<T: Send + 'static, E: Send + 'static>(
     }
 }
 
-/// What an error of a data file on this machine means.
+/// Error for an I/O error of a local data file.
 fn unreadable(error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Error::BytesMissing(format!("a data file: {error}")),
@@ -128,7 +129,7 @@ fn unreadable(error: &io::Error) -> Error {
     }
 }
 
-/// What it means that the object of a row is not there any more, or is another one.
+/// Error for the object of a row that is missing, or was replaced.
 fn lost(error: BlobError) -> BlobError {
     match error {
         BlobError::NotFound | BlobError::Precondition => BlobError::Damaged(error.to_string()),
@@ -136,7 +137,7 @@ fn lost(error: BlobError) -> BlobError {
     }
 }
 
-/// A range being read, across as many requests as the store makes necessary.
+/// Reader of a range, with as many requests as necessary.
 struct ResumingReader {
     blobs: std::sync::Arc<dyn BlobStore>,
     key: String,
@@ -147,7 +148,7 @@ struct ResumingReader {
 }
 
 impl ResumingReader {
-    /// Failures in a row without a byte between them.
+    /// Consecutive failures without a byte between them.
     const MAX_READ_FAILURES: u32 = 4;
 
     async fn step(mut self) -> Option<(crate::blob::Result<bytes::Bytes>, Self)> {
@@ -169,14 +170,14 @@ impl ResumingReader {
                 None => BlobError::Unavailable("the store ended early".to_owned()),
             };
             if let Err(error) = self.resume(broken).await {
-                // The next poll ends the stream; what was sent so far is cut off visibly.
+                // The next poll ends the stream; the response is cut visibly.
                 self.left = 0..0;
                 return Some((Err(error), self));
             }
         }
     }
 
-    /// Goes on where it stopped because of `why`, or says why not.
+    /// Reads on from the current byte after the error `why`, or returns an error.
     async fn resume(&mut self, why: BlobError) -> crate::blob::Result<()> {
         if matches!(why, BlobError::Damaged(_)) {
             return Err(why);
@@ -190,7 +191,7 @@ impl ResumingReader {
                     return Ok(());
                 }
                 Err(BlobError::Unavailable(_)) => {}
-                // The bytes are gone, which is another thing to say than that the store broke off.
+                // Lost bytes are a different error from a cut response.
                 Err(error) => return Err(lost(error)),
             }
         }

@@ -1,8 +1,10 @@
-//! Where this node's followers meet: one task reads what is new, once, and all of a tenant's followers take it from there.
+//! Hub of this node's followers: a single task reads new events, and all followers of a tenant take the events from
+//! there.
 //!
-//! The task runs while somebody follows. It is woken by the store's news, and looks by itself every [`FEED_POLL_INTERVAL`] in case that
-//! the word was lost. What it read last is kept for each followed tenant, [`MAX_KEPT_EVENTS`] events at most; a follower who is further
-//! behind reads from the store until he has caught up. Nothing is queued for anybody.
+//! The task runs while there are followers. The store's notifications wake the task; it also polls every
+//! [`FEED_POLL_INTERVAL`] in case a notification was lost. The newest events are kept for each followed tenant, at most
+//! [`MAX_KEPT_EVENTS`]. A follower further behind reads from the store until it has caught up. Followers have no
+//! queues.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,11 +17,11 @@ use crate::domain::event::FeedEvent;
 use crate::domain::ids::{AssetId, TenantId};
 use crate::engine::{Engine, Result};
 
-/// How often to look although nobody said anything.
+/// How often to read without a notification.
 const FEED_POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// Between two rounds at least: events that come together are read together.
+/// Shortest time between reads, so that events that come together are read together.
 const MIN_READ_INTERVAL: Duration = Duration::from_millis(10);
-/// Events in memory per followed tenant.
+/// Most events in memory per followed tenant.
 const MAX_KEPT_EVENTS: usize = 1000;
 const READ_PAGE_EVENTS: u32 = 500;
 
@@ -35,29 +37,29 @@ struct HubState {
     pump: Option<JoinHandle<()>>,
 }
 
-/// One tenant's newest events.
+/// Newest events of a tenant.
 struct TenantChannel {
     recent: Mutex<RecentEvents>,
-    /// The id of the newest.
+    /// Id of the newest event.
     last: watch::Sender<i64>,
 }
 
-/// Every event behind `from`.
+/// Every event behind the id `from`.
 struct RecentEvents {
     from: i64,
     events: VecDeque<Arc<FeedEvent>>,
 }
 
-/// A follower's place.
+/// A follower's subscription.
 pub(super) struct HubSubscription {
     channel: Arc<TenantChannel>,
     last: watch::Receiver<i64>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// Where the events behind a place are.
+/// Source of the next events.
 pub(super) enum NextEvents {
-    /// Here, and there are no others up to `upto`.
+    /// The events in memory; there are no further events up to the id `upto`.
     Here { events: Vec<Arc<FeedEvent>>, upto: i64 },
     /// Only the store has them.
     Elsewhere,
@@ -72,7 +74,7 @@ impl FeedHub {
         Self { seats: Arc::new(Semaphore::new(followers)), state: Mutex::default() }
     }
 
-    /// A seat for somebody who stands at `at`; `None` when there is none, or the tenant has its share.
+    /// Subscribes a follower at the id `at`. `None` if all subscriptions are in use, or the tenant has used its share.
     pub(super) fn seat(&self, engine: &Engine, tenant: TenantId, at: i64, share: usize) -> Option<HubSubscription> {
         let permit = Arc::clone(&self.seats).try_acquire_owned().ok()?;
         let mut state = lock(&self.state);
@@ -87,7 +89,7 @@ impl FeedHub {
         Some(HubSubscription { channel, last, _permit: permit })
     }
 
-    /// The tenants that are followed; the end of the task when there are none.
+    /// The tenants that are followed. When there are none, the task ends.
     fn followed(&self) -> Vec<(TenantId, Arc<TenantChannel>)> {
         let mut state = lock(&self.state);
         state.tenants.retain(|_, channel| channel.last.receiver_count() > 0);
@@ -114,7 +116,7 @@ impl TenantChannel {
         self.last.send_replace(last);
     }
 
-    /// Nobody here needs what lies before this place.
+    /// Drops the events before this id; no follower on this node needs them.
     fn skip_to(&self, place: i64) {
         let mut recent = lock(&self.recent);
         recent.events.clear();
@@ -125,18 +127,18 @@ impl TenantChannel {
 }
 
 impl HubSubscription {
-    /// The newest event that is known here.
+    /// Id of the newest event in memory.
     pub(super) fn last(&mut self) -> i64 {
         *self.last.borrow_and_update()
     }
 
-    /// Completes when there is a newer one than [`Self::last`] said.
+    /// Completes when there is a newer event than [`Self::last`] returned.
     pub(super) async fn wait_for_events(&mut self) {
         // The channel lives as long as this seat.
         let _ = self.last.changed().await;
     }
 
-    /// At most `limit` events behind `at`.
+    /// At most `limit` events behind the id `at`.
     pub(super) fn take(&self, at: i64, asset: Option<AssetId>, limit: usize) -> NextEvents {
         let recent = lock(&self.channel.recent);
         if at < recent.from {
@@ -156,7 +158,7 @@ impl HubSubscription {
     }
 }
 
-/// Reads what is new for everybody, until nobody follows any more.
+/// Reads new events for all followers, until there are none.
 async fn pump(engine: Engine) {
     loop {
         let followed = engine.0.feed_hub.followed();
@@ -181,7 +183,7 @@ async fn read_on(engine: &Engine, followed: &[(TenantId, Arc<TenantChannel>)]) -
         let Some(ends) = ends.get(tenant) else { continue };
         let known = *channel.last.borrow();
         if ends.last - known > MAX_KEPT_EVENTS as i64 {
-            // Whoever stands before it reads from the store.
+            // Followers before this id read from the store.
             channel.skip_to(ends.last);
             continue;
         }

@@ -1,12 +1,12 @@
-//! The feed, as seen from outside: pages of it, and following it as it grows.
+//! The feed of events: pages of it, and following it as it grows.
 //!
-//! Every event has one id, its place in its tenant's feed (`store/sql/feed.rs` says how it gets it). The same id is the
-//! cursor of every way to read: pages, long polls, SSE and WebSocket, of a tenant or of one asset, on any node.
+//! Every event has an id, its place in its tenant's feed (`store/sql/feed.rs` says how it is assigned). The same id is
+//! the cursor of every way to read: pages, long polls, SSE and WebSocket, of a tenant or of an asset, on any node.
 //!
-//! * A cursor that is older than what is kept is [`Error::Gone`]: the reader has missed something, and must look at the
-//!   assets themselves. 0 is never too old: it means all that is kept.
+//! * A cursor that is older than the retained events is [`Error::Gone`]: the reader has missed events, and must read
+//!   the assets themselves. 0 is never too old: it means all retained events.
 //! * A cursor that was never given out is [`Error::Invalid`] (`after`).
-//! * Who follows pulls: nothing is made for a reader who does not ask for more, and nothing waits for him.
+//! * Followers pull: nothing is prepared for a reader that does not ask for more, and no event waits for a reader.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,56 +22,56 @@ mod hub;
 pub(super) use hub::FeedHub;
 use hub::{HubSubscription, NextEvents};
 
-/// Most events that are taken for a follower at once, who then asks for more.
+/// Most events per batch for a follower, which then asks for more.
 const MAX_PAGE_EVENTS: u32 = 100;
-/// When somebody may try again who found no place.
+/// Time after which a client may try again that found no free subscription.
 const CROWDED_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 const FORGOTTEN_EVENT_ERROR: Error = Error::Gone { what: "event", state: "forgotten" };
 
-/// How events are kept and handed out.
+/// Settings of the feed.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedSettings {
-    /// How long events are kept; each asset's newest is kept longer.
+    /// How long events are kept; the newest event of each asset is kept longer.
     pub keep: Duration,
-    /// Followers at once on this node.
+    /// Most followers at a time on this node.
     pub followers: usize,
-    /// Of these, of one tenant.
+    /// Most followers at a time of a tenant on this node.
     pub followers_per_tenant: usize,
 }
 
-/// Which events.
+/// Selection of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedOf {
-    /// All of the caller's tenant.
+    /// All events of the caller's tenant.
     Tenant,
-    /// One asset's.
+    /// Events of this asset.
     Asset(AssetId),
-    /// Those of the asset that the caller has a grant to upload.
+    /// Events of the asset that the caller has a grant to upload.
     Granted,
 }
 
-/// Where to begin.
+/// Position at which to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedPosition {
-    /// With the oldest that is kept.
+    /// With the oldest retained event.
     Beginning,
-    /// With the next that happens.
+    /// With the next event.
     Now,
-    /// Behind the event with this id; 0: with the oldest that is kept.
+    /// Behind the event with this id; 0: with the oldest retained event.
     Event(i64),
 }
 
 /// A page of the feed.
 #[derive(Clone, Debug)]
 pub struct FeedPage {
-    /// In order; fewer than asked for at the end.
+    /// Events in order; fewer than the limit at the end of the feed.
     pub events: Vec<Arc<FeedEvent>>,
-    /// Behind which id the next page begins.
+    /// Id behind which the next page begins.
     pub next: i64,
 }
 
-/// Somebody who follows the feed.
+/// A follower of the feed.
 pub struct FeedFollower {
     engine: Engine,
     tenant: TenantId,
@@ -81,7 +81,7 @@ pub struct FeedFollower {
 }
 
 impl Engine {
-    /// A page of the feed. With `patience`, an empty one is only answered after it has passed without an event.
+    /// A page of the feed. An empty page is returned only after `patience` has passed without an event.
     #[tracing::instrument(skip_all)]
     pub async fn events(
         &self,
@@ -104,7 +104,7 @@ impl Engine {
         Ok(FeedPage { events: came.unwrap_or(Ok(Vec::new()))?, next: follower.at })
     }
 
-    /// Follows the feed from somewhere on.
+    /// Follows the feed from a position on.
     #[tracing::instrument(skip_all)]
     pub async fn follow(&self, actor: &Actor, of: FeedOf, since: FeedPosition) -> Result<FeedFollower> {
         let (tenant, asset) = self.readable(actor, of).await?;
@@ -130,7 +130,7 @@ impl Engine {
         }
     }
 
-    /// Gives every committed event its place, so that whoever reads now sees what was answered before.
+    /// Assigns every committed event its id, so that this read includes all events that were committed before.
     pub(super) async fn number_events(&self) -> Result<()> {
         while self.0.store.number_events().await? > 0 {}
         Ok(())
@@ -141,13 +141,13 @@ impl Engine {
         Ok(ends.first().map(|(_, ends)| *ends).unwrap_or_default())
     }
 
-    /// The place behind which a reader begins.
+    /// Id behind which a reader begins.
     async fn place(&self, tenant: TenantId, asset: Option<AssetId>, since: FeedPosition) -> Result<i64> {
         self.number_events().await?;
         let ends = self.read_feed_ends(tenant).await?;
         match since {
             FeedPosition::Now => Ok(ends.last),
-            // Of an asset, the newest event is never forgotten.
+            // The newest event of an asset is never forgotten.
             FeedPosition::Beginning | FeedPosition::Event(0) => Ok(if asset.is_some() { 0 } else { ends.forgotten }),
             FeedPosition::Event(id) if (1..ends.forgotten).contains(&id) => Err(FORGOTTEN_EVENT_ERROR),
             FeedPosition::Event(id) if (1..=ends.last).contains(&id) => Ok(id),
@@ -155,7 +155,7 @@ impl Engine {
         }
     }
 
-    /// Events behind a place, unless something there is forgotten.
+    /// Events behind an id. [`Error::Gone`] if events behind the id are forgotten.
     async fn behind(
         &self,
         tenant: TenantId,
@@ -164,7 +164,7 @@ impl Engine {
         limit: u32,
     ) -> Result<Vec<Arc<FeedEvent>>> {
         let events = self.0.store.read_feed(tenant, asset, at, limit).await?;
-        // Asked afterwards: what was forgotten before the page was read is known by now.
+        // Read after the page, so that events forgotten in between are noticed.
         if at != 0 && at < self.read_feed_ends(tenant).await?.forgotten {
             return Err(FORGOTTEN_EVENT_ERROR);
         }
@@ -180,16 +180,16 @@ impl Engine {
 }
 
 impl FeedFollower {
-    /// Behind which event it stands.
+    /// Position of the follower: the id behind which it reads on.
     #[must_use]
     pub fn at(&self) -> i64 {
         self.at
     }
 
-    /// The next events, at least one, as soon as there are any. Dropping the future loses nothing.
+    /// Waits for the next events, at least 1. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Gone`] for a follower who is so slow that the next events are forgotten.
+    /// [`Error::Gone`] for a follower so slow that the next events are forgotten.
     #[tracing::instrument(skip_all)]
     pub async fn next_events(&mut self) -> Result<Vec<Arc<FeedEvent>>> {
         self.next(MAX_PAGE_EVENTS).await

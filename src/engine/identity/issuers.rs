@@ -1,7 +1,7 @@
 //! JSON Web Tokens (RFC 7519, RFC 8725) of the issuers that the operator trusts.
 //!
-//! The settings say which issuer, audience and algorithms count. The token's header only chooses among the keys of its
-//! issuer: keys and addresses of keys that it brings along (`jwk`, `jku`, `x5c`, `x5u`) are not looked at.
+//! The settings determine which issuers, audiences and algorithms are accepted. The token's header only selects among
+//! the keys of its issuer: keys and key URLs in the header (`jwk`, `jku`, `x5c`, `x5u`) are ignored.
 
 use std::sync::Arc;
 
@@ -20,25 +20,25 @@ use crate::engine::ttl_cache::TtlCache;
 use crate::engine::{Error, Result};
 use crate::store::Store;
 
-/// Tokens that are remembered, wrong ones included.
+/// Most cached tokens, invalid tokens included.
 const MAX_CACHED_TOKENS: u64 = 10_000;
 /// Longest token in bytes.
 const MAX_JWT_BYTES: usize = 16 << 10;
 /// Longest subject in bytes.
 const MAX_SUBJECT_BYTES: usize = 1024;
-/// Keys of one id that are tried.
+/// Most keys with the same id that are tried.
 const MAX_KEYS_TRIED: usize = 3;
 
 type JwtClaims = Map<String, Value>;
 
-/// The issuers that the operator trusts, what is known of their keys, and what was lately said of their tokens.
+/// The trusted issuers, with caches of their keys and of recently verified tokens.
 pub struct TrustedIssuers {
     rings: Vec<Arc<IssuerKeys>>,
     known: TtlCache<[u8; 32], Option<JwtSubject>>,
     tenants: TtlCache<String, Option<TenantId>>,
 }
 
-/// Whom a verified token speaks for, and when.
+/// Subject of a verified token, with its period of validity.
 #[derive(Clone, Debug, PartialEq)]
 struct JwtSubject {
     id: KeyId,
@@ -48,7 +48,7 @@ struct JwtSubject {
     until: Timestamp,
 }
 
-/// Why a token counts for nothing. For the operator's log, not for the caller.
+/// Reason why a token is refused. For the operator's log, not for the caller.
 #[derive(Debug, thiserror::Error)]
 enum JwtError {
     #[error("it is no JSON Web Token that we can read")]
@@ -69,20 +69,20 @@ enum JwtError {
     Subject,
     #[error("its claims lead to no tenant")]
     Tenant,
-    /// Whether it counts cannot be told just now.
+    /// The token cannot be verified at the moment.
     #[error(transparent)]
     Later(#[from] Error),
 }
 
 impl TrustedIssuers {
-    /// Trusts these issuers, whose keys come through `sets`.
+    /// Trusts these issuers; `sets` fetches their keys.
     #[must_use]
     pub fn new(issuers: Vec<JwtIssuer>, settings: KeySetSettings, sets: &Arc<dyn KeySetFetcher>) -> Self {
         let ring = |issuer| Arc::new(IssuerKeys::new(issuer, settings, Arc::clone(sets)));
         Self { rings: issuers.into_iter().map(ring).collect(), ..Self::none() }
     }
 
-    /// Trusts nobody.
+    /// Trusts no issuer.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -92,7 +92,7 @@ impl TrustedIssuers {
         }
     }
 
-    /// Whom a token speaks for at `now`.
+    /// The actor of a token that is valid at `now`.
     pub(super) async fn subject(&self, token: &str, now: Timestamp, store: &dyn Store) -> Result<Option<Actor>> {
         if self.rings.is_empty()
             || token.len() > MAX_JWT_BYTES
@@ -106,7 +106,7 @@ impl TrustedIssuers {
         Ok(subject.map(|JwtSubject { id, tenant, scopes, .. }| Actor::Key { id, tenant, scopes }))
     }
 
-    /// What is remembered of a token: whom it speaks for, whatever its times; `None`: it counts for nothing.
+    /// Verifies a token apart from its times, for the cache. `None` if the token is refused.
     async fn resolve_subject(&self, token: &str, now: Timestamp, store: &dyn Store) -> Result<Option<JwtSubject>> {
         let (issuer, said) = match self.ring(token) {
             Ok((ring, header)) => (ring.issuer.name.as_str(), self.speaks_for(ring, &header, token, now, store).await),
@@ -122,7 +122,7 @@ impl TrustedIssuers {
         }
     }
 
-    /// The issuer that a token names, if it is one of ours and signs like this.
+    /// The issuer that a token names, if it is trusted, with this algorithm and header.
     fn ring(&self, token: &str) -> std::result::Result<(&Arc<IssuerKeys>, Header), JwtError> {
         let header = decode_header(token).map_err(|_| JwtError::Unreadable)?;
         let unproven: JwtClaims = dangerous::insecure_decode_claims(token).map_err(|_| JwtError::Unreadable)?;
@@ -138,7 +138,7 @@ impl TrustedIssuers {
         Ok((ring, header))
     }
 
-    /// Verifies signature, issuer and audience, and what the claims come to here.
+    /// Verifies signature, issuer and audience, and maps the claims to a tenant, a subject and scopes.
     async fn speaks_for(
         &self,
         ring: &Arc<IssuerKeys>,
@@ -167,7 +167,7 @@ impl TrustedIssuers {
     }
 }
 
-/// The claims of a token that one of these keys has signed, for one of our audiences.
+/// The claims of a token that is signed with any of these keys for an accepted audience.
 fn verified(
     token: &str,
     keys: &[DecodingKey],
@@ -185,17 +185,18 @@ fn verified(
     Err(last)
 }
 
-/// Whether the header asks for nothing that we do not do, and is not of a token for another purpose (RFC 8725 §3.11).
+/// True if the header asks for nothing unsupported, and the token is not for another purpose (RFC 8725 §3.11).
 fn understood(header: &Header) -> bool {
     let typ = header.typ.as_deref().unwrap_or("JWT").to_ascii_lowercase();
     let typ = typ.strip_prefix("application/").unwrap_or(&typ);
     matches!(typ, "jwt" | "at+jwt") && header.crit.is_none() && header.enc.is_none() && header.zip.is_none()
 }
 
-/// What the library checks. Times it would compare with the machine's clock; we do that with ours, at every use.
+/// Checks made by the library. Times are excluded: it would use the machine's clock, whereas we check them by our clock
+/// at every use.
 fn validation(issuer: &JwtIssuer, header: &Header) -> Validation {
     let mut validation = Validation::new(header.alg);
-    // A claim that cannot be read counts as missing (CVE-2026-25537).
+    // A claim that cannot be parsed counts as missing (CVE-2026-25537).
     validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
     validation.set_issuer(&[&issuer.issuer]);
     validation.set_audience(&issuer.audiences);
@@ -204,7 +205,7 @@ fn validation(issuer: &JwtIssuer, header: &Header) -> Validation {
     validation
 }
 
-/// `nbf` and `exp`. Many issuers leave `nbf` out; one that is there has to be a number.
+/// The claims `nbf` and `exp`. Many issuers omit `nbf`; if present, it must be a number.
 fn times(claims: &JwtClaims) -> Option<(Option<Timestamp>, Timestamp)> {
     let time = |value: &Value| {
         let seconds = value.as_f64().filter(|seconds| (0.0..1e12).contains(seconds))?;

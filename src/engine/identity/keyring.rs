@@ -1,4 +1,5 @@
-//! The public keys of one issuer: fetched when needed, by one at a time, and kept for a bounded time when it is away.
+//! Public keys of an issuer: fetched on demand, by a single request at a time, and kept for a bounded time while the
+//! issuer is unreachable.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,33 +14,33 @@ use crate::domain::clock::{Timestamp, after};
 use crate::domain::issuer::{JwtIssuer, KeySource};
 use crate::engine::{Error, Result};
 
-/// Keys of one set that are looked at.
+/// Most keys of a set that are read.
 const MAX_ISSUER_KEYS: usize = 100;
-/// How soon an issuer is asked again of whose keys none are known.
+/// Pause between requests to an issuer without known keys.
 const REFETCH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The way to the key sets of issuers.
+/// Source of issuers' key sets.
 #[async_trait]
 pub trait KeySetFetcher: Send + Sync {
-    /// The JWK set (RFC 7517 §5) of an issuer, as it came. Bounded in size and time.
+    /// Fetches the JWK set (RFC 7517 §5) of an issuer, unparsed. Bounded in size and time.
     ///
     /// # Errors
-    /// Why there is none, for logs.
+    /// The reason of the failure, for logs.
     async fn fetch(&self, issuer: &JwtIssuer) -> std::result::Result<Vec<u8>, String>;
 }
 
-/// How long keys are good, and how often an issuer is asked.
+/// Life of fetched keys, and limits on requests to the issuer.
 #[derive(Clone, Copy, Debug)]
 pub struct KeySetSettings {
-    /// Keys older than this are fetched again while they go on being used.
+    /// Age after which keys in use are fetched again.
     pub refresh: Duration,
-    /// How often at most an issuer is asked about a key that its set does not have.
+    /// Shortest time between requests to an issuer because of keys that its set does not have.
     pub pause: Duration,
-    /// How long keys are used whose issuer does not answer any more.
+    /// How long keys are used while their issuer is unreachable.
     pub keep: Duration,
 }
 
-/// A key that may verify signatures.
+/// A key that can verify signatures.
 struct VerifyingKey {
     id: Option<String>,
     algorithm: Option<String>,
@@ -49,19 +50,19 @@ struct VerifyingKey {
 #[derive(Default)]
 struct CachedIssuerKeys {
     keys: Arc<Vec<VerifyingKey>>,
-    /// When `keys` were fetched; `None`: never.
+    /// Time at which `keys` were fetched; `None`: never.
     at: Option<Timestamp>,
-    /// When fetching was last tried, whatever came of it.
+    /// Time of the last attempt to fetch, successful or not.
     tried: Option<Timestamp>,
 }
 
-/// One issuer's keys.
+/// Keys of an issuer.
 pub(super) struct IssuerKeys {
     pub(super) issuer: JwtIssuer,
     settings: KeySetSettings,
     sets: Arc<dyn KeySetFetcher>,
     known: Mutex<CachedIssuerKeys>,
-    /// Held while the issuer is asked.
+    /// Held during a request to the issuer.
     asking: tokio::sync::Mutex<()>,
 }
 
@@ -70,10 +71,10 @@ impl IssuerKeys {
         Self { issuer, settings, sets, known: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 
-    /// The keys that a token with this header may have been signed with; mostly one. `clock` says the time.
+    /// Keys with which a token with this algorithm and key id may be signed; mostly a single key.
     ///
     /// # Errors
-    /// [`Error::Busy`] when no keys are known and the issuer does not answer.
+    /// [`Error::Busy`] when no keys are known and the issuer does not respond.
     pub(super) async fn candidates(
         self: &Arc<Self>,
         algorithm: Algorithm,
@@ -94,11 +95,12 @@ impl IssuerKeys {
                 return Ok(found);
             }
             Some(_) | None if may_ask(tried, now, pause) => {
-                // In a task of its own: the one who waits may go away, and others wait for the same.
+                // A task of its own: the waiting request may be cancelled while further requests wait for the same
+                // keys.
                 let asked = tokio::spawn(Arc::clone(self).ask(tried, now)).await;
                 asked.map_err(|error| Error::Internal(error.to_string()))?;
             }
-            // Whoever asks at this moment asks for us as well.
+            // Wait for the request to the issuer that is under way.
             Some(_) | None => drop(self.asking.lock().await),
         }
         match self.glance(now).0 {
@@ -109,7 +111,7 @@ impl IssuerKeys {
         }
     }
 
-    /// Keys that are not too old to be used, whether they should be fetched again, and when that was last tried.
+    /// Keys that are not too old to be used, whether they should be fetched again, and the time of the last attempt.
     fn glance(&self, now: Timestamp) -> (Option<Arc<Vec<VerifyingKey>>>, bool, Option<Timestamp>) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let good = known.at.is_some_and(|at| now < after(at, self.settings.keep));
@@ -117,7 +119,7 @@ impl IssuerKeys {
         (good.then(|| Arc::clone(&known.keys)), old, known.tried)
     }
 
-    /// Fetches the keys, unless somebody has tried since `tried`.
+    /// Fetches the keys, unless there was an attempt since `tried`.
     async fn ask(self: Arc<Self>, tried: Option<Timestamp>, now: Timestamp) {
         let _asking = self.asking.lock().await;
         {
@@ -151,11 +153,11 @@ fn matching(keys: &[VerifyingKey], algorithm: Algorithm, id: Option<&str>) -> Ve
             && id.is_none_or(|id| key.id.as_deref() == Some(id))
     };
     let found: Vec<_> = keys.iter().filter(suits).map(|key| key.key.clone()).collect();
-    // A token that does not say which key it means is not tried with one after the other.
+    // A token without a key id is not tried with several keys.
     if id.is_none() && found.len() > 1 { Vec::new() } else { found }
 }
 
-/// The usable keys of a JWK set; one that is of no use to us says nothing about the others.
+/// The usable keys of a JWK set; unusable keys are skipped.
 fn read(text: &[u8]) -> std::result::Result<Vec<VerifyingKey>, String> {
     #[derive(Deserialize)]
     struct JwkSet {
@@ -166,7 +168,7 @@ fn read(text: &[u8]) -> std::result::Result<Vec<VerifyingKey>, String> {
 }
 
 fn usable(jwk: Jwk) -> Option<VerifyingKey> {
-    // What everybody can fetch is no secret, whatever it calls itself.
+    // Everybody can fetch the set, so a symmetric key in it is no secret.
     let public = !matches!(jwk.algorithm, AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_));
     let signs = jwk.common.public_key_use.as_ref().is_none_or(|purpose| *purpose == PublicKeyUse::Signature);
     let operations = jwk.common.key_operations.as_ref();

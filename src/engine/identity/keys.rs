@@ -1,4 +1,4 @@
-//! API keys as callers present them, and when they were last used.
+//! Authentication with API keys, and the time of their last use.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,18 +12,18 @@ use crate::engine::Result;
 use crate::engine::ttl_cache::TtlCache;
 use crate::store::{Store, Tx, Write};
 
-/// Keys that are remembered, unknown ones included.
+/// Most cached keys, unknown ids included.
 const MAX_CACHED_KEYS: u64 = 10_000;
-/// How often the use of one key is noted.
+/// Shortest time between recorded uses of a key.
 const USE_NOTE_INTERVAL: Duration = Duration::from_secs(60);
-/// Uses are written together after this.
+/// Delay after which uses are written together.
 const USE_WRITE_DELAY: Duration = Duration::from_secs(1);
-/// Keys whose use waits to be written; of more, it is noted the next time.
+/// Most keys with a pending use. If exceeded, the next use is recorded.
 const MAX_PENDING_USES: usize = 10_000;
-/// Keys of one transaction.
+/// Keys per transaction.
 const USES_PER_WRITE: usize = 256;
 
-/// The book of keys with a short memory.
+/// API keys with a short-lived cache.
 pub(in crate::engine) struct ApiKeyCache {
     store: Arc<dyn Store>,
     known: TtlCache<KeyId, Option<Arc<ApiKey>>>,
@@ -36,12 +36,12 @@ impl ApiKeyCache {
         Self { store, known: TtlCache::new(MAX_CACHED_KEYS, CREDENTIAL_CACHE_TTL), uses }
     }
 
-    /// The key that this token opens at `now`.
+    /// The key that this token authenticates at `now`.
     pub(super) async fn lookup_key(&self, token: &KeyToken, now: Timestamp) -> Result<Option<Arc<ApiKey>>> {
         let Some(mut key) = self.known.get(&token.id, now, self.read(token.id)).await? else { return Ok(None) };
         if !key.knows(&token.secret, now) {
-            // Perhaps it got a new secret on another node a moment ago. However many come with a wrong one, the database is
-            // asked a few times a second.
+            // The key may have got a new secret on another node a moment ago. However many requests have a wrong
+            // secret, `refresh` limits the queries to a few per second.
             let newer = self.known.refresh(&token.id, now, self.read(token.id)).await?;
             match newer.filter(|key| key.knows(&token.secret, now)) {
                 Some(newer) => key = newer,
@@ -55,12 +55,12 @@ impl ApiKeyCache {
         Ok(Some(key))
     }
 
-    /// The tenant whose key has this id, whatever its secret is.
+    /// The tenant of the key with this id, whatever its secret is.
     pub(super) async fn owner(&self, id: KeyId, now: Timestamp) -> Result<Option<TenantId>> {
         Ok(self.known.get(&id, now, self.read(id)).await?.map(|key| key.tenant))
     }
 
-    /// What is known of a key has changed on this node.
+    /// Invalidates the cached key after a change on this node.
     pub(in crate::engine) async fn forget(&self, id: KeyId) {
         self.known.invalidate(&id).await;
     }
@@ -70,7 +70,7 @@ impl ApiKeyCache {
     }
 }
 
-/// Uses that wait to be written: never on a request's path, together, and lost if the process dies within the second.
+/// Pending uses of keys: written together, apart from the requests. Lost if the process dies within the delay.
 struct KeyUseCounter {
     store: Arc<dyn Store>,
     waiting: Mutex<HashMap<KeyId, Timestamp>>,
@@ -95,7 +95,7 @@ impl KeyUseCounter {
         tokio::time::sleep(USE_WRITE_DELAY).await;
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let mut uses: Vec<_> = waiting.into_iter().collect();
-        // Nodes that write the same keys do so in the same order, and wait for each other instead of blocking.
+        // Sorted, so that nodes that write the same keys lock them in the same order and do not deadlock.
         uses.sort_unstable();
         for portion in uses.chunks(USES_PER_WRITE) {
             if let Err(error) = self.store.commit(Tx::new().with(Write::NoteKeyUses(portion.to_vec()))).await {

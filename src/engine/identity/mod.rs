@@ -1,12 +1,12 @@
-//! From a credential to an actor: API keys, tokens of other issuers, upload grants.
+//! From a credential to an actor: API keys, tokens of trusted issuers, upload grants.
 //!
-//! A short memory for answers keeps busy credentials and wrong ones from reaching the database at every request; a revoked
-//! one stops working within five seconds on every node.
+//! Short-lived caches keep the credentials of busy and of misbehaving clients from reaching the database at every
+//! request. A revoked credential stops working within five seconds on every node.
 //!
 //! * `keys`: API keys, and when they were last used
 //! * `issuers`: JSON Web Tokens; `keyring`: the keys of their issuers, fetched through [`KeySetFetcher`]
 //!
-//! Expiry is asked about at every use, whatever is remembered.
+//! Expiry is checked at every use, also of cached credentials.
 
 use std::time::Duration;
 
@@ -24,19 +24,19 @@ pub use issuers::TrustedIssuers;
 pub use keyring::{KeySetFetcher, KeySetSettings};
 pub(super) use keys::ApiKeyCache;
 
-/// How old what is known of a credential may be. Below the five seconds within which a revocation counts on every node,
-/// with a margin for the request that it is for.
+/// Longest age of cached credentials. Below the five seconds within which a revocation counts on every node, with a
+/// margin for the request itself.
 const CREDENTIAL_CACHE_TTL: Duration = Duration::from_secs(4);
 
-/// When a wrong API key is refused. Longer than the pause after which a key is asked about once more.
+/// Time from the arrival of a wrong API key to its refusal. Longer than the pause after which the key is read again.
 const REFUSAL_DELAY: Duration = Duration::from_millis(150);
 
 impl Engine {
-    /// The actor behind a bearer token: an API key `gk_…`, an upload grant `gu_…`, or a token of a trusted issuer.
+    /// The actor of a bearer token: an API key `gk_…`, an upload grant `gu_…`, or a token of a trusted issuer.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] for every token that is unknown, expired, revoked or malformed; [`Error::Busy`] when the
-    /// token's issuer does not hand out its keys and none are known.
+    /// [`Error::Unauthenticated`] for every token that is unknown, expired, revoked or malformed; [`Error::Busy`] when
+    /// the token's issuer does not hand out its keys and none are known.
     pub async fn authenticate(&self, token: &str) -> Result<Actor> {
         let actor = self.identify(token).await?;
         RequestContext::log_ids().note_actor(&actor);
@@ -60,8 +60,8 @@ impl Engine {
         actor.ok_or(Error::Unauthenticated)
     }
 
-    /// Who holds an API key. A key that does not exist and a wrong secret of one that does are refused after the same
-    /// time, so that ids cannot be told apart.
+    /// The actor of an API key. Unknown ids and wrong secrets are refused after the same time, so that callers cannot
+    /// tell which ids exist.
     async fn key_holder(&self, token: &str, now: Timestamp) -> Result<Actor> {
         let came = tokio::time::Instant::now();
         let token = token.parse::<KeyToken>().ok();

@@ -1,6 +1,6 @@
-//! Derivatives in the bucket: written under keys of one attempt's own, removed when nothing names them any more.
+//! Derivatives in the bucket: written under keys of a single attempt, removed when no row names them any more.
 //!
-//! An attempt that ended without a word leaves some behind; they are looked for under the asset's prefix.
+//! An attempt that died may leave some behind; they are found by the asset's prefix.
 
 use bytes::Bytes;
 
@@ -12,7 +12,8 @@ use crate::domain::findings::{AssetFindings, Derivative};
 use crate::domain::job::{Job, JobSubject};
 
 impl Engine {
-    /// Stores one derivative. `serial` tells an attempt's derivatives apart; what `made` says of the place is replaced.
+    /// Stores a derivative. `serial` distinguishes an attempt's derivatives; key, entity tag and size in `made` are
+    /// replaced.
     #[tracing::instrument(skip_all, fields(asset = %asset.id, job = %job.id))]
     pub async fn put_derivative(
         &self,
@@ -29,15 +30,15 @@ impl Engine {
         Ok(Derivative { key, etag, size, ..made })
     }
 
-    /// Removes derivatives that attempts before this one have left behind.
+    /// Removes derivatives that earlier attempts have left behind.
     #[tracing::instrument(skip_all, fields(asset = %asset.id))]
     pub async fn drop_leftover_derivatives(&self, asset: &Asset) -> Result<()> {
         let current = asset.state.content().map(|content| content.findings.clone()).unwrap_or_default();
         self.drop_derivatives(asset, &current).await
     }
 
-    /// Removes what a worker has made of an asset that its owner withdrew meanwhile: the deletion may have looked for
-    /// derivatives before the last one was written.
+    /// Removes the derivatives that a worker made of an asset that was deleted meanwhile: the deletion may have listed
+    /// the derivatives before the last was written.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn remove_withdrawn(&self, job: &Job) -> Result<()> {
         let JobSubject::Process(id) = job.work else { return Ok(()) };
@@ -49,7 +50,7 @@ impl Engine {
         }
     }
 
-    /// Removes every derivative of an asset whose bytes are removed, or those that a newer look has replaced.
+    /// Removes all derivatives of an asset except those in `kept`.
     pub(in crate::engine) async fn drop_derivatives(&self, asset: &Asset, kept: &AssetFindings) -> Result<()> {
         let prefix = BlobKey::derivatives_of(asset.tenant, asset.id);
         let mut after = None;
@@ -67,7 +68,7 @@ impl Engine {
         }
     }
 
-    /// After another look: what the asset had before and has no more.
+    /// After a repeated processing: removes the derivatives that the asset had before and has no more.
     pub(super) async fn drop_derivatives_of_old(&self, before: &Asset) {
         let AssetState::Ready(content) = &before.state else { return };
         if content.findings.derivatives.is_empty() {

@@ -1,8 +1,8 @@
-//! process, as far as rows are concerned: a worker takes a job, keeps what it finds, and settles it.
+//! process, as far as rows are concerned: a worker takes a job, keeps its findings, and settles the job.
 //!
-//! What the worker found out is written together with the end of its job, so that a worker which lost its lease
-//! changes nothing: its attempt is fenced. What a step has cost is kept with the job ([`JobProgress`]), so that the next
-//! try goes on at the step that failed. Must not look at bytes: that is the workers' business.
+//! Findings are written together with the end of the job, fenced by the attempt, so a worker that lost its lease
+//! changes nothing. The results of completed steps are kept with the job ([`JobProgress`]), so that the next attempt
+//! continues at the step that failed. Must not read bytes: that is the workers' task.
 
 use std::time::Duration;
 
@@ -27,51 +27,52 @@ mod reprocess;
 pub use report::{ProcessingOutcome, ProcessingReport, ProcessingTask, ReportedDerivative};
 pub use reprocess::{ReprocessScope, ReprocessSummary};
 
-/// What processing came to.
+/// Outcome of processing.
 #[derive(Clone, Debug)]
 pub enum PipelineOutcome {
-    /// Nothing speaks against it.
+    /// The content is accepted.
     Sound(InspectionState),
-    /// It is not what was declared, not allowed, or harmful.
+    /// The content differs from what was declared, is not allowed, or is harmful.
     Unsound(InspectionState, AssetVerdict),
-    /// Nobody can say: it is not delivered, and can be tried again. The digest, if one was computed, is kept.
+    /// No decision was possible: the asset is not delivered, and can be processed again. The digest, if computed, is
+    /// kept.
     Undecided(Option<Sha256Digest>, AssetVerdict),
-    /// The store's bytes are not those whose digest was established. They are kept, with everything known of them.
+    /// The stored bytes do not match the recorded digest. They are kept, with all findings.
     Damaged(StoredDamage),
 }
 
-/// What the tries of one job have come to so far.
+/// Findings of a job's attempts so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JobProgress {
-    /// Steps that need not be done again.
+    /// Steps that need not be repeated.
     pub done: Vec<String>,
-    /// The type found in the bytes.
+    /// Media type detected in the bytes.
     pub detected: Option<String>,
-    /// The digest of the bytes.
+    /// SHA-256 of the bytes.
     pub sha256: Option<String>,
-    /// Everything else.
+    /// All other findings.
     pub findings: AssetFindings,
-    /// How often it was offered to an external processor.
+    /// Number of offers to an external processor.
     pub offers: u32,
-    /// When the processor's time is over, of the last offer.
+    /// Time at which the last offer to the processor ends.
     pub offered_until: Option<Timestamp>,
 }
 
 impl JobProgress {
-    /// What the tries before this one have kept; nothing, if a newer version has kept something else.
+    /// Progress of the earlier attempts; empty if a newer version wrote it in another format.
     #[must_use]
     pub fn of(job: &Job) -> Self {
         job.progress.clone().and_then(|kept| serde_json::from_value(kept).ok()).unwrap_or_default()
     }
 
-    /// The digest of the bytes, if they were all read.
+    /// SHA-256 of the bytes, if all of them were read.
     #[must_use]
     pub fn sha256(&self) -> Option<Sha256Digest> {
         self.sha256.as_ref().and_then(|text| text.parse().ok())
     }
 
-    /// As an inspection that is over.
+    /// Converts the progress into a finished inspection.
     #[must_use]
     pub fn inspection(self) -> InspectionState {
         InspectionState {
@@ -87,7 +88,7 @@ impl JobProgress {
 }
 
 impl Engine {
-    /// Begins processing the asset of a job. `None`: there is nothing left to do, and the job is finished.
+    /// Begins to process the asset of a job. `None`: there is nothing left to do, and the job is finished.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn begin_processing(&self, job: &Job) -> Result<Option<Asset>> {
         crash::point("job_claimed");
@@ -97,7 +98,7 @@ impl Engine {
         };
         let Some(asset) = asset else { return self.drop_job(job).await };
         match (job.work, &asset.state) {
-            // An attempt before this one got as far as this.
+            // An earlier attempt got this far.
             (JobSubject::Process(_), AssetState::Processing(_)) => return Ok(Some(asset)),
             (JobSubject::Recheck(_) | JobSubject::Rescan(_), AssetState::Ready(_)) => return Ok(Some(asset)),
             (JobSubject::Process(_), AssetState::Stored(_) | AssetState::Failed { .. }) => {}
@@ -111,20 +112,20 @@ impl Engine {
 
     async fn drop_job(&self, job: &Job) -> Result<Option<Asset>> {
         match self.0.store.commit(Tx::new().with(Write::FinishJob(job.clone()))).await {
-            // A conflict: it was cancelled, or another worker has it.
+            // Conflict: the job was cancelled, or another worker has it.
             Ok(()) | Err(StoreError::Conflict) => Ok(None),
             Err(other) => Err(other.into()),
         }
     }
 
-    /// Keeps what a job has come to. `false`: its lease is lost.
+    /// Stores the progress of a job. `false` if the lease was lost.
     #[tracing::instrument(skip_all)]
     pub async fn keep_progress(&self, job: &mut Job, progress: &JobProgress) -> Result<bool> {
         job.progress = progress.value();
         Ok(self.0.store.keep_progress(job).await?)
     }
 
-    /// Writes what was found and ends the job, together. `false`: the lease was lost and nothing was written.
+    /// Writes the outcome and ends the job in a transaction. `false` if the lease was lost and nothing was written.
     #[tracing::instrument(skip_all, fields(asset = %asset.id, job = %job.id))]
     pub async fn settle(&self, job: &Job, asset: Asset, outcome: PipelineOutcome) -> Result<bool> {
         let (before, id) = (asset.clone(), asset.id);
@@ -142,7 +143,7 @@ impl Engine {
         Ok(settled)
     }
 
-    /// The transition that an outcome asks for.
+    /// The transition for an outcome.
     async fn settling(&self, asset: Asset, outcome: PipelineOutcome) -> Result<Tx> {
         let now = self.0.store.now();
         let was_ready = matches!(asset.state, AssetState::Ready(_));
@@ -153,7 +154,7 @@ impl Engine {
                 let quarantine = self.rules_of(&asset).await?.quarantine().unwrap_or(self.0.settings.quarantine_ttl);
                 (asset.reject(found, verdict, quarantine, now)?, EventKind::AssetRejected)
             }
-            // What was ready stays so: nothing was found, it could only not be looked for.
+            // A ready asset stays ready: nothing was found, the check was only impossible.
             PipelineOutcome::Undecided(sha256, verdict) if was_ready => {
                 let asset = asset.establish(sha256);
                 let found = noted(&asset, verdict);
@@ -170,8 +171,8 @@ impl Engine {
         Ok(if retracted { self.with_purge(tx.with(Write::RevokeLinksOf(id, now)), &settled) } else { tx })
     }
 
-    /// Gives a job up: it is kept among the dead. An asset that was being processed has failed; one whose bytes are
-    /// damaged says so, whatever its state.
+    /// Gives a job up; it stays in the state dead. An asset that was being processed fails; damage of the bytes is
+    /// recorded in any state of the asset.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn give_up(&self, job: &Job, why: &str, damage: Option<StoredDamage>) -> Result<bool> {
         let now = self.0.store.now();
@@ -193,7 +194,7 @@ impl Engine {
             (JobSubject::Process(_), damage) => {
                 let asset = match asset.state {
                     AssetState::Processing(_) => asset.clone(),
-                    // Withdrawn by its owner, and the job with it.
+                    // Deleted by its owner, together with the job.
                     AssetState::Deleted { .. } => return Ok(false),
                     _ => asset.clone().process(now)?,
                 };
@@ -207,7 +208,7 @@ impl Engine {
             (_, Some(damage)) if matches!(asset.state, AssetState::Ready(_)) => {
                 note_damage(asset.clone(), damage, now)?
             }
-            // Deleted or rejected meanwhile: its bytes may be gone.
+            // Deleted or rejected meanwhile: the bytes may be gone.
             _ => return self.write_fenced(tx, subject).await,
         };
         let given_up = self.write_fenced(tx.asset(&mut told, kind), subject).await?;
@@ -217,7 +218,7 @@ impl Engine {
         Ok(given_up)
     }
 
-    /// Puts a job back until `due`. `false`: the lease was lost.
+    /// Releases a job until `due`. `false` if the lease was lost.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn put_back(&self, job: &Job, due: Timestamp, tries: TryCount, why: &str) -> Result<bool> {
         let (job, why) = (job.clone(), Some(why.to_owned()));
@@ -226,7 +227,7 @@ impl Engine {
         self.write(Tx::new().with(Write::ReleaseJob(Box::new(release)))).await
     }
 
-    /// `false`: somebody else has the job by now, and nothing was written.
+    /// `false` if another worker has the job by now and nothing was written.
     async fn write_fenced(&self, tx: Tx, asset: AssetId) -> Result<bool> {
         let written = self.write(tx).await?;
         self.0.asset_notify.notify(asset);
@@ -241,20 +242,20 @@ impl Engine {
         }
     }
 
-    /// How many bytes are hashed although nobody declared a digest.
+    /// Largest file in bytes that is hashed even if no digest was declared.
     #[must_use]
     pub fn digest_up_to(&self) -> u64 {
         self.0.settings.max_digest_bytes
     }
 
-    /// How long an external processor has, and how often it is asked.
+    /// Time that an external processor has to report, and most offers of a job.
     #[must_use]
     pub fn offer_terms(&self) -> (Duration, u32) {
         (self.0.settings.report_timeout, self.0.settings.max_offers)
     }
 }
 
-/// What damage means for an asset: one that was ready stays so, one that was being processed has failed.
+/// Records damage of an asset's bytes: a ready asset stays ready, an asset that was being processed fails.
 fn note_damage(asset: Asset, damage: StoredDamage, now: Timestamp) -> Result<(Asset, EventKind)> {
     let (processing, noted) = (matches!(asset.state, AssetState::Processing(_)), asset.note_damage(damage, now));
     if !processing {
@@ -278,14 +279,14 @@ fn gave_up() -> AssetVerdict {
     }
 }
 
-/// What is known of an asset, with a note of what could not be found out.
+/// The findings of an asset, with a note of the check that was impossible.
 fn noted(asset: &Asset, verdict: AssetVerdict) -> InspectionState {
     let content = asset.state.content();
     let detected = content.and_then(|content| content.detected.clone()).unwrap_or_else(MediaType::octet_stream);
     let mut findings = content.map(|content| content.findings.clone()).unwrap_or_default();
     findings.problems.retain(|problem| problem.code != verdict.code);
     if verdict.code == SCAN_INCOMPLETE {
-        // What an earlier scan said of it is no longer true.
+        // The result of the earlier scan no longer holds.
         findings.scan = None;
     }
     findings.problems.push(AssetProblem { code: verdict.code, sentence: verdict.sentence });

@@ -1,8 +1,8 @@
-//! What an external processor asks and reports (`/v1/assets/{id}/processing`).
+//! The interface of external processors (`/v1/assets/{id}/processing`).
 //!
-//! The processor was handed a token with the offer. The token names the asset and the job, and stays the same however
-//! often the job is offered: whoever reports first has spoken, and saying the same again gets the same answer. Bytes of
-//! an asset that is not ready leave by this door only, to a caller with the scope `process` and the token.
+//! A processor gets a token with the offer. The token names the asset and the job, and stays the same for all offers of
+//! the job: the first report decides, and a repeat of it gets the same response. Bytes of an asset that is not ready
+//! are readable only here, for a caller with the scope `process` and the token.
 
 use std::time::Duration;
 
@@ -18,77 +18,77 @@ use crate::domain::job::{Job, JobRelease, JobState, JobSubject, TryCount};
 use crate::engine::limits::MAX_METADATA_BYTES;
 use crate::store::{StoreError, Tx, Write};
 
-/// Largest derivative that a processor may bring.
+/// Largest derivative in bytes that a processor may store.
 const MAX_DERIVATIVE_BYTES: u64 = 5 << 30;
-/// Most derivatives of one asset.
+/// Most derivatives of an asset.
 const MAX_REPORT_DERIVATIVES: usize = 64;
 /// Longest name of a variant, and longest reason, in bytes.
 const MAX_REPORT_TEXT_BYTES: usize = 500;
 /// Life of the URLs that a processor gets.
 const PROCESSOR_URL_TTL: Duration = Duration::from_secs(3600);
-/// Between two offers when the processor itself asks for another one.
+/// Pause before the next offer when the processor itself asks for a retry.
 const OFFER_RETRY_DELAY: Duration = Duration::from_secs(30);
 const MAX_REPORT_ATTEMPTS: u32 = 8;
 
-/// What a processor has to do.
+/// The task of a processor.
 #[derive(Clone, Debug)]
 pub struct ProcessingTask {
     /// The asset.
     pub asset: Asset,
-    /// What is known of it so far.
+    /// Findings so far.
     pub progress: JobProgress,
-    /// A URL for its bytes.
+    /// URL of its bytes.
     pub content: SignedUrl,
 }
 
 /// A derivative that a processor has stored by a URL of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedDerivative {
-    /// Its name.
+    /// Name of the variant.
     pub variant: String,
-    /// Its type.
+    /// Media type.
     pub media_type: String,
-    /// What the URL was given with.
+    /// The id with which its URL was signed.
     pub id: u32,
-    /// Pixels, for pictures.
+    /// Width in pixels, for pictures.
     pub width: Option<u32>,
-    /// Pixels, for pictures.
+    /// Height in pixels, for pictures.
     pub height: Option<u32>,
 }
 
-/// What a processor came to.
+/// Outcome that a processor reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ProcessingOutcome {
-    /// The asset is ready.
+    /// The asset becomes ready.
     Accept {
-        /// Facts to keep with it.
+        /// Metadata to keep with the asset.
         details: AssetMetadata,
-        /// What was made of it.
+        /// Derivatives of the asset.
         derivatives: Vec<ReportedDerivative>,
     },
-    /// It is rejected.
+    /// The asset is rejected.
     Reject(AssetVerdict),
-    /// It shall be offered again.
+    /// The job is to be offered again, for this reason.
     Retry(String),
 }
 
 /// A processor's report.
 #[derive(Clone, Debug)]
 pub struct ProcessingReport {
-    /// What came with the offer.
+    /// Token of the offer.
     pub token: String,
-    /// What it came to.
+    /// Outcome.
     pub outcome: ProcessingOutcome,
 }
 
 impl Engine {
-    /// The token that goes with every offer of this job.
+    /// Token of all offers of this job.
     #[must_use]
     pub fn processing_token(&self, job: &Job, asset: AssetId) -> String {
         self.0.tokens.processing(asset, job.id)
     }
 
-    /// What is to be done for a token.
+    /// The task of a token.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn processing_task(&self, actor: &Actor, id: AssetId, token: &str) -> Result<ProcessingTask> {
         let (asset, job) = self.load_offered_job(actor, id, token).await?;
@@ -102,7 +102,7 @@ impl Engine {
         Ok(ProcessingTask { asset, progress, content })
     }
 
-    /// A URL by which a processor stores a derivative, for [`ReportedDerivative::id`] of its choice.
+    /// URL with which a processor stores a derivative, under a [`ReportedDerivative::id`] of its choice.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn sign_derivative(
         &self,
@@ -121,7 +121,7 @@ impl Engine {
         Ok(self.0.blobs.sign_put(&key, size, None, PROCESSOR_URL_TTL).await?)
     }
 
-    /// Takes a report. Saying the same again is fine; something else once it is settled is refused.
+    /// Accepts a report. Idempotent; a different report on a settled asset is refused.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn report_processing(&self, actor: &Actor, id: AssetId, report: ProcessingReport) -> Result<Asset> {
         for _ in 0..MAX_REPORT_ATTEMPTS {
@@ -144,7 +144,7 @@ impl Engine {
             };
             match self.commit_and_notify(tx, id).await {
                 Ok(()) => return self.0.store.find_asset(id).await?.ok_or(Error::NotFound),
-                // It was being offered again at this moment, or somebody else has reported.
+                // Conflict: the job was being offered again, or another report came first.
                 Err(StoreError::Conflict) => tokio::time::sleep(Duration::from_millis(20)).await,
                 Err(other) => return Err(other.into()),
             }
@@ -152,7 +152,7 @@ impl Engine {
         Err(Error::busy("others are at work on this asset"))
     }
 
-    /// The asset, and the job if it is waiting for a report still.
+    /// The asset, and its job if that still waits for a report.
     async fn load_offered_job(&self, actor: &Actor, id: AssetId, token: &str) -> Result<(Asset, Option<Job>)> {
         let asset = self.load_asset_for(actor, Action::ProcessAsset, id).await?;
         let (_, job) = self.0.tokens.open_processing(token).filter(|(named, _)| *named == id).ok_or(Error::NotFound)?;
@@ -174,7 +174,7 @@ impl Engine {
         })))
     }
 
-    /// Derivatives that are in the store indeed.
+    /// Checks that the reported derivatives exist in the store.
     async fn verify_derivatives(
         &self,
         job: &Job,
@@ -206,14 +206,15 @@ impl Engine {
         Ok(proven)
     }
 
-    /// When an offer that nobody answers is made again.
+    /// Time at which an offer made now is repeated if no report comes.
     #[must_use]
     pub fn offered_until(&self) -> Timestamp {
         after(self.0.store.now(), self.0.settings.report_timeout)
     }
 }
 
-/// Apart from attempts' own keys: an offer may be answered while it is being made again.
+/// Key of a derivative of an external processor, apart from those of attempts, because a report may come while the job
+/// is offered again.
 fn external_key(job: &Job, asset: &Asset, serial: u32) -> String {
     super::derivatives::derivative_key(&Job { attempt: 0, ..job.clone() }, asset, serial).path()
 }
@@ -231,7 +232,7 @@ fn merge(into: &mut AssetMetadata, said: &AssetMetadata) -> Result<()> {
     Ok(())
 }
 
-/// The answer to a report on an asset that nobody waits for any more.
+/// The response to a report on an asset that is settled already.
 fn said_before(asset: Asset, outcome: &ProcessingOutcome) -> Result<Asset> {
     let same = match (&asset.state, outcome) {
         (AssetState::Ready(_), ProcessingOutcome::Accept { .. }) => true,

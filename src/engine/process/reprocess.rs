@@ -1,4 +1,4 @@
-//! Looking at assets again: one, or all that a filter names, a page at a time.
+//! Repeated processing of assets: a single asset, or a page of those that match a filter.
 
 use super::{Engine, Error, Result};
 use crate::domain::access::Action;
@@ -9,7 +9,7 @@ use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::engine::{AssetList, ListAssets};
 use crate::store::{StoreError, Tx, Write};
 
-/// How much to do again.
+/// Scope of the repeated processing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReprocessScope {
     /// Everything, derivatives included.
@@ -18,23 +18,23 @@ pub enum ReprocessScope {
     Scan,
 }
 
-/// What became owed.
+/// Result of enqueueing a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReprocessSummary {
-    /// Assets that will be looked at again.
+    /// Assets that will be processed again.
     pub enqueued: u32,
-    /// Assets that are in no state for it, or about to be looked at anyway.
+    /// Assets in an unsuitable state, or with a pending job.
     pub skipped: u32,
-    /// Where the next page begins; `None` at the end.
+    /// Cursor of the next page; `None` at the end.
     pub next: Option<String>,
 }
 
 impl Engine {
-    /// Has one asset looked at again: a ready one stays ready meanwhile, a failed one is processed once more. Asking
-    /// while it is owed already is fine.
+    /// Enqueues the repeated processing of an asset. A ready asset stays ready meanwhile; a failed asset is processed
+    /// again. Idempotent while the job is pending.
     ///
     /// # Errors
-    /// [`Error::WrongState`] when it is neither ready, failed nor being processed.
+    /// [`Error::WrongState`] when the asset is neither ready, failed nor being processed.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn look_again(&self, actor: &Actor, id: AssetId, again: ReprocessScope) -> Result<()> {
         let asset = self.load_asset_for(actor, Action::ProcessAsset, id).await?;
@@ -46,7 +46,7 @@ impl Engine {
         self.owe(&asset, work, Priority::High).await.map(|_| ())
     }
 
-    /// Has a page of assets looked at again.
+    /// Enqueues the repeated processing of a page of assets.
     #[tracing::instrument(skip_all)]
     pub async fn look_again_at(
         &self,
@@ -71,7 +71,7 @@ impl Engine {
         Ok(outcome)
     }
 
-    /// `false`: it is owed already.
+    /// Enqueues a job. `false` if such a job is pending already.
     pub(in crate::engine) async fn owe(&self, asset: &Asset, work: JobSubject, priority: Priority) -> Result<bool> {
         let (id, run_at) = (JobId(self.new_id()), self.0.store.now());
         let job = NewJob { id, work, tenant: asset.tenant, priority, run_at };

@@ -1,4 +1,4 @@
-//! The part of the book that is about API keys.
+//! API keys in the registry.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use crate::engine::audit::AuditedAct;
 use crate::engine::{Error, KeyWish, MadeKey, Result};
 use crate::store::{KeyRotation, StoreError, Tx, Write};
 
-/// Longest name of a key, in bytes.
+/// Longest name of a key in bytes.
 const MAX_KEY_NAME_BYTES: usize = 200;
-/// Longest life of a key that ends.
+/// Longest life of a key with an end.
 const MAX_KEY_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-/// Keys of a tenant that may open something at the same time.
+/// Most valid keys of a tenant.
 const MAX_LIVE_KEYS: u64 = 1000;
-/// How long the old secret works as well unless said otherwise, and at most.
+/// Default and longest overlap, during which the old secret stays valid.
 const DEFAULT_KEY_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 const MAX_KEY_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl TenantRegistry {
-    /// Makes an API key and returns it with its secret, which nobody can read again.
+    /// Creates an API key and returns it with its secret, which cannot be read again.
     pub async fn create_key(&self, tenant: TenantId, scopes: KeyScopes, ttl: Option<Duration>) -> Result<KeyToken> {
         let wish = KeyWish { name: None, scopes, expires_in: ttl };
         Ok(self.make_key(tenant, wish).await?.token)
     }
 
-    /// As [`Self::create_key`], with everything that a key may have.
+    /// As [`Self::create_key`], with name, scopes and life from `wish`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a wish that makes no sense; [`Error::Taken`] when the tenant has its share.
+    /// [`Error::Invalid`] for invalid parameters; [`Error::Taken`] when the tenant has its most keys.
     pub async fn make_key(&self, tenant: TenantId, wish: KeyWish) -> Result<MadeKey> {
         let made = self.blank_key(tenant, wish)?;
         self.has_room(tenant).await?;
@@ -40,7 +40,7 @@ impl TenantRegistry {
         Ok(made)
     }
 
-    /// Refuses another key for a tenant that has as many as it may have. Two that are made at once may both be the last one.
+    /// Refuses another key for a tenant with the most valid keys. Concurrent creations may exceed the limit slightly.
     pub(in crate::engine) async fn has_room(&self, tenant: TenantId) -> Result<()> {
         let live = self.store.count_live_keys(tenant, self.store.now()).await?;
         if live < MAX_LIVE_KEYS { Ok(()) } else { Err(Error::Taken("the tenant has as many keys as it may have")) }
@@ -61,7 +61,7 @@ impl TenantRegistry {
         self.deed(tenant, action, format!("key:{key}"))
     }
 
-    /// A key that is not written yet.
+    /// Builds a key that is not written yet.
     pub(in crate::engine) fn blank_key(&self, tenant: TenantId, wish: KeyWish) -> Result<MadeKey> {
         let KeyWish { name, scopes, expires_in } = wish;
         let unfit =
@@ -89,18 +89,18 @@ impl TenantRegistry {
         Ok(MadeKey { key, token })
     }
 
-    /// Gives a key a new secret and returns it, which nobody can read again. The old one works as well for `overlap`; the
-    /// one before that does not.
+    /// Gives a key a new secret and returns it; the secret cannot be read again. The old secret stays valid for
+    /// `overlap`; older secrets become invalid.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a key that the tenant does not have; [`Error::WrongState`] for a revoked one; [`Error::Taken`]
-    /// when somebody else has just changed it.
+    /// [`Error::NotFound`] for a key that the tenant does not have; [`Error::WrongState`] for a revoked key;
+    /// [`Error::Taken`] after a concurrent change of the key.
     pub async fn rotate_key(&self, tenant: TenantId, id: KeyId, overlap: Option<Duration>) -> Result<MadeKey> {
         let secret = KeySecret::mint(&*self.entropy);
         self.rotate_to(tenant, id, overlap, &secret, Tx::new()).await
     }
 
-    /// Gives a key this secret, together with what `tx` says.
+    /// Gives a key this secret, in a transaction with the writes of `tx`.
     pub(in crate::engine) async fn rotate_to(
         &self,
         tenant: TenantId,
@@ -129,7 +129,7 @@ impl TenantRegistry {
         Ok(MadeKey { key, token: KeyToken { id, secret: secret.clone() } })
     }
 
-    /// One of a tenant's keys.
+    /// Reads a key of a tenant.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a key that the tenant does not have.
@@ -137,12 +137,12 @@ impl TenantRegistry {
         self.store.find_key(id).await?.filter(|key| key.tenant == tenant).ok_or(Error::NotFound)
     }
 
-    /// A tenant's keys without their secrets, oldest first, a page at a time.
+    /// A page of a tenant's keys without their secrets, oldest first.
     pub async fn keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>> {
         Ok(self.store.list_keys(tenant, after, limit).await?)
     }
 
-    /// Withdraws a key; it stops working on every node within seconds. Again is fine.
+    /// Revokes a key on every node within seconds. Idempotent.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a key that the tenant does not have.

@@ -1,8 +1,8 @@
-//! Tenants and keys, for operators: needs rows only, so that it works while nothing else runs.
+//! Registry of tenants and API keys, for operators: needs rows only, so that it works while nothing else runs.
 //!
-//! Whoever keeps the book in a name ([`TenantRegistry::by`], [`TenantRegistry::by_hand`]) tells the audit trail of every deed, in the
-//! transaction that does it. Must not decide who may: callers of the engine are asked there, and the command line's user
-//! owns the database.
+//! A registry with a named actor ([`TenantRegistry::by`], [`TenantRegistry::by_hand`]) writes an audit entry for every
+//! action, in the same transaction. Must not check permissions: the engine checks those of its callers, and the command
+//! line's user owns the database.
 
 use std::sync::Arc;
 
@@ -15,29 +15,29 @@ use crate::store::{Store, Tx, Write};
 mod keys;
 mod tenants;
 
-/// The book of tenants and keys.
+/// Registry of tenants and API keys.
 #[derive(Clone)]
 pub struct TenantRegistry {
     store: Arc<dyn Store>,
     entropy: Arc<dyn Entropy>,
-    /// Whom the audit trail names; `None`: nothing is told.
+    /// Name of the actor in the audit trail; `None`: no entries.
     by: Option<String>,
 }
 
 impl TenantRegistry {
-    /// The book that is kept in `store`, in nobody's name.
+    /// A registry in `store` that writes no audit entries.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>) -> Self {
         Self { store, entropy, by: None }
     }
 
-    /// As the command line keeps it, whose user owns the database: the audit trail names the `operator`.
+    /// For the command line, whose user owns the database: the audit trail names the `operator`.
     #[must_use]
     pub fn by_hand(self) -> Self {
         Self { by: Some("operator".to_owned()), ..self }
     }
 
-    /// In the name of this actor, who has been asked for it elsewhere.
+    /// On behalf of this actor, whose permission has been checked already.
     pub(super) fn by(self, actor: &Actor) -> Self {
         Self { by: Some(audit::name_of(actor)), ..self }
     }
@@ -46,7 +46,7 @@ impl TenantRegistry {
         AuditedAct::by(self.by.clone().unwrap_or_default(), tenant, action, subject)
     }
 
-    /// The same transaction, which tells of this deed as well.
+    /// Adds the audit entry of this action to the transaction.
     fn telling(&self, tx: Tx, deed: AuditedAct) -> Tx {
         if self.by.is_none() {
             return tx;

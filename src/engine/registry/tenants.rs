@@ -1,4 +1,4 @@
-//! The part of the book that is about tenants.
+//! Tenants in the registry.
 
 use serde_json::{Value, json};
 
@@ -11,12 +11,12 @@ use crate::engine::{Error, Result};
 use crate::store::{StoreError, TenancyWrite, Tx, Write};
 
 impl TenantRegistry {
-    /// Makes a tenant without limits.
+    /// Creates a tenant without limits.
     pub async fn create_tenant(&self, name: &str) -> Result<Tenant> {
         Ok(self.open_tenant(name, PatchTenant::default()).await?.tenant)
     }
 
-    /// Makes a tenant with these limits.
+    /// Creates a tenant with these limits.
     pub(in crate::engine) async fn open_tenant(&self, name: &str, patch: PatchTenant) -> Result<TenantStanding> {
         if !is_tenant_name(name) {
             return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
@@ -35,7 +35,7 @@ impl TenantRegistry {
         }
     }
 
-    /// A tenant by name or id.
+    /// Finds a tenant by name or id.
     pub async fn tenant(&self, name_or_id: &str) -> Result<Option<Tenant>> {
         if let Some(tenant) = self.store.find_tenant_by_name(name_or_id).await? {
             return Ok(Some(tenant));
@@ -46,12 +46,12 @@ impl TenantRegistry {
         }
     }
 
-    /// Tenants in the order of their names, a page at a time.
+    /// A page of tenants in the order of their names.
     pub async fn tenants(&self, after: &str, limit: u32) -> Result<Vec<Tenant>> {
         Ok(self.store.list_tenants(after, limit).await?)
     }
 
-    /// A tenant with its limits and what it takes up.
+    /// A tenant with its limits and its usage.
     pub async fn standing(&self, id: TenantId) -> Result<TenantStanding> {
         let tenant = self.store.find_tenant(id).await?.ok_or(Error::NotFound)?;
         self.standing_of(tenant).await
@@ -68,7 +68,7 @@ impl TenantRegistry {
     /// Changes a tenant's limits, or suspends it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a suspension of those who run the instance.
+    /// [`Error::Invalid`] for a suspension of the tenant `default`, whose administrators operate the instance.
     pub async fn patch_tenant(&self, tenant: &Tenant, patch: PatchTenant) -> Result<TenantStanding> {
         if patch.suspended == Some(true) && tenant.name == DEFAULT_TENANT {
             return Err(Error::invalid("suspended", "this tenant's administrators run the instance"));
@@ -78,7 +78,7 @@ impl TenantRegistry {
         let changed = self.changed(&before, patch);
         let deed = self.deed(id, "tenant.change", format!("tenant:{id}")).before(facts(&before)).after(facts(&changed));
         self.store.commit(self.telling(change(Tx::new(), &changed, patch), deed)).await?;
-        // What it takes up was summed anew with its limits.
+        // The usage was recomputed together with the change of limits.
         self.standing_of(changed.tenant).await
     }
 
@@ -93,7 +93,7 @@ impl TenantRegistry {
         changed
     }
 
-    /// Sums what a tenant takes up anew, from its rows; what the sum was before, where one was kept.
+    /// Recomputes a tenant's usage from its rows. Returns the earlier usage, if there was a sum, and the new usage.
     pub async fn recompute(&self, id: TenantId) -> Result<(Option<QuotaUsage>, QuotaUsage)> {
         self.store.find_tenant(id).await?.ok_or(Error::NotFound)?;
         let Some((quota, before)) = self.store.find_quota(id).await? else {
@@ -104,7 +104,7 @@ impl TenantRegistry {
     }
 }
 
-/// The same transaction, which makes a tenant what this standing says where the patch says anything.
+/// Adds the change of a tenant to the state `to` to the transaction; the quota only if the patch changes it.
 fn change(tx: Tx, to: &TenantStanding, patch: PatchTenant) -> Tx {
     let tx = tx.with(Write::Tenancy(TenancyWrite::UpdateTenant(to.tenant.clone())));
     match patch.quota {
@@ -113,7 +113,7 @@ fn change(tx: Tx, to: &TenantStanding, patch: PatchTenant) -> Tx {
     }
 }
 
-/// What the audit trail says of a tenant.
+/// The tenant's state for the audit trail.
 fn facts(standing: &TenantStanding) -> Value {
     let TenantStanding { tenant, quota, .. } = standing;
     json!({

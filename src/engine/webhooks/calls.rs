@@ -1,4 +1,4 @@
-//! One try of a delivery: what is sent, and what follows from the answer. The job's attempt fences what is written.
+//! An attempt of a delivery: the request, and the consequences of its response. Writes are fenced by the job's attempt.
 
 use crate::crash;
 use crate::domain::clock::Timestamp;
@@ -10,7 +10,7 @@ use crate::domain::webhook::{
 use crate::engine::{Engine, Result};
 use crate::store::{StoreError, Tx, WebhookWrite, Write};
 
-/// What is to be sent.
+/// Request of a delivery.
 #[derive(Clone, Debug)]
 pub struct WebhookCall {
     webhook: Webhook,
@@ -18,39 +18,39 @@ pub struct WebhookCall {
     body: Vec<u8>,
 }
 
-/// What became of a try.
+/// Result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryOutcome {
-    /// The endpoint has it.
+    /// The endpoint has accepted the delivery.
     Delivered,
-    /// It is tried again later.
+    /// The delivery is retried later.
     Later,
-    /// It is given up.
+    /// The delivery is given up.
     Dead,
-    /// Somebody else has the job by now; nothing was written.
+    /// Another worker has the job by now; nothing was written.
     Lost,
 }
 
 impl WebhookCall {
-    /// To whom.
+    /// Id of the endpoint.
     #[must_use]
     pub fn webhook(&self) -> WebhookId {
         self.webhook.id
     }
 
-    /// Where.
+    /// URL of the endpoint.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.webhook.url
     }
 
-    /// What.
+    /// Body of the request.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The headers of Standard Webhooks, for a try at `now`.
+    /// Headers of Standard Webhooks, for an attempt at `now`.
     #[must_use]
     pub fn headers(&self, now: Timestamp) -> [(&'static str, String); 3] {
         let id = self.delivery.message_id();
@@ -60,7 +60,7 @@ impl WebhookCall {
 }
 
 impl Engine {
-    /// What is to be sent for this job. `None`: nothing any more, and that is written down.
+    /// The request for this job. `None` if there is nothing to send any more; the job is finished then.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn next_call(&self, job: &Job, id: DeliveryId) -> Result<Option<WebhookCall>> {
         let delivery = self.0.store.find_delivery(id).await?.filter(|found| found.state == DeliveryState::Pending);
@@ -82,7 +82,7 @@ impl Engine {
         }
     }
 
-    /// Writes down what came of a try.
+    /// Writes the result of an attempt.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn settle_call(&self, job: &Job, call: WebhookCall, answer: &ReceiverAnswer) -> Result<DeliveryOutcome> {
         crash::point("webhook_sent");
@@ -131,7 +131,7 @@ impl Engine {
         self.write_call(settle(Tx::new().with(Write::FinishJob(job.clone())), delivery)).await.map(|_| ())
     }
 
-    /// `false`: the lease is lost, or the delivery was ended meanwhile, and nothing was written.
+    /// `false` if the lease is lost, or the delivery was ended meanwhile, and nothing was written.
     async fn write_call(&self, tx: Tx) -> Result<bool> {
         match self.0.store.commit(tx).await {
             Ok(()) => Ok(true),

@@ -1,4 +1,5 @@
-//! From the feed to deliveries, on any number of nodes at once: whoever moves an endpoint's cursor has made them.
+//! From the feed to deliveries, on any number of nodes at once: the deliveries and the endpoint's cursor move in the
+//! same transaction, so only a single node succeeds.
 
 use crate::domain::event::FeedEvent;
 use crate::domain::ids::{DeliveryId, JobId};
@@ -7,20 +8,21 @@ use crate::domain::webhook::{Delivery, Webhook};
 use crate::engine::{Engine, Result};
 use crate::store::{StoreError, Tx, WebhookWrite, Write};
 
-/// Events that one transaction deals with.
+/// Events per transaction.
 const EVENTS_PER_DISPATCH: u32 = 100;
 /// Endpoints per portion.
 const ENDPOINTS_PER_DISPATCH: u32 = 100;
-/// Deliveries of one endpoint that nobody has tried yet: more are made when these are. Until then the feed keeps them.
+/// Most deliveries of an endpoint without a first attempt. While the limit is reached, events stay in the feed.
 const MAX_UNTRIED_DELIVERIES: u64 = 500;
-/// Deliveries of one endpoint that are pending at all.
+/// Most pending deliveries of an endpoint.
 pub(super) const MAX_PENDING_DELIVERIES: u32 = 100_000;
-/// Deliveries of endpoints that are no more, given up at once.
+/// Deliveries of deleted endpoints that are given up per run.
 const MAX_DROPPED_DELIVERIES: u32 = 1000;
 
 impl Engine {
-    /// Makes deliveries of what has happened, for every endpoint that is behind; how many endpoints have come further.
-    /// Until it says 0, there may be more. `None`: there are no endpoints at all, and it need not be asked at every event.
+    /// Makes deliveries of new events for every endpoint that is behind. Returns the number of endpoints that have
+    /// progressed; until it is 0, there may be more. `None` if there are no endpoints at all, so that dispatching is
+    /// not needed at every event.
     #[tracing::instrument(skip_all)]
     pub async fn dispatch(&self) -> Result<Option<u64>> {
         if !self.0.store.has_webhooks().await? {
@@ -41,7 +43,7 @@ impl Engine {
         }
     }
 
-    /// `false`: it has enough to do, or another node was first.
+    /// `false` if the endpoint has too many deliveries, or another node was first.
     async fn dispatch_to(&self, webhook: &Webhook) -> Result<bool> {
         let backlog = self.0.store.count_backlog(webhook.id, MAX_PENDING_DELIVERIES).await?;
         if backlog.untried >= MAX_UNTRIED_DELIVERIES || backlog.pending >= u64::from(MAX_PENDING_DELIVERIES) {
@@ -67,7 +69,7 @@ impl Engine {
         Delivery::new(id, (webhook.id, webhook.tenant), event, self.0.store.now())
     }
 
-    /// A delivery that is due now, with the job that owes it.
+    /// A delivery that is due now, with its job.
     pub(super) fn owed(&self, delivery: Delivery) -> (Delivery, NewJob) {
         let priority = match (delivery.is_test(), delivery.replay) {
             (true, _) => Priority::High,

@@ -1,6 +1,6 @@
-//! The log of an endpoint's deliveries, and having events sent again: one, all of a time, or one that only tries it out.
+//! The log of an endpoint's deliveries, replays of a delivery or of a period, and tests.
 //!
-//! A replay has the `webhook-id` of the first time: receivers that keep ids can tell.
+//! A replay has the `webhook-id` of the first delivery, so receivers that keep ids can recognise it.
 
 use std::time::Duration;
 
@@ -14,47 +14,47 @@ use crate::engine::limits::check_page_limit;
 use crate::engine::{Engine, Error, Result};
 use crate::store::{DeliveryQuery, StoreError, Tx, WebhookWrite, Write};
 
-/// Events that a replay reads and writes at once.
+/// Events that a replay reads and writes per transaction.
 const REPLAY_PAGE_EVENTS: u32 = 500;
-/// Deliveries that one request replays, and events that it reads.
+/// Most deliveries per replay request, and below, most events that it reads.
 const MAX_REPLAYED_DELIVERIES: u32 = 10_000;
 const MAX_EVENTS_READ: u32 = 100_000;
-/// By how much the order of the feed may differ from that of time: how long a transaction may take, and then some.
+/// Largest difference between the feed's order and the order of time: longer than any transaction takes.
 const REPLAY_CLOCK_SLACK: Duration = Duration::from_secs(120);
-/// How often a test's outcome is looked for, and for how much longer than the exchange may take.
+/// How often the result of a test is polled, and for how long beyond the timeout of the exchange.
 const TEST_POLL_INTERVAL: Duration = Duration::from_millis(100);
 const TEST_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
-/// Which deliveries to list; newest first.
+/// Filter and page of a list of deliveries, newest first.
 #[derive(Clone, Copy, Debug)]
 pub struct ListDeliveries {
-    /// In this state only.
+    /// Only deliveries in this state.
     pub state: Option<DeliveryState>,
-    /// The last delivery of the page before.
+    /// Last delivery of the previous page.
     pub after: Option<DeliveryId>,
     /// Page size: 1 to 1000.
     pub limit: u32,
 }
 
-/// Which events to send again.
+/// Selection of events to replay.
 #[derive(Clone, Debug)]
 pub struct ReplayRange {
-    /// Those that happened at this time or later.
+    /// Only events at this time or later.
     pub from: Timestamp,
-    /// And before this one.
+    /// Only events before this time.
     pub to: Timestamp,
-    /// Of these kinds; `None`: whatever the endpoint wants.
+    /// Kinds of events; `None`: those to which the endpoint subscribes.
     pub events: Option<Vec<String>>,
-    /// Behind the event with this id: where the request before stopped.
+    /// Behind the event with this id, where the previous request stopped.
     pub after: Option<i64>,
 }
 
-/// What will be sent again.
+/// Result of a replay request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayedDeliveries {
-    /// How many events.
+    /// Number of events that will be sent.
     pub count: u32,
-    /// There are more, behind the event with this id.
+    /// There are more events, behind the event with this id.
     pub next: Option<i64>,
 }
 
@@ -68,10 +68,10 @@ impl Engine {
         Ok(self.0.store.list_deliveries(&DeliveryQuery { webhook, state, after, limit }).await?)
     }
 
-    /// Sends a delivery that is over once more, with the whole schedule before it: dead letters, and others.
+    /// Sends a delivered or dead delivery again, with the whole retry schedule.
     ///
     /// # Errors
-    /// [`Error::WrongState`] when it is pending, or the endpoint is disabled.
+    /// [`Error::WrongState`] when the delivery is pending, or the endpoint is disabled.
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn replay_delivery(&self, actor: &Actor, id: WebhookId, delivery: DeliveryId) -> Result<Delivery> {
         let webhook = self.load_active_webhook(actor, id).await?;
@@ -91,10 +91,10 @@ impl Engine {
         }
     }
 
-    /// Sends what happened within a time once more: at most 10 000 events, then it says where to go on.
+    /// Sends the events of a period again: at most 10 000 per request, then the result says where to continue.
     ///
     /// # Errors
-    /// [`Error::WrongState`] when the endpoint is disabled; [`Error::Busy`] when too much waits for it already.
+    /// [`Error::WrongState`] when the endpoint is disabled; [`Error::Busy`] when it has too many pending deliveries.
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn replay_range(&self, actor: &Actor, id: WebhookId, range: &ReplayRange) -> Result<ReplayedDeliveries> {
         let webhook = self.load_active_webhook(actor, id).await?;
@@ -151,7 +151,8 @@ impl Engine {
         Ok(count)
     }
 
-    /// Sends a test now, even to a disabled endpoint, and waits for its outcome. Still pending: no worker came round.
+    /// Sends a test now, even to a disabled endpoint, and waits for the result. A delivery that is still pending was
+    /// not taken by a worker in time.
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn test_webhook(&self, actor: &Actor, id: WebhookId) -> Result<Delivery> {
         let webhook = self.webhook(actor, id).await?;
@@ -168,7 +169,7 @@ impl Engine {
         }
     }
 
-    /// An endpoint that is told things.
+    /// An active endpoint.
     async fn load_active_webhook(&self, actor: &Actor, id: WebhookId) -> Result<Webhook> {
         let webhook = self.webhook(actor, id).await?;
         match webhook.state {
@@ -177,8 +178,8 @@ impl Engine {
         }
     }
 
-    /// The place behind which a tenant's feed is not older than `time`, but for the disorder of [`REPLAY_CLOCK_SLACK`]: found by
-    /// halving, whatever the feed's length.
+    /// Place behind which all events of a tenant's feed are at `time` or later, apart from the disorder of
+    /// [`REPLAY_CLOCK_SLACK`]. Found by binary search, whatever the feed's length.
     async fn place_of(&self, tenant: TenantId, time: Timestamp) -> Result<i64> {
         let ends = self.read_feed_ends(tenant).await?;
         let (mut low, mut high) = (ends.forgotten, ends.last);

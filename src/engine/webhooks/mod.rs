@@ -1,10 +1,10 @@
-//! Webhooks: keeping endpoints, telling them of events, and looking at what became of it.
+//! Webhooks: administration of endpoints, dispatch of events, and the log of deliveries.
 //!
 //! * `dispatch`: reads the feed on behalf of every endpoint, and makes deliveries with their jobs
-//! * `calls`: what is sent for a delivery, and what follows from the answer; sending itself is the worker's
-//! * `log`: the deliveries of an endpoint, and having them sent again
+//! * `calls`: the request of a delivery, and the consequences of its response; the worker sends it
+//! * `log`: the deliveries of an endpoint, and their replay
 //!
-//! Deliveries of one endpoint are made in the order of the feed and arrive in any; `seq` and `id` say the order.
+//! Deliveries of an endpoint are made in the order of the feed and arrive in any order; `seq` and `id` say the order.
 
 use std::time::Duration;
 
@@ -27,53 +27,53 @@ mod log;
 pub use calls::{DeliveryOutcome, WebhookCall};
 pub use log::{ListDeliveries, ReplayRange, ReplayedDeliveries};
 
-/// How endpoints are told of events.
+/// Settings of webhooks.
 #[derive(Clone, Debug)]
 pub struct WebhookSettings {
-    /// Where they may be.
+    /// Addresses that endpoints may have.
     pub egress: EgressPolicy,
-    /// How long one exchange may take.
+    /// Timeout of an exchange.
     pub timeout: Duration,
-    /// After how long a time without one success an endpoint is disabled.
+    /// Time without a success after which an endpoint is disabled.
     pub disable_after: Duration,
-    /// How long deliveries that are over are kept.
+    /// How long ended deliveries are kept.
     pub keep: Duration,
-    /// Endpoints of one tenant at most.
+    /// Most endpoints of a tenant.
     pub endpoints: u32,
 }
 
-/// Longest description, in bytes.
+/// Longest description in bytes.
 const MAX_DESCRIPTION_BYTES: usize = 500;
-/// How long the old secret goes on signing unless said otherwise, and at most.
+/// Default and longest overlap, during which the old secret signs too.
 const DEFAULT_SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 const MAX_SECRET_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Tries of a change that others get in the way of.
+/// Attempts of a change against concurrent changes.
 const MAX_ENDPOINT_ATTEMPTS: u32 = 5;
 
-/// A new endpoint, or a change of one: what is `None` stays as it is.
+/// A new endpoint, or a change of an endpoint; fields that are `None` stay unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct WebhookWish {
-    /// Where it is; a new one needs it.
+    /// URL of the endpoint; required for a new endpoint.
     pub url: Option<String>,
-    /// What it wants; all, unless a new one says otherwise.
+    /// Kinds of events to which the endpoint subscribes; a new endpoint subscribes to all by default.
     pub events: Option<Vec<String>>,
-    /// For people.
+    /// Description for people.
     pub description: Option<String>,
-    /// Whether it is told anything; a new one is.
+    /// True if the endpoint receives events; a new endpoint does by default.
     pub enabled: Option<bool>,
 }
 
 impl Engine {
-    /// How endpoints are told of events.
+    /// Settings of webhooks.
     #[must_use]
     pub fn webhook_settings(&self) -> &WebhookSettings {
         &self.0.settings.webhooks
     }
 
-    /// A new endpoint, told of what happens from now on. The one time that its secret is handed out.
+    /// Creates an endpoint that receives events from now on. The secret is returned only here.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a wish that makes no sense; [`Error::Taken`] when the tenant has its share.
+    /// [`Error::Invalid`] for invalid parameters; [`Error::Taken`] when the tenant has its most endpoints.
     #[tracing::instrument(skip_all)]
     pub async fn create_webhook(&self, actor: &Actor, wish: WebhookWish) -> Result<Webhook> {
         may_ask(actor, Action::Administer)?;
@@ -111,11 +111,11 @@ impl Engine {
     #[tracing::instrument(skip_all)]
     pub async fn list_webhooks(&self, actor: &Actor) -> Result<Vec<Webhook>> {
         may_ask(actor, Action::Administer)?;
-        // A few more than may be made: two that are made at once may both be the last one.
+        // A larger limit, because concurrent creations may exceed the most endpoints slightly.
         Ok(self.0.store.list_webhooks(tenant_of(actor)?, None, self.webhook_settings().endpoints * 2).await?)
     }
 
-    /// One of the tenant's endpoints.
+    /// Reads an endpoint of the tenant.
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn webhook(&self, actor: &Actor, id: WebhookId) -> Result<Webhook> {
         may_ask(actor, Action::Administer)?;
@@ -125,7 +125,8 @@ impl Engine {
         found.filter(own).ok_or(Error::NotFound)
     }
 
-    /// Changes an endpoint. One that is enabled is told of what happens from then on: the rest is for a replay.
+    /// Changes an endpoint. An endpoint that becomes enabled receives events from then on; earlier events need a
+    /// replay.
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn change_webhook(&self, actor: &Actor, id: WebhookId, wish: &WebhookWish) -> Result<Webhook> {
         self.number_events().await?;
@@ -140,7 +141,7 @@ impl Engine {
             };
             let mut writes = vec![WebhookWrite::Update(Box::new(changed.clone()), enables)];
             if moved {
-                // Another address has not failed yet.
+                // A new URL has not failed yet.
                 writes.push(WebhookWrite::Note(id, None));
             }
             Ok((changed, writes))
@@ -148,7 +149,7 @@ impl Engine {
         .await
     }
 
-    /// Deletes an endpoint with its log. What is under way may still arrive.
+    /// Deletes an endpoint with its log. Deliveries under way may still arrive.
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn delete_webhook(&self, actor: &Actor, id: WebhookId) -> Result<()> {
         let deleted = self.update_webhook(actor, id, |webhook, _| {
@@ -158,8 +159,8 @@ impl Engine {
         deleted.await.map(|_| ())
     }
 
-    /// Gives an endpoint a new secret, and hands it out this one time. The old one signs as well for `overlap`, by default
-    /// a day, at most a week; the one before that does not.
+    /// Gives an endpoint a new secret, which is returned only here. The old secret signs too for `overlap`: a day by
+    /// default, at most a week. Older secrets no longer sign.
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn rotate_webhook(&self, actor: &Actor, id: WebhookId, overlap: Option<Duration>) -> Result<Webhook> {
         let overlap = overlap.unwrap_or(DEFAULT_SECRET_OVERLAP);
@@ -174,7 +175,7 @@ impl Engine {
         .await
     }
 
-    /// The endpoint as wished, `enabled` aside.
+    /// The endpoint with the changes applied, except `enabled`.
     fn wished(&self, mut webhook: Webhook, wish: &WebhookWish) -> Result<Webhook> {
         if let Some(url) = &wish.url {
             let url = self.webhook_settings().egress.endpoint(url).map_err(|why| Error::invalid("url", why))?;
@@ -192,7 +193,8 @@ impl Engine {
         Ok(webhook)
     }
 
-    /// Reads, changes and writes, once more if somebody else did meanwhile. `change` is told where the feed ends.
+    /// Updates an endpoint by compare-and-set, with retries. `change` gets the endpoint and the id of the feed's last
+    /// event.
     async fn update_webhook(
         &self,
         actor: &Actor,
@@ -220,7 +222,7 @@ impl Engine {
         Ok(self.0.store.commit(Tx::new().with(Write::Webhook(write))).await?)
     }
 
-    /// Forgets deliveries that are over for long, and deleted endpoints; how many deliveries.
+    /// Deletes deliveries that ended long ago, and deleted endpoints. Returns the number of deliveries.
     pub(super) async fn forget_deliveries(&self) -> Result<u64> {
         const CLEANUP_BATCH_ROWS: u32 = 1000;
         const MAX_CLEANUP_BATCHES: u32 = 100;
@@ -240,7 +242,7 @@ fn deed(actor: &Actor, webhook: &Webhook, action: &'static str) -> AuditedAct {
     AuditedAct::new(webhook.tenant, actor, action, format!("webhook:{}", webhook.id))
 }
 
-/// An endpoint for the audit trail: everything but its secret, of which it says whether it changed.
+/// An endpoint for the audit trail: all fields, but of the secret only a digest.
 fn shown(webhook: &Webhook) -> Value {
     let secret: [u8; 32] = Sha256::digest(webhook.secret.reveal()).into();
     json!({
