@@ -74,7 +74,7 @@ checks() {
 # One build for all tests: of the library's and the binary's own tests, of tests/it, and of the binary that the clients drive.
 build() {
   say "building"
-  built=$(cargo test --no-run 2>&1 | tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))/\1/p')
+  built=$(cargo test --no-run 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable.*(\(.*\))/\1/p')
   export GANTRY_TEST_BIN=$PWD/target/debug/gantry
 }
 
