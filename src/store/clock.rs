@@ -1,30 +1,30 @@
-//! The database's time, without asking the database each time.
+//! The database's time, without a query for each reading.
 //!
-//! Nodes disagree about the time, and leases must not (every node goes by the database's time). On PostgreSQL the server's clock is
-//! read now and then and carried forward by this node's monotonic clock, which neither jumps nor is set by people. On
-//! SQLite database and node are one machine, and the injected clock serves.
+//! The clocks of nodes differ, but leases need a common time: every node uses the database's. On PostgreSQL the
+//! server's clock is read periodically and carried forward by this node's monotonic clock, which does not jump. On
+//! SQLite the database and the node are the same machine, and the injected clock is used.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use crate::domain::clock::{Clock, Timestamp, after};
 
-/// Where a store's `now` comes from.
+/// Source of a store's `now`.
 #[derive(Clone)]
 pub enum StoreClock {
-    /// This clock: SQLite, and tests that move time by hand.
+    /// An injected clock: SQLite, and tests that move time by hand.
     Given(Arc<dyn Clock>),
     /// The database's clock as last read, and when it was read.
     Anchored(Arc<RwLock<(Timestamp, Instant)>>),
 }
 
 impl StoreClock {
-    /// A clock anchored at a reading that was just taken.
+    /// A clock anchored at `reading`, which was taken just now.
     pub(super) fn anchored(reading: Timestamp) -> Self {
         Self::Anchored(Arc::new(RwLock::new((reading, Instant::now()))))
     }
 
-    /// Takes a fresh reading of the database's clock.
+    /// Anchors the clock at a fresh reading of the database's clock.
     pub(super) fn anchor(&self, reading: Timestamp) {
         if let Self::Anchored(anchor) = self {
             *anchor.write().unwrap_or_else(PoisonError::into_inner) = (reading, Instant::now());

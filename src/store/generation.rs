@@ -1,6 +1,7 @@
-//! Counts changes of assets as this process makes them, so that whoever remembers an asset knows whether to look again.
+//! Change counters of assets for caches in this process: a cached asset is current as long as its counter is unchanged.
 //!
-//! Assets share counters: a remembered one may look changed when another was. Never the other way round.
+//! Assets share counters, so a change of another asset may invalidate a cached copy. The reverse, a stale copy that
+//! looks current, cannot happen.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +11,10 @@ use crate::domain::ids::AssetId;
 
 const GENERATION_COUNTERS: usize = 4096;
 
-/// The counters.
+/// The counters of all assets.
 pub(super) struct CacheGenerations {
     counters: Box<[AtomicU64]>,
-    /// Ids are made by clients' requests; which of them share a counter is nobody's choice.
+    /// Randomly keyed hash: a client can influence ids, but not which assets share a counter.
     spread: RandomState,
 }
 
@@ -29,7 +30,7 @@ impl CacheGenerations {
         &self.counters[usize::try_from(at).unwrap_or_default()]
     }
 
-    /// What a transaction may have changed is changed, before its author hears of it.
+    /// Increments the counters of the assets that `tx` updates. Call before the transaction's outcome is reported.
     pub(super) fn count(&self, tx: &Tx) {
         for write in &tx.writes {
             if let Write::UpdateAsset(asset) = write {
@@ -38,7 +39,7 @@ impl CacheGenerations {
         }
     }
 
-    /// Another number than before, if the asset has changed since.
+    /// The asset's counter; differs from an earlier value if the asset has changed since.
     pub(super) fn of(&self, asset: AssetId) -> u64 {
         self.counter(asset).load(Ordering::Acquire)
     }

@@ -1,13 +1,13 @@
-//! The port to rows: what the service remembers, as one trait with two adapters, [`sqlite`] and [`postgres`].
+//! The persistence port: the [`Store`] trait with two adapters, [`sqlite`] and [`postgres`].
 //!
-//! * Everything that changes together travels as one [`Tx`] value and is written in one transaction or not at all.
-//! * Writes run in tasks of the adapter's own. A caller that goes away, because its client did, never leaves a
-//!   transaction half open behind it, and never un-decides one (sqlx 0.9.0, #4393 and #4409).
-//! * Compare-and-set: a row is written only if it still has the revision that the caller saw.
+//! * Rows that change together travel as a [`Tx`] value and are written in a single transaction or not at all.
+//! * Writes run in the adapter's own tasks. A caller that is cancelled, for example because its client disconnected,
+//!   never leaves a transaction half open and never reverts a commit (sqlx 0.9.0, #4393 and #4409).
+//! * Compare-and-set: a row is written only if it still has the revision that the caller read.
 //! * "Not found" is `Ok(None)`; only the engine decides whether absence is an error.
 //!
-//! One conformance suite, `tests/it/store.rs`, runs against both adapters.
-//! Must not use the blob port, the engine or anything that speaks HTTP.
+//! Both adapters run the same conformance suite, `tests/it/store.rs`.
+//! This module must not use the blob port, the engine or anything that speaks HTTP.
 
 use std::time::Duration;
 
@@ -52,176 +52,179 @@ pub use webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles
 /// Why rows could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A row was not as the writer had seen it, or a unique value was taken. Nothing was written.
+    /// A row has changed since the writer read it, or a unique value is taken. Nothing was written.
     #[error("the row has changed since it was read, or already exists")]
     Conflict,
-    /// The tenant has too little of this left. Nothing was written.
+    /// The tenant's quota of this kind is used up. Nothing was written.
     #[error("the tenant's quota of {} is used up", .0.name())]
     OverQuota(QuotaLimit),
-    /// A row that no version of this program can have written.
+    /// A row whose content no version of this program can have written.
     #[error("table {table}, row {row}: {problem}")]
     Corrupt {
         /// The table.
         table: &'static str,
         /// The row's key in text.
         row: String,
-        /// What is wrong with it.
+        /// The column and its invalid value.
         problem: String,
     },
-    /// The disk under the database is full, or new things would take what is kept free for deletes. Nothing was written.
+    /// The disk under the database is full, or the write adds rows while free space is below the reserve kept for
+    /// deletes. Nothing was written.
     #[error("the disk under the database is full")]
     Full,
-    /// The database's own structure is damaged. Nothing was written.
+    /// The database's structure is damaged. Nothing was written.
     #[error("the database is damaged: {0}")]
     Malformed(String),
-    /// More writes are waiting than the queue holds. Nothing was written.
+    /// The write queue is full. Nothing was written.
     #[error("too many writes are waiting")]
     Busy,
-    /// The database did not answer, or broke off. A write may or may not have happened.
+    /// The database did not answer, or the connection broke. A write may or may not have happened.
     #[error("the database is not available: {0}")]
     Unavailable(String),
 }
 
-/// What the audit trail is told of so many changed rows.
+/// Builds the audit entry of a bulk write from the number of changed rows.
 pub type ToldOf = Box<dyn FnOnce(u64) -> AuditEntry + Send>;
 
-/// What [`Store`] methods answer.
+/// Result of [`Store`] methods.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// Which of a tenant's assets to list. Newest first.
+/// Filter and page of a tenant's assets. Newest first.
 #[derive(Clone, Debug, Default)]
 pub struct AssetQuery {
-    /// In this state only.
+    /// Only rows in this state.
     pub state: Option<String>,
-    /// With this identity of the caller's only.
+    /// Only assets with this external id, which the caller chose.
     pub external_id: Option<String>,
-    /// Created at this time or later.
+    /// Only assets created at this time or later.
     pub created_after: Option<Timestamp>,
-    /// With this detected type, or declared while none is detected.
+    /// Only assets with this detected type, or with this declared type while none is detected.
     pub content_type: Option<String>,
-    /// With these texts in their metadata.
+    /// Only assets whose metadata has all these names and values.
     pub metadata: Vec<(String, String)>,
-    /// Older than this one: the last asset of the page before.
+    /// Cursor: the last asset of the previous page. The page holds older assets.
     pub after: Option<AssetId>,
-    /// At most this many.
+    /// Maximum number of rows.
     pub limit: u32,
 }
 
-/// Which of a tenant's jobs to list. Oldest first.
+/// Filter and page of a tenant's jobs. Oldest first.
 #[derive(Clone, Copy, Debug)]
 pub struct JobQuery {
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// In this state only.
+    /// Only rows in this state.
     pub state: Option<JobState>,
-    /// Of this kind only.
+    /// Only jobs of this kind.
     pub kind: Option<JobKind>,
-    /// Newer than this one: the last job of the page before.
+    /// Cursor: the last job of the previous page. The page holds newer jobs.
     pub after: Option<JobId>,
-    /// At most this many.
+    /// Maximum number of rows.
     pub limit: u32,
 }
 
-/// Which of a tenant's links are meant.
+/// Filter for a tenant's links.
 #[derive(Clone, Copy, Debug)]
 pub struct LinksOf {
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// To this asset only.
+    /// Only links to this asset.
     pub asset: Option<AssetId>,
-    /// Made by this key only.
+    /// Only links created by this API key.
     pub maker: Option<KeyId>,
 }
 
-/// Which of a tenant's links to list. Oldest first.
+/// Filter and page of a tenant's links. Oldest first.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkQuery {
-    /// Which.
+    /// The filter.
     pub of: LinksOf,
-    /// Newer than this one: the last link of the page before.
+    /// Cursor: the last link of the previous page. The page holds newer links.
     pub after: Option<GrantId>,
-    /// At most this many.
+    /// Maximum number of rows.
     pub limit: u32,
 }
 
-/// One page of assets.
+/// A page of assets.
 #[derive(Clone, Debug)]
 pub struct AssetPage {
-    /// Newest first. May be short of the limit, or empty, although more follow.
+    /// Assets, newest first. A page may be shorter than the limit, or empty, although more follow.
     pub assets: Vec<Asset>,
-    /// Where the next page begins; `None` at the end.
+    /// Cursor of the next page; `None` at the end.
     pub next: Option<AssetId>,
 }
 
-/// Rows. Methods that write say so; each is one transaction.
+/// Reads and writes rows. Methods that write say "Writes:"; each call is a transaction.
 #[async_trait]
 pub trait Store: WebhookStore + TenancyStore {
-    /// The database's time, carried forward by this node's monotonic clock. Leases and expiry go by this.
+    /// The database's time, carried forward by this node's monotonic clock. Leases and expiry use this time.
     fn now(&self) -> Timestamp;
 
-    /// Writes everything in `tx` or nothing. Not cancelled by dropping the future.
+    /// Writes: everything in `tx`, or nothing. Dropping the future does not cancel the write.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when a revision or a unique value is not as `tx` expects;
     /// [`StoreError::Unavailable`] when the outcome is unknown: read the rows again before deciding.
     async fn commit(&self, tx: Tx) -> Result<()>;
 
-    /// Whether the database answers. Once a statement has met a malformed page, the whole structure is checked first.
+    /// Checks that the database answers. After any statement has met a malformed page, checks the whole structure
+    /// first.
     ///
     /// # Errors
     /// [`StoreError::Malformed`] when the structure is damaged.
     async fn ping(&self) -> Result<()>;
-    /// Checks the structure of every page, where the database offers that; the time goes with the size of the file. A
-    /// caller that does not wait for the answer finds it in [`Self::ping`].
+    /// Checks the structure of every page, if the database offers such a check. Takes time in proportion to the file
+    /// size. A caller that does not wait for the result gets it from [`Self::ping`].
     async fn verify(&self) -> Result<()>;
 
     /// A tenant by its name.
     async fn find_tenant_by_name(&self, name: &str) -> Result<Option<Tenant>>;
     /// A tenant by its id.
     async fn find_tenant(&self, id: TenantId) -> Result<Option<Tenant>>;
-    /// Every tenant, by name, at most `limit` after `after`.
+    /// Lists tenants by name, at most `limit`, starting after the name `after`.
     async fn list_tenants(&self, after: &str, limit: u32) -> Result<Vec<Tenant>>;
-    /// An API key, revoked and expired ones included.
+    /// An API key by its id; revoked and expired keys are returned too.
     async fn find_key(&self, id: KeyId) -> Result<Option<ApiKey>>;
-    /// A tenant's API keys, oldest first, at most `limit` after `after`.
+    /// A tenant's API keys, oldest first, at most `limit`, starting after `after`.
     async fn list_keys(&self, tenant: TenantId, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>>;
-    /// How many of a tenant's keys open anything at `now`.
+    /// Number of a tenant's API keys that are neither revoked nor expired at `now`.
     async fn count_live_keys(&self, tenant: TenantId, now: Timestamp) -> Result<u64>;
 
-    /// An upload.
+    /// An upload by its id.
     async fn find_upload(&self, id: UploadId) -> Result<Option<Upload>>;
-    /// The upload that brings this asset its bytes; the newest, should there be several.
+    /// The newest upload of this asset.
     async fn find_upload_of(&self, asset: AssetId) -> Result<Option<Upload>>;
-    /// The one open or completing upload with this identity of the caller's.
+    /// The upload in state `open` or `completing` with this external id; the store allows a single such upload.
     async fn find_live_upload(&self, tenant: TenantId, external_id: &str) -> Result<Option<Upload>>;
-    /// The parts of a relayed upload that its ledger knows, by number.
+    /// The parts of a relayed upload that its ledger has recorded, by number.
     async fn list_relayed_parts(&self, upload: UploadId) -> Result<Vec<RelayedPart>>;
-    /// Uploads whose `look_at` has come, most overdue first.
+    /// Uploads whose `next_check_at` has passed, most overdue first.
     async fn list_uploads_to_check(&self, now: Timestamp, limit: u32) -> Result<Vec<Upload>>;
 
-    /// An asset.
+    /// An asset by its id.
     async fn find_asset(&self, id: AssetId) -> Result<Option<Asset>>;
-    /// A number that is another one after every change of this asset, where this process makes them all, but for what an
-    /// operator does beside it. `None`: other nodes change it too. An asset that was read after the number was is as the
-    /// number says.
+    /// Generation of the asset's cached copy. Changes with every write of this process. `None` when other processes
+    /// write too: do not cache. Read the generation first, then the row. Changes that an operator makes directly in the
+    /// database are not seen.
     fn asset_generation(&self, id: AssetId) -> Option<u64>;
-    /// Many assets at once, in no particular order; unknown ids are left out.
+    /// Assets by their ids, in no particular order; unknown ids are left out.
     async fn find_assets(&self, ids: &[AssetId]) -> Result<Vec<Asset>>;
-    /// A page of a tenant's assets. Takes the same time at ten rows and at ten million.
+    /// A page of a tenant's assets. The time per page does not depend on the number of rows.
     async fn list_assets(&self, tenant: TenantId, query: &AssetQuery) -> Result<AssetPage>;
-    /// Assets whose object is owed removal, most overdue first.
+    /// Assets whose object is due for removal from the object store, most overdue first.
     async fn list_assets_to_purge(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>>;
 
     /// Assets whose stored bytes were found to be damaged, oldest first, at most `limit`.
     async fn list_damaged_assets(&self, limit: u32) -> Result<Vec<(AssetId, StoredDamage)>>;
 
-    /// What happened to an asset after `seq`, in order.
+    /// An asset's events with a sequence number above `seq`, in order.
     async fn list_events(&self, asset: AssetId, seq: i64, limit: u32) -> Result<Vec<Event>>;
 
-    /// Writes: gives events that are committed and have none their places in their tenants' feeds, at most a thousand; how
-    /// many. Until it says 0, there may be more. A place is visible only after all places below it.
+    /// Writes: gives committed events that have no position yet their positions in their tenants' feeds, at most 1000
+    /// per call. Returns how many; below 1000 does not mean that none is left, 0 does. A position becomes visible only
+    /// after all positions below it.
     async fn number_events(&self) -> Result<u64>;
-    /// A tenant's feed behind the place `after`, or what of it is about one asset, in order.
+    /// A tenant's feed after the position `after`, in order; only events of `asset` if that is given.
     async fn read_feed(
         &self,
         tenant: TenantId,
@@ -229,74 +232,76 @@ pub trait Store: WebhookStore + TenancyStore {
         after: i64,
         limit: u32,
     ) -> Result<Vec<FeedEvent>>;
-    /// Where these tenants' feeds begin and end; a tenant without events is left out.
+    /// First and last positions of these tenants' feeds; a tenant without events is left out.
     async fn read_feed_ends(&self, tenants: &[TenantId]) -> Result<Vec<(TenantId, FeedEnds)>>;
-    /// Writes: forgets the events at the beginning of every feed that are older than `before`, at most `limit` of each;
-    /// how many went. Each asset keeps its newest.
+    /// Writes: deletes events older than `before` from the beginning of every feed, at most `limit` per feed. Returns
+    /// how many. The newest event of each asset stays.
     async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u64>;
-    /// Writes: adds a portion of events that are not counted yet to their hours; how many.
+    /// Writes: adds a batch of uncounted events to the hourly counts. Returns how many.
     async fn count_events(&self) -> Result<u64>;
-    /// How many events are not counted yet.
+    /// Number of events that the hourly counts do not include yet.
     async fn list_uncounted_events(&self) -> Result<u64>;
-    /// What happened in a tenant's hours from `from` on, until before `to`, by hour and kind.
+    /// A tenant's event counts by hour and kind, for hours from `from` (inclusive) to `to` (exclusive).
     async fn list_event_counts(&self, tenant: TenantId, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>>;
-    /// Completes when there may be new events since the last time, of this node or another. A hint for one waiter, which
-    /// may never come: whoever waits also looks by himself.
+    /// Completes when this node or another may have written new events since the last call. Wakes a single waiter and
+    /// may be lost: callers also poll.
     async fn wait_for_events(&self);
 
-    /// Writes: leases up to `limit` due jobs of one kind, each to exactly one caller, until `lease` has passed.
+    /// Writes: leases up to `limit` due jobs of a kind, each to a single caller, for the duration `lease`.
     async fn claim_jobs(&self, kind: JobKind, lease: Duration, limit: u32) -> Result<Vec<Job>>;
-    /// Writes: prolongs a lease by `lease` from now. `false`: it was lost, and the worker must stop.
+    /// Writes: extends a job's lease to `lease` from now. `false`: the lease was lost, and the worker must stop.
     async fn extend_job(&self, job: &Job, lease: Duration) -> Result<bool>;
-    /// Writes: keeps the progress of a job. `false`: its lease was lost, and the worker must stop.
+    /// Writes: saves a job's progress. `false`: the lease was lost, and the worker must stop.
     async fn keep_progress(&self, job: &Job) -> Result<bool>;
-    /// Which of these kinds have a job due and are not paused. Takes the same time with ten jobs and with ten million.
+    /// Those of `kinds` that have a due job and are not paused. The time does not depend on the number of jobs.
     async fn list_due_kinds(&self, kinds: &[JobKind]) -> Result<Vec<JobKind>>;
-    /// Completes when a job may have become owed since the last time, on this node or another; as [`Self::wait_for_events`].
+    /// Completes when this node or another may have added a due job since the last call; a hint like
+    /// [`Self::wait_for_events`].
     async fn wait_for_jobs(&self);
-    /// Writes: adds those jobs of which none of their kind is owed for their subject.
+    /// Writes: adds each job unless a job of its kind already exists for its subject and is not dead.
     async fn seed_jobs(&self, jobs: &[NewJob]) -> Result<()>;
-    /// The kinds that are paused.
+    /// Job kinds that are paused.
     async fn list_paused_kinds(&self) -> Result<Vec<JobKind>>;
     /// A tenant's jobs, oldest first.
     async fn list_jobs(&self, query: &JobQuery) -> Result<Vec<JobEntry>>;
-    /// The one job of this kind that is owed for this subject.
+    /// The job of this kind for this subject, unless it is dead.
     async fn find_job(&self, work: JobSubject) -> Result<Option<JobEntry>>;
-    /// Jobs by kind and state, of one tenant or of all.
+    /// Number of jobs by kind and state, of a tenant or of all tenants.
     async fn list_job_counts(&self, tenant: Option<TenantId>) -> Result<Vec<JobCount>>;
-    /// How many jobs wait or run, and how many are dead; chores are not counted.
+    /// Number of jobs that wait or run, and number of dead jobs. Chores are not counted.
     async fn count_jobs(&self) -> Result<(u64, u64)>;
 
-    /// A link, revoked and expired ones included.
+    /// A link by its id; revoked and expired links are returned too.
     async fn find_link(&self, id: GrantId) -> Result<Option<Link>>;
-    /// Writes: counts one use at `now`. `false`: none was left.
+    /// Writes: counts a use of the link at `now`. `false`: its uses are exhausted.
     async fn use_link(&self, id: GrantId, now: Timestamp) -> Result<bool>;
     /// A tenant's links, oldest first.
     async fn list_links(&self, query: &LinkQuery) -> Result<Vec<Link>>;
-    /// Writes: withdraws a tenant's links to an asset, of a maker, or both, and tells of it in the same transaction; how many
-    /// were good until now.
+    /// Writes: revokes the tenant's links that match `which` and writes the audit entry in the same transaction.
+    /// Returns how many links were valid until now.
     async fn revoke_links(&self, which: LinksOf, now: Timestamp, told: ToldOf) -> Result<u64>;
 
-    /// A collection.
+    /// A collection by its id.
     async fn find_collection(&self, id: CollectionId) -> Result<Option<Collection>>;
-    /// CRC-32 of its items that were found out since it was made, by position.
+    /// CRC-32 values of the collection's items that were computed after it was created, by position.
     async fn list_collection_crcs(&self, id: CollectionId) -> Result<Vec<(usize, u32)>>;
-    /// Writes: keeps one of them.
+    /// Writes: saves the CRC-32 of the item at `position`.
     async fn keep_crc(&self, id: CollectionId, position: usize, crc: u32) -> Result<()>;
 
-    /// The answer remembered for an `Idempotency-Key`.
+    /// The response remembered for an `Idempotency-Key`.
     async fn find_idempotency_record(&self, key: KeyId, route: &str, token: &str) -> Result<Option<IdempotencyRecord>>;
 
-    /// Writes: forgets expired links, collections and replays, at most `limit` of each; how many went.
+    /// Writes: deletes expired links, collections and idempotency records, at most `limit` of each. Returns how many.
     async fn forget_expired(&self, now: Timestamp, limit: u32) -> Result<u64>;
 
-    /// How many links, remembered answers and events (those older than `before`) would be forgotten, about.
+    /// Approximate number of rows that would be deleted now: expired links, expired idempotency records, and events
+    /// older than `before`.
     async fn count_expired(&self, now: Timestamp, before: Timestamp) -> Result<u64>;
 
-    /// A fact about this instance.
+    /// A setting of this instance.
     async fn read_setting(&self, name: &str) -> Result<Option<String>>;
-    /// Writes: records a fact about this instance.
+    /// Writes: sets a setting of this instance.
     async fn set_setting(&self, name: &str, value: &str) -> Result<()>;
-    /// Writes: records a fact unless it is there already; returns what is there then.
+    /// Writes: sets a setting unless it is set already. Returns the value that is set afterwards.
     async fn setting_or(&self, name: &str, value: &str) -> Result<String>;
 }

@@ -1,11 +1,11 @@
-//! The word that there may be new events or jobs, among those who write them and the three who wait for them:
-//! whoever passes events on, the worker, and whoever dispatches events to webhooks.
+//! Wake-ups when there may be new events or jobs. Three tasks wait for them: the feed's reader, the worker, and the
+//! webhook dispatcher.
 //!
-//! A hint, never the truth: it may be lost, and may be false. Must not carry what happened.
+//! A wake-up is a hint: it may be lost, and it may be spurious. It must not carry data.
 
 use tokio::sync::Notify;
 
-/// Where the word goes round on this node. An adapter may carry it to other nodes and back.
+/// Wake-ups within this node. An adapter may forward them to other nodes and back.
 #[derive(Default)]
 pub(super) struct Notifier {
     heard: Notify,
@@ -16,43 +16,43 @@ pub(super) struct Notifier {
 }
 
 impl Notifier {
-    /// Events or jobs were written here.
+    /// Reports that this node has written events or jobs.
     pub(super) fn tell(&self) {
         self.hear();
         self.told.notify_one();
     }
 
-    /// Events or jobs were written elsewhere.
+    /// Reports that another node has written events or jobs.
     pub(super) fn hear(&self) {
         self.heard.notify_one();
         self.owed.notify_one();
         self.dispatched.notify_one();
     }
 
-    /// Completes when something was written anywhere since the last time; for whoever passes events on.
+    /// Completes when any node has written since the last call; for the reader of the feed.
     pub(super) async fn heard(&self) {
         self.wanted.notify_one();
         self.heard.notified().await;
     }
 
-    /// Completes when something was written anywhere since the last time; for the worker.
+    /// Completes when any node has written since the last call; for the worker.
     pub(super) async fn wait_for_job(&self) {
         self.wanted.notify_one();
         self.owed.notified().await;
     }
 
-    /// Completes when something was written anywhere since the last time; for whoever dispatches events.
+    /// Completes when any node has written since the last call; for the webhook dispatcher.
     pub(super) async fn wait_for_dispatch(&self) {
         self.wanted.notify_one();
         self.dispatched.notified().await;
     }
 
-    /// Completes when something was written here since the last time.
+    /// Completes when this node has written since the last call.
     pub(super) async fn wait_for_event(&self) {
         self.told.notified().await;
     }
 
-    /// Completes when somebody has asked to hear.
+    /// Completes when a task of this node has begun to wait.
     pub(super) async fn wait_for_follower(&self) {
         self.wanted.notified().await;
     }

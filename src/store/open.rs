@@ -1,11 +1,11 @@
-//! Why a database cannot be opened, in words for its operator.
+//! Errors on opening a database, worded for its operator.
 
 use sqlx::migrate::MigrateError;
 
 use super::StoreError;
 use crate::domain::reason::{innermost_cause, plain_words};
 
-/// Why a database cannot be opened.
+/// Reasons why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A newer version of this program has changed the schema.
@@ -14,44 +14,44 @@ pub enum OpenError {
          {known}. Run the newer version again, or restore a copy from before the upgrade"
     )]
     Newer {
-        /// The file, or the server and its database.
+        /// The file, or the server and database.
         place: String,
-        /// The first step that this version does not know.
+        /// The first migration that this version does not know.
         found: i64,
-        /// The last one that it knows.
+        /// The last migration that this version knows.
         known: i64,
     },
-    /// A step of the schema was taken in another form than this program has it.
+    /// A migration was applied with another checksum than this program's, or did not finish.
     #[error("{place} is not as this version of Gantry makes it: step {step} of its schema differs")]
     Differs {
-        /// The file, or the server and its database.
+        /// The file, or the server and database.
         place: String,
-        /// The step.
+        /// The migration's number.
         step: i64,
     },
     /// The server cannot be reached.
     #[error("{place} cannot be reached: {reason}")]
     Unreachable {
-        /// The server and its database.
+        /// The server and database.
         place: String,
-        /// In words.
+        /// The cause, in plain words.
         reason: String,
     },
-    /// The database cannot be opened, or its server refuses.
+    /// The database cannot be opened, or its server refuses the connection.
     #[error("{place} cannot be opened: {reason}")]
     Refused {
-        /// The file, or the server and its database.
+        /// The file, or the server and database.
         place: String,
-        /// In words.
+        /// The cause, in plain words.
         reason: String,
     },
-    /// It opened, and failed afterwards.
+    /// The database was opened and failed afterwards.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl OpenError {
-    /// What opening or connecting failed with.
+    /// Converts the error of opening or connecting.
     pub(super) fn of(place: &str, error: &sqlx::Error) -> Self {
         let place = place.to_owned();
         match error {
@@ -63,7 +63,7 @@ impl OpenError {
         }
     }
 
-    /// What bringing the schema up to date failed with. `known`: the last step that this program has.
+    /// Converts the error of a schema migration. `known`: the last migration that this program has.
     pub(super) fn of_migration(place: &str, error: &MigrateError, known: Option<i64>) -> Self {
         let known = known.unwrap_or_default();
         match error {

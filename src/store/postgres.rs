@@ -1,6 +1,6 @@
 //! The adapter for several nodes: PostgreSQL 13 or newer. Needs no extension.
 //!
-//! The server's clock rules: leases and expiry go by a reading of it that is renewed every few seconds.
+//! Leases and expiry use the server's clock, which is read every 5 seconds and carried forward in between.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -22,15 +22,15 @@ mod sql;
 type Db = sqlx::Postgres;
 
 const BEGIN: &str = "BEGIN";
-/// Waits for everybody who has charged something in a transaction under way, and keeps others from it.
+/// Waits for every open transaction that has charged a quota, and blocks new charges.
 const LOCK_QUOTA: Option<&str> = Some("LOCK TABLE quota IN SHARE ROW EXCLUSIVE MODE");
-/// Lanes run side by side, so that a slow transaction holds up only its own.
+/// Transactions that change rows run on parallel connections, so that a slow transaction delays no other.
 const GROUP_EVERYTHING: bool = false;
-/// Whether other nodes write as well.
+/// Other processes write to the same database.
 const MANY_PROCESSES: bool = true;
 const NOW: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)";
-/// Moves `run_at` to the lease's end: a lease that runs out makes the job due again. MATERIALIZED keeps the planner
-/// from running the locking subquery twice and passing the limit.
+/// Claims due jobs and sets `run_at` to the lease's end, so that a job whose lease expires is due again. MATERIALIZED
+/// keeps the planner from running the locking subquery twice and exceeding the limit.
 const CLAIM: &str = "\
     WITH due (due_id) AS MATERIALIZED (
         SELECT id FROM job
@@ -40,11 +40,12 @@ const CLAIM: &str = "\
     WHERE id = due_id
     RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
 
-/// The server looks after its own files.
+/// No integrity check: PostgreSQL manages its own files.
 const QUICK_CHECK: Option<&str> = None;
 const INTEGRITY_CHECK: Option<&str> = None;
 
-/// `disk_full`, `data_corrupted` and `index_corrupted` (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+/// SQLSTATE `disk_full`, `data_corrupted` and `index_corrupted`
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
     match code {
         "53100" => Some(sql::DatabaseTrouble::Full),
@@ -54,20 +55,21 @@ fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
 }
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two tries to reach a server that is starting.
+/// Pause between two attempts to reach a server that is starting.
 const CONNECT_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 const CLOCK_REANCHOR_INTERVAL: Duration = Duration::from_secs(5);
-/// Between two announcements of events: a commit never waits for NOTIFY's lock, which all commits of a server share.
+/// Pause between two NOTIFYs. A separate task sends them: a commit must not wait for NOTIFY's lock, which all commits
+/// of a server share.
 const NOTIFY_INTERVAL: Duration = Duration::from_millis(50);
-/// Before the line to other nodes is tried again.
+/// Pause before the LISTEN connection is opened again.
 const RECONNECT_DELAY: Duration = Duration::from_secs(2);
 
-/// How much of the server to use, and whose time to go by.
+/// Number of connections, and the clock.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    /// Connections at most; half of them write.
+    /// Maximum number of connections; half of them write.
     pub connections: u32,
-    /// `None`: the server's own clock.
+    /// Clock to use; `None`: the server's clock.
     pub clock: Option<StoreClock>,
 }
 
@@ -103,7 +105,7 @@ pub async fn open(url: &str, options: PostgresOptions) -> Result<Arc<dyn Store>,
     Ok(Arc::new(sql::SqlStore::new(read, write, writers as usize, clock, sql::SqlStoreDeps { news, tasks }, None)))
 }
 
-/// Brings the schema up to date; nodes that start together take turns by an advisory lock.
+/// Brings the schema up to date. An advisory lock serialises nodes that start at the same time.
 pub async fn migrate(url: &str) -> Result<(), OpenError> {
     let options = connect_options(url)?;
     let place = place(&options);
@@ -129,7 +131,7 @@ fn place(options: &PgConnectOptions) -> String {
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions, OpenError> {
-    // Without the text, which may hold a password.
+    // Without the URL's text, which may hold a password.
     let malformed = |error: sqlx::Error| OpenError::Refused {
         place: "the database of database_url".to_owned(),
         reason: plain_words(&error.to_string()),
@@ -137,13 +139,13 @@ fn connect_options(url: &str) -> Result<PgConnectOptions, OpenError> {
     Ok(url.parse::<PgConnectOptions>().map_err(malformed)?.application_name("gantry"))
 }
 
-/// Waits for a server that is starting, and says why there is none: a pool would only say that it has waited.
+/// Waits for a server that is starting. On failure returns the server's error; a pool would report only a timeout.
 async fn await_server(options: &PgConnectOptions, place: &str) -> Result<(), OpenError> {
     let deadline = Instant::now() + ACQUIRE_TIMEOUT;
     loop {
         let error = match timeout_at(deadline, options.connect()).await {
             Ok(Ok(connection)) => {
-                // The server would note a connection that just ends.
+                // A connection that ends without a Terminate message is logged by the server.
                 let _ = connection.close().await;
                 return Ok(());
             }
@@ -170,7 +172,7 @@ async fn pool(url: &str, connections: u32) -> Result<PgPool, OpenError> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(|conn, _| {
             Box::pin(async move {
-                // After a failover an old connection may lead to a standby; a statement must not hang for ever.
+                // After a failover an old connection may lead to a standby; and no statement may hang for ever.
                 conn.execute("SET statement_timeout = '30s'").await?;
                 conn.execute("SET default_transaction_read_only = off").await?;
                 Ok(())
@@ -200,24 +202,24 @@ async fn reading(pool: &PgPool) -> Result<Timestamp> {
     sqlx::query_scalar(NOW).fetch_one(pool).await.map(micros).map_err(unavailable)
 }
 
-/// Tells other nodes that there are events.
+/// Notifies other nodes of events that this node has written.
 async fn announce(pool: PgPool, news: Arc<Notifier>) {
     loop {
         news.wait_for_event().await;
-        // A word that is lost costs the others one round of looking by themselves.
+        // A lost notification delays the other nodes until their next poll.
         let _ = sqlx::query("SELECT pg_notify('gantry_events', '')").execute(&pool).await;
         tokio::time::sleep(NOTIFY_INTERVAL).await;
     }
 }
 
-/// Hears what other nodes announce, from when somebody wants to know; on a connection of its own.
+/// Listens for the notifications of other nodes on its own connection, from the first waiter on.
 async fn listen(url: String, news: Arc<Notifier>) {
     news.wait_for_follower().await;
     loop {
         let ended = async {
             let mut listener = PgListener::connect(&url).await?;
             listener.listen("gantry_events").await?;
-            // `None`: the connection was lost and is there again; something may have been missed.
+            // `None`: the connection was lost and restored, and notifications may have been missed.
             loop {
                 listener.try_recv().await?;
                 news.hear();

@@ -1,9 +1,9 @@
-//! Room on the disk under an embedded database that new things leave alone, so that deletes and work under way can be
-//! written on a disk that is full for everything else.
+//! Free disk space under an embedded database that new rows must not use, so that deletes and work in progress can
+//! still be written on a full disk.
 
 use std::path::PathBuf;
 
-/// Free bytes that are kept on one file system.
+/// A number of free bytes to keep on a file system.
 #[derive(Clone, Debug)]
 pub(super) struct DiskReserve {
     dir: PathBuf,
@@ -11,12 +11,12 @@ pub(super) struct DiskReserve {
 }
 
 impl DiskReserve {
-    /// Keeps `bytes` free on the file system of `dir`, as far as this service has a say in it.
+    /// Keeps `bytes` free on the file system of `dir`. Only this service's writes are limited.
     pub(super) fn new(dir: PathBuf, bytes: u64) -> Self {
         Self { dir, bytes }
     }
 
-    /// Whether less than the reserve is free. A file system that does not tell is believed to have room.
+    /// True if less than the reserve is free. False if the file system does not report its free space.
     pub(super) fn is_touched(&self) -> bool {
         rustix::fs::statvfs(&self.dir).is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < self.bytes)
     }

@@ -1,7 +1,7 @@
 //! The embedded adapter: SQLite in WAL mode with `synchronous=FULL`, so that an acknowledged write survives power loss.
 //!
-//! One connection writes, a few read. Writers never fail on a lock upgrade, because `BEGIN IMMEDIATE` takes the lock
-//! at once; other processes on the same file wait for their turn.
+//! A single connection writes, a few read. Writers never fail on a lock upgrade, because `BEGIN IMMEDIATE` takes the
+//! write lock at once; other processes on the same file wait for the lock.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ mod sql;
 
 type Db = sqlx::Sqlite;
 
-/// Takes the write lock at once instead of on the first write, where the wait could not be granted any more.
+/// Takes the write lock at once. A lock upgrade on the first write could fail with SQLITE_BUSY instead of waiting.
 const BEGIN: &str = "BEGIN IMMEDIATE";
-/// Writers take turns anyway.
+/// No lock needed: a single connection writes.
 const LOCK_QUOTA: Option<&str> = None;
-/// The single writer takes everything that waits.
+/// The single writer commits all waiting transactions together.
 const GROUP_EVERYTHING: bool = true;
-/// Whether other nodes write as well. Here it is one process that serves.
+/// A single process serves the file.
 const MANY_PROCESSES: bool = false;
 const NOW: &str = "SELECT CAST(unixepoch('subsec') * 1000000 AS integer)";
-/// Moves `run_at` to the lease's end: a lease that runs out makes the job due again.
+/// Claims due jobs and sets `run_at` to the lease's end, so that a job whose lease expires is due again.
 const CLAIM: &str = "\
     WITH due (due_id) AS MATERIALIZED (
         SELECT id FROM job
@@ -38,7 +38,7 @@ const CLAIM: &str = "\
 const QUICK_CHECK: Option<&str> = Some("PRAGMA quick_check(1)");
 const INTEGRITY_CHECK: Option<&str> = Some("PRAGMA integrity_check(1)");
 
-/// By the primary result code, which is the lowest byte of what SQLite says (<https://sqlite.org/rescode.html>).
+/// Maps the primary result code, the lowest byte of SQLite's code (<https://sqlite.org/rescode.html>).
 fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
     const FULL: i32 = 13;
     const CORRUPT: i32 = 11;
@@ -68,12 +68,12 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
 }
 
-/// Opens the database file, making it if need be, and brings its schema up to date.
+/// Opens the database file, creates it if it is missing, and brings its schema up to date.
 pub async fn open(file: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, OpenError> {
     open_with_reserve(file, clock, 0).await
 }
 
-/// As [`open`]; what is new is refused with [`StoreError::Full`] while fewer than `reserve` bytes are free on its disk.
+/// Like [`open`], but refuses new rows with [`StoreError::Full`] while fewer than `reserve` bytes are free on the disk.
 pub async fn open_with_reserve(file: &Path, clock: Arc<dyn Clock>, reserve: u64) -> Result<Arc<dyn Store>, OpenError> {
     migrate(file).await?;
     let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
@@ -88,8 +88,7 @@ pub async fn open_with_reserve(file: &Path, clock: Arc<dyn Clock>, reserve: u64)
     Ok(Arc::new(sql::SqlStore::new(read, write, 1, clock, sql::SqlStoreDeps::default(), reserve)))
 }
 
-/// Brings the schema up to date, one process at a time: SQLite has no advisory locks, so a lock file beside the
-/// database stands in.
+/// Brings the schema up to date. SQLite has no advisory locks, so a lock file beside the database serialises processes.
 pub async fn migrate(file: &Path) -> Result<(), OpenError> {
     let place = file.display().to_string();
     if let Some(dir) = file.parent() {

@@ -1,8 +1,8 @@
-//! The part of the port that is about tenants' rules: quotas, policies, and the audit trail.
+//! The part of the port for tenants' rules: quotas, policies, and the audit trail.
 //!
-//! The charges of a limited tenant are summed in the transaction that changes them, and a sum over the limit is refused
-//! there ([`super::StoreError::OverQuota`]): however many create at once, nobody overshoots. A tenant without limits has
-//! no sum, and costs nothing.
+//! The usage of a tenant with limits is summed in the transaction that changes it, and a sum over the limit is refused
+//! there ([`super::StoreError::OverQuota`]): concurrent requests cannot exceed the limit together. A tenant without
+//! limits has no sum, and so no cost.
 
 use async_trait::async_trait;
 
@@ -15,53 +15,53 @@ use crate::domain::policy::Policy;
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::Tenant;
 
-/// Which entries of the audit trail to list. Newest first.
+/// Filter and page of the audit trail. Newest first.
 #[derive(Clone, Debug, Default)]
 pub struct AuditQuery {
-    /// By this actor only: `key:…`.
+    /// Only entries by this actor: `key:…`.
     pub actor: Option<String>,
-    /// This action, or with a trailing dot every action that begins so.
+    /// Only this action; with a trailing dot, every action with this prefix.
     pub action: Option<String>,
-    /// About this subject only: `asset:…`.
+    /// Only entries about this subject: `asset:…`.
     pub subject: Option<String>,
-    /// Done then or later.
+    /// Only entries at this time or later.
     pub since: Option<Timestamp>,
-    /// Done before.
+    /// Only entries before this time.
     pub until: Option<Timestamp>,
-    /// Older than this entry: the last of the page before.
+    /// Cursor: the last entry of the previous page. The page holds older entries.
     pub after: Option<uuid::Uuid>,
-    /// At most this many.
+    /// Maximum number of entries.
     pub limit: u32,
 }
 
-/// A write about tenants' rules.
+/// A write to tenants' rules.
 #[derive(Clone, Debug)]
 pub enum TenancyWrite {
-    /// Replaces what may change of a tenant.
+    /// Replaces the mutable fields of a tenant.
     UpdateTenant(Tenant),
-    /// Sets a tenant's limits and sums its charges anew.
+    /// Sets a tenant's limits and computes its usage again.
     SetQuota(TenantId, TenantQuota),
-    /// Writes a policy or replaces it.
+    /// Inserts or replaces a policy.
     PutPolicy(Box<Policy>),
-    /// Removes a policy; unknown is a conflict.
+    /// Deletes a policy; a conflict if it is unknown.
     DropPolicy(TenantId, String),
 }
 
-/// Rows about tenants' rules.
+/// Reads the rows of tenants' rules.
 #[async_trait]
 pub trait TenancyStore: Send + Sync {
-    /// A tenant's limits, and the sum that is kept; `None`: it has none.
+    /// A tenant's limits and its current usage; `None`: the tenant has no limits.
     async fn find_quota(&self, tenant: TenantId) -> Result<Option<(TenantQuota, QuotaUsage)>>;
-    /// What a tenant's rows are charged with, summed now: takes as long as it has rows.
+    /// A tenant's usage, summed over its rows now. Takes time in proportion to their number.
     async fn sum_usage(&self, tenant: TenantId) -> Result<QuotaUsage>;
-    /// A policy.
+    /// A policy by its name.
     async fn find_policy(&self, tenant: TenantId, name: &str) -> Result<Option<Policy>>;
-    /// A tenant's policies by name, at most `limit` after `after`.
+    /// A tenant's policies by name, at most `limit`, starting after the name `after`.
     async fn list_policies(&self, tenant: TenantId, after: &str, limit: u32) -> Result<Vec<Policy>>;
-    /// The origins that any policy of any tenant names.
+    /// The origins that the policies of all tenants name.
     async fn list_policy_origins(&self) -> Result<Vec<String>>;
     /// A page of a tenant's audit trail.
     async fn list_audit_entries(&self, tenant: TenantId, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
-    /// Assets whose policy wants them deleted by now, most overdue first.
+    /// Assets whose deletion time by policy has passed, most overdue first.
     async fn list_assets_to_delete(&self, now: Timestamp, limit: u32) -> Result<Vec<Asset>>;
 }

@@ -1,7 +1,7 @@
-//! A transaction as a value: everything that becomes true together.
+//! A transaction as a value: a list of writes that are committed together.
 //!
-//! Because it is data, the adapter can carry it out after its author has gone, group many into one commit, and
-//! try it again alone when the group failed.
+//! Because a transaction is data, the adapter can commit it after its caller has gone, group many into a single commit,
+//! and retry each alone when the group failed.
 
 use serde_json::{Map, Value};
 
@@ -21,110 +21,112 @@ use crate::domain::quota::QuotaUsage;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 
-/// The remembered answer to a request that carried an `Idempotency-Key`.
+/// The remembered response to a request with an `Idempotency-Key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyRecord {
-    /// The API key that sent it; keys do not share a namespace.
+    /// The API key that sent the request; keys do not share a namespace.
     pub key: KeyId,
-    /// The route, so that one token may serve several.
+    /// The route; the same `Idempotency-Key` may be used on several routes.
     pub route: String,
     /// The `Idempotency-Key`.
     pub token: String,
-    /// SHA-256 of the request's meaning; another request under the same token is refused.
+    /// SHA-256 of the request's content; a different request with the same key is refused.
     pub fingerprint: [u8; 32],
-    /// Ids from which the answer can be made again.
+    /// Ids from which the response can be built again.
     pub result: Value,
-    /// When it may be forgotten.
+    /// Time after which the record may be deleted.
     pub expires_at: Timestamp,
 }
 
-/// Another secret for an API key that is not revoked and still has the secret that the writer saw; otherwise a conflict.
+/// Sets a new secret of an API key. A conflict if the key is revoked or no longer has the secret that the writer read.
 #[derive(Clone, Debug)]
 pub struct KeyRotation {
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Which key.
+    /// The API key.
     pub key: KeyId,
-    /// SHA-256 of the secret that it has. It becomes the old one.
+    /// SHA-256 of the current secret, which becomes the old secret.
     pub seen: [u8; 32],
     /// SHA-256 of the new secret.
     pub secret_hash: [u8; 32],
-    /// Until when the old one works as well.
+    /// Time until which the old secret remains valid.
     pub old_until: Timestamp,
 }
 
-/// One write of a [`Tx`].
+/// A single write of a [`Tx`].
 #[derive(Clone, Debug)]
 pub enum Write {
-    /// A new tenant; its name must be free.
+    /// Inserts a tenant; its name must be free.
     InsertTenant(Tenant),
-    /// A new API key.
+    /// Inserts an API key.
     InsertKey(ApiKey),
-    /// Withdraws an API key of this tenant; already revoked is fine, unknown is a conflict.
+    /// Revokes an API key of this tenant. No change if it is revoked already; a conflict if it is unknown.
     RevokeKey(TenantId, KeyId, Timestamp),
     /// See [`KeyRotation`].
     RotateKey(Box<KeyRotation>),
-    /// Notes when keys were last used, where nothing later than a minute before is noted already.
+    /// Sets the last use of keys, unless a time less than a minute earlier is stored already.
     NoteKeyUses(Vec<(KeyId, Timestamp)>),
-    /// A new asset.
+    /// Inserts an asset.
     InsertAsset(Box<Asset>),
-    /// Replaces the asset that still has revision `asset.revision`.
+    /// Replaces the asset if it still has revision `asset.revision`.
     UpdateAsset(Box<Asset>),
-    /// A new upload; its external id must not be live already.
+    /// Inserts an upload; no other live upload may have its external id.
     InsertUpload(Box<Upload>),
-    /// Replaces the upload that still has revision `upload.revision`.
+    /// Replaces the upload if it still has revision `upload.revision`.
     UpdateUpload(Box<Upload>),
-    /// Parts that the store has for a relayed upload; their numbers must be free.
+    /// Inserts parts of a relayed upload that the object store holds; their numbers must be free.
     InsertParts(Vec<RelayedPart>),
-    /// Removes every such part of an upload that needs them no more.
+    /// Deletes all recorded parts of an upload that no longer needs them.
     ForgetParts(UploadId),
-    /// The first event of a new asset.
+    /// Inserts the first event of a new asset.
     FirstEvent(NewEvent),
-    /// The next event of an asset.
+    /// Inserts the next event of an asset.
     Event(NewEvent),
-    /// A new job; one of its kind at most may be owed for the asset.
+    /// Inserts a job; a conflict if a job of its kind exists for the subject and is not dead.
     InsertJob(NewJob),
-    /// A new job, unless one of its kind is owed for the asset already.
+    /// Inserts a job, unless a job of its kind exists for the subject and is not dead.
     OweJob(NewJob),
-    /// Removes a job that is done, if nobody has claimed it since this attempt.
+    /// Deletes a finished job; a conflict if it was claimed again since this attempt.
     FinishJob(Job),
-    /// Removes the job of this work that is not dead, also from the worker that holds it; no such job is fine.
+    /// Deletes the job for this subject unless it is dead, also while a worker holds it. No such job is no error.
     CancelJob(JobSubject),
-    /// Puts a job back until a later time, or among the dead, if this attempt still holds it.
+    /// Puts a job back until a later time, or marks it dead; a conflict if this attempt no longer holds the lease.
     ReleaseJob(Box<JobRelease>),
-    /// Puts a job off or forward that nobody has claimed since this attempt, whoever holds it.
+    /// Changes the due time of a job, also while a worker holds it: that worker loses its lease. A conflict if the job
+    /// was claimed again since this attempt.
     PostponeJob(Box<JobRelease>),
-    /// Makes a dead job of this tenant due now, with every try before it; not dead, or owed again already: conflict.
+    /// Makes a dead job of this tenant due now and resets its tries. A conflict if the job is not dead, or if another
+    /// job of its kind exists for the subject.
     RetryJob(JobId, TenantId, Timestamp),
-    /// Removes a dead job of this tenant; not dead: conflict.
+    /// Deletes a dead job of this tenant; a conflict if the job is not dead.
     DiscardJob(JobId, TenantId),
-    /// No worker takes jobs of this kind until it is resumed (`false`); those under way go on.
+    /// Pauses (`true`) or resumes (`false`) a job kind. Workers claim no jobs of a paused kind; running jobs continue.
     PauseJobs(JobKind, bool, Timestamp),
-    /// Makes what waits of this kind due now; nothing waits: conflict.
+    /// Makes all waiting jobs of this kind due now; a conflict if none waits.
     HurryJobs(JobKind, Timestamp),
-    /// A new link.
+    /// Inserts a link.
     InsertLink(Box<Link>),
-    /// A new collection.
+    /// Inserts a collection.
     InsertCollection(Box<Collection>),
-    /// Counts uses of links: how many, and when the last one was. Links that are gone are left out.
+    /// Adds uses to links: link, number of uses, and time of the last use. Links that no longer exist are skipped.
     CountUses(Vec<(GrantId, u32, Timestamp)>),
-    /// Withdraws a link; already revoked is fine, unknown is a conflict.
+    /// Revokes a link. No change if it is revoked already; a conflict if it is unknown.
     RevokeLink(GrantId, Timestamp),
-    /// Withdraws every link to an asset.
+    /// Revokes every link to an asset.
     RevokeLinksOf(AssetId, Timestamp),
     /// See [`WebhookWrite`].
     Webhook(WebhookWrite),
     /// See [`TenancyWrite`].
     Tenancy(TenancyWrite),
-    /// Changes what a tenant takes up, if it is limited; over the limit, nothing of the transaction is written.
+    /// Changes the usage of a tenant that has limits. Over a limit, nothing of the transaction is written.
     Charge(TenantId, QuotaUsage),
-    /// A new entry of the audit trail.
+    /// Inserts an entry of the audit trail.
     InsertAudit(Box<AuditEntry>),
-    /// Remembers an answer; the token must be free.
+    /// Inserts an idempotency record; its `Idempotency-Key` must be free.
     InsertReplay(IdempotencyRecord),
 }
 
-/// Everything that becomes true together, in the order in which it is written.
+/// Writes that are committed together, in the order in which they are carried out.
 #[derive(Clone, Debug, Default)]
 pub struct Tx {
     pub(super) writes: Vec<Write>,
@@ -144,7 +146,7 @@ impl Tx {
         self
     }
 
-    /// Adds a new asset with its new upload, what they are charged with, and the event that says so.
+    /// Adds a new asset with its new upload, their quota charges, and the event `asset.created`.
     #[must_use]
     pub fn create(self, asset: &mut Asset, upload: &mut Upload) -> Self {
         let mut usage = asset.settle_charge();
@@ -158,13 +160,13 @@ impl Tx {
         )
     }
 
-    /// Adds an asset's transition and the event that tells it. The caller's copy gets its new revision.
+    /// Adds an asset's transition and its event. Increments the revision of `asset`.
     #[must_use]
     pub fn asset(self, asset: &mut Asset, kind: EventKind) -> Self {
         self.quiet_asset(asset).with(Write::Event(event(asset, kind, asset.changed_at)))
     }
 
-    /// Adds a change to an asset's bookkeeping that is no transition. The caller's copy gets its new revision.
+    /// Adds a change to an asset that is no transition, without an event. Increments the revision of `asset`.
     #[must_use]
     pub fn quiet_asset(self, asset: &mut Asset) -> Self {
         let tx = self.charge(asset.tenant, asset.settle_charge()).with(Write::UpdateAsset(Box::new(asset.clone())));
@@ -172,15 +174,15 @@ impl Tx {
         tx
     }
 
-    /// Adds an upload's transition and the event that tells it, with the asset's name. The caller's copy gets its new
-    /// revision.
+    /// Adds an upload's transition and its event, which carries the asset's `name`. Increments the revision of
+    /// `upload`.
     #[must_use]
     pub fn upload(self, upload: &mut Upload, kind: EventKind, name: &FileName) -> Self {
         let (tenant, asset, at, data) = (upload.tenant, upload.asset, upload.changed_at, of_upload(upload, name));
         self.quietly(upload).with(Write::Event(NewEvent { tenant, asset, kind, at, data }))
     }
 
-    /// Adds a change to an upload's bookkeeping that is no transition. The caller's copy gets its new revision.
+    /// Adds a change to an upload that is no transition, without an event. Increments the revision of `upload`.
     #[must_use]
     pub fn quietly(self, upload: &mut Upload) -> Self {
         let tx = self.charge(upload.tenant, upload.settle_charge());
@@ -193,7 +195,7 @@ impl Tx {
         if usage.is_zero() { self } else { self.with(Write::Charge(tenant, usage)) }
     }
 
-    /// What it changes of tenants' sums.
+    /// Changes of tenants' usage in this transaction.
     pub(super) fn charges(&self) -> impl Iterator<Item = (TenantId, QuotaUsage)> + '_ {
         self.writes.iter().filter_map(|write| match write {
             Write::Charge(tenant, usage) => Some((*tenant, *usage)),
@@ -201,7 +203,8 @@ impl Tx {
         })
     }
 
-    /// Whether it only adds rows: such transactions meet nobody, and many of them make one commit.
+    /// True if the transaction only inserts rows. Such transactions do not conflict, and many of them form a single
+    /// commit.
     pub(super) fn only_inserts(&self) -> bool {
         self.writes.iter().all(|write| match write {
             Write::InsertAsset(_)
@@ -240,7 +243,8 @@ impl Tx {
         })
     }
 
-    /// Whether it adds something that stays until it is deleted: refused on a disk with no more than its reserve.
+    /// True if the transaction adds rows that stay until they are deleted: refused while the disk's free space is below
+    /// the reserve.
     pub(super) fn adds_things(&self) -> bool {
         let adds = |write: &Write| {
             matches!(
@@ -256,7 +260,7 @@ impl Tx {
         self.writes.iter().any(adds)
     }
 
-    /// Whether somebody waits for what it writes: followers for events, workers for jobs.
+    /// True if the transaction writes events or jobs, for which readers of the feed and workers wait.
     pub(super) fn is_news(&self) -> bool {
         let news = |write: &Write| {
             matches!(
@@ -278,19 +282,19 @@ fn event(asset: &Asset, kind: EventKind, at: Timestamp) -> NewEvent {
     NewEvent { tenant: asset.tenant, asset: asset.id, kind, at, data: of_asset(asset, kind) }
 }
 
-/// The file's name at the time, which every event tells.
+/// The file's current name, which every event carries.
 fn named(name: &FileName) -> Map<String, Value> {
     Map::from_iter([("filename".to_owned(), name.as_str().into())])
 }
 
-/// Which upload an event is about: an asset may see several.
+/// The event data of an upload: its id, because an asset may have several, and the file name.
 fn of_upload(upload: &Upload, name: &FileName) -> Map<String, Value> {
     let mut data = named(name);
     data.insert("upload_id".to_owned(), upload.id.to_string().into());
     data
 }
 
-/// What was found out about an asset, on the events that say so. Metadata is not told: it may be large.
+/// The event data of an asset: the facts that this kind of event reports. Metadata is left out because it may be large.
 fn of_asset(asset: &Asset, kind: EventKind) -> Map<String, Value> {
     let mut data = named(&asset.name);
     match kind {

@@ -1,6 +1,6 @@
-//! Calls the hook of a content delivery network.
+//! Calls the purge hook of a content delivery network.
 //!
-//! Must not keep or log what the hook says.
+//! Must not store or log the hook's response body.
 
 use super::JobWorker;
 use super::job_run::JobOutcome;
@@ -10,7 +10,7 @@ use crate::domain::webhook::DeliveryProblem;
 use crate::engine::Error;
 
 impl JobWorker {
-    /// One call; anything but a success is tried again.
+    /// Calls the hook once; any response but 2xx fails the job, which is retried.
     pub(super) async fn run_purge(&self, job: &Job, asset: AssetId) -> Result<JobOutcome, Error> {
         let Some(sender) = &self.sender else { return Ok(JobOutcome::Unavailable("nobody calls here".to_owned())) };
         if let Some(call) = self.engine.purge_call(asset).await? {

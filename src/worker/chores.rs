@@ -1,5 +1,5 @@
-//! Chores: what comes round again and again, once per cluster. Each is a row among the jobs, leased like any other; its
-//! last report and its next time are in that row, for operators to see.
+//! Chores: recurring work, once per cluster. Each chore is a row among the jobs and is leased like any other job; its
+//! last report and its next run are in that row, where operators can see them.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::domain::clock::{Timestamp, after, parse_duration};
 use crate::domain::job::{Chore, Job, JobRelease, TryCount};
 use crate::store::{Tx, Write};
 
-/// When a chore comes round: after a pause, or by a cron expression in UTC.
+/// Schedule of a chore: an interval, or a cron expression in UTC.
 #[derive(Clone, Debug)]
 pub enum ChoreSchedule {
-    /// This long after its end.
+    /// This long after the end of the last run.
     Every(Duration),
     /// `minute hour day month weekday`.
     Cron(Box<Cron>),
 }
 
-/// Neither a time nor a cron expression.
+/// The text is neither a duration nor a cron expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("neither a time like 10s nor a cron expression like \"30 3 * * *\"")]
 pub struct InvalidSchedule;
@@ -39,7 +39,7 @@ impl FromStr for ChoreSchedule {
 }
 
 impl ChoreSchedule {
-    /// The next time after `now`; far away if the expression never comes true.
+    /// The next run after `now`; 366 days ahead if the expression never matches.
     pub(super) fn next_after(&self, now: Timestamp) -> Timestamp {
         match self {
             Self::Every(pause) => after(now, *pause),
@@ -51,20 +51,20 @@ impl ChoreSchedule {
     }
 }
 
-/// When each chore comes round, and what it may do.
+/// Schedules of the chores, and what they may do.
 #[derive(Clone, Debug)]
 pub struct ChoreTimetable {
-    /// See [`Chore::Sweep`].
+    /// Schedule of [`Chore::Sweep`].
     pub sweep: ChoreSchedule,
-    /// See [`Chore::Retention`].
+    /// Schedule of [`Chore::Retention`].
     pub retention: ChoreSchedule,
-    /// See [`Chore::Orphans`].
+    /// Schedule of [`Chore::Orphans`].
     pub orphans: ChoreSchedule,
-    /// See [`Chore::Rollup`].
+    /// Schedule of [`Chore::Rollup`].
     pub rollup: ChoreSchedule,
-    /// See [`Chore::Alarms`].
+    /// Schedule of [`Chore::Alarms`].
     pub alarms: ChoreSchedule,
-    /// Whether orphans are removed, and not only counted.
+    /// True if orphans are removed; false if they are only counted.
     pub remove_orphans: bool,
 }
 

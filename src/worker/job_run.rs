@@ -1,4 +1,4 @@
-//! One job from its claim to its end.
+//! Runs a job from its claim to its end.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use crate::domain::findings::StoredDamage;
 use crate::domain::job::{Job, JobSubject, TryCount};
 use crate::engine::Error;
 
-/// The longest pause before somebody who is away is looked for again.
+/// Maximum pause before a job whose dependency was unavailable is tried again.
 const MAX_UNAVAILABLE_PAUSE: Duration = Duration::from_secs(60);
 
-/// How one try ended.
+/// Outcome of a try.
 pub(super) enum JobOutcome {
-    /// The job is finished, or no longer ours.
+    /// The job is finished, or this worker no longer holds it.
     Done(&'static str),
-    /// Put back already, with whatever was kept.
+    /// The job has been put back already, with its progress.
     Deferred(&'static str),
-    /// Somebody whom it needs is away; the try does not count.
+    /// A dependency of the job is unavailable; the try does not count.
     Unavailable(String),
-    /// It failed; the try counts.
+    /// The job failed; the try counts.
     Failed(String),
-    /// Another worker has the job, or it was cancelled.
+    /// Another worker holds the job, or it was cancelled.
     LeaseLost,
-    /// The store has lost the bytes that it needs; the try counts.
+    /// The object store has lost the asset's bytes; the try counts.
     BytesMissing(String),
 }
 
@@ -50,7 +50,7 @@ impl From<StepError> for JobOutcome {
 }
 
 impl JobWorker {
-    /// Runs one job for as long as its lease can be kept.
+    /// Runs a job for as long as its lease can be renewed.
     #[tracing::instrument(name = "job", skip_all, fields(job = %job.id, kind = job.work.kind().name(), subject = %job.work.subject(), attempt = job.attempt))]
     pub(super) async fn run_with_lease(&self, job: Job) {
         let kept = tokio::select! {
@@ -66,10 +66,11 @@ impl JobWorker {
         }
     }
 
-    /// Whether the job was still this worker's when it ended.
+    /// Runs a job and records its outcome. `false`: this worker no longer held the job at its end.
     async fn run_job(&self, job: &Job) -> bool {
         let started = std::time::Instant::now();
-        // Tries are counted at the claim: a job that killed its workers is past the limit without having failed.
+        // Tries are counted at the claim: a job that crashed its worker every time has used them up without ever
+        // failing.
         let end = if job.is_poison() && !matches!(job.work, JobSubject::Chore(_)) {
             JobOutcome::Failed("it ended its worker every time".to_owned())
         } else {
@@ -116,8 +117,8 @@ impl JobWorker {
         }
     }
 
-    /// Later again, or never: then with the `damage` that kept it from being done. `false`: the job is no longer this
-    /// worker's.
+    /// Puts the job back until `due`. With `None` gives it up, and records the `damage` of the bytes if that is the
+    /// cause. `false`: this worker no longer holds the job.
     async fn put_back_or_give_up(
         &self,
         job: &Job,

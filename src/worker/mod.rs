@@ -1,8 +1,8 @@
-//! Workers: claim · run · settle, on any number of nodes.
+//! Workers: claim, run and settle jobs, on any number of nodes.
 //!
-//! A claim is a lease with a heartbeat; whoever loses it stops and writes nothing. Every kind of job has places of its
-//! own, so that a flood of one kind never keeps another waiting. A job that fails comes back later, with growing
-//! pauses; one that keeps failing, or keeps killing its worker, is put among the dead. Nothing here decides what an
+//! A claim is a lease that the worker renews; a worker that loses the lease stops and writes nothing. Every kind of job
+//! has its own slots, so that many jobs of a kind never delay another kind. A failed job is retried after growing
+//! pauses; a job that keeps failing, or keeps crashing its worker, becomes dead. This module does not decide what an
 //! outcome means for rows: [`Engine`] writes it, fenced by the attempt.
 //!
 //! Must not speak HTTP or know concrete adapters.
@@ -35,18 +35,18 @@ pub use processors::{
 };
 pub use webhooks::WebhookSender;
 
-/// How a worker works.
+/// Settings of a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
-    /// Assets processed at once, and as many looked at again.
+    /// Maximum number of concurrent jobs of each of the kinds process, recheck and rescan.
     pub concurrency: usize,
-    /// Webhook deliveries at once.
+    /// Maximum number of concurrent webhook deliveries.
     pub max_deliveries: usize,
-    /// How long a claim lasts without a heartbeat.
+    /// Duration of a lease without renewal.
     pub lease: Duration,
-    /// How often to look for jobs that nobody told us of.
+    /// Interval at which the worker polls for due jobs, in case a notification was lost.
     pub poll_interval: Duration,
-    /// When chores come round; `None`: this worker does none.
+    /// Schedules of the chores; `None`: this worker runs none.
     pub chores: Option<ChoreTimetable>,
 }
 
@@ -62,12 +62,12 @@ impl Default for WorkerSettings {
     }
 }
 
-/// A chore whose node dies is taken over after this.
+/// Maximum lease of a chore: if its node dies, another node takes over after this.
 const MAX_CHORE_LEASE: Duration = Duration::from_secs(5);
-/// So is a delivery: its receiver waits for it.
+/// Maximum lease of a delivery or purge: short, because a receiver waits for it.
 const MAX_DELIVERY_LEASE: Duration = Duration::from_secs(10);
 
-/// A worker, ready to run.
+/// A worker of jobs and webhook deliveries.
 #[derive(Clone)]
 pub struct JobWorker {
     engine: Engine,
@@ -78,11 +78,11 @@ pub struct JobWorker {
     /// `None`: this worker sends no webhooks.
     sender: Option<WebhookSender>,
     endpoint_limiter: webhooks::EndpointLimiter,
-    /// A delivery was tried.
+    /// Notified after each try of a delivery.
     delivery_tried: Arc<Notify>,
 }
 
-/// The places for each kind of job, and the word that one became free.
+/// Slots per kind of job, and a wake-up when a slot is freed.
 struct Slots {
     by_kind: HashMap<JobKind, Arc<Semaphore>>,
     slot_freed: Notify,
@@ -108,13 +108,13 @@ impl Slots {
         Self { by_kind: of.collect(), slot_freed: Notify::new() }
     }
 
-    /// Kinds that have a free place, in the order in which they are served.
+    /// Kinds that have a free slot, in the order in which they are served.
     fn free_kinds(&self) -> Vec<JobKind> {
         let has_room = |kind: &JobKind| self.by_kind.get(kind).is_some_and(|places| places.available_permits() > 0);
         JobKind::ALL.into_iter().filter(has_room).collect()
     }
 
-    /// Every free place of a kind.
+    /// Takes every free slot of a kind.
     fn acquire_free(&self, kind: JobKind) -> Vec<OwnedSemaphorePermit> {
         let Some(places) = self.by_kind.get(&kind) else { return Vec::new() };
         std::iter::from_fn(|| Arc::clone(places).try_acquire_owned().ok()).collect()
@@ -122,7 +122,7 @@ impl Slots {
 }
 
 impl JobWorker {
-    /// A worker on these foundations.
+    /// Creates a worker that sends no webhooks.
     #[must_use]
     pub fn new(
         engine: Engine,
@@ -145,13 +145,13 @@ impl JobWorker {
         }
     }
 
-    /// Sends webhooks, too.
+    /// Enables webhook deliveries and purge calls.
     #[must_use]
     pub fn with_sender(self, sender: WebhookSender) -> Self {
         Self { sender: Some(sender), ..self }
     }
 
-    /// Works until `shutdown`, then finishes what it has begun. Jobs that are cut off come back when their lease ends.
+    /// Runs until `shutdown`, then finishes the running jobs. Interrupted jobs become due again when their lease ends.
     pub async fn run(&self, shutdown: CancellationToken) {
         self.seed_chores().await;
         tokio::join!(self.run_dispatcher(&shutdown), self.run_jobs(&shutdown));
@@ -174,7 +174,7 @@ impl JobWorker {
         jobs.wait().await;
     }
 
-    /// Claims as many due jobs as there are free places and starts them; how many.
+    /// Claims as many due jobs as there are free slots and starts them. Returns how many.
     async fn claim_due_jobs(&self, places: &Arc<Slots>, jobs: &TaskTracker) -> usize {
         let due = match self.store.list_due_kinds(&places.free_kinds()).await {
             Ok(due) => due,
@@ -220,7 +220,7 @@ impl JobWorker {
         }
     }
 
-    /// Chores are rows that are always there; whoever comes first writes them.
+    /// Inserts the chores' rows, which exist permanently; a no-op if another node has inserted them.
     async fn seed_chores(&self) {
         let Some(timetable) = &self.settings.chores else { return };
         let now = self.store.now();
@@ -229,7 +229,7 @@ impl JobWorker {
             work: JobSubject::Chore(chore),
             tenant: TenantId(uuid::Uuid::nil()),
             priority: Priority::Normal,
-            // What a stopped cluster has missed is looked after at once; the bucket is searched when it is its time.
+            // Run at once what a stopped cluster has missed; only the orphan search keeps its schedule.
             run_at: if chore == Chore::Orphans { timetable.orphans.next_after(now) } else { now },
         };
         if let Err(error) = self.store.seed_jobs(&Chore::ALL.map(chore)).await {
@@ -237,7 +237,8 @@ impl JobWorker {
         }
     }
 
-    /// Returns when the lease is lost. A database that is away for a while is not a lost lease, until it would be.
+    /// Renews the lease; returns when it is lost. A database that is unavailable counts as a lost lease only after
+    /// three failed renewals in a row, when the lease would have expired.
     async fn renew_lease(&self, job: &Job) {
         let lease = self.lease_duration(job.work.kind());
         let mut failures = 0;

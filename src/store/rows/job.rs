@@ -1,4 +1,4 @@
-//! The row of `job`, as workers and as operators read it.
+//! The row of `job`, as workers and operators read it.
 
 use serde_json::Value;
 use sqlx::types::Json;

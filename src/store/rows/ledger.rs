@@ -1,4 +1,4 @@
-//! The columns of `upload` that hold the ledger of a relayed one, and the row of `part`.
+//! The columns of `upload` that hold the ledger of a relayed upload, and the row of `part`.
 
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use crate::domain::plan::PartNumber;
 use crate::domain::upload::Transfer;
 use crate::store::StoreError;
 
-/// The cells of an upload's ledger.
+/// The ledger columns of `upload`, as read.
 #[derive(sqlx::FromRow)]
 pub(super) struct LedgerRow {
     appended: i64,
@@ -55,7 +55,7 @@ impl LedgerRow {
     }
 }
 
-/// The values of those columns, in their order.
+/// The ledger columns of `upload`, as written, in column order.
 pub(in crate::store) struct LedgerCells {
     pub(in crate::store) appended: i64,
     pub(in crate::store) tail: String,
@@ -68,7 +68,7 @@ pub(in crate::store) struct LedgerCells {
 }
 
 impl LedgerCells {
-    /// What an upload writes there; other uploads than relayed ones write what the columns default to.
+    /// The values for this transfer; the column defaults if it is not relayed.
     pub(in crate::store) fn of(transfer: &Transfer) -> Self {
         let Transfer::Relayed(ledger) = transfer else { return Self::none() };
         Self {
@@ -101,7 +101,7 @@ impl LedgerCells {
     }
 }
 
-/// Neither segments nor ids can fail to be written.
+/// The list as JSON. Serialising segments and ids cannot fail.
 fn json<T: serde::Serialize>(list: &[T]) -> String {
     serde_json::to_string(list).unwrap_or_else(|_| "[]".to_owned())
 }

@@ -1,6 +1,6 @@
-//! Rows as the databases hold them, and their way to and from domain values.
+//! Database rows and their conversion to and from domain values.
 //!
-//! A row that makes no sense becomes [`StoreError::Corrupt`] with its table and key; it never becomes a guess.
+//! A row that cannot be decoded becomes [`StoreError::Corrupt`] with its table and key; no default is substituted.
 
 use serde_json::{Map, Value};
 use sqlx::types::Json;
@@ -30,7 +30,7 @@ pub(super) use tenancy::{AuditRow, PolicyRow, QuotaRow, TenantRow, UsageRow};
 pub(super) use upload::{UploadRow, transfer_cells};
 pub(super) use webhook::{DeliveryRow, WebhookRow};
 
-/// A cell that cannot be what it says.
+/// A cell that cannot be decoded: its column and value.
 struct InvalidRow(String);
 
 type CellDecode<T> = Result<T, InvalidRow>;
@@ -60,7 +60,7 @@ fn required<T>(column: &str, value: Option<T>) -> CellDecode<T> {
     value.ok_or_else(|| bad(column, "NULL"))
 }
 
-/// Turns a row into its domain value, naming the row when it cannot.
+/// Implements the conversion of a row to its domain value; the error names table and row.
 macro_rules! decodes {
     ($row:ident in $table:literal as $value:ty) => {
         impl TryFrom<$row> for $value {
@@ -158,7 +158,7 @@ impl From<CountedRow> for EventCount {
     }
 }
 
-/// What an event is about, as a row keeps it.
+/// The column `data` of an event; NULL if it is empty.
 pub(super) fn data_cell(data: &Map<String, Value>) -> Option<Json<Map<String, Value>>> {
     (!data.is_empty()).then(|| Json(data.clone()))
 }
@@ -240,7 +240,7 @@ impl ReplayRow {
 
 decodes!(ReplayRow in "replay" as IdempotencyRecord);
 
-/// An instant as a row keeps it.
+/// A timestamp as rows store it: microseconds since the Unix epoch.
 pub(super) fn at(instant: Timestamp) -> i64 {
     instant.as_microsecond()
 }

@@ -1,32 +1,32 @@
-//! What a failure means while a transaction is under way: undone for certain, or unknown.
+//! Classifies a failed transaction: certainly rolled back, or outcome unknown.
 
 use super::integrity;
 use crate::store::StoreError;
 
-/// Why a group has not been committed.
+/// Reasons why a group was not committed.
 pub(super) enum GroupFailure {
-    /// Nothing was written. `again`: the database itself asks for another try.
+    /// Nothing was written. `again`: the database itself asks for a retry.
     Undone { error: StoreError, again: bool },
-    /// It may have been written.
+    /// The outcome is unknown: the group may have been written.
     Unknown(StoreError),
 }
 
-/// What a database says of itself that no other try will change.
+/// Database errors that a retry cannot cure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum DatabaseTrouble {
     /// The disk is full.
     Full,
-    /// Its own structure is damaged.
+    /// The database's structure is damaged.
     Malformed,
 }
 
-/// The trouble that an error tells of.
+/// The trouble that an error reports, if any.
 pub(super) fn trouble(error: &sqlx::Error) -> Option<DatabaseTrouble> {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code)?;
     super::trouble_of(&code)
 }
 
-/// What a driver's error means to the port.
+/// Converts a driver's error to the port's error. A report of damage is counted and logged.
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
     match (trouble(&error), error) {
         (Some(DatabaseTrouble::Full), _) => StoreError::Full,
@@ -39,17 +39,17 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// A statement before COMMIT failed: the transaction will be rolled back.
+/// Failure of a statement before COMMIT: the transaction is rolled back.
 pub(super) fn undone(error: sqlx::Error) -> GroupFailure {
     GroupFailure::Undone { again: asks_again(&error), error: failed(error) }
 }
 
 impl GroupFailure {
-    /// A row was not as the transaction expects.
+    /// A row differs from what the transaction expects.
     pub(super) const CONFLICT: Self = Self::Undone { error: StoreError::Conflict, again: false };
 }
 
-/// Serialization failures and deadlocks of PostgreSQL (40001, 40P01).
+/// True for PostgreSQL's serialization failures and deadlocks (40001, 40P01).
 fn asks_again(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code == "40001" || code == "40P01")

@@ -1,16 +1,18 @@
-//! The feed: every tenant's events in one order, in which nothing ever appears behind a reader's back.
+//! The feed: each tenant's events in a single order. No event ever appears at or before a position that a reader has
+//! already passed.
 //!
-//! Transactions commit in another order than they take numbers in, so an event gets its place only after it was
-//! committed: whoever wants to read first numbers what is pending. One numbers at a time, holding the `feed` table's row of
-//! no tenant from before it looks until its commit is visible. So places become visible in their order, have no gaps, and a
-//! cursor is one number. A node that dies while numbering leaves the events pending; the next one, on any node, numbers them.
+//! Transactions commit in another order than they draw numbers in, so an event gets its position only after its commit:
+//! readers number the pending events before they read. Numbering is serialised by a lock on the `feed` row of the nil
+//! tenant, held from before the pending events are selected until the commit is visible. So positions become visible in
+//! order and without gaps, and a cursor is a single number. If a node dies while numbering, its events stay pending,
+//! and the next numbering on any node includes them.
 //!
-//! Of one asset, an event is visible only after the ones before it, and batches are cut along (asset, sequence): an asset's
-//! events keep their order. Between assets, the order of a batch is that of time.
+//! An asset's events become visible in sequence: batches are cut along (asset, sequence). Events of different assets
+//! are ordered by time within a batch.
 //!
-//! Against a horizon of transaction ids (`pg_snapshot_xmin`): that one waits for the oldest writer of the whole server, and
-//! its cursors mean nothing after a restore. Against numbers taken inside the writer's transaction: writers of a tenant would
-//! take turns.
+//! Rejected alternatives: a horizon of transaction ids (`pg_snapshot_xmin`) waits for the oldest writer of the whole
+//! server, and its cursors are meaningless after a restore; numbers drawn inside the writer's transaction would
+//! serialise the writers of a tenant.
 
 use sqlx::{Pool, QueryBuilder};
 use uuid::Uuid;
@@ -22,7 +24,7 @@ use crate::domain::event::{FeedEnds, FeedEvent};
 use crate::domain::ids::{AssetId, TenantId};
 use crate::store::Result;
 
-/// Events that one transaction numbers.
+/// Maximum number of events that a single transaction numbers.
 const NUMBERING_BATCH_EVENTS: i64 = 1000;
 
 const NUMBER: &str = "\
@@ -37,13 +39,13 @@ const NUMBER: &str = "\
     FROM numbered WHERE event.asset_id = a AND event.seq = s
     RETURNING tenant_id, pos";
 
-/// Whether an event waits for its place.
+/// True if an event has no position yet.
 pub(super) async fn is_pending(pool: &Pool<Db>) -> Result<bool> {
     let query = sqlx::query_scalar::<_, i64>("SELECT seq FROM event WHERE pos IS NULL LIMIT 1");
     Ok(query.fetch_optional(pool).await.map_err(failed)?.is_some())
 }
 
-/// Numbers a batch of what is pending; how many.
+/// Numbers a batch of pending events. Returns how many.
 pub(super) async fn number(pool: &Pool<Db>) -> Result<u64> {
     let mut tx = pool.begin_with(BEGIN).await.map_err(failed)?;
     let numbered = number_in(&mut tx).await.map_err(failed)?;
@@ -52,7 +54,7 @@ pub(super) async fn number(pool: &Pool<Db>) -> Result<u64> {
 }
 
 async fn number_in(conn: &mut SqlConnection) -> sqlx::Result<u64> {
-    // A statement of its own: the next one must see what the holder before us committed.
+    // A separate statement: the next statement must see what the previous lock holder committed.
     let hold = sqlx::query("UPDATE feed SET last = last + 1 WHERE tenant_id = $1").bind(Uuid::nil());
     hold.execute(&mut *conn).await?;
     let places: Vec<(Uuid, i64)> = sqlx::query_as(NUMBER).bind(NUMBERING_BATCH_EVENTS).fetch_all(&mut *conn).await?;
@@ -105,8 +107,8 @@ pub(super) async fn ends(pool: &Pool<Db>, tenants: &[TenantId]) -> Result<Vec<(T
     Ok(found)
 }
 
-/// Up to which place each feed's beginning is older than `before`, and no active webhook has yet to be told of it; feeds
-/// of which nothing is are left out.
+/// For each feed, the last position among its first `limit` events that are older than `before` and that all active
+/// webhooks have passed. Feeds without such events are left out.
 pub(super) async fn due(pool: &Pool<Db>, before: Timestamp, limit: u32) -> Result<Vec<(Uuid, i64)>> {
     const FEEDS: &str = "SELECT tenant_id, forgotten FROM feed WHERE last > forgotten AND $1 > \
         (SELECT at FROM event WHERE event.tenant_id = feed.tenant_id AND pos > forgotten ORDER BY pos LIMIT 1)";
@@ -123,9 +125,9 @@ pub(super) async fn due(pool: &Pool<Db>, before: Timestamp, limit: u32) -> Resul
     Ok(due)
 }
 
-/// Removes what feeds hold up to these places; how many events went.
+/// Deletes the events of feeds up to these positions. Returns how many.
 pub(super) async fn forget(pool: &Pool<Db>, feeds: Vec<(Uuid, i64)>) -> Result<u64> {
-    // The newest stays, and with it the asset's sequence.
+    // The newest event of an asset stays, because the next sequence number is computed from it.
     const REMOVE: &str = "DELETE FROM event WHERE tenant_id = $1 AND pos <= $2 \
         AND pos > (SELECT forgotten FROM feed WHERE feed.tenant_id = $1) \
         AND EXISTS (SELECT 1 FROM event AS later WHERE later.asset_id = event.asset_id AND later.seq > event.seq)";

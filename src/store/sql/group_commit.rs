@@ -1,10 +1,10 @@
-//! The lanes on which transactions are carried out, in tasks of their own.
+//! Group commit: tasks ("lanes") that carry out queued transactions.
 //!
-//! A lane takes what has queued up while the commit before was under way: on SQLite everything, on PostgreSQL one
-//! transaction, or every waiting one that only adds rows. That is group commit: one fsync for many callers. If a
-//! group fails, its members are tried again one by one, so that only the guilty one hears of it.
+//! A lane takes what was queued during the previous commit: on SQLite everything, on PostgreSQL either a single
+//! transaction or all waiting transactions that only add rows. So many callers share an fsync. If a group fails, its
+//! members are retried separately, so that only the failing transaction reports an error.
 //!
-//! Callers wait for the answer but do not own the work: dropping the future changes nothing.
+//! Callers wait for the outcome but do not own the work: dropping the future does not cancel the transaction.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,17 +18,18 @@ use super::{BEGIN, Db, GROUP_EVERYTHING};
 use super::{SqlConnection, failed, insert, tenancy, write};
 use crate::store::{CacheGenerations, Result, StoreError, Tx};
 
-/// Transactions that may wait. Beyond it, callers wait for [`QUEUE_TIMEOUT`] and are then told that we are busy.
+/// Maximum number of queued transactions. When the queue is full, callers wait for [`QUEUE_TIMEOUT`] and then get
+/// [`StoreError::Busy`].
 const MAX_QUEUED_TX: usize = 4096;
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Transactions in one commit.
+/// Maximum number of transactions in a commit.
 const MAX_GROUP_TX: usize = 256;
-/// Groups of additions that are under way at once: one is written while the other is made durable. More would only be
-/// smaller, and every group costs the database the same round trips and fsync.
+/// Maximum number of concurrent groups that only add rows: while a group is being made durable, the next is written.
+/// More lanes would only make the groups smaller, and every group costs the same round trips and fsync.
 const MAX_ADDING_LANES: usize = 2;
-/// A database that takes longer than this for one group is treated as gone; the outcome is then unknown.
+/// Time limit for a group. After that the database counts as unavailable, and the outcome is unknown.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(30);
-/// Tries of a transaction that the database itself asks to repeat (serialization failure, deadlock).
+/// Attempts at a transaction when the database itself asks for a retry (serialization failure, deadlock).
 const MAX_COMMIT_ATTEMPTS: u32 = 5;
 
 struct WaitingTx {
@@ -36,14 +37,14 @@ struct WaitingTx {
     answer: oneshot::Sender<Result<()>>,
 }
 
-/// The queue and its lanes.
+/// The queue of transactions and its lanes.
 pub(super) struct GroupCommit {
     queue: mpsc::Sender<WaitingTx>,
 }
 
 impl GroupCommit {
-    /// Starts `count` lanes on connections of `pool`. They end when this value is dropped.
-    /// What they change is counted in `turns`.
+    /// Starts `count` lanes on connections of `pool`. The lanes end when this value is dropped. Changes of assets are
+    /// counted in `turns`.
     pub(super) fn start(pool: &Pool<Db>, count: usize, turns: &Arc<CacheGenerations>) -> Self {
         let (queue, incoming) = mpsc::channel(MAX_QUEUED_TX);
         let source = Arc::new(Mutex::new(CommitSource::new(incoming)));
@@ -61,15 +62,15 @@ impl GroupCommit {
     }
 }
 
-/// Where lanes get their work.
+/// Forms groups from the queue.
 struct CommitSource {
     incoming: mpsc::Receiver<WaitingTx>,
-    /// Taken out of the channel while looking for the end of a group.
+    /// Transactions taken from the channel that did not fit the previous group.
     held: VecDeque<WaitingTx>,
     adders: Arc<Semaphore>,
 }
 
-/// Transactions for one commit, and the permit to be one of the [`MAX_ADDING_LANES`] if that is all they do.
+/// Transactions for a single commit. If they only add rows, the group holds a permit of [`MAX_ADDING_LANES`].
 struct CommitGroup {
     waiting: Vec<WaitingTx>,
     _adder: Option<OwnedSemaphorePermit>,
@@ -101,8 +102,8 @@ impl CommitSource {
         Some(CommitGroup { waiting: group, _adder: adder })
     }
 
-    /// Lets everybody who is about to queue up do so, as long as somebody does. Callers that were answered together
-    /// come back together, and the first of them must not have a commit of its own while the others wait for it.
+    /// Yields as long as transactions keep arriving. Callers whose transactions were committed together queue the next
+    /// ones together; without this, the first would get a commit of its own while the rest wait for it.
     async fn gather(&self) {
         let mut before = usize::MAX;
         while self.incoming.len() != before && self.incoming.len() < MAX_GROUP_TX {
@@ -118,10 +119,10 @@ async fn lane(pool: Pool<Db>, source: Arc<Mutex<CommitSource>>, turns: Arc<Cache
         let Some(CommitGroup { waiting, _adder }) = group else { return };
         let (txs, answers): (Vec<Tx>, Vec<_>) = waiting.into_iter().map(|w| (w.tx, w.answer)).unzip();
         let outcomes = carry_out(&pool, &txs).await;
-        // Whatever became of them: an unknown outcome may be a change.
+        // Counted for every outcome: an unknown outcome may be a change.
         txs.iter().for_each(|tx| turns.count(tx));
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
-            // The caller may have gone; its transaction counts all the same.
+            // The caller may have gone; its transaction is committed all the same.
             let _ = answer.send(outcome);
         }
     }
@@ -156,7 +157,7 @@ async fn alone(pool: &Pool<Db>, tx: &Tx) -> Result<()> {
     }
 }
 
-/// One BEGIN … COMMIT on a connection that goes back to the pool only if it is known to be out of the transaction.
+/// Runs a single BEGIN … COMMIT. The connection returns to the pool only if it is certainly outside the transaction.
 async fn attempt(pool: &Pool<Db>, txs: &[&Tx]) -> std::result::Result<(), GroupFailure> {
     let mut conn = pool.acquire().await.map_err(undone)?;
     let outcome = match tokio::time::timeout(COMMIT_DEADLINE, transaction(&mut conn, txs)).await {
@@ -171,7 +172,7 @@ async fn attempt(pool: &Pool<Db>, txs: &[&Tx]) -> std::result::Result<(), GroupF
         Err(GroupFailure::Undone { .. }) => sqlx::query("ROLLBACK").execute(&mut *conn).await.is_ok(),
     };
     if !clean {
-        // Closing ends a transaction whose state nobody knows, and leaves a server that has become read-only.
+        // Closing ends a transaction whose state is unknown, and abandons a server that has become read-only.
         drop(tokio::spawn(conn.detach().close_hard()));
     }
     outcome
@@ -189,7 +190,7 @@ async fn transaction(conn: &mut SqlConnection, txs: &[&Tx]) -> std::result::Resu
     }
     let commit = sqlx::query("COMMIT").execute(&mut *conn).await;
     commit.map(|_| ()).map_err(|error| match error {
-        // The database itself refused: nothing was written. Anything else leaves us in the dark.
+        // The database itself refused: nothing was written. After any other error the outcome is unknown.
         sqlx::Error::Database(_) => undone(error),
         other => GroupFailure::Unknown(failed(other)),
     })

@@ -1,5 +1,5 @@
-//! New rows, one or many by the same statement: a group of transactions that only add rows costs one statement per
-//! table, whatever its size.
+//! Inserts of new rows. A group of transactions that only add rows costs a single statement per table and batch,
+//! whatever its size.
 
 use sqlx::QueryBuilder;
 use sqlx::query_builder::Separated;
@@ -151,15 +151,15 @@ fn part(mut row: InsertTuple<'_>, part: &RelayedPart) {
         .push_bind(part.etag.clone());
 }
 
-/// Rows that one statement adds. Few distinct sizes, so that the driver's cache of prepared statements stays warm, and
-/// few statements, each of which costs a round trip. The most is far below both databases' limits on bound values.
+/// Number of rows per INSERT. Few distinct sizes keep the driver's cache of prepared statements effective; large
+/// batches save round trips. The maximum is far below both databases' limits on bound values.
 fn at_once(rows: usize) -> usize {
     const ROWS_STEP: usize = 8;
     const MAX_ROWS_PER_INSERT: usize = 64;
     if rows < ROWS_STEP { rows } else { (rows / ROWS_STEP * ROWS_STEP).min(MAX_ROWS_PER_INSERT) }
 }
 
-/// Rows for one table.
+/// Inserts rows into a table. `head`: the statement up to VALUES.
 pub(super) async fn rows<T>(
     conn: &mut SqlConnection,
     head: &'static str,
@@ -177,7 +177,7 @@ pub(super) async fn rows<T>(
     Ok(())
 }
 
-/// Adds every row of these transactions, each of which only adds rows.
+/// Inserts all rows of transactions that only add rows.
 pub(super) async fn all(conn: &mut SqlConnection, txs: &[&Tx]) -> Result<(), GroupFailure> {
     macro_rules! of {
         ($variant:ident) => {{
@@ -194,7 +194,7 @@ pub(super) async fn all(conn: &mut SqlConnection, txs: &[&Tx]) -> Result<(), Gro
     rows(conn, tenancy::AUDIT, &of!(InsertAudit).iter().map(|b| &***b).collect::<Vec<_>>(), tenancy::audit).await
 }
 
-/// Adds the row of one write that only adds a row; `None` for every other write.
+/// Inserts the rows of a single write; `None` for writes that are not inserts.
 pub(super) async fn one(conn: &mut SqlConnection, write: &Write) -> Option<Result<(), GroupFailure>> {
     Some(match write {
         Write::InsertAsset(new) => rows(conn, ASSETS, &[&**new], asset).await,

@@ -1,8 +1,8 @@
-//! Whether the database's own structure is sound. A statement that meets a malformed page reports it; the store then
-//! checks its file, and writes nothing more to one that is damaged: what is acknowledged must be found again. Reading
-//! goes on, as far as it goes.
+//! Integrity of the database's structure. A statement that meets a malformed page reports it; the store then checks its
+//! file. A damaged database is not written any more, because acknowledged data must be found again. Reading continues
+//! as far as possible.
 //!
-//! PostgreSQL has no such check: there a report is logged, and the server's operator takes it from there.
+//! PostgreSQL has no such check: a report is logged there, for the server's operator.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,11 +15,11 @@ use super::failure::{DatabaseTrouble, trouble};
 use super::{Db, INTEGRITY_CHECK, QUICK_CHECK};
 use crate::store::{Result, StoreError};
 
-/// Statements of this process that met a malformed page, in whatever database: where it happened is not told, so each
-/// open store checks its own.
+/// Number of statements of this process that met a malformed page, in any database. The error does not name the
+/// database, so each open store checks its own.
 static REPORTS: AtomicU64 = AtomicU64::new(0);
 
-/// Counts one report and logs it, ever more seldom.
+/// Counts a report of damage. Logs the 1st, 2nd, 4th, 8th report, and so on.
 pub(super) fn report_damage(text: &str) {
     let reports = REPORTS.fetch_add(1, Ordering::AcqRel) + 1;
     if reports.is_power_of_two() {
@@ -27,9 +27,9 @@ pub(super) fn report_damage(text: &str) {
     }
 }
 
-/// What is known of one database.
+/// Known state of a database's integrity.
 pub(super) struct IntegrityCheck {
-    /// Reports that a check has followed.
+    /// Value of [`REPORTS`] at the last completed check.
     answered: AtomicU64,
     damage: OnceLock<String>,
     checking: Mutex<()>,
@@ -43,12 +43,12 @@ impl Default for IntegrityCheck {
 }
 
 impl IntegrityCheck {
-    /// Refuses once damage is known.
+    /// Fails with [`StoreError::Malformed`] once damage is known.
     pub(super) fn refuse_if_damaged(&self) -> Result<()> {
         self.damage.get().map_or(Ok(()), |what| Err(StoreError::Malformed(what.clone())))
     }
 
-    /// Checks everything if a malformed page was reported since the last check. Not sound until that check has ended.
+    /// Checks the whole structure if a malformed page was reported since the last check, and waits for the result.
     pub(super) async fn answer_reports(self: &Arc<Self>, pool: &Pool<Db>) -> Result<()> {
         self.refuse_if_damaged()?;
         if REPORTS.load(Ordering::Acquire) == self.answered.load(Ordering::Acquire) {
@@ -57,14 +57,14 @@ impl IntegrityCheck {
         self.check(pool, INTEGRITY_CHECK).await
     }
 
-    /// Checks the structure of every page, but not what indices say. Takes time in proportion to the file.
+    /// Checks the structure of every page, but not the contents of indices. Takes time in proportion to the file size.
     pub(super) async fn check_quickly(self: &Arc<Self>, pool: &Pool<Db>) -> Result<()> {
         self.check(pool, QUICK_CHECK).await
     }
 
     async fn check(self: &Arc<Self>, pool: &Pool<Db>, statement: Option<&'static str>) -> Result<()> {
         let (integrity, pool) = (Arc::clone(self), pool.clone());
-        // In a task of its own: the caller's patience may end before a large file is read.
+        // In a separate task: the caller may time out before a large file is read.
         let checked = tokio::spawn(async move { integrity.run_check(&pool, statement).await });
         checked.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
     }

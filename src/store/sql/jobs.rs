@@ -1,4 +1,4 @@
-//! Leasing, prolonging, putting back and counting jobs, and forgetting what is over.
+//! Job queries: claim, extend, release, count; and deletion of expired rows.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::domain::ids::{JobId, TenantId};
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobRelease, JobSubject, NewJob, Priority, TryCount};
 use crate::store::{JobQuery, Result};
 
-/// Which of these kinds have something due and are not paused: one look at the index for each kind and priority,
-/// however many jobs wait.
+/// Those of `kinds` that have a due job and are not paused. Costs an index lookup per kind and priority, however many
+/// jobs wait.
 pub(super) async fn due(pool: &Pool<Db>, kinds: &[JobKind], now: Timestamp) -> Result<Vec<JobKind>> {
     if kinds.is_empty() {
         return Ok(Vec::new());
@@ -64,7 +64,7 @@ pub(super) async fn extend(pool: &Pool<Db>, job: &Job, now: Timestamp, lease: Du
     Ok(query.execute(pool).await.map_err(failed)?.rows_affected() == 1)
 }
 
-/// Keeps what a job has come to so far; `false`: the lease is lost.
+/// Saves a job's progress; `false`: the lease is lost.
 pub(super) async fn keep(pool: &Pool<Db>, job: &Job) -> Result<bool> {
     let query = sqlx::query("UPDATE job SET progress = $3 WHERE id = $1 AND attempt = $2 AND state = 'running'")
         .bind(job.id.0)
@@ -121,7 +121,7 @@ pub(super) async fn retry(
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-/// Adds jobs that are not owed yet.
+/// Inserts each job unless a job of its kind already exists for its subject and is not dead.
 pub(super) async fn seed(pool: &Pool<Db>, jobs: &[NewJob]) -> Result<()> {
     let mut builder = QueryBuilder::<Db>::new(insert::JOBS);
     builder.push_values(jobs, insert::job);
@@ -129,7 +129,7 @@ pub(super) async fn seed(pool: &Pool<Db>, jobs: &[NewJob]) -> Result<()> {
     builder.build().execute(pool).await.map(|_| ()).map_err(failed)
 }
 
-/// Adds a job as part of a transaction, unless one of its kind is owed already.
+/// Inserts a job within a transaction, unless a job of its kind exists for the subject and is not dead.
 pub(super) async fn owe(conn: &mut SqlConnection, job: &NewJob) -> std::result::Result<(), GroupFailure> {
     let mut builder = QueryBuilder::<Db>::new(insert::JOBS);
     builder.push_values([job], insert::job);
@@ -137,7 +137,7 @@ pub(super) async fn owe(conn: &mut SqlConnection, job: &NewJob) -> std::result::
     builder.build().execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-/// Removes the job of a work whatever its attempt; a worker that holds it finds its lease lost.
+/// Deletes the job for a subject, whatever its attempt; a worker that holds it finds its lease lost.
 pub(super) async fn cancel(conn: &mut SqlConnection, work: JobSubject) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query("DELETE FROM job WHERE subject_id = $1 AND kind = $2 AND state <> 'dead'");
     let query = query.bind(work.subject()).bind(work.kind().name());
@@ -204,7 +204,7 @@ pub(super) async fn list_owed(pool: &Pool<Db>, kind: JobKind, subject: uuid::Uui
     row.map(JobEntry::try_from).transpose()
 }
 
-/// How many jobs are owed and how many are dead; chores, which are nobody's, are not counted.
+/// Number of jobs that wait or run, and of dead jobs. Chores, which have no tenant, are not counted.
 pub(super) async fn count(pool: &Pool<Db>) -> Result<(u64, u64)> {
     let query = sqlx::query_as::<_, (i64, i64)>(
         "SELECT coalesce(sum(CASE WHEN state = 'dead' THEN 0 ELSE 1 END), 0), \
@@ -227,7 +227,7 @@ pub(super) async fn forget_expired(pool: &Pool<Db>, now: Timestamp, limit: u32) 
     const LINKS: &str = "DELETE FROM link WHERE id IN (SELECT id FROM link WHERE expires_at < $1 LIMIT $2)";
     const COLLECTIONS: &str =
         "DELETE FROM collection WHERE id IN (SELECT id FROM collection WHERE expires_at < $1 LIMIT $2)";
-    // Bounded by what their collections held.
+    // No LIMIT: bounded by the items of the deleted collections.
     const CRCS: &str = "DELETE FROM collection_crc WHERE $1 > 0 AND $2 > 0 AND NOT EXISTS \
         (SELECT 1 FROM collection WHERE collection.id = collection_crc.collection_id)";
     const REPLAYS: &str = "DELETE FROM replay WHERE (key_id, route, token) IN \
@@ -240,7 +240,7 @@ pub(super) async fn forget_expired(pool: &Pool<Db>, now: Timestamp, limit: u32) 
     Ok(gone)
 }
 
-/// How many rows [`forget_expired`] and forgetting events would remove, about.
+/// Approximate number of rows that [`forget_expired`] and the deletion of old events would remove.
 pub(super) async fn count_expired(pool: &Pool<Db>, now: Timestamp, before: Timestamp) -> Result<u64> {
     const COUNT_EXPIRED_SQL: &str = "SELECT (SELECT count(*) FROM link WHERE expires_at < $1) \
         + (SELECT count(*) FROM replay WHERE expires_at < $1) \

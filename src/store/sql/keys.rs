@@ -1,4 +1,4 @@
-//! Writes about API keys, and how many there are. Other secrets than a key's own hash are never here.
+//! Writes to API keys, and their number. The only secrets here are hashes of keys.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::domain::key::ApiKey;
 use crate::store::rows::at;
 use crate::store::{KeyRotation, Result, Write};
 
-/// A use is noted when the one noted before is at least this old.
+/// Minimum age of the stored last use before a newer use is stored.
 const MIN_NOTE_INTERVAL_MICROS: Duration = Duration::from_secs(60);
 
-/// How many of a tenant's keys are neither revoked nor expired.
+/// Number of a tenant's keys that are neither revoked nor expired.
 pub(super) async fn count_live(pool: &Pool<Db>, tenant: TenantId, now: Timestamp) -> Result<u64> {
     let query = sqlx::query_scalar::<_, i64>(
         "SELECT count(*) FROM api_key WHERE tenant_id = $1 AND revoked_at IS NULL \
@@ -27,7 +27,7 @@ pub(super) async fn count_live(pool: &Pool<Db>, tenant: TenantId, now: Timestamp
     Ok(count.cast_unsigned())
 }
 
-/// Carries out a write about keys.
+/// Carries out a write to API keys.
 pub(super) async fn write(conn: &mut SqlConnection, write: &Write) -> std::result::Result<(), GroupFailure> {
     let query = match write {
         Write::InsertKey(new) => return insert(conn, new).await,
@@ -77,7 +77,7 @@ async fn rotate(conn: &mut SqlConnection, rotation: &KeyRotation) -> std::result
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-/// Other nodes note as well: whoever comes within the minute changes nothing.
+/// Stores the last use of keys. Other nodes store uses too; a use within a minute of the stored time changes nothing.
 async fn note(conn: &mut SqlConnection, uses: &[(KeyId, Timestamp)]) -> std::result::Result<(), GroupFailure> {
     for (key, used) in uses {
         let query = sqlx::query(

@@ -1,4 +1,4 @@
-//! Links and collections: pages, withdrawal in bulk, uses.
+//! Queries for links and collections: pages, bulk revocation, uses.
 
 use sqlx::{Pool, QueryBuilder};
 
@@ -45,7 +45,7 @@ pub(super) async fn revoke(pool: &Pool<Db>, of: LinksOf, now: Timestamp, told: T
     Ok(revoked)
 }
 
-/// Withdraws every link to an asset, as part of a transaction.
+/// Revokes every link to an asset, within a transaction.
 pub(super) async fn revoke_of(
     conn: &mut SqlConnection,
     asset: AssetId,
@@ -63,8 +63,7 @@ pub(super) async fn use_one(pool: &Pool<Db>, id: GrantId, now: Timestamp) -> Res
     Ok(query.execute(pool).await.map_err(failed)?.rows_affected() == 1)
 }
 
-/// Adds uses that were counted elsewhere. Rows are taken in the order of their ids, so that two nodes do not wait for each
-/// other.
+/// Adds uses that were counted in memory. Rows are locked in the order of their ids, so that two nodes cannot deadlock.
 pub(super) async fn count_uses(
     conn: &mut SqlConnection,
     uses: &[(GrantId, u32, Timestamp)],
@@ -94,7 +93,7 @@ pub(super) async fn insert_collection(
     .bind(at(new.created_at))
     .bind(at(new.expires_at))
     .bind(new.name.as_str().to_owned())
-    // Neither texts nor numbers can fail to be written.
+    // Serialising strings and numbers cannot fail.
     .bind(serde_json::to_string(&new.items).unwrap_or_default());
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }

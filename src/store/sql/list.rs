@@ -1,7 +1,7 @@
-//! Pages of assets by keyset: the same work for the first page and the millionth.
+//! Pages of assets by keyset: the first page costs as much as the millionth.
 //!
-//! Filters that no index serves (type, metadata) look at [`MAX_SCANNED_ROWS`] rows per page at most; a page may then be short or
-//! empty and still have a next one. Time per request stays bounded whatever is asked.
+//! Filters that no index serves (type, metadata) examine at most [`MAX_SCANNED_ROWS`] rows per page; a page may then be
+//! short or empty and still have a next page. The time per request stays bounded for every query.
 
 use sqlx::{Pool, QueryBuilder};
 
@@ -13,7 +13,7 @@ use crate::domain::ids::{AssetId, TenantId, floor};
 use crate::domain::media_alias::synonyms;
 use crate::store::{AssetPage, AssetQuery, Result, StoreError};
 
-/// Rows that one page looks at when no index can answer.
+/// Maximum number of rows that a page examines when no index serves its filter.
 const MAX_SCANNED_ROWS: u32 = 10_000;
 
 pub(super) async fn by_id(pool: &Pool<Db>, ids: &[AssetId]) -> Result<Vec<Asset>> {
@@ -31,7 +31,7 @@ pub(super) async fn by_id(pool: &Pool<Db>, ids: &[AssetId]) -> Result<Vec<Asset>
     Ok(found)
 }
 
-/// By the partial index of damaged assets, which holds few rows or none.
+/// Damaged assets, from a partial index that holds few rows or none.
 pub(super) async fn list_damaged(pool: &Pool<Db>, limit: u32) -> Result<Vec<(AssetId, StoredDamage)>> {
     const DAMAGED: &str = "SELECT id, damage FROM asset WHERE damage IS NOT NULL ORDER BY id LIMIT $1";
     let rows: Vec<(uuid::Uuid, String)> =
@@ -69,7 +69,7 @@ pub(super) async fn page(pool: &Pool<Db>, tenant: TenantId, query: &AssetQuery) 
     Ok(AssetPage { assets, next })
 }
 
-/// The part of the question that an index answers.
+/// Adds the conditions that an index serves.
 fn indexed(builder: &mut QueryBuilder<Db>, tenant: TenantId, query: &AssetQuery) {
     builder.push(" WHERE partial = 0 AND tenant_id = ").push_bind(tenant.0);
     if let Some(state) = &query.state {
@@ -79,7 +79,8 @@ fn indexed(builder: &mut QueryBuilder<Db>, tenant: TenantId, query: &AssetQuery)
         builder.push(" AND external_id = ").push_bind(external_id.clone());
     }
     if let Some(time) = query.created_after {
-        // Ids carry their milliseconds, so the id index also answers this; the column settles the last millisecond.
+        // Ids contain their milliseconds, so the id index serves this too; the column decides within the last
+        // millisecond.
         builder.push(" AND id >= ").push_bind(floor(time)).push(" AND created_at >= ").push_bind(at(time));
     }
     if let Some(after) = query.after {
@@ -88,7 +89,7 @@ fn indexed(builder: &mut QueryBuilder<Db>, tenant: TenantId, query: &AssetQuery)
     builder.push(" ORDER BY id DESC");
 }
 
-/// The part that has to look at the rows themselves.
+/// Adds the conditions that examine each row.
 fn unindexed(builder: &mut QueryBuilder<Db>, query: &AssetQuery) {
     if let Some(content_type) = &query.content_type {
         builder.push(" AND coalesce(detected_type, media_type) IN (");
@@ -103,7 +104,7 @@ fn unindexed(builder: &mut QueryBuilder<Db>, query: &AssetQuery) {
     }
 }
 
-/// Where a scan that found too little stopped; `None` when it saw every row.
+/// Last row of a scan that stopped at [`MAX_SCANNED_ROWS`]; `None` if it examined every row.
 async fn scan_end(pool: &Pool<Db>, tenant: TenantId, query: &AssetQuery) -> Result<Option<AssetId>> {
     let mut builder = QueryBuilder::<Db>::new("SELECT id FROM asset");
     indexed(&mut builder, tenant, query);

@@ -1,7 +1,7 @@
-//! The port's one body of SQL, compiled once per driver: `sqlite.rs` and `postgres.rs` each include this folder and
-//! say what `Db` is and where their dialects part ([`super::BEGIN`], [`super::CLAIM`], [`super::NOW`]).
+//! The port's SQL, compiled once per driver: `sqlite.rs` and `postgres.rs` each include this folder and define `Db` and
+//! what differs between the dialects ([`super::BEGIN`], [`super::CLAIM`], [`super::NOW`]).
 //!
-//! Statements are plain text that both databases read alike: `$1` placeholders, RETURNING, row values, `->>`.
+//! Both databases accept the same text of every other statement: `$1` placeholders, RETURNING, row values, `->>`.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ use integrity::IntegrityCheck;
 /// A connection of this driver.
 type SqlConnection = <Db as Database>::Connection;
 
-/// The store on this driver.
+/// The store for this driver.
 pub(in crate::store) struct SqlStore {
     read: Pool<Db>,
     write: Pool<Db>,
@@ -50,19 +50,19 @@ pub(in crate::store) struct SqlStore {
     reserve: Option<DiskReserve>,
 }
 
-/// How this node and others hear of events.
+/// Notification of new events, on this node and between nodes.
 #[derive(Default)]
 pub(in crate::store) struct SqlStoreDeps {
-    /// Where the word goes round.
+    /// Wake-ups within this node.
     pub(in crate::store) news: Arc<Notifier>,
-    /// What carries it to other nodes and back; ends with the store.
+    /// Tasks that exchange wake-ups with other nodes; aborted when the store is dropped.
     #[expect(dead_code, reason = "held until the store goes")]
     pub(in crate::store) tasks: Vec<AbortOnDropHandle<()>>,
 }
 
 impl SqlStore {
-    /// `write` is a single connection on SQLite, whose writers take turns anyway; `lanes` of them commit at once. New things
-    /// leave the `reserve` alone.
+    /// Starts a store. `write` is a single connection on SQLite; `lanes` is the number of concurrent commits. Inserts
+    /// keep the `reserve` free.
     pub(in crate::store) fn new(
         read: Pool<Db>,
         write: Pool<Db>,
@@ -76,7 +76,7 @@ impl SqlStore {
         Self { read, write, lanes, clock, wires, turns, integrity: Arc::default(), reserve }
     }
 
-    /// Runs one writing statement in a task of its own, so that a caller's disappearance cannot break it off.
+    /// Runs a writing statement in a separate task, so that a cancelled caller cannot interrupt it.
     async fn run_detached<T, F, Fut>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -89,7 +89,7 @@ impl SqlStore {
     }
 }
 
-/// Rows to domain values, stopping at the first that makes no sense.
+/// Converts rows to domain values; stops at the first invalid row.
 fn decode<Row, T: TryFrom<Row, Error = StoreError>>(rows: Vec<Row>) -> Result<Vec<T>> {
     rows.into_iter().map(T::try_from).collect()
 }

@@ -1,4 +1,4 @@
-//! Counts of what happened, hour by hour. Counting and remembering how far it went are one transaction.
+//! Hourly event counts. The counts and the position up to which events are counted change in a single transaction.
 
 use sqlx::Pool;
 use uuid::Uuid;
@@ -10,10 +10,10 @@ use crate::domain::event::EventCount;
 use crate::domain::ids::TenantId;
 use crate::store::Result;
 
-/// Events that one transaction counts.
+/// Maximum number of events that a single transaction counts.
 const ROLLUP_BATCH_EVENTS: i64 = 10_000;
 
-/// The next feed that is not counted to its end, from where, and to where.
+/// A feed with uncounted events: its tenant, and the range of positions to count next (after, up to).
 pub(super) async fn next(pool: &Pool<Db>) -> Result<Option<(Uuid, i64, i64)>> {
     let query = sqlx::query_as::<_, (Uuid, i64, i64)>(
         "SELECT tenant_id, counted, last FROM feed WHERE last > counted AND tenant_id <> $1 LIMIT 1",
@@ -22,7 +22,7 @@ pub(super) async fn next(pool: &Pool<Db>) -> Result<Option<(Uuid, i64, i64)>> {
     Ok(found.map(|(tenant, counted, last)| (tenant, counted, last.min(counted + ROLLUP_BATCH_EVENTS))))
 }
 
-/// How many events are not counted.
+/// Number of events that are not counted yet.
 pub(super) async fn list_uncounted(pool: &Pool<Db>) -> Result<u64> {
     let query = sqlx::query_scalar::<_, i64>(
         "SELECT coalesce(CAST(sum(last - counted) AS bigint), 0) FROM feed WHERE tenant_id <> $1",
@@ -31,7 +31,7 @@ pub(super) async fn list_uncounted(pool: &Pool<Db>) -> Result<u64> {
     Ok(count.cast_unsigned())
 }
 
-/// Counts a tenant's events behind `from` up to `to`; nothing if another node has meanwhile.
+/// Counts a tenant's events after position `from` up to `to`. Returns 0 if another node has counted them meanwhile.
 pub(super) async fn count(pool: &Pool<Db>, tenant: Uuid, from: i64, to: i64) -> Result<u64> {
     const REACH: &str = "UPDATE feed SET counted = $3 WHERE tenant_id = $1 AND counted = $2";
     const ADD: &str = "\

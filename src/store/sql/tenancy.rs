@@ -1,4 +1,4 @@
-//! Quotas, policies and the audit trail.
+//! Queries for quotas, policies and the audit trail.
 
 use async_trait::async_trait;
 use sqlx::types::Json;
@@ -56,8 +56,8 @@ async fn limits<'e>(
     Ok(query.fetch_optional(from).await?.map(QuotaRow::decode))
 }
 
-/// Adds what these transactions change of their tenants' sums, and refuses what would be over a limit. Tenants come in
-/// order, so that groups wait for each other and never in a circle.
+/// Adds the charges of these transactions to their tenants' usage, and refuses a sum over a limit. Tenants are updated
+/// in a fixed order, so that concurrent groups cannot deadlock.
 pub(super) async fn charge(
     conn: &mut SqlConnection,
     charges: impl Iterator<Item = (TenantId, QuotaUsage)>,
@@ -90,12 +90,12 @@ async fn add(conn: &mut SqlConnection, tenant: TenantId, usage: QuotaUsage) -> s
         files: quota.files.filter(|_| usage.files > 0),
         uploads: quota.uploads.filter(|_| usage.uploads > 0),
     };
-    // Somebody else has made room between the two statements: ask again.
+    // Another transaction has freed quota between the two statements: a conflict, so that the caller retries.
     let error = growing.exceeded_by(used).map_or(StoreError::Conflict, StoreError::OverQuota);
     Err(GroupFailure::Undone { error, again: false })
 }
 
-/// Carries out one write.
+/// Carries out a write to tenants' rules.
 pub(super) async fn write(conn: &mut SqlConnection, write: &TenancyWrite) -> std::result::Result<(), GroupFailure> {
     match write {
         TenancyWrite::UpdateTenant(tenant) => update_tenant(conn, tenant).await,
@@ -117,7 +117,8 @@ async fn update_tenant(conn: &mut SqlConnection, tenant: &Tenant) -> std::result
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-/// Sums while nobody else charges anything: whoever did has committed, and whoever will meets the new row.
+/// Sets the limits and sums the usage under [`LOCK_QUOTA`]: earlier charges are committed, and later charges update the
+/// new row.
 async fn set_quota(
     conn: &mut SqlConnection,
     tenant: TenantId,

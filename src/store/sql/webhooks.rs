@@ -1,4 +1,4 @@
-//! Endpoints and deliveries.
+//! Queries for webhook endpoints and deliveries.
 
 use async_trait::async_trait;
 use sqlx::types::Json;
@@ -42,7 +42,7 @@ fn delivery(mut row: InsertTuple<'_>, new: &Delivery) {
         .push_bind(new.finished_at.map(at));
 }
 
-/// Carries out one write.
+/// Carries out a write to webhooks.
 pub(super) async fn write(conn: &mut SqlConnection, write: &WebhookWrite) -> std::result::Result<(), GroupFailure> {
     match write {
         WebhookWrite::Insert(new) => insert_webhook(conn, new).await,
@@ -177,14 +177,14 @@ async fn log(pool: &Pool<Db>, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
     decode(builder.build_query_as::<DeliveryRow>().fetch_all(pool).await.map_err(failed)?)
 }
 
-/// What nobody will be told any more.
+/// Ids of pending deliveries whose endpoint is disabled or deleted. Test deliveries to disabled endpoints are left out.
 async fn remove_stranded(pool: &Pool<Db>, limit: u32) -> Result<Vec<Uuid>> {
     const FIND: &str = "SELECT delivery.id FROM webhook JOIN delivery ON delivery.webhook_id = webhook.id \
         WHERE webhook.state IN ('disabled', 'deleted') AND delivery.state = 'pending' AND (place > 0 OR webhook.state = 'deleted') LIMIT $1";
     sqlx::query_scalar(FIND).bind(i64::from(limit)).fetch_all(pool).await.map_err(failed)
 }
 
-/// Gives these up, unless their endpoint has come back meanwhile.
+/// Marks these deliveries dead and deletes their jobs, unless their endpoint has become active meanwhile.
 async fn strand(pool: &Pool<Db>, ids: Vec<Uuid>, now: Timestamp) -> Result<u64> {
     const END: &str = "UPDATE delivery SET state = 'dead', problem = 'disabled', next_try = NULL, finished_at = $2 \
         WHERE id = $1 AND state = 'pending' \

@@ -1,4 +1,4 @@
-//! Carries out the writes of one transaction, in order. Every update names the revision it saw.
+//! Carries out the writes of a transaction, in order. Every update checks the revision that the writer read.
 
 use sqlx::types::Json;
 
@@ -13,7 +13,7 @@ use crate::domain::upload::Upload;
 use crate::store::rows::{LedgerCells, at, data_cell, transfer_cells};
 use crate::store::{Tx, Write};
 
-/// Carries out one transaction's writes between somebody else's BEGIN and COMMIT.
+/// Carries out a transaction's writes. The caller issues BEGIN and COMMIT.
 pub(super) async fn apply(conn: &mut SqlConnection, tx: &Tx) -> Result<(), GroupFailure> {
     for write in &tx.writes {
         if matches!(write, Write::InsertJob(_)) {
@@ -65,11 +65,11 @@ async fn change(conn: &mut SqlConnection, write: &Write) -> Result<(), GroupFail
                 .bind(link.0)
                 .bind(at(*now))
         }
-        // Additions are carried out by `insert::one`.
+        // Inserts are carried out by `insert::one`.
         Write::InsertAsset(_) | Write::InsertUpload(_) | Write::FirstEvent(_) => return Ok(()),
         Write::InsertJob(_) | Write::InsertLink(_) | Write::InsertReplay(_) | Write::InsertParts(_) => return Ok(()),
         Write::InsertAudit(_) => return Ok(()),
-        // Charges are summed once everything else is written.
+        // Charges are added after all other writes.
         Write::Charge(..) => return Ok(()),
     };
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
@@ -156,7 +156,8 @@ async fn forget_parts(conn: &mut SqlConnection, upload: UploadId) -> Result<(), 
     query.execute(conn).await.map(|_| ()).map_err(undone)
 }
 
-/// Gives the event the asset's next number. Two transactions that ask at once get a conflict, never the same number.
+/// Inserts an event with the asset's next sequence number. Two concurrent inserts cause a conflict, never the same
+/// number.
 async fn next_event(conn: &mut SqlConnection, event: &NewEvent) -> Result<(), GroupFailure> {
     let query = sqlx::query(
         "INSERT INTO event (asset_id, seq, tenant_id, kind, at, data) \

@@ -1,11 +1,11 @@
-//! RabbitMQ, and whatever speaks AMQP 0-9-1 with publisher confirms.
+//! The adapter for RabbitMQ and other brokers with AMQP 0-9-1 and publisher confirms.
 //!
-//! Events go to a durable topic exchange with their type as routing key, persistent, and confirmed: one that no queue
-//! takes comes back (`mandatory`) and is an error. So that there is a queue before there is a consumer, a durable one is
-//! declared and bound to everything; it holds a gigabyte and then refuses, and events wait here. With `create=false`
-//! exchange and queues are somebody else's, and only used.
+//! Events go to a durable topic exchange with their type as routing key, persistent and confirmed. An event that no
+//! queue takes is returned (`mandatory`) and is an error. A durable queue is declared and bound to all routing keys, so
+//! that events are kept before a consumer exists; it holds a gigabyte and then rejects publishing, and events wait in
+//! this service. With `create=false` nothing is declared, and the operator's exchange and queues are used.
 //!
-//! Must not take a message for delivered before the broker has confirmed it.
+//! Must not treat a message as delivered before the broker has confirmed it.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProper
 use super::shared_connection::SharedConnection;
 use super::{BrokerServer, CloudEvent, EventSink, MAX_STREAM_BYTES, SinkError, with_timeout};
 
-/// Seconds; a broker that is silent for two of these is gone.
+/// Heartbeat interval in seconds; a broker that is silent for two intervals counts as gone.
 const HEARTBEAT_SECONDS: u16 = 10;
-/// Delivery mode 2: kept on disk.
+/// Delivery mode 2: persistent.
 const PERSISTENT_DELIVERY_MODE: u8 = 2;
 
-/// An exchange.
+/// Publishes to an AMQP exchange.
 pub(super) struct AmqpSink {
     server: BrokerServer,
     vhost: String,
@@ -36,10 +36,10 @@ pub(super) struct AmqpSink {
     session: SharedConnection<Arc<AmqpSession>>,
 }
 
-/// A connection and its one channel, which confirms.
+/// A connection and its only channel, in confirm mode.
 struct AmqpSession {
     channel: Channel,
-    /// Ends when it is dropped.
+    /// Closed when dropped.
     _connection: Connection,
 }
 
@@ -50,7 +50,7 @@ impl AmqpSink {
 
     fn uri(&self) -> AMQPUri {
         let BrokerServer { host, port, tls, login, timeout } = &self.server;
-        // What RabbitMQ takes from its own machine.
+        // RabbitMQ's default login, which it accepts from localhost.
         let guest = || AMQPUserInfo { username: "guest".to_owned(), password: "guest".to_owned() };
         let known = login
             .as_ref()
@@ -125,7 +125,7 @@ impl AmqpSink {
     }
 }
 
-/// What an error means. RabbitMQ names users and things in its own, no passwords.
+/// Converts an AMQP error. RabbitMQ's texts name users and objects, never passwords.
 fn to_sink_error(error: &lapin::Error) -> SinkError {
     let text = format!("AMQP: {error}");
     let ErrorKind::ProtocolError(said) = error.kind() else { return SinkError::Unavailable(text) };
@@ -144,7 +144,7 @@ fn to_sink_error(error: &lapin::Error) -> SinkError {
 #[async_trait]
 impl EventSink for AmqpSink {
     async fn publish(&self, event: &CloudEvent) -> Result<(), SinkError> {
-        // Short strings, as AMQP has them: longer ones would end the connection.
+        // AMQP short strings hold 255 bytes; a longer string would close the connection.
         if event.id.len() > 255 || event.kind.len() > 255 {
             return Err(SinkError::Refused("the event's id or type is too long for AMQP".to_owned()));
         }

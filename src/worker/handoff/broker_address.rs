@@ -1,6 +1,6 @@
-//! Where a broker is, written as a URL: `nats://…`, `redis://…`, `amqp://…`, `sqs:https://…`.
+//! Broker addresses as URLs: `nats://…`, `redis://…`, `amqp://…`, `sqs:https://…`.
 //!
-//! Must not show a password or a token, nor repeat one in a complaint.
+//! Must not show a password or a token, nor repeat it in an error.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,12 +12,12 @@ use url::Url;
 
 use crate::domain::clock::parse_duration;
 
-/// A password or a token. It is never shown.
+/// A password or a token. `Debug` does not show the value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BrokerSecret(String);
 
 impl BrokerSecret {
-    /// What it is, for whoever logs in with it.
+    /// The value, for the login at the broker.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -30,92 +30,92 @@ impl fmt::Debug for BrokerSecret {
     }
 }
 
-/// Who logs in.
+/// Credentials for the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerLogin {
-    /// The user, or the access key's id; empty where a password or token is all there is.
+    /// User name or access key id; empty if only a password or token is given.
     pub user: String,
     /// The password, the token or the secret key.
     pub password: BrokerSecret,
 }
 
-/// A server that is reached over TCP.
+/// A broker reached over TCP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerServer {
-    /// Name or IP address, without brackets.
+    /// Host name or IP address, without brackets.
     pub host: String,
-    /// Port.
+    /// TCP port.
     pub port: u16,
-    /// Whether TLS is spoken. Certificates are checked.
+    /// True for TLS. The server's certificate is verified.
     pub tls: bool,
-    /// Who logs in, if anybody.
+    /// Credentials; `None`: no login.
     pub login: Option<BrokerLogin>,
-    /// How long one publishing may take, connecting included.
+    /// Time limit for publishing an event, including the connection.
     pub timeout: Duration,
 }
 
 impl BrokerServer {
-    /// The host as it stands in a URL.
+    /// The host as written in a URL: IPv6 addresses in brackets.
     #[must_use]
     pub fn url_host(&self) -> String {
         if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
     }
 }
 
-/// A broker, and where in it events go. Every address takes `?timeout=10s`.
+/// A broker, and the destination of events in it. Every address accepts `?timeout=10s`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrokerAddress {
     /// `nats://` or `tls://[user:password@ | token@]host[:4222][?subject=gantry&stream=GANTRY&create=true]`
     Nats {
-        /// Where.
+        /// The server.
         server: BrokerServer,
-        /// What subjects begin with: `asset.ready` is published on `gantry.asset.ready`.
+        /// Prefix of subjects: `asset.ready` is published on `gantry.asset.ready`.
         subject: String,
-        /// The JetStream stream that has to take them.
+        /// The JetStream stream that must store the messages.
         stream: String,
-        /// Whether the stream is made if it is missing.
+        /// True if a missing stream is created.
         create: bool,
     },
     /// `redis://` or `rediss://[[user]:password@]host[:6379][/0][?stream=gantry&maxlen=100000&create=true]`
     Redis {
-        /// Where.
+        /// The server.
         server: BrokerServer,
-        /// Number of the database.
+        /// Database number.
         database: i64,
         /// Key of the stream.
         stream: String,
-        /// About how many entries stay; older ones are cut off, read or not. `None`: all.
+        /// Approximate maximum number of entries; older entries are trimmed, read or not. `None`: no limit.
         maxlen: Option<u64>,
-        /// Whether the stream is made if it is missing.
+        /// True if a missing stream is created.
         create: bool,
     },
     /// `amqp://` or `amqps://[user:password@]host[:5672][/vhost][?exchange=gantry&queue=gantry&create=true]`
     Amqp {
-        /// Where.
+        /// The server.
         server: BrokerServer,
-        /// The virtual host: `/` unless named.
+        /// The virtual host; default `/`.
         vhost: String,
-        /// The topic exchange that is published to.
+        /// The topic exchange to publish to.
         exchange: String,
-        /// The queue that is bound to it, so that events that come before their consumer have a place.
+        /// The queue bound to the exchange, so that events that arrive before their consumer are kept.
         queue: String,
-        /// Whether exchange and queue are declared.
+        /// True if exchange and queue are declared.
         create: bool,
     },
     /// `sqs:https://[key:secret@]host/account/queue[?region=eu-central-1]`: a queue's URL
     Sqs {
-        /// The queue's URL. A name that ends in `.fifo` is a FIFO queue.
+        /// The queue's URL. A queue whose name ends in `.fifo` is a FIFO queue.
         queue_url: String,
-        /// The region that is signed for: named, or as the host says. `None`: from the standard chain.
+        /// The region for signatures: as given, or taken from the host. `None`: from the AWS default chain.
         region: Option<String>,
-        /// Fixed credentials, for servers that are not Amazon's. `None`: the standard chain of aws-config.
+        /// Fixed credentials, for servers other than Amazon's. `None`: the default chain of aws-config.
         login: Option<BrokerLogin>,
-        /// How long one publishing may take.
+        /// Time limit for publishing an event, including the connection.
         timeout: Duration,
     },
 }
 
-/// Unless an address says otherwise.
+/// Time limit for publishing, unless the address sets `timeout`.
 const DEFAULT_PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl FromStr for BrokerAddress {
@@ -125,7 +125,7 @@ impl FromStr for BrokerAddress {
         let unknown =
             || "write nats://…, tls://…, redis://…, rediss://…, amqp://…, amqps://… or sqs:https://…".to_owned();
         let (scheme, rest) = text.split_once(':').ok_or_else(unknown)?;
-        // A parser's complaint may quote what it parsed.
+        // `url::ParseError` has fixed texts and never quotes its input, which may hold a password.
         let parse = |text: &str| Url::parse(text).map_err(|error| format!("the {scheme} address is no URL: {error}"));
         match scheme {
             "nats" | "tls" => parse_nats(BrokerUrlParts::from_url(&parse(text)?, 4222, 4222)?),
@@ -153,7 +153,7 @@ impl fmt::Display for BrokerAddress {
     }
 }
 
-/// A URL's parts, decoded.
+/// The parts of a broker's URL, percent-decoded.
 struct BrokerUrlParts {
     server: BrokerServer,
     path: String,
@@ -189,7 +189,7 @@ fn parse_login(url: &Url) -> Result<Option<BrokerLogin>, String> {
     Ok(match url.password() {
         Some(password) => Some(BrokerLogin { user, password: BrokerSecret(percent_decode(password)?) }),
         None if user.is_empty() => None,
-        // NATS writes a token where others have a user.
+        // NATS URLs hold a token in the place of the user.
         None if matches!(url.scheme(), "nats" | "tls") => {
             Some(BrokerLogin { user: String::new(), password: BrokerSecret(user) })
         }
@@ -197,7 +197,7 @@ fn parse_login(url: &Url) -> Result<Option<BrokerLogin>, String> {
     })
 }
 
-/// What stands behind the question mark; whatever nobody takes is a complaint.
+/// Query parameters. Each is removed when it is read; any that is left is an error.
 struct BrokerUrlQuery(BTreeMap<String, String>);
 
 impl BrokerUrlQuery {
@@ -228,7 +228,8 @@ impl BrokerUrlQuery {
         }
     }
 
-    /// A name without anything that a broker might take for more than a name.
+    /// Takes a name: 1 to 200 characters of `a-z A-Z 0-9 - _` and those of `also`, so that no broker gives it a special
+    /// meaning.
     fn take_name(&mut self, name: &str, default: &str, also: &str) -> Result<String, String> {
         let value = self.0.remove(name).unwrap_or_else(|| default.to_owned());
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c) || also.contains(c);
@@ -286,14 +287,14 @@ fn parse_sqs(mut url: Url) -> Result<BrokerAddress, String> {
     let timeout = query.take_timeout()?;
     let named = query.0.contains_key("region").then(|| query.take_name("region", "", "")).transpose()?;
     query.reject_unknown("region")?;
-    // What cannot be set cannot stay either: both calls fail only on URLs without a host.
+    // The results can be ignored: both calls fail only on URLs without a host, which cannot hold credentials.
     let _ = (url.set_username(""), url.set_password(None));
     url.set_query(None);
     let region = named.or_else(|| region_of(url.host_str()?));
     Ok(BrokerAddress::Sqs { queue_url: url.to_string(), region, login, timeout })
 }
 
-/// The region in `sqs.eu-central-1.amazonaws.com`, also behind a private endpoint's name.
+/// Extracts the region from a host like `sqs.eu-central-1.amazonaws.com`, also from a VPC endpoint's host.
 fn region_of(host: &str) -> Option<String> {
     let amazon = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
     let labels: Vec<_> = amazon.trim_end_matches(".vpce").split('.').collect();

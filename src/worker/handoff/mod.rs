@@ -1,11 +1,11 @@
-//! Handing events to somebody else's processor through a broker of theirs: NATS, Redis, RabbitMQ or SQS.
+//! Hands events to an external processor through the operator's broker: NATS, Redis, RabbitMQ or SQS.
 //!
-//! The port is [`EventSink`]: it answers when the broker has said that it keeps the message. Every message is a CloudEvent,
-//! and carries the event's id where the broker looks for duplicates; whoever calls may repeat it with the same id as
-//! often as needed. An adapter connects when the first event comes, connects again after every break, and waits no
-//! longer than its address says.
+//! The port is [`EventSink`]: a call returns when the broker has confirmed that it stores the message. Every message is
+//! a CloudEvent, and its id is also given to the broker for deduplication; a caller may repeat it with the same id as
+//! often as needed. An adapter connects on the first event, reconnects after every failure, and waits no longer than
+//! its address allows.
 //!
-//! Must not decide what is handed over or when it is tried again; only [`connect`] knows the adapters.
+//! Must not decide what is handed over or when it is retried; only [`connect`] knows the adapters.
 
 use std::sync::Arc;
 
@@ -28,22 +28,22 @@ mod sqs;
 
 pub use broker_address::{BrokerAddress, BrokerLogin, BrokerSecret, BrokerServer};
 
-/// A message as [CloudEvents 1.0](https://github.com/cloudevents/spec) has it, about something of ours.
+/// An event of this service as a [CloudEvents 1.0](https://github.com/cloudevents/spec) message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CloudEvent {
-    /// Which event, the same on every try. With `source` it is unique.
+    /// Id of the event, the same on every try. Unique together with `source`.
     pub id: String,
-    /// Who says so: a URI reference.
+    /// Source of the event: a URI reference.
     pub source: String,
-    /// What happened (`type`): `asset.ready`. Brokers route by it.
+    /// Type of the event (`type`): `asset.ready`. Brokers route by it.
     pub kind: String,
-    /// What it happened to.
+    /// Subject of the event.
     pub subject: String,
-    /// When it happened.
+    /// Time of the event.
     pub time: Timestamp,
-    /// Whose it is; an extension attribute.
+    /// The tenant; an extension attribute.
     pub tenant: TenantId,
-    /// What there is to know. Must hold no secrets: brokers keep it.
+    /// Payload. Must hold no secrets: brokers store it.
     pub data: serde_json::Value,
 }
 
@@ -51,7 +51,7 @@ impl CloudEvent {
     /// The media type of [`to_json`](Self::to_json).
     pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 
-    /// Structured mode: attributes and data in one JSON object.
+    /// The message in structured mode: attributes and data in a single JSON object.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::json!({
@@ -69,30 +69,31 @@ impl CloudEvent {
     }
 }
 
-/// Why a broker does not have a message, or may not have it. Texts are for logs and for whoever runs the broker; they
-/// hold no credentials.
+/// Reasons why a broker does not have, or may not have, a message. Texts are for logs and for the broker's operator;
+/// they hold no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SinkError {
-    /// It is not there, or did not answer in time. It may have the message all the same. Later is better.
+    /// The broker is unreachable or did not answer in time, and may have the message all the same. Retry later.
     #[error("{0}")]
     Unavailable(String),
-    /// It answered, and does not keep the message: something is missing, forbidden or full. Somebody has to look.
+    /// The broker answered and does not store the message: something is missing, forbidden or full. An operator must
+    /// act.
     #[error("{0}")]
     Refused(String),
 }
 
-/// A broker.
+/// A message broker.
 #[async_trait]
 pub trait EventSink: Send + Sync {
-    /// Returns when the broker has said that it keeps the message. At least once: an error does not prove that it has
-    /// not. Any number of calls at once; each ends within the address's timeout.
+    /// Publishes an event; returns when the broker has confirmed that it stores the message. Delivery is at least once:
+    /// after an error the broker may have the message. Concurrent calls are allowed; each ends within the address's
+    /// timeout.
     async fn publish(&self, event: &CloudEvent) -> Result<(), SinkError>;
 
-    /// Which kind of broker, for logs and metrics.
+    /// Kind of broker, for logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// Whether a message could be published now, as far as can be said without publishing one. Makes what is missing, as
-    /// `publish` does.
+    /// Checks, without publishing, that a message could be published now. Creates what is missing, as `publish` does.
     async fn check(&self) -> Result<(), SinkError>;
 }
 
@@ -148,11 +149,11 @@ pub fn connect(address: &BrokerAddress) -> Result<Arc<dyn EventSink>, BrokerNotB
     }
 }
 
-/// How much a stream or queue that an adapter makes may hold before it refuses more.
+/// Maximum bytes in a stream or queue that an adapter creates; when full, it refuses messages.
 #[cfg(any(feature = "handoff-amqp", feature = "handoff-nats"))]
 const MAX_STREAM_BYTES: i64 = 1 << 30;
 
-/// `work`, for as long as it may take.
+/// Runs `work` with a time limit.
 #[cfg(any(
     feature = "handoff-amqp",
     feature = "handoff-nats",

@@ -1,10 +1,11 @@
-//! NATS: a JetStream stream, which acknowledges what it stored.
+//! The adapter for NATS: publishes to a JetStream stream, which acknowledges what it has stored.
 //!
-//! The event's id is the `Nats-Msg-Id`: a repetition within the stream's duplicate window is acknowledged and not stored
-//! again. A stream that this makes keeps a week and a gigabyte, and refuses what does not fit: events then wait here,
-//! where somebody sees them, instead of pushing out others that nobody has read. One that exists is used as it is.
+//! The event's id is the `Nats-Msg-Id`: a repetition within the stream's duplicate window is acknowledged and not
+//! stored again. A stream created here keeps messages for a week, up to a gigabyte, and refuses more: events then wait
+//! in this service, where operators see them, instead of displacing unread messages. An existing stream is used as it
+//! is.
 //!
-//! Must not publish to a subject that some other stream, or none, listens to.
+//! Must not publish to a subject that no stream, or another stream, listens to.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,22 +21,22 @@ use tokio::sync::OnceCell;
 
 use super::{BrokerServer, CloudEvent, EventSink, MAX_STREAM_BYTES, SinkError, with_timeout};
 
-/// How long messages stay in a stream that this makes.
+/// Maximum age of messages in a stream created here.
 const STREAM_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How long such a stream knows ids again: longer than the longest pause between two tries of a job.
+/// Duplicate window of a stream created here: longer than the longest pause between two tries of a job.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 3600);
-/// A server that is silent for two of these is gone.
+/// Ping interval; a server that is silent for two intervals counts as gone.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A JetStream stream.
+/// Publishes to a JetStream stream.
 pub(super) struct NatsSink {
     server: BrokerServer,
     subject: String,
     stream: String,
     create: bool,
-    /// Connects again by itself, for ever; only the first time is ours.
+    /// The client reconnects by itself for ever; only the first connection is made here.
     client: OnceCell<Client>,
-    /// Whether the stream was seen since it was last missed.
+    /// True if the stream was found and has not been missing since.
     stream_seen: AtomicBool,
 }
 
@@ -46,7 +47,7 @@ impl NatsSink {
 
     async fn ready_context(&self) -> Result<Context, SinkError> {
         let client = self.client.get_or_try_init(|| self.connect()).await?;
-        // The client would keep messages for later, when nobody waits for them any more.
+        // A disconnected client would buffer messages and send them after the caller has given up.
         if client.connection_state() != State::Connected {
             return Err(SinkError::Unavailable("the connection to NATS is broken".to_owned()));
         }
@@ -125,7 +126,7 @@ impl NatsSink {
             PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe | PublishErrorKind::MaxAckPending => {
                 SinkError::Unavailable(format!("NATS: {error}"))
             }
-            // It may have gone since it was seen: looked for, and made, at the next try.
+            // The stream may have been deleted: the next try looks for it again, and creates it if allowed.
             PublishErrorKind::StreamNotFound => {
                 self.stream_seen.store(false, Ordering::Relaxed);
                 SinkError::Refused("NATS: no stream takes the subject".to_owned())

@@ -1,11 +1,11 @@
-//! Redis: an entry of a stream, with the fields `id`, `type` and `event`, the whole event in JSON.
+//! The adapter for Redis: adds an entry to a stream, with the fields `id`, `type` and `event`, the whole event in JSON.
 //!
-//! Redis knows no duplicates: an event that comes twice is two entries with the same `id`. A stream grows until whoever
-//! reads it trims it, or up to `maxlen`, which also cuts off what nobody has read; for that reason there is no such bound
-//! unless it is named. What "kept" means is Redis's own setting: with `appendonly yes` and `appendfsync always` it
-//! survives a crash of the machine, without them it may not.
+//! Redis does not deduplicate: an event that is published twice becomes two entries with the same `id`. A stream grows
+//! until its consumer trims it, or up to `maxlen`, which also removes unread entries; for that reason there is no limit
+//! by default. Durability depends on Redis's settings: with `appendonly yes` and `appendfsync always` entries survive a
+//! crash of the machine, without these they may not.
 //!
-//! Must not use a connection again on which somebody gave up waiting.
+//! Must not reuse a connection after a caller has given up waiting on it.
 
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
@@ -17,7 +17,7 @@ use redis::{
 use super::shared_connection::SharedConnection;
 use super::{BrokerServer, CloudEvent, EventSink, SinkError, with_timeout};
 
-/// A stream.
+/// Adds entries to a Redis stream.
 pub(super) struct RedisStreamSink {
     server: BrokerServer,
     database: i64,
@@ -80,7 +80,7 @@ impl RedisStreamSink {
     }
 }
 
-/// What an error means. Redis repeats no password in its own.
+/// Converts a Redis error. Redis's texts hold no passwords.
 fn to_sink_error(error: &RedisError) -> SinkError {
     let text = format!("Redis: {error}");
     match error.kind() {

@@ -1,16 +1,16 @@
-//! A connection that is made when it is needed, shared by all who publish, and made again when it broke.
+//! A connection that is opened on first use, shared by all publishers, and opened again after a failure.
 //!
-//! Must not know what it is a connection to.
+//! Must not know what kind of connection it is.
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::SinkError;
 
-/// The connection, if there is one. `T` is a handle whose clones share it.
+/// The current connection, if any. `T` is a handle whose clones share the connection.
 pub(super) struct SharedConnection<T> {
     current: std::sync::Mutex<Option<(u64, T)>>,
-    /// Held by the one who connects; the others wait for that one.
+    /// Held while connecting; other callers wait for that connection.
     connecting: tokio::sync::Mutex<()>,
     connect_count: AtomicU64,
 }
@@ -28,10 +28,10 @@ impl<T: Clone + Send> SharedConnection<T> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Runs `work` on the connection, which `connect` makes if there is none.
+    /// Runs `work` on the connection; opens it with `connect` if there is none.
     ///
-    /// A connection on which it failed, or on which somebody gave up waiting, is not used again. One that was held
-    /// before may have died while nobody looked: then `work` has a second try, on a new one.
+    /// A connection on which `work` failed, or whose caller was cancelled, is not reused. A connection from before this
+    /// call may have died while idle: then `work` runs a second time, on a new connection.
     pub(super) async fn with_connection<R, C, W>(
         &self,
         connect: impl Fn() -> C,
@@ -80,7 +80,7 @@ impl<T: Clone + Send> SharedConnection<T> {
     }
 }
 
-/// Forgets a connection when it is dropped, unless it was cleared: also when the work on it was given up.
+/// Discards the connection when dropped, unless the work succeeded; also when the caller is cancelled.
 struct ConnectionDiscardGuard<'a, T> {
     shared: &'a SharedConnection<T>,
     number: u64,

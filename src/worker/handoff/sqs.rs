@@ -1,10 +1,10 @@
-//! Amazon SQS, and servers of its kind.
+//! The adapter for Amazon SQS and compatible servers.
 //!
-//! A standard queue knows no duplicates: an event that comes twice is two messages with the same `id`. A FIFO queue drops
-//! a repetition within five minutes (deduplication id), and keeps the order of what happened to one subject (group id).
-//! The queue is never made: its redrive, retention and encryption are its owner's matter.
+//! A standard queue does not deduplicate: an event that is published twice becomes two messages with the same `id`. A
+//! FIFO queue drops a repetition within five minutes (deduplication id), and keeps the order of a subject's events
+//! (group id). The queue is never created here: redrive, retention and encryption are up to its owner.
 //!
-//! Must not try again by itself: whoever publishes does, with the same id.
+//! Must not retry by itself: the caller retries, with the same id.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use url::Url;
 use super::{BrokerLogin, CloudEvent, EventSink, SinkError, with_timeout};
 use crate::domain::reason::innermost_cause;
 
-/// Requests at once, and so connections. Others wait.
+/// Maximum number of concurrent requests, and so of connections. Further requests wait.
 const MAX_CONCURRENT_REQUESTS: usize = 64;
 
-/// A queue.
+/// Sends to an SQS queue.
 pub(super) struct SqsSink {
     queue_url: String,
     region: Option<String>,
@@ -47,13 +47,13 @@ impl SqsSink {
     }
 
     async fn get_or_connect(&self) -> Result<&Client, SinkError> {
-        // Large: it is everything that the chain may ask.
+        // Boxed because the future is large: it includes all sources of the credential chain.
         self.client.get_or_try_init(|| Box::pin(self.connect())).await
     }
 
     async fn connect(&self) -> Result<Client, SinkError> {
         let timeouts = TimeoutConfig::builder().connect_timeout(self.timeout).operation_timeout(self.timeout);
-        // Where the queue is, there the requests go: the SDK would ask Amazon's region.
+        // Requests go to the queue's host; by default the SDK would use Amazon's endpoint of the region.
         let url = Url::parse(&self.queue_url).map_err(|error| SinkError::Refused(format!("SQS: {error}")))?;
         let mut chain = aws_config::defaults(BehaviorVersion::latest())
             .endpoint_url(url.origin().ascii_serialization())
@@ -68,14 +68,14 @@ impl SqsSink {
         }
         let mut shared = chain.load().await;
         if shared.region().is_none() {
-            // A server that is not Amazon's takes any.
+            // Servers other than Amazon's accept any region.
             shared = shared.into_builder().region(Region::new("us-east-1")).build();
         }
         Ok(Client::new(&shared))
     }
 
     async fn send_message(&self, event: &CloudEvent) -> Result<(), SinkError> {
-        // Closed it never is.
+        // The semaphore is never closed.
         let _place = self.request_slots.acquire().await.map_err(|_| SinkError::Unavailable("closing".to_owned()))?;
         let mut message =
             self.get_or_connect().await?.send_message().queue_url(&self.queue_url).message_body(message_body(event));
@@ -92,18 +92,18 @@ impl SqsSink {
     }
 }
 
-/// The event, with the two characters that SQS refuses in the form that JSON has for any.
+/// The event as JSON. The two characters that SQS refuses (U+FFFE, U+FFFF) are escaped.
 fn message_body(event: &CloudEvent) -> String {
     event.to_json().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
-/// Whose order is kept: the subject's, or the tenant's if SQS would not take that one.
+/// The group id, within which order is kept: the subject, or the tenant if SQS does not accept the subject.
 fn message_group_id(event: &CloudEvent) -> String {
     let fits = (1..=128).contains(&event.subject.len()) && event.subject.bytes().all(|byte| byte.is_ascii_graphic());
     if fits { event.subject.clone() } else { event.tenant.to_string() }
 }
 
-/// What an error means: an answer that is not about the server's own state is a refusal.
+/// Converts an SQS error: throttling and server errors are `Unavailable`, all other answers are refusals.
 fn to_sink_error<E, R>(error: &SdkError<E, R>) -> SinkError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

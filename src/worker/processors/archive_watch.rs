@@ -1,37 +1,37 @@
-//! What archives say of themselves while their bytes pass by on the way to the scanner: that they are encrypted, and what
-//! they unpack to. Nothing is unpacked, and no more is kept than a few kilobytes.
+//! Facts that archives state about themselves: encryption, and the unpacked size. They are read while the bytes stream
+//! to the scanner. Nothing is unpacked, and only a few kilobytes are kept.
 //!
-//! Entries are known by their headers wherever they stand, so that archives within stored archives and behind programs
-//! are seen as well. Sources: PKWARE APPNOTE 6.3.10 §4.3.7, §4.3.12 and §4.4.4; RAR 5.0 archive format; unrar's
-//! technote for RAR 4; 7-Zip's `7zFormat.txt`; MS-OFFCRYPTO §2.3; RFC 1952 §2.3.1.
+//! Entry headers are recognised at any position, so that archives within stored archives, and archives appended to
+//! programs, are found as well. Sources: PKWARE APPNOTE 6.3.10 §4.3.7, §4.3.12 and §4.4.4; RAR 5.0 archive format;
+//! unrar's technote for RAR 4; 7-Zip's `7zFormat.txt`; MS-OFFCRYPTO §2.3; RFC 1952 §2.3.1.
 
 use memchr::memmem;
 
-/// Bytes behind a position that are needed to judge it.
+/// Bytes after a position that are needed to inspect it.
 const WINDOW_BYTES: usize = 64;
-/// Bytes of the beginning that are kept.
+/// Bytes of the file's beginning that are kept.
 const START_BYTES: usize = 4 << 10;
-/// Blocks of a RAR archive that are looked at.
+/// Maximum number of RAR blocks that are inspected.
 const MAX_RAR_BLOCKS: usize = 16;
-/// Longest name that an entry has in earnest, in bytes.
+/// Longest plausible entry name, in bytes; a header with a longer name is taken for chance.
 const MAX_NAME_BYTES: u16 = 4096;
 
-/// What was seen.
+/// Facts about an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ArchiveFacts {
-    /// The kind of archive that is encrypted, or holds something that is.
+    /// The kind of archive that is encrypted or holds encrypted entries.
     pub(super) encrypted: Option<&'static str>,
-    /// Its list of entries is packed: whether they are encrypted cannot be seen.
+    /// True if the list of entries is compressed, so that encryption of the entries cannot be seen.
     pub(super) is_opaque: bool,
-    /// Bytes that it says it unpacks to.
+    /// Unpacked size in bytes, as stated by the archive.
     pub(super) unpacked: u64,
 }
 
-/// Looks at bytes that pass by in order.
+/// Inspects a file's bytes, fed in order.
 #[derive(Debug, Default)]
 pub(super) struct ArchiveWatch {
     start: Vec<u8>,
-    /// Bytes that were not judged yet, and where they stand in the file.
+    /// Bytes not inspected yet; `offset` is their position in the file.
     pending: Vec<u8>,
     offset: u64,
     facts: ArchiveFacts,
@@ -47,7 +47,7 @@ impl ArchiveWatch {
         self.inspect_pending(judged);
     }
 
-    /// What was seen of the whole file.
+    /// Inspects the rest, and returns the facts about the whole file.
     pub(super) fn finish(mut self) -> ArchiveFacts {
         let gzip = self.start.starts_with(&[0x1f, 0x8b]).then(|| self.pending.last_chunk::<4>().copied()).flatten();
         if let Some(size) = gzip {
@@ -62,7 +62,7 @@ impl ArchiveWatch {
         self.facts
     }
 
-    /// Judges what begins in the first `count` pending bytes, and forgets them.
+    /// Inspects structures that begin in the first `count` pending bytes, and drops these bytes.
     fn inspect_pending(&mut self, count: usize) {
         let Self { start, pending, offset, facts } = self;
         for at in memmem::find_iter(pending, b"PK").take_while(|at| *at < count) {
@@ -72,7 +72,7 @@ impl ArchiveWatch {
         }
         let holds = |needle: &[u8]| memmem::find(pending, needle).is_some_and(|at| at < count);
         if start.starts_with(b"7z\xbc\xaf\x27\x1c") {
-            // A coder with an id of four bytes and properties: AES-256 with SHA-256.
+            // Coder with a 4-byte id and properties: AES-256 with SHA-256.
             if holds(b"\x24\x06\xf1\x07\x01") {
                 facts.encrypted = Some("7z");
             }
@@ -90,11 +90,11 @@ impl ArchiveWatch {
     }
 }
 
-/// Takes the header of an entry into the facts, if it is one.
+/// Adds the facts of a ZIP entry header, if `bytes` begins with such a header.
 fn inspect_zip_header(bytes: &[u8], facts: &mut ArchiveFacts) {
     let half = |at: usize| bytes.get(at..at + 2).map_or(0, |it| u16::from_le_bytes([it[0], it[1]]));
     let word = |at: usize| u64::from(half(at)) | u64::from(half(at + 2)) << 16;
-    // The same fields stand at different places in local and in central headers.
+    // Local and central headers hold the same fields at different offsets.
     let (fields, name) = match bytes {
         [b'P', b'K', 3, 4, ..] => (4, 26),
         [b'P', b'K', 1, 2, ..] => (6, 28),
@@ -105,7 +105,7 @@ fn inspect_zip_header(bytes: &[u8], facts: &mut ArchiveFacts) {
     if version > 63 || !is_known || half(name) == 0 || half(name) > MAX_NAME_BYTES {
         return;
     }
-    // Bit 0: encrypted. Bit 13: the list of entries is.
+    // Bit 0: the entry is encrypted. Bit 13: the list of entries is encrypted.
     if flags & 0x2001 != 0 || method == 99 {
         facts.encrypted = Some("ZIP");
     }
@@ -121,7 +121,7 @@ fn is_encrypted_rar(start: &[u8]) -> bool {
     start.strip_prefix(b"Rar!\x1a\x07\0").is_some_and(|blocks| is_encrypted_rar4(blocks).unwrap_or(false))
 }
 
-/// RAR 4: the main header says that headers are encrypted, a file's that the file is.
+/// RAR 4: a flag of the main header marks encrypted headers, a flag of a file header an encrypted file.
 fn is_encrypted_rar4(mut blocks: &[u8]) -> Option<bool> {
     for _ in 0..MAX_RAR_BLOCKS {
         let (kind, flags) = (*blocks.get(2)?, u16::from_le_bytes([*blocks.get(3)?, *blocks.get(4)?]));
@@ -135,7 +135,7 @@ fn is_encrypted_rar4(mut blocks: &[u8]) -> Option<bool> {
     None
 }
 
-/// RAR 5: a block of its own says that headers are encrypted, a record of a file's header that the file is.
+/// RAR 5: a separate block marks encrypted headers, a record of a file header an encrypted file.
 fn is_encrypted_rar5(mut blocks: &[u8]) -> Option<bool> {
     for _ in 0..MAX_RAR_BLOCKS {
         let rest = blocks.get(4..)?;
@@ -164,7 +164,7 @@ fn is_encrypted_rar5(mut blocks: &[u8]) -> Option<bool> {
     None
 }
 
-/// A number of seven bits a byte, and what follows it.
+/// Parses a variable-length integer with seven bits per byte; returns it and the rest.
 fn parse_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0;
     for (at, byte) in bytes.iter().enumerate().take(9) {

@@ -1,13 +1,13 @@
-//! The virus scan: a file's bytes go to clamd, and what clamd says is judged.
+//! The virus scan: sends a file's bytes to clamd and interprets clamd's answer.
 //!
-//! `Clean` is said only when clamd answered exactly `stream: OK` to a stream that it got whole. What it did not look
-//! into is `Incomplete`, whether it says so (`AlertExceedsMax`, `AlertEncrypted`) or refuses the stream; everything else
-//! is an error, and the file is scanned again later.
+//! `Clean` is returned only if clamd answered exactly `stream: OK` after it received the whole stream. A file that
+//! clamd did not scan completely is `Incomplete`, if clamd reports so (`AlertExceedsMax`, `AlertEncrypted`) or refuses
+//! the stream. Everything else is an error, and the file is scanned again later.
 //!
-//! INSTREAM is spoken here and not through the crate `clamav-client`: that one loses clamd's answer when clamd refuses a
-//! stream in its middle, waits without deadlines, and keeps an answer of any length.
+//! INSTREAM is implemented here because the crate `clamav-client` loses clamd's answer when clamd refuses a stream in
+//! its middle, waits without deadlines, and buffers an answer of any length.
 //!
-//! Must not decide what becomes of a file, nor keep more of it than one chunk.
+//! Must not decide what happens to a file, nor buffer more of the file than a chunk.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,21 +22,21 @@ use tokio::time::timeout;
 
 use crate::blob::{BlobError, ByteStream};
 
-/// clamd's own port.
+/// clamd's default port.
 const DEFAULT_CLAMD_PORT: u16 = 3310;
-/// clamd cannot scan a longer file, whatever its settings say (Cisco-Talos/clamav#1039).
+/// Largest file in bytes that clamd can scan, whatever its settings (Cisco-Talos/clamav#1039).
 const MAX_CLAMD_FILE_BYTES: u64 = (1 << 31) - 1;
-/// Bytes under one length prefix, and under one deadline.
+/// Maximum chunk size; each chunk has a length prefix and a deadline.
 const MAX_CHUNK_BYTES: usize = 64 << 10;
-/// Answers are a line; a longer one is none.
+/// Maximum length of an answer; a longer text is no clamd answer.
 const MAX_ANSWER_BYTES: u64 = 4 << 10;
 
-/// Where clamd listens: `tcp://host:port` (3310 if no port is named) or `unix:/path`.
+/// Address of clamd: `tcp://host:port` (3310 if no port is given) or `unix:/path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClamdAddress {
-    /// Host and port, as a socket wants them. clamd has no passwords: keep this network to yourself.
+    /// Host and port. clamd has no authentication: keep its network private.
     Tcp(String),
-    /// A socket in the file system.
+    /// A Unix socket.
     Unix(PathBuf),
 }
 
@@ -72,103 +72,105 @@ impl fmt::Display for ClamdAddress {
     }
 }
 
-/// What a scan may take.
+/// Limits of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanLimits {
-    /// Until clamd has accepted a connection.
+    /// Time limit for the connection to clamd.
     pub connect: Duration,
-    /// Without a byte from the store, or one taken by clamd. Not while clamd thinks: it is silent for minutes then.
+    /// Time limit for reading a chunk from the store, and for writing a chunk to clamd. Not applied while clamd scans:
+    /// clamd may then be silent for minutes.
     pub idle: Duration,
-    /// One scan, from its beginning to its verdict.
+    /// Time limit of the whole scan.
     pub total: Duration,
-    /// Bytes that clamd may be sent: its `StreamMaxLength`. Longer files are not sent. 2 GiB are clamd's own end.
+    /// Largest file in bytes that is sent: clamd's `StreamMaxLength`. clamd itself cannot scan files of 2 GiB or more.
     pub max_file_bytes: u64,
 }
 
 impl Default for ScanLimits {
-    /// `largest` is what Debian's clamd allows unless it is told otherwise.
+    /// `max_file_bytes` is the default of Debian's clamd.
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { connect: seconds(5), idle: seconds(30), total: seconds(600), max_file_bytes: 25 << 20 }
     }
 }
 
-/// What a scan found.
+/// Result of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScanOutcome {
-    /// clamd saw every byte and knows nothing bad of it.
+    /// clamd scanned every byte and found nothing.
     Clean {
-        /// Its version, and that of its signatures, as it named them before it began.
+        /// Versions of clamd and of its signatures, as reported before the scan began.
         engine: String,
     },
-    /// clamd knows it.
+    /// clamd found a known signature.
     Infected {
-        /// As in `Clean`.
+        /// Same as in `Clean`.
         engine: String,
-        /// What it is called.
+        /// Name of the signature.
         signature: String,
     },
-    /// It was not looked into, or not everywhere: neither clean nor infected, and a later try will not differ.
+    /// The file was not scanned, or not completely: neither clean nor infected, and a retry gives the same result.
     Incomplete {
-        /// What stood against it.
+        /// The reason.
         why: IncompleteScanReason,
     },
 }
 
-/// Why a file was not scanned whole.
+/// Reasons why a file was not scanned completely.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IncompleteScanReason {
-    /// It is longer than [`ScanLimits::max_file_bytes`], and was not sent.
+    /// The file is larger than [`ScanLimits::max_file_bytes`], and was not sent.
     #[error("it is longer than the {0} bytes that are sent to the scanner")]
     TooLong(u64),
-    /// It is longer than clamd's `StreamMaxLength`, which is smaller than [`ScanLimits::max_file_bytes`] says.
+    /// The file is larger than clamd's `StreamMaxLength`, which is below [`ScanLimits::max_file_bytes`].
     #[error("it is longer than the scanner accepts")]
     RefusedAsTooLong,
-    /// It holds more, larger or deeper files than clamd looks into; clamd's name for that.
+    /// The file holds more, larger or deeper nested files than clamd scans; clamd's name for that limit.
     #[error("the scanner did not look into all of it ({0})")]
     Limits(String),
-    /// It is encrypted, or something in it is; clamd's name for that, or the kind of archive.
+    /// The file or part of it is encrypted; clamd's name for that, or the kind of archive.
     #[error("it is encrypted ({0})")]
     Encrypted(String),
-    /// It unpacks to so many bytes, more than the scanner is known to look into.
+    /// The file unpacks to this many bytes, more than the scanner is known to scan.
     #[error("it unpacks to {0} bytes, which is more than the scanner looks into")]
     Unpacked(u64),
-    /// The scanner does not report this, and it cannot be seen from outside.
+    /// The scanner does not report this property, and the file's bytes do not show it.
     #[error("the scanner does not report {0}")]
     Unreported(&'static str),
 }
 
-/// There is no verdict, and a later try may bring one. Texts are for logs.
+/// Errors without a verdict; a retry may succeed. Texts are for logs.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
-    /// clamd is not there, or went away.
+    /// clamd cannot be reached, or closed the connection.
     #[error("clamd does not answer: {0}")]
     Connection(#[from] std::io::Error),
-    /// A deadline passed.
+    /// A time limit passed.
     #[error("{0}")]
     TimedOut(&'static str),
-    /// The file could not be read to its end.
+    /// The file could not be read completely from the object store.
     #[error("the file cannot be read: {0}")]
     Store(#[from] BlobError),
-    /// The file has not as many bytes as was said.
+    /// The number of bytes read differs from the expected size.
     #[error("the file has {sent} bytes and not {size}")]
     LengthMismatch {
-        /// What was read of it.
+        /// Bytes read.
         sent: u64,
-        /// What was said.
+        /// Expected size in bytes.
         size: u64,
     },
-    /// An answer that is no verdict: clamd is out of memory or disk, or is no clamd. Cut short.
+    /// An answer without a verdict: clamd is out of memory or disk space, or the server is no clamd. The text is
+    /// truncated.
     #[error("clamd gives no verdict: {0}")]
     UnexpectedAnswer(String),
 }
 
-/// A clamd.
+/// A client of clamd.
 #[derive(Clone, Debug)]
 pub struct ClamdClient {
-    /// Where it is.
+    /// Address of clamd.
     pub address: ClamdAddress,
-    /// What it may take.
+    /// Limits of each scan.
     pub limits: ScanLimits,
 }
 
@@ -176,13 +178,13 @@ trait ClamdStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ClamdStream for T {}
 
 impl ClamdClient {
-    /// Bytes of the longest file that is sent.
+    /// Size in bytes of the largest file that is sent.
     #[must_use]
     pub fn max_file_bytes(&self) -> u64 {
         self.limits.max_file_bytes.min(MAX_CLAMD_FILE_BYTES)
     }
 
-    /// Scans a file of `size` bytes. An empty one is sent as well: clamd decides.
+    /// Scans a file of `size` bytes. Empty files are sent as well: clamd decides.
     pub async fn scan(&self, size: u64, bytes: ByteStream) -> Result<ScanOutcome, ScanError> {
         let largest = self.max_file_bytes();
         if size > largest {
@@ -192,7 +194,7 @@ impl ClamdClient {
         scanned.unwrap_or(Err(ScanError::TimedOut("the scan took too long")))
     }
 
-    /// Which clamd it is, with its signatures: `ClamAV 1.4.6/27812/Sat Nov 21 08:12:00 2026`.
+    /// Version of clamd and of its signatures: `ClamAV 1.4.6/27812/Sat Nov 21 08:12:00 2026`.
     pub async fn fetch_version(&self) -> Result<String, ScanError> {
         let asked = async {
             let mut connection = self.connect().await?;
@@ -218,12 +220,12 @@ impl ClamdClient {
     }
 
     async fn send_and_judge(&self, size: u64, bytes: ByteStream) -> Result<ScanOutcome, ScanError> {
-        // Signatures may be newer by the time of the verdict, never older. A clamd that is frozen is found out here.
+        // The signatures may be newer by the time of the verdict, never older. Also detects a clamd that hangs.
         let engine = self.fetch_version().await?;
         let (mut reader, writer) = tokio::io::split(self.connect().await?);
         let (sending, answering) = (self.send_chunks(bytes, writer), read_answer(&mut reader));
         tokio::pin!(sending, answering);
-        // Sending is looked at first: an answer that is seen before its end came too early.
+        // Sending is polled first: an answer that is seen before sending ends has come too early.
         let sent = tokio::select! {
             biased;
             sent = &mut sending => sent,
@@ -232,7 +234,7 @@ impl ClamdClient {
         match sent {
             Ok(sent) if sent == size => interpret_answer(&answering.await?, engine),
             Ok(sent) => Err(ScanError::LengthMismatch { sent, size }),
-            // clamd says why it hangs up before it does.
+            // clamd sends the reason before it closes the connection.
             Err(ScanError::Connection(broken)) => match timeout(self.limits.idle, answering).await {
                 Ok(Ok(why)) => interpret_early_answer(&why),
                 Ok(Err(_)) | Err(_) => Err(broken.into()),
@@ -241,7 +243,7 @@ impl ClamdClient {
         }
     }
 
-    /// Sends everything; how many bytes that were.
+    /// Sends the whole stream. Returns the number of bytes.
     async fn send_chunks(&self, mut bytes: ByteStream, mut to: impl AsyncWrite + Unpin) -> Result<u64, ScanError> {
         let mut sent = 0;
         self.write_with_timeout(&mut to, Bytes::from_static(b"zINSTREAM\0")).await?;
@@ -250,7 +252,7 @@ impl ClamdClient {
             let next = next.map_err(|_| ScanError::TimedOut("the store is silent"))?;
             let Some(mut chunk) = next.transpose()? else { break };
             sent += chunk.len() as u64;
-            // An empty chunk has no pieces, and must not have: a length of nothing is the end of the stream.
+            // Empty chunks are skipped: a length of zero would end the stream.
             while !chunk.is_empty() {
                 let piece = chunk.split_to(chunk.len().min(MAX_CHUNK_BYTES));
                 let length = u32::try_from(piece.len()).unwrap_or(u32::MAX).to_be_bytes();
@@ -271,8 +273,8 @@ impl ClamdClient {
     }
 }
 
-/// The answer to a `z` command, up to the zero byte that ends it. One without it is cut off, whatever it says. What comes
-/// behind it is not waited for: where clamd has not read everything, that is a reset.
+/// Reads the answer to a `z` command, up to the zero byte that ends it. An answer without a zero byte is incomplete and
+/// an error. The end of the connection is not awaited: clamd resets it if it has not read everything.
 async fn read_answer(from: &mut (impl AsyncRead + Unpin)) -> Result<String, ScanError> {
     let mut text = Vec::new();
     BufReader::new(from.take(MAX_ANSWER_BYTES)).read_until(0, &mut text).await?;
@@ -282,14 +284,14 @@ async fn read_answer(from: &mut (impl AsyncRead + Unpin)) -> Result<String, Scan
     }
 }
 
-/// Fit for logs and rows.
+/// Converts an answer to text for logs and rows: no control characters, at most 512 characters.
 fn printable_line(line: &[u8]) -> String {
     String::from_utf8_lossy(line).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(512).collect()
 }
 
 const STREAM_TOO_LONG_ANSWER: &str = "INSTREAM size limit exceeded. ERROR";
 
-/// What it means that clamd spoke before it had everything. No verdict, whatever it looks like.
+/// Interprets an answer that came before clamd had received everything: never a verdict, whatever its text.
 fn interpret_early_answer(said: &str) -> Result<ScanOutcome, ScanError> {
     match said {
         STREAM_TOO_LONG_ANSWER => Ok(ScanOutcome::Incomplete { why: IncompleteScanReason::RefusedAsTooLong }),
@@ -297,7 +299,7 @@ fn interpret_early_answer(said: &str) -> Result<ScanOutcome, ScanError> {
     }
 }
 
-/// What clamd's answer to a whole stream means.
+/// Interprets the answer to a stream that clamd received completely.
 fn interpret_answer(said: &str, engine: String) -> Result<ScanOutcome, ScanError> {
     if said == "stream: OK" {
         return Ok(ScanOutcome::Clean { engine });

@@ -1,9 +1,9 @@
-//! What a clamd's settings have it report, found out by scanning made-up files.
+//! Finds out clamd's settings by scanning generated files.
 //!
-//! clamd as Debian ships it calls a file clean that it did not look into: `AlertEncrypted` and `AlertExceedsMax` are off,
-//! and no command of its protocol tells. So three small files are scanned of which the answer is known: an archive
-//! that is encrypted, one that is nested deeper than any setting allows, and, where that is not reported, EICAR's test
-//! file in an archive as large as files may be.
+//! clamd with Debian's default settings calls a file clean that it did not scan: `AlertEncrypted` and `AlertExceedsMax`
+//! are off, and no command of its protocol shows these settings. So the probe scans small files with a known result: an
+//! encrypted archive, an archive nested deeper than any setting allows, and, if that is not reported, EICAR's test file
+//! in an archive of the maximum file size.
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -11,26 +11,26 @@ use futures_util::{StreamExt as _, stream};
 use super::clamd::{ClamdClient, IncompleteScanReason, ScanError, ScanOutcome};
 use crate::blob::ByteStream;
 
-/// Archives within archives of the probe: clamd's `MaxRecursion` is at most 100.
+/// Nesting depth of the probe's archive; clamd's `MaxRecursion` is at most 100.
 const PROBE_ARCHIVE_DEPTH: usize = 120;
-/// Bytes of one piece of padding.
+/// Bytes per piece of padding.
 const PADDING_BYTES: usize = 64 << 10;
-/// Sizes that are tried, each half as large as the one before.
+/// Maximum number of sizes to try, each half of the previous size.
 const MAX_PROBED_SIZES: usize = 12;
 
-/// What clamd reports, and how far it looks where it does not report.
+/// Settings of clamd as found by the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScannerSettings {
-    /// It says when something is encrypted (`AlertEncrypted`).
+    /// True if clamd reports encrypted content (`AlertEncrypted`).
     pub reports_encryption: bool,
-    /// It says when it did not look into all of a file (`AlertExceedsMax`).
+    /// True if clamd reports files that it did not scan completely (`AlertExceedsMax`).
     pub reports_limits: bool,
-    /// Bytes up to which it looks into files at all; all that it may be sent, unless the probe has shown less.
+    /// Size in bytes up to which clamd scans files: the maximum that is sent, unless the probe found less.
     pub max_scanned_bytes: u64,
 }
 
 impl ScannerSettings {
-    /// Says in the log what an operator should change.
+    /// Logs the settings that an operator should change.
     pub(super) fn log_warnings(&self, sent: u64) {
         if !self.reports_encryption {
             tracing::warn!(
@@ -54,7 +54,7 @@ impl ScannerSettings {
     }
 }
 
-/// Asks clamd by scanning. Takes less than a second, and longer only where limits are not reported.
+/// Probes clamd. Takes less than a second, longer only if clamd does not report limits.
 pub(super) async fn probe_clamd(scanner: &ClamdClient) -> Result<ScannerSettings, ScanError> {
     let encrypted = scan_bytes(scanner, zip_archive("a", &[0; 13], true)).await?;
     let mut nested = b"text".to_vec();
@@ -78,7 +78,8 @@ async fn scan_bytes(scanner: &ClamdClient, bytes: Vec<u8>) -> Result<ScanOutcome
     scanner.scan(bytes.len() as u64, stream::iter([Ok(Bytes::from(bytes))]).boxed()).await
 }
 
-/// The largest of some sizes in which EICAR's test file is found. A clamd that does not know it cannot be asked.
+/// Largest tried size at which clamd finds EICAR's test file. A clamd without a signature for that file cannot be
+/// probed: then the maximum that is sent.
 async fn find_max_scanned_bytes(scanner: &ClamdClient) -> Result<u64, ScanError> {
     let all = scanner.max_file_bytes();
     if !matches!(scan_bytes(scanner, eicar_test_file()).await?, ScanOutcome::Infected { .. }) {
@@ -87,7 +88,7 @@ async fn find_max_scanned_bytes(scanner: &ClamdClient) -> Result<u64, ScanError>
     let smallest = zip_archive("e.com", &eicar_test_file(), false).len() as u64;
     let mut size = all;
     for _ in 0..MAX_PROBED_SIZES {
-        // A limit of just this size leaves no room for what the archive holds.
+        // A limit of exactly this size leaves no room for the archive's content.
         for size in [size, size - size / 64] {
             if size < smallest
                 || matches!(scanner.scan(size, padded_archive(size)).await?, ScanOutcome::Infected { .. })
@@ -100,12 +101,13 @@ async fn find_max_scanned_bytes(scanner: &ClamdClient) -> Result<u64, ScanError>
     Ok(size)
 }
 
-/// EICAR's test file, which no scanner shall find in this program.
+/// EICAR's test file, split so that scanners do not find it in this program.
 fn eicar_test_file() -> Vec<u8> {
     [r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD", "-ANTIVIRUS-TEST-FILE!$H+H*"].concat().into_bytes()
 }
 
-/// An archive with EICAR's test file that has so many bytes: what is missing stands between the entry and the list.
+/// An archive of `size` bytes that holds EICAR's test file; the padding lies between the entry and the central
+/// directory.
 fn padded_archive(size: u64) -> ByteStream {
     let archive = zip_archive("e.com", &eicar_test_file(), false);
     let list = archive.len() - END_RECORD_BYTES - CENTRAL_HEADER_BYTES - "e.com".len();
@@ -124,17 +126,18 @@ fn padded_archive(size: u64) -> ByteStream {
     stream::iter([Ok(first)]).chain(padding).chain(stream::iter([Ok(Bytes::from(last))])).boxed()
 }
 
-/// Bytes of a central header without its name, and of the end of the list (PKWARE APPNOTE §4.3.12, §4.3.16).
+/// Bytes of a central directory header without its name, and of the end of central directory record (PKWARE APPNOTE
+/// §4.3.12, §4.3.16).
 const CENTRAL_HEADER_BYTES: usize = 46;
 const END_RECORD_BYTES: usize = 22;
 
-/// A ZIP archive of one entry that is stored (PKWARE APPNOTE §4.3).
+/// A ZIP archive with a single stored entry (PKWARE APPNOTE §4.3).
 fn zip_archive(name: &str, bytes: &[u8], is_encrypted: bool) -> Vec<u8> {
     let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc);
     crc.update(bytes);
     let crc = u32::try_from(crc.finalize()).unwrap_or_default();
     let (size, name_size) = (u32::try_from(bytes.len()).unwrap_or(u32::MAX), u16::try_from(name.len()).unwrap_or(1));
-    // Version, flags, stored, a time and a date.
+    // Version, flags, method 0 (stored), time and date.
     let mut fields = vec![20, 0, u8::from(is_encrypted), 0, 0, 0, 0, 0, 0x21, 0];
     fields.extend([crc, size, size].into_iter().flat_map(u32::to_le_bytes));
     fields.extend(name_size.to_le_bytes());

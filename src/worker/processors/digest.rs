@@ -1,4 +1,4 @@
-//! SHA-256 and CRC-32 of a stream, keeping only its beginning.
+//! SHA-256 and CRC-32 of a stream; only the stream's beginning is kept.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,17 +10,17 @@ use crate::blob::ByteStream;
 use crate::domain::checksum::Sha256Digest;
 use crate::engine::Result;
 
-/// What a pass over everything comes to.
+/// Results of reading a whole stream.
 pub(super) struct ContentDigests {
-    /// The first bytes.
+    /// The first bytes of the stream.
     pub(super) head: Vec<u8>,
-    /// The digest.
+    /// SHA-256 of all bytes.
     pub(super) sha256: Sha256Digest,
-    /// CRC-32 (ISO-HDLC).
+    /// CRC-32 (ISO-HDLC) of all bytes.
     pub(super) crc32: u32,
 }
 
-/// The digests of everything and the first `keep` bytes.
+/// Computes the digests of the whole stream, and keeps its first `keep` bytes.
 pub(super) async fn digest_stream(mut stream: ByteStream, keep: u64) -> Result<ContentDigests> {
     let keep = usize::try_from(keep).unwrap_or(usize::MAX);
     let (mut hasher, mut head) = (Sha256::new(), Vec::new());
@@ -35,12 +35,12 @@ pub(super) async fn digest_stream(mut stream: ByteStream, keep: u64) -> Result<C
     Ok(ContentDigests { head, sha256: Sha256Digest(hasher.finalize().into()), crc32 })
 }
 
-/// The digest of a stream that something else reads, and how much of it has passed.
+/// Computes the digest of a stream while another consumer reads it.
 #[derive(Clone, Default)]
 pub(super) struct PassthroughDigest(Arc<Mutex<(Sha256, u64)>>);
 
 impl PassthroughDigest {
-    /// The same stream, computed along.
+    /// Wraps the stream so that its bytes are hashed as they pass.
     pub(super) fn wrap_stream(&self, stream: ByteStream) -> ByteStream {
         let state = Arc::clone(&self.0);
         let note = move |chunk: &Bytes| {
@@ -51,14 +51,14 @@ impl PassthroughDigest {
         stream.inspect_ok(note).boxed()
     }
 
-    /// The digest, if all of `size` bytes have passed.
+    /// The digest, if all `size` bytes have passed.
     pub(super) fn digest_if_complete(&self, size: u64) -> Option<Sha256Digest> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (state.1 == size).then(|| Sha256Digest(state.0.clone().finalize().into()))
     }
 }
 
-/// Everything; for ranges that are known to be small.
+/// Reads a whole stream into memory; for ranges known to be small.
 pub(super) async fn collect_bytes(stream: ByteStream) -> Result<Vec<u8>> {
     let chunks: Vec<Bytes> = stream.try_collect().await?;
     Ok(chunks.concat())

@@ -1,8 +1,8 @@
-//! Handing an asset to somebody else's processor, as the last step.
+//! Hands an asset to an external processor, as the last step.
 //!
-//! The offer is a CloudEvent at the user's broker; its id is the job's, the same on every try. Then the job waits: until
-//! the processor reports (`/v1/assets/{id}/processing`), which ends it, or until the processor's time is over, and it is
-//! offered again.
+//! The offer is a CloudEvent at the operator's broker; its id is the job's, the same on every try. Then the job waits
+//! until the processor reports (`/v1/assets/{id}/processing`), which ends the job, or until the processor's time limit
+//! passes and the asset is offered again.
 
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ use crate::domain::clock::after;
 use crate::domain::job::{JobSubject, TryCount};
 use crate::worker::handoff::{CloudEvent, EventSink, SinkError};
 
-/// What is offered, as brokers route it.
+/// Type of the event, by which brokers route.
 const OFFER_EVENT_TYPE: &str = "asset.offered";
 
 /// The step `offer`.
 #[derive(Clone)]
 pub struct HandoffStep {
-    /// The user's broker.
+    /// The operator's broker.
     pub sink: Arc<dyn EventSink>,
-    /// Where processors reach this service: the source of its events.
+    /// Public URL at which processors reach this service; also the source of its events.
     pub public_url: String,
 }
 
@@ -35,7 +35,7 @@ impl PipelineStep for HandoffStep {
     }
 
     fn applies_to(&self, case: &JobContext<'_>) -> bool {
-        // What is ready already was accepted once.
+        // An asset that is ready was accepted by the processor before.
         matches!(case.job.work, JobSubject::Process(_)) && case.rules.handoff != Some(false)
     }
 
@@ -48,7 +48,7 @@ impl PipelineStep for HandoffStep {
         let until = after(case.engine.now(), report_within);
         case.progress.offers += 1;
         case.progress.offered_until = Some(until);
-        // Before it is told: a processor may be quicker than we are.
+        // Saved before publishing: the processor may report before `publish` returns.
         if !case.engine.keep_progress(&mut case.job, &case.progress).await? {
             return Err(StepError::LeaseLost);
         }
@@ -58,7 +58,7 @@ impl PipelineStep for HandoffStep {
             }
         })?;
         crash::point("offered");
-        // If this is not written any more, the processor has reported already.
+        // If this write fails because the lease is lost, the processor has reported already.
         let _ = case.engine.put_back(&case.job, until, TryCount::Forgiven, "offered; waiting for the report").await?;
         Ok(StepOutcome::Deferred)
     }

@@ -1,31 +1,31 @@
-//! What markup a text begins with: what a browser would run is recognised behind blanks, comments, declarations and a
-//! document type, where signatures do not look (WHATWG MIME Sniffing §7.1, XML 1.0 §2.8).
+//! Detects the markup that a text begins with. Markup that a browser would run is recognised behind blanks, comments,
+//! declarations and a document type, where signatures do not look (WHATWG MIME Sniffing §7.1, XML 1.0 §2.8).
 
-/// What a text begins as.
+/// Kind of markup at the beginning of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MarkupKind {
-    /// A page.
+    /// An HTML page.
     Html,
-    /// A tag that pages and Markdown begin with, and nothing in sight that runs.
+    /// A tag with which both HTML pages and Markdown begin, without visible active content.
     Fragment,
-    /// A page in XML.
+    /// An XHTML page.
     Xhtml,
-    /// A drawing.
+    /// An SVG image.
     Svg,
-    /// Some other XML document.
+    /// Any other XML document.
     Xml,
-    /// A script of a server.
+    /// A PHP script.
     Php,
 }
 
-/// Elements that only pages begin with.
+/// Elements with which only HTML pages begin.
 const PAGE_TAGS: [&str; 8] = ["html", "head", "script", "iframe", "style", "title", "body", "meta"];
-/// Elements that Markdown begins with as well.
+/// Elements with which Markdown begins as well.
 const FRAGMENT_TAGS: [&str; 8] = ["h1", "div", "font", "table", "a", "b", "br", "p"];
-/// Bytes in which the word `<svg` makes an XML document a drawing.
+/// Bytes at the beginning of an XML document in which `<svg` makes it an SVG image.
 const SVG_WINDOW_BYTES: usize = 4096;
 
-/// What the text begins as; `None` if it is no markup.
+/// The markup at the beginning of the text; `None` if the text is no markup.
 pub(super) fn leading_markup(text: &[u8]) -> Option<MarkupKind> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let (mut rest, mut is_xml) = (text.trim_ascii_start(), false);
@@ -53,7 +53,7 @@ pub(super) fn leading_markup(text: &[u8]) -> Option<MarkupKind> {
         };
         let Some(end) = find_bytes(&rest[opening..], closing) else { break };
         rest = rest[opening + end + closing.len()..].trim_ascii_start();
-        // What a document type declares ends in "]>".
+        // A document type with declarations ends in "]>".
         rest = rest.strip_prefix(b">").map_or(rest, <[u8]>::trim_ascii_start);
     }
     root_element_markup(rest, is_xml).or_else(|| {
@@ -62,7 +62,7 @@ pub(super) fn leading_markup(text: &[u8]) -> Option<MarkupKind> {
     })
 }
 
-/// What the first element says.
+/// The kind of markup by the first element.
 fn root_element_markup(rest: &[u8], is_xml: bool) -> Option<MarkupKind> {
     let name = first_word(rest.strip_prefix(b"<")?);
     let local = name.rsplit(':').next().unwrap_or_default();
@@ -78,7 +78,7 @@ fn root_element_markup(rest: &[u8], is_xml: bool) -> Option<MarkupKind> {
     }
 }
 
-/// The word at the beginning in lower case, which blanks, `>` and `/` end; empty if nothing ends it.
+/// The first word in lower case, ended by a blank, `>` or `/`; empty if no such character follows.
 fn first_word(text: &[u8]) -> String {
     let text = text.trim_ascii_start();
     let end =
@@ -86,7 +86,7 @@ fn first_word(text: &[u8]) -> String {
     String::from_utf8_lossy(&text[..end.unwrap_or(0)]).to_ascii_lowercase()
 }
 
-/// Whether something in the text could run. Rather once too often.
+/// True if the text may contain active content. Prefers a false positive to a miss.
 fn has_active_content(text: &[u8]) -> bool {
     const ACTIVE_MARKERS: [&[u8]; 13] = [
         b"<script",
@@ -107,7 +107,7 @@ fn has_active_content(text: &[u8]) -> bool {
     ACTIVE_MARKERS.into_iter().any(|word| find_bytes(&lower, word).is_some()) || has_handler(&lower)
 }
 
-/// ` onload=` and its like.
+/// True if the text contains an event handler attribute such as ` onload=`.
 fn has_handler(lower: &[u8]) -> bool {
     lower.windows(3).enumerate().any(|(at, window)| {
         let begins = matches!(window[0], b' ' | b'\t' | b'\n' | b'\r' | b'/' | b'"' | b'\'') && &window[1..] == b"on";

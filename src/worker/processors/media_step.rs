@@ -1,8 +1,9 @@
-//! Facts and derivatives, as a step: the bytes go to a scratch folder, decoders in a sandbox look at them there, and
-//! what they make goes to the store. Of large files only the ends are fetched; the rest is a hole.
+//! The step that finds facts and makes derivatives: the bytes are written to a scratch folder, sandboxed decoders read
+//! them there, and the derivatives go to the object store. Of large files only the beginning and the end are fetched;
+//! the rest of the scratch file is a hole.
 //!
-//! This step never speaks against an asset: facts and derivatives that cannot be made are problems of it, whether the
-//! file is to blame or this machine.
+//! This step never rejects an asset: facts or derivatives that cannot be made are recorded as problems of the asset,
+//! whether the cause is the file or this machine.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -25,11 +26,11 @@ use crate::media::{
 /// The step `media`.
 #[derive(Clone, Debug)]
 pub struct MediaStep {
-    /// Where decoders run.
+    /// The sandbox in which decoders run.
     pub sandbox: MediaSandbox,
-    /// The derivatives of pictures, films and documents; may be none.
+    /// Sizes of derivatives for images, videos and documents; may be empty.
     pub sizes: Vec<DerivativeSize>,
-    /// A folder of ours for what is being looked at.
+    /// Scratch folder for the files under inspection.
     pub scratch: PathBuf,
 }
 
@@ -68,16 +69,16 @@ impl PipelineStep for MediaStep {
     }
 }
 
-/// Why a file could not be examined in this try.
+/// Reasons why a file could not be examined in this try.
 enum MediaFailure {
-    /// This machine's scratch folder, disk or processes: the file may be sound.
+    /// The scratch folder, disk or processes of this machine failed: the file may be sound.
     Machine(String),
     /// The asset's bytes could not be read.
     Content(StepError),
 }
 
 impl MediaStep {
-    /// Fetches the file into `dir` and has it examined there.
+    /// Fetches the file into `dir` and runs the decoders on it there.
     async fn examine_file(
         &self,
         case: &JobContext<'_>,
@@ -145,12 +146,12 @@ async fn store_derivative(case: &JobContext<'_>, made: DerivativeFile, serial: u
     Ok(case.engine.put_derivative(&case.job, case.asset, serial, derivative, bytes).await?)
 }
 
-/// An asset's bytes, of which parts are written to a scratch file.
+/// A source of an asset's bytes that writes requested ranges to a scratch file.
 struct StoredParts<'a> {
     engine: &'a Engine,
     content: &'a AssetContent,
     path: &'a Path,
-    /// Why the last part could not be fetched.
+    /// Why the last range could not be fetched.
     failure: Mutex<Option<MediaFailure>>,
 }
 
@@ -189,10 +190,10 @@ impl StoredParts<'_> {
     }
 }
 
-/// Makes the scratch file, of the asset's size, and writes what is wanted of the asset's bytes into it.
+/// Creates the scratch file with the asset's size, and writes the required bytes of the asset into it.
 async fn fetch_required(source: &StoredParts<'_>, size: u64, wanted: RequiredBytes) -> Result<(), MediaFailure> {
     let ours = |error: std::io::Error| scratch_failure(&error);
-    // The beginning and the end; of a file that is wanted whole, the beginning is all there is.
+    // Lengths of beginning and end; a file that is required whole has only a beginning.
     let (head, tail) = match wanted {
         RequiredBytes::Nothing => (0, 0),
         RequiredBytes::Whole => (size, 0),

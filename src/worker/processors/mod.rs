@@ -1,11 +1,11 @@
-//! The pipeline: processors that look at an asset's bytes one after the other, and say what they found.
+//! The processing pipeline: steps that inspect an asset's bytes in order and report findings.
 //!
 //! ```text
-//! read (digest, type) ─▶ scan ─▶ media (facts, derivatives) ─▶ scan_coverage ─▶ offer (somebody else's processor) ─▶ settle
+//! read (digest, type) ─▶ scan ─▶ media (facts, derivatives) ─▶ scan_coverage ─▶ offer (external processor) ─▶ settle
 //! ```
 //!
-//! Each processor says whether an asset concerns it. What it found is kept with the job before the next one begins, so
-//! that the next try goes on at the step that failed. Processors write no rows.
+//! Each step decides whether it applies to an asset. Findings are saved with the job before the next step begins, so
+//! that a retry continues at the step that failed. Steps write no rows.
 
 use async_trait::async_trait;
 
@@ -34,7 +34,7 @@ mod scan_step;
 mod sniff;
 mod text_encoding;
 
-/// An asset in a worker's hands.
+/// A job under way: its asset, its policy and its progress.
 pub(super) struct JobContext<'a> {
     engine: &'a Engine,
     job: Job,
@@ -45,19 +45,19 @@ pub(super) struct JobContext<'a> {
 }
 
 impl JobContext<'_> {
-    /// The digest that these bytes are known to have: from an earlier look, or from an earlier step of this one.
+    /// The digest that these bytes are known to have, from an earlier job or an earlier step of this job.
     fn established_digest(&self) -> Option<Sha256Digest> {
         self.content.sha256.or(self.progress.sha256())
     }
 
-    /// The digest that this look has computed, of bytes that are what they were.
+    /// The digest that this job computed, of bytes that match the established digest.
     fn computed_digest(&self) -> Option<Sha256Digest> {
         let read = self.progress.done.iter().any(|done| done == "read");
         self.progress.sha256().filter(|_| read)
     }
 
-    /// Whether the store's bytes have another digest than `established` when they are read once more: a bit that
-    /// flipped on the way is no damage.
+    /// Reads the bytes again. True if their digest still differs from `established`; false if the first reading had a
+    /// transmission error, which is no damage.
     async fn confirm_corruption(&self, established: Sha256Digest) -> Result<bool, StepError> {
         let stream = self.engine.read_content(self.content, 0..self.asset.size).await?;
         let sha256 = digest::digest_stream(stream, 0).await?.sha256;
@@ -66,16 +66,16 @@ impl JobContext<'_> {
     }
 }
 
-/// Why no further step is taken.
+/// Reasons why the pipeline stops without an outcome.
 #[derive(Debug)]
 pub(super) enum StepError {
-    /// Somebody whom it needs is away: try again, the try does not count.
+    /// A dependency is unavailable: retry, the try does not count.
     Unavailable(String),
-    /// Try again, a few times.
+    /// The step failed: retry, the try counts.
     Failed(String),
-    /// The store has lost the bytes: try again, a few times, and then say so.
+    /// The object store has lost the bytes: retry, the try counts, and in the end record the damage.
     BytesMissing(String),
-    /// Another worker has the job.
+    /// Another worker holds the job.
     LeaseLost,
 }
 
@@ -89,28 +89,28 @@ impl From<Error> for StepError {
     }
 }
 
-/// What a step says of the asset.
+/// Outcome of a step for the asset.
 pub(super) enum StepOutcome {
-    /// Nothing speaks against it.
+    /// The step has no objection.
     Passed,
-    /// It is not what was declared, not allowed, or harmful.
+    /// The asset is not what was declared, not allowed, or harmful.
     Unsound(AssetVerdict),
-    /// Nobody can say.
+    /// The step cannot decide.
     Undecided(AssetVerdict),
-    /// The bytes are not those whose digest was established; no step has anything to find in them.
+    /// The bytes do not match the established digest; further steps are pointless.
     Damaged(StoredDamage),
-    /// The job was put back, until somebody else has spoken.
+    /// The job was put back until an external processor reports.
     Deferred,
 }
 
-/// One step.
+/// A step of the pipeline.
 #[async_trait]
 pub(super) trait PipelineStep: Send + Sync {
-    /// Its name, under which it is remembered that it is done.
+    /// Name of the step, recorded in the job's progress when the step is done.
     fn name(&self) -> &'static str;
-    /// Whether it has anything to do here, after what was found so far.
+    /// True if the step applies to this job, given the findings so far.
     fn applies_to(&self, case: &JobContext<'_>) -> bool;
-    /// Does it; what it finds goes into the case's progress.
+    /// Runs the step; findings go into the progress of `case`.
     async fn run(&self, case: &mut JobContext<'_>) -> Result<StepOutcome, StepError>;
 }
 
@@ -119,19 +119,19 @@ pub struct ProcessingPipeline {
     steps: Vec<Box<dyn PipelineStep>>,
 }
 
-/// What the steps need that not every instance has.
+/// Optional steps, which not every instance has.
 #[derive(Default)]
 pub struct Steps {
-    /// Scans; without it there is no scan.
+    /// The virus scan; `None`: no scan.
     pub scan: Option<ScanStep>,
-    /// Finds facts and makes derivatives; without it there are none.
+    /// The media step; `None`: no facts and no derivatives.
     pub media: Option<MediaStep>,
-    /// Somebody else's processor, which has the last word.
+    /// The hand-off to an external processor, which decides last; `None`: no hand-off.
     pub handoff: Option<HandoffStep>,
 }
 
 impl ProcessingPipeline {
-    /// The steps that this equipment allows.
+    /// Builds the pipeline with these optional steps.
     #[must_use]
     pub fn new(equipment: Steps) -> Self {
         let mut steps: Vec<Box<dyn PipelineStep>> = vec![Box::new(read_step::ReadStep)];
@@ -152,7 +152,7 @@ impl Default for ProcessingPipeline {
 }
 
 impl ProcessingPipeline {
-    /// Takes the asset of a job as far as it goes.
+    /// Runs the job's steps and settles the asset with their outcome.
     pub(super) async fn run(&self, engine: &Engine, job: &Job) -> Result<JobOutcome, StepError> {
         let Some(asset) = engine.begin_processing(job).await? else {
             return Ok(JobOutcome::Done("nothing left to do"));
@@ -204,7 +204,7 @@ impl ProcessingPipeline {
     }
 }
 
-/// What is known at the beginning: what tries before have kept, or what the asset has from an earlier look.
+/// Initial progress: from earlier tries of the job, or from the asset's earlier findings.
 fn initial_progress(job: &Job, content: &AssetContent) -> JobProgress {
     if job.progress.is_some() || matches!(job.work, JobSubject::Process(_)) {
         return JobProgress::of(job);

@@ -1,7 +1,7 @@
-//! Verifies the declared digest and finds out the real type, in one pass and in bounded memory.
+//! Verifies the declared digest and detects the file type, in a single pass with bounded memory.
 //!
-//! Every byte is read when a digest was declared, or when the file is small enough to get one unasked; otherwise the
-//! beginning and the end have to do.
+//! Every byte is read if a digest was declared, or if the file is small enough to be hashed without a declared digest;
+//! otherwise only the beginning and the end are read.
 
 use async_trait::async_trait;
 
@@ -33,7 +33,7 @@ impl PipelineStep for ReadStep {
         let (head, sha256) = if whole {
             let stream = engine.read_content(case.content, 0..asset.size).await?;
             let whole = digest::digest_stream(stream, head_len).await?;
-            // Before anything is taken from these bytes: what they are is known, and they are not it.
+            // Checked first, so that no findings come from bytes that do not match the established digest.
             if let Some(established) = established.filter(|digest| *digest != whole.sha256)
                 && case.confirm_corruption(established).await?
             {
@@ -44,7 +44,7 @@ impl PipelineStep for ReadStep {
         } else {
             (digest::collect_bytes(engine.read_content(case.content, 0..head_len).await?).await?, None)
         };
-        // What was established stays, and so does the verdict on it.
+        // The established digest stays, and so does the verdict on it.
         let sha256 = established.or(sha256);
         let found = self.detect_type(case, head).await?;
         case.progress.sha256 = sha256.map(|digest| digest.to_string());
@@ -72,7 +72,7 @@ impl PipelineStep for ReadStep {
 }
 
 impl ReadStep {
-    /// What the file counts as, by its bytes, its client's word and its name. `head`: the first bytes.
+    /// Detects the type from the bytes, the client's declaration and the file name. `head`: the first bytes.
     async fn detect_type(&self, case: &mut JobContext<'_>, head: Vec<u8>) -> Result<FileType, StepError> {
         let (asset, head_len) = (case.asset, head.len() as u64);
         let tail_from = asset.size.saturating_sub(sniff::TAIL_BYTES).max(head_len);
@@ -88,13 +88,13 @@ impl ReadStep {
         Ok(found)
     }
 
-    /// A piece of the asset's bytes that is known to be small.
+    /// Reads a range of the asset's bytes that is known to be small.
     async fn read_window(&self, case: &JobContext<'_>, range: std::ops::Range<u64>) -> Result<Vec<u8>, StepError> {
         Ok(digest::collect_bytes(case.engine.read_content(case.content, range).await?).await?)
     }
 }
 
-/// Whether the policy allows the name that the file has come to have: one whose name was left open was not asked before.
+/// Checks the policy for the file's final name; a name left open at creation was not checked before.
 async fn admit_file_name(case: &JobContext<'_>) -> Result<(), Error> {
     let settled_before = !matches!(case.job.work, JobSubject::Process(_));
     if settled_before || case.asset.partial {

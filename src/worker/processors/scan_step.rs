@@ -1,8 +1,8 @@
-//! The scan, as a step: what the scanner says becomes what happens to the asset. Fail closed: bytes that the scanner did
-//! not see whole are not delivered, unless the settings or the policy say so.
+//! The scan step: turns the scanner's result into the asset's outcome. Fails closed: a file that the scanner did not
+//! scan completely is not delivered, unless the settings or the policy allow it.
 //!
-//! A scanner that says "clean" is not believed where this service knows better: what is encrypted or unpacks to more than
-//! the scanner looks into was not scanned, whatever the scanner's settings have it say.
+//! The scanner's "clean" is overruled where this service knows better: a file that is encrypted, or unpacks to more
+//! than the scanner scans, was not scanned, whatever the scanner's settings make it report.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,42 +22,42 @@ use crate::domain::job::JobSubject;
 use crate::domain::policy::{IncompleteScanRule, ScanRule};
 use crate::engine::Error;
 
-/// How long what a probe found out about the scanner is believed.
+/// Time for which the result of a probe is cached.
 const SCANNER_SETTINGS_TTL: Duration = Duration::from_secs(3600);
-/// Between two probes of a scanner that does not answer.
+/// Pause between two probes of a scanner that does not answer.
 const PROBE_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What becomes of an asset that could not be scanned whole.
+/// Action for an asset that could not be scanned completely.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IncompleteScanAction {
-    /// It fails with the code `scan_incomplete`, and can be tried again.
+    /// The asset fails with the code `scan_incomplete`, and can be tried again.
     #[default]
     Fail,
-    /// It goes on, with a note.
+    /// The asset is accepted, with a note.
     Accept,
 }
 
 /// The step `scan`.
 #[derive(Clone, Debug)]
 pub struct ScanStep {
-    /// Who scans.
+    /// The scanner.
     pub scanner: ClamdClient,
-    /// What becomes of an asset that could not be scanned whole, unless its policy says otherwise.
+    /// Action for an asset that could not be scanned completely, unless its policy sets another.
     pub on_incomplete: IncompleteScanAction,
-    /// What is known of the scanner's settings; shared by all copies of this step.
+    /// Cached result of the last probe; shared by all clones of this step.
     cached_settings: CachedScannerSettings,
 }
 
 type CachedScannerSettings = Arc<tokio::sync::Mutex<Option<(Instant, ScannerSettings)>>>;
 
 impl ScanStep {
-    /// With this scanner, of whose settings nothing is known yet.
+    /// Creates the step; the scanner is not probed yet.
     #[must_use]
     pub fn new(scanner: ClamdClient, incomplete: IncompleteScanAction) -> Self {
         Self { scanner, on_incomplete: incomplete, cached_settings: CachedScannerSettings::default() }
     }
 
-    /// What the scanner's settings have it report; asked anew once an hour.
+    /// The scanner's settings; probed again once an hour.
     ///
     /// # Errors
     /// [`ScanError`] while the scanner does not answer.
@@ -75,7 +75,7 @@ impl ScanStep {
         Ok(settings)
     }
 
-    /// Asks for the settings until the scanner answers, so that the log warns when the service starts.
+    /// Probes until the scanner answers, so that warnings about its settings are logged when the service starts.
     pub async fn probe_at_start(self) {
         while let Err(away) = self.load_scanner_settings().await {
             tracing::warn!(scanner = %self.scanner.address, error = %away, "the virus scanner does not answer");
@@ -83,7 +83,7 @@ impl ScanStep {
         }
     }
 
-    /// Scans, and judges what the scanner calls clean. The digest of what was scanned goes into `passing`.
+    /// Scans, and overrules "clean" if the scan was incomplete. The digest of the scanned bytes goes into `passing`.
     async fn scan_content(&self, case: &JobContext<'_>, passing: &PassthroughDigest) -> Result<ScanOutcome, StepError> {
         let settings = self.load_scanner_settings().await?;
         let bytes = passing.wrap_stream(case.engine.read_content(case.content, 0..case.asset.size).await?);
@@ -99,7 +99,8 @@ impl ScanStep {
     }
 }
 
-/// What the scanner cannot have looked into, by what the bytes say and by what it reports.
+/// The reason why the scanner cannot have scanned the file completely, by the archive's facts and the scanner's
+/// settings.
 fn incomplete_reason(size: u64, facts: &ArchiveFacts, settings: &ScannerSettings) -> Option<IncompleteScanReason> {
     if let Some(kind) = facts.encrypted {
         return Some(IncompleteScanReason::Encrypted(kind.to_owned()));
@@ -123,7 +124,7 @@ impl PipelineStep for ScanStep {
     }
 
     fn applies_to(&self, case: &JobContext<'_>) -> bool {
-        // Whoever asks for a scan gets one, whatever the policy says of new files.
+        // An explicit rescan always scans, whatever the policy says of new files.
         case.rules.scan != ScanRule::Skip || matches!(case.job.work, JobSubject::Rescan(_))
     }
 
@@ -135,7 +136,7 @@ impl PipelineStep for ScanStep {
         if let Some((established, scanned)) = known {
             let corrupt = established != scanned && case.confirm_corruption(established).await?;
             case.progress.findings.set_damage(corrupt.then_some(StoredDamage::Corrupt));
-            // What was scanned is not the file. A verdict that it is harmful counts all the same.
+            // The scanned bytes are not those of the asset. A verdict "infected" counts all the same.
             if corrupt && !matches!(scan, ScanOutcome::Infected { .. }) {
                 return Ok(StepOutcome::Damaged(StoredDamage::Corrupt));
             }
@@ -159,17 +160,18 @@ impl PipelineStep for ScanStep {
 impl From<ScanError> for StepError {
     fn from(away: ScanError) -> Self {
         match away {
-            // The file is at fault, not the scanner.
+            // The object store failed, not the scanner.
             ScanError::Store(error) => Error::from(error).into(),
             other => Self::Unavailable(other.to_string()),
         }
     }
 }
 
-/// The step `scan_coverage`: what decoders found out after the scan, and the scanner cannot have looked into.
+/// The step `scan_coverage`: handles files that decoders found to be encrypted after the scan, which the scanner cannot
+/// have scanned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ScanCoverageStep {
-    /// As [`ScanStep::on_incomplete`].
+    /// Same as [`ScanStep::on_incomplete`].
     pub(super) on_incomplete: IncompleteScanAction,
 }
 
@@ -192,7 +194,7 @@ impl PipelineStep for ScanCoverageStep {
     }
 }
 
-/// What becomes of an asset that was not scanned whole: never is it called scanned, nor rejected.
+/// Outcome of an asset that was not scanned completely: never marked as scanned, never rejected.
 fn handle_incomplete(
     case: &mut JobContext<'_>,
     usual: IncompleteScanAction,

@@ -1,7 +1,7 @@
-//! What the bytes of a file say of its type, from its beginning and its end.
+//! Detects a file's type from the bytes of its beginning and its end.
 //!
-//! Containers (zip, mp4, PDF) keep their table of contents at the end; nothing in between decides. Markup that a browser
-//! would run comes first, then signatures, then whether it is text.
+//! Containers (zip, mp4, PDF) keep their table of contents at the end; the bytes in between are not needed. Markup that
+//! a browser would run is checked first, then signatures, then text.
 
 use std::io::{Read, Result, Seek, SeekFrom};
 
@@ -13,29 +13,29 @@ use crate::domain::file_type::{ByteType, TypeCertainty, is_program_type, is_text
 use crate::domain::media_alias::usual_name;
 use crate::domain::name::MediaType;
 
-/// Bytes of the beginning: more than any signature or text probe reads.
+/// Bytes read from the beginning: more than any signature or text probe needs.
 pub(super) const HEAD_BYTES: u64 = 128 << 10;
-/// Bytes of the end: the directory of an archive with some ten thousand entries.
+/// Bytes read from the end: the directory of an archive with some ten thousand entries.
 pub(super) const TAIL_BYTES: u64 = 1 << 20;
-/// Bytes behind a long ID3 tag.
+/// Bytes read after a long ID3 tag.
 pub(super) const AFTER_TAG_BYTES: u64 = 64;
-/// Bytes in front of a PDF's header that readers skip (ISO 32000-1, Annex H, implementation note 13).
+/// Bytes before a PDF's header that PDF readers skip (ISO 32000-1, Annex H, implementation note 13).
 const MAX_PDF_LEAD_BYTES: usize = 1024;
 
-/// What was seen of a file.
+/// The parts of a file that were read.
 pub(super) struct FileSample {
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub(super) size: u64,
     /// The first [`HEAD_BYTES`] bytes.
     pub(super) head: Vec<u8>,
-    /// Where [`id3_end_offset`] said to look beyond the head, and [`AFTER_TAG_BYTES`] bytes from there.
+    /// Offset given by [`id3_end_offset`] if it lies beyond the head, and [`AFTER_TAG_BYTES`] bytes from there.
     pub(super) after_tag: Option<(u64, Vec<u8>)>,
-    /// The last [`TAIL_BYTES`] bytes, without what is in the head.
+    /// The last [`TAIL_BYTES`] bytes, without those in the head.
     pub(super) tail: Vec<u8>,
 }
 
 impl FileSample {
-    /// What was seen from this place on; nothing if it was not.
+    /// The bytes that were read from this offset on; empty if none were.
     fn bytes_at(&self, at: u64) -> &[u8] {
         let behind = self.after_tag.as_ref().map_or((0, &[][..]), |(at, bytes)| (*at, bytes.as_slice()));
         let windows = [(0, self.head.as_slice()), behind, (self.size - self.tail.len() as u64, self.tail.as_slice())];
@@ -46,7 +46,7 @@ impl FileSample {
     }
 }
 
-/// What the bytes say.
+/// The type by the file's bytes.
 pub(super) fn detect_byte_type(seen: FileSample) -> ByteType {
     if seen.size == 0 {
         return ByteType { media_type: MediaType::octet_stream(), charset: None, certainty: TypeCertainty::AnyText };
@@ -76,12 +76,12 @@ pub(super) fn detect_byte_type(seen: FileSample) -> ByteType {
     ByteType { media_type: parse_media_type(essence), charset: decoded, certainty }
 }
 
-/// What a text is that has this signature.
+/// The type of a text with this signature.
 fn text_byte_type(signature: &str, xml: bool, charset: String) -> ByteType {
     let usual = usual_name(signature);
     let (essence, certainty) = match signature {
         "application/octet-stream" | "text/plain" if xml => ("text/xml", TypeCertainty::AnyXml),
-        // These begin with words, and are full of bytes that no text has.
+        // These signatures are words, but real files of these types contain bytes that text does not.
         "application/octet-stream" | "text/plain" | "application/x-dosexec" | "image/gif" | "application/x-id3v2" => {
             ("text/plain", TypeCertainty::AnyText)
         }
@@ -92,7 +92,7 @@ fn text_byte_type(signature: &str, xml: bool, charset: String) -> ByteType {
     ByteType { media_type: parse_media_type(essence), charset: Some(charset), certainty }
 }
 
-/// The type that a signature says; `application/octet-stream` or `text/plain` if there is none.
+/// The type by signature; `application/octet-stream` or `text/plain` if there is none.
 fn signature_type(seen: FileSample) -> String {
     let head = seen.head.as_slice();
     let behind = id3_end_offset(head).map(|at| seen.bytes_at(at)).unwrap_or_default();
@@ -103,7 +103,7 @@ fn signature_type(seen: FileSample) -> String {
     let format = FileFormat::from_reader(SampleReader { seen, at: 0 }).unwrap_or_default();
     match (format, format.media_type()) {
         (FileFormat::Empty, _) => "application/octet-stream",
-        // A directory that did not fit into the tail leaves only the magic to go by.
+        // If the directory did not fit into the tail, only the magic number is known.
         (FileFormat::ArbitraryBinaryData | FileFormat::PlainText, known) => container.unwrap_or(known),
         (FileFormat::Mpeg4Part14, _) => "video/mp4",
         (_, "image/avif-sequence") => "image/avif",
@@ -116,23 +116,23 @@ fn parse_media_type(text: &str) -> MediaType {
     text.parse().unwrap_or_else(|_| MediaType::octet_stream())
 }
 
-/// Signatures that the table of formats does not have.
+/// Types whose signatures the crate `file-format` lacks.
 fn extra_signature_type(head: &[u8], behind_tag: &[u8]) -> Option<&'static str> {
     match (head, behind_tag) {
-        // WAVE of more than 4 GiB (EBU Tech 3306, ITU-R BS.2088).
+        // WAVE larger than 4 GiB (EBU Tech 3306, ITU-R BS.2088).
         ([b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..], _) if head.get(8..12) == Some(b"WAVE") => {
             Some("audio/vnd.wave")
         }
         ([b'c', b'a', b'f', b'f', 0, 1, ..], _) => Some("audio/x-caf"),
-        // ADTS frames (ISO/IEC 13818-7 §6.2): twelve bits of one, and layer 0.
         ([0x89, b'P', b'N', b'G', ..], _) if is_animated(head) => Some("image/apng"),
+        // ADTS frames (ISO/IEC 13818-7 §6.2): 12 bits set, and layer 0.
         (_, [0xff, second, ..]) if second & 0xf6 == 0xf0 => Some("audio/aac"),
         ([_, _, _, _, b'f', b't', b'y', b'p', ..], _) => heif_brand_type(head),
         _ => None,
     }
 }
 
-/// Whether a PNG says before its pixels that it has frames (PNG third edition §11.3.6.2).
+/// True if a PNG declares an animation before its image data (PNG third edition §11.3.6.2).
 fn is_animated(head: &[u8]) -> bool {
     let mut chunks = head.get(8..).unwrap_or_default();
     while let [a, b, c, d, name @ ..] = chunks {
@@ -142,17 +142,17 @@ fn is_animated(head: &[u8]) -> bool {
             Some(b"IDAT") | None => return false,
             Some(_) => {}
         }
-        // Its name and its checksum are not counted.
+        // The length does not include the chunk's name and checksum.
         let next = usize::try_from(length).ok().and_then(|length| length.checked_add(8));
         chunks = next.and_then(|next| name.get(next..)).unwrap_or_default();
     }
     false
 }
 
-/// The type of a picture whose brand the table of formats does not have (ISO/IEC 23008-12, annex B).
+/// The type of an image by a brand that the crate `file-format` lacks (ISO/IEC 23008-12, annex B).
 fn heif_brand_type(head: &[u8]) -> Option<&'static str> {
     const GENERAL_BRANDS: [&[u8]; 6] = [b"mif1", b"msf1", b"mif2", b"mif3", b"miaf", b"MiHB"];
-    // Pictures coded in VVC, JPEG 2000, JPEG, EVC, or not at all.
+    // Images coded in VVC, JPEG 2000, JPEG, EVC, or uncompressed.
     const CODED_BRANDS: [&[u8]; 14] = [
         b"vvic", b"vvis", b"vvim", b"j2ki", b"j2is", b"jpeg", b"jpgs", b"evbi", b"evmi", b"evbs", b"evms", b"unif",
         b"j2im", b"mif2",
@@ -168,7 +168,7 @@ fn heif_brand_type(head: &[u8]) -> Option<&'static str> {
     (CODED_BRANDS.contains(&major) || matches!(major, b"mif2" | b"mif3" | b"miaf")).then_some("image/heif")
 }
 
-/// Where the bytes behind an ID3v2 tag at the beginning are (ID3v2.4 §3.1); `None` if there is no tag.
+/// Offset of the first byte after an ID3v2 tag at the beginning (ID3v2.4 §3.1); `None` if there is no tag.
 pub(super) fn id3_end_offset(head: &[u8]) -> Option<u64> {
     let [b'I', b'D', b'3', _, _, flags, size @ ..] = head else { return None };
     let size = size.first_chunk::<4>().filter(|size| size.iter().all(|byte| *byte < 0x80))?;
@@ -187,7 +187,7 @@ fn container_type(head: &[u8], tail: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether readers of PDF would find one: a header behind a few other bytes, and the end that goes with it.
+/// True if PDF readers would accept the file: a header after a few other bytes, and an end marker.
 fn has_pdf(head: &[u8], tail: &[u8]) -> bool {
     let version =
         |at: &[u8]| at.starts_with(b"%PDF-") && at[5].is_ascii_digit() && at[6] == b'.' && at[7].is_ascii_digit();
@@ -196,7 +196,7 @@ fn has_pdf(head: &[u8], tail: &[u8]) -> bool {
     header && (end(tail) || end(head))
 }
 
-/// A file of which only windows are at hand; what lies between reads as the end of the file.
+/// A reader of a file of which only parts were read; the gaps read as the end of the file.
 struct SampleReader {
     seen: FileSample,
     at: u64,

@@ -1,15 +1,15 @@
-//! Whether bytes are text, and in which encoding.
+//! Detects text and its encoding.
 //!
-//! Text is what decodes without an error to characters that text has: the control bytes that WHATWG MIME Sniffing §3
-//! calls binary are not among them. Encodings before Unicode are told apart by `chardetng`, the detector of Firefox.
+//! Bytes are text if they decode without an error to characters that occur in text: the control bytes that WHATWG MIME
+//! Sniffing §3 calls binary do not. Legacy encodings are told apart by `chardetng`, the detector of Firefox.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{DecoderResult, Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE};
 
-/// The shortest file in bytes that counts as text of an encoding before Unicode although it has no blank.
+/// Minimum size in bytes at which a file without whitespace counts as text of a legacy encoding.
 const MIN_BLANKLESS_BYTES: usize = 16;
 
-/// A text, as far as it was seen.
+/// A decoded text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct DecodedText {
     /// The encoding's IANA charset name, in lower case.
@@ -18,8 +18,8 @@ pub(super) struct DecodedText {
     pub(super) start: String,
 }
 
-/// The text that these bytes are. `whole`: `head` is the whole file; otherwise a character may be cut at its end, and
-/// `tail` is the end of the file.
+/// Decodes the bytes if they are text. `whole`: `head` is the whole file; otherwise a character may be cut at the end
+/// of `head`, and `tail` is the end of the file.
 pub(super) fn decode_text(head: &[u8], whole: bool, tail: &[u8]) -> Option<DecodedText> {
     if let Some((encoding, length)) = byte_order_mark(head) {
         return encoding.decode(&head[length..], whole);
@@ -38,7 +38,7 @@ pub(super) fn decode_text(head: &[u8], whole: bool, tail: &[u8]) -> Option<Decod
     decode_legacy(head, whole, escapes)
 }
 
-/// Bytes that no text has (WHATWG MIME Sniffing §3, binary data byte).
+/// True for a byte that does not occur in text (WHATWG MIME Sniffing §3, binary data byte).
 fn is_binary(byte: u8) -> bool {
     matches!(byte, 0..=0x08 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f)
 }
@@ -53,7 +53,7 @@ fn decode_utf8(bytes: &[u8], whole: bool) -> Option<String> {
     }
 }
 
-/// An encoding that says itself which it is.
+/// A Unicode encoding.
 #[derive(Clone, Copy)]
 enum UnicodeEncoding {
     Utf8,
@@ -75,7 +75,7 @@ fn byte_order_mark(head: &[u8]) -> Option<(UnicodeEncoding, usize)> {
     })
 }
 
-/// UTF-16 without its mark: every other byte of most texts is zero.
+/// Detects UTF-16 without a byte order mark: every second byte of most texts is zero.
 fn guess_utf16(head: &[u8]) -> Option<UnicodeEncoding> {
     let zeros = |first: usize| head.iter().skip(first).step_by(2).filter(|byte| **byte == 0).count();
     let (even, odd) = (zeros(0), zeros(1));
@@ -103,7 +103,7 @@ impl UnicodeEncoding {
     }
 }
 
-/// Code points that no text has: numbers mistaken for text are full of them.
+/// True for code points that do not occur in text; binary numbers decoded as text are full of them.
 fn is_noncharacter(c: char) -> bool {
     matches!(u32::from(c), 0x7f..=0x84 | 0x86..=0x9f | 0xe000..=0xf8ff | 0xfdd0..=0xfdef)
         || u32::from(c) & 0xfffe == 0xfffe
@@ -113,7 +113,7 @@ fn decode_utf32(bytes: &[u8], number: fn([u8; 4]) -> u32) -> Option<String> {
     bytes.chunks_exact(4).map(|four| char::from_u32(number(four.try_into().ok()?))).collect()
 }
 
-/// The text, if every byte belongs to a character.
+/// Decodes the text; `None` if any byte does not belong to a character.
 fn decode_strictly(encoding: &'static Encoding, bytes: &[u8], whole: bool) -> Option<String> {
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let mut text = String::with_capacity(decoder.max_utf8_buffer_length_without_replacement(bytes.len())?);
@@ -123,13 +123,13 @@ fn decode_strictly(encoding: &'static Encoding, bytes: &[u8], whole: bool) -> Op
     }
 }
 
-/// Text of an encoding before Unicode.
+/// Decodes text of a legacy (non-Unicode) encoding.
 fn decode_legacy(head: &[u8], whole: bool, escapes: bool) -> Option<DecodedText> {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(head, whole);
     let encoding = detector.guess(None, Utf8Detection::Allow);
     if escapes && encoding != ISO_2022_JP {
-        // Escapes that colour a terminal's text.
+        // Escape sequences that colour a terminal's text.
         return decode_utf8(head, whole).map(|start| DecodedText { charset: "utf-8".to_owned(), start });
     }
     let start = decode_strictly(encoding, head, whole)?;

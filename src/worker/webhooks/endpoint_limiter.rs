@@ -1,7 +1,7 @@
-//! A share of the places for each endpoint: a slow one must not keep the others waiting.
+//! Limits the concurrent deliveries per endpoint: a slow endpoint must not use up all delivery slots.
 //!
-//! A job whose endpoint has its share goes back for as long as the endpoint is likely to take for those before it. So
-//! each of a thousand waiting jobs comes back about once, and not all of them every second.
+//! A job whose endpoint is at its limit is put back for as long as the endpoint is expected to need for the jobs ahead.
+//! So each of a thousand waiting jobs comes back about once, instead of all of them every second.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::WebhookId;
 
-/// What an exchange is taken to last until one was seen.
+/// Assumed duration of an exchange until a first exchange was measured.
 const INITIAL_EXCHANGE_DURATION: Duration = Duration::from_millis(200);
-/// Nothing is put off for longer.
+/// Maximum time for which a job is put back.
 const MAX_DEFERRAL: Duration = Duration::from_secs(600);
 
-/// Who is at whose door, on this node.
+/// Running deliveries per endpoint, on this node.
 #[derive(Clone)]
 pub(in super::super) struct EndpointLimiter {
     max_per_endpoint: usize,
@@ -24,13 +24,13 @@ pub(in super::super) struct EndpointLimiter {
 
 struct EndpointLoad {
     in_flight: usize,
-    /// How long an exchange lasts, lately.
+    /// Moving average of the duration of an exchange.
     exchange_duration: Duration,
-    /// When somebody who comes now would find a place.
+    /// Time at which the next job that asks is expected to find a free slot.
     next_free_at: Timestamp,
 }
 
-/// A place at an endpoint's door; given back when dropped.
+/// A permit for a delivery to an endpoint; released when dropped.
 pub(super) struct EndpointPermit {
     limiter: EndpointLimiter,
     id: WebhookId,
@@ -38,7 +38,7 @@ pub(super) struct EndpointPermit {
 }
 
 impl EndpointLimiter {
-    /// A quarter of these places for each endpoint, at least one.
+    /// Allows each endpoint a quarter of `places`, at least 1.
     pub(in super::super) fn new(places: usize) -> Self {
         Self { max_per_endpoint: (places / 4).max(1), endpoints: Arc::default() }
     }
@@ -47,7 +47,7 @@ impl EndpointLimiter {
         self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place, or when to come again.
+    /// A permit, or the time at which to try again.
     pub(super) fn try_acquire(&self, id: WebhookId, now: Timestamp) -> Result<EndpointPermit, Timestamp> {
         let mut doors = self.lock_endpoints();
         let door = doors.entry(id).or_insert_with(|| EndpointLoad {

@@ -1,6 +1,7 @@
-//! Telling webhooks of events: the dispatcher makes deliveries, a delivery's job makes one HTTP request.
+//! Webhooks: the dispatcher creates deliveries, and a delivery's job makes a single HTTP request.
 //!
-//! Where requests go is decided in `egress`, who may have a place in `gate`. Must not keep or log what a receiver says.
+//! `egress` decides where requests may go, `endpoint_limiter` how many run per endpoint. Must not store or log a
+//! receiver's response body.
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,11 +18,11 @@ mod sender;
 pub(super) use endpoint_limiter::EndpointLimiter;
 pub use sender::WebhookSender;
 
-/// Between two rounds at least: events that come together are dispatched together.
+/// Minimum pause between two rounds, so that events that arrive together are dispatched together.
 const DISPATCH_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
 impl JobWorker {
-    /// Makes deliveries of what happens, until the end; does nothing on a worker that sends none.
+    /// Creates deliveries for new events until shutdown; returns at once on a worker without a sender.
     pub(super) async fn run_dispatcher(&self, shutdown: &CancellationToken) {
         if self.sender.is_none() {
             return;
@@ -52,12 +53,12 @@ impl JobWorker {
         tokio::time::sleep(DISPATCH_PAUSE).await;
     }
 
-    /// One try of a delivery.
+    /// Makes a try of a delivery.
     pub(super) async fn run_delivery(&self, job: &Job, id: DeliveryId) -> JobOutcome {
         let ended = self.try_delivery(job, id).await;
-        // There may be room for more deliveries of this endpoint.
+        // The endpoint may accept more deliveries now.
         self.delivery_tried.notify_one();
-        // Whatever is wrong with us is not the endpoint's failure, and uses up no try.
+        // An error of this service is not the endpoint's failure, and uses up no try.
         ended.unwrap_or_else(|error| JobOutcome::Unavailable(error.to_string()))
     }
 

@@ -1,5 +1,5 @@
-//! Names to addresses, once, with every address judged: the connection goes to an address that was judged, so a name
-//! that means something else a moment later gains nothing.
+//! DNS resolution with a check of every address. The connection goes to a checked address, so a later change of the DNS
+//! record (rebinding) has no effect.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::domain::egress::{AddressRefused, EgressPolicy};
 
-/// The system's resolver, and a judgement of what it says.
+/// The system's resolver; addresses that the egress policy forbids are refused.
 pub(super) struct EgressResolver(pub(super) Arc<EgressPolicy>);
 
 impl Resolve for EgressResolver {
@@ -16,7 +16,7 @@ impl Resolve for EgressResolver {
         let egress = Arc::clone(&self.0);
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            // One inner address among others is a trick or a mistake; neither is worth a try.
+            // A private address among public ones is an attack or a mistake: refuse them all.
             if found.is_empty() || found.iter().any(|address| !egress.allows(address.ip())) {
                 return Err(AddressRefused::Address.into());
             }

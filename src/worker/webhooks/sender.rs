@@ -1,5 +1,5 @@
-//! One HTTP request to an endpoint: no redirects, no cookies, no proxy but a given one, a deadline for all of it, and
-//! hardly a look at what comes back.
+//! Sends a single HTTP request to an endpoint: no redirects, no cookies, only a configured proxy, a deadline for the
+//! whole exchange, and little attention to the response.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::domain::egress::{AddressRefused, EgressPolicy};
 use crate::domain::webhook::{DeliveryProblem, ReceiverAnswer};
 use crate::engine::{PurgeCall, WebhookCall};
 
-/// Of an answer's body no more than this is read, and only so that the connection can be used again.
+/// Maximum bytes of a response body that are read, only so that the connection can be reused.
 const MAX_DRAINED_BYTES: usize = 64 << 10;
-/// The status is known by then; nobody waits longer for a body that means nothing.
+/// Time limit for reading the response body. The status is known by then, and the body is not used.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Sends deliveries.
+/// Sends webhook deliveries and purge calls.
 #[derive(Clone)]
 pub struct WebhookSender {
     client: Client,
@@ -28,10 +28,10 @@ pub struct WebhookSender {
 }
 
 impl WebhookSender {
-    /// A sender that goes where `egress` allows.
+    /// Creates a sender that connects only where `egress` allows.
     ///
     /// # Errors
-    /// The proxy makes no sense, or the system has no TLS.
+    /// The proxy URL is invalid, or the system has no TLS.
     pub fn new(egress: &EgressPolicy) -> Result<Self, reqwest::Error> {
         let egress = Arc::new(egress.clone());
         let client = Client::builder()
@@ -42,21 +42,21 @@ impl WebhookSender {
             .pool_max_idle_per_host(2)
             .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT);
         let client = match &egress.proxy {
-            // The proxy resolves names, and decides where it connects to.
+            // The proxy resolves names, and decides which addresses it connects to.
             Some(proxy) => client.proxy(Proxy::all(proxy)?),
             None => client.dns_resolver(EgressResolver(Arc::clone(&egress))),
         };
         Ok(Self { client: client.build()?, egress })
     }
 
-    /// One try.
+    /// Sends a delivery once.
     pub(super) async fn send_delivery(&self, call: &WebhookCall, now: Timestamp, timeout: Duration) -> ReceiverAnswer {
         let headers = call.headers(now);
         let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         self.post_with_timeout(call.url(), headers, call.body().to_vec(), now, timeout).await
     }
 
-    /// One call of a purge hook.
+    /// Calls a purge hook once.
     pub(in super::super) async fn send_purge(&self, call: &PurgeCall, timeout: Duration) -> ReceiverAnswer {
         let token = call.token.iter().map(|token| ("authorization".to_owned(), format!("Bearer {token}")));
         self.post_with_timeout(&call.url, token.collect(), call.body.clone(), Timestamp::UNIX_EPOCH, timeout).await
@@ -85,7 +85,7 @@ impl WebhookSender {
         now: Timestamp,
     ) -> ReceiverAnswer {
         let problem = |problem| ReceiverAnswer { problem: Some(problem), ..ReceiverAnswer::default() };
-        // Judged again: the settings may have changed since, and literal addresses see no resolver.
+        // Checked again: the settings may have changed since, and the resolver is not asked about literal addresses.
         let Ok(url) = self.egress.endpoint(url) else { return problem(DeliveryProblem::Forbidden) };
         let request = self.client.post(url).header(CONTENT_TYPE, "application/json");
         let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
@@ -101,7 +101,7 @@ impl WebhookSender {
     }
 }
 
-/// Reads a small body to its end; a larger one is left, and the connection with it.
+/// Reads a small body to its end. A larger body is dropped, and its connection closed.
 async fn drain_body(mut response: Response) {
     let mut read = 0;
     while let Ok(Some(bytes)) = response.chunk().await {
@@ -123,7 +123,7 @@ fn problem_of_error(error: &reqwest::Error) -> DeliveryProblem {
     if error.is_connect() { DeliveryProblem::Unreachable } else { DeliveryProblem::BrokenOff }
 }
 
-/// `Retry-After`: seconds, or a date.
+/// Parses `Retry-After`: seconds, or a date.
 fn parse_retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
