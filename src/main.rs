@@ -1,6 +1,6 @@
 //! The `gantry` binary: see [`gantry::cli`].
 
-/// A request makes some fifty short allocations; with the system's allocator they are a fifth of its cost.
+/// A request makes some fifty short allocations; with the system's allocator they take a fifth of its time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

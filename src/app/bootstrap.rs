@@ -1,7 +1,7 @@
-//! The first start: the tenant `default`, a first key, and what to do next.
+//! First start: the tenant `default`, a first API key, and a hint at the next steps.
 //!
-//! The key is shown on a terminal only. What is no terminal is a log, which more people read and nobody forgets: there the
-//! key goes to a file that only the owner of the data directory reads.
+//! The key is shown on a terminal only. Any other output is a log, which more people read and which is kept: the key is
+//! then written to a file that only the owner of the data directory can read.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -15,7 +15,8 @@ use crate::engine::Error;
 use super::resources::DatabaseHandle;
 use super::secrets;
 
-/// Makes the tenant `default` if nobody has. On the embedded database, which has one operator, its first key is shown.
+/// Creates the tenant `default` if it does not exist. On the embedded database, which has a single operator, its first
+/// key is shown.
 pub(super) async fn ensure_default_tenant(
     config: &ServiceConfig,
     rows: &DatabaseHandle,
@@ -28,7 +29,7 @@ pub(super) async fn ensure_default_tenant(
     }
     let tenant = match registry.create_tenant(DEFAULT_TENANT).await {
         Ok(tenant) => tenant,
-        // Another node was faster, and says hello.
+        // Another node was faster and shows the welcome text.
         Err(Error::Taken(_)) => return Ok(()),
         Err(other) => return Err(other.into()),
     };
@@ -41,7 +42,7 @@ pub(super) async fn ensure_default_tenant(
                 FirstKey::InFile(secrets::write_admin_key(&config.data_dir, &*rows.entropy, &key)?)
             }
         }
-        // Which node's operator reads this, nobody knows.
+        // It is unknown which node's operator reads this.
         DatabaseConfig::Postgres(_) => FirstKey::None,
     };
     print_line(&welcome_text(config, public_url, &shown));
@@ -50,11 +51,11 @@ pub(super) async fn ensure_default_tenant(
 
 /// How the operator gets the first key.
 enum FirstKey {
-    /// On the terminal, once.
+    /// Printed on the terminal, once.
     Shown(String),
-    /// In this file, of mode 600.
+    /// Written to this file, of mode 600.
     InFile(PathBuf),
-    /// Not at all: the operator makes one.
+    /// No key: the operator creates it.
     None,
 }
 

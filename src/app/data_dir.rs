@@ -1,4 +1,4 @@
-//! The data directory: made for its owner alone, and refused in words where it is another user's.
+//! The data directory: created for its owner only, and refused with a message if it belongs to another user.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -10,14 +10,16 @@ use rustix::fs::{Access, access};
 use crate::config::{DatabaseConfig, ServiceConfig};
 use crate::domain::reason::plain_words;
 
-/// What this program keeps in the directory and has to read and write.
+/// Paths in the directory that this program must be able to read and write.
 const DATA_DIR_FILES: [&str; 8] =
     ["gantry.db", "gantry.db-wal", "signing.key", "store.key", "store", "store/lock", "store/meta.db", "store/files"];
 
-/// Makes the data directory with mode 700 where it is missing, and makes sure that everything in it is this user's.
+/// Creates the data directory with mode 700 if it is missing, and checks that everything in it is accessible to this
+/// user.
 ///
 /// # Errors
-/// It cannot be made; or something in it cannot be read and written by this user: the message names both users.
+/// The directory cannot be created; or a file in it cannot be read and written by this user: the message names both
+/// users.
 pub(super) fn prepare_data_dir(config: &ServiceConfig) -> anyhow::Result<()> {
     let dir = &config.data_dir;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
@@ -31,7 +33,7 @@ pub(super) fn prepare_data_dir(config: &ServiceConfig) -> anyhow::Result<()> {
     files.iter().try_for_each(|path| require_access(path, dir))
 }
 
-/// Refuses a file that is there and not for this user.
+/// Refuses a file that exists and is not accessible to this user.
 fn require_access(path: &Path, dir: &Path) -> anyhow::Result<()> {
     let mut wanted = Access::READ_OK | Access::WRITE_OK;
     let metadata = match std::fs::metadata(path) {
@@ -56,7 +58,7 @@ fn require_access(path: &Path, dir: &Path) -> anyhow::Result<()> {
     )
 }
 
-/// A user's name, or the number where nothing names it.
+/// A user's name, or the number if it has no name.
 fn user_name(uid: u32) -> String {
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let named = users.lines().find_map(|line| {

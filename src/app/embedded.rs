@@ -1,4 +1,4 @@
-//! The embedded store as this process runs it, and as others reach it.
+//! The embedded store: started in this process, and the addresses at which clients reach it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use crate::config::ServiceConfig;
 use crate::domain::clock::OsEntropy;
 use crate::http::server;
 
-/// The bucket in the embedded store.
+/// Name of the bucket in the embedded store.
 pub(super) const fn bucket_name() -> &'static str {
     "gantry"
 }
 
-/// What the embedded store is capable of. It is part of this binary, so a start need not spend 10 MiB of synced writes on
-/// asking it; a test asks it and compares.
+/// Capabilities of the embedded store. They are constants, because the store is part of this binary and a probe would
+/// write 10 MiB with fsync at each start; a test runs the probe and compares.
 #[must_use]
 pub const fn capabilities() -> StoreCapabilities {
     StoreCapabilities {
@@ -42,13 +42,13 @@ pub const fn capabilities() -> StoreCapabilities {
     }
 }
 
-/// The embedded store's access key and secret, made on first use.
+/// The embedded store's access key and secret, created on first use.
 fn ensure_credentials(config: &ServiceConfig) -> anyhow::Result<(String, String)> {
     prepare_data_dir(config)?;
     secrets::ensure_store_key(&config.data_dir, &OsEntropy)
 }
 
-/// Whether the data directory has an embedded store that holds any file.
+/// True if the data directory has an embedded store with any file.
 pub(super) fn has_files(config: &ServiceConfig) -> std::io::Result<bool> {
     let files = config.data_dir.join("store/files");
     if !matches!(config.store, crate::config::StoreConfig::Embedded { .. }) || !files.exists() {
@@ -63,7 +63,7 @@ pub(super) fn has_files(config: &ServiceConfig) -> std::io::Result<bool> {
     Ok(false)
 }
 
-/// How clients of ours reach it.
+/// Settings by which this service's S3 client reaches the store.
 pub(super) fn settings(
     config: &ServiceConfig,
     address: SocketAddr,
@@ -74,14 +74,14 @@ pub(super) fn settings(
         bucket: bucket_name().to_owned(),
         region: Some(STORE_REGION.to_owned()),
         public_endpoint: Some(public_url.map_or_else(|| config.origin(address), ToOwned::to_owned)),
-        // Plain, whatever the certificate: it is on this machine.
+        // Plain HTTP, with or without a certificate: the store is on this machine.
         endpoint: Some(format!("http://{}", reachable_address(address))),
         path_style: true,
         credentials: Some(secrets::ensure_store_key(&config.data_dir, &*rows.entropy)?),
     })
 }
 
-/// Where this machine reaches what listens at `address`, which may be every address that it has.
+/// The address at which this machine reaches a listener at `address`, which may be the wildcard address.
 fn reachable_address(address: SocketAddr) -> SocketAddr {
     let loopback = match address.ip().to_canonical() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -91,10 +91,10 @@ fn reachable_address(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(loopback, address.port())
 }
 
-/// How S3 tools reach the store: names and values of environment variables.
+/// Environment variables by which S3 tools reach the store: names and values.
 ///
 /// # Errors
-/// The store's key cannot be read or made.
+/// The store's key cannot be read or created.
 pub fn tool_environment(
     config: &ServiceConfig,
     listen: SocketAddr,
@@ -111,7 +111,7 @@ pub fn tool_environment(
     ])
 }
 
-/// The store, served by this process.
+/// The embedded store, served by this process.
 pub(super) struct EmbeddedStoreServer {
     pub(super) address: SocketAddr,
     store: EmbeddedStore,
@@ -120,7 +120,7 @@ pub(super) struct EmbeddedStoreServer {
 }
 
 impl EmbeddedStoreServer {
-    /// A way to read it without a request.
+    /// A reader of the store without HTTP requests.
     pub(super) fn local_reader(&self) -> Arc<dyn LocalReader> {
         Arc::new(EmbeddedLocalReader(self.store.clone()))
     }
@@ -131,7 +131,7 @@ impl EmbeddedStoreServer {
     }
 }
 
-/// Opens and serves the store. `None`: another process of this data directory already does.
+/// Opens and serves the store. `None`: another process already serves the store of this data directory.
 pub(super) async fn start(
     config: &ServiceConfig,
     listen: SocketAddr,
@@ -159,7 +159,7 @@ pub(super) async fn start(
         Err(error) => return Err(error).context("the embedded store cannot be opened"),
     };
     store.ensure_bucket(bucket_name()).await.map_err(anyhow::Error::msg)?;
-    // A tool beside a stopped service needs the store for itself alone.
+    // A tool beside a stopped service serves the store to itself only.
     let listen = if role == ProcessRole::Serve { listen } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let (address, stop, tasks) = (listener.local_addr()?, CancellationToken::new(), TaskTracker::new());
@@ -171,7 +171,7 @@ pub(super) async fn start(
         let store = served.clone();
         async move {
             let mut response = store.handle(request).await;
-            // Whatever was stored, a browser must not guess what it is.
+            // Browsers must not guess the type of stored files.
             let nosniff = HeaderValue::from_static("nosniff");
             response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
             response

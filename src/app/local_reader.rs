@@ -1,4 +1,4 @@
-//! The embedded store as its own process reads it: files, not requests.
+//! Reads of the embedded store in the same process: from files, without HTTP requests.
 
 use std::io;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use crate::blob::embedded::{EmbeddedStore, ReadError};
 use crate::blob::{BlobError, ByteStream, LocalFile, LocalReader, Result};
 use crate::sendfile::FileSpans;
 
-/// The store's own bucket.
+/// Reads the service's bucket of the embedded store.
 pub(super) struct EmbeddedLocalReader(pub(super) EmbeddedStore);
 
 fn to_blob_error(error: ReadError) -> BlobError {
@@ -23,7 +23,7 @@ fn to_blob_error(error: ReadError) -> BlobError {
     }
 }
 
-/// A file that ends early or is gone has lost bytes; every other failure may pass.
+/// Converts a read error. A file that is truncated or missing has lost bytes; every other failure may be temporary.
 fn io_to_blob_error(error: &io::Error) -> BlobError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => BlobError::Damaged(error.to_string()),

@@ -1,8 +1,8 @@
-//! The composition root: the only place that knows concrete types. Opens what the settings name, puts the engine on it,
-//! and runs servers, workers and the sweeper until the end is announced.
+//! The composition root: the only module that knows concrete types. Opens the resources that the settings name, creates
+//! the engine on them, and runs servers, workers and the sweeper until shutdown.
 //!
-//! The end comes in order: not ready → no new connections → requests under way → workers → the embedded store, which
-//! the others still need while they finish.
+//! Shutdown has an order: not ready → no new connections → requests under way → workers → the embedded store, which
+//! requests and workers need until they have finished.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub async fn serve(config: &ServiceConfig, end: CancellationToken) -> anyhow::Re
     Ok(())
 }
 
-/// A listener with the certificate that the settings name.
+/// A listener with the certificate from the settings.
 fn build_listener(
     config: &ServiceConfig,
     listener: TcpListener,
@@ -84,7 +84,7 @@ fn build_listener(
     Ok(server::Listener::new(listener, Some(tls)))
 }
 
-/// Once the end is announced, bodies under way are interrupted where their bytes are safe: their clients go on elsewhere.
+/// Interrupts appends on shutdown as soon as their bytes are durable: clients continue on another node.
 async fn close_appends_on_shutdown(engine: Engine, end: CancellationToken) {
     end.cancelled().await;
     engine.close_appends().await;
@@ -102,7 +102,7 @@ pub async fn work(config: &ServiceConfig, end: CancellationToken) -> anyhow::Res
     Ok(())
 }
 
-/// Runs something that needs the engine, beside a running service or without one.
+/// Runs an operation that needs the engine, beside a running service or without it.
 pub async fn with_engine<T>(
     config: &ServiceConfig,
     job: impl AsyncFnOnce(Engine) -> anyhow::Result<T>,
@@ -114,12 +114,12 @@ pub async fn with_engine<T>(
     outcome
 }
 
-/// The book of tenants and keys: needs the database only.
+/// Opens the registry of tenants and keys, which needs the database only.
 pub async fn open_registry(config: &ServiceConfig) -> anyhow::Result<TenantRegistry> {
     Ok(DatabaseHandle::open(config).await?.registry().by_hand())
 }
 
-/// Workers; chores are jobs like others.
+/// Workers, which also run chores as jobs.
 struct BackgroundWorkers {
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -136,7 +136,7 @@ impl BackgroundWorkers {
         let worker = match WebhookSender::new(&config.engine.webhooks.egress) {
             Ok(sender) => worker.with_sender(sender),
             Err(error) => {
-                // As on a machine without any certificates; whoever has no webhooks need not care.
+                // As on a machine without any certificates; services without webhooks are not affected.
                 tracing::error!(%error, "webhooks cannot be sent by this process");
                 worker
             }

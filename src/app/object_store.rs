@@ -1,4 +1,5 @@
-//! The bucket: the embedded store's, whose capabilities are known, or another S3 server's, probed once and remembered.
+//! Set-up of the bucket: the embedded store's, whose capabilities are constants, or another S3 server's, which is
+//! probed once and the result stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +15,15 @@ use crate::config::{ServiceConfig, StoreConfig};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids;
 
-/// A store is asked again after this: servers are upgraded.
+/// Interval of probes: servers are upgraded.
 const PROBE_INTERVAL: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Another set of questions makes remembered answers void.
+/// Version of the probe. Results of another version are discarded.
 const PROBE_VERSION: u32 = 1;
 
 /// The bucket, and the embedded store if this process runs it.
 pub(super) struct ObjectStoreHandle {
     pub(super) blobs: Arc<dyn BlobStore>,
-    /// Where clients send bytes.
+    /// Origin to which clients send bytes.
     pub(super) origin: String,
     embedded_server: Option<EmbeddedStoreServer>,
 }
@@ -77,7 +78,7 @@ impl ObjectStoreHandle {
     }
 }
 
-/// Says which bucket cannot be used, where it is, why, and which setting to look at.
+/// Error for an unusable bucket, with its name, address, reason, and the setting to check.
 fn unusable_bucket_error(store: &StoreConfig, error: &BlobError) -> anyhow::Error {
     let StoreConfig::S3 { bucket, endpoint, .. } = store else {
         return anyhow!("the embedded store cannot be used: {error}");
@@ -102,7 +103,7 @@ fn unusable_bucket_error(store: &StoreConfig, error: &BlobError) -> anyhow::Erro
     }
 }
 
-/// What the bucket can do: as remembered, or found out now.
+/// Capabilities of the bucket: stored, or probed now.
 async fn load_capabilities(
     blobs: &S3Blobs,
     rows: &DatabaseHandle,

@@ -1,4 +1,4 @@
-//! The pipeline as the settings want it: which scanner, which decoders, which broker.
+//! Set-up of the processing pipeline from the settings: scanner, decoders, broker.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use crate::config::ServiceConfig;
 use crate::media::{MediaError, MediaSandbox};
 use crate::worker::{HandoffStep, MediaStep, ProcessingPipeline, Steps, handoff};
 
-/// Opens what the steps need. Brokers and scanners are not asked: that they are away is waited out, job by job.
+/// Opens the dependencies of the steps. Brokers and scanners are not contacted: each job waits for an unavailable
+/// dependency.
 pub(super) async fn open_pipeline(config: &ServiceConfig, public_url: &str) -> anyhow::Result<ProcessingPipeline> {
     let processing = &config.processing;
     match processing.screening.clone() {
@@ -39,7 +40,7 @@ async fn open_media_step(config: &ServiceConfig) -> anyhow::Result<Option<MediaS
     }
 }
 
-/// A folder for what is being looked at, of this process alone: what one that died has left is removed.
+/// Creates this process's own scratch folder, and removes the folders of processes that died.
 fn prepare_scratch_dir(data_dir: &Path) -> std::io::Result<std::path::PathBuf> {
     let all = data_dir.join("scratch");
     std::fs::create_dir_all(&all)?;

@@ -1,4 +1,4 @@
-//! What the engine stands on, opened as the settings say.
+//! Resources of the engine, opened from the settings.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::engine::{Engine, EngineDeps, KeySetFetcher, TenantRegistry, TokenSign
 use crate::keysets::HttpKeySets;
 use crate::store::{Store, postgres, sqlite};
 
-/// Whether this process is the service or works beside one.
+/// Role of this process: the service itself, or a process beside it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ProcessRole {
-    /// The service: it owns the embedded store.
+    /// The service: it runs the embedded store.
     Serve,
-    /// A worker or a tool: it uses the embedded store of the service, or opens it if nobody has.
+    /// A worker or a tool: it uses the service's embedded store, or opens the store if no service runs.
     Attach,
 }
 
-/// The database, time and chance.
+/// The database, the clock and the source of randomness.
 pub struct DatabaseHandle {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
@@ -32,7 +32,7 @@ pub struct DatabaseHandle {
 }
 
 impl DatabaseHandle {
-    /// Opens the database that the settings name and brings its schema up to date.
+    /// Opens the database from the settings and brings its schema up to date.
     pub async fn open(config: &ServiceConfig) -> anyhow::Result<Self> {
         prepare_data_dir(config)?;
         let stored = embedded::has_files(config).context("the embedded store's files cannot be listed")?;
@@ -41,7 +41,7 @@ impl DatabaseHandle {
             && stored
             && missing(file)
         {
-            // Before it is made: an empty one is not in the way of one from a backup.
+            // Checked before the file is created: no empty database may stand in the way of a backup's.
             return Err(orphaned_files_error(config, &format!("{} is missing or empty", file.display())));
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -61,17 +61,18 @@ impl DatabaseHandle {
         Ok(Self { store, clock, entropy: Arc::new(OsEntropy) })
     }
 
-    /// The book of tenants and keys.
+    /// The registry of tenants and keys.
     #[must_use]
     pub fn registry(&self) -> TenantRegistry {
         TenantRegistry::new(Arc::clone(&self.store), Arc::clone(&self.entropy))
     }
 }
 
-/// The fact that every database has which has served: this instance's name.
+/// Setting with the instance's id, which every database has that was in service.
 const INSTANCE_SETTING: &str = "instance";
 
-/// A database that knows of no file would have the store's files removed as orphans, and give away a new admin key.
+/// Error for a database without rows beside a store with files: the service would remove the files as orphans and issue
+/// a new admin key.
 fn orphaned_files_error(config: &ServiceConfig, what: &str) -> anyhow::Error {
     let store = config.data_dir.join("store");
     let store = store.display();
@@ -81,7 +82,7 @@ fn orphaned_files_error(config: &ServiceConfig, what: &str) -> anyhow::Error {
     )
 }
 
-/// Whose tokens count. Their keys are fetched when the first token comes.
+/// Trusted issuers of tokens. Their keys are fetched when the first token arrives.
 fn issuers(config: &ServiceConfig) -> anyhow::Result<TrustedIssuers> {
     if config.issuers.is_empty() {
         return Ok(TrustedIssuers::none());
@@ -90,8 +91,8 @@ fn issuers(config: &ServiceConfig) -> anyhow::Result<TrustedIssuers> {
     Ok(TrustedIssuers::new(config.issuers.clone(), config.key_sets, &sets))
 }
 
-/// Checks the database before it serves. One that is damaged is read from and no longer written to, and the node is not
-/// ready; a large one is checked on beside the service.
+/// Checks the database before it serves. A damaged database becomes read-only and the node is not ready; the check of a
+/// large database continues while the service runs.
 async fn check_database(store: &dyn Store) {
     match tokio::time::timeout(MAX_CHECK_WAIT, store.verify()).await {
         Ok(Ok(())) => {}
@@ -103,7 +104,7 @@ async fn check_database(store: &dyn Store) {
 /// How long a start waits for the check of the database.
 const MAX_CHECK_WAIT: Duration = Duration::from_secs(5);
 
-/// Everything, opened.
+/// All opened resources.
 pub(super) struct Resources {
     pub(super) database: DatabaseHandle,
     pub(super) engine: Engine,
@@ -112,7 +113,7 @@ pub(super) struct Resources {
 }
 
 impl Resources {
-    /// Opens everything. `public_url`: where browsers load our pages from, for CORS.
+    /// Opens all resources. `public_url`: the origin of this service's pages, for CORS.
     pub(super) async fn open(config: &ServiceConfig, role: ProcessRole, public_url: &str) -> anyhow::Result<Self> {
         let rows = DatabaseHandle::open(config).await?;
         let bytes = ObjectStoreHandle::open(config, role, &rows, public_url).await?;

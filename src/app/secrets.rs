@@ -1,4 +1,4 @@
-//! Secrets that are made on first use: files in the data directory that only their owner can read.
+//! Secrets that are created on first use: files in the data directory that only their owner can read.
 
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -8,8 +8,8 @@ use anyhow::Context as _;
 
 use crate::domain::clock::{Entropy, random_hex};
 
-/// What the file says; if there is none, it is made with what `make` returns. Two processes that start together get
-/// the same answer.
+/// Content of the file; if it does not exist, it is created with the result of `make`. Two processes that start
+/// together get the same content.
 fn read_or_create(file: &Path, entropy: &dyn Entropy, make: impl FnOnce() -> String) -> anyhow::Result<String> {
     let temporary = file.with_extension(format!("new-{}", random_hex(entropy, 8)));
     if !file.exists() {
@@ -17,7 +17,7 @@ fn read_or_create(file: &Path, entropy: &dyn Entropy, make: impl FnOnce() -> Str
         let mut out = options.open(&temporary).with_context(|| format!("{} cannot be written", temporary.display()))?;
         out.write_all(make().as_bytes())?;
         out.sync_all()?;
-        // Linking fails if somebody was faster, whose file then counts.
+        // Linking fails if another process was faster, whose file then counts.
         let linked = std::fs::hard_link(&temporary, file);
         std::fs::remove_file(&temporary)?;
         match linked {
@@ -34,8 +34,8 @@ pub(super) fn ensure_signing_key(data_dir: &Path, entropy: &dyn Entropy) -> anyh
     Ok(read_or_create(&data_dir.join("signing.key"), entropy, || random_hex(entropy, 32))?.into_bytes())
 }
 
-/// Writes the first admin key where only the owner of the data directory reads it. Returns the file, which replaces one of
-/// an earlier database.
+/// Writes the first admin key to a file that only the owner of the data directory can read. Returns its path; a file of
+/// an earlier database is replaced.
 pub(super) fn write_admin_key(data_dir: &Path, entropy: &dyn Entropy, key: &str) -> anyhow::Result<PathBuf> {
     let file = std::path::absolute(data_dir)?.join("admin.key");
     let temporary = file.with_extension(format!("new-{}", random_hex(entropy, 8)));

@@ -25,17 +25,17 @@ pub(super) enum KeyCommand {
         /// The tenant it acts in, by name or id.
         #[arg(long, default_value = DEFAULT_TENANT)]
         tenant: String,
-        /// What it is for, for people.
+        /// Purpose of the key, for people.
         #[arg(long)]
         name: Option<String>,
-        /// What it may do: upload, read, link, process, admin.
+        /// Scopes of the key: upload, read, link, process, admin.
         #[arg(long)]
         scopes: String,
-        /// When it stops working, like 90d.
+        /// When the key stops working, like 90d.
         #[arg(long, value_name = "TIME")]
         expires_in: Option<String>,
     },
-    /// List a tenant's keys, one JSON object a line. Secrets are not among them.
+    /// List a tenant's keys, a JSON object a line, without secrets.
     List {
         /// The tenant, by name or id.
         #[arg(long, default_value = DEFAULT_TENANT)]
@@ -69,9 +69,9 @@ pub(super) enum TenantCommand {
         /// 1 to 63 of a-z, 0-9, '-', '_' and '.'.
         name: String,
     },
-    /// List tenants, one JSON object a line.
+    /// List tenants, a JSON object a line.
     List,
-    /// Show a tenant with its limits and what it takes up, as JSON.
+    /// Show a tenant with its limits and usage, as JSON.
     Show {
         /// The tenant, by name or id.
         tenant: String,
@@ -81,7 +81,7 @@ pub(super) enum TenantCommand {
         /// The tenant, by name or id.
         tenant: String,
     },
-    /// Take a suspension back.
+    /// Lift a suspension.
     Resume {
         /// The tenant, by name or id.
         tenant: String,
@@ -100,7 +100,7 @@ pub(super) enum TenantCommand {
         #[arg(long)]
         open_uploads: Option<u64>,
     },
-    /// Sum what a tenant takes up anew, and print what the sum was and is.
+    /// Recount what a tenant takes up, and print the old and the new sum.
     Recompute {
         /// The tenant, by name or id.
         tenant: String,
@@ -147,7 +147,7 @@ fn parse_time(text: &str) -> anyhow::Result<Duration> {
     parse_duration(text).with_context(|| format!("{text:?} is no time"))
 }
 
-/// The id in a key, or an id. A secret is not repeated in what is said about it.
+/// The id in a key, or an id. Errors do not repeat the secret.
 fn parse_key_id(key: &str) -> anyhow::Result<KeyId> {
     let id = key.strip_prefix("gk_").unwrap_or(key);
     let id = id.split_once('.').map_or(id, |(id, _)| id);

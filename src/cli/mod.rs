@@ -1,6 +1,6 @@
-//! The command line: one binary for the service, its operators and its users.
+//! The command line: a single binary for the service, its operators and its users.
 //!
-//! Results go to standard output, everything else to standard error, so that every command can stand in a pipe.
+//! Results are printed on standard output, everything else on standard error, so that every command works in a pipe.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,10 +29,10 @@ struct GantryArgs {
 
 #[derive(Args)]
 struct ConfigArgs {
-    /// A file of settings [default: gantry.toml, if there is one].
+    /// A settings file [default: gantry.toml, if it exists].
     #[arg(long, global = true, value_name = "FILE", env = "GANTRY_CONFIG")]
     config: Option<PathBuf>,
-    /// A setting, above file and environment; may be repeated.
+    /// A setting, which overrides file and environment; may be repeated.
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = assignment)]
     set: Vec<(String, String)>,
 }
@@ -45,7 +45,7 @@ enum GantryCommand {
     Work,
     /// Bring the database's schema up to date.
     Migrate,
-    /// Check the settings and say what is wrong with them, all at once.
+    /// Check the settings and print everything that is wrong with them.
     CheckConfig {
         /// Print the annotated default settings instead.
         #[arg(long)]
@@ -59,14 +59,14 @@ enum GantryCommand {
     Tenant(keys::TenantCommand),
     /// Print the embedded store's endpoint, bucket and keys as shell exports.
     StoreEnv,
-    /// Find what the bucket holds for nobody. Changes nothing without --apply.
+    /// Find what the bucket holds for no asset and no upload. Changes nothing without --apply.
     Cleanup(operate::CleanupArgs),
-    /// Do now what comes round by itself: sweep, retention, orphans, rollup, alarms. Prints a report as JSON.
+    /// Run a periodic chore now: sweep, retention, orphans, rollup, alarms. Prints a report as JSON.
     Chore(operate::ChoreArgs),
-    /// Decode a file that nobody trusts, locked in: what workers start, no command for people.
+    /// Decode an untrusted file in a sandbox: started by workers, not a command for people.
     #[command(hide = true)]
     Decode {
-        /// What to do, as JSON.
+        /// Task as JSON.
         order: String,
     },
     #[command(flatten)]
@@ -78,11 +78,11 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Threads for files and for names of hosts. Each keeps memory for a while that it has freed, so that their number is part of
-/// what bounds the memory of the process.
+/// Threads for file access and name resolution. Each thread holds freed memory for a while, so that their number is
+/// part of the bound on the process's memory.
 const MAX_BLOCKING_THREADS: usize = 48;
 
-/// Runs what the command line says; the exit codes are those of `gantry help exit-codes`.
+/// Runs the command line; exit codes are those of `gantry help exit-codes`.
 pub fn run() -> ExitCode {
     let gantry = GantryArgs::parse();
     // Before anything else exists: no runtime, no threads, no settings.
@@ -102,7 +102,7 @@ pub fn run() -> ExitCode {
         GantryCommand::Remote(command) => runtime.block_on(async { Ok(remote::run(command, shutdown_token()).await) }),
         command => runtime.block_on(dispatch(command, &flags)).map(|()| ExitCode::SUCCESS),
     };
-    // A blocking task that hangs must not keep the process.
+    // A blocking task that hangs must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match outcome {
         Ok(code) => code,

@@ -1,4 +1,4 @@
-//! Commands for whoever runs the service.
+//! Commands for operators of the service.
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -12,20 +12,20 @@ use crate::engine::{Engine, OrphanKind, OrphanedBlob};
 
 #[derive(Args)]
 pub(super) struct CleanupArgs {
-    /// Remove what is found. Without it, everything is only shown.
+    /// Remove what is found; without it, only list it.
     #[arg(long)]
     apply: bool,
-    /// One JSON object a line instead of words.
+    /// Print a JSON object a line instead of text.
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Args)]
 pub(super) struct ChoreArgs {
-    /// Which: sweep, retention, orphans, rollup or alarms.
+    /// The chore: sweep, retention, orphans, rollup or alarms.
     #[arg(value_parser = chore_named)]
     chore: domain::Chore,
-    /// Say what it would do, and do nothing.
+    /// Only report what the chore would do; change nothing.
     #[arg(long)]
     dry_run: bool,
 }
@@ -81,7 +81,7 @@ pub(super) async fn cleanup(config: &ServiceConfig, options: CleanupArgs) -> any
 }
 
 async fn run_cleanup(engine: &Engine, options: &CleanupArgs) -> anyhow::Result<()> {
-    // What is merely due is not an orphan: the sweep removes it first, in the service as here.
+    // What is merely due is no orphan: the sweep removes it first, as in the service.
     let swept = if options.apply { Some(engine.run_sweep().await?) } else { None };
     let show = |orphan: &OrphanedBlob| {
         let kind = match orphan.kind {

@@ -1,6 +1,6 @@
-//! The service's API: typed calls, each tried again while that can help.
+//! Client of the service's API: typed calls, each retried while a retry can help.
 //!
-//! The key goes to the service's own origin and nowhere else; no request follows a redirect by itself.
+//! The API key is sent to the service's own origin only; redirects are never followed automatically.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,19 +17,19 @@ use super::progress::RetryObserver;
 use super::retry::{RetryBackoff, RetryPolicy};
 use crate::domain::clock::Entropy;
 
-/// For a connection to come about.
+/// Timeout of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For an answer, unless the request says otherwise.
+/// Timeout of an answer, unless the request sets another.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes of an error's body that are read.
+/// Maximum bytes that are read of an error's body.
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 
-/// A key, ready to be sent. `Debug` does not show it.
+/// An API key as a header value. `Debug` does not show it.
 #[derive(Clone, Debug)]
 pub struct ApiKeyHeader(HeaderValue);
 
 impl ApiKeyHeader {
-    /// From the key's text.
+    /// Parses the key's text.
     pub fn new(text: &str) -> Result<Self> {
         let value = HeaderValue::from_str(&format!("Bearer {}", text.trim()));
         let mut value = value.map_err(|_| Error::Usage("the API key has characters that no key has".to_owned()))?;
@@ -38,7 +38,7 @@ impl ApiKeyHeader {
     }
 }
 
-/// The service, and how patiently to talk to it.
+/// The service's address, the HTTP client and the retry policy.
 #[derive(Clone)]
 pub struct ApiClient {
     http: reqwest::Client,
@@ -48,7 +48,7 @@ pub struct ApiClient {
     entropy: Arc<dyn Entropy>,
 }
 
-/// One request.
+/// A request to the API.
 #[derive(Clone, Debug)]
 pub struct ApiRequest<'a> {
     purpose: &'a str,
@@ -61,7 +61,7 @@ pub struct ApiRequest<'a> {
 }
 
 impl<'a> ApiRequest<'a> {
-    /// A request; `what` it is for, in words.
+    /// A request; `what`: its purpose in words, for messages.
     #[must_use]
     pub fn new(what: &'a str, method: Method, path: impl Into<String>) -> Self {
         let path = path.into();
@@ -76,28 +76,28 @@ impl<'a> ApiRequest<'a> {
         }
     }
 
-    /// With a parameter.
+    /// Adds a query parameter.
     #[must_use]
     pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.query.push((name.into(), value.into()));
         self
     }
 
-    /// With a JSON body.
+    /// Sets a JSON body.
     #[must_use]
     pub fn body(mut self, json: impl Into<Bytes>) -> Self {
         self.body = Some(json.into());
         self
     }
 
-    /// With an `Idempotency-Key`: a repeat finds what the first one made.
+    /// Sets an `Idempotency-Key`: a repeated request finds the resource that the first request created.
     #[must_use]
     pub fn idempotency(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self
     }
 
-    /// With another time for the answer.
+    /// Sets another timeout for the answer.
     #[must_use]
     pub fn timeout(mut self, patience: Duration) -> Self {
         self.timeout = patience;
@@ -106,7 +106,7 @@ impl<'a> ApiRequest<'a> {
 }
 
 impl ApiClient {
-    /// The service at `base`.
+    /// A client of the service at `base`.
     pub fn new(base: &str, key: Option<ApiKeyHeader>, policy: RetryPolicy, entropy: Arc<dyn Entropy>) -> Result<Self> {
         let bad = || Error::Usage(format!("{base:?} is not the address of a server, like https://files.example"));
         let mut base = Url::parse(base.trim()).map_err(|_| bad())?;
@@ -127,31 +127,31 @@ impl ApiClient {
         Ok(Self { http, base, key, policy, entropy })
     }
 
-    /// The server's address; part of what an unfinished upload is remembered by.
+    /// The server's address; part of an unfinished upload's identity in the journal.
     #[must_use]
     pub fn base(&self) -> &str {
         self.base.as_str()
     }
 
-    /// For requests to the store, which carry no key of ours.
+    /// The HTTP client for requests to the store, which carry no API key.
     #[must_use]
     pub fn http(&self) -> &reqwest::Client {
         &self.http
     }
 
-    /// Chance.
+    /// Source of random numbers.
     #[must_use]
     pub fn entropy(&self) -> &dyn Entropy {
         &*self.entropy
     }
 
-    /// A count of failures in a row.
+    /// A retry counter for an operation.
     #[must_use]
     pub fn backoff(&self) -> RetryBackoff {
         RetryBackoff::new(self.policy)
     }
 
-    /// An address of the service.
+    /// URL of a path of the service.
     #[must_use]
     pub fn address(&self, path: &str) -> Url {
         let mut url = self.base.clone();
@@ -159,7 +159,7 @@ impl ApiClient {
         url
     }
 
-    /// The key's header, for requests to [`Self::address`] alone.
+    /// The `Authorization` header, for requests to [`Self::address`] only.
     pub fn authorization(&self) -> Result<HeaderValue> {
         let missing = || ServerRefusal {
             status: 401,
@@ -173,7 +173,7 @@ impl ApiClient {
         self.key.as_ref().map(|key| key.0.clone()).ok_or_else(|| Error::Denied(missing()))
     }
 
-    /// Asks until there is an answer that counts, and reads it as JSON.
+    /// Sends a request, with retries, and parses the answer as JSON.
     pub async fn request_json<T: DeserializeOwned>(
         &self,
         ask: &ApiRequest<'_>,
@@ -185,12 +185,12 @@ impl ApiClient {
         })
     }
 
-    /// Asks until there is an answer that counts.
+    /// Sends a request, with retries.
     pub async fn request_bytes(&self, ask: &ApiRequest<'_>, notices: &dyn RetryObserver) -> Result<Bytes> {
         self.with_retries(ask.purpose, notices, async || self.send_once(ask).await).await
     }
 
-    /// Asks once.
+    /// Sends a request without retries.
     pub async fn send_once(&self, ask: &ApiRequest<'_>) -> Result<Bytes> {
         let mut url = self.address(&ask.path);
         if !ask.query.is_empty() {
@@ -211,7 +211,7 @@ impl ApiClient {
         Err(read_refusal(response).await)
     }
 
-    /// Does something again and again until it works, cannot work, or patience ends.
+    /// Repeats an operation until it succeeds, fails for good, or the retry policy ends.
     pub async fn with_retries<T>(
         &self,
         what: &str,
@@ -231,13 +231,13 @@ impl ApiClient {
     }
 }
 
-/// `Retry-After`, where it is in seconds.
+/// `Retry-After` in seconds; dates are ignored.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// The service's refusal.
+/// Reads an error answer of the service.
 pub async fn read_refusal(response: Response) -> Error {
     let (status, after) = (response.status().as_u16(), retry_after(response.headers()));
     let body = read_error_body(response).await;
@@ -247,7 +247,7 @@ pub async fn read_refusal(response: Response) -> Error {
     ServerRefusal::from_problem(status, &body, after).into()
 }
 
-/// The beginning of an error's body; a broken one is as good as none.
+/// The beginning of an error's body; empty if it cannot be read.
 pub async fn read_error_body(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while body.len() < MAX_ERROR_BODY_BYTES

@@ -1,4 +1,4 @@
-//! The calls that the client makes, one function each: paths, bodies and what makes a repeat harmless.
+//! API calls of the client, a function each: paths, bodies and what makes them safe to repeat.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::random_hex;
 use crate::domain::plan::PartSet;
 
-/// Assembling thousands of parts can take a store minutes.
+/// Timeout of a completion: assembling thousands of parts can take a store minutes.
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(300);
-/// One round of waiting for an asset.
+/// Duration of a single long poll for an asset.
 const ASSET_POLL_WAIT: Duration = Duration::from_secs(30);
 
-/// An id as part of a path: whatever was typed stays one segment.
+/// An id as a path segment: encoded so that any input stays a single segment.
 fn segment(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string().replace("%2D", "-")
 }
@@ -33,7 +33,7 @@ fn upload_path(id: &str, rest: &str) -> String {
 }
 
 impl ApiClient {
-    /// Creates an upload, or finds the one that an earlier try has created.
+    /// Creates an upload, or finds the upload that an earlier attempt created.
     pub async fn create_upload(
         &self,
         request: &str,
@@ -44,12 +44,12 @@ impl ApiClient {
         self.request_json(&ask.idempotency(key), notices).await
     }
 
-    /// An upload and the parts that the store has.
+    /// An upload with the parts that the store has.
     pub async fn get_upload(&self, id: &str, notices: &dyn RetryObserver) -> Result<ApiUpload> {
         self.request_json(&ApiRequest::new("asking for the upload", Method::GET, upload_path(id, "")), notices).await
     }
 
-    /// Addresses for parts.
+    /// Requests URLs for parts.
     pub async fn request_part_urls(
         &self,
         id: &str,
@@ -62,7 +62,7 @@ impl ApiClient {
         Ok(answer.urls)
     }
 
-    /// Ends an upload. Asking again gives the same answer.
+    /// Completes an upload. A repeated call gets the same answer.
     pub async fn complete_upload(
         &self,
         id: &str,
@@ -74,7 +74,7 @@ impl ApiClient {
         self.request_json(&ask, notices).await
     }
 
-    /// Gives an upload up. One that is gone already is given up enough.
+    /// Aborts an upload. An upload that no longer exists counts as aborted.
     pub async fn abort_upload(&self, id: &str, notices: &dyn RetryObserver) -> Result<()> {
         let ask = ApiRequest::new("giving the upload up", Method::DELETE, upload_path(id, ""));
         match self.request_bytes(&ask, notices).await {
@@ -93,7 +93,7 @@ impl ApiClient {
         self.request_json(&ApiRequest::new("asking for the asset", Method::GET, asset_path(id, "")), notices).await
     }
 
-    /// An asset once its state is settled.
+    /// Waits until an asset's state is settled.
     pub async fn wait_until_settled(&self, id: &str, notices: &dyn RetryObserver) -> Result<ApiAsset> {
         let wait = format!("{}s", ASSET_POLL_WAIT.as_secs());
         let ask = ApiRequest::new("waiting for the asset", Method::GET, asset_path(id, ""))
@@ -117,7 +117,7 @@ impl ApiClient {
         self.request_json(&ask, notices).await
     }
 
-    /// Deletes an asset. One that is still being completed or processed is waited for, for a while.
+    /// Deletes an asset. Waits for a while if the asset is still being completed or processed.
     pub async fn delete_asset(&self, id: &str, notices: &dyn RetryObserver) -> Result<()> {
         let ask = ApiRequest::new("deleting the asset", Method::DELETE, asset_path(id, ""));
         let since = Instant::now();
@@ -125,14 +125,14 @@ impl ApiClient {
         self.with_retries("deleting the asset", notices, asking).await.map(|_| ())
     }
 
-    /// Makes a link. The answer holds the address, a secret of whoever gets it.
+    /// Creates a link. The answer contains its URL, which is a secret.
     pub async fn create_link(&self, asset: &str, link: &ApiLinkRequest, notices: &dyn RetryObserver) -> Result<Value> {
         let body = serde_json::to_string(link).map_err(|error| Error::Other(error.to_string()))?;
         let ask = ApiRequest::new("making the link", Method::POST, asset_path(asset, "/links")).body(body);
         self.request_json(&ask.idempotency(random_hex(self.entropy(), 16)), notices).await
     }
 
-    /// Withdraws a link.
+    /// Revokes a link.
     pub async fn revoke_link(&self, link: &str, notices: &dyn RetryObserver) -> Result<()> {
         let ask = ApiRequest::new("revoking the link", Method::DELETE, format!("/v1/links/{}", segment(link)));
         self.request_bytes(&ask, notices).await.map(|_| ())

@@ -1,7 +1,7 @@
-//! Why a command did not do what was asked, by meaning, and the exit code that each meaning has.
+//! Errors of commands by meaning, each with its exit code.
 //!
-//! What is shown to a person is made here. Nothing in here may hold a signed URL or a key: transport errors are
-//! stripped of their address before they become text.
+//! Messages for users are made here. They must not contain a signed URL or a key: addresses are removed from transport
+//! errors before these become text.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,18 @@ use tokio_rustls::rustls;
 
 use crate::domain::reason::{innermost_cause, plain_words};
 
-/// How long an asset that is not ready is waited for.
+/// How long to wait for an asset that is not ready.
 const MAX_NOT_READY_WAIT: Duration = Duration::from_secs(60);
 
-/// Answers of ours have a request id, and the store's a code: a bare 413 comes from what stands in front of them.
+/// Errors of the service carry a request id, and errors of the store a code: a bare 413 comes from a proxy in front of
+/// them.
 const PROXY_BODY_LIMIT_HINT: &str = "a proxy in front of the service refuses bodies of this size: raise its limit \
     (nginx: client_max_body_size 0; Apache: LimitRequestBody 0)";
 
-/// What the client's functions answer.
+/// Result of the client's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The exit codes with their meanings; stable, and printed by `gantry help exit-codes`.
+/// Exit codes with their meanings; stable, and printed by `gantry help exit-codes`.
 pub const EXIT_CODES: [(u8, &str); 11] = [
     (0, "everything was done"),
     (1, "something else went wrong: a local file, or a refusal that has no code of its own"),
@@ -38,55 +39,55 @@ pub const EXIT_CODES: [(u8, &str); 11] = [
     (130, "interrupted (Ctrl-C); what was sent is kept, and the same command goes on"),
 ];
 
-/// A failure, by meaning.
+/// An error by its meaning.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The command line, or a value that the server found senseless.
+    /// Invalid command line, or a value that the server refused as invalid.
     #[error("{0}")]
     Usage(String),
-    /// No key, a wrong one, or one that does not allow this.
+    /// No API key, a wrong key, or a key that does not allow this.
     #[error("{0}")]
     Denied(ServerRefusal),
-    /// There is no such thing, or it is gone.
+    /// The resource does not exist, or not any more.
     #[error("{0}")]
     NotFound(ServerRefusal),
     /// Too large, too many, or full.
     #[error("{0}")]
     Limit(ServerRefusal),
-    /// Bytes are not what they should be.
+    /// Bytes do not match their digest or size.
     #[error("{0}")]
     Integrity(String),
-    /// Some of several failed; each has been told of by itself.
+    /// Some of several operations failed; each failure was reported.
     #[error("{failed} of {total} failed")]
     Partial {
-        /// How many failed.
+        /// Number of failures.
         failed: usize,
-        /// Out of how many.
+        /// Number of operations.
         total: usize,
     },
-    /// Nobody answered, or not in time, or the answer broke off.
+    /// No answer, no answer in time, or an answer that broke off.
     #[error("{why}")]
     Network {
-        /// In words, without addresses that may be secrets.
+        /// Reason in words, without addresses, which may be secrets.
         why: String,
-        /// When the other side wants to be asked again.
+        /// `Retry-After` of the server.
         after: Option<Duration>,
     },
     /// The asset was rejected.
     #[error("{0}")]
     Blocked(String),
-    /// By the person.
+    /// The user interrupted the command.
     #[error("interrupted")]
     Interrupted,
-    /// The server's refusal, with a meaning that has no code of its own.
+    /// Any other refusal of the server.
     #[error("{0}")]
     Refused(ServerRefusal),
-    /// A local file.
+    /// An error of a local file.
     #[error("{}: {}", .path.display(), plain_words(&.error.to_string()))]
     Local {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         error: std::io::Error,
     },
     /// Anything else, in words.
@@ -94,20 +95,20 @@ pub enum Error {
     Other(String),
 }
 
-/// What a server said no with.
+/// An error answer of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerRefusal {
     /// The HTTP status.
     pub status: u16,
     /// For programs: the problem's `code`, or the store's.
     pub code: String,
-    /// For people.
+    /// Message for people.
     pub detail: String,
-    /// What an operator finds the request by.
+    /// Request id by which an operator finds the request.
     pub request_id: Option<String>,
-    /// Whether trying again can help.
+    /// True if a retry can help.
     pub retryable: bool,
-    /// When to try again.
+    /// When to retry.
     pub retry_after: Option<Duration>,
 }
 
@@ -121,7 +122,7 @@ impl fmt::Display for ServerRefusal {
     }
 }
 
-/// Problem details (RFC 9457), as far as we read them.
+/// Problem details (RFC 9457), as far as the client reads them.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ServerProblem {
@@ -132,7 +133,7 @@ struct ServerProblem {
 }
 
 impl ServerRefusal {
-    /// Reads an answer of the service: a problem document, or whatever a proxy in between has put there.
+    /// Parses an error of the service: a problem document, or the answer of a proxy in between.
     #[must_use]
     pub fn from_problem(status: u16, body: &[u8], after: Option<Duration>) -> Self {
         let problem: ServerProblem = serde_json::from_slice(body).unwrap_or_default();
@@ -161,7 +162,7 @@ impl ServerRefusal {
         }
     }
 
-    /// Reads an answer of the store: S3's XML, of which only code and message matter.
+    /// Parses an error of the store: S3's XML, of which only code and message are read.
     #[must_use]
     pub fn from_store(status: u16, body: &[u8], after: Option<Duration>) -> Self {
         let text = String::from_utf8_lossy(body);
@@ -175,24 +176,24 @@ impl ServerRefusal {
             None if status == 413 => format!("{PROXY_BODY_LIMIT_HINT} (the store's address answered 413)"),
             None => format!("the store answered {status}"),
         };
-        // S3 calls a body that came too slowly, or not whole, the client's fault; sending it again is the cure.
+        // S3 reports a body that came too slowly or not completely as a client error; sending it again helps.
         let transient = matches!(status, 408 | 429 | 500 | 502..=504)
             || (status == 400 && matches!(code.as_str(), "RequestTimeout" | "IncompleteBody" | "BadDigest"));
         Self { status, code, detail, request_id: None, retryable: transient, retry_after: after }
     }
 }
 
-/// Whether the other side's certificate was refused, which trying again does not change.
+/// True if the server's certificate was refused: a retry cannot help.
 fn is_untrusted_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref() {
         return matches!(error, rustls::Error::InvalidCertificate(_));
     }
-    // An I/O error hides what it was made of from `source`.
+    // `source` of an I/O error does not return the wrapped error itself.
     let made_of = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     made_of.is_some_and(|inner| is_untrusted_certificate(inner)) || error.source().is_some_and(is_untrusted_certificate)
 }
 
-/// Whether what answered a TLS handshake was no TLS.
+/// True if the answer to a TLS handshake was not TLS.
 fn is_not_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref() {
         return matches!(error, rustls::Error::InvalidMessage(_));
@@ -201,7 +202,7 @@ fn is_not_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     made_of.is_some_and(|inner| is_not_tls(inner)) || error.source().is_some_and(is_not_tls)
 }
 
-/// Text from elsewhere, fit for a terminal and not endless.
+/// Text from a server, safe for a terminal and bounded in length.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(500).collect()
 }
@@ -222,13 +223,13 @@ impl From<ServerRefusal> for Error {
 }
 
 impl Error {
-    /// A local file and what the system said about it.
+    /// Builds the error for a local file.
     pub fn local(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |error| Self::Local { path, error }
     }
 
-    /// A transport failure, without the address that it happened at.
+    /// A transport error, without the address at which it happened.
     #[must_use]
     pub fn transport(error: reqwest::Error) -> Self {
         let error = error.without_url();
@@ -247,12 +248,12 @@ impl Error {
         Self::network(if error.is_connect() { format!("no connection: {text}") } else { text })
     }
 
-    /// A failure of the way there and back.
+    /// A network error.
     pub fn network(why: impl Into<String>) -> Self {
         Self::Network { why: why.into(), after: None }
     }
 
-    /// An asset that is not ready may become so, but not for ever: after a minute of asking, it counts as a no.
+    /// Makes the error final if an asset was still not ready a minute after `since`.
     #[must_use]
     pub fn limit_not_ready_wait(mut self, since: Instant) -> Self {
         if let Self::Refused(refusal) = &mut self
@@ -263,7 +264,7 @@ impl Error {
         self
     }
 
-    /// Whether trying again can help.
+    /// True if a retry can help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -276,7 +277,7 @@ impl Error {
         }
     }
 
-    /// When the other side wants to be asked again, if it said so.
+    /// `Retry-After` of the server, if sent.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -289,7 +290,7 @@ impl Error {
         }
     }
 
-    /// The server's own code, where it gave one.
+    /// The server's refusal, if the error holds a refusal.
     #[must_use]
     pub fn refusal(&self) -> Option<&ServerRefusal> {
         match self {
@@ -301,7 +302,7 @@ impl Error {
         }
     }
 
-    /// What the process ends with; see [`EXIT_CODES`].
+    /// Exit code of the process; see [`EXIT_CODES`].
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -1,4 +1,4 @@
-//! Numbers, times and names as people read them. Pure.
+//! Numbers, times and names in human-readable form. Pure.
 
 use std::time::Duration;
 
@@ -53,14 +53,14 @@ pub fn pause(duration: Duration) -> String {
     if millis < 9_950 { format!("{}.{} s", millis / 1000, millis % 1000 / 100) } else { format!("{} s", millis / 1000) }
 }
 
-/// How far: `0 %` to `100 %`, and 100 only when everything is there.
+/// Progress in percent, `0 %` to `100 %`; 100 only when everything is done.
 #[must_use]
 pub fn percent(done: u64, of: u64) -> u64 {
     let percent = u128::from(done) * 100 / u128::from(of.max(1));
     if of == 0 { 100 } else { u64::try_from(percent).unwrap_or(100).min(100) }
 }
 
-/// A name fit for one line of a terminal: nothing that moves the cursor or reorders text.
+/// A name made safe for a line of a terminal: without characters that move the cursor or reorder text.
 #[must_use]
 pub fn shown(name: &str) -> String {
     let unfit = |c: char| {
@@ -69,7 +69,7 @@ pub fn shown(name: &str) -> String {
     name.chars().map(|c| if unfit(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// The end of a long name, which tells more than its beginning.
+/// A name cut to its end, which tells more than its beginning.
 #[must_use]
 pub fn shortened(name: &str, most: usize) -> String {
     let shown = shown(name);
@@ -81,7 +81,7 @@ pub fn shortened(name: &str, most: usize) -> String {
     format!("…{kept}")
 }
 
-/// A word as a POSIX shell reads it back.
+/// A word quoted for a POSIX shell.
 #[must_use]
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,+%".contains(c);

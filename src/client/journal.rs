@@ -1,11 +1,12 @@
-//! What this machine remembers of its uploads, so that the same command goes on after a crash.
+//! The journal of this machine's uploads, by which the same command resumes after a crash.
 //!
-//! One small file per server, path and wish in `$XDG_STATE_HOME/gantry`, appended line by line: what is being sent and
-//! the `Idempotency-Key` it is created with (written *before* the request leaves), the upload's id, the finished asset,
-//! and that the user was told of it. A command that is killed in its last instant cannot know whether the user has seen
-//! the result: for ten minutes the same command again gets the same asset, and any other command a new one.
-//! A line that a crash has torn is ignored, and so is everything after it. The server's word always counts more; there
-//! are no part maps, no URLs and no keys in here. A lock keeps two processes from sending the same file at once.
+//! A small file per server, path and wish in `$XDG_STATE_HOME/gantry`, appended line by line: the file that is sent and
+//! the `Idempotency-Key` with which its upload is created (written *before* the request leaves), the upload's id, the
+//! finished asset, and that the user was told of it. A command that is killed in its last instant cannot know if the
+//! user has seen the result: for ten minutes the same command gets the same asset again, and any other command creates
+//! a new one. A torn line after a crash is ignored, as is everything after it. The server's state always takes
+//! precedence; the journal holds no part maps, no URLs and no keys. A lock keeps two processes from sending the same
+//! file at once.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
@@ -21,12 +22,12 @@ use super::error::{Error, Result};
 use super::upload::FileFingerprint;
 use crate::domain::clock::Clock;
 
-/// Uploads live for a week; what is older than this can be of no use.
+/// Uploads expire after a week; entries older than this are useless.
 const MAX_JOURNAL_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How long the same command again gets the asset whose id the user was told.
+/// How long a repeated command gets the asset whose id was already reported to the user.
 const REPORTED_RETENTION: Duration = Duration::from_secs(600);
 
-/// The directory of journals, as one command sees it.
+/// The directory of journals, as seen by a command.
 #[derive(Clone)]
 pub struct UploadJournal {
     dir: PathBuf,
@@ -34,7 +35,7 @@ pub struct UploadJournal {
     clock: Arc<dyn Clock>,
 }
 
-/// What an upload is remembered by.
+/// Identity of an upload in the journal.
 #[derive(Clone, Copy, Debug)]
 pub struct UploadIdentity<'a> {
     /// The server's address.
@@ -45,56 +46,56 @@ pub struct UploadIdentity<'a> {
     pub wish: &'a str,
 }
 
-/// One line.
+/// A line of the journal.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum JournalLine {
     /// An upload is about to be created.
     Begin(BeginRecord),
-    /// It was created under this id.
+    /// The upload was created with this id.
     Upload(String),
-    /// It is finished, as this asset.
+    /// The upload is finished, with this asset.
     Finished(String),
-    /// The user was told so.
+    /// The asset was reported to the user.
     Told(ReportedRecord),
 }
 
-/// That the user was told of a finished upload.
+/// Record that a finished upload was reported to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 struct ReportedRecord {
-    /// When, in seconds since 1970.
+    /// Time in seconds since 1970.
     at: i64,
-    /// By which command; see [`UploadJournal::open`].
+    /// The command that reported it; see [`UploadJournal::open`].
     command: String,
 }
 
-/// What was wished.
+/// Request for an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct BeginRecord {
-    /// The path, for people who look.
+    /// Path of the file, for human readers.
     pub path: String,
-    /// The file as it was.
+    /// Fingerprint of the file at that time.
     pub file: FileFingerprint,
     /// The `Idempotency-Key`.
     pub key: String,
-    /// The request's body, byte by byte.
+    /// Body of the request, byte for byte.
     pub request: String,
 }
 
-/// What is known of an upload.
+/// Known state of an upload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalState {
-    /// What was wished; `None`: nothing is known.
+    /// Request for the upload; `None`: nothing is known.
     pub begin: Option<BeginRecord>,
-    /// The upload's id, once it was answered.
+    /// The upload's id, once the creation was answered.
     pub upload: Option<String>,
-    /// The asset's id, once it was finished.
+    /// The asset's id, once the upload is finished.
     pub finished: Option<String>,
-    /// That the user was told the asset's id.
+    /// Record that the asset's id was reported to the user.
     reported: Option<ReportedRecord>,
 }
 
-/// One file's journal, locked. Without a directory to write to, it only remembers for this process.
+/// The journal of a file, locked. Without a writable directory, it lives in this process only.
 #[derive(Debug)]
 pub struct JournalEntry {
     file: Option<(File, PathBuf)>,
@@ -102,7 +103,7 @@ pub struct JournalEntry {
 }
 
 impl UploadJournal {
-    /// Where the environment says that state belongs; `None` without any home.
+    /// The state directory by the environment; `None` without any home directory.
     #[must_use]
     pub fn default_dir() -> Option<PathBuf> {
         let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -110,30 +111,30 @@ impl UploadJournal {
         state.map(|state| state.join("gantry"))
     }
 
-    /// Journals in a directory, which is made. `command`: what tells one command line from another that sends the same
-    /// file by the same wish.
+    /// Opens journals in a directory, which is created if missing. `command`: distinguishes command lines that send the
+    /// same file with the same wish.
     pub fn open(dir: PathBuf, command: String, clock: Arc<dyn Clock>) -> Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(Error::local(&dir))?;
         Ok(Self { dir, command, clock })
     }
 
-    /// Removes entries that are of no use any more: too old to go on with, or told long enough ago.
+    /// Removes entries that are too old to resume, or that were reported long enough ago.
     pub fn remove_old(&self) {
         let (now, Ok(entries)) = (self.clock.now().as_second(), std::fs::read_dir(&self.dir)) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {
             if path.extension().is_some_and(|extension| extension == "upload") {
-                // What cannot be read or is in use stays.
+                // An entry that is unreadable or in use stays.
                 let _ = remove_if_old(&path, now);
             }
         }
     }
 
-    /// Notes that the user was told of these finished entries; see [`JournalEntry::release`].
+    /// Records that these finished entries were reported to the user; see [`JournalEntry::release`].
     pub fn mark_reported(&self, entries: &[PathBuf]) {
         let told =
             JournalLine::Told(ReportedRecord { at: self.clock.now().as_second(), command: self.command.clone() });
         for path in entries {
-            // One that another process has taken meanwhile is that one's.
+            // An entry that another process has locked meanwhile belongs to that process.
             let Ok(file) = OpenOptions::new().read(true).append(true).open(path) else { continue };
             if file.try_lock().is_ok() && read_state(&file).is_ok_and(|(memory, _)| memory.finished.is_some()) {
                 let _ = write_line(&file, &told);
@@ -141,7 +142,7 @@ impl UploadJournal {
         }
     }
 
-    /// Whether what the user was told of a finished upload no longer answers this command.
+    /// True if a finished upload that was reported to the user no longer answers this command.
     fn is_expired(&self, memory: &JournalState) -> bool {
         let now = self.clock.now().as_second();
         memory.reported.as_ref().is_some_and(|told| told.command != self.command || told.is_old(now))
@@ -157,7 +158,7 @@ impl UploadJournal {
         self.dir.join(format!("{}.upload", &hex::encode(hash.finalize())[..40]))
     }
 
-    /// What is remembered under an identity, locked against other processes.
+    /// Locks the entry of an upload against other processes and reads its state.
     pub fn lock_entry(&self, identity: UploadIdentity<'_>) -> Result<JournalEntry> {
         let path = self.path_of(identity);
         let local = || Error::local(&path);
@@ -172,13 +173,13 @@ impl UploadJournal {
                 }
                 Err(TryLockError::Error(error)) => return Err(local()(error)),
             }
-            // Whoever had it before may have finished and removed it: then it is no longer what the path names.
+            // The previous holder of the lock may have removed the file: then the path names another file.
             if file.metadata().map_err(local())?.nlink() > 0 {
                 let (mut memory, mut sound) = read_state(&file).map_err(local())?;
                 if self.is_expired(&memory) {
                     (memory, sound) = (JournalState::default(), 0);
                 }
-                // What a crash has torn must not become the beginning of the next line.
+                // A torn line must not become the beginning of the next line.
                 file.set_len(sound).map_err(local())?;
                 return Ok(JournalEntry { file: Some((file, path)), state: memory });
             }
@@ -196,11 +197,11 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Removes an entry that is of no use at `now`, in seconds since 1970, unless another process has it.
+/// Removes an entry that is useless at `now`, in seconds since 1970, unless another process has locked it.
 fn remove_if_old(path: &Path, now: i64) -> std::io::Result<()> {
     let file = File::open(path)?;
     let age = now.saturating_sub(file.metadata()?.mtime());
-    // Only what was last written so long ago can have been told so long ago.
+    // Only a file that was last written so long ago can have been reported so long ago.
     if age <= seconds(REPORTED_RETENTION) || file.try_lock().is_err() {
         return Ok(());
     }
@@ -208,7 +209,7 @@ fn remove_if_old(path: &Path, now: i64) -> std::io::Result<()> {
     if over { std::fs::remove_file(path) } else { Ok(()) }
 }
 
-/// Reads as many lines as make sense, and how long they are.
+/// Parses as many lines as are valid; returns the state and their length.
 fn read_state(file: &File) -> std::io::Result<(JournalState, u64)> {
     let (mut memory, mut reader) = (JournalState::default(), BufReader::new(file));
     reader.rewind()?;
@@ -231,19 +232,19 @@ fn read_state(file: &File) -> std::io::Result<(JournalState, u64)> {
 }
 
 impl JournalEntry {
-    /// An entry that only lasts as long as the process.
+    /// An entry in memory only.
     #[must_use]
     pub fn in_memory() -> Self {
         Self { file: None, state: JournalState::default() }
     }
 
-    /// What is known.
+    /// Known state.
     #[must_use]
     pub fn state(&self) -> &JournalState {
         &self.state
     }
 
-    /// An upload is about to be created. What was known before is forgotten.
+    /// Records that an upload is about to be created. Forgets the previous state.
     pub fn record_begin(&mut self, begin: BeginRecord) -> Result<()> {
         self.clear()?;
         self.append(&JournalLine::Begin(begin.clone()))?;
@@ -251,7 +252,7 @@ impl JournalEntry {
         Ok(())
     }
 
-    /// It was created under this id.
+    /// Records that the upload was created with this id.
     pub fn record_created(&mut self, upload: &str) -> Result<()> {
         if self.state.upload.as_deref() != Some(upload) {
             self.append(&JournalLine::Upload(upload.to_owned()))?;
@@ -260,7 +261,7 @@ impl JournalEntry {
         Ok(())
     }
 
-    /// It is finished, as this asset.
+    /// Records that the upload is finished, with this asset.
     pub fn record_finished(&mut self, asset: &str) -> Result<()> {
         if self.state.finished.as_deref() != Some(asset) {
             self.append(&JournalLine::Finished(asset.to_owned()))?;
@@ -269,7 +270,7 @@ impl JournalEntry {
         Ok(())
     }
 
-    /// Forgets everything, but keeps the lock.
+    /// Forgets the state, but keeps the lock.
     pub fn clear(&mut self) -> Result<()> {
         if let Some((file, path)) = &self.file {
             file.set_len(0).map_err(Error::local(path))?;
@@ -278,7 +279,7 @@ impl JournalEntry {
         Ok(())
     }
 
-    /// Unlocks it. Returns the file, for [`UploadJournal::mark_reported`].
+    /// Unlocks the entry. Returns the file, for [`UploadJournal::mark_reported`].
     #[must_use]
     pub fn release(self) -> Option<PathBuf> {
         self.file.map(|(_, path)| path)
@@ -290,7 +291,7 @@ impl JournalEntry {
     }
 }
 
-/// One write call: a process that is killed leaves the whole line or none of it.
+/// Writes a line in a single write call: a process that is killed leaves the whole line or none of it.
 fn write_line(mut file: &File, line: &JournalLine) -> std::io::Result<()> {
     let mut text = serde_json::to_string(line)?;
     text.push('\n');

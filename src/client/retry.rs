@@ -1,6 +1,6 @@
-//! When to try again, and when to give up: exponential pauses with jitter, a budget of tries and of time.
+//! Retry policy: exponential delays with jitter, a limit of attempts and of time.
 //!
-//! Pure: time and chance come in as arguments.
+//! Pure: time and randomness are arguments.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::domain::clock::Entropy;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
-/// What a server may ask us to wait at most; more is an outage.
+/// Cap of a server's `Retry-After`; a longer delay would be an outage.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
-/// Tries that every operation gets, however long each of them takes.
+/// Minimum number of attempts of an operation, however long they take.
 const MIN_ATTEMPTS: u32 = 3;
 
-/// How much patience there is.
+/// Limits of retries.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy {
-    /// Repeats of one request or part at most; `None`: as many as the time allows.
+    /// Maximum retries of a request or part; `None`: as many as the time allows.
     pub retries: Option<u32>,
-    /// How long one request or part may go on failing.
+    /// How long a request or part may keep failing.
     pub max_time: Duration,
 }
 
@@ -31,7 +31,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The failures in a row of one operation.
+/// Consecutive failures of an operation.
 #[derive(Debug)]
 pub struct RetryBackoff {
     policy: RetryPolicy,
@@ -40,19 +40,19 @@ pub struct RetryBackoff {
 }
 
 impl RetryBackoff {
-    /// No failures yet.
+    /// A counter without failures.
     #[must_use]
     pub fn new(policy: RetryPolicy) -> Self {
         Self { policy, failures: 0, since: None }
     }
 
-    /// Failures so far.
+    /// Number of failures so far.
     #[must_use]
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// Counts a failure. `Some`: try again after this; `None`: give up.
+    /// Counts a failure. `Some`: retry after this delay; `None`: give up.
     pub fn next_pause(&mut self, error: &Error, entropy: &dyn Entropy, now: Instant) -> Option<Duration> {
         if !error.is_retryable() {
             return None;
@@ -71,7 +71,7 @@ impl RetryBackoff {
     }
 }
 
-/// Between half of `full` and all of it, so that many clients do not come back at once.
+/// A random delay between half of `full` and `full`, so that many clients do not retry at once.
 fn jitter(full: Duration, entropy: &dyn Entropy) -> Duration {
     let mut byte = [0];
     entropy.fill(&mut byte);

@@ -1,4 +1,4 @@
-//! The service's JSON, as far as the client reads it. Fields that we do not know are ignored: the server may be newer.
+//! The service's JSON, as far as the client reads it. Unknown fields are ignored: the server may be newer.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,23 +11,23 @@ use serde_json::{Map, Value};
 pub struct ApiAsset {
     /// Its id.
     pub id: String,
-    /// Where it stands.
+    /// State of the asset.
     pub state: String,
     /// Its name.
     pub filename: String,
     /// Its size in bytes.
     pub size: u64,
-    /// Its digest in hexadecimal, computed or declared.
+    /// Digest in hexadecimal, computed or declared.
     pub sha256: Option<String>,
     /// Why it was rejected or failed.
     pub reason: Option<ApiReason>,
-    /// When it was declared, RFC 3339.
+    /// Time of creation, RFC 3339.
     #[serde(default)]
     pub created_at: String,
 }
 
 impl ApiAsset {
-    /// Whether its state will not change by itself.
+    /// True if the state will not change by itself.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         !matches!(self.state.as_str(), "awaiting" | "stored" | "processing")
@@ -37,9 +37,9 @@ impl ApiAsset {
 /// Why an asset was rejected or failed.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ApiReason {
-    /// For programs.
+    /// Code for programs.
     pub code: String,
-    /// For people.
+    /// Message for people.
     pub message: String,
 }
 
@@ -48,18 +48,18 @@ pub struct ApiReason {
 pub struct ApiUpload {
     /// Its id.
     pub id: String,
-    /// The asset that it brings in.
+    /// Id of the asset that the upload creates.
     pub asset_id: String,
     /// `open`, `completing`, `completed`, `failed`, `aborted` or `expired`.
     pub state: String,
     /// The declared size.
     pub size: u64,
-    /// Bytes of every part but the last; `None`: one PUT.
+    /// Bytes of every part but the last; `None`: a single PUT.
     pub part_size: Option<u64>,
     /// The parts that the store has.
     #[serde(default)]
     pub received: Vec<ApiReceivedPart>,
-    /// Until when it is kept, RFC 3339.
+    /// When the upload expires, RFC 3339.
     #[serde(default)]
     pub expires_at: String,
 }
@@ -73,7 +73,7 @@ pub struct ApiReceivedPart {
     pub size: u64,
 }
 
-/// The wish for an upload. Kept as text in the journal: a repeat must say the very same.
+/// Request for an upload. Kept as text in the journal: a repeated request must be identical.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ApiUploadRequest<'a> {
     /// The name.
@@ -83,53 +83,53 @@ pub struct ApiUploadRequest<'a> {
     /// The declared type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<&'a str>,
-    /// The caller's identity for it.
+    /// External id of the asset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<&'a str>,
-    /// The caller's properties.
+    /// Metadata of the asset.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub metadata: &'a Map<String, Value>,
-    /// The wanted part size.
+    /// Requested part size in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part_size: Option<u64>,
-    /// Part URLs wanted at once.
+    /// Number of part URLs to return.
     pub urls: u16,
 }
 
-/// The answer to it.
+/// Answer to [`ApiUploadRequest`].
 #[derive(Debug, Deserialize)]
 pub struct ApiCreatedUpload {
     /// The upload.
     pub upload: ApiUpload,
-    /// Where to PUT the whole, if it goes as one.
+    /// URL for the whole file, if it is sent by a single PUT.
     pub put: Option<ApiSignedUrl>,
-    /// Where to PUT the first parts, if it goes as several.
+    /// URLs for the first parts, if it is sent in parts.
     pub multipart: Option<ApiPartUrls>,
 }
 
 /// URLs for parts.
 #[derive(Debug, Deserialize)]
 pub struct ApiPartUrls {
-    /// One for each part that was asked for.
+    /// A URL for each requested part.
     pub urls: Vec<PartUrl>,
 }
 
-/// The URL for one part.
+/// The URL for a part.
 #[derive(Debug, Deserialize)]
 pub struct PartUrl {
     /// The part's number.
     pub part: u64,
-    /// Where and how.
+    /// URL and headers.
     #[serde(flatten)]
     pub target: ApiSignedUrl,
 }
 
-/// Where to send bytes, and the headers that were signed with it. The URL is a secret: `Debug` does not show it.
+/// A signed URL for a PUT, and the headers that were signed with it. The URL is a secret: `Debug` does not show it.
 #[derive(Clone, Deserialize)]
 pub struct ApiSignedUrl {
-    /// The address.
+    /// The signed URL.
     pub url: String,
-    /// To be sent exactly so.
+    /// Headers to be sent exactly as they are.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
 }
@@ -145,26 +145,26 @@ impl fmt::Debug for ApiSignedUrl {
 pub struct ApiAssetPage {
     /// The assets.
     pub assets: Vec<Value>,
-    /// Where the next page begins.
+    /// Cursor of the next page.
     pub next: Option<String>,
 }
 
-/// The wish for a link.
+/// Request for a link.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ApiLinkRequest {
-    /// How long it works: seconds, or a text like `1h`.
+    /// Lifetime: seconds, or a text like `1h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<String>,
     /// `attachment` or `inline`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disposition: Option<String>,
-    /// Another name than the asset's.
+    /// Name under which the file is saved, instead of the asset's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
-    /// How often it may be opened.
+    /// How often the link may be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uses: Option<u32>,
-    /// The only address or network that may open it.
+    /// The only address or network that may use the link.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Stage two: texts become values; whatever is wrong is collected, and told all at once.
+//! Stage two: texts become values; all errors are collected and reported together.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +18,7 @@ use crate::http::forwarded::{ForwardedHeader, TrustedForwarding};
 use crate::http::server;
 use crate::http::tls;
 
-/// The longest life that a signature can have.
+/// The longest lifetime of a signature.
 const MAX_URL_LIFETIME: Duration = crate::blob::presign::MAX_URL_LIFETIME;
 
 pub(super) struct ConfigParser {
@@ -36,7 +36,7 @@ impl ConfigParser {
         self.texts.keys().map(String::as_str)
     }
 
-    /// Gives a setting that nobody has mentioned its default.
+    /// Sets a setting to its default, unless a source has set it.
     pub(super) fn set_default(&mut self, name: String, text: &str) {
         self.texts.entry(name).or_insert_with(|| text.to_owned());
     }
@@ -49,7 +49,7 @@ impl ConfigParser {
         self.errors.push(format!("{name}: {problem}"));
     }
 
-    /// The value, or a stand-in and a complaint.
+    /// The parsed value; if it is invalid, a placeholder and an error is recorded.
     pub(super) fn parse_value<T>(
         &mut self,
         name: &str,
@@ -86,7 +86,7 @@ impl ConfigParser {
         })
     }
 
-    /// The life of a signed URL.
+    /// Lifetime of a signed URL.
     pub(super) fn url_lifetime(&mut self, name: &str) -> Duration {
         let time = self.time(name);
         if time > MAX_URL_LIFETIME {
@@ -100,7 +100,7 @@ impl ConfigParser {
     }
 }
 
-/// Turns merged texts into settings.
+/// Parses the merged settings.
 pub(super) fn check(merged: MergedSettings) -> Result<ServiceConfig, InvalidSettings> {
     let mut c = ConfigParser { texts: merged.texts, errors: merged.errors };
     let listen = c.address("listen");
@@ -191,7 +191,7 @@ pub(super) fn split_list(text: &str) -> Vec<String> {
     text.split(',').map(|item| item.trim().trim_end_matches('/').to_owned()).filter(|item| !item.is_empty()).collect()
 }
 
-/// Networks and single addresses.
+/// Parses networks and single addresses.
 pub(super) fn parse_networks(text: &str) -> Option<Vec<IpNet>> {
     let network = |text: String| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
     split_list(text).into_iter().map(network).collect()
@@ -256,7 +256,8 @@ fn signing_keys(c: &mut ConfigParser) -> Vec<Vec<u8>> {
     let Some(text) = c.optional_text("signing_key") else { return Vec::new() };
     let keys: Vec<Vec<u8>> = split_list(&text).into_iter().map(String::into_bytes).collect();
     if keys.is_empty() {
-        // Not taken for "not set": nodes would each make a key of their own, and refuse each other's grants.
+        // An empty list is refused instead of taken for "not set": each node would then create its own key and refuse
+        // the grants of other nodes.
         c.add_error(
             "signing_key",
             format!("has no key in it; give one of at least {MIN_SECRET_BYTES} bytes, or leave it empty"),

@@ -1,20 +1,20 @@
-//! Stage two for deliveries: which are offered, the proxy in front of us, the content delivery network.
+//! Stage two for deliveries: delivery modes, the proxy in front of the service, the content delivery network.
 //!
-//! Must not repeat a secret in a complaint.
+//! Error messages must not contain secrets.
 
 use super::check::ConfigParser;
 use crate::engine::{
     CdnSigner, DeliveryMode, DeliverySettings, MIN_SECRET_BYTES, ProxyCacheMode, PurgeHook, TrustedProxy,
 };
 
-/// Reads the usual delivery.
+/// Parses the default delivery mode.
 pub(super) fn default_delivery(c: &mut ConfigParser) -> DeliveryMode {
     c.parse_value("delivery", "redirect, stream, accel, sendfile or cdn", DeliveryMode::Redirect, |text| {
         text.parse().ok()
     })
 }
 
-/// Reads everything else about deliveries. `usual`: what is offered anyway.
+/// Parses all other settings of deliveries. `usual`: the default mode, which is always offered.
 pub(super) fn deliveries(c: &mut ConfigParser, usual: DeliveryMode) -> DeliverySettings {
     let also = c.parse_value("downloads.also", "a list like redirect, stream", Vec::new(), |text| {
         text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(|word| word.parse().ok()).collect()
@@ -64,7 +64,7 @@ fn cdn(c: &mut ConfigParser) -> Option<CdnSigner> {
     made.map_err(|problem| c.add_error("cdn", problem)).ok()
 }
 
-/// Without its text in the complaint: it may hold a password.
+/// Parses the purge hook. The error does not contain its text, which may hold a password.
 fn purge(c: &mut ConfigParser) -> Option<PurgeHook> {
     let url = c.optional_text("cdn.purge_url")?;
     if !url::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {

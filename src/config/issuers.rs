@@ -1,6 +1,6 @@
 //! Stage two for issuers of JSON Web Tokens: a table for each, under a name that the operator chooses.
 //!
-//! Their defaults stand in `default.toml` as a comment, because there is no issuer by default.
+//! Their defaults are comments in `default.toml`, because there is no issuer by default.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::domain::tenant::is_tenant_name;
 use crate::engine::KeySetSettings;
 use crate::keysets::is_trustworthy;
 
-/// The settings of one issuer, with their defaults.
+/// Settings of an issuer, with their defaults.
 const ISSUER_DEFAULTS: [(&str, &str); 11] = [
     ("issuer", ""),
     ("jwks_url", ""),
@@ -25,17 +25,17 @@ const ISSUER_DEFAULTS: [(&str, &str); 11] = [
     ("scopes_names", ""),
     ("leeway", "30s"),
 ];
-/// Shorter secrets are refused: they can be guessed from one token.
+/// Minimum length of a secret: a shorter secret can be guessed from a single token.
 const MIN_ISSUER_SECRET_BYTES: usize = 32;
-/// Clocks that differ by more have other problems.
+/// Maximum leeway: a larger difference of clocks should be fixed instead.
 const MAX_LEEWAY: Duration = Duration::from_secs(600);
 
-/// The name of the issuer that a setting belongs to, and the setting's own.
+/// Splits a setting into the issuer's name and the setting's own name.
 fn split_setting_name(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix("issuers.")?.split_once('.')
 }
 
-/// Whether this is one of an issuer's settings.
+/// True if the name is a setting of an issuer.
 pub(super) fn is_setting(name: &str) -> bool {
     let fit = |issuer: &str| issuer.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     split_setting_name(name).is_some_and(|(issuer, own)| {
@@ -43,7 +43,7 @@ pub(super) fn is_setting(name: &str) -> bool {
     })
 }
 
-/// Reads how long the keys of issuers are good.
+/// Parses the cache times of issuers' keys.
 pub(super) fn key_sets(c: &mut ConfigParser) -> KeySetSettings {
     let settings = KeySetSettings {
         refresh: c.time("key_sets.refresh"),
@@ -56,7 +56,7 @@ pub(super) fn key_sets(c: &mut ConfigParser) -> KeySetSettings {
     settings
 }
 
-/// Reads every issuer.
+/// Parses all issuers.
 pub(super) fn issuers(c: &mut ConfigParser) -> Vec<JwtIssuer> {
     let names: BTreeSet<String> =
         c.names().filter_map(split_setting_name).map(|(issuer, _)| issuer.to_owned()).collect();
@@ -103,7 +103,7 @@ fn required(c: &mut ConfigParser, name: &str, why: &str) -> String {
     text.unwrap_or_default()
 }
 
-/// Whom tokens are for. A list of nothing but commas would let in none of them.
+/// Accepted audiences of tokens. A list of commas only would accept no token.
 fn audiences(c: &mut ConfigParser, name: &str) -> Vec<String> {
     let text = required(c, name, "without it, tokens for somebody else would count");
     let audiences = split_list(&text);
@@ -152,7 +152,7 @@ fn algorithms(c: &mut ConfigParser, name: &str, shared: bool) -> Vec<JwtAlgorith
     match read {
         Ok(read) if read.is_empty() => c.add_error(name, "needed: at least one"),
         Ok(read) if read.iter().all(|algorithm| algorithm.is_symmetric() == shared) => return read,
-        // A public key as the secret of an HMAC is the oldest trick.
+        // Accepting a public key as the secret of an HMAC is a well-known attack.
         Ok(_) => c.add_error(name, "HS256, HS384 and HS512 go with a secret, all others with a JWK set"),
         Err(problem) => c.add_error(name, problem),
     }
@@ -185,10 +185,10 @@ fn leeway(c: &mut ConfigParser, name: &str) -> Duration {
     })
 }
 
-/// `theirs=ours`, several with commas.
+/// Parses `theirs=ours` pairs, separated by commas.
 fn parse_pairs(text: &str) -> Option<Vec<(String, String)>> {
     let pair = |item: &str| {
-        // Their words may have anything in them, ours have no '='.
+        // The issuer's words may contain any character, ours contain no '='.
         let (theirs, ours) = item.rsplit_once('=')?;
         let (theirs, ours) = (theirs.trim().to_owned(), ours.trim().to_owned());
         (!theirs.is_empty() && !ours.is_empty()).then_some((theirs, ours))

@@ -1,4 +1,4 @@
-//! Stage one: sources on top of each other. Which names exist is what `default.toml` says.
+//! First stage: merges the sources by precedence. `default.toml` defines which settings exist.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -6,21 +6,21 @@ use config::{Environment, File, FileFormat, Value, ValueKind};
 
 use super::{ConfigOverrides, DEFAULT_CONFIG_TOML, InvalidSettings, issuers};
 
-/// Variables of ours that are not settings: the client side's own, what `gantry store-env` prints for tools, and those
-/// of tests.
+/// `GANTRY_` variables that are not settings: those of the client commands, those that `gantry store-env` prints for
+/// tools, and those of tests.
 const NON_SETTING_VARIABLES: [&str; 6] =
     ["GANTRY_URL", "GANTRY_API_KEY", "GANTRY_API_KEY_FILE", "GANTRY_CONFIG", "GANTRY_BUCKET", "GANTRY_CRASH_AT"];
 
-/// The file that is read without being asked for.
+/// The settings file that is read by default.
 const DEFAULT_CONFIG_FILE: &str = "gantry.toml";
 
-/// Merged texts by dotted name, and what is wrong so far.
+/// Merged texts by dotted name, and the errors so far.
 pub(super) struct MergedSettings {
     pub(super) texts: HashMap<String, String>,
     pub(super) errors: Vec<String>,
 }
 
-/// Puts defaults, file, environment and flags on top of each other.
+/// Merges defaults, file, environment and flags.
 pub(super) fn merge(
     flags: &ConfigOverrides,
     environment: impl Iterator<Item = (String, String)>,
@@ -51,7 +51,7 @@ fn defaults() -> config::ConfigBuilder<config::builder::DefaultState> {
     config::Config::builder().add_source(File::from_str(DEFAULT_CONFIG_TOML, FileFormat::Toml))
 }
 
-/// Our variables, with those that name a file replaced by what the file says.
+/// Settings from `GANTRY_` variables; variables that name a file are replaced by its content.
 fn settings_from_environment(
     environment: impl Iterator<Item = (String, String)>,
     complaints: &mut Vec<String>,
@@ -66,7 +66,7 @@ fn settings_from_environment(
         match name.strip_suffix("_FILE") {
             None => drop(settings.insert(name, value)),
             Some(setting) => match std::fs::read_to_string(&value) {
-                // Taken for "not set", an empty secret would be replaced by one that nobody knows of.
+                // An empty secret is refused instead of taken for "not set": an unknown secret would replace it.
                 Ok(text) if text.trim().is_empty() => complaints.push(format!("{name}: {value} is empty")),
                 Ok(text) => drop(settings.insert(setting.to_owned(), text.trim().to_owned())),
                 Err(error) => complaints.push(format!("{name}: {value} cannot be read: {error}")),

@@ -1,7 +1,7 @@
 //! Settings: defaults ← file ← environment ← flags, in two stages.
 //!
-//! `layers` puts the sources on top of each other and knows which names exist: those of `default.toml`, the annotated
-//! reference. `check` turns texts into values and collects every complaint before it gives up.
+//! `layers` merges the sources and knows which names exist: those of `default.toml`, the annotated reference. `check`
+//! parses the texts and collects every error before it gives up.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,117 +24,117 @@ mod webhooks;
 
 pub use processing::ProcessingConfig;
 
-/// The annotated default file.
+/// The annotated default settings.
 pub const DEFAULT_CONFIG_TOML: &str = include_str!("default.toml");
 
-/// Settings that made sense.
+/// Valid settings of the service.
 #[derive(Clone, Debug)]
 pub struct ServiceConfig {
-    /// Where the API listens.
+    /// Address of the API's listener.
     pub listen: SocketAddr,
-    /// The only origin ever put into answers; `None`: where we listen.
+    /// The only origin of URLs in answers; `None`: the listening address.
     pub public_url: Option<String>,
-    /// The origin of links; `None`: the same.
+    /// The origin of links; `None`: the same as `public_url`.
     pub content_url: Option<String>,
-    /// Where embedded things and keys are.
+    /// Directory of the embedded database, the embedded store and keys.
     pub data_dir: PathBuf,
-    /// Where the rows are.
+    /// The database of all rows.
     pub database: DatabaseConfig,
-    /// Bytes that new things leave free on the disk of the embedded database and store.
+    /// Bytes that writes must leave free on the disk of the embedded database and store.
     pub disk_reserve: u64,
-    /// Connections to PostgreSQL at most.
+    /// Maximum connections to PostgreSQL.
     pub database_connections: u32,
-    /// Where the bytes are.
+    /// The object store.
     pub store: StoreConfig,
-    /// Secrets for grants and cursors, the first of which signs; empty: made on first start.
+    /// Secrets for grants and cursors, the first of which signs; empty: created on first start.
     pub signing_keys: Vec<Vec<u8>>,
     /// Origins whose pages may call the API and send bytes to the embedded store, besides the public URL.
     pub cors_origins: Vec<String>,
-    /// Lines for people or for programs.
+    /// Log format: true for JSON, false for text.
     pub log_json: bool,
-    /// What to log.
+    /// Log filter.
     pub log_level: String,
     /// The certificate of both listeners; `None`: plain HTTP.
     pub tls: Option<tls::CertificateFiles>,
-    /// Bounds on connections.
+    /// Limits of connections.
     pub server: server::ServerLimits,
-    /// Bytes that the JSON bodies of all requests may have together.
+    /// Maximum bytes of the JSON bodies of all requests together.
     pub json_memory: u64,
-    /// Whom to believe about where requests come from.
+    /// Reverse proxies that are trusted to name the client's address.
     pub forwarding: TrustedForwarding,
-    /// Failures a minute that are answered to one address; 0: any number.
+    /// Failures per minute that are answered to an address; 0: no limit.
     pub failures_per_address: u32,
-    /// To whom interim answers may be sent.
+    /// Connections on which interim answers may be sent.
     pub early: server::InterimPolicy,
-    /// Whose JSON Web Tokens count beside our own keys.
+    /// Issuers whose JSON Web Tokens are accepted in addition to API keys.
     pub issuers: Vec<JwtIssuer>,
-    /// How long their keys are good.
+    /// Cache times of the issuers' keys.
     pub key_sets: engine::KeySetSettings,
-    /// What the engine is told.
+    /// Settings of the engine.
     pub engine: engine::EngineSettings,
-    /// What the pipeline is made of.
+    /// Settings of the processing pipeline.
     pub processing: ProcessingConfig,
-    /// What workers go by.
+    /// Settings of the workers.
     pub worker: worker::WorkerSettings,
 }
 
-/// Where the rows are.
+/// Kind and location of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseConfig {
-    /// In this file.
+    /// SQLite in this file.
     Sqlite(PathBuf),
-    /// On this server; the URL may hold a password.
+    /// PostgreSQL; the URL may hold a password.
     Postgres(String),
 }
 
-/// Where the bytes are.
+/// Kind and location of the object store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreConfig {
-    /// In the data directory, served by this process.
+    /// The embedded store in the data directory, served by this process.
     Embedded {
-        /// Where the store listens.
+        /// Address of the store's listener.
         listen: SocketAddr,
-        /// Where clients reach it; `None`: where it listens.
+        /// Origin at which clients reach it; `None`: the listening address.
         public_url: Option<String>,
     },
-    /// On another S3 server.
+    /// Another S3 server.
     S3 {
-        /// The bucket.
+        /// Name of the bucket.
         bucket: String,
-        /// The region that is signed for; `None`: from the AWS chain.
+        /// Region of signatures; `None`: from the AWS configuration chain.
         region: Option<String>,
-        /// Where this service reaches it; `None`: Amazon.
+        /// URL at which this service reaches it; `None`: Amazon S3.
         endpoint: Option<String>,
-        /// Where clients reach it; `None`: at the same place.
+        /// URL at which clients reach it; `None`: the same as `endpoint`.
         public_endpoint: Option<String>,
-        /// Bucket in the path instead of in the host.
+        /// Path-style requests: the bucket is in the path instead of in the host.
         path_style: bool,
     },
 }
 
-/// Everything that is wrong with the settings.
+/// All errors of the settings.
 #[derive(Debug, thiserror::Error)]
 #[error("the settings do not make sense:\n{}", .0.iter().map(|complaint| format!("  - {complaint}")).collect::<Vec<_>>().join("\n"))]
 pub struct InvalidSettings(pub Vec<String>);
 
-/// What the command line says.
+/// Settings from the command line.
 #[derive(Clone, Debug, Default)]
 pub struct ConfigOverrides {
-    /// A file of settings.
+    /// Path of a settings file.
     pub file: Option<PathBuf>,
-    /// `name=value`, highest of all.
+    /// `name=value` pairs, which have the highest precedence.
     pub set: Vec<(String, String)>,
 }
 
 impl ServiceConfig {
-    /// The origin of something that listens here.
+    /// The origin of a listener at `address`.
     #[must_use]
     pub fn origin(&self, address: SocketAddr) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{address}")
     }
 
-    /// Reads every source and checks the result.
+    /// Reads all sources and checks the result.
     pub fn load(flags: &ConfigOverrides) -> Result<Self, InvalidSettings> {
         Self::from(flags, std::env::vars())
     }

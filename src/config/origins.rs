@@ -1,6 +1,6 @@
-//! Stage two for addresses that clients and browsers use: what is an origin, and whether a client can reach it.
+//! Stage two for addresses that clients and browsers use: valid origins that a client can reach.
 //!
-//! Must not resolve names or connect: what is judged is the text.
+//! Only the text is checked: names are not resolved and no connection is made.
 
 use std::net::SocketAddr;
 
@@ -22,8 +22,8 @@ impl ConfigParser {
         None
     }
 
-    /// The origin at which clients reach what listens at `listen`. Without one, signed URLs and links are made from the
-    /// listening address, which must then be one that a client can connect to.
+    /// The origin at which clients reach the listener at `listen`. Without the setting, signed URLs and links contain
+    /// the listening address, to which clients must then be able to connect.
     pub(super) fn public_origin(&mut self, name: &str, listen_name: &str, listen: SocketAddr) -> Option<String> {
         let origin = self.origin(name);
         if self.optional_text(name).is_none() && listen.ip().to_canonical().is_unspecified() {
@@ -51,7 +51,7 @@ impl ConfigParser {
         Some(text)
     }
 
-    /// Origins whose pages may call the API, as browsers spell them, or `*`.
+    /// Origins whose pages may call the API, in browsers' spelling, or `*`.
     pub(super) fn cors_origins(&mut self) -> Vec<String> {
         let mut origins = Vec::new();
         for text in split_list(&self.text("cors_origins")) {
@@ -73,7 +73,7 @@ fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() && url.password().is_none()
 }
 
-/// An http or https URL that is nothing but an origin.
+/// An http or https URL that consists of an origin only.
 fn web_origin(text: &str) -> Option<Url> {
     let url = Url::parse(text.trim_end_matches('/')).ok()?;
     (is_web(&url) && url.path() == "/" && url.query().is_none() && url.fragment().is_none()).then_some(url)
@@ -87,8 +87,8 @@ fn names_every_address(url: &Url) -> bool {
     }
 }
 
-/// The origin of a page as its browser writes it into `Origin`. Apps have schemes of their own
-/// (`capacitor://localhost`, `chrome-extension://…`).
+/// The origin of a page as its browser sends it in `Origin`. Apps have schemes of their own (`capacitor://localhost`,
+/// `chrome-extension://…`).
 fn page_origin(text: &str) -> Option<String> {
     if text == "*" {
         return Some(text.to_owned());
@@ -129,7 +129,7 @@ mod tests {
         let config = load(&[&[("LISTEN", "0.0.0.0:8080"), ("STORE_LISTEN", "[::]:8081")][..], &urls].concat()).unwrap();
         assert_eq!(config.public_url.as_deref(), Some("https://files.example"));
         assert!(matches!(config.store, StoreConfig::Embedded { public_url: Some(url), .. } if url == urls[1].1));
-        // A store elsewhere listens nowhere here.
+        // With an external store, the embedded store does not listen.
         load(&[("STORE", "s3"), ("S3_BUCKET", "b"), ("STORE_LISTEN", "0.0.0.0:8081")]).unwrap();
         load(&[("LISTEN", "127.0.0.1:0"), ("STORE_LISTEN", "[::1]:0")]).unwrap();
     }

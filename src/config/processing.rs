@@ -1,6 +1,6 @@
-//! Stage two for workers: what happens to a finished upload, and what comes round.
+//! Stage two for workers: processing of a finished upload, and periodic chores.
 //!
-//! Must not connect to anything: that a broker or a scanner is away is no mistake in the settings.
+//! No connection is made: an unavailable broker or scanner is no error in the settings.
 
 use std::time::Duration;
 
@@ -10,25 +10,25 @@ use crate::worker::clamd::{ClamdClient, ScanLimits};
 use crate::worker::handoff::BrokerAddress;
 use crate::worker::{ChoreSchedule, ChoreTimetable, IncompleteScanAction, ScanStep, WorkerSettings};
 
-/// Most sizes of derivatives.
+/// Maximum number of derivative sizes.
 const MAX_DERIVATIVE_SIZES: usize = 8;
-/// Longest side of a derivative, in pixels.
+/// Maximum longest side of a derivative, in pixels.
 const MAX_DERIVATIVE_EDGE_PIXELS: u32 = 8192;
 
-/// What the pipeline is made of.
+/// Settings of the processing pipeline.
 #[derive(Clone, Debug)]
 pub struct ProcessingConfig {
-    /// Who scans; nobody unless there is a scanner.
+    /// The virus scanner; `None`: files are not scanned.
     pub screening: Option<ScanStep>,
-    /// What one file may cost to decode.
+    /// Limits of decoding a file.
     pub limits: DecodeLimits,
     /// The derivatives to make.
     pub sizes: Vec<DerivativeSize>,
-    /// The broker of somebody else's processor; `None`: the builtin steps have the last word.
+    /// The broker of an external processor; `None`: the built-in steps decide.
     pub handoff: Option<BrokerAddress>,
 }
 
-/// Reads what the pipeline is made of.
+/// Parses the settings of the pipeline.
 pub(super) fn processing(c: &mut ConfigParser) -> ProcessingConfig {
     ProcessingConfig {
         screening: screening(c),
@@ -77,7 +77,7 @@ fn handoff(c: &mut ConfigParser) -> Option<BrokerAddress> {
     address.map_err(|problem| c.add_error("handoff", problem)).ok()
 }
 
-/// `name=pixels`, several with commas.
+/// Parses `name=pixels` pairs, separated by commas.
 fn sizes(text: &str) -> Option<Vec<DerivativeSize>> {
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     let size = |item: &str| {
@@ -93,7 +93,7 @@ fn sizes(text: &str) -> Option<Vec<DerivativeSize>> {
     (sizes.len() <= MAX_DERIVATIVE_SIZES).then_some(sizes)
 }
 
-/// Reads what workers go by. `takeover`: sweeps come round at least three times within it.
+/// Parses the settings of workers. `takeover`: sweeps run at least three times within it.
 pub(super) fn worker(c: &mut ConfigParser, takeover: Duration) -> WorkerSettings {
     WorkerSettings {
         concurrency: c.number("processing.concurrency"),

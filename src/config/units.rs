@@ -1,4 +1,4 @@
-//! Sizes as people write them.
+//! Sizes in human-readable form.
 
 /// `1024`, `16MiB`, `5 GB`, `50TB`; `None` for anything else or beyond 64 bits.
 pub(crate) fn parse_size(text: &str) -> Option<u64> {

@@ -1,10 +1,10 @@
-//! Stage two for webhooks: where endpoints may be, and how they are told.
+//! Stage two for webhooks: allowed endpoints, and how events are sent to them.
 
 use super::check::{ConfigParser, parse_networks};
 use crate::domain::egress::EgressPolicy;
 use crate::engine::WebhookSettings;
 
-/// Reads how endpoints are told of events.
+/// Parses the settings of webhook deliveries.
 pub(super) fn webhooks(c: &mut ConfigParser) -> WebhookSettings {
     let egress = EgressPolicy {
         http: c.flag("webhooks.allow_http"),
@@ -20,7 +20,7 @@ pub(super) fn webhooks(c: &mut ConfigParser) -> WebhookSettings {
     }
 }
 
-/// Without its text in the complaint: it may hold a password.
+/// Parses the proxy. The error does not contain its text, which may hold a password.
 fn proxy(c: &mut ConfigParser) -> Option<String> {
     let text = c.optional_text("webhooks.proxy")?;
     let good = url::Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());

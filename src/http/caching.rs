@@ -1,8 +1,9 @@
-//! What may be kept of answers, and by whom. Bytes of assets and files of pages say that themselves.
+//! Caching of answers: `Cache-Control`, entity tags, compression. Content of assets and files of pages set their own
+//! headers.
 //!
-//! JSON of one thing comes with an entity tag of what it says, and whoever has it asks whether it is still the same. It
-//! belongs to whoever asked: shared caches must not keep it, and a cache must not show it to another credential. Of
-//! everything else that says nothing, nothing is kept.
+//! JSON that describes a single resource carries an entity tag of its text, so that a client can revalidate its copy.
+//! Such an answer belongs to the credential that asked for it: shared caches must not store it, and a cache must not
+//! show it to another credential. Every other answer without cache headers is `no-store`.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -14,9 +15,9 @@ use sha2::{Digest, Sha256};
 use tower_http::CompressionLevel;
 use tower_http::compression::{CompressionLayer, Predicate};
 
-/// Answers that are longer are not looked at: what they say would have to be held in memory.
+/// Answers longer than this get no entity tag: their text would have to be held in memory.
 const MAX_TAGGED_BYTES: u64 = 1 << 20;
-/// What is shorter is not worth compressing.
+/// Shorter answers are not worth compressing.
 const MIN_COMPRESSED_BYTES: u64 = 1024;
 const COMPRESSIBLE_TYPES: [&str; 6] = [
     "application/json",
@@ -27,12 +28,12 @@ const COMPRESSIBLE_TYPES: [&str; 6] = [
     "text/javascript",
 ];
 
-/// Says of answers that say nothing themselves that nobody may keep them.
+/// Sets `Cache-Control: no-store` on answers that have no cache headers of their own.
 pub(super) fn set_default_no_store(headers: &mut HeaderMap) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
-/// Puts an entity tag on the answer, and leaves out what the client has already.
+/// Puts an entity tag on the answer; replaces it by a 304 if the client already has this text.
 pub(super) async fn apply_etag(request: Request, next: Next) -> Response {
     let asked = request.headers().clone();
     let response = next.run(request).await;
@@ -63,14 +64,15 @@ fn set_validators(headers: &mut HeaderMap, tag: &str) {
     headers.append(header::VARY, HeaderValue::from_static("Authorization"));
 }
 
-/// Says on the 304 of a text of this type and length what its 200 says (RFC 9110 §15.4.5): that it is compressed for some.
+/// Sets the `Vary` header on a 304 as its 200 would have it (RFC 9110 §15.4.5), for a text of this type and length that
+/// is compressed for some clients.
 pub(super) fn vary_by_encoding(headers: &mut HeaderMap, kind: &str, length: usize) {
     if is_compressible(kind, length as u64) {
         headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
 }
 
-/// Whether a text of ours of this type and length is sent compressed to those who ask for it.
+/// True if a text of this type and length is compressed for clients that accept it.
 fn is_compressible(kind: &str, length: u64) -> bool {
     length >= MIN_COMPRESSED_BYTES && COMPRESSIBLE_TYPES.contains(&kind.split(';').next().unwrap_or_default())
 }
@@ -80,31 +82,31 @@ pub(super) fn entity_tag(text: &[u8]) -> String {
     format!("W/\"{}\"", &hex::encode(Sha256::digest(text))[..32])
 }
 
-/// Whether `If-None-Match` names the tag, or anything at all (RFC 9110 §13.1.2: the comparison is weak).
+/// True if `If-None-Match` names the tag or is `*` (RFC 9110 §13.1.2: weak comparison).
 pub(super) fn matches_if_none_match(request: &HeaderMap, tag: &str) -> bool {
     let lists = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|field| field.to_str().ok());
     opaque_tag(tag, true).is_some_and(|own| lists.into_iter().any(|list| list_contains_tag(list, own, true)))
 }
 
-/// Whether a list of entity tags has this one, which is given without quotes, or stands for any. `weak`: `W/` does not
-/// matter.
+/// True if a list of entity tags contains `own`, which is given without quotes, or is `*`. `weak`: the prefix `W/` is
+/// ignored.
 pub(super) fn list_contains_tag(list: &str, own: &str, weak: bool) -> bool {
     list.trim() == "*" || list.split(',').any(|item| opaque_tag(item.trim(), weak) == Some(own))
 }
 
-/// What is between a tag's quotes.
+/// The text between a tag's quotes.
 fn opaque_tag(tag: &str, weak: bool) -> Option<&str> {
     let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
     tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'))
 }
 
-/// What is sent compressed to those who ask for it: our own JSON and the files of pages, unless they are short. Never the
-/// bytes of assets, whose ranges count, nor streams, whose events must not wait in a buffer.
+/// Compression for clients that accept it: JSON of this service and files of pages, unless they are short. Never
+/// content of assets, where byte ranges count, nor streams, whose events must not wait in a buffer.
 pub(super) fn compression_layer() -> CompressionLayer<CompressionPredicate> {
     CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(CompressionPredicate)
 }
 
-/// Decides by the head of an answer.
+/// Decides by the head of an answer if it is compressed.
 #[derive(Clone, Copy)]
 pub(super) struct CompressionPredicate;
 

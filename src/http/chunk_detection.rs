@@ -1,28 +1,28 @@
-//! Requests that carry a part of a file to an address that takes whole files: what gives them away, and their refusal.
+//! Detection of requests that send a part of a file to an address that takes whole files only, and their refusal.
 //!
-//! Three things do: `Content-Range`, headers of resumable uploads, and the parameters of libraries that cut files, in the
-//! query or among the fields of a form. A request with the only part of a file carries the whole file, and passes. Must not
-//! know which address is asked: callers say what applies there.
+//! Three signs are recognised: `Content-Range`, headers of resumable uploads, and the parameters of libraries that
+//! split files into chunks, in the query or in fields of a form. A request with the only part of a file carries the
+//! whole file and passes. This module must not know which address is asked: callers say what applies there.
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use percent_encoding::percent_decode_str;
 
 use super::problem::ProblemDetails;
 
-/// Code of the refusal.
+/// Error code of the refusal.
 pub(super) const PARTIAL_FILE_CODE: &str = "part_of_a_file";
 
 const UPLOAD_OFFSET_HEADER: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_COMPLETE_HEADER: HeaderName = HeaderName::from_static("upload-complete");
 const UPLOAD_INCOMPLETE_HEADER: HeaderName = HeaderName::from_static("upload-incomplete");
 
-/// Parameters by which a library numbers the parts that it cuts a file into.
+/// Parameters with which a library numbers the chunks of a file.
 struct ChunkParameters {
-    /// Number of this part.
+    /// Number of this chunk.
     index: &'static str,
-    /// How many parts there are; `None`: the library compares two sizes instead.
+    /// Total number of chunks; `None`: the library compares two sizes instead.
     count: Option<&'static str>,
-    /// The names are ordinary words, which other forms use as well: only numbers under both of them count.
+    /// True if the names are ordinary words that other forms use too: only numbers under both names count.
     ambiguous: bool,
 }
 
@@ -41,16 +41,16 @@ const CHUNK_PARAMETERS: [ChunkParameters; 7] = [
     ChunkParameters { index: "chunk", count: Some("chunks"), ambiguous: true },
 ];
 
-/// Sizes by which ng-file-upload tells a part: the file's and the part's.
+/// Sizes by which ng-file-upload marks a chunk: the size of the file and the size of the chunk.
 const TOTAL_SIZE_PARAMETER: &str = "_totalSize";
 const PART_SIZE_PARAMETER: &str = "_currentChunkSize";
 
-/// The parameters of cutting libraries that a request has, with their values.
+/// Chunk parameters found in a request, with their values.
 #[derive(Debug, Default)]
 pub(super) struct ChunkClaims(Vec<(&'static str, String)>);
 
 impl ChunkClaims {
-    /// Those of a query string.
+    /// Chunk parameters in a query string.
     pub(super) fn in_query(query: Option<&str>) -> Self {
         let mut claims = Self::default();
         for pair in query.unwrap_or_default().split('&') {
@@ -61,7 +61,7 @@ impl ChunkClaims {
         claims
     }
 
-    /// Takes a field into account. One that no library cuts by is passed over.
+    /// Records a parameter. Parameters of no known library are ignored.
     pub(super) fn add_parameter(&mut self, name: &str, value: &str) {
         let counts = CHUNK_PARAMETERS.iter().filter_map(|parameters| parameters.count);
         let known = CHUNK_PARAMETERS
@@ -79,7 +79,7 @@ impl ChunkClaims {
     }
 
     /// # Errors
-    /// 400 unless the file comes in one part.
+    /// 400 unless the request carries the whole file.
     pub(super) fn check_whole_file(&self) -> Result<(), ProblemDetails> {
         match CHUNK_PARAMETERS.iter().find(|parameters| self.indicates_part(parameters)) {
             Some(parameters) => Err(partial_file_problem(&format!("the field {} says so", parameters.index))),
@@ -104,10 +104,10 @@ impl ChunkClaims {
     }
 }
 
-/// Size of the file in bytes, if `Content-Range` says that the content is all of it (RFC 9110 §14.4).
+/// Size of the file in bytes, if `Content-Range` says that the content is the whole file (RFC 9110 §14.4).
 ///
 /// # Errors
-/// 400 for a range that is not the whole file, or that cannot be read: §14.5 asks for it where partial PUT is not
+/// 400 for a range that is not the whole file or that cannot be parsed: §14.5 asks for it where partial PUT is not
 /// supported.
 pub(super) fn whole_file_size(headers: &HeaderMap) -> Result<Option<u64>, ProblemDetails> {
     let mut values = headers.get_all(header::CONTENT_RANGE).iter();
@@ -127,10 +127,11 @@ fn parse_whole_range(text: &str) -> Option<u64> {
     (unit.eq_ignore_ascii_case("bytes") && first == 0 && last.checked_add(1) == Some(total)).then_some(total)
 }
 
-/// Whether the content is all of the file, as far as headers and query tell. Its length is known unless it is chunked.
+/// Checks that the content is the whole file, as far as headers and query tell. Returns its length, `None` if the
+/// content is chunked.
 ///
 /// # Errors
-/// 400 if it is not, or if `Content-Range` names another length.
+/// 400 if it is a part of a file, or if `Content-Range` names another length.
 pub(super) fn check_whole_content(
     headers: &HeaderMap,
     query: Option<&str>,
@@ -143,11 +144,12 @@ pub(super) fn check_whole_content(
     }
 }
 
-/// Whether headers of resumable uploads (draft-ietf-httpbis-resumable-upload, tus) say that the content is not all of the
-/// file, at an address that does not speak those protocols. Clients that announce all of it, as URLSession does, pass.
+/// Checks that no header of resumable uploads (draft-ietf-httpbis-resumable-upload, tus) says that the content is a
+/// part of the file, at an address that does not implement those protocols. Clients that announce the whole file, as
+/// URLSession does, pass.
 ///
 /// # Errors
-/// 400 if they do.
+/// 400 if the content is a part of the file.
 pub(super) fn check_resumption_headers(headers: &HeaderMap) -> Result<(), ProblemDetails> {
     let says = |name: &HeaderName, part: fn(&str) -> bool| {
         headers.get_all(name).iter().any(|value| value.to_str().is_ok_and(|text| part(text.trim())))

@@ -1,7 +1,8 @@
-//! Places for connections: how many at once in all, and how many of them for one address.
+//! Limits on concurrent connections: in total, and per client address.
 //!
-//! Addresses of reverse proxies are exempt from the second bound, for everybody comes from there. An IPv6 client counts as
-//! its /64, which is what a household or a phone has. Must not know about requests.
+//! Addresses of reverse proxies are exempt from the limit per address, because all of their clients share them. An IPv6
+//! client counts as its /64, the usual size of a household's or phone's network. This module must not know about
+//! requests.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many connections each address has.
+/// Number of open connections per address.
 type AddressCounts = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
-/// The places of one door.
+/// The connection limits of a listener.
 pub(super) struct ConnectionLimit {
     permits: Arc<Semaphore>,
     per_address: usize,
@@ -21,7 +22,7 @@ pub(super) struct ConnectionLimit {
     counts: AddressCounts,
 }
 
-/// A connection's place; free again when dropped.
+/// The slot of an open connection; freed on drop.
 pub(super) struct ConnectionSlot {
     _permit: OwnedSemaphorePermit,
     counted_address: Option<(IpAddr, AddressCounts)>,
@@ -37,12 +38,12 @@ impl ConnectionLimit {
         }
     }
 
-    /// Waits until there is a place.
+    /// Waits until the total number of connections is below its limit.
     pub(super) async fn wait_for_permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.permits).acquire_owned().await.ok()
     }
 
-    /// Gives a place to a connection from `address`, unless that has its share.
+    /// Takes a slot for a connection from `address`. `None`: the address has as many as it may have.
     pub(super) fn try_acquire_slot(&self, permit: OwnedSemaphorePermit, address: IpAddr) -> Option<ConnectionSlot> {
         if self.per_address == 0 || self.exempt_networks.iter().any(|net| net.contains(&address.to_canonical())) {
             return Some(ConnectionSlot { _permit: permit, counted_address: None });
@@ -71,7 +72,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// An address as those count that share it: an IPv6 client as its /64.
+/// The group in which an address counts: an IPv6 address as its /64.
 pub(super) fn address_group(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,7 +1,7 @@
-//! An origin of its own for what users have brought (OWASP ASVS 3.5.4): links lead there, and nothing else is served there,
-//! so that a page among the files shares no origin with the API or with our pages.
+//! A separate origin for files of users (OWASP ASVS 3.5.4): links lead there, and nothing else is served there, so that
+//! a page among the files shares no origin with the API or with the pages of this service.
 //!
-//! The Host header can only take routes away here; no address in any answer is made of it.
+//! The Host header can only make routes unavailable here; no address in any answer is derived from it.
 
 use axum::extract::Request;
 use http::uri::Authority;
@@ -10,15 +10,15 @@ use http::{StatusCode, Version, header};
 use super::AppState;
 use super::problem::ProblemDetails;
 
-/// Whether what is asked for is not on the origin that it is asked on: the content's is an empty place, but for bytes and
-/// signs of life.
+/// True if the request is for the content origin but its route is not served there: only content, links and health
+/// checks are.
 pub(super) fn is_wrong_origin(site: &AppState, request: &Request) -> bool {
     let apart = site.content_url != site.public_url;
     apart && targets_content_origin(site, request) && !serves_bytes(request.uri().path())
 }
 
-/// Refuses a request that does not say once, and in a form that names a host, which host it is for: proxies and this
-/// service would each choose (RFC 9112 §3.2, RFC 9113 §8.3.1).
+/// Refuses a request without exactly one valid host: proxies and this service might disagree on it (RFC 9112 §3.2, RFC
+/// 9113 §8.3.1).
 pub(super) fn refuse_ambiguous_host(request: &Request) -> Result<(), ProblemDetails> {
     let refuse = |detail| Err(ProblemDetails::new(StatusCode::BAD_REQUEST, "invalid_host", detail));
     let mut hosts = request.headers().get_all(header::HOST).iter();
@@ -46,18 +46,18 @@ fn targets_content_origin(site: &AppState, request: &Request) -> bool {
     if normalize_host(content.host()) != normalize_host(asked.host()) {
         return false;
     }
-    // Clients and proxies leave ports out and put them in. Only where nothing else tells the two origins apart they count.
+    // Clients and proxies omit ports or add them, so ports count only where the two origins differ in nothing else.
     let same_host = public.is_some_and(|public| normalize_host(public.host()) == normalize_host(content.host()));
     !same_host || effective_port(&site.content_url, &content) == effective_port(&site.content_url, &asked)
 }
 
-/// Of HTTP/2 the authority, otherwise the Host header.
+/// `:authority` of HTTP/2, otherwise the Host header.
 fn request_authority(request: &Request) -> Option<Authority> {
     let said = || request.headers().get(header::HOST).and_then(|host| parse_authority(host.to_str().ok()?));
     request.uri().authority().cloned().or_else(said)
 }
 
-/// A host, with a port or without one.
+/// Parses a host with or without a port.
 fn parse_authority(text: &str) -> Option<Authority> {
     let authority: Authority = text.trim().parse().ok()?;
     (!authority.host().is_empty() && !authority.as_str().contains('@')).then_some(authority)
@@ -67,12 +67,12 @@ fn origin_authority(url: &str) -> Option<Authority> {
     url.split_once("://").and_then(|(_, authority)| parse_authority(authority))
 }
 
-/// A host's name as it is compared: in lower case, without the dot of the root.
+/// A host name in the form in which it is compared: lower case, without the trailing dot.
 fn normalize_host(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// The port, or the usual one of the origin's scheme.
+/// The port, or the default port of the origin's scheme.
 fn effective_port(origin: &str, authority: &Authority) -> u16 {
     authority.port_u16().unwrap_or(if origin.starts_with("https:") { 443 } else { 80 })
 }

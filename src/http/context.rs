@@ -1,6 +1,6 @@
-//! What surrounds every request: its id, its log line, its caller, and a net under its handler.
+//! Layer around every request: request id, log line, authentication, and a catch for panics of its handler.
 //!
-//! Log lines carry the route's template, never the path or the query: those may hold secrets.
+//! Log lines carry the route's template, never the path or the query, which may hold secrets.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -26,23 +26,23 @@ use crate::engine::{Engine, Error, PresentedCredential, RateLimitStatus, Request
 
 const REQUEST_ID_HEADER: &str = "x-request-id";
 
-/// Where a request comes from: the other end of the connection, put there by the accept loop, or the client that a trusted
-/// proxy names.
+/// Client address of a request: the peer of the connection, set by the accept loop, or the client that a trusted proxy
+/// names.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PeerAddress(pub(super) SocketAddr);
 
-/// Where a request comes from.
+/// Client address of a request.
 pub(super) fn peer_ip(extensions: &http::Extensions) -> Option<IpAddr> {
     extensions.get::<PeerAddress>().map(|peer| peer.0.ip())
 }
 
-/// Puts id, log line and net around every route.
+/// Adds request id, log line and panic handling to every route.
 pub(super) fn with_request_layer(routes: Router, around: RequestLayerState) -> Router {
     let net = CatchPanicLayer::custom(|_| problem::internal_error());
     routes.layer(net).layer(from_fn_with_state(around, run_request))
 }
 
-/// What surrounds every route.
+/// State of the layer around every route.
 #[derive(Clone)]
 pub(super) struct RequestLayerState {
     pub(super) metrics: Arc<NodeMetrics>,
@@ -50,7 +50,7 @@ pub(super) struct RequestLayerState {
 }
 
 impl RequestLayerState {
-    /// Puts the client that a trusted proxy names in the place of the proxy.
+    /// Replaces the proxy's address by that of the client that a trusted proxy names.
     fn apply_forwarded_address(&self, request: &mut Request) {
         let Some(PeerAddress(peer)) = request.extensions().get::<PeerAddress>().copied() else { return };
         let client = self.forwarding.client_address(peer.ip(), request.headers());
@@ -75,11 +75,11 @@ async fn run_request(State(around): State<RequestLayerState>, mut request: Reque
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
     }
     if credential && response.status() == StatusCode::UNAUTHORIZED {
-        // RFC 6750 §3.1: there was a credential, and another one is needed.
+        // RFC 6750 §3.1: a credential was sent, but another is needed.
         let invalid = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
         response.headers_mut().insert(header::WWW_AUTHENTICATE, invalid);
     }
-    // Nothing here is to be guessed at, and least of all what users have brought.
+    // Browsers must not guess the type of any answer, least of all of users' files.
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
     let status = response.status().as_u16();
@@ -100,7 +100,7 @@ fn build_request_context(request: &Request, id: &str, log_ids: Arc<RequestLogIds
     }
 }
 
-/// What kind of credential comes with a request: a grant in the path counts before any header.
+/// The kind of credential of a request: a grant in the path counts before any header.
 fn presented_credential(request: &Request) -> PresentedCredential {
     if request.uri().path().starts_with("/u/") {
         return PresentedCredential::Grant;
@@ -129,14 +129,14 @@ fn set_rate_limit_headers(headers: &mut HeaderMap, allowance: &RateLimitStatus) 
     }
 }
 
-/// The caller's own id for the request, if it is one that can be logged.
+/// The caller's own request id, if it can be logged.
 fn client_request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(REQUEST_ID_HEADER)?.to_str().ok()?;
     let sane = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     sane.then(|| id.to_owned())
 }
 
-/// What the path names, whose text has this form. A name that cannot be read names nothing.
+/// An id from the path. A text that does not parse is 404.
 pub(super) struct PathId<T>(pub(super) T);
 
 impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for PathId<T> {
@@ -149,14 +149,15 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for PathId<T> {
     }
 }
 
-/// Who is asking with a grant in the path. Keys do not belong there: paths end in histories and in other servers' logs.
+/// Authenticates the grant in the path and counts the request. API keys are not accepted there: paths end up in browser
+/// histories and in logs of other servers.
 pub(super) async fn admit_grant(engine: &Engine, grant: &str) -> Result<Actor, Error> {
     let actor = authenticate_grant(engine, grant).await?;
     engine.admit(&actor).await?;
     Ok(actor)
 }
 
-/// The same, without counting it as a request.
+/// Authenticates the grant in the path without counting the request.
 pub(super) async fn authenticate_grant(engine: &Engine, grant: &str) -> Result<Actor, Error> {
     match engine.authenticate(grant).await? {
         uploader @ Actor::Uploader { .. } => Ok(uploader),
@@ -164,18 +165,20 @@ pub(super) async fn authenticate_grant(engine: &Engine, grant: &str) -> Result<A
     }
 }
 
-/// The method that is meant: clients behind old proxies and old JVMs cannot send every one.
+/// Method of the request after `X-HTTP-Method-Override`: clients behind old proxies and old JVMs cannot send every
+/// method.
 pub(super) fn effective_method(method: &Method, headers: &HeaderMap) -> Method {
     let other = headers.get("x-http-method-override").and_then(|value| Method::from_bytes(value.as_bytes()).ok());
     let known = |method: &Method| [Method::PATCH, Method::DELETE, Method::HEAD].contains(method);
     other.filter(|other| known(other) && method != Method::OPTIONS).unwrap_or_else(|| method.clone())
 }
 
-/// The caller, known by the request's head alone: 401 without a good credential, 429 beyond the tenant's rate.
+/// The caller, authenticated by the request's head alone: 401 without a valid credential, 429 beyond the tenant's rate.
 ///
-/// Stands first in a handler's signature. The extractors behind it, and the body above all, are read only for callers
-/// that it let in, and a client that waits with `Expect: 100-continue` is answered before it sends a byte.
-/// `Option<Authenticated>` is for what may be public: `None` without an `Authorization` header, refused with a wrong one.
+/// Must be the first argument of a handler. The extractors after it, above all the body, then run only for callers that
+/// were admitted, and a client that waits with `Expect: 100-continue` is answered before it sends a byte.
+/// `Option<AuthenticatedActor>` is for routes that may be public: `None` without an `Authorization` header, refused
+/// with an invalid header.
 pub(super) struct AuthenticatedActor(pub(super) Actor);
 
 impl FromRequestParts<AppState> for AuthenticatedActor {
@@ -197,14 +200,14 @@ impl OptionalFromRequestParts<AppState> for AuthenticatedActor {
     }
 }
 
-/// The holder of the credential in `Authorization`; counts as one request of its tenant.
+/// Authenticates the credential in `Authorization` and counts a request of its tenant.
 pub(super) async fn admit_bearer(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
     let actor = authenticate_bearer(engine, headers).await?;
     engine.admit(&actor).await?;
     Ok(actor)
 }
 
-/// The same, without counting it as a request.
+/// Authenticates the credential in `Authorization` without counting the request.
 pub(super) async fn authenticate_bearer(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
     let value = headers.get(header::AUTHORIZATION).ok_or(Error::Unauthenticated)?;
     let token = value.to_str().ok().and_then(|text| text.split_once(' '));

@@ -1,7 +1,9 @@
-//! Pages of other origins: which of them may call the API from a browser, and what they get to see of its answers.
+//! Cross-origin requests (CORS): which pages may call the API from a browser, and which headers of answers they may
+//! read.
 //!
-//! Only origins from the settings and from tenants' policies. No cookies are involved anywhere, so credentials are never allowed. A preflight of
-//! tus or of the IETF's drafts is answered by them, whose OPTIONS says what the server can do, and allowed here.
+//! Only origins from the settings and from tenants' policies are allowed. No route uses cookies, so credentials are
+//! never allowed. A preflight of tus or of the IETF drafts is answered by those protocols, whose OPTIONS describes the
+//! server; this module adds the CORS headers.
 
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::AppState;
 
-/// Origins from the settings; `*` means every one.
+/// Origins from the settings; `*` means every origin.
 pub(super) type CorsOrigins = Arc<[String]>;
 
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -26,10 +28,10 @@ const EXPOSED_HEADERS: &str = "Location, ETag, Content-Range, Content-Dispositio
     Tus-Resumable, Tus-Max-Size, Tus-Extension, Tus-Checksum-Algorithm, Upload-Offset, Upload-Length, \
     Upload-Metadata, Upload-Defer-Length, Upload-Concat, Upload-Expires, Upload-Incomplete, Upload-Complete, \
     Upload-Draft-Interop-Version, Upload-Limit, Accept-Patch, Repr-Digest, RateLimit, RateLimit-Policy";
-/// Seconds; browsers cap it.
+/// Seconds that a browser may cache a preflight; browsers cap the value.
 const MAX_AGE_SECONDS: &str = "86400";
 
-/// Says to pages of allowed origins that they are.
+/// Adds the CORS headers for pages of allowed origins.
 pub(super) async fn apply_cors(site: &AppState, request: Request, next: Next) -> Response {
     let Some(origin) = find_allowed_origin(site, request.headers()).await else {
         let mut response = next.run(request).await;
@@ -56,19 +58,19 @@ pub(super) async fn apply_cors(site: &AppState, request: Request, next: Next) ->
     response
 }
 
-/// Says that the answer hangs on the page's origin, also where none was named: a cache must not show to a page of one
-/// origin what was answered to another (Fetch standard, "CORS protocol and HTTP caches").
+/// Adds `Vary: Origin`, also to answers for requests without an origin: a cache must not show an answer for an origin
+/// to a page of another origin (Fetch standard, "CORS protocol and HTTP caches").
 fn vary_by_origin(response: &mut Response) {
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
 }
 
-/// The origin, if the settings or some policy let its pages in.
+/// The request's origin, if the settings or a policy allow its pages.
 async fn find_allowed_origin(site: &AppState, headers: &HeaderMap) -> Option<HeaderValue> {
     if let Some(origin) = configured_origin(&site.cors_origins, headers) {
         return Some(origin);
     }
     let origin = headers.get(header::ORIGIN)?;
-    // Whoever cannot be asked about lets nobody in.
+    // An origin that cannot be looked up is not allowed.
     let known = site.engine.admits_origin(origin.to_str().ok()?).await.unwrap_or(false);
     known.then(|| origin.clone())
 }
@@ -79,7 +81,7 @@ fn configured_origin(origins: &[String], headers: &HeaderMap) -> Option<HeaderVa
     origins.iter().any(known).then(|| origin.clone())
 }
 
-/// Whether OPTIONS means something of its own at this address.
+/// True if this address has an OPTIONS of its own.
 fn has_options(path: &str) -> bool {
     let mut words = path.split('/').skip(1);
     match words.next() {

@@ -1,8 +1,9 @@
-//! Guesses: how many requests from one address may fail before their failures are refused with 429.
+//! Protection against guessing: how many requests from an address may fail before further failures are answered with
+//! 429.
 //!
-//! A failure is a 401 to a request that brought a credential, or a 404 where the path names a link, a grant or an id. A
-//! request that succeeds is let through however often others behind the same address fail: a proxy, an office. An IPv6
-//! client counts as its /64.
+//! A failure is a 401 to a request with a credential, or a 404 where the path names a link, a grant or an id.
+//! Successful requests are never limited, however often other clients behind the same address fail: a proxy, an office.
+//! An IPv6 client counts as its /64.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -21,24 +22,24 @@ use super::context::peer_ip;
 use super::problem::ProblemDetails;
 use crate::engine::Error;
 
-/// Addresses that are counted at once.
+/// Maximum number of addresses that are counted.
 const MAX_TRACKED_ADDRESSES: u64 = 10_000;
-/// An address that has not failed for this long is forgotten; its allowance is whole again by then.
+/// An address without failures for this long is forgotten; its allowance is full again by then.
 const ADDRESS_IDLE_TTL: Duration = Duration::from_secs(120);
 
-/// The failures of each address.
+/// Failures per address.
 pub(super) struct FailureLimit {
-    /// How many a minute; `None`: any number.
+    /// Failures per minute; `None`: no limit.
     per_minute: Option<NonZeroU32>,
     addresses: Cache<IpAddr, Arc<DefaultDirectRateLimiter>>,
 }
 
-/// What has to be known of a request to judge its answer.
+/// Data about a request that is needed to judge its answer.
 pub(super) struct AccessAttempt {
     address: Option<IpAddr>,
-    /// It brought a credential, in a header or in the path.
+    /// The request has a credential, in a header or in the path.
     brings_credential: bool,
-    /// Its path names something that may not exist.
+    /// The path names a resource that may not exist.
     names_something: bool,
 }
 
@@ -62,13 +63,13 @@ impl AccessAttempt {
 }
 
 impl FailureLimit {
-    /// At most so many failures a minute from one address, all of them at once if they come so; 0: any number.
+    /// Allows `per_minute` failures from an address, which may come all at once; 0: no limit.
     pub(super) fn new(per_minute: u32) -> Self {
         let addresses = Cache::builder().max_capacity(MAX_TRACKED_ADDRESSES).time_to_idle(ADDRESS_IDLE_TTL).build();
         Self { per_minute: NonZeroU32::new(per_minute), addresses }
     }
 
-    /// The answer, or 429 in its place if it is one failure too many.
+    /// The answer, or 429 in its place if its failure exceeds the limit.
     pub(super) fn limit_failure(&self, attempt: &AccessAttempt, response: Response) -> Response {
         let (Some(per_minute), Some(address)) = (self.per_minute, attempt.address) else { return response };
         if !attempt.is_failure(response.status()) {
@@ -80,7 +81,7 @@ impl FailureLimit {
             Err(not_yet) => {
                 let after = not_yet.wait_time_from(DefaultClock::default().now());
                 let mut refused = ProblemDetails::from(Error::RateLimited { after }).into_response();
-                // Pages of allowed origins may read this as well.
+                // Pages of allowed origins may read the 429 as well.
                 let kept = response
                     .headers()
                     .iter()

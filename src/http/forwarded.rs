@@ -1,8 +1,8 @@
 //! The client's address behind reverse proxies.
 //!
-//! Everybody behind a proxy comes from the proxy's address. What a trusted proxy says of its client counts instead: for
-//! links that are bound to a network, for limits per address, and for the audit trail. What anybody else says of itself
-//! counts for nothing. Pure: no engine.
+//! All clients behind a proxy share the proxy's address. The address that a trusted proxy names counts instead: for
+//! links that are bound to a network, for limits per address, and for the audit trail. Headers of any other peer are
+//! ignored. Pure: no engine.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
-/// The header in which trusted proxies name their client. A proxy passes the other one on as the client wrote it, so that
-/// only one may count.
+/// The header in which trusted proxies name their client. Only a single header may count: a proxy passes the other
+/// through as the client wrote it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For: client, proxy`.
@@ -19,22 +19,22 @@ pub enum ForwardedHeader {
     XForwardedFor,
     /// `Forwarded: for=client, for=proxy` (RFC 7239).
     Forwarded,
-    /// No header counts: the address is that of the connection.
+    /// No header counts: the address is the peer of the connection.
     None,
 }
 
-/// Proxies that are believed, and the header that they are believed in.
+/// Trusted proxies, and the header in which they name their client.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedForwarding {
     /// Addresses and networks of the proxies.
     pub proxies: Arc<[IpNet]>,
-    /// Where they name their client.
+    /// Header in which they name their client.
     pub header: ForwardedHeader,
 }
 
 impl TrustedForwarding {
-    /// The client's address: read from the nearest proxy to the farthest, the first that is no trusted proxy's. What cannot
-    /// be read ends the search at the proxy that wrote it.
+    /// The client's address: the first address that is no trusted proxy's, read from the nearest proxy to the farthest.
+    /// An entry that cannot be parsed ends the search at the proxy that wrote it.
     pub(super) fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer;
         for address in self.named_addresses(headers).into_iter().rev() {
@@ -52,7 +52,8 @@ impl TrustedForwarding {
         self.proxies.iter().any(|network| network.contains(&address))
     }
 
-    /// What the header says, from the client to the nearest proxy; `None` for what is no address (`unknown`, `_hidden`).
+    /// Addresses in the header, from the client to the nearest proxy; `None` for entries that are no address
+    /// (`unknown`, `_hidden`).
     fn named_addresses(&self, headers: &HeaderMap) -> Vec<Option<IpAddr>> {
         let lines = |name: &'static str| {
             let lines = headers.get_all(HeaderName::from_static(name)).iter();
@@ -66,7 +67,7 @@ impl TrustedForwarding {
     }
 }
 
-/// The `for` of one element of `Forwarded` (RFC 7239 §4).
+/// The `for` parameter of an element of `Forwarded` (RFC 7239 §4).
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
     let (_, node) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;

@@ -1,7 +1,8 @@
-//! JSON request bodies: bounded in size per route, in memory all together, and in time, with errors that say where.
+//! JSON request bodies: bounded in size per route, in memory for all requests together, and in time, with errors that
+//! name the position.
 //!
-//! Handlers name [`super::context::AuthenticatedActor`] before [`JsonBody`]: no byte of a body is read, let alone held, for a caller
-//! that the head does not let in.
+//! Handlers name [`super::context::AuthenticatedActor`] before [`JsonBody`]: no byte of a body is read, let alone held,
+//! for a caller that the head does not admit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,29 +22,29 @@ use super::json_reason::json_reason;
 use super::problem::ProblemDetails;
 use crate::engine::{Error, IdempotencyKey};
 
-/// Most bytes of a JSON body where a route says nothing else.
+/// Maximum bytes of a JSON body, unless the route names another limit.
 const MAX_BODY_BYTES: usize = 64 << 10;
-/// Most bytes of a body that is a list: ten thousand parts with a digest each, ten thousand members of a collection, or
-/// a thousand links stay below this.
+/// Maximum bytes of a body that is a list: ten thousand parts with a digest each, ten thousand members of a collection,
+/// or a thousand links stay below this.
 pub(super) const MAX_LIST_BYTES: usize = 4 << 20;
-/// Bytes of all JSON bodies together that a site holds unless it is told otherwise.
+/// Default limit in bytes for all JSON bodies together.
 pub(super) const DEFAULT_BUDGET_BYTES: usize = 64 << 20;
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request waits for its share of the budget before it is refused.
 const BUDGET_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The memory for the JSON bodies of all requests together. A body takes its share before its first byte is read, and
-/// gives it back when its handler is done with it.
+/// Memory budget for the JSON bodies of all requests. A body takes its share before its first byte is read, and returns
+/// it when its handler has finished.
 #[derive(Clone)]
 pub(super) struct JsonBudget(Arc<Semaphore>);
 
 impl JsonBudget {
-    /// A budget of `bytes`, at least the longest body.
+    /// A budget of `bytes`, or of the longest body if that is more.
     pub(super) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes.clamp(MAX_LIST_BYTES, Semaphore::MAX_PERMITS))))
     }
 
-    /// Takes `bytes`, at most [`MAX_LIST_BYTES`], out of the budget; waits for them as long as a client may wait for that.
+    /// Takes `bytes`, at most [`MAX_LIST_BYTES`], out of the budget. Waits for them up to [`BUDGET_TIMEOUT`].
     async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ProblemDetails> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         match timeout(BUDGET_TIMEOUT, Arc::clone(&self.0).acquire_many_owned(permits)).await {
@@ -56,10 +57,10 @@ impl JsonBudget {
     }
 }
 
-/// A parsed JSON body of at most `MAX` bytes. An empty one reads as `{}`.
+/// A parsed JSON body of at most `MAX` bytes. An empty body is parsed as `{}`.
 pub(super) struct JsonBody<T, const MAX: usize = MAX_BODY_BYTES> {
     pub(super) value: T,
-    /// SHA-256 of what was sent: the request's meaning for `Idempotency-Key`.
+    /// SHA-256 of the body, by which `Idempotency-Key` compares requests.
     pub(super) fingerprint: [u8; 32],
     /// The body's share of the budget.
     budget_permit: OwnedSemaphorePermit,
@@ -69,8 +70,8 @@ pub(super) struct JsonBody<T, const MAX: usize = MAX_BODY_BYTES> {
 pub(super) type JsonListBody<T> = JsonBody<T, MAX_LIST_BYTES>;
 
 impl<T, const MAX: usize> JsonBody<T, MAX> {
-    /// The value alone, for handlers that go on for long after they have understood it: the share of the budget is given
-    /// back here instead of at their end.
+    /// The value alone, for handlers that run for long after parsing: the share of the budget is returned here instead
+    /// of at their end.
     pub(super) fn into_value(self) -> T {
         drop(self.budget_permit);
         self.value
@@ -104,7 +105,7 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<AppState> for JsonBody<T
     }
 }
 
-/// The bytes of a body, as long as there are no more than `max`.
+/// The bytes of a body, at most `max`.
 async fn read_body(mut body: Body, max: usize) -> Result<Vec<u8>, ProblemDetails> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {

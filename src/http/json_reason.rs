@@ -1,6 +1,6 @@
-//! Why a JSON body is not as expected, in the words of JSON: serde names types of Rust. Pure.
+//! Reasons why a JSON body is invalid, in the terms of JSON: serde names types of Rust. Pure.
 
-/// The words of serde for what JSON calls otherwise. Longer ones first.
+/// Serde's terms and their equivalents in JSON. Longer terms first.
 const JSON_TYPE_NAMES: [(&str, &str); 13] = [
     ("a nonzero u32", "a whole number above zero"),
     ("string or map", "a text or an object"),
@@ -17,7 +17,7 @@ const JSON_TYPE_NAMES: [(&str, &str); 13] = [
     ("a boolean", "true or false"),
 ];
 
-/// The error in words: what stands there, what was expected, and where.
+/// The error in words: the actual value, the expected type, and the position.
 pub(super) fn json_reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let found = text.replacen("invalid type: sequence", "invalid type: list", 1);

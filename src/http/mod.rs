@@ -1,12 +1,14 @@
-//! Everything that speaks HTTP: one folder per protocol, all shaped alike.
+//! The HTTP interface: a folder per protocol, all with the same structure.
 //!
 //! * `mod` – the routes
-//! * `wire` – shapes on the wire, and their way to and from commands and domain values
-//! * `handlers` – glue: parse, call the engine, render; no use case lives here
-//! * `error` – one exhaustive renderer of the engine's errors
+//! * `wire` – shapes on the wire, and their conversion to and from commands and domain values
+//! * `handlers` – glue: parse, call the engine, render; no use case is implemented here
+//! * `error` – an exhaustive renderer of the engine's errors
 //!
-//! Beside them what all protocols share: [`server`] (the accept loop, with [`tls`]), `context` (request ids, credentials, peers),
-//! `problem` (RFC 9457), `query` (parameters and pages), `openapi` (routes and the contract that describes them, from one declaration), `caching`. Protocols do not know each other, and none of them knows rows or bytes.
+//! Shared by all protocols: [`server`] (the accept loop, with [`tls`]), `context` (request ids, credentials, client
+//! addresses), `problem` (RFC 9457), `query` (parameters and pages), `openapi` (routes and the contract that describes
+//! them, from the same declaration), `caching`. Protocols do not use each other, and none of them accesses the database
+//! or the object store.
 
 use std::sync::Arc;
 
@@ -50,30 +52,30 @@ mod upload_request;
 mod web;
 mod webhooks;
 
-/// What every handler can reach. Every layer around a handler has it once more: it is cheap to clone.
+/// Application state of every handler. Each layer around a handler holds a copy: cloning is cheap.
 #[derive(Clone)]
 pub struct AppState(Arc<AppStateInner>);
 
-/// What a site is made of.
+/// Contents of [`AppState`].
 #[derive(Clone)]
 pub struct AppStateInner {
     engine: Engine,
-    /// The only origin ever put into answers; never the Host header. Without a trailing slash.
+    /// The only origin of URLs in answers; never the Host header. Without a trailing slash.
     public_url: Arc<str>,
-    /// Where links lead; an origin of its own, or the same. Without a trailing slash.
+    /// The origin of links: a separate origin or the same. Without a trailing slash.
     content_url: Arc<str>,
-    /// Where browsers send bytes: the store's origin, for `Content-Security-Policy`.
+    /// The origin to which browsers send bytes: the store's, for `Content-Security-Policy`.
     store_origin: Arc<str>,
     /// Origins whose pages may call the API.
     cors_origins: cors::CorsOrigins,
-    /// Whom to believe about where a request comes from.
+    /// Reverse proxies that are trusted to name the client's address.
     forwarding: forwarded::TrustedForwarding,
     readiness: Arc<ops::ReadinessProbe>,
     metrics: Arc<ops::NodeMetrics>,
     failure_limit: Arc<failure_limit::FailureLimit>,
-    /// Memory for the JSON bodies of all requests together.
+    /// Memory budget for the JSON bodies of all requests.
     json_budget: json_body::JsonBudget,
-    /// Cancelled when the end is announced: what goes on for ever must end.
+    /// Cancelled when the shutdown is announced: endless streams must end.
     draining: CancellationToken,
 }
 
@@ -86,8 +88,8 @@ impl std::ops::Deref for AppState {
 }
 
 impl AppState {
-    /// A site at `public_url`, whose clients send bytes to `store_origin`; not ready any more once `draining` is
-    /// cancelled.
+    /// State of a service at `public_url` whose clients send bytes to `store_origin`; not ready any more once
+    /// `draining` is cancelled.
     #[must_use]
     pub fn new(engine: Engine, public_url: &str, store_origin: &str, draining: CancellationToken) -> Self {
         Self(Arc::new(AppStateInner {
@@ -105,34 +107,34 @@ impl AppState {
         }))
     }
 
-    /// Links lead to another origin, where nothing else is served.
+    /// Sets a separate origin for links, where nothing else is served.
     #[must_use]
     pub fn with_content_url(self, url: &str) -> Self {
         let content_url = url.trim_end_matches('/').into();
         Self(Arc::new(AppStateInner { content_url, ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// The JSON bodies of all requests together take at most so many bytes, or as many as the longest one if that is more.
+    /// Limits the memory for all JSON bodies together to `bytes`, or to the longest body if that is more.
     #[must_use]
     pub fn with_json_budget(self, bytes: u64) -> Self {
         let json_budget = json_body::JsonBudget::new(usize::try_from(bytes).unwrap_or(usize::MAX));
         Self(Arc::new(AppStateInner { json_budget, ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// At most so many failures a minute are answered to one address; 0: any number.
+    /// Limits the failures per minute that an address may cause; 0: no limit.
     #[must_use]
     pub fn with_failure_limit(self, per_minute: u32) -> Self {
         let failures = Arc::new(failure_limit::FailureLimit::new(per_minute));
         Self(Arc::new(AppStateInner { failure_limit: failures, ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// Pages of these origins may call it from browsers, besides its own.
+    /// Allows pages of these origins, besides the service's own, to call the API from browsers.
     #[must_use]
     pub fn with_cors(self, origins: &[String]) -> Self {
         Self(Arc::new(AppStateInner { cors_origins: origins.into(), ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// Addresses that trusted proxies name count as where requests come from.
+    /// Takes client addresses from the headers of trusted proxies.
     #[must_use]
     pub fn with_forwarding(self, forwarding: forwarded::TrustedForwarding) -> Self {
         Self(Arc::new(AppStateInner { forwarding, ..Arc::unwrap_or_clone(self.0) }))
@@ -153,7 +155,7 @@ pub fn router(site: AppState) -> Router {
     context::with_request_layer(routes.with_state(site), around)
 }
 
-/// What holds for every route. One layer, because each of them costs every request.
+/// Policies for every route, in a single layer, because each layer costs every request.
 async fn apply_request_policies(State(site): State<AppState>, request: Request, next: Next) -> Response {
     if let Err(problem) = content_origin::refuse_ambiguous_host(&request) {
         return problem.into_response();

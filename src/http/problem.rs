@@ -1,5 +1,5 @@
-//! Problem details (RFC 9457): what went wrong, for programs (`code`) and for people (`detail`), and whether trying
-//! again can help (`retryable`). Never a word of what database or store said.
+//! Problem details (RFC 9457): the error for programs (`code`) and for people (`detail`), and if a retry can help
+//! (`retryable`). Never contains text from the database or the store.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use serde_json::{Map, Value};
 use crate::domain::findings::StoredDamage;
 use crate::engine::{Error, RequestContext};
 
-/// A problem on its way out.
+/// Problem details to be rendered.
 #[derive(Clone, Debug)]
 pub(super) struct ProblemDetails {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
-    /// The type of a registry, where one has it; otherwise the code is one of ours.
+    /// The type from a registry; `None`: the type is made from `code`.
     pub(super) registered_type: Option<&'static str>,
     pub(super) detail: String,
-    /// Trying again helps, after this.
+    /// A retry helps, after this delay.
     pub(super) retry_after: Option<Duration>,
-    /// Members of this kind of problem.
+    /// Further members of this kind of problem.
     pub(super) members: Map<String, Value>,
 }
 
@@ -54,7 +54,7 @@ impl ProblemDetails {
         self
     }
 
-    /// As a member of a batch answer.
+    /// The problem as a member of a batch answer.
     pub(super) fn to_json(&self) -> Value {
         serde_json::to_value(self.body()).unwrap_or_default()
     }
@@ -91,8 +91,8 @@ impl IntoResponse for ProblemDetails {
     }
 }
 
-/// The engine's refusals in JSON, for the native API and for downloads. Exhaustive on purpose: a new meaning has to be
-/// given its answer here before anything builds.
+/// The engine's errors in JSON, for the native API and for downloads. Exhaustive on purpose: a new error variant does
+/// not compile until its status is chosen here.
 impl From<Error> for ProblemDetails {
     fn from(error: Error) -> Self {
         let detail = public_detail(&error);
@@ -149,7 +149,7 @@ impl From<Error> for ProblemDetails {
 }
 
 fn quota_problem(limit: &'static str, detail: String) -> ProblemDetails {
-    // Uploads under way end by themselves; bytes and files have to be made room for.
+    // Open uploads end by themselves; quota for bytes and files has to be freed.
     let (status, after) = match limit {
         "open_uploads" => (StatusCode::TOO_MANY_REQUESTS, Some(Duration::from_secs(30))),
         _ => (StatusCode::PAYLOAD_TOO_LARGE, None),
@@ -161,14 +161,14 @@ fn quota_problem(limit: &'static str, detail: String) -> ProblemDetails {
     }
 }
 
-/// The error in words that may leave the house.
+/// The error text that may be shown to callers.
 fn public_detail(error: &Error) -> String {
     let text = match error {
         Error::Unauthenticated => return RequestContext::presented_credential().refusal().to_owned(),
         Error::Busy { .. } => "This is not possible just now; please try again.".to_owned(),
         Error::BytesMissing(_) => StoredDamage::BytesMissing.sentence().to_owned(),
         Error::Internal(_) => "Something went wrong on our side.".to_owned(),
-        // Begins with the field's name, which has one spelling.
+        // Starts with the field's name, whose spelling must not change.
         Error::Invalid { .. } => return format!("{error}."),
         spoken => format!("{spoken}."),
     };
@@ -176,12 +176,12 @@ fn public_detail(error: &Error) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// For paths that nothing serves.
+/// Answer for unknown paths.
 pub(super) async fn route_not_found() -> ProblemDetails {
     ProblemDetails::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")
 }
 
-/// For methods that a path does not have; axum adds `Allow`.
+/// Answer for methods that a path does not have; axum adds `Allow`.
 pub(super) async fn method_not_allowed() -> ProblemDetails {
     ProblemDetails::new(
         StatusCode::METHOD_NOT_ALLOWED,
@@ -190,7 +190,7 @@ pub(super) async fn method_not_allowed() -> ProblemDetails {
     )
 }
 
-/// For handlers that broke off: a defect of ours.
+/// Answer for handlers that panicked.
 pub(super) fn internal_error() -> Response {
     ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
         .into_response()

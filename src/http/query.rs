@@ -1,5 +1,5 @@
-//! What the query strings and bodies of our own protocols have in common: their parameters, pages and times, and the refusal of
-//! what nobody knows. Pure. What a parameter means is for the protocol to say, and how much is too much for the engine.
+//! Query strings and bodies of the native protocols: parameters, pages and times, and the refusal of unknown
+//! parameters. Pure. The protocol defines what a parameter means; the engine enforces the limits.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -16,20 +16,20 @@ use super::problem::ProblemDetails;
 use crate::domain::clock::parse_duration;
 use crate::engine::Error;
 
-/// Entries of a page unless the query says otherwise.
+/// Default number of entries of a page.
 pub(super) const DEFAULT_PAGE_LIMIT: u32 = 100;
 
-/// The parameters, in the order in which they came.
+/// The parameters, in the order in which they were sent.
 pub(super) fn query_pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
     url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned()
 }
 
-/// A parameter that the address does not have.
+/// The error for an unknown parameter.
 pub(super) fn unknown_parameter(name: &str) -> Error {
     Error::invalid("query", format!("{name:?} is no parameter of this address"))
 }
 
-/// Refuses parameters at an address that has none: left out of account, `?tenant=acme` would seem to narrow an answer.
+/// Refuses parameters at an address that has none: if it were ignored, `?tenant=acme` would seem to narrow an answer.
 pub(super) async fn refuse_parameters(request: Request, next: Next) -> Response {
     let parameter = query_pairs(request.uri().query()).next();
     match parameter {
@@ -38,12 +38,12 @@ pub(super) async fn refuse_parameters(request: Request, next: Next) -> Response 
     }
 }
 
-/// The value of a parameter; `expected` says in words what it should have been.
+/// Parses the value of a parameter; `expected` describes the valid values in words.
 pub(super) fn parse_parameter<T: FromStr>(field: &'static str, text: &str, expected: impl Display) -> Result<T, Error> {
     text.parse().map_err(|_| Error::invalid(field, expected))
 }
 
-/// How many entries a page shall have.
+/// Parses the number of entries of a page.
 pub(super) fn parse_limit(text: &str) -> Result<u32, Error> {
     parse_parameter("limit", text, "a number")
 }
@@ -60,7 +60,7 @@ pub(super) fn parse_tenant(query: Option<&str>) -> Result<Option<String>, Error>
     Ok(tenant)
 }
 
-/// A member of a body that is a time: `3600` or `"1h"`.
+/// A duration in a body: `3600` or `"1h"`.
 pub(super) fn parse_duration_member(field: &'static str, value: Option<&Value>) -> Result<Option<Duration>, Error> {
     let read = |value: &Value| match value {
         Value::Number(seconds) => seconds.as_u64().map(Duration::from_secs),
@@ -70,7 +70,7 @@ pub(super) fn parse_duration_member(field: &'static str, value: Option<&Value>) 
     value.map(|value| read(value).ok_or_else(|| Error::invalid(field, "seconds, or a duration like 24h"))).transpose()
 }
 
-/// A time in a body, as its schema has it: whole seconds, or a text like `90s`, `15m`, `1h 30m`, `7d`.
+/// A duration in a body: whole seconds, or a text like `90s`, `15m`, `1h 30m`, `7d`.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "bodies are read as any JSON, so that the refusal names the member; this is their schema")]
@@ -81,7 +81,7 @@ pub(super) enum DurationInput {
     Text(String),
 }
 
-/// Where the next page begins: after the last of these, if there are as many as were asked for.
+/// The cursor of the next page, if the page is full: the key of its last entry.
 pub(super) fn next_cursor<T, K>(page: &[T], limit: u32, key: impl FnOnce(&T) -> K) -> Option<K> {
     page.last().filter(|_| page.len() == limit as usize).map(key)
 }

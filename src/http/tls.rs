@@ -1,7 +1,7 @@
-//! TLS for the accept loop: one certificate from files, taken up anew when it is renewed.
+//! TLS for the accept loop: a certificate from files, reloaded when it is renewed.
 //!
-//! Offers HTTP/2 and HTTP/1.1 (ALPN). Plain HTTP on the same port is answered to this machine only: that is how the
-//! service reaches its own embedded store, and a probe its `/livez`. Must not know what is served.
+//! Offers HTTP/2 and HTTP/1.1 (ALPN). Plain HTTP on the same port is answered only to this machine: the service itself
+//! reaches its embedded store so, and a probe its `/livez`. This module must not know what is served.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,19 +19,19 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-/// How often the files are looked at.
+/// Interval at which the files are checked for changes.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
 /// The first byte of a TLS handshake (RFC 8446 §5.1).
 const TLS_HANDSHAKE_BYTE: u8 = 0x16;
-/// Bytes that are read from a client without TLS after it has been told.
+/// Maximum bytes that are read from a client without TLS after the error was sent.
 const MAX_REFUSED_HEAD_BYTES: u64 = 64 << 10;
 
-/// Where certificate and key are, in PEM.
+/// Paths of certificate and key, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// The chain, our own certificate first.
+    /// The certificate chain, the server's own certificate first.
     pub certificate: PathBuf,
-    /// Its private key.
+    /// The private key of the certificate.
     pub key: PathBuf,
 }
 
@@ -41,20 +41,20 @@ pub struct ReloadableCertificate {
     acceptor: RwLock<TlsAcceptor>,
 }
 
-/// A connection as its client began it.
+/// A connection with or without TLS, as its client began it.
 pub(super) enum AcceptedStream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl ReloadableCertificate {
-    /// Reads the files; says which of them makes no sense.
+    /// Reads the files; an error names the file that is invalid.
     pub fn load(files: CertificateFiles) -> io::Result<Self> {
         let current = RwLock::new(load_acceptor(&files)?);
         Ok(Self { files, acceptor: current })
     }
 
-    /// Takes up renewed files until `stop`. What cannot be read is told and changes nothing.
+    /// Reloads renewed files until `stop` is cancelled. A file that cannot be read is logged and changes nothing.
     pub async fn reload_when_changed(&self, stop: CancellationToken) {
         let mut seen = self.modification_times();
         while stop.run_until_cancelled(tokio::time::sleep(RELOAD_INTERVAL)).await.is_some() {
@@ -78,7 +78,7 @@ impl ReloadableCertificate {
         [time(&self.files.certificate), time(&self.files.key)]
     }
 
-    /// Shakes hands. Callers bound the time.
+    /// Performs the TLS handshake. The caller limits its time.
     pub(super) async fn accept_stream(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<AcceptedStream> {
         let mut first = [0];
         stream.peek(&mut first).await?;
@@ -95,7 +95,7 @@ impl ReloadableCertificate {
     }
 }
 
-/// Says to a client without TLS what this port speaks, and closes. Nothing of its request is read.
+/// Answers a client without TLS that this port expects TLS, and closes. Its request is not parsed.
 async fn refuse_plain_http(mut stream: TcpStream) -> io::Result<()> {
     const PLAIN_HTTP_MESSAGE: &str = "This port speaks HTTPS: write https:// instead of http://.\n";
     let answer = format!(
@@ -105,7 +105,7 @@ async fn refuse_plain_http(mut stream: TcpStream) -> io::Result<()> {
     );
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;
-    // Unread bytes would reset the connection and take the answer with them: a head is let in, and dropped.
+    // Unread bytes would reset the connection, and the client would lose the answer: a head is read and dropped.
     let mut rest = stream.take(MAX_REFUSED_HEAD_BYTES);
     tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.map(|_| ())
 }

@@ -1,6 +1,6 @@
-//! `Upload-Metadata` of tus, pairs of a key and a value in base64, as the specification has them and as clients really
-//! send them (tus-js-client to IETF servers as well), and the name in `Content-Disposition`. Pure; says nothing of what a
-//! protocol does with it.
+//! `Upload-Metadata` of tus: pairs of a key and a value in base64, as specified and as clients really send them
+//! (tus-js-client also to IETF servers); and the name in `Content-Disposition`. Pure; does not define what a protocol
+//! does with them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,26 +10,26 @@ use crate::domain::asset::AssetMetadata;
 use crate::domain::name::{FileName, MediaType};
 use crate::engine::Error;
 
-/// What the pairs say about a file.
+/// File description in the pairs.
 #[derive(Debug, PartialEq)]
 pub(super) struct UploadMetadata {
     pub(super) name: FileName,
     pub(super) media_type: Option<MediaType>,
-    /// Every other pair.
+    /// All other pairs.
     pub(super) metadata: AssetMetadata,
 }
 
-/// Keys that name a file, the best first: tus-js-client's, then Uppy's.
+/// Keys of the file's name, in order of preference: tus-js-client's, then Uppy's.
 const FILENAME_KEYS: [&str; 2] = ["filename", "name"];
-/// Keys that name its type.
+/// Keys of the file's type.
 const MEDIA_TYPE_KEYS: [&str; 4] = ["filetype", "type", "content_type", "contentType"];
 
 fn invalid_metadata(problem: &str) -> Error {
     Error::invalid("Upload-Metadata", problem)
 }
 
-/// Reads the pairs. Accepted although the specification does not know them: an empty header (tuspy), a blank behind a key
-/// without value (tus-js-client), blanks around commas (old TUSKit).
+/// Parses the pairs. Also accepts forms that the specification does not allow: an empty header (tuspy), a space after a
+/// key without value (tus-js-client), spaces around commas (old TUSKit).
 pub(super) fn parse_upload_metadata(header: &str) -> Result<UploadMetadata, Error> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for pair in header.split(',').map(str::trim) {
@@ -64,7 +64,7 @@ fn metadata_from_pairs(pairs: &[(String, String)]) -> UploadMetadata {
     }
 }
 
-/// The name that `Content-Disposition` gives (RFC 6266): `filename*` before `filename`, whatever the disposition.
+/// The file name in `Content-Disposition` (RFC 6266): `filename*` before `filename`, for any disposition.
 pub(super) fn disposition_filename(headers: &HeaderMap) -> Option<FileName> {
     let value = String::from_utf8_lossy(headers.get(header::CONTENT_DISPOSITION)?.as_bytes()).into_owned();
     let parameters = disposition_parameters(&value);
@@ -73,7 +73,7 @@ pub(super) fn disposition_filename(headers: &HeaderMap) -> Option<FileName> {
     FileName::salvage(&name).ok()
 }
 
-/// Text of an extended parameter, `UTF-8''%e2%82%ac` (RFC 8187 §3.2). `None`: not in UTF-8, or not of this form.
+/// Decodes an extended parameter, `UTF-8''%e2%82%ac` (RFC 8187 §3.2). `None`: not UTF-8, or not of this form.
 pub(super) fn decode_extended(value: &str) -> Option<String> {
     let (charset, coded) = value.split_once('\'')?;
     let coded = coded.split_once('\'')?.1;

@@ -1,5 +1,5 @@
-//! What requests of all protocols have in common whose bytes come through this service in order: who sends them, what they
-//! are about, how much will come, and the bytes as the engine takes them. Must not know what any protocol means.
+//! Requests of all protocols whose bytes are relayed by this service in order: sender, target, length, and the bytes in
+//! the form that the engine takes. This module must not know the meaning of any protocol.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -17,25 +17,25 @@ use crate::domain::access::Actor;
 use crate::domain::ids::UploadId;
 use crate::engine::{AppendBody, BodyFrame, Error, ExpectedDigest, TruncatedBody, UploadLimits};
 
-/// A request, and how its sender is known.
+/// A request without its body, and the data that identifies its sender.
 pub(super) struct UploadRequest {
     pub(super) site: AppState,
-    /// The method that is meant.
+    /// The effective method, after `X-HTTP-Method-Override`.
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
-    /// The query, as it was sent.
+    /// The query as it was sent.
     pub(super) query: Option<String>,
-    /// How many bytes will come, if that is known.
+    /// Length of the body in bytes, if known.
     pub(super) content_length: Option<u64>,
     /// The grant in the path.
     pub(super) grant: Option<String>,
     /// The upload in the path.
     id: Option<UploadId>,
-    /// Where to say how it is going, if this connection allows that.
+    /// Sender of interim answers, if this connection allows them.
     pub(super) interim: Option<InterimSender>,
 }
 
-/// A request together with its bytes.
+/// A request together with its body.
 pub(super) struct UploadRequestWithBody(pub(super) UploadRequest, pub(super) Body);
 
 impl FromRequest<AppState> for UploadRequestWithBody {
@@ -60,7 +60,7 @@ impl FromRequest<AppState> for UploadRequestWithBody {
 }
 
 impl UploadRequest {
-    /// Who asks: the holder of the grant in the path, or of what the headers say.
+    /// Authenticates the sender: by the grant in the path, otherwise by the headers.
     pub(super) async fn admit_sender(&self) -> Result<Actor, Error> {
         match &self.grant {
             Some(grant) => context::admit_grant(&self.site.engine, grant).await,
@@ -68,7 +68,7 @@ impl UploadRequest {
         }
     }
 
-    /// What is accepted from the sender. A credential that is none is passed over: limits are no secret.
+    /// The upload limits for the sender. An invalid credential is ignored: limits are no secret.
     pub(super) async fn load_limits(&self) -> UploadLimits {
         let limits = match self.admit_sender().await {
             Ok(actor) => self.site.engine.load_limits_for(&actor).await,
@@ -77,12 +77,12 @@ impl UploadRequest {
         limits.unwrap_or_else(|_| self.site.engine.limits())
     }
 
-    /// The upload that it is about.
+    /// The id of the upload in the path.
     pub(super) fn upload_id(&self) -> Result<UploadId, Error> {
         self.id.ok_or(Error::NotFound)
     }
 
-    /// Where uploads are created at `door`, as this client reaches it.
+    /// URL of the collection of uploads at `door`, as this client reaches it.
     pub(super) fn collection_url(&self, door: &str) -> String {
         let site = &self.site.public_url;
         match &self.grant {
@@ -92,7 +92,7 @@ impl UploadRequest {
     }
 }
 
-/// The bytes as they come, and what trailers say of them. Trailers that make no sense are left out: then the checksum is
+/// The body as it arrives, with the checksum in its trailers. Invalid trailers are ignored: the checksum is then
 /// missing.
 pub(super) fn append_body(body: Body, checksum: fn(&HeaderMap) -> Option<ExpectedDigest>) -> AppendBody {
     let arrivals = BodyStream::new(body).filter_map(move |frame| async move {

@@ -19,7 +19,7 @@ pub(in crate::cli) struct LsArgs {
     /// Only assets in this state: awaiting, stored, processing, ready, rejected, failed, abandoned or deleted.
     #[arg(long)]
     state: Option<String>,
-    /// Only the asset with this identity of yours.
+    /// Only the asset with this external id of yours.
     #[arg(long, value_name = "ID")]
     external_id: Option<String>,
     /// Only assets of this type.
@@ -31,7 +31,7 @@ pub(in crate::cli) struct LsArgs {
     /// Only assets with this property; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     metadata: Vec<(String, String)>,
-    /// At most so many.
+    /// Maximum number of assets.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     #[command(flatten)]
@@ -98,7 +98,7 @@ fn field<'a>(asset: &'a Value, name: &str) -> &'a str {
     asset[name].as_str().unwrap_or("-")
 }
 
-/// One line of the table; the name comes last, because it may hold blanks.
+/// A line of the table; the name comes last, because it may contain spaces.
 fn row(asset: &Value) -> String {
     let created: String = field(asset, "created_at").replace('T', " ").chars().take(16).collect();
     let size = asset["size"].as_u64().map(format::size).unwrap_or_default();
@@ -143,7 +143,7 @@ impl RmArgs {
             }
             match outcome {
                 Ok(()) => {}
-                // What fails for the first one fails for all.
+                // An error of this kind on the first asset would repeat on all.
                 Err(error @ (Error::Denied(_) | Error::Network { .. })) => return Err(error),
                 Err(error) => {
                     if self.ids.len() > 1 {

@@ -37,10 +37,10 @@ pub(in crate::cli) struct GetArgs {
     /// Overwrite a file that exists; write to a terminal.
     #[arg(long, short)]
     force: bool,
-    /// Begin afresh, and throw away what an earlier run has fetched.
+    /// Start over, and discard what an earlier run has fetched.
     #[arg(long)]
     no_resume: bool,
-    /// Ask again when nothing has arrived for this long.
+    /// Retry when nothing has arrived for this long.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     stall_timeout: Duration,
     #[command(flatten)]

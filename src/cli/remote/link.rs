@@ -13,19 +13,19 @@ pub(in crate::cli) struct LinkArgs {
     /// How long the link works, like 15m or 7d [default: 1h].
     #[arg(long, value_name = "TIME")]
     expires_in: Option<String>,
-    /// How often it may be opened [default: any number].
+    /// How often the link may be used [default: any number].
     #[arg(long, value_name = "N")]
     uses: Option<u32>,
     /// Let a browser show the file instead of saving it, where that is safe.
     #[arg(long)]
     inline: bool,
-    /// Another name than the asset's.
+    /// Name under which the file is saved, instead of the asset's.
     #[arg(long, value_name = "NAME")]
     filename: Option<String>,
-    /// The only address or network that may open it.
+    /// The only address or network that may use the link.
     #[arg(long, value_name = "IP")]
     ip: Option<String>,
-    /// Withdraw the link with this id instead.
+    /// Revoke the link with this id instead.
     #[arg(long, conflicts_with_all = ["expires_in", "uses", "inline", "filename", "ip"])]
     revoke: bool,
     #[command(flatten)]

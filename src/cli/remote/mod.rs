@@ -1,6 +1,6 @@
-//! `put`, `get`, `ls`, `stat`, `rm`, `link`: the commands of whoever uses a service, here or elsewhere.
+//! Commands for users of a service, local or remote: `put`, `get`, `ls`, `stat`, `rm`, `link`.
 //!
-//! They read no settings of the service and start none of its logging: an address, a key, and HTTP.
+//! They read no settings of the service and do not start its logging: they need an address, a key, and HTTP.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -36,9 +36,9 @@ pub(super) enum RemoteCommand {
     Stat(assets::StatArgs),
     /// Delete assets.
     Rm(assets::RmArgs),
-    /// Make a link that downloads an asset without a key, and print it; or withdraw one.
+    /// Make a link that downloads an asset without a key, and print it; or revoke a link.
     Link(link::LinkArgs),
-    /// What the exit codes mean.
+    /// Show the meaning of the exit codes.
     #[command(after_help = exit_codes())]
     ExitCodes,
 }
@@ -54,13 +54,13 @@ struct ServerArgs {
         hide_env_values = true
     )]
     url: String,
-    /// Repeats of one request or part at most [default: as many as --retry-max-time allows].
+    /// Repeats of a single request or part at most [default: as many as --retry-max-time allows].
     #[arg(long, value_name = "N")]
     retries: Option<u32>,
-    /// How long one request or part may go on failing.
+    /// How long a single request or part may keep failing.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     retry_max_time: Duration,
-    /// One JSON object a line on standard output, the result last.
+    /// Print a JSON object a line on standard output, the result last.
     #[arg(long)]
     json: bool,
     /// No progress, only results and errors.
@@ -73,7 +73,7 @@ fn duration(text: &str) -> std::result::Result<Duration, String> {
 }
 
 impl ServerArgs {
-    /// The service, with the key that the environment names.
+    /// A client of the service, with the key from the environment.
     fn api_client(&self) -> Result<ApiClient> {
         let policy = RetryPolicy { retries: self.retries, max_time: self.retry_max_time };
         ApiClient::new(&self.url, read_api_key()?, policy, Arc::new(OsEntropy))
@@ -90,8 +90,8 @@ impl ServerArgs {
     }
 }
 
-/// From the environment, or from the file that it names. Never from the command line, which everybody on the machine
-/// can read.
+/// Reads the key from the environment, or from the file named there. Never from the command line, which every user of
+/// the machine can read.
 fn read_api_key() -> Result<Option<ApiKeyHeader>> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(key) = set("GANTRY_API_KEY") {
@@ -102,7 +102,7 @@ fn read_api_key() -> Result<Option<ApiKeyHeader>> {
     ApiKeyHeader::new(&text).map(Some)
 }
 
-/// Runs a command to its end or until it is interrupted.
+/// Runs a command until it ends or is interrupted.
 pub(super) async fn run(command: RemoteCommand, stop: CancellationToken) -> ExitCode {
     let outcome = match command {
         RemoteCommand::Put(put) => put.run(stop).await,
@@ -118,7 +118,7 @@ pub(super) async fn run(command: RemoteCommand, stop: CancellationToken) -> Exit
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has seen enough, as `head` does.
+        // The reader of the output has closed the pipe, as `head` does.
         Err(Error::Local { error, .. }) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             print_error(&error);

@@ -43,19 +43,19 @@ pub(in crate::cli) struct PutArgs {
     /// Files to upload.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Another name than the file's (one file only).
+    /// Name of the asset instead of the file's (single file only).
     #[arg(long)]
     name: Option<String>,
-    /// The type to declare; the service finds out the real one.
+    /// The type to declare; the service detects the real type.
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     /// A property to keep with the asset; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     metadata: Vec<(String, String)>,
-    /// Your own identity for the asset: while an upload with it is open, creating again finds that one (one file only).
+    /// External id of the asset: while an upload with it is open, creating again finds that upload (single file only).
     #[arg(long, value_name = "ID")]
     external_id: Option<String>,
-    /// What the file must hash to; otherwise nothing is kept (one file only).
+    /// Expected SHA-256 of the file; a file with another digest is not kept (single file only).
     #[arg(long, value_name = "DIGEST", value_parser = digest)]
     sha256: Option<Sha256Digest>,
     /// Parts in flight at once, over all files.
@@ -64,7 +64,7 @@ pub(in crate::cli) struct PutArgs {
     /// Size of a part, like 16MiB [default: the server chooses].
     #[arg(long, value_name = "SIZE", value_parser = size)]
     part_size: Option<u64>,
-    /// Begin afresh, and give up what an earlier run has begun.
+    /// Start over, and give up what an earlier run has begun.
     #[arg(long)]
     no_resume: bool,
     /// Wait until the asset is ready or rejected (the default).
@@ -125,7 +125,7 @@ impl PutArgs {
         }
     }
 
-    /// Every file, as many at once as there are parts in flight.
+    /// Uploads all files, as many at once as there are parts in flight.
     async fn upload_files(&self, uploader: &FileUploader, reporter: &ProgressReporter) -> Result<()> {
         let sending = self.files.iter().map(|file| async move { (file, uploader.upload_file(file).await) });
         let mut ends = stream::iter(sending).buffer_unordered(usize::from(self.concurrency));
@@ -172,7 +172,7 @@ fn result_json(name: &str, done: &UploadedFile) -> Value {
     })
 }
 
-/// One outcome for the command: a single file's own, one that all share, or "partial".
+/// The outcome of the command: the error of a single file, the error that all failed files share, or "partial".
 pub(super) fn combine_outcomes(mut errors: Vec<Error>, total: usize) -> Result<()> {
     if let Some(at) = errors.iter().position(|error| matches!(error, Error::Interrupted)) {
         return Err(errors.swap_remove(at));
@@ -183,7 +183,7 @@ pub(super) fn combine_outcomes(mut errors: Vec<Error>, total: usize) -> Result<(
     Err(if alike { first } else { Error::Partial { failed, total } })
 }
 
-/// Where unfinished uploads are remembered. Without such a place, uploading works and going on does not.
+/// Opens the journal of unfinished uploads. Without a state directory, uploading works but resuming does not.
 fn open_journal(reporter: &ProgressReporter) -> Option<UploadJournal> {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let command = hex::encode(&Sha256::digest(words.join("\0"))[..8]);

@@ -1,11 +1,11 @@
-//! The name under which a download is saved: what the server suggests, made harmless. Never a path.
+//! The name under which a download is saved: the server's suggestion, sanitised. Never a path.
 
 use crate::domain::name::shorten;
 
 /// The longest name that common file systems take, in bytes.
 const MAX_FILE_NAME_BYTES: usize = 255;
 
-/// The name in a `Content-Disposition` header (RFC 6266), fit for this directory.
+/// The name in a `Content-Disposition` header (RFC 6266), safe for the current directory.
 pub(super) fn from_content_disposition(header: Option<&str>) -> String {
     let parameters = header.map(parameters).unwrap_or_default();
     let find = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
@@ -32,7 +32,7 @@ fn parameters(header: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A quoted string from behind its first quote, and what follows it.
+/// A quoted string after its opening quote, and the rest of the text.
 fn unquote(text: &str) -> (String, &str) {
     let (mut value, mut escaped) = (String::new(), false);
     for (at, c) in text.char_indices() {
@@ -57,7 +57,7 @@ fn decode_extended(value: &str) -> Option<String> {
     charset.eq_ignore_ascii_case("utf-8").then(|| decoded.decode_utf8().ok())?.map(std::borrow::Cow::into_owned)
 }
 
-/// No separators, no control characters, nothing hidden, no more than a file system takes.
+/// The name without separators, control characters and leading dots, cut to the length that file systems allow.
 fn sanitised(name: &str) -> String {
     let reorders = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let kept = name.chars().filter(|c| !c.is_control() && !reorders(*c));

@@ -1,4 +1,4 @@
-//! Bytes to disk or to a pipe, hashed on the way, on a thread of their own.
+//! Writes bytes to disk or to a pipe and hashes them, on a thread of its own.
 
 use std::fs::File;
 use std::io::{Read as _, Write};
@@ -12,20 +12,20 @@ use tokio::task::JoinHandle;
 use crate::client::error::{Error, Result};
 use crate::domain::checksum::Sha256Digest;
 
-/// Pieces that wait between socket and disk.
+/// Maximum number of pieces queued between socket and disk.
 const MAX_QUEUED_PIECES: usize = 32;
 
-/// A place for bytes, in order.
+/// A sequential writer that computes the digest.
 pub(super) struct HashingWriter {
     pieces: Option<mpsc::Sender<Bytes>>,
     work: JoinHandle<Result<Sha256Digest>>,
 }
 
-/// Where bytes go.
+/// Target of the bytes.
 pub(super) enum WriteTarget {
-    /// To this file, of which `there` bytes are there and are hashed first.
+    /// This file, which already has `there` bytes; these are hashed first.
     File { file: File, path: PathBuf, there: u64 },
-    /// To standard output.
+    /// Standard output.
     Stdout,
 }
 
@@ -46,7 +46,7 @@ impl HashingWriter {
         Self { pieces: Some(send), work }
     }
 
-    /// Hands a piece over; `false`: it is not taken any more, and [`Self::finish`] says why.
+    /// Queues a piece. `false`: the writer takes no more, and [`Self::finish`] returns the error.
     pub(super) async fn push(&self, piece: Bytes) -> bool {
         match &self.pieces {
             Some(pieces) => pieces.send(piece).await.is_ok(),
@@ -54,14 +54,14 @@ impl HashingWriter {
         }
     }
 
-    /// The digest of everything, once it is written.
+    /// Waits until everything is written; returns the digest of everything.
     pub(super) async fn finish(mut self) -> Result<Sha256Digest> {
         self.pieces = None;
         self.work.await.map_err(|error| Error::Other(error.to_string()))?
     }
 }
 
-/// Reads what is there, which also brings the file to where writing goes on.
+/// Hashes the first `there` bytes, which also moves the file position to where writing continues.
 fn hash_prefix(file: &mut File, there: u64) -> std::io::Result<Sha256> {
     let (mut hasher, mut buffer, mut left) = (Sha256::new(), vec![0; 256 << 10], there);
     while left > 0 {

@@ -1,4 +1,4 @@
-//! `gantry get`: an asset's bytes to disk, going on where any earlier run stopped.
+//! `gantry get`: saves an asset's bytes to disk and resumes where an earlier run stopped.
 //!
 //! ```text
 //! head (size, tag, digest, name) ▶ NAME.part ▶ Range + If-Range until whole ▶ size and SHA-256 ▶ fsync ▶ rename
@@ -30,32 +30,32 @@ use hashing_writer::{HashingWriter, WriteTarget};
 use partial_file::PartialFile;
 use source::{DownloadSource, FetchError, RemoteFileInfo};
 
-/// How often the bytes may change under our hands.
+/// How often the download starts over because the remote file changed.
 const MAX_FETCH_ROUNDS: u32 = 4;
 
-/// How to download.
+/// Options of a download.
 #[derive(Clone, Debug)]
 pub struct DownloadOptions {
-    /// Where to; `None`: the server's name, here. `-`: standard output.
+    /// Target path; `None`: the server's name in the current directory. `-`: standard output.
     pub output: Option<PathBuf>,
-    /// Overwrite what is there, and write to a terminal.
+    /// Overwrite an existing file, and write to a terminal.
     pub force: bool,
-    /// Go on with what an earlier run has begun.
+    /// Continue what an earlier run has begun.
     pub resume: bool,
-    /// How long nothing may move before another try.
+    /// How long a transfer may make no progress before it is retried.
     pub stall_timeout: Duration,
 }
 
-/// A file that is here, whole and verified.
+/// A downloaded file, complete and verified.
 #[derive(Clone, Debug)]
 pub struct DownloadedFile {
-    /// Where; `None`: it went to standard output.
+    /// Path of the file; `None`: it was written to standard output.
     pub path: Option<PathBuf>,
-    /// Its size.
+    /// Size in bytes.
     pub size: u64,
-    /// Its digest.
+    /// SHA-256 of the file.
     pub sha256: Sha256Digest,
-    /// Whether the service knew the digest, so that it could be compared.
+    /// True if the service knew the digest, so that it was compared.
     pub verified: bool,
 }
 
@@ -65,31 +65,31 @@ pub struct FileDownloader {
     reporter: ProgressReporter,
     options: DownloadOptions,
     stop: CancellationToken,
-    /// Bytes of a file that is not whole are kept.
+    /// True once bytes of an incomplete file were kept.
     kept_bytes: AtomicBool,
 }
 
-/// How fetching ended.
+/// Outcome of fetching.
 enum FetchOutcome {
     Whole(Sha256Digest),
-    /// It is another file now.
+    /// The remote file has changed.
     Changed,
 }
 
 impl FileDownloader {
-    /// `stop`: cut everything off, keeping what has arrived.
+    /// `stop`: cancels all transfers; received bytes are kept.
     #[must_use]
     pub fn new(api: ApiClient, reporter: ProgressReporter, options: DownloadOptions, stop: CancellationToken) -> Self {
         Self { api, reporter, options, stop, kept_bytes: AtomicBool::default() }
     }
 
-    /// Whether a part of the file is here for the next run to go on with.
+    /// True if a partial file was kept for the next run.
     #[must_use]
     pub fn has_kept_bytes(&self) -> bool {
         self.kept_bytes.load(Ordering::Relaxed)
     }
 
-    /// Fetches an asset by its id, or whatever a link opens.
+    /// Downloads an asset by its id, or the content of a link.
     pub async fn download_file(&self, typed: &str) -> Result<DownloadedFile> {
         let to_stdout = self.options.output.as_deref() == Some(Path::new("-"));
         if to_stdout && std::io::stdout().is_terminal() && !self.options.force {
@@ -114,7 +114,7 @@ impl FileDownloader {
         Err(Error::Integrity("the asset changes faster than it can be fetched".to_owned()))
     }
 
-    /// What is there, once it is ready.
+    /// Waits until the file is ready; returns its metadata.
     async fn wait_for_info(&self, origin: &DownloadSource) -> Result<RemoteFileInfo> {
         let since = Instant::now();
         let asking = async || origin.fetch_info().await.map_err(|error| error.limit_not_ready_wait(since));
@@ -152,7 +152,7 @@ impl FileDownloader {
                     track.report(&TransferEvent::Saved { path: &label });
                     return Ok(Some(DownloadedFile { path: Some(target), size: facts.size, sha256: digest, verified }));
                 }
-                // A crash of the machine can leave holes in what was there; the whole way once more settles it.
+                // A crash of the machine can leave holes in the partial file; downloading everything again settles it.
                 Err(_) if there > 0 => resume = false,
                 Err(error) => {
                     part.discard();
@@ -181,7 +181,7 @@ impl FileDownloader {
         Ok(Some(DownloadedFile { path: None, size: facts.size, sha256: digest, verified }))
     }
 
-    /// Where the file goes.
+    /// Path at which the file is saved.
     fn target_path(&self, facts: &RemoteFileInfo) -> PathBuf {
         match &self.options.output {
             None => PathBuf::from(&facts.name),
@@ -190,7 +190,7 @@ impl FileDownloader {
         }
     }
 
-    /// Fetches until everything is there.
+    /// Fetches until all bytes are written.
     async fn fetch(
         &self,
         origin: &mut DownloadSource,
@@ -214,7 +214,7 @@ impl FileDownloader {
                 Ok(true) => continue,
                 Ok(false) => break,
                 Err(FetchError::Changed) => {
-                    // Not a byte of the old one may be written once the new one begins.
+                    // The old writer must have stopped before the new file begins.
                     let _ = sink.finish().await;
                     return Ok(FetchOutcome::Changed);
                 }
@@ -239,7 +239,7 @@ impl FileDownloader {
         digest.map(FetchOutcome::Whole)
     }
 
-    /// One answer, as far as it goes. `false`: the sink takes no more.
+    /// Reads a single answer as far as it goes. `false`: the writer takes no more.
     async fn fetch_once(
         &self,
         origin: &mut DownloadSource,
@@ -268,7 +268,7 @@ impl FileDownloader {
     }
 }
 
-/// Tells of a failure, and of what is kept.
+/// Reports a failure, and which bytes are kept.
 fn report_failure(track: &TransferTracker, error: Error, part: Option<&Path>) -> Error {
     match (&error, part) {
         (Error::Interrupted, Some(part)) => {
@@ -280,7 +280,7 @@ fn report_failure(track: &TransferTracker, error: Error, part: Option<&Path>) ->
     error
 }
 
-/// Whether the digest is the right one; `false` when nobody knows the right one.
+/// Compares the digest; `false` if the service did not send any.
 fn check_digest(facts: &RemoteFileInfo, digest: Sha256Digest) -> Result<bool> {
     match facts.sha256 {
         Some(expected) if expected != digest => {

@@ -1,6 +1,6 @@
-//! A download that is not whole yet: `NAME.part`, and `NAME.part.json` that says what it is the beginning of.
+//! An incomplete download: `NAME.part`, and `NAME.part.json` with the identity of the file.
 //!
-//! The final name appears only when every byte is there, verified and on disk.
+//! The final name appears only when all bytes are written, verified and synced.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Seek as _, SeekFrom};
@@ -12,10 +12,10 @@ use sha2::{Digest as _, Sha256};
 use super::source::RemoteFileInfo;
 use crate::client::error::{Error, Result};
 
-/// Longest file name, less what is appended.
+/// Maximum length of a file name without the suffix.
 const MAX_TARGET_NAME_BYTES: usize = 255 - ".part.json".len();
 
-/// What the bytes are the beginning of.
+/// Identity of the file to which the bytes belong.
 #[derive(Debug, PartialEq, Eq, Deserialize, Serialize)]
 struct PartialFileState {
     etag: String,
@@ -23,7 +23,7 @@ struct PartialFileState {
     sha256: Option<String>,
 }
 
-/// An unfinished file, locked.
+/// A partial file, locked.
 #[derive(Debug)]
 pub(super) struct PartialFile {
     pub(super) path: PathBuf,
@@ -32,7 +32,7 @@ pub(super) struct PartialFile {
     file: File,
 }
 
-/// Where an unfinished file lives beside its final name.
+/// Path of the partial file, beside the final name.
 fn path_of(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     if name.len() <= MAX_TARGET_NAME_BYTES {
@@ -50,7 +50,7 @@ fn path_of(target: &Path) -> PathBuf {
 }
 
 impl PartialFile {
-    /// Opens what is there, or begins.
+    /// Opens an existing partial file, or creates it.
     pub(super) fn open(target: &Path) -> Result<Self> {
         let path = path_of(target);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
@@ -67,7 +67,7 @@ impl PartialFile {
         Ok(Self { state_path: state.into(), target: target.to_owned(), path, file })
     }
 
-    /// How many bytes of exactly this file are here; what is of another is thrown away.
+    /// Number of bytes of exactly this file that exist; bytes of another file are discarded.
     pub(super) fn prepare(&mut self, facts: &RemoteFileInfo, resume: bool) -> Result<u64> {
         let beginning = PartialFileState {
             etag: facts.etag.clone(),
@@ -81,7 +81,7 @@ impl PartialFile {
         if resume && there <= facts.size && known.as_ref() == Some(&beginning) {
             return Ok(there);
         }
-        // In this order: bytes of one file are never found beside the state of another.
+        // The order matters: bytes of a file must never exist beside the state of another file.
         self.forget_state()?;
         self.file.set_len(0).map_err(Error::local(&self.path))?;
         let text = serde_json::to_vec(&beginning).map_err(|error| Error::Other(error.to_string()))?;
@@ -96,20 +96,20 @@ impl PartialFile {
         }
     }
 
-    /// A handle that reads from the beginning and then writes on.
+    /// A file handle that reads from the beginning and then continues writing.
     pub(super) fn open_handle(&self) -> Result<File> {
         let mut file = self.file.try_clone().map_err(Error::local(&self.path))?;
         file.seek(SeekFrom::Start(0)).map_err(Error::local(&self.path))?;
         Ok(file)
     }
 
-    /// Throws it away.
+    /// Removes the partial file.
     pub(super) fn discard(self) {
         let _ = std::fs::remove_file(&self.path);
         let _ = std::fs::remove_file(&self.state_path);
     }
 
-    /// Whole and verified: gives it its name, for good.
+    /// Gives the complete and verified file its final name, durably.
     pub(super) fn publish(self, overwrite: bool) -> Result<()> {
         let local = || Error::local(&self.target);
         self.file.sync_all().map_err(local())?;
@@ -127,7 +127,7 @@ impl PartialFile {
         directory.map_err(local())
     }
 
-    /// A rename that replaces nothing. Where there are no hard links, looking first has to do.
+    /// A rename that replaces no file. Without hard links, existence is checked first.
     fn rename_without_replacing(&self) -> std::io::Result<()> {
         match std::fs::hard_link(&self.path, &self.target) {
             Ok(()) => std::fs::remove_file(&self.path),
@@ -138,7 +138,7 @@ impl PartialFile {
     }
 }
 
-/// Whether a file may be made under this name; before anything is fetched.
+/// Checks before anything is fetched that a file may be created under this name.
 pub(super) fn ensure_writable(target: &Path, overwrite: bool) -> Result<()> {
     match target.symlink_metadata() {
         Err(_) => Ok(()),

@@ -1,7 +1,7 @@
-//! Where a download comes from: an asset's content, with the key, or a link, without one.
+//! Source of a download: an asset's content, with the API key, or a link, without it.
 //!
-//! Redirects are followed by hand: what the service redirects to never sees the key. The signed address is used until
-//! it is refused, so that a link with a limited number of uses is opened once.
+//! Redirects are followed explicitly: their target never gets the key. The signed URL is used until it is refused, so
+//! that a link with a limited number of uses is opened once.
 
 use std::time::Duration;
 
@@ -17,33 +17,33 @@ use crate::client::error::{Error, Result, ServerRefusal};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::ids::AssetId;
 
-/// For the head of an answer.
+/// Timeout for the head of an answer.
 const RESPONSE_HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What identifies the bytes, and what they are called.
+/// Identity, size and name of the remote file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RemoteFileInfo {
     pub(super) size: u64,
-    /// Strong, with its quotes.
+    /// Strong entity tag with its quotes.
     pub(super) etag: String,
     pub(super) sha256: Option<Sha256Digest>,
     pub(super) name: String,
 }
 
-/// Where from.
+/// An asset's content or a link.
 pub(super) struct DownloadSource {
     api: ApiClient,
     url: Url,
     with_key: bool,
-    /// A signed address, as long as it is good. A secret.
+    /// A signed URL while it is valid. A secret.
     redirect: Option<Url>,
 }
 
-/// What came instead of the bytes.
+/// Why no bytes came.
 pub(super) enum FetchError {
-    /// The bytes are other ones than before.
+    /// The file has changed.
     Changed,
-    /// The signed address is no longer good; the next try gets another.
+    /// The signed URL is no longer valid; the next attempt gets a new URL.
     Expired(ServerRefusal),
     /// Anything else.
     Failed(Error),
@@ -56,14 +56,14 @@ impl From<Error> for FetchError {
 }
 
 impl DownloadSource {
-    /// From what was typed: an asset's id or a link.
+    /// Parses the argument: an asset's id or a link.
     pub(super) fn new(api: ApiClient, typed: &str) -> Result<Self> {
         if let Ok(id) = typed.parse::<AssetId>() {
             let url = api.address(&format!("/v1/assets/{id}/content"));
             return Ok(Self { api, url, with_key: true, redirect: None });
         }
         let url = Url::parse(typed).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        // Not repeated: what was typed may be most of a link, and a link is a secret.
+        // The argument is not repeated in the message: it may be most of a link, and a link is a secret.
         let url = url.ok_or_else(|| Error::Usage("that is neither an asset's id nor a link".to_owned()))?;
         Ok(Self { api, url, with_key: false, redirect: None })
     }
@@ -76,11 +76,11 @@ impl DownloadSource {
         Ok(request)
     }
 
-    /// What is there. Looking at a link does not use it up.
+    /// Metadata of the remote file. A HEAD does not count as a use of a link.
     pub(super) async fn fetch_info(&self) -> Result<RemoteFileInfo> {
         let head = self.request(Method::HEAD)?.timeout(RESPONSE_HEAD_TIMEOUT).send().await.map_err(Error::transport)?;
         if !head.status().is_success() {
-            // An answer to HEAD has no body; the same question with GET says why.
+            // The answer to a HEAD has no body; the same request with GET has the error.
             let why =
                 self.request(Method::GET)?.timeout(RESPONSE_HEAD_TIMEOUT).send().await.map_err(Error::transport)?;
             return Err(match why.status() {
@@ -92,7 +92,7 @@ impl DownloadSource {
         facts.ok_or_else(not_gantry_error)
     }
 
-    /// The bytes from `offset` on.
+    /// Opens the bytes from `offset` on.
     pub(super) async fn open_stream(
         &mut self,
         facts: &RemoteFileInfo,
@@ -116,7 +116,7 @@ impl DownloadSource {
         }
     }
 
-    /// Asks the service, which answers with the bytes or with where they are.
+    /// Asks the service, which answers with the bytes or with a redirect to them.
     async fn request_from_service(
         &mut self,
         facts: &RemoteFileInfo,
@@ -154,7 +154,7 @@ async fn send_with_timeout(request: reqwest::RequestBuilder) -> Result<Response>
     sent.map_err(|_| Error::network("no answer in time"))?.map_err(Error::transport)
 }
 
-/// Whether an answer brings what was asked for.
+/// Checks that an answer has the requested bytes of the expected file.
 fn check_response(
     response: Response,
     facts: &RemoteFileInfo,
@@ -194,7 +194,7 @@ fn parse_info(headers: &HeaderMap) -> Option<RemoteFileInfo> {
     })
 }
 
-/// `sha-256=:base64:` among others (RFC 9530).
+/// The SHA-256 in a digest header: `sha-256=:base64:`, possibly among further algorithms (RFC 9530).
 fn sha256(header: &str) -> Option<Sha256Digest> {
     let item = header.split(',').find_map(|item| item.trim().strip_prefix("sha-256=:"))?;
     format!("sha256:{}", item.strip_suffix(':')?).parse().ok()

@@ -1,4 +1,4 @@
-//! Bars on a terminal: one for each file under way, and one line for all when there are several.
+//! Progress bars on a terminal: a bar for each file under way, and a line for all when there are several.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,10 +12,10 @@ use super::{FileTransfer, ProgressRenderer, TransferDirection, TransferEvent, Tr
 use crate::client::format;
 
 const REDRAW_INTERVAL: Duration = Duration::from_millis(120);
-/// Characters of a file's name.
+/// Maximum width of a file's name in characters.
 const NAME_WIDTH_CHARS: usize = 28;
 
-/// Bars.
+/// Draws progress bars.
 pub(super) struct BarsRenderer {
     multi: MultiProgress,
     bars: Mutex<HashMap<u64, ProgressBar>>,
@@ -56,12 +56,12 @@ impl BarsRenderer {
     }
 }
 
-/// Templates are literals; should one be wrong, the plain style says enough.
+/// A bar style from a template. Templates are literals; should a template be invalid, the plain style is used.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// What stands behind the bar: confirmed and sent, speed, time left.
+/// Text behind the bar: confirmed and sent bytes, speed, time left.
 fn message(file: &FileTransfer, now: &TransferSnapshot) -> String {
     let mut parts = vec![format!("{:>3} %", format::percent(now.done(file.direction), file.size))];
     parts.push(match file.direction {

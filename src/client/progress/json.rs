@@ -1,4 +1,4 @@
-//! One JSON object a line on standard output, for programs.
+//! Progress as a JSON object per line on standard output, for programs.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::client::error::Error;
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// JSON lines.
+/// Writes JSON lines.
 pub(super) struct JsonRenderer;
 
-/// An error as a program wants it.
+/// An error as JSON.
 #[must_use]
 pub fn error(error: &Error) -> Value {
     let mut value = json!({
@@ -30,7 +30,7 @@ pub fn error(error: &Error) -> Value {
 }
 
 fn write(value: &Value) {
-    // A reader that went away is found out by whoever writes the result.
+    // A closed pipe is detected when the result is written.
     let _ = writeln!(std::io::stdout(), "{value}");
 }
 

@@ -1,4 +1,4 @@
-//! Plain lines on standard error: a start, a line now and then, an end.
+//! Progress as plain lines on standard error: a start, a line now and then, an end.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -12,18 +12,18 @@ use crate::client::format;
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Lines, or none of them.
+/// Writes lines, or none in quiet mode.
 pub(super) struct LinesRenderer {
     show: bool,
     recent_failures: RecentFailures,
 }
 
-/// Which failures were told lately: an outage hits every part at once and is told once.
+/// Failures that were reported lately: an outage affects every part at once and is reported once.
 #[derive(Default)]
 pub(super) struct RecentFailures(Mutex<HashMap<String, Instant>>);
 
 impl RecentFailures {
-    /// Whether this reason is worth a line again.
+    /// True if this reason was not reported lately.
     pub(super) fn is_news(&self, why: &str) -> bool {
         let (mut told, now) = (lock(&self.0), Instant::now());
         told.retain(|_, at| now.duration_since(*at) < PROGRESS_INTERVAL);
@@ -41,12 +41,12 @@ impl LinesRenderer {
     }
 }
 
-/// A line on standard error. A closed one is no reason to fail.
+/// Prints a line on standard error. A closed standard error is ignored.
 pub(super) fn print_line(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// An event as one line, if it is worth one.
+/// An event as a line, if it is worth reporting.
 pub(super) fn event_line(
     file: Option<&FileTransfer>,
     event: &TransferEvent<'_>,
@@ -83,7 +83,7 @@ fn pace_suffix(file: &FileTransfer) -> String {
     format!(" ({size} in {}, {speed})", format::time(file.started_at.elapsed()))
 }
 
-/// How far a transfer is, in words.
+/// Progress of a transfer in words.
 pub(super) fn progress_line(file: &FileTransfer, now: &TransferSnapshot) -> String {
     let mut line = format!("{} % of {}", format::percent(now.done(file.direction), file.size), format::size(file.size));
     match file.direction {

@@ -1,21 +1,21 @@
-//! Speed and time left, from a moving window. Pure: the time comes in.
+//! Speed and time left over a moving window. Pure: the caller passes the time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Long enough to be calm, short enough to notice a change.
+/// Length of the window: long enough to be calm, short enough to notice a change.
 const SPEED_WINDOW: Duration = Duration::from_secs(12);
 
-/// How fast bytes have moved of late.
+/// Measures the recent speed.
 #[derive(Debug, Default)]
 pub(super) struct SpeedMeter(VecDeque<(Instant, u64)>);
 
 impl SpeedMeter {
-    /// Takes note of how many bytes have moved by now.
+    /// Records the total number of bytes at `now`.
     pub(super) fn sample(&mut self, now: Instant, bytes: u64) {
-        // A part that has to be sent again takes its bytes back: what was measured before no longer compares.
+        // A part that is sent again takes its bytes back: earlier samples are then not comparable.
         if self.0.back().is_some_and(|(_, last)| *last > bytes) {
             self.0.clear();
         }
@@ -25,7 +25,7 @@ impl SpeedMeter {
         }
     }
 
-    /// Bytes per second over the window; `None` until there is something to measure.
+    /// Bytes per second over the window; `None` until there are enough samples.
     pub(super) fn speed(&self) -> Option<u64> {
         let ((from, first), (to, last)) = (self.0.front()?, self.0.back()?);
         let millis = to.duration_since(*from).as_millis();
@@ -33,7 +33,7 @@ impl SpeedMeter {
         (millis >= 200).then(|| u64::try_from(moved * 1000 / millis).unwrap_or(u64::MAX))
     }
 
-    /// How long `left` bytes will take at this speed.
+    /// Time that `left` bytes will take at this speed.
     pub(super) fn eta(&self, left: u64) -> Option<Duration> {
         let speed = self.speed().filter(|speed| *speed > 0)?;
         Some(Duration::from_secs(left.div_ceil(speed)))

@@ -1,7 +1,8 @@
-//! What people and programs see while bytes move: bars on a terminal, plain lines elsewhere, JSON on demand, or nothing.
+//! Progress reports for people and programs: bars on a terminal, plain lines elsewhere, JSON on demand, or nothing.
 //!
-//! Transfers count into atomics and a ticker looks at them, so that showing costs nothing per byte. Bars and lines go to
-//! standard error; JSON goes to standard output, one object a line. Never shown: signed URLs and keys.
+//! Transfers count into atomics that a ticker reads, so that reporting costs nothing per byte. Bars and lines are
+//! written to standard error; JSON is written to standard output, an object per line. Signed URLs and keys are never
+//! shown.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,20 +20,20 @@ mod meter;
 
 pub use json::error as error_as_json;
 
-/// How progress is shown.
+/// Style of progress reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputStyle {
     /// Bars, for terminals.
     Bars,
     /// A line now and then.
     Lines,
-    /// One JSON object a line.
+    /// A JSON object per line.
     Json,
     /// Nothing.
     Quiet,
 }
 
-/// Which way the bytes go.
+/// Direction of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferDirection {
     /// To the server.
@@ -41,64 +42,64 @@ pub enum TransferDirection {
     Down,
 }
 
-/// What happened to one file.
+/// An event of a file's transfer.
 #[derive(Debug)]
 pub enum TransferEvent<'a> {
-    /// Bytes begin to move. `there`: bytes that were there before.
+    /// The transfer begins.
     Started {
-        /// Bytes that an earlier run has moved.
+        /// Bytes that an earlier run has transferred.
         there: u64,
         /// The upload's id.
         upload: Option<&'a str>,
     },
-    /// Something failed and is tried again.
+    /// An operation failed and is retried.
     Retrying {
-        /// What was tried.
+        /// The operation.
         what: &'a str,
-        /// Why it failed.
+        /// Reason of the failure.
         why: &'a Error,
-        /// When it is tried again.
+        /// Delay before the retry.
         pause: Duration,
     },
-    /// Something worth knowing, in words.
+    /// Information for the user, in words.
     Note(&'a str),
-    /// Every byte is there.
+    /// All bytes are transferred.
     Completed {
         /// The asset's id.
         asset: &'a str,
     },
-    /// The service has dealt with it.
+    /// The service has finished processing.
     Settled {
         /// The asset's id.
         asset: &'a str,
         /// Its state.
         state: &'a str,
     },
-    /// It is on disk and verified.
+    /// The file is on disk and verified.
     Saved {
-        /// Where.
+        /// Path of the file.
         path: &'a str,
     },
-    /// It failed.
+    /// The transfer failed.
     Failed(&'a Error),
 }
 
-/// Shows.
+/// Renders progress.
 trait ProgressRenderer: Send + Sync {
     fn show_event(&self, file: Option<&FileTransfer>, event: &TransferEvent<'_>);
-    /// Looks at what is under way.
+    /// Renders the transfers under way.
     fn tick(&self, active: &[Arc<FileTransfer>]);
-    /// How often to look.
+    /// Interval of [`Self::tick`].
     fn tick_interval(&self) -> Option<Duration>;
-    /// A file is over.
+    /// A file's transfer has ended.
     fn remove_transfer(&self, _: &FileTransfer) {}
-    /// Writes past whatever is drawn.
+    /// Writes output without disturbing the bars.
     fn suspend(&self, write: &mut dyn FnMut()) {
         write();
     }
 }
 
-/// One file on its way.
+/// Counters of a file's transfer.
 #[derive(Debug)]
 struct FileTransfer {
     number: u64,
@@ -113,7 +114,7 @@ struct FileTransfer {
     activity: Mutex<&'static str>,
 }
 
-/// A transfer as it stands.
+/// State of a transfer at an instant.
 struct TransferSnapshot {
     moved: u64,
     confirmed: u64,
@@ -123,7 +124,7 @@ struct TransferSnapshot {
 }
 
 impl TransferSnapshot {
-    /// What counts: to the server, what it has; from the server, what is here.
+    /// Bytes that are done: for an upload those that the server has, for a download those that are saved.
     fn done(&self, direction: TransferDirection) -> u64 {
         match direction {
             TransferDirection::Up => self.confirmed,
@@ -146,7 +147,7 @@ impl FileTransfer {
         TransferSnapshot { moved, confirmed, speed: meter.speed(), eta, activity: *lock(&self.activity) }
     }
 
-    /// Bytes per second over the whole of this run.
+    /// Average bytes per second of this run.
     fn overall_speed(&self) -> u64 {
         let moved = self.moved.load(Ordering::Relaxed).saturating_sub(self.resumed_from.load(Ordering::Relaxed));
         let millis = self.started_at.elapsed().as_millis().max(1);
@@ -154,7 +155,7 @@ impl FileTransfer {
     }
 }
 
-/// Where everything that is to be shown is told.
+/// Reporter of progress, shared by all transfers.
 #[derive(Clone)]
 pub struct ProgressReporter(Arc<ReporterState>);
 
@@ -164,14 +165,14 @@ struct ReporterState {
     count: AtomicU64,
 }
 
-/// Whoever wants to know that something is tried again.
+/// Observer of retries.
 pub trait RetryObserver {
-    /// `what` failed with `why` and is tried again after `pause`.
+    /// `what` failed with `why` and is retried after `pause`.
     fn on_retry(&self, what: &str, why: &Error, pause: Duration);
 }
 
 impl ProgressReporter {
-    /// Shows in a style. `files`: how many there will be.
+    /// A reporter in a style. `files`: number of files to come.
     #[must_use]
     pub fn new(style: OutputStyle, files: usize) -> Self {
         let render: Box<dyn ProgressRenderer> = match style {
@@ -183,7 +184,7 @@ impl ProgressReporter {
         Self(Arc::new(ReporterState { render, active: Mutex::default(), count: AtomicU64::new(0) }))
     }
 
-    /// Takes up a file.
+    /// Starts to track a file.
     #[must_use]
     pub fn track(&self, name: &str, size: u64, direction: TransferDirection) -> TransferTracker {
         let transfer = Arc::new(FileTransfer {
@@ -202,29 +203,29 @@ impl ProgressReporter {
         TransferTracker { reporter: self.clone(), transfer }
     }
 
-    /// Says something that is about no file.
+    /// Reports information that concerns no file.
     pub fn note(&self, text: &str) {
         self.0.render.show_event(None, &TransferEvent::Note(text));
     }
 
-    /// A line of the result, on standard output.
+    /// Prints a line of the result on standard output.
     pub fn print_result(&self, line: &str) -> Result<(), Error> {
         let mut written = Ok(());
         self.0.render.suspend(&mut || written = writeln!(std::io::stdout(), "{line}"));
         written.map_err(Error::local("standard output".as_ref()))
     }
 
-    /// A line for the person, on standard error, however little is to be shown.
+    /// Prints a line for the user on standard error, in every style.
     pub fn print_error_line(&self, line: &str) {
         self.0.render.suspend(&mut || lines::print_line(line));
     }
 
-    /// Looks at what is under way, again and again; ends when dropped.
+    /// Renders the transfers under way at intervals; ends when dropped.
     pub async fn run_ticker(&self) {
         let Some(every) = self.0.render.tick_interval() else { return std::future::pending().await };
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // The first tick comes at once, when there is nothing to see.
+        // The first tick is immediate, when there is nothing to show.
         ticks.tick().await;
         loop {
             ticks.tick().await;
@@ -240,14 +241,14 @@ impl RetryObserver for ProgressReporter {
     }
 }
 
-/// One file's progress; dropped when it is over.
+/// Tracker of a file's progress; dropped at the end.
 pub struct TransferTracker {
     reporter: ProgressReporter,
     transfer: Arc<FileTransfer>,
 }
 
 impl TransferTracker {
-    /// Something happened.
+    /// Reports an event.
     pub fn report(&self, event: &TransferEvent<'_>) {
         if let TransferEvent::Started { there, .. } = event {
             self.transfer.resumed_from.store(*there, Ordering::Relaxed);
@@ -258,12 +259,12 @@ impl TransferTracker {
         self.reporter.0.render.show_event(Some(&self.transfer), event);
     }
 
-    /// What it is doing now, besides moving bytes.
+    /// Sets the current activity, apart from moving bytes.
     pub fn set_activity(&self, what: &'static str) {
         *lock(&self.transfer.activity) = what;
     }
 
-    /// A counter for bytes that move but are not confirmed yet.
+    /// A counter for bytes that are sent but not confirmed yet.
     #[must_use]
     pub fn start_attempt(&self) -> TransferAttempt {
         TransferAttempt { transfer: Arc::clone(&self.transfer), moved: AtomicU64::new(0) }
@@ -289,7 +290,7 @@ impl Drop for TransferTracker {
     }
 }
 
-/// Bytes of one try. Dropped without [`Self::confirm`], it takes them back.
+/// Bytes of an attempt. Dropped without [`Self::confirm`], it takes them back.
 #[derive(Debug)]
 pub struct TransferAttempt {
     transfer: Arc<FileTransfer>,
@@ -297,19 +298,19 @@ pub struct TransferAttempt {
 }
 
 impl TransferAttempt {
-    /// So many bytes more have moved.
+    /// Counts `bytes` that have moved.
     pub fn add(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
         self.transfer.moved.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// How many have moved.
+    /// Number of bytes that have moved.
     #[must_use]
     pub fn moved(&self) -> u64 {
         self.moved.load(Ordering::Relaxed)
     }
 
-    /// They are safe: `bytes` of them, whatever was counted.
+    /// Confirms the attempt with `bytes`, whatever was counted.
     pub fn confirm(&self, bytes: u64) {
         let counted = self.moved.swap(0, Ordering::Relaxed);
         self.transfer.moved.fetch_add(bytes.saturating_sub(counted), Ordering::Relaxed);

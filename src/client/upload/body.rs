@@ -1,4 +1,4 @@
-//! A part's bytes on their way out: a range of the file, read piece by piece into buffers that are used again.
+//! The body of a part: a range of the file, read in chunks into buffers that are reused.
 //!
 //! Memory is bounded by the number of parts in flight, whatever their size.
 
@@ -15,14 +15,14 @@ use super::source_file::SourceFile;
 use crate::client::progress::TransferAttempt;
 
 const CHUNK_BYTES: usize = 256 << 10;
-/// Pieces that wait between disk and socket.
+/// Maximum number of chunks queued between disk and socket.
 const MAX_QUEUED_CHUNKS: usize = 2;
 
-/// Buffers, handed out and taken back.
+/// A pool of buffers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ChunkPool(Arc<Mutex<Vec<Vec<u8>>>>);
 
-/// A buffer that finds its way back.
+/// A buffer that returns to its pool when dropped.
 struct PooledChunk {
     buffer: Vec<u8>,
     len: usize,
@@ -49,7 +49,7 @@ impl Drop for PooledChunk {
     }
 }
 
-/// A range of a file as a request's body.
+/// A range of a file as the body of a request.
 pub(super) struct FileBody {
     pieces: mpsc::Receiver<std::io::Result<Bytes>>,
     left: u64,
@@ -57,7 +57,7 @@ pub(super) struct FileBody {
 }
 
 impl FileBody {
-    /// Begins to read; what is taken from it is counted by `attempt`.
+    /// Starts to read; `attempt` counts the bytes that are taken.
     pub(super) fn start(
         source: Arc<SourceFile>,
         range: Range<u64>,
@@ -73,7 +73,7 @@ impl FileBody {
     }
 }
 
-/// Reads until the end, an error, or until nobody listens any more.
+/// Reads until the end, an error, or until the receiver is dropped.
 fn read_chunks(
     source: &SourceFile,
     mut range: Range<u64>,

@@ -1,4 +1,4 @@
-//! From bytes in the store to an asset that is ready: digest, completion, and the service's verdict.
+//! The end of an upload: digest, completion, and the result of processing.
 
 use super::UploadRun;
 use super::digest::BackgroundHash;
@@ -8,7 +8,7 @@ use crate::client::wire::ApiAsset;
 use crate::domain::checksum::Sha256Digest;
 
 impl UploadRun<'_> {
-    /// The digest of a file that has not changed meanwhile and is the one that was expected.
+    /// The file's digest, after checking that the file has not changed and that the digest is the expected value.
     pub(super) async fn finish_digest(&self, hashing: &mut BackgroundHash) -> Result<Sha256Digest> {
         self.track.set_activity("hashing");
         let digest = hashing.finish().await?;
@@ -21,7 +21,7 @@ impl UploadRun<'_> {
         }
     }
 
-    /// Completes the upload. `None`: the server does not have everything, or not any more.
+    /// Completes the upload. `None`: the server lacks parts, or no longer has the upload.
     pub(super) async fn complete_upload(&mut self, digest: Sha256Digest) -> Result<Option<String>> {
         let Some(upload) = self.upload_id() else { return Ok(None) };
         self.track.set_activity("completing");
@@ -42,7 +42,7 @@ impl UploadRun<'_> {
         }
     }
 
-    /// What the service makes of it. `digest`: what its digest must be.
+    /// Waits for the result of processing. `digest`: the expected digest of the asset.
     pub(super) async fn wait_for_verdict(&mut self, asset: &str, digest: Option<Sha256Digest>) -> Result<ApiAsset> {
         let asset = if self.uploader.options.wait {
             self.track.set_activity("processing");
@@ -53,14 +53,14 @@ impl UploadRun<'_> {
         self.track.report(&TransferEvent::Settled { asset: &asset.id, state: &asset.state });
         let verdict = check_asset(&asset, digest);
         if verdict.is_err() {
-            // Sending it again must not find this one.
+            // Sending the file again must not find this upload.
             self.entry.clear()?;
         }
         verdict.map(|()| asset)
     }
 }
 
-/// Whether an asset is what was wanted.
+/// Checks an asset's state and digest.
 fn check_asset(asset: &ApiAsset, digest: Option<Sha256Digest>) -> Result<()> {
     let why = match &asset.reason {
         Some(reason) => format!("{} ({})", reason.message.trim_end_matches('.'), reason.code),

@@ -1,7 +1,8 @@
-//! The SHA-256 of the whole file, computed beside the upload.
+//! The SHA-256 of the whole file, computed during the upload.
 //!
-//! Parts travel in parallel and out of order, so the hash reads by itself: close behind what is being sent, where the
-//! page cache still has it. It never runs far ahead, which would read a large file from the disk twice.
+//! Parts are sent in parallel and out of order, so the hash reads the file by itself: close behind the parts that are
+//! being sent, which are still in the page cache. It never runs far ahead, which would read a large file from the disk
+//! twice.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -13,10 +14,10 @@ use crate::client::error::{Error, Result};
 use crate::domain::checksum::Sha256Digest;
 
 const CHUNK_BYTES: usize = 256 << 10;
-/// How far it may be ahead of the bytes that are being sent.
+/// How many bytes the hash may be ahead of the bytes that are being sent.
 const MAX_READ_AHEAD_BYTES: u64 = 64 << 20;
 
-/// A hash under way. Dropped, it stops.
+/// A running hash computation, stopped when dropped.
 pub(super) struct BackgroundHash {
     pace: Arc<HashPace>,
     work: Option<JoinHandle<Result<Sha256Digest>>>,
@@ -45,7 +46,7 @@ impl HashPace {
         self.moved.notify_all();
     }
 
-    /// Waits until `offset` may be read; `false`: nobody wants the digest any more.
+    /// Waits until `offset` may be read; `false`: the digest is no longer needed.
     fn wait_to_read(&self, offset: u64) -> bool {
         let mut sent = self.lock();
         while !sent.stop && offset > sent.up_to.saturating_add(MAX_READ_AHEAD_BYTES) {
@@ -63,12 +64,12 @@ impl BackgroundHash {
         Self { pace, work: Some(work) }
     }
 
-    /// Bytes up to here are being sent, or are there already.
+    /// Notes that bytes up to `offset` are being sent or are already sent.
     pub(super) fn advance_to(&self, offset: u64) {
         self.pace.update(|sent| sent.up_to = sent.up_to.max(offset));
     }
 
-    /// The digest of the whole, at full speed.
+    /// The digest of the whole file, computed at full speed from here on.
     pub(super) async fn finish(&mut self) -> Result<Sha256Digest> {
         self.advance_to(u64::MAX);
         let Some(work) = self.work.take() else { return Err(Error::Interrupted) };

@@ -1,11 +1,11 @@
-//! `gantry put`: a file to the service, in parallel parts, going on where any earlier run stopped.
+//! `gantry put`: sends a file to the service in parallel parts and resumes where an earlier run stopped.
 //!
 //! ```text
 //! journal ▶ begin (find or create) ▶ send (missing parts, beside the hash) ▶ complete {sha256} ▶ wait until it is ready
 //! ```
 //!
-//! What has arrived is for the server to say; the journal only knows which upload it was. The file is watched: if it
-//! changes under way, nothing half-claimed remains.
+//! The server knows which parts have arrived; the journal only knows which upload it was. If the file changes during
+//! the upload, the upload is aborted.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,31 +40,31 @@ use send::SendOutcome;
 pub use source_file::FileFingerprint;
 use source_file::SourceFile;
 
-/// How often the server may change its mind about where an upload stands.
+/// How often the upload may be re-examined because the server's view of it changed.
 const MAX_UPLOAD_ROUNDS: u32 = 6;
 
-/// How to upload.
+/// Options of an upload.
 #[derive(Clone, Debug)]
 pub struct UploadOptions {
-    /// Another name than the file's.
+    /// Name of the asset instead of the file's name.
     pub name: Option<String>,
-    /// The declared type.
+    /// Media type to declare.
     pub content_type: Option<String>,
-    /// The caller's identity for the asset.
+    /// External id of the asset.
     pub external_id: Option<String>,
-    /// The caller's properties.
+    /// Metadata of the asset.
     pub metadata: Map<String, Value>,
-    /// Wanted part size in bytes.
+    /// Requested part size in bytes.
     pub part_size: Option<u64>,
-    /// What the file is expected to hash to.
+    /// Expected digest of the file.
     pub sha256: Option<Sha256Digest>,
-    /// Go on with what an earlier run has begun.
+    /// Continue what an earlier run has begun.
     pub resume: bool,
     /// Wait until the asset is ready or rejected.
     pub wait: bool,
-    /// Parts in flight, over all files.
+    /// Maximum parts in flight, over all files.
     pub concurrency: usize,
-    /// How long nothing may move before a part is sent again.
+    /// How long a part may make no progress before it is sent again.
     pub stall_timeout: Duration,
 }
 
@@ -78,32 +78,32 @@ pub struct FileUploader {
     pool: body::ChunkPool,
     stop: CancellationToken,
     finished: Mutex<Vec<PathBuf>>,
-    /// The server has bytes of a file.
+    /// True once the server has bytes of a file.
     kept_bytes: AtomicBool,
 }
 
-/// A file that became an asset.
+/// A file that was uploaded.
 #[derive(Clone, Debug)]
 pub struct UploadedFile {
-    /// The asset.
+    /// The asset of the file.
     pub asset: ApiAsset,
-    /// Whether an earlier run had finished it.
+    /// True if an earlier run had finished the upload.
     pub already_finished: bool,
 }
 
-/// One file on its way.
+/// The upload of a file.
 struct UploadRun<'a> {
     uploader: &'a FileUploader,
     source: Arc<SourceFile>,
     name: String,
     entry: JournalEntry,
     track: TransferTracker,
-    /// When the server gives the upload up.
+    /// When the server lets the upload expire.
     kept_until: Option<Timestamp>,
 }
 
 impl FileUploader {
-    /// `journal`: where unfinished uploads are remembered. `stop`: cut everything off, keeping what has arrived.
+    /// `journal`: records of unfinished uploads. `stop`: cancels all transfers; the parts that have arrived stay.
     #[must_use]
     pub fn new(
         api: ApiClient,
@@ -117,12 +117,12 @@ impl FileUploader {
         Self { api, reporter, journal, options, slots, pool, stop, finished, kept_bytes }
     }
 
-    /// Part addresses to ask for at once.
+    /// Number of part URLs per request.
     fn url_batch_size(&self) -> usize {
         self.options.concurrency * 2
     }
 
-    /// Uploads one file.
+    /// Uploads a file.
     pub async fn upload_file(&self, path: &Path) -> Result<UploadedFile> {
         if self.stop.is_cancelled() {
             return Err(Error::Interrupted);
@@ -155,7 +155,7 @@ impl FileUploader {
             None => source.name()?.to_owned(),
         };
         let options = &self.options;
-        // What makes it another upload than an earlier one of the same file.
+        // The properties by which the upload differs from an earlier upload of the same file.
         let wish = serde_json::json!([name, options.content_type, options.external_id, options.metadata]).to_string();
         let identity = UploadIdentity { server: self.api.base(), path: &source.path, wish: &wish };
         let entry = match &self.journal {
@@ -166,19 +166,19 @@ impl FileUploader {
         Ok(UploadRun { uploader: self, source, name, entry, track, kept_until: None })
     }
 
-    /// Whether the server has bytes of any of the files.
+    /// True if the server has bytes of any of the files.
     #[must_use]
     pub fn has_kept_bytes(&self) -> bool {
         self.kept_bytes.load(Ordering::Relaxed)
     }
 
-    /// Finished uploads stay known until the user is told of them, and for a while after: if the command is cut off, the
-    /// next run skips them.
+    /// Keeps the record of a finished upload until it is reported to the user, and for a while after: if the command is
+    /// killed, the next run skips the file.
     fn keep_until_reported(&self, entry: JournalEntry) {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner).extend(entry.release());
     }
 
-    /// Every file of the command is through, and the user was told of each.
+    /// Notes that all files of the command are done and were reported to the user.
     pub fn mark_reported(&self) {
         let Some(journal) = &self.journal else { return };
         let finished = std::mem::take(&mut *self.finished.lock().unwrap_or_else(PoisonError::into_inner));
@@ -191,7 +191,7 @@ impl UploadRun<'_> {
         self.entry.state().upload.as_deref()
     }
 
-    /// From wherever the file stands to an asset.
+    /// Continues from the upload's current state to an asset.
     async fn run_to_asset(&mut self) -> Result<UploadedFile> {
         self.drop_stale().await?;
         let mut hashing = BackgroundHash::start(Arc::clone(&self.source));
@@ -235,7 +235,7 @@ impl UploadRun<'_> {
         Err(Error::Other(format!("{}: the server loses this upload again and again", self.source.label)))
     }
 
-    /// For whoever pressed Ctrl-C.
+    /// Tells the user after Ctrl-C how long the bytes are kept.
     fn note_kept_bytes(&self) {
         let (kept, size) = (self.track.confirmed(), self.source.fingerprint.size);
         let note = match self.upload_id() {
@@ -249,7 +249,7 @@ impl UploadRun<'_> {
         self.track.report(&TransferEvent::Note(&note));
     }
 
-    /// The bytes are not what was begun: nothing of them may be completed, now or later.
+    /// Aborts the upload because the file has changed: its parts must never be completed.
     async fn abort_and_forget(&mut self) {
         let finished = self.entry.state().finished.is_some();
         if let Some(upload) = self.upload_id().filter(|_| !finished) {

@@ -1,4 +1,4 @@
-//! Addresses for parts, fetched just before they are needed, a few at a time.
+//! URLs for parts, requested in batches just before they are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,28 +10,28 @@ use crate::client::progress::RetryObserver;
 use crate::client::wire::{ApiSignedUrl, PartUrl};
 use crate::domain::plan::{PartNumber, PartSet};
 
-/// The addresses of one upload.
+/// The part URLs of an upload.
 pub(super) struct PartUrlCache {
     batch: usize,
     state: Mutex<PartUrlState>,
 }
 
 struct PartUrlState {
-    /// Parts for which no address was asked yet.
+    /// Parts whose URL was not requested yet.
     unrequested: BTreeSet<PartNumber>,
     known: BTreeMap<PartNumber, ApiSignedUrl>,
-    /// Counts how often all of them were thrown away.
+    /// Counts how often all URLs were discarded.
     generation: u64,
 }
 
-/// An address, and which edition of the book it is from.
+/// A part URL with the generation of the cache from which it came.
 pub(super) struct IssuedPartUrl {
     pub(super) target: ApiSignedUrl,
     generation: u64,
 }
 
 impl PartUrlCache {
-    /// A book for these parts; some addresses may have come with the upload. `batch`: how many are fetched at once.
+    /// A cache for these parts; `first`: URLs that came with the upload. `batch`: number of URLs per request.
     pub(super) fn new(missing: &[PartNumber], first: Vec<PartUrl>, batch: usize) -> Self {
         let mut rest: BTreeSet<PartNumber> = missing.iter().copied().collect();
         let mut known = BTreeMap::new();
@@ -43,7 +43,7 @@ impl PartUrlCache {
         Self { batch: batch.max(1), state: Mutex::new(PartUrlState { unrequested: rest, known, generation: 0 }) }
     }
 
-    /// The address of a part, to be used once. Others that ask meanwhile wait for the same answer.
+    /// The URL of a part, to be used once. Concurrent callers wait for the same request.
     pub(super) async fn take_url(
         &self,
         part: PartNumber,
@@ -64,7 +64,7 @@ impl PartUrlCache {
         Ok(IssuedPartUrl { target: target.ok_or_else(missing)?, generation: state.generation })
     }
 
-    /// This one was no longer good, and so is none of its edition.
+    /// Discards all URLs of this URL's generation, because it was refused.
     pub(super) async fn invalidate(&self, entry: &IssuedPartUrl) {
         let mut state = self.state.lock().await;
         if state.generation == entry.generation {
@@ -76,7 +76,7 @@ impl PartUrlCache {
 }
 
 impl PartUrlState {
-    /// This part and the next ones that will be asked for.
+    /// This part and the parts that follow, up to `batch`.
     fn next_batch(&mut self, part: PartNumber, batch: usize) -> PartSet {
         self.unrequested.remove(&part);
         let more: Vec<PartNumber> = self.unrequested.iter().copied().take(batch - 1).collect();

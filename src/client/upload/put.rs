@@ -1,4 +1,4 @@
-//! Bytes to the store: one PUT with exactly the headers that were signed, watched so that it cannot hang.
+//! Sends bytes to the store: a PUT with exactly the signed headers, with a timeout for stalls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use crate::client::error::{Error, ServerRefusal};
 use crate::client::progress::TransferAttempt;
 use crate::client::wire::ApiSignedUrl;
 
-/// Why a PUT did not do.
+/// Why a PUT failed.
 #[derive(Debug)]
 pub(super) enum PutError {
-    /// 403: the address is no longer good; another one may be.
+    /// 403: the URL is no longer valid; a new URL may be.
     Expired(ServerRefusal),
-    /// 404: there is no such upload any more at the store.
+    /// 404: the store no longer has the upload.
     Gone,
-    /// 412: the bytes are there already.
+    /// 412: the object already exists.
     AlreadyThere,
     /// Anything else.
     Failed(Error),
 }
 
-/// Sends `body` to `target`. `patience`: how long nothing may move.
+/// Sends `body` to `target`. `patience`: how long the transfer may make no progress.
 pub(super) async fn put_body(
     http: &reqwest::Client,
     target: &ApiSignedUrl,
@@ -48,7 +48,7 @@ pub(super) async fn put_body(
     };
     let status = response.status();
     if status.is_success() {
-        // To the end, so that the connection can be used again.
+        // Read to the end, so that the connection can be reused.
         let _ = tokio::time::timeout(patience, response.bytes()).await;
         return Ok(());
     }
@@ -62,7 +62,7 @@ pub(super) async fn put_body(
     })
 }
 
-/// Returns when nothing has moved for `patience`. A store that has every byte may think for longer.
+/// Returns when no byte was sent for `patience`. After the last byte, the store may take longer to answer.
 async fn wait_for_stall(attempt: &TransferAttempt, size: u64, patience: Duration) {
     let (mut moved, mut since) = (attempt.moved(), Instant::now());
     loop {

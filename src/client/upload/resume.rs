@@ -1,7 +1,7 @@
-//! From a file to an open upload: a new one, or the one that an earlier run has begun.
+//! Opens the upload of a file: a new upload, or the upload that an earlier run has begun.
 //!
-//! The journal says which upload it was, the server says what became of it. Whatever cannot be gone on with is begun
-//! afresh, under a new `Idempotency-Key` that is on disk before the request leaves.
+//! The journal names the upload, the server knows its state. An upload that cannot be continued is replaced by a new
+//! upload, under a new `Idempotency-Key` that is on disk before the request leaves.
 
 use super::UploadRun;
 use crate::client::error::{Error, Result};
@@ -9,23 +9,23 @@ use crate::client::journal::BeginRecord;
 use crate::client::wire::{ApiSignedUrl, ApiUpload, ApiUploadRequest, PartUrl};
 use crate::domain::clock::random_hex;
 
-/// Uploads that may turn out to be gone before we give up.
+/// Maximum number of attempts to create an upload that turns out to be gone.
 const MAX_CREATE_ATTEMPTS: u32 = 3;
 
-/// Where a file stands.
+/// State of a file's upload.
 pub(super) enum ResumeState {
-    /// It is an asset already. `sure`: we have seen that ourselves.
+    /// The asset exists. `sure`: this run has seen that itself.
     Done { asset: String, sure: bool },
-    /// Every byte is there, and completing it has begun.
+    /// All bytes are stored, and the completion has begun.
     Completing,
-    /// It goes as one PUT.
+    /// The file is sent by a single PUT.
     Whole(ApiSignedUrl),
-    /// It goes in parts; some addresses may be here already.
+    /// The file is sent in parts; some URLs may have come with the upload.
     Parts(ApiUpload, Vec<PartUrl>),
 }
 
 impl UploadRun<'_> {
-    /// Finds or makes the upload.
+    /// Finds or creates the upload.
     pub(super) async fn find_or_create(&mut self) -> Result<ResumeState> {
         if let Some(standing) = self.resume().await? {
             return Ok(standing);
@@ -38,7 +38,7 @@ impl UploadRun<'_> {
         Err(Error::Other("the server gives up every upload as soon as it is begun".to_owned()))
     }
 
-    /// Drops what is remembered of another content of this file, or what the person does not want to go on with.
+    /// Forgets an upload of other content of this file, or an upload that the user does not want to continue.
     pub(super) async fn drop_stale(&mut self) -> Result<()> {
         let memory = self.entry.state().clone();
         let Some(begin) = memory.begin else { return Ok(()) };
@@ -54,7 +54,7 @@ impl UploadRun<'_> {
             }
             let known = match memory.upload {
                 Some(id) => Ok(id),
-                // The answer was lost; the same request brings it again.
+                // The answer was lost; the same request gets it again.
                 None => self
                     .uploader
                     .api
@@ -62,7 +62,7 @@ impl UploadRun<'_> {
                     .await
                     .map(|it| it.upload.id),
             };
-            // Only its storage would be lost for a week; no reason not to send the file.
+            // A failure only keeps its storage for a week: no reason not to send the file.
             if let Ok(id) = known {
                 let _ = self.uploader.api.abort_upload(&id, &self.track).await;
             }
@@ -70,7 +70,7 @@ impl UploadRun<'_> {
         self.entry.clear()
     }
 
-    /// What the journal knows, as far as the server confirms it.
+    /// The upload in the journal, if the server confirms it.
     async fn resume(&mut self) -> Result<Option<ResumeState>> {
         let memory = self.entry.state().clone();
         if let Some(asset) = memory.finished {
@@ -83,7 +83,7 @@ impl UploadRun<'_> {
             }
         } else if let Some(upload) = memory.upload {
             match self.uploader.api.get_upload(&upload, &self.track).await {
-                // Its address comes with a repeat of the creation.
+                // Its URL comes with a repeated creation.
                 Ok(upload) if upload.state == "open" && upload.part_size.is_none() => {}
                 Ok(upload) => return self.build_resume_state(upload, None, Vec::new()),
                 Err(Error::NotFound(_)) => self.entry.clear()?,
@@ -93,7 +93,7 @@ impl UploadRun<'_> {
         Ok(None)
     }
 
-    /// Creates an upload, or finds the one whose creation was answered to nobody. `None`: it is gone already.
+    /// Creates an upload, or finds the upload whose creation was not answered. `None`: it no longer exists.
     async fn create_upload(&mut self) -> Result<Option<ResumeState>> {
         let begin = match &self.entry.state().begin {
             Some(begin) => begin.clone(),
@@ -106,7 +106,7 @@ impl UploadRun<'_> {
         let opened = match self.uploader.api.create_upload(&begin.request, &begin.key, &self.track).await {
             Ok(opened) => opened,
             Err(refused @ (Error::Usage(_) | Error::Limit(_) | Error::Refused(_))) if !refused.is_retryable() => {
-                // Nothing was made, and another wish for this file must not find this one.
+                // Nothing was created, and another wish for this file must not find this entry.
                 self.entry.clear()?;
                 return Err(refused);
             }
@@ -132,7 +132,7 @@ impl UploadRun<'_> {
             ("open", Some(put), _) => ResumeState::Whole(put),
             ("open", None, Some(_)) => ResumeState::Parts(upload, urls),
             ("open", None, None) => return Err(Error::Other("the server says not how to send the file".to_owned())),
-            // Aborted, expired, failed: it takes a new one.
+            // Aborted, expired or failed: a new upload is needed.
             _ => {
                 self.entry.clear()?;
                 return Ok(None);
@@ -141,7 +141,7 @@ impl UploadRun<'_> {
         Ok(Some(standing))
     }
 
-    /// The request for a new upload, as it will be repeated byte by byte.
+    /// The request for a new upload, to be repeated byte for byte.
     fn build_begin_record(&self) -> Result<BeginRecord> {
         let options = &self.uploader.options;
         let request = ApiUploadRequest {

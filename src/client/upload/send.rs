@@ -1,4 +1,4 @@
-//! Bytes to the store, by one PUT or by parallel parts, each tried again by itself until it is there.
+//! Sends the bytes to the store, by a single PUT or in parallel parts, each with its own retries.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::client::retry::RetryBackoff;
 use crate::client::wire::{ApiSignedUrl, ApiUpload, PartUrl};
 use crate::domain::plan::{PartNumber, PartPlan};
 
-/// How sending ended.
+/// Outcome of sending.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SendOutcome {
-    /// Everything is there.
+    /// All bytes are sent.
     All,
-    /// The upload, or its address, is no longer good: ask the server how things stand.
+    /// The upload or its URL is no longer valid: ask the server for the state.
     AskAgain,
 }
 
-/// What does not change while parts are sent.
+/// Data that all parts of an upload share.
 struct PartSender<'a> {
     run: &'a UploadRun<'a>,
     upload: &'a ApiUpload,
@@ -36,7 +36,7 @@ struct PartSender<'a> {
 }
 
 impl UploadRun<'_> {
-    /// Sends the file as one PUT. `renewed`: its address was refused before.
+    /// Sends the file by a single PUT. `renewed`: its previous URL was refused.
     pub(super) async fn send_whole(
         &self,
         target: &ApiSignedUrl,
@@ -67,7 +67,7 @@ impl UploadRun<'_> {
         }
     }
 
-    /// Sends the parts that the store does not have.
+    /// Sends the parts that the store lacks.
     pub(super) async fn send_parts(
         &self,
         upload: &ApiUpload,
@@ -93,9 +93,9 @@ impl UploadRun<'_> {
         Ok(SendOutcome::All)
     }
 
-    /// Waits before the next try, or gives up with the error.
+    /// Waits before the next attempt, or gives up with the error.
     async fn wait_before_retry(&self, backoff: &mut RetryBackoff, what: &str, error: Error) -> Result<()> {
-        // A body that broke off because the file became shorter looks like a broken connection.
+        // A file that was truncated looks like a broken connection.
         self.source.ensure_unchanged()?;
         let next = backoff.next_pause(&error, self.uploader.api.entropy(), Instant::now());
         let Some(pause) = next else { return Err(error) };
@@ -105,14 +105,14 @@ impl UploadRun<'_> {
     }
 }
 
-/// The parts that the store has in their planned size.
+/// The parts that the store has with their planned size.
 fn received_part_numbers<'a>(upload: &'a ApiUpload, plan: &'a PartPlan) -> impl Iterator<Item = PartNumber> + 'a {
     let there = |(part, size): (Option<PartNumber>, u64)| part.filter(|part| plan.len_of(*part) == Some(size));
     upload.received.iter().map(|part| (PartNumber::new(part.part), part.size)).filter_map(there)
 }
 
 impl PartSender<'_> {
-    /// Sends one part until it is there.
+    /// Sends a part, with retries.
     async fn send_part(&self, part: PartNumber) -> Result<SendOutcome> {
         let what = format!("part {part}");
         let (mut backoff, mut refused) = (self.run.uploader.api.backoff(), false);
@@ -120,7 +120,7 @@ impl PartSender<'_> {
             let error = match self.send_part_once(part).await? {
                 Ok(()) => return Ok(SendOutcome::All),
                 Err(PutError::Gone) => return Ok(SendOutcome::AskAgain),
-                // Once is expiry, twice is a no.
+                // The first refusal means an expired URL, the second is final.
                 Err(PutError::Expired(_)) if !refused => {
                     refused = true;
                     continue;
@@ -134,7 +134,7 @@ impl PartSender<'_> {
         }
     }
 
-    /// The outer result is about us, the inner one about the store.
+    /// The outer result has errors of the client, the inner result those of the store.
     async fn send_part_once(&self, part: PartNumber) -> Result<std::result::Result<(), PutError>> {
         let run = self.run;
         let _slot = run.uploader.slots.acquire().await;

@@ -1,4 +1,4 @@
-//! The file that is being sent: opened once, read by position, watched for changes.
+//! The file that is being sent: opened once, read by position, checked for changes.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::error::{Error, Result};
 
-/// What tells one content of a file from another without reading it.
+/// Fingerprint by which changed content is detected without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct FileFingerprint {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Last change, in nanoseconds since 1970.
+    /// Time of the last change, in nanoseconds since 1970.
     pub modified_ns: i128,
 }
 
@@ -21,11 +21,11 @@ pub struct FileFingerprint {
 #[derive(Debug)]
 pub(super) struct SourceFile {
     file: File,
-    /// As it was given, for people.
+    /// Path as the user gave it, for messages.
     pub(super) label: String,
-    /// Without links and dots: what it is remembered by.
+    /// Canonical path, by which the journal identifies the file.
     pub(super) path: PathBuf,
-    /// As it was when it was opened.
+    /// Fingerprint at the time of opening.
     pub(super) fingerprint: FileFingerprint,
 }
 
@@ -36,7 +36,7 @@ impl SourceFile {
             return Err(Error::Usage(why.to_owned()));
         }
         let local = || Error::local(given);
-        // Opening a pipe would wait for its other end, so it is looked at first.
+        // The type is checked first, because opening a pipe would wait for its other end.
         let kind = std::fs::metadata(given).map_err(local())?.file_type();
         if !kind.is_file() {
             let what = if kind.is_dir() { "a directory" } else { "no regular file" };
@@ -48,7 +48,7 @@ impl SourceFile {
         Ok(Self { file, label: given.to_string_lossy().into_owned(), path, fingerprint: print })
     }
 
-    /// The file's own name, as the asset's.
+    /// The file's name, which becomes the asset's.
     pub(super) fn name(&self) -> Result<&str> {
         let name = self.path.file_name().and_then(|name| name.to_str());
         name.ok_or_else(|| Error::Usage(format!("{}: its name is not UTF-8; give it one with --name", self.label)))
@@ -70,7 +70,7 @@ impl SourceFile {
         Ok(())
     }
 
-    /// Whether the file is still what it was when it was opened.
+    /// Checks that the file is unchanged since it was opened.
     pub(super) fn ensure_unchanged(&self) -> Result<()> {
         if read_fingerprint(&self.file).map_err(Error::local(&self.path))? == self.fingerprint {
             return Ok(());
@@ -82,7 +82,7 @@ impl SourceFile {
         Error::Integrity(format!("{} changed while it was being sent; nothing of it was kept", self.label))
     }
 
-    /// What went wrong while reading, by meaning.
+    /// A read error by its meaning.
     pub(super) fn read_error(&self, error: std::io::Error) -> Error {
         match error.kind() {
             std::io::ErrorKind::UnexpectedEof => self.changed_error(),

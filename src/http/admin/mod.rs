@@ -1,5 +1,4 @@
-//! Administration below `/v1/admin`: jobs and dead letters, queues, chores, counts, alarms; and having assets looked at
-//! again.
+//! Administration below `/v1/admin`: jobs and dead letters, queues, chores, counts, alarms, and reprocessing of assets.
 
 use super::openapi::ApiRoutes;
 

@@ -1,4 +1,4 @@
-//! The routes of administration, each with what is said of it.
+//! The routes of the administration API, each with its description for the contract.
 
 use serde_json::json;
 

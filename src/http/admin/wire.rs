@@ -1,4 +1,4 @@
-//! Shapes of the administration API, and their way from domain values. Pure.
+//! Shapes of the administration API and their conversion from domain values. Pure.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -32,7 +32,7 @@ impl RetryDeadJobsBody {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RunChore")]
 pub(super) struct RunChoreBody {
-    /// Say what it would do, and do nothing.
+    /// Only report what the chore would do; change nothing.
     pub(super) dry_run: bool,
 }
 
@@ -60,18 +60,18 @@ pub(super) struct ReprocessAssetsBody {
     scan_only: bool,
     /// Assets in this state only.
     state: Option<String>,
-    /// Assets with this id of yours only.
+    /// Assets with this external id only.
     external_id: Option<String>,
-    /// Assets that were made later only.
+    /// Assets created later than this only.
     created_after: Option<Timestamp>,
     /// Assets of this type only.
     content_type: Option<String>,
     /// Assets with these values in their metadata only.
     metadata: std::collections::BTreeMap<String, String>,
-    /// `next_cursor` of the answer before, to go on.
+    /// `next_cursor` of the previous answer, to continue.
     #[schemars(length(min = 1, max = 512))]
     cursor: Option<String>,
-    /// How many to look at; left out, 100.
+    /// How many assets to look at; 100 by default.
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
 }
@@ -119,7 +119,7 @@ pub(super) fn parse_jobs_query(query: Option<&str>) -> Result<ListJobs, Error> {
     Ok(list)
 }
 
-/// `GET /v1/admin/stats`: the last day unless said otherwise.
+/// `GET /v1/admin/stats`: the last day by default.
 pub(super) fn parse_stats_query(query: Option<&str>, now: Timestamp) -> Result<(Timestamp, Timestamp), Error> {
     let (mut from, mut to) = (before(now, DEFAULT_STATS_SPAN), now);
     let time = |field, value: &str| parse_parameter(field, value, "a time like 2026-01-31T12:00:00Z");

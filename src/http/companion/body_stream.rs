@@ -1,8 +1,9 @@
-//! The body of a form on its way to the parser: no piece is handed over before the parser has read what it has.
+//! The body of a form on its way to the parser: the next piece is passed on only when the parser has read what it has.
 //!
-//! The parser takes whatever its source offers, and a connection offers pieces of any size: up to some hundred KiB from one
-//! that has carried large bodies before. A limit on the form must therefore not count pieces. This source counts only what
-//! the parser cannot make anything of, which is bounded whatever the pieces.
+//! The parser takes all that its source offers, and a connection offers pieces of any size: up to some hundred KiB
+//! after it has carried large bodies. A limit on the form must therefore not count pieces. This source counts only
+//! bytes in which the parser finds neither the start nor the end of a field; their number is bounded whatever the size
+//! of the pieces.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,59 +13,59 @@ use std::task::{Context, Poll};
 use axum::body::{Body, BodyDataStream, Bytes};
 use futures_util::{Stream, StreamExt};
 
-/// Why the source gave no more.
+/// Why the source stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FormBodyError {
-    /// The body broke off.
+    /// The connection broke off before the end of the body.
     #[error("the body broke off")]
     Truncated,
-    /// The limit's bytes came in which no field begins or ends.
+    /// The limit was reached without the start or end of a field.
     #[error("too many bytes without a field")]
     NoField,
 }
 
-/// What the parser has made of the body so far, told by the one who drives it.
+/// Progress of the parser, reported by the code that drives it.
 #[derive(Debug, Default)]
 pub(super) struct ParseProgress {
-    /// The parser may find something in what it has.
+    /// The parser may find something in the bytes that it has.
     has_more: AtomicBool,
     in_file: AtomicBool,
-    /// Bytes since the parser last found something, but for the last piece: the parser may not have looked at that.
+    /// Bytes since the parser last found something, except the last piece, which the parser may not have read yet.
     unparsed: AtomicU64,
     last_piece: AtomicU64,
 }
 
 impl ParseProgress {
-    /// The parser found something, and may find more in what it has.
+    /// Notes that the parser found something and may find more in the bytes that it has.
     pub(super) fn advance(&self) {
         self.unparsed.store(0, Ordering::Relaxed);
         self.last_piece.store(0, Ordering::Relaxed);
         self.has_more.store(true, Ordering::Relaxed);
     }
 
-    /// From here on comes the content of the file, of any length.
+    /// Notes that the content of the file begins, which has any length.
     pub(super) fn begin_file(&self) {
         self.in_file.store(true, Ordering::Relaxed);
         self.advance();
     }
 
-    /// The file's content has ended.
+    /// Notes that the content of the file has ended.
     pub(super) fn end_file(&self) {
         self.in_file.store(false, Ordering::Relaxed);
         self.advance();
     }
 }
 
-/// The source.
+/// The body as a stream for the parser.
 pub(super) struct FormBodyStream {
     body: BodyDataStream,
     progress: Arc<ParseProgress>,
-    /// Most bytes outside of the file in which the parser finds nothing.
+    /// Maximum number of bytes outside of the file in which the parser finds nothing.
     limit: u64,
 }
 
 impl FormBodyStream {
-    /// A source over a body.
+    /// Wraps a body.
     pub(super) fn new(body: Body, progress: Arc<ParseProgress>, limit: u64) -> Self {
         Self { body: body.into_data_stream(), progress, limit }
     }
@@ -74,7 +75,7 @@ impl Stream for FormBodyStream {
     type Item = Result<Bytes, FormBodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // Pending, so that the parser looks at what it has; it is asked again at once if that does not suffice.
+        // Pending, so that the parser reads what it has; it polls again at once if that does not suffice.
         if self.progress.has_more.swap(false, Ordering::Relaxed) {
             context.waker().wake_by_ref();
             return Poll::Pending;

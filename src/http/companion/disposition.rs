@@ -1,23 +1,24 @@
 //! Names in the headers of a form's parts (RFC 7578 §4.2), as browsers, curl and libraries really write them. Pure.
 //!
-//! Browsers write `"`, CR and LF of a file's name as `%22`, `%0D` and `%0A` and nothing else (HTML, multipart/form-data
-//! encoding algorithm); old curl writes `\"`; .NET and Java add `filename*`, although RFC 7578 knows none.
+//! Browsers encode `"`, CR and LF in a file's name as `%22`, `%0D` and `%0A` and nothing else (HTML,
+//! multipart/form-data encoding algorithm); old curl writes `\"`; .NET and Java add `filename*`, although RFC 7578 does
+//! not allow it.
 
 use http::{HeaderMap, header};
 
 use crate::http::upload_metadata::decode_extended;
 
-/// What a part is called.
+/// Names of a part: field and file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct FormPartNames {
     /// The field's name.
     pub(super) name: String,
-    /// The file's name. `None`: the part is a field and not a file. Empty: no file was chosen, or it has no name.
+    /// The file's name. `None`: the part is a field, not a file. Empty: no file was chosen, or the file has no name.
     pub(super) filename: Option<String>,
 }
 
 impl FormPartNames {
-    /// Reads `Content-Disposition`. What is not UTF-8 is replaced by U+FFFD.
+    /// Parses `Content-Disposition`. Bytes that are not UTF-8 are replaced by U+FFFD.
     pub(super) fn from_headers(headers: &HeaderMap) -> Self {
         let Some(value) = headers.get(header::CONTENT_DISPOSITION) else { return Self::default() };
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -34,7 +35,7 @@ fn decode_browser_escapes(text: &str) -> String {
     text.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n")
 }
 
-/// The last word of `C:\…` and `\\server\…`, which old browsers send. Elsewhere `\` is a letter like any other.
+/// The last component of `C:\…` and `\\server\…`, which old browsers send. In other names `\` is an ordinary character.
 fn without_windows_path(name: &str) -> &str {
     let drive = matches!(name.as_bytes(), [letter, b':', b'\\', ..] if letter.is_ascii_alphabetic());
     let last = name.rsplit('\\').next().filter(|_| drive || name.starts_with(r"\\"));
@@ -46,7 +47,7 @@ fn disposition_parameters(text: &str) -> Vec<(String, String)> {
     let mut parameters = Vec::new();
     let mut rest = text.split_once(';').map_or("", |(_, rest)| rest);
     while let Some((name, value)) = rest.split_once('=') {
-        // A word without a value in front of the name.
+        // Text before the name that has no value of its own.
         let name = name.rsplit(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let value = value.trim_start();
         let (value, after) = match value.strip_prefix('"') {
@@ -62,10 +63,10 @@ fn disposition_parameters(text: &str) -> Vec<(String, String)> {
     parameters
 }
 
-/// The value of a quoted string whose opening quote is gone, and what follows it.
+/// The value of a quoted string after its opening quote, and the rest of the text.
 ///
-/// A quote ends it if a semicolon or nothing follows. One behind a backslash does so only if it is the last: a name that
-/// ends in a backslash comes as `"name\"` from browsers.
+/// A quote ends the value if a semicolon or nothing follows. A quote after a backslash ends it only at the end of the
+/// text: browsers send a name that ends in a backslash as `"name\"`.
 fn unquote(text: &str) -> (String, &str) {
     let ends = |at: usize| {
         let after = &text[at + 1..];
@@ -94,7 +95,7 @@ mod tests {
         for (filename, read) in [
             (r#""a b.txt""#, "a b.txt"),
             (r#""a%22b%0D%0A.txt""#, "a\"b\r\n.txt"),
-            // No other escape: these are the names' own letters.
+            // No other escape exists: these characters belong to the names.
             (r#""100%25 %20%0d%0a.txt""#, "100%25 %20%0d%0a.txt"),
             (r#""a\"b\".txt""#, "a\"b\".txt"),
             (r#""a"b.txt""#, "a\"b.txt"),

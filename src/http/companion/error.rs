@@ -1,4 +1,4 @@
-//! Refusals as Uppy reads them: `error` for programs, `message` for the person who watches the upload.
+//! Errors as Uppy reads them: `error` for programs, `message` for the person at the browser.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -8,29 +8,29 @@ use serde_json::{Value, json};
 use crate::engine::{Error, RequestContext};
 use crate::http::problem::ProblemDetails;
 
-/// A refusal on its way out.
+/// An error to be rendered.
 #[derive(Debug)]
 pub(super) struct CompanionError(ProblemDetails);
 
 impl CompanionError {
-    /// What this service does not do.
+    /// An error that this module itself detects.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: &str) -> Self {
         Self(ProblemDetails::new(status, code, detail))
     }
 
-    /// What it is, for the contract.
+    /// The problem details, for the contract.
     pub(super) fn into_problem(self) -> ProblemDetails {
         self.0
     }
 
-    /// What Uppy reads.
+    /// The JSON body that Uppy reads.
     pub(super) fn to_json(problem: &ProblemDetails) -> Value {
         json!({ "error": problem.code, "message": problem.detail, "requestId": RequestContext::request_id() })
     }
 }
 
 impl From<ProblemDetails> for CompanionError {
-    /// What is wrong with a body: Companion knows no 422.
+    /// An invalid body is 400: Companion has no 422.
     fn from(mut problem: ProblemDetails) -> Self {
         if problem.status == StatusCode::UNPROCESSABLE_ENTITY {
             problem.status = StatusCode::BAD_REQUEST;
@@ -50,13 +50,13 @@ impl IntoResponse for CompanionError {
     }
 }
 
-/// Exhaustive on purpose: a new meaning has to be given its answer here before anything builds.
+/// Exhaustive on purpose: a new error variant does not compile until its status is chosen here.
 impl From<Error> for CompanionError {
     fn from(error: Error) -> Self {
         let status = match &error {
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
             Error::Forbidden | Error::Rejected { .. } | Error::Suspended => StatusCode::FORBIDDEN,
-            // Uploads under way end by themselves: the client may come back.
+            // Open uploads end by themselves, so the client may retry.
             Error::RateLimited { .. } | Error::OverQuota { limit: "open_uploads" } => StatusCode::TOO_MANY_REQUESTS,
             Error::NotFound | Error::Gone { .. } => StatusCode::NOT_FOUND,
             Error::Invalid { .. }
@@ -70,7 +70,7 @@ impl From<Error> for CompanionError {
                 StatusCode::CONFLICT
             }
             Error::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
-            // Uppy tries forms again after these.
+            // Uppy retries forms after these.
             Error::Locked | Error::TooSlow | Error::BodyTruncated | Error::Busy { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

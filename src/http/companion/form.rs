@@ -1,8 +1,9 @@
-//! Forms with one file (`multipart/form-data`, RFC 7578), read as they arrive: the file's bytes never all in memory, the
-//! fields bounded, whatever pieces the connection delivers. Answered as S3 answers them.
+//! Forms with a single file (`multipart/form-data`, RFC 7578), parsed while they arrive: the file is never held in
+//! memory as a whole, and the fields are bounded, however the connection splits the body. Answers are those of an S3
+//! POST.
 //!
-//! A form that turns out to be no whole file is refused even if that shows behind the file: its bytes break off then, which
-//! the engine takes back, and the reason waits in [`FormErrorSlot`].
+//! A form may turn out to be invalid only after its file. Its body stream then ends with an error, upon which the
+//! engine discards the bytes, and the reason is kept in [`FormErrorSlot`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,22 +22,22 @@ use crate::domain::name::FileName;
 use crate::engine::{AppendBody, BodyFrame, Error, GrantDescription, TruncatedBody};
 use crate::http::chunk_detection::ChunkClaims;
 
-/// Most bytes of the value of one field.
+/// Maximum bytes of the value of a field.
 const MAX_FIELD_BYTES: usize = 16 << 10;
-/// Most bytes of a form beside its file: boundaries, headers and values.
+/// Maximum bytes of a form without its file: boundaries, headers and values.
 const MAX_FORM_BYTES: u64 = 64 << 10;
-/// The field that holds the file.
+/// The name of the field that holds the file.
 const FILE_FIELD: &str = "file";
 
-/// What a form says beside its file's bytes.
+/// Fields of a form apart from its file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct FormFields {
     pub(super) key: Option<String>,
-    /// How success is to be answered.
+    /// Requested status of a successful answer (`success_action_status`).
     success_status: Option<String>,
     /// Name of the file; empty if it has none.
     filename: String,
-    /// Its type, as the client believes.
+    /// Media type of the file as the client declares it.
     content_type: Option<String>,
 }
 
@@ -45,7 +46,7 @@ fn invalid_form(problem: impl ToString) -> Error {
 }
 
 impl FormFields {
-    /// What browsers say of a file that was picked. A name or type that makes no sense is as good as none.
+    /// Name and type that the browser sent for the chosen file. An invalid name or type is treated as absent.
     pub(super) fn description(&self) -> GrantDescription {
         GrantDescription {
             name: FileName::salvage(&self.filename).unwrap_or_else(|_| FileName::nameless()),
@@ -55,18 +56,18 @@ impl FormFields {
     }
 }
 
-/// What a request says of a form beside its body.
+/// Data about a form from outside of its body.
 #[derive(Default)]
 pub(super) struct FormRequest {
-    /// `Content-Type`; empty if there is none.
+    /// `Content-Type`; empty if absent.
     pub(super) content_type: String,
-    /// Size of the file by `Content-Range`, if that was sent.
+    /// Size of the file by `Content-Range`, if sent.
     pub(super) length: Option<u64>,
-    /// What the query says of parts.
+    /// Chunk parameters found in the query.
     pub(super) claims: ChunkClaims,
 }
 
-/// Why the bytes of a form's file broke off, if that was the form's fault and not the connection's.
+/// Why the body stream of a form's file ended with an error, if the form was at fault and not the connection.
 #[derive(Clone, Default)]
 pub(super) struct FormErrorSlot(Arc<Mutex<Option<CompanionError>>>);
 
@@ -75,7 +76,8 @@ impl FormErrorSlot {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
     }
 
-    /// The refusal to be shown when the engine says that the file's bytes broke off, or refuses for a reason of its own.
+    /// The error to be rendered when the engine reports that the file's body broke off, or refuses for a reason of its
+    /// own.
     pub(super) fn explain(&self, error: Error) -> CompanionError {
         let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (error, found) {
@@ -85,10 +87,11 @@ impl FormErrorSlot {
     }
 }
 
-/// The fields of a form up to its file, the file as it arrives, and why that broke off.
+/// Parses the fields of a form up to its file. Returns the fields, the file as a stream, and the slot for its error.
 ///
 /// # Errors
-/// 400 for what is no form with one whole file, as far as that shows before the file; 503 if the connection broke off.
+/// 400 if the body is not a form with a whole file, as far as that shows before the file; 503 if the connection broke
+/// off.
 pub(super) async fn parse_form(
     request: FormRequest,
     body: Body,
@@ -113,15 +116,15 @@ struct FormFilePart {
     peeked: Option<Bytes>,
 }
 
-/// A form as far as it has been read.
+/// A form that has been read in part.
 struct FormReader {
     parts: Multipart<'static>,
     progress: Arc<ParseProgress>,
     form: FormFields,
     claims: ChunkClaims,
-    /// Size of the file, if the request says it.
+    /// Size of the file, if the request names it.
     length: Option<u64>,
-    /// A part for a file came in which no file was chosen.
+    /// A file input in which no file was chosen has come.
     no_file_chosen: bool,
     /// Bytes of a boundary and its line break.
     boundary_bytes: u64,
@@ -156,7 +159,7 @@ impl FormReader {
                 self.store_field(&names.name, value);
                 continue;
             };
-            // An input without a chosen file comes as an empty file without a name.
+            // A file input in which no file was chosen is sent as an empty file without a name.
             let peeked = if filename.is_empty() { self.peek_part(&mut field).await? } else { None };
             if filename.is_empty() && peeked.is_none() {
                 self.no_file_chosen = true;
@@ -224,7 +227,7 @@ impl FormReader {
         Ok(None)
     }
 
-    /// Reads what follows the file, and judges the form as a whole.
+    /// Reads the form after its file and checks the form as a whole.
     async fn read_rest(&mut self, file_bytes: u64) -> Result<(), CompanionError> {
         self.progress.end_file();
         if self.next_file().await?.is_some() {
@@ -239,7 +242,7 @@ impl FormReader {
     }
 }
 
-/// The file's bytes as they arrive. They end when the form has ended and nothing speaks against it.
+/// The file as a stream. Ends without an error only when the form has ended and is valid.
 fn stream_file(reader: FormReader, file: FormFilePart, verdict: FormErrorSlot) -> AppendBody {
     struct FileReadState {
         reader: FormReader,
@@ -263,7 +266,7 @@ fn stream_file(reader: FormReader, file: FormFilePart, verdict: FormErrorSlot) -
                 }
                 Ok(None) => {
                     let FileReadState { mut reader, file, bytes } = reading;
-                    // The parser hands out one part at a time.
+                    // The parser lends out a single part at a time.
                     drop(file);
                     let refusal = reader.read_rest(bytes).await.err()?;
                     verdict.set(refusal);
@@ -279,7 +282,7 @@ fn stream_file(reader: FormReader, file: FormFilePart, verdict: FormErrorSlot) -
     stream::unfold(Some(reading), step).boxed()
 }
 
-/// Why a form cannot be read on.
+/// The error for a form that cannot be parsed further.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 fn form_read_error(error: multer::Error) -> CompanionError {
     match &error {
@@ -301,13 +304,13 @@ fn header_to_string(value: &HeaderValue) -> Option<String> {
     value.to_str().ok().map(ToOwned::to_owned)
 }
 
-/// A field's name, as much of it as a message can hold.
+/// A field's name, cut to a length that fits a message.
 fn short_field_name(name: &str) -> String {
     let short: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
     if short.is_empty() { "without a name".to_owned() } else { short }
 }
 
-/// What S3 answers to a form: nothing, unless the form wants to hear more.
+/// The answer of an S3 POST: empty, unless the form asks for more.
 pub(super) fn s3_response(form: &FormFields, asset: &Asset, public_url: &str) -> Response {
     let (location, key) = (wire::asset_location(public_url, asset.id), wire::asset_key(asset.id));
     let etag = asset.state.content().map_or_else(String::new, |content| format!("\"{}\"", content.etag));
@@ -332,7 +335,7 @@ pub(super) fn s3_response(form: &FormFields, asset: &Asset, public_url: &str) ->
     response
 }
 
-/// The same, but a page for people if the form does not say what it wants.
+/// The answer of an S3 POST, or an HTML page if the form does not say which answer it wants.
 pub(super) fn page_or_s3_response(form: &FormFields, asset: &Asset, public_url: &str) -> Response {
     if form.success_status.is_some() {
         return s3_response(form, asset, public_url);

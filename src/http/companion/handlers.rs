@@ -23,7 +23,7 @@ use crate::http::{AppState, context};
 
 type CompanionResult<T = Rendered<Value>> = Result<T, CompanionError>;
 
-/// Who asks, and for what. Those who come with a grant in the path send no headers.
+/// A request of Companion's API: its path, query and caller. Callers with a grant in the path send no headers.
 pub(super) struct CompanionRequest {
     site: AppState,
     actor: Actor,
@@ -46,7 +46,7 @@ impl FromRequestParts<AppState> for CompanionRequest {
 }
 
 impl CompanionRequest {
-    /// The upload in the path, if what is said of its key is true.
+    /// The upload in the path, if the key in the query belongs to it.
     async fn verify_upload(&self) -> Result<UploadId, Error> {
         let key = self.query.required_key()?;
         let id = self.path.get("id").and_then(|text| text.parse().ok()).ok_or(Error::NotFound)?;
@@ -108,7 +108,7 @@ pub(super) async fn abort_multipart(call: CompanionRequest) -> CompanionResult {
     Ok(Rendered(json!({})))
 }
 
-/// Credentials for the store are nothing that a browser gets from here.
+/// Refuses requests for credentials of the store: no browser gets them.
 pub(super) async fn refuse_credentials() -> CompanionError {
     CompanionError::new(
         StatusCode::NOT_FOUND,
@@ -117,7 +117,7 @@ pub(super) async fn refuse_credentials() -> CompanionError {
     )
 }
 
-/// Takes the file of a form to the upload that the grant in its address is for.
+/// Stores the file of a form in the upload of the grant in its address.
 async fn receive_form(site: &AppState, grant: &str, request: Request) -> CompanionResult<(FormFields, Asset)> {
     let actor = context::admit_grant(&site.engine, grant).await?;
     let Actor::Uploader { upload: id } = actor else { return Err(Error::Unauthenticated.into()) };
@@ -148,7 +148,7 @@ pub(super) async fn post_form(
     Ok(form::s3_response(&form, &asset, &site.public_url))
 }
 
-/// From the link that Uppy 6 makes of a form's address and a key to the content of that asset.
+/// Redirects the URL that Uppy 6 builds from a form's address and a key to the content of that asset.
 pub(super) async fn redirect_to_content(
     State(site): State<AppState>,
     Path((_, key)): Path<(String, String)>,

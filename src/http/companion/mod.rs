@@ -1,8 +1,10 @@
-//! Uppy's uploads to S3 (`@uppy/aws-s3` 5 and 6), unmodified: what its Companion serves at `/s3`, and the same at
-//! `/u/{grant}/s3` because Uppy 6 sends no headers. The page names this origin, or `…/u/{grant}`, as its Companion.
+//! Uppy's uploads to S3 (`@uppy/aws-s3` 5 and 6), unmodified: the API that Uppy's Companion serves at `/s3`, and the
+//! same at `/u/{grant}/s3` because Uppy 6 sends no headers. The page names this origin, or `…/u/{grant}`, as its
+//! Companion.
 //!
-//! Keys and upload ids are ours, never the store's. Single files are sent as a form to an address of ours, which is also
-//! there for pages without scripts: `<form method="post" action="/u/{grant}/form" enctype="multipart/form-data">` with one
+//! Keys and upload ids are those of this service, never the store's. Single files are sent as a form to an address of
+//! this service, which also serves pages without scripts:
+//! `<form method="post" action="/u/{grant}/form" enctype="multipart/form-data">` with a single
 //! `<input type="file" name="file">`.
 
 use super::openapi::ApiRoutes;
@@ -15,7 +17,7 @@ mod handlers;
 mod routes;
 mod wire;
 
-/// Every route of the contract, with and without a grant, and the forms.
+/// Every route of Companion's API, with and without a grant, and the forms.
 pub(super) fn routes() -> ApiRoutes {
     routes::form_routes()
         .merge(routes::companion_routes("/s3", false))

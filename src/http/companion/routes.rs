@@ -1,4 +1,4 @@
-//! The routes of Companion's contract, each with what is said of it.
+//! The routes of Companion's API, each with its description for the contract.
 
 use serde_json::json;
 
@@ -63,7 +63,7 @@ pub(super) fn form_routes() -> ApiRoutes {
         .post("/u/{grant}/form", handlers::post_plain_form, plain)
 }
 
-/// The contract below `at`; `granted` where the grant is in the path.
+/// Companion's API below `at`; `granted`: the grant is in the path.
 pub(super) fn companion_routes(at: &str, granted: bool) -> ApiRoutes {
     let may = |usual: AccessCells, granted_one: AccessCells| if granted { granted_one } else { usual };
     let path = |rest: &str| format!("{at}{rest}");

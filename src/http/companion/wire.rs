@@ -1,6 +1,6 @@
-//! Shapes of Companion's contract, and their way to commands and from domain values. Pure: no engine, no bodies.
+//! Shapes of Companion's API and their conversion to commands and from domain values. Pure: no engine, no bodies.
 //!
-//! Fields that Uppy may add are let pass: here the other side decides what is said.
+//! Unknown fields are ignored: Uppy defines this API and may add some.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,10 +15,10 @@ use crate::domain::upload::Upload;
 use crate::engine::{ClaimedPart, CompleteUpload, Error, OpenUnsizedUpload, SignedUrl, StoredPart};
 use crate::http::query::query_pairs;
 
-/// A word where the contract wants the bucket's name, which is nobody's business.
+/// Value where the API wants the bucket's name, which is not published.
 pub(super) const BUCKET_PLACEHOLDER: &str = "gantry";
 
-/// A query string, its names decoded. `+` is a blank for version 6, and `%20` for version 5.
+/// A query string with decoded names. `+` is a space for version 6, and `%20` for version 5.
 pub(super) struct CompanionQuery(Vec<(String, String)>);
 
 impl CompanionQuery {
@@ -30,12 +30,12 @@ impl CompanionQuery {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The key that the client was given and says again with everything that it wants.
+    /// The key that the client was given and repeats with every request.
     pub(super) fn required_key(&self) -> Result<&str, Error> {
         self.get("key").filter(|key| !key.is_empty()).ok_or_else(|| Error::invalid("key", "which file?"))
     }
 
-    /// `GET /s3/params`: the type, as it has to come back, and what is wished.
+    /// `GET /s3/params`: the type, which the form must repeat, and the command.
     pub(super) fn form_command(&self) -> Result<(String, OpenUnsizedUpload), Error> {
         let member = |(name, value): &(String, String)| {
             let key = name.strip_prefix("metadata[")?.strip_suffix(']')?;
@@ -63,7 +63,8 @@ pub(super) fn parse_part_number(text: &str) -> Result<PartNumber, Error> {
     number.ok_or_else(|| Error::invalid("partNumber", "part numbers are 1 to 10000"))
 }
 
-/// What is said of a file. A name loses its path and what no name can hold; a type that is none is not believed.
+/// The command for a file as the client describes it. Path and characters that no name can hold are removed from the
+/// name; an invalid type is ignored.
 fn open_command(name: &str, kind: &str, metadata: AssetMetadata) -> Result<OpenUnsizedUpload, Error> {
     let name = FileName::salvage(name).map_err(|error| Error::invalid("filename", error))?;
     Ok(OpenUnsizedUpload { name, media_type: kind.parse().ok(), metadata })
@@ -77,7 +78,7 @@ pub(super) struct CreateMultipartBody {
     filename: String,
     /// The file's type.
     r#type: String,
-    /// What Uppy keeps with the file.
+    /// Properties that Uppy keeps with the file.
     metadata: Option<Map<String, Value>>,
 }
 
@@ -106,13 +107,13 @@ struct CompanionPartInput {
     #[serde(rename = "PartNumber")]
     #[schemars(range(min = 1, max = 10_000))]
     number: u64,
-    /// The entity tag that the store answered with.
+    /// The entity tag with which the store answered.
     #[serde(rename = "ETag")]
     etag: String,
 }
 
 impl CompleteMultipartBody {
-    /// Entity tags come with quotes and without, parts in any order.
+    /// Converts the body. Entity tags come with and without quotes, parts in any order.
     pub(super) fn into_command(self) -> Result<CompleteUpload, Error> {
         let claimed = |part: CompanionPartInput| {
             let number = PartNumber::new(part.number);
@@ -128,12 +129,12 @@ impl CompleteMultipartBody {
     }
 }
 
-/// The key by which a client knows a file: it is the asset's id, and ours.
+/// The key under which a client knows a file: the asset's id.
 pub(super) fn asset_key(asset: AssetId) -> String {
     asset.to_string()
 }
 
-/// Where a file will be.
+/// URL of the file's content.
 pub(super) fn asset_location(public_url: &str, asset: AssetId) -> String {
     format!("{public_url}/v1/assets/{asset}/content")
 }
@@ -147,7 +148,7 @@ pub(super) fn parts_view(parts: &[StoredPart]) -> Value {
     parts.iter().map(part).collect()
 }
 
-/// Whole seconds from one time to another.
+/// Whole seconds from `from` to `to`.
 fn seconds_between(from: Timestamp, to: Timestamp) -> i64 {
     (to.as_second() - from.as_second()).max(0)
 }

@@ -1,8 +1,10 @@
-//! Answers that tell a proxy of ours where the bytes are: `X-Accel-Redirect` (nginx) and `X-Sendfile` (Apache).
+//! Offload of downloads to a reverse proxy: `X-Accel-Redirect` (nginx) and `X-Sendfile` (Apache) tell it where the
+//! bytes are.
 //!
-//! Only after the proxy has proven itself, and only for what it will do exactly as we would: whatever the proxy might judge
-//! otherwise (several ranges, ranges that do not apply, preconditions on a file that has tags of its own) takes another
-//! way. Paths are made by us; nothing of a request becomes part of one. A client's own `X-Accel-…` headers mean nothing.
+//! Used only after the proxy has authenticated itself, and only where the proxy does exactly what this service would
+//! do. Requests that the proxy might judge differently (several ranges, ranges that do not apply, preconditions on a
+//! file for which the proxy has its own tags) are delivered in another mode. Paths are built by this service; no part
+//! of a request enters them. `X-Accel-…` headers of a client are ignored.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -14,7 +16,7 @@ use crate::engine::{Error, OpenedDownload, ProxyCacheMode, StoreRequest, Trusted
 use crate::http::AppState;
 use crate::http::problem::ProblemDetails;
 
-/// What a proxy proves itself with. nginx and Apache overwrite whatever a client sends under this name.
+/// Header with the proxy's secret. nginx and Apache overwrite the value of a client.
 const PROXY_SECRET_HEADER: &str = "x-gantry-proxy-secret";
 
 const ACCEL_REDIRECT_HEADER: HeaderName = HeaderName::from_static("x-accel-redirect");
@@ -26,12 +28,12 @@ const STORE_HOST_HEADER: HeaderName = HeaderName::from_static("x-gantry-store-ho
 const STORE_RANGE_HEADER: HeaderName = HeaderName::from_static("x-gantry-store-range");
 const STORE_OBJECT_HEADER: HeaderName = HeaderName::from_static("x-gantry-object");
 
-/// The locations of `infra/nginx/gantry.conf`, all of them `internal`.
+/// Locations in `infra/nginx/gantry.conf`, all of them `internal`.
 const FILES_LOCATION: &str = "/_gantry/files/";
 const STORE_LOCATION: &str = "/_gantry/store";
 const CACHED_STORE_LOCATION: &str = "/_gantry/cached";
 
-/// The proxy that this request came through, if it has proven itself.
+/// The proxy that this request came through, if it sent its secret.
 pub(super) fn find_trusted_proxy<'a>(site: &'a AppState, headers: &HeaderMap) -> Option<&'a TrustedProxy> {
     site.engine.trusted_proxy(headers.get(PROXY_SECRET_HEADER).map(HeaderValue::as_bytes))
 }
@@ -47,7 +49,7 @@ fn empty_response(download: &OpenedDownload) -> Response {
     response
 }
 
-/// Whether the proxy reads the request's range as we did.
+/// True if the proxy interprets the request's range as this service does.
 fn is_same_range(headers: &HeaderMap, verdict: &PreconditionOutcome) -> bool {
     match verdict {
         PreconditionOutcome::Whole => !headers.contains_key(header::RANGE),
@@ -58,12 +60,12 @@ fn is_same_range(headers: &HeaderMap, verdict: &PreconditionOutcome) -> bool {
     }
 }
 
-/// Whether nginx would judge preconditions again, by tags and dates of its own.
+/// True if nginx would evaluate preconditions again, with its own tags and dates.
 fn has_preconditions(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_UNMODIFIED_SINCE)
 }
 
-/// For nginx. `None`: it is to pass on what we send.
+/// The answer for nginx. `None`: nginx is to pass on the bytes that this service sends.
 pub(super) async fn build_accel_response(
     site: &AppState,
     proxy: &TrustedProxy,
@@ -94,7 +96,7 @@ pub(super) async fn build_accel_response(
         }
     };
     apply_pacing(proxy, response.headers_mut());
-    // nginx keeps this one and says it once more.
+    // nginx keeps this header and adds its own.
     response.headers_mut().remove(header::ACCEPT_RANGES);
     Ok(Some(response))
 }
@@ -106,7 +108,7 @@ fn store_accel_response(
     place: &'static str,
 ) -> Result<Response, ProblemDetails> {
     let url = url::Url::parse(&request.url.url).map_err(|error| Error::Internal(error.to_string()))?;
-    // As it was signed, byte for byte: the parser is for the host only.
+    // Byte for byte as signed: the parser is used for the host only.
     let target = request.url.url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()));
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
@@ -133,7 +135,7 @@ fn apply_pacing(proxy: &TrustedProxy, headers: &mut HeaderMap) {
     }
 }
 
-/// For Apache. `None`: there is no file for it to send, or it would read the request otherwise.
+/// The answer for Apache. `None`: there is no local file, or Apache would interpret the request differently.
 pub(super) async fn build_sendfile_response(
     site: &AppState,
     headers: &HeaderMap,

@@ -1,4 +1,4 @@
-//! Preconditions in the order of RFC 9110 §13.2.2, and what remains to be sent.
+//! Preconditions in the order of RFC 9110 §13.2.2, and the bytes that remain to be sent.
 
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
@@ -9,10 +9,10 @@ use super::ranges::{self, ParsedRanges};
 use crate::domain::clock::Timestamp;
 use crate::http::caching;
 
-/// What to answer.
+/// Outcome of the preconditions: the answer to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PreconditionOutcome {
-    /// 200 and everything.
+    /// 200 and the whole file.
     Whole,
     /// 206 and these bytes.
     Ranges(Vec<Range<u64>>),
@@ -24,7 +24,7 @@ pub(super) enum PreconditionOutcome {
     RangeNotSatisfiable,
 }
 
-/// What the conditions are about.
+/// Validators and size of the representation.
 #[derive(Clone, Copy)]
 pub(super) struct RepresentationInfo<'a> {
     /// Strong entity tag without quotes.
@@ -37,7 +37,7 @@ fn header_text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Whole seconds, which is all that HTTP dates carry.
+/// The time in whole seconds, the precision of HTTP dates.
 fn last_modified(facts: &RepresentationInfo<'_>) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(facts.last_modified.as_second().try_into().unwrap_or(0))
 }
@@ -46,7 +46,7 @@ fn parse_http_date(text: Option<&str>) -> Option<SystemTime> {
     httpdate::parse_http_date(text?).ok()
 }
 
-/// Decides by the request's conditions and ranges.
+/// Evaluates the request's conditions and ranges.
 pub(super) fn evaluate_preconditions(
     method: &Method,
     headers: &HeaderMap,
@@ -85,7 +85,7 @@ pub(super) fn evaluate_preconditions(
     }
 }
 
-/// Whether `If-Range` lets the range through: the strong tag, or the exact date, of what is here.
+/// True if `If-Range` allows the range: it has the strong tag, or the exact date, of this representation.
 pub(super) fn range_applies(headers: &HeaderMap, facts: &RepresentationInfo<'_>) -> bool {
     match header_text(headers, header::IF_RANGE) {
         None => true,

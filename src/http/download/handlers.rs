@@ -1,4 +1,4 @@
-//! Glue of downloads: permission from the engine, conditions from the request, then one of the deliveries.
+//! Glue of downloads: permission from the engine, conditions from the request, then delivery in a mode.
 
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +18,7 @@ use crate::http::context::{AuthenticatedActor, PathId, peer_ip};
 use crate::http::problem::ProblemDetails;
 use crate::http::query::{parse_parameter, query_pairs, unknown_parameter};
 
-/// What the query narrows.
+/// Parameters of the query.
 #[derive(Default)]
 struct DownloadQuery {
     disposition: Disposition,
@@ -55,7 +55,7 @@ pub(super) async fn get_content(
     PathId(asset): PathId<AssetId>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ProblemDetails> {
-    // A policy may let anybody read.
+    // A policy may make assets public.
     let actor = caller.map_or(Actor::Nobody, |AuthenticatedActor(actor)| actor);
     let ask = parse_query(query.as_deref())?;
     let download = site.engine.download(&actor, asset, ask.disposition, ask.variant.as_ref()).await?;
@@ -82,8 +82,9 @@ pub(super) async fn get_link_content(
     deliver_download(&site, &asked, download, mode).await
 }
 
-/// An answer from the middle of the file goes on with what was begun: players and downloaders in parallel ask for many of
-/// them. One with the first byte is a use, in whatever form its range was written; one without bytes is none.
+/// How the request counts towards the uses of a link. Requests that start in the middle of the file continue an earlier
+/// download: players and parallel downloaders send many. A request for the first byte is a use, however its range is
+/// written; a request without bytes is none.
 fn opening_kind(method: &Method, verdict: &PreconditionOutcome) -> LinkUseKind {
     match verdict {
         _ if method == Method::HEAD => LinkUseKind::Look,
@@ -94,9 +95,8 @@ fn opening_kind(method: &Method, verdict: &PreconditionOutcome) -> LinkUseKind {
     }
 }
 
-/// The download as a browser may have it that asks on behalf of a page (`Sec-Fetch-Dest`, W3C Fetch Metadata §2.2): what
-/// it would run or apply as part of that page is plain text to it, which `nosniff` keeps from running. Files of users are
-/// never code of pages.
+/// The download with its type changed to plain text if a browser asks for it as code of a page (`Sec-Fetch-Dest`, W3C
+/// Fetch Metadata §2.2); `nosniff` then keeps the browser from running it. Files of users are never code of pages.
 fn without_code(headers: &HeaderMap, mut download: OpenedDownload) -> OpenedDownload {
     const CODE_DESTINATIONS: [&str; 10] = [
         "script",
@@ -144,7 +144,7 @@ async fn deliver_download(
     }
 }
 
-/// The answer that has somebody else send the bytes; `None`: we do.
+/// The answer by which another server sends the bytes; `None`: this service sends them.
 async fn delegate_delivery(
     site: &AppState,
     &DownloadRequestHead { method, headers, .. }: &DownloadRequestHead<'_>,
@@ -152,11 +152,11 @@ async fn delegate_delivery(
     verdict: &PreconditionOutcome,
     mode: DeliveryMode,
 ) -> Result<Option<Response>, ProblemDetails> {
-    // A URL for GET is no good for HEAD, and the answer to HEAD is all here.
+    // A URL signed for GET does not work for HEAD, and the answer to HEAD needs no bytes.
     if method == Method::HEAD {
         return Ok(None);
     }
-    // A store would serve the range although If-Range speaks against it.
+    // A store would serve the range even where If-Range excludes it.
     let as_asked = range_applies(headers, &representation_info(download));
     match mode {
         DeliveryMode::Stream => Ok(None),
@@ -185,7 +185,7 @@ fn redirect_response(signed: &SignedUrl) -> Result<Response, ProblemDetails> {
     let mut response = StatusCode::FOUND.into_response();
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, location);
-    // The URL is a secret for a short while: no cache and no Referer may carry it on.
+    // The URL is a secret while it is valid: no cache and no Referer may carry it on.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     Ok(response)

@@ -1,8 +1,8 @@
-//! Downloads: `GET` and `HEAD` of an asset's content and of what a link opens (RFC 9110).
+//! Downloads: `GET` and `HEAD` of an asset's content and of the content behind a link (RFC 9110).
 //!
-//! The same permission leads to every delivery; ranges and conditions mean the same in each. `If-Range` is
-//! decided here, because no store does it. Answers never carry a type that a browser would run, and no proxy may change
-//! the bytes.
+//! Every delivery mode has the same permission check, and ranges and conditions mean the same in each. `If-Range` is
+//! evaluated here, because no store does it. Answers never carry a type that a browser would run, and no proxy may
+//! change the bytes.
 
 use super::openapi::access::{PUBLIC_ACCESS, READ_CONTENT_ACCESS};
 use super::openapi::{ApiRoutes, OperationSpec, op};
@@ -13,7 +13,7 @@ mod handlers;
 mod ranges;
 mod stream;
 
-/// Content and links.
+/// Routes of content and links.
 pub(super) fn routes() -> ApiRoutes {
     let content = op("The bytes of an asset").operation_id("getAssetContent").access(READ_CONTENT_ACCESS).description(
         "Without a credential only where the policy's visibility is `public`. By the configured delivery: a redirect to \
@@ -32,7 +32,7 @@ pub(super) fn routes() -> ApiRoutes {
         )
 }
 
-/// What both have in common.
+/// Description that content and links have in common.
 fn describe_download(op: OperationSpec) -> OperationSpec {
     op.query("disposition", "one of attachment|inline*", "`inline` only for types that are safe to show.")
         .query("variant", "text*", "A derivative, like `thumb-256`, instead of the file.")

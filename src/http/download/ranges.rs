@@ -1,30 +1,31 @@
 //! The `Range` header (RFC 9110 §14.2), bounded.
 //!
-//! What cannot be read is ignored, as the RFC wants. Overlapping and adjacent ranges are merged; more than [`MAX_RANGES`] of
-//! them are answered with the whole, so that a small request cannot make a large answer larger.
+//! A header that cannot be parsed is ignored, as the RFC requires. Overlapping and adjacent ranges are merged; more
+//! than [`MAX_RANGES`] ranges are answered with the whole file, so that a small request cannot multiply the size of the
+//! answer.
 
 use std::ops::Range;
 
-/// Ranges in one answer.
+/// Maximum number of ranges in an answer.
 const MAX_RANGES: usize = 16;
 
-/// What a `Range` header asks of `size` bytes.
+/// A `Range` header, applied to a file of `size` bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ParsedRanges {
-    /// No range, none that can be read, or too many.
+    /// No range, a range that cannot be parsed, or too many ranges.
     Whole,
-    /// Some bytes, in order, without overlap.
+    /// Ranges in order, without overlap.
     Ranges(Vec<Range<u64>>),
-    /// Nothing of it exists.
+    /// None of the ranges exists.
     NotSatisfiable,
 }
 
-/// Reads a `Range` header.
+/// Parses a `Range` header.
 pub(super) fn parse_range_header(header: &str, size: u64) -> ParsedRanges {
     let Some(list) = header.trim().strip_prefix("bytes=") else { return ParsedRanges::Whole };
     let mut ranges = Vec::new();
     for (i, item) in list.split(',').map(str::trim).filter(|item| !item.is_empty()).enumerate() {
-        // Counted before merging: even reading a list has a bound.
+        // Counted before merging, so that parsing has a bound as well.
         if i >= 4 * MAX_RANGES {
             return ParsedRanges::Whole;
         }
@@ -42,12 +43,12 @@ pub(super) fn parse_range_header(header: &str, size: u64) -> ParsedRanges {
     }
 }
 
-/// `None`: not a range at all. `Some(None)`: a range of bytes that do not exist.
+/// `None`: not a range. `Some(None)`: a range of bytes that do not exist.
 fn parse_byte_range(item: &str, size: u64) -> Option<Option<Range<u64>>> {
     let (first, last) = item.split_once('-')?;
     let number = |text: &str| -> Option<u64> {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        // More digits than a number holds mean a number beyond the end.
+        // More digits than the type holds mean an offset beyond the end.
         digits.then(|| text.parse().unwrap_or(u64::MAX))
     };
     if first.is_empty() {

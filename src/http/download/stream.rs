@@ -1,4 +1,4 @@
-//! Answers that carry the bytes themselves: whole, one range, several ranges.
+//! Answers that carry the bytes themselves: the whole file, a single range, several ranges.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use crate::http::AppState;
 use crate::http::problem::ProblemDetails;
 use crate::sendfile::SpanOutlet;
 
-/// What a request says of how it is to be answered.
+/// Parts of a request that determine its answer.
 pub(super) struct DownloadRequestHead<'a> {
     pub(super) method: &'a Method,
     pub(super) headers: &'a HeaderMap,
@@ -38,12 +38,12 @@ fn response_with(status: StatusCode, body: Body) -> Response {
     response
 }
 
-/// What identifies the bytes and governs caches; the same in 200, 206 and 304.
+/// Headers that identify the bytes and control caches; the same in 200, 206 and 304.
 fn validators(download: &OpenedDownload) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::ETAG, header_value(&format!("\"{}\"", download.etag)));
     headers.insert(header::LAST_MODIFIED, header_value(&http_date(download.modified)));
-    // What it is under this name may change, and a link to it may be withdrawn: caches, browsers' too, ask again every time.
+    // An asset's content can be replaced and a link revoked, so caches, also those of browsers, revalidate every time.
     let shared = if download.public { "public, no-cache, no-transform" } else { "private, no-cache, no-transform" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(shared));
     if let Some(digest) = download.sha256 {
@@ -52,7 +52,8 @@ fn validators(download: &OpenedDownload) -> HeaderMap {
     headers
 }
 
-/// The head of every answer with bytes. Whatever the bytes are, the browser must not guess and must not run them.
+/// The headers of every answer with bytes. Whatever the bytes are, the browser must not guess their type and must not
+/// run them.
 pub(super) fn content_headers(download: &OpenedDownload) -> HeaderMap {
     let mut headers = validators(download);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -64,8 +65,8 @@ pub(super) fn content_headers(download: &OpenedDownload) -> HeaderMap {
     headers
 }
 
-/// What a browser may do with the bytes as a page of their own. A browser's own player is such a page: it loads the film
-/// once more, from its own origin. Scripts, forms and frames stay forbidden to it.
+/// `Content-Security-Policy` for the bytes as a page of their own. A browser's own player is such a page: it loads the
+/// film again, from the same origin. Scripts, forms and frames stay forbidden.
 fn content_policy(media_type: &MediaType) -> &'static str {
     if ["video/", "audio/"].iter().any(|kind| media_type.as_str().starts_with(kind)) {
         "sandbox allow-same-origin; default-src 'none'; media-src 'self'"
@@ -74,14 +75,14 @@ fn content_policy(media_type: &MediaType) -> &'static str {
     }
 }
 
-/// 304, with what a cache needs to keep its copy.
+/// 304, with the headers that a cache needs to keep its copy.
 pub(super) fn not_modified(download: &OpenedDownload) -> Response {
     let mut response = response_with(StatusCode::NOT_MODIFIED, Body::empty());
     *response.headers_mut() = validators(download);
     response
 }
 
-/// 416, with the size that exists.
+/// 416, with the actual size.
 pub(super) fn unsatisfiable(download: &OpenedDownload) -> Response {
     let mut response = response_with(StatusCode::RANGE_NOT_SATISFIABLE, Body::empty());
     *response.headers_mut() = validators(download);
@@ -89,7 +90,7 @@ pub(super) fn unsatisfiable(download: &OpenedDownload) -> Response {
     response
 }
 
-/// 200 or 206, or for HEAD the head of a 200.
+/// 200 or 206; for HEAD the headers of a 200.
 pub(super) async fn build_content_response(
     site: &AppState,
     request: &DownloadRequestHead<'_>,
@@ -135,7 +136,8 @@ async fn build_single_range(
     Ok(response)
 }
 
-/// From file to socket where both are here and nothing has to see the bytes, otherwise through us.
+/// The body: sent from file to socket by the kernel if both are local and no layer has to read the bytes, otherwise
+/// read through this process.
 async fn open_body(
     site: &AppState,
     request: &DownloadRequestHead<'_>,
@@ -150,13 +152,13 @@ async fn open_body(
     Ok(Body::from_stream(site.engine.stream(download, range).await?.inspect_err(log_broken_download())))
 }
 
-/// A body that ends in an error cuts the connection: the client sees that something is missing.
+/// Logs a body that fails. The failure closes the connection, so that the client notices the missing bytes.
 fn log_broken_download<E: std::fmt::Display>() -> impl Fn(&E) {
     let id = RequestContext::request_id();
     move |error| tracing::warn!(request_id = id, %error, "a download broke off")
 }
 
-/// `multipart/byteranges` (RFC 9110 §14.6), each part fetched when the one before is through.
+/// `multipart/byteranges` (RFC 9110 §14.6); each part is fetched when the part before it has been sent.
 async fn build_multipart_ranges(
     site: &AppState,
     download: OpenedDownload,
@@ -170,7 +172,7 @@ async fn build_multipart_ranges(
     let headers = content_headers(&download);
     let engine = site.engine.clone();
     let mut wanted = heads.into_iter().zip(ranges);
-    // The first part before the answer begins: what cannot be read at all is an error with a status.
+    // Opens the first part before the answer begins: an unreadable file is then an error with a status.
     let first = match wanted.next() {
         Some((head, range)) => open_range_part(engine.clone(), download.clone(), head, range).await?,
         None => stream::empty().boxed(),
@@ -205,7 +207,7 @@ async fn open_range_part(
 
 type RangePartStream = stream::BoxStream<'static, Result<Bytes, Error>>;
 
-/// A separator that the bytes of no file are likely to hold, and that nobody can choose beforehand.
+/// A separator that is unlikely to occur in any file and that no client can predict.
 fn multipart_boundary(download: &OpenedDownload) -> String {
     use sha2::{Digest, Sha256};
     let id = [download.id.as_bytes().as_slice(), RequestContext::request_id().as_bytes()].concat();

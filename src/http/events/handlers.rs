@@ -1,4 +1,4 @@
-//! Glue of events: who asks, what for, and in which form it is answered.
+//! Glue of events: authentication, query, and the form of the answer.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ async fn respond_with_events(
         let follower = engine.follow(&caller.actor, of, question.since()).await.map_err(wire::problem_of)?;
         return Ok(sse::sse_response(caller, follower));
     }
-    // A drain waits for nobody who waits for events.
+    // A drain does not wait for long polls.
     let wait = if caller.site.draining.is_cancelled() { Duration::ZERO } else { question.wait };
     let page = engine.events(&caller.actor, of, question.since(), question.limit, wait);
     let page = tokio::select! {
@@ -99,7 +99,7 @@ pub(super) async fn open_event_socket(
     Ok(websocket::open_socket(upgrade, caller, follower))
 }
 
-/// Whether the request has one `Sec-WebSocket-Key`, of sixteen bytes in base64 (RFC 6455 §4.1 and §4.2.1).
+/// True if the request has exactly one `Sec-WebSocket-Key`, of sixteen bytes in base64 (RFC 6455 §4.1 and §4.2.1).
 fn has_valid_nonce(headers: &HeaderMap) -> bool {
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
     let (Some(key), None) = (keys.next(), keys.next()) else { return false };

@@ -1,17 +1,18 @@
-//! Events: `/v1/events` (a tenant's), `/v1/assets/{id}/events`, and `/u/{grant}/events` for browsers' `EventSource`, which
-//! sends no headers; `/v1/ws` is the same over WebSocket.
+//! Events: `/v1/events` (of a tenant), `/v1/assets/{id}/events`, and `/u/{grant}/events` for browsers' `EventSource`,
+//! which sends no headers; `/v1/ws` is the same over WebSocket.
 //!
-//! One event has one JSON text and one id everywhere; the id is the cursor. Streams begin with the next event, or behind
-//! `Last-Event-ID` or `?after=`; `?after=0` is the oldest that is kept. With `?after=` and without asking for
-//! `text/event-stream`, the answer is a page of JSON, with `?wait=` a long poll.
+//! An event has the same JSON text and the same id everywhere; the id is the cursor. Streams begin with the next event,
+//! or after `Last-Event-ID` or `?after=`; `?after=0` begins with the oldest event that is kept. With `?after=` and
+//! without `Accept: text/event-stream`, the answer is a page of JSON, with `?wait=` a long poll.
 //!
-//! * An id that is no number or was never given out: 400. One older than what is kept: 410; look at the assets, go on with 0.
-//! * A stream ends when its credential does or its tenant is suspended, when the service drains (the client comes back
-//!   elsewhere, with its last id), or when its reader is so slow that the next event is forgotten. Nothing is
-//!   queued for a reader: the events are taken when there is room to write them, and the server closes connections that
-//!   nobody reads (`server.unread`).
+//! * An id that is no number or was never assigned: 400. An id older than the events that are kept: 410; the client
+//!   should list the assets and continue with 0.
+//! * A stream ends when its credential does or its tenant is suspended, when the service drains (the client reconnects
+//!   to another node, with its last id), or when its reader is so slow that the next event is no longer kept. No queue
+//!   exists per reader: events are read when there is room to write them, and the server closes connections whose
+//!   client does not read (`server.unread`).
 //!
-//! Must not decide who sees what, nor remember anything between requests.
+//! This module must not decide on permissions, nor keep state between requests.
 
 use http::StatusCode;
 use serde_json::json;

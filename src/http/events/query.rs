@@ -1,4 +1,4 @@
-//! What is asked: query string, `Last-Event-ID` and `Accept`. Unknown parameters are refused.
+//! The request: query string, `Last-Event-ID` and `Accept`. Unknown parameters are refused.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use crate::domain::ids::AssetId;
 use crate::engine::{Error, FeedPosition};
 use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_limit, query_pairs, unknown_parameter};
 
-/// A question about events.
+/// A parsed request for events.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct EventsQuery {
     /// `Last-Event-ID`, else `?after=`.
     pub(super) after: Option<i64>,
-    /// A stream, not a page.
+    /// True for a stream, false for a page.
     pub(super) stream: bool,
-    /// Events of a page.
+    /// Maximum number of events of a page.
     pub(super) limit: u32,
-    /// How long an empty page may be waited with.
+    /// How long to wait while the page is empty.
     pub(super) wait: Duration,
-    /// Of this asset only, where the path names none.
+    /// Only events of this asset, where the path names none.
     pub(super) asset: Option<AssetId>,
 }
 
 impl EventsQuery {
-    /// `names_asset`: the path does, and the query must not.
+    /// Parses the request. `names_asset`: the path names the asset, so the query must not.
     pub(super) fn parse(query: Option<&str>, headers: &HeaderMap, names_asset: bool) -> Result<Self, Error> {
         let accepts = |kind: &str| {
             let mut values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -47,7 +47,7 @@ impl EventsQuery {
                 other => return Err(unknown_parameter(other)),
             }
         }
-        // A client that comes back asks at the same address as before, and its header knows better.
+        // A client that reconnects uses the same address as before; its header is newer than the query.
         if let Some(last) = headers.get("last-event-id").filter(|value| !value.is_empty()) {
             question.after = Some(parse_event_id("Last-Event-ID", last.to_str().unwrap_or("?"))?);
         }
@@ -55,7 +55,7 @@ impl EventsQuery {
         Ok(question)
     }
 
-    /// Where to begin; a page begins with the oldest unless something is said.
+    /// The position to begin at; a page begins with the oldest event by default.
     pub(super) fn since(&self) -> FeedPosition {
         let unsaid = if self.stream { FeedPosition::Now } else { FeedPosition::Beginning };
         self.after.map_or(unsaid, FeedPosition::Event)

@@ -1,7 +1,7 @@
 //! Server-Sent Events: `id`, `data` with the event's JSON, `retry`, and comments as heartbeats.
 //!
-//! Events carry no `event:` name, so that `onmessage` hears all of them. The stream begins with an id without data: a
-//! client that is cut off before the first event comes back with it and misses nothing.
+//! Events carry no `event:` name, so that `onmessage` receives all of them. The stream begins with an id without data:
+//! a client that is disconnected before the first event reconnects with this id and misses nothing.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::subscriber::{EventSubscriber, HEARTBEAT_INTERVAL};
 use super::wire;
 use crate::engine::FeedFollower;
 
-/// When a client that was cut off comes back.
+/// Delay before a disconnected client reconnects.
 const RECONNECT_DELAY: Duration = Duration::from_secs(2);
 
 /// The stream of a follower, until it ends.
@@ -24,7 +24,7 @@ pub(super) fn sse_response(caller: EventSubscriber, follower: FeedFollower) -> R
     let begin = Event::default().retry(RECONNECT_DELAY).id(follower.at().to_string());
     let events = stream::iter([Ok(begin)]).chain(sse_events(caller, follower));
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT_INTERVAL).text("ka"));
-    // nginx would collect the events before it passes them on.
+    // nginx would otherwise buffer the events.
     let unbuffered = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store")), unbuffered], events).into_response()
 }
@@ -42,7 +42,7 @@ fn sse_events(caller: EventSubscriber, follower: FeedFollower) -> impl Stream<It
                     look = Instant::now() + HEARTBEAT_INTERVAL;
                 }
                 events = follower.next_events() => {
-                    // Why it ends, the client learns when it comes back.
+                    // The client learns the reason when it reconnects.
                     let events = events.ok()?;
                     return Some((events, (caller, follower, look)));
                 }

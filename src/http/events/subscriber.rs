@@ -1,4 +1,5 @@
-//! Who follows: asked at the beginning, and again while the stream goes on, so that it ends when the credential does.
+//! Subscribers of events: authenticated at the beginning and again during the stream, so that the stream ends with the
+//! credential.
 
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use crate::engine::Error;
 use crate::http::AppState;
 use crate::http::context::{admit_bearer, admit_grant, authenticate_bearer, authenticate_grant};
 
-/// How often a stream's credential is looked at again; also the pause between heartbeats.
+/// Interval at which a stream's credential is checked again; also the interval of heartbeats.
 pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Where the credential is.
+/// Location of the credential.
 pub(super) enum StreamCredential {
     /// In the headers of the request.
     Headers(HeaderMap),
@@ -20,7 +21,7 @@ pub(super) enum StreamCredential {
     Path(String),
 }
 
-/// Somebody who follows, or wants to.
+/// A client that follows events, or asks to.
 pub(super) struct EventSubscriber {
     pub(super) site: AppState,
     pub(super) credential: StreamCredential,
@@ -36,8 +37,8 @@ impl EventSubscriber {
         Ok(Self { site, credential, actor })
     }
 
-    /// Whether the credential is as good as it was, and its tenant not suspended. Other errors pass, and prove nothing
-    /// against it.
+    /// True while the credential is valid and its tenant not suspended. Other errors may be temporary and do not count
+    /// against the credential.
     pub(super) async fn is_credential_valid(&self) -> bool {
         match self.reauthenticate().await {
             Ok(actor) => actor == self.actor,
@@ -45,7 +46,7 @@ impl EventSubscriber {
         }
     }
 
-    /// Spends nothing of the tenant's rate: nobody has asked.
+    /// Authenticates without using the tenant's rate: the client has sent no request.
     async fn reauthenticate(&self) -> Result<Actor, Error> {
         let engine = &self.site.engine;
         let actor = match &self.credential {

@@ -1,7 +1,8 @@
-//! The same events over WebSocket: one text message each, after a first one that says where the stream begins.
+//! Events over WebSocket: a text message each, after a first message with the position at which the stream begins.
 //!
-//! What the client says is not listened to. One that takes nothing for [`SEND_TIMEOUT`], or does not answer pings, is cut off. A close
-//! is answered, and a violation of the protocol ends in a close that names it (RFC 6455 §7.4.1).
+//! Messages of the client are ignored. A client that does not read for [`SEND_TIMEOUT`], or does not answer pings, is
+//! disconnected. A close frame is answered, and a violation of the protocol ends in a close frame that names it (RFC
+//! 6455 §7.4.1).
 
 use std::time::Duration;
 
@@ -15,16 +16,16 @@ use super::subscriber::{EventSubscriber, HEARTBEAT_INTERVAL};
 use super::wire;
 use crate::engine::FeedFollower;
 
-/// Bytes of a message from the client; there is nothing to say.
+/// Maximum bytes of a message from the client, which has nothing to send.
 const MAX_CLIENT_MESSAGE_BYTES: usize = 4 << 10;
-/// How long a message may stay unread.
+/// How long a message may wait to be read by the client.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the client may take to answer a close.
+/// How long the client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Heartbeats without any sign of the client.
+/// Heartbeats without any frame from the client.
 const MAX_SILENT_HEARTBEATS: u32 = 3;
 
-/// Opens the socket and tells it the follower's events, until it ends.
+/// Opens the socket and sends the follower's events until it ends.
 pub(super) fn open_socket(upgrade: WebSocketUpgrade, caller: EventSubscriber, follower: FeedFollower) -> Response {
     let upgrade = upgrade.max_message_size(MAX_CLIENT_MESSAGE_BYTES).max_frame_size(MAX_CLIENT_MESSAGE_BYTES);
     upgrade.on_upgrade(move |mut socket| async move {
@@ -32,15 +33,15 @@ pub(super) fn open_socket(upgrade: WebSocketUpgrade, caller: EventSubscriber, fo
             let end = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
             let _ = timeout(SEND_TIMEOUT, socket.send(end)).await;
         }
-        // Writes the answer to the client's close, or waits for the one to ours.
+        // Sends the answer to the client's close frame, or waits for the answer to ours.
         let _ = timeout(CLOSE_TIMEOUT, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
     })
 }
 
-/// The code of a close and its reason.
+/// Status code of a close frame, and its reason.
 type CloseReason = (u16, &'static str);
 
-/// What a connection ends with whose next message could not be read. `None`: the client is gone.
+/// Close frame for a connection whose next message could not be read. `None`: the client has disconnected.
 fn close_reason_of(error: axum::Error) -> Option<CloseReason> {
     match error.into_inner().downcast_ref::<SocketError>()? {
         SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
@@ -51,7 +52,7 @@ fn close_reason_of(error: axum::Error) -> Option<CloseReason> {
     }
 }
 
-/// Tells events until there is a reason to end. `None`: the client has closed, or is gone.
+/// Sends events until there is a reason to end. `None`: the client has closed or disconnected.
 async fn send_events(
     socket: &mut WebSocket,
     caller: EventSubscriber,

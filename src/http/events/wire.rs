@@ -1,4 +1,4 @@
-//! Events as JSON, and refusals in this part of the API. Pure.
+//! Events as JSON, and errors of this part of the API. Pure.
 
 use std::sync::Arc;
 
@@ -9,17 +9,18 @@ use crate::domain::event::{EventView, FeedEvent};
 use crate::engine::{Error, FeedPage};
 use crate::http::problem::ProblemDetails;
 
-/// Its id, which is the cursor behind it.
+/// The event's id, which is the cursor after it.
 pub(super) fn event_id(of: &FeedEvent) -> String {
     of.id.to_string()
 }
 
-/// One event in one line.
+/// An event as a line of JSON.
 pub(super) fn event_json(of: &FeedEvent) -> String {
     serde_json::to_string(&EventView::of(of)).unwrap_or_default()
 }
 
-/// The first message on a WebSocket: where it begins, for whoever is cut off before an event came.
+/// The first message on a WebSocket: the position at which it begins, for clients that are disconnected before the
+/// first event.
 pub(super) fn first_message(at: i64) -> String {
     format!("{{\"id\":\"{at}\",\"type\":\"feed.begins\"}}")
 }
@@ -36,7 +37,8 @@ pub(super) fn page_view(of: &FeedPage) -> EventPageView<'_> {
     EventPageView { events, next: of.next.to_string() }
 }
 
-/// A cursor is a header here, and a bad one is a bad request (400); everything else is as in the rest of the API.
+/// Problem details of an error. A bad cursor is 400, because it is a header here; everything else is as in the rest of
+/// the API.
 pub(super) fn problem_of(error: Error) -> ProblemDetails {
     let cursor = matches!(&error, Error::Invalid { field: "after" | "Last-Event-ID", .. });
     let problem = ProblemDetails::from(error);

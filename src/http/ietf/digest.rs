@@ -1,7 +1,7 @@
-//! Digests of RFC 9530: `Content-Digest` covers the content of one request, `Repr-Digest` the whole file. Pure.
+//! Digests of RFC 9530: `Content-Digest` covers the content of a request, `Repr-Digest` the whole file. Pure.
 //!
-//! SHA-256 and SHA-512 of content, SHA-256 of files; other algorithms are passed over, as the RFC has it (§2). A value that
-//! is no such digest is refused.
+//! SHA-256 and SHA-512 of content, SHA-256 of files; other algorithms are ignored, as the RFC requires (§2). A
+//! malformed digest is refused.
 
 use http::{HeaderMap, HeaderName, header};
 use sfv::{BareItem, ListEntry};
@@ -14,11 +14,11 @@ use crate::engine::{AppendChecksum, AppendDigestAlgorithm, Error, ExpectedDigest
 const CONTENT_DIGEST_HEADER: HeaderName = HeaderName::from_static("content-digest");
 pub(super) const REPR_DIGEST_HEADER: HeaderName = HeaderName::from_static("repr-digest");
 const WANT_REPR_DIGEST_HEADER: HeaderName = HeaderName::from_static("want-repr-digest");
-/// By the names of the RFC's registry, the best first.
+/// Algorithms by their names in the RFC's registry, the strongest first.
 const DIGEST_ALGORITHMS: [(&str, AppendDigestAlgorithm); 2] =
     [("sha-512", AppendDigestAlgorithm::Sha512), ("sha-256", AppendDigestAlgorithm::Sha256)];
 
-/// The best digest of a header.
+/// The strongest digest in a header.
 fn parse_digests(
     headers: &HeaderMap,
     name: &HeaderName,
@@ -47,7 +47,7 @@ pub(super) fn content_digest(headers: &HeaderMap) -> Result<Option<ExpectedDiges
     Ok(parse_digests(headers, &CONTENT_DIGEST_HEADER, "Content-Digest")?.into_iter().next())
 }
 
-/// What a request says of its content's digest: it is here, or it will come behind the content.
+/// The digest of a request's content: in a header, or announced as a trailer.
 pub(super) fn announced_content_digest(headers: &HeaderMap) -> Result<AppendChecksum, IetfError> {
     if let Some(expected) = content_digest(headers)? {
         return Ok(AppendChecksum::Given(expected));
@@ -58,15 +58,15 @@ pub(super) fn announced_content_digest(headers: &HeaderMap) -> Result<AppendChec
     Ok(if comes { AppendChecksum::Trailing } else { AppendChecksum::None })
 }
 
-/// `Repr-Digest`: what the whole file has to hash to.
+/// `Repr-Digest`: the expected digest of the whole file.
 pub(super) fn repr_digest(headers: &HeaderMap) -> Result<Option<Sha256Digest>, IetfError> {
     let known = parse_digests(headers, &REPR_DIGEST_HEADER, "Repr-Digest")?;
     let sha256 = known.into_iter().find(|expected| expected.algorithm == AppendDigestAlgorithm::Sha256);
     Ok(sha256.and_then(|expected| expected.value.try_into().ok()).map(Sha256Digest))
 }
 
-/// `Want-Repr-Digest`: whether the client asks for the whole file's digest and does not rule SHA-256 out with 0, the only
-/// algorithm that is established here. What is no such header asks for nothing (RFC 9530 §4).
+/// True if `Want-Repr-Digest` asks for the whole file's digest and does not exclude SHA-256, the only algorithm that is
+/// computed here, by the weight 0. A malformed header asks for nothing (RFC 9530 §4).
 pub(super) fn wants_repr_digest(headers: &HeaderMap) -> bool {
     let Ok(Some(wishes)) = structured_fields::parse_dictionary(headers, &WANT_REPR_DIGEST_HEADER, "Want-Repr-Digest")
     else {

@@ -1,4 +1,4 @@
-//! Which draft a client speaks, and what differs from one to the next. Pure; the only place that knows numbers.
+//! Versions of the draft and their differences. Pure; the only module that knows interop numbers.
 //!
 //! | number | drafts | remark |
 //! |---|---|---|
@@ -18,20 +18,20 @@ pub(super) const INTEROP_VERSION_HEADER: HeaderName = HeaderName::from_static("u
 pub(super) const UPLOAD_COMPLETE_HEADER: HeaderName = HeaderName::from_static("upload-complete");
 pub(super) const UPLOAD_INCOMPLETE_HEADER: HeaderName = HeaderName::from_static("upload-incomplete");
 
-/// A draft that is understood.
+/// A supported version of the draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DraftVersion {
-    /// The one with this interop number.
+    /// The version with this interop number.
     Numbered(u8),
-    /// No number was said: as the latest, and as the RFC will be.
+    /// No number was sent: treated as the latest version, and as the future RFC.
     Latest,
 }
 
-/// What a request says of drafts.
+/// Version that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestedDraft {
     Known(DraftVersion),
-    /// A number that nobody here knows: whoever sent it must get along without us.
+    /// An unknown number: the client must do without resumption.
     Unknown,
 }
 
@@ -48,7 +48,7 @@ impl RequestedDraft {
         })
     }
 
-    /// The draft in which to speak of an upload that is there.
+    /// The version in which to answer about an existing upload.
     pub(super) fn or_latest(self) -> DraftVersion {
         match self {
             Self::Known(draft) => draft,
@@ -65,7 +65,7 @@ impl DraftVersion {
         }
     }
 
-    /// The number to repeat in answers.
+    /// The interop number to repeat in answers.
     pub(super) fn interop_number(self) -> Option<u8> {
         match self {
             Self::Numbered(number) => Some(number),
@@ -73,7 +73,7 @@ impl DraftVersion {
         }
     }
 
-    /// The header that says whether this was all, and what it says then.
+    /// Header that says if the upload is complete: its name, its name in messages, and its value for "complete".
     pub(super) fn completeness_header(self) -> (HeaderName, &'static str, bool) {
         if self.at_least(5) {
             (UPLOAD_COMPLETE_HEADER, "Upload-Complete", true)
@@ -82,17 +82,17 @@ impl DraftVersion {
         }
     }
 
-    /// Whether appends have a content type of their own (-04 §6).
+    /// True if appends have a content type of their own (-04 §6).
     pub(super) fn requires_append_type(self) -> bool {
         self.at_least(6)
     }
 
-    /// The status of an append after which more is to come: 201 by the letter of -01 §4.3 to -05 §6, then 204.
+    /// Status of an append after which more is to come: 201 by the letter of -01 §4.3 to -05 §6, then 204.
     pub(super) fn append_status(self) -> StatusCode {
         if self.at_least(7) { StatusCode::NO_CONTENT } else { StatusCode::CREATED }
     }
 
-    /// What `Upload-Limit` calls the seconds that an upload has left; `None`: the header is not known yet.
+    /// Parameter of `Upload-Limit` for the seconds that an upload has left; `None`: this version has no such header.
     pub(super) fn lifetime_parameter(self) -> Option<&'static str> {
         match self {
             Self::Numbered(..=5) => None,
@@ -101,14 +101,14 @@ impl DraftVersion {
         }
     }
 
-    /// Whether an append to a complete upload has a problem type of its own, and 400 with it (-04 to -11).
+    /// True if an append to a complete upload has a problem type of its own, with status 400 (-04 to -11).
     pub(super) fn has_completed_problem(self) -> bool {
         matches!(self, Self::Numbered(..=8))
     }
 
-    /// Whether a file of known length is complete with its last byte, whatever is said: tus-js-client 4.3.1 says of files
-    /// from a disk that more will come after their last chunk (`FileSource.js`), and nothing comes; and the end of a stream
-    /// may be an append that brings the length and no word of completeness.
+    /// True if a file of known length is complete with its last byte, whatever the completeness header says.
+    /// tus-js-client 4.3.1 announces more content after the last chunk of a file from a disk (`FileSource.js`) and
+    /// sends none; and it may end a stream by an append that brings the length without a completeness header.
     pub(super) fn is_tus_js(self) -> bool {
         matches!(self, Self::Numbered(5 | 6))
     }

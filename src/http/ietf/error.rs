@@ -1,6 +1,6 @@
-//! The engine's refusals as clients of the drafts understand them: problem types of the HTTP registry, and beside them
-//! always where the upload stands. What a client does next hangs on that: 409 with `?0` and any 5xx mean "go on from
-//! there", `?1` means "there is nothing left to do", and 4xx otherwise "give up".
+//! The engine's errors as clients of the drafts understand them: problem types of the HTTP registry, always together
+//! with the upload's offset and completeness. The client's next step depends on these: 409 with `?0` and any 5xx mean
+//! "continue from this offset", `?1` means "nothing is left to do", and other 4xx mean "give up".
 
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
@@ -17,33 +17,34 @@ const INCONSISTENT_LENGTH_TYPE: &str = "https://iana.org/assignments/http-proble
 const INVALID_DIGEST_TYPE: &str = "https://iana.org/assignments/http-problem-types#digest-invalid-values";
 const MISMATCHED_DIGEST_TYPE: &str = "https://iana.org/assignments/http-problem-types#digest-mismatched-values";
 
-/// A refusal on its way out.
+/// An error to be rendered.
 #[derive(Debug)]
 pub(super) struct IetfError {
     problem: ProblemDetails,
-    /// Where the upload stands, and whether that is its end.
+    /// Offset of the upload, and true if the upload is complete.
     standing: Option<(u64, bool)>,
 }
 
 impl IetfError {
-    /// What is wrong with the request itself.
+    /// An error in the request itself.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         ProblemDetails::new(status, code, detail).into()
     }
 
-    /// A digest that is none.
+    /// A malformed digest.
     pub(super) fn invalid_digest(error: Error) -> Self {
         let mut refusal = Self::from(error);
         refusal.problem.registered_type = Some(INVALID_DIGEST_TYPE);
         refusal
     }
 
-    /// What it is, for the contract.
+    /// The problem details, for the contract.
     pub(super) fn into_problem(self) -> ProblemDetails {
         self.problem
     }
 
-    /// To a HEAD, what passes is said with 423: anything else makes tus-js-client begin again at byte 0.
+    /// The error as an answer to `method`. Temporary errors are 423 to a HEAD: anything else makes tus-js-client begin
+    /// again at byte 0.
     pub(super) fn for_method(mut self, method: &Method) -> Self {
         if method == Method::HEAD && self.problem.status.is_server_error() {
             self.problem.status = StatusCode::LOCKED;
@@ -51,7 +52,7 @@ impl IetfError {
         self
     }
 
-    /// Says where the upload stands that the request was for, and what offset the client believed in.
+    /// Adds the offset of the upload, and the offset that the client assumed.
     pub(super) fn with_standing(mut self, upload: Option<&Upload>, provided: Option<u64>, draft: DraftVersion) -> Self {
         let about_bytes =
             [Some(MISMATCHING_OFFSET_TYPE), Some(INCONSISTENT_LENGTH_TYPE)].contains(&self.problem.registered_type);
@@ -71,7 +72,7 @@ impl IetfError {
         self
     }
 
-    /// The answer in a draft's words.
+    /// The answer in the form of this version.
     pub(super) fn render(self, draft: DraftVersion) -> Response {
         let lost = self.problem.registered_type == Some(INCONSISTENT_LENGTH_TYPE);
         let mut response = self.problem.into_response();
@@ -90,14 +91,14 @@ impl From<ProblemDetails> for IetfError {
     }
 }
 
-/// Exhaustive on purpose: a new meaning has to be given its answer here before anything builds.
+/// Exhaustive on purpose: a new error variant does not compile until its status is chosen here.
 impl From<Error> for IetfError {
     fn from(error: Error) -> Self {
         let mut standing = None;
         let (status, registered) = match &error {
             Error::Unauthenticated => (StatusCode::UNAUTHORIZED, None),
             Error::Forbidden | Error::Rejected { .. } | Error::Suspended => (StatusCode::FORBIDDEN, None),
-            // Uploads under way end by themselves: the client may come back.
+            // Open uploads end by themselves, so the client may retry.
             Error::RateLimited { .. } | Error::OverQuota { limit: "open_uploads" } => {
                 (StatusCode::TOO_MANY_REQUESTS, None)
             }
@@ -114,11 +115,11 @@ impl From<Error> for IetfError {
                 (StatusCode::CONFLICT, Some(MISMATCHING_OFFSET_TYPE))
             }
             Error::Taken(_) | Error::Incomplete { .. } | Error::PartsDiffer { .. } => (StatusCode::CONFLICT, None),
-            // Another request is at it, and will be through.
+            // Another request is working on the upload and will finish.
             Error::Locked | Error::WrongState { .. } | Error::NotReady { .. } => (StatusCode::LOCKED, None),
             Error::ChecksumMismatch => (StatusCode::BAD_REQUEST, Some(MISMATCHED_DIGEST_TYPE)),
             Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, None),
-            // The client ought to go on, which it does not do after a 4xx.
+            // The client should continue, which it does not do after a 4xx.
             Error::TooSlow | Error::BodyTruncated | Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, None),
             Error::BytesMissing(_) | Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };

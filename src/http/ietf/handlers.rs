@@ -22,29 +22,31 @@ use crate::http::upload_request::{self, UploadRequest, UploadRequestWithBody};
 
 type IetfResult = Result<Response, IetfError>;
 
-/// 104, which IANA lists as temporary for the drafts.
+/// 104, which is a temporary entry in IANA's registry, for the drafts.
 const UPLOAD_RESUMPTION_STATUS: StatusCode = match StatusCode::from_u16(104) {
     Ok(status) => status,
     Err(_) => StatusCode::PROCESSING,
 };
 const UPLOAD_RESUMPTION_REASON: &str = "Upload Resumption Supported";
-/// How long the answer to a file's last bytes waits for its digest, if the client wants that: it is established by the
-/// workers. A client that gets none asks again by HEAD.
+/// How long the answer to the last bytes of a file waits for the digest that the client wants: workers compute it. A
+/// client that gets no digest asks again by HEAD.
 const DIGEST_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What this protocol asks of a request beside what all of them do.
+/// Methods of a request that only this protocol needs.
 impl UploadRequest {
-    /// Where to say how it is going, and in which draft, if the client asked for that and may have it.
+    /// Sender of interim answers and the draft version for them, if the client asked for interim answers and may get
+    /// them.
     fn interim_channel(&self) -> Option<(&InterimSender, DraftVersion)> {
         self.interim.as_ref().zip(wire::interim_draft(&self.headers))
     }
 
-    /// Where an upload is, as this client reaches it.
+    /// URL of an upload, as this client reaches it.
     fn upload_url(&self, upload: &Upload) -> String {
         format!("{}/{}", self.collection_url("files"), upload.id)
     }
 
-    /// Tells where an upload is while its content is still coming: all that URLSession needs to go on after a cut.
+    /// Sends the upload's URL in an interim answer while content still arrives: URLSession needs it to resume after a
+    /// disconnect.
     async fn send_upload_location(&self, upload: &Upload) {
         let Some((interim, draft)) = self.interim_channel() else { return };
         let (limits, now) = (self.load_limits().await, self.site.engine.now());
@@ -56,7 +58,7 @@ impl UploadRequest {
         );
     }
 
-    /// Appends, and tells meanwhile how far the content is safe.
+    /// Appends, and reports the durable offset in interim answers meanwhile.
     async fn append_with_progress(&self, actor: &Actor, id: UploadId, mut wish: AppendBytes) -> Result<Upload, Error> {
         let engine = &self.site.engine;
         let Some((interim, draft)) = self.interim_channel() else { return engine.append_bytes(actor, id, wish).await };
@@ -74,12 +76,13 @@ impl UploadRequest {
         }
     }
 
-    /// The draft in which to answer.
+    /// The draft version in which to answer.
     fn response_draft(&self) -> DraftVersion {
         RequestedDraft::from_headers(&self.headers).map_or(DraftVersion::Latest, RequestedDraft::or_latest)
     }
 
-    /// Renders an answer about an upload, with the file's digest if it is wanted and established within `patience`.
+    /// Renders an answer about an upload, with the file's digest if the client wants it and it is computed within
+    /// `patience`.
     async fn respond_about(
         &self,
         actor: &Actor,
@@ -91,7 +94,7 @@ impl UploadRequest {
         let limits = engine.load_limits_for(actor).await.unwrap_or_else(|_| engine.limits());
         let mut response = render(&UploadResponseContext { upload, limits: &limits, now: engine.now() });
         if upload.state == UploadState::Completed && digest::wants_repr_digest(&self.headers) {
-            // The file is here, whatever becomes of this question.
+            // The file is stored, whatever the outcome of this query.
             let sha256 = engine.wait_for_digest(actor, upload.asset, patience).await.unwrap_or_default();
             wire::set_repr_digest(response.headers_mut(), sha256);
         }
@@ -119,7 +122,7 @@ pub(super) async fn handle_upload(UploadRequestWithBody(call, body): UploadReque
     finish_response(&call, answer).await
 }
 
-/// What answers of every kind have in common: the number that was said, and limits where one was passed.
+/// Adds what all answers have in common: the interop number, and the limits where an error concerns them.
 async fn finish_response(call: &UploadRequest, answer: IetfResult) -> Response {
     let draft = call.response_draft();
     let mut response = answer.unwrap_or_else(|refusal| refusal.for_method(&call.method).render(draft));
@@ -167,7 +170,7 @@ async fn append_content(call: &UploadRequest, body: Body) -> IetfResult {
     }
 }
 
-/// A refusal that says where the upload stands.
+/// Adds the upload's offset to an error.
 async fn add_standing(call: &UploadRequest, refusal: IetfError, actor: &Actor, id: UploadId) -> IetfError {
     let upload = call.site.engine.read_progress(actor, id).await.ok();
     let provided = wire::parse_offset(&call.headers).ok().flatten();
@@ -191,7 +194,7 @@ async fn append_to_upload(call: &UploadRequest, body: Body, actor: &Actor, id: U
     complete_if_meant(call, actor, upload).await
 }
 
-/// The upload, completed if its client will never say that it is.
+/// The upload, completed here if its client never sends the completeness header.
 async fn complete_if_meant(call: &UploadRequest, actor: &Actor, upload: Upload) -> Result<Upload, IetfError> {
     let whole = upload.state == UploadState::Open && upload.ledger().is_some_and(AppendLedger::is_whole);
     if !whole || !call.response_draft().is_tus_js() {
@@ -216,7 +219,7 @@ async fn create_upload(call: &UploadRequest, body: Body) -> IetfResult {
         .await)
 }
 
-/// The upload, once its first bytes are here.
+/// Opens an upload and appends the content of the creation.
 async fn open_with_content(
     call: &UploadRequest,
     body: Body,
@@ -266,7 +269,7 @@ async fn open_with_content(
         Err(error) => {
             let unheard = matches!(error, Error::ChecksumMismatch) || draft.is_none();
             if unheard && matches!(actor, Actor::Key { .. }) {
-                // Nobody knows where it is, or nobody could go on with it.
+                // The client does not know the upload's URL or cannot continue it.
                 let _ = engine.terminate_upload(actor, upload.id).await;
             }
             Err(add_standing(call, error.into(), actor, upload.id).await)
@@ -274,7 +277,8 @@ async fn open_with_content(
     }
 }
 
-/// The upload that has ended before the content of its creation came, if that is the content it has.
+/// Compares the content of a creation with an upload that had ended before the content came. Returns the upload if they
+/// are equal.
 async fn compare_repeated_content(
     call: &UploadRequest,
     body: Body,
@@ -289,7 +293,8 @@ async fn compare_repeated_content(
     match engine.compare_repeated_file(actor, id, call.content_length, append_body(body)).await {
         Ok(upload) => Ok(upload),
         Err(error) => {
-            // Just created, as an empty file that has content after all: its client hears of no upload.
+            // The upload was just created as an empty file, but the request has content: the client does not learn of
+            // this upload.
             if matches!(actor, Actor::Key { .. }) {
                 let _ = engine.terminate_upload(actor, id).await;
             }

@@ -1,9 +1,9 @@
 //! IETF resumable uploads (draft-ietf-httpbis-resumable-upload) at `/files`, and at `/u/{grant}/files` for clients that
 //! cannot send headers of their own.
 //!
-//! Interop numbers 3 to 10 and no number at all. A POST without a word of the drafts is an ordinary upload of its content.
-//! Whoever sends `Tus-Resumable` speaks tus, whatever URLSession adds to it. A URL is no permission: every request needs
-//! a key or a grant.
+//! Interop numbers 3 to 10 and no number at all. A POST without any header of the drafts is an ordinary upload of its
+//! content. A client that sends `Tus-Resumable` is a tus client, whatever URLSession adds to its request. A URL is no
+//! permission: every request needs a key or a grant.
 
 use http::Method;
 use serde_json::json;
@@ -24,7 +24,7 @@ mod wire;
 static IETF_DIALECT: ErrorDialect =
     ErrorDialect::of_problems("ietf", |error| error::IetfError::from(error).into_problem());
 
-/// Every route. Methods are told apart by the handlers: `X-HTTP-Method-Override` may name another one.
+/// Every route. The handlers tell methods apart, because `X-HTTP-Method-Override` may replace the method.
 pub(super) fn routes() -> ApiRoutes {
     let completed = json!({ "upload": { "id": "uuid", "state": "text = completed", "size": "int? = 3" },
         "asset": { "id": "uuid" } });

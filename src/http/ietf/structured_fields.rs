@@ -1,14 +1,14 @@
 //! Structured fields (RFC 9651) as these headers use them. Pure.
 //!
-//! The drafts would have a server ignore what is ill-typed; that turns a mistake into an upload of other bytes than were
-//! meant. Here it is refused, which they allow.
+//! The drafts recommend that a server ignore an ill-typed field; a mistake would then lead to an upload of the wrong
+//! bytes. Ill-typed fields are refused here, which the drafts allow.
 
 use http::{HeaderMap, HeaderName};
 use sfv::{BareItem, Dictionary, Item, Parser};
 
 use crate::engine::Error;
 
-/// Every line of a header as one value.
+/// All lines of a header, joined to a single value.
 fn join_header_lines(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
     let lines: Vec<&[u8]> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
     (!lines.is_empty()).then(|| lines.join(&b", "[..]))

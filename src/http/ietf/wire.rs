@@ -1,4 +1,4 @@
-//! Headers of the drafts, and their way to commands and from domain values. Pure: no engine, no bodies.
+//! Headers of the drafts and their conversion to commands and from domain values. Pure: no engine, no bodies.
 
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -27,9 +27,9 @@ const UPLOAD_METADATA_HEADER: HeaderName = HeaderName::from_static("upload-metad
 const UPLOAD_DEFER_LENGTH_HEADER: HeaderName = HeaderName::from_static("upload-defer-length");
 const TUS_RESUMABLE_HEADER: HeaderName = HeaderName::from_static("tus-resumable");
 
-/// What a POST to the collection asks for.
+/// A parsed POST to the collection.
 pub(super) struct CreationRequest {
-    /// `None`: an ordinary upload, whose client has never heard of the drafts, or of one that we have not heard of.
+    /// `None`: an ordinary upload, by a client that knows no draft or an unknown version.
     pub(super) draft: Option<DraftVersion>,
     pub(super) ends: EndOfBody,
     pub(super) length: UploadLength,
@@ -38,7 +38,7 @@ pub(super) struct CreationRequest {
     pub(super) checksum: AppendChecksum,
 }
 
-/// What a PATCH asks for.
+/// A parsed PATCH.
 pub(super) struct AppendRequest {
     pub(super) offset: u64,
     pub(super) ends: EndOfBody,
@@ -46,7 +46,8 @@ pub(super) struct AppendRequest {
     pub(super) checksum: AppendChecksum,
 }
 
-/// The draft of a client that asked for interim answers: one with a number, for whoever sends none may be taken by surprise.
+/// The draft version of a client that asked for interim answers. Only with an interop number: other clients may not
+/// expect interim answers.
 pub(super) fn interim_draft(headers: &HeaderMap) -> Option<DraftVersion> {
     let asked = headers.contains_key(INTEROP_VERSION_HEADER) && !headers.contains_key(TUS_RESUMABLE_HEADER);
     match RequestedDraft::from_headers(headers) {
@@ -55,7 +56,7 @@ pub(super) fn interim_draft(headers: &HeaderMap) -> Option<DraftVersion> {
     }
 }
 
-/// Whoever says `Tus-Resumable` means tus; URLSession adds its own headers to such requests without being asked.
+/// Refuses requests with `Tus-Resumable`: they are meant for tus. URLSession adds its own headers to them unasked.
 pub(super) fn refuse_tus(headers: &HeaderMap) -> Result<(), IetfError> {
     if headers.contains_key(TUS_RESUMABLE_HEADER) {
         return Err(IetfError::new(StatusCode::BAD_REQUEST, "other_protocol", "tus is spoken at /tus."));
@@ -63,7 +64,7 @@ pub(super) fn refuse_tus(headers: &HeaderMap) -> Result<(), IetfError> {
     Ok(())
 }
 
-/// Whether the client says that this is all.
+/// Completeness header: true if the content ends the upload.
 fn parse_completeness(headers: &HeaderMap, draft: DraftVersion) -> Result<Option<bool>, Error> {
     let (name, field, complete) = draft.completeness_header();
     Ok(structured_fields::parse_boolean(headers, &name, field)?.map(|value| value == complete))
@@ -73,13 +74,13 @@ fn missing_completeness_error() -> Error {
     Error::invalid("Upload-Complete", "is this all (?1), or will more come (?0)?")
 }
 
-/// The draft of a creation, and what the end of its content means.
+/// The draft version of a creation, and what the end of its content means.
 fn parse_draft_and_end(headers: &HeaderMap) -> Result<(Option<DraftVersion>, EndOfBody), Error> {
     let spoken = RequestedDraft::from_headers(headers)?;
     let draft = spoken.or_latest();
     let said = match spoken {
         RequestedDraft::Known(draft) => parse_completeness(headers, draft)?,
-        // Its own word for it may be either, and part of a file must not be taken for all of it.
+        // The unknown version may use either header, and a part of a file must not be taken for the whole.
         RequestedDraft::Unknown => {
             let complete = structured_fields::parse_boolean(headers, &UPLOAD_COMPLETE_HEADER, "Upload-Complete")?;
             let incomplete = structured_fields::parse_boolean(headers, &UPLOAD_INCOMPLETE_HEADER, "Upload-Incomplete")?;
@@ -106,7 +107,7 @@ fn parse_draft_and_end(headers: &HeaderMap) -> Result<(Option<DraftVersion>, End
     }
 }
 
-/// The file's length, said in as many words or by the length of content that is all of it.
+/// The file's length: from a header, or the length of the content if that is the whole file.
 fn creation_length(headers: &HeaderMap, announced: Option<u64>, ends: EndOfBody) -> Result<UploadLength, Error> {
     let said = parse_length(headers)?;
     match (said, announced) {
@@ -124,7 +125,7 @@ fn parse_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     structured_fields::parse_integer(headers, &UPLOAD_LENGTH_HEADER, "Upload-Length")
 }
 
-/// Reads a POST to the collection whose content will have so many bytes.
+/// Parses a POST to the collection. `announced`: length of its content.
 pub(super) fn parse_creation(headers: &HeaderMap, announced: Option<u64>) -> Result<CreationRequest, IetfError> {
     let (draft, ends) = parse_draft_and_end(headers)?;
     if parse_offset(headers)?.is_some_and(|offset| offset != 0) {
@@ -145,19 +146,20 @@ pub(super) fn parse_creation(headers: &HeaderMap, announced: Option<u64>) -> Res
     })
 }
 
-/// What kind of content it is said to be, in lower case and without parameters.
+/// Declared media type of the content, in lower case and without parameters.
 fn content_media_type(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
     let text = value.to_str().map_err(|_| Error::invalid("Content-Type", "is not ASCII"))?;
     Ok(Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()))
 }
 
-/// Name and type of the file: `Upload-Metadata` as tus-js-client sends it, otherwise what HTTP has for that.
+/// Name and type of the file: from `Upload-Metadata` as tus-js-client sends it, otherwise from the standard HTTP
+/// headers.
 fn file_description(headers: &HeaderMap, content: Option<&str>) -> Result<UploadMetadata, Error> {
     let said = headers.get(UPLOAD_METADATA_HEADER).map(HeaderValue::to_str).transpose();
     let said = said.map_err(|_| Error::invalid("Upload-Metadata", "is not ASCII"))?;
     let mut described = upload_metadata::parse_upload_metadata(said.unwrap_or_default())?;
-    // What curl says of everything, and what appends are, is not the file's.
+    // curl's default type and the type of appends are not the file's type.
     let own =
         content.filter(|content| ![PARTIAL_UPLOAD_TYPE, "application/x-www-form-urlencoded", ""].contains(content));
     if let (Some(_), None) = (own, &described.media_type) {
@@ -179,7 +181,7 @@ pub(super) fn parse_offset(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     structured_fields::parse_integer(headers, &UPLOAD_OFFSET_HEADER, "Upload-Offset")
 }
 
-/// Reads a PATCH whose content will have so many bytes.
+/// Parses a PATCH. `announced`: length of its content.
 pub(super) fn parse_append(
     headers: &HeaderMap,
     draft: DraftVersion,
@@ -201,7 +203,7 @@ pub(super) fn parse_append(
     Ok(AppendRequest { offset, ends, length, checksum: digest::announced_content_digest(headers)? })
 }
 
-/// A question, or a farewell, says nothing of bytes (-01 §5 to -05 §7).
+/// Refuses headers about bytes in a HEAD or DELETE (-01 §5 to -05 §7).
 pub(super) fn refuse_byte_headers(headers: &HeaderMap) -> Result<(), Error> {
     for (name, field) in [
         (UPLOAD_OFFSET_HEADER, "Upload-Offset"),
@@ -222,14 +224,14 @@ fn set_header(headers: &mut HeaderMap, name: HeaderName, value: impl AsRef<str>)
     }
 }
 
-/// Repeats the draft's number.
+/// Repeats the draft's interop number.
 pub(super) fn set_draft_header(headers: &mut HeaderMap, draft: DraftVersion) {
     if let Some(number) = draft.interop_number() {
         headers.insert(INTEROP_VERSION_HEADER, HeaderValue::from(u16::from(number)));
     }
 }
 
-/// What uploads are bounded by: bytes, and seconds to live.
+/// `Upload-Limit`: maximum bytes, and seconds until the upload expires.
 pub(super) fn set_limit_header(
     headers: &mut HeaderMap,
     draft: DraftVersion,
@@ -241,7 +243,7 @@ pub(super) fn set_limit_header(
         None => limits.upload_ttl.as_secs(),
         Some((upload, now)) => u64::try_from(upload.expires_at.duration_since(now).as_secs()).unwrap_or_default(),
     };
-    // Whoever has arrived has no time left to count.
+    // An upload that has ended has no time left to count.
     let ended = upload.is_some_and(|(upload, _)| upload.state != UploadState::Open);
     let life = if ended { String::new() } else { format!(", {life}={left}") };
     let request = limits.max_request_body.map(|bytes| format!(", max-append-size={bytes}")).unwrap_or_default();
@@ -249,7 +251,7 @@ pub(super) fn set_limit_header(
 }
 
 pub(super) fn confirmed_offset(upload: &Upload) -> u64 {
-    // Of a file that came by another door and ended there, every byte is here.
+    // An upload that was sent by another protocol and has ended has all of its bytes.
     let ended = upload.transfer.size().filter(|_| is_complete(upload));
     upload.ledger().map_or(ended.unwrap_or(0), |ledger| ledger.offset)
 }
@@ -258,7 +260,7 @@ fn is_complete(upload: &Upload) -> bool {
     upload.state == UploadState::Completed
 }
 
-/// Where an upload stands, and whether that is its end.
+/// Sets the upload's offset and completeness.
 pub(super) fn set_standing_headers(response: &mut Response, draft: DraftVersion, offset: Option<u64>, complete: bool) {
     let headers = response.headers_mut();
     let (name, _, word) = draft.completeness_header();
@@ -268,7 +270,7 @@ pub(super) fn set_standing_headers(response: &mut Response, draft: DraftVersion,
     }
 }
 
-/// What every answer about an upload says.
+/// Data that every answer about an upload needs.
 pub(super) struct UploadResponseContext<'a> {
     pub(super) upload: &'a Upload,
     pub(super) limits: &'a UploadLimits,
@@ -284,7 +286,7 @@ impl UploadResponseContext<'_> {
         response
     }
 
-    /// The answer to a creation. A client without a draft hears nothing of drafts.
+    /// The answer to a creation. A client without a draft version gets no headers of the drafts.
     pub(super) fn creation_response(&self, draft: Option<DraftVersion>, url: &str) -> Response {
         let mut response = match draft {
             Some(draft) => self.base_response(StatusCode::CREATED, draft),
@@ -311,7 +313,8 @@ impl UploadResponseContext<'_> {
         response
     }
 
-    /// What the upload has become, for those who want to go on with that. Always the same, however often it is asked for.
+    /// Adds the upload and its asset as the body, for clients that continue with them. Equal for every repetition of
+    /// the request.
     fn with_result(&self, mut response: Response) -> Response {
         if is_complete(self.upload) {
             let upload = self.upload;
@@ -325,7 +328,7 @@ impl UploadResponseContext<'_> {
         response
     }
 
-    /// Headers of the interim answer that tells where an upload is, before its content has come.
+    /// Headers of the interim answer that carries an upload's URL, before its content has arrived.
     pub(super) fn location_headers(&self, draft: DraftVersion, url: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         set_draft_header(&mut headers, draft);
@@ -335,7 +338,7 @@ impl UploadResponseContext<'_> {
     }
 }
 
-/// Headers of an interim answer that tells how far the content is safe.
+/// Headers of an interim answer that carries the durable offset.
 pub(super) fn offset_headers(draft: DraftVersion, offset: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     set_draft_header(&mut headers, draft);
@@ -343,7 +346,7 @@ pub(super) fn offset_headers(draft: DraftVersion, offset: u64) -> HeaderMap {
     headers
 }
 
-/// What this composition can do.
+/// The answer to OPTIONS: features of this server.
 pub(super) fn options_response(limits: &UploadLimits, draft: DraftVersion) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -352,7 +355,7 @@ pub(super) fn options_response(limits: &UploadLimits, draft: DraftVersion) -> Re
     response
 }
 
-/// Says the whole file's digest, once the service has established it (RFC 9530 §4).
+/// Adds the digest of the whole file, once it is computed (RFC 9530 §4).
 pub(super) fn set_repr_digest(headers: &mut HeaderMap, sha256: Option<Sha256Digest>) {
     if let Some(sha256) = sha256 {
         set_header(headers, digest::REPR_DIGEST_HEADER, format!("sha-256=:{}:", sha256.base64()));

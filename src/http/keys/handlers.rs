@@ -17,7 +17,7 @@ use crate::http::query::{next_cursor, parse_tenant};
 
 type ApiKeysResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
 
-/// What shows a secret is nobody's to keep.
+/// An answer with a secret: no cache may store it.
 fn key_secret_response(status: StatusCode, made: &MadeKey) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], Rendered(wire::key_with_secret_view(made))).into_response()
 }

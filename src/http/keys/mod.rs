@@ -1,4 +1,4 @@
-//! API keys below `/v1/keys`, for administrators of a tenant; for the operator, of any.
+//! API keys below `/v1/keys`, for administrators of a tenant, and for the operator those of any tenant.
 
 use super::openapi::ApiRoutes;
 

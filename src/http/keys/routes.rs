@@ -1,4 +1,4 @@
-//! The routes of keys, each with what is said of it.
+//! The routes of API keys, each with its description for the contract.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Shapes of keys, and their way to and from domain values. Pure. A key's hash is in none of them.
+//! Shapes of API keys and their conversion to and from domain values. Pure. No shape contains a key's hash.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ use crate::http::query::{
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewKey")]
 pub(super) struct CreateApiKeyBody {
-    /// What it is for, in your words.
+    /// Purpose of the key, in your words.
     #[schemars(length(min = 1, max = 200))]
     name: Option<String>,
-    /// What it allows.
+    /// Scopes that the key grants.
     scopes: ScopesInput,
-    /// When it ends, in seconds or like `90d`; left out, never.
+    /// When it ends, in seconds or like `90d`; never by default.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<Value>,
-    /// For operators: the tenant that it acts in, by name or id.
+    /// For operators: the tenant of the key, by name or id.
     tenant: Option<String>,
 }
 
@@ -52,7 +52,7 @@ impl ScopesInput {
 }
 
 impl CreateApiKeyBody {
-    /// The tenant that the body or the query names, and the wish.
+    /// The tenant that the body or the query names, and the command.
     pub(super) fn into_command(self, tenant: Option<String>) -> Result<(Option<String>, KeyWish), Error> {
         let Self { name, scopes, expires_in, tenant: named } = self;
         let tenant = match (tenant, named) {
@@ -71,13 +71,13 @@ impl CreateApiKeyBody {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RotateKey")]
 pub(super) struct RotateApiKeyBody {
-    /// For how long the old secret works as well, in seconds or like `24h`; left out, not at all.
+    /// How long the old secret stays valid as well, in seconds or like `24h`; not at all by default.
     #[schemars(with = "Option<DurationInput>")]
     overlap: Option<Value>,
 }
 
 impl RotateApiKeyBody {
-    /// For how long the old secret works as well.
+    /// How long the old secret stays valid as well.
     pub(super) fn parse_overlap(&self) -> Result<Option<Duration>, Error> {
         parse_duration_member("overlap", self.overlap.as_ref())
     }
@@ -117,7 +117,7 @@ pub(super) fn key_view(of: &ApiKey) -> Value {
     })
 }
 
-/// With what is shown only once.
+/// The key with its secret, which is shown only once.
 pub(super) fn key_with_secret_view(made: &MadeKey) -> Value {
     let mut view = key_view(&made.key);
     if let Some(view) = view.as_object_mut() {

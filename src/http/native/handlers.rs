@@ -23,7 +23,7 @@ use crate::http::problem::ProblemDetails;
 
 type NativeResult<T = Response> = Result<T, ProblemDetails>;
 
-/// What is accepted from the holder of this credential; one that is none is passed over.
+/// The upload limits for the holder of this credential. An invalid credential is ignored.
 pub(super) async fn get_limits(
     asker: Result<AuthenticatedActor, ProblemDetails>,
     State(site): State<AppState>,
@@ -92,7 +92,7 @@ pub(super) async fn sign_parts(
     })
 }
 
-/// The whole file as the body: for clients that know nothing of signed URLs.
+/// The whole file as the body, for clients that do not use signed URLs.
 pub(super) async fn put_content(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,

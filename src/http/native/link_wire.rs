@@ -1,6 +1,6 @@
-//! Shapes of links, collections and galleries, and their way to commands and from domain values. Pure.
+//! Shapes of links, collections and galleries and their conversion to commands and from domain values. Pure.
 //!
-//! Unknown fields are refused: a misspelt wish must not be ignored in silence.
+//! Unknown fields are refused: a misspelt option must not be ignored silently.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::engine::{
 };
 use crate::http::query::{DEFAULT_PAGE_LIMIT, DurationInput, parse_limit, query_pairs, unknown_parameter};
 
-/// `?cursor=&limit=`, and `?asset=&created_by=` where no asset is in the path.
+/// `?cursor=&limit=`, and `?asset=&created_by=` where the path names no asset.
 pub(super) fn parse_links_query(query: Option<&str>, of: Option<AssetId>) -> Result<ListLinks, Error> {
     let mut list = ListLinks { asset: of, maker: None, after: None, limit: DEFAULT_PAGE_LIMIT };
     for (name, value) in query_pairs(query) {
@@ -48,7 +48,7 @@ impl RevokeLinksBody {
     }
 }
 
-/// A link; with what opens it where it was made just now.
+/// A link; with its token and URL only where it was just created.
 #[derive(Serialize)]
 pub(super) struct LinkView<'a> {
     id: GrantId,
@@ -99,7 +99,7 @@ pub(super) fn made_link_view<'a>(made: &'a MadeLink, content_url: &str) -> LinkV
     LinkView { url: Some(link_url(made, content_url)), ..link_view(&made.link) }
 }
 
-/// One of a batch.
+/// Result for a link of a batch.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum LinkResultView<'a> {
@@ -121,13 +121,13 @@ pub(super) struct CreateCollectionBody {
     /// Ids of the assets, in the order of the archive; 10 000 at most.
     #[schemars(length(min = 1, max = 10_000))]
     assets: Vec<String>,
-    /// When the link ends, in seconds or like `1h`; left out, after an hour.
+    /// When the link ends, in seconds or like `1h`; after an hour by default.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<SecondsInput>,
-    /// How often the link may be used; left out, any number of times.
+    /// How often the link may be used; any number of times by default.
     #[schemars(range(min = 1))]
     uses: Option<u32>,
-    /// The only network that the link is good for; left out, any.
+    /// The only network that may use the link; any by default.
     ip: Option<String>,
 }
 
@@ -170,7 +170,7 @@ pub(super) struct CreateThumbnailUrlsBody {
     /// The derivative, like `thumb-256`.
     #[schemars(length(min = 1, max = 64))]
     variant: String,
-    /// Its format, like `webp`; left out, the usual one.
+    /// Its format, like `webp`; the default format if left out.
     #[schemars(length(min = 1, max = 64))]
     format: Option<String>,
 }

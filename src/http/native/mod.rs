@@ -12,7 +12,7 @@ mod shapes;
 mod view;
 mod wire;
 
-/// Every route of the native API but content, which is in `download`.
+/// Every route of the native API except content, which is in `download`.
 pub(super) fn routes() -> ApiRoutes {
     routes::upload_routes().merge(routes::asset_routes()).merge(routes::link_routes())
 }

@@ -1,5 +1,5 @@
-//! Part URLs as JSON, written while they are signed: the answer for ten thousand parts is five megabytes that nobody
-//! ever holds at once.
+//! Part URLs as JSON, written while they are signed: the answer for ten thousand parts has five megabytes, which are
+//! never in memory as a whole.
 
 use std::fmt::Write as _;
 
@@ -14,11 +14,11 @@ use crate::domain::checksum::PartChecksum;
 use crate::domain::plan::PartNumber;
 use crate::engine::SignedParts;
 
-/// URLs in one chunk of a streamed answer: about 64 KiB.
+/// Number of URLs in a chunk of a streamed answer: about 64 KiB.
 const URLS_PER_CHUNK: usize = 96;
-/// Room for one URL with what surrounds it.
+/// Capacity for a URL with its JSON members.
 const URL_CAPACITY_BYTES: usize = 700;
-/// Up to this many, streaming costs more than it saves.
+/// Up to this many URLs, streaming costs more than it saves.
 const MAX_UNSTREAMED_URLS: usize = 200;
 
 /// `{"urls": […]}`.
@@ -31,7 +31,7 @@ pub(super) fn urls_response(parts: SignedParts) -> Response {
         out.push_str("]}");
         return json_response(Body::from(out));
     }
-    // States: the opening brace, chunk after chunk, the closing one.
+    // States: the opening brace, the chunks, the closing brace.
     let chunks = stream::unfold((parts, 0, false), move |(parts, from, ended)| {
         let expires_at = expires_at.clone();
         async move {
@@ -49,7 +49,7 @@ pub(super) fn urls_response(parts: SignedParts) -> Response {
     json_response(Body::from_stream(chunks))
 }
 
-/// The array as text, for answers that hold more than it.
+/// The array as text, for answers with further members.
 pub(super) fn urls_array(parts: &SignedParts) -> String {
     let mut out = String::with_capacity(parts.len() * URL_CAPACITY_BYTES + 2);
     out.push('[');
@@ -75,7 +75,7 @@ fn write_part_urls(parts: &SignedParts, from: usize, most: usize, expires_at: &s
     }
 }
 
-/// Nothing in here needs escaping: URLs are ASCII without quotes, and so are checksums and times.
+/// Writes a part URL. No escaping is needed: URLs are ASCII without quotes, and so are checksums and times.
 fn write_part_url(
     parts: &SignedParts,
     part: PartNumber,

@@ -1,4 +1,4 @@
-//! The routes of the native API, each with what is said of it.
+//! The routes of the native API, each with its description for the contract.
 
 use serde_json::{Value, json};
 
@@ -134,7 +134,7 @@ pub(super) fn asset_routes() -> ApiRoutes {
         .operation_id("updateAsset")
         .access(EDIT_ASSET_ACCESS)
         .json_body::<PatchAssetBody>(json!({ "filename": "holiday.mp4" }));
-    // As it was asked for, even if it is no id at all.
+    // The id as it was sent, even if it is invalid.
     let asked = format!("text = {EXAMPLE_ID}");
     let results = json!({ "id": &asked, "asset*": "@Asset", "error*": "@Problem" });
     let thumbnails = json!({ "id": &asked, "url*": "url", "expires_at*": "time", "content_type*": "text = image/webp",

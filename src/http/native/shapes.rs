@@ -25,7 +25,7 @@ pub(super) fn native_shapes() -> ApiRoutes {
         .define_shape("LinkOrNot", link_result_shape())
 }
 
-/// Whole URLs, or what they are put together from.
+/// Whole URLs, or a template and the signatures.
 fn part_urls_shape() -> Value {
     let signed = "https://store.example/files/k?partNumber={part}&uploadId=u&X-Amz-Signature={signature}";
     json!({
@@ -39,7 +39,7 @@ fn part_urls_shape() -> Value {
     })
 }
 
-/// A link, or why there is none.
+/// A link, or the reason why there is none.
 fn link_result_shape() -> Value {
     let link = merge_shapes(link_shape(), json!({ "url": "url = https://files.example/d/gl_AZqjwXxA" }));
     let members = link.as_object().into_iter().flatten().map(|(name, shape)| (format!("{name}*"), shape.clone()));

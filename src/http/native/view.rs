@@ -1,4 +1,4 @@
-//! What the native API answers, from domain values. Pure: no engine, no headers.
+//! Answers of the native API, from domain values. Pure: no engine, no headers.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -24,12 +24,12 @@ pub(super) struct OpenedUploadView<'a> {
     multipart: Option<PartUrlsView>,
 }
 
-/// Where whoever holds the grant brings the file, without any other credential.
+/// URLs to which the holder of the grant sends the file, without any other credential.
 #[derive(Serialize)]
 struct GrantEndpointsView {
     tus: String,
     files: String,
-    /// What Uppy calls its Companion: it adds `/s3/…` itself.
+    /// Companion URL for Uppy, which appends `/s3/…` itself.
     companion: String,
     s3: String,
     form: String,
@@ -49,7 +49,7 @@ struct PutUrlView<'a> {
 pub(super) struct PartUrlsView {
     pub(super) part_size: u64,
     pub(super) part_count: u16,
-    /// The URLs, written already.
+    /// The URLs as serialized JSON.
     pub(super) urls: Box<RawValue>,
 }
 
@@ -109,7 +109,7 @@ pub(super) fn limits_view(limits: &UploadLimits) -> Value {
 }
 
 pub(super) fn timestamp_text(instant: Timestamp) -> String {
-    // Six digits always: texts of one length compare as the times do.
+    // Always six digits: texts of equal length sort as the times do.
     instant.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
@@ -122,7 +122,7 @@ pub(super) struct UploadView {
     method: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
-    /// Of a file that is still to be chosen.
+    /// Size limit of a file that is still to be chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,7 +177,7 @@ pub(super) struct AssetView {
     size: u64,
     content_type: Option<String>,
     declared_content_type: Option<String>,
-    /// The encoding of a text, as it was found.
+    /// Detected encoding of a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     charset: Option<String>,
     digest: Option<String>,
@@ -187,7 +187,7 @@ pub(super) struct AssetView {
     #[serde(skip_serializing_if = "Option::is_none")]
     delete_at: Option<String>,
     metadata: AssetMetadata,
-    /// Facts that processing found.
+    /// Facts found by processing.
     #[serde(skip_serializing_if = "AssetMetadata::is_empty")]
     details: AssetMetadata,
     #[serde(skip_serializing_if = "Option::is_none")]

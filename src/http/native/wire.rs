@@ -1,6 +1,6 @@
-//! What the native API is asked, and its way to commands. Pure: no engine, no headers. What it answers is in `view`.
+//! Requests of the native API and their conversion to commands. Pure: no engine, no headers. Answers are in `view`.
 //!
-//! Unknown fields are refused: a misspelt wish must not be ignored in silence.
+//! Unknown fields are refused: a misspelt option must not be ignored silently.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,12 +22,12 @@ use crate::engine::{
 };
 use crate::http::query::DurationInput;
 
-/// Part URLs in the answer to a creation that does not say how many.
+/// Default number of part URLs in the answer to a creation.
 const DEFAULT_URL_COUNT: u16 = 10;
 const MAX_EXTERNAL_ID_BYTES: usize = 255;
-/// Hexadecimal digits or base64, with the name of the algorithm or without it.
+/// Hexadecimal digits or base64, with or without the name of the algorithm.
 const SHA256_PATTERN: &str = "^(sha-?256:)?([0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)$";
-/// The same for the algorithms of parts.
+/// The same, for the algorithms of part checksums.
 const CHECKSUM_PATTERN: &str = "^((sha256:)?([0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)|crc32c:([0-9a-fA-F]{8}|[A-Za-z0-9+/]{6}==)|crc64nvme:([0-9a-fA-F]{16}|[A-Za-z0-9+/]{11}=))$";
 const MAX_CONTENT_TYPES: usize = 64;
 
@@ -49,44 +49,45 @@ pub(super) fn parse_optional_field<T: std::str::FromStr<Err: std::fmt::Display>>
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewUpload")]
 pub(super) struct CreateUploadBody {
-    /// The file's name; required with `size`. What no file system takes is taken out.
+    /// The file's name; required with `size`. Characters that no file system allows are removed.
     #[schemars(length(min = 1))]
     filename: Option<String>,
     /// The file's length in bytes, if it is known.
     size: Option<u64>,
     /// The most bytes that a file may have that is still to be chosen; instead of `size`.
     max_size: Option<u64>,
-    /// Types that the file may have, like `image/*`; left out, any that the policy allows.
+    /// Types that the file may have, like `image/*`; any that the policy allows by default.
     #[serde(default)]
     #[schemars(length(max = 64))]
     content_types: Vec<String>,
-    /// When the upload and its grant end, in seconds or like `1h`; left out, as `upload_expires_in` of the limits says.
+    /// When the upload and its grant end, in seconds or like `1h`; by default as `upload_expires_in` of the limits
+    /// says.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<SecondsInput>,
-    /// The type that the sender declares.
+    /// The media type that the sender declares.
     content_type: Option<String>,
-    /// The SHA-256 of the file, if it is known: the bytes are held to it.
+    /// The SHA-256 of the file, if it is known; other bytes are refused.
     #[schemars(regex(pattern = SHA256_PATTERN))]
     sha256: Option<String>,
     /// Your own id for it: creating it again finds the open upload.
     #[schemars(length(min = 1, max = 255))]
     external_id: Option<String>,
-    /// Anything that you want to keep with the asset, up to `max_metadata_bytes`.
+    /// Properties to keep with the asset, up to `max_metadata_bytes`.
     #[serde(default)]
     metadata: AssetMetadata,
-    /// How the bytes travel; left out, the service chooses.
+    /// How the bytes travel; the service chooses by default.
     #[serde(default)]
     method: MethodInput,
-    /// Bytes of every part but the last; left out, the service chooses.
+    /// Bytes of every part but the last; the service chooses by default.
     #[schemars(range(min = 1))]
     part_size: Option<u64>,
     /// The algorithm by which every part will be checked: `sha256`, `crc32c` or `crc64nvme`.
     #[schemars(regex(pattern = "^(sha256|crc32c|crc64nvme)$"))]
     checksum: Option<String>,
-    /// How many URLs of parts the answer has at most; left out, 10.
+    /// How many URLs of parts the answer has at most; 10 by default.
     #[schemars(range(max = 10_000))]
     urls: Option<u16>,
-    /// The name of the policy that rules it; left out, `default`.
+    /// The name of the policy that applies; `default` by default.
     policy: Option<String>,
 }
 
@@ -132,7 +133,7 @@ impl CreateUploadBody {
             size,
             allowed: allowed.collect::<Result<_, _>>()?,
             expires_in: self.expires_in.map(|life| life.into_duration("expires_in")).transpose()?,
-            // An empty type is what browsers say of files they do not know.
+            // Browsers send an empty type for files that they do not know.
             media_type: parse_optional_field(
                 "content_type",
                 self.content_type.as_deref().filter(|text| !text.is_empty()),
@@ -161,11 +162,12 @@ impl CreateUploadBody {
 pub(super) struct SignPartsBody {
     /// The parts, as `1-200,512` or as a list of numbers; 10 000 at most.
     parts: PartListInput,
-    /// The checksum of each part by its number, as `sha256:…`, `crc32c:…` or `crc64nvme:…`: the store holds the part to it.
+    /// The checksum of each part by its number, as `sha256:…`, `crc32c:…` or `crc64nvme:…`: the store refuses other
+    /// bytes.
     #[serde(default)]
     #[schemars(extend("additionalProperties" = { "type": "string", "pattern": CHECKSUM_PATTERN }))]
     checksums: BTreeMap<String, String>,
-    /// `compact`: one template and the signatures instead of whole URLs.
+    /// `compact`: a template and the signatures instead of whole URLs.
     #[serde(default)]
     pub(super) form: UrlFormInput,
 }
@@ -220,10 +222,10 @@ impl SignPartsBody {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Completion")]
 pub(super) struct CompleteUploadBody {
-    /// The parts that the client believes to have sent, to be compared; nobody needs it.
+    /// The parts that the client believes to have sent, to be compared; optional.
     #[schemars(length(max = 10_000))]
     parts: Option<Vec<ClaimedPartInput>>,
-    /// The SHA-256 of the file: the bytes are held to it.
+    /// The SHA-256 of the file; other bytes are refused.
     #[schemars(regex(pattern = SHA256_PATTERN))]
     sha256: Option<String>,
 }
@@ -235,7 +237,7 @@ struct ClaimedPartInput {
     #[serde(alias = "PartNumber", alias = "part_number")]
     #[schemars(range(min = 1, max = 10_000))]
     part: u64,
-    /// The entity tag that the store answered with.
+    /// The entity tag with which the store answered.
     #[serde(alias = "ETag")]
     etag: Option<String>,
 }
@@ -258,10 +260,10 @@ impl CompleteUploadBody {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "AssetPatch")]
 pub(super) struct PatchAssetBody {
-    /// Its new name.
+    /// New name of the asset.
     #[schemars(length(min = 1))]
     filename: Option<String>,
-    /// What is kept with it from now on, instead of what was.
+    /// New metadata, which replaces the old.
     metadata: Option<AssetMetadata>,
 }
 
@@ -284,24 +286,24 @@ pub(super) struct BatchAssetsBody {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewLink")]
 pub(super) struct CreateLinkBody {
-    /// The asset that it opens; only where the path names none.
+    /// The asset that the link opens; only where the path names none.
     #[serde(alias = "asset_id")]
     asset: Option<String>,
-    /// When it ends, in seconds or like `1h`; left out, after an hour.
+    /// When the link ends, in seconds or like `1h`; after an hour by default.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<SecondsInput>,
-    /// `attachment` to save the file, `inline` to show it if its type is safe; left out, `attachment`.
+    /// `attachment` to save the file, `inline` to show it if its type is safe; `attachment` by default.
     #[schemars(regex(pattern = "^(attachment|inline)$"))]
     disposition: Option<String>,
-    /// The name under which it is saved; left out, the asset's.
+    /// The name under which the file is saved; the asset's by default.
     #[schemars(length(min = 1))]
     filename: Option<String>,
-    /// How often it may be used; left out, any number of times.
+    /// How often the link may be used; any number of times by default.
     #[schemars(range(min = 1))]
     uses: Option<u32>,
-    /// The only network that it is good for, like `192.0.2.0/24`; left out, any.
+    /// The only network that may use the link, like `192.0.2.0/24`; any by default.
     ip: Option<String>,
-    /// A derivative that it opens instead of the file, like `thumb-256`.
+    /// A derivative that the link opens instead of the file, like `thumb-256`.
     #[schemars(length(min = 1, max = 64))]
     variant: Option<String>,
     /// The derivative's format, like `webp`; only with `variant`.
@@ -313,7 +315,7 @@ pub(super) struct CreateLinkBody {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewLinks")]
 pub(super) struct CreateLinksBody {
-    /// What is wished for; a thousand at most.
+    /// Links to create; a thousand at most.
     #[schemars(length(max = 1000))]
     pub(super) links: Vec<CreateLinkBody>,
 }
@@ -342,7 +344,7 @@ pub(super) fn parse_duration_field(field: &'static str, text: &str) -> Result<Du
 
 pub(super) const DEFAULT_LINK_TTL: Duration = Duration::from_secs(3600);
 
-/// A derivative: its name, and perhaps its format.
+/// A derivative: its name and optionally its format.
 pub(super) fn parse_variant(variant: Option<&str>, format: Option<&str>) -> Result<Option<AssetVariant>, Error> {
     match (variant, format) {
         (None, None) => Ok(None),
@@ -355,7 +357,7 @@ pub(super) fn parse_variant(variant: Option<&str>, format: Option<&str>) -> Resu
 }
 
 impl CreateLinkBody {
-    /// `of`: the asset in the path, where the route has one.
+    /// Converts the body to a command. `of`: the asset in the path, where the route has one.
     pub(super) fn into_command(self, of: Option<AssetId>) -> Result<LinkWish, Error> {
         let asset = match (of, self.asset) {
             (Some(asset), None) => asset,

@@ -1,11 +1,12 @@
-//! Who may: for every operation and every kind of caller the cell of the authorization matrix, as the contract tells it
-//! (`x-gantry-access`) and as the tests drive it. Declared here, not computed: what decides is `domain::access`.
+//! Access per operation and kind of caller: the cells of the authorization matrix, as the contract publishes them
+//! (`x-gantry-access`) and as tests verify them. Declared here, not computed: `domain::access` decides.
 //!
-//! One letter per caller, in the order of [`CALLER_KINDS`]: `+` is let in, `u` 401, `f` 403, `h` 404 as for an unknown id.
+//! A letter per caller, in the order of [`CALLER_KINDS`]: `+` is admitted, `u` is 401, `f` is 403, `h` is 404 as for an
+//! unknown id.
 
 use serde_json::{Map, Value};
 
-/// Callers, in the order of the letters.
+/// Kinds of callers, in the order of the letters.
 pub(in crate::http) const CALLER_KINDS: [&str; 13] = [
     "nobody",
     "nonsense",
@@ -22,47 +23,47 @@ pub(in crate::http) const CALLER_KINDS: [&str; 13] = [
     "upload grant for another",
 ];
 
-/// What each caller gets, as letters.
+/// Outcome for each kind of caller, as letters.
 pub(in crate::http) type AccessCells = &'static str;
 
-/// Anybody, whatever credential comes along.
+/// Every caller, with any credential or none.
 pub(in crate::http) const PUBLIC_ACCESS: AccessCells = "+++++++++++++";
-/// Nobody: the answer is always that there is no such thing.
+/// No caller: the answer is always 404.
 pub(in crate::http) const NO_ACCESS: AccessCells = "hhhhhhhhhhhhh";
-/// May open uploads with a key.
+/// Opens uploads with a key.
 pub(in crate::http) const CREATE_UPLOAD_ACCESS: AccessCells = "uuuu++fff++ff";
-/// May open uploads through a door, and those who have been given one.
+/// Opens uploads with a key or a grant.
 pub(in crate::http) const OPEN_UPLOAD_ACCESS: AccessCells = "uuuu++fff++++";
-/// May see an upload or an asset, and those who bring its bytes.
+/// Sees an upload or an asset: readers, and uploaders of its bytes.
 pub(in crate::http) const VIEW_ACCESS: AccessCells = "uuuu+++ff+h+h";
-/// May drive an upload.
+/// Drives an upload: sends its bytes, completes and aborts it.
 pub(in crate::http) const DRIVE_UPLOAD_ACCESS: AccessCells = "uuuu++fff+h+h";
-/// May read what the tenant has.
+/// Reads everything of the tenant.
 pub(in crate::http) const READ_TENANT_ACCESS: AccessCells = "uuuuff+ff++ff";
-/// May read one asset's bytes.
+/// Reads the bytes of an asset.
 pub(in crate::http) const READ_CONTENT_ACCESS: AccessCells = "uuuuff+ff+hff";
-/// May change an asset: its owner.
+/// Changes an asset: its owner only.
 pub(in crate::http) const EDIT_ASSET_ACCESS: AccessCells = "uuuu+ffff+hff";
-/// May make links, and see them.
+/// Creates links, and lists them.
 pub(in crate::http) const LINK_ACCESS: AccessCells = "uuuufff+f++ff";
-/// May make and revoke links of one asset.
+/// Creates and revokes links of an asset.
 pub(in crate::http) const LINK_ASSET_ACCESS: AccessCells = "uuuufff+f+hff";
-/// May have an asset looked at again, and report for it.
+/// Has an asset reprocessed, and reports processing results for it.
 pub(in crate::http) const PROCESS_ASSET_ACCESS: AccessCells = "uuuuffff++hff";
-/// May have the tenant's assets looked at again, which takes listing them.
+/// Has the tenant's assets reprocessed, which includes listing them.
 pub(in crate::http) const PROCESS_TENANT_ACCESS: AccessCells = "uuuufffff++ff";
-/// Administrators: each the own tenant's.
+/// Administrators, each for their own tenant.
 pub(in crate::http) const ADMIN_ACCESS: AccessCells = "uuuufffff++ff";
-/// Administrators, for one thing of their tenant.
+/// Administrators, for a resource of their tenant.
 pub(in crate::http) const ADMIN_RESOURCE_ACCESS: AccessCells = "uuuufffff+hff";
-/// Administrators of the tenant `default`, who run the instance.
+/// Administrators of the tenant `default`, the operators of the instance.
 pub(in crate::http) const OPERATOR_ACCESS: AccessCells = "uuuufffff+fff";
-/// In a path nothing but a grant counts.
+/// A grant in the path; no other credential counts there.
 pub(in crate::http) const GRANT_ACCESS: AccessCells = "uuuuuuuuuuu++";
-/// A grant in the path, for one upload.
+/// A grant in the path, for its own upload only.
 pub(in crate::http) const GRANT_UPLOAD_ACCESS: AccessCells = "uuuuuuuuuuu+h";
 
-/// The letters as the contract tells them: a status, or `allowed`.
+/// The letters as the contract publishes them: a status, or `allowed`.
 pub(super) fn access_json(cells: AccessCells) -> Value {
     let cell = |letter: char| match letter {
         'u' => Value::from(401),

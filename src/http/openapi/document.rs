@@ -1,4 +1,4 @@
-//! The document: made once, when it is first asked for, from what the routes say of themselves.
+//! The OpenAPI document, rendered once at the first request for it, from the declarations of the routes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -33,7 +33,7 @@ pub(super) fn routes() -> ApiRoutes {
     ApiRoutes::for_tag("Contract").get("/openapi.json", get_document, about)
 }
 
-/// The document, made when somebody asks for it.
+/// The document, rendered at the first request.
 #[derive(Clone)]
 pub(super) struct LazyDocument(Arc<DocumentSource>);
 
@@ -55,7 +55,7 @@ impl LazyDocument {
         }))
     }
 
-    /// The text, and its entity tag.
+    /// The text and its entity tag.
     fn rendered(&self) -> &(Bytes, String) {
         self.0.rendered.get_or_init(|| {
             let text = self.0.build_document().to_string();
@@ -88,7 +88,7 @@ impl DocumentSource {
         let settings = SchemaSettings::draft2020_12().with(|settings| {
             settings.definitions_path = "/components/schemas".into();
             settings.meta_schema = None;
-            // A default makes generators take a member for required; what is left out, the sentence says.
+            // A default makes generators treat a member as required; its description says what leaving it out means.
             settings.transforms.push(Box::new(RecursiveTransform(|schema: &mut Schema| {
                 schema.remove("default");
             })));
@@ -131,7 +131,7 @@ impl DocumentSource {
         })
     }
 
-    /// Every error in every protocol's words.
+    /// Every error as each protocol renders it.
     fn render_error_examples(&self) -> Map<String, Value> {
         let mut dialects: BTreeMap<&str, &ErrorDialect> = BTreeMap::new();
         dialects

@@ -1,11 +1,11 @@
-//! What members of answers mean: one sentence each, so that one word means one thing in every answer.
+//! Meanings of members of answers: a sentence each, so that a name means the same in every answer.
 //!
-//! A member is looked up by its shape and name (`Asset.digest`, for members of members `Asset.scan.engine`), then by its name
-//! alone. A test holds that every member of the document has a sentence. Pure.
+//! A member is looked up by its shape and name (`Asset.digest`, for nested members `Asset.scan.engine`), then by its
+//! name alone. A test verifies that every member in the document has a sentence. Pure.
 
 use serde_json::Value;
 
-/// Adds sentences to the members of a schema. `at`: the shape's name, or the operation whose answer it is.
+/// Adds descriptions to the members of a schema. `at`: the shape's name, or the operation whose answer it is.
 pub(super) fn add_descriptions(schema: &mut Value, at: &str) {
     if let Some(members) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, member) in members {
@@ -24,7 +24,7 @@ pub(super) fn add_descriptions(schema: &mut Value, at: &str) {
     }
 }
 
-/// What a member means. A shape that has all members of another one inherits their sentences.
+/// Description of a member. A shape that has all members of another shape inherits their descriptions.
 fn member_description(place: &str, name: &str) -> Option<&'static str> {
     let parent = SHAPE_PARENTS.iter().find_map(|(child, parent)| {
         let rest = place.strip_prefix(child)?.strip_prefix('.')?;
@@ -35,7 +35,7 @@ fn member_description(place: &str, name: &str) -> Option<&'static str> {
     known(place).or_else(|| parent.as_deref().and_then(known)).or_else(|| known(name))
 }
 
-/// Shapes whose members are those of another shape, and some more.
+/// Shapes that have all members of another shape and more.
 const SHAPE_PARENTS: [(&str, &str); 5] = [
     ("KeyWithSecret", "Key"),
     ("LinkOrNot", "Link"),
@@ -45,7 +45,7 @@ const SHAPE_PARENTS: [(&str, &str); 5] = [
 ];
 
 const MEMBER_DESCRIPTIONS: &[(&str, &str)] = &[
-    // Words that mean the same everywhere.
+    // Names with the same meaning everywhere.
     ("asset", "The asset."),
     ("asset_id", "The asset's id; null where there is none."),
     ("at", "When it happened."),

@@ -1,15 +1,15 @@
-//! The contract at `/openapi.json` (OpenAPI 3.1) and the router, built from one and the same declaration.
+//! The contract at `/openapi.json` (OpenAPI 3.1) and the router, built from the same declarations.
 //!
-//! * this file – [`ApiRoutes`]: a handler and its [`OperationSpec`] come together or not at all
-//! * `operation` – what is said of one operation
+//! * this file – [`ApiRoutes`]: a handler is always registered together with its [`OperationSpec`]
+//! * `operation` – the declaration of an operation
 //! * `glossary` – a sentence for every member of an answer
-//! * `shape` – a short notation for answers, from which schema and example are made
-//! * `problems` – every error code, with the very answer that the code gives
-//! * `access` – who may: the cells of the authorization matrix that tests drive
-//! * `render` – an operation as OpenAPI has it
-//! * `document` – everything put together
+//! * `shape` – a short notation for answers, from which schema and example are generated
+//! * `problems` – every error code, with the exact answer for it
+//! * `access` – the cells of the authorization matrix, which tests verify
+//! * `render` – an operation as OpenAPI
+//! * `document` – the complete document
 //!
-//! Must not decide anything about requests.
+//! This module must not decide anything about requests.
 
 use axum::Router;
 use axum::handler::Handler;
@@ -32,30 +32,30 @@ pub(super) use operation::{OperationSpec, op};
 pub(super) use problems::ErrorDialect;
 pub(super) use shape::one_of;
 
-/// The routes, and those of the contract itself.
+/// The router, including the routes of the contract itself.
 pub(super) fn build_router(routes: ApiRoutes, site: &AppState) -> Router<AppState> {
     let routes = routes.merge(document::routes());
     let document = document::LazyDocument::new(routes.operations, routes.shapes, &site.public_url);
     routes.router.layer(axum::Extension(document))
 }
 
-/// Routes with what is said of them.
+/// Routes with their declarations.
 pub(super) struct ApiRoutes {
     router: Router<AppState>,
     operations: Vec<RoutedOperation>,
-    /// Shapes with names, which answers refer to.
+    /// Named shapes to which answers refer.
     shapes: Vec<(&'static str, Value)>,
     group: OperationGroup,
 }
 
-/// What operations of one group have in common.
+/// Properties that all operations of a group share.
 #[derive(Clone, Copy)]
 struct OperationGroup {
     tag: &'static str,
     dialect: &'static ErrorDialect,
 }
 
-/// An operation at its place.
+/// An operation with its method and path.
 struct RoutedOperation {
     method: Method,
     path: String,
@@ -64,12 +64,12 @@ struct RoutedOperation {
 }
 
 impl ApiRoutes {
-    /// No routes yet; those that are added belong to the group `tag`, whose errors are problem details.
+    /// An empty set of routes of the group `tag`, whose errors are problem details.
     pub(super) fn for_tag(tag: &'static str) -> Self {
         Self::with_dialect(tag, &problems::NATIVE_DIALECT)
     }
 
-    /// The same for a protocol with errors of its own.
+    /// An empty set of routes of a protocol with its own rendering of errors.
     pub(super) fn with_dialect(tag: &'static str, dialect: &'static ErrorDialect) -> Self {
         Self {
             router: Router::new(),
@@ -86,7 +86,7 @@ impl ApiRoutes {
         Self { router: self.router.merge(other.router), ..self }
     }
 
-    /// Gives a shape a name, so that answers can refer to it as `@Name`.
+    /// Names a shape, so that answers can refer to it as `@Name`.
     pub(super) fn define_shape(mut self, name: &'static str, shape: Value) -> Self {
         self.shapes.push((name, shape));
         self
@@ -115,7 +115,7 @@ impl ApiRoutes {
         self.add((Method::GET, MethodFilter::GET), path, handler, op)
     }
 
-    /// Answers GET and HEAD, where HEAD means something of its own.
+    /// Answers GET and HEAD, where HEAD has a declaration of its own.
     pub(super) fn get_and_head<H: Handler<T, AppState>, T: 'static>(
         mut self,
         path: &str,
@@ -149,13 +149,13 @@ impl ApiRoutes {
         self.add((Method::DELETE, MethodFilter::DELETE), path, handler, op)
     }
 
-    /// Hands a path to the same handler that is described elsewhere already: a spelling of the same address.
+    /// Routes a further spelling of a path to a handler that is declared already.
     pub(super) fn alias<H: Handler<T, AppState>, T: 'static>(mut self, path: &str, handler: H) -> Self {
         self.router = self.router.route(path, any(handler));
         self
     }
 
-    /// Hands every method to a handler that tells these ones apart.
+    /// Routes every method to a handler that tells these methods apart.
     pub(super) fn any<H, T, const N: usize>(mut self, path: &str, handler: H, ops: [(Method, OperationSpec); N]) -> Self
     where
         H: Handler<T, AppState>,

@@ -1,4 +1,4 @@
-//! What is said of one operation: a sentence, who may, what it takes, what it answers, which errors it has.
+//! The declaration of an operation: summary, access, parameters, body, answers and errors.
 
 use std::borrow::Cow;
 
@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::access::{AccessCells, PUBLIC_ACCESS};
 
-/// Said of one operation, in the order in which it is read.
+/// The declaration of an operation.
 #[derive(Clone)]
 pub(in crate::http) struct OperationSpec {
     pub(super) summary: &'static str,
-    /// What it does, for programs: unique, a verb and its object, without path or version.
+    /// Id for programs: unique, a verb and its object, without path or version.
     pub(super) operation_id: Cow<'static, str>,
     pub(super) description: &'static str,
     pub(super) access: AccessCells,
@@ -20,18 +20,18 @@ pub(in crate::http) struct OperationSpec {
     pub(super) request_body: Option<RequestBodySpec>,
     pub(super) responses: Vec<ResponseSpec>,
     pub(super) error_codes: Vec<&'static str>,
-    /// Clients may keep the answer, and ask whether it is still the same.
+    /// Clients may keep the answer and revalidate it.
     pub(super) cacheable: bool,
-    /// Uploaders put parameters of their own into the query; the handler looks at them.
+    /// Clients may add parameters of their own to the query; the handler checks them.
     pub(super) any_parameters: bool,
 }
 
-/// A parameter beside those that the path names, or a header of an answer.
+/// A parameter apart from those in the path, or a header of an answer.
 #[derive(Clone)]
 pub(super) struct ParameterSpec {
     pub(super) location: &'static str,
     pub(super) name: Cow<'static, str>,
-    /// In the notation of `shape`; one that may be absent ends in `*`.
+    /// Shape in the notation of `shape`; an optional parameter ends in `*`.
     pub(super) shape: Cow<'static, str>,
     pub(super) description: &'static str,
 }
@@ -47,18 +47,18 @@ impl ParameterSpec {
     }
 }
 
-/// What comes with the request.
+/// Body of the request.
 #[derive(Clone)]
 pub(super) struct RequestBodySpec {
     pub(super) media_type: &'static str,
-    /// The schema of the very type that is read; nothing for bytes.
+    /// The schema of the type into which the body is parsed; `None` for bytes.
     pub(super) schema: Option<fn(&mut SchemaGenerator) -> Schema>,
     pub(super) example: Value,
-    /// A request without it makes no sense.
+    /// A request without the body is invalid.
     pub(super) required: bool,
 }
 
-/// An answer that is no error.
+/// An answer that is not an error of the catalogue in `problems`.
 #[derive(Clone)]
 pub(super) struct ResponseSpec {
     pub(super) status: StatusCode,
@@ -67,17 +67,17 @@ pub(super) struct ResponseSpec {
     pub(super) content: ResponseContent,
 }
 
-/// What an answer carries.
+/// Body of an answer.
 #[derive(Clone)]
 pub(super) enum ResponseContent {
     Empty,
     /// JSON of this shape.
     JsonShape(Value),
-    /// Something else, of this media type.
+    /// Content of this media type.
     MediaType(&'static str),
 }
 
-/// An operation, and what it is for.
+/// An operation with a summary of its purpose.
 pub(in crate::http) fn op(summary: &'static str) -> OperationSpec {
     OperationSpec {
         summary,
@@ -94,22 +94,22 @@ pub(in crate::http) fn op(summary: &'static str) -> OperationSpec {
 }
 
 impl OperationSpec {
-    /// What it does, for programs: unique, a verb and its object, without path or version (`createUpload`).
+    /// Sets the id for programs: unique, a verb and its object, without path or version (`createUpload`).
     pub(in crate::http) fn operation_id(self, id: impl Into<Cow<'static, str>>) -> Self {
         Self { operation_id: id.into(), ..self }
     }
 
-    /// More than a sentence about it.
+    /// Sets a longer description.
     pub(in crate::http) fn description(self, details: &'static str) -> Self {
         Self { description: details, ..self }
     }
 
-    /// Who may.
+    /// Sets which kinds of callers have access.
     pub(in crate::http) fn access(self, cells: AccessCells) -> Self {
         Self { access: cells, ..self }
     }
 
-    /// A parameter of the query, its shape in the notation of `shape`; most end in `*`.
+    /// Adds a query parameter, its shape in the notation of `shape`; most end in `*`.
     pub(in crate::http) fn query(
         mut self,
         name: &'static str,
@@ -120,13 +120,13 @@ impl OperationSpec {
         self
     }
 
-    /// A header of the request.
+    /// Adds a header of the request.
     pub(in crate::http) fn header(mut self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
         self.parameters.push(ParameterSpec::new("header", name, shape, about));
         self
     }
 
-    /// The answer that was named last has this header.
+    /// Adds a header to the answer that was declared last.
     pub(in crate::http) fn response_header(
         mut self,
         name: &'static str,
@@ -139,7 +139,7 @@ impl OperationSpec {
         self
     }
 
-    /// A page of a list: `?limit=`, and where to go on.
+    /// The answer is a page of a list: adds `?limit=` and the cursor.
     pub(in crate::http) fn paged(self, cursor: &'static str) -> Self {
         self.query("limit", "int 1..1000* = 100", "Most entries of the page.").query(
             cursor,
@@ -148,39 +148,39 @@ impl OperationSpec {
         )
     }
 
-    /// Takes `Idempotency-Key`: the same request again gets the same answer.
+    /// Accepts `Idempotency-Key`: a repeated request gets the same answer.
     pub(in crate::http) fn idempotent(self) -> Self {
         let about = "Repeating a request with the same key and body gives the first answer again, for a day. 1 to 255 characters.";
         self.header("Idempotency-Key", "text 1..255*", about).error_codes(&["idempotency_key_reused"])
     }
 
-    /// Has an entity tag; clients may keep the answer, and ask whether it is still the same.
+    /// The answer has an entity tag; clients may keep and revalidate it.
     pub(in crate::http) fn cacheable(self) -> Self {
         let asked = self.header("If-None-Match", "text*", "The `ETag` of an answer that is kept.");
         Self { cacheable: true, ..asked.empty_response(304, "It is still the same.") }
     }
 
-    /// Leaves parameters that it does not describe to the handler, instead of refusing them.
+    /// Passes undeclared parameters to the handler instead of refusing them.
     pub(in crate::http) fn with_any_parameters(self) -> Self {
         Self { any_parameters: true, ..self }
     }
 
-    /// Takes JSON that is read as `T`.
+    /// Accepts JSON that is parsed as `T`.
     pub(in crate::http) fn json_body<T: JsonSchema>(mut self, example: Value) -> Self {
-        // Nothing reads as `{}`.
+        // An empty body is parsed as `{}`.
         let required = example.as_object().is_none_or(|members| !members.is_empty());
         let schema = Some(SchemaGenerator::subschema_for::<T> as fn(&mut SchemaGenerator) -> Schema);
         self.request_body = Some(RequestBodySpec { media_type: "application/json", schema, example, required });
         self.error_codes(&["invalid", "invalid_json", "unreadable_body", "slow_body", "body_too_large"])
     }
 
-    /// Takes bytes, or a form.
+    /// Accepts bytes or a form.
     pub(in crate::http) fn bytes_body(mut self, media_type: &'static str, example: &'static str) -> Self {
         self.request_body = Some(RequestBodySpec { media_type, schema: None, example: example.into(), required: true });
         self
     }
 
-    /// The body that was named may be left out.
+    /// Makes the declared body optional.
     pub(in crate::http) fn body_optional(mut self) -> Self {
         if let Some(body) = &mut self.request_body {
             body.required = false;
@@ -198,7 +198,7 @@ impl OperationSpec {
         self.add_response(status, about, ResponseContent::Empty)
     }
 
-    /// Answers with something that is not JSON.
+    /// Answers with content that is not JSON.
     pub(in crate::http) fn media_response(self, status: u16, media_type: &'static str, about: &'static str) -> Self {
         self.add_response(status, about, ResponseContent::MediaType(media_type))
     }
@@ -209,13 +209,13 @@ impl OperationSpec {
         self
     }
 
-    /// May fail in these ways, beside those that any operation of its kind has.
+    /// Adds error codes, apart from those of every operation of its kind.
     pub(in crate::http) fn error_codes(mut self, codes: &[&'static str]) -> Self {
         self.error_codes.extend(codes);
         self
     }
 
-    /// The same for HEAD.
+    /// The same declaration for HEAD.
     pub(super) fn without_body(mut self) -> Self {
         for answer in &mut self.responses {
             answer.content = ResponseContent::Empty;

@@ -1,4 +1,4 @@
-//! Every error code, with the very answer that this service gives: examples are made by the code that answers.
+//! Every error code with the exact answer of this service: the examples are made by the code that answers requests.
 
 use http::StatusCode;
 use serde_json::Value;
@@ -7,25 +7,25 @@ use crate::domain::plan::{PartNumber, PartSet};
 use crate::engine::Error;
 use crate::http::problem::ProblemDetails;
 
-/// How a protocol says what went wrong.
+/// Rendering of errors in a protocol.
 pub(in crate::http) struct ErrorDialect {
-    /// Its name among the examples; empty for problem details as they are.
+    /// Name of the protocol among the examples; empty for plain problem details.
     pub(in crate::http) name: &'static str,
     pub(in crate::http) media_type: &'static str,
     /// The shape of its errors.
     pub(in crate::http) schema: &'static str,
-    /// What it makes of a refusal of the engine.
+    /// Converts an error of the engine.
     pub(in crate::http) from_engine_error: fn(Error) -> ProblemDetails,
-    /// What it makes of a problem with the request.
+    /// Converts a problem with the request.
     pub(in crate::http) from_request_problem: fn(ProblemDetails) -> ProblemDetails,
-    /// Its body for a problem.
+    /// Renders the body for a problem.
     pub(in crate::http) render_body: fn(&ProblemDetails) -> Value,
-    /// What only it says.
+    /// Problems that only this protocol reports.
     pub(in crate::http) own_problems: fn() -> Vec<ProblemDetails>,
 }
 
 impl ErrorDialect {
-    /// Problem details as they are, but for what this protocol makes of a refusal of the engine.
+    /// A dialect of plain problem details that converts the engine's errors in its own way.
     pub(in crate::http) const fn of_problems(name: &'static str, engine: fn(Error) -> ProblemDetails) -> Self {
         let (media_type, schema) = ("application/problem+json", "Problem");
         Self {
@@ -40,13 +40,13 @@ impl ErrorDialect {
     }
 }
 
-/// Problem details as they are.
+/// Plain problem details.
 pub(in crate::http) static NATIVE_DIALECT: ErrorDialect = ErrorDialect::of_problems("", ProblemDetails::from);
 
-/// The id of the request that the examples were answers to.
+/// Request id in the examples.
 pub(in crate::http) const EXAMPLE_REQUEST_ID: &str = "9f1c2a7be04d5513";
 
-/// One way to fail.
+/// Example of an error.
 #[derive(Clone, Debug)]
 pub(super) struct ErrorExample {
     pub(super) status: StatusCode,
@@ -55,9 +55,9 @@ pub(super) struct ErrorExample {
     pub(super) example: Value,
 }
 
-/// Every way in which this protocol can say that.
+/// Every error that this protocol can report.
 pub(super) fn collect_error_examples(dialect: &ErrorDialect) -> Vec<ErrorExample> {
-    // Rendering a defect logs it; these are examples.
+    // Rendering an internal error logs it; these are only examples.
     tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
         let engine = engine_errors().into_iter().map(dialect.from_engine_error);
         let request = request_problems().into_iter().map(dialect.from_request_problem);
@@ -75,7 +75,7 @@ fn error_example(dialect: &ErrorDialect, problem: &ProblemDetails) -> ErrorExamp
     ErrorExample { status: problem.status, code: problem.code, detail: problem.detail.clone(), example }
 }
 
-/// What the engine refuses.
+/// Errors of the engine.
 fn engine_errors() -> Vec<Error> {
     let missing = PartSet::from_numbers([3, 7].into_iter().filter_map(PartNumber::new));
     let soon = std::time::Duration::from_secs(2);
@@ -111,7 +111,7 @@ fn engine_errors() -> Vec<Error> {
     ]
 }
 
-/// What is wrong with requests before the engine is asked.
+/// Errors of requests that are detected before the engine is called.
 fn request_problems() -> Vec<ProblemDetails> {
     [
         (StatusCode::UNPROCESSABLE_ENTITY, "invalid_json", "The body is not as expected: expected `,` at line 1."),

@@ -1,4 +1,4 @@
-//! One operation as OpenAPI has it: parameters, body, answers and errors.
+//! An operation as OpenAPI: parameters, body, answers and errors.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::problems::{self, ErrorDialect, ErrorExample};
 use super::shape;
 use crate::domain::job::JobKind;
 
-/// Renders operations, and remembers the schemas that they refer to.
+/// Renders operations and collects the schemas to which they refer.
 pub(super) struct OperationRenderer<'a> {
     shapes: BTreeMap<&'static str, &'a Value>,
     generator: SchemaGenerator,
@@ -75,7 +75,7 @@ impl<'a> OperationRenderer<'a> {
         rendered
     }
 
-    /// What parameters have in common with headers of answers, which are parameters without place and name.
+    /// Fields that parameters share with headers of answers, which are parameters without `in` and `name`.
     fn render_parameter_base(&self, parameter: &ParameterSpec) -> (Value, shape::SchemaWithExample) {
         let made = self.resolve_shape(&parameter.shape.as_ref().into());
         let required = !made.is_optional();
@@ -135,7 +135,7 @@ impl<'a> OperationRenderer<'a> {
         rendered
     }
 
-    /// Every schema that something refers to.
+    /// Every schema to which an operation refers.
     pub(super) fn render_schemas(mut self) -> Map<String, Value> {
         let mut all = self.generator.take_definitions(true);
         for (name, shape) in &self.shapes {
@@ -147,7 +147,7 @@ impl<'a> OperationRenderer<'a> {
     }
 }
 
-/// An answer of the same status with content of another type.
+/// Merges the content of a further answer with the same status and another media type.
 fn merge_content(known: &mut Value, other: &Value) {
     let Value::Object(more) = &other["content"] else { return };
     match known.get_mut("content").and_then(Value::as_object_mut) {
@@ -156,7 +156,7 @@ fn merge_content(known: &mut Value, other: &Value) {
     }
 }
 
-/// The names in a path.
+/// Names of the parameters in a path.
 fn path_parameter_names(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|word| word.strip_prefix('{')?.strip_suffix('}'))
 }
@@ -176,12 +176,12 @@ fn path_parameter(name: &str) -> ParameterSpec {
     ParameterSpec::new("path", name.to_owned(), shape.to_owned(), about)
 }
 
-/// A credential in a header; a grant in the path is one of its own.
+/// True if the operation needs a credential in a header; a grant in the path is a credential of its own.
 fn wants_credential(op: &OperationSpec, path: &str) -> bool {
     op.access.starts_with('u') && !path.contains("{grant}")
 }
 
-/// Every code with which this can fail.
+/// Every error code of this operation.
 fn error_codes_of(path: &str, op: &OperationSpec) -> Vec<&'static str> {
     let mut codes = vec!["internal", "invalid_host"];
     if op.access.contains('u') {
@@ -193,7 +193,7 @@ fn error_codes_of(path: &str, op: &OperationSpec) -> Vec<&'static str> {
     if op.access.contains('h') || path_parameter_names(path).any(|name| name != "grant") {
         codes.push("not_found");
     }
-    // Also where there is no parameter at all: one that is sent all the same is refused.
+    // Also for operations without parameters: an undeclared parameter is refused there too.
     if path.starts_with("/v1/") || op.parameters.iter().any(|parameter| parameter.location == "query") {
         codes.push("invalid");
     }
@@ -201,7 +201,7 @@ fn error_codes_of(path: &str, op: &OperationSpec) -> Vec<&'static str> {
     codes
 }
 
-/// The failures of one status.
+/// The errors of a status.
 fn error_response(dialect: &ErrorDialect, status: StatusCode, failures: &[&ErrorExample]) -> Value {
     let about: Vec<_> = failures.iter().map(|failure| format!("`{}`: {}", failure.code, failure.detail)).collect();
     let example = |failure: &&ErrorExample| {

@@ -1,10 +1,11 @@
-//! Shapes: answers in a short notation, from which a schema and an example are made, so that the two cannot differ.
+//! Shapes: a short notation for answers, from which schema and example are generated, so that the two agree.
 //!
-//! Objects and arrays of one element stand for themselves. A text is a type, perhaps with `?` (may be null) or `*` (may be
-//! absent) behind it, perhaps with an example after `=`: `"int = 5"`, `"time?"`, `"text* = notes.txt"`. Types: `uuid`,
-//! `time`, `int`, `int 1..1000`, `number`, `bool`, `text`, `text 1..255` (characters), `url`, `digest`, `sha256`, `etag`,
-//! `int or text`, `map of text`, `map of any` (objects whose members have no fixed names), `any`; `one of a|b|c`; `@Name` is a
-//! shape with a name. Names of members take the same marks, for objects and arrays. What members mean is in `glossary`. Pure.
+//! Objects and single-element arrays stand for themselves. A text is a type, optionally followed by `?` (may be null)
+//! or `*` (may be absent) and by an example after `=`: `"int = 5"`, `"time?"`, `"text* = notes.txt"`. Types: `uuid`,
+//! `time`, `int`, `int 1..1000`, `number`, `bool`, `text`, `text 1..255` (characters), `url`, `digest`, `sha256`,
+//! `etag`, `int or text`, `map of text`, `map of any` (objects whose members have no fixed names), `any`;
+//! `one of a|b|c`; `@Name` refers to a named shape. Names of members take the same marks, for objects and arrays.
+//! Meanings of members are in `glossary`. Pure.
 
 use serde_json::{Map, Value, json};
 
@@ -13,27 +14,27 @@ use serde_json::{Map, Value, json};
 pub(super) struct SchemaWithExample {
     pub(super) schema: Value,
     pub(super) example: Value,
-    /// May be absent from the object that has it.
+    /// The member may be absent from its object.
     optional: bool,
 }
 
 impl SchemaWithExample {
-    /// Whether it may be absent.
+    /// True if the member may be absent.
     pub(super) fn is_optional(&self) -> bool {
         self.optional
     }
 }
 
-/// The shape of a text that is one of these.
+/// The shape of a text that is limited to these values.
 pub(in crate::http) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let words: Vec<_> = words.into_iter().collect();
     format!("one of {}", words.join("|"))
 }
 
-/// Finds the shape that has this name.
+/// Looks up a named shape.
 pub(super) type ShapeLookup<'a> = &'a dyn Fn(&str) -> Option<Value>;
 
-/// Makes schema and example of a shape.
+/// The schema and example of a shape.
 pub(super) fn schema_of(shape: &Value, named: ShapeLookup<'_>) -> SchemaWithExample {
     match shape {
         Value::Object(members) => object_schema(members, named),
@@ -47,7 +48,7 @@ pub(super) fn schema_of(shape: &Value, named: ShapeLookup<'_>) -> SchemaWithExam
     }
 }
 
-/// The SHA-256 of `hello`, as texts name it.
+/// The SHA-256 of `hello` in text form.
 const EXAMPLE_DIGEST: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
 fn map_schema(values: &Value) -> Value {

@@ -1,7 +1,7 @@
 //! `/metrics`, in the text format of OpenMetrics: requests by route, jobs by kind, the process itself.
 //!
-//! Sums of everybody's, by names that are few and ours: no tenant, no file, no path. What has to be asked of the database is
-//! asked at most every five seconds, whatever the number of askers.
+//! Totals over all tenants, with a fixed and small set of labels: no tenant, no file, no path. The database is queried
+//! at most every five seconds, whatever the number of scrapers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,7 @@ struct DamagedAssetLabels {
     problem: &'static str,
 }
 
-/// What is counted on this node, and where it is written down.
+/// Metrics of this node and their registry.
 pub(in super::super) struct NodeMetrics {
     registry: Registry,
     request_counter: Family<HttpRequestLabels, Counter>,
@@ -58,7 +58,7 @@ pub(in super::super) struct NodeMetrics {
     refreshed: moka::future::Cache<(), ()>,
 }
 
-/// From half a millisecond to half a minute.
+/// Buckets from half a millisecond to half a minute.
 fn duration_histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 3.0, 11))
 }
@@ -100,7 +100,7 @@ impl Default for NodeMetrics {
 impl NodeMetrics {
     /// Counts an answer.
     pub(in super::super) fn record_request(&self, method: &Method, route: Option<&str>, status: u16, took: Duration) {
-        // What no route answers to, and methods that nobody knows, are one each: names must stay few.
+        // Unmatched routes share a label, and so do unknown methods: the number of labels must stay small.
         let route = route.unwrap_or("other").to_owned();
         let known = matches!(
             *method,
@@ -113,7 +113,7 @@ impl NodeMetrics {
 
     async fn refresh_gauges(&self, engine: &Engine) -> Result<(), Error> {
         let alarms = engine.collect_alarms().await?;
-        // First: a damaged database may have nothing else to say.
+        // First: a damaged database may answer nothing else.
         self.alarm_gauge.set(i64::try_from(alarms.len()).unwrap_or(i64::MAX));
         let counts = engine.count_all_jobs().await?;
         self.job_gauges.clear();
@@ -148,7 +148,7 @@ impl NodeMetrics {
 pub(super) async fn get_metrics(State(site): State<AppState>) -> Response {
     let metrics = Arc::clone(&site.metrics);
     metrics.measure_process();
-    // A database that is away leaves the last numbers, and everything else as it is.
+    // While the database is unavailable, its gauges keep their last values; all other metrics are current.
     let looked = metrics.refreshed.try_get_with((), metrics.refresh_gauges(&site.engine)).await;
     if let Err(error) = looked {
         tracing::warn!(%error, "jobs are not counted for metrics");

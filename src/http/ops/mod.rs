@@ -1,7 +1,7 @@
-//! Operations: is the process alive, can it serve, and what does it do?
+//! Operations: liveness, readiness and metrics of the process.
 //!
-//! `/livez` never asks anything else: a database that is away must not get the process restarted. `/readyz` asks what the
-//! engine stands on, at most every two seconds whatever the number of askers.
+//! `/livez` depends on nothing else: an unavailable database must not get the process restarted. `/readyz` checks the
+//! database and the store, at most every two seconds, whatever the number of callers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(super) use metrics::NodeMetrics;
 
 const HEALTH_TTL: Duration = Duration::from_secs(2);
 
-/// Whether this node should get requests.
+/// Readiness of this node to receive requests.
 pub(super) struct ReadinessProbe {
     engine: Engine,
     draining: CancellationToken,
@@ -88,7 +88,7 @@ async fn get_readiness(State(site): State<AppState>, RawQuery(query): RawQuery) 
     if query.is_none_or(|query| !query.split('&').any(|name| name == "verbose")) {
         return plain_response(status, if ready { "ready\n" } else { "not ready\n" });
     }
-    // Why something is down is for the log: the answer may be public.
+    // The log has the reason of a failure: the answer may be public.
     for (what, answer) in [("database", &health.database), ("store", &health.store)] {
         if let Err(why) = answer {
             tracing::warn!(what, why, "not ready");

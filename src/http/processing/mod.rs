@@ -1,4 +1,4 @@
-//! What an external processor asks and reports: `/v1/assets/{id}/processing`.
+//! API for external processors: `/v1/assets/{id}/processing`.
 
 use super::openapi::ApiRoutes;
 

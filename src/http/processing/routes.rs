@@ -1,4 +1,4 @@
-//! The routes for external processors, each with what is said of it.
+//! The routes for external processors, each with its description for the contract.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Shapes of the door for external processors. Pure.
+//! Shapes of the API for external processors. Pure.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use crate::engine::{Error, ProcessingOutcome, ProcessingReport, ProcessingTask, 
 pub(super) struct ReportProcessingBody {
     /// The token that came with the offer.
     token: String,
-    /// What it came to: `accept` and `reject` are final, `retry` offers it again.
+    /// The outcome: `accept` and `reject` are final, `retry` offers the asset again.
     outcome: OutcomeInput,
     /// Why, for `reject` and `retry`.
     #[serde(default)]
@@ -42,11 +42,11 @@ enum OutcomeInput {
 #[schemars(rename = "Reason")]
 enum RejectionReasonInput {
     Sentence(String),
-    /// For programs and for people.
+    /// A code for programs and a sentence for people.
     Full {
-        /// What it is, for programs.
+        /// Code for programs.
         code: String,
-        /// What it is, for people.
+        /// Sentence for people.
         message: String,
     },
 }
@@ -55,17 +55,17 @@ enum RejectionReasonInput {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ReportedDerivative")]
 struct DerivativeInput {
-    /// The number that its URL was asked for with.
+    /// The id with which its URL was requested.
     id: u32,
-    /// Its name, like `thumb-256`.
+    /// Name of the derivative, like `thumb-256`.
     #[schemars(length(min = 1, max = 64))]
     variant: String,
-    /// Its media type.
+    /// Media type of the derivative.
     content_type: String,
-    /// Pixels from left to right.
+    /// Width in pixels.
     #[serde(default)]
     width: Option<u32>,
-    /// Pixels from top to bottom.
+    /// Height in pixels.
     #[serde(default)]
     height: Option<u32>,
 }
@@ -77,9 +77,9 @@ struct DerivativeInput {
 pub(super) struct CreateDerivativeUrlBody {
     /// The token that came with the offer.
     pub(super) token: String,
-    /// A number of yours for it.
+    /// A number of your choice for the derivative.
     pub(super) id: u32,
-    /// Its exact length in bytes.
+    /// Exact length of the derivative in bytes.
     pub(super) size: u64,
 }
 

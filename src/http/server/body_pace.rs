@@ -1,6 +1,7 @@
-//! How slow a body may be, by the rules that appends go by ([`BodyPaceLimits`]): a silence has an end, and so has a drip.
+//! Minimum pace of request bodies, by the same limits as for appends ([`BodyPaceLimits`]): a maximum silence and a
+//! minimum rate.
 //!
-//! Time counts only while the client is waited for: a handler that takes its time, or a disk, is not the client's fault.
+//! Time counts only while the server waits for the client: a slow handler or disk is not the client's fault.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,15 +11,15 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::engine::BodyPaceLimits;
 
-/// Watches the pace of one body.
+/// Monitors the pace of a body.
 #[derive(Debug)]
 pub(super) struct BodyPaceMonitor {
     pace: BodyPaceLimits,
-    /// Since when the client is waited for.
+    /// Since when the server has been waiting for the client.
     waiting_since: Option<Instant>,
-    /// Made when the client is waited for the first time: most bodies are there with their head.
+    /// Created at the first wait: most bodies arrive together with their head.
     timer: Option<Pin<Box<Sleep>>>,
-    /// Time waited, and bytes that came, since the pace was judged last.
+    /// Time waited and bytes received since the pace was last checked.
     waited: Duration,
     bytes: u64,
 }
@@ -28,7 +29,7 @@ impl BodyPaceMonitor {
         Self { pace, waiting_since: None, timer: None, waited: Duration::ZERO, bytes: 0 }
     }
 
-    /// Takes down that bytes came. Whether the body drips: too little came over the time that is looked at.
+    /// Records received bytes. Returns true if the body is too slow: too few bytes came within the observed time.
     pub(super) fn record_bytes(&mut self, bytes: usize) -> bool {
         self.bytes += bytes as u64;
         if let Some(since) = self.waiting_since.take() {
@@ -42,7 +43,7 @@ impl BodyPaceMonitor {
         drips
     }
 
-    /// Ready once the client has been silent for too long. To be asked whenever nothing is there.
+    /// Ready once the client has been silent for too long. Must be polled whenever no data is available.
     pub(super) fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let waits = self.waiting_since.is_some();
         let since = *self.waiting_since.get_or_insert_with(Instant::now);

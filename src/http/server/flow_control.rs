@@ -1,22 +1,22 @@
-//! Receive windows of HTTP/2 connections (RFC 9113 §5.2). They begin small and grow as long as a client fills them within a
-//! round trip, because a window is all that a client can send in that time.
+//! Receive windows of HTTP/2 connections (RFC 9113 §5.2). They start small and grow as long as the client fills them
+//! within a round trip, because a client can send no more than a window in that time.
 //!
-//! What lies in a window and was not read yet is in memory, so what windows have grown by is drawn from one budget. A
-//! connection that finds none left keeps the window that it has.
+//! Bytes in a window that were not read yet occupy memory, so the growth of windows is taken from a shared budget. A
+//! connection that finds the budget empty keeps its window.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// The window of every stream and of the connection at first, outside of the budget.
+/// Initial window of every stream and of the connection, not part of the budget.
 pub(super) const FIRST_WINDOW_BYTES: u32 = 1 << 20;
-/// The largest window: 160 MB/s at a round trip of 100 ms.
+/// Maximum window: 160 MB/s at a round trip of 100 ms.
 const MAX_WINDOW_BYTES: u32 = 16 << 20;
-/// Bytes that one permit of the budget stands for.
+/// Bytes per permit of the budget.
 const PERMIT_BYTES: u32 = 1 << 10;
 
-/// Memory for what the windows of all connections have grown by.
+/// Memory budget for the growth of all connections' windows.
 #[derive(Clone, Debug)]
 pub struct WindowBudget(Arc<Semaphore>);
 
@@ -29,7 +29,7 @@ impl WindowBudget {
     }
 }
 
-/// The window of one connection, and of each of its streams.
+/// The window of a connection and of each of its streams.
 pub(super) struct ReceiveWindow {
     size: u32,
     budget: WindowBudget,
@@ -41,13 +41,14 @@ impl ReceiveWindow {
         Self { size: FIRST_WINDOW_BYTES, budget, permits: Vec::new() }
     }
 
-    /// After how many bytes to measure a round trip, given whether the one before made the window grow. Early in a window: a
-    /// client answers a ping before it sends what the next window update lets through.
+    /// Number of bytes after which to measure the next round trip; `grew`: the last measurement made the window grow.
+    /// The measurement happens early in a window: a client answers a ping before it sends the bytes that the next
+    /// window update allows.
     pub(super) fn measure_after(&self, grew: bool) -> u64 {
         if grew { u64::from(self.size / 8) } else { u64::from(self.size) * 4 }
     }
 
-    /// The next size, if `bytes` that were read within one round trip show that the window is what holds the client up.
+    /// The next window size, if `bytes` read within a round trip show that the window limits the client.
     pub(super) fn grow(&mut self, bytes: u64) -> Option<u32> {
         if bytes * 2 < u64::from(self.size) || self.size >= MAX_WINDOW_BYTES {
             return None;
@@ -60,14 +61,14 @@ impl ReceiveWindow {
     }
 }
 
-/// Counts the bytes that were read from a connection's streams.
+/// Counts the bytes read from a connection's streams.
 #[derive(Clone, Default)]
 pub(super) struct ReadBytes(Arc<ReadByteCounter>);
 
 #[derive(Default)]
 struct ReadByteCounter {
     bytes: AtomicU64,
-    /// The count at which [`ReadByteCounter::reached`] is told.
+    /// The count at which [`ReadByteCounter::reached`] is notified.
     notify_at: AtomicU64,
     reached: Notify,
 }
@@ -86,7 +87,7 @@ impl ReadBytes {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more bytes were read.
+    /// Waits until `more` further bytes were read.
     pub(super) async fn wait_for(&self, more: u64) {
         self.0.notify_at.store(self.count().saturating_add(more), Ordering::Relaxed);
         self.0.reached.notified().await;

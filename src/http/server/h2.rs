@@ -1,5 +1,5 @@
 //! HTTP/2 without hyper: the h2 crate can send interim answers, bound the memory of windows that grow, and end idle
-//! connections, and hyper does not pass that on. Everything else is as hyper does it.
+//! connections, which hyper does not expose. Everything else works as in hyper.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,14 +22,14 @@ use super::request_body::RequestBody;
 use super::{KEEPALIVE_INTERVAL, MAX_CONCURRENT_STREAMS, ServerLimits};
 use crate::engine::BodyPaceLimits;
 
-/// What hyper would choose.
+/// The value that hyper would choose.
 const MAX_SEND_BUFFER_BYTES: usize = 400 << 10;
 const MAX_HEADER_LIST_BYTES: u32 = 16 << 10;
 const MAX_FRAME_BYTES: usize = 16 << 10;
-/// How long a connection stays open behind its last answer once the end was announced.
+/// How long a connection stays open after its last answer once the shutdown was announced.
 const CLOSE_DELAY: Duration = Duration::from_secs(1);
 
-/// The right to answer one request.
+/// The right to answer a request, once.
 #[derive(Clone)]
 pub(in crate::http) struct H2Responder(Arc<Mutex<Option<SendResponse<Bytes>>>>);
 
@@ -43,12 +43,12 @@ impl H2Responder {
         *head.status_mut() = status;
         head.headers_mut().clone_from(headers);
         if let Some(respond) = &mut *self.lock() {
-            // A stream that was reset hears nothing any more.
+            // Fails for a stream that was reset, which needs no answer.
             let _ = respond.send_informational(head);
         }
     }
 
-    /// Waits until the client has lost interest.
+    /// Waits until the client has reset the stream.
     async fn wait_for_reset(&self) {
         poll_fn(|cx| match &mut *self.lock() {
             Some(respond) => respond.poll_reset(cx).map(|_| ()),
@@ -58,7 +58,7 @@ impl H2Responder {
     }
 }
 
-/// Answers the requests of one connection until it ends, or those under way once `stop` is cancelled.
+/// Answers the requests of a connection until it ends; once `stop` is cancelled, only those under way.
 pub(super) async fn serve_h2_connection<I, F, Fut, B>(
     stream: I,
     answer: F,
@@ -83,7 +83,7 @@ pub(super) async fn serve_h2_connection<I, F, Fut, B>(
     let (mut window, read) = (ReceiveWindow::new(limits.window_budget.clone()), ReadBytes::default());
     let round_trip = measure_round_trip(pings, read.clone(), window.measure_after(true));
     let (mut stopping, under_way) = (false, TaskTracker::new());
-    // Told whenever nothing is under way, although more may come.
+    // Lets `wait` return whenever no request is under way, although more may come.
     under_way.close();
     let idle = wait_until_idle(&under_way, limits.head_timeout);
     tokio::pin!(round_trip, idle);
@@ -94,7 +94,7 @@ pub(super) async fn serve_h2_connection<I, F, Fut, B>(
                     spawn_response(request, respond, answer.clone(), &under_way, (limits.pace, &read));
                     idle.set(wait_until_idle(&under_way, limits.head_timeout));
                 }
-                // A client that went away is no news.
+                // A client that disconnects is not worth logging.
                 Some(Err(_)) | None => return,
             },
             () = stop.cancelled(), if !stopping => {
@@ -115,32 +115,32 @@ pub(super) async fn serve_h2_connection<I, F, Fut, B>(
     }
 }
 
-/// Makes the windows larger, if what was read within a round trip shows that they hold the client up. Whether it did.
+/// Grows the windows if the bytes read within a round trip show that they limit the client. Returns true if they grew.
 fn grow_windows<I>(connection: &mut Connection<I, Bytes>, window: &mut ReceiveWindow, bytes: u64) -> bool
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let Some(size) = window.grow(bytes) else { return false };
     connection.set_target_window_size(size);
-    // Fails only while an earlier change is on its way, and the answer to a ping comes behind that.
+    // Fails only while an earlier change is unacknowledged; the answer to a ping comes after that acknowledgement.
     connection.set_initial_window_size(size).is_ok()
 }
 
-/// Ends when nothing was under way for so long.
+/// Returns after `timeout` without a request under way.
 async fn wait_until_idle(under_way: &TaskTracker, timeout: Duration) {
     under_way.wait().await;
     tokio::time::sleep(timeout).await;
 }
 
-/// Ends a while after the last request was answered: by then the client has what was sent, and whatever it sends now it
-/// may send again elsewhere. Clients that sleep do not say that they have seen the end coming.
+/// Returns [`CLOSE_DELAY`] after the last request was answered. The client then has received the answer, and may repeat
+/// later requests on another connection. Suspended clients do not acknowledge the announced end.
 async fn wait_for_last_response(under_way: &TaskTracker) {
     under_way.wait().await;
     tokio::time::sleep(CLOSE_DELAY).await;
 }
 
-/// Asks whether the other side is there, after a while or once `after` bytes have come, and counts what is read until it
-/// answers. `None`: it did not answer in time.
+/// Sends a ping after a while or after `after` bytes, and counts the bytes read until its answer. `None`: no answer in
+/// time.
 async fn measure_round_trip(mut pings: PingPong, read: ReadBytes, after: u64) -> Option<(PingPong, u64)> {
     let _ = tokio::time::timeout(KEEPALIVE_INTERVAL, read.wait_for(after)).await;
     let before = read.count();
@@ -150,7 +150,7 @@ async fn measure_round_trip(mut pings: PingPong, read: ReadBytes, after: u64) ->
     }
 }
 
-/// Answers one request in a task of its own.
+/// Answers a request in a task of its own.
 fn spawn_response<F, Fut, B>(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
@@ -173,7 +173,7 @@ fn spawn_response<F, Fut, B>(
         let reset = std::pin::pin!(answering.wait_for_reset());
         let Either::Left((response, _)) = select(work, reset).await else { return };
         let Some(respond) = answering.lock().take() else { return };
-        // A client that went away is no news.
+        // A client that disconnects is not worth logging.
         let _ = write_response(respond, response, is_head).await;
     });
 }
@@ -187,7 +187,7 @@ where
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     let (mut head, body) = response.into_parts();
-    // They belong to HTTP/1 (RFC 9113 §8.2.2).
+    // These headers belong to HTTP/1 (RFC 9113 §8.2.2).
     for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
         head.headers.remove(name);
     }
@@ -212,7 +212,7 @@ where
         };
         let frame = match frame {
             None => return stream.send_data(Bytes::new(), true),
-            // Whoever gets half of it must not take it for the whole.
+            // The body failed: a client must not take half of it for the whole.
             Some(None) => {
                 stream.send_reset(Reason::INTERNAL_ERROR);
                 return Ok(());
@@ -236,7 +236,7 @@ where
     }
 }
 
-/// How many bytes the other side will take now, at least one.
+/// Number of bytes that the client will accept now, at least 1.
 async fn wait_for_capacity(stream: &mut SendStream<Bytes>, wanted: usize) -> Result<usize, h2::Error> {
     stream.reserve_capacity(wanted.min(MAX_FRAME_BYTES.max(MAX_SEND_BUFFER_BYTES)));
     poll_fn(|cx| {

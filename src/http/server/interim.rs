@@ -1,7 +1,8 @@
-//! Interim answers (1xx) on HTTP/1.1, which hyper sends for nobody but itself: they are put on the wire between its writes.
+//! Interim answers (1xx) on HTTP/1.1. hyper has no API for them, so they are written to the connection between its
+//! writes.
 //!
-//! A request's interim answers go out before the first byte of its final answer, and after the last of the one before it.
-//! Must not know what is said in them, nor who may hear it.
+//! A request's interim answers are written before the first byte of its final answer, and after the last byte of the
+//! previous answer. This module must not know their content, nor which clients may get them.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,10 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::h2::H2Responder;
 
-/// What hyper writes by itself before a final answer.
+/// Bytes that hyper writes by itself before a final answer.
 const CONTINUE_RESPONSE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Sends interim answers to one request.
+/// Sends interim answers to a request.
 #[derive(Clone)]
 pub(in crate::http) enum InterimSender {
     /// On HTTP/1.1.
@@ -27,7 +28,7 @@ pub(in crate::http) enum InterimSender {
 }
 
 impl InterimSender {
-    /// Sends one. After the final answer has begun it is left out.
+    /// Sends an interim answer. Does nothing once the final answer has begun.
     pub(in crate::http) fn send(&self, status: StatusCode, reason: &str, headers: &HeaderMap) {
         match self {
             Self::Http1(line) => line.send(&format_interim(status, reason, headers)),
@@ -48,18 +49,18 @@ fn format_interim(status: StatusCode, reason: &str, headers: &HeaderMap) -> Vec<
     text
 }
 
-/// What waits to be written into a connection, between hyper's own writes.
+/// Interim answers that wait to be written to a connection, between hyper's own writes.
 #[derive(Clone, Default)]
 pub(in crate::http) struct InterimQueue(Arc<Mutex<InterimQueueState>>);
 
 #[derive(Default)]
 struct InterimQueueState {
     bytes: VecDeque<u8>,
-    /// The final answer to the current request has begun, or might have.
+    /// The final answer to the current request has begun, or may have begun.
     answered: bool,
-    /// Something was written since the last flush.
+    /// Bytes were written since the last flush.
     unflushed: bool,
-    /// The connection's task.
+    /// Waker of the connection's task.
     waker: Option<Waker>,
 }
 
@@ -68,7 +69,8 @@ impl InterimQueue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request has come. `false`: the answer before it is not out yet, so nothing may come before its own.
+    /// Notes the start of a request. `false`: the previous answer is not written yet, so that this request gets no
+    /// interim answers.
     pub(super) fn begin_request(&self) -> bool {
         let mut waiting = self.lock();
         waiting.bytes.clear();
@@ -86,7 +88,7 @@ impl InterimQueue {
         }
     }
 
-    /// What hyper is about to write. Part of it may be written, so that nothing may follow but the rest.
+    /// Notes bytes that hyper writes. Once they may be a part of an answer, only the rest may follow.
     fn note_written(&self, whole: bool, bytes: &[u8]) {
         let mut waiting = self.lock();
         waiting.unflushed = true;
@@ -94,7 +96,7 @@ impl InterimQueue {
     }
 }
 
-/// A connection into which a [`InterimQueue`] is written.
+/// A connection into which an [`InterimQueue`] is written.
 pub(super) struct InterimStream<I> {
     inner: I,
     queue: InterimQueue,
@@ -105,7 +107,7 @@ impl<I: AsyncWrite + Unpin> InterimStream<I> {
         Self { inner, queue: line }
     }
 
-    /// Writes what waits.
+    /// Writes the waiting interim answers.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut waiting = self.queue.lock();
         waiting.waker = Some(cx.waker().clone());
@@ -122,7 +124,7 @@ impl<I: AsyncWrite + Unpin> InterimStream<I> {
 
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for InterimStream<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // A client that does not read is still read from.
+        // Reading continues even if the client does not read.
         let _ = self.poll_drain(cx);
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }

@@ -1,6 +1,6 @@
-//! The end of a connection on which the client may still be sending (RFC 9112 §9.6): our side is closed first, and what
-//! comes is read and dropped for a while. A socket that is closed over unread bytes is reset instead, and the client loses
-//! the answer that told it to stop.
+//! Lingering close of a connection on which the client may still be sending (RFC 9112 §9.6): the sending side is closed
+//! first, and received bytes are read and dropped for a while. A socket that is closed with unread bytes is reset, and
+//! the client loses the answer that told it to stop.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,47 +12,47 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 
-/// Bytes that are read and dropped for one refused body.
+/// Maximum bytes that are read and dropped for a refused body.
 pub(super) const MAX_DROPPED_BYTES: u64 = 32 << 20;
 /// How long a refused body is read and dropped.
 pub(super) const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 const SCRATCH_BYTES: usize = 8 << 10;
 
-/// What a connection's end has to expect from the client. Shared by the connection and the bodies of its requests.
+/// Expected data from the client at the end of a connection. Shared by the connection and the bodies of its requests.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LingerState(Arc<AtomicU8>);
 
 impl LingerState {
-    /// The client was refused and may send its body all the same.
+    /// The client was refused and may send its body nevertheless.
     const STATE_MAY_SEND: u8 = 1;
-    /// Enough was dropped already.
+    /// The limit of dropped bytes is used up.
     const STATE_SPENT: u8 = 2;
 
-    /// A body was refused that nothing has been read of, because the client waits to be asked for it.
+    /// Notes that a body was refused unread, because the client waits for `100 Continue`.
     pub(super) fn expect_body(&self) {
         let _ = self.0.compare_exchange(0, Self::STATE_MAY_SEND, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// The client has sent on until nobody wanted to listen.
+    /// Notes that the client sent more than is read and dropped.
     pub(super) fn stop_draining(&self) {
         self.0.store(Self::STATE_SPENT, Ordering::Relaxed);
     }
 }
 
-/// A connection that ends as described above, also when it is dropped.
+/// A connection with a lingering close, also when it is dropped.
 pub(super) struct LingeringStream<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> {
-    /// `None` once it was given to the task that ends it.
+    /// `None` once the connection was moved to the task that closes it.
     inner: Option<I>,
     linger_state: LingerState,
     drain: Option<DrainState>,
-    /// Already ended by a task of its own.
+    /// True in the task that closes the connection.
     is_closing_task: bool,
 }
 
 struct DrainState {
     timer: Pin<Box<Sleep>>,
     left: u64,
-    /// Whether more is to be waited for when nothing is there.
+    /// True if more data is waited for when none is available.
     waits: bool,
 }
 
@@ -65,7 +65,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> LingeringStream<I> {
         self.inner.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Reads and drops until the client has closed its side, or has sent too much, or for too long.
+    /// Reads and drops until the client has closed its side, or has reached the limit of bytes or of time.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (Some(dropping), Some(inner)) = (&mut self.drain, &mut self.inner) else { return Poll::Ready(()) };
         let mut scratch = [0; SCRATCH_BYTES];
@@ -130,7 +130,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Lingerin
     }
 }
 
-/// A WebSocket is dropped, not shut down, and so is what hyper gives up.
+/// Closes as above also on drop: WebSockets, and connections that hyper gives up, are dropped without a shutdown.
 impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drop for LingeringStream<I> {
     fn drop(&mut self) {
         let Some(inner) = self.inner.take() else { return };
@@ -138,7 +138,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drop for LingeringStrea
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            // A runtime that ends drops its tasks, which must not spawn others.
+            // A runtime that shuts down drops its tasks, which must not spawn new tasks.
             let mut ending = Self {
                 inner: Some(inner),
                 linger_state: self.linger_state.clone(),

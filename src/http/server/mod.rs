@@ -1,11 +1,13 @@
 //! The accept loop: connections with deadlines, a bound on their number, and a graceful end.
 //!
-//! Serves the API and the embedded store alike. What hyper leaves to its users is decided here: a deadline for the first byte
-//! of a connection and for every head, answers that nobody reads, `TCP_NODELAY`, and the fate of a request that was answered
-//! before its body was read.
+//! Serves the API and the embedded store alike. Decides what hyper leaves to its users: a deadline for the first byte
+//! of a connection and for every head, a deadline for unread answers, `TCP_NODELAY`, and the handling of a request that
+//! was answered before its body was read.
 //!
-//! * `two`, `windows` – HTTP/2 · `content`, `slow` – bodies, and clients that are too slow · `lingering` – the end of a
-//!   connection on which the client still sends · `interim`, `rewound` – 1xx on HTTP/1.1, and bytes that were looked at
+//! * `h2`, `flow_control` – HTTP/2
+//! * `request_body`, `body_pace` – bodies, and clients that are too slow
+//! * `lingering_close` – the end of a connection on which the client still sends
+//! * `interim`, `rewind` – 1xx on HTTP/1.1, and bytes that were peeked at
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -45,30 +47,31 @@ mod lingering_close;
 mod request_body;
 mod rewind;
 
-/// How long an HTTP/2 client may be silent before it is asked whether it is there, and how long it may take to answer.
+/// How long an HTTP/2 client may be silent before a ping is sent, and how long it may take to answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
-/// Requests at once on one HTTP/2 connection.
+/// Maximum concurrent requests on an HTTP/2 connection.
 const MAX_CONCURRENT_STREAMS: u32 = 256;
 
-/// Bounds on connections.
+/// Limits of connections.
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
-    /// Connections at once; further ones wait in the kernel's queue.
+    /// Maximum number of connections; further connections wait in the kernel's queue.
     pub max_connections: usize,
-    /// Connections at once from one address (an IPv6 /64); further ones are closed at once. 0: no such bound.
+    /// Maximum number of connections from an address (an IPv6 /64); further connections are closed at once. 0: no
+    /// limit.
     pub max_per_address: usize,
-    /// Reverse proxies, to which that does not apply.
+    /// Reverse proxies, to which `max_per_address` does not apply.
     pub proxies: Arc<[IpNet]>,
-    /// A request's head must be complete within this, from the connection's first moment on; also how long an idle connection
-    /// is kept.
+    /// Deadline for a request's head, from the first moment of the connection; also how long an idle connection is
+    /// kept.
     pub head_timeout: Duration,
-    /// How slow the body of a request may be.
+    /// Minimum pace of request bodies.
     pub pace: BodyPaceLimits,
-    /// Memory for what the windows of HTTP/2 connections grow by; clones share it.
+    /// Memory budget for the growth of HTTP/2 windows; clones share it.
     pub window_budget: WindowBudget,
     /// How long a client may leave an answer unread before its connection is closed.
     pub write_timeout: Duration,
-    /// How long requests under way may take once the end was announced.
+    /// How long requests under way may take once the shutdown was announced.
     pub shutdown_grace: Duration,
 }
 
@@ -87,28 +90,28 @@ impl Default for ServerLimits {
     }
 }
 
-/// To whom interim answers other than 100 may be sent (104 of the IETF's resumable uploads). nginx before a service breaks
-/// on them.
+/// Connections on which interim answers other than 100 may be sent (104 of the IETF's resumable uploads). nginx in
+/// front of a service fails on them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InterimPolicy {
-    /// To nobody.
+    /// None.
     #[default]
     Never,
-    /// Where TLS ends here and nothing shows a proxy between the client and us.
+    /// Connections with TLS that ends here, without signs of a proxy between the client and this service.
     DirectTls,
-    /// To everybody who asks: there is no proxy, or one that passes them on.
+    /// All connections, for every client that asks: there is no proxy, or a proxy that forwards interim answers.
     Always,
 }
 
 impl ServerLimits {
-    /// With more addresses to which [`Self::max_per_address`] does not apply.
+    /// Adds addresses to which [`Self::max_per_address`] does not apply.
     #[must_use]
     pub fn with_proxies(self, more: &[IpNet]) -> Self {
         Self { proxies: self.proxies.iter().chain(more).copied().collect(), ..self }
     }
 }
 
-/// Where connections come in, and how they are spoken to.
+/// A listening socket with its protocol settings.
 pub struct Listener {
     listener: TcpListener,
     tls: Option<Arc<ReloadableCertificate>>,
@@ -116,13 +119,13 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Without a certificate: plain HTTP.
+    /// A listener; plain HTTP without a certificate.
     #[must_use]
     pub fn new(listener: TcpListener, tls: Option<Arc<ReloadableCertificate>>) -> Self {
         Self { listener, tls, interim_policy: InterimPolicy::Never }
     }
 
-    /// Interim answers may be sent.
+    /// Sets on which connections interim answers may be sent.
     #[must_use]
     pub fn with_interim_policy(self, early: InterimPolicy) -> Self {
         Self { interim_policy: early, ..self }
@@ -135,8 +138,8 @@ impl From<TcpListener> for Listener {
     }
 }
 
-/// Answers requests at `door` until `shutdown`; then accepts no more, lets requests under way finish within the
-/// grace period, and returns.
+/// Answers requests at `door` until `shutdown` is cancelled. Then accepts no more connections, lets requests under way
+/// finish within the grace period, and returns.
 pub async fn serve<F, Fut, B>(door: impl Into<Listener>, answer: F, limits: ServerLimits, shutdown: CancellationToken)
 where
     F: Fn(Request<RequestBody>) -> Fut + Clone + Send + Sync + 'static,
@@ -162,10 +165,10 @@ where
                 Some(tls) => tokio::select! {
                     opened = tokio::time::timeout(limits.head_timeout, tls.accept_stream(stream, peer)) => match opened {
                         Ok(Ok(opened)) => opened,
-                        // Scanners and old clients are no news.
+                        // Failed handshakes of scanners and old clients are not worth logging.
                         Ok(Err(_)) | Err(_) => return,
                     },
-                    // Nothing was asked yet. Some clients open connections to have them at hand.
+                    // No request was sent yet: some clients open connections in advance.
                     () = stop.cancelled() => return,
                 },
             };
@@ -187,8 +190,8 @@ where
 }
 
 impl InterimPolicy {
-    /// What is allowed on a connection: only [`Self::Never`] and [`Self::Always`] are left, and in between a request that
-    /// carries a proxy's marks.
+    /// The policy for a connection. [`Self::DirectTls`] becomes [`Self::Never`] without TLS or for a trusted proxy;
+    /// otherwise the headers of each request decide.
     fn for_connection(self, opened: &AcceptedStream, peer: SocketAddr, limits: &ServerLimits) -> Self {
         let proxy = limits.proxies.iter().any(|net| net.contains(&peer.ip().to_canonical()));
         match (self, opened) {
@@ -198,7 +201,7 @@ impl InterimPolicy {
         }
     }
 
-    /// Whether one request may have them.
+    /// True if a request may get interim answers.
     fn allows_request(self, headers: &HeaderMap) -> bool {
         let marks = ["via", "forwarded", "x-forwarded-for", "x-real-ip"];
         match self {
@@ -209,10 +212,10 @@ impl InterimPolicy {
     }
 }
 
-/// How a connection begins that speaks HTTP/2 (RFC 9113 §3.4).
+/// First bytes of an HTTP/2 connection (RFC 9113 §3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Reads as much of a connection's beginning as tells whether it is HTTP/2.
+/// Reads as many bytes as tell if the connection is HTTP/2.
 async fn read_preface<I: AsyncRead + Unpin>(stream: &mut I) -> std::io::Result<(bool, Vec<u8>)> {
     let mut begun = Vec::with_capacity(H2_PREFACE.len());
     while begun.len() < H2_PREFACE.len() {
@@ -224,7 +227,7 @@ async fn read_preface<I: AsyncRead + Unpin>(stream: &mut I) -> std::io::Result<(
     Ok((true, begun))
 }
 
-/// Answers the requests of one connection until it ends, or those under way once `stop` is cancelled.
+/// Answers the requests of a connection until it ends; once `stop` is cancelled, only those under way.
 async fn serve_connection<I, F, Fut, B>(
     stream: I,
     peer: SocketAddr,
@@ -242,7 +245,7 @@ async fn serve_connection<I, F, Fut, B>(
     stream.set_write_timeout(Some(limits.write_timeout));
     let farewell = LingerState::default();
     let mut stream = LingeringStream::new(Box::pin(stream), farewell.clone());
-    // hyper's deadline begins with the first byte of a head, and h2 has none for its preface.
+    // hyper's deadline starts with the first byte of a head, and h2 has none for its preface.
     let begun = tokio::select! {
         begun = tokio::time::timeout(limits.head_timeout, read_preface(&mut stream)) => begun,
         () = stop.cancelled() => return,
@@ -275,14 +278,14 @@ async fn serve_connection<I, F, Fut, B>(
     let connection = http1.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
-        // A client that went away is no news.
+        // A client that disconnects is not worth logging.
         _ = connection.as_mut() => return,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }
 
-/// Lets whoever answers send files on the connection, where it carries one answer after the other.
+/// Gives handlers a way to send files directly to the socket, where the connection carries a single answer at a time.
 fn with_outlet<F, Fut>(
     answer: F,
     outlet: SpanOutlet,
@@ -298,7 +301,7 @@ where
     }
 }
 
-/// Running out of descriptors passes; spinning on it would not help.
+/// Pauses after an accept error: a lack of file descriptors is temporary, and retrying at once would only spin.
 async fn accept_or_pause(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStream, SocketAddr)> {
     match accepted {
         Ok((stream, peer)) => {
@@ -313,7 +316,7 @@ async fn accept_or_pause(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> 
     }
 }
 
-/// `Date` (RFC 9110 §6.6.1), by the wall clock as it is now.
+/// `Date` (RFC 9110 §6.6.1), by the current wall clock.
 fn date_header() -> HeaderValue {
     let now = std::time::SystemTime::from(SystemClock.now());
     HeaderValue::from_str(&httpdate::fmt_http_date(now)).unwrap_or(HeaderValue::from_static(""))
@@ -327,10 +330,11 @@ where
     request.extensions_mut().insert(PeerAddress(peer));
     let expects = request.headers().contains_key(header::EXPECT);
     let mut response = answer(request).await;
-    // hyper keeps its own until the clock passes the next second: after the clock went back by an hour, for an hour.
+    // hyper caches its own `Date` until the clock passes the next second: for an hour after the clock was set back by
+    // an hour.
     response.headers_mut().insert(header::DATE, date_header());
     if expects && !response.status().is_success() {
-        // The client may skip the body that it was not asked for, and hyper would read the next request as that body.
+        // The client may omit the body after its early answer, and hyper would then read the next request as that body.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -1,8 +1,8 @@
-//! The content of a request, whichever of the two servers reads it.
+//! The body of a request, over HTTP/1.1 and HTTP/2.
 //!
-//! Every body of every listener comes through here, and so do the rules for all of them: a client that is too slow is cut
-//! off, and what is left of a body when its request is answered is read and dropped, so that the client, which may look at
-//! the answer only after it has sent everything, finds one.
+//! Every request body of every listener is read here, under the same rules: a client that is too slow is disconnected,
+//! and the unread rest of a body is read and dropped when its request is answered, because a client may read the answer
+//! only after it has sent everything.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +21,8 @@ use crate::engine::BodyPaceLimits;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A request's content as it comes. Ends with an error of the kind [`io::ErrorKind::TimedOut`] when the client is too slow.
+/// A request body as it arrives. Fails with an error of the kind [`io::ErrorKind::TimedOut`] when the client is too
+/// slow.
 #[derive(Debug)]
 pub struct RequestBody {
     source: RequestBodySource,
@@ -30,13 +31,13 @@ pub struct RequestBody {
     linger_state: LingerState,
 }
 
-/// How far a body was read.
+/// Progress of reading a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RequestBodyState {
     /// The client waits for `100 Continue`, which the first read sends.
     AwaitingContinue,
     Reading,
-    /// To its end, or until it broke off.
+    /// The body was read to its end, or broke off.
     Ended,
     TooSlow,
 }
@@ -46,9 +47,9 @@ enum RequestBodySource {
     Http1(Incoming),
     H2 {
         stream: RecvStream,
-        /// Bytes that are still to come, if that was said.
+        /// Remaining bytes, if the length was announced.
         left: Option<u64>,
-        /// Data is at its end; trailers may follow.
+        /// All data was read; trailers may follow.
         at_trailers: bool,
         read: ReadBytes,
     },
@@ -62,7 +63,7 @@ impl std::fmt::Debug for ReadBytes {
 }
 
 impl RequestBody {
-    /// The content of a request over HTTP/1.1; `expects`: the client waits for `100 Continue`.
+    /// The body of a request over HTTP/1.1; `expects`: the client waits for `100 Continue`.
     pub(super) fn from_http1(incoming: Incoming, expects: bool, pace: BodyPaceLimits, farewell: LingerState) -> Self {
         let state = if expects { RequestBodyState::AwaitingContinue } else { RequestBodyState::Reading };
         Self {
@@ -73,7 +74,8 @@ impl RequestBody {
         }
     }
 
-    /// The content of a stream that will have `length` bytes, if that was said. What is read of it is counted.
+    /// The body of an HTTP/2 stream of `length` bytes, if that was announced. Bytes that are read are counted in
+    /// `read`.
     pub(super) fn from_h2(stream: RecvStream, length: Option<u64>, pace: BodyPaceLimits, read: ReadBytes) -> Self {
         let left = if stream.is_end_stream() { Some(0) } else { length };
         let source = RequestBodySource::H2 { stream, left, at_trailers: false, read };
@@ -94,7 +96,7 @@ impl RequestBodySource {
                 if !*at_trailers {
                     match ready!(stream.poll_data(cx)) {
                         Some(Ok(bytes)) => {
-                            // What is held here is bounded by whoever reads: the next bytes may come.
+                            // The reader bounds the data held here, so the next bytes may come.
                             let _ = stream.flow_control().release_capacity(bytes.len());
                             read.add(bytes.len());
                             *left = left.map(|left| left.saturating_sub(bytes.len() as u64));
@@ -174,7 +176,7 @@ impl Drop for RequestBody {
             return;
         }
         match self.state {
-            // A read would ask for the body.
+            // A read would send `100 Continue`.
             RequestBodyState::AwaitingContinue => self.linger_state.expect_body(),
             RequestBodyState::Reading => {
                 if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -186,7 +188,7 @@ impl Drop for RequestBody {
     }
 }
 
-/// Reads and drops what is left of a body.
+/// Reads and drops the rest of a body.
 async fn drain_body(mut source: RequestBodySource, farewell: LingerState) {
     let mut left = MAX_DROPPED_BYTES;
     let whole = timeout(DROP_TIMEOUT, async {

@@ -1,4 +1,4 @@
-//! A connection whose first bytes were looked at, and are read once more.
+//! A connection whose first bytes were peeked at and are read again.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

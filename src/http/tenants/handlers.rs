@@ -22,7 +22,7 @@ use crate::http::query::{self, next_cursor};
 
 type TenantsResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
 
-/// Entries of one portion of an export.
+/// Entries per batch of an export.
 const EXPORT_BATCH_ENTRIES: u32 = 1000;
 
 pub(super) async fn list_tenants(
@@ -132,10 +132,11 @@ pub(super) async fn list_audit_entries(
     Ok(Rendered(json!({ "entries": entries, "next_after": next })).into_response())
 }
 
-/// Everything that the query asks for, one entry a line, a portion at a time as the client reads.
+/// The whole selection of the query, an entry per line, read in batches as the client reads.
 async fn export_audit_trail(site: AppState, actor: Actor, mut trail: AuditTrailQuery) -> TenantsResult<Response> {
     trail.query.limit = EXPORT_BATCH_ENTRIES;
-    // Whoever may not is told so, not cut off.
+    // The first batch is read before the answer begins: a caller without permission gets an error, not a truncated
+    // answer.
     let first = site.engine.audit_trail(&actor, trail.tenant.as_deref(), trail.query.clone()).await?;
     let rest = stream::try_unfold(Some((first, trail)), move |state| {
         let (engine, actor) = (site.engine.clone(), actor.clone());

@@ -4,18 +4,18 @@ use crate::domain::clock::Timestamp;
 use crate::engine::{AuditQuery, Error};
 use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_parameter, query_pairs, unknown_parameter};
 
-/// Which page, and of whose things.
+/// Page and tenant of a list.
 pub(super) struct ListByNameQuery {
     pub(super) tenant: Option<String>,
     pub(super) after: String,
     pub(super) limit: u32,
 }
 
-/// What the audit trail is asked for.
+/// A query of the audit trail.
 pub(super) struct AuditTrailQuery {
     pub(super) tenant: Option<String>,
     pub(super) query: AuditQuery,
-    /// One entry a line, to the end of the trail.
+    /// An export: an entry per line, to the end of the trail.
     pub(super) export: bool,
 }
 

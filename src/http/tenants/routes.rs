@@ -1,4 +1,4 @@
-//! The routes of tenants, policies and the audit trail, each with what is said of it.
+//! The routes of tenants, policies and the audit trail, each with its description for the contract.
 
 use serde_json::{Value, json};
 

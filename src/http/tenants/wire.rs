@@ -1,4 +1,4 @@
-//! Shapes of tenants, policies and the audit trail, and their way to and from domain values. Pure.
+//! Shapes of tenants, policies and the audit trail and their conversion to and from domain values. Pure.
 
 use std::num::NonZeroU32;
 
@@ -12,7 +12,7 @@ use crate::domain::quota::TenantQuota;
 use crate::domain::tenant::RateLimit;
 use crate::engine::PatchTenant;
 
-/// A member that is there, null or not; absent is `None`.
+/// A member that is present, null or not; `None` if absent.
 fn double_option<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
@@ -21,23 +21,23 @@ fn double_option<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Res
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "NewTenant")]
 pub(super) struct CreateTenantBody {
-    /// Its name: lower-case letters, digits and hyphens.
+    /// The tenant's name: lower-case letters, digits and hyphens.
     pub(super) name: String,
     #[serde(flatten)]
     pub(super) change: UpdateTenantBody,
 }
 
-/// `PATCH /v1/tenants/{id}`: what is not named stays; null takes a limit away.
+/// `PATCH /v1/tenants/{id}`: members that are left out stay; null removes a limit.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "ChangeTenant")]
 pub(super) struct UpdateTenantBody {
-    /// Whether its keys, grants and links open nothing.
+    /// True to suspend the tenant: its keys, grants and links then open nothing.
     suspended: Option<bool>,
-    /// How fast it may ask on each node; null for any speed.
+    /// Request rate on each node; null for no limit.
     #[serde(deserialize_with = "double_option")]
     rate: Option<Option<TenantRateInput>>,
-    /// How much it may take up; null for any amount.
+    /// Quota of what the tenant may store; null for no limit.
     #[serde(deserialize_with = "double_option")]
     quota: Option<Option<TenantQuotaInput>>,
 }
@@ -48,7 +48,7 @@ pub(super) struct UpdateTenantBody {
 struct TenantRateInput {
     /// Requests per second.
     per_second: NonZeroU32,
-    /// Requests at once; left out, as many as per second.
+    /// Requests at once; as many as per second by default.
     burst: Option<NonZeroU32>,
 }
 
@@ -58,9 +58,9 @@ struct TenantRateInput {
 struct TenantQuotaInput {
     /// Bytes of all files.
     bytes: Option<u64>,
-    /// How many files.
+    /// Number of files.
     files: Option<u64>,
-    /// How many uploads under way.
+    /// Number of uploads under way.
     open_uploads: Option<u64>,
 }
 

@@ -1,5 +1,5 @@
-//! The engine's refusals as tus clients understand them. They read the status and little else, and what they try again
-//! hangs on it: tus-js-client gives up on every 4xx but 409 and 423, and begins a new upload on most of what HEAD answers.
+//! The engine's errors as tus clients understand them. Clients read little more than the status, which decides if they
+//! retry: tus-js-client gives up on every 4xx but 409 and 423, and begins a new upload on most errors of HEAD.
 
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
@@ -8,21 +8,22 @@ use super::wire::with_version;
 use crate::engine::Error;
 use crate::http::problem::ProblemDetails;
 
-/// A refusal on its way out.
+/// An error to be rendered.
 pub(super) struct TusError(ProblemDetails);
 
 impl TusError {
-    /// What is wrong with the request itself.
+    /// An error in the request itself.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self(ProblemDetails::new(status, code, detail))
     }
 
-    /// What it is, for the contract.
+    /// The problem details, for the contract.
     pub(super) fn into_problem(self) -> ProblemDetails {
         self.0
     }
 
-    /// To a HEAD, what passes is said with 423: anything else makes clients begin again at byte 0.
+    /// The error as an answer to `method`. Temporary errors are 423 to a HEAD: anything else makes clients begin again
+    /// at byte 0.
     pub(super) fn for_method(mut self, method: &Method) -> Self {
         if method == Method::HEAD && self.0.status.is_server_error() {
             self.0.status = StatusCode::LOCKED;
@@ -43,15 +44,15 @@ impl From<ProblemDetails> for TusError {
     }
 }
 
-/// Exhaustive on purpose: a new meaning has to be given its answer here before anything builds.
+/// Exhaustive on purpose: a new error variant does not compile until its status is chosen here.
 impl From<Error> for TusError {
     fn from(error: Error) -> Self {
         let status = match &error {
             Error::Unauthenticated => StatusCode::UNAUTHORIZED,
             Error::Forbidden | Error::Rejected { .. } | Error::Suspended => StatusCode::FORBIDDEN,
-            // Uploads under way end by themselves: the client may come back.
+            // Open uploads end by themselves, so the client may retry.
             Error::RateLimited { .. } | Error::OverQuota { limit: "open_uploads" } => StatusCode::TOO_MANY_REQUESTS,
-            // Gone is 404, not 410: only that makes tus-java-client create anew.
+            // Gone is 404, not 410: only 404 makes tus-java-client create a new upload.
             Error::NotFound | Error::Gone { .. } => StatusCode::NOT_FOUND,
             Error::Invalid { .. } | Error::LengthMismatch(_) | Error::IdempotencyKeyReused | Error::ContentMismatch => {
                 StatusCode::BAD_REQUEST
@@ -60,11 +61,11 @@ impl From<Error> for TusError {
             Error::OffsetMismatch { .. } | Error::Taken(_) | Error::Incomplete { .. } | Error::PartsDiffer { .. } => {
                 StatusCode::CONFLICT
             }
-            // Another request is at it, and will be through.
+            // Another request is working on the upload and will finish.
             Error::Locked | Error::WrongState { .. } | Error::NotReady { .. } => StatusCode::LOCKED,
             Error::ChecksumMismatch => StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST),
             Error::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
-            // The client ought to try again, which it does not do after a 408.
+            // The client should retry, which it does not do after a 408.
             Error::TooSlow | Error::BodyTruncated | Error::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Error::BytesMissing(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -140,7 +140,7 @@ fn parse_metadata(headers: &HeaderMap) -> Result<(Option<String>, upload_metadat
     Ok((raw.map(ToOwned::to_owned), upload_metadata::parse_upload_metadata(raw.unwrap_or_default())?))
 }
 
-/// The bytes that come with a creation, if any do.
+/// The bytes that come with a creation, if any.
 fn creation_content(
     call: &UploadRequest,
     body: Body,

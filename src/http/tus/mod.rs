@@ -18,7 +18,7 @@ mod wire;
 static TUS_DIALECT: ErrorDialect =
     ErrorDialect::of_problems("tus", |error| error::TusError::from(error).into_problem());
 
-/// Every route of tus. Methods are told apart by the handlers: `X-HTTP-Method-Override` may name another one.
+/// Every route of tus. The handlers tell methods apart, because `X-HTTP-Method-Override` may replace the method.
 pub(super) fn routes() -> ApiRoutes {
     ApiRoutes::with_dialect("tus 1.0", &TUS_DIALECT)
         .any("/tus", handlers::handle_collection, collection_operations("", OPEN_UPLOAD_ACCESS))

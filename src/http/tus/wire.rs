@@ -1,4 +1,4 @@
-//! Headers of tus 1.0.0, and their way to commands and from domain values. Pure: no engine, no bodies.
+//! Headers of tus 1.0.0 and their conversion to commands and from domain values. Pure: no engine, no bodies.
 
 use axum::response::Response;
 use base64::Engine as _;
@@ -13,7 +13,7 @@ use crate::engine::{AppendChecksum, AppendDigestAlgorithm, Error, ExpectedDigest
 
 const TUS_VERSION: &str = "1.0.0";
 const OFFSET_STREAM_TYPE: &str = "application/offset+octet-stream";
-/// Without blanks behind the commas: TUSKit does not trim.
+/// Without spaces after the commas: TUSKit does not trim.
 const TUS_EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,expiration,checksum,checksum-trailer,\
     termination,concatenation";
 
@@ -27,7 +27,7 @@ const UPLOAD_EXPIRES_HEADER: HeaderName = HeaderName::from_static("upload-expire
 const UPLOAD_CHECKSUM_HEADER: HeaderName = HeaderName::from_static("upload-checksum");
 const UPLOAD_LIMIT_HEADER: HeaderName = HeaderName::from_static("upload-limit");
 
-/// A header that comes at most once, as text.
+/// Text of a header that may occur at most once.
 fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName, field: &'static str) -> Result<Option<&'a str>, Error> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -37,7 +37,7 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName, field: &'static st
     value.to_str().map(|text| Some(text.trim())).map_err(|_| Error::invalid(field, "is not ASCII"))
 }
 
-/// A non-negative decimal number: digits alone, as far as 63 bits go.
+/// A non-negative decimal number: digits only, up to 63 bits.
 fn parse_number(headers: &HeaderMap, name: &HeaderName, field: &'static str) -> Result<Option<u64>, Error> {
     let Some(text) = header_text(headers, name, field)? else { return Ok(None) };
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -45,7 +45,7 @@ fn parse_number(headers: &HeaderMap, name: &HeaderName, field: &'static str) -> 
     number.map(Some).ok_or_else(|| Error::invalid(field, "a non-negative decimal number"))
 }
 
-/// Whether the client speaks our version.
+/// Checks that the client uses tus 1.0.0. `silence_is_fine`: the header may be absent.
 pub(super) fn check_version(headers: &HeaderMap, silence_is_fine: bool) -> Result<(), TusError> {
     let version = headers.get(TUS_RESUMABLE_HEADER);
     match version {
@@ -58,7 +58,7 @@ pub(super) fn check_version(headers: &HeaderMap, silence_is_fine: bool) -> Resul
     }
 }
 
-/// `Upload-Length` or `Upload-Defer-Length`, exactly one of them.
+/// `Upload-Length` or `Upload-Defer-Length`; exactly 1 of the two is required.
 pub(super) fn creation_length(headers: &HeaderMap) -> Result<UploadLength, Error> {
     match (parse_length(headers)?, header_text(headers, &UPLOAD_DEFER_LENGTH_HEADER, "Upload-Defer-Length")?) {
         (Some(length), None) => Ok(UploadLength::Known(length)),
@@ -78,12 +78,12 @@ pub(super) fn parse_offset(headers: &HeaderMap) -> Result<u64, Error> {
     offset.ok_or_else(|| Error::invalid("Upload-Offset", "where do these bytes belong?"))
 }
 
-/// `Upload-Metadata` as it was sent; an empty one is none.
+/// `Upload-Metadata` as it was sent; `None` if empty.
 pub(super) fn metadata_header(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     Ok(header_text(headers, &UPLOAD_METADATA_HEADER, "Upload-Metadata")?.filter(|text| !text.is_empty()))
 }
 
-/// Whether the body is declared to be bytes of a file.
+/// True if the content type declares the body to be bytes of a file.
 pub(super) fn is_offset_stream(headers: &HeaderMap) -> bool {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(OFFSET_STREAM_TYPE)
@@ -108,7 +108,7 @@ pub(super) fn parse_checksum(headers: &HeaderMap) -> Result<Option<ExpectedDiges
     }))
 }
 
-/// What the request says of a checksum: it is here, or it will come behind the bytes.
+/// The checksum of a request: in a header, or announced as a trailer.
 pub(super) fn announced_checksum(headers: &HeaderMap) -> Result<AppendChecksum, Error> {
     if let Some(expected) = parse_checksum(headers)? {
         return Ok(AppendChecksum::Given(expected));
@@ -124,14 +124,14 @@ fn algorithm_names() -> String {
     AppendDigestAlgorithm::ALL.map(AppendDigestAlgorithm::name).join(",")
 }
 
-/// What `Upload-Concat` asks for.
+/// Parsed `Upload-Concat`.
 #[derive(Debug, PartialEq)]
 pub(super) enum ConcatRequest<'a> {
-    /// A file of its own.
+    /// An ordinary upload.
     Whole,
-    /// A piece of one.
+    /// A partial upload.
     Partial,
-    /// A file made of these pieces; and the header as it was sent.
+    /// A final upload made of these partial uploads; and the header as it was sent.
     Final(Vec<UploadId>, &'a str),
 }
 
@@ -152,7 +152,7 @@ pub(super) fn parse_concat<'a>(headers: &'a HeaderMap, public_url: &str) -> Resu
     }
 }
 
-/// The upload that one of our own URLs names, absolute or not.
+/// The upload that a URL of this service names; absolute or relative.
 fn upload_id_in_url(url: &str, public_url: &str) -> Option<UploadId> {
     let path = url.strip_prefix(public_url).unwrap_or(url);
     let path = match path.strip_prefix("/u/") {
@@ -163,13 +163,13 @@ fn upload_id_in_url(url: &str, public_url: &str) -> Option<UploadId> {
 }
 
 fn set_header(response: &mut Response, name: HeaderName, value: impl AsRef<str>) {
-    // What was said once came in a header and can go out in one.
+    // The value was read from a header, so that it is valid in a header.
     if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
         response.headers_mut().insert(name, value);
     }
 }
 
-/// The version, which every answer but that to OPTIONS carries.
+/// Adds the version, which every answer but that to OPTIONS carries.
 pub(super) fn with_version(mut response: Response) -> Response {
     if response.status() == StatusCode::PRECONDITION_FAILED {
         set_header(&mut response, HeaderName::from_static("tus-version"), TUS_VERSION);
@@ -184,7 +184,7 @@ fn empty_response(status: StatusCode) -> Response {
     with_version(response)
 }
 
-/// What this composition can do.
+/// The answer to OPTIONS: features of this server.
 pub(super) fn options_response(limits: &UploadLimits) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -195,7 +195,8 @@ pub(super) fn options_response(limits: &UploadLimits) -> Response {
     with_limit_header(response, limits.max_request_body)
 }
 
-/// Most bytes of one PATCH, where proxies let no more through. tus has no word for it; it is said as the IETF drafts do.
+/// Adds the maximum bytes of a PATCH, where proxies limit request bodies. tus has no header for it; that of the IETF
+/// drafts is used.
 pub(super) fn with_limit_header(mut response: Response, max_request_body: Option<u64>) -> Response {
     if let Some(bytes) = max_request_body {
         set_header(&mut response, UPLOAD_LIMIT_HEADER, format!("max-append-size={bytes}"));
@@ -203,7 +204,7 @@ pub(super) fn with_limit_header(mut response: Response, max_request_body: Option
     response
 }
 
-/// When an unfinished upload will be given up; whoever makes progress moves it.
+/// `Upload-Expires`: when the unfinished upload expires; every append postpones it.
 fn set_expires_header(response: &mut Response, upload: &Upload) {
     let at = u64::try_from(upload.expires_at.as_second()).ok().filter(|_| upload.state == UploadState::Open);
     if let Some(seconds) = at {
@@ -213,7 +214,7 @@ fn set_expires_header(response: &mut Response, upload: &Upload) {
 }
 
 fn confirmed_offset(upload: &Upload) -> u64 {
-    // Of a file that came by another door and ended there, every byte is here.
+    // An upload that was sent by another protocol and has ended has all of its bytes.
     let ended = upload.transfer.size().filter(|_| upload.state == UploadState::Completed);
     upload.ledger().map_or(ended.unwrap_or(0), |ledger| ledger.offset)
 }
@@ -241,7 +242,7 @@ pub(super) fn progress_response(upload: &Upload) -> Response {
     set_header(&mut response, header::CACHE_CONTROL, "no-store");
     set_expires_header(&mut response, upload);
     let Some(ledger) = upload.ledger() else { return response };
-    // A file that is being put together has no offset that anybody could go on from.
+    // A final upload that is being assembled has no offset from which a client could continue.
     if !matches!(ledger.concat, ConcatRole::Final(_)) || upload.state == UploadState::Completed {
         set_header(&mut response, UPLOAD_OFFSET_HEADER, ledger.offset.to_string());
     }

@@ -15,9 +15,9 @@ use super::{AppState, caching, problem};
 #[folder = "web/"]
 struct EmbeddedWebFiles;
 
-/// How long a browser keeps a file whose address names its version: a year, as RFC 9111 has it for "for ever".
+/// Cache lifetime of a file whose URL contains its version: a year, the longest that RFC 9111 provides for.
 const IMMUTABLE_CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
-/// May be kept, and is asked about every time.
+/// May be stored, and is revalidated every time.
 const REVALIDATE_CACHE_CONTROL: &str = "public, no-cache";
 
 /// `/`, `/docs` and `/web/…`.
@@ -54,7 +54,8 @@ async fn get_file(State(site): State<AppState>, headers: HeaderMap, PathId(name)
     serve_file(&site, &headers, &name, REVALIDATE_CACHE_CONTROL).await
 }
 
-/// A file of another version is served as it is now: nodes are renewed one after the other. Nobody keeps it.
+/// A file by a versioned URL. A request with another version gets the current file, uncached: a rolling upgrade runs
+/// two versions for a while.
 async fn get_versioned_file(
     State(site): State<AppState>,
     headers: HeaderMap,
@@ -64,7 +65,7 @@ async fn get_versioned_file(
     serve_file(&site, &headers, &name, kept).await
 }
 
-/// One version for all files: they import each other.
+/// A common version of all files, because they import each other.
 fn files_version() -> String {
     let mut all = Sha256::new();
     for name in EmbeddedWebFiles::iter() {
@@ -73,7 +74,7 @@ fn files_version() -> String {
     hex::encode(&all.finalize()[..8])
 }
 
-/// A page, whose files are named with their version.
+/// A page with versioned URLs of its files.
 async fn serve_page(site: &AppState, request: &HeaderMap, name: &str) -> Response {
     let Some(file) = EmbeddedWebFiles::get(name) else { return problem::route_not_found().await.into_response() };
     let text = String::from_utf8_lossy(&file.data).replace("\"/web/", &format!("\"/web/{}/", files_version()));

@@ -17,7 +17,7 @@ use crate::http::query::next_cursor;
 
 type WebhooksResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
 
-/// What shows a secret is nobody's to keep.
+/// An answer with a secret: no cache may store it.
 fn webhook_secret_response(status: StatusCode, body: Value) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], Rendered(body)).into_response()
 }

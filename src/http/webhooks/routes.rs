@@ -1,4 +1,4 @@
-//! The routes of webhooks, each with what is said of it.
+//! The routes of webhooks, each with its description for the contract.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Shapes of webhooks, and their way to and from domain values. Pure.
+//! Shapes of webhooks and their conversion to and from domain values. Pure.
 
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ pub(super) struct CreateWebhookBody {
     /// Where events are sent: https, or what the operator allows.
     #[schemars(length(max = 2048))]
     url: String,
-    /// Which events: `*`, `asset.*` or whole names; left out, all.
+    /// Which events: `*`, `asset.*` or whole names; all by default.
     events: Option<Vec<String>>,
-    /// What it is for, in your words.
+    /// Purpose of the endpoint, in your words.
     description: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl CreateWebhookBody {
     }
 }
 
-/// `PATCH /v1/webhooks/{id}`: what is not named stays.
+/// `PATCH /v1/webhooks/{id}`: members that are left out stay.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "ChangeWebhook")]
@@ -44,9 +44,9 @@ pub(super) struct UpdateWebhookBody {
     url: Option<String>,
     /// Which events: `*`, `asset.*` or whole names.
     events: Option<Vec<String>>,
-    /// What it is for, in your words.
+    /// Purpose of the endpoint, in your words.
     description: Option<String>,
-    /// Whether events are sent.
+    /// True if events are sent.
     enabled: Option<bool>,
 }
 
@@ -62,13 +62,13 @@ impl UpdateWebhookBody {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RotateWebhook")]
 pub(super) struct RotateWebhookSecretBody {
-    /// For how long the old secret signs as well, in seconds or like `24h`; left out, not at all.
+    /// How long the old secret signs as well, in seconds or like `24h`; not at all by default.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<Value>,
 }
 
 impl RotateWebhookSecretBody {
-    /// For how long the old secret signs as well.
+    /// How long the old secret signs as well.
     pub(super) fn parse_overlap(&self) -> Result<Option<Duration>, Error> {
         parse_duration_member("expires_in", self.expires_in.as_ref())
     }
@@ -79,13 +79,13 @@ impl RotateWebhookSecretBody {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ReplayRange")]
 pub(super) struct ReplayRangeBody {
-    /// The beginning of the time.
+    /// Start of the period.
     from: Timestamp,
-    /// Its end; left out, now.
+    /// End of the period; now by default.
     to: Option<Timestamp>,
-    /// Which events; left out, those that the endpoint is told of.
+    /// Which events; by default those to which the endpoint subscribes.
     events: Option<Vec<String>>,
-    /// `next_after` of the answer before, to go on.
+    /// `next_after` of the previous answer, to continue.
     #[schemars(regex(pattern = "^[0-9]{1,19}$"))]
     after: Option<String>,
 }
@@ -132,7 +132,7 @@ pub(super) fn webhook_view(of: &Webhook) -> Value {
     })
 }
 
-/// With what is shown only once.
+/// The webhook with its secret, which is shown only once.
 pub(super) fn webhook_with_secret_view(of: &Webhook) -> Value {
     let mut view = webhook_view(of);
     if let Some(view) = view.as_object_mut() {
