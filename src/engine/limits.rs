@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Engine, Error, Result};
 use crate::domain::access::Actor;
 use crate::domain::append::max_relayed;
 use crate::domain::checksum::ChecksumAlgorithm;
 use crate::domain::name::FileName;
 use crate::domain::policy::DEFAULT_POLICY;
+use crate::engine::{Engine, Error, Result};
 
 /// Limits that are published to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Context of a request besides its credential: client address, request id, origin, and rate limit.
 //!
-//! A task-local value, like the span of a log, because every verb may have to record it. Only [`super::tenancy`] bases
+//! A task-local value, like the span of a log, because every verb may have to record it. Only [`crate::engine::tenancy`] bases
 //! decisions on it. Empty outside a request (workers, the command line).
 
 use std::fmt::Display;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 
-use super::Result;
 use crate::domain::clock::{Timestamp, after};
+use crate::engine::Result;
 
 /// Delay before a refresh, so that concurrent refreshes of a key share a single fetch.
 const REFRESH_DELAY: Duration = Duration::from_millis(100);

@@ -22,8 +22,9 @@ use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
-use crate::engine::create::UploadCreator;
-use crate::engine::{Engine, Error, Result, tenant_of};
+use crate::engine::append::AppendEngine;
+use crate::engine::uploads::create::UploadCreator;
+use crate::engine::{Error, Result, tenant_of};
 use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
 
 /// Most partial uploads of a file.
@@ -56,7 +57,7 @@ struct ConcatSource {
     size: u64,
 }
 
-impl Engine {
+impl AppendEngine {
     /// Concatenates partial uploads into a file. A repeated request returns the same upload.
     #[tracing::instrument(skip_all)]
     pub async fn concatenate_uploads(&self, actor: &Actor, wish: ConcatenateUploads) -> Result<Upload> {
@@ -70,7 +71,7 @@ impl Engine {
         let rows =
             self.build_append_rows(by, wish.name, wish.media_type, wish.metadata, ledger, UploadProtocol::Tus).await?;
         let (mut asset, mut upload) = rows;
-        let now = self.0.store.now();
+        let now = self.store.now();
         upload = upload.take_lease(LEASE_DURATION, now).map_err(|_| Error::Locked)?;
         upload.next_check_at = Some(after(now, self.upload_timeouts().takeover_after));
         let mut remembered = replay;
@@ -109,12 +110,12 @@ impl Engine {
             token: hex::encode(fingerprint),
             fingerprint,
             result: json!({}),
-            expires_at: after(self.0.store.now(), self.0.settings.replay_ttl),
+            expires_at: after(self.store.now(), self.settings.replay_ttl),
         }
     }
 
     async fn recall_concatenation(&self, by: UploadCreator, route: &str, token: &str) -> Result<Upload> {
-        let replay = self.0.store.find_idempotency_record(by.key, route, token).await?;
+        let replay = self.store.find_idempotency_record(by.key, route, token).await?;
         let id = replay.and_then(|replay| replay.result["upload"].as_str().and_then(|id| id.parse().ok()));
         self.reload_upload(id.ok_or_else(|| Error::busy("a remembered file is just being forgotten"))?).await
     }
@@ -122,7 +123,7 @@ impl Engine {
     /// Runs the concatenation, and waits for it at most [`MAX_REQUEST_WAIT`].
     async fn concatenate_and_wait(&self, upload: Upload) -> Result<Upload> {
         let (engine, id) = (self.clone(), upload.id);
-        let work = self.0.appends.tasks.spawn(async move { engine.run_concatenation(upload).await }.in_current_span());
+        let work = self.tasks.spawn(async move { engine.run_concatenation(upload).await }.in_current_span());
         match tokio::time::timeout(MAX_REQUEST_WAIT, work).await {
             Ok(done) => done.map_err(|error| Error::Internal(error.to_string()))?,
             Err(_) => self.reload_upload(id).await,
@@ -132,7 +133,7 @@ impl Engine {
     /// Resumes a concatenation that no task is running any more. Also called by the sweeper.
     pub(in crate::engine) fn spawn_concatenation(&self, upload: &Upload) {
         let (engine, upload) = (self.clone(), upload.clone());
-        self.0.appends.tasks.spawn(
+        self.tasks.spawn(
             async move {
                 let id = upload.id;
                 let work = async { engine.run_concatenation(engine.acquire_lease(upload, |_| Ok(())).await?).await };
@@ -190,7 +191,7 @@ impl Engine {
     /// Assembles the parts of a partial upload into an object that can be read. Idempotent.
     async fn assemble_partial(&self, piece: &Upload, size: u64) -> Result<String> {
         let there = async |engine: &Self| -> Result<Option<String>> {
-            let facts = engine.0.blobs.head(&piece.key).await?;
+            let facts = engine.blobs.head(&piece.key).await?;
             Ok(facts.filter(|facts| facts.size == size).map(|facts| facts.etag))
         };
         if let Some(etag) = there(self).await? {
@@ -198,7 +199,7 @@ impl Engine {
         }
         let store_id = piece.store_id().ok_or_else(|| Error::Internal("parts without a store id".to_owned()))?;
         let parts = self.list_received_parts(piece).await?;
-        match self.0.blobs.complete_multipart(&piece.key, store_id, &parts).await {
+        match self.blobs.complete_multipart(&piece.key, store_id, &parts).await {
             Ok((etag, _)) => Ok(etag),
             Err(error) => there(self).await?.ok_or_else(|| error.into()),
         }
@@ -214,7 +215,7 @@ impl Engine {
                 left.push((source, skipped));
             }
         }
-        let blobs = std::sync::Arc::clone(&self.0.blobs);
+        let blobs = std::sync::Arc::clone(&self.blobs);
         let streams = stream::iter(left).then(move |(source, from)| {
             let blobs = std::sync::Arc::clone(&blobs);
             async move { blobs.get(&source.key, &source.etag, from..source.size).await }
@@ -225,12 +226,12 @@ impl Engine {
     /// Sets partial uploads to expire after [`PARTIAL_GRACE_PERIOD`].
     async fn expire_partials(&self, of: &[UploadId]) {
         for id in of {
-            let Ok(Some(mut piece)) = self.0.store.find_upload(*id).await else { continue };
-            let until = after(self.0.store.now(), PARTIAL_GRACE_PERIOD);
+            let Ok(Some(mut piece)) = self.store.find_upload(*id).await else { continue };
+            let until = after(self.store.now(), PARTIAL_GRACE_PERIOD);
             if piece.state == UploadState::Open && until < piece.expires_at {
                 (piece.expires_at, piece.next_check_at) = (until, Some(until));
                 // If a concurrent writer changes the row, the partial upload keeps its old expiry.
-                let _ = self.0.store.commit(Tx::new().quietly(&mut piece)).await;
+                let _ = self.store.commit(Tx::new().quietly(&mut piece)).await;
             }
         }
     }

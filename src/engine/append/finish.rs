@@ -9,8 +9,9 @@ use crate::domain::append::UploadLength;
 use crate::domain::event::EventKind;
 use crate::domain::name::FileName;
 use crate::domain::upload::Upload;
-use crate::engine::complete::{CompletionError, StartedCompletion, StoredObjectVersion};
-use crate::engine::{Engine, Error, Result};
+use crate::engine::append::AppendEngine;
+use crate::engine::uploads::complete::{CompletionError, StartedCompletion, StoredObjectVersion};
+use crate::engine::{Error, Result};
 use crate::store::Tx;
 use futures_util::StreamExt;
 
@@ -29,7 +30,7 @@ impl AppendWriter {
 
     /// Writes the last bytes to the store, as a single object or as the last part.
     pub(super) async fn finish_file(&mut self) -> Result<()> {
-        if self.fits_single_put() && self.engine.0.blobs.capabilities().conditional_put {
+        if self.fits_single_put() && self.engine.blobs.capabilities().conditional_put {
             return self.put_whole_file().await;
         }
         if self.needs_last_part()? {
@@ -49,7 +50,7 @@ impl AppendWriter {
         let (etag, version) = engine.send_object(&key, Some(&token), &source).await?;
         crash::point("after_whole");
         if source.segments.is_empty() {
-            engine.0.small_objects.insert_if_proven(&key, &etag, &source.piece.chunks).await;
+            engine.small_objects.insert_if_proven(&key, &etag, &source.piece.chunks).await;
         }
         let mut current = self.upload.clone();
         loop {
@@ -78,7 +79,7 @@ impl AppendWriter {
     }
 }
 
-impl Engine {
+impl AppendEngine {
     /// Moves an upload whose bytes are a single object to `completing`.
     fn start_single_put_completion(
         &self,
@@ -86,7 +87,7 @@ impl Engine {
         source: &PayloadSource,
         name: &FileName,
     ) -> Result<StartedCompletion> {
-        let now = self.0.store.now();
+        let now = self.store.now();
         if let Some(ledger) = upload.ledger_mut() {
             ledger.length = UploadLength::Known(source.size());
             ledger.offset = source.size();
@@ -103,7 +104,7 @@ impl Engine {
     pub(in crate::engine) async fn flush_final_tail(&self, upload: &Upload) -> Result<()> {
         let leased = self.acquire_lease(upload.clone(), |_| Ok(())).await?;
         let nothing = futures_util::stream::empty().boxed();
-        let mut body = PacedBody::new(nothing, self.0.settings.body_pace);
+        let mut body = PacedBody::new(nothing, self.settings.body_pace);
         self.append_under_lease(leased, AppendChecksum::None, EndOfBody::ByLength, None, &mut body).await.map(|_| ())
     }
 }

@@ -19,8 +19,9 @@ use crate::domain::append::{AppendLedger, NoLease};
 use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
-use crate::engine::sign::check_open_for_bytes;
-use crate::engine::{Engine, Error, Result};
+use crate::engine::append::AppendEngine;
+use crate::engine::uploads::sign::check_open_for_bytes;
+use crate::engine::{Error, Result};
 use crate::store::{StoreError, Tx};
 
 /// How long a lease is valid without renewal.
@@ -66,7 +67,7 @@ impl ActiveAppends {
 
 /// A lease held by this node; renewed by a task until the guard is dropped.
 pub(super) struct LeaseGuard {
-    engine: Engine,
+    engine: AppendEngine,
     upload: UploadId,
     /// Cancelled when the holder must release the lease.
     pub(super) interrupt: CancellationToken,
@@ -75,7 +76,7 @@ pub(super) struct LeaseGuard {
 
 impl Drop for LeaseGuard {
     fn drop(&mut self) {
-        let mut holders = self.engine.0.appends.holders();
+        let mut holders = self.engine.appends.holders();
         // Another append on this node may have replaced the entry.
         if holders.get(&self.upload).is_some_and(|holder| *holder == self.interrupt) {
             holders.remove(&self.upload);
@@ -83,11 +84,11 @@ impl Drop for LeaseGuard {
     }
 }
 
-impl Engine {
+impl AppendEngine {
     /// Interrupts every append on this node and waits until their bytes are stored and their leases released.
     #[tracing::instrument(skip_all)]
     pub async fn close_appends(&self) {
-        let appends = &self.0.appends;
+        let appends = &self.appends;
         appends.closing.cancel();
         appends.tasks.close();
         appends.tasks.wait().await;
@@ -95,7 +96,7 @@ impl Engine {
 
     /// True while this node shuts down.
     pub(super) fn is_closing(&self) -> bool {
-        self.0.appends.closing.is_cancelled()
+        self.appends.closing.is_cancelled()
     }
 
     /// Takes the lease on an upload as soon as it is free. `prepare` sees the upload once no writer holds it; it may
@@ -107,7 +108,7 @@ impl Engine {
     ) -> Result<Upload> {
         let deadline = Instant::now() + MAX_LEASE_WAIT;
         loop {
-            let now = self.0.store.now();
+            let now = self.store.now();
             let mut taken = match upload.clone().take_lease(LEASE_DURATION, now) {
                 Ok(taken) => taken,
                 Err(NoLease::Refused(refused)) => return check_open_for_bytes(&upload, now).and(Err(refused.into())),
@@ -118,7 +119,7 @@ impl Engine {
                 }
             };
             prepare(&mut taken)?;
-            match self.0.store.commit(Tx::new().quietly(&mut taken)).await {
+            match self.store.commit(Tx::new().quietly(&mut taken)).await {
                 Ok(()) => return Ok(taken),
                 Err(StoreError::Conflict) => upload = self.reload_upload(upload.id).await?,
                 Err(other) => return Err(other.into()),
@@ -129,12 +130,12 @@ impl Engine {
     /// Asks the holder to release the lease, waits [`WAITER_POLL_INTERVAL`], and reads the row again.
     async fn request_lease(&self, mut upload: Upload) -> Result<Upload> {
         let id = upload.id;
-        self.0.appends.interrupt(id);
+        self.appends.interrupt(id);
         if let Some(lease) = upload.ledger_mut().and_then(|ledger| ledger.lease.as_mut())
             && !lease.wanted
         {
             lease.wanted = true;
-            match self.0.store.commit(Tx::new().quietly(&mut upload)).await {
+            match self.store.commit(Tx::new().quietly(&mut upload)).await {
                 Ok(()) | Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
             }
@@ -147,7 +148,7 @@ impl Engine {
     /// active writer is asked to release the lease. The wait for it ends after [`MAX_PROGRESS_WAIT`].
     pub(super) async fn wait_for_writer(&self, mut upload: Upload) -> Result<Upload> {
         let deadline = Instant::now() + MAX_PROGRESS_WAIT;
-        while upload.ledger().is_some_and(|ledger| ledger.is_held(self.0.store.now())) && Instant::now() < deadline {
+        while upload.ledger().is_some_and(|ledger| ledger.is_held(self.store.now())) && Instant::now() < deadline {
             upload = self.request_lease(upload).await?;
         }
         Ok(upload)
@@ -155,8 +156,8 @@ impl Engine {
 
     /// Starts the task that renews a lease which was just taken.
     pub(super) fn spawn_lease_keeper(&self, upload: &Upload, fence: u64) -> LeaseGuard {
-        let interrupt = self.0.appends.closing.child_token();
-        self.0.appends.holders().insert(upload.id, interrupt.clone());
+        let interrupt = self.appends.closing.child_token();
+        self.appends.holders().insert(upload.id, interrupt.clone());
         let keeper =
             tokio::spawn(keep_lease_alive(self.clone(), upload.id, fence, interrupt.clone()).in_current_span());
         LeaseGuard { engine: self.clone(), upload: upload.id, interrupt, _keeper: AbortOnDropHandle::new(keeper) }
@@ -164,12 +165,12 @@ impl Engine {
 }
 
 /// Renews a lease until another writer wants it. Interrupts the holder then, and when the lease is lost.
-async fn keep_lease_alive(engine: Engine, id: UploadId, fence: u64, interrupt: CancellationToken) {
+async fn keep_lease_alive(engine: AppendEngine, id: UploadId, fence: u64, interrupt: CancellationToken) {
     loop {
         tokio::time::sleep(HOLDER_POLL_INTERVAL).await;
         // While the database is unreachable, no other writer can take the lease either.
-        let Ok(Some(mut upload)) = engine.0.store.find_upload(id).await else { continue };
-        let now = engine.0.store.now();
+        let Ok(Some(mut upload)) = engine.store.find_upload(id).await else { continue };
+        let now = engine.store.now();
         let held = upload.is_held_by(fence);
         let Some(lease) = upload.ledger_mut().and_then(|ledger| ledger.lease.as_mut()).filter(|_| held) else {
             return interrupt.cancel();
@@ -180,7 +181,7 @@ async fn keep_lease_alive(engine: Engine, id: UploadId, fence: u64, interrupt: C
         if lease.until < after(now, LEASE_DURATION / 2) {
             lease.until = after(now, LEASE_DURATION);
             // Conflicts are ignored: the holder's own writes renew the lease too, and take precedence.
-            let _ = engine.0.store.commit(Tx::new().quietly(&mut upload)).await;
+            let _ = engine.store.commit(Tx::new().quietly(&mut upload)).await;
         }
     }
 }

@@ -31,13 +31,14 @@ use tokio::sync::watch;
 
 use tracing::Instrument as _;
 
-use super::sign::check_open_for_bytes;
-use super::{Engine, Error, Result};
 use crate::domain::access::{Action, Actor};
 use crate::domain::append::{AppendLedger, BadLength, ConcatRole, UploadLength};
 use crate::domain::asset::AssetState;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Upload, UploadState};
+use crate::engine::append::AppendEngine;
+use crate::engine::uploads::sign::check_open_for_bytes;
+use crate::engine::{Error, Result};
 
 pub use concat::ConcatenateUploads;
 pub use digest::{AppendDigestAlgorithm, ExpectedDigest};
@@ -104,7 +105,7 @@ enum StopReason {
     Excess,
 }
 
-impl Engine {
+impl AppendEngine {
     /// Appends bytes to an upload and returns the upload with its new offset. The last byte completes it.
     ///
     /// # Errors
@@ -114,7 +115,7 @@ impl Engine {
     pub async fn append_bytes(&self, actor: &Actor, id: UploadId, wish: AppendBytes) -> Result<Upload> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
         let engine = self.clone();
-        let work = self.0.appends.tasks.spawn(
+        let work = self.tasks.spawn(
             async move {
                 let ends = wish.end_of_body;
                 let outcome = engine.lease_and_append(upload, wish).await;
@@ -168,7 +169,7 @@ impl Engine {
 
     /// Refuses uploads that ended without bytes, and uploads whose asset was deleted.
     async fn ensure_not_deleted(&self, upload: &Upload) -> Result<()> {
-        ensure_not_gone(upload, self.0.store.now())?;
+        ensure_not_gone(upload, self.store.now())?;
         upload.ledger().ok_or(Error::NotFound)?;
         let ended = upload.state == UploadState::Completed;
         if ended && matches!(self.load_asset_of(upload).await?.state, AssetState::Deleted { .. }) {
@@ -178,7 +179,7 @@ impl Engine {
     }
 
     async fn lease_and_append(&self, upload: Upload, wish: AppendBytes) -> Result<Upload> {
-        ensure_not_gone(&upload, self.0.store.now())?;
+        ensure_not_gone(&upload, self.store.now())?;
         let ledger = upload.ledger().ok_or(Error::NotFound)?;
         if matches!(ledger.concat, ConcatRole::Final(_)) {
             return Err(Error::Forbidden);
@@ -235,7 +236,7 @@ impl Engine {
         heard: Option<watch::Sender<u64>>,
         body: AppendBody,
     ) -> Result<Upload> {
-        let mut body = PacedBody::new(body, self.0.settings.body_pace);
+        let mut body = PacedBody::new(body, self.settings.body_pace);
         let appended = self.append_under_lease(leased, checksum, ends, heard, &mut body).await?;
         if ends == EndOfBody::MoreFollows { Ok(appended) } else { self.complete_if_whole(appended).await }
     }
@@ -248,7 +249,7 @@ impl Engine {
             return Ok(upload);
         }
         let id = upload.id;
-        self.finish_upload(upload, super::CompleteUpload::default()).await?;
+        self.finish_upload(upload, crate::engine::CompleteUpload::default()).await?;
         let ended = self.reload_upload(id).await?;
         if ended.next_check_at.is_some() {
             self.spawn_cleanup(ended.clone());

@@ -16,10 +16,11 @@ use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
-use crate::engine::create::{UploadCreator, UploadSize, check_metadata_size};
-use crate::engine::describe::GrantDescription;
-use crate::engine::unplanned::MAX_OPEN_ATTEMPTS;
-use crate::engine::{CreateUpload, Engine, Error, Result, TransferMethod, tenant_of};
+use crate::engine::append::AppendEngine;
+use crate::engine::uploads::create::{UploadCreator, UploadSize, check_metadata_size};
+use crate::engine::uploads::describe::GrantDescription;
+use crate::engine::uploads::unplanned::MAX_OPEN_ATTEMPTS;
+use crate::engine::{CreateUpload, Error, Result, TransferMethod, tenant_of};
 use crate::store::Tx;
 
 /// A request to open an upload that takes its bytes through this service.
@@ -43,11 +44,11 @@ pub struct OpenAppend {
     /// First bytes, if the request carries them: their length if declared, their checksum, and the body.
     pub first_bytes: Option<(Option<u64>, AppendChecksum, AppendBody)>,
     /// True if the caller has bytes that it sends in a separate call. For an upload that has ended, that call is
-    /// [`Engine::compare_repeated_file`], which compares them.
+    /// [`AppendEngine::compare_repeated_file`], which compares them.
     pub content_follows: bool,
 }
 
-impl Engine {
+impl AppendEngine {
     /// Opens an upload and appends the bytes of the request, if it carries any. An empty file completes at once.
     ///
     /// A grant for an upload opens the existing upload. If a file has arrived there, the request must be for the same
@@ -79,7 +80,7 @@ impl Engine {
             return Err(overrun_error(ledger, ledger.room()));
         }
         if first.is_some() {
-            upload = upload.take_lease(LEASE_DURATION, self.0.store.now()).map_err(|_| Error::Locked)?;
+            upload = upload.take_lease(LEASE_DURATION, self.store.now()).map_err(|_| Error::Locked)?;
         }
         let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
         self.commit_and_notify(tx, asset.id).await?;
@@ -94,7 +95,7 @@ impl Engine {
     /// yet.
     async fn append_first_bytes(&self, upload: Upload, checksum: AppendChecksum, body: AppendBody) -> Result<Upload> {
         let engine = self.clone();
-        let work = self.0.appends.tasks.spawn(
+        let work = self.tasks.spawn(
             async move {
                 let outcome =
                     engine.append_and_complete(upload.clone(), checksum, EndOfBody::ByLength, None, body).await;
@@ -111,7 +112,7 @@ impl Engine {
     /// The upload of a grant, if it takes bytes in order and its length is the length that the client declares.
     async fn open_with_grant(&self, actor: &Actor, id: UploadId, wish: OpenAppend) -> Result<Upload> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
-        ensure_not_gone(&upload, self.0.store.now())?;
+        ensure_not_gone(&upload, self.store.now())?;
         if upload.state != UploadState::Open {
             return Box::pin(self.reopen_ended(upload, wish)).await;
         }
@@ -177,7 +178,7 @@ impl Engine {
 
     /// New ledger for a file of this length, within the limits of the configuration and the store.
     pub(in crate::engine) fn new_ledger(&self, length: UploadLength) -> Result<AppendLedger> {
-        let profile = self.0.blobs.profile();
+        let profile = self.blobs.profile();
         let limit = self.limits().max_size.min(max_relayed(&profile));
         if length.known().is_some_and(|total| total > limit) {
             return Err(Error::TooLarge { limit });
@@ -191,7 +192,7 @@ impl Engine {
             return Err(Error::TooLarge { limit });
         }
         let ledger = upload.ledger_mut().ok_or(Error::NotFound)?;
-        ledger.declare(length, &self.0.blobs.profile()).map_err(length_error)
+        ledger.declare(length, &self.blobs.profile()).map_err(length_error)
     }
 
     /// Builds the rows of a new upload.

@@ -18,12 +18,13 @@ use crate::domain::asset::{Asset, AssetState, LeftoverBytes};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Transfer, Upload, UploadState};
-use crate::engine::complete::CompleteUpload;
-use crate::engine::{Engine, Error, Result};
+use crate::engine::append::AppendEngine;
+use crate::engine::uploads::complete::CompleteUpload;
+use crate::engine::{Error, Result};
 
 const DIFFERENT_FILE_ERROR: Error = Error::Taken("another file has arrived here before");
 
-impl Engine {
+impl AppendEngine {
     /// Compares a file with the stored file of an ended upload, and returns that upload.
     ///
     /// # Errors
@@ -37,13 +38,10 @@ impl Engine {
         body: AppendBody,
     ) -> Result<Upload> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
-        ensure_not_gone(&upload, self.0.store.now())?;
+        ensure_not_gone(&upload, self.store.now())?;
         let engine = self.clone();
-        let work = self
-            .0
-            .appends
-            .tasks
-            .spawn(async move { engine.confirm_same_file(upload, announced, body).await }.in_current_span());
+        let work =
+            self.tasks.spawn(async move { engine.confirm_same_file(upload, announced, body).await }.in_current_span());
         work.await.map_err(|error| Error::Internal(error.to_string()))?
     }
 
@@ -98,7 +96,7 @@ impl Engine {
         if matches!(upload.transfer, Transfer::UnplannedMultipart { .. }) && wish.parts.is_some() {
             let known = self.load_known_parts(upload).await?;
             if !known.is_empty() {
-                crate::engine::unplanned::check_claimed_parts(&known, wish)?;
+                crate::engine::uploads::unplanned::check_claimed_parts(&known, wish)?;
             }
         }
         match wish.sha256.filter(|given| asset.declared_sha256 != Some(*given)) {
@@ -121,7 +119,7 @@ impl Engine {
 
     /// SHA-256 of a body of `size` bytes.
     async fn hash_body(&self, body: AppendBody, size: u64) -> Result<Sha256Digest> {
-        let (mut body, mut got, mut hasher) = (PacedBody::new(body, self.0.settings.body_pace), 0u64, Sha256::new());
+        let (mut body, mut got, mut hasher) = (PacedBody::new(body, self.settings.body_pace), 0u64, Sha256::new());
         loop {
             match body.next().await {
                 BodyEvent::Frame(BodyFrame::Bytes(bytes)) => {

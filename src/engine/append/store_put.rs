@@ -13,7 +13,8 @@ use crate::blob::{BlobError, BlobKey, ByteStream, PutPayload};
 use crate::domain::append::TailSegment;
 use crate::domain::ids::UploadId;
 use crate::domain::plan::PartNumber;
-use crate::engine::{Engine, Error, Result};
+use crate::engine::append::AppendEngine;
+use crate::engine::{Error, Result};
 
 const MAX_ATTEMPTS: u32 = 4;
 const BACKOFF_BASE: Duration = Duration::from_millis(200);
@@ -31,10 +32,10 @@ impl PayloadSource {
     }
 }
 
-impl Engine {
+impl AppendEngine {
     /// The payload of a request, from its first byte.
     fn payload(&self, source: &PayloadSource) -> PutPayload {
-        let (blobs, upload) = (std::sync::Arc::clone(&self.0.blobs), source.upload);
+        let (blobs, upload) = (std::sync::Arc::clone(&self.blobs), source.upload);
         let memory = stream::iter(source.piece.chunks.clone().into_iter().map(Ok));
         let bytes: ByteStream = if source.segments.is_empty() {
             memory.boxed()
@@ -57,7 +58,7 @@ impl Engine {
         source: &PayloadSource,
     ) -> Result<String> {
         for attempt in 1..=MAX_ATTEMPTS {
-            match self.0.blobs.put_part(key, store_id, number, self.payload(source)).await {
+            match self.blobs.put_part(key, store_id, number, self.payload(source)).await {
                 Err(BlobError::Unavailable(why)) if attempt < MAX_ATTEMPTS => back_off("a part", &why, attempt).await,
                 // The upload has ended meanwhile, and its parts are gone.
                 Err(BlobError::NotFound) => return Err(Error::Locked),
@@ -76,7 +77,7 @@ impl Engine {
         source: &PayloadSource,
     ) -> Result<(String, Option<String>)> {
         for attempt in 1..=MAX_ATTEMPTS {
-            match self.0.blobs.put_object(key, token, self.payload(source)).await {
+            match self.blobs.put_object(key, token, self.payload(source)).await {
                 Err(BlobError::Unavailable(why)) if attempt < MAX_ATTEMPTS => {
                     back_off("an object", &why, attempt).await;
                 }
@@ -85,7 +86,7 @@ impl Engine {
                         return Ok(found);
                     }
                     // Bytes of a writer that was cut off before it acknowledged them.
-                    self.0.blobs.delete(key).await?;
+                    self.blobs.delete(key).await?;
                 }
                 sent => return Ok(sent?),
             }
@@ -95,12 +96,12 @@ impl Engine {
 
     /// Entity tag and version of the object under a key, if its bytes are those of `source`.
     async fn find_same_object(&self, key: &str, source: &PayloadSource) -> Result<Option<(String, Option<String>)>> {
-        let Some(facts) = self.0.blobs.head(key).await? else { return Ok(None) };
+        let Some(facts) = self.blobs.head(key).await? else { return Ok(None) };
         if facts.size != source.size() {
             return Ok(None);
         }
         if facts.size > 0 {
-            let there = self.0.blobs.get(key, &facts.etag, 0..facts.size).await?;
+            let there = self.blobs.get(key, &facts.etag, 0..facts.size).await?;
             if hash_stream(there).await? != hash_stream(self.payload(source).bytes).await? {
                 return Ok(None);
             }
@@ -114,7 +115,7 @@ impl Engine {
         if spent.is_empty() {
             return;
         }
-        let blobs = std::sync::Arc::clone(&self.0.blobs);
+        let blobs = std::sync::Arc::clone(&self.blobs);
         tokio::spawn(
             async move {
                 for segment in spent {

@@ -23,10 +23,11 @@ use crate::domain::append::{AppendLedger, ConcatRole, EchoedHeaders, UploadLengt
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
-use crate::engine::{Engine, Error, GrantDescription, OpenUnsizedUpload, Result};
+use crate::engine::append::AppendEngine;
+use crate::engine::{Error, GrantDescription, OpenUnsizedUpload, Result};
 use crate::store::Tx;
 
-impl Engine {
+impl AppendEngine {
     /// Opens an upload whose file is sent in a single request. Returns the grant token that lets any holder send it.
     #[tracing::instrument(skip_all)]
     pub async fn open_form_upload(&self, actor: &Actor, wish: OpenUnsizedUpload) -> Result<(Upload, String)> {
@@ -44,7 +45,7 @@ impl Engine {
             content_follows: true,
         };
         let upload = self.open_append(actor, wish).await?;
-        let grant = self.0.tokens.upload_grant(upload.id, upload.expires_at);
+        let grant = self.tokens.upload_grant(upload.id, upload.expires_at);
         Ok((upload, grant))
     }
 
@@ -63,9 +64,9 @@ impl Engine {
         body: AppendBody,
     ) -> Result<Asset> {
         let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
-        ensure_not_gone(&upload, self.0.store.now())?;
+        ensure_not_gone(&upload, self.store.now())?;
         let engine = self.clone();
-        let work = self.0.appends.tasks.spawn(
+        let work = self.tasks.spawn(
             async move {
                 if upload.state == UploadState::Open && upload.ledger().is_none() {
                     // Said before the upload's other way is given up for this one.
@@ -104,7 +105,7 @@ impl Engine {
             // Another request completed before this request had the lease.
             Err(Error::WrongState { .. }) => {
                 let upload = self.reload_upload(id).await?;
-                ensure_not_gone(&upload, self.0.store.now())?;
+                ensure_not_gone(&upload, self.store.now())?;
                 self.confirm_same_file(upload, announced, body).await
             }
             Err(error) => Err(error),
@@ -139,7 +140,7 @@ impl Engine {
     ) -> Result<()> {
         let limit = writer.upload.ledger().map_or(0, AppendLedger::room).min(self.most(&writer.upload).await?);
         let (counted, body) = limit_body(body, limit);
-        let mut body = PacedBody::new(body, self.0.settings.body_pace);
+        let mut body = PacedBody::new(body, self.settings.body_pace);
         match receive_bytes(writer, &mut body, &mut ChecksumVerifier::new(AppendChecksum::None), interrupt).await {
             Ok(StopReason::BodyEnded) => commit_length_and_finish(writer).await,
             Ok(_) if counted.load(Ordering::Relaxed) > limit => Err(Error::TooLarge { limit }),

@@ -27,7 +27,8 @@ use crate::domain::append::{AppendLedger, MAX_PARTS_IN_FLIGHT, RelayedPart, Tail
 use crate::domain::clock::after;
 use crate::domain::plan::PartNumber;
 use crate::domain::upload::Upload;
-use crate::engine::{Engine, Error, Result};
+use crate::engine::append::AppendEngine;
+use crate::engine::{Error, Result};
 use crate::store::{StoreError, Tx, Write};
 
 /// Most bytes that are collected before they go to the store, even if they do not fill a part.
@@ -58,7 +59,7 @@ impl InFlightPart {
 
 /// Writer that holds the lease on an upload.
 pub(super) struct AppendWriter {
-    pub(super) engine: Engine,
+    pub(super) engine: AppendEngine,
     /// The row as last written.
     pub(super) upload: Upload,
     fence: u64,
@@ -89,7 +90,7 @@ pub(super) struct AppendWriter {
 impl AppendWriter {
     /// Writer for the lease that `upload` carries.
     pub(super) async fn new(
-        engine: Engine,
+        engine: AppendEngine,
         upload: Upload,
         all_or_nothing: bool,
         heard: Option<watch::Sender<u64>>,
@@ -171,7 +172,7 @@ impl AppendWriter {
 
     /// Gets memory for more bytes: free memory, memory of parts under way, or memory that this append frees itself.
     async fn acquire_buffer_block(&mut self, expected: u64) -> Result<()> {
-        let budget = self.engine.0.appends.budget.clone();
+        let budget = self.engine.appends.budget.clone();
         let mut permit = budget.try_acquire_block();
         while permit.is_none() && !self.in_flight.is_empty() {
             self.stage_oldest_part().await?;
@@ -340,7 +341,7 @@ impl AppendWriter {
         const MAX_ATTEMPTS: u32 = 8;
         let (engine, mut current) = (self.engine.clone(), self.upload.clone());
         for attempt in 0..MAX_ATTEMPTS {
-            let now = engine.0.store.now();
+            let now = engine.store.now();
             let mut next = current.clone();
             let ledger = next.ledger_mut().ok_or_else(no_ledger_error)?;
             change(ledger);
@@ -349,7 +350,7 @@ impl AppendWriter {
             }
             next.expires_at = next.expires_at.max(after(now, engine.upload_timeouts().upload_ttl));
             let wanted = next.ledger().cloned();
-            match engine.0.store.commit(tx.clone().quietly(&mut next)).await {
+            match engine.store.commit(tx.clone().quietly(&mut next)).await {
                 Ok(()) => {
                     self.upload = next;
                     return Ok(());
@@ -386,11 +387,11 @@ impl AppendWriter {
             }
         }
         let (key, token) = (self.upload.key.clone(), self.upload.write_token.clone());
-        let store_id = self.engine.0.blobs.create_multipart(&key, &token, None, None).await?;
+        let store_id = self.engine.blobs.create_multipart(&key, &token, None, None).await?;
         crash::point("after_create_multipart");
         let id = store_id.clone();
         if let Err(error) = self.commit_ledger(Tx::new(), move |ledger| ledger.store_id = Some(id.clone())).await {
-            self.engine.0.blobs.abort_multipart(&key, &store_id).await?;
+            self.engine.blobs.abort_multipart(&key, &store_id).await?;
             return Err(error);
         }
         Ok(store_id)

@@ -7,7 +7,8 @@ use crate::domain::job::{Job, JobRelease, TryCount};
 use crate::domain::webhook::{
     Delivery, DeliveryProblem, DeliveryState, DeliveryVerdict, ReceiverAnswer, Webhook, WebhookState, WhyDisabled,
 };
-use crate::engine::{Engine, Result};
+use crate::engine::Result;
+use crate::engine::webhooks::WebhookEngine;
 use crate::store::{StoreError, Tx, WebhookWrite, Write};
 
 /// Request of a delivery.
@@ -59,11 +60,11 @@ impl WebhookCall {
     }
 }
 
-impl Engine {
+impl WebhookEngine {
     /// The request for this job. `None` if there is nothing to send any more; the job is finished then.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn next_call(&self, job: &Job, id: DeliveryId) -> Result<Option<WebhookCall>> {
-        let delivery = self.0.store.find_delivery(id).await?.filter(|found| found.state == DeliveryState::Pending);
+        let delivery = self.store.find_delivery(id).await?.filter(|found| found.state == DeliveryState::Pending);
         let Some(delivery) = delivery else {
             self.write_call(Tx::new().with(Write::FinishJob(job.clone()))).await?;
             return Ok(None);
@@ -73,7 +74,7 @@ impl Engine {
             WebhookState::Disabled { .. } => delivery.is_test(),
             WebhookState::Deleted => false,
         };
-        match self.0.store.find_webhook(delivery.webhook).await?.filter(told) {
+        match self.store.find_webhook(delivery.webhook).await?.filter(told) {
             Some(webhook) => Ok(Some(WebhookCall { body: delivery.body(), webhook, delivery })),
             None => {
                 self.end_call(job, delivery, DeliveryProblem::Disabled).await?;
@@ -87,8 +88,8 @@ impl Engine {
     pub async fn settle_call(&self, job: &Job, call: WebhookCall, answer: &ReceiverAnswer) -> Result<DeliveryOutcome> {
         crash::point("webhook_sent");
         let WebhookCall { webhook, mut delivery, .. } = call;
-        let now = self.0.store.now();
-        let verdict = delivery.tried(answer, now, &*self.0.entropy);
+        let now = self.store.now();
+        let verdict = delivery.tried(answer, now, &*self.entropy);
         let tx = match verdict {
             DeliveryVerdict::Again(due) => Tx::new().with(Write::ReleaseJob(Box::new(later(job, due, &delivery)))),
             DeliveryVerdict::Delivered | DeliveryVerdict::Dead => Tx::new().with(Write::FinishJob(job.clone())),
@@ -120,20 +121,20 @@ impl Engine {
     /// Gives up the delivery of a job that can no longer be tried.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn give_up_call(&self, job: &Job, id: DeliveryId) -> Result<()> {
-        match self.0.store.find_delivery(id).await?.filter(|found| found.state == DeliveryState::Pending) {
+        match self.store.find_delivery(id).await?.filter(|found| found.state == DeliveryState::Pending) {
             Some(delivery) => self.end_call(job, delivery, DeliveryProblem::Poison).await,
             None => self.write_call(Tx::new().with(Write::FinishJob(job.clone()))).await.map(|_| ()),
         }
     }
 
     async fn end_call(&self, job: &Job, mut delivery: Delivery, why: DeliveryProblem) -> Result<()> {
-        delivery.give_up(why, self.0.store.now());
+        delivery.give_up(why, self.store.now());
         self.write_call(settle(Tx::new().with(Write::FinishJob(job.clone())), delivery)).await.map(|_| ())
     }
 
     /// `false` if the lease is lost, or the delivery was ended meanwhile, and nothing was written.
     async fn write_call(&self, tx: Tx) -> Result<bool> {
-        match self.0.store.commit(tx).await {
+        match self.store.commit(tx).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict) => Ok(false),
             Err(other) => Err(other.into()),

@@ -5,7 +5,8 @@ use crate::domain::event::FeedEvent;
 use crate::domain::ids::{DeliveryId, JobId};
 use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::domain::webhook::{Delivery, Webhook};
-use crate::engine::{Engine, Result};
+use crate::engine::Result;
+use crate::engine::webhooks::WebhookEngine;
 use crate::store::{StoreError, Tx, WebhookWrite, Write};
 
 /// Events per transaction.
@@ -19,20 +20,20 @@ pub(super) const MAX_PENDING_DELIVERIES: u32 = 100_000;
 /// Deliveries of deleted endpoints that are given up per run.
 const MAX_DROPPED_DELIVERIES: u32 = 1000;
 
-impl Engine {
+impl WebhookEngine {
     /// Makes deliveries of new events for every endpoint that is behind. Returns the number of endpoints that have
     /// progressed; until it is 0, there may be more. `None` if there are no endpoints at all, so that dispatching is
     /// not needed at every event.
     #[tracing::instrument(skip_all)]
     pub async fn dispatch(&self) -> Result<Option<u64>> {
-        if !self.0.store.has_webhooks().await? {
+        if !self.store.has_webhooks().await? {
             return Ok(None);
         }
-        let mut moved = u64::from(self.0.store.drop_deliveries(MAX_DROPPED_DELIVERIES).await? > 0);
+        let mut moved = u64::from(self.store.drop_deliveries(MAX_DROPPED_DELIVERIES).await? > 0);
         self.number_events().await?;
         let mut after = None;
         loop {
-            let behind = self.0.store.list_webhooks_behind(after, ENDPOINTS_PER_DISPATCH).await?;
+            let behind = self.store.list_webhooks_behind(after, ENDPOINTS_PER_DISPATCH).await?;
             for webhook in &behind {
                 moved += u64::from(self.dispatch_to(webhook).await?);
             }
@@ -45,11 +46,11 @@ impl Engine {
 
     /// `false` if the endpoint has too many deliveries, or another node was first.
     async fn dispatch_to(&self, webhook: &Webhook) -> Result<bool> {
-        let backlog = self.0.store.count_backlog(webhook.id, MAX_PENDING_DELIVERIES).await?;
+        let backlog = self.store.count_backlog(webhook.id, MAX_PENDING_DELIVERIES).await?;
         if backlog.untried >= MAX_UNTRIED_DELIVERIES || backlog.pending >= u64::from(MAX_PENDING_DELIVERIES) {
             return Ok(false);
         }
-        let events = self.0.store.read_feed(webhook.tenant, None, webhook.cursor, EVENTS_PER_DISPATCH).await?;
+        let events = self.store.read_feed(webhook.tenant, None, webhook.cursor, EVENTS_PER_DISPATCH).await?;
         let Some(last) = events.last().map(|event| event.id) else { return Ok(false) };
         let wanted = events.into_iter().filter(|event| webhook.events.wants(&event.event.kind));
         let deliveries: Vec<_> = wanted.map(|event| self.owed(self.delivery_of(webhook, event))).collect();
@@ -57,7 +58,7 @@ impl Engine {
         if !deliveries.is_empty() {
             tx = tx.with(Write::Webhook(WebhookWrite::Deliver(deliveries)));
         }
-        match self.0.store.commit(tx).await {
+        match self.store.commit(tx).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict) => Ok(false),
             Err(other) => Err(other.into()),
@@ -66,7 +67,7 @@ impl Engine {
 
     pub(super) fn delivery_of(&self, webhook: &Webhook, event: FeedEvent) -> Delivery {
         let id = DeliveryId(self.new_id());
-        Delivery::new(id, (webhook.id, webhook.tenant), event, self.0.store.now())
+        Delivery::new(id, (webhook.id, webhook.tenant), event, self.store.now())
     }
 
     /// A delivery that is due now, with its job.
@@ -76,7 +77,7 @@ impl Engine {
             (false, false) => Priority::Normal,
             (false, true) => Priority::Low,
         };
-        let (work, run_at) = (JobSubject::Deliver(delivery.id), self.0.store.now());
+        let (work, run_at) = (JobSubject::Deliver(delivery.id), self.store.now());
         let job = NewJob { id: JobId(self.new_id()), work, tenant: delivery.tenant, priority, run_at };
         (delivery, job)
     }

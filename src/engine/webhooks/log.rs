@@ -11,7 +11,8 @@ use crate::domain::event::FeedEvent;
 use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
 use crate::domain::webhook::{Delivery, DeliveryState, EventFilter, Webhook, WebhookState};
 use crate::engine::limits::check_page_limit;
-use crate::engine::{Engine, Error, Result};
+use crate::engine::webhooks::WebhookEngine;
+use crate::engine::{Error, Result};
 use crate::store::{DeliveryQuery, StoreError, Tx, WebhookWrite, Write};
 
 /// Events that a replay reads and writes per transaction.
@@ -58,14 +59,14 @@ pub struct ReplayedDeliveries {
     pub next: Option<i64>,
 }
 
-impl Engine {
+impl WebhookEngine {
     /// A page of an endpoint's deliveries.
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn list_deliveries(&self, actor: &Actor, id: WebhookId, list: ListDeliveries) -> Result<Vec<Delivery>> {
         let webhook = self.webhook(actor, id).await?.id;
         check_page_limit(list.limit)?;
         let ListDeliveries { state, after, limit } = list;
-        Ok(self.0.store.list_deliveries(&DeliveryQuery { webhook, state, after, limit }).await?)
+        Ok(self.store.list_deliveries(&DeliveryQuery { webhook, state, after, limit }).await?)
     }
 
     /// Sends a delivered or dead delivery again, with the whole retry schedule.
@@ -75,16 +76,16 @@ impl Engine {
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn replay_delivery(&self, actor: &Actor, id: WebhookId, delivery: DeliveryId) -> Result<Delivery> {
         let webhook = self.load_active_webhook(actor, id).await?;
-        let found = self.0.store.find_delivery(delivery).await?.filter(|found| found.webhook == webhook.id);
+        let found = self.store.find_delivery(delivery).await?.filter(|found| found.webhook == webhook.id);
         let mut again = found.filter(|found| !found.is_test()).ok_or(Error::NotFound)?;
         let was = again.state;
         if was == DeliveryState::Pending {
             return Err(Error::WrongState { what: "delivery", state: was.name() });
         }
-        again.begin_again(self.0.store.now());
+        again.begin_again(self.store.now());
         let job = self.owed(again.clone()).1;
         let settle = Write::Webhook(WebhookWrite::Settle(Box::new(again.clone()), was));
-        match self.0.store.commit(Tx::new().with(settle).with(Write::InsertJob(job))).await {
+        match self.store.commit(Tx::new().with(settle).with(Write::InsertJob(job))).await {
             Ok(()) => Ok(again),
             Err(StoreError::Conflict) => Err(Error::WrongState { what: "delivery", state: "pending" }),
             Err(other) => Err(other.into()),
@@ -113,7 +114,6 @@ impl Engine {
         let (mut count, mut read) = (0, 0);
         while count < MAX_REPLAYED_DELIVERIES && read < MAX_EVENTS_READ {
             let page = self
-                .0
                 .store
                 .read_feed(webhook.tenant, None, at, REPLAY_PAGE_EVENTS.min(MAX_REPLAYED_DELIVERIES - count))
                 .await?;
@@ -141,7 +141,7 @@ impl Engine {
         let owed: Vec<_> = page.into_iter().filter(wanted).map(|event| self.owed(again(event))).collect();
         let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
         if count > 0 {
-            if self.0.store.count_backlog(webhook.id, MAX_PENDING_DELIVERIES).await?.pending
+            if self.store.count_backlog(webhook.id, MAX_PENDING_DELIVERIES).await?.pending
                 >= u64::from(MAX_PENDING_DELIVERIES)
             {
                 return Err(Error::busy("too much waits for this webhook already"));
@@ -156,12 +156,12 @@ impl Engine {
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn test_webhook(&self, actor: &Actor, id: WebhookId) -> Result<Delivery> {
         let webhook = self.webhook(actor, id).await?;
-        let test = Delivery::test(DeliveryId(self.new_id()), (webhook.id, webhook.tenant), self.0.store.now());
+        let test = Delivery::test(DeliveryId(self.new_id()), (webhook.id, webhook.tenant), self.store.now());
         let (sent, owed) = (test.id, self.owed(test));
         self.write_webhook(WebhookWrite::Deliver(vec![owed])).await?;
         let deadline = tokio::time::Instant::now() + self.webhook_settings().timeout + TEST_GRACE_PERIOD;
         loop {
-            let delivery = self.0.store.find_delivery(sent).await?.ok_or(Error::NotFound)?;
+            let delivery = self.store.find_delivery(sent).await?.ok_or(Error::NotFound)?;
             if delivery.state != DeliveryState::Pending || tokio::time::Instant::now() >= deadline {
                 return Ok(delivery);
             }
@@ -185,7 +185,7 @@ impl Engine {
         let (mut low, mut high) = (ends.forgotten, ends.last);
         while low < high {
             let middle = low + (high - low) / 2;
-            let next = self.0.store.read_feed(tenant, None, middle, 1).await?;
+            let next = self.store.read_feed(tenant, None, middle, 1).await?;
             match next.first() {
                 Some(event) if event.event.at < time => low = event.id,
                 Some(_) | None => high = middle,

@@ -11,13 +11,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::audit::AuditedAct;
-use super::{Engine, Error, Result, tenant_of};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::{after, before};
 use crate::domain::egress::EgressPolicy;
 use crate::domain::ids::WebhookId;
 use crate::domain::webhook::{EventFilter, Webhook, WebhookSecret, WebhookState, WhyDisabled};
+use crate::engine::audit::AuditedAct;
+use crate::engine::webhooks::WebhookEngine;
+use crate::engine::{Error, Result, tenant_of};
 use crate::store::{StoreError, Tx, WebhookWrite, Write};
 
 mod calls;
@@ -63,11 +64,11 @@ pub struct WebhookWish {
     pub enabled: Option<bool>,
 }
 
-impl Engine {
+impl WebhookEngine {
     /// Settings of webhooks.
     #[must_use]
     pub fn webhook_settings(&self) -> &WebhookSettings {
-        &self.0.settings.webhooks
+        &self.settings.webhooks
     }
 
     /// Creates an endpoint that receives events from now on. The secret is returned only here.
@@ -81,8 +82,8 @@ impl Engine {
         if wish.url.is_none() {
             return Err(Error::invalid("url", "where the endpoint is"));
         }
-        let (most, now) = (self.webhook_settings().endpoints, self.0.store.now());
-        if self.0.store.list_webhooks(tenant, None, most).await?.len() >= most as usize {
+        let (most, now) = (self.webhook_settings().endpoints, self.store.now());
+        if self.store.list_webhooks(tenant, None, most).await?.len() >= most as usize {
             return Err(Error::Taken("the tenant has as many webhooks as it may have"));
         }
         self.number_events().await?;
@@ -93,7 +94,7 @@ impl Engine {
             url: String::new(),
             description: String::new(),
             events: EventFilter::all(),
-            secret: WebhookSecret::fresh(&*self.0.entropy),
+            secret: WebhookSecret::fresh(&*self.entropy),
             old_secret: None,
             state: WebhookState::Active,
             cursor: self.read_feed_ends(tenant).await?.last,
@@ -103,7 +104,7 @@ impl Engine {
         let webhook = self.wished(blank, &wish)?;
         let told = self.audited(deed(actor, &webhook, "webhook.create").after(shown(&webhook)));
         let insert = Write::Webhook(WebhookWrite::Insert(Box::new(webhook.clone())));
-        self.0.store.commit(Tx::new().with(insert).with(told)).await?;
+        self.store.commit(Tx::new().with(insert).with(told)).await?;
         Ok(webhook)
     }
 
@@ -112,7 +113,7 @@ impl Engine {
     pub async fn list_webhooks(&self, actor: &Actor) -> Result<Vec<Webhook>> {
         may_ask(actor, Action::Administer)?;
         // A larger limit, because concurrent creations may exceed the most endpoints slightly.
-        Ok(self.0.store.list_webhooks(tenant_of(actor)?, None, self.webhook_settings().endpoints * 2).await?)
+        Ok(self.store.list_webhooks(tenant_of(actor)?, None, self.webhook_settings().endpoints * 2).await?)
     }
 
     /// Reads an endpoint of the tenant.
@@ -120,7 +121,7 @@ impl Engine {
     pub async fn webhook(&self, actor: &Actor, id: WebhookId) -> Result<Webhook> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
-        let found = self.0.store.find_webhook(id).await?;
+        let found = self.store.find_webhook(id).await?;
         let own = |webhook: &Webhook| webhook.tenant == tenant && webhook.state != WebhookState::Deleted;
         found.filter(own).ok_or(Error::NotFound)
     }
@@ -136,7 +137,7 @@ impl Engine {
             let enables = wish.enabled == Some(true) && changed.state != WebhookState::Active;
             let changed = match wish.enabled {
                 Some(true) if enables => changed.enable(last)?,
-                Some(false) => changed.disable(WhyDisabled::Asked, self.0.store.now())?,
+                Some(false) => changed.disable(WhyDisabled::Asked, self.store.now())?,
                 Some(true) | None => changed,
             };
             let mut writes = vec![WebhookWrite::Update(Box::new(changed.clone()), enables)];
@@ -168,8 +169,8 @@ impl Engine {
             return Err(Error::invalid("expires_in", "7 days at most"));
         }
         self.update_webhook(actor, id, |webhook, _| {
-            let until = after(self.0.store.now(), overlap);
-            let rotated = webhook.rotate(WebhookSecret::fresh(&*self.0.entropy), until);
+            let until = after(self.store.now(), overlap);
+            let rotated = webhook.rotate(WebhookSecret::fresh(&*self.entropy), until);
             Ok((rotated.clone(), vec![WebhookWrite::Update(Box::new(rotated), false)]))
         })
         .await
@@ -209,7 +210,7 @@ impl Engine {
             let deed = deed(actor, &changed, "webhook.change").before(before).after(shown(&changed));
             let tx = Tx::new().with(self.audited(deed));
             let tx = writes.into_iter().fold(tx, |tx, write| tx.with(Write::Webhook(write)));
-            match self.0.store.commit(tx).await {
+            match self.store.commit(tx).await {
                 Ok(()) => return Ok(changed),
                 Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
@@ -219,17 +220,17 @@ impl Engine {
     }
 
     async fn write_webhook(&self, write: WebhookWrite) -> Result<()> {
-        Ok(self.0.store.commit(Tx::new().with(Write::Webhook(write))).await?)
+        Ok(self.store.commit(Tx::new().with(Write::Webhook(write))).await?)
     }
 
     /// Deletes deliveries that ended long ago, and deleted endpoints. Returns the number of deliveries.
     pub(super) async fn forget_deliveries(&self) -> Result<u64> {
         const CLEANUP_BATCH_ROWS: u32 = 1000;
         const MAX_CLEANUP_BATCHES: u32 = 100;
-        let oldest = before(self.0.store.now(), self.webhook_settings().keep);
+        let oldest = before(self.store.now(), self.webhook_settings().keep);
         let mut forgotten = 0;
         for _ in 0..MAX_CLEANUP_BATCHES {
-            match self.0.store.forget_deliveries(oldest, CLEANUP_BATCH_ROWS).await? {
+            match self.store.forget_deliveries(oldest, CLEANUP_BATCH_ROWS).await? {
                 0 => break,
                 some => forgotten += some,
             }

@@ -1,0 +1,280 @@
+//! Assets: read, list, wait for, change, delete.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use tracing::Instrument as _;
+
+use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
+use crate::domain::asset::{Asset, AssetMetadata, AssetState};
+use crate::domain::checksum::Sha256Digest;
+use crate::domain::clock::{Timestamp, after};
+use crate::domain::event::EventKind;
+use crate::domain::ids::AssetId;
+use crate::domain::job::JobSubject;
+use crate::domain::name::FileName;
+use crate::domain::upload::{Transfer, Upload, UploadState};
+use crate::engine::assets::AssetEngine;
+use crate::engine::audit::{self, AuditedAct};
+use crate::engine::limits::{MAX_METADATA_BYTES, check_page_limit};
+use crate::engine::{Error, Result, tenant_of};
+use crate::store::{AssetQuery, StoreError, Tx, Write};
+
+/// Longest time that a request may wait for an asset.
+pub(in crate::engine) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
+/// How often a waiting request reads the row, for changes of other nodes.
+const STATE_POLL_INTERVAL: Duration = Duration::from_millis(500);
+const MAX_UPDATE_ATTEMPTS: u32 = 4;
+/// Most assets of a batch.
+pub(in crate::engine) const MAX_BATCH_IDS: u32 = 1000;
+
+/// Filter and page of a list of assets.
+#[derive(Clone, Debug, Default)]
+pub struct ListAssets {
+    /// Only assets in this state.
+    pub state: Option<String>,
+    /// Only assets with this external id.
+    pub external_id: Option<String>,
+    /// Only assets created at this time or later.
+    pub created_after: Option<Timestamp>,
+    /// Only assets of this media type.
+    pub content_type: Option<String>,
+    /// Only assets with these texts in their metadata.
+    pub metadata: Vec<(String, String)>,
+    /// Cursor at which the previous page ended.
+    pub cursor: Option<String>,
+    /// Page size: 1 to 1000.
+    pub limit: u32,
+}
+
+/// A page of assets.
+#[derive(Clone, Debug)]
+pub struct AssetList {
+    /// The assets, newest first.
+    pub assets: Vec<Asset>,
+    /// Cursor of the next page; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// Changes of an asset; fields that are `None` stay unchanged.
+#[derive(Clone, Debug, Default)]
+pub struct PatchAsset {
+    /// New name.
+    pub name: Option<FileName>,
+    /// Metadata to merge; a null removes its key (RFC 7396).
+    pub metadata: Option<AssetMetadata>,
+}
+
+impl AssetEngine {
+    /// Reads an asset.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
+    pub async fn asset(&self, actor: &Actor, id: AssetId) -> Result<Asset> {
+        self.load_asset_for(actor, Action::ReadAsset, id).await
+    }
+
+    /// Waits until `done` holds for an asset, at most for `patience`, and returns the asset as it is then. A settled
+    /// asset is returned at once.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
+    pub async fn await_asset(
+        &self,
+        actor: &Actor,
+        id: AssetId,
+        patience: Duration,
+        done: impl Fn(&Asset) -> bool + Send,
+    ) -> Result<Asset> {
+        let deadline = tokio::time::Instant::now() + patience.min(MAX_STATE_WAIT);
+        loop {
+            let change = self.asset_notify.notified(id);
+            let asset = self.asset(actor, id).await?;
+            if done(&asset) || asset.state.is_settled() || tokio::time::Instant::now() >= deadline {
+                return Ok(asset);
+            }
+            let look = deadline.min(tokio::time::Instant::now() + STATE_POLL_INTERVAL);
+            let _ = tokio::time::timeout_at(look, change).await;
+        }
+    }
+
+    /// Waits for the SHA-256 that the service computes of an asset's bytes, at most for `patience`; `None` after that.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
+    pub async fn wait_for_digest(
+        &self,
+        actor: &Actor,
+        id: AssetId,
+        patience: Duration,
+    ) -> Result<Option<Sha256Digest>> {
+        let established = |asset: &Asset| asset.state.content().and_then(|content| content.sha256);
+        let asset = self.await_asset(actor, id, patience, |asset| established(asset).is_some()).await?;
+        Ok(established(&asset))
+    }
+
+    /// Reads many assets. Unknown assets and assets that the caller may not see are left out.
+    #[tracing::instrument(skip_all)]
+    pub async fn assets_by_id(&self, actor: &Actor, ids: &[AssetId]) -> Result<Vec<Asset>> {
+        may_ask(actor, Action::ListAssets)?;
+        if ids.len() > MAX_BATCH_IDS as usize {
+            return Err(Error::invalid("ids", format!("at most {MAX_BATCH_IDS}")));
+        }
+        let mut assets = self.store.find_assets(ids).await?;
+        assets.retain(|asset| {
+            let target = AccessTarget { tenant: asset.tenant, owner: asset.owner, upload: None, asset: asset.id };
+            may(actor, Action::ReadAsset, target).is_ok()
+        });
+        Ok(assets)
+    }
+
+    /// A page of the tenant's assets.
+    #[tracing::instrument(skip_all)]
+    pub async fn list_assets(&self, actor: &Actor, list: ListAssets) -> Result<AssetList> {
+        may_ask(actor, Action::ListAssets)?;
+        let tenant = tenant_of(actor)?;
+        if let Some(state) = &list.state
+            && !AssetState::NAMES.contains(&state.as_str())
+        {
+            return Err(Error::invalid("state", format!("one of {}", AssetState::NAMES.join(", "))));
+        }
+        let after = match &list.cursor {
+            Some(cursor) => {
+                let known = self.tokens.open_cursor(tenant, cursor);
+                Some(known.ok_or_else(|| Error::invalid("cursor", "not one of ours"))?)
+            }
+            None => None,
+        };
+        check_page_limit(list.limit)?;
+        let query = AssetQuery {
+            state: list.state,
+            external_id: list.external_id,
+            created_after: list.created_after,
+            content_type: list.content_type,
+            metadata: list.metadata,
+            after,
+            limit: list.limit,
+        };
+        let page = self.store.list_assets(tenant, &query).await?;
+        let next = page.next.map(|next| self.tokens.cursor(tenant, next));
+        Ok(AssetList { assets: page.assets, next })
+    }
+
+    /// Changes an asset's name or metadata.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
+    pub async fn patch_asset(&self, actor: &Actor, id: AssetId, patch: PatchAsset) -> Result<Asset> {
+        for _ in 0..MAX_UPDATE_ATTEMPTS {
+            let mut asset = self.load_asset_for(actor, Action::EditAsset, id).await?;
+            if matches!(asset.state, AssetState::Deleted { .. }) {
+                return Err(Error::Gone { what: "asset", state: "deleted" });
+            }
+            let before = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
+            asset.name = patch.name.clone().unwrap_or(asset.name);
+            merge(&mut asset.metadata, patch.metadata.clone().unwrap_or_default());
+            if serde_json::to_vec(&asset.metadata).map_or(0, |json| json.len()) > MAX_METADATA_BYTES {
+                return Err(Error::invalid("metadata", format!("at most {MAX_METADATA_BYTES} bytes of JSON")));
+            }
+            asset.changed_at = self.store.now();
+            let after = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
+            let deed = AuditedAct::new(asset.tenant, actor, "asset.change", audit::subject(&asset))
+                .before(before)
+                .after(after);
+            let tx = Tx::new().asset(&mut asset, EventKind::AssetChanged).with(self.audited(deed));
+            match self.commit_and_notify(tx, id).await {
+                Ok(()) => return Ok(asset),
+                Err(StoreError::Conflict) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Error::busy("others change this asset"))
+    }
+
+    /// Deletes an asset. Deliveries stop at once, and the object is removed right after. Idempotent. If bytes are still
+    /// being uploaded, the upload is aborted; a completion under way is finished first; a job that processes the asset
+    /// is withdrawn.
+    #[tracing::instrument(skip_all, fields(asset = %id))]
+    pub async fn delete_asset(&self, actor: &Actor, id: AssetId) -> Result<()> {
+        for _ in 0..MAX_UPDATE_ATTEMPTS {
+            let asset = self.load_asset_for(actor, Action::EditAsset, id).await?;
+            match asset.state {
+                AssetState::Deleted { .. } | AssetState::Abandoned => return Ok(()),
+                AssetState::Awaiting => {
+                    let upload = self.store.find_upload_of(id).await?;
+                    match upload {
+                        Some(upload) if upload.state == UploadState::Completing => {
+                            self.finish_detached(upload).await?;
+                        }
+                        Some(upload) => self.abort_upload(upload, Some(actor)).await?,
+                        None => return Err(Error::Internal("an awaiting asset without upload".to_owned())),
+                    }
+                    continue;
+                }
+                AssetState::Stored(_)
+                | AssetState::Processing(_)
+                | AssetState::Ready(_)
+                | AssetState::Rejected { .. }
+                | AssetState::Failed { .. } => {}
+            }
+            let deed = AuditedAct::new(asset.tenant, actor, "asset.delete", audit::subject(&asset))
+                .before(json!({ "state": asset.state.name(), "filename": asset.name.as_str() }));
+            let (deleted, tx) = self.deletion(asset, deed).await?;
+            match self.commit_and_notify(tx, id).await {
+                Ok(()) => {
+                    self.purge_soon(deleted);
+                    return Ok(());
+                }
+                Err(StoreError::Conflict) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Error::busy("others change this asset"))
+    }
+
+    /// The transaction that deletes an asset, whatever the reason, and the asset as it is after that.
+    pub(in crate::engine) async fn deletion(&self, asset: Asset, deed: AuditedAct) -> Result<(Asset, Tx)> {
+        let in_work = matches!(asset.state, AssetState::Stored(_) | AssetState::Processing(_));
+        let mut deleted = asset.delete(self.store.now())?;
+        let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(self.audited(deed));
+        let tx = if in_work { tx.with(Write::CancelJob(JobSubject::Process(deleted.id))) } else { tx };
+        let tx = match self.reserve_until_urls_die(&deleted).await? {
+            Some(mut upload) => tx.quietly(&mut upload),
+            None => tx,
+        };
+        let tx = self.with_purge(tx, &deleted);
+        Ok((deleted, tx))
+    }
+
+    /// The upload whose single PUT can bring a deleted asset's bytes back, with its next check due now: until that
+    /// check the bytes count in the tenant's quota. `None` if the store closes the key, or no such URL is valid any
+    /// more.
+    async fn reserve_until_urls_die(&self, deleted: &Asset) -> Result<Option<Upload>> {
+        let now = self.store.now();
+        let stored_at = deleted.state.content().map(|content| content.stored_at);
+        let alive = stored_at.is_some_and(|at| now < after(at, self.upload_timeouts().url_ttl));
+        if !alive || self.blobs.capabilities().enforces_limits {
+            return Ok(None);
+        }
+        let upload = self.store.find_upload_of(deleted.id).await?;
+        let upload = upload.filter(|upload| matches!(upload.transfer, Transfer::Put { .. }));
+        Ok(upload.and_then(|upload| upload.cleaned(Some(now)).ok()))
+    }
+
+    /// Removes the object in a task, without making the caller wait. If the task is cut off, the sweeper finds the row.
+    fn purge_soon(&self, deleted: Asset) {
+        let engine = self.clone();
+        tokio::spawn(
+            async move {
+                let id = deleted.id;
+                if let Err(error) = engine.purge_asset_bytes(deleted).await {
+                    tracing::warn!(asset = %id, %error, "its object is not removed yet; the sweeper will");
+                }
+            }
+            .in_current_span(),
+        );
+    }
+}
+
+fn merge(into: &mut AssetMetadata, changes: AssetMetadata) {
+    for (name, value) in changes {
+        if value.is_null() {
+            into.remove(&name);
+        } else {
+            into.insert(name, value);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Collections: many assets behind a link, delivered as an archive.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::content_disposition::safe_name;
+use super::links::LinkWish;
+use crate::domain::access::{Action, Actor, may_ask};
+use crate::domain::archive::ArchiveLayout;
+use crate::domain::asset::{Asset, AssetState};
+use crate::domain::collection::{Collection, CollectionItem, MAX_COLLECTION_ITEMS, MemberNames};
+use crate::domain::grant::{ClientNetwork, Link, LinkTarget};
+use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId};
+use crate::domain::name::FileName;
+use crate::engine::audit::AuditedAct;
+use crate::engine::delivery::DeliveryEngine;
+use crate::engine::{Error, IdempotencyKey, MadeLink, Result, tenant_of};
+use crate::store::{StoreError, Tx, Write};
+
+/// Route under which idempotency keys of collections are stored.
+const REPLAY_ROUTE: &str = "collections";
+
+/// A request for a collection.
+#[derive(Clone, Debug)]
+pub struct CollectionWish {
+    /// File name of the archive.
+    pub name: FileName,
+    /// Assets in the archive, in order and without repetition.
+    pub assets: Vec<AssetId>,
+    /// Life of the link.
+    pub expires_in: Duration,
+    /// Number of times that the link may be opened; `None`: without limit.
+    pub uses: Option<u32>,
+    /// The only network that may open the link.
+    pub network: Option<ClientNetwork>,
+}
+
+/// A collection with its link.
+#[derive(Clone, Debug)]
+pub struct MadeCollection {
+    /// The collection.
+    pub collection: Collection,
+    /// Size of the archive in bytes.
+    pub size: u64,
+    /// The link that opens the collection.
+    pub link: MadeLink,
+}
+
+impl DeliveryEngine {
+    /// Makes a collection of ready assets of the tenant, with a link.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first asset that is not the tenant's or not ready.
+    #[tracing::instrument(skip_all)]
+    pub async fn make_collection(
+        &self,
+        actor: &Actor,
+        wish: CollectionWish,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<MadeCollection> {
+        may_ask(actor, Action::LinkAsset)?;
+        let (Actor::Key { id: key, .. }, tenant) = (actor, tenant_of(actor)?) else { return Err(Error::Forbidden) };
+        if !(1..=MAX_COLLECTION_ITEMS).contains(&wish.assets.len()) {
+            return Err(Error::invalid("assets", format!("1 to {MAX_COLLECTION_ITEMS}")));
+        }
+        if let Some(idempotency) = &idempotency
+            && let Some(made) = self.recall_collection(*key, idempotency).await?
+        {
+            return Ok(made);
+        }
+        let items = self.load_collection_items(tenant, &wish.assets).await?;
+        let id = CollectionId(self.new_id());
+        let link = LinkWish {
+            expires_in: wish.expires_in,
+            uses: wish.uses,
+            network: wish.network,
+            ..LinkWish::to(AssetId(id.0))
+        };
+        let link = self.new_link(tenant, *key, LinkTarget::Collection(id), &link)?;
+        let collection = Collection {
+            id,
+            tenant,
+            created_by: *key,
+            created_at: link.created_at,
+            expires_at: link.expires_at,
+            name: zip_name(&wish.name),
+            items,
+        };
+        let mut tx = Tx::new().with(Write::InsertCollection(Box::new(collection.clone())));
+        let deed = AuditedAct::new(tenant, actor, "collection.create", format!("collection:{id}"));
+        let deed = deed.after(json!({ "name": collection.name.as_str(), "assets": wish.assets, "link": link.id }));
+        tx = tx.with(Write::InsertLink(Box::new(link.clone()))).with(self.audited(deed));
+        if let Some(idempotency) = &idempotency {
+            let result = json!({ "collection": id, "link": link.id });
+            tx = tx.with(Write::InsertReplay(self.replay_of(*key, REPLAY_ROUTE, idempotency, result)));
+        }
+        match (self.store.commit(tx).await, idempotency) {
+            (Ok(()), _) => Ok(self.build_made_collection(collection, link)),
+            // A concurrent request with the same key was faster.
+            (Err(StoreError::Conflict), Some(idempotency)) => {
+                let made = self.recall_collection(*key, &idempotency).await?;
+                made.ok_or_else(|| Error::busy("the remembered answer is gone"))
+            }
+            (Err(other), _) => Err(other.into()),
+        }
+    }
+
+    fn build_made_collection(&self, collection: Collection, link: Link) -> MadeCollection {
+        let size = ArchiveLayout::of(&collection.items).size();
+        MadeCollection { collection, size, link: self.with_token(link) }
+    }
+
+    /// The collection that the first request with this key made.
+    async fn recall_collection(&self, key: KeyId, idempotency: &IdempotencyKey) -> Result<Option<MadeCollection>> {
+        let Some(replay) = self.store.find_idempotency_record(key, REPLAY_ROUTE, &idempotency.token).await? else {
+            return Ok(None);
+        };
+        if replay.fingerprint != idempotency.fingerprint {
+            return Err(Error::IdempotencyKeyReused);
+        }
+        let id = |name: &str| replay.result[name].as_str().and_then(|text| text.parse().ok());
+        let gone = || Error::Gone { what: "collection", state: "expired" };
+        let (collection, link) = id("collection").zip(id("link")).ok_or_else(gone)?;
+        let collection = self.store.find_collection(CollectionId(collection)).await?.ok_or_else(gone)?;
+        let link = self.store.find_link(GrantId(link)).await?.ok_or_else(gone)?;
+        Ok(Some(self.build_made_collection(collection, link)))
+    }
+
+    async fn load_collection_items(&self, tenant: TenantId, ids: &[AssetId]) -> Result<Vec<CollectionItem>> {
+        let assets = self.store.find_assets(ids).await?;
+        let mut found: HashMap<AssetId, Asset> = assets.into_iter().map(|asset| (asset.id, asset)).collect();
+        let mut names = MemberNames::default();
+        let mut items = Vec::with_capacity(ids.len());
+        for (i, id) in ids.iter().enumerate() {
+            let refused = |why: &str| Error::invalid("assets", format!("{why}: {id}, number {}", i + 1));
+            let asset = found.remove(id).filter(|asset| asset.tenant == tenant);
+            let asset = asset.ok_or_else(|| refused("no such asset, or named twice"))?;
+            let AssetState::Ready(content) = &asset.state else { return Err(refused("this asset is not ready")) };
+            items.push(CollectionItem {
+                asset: *id,
+                name: names.unique(&safe_name(asset.name.as_str())),
+                size: asset.size,
+                etag: content.etag.clone(),
+                at: content.stored_at,
+                crc: content.findings.crc32,
+            });
+        }
+        Ok(items)
+    }
+}
+
+/// The name with the extension `.zip`.
+fn zip_name(name: &FileName) -> FileName {
+    if name.as_str().to_ascii_lowercase().ends_with(".zip") {
+        return name.clone();
+    }
+    FileName::salvage(&format!("{}.zip", name.as_str())).unwrap_or_else(|_| name.clone())
+}

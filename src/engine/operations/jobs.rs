@@ -1,0 +1,224 @@
+//! Administration of jobs: list, retry, discard, pause, run a chore.
+//!
+//! A tenant's administrators manage the tenant's own jobs. Actions that concern all tenants, such as pausing a kind and
+//! running chores, are for administrators of the tenant `default`, the operators of the instance.
+
+use serde_json::{Value, json};
+
+use crate::domain::access::{Action, Actor, may_ask};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::EventCount;
+use crate::domain::ids::JobId;
+use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, JobSubject};
+use crate::domain::tenant::DEFAULT_TENANT;
+use crate::engine::audit::AuditedAct;
+use crate::engine::limits::check_page_limit;
+use crate::engine::operations::OperationEngine;
+use crate::engine::{Error, OperatorAlarm, Result, tenant_of};
+use crate::store::{JobQuery, StoreError, Tx, Write};
+
+/// Most dead jobs retried per request.
+const MAX_RETRIED_JOBS: u32 = 1000;
+/// Most due rows that a dry run of the sweep counts.
+const MAX_COUNTED_ROWS: u32 = 10_000;
+
+/// Filter and page of a list of jobs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ListJobs {
+    /// Only jobs in this state.
+    pub state: Option<JobState>,
+    /// Only jobs of this kind.
+    pub kind: Option<JobKind>,
+    /// Last job of the previous page.
+    pub after: Option<JobId>,
+    /// Page size: 1 to 1000.
+    pub limit: u32,
+}
+
+/// Numbers of jobs, and paused kinds.
+#[derive(Clone, Debug)]
+pub struct JobQueues {
+    /// Number of jobs by kind and state.
+    pub counts: Vec<JobCount>,
+    /// Kinds that no worker takes.
+    pub paused: Vec<JobKind>,
+}
+
+impl OperationEngine {
+    /// A page of the tenant's jobs.
+    #[tracing::instrument(skip_all)]
+    pub async fn list_jobs(&self, actor: &Actor, list: ListJobs) -> Result<Vec<JobEntry>> {
+        may_ask(actor, Action::Administer)?;
+        check_page_limit(list.limit)?;
+        let ListJobs { state, kind, after, limit } = list;
+        Ok(self.store.list_jobs(&JobQuery { tenant: tenant_of(actor)?, state, kind, after, limit }).await?)
+    }
+
+    /// Makes a dead job due again, with all its attempts ahead.
+    #[tracing::instrument(skip_all)]
+    pub async fn retry_job(&self, actor: &Actor, id: JobId) -> Result<()> {
+        may_ask(actor, Action::Administer)?;
+        let tenant = tenant_of(actor)?;
+        let told = self.audited(AuditedAct::new(tenant, actor, "job.retry", format!("job:{id}")));
+        self.commit_dead_job_change(Tx::new().with(Write::RetryJob(id, tenant, self.store.now())).with(told)).await
+    }
+
+    /// Removes a dead job. The asset stays unchanged.
+    #[tracing::instrument(skip_all)]
+    pub async fn discard_job(&self, actor: &Actor, id: JobId) -> Result<()> {
+        may_ask(actor, Action::Administer)?;
+        let tenant = tenant_of(actor)?;
+        let told = self.audited(AuditedAct::new(tenant, actor, "job.discard", format!("job:{id}")));
+        self.commit_dead_job_change(Tx::new().with(Write::DiscardJob(id, tenant)).with(told)).await
+    }
+
+    async fn commit_dead_job_change(&self, tx: Tx) -> Result<()> {
+        match self.store.commit(tx).await {
+            Ok(()) => Ok(()),
+            // Unknown, of another tenant, not dead, or pending again: in each case the tenant has no such dead job.
+            Err(StoreError::Conflict) => Err(Error::NotFound),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Retries up to a thousand dead jobs, of a kind or of all kinds. Returns their number; there may be more until it
+    /// is 0.
+    #[tracing::instrument(skip_all)]
+    pub async fn retry_dead_jobs(&self, actor: &Actor, kind: Option<JobKind>) -> Result<u32> {
+        let list = ListJobs { state: Some(JobState::Dead), kind, after: None, limit: MAX_RETRIED_JOBS };
+        let mut retried = 0;
+        for entry in self.list_jobs(actor, list).await? {
+            match self.retry_job(actor, entry.job.id).await {
+                Ok(()) => retried += 1,
+                Err(Error::NotFound) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(retried)
+    }
+
+    /// Numbers of the tenant's jobs, and the paused kinds.
+    #[tracing::instrument(skip_all)]
+    pub async fn count_queues(&self, actor: &Actor) -> Result<JobQueues> {
+        may_ask(actor, Action::Administer)?;
+        let counts = self.store.list_job_counts(Some(tenant_of(actor)?)).await?;
+        Ok(JobQueues { counts, paused: self.store.list_paused_kinds().await? })
+    }
+
+    /// Pauses a kind of jobs on all nodes, or resumes it. Jobs under way continue.
+    #[tracing::instrument(skip_all)]
+    pub async fn pause_jobs(&self, actor: &Actor, kind: JobKind, paused: bool) -> Result<()> {
+        self.require_operator(actor).await?;
+        let action = if paused { "queue.pause" } else { "queue.resume" };
+        let told = self.audited(AuditedAct::new(tenant_of(actor)?, actor, action, format!("queue:{}", kind.name())));
+        self.store.commit(Tx::new().with(Write::PauseJobs(kind, paused, self.store.now())).with(told)).await?;
+        tracing::info!(kind = kind.name(), paused, "jobs of this kind");
+        Ok(())
+    }
+
+    /// Every chore, with its last report and its next time.
+    #[tracing::instrument(skip_all)]
+    pub async fn list_chores(&self, actor: &Actor) -> Result<Vec<JobEntry>> {
+        self.require_operator(actor).await?;
+        let mut chores = Vec::new();
+        for chore in Chore::ALL {
+            chores.extend(self.store.find_job(JobSubject::Chore(chore)).await?);
+        }
+        Ok(chores)
+    }
+
+    /// Makes a chore due now. `false` if the chore is under way, or was never started.
+    #[tracing::instrument(skip_all)]
+    pub async fn hurry_chore(&self, actor: &Actor, chore: Chore) -> Result<bool> {
+        self.require_operator(actor).await?;
+        let kind = JobKind::Chore(chore);
+        let told = self.audited(AuditedAct::new(tenant_of(actor)?, actor, "chore.run", kind.name().to_owned()));
+        match self.store.commit(Tx::new().with(Write::HurryJobs(kind, self.store.now())).with(told)).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Runs a chore and returns its report as JSON. Concurrent runs do no harm. Actors call [`Self::hurry_chore`]; this
+    /// is for workers, and for the command line, whose user owns the database.
+    #[tracing::instrument(skip_all)]
+    pub async fn run_chore(&self, chore: Chore, remove_orphans: bool) -> Result<Value> {
+        Ok(match chore {
+            Chore::Sweep => {
+                let report = self.run_sweep().await?;
+                if !report.is_empty() {
+                    tracing::info!(report = %serde_json::json!(report), "swept");
+                }
+                json!(report)
+            }
+            Chore::Retention => json!(self.run_retention().await?),
+            Chore::Orphans => {
+                let report = self.scan_orphans(remove_orphans, |_| {}).await?;
+                if report.orphans > report.removed {
+                    tracing::warn!(report = %serde_json::json!(report), "the bucket holds what belongs to nobody: gantry cleanup");
+                }
+                json!(report)
+            }
+            Chore::Rollup => json!({ "events": self.roll_up_events().await? }),
+            Chore::Alarms => {
+                let alarms = self.collect_alarms().await?;
+                for alarm in &alarms {
+                    tracing::warn!(code = alarm.code, "{}", alarm.sentence);
+                }
+                json!(alarms)
+            }
+        })
+    }
+
+    /// Preview of a chore: counts what it would do, without doing it.
+    #[tracing::instrument(skip_all)]
+    pub async fn dry_run_chore(&self, actor: &Actor, chore: Chore) -> Result<Value> {
+        self.require_operator(actor).await?;
+        self.preview_chore(chore).await
+    }
+
+    /// As [`Self::dry_run_chore`], for the command line, whose user owns the database.
+    #[tracing::instrument(skip_all)]
+    pub async fn preview_chore(&self, chore: Chore) -> Result<Value> {
+        let now = self.store.now();
+        Ok(match chore {
+            Chore::Sweep => json!({
+                "uploads_due": self.store.list_uploads_to_check(now, MAX_COUNTED_ROWS).await?.len(),
+                "objects_due": self.store.list_assets_to_purge(now, MAX_COUNTED_ROWS).await?.len(),
+            }),
+            Chore::Retention => json!({ "due": self.store.count_expired(now, self.oldest_event()).await? }),
+            Chore::Orphans => json!(self.scan_orphans(false, |_| {}).await?),
+            Chore::Rollup => json!({ "events_due": self.store.list_uncounted_events().await? }),
+            Chore::Alarms => json!(self.collect_alarms().await?),
+        })
+    }
+
+    /// Numbers of jobs of all tenants, by kind and state; without tenant names.
+    #[tracing::instrument(skip_all)]
+    pub async fn count_all_jobs(&self) -> Result<Vec<JobCount>> {
+        Ok(self.store.list_job_counts(None).await?)
+    }
+
+    /// The alarms that are raised now.
+    #[tracing::instrument(skip_all)]
+    pub async fn list_alarms(&self, actor: &Actor) -> Result<Vec<OperatorAlarm>> {
+        self.require_operator(actor).await?;
+        self.collect_alarms().await
+    }
+
+    /// Numbers of the tenant's events, by hour and kind.
+    #[tracing::instrument(skip_all)]
+    pub async fn list_hourly_counts(&self, actor: &Actor, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>> {
+        may_ask(actor, Action::Administer)?;
+        Ok(self.store.list_event_counts(tenant_of(actor)?, from, to).await?)
+    }
+
+    /// Refuses all actors except administrators of the tenant `default`.
+    pub(in crate::engine) async fn require_operator(&self, actor: &Actor) -> Result<()> {
+        may_ask(actor, Action::Administer)?;
+        let tenant = tenant_of(actor)?;
+        let operators = self.store.find_tenant_by_name(DEFAULT_TENANT).await?;
+        if operators.is_some_and(|operators| operators.id == tenant) { Ok(()) } else { Err(Error::Forbidden) }
+    }
+}

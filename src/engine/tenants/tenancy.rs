@@ -1,0 +1,249 @@
+//! Limits of tenants: suspension, request rate, and the rules of policies.
+//!
+//! Tenants and policies are cached for [`TENANCY_CACHE_TTL`]: a change counts on every node within that time, and at
+//! once on the node that makes it. Rates are counted per node. Quotas are enforced by the database, in the transaction
+//! itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota as Cells, RateLimiter};
+use moka::future::Cache;
+
+use super::regex_cache::RegexCache;
+use crate::domain::access::Actor;
+use crate::domain::asset::Asset;
+use crate::domain::ids::TenantId;
+use crate::domain::name::FileName;
+use crate::domain::policy::{DEFAULT_POLICY, PolicyRules, PolicyViolation};
+use crate::domain::quota::QuotaUsage;
+use crate::domain::tenant::{RateLimit, Tenant};
+use crate::domain::upload::Upload;
+use crate::engine::request_context::{RateLimitStatus, RequestContext};
+use crate::engine::tenants::TenantEngine;
+use crate::engine::ttl_cache::TtlCache;
+use crate::engine::uploads::create::{CreateUpload, UploadCreator, UploadSize};
+use crate::engine::{Error, Result};
+use crate::store::{Store, StoreError};
+
+/// Longest time until a change counts on other nodes.
+const TENANCY_CACHE_TTL: Duration = Duration::from_secs(3);
+const MAX_CACHED_TENANTS: u64 = 10_000;
+/// How long a tenant with an exhausted quota is checked before its creations join a group commit. A refusal within the
+/// group undoes all of it, and every other member has to commit alone.
+const OVER_QUOTA_TTL: Duration = Duration::from_secs(1);
+
+type TenantLimiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
+
+/// Tenants and policies as cached on this node.
+pub(in crate::engine) struct TenancyCache {
+    store: Arc<dyn Store>,
+    tenants: TtlCache<TenantId, Option<Arc<Tenant>>>,
+    policies: TtlCache<(TenantId, String), Option<Arc<PolicyRules>>>,
+    /// Origins that any policy allows, sorted.
+    origins: TtlCache<(), Arc<[String]>>,
+    patterns: RegexCache,
+    /// Tenants whose quota was exhausted a moment ago.
+    full: Cache<TenantId, ()>,
+    /// Rate limiters; kept longer than the cached tenants, so that counts are not lost.
+    limiters: Cache<(TenantId, RateLimit), Arc<TenantLimiter>>,
+}
+
+impl TenancyCache {
+    pub(in crate::engine) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            tenants: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL),
+            policies: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL),
+            origins: TtlCache::new(1, TENANCY_CACHE_TTL),
+            patterns: RegexCache::new(),
+            full: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_live(OVER_QUOTA_TTL).build(),
+            limiters: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_idle(Duration::from_secs(3600)).build(),
+        }
+    }
+
+    async fn tenant(&self, id: TenantId) -> Result<Option<Arc<Tenant>>> {
+        let look = async { Ok(self.store.find_tenant(id).await?.map(Arc::new)) };
+        self.tenants.get(&id, self.store.now(), look).await
+    }
+
+    pub(in crate::engine) async fn rules(&self, tenant: TenantId, policy: &str) -> Result<Option<Arc<PolicyRules>>> {
+        let look = async { Ok(self.store.find_policy(tenant, policy).await?.map(|policy| Arc::new(policy.rules))) };
+        let known = self.policies.get(&(tenant, policy.to_owned()), self.store.now(), look).await?;
+        Ok(known.or_else(|| (policy == DEFAULT_POLICY).then(Arc::default)))
+    }
+
+    async fn origins(&self) -> Result<Arc<[String]>> {
+        let look = async { Ok(Arc::from(self.store.list_policy_origins().await?)) };
+        self.origins.get(&(), self.store.now(), look).await
+    }
+
+    /// Counts a request.
+    async fn spend(&self, tenant: TenantId, rate: RateLimit) -> std::result::Result<RateLimitStatus, RateLimitStatus> {
+        let cells = Cells::per_second(rate.per_second).allow_burst(rate.burst);
+        let limiter = async { Arc::new(RateLimiter::direct(cells).with_middleware::<StateInformationMiddleware>()) };
+        let limiter = self.limiters.get_with((tenant, rate), limiter).await;
+        let (burst, window) = (rate.burst.get(), cells.burst_size_replenished_in());
+        let outcome = limiter.check();
+        match outcome {
+            Ok(state) => {
+                let remaining = state.remaining_burst_capacity();
+                Ok(RateLimitStatus { burst, window, remaining, reset: Duration::ZERO })
+            }
+            Err(not_yet) => {
+                let reset = not_yet.wait_time_from(DefaultClock::default().now());
+                Err(RateLimitStatus { burst, window, remaining: 0, reset })
+            }
+        }
+    }
+
+    /// Invalidates a tenant that was changed on this node.
+    pub(in crate::engine) async fn forget(&self, tenant: TenantId) {
+        self.tenants.invalidate(&tenant).await;
+    }
+
+    /// Invalidates a policy that was changed on this node.
+    pub(in crate::engine) async fn forget_policy(&self, tenant: TenantId, name: &str) {
+        self.policies.invalidate(&(tenant, name.to_owned())).await;
+        self.origins.invalidate(&()).await;
+    }
+}
+
+impl From<PolicyViolation> for Error {
+    fn from(objection: PolicyViolation) -> Self {
+        Self::invalid(objection.field, objection.problem)
+    }
+}
+
+impl TenantEngine {
+    /// Admits a request of the tenant behind a credential, and counts the request.
+    ///
+    /// # Errors
+    /// [`Error::Suspended`], [`Error::RateLimited`].
+    #[tracing::instrument(skip_all)]
+    pub async fn admit(&self, actor: &Actor) -> Result<()> {
+        let Some(tenant) = self.tenant_behind(actor).await? else { return Ok(()) };
+        let Some(rate) = self.in_good_standing(tenant).await? else { return Ok(()) };
+        let spent = self.tenancy.spend(tenant, rate).await;
+        let (Ok(allowance) | Err(allowance)) = spent;
+        let _ = RequestContext::current().rate_limit.set(allowance);
+        spent.map(|_| ()).map_err(|none| Error::RateLimited { after: none.reset })
+    }
+
+    /// Checks that the tenant behind an admitted credential is still not suspended; counts nothing.
+    ///
+    /// # Errors
+    /// [`Error::Suspended`].
+    #[tracing::instrument(skip_all)]
+    pub async fn keep_admitted(&self, actor: &Actor) -> Result<()> {
+        match self.tenant_behind(actor).await? {
+            Some(tenant) => self.in_good_standing(tenant).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    async fn tenant_behind(&self, actor: &Actor) -> Result<Option<TenantId>> {
+        Ok(match actor {
+            Actor::Nobody => None,
+            Actor::Key { tenant, .. } => Some(*tenant),
+            Actor::Uploader { upload } => self.load_recent_upload(*upload).await?.map(|upload| upload.tenant),
+        })
+    }
+
+    /// True if any policy of any tenant allows this origin. The policy that applies is checked with the request itself.
+    #[tracing::instrument(skip_all)]
+    pub async fn admits_origin(&self, origin: &str) -> Result<bool> {
+        let known = self.tenancy.origins().await?;
+        Ok(known.binary_search_by(|known| known.as_str().cmp(origin)).is_ok())
+    }
+
+    /// Refuses a creation early if the tenant's quota was exhausted a moment ago and still is.
+    pub(in crate::engine) async fn still_has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
+        // A possible repeat is let through: its quota is charged already.
+        let new = wish.idempotency.is_none() && wish.external_id.is_none();
+        if new && self.tenancy.full.contains_key(&tenant) { self.has_room(tenant, wish).await } else { Ok(()) }
+    }
+
+    /// Remembers that a tenant's quota is exhausted, if that is why a commit was refused.
+    pub(in crate::engine) async fn note_refusal(&self, tenant: TenantId, error: &StoreError) {
+        if matches!(error, StoreError::OverQuota(_)) {
+            self.tenancy.full.insert(tenant, ()).await;
+        }
+    }
+
+    /// Checks that a tenant has quota for this upload. Advisory; the commit of the creation decides.
+    pub(in crate::engine) async fn has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
+        let Some((quota, mut used)) = self.store.find_quota(tenant).await? else { return Ok(()) };
+        let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
+        used += QuotaUsage { bytes: i64::try_from(size).unwrap_or(i64::MAX), files: 1, uploads: 1 };
+        quota.exceeded_by(used).map_or(Ok(()), |limit| Err(Error::OverQuota { limit: limit.name() }))
+    }
+
+    /// The tenant's rate limit; [`Error::Suspended`] for a suspended tenant.
+    pub(in crate::engine) async fn in_good_standing(&self, tenant: TenantId) -> Result<Option<RateLimit>> {
+        match self.tenancy.tenant(tenant).await? {
+            Some(known) if known.suspended_at.is_some() => Err(Error::Suspended),
+            Some(known) => Ok(known.rate),
+            None => Ok(None),
+        }
+    }
+
+    /// The rules of an asset's policy; empty rules if that policy is gone.
+    #[tracing::instrument(skip_all, fields(asset = %asset.id))]
+    pub async fn rules_of(&self, asset: &Asset) -> Result<Arc<PolicyRules>> {
+        Ok(self.tenancy.rules(asset.tenant, &asset.policy).await?.unwrap_or_default())
+    }
+
+    /// Checks a request against its policy, and narrows the allowed types to those of the policy.
+    pub(in crate::engine) async fn by_policy(
+        &self,
+        by: UploadCreator,
+        wish: &mut CreateUpload,
+        partial: bool,
+    ) -> Result<()> {
+        let rules = self.tenancy.rules(by.tenant, &wish.policy).await?;
+        let rules = rules.ok_or_else(|| Error::invalid("policy", "there is no such policy"))?;
+        let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
+        if let Some(limit) = rules.max_size
+            && size > limit
+        {
+            return Err(Error::TooLarge { limit });
+        }
+        if let Some(origin) = RequestContext::current().origin
+            && !rules.admits_origin(&origin)
+        {
+            return Err(Error::Forbidden);
+        }
+        if partial {
+            return Ok(());
+        }
+        if !wish.name.is_nameless() {
+            self.admit_name(&rules, &wish.name).await?;
+        }
+        wish.allowed = rules.narrow(&wish.allowed)?;
+        Ok(())
+    }
+
+    /// Refuses a file name that these rules do not allow.
+    #[tracing::instrument(skip_all)]
+    pub async fn admit_name(&self, rules: &PolicyRules, name: &FileName) -> Result<()> {
+        let pattern = match &rules.name_pattern {
+            Some(pattern) => Some(self.tenancy.patterns.get_or_compile(pattern).await?),
+            None => None,
+        };
+        Ok(rules.admits_name(name, pattern.as_deref())?)
+    }
+
+    /// Most bytes that an upload may have. If its grant sets no limit, the default policy does: only protocols without
+    /// a choice of policy leave the length open.
+    pub(in crate::engine) async fn most(&self, upload: &Upload) -> Result<u64> {
+        let most = match upload.max_size {
+            Some(most) => Some(most),
+            None => self.tenancy.rules(upload.tenant, DEFAULT_POLICY).await?.and_then(|rules| rules.max_size),
+        };
+        Ok(most.unwrap_or(u64::MAX).min(self.limits().max_size))
+    }
+}
