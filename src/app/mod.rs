@@ -87,7 +87,7 @@ fn build_listener(
 /// Interrupts appends on shutdown as soon as their bytes are durable: clients continue on another node.
 async fn close_appends_on_shutdown(engine: Engine, end: CancellationToken) {
     end.cancelled().await;
-    engine.close_appends().await;
+    engine.append().close_appends().await;
 }
 
 /// `gantry work`: workers and the sweeper alone, on as many machines as wanted, until `end`.

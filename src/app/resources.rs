@@ -132,7 +132,7 @@ impl Resources {
             settings: config.engine.clone(),
             instance_id: rows.store.setting_or(INSTANCE_SETTING, &fresh).await?,
         });
-        if !engine.mark_bucket().await.context("the bucket cannot be marked")? {
+        if !engine.operations().mark_bucket().await.context("the bucket cannot be marked")? {
             tracing::warn!("this bucket belongs to another instance: orphans will not be looked for");
         }
         if role == ProcessRole::Serve {

@@ -41,9 +41,9 @@ pub(super) async fn run_chore(config: &ServiceConfig, options: ChoreArgs) -> any
     let remove_orphans = config.worker.chores.as_ref().is_some_and(|timetable| timetable.remove_orphans);
     let report = app::with_engine(config, async |engine| {
         Ok(if options.dry_run {
-            engine.preview_chore(options.chore).await?
+            engine.operations().preview_chore(options.chore).await?
         } else {
-            engine.run_chore(options.chore, remove_orphans).await?
+            engine.operations().run_chore(options.chore, remove_orphans).await?
         })
     });
     println!("{}", report.await?);
@@ -82,7 +82,7 @@ pub(super) async fn cleanup(config: &ServiceConfig, options: CleanupArgs) -> any
 
 async fn run_cleanup(engine: &Engine, options: &CleanupArgs) -> anyhow::Result<()> {
     // What is merely due is no orphan: the sweep removes it first, as in the service.
-    let swept = if options.apply { Some(engine.run_sweep().await?) } else { None };
+    let swept = if options.apply { Some(engine.operations().run_sweep().await?) } else { None };
     let show = |orphan: &OrphanedBlob| {
         let kind = match orphan.kind {
             OrphanKind::Object => "object",
@@ -97,7 +97,7 @@ async fn run_cleanup(engine: &Engine, options: &CleanupArgs) -> anyhow::Result<(
             println!("{kind:9} {:>14} {}", orphan.size, orphan.key);
         }
     };
-    let report = engine.scan_orphans(options.apply, show).await.context("the bucket was not searched")?;
+    let report = engine.operations().scan_orphans(options.apply, show).await.context("the bucket was not searched")?;
     if options.json {
         let report = json!({
             "objects": report.objects, "multiparts": report.multiparts, "orphans": report.orphans,

@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use crate::domain::access::Actor;
-use crate::domain::append::max_relayed;
 use crate::domain::checksum::ChecksumAlgorithm;
-use crate::domain::name::FileName;
-use crate::domain::policy::DEFAULT_POLICY;
-use crate::engine::{Engine, Error, Result};
+use crate::engine::{Error, Result};
 
 /// Limits that are published to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,58 +51,3 @@ pub(super) fn check_page_limit(limit: u32) -> Result<()> {
 
 /// Largest metadata of an asset in bytes of JSON.
 pub(super) const MAX_METADATA_BYTES: usize = 16 << 10;
-
-impl Engine {
-    /// Limits of this instance.
-    #[must_use]
-    pub fn limits(&self) -> UploadLimits {
-        const PART_CHECKSUM_ALGORITHMS: [ChecksumAlgorithm; 3] =
-            [ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Crc32c, ChecksumAlgorithm::Crc64Nvme];
-        let (profile, settings) = (self.0.blobs.profile(), &self.0.settings);
-        UploadLimits {
-            max_size: settings.max_size.min(profile.max_object()),
-            max_put: profile.max_put.min(settings.max_size),
-            max_append: max_relayed(&profile).min(settings.max_size),
-            max_request_body: settings.max_request_body,
-            min_part: profile.min_part,
-            max_part: profile.max_part,
-            max_parts: profile.max_parts,
-            max_name_chars: FileName::MAX_CHARS,
-            max_name_bytes: FileName::MAX_BYTES,
-            max_metadata: MAX_METADATA_BYTES,
-            upload_ttl: settings.upload_timeouts.upload_ttl,
-            url_ttl: settings.upload_timeouts.url_ttl,
-            link_ttl: settings.link_ttl,
-            checksums: if self.0.blobs.capabilities().part_checksums { &PART_CHECKSUM_ALGORITHMS } else { &[] },
-        }
-    }
-
-    /// Limits for this actor: with an API key, those of the tenant's default policy; with an upload grant, those of its
-    /// file and its remaining life.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if the grant's upload is gone.
-    #[tracing::instrument(skip_all)]
-    pub async fn load_limits_for(&self, actor: &Actor) -> Result<UploadLimits> {
-        let mut limits = self.limits();
-        let max_size = match actor {
-            Actor::Nobody => None,
-            Actor::Key { tenant, .. } => {
-                let rules = self.0.tenancy.rules(*tenant, DEFAULT_POLICY).await?;
-                rules.and_then(|rules| rules.max_size)
-            }
-            Actor::Uploader { upload } => {
-                let upload = self.0.store.find_upload(*upload).await?.ok_or(Error::NotFound)?;
-                let left = upload.expires_at.duration_since(self.0.store.now());
-                limits.upload_ttl = Duration::try_from(left).unwrap_or_default();
-                upload.transfer.size().or(upload.max_size)
-            }
-        };
-        if let Some(max_size) = max_size {
-            limits.max_size = limits.max_size.min(max_size);
-            limits.max_put = limits.max_put.min(max_size);
-            limits.max_append = limits.max_append.min(max_size);
-        }
-        Ok(limits)
-    }
-}

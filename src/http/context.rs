@@ -153,13 +153,13 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for PathId<T> {
 /// histories and in logs of other servers.
 pub(super) async fn admit_grant(engine: &Engine, grant: &str) -> Result<Actor, Error> {
     let actor = authenticate_grant(engine, grant).await?;
-    engine.admit(&actor).await?;
+    engine.tenants().admit(&actor).await?;
     Ok(actor)
 }
 
 /// Authenticates the grant in the path without counting the request.
 pub(super) async fn authenticate_grant(engine: &Engine, grant: &str) -> Result<Actor, Error> {
-    match engine.authenticate(grant).await? {
+    match engine.tenants().authenticate(grant).await? {
         uploader @ Actor::Uploader { .. } => Ok(uploader),
         _ => Err(Error::Unauthenticated),
     }
@@ -203,7 +203,7 @@ impl OptionalFromRequestParts<AppState> for AuthenticatedActor {
 /// Authenticates the credential in `Authorization` and counts a request of its tenant.
 pub(super) async fn admit_bearer(engine: &Engine, headers: &HeaderMap) -> Result<Actor, Error> {
     let actor = authenticate_bearer(engine, headers).await?;
-    engine.admit(&actor).await?;
+    engine.tenants().admit(&actor).await?;
     Ok(actor)
 }
 
@@ -212,7 +212,9 @@ pub(super) async fn authenticate_bearer(engine: &Engine, headers: &HeaderMap) ->
     let value = headers.get(header::AUTHORIZATION).ok_or(Error::Unauthenticated)?;
     let token = value.to_str().ok().and_then(|text| text.split_once(' '));
     match token {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => engine.authenticate(token.trim()).await,
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            engine.tenants().authenticate(token.trim()).await
+        }
         _ => Err(Error::Unauthenticated),
     }
 }

@@ -71,7 +71,7 @@ async fn find_allowed_origin(site: &AppState, headers: &HeaderMap) -> Option<Hea
     }
     let origin = headers.get(header::ORIGIN)?;
     // An origin that cannot be looked up is not allowed.
-    let known = site.engine.admits_origin(origin.to_str().ok()?).await.unwrap_or(false);
+    let known = site.engine.tenants().admits_origin(origin.to_str().ok()?).await.unwrap_or(false);
     known.then(|| origin.clone())
 }
 

@@ -71,10 +71,10 @@ impl UploadRequest {
     /// The upload limits for the sender. An invalid credential is ignored: limits are no secret.
     pub(super) async fn load_limits(&self) -> UploadLimits {
         let limits = match self.admit_sender().await {
-            Ok(actor) => self.site.engine.load_limits_for(&actor).await,
+            Ok(actor) => self.site.engine.uploads().load_limits_for(&actor).await,
             Err(refused) => Err(refused),
         };
-        limits.unwrap_or_else(|_| self.site.engine.limits())
+        limits.unwrap_or_else(|_| self.site.engine.uploads().limits())
     }
 
     /// The id of the upload in the path.

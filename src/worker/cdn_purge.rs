@@ -13,8 +13,8 @@ impl JobWorker {
     /// Calls the hook once; any response but 2xx fails the job, which is retried.
     pub(super) async fn run_purge(&self, job: &Job, asset: AssetId) -> Result<JobOutcome, Error> {
         let Some(sender) = &self.sender else { return Ok(JobOutcome::Unavailable("nobody calls here".to_owned())) };
-        if let Some(call) = self.engine.purge_call(asset).await? {
-            let answer = sender.send_purge(&call, self.engine.webhook_settings().timeout).await;
+        if let Some(call) = self.engine.assets().purge_call(asset).await? {
+            let answer = sender.send_purge(&call, self.engine.webhooks().webhook_settings().timeout).await;
             match (answer.status, answer.problem) {
                 (Some(status), _) if (200..300).contains(&status) => {}
                 (Some(status), _) => return Ok(JobOutcome::Failed(format!("the purge hook answered {status}"))),
@@ -26,7 +26,7 @@ impl JobWorker {
                 }
             }
         }
-        let finished = self.engine.finish_job(job).await?;
+        let finished = self.engine.assets().finish_job(job).await?;
         Ok(JobOutcome::Done(if finished { "purged" } else { "the lease was lost" }))
     }
 }

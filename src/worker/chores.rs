@@ -84,7 +84,7 @@ impl JobWorker {
     pub(super) async fn run_chore(&self, job: &Job, chore: Chore) -> JobOutcome {
         let Some(timetable) = &self.settings.chores else { return JobOutcome::Failed("no chores here".to_owned()) };
         let began = self.store.now();
-        let (what, report, why) = match self.engine.run_chore(chore, timetable.remove_orphans).await {
+        let (what, report, why) = match self.engine.operations().run_chore(chore, timetable.remove_orphans).await {
             Ok(report) => ("done", report, None),
             Err(error) => {
                 tracing::warn!(chore = job.work.kind().name(), %error, "the chore broke off; the next time it goes on");

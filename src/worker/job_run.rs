@@ -61,7 +61,7 @@ impl JobWorker {
             return;
         }
         tracing::warn!(job = %job.id, "the lease was lost: another worker has the job, or it was cancelled");
-        if let Err(error) = self.engine.remove_withdrawn(&job).await {
+        if let Err(error) = self.engine.processing().remove_withdrawn(&job).await {
             tracing::warn!(job = %job.id, %error, "derivatives may be left behind; the orphan search finds them");
         }
     }
@@ -129,10 +129,10 @@ impl JobWorker {
     ) -> bool {
         let engine = &self.engine;
         let outcome = match due {
-            Some(due) => engine.put_back(job, due, tries, why).await,
+            Some(due) => engine.processing().put_back(job, due, tries, why).await,
             None => match job.work {
-                JobSubject::Deliver(delivery) => engine.give_up_call(job, delivery).await.map(|()| true),
-                _ => engine.give_up(job, why, damage).await,
+                JobSubject::Deliver(delivery) => engine.webhooks().give_up_call(job, delivery).await.map(|()| true),
+                _ => engine.processing().give_up(job, why, damage).await,
             },
         };
         outcome.unwrap_or_else(|error| {

@@ -23,8 +23,9 @@ use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
 use crate::engine::append::AppendEngine;
+use crate::engine::rows::tenant_of;
 use crate::engine::uploads::create::UploadCreator;
-use crate::engine::{Error, Result, tenant_of};
+use crate::engine::{Error, Result};
 use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
 
 /// Most partial uploads of a file.
@@ -65,7 +66,7 @@ impl AppendEngine {
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
         let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
         let total = self.load_total_size(actor, &wish.uploads).await?;
-        let mut ledger = self.new_ledger(UploadLength::Known(total))?;
+        let mut ledger = self.uploads.new_ledger(UploadLength::Known(total))?;
         let replay = self.concat_replay(by, &wish);
         (ledger.echoed, ledger.concat) = (wish.echoed, ConcatRole::Final(wish.uploads));
         let rows =
@@ -73,12 +74,12 @@ impl AppendEngine {
         let (mut asset, mut upload) = rows;
         let now = self.store.now();
         upload = upload.take_lease(LEASE_DURATION, now).map_err(|_| Error::Locked)?;
-        upload.next_check_at = Some(after(now, self.upload_timeouts().takeover_after));
+        upload.next_check_at = Some(after(now, self.rows.upload_timeouts().takeover_after));
         let mut remembered = replay;
         remembered.result = json!({ "upload": upload.id });
         let (route, token) = (remembered.route.clone(), remembered.token.clone());
-        let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
-        match self.commit_and_notify(tx.with(Write::InsertReplay(remembered)), asset.id).await {
+        let tx = Tx::new().create(&mut asset, &mut upload).with(self.audit.told_of_creation(actor, &asset, &upload));
+        match self.rows.commit_and_notify(tx.with(Write::InsertReplay(remembered)), asset.id).await {
             Ok(()) => self.concatenate_and_wait(upload).await,
             Err(StoreError::Conflict) => self.recall_concatenation(by, &route, &token).await,
             Err(other) => Err(other.into()),
@@ -92,7 +93,7 @@ impl AppendEngine {
         }
         let mut total = 0u64;
         for id in of {
-            let piece = self.load_upload_for(actor, Action::DriveUpload, *id).await;
+            let piece = self.rows.load_upload_for(actor, Action::DriveUpload, *id).await;
             let piece = piece.map_err(|_| Error::invalid("Upload-Concat", "an upload that does not exist"))?;
             total = total.saturating_add(check_finished_partial(&piece)?);
         }
@@ -117,7 +118,7 @@ impl AppendEngine {
     async fn recall_concatenation(&self, by: UploadCreator, route: &str, token: &str) -> Result<Upload> {
         let replay = self.store.find_idempotency_record(by.key, route, token).await?;
         let id = replay.and_then(|replay| replay.result["upload"].as_str().and_then(|id| id.parse().ok()));
-        self.reload_upload(id.ok_or_else(|| Error::busy("a remembered file is just being forgotten"))?).await
+        self.rows.reload_upload(id.ok_or_else(|| Error::busy("a remembered file is just being forgotten"))?).await
     }
 
     /// Runs the concatenation, and waits for it at most [`MAX_REQUEST_WAIT`].
@@ -126,7 +127,7 @@ impl AppendEngine {
         let work = self.tasks.spawn(async move { engine.run_concatenation(upload).await }.in_current_span());
         match tokio::time::timeout(MAX_REQUEST_WAIT, work).await {
             Ok(done) => done.map_err(|error| Error::Internal(error.to_string()))?,
-            Err(_) => self.reload_upload(id).await,
+            Err(_) => self.rows.reload_upload(id).await,
         }
     }
 
@@ -155,7 +156,7 @@ impl AppendEngine {
         };
         let mut sources = Vec::new();
         for id in &of {
-            sources.extend(self.locate_sources(&self.reload_upload(*id).await?).await?);
+            sources.extend(self.locate_sources(&self.rows.reload_upload(*id).await?).await?);
         }
         let done = self
             .append_and_complete(
@@ -198,7 +199,7 @@ impl AppendEngine {
             return Ok(etag);
         }
         let store_id = piece.store_id().ok_or_else(|| Error::Internal("parts without a store id".to_owned()))?;
-        let parts = self.list_received_parts(piece).await?;
+        let parts = self.uploads.list_received_parts(piece).await?;
         match self.blobs.complete_multipart(&piece.key, store_id, &parts).await {
             Ok((etag, _)) => Ok(etag),
             Err(error) => there(self).await?.ok_or_else(|| error.into()),

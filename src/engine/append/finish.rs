@@ -7,18 +7,21 @@ use super::{AppendChecksum, EndOfBody};
 use crate::crash;
 use crate::domain::append::UploadLength;
 use crate::domain::event::EventKind;
+use crate::domain::ids::UploadId;
 use crate::domain::name::FileName;
 use crate::domain::upload::Upload;
 use crate::engine::append::AppendEngine;
+use crate::engine::uploads::AppendPort;
 use crate::engine::uploads::complete::{CompletionError, StartedCompletion, StoredObjectVersion};
 use crate::engine::{Error, Result};
 use crate::store::Tx;
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 
 impl AppendWriter {
     /// Sets the file's length to the bytes received, unless the client declared it before.
     pub(super) async fn set_final_length(&mut self) -> Result<()> {
-        let (length, limit) = (self.position(), self.engine.most(&self.upload).await?);
+        let (length, limit) = (self.position(), self.engine.uploads.most(&self.upload).await?);
         match self.upload.ledger().map(|ledger| ledger.length) {
             Some(UploadLength::Deferred) if length > limit => Err(Error::TooLarge { limit }),
             Some(UploadLength::Deferred) => {
@@ -50,20 +53,20 @@ impl AppendWriter {
         let (etag, version) = engine.send_object(&key, Some(&token), &source).await?;
         crash::point("after_whole");
         if source.segments.is_empty() {
-            engine.small_objects.insert_if_proven(&key, &etag, &source.piece.chunks).await;
+            engine.content.small_objects.insert_if_proven(&key, &etag, &source.piece.chunks).await;
         }
         let mut current = self.upload.clone();
         loop {
-            let asset = engine.load_asset_of(&self.upload).await?;
+            let asset = engine.rows.load_asset_of(&self.upload).await?;
             let held = engine.start_single_put_completion(current, &source, &asset.name)?;
             let proof = StoredObjectVersion { etag: etag.clone(), version: version.clone() };
-            match engine.commit_completion(held, asset, proof).await {
+            match engine.uploads.commit_completion(held, asset, proof).await {
                 Ok((completed, _)) => {
                     self.upload = completed;
                     return Ok(());
                 }
                 Err(CompletionError::Refused(error)) => return Err(error),
-                Err(CompletionError::LostRace) => current = engine.reload_upload(self.upload.id).await?,
+                Err(CompletionError::LostRace) => current = engine.rows.reload_upload(self.upload.id).await?,
             }
             if !current.is_held_by(self.fence()) {
                 return Err(Error::Locked);
@@ -95,16 +98,26 @@ impl AppendEngine {
             // The segments are still to be removed. A row whose ledger names segments is checked again.
             ledger.tail.clone_from(&source.segments);
         }
-        let mut completing = upload.begin_completing(self.upload_timeouts(), now)?;
+        let mut completing = upload.begin_completing(self.rows.upload_timeouts(), now)?;
         let owed = Tx::new().upload(&mut completing, EventKind::UploadCompleting, name);
         Ok(StartedCompletion { completing, pending_tx: owed })
     }
+}
 
-    /// Sends the tail of an upload whose every byte is in the ledger as a part, by an append of 0 bytes.
-    pub(in crate::engine) async fn flush_final_tail(&self, upload: &Upload) -> Result<()> {
-        let leased = self.acquire_lease(upload.clone(), |_| Ok(())).await?;
-        let nothing = futures_util::stream::empty().boxed();
-        let mut body = PacedBody::new(nothing, self.settings.body_pace);
-        self.append_under_lease(leased, AppendChecksum::None, EndOfBody::ByLength, None, &mut body).await.map(|_| ())
+impl AppendPort for AppendEngine {
+    fn interrupt(&self, upload: UploadId) {
+        self.appends.interrupt(upload);
+    }
+
+    /// An append of 0 bytes.
+    fn flush_final_tail<'a>(&'a self, upload: &'a Upload) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let leased = self.acquire_lease(upload.clone(), |_| Ok(())).await?;
+            let nothing = futures_util::stream::empty().boxed();
+            let mut body = PacedBody::new(nothing, self.settings.body_pace);
+            self.append_under_lease(leased, AppendChecksum::None, EndOfBody::ByLength, None, &mut body)
+                .await
+                .map(|_| ())
+        })
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::AbortOnDropHandle;
 
 use tracing::Instrument as _;
 
@@ -38,7 +38,6 @@ const MAX_PROGRESS_WAIT: Duration = Duration::from_secs(1);
 /// The appends of this node.
 pub(in crate::engine) struct ActiveAppends {
     pub(super) budget: AppendMemoryBudget,
-    pub(in crate::engine) tasks: TaskTracker,
     holders: Mutex<HashMap<UploadId, CancellationToken>>,
     closing: CancellationToken,
 }
@@ -47,7 +46,6 @@ impl ActiveAppends {
     pub(in crate::engine) fn new(memory: u64) -> Self {
         Self {
             budget: AppendMemoryBudget::new(memory),
-            tasks: TaskTracker::new(),
             holders: Mutex::default(),
             closing: CancellationToken::new(),
         }
@@ -88,10 +86,9 @@ impl AppendEngine {
     /// Interrupts every append on this node and waits until their bytes are stored and their leases released.
     #[tracing::instrument(skip_all)]
     pub async fn close_appends(&self) {
-        let appends = &self.appends;
-        appends.closing.cancel();
-        appends.tasks.close();
-        appends.tasks.wait().await;
+        self.appends.closing.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// True while this node shuts down.
@@ -121,7 +118,7 @@ impl AppendEngine {
             prepare(&mut taken)?;
             match self.store.commit(Tx::new().quietly(&mut taken)).await {
                 Ok(()) => return Ok(taken),
-                Err(StoreError::Conflict) => upload = self.reload_upload(upload.id).await?,
+                Err(StoreError::Conflict) => upload = self.rows.reload_upload(upload.id).await?,
                 Err(other) => return Err(other.into()),
             }
         }
@@ -141,7 +138,7 @@ impl AppendEngine {
             }
         }
         tokio::time::sleep(WAITER_POLL_INTERVAL).await;
-        self.reload_upload(id).await
+        self.rows.reload_upload(id).await
     }
 
     /// An upload whose offset does not move. A client that asks for the offset has lost its old connection, so an

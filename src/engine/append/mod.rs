@@ -27,7 +27,19 @@ mod store_put;
 mod whole_file;
 mod writer;
 
+use crate::blob::BlobStore;
+use crate::engine::EnginePorts;
+use crate::engine::assets::AssetEngine;
+use crate::engine::audit::AuditTrail;
+use crate::engine::content_reader::ContentReader;
+use crate::engine::rows::RowAccess;
+use crate::engine::settings::EngineSettings;
+use crate::engine::tokens::TokenSigner;
+use crate::engine::uploads::UploadEngine;
+use crate::store::Store;
+use std::sync::Arc;
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use tracing::Instrument as _;
 
@@ -36,7 +48,6 @@ use crate::domain::append::{AppendLedger, BadLength, ConcatRole, UploadLength};
 use crate::domain::asset::AssetState;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Upload, UploadState};
-use crate::engine::append::AppendEngine;
 use crate::engine::uploads::sign::check_open_for_bytes;
 use crate::engine::{Error, Result};
 
@@ -105,7 +116,43 @@ enum StopReason {
     Excess,
 }
 
+/// The room of appends.
+#[derive(Clone)]
+pub struct AppendEngine {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) blobs: Arc<dyn BlobStore>,
+    pub(super) tokens: Arc<TokenSigner>,
+    pub(super) settings: Arc<EngineSettings>,
+    pub(super) rows: Arc<RowAccess>,
+    pub(super) audit: Arc<AuditTrail>,
+    pub(super) uploads: Arc<UploadEngine>,
+    pub(super) assets: Arc<AssetEngine>,
+    pub(super) content: Arc<ContentReader>,
+    pub(super) tasks: TaskTracker,
+    pub(super) appends: Arc<ActiveAppends>,
+}
+
 impl AppendEngine {
+    /// The room, from the engine's ports and the rooms that it uses. Connects the room of uploads to itself.
+    pub(super) fn new(ports: &EnginePorts, uploads: Arc<UploadEngine>, assets: Arc<AssetEngine>) -> Arc<Self> {
+        let room = Arc::new(Self {
+            store: ports.store.clone(),
+            blobs: ports.blobs.clone(),
+            tokens: ports.tokens.clone(),
+            settings: ports.settings.clone(),
+            rows: ports.rows.clone(),
+            audit: ports.audit.clone(),
+            content: ports.content.clone(),
+            tasks: ports.tasks.clone(),
+            appends: Arc::new(ActiveAppends::new(ports.settings.append_memory)),
+            uploads,
+            assets,
+        });
+        let appends = Arc::downgrade(&room);
+        room.uploads.running_appends.connect(appends);
+        room
+    }
+
     /// Appends bytes to an upload and returns the upload with its new offset. The last byte completes it.
     ///
     /// # Errors
@@ -113,7 +160,7 @@ impl AppendEngine {
     /// did not release the lease. Bytes that came before an error are kept, unless a checksum covers them.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn append_bytes(&self, actor: &Actor, id: UploadId, wish: AppendBytes) -> Result<Upload> {
-        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
+        let upload = self.rows.load_upload_for(actor, Action::DriveUpload, id).await?;
         let engine = self.clone();
         let work = self.tasks.spawn(
             async move {
@@ -133,9 +180,9 @@ impl AppendEngine {
 
     /// Aborts an open upload whose client sent more bytes than the file has. Uploads in other states stay unchanged.
     async fn abort_overrun(&self, id: UploadId, error: Error) -> Result<Error> {
-        let upload = self.reload_upload(id).await?;
+        let upload = self.rows.reload_upload(id).await?;
         if upload.state == UploadState::Open {
-            self.abort_upload(upload, None).await?;
+            self.uploads.abort_upload(upload, None).await?;
         }
         Ok(error)
     }
@@ -143,7 +190,7 @@ impl AppendEngine {
     /// An upload as its row says, without waiting for an active writer.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn read_progress(&self, actor: &Actor, id: UploadId) -> Result<Upload> {
-        let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
+        let upload = self.rows.load_upload_for(actor, Action::ReadUpload, id).await?;
         self.ensure_not_deleted(&upload).await?;
         Ok(upload)
     }
@@ -151,7 +198,7 @@ impl AppendEngine {
     /// An upload with the offset at which the client can resume, after an active writer has been interrupted.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn wait_for_progress(&self, actor: &Actor, id: UploadId) -> Result<Upload> {
-        let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
+        let upload = self.rows.load_upload_for(actor, Action::ReadUpload, id).await?;
         self.ensure_not_deleted(&upload).await?;
         self.wait_for_writer(upload).await
     }
@@ -159,11 +206,11 @@ impl AppendEngine {
     /// Aborts an upload, or deletes its asset if the upload is completing or completed.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn terminate_upload(&self, actor: &Actor, id: UploadId) -> Result<()> {
-        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
+        let upload = self.rows.load_upload_for(actor, Action::DriveUpload, id).await?;
         self.ensure_not_deleted(&upload).await?;
         match upload.state {
-            UploadState::Completing | UploadState::Completed => self.delete_asset(actor, upload.asset).await,
-            _ => self.abort_upload(upload, Some(actor)).await,
+            UploadState::Completing | UploadState::Completed => self.assets.delete_asset(actor, upload.asset).await,
+            _ => self.uploads.abort_upload(upload, Some(actor)).await,
         }
     }
 
@@ -172,7 +219,7 @@ impl AppendEngine {
         ensure_not_gone(upload, self.store.now())?;
         upload.ledger().ok_or(Error::NotFound)?;
         let ended = upload.state == UploadState::Completed;
-        if ended && matches!(self.load_asset_of(upload).await?.state, AssetState::Deleted { .. }) {
+        if ended && matches!(self.rows.load_asset_of(upload).await?.state, AssetState::Deleted { .. }) {
             return Err(Error::Gone { what: "asset", state: "deleted" });
         }
         Ok(())
@@ -187,7 +234,7 @@ impl AppendEngine {
         if upload.state != UploadState::Open {
             return self.answer_repeated_end(upload, wish).await;
         }
-        let most = self.most(&upload).await?;
+        let most = self.uploads.most(&upload).await?;
         let prepare = |upload: &mut Upload| {
             let expected = upload.ledger().map_or(0, |ledger| ledger.offset);
             if expected != wish.offset {
@@ -249,10 +296,10 @@ impl AppendEngine {
             return Ok(upload);
         }
         let id = upload.id;
-        self.finish_upload(upload, crate::engine::CompleteUpload::default()).await?;
-        let ended = self.reload_upload(id).await?;
+        self.uploads.finish_upload(upload, crate::engine::CompleteUpload::default()).await?;
+        let ended = self.rows.reload_upload(id).await?;
         if ended.next_check_at.is_some() {
-            self.spawn_cleanup(ended.clone());
+            self.uploads.spawn_cleanup(ended.clone());
         }
         Ok(ended)
     }

@@ -9,7 +9,7 @@ use super::lease::LEASE_DURATION;
 use super::{AppendBody, AppendChecksum, EndOfBody, ensure_not_gone, length_error, overrun_error};
 use crate::crash;
 use crate::domain::access::{Action, Actor, may_ask};
-use crate::domain::append::{AppendLedger, ConcatRole, EchoedHeaders, UploadLength, max_relayed};
+use crate::domain::append::{AppendLedger, ConcatRole, EchoedHeaders, UploadLength};
 use crate::domain::asset::{Asset, AssetMetadata};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::ids::UploadId;
@@ -17,10 +17,11 @@ use crate::domain::name::{FileName, MediaType};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
 use crate::engine::append::AppendEngine;
+use crate::engine::rows::tenant_of;
 use crate::engine::uploads::create::{UploadCreator, UploadSize, check_metadata_size};
 use crate::engine::uploads::describe::GrantDescription;
 use crate::engine::uploads::unplanned::MAX_OPEN_ATTEMPTS;
-use crate::engine::{CreateUpload, Error, Result, TransferMethod, tenant_of};
+use crate::engine::{CreateUpload, Error, Result, TransferMethod};
 use crate::store::Tx;
 
 /// A request to open an upload that takes its bytes through this service.
@@ -64,7 +65,7 @@ impl AppendEngine {
         may_ask(actor, Action::CreateUpload)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
         let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
-        let mut ledger = self.new_ledger(wish.length)?;
+        let mut ledger = self.uploads.new_ledger(wish.length)?;
         ledger.echoed = wish.echoed;
         ledger.concat = if wish.partial { ConcatRole::Partial } else { ConcatRole::Whole };
         let (mut asset, mut upload) =
@@ -82,8 +83,8 @@ impl AppendEngine {
         if first.is_some() {
             upload = upload.take_lease(LEASE_DURATION, self.store.now()).map_err(|_| Error::Locked)?;
         }
-        let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
-        self.commit_and_notify(tx, asset.id).await?;
+        let tx = Tx::new().create(&mut asset, &mut upload).with(self.audit.told_of_creation(actor, &asset, &upload));
+        self.rows.commit_and_notify(tx, asset.id).await?;
         crash::point("after_intent");
         match first {
             None => Ok(upload),
@@ -100,7 +101,7 @@ impl AppendEngine {
                 let outcome =
                     engine.append_and_complete(upload.clone(), checksum, EndOfBody::ByLength, None, body).await;
                 if matches!(outcome, Err(Error::ChecksumMismatch | Error::Overrun { .. })) {
-                    engine.abort_upload(engine.reload_upload(upload.id).await?, None).await?;
+                    engine.uploads.abort_upload(engine.rows.reload_upload(upload.id).await?, None).await?;
                 }
                 outcome
             }
@@ -111,21 +112,21 @@ impl AppendEngine {
 
     /// The upload of a grant, if it takes bytes in order and its length is the length that the client declares.
     async fn open_with_grant(&self, actor: &Actor, id: UploadId, wish: OpenAppend) -> Result<Upload> {
-        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
+        let upload = self.rows.load_upload_for(actor, Action::DriveUpload, id).await?;
         ensure_not_gone(&upload, self.store.now())?;
         if upload.state != UploadState::Open {
             return Box::pin(self.reopen_ended(upload, wish)).await;
         }
-        let upload = self.switch_to_relayed(upload).await?;
+        let upload = self.uploads.switch_to_relayed(upload).await?;
         let length = upload.ledger().ok_or(Error::Forbidden)?.length;
         if wish.partial || matches!((length, wish.length), (UploadLength::Known(a), UploadLength::Known(b)) if a != b) {
             return Err(Error::Forbidden);
         }
-        if wish.sha256.is_some() && self.load_asset_of(&upload).await?.declared_sha256 != wish.sha256 {
+        if wish.sha256.is_some() && self.rows.load_asset_of(&upload).await?.declared_sha256 != wish.sha256 {
             return Err(Error::Taken("another digest was declared when this upload was opened"));
         }
         let OpenAppend { name, media_type, metadata, length, echoed: said, protocol, first_bytes: first, .. } = wish;
-        self.describe(&upload, GrantDescription { name, media_type, metadata }).await?;
+        self.uploads.describe(&upload, GrantDescription { name, media_type, metadata }).await?;
         let upload = self.adopt_headers(upload, length, said, protocol).await?;
         let empty = upload.transfer.size() == Some(0);
         match first {
@@ -159,7 +160,7 @@ impl AppendEngine {
         for _ in 0..MAX_OPEN_ATTEMPTS {
             let mut taken = upload.clone();
             if let UploadLength::Known(length) = length {
-                self.declare_length(&mut taken, length, self.most(&upload).await?)?;
+                self.declare_length(&mut taken, length, self.uploads.most(&upload).await?)?;
             }
             if let Some(ledger) = taken.ledger_mut().filter(|ledger| ledger.offset == 0) {
                 ledger.echoed = said.clone();
@@ -168,22 +169,12 @@ impl AppendEngine {
             if taken == upload {
                 return Ok(upload);
             }
-            if let Some(taken) = self.commit_transfer_change(taken).await? {
+            if let Some(taken) = self.uploads.commit_transfer_change(taken).await? {
                 return Ok(taken);
             }
-            upload = self.reload_upload(upload.id).await?;
+            upload = self.rows.reload_upload(upload.id).await?;
         }
         Err(Error::busy("others open this upload"))
-    }
-
-    /// New ledger for a file of this length, within the limits of the configuration and the store.
-    pub(in crate::engine) fn new_ledger(&self, length: UploadLength) -> Result<AppendLedger> {
-        let profile = self.blobs.profile();
-        let limit = self.limits().max_size.min(max_relayed(&profile));
-        if length.known().is_some_and(|total| total > limit) {
-            return Err(Error::TooLarge { limit });
-        }
-        Ok(AppendLedger::open(length, &profile)?)
     }
 
     /// Sets the length of a file that may have `limit` bytes, in the upload and for its asset.
@@ -223,8 +214,8 @@ impl AppendEngine {
             url_count: 0,
             idempotency: None,
         };
-        self.by_policy(by, &mut wish, partial).await?;
-        let (asset, upload) = self.build_intent_rows(by, &wish, Transfer::Relayed(Box::new(ledger)));
+        self.uploads.by_policy(by, &mut wish, partial).await?;
+        let (asset, upload) = self.uploads.build_intent_rows(by, &wish, Transfer::Relayed(Box::new(ledger)));
         Ok((Asset { partial, ..asset }, Upload { protocol, ..upload }))
     }
 }

@@ -5,7 +5,6 @@
 //! files have the same size. They are hashed as they arrive and compared with the digest of the stored file. If that
 //! digest is not computed yet, or never will be because the file is too large, the stored bytes are read for it.
 
-use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 
 use tracing::Instrument as _;
@@ -14,10 +13,9 @@ use super::paced_body::{BodyEvent, PacedBody};
 use super::{AppendBody, BodyFrame, OpenAppend, ensure_not_gone};
 use crate::domain::access::{Action, Actor};
 use crate::domain::append::UploadLength;
-use crate::domain::asset::{Asset, AssetState, LeftoverBytes};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::ids::UploadId;
-use crate::domain::upload::{Transfer, Upload, UploadState};
+use crate::domain::upload::{Upload, UploadState};
 use crate::engine::append::AppendEngine;
 use crate::engine::uploads::complete::CompleteUpload;
 use crate::engine::{Error, Result};
@@ -37,7 +35,7 @@ impl AppendEngine {
         announced: Option<u64>,
         body: AppendBody,
     ) -> Result<Upload> {
-        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
+        let upload = self.rows.load_upload_for(actor, Action::DriveUpload, id).await?;
         ensure_not_gone(&upload, self.store.now())?;
         let engine = self.clone();
         let work =
@@ -59,8 +57,12 @@ impl AppendEngine {
         }
         let digest = self.hash_body(body, size).await?;
         let upload = self.ensure_completed(upload).await?;
-        let asset = self.load_asset_of(&upload).await?;
-        if self.load_or_compute_digest(&asset).await? == Some(digest) { Ok(upload) } else { Err(DIFFERENT_FILE_ERROR) }
+        let asset = self.rows.load_asset_of(&upload).await?;
+        if self.uploads.load_or_compute_digest(&asset).await? == Some(digest) {
+            Ok(upload)
+        } else {
+            Err(DIFFERENT_FILE_ERROR)
+        }
     }
 
     /// Opens an ended upload again: allowed with the same bytes, the same digest, or without bytes for an empty file.
@@ -74,7 +76,7 @@ impl AppendEngine {
             return Err(Error::Forbidden);
         }
         if let Some(digest) = wish.sha256 {
-            let arrived = self.load_or_compute_digest(&self.load_asset_of(&upload).await?).await?;
+            let arrived = self.uploads.load_or_compute_digest(&self.rows.load_asset_of(&upload).await?).await?;
             return if arrived == Some(digest) { Ok(upload) } else { Err(DIFFERENT_FILE_ERROR) };
         }
         match wish.first_bytes {
@@ -86,35 +88,14 @@ impl AppendEngine {
         }
     }
 
-    /// The asset of an ended upload, if the client's declarations match the stored file.
-    pub(in crate::engine) async fn verify_completed_asset(
-        &self,
-        upload: &Upload,
-        wish: &CompleteUpload,
-    ) -> Result<Asset> {
-        let asset = self.load_asset_of(upload).await?;
-        if matches!(upload.transfer, Transfer::UnplannedMultipart { .. }) && wish.parts.is_some() {
-            let known = self.load_known_parts(upload).await?;
-            if !known.is_empty() {
-                crate::engine::uploads::unplanned::check_claimed_parts(&known, wish)?;
-            }
-        }
-        match wish.sha256.filter(|given| asset.declared_sha256 != Some(*given)) {
-            Some(given) if self.load_or_compute_digest(&asset).await? != Some(given) => {
-                Err(Error::Taken("a file with another SHA-256 has arrived"))
-            }
-            _ => Ok(asset),
-        }
-    }
-
     /// Completes the upload if it is completing, and returns it.
     async fn ensure_completed(&self, upload: Upload) -> Result<Upload> {
         if upload.state != UploadState::Completing {
             return self.complete_if_whole(upload).await;
         }
         let id = upload.id;
-        self.finish_upload(upload, CompleteUpload::default()).await?;
-        self.reload_upload(id).await
+        self.uploads.finish_upload(upload, CompleteUpload::default()).await?;
+        self.rows.reload_upload(id).await
     }
 
     /// SHA-256 of a body of `size` bytes.
@@ -137,30 +118,5 @@ impl AppendEngine {
             }
             body.reset_idle();
         }
-    }
-
-    /// SHA-256 of the stored bytes, recorded or computed by reading them. `None` if the bytes are gone and no digest
-    /// was recorded.
-    async fn load_or_compute_digest(&self, asset: &Asset) -> Result<Option<Sha256Digest>> {
-        let gone = match &asset.state {
-            AssetState::Deleted { .. } | AssetState::Abandoned => {
-                return Err(Error::Gone { what: "asset", state: asset.state.name() });
-            }
-            AssetState::Awaiting => return Err(Error::WrongState { what: "asset", state: asset.state.name() }),
-            AssetState::Rejected { bytes, .. } => *bytes == LeftoverBytes::Gone,
-            AssetState::Stored(_) | AssetState::Processing(_) | AssetState::Ready(_) | AssetState::Failed { .. } => {
-                false
-            }
-        };
-        let Some(content) = asset.state.content() else { return Ok(None) };
-        if content.sha256.is_some() || gone {
-            return Ok(content.sha256);
-        }
-        let mut stored = self.read_content(content, 0..asset.size).await?;
-        let mut hasher = Sha256::new();
-        while let Some(bytes) = stored.try_next().await? {
-            hasher.update(&bytes);
-        }
-        Ok(Some(Sha256Digest(hasher.finalize().into())))
     }
 }

@@ -63,20 +63,20 @@ impl AppendEngine {
         announced: Option<u64>,
         body: AppendBody,
     ) -> Result<Asset> {
-        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
+        let upload = self.rows.load_upload_for(actor, Action::DriveUpload, id).await?;
         ensure_not_gone(&upload, self.store.now())?;
         let engine = self.clone();
         let work = self.tasks.spawn(
             async move {
                 if upload.state == UploadState::Open && upload.ledger().is_none() {
                     // Said before the upload's other way is given up for this one.
-                    check_announced_size(&upload, announced, engine.most(&upload).await?)?;
+                    check_announced_size(&upload, announced, engine.uploads.most(&upload).await?)?;
                 }
                 // Likewise. It is written under the lease, so that it is that of the bytes.
-                engine.check_description(&upload, &about).await?;
-                let upload = engine.switch_to_relayed(upload).await?;
+                engine.uploads.check_description(&upload, &about).await?;
+                let upload = engine.uploads.switch_to_relayed(upload).await?;
                 let taken = Box::pin(engine.lease_and_take_file(upload, about, announced, body)).await?;
-                match engine.load_asset_of(&taken).await? {
+                match engine.rows.load_asset_of(&taken).await? {
                     Asset { state: AssetState::Deleted { .. }, .. } => {
                         Err(Error::Gone { what: "asset", state: "deleted" })
                     }
@@ -99,12 +99,12 @@ impl AppendEngine {
         if ended || upload.ledger().is_some_and(|ledger| ledger.offset > 0 && ledger.is_whole()) {
             return self.confirm_same_file(upload, announced, body).await;
         }
-        let (id, most) = (upload.id, self.most(&upload).await?);
+        let (id, most) = (upload.id, self.uploads.most(&upload).await?);
         match self.acquire_lease(upload, |upload| check_file_may_begin(upload, announced, most)).await {
             Ok(leased) => Box::pin(self.take_file_under_lease(leased, about, body)).await,
             // Another request completed before this request had the lease.
             Err(Error::WrongState { .. }) => {
-                let upload = self.reload_upload(id).await?;
+                let upload = self.rows.reload_upload(id).await?;
                 ensure_not_gone(&upload, self.store.now())?;
                 self.confirm_same_file(upload, announced, body).await
             }
@@ -116,13 +116,13 @@ impl AppendEngine {
     async fn take_file_under_lease(&self, leased: Upload, about: GrantDescription, body: AppendBody) -> Result<Upload> {
         let mut writer = AppendWriter::new(self.clone(), leased, true, None).await?;
         let held = self.spawn_lease_keeper(&writer.upload, writer.fence());
-        let (outcome, replaced) = match self.describe(&writer.upload, about).await {
+        let (outcome, replaced) = match self.uploads.describe(&writer.upload, about).await {
             Ok(replaced) => (self.receive_file(&mut writer, &held.interrupt, body).await, replaced),
             Err(error) => (Err(error), None),
         };
         if outcome.is_err() && writer.upload.is_held_by(writer.fence()) {
             if let Some(replaced) = replaced {
-                self.restore_description(replaced).await;
+                self.uploads.restore_description(replaced).await;
             }
             // Nothing of this body counts, and no request has to wait until the lease expires.
             let _ = writer.discard_and_release().await;
@@ -138,7 +138,7 @@ impl AppendEngine {
         interrupt: &CancellationToken,
         body: AppendBody,
     ) -> Result<()> {
-        let limit = writer.upload.ledger().map_or(0, AppendLedger::room).min(self.most(&writer.upload).await?);
+        let limit = writer.upload.ledger().map_or(0, AppendLedger::room).min(self.uploads.most(&writer.upload).await?);
         let (counted, body) = limit_body(body, limit);
         let mut body = PacedBody::new(body, self.settings.body_pace);
         match receive_bytes(writer, &mut body, &mut ChecksumVerifier::new(AppendChecksum::None), interrupt).await {

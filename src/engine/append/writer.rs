@@ -97,7 +97,7 @@ impl AppendWriter {
     ) -> Result<Self> {
         let ledger = upload.ledger().ok_or_else(no_ledger_error)?;
         Ok(Self {
-            max_size: engine.most(&upload).await?,
+            max_size: engine.uploads.most(&upload).await?,
             engine,
             fence: ledger.fence,
             all_or_nothing,
@@ -348,7 +348,7 @@ impl AppendWriter {
             if let Some(lease) = &mut ledger.lease {
                 lease.until = after(now, LEASE_DURATION);
             }
-            next.expires_at = next.expires_at.max(after(now, engine.upload_timeouts().upload_ttl));
+            next.expires_at = next.expires_at.max(after(now, engine.rows.upload_timeouts().upload_ttl));
             let wanted = next.ledger().cloned();
             match engine.store.commit(tx.clone().quietly(&mut next)).await {
                 Ok(()) => {
@@ -363,7 +363,7 @@ impl AppendWriter {
                     tokio::time::sleep(Duration::from_millis(50) * 2u32.pow(attempt)).await;
                 }
             }
-            current = engine.reload_upload(next.id).await?;
+            current = engine.rows.reload_upload(next.id).await?;
             if is_same_ledger(current.ledger(), wanted.as_ref()) {
                 self.upload = current;
                 return Ok(());
@@ -382,8 +382,8 @@ impl AppendWriter {
         }
         if self.fence > 1 {
             // A holder that died may have created an upload without recording its id; its content is unknown.
-            for lost in self.engine.list_multiparts_under(&self.upload.key).await? {
-                self.engine.abort_until_gone(&self.upload.key, &lost).await?;
+            for lost in self.engine.uploads.list_multiparts_under(&self.upload.key).await? {
+                self.engine.uploads.abort_until_gone(&self.upload.key, &lost).await?;
             }
         }
         let (key, token) = (self.upload.key.clone(), self.upload.write_token.clone());

@@ -31,7 +31,7 @@ impl AssetEngine {
             return tx;
         }
         tx.with(Write::OweJob(NewJob {
-            id: JobId(self.new_id()),
+            id: JobId(self.rows.new_id()),
             work: JobSubject::Purge(asset.id),
             tenant: asset.tenant,
             priority: Priority::High,

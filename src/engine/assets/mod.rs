@@ -1,5 +1,15 @@
 //! Assets: read, list, wait for, change, delete.
 
+use crate::blob::BlobStore;
+use crate::engine::EnginePorts;
+use crate::engine::audit::AuditTrail;
+use crate::engine::rows::RowAccess;
+use crate::engine::rows::tenant_of;
+use crate::engine::settings::EngineSettings;
+use crate::engine::tokens::TokenSigner;
+use crate::engine::uploads::UploadEngine;
+use crate::store::Store;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -15,11 +25,15 @@ use crate::domain::ids::AssetId;
 use crate::domain::job::JobSubject;
 use crate::domain::name::FileName;
 use crate::domain::upload::{Transfer, Upload, UploadState};
-use crate::engine::assets::AssetEngine;
 use crate::engine::audit::{self, AuditedAct};
 use crate::engine::limits::{MAX_METADATA_BYTES, check_page_limit};
-use crate::engine::{Error, Result, tenant_of};
+use crate::engine::{Error, Result};
 use crate::store::{AssetQuery, StoreError, Tx, Write};
+
+mod cdn_purge;
+mod leftovers;
+
+pub use cdn_purge::PurgeCall;
 
 /// Longest time that a request may wait for an asset.
 pub(in crate::engine) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
@@ -66,11 +80,36 @@ pub struct PatchAsset {
     pub metadata: Option<AssetMetadata>,
 }
 
+/// The room of assets.
+#[derive(Clone)]
+pub struct AssetEngine {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) blobs: Arc<dyn BlobStore>,
+    pub(super) tokens: Arc<TokenSigner>,
+    pub(super) settings: Arc<EngineSettings>,
+    pub(super) rows: Arc<RowAccess>,
+    pub(super) audit: Arc<AuditTrail>,
+    pub(super) uploads: Arc<UploadEngine>,
+}
+
 impl AssetEngine {
+    /// The room, from the engine's ports and the rooms that it uses.
+    pub(super) fn new(ports: &EnginePorts, uploads: Arc<UploadEngine>) -> Self {
+        Self {
+            store: ports.store.clone(),
+            blobs: ports.blobs.clone(),
+            tokens: ports.tokens.clone(),
+            settings: ports.settings.clone(),
+            rows: ports.rows.clone(),
+            audit: ports.audit.clone(),
+            uploads,
+        }
+    }
+
     /// Reads an asset.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn asset(&self, actor: &Actor, id: AssetId) -> Result<Asset> {
-        self.load_asset_for(actor, Action::ReadAsset, id).await
+        self.rows.load_asset_for(actor, Action::ReadAsset, id).await
     }
 
     /// Waits until `done` holds for an asset, at most for `patience`, and returns the asset as it is then. A settled
@@ -85,7 +124,7 @@ impl AssetEngine {
     ) -> Result<Asset> {
         let deadline = tokio::time::Instant::now() + patience.min(MAX_STATE_WAIT);
         loop {
-            let change = self.asset_notify.notified(id);
+            let change = self.rows.asset_notify.notified(id);
             let asset = self.asset(actor, id).await?;
             if done(&asset) || asset.state.is_settled() || tokio::time::Instant::now() >= deadline {
                 return Ok(asset);
@@ -159,7 +198,7 @@ impl AssetEngine {
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn patch_asset(&self, actor: &Actor, id: AssetId, patch: PatchAsset) -> Result<Asset> {
         for _ in 0..MAX_UPDATE_ATTEMPTS {
-            let mut asset = self.load_asset_for(actor, Action::EditAsset, id).await?;
+            let mut asset = self.rows.load_asset_for(actor, Action::EditAsset, id).await?;
             if matches!(asset.state, AssetState::Deleted { .. }) {
                 return Err(Error::Gone { what: "asset", state: "deleted" });
             }
@@ -174,8 +213,8 @@ impl AssetEngine {
             let deed = AuditedAct::new(asset.tenant, actor, "asset.change", audit::subject(&asset))
                 .before(before)
                 .after(after);
-            let tx = Tx::new().asset(&mut asset, EventKind::AssetChanged).with(self.audited(deed));
-            match self.commit_and_notify(tx, id).await {
+            let tx = Tx::new().asset(&mut asset, EventKind::AssetChanged).with(self.audit.audited(deed));
+            match self.rows.commit_and_notify(tx, id).await {
                 Ok(()) => return Ok(asset),
                 Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
@@ -190,16 +229,16 @@ impl AssetEngine {
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn delete_asset(&self, actor: &Actor, id: AssetId) -> Result<()> {
         for _ in 0..MAX_UPDATE_ATTEMPTS {
-            let asset = self.load_asset_for(actor, Action::EditAsset, id).await?;
+            let asset = self.rows.load_asset_for(actor, Action::EditAsset, id).await?;
             match asset.state {
                 AssetState::Deleted { .. } | AssetState::Abandoned => return Ok(()),
                 AssetState::Awaiting => {
                     let upload = self.store.find_upload_of(id).await?;
                     match upload {
                         Some(upload) if upload.state == UploadState::Completing => {
-                            self.finish_detached(upload).await?;
+                            self.uploads.finish_detached(upload).await?;
                         }
-                        Some(upload) => self.abort_upload(upload, Some(actor)).await?,
+                        Some(upload) => self.uploads.abort_upload(upload, Some(actor)).await?,
                         None => return Err(Error::Internal("an awaiting asset without upload".to_owned())),
                     }
                     continue;
@@ -213,7 +252,7 @@ impl AssetEngine {
             let deed = AuditedAct::new(asset.tenant, actor, "asset.delete", audit::subject(&asset))
                 .before(json!({ "state": asset.state.name(), "filename": asset.name.as_str() }));
             let (deleted, tx) = self.deletion(asset, deed).await?;
-            match self.commit_and_notify(tx, id).await {
+            match self.rows.commit_and_notify(tx, id).await {
                 Ok(()) => {
                     self.purge_soon(deleted);
                     return Ok(());
@@ -229,7 +268,7 @@ impl AssetEngine {
     pub(in crate::engine) async fn deletion(&self, asset: Asset, deed: AuditedAct) -> Result<(Asset, Tx)> {
         let in_work = matches!(asset.state, AssetState::Stored(_) | AssetState::Processing(_));
         let mut deleted = asset.delete(self.store.now())?;
-        let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(self.audited(deed));
+        let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(self.audit.audited(deed));
         let tx = if in_work { tx.with(Write::CancelJob(JobSubject::Process(deleted.id))) } else { tx };
         let tx = match self.reserve_until_urls_die(&deleted).await? {
             Some(mut upload) => tx.quietly(&mut upload),
@@ -245,7 +284,7 @@ impl AssetEngine {
     async fn reserve_until_urls_die(&self, deleted: &Asset) -> Result<Option<Upload>> {
         let now = self.store.now();
         let stored_at = deleted.state.content().map(|content| content.stored_at);
-        let alive = stored_at.is_some_and(|at| now < after(at, self.upload_timeouts().url_ttl));
+        let alive = stored_at.is_some_and(|at| now < after(at, self.rows.upload_timeouts().url_ttl));
         if !alive || self.blobs.capabilities().enforces_limits {
             return Ok(None);
         }

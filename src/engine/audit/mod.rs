@@ -4,7 +4,13 @@
 //! Downloads write no rows otherwise. Only the first download per minute, downloader and asset gets an entry, written
 //! right after.
 
+use crate::domain::clock::Entropy;
+use crate::store::Store;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::task::TaskTracker;
+
+use moka::future::Cache;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,16 +19,18 @@ use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{self, TenantId};
 use crate::domain::upload::Upload;
-use crate::engine::Result;
-use crate::engine::audit::AuditTrail;
-use crate::engine::limits::check_page_limit;
 use crate::engine::request_context::RequestContext;
-use crate::store::{AuditQuery, Tx, Write};
+use crate::store::{Tx, Write};
+
+mod refusals;
 
 /// Period in which repeated downloads are a single entry.
-pub(in crate::engine) const FETCH_AUDIT_INTERVAL: Duration = Duration::from_secs(60);
+const FETCH_AUDIT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Most downloads that are remembered for it.
+const MAX_RECENT_FETCHES: u64 = 100_000;
 
 /// Name of an actor in the audit trail.
 #[must_use]
@@ -100,7 +108,27 @@ impl AuditedAct {
     }
 }
 
+/// The audit trail of all tenants.
+#[derive(Clone)]
+pub(super) struct AuditTrail {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) tasks: TaskTracker,
+    pub(super) refusal_counts: Arc<refusals::RefusalCounts>,
+    pub(super) recent_fetches: Cache<(Uuid, Uuid), ()>,
+}
+
 impl AuditTrail {
+    pub(super) fn new(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>, tasks: TaskTracker) -> Self {
+        let recent_fetches =
+            Cache::builder().max_capacity(MAX_RECENT_FETCHES).time_to_live(FETCH_AUDIT_INTERVAL).build();
+        Self { store, entropy, tasks, refusal_counts: Arc::default(), recent_fetches }
+    }
+
+    fn new_id(&self) -> Uuid {
+        ids::mint(self.store.now(), &*self.entropy)
+    }
+
     /// The write that adds the entry of an action.
     pub(in crate::engine) fn audited(&self, deed: AuditedAct) -> Write {
         Write::InsertAudit(Box::new(deed.entry(self.new_id(), self.store.now())))
@@ -108,7 +136,7 @@ impl AuditTrail {
 
     /// The write that adds the entry of a new upload and its asset.
     pub(in crate::engine) fn told_of_creation(&self, actor: &Actor, asset: &Asset, upload: &Upload) -> Write {
-        crate::engine::note_upload_ids(upload);
+        crate::engine::rows::note_upload_ids(upload);
         let after = json!({
             "upload": upload.id,
             "filename": asset.name.as_str(),
@@ -133,13 +161,5 @@ impl AuditTrail {
                 tracing::warn!(%error, "a fetch is missing from the audit trail");
             }
         });
-    }
-
-    /// A page of a tenant's audit trail, newest first.
-    #[tracing::instrument(skip_all)]
-    pub async fn audit_trail(&self, actor: &Actor, tenant: Option<&str>, query: AuditQuery) -> Result<Vec<AuditEntry>> {
-        let tenant = self.load_administered_tenant(actor, tenant).await?;
-        check_page_limit(query.limit)?;
-        Ok(self.store.list_audit_entries(tenant, &query).await?)
     }
 }

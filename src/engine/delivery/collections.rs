@@ -16,7 +16,8 @@ use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
 use crate::engine::audit::AuditedAct;
 use crate::engine::delivery::DeliveryEngine;
-use crate::engine::{Error, IdempotencyKey, MadeLink, Result, tenant_of};
+use crate::engine::rows::tenant_of;
+use crate::engine::{Error, IdempotencyKey, MadeLink, Result};
 use crate::store::{StoreError, Tx, Write};
 
 /// Route under which idempotency keys of collections are stored.
@@ -71,7 +72,7 @@ impl DeliveryEngine {
             return Ok(made);
         }
         let items = self.load_collection_items(tenant, &wish.assets).await?;
-        let id = CollectionId(self.new_id());
+        let id = CollectionId(self.rows.new_id());
         let link = LinkWish {
             expires_in: wish.expires_in,
             uses: wish.uses,
@@ -91,7 +92,7 @@ impl DeliveryEngine {
         let mut tx = Tx::new().with(Write::InsertCollection(Box::new(collection.clone())));
         let deed = AuditedAct::new(tenant, actor, "collection.create", format!("collection:{id}"));
         let deed = deed.after(json!({ "name": collection.name.as_str(), "assets": wish.assets, "link": link.id }));
-        tx = tx.with(Write::InsertLink(Box::new(link.clone()))).with(self.audited(deed));
+        tx = tx.with(Write::InsertLink(Box::new(link.clone()))).with(self.audit.audited(deed));
         if let Some(idempotency) = &idempotency {
             let result = json!({ "collection": id, "link": link.id });
             tx = tx.with(Write::InsertReplay(self.replay_of(*key, REPLAY_ROUTE, idempotency, result)));

@@ -11,12 +11,13 @@ use crate::domain::clock::after;
 use crate::domain::grant::{AssetVariant, ClientNetwork, Disposition, Link, LinkTarget};
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
+use crate::engine::IdempotencyKey;
 use crate::engine::assets::MAX_BATCH_IDS;
 use crate::engine::audit::AuditedAct;
 use crate::engine::delivery::DeliveryEngine;
 use crate::engine::limits::check_page_limit;
-use crate::engine::uploads::create::IdempotencyKey;
-use crate::engine::{Error, Result, tenant_of};
+use crate::engine::rows::tenant_of;
+use crate::engine::{Error, Result};
 use crate::store::{IdempotencyRecord, LinkQuery, LinksOf, StoreError, Tx, Write};
 
 /// Route under which idempotency keys of links are stored.
@@ -123,7 +124,7 @@ impl DeliveryEngine {
             tx = tx.with(Write::InsertReplay(self.remembered_links(*key, idempotency, &links)));
         }
         let tx = match told_of(actor, &links) {
-            Some(deed) => tx.with(self.audited(deed)),
+            Some(deed) => tx.with(self.audit.audited(deed)),
             None => tx,
         };
         match self.store.commit(tx).await {
@@ -178,7 +179,7 @@ impl DeliveryEngine {
         }
         let now = self.store.now();
         Ok(Link {
-            id: GrantId(self.new_id()),
+            id: GrantId(self.rows.new_id()),
             tenant,
             target,
             created_by: key,
@@ -251,7 +252,7 @@ impl DeliveryEngine {
         if link.tenant != tenant_of(actor)? {
             return Err(Error::NotFound);
         }
-        let told = self.audited(AuditedAct::new(link.tenant, actor, "link.revoke", format!("link:{id}")));
+        let told = self.audit.audited(AuditedAct::new(link.tenant, actor, "link.revoke", format!("link:{id}")));
         Ok(self.store.commit(Tx::new().with(Write::RevokeLink(id, self.store.now())).with(told)).await?)
     }
 
@@ -261,7 +262,7 @@ impl DeliveryEngine {
         may_ask(actor, Action::LinkAsset)?;
         check_page_limit(list.limit)?;
         if let Some(asset) = list.asset {
-            self.load_asset_for(actor, Action::LinkAsset, asset).await?;
+            self.rows.load_asset_for(actor, Action::LinkAsset, asset).await?;
         }
         let of = LinksOf { tenant: tenant_of(actor)?, asset: list.asset, maker: list.maker };
         let query = LinkQuery { of, after: list.after, limit: list.limit.saturating_add(1) };
@@ -283,11 +284,11 @@ impl DeliveryEngine {
             ));
         }
         if let Some(asset) = which.asset {
-            self.load_asset_for(actor, Action::LinkAsset, asset).await?;
+            self.rows.load_asset_for(actor, Action::LinkAsset, asset).await?;
         }
         let of = LinksOf { tenant: tenant_of(actor)?, asset: which.asset, maker: which.maker };
         let what = which.asset.map_or_else(|| "links".to_owned(), |asset| format!("asset:{asset}"));
-        let (id, now) = (self.new_id(), self.store.now());
+        let (id, now) = (self.rows.new_id(), self.store.now());
         let mut told = AuditedAct::new(of.tenant, actor, "links.revoke", what).entry(id, now);
         let told = move |revoked| {
             told.after = Some(json!({ "created_by": which.maker, "revoked": revoked }));

@@ -3,8 +3,19 @@
 //! Bytes are delivered in the state `ready` and in no other, by every route. Reads are pinned to the entity tag
 //! recorded at completion, so an object that was replaced since is never served.
 
+use crate::blob::BlobStore;
+use crate::engine::EnginePorts;
+use crate::engine::assets::AssetEngine;
+use crate::engine::audit::AuditTrail;
+use crate::engine::content_reader::ContentReader;
+use crate::engine::rows::RowAccess;
+use crate::engine::settings::EngineSettings;
+use crate::engine::tenants::TenantEngine;
+use crate::engine::tokens::TokenSigner;
+use crate::store::Store;
 use std::net::IpAddr;
 use std::sync::Arc;
+use tokio_util::task::TaskTracker;
 
 use uuid::Uuid;
 
@@ -19,16 +30,25 @@ use crate::domain::media_alias::browser_name;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::policy::Visibility;
 use crate::engine::audit::{self, AuditedAct};
-use crate::engine::delivery::DeliveryEngine;
-use crate::engine::{Error, Result, content_disposition};
+use crate::engine::{Error, Result};
 
 mod archive;
 mod asset_cache;
+mod collections;
+mod content_disposition;
+mod links;
 mod mode;
 mod read;
+mod thumbnails;
+mod usage_counter;
 
 pub(in crate::engine) use asset_cache::AssetCache;
 pub use mode::{DeliveryMode, DeliverySettings, ProxyCacheMode, PurgeHook, StoreRequest, TrustedProxy};
+
+pub use collections::{CollectionWish, MadeCollection};
+pub use content_disposition::content_disposition;
+pub use links::{LinkList, LinkWish, ListLinks, MadeLink, RevokeLinks};
+pub use thumbnails::{SignedThumbnail, ThumbnailLocation};
 
 /// Effect of a request by link on the link's uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +96,44 @@ pub struct OpenedDownload {
     source: DeliverySource,
 }
 
+/// The room of downloads and links.
+#[derive(Clone)]
+pub struct DeliveryEngine {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) blobs: Arc<dyn BlobStore>,
+    pub(super) tokens: Arc<TokenSigner>,
+    pub(super) settings: Arc<EngineSettings>,
+    pub(super) rows: Arc<RowAccess>,
+    pub(super) audit: Arc<AuditTrail>,
+    pub(super) tenants: Arc<TenantEngine>,
+    pub(super) assets: Arc<AssetEngine>,
+    pub(super) content: Arc<ContentReader>,
+    pub(super) tasks: TaskTracker,
+    pub(super) asset_cache: Arc<AssetCache>,
+    pub(super) link_uses: Arc<usage_counter::UsageCounter>,
+    pub(super) archive_lock: Arc<tokio::sync::Mutex<()>>,
+}
+
 impl DeliveryEngine {
+    /// The room, from the engine's ports and the rooms that it uses.
+    pub(super) fn new(ports: &EnginePorts, tenants: Arc<TenantEngine>, assets: Arc<AssetEngine>) -> Self {
+        Self {
+            store: ports.store.clone(),
+            blobs: ports.blobs.clone(),
+            tokens: ports.tokens.clone(),
+            settings: ports.settings.clone(),
+            rows: ports.rows.clone(),
+            audit: ports.audit.clone(),
+            content: ports.content.clone(),
+            tasks: ports.tasks.clone(),
+            tenants,
+            assets,
+            asset_cache: Arc::default(),
+            link_uses: Arc::default(),
+            archive_lock: Arc::default(),
+        }
+    }
+
     /// Opens a download for an authenticated caller, or of a public asset.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn download(
@@ -92,15 +149,15 @@ impl DeliveryEngine {
                 let looked = async {
                     may_ask(actor, Action::FetchContent)?;
                     let asset = self.asset_to_fetch(id).await?;
-                    self.check_permission(actor, Action::FetchContent, &asset).await?;
+                    self.rows.check_permission(actor, Action::FetchContent, &asset).await?;
                     Ok::<_, Error>(asset)
                 };
-                looked.await.inspect_err(|error| self.tell_of_denial(actor, || format!("asset:{id}"), error))?
+                looked.await.inspect_err(|error| self.audit.tell_of_denial(actor, || format!("asset:{id}"), error))?
             }
         };
         let opened = self.by_its_policy(&asset, download(&asset, disposition, None, form)?).await?;
         let deed = || AuditedAct::new(asset.tenant, actor, "content.fetch", audit::subject(&asset));
-        self.tell_of_fetch(audit::id_of(actor), asset.id.0, deed).await;
+        self.audit.tell_of_fetch(audit::id_of(actor), asset.id.0, deed).await;
         Ok(opened)
     }
 
@@ -110,17 +167,17 @@ impl DeliveryEngine {
             Err(Error::NotFound) => return Err(Error::Unauthenticated),
             asset => asset?,
         };
-        let public = self.rules_of(&asset).await?.visibility == Visibility::Public;
+        let public = self.tenants.rules_of(&asset).await?.visibility == Visibility::Public;
         if !public || !matches!(asset.state, AssetState::Ready(_)) {
             return Err(Error::Unauthenticated);
         }
-        self.in_good_standing(asset.tenant).await?;
+        self.tenants.in_good_standing(asset.tenant).await?;
         Ok(asset)
     }
 
     /// Applies the delivery settings of the asset's policy.
     async fn by_its_policy(&self, asset: &Asset, opened: OpenedDownload) -> Result<OpenedDownload> {
-        let rules = self.rules_of(asset).await?;
+        let rules = self.tenants.rules_of(asset).await?;
         let usual = rules.delivery.as_deref().and_then(|name| name.parse().ok());
         Ok(OpenedDownload { usual, public: rules.visibility == Visibility::Public, ..opened })
     }
@@ -140,10 +197,10 @@ impl DeliveryEngine {
             None => None,
         };
         let Some(link) = link else {
-            self.tell_of_wrong_credential(None, "link.refused", "link".to_owned());
+            self.audit.tell_of_wrong_credential(None, "link.refused", "link".to_owned());
             return Err(Error::NotFound);
         };
-        self.in_good_standing(link.tenant).await?;
+        self.tenants.in_good_standing(link.tenant).await?;
         if !link.opens(self.store.now(), peer) {
             return Err(Error::Gone { what: "link", state: "expired or revoked" });
         }
@@ -157,7 +214,7 @@ impl DeliveryEngine {
             return Err(Error::Gone { what: "link", state: "used up" });
         }
         if opening == LinkUseKind::Begin {
-            self.tell_of_fetch(link.id.0, opened.id, || opened_by(&link)).await;
+            self.audit.tell_of_fetch(link.id.0, opened.id, || opened_by(&link)).await;
         }
         Ok(opened)
     }

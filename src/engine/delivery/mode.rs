@@ -159,16 +159,10 @@ impl DeliveryEngine {
         match wish {
             None => Ok(usual),
             Some(wish) if wish == usual || also.contains(&wish) => Ok(wish),
-            Some(_) => Err(Error::invalid("delivery", format!("one of {}", self.deliveries_offered().join(", ")))),
+            Some(_) => {
+                Err(Error::invalid("delivery", format!("one of {}", self.settings.deliveries_offered().join(", "))))
+            }
         }
-    }
-
-    /// Names of the modes that are offered.
-    #[must_use]
-    pub fn deliveries_offered(&self) -> Vec<&'static str> {
-        let (usual, also) = (self.settings.delivery, &self.settings.deliveries.also);
-        let offered = DeliveryMode::ALL.into_iter().filter(|mode| *mode == usual || also.contains(mode));
-        offered.map(DeliveryMode::name).collect()
     }
 
     /// The proxy, if `proof` is its secret. Takes the same time for every wrong secret.

@@ -12,15 +12,22 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tracing::Instrument as _;
 
 use super::{DeliverySource, OpenedDownload};
-use crate::blob::{BlobError, BlobStore, ByteStream};
+use crate::blob::{BlobError, ByteStream};
 use crate::domain::asset::{AssetContent, AssetState};
 use crate::domain::ids::AssetId;
 use crate::domain::job::{JobSubject, Priority};
+use crate::engine::content_reader::lost;
 use crate::engine::delivery::DeliveryEngine;
 use crate::engine::{Error, Result};
 use crate::sendfile::FileSpans;
 
 impl DeliveryEngine {
+    /// The bytes of stored content, for processing.
+    #[tracing::instrument(skip_all)]
+    pub async fn read_content(&self, content: &AssetContent, range: Range<u64>) -> Result<ByteStream> {
+        self.content.read_content(content, range).await
+    }
+
     /// The bytes of a range. If the store cuts the response, reading resumes at that byte; if that fails, the stream
     /// ends with an error, never early.
     ///
@@ -32,7 +39,8 @@ impl DeliveryEngine {
             DeliverySource::Object(key) => key,
             DeliverySource::Archive(archive) => return Ok(self.read_archive(archive, range)),
         };
-        let opened = async { wait_for_first(self.read(key, &download.etag, range).await?).await.map_err(Error::from) };
+        let opened =
+            async { wait_for_first(self.content.read(key, &download.etag, range).await?).await.map_err(Error::from) };
         let stream = opened.await.inspect_err(|error| self.look_after(download, error))?;
         let (engine, download) = (self.clone(), download.clone());
         let noted = move |error: &BlobError| engine.look_after(&download, &Error::from(error.clone()));
@@ -70,7 +78,7 @@ impl DeliveryEngine {
             async move {
                 match engine.store.find_asset(id).await {
                     Ok(Some(asset)) if matches!(asset.state, AssetState::Ready(_)) && asset.damage().is_none() => {
-                        let owed = engine.owe(&asset, JobSubject::Recheck(id), Priority::Normal).await;
+                        let owed = engine.assets.owe(&asset, JobSubject::Recheck(id), Priority::Normal).await;
                         if let Err(error) = owed {
                             tracing::warn!(asset = %id, %error, "damage that a download met is not looked after");
                         }
@@ -81,31 +89,6 @@ impl DeliveryEngine {
             }
             .in_current_span(),
         );
-    }
-
-    /// The bytes of stored content, for processing.
-    #[tracing::instrument(skip_all)]
-    pub async fn read_content(&self, content: &AssetContent, range: Range<u64>) -> Result<ByteStream> {
-        match self.small_objects.get(&content.key, &content.etag, &range).await {
-            Some(bytes) => Ok(stream::once(async { Ok(bytes) }).boxed()),
-            None => self.read(&content.key, &content.etag, range).await,
-        }
-    }
-
-    pub(in crate::engine) async fn read(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
-        if range.is_empty() {
-            return Ok(stream::empty().boxed());
-        }
-        let first = self.blobs.get(key, etag, range.clone()).await.map_err(lost)?;
-        let reading = ResumingReader {
-            blobs: std::sync::Arc::clone(&self.blobs),
-            key: key.to_owned(),
-            etag: etag.to_owned(),
-            left: range,
-            current: Some(first),
-            failures: 0,
-        };
-        Ok(stream::unfold(reading, ResumingReader::step).boxed())
     }
 }
 
@@ -127,75 +110,5 @@ fn unreadable(error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Error::BytesMissing(format!("a data file: {error}")),
         _ => Error::busy(error),
-    }
-}
-
-/// Error for the object of a row that is missing, or was replaced.
-fn lost(error: BlobError) -> BlobError {
-    match error {
-        BlobError::NotFound | BlobError::Precondition => BlobError::Damaged(error.to_string()),
-        other => other,
-    }
-}
-
-/// Reader of a range, with as many requests as necessary.
-struct ResumingReader {
-    blobs: std::sync::Arc<dyn BlobStore>,
-    key: String,
-    etag: String,
-    left: Range<u64>,
-    current: Option<ByteStream>,
-    failures: u32,
-}
-
-impl ResumingReader {
-    /// Consecutive failures without a byte between them.
-    const MAX_READ_FAILURES: u32 = 4;
-
-    async fn step(mut self) -> Option<(crate::blob::Result<bytes::Bytes>, Self)> {
-        loop {
-            if self.left.is_empty() {
-                return None;
-            }
-            let chunk = match &mut self.current {
-                Some(stream) => stream.next().await,
-                None => Some(Err(BlobError::Unavailable("given up".to_owned()))),
-            };
-            let broken = match chunk {
-                Some(Ok(chunk)) => {
-                    self.left.start += chunk.len() as u64;
-                    self.failures = 0;
-                    return Some((Ok(chunk), self));
-                }
-                Some(Err(error)) => error,
-                None => BlobError::Unavailable("the store ended early".to_owned()),
-            };
-            if let Err(error) = self.resume(broken).await {
-                // The next poll ends the stream; the response is cut visibly.
-                self.left = 0..0;
-                return Some((Err(error), self));
-            }
-        }
-    }
-
-    /// Reads on from the current byte after the error `why`, or returns an error.
-    async fn resume(&mut self, why: BlobError) -> crate::blob::Result<()> {
-        if matches!(why, BlobError::Damaged(_)) {
-            return Err(why);
-        }
-        while self.failures < Self::MAX_READ_FAILURES {
-            self.failures += 1;
-            tokio::time::sleep(std::time::Duration::from_millis(100) * 2u32.pow(self.failures)).await;
-            match self.blobs.get(&self.key, &self.etag, self.left.clone()).await {
-                Ok(stream) => {
-                    self.current = Some(stream);
-                    return Ok(());
-                }
-                Err(BlobError::Unavailable(_)) => {}
-                // Lost bytes are a different error from a cut response.
-                Err(error) => return Err(lost(error)),
-            }
-        }
-        Err(why)
     }
 }

@@ -8,15 +8,19 @@
 //! * A cursor that was never given out is [`Error::Invalid`] (`after`).
 //! * Followers pull: nothing is prepared for a reader that does not ask for more, and no event waits for a reader.
 
+use crate::engine::EnginePorts;
+use crate::engine::rows::RowAccess;
+use crate::engine::rows::tenant_of;
+use crate::engine::settings::EngineSettings;
+use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::event::{FeedEnds, FeedEvent};
 use crate::domain::ids::{AssetId, TenantId};
-use crate::engine::events::EventEngine;
 use crate::engine::limits::check_page_limit;
-use crate::engine::{Error, Result, tenant_of};
+use crate::engine::{Error, Result};
 
 mod hub;
 
@@ -81,10 +85,29 @@ pub struct FeedFollower {
     seat: HubSubscription,
 }
 
+/// The room of events.
+#[derive(Clone)]
+pub struct EventEngine {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) settings: Arc<EngineSettings>,
+    pub(super) rows: Arc<RowAccess>,
+    pub(super) feed_hub: Arc<FeedHub>,
+}
+
 impl EventEngine {
+    /// The room, from the engine's ports and the rooms that it uses.
+    pub(super) fn new(ports: &EnginePorts) -> Self {
+        Self {
+            store: ports.store.clone(),
+            settings: ports.settings.clone(),
+            rows: ports.rows.clone(),
+            feed_hub: Arc::new(FeedHub::new(ports.settings.feed.followers)),
+        }
+    }
+
     /// A page of the feed. An empty page is returned only after `patience` has passed without an event.
     #[tracing::instrument(skip_all)]
-    pub async fn events(
+    pub async fn read_events(
         &self,
         actor: &Actor,
         of: FeedOf,
@@ -121,12 +144,12 @@ impl EventEngine {
                 Ok((tenant_of(actor)?, None))
             }
             FeedOf::Asset(id) => {
-                let asset = self.load_asset_for(actor, Action::ReadAsset, id).await?;
+                let asset = self.rows.load_asset_for(actor, Action::ReadAsset, id).await?;
                 Ok((asset.tenant, Some(id)))
             }
             FeedOf::Granted => {
                 let Actor::Uploader { upload } = actor else { return Err(Error::Unauthenticated) };
-                let upload = self.load_upload_for(actor, Action::ReadUpload, *upload).await?;
+                let upload = self.rows.load_upload_for(actor, Action::ReadUpload, *upload).await?;
                 Ok((upload.tenant, Some(upload.asset)))
             }
         }

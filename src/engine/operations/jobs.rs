@@ -10,11 +10,11 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::EventCount;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, JobSubject};
-use crate::domain::tenant::DEFAULT_TENANT;
 use crate::engine::audit::AuditedAct;
 use crate::engine::limits::check_page_limit;
 use crate::engine::operations::OperationEngine;
-use crate::engine::{Error, OperatorAlarm, Result, tenant_of};
+use crate::engine::rows::tenant_of;
+use crate::engine::{Error, OperatorAlarm, Result};
 use crate::store::{JobQuery, StoreError, Tx, Write};
 
 /// Most dead jobs retried per request.
@@ -59,7 +59,7 @@ impl OperationEngine {
     pub async fn retry_job(&self, actor: &Actor, id: JobId) -> Result<()> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
-        let told = self.audited(AuditedAct::new(tenant, actor, "job.retry", format!("job:{id}")));
+        let told = self.audit.audited(AuditedAct::new(tenant, actor, "job.retry", format!("job:{id}")));
         self.commit_dead_job_change(Tx::new().with(Write::RetryJob(id, tenant, self.store.now())).with(told)).await
     }
 
@@ -68,7 +68,7 @@ impl OperationEngine {
     pub async fn discard_job(&self, actor: &Actor, id: JobId) -> Result<()> {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
-        let told = self.audited(AuditedAct::new(tenant, actor, "job.discard", format!("job:{id}")));
+        let told = self.audit.audited(AuditedAct::new(tenant, actor, "job.discard", format!("job:{id}")));
         self.commit_dead_job_change(Tx::new().with(Write::DiscardJob(id, tenant)).with(told)).await
     }
 
@@ -108,9 +108,10 @@ impl OperationEngine {
     /// Pauses a kind of jobs on all nodes, or resumes it. Jobs under way continue.
     #[tracing::instrument(skip_all)]
     pub async fn pause_jobs(&self, actor: &Actor, kind: JobKind, paused: bool) -> Result<()> {
-        self.require_operator(actor).await?;
+        self.tenants.require_operator(actor).await?;
         let action = if paused { "queue.pause" } else { "queue.resume" };
-        let told = self.audited(AuditedAct::new(tenant_of(actor)?, actor, action, format!("queue:{}", kind.name())));
+        let told =
+            self.audit.audited(AuditedAct::new(tenant_of(actor)?, actor, action, format!("queue:{}", kind.name())));
         self.store.commit(Tx::new().with(Write::PauseJobs(kind, paused, self.store.now())).with(told)).await?;
         tracing::info!(kind = kind.name(), paused, "jobs of this kind");
         Ok(())
@@ -119,7 +120,7 @@ impl OperationEngine {
     /// Every chore, with its last report and its next time.
     #[tracing::instrument(skip_all)]
     pub async fn list_chores(&self, actor: &Actor) -> Result<Vec<JobEntry>> {
-        self.require_operator(actor).await?;
+        self.tenants.require_operator(actor).await?;
         let mut chores = Vec::new();
         for chore in Chore::ALL {
             chores.extend(self.store.find_job(JobSubject::Chore(chore)).await?);
@@ -130,9 +131,9 @@ impl OperationEngine {
     /// Makes a chore due now. `false` if the chore is under way, or was never started.
     #[tracing::instrument(skip_all)]
     pub async fn hurry_chore(&self, actor: &Actor, chore: Chore) -> Result<bool> {
-        self.require_operator(actor).await?;
+        self.tenants.require_operator(actor).await?;
         let kind = JobKind::Chore(chore);
-        let told = self.audited(AuditedAct::new(tenant_of(actor)?, actor, "chore.run", kind.name().to_owned()));
+        let told = self.audit.audited(AuditedAct::new(tenant_of(actor)?, actor, "chore.run", kind.name().to_owned()));
         match self.store.commit(Tx::new().with(Write::HurryJobs(kind, self.store.now())).with(told)).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict) => Ok(false),
@@ -174,7 +175,7 @@ impl OperationEngine {
     /// Preview of a chore: counts what it would do, without doing it.
     #[tracing::instrument(skip_all)]
     pub async fn dry_run_chore(&self, actor: &Actor, chore: Chore) -> Result<Value> {
-        self.require_operator(actor).await?;
+        self.tenants.require_operator(actor).await?;
         self.preview_chore(chore).await
     }
 
@@ -203,7 +204,7 @@ impl OperationEngine {
     /// The alarms that are raised now.
     #[tracing::instrument(skip_all)]
     pub async fn list_alarms(&self, actor: &Actor) -> Result<Vec<OperatorAlarm>> {
-        self.require_operator(actor).await?;
+        self.tenants.require_operator(actor).await?;
         self.collect_alarms().await
     }
 
@@ -212,13 +213,5 @@ impl OperationEngine {
     pub async fn list_hourly_counts(&self, actor: &Actor, from: Timestamp, to: Timestamp) -> Result<Vec<EventCount>> {
         may_ask(actor, Action::Administer)?;
         Ok(self.store.list_event_counts(tenant_of(actor)?, from, to).await?)
-    }
-
-    /// Refuses all actors except administrators of the tenant `default`.
-    pub(in crate::engine) async fn require_operator(&self, actor: &Actor) -> Result<()> {
-        may_ask(actor, Action::Administer)?;
-        let tenant = tenant_of(actor)?;
-        let operators = self.store.find_tenant_by_name(DEFAULT_TENANT).await?;
-        if operators.is_some_and(|operators| operators.id == tenant) { Ok(()) } else { Err(Error::Forbidden) }
     }
 }

@@ -69,7 +69,7 @@ impl OperationEngine {
     async fn ensure_own_bucket(&self) -> Result<()> {
         let owner = self.read_bucket_owner().await?;
         match owner {
-            Some(owner) if owner == self.instance_id => Ok(()),
+            Some(owner) if *owner == *self.instance_id => Ok(()),
             Some(_) => Err(Error::Taken("the bucket belongs to another instance: its files are not orphans")),
             None => Err(Error::Taken("the bucket is not marked as this instance's: start the service once")),
         }
@@ -88,9 +88,9 @@ impl OperationEngine {
     #[tracing::instrument(skip_all)]
     pub async fn mark_bucket(&self) -> Result<bool> {
         match self.read_bucket_owner().await? {
-            Some(owner) => Ok(owner == self.instance_id),
+            Some(owner) => Ok(*owner == *self.instance_id),
             None => {
-                let id = Bytes::from(self.instance_id.clone());
+                let id = Bytes::copy_from_slice(self.instance_id.as_bytes());
                 self.blobs.put(&BlobKey::Instance.path(), id).await?;
                 Ok(true)
             }
@@ -202,7 +202,7 @@ impl OperationEngine {
             return Ok(());
         }
         match &orphan.store_id {
-            Some(store_id) => self.abort_until_gone(&orphan.key, store_id).await?,
+            Some(store_id) => self.uploads.abort_until_gone(&orphan.key, store_id).await?,
             None => {
                 // Listings may be stale: the object's present state decides.
                 let Some(facts) = self.blobs.head(&orphan.key).await? else { return Ok(()) };

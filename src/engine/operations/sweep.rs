@@ -13,11 +13,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::crash;
-use crate::domain::asset::{Asset, LeftoverBytes};
+use crate::domain::asset::Asset;
 use crate::domain::clock::{Timestamp, after, before};
-use crate::domain::event::EventKind;
-use crate::domain::findings::AssetFindings;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::audit::{self, AuditedAct};
 use crate::engine::operations::OperationEngine;
@@ -105,7 +102,7 @@ impl OperationEngine {
             }
         }
         self.delete_outdated(&mut report).await?;
-        self.number_events().await?;
+        self.events.number_events().await?;
         Ok(report)
     }
 
@@ -113,7 +110,7 @@ impl OperationEngine {
     #[tracing::instrument(skip_all)]
     pub async fn run_retention(&self) -> Result<RetentionReport> {
         let forgotten = self.store.forget_expired(self.store.now(), BATCH_ROWS * MAX_BATCHES).await?;
-        let (events, deliveries) = (self.forget_events().await?, self.forget_deliveries().await?);
+        let (events, deliveries) = (self.forget_events().await?, self.webhooks.forget_deliveries().await?);
         Ok(RetentionReport { forgotten, events, deliveries })
     }
 
@@ -143,7 +140,7 @@ impl OperationEngine {
             for asset in due {
                 let deed = AuditedAct::by_system(asset.tenant, "asset.delete", audit::subject(&asset))
                     .after(json!({ "why": "its policy keeps it no longer" }));
-                let tx = match self.deletion(asset.clone(), deed).await {
+                let tx = match self.assets.deletion(asset.clone(), deed).await {
                     Ok((_, tx)) if asset.state.is_settled() => {
                         report.outdated += 1;
                         tx
@@ -152,7 +149,7 @@ impl OperationEngine {
                         Tx::new().quiet_asset(&mut Asset { delete_at: Some(after(now, RETRY_DELAY)), ..asset.clone() })
                     }
                 };
-                match self.commit_and_notify(tx, asset.id).await {
+                match self.rows.commit_and_notify(tx, asset.id).await {
                     Ok(()) | Err(StoreError::Conflict) => {}
                     Err(other) => return Err(other.into()),
                 }
@@ -184,7 +181,7 @@ impl OperationEngine {
         match upload.state {
             UploadState::Open => self.rescue_or_expire(upload).await,
             UploadState::Completing => {
-                self.finish_upload(upload.clone(), CompleteUpload::default()).await?;
+                self.uploads.finish_upload(upload.clone(), CompleteUpload::default()).await?;
                 Ok(SweepOutcome::Finished)
             }
             UploadState::Failed | UploadState::Aborted | UploadState::Expired | UploadState::Completed => {
@@ -194,17 +191,17 @@ impl OperationEngine {
     }
 
     async fn clean_up_ended(&self, upload: &Upload) -> Result<SweepOutcome> {
-        self.clean_up_upload(upload.clone()).await?;
+        self.uploads.clean_up_upload(upload.clone()).await?;
         Ok(SweepOutcome::Cleaned)
     }
 
     async fn rescue_or_expire(&self, upload: &Upload) -> Result<SweepOutcome> {
         if upload.is_to_be_put_together(self.store.now()) {
-            self.spawn_concatenation(upload);
+            self.append.spawn_concatenation(upload);
         }
         // A multipart upload without a plan ends only when the client says so.
         let endless = matches!(upload.transfer, Transfer::UnplannedMultipart { total: None, .. });
-        match self.finish_upload(upload.clone(), CompleteUpload::default()).await {
+        match self.uploads.finish_upload(upload.clone(), CompleteUpload::default()).await {
             Ok(_) => return Ok(SweepOutcome::Rescued),
             Err(Error::Invalid { .. }) if endless => {}
             Err(Error::Incomplete { .. } | Error::ContentMismatch | Error::Gone { .. }) => {}
@@ -214,13 +211,13 @@ impl OperationEngine {
         }
         let now = self.store.now();
         if upload.expires_at <= now {
-            self.expire_upload(upload.clone()).await?;
+            self.uploads.expire_upload(upload.clone()).await?;
             return Ok(SweepOutcome::Expired);
         }
-        let mut later = upload.clone().look_later(self.upload_timeouts(), now);
+        let mut later = upload.clone().look_later(self.rows.upload_timeouts(), now);
         if endless && !self.blobs.capabilities().enforces_limits {
             // Parts of any length may arrive while its URLs are valid, so the upload is checked often.
-            later.next_check_at = later.next_check_at.min(Some(after(now, self.upload_timeouts().rescue_after)));
+            later.next_check_at = later.next_check_at.min(Some(after(now, self.rows.upload_timeouts().rescue_after)));
         }
         match self.store.commit(Tx::new().quietly(&mut later)).await {
             Ok(()) | Err(StoreError::Conflict) => Ok(SweepOutcome::Waiting),
@@ -236,7 +233,7 @@ impl OperationEngine {
 
     async fn purge_due_asset(&self, asset: Asset, report: &mut SweepReport) {
         let id = asset.id;
-        match self.purge_asset_bytes(asset).await {
+        match self.assets.purge_asset_bytes(asset).await {
             Ok(()) => report.purged += 1,
             Err(error) => {
                 report.failed += 1;
@@ -245,38 +242,9 @@ impl OperationEngine {
         }
     }
 
-    /// Removes the object of an asset that is no longer delivered. While its upload's URL is valid, the object may be
-    /// written again, so another removal is scheduled.
-    pub(in crate::engine) async fn purge_asset_bytes(&self, asset: Asset) -> Result<()> {
-        let Some(content) = asset.state.content().cloned() else { return Ok(()) };
-        let (since, last_url) = (content.stored_at, after(content.stored_at, self.upload_timeouts().url_ttl));
-        let left_of_url = Duration::try_from(last_url.duration_since(self.store.now())).unwrap_or_default();
-        let closed = !left_of_url.is_zero() && self.blobs.close_key(&content.key, left_of_url).await?;
-        if !closed {
-            self.blobs.delete(&content.key).await?;
-        }
-        self.drop_derivatives(&asset, &AssetFindings::default()).await?;
-        crash::point("after_delete_at_store");
-        let now = self.store.now();
-        let next = self.next_check_at(since, last_url, now).filter(|_| !closed);
-        let left = next.map_or(LeftoverBytes::Gone, LeftoverBytes::Until);
-        let mut purged = asset.purge(left)?;
-        purged.changed_at = now;
-        let told = left == LeftoverBytes::Gone;
-        let tx = if told {
-            Tx::new().asset(&mut purged, EventKind::AssetPurged)
-        } else {
-            Tx::new().quiet_asset(&mut purged)
-        };
-        match self.commit_and_notify(tx, purged.id).await {
-            Ok(()) | Err(StoreError::Conflict) => Ok(()),
-            Err(other) => Err(other.into()),
-        }
-    }
-
     /// Time of the next sweep, at the latest.
     #[must_use]
     pub fn next_sweep_at(&self, last: Timestamp) -> Timestamp {
-        after(last, self.upload_timeouts().takeover_after)
+        after(last, self.rows.upload_timeouts().takeover_after)
     }
 }

@@ -35,7 +35,7 @@ impl ProcessingEngine {
     #[tracing::instrument(skip_all, fields(asset = %asset.id))]
     pub async fn drop_leftover_derivatives(&self, asset: &Asset) -> Result<()> {
         let current = asset.state.content().map(|content| content.findings.clone()).unwrap_or_default();
-        self.drop_derivatives(asset, &current).await
+        self.assets.drop_derivatives(asset, &current).await
     }
 
     /// Removes the derivatives that a worker made of an asset that was deleted meanwhile: the deletion may have listed
@@ -45,27 +45,9 @@ impl ProcessingEngine {
         let JobSubject::Process(id) = job.work else { return Ok(()) };
         match self.store.find_asset(id).await? {
             Some(asset) if matches!(asset.state, AssetState::Deleted { .. }) => {
-                self.drop_derivatives(&asset, &AssetFindings::default()).await
+                self.assets.drop_derivatives(&asset, &AssetFindings::default()).await
             }
             Some(_) | None => Ok(()),
-        }
-    }
-
-    /// Removes all derivatives of an asset except those in `kept`.
-    pub(in crate::engine) async fn drop_derivatives(&self, asset: &Asset, kept: &AssetFindings) -> Result<()> {
-        let prefix = BlobKey::derivatives_of(asset.tenant, asset.id);
-        let mut after = None;
-        loop {
-            let page = self.blobs.list(&prefix, after.as_deref()).await?;
-            for object in page.items {
-                if !kept.derivatives.iter().any(|made| made.key == object.key) {
-                    self.blobs.delete(&object.key).await?;
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(());
-            }
         }
     }
 

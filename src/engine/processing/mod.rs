@@ -4,6 +4,15 @@
 //! changes nothing. The results of completed steps are kept with the job ([`JobProgress`]), so that the next attempt
 //! continues at the step that failed. Must not read bytes: that is the workers' task.
 
+use crate::blob::BlobStore;
+use crate::engine::EnginePorts;
+use crate::engine::assets::AssetEngine;
+use crate::engine::rows::RowAccess;
+use crate::engine::settings::EngineSettings;
+use crate::engine::tenants::TenantEngine;
+use crate::engine::tokens::TokenSigner;
+use crate::store::Store;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +26,6 @@ use crate::domain::findings::{AssetFindings, AssetProblem, InspectionState, SCAN
 use crate::domain::ids::AssetId;
 use crate::domain::job::{Job, JobRelease, JobSubject, TryCount};
 use crate::domain::name::MediaType;
-use crate::engine::processing::ProcessingEngine;
 use crate::engine::{Error, Result};
 use crate::store::{StoreError, Tx, Write};
 
@@ -88,7 +96,32 @@ impl JobProgress {
     }
 }
 
+/// The room of processing.
+#[derive(Clone)]
+pub struct ProcessingEngine {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) blobs: Arc<dyn BlobStore>,
+    pub(super) tokens: Arc<TokenSigner>,
+    pub(super) settings: Arc<EngineSettings>,
+    pub(super) rows: Arc<RowAccess>,
+    pub(super) tenants: Arc<TenantEngine>,
+    pub(super) assets: Arc<AssetEngine>,
+}
+
 impl ProcessingEngine {
+    /// The room, from the engine's ports and the rooms that it uses.
+    pub(super) fn new(ports: &EnginePorts, tenants: Arc<TenantEngine>, assets: Arc<AssetEngine>) -> Self {
+        Self {
+            store: ports.store.clone(),
+            blobs: ports.blobs.clone(),
+            tokens: ports.tokens.clone(),
+            settings: ports.settings.clone(),
+            rows: ports.rows.clone(),
+            tenants,
+            assets,
+        }
+    }
+
     /// Begins to process the asset of a job. `None`: there is nothing left to do, and the job is finished.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn begin_processing(&self, job: &Job) -> Result<Option<Asset>> {
@@ -107,7 +140,7 @@ impl ProcessingEngine {
         }
         let mut processing = asset.process(self.store.now())?;
         let tx = Tx::new().asset(&mut processing, EventKind::AssetProcessing);
-        self.commit_and_notify(tx, processing.id).await?;
+        self.rows.commit_and_notify(tx, processing.id).await?;
         Ok(Some(processing))
     }
 
@@ -152,7 +185,8 @@ impl ProcessingEngine {
             PipelineOutcome::Sound(found) if was_ready => (asset.refresh(found, now)?, EventKind::AssetRechecked),
             PipelineOutcome::Sound(found) => (asset.ready(found, now)?, EventKind::AssetReady),
             PipelineOutcome::Unsound(found, verdict) => {
-                let quarantine = self.rules_of(&asset).await?.quarantine().unwrap_or(self.settings.quarantine_ttl);
+                let quarantine =
+                    self.tenants.rules_of(&asset).await?.quarantine().unwrap_or(self.settings.quarantine_ttl);
                 (asset.reject(found, verdict, quarantine, now)?, EventKind::AssetRejected)
             }
             // A ready asset stays ready: nothing was found, the check was only impossible.
@@ -169,7 +203,7 @@ impl ProcessingEngine {
         let retracted = was_ready && kind == EventKind::AssetRejected;
         let id = settled.id;
         let tx = Tx::new().asset(&mut settled, kind);
-        Ok(if retracted { self.with_purge(tx.with(Write::RevokeLinksOf(id, now)), &settled) } else { tx })
+        Ok(if retracted { self.assets.with_purge(tx.with(Write::RevokeLinksOf(id, now)), &settled) } else { tx })
     }
 
     /// Gives a job up; it stays in the state dead. An asset that was being processed fails; damage of the bytes is
@@ -231,7 +265,7 @@ impl ProcessingEngine {
     /// `false` if another worker has the job by now and nothing was written.
     async fn write_fenced(&self, tx: Tx, asset: AssetId) -> Result<bool> {
         let written = self.write(tx).await?;
-        self.asset_notify.notify(asset);
+        self.rows.asset_notify.notify(asset);
         Ok(written)
     }
 

@@ -143,7 +143,7 @@ impl ProcessingEngine {
                     self.settling(asset, PipelineOutcome::Sound(found)).await?.with(Write::FinishJob(job))
                 }
             };
-            match self.commit_and_notify(tx, id).await {
+            match self.rows.commit_and_notify(tx, id).await {
                 Ok(()) => return self.store.find_asset(id).await?.ok_or(Error::NotFound),
                 // Conflict: the job was being offered again, or another report came first.
                 Err(StoreError::Conflict) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -155,7 +155,7 @@ impl ProcessingEngine {
 
     /// The asset, and its job if that still waits for a report.
     async fn load_offered_job(&self, actor: &Actor, id: AssetId, token: &str) -> Result<(Asset, Option<Job>)> {
-        let asset = self.load_asset_for(actor, Action::ProcessAsset, id).await?;
+        let asset = self.rows.load_asset_for(actor, Action::ProcessAsset, id).await?;
         let (_, job) = self.tokens.open_processing(token).filter(|(named, _)| *named == id).ok_or(Error::NotFound)?;
         let owed = self.store.find_job(JobSubject::Process(id)).await?;
         let waiting = owed.filter(|entry| entry.job.id == job && entry.state != JobState::Dead);

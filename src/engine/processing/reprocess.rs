@@ -4,11 +4,10 @@ use super::{Error, Result};
 use crate::domain::access::Action;
 use crate::domain::access::Actor;
 use crate::domain::asset::{Asset, AssetState};
-use crate::domain::ids::{AssetId, JobId};
-use crate::domain::job::{JobSubject, NewJob, Priority};
+use crate::domain::ids::AssetId;
+use crate::domain::job::{JobSubject, Priority};
 use crate::engine::processing::ProcessingEngine;
 use crate::engine::{AssetList, ListAssets};
-use crate::store::{StoreError, Tx, Write};
 
 /// Scope of the repeated processing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +37,13 @@ impl ProcessingEngine {
     /// [`Error::WrongState`] when the asset is neither ready, failed nor being processed.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn look_again(&self, actor: &Actor, id: AssetId, again: ReprocessScope) -> Result<()> {
-        let asset = self.load_asset_for(actor, Action::ProcessAsset, id).await?;
+        let asset = self.rows.load_asset_for(actor, Action::ProcessAsset, id).await?;
         if matches!(asset.state, AssetState::Stored(_) | AssetState::Processing(_)) {
             return Ok(());
         }
         let wrong = Error::WrongState { what: "asset", state: asset.state.name() };
         let work = work_for(&asset, again).ok_or(wrong)?;
-        self.owe(&asset, work, Priority::High).await.map(|_| ())
+        self.assets.owe(&asset, work, Priority::High).await.map(|_| ())
     }
 
     /// Enqueues the repeated processing of a page of assets.
@@ -56,11 +55,11 @@ impl ProcessingEngine {
         again: ReprocessScope,
     ) -> Result<ReprocessSummary> {
         crate::domain::access::may_ask(actor, Action::ProcessAsset)?;
-        let AssetList { assets, next } = self.list_assets(actor, list).await?;
+        let AssetList { assets, next } = self.assets.list_assets(actor, list).await?;
         let mut outcome = ReprocessSummary { next, ..ReprocessSummary::default() };
         for asset in assets {
             let owed = match work_for(&asset, again) {
-                Some(work) => self.owe(&asset, work, Priority::Low).await?,
+                Some(work) => self.assets.owe(&asset, work, Priority::Low).await?,
                 None => false,
             };
             if owed {
@@ -70,17 +69,6 @@ impl ProcessingEngine {
             }
         }
         Ok(outcome)
-    }
-
-    /// Enqueues a job. `false` if such a job is pending already.
-    pub(in crate::engine) async fn owe(&self, asset: &Asset, work: JobSubject, priority: Priority) -> Result<bool> {
-        let (id, run_at) = (JobId(self.new_id()), self.store.now());
-        let job = NewJob { id, work, tenant: asset.tenant, priority, run_at };
-        match self.store.commit(Tx::new().with(Write::InsertJob(job))).await {
-            Ok(()) => Ok(true),
-            Err(StoreError::Conflict) => Ok(false),
-            Err(other) => Err(other.into()),
-        }
     }
 }
 

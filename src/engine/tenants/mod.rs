@@ -1,20 +1,39 @@
 //! Administration of tenants and policies. Operators (administrators of the tenant `default`) manage tenants; a
 //! tenant's own administrators see their tenant and manage its policies.
 
+use crate::domain::clock::Entropy;
+use crate::engine::EnginePorts;
+use crate::engine::audit::AuditTrail;
+use crate::engine::rows::RowAccess;
+use crate::engine::rows::tenant_of;
+use crate::engine::settings::EngineSettings;
+use crate::engine::tokens::TokenSigner;
+use crate::store::Store;
 use serde::Serialize;
 use serde_json::json;
+use std::sync::Arc;
 
 use crate::domain::access::{Action, Actor, may_ask};
+use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::domain::policy::{DEFAULT_POLICY, Policy, PolicyRules, is_policy_name};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
-use crate::domain::tenant::{RateLimit, Tenant};
+use crate::domain::tenant::{DEFAULT_TENANT, RateLimit, Tenant};
 use crate::engine::audit::AuditedAct;
 use crate::engine::limits::check_page_limit;
-use crate::engine::tenants::TenantEngine;
-use crate::engine::{Error, Result, TenantRegistry, tenant_of};
-use crate::store::{StoreError, TenancyWrite, Tx, Write};
+use crate::engine::{Error, Result};
+use crate::store::{AuditQuery, StoreError, TenancyWrite, Tx, Write};
+
+mod identity;
+mod keys;
+mod regex_cache;
+mod registry;
+pub(super) mod tenancy;
+
+pub use identity::{KeySetFetcher, KeySetSettings, TrustedIssuers};
+pub use keys::{KeyWish, MadeKey};
+pub use registry::TenantRegistry;
 
 /// Changes of a tenant; fields that are `None` stay unchanged.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,7 +58,36 @@ pub struct TenantStanding {
     pub usage: QuotaUsage,
 }
 
+/// The room of tenants, their keys and their policies.
+#[derive(Clone)]
+pub struct TenantEngine {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) tokens: Arc<TokenSigner>,
+    pub(super) settings: Arc<EngineSettings>,
+    pub(super) rows: Arc<RowAccess>,
+    pub(super) audit: Arc<AuditTrail>,
+    pub(super) tenancy: Arc<tenancy::TenancyCache>,
+    pub(super) api_keys: Arc<identity::ApiKeyCache>,
+    pub(super) issuers: Arc<TrustedIssuers>,
+}
+
 impl TenantEngine {
+    /// The room, from the engine's ports and the rooms that it uses.
+    pub(super) fn new(ports: &EnginePorts, issuers: TrustedIssuers) -> Self {
+        Self {
+            store: ports.store.clone(),
+            entropy: ports.entropy.clone(),
+            tokens: ports.tokens.clone(),
+            settings: ports.settings.clone(),
+            rows: ports.rows.clone(),
+            audit: ports.audit.clone(),
+            tenancy: Arc::new(tenancy::TenancyCache::new(ports.store.clone())),
+            api_keys: Arc::new(identity::ApiKeyCache::new(ports.store.clone())),
+            issuers: Arc::new(issuers),
+        }
+    }
+
     pub(in crate::engine) fn registry(&self) -> TenantRegistry {
         TenantRegistry::new(self.store.clone(), self.entropy.clone())
     }
@@ -66,6 +114,22 @@ impl TenantEngine {
         }
     }
 
+    /// Refuses all actors except administrators of the tenant `default`.
+    pub(in crate::engine) async fn require_operator(&self, actor: &Actor) -> Result<()> {
+        may_ask(actor, Action::Administer)?;
+        let tenant = tenant_of(actor)?;
+        let operators = self.store.find_tenant_by_name(DEFAULT_TENANT).await?;
+        if operators.is_some_and(|operators| operators.id == tenant) { Ok(()) } else { Err(Error::Forbidden) }
+    }
+
+    /// A page of a tenant's audit trail, newest first.
+    #[tracing::instrument(skip_all)]
+    pub async fn audit_trail(&self, actor: &Actor, tenant: Option<&str>, query: AuditQuery) -> Result<Vec<AuditEntry>> {
+        let tenant = self.load_administered_tenant(actor, tenant).await?;
+        check_page_limit(query.limit)?;
+        Ok(self.store.list_audit_entries(tenant, &query).await?)
+    }
+
     /// Creates a tenant.
     #[tracing::instrument(skip_all)]
     pub async fn create_tenant(&self, actor: &Actor, name: &str, patch: PatchTenant) -> Result<TenantStanding> {
@@ -75,7 +139,7 @@ impl TenantEngine {
 
     /// A page of tenants, by name.
     #[tracing::instrument(skip_all)]
-    pub async fn tenants(&self, actor: &Actor, after: &str, limit: u32) -> Result<Vec<Tenant>> {
+    pub async fn list_tenants(&self, actor: &Actor, after: &str, limit: u32) -> Result<Vec<Tenant>> {
         self.require_operator(actor).await?;
         check_page_limit(limit)?;
         Ok(self.store.list_tenants(after, limit).await?)
@@ -142,7 +206,7 @@ impl TenantEngine {
         if !is_policy_name(name) {
             return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
         }
-        rules.check(&self.deliveries_offered())?;
+        rules.check(&self.settings.deliveries_offered())?;
         let (now, before) = (self.store.now(), self.store.find_policy(tenant, name).await?);
         let created_at = before.as_ref().map_or(now, |policy| policy.created_at);
         let policy = Policy { tenant, name: name.to_owned(), rules, created_at, changed_at: now };
@@ -150,7 +214,7 @@ impl TenantEngine {
             AuditedAct::new(tenant, actor, "policy.put", format!("policy:{name}")).after(json!(policy.rules));
         deed.before = before.map(|policy| json!(policy.rules));
         let put = Write::Tenancy(TenancyWrite::PutPolicy(Box::new(policy.clone())));
-        self.store.commit(Tx::new().with(put).with(self.audited(deed))).await?;
+        self.store.commit(Tx::new().with(put).with(self.audit.audited(deed))).await?;
         self.tenancy.forget_policy(tenant, name).await;
         Ok(policy)
     }
@@ -162,7 +226,7 @@ impl TenantEngine {
         let before = self.store.find_policy(tenant, name).await?.ok_or(Error::NotFound)?;
         let deed = AuditedAct::new(tenant, actor, "policy.drop", format!("policy:{name}")).before(json!(before.rules));
         let gone = Write::Tenancy(TenancyWrite::DropPolicy(tenant, name.to_owned()));
-        match self.store.commit(Tx::new().with(gone).with(self.audited(deed))).await {
+        match self.store.commit(Tx::new().with(gone).with(self.audit.audited(deed))).await {
             Ok(()) => {
                 self.tenancy.forget_policy(tenant, name).await;
                 Ok(())

@@ -25,7 +25,7 @@ impl RegexCache {
     /// The compiled pattern, from the cache if possible.
     pub(in crate::engine) async fn get_or_compile(&self, pattern: &str) -> Result<Arc<NamePattern>> {
         let compile = async { NamePattern::new(pattern).map(Arc::new) };
-        let compiled = self.try_get_with_by_ref(pattern, compile).await;
+        let compiled = self.0.try_get_with_by_ref(pattern, compile).await;
         compiled.map_err(|objection| (*objection).clone().into())
     }
 }

@@ -19,15 +19,12 @@ use crate::domain::asset::Asset;
 use crate::domain::ids::TenantId;
 use crate::domain::name::FileName;
 use crate::domain::policy::{DEFAULT_POLICY, PolicyRules, PolicyViolation};
-use crate::domain::quota::QuotaUsage;
 use crate::domain::tenant::{RateLimit, Tenant};
-use crate::domain::upload::Upload;
 use crate::engine::request_context::{RateLimitStatus, RequestContext};
 use crate::engine::tenants::TenantEngine;
 use crate::engine::ttl_cache::TtlCache;
-use crate::engine::uploads::create::{CreateUpload, UploadCreator, UploadSize};
 use crate::engine::{Error, Result};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// Longest time until a change counts on other nodes.
 const TENANCY_CACHE_TTL: Duration = Duration::from_secs(3);
@@ -100,6 +97,16 @@ impl TenancyCache {
         }
     }
 
+    /// True if the tenant's quota was exhausted a moment ago.
+    pub(in crate::engine) fn was_full(&self, tenant: TenantId) -> bool {
+        self.full.contains_key(&tenant)
+    }
+
+    /// Remembers that the tenant's quota is exhausted.
+    pub(in crate::engine) async fn note_full(&self, tenant: TenantId) {
+        self.full.insert(tenant, ()).await;
+    }
+
     /// Invalidates a tenant that was changed on this node.
     pub(in crate::engine) async fn forget(&self, tenant: TenantId) {
         self.tenants.invalidate(&tenant).await;
@@ -149,7 +156,7 @@ impl TenantEngine {
         Ok(match actor {
             Actor::Nobody => None,
             Actor::Key { tenant, .. } => Some(*tenant),
-            Actor::Uploader { upload } => self.load_recent_upload(*upload).await?.map(|upload| upload.tenant),
+            Actor::Uploader { upload } => self.rows.load_recent_upload(*upload).await?.map(|upload| upload.tenant),
         })
     }
 
@@ -158,28 +165,6 @@ impl TenantEngine {
     pub async fn admits_origin(&self, origin: &str) -> Result<bool> {
         let known = self.tenancy.origins().await?;
         Ok(known.binary_search_by(|known| known.as_str().cmp(origin)).is_ok())
-    }
-
-    /// Refuses a creation early if the tenant's quota was exhausted a moment ago and still is.
-    pub(in crate::engine) async fn still_has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
-        // A possible repeat is let through: its quota is charged already.
-        let new = wish.idempotency.is_none() && wish.external_id.is_none();
-        if new && self.tenancy.full.contains_key(&tenant) { self.has_room(tenant, wish).await } else { Ok(()) }
-    }
-
-    /// Remembers that a tenant's quota is exhausted, if that is why a commit was refused.
-    pub(in crate::engine) async fn note_refusal(&self, tenant: TenantId, error: &StoreError) {
-        if matches!(error, StoreError::OverQuota(_)) {
-            self.tenancy.full.insert(tenant, ()).await;
-        }
-    }
-
-    /// Checks that a tenant has quota for this upload. Advisory; the commit of the creation decides.
-    pub(in crate::engine) async fn has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
-        let Some((quota, mut used)) = self.store.find_quota(tenant).await? else { return Ok(()) };
-        let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
-        used += QuotaUsage { bytes: i64::try_from(size).unwrap_or(i64::MAX), files: 1, uploads: 1 };
-        quota.exceeded_by(used).map_or(Ok(()), |limit| Err(Error::OverQuota { limit: limit.name() }))
     }
 
     /// The tenant's rate limit; [`Error::Suspended`] for a suspended tenant.
@@ -197,36 +182,6 @@ impl TenantEngine {
         Ok(self.tenancy.rules(asset.tenant, &asset.policy).await?.unwrap_or_default())
     }
 
-    /// Checks a request against its policy, and narrows the allowed types to those of the policy.
-    pub(in crate::engine) async fn by_policy(
-        &self,
-        by: UploadCreator,
-        wish: &mut CreateUpload,
-        partial: bool,
-    ) -> Result<()> {
-        let rules = self.tenancy.rules(by.tenant, &wish.policy).await?;
-        let rules = rules.ok_or_else(|| Error::invalid("policy", "there is no such policy"))?;
-        let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
-        if let Some(limit) = rules.max_size
-            && size > limit
-        {
-            return Err(Error::TooLarge { limit });
-        }
-        if let Some(origin) = RequestContext::current().origin
-            && !rules.admits_origin(&origin)
-        {
-            return Err(Error::Forbidden);
-        }
-        if partial {
-            return Ok(());
-        }
-        if !wish.name.is_nameless() {
-            self.admit_name(&rules, &wish.name).await?;
-        }
-        wish.allowed = rules.narrow(&wish.allowed)?;
-        Ok(())
-    }
-
     /// Refuses a file name that these rules do not allow.
     #[tracing::instrument(skip_all)]
     pub async fn admit_name(&self, rules: &PolicyRules, name: &FileName) -> Result<()> {
@@ -235,15 +190,5 @@ impl TenantEngine {
             None => None,
         };
         Ok(rules.admits_name(name, pattern.as_deref())?)
-    }
-
-    /// Most bytes that an upload may have. If its grant sets no limit, the default policy does: only protocols without
-    /// a choice of policy leave the length open.
-    pub(in crate::engine) async fn most(&self, upload: &Upload) -> Result<u64> {
-        let most = match upload.max_size {
-            Some(most) => Some(most),
-            None => self.tenancy.rules(upload.tenant, DEFAULT_POLICY).await?.and_then(|rules| rules.max_size),
-        };
-        Ok(most.unwrap_or(u64::MAX).min(self.limits().max_size))
     }
 }

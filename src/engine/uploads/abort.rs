@@ -31,7 +31,7 @@ impl UploadEngine {
     /// Aborts an open upload. Idempotent; a completed upload is refused.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn abort(&self, actor: &Actor, id: UploadId) -> Result<()> {
-        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
+        let upload = self.rows.load_upload_for(actor, Action::DriveUpload, id).await?;
         self.abort_upload(upload, Some(actor)).await
     }
 
@@ -83,7 +83,7 @@ impl UploadEngine {
         let tx = match by {
             Some(actor) => {
                 let deed = AuditedAct::new(ended.tenant, actor, "upload.abort", format!("asset:{}", ended.asset));
-                tx.with(self.audited(deed.after(json!({ "upload": ended.id }))))
+                tx.with(self.audit.audited(deed.after(json!({ "upload": ended.id }))))
             }
             None => tx,
         };
@@ -92,9 +92,9 @@ impl UploadEngine {
             Some(mut abandoned) => tx.asset(&mut abandoned, EventKind::AssetAbandoned),
             None => tx,
         };
-        self.commit_and_notify(tx, ended.asset).await?;
-        self.upload_cache.invalidate(&ended.id).await;
-        self.appends.interrupt(ended.id);
+        self.rows.commit_and_notify(tx, ended.asset).await?;
+        self.rows.forget_upload(ended.id).await;
+        self.running_appends.interrupt(ended.id);
         Ok(ended)
     }
 
@@ -127,7 +127,7 @@ impl UploadEngine {
     /// a URL that was signed for the upload is valid, unless the store closes the key.
     pub(in crate::engine) async fn clean_up_upload(&self, ended: Upload) -> Result<()> {
         let completed = ended.state == UploadState::Completed;
-        let life = self.upload_timeouts().url_life(&ended.transfer);
+        let life = self.rows.upload_timeouts().url_life(&ended.transfer);
         // First of all, because nothing more arrives under a closed key.
         let closed = !completed && self.blobs.close_key(&ended.key, life).await?;
         if ended.ledger().is_some() {
@@ -171,7 +171,7 @@ impl UploadEngine {
         if asset.is_none_or(|asset| matches!(asset.state, AssetState::Deleted { .. })) {
             self.blobs.delete(&ended.key).await?;
         }
-        let (now, last_url) = (self.store.now(), after(ended.changed_at, self.upload_timeouts().url_ttl));
+        let (now, last_url) = (self.store.now(), after(ended.changed_at, self.rows.upload_timeouts().url_ttl));
         let next = self.next_check_at(ended.changed_at, last_url, now);
         self.commit_cleanup(ended, next).await
     }
@@ -185,7 +185,7 @@ impl UploadEngine {
         last_url: Timestamp,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let UploadTimeouts { takeover_after, rescue_after, .. } = *self.upload_timeouts();
+        let UploadTimeouts { takeover_after, rescue_after, .. } = *self.rows.upload_timeouts();
         let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
         let pause = age.max(takeover_after).min(rescue_after.max(takeover_after));
         (now < last_url).then(|| after(now, pause).min(last_url))

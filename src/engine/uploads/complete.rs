@@ -83,7 +83,7 @@ impl UploadEngine {
     /// Completes an upload and returns its asset. Idempotent.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn complete_upload(&self, actor: &Actor, id: UploadId, wish: CompleteUpload) -> Result<Asset> {
-        let upload = self.load_upload_for(actor, Action::DriveUpload, id).await?;
+        let upload = self.rows.load_upload_for(actor, Action::DriveUpload, id).await?;
         self.finish_in_task(upload, wish).await
     }
 
@@ -111,10 +111,10 @@ impl UploadEngine {
                     upload = self.await_winner(&upload).await?;
                 }
                 UploadState::Open | UploadState::Completing => match self.try_to_finish(&upload, &wish).await {
-                    Err(CompletionError::LostRace) => upload = self.reload_upload(upload.id).await?,
+                    Err(CompletionError::LostRace) => upload = self.rows.reload_upload(upload.id).await?,
                     // The store may have assembled the missing parts into the object meanwhile.
                     Err(CompletionError::Refused(error @ (Error::Incomplete { .. } | Error::PartsDiffer { .. }))) => {
-                        let current = self.reload_upload(upload.id).await?;
+                        let current = self.rows.reload_upload(upload.id).await?;
                         if current.revision == upload.revision {
                             return Err(error);
                         }
@@ -128,19 +128,11 @@ impl UploadEngine {
         Err(Error::busy("others are completing this upload"))
     }
 
-    pub(in crate::engine) async fn load_asset_of(&self, upload: &Upload) -> Result<Asset> {
-        self.store.find_asset(upload.asset).await?.ok_or(Error::NotFound)
-    }
-
-    pub(in crate::engine) async fn reload_upload(&self, id: UploadId) -> Result<Upload> {
-        self.store.find_upload(id).await?.ok_or(Error::NotFound)
-    }
-
     /// Waits until the caller that won is done, on whatever node, or may be taken over.
     async fn await_winner(&self, upload: &Upload) -> Result<Upload> {
         loop {
-            let change = self.asset_notify.notified(upload.asset);
-            let current = self.reload_upload(upload.id).await?;
+            let change = self.rows.asset_notify.notified(upload.asset);
+            let current = self.rows.reload_upload(upload.id).await?;
             let overdue = current.next_check_at.is_none_or(|at| at <= self.store.now());
             if current.state != UploadState::Completing || overdue {
                 return Ok(current);
@@ -159,7 +151,7 @@ impl UploadEngine {
             Transfer::Put { size } => {
                 let facts = self.blobs.head(&upload.key).await.map_err(Error::from)?;
                 let facts = facts.ok_or_else(|| Error::Incomplete { missing: first_part_missing() })?;
-                let completing = upload.clone().begin_completing(self.upload_timeouts(), self.store.now());
+                let completing = upload.clone().begin_completing(self.rows.upload_timeouts(), self.store.now());
                 let mut completing = completing.map_err(|_| CompletionError::LostRace)?;
                 let owed = Tx::new().upload(&mut completing, EventKind::UploadCompleting, &asset.name);
                 let held = StartedCompletion { completing, pending_tx: owed };
@@ -177,7 +169,7 @@ impl UploadEngine {
             Transfer::Relayed(ledger)
                 if upload.state == UploadState::Open && (ledger.store_id.is_none() || !ledger.tail.is_empty()) =>
             {
-                self.flush_final_tail(upload).await?;
+                self.running_appends.flush_final_tail(upload).await?;
                 Err(CompletionError::LostRace)
             }
             Transfer::Relayed(_) => self.complete_from_parts(upload, asset, None, wish).await,
@@ -186,7 +178,7 @@ impl UploadEngine {
 
     /// The asset, with the digest that the client declares in this request.
     async fn with_declared_digest(&self, upload: &Upload, wish: &CompleteUpload) -> Result<Asset> {
-        let mut asset = self.load_asset_of(upload).await?;
+        let mut asset = self.rows.load_asset_of(upload).await?;
         match (asset.declared_sha256, wish.sha256) {
             (Some(known), Some(given)) if known != given => {
                 return Err(Error::invalid("sha256", "not the digest that was declared at creation"));
@@ -237,10 +229,10 @@ impl UploadEngine {
     ) -> std::result::Result<StartedCompletion, CompletionError> {
         let now = self.store.now();
         let mut completing =
-            upload.clone().begin_completing(self.upload_timeouts(), now).map_err(|_| CompletionError::LostRace)?;
+            upload.clone().begin_completing(self.rows.upload_timeouts(), now).map_err(|_| CompletionError::LostRace)?;
         let tx = noted.upload(&mut completing, EventKind::UploadCompleting, name);
-        self.commit_and_notify(tx, upload.asset).await?;
-        self.upload_cache.invalidate(&upload.id).await;
+        self.rows.commit_and_notify(tx, upload.asset).await?;
+        self.rows.forget_upload(upload.id).await;
         crash::point("after_completing");
         Ok(StartedCompletion { completing, pending_tx: Tx::new() })
     }
@@ -312,7 +304,7 @@ impl UploadEngine {
         let mut completed = held.completing.complete(now).map_err(|_| CompletionError::LostRace)?;
         // A length that was unknown at creation is known by now.
         let size = completed.transfer.size().unwrap_or(asset.size);
-        let keep_for = self.rules_of(&asset).await?.keep_for();
+        let keep_for = self.tenants.rules_of(&asset).await?.keep_for();
         let delete_at = keep_for.map(|keep_for| after(now, keep_for));
         // The asset was read after the upload, so another caller may have completed it in between.
         let mut stored =
@@ -323,9 +315,9 @@ impl UploadEngine {
             .asset(&mut stored, EventKind::AssetStored)
             .with(Write::InsertJob(self.processing_job(&stored)));
         for attempt in 0..MAX_ATTEMPTS {
-            match self.commit_and_notify(tx.clone(), stored.id).await {
+            match self.rows.commit_and_notify(tx.clone(), stored.id).await {
                 Ok(()) => {
-                    self.upload_cache.invalidate(&completed.id).await;
+                    self.rows.forget_upload(completed.id).await;
                     crash::point("after_commit");
                     return Ok((completed, stored));
                 }
@@ -354,7 +346,7 @@ impl UploadEngine {
     }
 
     fn processing_job(&self, asset: &Asset) -> NewJob {
-        let (id, run_at) = (JobId(self.new_id()), self.store.now());
+        let (id, run_at) = (JobId(self.rows.new_id()), self.store.now());
         NewJob { id, work: JobSubject::Process(asset.id), tenant: asset.tenant, priority: Priority::Normal, run_at }
     }
 
@@ -368,7 +360,7 @@ impl UploadEngine {
         };
         let tx = held.pending_tx.upload(&mut failed, EventKind::UploadFailed, &abandoned.name);
         let tx = tx.asset(&mut abandoned, EventKind::AssetAbandoned);
-        match self.commit_and_notify(tx, abandoned.id).await {
+        match self.rows.commit_and_notify(tx, abandoned.id).await {
             Ok(()) => {
                 self.spawn_cleanup(failed);
                 Error::ContentMismatch.into()

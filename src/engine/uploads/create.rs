@@ -4,7 +4,6 @@
 //! same external id or `Idempotency-Key` returns the open upload and the parts that the store has, so a client needs no
 //! state of its own to resume.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -14,7 +13,7 @@ use super::sign::SignedParts;
 use crate::blob::{BlobKey, SignedUrl, StoredPart};
 use crate::crash;
 use crate::domain::access::{Action, Actor, may_ask};
-use crate::domain::append::UploadLength;
+use crate::domain::append::{AppendLedger, UploadLength, max_relayed};
 use crate::domain::asset::{Asset, AssetMetadata, AssetState};
 use crate::domain::checksum::{ChecksumAlgorithm, Sha256Digest};
 use crate::domain::clock::{after, random_hex};
@@ -22,9 +21,11 @@ use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
+use crate::engine::IdempotencyKey;
 use crate::engine::limits::MAX_METADATA_BYTES;
+use crate::engine::rows::tenant_of;
 use crate::engine::uploads::UploadEngine;
-use crate::engine::{Error, Result, tenant_of};
+use crate::engine::{Error, Result};
 use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
 
 /// Route under which idempotency keys of creations are stored.
@@ -53,15 +54,6 @@ pub enum UploadSize {
     Exact(u64),
     /// Largest size in bytes; the holder of the upload's grant chooses the file.
     AtMost(u64),
-}
-
-/// An `Idempotency-Key` and the fingerprint of its request.
-#[derive(Clone, Debug)]
-pub struct IdempotencyKey {
-    /// The key as it was sent.
-    pub token: String,
-    /// SHA-256 over the request's parameters.
-    pub fingerprint: [u8; 32],
 }
 
 /// A request to create an upload.
@@ -145,12 +137,13 @@ impl UploadEngine {
         let transfer = self.plan_transfer(&wish)?;
         for _ in 0..MAX_ATTEMPTS {
             let (mut asset, mut upload) = self.build_intent_rows(by, &wish, transfer.clone());
-            let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
+            let tx =
+                Tx::new().create(&mut asset, &mut upload).with(self.audit.told_of_creation(actor, &asset, &upload));
             let tx = match &wish.idempotency {
                 Some(idempotency) => tx.with(Write::InsertReplay(self.upload_replay(by.key, idempotency, &upload))),
                 None => tx,
             };
-            match self.commit_and_notify(tx, asset.id).await {
+            match self.rows.commit_and_notify(tx, asset.id).await {
                 Ok(()) => {
                     crash::point("after_intent");
                     return self.build_response(asset, upload, true, wish.url_count).await;
@@ -208,13 +201,23 @@ impl UploadEngine {
         Ok(Transfer::Multipart { plan, store_id: None, checksum, as_put: one_put })
     }
 
+    /// New ledger for a file of this length, within the limits of the configuration and the store.
+    pub(in crate::engine) fn new_ledger(&self, length: UploadLength) -> Result<AppendLedger> {
+        let profile = self.blobs.profile();
+        let limit = self.limits().max_size.min(max_relayed(&profile));
+        if length.known().is_some_and(|total| total > limit) {
+            return Err(Error::TooLarge { limit });
+        }
+        Ok(AppendLedger::open(length, &profile)?)
+    }
+
     /// Refuses contradictory parameters.
     fn check_consistency(&self, wish: &CreateUpload) -> Result<()> {
         check_metadata_size(&wish.metadata)?;
         if let Some(media_type) = &wish.media_type {
             allowed(&wish.allowed, media_type, &wish.name)?;
         }
-        let longest = self.upload_timeouts().upload_ttl;
+        let longest = self.rows.upload_timeouts().upload_ttl;
         if wish.expires_in.is_some_and(|life| life.is_zero() || life > longest) {
             return Err(Error::invalid("expires_in", format!("at most {} seconds", longest.as_secs())));
         }
@@ -233,8 +236,8 @@ impl UploadEngine {
         wish: &CreateUpload,
         transfer: Transfer,
     ) -> (Asset, Upload) {
-        let (now, patience) = (self.store.now(), self.upload_timeouts());
-        let (asset, upload) = (AssetId(self.new_id()), UploadId(self.new_id()));
+        let (now, patience) = (self.store.now(), self.rows.upload_timeouts());
+        let (asset, upload) = (AssetId(self.rows.new_id()), UploadId(self.rows.new_id()));
         let expires_at = after(now, wish.expires_in.unwrap_or(patience.upload_ttl));
         let (size, most) = match wish.size {
             UploadSize::Exact(size) => (size, None),
@@ -332,7 +335,7 @@ impl UploadEngine {
 
     /// The response of a creation. `fresh`: the upload is new, so the store can have no parts.
     async fn build_response(&self, asset: Asset, upload: Upload, fresh: bool, urls: u16) -> Result<OpenedUpload> {
-        crate::engine::note_upload_ids(&upload);
+        crate::engine::rows::note_upload_ids(&upload);
         let grant = self.tokens.upload_grant(upload.id, upload.expires_at);
         let mut opened = OpenedUpload {
             is_new: fresh,
@@ -362,17 +365,6 @@ impl UploadEngine {
         let wanted = PartSet::from_numbers(missing);
         opened.part_urls = Some(self.sign_parts_of(&opened.upload, wanted, Vec::new()).await?);
         Ok(opened)
-    }
-
-    /// Reads an upload through a cache of [`UPLOAD_CACHE_TTL`](crate::engine::UPLOAD_CACHE_TTL), for requests that only sign
-    /// URLs.
-    pub(in crate::engine) async fn load_recent_upload(&self, id: UploadId) -> Result<Option<Arc<Upload>>> {
-        if let Some(upload) = self.upload_cache.get(&id).await {
-            return Ok(Some(upload));
-        }
-        let Some(upload) = self.store.find_upload(id).await?.map(Arc::new) else { return Ok(None) };
-        self.upload_cache.insert(id, Arc::clone(&upload)).await;
-        Ok(Some(upload))
     }
 }
 

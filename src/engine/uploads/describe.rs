@@ -38,7 +38,11 @@ impl UploadEngine {
     ) -> Result<Option<ReplacedDescription>> {
         for _ in 0..MAX_DESCRIBE_ATTEMPTS {
             let Some((asset, mut described)) = self.check_description(upload, &by).await? else { return Ok(None) };
-            match self.commit_and_notify(Tx::new().asset(&mut described, EventKind::AssetChanged), upload.asset).await {
+            match self
+                .rows
+                .commit_and_notify(Tx::new().asset(&mut described, EventKind::AssetChanged), upload.asset)
+                .await
+            {
                 Ok(()) => return Ok(Some(ReplacedDescription { before: asset, after: described })),
                 Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
@@ -59,10 +63,10 @@ impl UploadEngine {
         if upload.max_size.is_none() || upload.state != UploadState::Open {
             return Ok(None);
         }
-        let asset = self.load_asset_of(upload).await?;
+        let asset = self.rows.load_asset_of(upload).await?;
         if !by.name.is_nameless() && asset.name.is_nameless() {
-            let rules = self.rules_of(&asset).await?;
-            self.admit_name(&rules, &by.name).await?;
+            let rules = self.tenants.rules_of(&asset).await?;
+            self.tenants.admit_name(&rules, &by.name).await?;
         }
         let described = described(asset.clone(), by.clone(), self.store.now())?;
         Ok(if says_the_same(&described, &asset) { None } else { Some((asset, described)) })
@@ -80,7 +84,7 @@ impl UploadEngine {
             }
             let Asset { name, media_type, metadata, .. } = before.clone();
             let mut restored = Asset { name, media_type, metadata, changed_at: self.store.now(), ..asset };
-            match self.commit_and_notify(Tx::new().asset(&mut restored, EventKind::AssetChanged), after.id).await {
+            match self.rows.commit_and_notify(Tx::new().asset(&mut restored, EventKind::AssetChanged), after.id).await {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return tracing::warn!(asset = %after.id, %error, "a description could not be taken back"),
                 Ok(()) => return,

@@ -10,8 +10,9 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::UploadId;
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadState};
+use crate::engine::rows::upload_target;
 use crate::engine::uploads::UploadEngine;
-use crate::engine::{Error, Result, upload_target};
+use crate::engine::{Error, Result};
 
 /// A request for part URLs.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +99,7 @@ impl UploadEngine {
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn sign_parts(&self, actor: &Actor, id: UploadId, wish: SignParts) -> Result<SignedParts> {
         may_ask(actor, Action::DriveUpload)?;
-        let upload = self.load_recent_upload(id).await?.ok_or(Error::NotFound)?;
+        let upload = self.rows.load_recent_upload(id).await?.ok_or(Error::NotFound)?;
         may(actor, Action::DriveUpload, upload_target(&upload))?;
         self.sign_parts_of(&upload, wish.parts, wish.checksums).await
     }
@@ -106,7 +107,7 @@ impl UploadEngine {
     /// Reads an upload, and the parts that the store has while the upload is open.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn load_upload_with_parts(&self, actor: &Actor, id: UploadId) -> Result<(Upload, Vec<StoredPart>)> {
-        let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
+        let upload = self.rows.load_upload_for(actor, Action::ReadUpload, id).await?;
         let received = match upload.state {
             UploadState::Open => self.list_received_parts(&upload).await?,
             _ => Vec::new(),
@@ -137,13 +138,13 @@ impl UploadEngine {
         }
         let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
         checksums.sort_unstable_by_key(|(part, _)| *part);
-        let urls = self.blobs.sign_parts(&upload.key, store_id, self.upload_timeouts().url_ttl).await?;
+        let urls = self.blobs.sign_parts(&upload.key, store_id, self.rows.upload_timeouts().url_ttl).await?;
         Ok(SignedParts { plan: *plan, parts, checksums, urls })
     }
 
     /// Signs the URL of an upload that the client sends as a single PUT.
     pub(in crate::engine) async fn sign_whole_file(&self, upload: &Upload, asset: &Asset) -> Result<SignedUrl> {
-        let ttl = self.upload_timeouts().url_ttl;
+        let ttl = self.rows.upload_timeouts().url_ttl;
         let digest = asset.declared_sha256.map(PartChecksum::from);
         let (plan, store_id) = match &upload.transfer {
             Transfer::Put { size } => {

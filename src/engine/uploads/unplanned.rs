@@ -21,8 +21,10 @@ use crate::domain::name::{FileName, MediaType};
 use crate::domain::plan::{PartNumber, PartSet};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
+use crate::engine::rows::tenant_of;
+use crate::engine::rows::upload_target;
 use crate::engine::uploads::UploadEngine;
-use crate::engine::{CreateUpload, Error, Result, TransferMethod, tenant_of, upload_target};
+use crate::engine::{CreateUpload, Error, Result, TransferMethod};
 use crate::store::{StoreError, Tx, Write};
 
 /// Attempts to open an upload against concurrent requests.
@@ -65,7 +67,7 @@ impl UploadEngine {
     #[tracing::instrument(skip_all)]
     pub async fn open_unplanned(&self, actor: &Actor, wish: OpenUnsizedUpload) -> Result<Upload> {
         if let Actor::Uploader { upload } = actor {
-            let upload = self.load_upload_for(actor, Action::DriveUpload, *upload).await?;
+            let upload = self.rows.load_upload_for(actor, Action::DriveUpload, *upload).await?;
             check_open_for_bytes(&upload, self.store.now())?;
             let OpenUnsizedUpload { name, media_type, metadata } = wish;
             self.describe(&upload, GrantDescription { name, media_type, metadata }).await?;
@@ -80,8 +82,8 @@ impl UploadEngine {
         self.by_policy(by, &mut wish, false).await?;
         let (mut asset, mut upload) = self.build_intent_rows(by, &wish, cut);
         upload.protocol = UploadProtocol::Companion;
-        let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
-        self.commit_and_notify(tx, asset.id).await?;
+        let tx = Tx::new().create(&mut asset, &mut upload).with(self.audit.told_of_creation(actor, &asset, &upload));
+        self.rows.commit_and_notify(tx, asset.id).await?;
         crash::point("after_intent");
         self.ensure_multipart(upload, true).await
     }
@@ -90,7 +92,7 @@ impl UploadEngine {
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn sign_unplanned(&self, actor: &Actor, id: UploadId, parts: &[PartNumber]) -> Result<Vec<SignedUrl>> {
         may_ask(actor, Action::DriveUpload)?;
-        let upload = self.load_recent_upload(id).await?.ok_or(Error::NotFound)?;
+        let upload = self.rows.load_recent_upload(id).await?.ok_or(Error::NotFound)?;
         may(actor, Action::DriveUpload, upload_target(&upload))?;
         check_open_for_bytes(&upload, self.store.now())?;
         let Transfer::UnplannedMultipart { store_id, .. } = &upload.transfer else {
@@ -100,7 +102,7 @@ impl UploadEngine {
         if let Some(highest) = parts.iter().max() {
             self.limit_unused_urls(&upload, *highest).await?;
         }
-        let life = self.upload_timeouts().url_life(&upload.transfer);
+        let life = self.rows.upload_timeouts().url_life(&upload.transfer);
         let mut urls = Vec::with_capacity(parts.len());
         for part in parts {
             urls.push(self.blobs.sign_part(&upload.key, store_id, *part, life).await?);
@@ -111,7 +113,7 @@ impl UploadEngine {
     /// Parts that an upload has, or had when it was completed.
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn list_upload_parts(&self, actor: &Actor, id: UploadId) -> Result<Vec<StoredPart>> {
-        let upload = self.load_upload_for(actor, Action::ReadUpload, id).await?;
+        let upload = self.rows.load_upload_for(actor, Action::ReadUpload, id).await?;
         let gone = Error::Gone { what: "upload", state: upload.state.name() };
         match upload.state {
             UploadState::Open => self.list_received_parts(&upload).await,
@@ -127,7 +129,7 @@ impl UploadEngine {
     #[tracing::instrument(skip_all, fields(upload = %id))]
     pub async fn peek_upload(&self, actor: &Actor, id: UploadId) -> Result<Arc<Upload>> {
         may_ask(actor, Action::ReadUpload)?;
-        let upload = self.load_recent_upload(id).await?.ok_or(Error::NotFound)?;
+        let upload = self.rows.load_recent_upload(id).await?.ok_or(Error::NotFound)?;
         may(actor, Action::ReadUpload, upload_target(&upload))?;
         Ok(upload)
     }
@@ -215,7 +217,7 @@ impl UploadEngine {
             }
             self.blobs.abort_multipart(&upload.key, &store_id).await?;
             changed?;
-            upload = self.reload_upload(upload.id).await?;
+            upload = self.rows.reload_upload(upload.id).await?;
         }
         Err(Error::busy("others open this upload"))
     }
@@ -237,7 +239,7 @@ impl UploadEngine {
             {
                 return self.abort_other_multiparts(changed).await;
             }
-            upload = self.reload_upload(id).await?;
+            upload = self.rows.reload_upload(id).await?;
         }
         Err(Error::busy("others open this upload"))
     }
@@ -246,7 +248,7 @@ impl UploadEngine {
     pub(in crate::engine) async fn commit_transfer_change(&self, mut changed: Upload) -> Result<Option<Upload>> {
         match self.store.commit(Tx::new().quietly(&mut changed)).await {
             Ok(()) => {
-                self.upload_cache.invalidate(&changed.id).await;
+                self.rows.forget_upload(changed.id).await;
                 crash::point("after_changed_way");
                 Ok(Some(changed))
             }

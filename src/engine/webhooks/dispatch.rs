@@ -30,7 +30,7 @@ impl WebhookEngine {
             return Ok(None);
         }
         let mut moved = u64::from(self.store.drop_deliveries(MAX_DROPPED_DELIVERIES).await? > 0);
-        self.number_events().await?;
+        self.events.number_events().await?;
         let mut after = None;
         loop {
             let behind = self.store.list_webhooks_behind(after, ENDPOINTS_PER_DISPATCH).await?;
@@ -66,7 +66,7 @@ impl WebhookEngine {
     }
 
     pub(super) fn delivery_of(&self, webhook: &Webhook, event: FeedEvent) -> Delivery {
-        let id = DeliveryId(self.new_id());
+        let id = DeliveryId(self.rows.new_id());
         Delivery::new(id, (webhook.id, webhook.tenant), event, self.store.now())
     }
 
@@ -78,7 +78,7 @@ impl WebhookEngine {
             (false, true) => Priority::Low,
         };
         let (work, run_at) = (JobSubject::Deliver(delivery.id), self.store.now());
-        let job = NewJob { id: JobId(self.new_id()), work, tenant: delivery.tenant, priority, run_at };
+        let job = NewJob { id: JobId(self.rows.new_id()), work, tenant: delivery.tenant, priority, run_at };
         (delivery, job)
     }
 }

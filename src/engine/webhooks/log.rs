@@ -106,7 +106,7 @@ impl WebhookEngine {
         if range.from >= range.to {
             return Err(Error::invalid("to", "later than from"));
         }
-        self.number_events().await?;
+        self.events.number_events().await?;
         let mut at = match range.after {
             Some(after) => after,
             None => self.place_of(webhook.tenant, before(range.from, REPLAY_CLOCK_SLACK)).await?,
@@ -156,7 +156,7 @@ impl WebhookEngine {
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn test_webhook(&self, actor: &Actor, id: WebhookId) -> Result<Delivery> {
         let webhook = self.webhook(actor, id).await?;
-        let test = Delivery::test(DeliveryId(self.new_id()), (webhook.id, webhook.tenant), self.store.now());
+        let test = Delivery::test(DeliveryId(self.rows.new_id()), (webhook.id, webhook.tenant), self.store.now());
         let (sent, owed) = (test.id, self.owed(test));
         self.write_webhook(WebhookWrite::Deliver(vec![owed])).await?;
         let deadline = tokio::time::Instant::now() + self.webhook_settings().timeout + TEST_GRACE_PERIOD;
@@ -181,7 +181,7 @@ impl WebhookEngine {
     /// Place behind which all events of a tenant's feed are at `time` or later, apart from the disorder of
     /// [`REPLAY_CLOCK_SLACK`]. Found by binary search, whatever the feed's length.
     async fn place_of(&self, tenant: TenantId, time: Timestamp) -> Result<i64> {
-        let ends = self.read_feed_ends(tenant).await?;
+        let ends = self.events.read_feed_ends(tenant).await?;
         let (mut low, mut high) = (ends.forgotten, ends.last);
         while low < high {
             let middle = low + (high - low) / 2;

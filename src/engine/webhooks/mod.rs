@@ -6,6 +6,15 @@
 //!
 //! Deliveries of an endpoint are made in the order of the feed and arrive in any order; `seq` and `id` say the order.
 
+use crate::domain::clock::Entropy;
+use crate::engine::EnginePorts;
+use crate::engine::audit::AuditTrail;
+use crate::engine::events::EventEngine;
+use crate::engine::rows::RowAccess;
+use crate::engine::rows::tenant_of;
+use crate::engine::settings::EngineSettings;
+use crate::store::Store;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,8 +26,7 @@ use crate::domain::egress::EgressPolicy;
 use crate::domain::ids::WebhookId;
 use crate::domain::webhook::{EventFilter, Webhook, WebhookSecret, WebhookState, WhyDisabled};
 use crate::engine::audit::AuditedAct;
-use crate::engine::webhooks::WebhookEngine;
-use crate::engine::{Error, Result, tenant_of};
+use crate::engine::{Error, Result};
 use crate::store::{StoreError, Tx, WebhookWrite, Write};
 
 mod calls;
@@ -64,7 +72,30 @@ pub struct WebhookWish {
     pub enabled: Option<bool>,
 }
 
+/// The room of webhooks.
+#[derive(Clone)]
+pub struct WebhookEngine {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) settings: Arc<EngineSettings>,
+    pub(super) rows: Arc<RowAccess>,
+    pub(super) audit: Arc<AuditTrail>,
+    pub(super) events: Arc<EventEngine>,
+}
+
 impl WebhookEngine {
+    /// The room, from the engine's ports and the rooms that it uses.
+    pub(super) fn new(ports: &EnginePorts, events: Arc<EventEngine>) -> Self {
+        Self {
+            store: ports.store.clone(),
+            entropy: ports.entropy.clone(),
+            settings: ports.settings.clone(),
+            rows: ports.rows.clone(),
+            audit: ports.audit.clone(),
+            events,
+        }
+    }
+
     /// Settings of webhooks.
     #[must_use]
     pub fn webhook_settings(&self) -> &WebhookSettings {
@@ -86,9 +117,9 @@ impl WebhookEngine {
         if self.store.list_webhooks(tenant, None, most).await?.len() >= most as usize {
             return Err(Error::Taken("the tenant has as many webhooks as it may have"));
         }
-        self.number_events().await?;
+        self.events.number_events().await?;
         let blank = Webhook {
-            id: WebhookId(self.new_id()),
+            id: WebhookId(self.rows.new_id()),
             tenant,
             revision: 1,
             url: String::new(),
@@ -97,12 +128,12 @@ impl WebhookEngine {
             secret: WebhookSecret::fresh(&*self.entropy),
             old_secret: None,
             state: WebhookState::Active,
-            cursor: self.read_feed_ends(tenant).await?.last,
+            cursor: self.events.read_feed_ends(tenant).await?.last,
             failing_since: None,
             created_at: now,
         };
         let webhook = self.wished(blank, &wish)?;
-        let told = self.audited(deed(actor, &webhook, "webhook.create").after(shown(&webhook)));
+        let told = self.audit.audited(deed(actor, &webhook, "webhook.create").after(shown(&webhook)));
         let insert = Write::Webhook(WebhookWrite::Insert(Box::new(webhook.clone())));
         self.store.commit(Tx::new().with(insert).with(told)).await?;
         Ok(webhook)
@@ -130,7 +161,7 @@ impl WebhookEngine {
     /// replay.
     #[tracing::instrument(skip_all, fields(webhook = %id))]
     pub async fn change_webhook(&self, actor: &Actor, id: WebhookId, wish: &WebhookWish) -> Result<Webhook> {
-        self.number_events().await?;
+        self.events.number_events().await?;
         self.update_webhook(actor, id, |webhook, last| {
             let moved = wish.url.as_ref().is_some_and(|url| *url != webhook.url);
             let changed = self.wished(webhook, wish)?;
@@ -204,11 +235,11 @@ impl WebhookEngine {
     ) -> Result<Webhook> {
         for _ in 0..MAX_ENDPOINT_ATTEMPTS {
             let webhook = self.webhook(actor, id).await?;
-            let last = self.read_feed_ends(webhook.tenant).await?.last;
+            let last = self.events.read_feed_ends(webhook.tenant).await?.last;
             let before = shown(&webhook);
             let (changed, writes) = change(webhook, last)?;
             let deed = deed(actor, &changed, "webhook.change").before(before).after(shown(&changed));
-            let tx = Tx::new().with(self.audited(deed));
+            let tx = Tx::new().with(self.audit.audited(deed));
             let tx = writes.into_iter().fold(tx, |tx, write| tx.with(Write::Webhook(write)));
             match self.store.commit(tx).await {
                 Ok(()) => return Ok(changed),

@@ -22,7 +22,7 @@ pub(super) async fn list_jobs(
     RawQuery(query): RawQuery,
 ) -> AdminResult {
     let list = wire::parse_jobs_query(query.as_deref())?;
-    let jobs = site.engine.list_jobs(&actor, list).await?;
+    let jobs = site.engine.operations().list_jobs(&actor, list).await?;
     let next = next_cursor(&jobs, list.limit, |entry| entry.job.id);
     Ok(Rendered(json!({ "jobs": jobs.iter().map(wire::job_view).collect::<Vec<_>>(), "next_after": next })))
 }
@@ -32,7 +32,7 @@ pub(super) async fn retry_job(
     State(site): State<AppState>,
     PathId(job): PathId<JobId>,
 ) -> AdminResult<StatusCode> {
-    site.engine.retry_job(&actor, job).await?;
+    site.engine.operations().retry_job(&actor, job).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn discard_job(
     State(site): State<AppState>,
     PathId(job): PathId<JobId>,
 ) -> AdminResult<StatusCode> {
-    site.engine.discard_job(&actor, job).await?;
+    site.engine.operations().discard_job(&actor, job).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn retry_dead_jobs(
     State(site): State<AppState>,
     body: JsonBody<RetryDeadJobsBody>,
 ) -> AdminResult {
-    let retried = site.engine.retry_dead_jobs(&actor, body.value.kind()?).await?;
+    let retried = site.engine.operations().retry_dead_jobs(&actor, body.value.kind()?).await?;
     Ok(Rendered(json!({ "retried": retried })))
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn list_queues(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
 ) -> AdminResult {
-    Ok(Rendered(wire::queues_view(&site.engine.count_queues(&actor).await?)))
+    Ok(Rendered(wire::queues_view(&site.engine.operations().count_queues(&actor).await?)))
 }
 
 pub(super) async fn pause_queue(
@@ -78,7 +78,7 @@ pub(super) async fn resume_queue(
 }
 
 async fn set_queue_paused(site: &AppState, actor: &Actor, kind: &str, paused: bool) -> AdminResult<StatusCode> {
-    site.engine.pause_jobs(actor, wire::parse_job_kind(kind)?, paused).await?;
+    site.engine.operations().pause_jobs(actor, wire::parse_job_kind(kind)?, paused).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn list_chores(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
 ) -> AdminResult {
-    let chores = site.engine.list_chores(&actor).await?;
+    let chores = site.engine.operations().list_chores(&actor).await?;
     Ok(Rendered(json!({ "chores": chores.iter().map(wire::chore_view).collect::<Vec<_>>() })))
 }
 
@@ -98,10 +98,10 @@ pub(super) async fn run_chore(
 ) -> AdminResult<(StatusCode, Rendered<Value>)> {
     let chore = wire::parse_chore(&name)?;
     if body.value.dry_run {
-        let would = site.engine.dry_run_chore(&actor, chore).await?;
+        let would = site.engine.operations().dry_run_chore(&actor, chore).await?;
         return Ok((StatusCode::OK, Rendered(json!({ "dry_run": true, "would": would }))));
     }
-    let begins = site.engine.hurry_chore(&actor, chore).await?;
+    let begins = site.engine.operations().hurry_chore(&actor, chore).await?;
     Ok((StatusCode::ACCEPTED, Rendered(json!({ "begins": begins }))))
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn get_stats(
     RawQuery(query): RawQuery,
 ) -> AdminResult {
     let (from, to) = wire::parse_stats_query(query.as_deref(), site.engine.now())?;
-    let hours = site.engine.list_hourly_counts(&actor, from, to).await?;
+    let hours = site.engine.operations().list_hourly_counts(&actor, from, to).await?;
     Ok(Rendered(json!({ "hours": hours.iter().map(wire::hour_view).collect::<Vec<_>>() })))
 }
 
@@ -119,7 +119,7 @@ pub(super) async fn list_alarms(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
 ) -> AdminResult {
-    Ok(Rendered(json!({ "alarms": site.engine.list_alarms(&actor).await? })))
+    Ok(Rendered(json!({ "alarms": site.engine.operations().list_alarms(&actor).await? })))
 }
 
 pub(super) async fn reprocess_asset(
@@ -128,7 +128,7 @@ pub(super) async fn reprocess_asset(
     PathId(asset): PathId<AssetId>,
     body: JsonBody<ReprocessAssetBody>,
 ) -> AdminResult<StatusCode> {
-    site.engine.look_again(&actor, asset, body.value.reprocess_scope()).await?;
+    site.engine.processing().look_again(&actor, asset, body.value.reprocess_scope()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -138,6 +138,6 @@ pub(super) async fn reprocess_assets(
     body: JsonBody<ReprocessAssetsBody>,
 ) -> AdminResult<(StatusCode, Rendered<Value>)> {
     let (list, again) = body.value.into_command();
-    let enqueued = site.engine.look_again_at(&actor, list, again).await?;
+    let enqueued = site.engine.processing().look_again_at(&actor, list, again).await?;
     Ok((StatusCode::ACCEPTED, Rendered(wire::reprocess_view(&enqueued))))
 }

@@ -50,14 +50,14 @@ impl CompanionRequest {
     async fn verify_upload(&self) -> Result<UploadId, Error> {
         let key = self.query.required_key()?;
         let id = self.path.get("id").and_then(|text| text.parse().ok()).ok_or(Error::NotFound)?;
-        let upload = self.site.engine.peek_upload(&self.actor, id).await?;
+        let upload = self.site.engine.uploads().peek_upload(&self.actor, id).await?;
         if wire::asset_key(upload.asset) == key { Ok(id) } else { Err(Error::NotFound) }
     }
 }
 
 pub(super) async fn get_upload_form(call: CompanionRequest) -> CompanionResult {
     let (kind, wish) = call.query.form_command()?;
-    let (upload, grant) = call.site.engine.open_form_upload(&call.actor, wish).await?;
+    let (upload, grant) = call.site.engine.append().open_form_upload(&call.actor, wish).await?;
     let url = format!("{}/s3/form/{grant}", call.site.public_url);
     Ok(Rendered(wire::form_view(&upload, &url, &kind, call.site.engine.now())))
 }
@@ -66,19 +66,19 @@ pub(super) async fn create_multipart(
     call: CompanionRequest,
     body: Result<JsonBody<CreateMultipartBody>, ProblemDetails>,
 ) -> CompanionResult {
-    let upload = call.site.engine.open_unplanned(&call.actor, body?.value.into_command()?).await?;
+    let upload = call.site.engine.uploads().open_unplanned(&call.actor, body?.value.into_command()?).await?;
     Ok(Rendered(wire::created_view(&upload)))
 }
 
 pub(super) async fn list_parts(call: CompanionRequest) -> CompanionResult {
     let id = call.verify_upload().await?;
-    Ok(Rendered(wire::parts_view(&call.site.engine.list_upload_parts(&call.actor, id).await?)))
+    Ok(Rendered(wire::parts_view(&call.site.engine.uploads().list_upload_parts(&call.actor, id).await?)))
 }
 
 pub(super) async fn sign_part(call: CompanionRequest) -> CompanionResult {
     let part = wire::parse_part_number(call.path.get("number").map_or("", String::as_str))?;
     let id = call.verify_upload().await?;
-    let signed = call.site.engine.sign_unplanned(&call.actor, id, &[part]).await?;
+    let signed = call.site.engine.uploads().sign_unplanned(&call.actor, id, &[part]).await?;
     let only = signed.first().ok_or_else(|| Error::Internal("no URL for one part".to_owned()))?;
     Ok(Rendered(wire::signed_url_view(only, call.site.engine.now())))
 }
@@ -86,7 +86,7 @@ pub(super) async fn sign_part(call: CompanionRequest) -> CompanionResult {
 pub(super) async fn sign_parts(call: CompanionRequest) -> CompanionResult {
     let parts = call.query.part_numbers()?;
     let id = call.verify_upload().await?;
-    let signed = call.site.engine.sign_unplanned(&call.actor, id, &parts).await?;
+    let signed = call.site.engine.uploads().sign_unplanned(&call.actor, id, &parts).await?;
     let urls: Map<_, _> =
         parts.iter().zip(signed).map(|(part, signed)| (part.to_string(), Value::from(signed.url))).collect();
     Ok(Rendered(json!({ "presignedUrls": urls })))
@@ -98,13 +98,13 @@ pub(super) async fn complete_multipart(
 ) -> CompanionResult {
     let wish = body?.into_value().into_command()?;
     let id = call.verify_upload().await?;
-    let asset = call.site.engine.complete_upload(&call.actor, id, wish).await?;
+    let asset = call.site.engine.uploads().complete_upload(&call.actor, id, wish).await?;
     Ok(Rendered(wire::completed_view(&asset, &call.site.public_url)))
 }
 
 pub(super) async fn abort_multipart(call: CompanionRequest) -> CompanionResult {
     let id = call.verify_upload().await?;
-    call.site.engine.abort(&call.actor, id).await?;
+    call.site.engine.uploads().abort(&call.actor, id).await?;
     Ok(Rendered(json!({})))
 }
 
@@ -130,11 +130,11 @@ async fn receive_form(site: &AppState, grant: &str, request: Request) -> Compani
         claims: ChunkClaims::in_query(head.uri.query()),
     };
     let (form, file, verdict) = form::parse_form(said, body).await?;
-    let upload = site.engine.peek_upload(&actor, id).await?;
+    let upload = site.engine.uploads().peek_upload(&actor, id).await?;
     if form.key.as_ref().is_some_and(|key| *key != wire::asset_key(upload.asset)) {
         return Err(Error::NotFound.into());
     }
-    let taken = site.engine.take_file(&actor, id, form.description(), None, file).await;
+    let taken = site.engine.append().take_file(&actor, id, form.description(), None, file).await;
     let asset = taken.map_err(|error| verdict.explain(error))?;
     Ok((form, asset))
 }

@@ -35,7 +35,7 @@ const CACHED_STORE_LOCATION: &str = "/_gantry/cached";
 
 /// The proxy that this request came through, if it sent its secret.
 pub(super) fn find_trusted_proxy<'a>(site: &'a AppState, headers: &HeaderMap) -> Option<&'a TrustedProxy> {
-    site.engine.trusted_proxy(headers.get(PROXY_SECRET_HEADER).map(HeaderValue::as_bytes))
+    site.engine.delivery().trusted_proxy(headers.get(PROXY_SECRET_HEADER).map(HeaderValue::as_bytes))
 }
 
 fn header_value_or_error(value: &str) -> Result<HeaderValue, Error> {
@@ -74,7 +74,7 @@ pub(super) async fn build_accel_response(
     verdict: &PreconditionOutcome,
 ) -> Result<Option<Response>, ProblemDetails> {
     let alike = is_same_range(headers, verdict) && !has_preconditions(headers);
-    let file = if alike { site.engine.local_file(download).await? } else { None };
+    let file = if alike { site.engine.delivery().local_file(download).await? } else { None };
     let mut response = match file {
         Some(file) => {
             let mut response = empty_response(download);
@@ -89,7 +89,7 @@ pub(super) async fn build_accel_response(
         None => {
             let place =
                 if proxy.cache == ProxyCacheMode::Slices && alike { CACHED_STORE_LOCATION } else { STORE_LOCATION };
-            match site.engine.store_request(download).await? {
+            match site.engine.delivery().store_request(download).await? {
                 Some(request) => store_accel_response(&request, download, verdict, place)?,
                 None => return Ok(None),
             }
@@ -147,7 +147,7 @@ pub(super) async fn build_sendfile_response(
     if !is_same_range(headers, verdict) || by_date {
         return Ok(None);
     }
-    let Some(file) = site.engine.local_file(download).await? else { return Ok(None) };
+    let Some(file) = site.engine.delivery().local_file(download).await? else { return Ok(None) };
     let Some(path) = file.path.to_str() else { return Ok(None) };
     let mut response = empty_response(download);
     response.headers_mut().insert(SENDFILE_HEADER, header_value_or_error(path)?);

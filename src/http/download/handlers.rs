@@ -58,8 +58,8 @@ pub(super) async fn get_content(
     // A policy may make assets public.
     let actor = caller.map_or(Actor::Nobody, |AuthenticatedActor(actor)| actor);
     let ask = parse_query(query.as_deref())?;
-    let download = site.engine.download(&actor, asset, ask.disposition, ask.variant.as_ref()).await?;
-    let mode = site.engine.way_of(&download, ask.delivery)?;
+    let download = site.engine.delivery().download(&actor, asset, ask.disposition, ask.variant.as_ref()).await?;
+    let mode = site.engine.delivery().way_of(&download, ask.delivery)?;
     let asked = DownloadRequestHead { method: &method, headers: &headers, extensions: &extensions };
     deliver_download(&site, &asked, download, mode).await
 }
@@ -76,8 +76,9 @@ pub(super) async fn get_link_content(
     let opening = |download: &OpenedDownload| {
         opening_kind(&method, &evaluate_preconditions(&method, &headers, &representation_info(download)))
     };
-    let download = site.engine.download_by_link(&grant, peer_ip(&extensions), opening, ask.variant.as_ref()).await?;
-    let mode = site.engine.way_of(&download, ask.delivery)?;
+    let download =
+        site.engine.delivery().download_by_link(&grant, peer_ip(&extensions), opening, ask.variant.as_ref()).await?;
+    let mode = site.engine.delivery().way_of(&download, ask.delivery)?;
     let asked = DownloadRequestHead { method: &method, headers: &headers, extensions: &extensions };
     deliver_download(&site, &asked, download, mode).await
 }
@@ -161,9 +162,11 @@ async fn delegate_delivery(
     match mode {
         DeliveryMode::Stream => Ok(None),
         DeliveryMode::Redirect if as_asked => {
-            site.engine.redirect(download).await?.as_ref().map(redirect_response).transpose()
+            site.engine.delivery().redirect(download).await?.as_ref().map(redirect_response).transpose()
         }
-        DeliveryMode::Cdn if as_asked => site.engine.at_the_edge(download).as_ref().map(redirect_response).transpose(),
+        DeliveryMode::Cdn if as_asked => {
+            site.engine.delivery().at_the_edge(download).as_ref().map(redirect_response).transpose()
+        }
         DeliveryMode::Redirect | DeliveryMode::Cdn => Ok(None),
         DeliveryMode::Accel => match accel::find_trusted_proxy(site, headers) {
             Some(proxy) => accel::build_accel_response(site, proxy, headers, download, verdict).await,

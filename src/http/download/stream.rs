@@ -145,11 +145,11 @@ async fn open_body(
     range: Range<u64>,
 ) -> Result<Body, ProblemDetails> {
     if let Some(outlet) = SpanOutlet::of(request.extensions, range.end - range.start)
-        && let Some(spans) = site.engine.spans(download, range.clone()).await?
+        && let Some(spans) = site.engine.delivery().spans(download, range.clone()).await?
     {
         return Ok(Body::from_stream(outlet.body(spans).inspect_err(log_broken_download())));
     }
-    Ok(Body::from_stream(site.engine.stream(download, range).await?.inspect_err(log_broken_download())))
+    Ok(Body::from_stream(site.engine.delivery().stream(download, range).await?.inspect_err(log_broken_download())))
 }
 
 /// Logs a body that fails. The failure closes the connection, so that the client notices the missing bytes.
@@ -201,7 +201,7 @@ async fn open_range_part(
     head: String,
     range: Range<u64>,
 ) -> Result<RangePartStream, Error> {
-    let bytes = engine.stream(&download, range).await?.map_err(Error::from);
+    let bytes = engine.delivery().stream(&download, range).await?.map_err(Error::from);
     Ok(stream::once(async move { Ok(Bytes::from(head)) }).chain(bytes).boxed())
 }
 

@@ -61,16 +61,16 @@ async fn respond_with_events(
     let question = question.map_err(wire::problem_of)?;
     let engine = &caller.site.engine;
     if question.stream {
-        let follower = engine.follow(&caller.actor, of, question.since()).await.map_err(wire::problem_of)?;
+        let follower = engine.events().follow(&caller.actor, of, question.since()).await.map_err(wire::problem_of)?;
         return Ok(sse::sse_response(caller, follower));
     }
     // A drain does not wait for long polls.
     let wait = if caller.site.draining.is_cancelled() { Duration::ZERO } else { question.wait };
-    let page = engine.events(&caller.actor, of, question.since(), question.limit, wait);
+    let page = engine.events().read_events(&caller.actor, of, question.since(), question.limit, wait);
     let page = tokio::select! {
         page = page => page,
         () = caller.site.draining.cancelled(), if !wait.is_zero() => {
-            engine.events(&caller.actor, of, question.since(), question.limit, Duration::ZERO).await
+            engine.events().read_events(&caller.actor, of, question.since(), question.limit, Duration::ZERO).await
         }
     };
     let page = page.map_err(wire::problem_of)?;
@@ -88,7 +88,8 @@ pub(super) async fn open_event_socket(
     let caller = EventSubscriber::authenticate(site, StreamCredential::Headers(headers)).await?;
     let question = EventsQuery { stream: true, ..question.map_err(wire::problem_of)? };
     let of = question.asset.map_or(FeedOf::Tenant, FeedOf::Asset);
-    let follower = caller.site.engine.follow(&caller.actor, of, question.since()).await.map_err(wire::problem_of)?;
+    let follower =
+        caller.site.engine.events().follow(&caller.actor, of, question.since()).await.map_err(wire::problem_of)?;
     let refused =
         |_| ProblemDetails::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "A WebSocket is opened here.");
     let upgrade = upgrade.map_err(refused)?;

@@ -53,7 +53,7 @@ impl EventSubscriber {
             StreamCredential::Headers(headers) => authenticate_bearer(engine, headers).await?,
             StreamCredential::Path(grant) => authenticate_grant(engine, grant).await?,
         };
-        engine.keep_admitted(&actor).await?;
+        engine.tenants().keep_admitted(&actor).await?;
         Ok(actor)
     }
 }

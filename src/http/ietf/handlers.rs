@@ -61,10 +61,12 @@ impl UploadRequest {
     /// Appends, and reports the durable offset in interim answers meanwhile.
     async fn append_with_progress(&self, actor: &Actor, id: UploadId, mut wish: AppendBytes) -> Result<Upload, Error> {
         let engine = &self.site.engine;
-        let Some((interim, draft)) = self.interim_channel() else { return engine.append_bytes(actor, id, wish).await };
+        let Some((interim, draft)) = self.interim_channel() else {
+            return engine.append().append_bytes(actor, id, wish).await;
+        };
         let (heard, mut offsets) = watch::channel(wish.offset);
         wish.offset_sender = Some(heard);
-        let mut work = std::pin::pin!(engine.append_bytes(actor, id, wish));
+        let mut work = std::pin::pin!(engine.append().append_bytes(actor, id, wish));
         loop {
             tokio::select! {
                 outcome = &mut work => return outcome,
@@ -91,11 +93,11 @@ impl UploadRequest {
         render: impl FnOnce(&UploadResponseContext<'_>) -> Response,
     ) -> Response {
         let engine = &self.site.engine;
-        let limits = engine.load_limits_for(actor).await.unwrap_or_else(|_| engine.limits());
+        let limits = engine.uploads().load_limits_for(actor).await.unwrap_or_else(|_| engine.uploads().limits());
         let mut response = render(&UploadResponseContext { upload, limits: &limits, now: engine.now() });
         if upload.state == UploadState::Completed && digest::wants_repr_digest(&self.headers) {
             // The file is stored, whatever the outcome of this query.
-            let sha256 = engine.wait_for_digest(actor, upload.asset, patience).await.unwrap_or_default();
+            let sha256 = engine.assets().wait_for_digest(actor, upload.asset, patience).await.unwrap_or_default();
             wire::set_repr_digest(response.headers_mut(), sha256);
         }
         response
@@ -145,7 +147,7 @@ async fn get_progress(call: &UploadRequest) -> IetfResult {
     wire::refuse_tus(&call.headers)?;
     let actor = call.admit_sender().await?;
     wire::refuse_byte_headers(&call.headers)?;
-    let upload = call.site.engine.wait_for_progress(&actor, call.upload_id()?).await?;
+    let upload = call.site.engine.append().wait_for_progress(&actor, call.upload_id()?).await?;
     Ok(call
         .respond_about(&actor, &upload, Duration::ZERO, |about| about.progress_response(call.response_draft()))
         .await)
@@ -155,7 +157,7 @@ async fn cancel_upload(call: &UploadRequest) -> IetfResult {
     wire::refuse_tus(&call.headers)?;
     let actor = call.admit_sender().await?;
     wire::refuse_byte_headers(&call.headers)?;
-    call.site.engine.terminate_upload(&actor, call.upload_id()?).await?;
+    call.site.engine.append().terminate_upload(&actor, call.upload_id()?).await?;
     Ok(wire::cancellation_response())
 }
 
@@ -172,7 +174,7 @@ async fn append_content(call: &UploadRequest, body: Body) -> IetfResult {
 
 /// Adds the upload's offset to an error.
 async fn add_standing(call: &UploadRequest, refusal: IetfError, actor: &Actor, id: UploadId) -> IetfError {
-    let upload = call.site.engine.read_progress(actor, id).await.ok();
+    let upload = call.site.engine.append().read_progress(actor, id).await.ok();
     let provided = wire::parse_offset(&call.headers).ok().flatten();
     refusal.with_standing(upload.as_ref(), provided, call.response_draft())
 }
@@ -201,8 +203,8 @@ async fn complete_if_meant(call: &UploadRequest, actor: &Actor, upload: Upload) 
         return Ok(upload);
     }
     let engine = &call.site.engine;
-    engine.complete_upload(actor, upload.id, CompleteUpload::default()).await?;
-    Ok(engine.read_progress(actor, upload.id).await?)
+    engine.uploads().complete_upload(actor, upload.id, CompleteUpload::default()).await?;
+    Ok(engine.append().read_progress(actor, upload.id).await?)
 }
 
 async fn create_upload(call: &UploadRequest, body: Body) -> IetfResult {
@@ -228,7 +230,7 @@ async fn open_with_content(
 ) -> Result<Upload, IetfError> {
     let CreationRequest { draft, ends, length, metadata: described, sha256, checksum } = creation;
     let engine = &call.site.engine;
-    let limit = engine.limits().max_append;
+    let limit = engine.uploads().limits().max_append;
     if call.content_length.is_some_and(|bytes| bytes > limit) {
         return Err(Error::TooLarge { limit }.into());
     }
@@ -244,7 +246,7 @@ async fn open_with_content(
         first_bytes: None,
         content_follows: call.content_length != Some(0),
     };
-    let upload = engine.open_append(actor, wish).await?;
+    let upload = engine.append().open_append(actor, wish).await?;
     if upload.state != UploadState::Open {
         return compare_repeated_content(call, body, actor, upload).await;
     }
@@ -270,7 +272,7 @@ async fn open_with_content(
             let unheard = matches!(error, Error::ChecksumMismatch) || draft.is_none();
             if unheard && matches!(actor, Actor::Key { .. }) {
                 // The client does not know the upload's URL or cannot continue it.
-                let _ = engine.terminate_upload(actor, upload.id).await;
+                let _ = engine.append().terminate_upload(actor, upload.id).await;
             }
             Err(add_standing(call, error.into(), actor, upload.id).await)
         }
@@ -290,13 +292,13 @@ async fn compare_repeated_content(
     }
     let engine = &call.site.engine;
     let id = upload.id;
-    match engine.compare_repeated_file(actor, id, call.content_length, append_body(body)).await {
+    match engine.append().compare_repeated_file(actor, id, call.content_length, append_body(body)).await {
         Ok(upload) => Ok(upload),
         Err(error) => {
             // The upload was just created as an empty file, but the request has content: the client does not learn of
             // this upload.
             if matches!(actor, Actor::Key { .. }) {
-                let _ = engine.terminate_upload(actor, id).await;
+                let _ = engine.append().terminate_upload(actor, id).await;
             }
             Err(error.into())
         }

@@ -31,7 +31,7 @@ pub(super) async fn create_key(
 ) -> ApiKeysResult<Response> {
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
     let (tenant, wish) = body.value.into_command(parse_tenant(query.as_deref())?)?;
-    let made = site.engine.create_key(&actor, tenant.as_deref(), wish, repeat).await?;
+    let made = site.engine.tenants().create_key(&actor, tenant.as_deref(), wish, repeat).await?;
     Ok(key_secret_response(StatusCode::CREATED, &made))
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn list_keys(
     RawQuery(query): RawQuery,
 ) -> ApiKeysResult {
     let list = wire::parse_keys_query(query.as_deref())?;
-    let keys = site.engine.list_keys(&actor, list.tenant.as_deref(), list.after, list.limit).await?;
+    let keys = site.engine.tenants().list_keys(&actor, list.tenant.as_deref(), list.after, list.limit).await?;
     let next = next_cursor(&keys, list.limit, |last| last.id);
     Ok(Rendered(json!({ "keys": keys.iter().map(wire::key_view).collect::<Vec<_>>(), "next_after": next })))
 }
@@ -53,7 +53,7 @@ pub(super) async fn get_key(
     RawQuery(query): RawQuery,
 ) -> ApiKeysResult {
     let tenant = parse_tenant(query.as_deref())?;
-    Ok(Rendered(wire::key_view(&site.engine.key(&actor, tenant.as_deref(), id).await?)))
+    Ok(Rendered(wire::key_view(&site.engine.tenants().key(&actor, tenant.as_deref(), id).await?)))
 }
 
 pub(super) async fn revoke_key(
@@ -63,7 +63,7 @@ pub(super) async fn revoke_key(
     RawQuery(query): RawQuery,
 ) -> ApiKeysResult<StatusCode> {
     let tenant = parse_tenant(query.as_deref())?;
-    site.engine.revoke_key(&actor, tenant.as_deref(), id).await?;
+    site.engine.tenants().revoke_key(&actor, tenant.as_deref(), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -77,6 +77,6 @@ pub(super) async fn rotate_key(
 ) -> ApiKeysResult<Response> {
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
     let (tenant, overlap) = (parse_tenant(query.as_deref())?, body.value.parse_overlap()?);
-    let made = site.engine.rotate_key(&actor, tenant.as_deref(), id, overlap, repeat).await?;
+    let made = site.engine.tenants().rotate_key(&actor, tenant.as_deref(), id, overlap, repeat).await?;
     Ok(key_secret_response(StatusCode::OK, &made))
 }

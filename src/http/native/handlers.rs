@@ -29,10 +29,10 @@ pub(super) async fn get_limits(
     State(site): State<AppState>,
 ) -> Rendered<Value> {
     let limits = match asker {
-        Ok(AuthenticatedActor(actor)) => site.engine.load_limits_for(&actor).await.ok(),
+        Ok(AuthenticatedActor(actor)) => site.engine.uploads().load_limits_for(&actor).await.ok(),
         Err(_) => None,
     };
-    Rendered(view::limits_view(&limits.unwrap_or_else(|| site.engine.limits())))
+    Rendered(view::limits_view(&limits.unwrap_or_else(|| site.engine.uploads().limits())))
 }
 
 pub(super) async fn create_upload(
@@ -42,7 +42,7 @@ pub(super) async fn create_upload(
     body: JsonBody<CreateUploadBody>,
 ) -> NativeResult {
     let command = body.value.into_command(parse_idempotency_key(&headers, body.fingerprint)?)?;
-    opened_response(&site.engine.create_upload(&actor, command).await?, &site.public_url)
+    opened_response(&site.engine.uploads().create_upload(&actor, command).await?, &site.public_url)
 }
 
 fn opened_response(opened: &OpenedUpload, public_url: &str) -> NativeResult {
@@ -64,8 +64,8 @@ pub(super) async fn check_upload(
     State(site): State<AppState>,
     body: JsonBody<CreateUploadBody>,
 ) -> NativeResult<Rendered<Value>> {
-    site.engine.check_create(&actor, body.value.into_command(None)?).await?;
-    let limits = site.engine.load_limits_for(&actor).await?;
+    site.engine.uploads().check_create(&actor, body.value.into_command(None)?).await?;
+    let limits = site.engine.uploads().load_limits_for(&actor).await?;
     Ok(Rendered(json!({ "accepted": true, "limits": view::limits_view(&limits) })))
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn get_upload(
     State(site): State<AppState>,
     PathId(upload): PathId<UploadId>,
 ) -> NativeResult<Rendered<view::UploadView>> {
-    let (upload, received) = site.engine.load_upload_with_parts(&actor, upload).await?;
+    let (upload, received) = site.engine.uploads().load_upload_with_parts(&actor, upload).await?;
     Ok(Rendered(view::upload_view(&upload, &received)))
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn sign_parts(
     body: JsonListBody<SignPartsBody>,
 ) -> NativeResult {
     let form = body.value.form;
-    let signed = site.engine.sign_parts(&actor, upload, body.value.into_command()?).await?;
+    let signed = site.engine.uploads().sign_parts(&actor, upload, body.value.into_command()?).await?;
     Ok(match form {
         UrlFormInput::Urls => part_urls::urls_response(signed),
         UrlFormInput::Compact => part_urls::compact_response(&signed),
@@ -107,7 +107,7 @@ pub(super) async fn put_content(
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.parse().ok());
     let about = GrantDescription { name: FileName::nameless(), media_type, metadata: AssetMetadata::new() };
     let pieces = body.into_data_stream().map(|piece| piece.map(BodyFrame::Bytes).map_err(|_| TruncatedBody));
-    let asset = site.engine.take_file(&actor, upload, about, announced, pieces.boxed()).await?;
+    let asset = site.engine.append().take_file(&actor, upload, about, announced, pieces.boxed()).await?;
     Ok(Rendered(view::asset_view(&asset)))
 }
 
@@ -117,7 +117,7 @@ pub(super) async fn complete_upload(
     PathId(upload): PathId<UploadId>,
     body: JsonListBody<CompleteUploadBody>,
 ) -> NativeResult<Rendered<AssetView>> {
-    let asset = site.engine.complete_upload(&actor, upload, body.into_value().into_command()?).await?;
+    let asset = site.engine.uploads().complete_upload(&actor, upload, body.into_value().into_command()?).await?;
     Ok(Rendered(view::asset_view(&asset)))
 }
 
@@ -126,7 +126,7 @@ pub(super) async fn abort_upload(
     State(site): State<AppState>,
     PathId(upload): PathId<UploadId>,
 ) -> NativeResult<StatusCode> {
-    site.engine.abort(&actor, upload).await?;
+    site.engine.uploads().abort(&actor, upload).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -135,7 +135,7 @@ pub(super) async fn list_assets(
     State(site): State<AppState>,
     RawQuery(raw): RawQuery,
 ) -> NativeResult<Rendered<Value>> {
-    let list = site.engine.list_assets(&actor, query::parse_assets_query(raw.as_deref())?).await?;
+    let list = site.engine.assets().list_assets(&actor, query::parse_assets_query(raw.as_deref())?).await?;
     let assets: Vec<AssetView> = list.assets.iter().map(view::asset_view).collect();
     Ok(Rendered(json!({ "assets": assets, "next": list.next })))
 }
@@ -148,7 +148,7 @@ pub(super) async fn batch_assets(
     let texts = body.value.ids;
     let ids: Vec<Option<AssetId>> = texts.iter().map(|text| text.parse().ok()).collect();
     let known: Vec<AssetId> = ids.iter().flatten().copied().collect();
-    let assets = site.engine.assets_by_id(&actor, &known).await?;
+    let assets = site.engine.assets().assets_by_id(&actor, &known).await?;
     let result = |(text, id): (&String, &Option<AssetId>)| match assets.iter().find(|asset| Some(asset.id) == *id) {
         Some(asset) => json!({ "id": text, "asset": view::asset_view(asset) }),
         None => json!({ "id": text, "error": ProblemDetails::from(Error::NotFound).to_json() }),
@@ -165,7 +165,7 @@ pub(super) async fn get_asset(
 ) -> NativeResult<Rendered<AssetView>> {
     let wait = query::parse_wait_query(raw.as_deref())?;
     let done = |asset: &Asset| wait.until.as_deref().is_some_and(|state| asset.state.name() == state);
-    let asset = site.engine.await_asset(&actor, asset, wait.timeout, done).await?;
+    let asset = site.engine.assets().await_asset(&actor, asset, wait.timeout, done).await?;
     Ok(Rendered(view::asset_view(&asset)))
 }
 
@@ -175,7 +175,7 @@ pub(super) async fn patch_asset(
     PathId(asset): PathId<AssetId>,
     body: JsonBody<PatchAssetBody>,
 ) -> NativeResult<Rendered<AssetView>> {
-    let asset = site.engine.patch_asset(&actor, asset, body.value.into_command()?).await?;
+    let asset = site.engine.assets().patch_asset(&actor, asset, body.value.into_command()?).await?;
     Ok(Rendered(view::asset_view(&asset)))
 }
 
@@ -184,6 +184,6 @@ pub(super) async fn delete_asset(
     State(site): State<AppState>,
     PathId(asset): PathId<AssetId>,
 ) -> NativeResult<StatusCode> {
-    site.engine.delete_asset(&actor, asset).await?;
+    site.engine.assets().delete_asset(&actor, asset).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -29,7 +29,7 @@ pub(super) async fn create_link(
 ) -> LinksResult<Response> {
     let wish = body.value.into_command(Some(asset))?;
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
-    let made = site.engine.make_links(&actor, vec![wish], repeat).await?;
+    let made = site.engine.delivery().make_links(&actor, vec![wish], repeat).await?;
     let made = made.into_iter().next().unwrap_or(Err(Error::NotFound))?;
     Ok((StatusCode::CREATED, Rendered(link_wire::made_link_view(&made, &site.content_url))).into_response())
 }
@@ -48,7 +48,7 @@ pub(super) async fn create_links(
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
     let parsed: Vec<_> = body.value.links.into_iter().map(|link| link.into_command(None)).collect();
     let wishes = parsed.iter().flatten().cloned().collect();
-    let made = site.engine.make_links(&actor, wishes, repeat).await?;
+    let made = site.engine.delivery().make_links(&actor, wishes, repeat).await?;
     let mut made = made.iter();
     let not = |error: &Error| LinkResultView::Not { error: ProblemDetails::from(error.clone()).to_json() };
     let links = parsed.iter().map(|wish| match wish {
@@ -72,7 +72,9 @@ pub(super) async fn list_links(
     State(site): State<AppState>,
     RawQuery(raw): RawQuery,
 ) -> LinksResult {
-    Ok(links_page(&site.engine.list_links(&actor, link_wire::parse_links_query(raw.as_deref(), None)?).await?))
+    Ok(links_page(
+        &site.engine.delivery().list_links(&actor, link_wire::parse_links_query(raw.as_deref(), None)?).await?,
+    ))
 }
 
 pub(super) async fn list_asset_links(
@@ -81,7 +83,9 @@ pub(super) async fn list_asset_links(
     PathId(asset): PathId<AssetId>,
     RawQuery(raw): RawQuery,
 ) -> LinksResult {
-    Ok(links_page(&site.engine.list_links(&actor, link_wire::parse_links_query(raw.as_deref(), Some(asset))?).await?))
+    Ok(links_page(
+        &site.engine.delivery().list_links(&actor, link_wire::parse_links_query(raw.as_deref(), Some(asset))?).await?,
+    ))
 }
 
 pub(super) async fn revoke_link(
@@ -89,7 +93,7 @@ pub(super) async fn revoke_link(
     State(site): State<AppState>,
     PathId(link): PathId<GrantId>,
 ) -> LinksResult<StatusCode> {
-    site.engine.revoke_link(&actor, link).await?;
+    site.engine.delivery().revoke_link(&actor, link).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -98,7 +102,7 @@ pub(super) async fn revoke_links(
     State(site): State<AppState>,
     body: JsonBody<RevokeLinksBody>,
 ) -> LinksResult {
-    let revoked = site.engine.revoke_links(&actor, body.value.to_command()?).await?;
+    let revoked = site.engine.delivery().revoke_links(&actor, body.value.to_command()?).await?;
     Ok(Rendered(json!({ "revoked": revoked })))
 }
 
@@ -108,7 +112,7 @@ pub(super) async fn revoke_asset_links(
     PathId(asset): PathId<AssetId>,
 ) -> LinksResult {
     let which = RevokeLinks { asset: Some(asset), maker: None };
-    Ok(Rendered(json!({ "revoked": site.engine.revoke_links(&actor, which).await? })))
+    Ok(Rendered(json!({ "revoked": site.engine.delivery().revoke_links(&actor, which).await? })))
 }
 
 pub(super) async fn create_collection(
@@ -118,7 +122,7 @@ pub(super) async fn create_collection(
     body: JsonListBody<CreateCollectionBody>,
 ) -> LinksResult<Response> {
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
-    let made = site.engine.make_collection(&actor, body.value.into_command()?, repeat).await?;
+    let made = site.engine.delivery().make_collection(&actor, body.value.into_command()?, repeat).await?;
     Ok((StatusCode::CREATED, Rendered(link_wire::collection_view(&made, &site.content_url))).into_response())
 }
 
@@ -131,7 +135,7 @@ pub(super) async fn create_thumbnail_urls(
     let texts = body.value.ids;
     let ids: Vec<Option<AssetId>> = texts.iter().map(|text| text.parse().ok()).collect();
     let known: Vec<AssetId> = ids.iter().flatten().copied().collect();
-    let mut made = site.engine.gallery(&actor, &known, &form).await?.into_iter();
+    let mut made = site.engine.delivery().gallery(&actor, &known, &form).await?.into_iter();
     let mut result = |(text, id): (&String, &Option<AssetId>)| {
         let thumbnail = id.and_then(|_| made.next()).unwrap_or(Err(Error::NotFound));
         match thumbnail {

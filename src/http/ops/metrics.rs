@@ -112,10 +112,10 @@ impl NodeMetrics {
     }
 
     async fn refresh_gauges(&self, engine: &Engine) -> Result<(), Error> {
-        let alarms = engine.collect_alarms().await?;
+        let alarms = engine.operations().collect_alarms().await?;
         // First: a damaged database may answer nothing else.
         self.alarm_gauge.set(i64::try_from(alarms.len()).unwrap_or(i64::MAX));
-        let counts = engine.count_all_jobs().await?;
+        let counts = engine.operations().count_all_jobs().await?;
         self.job_gauges.clear();
         for counted in counts {
             let (kind, state) = (counted.kind.name().to_owned(), counted.state.name().to_owned());
@@ -123,7 +123,7 @@ impl NodeMetrics {
                 .get_or_create(&JobQueueLabels { kind, state })
                 .set(i64::try_from(counted.count).unwrap_or(i64::MAX));
         }
-        for (damage, count) in engine.count_damaged_assets().await? {
+        for (damage, count) in engine.operations().count_damaged_assets().await? {
             let gauge = self.damaged_assets.get_or_create(&DamagedAssetLabels { problem: damage.code() });
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }

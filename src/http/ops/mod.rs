@@ -36,7 +36,7 @@ impl ReadinessProbe {
     }
 
     async fn check_health(&self) -> Arc<DependencyHealth> {
-        self.health.get_with((), async { Arc::new(self.engine.check_health().await) }).await
+        self.health.get_with((), async { Arc::new(self.engine.operations().check_health().await) }).await
     }
 }
 
@@ -99,7 +99,7 @@ async fn get_readiness(State(site): State<AppState>, RawQuery(query): RawQuery) 
         "draining": draining,
         "database": health.database.is_ok(),
         "store": health.store.is_ok(),
-        "capabilities": site.engine.capabilities(),
+        "capabilities": site.engine.operations().capabilities(),
     });
     let mut response = (status, axum::Json(body)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

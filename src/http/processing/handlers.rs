@@ -31,7 +31,7 @@ pub(super) async fn get_processing_task(
     RawQuery(query): RawQuery,
 ) -> ProcessingResult {
     let token = processing_token(&headers, query.as_deref())?;
-    Ok(Rendered(wire::task_view(&site.engine.processing_task(&actor, asset, &token).await?)))
+    Ok(Rendered(wire::task_view(&site.engine.processing().processing_task(&actor, asset, &token).await?)))
 }
 
 pub(super) async fn report_processing(
@@ -40,7 +40,7 @@ pub(super) async fn report_processing(
     PathId(asset): PathId<AssetId>,
     body: JsonBody<ReportProcessingBody>,
 ) -> ProcessingResult {
-    let asset = site.engine.report_processing(&actor, asset, body.value.into_command()?).await?;
+    let asset = site.engine.processing().report_processing(&actor, asset, body.value.into_command()?).await?;
     Ok(Rendered(json!({ "asset_id": asset.id, "state": asset.state.name() })))
 }
 
@@ -51,6 +51,6 @@ pub(super) async fn create_derivative_url(
     body: JsonBody<CreateDerivativeUrlBody>,
 ) -> ProcessingResult {
     let CreateDerivativeUrlBody { token, id, size } = body.value;
-    let signed = site.engine.sign_derivative(&actor, asset, &token, id, size).await?;
+    let signed = site.engine.processing().sign_derivative(&actor, asset, &token, id, size).await?;
     Ok(Rendered(wire::signed_url_view(&signed, "PUT")))
 }

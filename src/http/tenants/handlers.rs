@@ -31,7 +31,7 @@ pub(super) async fn list_tenants(
     RawQuery(query): RawQuery,
 ) -> TenantsResult {
     let page = parse_list_query(query.as_deref())?;
-    let tenants = site.engine.tenants(&actor, &page.after, page.limit).await?;
+    let tenants = site.engine.tenants().list_tenants(&actor, &page.after, page.limit).await?;
     let next = next_cursor(&tenants, page.limit, |tenant| tenant.name.clone());
     Ok(Rendered(json!({ "tenants": tenants, "next_after": next })))
 }
@@ -42,7 +42,7 @@ pub(super) async fn create_tenant(
     body: JsonBody<CreateTenantBody>,
 ) -> TenantsResult<Response> {
     let CreateTenantBody { name, change } = body.value;
-    let standing = site.engine.create_tenant(&actor, &name, change.to_command()).await?;
+    let standing = site.engine.tenants().create_tenant(&actor, &name, change.to_command()).await?;
     let location = format!("{}/v1/tenants/{}", site.public_url, standing.tenant.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Rendered(json!(standing))).into_response())
 }
@@ -52,7 +52,7 @@ pub(super) async fn get_tenant(
     State(site): State<AppState>,
     PathId(named): PathId<String>,
 ) -> TenantsResult {
-    Ok(Rendered(json!(site.engine.tenant(&actor, &named).await?)))
+    Ok(Rendered(json!(site.engine.tenants().tenant(&actor, &named).await?)))
 }
 
 pub(super) async fn update_tenant(
@@ -61,7 +61,7 @@ pub(super) async fn update_tenant(
     PathId(named): PathId<String>,
     body: JsonBody<UpdateTenantBody>,
 ) -> TenantsResult {
-    Ok(Rendered(json!(site.engine.patch_tenant(&actor, &named, body.value.to_command()).await?)))
+    Ok(Rendered(json!(site.engine.tenants().patch_tenant(&actor, &named, body.value.to_command()).await?)))
 }
 
 pub(super) async fn recompute_usage(
@@ -69,7 +69,7 @@ pub(super) async fn recompute_usage(
     State(site): State<AppState>,
     PathId(named): PathId<String>,
 ) -> TenantsResult {
-    let (before, usage) = site.engine.recompute(&actor, &named).await?;
+    let (before, usage) = site.engine.tenants().recompute(&actor, &named).await?;
     Ok(Rendered(json!({ "before": before, "usage": usage })))
 }
 
@@ -79,7 +79,7 @@ pub(super) async fn list_policies(
     RawQuery(query): RawQuery,
 ) -> TenantsResult {
     let page = parse_list_query(query.as_deref())?;
-    let policies = site.engine.policies(&actor, page.tenant.as_deref(), &page.after, page.limit).await?;
+    let policies = site.engine.tenants().policies(&actor, page.tenant.as_deref(), &page.after, page.limit).await?;
     let next = next_cursor(&policies, page.limit, |policy| policy.name.clone());
     Ok(Rendered(json!({ "policies": policies.iter().map(wire::policy_view).collect::<Vec<_>>(), "next_after": next })))
 }
@@ -91,7 +91,7 @@ pub(super) async fn get_policy(
     RawQuery(query): RawQuery,
 ) -> TenantsResult {
     let tenant = query::parse_tenant(query.as_deref())?;
-    Ok(Rendered(wire::policy_view(&site.engine.policy(&actor, tenant.as_deref(), &name).await?)))
+    Ok(Rendered(wire::policy_view(&site.engine.tenants().policy(&actor, tenant.as_deref(), &name).await?)))
 }
 
 pub(super) async fn put_policy(
@@ -102,7 +102,9 @@ pub(super) async fn put_policy(
     body: JsonBody<PolicyRules>,
 ) -> TenantsResult {
     let tenant = query::parse_tenant(query.as_deref())?;
-    Ok(Rendered(wire::policy_view(&site.engine.put_policy(&actor, tenant.as_deref(), &name, body.value).await?)))
+    Ok(Rendered(wire::policy_view(
+        &site.engine.tenants().put_policy(&actor, tenant.as_deref(), &name, body.value).await?,
+    )))
 }
 
 pub(super) async fn delete_policy(
@@ -112,7 +114,7 @@ pub(super) async fn delete_policy(
     RawQuery(query): RawQuery,
 ) -> TenantsResult<StatusCode> {
     let tenant = query::parse_tenant(query.as_deref())?;
-    site.engine.drop_policy(&actor, tenant.as_deref(), &name).await?;
+    site.engine.tenants().drop_policy(&actor, tenant.as_deref(), &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -126,7 +128,7 @@ pub(super) async fn list_audit_entries(
         return export_audit_trail(site, actor, trail).await;
     }
     let limit = trail.query.limit;
-    let entries = site.engine.audit_trail(&actor, trail.tenant.as_deref(), trail.query).await?;
+    let entries = site.engine.tenants().audit_trail(&actor, trail.tenant.as_deref(), trail.query).await?;
     let next = next_cursor(&entries, limit, |entry| entry.id);
     let entries: Vec<_> = entries.iter().map(wire::audit_entry_view).collect();
     Ok(Rendered(json!({ "entries": entries, "next_after": next })).into_response())
@@ -137,7 +139,7 @@ async fn export_audit_trail(site: AppState, actor: Actor, mut trail: AuditTrailQ
     trail.query.limit = EXPORT_BATCH_ENTRIES;
     // The first batch is read before the answer begins: a caller without permission gets an error, not a truncated
     // answer.
-    let first = site.engine.audit_trail(&actor, trail.tenant.as_deref(), trail.query.clone()).await?;
+    let first = site.engine.tenants().audit_trail(&actor, trail.tenant.as_deref(), trail.query.clone()).await?;
     let rest = stream::try_unfold(Some((first, trail)), move |state| {
         let (engine, actor) = (site.engine.clone(), actor.clone());
         async move {
@@ -146,7 +148,8 @@ async fn export_audit_trail(site: AppState, actor: Actor, mut trail: AuditTrailQ
             trail.query.after = entries.last().map(|entry| entry.id);
             let more = entries.len() == EXPORT_BATCH_ENTRIES as usize;
             let next = if more {
-                let entries = engine.audit_trail(&actor, trail.tenant.as_deref(), trail.query.clone()).await?;
+                let entries =
+                    engine.tenants().audit_trail(&actor, trail.tenant.as_deref(), trail.query.clone()).await?;
                 Some((entries, trail))
             } else {
                 None

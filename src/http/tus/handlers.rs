@@ -21,7 +21,7 @@ pub(super) async fn handle_collection(UploadRequestWithBody(call, body): UploadR
     match call.method {
         Method::OPTIONS => wire::options_response(&call.load_limits().await),
         Method::POST => {
-            let max_request_body = call.site.engine.limits().max_request_body;
+            let max_request_body = call.site.engine.uploads().limits().max_request_body;
             wire::with_limit_header(create_upload(call, body).await.into_response(), max_request_body)
         }
         _ => method_not_allowed_response("OPTIONS, POST"),
@@ -30,7 +30,7 @@ pub(super) async fn handle_collection(UploadRequestWithBody(call, body): UploadR
 
 pub(super) async fn handle_upload(UploadRequestWithBody(call, body): UploadRequestWithBody) -> Response {
     let method = call.method.clone();
-    let max_request_body = call.site.engine.limits().max_request_body;
+    let max_request_body = call.site.engine.uploads().limits().max_request_body;
     let answer = match method {
         Method::OPTIONS => return wire::options_response(&call.load_limits().await),
         Method::HEAD => get_offset(call).await,
@@ -52,7 +52,7 @@ fn method_not_allowed_response(allowed: &'static str) -> Response {
 async fn get_offset(call: UploadRequest) -> TusResult {
     wire::check_version(&call.headers, true)?;
     let actor = call.admit_sender().await?;
-    let upload = call.site.engine.wait_for_progress(&actor, call.upload_id()?).await?;
+    let upload = call.site.engine.append().wait_for_progress(&actor, call.upload_id()?).await?;
     Ok(wire::progress_response(&upload))
 }
 
@@ -71,14 +71,14 @@ async fn append_content(call: UploadRequest, body: Body) -> TusResult {
         offset_sender: None,
         body: append_body(body),
     };
-    let upload = call.site.engine.append_bytes(&actor, call.upload_id()?, wish).await?;
+    let upload = call.site.engine.append().append_bytes(&actor, call.upload_id()?, wish).await?;
     Ok(wire::append_response(&upload))
 }
 
 async fn terminate_upload(call: UploadRequest) -> TusResult {
     wire::check_version(&call.headers, false)?;
     let actor = call.admit_sender().await?;
-    call.site.engine.terminate_upload(&actor, call.upload_id()?).await?;
+    call.site.engine.append().terminate_upload(&actor, call.upload_id()?).await?;
     Ok(wire::termination_response())
 }
 
@@ -114,7 +114,7 @@ async fn concatenate_uploads(
         uploads: of,
         echoed: EchoedHeaders { metadata: raw, concat: Some(concat) },
     };
-    Ok(call.site.engine.concatenate_uploads(actor, wish).await?)
+    Ok(call.site.engine.append().concatenate_uploads(actor, wish).await?)
 }
 
 async fn open_upload(call: &UploadRequest, body: Body, actor: &Actor, partial: bool) -> Result<Upload, TusError> {
@@ -132,7 +132,7 @@ async fn open_upload(call: &UploadRequest, body: Body, actor: &Actor, partial: b
         first_bytes: creation_content(call, body)?,
         content_follows: false,
     };
-    Ok(engine.open_append(actor, wish).await?)
+    Ok(engine.append().open_append(actor, wish).await?)
 }
 
 fn parse_metadata(headers: &HeaderMap) -> Result<(Option<String>, upload_metadata::UploadMetadata), Error> {

@@ -27,7 +27,7 @@ pub(super) async fn create_webhook(
     State(site): State<AppState>,
     body: JsonBody<CreateWebhookBody>,
 ) -> WebhooksResult<Response> {
-    let webhook = site.engine.create_webhook(&actor, body.value.into_command()).await?;
+    let webhook = site.engine.webhooks().create_webhook(&actor, body.value.into_command()).await?;
     Ok(webhook_secret_response(StatusCode::CREATED, wire::webhook_with_secret_view(&webhook)))
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn list_webhooks(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
 ) -> WebhooksResult {
-    let webhooks = site.engine.list_webhooks(&actor).await?;
+    let webhooks = site.engine.webhooks().list_webhooks(&actor).await?;
     Ok(Rendered(json!({ "webhooks": webhooks.iter().map(wire::webhook_view).collect::<Vec<_>>() })))
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn get_webhook(
     State(site): State<AppState>,
     PathId(id): PathId<WebhookId>,
 ) -> WebhooksResult {
-    Ok(Rendered(wire::webhook_view(&site.engine.webhook(&actor, id).await?)))
+    Ok(Rendered(wire::webhook_view(&site.engine.webhooks().webhook(&actor, id).await?)))
 }
 
 pub(super) async fn update_webhook(
@@ -53,7 +53,9 @@ pub(super) async fn update_webhook(
     PathId(id): PathId<WebhookId>,
     body: JsonBody<UpdateWebhookBody>,
 ) -> WebhooksResult {
-    Ok(Rendered(wire::webhook_view(&site.engine.change_webhook(&actor, id, &body.value.into_command()).await?)))
+    Ok(Rendered(wire::webhook_view(
+        &site.engine.webhooks().change_webhook(&actor, id, &body.value.into_command()).await?,
+    )))
 }
 
 pub(super) async fn delete_webhook(
@@ -61,7 +63,7 @@ pub(super) async fn delete_webhook(
     State(site): State<AppState>,
     PathId(id): PathId<WebhookId>,
 ) -> WebhooksResult<StatusCode> {
-    site.engine.delete_webhook(&actor, id).await?;
+    site.engine.webhooks().delete_webhook(&actor, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -71,7 +73,7 @@ pub(super) async fn rotate_webhook_secret(
     PathId(id): PathId<WebhookId>,
     body: JsonBody<RotateWebhookSecretBody>,
 ) -> WebhooksResult<Response> {
-    let webhook = site.engine.rotate_webhook(&actor, id, body.value.parse_overlap()?).await?;
+    let webhook = site.engine.webhooks().rotate_webhook(&actor, id, body.value.parse_overlap()?).await?;
     Ok(webhook_secret_response(StatusCode::OK, wire::webhook_with_secret_view(&webhook)))
 }
 
@@ -80,7 +82,7 @@ pub(super) async fn test_webhook(
     State(site): State<AppState>,
     PathId(id): PathId<WebhookId>,
 ) -> WebhooksResult {
-    Ok(Rendered(wire::delivery_view(&site.engine.test_webhook(&actor, id).await?)))
+    Ok(Rendered(wire::delivery_view(&site.engine.webhooks().test_webhook(&actor, id).await?)))
 }
 
 pub(super) async fn list_deliveries(
@@ -90,7 +92,7 @@ pub(super) async fn list_deliveries(
     RawQuery(query): RawQuery,
 ) -> WebhooksResult {
     let list = wire::parse_deliveries_query(query.as_deref())?;
-    let page = site.engine.list_deliveries(&actor, id, list).await?;
+    let page = site.engine.webhooks().list_deliveries(&actor, id, list).await?;
     let next = next_cursor(&page, list.limit, |last| last.id);
     Ok(Rendered(json!({ "deliveries": page.iter().map(wire::delivery_view).collect::<Vec<_>>(), "next_after": next })))
 }
@@ -101,7 +103,7 @@ pub(super) async fn replay_delivery(
     Path((id, delivery)): Path<(String, String)>,
 ) -> WebhooksResult<(StatusCode, Rendered<Value>)> {
     let (Ok(id), Ok(delivery)) = (id.parse(), delivery.parse()) else { return Err(Error::NotFound.into()) };
-    let again = site.engine.replay_delivery(&actor, id, delivery).await?;
+    let again = site.engine.webhooks().replay_delivery(&actor, id, delivery).await?;
     Ok((StatusCode::ACCEPTED, Rendered(wire::delivery_view(&again))))
 }
 
@@ -112,7 +114,7 @@ pub(super) async fn replay_deliveries(
     body: JsonBody<ReplayRangeBody>,
 ) -> WebhooksResult<(StatusCode, Rendered<Value>)> {
     let range = body.value.into_command(site.engine.now())?;
-    let replayed = site.engine.replay_range(&actor, id, &range).await?;
+    let replayed = site.engine.webhooks().replay_range(&actor, id, &range).await?;
     let next = replayed.next.map(|next| next.to_string());
     Ok((StatusCode::ACCEPTED, Rendered(json!({ "replayed": replayed.count, "next_after": next }))))
 }

@@ -40,7 +40,7 @@ impl PipelineStep for HandoffStep {
     }
 
     async fn run(&self, case: &mut JobContext<'_>) -> Result<StepOutcome, StepError> {
-        let (report_within, most) = case.engine.offer_terms();
+        let (report_within, most) = case.engine.processing().offer_terms();
         if case.progress.offers >= most {
             let sentence = format!("The processor did not report in time, although it was asked {most} times.");
             return Ok(StepOutcome::Undecided(AssetVerdict { code: "not_reported".to_owned(), sentence }));
@@ -49,7 +49,7 @@ impl PipelineStep for HandoffStep {
         case.progress.offers += 1;
         case.progress.offered_until = Some(until);
         // Saved before publishing: the processor may report before `publish` returns.
-        if !case.engine.keep_progress(&mut case.job, &case.progress).await? {
+        if !case.engine.processing().keep_progress(&mut case.job, &case.progress).await? {
             return Err(StepError::LeaseLost);
         }
         self.sink.publish(&self.offer_event(case)).await.map_err(|error| match error {
@@ -59,7 +59,11 @@ impl PipelineStep for HandoffStep {
         })?;
         crash::point("offered");
         // If this write fails because the lease is lost, the processor has reported already.
-        let _ = case.engine.put_back(&case.job, until, TryCount::Forgiven, "offered; waiting for the report").await?;
+        let _ = case
+            .engine
+            .processing()
+            .put_back(&case.job, until, TryCount::Forgiven, "offered; waiting for the report")
+            .await?;
         Ok(StepOutcome::Deferred)
     }
 }
@@ -84,7 +88,7 @@ impl HandoffStep {
                 "external_id": asset.external_id,
                 "metadata": asset.metadata,
                 "details": progress.findings.details,
-                "token": case.engine.processing_token(&case.job, asset.id),
+                "token": case.engine.processing().processing_token(&case.job, asset.id),
                 "processing_url": door,
                 "report_until": progress.offered_until.map(|time| time.to_string()),
             }),

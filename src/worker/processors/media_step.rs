@@ -97,7 +97,7 @@ impl MediaStep {
 
     async fn store_report(&self, case: &mut JobContext<'_>, report: MediaReport) -> Result<StepOutcome, StepError> {
         if case.job.attempt > 1 {
-            case.engine.drop_leftover_derivatives(case.asset).await?;
+            case.engine.processing().drop_leftover_derivatives(case.asset).await?;
         }
         let mut made = Vec::with_capacity(report.derivatives.len());
         for (one, serial) in report.derivatives.into_iter().zip(0..) {
@@ -143,7 +143,7 @@ async fn store_derivative(case: &JobContext<'_>, made: DerivativeFile, serial: u
         width: Some(made.width),
         height: Some(made.height),
     };
-    Ok(case.engine.put_derivative(&case.job, case.asset, serial, derivative, bytes).await?)
+    Ok(case.engine.processing().put_derivative(&case.job, case.asset, serial, derivative, bytes).await?)
 }
 
 /// A source of an asset's bytes that writes requested ranges to a scratch file.
@@ -178,7 +178,7 @@ impl StoredParts<'_> {
         let unread = |error: Error| MediaFailure::Content(error.into());
         let mut file = tokio::fs::OpenOptions::new().write(true).open(self.path).await.map_err(ours)?;
         file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(ours)?;
-        let mut stream = self.engine.read_content(self.content, range).await.map_err(unread)?;
+        let mut stream = self.engine.delivery().read_content(self.content, range).await.map_err(unread)?;
         while let Some(chunk) = stream.try_next().await.map_err(|error| unread(error.into()))? {
             file.write_all(&chunk).await.map_err(ours)?;
         }

@@ -59,7 +59,7 @@ impl JobContext<'_> {
     /// Reads the bytes again. True if their digest still differs from `established`; false if the first reading had a
     /// transmission error, which is no damage.
     async fn confirm_corruption(&self, established: Sha256Digest) -> Result<bool, StepError> {
-        let stream = self.engine.read_content(self.content, 0..self.asset.size).await?;
+        let stream = self.engine.delivery().read_content(self.content, 0..self.asset.size).await?;
         let sha256 = digest::digest_stream(stream, 0).await?.sha256;
         tracing::warn!(asset = %self.asset.id, %established, computed = %sha256, "a look at the bytes found another digest");
         Ok(sha256 != established)
@@ -154,13 +154,13 @@ impl Default for ProcessingPipeline {
 impl ProcessingPipeline {
     /// Runs the job's steps and settles the asset with their outcome.
     pub(super) async fn run(&self, engine: &Engine, job: &Job) -> Result<JobOutcome, StepError> {
-        let Some(asset) = engine.begin_processing(job).await? else {
+        let Some(asset) = engine.processing().begin_processing(job).await? else {
             return Ok(JobOutcome::Done("nothing left to do"));
         };
         let content =
             asset.state.content().ok_or_else(|| StepError::Failed("processing without content".to_owned()))?;
         let progress = initial_progress(job, content);
-        let rules = engine.rules_of(&asset).await?;
+        let rules = engine.tenants().rules_of(&asset).await?;
         let mut case = JobContext { engine, job: job.clone(), asset: &asset, content, rules, progress };
         let outcome = match self.run_steps(&mut case).await? {
             StepOutcome::Passed => PipelineOutcome::Sound(case.progress.clone().inspection()),
@@ -169,7 +169,7 @@ impl ProcessingPipeline {
             StepOutcome::Damaged(damage) => PipelineOutcome::Damaged(damage),
             StepOutcome::Deferred => return Ok(JobOutcome::Deferred("offered")),
         };
-        let settled = engine.settle(&case.job, asset.clone(), outcome).await?;
+        let settled = engine.processing().settle(&case.job, asset.clone(), outcome).await?;
         Ok(if settled { JobOutcome::Done("settled") } else { JobOutcome::LeaseLost })
     }
 
@@ -186,7 +186,7 @@ impl ProcessingPipeline {
             if case.progress.done.iter().any(|done| done == step.name()) || !step.applies_to(case) {
                 continue;
             }
-            if dirty && !case.engine.keep_progress(&mut case.job, &case.progress).await? {
+            if dirty && !case.engine.processing().keep_progress(&mut case.job, &case.progress).await? {
                 return Err(StepError::LeaseLost);
             }
             let begun = std::time::Instant::now();

@@ -28,10 +28,10 @@ impl PipelineStep for ReadStep {
         let (engine, asset) = (case.engine, case.asset);
         let established = case.content.sha256;
         let known = asset.declared_sha256.or(established);
-        let whole = known.is_some() || asset.size <= engine.digest_up_to();
+        let whole = known.is_some() || asset.size <= engine.processing().digest_up_to();
         let head_len = asset.size.min(sniff::HEAD_BYTES);
         let (head, sha256) = if whole {
-            let stream = engine.read_content(case.content, 0..asset.size).await?;
+            let stream = engine.delivery().read_content(case.content, 0..asset.size).await?;
             let whole = digest::digest_stream(stream, head_len).await?;
             // Checked first, so that no findings come from bytes that do not match the established digest.
             if let Some(established) = established.filter(|digest| *digest != whole.sha256)
@@ -42,7 +42,7 @@ impl PipelineStep for ReadStep {
             case.progress.findings.crc32 = Some(whole.crc32);
             (whole.head, Some(whole.sha256))
         } else {
-            (digest::collect_bytes(engine.read_content(case.content, 0..head_len).await?).await?, None)
+            (digest::collect_bytes(engine.delivery().read_content(case.content, 0..head_len).await?).await?, None)
         };
         // The established digest stays, and so does the verdict on it.
         let sha256 = established.or(sha256);
@@ -90,7 +90,7 @@ impl ReadStep {
 
     /// Reads a range of the asset's bytes that is known to be small.
     async fn read_window(&self, case: &JobContext<'_>, range: std::ops::Range<u64>) -> Result<Vec<u8>, StepError> {
-        Ok(digest::collect_bytes(case.engine.read_content(case.content, range).await?).await?)
+        Ok(digest::collect_bytes(case.engine.delivery().read_content(case.content, range).await?).await?)
     }
 }
 
@@ -100,5 +100,5 @@ async fn admit_file_name(case: &JobContext<'_>) -> Result<(), Error> {
     if settled_before || case.asset.partial {
         return Ok(());
     }
-    case.engine.admit_name(&case.rules, &case.asset.name).await
+    case.engine.tenants().admit_name(&case.rules, &case.asset.name).await
 }

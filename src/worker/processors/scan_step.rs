@@ -86,7 +86,7 @@ impl ScanStep {
     /// Scans, and overrules "clean" if the scan was incomplete. The digest of the scanned bytes goes into `passing`.
     async fn scan_content(&self, case: &JobContext<'_>, passing: &PassthroughDigest) -> Result<ScanOutcome, StepError> {
         let settings = self.load_scanner_settings().await?;
-        let bytes = passing.wrap_stream(case.engine.read_content(case.content, 0..case.asset.size).await?);
+        let bytes = passing.wrap_stream(case.engine.delivery().read_content(case.content, 0..case.asset.size).await?);
         let watch = Arc::new(Mutex::new(ArchiveWatch::default()));
         let watching = Arc::clone(&watch);
         let feed = move |chunk: &bytes::Bytes| watching.lock().unwrap_or_else(PoisonError::into_inner).feed(chunk);

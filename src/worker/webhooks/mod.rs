@@ -28,7 +28,7 @@ impl JobWorker {
             return;
         }
         while !shutdown.is_cancelled() {
-            let listens = match self.engine.dispatch().await {
+            let listens = match self.engine.webhooks().dispatch().await {
                 Ok(Some(0)) => true,
                 Ok(Some(_)) => continue,
                 Ok(None) => false,
@@ -64,20 +64,21 @@ impl JobWorker {
 
     async fn try_delivery(&self, job: &Job, id: DeliveryId) -> Result<JobOutcome, Error> {
         let Some(sender) = &self.sender else { return Ok(JobOutcome::Unavailable("nobody delivers here".to_owned())) };
-        let Some(call) = self.engine.next_call(job, id).await? else {
+        let Some(call) = self.engine.webhooks().next_call(job, id).await? else {
             return Ok(JobOutcome::Done("not wanted any more"));
         };
         let pass = match self.endpoint_limiter.try_acquire(call.webhook(), self.store.now()) {
             Ok(pass) => pass,
             Err(due) => {
                 let why = "its endpoint has its share of places";
-                self.engine.put_back(job, due, TryCount::Forgiven, why).await?;
+                self.engine.processing().put_back(job, due, TryCount::Forgiven, why).await?;
                 return Ok(JobOutcome::Deferred("its endpoint has its share of places"));
             }
         };
-        let answer = sender.send_delivery(&call, self.store.now(), self.engine.webhook_settings().timeout).await;
+        let answer =
+            sender.send_delivery(&call, self.store.now(), self.engine.webhooks().webhook_settings().timeout).await;
         drop(pass);
-        Ok(match self.engine.settle_call(job, call, &answer).await? {
+        Ok(match self.engine.webhooks().settle_call(job, call, &answer).await? {
             DeliveryOutcome::Delivered => JobOutcome::Done("delivered"),
             DeliveryOutcome::Later => JobOutcome::Deferred("not delivered yet"),
             DeliveryOutcome::Dead => JobOutcome::Done("given up"),

@@ -192,7 +192,7 @@ on_both_services! {
         let names = granted(service).await;
         transcript!(service, "> PUT $one noise:1001:1\n< 200", one = names["one"]);
         service.advance(Duration::from_secs(600));
-        assert_eq!(service.engine.run_sweep().await.unwrap().failed, 0);
+        assert_eq!(service.engine.operations().run_sweep().await.unwrap().failed, 0);
         transcript!(service, r#"
             > GET /v1/uploads/$upload
             < 200 {"state": "aborted"}

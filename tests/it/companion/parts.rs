@@ -78,13 +78,13 @@ on_both_services! {
             < 200 {"key": "$key"}
         "#);
         service.advance(Duration::from_secs(24 * 3600));
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         transcript!(service, r#"
             > GET /s3/multipart/$id?key=$key
             < 200 [{"PartNumber": 1, "Size": 5}]
         "#, id = names["id"], key = names["key"]);
         service.advance(Duration::from_secs(8 * 24 * 3600));
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         transcript!(service, r#"
             > GET /s3/multipart/$id?key=$key
             < 404 {"error": "gone"}
@@ -257,10 +257,10 @@ on_both_services! {
             < 200
         "#);
         service.advance(Duration::from_secs(700));
-        let report = service.engine.run_sweep().await.unwrap();
+        let report = service.engine.operations().run_sweep().await.unwrap();
         assert_eq!((report.rescued, report.failed), (0, 0));
         service.advance(Duration::from_secs(8 * 24 * 3600));
-        assert_eq!(service.engine.run_sweep().await.unwrap().expired, 1);
+        assert_eq!(service.engine.operations().run_sweep().await.unwrap().expired, 1);
         transcript!(service, r#"
             > GET /s3/multipart/$id?key=$key
             < 404 {"error": "gone"}

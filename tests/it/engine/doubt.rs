@@ -129,7 +129,7 @@ on_both_services! {
             < 503 {"retryable": true}
         "#, upload = names["upload"]);
         service.advance(std::time::Duration::from_secs(31));
-        let report = service.engine.run_sweep().await.unwrap();
+        let report = service.engine.operations().run_sweep().await.unwrap();
         assert_eq!(report.finished, 1);
         transcript!(service, r#"
             > POST /v1/uploads/$upload/complete

@@ -14,7 +14,7 @@ async fn search(service: &Service, apply: bool) -> Vec<OrphanedBlob> {
     // The store stamps what it keeps with the real time; ours stands still.
     service.advance(std::time::Duration::from_secs(60));
     let mut found = Vec::new();
-    let report = service.engine.scan_orphans(apply, |orphan| found.push(orphan.clone())).await.unwrap();
+    let report = service.engine.operations().scan_orphans(apply, |orphan| found.push(orphan.clone())).await.unwrap();
     assert_eq!(report.orphans, found.len() as u64);
     assert_eq!(report.removed, if apply { report.orphans } else { 0 });
     found
@@ -62,8 +62,8 @@ on_both_services! {
     async fn another_instances_bucket_is_not_searched(service, idle()) {
         service.blobs.put(&BlobKey::Instance.path(), Bytes::from_static(b"somebody else")).await.unwrap();
         service.blobs.put(&nobody(), Bytes::from_static(b"theirs")).await.unwrap();
-        assert!(service.engine.scan_orphans(true, |_| {}).await.is_err());
-        assert!(!service.engine.mark_bucket().await.unwrap());
+        assert!(service.engine.operations().scan_orphans(true, |_| {}).await.is_err());
+        assert!(!service.engine.operations().mark_bucket().await.unwrap());
         service.blobs.put(&BlobKey::Instance.path(), Bytes::from_static(b"test")).await.unwrap();
         assert_eq!(search(service, true).await.len(), 1);
     }

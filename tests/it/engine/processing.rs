@@ -59,7 +59,7 @@ on_both_services! {
     async fn a_worker_that_died_is_followed_by_another(service, idle()) {
         let asset = stored(service).await;
         let job = service.database.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
-        service.engine.begin_processing(&job).await.unwrap().unwrap();
+        service.engine.processing().begin_processing(&job).await.unwrap().unwrap();
         // It is never heard of again.
         service.advance(LEASE);
         assert_eq!(work(service, &asset).await, "ready");
@@ -70,15 +70,15 @@ on_both_services! {
     async fn a_worker_that_comes_too_late_writes_nothing(service, idle()) {
         let asset = stored(service).await;
         let late = service.database.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
-        let taken = service.engine.begin_processing(&late).await.unwrap().unwrap();
+        let taken = service.engine.processing().begin_processing(&late).await.unwrap().unwrap();
         service.advance(LEASE);
         let heir = service.database.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
-        let inherited = service.engine.begin_processing(&heir).await.unwrap().unwrap();
+        let inherited = service.engine.processing().begin_processing(&heir).await.unwrap().unwrap();
         let found = || InspectionState::of("text/plain".parse().unwrap(), None);
         let verdict = gantry::domain::asset::AssetVerdict { code: "late".to_owned(), sentence: "Late.".to_owned() };
         let outcome = PipelineOutcome::Unsound(found(), verdict);
-        assert!(!service.engine.settle(&late, taken, outcome).await.unwrap());
-        assert!(service.engine.settle(&heir, inherited, PipelineOutcome::Sound(found())).await.unwrap());
+        assert!(!service.engine.processing().settle(&late, taken, outcome).await.unwrap());
+        assert!(service.engine.processing().settle(&heir, inherited, PipelineOutcome::Sound(found())).await.unwrap());
         let asset = service.database.store.find_asset(asset.parse().unwrap()).await.unwrap().unwrap();
         assert_eq!(asset.state.name(), "ready");
         assert_eq!(service.database.store.count_jobs().await.unwrap(), (0, 0));
@@ -112,7 +112,7 @@ on_both_services! {
         for attempt in 1..=MAX_TRIES {
             let job = service.database.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
             assert_eq!(job.attempt, attempt);
-            service.engine.begin_processing(&job).await.unwrap().unwrap();
+            service.engine.processing().begin_processing(&job).await.unwrap().unwrap();
             service.advance(LEASE);
         }
         assert_eq!(work(service, &asset).await, "failed");

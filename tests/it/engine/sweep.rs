@@ -16,9 +16,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 on_both_services! {
     async fn an_upload_whose_every_part_is_there_is_completed(service, idle()) {
         let names = filled(service).await;
-        assert!(service.engine.run_sweep().await.unwrap().is_empty());
+        assert!(service.engine.operations().run_sweep().await.unwrap().is_empty());
         service.advance(10 * MINUTE);
-        assert_eq!(service.engine.run_sweep().await.unwrap().rescued, 1);
+        assert_eq!(service.engine.operations().run_sweep().await.unwrap().rescued, 1);
         transcript!(service, r#"
             > GET /v1/uploads/$upload
             < 200 {"state": "completed"}
@@ -36,7 +36,7 @@ on_both_services! {
             < 200
         "#);
         service.advance(10 * MINUTE);
-        assert_eq!(service.engine.run_sweep().await.unwrap().rescued, 1);
+        assert_eq!(service.engine.operations().run_sweep().await.unwrap().rescued, 1);
         assert_eq!(told(service, &names["asset"]).await.last().unwrap(), "asset.stored");
     }
 
@@ -49,7 +49,7 @@ on_both_services! {
         "#);
         for _ in 0..20 {
             service.advance(60 * MINUTE);
-            let report = service.engine.run_sweep().await.unwrap();
+            let report = service.engine.operations().run_sweep().await.unwrap();
             assert_eq!((report.rescued, report.expired, report.cleaned, report.failed), (0, 0, 0, 0));
         }
         transcript!(service, r#"
@@ -68,7 +68,7 @@ on_both_services! {
             < 200
         "#);
         service.advance(Duration::from_secs(7 * 24 * 3600));
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         settled(service).await;
         assert_eq!(told(service, &names["asset"]).await, ["asset.created", "upload.expired", "asset.abandoned"]);
     }
@@ -92,15 +92,15 @@ on_both_services! {
         late().await;
         assert_eq!(reserved(service).await, (5, 0), "bytes, and no open upload");
         service.advance(MINUTE);
-        assert_eq!(service.engine.run_sweep().await.unwrap().cleaned, 1);
+        assert_eq!(service.engine.operations().run_sweep().await.unwrap().cleaned, 1);
         assert!(stored(service).await.is_empty());
         late().await;
         assert_eq!(reserved(service).await, (5, 0));
         service.advance(60 * MINUTE);
-        assert_eq!(service.engine.run_sweep().await.unwrap().cleaned, 1);
+        assert_eq!(service.engine.operations().run_sweep().await.unwrap().cleaned, 1);
         assert!(stored(service).await.is_empty());
         assert_eq!(reserved(service).await, (0, 0), "the URL is dead");
-        assert!(service.engine.run_sweep().await.unwrap().is_empty());
+        assert!(service.engine.operations().run_sweep().await.unwrap().is_empty());
     }
 
     async fn a_put_after_the_deletion_is_removed(service, Shape { works: true, ..unlimited() }) {
@@ -114,12 +114,12 @@ on_both_services! {
             < 200
         "#, url = names["url"]);
         service.advance(MINUTE);
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         assert!(stored(service).await.is_empty());
         service.advance(60 * MINUTE);
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         assert_eq!(reserved(service).await, (0, 0));
-        assert!(service.engine.run_sweep().await.unwrap().is_empty());
+        assert!(service.engine.operations().run_sweep().await.unwrap().is_empty());
     }
 
     async fn the_embedded_store_takes_no_put_after_the_end(service) {
@@ -193,10 +193,10 @@ on_both_services! {
         transcript!(service, "> POST /v1/uploads/$upload/complete\n< 200", upload = names["upload"]);
         assert_eq!(service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.len(), 1);
         service.advance(10 * MINUTE);
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty());
         assert_eq!(stored(service).await.len(), 1, "its own object stays");
-        assert!(service.engine.run_sweep().await.unwrap().is_empty(), "asked once");
+        assert!(service.engine.operations().run_sweep().await.unwrap().is_empty(), "asked once");
     }
 
     async fn a_key_that_the_store_does_not_close_at_once_is_closed_later(service, idle()) {
@@ -204,10 +204,10 @@ on_both_services! {
         service.faults.on("close_key", [Some(Refused); 2]);
         transcript!(service, "> DELETE /v1/uploads/$upload\n< 204", upload = names["upload"]);
         while !service.faults.are_spent() {
-            service.engine.run_sweep().await.unwrap();
+            service.engine.operations().run_sweep().await.unwrap();
             service.advance(MINUTE);
         }
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty());
     }
 
@@ -219,10 +219,10 @@ on_both_services! {
             < 204
         "#, upload = names["upload"]);
         while !service.faults.are_spent() {
-            service.engine.run_sweep().await.unwrap();
+            service.engine.operations().run_sweep().await.unwrap();
             service.advance(MINUTE);
         }
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         assert!(service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty());
     }
 
@@ -232,7 +232,7 @@ on_both_services! {
         }
         let (_, other) = service.another_node().await;
         service.advance(10 * MINUTE);
-        let (one, two) = tokio::join!(service.engine.run_sweep(), other.run_sweep());
+        let (one, two) = tokio::join!(service.engine.operations().run_sweep(), other.operations().run_sweep());
         let (one, two) = (one.unwrap(), two.unwrap());
         assert!(one.rescued + two.rescued >= 10, "{one:?} {two:?}");
         assert_eq!(service.database.store.count_jobs().await.unwrap(), (10, 0));
@@ -251,10 +251,10 @@ on_both_services! {
             < 200 {"state": "rejected"}
         "#);
         service.advance(Duration::from_secs(23 * 3600));
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         assert_eq!(service.blobs.list(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.len(), 1);
         service.advance(Duration::from_secs(2 * 3600));
-        assert_eq!(service.engine.run_sweep().await.unwrap().purged, 1);
+        assert_eq!(service.engine.operations().run_sweep().await.unwrap().purged, 1);
         assert!(service.blobs.list(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty());
         transcript!(service, r#"
             > GET /v1/assets/$asset
@@ -285,7 +285,7 @@ async fn stored(service: &Service) -> Vec<String> {
 async fn settled(service: &Service) {
     eventually("everything is cleaned up", async || {
         service.blobs.list_multiparts(BlobKey::ORIGINALS_PREFIX, None).await.unwrap().items.is_empty()
-            && service.engine.run_sweep().await.unwrap().cleaned == 0
+            && service.engine.operations().run_sweep().await.unwrap().cleaned == 0
     })
     .await;
 }

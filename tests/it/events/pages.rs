@@ -73,8 +73,8 @@ on_both_services! {
         ");
         service.advance(Duration::from_secs(31 * 24 * 3600));
         change(&service.base, &service.admin, &asset, "e").await;
-        service.engine.run_sweep().await.unwrap();
-        service.engine.run_retention().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
+        service.engine.operations().run_retention().await.unwrap();
         transcript!(service, r#"
             > GET /v1/events?after=1
             < 410 {"code": "gone", "state": "forgotten", "retryable": false}

@@ -16,7 +16,7 @@ on_both_services! {
         let key = service.key("read").await;
         // The second query would be a 503.
         service.faults.on("find_key", once(None).chain(repeat_n(Some(Fault::Refused), 1000)));
-        let asks = join_all((0..1000).map(|_| service.engine.authenticate(&key))).await;
+        let asks = join_all((0..1000).map(|_| service.engine.tenants().authenticate(&key))).await;
         assert!(asks.iter().all(|actor| matches!(actor, Ok(Actor::Key { .. }))));
         service.faults.clear();
         // Of one that nobody has, too.
@@ -29,7 +29,7 @@ on_both_services! {
         // And of one with a wrong secret: one more for all of them.
         let wrong = format!("{}{}", &key[..key.len() - 1], if key.ends_with('0') { '1' } else { '0' });
         service.faults.on("find_key", once(None).chain(repeat_n(Some(Fault::Refused), 1000)));
-        let asks = join_all((0..1000).map(|_| service.engine.authenticate(&wrong))).await;
+        let asks = join_all((0..1000).map(|_| service.engine.tenants().authenticate(&wrong))).await;
         assert!(asks.iter().all(|actor| matches!(actor, Err(gantry::engine::Error::Unauthenticated))), "{:?}", asks[0]);
     }
 

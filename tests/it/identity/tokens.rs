@@ -150,7 +150,7 @@ on_both_services! {
         let id = service.tenant.to_string();
         for org in [json!(null), json!("default"), json!("nowhere"), json!(id), json!(["acme"])] {
             let token = token(service, 0, &json!({"org": org}));
-            assert!(is_refused(&trust.engine.authenticate(&token).await), "{org}");
+            assert!(is_refused(&trust.engine.tenants().authenticate(&token).await), "{org}");
         }
     }
 
@@ -162,7 +162,7 @@ on_both_services! {
             json!({"exp": now as f64 + 0.5}), json!({"scope": null}),
         ];
         for claims in good {
-            assert!(trust.engine.authenticate(&token(service, 0, &claims)).await.is_ok(), "{claims}");
+            assert!(trust.engine.tenants().authenticate(&token(service, 0, &claims)).await.is_ok(), "{claims}");
         }
         let bad = [
             json!({"iss": "https://login.example/"}), json!({"iss": null}), json!({"iss": ["https://login.example"]}),
@@ -172,7 +172,7 @@ on_both_services! {
             json!({"sub": null}), json!({"sub": ""}), json!({"sub": 5}), json!({"sub": "s".repeat(1025)}),
         ];
         for claims in bad {
-            assert!(is_refused(&trust.engine.authenticate(&token(service, 0, &claims)).await), "{claims}");
+            assert!(is_refused(&trust.engine.tenants().authenticate(&token(service, 0, &claims)).await), "{claims}");
         }
         assert_eq!(trust.login.asked(), 1);
     }
@@ -181,23 +181,23 @@ on_both_services! {
         let trust = trust(service, fixed()).await;
         let token = token(service, 0, &json!({}));
         for _ in 0..3 {
-            assert!(trust.engine.authenticate(&token).await.is_ok());
+            assert!(trust.engine.tenants().authenticate(&token).await.is_ok());
         }
         service.advance(Duration::from_millis(88_900));
-        assert!(trust.engine.authenticate(&token).await.is_ok());
+        assert!(trust.engine.tenants().authenticate(&token).await.is_ok());
         service.advance(Duration::from_millis(1200));
-        assert!(is_refused(&trust.engine.authenticate(&token).await));
+        assert!(is_refused(&trust.engine.tenants().authenticate(&token).await));
     }
 
     async fn keys_are_fetched_once_and_unknown_ones_asked_for_now_and_then(service) {
         let trust = trust(service, fixed()).await;
         let tokens: Vec<_> = (0..1000).map(|n| token(service, 0, &json!({"sub": format!("s{n}")}))).collect();
-        let answers = join_all(tokens.iter().map(|token| trust.engine.authenticate(token))).await;
+        let answers = join_all(tokens.iter().map(|token| trust.engine.tenants().authenticate(token))).await;
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(trust.login.asked(), 1);
         // A key that the set does not have: not before the pause is over, and once for all who come with it.
         let strangers: Vec<_> = (0..100).map(|n| token(service, 1, &json!({"sub": format!("s{n}")}))).collect();
-        let ask_all = async || join_all(strangers.iter().map(|token| trust.engine.authenticate(token))).await;
+        let ask_all = async || join_all(strangers.iter().map(|token| trust.engine.tenants().authenticate(token))).await;
         assert!(ask_all().await.iter().all(is_refused));
         assert_eq!(trust.login.asked(), 1);
         service.advance(Duration::from_secs(30));
@@ -208,45 +208,45 @@ on_both_services! {
         service.advance(Duration::from_secs(30));
         assert!(ask_all().await.iter().all(Result::is_ok));
         assert_eq!(trust.login.asked(), 3);
-        assert!(is_refused(&trust.engine.authenticate(&token(service, 0, &json!({"sub": "late"}))).await));
+        assert!(is_refused(&trust.engine.tenants().authenticate(&token(service, 0, &json!({"sub": "late"}))).await));
     }
 
     async fn an_issuer_that_is_away_is_missed_after_a_while(service) {
         let trust = trust(service, fixed()).await;
         trust.login.has(None);
         // Nothing is known yet: no reason to call a token wrong.
-        let answer = trust.engine.authenticate(&token(service, 0, &json!({}))).await;
+        let answer = trust.engine.tenants().authenticate(&token(service, 0, &json!({}))).await;
         assert!(matches!(answer, Err(Error::Busy { .. })), "{answer:?}");
         let (status, problem) = ask(&trust.base, Method::GET, "/v1/assets", &token(service, 0, &json!({})), "").await;
         assert_eq!((status, problem["code"].as_str()), (503, Some("unavailable")));
         assert_eq!(trust.login.asked(), 1, "it is not asked at every request");
         trust.login.has(Some(&[0]));
         service.advance(Duration::from_secs(5));
-        assert!(trust.engine.authenticate(&token(service, 0, &json!({}))).await.is_ok());
+        assert!(trust.engine.tenants().authenticate(&token(service, 0, &json!({}))).await.is_ok());
         // Away again: its keys are good for an hour, and refreshed in the background when it is back.
         trust.login.has(None);
         service.advance(Duration::from_secs(3599));
-        assert!(trust.engine.authenticate(&token(service, 0, &json!({}))).await.is_ok());
+        assert!(trust.engine.tenants().authenticate(&token(service, 0, &json!({}))).await.is_ok());
         service.advance(Duration::from_secs(5));
-        let answer = trust.engine.authenticate(&token(service, 0, &json!({}))).await;
+        let answer = trust.engine.tenants().authenticate(&token(service, 0, &json!({}))).await;
         assert!(matches!(answer, Err(Error::Busy { .. })), "{answer:?}");
     }
 
     async fn keys_in_use_are_fetched_again_in_the_background(service) {
         let trust = trust(service, fixed()).await;
-        assert!(trust.engine.authenticate(&token(service, 0, &json!({}))).await.is_ok());
+        assert!(trust.engine.tenants().authenticate(&token(service, 0, &json!({}))).await.is_ok());
         trust.login.has(Some(&[1]));
         service.advance(Duration::from_secs(600));
-        assert!(trust.engine.authenticate(&token(service, 0, &json!({}))).await.is_ok(), "nobody waits for it");
+        assert!(trust.engine.tenants().authenticate(&token(service, 0, &json!({}))).await.is_ok(), "nobody waits for it");
         let mut late = 0;
         eventually("the old key is refused", async || {
             late += 1;
             let new = token(service, 0, &json!({"sub": format!("late {late}")}));
-            is_refused(&trust.engine.authenticate(&new).await)
+            is_refused(&trust.engine.tenants().authenticate(&new).await)
         })
         .await;
         assert_eq!(trust.login.asked(), 2);
-        assert!(trust.engine.authenticate(&token(service, 1, &json!({}))).await.is_ok());
+        assert!(trust.engine.tenants().authenticate(&token(service, 1, &json!({}))).await.is_ok());
     }
 
     async fn nonsense_is_refused_quietly(service) {
@@ -260,8 +260,8 @@ on_both_services! {
             format!("{header}..{signature}"), format!("{good}.x"), format!("{header}.{claims}.{}", "A".repeat(86)),
         ];
         for token in nonsense {
-            assert!(is_refused(&trust.engine.authenticate(&token).await), "{token}");
+            assert!(is_refused(&trust.engine.tenants().authenticate(&token).await), "{token}");
         }
-        assert!(Timestamp::now() > Timestamp::UNIX_EPOCH && trust.engine.authenticate(&good).await.is_ok());
+        assert!(Timestamp::now() > Timestamp::UNIX_EPOCH && trust.engine.tenants().authenticate(&good).await.is_ok());
     }
 }

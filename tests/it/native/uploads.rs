@@ -127,7 +127,7 @@ on_both_services! {
             < 200 {"upload": {"id": "$upload", "state": "completed"}}
         "#);
         service.advance(Duration::from_secs(25 * 3600));
-        service.engine.run_retention().await.unwrap();
+        service.engine.operations().run_retention().await.unwrap();
         transcript!(service, r#"
             > POST /v1/uploads {"filename": "b", "size": 3}
             | idempotency-key: once
@@ -333,7 +333,7 @@ on_both_services! {
             > GET /v1/uploads/$upload
             < 401
         "#, upload = names["upload"], grant = names["grant"]);
-        assert_eq!(service.engine.run_sweep().await.unwrap().expired, 1);
+        assert_eq!(service.engine.operations().run_sweep().await.unwrap().expired, 1);
         transcript!(service, r#"
             > GET /v1/uploads/$upload
             < 200 {"state": "expired"}

@@ -115,12 +115,12 @@ on_both_services! {
         let asset = bring(service, "a.txt", "hello").await;
         let _working = work(service, TestSteps::default());
         settled(service, &asset).await;
-        while service.engine.roll_up_events().await.unwrap() == 0 {
-            service.engine.run_sweep().await.unwrap();
+        while service.engine.operations().roll_up_events().await.unwrap() == 0 {
+            service.engine.operations().run_sweep().await.unwrap();
         }
         let from = service.database.store.now();
         let from = gantry::domain::clock::before(from, std::time::Duration::from_secs(7200));
-        service.engine.roll_up_events().await.unwrap();
+        service.engine.operations().roll_up_events().await.unwrap();
         let hours = service.database.store.list_event_counts(service.tenant, from, service.database.store.now()).await.unwrap();
         let told: Vec<_> = hours.iter().map(|hour| (hour.kind.as_str(), hour.count, hour.bytes)).collect();
         assert!(told.contains(&("asset.stored", 1, 5)) && told.contains(&("asset.ready", 1, 0)), "{told:?}");

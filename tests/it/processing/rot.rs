@@ -62,7 +62,7 @@ async fn is_told(service: &Service, asset: &str, kind: &str, code: &str) {
 }
 
 async fn alarms(service: &Service) -> Vec<String> {
-    let alarms = service.engine.collect_alarms().await.unwrap();
+    let alarms = service.engine.operations().collect_alarms().await.unwrap();
     alarms.into_iter().map(|alarm| alarm.code.to_owned()).collect()
 }
 
@@ -100,7 +100,7 @@ on_both_services! {
         assert!(metrics.contains("gantry_damaged_assets{problem=\"corrupt\"} 2"), "{metrics}");
         // Longer than any quarantine.
         service.advance(Duration::from_secs(10 * 24 * 3600));
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         for (asset, file) in assets.iter().zip(&files) {
             let key = row(service, asset).await.state.content().unwrap().key.clone();
             assert!(service.blobs.head(&key).await.unwrap().is_some(), "its bytes are kept");

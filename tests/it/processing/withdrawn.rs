@@ -62,19 +62,19 @@ on_both_services! {
     async fn a_worker_that_is_at_it_writes_nothing_more(service, idle()) {
         let asset = bring(service, "a.txt", "hello").await;
         let mut job = service.database.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
-        let seen = service.engine.begin_processing(&job).await.unwrap().unwrap();
+        let seen = service.engine.processing().begin_processing(&job).await.unwrap().unwrap();
         transcript!(service, r#"
             > DELETE /v1/assets/$asset
             < 204
         "#, asset = asset);
         let found = gantry::domain::findings::InspectionState::of("text/plain".parse().unwrap(), None);
-        let settled = service.engine.settle(&job, seen.clone(), gantry::engine::PipelineOutcome::Sound(found)).await.unwrap();
+        let settled = service.engine.processing().settle(&job, seen.clone(), gantry::engine::PipelineOutcome::Sound(found)).await.unwrap();
         assert!(!settled, "a cancelled job settles nothing");
         let progress = gantry::engine::JobProgress::default();
-        assert!(!service.engine.keep_progress(&mut job, &progress).await.unwrap());
+        assert!(!service.engine.processing().keep_progress(&mut job, &progress).await.unwrap());
         assert!(!service.database.store.extend_job(&job, LEASE).await.unwrap());
-        assert!(!service.engine.give_up(&job, "late", None).await.unwrap());
-        assert!(service.engine.begin_processing(&job).await.unwrap().is_none());
+        assert!(!service.engine.processing().give_up(&job, "late", None).await.unwrap());
+        assert!(service.engine.processing().begin_processing(&job).await.unwrap().is_none());
         nothing_left(service, &asset).await;
     }
 

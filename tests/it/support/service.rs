@@ -105,7 +105,7 @@ impl Service {
         let faults = Faults::default();
         let egress = shape.settings.webhooks.egress.clone();
         let engine = engine_on(&database, &blobs, &faults, shape.settings);
-        assert!(engine.mark_bucket().await.unwrap());
+        assert!(engine.operations().mark_bucket().await.unwrap());
         let registry = TenantRegistry::new(Arc::clone(&database.store), Arc::new(OsEntropy));
         let tenant = limited(&registry, "default").await;
         let admin = registry.create_key(tenant, "admin".parse().unwrap(), None).await.unwrap().reveal();
@@ -165,11 +165,11 @@ impl Service {
         // Nothing owed may be left for long: when time passes, one sweep removes what tests have abandoned.
         self.advance(Duration::from_secs(400 * 24 * 3600));
         for _ in 0..3 {
-            self.engine.run_sweep().await.unwrap();
+            self.engine.operations().run_sweep().await.unwrap();
             self.advance(Duration::from_secs(24 * 3600));
         }
         let mut orphans = Vec::new();
-        let report = self.engine.scan_orphans(false, |orphan| orphans.push(orphan.clone())).await.unwrap();
+        let report = self.engine.operations().scan_orphans(false, |orphan| orphans.push(orphan.clone())).await.unwrap();
         assert_eq!(report.orphans, 0, "{orphans:?}");
         assert!(self.blobs.list_multiparts(BlobKey::PREFIX, None).await.unwrap().items.is_empty());
         assert!(self.blobs.list(BlobKey::PROBES_PREFIX, None).await.unwrap().items.is_empty());

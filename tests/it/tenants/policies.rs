@@ -180,7 +180,7 @@ on_both_services! {
             < 200 {"state": "rejected", "reason": {"code": "type_not_allowed"}}
         "#);
         service.advance(Duration::from_secs(61));
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         let left = service.blobs.list(BlobKey::PREFIX, None).await.unwrap().items;
         assert!(left.iter().all(|object| object.size < 5), "its bytes are gone after the policy's time");
     }
@@ -203,13 +203,13 @@ on_both_services! {
     async fn what_a_policy_keeps_for_a_time_is_deleted_after_it(service) {
         let asset = kept_for_an_hour(service).await;
         service.advance(Duration::from_secs(3599));
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         transcript!(service, r#"
             > GET /v1/assets/$asset
             < 200 {"state": "ready"}
         "#, asset = asset);
         service.advance(Duration::from_secs(2));
-        assert_eq!(service.engine.run_sweep().await.unwrap().outdated, 1);
+        assert_eq!(service.engine.operations().run_sweep().await.unwrap().outdated, 1);
         transcript!(service, r#"
             > GET /v1/assets/$asset
             < 200 {"state": "deleted"}
@@ -303,7 +303,7 @@ on_both_databases! {
         let service = &Service::start(database, shape).await;
         let asset = kept_for_an_hour(service).await;
         service.advance(Duration::from_secs(3601));
-        assert_eq!(service.engine.run_sweep().await.unwrap().outdated, 1);
+        assert_eq!(service.engine.operations().run_sweep().await.unwrap().outdated, 1);
         let told = hook.until(1).await;
         assert_eq!((told.len(), told[0].json()["asset_id"].as_str()), (1, Some(asset.as_str())));
         service.assert_clean().await;

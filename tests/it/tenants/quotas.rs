@@ -57,7 +57,7 @@ on_both_services! {
         "#, own = own, acme = acme);
         drop(names);
         service.advance(Duration::from_secs(61));
-        service.engine.run_sweep().await.unwrap();
+        service.engine.operations().run_sweep().await.unwrap();
         assert_eq!(usage(service).await, QuotaUsage::default(), "given back when its time has passed");
     }
 

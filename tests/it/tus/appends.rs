@@ -140,7 +140,7 @@ on_both_services! {
             assert_eq!(tus.send(&id, at, bytes[at as usize..at as usize + 3_000_000].to_vec()).await.status(), 204);
         }
         eventually("no tails are left", async || {
-            service.engine.run_sweep().await.unwrap();
+            service.engine.operations().run_sweep().await.unwrap();
             service.blobs.list(BlobKey::TAILS_PREFIX, None).await.unwrap().items.is_empty()
         })
         .await;

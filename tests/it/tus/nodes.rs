@@ -89,7 +89,7 @@ on_both_services! {
             held(service, id).await;
         }
         tokio::time::sleep(Duration::from_millis(700)).await;
-        service.engine.close_appends().await;
+        service.engine.append().close_appends().await;
         for (id, sending) in work {
             assert_eq!(sending.await.unwrap().unwrap().status(), 503);
             assert_eq!(tus.offset(&id).await, 50_000);

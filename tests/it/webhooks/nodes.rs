@@ -17,7 +17,7 @@ on_both_services! {
         let store = service.database.another_node().await;
         let settings = worker::WorkerSettings { max_deliveries: 64, ..worker::WorkerSettings::default() };
         let worker = JobWorker::new(engine.clone(), store, Arc::new(OsEntropy), ProcessingPipeline::default(), settings);
-        let worker = worker.with_sender(WebhookSender::new(&engine.webhook_settings().egress).unwrap());
+        let worker = worker.with_sender(WebhookSender::new(&engine.webhooks().webhook_settings().egress).unwrap());
         let stop = service.stop.clone();
         tokio::spawn(async move { worker.run(stop).await });
 

@@ -76,12 +76,12 @@ on_both_services! {
         // Nobody is to send them here.
         service.stop.cancel();
         let engine = &service.engine;
-        let actor = engine.authenticate(&service.admin).await.unwrap();
+        let actor = engine.tenants().authenticate(&service.admin).await.unwrap();
         let range = |after| gantry::engine::ReplayRange { from, to: engine.now(), events: None, after };
         let id = webhook.parse().unwrap();
-        let part = engine.replay_range(&actor, id, &range(None)).await.unwrap();
+        let part = engine.webhooks().replay_range(&actor, id, &range(None)).await.unwrap();
         assert!(part.count == 10_000 && part.next.is_some(), "{part:?} {path}");
-        let rest = engine.replay_range(&actor, id, &range(part.next)).await.unwrap();
+        let rest = engine.webhooks().replay_range(&actor, id, &range(part.next)).await.unwrap();
         assert_eq!((rest.count, rest.next), (2_000, None));
     }
 

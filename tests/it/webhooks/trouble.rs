@@ -188,10 +188,10 @@ on_both_services! {
         let (webhook, _) = hook(service, &receiver, "asset.created").await;
         awaited(service).await;
         all(service, &webhook, 1, "delivered").await;
-        service.engine.run_retention().await.unwrap();
+        service.engine.operations().run_retention().await.unwrap();
         assert_eq!(log(service, &webhook).await.len(), 1);
         service.advance(HOUR * 24 * 31);
-        assert_eq!(service.engine.run_retention().await.unwrap().deliveries, 1);
+        assert_eq!(service.engine.operations().run_retention().await.unwrap().deliveries, 1);
         assert!(log(service, &webhook).await.is_empty());
     }
 }
@@ -217,10 +217,10 @@ mod ourselves {
             let (webhook, _) = hook(service, &receiver, "asset.created").await;
             awaited(service).await;
             service.faults.on_commit_of("Deliver", [Some(Fault::Refused), Some(Fault::AnswerLost)]);
-            assert!(service.engine.dispatch().await.is_err());
+            assert!(service.engine.webhooks().dispatch().await.is_err());
             assert!(log(service, &webhook).await.is_empty());
-            assert!(service.engine.dispatch().await.is_err());
-            assert_eq!(service.engine.dispatch().await.unwrap(), Some(0));
+            assert!(service.engine.webhooks().dispatch().await.is_err());
+            assert_eq!(service.engine.webhooks().dispatch().await.unwrap(), Some(0));
             assert!(log(service, &webhook).await.len() == 1 && service.faults.are_spent());
         }
 
@@ -228,7 +228,7 @@ mod ourselves {
             let receiver = Receiver::start().await;
             let (webhook, _) = hook(service, &receiver, "asset.created").await;
             awaited(service).await;
-            service.engine.dispatch().await.unwrap();
+            service.engine.webhooks().dispatch().await.unwrap();
             for _ in 0..MAX_TRIES {
                 let lease = Duration::from_secs(1);
                 assert_eq!(service.database.store.claim_jobs(JobKind::Deliver, lease, 9).await.unwrap().len(), 1);
@@ -236,7 +236,7 @@ mod ourselves {
             }
             let (store, engine) = (Arc::clone(&service.database.store), service.engine.clone());
             let worker = JobWorker::new(engine, store, Arc::new(OsEntropy), ProcessingPipeline::default(), worker::WorkerSettings::default());
-            let worker = worker.with_sender(WebhookSender::new(&service.engine.webhook_settings().egress).unwrap());
+            let worker = worker.with_sender(WebhookSender::new(&service.engine.webhooks().webhook_settings().egress).unwrap());
             let stop = service.stop.clone();
             tokio::spawn(async move { worker.run(stop).await });
             let log = all(service, &webhook, 1, "dead").await;

@@ -55,7 +55,7 @@ impl TenantEngine {
             (self.issuers.subject(token, now, &*self.store).await?, "token")
         };
         if actor.is_none() {
-            self.tell_of_wrong_credential(None, "auth.refused", kind.to_owned());
+            self.audit.tell_of_wrong_credential(None, "auth.refused", kind.to_owned());
         }
         crash::point("after_auth");
         actor.ok_or(Error::Unauthenticated)
@@ -79,7 +79,7 @@ impl TenantEngine {
             None => None,
         };
         let subject = owner.and(token).map_or_else(|| "key".to_owned(), |token| format!("key:{}", token.id));
-        self.tell_of_wrong_credential(owner, "auth.refused", subject);
+        self.audit.tell_of_wrong_credential(owner, "auth.refused", subject);
         tokio::time::sleep_until(came + REFUSAL_DELAY).await;
         Err(Error::Unauthenticated)
     }

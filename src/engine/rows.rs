@@ -1,0 +1,146 @@
+//! Rows as every room of the engine uses them: reads behind a permission, and commits that wake the waiting tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::asset_notify::AssetNotify;
+use super::audit::AuditTrail;
+use super::request_context::RequestContext;
+use super::settings::EngineSettings;
+use super::{Error, Result};
+use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
+use crate::domain::asset::Asset;
+use crate::domain::clock::Entropy;
+use crate::domain::ids::{self, AssetId, TenantId, UploadId};
+use crate::domain::upload::{Upload, UploadTimeouts};
+use crate::store::{Store, Tx};
+
+/// Longest age of a cached upload for which URLs are signed. The worst effect of a stale row is a URL that the store
+/// refuses.
+const UPLOAD_CACHE_TTL: Duration = Duration::from_secs(1);
+const MAX_CACHED_UPLOADS: u64 = 10_000;
+
+/// Access to the rows of assets and uploads.
+pub(super) struct RowAccess {
+    store: Arc<dyn Store>,
+    entropy: Arc<dyn Entropy>,
+    settings: Arc<EngineSettings>,
+    audit: Arc<AuditTrail>,
+    pub(super) asset_notify: AssetNotify,
+    upload_cache: moka::future::Cache<UploadId, Arc<Upload>>,
+}
+
+impl RowAccess {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        entropy: Arc<dyn Entropy>,
+        settings: Arc<EngineSettings>,
+        audit: Arc<AuditTrail>,
+    ) -> Self {
+        let upload_cache =
+            moka::future::Cache::builder().max_capacity(MAX_CACHED_UPLOADS).time_to_live(UPLOAD_CACHE_TTL).build();
+        Self { store, entropy, settings, audit, asset_notify: AssetNotify::default(), upload_cache }
+    }
+
+    /// Removes an upload that was changed from the cache.
+    pub(super) async fn forget_upload(&self, id: UploadId) {
+        self.upload_cache.invalidate(&id).await;
+    }
+
+    /// New id that contains the database's time.
+    pub(super) fn new_id(&self) -> uuid::Uuid {
+        ids::mint(self.store.now(), &*self.entropy)
+    }
+
+    pub(super) fn upload_timeouts(&self) -> &UploadTimeouts {
+        &self.settings.upload_timeouts
+    }
+
+    /// Commits, and wakes the tasks on this node that wait for the asset.
+    pub(super) async fn commit_and_notify(
+        &self,
+        tx: Tx,
+        asset: AssetId,
+    ) -> std::result::Result<(), crate::store::StoreError> {
+        self.store.commit(tx).await?;
+        self.asset_notify.notify(asset);
+        Ok(())
+    }
+
+    /// Reads an upload for an actor that wants to do `action` with it; an error if not permitted.
+    pub(super) async fn load_upload_for(&self, actor: &Actor, action: Action, id: UploadId) -> Result<Upload> {
+        let looked = async {
+            may_ask(actor, action)?;
+            let upload = self.store.find_upload(id).await?.ok_or(Error::NotFound)?;
+            may(actor, action, upload_target(&upload))?;
+            note_upload_ids(&upload);
+            Ok::<_, Error>(upload)
+        };
+        looked.await.inspect_err(|error| self.audit.tell_of_denial(actor, || format!("upload:{id}"), error))
+    }
+
+    /// Reads an asset for an actor that wants to do `action` with it; an error if not permitted.
+    pub(super) async fn load_asset_for(&self, actor: &Actor, action: Action, id: AssetId) -> Result<Asset> {
+        let looked = async {
+            may_ask(actor, action)?;
+            let asset = self.store.find_asset(id).await?.ok_or(Error::NotFound)?;
+            self.check_permission(actor, action, &asset).await?;
+            let ids = RequestContext::log_ids();
+            ids.note_asset(asset.id);
+            ids.note_tenant(asset.tenant);
+            Ok::<_, Error>(asset)
+        };
+        looked.await.inspect_err(|error| self.audit.tell_of_denial(actor, || format!("asset:{id}"), error))
+    }
+
+    /// Checks that an actor may do `action` with an asset.
+    pub(super) async fn check_permission(&self, actor: &Actor, action: Action, asset: &Asset) -> Result<()> {
+        let id = asset.id;
+        let upload = match actor {
+            Actor::Uploader { .. } => self.store.find_upload_of(id).await?.map(|upload| upload.id),
+            Actor::Key { .. } | Actor::Nobody => None,
+        };
+        may(actor, action, AccessTarget { tenant: asset.tenant, owner: asset.owner, upload, asset: id })?;
+        Ok(())
+    }
+
+    pub(super) async fn reload_upload(&self, id: UploadId) -> Result<Upload> {
+        self.store.find_upload(id).await?.ok_or(Error::NotFound)
+    }
+
+    pub(super) async fn load_asset_of(&self, upload: &Upload) -> Result<Asset> {
+        self.store.find_asset(upload.asset).await?.ok_or(Error::NotFound)
+    }
+
+    /// Reads an upload through a cache of [`UPLOAD_CACHE_TTL`](UPLOAD_CACHE_TTL), for requests that only sign
+    /// URLs.
+    pub(super) async fn load_recent_upload(&self, id: UploadId) -> Result<Option<Arc<Upload>>> {
+        if let Some(upload) = self.upload_cache.get(&id).await {
+            return Ok(Some(upload));
+        }
+        let Some(upload) = self.store.find_upload(id).await?.map(Arc::new) else { return Ok(None) };
+        self.upload_cache.insert(id, Arc::clone(&upload)).await;
+        Ok(Some(upload))
+    }
+}
+
+/// Lets the log lines of the request at work name the upload, its asset and its tenant.
+pub(super) fn note_upload_ids(upload: &Upload) {
+    let ids = RequestContext::log_ids();
+    ids.note_upload(upload.id);
+    ids.note_asset(upload.asset);
+    ids.note_tenant(upload.tenant);
+}
+
+pub(super) fn upload_target(upload: &Upload) -> AccessTarget {
+    AccessTarget { tenant: upload.tenant, owner: upload.owner, upload: Some(upload.id), asset: upload.asset }
+}
+
+/// The tenant in which an actor acts; an error for upload grants, which act in none.
+pub(super) fn tenant_of(actor: &Actor) -> Result<TenantId> {
+    match actor {
+        Actor::Key { tenant, .. } => Ok(*tenant),
+        Actor::Uploader { .. } => Err(Error::Forbidden),
+        Actor::Nobody => Err(Error::Unauthenticated),
+    }
+}

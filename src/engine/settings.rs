@@ -1,0 +1,61 @@
+//! Settings of the engine.
+
+use std::time::Duration;
+
+use super::append::BodyPaceLimits;
+use super::delivery::{DeliveryMode, DeliverySettings};
+use super::events::FeedSettings;
+use super::webhooks::WebhookSettings;
+use crate::domain::upload::UploadTimeouts;
+
+/// Settings of the engine.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Timeouts after which the sweeper acts.
+    pub upload_timeouts: UploadTimeouts,
+    /// Largest file in bytes; the store's own limit may be lower.
+    pub max_size: u64,
+    /// Largest file in bytes that is sent as a single PUT unless the client asks otherwise.
+    pub max_single_put_bytes: u64,
+    /// Default delivery mode.
+    pub delivery: DeliveryMode,
+    /// Further delivery modes, with the trusted proxy and the content delivery network.
+    pub deliveries: DeliverySettings,
+    /// Life of the URL to which a download is redirected.
+    pub redirect_ttl: Duration,
+    /// Longest life of a link.
+    pub link_ttl: Duration,
+    /// How long the bytes of a rejected asset are kept.
+    pub quarantine_ttl: Duration,
+    /// Largest file in bytes that gets a SHA-256 even if none was declared.
+    pub max_digest_bytes: u64,
+    /// Time that an external processor has to report before the job is offered again.
+    pub report_timeout: Duration,
+    /// Most offers of a job to an external processor.
+    pub max_offers: u32,
+    /// Life of idempotency records.
+    pub replay_ttl: Duration,
+    /// Settings of the feed.
+    pub feed: FeedSettings,
+    /// Settings of webhooks.
+    pub webhooks: WebhookSettings,
+    /// Limits on the pace of an append's body.
+    pub body_pace: BodyPaceLimits,
+    /// Bytes of all appends together that may be in memory.
+    pub append_memory: u64,
+    /// Largest request body in bytes that proxies in front of this service accept; published to clients. `None`:
+    /// without limit.
+    pub max_request_body: Option<u64>,
+    /// Shortest age of an object or multipart upload that can count as an orphan.
+    pub orphan_grace: Duration,
+}
+
+impl EngineSettings {
+    /// Names of the modes that are offered.
+    #[must_use]
+    pub fn deliveries_offered(&self) -> Vec<&'static str> {
+        let (usual, also) = (self.delivery, &self.deliveries.also);
+        let offered = DeliveryMode::ALL.into_iter().filter(|mode| *mode == usual || also.contains(mode));
+        offered.map(DeliveryMode::name).collect()
+    }
+}

@@ -1,0 +1,75 @@
+//! Admission of uploads: what a tenant's policy and quota allow.
+
+use super::create::{CreateUpload, UploadCreator, UploadSize};
+use crate::domain::ids::TenantId;
+use crate::domain::policy::DEFAULT_POLICY;
+use crate::domain::quota::QuotaUsage;
+use crate::domain::upload::Upload;
+use crate::engine::request_context::RequestContext;
+use crate::engine::uploads::UploadEngine;
+use crate::engine::{Error, Result};
+use crate::store::StoreError;
+
+impl UploadEngine {
+    /// Refuses a creation early if the tenant's quota was exhausted a moment ago and still is.
+    pub(in crate::engine) async fn still_has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
+        // A possible repeat is let through: its quota is charged already.
+        let new = wish.idempotency.is_none() && wish.external_id.is_none();
+        if new && self.tenants.tenancy.was_full(tenant) { self.has_room(tenant, wish).await } else { Ok(()) }
+    }
+
+    /// Remembers that a tenant's quota is exhausted, if that is why a commit was refused.
+    pub(in crate::engine) async fn note_refusal(&self, tenant: TenantId, error: &StoreError) {
+        if matches!(error, StoreError::OverQuota(_)) {
+            self.tenants.tenancy.note_full(tenant).await;
+        }
+    }
+
+    /// Checks that a tenant has quota for this upload. Advisory; the commit of the creation decides.
+    pub(in crate::engine) async fn has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
+        let Some((quota, mut used)) = self.store.find_quota(tenant).await? else { return Ok(()) };
+        let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
+        used += QuotaUsage { bytes: i64::try_from(size).unwrap_or(i64::MAX), files: 1, uploads: 1 };
+        quota.exceeded_by(used).map_or(Ok(()), |limit| Err(Error::OverQuota { limit: limit.name() }))
+    }
+
+    /// Checks a request against its policy, and narrows the allowed types to those of the policy.
+    pub(in crate::engine) async fn by_policy(
+        &self,
+        by: UploadCreator,
+        wish: &mut CreateUpload,
+        partial: bool,
+    ) -> Result<()> {
+        let rules = self.tenants.tenancy.rules(by.tenant, &wish.policy).await?;
+        let rules = rules.ok_or_else(|| Error::invalid("policy", "there is no such policy"))?;
+        let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
+        if let Some(limit) = rules.max_size
+            && size > limit
+        {
+            return Err(Error::TooLarge { limit });
+        }
+        if let Some(origin) = RequestContext::current().origin
+            && !rules.admits_origin(&origin)
+        {
+            return Err(Error::Forbidden);
+        }
+        if partial {
+            return Ok(());
+        }
+        if !wish.name.is_nameless() {
+            self.tenants.admit_name(&rules, &wish.name).await?;
+        }
+        wish.allowed = rules.narrow(&wish.allowed)?;
+        Ok(())
+    }
+
+    /// Most bytes that an upload may have. If its grant sets no limit, the default policy does: only protocols without
+    /// a choice of policy leave the length open.
+    pub(in crate::engine) async fn most(&self, upload: &Upload) -> Result<u64> {
+        let most = match upload.max_size {
+            Some(most) => Some(most),
+            None => self.tenants.tenancy.rules(upload.tenant, DEFAULT_POLICY).await?.and_then(|rules| rules.max_size),
+        };
+        Ok(most.unwrap_or(u64::MAX).min(self.limits().max_size))
+    }
+}
