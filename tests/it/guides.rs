@@ -111,3 +111,81 @@ async fn the_start_page_and_the_reference_lead_to_every_guide() {
     assert!(page(&service, "/").await.text().await.unwrap().contains("href=\"/docs\""));
     service.assert_clean().await;
 }
+
+/// The cells of the rows that follow a heading of a guide.
+fn rows_below(guide: &str, heading: &str) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("web/guides").join(guide)).unwrap();
+    let (_, below) = text.split_once(&format!("\n{heading}\n")).unwrap();
+    let section = below.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// What every error of the contract says of `retryable`, by its code.
+fn retryable_by_code(contract: &Contract) -> BTreeMap<String, BTreeSet<bool>> {
+    let mut codes: BTreeMap<String, BTreeSet<bool>> = BTreeMap::new();
+    for operation in contract.operations() {
+        let responses = operation.says["responses"].as_object().unwrap().values();
+        let media =
+            responses.filter_map(|response| response["content"].as_object()).flat_map(|content| content.values());
+        for (code, example) in media.filter_map(|media| media["examples"].as_object()).flatten() {
+            let pointer = example["$ref"].as_str().unwrap().trim_start_matches('#');
+            let retryable = contract.0.pointer(pointer).unwrap()["value"]["retryable"].as_bool();
+            codes.entry(code.clone()).or_default().extend(retryable);
+        }
+    }
+    codes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_error_code_has_a_row_with_cause_fix_and_whether_a_retry_helps() {
+    let service = start().await;
+    let mut expected = retryable_by_code(&Contract::of(&service).await);
+    // Methods that an address does not have are in no operation.
+    expected.insert("method_not_allowed".to_owned(), BTreeSet::from([false]));
+    let rows = rows_below("errors.md", "## Every code");
+    let named: Vec<_> = rows.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+    assert_eq!(named, expected.keys().cloned().collect::<Vec<_>>(), "rows are sorted, one for each code");
+    for (row, says) in rows.iter().zip(expected.values()) {
+        let retry = match says.iter().copied().collect::<Vec<_>>()[..] {
+            [true] => "Yes",
+            [false, true] => "Sometimes: ",
+            _ => "No",
+        };
+        assert_eq!(row.len(), 4, "{row:?}");
+        assert!(row[1..3].iter().all(|cell| cell.ends_with('.')), "{row:?} has no sentences");
+        let right = if retry.ends_with(' ') { row[3].starts_with(retry) } else { row[3] == retry };
+        assert!(right, "{row:?}: the answer says {says:?}");
+    }
+    service.assert_clean().await;
+}
+
+/// Codes of verdicts and problems that the source gives to assets.
+fn asset_codes_in_the_source() -> BTreeSet<String> {
+    let patterns = [
+        r#"AssetVerdict \{ code: "([a-z_]+)""#,
+        r#"AssetProblem \{ code: "([a-z_]+)""#,
+        r#"MediaProblem::new\( ?"([a-z_]+)""#,
+        r#"add_problem\( ?"([a-z_]+)""#,
+    ];
+    let mut codes = BTreeSet::new();
+    for (name, text) in crate::house::sources() {
+        let code = crate::house::code(&text).split_whitespace().collect::<Vec<_>>().join(" ");
+        codes.extend(patterns.iter().flat_map(|pattern| all_of(pattern, &code)));
+        if name == "media" {
+            codes.extend(all_of(r#"Self::new\("([a-z_]+)""#, &code));
+        }
+        codes.extend(all_of(r#"damaged_problem\("([a-z]+)"\)"#, &code).iter().map(|kind| format!("{kind}_damaged")));
+    }
+    codes
+}
+
+#[test]
+fn every_reason_and_problem_of_an_asset_has_a_row() {
+    let codes = asset_codes_in_the_source();
+    assert!(codes.len() > 20, "the source is read wrongly: {codes:?}");
+    let rows = rows_below("errors.md", "## Why a file is not delivered");
+    let named: BTreeSet<_> = rows.iter().flat_map(|row| all_of("`([a-z_]+)`", &row[0])).collect();
+    let missing: Vec<_> = codes.difference(&named).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
