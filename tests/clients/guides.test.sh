@@ -26,8 +26,10 @@ extract() {
 serve() {
   local dir=$1
   shift
-  local listen=127.0.0.1:$(port)
-  (cd "$dir" && exec env GANTRY_LISTEN="$listen" GANTRY_STORE_LISTEN="127.0.0.1:$(port)" GANTRY_WEBHOOKS__ALLOW_HTTP=true \
+  local listen=127.0.0.1:$(port) store=127.0.0.1:$(port)
+  # Commands of the operator go by the same settings.
+  echo "export GANTRY_STORE_LISTEN=$store" >"$dir/settings"
+  (cd "$dir" && exec env GANTRY_LISTEN="$listen" GANTRY_STORE_LISTEN="$store" GANTRY_WEBHOOKS__ALLOW_HTTP=true \
     GANTRY_WEBHOOKS__ALLOW_NETWORKS=127.0.0.1/32 "$@" gantry serve >out 2>log) & echo $! >>"$dir/pids"
   for _ in $(seq 300); do curl -sf "http://$listen/readyz" >/dev/null && return || sleep 0.1; done
   echo "no service: $(cat "$dir/log")" >&2
@@ -41,6 +43,7 @@ run() {
 set -euo pipefail
 eval "$(grep -o 'export GANTRY_URL=.*' out)"
 export GANTRY_DATA_DIR=$PWD/gantry-data
+source ./settings
 file=$PWD/video.bin
 trap 'jobs -p >>pids' EXIT
 set -x
