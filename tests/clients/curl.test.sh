@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# "With curl alone", word for word as the README has it, on a real archive of more than a gigabyte: the Rust toolchain.
+# The README's first upload, and the guide for backends with curl alone, word for word, on a real archive of more than a
+# gigabyte: the Rust toolchain.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
@@ -18,18 +19,28 @@ file=$work/toolchain.tar
 size=$(stat -c %s "$file")
 [ "$size" -gt 1000000000 ] || { echo "the archive is too small: $size bytes" >&2; exit 1; }
 
+# recipe FILE MARK SCRIPT: the block of shell after the mark.
 recipe() {
-  awk -v mark="$1" 'index($0, mark) { wanted = 1; next } wanted && /^```sh/ { on = 1; next } on && /^```/ { exit } on' README.md >"$2"
-  [ -s "$2" ]
+  awk -v mark="$2" 'index($0, mark) { wanted = 1; next } wanted && /^```sh/ { on = 1; next } on && /^```/ { exit } on' "$1" >"$3"
+  [ -s "$3" ]
 }
-recipe "curl.test.sh runs exactly this" "$work/recipe.sh"
-recipe "curl.test.sh runs this, too" "$work/grant.sh"
-echo "sending $size bytes by the README's recipe"
+recipe README.md "curl.test.sh runs the README's first upload" "$work/first.sh"
+recipe web/guides/backends.md "curl.test.sh runs exactly this" "$work/recipe.sh"
+recipe web/guides/backends.md "curl.test.sh runs this, too" "$work/grant.sh"
 cd "$work"
+expected=$(sha256sum <"$file")
+
+echo "sending $size bytes by the README's first upload"
+source "$work/first.sh"
+[ "$(sha256sum <copy)" = "$expected" ] || { echo "the copy differs" >&2; exit 1; }
+[ "$(jq -r '"\(.id) \(.state) \(.sha256)"' asset.json)  -" = "$asset ready $expected" ] || { cat asset.json >&2; exit 1; }
+echo "ok: the README's first upload has the same SHA-256"
+rm copy asset.json
+
+echo "sending $size bytes by the recipe of the guide for backends"
 source "$work/recipe.sh"
 echo
 
-expected=$(sha256sum <"$file")
 for copy in by-redirect by-stream; do
   [ "$(sha256sum <"$copy")" = "$expected" ] || { echo "$copy differs" >&2; exit 1; }
   echo "ok: $copy has the same SHA-256"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# IETF resumable uploads with curl: the README's recipe, 104 on HTTP/1.1 and HTTP/2, going on after a cut with nothing but
+# IETF resumable uploads with curl: the recipe of the guide for phones, 104 on HTTP/1.1 and HTTP/2, going on after a cut with nothing but
 # what the 104 said; and that nobody hears one unasked, nor through a proxy that shows itself, nginx among them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -8,7 +8,7 @@ trap 'kill $(cat "$work"/*.pid) 2>/dev/null; rm -rf "$work"' EXIT
 port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 fail() { echo "not ok: $*" >&2; exit 1; }
 gantry=$(realpath "${GANTRY_TEST_BIN:-target/debug/gantry}")
-readme=$(realpath README.md)
+guide=$(realpath web/guides/phones.md)
 cd "$work"
 
 # serve NAME SETTING...: a service of that name; its exports in $work/NAME.
@@ -31,11 +31,11 @@ head -c 30000000 /dev/urandom >file.bin
 file=$work/file.bin
 serve always GANTRY_SERVER__INTERIM=always
 
-awk '/ietf.test.sh runs exactly this/ { wanted = 1; next } wanted && /^```sh/ { on = 1; next } on && /^```/ { exit } on' "$readme" >recipe.sh
+awk '/ietf.test.sh runs exactly this/ { wanted = 1; next } wanted && /^```sh/ { on = 1; next } on && /^```/ { exit } on' "$guide" >recipe.sh
 [ -s recipe.sh ]
 source recipe.sh
 same "$(jq -r .asset.id done.json)" || fail "the recipe's file differs"
-echo "ok: the README's recipe"
+echo "ok: the guide's recipe"
 
 for version in --http1.1 --http2-prior-knowledge; do
   curl -sSf "$version" -X POST -T "$file" -D heads -o done.json -H "$auth" "${complete[@]}" "$GANTRY_URL/files"

@@ -19,7 +19,7 @@ class StoreEnvironment(unittest.TestCase):
         cls.service = Service()
 
     def shell(self, script):
-        """What a shell prints that has evaluated the line of the README and knows no other AWS settings."""
+        """What a shell prints that has evaluated the line of the guide for operators and knows no other AWS settings."""
         env = {name: value for name, value in self.service.env.items() if not name.startswith("AWS_")}
         env |= {"PATH": f"{BIN}:{env['PATH']}", "GANTRY": GANTRY, "HOME": self.service.dir, "PYTHON": sys.executable}
         line = 'set -euo pipefail; eval "$("$GANTRY" store-env)"\n'

@@ -62,7 +62,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("http/webhooks", &["domain", "engine", SHARED_HTTP, "http/webhooks"], &["axum"]),
     ("http/keys", &["domain", "engine", SHARED_HTTP, "http/keys"], &["axum"]),
     ("http/ops", &["domain", "engine", SHARED_HTTP, "http/ops"], &["axum"]),
-    ("http/web", &["domain", "engine", SHARED_HTTP, "http/web"], &["axum"]),
+    ("http/web", &["domain", "engine", SHARED_HTTP, "http/web"], &["axum", "pulldown_cmark"]),
     ("client", &["domain", "client"], &["reqwest"]),
     (
         "config",
@@ -147,6 +147,7 @@ const OWNED: &[&str] = &[
     "lapin",
     "aws_sdk_sqs",
     "jsonwebtoken",
+    "pulldown_cmark",
 ];
 /// Folders of `http` that speak a protocol each, and do not know each other.
 const PROTOCOLS: [&str; 13] = [

@@ -19,6 +19,7 @@ mod embedded_store;
 mod engine;
 mod events;
 mod first_contact;
+mod guides;
 mod handoff;
 mod house;
 mod identity;

@@ -135,3 +135,14 @@ fn rules_are_not_cited_by_numbers_of_another_place() {
     }
     assert!(found.is_empty(), "{found:#?}");
 }
+
+/// A newcomer reads the README to its end: knowledge beyond the first upload is in the guides, each of which it names.
+#[test]
+fn the_readme_is_short_and_leads_to_every_guide() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.lines().count() <= 150, "the README has {} lines", readme.lines().count());
+    for file in std::fs::read_dir(root().join("web/guides")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        assert!(readme.contains(&format!("](web/guides/{name})")), "the README does not lead to {name}");
+    }
+}

@@ -169,6 +169,7 @@ fn path_parameter(name: &str) -> ParameterSpec {
         "kind" => (&*kinds, "The kind of job."),
         "name" => ("text 1..", "Its name."),
         "file" => ("text 1..", "The name of a file."),
+        "guide" => ("text 1..", "The name of a guide."),
         "version" => ("text 1..", "The version of the files."),
         "delivery" => ("uuid", "The id of a delivery."),
         _ => ("uuid", "Its id."),

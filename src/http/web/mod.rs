@@ -1,4 +1,4 @@
-//! The start page, the documentation page and their files, compiled in from `web/`.
+//! The start page, the API reference, the guides and their files, compiled in from `web/`.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -11,6 +11,8 @@ use super::context::PathId;
 use super::openapi::{ApiRoutes, OperationSpec, op};
 use super::{AppState, caching, problem};
 
+mod guide_page;
+
 #[derive(RustEmbed)]
 #[folder = "web/"]
 struct EmbeddedWebFiles;
@@ -20,7 +22,7 @@ const IMMUTABLE_CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 /// May be stored, and is revalidated every time.
 const REVALIDATE_CACHE_CONTROL: &str = "public, no-cache";
 
-/// `/`, `/docs` and `/web/…`.
+/// `/`, `/docs`, `/docs/{guide}` and `/web/…`.
 pub(super) fn routes() -> ApiRoutes {
     let page = |id, about| describe_cacheable(op(about).operation_id(id)).media_response(200, "text/html", "The page.");
     let file_op = |id| {
@@ -30,9 +32,11 @@ pub(super) fn routes() -> ApiRoutes {
     };
     let of_version = file_op("getWebFileOfVersion")
         .description("Pages name the version of their files, which may therefore be kept for ever.");
+    let guide_op = page("getGuidePage", "A guide: errors, phones, operators and others").error_codes(&["not_found"]);
     ApiRoutes::for_tag("Pages")
         .get("/", get_start_page, page("getStartPage", "The start page: an uploader"))
         .get("/docs", get_docs_page, page("getDocumentationPage", "This document, to be read"))
+        .get("/docs/{guide}", get_guide_page, guide_op)
         .get("/web/{file}", get_file, file_op("getWebFile"))
         .get("/web/{version}/{file}", get_versioned_file, of_version)
 }
@@ -48,6 +52,13 @@ async fn get_start_page(State(site): State<AppState>, headers: HeaderMap) -> Res
 
 async fn get_docs_page(State(site): State<AppState>, headers: HeaderMap) -> Response {
     serve_page(&site, &headers, "docs.html").await
+}
+
+async fn get_guide_page(State(site): State<AppState>, headers: HeaderMap, PathId(name): PathId<String>) -> Response {
+    match guide_page::find_guide_page(&name) {
+        Some(html) => page_response(&site, &headers, html),
+        None => problem::route_not_found().await.into_response(),
+    }
 }
 
 async fn get_file(State(site): State<AppState>, headers: HeaderMap, PathId(name): PathId<String>) -> Response {
@@ -77,8 +88,12 @@ fn files_version() -> String {
 /// A page with versioned URLs of its files.
 async fn serve_page(site: &AppState, request: &HeaderMap, name: &str) -> Response {
     let Some(file) = EmbeddedWebFiles::get(name) else { return problem::route_not_found().await.into_response() };
-    let text = String::from_utf8_lossy(&file.data).replace("\"/web/", &format!("\"/web/{}/", files_version()));
-    file_response(site, request, text.into_bytes(), "text/html; charset=utf-8", REVALIDATE_CACHE_CONTROL)
+    page_response(site, request, &String::from_utf8_lossy(&file.data))
+}
+
+fn page_response(site: &AppState, request: &HeaderMap, html: &str) -> Response {
+    let html = html.replace("\"/web/", &format!("\"/web/{}/", files_version()));
+    file_response(site, request, html.into_bytes(), "text/html; charset=utf-8", REVALIDATE_CACHE_CONTROL)
 }
 
 async fn serve_file(site: &AppState, request: &HeaderMap, name: &str, kept: &str) -> Response {

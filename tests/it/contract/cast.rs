@@ -95,6 +95,7 @@ impl<'a> Cast<'a> {
             ("{kind}", "process"),
             ("{name}", short_lived),
             ("{file}", "app.js"),
+            ("{guide}", "errors"),
             ("{version}", "0"),
             ("{delivery}", &self.find("delivery").unwrap()),
         ];
