@@ -31,7 +31,7 @@ pub(super) enum KeyCommand {
         /// Scopes of the key: upload, read, link, process, admin.
         #[arg(long)]
         scopes: String,
-        /// When the key stops working, like 90d.
+        /// Lifetime of the key, like 90d.
         #[arg(long, value_name = "TIME")]
         expires_in: Option<String>,
     },
@@ -45,7 +45,7 @@ pub(super) enum KeyCommand {
     Rotate {
         /// The key's id, as `list` shows it, or the whole key.
         key: String,
-        /// How long the old secret works as well, at most 7d; 0: not at all.
+        /// Time for which the old secret works as well, at most 7d; 0: not at all.
         #[arg(long, value_name = "TIME", default_value = "24h")]
         overlap: String,
         /// The tenant it acts in, by name or id.

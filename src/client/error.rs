@@ -13,7 +13,7 @@ use tokio_rustls::rustls;
 
 use crate::domain::reason::{innermost_cause, plain_words};
 
-/// How long to wait for an asset that is not ready.
+/// Time to wait for an asset that is not ready.
 const MAX_NOT_READY_WAIT: Duration = Duration::from_secs(60);
 
 /// Errors of the service carry a request id, and errors of the store a code: a bare 413 comes from a proxy in front of
@@ -100,7 +100,7 @@ pub enum Error {
 pub struct ServerRefusal {
     /// The HTTP status.
     pub status: u16,
-    /// For programs: the problem's `code`, or the store's.
+    /// Error code for programs: the problem's `code`, or the store's.
     pub code: String,
     /// Message for people.
     pub detail: String,
@@ -108,7 +108,7 @@ pub struct ServerRefusal {
     pub request_id: Option<String>,
     /// True if a retry can help.
     pub retryable: bool,
-    /// When to retry.
+    /// Time until a retry, if the server named a time.
     pub retry_after: Option<Duration>,
 }
 

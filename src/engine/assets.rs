@@ -22,7 +22,7 @@ use crate::store::{AssetQuery, StoreError, Tx, Write};
 
 /// Longest time that a request may wait for an asset.
 pub(super) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
-/// How often a waiting request reads the row, for changes of other nodes.
+/// Interval at which a waiting request reads the row, for changes of other nodes.
 const STATE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_UPDATE_ATTEMPTS: u32 = 4;
 /// Most assets of a batch.

@@ -37,7 +37,7 @@ use crate::store::{StoreError, Tx, Write};
 /// Attempts of each step whose failure leaves the outcome unknown.
 const MAX_ATTEMPTS: u32 = 6;
 const BACKOFF_BASE: Duration = Duration::from_millis(100);
-/// How often a waiting caller reads the row, for a winner on another node.
+/// Interval at which a waiting caller reads the row, for a winner on another node.
 const WINNER_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A part as the client knows it; optional, and checked against the store.

@@ -45,7 +45,7 @@ impl Engine {
     /// The asset as it is, and with this description. `None` if the description changes nothing.
     ///
     /// # Errors
-    /// Those of a description that the grant's creator or the policy does not allow.
+    /// The description has a field that the grant's creator or the policy does not allow.
     pub(super) async fn check_description(
         &self,
         upload: &Upload,

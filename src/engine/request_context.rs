@@ -165,7 +165,7 @@ impl RequestContext {
         CURRENT_CONTEXT.try_with(|here| here.credential_kind).unwrap_or_default()
     }
 
-    /// The log ids of the request at work; those of no request outside one.
+    /// The log ids of the current request; empty outside a request.
     #[must_use]
     pub fn log_ids() -> Arc<RequestLogIds> {
         CURRENT_CONTEXT.try_with(|here| Arc::clone(&here.log_ids)).unwrap_or_default()

@@ -31,8 +31,8 @@ use crate::store::{Store, StoreError};
 /// Longest time until a change counts on other nodes.
 const TENANCY_CACHE_TTL: Duration = Duration::from_secs(3);
 const MAX_CACHED_TENANTS: u64 = 10_000;
-/// How long a tenant with an exhausted quota is checked before its creations join a group commit. A refusal within the
-/// group undoes all of it, and every other member has to commit alone.
+/// Time for which a tenant with an exhausted quota is checked before its creations join a group commit. A refusal
+/// within the group undoes all of it, and every other member has to commit alone.
 const OVER_QUOTA_TTL: Duration = Duration::from_secs(1);
 
 type TenantLimiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;

@@ -30,7 +30,7 @@ pub(super) const MAX_LIST_BYTES: usize = 4 << 20;
 /// Default limit in bytes for all JSON bodies together.
 pub(super) const DEFAULT_BUDGET_BYTES: usize = 64 << 20;
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a request waits for its share of the budget before it is refused.
+/// Time for which a request waits for its share of the budget before it is refused.
 const BUDGET_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Memory budget for the JSON bodies of all requests. A body takes its share before its first byte is read, and returns

@@ -16,7 +16,7 @@ use crate::store::{Tx, Write};
 /// Schedule of a chore: an interval, or a cron expression in UTC.
 #[derive(Clone, Debug)]
 pub enum ChoreSchedule {
-    /// This long after the end of the last run.
+    /// Time from the end of a run to the next run.
     Every(Duration),
     /// `minute hour day month weekday`.
     Cron(Box<Cron>),

@@ -31,7 +31,7 @@ pub(in crate::cli) struct GetArgs {
     /// An asset's id, or a link.
     #[arg(value_name = "ID|LINK")]
     what: String,
-    /// Where to: a file, a directory, or - for standard output [default: the asset's name, here].
+    /// Destination: a file, a directory, or - for standard output [default: the asset's name, here].
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Overwrite a file that exists; write to a terminal.

@@ -10,10 +10,10 @@ use crate::client::wire::ApiLinkRequest;
 pub(in crate::cli) struct LinkArgs {
     /// The asset's id; with --revoke, the link's.
     id: String,
-    /// How long the link works, like 15m or 7d [default: 1h].
+    /// Lifetime of the link, like 15m or 7d [default: 1h].
     #[arg(long, value_name = "TIME")]
     expires_in: Option<String>,
-    /// How often the link may be used [default: any number].
+    /// Number of permitted uses [default: unlimited].
     #[arg(long, value_name = "N")]
     uses: Option<u32>,
     /// Let a browser show the file instead of saving it, where that is safe.

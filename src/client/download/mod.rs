@@ -30,7 +30,7 @@ use hashing_writer::{HashingWriter, WriteTarget};
 use partial_file::PartialFile;
 use source::{DownloadSource, FetchError, RemoteFileInfo};
 
-/// How often the download starts over because the remote file changed.
+/// Number of times that the download starts over because the remote file changed.
 const MAX_FETCH_ROUNDS: u32 = 4;
 
 /// Options of a download.
@@ -42,7 +42,7 @@ pub struct DownloadOptions {
     pub force: bool,
     /// Continue what an earlier run has begun.
     pub resume: bool,
-    /// How long a transfer may make no progress before it is retried.
+    /// Time without progress after which a transfer is retried.
     pub stall_timeout: Duration,
 }
 

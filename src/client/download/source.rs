@@ -39,7 +39,7 @@ pub(super) struct DownloadSource {
     redirect: Option<Url>,
 }
 
-/// Why no bytes came.
+/// Reason why no bytes came.
 pub(super) enum FetchError {
     /// The file has changed.
     Changed,

@@ -40,7 +40,7 @@ use send::SendOutcome;
 pub use source_file::FileFingerprint;
 use source_file::SourceFile;
 
-/// How often the upload may be re-examined because the server's view of it changed.
+/// Number of times that the upload may be re-examined because the server's view of it changed.
 const MAX_UPLOAD_ROUNDS: u32 = 6;
 
 /// Options of an upload.
@@ -64,7 +64,7 @@ pub struct UploadOptions {
     pub wait: bool,
     /// Maximum parts in flight, over all files.
     pub concurrency: usize,
-    /// How long a part may make no progress before it is sent again.
+    /// Time without progress after which a part is sent again.
     pub stall_timeout: Duration,
 }
 

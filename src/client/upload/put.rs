@@ -12,7 +12,7 @@ use crate::client::error::{Error, ServerRefusal};
 use crate::client::progress::TransferAttempt;
 use crate::client::wire::ApiSignedUrl;
 
-/// Why a PUT failed.
+/// Reason why a PUT failed.
 #[derive(Debug)]
 pub(super) enum PutError {
     /// 403: the URL is no longer valid; a new URL may be.

@@ -30,7 +30,7 @@ use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
 const MAX_CONCAT_UPLOADS: usize = 1000;
 /// Longest time that a request waits for the concatenation, which continues in the background after that.
 const MAX_REQUEST_WAIT: Duration = Duration::from_secs(20);
-/// How long partial uploads are kept after the final upload is complete.
+/// Retention of partial uploads after the final upload is complete.
 const PARTIAL_GRACE_PERIOD: Duration = Duration::from_secs(24 * 3600);
 /// Route under which idempotency keys of concatenations are stored.
 const REPLAY_ROUTE: &str = "concatenations";

@@ -32,7 +32,7 @@ use crate::store::{StoreError, Tx, Write};
 
 /// Most bytes that are collected before they go to the store, even if they do not fill a part.
 const MAX_SEGMENT_BYTES: u64 = 32 << 20;
-/// How long an append waits for memory: first, before it frees its own; and after that, before it fails.
+/// Time for which an append waits for memory: first, before it frees its own; and after that, before it fails.
 const FREE_MEMORY_WAIT: Duration = Duration::from_millis(100);
 const MAX_MEMORY_WAIT: Duration = Duration::from_secs(30);
 

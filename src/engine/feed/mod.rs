@@ -32,7 +32,7 @@ const FORGOTTEN_EVENT_ERROR: Error = Error::Gone { what: "event", state: "forgot
 /// Settings of the feed.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedSettings {
-    /// How long events are kept; the newest event of each asset is kept longer.
+    /// Retention of events; the newest event of each asset is kept longer.
     pub keep: Duration,
     /// Most followers at a time on this node.
     pub followers: usize,

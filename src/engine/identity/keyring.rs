@@ -36,7 +36,7 @@ pub struct KeySetSettings {
     pub refresh: Duration,
     /// Shortest time between requests to an issuer because of keys that its set does not have.
     pub pause: Duration,
-    /// How long keys are used while their issuer is unreachable.
+    /// Time for which keys are used while their issuer is unreachable.
     pub keep: Duration,
 }
 

@@ -21,7 +21,8 @@ const MAX_REPLAYED_DELIVERIES: u32 = 10_000;
 const MAX_EVENTS_READ: u32 = 100_000;
 /// Largest difference between the feed's order and the order of time: longer than any transaction takes.
 const REPLAY_CLOCK_SLACK: Duration = Duration::from_secs(120);
-/// How often the result of a test is polled, and for how long beyond the timeout of the exchange.
+/// Interval at which the result of a test is polled, and the time beyond the timeout of the exchange for which it is
+/// polled.
 const TEST_POLL_INTERVAL: Duration = Duration::from_millis(100);
 const TEST_GRACE_PERIOD: Duration = Duration::from_secs(5);
 

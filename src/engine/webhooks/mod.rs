@@ -36,7 +36,7 @@ pub struct WebhookSettings {
     pub timeout: Duration,
     /// Time without a success after which an endpoint is disabled.
     pub disable_after: Duration,
-    /// How long ended deliveries are kept.
+    /// Retention of ended deliveries.
     pub keep: Duration,
     /// Most endpoints of a tenant.
     pub endpoints: u32,

@@ -71,7 +71,7 @@ pub(super) struct ReprocessAssetsBody {
     /// `next_cursor` of the previous answer, to continue.
     #[schemars(length(min = 1, max = 512))]
     cursor: Option<String>,
-    /// How many assets to look at; 100 by default.
+    /// Number of assets to check; 100 by default.
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
 }

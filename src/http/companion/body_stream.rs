@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, BodyDataStream, Bytes};
 use futures_util::{Stream, StreamExt};
 
-/// Why the source stopped.
+/// Reason why the source stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FormBodyError {
     /// The connection broke off before the end of the body.

@@ -67,7 +67,7 @@ pub(super) struct FormRequest {
     pub(super) claims: ChunkClaims,
 }
 
-/// Why the body stream of a form's file ended with an error, if the form was at fault and not the connection.
+/// Reason why the body stream of a form's file ended with an error, if the form was at fault and not the connection.
 #[derive(Clone, Default)]
 pub(super) struct FormErrorSlot(Arc<Mutex<Option<CompanionError>>>);
 

@@ -82,7 +82,7 @@ pub(super) async fn get_link_content(
     deliver_download(&site, &asked, download, mode).await
 }
 
-/// How the request counts towards the uses of a link. Requests that start in the middle of the file continue an earlier
+/// Effect of the request on the uses of a link. Requests that start in the middle of the file continue an earlier
 /// download: players and parallel downloaders send many. A request for the first byte is a use, however its range is
 /// written; a request without bytes is none.
 fn opening_kind(method: &Method, verdict: &PreconditionOutcome) -> LinkUseKind {

@@ -99,7 +99,7 @@ pub(super) async fn open_event_socket(
     Ok(websocket::open_socket(upgrade, caller, follower))
 }
 
-/// True if the request has exactly one `Sec-WebSocket-Key`, of sixteen bytes in base64 (RFC 6455 §4.1 and §4.2.1).
+/// True if the request has a single `Sec-WebSocket-Key`, of sixteen bytes in base64 (RFC 6455 §4.1 and §4.2.1).
 fn has_valid_nonce(headers: &HeaderMap) -> bool {
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
     let (Some(key), None) = (keys.next(), keys.next()) else { return false };

@@ -18,7 +18,7 @@ pub(super) struct EventsQuery {
     pub(super) stream: bool,
     /// Maximum number of events of a page.
     pub(super) limit: u32,
-    /// How long to wait while the page is empty.
+    /// Time to wait while the page is empty.
     pub(super) wait: Duration,
     /// Only events of this asset, where the path names none.
     pub(super) asset: Option<AssetId>,

@@ -18,9 +18,9 @@ use crate::engine::FeedFollower;
 
 /// Maximum bytes of a message from the client, which has nothing to send.
 const MAX_CLIENT_MESSAGE_BYTES: usize = 4 << 10;
-/// How long a message may wait to be read by the client.
+/// Time for which a message may wait to be read by the client.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the client may take to answer a close frame.
+/// Time for which the client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Heartbeats without any frame from the client.
 const MAX_SILENT_HEARTBEATS: u32 = 3;

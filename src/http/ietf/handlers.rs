@@ -28,8 +28,8 @@ const UPLOAD_RESUMPTION_STATUS: StatusCode = match StatusCode::from_u16(104) {
     Err(_) => StatusCode::PROCESSING,
 };
 const UPLOAD_RESUMPTION_REASON: &str = "Upload Resumption Supported";
-/// How long the answer to the last bytes of a file waits for the digest that the client wants: workers compute it. A
-/// client that gets no digest asks again by HEAD.
+/// Time for which the answer to the last bytes of a file waits for the digest that the client wants: workers compute
+/// it. A client that gets no digest asks again by HEAD.
 const DIGEST_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Methods of a request that only this protocol needs.

@@ -121,10 +121,10 @@ pub(super) struct CreateCollectionBody {
     /// Ids of the assets, in the order of the archive; 10 000 at most.
     #[schemars(length(min = 1, max = 10_000))]
     assets: Vec<String>,
-    /// When the link ends, in seconds or like `1h`; after an hour by default.
+    /// Lifetime of the link in seconds, or like `1h`; 1 hour by default.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<SecondsInput>,
-    /// How often the link may be used; any number of times by default.
+    /// Number of permitted uses; unlimited by default.
     #[schemars(range(min = 1))]
     uses: Option<u32>,
     /// The only network that may use the link; any by default.
@@ -170,7 +170,7 @@ pub(super) struct CreateThumbnailUrlsBody {
     /// The derivative, like `thumb-256`.
     #[schemars(length(min = 1, max = 64))]
     variant: String,
-    /// Its format, like `webp`; the default format if left out.
+    /// Format of the variant, like `webp`; the default format if left out.
     #[schemars(length(min = 1, max = 64))]
     format: Option<String>,
 }

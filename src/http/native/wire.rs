@@ -60,7 +60,7 @@ pub(super) struct CreateUploadBody {
     #[serde(default)]
     #[schemars(length(max = 64))]
     content_types: Vec<String>,
-    /// When the upload and its grant end, in seconds or like `1h`; by default as `upload_expires_in` of the limits
+    /// Lifetime of the upload and its grant, in seconds or like `1h`; by default as `upload_expires_in` of the limits
     /// says.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<SecondsInput>,
@@ -75,7 +75,7 @@ pub(super) struct CreateUploadBody {
     /// Properties to keep with the asset, up to `max_metadata_bytes`.
     #[serde(default)]
     metadata: AssetMetadata,
-    /// How the bytes travel; the service chooses by default.
+    /// Method of the transfer; the service chooses by default.
     #[serde(default)]
     method: MethodInput,
     /// Bytes of every part but the last; the service chooses by default.
@@ -84,7 +84,7 @@ pub(super) struct CreateUploadBody {
     /// The algorithm by which every part will be checked: `sha256`, `crc32c` or `crc64nvme`.
     #[schemars(regex(pattern = "^(sha256|crc32c|crc64nvme)$"))]
     checksum: Option<String>,
-    /// How many URLs of parts the answer has at most; 10 by default.
+    /// Number of signed part URLs in the answer, at most; 10 by default.
     #[schemars(range(max = 10_000))]
     urls: Option<u16>,
     /// The name of the policy that applies; `default` by default.
@@ -289,7 +289,7 @@ pub(super) struct CreateLinkBody {
     /// The asset that the link opens; only where the path names none.
     #[serde(alias = "asset_id")]
     asset: Option<String>,
-    /// When the link ends, in seconds or like `1h`; after an hour by default.
+    /// Lifetime of the link in seconds, or like `1h`; 1 hour by default.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<SecondsInput>,
     /// `attachment` to save the file, `inline` to show it if its type is safe; `attachment` by default.
@@ -298,7 +298,7 @@ pub(super) struct CreateLinkBody {
     /// The name under which the file is saved; the asset's by default.
     #[schemars(length(min = 1))]
     filename: Option<String>,
-    /// How often the link may be used; any number of times by default.
+    /// Number of permitted uses; unlimited by default.
     #[schemars(range(min = 1))]
     uses: Option<u32>,
     /// The only network that may use the link, like `192.0.2.0/24`; any by default.
@@ -357,7 +357,7 @@ pub(super) fn parse_variant(variant: Option<&str>, format: Option<&str>) -> Resu
 }
 
 impl CreateLinkBody {
-    /// Converts the body to a command. `of`: the asset in the path, where the route has one.
+    /// Converts the body to a command. `of`: the asset in the path, for routes with an asset.
     pub(super) fn into_command(self, of: Option<AssetId>) -> Result<LinkWish, Error> {
         let asset = match (of, self.asset) {
             (Some(asset), None) => asset,

@@ -16,7 +16,7 @@ pub(super) struct ReportProcessingBody {
     token: String,
     /// The outcome: `accept` and `reject` are final, `retry` offers the asset again.
     outcome: OutcomeInput,
-    /// Why, for `reject` and `retry`.
+    /// Reason, for `reject` and `retry`.
     #[serde(default)]
     reason: Option<RejectionReasonInput>,
     /// Facts that were found; they become the asset's `details`.
