@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 /// The text is not a digest of a supported algorithm.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a digest is written like sha256:<hex or base64>; sha256, crc32c and crc64nvme are known")]
+#[error("a digest is written like sha256:<hex or base64>; supported are sha256, crc32c and crc64nvme")]
 pub struct BadDigest;
 
 /// The SHA-256 of a whole file.

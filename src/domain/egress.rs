@@ -26,19 +26,19 @@ pub struct EgressPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressRefused {
     /// Not an absolute URL with a host.
-    #[error("not a URL like https://example.com/hook")]
+    #[error("must be a URL like https://example.com/hook")]
     NoUrl,
     /// Longer than 2048 bytes.
-    #[error("longer than 2048 bytes")]
+    #[error("must be at most 2048 bytes")]
     TooLong,
     /// Neither `https` nor, if allowed, `http`.
-    #[error("only https is allowed")]
+    #[error("must be https")]
     Scheme,
     /// A user name or password in the URL.
-    #[error("a user or password in the address is not allowed")]
+    #[error("must not contain a user or password")]
     Userinfo,
     /// An address that is not public.
-    #[error("it leads to an address that is not public")]
+    #[error("must lead to a public address")]
     Address,
 }
 

@@ -79,9 +79,7 @@ impl StoredDamage {
     #[must_use]
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::Corrupt => {
-                "The stored bytes are no longer those that arrived: their SHA-256 is not the one that was established."
-            }
+            Self::Corrupt => "The stored bytes have changed: their SHA-256 differs from the established digest.",
             Self::BytesMissing => "The store no longer has all bytes of this file.",
         }
     }

@@ -99,7 +99,7 @@ impl FromStr for KeyScope {
 
 /// The text is not a list of scopes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no scope; known are upload, read, link, process and admin, separated by commas")]
+#[error("\"{0}\" is not a scope; known are upload, read, link, process and admin, separated by commas")]
 pub struct BadScopes(String);
 
 impl FromStr for KeyScopes {

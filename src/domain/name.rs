@@ -11,13 +11,13 @@ use super::media_alias::{is_named, is_of_kind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
     /// Empty, or `.` or `..`.
-    #[error("a file needs a name")]
+    #[error("a file must have a name")]
     Empty,
     /// Longer than [`FileName::MAX_CHARS`].
-    #[error("a file name has at most 255 characters")]
+    #[error("a file name must have at most 255 characters")]
     TooLong,
     /// Contains `/`, NUL, a newline or another control character.
-    #[error("a file name has no slash and no control characters")]
+    #[error("a file name must not contain slashes or control characters")]
     Forbidden,
 }
 

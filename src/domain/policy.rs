@@ -146,7 +146,7 @@ impl NamePattern {
     pub fn new(pattern: &str) -> Result<Self, PolicyViolation> {
         let mut builder = RegexBuilder::new(&format!("^(?:{pattern})$"));
         let built = builder.size_limit(Self::MAX_PATTERN_BYTES).dfa_size_limit(Self::MAX_PATTERN_CACHE_BYTES).build();
-        built.map(Self).map_err(|_| objection("name_pattern", "not a regular expression, or too large a one"))
+        built.map(Self).map_err(|_| objection("name_pattern", "must be a regular expression of limited size"))
     }
 }
 
@@ -175,7 +175,7 @@ impl PolicyRules {
             ("origins", self.origins.len()),
         ] {
             if len > MAX_LIST_ENTRIES {
-                return Err(objection(field, format!("at most {MAX_LIST_ENTRIES}")));
+                return Err(objection(field, format!("at most {MAX_LIST_ENTRIES} entries")));
             }
         }
         self.patterns()?;
@@ -183,27 +183,31 @@ impl PolicyRules {
         let plain =
             |text: &String| !text.is_empty() && text.len() <= 32 && !text.contains('.') && *text == text.to_lowercase();
         if !self.extensions.iter().all(plain) {
-            return Err(objection("extensions", "in lower case, without the dot: \"jpg\""));
+            return Err(objection("extensions", "must be in lower case, without the dot: \"jpg\""));
         }
         if !self.origins.iter().all(|text| is_page_origin(text)) {
-            return Err(objection("origins", "written as browsers do: \"https://app.example.com\""));
+            return Err(objection("origins", "must be origins like \"https://app.example.com\""));
         }
         if let Some(delivery) = &self.delivery
             && !deliveries.contains(&delivery.as_str())
         {
-            return Err(objection("delivery", format!("one of {}", deliveries.join(", "))));
+            return Err(objection("delivery", format!("must be one of {}", deliveries.join(", "))));
         }
         if self.scan == ScanRule::Required && self.scan_incomplete == Some(IncompleteScanRule::Accept) {
-            return Err(objection("scan_incomplete", "fail, where scan is required"));
+            return Err(objection("scan_incomplete", "must be fail if scan is required"));
         }
         if self.keep_for == Some(0) || self.max_size == Some(0) {
-            return Err(objection(if self.keep_for == Some(0) { "keep_for" } else { "max_size" }, "at least 1"));
+            return Err(objection(
+                if self.keep_for == Some(0) { "keep_for" } else { "max_size" },
+                "must be at least 1",
+            ));
         }
         Ok(())
     }
 
     fn patterns(&self) -> Result<Vec<TypePattern>, PolicyViolation> {
-        let bad = |text: &String| objection("content_types", format!("{text:?} is neither a type nor image/*"));
+        let bad =
+            |text: &String| objection("content_types", format!("\"{text}\" is not a type like image/png or image/*"));
         self.content_types.iter().map(|text| text.parse().map_err(|_| bad(text))).collect()
     }
 

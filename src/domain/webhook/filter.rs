@@ -13,10 +13,10 @@ pub struct EventFilter(Vec<String>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadFilter {
     /// A pattern that matches no kind of event.
-    #[error("{0:?} is no kind of event; there are *, asset.*, upload.* and {all}", all = EventKind::ALL.map(EventKind::name).join(", "))]
+    #[error("\"{0}\" is not a kind of event; known are *, asset.*, upload.* and {all}", all = EventKind::ALL.map(EventKind::name).join(", "))]
     Unknown(String),
     /// No patterns, or too many.
-    #[error("1 to {MAX_EVENT_PATTERNS} kinds of events")]
+    #[error("must list 1 to {MAX_EVENT_PATTERNS} kinds of events")]
     Count,
 }
 
