@@ -124,7 +124,7 @@ impl Engine {
                 },
             }
         }
-        Err(Error::busy("others are completing this upload"))
+        Err(Error::busy("another request is completing this upload"))
     }
 
     pub(super) async fn load_asset_of(&self, upload: &Upload) -> Result<Asset> {
@@ -188,7 +188,7 @@ impl Engine {
         let mut asset = self.load_asset_of(upload).await?;
         match (asset.declared_sha256, wish.sha256) {
             (Some(known), Some(given)) if known != given => {
-                return Err(Error::invalid("sha256", "not the digest that was declared at creation"));
+                return Err(Error::invalid("sha256", "differs from the digest that was declared at creation"));
             }
             (known, given) => asset.declared_sha256 = known.or(given),
         }

@@ -199,7 +199,7 @@ impl Engine {
     /// Checks a request against its policy, and narrows the allowed types to those of the policy.
     pub(super) async fn by_policy(&self, by: UploadCreator, wish: &mut CreateUpload, partial: bool) -> Result<()> {
         let rules = self.0.tenancy.rules(by.tenant, &wish.policy).await?;
-        let rules = rules.ok_or_else(|| Error::invalid("policy", "there is no such policy"))?;
+        let rules = rules.ok_or_else(|| Error::invalid("policy", "this policy does not exist"))?;
         let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
         if let Some(limit) = rules.max_size
             && size > limit

@@ -184,7 +184,7 @@ impl AppendWriter {
             self.write_segment().await?;
             permit = tokio::time::timeout(MAX_MEMORY_WAIT, budget.acquire_block()).await.ok().flatten();
         }
-        self.buffer.grow(permit.ok_or_else(|| Error::busy("no memory for another append"))?, expected);
+        self.buffer.grow(permit.ok_or_else(|| Error::busy("the memory for appends is in use"))?, expected);
         Ok(())
     }
 
@@ -371,7 +371,7 @@ impl AppendWriter {
                 return Err(Error::Locked);
             }
         }
-        Err(Error::busy("others change this upload"))
+        Err(Error::busy("other requests keep changing this upload"))
     }
 
     /// Creates the multipart upload before the first part, unless an earlier append did.

@@ -158,7 +158,9 @@ impl Engine {
         match wish {
             None => Ok(usual),
             Some(wish) if wish == usual || also.contains(&wish) => Ok(wish),
-            Some(_) => Err(Error::invalid("delivery", format!("one of {}", self.deliveries_offered().join(", ")))),
+            Some(_) => {
+                Err(Error::invalid("delivery", format!("must be one of {}", self.deliveries_offered().join(", "))))
+            }
         }
     }
 

@@ -104,7 +104,7 @@ impl Engine {
             None => webhook.events.clone(),
         };
         if range.from >= range.to {
-            return Err(Error::invalid("to", "later than from"));
+            return Err(Error::invalid("to", "must be later than from"));
         }
         self.number_events().await?;
         let mut at = match range.after {
@@ -145,7 +145,7 @@ impl Engine {
             if self.0.store.count_backlog(webhook.id, MAX_PENDING_DELIVERIES).await?.pending
                 >= u64::from(MAX_PENDING_DELIVERIES)
             {
-                return Err(Error::busy("too much waits for this webhook already"));
+                return Err(Error::busy("too many deliveries are waiting for this webhook"));
             }
             self.write_webhook(WebhookWrite::Deliver(owed)).await?;
         }
