@@ -28,7 +28,7 @@ pub(super) fn refuse_ambiguous_host(request: &Request) -> Result<(), ProblemDeta
     }
     match host {
         Some(host) if parse_authority(host.to_str().unwrap_or_default()).is_none() => {
-            refuse("The Host header names no host.")
+            refuse("The Host header is not a valid host.")
         }
         None if request.version() == Version::HTTP_11 => refuse("The request has no Host header."),
         None if request.version() == Version::HTTP_2 && request.uri().authority().is_none() => {

@@ -98,7 +98,7 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<AppState> for JsonBody<T
             ProblemDetails::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 code,
-                format!("The body is not as expected: {}.", json_reason(&error)),
+                format!("The body is invalid: {}.", json_reason(&error)),
             )
         })?;
         Ok(Self { value, fingerprint: Sha256::digest(text).into(), budget_permit: reserved })
@@ -134,7 +134,7 @@ pub(super) fn parse_idempotency_key(
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let token = value.to_str().unwrap_or_default().trim().trim_matches('"').to_owned();
     if token.is_empty() || token.len() > 255 {
-        return Err(Error::invalid("Idempotency-Key", "1 to 255 characters"));
+        return Err(Error::invalid("Idempotency-Key", "must be 1 to 255 characters"));
     }
     Ok(Some(IdempotencyKey { token, fingerprint }))
 }

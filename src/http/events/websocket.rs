@@ -66,7 +66,7 @@ async fn send_events(
     let mut silent = 0;
     loop {
         tokio::select! {
-            () = caller.site.draining.cancelled() => return Some((close_code::AWAY, "come back")),
+            () = caller.site.draining.cancelled() => return Some((close_code::AWAY, "reconnect")),
             heard = socket.recv() => match heard {
                 Some(Ok(Message::Close(_))) | None => return None,
                 Some(Err(error)) => return close_reason_of(error),
@@ -75,14 +75,14 @@ async fn send_events(
             _ = beat.tick() => {
                 silent += 1;
                 if !caller.is_credential_valid().await {
-                    return Some((close_code::POLICY, "the credential has ended"));
+                    return Some((close_code::POLICY, "the credential is no longer valid"));
                 }
                 if silent > MAX_SILENT_HEARTBEATS || !send_message(socket, Message::Ping(Default::default())).await {
                     return None;
                 }
             }
             events = follower.next_events() => {
-                let Ok(events) = events else { return Some((close_code::AGAIN, "come back")) };
+                let Ok(events) = events else { return Some((close_code::AGAIN, "reconnect")) };
                 for event in events {
                     if !send_message(socket, Message::text(wire::event_json(&event))).await {
                         return None;

@@ -134,7 +134,7 @@ async fn finish_response(call: &UploadRequest, answer: IetfResult) -> Response {
 }
 
 fn method_not_allowed_response(allowed: &'static str) -> Response {
-    let detail = "This address does not answer to this method.";
+    let detail = "This address does not support this method.";
     let refusal = IetfError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
     let mut response = refusal.render(DraftVersion::Latest);
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));

@@ -57,7 +57,7 @@ impl CreateApiKeyBody {
         let Self { name, scopes, expires_in, tenant: named } = self;
         let tenant = match (tenant, named) {
             (Some(query), Some(body)) if query != body => {
-                return Err(Error::invalid("tenant", "the address names another one"));
+                return Err(Error::invalid("tenant", "differs from the tenant in the address"));
             }
             (query, body) => query.or(body),
         };
@@ -95,7 +95,7 @@ pub(super) fn parse_keys_query(query: Option<&str>) -> Result<ListApiKeysQuery, 
     for (name, value) in query_pairs(query) {
         match name.as_str() {
             "tenant" => list.tenant = Some(value),
-            "after" => list.after = Some(parse_parameter("after", &value, "the id of a key")?),
+            "after" => list.after = Some(parse_parameter("after", &value, "must be the id of a key")?),
             "limit" => list.limit = parse_limit(&value)?,
             other => return Err(unknown_parameter(other)),
         }

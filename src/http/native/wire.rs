@@ -107,25 +107,25 @@ impl CreateUploadBody {
         if let Some(id) = &self.external_id
             && (id.is_empty() || id.len() > MAX_EXTERNAL_ID_BYTES || id.chars().any(char::is_control))
         {
-            return Err(Error::invalid("external_id", "1 to 255 bytes without control characters"));
+            return Err(Error::invalid("external_id", "must be 1 to 255 bytes without control characters"));
         }
         if self.content_types.len() > MAX_CONTENT_TYPES {
-            return Err(Error::invalid("content_types", format!("at most {MAX_CONTENT_TYPES}")));
+            return Err(Error::invalid("content_types", format!("at most {MAX_CONTENT_TYPES} types")));
         }
         let urls = self.urls.unwrap_or(DEFAULT_URL_COUNT);
         if urls > PartNumber::MAX {
-            return Err(Error::invalid("urls", "at most 10000"));
+            return Err(Error::invalid("urls", "must be at most 10000"));
         }
         let size = match (self.size, self.max_size) {
             (Some(size), None) => UploadSize::Exact(size),
             (None, Some(most)) => UploadSize::AtMost(most),
-            (Some(_), Some(_)) => return Err(Error::invalid("max_size", "the size is known already")),
+            (Some(_), Some(_)) => return Err(Error::invalid("max_size", "cannot be combined with size")),
             (None, None) => return Err(Error::invalid("size", "required (or max_size, if the file is chosen later)")),
         };
         let name = match (&self.filename, size) {
             (Some(name), _) => parse_field("filename", name)?,
             (None, UploadSize::AtMost(_)) => FileName::nameless(),
-            (None, UploadSize::Exact(_)) => return Err(Error::invalid("filename", "a file needs a name")),
+            (None, UploadSize::Exact(_)) => return Err(Error::invalid("filename", "required")),
         };
         let allowed = self.content_types.iter().map(|text| parse_field("content_types", text));
         Ok(CreateUpload {
@@ -191,7 +191,7 @@ enum PartListInput {
 }
 
 fn parse_part_number(field: &'static str, number: Option<u64>) -> Result<PartNumber, Error> {
-    number.and_then(PartNumber::new).ok_or_else(|| Error::invalid(field, "part numbers are 1 to 10000"))
+    number.and_then(PartNumber::new).ok_or_else(|| Error::invalid(field, "part numbers must be 1 to 10000"))
 }
 
 impl SignPartsBody {
@@ -204,7 +204,7 @@ impl SignPartsBody {
             }
         };
         if parts.is_empty() {
-            return Err(Error::invalid("parts", "at least one"));
+            return Err(Error::invalid("parts", "at least one part is required"));
         }
         let checksum = |(part, text): (String, String)| {
             let part = parse_part_number("checksums", part.parse().ok())?;
@@ -212,7 +212,7 @@ impl SignPartsBody {
         };
         let checksums = self.checksums.into_iter().map(checksum).collect::<Result<Vec<_>, Error>>()?;
         if self.form == UrlFormInput::Compact && !checksums.is_empty() {
-            return Err(Error::invalid("form", "checksums change every URL: ask for whole ones"));
+            return Err(Error::invalid("form", "cannot be compact with checksums: they change every URL"));
         }
         Ok(SignParts { parts, checksums })
     }
@@ -339,7 +339,7 @@ impl SecondsInput {
 
 /// `30`, `30s`, `5m`, `1h 30m`.
 pub(super) fn parse_duration_field(field: &'static str, text: &str) -> Result<Duration, Error> {
-    parse_duration(text).ok_or_else(|| Error::invalid(field, "seconds, or a duration like 90s, 15m or 1h"))
+    parse_duration(text).ok_or_else(|| Error::invalid(field, "must be seconds, or a duration like 90s, 15m or 1h"))
 }
 
 pub(super) const DEFAULT_LINK_TTL: Duration = Duration::from_secs(3600);
@@ -348,10 +348,11 @@ pub(super) const DEFAULT_LINK_TTL: Duration = Duration::from_secs(3600);
 pub(super) fn parse_variant(variant: Option<&str>, format: Option<&str>) -> Result<Option<AssetVariant>, Error> {
     match (variant, format) {
         (None, None) => Ok(None),
-        (None, Some(_)) => Err(Error::invalid("format", "only together with variant")),
+        (None, Some(_)) => Err(Error::invalid("format", "requires variant")),
         (Some(name), format) => {
             let form = AssetVariant::read(name, format);
-            form.map(Some).ok_or_else(|| Error::invalid("variant", "a name like thumb-256, and a format like webp"))
+            form.map(Some)
+                .ok_or_else(|| Error::invalid("variant", "must be a name like thumb-256, with a format like webp"))
         }
     }
 }
@@ -362,8 +363,8 @@ impl CreateLinkBody {
         let asset = match (of, self.asset) {
             (Some(asset), None) => asset,
             (None, Some(text)) => text.parse().map_err(|_| Error::NotFound)?,
-            (Some(_), Some(_)) => return Err(Error::invalid("asset", "the path names it already")),
-            (None, None) => return Err(Error::invalid("asset", "which one?")),
+            (Some(_), Some(_)) => return Err(Error::invalid("asset", "must be absent: the path names the asset")),
+            (None, None) => return Err(Error::invalid("asset", "required")),
         };
         let disposition = self.disposition.unwrap_or_else(|| "attachment".to_owned());
         Ok(LinkWish {
@@ -372,7 +373,9 @@ impl CreateLinkBody {
                 None => DEFAULT_LINK_TTL,
                 Some(life) => life.into_duration("expires_in")?,
             },
-            disposition: disposition.parse().map_err(|()| Error::invalid("disposition", "attachment or inline"))?,
+            disposition: disposition
+                .parse()
+                .map_err(|()| Error::invalid("disposition", "must be attachment or inline"))?,
             filename: parse_optional_field("filename", self.filename.as_deref())?,
             variant: parse_variant(self.variant.as_deref(), self.format.as_deref())?,
             uses: self.uses,

@@ -93,7 +93,7 @@ pub(super) struct ReplayRangeBody {
 impl ReplayRangeBody {
     pub(super) fn into_command(self, now: Timestamp) -> Result<ReplayRange, Error> {
         let place = |text: String| text.parse::<i64>().ok().filter(|id| *id >= 0);
-        let bad = || Error::invalid("after", "next_after of an answer before");
+        let bad = || Error::invalid("after", "must be next_after of a previous answer");
         let after = self.after.map(|text| place(text).ok_or_else(bad)).transpose()?;
         Ok(ReplayRange { from: self.from, to: self.to.unwrap_or(now), events: self.events, after })
     }
@@ -104,8 +104,8 @@ pub(super) fn parse_deliveries_query(query: Option<&str>) -> Result<ListDeliveri
     let mut list = ListDeliveries { state: None, after: None, limit: DEFAULT_PAGE_LIMIT };
     for (name, value) in query_pairs(query) {
         match name.as_str() {
-            "state" => list.state = Some(parse_parameter("state", &value, "pending, delivered or dead")?),
-            "after" => list.after = Some(parse_parameter("after", &value, "the id of a delivery")?),
+            "state" => list.state = Some(parse_parameter("state", &value, "must be pending, delivered or dead")?),
+            "after" => list.after = Some(parse_parameter("after", &value, "must be the id of a delivery")?),
             "limit" => list.limit = parse_limit(&value)?,
             other => return Err(unknown_parameter(other)),
         }
