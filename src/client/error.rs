@@ -28,15 +28,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub const EXIT_CODES: [(u8, &str); 11] = [
     (0, "everything was done"),
     (1, "something else went wrong: a local file, or a refusal that has no code of its own"),
-    (2, "the command line or a value in it makes no sense"),
+    (2, "the command line, or a value in it, is invalid"),
     (3, "no key, a wrong key, or one that does not allow this"),
     (4, "there is no such asset, upload or link, or it is gone"),
     (5, "a limit or a quota: too large, too many, storage full"),
     (6, "integrity: bytes or digests differ, or the file changed while it was read"),
     (7, "partial: some of several files or ids failed, others did not"),
     (8, "network: the server or the store could not be reached for too long"),
-    (9, "blocked: the asset was rejected and is not handed out"),
-    (130, "interrupted (Ctrl-C); what was sent is kept, and the same command goes on"),
+    (9, "blocked: the asset was rejected and is not delivered"),
+    (130, "interrupted (Ctrl-C); what was sent is kept, and the same command continues"),
 ];
 
 /// An error by its meaning.
@@ -238,14 +238,14 @@ impl Error {
         }
         let text = innermost_cause(&error);
         if is_not_tls(&error) {
-            let why = "there is no HTTPS at this address: the server speaks plain HTTP, or something else. Write http:// \
-                       instead of https://, if the way to it is safe";
+            let why = "the server at this address does not support HTTPS. Write http:// \
+                       instead of https://, if the network is trusted";
             return Self::Other(why.to_owned());
         }
         if is_untrusted_certificate(&error) {
             return Self::Other(format!("the server's certificate is not trusted: {text}"));
         }
-        Self::network(if error.is_connect() { format!("no connection: {text}") } else { text })
+        Self::network(if error.is_connect() { format!("cannot connect: {text}") } else { text })
     }
 
     /// A network error.

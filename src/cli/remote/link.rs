@@ -54,7 +54,7 @@ impl LinkArgs {
         let url = text("url").ok_or_else(|| Error::Other("the server's answer holds no link".to_owned()))?;
         reporter.print_result(url)?;
         if let (Some(id), Some(until), false) = (text("id"), text("expires_at"), self.server.quiet) {
-            reporter.print_error_line(&format!("Works until {until}; `gantry link --revoke {id}` withdraws it."));
+            reporter.print_error_line(&format!("Valid until {until}; `gantry link --revoke {id}` revokes it."));
         }
         Ok(())
     }

@@ -199,7 +199,8 @@ impl UploadRun<'_> {
         for _ in 0..MAX_UPLOAD_ROUNDS {
             let sent = match self.find_or_create().await? {
                 ResumeState::Done { asset, sure: true } => {
-                    self.track.report(&TransferEvent::Note("an earlier run has sent it; --no-resume sends it anew"));
+                    self.track
+                        .report(&TransferEvent::Note("already sent by an earlier run; --no-resume sends it again"));
                     return Ok(UploadedFile {
                         asset: self.wait_for_verdict(&asset, None).await?,
                         already_finished: true,
@@ -232,7 +233,7 @@ impl UploadRun<'_> {
                 hashing = BackgroundHash::start(Arc::clone(&self.source));
             }
         }
-        Err(Error::Other(format!("{}: the server loses this upload again and again", self.source.label)))
+        Err(Error::Other(format!("{}: the server has repeatedly lost this upload", self.source.label)))
     }
 
     /// Tells the user after Ctrl-C how long the bytes are kept.

@@ -42,7 +42,7 @@ pub(super) async fn put_body(
     let response = tokio::select! {
         response = sending => response.map_err(|error| PutError::Failed(Error::transport(error)))?,
         () = wait_for_stall(attempt, size, patience) => {
-            let why = format!("nothing moved for {} seconds", patience.as_secs());
+            let why = format!("no progress for {} seconds", patience.as_secs());
             return Err(PutError::Failed(Error::network(why)));
         }
     };
