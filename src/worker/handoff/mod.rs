@@ -165,7 +165,7 @@ async fn with_timeout<T>(
     deadline: std::time::Duration,
     work: impl Future<Output = Result<T, SinkError>> + Send,
 ) -> Result<T, SinkError> {
-    let silent = || SinkError::Unavailable(format!("no answer within {deadline:?}"));
+    let silent = || SinkError::Unavailable(format!("no answer within {} seconds", deadline.as_secs_f64()));
     tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| Err(silent()))
 }
 
