@@ -199,7 +199,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_ends() {
         let late = with_timeout(Duration::from_secs(3), std::future::pending::<Result<(), _>>()).await;
-        assert_eq!(late, Err(SinkError::Unavailable("no answer within 3s".to_owned())));
+        assert_eq!(late, Err(SinkError::Unavailable("no answer within 3 seconds".to_owned())));
         assert_eq!(with_timeout(Duration::from_secs(3), async { Ok(1) }).await, Ok(1));
     }
 }
