@@ -46,18 +46,18 @@ impl HttpKeySets {
 
     async fn get(&self, url: &str) -> Result<Vec<u8>, String> {
         if !is_trustworthy(url) {
-            return Err(format!("{url} is neither https nor of this machine"));
+            return Err(format!("{url}: must be an https URL, or a URL of this machine"));
         }
         let request = self.0.get(url).header(ACCEPT, "application/json");
         let mut answer = request.send().await.map_err(|error| format!("{url}: {}", causes(&error)))?;
         if answer.status() != reqwest::StatusCode::OK {
-            return Err(format!("{url}: it answers {}", answer.status()));
+            return Err(format!("{url}: the server answered {}", answer.status()));
         }
         let mut body = Vec::new();
         while let Some(bytes) = answer.chunk().await.map_err(|error| format!("{url}: {}", causes(&error)))? {
             body.extend_from_slice(&bytes);
             if body.len() > MAX_DOCUMENT_BYTES {
-                return Err(format!("{url}: more than {MAX_DOCUMENT_BYTES} bytes"));
+                return Err(format!("{url}: the answer has more than {MAX_DOCUMENT_BYTES} bytes"));
             }
         }
         Ok(body)
@@ -69,7 +69,7 @@ impl HttpKeySets {
         let said: OpenIdConfiguration =
             serde_json::from_slice(&self.get(&url).await?).map_err(|error| format!("{url}: {error}"))?;
         if said.issuer != issuer.issuer {
-            return Err(format!("{url}: it is the configuration of {:?}", said.issuer));
+            return Err(format!("{url}: the document names another issuer, {}", said.issuer));
         }
         Ok(said.jwks_uri)
     }
@@ -81,7 +81,7 @@ impl KeySetFetcher for HttpKeySets {
         match &issuer.keys {
             KeySource::Jwks(url) => self.get(url).await,
             KeySource::Discovery => self.get(&self.discover(issuer).await?).await,
-            KeySource::Secret(_) => Err("its key is a secret of ours".to_owned()),
+            KeySource::Secret(_) => Err("the key of this issuer is a shared secret, not a JWK set".to_owned()),
         }
     }
 }

@@ -86,7 +86,7 @@ fn unusable_bucket_error(store: &StoreConfig, error: &BlobError) -> anyhow::Erro
     let at = endpoint.as_deref().unwrap_or("Amazon S3");
     match error {
         BlobError::Denied(why) if why.starts_with("NoSuchBucket") => {
-            anyhow!("the bucket {bucket} does not exist at {at}: create it, or name another one (s3_bucket)")
+            anyhow!("the bucket {bucket} does not exist at {at}: create it, or set s3_bucket to another bucket")
         }
         BlobError::Denied(why) => anyhow!(
             "the bucket {bucket} at {at} cannot be used: {why}. Check the credentials of the AWS chain \

@@ -29,7 +29,7 @@ pub(super) async fn open_pipeline(config: &ServiceConfig, public_url: &str) -> a
 }
 
 async fn open_media_step(config: &ServiceConfig) -> anyhow::Result<Option<MediaStep>> {
-    let scratch = prepare_scratch_dir(&config.data_dir).context("the scratch folder cannot be made")?;
+    let scratch = prepare_scratch_dir(&config.data_dir).context("the scratch folder cannot be created")?;
     let sandbox = MediaSandbox::new(config.processing.limits);
     match sandbox.probe().await {
         Ok(_) => Ok(Some(MediaStep { sandbox, sizes: config.processing.sizes.clone(), scratch })),

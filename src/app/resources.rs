@@ -101,7 +101,7 @@ async fn check_database(store: &dyn Store) {
     }
 }
 
-/// How long a start waits for the check of the database.
+/// Time for which a start waits for the check of the database.
 const MAX_CHECK_WAIT: Duration = Duration::from_secs(5);
 
 /// All opened resources.

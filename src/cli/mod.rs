@@ -142,7 +142,7 @@ fn shutdown_token() -> CancellationToken {
         wait_for_signal().await;
         announce.cancel();
         wait_for_signal().await;
-        eprintln!("gantry: ended at once");
+        eprintln!("gantry: stopped without waiting for requests in flight");
         std::process::exit(130);
     });
     end

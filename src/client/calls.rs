@@ -56,7 +56,7 @@ impl ApiClient {
         parts: &PartSet,
         notices: &dyn RetryObserver,
     ) -> Result<Vec<PartUrl>> {
-        let ask = ApiRequest::new("asking for part addresses", Method::POST, upload_path(id, "/urls"));
+        let ask = ApiRequest::new("requesting part URLs", Method::POST, upload_path(id, "/urls"));
         let ask = ask.body(json!({ "parts": parts.to_string() }).to_string());
         let answer: ApiPartUrls = self.request_json(&ask, notices).await?;
         Ok(answer.urls)
@@ -76,7 +76,7 @@ impl ApiClient {
 
     /// Aborts an upload. An upload that no longer exists counts as aborted.
     pub async fn abort_upload(&self, id: &str, notices: &dyn RetryObserver) -> Result<()> {
-        let ask = ApiRequest::new("giving the upload up", Method::DELETE, upload_path(id, ""));
+        let ask = ApiRequest::new("aborting the upload", Method::DELETE, upload_path(id, ""));
         match self.request_bytes(&ask, notices).await {
             Ok(_) | Err(Error::NotFound(_)) => Ok(()),
             Err(other) => Err(other),
@@ -128,7 +128,7 @@ impl ApiClient {
     /// Creates a link. The answer contains its URL, which is a secret.
     pub async fn create_link(&self, asset: &str, link: &ApiLinkRequest, notices: &dyn RetryObserver) -> Result<Value> {
         let body = serde_json::to_string(link).map_err(|error| Error::Other(error.to_string()))?;
-        let ask = ApiRequest::new("making the link", Method::POST, asset_path(asset, "/links")).body(body);
+        let ask = ApiRequest::new("creating the link", Method::POST, asset_path(asset, "/links")).body(body);
         self.request_json(&ask.idempotency(random_hex(self.entropy(), 16)), notices).await
     }
 

@@ -13,7 +13,7 @@ use tokio_rustls::rustls;
 
 use crate::domain::reason::{innermost_cause, plain_words};
 
-/// How long to wait for an asset that is not ready.
+/// Time to wait for an asset that is not ready.
 const MAX_NOT_READY_WAIT: Duration = Duration::from_secs(60);
 
 /// Errors of the service carry a request id, and errors of the store a code: a bare 413 comes from a proxy in front of
@@ -28,15 +28,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub const EXIT_CODES: [(u8, &str); 11] = [
     (0, "everything was done"),
     (1, "something else went wrong: a local file, or a refusal that has no code of its own"),
-    (2, "the command line or a value in it makes no sense"),
+    (2, "the command line, or a value in it, is invalid"),
     (3, "no key, a wrong key, or one that does not allow this"),
     (4, "there is no such asset, upload or link, or it is gone"),
     (5, "a limit or a quota: too large, too many, storage full"),
     (6, "integrity: bytes or digests differ, or the file changed while it was read"),
     (7, "partial: some of several files or ids failed, others did not"),
     (8, "network: the server or the store could not be reached for too long"),
-    (9, "blocked: the asset was rejected and is not handed out"),
-    (130, "interrupted (Ctrl-C); what was sent is kept, and the same command goes on"),
+    (9, "blocked: the asset was rejected and is not delivered"),
+    (130, "interrupted (Ctrl-C); what was sent is kept, and the same command continues"),
 ];
 
 /// An error by its meaning.
@@ -100,7 +100,7 @@ pub enum Error {
 pub struct ServerRefusal {
     /// The HTTP status.
     pub status: u16,
-    /// For programs: the problem's `code`, or the store's.
+    /// Error code for programs: the problem's `code`, or the store's.
     pub code: String,
     /// Message for people.
     pub detail: String,
@@ -108,7 +108,7 @@ pub struct ServerRefusal {
     pub request_id: Option<String>,
     /// True if a retry can help.
     pub retryable: bool,
-    /// When to retry.
+    /// Time until a retry, if the server named a time.
     pub retry_after: Option<Duration>,
 }
 
@@ -238,14 +238,14 @@ impl Error {
         }
         let text = innermost_cause(&error);
         if is_not_tls(&error) {
-            let why = "there is no HTTPS at this address: the server speaks plain HTTP, or something else. Write http:// \
-                       instead of https://, if the way to it is safe";
+            let why = "the server at this address does not support HTTPS. Write http:// \
+                       instead of https://, if the network is trusted";
             return Self::Other(why.to_owned());
         }
         if is_untrusted_certificate(&error) {
             return Self::Other(format!("the server's certificate is not trusted: {text}"));
         }
-        Self::network(if error.is_connect() { format!("no connection: {text}") } else { text })
+        Self::network(if error.is_connect() { format!("cannot connect: {text}") } else { text })
     }
 
     /// A network error.

@@ -21,7 +21,7 @@ const MIN_ATTEMPTS: u32 = 3;
 pub struct RetryPolicy {
     /// Maximum retries of a request or part; `None`: as many as the time allows.
     pub retries: Option<u32>,
-    /// How long a request or part may keep failing.
+    /// Time for which a request or part may keep failing.
     pub max_time: Duration,
 }
 

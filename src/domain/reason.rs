@@ -1,8 +1,8 @@
-//! Why something failed, in words for people: without types, debug output or numbers of the operating system.
+//! Error reasons in plain words: without type names, debug output or error numbers of the operating system.
 
 use std::error::Error;
 
-/// The innermost cause of an error, which is the one that says something: `connection refused`.
+/// The innermost cause of an error, which has the most specific text: `connection refused`.
 #[must_use]
 pub fn innermost_cause(error: &(dyn Error + 'static)) -> String {
     let mut cause = error;
@@ -12,7 +12,7 @@ pub fn innermost_cause(error: &(dyn Error + 'static)) -> String {
     plain_words(&cause.to_string())
 }
 
-/// A text of the standard library without the number of the system's error: `Connection refused (os error 111)`.
+/// Removes the error number from a text of the standard library: `Connection refused (os error 111)`.
 #[must_use]
 pub fn plain_words(text: &str) -> String {
     let mut plain = text.to_owned();

@@ -52,7 +52,7 @@ impl Engine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others change this upload"))
+        Err(Error::busy("other requests keep changing this upload"))
     }
 
     /// Ends an upload as expired.
@@ -223,6 +223,6 @@ impl Engine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("parts keep arriving"))
+        Err(Error::busy("parts of the aborted upload keep arriving"))
     }
 }

@@ -77,12 +77,12 @@ impl Engine {
             let (kind, count) = (counted.kind.name(), counted.count);
             match counted.state {
                 JobState::Dead => {
-                    let sentence =
-                        format!("{count} jobs of kind {kind} are dead: look at them, retry or discard them.");
+                    let sentence = format!("{count} jobs of kind {kind} are dead: retry or discard them.");
                     alarms.push(OperatorAlarm { code: "dead_letters", sentence });
                 }
                 JobState::Ready if counted.oldest < late && !paused.contains(&counted.kind) => {
-                    let sentence = format!("{count} jobs of kind {kind} wait, the oldest since {}.", counted.oldest);
+                    let sentence =
+                        format!("{count} jobs of kind {kind} are waiting, the oldest since {}.", counted.oldest);
                     alarms.push(OperatorAlarm { code: "jobs_late", sentence });
                 }
                 JobState::Ready | JobState::Running => {}
@@ -110,8 +110,8 @@ impl Engine {
             let ids: Vec<_> =
                 damaged.iter().filter(|(_, kind)| *kind == damage).map(|(id, _)| id.to_string()).collect();
             let (code, what) = match damage {
-                StoredDamage::Corrupt => ("assets_corrupt", "whose bytes are no longer those that arrived"),
-                StoredDamage::BytesMissing => ("assets_bytes_missing", "whose bytes are not in the store, or not all"),
+                StoredDamage::Corrupt => ("assets_corrupt", "have changed bytes in the store"),
+                StoredDamage::BytesMissing => ("assets_bytes_missing", "have missing bytes in the store"),
             };
             let named = ids.iter().take(MAX_NAMED_ASSETS).map(String::as_str).collect::<Vec<_>>().join(", ");
             let sentence = format!(

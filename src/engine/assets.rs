@@ -22,7 +22,7 @@ use crate::store::{AssetQuery, StoreError, Tx, Write};
 
 /// Longest time that a request may wait for an asset.
 pub(super) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
-/// How often a waiting request reads the row, for changes of other nodes.
+/// Interval at which a waiting request reads the row, for changes of other nodes.
 const STATE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_UPDATE_ATTEMPTS: u32 = 4;
 /// Most assets of a batch.
@@ -112,7 +112,7 @@ impl Engine {
     pub async fn assets_by_id(&self, actor: &Actor, ids: &[AssetId]) -> Result<Vec<Asset>> {
         may_ask(actor, Action::ListAssets)?;
         if ids.len() > MAX_BATCH_IDS as usize {
-            return Err(Error::invalid("ids", format!("at most {MAX_BATCH_IDS}")));
+            return Err(Error::invalid("ids", format!("at most {MAX_BATCH_IDS} ids")));
         }
         let mut assets = self.0.store.find_assets(ids).await?;
         assets.retain(|asset| {
@@ -130,12 +130,12 @@ impl Engine {
         if let Some(state) = &list.state
             && !AssetState::NAMES.contains(&state.as_str())
         {
-            return Err(Error::invalid("state", format!("one of {}", AssetState::NAMES.join(", "))));
+            return Err(Error::invalid("state", format!("must be one of {}", AssetState::NAMES.join(", "))));
         }
         let after = match &list.cursor {
             Some(cursor) => {
                 let known = self.0.tokens.open_cursor(tenant, cursor);
-                Some(known.ok_or_else(|| Error::invalid("cursor", "not one of ours"))?)
+                Some(known.ok_or_else(|| Error::invalid("cursor", "must be the cursor of a previous answer"))?)
             }
             None => None,
         };
@@ -166,7 +166,7 @@ impl Engine {
             asset.name = patch.name.clone().unwrap_or(asset.name);
             merge(&mut asset.metadata, patch.metadata.clone().unwrap_or_default());
             if serde_json::to_vec(&asset.metadata).map_or(0, |json| json.len()) > MAX_METADATA_BYTES {
-                return Err(Error::invalid("metadata", format!("at most {MAX_METADATA_BYTES} bytes of JSON")));
+                return Err(Error::invalid("metadata", format!("must be at most {MAX_METADATA_BYTES} bytes of JSON")));
             }
             asset.changed_at = self.0.store.now();
             let after = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
@@ -180,7 +180,7 @@ impl Engine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others change this asset"))
+        Err(Error::busy("other requests keep changing this asset"))
     }
 
     /// Deletes an asset. Deliveries stop at once, and the object is removed right after. Idempotent. If bytes are still
@@ -221,7 +221,7 @@ impl Engine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others change this asset"))
+        Err(Error::busy("other requests keep changing this asset"))
     }
 
     /// The transaction that deletes an asset, whatever the reason, and the asset as it is after that.

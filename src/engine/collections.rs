@@ -100,7 +100,7 @@ impl Engine {
             // A concurrent request with the same key was faster.
             (Err(StoreError::Conflict), Some(idempotency)) => {
                 let made = self.recall_collection(*key, &idempotency).await?;
-                made.ok_or_else(|| Error::busy("the remembered answer is gone"))
+                made.ok_or_else(|| Error::busy("the stored answer for this Idempotency-Key is gone"))
             }
             (Err(other), _) => Err(other.into()),
         }
@@ -133,10 +133,10 @@ impl Engine {
         let mut names = MemberNames::default();
         let mut items = Vec::with_capacity(ids.len());
         for (i, id) in ids.iter().enumerate() {
-            let refused = |why: &str| Error::invalid("assets", format!("{why}: {id}, number {}", i + 1));
+            let refused = |why: &str| Error::invalid("assets", format!("entry {} ({id}) {why}", i + 1));
             let asset = found.remove(id).filter(|asset| asset.tenant == tenant);
-            let asset = asset.ok_or_else(|| refused("no such asset, or named twice"))?;
-            let AssetState::Ready(content) = &asset.state else { return Err(refused("this asset is not ready")) };
+            let asset = asset.ok_or_else(|| refused("does not exist or occurs twice"))?;
+            let AssetState::Ready(content) = &asset.state else { return Err(refused("is not ready")) };
             items.push(CollectionItem {
                 asset: *id,
                 name: names.unique(&safe_name(asset.name.as_str())),

@@ -37,7 +37,7 @@ use crate::store::{StoreError, Tx, Write};
 /// Attempts of each step whose failure leaves the outcome unknown.
 const MAX_ATTEMPTS: u32 = 6;
 const BACKOFF_BASE: Duration = Duration::from_millis(100);
-/// How often a waiting caller reads the row, for a winner on another node.
+/// Interval at which a waiting caller reads the row, for a winner on another node.
 const WINNER_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A part as the client knows it; optional, and checked against the store.
@@ -124,7 +124,7 @@ impl Engine {
                 },
             }
         }
-        Err(Error::busy("others are completing this upload"))
+        Err(Error::busy("another request is completing this upload"))
     }
 
     pub(super) async fn load_asset_of(&self, upload: &Upload) -> Result<Asset> {
@@ -188,7 +188,7 @@ impl Engine {
         let mut asset = self.load_asset_of(upload).await?;
         match (asset.declared_sha256, wish.sha256) {
             (Some(known), Some(given)) if known != given => {
-                return Err(Error::invalid("sha256", "not the digest that was declared at creation"));
+                return Err(Error::invalid("sha256", "differs from the digest that was declared at creation"));
             }
             (known, given) => asset.declared_sha256 = known.or(given),
         }

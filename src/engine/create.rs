@@ -165,7 +165,7 @@ impl Engine {
                 }
             }
         }
-        Err(Error::busy("others create and end uploads of this external id"))
+        Err(Error::busy("other requests keep creating and ending uploads with this external_id"))
     }
 
     /// The transfer for this size on this store.
@@ -215,12 +215,12 @@ impl Engine {
         }
         let longest = self.upload_timeouts().upload_ttl;
         if wish.expires_in.is_some_and(|life| life.is_zero() || life > longest) {
-            return Err(Error::invalid("expires_in", format!("at most {} seconds", longest.as_secs())));
+            return Err(Error::invalid("expires_in", format!("must be 1 to {} seconds", longest.as_secs())));
         }
         let chosen = matches!(wish.size, UploadSize::AtMost(_));
         let planned = !matches!(wish.method, TransferMethod::Auto | TransferMethod::Append);
         if chosen && (planned || wish.part_size.is_some() || wish.checksum.is_some()) {
-            return Err(Error::invalid("size", "nobody can plan parts without it"));
+            return Err(Error::invalid("size", "required for an upload with a method, a part size or a checksum"));
         }
         Ok(())
     }
@@ -381,6 +381,6 @@ pub(super) fn check_metadata_size(metadata: &AssetMetadata) -> Result<()> {
     if size <= MAX_METADATA_BYTES {
         Ok(())
     } else {
-        Err(Error::invalid("metadata", format!("at most {MAX_METADATA_BYTES} bytes of JSON")))
+        Err(Error::invalid("metadata", format!("must be at most {MAX_METADATA_BYTES} bytes of JSON")))
     }
 }

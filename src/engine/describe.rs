@@ -39,13 +39,13 @@ impl Engine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others describe this file"))
+        Err(Error::busy("other requests keep changing this file's description"))
     }
 
     /// The asset as it is, and with this description. `None` if the description changes nothing.
     ///
     /// # Errors
-    /// Those of a description that the grant's creator or the policy does not allow.
+    /// The description has a field that the grant's creator or the policy does not allow.
     pub(super) async fn check_description(
         &self,
         upload: &Upload,
@@ -118,5 +118,5 @@ pub(super) fn allowed(patterns: &[TypePattern], media_type: &MediaType, name: &F
         return Ok(());
     }
     let welcome: Vec<_> = patterns.iter().map(TypePattern::as_str).collect();
-    Err(Error::invalid("content_type", format!("only {} is accepted here", welcome.join(", "))))
+    Err(Error::invalid("content_type", format!("only {} is accepted", welcome.join(", "))))
 }

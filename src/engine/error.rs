@@ -12,13 +12,13 @@ use crate::store::StoreError;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// No valid credential.
-    #[error("a credential is needed")]
+    #[error("a credential is required")]
     Unauthenticated,
     /// The credential is valid, but does not allow this action.
-    #[error("this credential does not allow that")]
+    #[error("this credential does not permit the operation")]
     Forbidden,
     /// Unknown, or of another tenant: the two look the same.
-    #[error("there is no such thing")]
+    #[error("not found")]
     NotFound,
     /// A field has an invalid value.
     #[error("{field}: {problem}")]
@@ -72,31 +72,31 @@ pub enum Error {
         state: &'static str,
     },
     /// The upload has another offset than the caller declared.
-    #[error("the upload stands at byte {expected}")]
+    #[error("the offset of the upload is {expected}")]
     OffsetMismatch {
         /// Offset of the upload.
         expected: u64,
     },
     /// The body has, or declares, more bytes than the file.
-    #[error("the file has {length} bytes and no more")]
+    #[error("the file has only {length} bytes")]
     Overrun {
         /// Size of the file in bytes.
         length: u64,
     },
     /// The declared length of the file differs from the known length.
-    #[error("another length than this: {0}")]
+    #[error("the length differs: {0}")]
     LengthMismatch(&'static str),
     /// Another request writes to the upload, or has just begun to.
     #[error("another request writes to this upload")]
     Locked,
     /// The bytes do not match the checksum of the append; none of them counts.
-    #[error("the bytes are not those of the checksum")]
+    #[error("the bytes do not match the checksum")]
     ChecksumMismatch,
     /// The body came too slowly; received bytes count.
-    #[error("the body came too slowly")]
+    #[error("the body arrived too slowly")]
     TooSlow,
     /// The body was cut before its end; received bytes count.
-    #[error("the body broke off")]
+    #[error("the body ended early")]
     BodyTruncated,
     /// Parts are missing.
     #[error("the upload is not complete: parts {missing} are missing")]
@@ -105,13 +105,13 @@ pub enum Error {
         missing: PartSet,
     },
     /// The caller's list of parts differs from the store's.
-    #[error("part {part} is not what the store has")]
+    #[error("part {part} differs from the stored part")]
     PartsDiffer {
         /// The first part that differs.
         part: u16,
     },
     /// The store's object differs from what was declared.
-    #[error("the stored object is not what was declared")]
+    #[error("the stored object differs from the declaration")]
     ContentMismatch,
     /// The asset is not ready, but may become so.
     #[error("the asset is {state}")]
@@ -132,7 +132,7 @@ pub enum Error {
     #[error("the storage is full")]
     StorageFull,
     /// Temporary failure: the database, the store or a concurrent request is in the way.
-    #[error("not possible just now: {why}")]
+    #[error("{why}")]
     Busy {
         /// Reason, for logs.
         why: String,
@@ -140,7 +140,7 @@ pub enum Error {
         after: Duration,
     },
     /// A defect or an invalid row. The text is for logs.
-    #[error("internal: {0}")]
+    #[error("internal error: {0}")]
     Internal(String),
 }
 
@@ -178,7 +178,7 @@ impl From<StoreError> for Error {
         match error {
             // Callers that expect conflicts handle them. A conflict that comes this far lost a race and may be tried
             // again.
-            StoreError::Conflict => Self::busy("the row changed meanwhile"),
+            StoreError::Conflict => Self::busy("the row was changed by another request"),
             StoreError::OverQuota(limit) => Self::OverQuota { limit: limit.name() },
             StoreError::Full => Self::StorageFull,
             StoreError::Corrupt { .. } | StoreError::Malformed(_) => Self::Internal(error.to_string()),

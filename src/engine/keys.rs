@@ -80,7 +80,7 @@ impl Engine {
             Ok(()) => Ok(made),
             Err(StoreError::Conflict) => {
                 let shown = self.recall_created_key(tenant, &showing).await?;
-                shown.ok_or_else(|| Error::busy("the same request is under way"))
+                shown.ok_or_else(|| Error::busy("the same request is still running"))
             }
             Err(other) => Err(other.into()),
         }
@@ -148,7 +148,7 @@ impl Engine {
                 }
             }
         }
-        Err(Error::busy("others change the key all the time"))
+        Err(Error::busy("other requests keep changing the key"))
     }
 
     fn showing<'a>(&self, by: KeyId, route: String, idempotency: Option<&'a IdempotencyKey>) -> KeyIdempotency<'a> {
@@ -177,7 +177,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::IdempotencyKeyReused`] for a different request with the same `Idempotency-Key`; [`Error::Taken`] when
-    /// the key has got another secret since.
+    /// the key was rotated after that request.
     async fn recall_created_key(&self, tenant: TenantId, showing: &KeyIdempotency<'_>) -> Result<Option<MadeKey>> {
         let Some(IdempotencyKey { token, fingerprint }) = showing.idempotency else { return Ok(None) };
         let Some(replay) = self.0.store.find_idempotency_record(showing.by, &showing.route, token).await? else {
@@ -190,7 +190,7 @@ impl Engine {
         let id = text("key").parse().map_err(|_| Error::Internal("a replay without a key".to_owned()))?;
         let (key, salt) = (self.registry().key(tenant, id).await?, text("salt"));
         let secret = self.0.tokens.key_secrets(salt.as_bytes()).find(|secret| secret.hash() == key.secret_hash);
-        let secret = secret.ok_or(Error::Taken("the key has got another secret since"))?;
+        let secret = secret.ok_or(Error::Taken("the key was rotated after that request"))?;
         Ok(Some(MadeKey { key, token: KeyToken { id, secret } }))
     }
 }

@@ -108,7 +108,7 @@ impl Engine {
         may_ask(actor, Action::LinkAsset)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
         if wishes.len() > MAX_BATCH_IDS as usize {
-            return Err(Error::invalid("links", format!("at most {MAX_BATCH_IDS} at once")));
+            return Err(Error::invalid("links", format!("at most {MAX_BATCH_IDS} links")));
         }
         let ids: Vec<AssetId> = wishes.iter().map(|wish| wish.asset).collect();
         let assets = self.0.store.find_assets(&ids).await?;
@@ -164,10 +164,10 @@ impl Engine {
     pub(super) fn new_link(&self, tenant: TenantId, key: KeyId, target: LinkTarget, wish: &LinkWish) -> Result<Link> {
         let longest = self.0.settings.link_ttl;
         if wish.expires_in > longest || wish.expires_in.is_zero() {
-            return Err(Error::invalid("expires_in", format!("1 to {} seconds", longest.as_secs())));
+            return Err(Error::invalid("expires_in", format!("must be 1 to {} seconds", longest.as_secs())));
         }
         if wish.uses == Some(0) {
-            return Err(Error::invalid("uses", "at least 1"));
+            return Err(Error::invalid("uses", "must be at least 1"));
         }
         let now = self.0.store.now();
         Ok(Link {
@@ -219,7 +219,7 @@ impl Engine {
         now: Vec<Result<Link>>,
     ) -> Result<Vec<Result<MadeLink>>> {
         let replay = self.0.store.find_idempotency_record(key, REPLAY_ROUTE, &idempotency.token).await?;
-        let replay = replay.ok_or_else(|| Error::busy("the remembered answer is gone"))?;
+        let replay = replay.ok_or_else(|| Error::busy("the stored answer for this Idempotency-Key is gone"))?;
         if replay.fingerprint != idempotency.fingerprint {
             return Err(Error::IdempotencyKeyReused);
         }
@@ -229,7 +229,9 @@ impl Engine {
         for (id, now) in ids.into_iter().zip(now) {
             let made = match id {
                 Some(id) => self.0.store.find_link(id).await?.ok_or(Error::Gone { what: "link", state: "expired" }),
-                None => now.and_then(|_| Err(Error::busy("this link could not be made the first time"))),
+                None => now.and_then(|_| {
+                    Err(Error::busy("the first request with this Idempotency-Key did not create this link"))
+                }),
             };
             answers.push(made.map(|link| self.with_token(link)));
         }
@@ -270,10 +272,7 @@ impl Engine {
     pub async fn revoke_links(&self, actor: &Actor, which: RevokeLinks) -> Result<u64> {
         may_ask(actor, Action::LinkAsset)?;
         if which.asset.is_none() && which.maker.is_none() {
-            return Err(Error::invalid(
-                "asset",
-                "which links? Those to an asset, or those that a key made (created_by)",
-            ));
+            return Err(Error::invalid("asset", "required (or created_by, for the links of a key)"));
         }
         if let Some(asset) = which.asset {
             self.load_asset_for(actor, Action::LinkAsset, asset).await?;

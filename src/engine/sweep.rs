@@ -141,7 +141,7 @@ impl Engine {
             let more = due.len() == BATCH_ROWS as usize;
             for asset in due {
                 let deed = AuditedAct::by_system(asset.tenant, "asset.delete", audit::subject(&asset))
-                    .after(json!({ "why": "its policy keeps it no longer" }));
+                    .after(json!({ "why": "the retention of its policy has ended" }));
                 let tx = match self.deletion(asset.clone(), deed).await {
                     Ok((_, tx)) if asset.state.is_settled() => {
                         report.outdated += 1;

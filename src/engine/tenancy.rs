@@ -31,8 +31,8 @@ use crate::store::{Store, StoreError};
 /// Longest time until a change counts on other nodes.
 const TENANCY_CACHE_TTL: Duration = Duration::from_secs(3);
 const MAX_CACHED_TENANTS: u64 = 10_000;
-/// How long a tenant with an exhausted quota is checked before its creations join a group commit. A refusal within the
-/// group undoes all of it, and every other member has to commit alone.
+/// Time for which a tenant with an exhausted quota is checked before its creations join a group commit. A refusal
+/// within the group undoes all of it, and every other member has to commit alone.
 const OVER_QUOTA_TTL: Duration = Duration::from_secs(1);
 
 type TenantLimiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
@@ -199,7 +199,7 @@ impl Engine {
     /// Checks a request against its policy, and narrows the allowed types to those of the policy.
     pub(super) async fn by_policy(&self, by: UploadCreator, wish: &mut CreateUpload, partial: bool) -> Result<()> {
         let rules = self.0.tenancy.rules(by.tenant, &wish.policy).await?;
-        let rules = rules.ok_or_else(|| Error::invalid("policy", "there is no such policy"))?;
+        let rules = rules.ok_or_else(|| Error::invalid("policy", "this policy does not exist"))?;
         let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
         if let Some(limit) = rules.max_size
             && size > limit

@@ -135,7 +135,7 @@ impl Engine {
     ) -> Result<Policy> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         if !is_policy_name(name) {
-            return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
+            return Err(Error::invalid("name", "must be 1 to 63 characters of a-z, 0-9, '-', '_' and '.'"));
         }
         rules.check(&self.deliveries_offered())?;
         let (now, before) = (self.0.store.now(), self.0.store.find_policy(tenant, name).await?);

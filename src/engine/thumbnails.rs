@@ -63,7 +63,7 @@ impl Engine {
     ) -> Result<Vec<Result<SignedThumbnail>>> {
         may_ask(actor, Action::FetchContent)?;
         if ids.len() > MAX_THUMBNAIL_IDS {
-            return Err(Error::invalid("ids", format!("at most {MAX_THUMBNAIL_IDS}")));
+            return Err(Error::invalid("ids", format!("at most {MAX_THUMBNAIL_IDS} ids")));
         }
         let assets = self.0.store.find_assets(ids).await?;
         let found: HashMap<AssetId, &Asset> = assets.iter().map(|asset| (asset.id, asset)).collect();

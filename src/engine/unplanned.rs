@@ -93,9 +93,9 @@ impl Engine {
         may(actor, Action::DriveUpload, upload_target(&upload))?;
         check_open_for_bytes(&upload, self.0.store.now())?;
         let Transfer::UnplannedMultipart { store_id, .. } = &upload.transfer else {
-            return Err(Error::invalid("partNumber", "the parts of this upload are not the client's to cut"));
+            return Err(Error::invalid("partNumber", "the client cannot choose the parts of this upload"));
         };
-        let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
+        let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the multipart upload is not created yet"))?;
         if let Some(highest) = parts.iter().max() {
             self.limit_unused_urls(&upload, *highest).await?;
         }
@@ -153,7 +153,7 @@ impl Engine {
         check_claimed_parts(parts, wish)?;
         match upload.transfer.size() {
             None if wish.parts.is_none() => {
-                return Err(Error::invalid("parts", "nobody else knows how many there are").into());
+                return Err(Error::invalid("parts", "required: list all parts of the file").into());
             }
             Some(declared) if counted < declared => return Err(missing_part_error(parts).into()),
             Some(declared) if counted > declared => {
@@ -171,7 +171,7 @@ impl Engine {
     fn check_part_sizes(&self, parts: &[StoredPart]) -> Result<()> {
         let least = self.0.blobs.profile().min_part;
         let Some((_, all_but_last)) = parts.split_last() else {
-            return Err(Error::invalid("parts", "a file has at least one"));
+            return Err(Error::invalid("parts", "at least one part is required"));
         };
         match all_but_last.iter().find(|part| part.size < least) {
             Some(part) => Err(Error::invalid(
@@ -216,7 +216,7 @@ impl Engine {
             changed?;
             upload = self.reload_upload(upload.id).await?;
         }
-        Err(Error::busy("others open this upload"))
+        Err(Error::busy("other requests keep opening this upload"))
     }
 
     /// Changes the transfer of an open upload to relayed through this service.
@@ -238,7 +238,7 @@ impl Engine {
             }
             upload = self.reload_upload(id).await?;
         }
-        Err(Error::busy("others open this upload"))
+        Err(Error::busy("other requests keep opening this upload"))
     }
 
     /// `None` if a concurrent request changed the upload first.

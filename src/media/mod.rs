@@ -186,7 +186,7 @@ impl MediaProblem {
     }
 
     fn decoder_crashed() -> Self {
-        Self::new("decoder_crashed", "The file could not be decoded: it ended the decoder.")
+        Self::new("decoder_crashed", "The file could not be decoded: it crashed the decoder.")
     }
 }
 

@@ -49,7 +49,7 @@ pub use tenancy::{AuditQuery, TenancyStore, TenancyWrite};
 pub use tx::{IdempotencyRecord, KeyRotation, Tx, Write};
 pub use webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles, WebhookWrite};
 
-/// Why rows could not be read or written.
+/// Reason why rows could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// A row has changed since the writer read it, or a unique value is taken. Nothing was written.
@@ -253,7 +253,8 @@ pub trait Store: WebhookStore + TenancyStore {
     async fn extend_job(&self, job: &Job, lease: Duration) -> Result<bool>;
     /// Writes: saves a job's progress. `false`: the lease was lost, and the worker must stop.
     async fn keep_progress(&self, job: &Job) -> Result<bool>;
-    /// Those of `kinds` that have a due job and are not paused. The time does not depend on the number of jobs.
+    /// Returns the kinds, out of `kinds`, that have a due job and are not paused. The time does not depend on the
+    /// number of jobs.
     async fn list_due_kinds(&self, kinds: &[JobKind]) -> Result<Vec<JobKind>>;
     /// Completes when this node or another may have added a due job since the last call; a hint like
     /// [`Self::wait_for_events`].

@@ -12,7 +12,9 @@ use crate::engine::Error;
 impl JobWorker {
     /// Calls the hook once; any response but 2xx fails the job, which is retried.
     pub(super) async fn run_purge(&self, job: &Job, asset: AssetId) -> Result<JobOutcome, Error> {
-        let Some(sender) = &self.sender else { return Ok(JobOutcome::Unavailable("nobody calls here".to_owned())) };
+        let Some(sender) = &self.sender else {
+            return Ok(JobOutcome::Unavailable("this node sends no purge requests".to_owned()));
+        };
         if let Some(call) = self.engine.purge_call(asset).await? {
             let answer = sender.send_purge(&call, self.engine.webhook_settings().timeout).await;
             match (answer.status, answer.problem) {

@@ -16,7 +16,7 @@ use crate::store::{Tx, Write};
 /// Schedule of a chore: an interval, or a cron expression in UTC.
 #[derive(Clone, Debug)]
 pub enum ChoreSchedule {
-    /// This long after the end of the last run.
+    /// Time from the end of a run to the next run.
     Every(Duration),
     /// `minute hour day month weekday`.
     Cron(Box<Cron>),
@@ -82,13 +82,15 @@ impl ChoreTimetable {
 
 impl JobWorker {
     pub(super) async fn run_chore(&self, job: &Job, chore: Chore) -> JobOutcome {
-        let Some(timetable) = &self.settings.chores else { return JobOutcome::Failed("no chores here".to_owned()) };
+        let Some(timetable) = &self.settings.chores else {
+            return JobOutcome::Failed("this node runs no chores".to_owned());
+        };
         let began = self.store.now();
         let (what, report, why) = match self.engine.run_chore(chore, timetable.remove_orphans).await {
             Ok(report) => ("done", report, None),
             Err(error) => {
                 tracing::warn!(chore = job.work.kind().name(), %error, "the chore broke off; the next time it goes on");
-                ("broke off", json!({ "error": "it broke off; see the log" }), Some(error.to_string()))
+                ("broke off", json!({ "error": "the run failed; see the log" }), Some(error.to_string()))
             }
         };
         let now = self.store.now();
@@ -104,7 +106,7 @@ impl JobWorker {
             Ok(()) => JobOutcome::Deferred(what),
             Err(error) => {
                 tracing::warn!(chore = job.work.kind().name(), %error, "not written down; its lease will end by itself");
-                JobOutcome::Deferred("not written down")
+                JobOutcome::Deferred("the run was not recorded")
             }
         }
     }

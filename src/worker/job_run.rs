@@ -72,7 +72,7 @@ impl JobWorker {
         // Tries are counted at the claim: a job that crashed its worker every time has used them up without ever
         // failing.
         let end = if job.is_poison() && !matches!(job.work, JobSubject::Chore(_)) {
-            JobOutcome::Failed("it ended its worker every time".to_owned())
+            JobOutcome::Failed("every try crashed the worker".to_owned())
         } else {
             self.execute_job(job).await
         };

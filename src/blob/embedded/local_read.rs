@@ -19,10 +19,10 @@ use super::read::{ObjectReader, SpanReader};
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The object does not exist.
-    #[error("there is no such object")]
+    #[error("the object does not exist")]
     NotFound,
     /// The object has another entity tag, or is shorter than the range.
-    #[error("the object is another one")]
+    #[error("the object has a different entity tag")]
     Changed,
     /// A data file is missing or too short: the bytes are lost, and a retry does not help.
     #[error("{0}")]

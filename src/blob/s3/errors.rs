@@ -53,9 +53,8 @@ where
         }
         SdkError::TimeoutError(_) => "no answer in time".to_owned(),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => "no answer in time".to_owned(),
-        SdkError::DispatchFailure(failure) if failure.is_io() => format!("no connection: {}", innermost_cause(error)),
         SdkError::ResponseError(_) => {
-            format!("an answer that cannot be understood{}: {}", status.unwrap_or_default(), innermost_cause(error))
+            format!("invalid answer{}: {}", status.unwrap_or_default(), innermost_cause(error))
         }
         _ => innermost_cause(error),
     }

@@ -80,7 +80,7 @@ impl S3Blobs {
         let region = shared.region().map(ToString::to_string);
         let region = region.ok_or_else(|| BlobError::Denied("no region: set GANTRY_S3_REGION".to_owned()))?;
         let provider = shared.credentials_provider();
-        let provider = provider.ok_or_else(|| BlobError::Denied("no AWS credentials in the chain".to_owned()))?;
+        let provider = provider.ok_or_else(|| BlobError::Denied("no AWS credentials were found".to_owned()))?;
         let client = sdk_client(&shared, &settings, settings.endpoint.as_deref());
         let public = settings.public_endpoint.as_deref().or(settings.endpoint.as_deref());
         let public = place(&sdk_client(&shared, &settings, public), &settings.bucket, &region).await?;
@@ -163,7 +163,7 @@ fn sdk_client(shared: &aws_config::SdkConfig, settings: &S3Settings, endpoint: O
 /// Address of the bucket by the SDK's endpoint rules, taken from a URL that the SDK signs. This covers access points,
 /// dual stack, FIPS and custom endpoints.
 async fn place(client: &Client, bucket: &str, region: &str) -> Result<BucketEndpoint> {
-    let wrong = |e: &dyn std::fmt::Display| BlobError::Denied(format!("the endpoint makes no URL: {e}"));
+    let wrong = |e: &dyn std::fmt::Display| BlobError::Denied(format!("the endpoint is not a valid URL: {e}"));
     let soon = PresigningConfig::expires_in(Duration::from_secs(60)).map_err(|e| wrong(&e))?;
     let signed =
         client.get_object().bucket(bucket).key("k").presigned(soon).await.map_err(|e| wrong(&errors::words(&e)))?;

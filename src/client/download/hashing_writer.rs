@@ -23,7 +23,7 @@ pub(super) struct HashingWriter {
 
 /// Target of the bytes.
 pub(super) enum WriteTarget {
-    /// This file, which already has `there` bytes; these are hashed first.
+    /// A file that already has `there` bytes; these are hashed first.
     File { file: File, path: PathBuf, there: u64 },
     /// Standard output.
     Stdout,

@@ -145,7 +145,7 @@ pub(super) fn ensure_writable(target: &Path, overwrite: bool) -> Result<()> {
         Ok(found) if found.is_file() && overwrite => Ok(()),
         Ok(found) if found.is_file() => Err(already_exists_error(target)),
         // Renaming over a device would remove it.
-        Ok(_) => Err(Error::Usage(format!("{}: this is no regular file; -o - writes to a pipe", target.display()))),
+        Ok(_) => Err(Error::Usage(format!("{}: not a regular file; use -o - to write to a pipe", target.display()))),
     }
 }
 

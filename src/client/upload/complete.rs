@@ -15,7 +15,7 @@ impl UploadRun<'_> {
         self.source.ensure_unchanged()?;
         match self.uploader.options.sha256 {
             Some(expected) if expected != digest => {
-                Err(Error::Integrity(format!("the file is {digest}, not {expected}; nothing of it was kept")))
+                Err(Error::Integrity(format!("the file has {digest}, not {expected}; the upload was discarded")))
             }
             _ => Ok(digest),
         }

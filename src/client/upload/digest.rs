@@ -14,7 +14,7 @@ use crate::client::error::{Error, Result};
 use crate::domain::checksum::Sha256Digest;
 
 const CHUNK_BYTES: usize = 256 << 10;
-/// How many bytes the hash may be ahead of the bytes that are being sent.
+/// Number of bytes by which the hash may be ahead of the bytes that are being sent.
 const MAX_READ_AHEAD_BYTES: u64 = 64 << 20;
 
 /// A running hash computation, stopped when dropped.
@@ -23,7 +23,7 @@ pub(super) struct BackgroundHash {
     work: Option<JoinHandle<Result<Sha256Digest>>>,
 }
 
-/// How far sending has come.
+/// Progress of sending, shared with the thread that hashes.
 #[derive(Default)]
 struct HashPace {
     sent: Mutex<SendProgress>,

@@ -35,7 +35,7 @@ impl UploadRun<'_> {
                 return Ok(standing);
             }
         }
-        Err(Error::Other("the server gives up every upload as soon as it is begun".to_owned()))
+        Err(Error::Other("the server ends every upload right after its creation".to_owned()))
     }
 
     /// Forgets an upload of other content of this file, or an upload that the user does not want to continue.
@@ -49,7 +49,8 @@ impl UploadRun<'_> {
         if memory.finished.is_none() {
             if changed {
                 let label = &self.source.label;
-                let note = format!("{label} has changed since its unfinished upload began: that one is given up");
+                let note =
+                    format!("{label} has changed since its unfinished upload began: the unfinished upload is aborted");
                 self.uploader.reporter.note(&note);
             }
             let known = match memory.upload {
@@ -123,7 +124,7 @@ impl UploadRun<'_> {
         urls: Vec<PartUrl>,
     ) -> Result<Option<ResumeState>> {
         if upload.size != self.source.fingerprint.size {
-            return Err(Error::Other("the server has this upload with another size".to_owned()));
+            return Err(Error::Other("the upload has a different size on the server".to_owned()));
         }
         self.kept_until = upload.expires_at.parse().ok();
         let standing = match (upload.state.as_str(), put, upload.part_size) {
@@ -131,7 +132,9 @@ impl UploadRun<'_> {
             ("completing", ..) => ResumeState::Completing,
             ("open", Some(put), _) => ResumeState::Whole(put),
             ("open", None, Some(_)) => ResumeState::Parts(upload, urls),
-            ("open", None, None) => return Err(Error::Other("the server says not how to send the file".to_owned())),
+            ("open", None, None) => {
+                return Err(Error::Other("the server's answer does not say how to send the file".to_owned()));
+            }
             // Aborted, expired or failed: a new upload is needed.
             _ => {
                 self.entry.clear()?;

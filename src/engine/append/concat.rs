@@ -30,7 +30,7 @@ use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
 const MAX_CONCAT_UPLOADS: usize = 1000;
 /// Longest time that a request waits for the concatenation, which continues in the background after that.
 const MAX_REQUEST_WAIT: Duration = Duration::from_secs(20);
-/// How long partial uploads are kept after the final upload is complete.
+/// Retention of partial uploads after the final upload is complete.
 const PARTIAL_GRACE_PERIOD: Duration = Duration::from_secs(24 * 3600);
 /// Route under which idempotency keys of concatenations are stored.
 const REPLAY_ROUTE: &str = "concatenations";
@@ -87,12 +87,12 @@ impl Engine {
     /// Total bytes of the partial uploads. Each must be a complete partial upload of this caller.
     async fn load_total_size(&self, actor: &Actor, of: &[UploadId]) -> Result<u64> {
         if of.is_empty() || of.len() > MAX_CONCAT_UPLOADS {
-            return Err(Error::invalid("Upload-Concat", format!("1 to {MAX_CONCAT_UPLOADS} uploads")));
+            return Err(Error::invalid("Upload-Concat", format!("must list 1 to {MAX_CONCAT_UPLOADS} uploads")));
         }
         let mut total = 0u64;
         for id in of {
             let piece = self.load_upload_for(actor, Action::DriveUpload, *id).await;
-            let piece = piece.map_err(|_| Error::invalid("Upload-Concat", "an upload that does not exist"))?;
+            let piece = piece.map_err(|_| Error::invalid("Upload-Concat", "lists an upload that does not exist"))?;
             total = total.saturating_add(check_finished_partial(&piece)?);
         }
         Ok(total)
@@ -116,7 +116,7 @@ impl Engine {
     async fn recall_concatenation(&self, by: UploadCreator, route: &str, token: &str) -> Result<Upload> {
         let replay = self.0.store.find_idempotency_record(by.key, route, token).await?;
         let id = replay.and_then(|replay| replay.result["upload"].as_str().and_then(|id| id.parse().ok()));
-        self.reload_upload(id.ok_or_else(|| Error::busy("a remembered file is just being forgotten"))?).await
+        self.reload_upload(id.ok_or_else(|| Error::busy("the stored answer for this upload is gone"))?).await
     }
 
     /// Runs the concatenation, and waits for it at most [`MAX_REQUEST_WAIT`].
@@ -244,5 +244,5 @@ fn check_finished_partial(upload: &Upload) -> Result<u64> {
     });
     ledger
         .map(|ledger| ledger.offset)
-        .ok_or_else(|| Error::invalid("Upload-Concat", "an upload is no finished partial"))
+        .ok_or_else(|| Error::invalid("Upload-Concat", "lists an upload that is not a finished partial upload"))
 }

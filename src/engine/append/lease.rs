@@ -23,11 +23,11 @@ use crate::engine::sign::check_open_for_bytes;
 use crate::engine::{Engine, Error, Result};
 use crate::store::{StoreError, Tx};
 
-/// How long a lease is valid without renewal.
+/// Validity of a lease without renewal.
 pub(super) const LEASE_DURATION: Duration = Duration::from_secs(10);
-/// How often a holder reads the row for requests of other writers.
+/// Interval at which a holder reads the row for requests of other writers.
 const HOLDER_POLL_INTERVAL: Duration = Duration::from_millis(400);
-/// How often a waiting writer checks for the release.
+/// Interval at which a waiting writer checks for the release.
 const WAITER_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Longest wait of a writer: as long as a holder that died could keep the lease.
 const MAX_LEASE_WAIT: Duration = Duration::from_secs(12);
@@ -185,7 +185,7 @@ async fn keep_lease_alive(engine: Engine, id: UploadId, fence: u64, interrupt: C
     }
 }
 
-/// Whether a row says what was to be written, other people's wishes and times aside.
+/// True if the row equals the ledger that was to be written, except for requests of other writers and times.
 pub(super) fn is_same_ledger(row: Option<&AppendLedger>, wanted: Option<&AppendLedger>) -> bool {
     let essence = |ledger: &AppendLedger| {
         let AppendLedger { offset, tail, next_part, fence, store_id, length, lease, .. } = ledger.clone();

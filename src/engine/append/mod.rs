@@ -299,8 +299,8 @@ fn ensure_not_gone(upload: &Upload, now: crate::domain::clock::Timestamp) -> Res
 
 fn length_error(bad: BadLength) -> Error {
     match bad {
-        BadLength::Differs => Error::LengthMismatch("another length was said before"),
-        BadLength::TooShort => Error::LengthMismatch("more bytes than that are here"),
+        BadLength::Differs => Error::LengthMismatch("another length was declared before"),
+        BadLength::TooShort => Error::LengthMismatch("more bytes have already arrived"),
         BadLength::TooLong { limit } => Error::TooLarge { limit },
     }
 }
@@ -377,7 +377,7 @@ async fn finish_append(
     }
     match stop {
         StopReason::BodyEnded if ends == EndOfBody::EndsFile && !has_all => {
-            Err(Error::LengthMismatch("the file has more bytes than that"))
+            Err(Error::LengthMismatch("the file has more bytes"))
         }
         StopReason::BodyEnded => Ok(()),
         other => Err(stop_error(other, writer)),
@@ -390,7 +390,7 @@ fn stop_error(stop: StopReason, writer: &AppendWriter) -> Error {
             let known = writer.upload.ledger().and_then(|ledger| ledger.length.known());
             known.map_or(Error::TooLarge { limit: writer.position() }, |length| Error::Overrun { length })
         }
-        StopReason::Interrupted if writer.engine.is_closing() => Error::busy("this node is about to stop"),
+        StopReason::Interrupted if writer.engine.is_closing() => Error::busy("this node is shutting down"),
         StopReason::Interrupted => Error::Locked,
         StopReason::TooSlow => Error::TooSlow,
         StopReason::BodyEnded | StopReason::BodyTruncated => Error::BodyTruncated,

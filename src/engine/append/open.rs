@@ -172,7 +172,7 @@ impl Engine {
             }
             upload = self.reload_upload(upload.id).await?;
         }
-        Err(Error::busy("others open this upload"))
+        Err(Error::busy("other requests keep opening this upload"))
     }
 
     /// New ledger for a file of this length, within the limits of the configuration and the store.

@@ -21,7 +21,7 @@ use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::complete::CompleteUpload;
 use crate::engine::{Engine, Error, Result};
 
-const DIFFERENT_FILE_ERROR: Error = Error::Taken("another file has arrived here before");
+const DIFFERENT_FILE_ERROR: Error = Error::Taken("a different file was uploaded here before");
 
 impl Engine {
     /// Compares a file with the stored file of an ended upload, and returns that upload.
@@ -83,7 +83,7 @@ impl Engine {
             Some((announced, _, body)) => self.confirm_same_file(upload, announced, body).await,
             None if wish.content_follows || (size == 0 && wish.length == UploadLength::Known(0)) => Ok(upload),
             None => Err(Error::Taken(
-                "a file has arrived under this grant, and only its bytes would show that it is the same",
+                "a file was uploaded under this grant before: send its SHA-256 or its bytes to prove that it is the same",
             )),
         }
     }
@@ -103,7 +103,7 @@ impl Engine {
         }
         match wish.sha256.filter(|given| asset.declared_sha256 != Some(*given)) {
             Some(given) if self.load_or_compute_digest(&asset).await? != Some(given) => {
-                Err(Error::Taken("a file with another SHA-256 has arrived"))
+                Err(Error::Taken("a file with a different SHA-256 was uploaded"))
             }
             _ => Ok(asset),
         }

@@ -64,7 +64,7 @@ impl Engine {
                 sent => return Ok(sent?),
             }
         }
-        Err(Error::busy("the store takes no part"))
+        Err(Error::busy("the store accepts no parts"))
     }
 
     /// PutObject, with retries. With a write token, an existing object is accepted if its bytes are the same: an
@@ -90,7 +90,7 @@ impl Engine {
                 sent => return Ok(sent?),
             }
         }
-        Err(Error::busy("the store takes no object"))
+        Err(Error::busy("the store accepts no objects"))
     }
 
     /// Entity tag and version of the object under a key, if its bytes are those of `source`.

@@ -187,7 +187,7 @@ async fn commit_length_and_finish(writer: &mut AppendWriter) -> Result<()> {
 }
 
 fn too_short_error(total: u64) -> Error {
-    Error::invalid("size", format!("{total} bytes were declared"))
+    Error::invalid("size", format!("differs from the declared {total} bytes"))
 }
 
 /// The body, ended at the first byte over the limit, and a counter of its bytes so far.

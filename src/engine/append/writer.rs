@@ -32,7 +32,7 @@ use crate::store::{StoreError, Tx, Write};
 
 /// Most bytes that are collected before they go to the store, even if they do not fill a part.
 const MAX_SEGMENT_BYTES: u64 = 32 << 20;
-/// How long an append waits for memory: first, before it frees its own; and after that, before it fails.
+/// Time for which an append waits for memory: first, before it frees its own; and after that, before it fails.
 const FREE_MEMORY_WAIT: Duration = Duration::from_millis(100);
 const MAX_MEMORY_WAIT: Duration = Duration::from_secs(30);
 
@@ -184,7 +184,7 @@ impl AppendWriter {
             self.write_segment().await?;
             permit = tokio::time::timeout(MAX_MEMORY_WAIT, budget.acquire_block()).await.ok().flatten();
         }
-        self.buffer.grow(permit.ok_or_else(|| Error::busy("no memory for another append"))?, expected);
+        self.buffer.grow(permit.ok_or_else(|| Error::busy("the memory for appends is in use"))?, expected);
         Ok(())
     }
 
@@ -371,7 +371,7 @@ impl AppendWriter {
                 return Err(Error::Locked);
             }
         }
-        Err(Error::busy("others change this upload"))
+        Err(Error::busy("other requests keep changing this upload"))
     }
 
     /// Creates the multipart upload before the first part, unless an earlier append did.

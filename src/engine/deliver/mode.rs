@@ -15,7 +15,7 @@ use crate::blob::{BlobError, LocalFile, ResponseHeaders, SignedUrl};
 use crate::domain::clock::after;
 use crate::engine::{Engine, Error, Result};
 
-/// How bytes are delivered.
+/// Mode of delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeliveryMode {
     /// 302 to a URL at the store that is signed for a short time.
@@ -23,9 +23,9 @@ pub enum DeliveryMode {
     Redirect,
     /// Through this service.
     Stream,
-    /// By nginx, which authenticates itself and is told where the bytes are (`X-Accel-Redirect`).
+    /// nginx authenticates itself, and gets the address of the bytes (`X-Accel-Redirect`).
     Accel,
-    /// By Apache or lighttpd, which authenticate themselves and are told the file's path (`X-Sendfile`).
+    /// Apache or lighttpd authenticates itself, and gets the path of the file (`X-Sendfile`).
     Sendfile,
     /// 302 to a content delivery network, with a URL signed for it.
     Cdn,
@@ -158,7 +158,9 @@ impl Engine {
         match wish {
             None => Ok(usual),
             Some(wish) if wish == usual || also.contains(&wish) => Ok(wish),
-            Some(_) => Err(Error::invalid("delivery", format!("one of {}", self.deliveries_offered().join(", ")))),
+            Some(_) => {
+                Err(Error::invalid("delivery", format!("must be one of {}", self.deliveries_offered().join(", "))))
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use crate::domain::event::FeedEvent;
 use crate::domain::ids::{AssetId, TenantId};
 use crate::engine::{Engine, Result};
 
-/// How often to read without a notification.
+/// Interval of reads without a notification.
 const FEED_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Shortest time between reads, so that events that come together are read together.
 const MIN_READ_INTERVAL: Duration = Duration::from_millis(10);

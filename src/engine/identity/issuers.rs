@@ -51,23 +51,23 @@ struct JwtSubject {
 /// Reason why a token is refused. For the operator's log, not for the caller.
 #[derive(Debug, thiserror::Error)]
 enum JwtError {
-    #[error("it is no JSON Web Token that we can read")]
+    #[error("it is not a readable JSON Web Token")]
     Unreadable,
     #[error("its issuer is not trusted")]
     Issuer,
-    #[error("the issuer does not sign like this")]
+    #[error("its algorithm is not allowed for the issuer")]
     Algorithm,
-    #[error("its header asks for what we do not do")]
+    #[error("its header requires an unsupported extension")]
     Header,
     #[error("the issuer has no such key")]
     UnknownKey,
-    #[error("signature or claims: {0}")]
+    #[error("the signature or a claim is invalid: {0}")]
     Invalid(String),
     #[error("its times are not numbers")]
     Times,
-    #[error("it is not about anybody")]
+    #[error("it has no subject")]
     Subject,
-    #[error("its claims lead to no tenant")]
+    #[error("its claims name no tenant")]
     Tenant,
     /// The token cannot be verified at the moment.
     #[error(transparent)]

@@ -36,7 +36,7 @@ pub struct KeySetSettings {
     pub refresh: Duration,
     /// Shortest time between requests to an issuer because of keys that its set does not have.
     pub pause: Duration,
-    /// How long keys are used while their issuer is unreachable.
+    /// Time for which keys are used while their issuer is unreachable.
     pub keep: Duration,
 }
 
@@ -105,9 +105,10 @@ impl IssuerKeys {
         }
         match self.glance(now).0 {
             Some(keys) => Ok(matching(&keys, algorithm, id)),
-            None => {
-                Err(Error::Busy { why: format!("no keys of the issuer {}", self.issuer.name), after: REFETCH_INTERVAL })
-            }
+            None => Err(Error::Busy {
+                why: format!("the keys of issuer {} are not available", self.issuer.name),
+                after: REFETCH_INTERVAL,
+            }),
         }
     }
 
@@ -163,7 +164,7 @@ fn read(text: &[u8]) -> std::result::Result<Vec<VerifyingKey>, String> {
     struct JwkSet {
         keys: Vec<Value>,
     }
-    let set: JwkSet = serde_json::from_slice(text).map_err(|error| format!("no JWK set: {error}"))?;
+    let set: JwkSet = serde_json::from_slice(text).map_err(|error| format!("not a JWK set: {error}"))?;
     Ok(set.keys.into_iter().take(MAX_ISSUER_KEYS).filter_map(|key| usable(serde_json::from_value(key).ok()?)).collect())
 }
 

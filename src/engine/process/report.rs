@@ -149,7 +149,7 @@ impl Engine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others are at work on this asset"))
+        Err(Error::busy("other requests are changing this asset"))
     }
 
     /// The asset, and its job if that still waits for a report.
@@ -182,16 +182,18 @@ impl Engine {
         said: &[ReportedDerivative],
     ) -> Result<Vec<Derivative>> {
         if said.len() > MAX_REPORT_DERIVATIVES {
-            return Err(Error::invalid("derivatives", format!("at most {MAX_REPORT_DERIVATIVES}")));
+            return Err(Error::invalid("derivatives", format!("at most {MAX_REPORT_DERIVATIVES} derivatives")));
         }
         let mut proven = Vec::with_capacity(said.len());
         for one in said {
             check_text("derivatives", &one.variant)?;
-            let media_type: crate::domain::name::MediaType =
-                one.media_type.parse().map_err(|_| Error::invalid("derivatives", "not a media type"))?;
+            let media_type: crate::domain::name::MediaType = one
+                .media_type
+                .parse()
+                .map_err(|_| Error::invalid("derivatives", "an entry has an invalid media type"))?;
             let key = external_key(job, asset, one.id);
             let facts = self.0.blobs.head(&key).await?;
-            let missing = || Error::invalid("derivatives", format!("nothing was stored as {}", one.id));
+            let missing = || Error::invalid("derivatives", format!("no object was uploaded as {}", one.id));
             let facts = facts.ok_or_else(missing)?;
             proven.push(Derivative {
                 variant: one.variant.clone(),
@@ -221,13 +223,15 @@ fn external_key(job: &Job, asset: &Asset, serial: u32) -> String {
 
 fn check_text(field: &'static str, text: &str) -> Result<()> {
     let sound = !text.is_empty() && text.len() <= MAX_REPORT_TEXT_BYTES && !text.chars().any(char::is_control);
-    sound.then_some(()).ok_or_else(|| Error::invalid(field, format!("a text of at most {MAX_REPORT_TEXT_BYTES} bytes")))
+    sound
+        .then_some(())
+        .ok_or_else(|| Error::invalid(field, format!("must be a text of at most {MAX_REPORT_TEXT_BYTES} bytes")))
 }
 
 fn merge(into: &mut AssetMetadata, said: &AssetMetadata) -> Result<()> {
     into.extend(said.iter().map(|(name, value)| (name.clone(), value.clone())));
     if serde_json::to_vec(into).map_or(0, |json| json.len()) > MAX_METADATA_BYTES {
-        return Err(Error::invalid("metadata", format!("at most {MAX_METADATA_BYTES} bytes of JSON")));
+        return Err(Error::invalid("metadata", format!("must be at most {MAX_METADATA_BYTES} bytes of JSON")));
     }
     Ok(())
 }

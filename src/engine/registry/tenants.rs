@@ -19,7 +19,7 @@ impl TenantRegistry {
     /// Creates a tenant with these limits.
     pub(in crate::engine) async fn open_tenant(&self, name: &str, patch: PatchTenant) -> Result<TenantStanding> {
         if !is_tenant_name(name) {
-            return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
+            return Err(Error::invalid("name", "must be 1 to 63 characters of a-z, 0-9, '-', '_' and '.'"));
         }
         let (now, name) = (self.store.now(), name.to_owned());
         let id = TenantId(ids::mint(now, &*self.entropy));
@@ -30,7 +30,7 @@ impl TenantRegistry {
         let deed = self.deed(id, "tenant.create", format!("tenant:{id}")).after(facts(&made));
         match self.store.commit(self.telling(change(tx, &made, patch), deed)).await {
             Ok(()) => Ok(made),
-            Err(StoreError::Conflict) => Err(Error::Taken("a tenant of this name exists")),
+            Err(StoreError::Conflict) => Err(Error::Taken("a tenant with this name exists already")),
             Err(other) => Err(other.into()),
         }
     }
@@ -71,7 +71,10 @@ impl TenantRegistry {
     /// [`Error::Invalid`] for a suspension of the tenant `default`, whose administrators operate the instance.
     pub async fn patch_tenant(&self, tenant: &Tenant, patch: PatchTenant) -> Result<TenantStanding> {
         if patch.suspended == Some(true) && tenant.name == DEFAULT_TENANT {
-            return Err(Error::invalid("suspended", "this tenant's administrators run the instance"));
+            return Err(Error::invalid(
+                "suspended",
+                "this tenant cannot be suspended: its administrators run the instance",
+            ));
         }
         let id = tenant.id;
         let before = self.standing_of(tenant.clone()).await?;

@@ -21,7 +21,8 @@ const MAX_REPLAYED_DELIVERIES: u32 = 10_000;
 const MAX_EVENTS_READ: u32 = 100_000;
 /// Largest difference between the feed's order and the order of time: longer than any transaction takes.
 const REPLAY_CLOCK_SLACK: Duration = Duration::from_secs(120);
-/// How often the result of a test is polled, and for how long beyond the timeout of the exchange.
+/// Interval at which the result of a test is polled, and the time beyond the timeout of the exchange for which it is
+/// polled.
 const TEST_POLL_INTERVAL: Duration = Duration::from_millis(100);
 const TEST_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
@@ -103,7 +104,7 @@ impl Engine {
             None => webhook.events.clone(),
         };
         if range.from >= range.to {
-            return Err(Error::invalid("to", "later than from"));
+            return Err(Error::invalid("to", "must be later than from"));
         }
         self.number_events().await?;
         let mut at = match range.after {
@@ -144,7 +145,7 @@ impl Engine {
             if self.0.store.count_backlog(webhook.id, MAX_PENDING_DELIVERIES).await?.pending
                 >= u64::from(MAX_PENDING_DELIVERIES)
             {
-                return Err(Error::busy("too much waits for this webhook already"));
+                return Err(Error::busy("too many deliveries are waiting for this webhook"));
             }
             self.write_webhook(WebhookWrite::Deliver(owed)).await?;
         }

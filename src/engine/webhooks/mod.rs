@@ -36,7 +36,7 @@ pub struct WebhookSettings {
     pub timeout: Duration,
     /// Time without a success after which an endpoint is disabled.
     pub disable_after: Duration,
-    /// How long ended deliveries are kept.
+    /// Retention of ended deliveries.
     pub keep: Duration,
     /// Most endpoints of a tenant.
     pub endpoints: u32,
@@ -79,11 +79,11 @@ impl Engine {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
         if wish.url.is_none() {
-            return Err(Error::invalid("url", "where the endpoint is"));
+            return Err(Error::invalid("url", "required"));
         }
         let (most, now) = (self.webhook_settings().endpoints, self.0.store.now());
         if self.0.store.list_webhooks(tenant, None, most).await?.len() >= most as usize {
-            return Err(Error::Taken("the tenant has as many webhooks as it may have"));
+            return Err(Error::Taken("the tenant has the highest number of webhooks: delete a webhook first"));
         }
         self.number_events().await?;
         let blank = Webhook {
@@ -165,7 +165,7 @@ impl Engine {
     pub async fn rotate_webhook(&self, actor: &Actor, id: WebhookId, overlap: Option<Duration>) -> Result<Webhook> {
         let overlap = overlap.unwrap_or(DEFAULT_SECRET_OVERLAP);
         if overlap > MAX_SECRET_OVERLAP {
-            return Err(Error::invalid("expires_in", "7 days at most"));
+            return Err(Error::invalid("expires_in", "must be at most 7 days"));
         }
         self.update_webhook(actor, id, |webhook, _| {
             let until = after(self.0.store.now(), overlap);
@@ -186,7 +186,7 @@ impl Engine {
         }
         if let Some(description) = &wish.description {
             if description.len() > MAX_DESCRIPTION_BYTES {
-                return Err(Error::invalid("description", format!("at most {MAX_DESCRIPTION_BYTES} bytes")));
+                return Err(Error::invalid("description", format!("must be at most {MAX_DESCRIPTION_BYTES} bytes")));
             }
             webhook.description.clone_from(description);
         }
@@ -215,7 +215,7 @@ impl Engine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others change the webhook all the time"))
+        Err(Error::busy("other requests keep changing the webhook"))
     }
 
     async fn write_webhook(&self, write: WebhookWrite) -> Result<()> {

@@ -113,7 +113,7 @@ pub(super) async fn refuse_credentials() -> CompanionError {
     CompanionError::new(
         StatusCode::NOT_FOUND,
         "not_offered",
-        "Temporary credentials are not offered: parts are signed here.",
+        "Temporary credentials are not supported: this service signs parts.",
     )
 }
 

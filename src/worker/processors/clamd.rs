@@ -44,7 +44,7 @@ impl FromStr for ClamdAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("`{text}` is not where a clamd can be: write tcp://host:port or unix:/path");
+        let form = || format!("`{text}` is not an address of clamd: write tcp://host:port or unix:/path");
         if let Some(path) = text.strip_prefix("unix:") {
             let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
             return if path.is_absolute() { Ok(Self::Unix(path)) } else { Err(form()) };

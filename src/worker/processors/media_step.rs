@@ -151,7 +151,7 @@ struct StoredParts<'a> {
     engine: &'a Engine,
     content: &'a AssetContent,
     path: &'a Path,
-    /// Why the last range could not be fetched.
+    /// Reason why the last range could not be fetched.
     failure: Mutex<Option<MediaFailure>>,
 }
 

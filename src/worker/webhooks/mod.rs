@@ -63,16 +63,18 @@ impl JobWorker {
     }
 
     async fn try_delivery(&self, job: &Job, id: DeliveryId) -> Result<JobOutcome, Error> {
-        let Some(sender) = &self.sender else { return Ok(JobOutcome::Unavailable("nobody delivers here".to_owned())) };
+        let Some(sender) = &self.sender else {
+            return Ok(JobOutcome::Unavailable("this node sends no webhooks".to_owned()));
+        };
         let Some(call) = self.engine.next_call(job, id).await? else {
-            return Ok(JobOutcome::Done("not wanted any more"));
+            return Ok(JobOutcome::Done("no longer wanted"));
         };
         let pass = match self.endpoint_limiter.try_acquire(call.webhook(), self.store.now()) {
             Ok(pass) => pass,
             Err(due) => {
-                let why = "its endpoint has its share of places";
+                let why = "the endpoint has enough requests in flight";
                 self.engine.put_back(job, due, TryCount::Forgiven, why).await?;
-                return Ok(JobOutcome::Deferred("its endpoint has its share of places"));
+                return Ok(JobOutcome::Deferred("the endpoint has enough requests in flight"));
             }
         };
         let answer = sender.send_delivery(&call, self.store.now(), self.engine.webhook_settings().timeout).await;
