@@ -56,7 +56,7 @@ pub struct KeyRotation {
 /// A single write of a [`Tx`](super::Tx).
 #[derive(Clone, Debug)]
 pub enum Write {
-    /// Inserts a row. Transactions that only insert and charge form a single commit, with a statement per table.
+    /// Inserts a row. Transactions that only insert and charge can share a commit, with a statement per table.
     Insert(NewRow),
     /// Changes rows by a statement of its own, in its place among the other writes.
     Change(RowChange),

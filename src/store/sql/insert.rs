@@ -192,6 +192,7 @@ pub(super) struct RowBatch<'a> {
 }
 
 impl<'a> RowBatch<'a> {
+    /// Sorts new rows by their table.
     pub(super) fn of(new_rows: impl IntoIterator<Item = &'a NewRow>) -> Self {
         let mut batch = Self::default();
         for row in new_rows {

@@ -24,7 +24,7 @@ pub(super) async fn apply(conn: &mut SqlConnection, tx: &Tx) -> Result<(), Group
                 }
                 RowBatch::of([row]).insert(conn).await?;
             }
-            Write::Change(change) => carry_out(conn, change).await?,
+            Write::Change(change) => apply_change(conn, change).await?,
             // Charges are added after all other writes.
             Write::Charge(_) => {}
         }
@@ -32,7 +32,7 @@ pub(super) async fn apply(conn: &mut SqlConnection, tx: &Tx) -> Result<(), Group
     tenancy::charge(conn, tx.charges()).await
 }
 
-async fn carry_out(conn: &mut SqlConnection, change: &RowChange) -> Result<(), GroupFailure> {
+async fn apply_change(conn: &mut SqlConnection, change: &RowChange) -> Result<(), GroupFailure> {
     let query = match change {
         RowChange::UpdateAsset(asset) => return update_asset(conn, asset).await,
         RowChange::UpdateUpload(upload) => return update_upload(conn, upload).await,
