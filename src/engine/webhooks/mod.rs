@@ -208,7 +208,7 @@ impl Engine {
             let (changed, writes) = change(webhook, last)?;
             let deed = deed(actor, &changed, "webhook.change").before(before).after(shown(&changed));
             let tx = Tx::new().with(self.audited(deed));
-            let tx = writes.into_iter().fold(tx, |tx, write| tx.with(write));
+            let tx = writes.into_iter().fold(tx, Tx::with);
             match self.0.store.commit(tx).await {
                 Ok(()) => return Ok(changed),
                 Err(StoreError::Conflict) => {}
