@@ -19,7 +19,7 @@ use crate::domain::event::EventKind;
 use crate::domain::ids::UploadId;
 use crate::domain::name::FileName;
 use crate::domain::upload::{Transfer, Upload, UploadState, UploadTimeouts};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{RowChange, StoreError, Tx};
 
 /// Longest time that the caller of an abort waits until the upload's URLs stop working.
 const CLEANUP_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -187,7 +187,7 @@ impl Engine {
 
     async fn commit_cleanup(&self, ended: Upload, next: Option<Timestamp>) -> Result<()> {
         let has_rows = matches!(ended.transfer, Transfer::Relayed(_) | Transfer::UnplannedMultipart { .. });
-        let forget = has_rows.then_some(Write::ForgetParts(ended.id));
+        let forget = has_rows.then_some(RowChange::ForgetParts(ended.id));
         let mut cleaned = ended.cleaned(next)?;
         let tx = forget.into_iter().fold(Tx::new(), Tx::with).quietly(&mut cleaned);
         match self.0.store.commit(tx).await {

@@ -18,7 +18,7 @@ use crate::domain::ids::AssetId;
 use crate::domain::job::JobSubject;
 use crate::domain::name::FileName;
 use crate::domain::upload::{Transfer, Upload, UploadState};
-use crate::store::{AssetQuery, StoreError, Tx, Write};
+use crate::store::{AssetQuery, RowChange, StoreError, Tx};
 
 /// Longest time that a request may wait for an asset.
 pub(super) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
@@ -229,7 +229,7 @@ impl Engine {
         let in_work = matches!(asset.state, AssetState::Stored(_) | AssetState::Processing(_));
         let mut deleted = asset.delete(self.0.store.now())?;
         let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(self.audited(deed));
-        let tx = if in_work { tx.with(Write::CancelJob(JobSubject::Process(deleted.id))) } else { tx };
+        let tx = if in_work { tx.with(RowChange::CancelJob(JobSubject::Process(deleted.id))) } else { tx };
         let tx = match self.reserve_until_urls_die(&deleted).await? {
             Some(mut upload) => tx.quietly(&mut upload),
             None => tx,

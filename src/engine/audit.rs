@@ -18,7 +18,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::domain::upload::Upload;
-use crate::store::{AuditQuery, Tx, Write};
+use crate::store::{AuditQuery, NewRow, Tx};
 
 /// Period in which repeated downloads are a single entry.
 pub(super) const FETCH_AUDIT_INTERVAL: Duration = Duration::from_secs(60);
@@ -101,12 +101,12 @@ impl AuditedAct {
 
 impl Engine {
     /// The write that adds the entry of an action.
-    pub(super) fn audited(&self, deed: AuditedAct) -> Write {
-        Write::InsertAudit(Box::new(deed.entry(self.new_id(), self.0.store.now())))
+    pub(super) fn audited(&self, deed: AuditedAct) -> NewRow {
+        NewRow::Audit(Box::new(deed.entry(self.new_id(), self.0.store.now())))
     }
 
     /// The write that adds the entry of a new upload and its asset.
-    pub(super) fn told_of_creation(&self, actor: &Actor, asset: &Asset, upload: &Upload) -> Write {
+    pub(super) fn told_of_creation(&self, actor: &Actor, asset: &Asset, upload: &Upload) -> NewRow {
         super::note_upload_ids(upload);
         let after = json!({
             "upload": upload.id,

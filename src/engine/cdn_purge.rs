@@ -9,7 +9,7 @@ use super::{Engine, Result};
 use crate::domain::asset::Asset;
 use crate::domain::ids::{AssetId, JobId, TenantId};
 use crate::domain::job::{Job, JobSubject, NewJob, Priority};
-use crate::store::{Tx, Write};
+use crate::store::{RowChange, Tx};
 
 /// A call of the purge hook.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ impl Engine {
         if deliveries.cdn.is_none() || deliveries.purge.is_none() {
             return tx;
         }
-        tx.with(Write::OweJob(NewJob {
+        tx.with(RowChange::OweJob(NewJob {
             id: JobId(self.new_id()),
             work: JobSubject::Purge(asset.id),
             tenant: asset.tenant,
@@ -53,7 +53,7 @@ impl Engine {
     /// Finishes a job. `false` if its lease was lost.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn finish_job(&self, job: &Job) -> Result<bool> {
-        match self.0.store.commit(Tx::new().with(Write::FinishJob(job.clone()))).await {
+        match self.0.store.commit(Tx::new().with(RowChange::FinishJob(job.clone()))).await {
             Ok(()) => Ok(true),
             Err(crate::store::StoreError::Conflict) => Ok(false),
             Err(other) => Err(other.into()),

@@ -16,7 +16,7 @@ use crate::domain::collection::{Collection, CollectionItem, MAX_COLLECTION_ITEMS
 use crate::domain::grant::{ClientNetwork, Link, LinkTarget};
 use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{NewRow, RowChange, StoreError, Tx};
 
 /// Route under which idempotency keys of collections are stored.
 const REPLAY_ROUTE: &str = "collections";
@@ -87,13 +87,13 @@ impl Engine {
             name: zip_name(&wish.name),
             items,
         };
-        let mut tx = Tx::new().with(Write::InsertCollection(Box::new(collection.clone())));
+        let mut tx = Tx::new().with(RowChange::InsertCollection(Box::new(collection.clone())));
         let deed = AuditedAct::new(tenant, actor, "collection.create", format!("collection:{id}"));
         let deed = deed.after(json!({ "name": collection.name.as_str(), "assets": wish.assets, "link": link.id }));
-        tx = tx.with(Write::InsertLink(Box::new(link.clone()))).with(self.audited(deed));
+        tx = tx.with(NewRow::Link(Box::new(link.clone()))).with(self.audited(deed));
         if let Some(idempotency) = &idempotency {
             let result = json!({ "collection": id, "link": link.id });
-            tx = tx.with(Write::InsertReplay(self.replay_of(*key, REPLAY_ROUTE, idempotency, result)));
+            tx = tx.with(NewRow::Replay(self.replay_of(*key, REPLAY_ROUTE, idempotency, result)));
         }
         match (self.0.store.commit(tx).await, idempotency) {
             (Ok(()), _) => Ok(self.build_made_collection(collection, link)),

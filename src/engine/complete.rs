@@ -32,7 +32,7 @@ use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::domain::name::FileName;
 use crate::domain::plan::{PartNumber, PartPlan};
 use crate::domain::upload::{Transfer, Upload, UploadState};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{NewRow, StoreError, Tx};
 
 /// Attempts of each step whose failure leaves the outcome unknown.
 const MAX_ATTEMPTS: u32 = 6;
@@ -320,7 +320,7 @@ impl Engine {
             .pending_tx
             .upload(&mut completed, EventKind::UploadCompleted, &stored.name)
             .asset(&mut stored, EventKind::AssetStored)
-            .with(Write::InsertJob(self.processing_job(&stored)));
+            .with(NewRow::Job(self.processing_job(&stored)));
         for attempt in 0..MAX_ATTEMPTS {
             match self.commit_and_notify(tx.clone(), stored.id).await {
                 Ok(()) => {

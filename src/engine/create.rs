@@ -24,7 +24,7 @@ use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
-use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
+use crate::store::{IdempotencyRecord, NewRow, StoreError, Tx};
 
 /// Route under which idempotency keys of creations are stored.
 const REPLAY_ROUTE: &str = "uploads";
@@ -146,7 +146,7 @@ impl Engine {
             let (mut asset, mut upload) = self.build_intent_rows(by, &wish, transfer.clone());
             let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
             let tx = match &wish.idempotency {
-                Some(idempotency) => tx.with(Write::InsertReplay(self.upload_replay(by.key, idempotency, &upload))),
+                Some(idempotency) => tx.with(NewRow::Replay(self.upload_replay(by.key, idempotency, &upload))),
                 None => tx,
             };
             match self.commit_and_notify(tx, asset.id).await {

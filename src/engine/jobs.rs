@@ -14,7 +14,7 @@ use crate::domain::event::EventCount;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, JobSubject};
 use crate::domain::tenant::DEFAULT_TENANT;
-use crate::store::{JobQuery, StoreError, Tx, Write};
+use crate::store::{JobQuery, RowChange, StoreError, Tx};
 
 /// Most dead jobs retried per request.
 const MAX_RETRIED_JOBS: u32 = 1000;
@@ -59,7 +59,8 @@ impl Engine {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
         let told = self.audited(AuditedAct::new(tenant, actor, "job.retry", format!("job:{id}")));
-        self.commit_dead_job_change(Tx::new().with(Write::RetryJob(id, tenant, self.0.store.now())).with(told)).await
+        self.commit_dead_job_change(Tx::new().with(RowChange::RetryJob(id, tenant, self.0.store.now())).with(told))
+            .await
     }
 
     /// Removes a dead job. The asset stays unchanged.
@@ -68,7 +69,7 @@ impl Engine {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
         let told = self.audited(AuditedAct::new(tenant, actor, "job.discard", format!("job:{id}")));
-        self.commit_dead_job_change(Tx::new().with(Write::DiscardJob(id, tenant)).with(told)).await
+        self.commit_dead_job_change(Tx::new().with(RowChange::DiscardJob(id, tenant)).with(told)).await
     }
 
     async fn commit_dead_job_change(&self, tx: Tx) -> Result<()> {
@@ -110,7 +111,7 @@ impl Engine {
         self.require_operator(actor).await?;
         let action = if paused { "queue.pause" } else { "queue.resume" };
         let told = self.audited(AuditedAct::new(tenant_of(actor)?, actor, action, format!("queue:{}", kind.name())));
-        self.0.store.commit(Tx::new().with(Write::PauseJobs(kind, paused, self.0.store.now())).with(told)).await?;
+        self.0.store.commit(Tx::new().with(RowChange::PauseJobs(kind, paused, self.0.store.now())).with(told)).await?;
         tracing::info!(kind = kind.name(), paused, "jobs of this kind");
         Ok(())
     }
@@ -132,7 +133,7 @@ impl Engine {
         self.require_operator(actor).await?;
         let kind = JobKind::Chore(chore);
         let told = self.audited(AuditedAct::new(tenant_of(actor)?, actor, "chore.run", kind.name().to_owned()));
-        match self.0.store.commit(Tx::new().with(Write::HurryJobs(kind, self.0.store.now())).with(told)).await {
+        match self.0.store.commit(Tx::new().with(RowChange::HurryJobs(kind, self.0.store.now())).with(told)).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict) => Ok(false),
             Err(other) => Err(other.into()),

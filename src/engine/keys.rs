@@ -14,7 +14,7 @@ use crate::domain::access::Actor;
 use crate::domain::clock::{after, random_hex};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyScopes, KeySecret, KeyToken};
-use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
+use crate::store::{IdempotencyRecord, NewRow, StoreError, Tx};
 
 /// Attempts of a rotation against concurrent changes.
 const MAX_ROTATE_ATTEMPTS: u32 = 5;
@@ -163,7 +163,7 @@ impl Engine {
 
     fn recall(&self, tx: Tx, showing: &KeyIdempotency<'_>, key: KeyId) -> Tx {
         let Some(IdempotencyKey { token, fingerprint }) = showing.idempotency else { return tx };
-        tx.with(Write::InsertReplay(IdempotencyRecord {
+        tx.with(NewRow::Replay(IdempotencyRecord {
             key: showing.by,
             route: showing.route.clone(),
             token: token.clone(),

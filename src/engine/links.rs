@@ -16,7 +16,7 @@ use crate::domain::clock::after;
 use crate::domain::grant::{AssetVariant, ClientNetwork, Disposition, Link, LinkTarget};
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
-use crate::store::{IdempotencyRecord, LinkQuery, LinksOf, StoreError, Tx, Write};
+use crate::store::{IdempotencyRecord, LinkQuery, LinksOf, NewRow, RowChange, StoreError, Tx};
 
 /// Route under which idempotency keys of links are stored.
 const REPLAY_ROUTE: &str = "links";
@@ -116,10 +116,10 @@ impl Engine {
         let links: Vec<Result<Link>> = wishes.iter().map(|wish| self.link(actor, *key, wish, &assets)).collect();
         let mut tx = Tx::new();
         for link in links.iter().flatten() {
-            tx = tx.with(Write::InsertLink(Box::new(link.clone())));
+            tx = tx.with(NewRow::Link(Box::new(link.clone())));
         }
         if let Some(idempotency) = &idempotency {
-            tx = tx.with(Write::InsertReplay(self.remembered_links(*key, idempotency, &links)));
+            tx = tx.with(NewRow::Replay(self.remembered_links(*key, idempotency, &links)));
         }
         let tx = match told_of(actor, &links) {
             Some(deed) => tx.with(self.audited(deed)),
@@ -247,7 +247,7 @@ impl Engine {
             return Err(Error::NotFound);
         }
         let told = self.audited(AuditedAct::new(link.tenant, actor, "link.revoke", format!("link:{id}")));
-        Ok(self.0.store.commit(Tx::new().with(Write::RevokeLink(id, self.0.store.now())).with(told)).await?)
+        Ok(self.0.store.commit(Tx::new().with(RowChange::RevokeLink(id, self.0.store.now())).with(told)).await?)
     }
 
     /// A page of the tenant's links, including ended links until they are deleted. Tokens are not shown again.

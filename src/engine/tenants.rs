@@ -13,7 +13,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::policy::{DEFAULT_POLICY, Policy, PolicyRules, is_policy_name};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{RateLimit, Tenant};
-use crate::store::{StoreError, TenancyWrite, Tx, Write};
+use crate::store::{StoreError, TenancyWrite, Tx};
 
 /// Changes of a tenant; fields that are `None` stay unchanged.
 #[derive(Clone, Copy, Debug, Default)]
@@ -144,7 +144,7 @@ impl Engine {
         let mut deed =
             AuditedAct::new(tenant, actor, "policy.put", format!("policy:{name}")).after(json!(policy.rules));
         deed.before = before.map(|policy| json!(policy.rules));
-        let put = Write::Tenancy(TenancyWrite::PutPolicy(Box::new(policy.clone())));
+        let put = TenancyWrite::PutPolicy(Box::new(policy.clone()));
         self.0.store.commit(Tx::new().with(put).with(self.audited(deed))).await?;
         self.0.tenancy.forget_policy(tenant, name).await;
         Ok(policy)
@@ -156,7 +156,7 @@ impl Engine {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         let before = self.0.store.find_policy(tenant, name).await?.ok_or(Error::NotFound)?;
         let deed = AuditedAct::new(tenant, actor, "policy.drop", format!("policy:{name}")).before(json!(before.rules));
-        let gone = Write::Tenancy(TenancyWrite::DropPolicy(tenant, name.to_owned()));
+        let gone = TenancyWrite::DropPolicy(tenant, name.to_owned());
         match self.0.store.commit(Tx::new().with(gone).with(self.audited(deed))).await {
             Ok(()) => {
                 self.0.tenancy.forget_policy(tenant, name).await;

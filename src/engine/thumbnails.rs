@@ -12,7 +12,7 @@ use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
 use crate::domain::grant::{AssetVariant, Disposition, LinkTarget};
 use crate::domain::ids::AssetId;
-use crate::store::{Tx, Write};
+use crate::store::{NewRow, Tx};
 
 /// Most assets per gallery.
 const MAX_THUMBNAIL_IDS: usize = 1000;
@@ -102,7 +102,7 @@ impl Engine {
         asset: &Asset,
         download: &OpenedDownload,
         form: &AssetVariant,
-    ) -> Result<(ThumbnailLocation, Option<Write>)> {
+    ) -> Result<(ThumbnailLocation, Option<NewRow>)> {
         let offers = |mode| self.delivery(Some(mode)).is_ok();
         if offers(DeliveryMode::Cdn)
             && let Some(signed) = self.at_the_edge(download)
@@ -122,7 +122,7 @@ impl Engine {
             ..LinkWish::to(asset.id)
         };
         let link = self.new_link(asset.tenant, *key, LinkTarget::Asset(asset.id), &wish)?;
-        let write = Write::InsertLink(Box::new(link.clone()));
+        let write = NewRow::Link(Box::new(link.clone()));
         Ok((ThumbnailLocation::Link(Box::new(self.with_token(link))), Some(write)))
     }
 }

@@ -22,7 +22,7 @@ use crate::domain::name::{FileName, MediaType};
 use crate::domain::plan::{PartNumber, PartSet};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{RowChange, StoreError, Tx};
 
 /// Attempts to open an upload against concurrent requests.
 pub(super) const MAX_OPEN_ATTEMPTS: u32 = 4;
@@ -164,7 +164,7 @@ impl Engine {
         }
         self.check_part_sizes(parts)?;
         let measured = upload.clone().measure(counted).map_err(Error::from)?;
-        Ok((measured, Tx::new().with(Write::InsertParts(part_rows(upload.id, parts)))))
+        Ok((measured, Tx::new().with(RowChange::InsertParts(part_rows(upload.id, parts)))))
     }
 
     /// Refuses small parts early: the store would refuse them only when it assembles them.

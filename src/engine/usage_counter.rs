@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Engine;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::GrantId;
-use crate::store::{Tx, Write};
+use crate::store::{RowChange, Tx};
 
 /// Delay between the first use and the write.
 const WRITE_DELAY: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ impl Engine {
         if uses.is_empty() {
             return;
         }
-        if let Err(error) = self.0.store.commit(Tx::new().with(Write::CountUses(uses))).await {
+        if let Err(error) = self.0.store.commit(Tx::new().with(RowChange::CountUses(uses))).await {
             tracing::warn!(%error, "uses of links are not counted");
         }
     }

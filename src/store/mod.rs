@@ -39,6 +39,7 @@ pub mod sqlite;
 mod tenancy;
 mod tx;
 mod webhooks;
+mod write;
 
 pub use clock::StoreClock;
 use generation::CacheGenerations;
@@ -46,8 +47,9 @@ use notify::Notifier;
 pub use open::OpenError;
 use reserve::DiskReserve;
 pub use tenancy::{AuditQuery, TenancyStore, TenancyWrite};
-pub use tx::{IdempotencyRecord, KeyRotation, Tx, Write};
+pub use tx::Tx;
 pub use webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles, WebhookWrite};
+pub use write::{IdempotencyRecord, KeyRotation, NewRow, QuotaCharge, RowChange, Write};
 
 /// Reason why rows could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use super::JobWorker;
 use super::job_run::JobOutcome;
 use crate::domain::clock::{Timestamp, after, parse_duration};
 use crate::domain::job::{Chore, Job, JobRelease, TryCount};
-use crate::store::{Tx, Write};
+use crate::store::{RowChange, Tx};
 
 /// Schedule of a chore: an interval, or a cron expression in UTC.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ impl JobWorker {
             why,
             progress: Some(json!({ "at": now, "millis": millis, "report": report })),
         };
-        match self.store.commit(Tx::new().with(Write::ReleaseJob(Box::new(release)))).await {
+        match self.store.commit(Tx::new().with(RowChange::ReleaseJob(Box::new(release)))).await {
             Ok(()) => JobOutcome::Deferred(what),
             Err(error) => {
                 tracing::warn!(chore = job.work.kind().name(), %error, "not written down; its lease will end by itself");

@@ -24,7 +24,7 @@ use crate::domain::name::{FileName, MediaType};
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
 use crate::engine::create::UploadCreator;
 use crate::engine::{Engine, Error, Result, tenant_of};
-use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
+use crate::store::{IdempotencyRecord, NewRow, StoreError, Tx};
 
 /// Most partial uploads of a file.
 const MAX_CONCAT_UPLOADS: usize = 1000;
@@ -77,7 +77,7 @@ impl Engine {
         remembered.result = json!({ "upload": upload.id });
         let (route, token) = (remembered.route.clone(), remembered.token.clone());
         let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
-        match self.commit_and_notify(tx.with(Write::InsertReplay(remembered)), asset.id).await {
+        match self.commit_and_notify(tx.with(NewRow::Replay(remembered)), asset.id).await {
             Ok(()) => self.concatenate_and_wait(upload).await,
             Err(StoreError::Conflict) => self.recall_concatenation(by, &route, &token).await,
             Err(other) => Err(other.into()),

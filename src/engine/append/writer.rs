@@ -28,7 +28,7 @@ use crate::domain::clock::after;
 use crate::domain::plan::PartNumber;
 use crate::domain::upload::Upload;
 use crate::engine::{Engine, Error, Result};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{RowChange, StoreError, Tx};
 
 /// Most bytes that are collected before they go to the store, even if they do not fill a part.
 const MAX_SEGMENT_BYTES: u64 = 32 << 20;
@@ -298,7 +298,7 @@ impl AppendWriter {
         let next_part = self.staged.last().map(|part| part.number.get() + 1);
         let skip = if release && self.is_outcome_unknown { Some(self.next_part) } else { None };
         let parts = std::mem::take(&mut self.staged);
-        let tx = if parts.is_empty() { Tx::new() } else { Tx::new().with(Write::InsertParts(parts)) };
+        let tx = if parts.is_empty() { Tx::new() } else { Tx::new().with(RowChange::InsertParts(parts)) };
         self.commit_ledger(tx, move |ledger| {
             ledger.offset = offset;
             ledger.tail.clone_from(&tail);

@@ -16,7 +16,7 @@ use crate::domain::findings::Derivative;
 use crate::domain::ids::AssetId;
 use crate::domain::job::{Job, JobRelease, JobState, JobSubject, TryCount};
 use crate::engine::limits::MAX_METADATA_BYTES;
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{RowChange, StoreError, Tx};
 
 /// Largest derivative in bytes that a processor may store.
 const MAX_DERIVATIVE_BYTES: u64 = 5 << 30;
@@ -133,13 +133,13 @@ impl Engine {
                     check_text("reason", &verdict.sentence)?;
                     let found = JobProgress::of(&job).inspection();
                     let outcome = PipelineOutcome::Unsound(found, verdict.clone());
-                    self.settling(asset, outcome).await?.with(Write::FinishJob(job))
+                    self.settling(asset, outcome).await?.with(RowChange::FinishJob(job))
                 }
                 ProcessingOutcome::Accept { details, derivatives } => {
                     let mut found = JobProgress::of(&job).inspection();
                     merge(&mut found.findings.details, details)?;
                     found.findings.derivatives.extend(self.verify_derivatives(&job, &asset, derivatives).await?);
-                    self.settling(asset, PipelineOutcome::Sound(found)).await?.with(Write::FinishJob(job))
+                    self.settling(asset, PipelineOutcome::Sound(found)).await?.with(RowChange::FinishJob(job))
                 }
             };
             match self.commit_and_notify(tx, id).await {
@@ -162,10 +162,10 @@ impl Engine {
         Ok((asset, waiting))
     }
 
-    fn offer_again(&self, job: &Job, why: &str) -> Result<Write> {
+    fn offer_again(&self, job: &Job, why: &str) -> Result<RowChange> {
         check_text("reason", why)?;
         let due = after(self.0.store.now(), OFFER_RETRY_DELAY);
-        Ok(Write::PostponeJob(Box::new(JobRelease {
+        Ok(RowChange::PostponeJob(Box::new(JobRelease {
             job: job.clone(),
             due: Some(due),
             tries: TryCount::Forgiven,

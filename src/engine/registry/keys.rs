@@ -10,7 +10,7 @@ use crate::domain::ids::{self, KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyScopes, KeySecret, KeyToken};
 use crate::engine::audit::AuditedAct;
 use crate::engine::{Error, KeyWish, MadeKey, Result};
-use crate::store::{KeyRotation, StoreError, Tx, Write};
+use crate::store::{KeyRotation, RowChange, StoreError, Tx};
 
 /// Longest name of a key in bytes.
 const MAX_KEY_NAME_BYTES: usize = 200;
@@ -58,7 +58,7 @@ impl TenantRegistry {
             "expires_at": key.expires_at.map(|at| at.to_string()),
         });
         let deed = self.deed_about(key.tenant, "key.create", key.id).after(facts);
-        self.telling(Tx::new().with(Write::InsertKey(key.clone())), deed)
+        self.telling(Tx::new().with(RowChange::InsertKey(key.clone())), deed)
     }
 
     fn deed_about(&self, tenant: TenantId, action: &'static str, key: KeyId) -> AuditedAct {
@@ -127,7 +127,7 @@ impl TenantRegistry {
         let (seen, secret_hash, old_until) = (key.secret_hash, secret.hash(), after(self.store.now(), overlap));
         let rotation = KeyRotation { tenant, key: id, seen, secret_hash, old_until };
         let tx = self.telling(tx, self.deed_about(tenant, "key.rotate", id));
-        match self.store.commit(tx.with(Write::RotateKey(Box::new(rotation)))).await {
+        match self.store.commit(tx.with(RowChange::RotateKey(Box::new(rotation)))).await {
             Ok(()) => {}
             Err(StoreError::Conflict) => return Err(Error::Taken("the key was changed by another request")),
             Err(other) => return Err(other.into()),
@@ -155,7 +155,7 @@ impl TenantRegistry {
     /// [`Error::NotFound`] for a key that the tenant does not have.
     pub async fn revoke_key(&self, tenant: TenantId, key: KeyId) -> Result<()> {
         let tx = self.telling(Tx::new(), self.deed_about(tenant, "key.revoke", key));
-        match self.store.commit(tx.with(Write::RevokeKey(tenant, key, self.store.now()))).await {
+        match self.store.commit(tx.with(RowChange::RevokeKey(tenant, key, self.store.now()))).await {
             Ok(()) => Ok(()),
             Err(StoreError::Conflict) => Err(Error::NotFound),
             Err(other) => Err(other.into()),

@@ -8,7 +8,7 @@ use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{DEFAULT_TENANT, Tenant, is_tenant_name};
 use crate::engine::tenants::{PatchTenant, TenantStanding};
 use crate::engine::{Error, Result};
-use crate::store::{StoreError, TenancyWrite, Tx, Write};
+use crate::store::{RowChange, StoreError, TenancyWrite, Tx};
 
 impl TenantRegistry {
     /// Creates a tenant without limits.
@@ -26,7 +26,7 @@ impl TenantRegistry {
         let bare = Tenant { id, name, created_at: now, suspended_at: None, rate: None };
         let bare = TenantStanding { tenant: bare, quota: TenantQuota::default(), usage: QuotaUsage::default() };
         let made = self.changed(&bare, patch);
-        let tx = Tx::new().with(Write::InsertTenant(bare.tenant));
+        let tx = Tx::new().with(RowChange::InsertTenant(bare.tenant));
         let deed = self.deed(id, "tenant.create", format!("tenant:{id}")).after(facts(&made));
         match self.store.commit(self.telling(change(tx, &made, patch), deed)).await {
             Ok(()) => Ok(made),
@@ -102,16 +102,16 @@ impl TenantRegistry {
         let Some((quota, before)) = self.store.find_quota(id).await? else {
             return Ok((None, self.store.sum_usage(id).await?));
         };
-        self.store.commit(Tx::new().with(Write::Tenancy(TenancyWrite::SetQuota(id, quota)))).await?;
+        self.store.commit(Tx::new().with(TenancyWrite::SetQuota(id, quota))).await?;
         Ok((Some(before), self.standing(id).await?.usage))
     }
 }
 
 /// Adds the change of a tenant to the state `to` to the transaction; the quota only if the patch changes it.
 fn change(tx: Tx, to: &TenantStanding, patch: PatchTenant) -> Tx {
-    let tx = tx.with(Write::Tenancy(TenancyWrite::UpdateTenant(to.tenant.clone())));
+    let tx = tx.with(TenancyWrite::UpdateTenant(to.tenant.clone()));
     match patch.quota {
-        Some(quota) => tx.with(Write::Tenancy(TenancyWrite::SetQuota(to.tenant.id, quota))),
+        Some(quota) => tx.with(TenancyWrite::SetQuota(to.tenant.id, quota)),
         None => tx,
     }
 }

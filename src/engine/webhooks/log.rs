@@ -12,7 +12,7 @@ use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
 use crate::domain::webhook::{Delivery, DeliveryState, EventFilter, Webhook, WebhookState};
 use crate::engine::limits::check_page_limit;
 use crate::engine::{Engine, Error, Result};
-use crate::store::{DeliveryQuery, StoreError, Tx, WebhookWrite, Write};
+use crate::store::{DeliveryQuery, NewRow, StoreError, Tx, WebhookWrite};
 
 /// Events that a replay reads and writes per transaction.
 const REPLAY_PAGE_EVENTS: u32 = 500;
@@ -84,8 +84,8 @@ impl Engine {
         }
         again.begin_again(self.0.store.now());
         let job = self.owed(again.clone()).1;
-        let settle = Write::Webhook(WebhookWrite::Settle(Box::new(again.clone()), was));
-        match self.0.store.commit(Tx::new().with(settle).with(Write::InsertJob(job))).await {
+        let settle = WebhookWrite::Settle(Box::new(again.clone()), was);
+        match self.0.store.commit(Tx::new().with(settle).with(NewRow::Job(job))).await {
             Ok(()) => Ok(again),
             Err(StoreError::Conflict) => Err(Error::WrongState { what: "delivery", state: "pending" }),
             Err(other) => Err(other.into()),

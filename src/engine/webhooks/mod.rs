@@ -18,7 +18,7 @@ use crate::domain::clock::{after, before};
 use crate::domain::egress::EgressPolicy;
 use crate::domain::ids::WebhookId;
 use crate::domain::webhook::{EventFilter, Webhook, WebhookSecret, WebhookState, WhyDisabled};
-use crate::store::{StoreError, Tx, WebhookWrite, Write};
+use crate::store::{StoreError, Tx, WebhookWrite};
 
 mod calls;
 mod dispatch;
@@ -102,7 +102,7 @@ impl Engine {
         };
         let webhook = self.wished(blank, &wish)?;
         let told = self.audited(deed(actor, &webhook, "webhook.create").after(shown(&webhook)));
-        let insert = Write::Webhook(WebhookWrite::Insert(Box::new(webhook.clone())));
+        let insert = WebhookWrite::Insert(Box::new(webhook.clone()));
         self.0.store.commit(Tx::new().with(insert).with(told)).await?;
         Ok(webhook)
     }
@@ -208,7 +208,7 @@ impl Engine {
             let (changed, writes) = change(webhook, last)?;
             let deed = deed(actor, &changed, "webhook.change").before(before).after(shown(&changed));
             let tx = Tx::new().with(self.audited(deed));
-            let tx = writes.into_iter().fold(tx, |tx, write| tx.with(Write::Webhook(write)));
+            let tx = writes.into_iter().fold(tx, Tx::with);
             match self.0.store.commit(tx).await {
                 Ok(()) => return Ok(changed),
                 Err(StoreError::Conflict) => {}
@@ -219,7 +219,7 @@ impl Engine {
     }
 
     async fn write_webhook(&self, write: WebhookWrite) -> Result<()> {
-        Ok(self.0.store.commit(Tx::new().with(Write::Webhook(write))).await?)
+        Ok(self.0.store.commit(Tx::new().with(write)).await?)
     }
 
     /// Deletes deliveries that ended long ago, and deleted endpoints. Returns the number of deliveries.

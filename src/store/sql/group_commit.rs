@@ -14,8 +14,9 @@ use sqlx::{Connection, Pool};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::failure::{GroupFailure, undone};
+use super::insert::RowBatch;
 use super::{BEGIN, Db, GROUP_EVERYTHING};
-use super::{SqlConnection, failed, insert, tenancy, write};
+use super::{SqlConnection, failed, tenancy, write};
 use crate::store::{CacheGenerations, Result, StoreError, Tx};
 
 /// Maximum number of queued transactions. When the queue is full, callers wait for [`QUEUE_TIMEOUT`] and then get
@@ -181,7 +182,7 @@ async fn attempt(pool: &Pool<Db>, txs: &[&Tx]) -> std::result::Result<(), GroupF
 async fn transaction(conn: &mut SqlConnection, txs: &[&Tx]) -> std::result::Result<(), GroupFailure> {
     sqlx::query(BEGIN).execute(&mut *conn).await.map_err(undone)?;
     if txs.iter().all(|tx| tx.only_inserts()) {
-        insert::all(conn, txs).await?;
+        RowBatch::of(txs.iter().flat_map(|tx| tx.new_rows())).insert(conn).await?;
         tenancy::charge(conn, txs.iter().flat_map(|tx| tx.charges())).await?;
     } else {
         for tx in txs {
