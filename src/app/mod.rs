@@ -131,7 +131,7 @@ impl BackgroundWorkers {
         let rows = &foundations.database;
         let (store, entropy) = (Arc::clone(&rows.store), Arc::clone(&rows.entropy));
         let engine = foundations.engine.clone();
-        let pipeline = pipeline::open_pipeline(config, public_url).await?;
+        let pipeline = pipeline::open_pipeline(config, public_url, &entropy).await?;
         let worker = JobWorker::new(engine, store, entropy, pipeline, config.worker.clone());
         let worker = match WebhookSender::new(&config.engine.webhooks.egress) {
             Ok(sender) => worker.with_sender(sender),

@@ -23,6 +23,7 @@ use crate::crash;
 use crate::domain::access::{Action, Actor};
 use crate::domain::append::ConcatRole;
 use crate::domain::asset::{Asset, AssetContent};
+use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::after;
 use crate::domain::event::EventKind;
@@ -36,7 +37,8 @@ use crate::store::{StoreError, Tx, Write};
 
 /// Attempts of each step whose failure leaves the outcome unknown.
 const MAX_ATTEMPTS: u32 = 6;
-const BACKOFF_BASE: Duration = Duration::from_millis(100);
+/// Delays before the next attempt.
+const BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(150), Duration::from_secs(5));
 /// How often a waiting caller reads the row, for a winner on another node.
 const WINNER_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -253,7 +255,7 @@ impl Engine {
     ) -> std::result::Result<Option<StoredObjectVersion>, CompletionError> {
         let store_id = upload.store_id().ok_or_else(|| Error::Internal("completing without a store id".to_owned()))?;
         let mut why = String::new();
-        for attempt in 0..MAX_ATTEMPTS {
+        for attempt in 1..=MAX_ATTEMPTS {
             crash::point("complete_sent");
             let asked = self.0.blobs.complete_multipart(&upload.key, store_id, &parts).await;
             crash::point("complete_answered");
@@ -271,7 +273,7 @@ impl Engine {
                 Err(other) => return Err(Error::from(other).into()),
             }
             // A part may have been sent again after the parts were listed; its new entity tag counts.
-            tokio::time::sleep(BACKOFF_BASE * 2u32.pow(attempt)).await;
+            tokio::time::sleep(BACKOFF.delay(attempt, &*self.0.entropy)).await;
             if let Ok(listed) = self.list_received_parts(upload).await
                 && is_list_complete(upload, plan.as_ref(), &listed)
             {
@@ -321,7 +323,7 @@ impl Engine {
             .upload(&mut completed, EventKind::UploadCompleted, &stored.name)
             .asset(&mut stored, EventKind::AssetStored)
             .with(Write::InsertJob(self.processing_job(&stored)));
-        for attempt in 0..MAX_ATTEMPTS {
+        for attempt in 1..=MAX_ATTEMPTS {
             match self.commit_and_notify(tx.clone(), stored.id).await {
                 Ok(()) => {
                     self.0.upload_cache.invalidate(&completed.id).await;
@@ -330,7 +332,7 @@ impl Engine {
                 }
                 Err(StoreError::Unavailable(error)) => {
                     tracing::warn!(upload = %completed.id, error, "the completion could not be written yet");
-                    tokio::time::sleep(BACKOFF_BASE * 2u32.pow(attempt)).await;
+                    tokio::time::sleep(BACKOFF.delay(attempt, &*self.0.entropy)).await;
                 }
                 // The write succeeded after all, or another caller took over: the row shows which.
                 Err(StoreError::Conflict) => return Err(CompletionError::LostRace),

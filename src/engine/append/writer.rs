@@ -24,6 +24,7 @@ use super::store_put;
 use crate::blob::BlobKey;
 use crate::crash;
 use crate::domain::append::{AppendLedger, MAX_PARTS_IN_FLIGHT, RelayedPart, TailSegment};
+use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::after;
 use crate::domain::plan::PartNumber;
 use crate::domain::upload::Upload;
@@ -35,6 +36,8 @@ const MAX_SEGMENT_BYTES: u64 = 32 << 20;
 /// How long an append waits for memory: first, before it frees its own; and after that, before it fails.
 const FREE_MEMORY_WAIT: Duration = Duration::from_millis(100);
 const MAX_MEMORY_WAIT: Duration = Duration::from_secs(30);
+/// Delays before the ledger is written again, when the outcome of a write is unknown.
+const LEDGER_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(75), Duration::from_secs(5));
 
 /// A part on its way to the store.
 struct InFlightPart {
@@ -339,7 +342,7 @@ impl AppendWriter {
     ) -> Result<()> {
         const MAX_ATTEMPTS: u32 = 8;
         let (engine, mut current) = (self.engine.clone(), self.upload.clone());
-        for attempt in 0..MAX_ATTEMPTS {
+        for attempt in 1..=MAX_ATTEMPTS {
             let now = engine.0.store.now();
             let mut next = current.clone();
             let ledger = next.ledger_mut().ok_or_else(no_ledger_error)?;
@@ -355,11 +358,11 @@ impl AppendWriter {
                     return Ok(());
                 }
                 Err(StoreError::Conflict) => {}
-                Err(error) if attempt + 1 == MAX_ATTEMPTS => return Err(error.into()),
+                Err(error) if attempt == MAX_ATTEMPTS => return Err(error.into()),
                 // The write may have succeeded: reload the row to find out.
                 Err(error) => {
                     tracing::warn!(upload = %next.id, %error, "the ledger could not be written yet");
-                    tokio::time::sleep(Duration::from_millis(50) * 2u32.pow(attempt)).await;
+                    tokio::time::sleep(LEDGER_BACKOFF.delay(attempt, &*engine.0.entropy)).await;
                 }
             }
             current = engine.reload_upload(next.id).await?;

@@ -5,6 +5,8 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -14,10 +16,15 @@ use tracing::Instrument as _;
 use super::{DeliverySource, OpenedDownload};
 use crate::blob::{BlobError, BlobStore, ByteStream};
 use crate::domain::asset::{AssetContent, AssetState};
+use crate::domain::backoff::ExponentialBackoff;
+use crate::domain::clock::Entropy;
 use crate::domain::ids::AssetId;
 use crate::domain::job::{JobSubject, Priority};
 use crate::engine::{Engine, Error, Result};
 use crate::sendfile::FileSpans;
+
+/// Delays before reading resumes after consecutive failures.
+const READ_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(300), Duration::from_secs(3));
 
 impl Engine {
     /// The bytes of a range. If the store cuts the response, reading resumes at that byte; if that fails, the stream
@@ -97,7 +104,8 @@ impl Engine {
         }
         let first = self.0.blobs.get(key, etag, range.clone()).await.map_err(lost)?;
         let reading = ResumingReader {
-            blobs: std::sync::Arc::clone(&self.0.blobs),
+            blobs: Arc::clone(&self.0.blobs),
+            entropy: Arc::clone(&self.0.entropy),
             key: key.to_owned(),
             etag: etag.to_owned(),
             left: range,
@@ -139,7 +147,8 @@ fn lost(error: BlobError) -> BlobError {
 
 /// Reader of a range, with as many requests as necessary.
 struct ResumingReader {
-    blobs: std::sync::Arc<dyn BlobStore>,
+    blobs: Arc<dyn BlobStore>,
+    entropy: Arc<dyn Entropy>,
     key: String,
     etag: String,
     left: Range<u64>,
@@ -184,7 +193,7 @@ impl ResumingReader {
         }
         while self.failures < Self::MAX_READ_FAILURES {
             self.failures += 1;
-            tokio::time::sleep(std::time::Duration::from_millis(100) * 2u32.pow(self.failures)).await;
+            tokio::time::sleep(READ_BACKOFF.delay(self.failures, &*self.entropy)).await;
             match self.blobs.get(&self.key, &self.etag, self.left.clone()).await {
                 Ok(stream) => {
                     self.current = Some(stream);

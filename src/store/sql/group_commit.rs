@@ -16,6 +16,8 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::failure::{GroupFailure, undone};
 use super::{BEGIN, Db, GROUP_EVERYTHING};
 use super::{SqlConnection, failed, insert, tenancy, write};
+use crate::domain::backoff::ExponentialBackoff;
+use crate::domain::clock::OsEntropy;
 use crate::store::{CacheGenerations, Result, StoreError, Tx};
 
 /// Maximum number of queued transactions. When the queue is full, callers wait for [`QUEUE_TIMEOUT`] and then get
@@ -31,6 +33,8 @@ const MAX_ADDING_LANES: usize = 2;
 const COMMIT_DEADLINE: Duration = Duration::from_secs(30);
 /// Attempts at a transaction when the database itself asks for a retry (serialization failure, deadlock).
 const MAX_COMMIT_ATTEMPTS: u32 = 5;
+/// Delays before these attempts.
+const COMMIT_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(2), Duration::from_millis(50));
 
 struct WaitingTx {
     tx: Tx,
@@ -151,7 +155,9 @@ async fn alone(pool: &Pool<Db>, tx: &Tx) -> Result<()> {
         tries += 1;
         match attempt(pool, &[tx]).await {
             Ok(()) => return Ok(()),
-            Err(GroupFailure::Undone { again: true, .. }) if tries < MAX_COMMIT_ATTEMPTS => {}
+            Err(GroupFailure::Undone { again: true, .. }) if tries < MAX_COMMIT_ATTEMPTS => {
+                tokio::time::sleep(COMMIT_BACKOFF.delay(tries, &OsEntropy)).await;
+            }
             Err(GroupFailure::Undone { error, .. } | GroupFailure::Unknown(error)) => return Err(error),
         }
     }
