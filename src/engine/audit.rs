@@ -121,9 +121,7 @@ impl Engine {
     /// Adds an entry for the download of `of` by `by`, unless there was such an entry within [`FETCH_AUDIT_INTERVAL`].
     /// Written in a task, so that the download does not wait.
     pub(super) async fn tell_of_fetch(&self, by: Uuid, of: Uuid, deed: impl FnOnce() -> AuditedAct) {
-        if self.0.recent_fetches.contains_key(&(by, of))
-            || !self.0.recent_fetches.entry((by, of)).or_insert(()).await.is_fresh()
-        {
+        if !self.0.recent_fetches.insert_if_absent(&(by, of), self.0.store.now(), ()).await {
             return;
         }
         let (engine, entry) = (self.clone(), self.audited(deed()));
