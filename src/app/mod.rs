@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::config::ServiceConfig;
+use crate::domain::reason::chain;
 use crate::engine::{Engine, TenantRegistry};
 use crate::http::tls::ReloadableCertificate;
 use crate::http::{AppState, router, server};
@@ -137,7 +138,7 @@ impl BackgroundWorkers {
             Ok(sender) => worker.with_sender(sender),
             Err(error) => {
                 // As on a machine without any certificates; services without webhooks are not affected.
-                tracing::error!(%error, "webhooks cannot be sent by this process");
+                tracing::error!(error = %chain(&error), "webhooks cannot be sent by this process");
                 worker
             }
         };

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use crate::config::ServiceConfig;
 use crate::domain::clock::Entropy;
+use crate::domain::reason::chain;
 use crate::media::{MediaError, MediaSandbox};
 use crate::worker::{HandoffStep, MediaStep, ProcessingPipeline, Steps, handoff};
 
@@ -40,7 +41,7 @@ async fn open_media_step(config: &ServiceConfig) -> anyhow::Result<Option<MediaS
     match sandbox.probe().await {
         Ok(_) => Ok(Some(MediaStep { sandbox, sizes: config.processing.sizes.clone(), scratch })),
         Err(MediaError::Internal(why)) => {
-            tracing::error!(why, "decoders cannot be locked in here: there will be no facts and no derivatives");
+            tracing::error!(why = %chain(&why), "decoders cannot be locked in here: there will be no facts and no derivatives");
             Ok(None)
         }
     }

@@ -17,6 +17,7 @@ use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
+use crate::domain::reason::chain;
 use crate::domain::upload::Upload;
 use crate::store::{AuditQuery, Tx, Write};
 
@@ -127,7 +128,7 @@ impl Engine {
         let (engine, entry) = (self.clone(), self.audited(deed()));
         self.0.appends.tasks.spawn(async move {
             if let Err(error) = engine.0.store.commit(Tx::new().with(entry)).await {
-                tracing::warn!(%error, "a fetch is missing from the audit trail");
+                tracing::warn!(error = %chain(&error), "a fetch is missing from the audit trail");
             }
         });
     }

@@ -32,6 +32,7 @@ use crate::domain::ids::{JobId, UploadId};
 use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::domain::name::FileName;
 use crate::domain::plan::{PartNumber, PartPlan};
+use crate::domain::reason::{FailureCause, chain};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx, Write};
 
@@ -97,7 +98,7 @@ impl Engine {
     async fn finish_in_task(&self, upload: Upload, wish: CompleteUpload) -> Result<Asset> {
         let engine = self.clone();
         let work = tokio::spawn(async move { engine.finish_upload(upload, wish).await }.in_current_span());
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     /// Completes an upload from any state. Also called by the sweeper.
@@ -253,8 +254,8 @@ impl Engine {
         plan: Option<PartPlan>,
         mut parts: Vec<StoredPart>,
     ) -> std::result::Result<Option<StoredObjectVersion>, CompletionError> {
-        let store_id = upload.store_id().ok_or_else(|| Error::Internal("completing without a store id".to_owned()))?;
-        let mut why = String::new();
+        let store_id = upload.store_id().ok_or_else(|| Error::Internal("completing without a store id".into()))?;
+        let mut why = FailureCause::from("nothing was tried");
         for attempt in 1..=MAX_ATTEMPTS {
             crash::point("complete_sent");
             let asked = self.0.blobs.complete_multipart(&upload.key, store_id, &parts).await;
@@ -262,8 +263,8 @@ impl Engine {
             match asked {
                 Ok((etag, version)) => return Ok(Some(StoredObjectVersion { etag, version })),
                 Err(error) => {
-                    tracing::warn!(upload = %upload.id, %error, "completion is in doubt, asking for the object");
-                    why = error.to_string();
+                    tracing::warn!(upload = %upload.id, error = %chain(&error), "completion is in doubt, asking for the object");
+                    why = FailureCause::of(error);
                 }
             }
             match self.0.blobs.head(&upload.key).await {
@@ -331,7 +332,7 @@ impl Engine {
                     return Ok((completed, stored));
                 }
                 Err(StoreError::Unavailable(error)) => {
-                    tracing::warn!(upload = %completed.id, error, "the completion could not be written yet");
+                    tracing::warn!(upload = %completed.id, error = %chain(&error), "the completion could not be written yet");
                     tokio::time::sleep(BACKOFF.delay(attempt, &*self.0.entropy)).await;
                 }
                 // The write succeeded after all, or another caller took over: the row shows which.

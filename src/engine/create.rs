@@ -304,7 +304,7 @@ impl Engine {
                 return Err(Error::IdempotencyKeyReused);
             }
             let id = replay.result["upload"].as_str().and_then(|id| id.parse().ok());
-            let id = id.ok_or_else(|| Error::Internal("a replay without an upload".to_owned()))?;
+            let id = id.ok_or_else(|| Error::Internal("a replay without an upload".into()))?;
             return self.load_with_asset(self.0.store.find_upload(id).await?).await;
         }
         let Some(external_id) = &wish.external_id else { return Ok(None) };

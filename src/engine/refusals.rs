@@ -16,6 +16,7 @@ use super::{Engine, Error};
 use crate::domain::access::Actor;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::TenantId;
+use crate::domain::reason::chain;
 use crate::domain::tenant::DEFAULT_TENANT;
 use crate::store::Tx;
 
@@ -140,7 +141,7 @@ impl Engine {
                 Err(error) => Err(error),
             };
             if let Err(error) = told {
-                tracing::warn!(%error, "a refusal is missing from the audit trail");
+                tracing::warn!(error = %chain(&error), "a refusal is missing from the audit trail");
             }
         }));
     }

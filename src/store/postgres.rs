@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{Notifier, OpenError, Result, Store, StoreClock, StoreError};
 use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::{OsEntropy, Timestamp, micros};
-use crate::domain::reason::plain_words;
+use crate::domain::reason::{FailureCause, chain, plain_words};
 
 #[path = "sql/mod.rs"]
 mod sql;
@@ -81,8 +81,8 @@ impl Default for PostgresOptions {
     }
 }
 
-fn unavailable(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Unavailable(FailureCause::of(error))
 }
 
 /// Opens `postgres://…` and brings its schema up to date.
@@ -232,7 +232,7 @@ async fn listen(url: String, news: Arc<Notifier>) {
             }
         };
         let Err::<Infallible, sqlx::Error>(error) = ended.await;
-        tracing::debug!(%error, "other nodes' events are not announced; looking for them goes on");
+        tracing::debug!(error = %chain(&error), "other nodes' events are not announced; looking for them goes on");
         failures += 1;
         tokio::time::sleep(LISTEN_BACKOFF.delay(failures, &OsEntropy)).await;
     }

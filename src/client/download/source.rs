@@ -139,7 +139,7 @@ impl DownloadSource {
 }
 
 fn not_gantry_error() -> Error {
-    Error::Other("what answers there is no Gantry service".to_owned())
+    Error::Other("what answers there is no Gantry service".into())
 }
 
 fn with_range(request: reqwest::RequestBuilder, facts: &RemoteFileInfo, offset: u64) -> reqwest::RequestBuilder {

@@ -232,7 +232,7 @@ impl UploadRun<'_> {
                 hashing = BackgroundHash::start(Arc::clone(&self.source));
             }
         }
-        Err(Error::Other(format!("{}: the server loses this upload again and again", self.source.label)))
+        Err(Error::Other(format!("{}: the server loses this upload again and again", self.source.label).into()))
     }
 
     /// Tells the user after Ctrl-C how long the bytes are kept.

@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 
 use super::memory::AppendMemoryBudget;
 use crate::domain::append::{AppendLedger, NoLease};
+use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
@@ -25,6 +26,9 @@ use crate::store::{StoreError, Tx};
 
 /// How long a lease is valid without renewal.
 pub(super) const LEASE_DURATION: Duration = Duration::from_secs(10);
+/// Delays before the ledger is written again, when the outcome of a write is unknown.
+pub(super) const LEDGER_BACKOFF: ExponentialBackoff =
+    ExponentialBackoff::new(Duration::from_millis(75), Duration::from_secs(5));
 /// How often a holder reads the row for requests of other writers.
 const HOLDER_POLL_INTERVAL: Duration = Duration::from_millis(400);
 /// How often a waiting writer checks for the release.
@@ -195,5 +199,5 @@ pub(super) fn is_same_ledger(row: Option<&AppendLedger>, wanted: Option<&AppendL
 }
 
 pub(super) fn no_ledger_error() -> Error {
-    Error::Internal("an upload without a ledger is not appended to".to_owned())
+    Error::Internal("an upload without a ledger is not appended to".into())
 }

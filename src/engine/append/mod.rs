@@ -127,7 +127,7 @@ impl Engine {
             }
             .in_current_span(),
         );
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     /// Aborts an open upload whose client sent more bytes than the file has. Uploads in other states stay unchanged.

@@ -14,6 +14,7 @@ use crate::domain::append::TailSegment;
 use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::ids::UploadId;
 use crate::domain::plan::PartNumber;
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::{Engine, Error, Result};
 
 const MAX_ATTEMPTS: u32 = 4;
@@ -97,8 +98,8 @@ impl Engine {
         Err(Error::busy("the store takes no object"))
     }
 
-    async fn back_off(&self, what: &str, why: &str, attempt: u32) {
-        tracing::warn!(what, why, attempt, "the store did not take it, trying again");
+    async fn back_off(&self, what: &str, why: &FailureCause, attempt: u32) {
+        tracing::warn!(what, why = %chain(why), attempt, "the store did not take it, trying again");
         tokio::time::sleep(BACKOFF.delay(attempt, &*self.0.entropy)).await;
     }
 

@@ -84,7 +84,7 @@ impl Engine {
             }
             .in_current_span(),
         );
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     async fn lease_and_take_file(

@@ -18,15 +18,15 @@ use tokio::task::JoinHandle;
 
 use tracing::Instrument as _;
 
-use super::lease::{LEASE_DURATION, is_same_ledger, no_ledger_error};
+use super::lease::{LEASE_DURATION, LEDGER_BACKOFF, is_same_ledger, no_ledger_error};
 use super::memory::AppendBuffer;
 use super::store_put;
 use crate::blob::BlobKey;
 use crate::crash;
 use crate::domain::append::{AppendLedger, MAX_PARTS_IN_FLIGHT, RelayedPart, TailSegment};
-use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::after;
 use crate::domain::plan::PartNumber;
+use crate::domain::reason::chain;
 use crate::domain::upload::Upload;
 use crate::engine::{Engine, Error, Result};
 use crate::store::{StoreError, Tx, Write};
@@ -36,8 +36,6 @@ const MAX_SEGMENT_BYTES: u64 = 32 << 20;
 /// How long an append waits for memory: first, before it frees its own; and after that, before it fails.
 const FREE_MEMORY_WAIT: Duration = Duration::from_millis(100);
 const MAX_MEMORY_WAIT: Duration = Duration::from_secs(30);
-/// Delays before the ledger is written again, when the outcome of a write is unknown.
-const LEDGER_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(75), Duration::from_secs(5));
 
 /// A part on its way to the store.
 struct InFlightPart {
@@ -54,7 +52,7 @@ impl InFlightPart {
     async fn wait_for_outcome(&mut self) {
         if self.outcome.is_none() {
             let outcome = (&mut self.work).await;
-            self.outcome = Some(outcome.unwrap_or_else(|error| Err(Error::Internal(error.to_string()))));
+            self.outcome = Some(outcome.unwrap_or_else(|error| Err(Error::internal(error))));
         }
     }
 }
@@ -199,7 +197,7 @@ impl AppendWriter {
         let store_id = self.ensure_multipart().await?;
         self.reserve_part_number().await?;
         let number = PartNumber::new(u64::from(self.next_part));
-        let number = number.ok_or_else(|| Error::Internal("every part number is used up".to_owned()))?;
+        let number = number.ok_or_else(|| Error::Internal("every part number is used up".into()))?;
         let (size, segments) = (self.current_part_len(), std::mem::take(&mut self.stored_segments));
         let source = store_put::PayloadSource {
             upload: self.upload.id,
@@ -243,7 +241,7 @@ impl AppendWriter {
     pub(super) async fn stage_oldest_part(&mut self) -> Result<()> {
         self.wait_for_oldest_part().await;
         let Some(oldest) = self.in_flight.pop_front() else { return Ok(()) };
-        let outcome = oldest.outcome.unwrap_or_else(|| Err(Error::Internal("a part without an outcome".to_owned())));
+        let outcome = oldest.outcome.unwrap_or_else(|| Err(Error::Internal("a part without an outcome".into())));
         let etag = outcome.inspect_err(|_| self.is_outcome_unknown = true)?;
         crash::point("after_part");
         self.staged.push(RelayedPart { upload: self.upload.id, number: oldest.number, size: oldest.size, etag });
@@ -361,7 +359,7 @@ impl AppendWriter {
                 Err(error) if attempt == MAX_ATTEMPTS => return Err(error.into()),
                 // The write may have succeeded: reload the row to find out.
                 Err(error) => {
-                    tracing::warn!(upload = %next.id, %error, "the ledger could not be written yet");
+                    tracing::warn!(upload = %next.id, error = %chain(&error), "the ledger could not be written yet");
                     tokio::time::sleep(LEDGER_BACKOFF.delay(attempt, &*engine.0.entropy)).await;
                 }
             }

@@ -20,6 +20,7 @@ use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::Entropy;
 use crate::domain::ids::AssetId;
 use crate::domain::job::{JobSubject, Priority};
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::{Engine, Error, Result};
 use crate::sendfile::FileSpans;
 
@@ -54,13 +55,13 @@ impl Engine {
         let DeliverySource::Object(key) = &download.source else { return Ok(None) };
         let opened = async {
             match self.0.blobs.spans(key, &download.etag, range).await.map_err(lost)? {
-                Some(spans) => wait_for_first(spans).await.map(Some).map_err(|error| unreadable(&error)),
+                Some(spans) => wait_for_first(spans).await.map(Some).map_err(unreadable),
                 None => Ok(None),
             }
         };
         let spans = opened.await.inspect_err(|error| self.look_after(download, error))?;
         let (engine, download) = (self.clone(), download.clone());
-        let noted = move |error: &io::Error| engine.look_after(&download, &unreadable(error));
+        let noted = move |error: &io::Error| engine.look_after(&download, &unreadable(error.kind().into()));
         Ok(spans.map(|spans| spans.inspect_err(noted).boxed()))
     }
 
@@ -78,11 +79,11 @@ impl Engine {
                     Ok(Some(asset)) if matches!(asset.state, AssetState::Ready(_)) && asset.damage().is_none() => {
                         let owed = engine.owe(&asset, JobSubject::Recheck(id), Priority::Normal).await;
                         if let Err(error) = owed {
-                            tracing::warn!(asset = %id, %error, "damage that a download met is not looked after");
+                            tracing::warn!(asset = %id, error = %chain(&error), "damage that a download met is not looked after");
                         }
                     }
                     Ok(_) => {}
-                    Err(error) => tracing::warn!(asset = %id, %error, "damage that a download met is not looked after"),
+                    Err(error) => tracing::warn!(asset = %id, error = %chain(&error), "damage that a download met is not looked after"),
                 }
             }
             .in_current_span(),
@@ -130,17 +131,19 @@ async fn wait_for_first<T: Send + 'static, E: Send + 'static>(
 }
 
 /// Error for an I/O error of a local data file.
-fn unreadable(error: &io::Error) -> Error {
+fn unreadable(error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Error::BytesMissing(format!("a data file: {error}")),
-        _ => Error::busy(error),
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => {
+            Error::BytesMissing(FailureCause::with("a data file", error))
+        }
+        _ => Error::busy(FailureCause::of(error)),
     }
 }
 
 /// Error for the object of a row that is missing, or was replaced.
 fn lost(error: BlobError) -> BlobError {
     match error {
-        BlobError::NotFound | BlobError::Precondition => BlobError::Damaged(error.to_string()),
+        BlobError::NotFound | BlobError::Precondition => BlobError::Damaged(FailureCause::of(error)),
         other => other,
     }
 }
@@ -167,7 +170,7 @@ impl ResumingReader {
             }
             let chunk = match &mut self.current {
                 Some(stream) => stream.next().await,
-                None => Some(Err(BlobError::Unavailable("given up".to_owned()))),
+                None => Some(Err(BlobError::Unavailable("given up".into()))),
             };
             let broken = match chunk {
                 Some(Ok(chunk)) => {
@@ -176,7 +179,7 @@ impl ResumingReader {
                     return Some((Ok(chunk), self));
                 }
                 Some(Err(error)) => error,
-                None => BlobError::Unavailable("the store ended early".to_owned()),
+                None => BlobError::Unavailable("the store ended early".into()),
             };
             if let Err(error) = self.resume(broken).await {
                 // The next poll ends the stream; the response is cut visibly.

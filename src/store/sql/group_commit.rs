@@ -62,7 +62,7 @@ impl GroupCommit {
     pub(super) async fn commit(&self, tx: Tx) -> Result<()> {
         let (answer, outcome) = oneshot::channel();
         self.queue.send_timeout(WaitingTx { tx, answer }, QUEUE_TIMEOUT).await.map_err(|_| StoreError::Busy)?;
-        outcome.await.map_err(|_| StoreError::Unavailable("the writer has stopped".to_owned()))?
+        outcome.await.map_err(|_| StoreError::Unavailable("the writer has stopped".into()))?
     }
 }
 
@@ -168,7 +168,7 @@ async fn attempt(pool: &Pool<Db>, txs: &[&Tx]) -> std::result::Result<(), GroupF
     let mut conn = pool.acquire().await.map_err(undone)?;
     let outcome = match tokio::time::timeout(COMMIT_DEADLINE, transaction(&mut conn, txs)).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(GroupFailure::Unknown(StoreError::Unavailable("no answer in time".to_owned()))),
+        Err(_) => Err(GroupFailure::Unknown(StoreError::Unavailable("no answer in time".into()))),
     };
     let clean = match &outcome {
         Ok(()) => true,

@@ -22,6 +22,7 @@ use crate::domain::clock::Entropy;
 use crate::domain::findings::{AssetProblem, SCAN_INCOMPLETE, ScanNote, StoredDamage};
 use crate::domain::job::JobSubject;
 use crate::domain::policy::{IncompleteScanRule, ScanRule};
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::Error;
 
 /// Time for which the result of a probe is cached.
@@ -81,7 +82,7 @@ impl ScanStep {
     pub async fn probe_at_start(self, entropy: Arc<dyn Entropy>) {
         let mut failures = 0;
         while let Err(away) = self.load_scanner_settings().await {
-            tracing::warn!(scanner = %self.scanner.address, error = %away, "the virus scanner does not answer");
+            tracing::warn!(scanner = %self.scanner.address, error = %chain(&away), "the virus scanner does not answer");
             failures += 1;
             tokio::time::sleep(PROBE_BACKOFF.delay(failures, &*entropy)).await;
         }
@@ -166,7 +167,7 @@ impl From<ScanError> for StepError {
         match away {
             // The object store failed, not the scanner.
             ScanError::Store(error) => Error::from(error).into(),
-            other => Self::Unavailable(other.to_string()),
+            other => Self::Unavailable(FailureCause::of(other)),
         }
     }
 }
