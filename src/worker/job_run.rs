@@ -31,11 +31,7 @@ pub(super) enum JobOutcome {
 
 impl From<Error> for JobOutcome {
     fn from(error: Error) -> Self {
-        match error {
-            Error::Busy { .. } | Error::StorageFull => Self::Unavailable(FailureCause::of(error)),
-            Error::BytesMissing(why) => Self::BytesMissing(why),
-            other => Self::Failed(FailureCause::of(other)),
-        }
+        StepError::from(error).into()
     }
 }
 

@@ -15,7 +15,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-
 use tracing::Instrument as _;
 
 use super::lease::{LEASE_DURATION, LEDGER_BACKOFF, is_same_ledger, no_ledger_error};
@@ -332,7 +331,8 @@ impl AppendWriter {
     }
 
     /// Commits the ledger with `change` applied. Concurrent changes of other fields (a request for the lease, the time
-    /// of the next check) are merged by a retry. A row with another fence fails with [`Error::Locked`].
+    /// of the next check) are merged by a retry. A writer that has lost the lease keeps the row that says so and gets
+    /// [`Error::Locked`].
     pub(super) async fn commit_ledger(
         &mut self,
         tx: Tx,
@@ -369,6 +369,7 @@ impl AppendWriter {
                 return Ok(());
             }
             if !current.is_held_by(self.fence) {
+                self.upload = current;
                 return Err(Error::Locked);
             }
         }

@@ -80,6 +80,8 @@ pub(super) enum StepError {
     LeaseLost,
 }
 
+/// Decides whether a failed try counts. No other place does: outcomes of jobs without steps are made from a [`StepError`]
+/// too.
 impl From<Error> for StepError {
     fn from(error: Error) -> Self {
         match error {
