@@ -16,6 +16,7 @@ use super::error::{Error, Result, ServerRefusal};
 use super::progress::RetryObserver;
 use super::retry::{RetryBackoff, RetryPolicy};
 use crate::domain::clock::Entropy;
+use crate::domain::reason::FailureCause;
 
 /// Timeout of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -180,8 +181,10 @@ impl ApiClient {
         notices: &dyn RetryObserver,
     ) -> Result<T> {
         let bytes = self.request_bytes(ask, notices).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::Other(format!("{}: the server's answer is invalid: {error}", ask.purpose)))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let text = format!("{}: the server's answer is invalid: {error}", ask.purpose);
+            Error::Other(FailureCause::with(text, error))
+        })
     }
 
     /// Sends a request, with retries.
@@ -241,7 +244,9 @@ pub async fn read_refusal(response: Response) -> Error {
     let (status, after) = (response.status().as_u16(), retry_after(response.headers()));
     let body = read_error_body(response).await;
     if (300..400).contains(&status) {
-        return Error::Other(format!("the server answered {status}: this is not the address of a Gantry service"));
+        return Error::Other(
+            format!("the server answered {status}: this is not the address of a Gantry service").into(),
+        );
     }
     ServerRefusal::from_problem(status, &body, after).into()
 }

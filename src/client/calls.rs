@@ -13,6 +13,7 @@ use super::wire::{ApiAsset, ApiAssetPage, ApiCreatedUpload, ApiLinkRequest, ApiP
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::random_hex;
 use crate::domain::plan::PartSet;
+use crate::domain::reason::FailureCause;
 
 /// Timeout of a completion: assembling thousands of parts can take a store minutes.
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -127,7 +128,7 @@ impl ApiClient {
 
     /// Creates a link. The answer contains its URL, which is a secret.
     pub async fn create_link(&self, asset: &str, link: &ApiLinkRequest, notices: &dyn RetryObserver) -> Result<Value> {
-        let body = serde_json::to_string(link).map_err(|error| Error::Other(error.to_string()))?;
+        let body = serde_json::to_string(link).map_err(|error| Error::Other(FailureCause::of(error)))?;
         let ask = ApiRequest::new("creating the link", Method::POST, asset_path(asset, "/links")).body(body);
         self.request_json(&ask.idempotency(random_hex(self.entropy(), 16)), notices).await
     }

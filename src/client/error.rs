@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_rustls::rustls;
 
-use crate::domain::reason::{innermost_cause, plain_words};
+use crate::domain::reason::{FailureCause, innermost_cause, plain_words};
 
 /// Time to wait for an asset that is not ready.
 const MAX_NOT_READY_WAIT: Duration = Duration::from_secs(60);
@@ -68,8 +68,9 @@ pub enum Error {
     /// No answer, no answer in time, or an answer that broke off.
     #[error("{why}")]
     Network {
-        /// Reason in words, without addresses, which may be secrets.
-        why: String,
+        /// Cause, without addresses, which may be secrets.
+        #[source]
+        why: FailureCause,
         /// `Retry-After` of the server.
         after: Option<Duration>,
     },
@@ -88,11 +89,12 @@ pub enum Error {
         /// Path of the file.
         path: PathBuf,
         /// Error of the operating system.
+        #[source]
         error: std::io::Error,
     },
     /// Anything else, in words.
     #[error("{0}")]
-    Other(String),
+    Other(#[source] FailureCause),
 }
 
 /// An error answer of a server.
@@ -216,7 +218,7 @@ impl From<ServerRefusal> for Error {
             (404 | 410, _) => Self::NotFound(refusal),
             (413 | 429 | 507, _) => Self::Limit(refusal),
             (422, "invalid" | "invalid_json") => Self::Usage(refusal.to_string()),
-            (502..=504, _) => Self::Network { after: refusal.retry_after, why: refusal.to_string() },
+            (502..=504, _) => Self::Network { after: refusal.retry_after, why: refusal.to_string().into() },
             _ => Self::Refused(refusal),
         }
     }
@@ -240,16 +242,17 @@ impl Error {
         if is_not_tls(&error) {
             let why = "the server at this address does not support HTTPS. Write http:// \
                        instead of https://, if the network is trusted";
-            return Self::Other(why.to_owned());
+            return Self::Other(why.into());
         }
         if is_untrusted_certificate(&error) {
-            return Self::Other(format!("the server's certificate is not trusted: {text}"));
+            return Self::Other(FailureCause::with(format!("the server's certificate is not trusted: {text}"), error));
         }
-        Self::network(if error.is_connect() { format!("cannot connect: {text}") } else { text })
+        let text = if error.is_connect() { format!("cannot connect: {text}") } else { text };
+        Self::network(FailureCause::with(text, error))
     }
 
     /// A network error.
-    pub fn network(why: impl Into<String>) -> Self {
+    pub fn network(why: impl Into<FailureCause>) -> Self {
         Self::Network { why: why.into(), after: None }
     }
 
@@ -323,6 +326,7 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reason::chain;
 
     fn problem(status: u16, code: &str, retryable: bool) -> Error {
         let body = format!(
@@ -380,6 +384,19 @@ mod tests {
         }
         let ours = problem(413, "too_large", false).to_string();
         assert!(!ours.contains("client_max_body_size"), "{ours}");
+    }
+
+    #[tokio::test]
+    async fn no_signed_address_is_in_the_chain_of_a_transport_error() {
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let url = format!("http://user:hush@{gone}/b/k?X-Amz-Credential=hush&X-Amz-Signature=hush");
+        let error = Error::transport(reqwest::Client::new().put(url).send().await.unwrap_err());
+        let line = chain(&error).to_string();
+        assert!(line.starts_with("no connection: ") && std::error::Error::source(&error).is_some(), "{line}");
+        assert!(
+            !line.contains("hush") && !line.contains("X-Amz") && !format!("{error:?}").contains("hush"),
+            "{error:?}"
+        );
     }
 
     #[test]

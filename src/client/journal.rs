@@ -169,7 +169,7 @@ impl UploadJournal {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let busy = format!("{}: another gantry is uploading this file", identity.path.display());
-                    return Err(Error::Other(busy));
+                    return Err(Error::Other(busy.into()));
                 }
                 Err(TryLockError::Error(error)) => return Err(local()(error)),
             }

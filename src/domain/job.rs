@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::backoff::ExponentialBackoff;
 use super::clock::{Entropy, Timestamp, after};
 use super::ids::{AssetId, DeliveryId, JobId, TenantId};
 
@@ -19,7 +20,8 @@ pub const MAX_TRIES: u32 = 8;
 /// between claims, these take six weeks.
 pub const MAX_ATTEMPTS: u32 = 1000;
 
-const MAX_BACKOFF: Duration = Duration::from_secs(3600);
+/// Delays before the next try: about 2^tries seconds, at most an hour.
+const TRY_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_secs(2), Duration::from_secs(3600));
 
 /// The work of a job, with the id of its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,22 +327,14 @@ impl Job {
     /// try.
     #[must_use]
     pub fn next_try(&self, now: Timestamp, entropy: &dyn Entropy) -> Option<Timestamp> {
-        (!self.is_spent()).then(|| self.pause(self.tries, now, entropy))
+        (!self.is_spent()).then(|| after(now, TRY_BACKOFF.delay(self.tries, entropy)))
     }
 
     /// When to check again for an unavailable dependency: pauses grow with the number of claims, up to `most`.
     #[must_use]
     pub fn look_again(&self, most: Duration, now: Timestamp, entropy: &dyn Entropy) -> Option<Timestamp> {
-        let pause = || self.pause(self.attempt, now, entropy).min(after(now, most));
-        (self.attempt < MAX_ATTEMPTS).then(pause)
-    }
-
-    fn pause(&self, count: u32, now: Timestamp, entropy: &dyn Entropy) -> Timestamp {
-        let ceiling = Duration::from_secs(1 << count.min(12)).min(MAX_BACKOFF);
-        let mut dice = [0; 8];
-        entropy.fill(&mut dice);
-        let span = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX);
-        after(now, Duration::from_micros(u64::from_le_bytes(dice) % span))
+        let delay = || TRY_BACKOFF.capped(most).delay(self.attempt, entropy);
+        (self.attempt < MAX_ATTEMPTS).then(|| after(now, delay()))
     }
 }
 
@@ -365,7 +359,7 @@ mod tests {
         let dice = SeededEntropy::new(1);
         for tries in 1..MAX_TRIES {
             let pause = job(tries, tries).next_try(micros(0), &dice).unwrap();
-            assert!(pause < micros(1_000_000 << tries), "try {tries}: {pause}");
+            assert!(pause >= micros(500_000 << tries) && pause <= micros(1_000_000 << tries), "try {tries}: {pause}");
         }
         assert_eq!(job(MAX_TRIES, MAX_TRIES).next_try(micros(0), &dice), None);
     }

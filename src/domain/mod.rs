@@ -11,6 +11,7 @@ pub mod append;
 pub mod archive;
 pub mod asset;
 pub mod audit;
+pub mod backoff;
 pub mod checksum;
 pub mod clock;
 pub mod collection;

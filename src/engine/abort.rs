@@ -18,6 +18,7 @@ use crate::domain::clock::{Timestamp, after};
 use crate::domain::event::EventKind;
 use crate::domain::ids::UploadId;
 use crate::domain::name::FileName;
+use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState, UploadTimeouts};
 use crate::store::{RowChange, StoreError, Tx};
 
@@ -115,7 +116,7 @@ impl Engine {
             async move {
                 let id = ended.id;
                 if let Err(error) = engine.clean_up_upload(ended).await {
-                    tracing::warn!(upload = %id, %error, "not cleaned up yet; the sweeper will");
+                    tracing::warn!(upload = %id, error = %chain(&error), "not cleaned up yet; the sweeper will");
                 }
             }
             .in_current_span(),

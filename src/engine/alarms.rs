@@ -8,6 +8,7 @@ use super::{Engine, Result};
 use crate::domain::clock::before;
 use crate::domain::findings::StoredDamage;
 use crate::domain::job::JobState;
+use crate::domain::reason::chain;
 use crate::store::StoreError;
 
 /// Delay after which a due job raises an alarm.
@@ -64,7 +65,9 @@ impl Engine {
         // Best effort: as far as the damaged database can be read.
         match self.collect_row_alarms().await {
             Ok(more) => alarms.extend(more),
-            Err(error) => tracing::warn!(%error, "the rows of a damaged database say nothing of other alarms"),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the rows of a damaged database say nothing of other alarms");
+            }
         }
         Ok(alarms)
     }

@@ -17,6 +17,7 @@ use crate::domain::event::EventKind;
 use crate::domain::ids::AssetId;
 use crate::domain::job::JobSubject;
 use crate::domain::name::FileName;
+use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{AssetQuery, RowChange, StoreError, Tx};
 
@@ -199,7 +200,7 @@ impl Engine {
                             self.finish_detached(upload).await?;
                         }
                         Some(upload) => self.abort_upload(upload, Some(actor)).await?,
-                        None => return Err(Error::Internal("an awaiting asset without upload".to_owned())),
+                        None => return Err(Error::Internal("an awaiting asset without upload".into())),
                     }
                     continue;
                 }
@@ -260,7 +261,7 @@ impl Engine {
             async move {
                 let id = deleted.id;
                 if let Err(error) = engine.purge_asset_bytes(deleted).await {
-                    tracing::warn!(asset = %id, %error, "its object is not removed yet; the sweeper will");
+                    tracing::warn!(asset = %id, error = %chain(&error), "its object is not removed yet; the sweeper will");
                 }
             }
             .in_current_span(),

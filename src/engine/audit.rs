@@ -17,6 +17,7 @@ use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
+use crate::domain::reason::chain;
 use crate::domain::upload::Upload;
 use crate::store::{AuditQuery, NewRow, Tx};
 
@@ -121,15 +122,13 @@ impl Engine {
     /// Adds an entry for the download of `of` by `by`, unless there was such an entry within [`FETCH_AUDIT_INTERVAL`].
     /// Written in a task, so that the download does not wait.
     pub(super) async fn tell_of_fetch(&self, by: Uuid, of: Uuid, deed: impl FnOnce() -> AuditedAct) {
-        if self.0.recent_fetches.contains_key(&(by, of))
-            || !self.0.recent_fetches.entry((by, of)).or_insert(()).await.is_fresh()
-        {
+        if !self.0.recent_fetches.insert_if_absent(&(by, of), self.0.store.now(), ()).await {
             return;
         }
         let (engine, entry) = (self.clone(), self.audited(deed()));
         self.0.appends.tasks.spawn(async move {
             if let Err(error) = engine.0.store.commit(Tx::new().with(entry)).await {
-                tracing::warn!(%error, "a fetch is missing from the audit trail");
+                tracing::warn!(error = %chain(&error), "a fetch is missing from the audit trail");
             }
         });
     }

@@ -304,7 +304,7 @@ impl Engine {
                 return Err(Error::IdempotencyKeyReused);
             }
             let id = replay.result["upload"].as_str().and_then(|id| id.parse().ok());
-            let id = id.ok_or_else(|| Error::Internal("a replay without an upload".to_owned()))?;
+            let id = id.ok_or_else(|| Error::Internal("a replay without an upload".into()))?;
             return self.load_with_asset(self.0.store.find_upload(id).await?).await;
         }
         let Some(external_id) = &wish.external_id else { return Ok(None) };
@@ -366,12 +366,13 @@ impl Engine {
     /// Reads an upload through a cache of [`UPLOAD_CACHE_TTL`](super::UPLOAD_CACHE_TTL), for requests that only sign
     /// URLs.
     pub(super) async fn load_recent_upload(&self, id: UploadId) -> Result<Option<Arc<Upload>>> {
-        if let Some(upload) = self.0.upload_cache.get(&id).await {
-            return Ok(Some(upload));
+        // An unknown id is an error here, so that it is not cached.
+        let fetch = async { self.0.store.find_upload(id).await?.map(Arc::new).ok_or(Error::NotFound) };
+        match self.0.upload_cache.get(&id, self.0.store.now(), fetch).await {
+            Ok(upload) => Ok(Some(upload)),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
         }
-        let Some(upload) = self.0.store.find_upload(id).await?.map(Arc::new) else { return Ok(None) };
-        self.0.upload_cache.insert(id, Arc::clone(&upload)).await;
-        Ok(Some(upload))
     }
 }
 

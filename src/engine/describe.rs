@@ -10,6 +10,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::EventKind;
 use crate::domain::file_type::may_be_sent;
 use crate::domain::name::{FileName, MediaType, TypePattern};
+use crate::domain::reason::chain;
 use crate::domain::upload::{Upload, UploadState};
 use crate::store::{StoreError, Tx};
 
@@ -77,7 +78,9 @@ impl Engine {
             let mut restored = Asset { name, media_type, metadata, changed_at: self.0.store.now(), ..asset };
             match self.commit_and_notify(Tx::new().asset(&mut restored, EventKind::AssetChanged), after.id).await {
                 Err(StoreError::Conflict) => {}
-                Err(error) => return tracing::warn!(asset = %after.id, %error, "a description could not be taken back"),
+                Err(error) => {
+                    return tracing::warn!(asset = %after.id, error = %chain(&error), "a description could not be taken back");
+                }
                 Ok(()) => return,
             }
         }

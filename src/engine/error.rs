@@ -6,6 +6,7 @@ use crate::blob::BlobError;
 use crate::domain::InvalidTransition;
 use crate::domain::access::AccessDenied;
 use crate::domain::plan::{PartSet, PlanError};
+use crate::domain::reason::FailureCause;
 use crate::store::StoreError;
 
 /// A refusal or a failure.
@@ -125,23 +126,24 @@ pub enum Error {
         /// Code of the verdict.
         code: String,
     },
-    /// The store has lost the bytes of stored content. The text is for logs.
-    #[error("the stored bytes are damaged: {0}")]
-    BytesMissing(String),
+    /// The store has lost the bytes of stored content. The cause is for logs.
+    #[error("the stored bytes are damaged")]
+    BytesMissing(#[source] FailureCause),
     /// The store's disk or quota is full.
     #[error("the storage is full")]
     StorageFull,
     /// Temporary failure: the database, the store or a concurrent request is in the way.
     #[error("{why}")]
     Busy {
-        /// Reason, for logs.
-        why: String,
+        /// Cause, for logs.
+        #[source]
+        why: FailureCause,
         /// Time until the next attempt.
         after: Duration,
     },
     /// A defect or an invalid row. The text is for logs.
     #[error("internal error: {0}")]
-    Internal(String),
+    Internal(#[source] FailureCause),
 }
 
 /// Result of engine methods.
@@ -157,9 +159,13 @@ impl Error {
     }
 
     /// Error for a temporary failure.
-    #[expect(clippy::needless_pass_by_value, reason = "texts and errors alike, made at the call")]
-    pub(crate) fn busy(why: impl ToString) -> Self {
-        Self::Busy { why: why.to_string(), after: BUSY_RETRY_AFTER }
+    pub(crate) fn busy(why: impl Into<FailureCause>) -> Self {
+        Self::Busy { why: why.into(), after: BUSY_RETRY_AFTER }
+    }
+
+    /// Error for a defect that showed as another error.
+    pub(crate) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(FailureCause::of(error))
     }
 }
 
@@ -181,8 +187,8 @@ impl From<StoreError> for Error {
             StoreError::Conflict => Self::busy("the row was changed by another request"),
             StoreError::OverQuota(limit) => Self::OverQuota { limit: limit.name() },
             StoreError::Full => Self::StorageFull,
-            StoreError::Corrupt { .. } | StoreError::Malformed(_) => Self::Internal(error.to_string()),
-            StoreError::Busy | StoreError::Unavailable(_) => Self::busy(error),
+            StoreError::Corrupt { .. } | StoreError::Malformed(_) => Self::internal(error),
+            StoreError::Busy | StoreError::Unavailable(_) => Self::busy(FailureCause::of(error)),
         }
     }
 }
@@ -192,8 +198,8 @@ impl From<BlobError> for Error {
         match error {
             BlobError::Full => Self::StorageFull,
             BlobError::Damaged(why) => Self::BytesMissing(why),
-            BlobError::NotFound | BlobError::Precondition | BlobError::BadParts(_) => Self::Internal(error.to_string()),
-            BlobError::Denied(_) | BlobError::Unavailable(_) => Self::busy(error),
+            BlobError::NotFound | BlobError::Precondition | BlobError::BadParts(_) => Self::internal(error),
+            BlobError::Denied(_) | BlobError::Unavailable(_) => Self::busy(FailureCause::of(error)),
         }
     }
 }

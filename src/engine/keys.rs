@@ -187,7 +187,7 @@ impl Engine {
             return Err(Error::IdempotencyKeyReused);
         }
         let text = |name: &str| replay.result.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let id = text("key").parse().map_err(|_| Error::Internal("a replay without a key".to_owned()))?;
+        let id = text("key").parse().map_err(|_| Error::Internal("a replay without a key".into()))?;
         let (key, salt) = (self.registry().key(tenant, id).await?, text("salt"));
         let secret = self.0.tokens.key_secrets(salt.as_bytes()).find(|secret| secret.hash() == key.secret_hash);
         let secret = secret.ok_or(Error::Taken("the key was rotated after that request"))?;

@@ -224,7 +224,7 @@ impl Engine {
             return Err(Error::IdempotencyKeyReused);
         }
         let ids: Vec<Option<GrantId>> = serde_json::from_value(replay.result["links"].clone())
-            .map_err(|_| Error::Internal("a replay without links".to_owned()))?;
+            .map_err(|_| Error::Internal("a replay without links".into()))?;
         let mut answers = Vec::with_capacity(ids.len());
         for (id, now) in ids.into_iter().zip(now) {
             let made = match id {

@@ -204,7 +204,7 @@ impl Engine {
 }
 
 fn no_part_error() -> Error {
-    Error::Internal("a plan without parts".to_owned())
+    Error::Internal("a plan without parts".into())
 }
 
 /// Checks that an upload still takes bytes.

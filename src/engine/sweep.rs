@@ -21,6 +21,7 @@ use crate::domain::asset::{Asset, LeftoverBytes};
 use crate::domain::clock::{Timestamp, after, before};
 use crate::domain::event::EventKind;
 use crate::domain::findings::AssetFindings;
+use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::store::{StoreError, Tx};
 
@@ -173,7 +174,7 @@ impl Engine {
             Ok(SweepOutcome::Waiting) => {}
             Err(error) => {
                 report.failed += 1;
-                tracing::warn!(upload = %id, %error, "not dealt with; it comes again");
+                tracing::warn!(upload = %id, error = %chain(&error), "not dealt with; it comes again");
                 self.postpone_check(upload).await;
             }
         }
@@ -239,7 +240,7 @@ impl Engine {
             Ok(()) => report.purged += 1,
             Err(error) => {
                 report.failed += 1;
-                tracing::warn!(asset = %id, %error, "its object is not removed yet; it comes again");
+                tracing::warn!(asset = %id, error = %chain(&error), "its object is not removed yet; it comes again");
             }
         }
     }

@@ -46,7 +46,7 @@ pub(super) struct TenancyCache {
     origins: TtlCache<(), Arc<[String]>>,
     patterns: RegexCache,
     /// Tenants whose quota was exhausted a moment ago.
-    full: Cache<TenantId, ()>,
+    full: TtlCache<TenantId, ()>,
     /// Rate limiters; kept longer than the cached tenants, so that counts are not lost.
     limiters: Cache<(TenantId, RateLimit), Arc<TenantLimiter>>,
 }
@@ -59,7 +59,7 @@ impl TenancyCache {
             policies: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL),
             origins: TtlCache::new(1, TENANCY_CACHE_TTL),
             patterns: RegexCache::new(),
-            full: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_live(OVER_QUOTA_TTL).build(),
+            full: TtlCache::new(MAX_CACHED_TENANTS, OVER_QUOTA_TTL),
             limiters: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_idle(Duration::from_secs(3600)).build(),
         }
     }
@@ -163,13 +163,14 @@ impl Engine {
     pub(super) async fn still_has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
         // A possible repeat is let through: its quota is charged already.
         let new = wish.idempotency.is_none() && wish.external_id.is_none();
-        if new && self.0.tenancy.full.contains_key(&tenant) { self.has_room(tenant, wish).await } else { Ok(()) }
+        let is_full = new && self.0.tenancy.full.contains(&tenant, self.0.store.now()).await;
+        if is_full { self.has_room(tenant, wish).await } else { Ok(()) }
     }
 
     /// Remembers that a tenant's quota is exhausted, if that is why a commit was refused.
     pub(super) async fn note_refusal(&self, tenant: TenantId, error: &StoreError) {
         if matches!(error, StoreError::OverQuota(_)) {
-            self.0.tenancy.full.insert(tenant, ()).await;
+            self.0.tenancy.full.insert(tenant, self.0.store.now(), ()).await;
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::Engine;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::GrantId;
+use crate::domain::reason::chain;
 use crate::store::{RowChange, Tx};
 
 /// Delay between the first use and the write.
@@ -58,7 +59,7 @@ impl Engine {
             return;
         }
         if let Err(error) = self.0.store.commit(Tx::new().with(RowChange::CountUses(uses))).await {
-            tracing::warn!(%error, "uses of links are not counted");
+            tracing::warn!(error = %chain(&error), "uses of links are not counted");
         }
     }
 }

@@ -50,7 +50,7 @@ impl JsonBudget {
         match timeout(BUDGET_TIMEOUT, Arc::clone(&self.0).acquire_many_owned(permits)).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => {
-                let why = "the memory for JSON bodies (server.json_memory) is in use".to_owned();
+                let why = "the memory for JSON bodies (server.json_memory) is in use".into();
                 Err(Error::Busy { why, after: Duration::from_secs(1) }.into())
             }
         }

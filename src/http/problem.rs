@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::findings::StoredDamage;
+use crate::domain::reason::chain;
 use crate::engine::{Error, RequestContext};
 
 /// Problem details to be rendered.
@@ -132,16 +133,16 @@ impl From<Error> for ProblemDetails {
                 .with_retry_after(Duration::from_secs(1)),
             Error::Rejected { code } => new(StatusCode::FORBIDDEN, "rejected").with_member("reason", code),
             Error::BytesMissing(why) => {
-                tracing::error!(request_id = RequestContext::request_id(), why, "stored bytes are damaged");
+                tracing::error!(request_id = RequestContext::request_id(), why = %chain(&why), "stored bytes are damaged");
                 new(StatusCode::INTERNAL_SERVER_ERROR, "bytes_missing")
             }
             Error::StorageFull => new(StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
             Error::Busy { why, after } => {
-                tracing::warn!(request_id = RequestContext::request_id(), why, "temporarily unavailable");
+                tracing::warn!(request_id = RequestContext::request_id(), why = %chain(&why), "temporarily unavailable");
                 new(StatusCode::SERVICE_UNAVAILABLE, "unavailable").with_retry_after(after)
             }
             Error::Internal(why) => {
-                tracing::error!(request_id = RequestContext::request_id(), why, "defect");
+                tracing::error!(request_id = RequestContext::request_id(), why = %chain(&why), "defect");
                 new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
             }
         }

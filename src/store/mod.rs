@@ -25,6 +25,7 @@ use crate::domain::ids::{AssetId, CollectionId, GrantId, JobId, KeyId, TenantId,
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, JobSubject, NewJob};
 use crate::domain::key::ApiKey;
 use crate::domain::quota::QuotaLimit;
+use crate::domain::reason::FailureCause;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 
@@ -75,14 +76,14 @@ pub enum StoreError {
     #[error("the disk under the database is full")]
     Full,
     /// The database's structure is damaged. Nothing was written.
-    #[error("the database is damaged: {0}")]
-    Malformed(String),
+    #[error("the database is damaged")]
+    Malformed(#[source] FailureCause),
     /// The write queue is full. Nothing was written.
     #[error("too many writes are waiting")]
     Busy,
     /// The database did not answer, or the connection broke. A write may or may not have happened.
-    #[error("the database is not available: {0}")]
-    Unavailable(String),
+    #[error("the database is not available")]
+    Unavailable(#[source] FailureCause),
 }
 
 /// Builds the audit entry of a bulk write from the number of changed rows.

@@ -2,6 +2,7 @@
 //!
 //! Must not know HTTP beyond the S3 error codes that `s3s` renders.
 
+use crate::domain::reason::chain;
 use std::io;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -112,10 +113,10 @@ pub(super) enum Error {
         /// Kind of damage.
         what: &'static str,
     },
-    #[error("disk: {0}")]
-    Io(io::Error),
-    #[error("metadata: {0}")]
-    Sqlite(rusqlite::Error),
+    #[error("a disk operation failed")]
+    Io(#[source] io::Error),
+    #[error("a metadata operation failed")]
+    Sqlite(#[source] rusqlite::Error),
     #[error("{0}")]
     Stopped(&'static str),
 }
@@ -148,7 +149,7 @@ impl From<rusqlite::Error> for Error {
 impl From<Error> for S3Error {
     fn from(error: Error) -> Self {
         if error.is_ours() {
-            tracing::error!(%error, "the embedded store failed a request");
+            tracing::error!(error = %chain(&error), "the embedded store failed a request");
         }
         let mut answer = Self::with_message(code(&error), error.to_string());
         match error {

@@ -51,7 +51,7 @@ impl LinkArgs {
             return reporter.print_result(&link.to_string());
         }
         let text = |name: &str| link[name].as_str();
-        let url = text("url").ok_or_else(|| Error::Other("the server's answer holds no link".to_owned()))?;
+        let url = text("url").ok_or_else(|| Error::Other("the server's answer holds no link".into()))?;
         reporter.print_result(url)?;
         if let (Some(id), Some(until), false) = (text("id"), text("expires_at"), self.server.quiet) {
             reporter.print_error_line(&format!("Valid until {until}; `gantry link --revoke {id}` revokes it."));

@@ -139,7 +139,7 @@ impl DownloadSource {
 }
 
 fn not_gantry_error() -> Error {
-    Error::Other("the server at this address is not a Gantry service".to_owned())
+    Error::Other("the server at this address is not a Gantry service".into())
 }
 
 fn with_range(request: reqwest::RequestBuilder, facts: &RemoteFileInfo, offset: u64) -> reqwest::RequestBuilder {

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::source_file::SourceFile;
 use crate::client::error::{Error, Result};
 use crate::domain::checksum::Sha256Digest;
+use crate::domain::reason::FailureCause;
 
 const CHUNK_BYTES: usize = 256 << 10;
 /// Number of bytes by which the hash may be ahead of the bytes that are being sent.
@@ -73,7 +74,7 @@ impl BackgroundHash {
     pub(super) async fn finish(&mut self) -> Result<Sha256Digest> {
         self.advance_to(u64::MAX);
         let Some(work) = self.work.take() else { return Err(Error::Interrupted) };
-        work.await.map_err(|error| Error::Other(error.to_string()))?
+        work.await.map_err(|error| Error::Other(FailureCause::of(error)))?
     }
 }
 

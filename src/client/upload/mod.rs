@@ -233,7 +233,7 @@ impl UploadRun<'_> {
                 hashing = BackgroundHash::start(Arc::clone(&self.source));
             }
         }
-        Err(Error::Other(format!("{}: the server has repeatedly lost this upload", self.source.label)))
+        Err(Error::Other(format!("{}: the server has repeatedly lost this upload", self.source.label).into()))
     }
 
     /// Tells the user after Ctrl-C how long the bytes are kept.

@@ -60,7 +60,7 @@ impl PartUrlCache {
             }
         }
         let target = state.known.remove(&part);
-        let missing = || Error::Other(format!("the server returned no URL for part {part}"));
+        let missing = || Error::Other(format!("the server returned no URL for part {part}").into());
         Ok(IssuedPartUrl { target: target.ok_or_else(missing)?, generation: state.generation })
     }
 

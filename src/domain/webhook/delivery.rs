@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::spread;
+use crate::domain::backoff::random_between;
 use crate::domain::clock::{Entropy, Timestamp, after};
 use crate::domain::event::{Event, EventView, FeedEvent};
 use crate::domain::ids::{AssetId, DeliveryId, TenantId, WebhookId};
@@ -258,9 +258,11 @@ impl Delivery {
         };
         let pause = RETRY_DELAYS.get(self.tries as usize - 1);
         match pause.filter(|_| problem != DeliveryProblem::Gone && !self.is_test()) {
-            Some(pause) => {
+            Some(seconds) => {
                 let wished = answer.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
-                let due = after(now, spread(Duration::from_secs(*pause), entropy)).max(after(now, wished));
+                // Up to a fifth longer than the schedule, so that endpoints that failed together are spread.
+                let delay = Duration::from_secs(*seconds);
+                let due = after(now, random_between(delay, delay + delay / 5, entropy).max(wished));
                 self.next_try = Some(due);
                 DeliveryVerdict::Again(due)
             }
@@ -324,7 +326,7 @@ mod tests {
                 panic!("{delivery:?}")
             };
             let most = micros(i64::try_from(pause).unwrap() * 1_200_000);
-            assert!((micros(i64::try_from(pause).unwrap() * 1_000_000)..most).contains(&due), "{pause}: {due}");
+            assert!((micros(i64::try_from(pause).unwrap() * 1_000_000)..=most).contains(&due), "{pause}: {due}");
         }
         assert_eq!(delivery.tried(&status(500), micros(1), &dice), DeliveryVerdict::Dead);
         assert_eq!(

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::InvalidTransition;
-use super::clock::{Entropy, Timestamp};
+use super::clock::Timestamp;
 use super::ids::{TenantId, WebhookId};
 
 mod delivery;
@@ -162,14 +162,6 @@ impl Webhook {
     fn refused(&self, to: &'static str) -> InvalidTransition {
         InvalidTransition { what: "webhook", from: self.state.name(), to }
     }
-}
-
-/// Adds a random fifth at most to `most`, so that endpoints that failed together do not retry together.
-fn spread(most: Duration, entropy: &dyn Entropy) -> Duration {
-    let mut dice = [0; 8];
-    entropy.fill(&mut dice);
-    let fifth = u64::try_from(most.as_micros() / 5).unwrap_or(u64::MAX).max(1);
-    most + Duration::from_micros(u64::from_le_bytes(dice) % fifth)
 }
 
 #[cfg(test)]

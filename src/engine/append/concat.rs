@@ -21,6 +21,7 @@ use crate::domain::asset::AssetMetadata;
 use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
+use crate::domain::reason::chain;
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
 use crate::engine::create::UploadCreator;
 use crate::engine::{Engine, Error, Result, tenant_of};
@@ -124,7 +125,7 @@ impl Engine {
         let (engine, id) = (self.clone(), upload.id);
         let work = self.0.appends.tasks.spawn(async move { engine.run_concatenation(upload).await }.in_current_span());
         match tokio::time::timeout(MAX_REQUEST_WAIT, work).await {
-            Ok(done) => done.map_err(|error| Error::Internal(error.to_string()))?,
+            Ok(done) => done.map_err(Error::internal)?,
             Err(_) => self.reload_upload(id).await,
         }
     }
@@ -137,7 +138,7 @@ impl Engine {
                 let id = upload.id;
                 let work = async { engine.run_concatenation(engine.acquire_lease(upload, |_| Ok(())).await?).await };
                 if let Err(error) = work.await {
-                    tracing::warn!(upload = %id, %error, "not put together yet; it comes again");
+                    tracing::warn!(upload = %id, error = %chain(&error), "not put together yet; it comes again");
                 }
             }
             .in_current_span(),
@@ -150,7 +151,7 @@ impl Engine {
             ConcatRole::Final(of) => Some((of.clone(), ledger.offset)),
             ConcatRole::Whole | ConcatRole::Partial => None,
         }) else {
-            return Err(Error::Internal("an upload that is made of nothing".to_owned()));
+            return Err(Error::Internal("an upload that is made of nothing".into()));
         };
         let mut sources = Vec::new();
         for id in &of {
@@ -196,7 +197,7 @@ impl Engine {
         if let Some(etag) = there(self).await? {
             return Ok(etag);
         }
-        let store_id = piece.store_id().ok_or_else(|| Error::Internal("parts without a store id".to_owned()))?;
+        let store_id = piece.store_id().ok_or_else(|| Error::Internal("parts without a store id".into()))?;
         let parts = self.list_received_parts(piece).await?;
         match self.0.blobs.complete_multipart(&piece.key, store_id, &parts).await {
             Ok((etag, _)) => Ok(etag),

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -15,7 +16,9 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::Instrument as _;
 
 use super::memory::AppendMemoryBudget;
+use super::writer::AppendWriter;
 use crate::domain::append::{AppendLedger, NoLease};
+use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
@@ -25,6 +28,9 @@ use crate::store::{StoreError, Tx};
 
 /// Validity of a lease without renewal.
 pub(super) const LEASE_DURATION: Duration = Duration::from_secs(10);
+/// Delays before the ledger is written again, when the outcome of a write is unknown.
+pub(super) const LEDGER_BACKOFF: ExponentialBackoff =
+    ExponentialBackoff::new(Duration::from_millis(75), Duration::from_secs(5));
 /// Interval at which a holder reads the row for requests of other writers.
 const HOLDER_POLL_INTERVAL: Duration = Duration::from_millis(400);
 /// Interval at which a waiting writer checks for the release.
@@ -71,6 +77,30 @@ pub(super) struct LeaseGuard {
     /// Cancelled when the holder must release the lease.
     pub(super) interrupt: CancellationToken,
     _keeper: AbortOnDropHandle<()>,
+}
+
+/// An append under a lease of this node.
+pub(super) struct LeasedAppend {
+    pub(super) writer: AppendWriter,
+    pub(super) lease: LeaseGuard,
+}
+
+impl LeasedAppend {
+    /// True if the lease is still this append's, as far as its writer knows.
+    pub(super) fn is_held(&self) -> bool {
+        self.writer.upload.is_held_by(self.writer.fence())
+    }
+
+    /// Ends the append with the `outcome` of its work, which has released the lease if it succeeded. After a failure the
+    /// lease is released here, so that no writer has to wait until it expires; the ledger is valid whatever went wrong.
+    /// Returns the upload as the writer left it.
+    pub(super) async fn end(mut self, outcome: Result<()>) -> Result<Upload> {
+        if outcome.is_err() && self.is_held() {
+            // The failure is reported; a lease that cannot be released now expires.
+            let _ = self.writer.discard_and_release().await;
+        }
+        outcome.map(|()| self.writer.upload)
+    }
 }
 
 impl Drop for LeaseGuard {
@@ -153,8 +183,21 @@ impl Engine {
         Ok(upload)
     }
 
+    /// Begins an append under a lease that was just taken; [`LeasedAppend::end`] must end it. With `all_or_nothing`, no
+    /// byte counts until the last.
+    pub(super) async fn begin_append(
+        &self,
+        leased: Upload,
+        all_or_nothing: bool,
+        heard: Option<watch::Sender<u64>>,
+    ) -> Result<LeasedAppend> {
+        let writer = AppendWriter::new(self.clone(), leased, all_or_nothing, heard).await?;
+        let lease = self.spawn_lease_keeper(&writer.upload, writer.fence());
+        Ok(LeasedAppend { writer, lease })
+    }
+
     /// Starts the task that renews a lease which was just taken.
-    pub(super) fn spawn_lease_keeper(&self, upload: &Upload, fence: u64) -> LeaseGuard {
+    fn spawn_lease_keeper(&self, upload: &Upload, fence: u64) -> LeaseGuard {
         let interrupt = self.0.appends.closing.child_token();
         self.0.appends.holders().insert(upload.id, interrupt.clone());
         let keeper =
@@ -195,5 +238,5 @@ pub(super) fn is_same_ledger(row: Option<&AppendLedger>, wanted: Option<&AppendL
 }
 
 pub(super) fn no_ledger_error() -> Error {
-    Error::Internal("an upload without a ledger is not appended to".to_owned())
+    Error::Internal("an upload without a ledger is not appended to".into())
 }

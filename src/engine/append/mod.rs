@@ -46,6 +46,7 @@ pub use open::OpenAppend;
 pub use paced_body::{AppendBody, BodyFrame, BodyPaceLimits, TruncatedBody};
 
 use checksum::ChecksumVerifier;
+use lease::LeasedAppend;
 use paced_body::{BodyEvent, PacedBody};
 use writer::AppendWriter;
 
@@ -127,7 +128,7 @@ impl Engine {
             }
             .in_current_span(),
         );
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     /// Aborts an open upload whose client sent more bytes than the file has. Uploads in other states stay unchanged.
@@ -265,23 +266,14 @@ impl Engine {
         heard: Option<watch::Sender<u64>>,
         body: &mut PacedBody,
     ) -> Result<Upload> {
-        let mut writer = AppendWriter::new(self.clone(), leased, checksum != AppendChecksum::None, heard).await?;
-        let held = self.spawn_lease_keeper(&writer.upload, writer.fence());
+        let mut append = self.begin_append(leased, checksum != AppendChecksum::None, heard).await?;
+        let LeasedAppend { writer, lease } = &mut append;
         let mut sum = ChecksumVerifier::new(checksum);
-        let stop = receive_bytes(&mut writer, body, &mut sum, &held.interrupt).await;
-        let outcome = match stop {
-            Ok(stop) => finish_append(&mut writer, stop, sum, ends).await,
+        let outcome = match receive_bytes(writer, body, &mut sum, &lease.interrupt).await {
+            Ok(stop) => finish_append(writer, stop, sum, ends).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = &outcome
-            && writer.upload.is_held_by(writer.fence())
-            && !matches!(error, Error::Locked)
-        {
-            // The ledger is valid whatever went wrong. Released here, so that no writer has to wait until the lease
-            // expires.
-            let _ = writer.discard_and_release().await;
-        }
-        outcome.map(|()| writer.upload)
+        append.end(outcome).await
     }
 }
 

@@ -105,7 +105,7 @@ impl Engine {
             }
             .in_current_span(),
         );
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     /// The upload of a grant, if it takes bytes in order and its length is the length that the client declares.

@@ -44,7 +44,7 @@ impl Engine {
             .appends
             .tasks
             .spawn(async move { engine.confirm_same_file(upload, announced, body).await }.in_current_span());
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     /// As [`Self::compare_repeated_file`], for an upload that was just read. Completes the upload first if it is

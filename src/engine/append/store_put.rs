@@ -11,12 +11,15 @@ use tracing::Instrument as _;
 use super::memory::BufferedBytes;
 use crate::blob::{BlobError, BlobKey, ByteStream, PutPayload};
 use crate::domain::append::TailSegment;
+use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::ids::UploadId;
 use crate::domain::plan::PartNumber;
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::{Engine, Error, Result};
 
 const MAX_ATTEMPTS: u32 = 4;
-const BACKOFF_BASE: Duration = Duration::from_millis(200);
+/// Delays before the next attempt.
+const BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(600), Duration::from_secs(5));
 
 /// Bytes of a request to the store: segments that the store has already, then bytes in memory.
 pub(super) struct PayloadSource {
@@ -58,7 +61,9 @@ impl Engine {
     ) -> Result<String> {
         for attempt in 1..=MAX_ATTEMPTS {
             match self.0.blobs.put_part(key, store_id, number, self.payload(source)).await {
-                Err(BlobError::Unavailable(why)) if attempt < MAX_ATTEMPTS => back_off("a part", &why, attempt).await,
+                Err(BlobError::Unavailable(why)) if attempt < MAX_ATTEMPTS => {
+                    self.back_off("a part", &why, attempt).await;
+                }
                 // The upload has ended meanwhile, and its parts are gone.
                 Err(BlobError::NotFound) => return Err(Error::Locked),
                 sent => return Ok(sent?),
@@ -78,7 +83,7 @@ impl Engine {
         for attempt in 1..=MAX_ATTEMPTS {
             match self.0.blobs.put_object(key, token, self.payload(source)).await {
                 Err(BlobError::Unavailable(why)) if attempt < MAX_ATTEMPTS => {
-                    back_off("an object", &why, attempt).await;
+                    self.back_off("an object", &why, attempt).await;
                 }
                 Err(BlobError::Precondition) if token.is_some() => {
                     if let Some(found) = self.find_same_object(key, source).await? {
@@ -91,6 +96,11 @@ impl Engine {
             }
         }
         Err(Error::busy("the store accepts no objects"))
+    }
+
+    async fn back_off(&self, what: &str, why: &FailureCause, attempt: u32) {
+        tracing::warn!(what, why = %chain(why), attempt, "the store did not take it, trying again");
+        tokio::time::sleep(BACKOFF.delay(attempt, &*self.0.entropy)).await;
     }
 
     /// Entity tag and version of the object under a key, if its bytes are those of `source`.
@@ -129,11 +139,6 @@ impl Engine {
 /// Object key of a tail segment.
 pub(super) fn tail_key(upload: UploadId, segment: &TailSegment) -> String {
     BlobKey::Tail { upload, fence: segment.fence, serial: segment.serial }.path()
-}
-
-async fn back_off(what: &str, why: &str, attempt: u32) {
-    tracing::warn!(what, why, attempt, "the store did not take it, trying again");
-    tokio::time::sleep(BACKOFF_BASE * 2u32.pow(attempt)).await;
 }
 
 async fn hash_stream(bytes: ByteStream) -> Result<[u8; 32]> {

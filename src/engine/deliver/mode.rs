@@ -13,6 +13,7 @@ use super::{DeliverySource, OpenedDownload};
 use crate::blob::cdn::CdnSigner;
 use crate::blob::{BlobError, LocalFile, ResponseHeaders, SignedUrl};
 use crate::domain::clock::after;
+use crate::domain::reason::FailureCause;
 use crate::engine::{Engine, Error, Result};
 
 /// Mode of delivery.
@@ -206,7 +207,7 @@ impl Engine {
         match self.0.blobs.local_file(key, &download.etag).await {
             Ok(file) => Ok(file),
             Err(error @ (BlobError::NotFound | BlobError::Precondition | BlobError::Damaged(_))) => {
-                let missing = Error::BytesMissing(error.to_string());
+                let missing = Error::BytesMissing(FailureCause::of(error));
                 self.look_after(download, &missing);
                 Err(missing)
             }

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::domain::event::FeedEvent;
 use crate::domain::ids::{AssetId, TenantId};
+use crate::domain::reason::chain;
 use crate::engine::{Engine, Result};
 
 /// Interval of reads without a notification.
@@ -166,7 +167,7 @@ async fn pump(engine: Engine) {
             return;
         }
         if let Err(error) = read_on(&engine, &followed).await {
-            tracing::warn!(%error, "events cannot be read; trying again");
+            tracing::warn!(error = %chain(&error), "events cannot be read; trying again");
             tokio::time::sleep(FEED_POLL_INTERVAL).await;
         }
         drop(followed);

@@ -174,7 +174,7 @@ impl Engine {
     fn seated(&self, tenant: TenantId, asset: Option<AssetId>, at: i64) -> Result<FeedFollower> {
         let settings = &self.0.settings.feed;
         let seat = self.0.feed_hub.seat(self, tenant, at, settings.followers_per_tenant);
-        let full = || Error::Busy { why: "too many callers follow the events".to_owned(), after: CROWDED_RETRY_AFTER };
+        let full = || Error::Busy { why: "too many callers follow the events".into(), after: CROWDED_RETRY_AFTER };
         Ok(FeedFollower { engine: self.clone(), tenant, asset, at, seat: seat.ok_or_else(full)? })
     }
 }

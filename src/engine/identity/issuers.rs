@@ -16,6 +16,7 @@ use crate::domain::clock::{Timestamp, after, before, micros};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::issuer::JwtIssuer;
 use crate::domain::key::KeyScopes;
+use crate::domain::reason::chain;
 use crate::engine::ttl_cache::TtlCache;
 use crate::engine::{Error, Result};
 use crate::store::Store;
@@ -62,7 +63,7 @@ enum JwtError {
     #[error("the issuer has no such key")]
     UnknownKey,
     #[error("the signature or a claim is invalid: {0}")]
-    Invalid(String),
+    Invalid(#[source] jsonwebtoken::errors::Error),
     #[error("its times are not numbers")]
     Times,
     #[error("it has no subject")]
@@ -116,7 +117,7 @@ impl TrustedIssuers {
             Ok(subject) => Ok(Some(subject)),
             Err(JwtError::Later(error)) => Err(error),
             Err(refused) => {
-                tracing::info!(issuer, %refused, "a token was refused");
+                tracing::info!(issuer, refused = %chain(&refused), "a token was refused");
                 Ok(None)
             }
         }
@@ -179,7 +180,7 @@ fn verified(
     for key in keys.iter().take(MAX_KEYS_TRIED) {
         match decode::<JwtClaims>(token, key, &validation) {
             Ok(verified) => return Ok(verified.claims),
-            Err(error) => last = JwtError::Invalid(error.to_string()),
+            Err(error) => last = JwtError::Invalid(error),
         }
     }
     Err(last)

@@ -8,6 +8,7 @@ use super::CREDENTIAL_CACHE_TTL;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyToken};
+use crate::domain::reason::chain;
 use crate::engine::Result;
 use crate::engine::ttl_cache::TtlCache;
 use crate::store::{RowChange, Store, Tx};
@@ -99,7 +100,7 @@ impl KeyUseCounter {
         uses.sort_unstable();
         for portion in uses.chunks(USES_PER_WRITE) {
             if let Err(error) = self.store.commit(Tx::new().with(RowChange::NoteKeyUses(portion.to_vec()))).await {
-                tracing::warn!(%error, "the use of keys could not be noted");
+                tracing::warn!(error = %chain(&error), "the use of keys could not be noted");
                 return;
             }
         }

@@ -10,6 +10,7 @@ use crate::crash;
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::findings::{AssetFindings, Derivative};
 use crate::domain::job::{Job, JobSubject};
+use crate::domain::reason::chain;
 
 impl Engine {
     /// Stores a derivative. `serial` distinguishes an attempt's derivatives; key, entity tag and size in `made` are
@@ -80,7 +81,7 @@ impl Engine {
             Err(error) => Err(Error::from(error)),
         };
         if let Err(error) = outcome {
-            tracing::warn!(asset = %before.id, %error, "old derivatives are left behind; the orphan search finds them");
+            tracing::warn!(asset = %before.id, error = %chain(&error), "old derivatives are left behind; the orphan search finds them");
         }
     }
 }

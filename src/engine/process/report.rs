@@ -10,6 +10,7 @@ use super::{Engine, Error, JobProgress, PipelineOutcome, Result};
 use crate::blob::{ResponseHeaders, SignedUrl};
 use crate::domain::access::{Action, Actor};
 use crate::domain::asset::{Asset, AssetMetadata, AssetState, AssetVerdict};
+use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::file_type::with_charset;
 use crate::domain::findings::Derivative;
@@ -29,6 +30,9 @@ const PROCESSOR_URL_TTL: Duration = Duration::from_secs(3600);
 /// Pause before the next offer when the processor itself asks for a retry.
 const OFFER_RETRY_DELAY: Duration = Duration::from_secs(30);
 const MAX_REPORT_ATTEMPTS: u32 = 8;
+/// Delays after a concurrent change of the asset or of its job.
+const CONFLICT_BACKOFF: ExponentialBackoff =
+    ExponentialBackoff::new(Duration::from_millis(30), Duration::from_millis(200));
 
 /// The task of a processor.
 #[derive(Clone, Debug)]
@@ -124,7 +128,7 @@ impl Engine {
     /// Accepts a report. Idempotent; a different report on a settled asset is refused.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn report_processing(&self, actor: &Actor, id: AssetId, report: ProcessingReport) -> Result<Asset> {
-        for _ in 0..MAX_REPORT_ATTEMPTS {
+        for attempt in 1..=MAX_REPORT_ATTEMPTS {
             let (asset, job) = self.load_offered_job(actor, id, &report.token).await?;
             let Some(job) = job else { return said_before(asset, &report.outcome) };
             let tx = match &report.outcome {
@@ -145,7 +149,9 @@ impl Engine {
             match self.commit_and_notify(tx, id).await {
                 Ok(()) => return self.0.store.find_asset(id).await?.ok_or(Error::NotFound),
                 // Conflict: the job was being offered again, or another report came first.
-                Err(StoreError::Conflict) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(StoreError::Conflict) => {
+                    tokio::time::sleep(CONFLICT_BACKOFF.delay(attempt, &*self.0.entropy)).await;
+                }
                 Err(other) => return Err(other.into()),
             }
         }

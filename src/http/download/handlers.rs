@@ -186,7 +186,7 @@ fn representation_info(download: &OpenedDownload) -> RepresentationInfo<'_> {
 }
 
 fn redirect_response(signed: &SignedUrl) -> Result<Response, ProblemDetails> {
-    let location = HeaderValue::from_str(&signed.url).map_err(|error| Error::Internal(error.to_string()))?;
+    let location = HeaderValue::from_str(&signed.url).map_err(Error::internal)?;
     let mut response = StatusCode::FOUND.into_response();
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, location);

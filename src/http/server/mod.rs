@@ -36,6 +36,7 @@ use super::connection_limit::ConnectionLimit;
 use super::context::PeerAddress;
 use super::tls::{AcceptedStream, ReloadableCertificate};
 use crate::domain::clock::{Clock as _, SystemClock};
+use crate::domain::reason::chain;
 use crate::engine::BodyPaceLimits;
 use crate::sendfile::{SpanConnection, SpanOutlet};
 
@@ -309,7 +310,7 @@ async fn accept_or_pause(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> 
             Some((stream, peer))
         }
         Err(error) => {
-            tracing::warn!(%error, "no connection could be accepted");
+            tracing::warn!(error = %chain(&error), "no connection could be accepted");
             tokio::time::sleep(Duration::from_millis(50)).await;
             None
         }
