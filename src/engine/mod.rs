@@ -122,7 +122,7 @@ pub struct EngineSettings {
     pub redirect_ttl: Duration,
     /// Longest life of a link.
     pub link_ttl: Duration,
-    /// How long the bytes of a rejected asset are kept.
+    /// Retention of the bytes of a rejected asset.
     pub quarantine_ttl: Duration,
     /// Largest file in bytes that gets a SHA-256 even if none was declared.
     pub max_digest_bytes: u64,
@@ -181,11 +181,11 @@ struct EngineInner {
     appends: append::ActiveAppends,
     api_keys: identity::ApiKeyCache,
     issuers: TrustedIssuers,
-    upload_cache: moka::future::Cache<UploadId, Arc<Upload>>,
+    upload_cache: ttl_cache::TtlCache<UploadId, Arc<Upload>>,
     small_objects: small_object_cache::SmallObjectCache,
     tenancy: tenancy::TenancyCache,
     /// Downloads with a recent audit entry; see [`audit`].
-    recent_fetches: moka::future::Cache<(uuid::Uuid, uuid::Uuid), ()>,
+    recent_fetches: ttl_cache::TtlCache<(uuid::Uuid, uuid::Uuid), ()>,
     asset_cache: deliver::AssetCache,
     link_uses: usage_counter::UsageCounter,
     refusal_counts: refusals::RefusalCounts,
@@ -196,6 +196,9 @@ struct EngineInner {
 /// Longest age of a cached upload for which URLs are signed. The worst effect of a stale row is a URL that the store
 /// refuses.
 const UPLOAD_CACHE_TTL: Duration = Duration::from_secs(1);
+const MAX_CACHED_UPLOADS: u64 = 10_000;
+/// Most downloads that are remembered, so that their next requests add no audit entry.
+const MAX_RECENT_FETCHES: u64 = 100_000;
 
 impl Engine {
     /// Creates the engine from its dependencies.
@@ -204,13 +207,10 @@ impl Engine {
         let EngineDeps { store, blobs, entropy, tokens, issuers, settings, instance_id: instance } = foundation;
         Self(Arc::new(EngineInner {
             api_keys: identity::ApiKeyCache::new(Arc::clone(&store)),
-            upload_cache: moka::future::Cache::builder().max_capacity(10_000).time_to_live(UPLOAD_CACHE_TTL).build(),
+            upload_cache: ttl_cache::TtlCache::new(MAX_CACHED_UPLOADS, UPLOAD_CACHE_TTL),
             small_objects: small_object_cache::SmallObjectCache::default(),
             tenancy: tenancy::TenancyCache::new(Arc::clone(&store)),
-            recent_fetches: moka::future::Cache::builder()
-                .max_capacity(100_000)
-                .time_to_live(audit::FETCH_AUDIT_INTERVAL)
-                .build(),
+            recent_fetches: ttl_cache::TtlCache::new(MAX_RECENT_FETCHES, audit::FETCH_AUDIT_INTERVAL),
             asset_cache: deliver::AssetCache::default(),
             link_uses: usage_counter::UsageCounter::default(),
             refusal_counts: refusals::RefusalCounts::default(),

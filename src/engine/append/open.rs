@@ -106,7 +106,7 @@ impl AppendEngine {
             }
             .in_current_span(),
         );
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     /// The upload of a grant, if it takes bytes in order and its length is the length that the client declares.
@@ -173,7 +173,7 @@ impl AppendEngine {
             }
             upload = self.reload_upload(upload.id).await?;
         }
-        Err(Error::busy("others open this upload"))
+        Err(Error::busy("other requests keep opening this upload"))
     }
 
     /// New ledger for a file of this length, within the limits of the configuration and the store.

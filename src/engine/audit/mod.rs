@@ -14,12 +14,13 @@ use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
+use crate::domain::reason::chain;
 use crate::domain::upload::Upload;
 use crate::engine::Result;
 use crate::engine::audit::AuditTrail;
 use crate::engine::limits::check_page_limit;
 use crate::engine::request_context::RequestContext;
-use crate::store::{AuditQuery, Tx, Write};
+use crate::store::{AuditQuery, NewRow, Tx};
 
 /// Period in which repeated downloads are a single entry.
 pub(in crate::engine) const FETCH_AUDIT_INTERVAL: Duration = Duration::from_secs(60);
@@ -102,12 +103,12 @@ impl AuditedAct {
 
 impl AuditTrail {
     /// The write that adds the entry of an action.
-    pub(in crate::engine) fn audited(&self, deed: AuditedAct) -> Write {
-        Write::InsertAudit(Box::new(deed.entry(self.new_id(), self.store.now())))
+    pub(in crate::engine) fn audited(&self, deed: AuditedAct) -> NewRow {
+        NewRow::Audit(Box::new(deed.entry(self.new_id(), self.store.now())))
     }
 
     /// The write that adds the entry of a new upload and its asset.
-    pub(in crate::engine) fn told_of_creation(&self, actor: &Actor, asset: &Asset, upload: &Upload) -> Write {
+    pub(in crate::engine) fn told_of_creation(&self, actor: &Actor, asset: &Asset, upload: &Upload) -> NewRow {
         crate::engine::note_upload_ids(upload);
         let after = json!({
             "upload": upload.id,
@@ -122,15 +123,13 @@ impl AuditTrail {
     /// Adds an entry for the download of `of` by `by`, unless there was such an entry within [`FETCH_AUDIT_INTERVAL`].
     /// Written in a task, so that the download does not wait.
     pub(in crate::engine) async fn tell_of_fetch(&self, by: Uuid, of: Uuid, deed: impl FnOnce() -> AuditedAct) {
-        if self.recent_fetches.contains_key(&(by, of))
-            || !self.recent_fetches.entry((by, of)).or_insert(()).await.is_fresh()
-        {
+        if !self.recent_fetches.insert_if_absent(&(by, of), self.store.now(), ()).await {
             return;
         }
         let (engine, entry) = (self.clone(), self.audited(deed()));
         self.tasks.spawn(async move {
             if let Err(error) = engine.store.commit(Tx::new().with(entry)).await {
-                tracing::warn!(%error, "a fetch is missing from the audit trail");
+                tracing::warn!(error = %chain(&error), "a fetch is missing from the audit trail");
             }
         });
     }

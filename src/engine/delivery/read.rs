@@ -5,6 +5,8 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -14,11 +16,17 @@ use tracing::Instrument as _;
 use super::{DeliverySource, OpenedDownload};
 use crate::blob::{BlobError, BlobStore, ByteStream};
 use crate::domain::asset::{AssetContent, AssetState};
+use crate::domain::backoff::ExponentialBackoff;
+use crate::domain::clock::Entropy;
 use crate::domain::ids::AssetId;
 use crate::domain::job::{JobSubject, Priority};
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::delivery::DeliveryEngine;
 use crate::engine::{Error, Result};
 use crate::sendfile::FileSpans;
+
+/// Delays before reading resumes after consecutive failures.
+const READ_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(300), Duration::from_secs(3));
 
 impl DeliveryEngine {
     /// The bytes of a range. If the store cuts the response, reading resumes at that byte; if that fails, the stream
@@ -48,13 +56,13 @@ impl DeliveryEngine {
         let DeliverySource::Object(key) = &download.source else { return Ok(None) };
         let opened = async {
             match self.blobs.spans(key, &download.etag, range).await.map_err(lost)? {
-                Some(spans) => wait_for_first(spans).await.map(Some).map_err(|error| unreadable(&error)),
+                Some(spans) => wait_for_first(spans).await.map(Some).map_err(unreadable),
                 None => Ok(None),
             }
         };
         let spans = opened.await.inspect_err(|error| self.look_after(download, error))?;
         let (engine, download) = (self.clone(), download.clone());
-        let noted = move |error: &io::Error| engine.look_after(&download, &unreadable(error));
+        let noted = move |error: &io::Error| engine.look_after(&download, &unreadable(error.kind().into()));
         Ok(spans.map(|spans| spans.inspect_err(noted).boxed()))
     }
 
@@ -72,11 +80,11 @@ impl DeliveryEngine {
                     Ok(Some(asset)) if matches!(asset.state, AssetState::Ready(_)) && asset.damage().is_none() => {
                         let owed = engine.owe(&asset, JobSubject::Recheck(id), Priority::Normal).await;
                         if let Err(error) = owed {
-                            tracing::warn!(asset = %id, %error, "damage that a download met is not looked after");
+                            tracing::warn!(asset = %id, error = %chain(&error), "damage that a download met is not looked after");
                         }
                     }
                     Ok(_) => {}
-                    Err(error) => tracing::warn!(asset = %id, %error, "damage that a download met is not looked after"),
+                    Err(error) => tracing::warn!(asset = %id, error = %chain(&error), "damage that a download met is not looked after"),
                 }
             }
             .in_current_span(),
@@ -98,7 +106,8 @@ impl DeliveryEngine {
         }
         let first = self.blobs.get(key, etag, range.clone()).await.map_err(lost)?;
         let reading = ResumingReader {
-            blobs: std::sync::Arc::clone(&self.blobs),
+            blobs: Arc::clone(&self.blobs),
+            entropy: Arc::clone(&self.entropy),
             key: key.to_owned(),
             etag: etag.to_owned(),
             left: range,
@@ -123,24 +132,27 @@ async fn wait_for_first<T: Send + 'static, E: Send + 'static>(
 }
 
 /// Error for an I/O error of a local data file.
-fn unreadable(error: &io::Error) -> Error {
+fn unreadable(error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Error::BytesMissing(format!("a data file: {error}")),
-        _ => Error::busy(error),
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => {
+            Error::BytesMissing(FailureCause::with("a data file", error))
+        }
+        _ => Error::busy(FailureCause::of(error)),
     }
 }
 
 /// Error for the object of a row that is missing, or was replaced.
 fn lost(error: BlobError) -> BlobError {
     match error {
-        BlobError::NotFound | BlobError::Precondition => BlobError::Damaged(error.to_string()),
+        BlobError::NotFound | BlobError::Precondition => BlobError::Damaged(FailureCause::of(error)),
         other => other,
     }
 }
 
 /// Reader of a range, with as many requests as necessary.
 struct ResumingReader {
-    blobs: std::sync::Arc<dyn BlobStore>,
+    blobs: Arc<dyn BlobStore>,
+    entropy: Arc<dyn Entropy>,
     key: String,
     etag: String,
     left: Range<u64>,
@@ -159,7 +171,7 @@ impl ResumingReader {
             }
             let chunk = match &mut self.current {
                 Some(stream) => stream.next().await,
-                None => Some(Err(BlobError::Unavailable("given up".to_owned()))),
+                None => Some(Err(BlobError::Unavailable("given up".into()))),
             };
             let broken = match chunk {
                 Some(Ok(chunk)) => {
@@ -168,7 +180,7 @@ impl ResumingReader {
                     return Some((Ok(chunk), self));
                 }
                 Some(Err(error)) => error,
-                None => BlobError::Unavailable("the store ended early".to_owned()),
+                None => BlobError::Unavailable("the store ended early".into()),
             };
             if let Err(error) = self.resume(broken).await {
                 // The next poll ends the stream; the response is cut visibly.
@@ -185,7 +197,7 @@ impl ResumingReader {
         }
         while self.failures < Self::MAX_READ_FAILURES {
             self.failures += 1;
-            tokio::time::sleep(std::time::Duration::from_millis(100) * 2u32.pow(self.failures)).await;
+            tokio::time::sleep(READ_BACKOFF.delay(self.failures, &*self.entropy)).await;
             match self.blobs.get(&self.key, &self.etag, self.left.clone()).await {
                 Ok(stream) => {
                     self.current = Some(stream);

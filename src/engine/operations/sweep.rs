@@ -18,6 +18,7 @@ use crate::domain::asset::{Asset, LeftoverBytes};
 use crate::domain::clock::{Timestamp, after, before};
 use crate::domain::event::EventKind;
 use crate::domain::findings::AssetFindings;
+use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::audit::{self, AuditedAct};
 use crate::engine::operations::OperationEngine;
@@ -142,7 +143,7 @@ impl OperationEngine {
             let more = due.len() == BATCH_ROWS as usize;
             for asset in due {
                 let deed = AuditedAct::by_system(asset.tenant, "asset.delete", audit::subject(&asset))
-                    .after(json!({ "why": "its policy keeps it no longer" }));
+                    .after(json!({ "why": "the retention of its policy has ended" }));
                 let tx = match self.deletion(asset.clone(), deed).await {
                     Ok((_, tx)) if asset.state.is_settled() => {
                         report.outdated += 1;
@@ -174,7 +175,7 @@ impl OperationEngine {
             Ok(SweepOutcome::Waiting) => {}
             Err(error) => {
                 report.failed += 1;
-                tracing::warn!(upload = %id, %error, "not dealt with; it comes again");
+                tracing::warn!(upload = %id, error = %chain(&error), "not dealt with; it comes again");
                 self.postpone_check(upload).await;
             }
         }
@@ -240,7 +241,7 @@ impl OperationEngine {
             Ok(()) => report.purged += 1,
             Err(error) => {
                 report.failed += 1;
-                tracing::warn!(asset = %id, %error, "its object is not removed yet; it comes again");
+                tracing::warn!(asset = %id, error = %chain(&error), "its object is not removed yet; it comes again");
             }
         }
     }

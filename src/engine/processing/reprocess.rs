@@ -8,7 +8,7 @@ use crate::domain::ids::{AssetId, JobId};
 use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::engine::processing::ProcessingEngine;
 use crate::engine::{AssetList, ListAssets};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{NewRow, StoreError, Tx};
 
 /// Scope of the repeated processing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl ProcessingEngine {
     pub(in crate::engine) async fn owe(&self, asset: &Asset, work: JobSubject, priority: Priority) -> Result<bool> {
         let (id, run_at) = (JobId(self.new_id()), self.store.now());
         let job = NewJob { id, work, tenant: asset.tenant, priority, run_at };
-        match self.store.commit(Tx::new().with(Write::InsertJob(job))).await {
+        match self.store.commit(Tx::new().with(NewRow::Job(job))).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict) => Ok(false),
             Err(other) => Err(other.into()),

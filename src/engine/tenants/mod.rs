@@ -14,7 +14,7 @@ use crate::engine::audit::AuditedAct;
 use crate::engine::limits::check_page_limit;
 use crate::engine::tenants::TenantEngine;
 use crate::engine::{Error, Result, TenantRegistry, tenant_of};
-use crate::store::{StoreError, TenancyWrite, Tx, Write};
+use crate::store::{StoreError, TenancyWrite, Tx};
 
 /// Changes of a tenant; fields that are `None` stay unchanged.
 #[derive(Clone, Copy, Debug, Default)]
@@ -140,7 +140,7 @@ impl TenantEngine {
     ) -> Result<Policy> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         if !is_policy_name(name) {
-            return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
+            return Err(Error::invalid("name", "must be 1 to 63 characters of a-z, 0-9, '-', '_' and '.'"));
         }
         rules.check(&self.deliveries_offered())?;
         let (now, before) = (self.store.now(), self.store.find_policy(tenant, name).await?);
@@ -149,7 +149,7 @@ impl TenantEngine {
         let mut deed =
             AuditedAct::new(tenant, actor, "policy.put", format!("policy:{name}")).after(json!(policy.rules));
         deed.before = before.map(|policy| json!(policy.rules));
-        let put = Write::Tenancy(TenancyWrite::PutPolicy(Box::new(policy.clone())));
+        let put = TenancyWrite::PutPolicy(Box::new(policy.clone()));
         self.store.commit(Tx::new().with(put).with(self.audited(deed))).await?;
         self.tenancy.forget_policy(tenant, name).await;
         Ok(policy)
@@ -161,7 +161,7 @@ impl TenantEngine {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         let before = self.store.find_policy(tenant, name).await?.ok_or(Error::NotFound)?;
         let deed = AuditedAct::new(tenant, actor, "policy.drop", format!("policy:{name}")).before(json!(before.rules));
-        let gone = Write::Tenancy(TenancyWrite::DropPolicy(tenant, name.to_owned()));
+        let gone = TenancyWrite::DropPolicy(tenant, name.to_owned());
         match self.store.commit(Tx::new().with(gone).with(self.audited(deed))).await {
             Ok(()) => {
                 self.tenancy.forget_policy(tenant, name).await;

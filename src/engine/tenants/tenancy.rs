@@ -32,8 +32,8 @@ use crate::store::{Store, StoreError};
 /// Longest time until a change counts on other nodes.
 const TENANCY_CACHE_TTL: Duration = Duration::from_secs(3);
 const MAX_CACHED_TENANTS: u64 = 10_000;
-/// How long a tenant with an exhausted quota is checked before its creations join a group commit. A refusal within the
-/// group undoes all of it, and every other member has to commit alone.
+/// Time for which a tenant with an exhausted quota is checked before its creations join a group commit. A refusal
+/// within the group undoes all of it, and every other member has to commit alone.
 const OVER_QUOTA_TTL: Duration = Duration::from_secs(1);
 
 type TenantLimiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
@@ -47,7 +47,7 @@ pub(in crate::engine) struct TenancyCache {
     origins: TtlCache<(), Arc<[String]>>,
     patterns: RegexCache,
     /// Tenants whose quota was exhausted a moment ago.
-    full: Cache<TenantId, ()>,
+    full: TtlCache<TenantId, ()>,
     /// Rate limiters; kept longer than the cached tenants, so that counts are not lost.
     limiters: Cache<(TenantId, RateLimit), Arc<TenantLimiter>>,
 }
@@ -60,7 +60,7 @@ impl TenancyCache {
             policies: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL),
             origins: TtlCache::new(1, TENANCY_CACHE_TTL),
             patterns: RegexCache::new(),
-            full: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_live(OVER_QUOTA_TTL).build(),
+            full: TtlCache::new(MAX_CACHED_TENANTS, OVER_QUOTA_TTL),
             limiters: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_idle(Duration::from_secs(3600)).build(),
         }
     }
@@ -164,13 +164,14 @@ impl TenantEngine {
     pub(in crate::engine) async fn still_has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
         // A possible repeat is let through: its quota is charged already.
         let new = wish.idempotency.is_none() && wish.external_id.is_none();
-        if new && self.tenancy.full.contains_key(&tenant) { self.has_room(tenant, wish).await } else { Ok(()) }
+        let is_full = new && self.tenancy.full.contains(&tenant, self.store.now()).await;
+        if is_full { self.has_room(tenant, wish).await } else { Ok(()) }
     }
 
     /// Remembers that a tenant's quota is exhausted, if that is why a commit was refused.
     pub(in crate::engine) async fn note_refusal(&self, tenant: TenantId, error: &StoreError) {
         if matches!(error, StoreError::OverQuota(_)) {
-            self.tenancy.full.insert(tenant, ()).await;
+            self.tenancy.full.insert(tenant, self.store.now(), ()).await;
         }
     }
 
@@ -205,7 +206,7 @@ impl TenantEngine {
         partial: bool,
     ) -> Result<()> {
         let rules = self.tenancy.rules(by.tenant, &wish.policy).await?;
-        let rules = rules.ok_or_else(|| Error::invalid("policy", "there is no such policy"))?;
+        let rules = rules.ok_or_else(|| Error::invalid("policy", "this policy does not exist"))?;
         let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
         if let Some(limit) = rules.max_size
             && size > limit

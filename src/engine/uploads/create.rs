@@ -25,7 +25,7 @@ use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
 use crate::engine::limits::MAX_METADATA_BYTES;
 use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result, tenant_of};
-use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
+use crate::store::{IdempotencyRecord, NewRow, StoreError, Tx};
 
 /// Route under which idempotency keys of creations are stored.
 const REPLAY_ROUTE: &str = "uploads";
@@ -147,7 +147,7 @@ impl UploadEngine {
             let (mut asset, mut upload) = self.build_intent_rows(by, &wish, transfer.clone());
             let tx = Tx::new().create(&mut asset, &mut upload).with(self.told_of_creation(actor, &asset, &upload));
             let tx = match &wish.idempotency {
-                Some(idempotency) => tx.with(Write::InsertReplay(self.upload_replay(by.key, idempotency, &upload))),
+                Some(idempotency) => tx.with(NewRow::Replay(self.upload_replay(by.key, idempotency, &upload))),
                 None => tx,
             };
             match self.commit_and_notify(tx, asset.id).await {
@@ -166,7 +166,7 @@ impl UploadEngine {
                 }
             }
         }
-        Err(Error::busy("others create and end uploads of this external id"))
+        Err(Error::busy("other requests keep creating and ending uploads with this external_id"))
     }
 
     /// The transfer for this size on this store.
@@ -216,12 +216,12 @@ impl UploadEngine {
         }
         let longest = self.upload_timeouts().upload_ttl;
         if wish.expires_in.is_some_and(|life| life.is_zero() || life > longest) {
-            return Err(Error::invalid("expires_in", format!("at most {} seconds", longest.as_secs())));
+            return Err(Error::invalid("expires_in", format!("must be 1 to {} seconds", longest.as_secs())));
         }
         let chosen = matches!(wish.size, UploadSize::AtMost(_));
         let planned = !matches!(wish.method, TransferMethod::Auto | TransferMethod::Append);
         if chosen && (planned || wish.part_size.is_some() || wish.checksum.is_some()) {
-            return Err(Error::invalid("size", "nobody can plan parts without it"));
+            return Err(Error::invalid("size", "required for an upload with a method, a part size or a checksum"));
         }
         Ok(())
     }
@@ -305,7 +305,7 @@ impl UploadEngine {
                 return Err(Error::IdempotencyKeyReused);
             }
             let id = replay.result["upload"].as_str().and_then(|id| id.parse().ok());
-            let id = id.ok_or_else(|| Error::Internal("a replay without an upload".to_owned()))?;
+            let id = id.ok_or_else(|| Error::Internal("a replay without an upload".into()))?;
             return self.load_with_asset(self.store.find_upload(id).await?).await;
         }
         let Some(external_id) = &wish.external_id else { return Ok(None) };
@@ -367,12 +367,13 @@ impl UploadEngine {
     /// Reads an upload through a cache of [`UPLOAD_CACHE_TTL`](crate::engine::UPLOAD_CACHE_TTL), for requests that only sign
     /// URLs.
     pub(in crate::engine) async fn load_recent_upload(&self, id: UploadId) -> Result<Option<Arc<Upload>>> {
-        if let Some(upload) = self.upload_cache.get(&id).await {
-            return Ok(Some(upload));
+        // An unknown id is an error here, so that it is not cached.
+        let fetch = async { self.store.find_upload(id).await?.map(Arc::new).ok_or(Error::NotFound) };
+        match self.upload_cache.get(&id, self.store.now(), fetch).await {
+            Ok(upload) => Ok(Some(upload)),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
         }
-        let Some(upload) = self.store.find_upload(id).await?.map(Arc::new) else { return Ok(None) };
-        self.upload_cache.insert(id, Arc::clone(&upload)).await;
-        Ok(Some(upload))
     }
 }
 
@@ -382,6 +383,6 @@ pub(in crate::engine) fn check_metadata_size(metadata: &AssetMetadata) -> Result
     if size <= MAX_METADATA_BYTES {
         Ok(())
     } else {
-        Err(Error::invalid("metadata", format!("at most {MAX_METADATA_BYTES} bytes of JSON")))
+        Err(Error::invalid("metadata", format!("must be at most {MAX_METADATA_BYTES} bytes of JSON")))
     }
 }
