@@ -12,6 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::domain::issuer::{JwtIssuer, KeySource};
+use crate::domain::reason::FailureCause;
 use crate::engine::KeySetFetcher;
 
 /// Largest response in bytes: the largest sets of public issuers have a few dozen kilobytes.
@@ -44,32 +45,34 @@ impl HttpKeySets {
         Ok(Self(client.build()?))
     }
 
-    async fn get(&self, url: &str) -> Result<Vec<u8>, String> {
+    async fn get(&self, url: &str) -> Result<Vec<u8>, FailureCause> {
+        let shown = loggable_url(url);
         if !is_trustworthy(url) {
-            return Err(format!("{url} is neither https nor of this machine"));
+            return Err(format!("{url}: must be an https URL, or a URL of this machine").into());
         }
+        let failed = |error: reqwest::Error| FailureCause::with(shown.clone(), error.without_url());
         let request = self.0.get(url).header(ACCEPT, "application/json");
-        let mut answer = request.send().await.map_err(|error| format!("{url}: {}", causes(&error)))?;
+        let mut answer = request.send().await.map_err(failed)?;
         if answer.status() != reqwest::StatusCode::OK {
-            return Err(format!("{url}: it answers {}", answer.status()));
+            return Err(format!("{url}: the server answered {}", answer.status()).into());
         }
         let mut body = Vec::new();
-        while let Some(bytes) = answer.chunk().await.map_err(|error| format!("{url}: {}", causes(&error)))? {
+        while let Some(bytes) = answer.chunk().await.map_err(failed)? {
             body.extend_from_slice(&bytes);
             if body.len() > MAX_DOCUMENT_BYTES {
-                return Err(format!("{url}: more than {MAX_DOCUMENT_BYTES} bytes"));
+                return Err(format!("{url}: the answer has more than {MAX_DOCUMENT_BYTES} bytes").into());
             }
         }
         Ok(body)
     }
 
     /// URL of an issuer's key set, from its OpenID configuration.
-    async fn discover(&self, issuer: &JwtIssuer) -> Result<String, String> {
+    async fn discover(&self, issuer: &JwtIssuer) -> Result<String, FailureCause> {
         let url = format!("{}/.well-known/openid-configuration", issuer.issuer.trim_end_matches('/'));
-        let said: OpenIdConfiguration =
-            serde_json::from_slice(&self.get(&url).await?).map_err(|error| format!("{url}: {error}"))?;
+        let said: OpenIdConfiguration = serde_json::from_slice(&self.get(&url).await?)
+            .map_err(|error| FailureCause::with(loggable_url(&url), error))?;
         if said.issuer != issuer.issuer {
-            return Err(format!("{url}: it is the configuration of {:?}", said.issuer));
+            return Err(format!("{}: the document names another issuer, {}", loggable_url(&url), said.issuer).into());
         }
         Ok(said.jwks_uri)
     }
@@ -77,11 +80,11 @@ impl HttpKeySets {
 
 #[async_trait]
 impl KeySetFetcher for HttpKeySets {
-    async fn fetch(&self, issuer: &JwtIssuer) -> Result<Vec<u8>, String> {
+    async fn fetch(&self, issuer: &JwtIssuer) -> Result<Vec<u8>, FailureCause> {
         match &issuer.keys {
             KeySource::Jwks(url) => self.get(url).await,
             KeySource::Discovery => self.get(&self.discover(issuer).await?).await,
-            KeySource::Secret(_) => Err("its key is a secret of ours".to_owned()),
+            KeySource::Secret(_) => Err("the key of this issuer is a shared secret, not a JWK set".into()),
         }
     }
 }
@@ -99,20 +102,32 @@ pub fn is_trustworthy(url: &str) -> bool {
     url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && here))
 }
 
-/// An error and its chain of sources, in a single line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
+/// The URL without user, password, query and fragment, which may be secrets.
+fn loggable_url(url: &str) -> String {
+    let Ok(url) = Url::parse(url) else { return "an address that is no URL".to_owned() };
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reason::chain;
+
+    #[tokio::test]
+    async fn no_secret_of_an_address_is_in_the_chain_of_an_error() {
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let sets = HttpKeySets::new().unwrap();
+        for url in
+            [format!("http://user:hush@{gone}/keys?sig=hush#hush"), format!("ftp://user:hush@{gone}/keys?k=hush")]
+        {
+            let error = sets.get(&url).await.unwrap_err();
+            let line = chain(&error).to_string();
+            assert!(
+                line.contains("/keys") && !line.contains("hush") && !format!("{error:?}").contains("hush"),
+                "{line}"
+            );
+        }
+    }
 
     #[test]
     fn keys_come_over_https_or_from_this_machine() {

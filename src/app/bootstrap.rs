@@ -49,7 +49,7 @@ pub(super) async fn ensure_default_tenant(
     Ok(())
 }
 
-/// How the operator gets the first key.
+/// Hand-over of the first key to the operator.
 enum FirstKey {
     /// Printed on the terminal, once.
     Shown(String),

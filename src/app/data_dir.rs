@@ -24,7 +24,7 @@ pub(super) fn prepare_data_dir(config: &ServiceConfig) -> anyhow::Result<()> {
     let dir = &config.data_dir;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|error| anyhow::anyhow!("{}", plain_words(&error.to_string())))
-        .with_context(|| format!("the data directory {} cannot be made", dir.display()))?;
+        .with_context(|| format!("the data directory {} cannot be created", dir.display()))?;
     let mut files: Vec<PathBuf> = vec![dir.clone()];
     files.extend(DATA_DIR_FILES.map(|name| dir.join(name)));
     if let DatabaseConfig::Sqlite(file) = &config.database {
@@ -39,7 +39,7 @@ fn require_access(path: &Path, dir: &Path) -> anyhow::Result<()> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => bail!("{} cannot be looked at: {}", path.display(), plain_words(&error.to_string())),
+        Err(error) => bail!("{} cannot be read: {}", path.display(), plain_words(&error.to_string())),
     };
     if metadata.is_dir() {
         wanted |= Access::EXEC_OK;
@@ -50,11 +50,14 @@ fn require_access(path: &Path, dir: &Path) -> anyhow::Result<()> {
     let (path, dir) = (path.display(), dir.display());
     let (owner, me) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner == me {
-        bail!("{path} is closed to its own user (mode {:o}): chmod -R u+rwX {dir}", metadata.mode() & 0o7777);
+        bail!(
+            "{path} is not accessible to its own user (mode {:o}): run chmod -R u+rwX {dir}",
+            metadata.mode() & 0o7777
+        );
     }
     let (owner, me) = (user_name(owner), user_name(me));
     bail!(
-        "{path} belongs to user {owner}, and this is user {me}: start gantry as {owner}, or give everything to {me}: chown -R {me} {dir}"
+        "{path} belongs to user {owner}, but gantry runs as user {me}: start it as {owner}, or run chown -R {me} {dir}"
     )
 }
 

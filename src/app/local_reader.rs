@@ -9,6 +9,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use super::embedded::bucket_name;
 use crate::blob::embedded::{EmbeddedStore, ReadError};
 use crate::blob::{BlobError, ByteStream, LocalFile, LocalReader, Result};
+use crate::domain::reason::FailureCause;
 use crate::sendfile::FileSpans;
 
 /// Reads the service's bucket of the embedded store.
@@ -24,10 +25,10 @@ fn to_blob_error(error: ReadError) -> BlobError {
 }
 
 /// Converts a read error. A file that is truncated or missing has lost bytes; every other failure may be temporary.
-fn io_to_blob_error(error: &io::Error) -> BlobError {
+fn io_to_blob_error(error: io::Error) -> BlobError {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => BlobError::Damaged(error.to_string()),
-        _ => BlobError::Unavailable(error.to_string()),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => BlobError::Damaged(FailureCause::of(error)),
+        _ => BlobError::Unavailable(FailureCause::of(error)),
     }
 }
 
@@ -35,7 +36,7 @@ fn io_to_blob_error(error: &io::Error) -> BlobError {
 impl LocalReader for EmbeddedLocalReader {
     async fn get(&self, key: &str, etag: &str, range: Range<u64>) -> Result<ByteStream> {
         let bytes = self.0.read(bucket_name(), key, etag, range).await.map_err(to_blob_error)?;
-        Ok(bytes.map_err(|error| io_to_blob_error(&error)).boxed())
+        Ok(bytes.map_err(io_to_blob_error).boxed())
     }
 
     async fn spans(&self, key: &str, etag: &str, range: Range<u64>) -> Result<FileSpans> {
@@ -46,6 +47,6 @@ impl LocalReader for EmbeddedLocalReader {
         let file = self.0.data_file(bucket_name(), key, etag).await.map_err(to_blob_error)?;
         file.map(|file| std::path::absolute(file.path).map(|path| LocalFile { path, name: file.name }))
             .transpose()
-            .map_err(|error| BlobError::Unavailable(error.to_string()))
+            .map_err(|error| BlobError::Unavailable(FailureCause::of(error)))
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::config::ServiceConfig;
+use crate::domain::reason::chain;
 use crate::engine::{Engine, TenantRegistry};
 use crate::http::tls::ReloadableCertificate;
 use crate::http::{AppState, router, server};
@@ -131,13 +132,13 @@ impl BackgroundWorkers {
         let rows = &foundations.database;
         let (store, entropy) = (Arc::clone(&rows.store), Arc::clone(&rows.entropy));
         let engine = foundations.engine.clone();
-        let pipeline = pipeline::open_pipeline(config, public_url).await?;
+        let pipeline = pipeline::open_pipeline(config, public_url, &entropy).await?;
         let worker = JobWorker::new(engine, store, entropy, pipeline, config.worker.clone());
         let worker = match WebhookSender::new(&config.engine.webhooks.egress) {
             Ok(sender) => worker.with_sender(sender),
             Err(error) => {
                 // As on a machine without any certificates; services without webhooks are not affected.
-                tracing::error!(%error, "webhooks cannot be sent by this process");
+                tracing::error!(error = %chain(&error), "webhooks cannot be sent by this process");
                 worker
             }
         };

@@ -14,6 +14,7 @@ use crate::blob::{BlobError, BlobStore, StoreCapabilities};
 use crate::config::{ServiceConfig, StoreConfig};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids;
+use crate::domain::reason::chain;
 
 /// Interval of probes: servers are upgraded.
 const PROBE_INTERVAL: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -81,24 +82,25 @@ impl ObjectStoreHandle {
 /// Error for an unusable bucket, with its name, address, reason, and the setting to check.
 fn unusable_bucket_error(store: &StoreConfig, error: &BlobError) -> anyhow::Error {
     let StoreConfig::S3 { bucket, endpoint, .. } = store else {
-        return anyhow!("the embedded store cannot be used: {error}");
+        return anyhow!("the embedded store cannot be used: {}", chain(error));
     };
     let at = endpoint.as_deref().unwrap_or("Amazon S3");
     match error {
-        BlobError::Denied(why) if why.starts_with("NoSuchBucket") => {
-            anyhow!("the bucket {bucket} does not exist at {at}: create it, or name another one (s3_bucket)")
+        BlobError::Denied(why) if why.to_string().starts_with("NoSuchBucket") => {
+            anyhow!("the bucket {bucket} does not exist at {at}: create it, or set s3_bucket to another bucket")
         }
         BlobError::Denied(why) => anyhow!(
-            "the bucket {bucket} at {at} cannot be used: {why}. Check the credentials of the AWS chain \
-             (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), s3_region, and the bucket's policy"
+            "the bucket {bucket} at {at} cannot be used: {}. Check the credentials of the AWS chain \
+             (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), s3_region, and the bucket's policy",
+            chain(why)
         ),
-        BlobError::Unavailable(why) => anyhow!("the bucket {bucket} at {at} cannot be reached: {why}"),
+        BlobError::Unavailable(why) => anyhow!("the bucket {bucket} at {at} cannot be reached: {}", chain(why)),
         BlobError::NotFound
         | BlobError::Precondition
         | BlobError::BadParts(_)
         | BlobError::Damaged(_)
         | BlobError::Full => {
-            anyhow!("the bucket {bucket} at {at} cannot be used: {error}")
+            anyhow!("the bucket {bucket} at {at} cannot be used: {}", chain(error))
         }
     }
 }

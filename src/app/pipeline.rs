@@ -1,19 +1,26 @@
 //! Set-up of the processing pipeline from the settings: scanner, decoders, broker.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use crate::config::ServiceConfig;
+use crate::domain::clock::Entropy;
+use crate::domain::reason::chain;
 use crate::media::{MediaError, MediaSandbox};
 use crate::worker::{HandoffStep, MediaStep, ProcessingPipeline, Steps, handoff};
 
 /// Opens the dependencies of the steps. Brokers and scanners are not contacted: each job waits for an unavailable
 /// dependency.
-pub(super) async fn open_pipeline(config: &ServiceConfig, public_url: &str) -> anyhow::Result<ProcessingPipeline> {
+pub(super) async fn open_pipeline(
+    config: &ServiceConfig,
+    public_url: &str,
+    entropy: &Arc<dyn Entropy>,
+) -> anyhow::Result<ProcessingPipeline> {
     let processing = &config.processing;
     match processing.screening.clone() {
-        Some(screening) => drop(tokio::spawn(screening.probe_at_start())),
+        Some(screening) => drop(tokio::spawn(screening.probe_at_start(Arc::clone(entropy)))),
         None => tracing::info!("nothing is scanned for viruses: clamd is not set"),
     }
     let counter = match &processing.handoff {
@@ -29,12 +36,12 @@ pub(super) async fn open_pipeline(config: &ServiceConfig, public_url: &str) -> a
 }
 
 async fn open_media_step(config: &ServiceConfig) -> anyhow::Result<Option<MediaStep>> {
-    let scratch = prepare_scratch_dir(&config.data_dir).context("the scratch folder cannot be made")?;
+    let scratch = prepare_scratch_dir(&config.data_dir).context("the scratch folder cannot be created")?;
     let sandbox = MediaSandbox::new(config.processing.limits);
     match sandbox.probe().await {
         Ok(_) => Ok(Some(MediaStep { sandbox, sizes: config.processing.sizes.clone(), scratch })),
         Err(MediaError::Internal(why)) => {
-            tracing::error!(why, "decoders cannot be locked in here: there will be no facts and no derivatives");
+            tracing::error!(why = %chain(&why), "decoders cannot be locked in here: there will be no facts and no derivatives");
             Ok(None)
         }
     }

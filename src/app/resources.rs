@@ -11,6 +11,7 @@ use super::object_store::ObjectStoreHandle;
 use super::{embedded, secrets};
 use crate::config::{DatabaseConfig, ServiceConfig};
 use crate::domain::clock::{Clock, Entropy, OsEntropy, SystemClock, random_hex};
+use crate::domain::reason::chain;
 use crate::engine::{Engine, EngineDeps, KeySetFetcher, TenantRegistry, TokenSigner, TrustedIssuers};
 use crate::keysets::HttpKeySets;
 use crate::store::{Store, postgres, sqlite};
@@ -96,12 +97,12 @@ fn issuers(config: &ServiceConfig) -> anyhow::Result<TrustedIssuers> {
 async fn check_database(store: &dyn Store) {
     match tokio::time::timeout(MAX_CHECK_WAIT, store.verify()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(%error, "the database did not pass its check"),
+        Ok(Err(error)) => tracing::error!(error = %chain(&error), "the database did not pass its check"),
         Err(_) => tracing::info!("the database is large: its check goes on beside the service"),
     }
 }
 
-/// How long a start waits for the check of the database.
+/// Time for which a start waits for the check of the database.
 const MAX_CHECK_WAIT: Duration = Duration::from_secs(5);
 
 /// All opened resources.

@@ -55,7 +55,7 @@ pub(super) fn ensure_store_key(data_dir: &Path, entropy: &dyn Entropy) -> anyhow
     let make = || format!("GK{} {}", random_hex(entropy, 9).to_uppercase(), random_hex(entropy, 20));
     let file = data_dir.join("store.key");
     let text = read_or_create(&file, entropy, make)?;
-    let (key, secret) = text.split_once(' ').with_context(|| format!("{} is not as we wrote it", file.display()))?;
+    let (key, secret) = text.split_once(' ').with_context(|| format!("{} has an unexpected format", file.display()))?;
     Ok((key.to_owned(), secret.to_owned()))
 }
 

@@ -29,10 +29,10 @@ use crate::domain::grant::ClientNetwork;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadCdn {
     /// The URL is not an HTTP(S) URL of a host and an optional path.
-    #[error("the URL is not like https://cdn.example or https://cdn.example/files")]
+    #[error("the URL must be like https://cdn.example or https://cdn.example/files")]
     Url,
     /// The key cannot be used.
-    #[error("the private key is not PEM of an RSA key of 2048 to 4096 bits or of a P-256 key")]
+    #[error("the private key must be an RSA key of 2048 to 4096 bits or a P-256 key, in PEM")]
     Key,
 }
 

@@ -16,6 +16,7 @@ use futures_util::stream::BoxStream;
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::Timestamp;
 use crate::domain::plan::{PartNumber, StoreProfile};
+use crate::domain::reason::FailureCause;
 use crate::sendfile::FileSpans;
 
 mod capabilities;
@@ -28,7 +29,7 @@ pub mod s3;
 pub use capabilities::StoreCapabilities;
 pub use key::BlobKey;
 
-/// Errors of a store operation. Texts are for logs, never for responses to clients.
+/// Errors of a store operation. Causes are for logs, never for responses to clients.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BlobError {
     /// The object or multipart upload does not exist.
@@ -38,20 +39,20 @@ pub enum BlobError {
     #[error("a precondition does not hold")]
     Precondition,
     /// A part is missing, too small, out of order, or its entity tag or checksum differs.
-    #[error("the store refuses the parts: {0}")]
-    BadParts(String),
+    #[error("the store refuses the parts")]
+    BadParts(#[source] FailureCause),
     /// The store has lost bytes of the object: a retry does not help, an operator has to look.
-    #[error("the store's copy of the object is damaged: {0}")]
-    Damaged(String),
+    #[error("the store's copy of the object is damaged")]
+    Damaged(#[source] FailureCause),
     /// The store's disk or quota is full.
     #[error("the store is full")]
     Full,
     /// The store does not accept our credentials: a configuration error.
-    #[error("the store denies access: {0}")]
-    Denied(String),
+    #[error("the store denies access")]
+    Denied(#[source] FailureCause),
     /// No answer, or an answer without a known meaning. The request may or may not have been carried out.
-    #[error("the store is not available: {0}")]
-    Unavailable(String),
+    #[error("the store is not available")]
+    Unavailable(#[source] FailureCause),
 }
 
 /// Result of [`BlobStore`] methods.

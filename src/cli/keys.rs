@@ -31,7 +31,7 @@ pub(super) enum KeyCommand {
         /// Scopes of the key: upload, read, link, process, admin.
         #[arg(long)]
         scopes: String,
-        /// When the key stops working, like 90d.
+        /// Lifetime of the key, like 90d.
         #[arg(long, value_name = "TIME")]
         expires_in: Option<String>,
     },
@@ -45,7 +45,7 @@ pub(super) enum KeyCommand {
     Rotate {
         /// The key's id, as `list` shows it, or the whole key.
         key: String,
-        /// How long the old secret works as well, at most 7d; 0: not at all.
+        /// Time for which the old secret works as well, at most 7d; 0: not at all.
         #[arg(long, value_name = "TIME", default_value = "24h")]
         overlap: String,
         /// The tenant it acts in, by name or id.
@@ -108,7 +108,7 @@ pub(super) enum TenantCommand {
 }
 
 async fn find_tenant(registry: &TenantRegistry, name: &str) -> anyhow::Result<TenantRow> {
-    registry.tenant(name).await?.with_context(|| format!("there is no tenant {name:?}"))
+    registry.tenant(name).await?.with_context(|| format!("there is no tenant \"{name}\""))
 }
 
 pub(super) async fn run_key_command(config: &ServiceConfig, command: KeyCommand) -> anyhow::Result<()> {
@@ -144,14 +144,14 @@ pub(super) async fn run_key_command(config: &ServiceConfig, command: KeyCommand)
 }
 
 fn parse_time(text: &str) -> anyhow::Result<Duration> {
-    parse_duration(text).with_context(|| format!("{text:?} is no time"))
+    parse_duration(text).with_context(|| format!("\"{text}\" is not a time like 15m or 90d"))
 }
 
 /// The id in a key, or an id. Errors do not repeat the secret.
 fn parse_key_id(key: &str) -> anyhow::Result<KeyId> {
     let id = key.strip_prefix("gk_").unwrap_or(key);
     let id = id.split_once('.').map_or(id, |(id, _)| id);
-    id.parse().with_context(|| format!("{id:?} is no key's id"))
+    id.parse().with_context(|| format!("\"{id}\" is not the id of a key"))
 }
 
 async fn list_keys(registry: &TenantRegistry, tenant: &TenantRow) -> anyhow::Result<()> {
@@ -201,7 +201,8 @@ pub(super) async fn run_tenant_command(config: &ServiceConfig, command: TenantCo
         TenantCommand::Suspend { tenant } => patch_tenant(&registry, &tenant, suspension_patch(true)).await?,
         TenantCommand::Resume { tenant } => patch_tenant(&registry, &tenant, suspension_patch(false)).await?,
         TenantCommand::Quota { tenant, bytes, files, open_uploads } => {
-            let bytes = bytes.map(|text| parse_size(&text).with_context(|| format!("{text:?} is no size")));
+            let bytes =
+                bytes.map(|text| parse_size(&text).with_context(|| format!("\"{text}\" is not a size like 16MiB")));
             let quota = TenantQuota { bytes: bytes.transpose()?, files, uploads: open_uploads };
             patch_tenant(&registry, &tenant, PatchTenant { quota: Some(quota), ..PatchTenant::default() }).await?;
         }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app;
 use crate::config::{ConfigOverrides, ServiceConfig};
+use crate::domain::reason::chain;
 use crate::media;
 
 mod keys;
@@ -111,7 +112,7 @@ pub fn run() -> ExitCode {
 }
 
 fn print_failure(error: &anyhow::Error) -> ExitCode {
-    eprintln!("gantry: {error:#}");
+    eprintln!("gantry: {}", chain(error.as_ref()));
     ExitCode::FAILURE
 }
 
@@ -142,7 +143,7 @@ fn shutdown_token() -> CancellationToken {
         wait_for_signal().await;
         announce.cancel();
         wait_for_signal().await;
-        eprintln!("gantry: ended at once");
+        eprintln!("gantry: stopped without waiting for requests in flight");
         std::process::exit(130);
     });
     end

@@ -33,7 +33,7 @@ pub(super) struct ChoreArgs {
 fn chore_named(text: &str) -> Result<domain::Chore, String> {
     match text.parse() {
         Ok(domain::JobKind::Chore(chore)) => Ok(chore),
-        _ => Err("sweep, retention, orphans, rollup or alarms".to_owned()),
+        _ => Err("must be sweep, retention, orphans, rollup or alarms".to_owned()),
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) fn check_config(flags: &ConfigOverrides, defaults: bool) -> anyhow::R
         return Ok(());
     }
     ServiceConfig::load(flags)?;
-    println!("The settings make sense.");
+    println!("The settings are valid.");
     Ok(())
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn migrate(config: &ServiceConfig) -> anyhow::Result<()> {
 
 pub(super) fn print_store_env(config: &ServiceConfig) -> anyhow::Result<()> {
     let StoreConfig::Embedded { listen, public_url } = &config.store else {
-        bail!("the store is not the embedded one; its keys are where you have them from");
+        bail!("only the embedded store has keys that gantry can print");
     };
     for (name, value) in app::tool_environment(config, *listen, public_url.as_deref())? {
         println!("export {name}={}", format::quoted(&value));
@@ -108,7 +108,7 @@ async fn run_cleanup(engine: &Engine, options: &CleanupArgs) -> anyhow::Result<(
         return Ok(());
     }
     println!(
-        "{} objects and {} unfinished uploads looked at; {} orphans with {} bytes; {} removed.",
+        "{} objects and {} unfinished uploads checked; {} orphans with {} bytes; {} removed.",
         report.objects, report.multiparts, report.orphans, report.bytes, report.removed
     );
     if report.orphans > report.removed {

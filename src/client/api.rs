@@ -16,6 +16,7 @@ use super::error::{Error, Result, ServerRefusal};
 use super::progress::RetryObserver;
 use super::retry::{RetryBackoff, RetryPolicy};
 use crate::domain::clock::Entropy;
+use crate::domain::reason::FailureCause;
 
 /// Timeout of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ impl ApiKeyHeader {
     /// Parses the key's text.
     pub fn new(text: &str) -> Result<Self> {
         let value = HeaderValue::from_str(&format!("Bearer {}", text.trim()));
-        let mut value = value.map_err(|_| Error::Usage("the API key has characters that no key has".to_owned()))?;
+        let mut value = value.map_err(|_| Error::Usage("the API key contains invalid characters".to_owned()))?;
         value.set_sensitive(true);
         Ok(Self(value))
     }
@@ -108,7 +109,7 @@ impl<'a> ApiRequest<'a> {
 impl ApiClient {
     /// A client of the service at `base`.
     pub fn new(base: &str, key: Option<ApiKeyHeader>, policy: RetryPolicy, entropy: Arc<dyn Entropy>) -> Result<Self> {
-        let bad = || Error::Usage(format!("{base:?} is not the address of a server, like https://files.example"));
+        let bad = || Error::Usage(format!("\"{base}\" is not the address of a server, like https://files.example"));
         let mut base = Url::parse(base.trim()).map_err(|_| bad())?;
         if !matches!(base.scheme(), "http" | "https") || !base.has_host() || !base.username().is_empty() {
             return Err(bad());
@@ -164,7 +165,7 @@ impl ApiClient {
         let missing = || ServerRefusal {
             status: 401,
             code: "no_key".to_owned(),
-            detail: "there is no API key: set GANTRY_API_KEY, or GANTRY_API_KEY_FILE to a file that holds it"
+            detail: "no API key is set: set GANTRY_API_KEY, or GANTRY_API_KEY_FILE to a file that contains it"
                 .to_owned(),
             request_id: None,
             retryable: false,
@@ -181,7 +182,8 @@ impl ApiClient {
     ) -> Result<T> {
         let bytes = self.request_bytes(ask, notices).await?;
         serde_json::from_slice(&bytes).map_err(|error| {
-            Error::Other(format!("{}: the server's answer cannot be understood: {error}", ask.purpose))
+            let text = format!("{}: the server's answer is invalid: {error}", ask.purpose);
+            Error::Other(FailureCause::with(text, error))
         })
     }
 
@@ -242,7 +244,9 @@ pub async fn read_refusal(response: Response) -> Error {
     let (status, after) = (response.status().as_u16(), retry_after(response.headers()));
     let body = read_error_body(response).await;
     if (300..400).contains(&status) {
-        return Error::Other(format!("the server answered {status}: this is not the address of a Gantry service"));
+        return Error::Other(
+            format!("the server answered {status}: this is not the address of a Gantry service").into(),
+        );
     }
     ServerRefusal::from_problem(status, &body, after).into()
 }

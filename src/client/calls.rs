@@ -13,6 +13,7 @@ use super::wire::{ApiAsset, ApiAssetPage, ApiCreatedUpload, ApiLinkRequest, ApiP
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::random_hex;
 use crate::domain::plan::PartSet;
+use crate::domain::reason::FailureCause;
 
 /// Timeout of a completion: assembling thousands of parts can take a store minutes.
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -56,7 +57,7 @@ impl ApiClient {
         parts: &PartSet,
         notices: &dyn RetryObserver,
     ) -> Result<Vec<PartUrl>> {
-        let ask = ApiRequest::new("asking for part addresses", Method::POST, upload_path(id, "/urls"));
+        let ask = ApiRequest::new("requesting part URLs", Method::POST, upload_path(id, "/urls"));
         let ask = ask.body(json!({ "parts": parts.to_string() }).to_string());
         let answer: ApiPartUrls = self.request_json(&ask, notices).await?;
         Ok(answer.urls)
@@ -76,7 +77,7 @@ impl ApiClient {
 
     /// Aborts an upload. An upload that no longer exists counts as aborted.
     pub async fn abort_upload(&self, id: &str, notices: &dyn RetryObserver) -> Result<()> {
-        let ask = ApiRequest::new("giving the upload up", Method::DELETE, upload_path(id, ""));
+        let ask = ApiRequest::new("aborting the upload", Method::DELETE, upload_path(id, ""));
         match self.request_bytes(&ask, notices).await {
             Ok(_) | Err(Error::NotFound(_)) => Ok(()),
             Err(other) => Err(other),
@@ -127,8 +128,8 @@ impl ApiClient {
 
     /// Creates a link. The answer contains its URL, which is a secret.
     pub async fn create_link(&self, asset: &str, link: &ApiLinkRequest, notices: &dyn RetryObserver) -> Result<Value> {
-        let body = serde_json::to_string(link).map_err(|error| Error::Other(error.to_string()))?;
-        let ask = ApiRequest::new("making the link", Method::POST, asset_path(asset, "/links")).body(body);
+        let body = serde_json::to_string(link).map_err(|error| Error::Other(FailureCause::of(error)))?;
+        let ask = ApiRequest::new("creating the link", Method::POST, asset_path(asset, "/links")).body(body);
         self.request_json(&ask.idempotency(random_hex(self.entropy(), 16)), notices).await
     }
 

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_rustls::rustls;
 
-use crate::domain::reason::{innermost_cause, plain_words};
+use crate::domain::reason::{FailureCause, innermost_cause, plain_words};
 
-/// How long to wait for an asset that is not ready.
+/// Time to wait for an asset that is not ready.
 const MAX_NOT_READY_WAIT: Duration = Duration::from_secs(60);
 
 /// Errors of the service carry a request id, and errors of the store a code: a bare 413 comes from a proxy in front of
@@ -28,15 +28,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub const EXIT_CODES: [(u8, &str); 11] = [
     (0, "everything was done"),
     (1, "something else went wrong: a local file, or a refusal that has no code of its own"),
-    (2, "the command line or a value in it makes no sense"),
+    (2, "the command line, or a value in it, is invalid"),
     (3, "no key, a wrong key, or one that does not allow this"),
     (4, "there is no such asset, upload or link, or it is gone"),
     (5, "a limit or a quota: too large, too many, storage full"),
     (6, "integrity: bytes or digests differ, or the file changed while it was read"),
     (7, "partial: some of several files or ids failed, others did not"),
     (8, "network: the server or the store could not be reached for too long"),
-    (9, "blocked: the asset was rejected and is not handed out"),
-    (130, "interrupted (Ctrl-C); what was sent is kept, and the same command goes on"),
+    (9, "blocked: the asset was rejected and is not delivered"),
+    (130, "interrupted (Ctrl-C); what was sent is kept, and the same command continues"),
 ];
 
 /// An error by its meaning.
@@ -68,8 +68,9 @@ pub enum Error {
     /// No answer, no answer in time, or an answer that broke off.
     #[error("{why}")]
     Network {
-        /// Reason in words, without addresses, which may be secrets.
-        why: String,
+        /// Cause, without addresses, which may be secrets.
+        #[source]
+        why: FailureCause,
         /// `Retry-After` of the server.
         after: Option<Duration>,
     },
@@ -88,11 +89,12 @@ pub enum Error {
         /// Path of the file.
         path: PathBuf,
         /// Error of the operating system.
+        #[source]
         error: std::io::Error,
     },
     /// Anything else, in words.
     #[error("{0}")]
-    Other(String),
+    Other(#[source] FailureCause),
 }
 
 /// An error answer of a server.
@@ -100,7 +102,7 @@ pub enum Error {
 pub struct ServerRefusal {
     /// The HTTP status.
     pub status: u16,
-    /// For programs: the problem's `code`, or the store's.
+    /// Error code for programs: the problem's `code`, or the store's.
     pub code: String,
     /// Message for people.
     pub detail: String,
@@ -108,7 +110,7 @@ pub struct ServerRefusal {
     pub request_id: Option<String>,
     /// True if a retry can help.
     pub retryable: bool,
-    /// When to retry.
+    /// Time until a retry, if the server named a time.
     pub retry_after: Option<Duration>,
 }
 
@@ -216,7 +218,7 @@ impl From<ServerRefusal> for Error {
             (404 | 410, _) => Self::NotFound(refusal),
             (413 | 429 | 507, _) => Self::Limit(refusal),
             (422, "invalid" | "invalid_json") => Self::Usage(refusal.to_string()),
-            (502..=504, _) => Self::Network { after: refusal.retry_after, why: refusal.to_string() },
+            (502..=504, _) => Self::Network { after: refusal.retry_after, why: refusal.to_string().into() },
             _ => Self::Refused(refusal),
         }
     }
@@ -238,18 +240,19 @@ impl Error {
         }
         let text = innermost_cause(&error);
         if is_not_tls(&error) {
-            let why = "there is no HTTPS at this address: the server speaks plain HTTP, or something else. Write http:// \
-                       instead of https://, if the way to it is safe";
-            return Self::Other(why.to_owned());
+            let why = "the server at this address does not support HTTPS. Write http:// \
+                       instead of https://, if the network is trusted";
+            return Self::Other(why.into());
         }
         if is_untrusted_certificate(&error) {
-            return Self::Other(format!("the server's certificate is not trusted: {text}"));
+            return Self::Other(FailureCause::with(format!("the server's certificate is not trusted: {text}"), error));
         }
-        Self::network(if error.is_connect() { format!("no connection: {text}") } else { text })
+        let text = if error.is_connect() { format!("cannot connect: {text}") } else { text };
+        Self::network(FailureCause::with(text, error))
     }
 
     /// A network error.
-    pub fn network(why: impl Into<String>) -> Self {
+    pub fn network(why: impl Into<FailureCause>) -> Self {
         Self::Network { why: why.into(), after: None }
     }
 
@@ -323,6 +326,7 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reason::chain;
 
     fn problem(status: u16, code: &str, retryable: bool) -> Error {
         let body = format!(
@@ -380,6 +384,19 @@ mod tests {
         }
         let ours = problem(413, "too_large", false).to_string();
         assert!(!ours.contains("client_max_body_size"), "{ours}");
+    }
+
+    #[tokio::test]
+    async fn no_signed_address_is_in_the_chain_of_a_transport_error() {
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let url = format!("http://user:hush@{gone}/b/k?X-Amz-Credential=hush&X-Amz-Signature=hush");
+        let error = Error::transport(reqwest::Client::new().put(url).send().await.unwrap_err());
+        let line = chain(&error).to_string();
+        assert!(line.starts_with("no connection: ") && std::error::Error::source(&error).is_some(), "{line}");
+        assert!(
+            !line.contains("hush") && !line.contains("X-Amz") && !format!("{error:?}").contains("hush"),
+            "{error:?}"
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::domain::clock::Clock;
 
 /// Uploads expire after a week; entries older than this are useless.
 const MAX_JOURNAL_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How long a repeated command gets the asset whose id was already reported to the user.
+/// Time for which a repeated command gets the asset whose id was already reported to the user.
 const REPORTED_RETENTION: Duration = Duration::from_secs(600);
 
 /// The directory of journals, as seen by a command.
@@ -169,7 +169,7 @@ impl UploadJournal {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let busy = format!("{}: another gantry is uploading this file", identity.path.display());
-                    return Err(Error::Other(busy));
+                    return Err(Error::Other(busy.into()));
                 }
                 Err(TryLockError::Error(error)) => return Err(local()(error)),
             }

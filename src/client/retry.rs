@@ -7,10 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::Error;
+use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::Entropy;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
+const BACKOFF: ExponentialBackoff = ExponentialBackoff::new(FIRST_PAUSE, MAX_PAUSE);
 /// Cap of a server's `Retry-After`; a longer delay would be an outage.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 /// Minimum number of attempts of an operation, however long they take.
@@ -21,7 +23,7 @@ const MIN_ATTEMPTS: u32 = 3;
 pub struct RetryPolicy {
     /// Maximum retries of a request or part; `None`: as many as the time allows.
     pub retries: Option<u32>,
-    /// How long a request or part may keep failing.
+    /// Time for which a request or part may keep failing.
     pub max_time: Duration,
 }
 
@@ -62,20 +64,13 @@ impl RetryBackoff {
             return None;
         }
         let pause = match error.retry_after() {
-            Some(asked) => asked.min(MAX_RETRY_AFTER) + jitter(FIRST_PAUSE, entropy),
-            None => jitter(FIRST_PAUSE.saturating_mul(1 << (self.failures - 1).min(10)).min(MAX_PAUSE), entropy),
+            Some(asked) => asked.min(MAX_RETRY_AFTER) + BACKOFF.delay(1, entropy),
+            None => BACKOFF.delay(self.failures, entropy),
         };
         let since = *self.since.get_or_insert(now);
         let late = now + pause > since + self.policy.max_time && self.failures >= MIN_ATTEMPTS;
         (!late).then_some(pause)
     }
-}
-
-/// A random delay between half of `full` and `full`, so that many clients do not retry at once.
-fn jitter(full: Duration, entropy: &dyn Entropy) -> Duration {
-    let mut byte = [0];
-    entropy.fill(&mut byte);
-    full / 2 + full / 2 * u32::from(byte[0]) / 255
 }
 
 #[cfg(test)]
@@ -141,7 +136,7 @@ mod tests {
     #[test]
     fn many_clients_do_not_come_back_at_once() {
         let entropy = SeededEntropy::new(9);
-        let all: std::collections::BTreeSet<_> = (0..50).map(|_| jitter(MAX_PAUSE, &entropy)).collect();
+        let all: std::collections::BTreeSet<_> = (0..50).map(|_| BACKOFF.delay(20, &entropy)).collect();
         assert!(all.len() > 30);
         assert!(all.iter().all(|pause| *pause >= MAX_PAUSE / 2 && *pause <= MAX_PAUSE));
     }

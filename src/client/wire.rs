@@ -19,7 +19,7 @@ pub struct ApiAsset {
     pub size: u64,
     /// Digest in hexadecimal, computed or declared.
     pub sha256: Option<String>,
-    /// Why it was rejected or failed.
+    /// Reason of the rejection or failure.
     pub reason: Option<ApiReason>,
     /// Time of creation, RFC 3339.
     #[serde(default)]
@@ -34,7 +34,7 @@ impl ApiAsset {
     }
 }
 
-/// Why an asset was rejected or failed.
+/// Reason why an asset was rejected or failed.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ApiReason {
     /// Code for programs.
@@ -161,7 +161,7 @@ pub struct ApiLinkRequest {
     /// Name under which the file is saved, instead of the asset's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
-    /// How often the link may be used.
+    /// Number of permitted uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uses: Option<u32>,
     /// The only address or network that may use the link.

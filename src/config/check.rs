@@ -59,7 +59,7 @@ impl ConfigParser {
     ) -> T {
         let text = self.text(name);
         read(&text).unwrap_or_else(|| {
-            self.add_error(name, format!("{text:?} is not {expected}"));
+            self.add_error(name, format!("\"{text}\" is not {expected}"));
             stand_in
         })
     }
@@ -90,7 +90,7 @@ impl ConfigParser {
     pub(super) fn url_lifetime(&mut self, name: &str) -> Duration {
         let time = self.time(name);
         if time > MAX_URL_LIFETIME {
-            self.add_error(name, "signatures live 7 days at most");
+            self.add_error(name, "must be at most 7d: signatures are valid for a week");
         }
         time
     }
@@ -205,7 +205,7 @@ fn database(c: &mut ConfigParser, data_dir: &std::path::Path) -> DatabaseConfig 
     match url.strip_prefix("sqlite://") {
         Some(path) if !path.is_empty() => DatabaseConfig::Sqlite(path.into()),
         _ => {
-            c.add_error("database_url", "neither sqlite:///path/to/file nor postgres://…");
+            c.add_error("database_url", "must be sqlite:///path/to/file or postgres://…");
             DatabaseConfig::Sqlite(data_dir.into())
         }
     }
@@ -221,7 +221,7 @@ fn store(c: &mut ConfigParser) -> StoreConfig {
         "s3" => {
             let bucket = c.optional_text("s3_bucket");
             if bucket.is_none() {
-                c.add_error("s3_bucket", "needed when store is s3");
+                c.add_error("s3_bucket", "required if store is s3");
             }
             StoreConfig::S3 {
                 bucket: bucket.unwrap_or_default(),
@@ -232,7 +232,7 @@ fn store(c: &mut ConfigParser) -> StoreConfig {
             }
         }
         other => {
-            c.add_error("store", format!("{other:?} is neither embedded nor s3"));
+            c.add_error("store", format!("\"{other}\" is neither embedded nor s3"));
             StoreConfig::Embedded { listen: c.address("store_listen"), public_url: None }
         }
     }
@@ -246,7 +246,7 @@ fn tls(c: &mut ConfigParser) -> Option<tls::CertificateFiles> {
         }
         (certificate, _) => {
             let missing = if certificate.is_none() { "tls.certificate" } else { "tls.key" };
-            c.add_error(missing, "certificate and key come together");
+            c.add_error(missing, "required: set certificate and key together");
             None
         }
     }
@@ -260,11 +260,11 @@ fn signing_keys(c: &mut ConfigParser) -> Vec<Vec<u8>> {
         // the grants of other nodes.
         c.add_error(
             "signing_key",
-            format!("has no key in it; give one of at least {MIN_SECRET_BYTES} bytes, or leave it empty"),
+            format!("contains no key; set a key of at least {MIN_SECRET_BYTES} bytes, or leave it empty"),
         );
     }
     if keys.iter().any(|key| key.len() < MIN_SECRET_BYTES) {
-        c.add_error("signing_key", format!("every key needs at least {MIN_SECRET_BYTES} bytes"));
+        c.add_error("signing_key", format!("every key must have at least {MIN_SECRET_BYTES} bytes"));
     }
     keys
 }

@@ -22,10 +22,13 @@ pub(super) fn deliveries(c: &mut ConfigParser, usual: DeliveryMode) -> DeliveryS
     let (proxy, cdn) = (proxy(c), cdn(c));
     let offered = |wanted: fn(DeliveryMode) -> bool| wanted(usual) || also.iter().copied().any(wanted);
     if offered(DeliveryMode::needs_proxy) && proxy.is_none() {
-        c.add_error("trusted_proxy_secret", "needed for accel and sendfile: nobody else may be told where bytes are");
+        c.add_error(
+            "trusted_proxy_secret",
+            "required for accel and sendfile: only the proxy may learn where bytes are",
+        );
     }
     if offered(|mode| mode == DeliveryMode::Cdn) && cdn.is_none() {
-        c.add_error("cdn.form", "needed for cdn: cloudfront or hmac");
+        c.add_error("cdn.form", "required for cdn: cloudfront or hmac");
     }
     DeliverySettings { also, proxy, proxy_ttl: c.url_lifetime("downloads.proxy_expires_in"), cdn, purge: purge(c) }
 }
@@ -46,7 +49,7 @@ fn proxy(c: &mut ConfigParser) -> Option<TrustedProxy> {
 fn checked_secret(c: &mut ConfigParser, name: &str) -> Option<String> {
     let secret = c.optional_text(name)?;
     if secret.len() < MIN_SECRET_BYTES {
-        c.add_error(name, format!("needs at least {MIN_SECRET_BYTES} bytes"));
+        c.add_error(name, format!("must have at least {MIN_SECRET_BYTES} bytes"));
     }
     Some(secret)
 }
@@ -57,7 +60,7 @@ fn cdn(c: &mut ConfigParser) -> Option<CdnSigner> {
         "cloudfront" => CdnSigner::cloudfront(&url, &c.optional_text("cdn.key_pair_id")?, &c.text("cdn.private_key")),
         "hmac" => CdnSigner::hmac(&url, &checked_secret(c, "cdn.secret")?),
         other => {
-            c.add_error("cdn.form", format!("{other:?} is neither cloudfront nor hmac"));
+            c.add_error("cdn.form", format!("\"{other}\" is neither cloudfront nor hmac"));
             return None;
         }
     };
@@ -68,7 +71,7 @@ fn cdn(c: &mut ConfigParser) -> Option<CdnSigner> {
 fn purge(c: &mut ConfigParser) -> Option<PurgeHook> {
     let url = c.optional_text("cdn.purge_url")?;
     if !url::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
-        c.add_error("cdn.purge_url", "not a URL like https://cdn.example/purge");
+        c.add_error("cdn.purge_url", "must be a URL like https://cdn.example/purge");
     }
     Some(PurgeHook { url, token: c.optional_text("cdn.purge_token") })
 }

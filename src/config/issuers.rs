@@ -51,7 +51,7 @@ pub(super) fn key_sets(c: &mut ConfigParser) -> KeySetSettings {
         keep: c.time("key_sets.keep"),
     };
     if settings.keep < settings.refresh {
-        c.add_error("key_sets.keep", "shorter than key_sets.refresh");
+        c.add_error("key_sets.keep", "must not be shorter than key_sets.refresh");
     }
     settings
 }
@@ -63,7 +63,7 @@ pub(super) fn issuers(c: &mut ConfigParser) -> Vec<JwtIssuer> {
     let issuers: Vec<JwtIssuer> = names.iter().map(|name| issuer(c, name)).collect();
     for (at, issuer) in issuers.iter().enumerate() {
         if issuers.iter().skip(at + 1).any(|other| other.issuer == issuer.issuer) {
-            c.add_error(&format!("issuers.{}.issuer", issuer.name), "another one has the same");
+            c.add_error(&format!("issuers.{}.issuer", issuer.name), "another issuer has the same value");
         }
     }
     issuers
@@ -82,7 +82,7 @@ fn issuer(c: &mut ConfigParser, name: &str) -> JwtIssuer {
         algorithms: algorithms(c, &at("algorithms"), matches!(keys, KeySource::Secret(_))),
         tenant: tenant(c, name),
         scopes: ScopesOf {
-            claim: required(c, &at("scopes_claim"), "the claim that says what they may do"),
+            claim: required(c, &at("scopes_claim"), "the claim with the scopes of its tokens"),
             names: c.parse_value(
                 &at("scopes_names"),
                 "a list like files.write=upload, staff=admin",
@@ -98,17 +98,17 @@ fn issuer(c: &mut ConfigParser, name: &str) -> JwtIssuer {
 fn required(c: &mut ConfigParser, name: &str, why: &str) -> String {
     let text = c.optional_text(name);
     if text.is_none() {
-        c.add_error(name, format!("needed: {why}"));
+        c.add_error(name, format!("required: {why}"));
     }
     text.unwrap_or_default()
 }
 
 /// Accepted audiences of tokens. A list of commas only would accept no token.
 fn audiences(c: &mut ConfigParser, name: &str) -> Vec<String> {
-    let text = required(c, name, "without it, tokens for somebody else would count");
+    let text = required(c, name, "without it, tokens for other services would be accepted");
     let audiences = split_list(&text);
     if audiences.is_empty() && !text.is_empty() {
-        c.add_error(name, format!("{text:?} names no audience"));
+        c.add_error(name, format!("\"{text}\" names no audience"));
     }
     audiences
 }
@@ -117,25 +117,25 @@ fn keys(c: &mut ConfigParser, name: &str) -> KeySource {
     let at = |own: &str| format!("issuers.{name}.{own}");
     match (c.optional_text(&at("jwks_url")), c.optional_text(&at("secret"))) {
         (Some(_), Some(_)) => {
-            c.add_error(&at("secret"), "either a secret or a JWK set");
+            c.add_error(&at("secret"), "cannot be combined with jwks_url: set either of them");
             KeySource::Discovery
         }
         (None, Some(secret)) => {
             if secret.len() < MIN_ISSUER_SECRET_BYTES {
-                c.add_error(&at("secret"), format!("at least {MIN_ISSUER_SECRET_BYTES} bytes"));
+                c.add_error(&at("secret"), format!("must have at least {MIN_ISSUER_SECRET_BYTES} bytes"));
             }
             KeySource::Secret(secret.into_bytes())
         }
         (Some(url), None) => {
             if !is_trustworthy(&url) {
-                c.add_error(&at("jwks_url"), format!("{url:?} is not an https URL, or one of this machine"));
+                c.add_error(&at("jwks_url"), format!("\"{url}\" is neither an https URL nor a URL of this machine"));
             }
             KeySource::Jwks(url)
         }
         (None, None) => {
             let issuer = c.text(&at("issuer"));
             if !issuer.is_empty() && !is_trustworthy(&issuer) {
-                c.add_error(&at("jwks_url"), "needed: the issuer is no https URL at which its keys could be asked for");
+                c.add_error(&at("jwks_url"), "required, because the issuer is not an https URL with a JWK set");
             }
             KeySource::Discovery
         }
@@ -150,10 +150,10 @@ fn algorithms(c: &mut ConfigParser, name: &str, shared: bool) -> Vec<JwtAlgorith
     }
     let read: Result<Vec<JwtAlgorithm>, String> = split_list(&text).iter().map(|text| text.parse()).collect();
     match read {
-        Ok(read) if read.is_empty() => c.add_error(name, "needed: at least one"),
+        Ok(read) if read.is_empty() => c.add_error(name, "required: at least one algorithm"),
         Ok(read) if read.iter().all(|algorithm| algorithm.is_symmetric() == shared) => return read,
         // Accepting a public key as the secret of an HMAC is a well-known attack.
-        Ok(_) => c.add_error(name, "HS256, HS384 and HS512 go with a secret, all others with a JWK set"),
+        Ok(_) => c.add_error(name, "HS256, HS384 and HS512 require a secret, all others a JWK set"),
         Err(problem) => c.add_error(name, problem),
     }
     Vec::new()
@@ -167,13 +167,13 @@ fn tenant(c: &mut ConfigParser, name: &str) -> TenantOf {
     match (c.optional_text(&at("tenant")), c.optional_text(&at("tenant_claim"))) {
         (Some(tenant), None) if names.is_empty() => {
             if !is_tenant_name(&tenant) {
-                c.add_error(&at("tenant"), format!("{tenant:?} is no tenant's name"));
+                c.add_error(&at("tenant"), format!("\"{tenant}\" is not a valid tenant name"));
             }
             TenantOf::Fixed(tenant)
         }
         (None, Some(claim)) => TenantOf::Claim { claim, names },
         _ => {
-            c.add_error(&at("tenant"), "needed: a tenant, or else tenant_claim with tenant_names as wanted");
+            c.add_error(&at("tenant"), "required: either a tenant, or tenant_claim (with tenant_names)");
             TenantOf::Fixed(String::new())
         }
     }
@@ -265,7 +265,7 @@ mod tests {
             assert!(complaints.0.iter().any(|text| text.starts_with(&about)), "{settings:?}: {complaints}");
             assert!(!complaints.to_string().contains(secret));
         }
-        assert!(load(&[("AUDIENZ", "x")]).unwrap_err().to_string().contains("no such setting"));
+        assert!(load(&[("AUDIENZ", "x")]).unwrap_err().to_string().contains("unknown setting"));
     }
 
     #[test]

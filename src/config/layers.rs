@@ -43,7 +43,7 @@ pub(super) fn merge(
     let texts = flatten(&builder.build().map_err(fatal)?)?;
     let unknown = names(&texts);
     let unknown = unknown.difference(&known).filter(|name| !issuers::is_setting(name));
-    complaints.extend(unknown.map(|name| format!("{name}: there is no such setting")));
+    complaints.extend(unknown.map(|name| format!("{name}: unknown setting")));
     Ok(MergedSettings { texts, errors: complaints })
 }
 

@@ -114,7 +114,7 @@ pub enum StoreConfig {
 
 /// All errors of the settings.
 #[derive(Debug, thiserror::Error)]
-#[error("the settings do not make sense:\n{}", .0.iter().map(|complaint| format!("  - {complaint}")).collect::<Vec<_>>().join("\n"))]
+#[error("the settings are invalid:\n{}", .0.iter().map(|complaint| format!("  - {complaint}")).collect::<Vec<_>>().join("\n"))]
 pub struct InvalidSettings(pub Vec<String>);
 
 /// Settings from the command line.

@@ -14,10 +14,10 @@ impl ConfigParser {
         let text = self.optional_text(name)?;
         match web_origin(&text) {
             Some(url) if names_every_address(&url) => {
-                self.add_error(name, format!("{text:?} {UNSPECIFIED_ADDRESS_MESSAGE}"));
+                self.add_error(name, format!("\"{text}\" {UNSPECIFIED_ADDRESS_MESSAGE}"));
             }
             Some(url) => return Some(url.origin().ascii_serialization()),
-            None => self.add_error(name, format!("{text:?} is not an origin like https://files.example")),
+            None => self.add_error(name, format!("\"{text}\" is not an origin like https://files.example")),
         }
         None
     }
@@ -31,9 +31,9 @@ impl ConfigParser {
             self.add_error(
                 name,
                 format!(
-                    "needed, because {listen_name} is {listen}: every address of this machine, and none that links and \
-                     signed URLs could name. Set {name} (GANTRY_{variable}) to the address that clients use, like \
-                     http://192.0.2.7:{port} or https://files.example",
+                    "required, because {listen_name} is {listen}, which means all addresses of this machine; links \
+                     and signed URLs need an address of their own. Set {name} (GANTRY_{variable}) to the address that \
+                     clients use, like http://192.0.2.7:{port} or https://files.example",
                     port = listen.port()
                 ),
             );
@@ -46,7 +46,7 @@ impl ConfigParser {
         let text = self.optional_text(name)?;
         let url = Url::parse(&text).ok().filter(|url| is_web(url) && url.query().is_none());
         if url.is_none() {
-            self.add_error(name, format!("{text:?} is not a URL like https://s3.example"));
+            self.add_error(name, format!("\"{text}\" is not a URL like https://s3.example"));
         }
         Some(text)
     }
@@ -59,7 +59,7 @@ impl ConfigParser {
                 Some(origin) => origins.push(origin),
                 None => self.add_error(
                     "cors_origins",
-                    format!("{text:?} is not an origin with its scheme, like https://app.example, and not *"),
+                    format!("\"{text}\" is neither an origin with its scheme, like https://app.example, nor *"),
                 ),
             }
         }
@@ -67,7 +67,8 @@ impl ConfigParser {
     }
 }
 
-const UNSPECIFIED_ADDRESS_MESSAGE: &str = "is every address of this machine, and none that clients could connect to";
+const UNSPECIFIED_ADDRESS_MESSAGE: &str =
+    "means all addresses of this machine; set an address to which clients can connect";
 
 fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() && url.password().is_none()
@@ -139,7 +140,7 @@ mod tests {
         for name in ["PUBLIC_URL", "CONTENT_URL", "STORE_PUBLIC_URL"] {
             for url in ["http://0.0.0.0:8080", "http://[::]:8080"] {
                 let text = complaint(&[(name, url)]);
-                assert!(text.starts_with(&name.to_lowercase()) && text.contains("every address"), "{text}");
+                assert!(text.starts_with(&name.to_lowercase()) && text.contains("all addresses"), "{text}");
             }
         }
     }

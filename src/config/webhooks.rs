@@ -25,7 +25,7 @@ fn proxy(c: &mut ConfigParser) -> Option<String> {
     let text = c.optional_text("webhooks.proxy")?;
     let good = url::Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if !good {
-        c.add_error("webhooks.proxy", "not a URL like http://proxy.example:3128");
+        c.add_error("webhooks.proxy", "must be a URL like http://proxy.example:3128");
     }
     Some(text)
 }

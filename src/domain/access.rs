@@ -1,33 +1,33 @@
-//! Who may do what: one function for every route of every protocol.
+//! Permission checks: a single function for every route of every protocol.
 //!
-//! A caller that lacks the scope is told so before anything is looked up; a thing of somebody else is hidden, with
-//! the very answer that an unknown id gets. The engine asks here; no handler decides for itself.
+//! A caller that lacks the scope is refused before anything is looked up. An object of another tenant is answered
+//! exactly like an unknown id. The engine calls these checks; no handler decides for itself.
 
 use super::ids::{AssetId, KeyId, TenantId, UploadId};
 use super::key::{KeyScope, KeyScopes};
 
-/// Who is asking.
+/// The caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// No credential at all.
+    /// Without a credential.
     Nobody,
     /// The holder of an API key.
     Key {
-        /// Which key.
+        /// The key.
         id: KeyId,
-        /// The tenant it acts in.
+        /// The tenant of the key.
         tenant: TenantId,
-        /// What it may do there.
+        /// The scopes of the key.
         scopes: KeyScopes,
     },
-    /// The holder of a grant for one upload.
+    /// The holder of a grant for a single upload.
     Uploader {
-        /// The one upload.
+        /// The upload of the grant.
         upload: UploadId,
     },
 }
 
-/// What is asked.
+/// The operation that a caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Begin an upload, or ask whether it would be accepted.
@@ -48,33 +48,33 @@ pub enum Action {
     EditAsset,
     /// Make and revoke links to an asset.
     LinkAsset,
-    /// Have an asset looked at again, fetch it for processing, report what processing came to.
+    /// Reprocess an asset, fetch it for processing, report a processing result.
     ProcessAsset,
-    /// See the tenant's jobs, retry and discard dead ones, keep its webhooks.
+    /// See the tenant's jobs, retry and discard dead jobs, manage its webhooks.
     Administer,
 }
 
-/// The thing that an action is about, once it has been looked up.
+/// The object of an action, after it was looked up.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessTarget {
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant: TenantId,
     /// The key that created it.
     pub owner: KeyId,
-    /// The upload, for uploads.
+    /// The upload, if the object is an upload.
     pub upload: Option<UploadId>,
     /// The asset.
     pub asset: AssetId,
 }
 
-/// Why not.
+/// Reason of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessDenied {
-    /// No usable credential.
+    /// No valid credential.
     Unauthenticated,
-    /// The credential is good, but not for this.
+    /// The credential is valid, but does not permit this action.
     Forbidden,
-    /// To this caller the thing does not exist.
+    /// The object is hidden from this caller; the answer is that of an unknown id.
     Hidden,
 }
 
@@ -93,25 +93,26 @@ impl Action {
         }
     }
 
-    /// What the grant for one upload covers: driving that upload and watching its asset, not fetching it.
+    /// True if an upload grant permits the action: driving its upload and reading its asset, but not fetching the
+    /// bytes.
     fn within_upload_grant(self) -> bool {
         matches!(self, Self::ReadUpload | Self::DriveUpload | Self::ReadAsset)
     }
 }
 
-/// First half of the decision, before anything is looked up: could this actor do such a thing at all?
+/// First check, before anything is looked up: true if this caller can be permitted this action on any object.
 pub fn may_ask(actor: &Actor, action: Action) -> Result<(), AccessDenied> {
     match actor {
         Actor::Nobody => Err(AccessDenied::Unauthenticated),
         Actor::Uploader { .. } if action.within_upload_grant() => Ok(()),
         Actor::Key { scopes, .. } if scopes.allow(action.scope()) => Ok(()),
-        // Whoever brings bytes in may watch them arrive.
+        // A caller that may upload may also follow its uploads.
         Actor::Key { scopes, .. } if action.within_upload_grant() && scopes.allow(KeyScope::Upload) => Ok(()),
         Actor::Key { .. } | Actor::Uploader { .. } => Err(AccessDenied::Forbidden),
     }
 }
 
-/// Second half, with the thing in hand: is it this actor's?
+/// Second check, with the object that was looked up: whether it belongs to this caller.
 pub fn may(actor: &Actor, action: Action, target: AccessTarget) -> Result<(), AccessDenied> {
     may_ask(actor, action)?;
     match actor {

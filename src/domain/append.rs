@@ -1,18 +1,19 @@
-//! The ledger of an upload whose bytes are relayed through this service, in order: what is acknowledged, where it is,
-//! and who may add to it.
+//! The ledger of an upload whose bytes are relayed through this service, in order: acknowledged bytes, their place in
+//! the store, and the lease of the writer.
 //!
 //! ```text
 //! |— part —|— part —|— tail —|                      |
 //! 0                          offset                 length
 //! ```
 //!
-//! Whole parts are at the store in one multipart upload; what follows them, less than a part, is the tail: temporary
-//! objects. A byte is acknowledged when the store has it *and* the ledger says so.
+//! Whole parts are stored in a multipart upload. The bytes after them, less than a part, are the tail, which is kept in
+//! temporary objects. A byte is acknowledged when the store has it *and* the ledger records it.
 //!
-//! One writer at a time holds the lease, and its fence is a number that no other holder has or had. Nobody waits for a
-//! holder that is gone: when its lease has run out, the next one takes over. Three things make a holder harmless that
-//! wakes up after that: its rows are refused (fence and revision), its tails have its fence in their names, and its part
-//! numbers are never handed out again, so it cannot overwrite what another has acknowledged.
+//! A single writer at a time holds the lease. Its fence is a number that no other holder gets. A writer never waits for
+//! a holder that has vanished: after the lease has expired, the next writer takes over. If the old holder wakes up
+//! after that, it cannot do damage for three reasons: its rows are refused (fence and revision), its tail objects have
+//! its fence in their names, and its part numbers are not used again, so it cannot overwrite bytes that another holder
+//! has acknowledged.
 
 use std::time::Duration;
 
@@ -23,83 +24,83 @@ use super::plan::{PartNumber, PartPlan, PlanError, StoreProfile};
 use super::upload::{Transfer, Upload, UploadState};
 
 const MIB: u64 = 1 << 20;
-/// Parts of one upload that a holder may have under way: so many numbers are lost with a holder that vanishes.
+/// Parts that a holder may have in flight per upload; also the part numbers that are skipped when a holder vanishes.
 pub const MAX_PARTS_IN_FLIGHT: u16 = 3;
 /// Part numbers that the plan leaves unused, for takeovers.
 const SPARE_PART_NUMBERS: u16 = 500;
-/// Part size while the plan stays below the number of parts: what one upload holds in memory.
+/// Part size while it results in few enough parts; bounds the memory of an upload.
 const USUAL_PART_BYTES: u64 = 8 * MIB;
-/// Part size while nobody has said how long the file is.
+/// Part size while the length of the file is unknown.
 const UNKNOWN_LENGTH_PART_BYTES: u64 = 32 * MIB;
 
-/// What a relayed upload has, and who may add to it.
+/// State of a relayed upload: acknowledged bytes, their place in the store, and the lease of the writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppendLedger {
     /// The file's exact size.
     pub length: UploadLength,
-    /// Bytes of every part but the last.
+    /// Size of every part but the last, in bytes.
     pub part_size: u64,
     /// The store's id for the multipart upload; `None` before the first part.
     pub store_id: Option<String>,
     /// Acknowledged bytes.
     pub offset: u64,
-    /// What follows the last whole part, in order.
+    /// Segments after the last whole part, in order.
     pub tail: Vec<TailSegment>,
     /// The lowest part number that no holder has used.
     pub next_part: u16,
-    /// The last fence that was handed out.
+    /// The last fence that was assigned.
     pub fence: u64,
-    /// Who may write.
+    /// The lease of the current writer.
     pub lease: Option<AppendLease>,
-    /// Whether it is a file of its own.
+    /// The upload's role in tus concatenation.
     pub concat: ConcatRole,
-    /// What the client said at creation and wants to hear again.
+    /// Request headers of the creation that later answers repeat.
     pub echoed: EchoedHeaders,
 }
 
-/// How many bytes will come.
+/// Length of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadLength {
-    /// So many.
+    /// In bytes.
     Known(u64),
-    /// The client will say later.
+    /// The client declares it later.
     Deferred,
 }
 
-/// The right to write, of whoever has the ledger's last fence.
+/// The exclusive right to write, held by the writer with the ledger's last fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendLease {
-    /// When others may take it.
+    /// When another writer may take it.
     pub until: Timestamp,
-    /// Somebody else asks for it.
+    /// True if another writer asks for its release.
     pub wanted: bool,
 }
 
-/// A temporary object that holds acknowledged bytes behind the last whole part.
+/// A temporary object that holds acknowledged bytes after the last whole part.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TailSegment {
-    /// The holder that wrote it.
+    /// Fence of the holder that wrote it.
     pub fence: u64,
-    /// Its number among those of that holder.
+    /// Serial number among the segments of that holder.
     pub serial: u32,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Its entity tag.
     pub etag: String,
 }
 
-/// Whether a relayed upload is a file of its own.
+/// Role of a relayed upload in tus concatenation (`Upload-Concat`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConcatRole {
-    /// It is.
+    /// A file of its own.
     Whole,
-    /// It is a piece of one, and never handed to processing by itself.
+    /// A piece of another file, which is never processed by itself.
     Partial,
-    /// Its bytes are those of these uploads, in this order.
+    /// The concatenation of these uploads, in this order.
     Final(Vec<UploadId>),
 }
 
-/// What a client said at creation, letter by letter.
+/// Request headers as the client sent them at creation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EchoedHeaders {
     /// `Upload-Metadata` of tus.
@@ -108,36 +109,36 @@ pub struct EchoedHeaders {
     pub concat: Option<String>,
 }
 
-/// A part that the store has and the ledger knows: completion names it by this tag.
+/// A part that is in the store and in the ledger; completion names it by this entity tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayedPart {
-    /// Of which upload.
+    /// The upload.
     pub upload: UploadId,
-    /// Its number at the store. Ascending, with gaps where holders vanished.
+    /// Part number at the store. Ascending, with gaps where holders vanished.
     pub number: PartNumber,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Its entity tag.
     pub etag: String,
 }
 
-/// Why the lease was not given.
+/// Reason why the lease was not granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoLease {
-    /// Another writer has it.
+    /// Another writer holds it.
     Held(AppendLease),
-    /// The upload takes no bytes.
+    /// The upload accepts no bytes.
     Refused(InvalidTransition),
 }
 
-/// Why a length was not accepted.
+/// Reason why a declared length was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadLength {
-    /// Another one was said before.
+    /// The client declared a different length before.
     Differs,
-    /// More bytes are here already.
+    /// The upload already has more bytes.
     TooShort,
-    /// The parts that are here are too small for it, or the store is.
+    /// The length exceeds what the chosen part size or the store allows.
     TooLong {
         /// The limit in bytes.
         limit: u64,
@@ -145,7 +146,7 @@ pub enum BadLength {
 }
 
 impl UploadLength {
-    /// The number, if it is known.
+    /// The length in bytes, if it is known.
     #[must_use]
     pub fn known(self) -> Option<u64> {
         match self {
@@ -155,7 +156,7 @@ impl UploadLength {
     }
 }
 
-/// The store's bounds, with part numbers left over for takeovers.
+/// The store's limits, less the part numbers that are reserved for takeovers.
 fn spared(profile: &StoreProfile) -> StoreProfile {
     let usual_part = USUAL_PART_BYTES.clamp(profile.min_part, profile.max_part);
     StoreProfile {
@@ -204,38 +205,38 @@ impl AppendLedger {
         self.offset.saturating_sub(self.tail_len())
     }
 
-    /// Bytes of the part that begins at `from`: a part's, or what the file has left.
+    /// Size of the part that begins at `from`: the part size, or the rest of the file.
     #[must_use]
     pub fn part_at(&self, from: u64) -> u64 {
         self.length.known().map_or(self.part_size, |total| self.part_size.min(total.saturating_sub(from)))
     }
 
-    /// Bytes that may still come; without a length, what the parts left can take.
+    /// Bytes that may still be appended; without a length, as many as fit into the remaining parts.
     #[must_use]
     pub fn room(&self) -> u64 {
         let most = self.part_size.saturating_mul(u64::from(PartNumber::MAX - SPARE_PART_NUMBERS));
         self.length.known().unwrap_or(most).saturating_sub(self.offset)
     }
 
-    /// Whether every byte is here.
+    /// True if all bytes are acknowledged.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.length == UploadLength::Known(self.offset)
     }
 
-    /// Whether a writer holds the lease at `now`.
+    /// True if a writer holds the lease at `now`.
     #[must_use]
     pub fn is_held(&self, now: Timestamp) -> bool {
         self.lease.is_some_and(|lease| now < lease.until)
     }
 
-    /// Whether there may be more in the store than the object: tails, or a multipart upload that nobody completed.
+    /// True if the store may have more than the object: tail segments, or an incomplete multipart upload.
     #[must_use]
     pub fn leaves_something(&self) -> bool {
         self.fence > 1 || self.next_part > 1 || !self.tail.is_empty()
     }
 
-    /// Takes down how long the file is. Saying the same again is fine.
+    /// Records the length of the file. Declaring the same length again is allowed.
     pub fn declare(&mut self, total: u64, profile: &StoreProfile) -> Result<(), BadLength> {
         match self.length {
             UploadLength::Known(known) if known == total => return Ok(()),
@@ -247,7 +248,7 @@ impl AppendLedger {
         if self.whole() == 0 {
             let plan = PartPlan::choose(total, None, &bounds);
             let plan = plan.map_err(|_| BadLength::TooLong { limit: bounds.max_object() })?;
-            // A tail that is longer than the new part would be: the parts stay as large as they were.
+            // The part size stays if the tail is already longer than a part of the new plan would be.
             self.part_size = if plan.part_size() >= self.tail_len() { plan.part_size() } else { self.part_size };
         }
         let limit = self.part_size.saturating_mul(u64::from(bounds.max_parts));
@@ -258,8 +259,9 @@ impl AppendLedger {
         Ok(())
     }
 
-    /// Which of the last segments are written again together with `fresh` bytes: those that are not larger. So there
-    /// are never more segments than a part's size has bits, and a byte is written again as seldom.
+    /// Index of the first tail segment that is rewritten together with `fresh` bytes: trailing segments that are not
+    /// larger are merged. This bounds the number of segments, and how often a byte is rewritten, by the logarithm of
+    /// the part size.
     #[must_use]
     pub fn merged_into(&self, fresh: u64) -> usize {
         let (mut from, mut size) = (self.tail.len(), fresh);
@@ -281,7 +283,7 @@ impl Upload {
         }
     }
 
-    /// The ledger of a relayed upload, to be changed.
+    /// The ledger of a relayed upload, mutable.
     pub fn ledger_mut(&mut self) -> Option<&mut AppendLedger> {
         match &mut self.transfer {
             Transfer::Relayed(ledger) => Some(ledger),
@@ -289,8 +291,8 @@ impl Upload {
         }
     }
 
-    /// Takes the lease until `now + term`, with a fence of its own. From a holder that vanished it takes over, and
-    /// leaves out the part numbers that that one may still be writing to.
+    /// Takes the lease until `now + term`, with a new fence. If the previous holder vanished, the part numbers that it
+    /// may still be writing are skipped.
     pub fn take_lease(mut self, term: Duration, now: Timestamp) -> Result<Self, NoLease> {
         let refused = InvalidTransition { what: "upload", from: self.state.name(), to: "appended to" };
         if self.state != UploadState::Open || self.expires_at <= now {
@@ -307,7 +309,7 @@ impl Upload {
         Ok(self)
     }
 
-    /// Whether it is to be made of others' bytes, and nobody is at it.
+    /// True if the upload concatenates other uploads, and no writer is working on it.
     #[must_use]
     pub fn is_to_be_put_together(&self, now: Timestamp) -> bool {
         let waits = |ledger: &AppendLedger| {
@@ -316,7 +318,7 @@ impl Upload {
         self.state == UploadState::Open && now < self.expires_at && self.ledger().is_some_and(waits)
     }
 
-    /// Whether the holder of this fence may still write.
+    /// True if the holder of this fence may still write.
     #[must_use]
     pub fn is_held_by(&self, fence: u64) -> bool {
         let ours = |ledger: &AppendLedger| ledger.fence == fence && ledger.lease.is_some();

@@ -1,8 +1,8 @@
-//! The layout of a ZIP archive whose members are stored as they are (APPNOTE 6.3): every byte has its place before the first
-//! one is read, so that any range of the archive can be made by itself.
+//! The layout of a ZIP archive of uncompressed members (APPNOTE 6.3). The offset of every byte is known before the
+//! first byte is read, so that any range of the archive can be made by itself.
 //!
-//! A member whose CRC-32 is known has it in its header; one whose is not has it behind its bytes, in a data descriptor. Both
-//! have their sizes in the header. Sizes and places beyond 4 GiB are written as ZIP64. Pure: no bytes of members pass here.
+//! A member's CRC-32 is in its header if it is known, otherwise in a data descriptor after its bytes. Sizes are always
+//! in the header. Sizes and offsets beyond 4 GiB are written as ZIP64. No bytes of members pass through this module.
 
 use std::ops::Range;
 
@@ -10,46 +10,46 @@ use super::clock::Timestamp;
 use super::collection::CollectionItem;
 
 const MAX32: u64 = 0xFFFF_FFFF;
-/// The CRC follows the bytes.
+/// The CRC is in a data descriptor after the bytes.
 const DATA_DESCRIPTOR_FLAG: u16 = 1 << 3;
 /// The name is UTF-8.
 const UTF8_NAME_FLAG: u16 = 1 << 11;
 /// Made on Unix, by version 4.5: attributes are Unix's.
 const MADE_BY_UNIX: u16 = (3 << 8) | 45;
-/// A plain file that its owner may write and everybody may read.
+/// A plain file that its owner may write and every user may read.
 const PLAIN_FILE_MODE: u32 = 0o100_644 << 16;
 
-/// Where everything is.
+/// Offsets of all pieces of an archive.
 #[derive(Clone, Debug)]
 pub struct ArchiveLayout {
-    /// Where each member's header begins.
+    /// Offset of each member's header.
     starts: Vec<u64>,
-    /// Where the central directory begins.
+    /// Offset of the central directory.
     central: u64,
-    /// Bytes of the central directory, without what follows it.
+    /// Size of the central directory in bytes, without the end records.
     central_len: u64,
     size: u64,
 }
 
-/// A piece of the archive, and which bytes of it are wanted.
+/// A piece of the archive and the requested bytes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchivePiece {
-    /// What it is.
+    /// The content of the piece.
     pub what: PieceContent,
-    /// The bytes of it, counted from its own beginning.
+    /// The requested bytes, relative to the beginning of the piece.
     pub range: Range<u64>,
 }
 
-/// What a piece is.
+/// Content of a piece; the numbers are indexes of members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PieceContent {
     /// A member's header.
     Header(usize),
     /// A member's bytes.
     Bytes(usize),
-    /// What follows a member's bytes.
+    /// A member's data descriptor, after its bytes.
     Descriptor(usize),
-    /// The central directory and everything behind it.
+    /// The central directory and the end records.
     Directory,
 }
 
@@ -69,14 +69,14 @@ fn descriptor_len(item: &CollectionItem) -> u64 {
     }
 }
 
-/// Bytes of the ZIP64 field in the central directory: its values, and four before them.
+/// Size of the ZIP64 field in the central directory: its values, and four bytes of header.
 fn central_extra(item: &CollectionItem, start: u64) -> u64 {
     let values = if is_large(item) { 16 } else { 0 } + if start >= MAX32 { 8 } else { 0 };
     if values == 0 { 0 } else { values + 4 }
 }
 
 impl ArchiveLayout {
-    /// Where everything of an archive of these items is.
+    /// Lays out an archive of these items.
     #[must_use]
     pub fn of(items: &[CollectionItem]) -> Self {
         let (mut at, mut central_len) = (0, 0);
@@ -91,7 +91,7 @@ impl ArchiveLayout {
         layout
     }
 
-    /// The archive's bytes.
+    /// Size of the archive in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
@@ -110,7 +110,7 @@ impl ArchiveLayout {
                 pieces.push(ArchivePiece { what, range: from - start..to - start });
             }
         };
-        // The first member that may reach into the range.
+        // The first member that may overlap the range.
         let first = self.starts.partition_point(|start| *start <= range.start).saturating_sub(1);
         for (i, item) in items.iter().enumerate().skip(first) {
             let Some(start) = self.starts.get(i).copied().filter(|start| *start < range.end) else { break };
@@ -123,7 +123,7 @@ impl ArchiveLayout {
         pieces
     }
 
-    /// The central directory and everything behind it. `crcs`: of every item.
+    /// The central directory and the end records. `crcs`: the CRC-32 of every item.
     #[must_use]
     pub fn directory(&self, items: &[CollectionItem], crcs: &[u32]) -> Vec<u8> {
         let mut out = ZipWriter(Vec::with_capacity(usize::try_from(self.size - self.central).unwrap_or(0)));
@@ -160,7 +160,7 @@ pub fn header(item: &CollectionItem) -> Vec<u8> {
     out.0
 }
 
-/// What follows the bytes of a member whose CRC is not in its header.
+/// The data descriptor of a member whose CRC is not in its header.
 #[must_use]
 pub fn descriptor(item: &CollectionItem, crc: u32) -> Vec<u8> {
     let mut out = ZipWriter(Vec::with_capacity(24));
@@ -173,12 +173,12 @@ pub fn descriptor(item: &CollectionItem, crc: u32) -> Vec<u8> {
     out.0
 }
 
-/// Names of members have 255 bytes at most; see [`super::collection::MemberNames`].
+/// Member names have at most 255 bytes; see [`super::collection::MemberNames`].
 fn name_len(item: &CollectionItem) -> u16 {
     u16::try_from(item.name.len()).unwrap_or(u16::MAX)
 }
 
-/// Little-endian.
+/// Writes little-endian integers.
 struct ZipWriter(Vec<u8>);
 
 impl ZipWriter {
@@ -199,12 +199,12 @@ impl ZipWriter {
         self.bytes(&value.to_le_bytes())
     }
 
-    /// In four bytes; all ones mean that the value is in the ZIP64 field.
+    /// Writes four bytes; all ones mean that the value is in the ZIP64 field.
     fn capped(&mut self, value: u64) -> &mut Self {
         self.four(u32::try_from(value).unwrap_or(u32::MAX))
     }
 
-    /// What headers and directory entries share: version needed, flags, method, time, CRC, sizes.
+    /// Fields that headers and directory entries share: version needed, flags, method, time, CRC, sizes.
     fn common(&mut self, item: &CollectionItem, crc: u32) -> &mut Self {
         let (date, time) = dos(item.at);
         let flags = UTF8_NAME_FLAG | if item.crc.is_none() { DATA_DESCRIPTOR_FLAG } else { 0 };
@@ -229,7 +229,7 @@ impl ZipWriter {
     }
 }
 
-/// Date and time as MS-DOS has them, in UTC: from 1980, in steps of two seconds.
+/// Date and time in MS-DOS format, in UTC: from 1980, with a resolution of two seconds.
 fn dos(at: Timestamp) -> (u16, u16) {
     let at = at.to_zoned(jiff::tz::TimeZone::UTC);
     let part = |value: i8| u16::try_from(value).unwrap_or(0);

@@ -8,9 +8,9 @@
 //!                 └──▶ deleted
 //! ```
 //!
-//! `stored` and `processing` become `deleted` when the owner withdraws the file: its job is cancelled.
+//! `stored` and `processing` become `deleted` when the owner deletes the file: its job is cancelled.
 //!
-//! Bytes may be handed out in [`AssetState::Ready`] and in no other state.
+//! Bytes are delivered in [`AssetState::Ready`] and in no other state.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::findings::{AssetFindings, InspectionState, StoredDamage};
 use super::ids::{AssetId, KeyId, TenantId};
 use super::name::{FileName, MediaType, TypePattern};
 
-/// Free-form properties that the caller keeps with an asset; a JSON object.
+/// Free-form properties that the caller attaches to an asset; a JSON object.
 pub type AssetMetadata = serde_json::Map<String, serde_json::Value>;
 
 /// A file that the service keeps.
@@ -29,35 +29,35 @@ pub type AssetMetadata = serde_json::Map<String, serde_json::Value>;
 pub struct Asset {
     /// Identity.
     pub id: AssetId,
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant: TenantId,
     /// The key that created it.
     pub owner: KeyId,
-    /// Counts writes; every write names the revision that it saw and fails on another.
+    /// Number of writes. Every write names the revision that it read, and fails if the row has another.
     pub revision: i64,
-    /// Where it stands.
+    /// The state.
     pub state: AssetState,
     /// The declared name, never a path.
     pub name: FileName,
-    /// The declared size in bytes; the stored size is equal to it or the upload fails. 0 while nobody has said.
+    /// The declared size in bytes; the stored size is equal to it or the upload fails. 0 while no size was declared.
     pub size: u64,
     /// The declared type, never trusted for delivery.
     pub media_type: Option<MediaType>,
     /// The declared digest, verified before the asset becomes ready.
     pub declared_sha256: Option<Sha256Digest>,
-    /// The caller's own identity for it.
+    /// The caller's own identifier.
     pub external_id: Option<String>,
     /// The caller's own properties.
     pub metadata: AssetMetadata,
-    /// What its bytes may turn out to be; empty: anything.
+    /// Media types that the bytes may have; empty: any.
     pub allowed: Vec<TypePattern>,
-    /// A piece of another file: no list shows it.
+    /// True for a piece of another file, which no list shows.
     pub partial: bool,
-    /// What its row is charged with towards the tenant's quota; see [`super::quota`].
+    /// Bytes counted towards the tenant's quota; see [`super::quota`].
     pub quota_charge: Option<u64>,
     /// The policy under which it was created.
     pub policy: String,
-    /// When its policy wants it deleted.
+    /// When the policy deletes the asset.
     pub delete_at: Option<Timestamp>,
     /// When it was first declared.
     pub created_at: Timestamp,
@@ -65,64 +65,64 @@ pub struct Asset {
     pub changed_at: Timestamp,
 }
 
-/// Where an asset stands. Terminal states absorb.
+/// State of an asset. Terminal states have no transitions.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AssetState {
-    /// Declared; its bytes are on their way.
+    /// Declared; the bytes have not arrived.
     Awaiting,
     /// Its upload was aborted, expired or failed. Terminal.
     Abandoned,
-    /// Its bytes are in the store and a job is owed.
+    /// The bytes are in the store, and a job is queued.
     Stored(AssetContent),
-    /// A worker has begun.
+    /// A worker is processing it.
     Processing(AssetContent),
     /// Digest and type are established; it may be delivered.
     Ready(AssetContent),
-    /// It will never be delivered.
+    /// Refused by the policy or a scan; never delivered.
     Rejected {
-        /// What it was rejected with.
+        /// The content that was rejected.
         content: AssetContent,
-        /// Why.
+        /// The reason.
         verdict: AssetVerdict,
-        /// What is still in the store.
+        /// Bytes that are still in the store.
         bytes: LeftoverBytes,
     },
-    /// Processing gave up; it can be tried again.
+    /// Processing failed for good; it can be requested again.
     Failed {
-        /// What could not be processed.
+        /// The content that could not be processed.
         content: AssetContent,
-        /// Why.
+        /// The reason.
         verdict: AssetVerdict,
     },
     /// Gone for every reader. Terminal.
     Deleted {
-        /// What it was.
+        /// The content that was deleted.
         content: AssetContent,
-        /// What is still in the store.
+        /// Bytes that are still in the store.
         bytes: LeftoverBytes,
     },
 }
 
-/// Bytes that are in the store, and what was found out about them.
+/// Bytes in the store, and the results of their inspection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AssetContent {
-    /// Where they are; made by us, see [`crate::blob::BlobKey`].
+    /// Object key, generated by the service; see [`crate::blob::BlobKey`].
     pub key: String,
     /// The store's entity tag, without quotes. Not a digest.
     pub etag: String,
     /// The store's version id, where the bucket keeps versions.
     pub version: Option<String>,
-    /// When the store had them all.
+    /// When the upload was complete.
     pub stored_at: Timestamp,
     /// The type found in the bytes.
     pub detected: Option<MediaType>,
     /// The digest computed from the bytes.
     pub sha256: Option<Sha256Digest>,
-    /// What else was found out.
+    /// Further results of the inspection.
     pub findings: AssetFindings,
 }
 
-/// Why an asset was rejected or failed: a stable code and a sentence that a person can read.
+/// Reason why an asset was rejected or failed: a stable code and a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssetVerdict {
     /// For programs.
@@ -134,9 +134,9 @@ pub struct AssetVerdict {
 /// Bytes of an asset that is no longer served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeftoverBytes {
-    /// The object is removed at this time; until then it may still exist.
+    /// The object is due for removal at this time; until then it may still exist.
     Until(Timestamp),
-    /// The object is known to be gone.
+    /// The object is removed.
     Gone,
 }
 
@@ -160,13 +160,13 @@ impl AssetState {
     pub const NAMES: [&'static str; 8] =
         ["awaiting", "abandoned", "stored", "processing", "ready", "rejected", "failed", "deleted"];
 
-    /// Whether nothing will change without a caller asking for it.
+    /// True if the state changes only at the request of a caller.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         !matches!(self, Self::Awaiting | Self::Stored(_) | Self::Processing(_))
     }
 
-    /// The bytes, in every state that has or had some.
+    /// The content, in every state that has or had bytes.
     #[must_use]
     pub fn content(&self) -> Option<&AssetContent> {
         match self {
@@ -178,7 +178,7 @@ impl AssetState {
         }
     }
 
-    /// Why it was rejected or failed.
+    /// Reason of the rejection or failure.
     #[must_use]
     pub fn verdict(&self) -> Option<&AssetVerdict> {
         match self {
@@ -192,7 +192,7 @@ impl AssetState {
         }
     }
 
-    /// What may be left of its bytes, once nobody is served from them any more.
+    /// Bytes that may remain in the store, for assets that are no longer served.
     #[must_use]
     pub fn leftover(&self) -> Option<LeftoverBytes> {
         match self {
@@ -238,7 +238,7 @@ impl Asset {
         }
     }
 
-    /// awaiting → abandoned: the bytes will not come.
+    /// awaiting → abandoned: the bytes will not arrive.
     pub fn abandon(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state {
             AssetState::Awaiting => Ok(self.become_at(AssetState::Abandoned, now)),
@@ -246,7 +246,7 @@ impl Asset {
         }
     }
 
-    /// stored | failed → processing: a worker has begun.
+    /// stored | failed → processing: a worker began.
     pub fn process(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state.clone() {
             AssetState::Stored(content) | AssetState::Failed { content, .. } => {
@@ -264,7 +264,7 @@ impl Asset {
         }
     }
 
-    /// processing → rejected, or ready → rejected when a later look found something; the bytes stay for `quarantine` and
+    /// processing → rejected, or ready → rejected when reprocessing found a reason. The bytes stay for `quarantine` and
     /// are then removed.
     pub fn reject(
         self,
@@ -283,7 +283,7 @@ impl Asset {
         }
     }
 
-    /// ready → ready: it was looked at again, and nothing speaks against it.
+    /// ready → ready: reprocessing found no reason to reject it.
     pub fn refresh(self, found: InspectionState, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state.clone() {
             AssetState::Ready(content) => Ok(self.become_at(AssetState::Ready(content.with(found)), now)),
@@ -291,8 +291,8 @@ impl Asset {
         }
     }
 
-    /// Keeps the digest of the bytes, all of which were read, as it was first computed: one that is established already
-    /// stays. Damage that was known before is mended by that.
+    /// Records the digest after all bytes were read. A digest that was established before is kept. Damage that was
+    /// recorded before is cleared if the bytes have a digest.
     #[must_use]
     pub fn establish(mut self, sha256: Option<Sha256Digest>) -> Self {
         if let Some(content) = self.state.content_mut() {
@@ -304,7 +304,7 @@ impl Asset {
         self
     }
 
-    /// Notes damage of the stored bytes as a problem. State, digest, type and derivatives stay as they are.
+    /// Records damage of the stored bytes as a problem. State, digest, type and derivatives stay as they are.
     #[must_use]
     pub fn note_damage(mut self, damage: StoredDamage, now: Timestamp) -> Self {
         if let Some(content) = self.state.content_mut() {
@@ -314,8 +314,8 @@ impl Asset {
         self
     }
 
-    /// The damage of the stored bytes that somebody has to deal with; `None` as well for an asset whose bytes are on
-    /// their way out.
+    /// Damage of the stored bytes that an operator has to deal with; `None` also for an asset whose bytes are about to
+    /// be removed.
     #[must_use]
     pub fn damage(&self) -> Option<StoredDamage> {
         if self.state.leftover().is_some() {
@@ -324,7 +324,7 @@ impl Asset {
         self.state.content().and_then(|content| content.findings.damage())
     }
 
-    /// processing → failed: every attempt was used up.
+    /// processing → failed: no attempts are left.
     pub fn fail(self, verdict: AssetVerdict, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state.clone() {
             AssetState::Processing(content) => Ok(self.become_at(AssetState::Failed { content, verdict }, now)),
@@ -346,7 +346,7 @@ impl Asset {
         Ok(Self { delete_at: None, ..self.become_at(AssetState::Deleted { content, bytes }, now) })
     }
 
-    /// Records what became of the bytes of an asset that is no longer served.
+    /// Records the removal of the bytes of an asset that is no longer served.
     pub fn purge(mut self, left: LeftoverBytes) -> Result<Self, InvalidTransition> {
         match &mut self.state {
             AssetState::Rejected { bytes, .. } | AssetState::Deleted { bytes, .. } => *bytes = left,
@@ -359,7 +359,7 @@ impl Asset {
 impl AssetContent {
     fn with(self, found: InspectionState) -> Self {
         let InspectionState { detected, sha256, findings } = found;
-        // A digest once established is a fact: a later look may find other bytes, but not another truth.
+        // An established digest never changes, even if the stored bytes are found to differ later.
         Self { detected: Some(detected), sha256: self.sha256.or(sha256), findings, ..self }
     }
 }

@@ -1,4 +1,4 @@
-//! The audit trail: who did what to which thing, from where, with before and after. Entries are only ever added.
+//! The audit trail: actor, action, subject, address, and the values before and after. Entries are only ever added.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -6,27 +6,27 @@ use uuid::Uuid;
 use super::clock::Timestamp;
 use super::ids::TenantId;
 
-/// One deed.
+/// An entry of the audit trail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     /// Identity; sorts by time.
     pub id: Uuid,
-    /// Whose thing it was done to.
+    /// The tenant of the subject.
     pub tenant: TenantId,
-    /// When.
+    /// Time of the action.
     pub at: Timestamp,
-    /// By whom: `key:…`, `upload-grant:…`, `link:…`, `anybody`, `operator`, `system`.
+    /// Caller: `key:…`, `upload-grant:…`, `link:…`, `anybody`, `operator`, `system`.
     pub actor: String,
-    /// What: `asset.delete` and the like.
+    /// Name of the action, such as `asset.delete`.
     pub action: String,
-    /// To what: `asset:…`, `tenant:…`.
+    /// Object of the action: `asset:…`, `tenant:…`.
     pub subject: String,
-    /// What of it was otherwise before.
+    /// Changed fields with their values before.
     pub before: Option<Value>,
-    /// And is now.
+    /// Changed fields with their values after.
     pub after: Option<Value>,
-    /// The address that it came from.
+    /// IP address of the caller.
     pub peer: Option<String>,
-    /// The request that did it, as logs name it.
+    /// Id of the request, as in the logs.
     pub request: Option<String>,
 }

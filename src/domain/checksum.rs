@@ -1,6 +1,6 @@
-//! Digests that clients declare: of the whole file, and of single parts.
+//! Digests that clients declare, of whole files and of parts.
 //!
-//! In text a digest names its algorithm: `sha256:` and then hexadecimal or base64. A bare SHA-256 is understood too.
+//! The textual form names the algorithm: `sha256:` and then hexadecimal or base64. A bare SHA-256 is accepted too.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +8,9 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-/// The text is no digest that we know.
+/// The text is not a digest of a supported algorithm.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a digest is written like sha256:<hex or base64>; sha256, crc32c and crc64nvme are known")]
+#[error("a digest is written like sha256:<hex or base64>; supported are sha256, crc32c and crc64nvme")]
 pub struct BadDigest;
 
 /// The SHA-256 of a whole file.
@@ -62,7 +62,7 @@ pub enum ChecksumAlgorithm {
 }
 
 impl ChecksumAlgorithm {
-    /// Our own name for it, in JSON and in rows.
+    /// Name in JSON and in rows.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl ChecksumAlgorithm {
         }
     }
 
-    /// The request header of S3's UploadPart and PutObject.
+    /// Request header of S3's UploadPart and PutObject.
     #[must_use]
     pub fn header(self) -> &'static str {
         match self {
@@ -96,12 +96,12 @@ impl FromStr for ChecksumAlgorithm {
     }
 }
 
-/// The checksum of one part, which the store is asked to verify.
+/// The checksum of a part, for the store to verify.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartChecksum {
-    /// How it was computed.
+    /// The algorithm.
     pub algorithm: ChecksumAlgorithm,
-    /// Base64, exactly as the signed header carries it.
+    /// Base64, exactly as in the signed header.
     pub base64: String,
 }
 

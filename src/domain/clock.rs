@@ -1,6 +1,6 @@
-//! The only door to time and chance: everything else takes a [`Clock`] or an [`Entropy`].
+//! The only sources of time and randomness: all other code takes a [`Clock`] or an [`Entropy`].
 //!
-//! Must not be bypassed: `.clippy.toml` refuses the sources themselves everywhere outside this file.
+//! `.clippy.toml` refuses the sources themselves everywhere outside this file.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,15 +11,15 @@ use rand::{Rng, SeedableRng};
 
 pub use jiff::Timestamp;
 
-/// Where "now" comes from. Values have microsecond precision, which is what both databases keep.
+/// Source of the current time. Values have microsecond precision, like both databases.
 pub trait Clock: Send + Sync {
     /// The current instant in UTC.
     fn now(&self) -> Timestamp;
 }
 
-/// Where unpredictable bytes come from: secrets, write tokens, the random part of ids.
+/// Source of unpredictable bytes: secrets, write tokens, the random part of ids.
 pub trait Entropy: Send + Sync {
-    /// Fills `buffer` with bytes that nobody can guess.
+    /// Fills `buffer` with unpredictable bytes.
     fn fill(&self, buffer: &mut [u8]);
 }
 
@@ -34,7 +34,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved: expiry, backoff and leases become unit tests.
+/// A clock that stands still until a test moves it: expiry, backoff and leases become unit tests.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
@@ -74,7 +74,7 @@ impl Entropy for OsEntropy {
 pub struct SeededEntropy(Mutex<StdRng>);
 
 impl SeededEntropy {
-    /// The same seed gives the same bytes.
+    /// The same seed produces the same bytes.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Mutex::new(StdRng::seed_from_u64(seed)))
@@ -88,25 +88,25 @@ impl Entropy for SeededEntropy {
     }
 }
 
-/// An instant from microseconds since 1970; values beyond the calendar become its ends.
+/// An instant from microseconds since 1970, clamped to the range of the calendar.
 #[must_use]
 pub fn micros(since_epoch: i64) -> Timestamp {
     Timestamp::from_microsecond(since_epoch).unwrap_or(if since_epoch < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
-/// `instant + by`, stopping at the calendar's end instead of overflowing.
+/// `instant + by`, clamped to the end of the calendar.
 #[must_use]
 pub fn after(instant: Timestamp, by: Duration) -> Timestamp {
     instant.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
-/// `instant - by`, stopping at the calendar's beginning instead of overflowing.
+/// `instant - by`, clamped to the beginning of the calendar.
 #[must_use]
 pub fn before(instant: Timestamp, by: Duration) -> Timestamp {
     instant.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
 
-/// A duration as people write it: `30` seconds, `90s`, `15m`, `1h 30m`, `7d`; `None` for anything else or negative.
+/// Parses a duration: `30` seconds, `90s`, `15m`, `1h 30m`, `7d`; `None` for any other text and for negative values.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
@@ -117,7 +117,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     Duration::try_from(duration).ok()
 }
 
-/// `n` unguessable bytes in lower-case hexadecimal.
+/// `n` unpredictable bytes in lower-case hexadecimal.
 pub fn random_hex(entropy: &dyn Entropy, n: usize) -> String {
     let mut bytes = vec![0; n];
     entropy.fill(&mut bytes);

@@ -1,4 +1,4 @@
-//! Collections: many assets handed out as one archive. What an archive holds, and where, is decided once.
+//! Collections: many assets delivered as a single archive. The content and layout of the archive are fixed at creation.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,51 +9,51 @@ use super::clock::Timestamp;
 use super::ids::{AssetId, CollectionId, KeyId, TenantId};
 use super::name::{FileName, shorten, split_extension};
 
-/// Most assets of one collection.
+/// Assets per collection, at most.
 pub const MAX_COLLECTION_ITEMS: usize = 10_000;
 
-/// Many assets in one archive.
+/// Assets that are delivered in a single archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collection {
     /// Identity.
     pub id: CollectionId,
-    /// Whose assets.
+    /// The tenant that owns the assets.
     pub tenant: TenantId,
-    /// The key that made it.
+    /// The key that created it.
     pub created_by: KeyId,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it may be forgotten.
+    /// When it may be removed.
     pub expires_at: Timestamp,
     /// The archive's name.
     pub name: FileName,
-    /// What it holds, in order.
+    /// Content of the archive, in order.
     pub items: Vec<CollectionItem>,
 }
 
-/// One asset of a collection, as it was when the collection was made.
+/// An asset of a collection, as it was when the collection was created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectionItem {
-    /// Which asset.
+    /// The asset.
     pub asset: AssetId,
-    /// Its name in the archive: safe on any disk, and no other item's.
+    /// Name in the archive: valid on every file system, and unique.
     pub name: String,
-    /// Its bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Their entity tag.
+    /// Entity tag of the bytes.
     pub etag: String,
-    /// When they were stored.
+    /// When the bytes were stored.
     pub at: Timestamp,
-    /// Their CRC-32, if it was known when the collection was made; the archive's layout depends on that.
+    /// CRC-32 of the bytes, if it was known when the collection was created; the archive's layout depends on that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc: Option<u32>,
 }
 
-/// Longest name of a member in bytes of UTF-8: what every disk takes on which an archive is unpacked.
+/// Longest member name, in bytes of UTF-8, that every common file system accepts.
 const MAX_MEMBER_NAME_BYTES: usize = 255;
 
-/// Names that differ even on disks that tell neither cases nor compositions apart: `a.txt`, `a (2).txt`, `a (3).txt`. None is
-/// longer than 255 bytes or has a character that Windows refuses.
+/// Generates member names that differ even on file systems that ignore case and Unicode composition: `a.txt`, `a
+/// (2).txt`, `a (3).txt`. Names have at most 255 bytes and no characters that Windows refuses.
 #[derive(Debug, Default)]
 pub struct MemberNames {
     taken: HashSet<String>,
@@ -61,7 +61,7 @@ pub struct MemberNames {
 }
 
 impl MemberNames {
-    /// The name itself as far as it is fit for every disk, or one like it that is not taken yet.
+    /// The name with unsuitable characters replaced, and numbered if it is taken.
     pub fn unique(&mut self, name: &str) -> String {
         let kept = name.chars().map(|c| if matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*') { '_' } else { c });
         let name = shorten(&kept.collect::<String>(), MAX_MEMBER_NAME_BYTES);
@@ -83,8 +83,8 @@ impl MemberNames {
     }
 }
 
-/// What two names have in common that some disk takes for one: compositions and cases, after Unicode's canonical caseless
-/// matching (chapter 3.13, D145). Upper case first, because it is that in which `ß` and `SS` or the two sigmas meet.
+/// Folds the differences that some file systems ignore, composition and case, by Unicode's canonical caseless matching
+/// (chapter 3.13, D145). Converts to upper case first, which unifies `ß` with `SS` and both forms of sigma.
 fn folded(name: &str) -> String {
     let upper = name.nfd().collect::<String>().to_uppercase();
     upper.to_lowercase().nfd().collect()

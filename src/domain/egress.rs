@@ -1,44 +1,44 @@
-//! Where this service may send requests to that a tenant has named: over which scheme, to which addresses.
+//! Checks of addresses that tenants name and to which the service sends requests: schemes and networks.
 //!
-//! Addresses are judged as numbers, after IPv4 addresses that hide in IPv6 ones were taken out. A name is judged by the
-//! addresses that it leads to, at the moment of connecting, by whoever connects.
+//! IP addresses are compared as numbers, after IPv4 addresses embedded in IPv6 were extracted. A host name is checked
+//! when the client connects, by the addresses that it resolves to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::{Host, Url};
 
-/// Longest address of an endpoint, in bytes.
+/// Longest URL of an endpoint, in bytes.
 const MAX_URL_BYTES: usize = 2048;
 
-/// What an operator allows.
+/// Permissions that the operator configures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EgressPolicy {
-    /// Plain HTTP, too.
+    /// Plain HTTP is allowed too.
     pub http: bool,
-    /// Networks that may be reached although they are not public.
+    /// Networks that are allowed although they are not public.
     pub networks: Vec<IpNet>,
-    /// The proxy that all requests go through. It decides which addresses it connects to, not we.
+    /// The proxy for all requests. The proxy then decides on addresses, not this service.
     pub proxy: Option<String>,
 }
 
-/// An address that nothing is sent to.
+/// Reason why requests to an address are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressRefused {
-    /// Not the address of anything on the web.
-    #[error("not a URL like https://example.com/hook")]
+    /// Not an absolute URL with a host.
+    #[error("must be a URL like https://example.com/hook")]
     NoUrl,
     /// Longer than 2048 bytes.
-    #[error("longer than 2048 bytes")]
+    #[error("must be at most 2048 bytes")]
     TooLong,
-    /// Neither `https` nor, if that is allowed, `http`.
-    #[error("only https is allowed")]
+    /// Neither `https` nor, if allowed, `http`.
+    #[error("must be https")]
     Scheme,
-    /// A user or a password in the address.
-    #[error("a user or password in the address is not allowed")]
+    /// A user name or password in the URL.
+    #[error("must not contain a user or password")]
     Userinfo,
     /// An address that is not public.
-    #[error("it leads to an address that is not public")]
+    #[error("must lead to a public address")]
     Address,
 }
 
@@ -62,14 +62,15 @@ const NON_PUBLIC_IPV4_RANGES: [(Ipv4Addr, u8); 15] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// Within what is given out at all (2000::/3), still not public: Teredo, benchmarks, ORCHID, documentation (twice).
+/// Ranges within the allocated global unicast space (2000::/3) that are not public: Teredo, benchmarks, ORCHID,
+/// documentation (twice).
 const NON_PUBLIC_IPV6_RANGES: [(Ipv6Addr, u8); 3] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// The IPv4 address that an IPv6 address stands for: mapped or compatible (RFC 4291), translated (RFC 2765), NAT64
+/// The IPv4 address that is embedded in an IPv6 address: mapped or compatible (RFC 4291), translated (RFC 2765), NAT64
 /// (RFC 6052), 6to4 (RFC 3056).
 fn hidden_in(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = address.segments();
@@ -84,7 +85,7 @@ fn hidden_in(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The address that is really meant.
+/// The embedded IPv4 address, or else the address itself.
 #[must_use]
 pub fn unmap(address: IpAddr) -> IpAddr {
     match address {
@@ -106,18 +107,18 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 impl EgressPolicy {
-    /// Whether a connection to this address may be opened.
+    /// True if a connection to this address is allowed.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
         let meant = unmap(address);
         is_public(meant) || self.networks.iter().any(|net| net.contains(&meant) || net.contains(&address))
     }
 
-    /// Reads the address of an endpoint. Whatever a name in it leads to is judged later; a literal address now, however
-    /// it is spelled: the URL standard reads `0x7f.1` and `2130706433` as 127.0.0.1, and so do we.
+    /// Parses the URL of an endpoint. Host names are checked later, at resolution. Literal addresses are checked here,
+    /// in every notation: as the URL standard demands, `0x7f.1` and `2130706433` mean 127.0.0.1.
     ///
     /// # Errors
-    /// Why nothing will be sent there.
+    /// The reason of the refusal.
     pub fn endpoint(&self, text: &str) -> Result<Url, AddressRefused> {
         if text.len() > MAX_URL_BYTES {
             return Err(AddressRefused::TooLong);

@@ -1,7 +1,7 @@
-//! Events: what happened to an asset, in the order in which it happened.
+//! Events: state transitions of an asset, in their order.
 //!
-//! Every transition appends one, in the transaction that made it; the sequence per asset has no gaps. Once committed, it
-//! gets its place in its tenant's feed.
+//! Every transition appends an event in its own transaction; the sequence per asset has no gaps. After the commit, the
+//! event gets its position in the tenant's feed.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -9,42 +9,42 @@ use serde_json::{Map, Value};
 use super::clock::Timestamp;
 use super::ids::{AssetId, TenantId};
 
-/// What happened.
+/// Kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// An asset was declared and its upload opened.
     AssetCreated,
-    /// Somebody began to assemble the upload.
+    /// A caller began to complete the upload.
     UploadCompleting,
-    /// The upload brought every byte.
+    /// The upload is complete.
     UploadCompleted,
-    /// The store's object is provably wrong.
+    /// The stored object is provably wrong.
     UploadFailed,
-    /// The owner gave up.
+    /// The owner aborted the upload.
     UploadAborted,
-    /// The upload's time passed.
+    /// The upload expired.
     UploadExpired,
-    /// The asset has its bytes.
+    /// The bytes of the asset are stored.
     AssetStored,
     /// The asset will get no bytes.
     AssetAbandoned,
-    /// A worker has begun.
+    /// A worker began to process the asset.
     AssetProcessing,
-    /// It may be delivered.
+    /// The asset may be delivered.
     AssetReady,
-    /// It will never be delivered.
+    /// The asset will never be delivered.
     AssetRejected,
-    /// Processing gave up.
+    /// Processing failed for good.
     AssetFailed,
-    /// It is ready still, and was looked at again.
+    /// The asset was processed again and is still ready.
     AssetRechecked,
-    /// Its stored bytes were found to be damaged: changed, missing or cut short. Its state is as before.
+    /// The stored bytes were found to be damaged: changed, missing or truncated. The state is unchanged.
     AssetCorrupt,
-    /// Its properties were changed.
+    /// The properties of the asset were changed.
     AssetChanged,
-    /// It is gone for every reader.
+    /// The asset is gone for every reader.
     AssetDeleted,
-    /// Its bytes were removed from the store.
+    /// The bytes were removed from the store.
     AssetPurged,
 }
 
@@ -95,59 +95,60 @@ impl EventKind {
     }
 }
 
-/// An event as it is written; the database gives it the asset's next sequence number.
+/// An event to be written; the database assigns the asset's next sequence number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
-    /// Whose.
+    /// The tenant of the asset.
     pub tenant: TenantId,
-    /// Of what.
+    /// The asset.
     pub asset: AssetId,
-    /// What happened.
+    /// The kind.
     pub kind: EventKind,
-    /// When.
+    /// Time of the transition.
     pub at: Timestamp,
-    /// What is worth knowing about it; may be empty.
+    /// Details of the event; may be empty.
     pub data: Map<String, Value>,
 }
 
-/// An event as it is read.
+/// An event as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Of what.
+    /// The asset.
     pub asset: AssetId,
-    /// Its place among the asset's events: 1, 2, 3, without gaps.
+    /// Number among the asset's events: 1, 2, 3, without gaps.
     pub seq: i64,
-    /// What happened; text, because a newer node may have written a kind that this one does not know.
+    /// The kind; text, because a newer node may have written a kind that this node does not know.
     pub kind: String,
-    /// When.
+    /// Time of the transition.
     pub at: Timestamp,
-    /// What is worth knowing about it; may be empty.
+    /// Details of the event; may be empty.
     pub data: Map<String, Value>,
 }
 
 /// An event in its tenant's feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedEvent {
-    /// Its place among the tenant's events: 1, 2, 3, without gaps, and in an asset's order of events. Everywhere its id.
+    /// Position in the tenant's feed: 1, 2, 3, without gaps, and in the order of the asset's events. The id of the
+    /// event in every API.
     pub id: i64,
     /// The event.
     pub event: Event,
 }
 
-/// An event as it is told, the same in every way to hear of it: pages, streams, sockets, webhooks.
+/// Wire form of an event, the same for pages, streams, sockets and webhooks.
 #[derive(Serialize)]
 pub struct EventView<'a> {
-    /// [`FeedEvent::id`] as a text, because JavaScript's numbers end at 53 bits.
+    /// [`FeedEvent::id`] as a string, because JavaScript's integers have 53 bits.
     pub id: String,
-    /// What happened.
+    /// The kind.
     pub r#type: &'a str,
-    /// Of what.
+    /// The asset.
     pub asset_id: AssetId,
     /// [`Event::seq`].
     pub seq: i64,
-    /// When, to the microsecond.
+    /// Time of the transition, to the microsecond.
     pub at: String,
-    /// What is worth knowing about it.
+    /// Details of the event.
     pub data: &'a Map<String, Value>,
 }
 
@@ -161,24 +162,24 @@ impl<'a> EventView<'a> {
     }
 }
 
-/// How often something happened within an hour.
+/// Number of events of a kind within an hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventCount {
-    /// When the hour began.
+    /// Beginning of the hour.
     pub hour: Timestamp,
-    /// What happened.
+    /// The kind of the events.
     pub kind: String,
-    /// How often.
+    /// Number of events.
     pub count: u64,
-    /// The sizes that were told of, added up.
+    /// Sum of the sizes in the events, in bytes.
     pub bytes: u64,
 }
 
-/// Where a tenant's feed begins and ends.
+/// First and last position of a tenant's feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeedEnds {
-    /// Events up to this place are forgotten.
+    /// Last position whose event is removed.
     pub forgotten: i64,
-    /// The last place given away.
+    /// The last position that was assigned.
     pub last: i64,
 }

@@ -1,45 +1,45 @@
-//! The type of a stored file, out of what its bytes, its client and its name say.
+//! The media type of a stored file, derived from its bytes, the declared type and the name.
 //!
-//! Where bytes have a signature they decide, whatever was declared. The bytes of text do not tell CSV from Markdown: a
-//! text counts as what it is declared or named. What a browser or a shell would run is an exception that works the other
-//! way round: a text that is declared or named a script or a page has to be allowed as such, even if it could pass as a
-//! harmless text. Pure: the bytes were looked at by the worker.
+//! A signature in the bytes decides, whatever the client declared. The bytes of text cannot distinguish CSV from
+//! Markdown, so a text has the type that is declared or that its name suggests. Scripts and pages are an exception: a
+//! text that is declared or named as such must be allowed as such, even if it could pass for harmless text. This module
+//! is pure: the worker has inspected the bytes.
 
 use super::media_alias::usual_name;
 use super::name::{FileName, MediaType, TypePattern};
 
-/// How far the bytes decide the type.
+/// Certainty of a type that was derived from bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TypeCertainty {
-    /// They have a signature or structure of their own.
+    /// The bytes have a signature or structure of their own.
     Decided,
-    /// They are text, or nothing at all: any kind of text may look like this.
+    /// Text, or no bytes at all: every kind of text may look like this.
     AnyText,
-    /// They are XML, and no more is known.
+    /// XML of an unknown vocabulary.
     AnyXml,
-    /// They begin with a tag, as pages do and as Markdown may.
+    /// The bytes begin with a tag, as pages do and as Markdown may.
     MarkupFragment,
 }
 
-/// What the bytes of a file say.
+/// Result of the inspection of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByteType {
-    /// The type by the bytes alone, without parameters.
+    /// The type according to the bytes alone, without parameters.
     pub media_type: MediaType,
-    /// The encoding of a text, as an IANA charset name in lower case; `None` for everything that is no text.
+    /// The encoding of a text, as an IANA charset name in lower case; `None` if the file is not text.
     pub charset: Option<String>,
-    /// How far that decides.
+    /// The certainty of the type.
     pub certainty: TypeCertainty,
 }
 
-/// What a file counts as.
+/// The type of a file, for policies and delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileType {
     /// The type that is shown and delivered, without parameters.
     pub media_type: MediaType,
-    /// Types that a rule may name it by, in any of their names.
+    /// Types by which a rule may name it, under any of their aliases.
     names: Vec<String>,
-    /// Types of programs and pages that it is declared or named to be. A rule has to allow each of them.
+    /// Types of programs and pages that were declared or suggested by the name. A rule must allow each of them.
     programs: Vec<String>,
 }
 
@@ -72,7 +72,7 @@ const TEXTS: [&str; 26] = [
     "application/x-www-form-urlencoded",
     "application/vnd.apple.mpegurl",
 ];
-/// Texts that a browser, a shell or a server runs.
+/// Types of text that a browser, a shell or a server executes.
 const PROGRAMS: [&str; 22] = [
     "text/html",
     "application/xhtml+xml",
@@ -97,7 +97,7 @@ const PROGRAMS: [&str; 22] = [
     "application/vnd.microsoft.portable-executable",
     "text/xsl",
 ];
-/// Extensions that type tables do not know, or take for something that is no text.
+/// File name extensions that type tables do not know, or map to a type that is not text.
 const EXTENSIONS: [(&str, &str); 27] = [
     ("ts", "text/x-typescript"),
     ("mts", "text/x-typescript"),
@@ -128,7 +128,7 @@ const EXTENSIONS: [(&str, &str); 27] = [
     ("java", "text/x-java"),
 ];
 
-/// The type that a file's name says, in its usual form; `None` if its extension says nothing.
+/// The type that the file name's extension suggests, in its canonical form; `None` if the extension is unknown.
 #[must_use]
 pub fn type_by_name(name: &FileName) -> Option<MediaType> {
     let (_, extension) = name.as_str().rsplit_once('.')?;
@@ -138,10 +138,10 @@ pub fn type_by_name(name: &FileName) -> Option<MediaType> {
     usual_name(said).parse().ok().filter(|said| *said != MediaType::octet_stream())
 }
 
-/// Whether files of this type (in its usual form) are text that no signature tells from other text.
+/// True if files of this type (in its canonical form) are text without a signature.
 #[must_use]
 pub fn is_text_type(usual: &str) -> bool {
-    // The bytes of these do tell.
+    // The bytes of these have a signature.
     if matches!(usual, "image/svg+xml" | "application/xhtml+xml" | "text/rtf") {
         return false;
     }
@@ -153,7 +153,7 @@ pub fn is_text_type(usual: &str) -> bool {
         || TEXTS.contains(&usual)
 }
 
-/// Whether a browser, a shell or a server runs files of this type (in its usual form).
+/// True if a browser, a shell or a server executes files of this type (in its canonical form).
 #[must_use]
 pub fn is_program_type(usual: &str) -> bool {
     PROGRAMS.contains(&usual) || usual.ends_with("+xml")
@@ -163,8 +163,8 @@ fn is_xml(usual: &str) -> bool {
     usual == "application/xml" || (usual.ends_with("+xml") && is_text_type(usual))
 }
 
-/// Whether a client's word for a file is only what its system takes the extension for: systems with Excel call CSV an
-/// Excel file, and TypeScript shares its extension with MPEG transport streams.
+/// True if a declared type is a known mistake of the client's system, derived from the extension: systems with Excel
+/// declare CSV as an Excel file, and TypeScript shares its extension with MPEG transport streams.
 fn is_mistaken(usual: &str, by_name: &str) -> bool {
     let tables = matches!(by_name, "text/csv" | "text/tab-separated-values");
     (usual == "application/vnd.ms-excel" && tables) || (usual == "video/mp2t" && by_name == "text/x-typescript")
@@ -174,13 +174,13 @@ fn usual_essence(media_type: &MediaType) -> String {
     usual_name(&media_type.essence()).to_owned()
 }
 
-/// Whether one of the patterns covers the type; every pattern goes by all names of a type. No pattern: all are welcome.
+/// True if a pattern covers the type, under any of its aliases. Without patterns, every type is covered.
 fn covers(patterns: &[TypePattern], essence: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.covers_essence(essence))
 }
 
-/// Whether a file may be sent that is declared and named so; what its bytes are is found out later. A type that says
-/// nothing, and one that a client's system is known to be mistaken about, is not held against it.
+/// True if a file with this declared type and name may be uploaded; its bytes are inspected later. A declared type that
+/// is generic, or a known mistake of clients' systems, does not exclude a file.
 #[must_use]
 pub fn may_be_sent(patterns: &[TypePattern], declared: &MediaType, name: &FileName) -> bool {
     let usual = usual_essence(declared);
@@ -195,7 +195,7 @@ pub fn may_be_sent(patterns: &[TypePattern], declared: &MediaType, name: &FileNa
 }
 
 impl FileType {
-    /// What a file counts as whose bytes, client and name say this.
+    /// Derives the type of a file from its bytes, the declared type and the name.
     #[must_use]
     pub fn resolve(bytes: &ByteType, declared: Option<&MediaType>, name: &FileName) -> Self {
         let by_bytes = bytes.media_type.essence();
@@ -217,7 +217,8 @@ impl FileType {
         let mut names: Vec<String> = claims.into_iter().filter(|claim| fits(claim)).collect();
         let is_general =
             matches!(by_bytes.as_str(), "text/plain" | "text/xml" | "text/html" | "application/octet-stream");
-        // The bytes of a page tell that it is one: it may be allowed as a page by its client's word, but not shown as one.
+        // A page is recognised by its bytes: text may be allowed as a page because of the declared type, but is not
+        // delivered as one.
         let shown = names.iter().find(|name| *name != "text/html").filter(|_| is_general).unwrap_or(&by_bytes);
         let media_type = shown.parse().unwrap_or_else(|_| bytes.media_type.clone());
         names.push(by_bytes);
@@ -230,14 +231,14 @@ impl FileType {
         Self { media_type, names, programs }
     }
 
-    /// Whether these patterns allow the file. No pattern: everything is allowed.
+    /// True if the patterns allow the file. Without patterns, every file is allowed.
     #[must_use]
     pub fn is_allowed(&self, patterns: &[TypePattern]) -> bool {
         self.programs.iter().all(|program| covers(patterns, program))
             && self.names.iter().any(|name| covers(patterns, name))
     }
 
-    /// The type that stands against the file: what it is declared or named as although that is not allowed, or what it is.
+    /// The type to name in a refusal: the declared or suggested type that is not allowed, or else the type of the file.
     #[must_use]
     pub fn objectionable(&self, patterns: &[TypePattern]) -> String {
         let program = self.programs.iter().find(|program| !covers(patterns, program));
@@ -245,8 +246,8 @@ impl FileType {
     }
 }
 
-/// `Content-Type` of a file: its type, and the encoding where its registration has the parameter or where readers would
-/// guess wrongly (RFC 6838 §4.2.1; JSON and YAML are UTF-8 unless something else is said).
+/// `Content-Type` of a file: its type, and the charset where the type's registration has the parameter or where readers
+/// would otherwise guess wrongly (RFC 6838 §4.2.1; JSON and YAML default to UTF-8).
 #[must_use]
 pub fn with_charset(media_type: &MediaType, charset: Option<&str>) -> MediaType {
     let essence = media_type.essence();
@@ -257,7 +258,7 @@ pub fn with_charset(media_type: &MediaType, charset: Option<&str>) -> MediaType 
     }
 }
 
-/// Whether a browser that asks for code may have this as code: never, see `Sec-Fetch-Dest` (Fetch Metadata, W3C).
+/// True if a browser must not execute this type when it requests code; see `Sec-Fetch-Dest` (Fetch Metadata, W3C).
 #[must_use]
 pub fn is_code(media_type: &MediaType) -> bool {
     let usual = usual_essence(media_type);

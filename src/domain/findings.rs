@@ -1,6 +1,6 @@
-//! What processing finds out about an asset's bytes, and what it makes of them.
+//! Results of processing: facts about an asset's bytes, and derivatives made from them.
 //!
-//! Kept with the asset as one value: it is replaced as a whole when the asset is looked at again.
+//! Stored with the asset as a single value, which reprocessing replaces as a whole.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,56 +9,56 @@ use super::checksum::Sha256Digest;
 use super::clock::Timestamp;
 use super::name::MediaType;
 
-/// What a look at the bytes has come to so far.
+/// Intermediate result of an inspection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InspectionState {
     /// The type found in the bytes.
     pub detected: MediaType,
-    /// The digest computed from the bytes, when they were all read.
+    /// The digest computed from the bytes, if all were read.
     pub sha256: Option<Sha256Digest>,
-    /// Everything else.
+    /// Further results.
     pub findings: AssetFindings,
 }
 
 impl InspectionState {
-    /// Nothing but the type and the digest.
+    /// Only the type and the digest, without findings.
     #[must_use]
     pub fn of(detected: MediaType, sha256: Option<Sha256Digest>) -> Self {
         Self { detected, sha256, findings: AssetFindings::default() }
     }
 }
 
-/// What else was found out. All of it may be shown to whoever may see the asset.
+/// Further results of an inspection. Every caller that may read the asset may read all of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AssetFindings {
-    /// When and by what it was scanned; `None`: no scanner is configured.
+    /// The result of the virus scan; `None`: no scanner is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scan: Option<ScanNote>,
     /// The encoding of a text, as an IANA charset name in lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub charset: Option<String>,
-    /// CRC-32 (ISO-HDLC) of the bytes, when they were all read: archives want it before they begin.
+    /// CRC-32 (ISO-HDLC) of the bytes, if all were read: the header of an archive member needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crc32: Option<u32>,
     /// Facts: dimensions, duration, pages, entries.
     #[serde(skip_serializing_if = "AssetMetadata::is_empty")]
     pub details: AssetMetadata,
-    /// What kept facts or derivatives from being made.
+    /// Problems that prevented facts or derivatives.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<AssetProblem>,
-    /// Smaller or other forms of it.
+    /// Smaller or other forms of the asset.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub derivatives: Vec<Derivative>,
 }
 
-/// A difference between stored bytes and those that arrived. It is a problem of the asset, never a verdict: the asset
-/// stays in its state, and its bytes are kept for whatever can still be saved.
+/// A difference between the stored bytes and the bytes that arrived. Damage is a problem of the asset, never a verdict:
+/// the asset stays in its state, and its bytes are kept for recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StoredDamage {
-    /// The bytes have another SHA-256 than the one that was established before.
+    /// The SHA-256 of the bytes differs from the established digest.
     Corrupt,
-    /// The store has no object under the asset's key, another object, or fewer bytes than the asset has.
+    /// The store has no object under the asset's key, another object, or fewer bytes than the asset.
     BytesMissing,
 }
 
@@ -75,13 +75,11 @@ impl StoredDamage {
         }
     }
 
-    /// The problem in words, for people.
+    /// Description of the problem.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::Corrupt => {
-                "The stored bytes are no longer those that arrived: their SHA-256 is not the one that was established."
-            }
+            Self::Corrupt => "The stored bytes have changed: their SHA-256 differs from the established digest.",
             Self::BytesMissing => "The store no longer has all bytes of this file.",
         }
     }
@@ -99,13 +97,13 @@ impl std::str::FromStr for StoredDamage {
 pub struct UnknownDamage;
 
 impl AssetFindings {
-    /// The damage that was found in the stored bytes; `None`: none was found, or it was mended since.
+    /// The damage that was found in the stored bytes; `None`: none was found, or a later check cleared it.
     #[must_use]
     pub fn damage(&self) -> Option<StoredDamage> {
         self.problems.iter().find_map(|problem| problem.code.parse().ok())
     }
 
-    /// Replaces what is known of damage; `None`: the bytes were read and are those that arrived.
+    /// Replaces the recorded damage; `None`: the bytes were read and are intact.
     pub fn set_damage(&mut self, damage: Option<StoredDamage>) {
         self.problems.retain(|problem| problem.code.parse::<StoredDamage>().is_err());
         let problem =
@@ -113,13 +111,13 @@ impl AssetFindings {
         self.problems.extend(damage.map(problem));
     }
 
-    /// Whether nothing was found.
+    /// True if there are no findings.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// A derivative by its name; the client's wish decides between formats, the smaller format otherwise.
+    /// Finds a derivative by its name, in the requested format, or else in the format with the smallest file.
     #[must_use]
     pub fn derivative(&self, variant: &str, format: Option<&str>) -> Option<&Derivative> {
         let named = || self.derivatives.iter().filter(|made| made.variant == variant);
@@ -130,19 +128,20 @@ impl AssetFindings {
     }
 }
 
-/// That a scanner saw every byte and found nothing.
+/// Record of a virus scan that covered every byte and found nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanNote {
-    /// Its name and the versions of itself and its signatures.
+    /// Name of the scanner, its version and that of its signatures.
     pub engine: String,
-    /// When.
+    /// Time of the scan.
     pub at: Timestamp,
 }
 
-/// The problem, or the reason of a failure, of a file that the scanner did not see whole. It is never called scanned.
+/// Code of the problem, or of the failure, of a file that the scanner did not read completely. Such a file never counts
+/// as scanned.
 pub const SCAN_INCOMPLETE: &str = "scan_incomplete";
 
-/// Something that was not possible with these bytes: a stable code and a sentence that a person can read.
+/// Something that was not possible with these bytes: a stable code and a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AssetProblem {
     /// For programs.
@@ -151,29 +150,29 @@ pub struct AssetProblem {
     pub sentence: String,
 }
 
-/// A smaller or other form of an asset, stored beside it.
+/// A smaller or other form of an asset, stored as an object of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Derivative {
-    /// Its name, such as `thumb-256`; one for each format may have it.
+    /// Name, such as `thumb-256`; derivatives in different formats may share it.
     pub variant: String,
-    /// Its type.
+    /// Media type.
     pub media_type: String,
-    /// Where it is; made by us, see [`crate::blob::BlobKey`].
+    /// Object key, generated by the service; see [`crate::blob::BlobKey`].
     pub key: String,
     /// The store's entity tag, without quotes.
     pub etag: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Pixels, for pictures.
+    /// In pixels, for pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
-    /// Pixels, for pictures.
+    /// In pixels, for pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
 }
 
 impl Derivative {
-    /// The second half of its type: `webp`, `jpeg`.
+    /// The subtype of the media type: `webp`, `jpeg`.
     #[must_use]
     pub fn format(&self) -> &str {
         self.media_type.split_once('/').map_or(self.media_type.as_str(), |(_, format)| format)

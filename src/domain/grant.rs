@@ -1,7 +1,7 @@
-//! Grants: narrow, expiring, revocable permissions handed to somebody without an account.
+//! Grants: narrow, expiring, revocable permissions for callers without an account.
 //!
-//! Two kinds, and a token of one kind is never good for the other: an **upload grant** drives one upload, a
-//! **link** downloads one asset or one collection. Tokens are opaque outside [`crate::engine`], which signs them.
+//! There are two kinds, whose tokens are not interchangeable: an **upload grant** drives a single upload, a **link**
+//! downloads a single asset or collection. Tokens are opaque outside [`crate::engine`], which signs them.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use super::clock::Timestamp;
 use super::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId};
 use super::name::FileName;
 
-/// Whether a browser shows the bytes or saves them.
+/// Value of `Content-Disposition`: a browser shows the bytes or saves them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Disposition {
     /// Save.
@@ -45,12 +45,12 @@ impl FromStr for Disposition {
     }
 }
 
-/// What a link opens.
+/// Object of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkTarget {
-    /// One asset.
+    /// A single asset.
     Asset(AssetId),
-    /// Many assets, in one archive.
+    /// A collection, delivered as an archive.
     Collection(CollectionId),
 }
 
@@ -64,7 +64,7 @@ impl LinkTarget {
         }
     }
 
-    /// The id, whatever it is of.
+    /// The id of the asset or collection.
     #[must_use]
     pub fn id(self) -> Uuid {
         match self {
@@ -73,7 +73,7 @@ impl LinkTarget {
         }
     }
 
-    /// The asset, if it is one.
+    /// The asset, if the object is an asset.
     #[must_use]
     pub fn asset(self) -> Option<AssetId> {
         match self {
@@ -82,7 +82,7 @@ impl LinkTarget {
         }
     }
 
-    /// From [`Self::kind`] and [`Self::id`].
+    /// The inverse of [`Self::kind`] and [`Self::id`].
     #[must_use]
     pub fn of(kind: &str, id: Uuid) -> Option<Self> {
         match kind {
@@ -93,42 +93,42 @@ impl LinkTarget {
     }
 }
 
-/// A link: permission to download one asset, or one collection.
+/// A link: permission to download a single asset or collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Identity.
     pub id: GrantId,
-    /// Whose asset it opens.
+    /// The tenant of the object.
     pub tenant: TenantId,
-    /// What it opens.
+    /// The object.
     pub target: LinkTarget,
-    /// The key that made it.
+    /// The key that created it.
     pub created_by: KeyId,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it stops working.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// When it was withdrawn.
+    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// Save or show.
+    /// Disposition of the download.
     pub disposition: Disposition,
-    /// Another name than the asset's.
+    /// File name for the download, instead of the asset's own.
     pub filename: Option<FileName>,
-    /// A derivative instead of the original.
+    /// The derivative to deliver instead of the original.
     pub variant: Option<AssetVariant>,
-    /// How often it may be opened.
+    /// Number of permitted uses.
     pub max_uses: Option<u32>,
-    /// How often it was opened. Exact where uses are limited; otherwise a second behind, and what a node has not written
-    /// down when it dies is not counted.
+    /// Number of uses. Exact if the number is limited; otherwise up to a second late, and uses that a crashed node had
+    /// not yet written are lost.
     pub used: u32,
-    /// When it was last opened; as [`Self::used`].
+    /// Time of the last use; with the delays of [`Self::used`].
     pub last_used_at: Option<Timestamp>,
-    /// The only network that may open it.
+    /// The network from which the link may be used.
     pub network: Option<ClientNetwork>,
 }
 
 impl Link {
-    /// Whether it opens at `now` for a caller at `peer`, uses left aside: the database counts those.
+    /// True if the link is valid at `now` for a caller at `peer`. The limit of uses is checked by the database.
     #[must_use]
     pub fn opens(&self, now: Timestamp, peer: Option<IpAddr>) -> bool {
         let here = match (&self.network, peer) {
@@ -140,12 +140,12 @@ impl Link {
     }
 }
 
-/// Which form of an asset: a derivative instead of the original.
+/// Selects a derivative instead of the original.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssetVariant {
-    /// Its name.
+    /// Name of the derivative.
     pub name: String,
-    /// The second half of its type, where it exists in several; the smallest otherwise.
+    /// The subtype of its media type, if it exists in several; the smallest file otherwise.
     pub format: Option<String>,
 }
 
@@ -153,7 +153,7 @@ impl AssetVariant {
     /// Longest name and format, in bytes.
     pub const MAX_VARIANT_BYTES: usize = 64;
 
-    /// From text that a caller wrote; `None`: nothing is ever called that.
+    /// Parses a caller's input; `None`: no derivative can have this name.
     #[must_use]
     pub fn read(name: &str, format: Option<&str>) -> Option<Self> {
         let plain = |text: &str| {
@@ -165,20 +165,20 @@ impl AssetVariant {
     }
 }
 
-/// A network, written `192.0.2.0/24` or as one address.
+/// A network, written `192.0.2.0/24`, or as a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientNetwork {
     base: IpAddr,
     prefix: u8,
 }
 
-/// The text is no network.
+/// The text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a network is written like 192.0.2.0/24 or 2001:db8::/32")]
 pub struct BadNetwork;
 
 impl ClientNetwork {
-    /// Whether the address belongs to it. IPv4 in IPv6 clothes counts as IPv4.
+    /// True if the address is in the network. IPv4-mapped IPv6 addresses count as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.base, address.to_canonical()) {
@@ -196,7 +196,7 @@ impl ClientNetwork {
 }
 
 impl ClientNetwork {
-    /// Whether it is one of IPv6.
+    /// True for an IPv6 network.
     #[must_use]
     pub fn is_ipv6(&self) -> bool {
         self.base.is_ipv6()

@@ -1,6 +1,6 @@
-//! Identities: UUIDv7 everywhere, so that ids sort by creation and a key alone can be a keyset cursor.
+//! Identifiers: UUIDv7 everywhere, so that ids sort by creation and an id alone is a keyset cursor.
 //!
-//! Each noun has its own type; an upload's id can never be handed to a function that wants an asset's.
+//! Each entity has an id type of its own, so that the compiler keeps ids of uploads and assets apart.
 
 use uuid::Uuid;
 
@@ -33,15 +33,15 @@ id! {
     AssetId
 }
 id! {
-    /// One attempt to bring an asset's bytes in.
+    /// A transfer that brings an asset's bytes.
     UploadId
 }
 id! {
-    /// Work owed.
+    /// A queued job.
     JobId
 }
 id! {
-    /// The isolation boundary.
+    /// A customer of the instance; the isolation boundary.
     TenantId
 }
 id! {
@@ -49,25 +49,25 @@ id! {
     KeyId
 }
 id! {
-    /// A narrow permission handed to somebody without an account.
+    /// A narrow permission for a caller without an account.
     GrantId
 }
 id! {
-    /// Many assets in one archive.
+    /// Assets that are delivered in a single archive.
     CollectionId
 }
 id! {
-    /// An endpoint of a tenant's that is told of events.
+    /// A tenant's endpoint for events.
     WebhookId
 }
 id! {
-    /// One event told to one webhook endpoint, however many tries it takes.
+    /// The delivery of an event to a webhook endpoint, with all attempts.
     DeliveryId
 }
 
-/// A fresh id at `now` (RFC 9562 §5.7: 48 bits of milliseconds, 74 random bits); wrap it in the noun's own type.
+/// Generates an id at `now` (RFC 9562 §5.7: 48 bits of milliseconds, 74 random bits); wrap it in the entity's id type.
 ///
-/// `now` is the time that the row will carry, so that ids sort as their rows' times do.
+/// `now` is the time that the row carries, so that ids sort like the times of their rows.
 #[must_use]
 pub fn mint(now: Timestamp, entropy: &dyn Entropy) -> Uuid {
     let mut random = [0; 10];
@@ -75,7 +75,7 @@ pub fn mint(now: Timestamp, entropy: &dyn Entropy) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis(now), &random).into_uuid()
 }
 
-/// What every id minted at `time` or later is not below.
+/// A lower bound of all ids that are generated at `time` or later.
 #[must_use]
 pub fn floor(time: Timestamp) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis(time), &[0; 10]).into_uuid()

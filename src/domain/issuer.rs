@@ -1,6 +1,7 @@
-//! Issuers of JSON Web Tokens (RFC 7519) that the operator trusts, and what their claims mean here.
+//! Issuers of JSON Web Tokens (RFC 7519) that the operator trusts, and the mapping of their claims to tenants and
+//! scopes.
 //!
-//! Must not look at signatures: claims come here when they have been verified.
+//! Signatures are not checked here: claims must be verified before.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +14,7 @@ use super::ids::{KeyId, TenantId};
 use super::key::{KeyScope, KeyScopes};
 use super::tenant::DEFAULT_TENANT;
 
-/// How a token may be signed. Which of these an issuer uses is a setting, never the token's own word.
+/// Signature algorithm of a token. The settings say which of them an issuer uses, never the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JwtAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -59,7 +60,7 @@ impl JwtAlgorithm {
         Self::Hs512,
     ];
 
-    /// Its name in `alg` (RFC 7518 §3.1, RFC 8037 §3.1).
+    /// Name in `alg` (RFC 7518 §3.1, RFC 8037 §3.1).
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -78,7 +79,7 @@ impl JwtAlgorithm {
         }
     }
 
-    /// Whether whoever verifies could also sign.
+    /// True if the key that verifies can also sign.
     #[must_use]
     pub fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
@@ -90,18 +91,18 @@ impl FromStr for JwtAlgorithm {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|algorithm| algorithm.name() == text);
-        found.ok_or_else(|| format!("{text:?} is none of {}", Self::ALL.map(Self::name).join(", ")))
+        found.ok_or_else(|| format!("\"{text}\" is none of {}", Self::ALL.map(Self::name).join(", ")))
     }
 }
 
-/// Where an issuer's keys are.
+/// Source of an issuer's keys.
 #[derive(Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// A JWK set (RFC 7517) at this URL.
     Jwks(String),
     /// A JWK set at the `jwks_uri` of the issuer's OpenID configuration.
     Discovery,
-    /// A secret that issuer and service share.
+    /// A secret shared by the issuer and this service.
     Secret(Vec<u8>),
 }
 
@@ -115,52 +116,52 @@ impl fmt::Debug for KeySource {
     }
 }
 
-/// In which tenant a token acts.
+/// Rule for the tenant of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TenantOf {
-    /// Every token in this one, by name.
+    /// The same tenant for every token, by name.
     Fixed(String),
-    /// The one that a claim names.
+    /// The tenant that a claim names.
     Claim {
         /// The claim.
         claim: String,
-        /// What its values stand for; empty: the tenant's own name.
+        /// Tenant names by value of the claim; empty: the value is the tenant's name.
         names: Vec<(String, String)>,
     },
 }
 
-/// What a token may do.
+/// Rule for the scopes of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopesOf {
-    /// The claim: a text with words, or a list of texts.
+    /// The claim: a string of space-separated words, or a list of strings.
     pub claim: String,
-    /// What its words stand for; empty: the scopes of those names, but for `admin`.
+    /// Scopes by word; empty: words are names of scopes, `admin` excluded.
     pub names: Vec<(String, KeyScope)>,
 }
 
 /// An issuer that the operator trusts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwtIssuer {
-    /// What the settings call it.
+    /// Name in the settings.
     pub name: String,
-    /// Its `iss`, to the letter.
+    /// Exact value of `iss`.
     pub issuer: String,
-    /// Where its keys are.
+    /// Source of the keys.
     pub keys: KeySource,
-    /// Its tokens are for us when one of these is in `aud`.
+    /// Accepted audiences: `aud` of a token must contain at least 1 of these.
     pub audiences: Vec<String>,
-    /// How its tokens may be signed.
+    /// Accepted signature algorithms.
     pub algorithms: Vec<JwtAlgorithm>,
-    /// In which tenant they act.
+    /// Rule for the tenant of a token.
     pub tenant: TenantOf,
-    /// What they may do.
+    /// Rule for the scopes of a token.
     pub scopes: ScopesOf,
-    /// By how much clocks may differ.
+    /// Tolerated difference between clocks.
     pub leeway: Duration,
 }
 
 impl JwtIssuer {
-    /// The name of the tenant that verified claims lead to.
+    /// The name of the tenant that verified claims select.
     #[must_use]
     pub fn tenant(&self, claims: &Map<String, Value>) -> Option<String> {
         let (claim, names) = match &self.tenant {
@@ -169,13 +170,13 @@ impl JwtIssuer {
         };
         let value = find(claims, claim)?.as_str()?;
         if names.is_empty() {
-            // Whose administrators run the instance is not for a claim to say, unless the settings do so expressly.
+            // A claim selects the tenant of the instance's administrators only if the settings map a value to it.
             return Some(value.to_owned()).filter(|name| !name.is_empty() && name != DEFAULT_TENANT);
         }
         names.iter().find(|(theirs, _)| theirs == value).map(|(_, ours)| ours.clone())
     }
 
-    /// What verified claims allow. Words that mean nothing here are passed over.
+    /// The scopes that verified claims grant. Unknown words are ignored.
     #[must_use]
     pub fn scopes(&self, claims: &Map<String, Value>) -> KeyScopes {
         let ScopesOf { claim, names } = &self.scopes;
@@ -193,8 +194,8 @@ impl JwtIssuer {
         words.into_iter().flat_map(mean).collect()
     }
 
-    /// What rows know a subject by: they name keys, and it has none. Always the same for the same subject in the same
-    /// tenant (UUIDv8, RFC 9562 §5.8, of a SHA-256), and no key's, which are version 7.
+    /// Id of the token's subject for columns that refer to keys. The same for the same subject in the same tenant
+    /// (UUIDv8, RFC 9562 §5.8, from a SHA-256); never the id of a key, which is a UUIDv7.
     #[must_use]
     pub fn subject_id(&self, subject: &str, tenant: TenantId) -> KeyId {
         let mut hash = Sha256::new();
@@ -208,7 +209,8 @@ impl JwtIssuer {
     }
 }
 
-/// A claim by its name, which may have dots in it (`https://app.example/tenant`), or by its path (`realm_access.roles`).
+/// Finds a claim by its name, which may contain dots (`https://app.example/tenant`), or by its path
+/// (`realm_access.roles`).
 fn find<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     if let Some(value) = claims.get(name) {
         return Some(value);

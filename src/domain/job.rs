@@ -1,43 +1,46 @@
-//! Jobs: work owed, written in the transaction that made it owed. The table is the outbox.
+//! Jobs: queued work, written in the transaction that caused it. The table is the outbox.
 //!
-//! A claim is a lease: it moves `run_at` to the lease's end and counts the attempt. The attempt fences: what a
-//! worker writes names the attempt it was given, and a worker that lost its lease writes nothing. Tries are counted
-//! apart from attempts, because waiting for somebody else (a scanner that is away) uses up none; a crash does.
+//! A claim is a lease: it moves `run_at` to the end of the lease and increments the attempt. The attempt is the fence:
+//! every write of a worker names the attempt that it claimed, and a worker that lost its lease writes nothing. Tries
+//! are counted separately from attempts, because an unavailable dependency (such as a scanner) uses up no try; a crash
+//! does.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::backoff::ExponentialBackoff;
 use super::clock::{Entropy, Timestamp, after};
 use super::ids::{AssetId, DeliveryId, JobId, TenantId};
 
-/// A job that crashes its worker counts too; after this many tries it is dead.
+/// Tries after which a job is dead. A job that crashes its worker uses up a try too.
 pub const MAX_TRIES: u32 = 8;
-/// Claims of one job at most, tries that were not counted included: every retry has a budget. With an hour between two
-/// of them this is six weeks.
+/// Claims of a job at most, including those that do not count as tries, so that every retry has a budget. With an hour
+/// between claims, these take six weeks.
 pub const MAX_ATTEMPTS: u32 = 1000;
 
-const MAX_BACKOFF: Duration = Duration::from_secs(3600);
+/// Delays before the next try: about 2^tries seconds, at most an hour.
+const TRY_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_secs(2), Duration::from_secs(3600));
 
-/// What is to be done, and to what.
+/// The work of a job, with the id of its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobSubject {
-    /// Take an asset from stored to ready, or to where it belongs.
+    /// Process a stored asset, until it is ready, rejected or failed.
     Process(AssetId),
-    /// Look at a ready asset again from the beginning; it stays ready unless something speaks against it.
+    /// Process a ready asset again from the beginning; it stays ready unless there is a reason to reject it.
     Recheck(AssetId),
-    /// Scan a ready asset again; it stays ready unless something is found.
+    /// Scan a ready asset again; it stays ready unless the scanner finds something.
     Rescan(AssetId),
-    /// Tell a webhook endpoint of an event.
+    /// Send an event to a webhook endpoint.
     Deliver(DeliveryId),
-    /// Tell a content delivery network that an asset is gone.
+    /// Purge a removed asset from a content delivery network.
     Purge(AssetId),
-    /// What comes round again and again, once per cluster.
+    /// Recurring work, once per cluster.
     Chore(Chore),
 }
 
-/// What kind of work. Concurrency, pausing and statistics go by kind.
+/// Kind of a job. Concurrency, pausing and statistics are per kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobKind {
     /// See [`JobSubject::Process`].
@@ -54,18 +57,18 @@ pub enum JobKind {
     Chore(Chore),
 }
 
-/// Work that comes round again and again.
+/// Recurring work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Chore {
-    /// Uploads and objects that nobody else deals with.
+    /// Expire, rescue and clean up uploads, and remove objects of deleted assets.
     Sweep,
-    /// Links, remembered answers, events and delivery logs whose time is over.
+    /// Remove links, idempotency records, events and delivery logs after their retention.
     Retention,
-    /// Objects in the bucket that belong to no row.
+    /// Find objects in the bucket that no row refers to.
     Orphans,
-    /// Counts of what happened, hour by hour.
+    /// Aggregate event counts by the hour.
     Rollup,
-    /// Says what an operator should look at.
+    /// Log conditions that need an operator.
     Alarms,
 }
 
@@ -107,7 +110,7 @@ impl JobKind {
     }
 }
 
-/// Not the name of a kind.
+/// The text is not the name of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownKind;
 
@@ -119,7 +122,7 @@ impl std::str::FromStr for JobKind {
 }
 
 impl JobSubject {
-    /// What kind of work this is.
+    /// The kind of the job.
     #[must_use]
     pub fn kind(self) -> JobKind {
         match self {
@@ -132,7 +135,7 @@ impl JobSubject {
         }
     }
 
-    /// What it is about; one job of a kind at most is owed for it. Chores are about nothing.
+    /// The id of the subject; at most a single job per kind and subject is queued. Chores have no subject.
     #[must_use]
     pub fn subject(self) -> Uuid {
         match self {
@@ -142,7 +145,7 @@ impl JobSubject {
         }
     }
 
-    /// From [`Self::kind`] and [`Self::subject`].
+    /// The inverse of [`Self::kind`] and [`Self::subject`].
     #[must_use]
     pub fn of(kind: JobKind, subject: Uuid) -> Self {
         match kind {
@@ -155,7 +158,7 @@ impl JobSubject {
         }
     }
 
-    /// The asset that it is about.
+    /// The asset that the job is about.
     #[must_use]
     pub fn asset(self) -> Option<AssetId> {
         match self {
@@ -165,22 +168,22 @@ impl JobSubject {
     }
 }
 
-/// What goes first within a kind.
+/// Order of jobs within a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Somebody is waiting for it.
+    /// A caller is waiting for the result.
     High,
-    /// As it comes.
+    /// The default.
     Normal,
-    /// Many at once, for which nobody waits.
+    /// Bulk work that no caller is waiting for.
     Low,
 }
 
 impl Priority {
-    /// Every priority, first things first.
+    /// Every priority, highest first.
     pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
 
-    /// As in rows: smaller goes first.
+    /// The value in rows: smaller values run first.
     #[must_use]
     pub fn rank(self) -> i64 {
         match self {
@@ -191,87 +194,87 @@ impl Priority {
     }
 }
 
-/// A job as it is written.
+/// A job to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
     /// Identity.
     pub id: JobId,
-    /// What to do.
+    /// The work.
     pub work: JobSubject,
-    /// Whose; nobody's for chores.
+    /// The tenant; nil for chores.
     pub tenant: TenantId,
-    /// What goes first.
+    /// The priority.
     pub priority: Priority,
-    /// Not before this.
+    /// Earliest start.
     pub run_at: Timestamp,
 }
 
-/// A job as a worker holds it.
+/// A job as claimed by a worker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
     /// Identity.
     pub id: JobId,
-    /// What to do.
+    /// The work.
     pub work: JobSubject,
-    /// Whose; nobody's for chores.
+    /// The tenant; nil for chores.
     pub tenant: TenantId,
-    /// 1 for the first claim. Every write for this job names it.
+    /// Number of the claim, from 1. Every write for this job names it.
     pub attempt: u32,
-    /// Claims that count, this one included.
+    /// Claims that count as tries, including this claim.
     pub tries: u32,
-    /// What tries before this one have come to; its shape is the worker's business.
+    /// Results of earlier tries, in a format of the worker.
     pub progress: Option<Value>,
 }
 
-/// How a job that is not done goes back.
+/// Outcome of a job that is not done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobRelease {
-    /// Which, as it is held.
+    /// The job, as claimed.
     pub job: Job,
-    /// When it is due again; `None`: never, it is dead until somebody retries it.
+    /// When it is due again; `None`: dead, until an operator retries it.
     pub due: Option<Timestamp>,
-    /// What becomes of the count of tries.
+    /// Effect on the number of tries.
     pub tries: TryCount,
-    /// Why, for operators.
+    /// The reason, for operators.
     pub why: Option<String>,
-    /// Replaces the progress, if there is any.
+    /// Replaces the progress, if present.
     pub progress: Option<Value>,
 }
 
-/// What becomes of the count of tries.
+/// Effect of a claim on the number of tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryCount {
-    /// This one counts.
+    /// Counts as a try.
     Counted,
-    /// This one does not: the job could not help it.
+    /// Does not count: the failure was not the job's.
     Forgiven,
-    /// It begins anew: a chore that was done.
+    /// Resets the count: a chore that is done.
     Anew,
 }
 
-/// A job as an operator sees it.
+/// A job as shown to operators.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobEntry {
     /// The job.
     pub job: Job,
-    /// Where it stands.
+    /// The state.
     pub state: JobState,
-    /// When it is due; while it runs, when its lease ends.
+    /// When it is due; while running, when its lease ends.
     pub run_at: Timestamp,
-    /// Why it went back the last time.
+    /// Reason of the last failed claim.
     pub last_error: Option<String>,
-    /// Since when it is owed.
+    /// When it was queued.
     pub created_at: Timestamp,
 }
 
-/// Where a job stands.
+/// State of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobState {
-    /// It waits for its time or for a worker.
+    /// Waits for its time or for a worker.
     Ready,
-    /// A worker has it.
+    /// A worker holds it.
     Running,
-    /// Given up: a dead letter.
+    /// No more retries: a dead letter.
     Dead,
 }
 
@@ -294,51 +297,44 @@ impl std::str::FromStr for JobState {
     }
 }
 
-/// One kind of one tenant's jobs, counted.
+/// Number of a tenant's jobs of a kind in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobCount {
-    /// Which kind.
+    /// The kind.
     pub kind: JobKind,
-    /// Where they stand.
+    /// The state.
     pub state: JobState,
-    /// How many.
+    /// Number of jobs.
     pub count: u64,
-    /// The one that is due for longest; while running, the lease that ends first.
+    /// The earliest due time; while running, the earliest end of a lease.
     pub oldest: Timestamp,
 }
 
 impl Job {
-    /// Whether it may not be tried again: it failed, or ended its workers, too often.
+    /// True if no try is left, because the job failed or crashed its workers too often.
     #[must_use]
     pub fn is_spent(&self) -> bool {
         self.tries >= MAX_TRIES || self.attempt >= MAX_ATTEMPTS
     }
 
-    /// Whether the tries before this one already were too many: they ended their workers without a word.
+    /// True if all tries were used up before this claim, because each crashed its worker.
     #[must_use]
     pub fn is_poison(&self) -> bool {
         self.tries > MAX_TRIES || self.attempt > MAX_ATTEMPTS
     }
 
-    /// When the next try is due: 2^tries seconds with full jitter, at most an hour; `None` after the last one.
+    /// When the next try is due: after up to 2^tries seconds with full jitter, at most an hour; `None` after the last
+    /// try.
     #[must_use]
     pub fn next_try(&self, now: Timestamp, entropy: &dyn Entropy) -> Option<Timestamp> {
-        (!self.is_spent()).then(|| self.pause(self.tries, now, entropy))
+        (!self.is_spent()).then(|| after(now, TRY_BACKOFF.delay(self.tries, entropy)))
     }
 
-    /// When to look again for somebody who is away: pauses grow with the claims, up to `most`.
+    /// When to check again for an unavailable dependency: pauses grow with the number of claims, up to `most`.
     #[must_use]
     pub fn look_again(&self, most: Duration, now: Timestamp, entropy: &dyn Entropy) -> Option<Timestamp> {
-        let pause = || self.pause(self.attempt, now, entropy).min(after(now, most));
-        (self.attempt < MAX_ATTEMPTS).then(pause)
-    }
-
-    fn pause(&self, count: u32, now: Timestamp, entropy: &dyn Entropy) -> Timestamp {
-        let ceiling = Duration::from_secs(1 << count.min(12)).min(MAX_BACKOFF);
-        let mut dice = [0; 8];
-        entropy.fill(&mut dice);
-        let span = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX);
-        after(now, Duration::from_micros(u64::from_le_bytes(dice) % span))
+        let delay = || TRY_BACKOFF.capped(most).delay(self.attempt, entropy);
+        (self.attempt < MAX_ATTEMPTS).then(|| after(now, delay()))
     }
 }
 
@@ -363,7 +359,7 @@ mod tests {
         let dice = SeededEntropy::new(1);
         for tries in 1..MAX_TRIES {
             let pause = job(tries, tries).next_try(micros(0), &dice).unwrap();
-            assert!(pause < micros(1_000_000 << tries), "try {tries}: {pause}");
+            assert!(pause >= micros(500_000 << tries) && pause <= micros(1_000_000 << tries), "try {tries}: {pause}");
         }
         assert_eq!(job(MAX_TRIES, MAX_TRIES).next_try(micros(0), &dice), None);
     }

@@ -1,6 +1,6 @@
 //! API keys: `gk_<id>.<secret>`, looked up by id and compared in constant time by the SHA-256 of the secret.
 //!
-//! The secret is 256 random bits, so a fast hash is the right one; a slow one would only be a way to burn our CPU.
+//! The secret has 256 random bits, so a fast hash is sufficient; a slow hash would only let callers consume CPU time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,23 +12,23 @@ use uuid::Uuid;
 use super::clock::{Entropy, Timestamp, random_hex};
 use super::ids::{KeyId, TenantId};
 
-/// What a key may be used for.
+/// Permission of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyScope {
     /// Create uploads; change and delete what this key created.
     Upload,
-    /// See assets and fetch their bytes.
+    /// Read assets and fetch their bytes.
     Read,
-    /// Make and revoke links.
+    /// Create and revoke links.
     Link,
-    /// Report the outcome of processing.
+    /// Report results of processing.
     Process,
-    /// Everything in the tenant.
+    /// All operations in the tenant.
     Admin,
 }
 
 impl KeyScope {
-    /// Every scope, in the order in which they are written.
+    /// Every scope, in canonical order.
     pub const ALL: [Self; 5] = [Self::Upload, Self::Read, Self::Link, Self::Process, Self::Admin];
 
     /// The scope's name.
@@ -49,27 +49,27 @@ impl KeyScope {
 pub struct KeyScopes(u8);
 
 impl KeyScopes {
-    /// The set with `admin`, which contains every other.
+    /// The set with `admin`, which includes all scopes.
     pub const ADMIN: Self = Self(1 << KeyScope::Admin as u8);
 
-    /// Whether the set allows what `scope` stands for.
+    /// True if the set grants `scope`, by itself or by `admin`.
     #[must_use]
     pub fn allow(self, scope: KeyScope) -> bool {
         self.0 & (1 << scope as u8 | Self::ADMIN.0) != 0
     }
 
-    /// Whether everything that this set allows is allowed by `other`, too.
+    /// True if `other` grants everything that this set grants.
     #[must_use]
     pub fn within(self, other: Self) -> bool {
         KeyScope::ALL.into_iter().all(|scope| !self.allow(scope) || other.allow(scope))
     }
 
-    /// The scopes in it, in the order in which they are written.
+    /// The scopes in the set, in canonical order.
     pub fn iter(self) -> impl Iterator<Item = KeyScope> {
         KeyScope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
 
-    /// Whether the set holds exactly this scope, `admin` not standing in for the others.
+    /// True if the set contains exactly this scope; `admin` does not imply the other scopes here.
     #[must_use]
     pub fn contains(self, scope: KeyScope) -> bool {
         self.0 & (1 << scope as u8) != 0
@@ -97,9 +97,9 @@ impl FromStr for KeyScope {
     }
 }
 
-/// The text is no list of scopes.
+/// The text is not a list of scopes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no scope; known are upload, read, link, process and admin, separated by commas")]
+#[error("\"{0}\" is not a scope; known are upload, read, link, process and admin, separated by commas")]
 pub struct BadScopes(String);
 
 impl FromStr for KeyScopes {
@@ -110,46 +110,46 @@ impl FromStr for KeyScopes {
     }
 }
 
-/// An API key as the service keeps it: without its secret.
+/// An API key as stored: without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// Identity, part of the token.
     pub id: KeyId,
-    /// The tenant it acts in.
+    /// The tenant of the key.
     pub tenant: TenantId,
-    /// For people.
+    /// Description, for people.
     pub name: Option<String>,
-    /// What it may do.
+    /// The scopes.
     pub scopes: KeyScopes,
     /// SHA-256 of the secret.
     pub secret_hash: [u8; 32],
-    /// SHA-256 of the secret before the last rotation, and until when it works as well.
+    /// SHA-256 of the secret before the last rotation, and the end of its overlap.
     pub old_secret: Option<([u8; 32], Timestamp)>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it stops working.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
-    /// When it was withdrawn.
+    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// When it was last used, about: noted once a minute at most.
+    /// Approximate time of the last use: written at most once a minute.
     pub last_used_at: Option<Timestamp>,
 }
 
 impl ApiKey {
-    /// Whether `secret` opens this key at `now`. Takes the same time for every wrong secret.
+    /// True if `secret` is valid for this key at `now`. Takes the same time for every wrong secret.
     #[must_use]
     pub fn opens(&self, secret: &KeySecret, now: Timestamp) -> bool {
         self.knows(secret, now) && self.is_live(now)
     }
 
-    /// Whether it is neither revoked nor expired at `now`.
+    /// True if the key is neither revoked nor expired at `now`.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|at| now < at)
     }
 
-    /// Whether `secret` is this key's, or was until a rotation whose overlap is not over at `now`. Takes the same time for
-    /// every wrong secret.
+    /// True if `secret` is the key's secret, or its secret before a rotation whose overlap has not ended at `now`.
+    /// Takes the same time for every wrong secret.
     #[must_use]
     pub fn knows(&self, secret: &KeySecret, now: Timestamp) -> bool {
         let hash = secret.hash();
@@ -159,23 +159,23 @@ impl ApiKey {
     }
 }
 
-/// The secret half of a key. Never printed by `Debug`, never stored.
+/// The secret part of a key. Never printed by `Debug`, never stored.
 #[derive(Clone)]
 pub struct KeySecret(String);
 
 impl KeySecret {
-    /// A fresh 256-bit secret.
+    /// Generates a 256-bit secret.
     pub fn mint(entropy: &dyn Entropy) -> Self {
         Self(random_hex(entropy, 32))
     }
 
-    /// The secret that these 256 bits stand for.
+    /// The secret with these 256 bits.
     #[must_use]
     pub fn derived(bytes: [u8; 32]) -> Self {
         Self(hex::encode(bytes))
     }
 
-    /// What the database keeps of it.
+    /// The hash that the database stores.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
@@ -191,21 +191,21 @@ impl fmt::Debug for KeySecret {
 /// A key as its holder sends it.
 #[derive(Clone, Debug)]
 pub struct KeyToken {
-    /// Which key.
+    /// The key.
     pub id: KeyId,
-    /// The proof.
+    /// The secret.
     pub secret: KeySecret,
 }
 
 impl KeyToken {
-    /// The text that the holder keeps. Show it once, to nobody else.
+    /// The text that the holder keeps. Show it once, and to the holder only.
     #[must_use]
     pub fn reveal(&self) -> String {
         format!("gk_{}.{}", self.id.0.simple(), self.secret.0)
     }
 }
 
-/// The text is no API key.
+/// The text is not an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an API key looks like gk_<id>.<secret>")]
 pub struct BadKeyToken;

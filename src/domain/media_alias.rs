@@ -1,11 +1,11 @@
-//! The several names of one media type.
+//! Aliases of media types.
 //!
-//! The IANA registry has one name, browsers declare another, and type tables that go by the file's extension know a
-//! third. A rule that names any of them means all of them. Sources: the IANA media types registry with its deprecated
-//! aliases, WHATWG MIME Sniffing §4.6, Chromium's and Firefox's tables of extensions, and the crates `file-format`
-//! (bytes) and `mime_guess` (extensions). Names are `type/subtype` in lower case, without parameters.
+//! The IANA registry has a name for a type, browsers declare another, and type tables by file extension know a third. A
+//! rule that names any of them means all of them. Sources: the IANA media types registry with its deprecated aliases,
+//! WHATWG MIME Sniffing §4.6, Chromium's and Firefox's tables of extensions, and the crates `file-format` (bytes) and
+//! `mime_guess` (extensions). Names are `type/subtype` in lower case, without parameters.
 
-/// Names that mean the same. The first of each row is the one that this service uses where the bytes do not say another.
+/// Names of the same type. The first name of each row is the canonical name in this service.
 const SYNONYMS: &[&[&str]] = &[
     &["image/jpeg", "image/jpg", "image/pjpeg", "image/x-jpeg", "image/jfif"],
     &["image/png", "image/x-png"],
@@ -116,13 +116,13 @@ const SYNONYMS: &[&[&str]] = &[
     &["text/x-tex", "application/x-tex", "application/x-latex", "text/x-latex"],
 ];
 
-/// Types whose files are files of a wider type as well: a rule that names the wider one means them, too.
+/// Types whose files also belong to a wider type: a rule that names the wider type includes them.
 const NARROWER: &[(&str, &str)] = &[
-    // An animation that every decoder of the still format shows the first frame of.
+    // An animation whose first frame every decoder of the still format shows.
     ("image/apng", "image/png"),
     ("image/heic", "image/heif"),
     ("application/xhtml+xml", "text/html"),
-    // Containers, of which the narrower name says what they hold: browsers declare them by the extension alone.
+    // Containers whose narrower name says what they contain: browsers declare them by the extension alone.
     ("audio/mp4", "video/mp4"),
     ("audio/matroska", "video/matroska"),
     ("audio/webm", "video/webm"),
@@ -145,37 +145,38 @@ fn widened(essence: &str) -> impl Iterator<Item = &str> {
     std::iter::once(essence).chain(rows.flat_map(|row| row.iter().copied())).chain(wider)
 }
 
-/// Whether `rule` is a name of the type `essence`, or of a wider type. Both are essences in lower case.
+/// True if `rule` is a name of the type `essence`, or of a wider type. Both are essences in lower case.
 #[must_use]
 pub fn is_named(essence: &str, rule: &str) -> bool {
     widened(essence).any(|name| name == rule)
 }
 
-/// Whether a name of the type `essence`, or of a wider type, begins with `kind/`.
+/// True if a name of the type `essence`, or of a wider type, begins with `kind/`.
 #[must_use]
 pub fn is_of_kind(essence: &str, kind: &str) -> bool {
     widened(essence).any(|name| name.split('/').next() == Some(kind))
 }
 
-/// The name that this service uses for a type: the first of its row, or the name itself.
+/// The canonical name of a type: the first name of its row, or the name itself.
 #[must_use]
 pub fn usual_name(essence: &str) -> &str {
     SYNONYMS.iter().find(|row| row.contains(&essence)).map_or(essence, |row| row[0])
 }
 
-/// The name under which browsers play or show a type. The usual name of these three makes Chromium save the file instead.
+/// The name under which browsers play or show a type. With the canonical name of these three, Chromium saves the file
+/// instead.
 #[must_use]
 pub fn browser_name(essence: &str) -> &str {
     match essence {
         "audio/vnd.wave" => "audio/wav",
-        // An Ogg file in which browsers find Opus by themselves.
+        // An Ogg file, in which browsers detect Opus by themselves.
         "audio/opus" => "audio/ogg",
         "image/avif-sequence" => "image/avif",
         other => other,
     }
 }
 
-/// Every name that a list filtered by `essence` shows: the synonyms alone.
+/// All names of the type `essence`, for the filter of a list; without wider types.
 #[must_use]
 pub fn synonyms(essence: &str) -> Vec<&str> {
     let mut names = vec![essence];

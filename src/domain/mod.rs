@@ -1,16 +1,17 @@
-//! The nouns: assets, uploads, parts, jobs, events, grants, tenants, and the rules by which they change.
+//! Domain types: assets, uploads, parts, jobs, events, grants, tenants, and the rules for their changes.
 //!
-//! A state is an enum that carries its data; a transition is a method that takes the value and can refuse.
-//! Nothing here is async, does I/O, reads a clock or rolls dice: time and chance come in as arguments
-//! ([`clock`]), so every rule of expiry, backoff and leases is a unit test.
+//! A state is an enum that carries its data. A transition is a method that consumes the value and may refuse. Nothing
+//! here is async, does I/O, reads a clock or uses randomness: time and random bytes are parameters ([`clock`]), so that
+//! every rule of expiry, backoff and leases is covered by unit tests.
 //!
-//! Must not use anything else of ours.
+//! This module uses no other module of the crate.
 
 pub mod access;
 pub mod append;
 pub mod archive;
 pub mod asset;
 pub mod audit;
+pub mod backoff;
 pub mod checksum;
 pub mod clock;
 pub mod collection;
@@ -35,14 +36,14 @@ pub mod webhook;
 
 /// A transition that the state machine does not have.
 ///
-/// Terminal states absorb: every transition out of them is refused with this.
+/// Terminal states refuse every transition with this error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} is {from} and cannot become {to}")]
 pub struct InvalidTransition {
-    /// The noun: `asset`, `upload` or `webhook`.
+    /// The kind of entity: `asset`, `upload` or `webhook`.
     pub what: &'static str,
-    /// The state it is in.
+    /// The current state.
     pub from: &'static str,
-    /// The state that was asked for.
+    /// The requested state.
     pub to: &'static str,
 }

@@ -1,54 +1,54 @@
-//! File names and content types as clients declare them: checked once at the door, stored as given.
+//! File names and content types as clients declare them: validated once at the boundary, then stored as given.
 //!
-//! A name is never a path: no user's name becomes part of an object key or of anything on disk.
+//! A name is never a path: no name given by a user becomes part of an object key or of a path on disk.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::media_alias::{is_named, is_of_kind};
 
-/// Why a name is refused.
+/// Reason why a name is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
     /// Empty, or `.` or `..`.
-    #[error("a file needs a name")]
+    #[error("a file must have a name")]
     Empty,
-    /// Over [`FileName::MAX_CHARS`].
-    #[error("a file name has at most 255 characters")]
+    /// Longer than [`FileName::MAX_CHARS`].
+    #[error("a file name must have at most 255 characters")]
     TooLong,
-    /// `/`, NUL, newlines and other control characters.
-    #[error("a file name has no slash and no control characters")]
+    /// Contains `/`, NUL, a newline or another control character.
+    #[error("a file name must not contain slashes or control characters")]
     Forbidden,
 }
 
-/// A file's name without any path, 1 to 255 characters in any script, no slash, no control characters.
+/// A file's name without a path: 1 to 255 characters in any script, no slash, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FileName(String);
 
 impl FileName {
-    /// Most characters: what file systems take that count characters (NTFS, HFS+). Those that count bytes (ext4) take
-    /// fewer of most scripts.
+    /// Longest name in characters, as on file systems that count characters (NTFS, HFS+). File systems that count bytes
+    /// (ext4) accept fewer characters of most scripts.
     pub const MAX_CHARS: usize = 255;
-    /// Most bytes of UTF-8 that so many characters have.
+    /// Longest name in bytes of UTF-8.
     pub const MAX_BYTES: usize = 4 * Self::MAX_CHARS;
 
-    /// What a file is called whose client gave it no name.
+    /// The name of files for which the client gave none.
     #[must_use]
     pub fn nameless() -> Self {
         Self("upload".to_owned())
     }
 
-    /// Whether nobody has given it a name.
+    /// True if the client gave no name.
     #[must_use]
     pub fn is_nameless(&self) -> bool {
         *self == Self::nameless()
     }
 
-    /// A name from whatever a client believes to be one, a path at worst: its last word, without control characters, cut
-    /// to [`Self::MAX_CHARS`] in front of its extension.
+    /// Derives a name from what a client sends as a name, even a path: the last segment, without control characters,
+    /// shortened to [`Self::MAX_CHARS`] before its extension.
     ///
     /// # Errors
-    /// [`BadName::Empty`] if nothing is left that a file can be called.
+    /// [`BadName::Empty`] if no usable name is left.
     pub fn salvage(text: &str) -> Result<Self, BadName> {
         let last = text.rsplit('/').find(|word| !word.is_empty()).unwrap_or_default();
         let name: String = last.chars().filter(|c| !c.is_control()).collect();
@@ -61,7 +61,7 @@ impl FileName {
         format!("{kept}{extension}").parse()
     }
 
-    /// The name as it was given.
+    /// The name as given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -81,11 +81,11 @@ impl FromStr for FileName {
     }
 }
 
-/// Longest extension in bytes, its dot included: what is longer is part of the name.
+/// Longest extension in bytes, including its dot: a longer suffix is part of the name.
 const MAX_EXTENSION_BYTES: usize = 32;
 
-/// A name in two: what may be shortened, and its extension with the dot, both of `.tar.gz` and the like. A name that only
-/// has a dot in front has no extension.
+/// Splits a name into stem and extension, with the dot; `.tar.gz` and the like are a single extension. A name whose
+/// only dot is its first character has no extension.
 #[must_use]
 pub fn split_extension(name: &str) -> (&str, &str) {
     let last = |text: &str| text.rfind('.').filter(|dot| *dot > 0);
@@ -98,7 +98,8 @@ pub fn split_extension(name: &str) -> (&str, &str) {
     if name.len() - dot > MAX_EXTENSION_BYTES { (name, "") } else { name.split_at(dot) }
 }
 
-/// A name of at most `max` bytes of UTF-8, shortened in front of its extension. No blank or dot is left at the cut.
+/// A name of at most `max` bytes of UTF-8, shortened before its extension. The shortened stem does not end with a space
+/// or dot.
 #[must_use]
 pub fn shorten(name: &str, max: usize) -> String {
     if name.len() <= max {
@@ -116,7 +117,7 @@ impl fmt::Display for FileName {
     }
 }
 
-/// The text is no media type.
+/// The text is not a media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a content type is written like image/png, in at most 255 visible ASCII characters")]
 pub struct BadMediaType;
@@ -126,19 +127,19 @@ pub struct BadMediaType;
 pub struct MediaType(String);
 
 impl MediaType {
-    /// What is said of bytes that nobody could name.
+    /// `application/octet-stream`, for bytes of an unknown type.
     #[must_use]
     pub fn octet_stream() -> Self {
         Self("application/octet-stream".to_owned())
     }
 
-    /// What is said of text that is nothing else.
+    /// `text/plain`, for text of an unknown type.
     #[must_use]
     pub fn plain_text() -> Self {
         Self("text/plain".to_owned())
     }
 
-    /// The type as it was given.
+    /// The type as given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -150,8 +151,8 @@ impl MediaType {
         self.0.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// Whether a browser may show it in place: rasters, sound, film and texts without a language that runs cannot do
-    /// anything. SVG, HTML, XML and scripts can, and PDF viewers have.
+    /// True if a browser may show the type inline: raster images, audio, video and text without executable content are
+    /// safe. SVG, HTML, XML and scripts can execute code, and so could PDF viewers.
     #[must_use]
     pub fn is_inert(&self) -> bool {
         const INERT: [&str; 18] = [
@@ -201,24 +202,25 @@ impl fmt::Display for MediaType {
     }
 }
 
-/// Media types that are welcome: one of them, or all of a kind (`image/*`). Without parameters, in lower case.
+/// A pattern of accepted media types: a single type, or all types of a kind (`image/*`). Without parameters, in lower
+/// case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TypePattern(MediaType);
 
 impl TypePattern {
-    /// The pattern in text.
+    /// The pattern as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// Whether it covers this type, by whichever of its names.
+    /// True if the pattern covers the type under any of its aliases.
     #[must_use]
     pub fn covers(&self, media_type: &MediaType) -> bool {
         self.covers_essence(&media_type.essence())
     }
 
-    /// [`Self::covers`] of a type in lower case, without parameters.
+    /// Like [`Self::covers`], for a type in lower case without parameters.
     #[must_use]
     pub fn covers_essence(&self, essence: &str) -> bool {
         match self.as_str().strip_suffix("/*") {
@@ -236,7 +238,7 @@ impl FromStr for TypePattern {
         let essence = text.parse::<MediaType>()?.essence();
         let wild = |part: &str| part.contains('*');
         let (kind, subtype) = essence.split_once('/').ok_or(BadMediaType)?;
-        // A wildcard stands for the whole subtype, and for the type only together with that.
+        // A wildcard covers the whole subtype; the type may be a wildcard only if the subtype is.
         let sound = (!wild(kind) || essence == "*/*") && (!wild(subtype) || subtype == "*");
         if sound { essence.parse().map(Self) } else { Err(BadMediaType) }
     }

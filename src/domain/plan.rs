@@ -1,7 +1,7 @@
-//! The part plan: fixed part size and count, chosen once at creation from the declared size and the store's profile.
+//! The part plan: part size and count, fixed at creation from the declared size and the store's limits.
 //!
-//! All parts are equal but the last, everywhere: R2 demands it and nobody else minds.
-//! Arithmetic is 64-bit; the largest plan is 10 000 parts of 5 GiB, the S3 limit of 48.8 TiB.
+//! All parts but the last have the same size: R2 demands it, and other stores accept it. Arithmetic is 64-bit; the
+//! largest plan is 10 000 parts of 5 GiB, the S3 limit of 48.8 TiB.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -11,18 +11,18 @@ use std::str::FromStr;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// What a store accepts, in bytes. The defaults are those of Amazon S3 (2025-12).
+/// Limits of a store, in bytes. The defaults are those of Amazon S3 (2025-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreProfile {
-    /// Smallest part that is not the last one.
+    /// Smallest part, the last part excepted.
     pub min_part: u64,
     /// Largest part.
     pub max_part: u64,
-    /// Most parts of one upload.
+    /// Parts per upload, at most.
     pub max_parts: u16,
-    /// Largest object of one PutObject.
+    /// Largest object of a single PutObject.
     pub max_put: u64,
-    /// Part size used while the plan stays below `max_parts`.
+    /// Part size while it results in at most `max_parts` parts.
     pub usual_part: u64,
 }
 
@@ -33,23 +33,23 @@ impl Default for StoreProfile {
 }
 
 impl StoreProfile {
-    /// The largest object that a plan can describe.
+    /// The largest object for which a plan exists.
     #[must_use]
     pub fn max_object(&self) -> u64 {
         self.max_part.saturating_mul(u64::from(self.max_parts))
     }
 }
 
-/// Why no plan exists.
+/// Reason why no plan exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// The declared size is beyond what the store can hold.
+    /// The declared size exceeds the store's limit.
     #[error("the size is over the store's limit of {limit} bytes")]
     TooLarge {
         /// The store's largest object in bytes.
         limit: u64,
     },
-    /// The wanted part size is not between the store's bounds.
+    /// The requested part size is outside the store's limits.
     #[error("the part size must be between {min} and {max} bytes")]
     PartSize {
         /// Smallest allowed part size in bytes.
@@ -57,10 +57,10 @@ pub enum PlanError {
         /// Largest allowed part size in bytes.
         max: u64,
     },
-    /// The wanted part size would need more parts than the store accepts.
+    /// The requested part size results in more parts than the store accepts.
     #[error("the part size would need more than {limit} parts")]
     TooManyParts {
-        /// Most parts of one upload.
+        /// Parts per upload, at most.
         limit: u16,
     },
 }
@@ -70,7 +70,7 @@ pub enum PlanError {
 pub struct PartNumber(NonZeroU16);
 
 impl PartNumber {
-    /// The highest number that S3 knows.
+    /// The highest part number of S3.
     pub const MAX: u16 = 10_000;
 
     /// `None` outside 1..=10 000.
@@ -80,7 +80,7 @@ impl PartNumber {
         NonZeroU16::new(number).map(Self)
     }
 
-    /// The plain number.
+    /// The number as an integer.
     #[must_use]
     pub fn get(self) -> u16 {
         self.0.get()
@@ -93,7 +93,7 @@ impl fmt::Display for PartNumber {
     }
 }
 
-/// How one object is cut: every part has `part_size` bytes but the last, which has the rest.
+/// The parts of an object: all have `part_size` bytes, except the last, which has the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartPlan {
     total: u64,
@@ -102,8 +102,8 @@ pub struct PartPlan {
 }
 
 impl PartPlan {
-    /// Chooses the part size: `wanted` if the client named one, else the usual size, grown in whole MiB until
-    /// the count fits. Zero bytes are one empty part.
+    /// Chooses the part size: `wanted` if the client requested a size; otherwise the usual size, increased in whole MiB
+    /// until the number of parts is within the limit. An empty object has a single empty part.
     pub fn choose(total: u64, wanted: Option<u64>, profile: &StoreProfile) -> Result<Self, PlanError> {
         if total > profile.max_object() {
             return Err(PlanError::TooLarge { limit: profile.max_object() });
@@ -123,7 +123,7 @@ impl PartPlan {
             .ok_or(PlanError::TooManyParts { limit: profile.max_parts })
     }
 
-    /// The plan with exactly this part size, as read back from a row; `None` when it cannot exist.
+    /// The plan with exactly this part size, as stored in a row; `None` if it is impossible.
     #[must_use]
     pub fn exact(total: u64, part_size: u64) -> Option<Self> {
         let count = if part_size == 0 { return None } else { total.div_ceil(part_size).max(1) };
@@ -131,59 +131,59 @@ impl PartPlan {
         Some(Self { total, part_size, count })
     }
 
-    /// The whole object in bytes.
+    /// Size of the object in bytes.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// Bytes of every part but the last.
+    /// Size of every part but the last, in bytes.
     #[must_use]
     pub fn part_size(&self) -> u64 {
         self.part_size
     }
 
-    /// How many parts there are: at least one.
+    /// Number of parts, at least 1.
     #[must_use]
     pub fn count(&self) -> u16 {
         self.count
     }
 
-    /// Where a part begins in the object; `None` outside the plan.
+    /// Offset of a part in the object; `None` if the plan has no such part.
     #[must_use]
     pub fn offset_of(&self, part: PartNumber) -> Option<u64> {
         (part.get() <= self.count).then(|| u64::from(part.get() - 1) * self.part_size)
     }
 
-    /// Exact bytes of a part; `None` outside the plan.
+    /// Exact size of a part in bytes; `None` if the plan has no such part.
     #[must_use]
     pub fn len_of(&self, part: PartNumber) -> Option<u64> {
         self.offset_of(part).map(|offset| (self.total - offset).min(self.part_size))
     }
 
-    /// Every part of the plan, in order.
+    /// All parts of the plan, in order.
     pub fn parts(&self) -> impl Iterator<Item = PartNumber> + use<> {
         (1..=self.count).filter_map(|n| PartNumber::new(u64::from(n)))
     }
 
-    /// Every part as a set.
+    /// All parts of the plan, as a set.
     #[must_use]
     pub fn all(&self) -> PartSet {
         PartSet(vec![1..=self.count])
     }
 }
 
-/// Part numbers as ascending ranges, written `1-200,512`. Bounded by the number of parts, not by the text.
+/// Part numbers as ascending ranges, written `1-200,512`. Its size is bounded by the number of parts, not by the text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartSet(Vec<RangeInclusive<u16>>);
 
-/// The text is no list of part numbers between 1 and 10 000.
+/// The text is not a list of part numbers between 1 and 10 000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("parts are written like 1-200,512, each between 1 and 10000")]
 pub struct BadPartSet;
 
 impl PartSet {
-    /// Numbers in any order; doubles count once.
+    /// A set of numbers, given in any order; duplicates are allowed.
     pub fn from_numbers(numbers: impl IntoIterator<Item = PartNumber>) -> Self {
         let mut numbers: Vec<u16> = numbers.into_iter().map(PartNumber::get).collect();
         numbers.sort_unstable();
@@ -203,24 +203,24 @@ impl PartSet {
         Self(merged)
     }
 
-    /// Ascending part numbers.
+    /// The part numbers, ascending.
     pub fn iter(&self) -> impl Iterator<Item = PartNumber> + '_ {
         self.0.iter().cloned().flatten().filter_map(|n| PartNumber::new(u64::from(n)))
     }
 
-    /// How many parts the set holds.
+    /// Number of parts in the set.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.iter().map(ExactSizeIterator::len).sum()
     }
 
-    /// Whether it holds none.
+    /// True if the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The highest number, if any.
+    /// The highest part number; `None` if the set is empty.
     #[must_use]
     pub fn last(&self) -> Option<PartNumber> {
         self.0.last().and_then(|range| PartNumber::new(u64::from(*range.end())))

@@ -1,8 +1,8 @@
-//! Policies: a tenant's named sets of rules for what may come in and what becomes of it.
+//! Policies: a tenant's named rules for accepting, processing and delivering files.
 //!
-//! Every asset names the policy under which it was created. What is checked at creation is checked once; what happens
-//! later (processing, delivery) goes by the policy as it is then. Every tenant has the policy `default`, which forbids
-//! nothing until somebody says otherwise.
+//! Every asset names the policy under which it was created. Rules for creation are checked once; later steps
+//! (processing, delivery) follow the policy as it is at that time. Every tenant has the policy `default`, which
+//! restricts nothing until the tenant changes it.
 
 use std::time::Duration;
 
@@ -16,25 +16,25 @@ use super::name::{FileName, MediaType, TypePattern};
 
 /// The policy that every tenant has.
 pub const DEFAULT_POLICY: &str = "default";
-/// Most entries of a list of a policy.
+/// Entries in a list of a policy, at most.
 const MAX_LIST_ENTRIES: usize = 200;
 
 /// A named set of rules of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Its name within the tenant.
+    /// Name, unique within the tenant.
     pub name: String,
-    /// Its rules.
+    /// The rules.
     pub rules: PolicyRules,
-    /// When it was first written.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
     pub changed_at: Timestamp,
 }
 
-/// The rules; each absent one forbids nothing.
+/// The rules of a policy; an absent rule restricts nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Rules")]
@@ -42,25 +42,26 @@ pub struct PolicyRules {
     /// Largest file in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_size: Option<u64>,
-    /// Types that are welcome, as declared and as found in the bytes: `image/*`, `video/mp4`. Empty: all.
+    /// Accepted media types, checked against the declared type and against the bytes: `image/*`, `video/mp4`. Empty:
+    /// all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub content_types: Vec<String>,
-    /// Extensions that names may have, in lower case without the dot. Empty: any, or none.
+    /// Accepted file name extensions, in lower case without the dot. Empty: all, and names without an extension.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<String>,
-    /// A regular expression that the whole name has to match.
+    /// A regular expression that must match the whole file name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_pattern: Option<String>,
-    /// Whether a virus scan is skipped, made where a scanner is configured, or demanded.
+    /// Virus scan: skipped, if a scanner is configured, or required.
     #[serde(skip_serializing_if = "is_default")]
     pub scan: ScanRule,
-    /// What becomes of a file that the scanner did not see whole: as the settings say, unless this says otherwise.
+    /// Treatment of files that the scanner could not read completely; by default as the settings say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scan_incomplete: Option<IncompleteScanRule>,
-    /// Whether facts are read and smaller forms made.
+    /// False to skip facts and derivatives; they are made by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub derivatives: Option<bool>,
-    /// Whether the asset is offered to the user's own processor, where one is configured.
+    /// False to skip the hand-off to the external processor; by default it takes place if it is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handoff: Option<bool>,
     /// Seconds after which an asset is deleted.
@@ -69,13 +70,13 @@ pub struct PolicyRules {
     /// Seconds for which the bytes of a rejected asset are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<u64>,
-    /// Who may fetch a ready asset without a credential or link.
+    /// Permission to fetch a ready asset without a credential or link.
     #[serde(skip_serializing_if = "is_default")]
     pub visibility: Visibility,
-    /// How its assets are delivered: one of the names of `GANTRY_DELIVERY`.
+    /// Mode of delivery: a value of `GANTRY_DELIVERY`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<String>,
-    /// Origins of the pages that may upload. Empty: any that the operator lets in.
+    /// Origins of web pages that may upload. Empty: all origins that the operator allows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<String>,
 }
@@ -84,47 +85,47 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What a policy says of virus scans.
+/// Rule for virus scans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScanRule {
-    /// Where a scanner is configured.
+    /// Scan if a scanner is configured.
     #[default]
     IfConfigured,
-    /// Nothing becomes ready that no scanner has seen.
+    /// Assets become ready only after a scan.
     Required,
-    /// Never.
+    /// Never scan.
     Skip,
 }
 
-/// What a policy says of files that the scanner did not see whole: encrypted ones, and those beyond its limits.
+/// Rule for files that the scanner could not read completely: encrypted files, and files beyond its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IncompleteScanRule {
-    /// They fail with the code `scan_incomplete`: their bytes are kept, and they can be tried again.
+    /// The file fails with the code `scan_incomplete`: its bytes are kept, and processing can be requested again.
     Fail,
-    /// They become ready with the problem `scan_incomplete`.
+    /// The file becomes ready with the problem `scan_incomplete`.
     Accept,
 }
 
-/// Who may fetch a ready asset.
+/// Permission to fetch a ready asset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Visibility {
-    /// Whoever has a credential or a link.
+    /// Callers with a credential or a link.
     #[default]
     Private,
-    /// Whoever knows its id.
+    /// Every caller that knows the id.
     Public,
 }
 
-/// A rule that makes no sense, or a wish that a rule is against.
+/// An invalid rule, or a request that violates a rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct PolicyViolation {
-    /// The field that it is about.
+    /// The name of the field.
     pub field: &'static str,
-    /// What is wrong.
+    /// Description of the problem.
     pub problem: String,
 }
 
@@ -132,12 +133,12 @@ fn objection(field: &'static str, problem: impl Into<String>) -> PolicyViolation
     PolicyViolation { field, problem: problem.into() }
 }
 
-/// The form that a policy wants whole names to have. Compiling is dear, and what comes of it is large.
+/// A compiled pattern for whole file names. Compiling is slow, and the result is large.
 #[derive(Clone, Debug)]
 pub struct NamePattern(Regex);
 
 impl NamePattern {
-    /// Most bytes of a compiled pattern, and of what matching remembers of it.
+    /// Limits for a compiled pattern and for the cache of its matcher, in bytes.
     const MAX_PATTERN_BYTES: usize = 1 << 20;
     const MAX_PATTERN_CACHE_BYTES: usize = 1 << 18;
 
@@ -145,11 +146,12 @@ impl NamePattern {
     pub fn new(pattern: &str) -> Result<Self, PolicyViolation> {
         let mut builder = RegexBuilder::new(&format!("^(?:{pattern})$"));
         let built = builder.size_limit(Self::MAX_PATTERN_BYTES).dfa_size_limit(Self::MAX_PATTERN_CACHE_BYTES).build();
-        built.map(Self).map_err(|_| objection("name_pattern", "not a regular expression, or too large a one"))
+        built.map(Self).map_err(|_| objection("name_pattern", "must be a regular expression of limited size"))
     }
 }
 
-/// Whether a text is an origin as browsers write it into `Origin`: scheme and host in lower case, a port, no path.
+/// True if the text is an origin as browsers send it in `Origin`: scheme and host in lower case, optional port, no
+/// path.
 fn is_page_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     host.is_some_and(|host| {
@@ -158,14 +160,14 @@ fn is_page_origin(text: &str) -> bool {
     })
 }
 
-/// Whether a text can name a policy.
+/// True if the text is a valid name of a policy.
 #[must_use]
 pub fn is_policy_name(text: &str) -> bool {
     super::tenant::is_tenant_name(text)
 }
 
 impl PolicyRules {
-    /// Refuses rules that make no sense. `deliveries`: the names of those that are offered here.
+    /// Refuses invalid rules. `deliveries`: the names of the modes that this service offers.
     pub fn check(&self, deliveries: &[&str]) -> Result<(), PolicyViolation> {
         for (field, len) in [
             ("content_types", self.content_types.len()),
@@ -173,7 +175,7 @@ impl PolicyRules {
             ("origins", self.origins.len()),
         ] {
             if len > MAX_LIST_ENTRIES {
-                return Err(objection(field, format!("at most {MAX_LIST_ENTRIES}")));
+                return Err(objection(field, format!("at most {MAX_LIST_ENTRIES} entries")));
             }
         }
         self.patterns()?;
@@ -181,31 +183,35 @@ impl PolicyRules {
         let plain =
             |text: &String| !text.is_empty() && text.len() <= 32 && !text.contains('.') && *text == text.to_lowercase();
         if !self.extensions.iter().all(plain) {
-            return Err(objection("extensions", "in lower case, without the dot: \"jpg\""));
+            return Err(objection("extensions", "must be in lower case, without the dot: \"jpg\""));
         }
         if !self.origins.iter().all(|text| is_page_origin(text)) {
-            return Err(objection("origins", "written as browsers do: \"https://app.example.com\""));
+            return Err(objection("origins", "must be origins like \"https://app.example.com\""));
         }
         if let Some(delivery) = &self.delivery
             && !deliveries.contains(&delivery.as_str())
         {
-            return Err(objection("delivery", format!("one of {}", deliveries.join(", "))));
+            return Err(objection("delivery", format!("must be one of {}", deliveries.join(", "))));
         }
         if self.scan == ScanRule::Required && self.scan_incomplete == Some(IncompleteScanRule::Accept) {
-            return Err(objection("scan_incomplete", "fail, where scan is required"));
+            return Err(objection("scan_incomplete", "must be fail if scan is required"));
         }
         if self.keep_for == Some(0) || self.max_size == Some(0) {
-            return Err(objection(if self.keep_for == Some(0) { "keep_for" } else { "max_size" }, "at least 1"));
+            return Err(objection(
+                if self.keep_for == Some(0) { "keep_for" } else { "max_size" },
+                "must be at least 1",
+            ));
         }
         Ok(())
     }
 
     fn patterns(&self) -> Result<Vec<TypePattern>, PolicyViolation> {
-        let bad = |text: &String| objection("content_types", format!("{text:?} is neither a type nor image/*"));
+        let bad =
+            |text: &String| objection("content_types", format!("\"{text}\" is not a type like image/png or image/*"));
         self.content_types.iter().map(|text| text.parse().map_err(|_| bad(text))).collect()
     }
 
-    /// Whether a file of this name is welcome. `pattern`: what `name_pattern` says, compiled.
+    /// Checks a file name against the rules. `pattern`: the compiled `name_pattern`.
     pub fn admits_name(&self, name: &FileName, pattern: Option<&NamePattern>) -> Result<(), PolicyViolation> {
         let extension = name.as_str().rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
         if !self.extensions.is_empty() && !extension.is_some_and(|extension| self.extensions.contains(&extension)) {
@@ -218,7 +224,7 @@ impl PolicyRules {
         Ok(())
     }
 
-    /// Types that both the policy and a wish allow; an empty list means all.
+    /// Patterns of types that both the policy and the request allow; an empty list means all.
     pub fn narrow(&self, wished: &[TypePattern]) -> Result<Vec<TypePattern>, PolicyViolation> {
         let ours = self.patterns()?;
         if ours.is_empty() || wished.is_empty() {
@@ -241,19 +247,19 @@ impl PolicyRules {
         Ok(both)
     }
 
-    /// Whether pages of this origin may upload.
+    /// True if web pages of this origin may upload.
     #[must_use]
     pub fn admits_origin(&self, origin: &str) -> bool {
         self.origins.is_empty() || self.origins.iter().any(|ours| ours == origin)
     }
 
-    /// How long an asset is kept.
+    /// Retention of assets.
     #[must_use]
     pub fn keep_for(&self) -> Option<Duration> {
         self.keep_for.map(Duration::from_secs)
     }
 
-    /// How long the bytes of a rejected asset are kept.
+    /// Retention of the bytes of rejected assets.
     #[must_use]
     pub fn quarantine(&self) -> Option<Duration> {
         self.quarantine.map(Duration::from_secs)
@@ -261,7 +267,7 @@ impl PolicyRules {
 }
 
 impl TypePattern {
-    /// Whether everything that `other` covers is covered by this one.
+    /// True if this pattern covers everything that `other` covers.
     fn includes(&self, other: &Self) -> bool {
         self == other
             || self.as_str() == "*/*"

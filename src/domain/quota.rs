@@ -1,8 +1,9 @@
-//! What a tenant's assets and uploads take up, and how much of it a tenant may.
+//! Quotas: what a tenant's assets and uploads use, and the limits.
 //!
-//! Every row of an asset or an upload says what it is charged with. A quota is the sum of those charges, kept where a
-//! tenant is limited, and can be computed anew from the rows at any time. Bytes are reserved when an upload is created,
-//! become the asset's when it completes, and are given back when it ends otherwise or the asset's bytes are gone.
+//! Every row of an asset or an upload records its quota charge. The usage of a tenant is the sum of the charges; it is
+//! maintained for tenants with a limit, and can be recomputed from the rows at any time. Bytes are reserved when an
+//! upload is created, are charged to the asset when it completes, and are released when the upload ends otherwise or
+//! the asset's bytes are removed.
 
 use std::ops::AddAssign;
 
@@ -12,20 +13,20 @@ use super::append::UploadLength;
 use super::asset::{Asset, AssetState, LeftoverBytes};
 use super::upload::{Transfer, Upload};
 
-/// What is taken up, or the change of it.
+/// Usage of a tenant, or a change of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct QuotaUsage {
-    /// Bytes, reserved ones included. Derivatives are not counted.
+    /// Bytes, including reserved bytes. Derivatives are not counted.
     pub bytes: i64,
-    /// Assets that have bytes, or may still get some.
+    /// Assets that have bytes or may still get them.
     pub files: i64,
-    /// Uploads under way.
+    /// Open uploads.
     #[serde(rename = "open_uploads")]
     pub uploads: i64,
 }
 
 impl QuotaUsage {
-    /// Whether it is nothing at all.
+    /// True if nothing is used.
     #[must_use]
     pub fn is_zero(&self) -> bool {
         *self == Self::default()
@@ -40,26 +41,26 @@ impl AddAssign for QuotaUsage {
     }
 }
 
-/// How much a tenant may take up; `None`: any amount.
+/// Limits of a tenant; `None`: unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TenantQuota {
-    /// Bytes.
+    /// In bytes.
     pub bytes: Option<u64>,
-    /// Assets.
+    /// Number of assets.
     pub files: Option<u64>,
-    /// Uploads under way.
+    /// Number of open uploads.
     #[serde(rename = "open_uploads")]
     pub uploads: Option<u64>,
 }
 
 impl TenantQuota {
-    /// Whether nothing is limited.
+    /// True if nothing is limited.
     #[must_use]
     pub fn is_unlimited(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The first limit that `used` is over.
+    /// The first limit that `used` exceeds.
     #[must_use]
     pub fn exceeded_by(&self, used: QuotaUsage) -> Option<QuotaLimit> {
         let over = |most: Option<u64>, used: i64| most.is_some_and(|most| u64::try_from(used).is_ok_and(|u| u > most));
@@ -73,14 +74,14 @@ impl TenantQuota {
     }
 }
 
-/// What a tenant has too little of.
+/// A limit that a tenant exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuotaLimit {
     /// Bytes.
     Bytes,
     /// Assets.
     Files,
-    /// Uploads under way.
+    /// Open uploads.
     Uploads,
 }
 
@@ -101,8 +102,8 @@ fn signed(bytes: u64) -> i64 {
 }
 
 impl Upload {
-    /// What it is charged with now: the bytes that it may bring, or of a file whose length nobody has said those that
-    /// came. `None`: it has ended.
+    /// The current charge in bytes: the size that the upload may bring, or, if its length is unknown, the bytes
+    /// received so far. `None`: the upload has ended.
     #[must_use]
     pub fn charge(&self) -> Option<u64> {
         let came = match &self.transfer {
@@ -112,8 +113,9 @@ impl Upload {
         self.state.is_live().then(|| self.transfer.size().or(self.max_size).unwrap_or(came))
     }
 
-    /// Bytes that stay reserved after it has ended: those of a single PUT, while the store is still to be looked at for an
-    /// object that its URL brings. Parts need no such thing: their URLs die with the multipart upload.
+    /// Bytes that stay reserved after the upload has ended: the size of a single PUT, until the store has been checked
+    /// for an object that a signed URL may still create. Parts need no reservation: their URLs end with the multipart
+    /// upload.
     #[must_use]
     pub fn reservation(&self) -> Option<u64> {
         let owed = !self.state.is_live() && self.next_check_at.is_some();
@@ -123,7 +125,7 @@ impl Upload {
         }
     }
 
-    /// Takes down what it is charged with now; the change since its row was read.
+    /// Records the current charge and returns the change since the row was read.
     pub fn settle_charge(&mut self) -> QuotaUsage {
         let (before, now) = (self.quota_charge, self.charge());
         let (kept_before, kept_now) = (self.reserved, self.reservation());
@@ -140,7 +142,7 @@ impl Upload {
 }
 
 impl Asset {
-    /// What it is charged with now: its bytes, as long as the store has them. `None`: it is gone.
+    /// The current charge in bytes: the size, as long as the store has the bytes. `None`: the bytes are removed.
     #[must_use]
     pub fn charge(&self) -> Option<u64> {
         match &self.state {
@@ -154,7 +156,7 @@ impl Asset {
         }
     }
 
-    /// Takes down what it is charged with now; the change since its row was read.
+    /// Records the current charge and returns the change since the row was read.
     pub fn settle_charge(&mut self) -> QuotaUsage {
         let (before, now) = (self.quota_charge, self.charge());
         self.quota_charge = now;

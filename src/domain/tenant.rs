@@ -1,4 +1,4 @@
-//! Tenants: the isolation boundary. A tenant sees nothing of another, not even that something exists.
+//! Tenants: the isolation boundary. A tenant cannot see other tenants' objects, not even that they exist.
 
 use std::num::NonZeroU32;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::clock::Timestamp;
 use super::ids::TenantId;
 
-/// The tenant that the first start makes.
+/// The tenant that the first start creates.
 pub const DEFAULT_TENANT: &str = "default";
 
 /// A tenant.
@@ -17,24 +17,24 @@ pub struct Tenant {
     pub id: TenantId,
     /// Unique name, for people and the command line.
     pub name: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Since when its credentials and links open nothing.
+    /// When it was suspended; since then its credentials and links are refused.
     pub suspended_at: Option<Timestamp>,
-    /// How many requests it may make; `None`: any number.
+    /// Limit of requests; `None`: unlimited.
     pub rate: Option<RateLimit>,
 }
 
-/// Requests that a tenant may make of each node.
+/// Limit of a tenant's requests to each node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct RateLimit {
-    /// On average.
+    /// Requests per second on average.
     pub per_second: NonZeroU32,
-    /// At once.
+    /// Requests at once.
     pub burst: NonZeroU32,
 }
 
-/// Whether a text can name a tenant: 1 to 63 of `a-z 0-9 - _ .`, so that it survives any shell, path or URL.
+/// True if the text is a valid tenant name: 1 to 63 of `a-z 0-9 - _ .`, which are safe in shells, paths and URLs.
 #[must_use]
 pub fn is_tenant_name(text: &str) -> bool {
     (1..=63).contains(&text.len())

@@ -1,4 +1,4 @@
-//! An upload: one attempt to bring an asset's bytes in, and the states it passes through.
+//! Uploads: the transfer of an asset's bytes, and its states.
 //!
 //! ```text
 //! open ──▶ completing ──▶ completed
@@ -7,8 +7,8 @@
 //!   └──▶ expired   (time passed)
 //! ```
 //!
-//! `look_at` is the time at which the sweeper must look at the upload again, whatever its state: to rescue or
-//! expire an open one, to finish one that is stuck completing, to remove what an ended one left in the store.
+//! `next_check_at` is the time at which the sweeper must check the upload again, in any state: to rescue or expire an
+//! open upload, to finish a stuck completion, or to remove the leftovers of an ended upload from the store.
 
 use std::time::Duration;
 
@@ -19,102 +19,102 @@ use super::clock::{Timestamp, after};
 use super::ids::{AssetId, KeyId, TenantId, UploadId};
 use super::plan::PartPlan;
 
-/// One attempt to bring an asset's bytes in.
+/// A transfer that brings an asset's bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upload {
     /// Identity.
     pub id: UploadId,
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant: TenantId,
     /// The asset whose bytes it brings.
     pub asset: AssetId,
     /// The key that created it.
     pub owner: KeyId,
-    /// Counts writes; every write names the revision that it saw and fails on another.
+    /// Number of writes. Every write names the revision that it read, and fails if the row has another.
     pub revision: i64,
-    /// Where it stands.
+    /// The state.
     pub state: UploadState,
-    /// The door through which it was created.
+    /// The protocol with which it was created.
     pub protocol: UploadProtocol,
-    /// How its bytes reach the store.
+    /// The way in which its bytes reach the store.
     pub transfer: Transfer,
-    /// Most bytes that it may have, where it was not said how many those are: whoever holds its grant brings a file of
-    /// their own choice.
+    /// Largest size in bytes if the size was not declared: the holder of the upload's grant chooses the file later.
     pub max_size: Option<u64>,
-    /// What its row is charged with towards the tenant's quota; see [`super::quota`].
+    /// Bytes counted towards the tenant's quota; see [`super::quota`].
     pub quota_charge: Option<u64>,
-    /// Bytes that the tenant's quota counts although it has ended: a signed URL can still bring them.
+    /// Bytes that the quota still counts after the upload has ended, because a signed URL may still bring them.
     pub reserved: Option<u64>,
     /// The object's key in the store.
     pub key: String,
-    /// Random proof that an object in the store is this upload's, stamped on it at creation.
+    /// Random value in the metadata of the object or multipart upload, which proves that this upload wrote it.
     pub write_token: String,
-    /// The caller's own identity for it; one open upload per tenant and identity.
+    /// The caller's own identifier; unique among a tenant's open uploads.
     pub external_id: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
     pub changed_at: Timestamp,
-    /// When an open upload is given up.
+    /// When an open upload expires.
     pub expires_at: Timestamp,
-    /// When the sweeper must look at it next; `None` when nothing is owed.
+    /// When the sweeper must check it next; `None` if nothing is left to do.
     pub next_check_at: Option<Timestamp>,
 }
 
-/// Where an upload stands. All but the first two are terminal and absorb.
+/// State of an upload. All states but the first two are terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadState {
-    /// Bytes may come.
+    /// Bytes may arrive.
     Open,
-    /// Somebody asks the store to assemble them. Whoever committed the current revision holds it.
+    /// The store is assembling the object. The caller that committed the current revision runs the completion.
     Completing,
     /// The asset has its bytes.
     Completed,
-    /// The store's object is provably not what was declared.
+    /// The stored object provably differs from the declaration.
     Failed,
-    /// The owner gave up.
+    /// The owner aborted it.
     Aborted,
-    /// Its time passed.
+    /// `expires_at` passed before completion.
     Expired,
 }
 
-/// The door through which an upload came.
+/// Protocol of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadProtocol {
     /// The JSON API and presigned URLs.
     Native,
     /// tus 1.0.
     Tus,
-    /// Uppy, which speaks to us as it speaks to its Companion.
+    /// Uppy, through the Companion protocol.
     Companion,
     /// IETF resumable uploads.
     Ietf,
 }
 
-/// How bytes reach the store.
+/// The way in which bytes reach the store.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Transfer {
-    /// One PutObject of `size` bytes under `If-None-Match: *`: the first bytes stay, a URL used again is refused.
+    /// A single PutObject of `size` bytes with `If-None-Match: *`: the first object stays, and a repeated use of the
+    /// URL is refused.
     Put {
         /// Exact size in bytes.
         size: u64,
     },
-    /// UploadPart below one multipart upload. When that ends, every URL for it is dead.
+    /// UploadPart requests to a multipart upload. When the multipart upload ends, all its URLs become invalid.
     Multipart {
-        /// How the object is cut.
+        /// Sizes of the parts.
         plan: PartPlan,
-        /// The store's id for the multipart upload; `None` between our intent and the store's answer.
+        /// The store's id for the multipart upload; `None` until the store has answered CreateMultipartUpload.
         store_id: Option<String>,
-        /// The checksum that every part will carry, declared to the store at creation.
+        /// The checksum algorithm of all parts, declared to the store at creation.
         checksum: Option<ChecksumAlgorithm>,
-        /// Shown to the client as one plain PUT: the form of a single PUT on stores that ignore conditions.
+        /// True if the client sees a plain PUT: replaces [`Transfer::Put`] on stores that ignore conditional headers.
         as_put: bool,
     },
-    /// UploadPart below one multipart upload, in parts of the client's own cutting.
+    /// UploadPart requests to a multipart upload, with part sizes that the client chooses.
     UnplannedMultipart {
-        /// The store's id for the multipart upload; `None` between our intent and the store's answer.
+        /// The store's id for the multipart upload; `None` until the store has answered CreateMultipartUpload.
         store_id: Option<String>,
-        /// The file's exact size: as declared, otherwise counted when completing begins.
+        /// The exact size of the file in bytes: as declared, or else counted when completion begins.
         total: Option<u64>,
     },
     /// Bytes come through this service, in order.
@@ -122,7 +122,7 @@ pub enum Transfer {
 }
 
 impl Transfer {
-    /// The exact size of the object in bytes; `None` while nobody has said.
+    /// The exact size of the object in bytes; `None` while it is unknown.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         match self {
@@ -133,7 +133,7 @@ impl Transfer {
         }
     }
 
-    /// What the client is told to do: one PUT, parts, or bytes in order.
+    /// The method that the client is told to use: a single PUT, parts, or appends.
     #[must_use]
     pub fn method(&self) -> &'static str {
         match self {
@@ -144,16 +144,16 @@ impl Transfer {
     }
 }
 
-/// How long things may take before the sweeper steps in.
+/// Delays after which the sweeper steps in.
 #[derive(Clone, Copy, Debug)]
 pub struct UploadTimeouts {
-    /// Life of an open upload.
+    /// Lifetime of an open upload.
     pub upload_ttl: Duration,
-    /// An open upload is looked at after this, in case all its parts are there and nobody said so.
+    /// Delay of the first check of an open upload, whose parts may all be stored without a request for completion.
     pub rescue_after: Duration,
-    /// A completing upload is taken over after this.
+    /// Delay after which another caller takes over a completion.
     pub takeover_after: Duration,
-    /// No signed URL outlives this; until then an ended upload's URL can still put bytes into the store.
+    /// Lifetime of signed URLs; until then, a URL of an ended upload may still bring bytes to the store.
     pub url_ttl: Duration,
 }
 
@@ -168,16 +168,16 @@ impl Default for UploadTimeouts {
     }
 }
 
-/// Clients that cut by themselves do not ask for a URL again, so one has to outlive the slowest part. They also come back
-/// a day later and ask what is there.
+/// Lifetime for clients that choose part sizes: they do not request a URL again, so that a URL must outlive the slowest
+/// part, and they may return a day later to list the parts.
 const ONE_DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// When the store is asked for other multipart uploads under the key of a completed one: the store may carry out a
-/// CreateMultipartUpload late whose answer nobody waited for.
+/// Delay of the check for other multipart uploads under the key of a completed upload: the store may execute a
+/// CreateMultipartUpload late, after the request timed out.
 const LOST_ANSWER_DELAY: Duration = Duration::from_secs(120);
 
 impl UploadTimeouts {
-    /// How long a URL that was signed for this transfer may still be used.
+    /// Lifetime of a URL that is signed for this transfer.
     #[must_use]
     pub fn url_life(&self, transfer: &Transfer) -> Duration {
         match transfer {
@@ -188,7 +188,7 @@ impl UploadTimeouts {
 }
 
 impl UploadProtocol {
-    /// The name of the door, as in JSON and rows.
+    /// The name of the protocol, as in JSON and rows.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -214,7 +214,7 @@ impl UploadState {
         }
     }
 
-    /// Whether bytes or an answer are still to come.
+    /// True if the upload has not ended.
     #[must_use]
     pub fn is_live(self) -> bool {
         matches!(self, Self::Open | Self::Completing)
@@ -233,8 +233,8 @@ impl Upload {
         self
     }
 
-    /// open → completing. Also completing → completing, when the holder has been silent for
-    /// [`UploadTimeouts::takeover_after`]: the next caller takes the upload over and the holder's revision is void.
+    /// open → completing. Also completing → completing, if the holder has not written for
+    /// [`UploadTimeouts::takeover_after`]: the next caller takes over, and the holder's revision becomes invalid.
     pub fn begin_completing(self, patience: &UploadTimeouts, now: Timestamp) -> Result<Self, InvalidTransition> {
         let free = match self.state {
             UploadState::Open => true,
@@ -247,8 +247,8 @@ impl Upload {
         Ok(self.become_at(UploadState::Completing, Some(after(now, patience.takeover_after)), now))
     }
 
-    /// completing → completed; what relaying its bytes left beside the object is owed removal now, a list of parts that the
-    /// client may still ask for is owed it later, and so is a multipart upload whose id was lost with an answer of the store.
+    /// completing → completed. Leftovers of a relayed transfer are removed at once. Later checks remove the list of
+    /// parts that the client may still request, and multipart uploads whose id was lost with an answer of the store.
     pub fn complete(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         if self.state != UploadState::Completing {
             return Err(self.refuse("completed"));
@@ -262,7 +262,8 @@ impl Upload {
         Ok(self.become_at(UploadState::Completed, owed, now))
     }
 
-    /// Takes down how large a file is whose client cut it: so many bytes are at the store now that it says it is done.
+    /// Records the size of a file whose parts the client chose: the bytes in the store when the client completes the
+    /// upload.
     pub fn measure(mut self, counted: u64) -> Result<Self, InvalidTransition> {
         let refused = self.refuse("measured");
         match (&mut self.transfer, self.state) {
@@ -275,8 +276,8 @@ impl Upload {
         }
     }
 
-    /// Lets the bytes of an open upload travel another way, as long as none of them is here: `received` tells of those
-    /// at the store. A size that was declared stays declared.
+    /// Changes the transfer of an open upload, as long as no bytes have arrived; `received`: true if the store has
+    /// some. A declared size cannot change.
     pub fn carry_by(mut self, transfer: Transfer, received: bool, now: Timestamp) -> Result<Self, InvalidTransition> {
         let begun = received || self.ledger().is_some_and(|ledger| ledger.offset > 0 || ledger.is_held(now));
         let resized = self.transfer.size().is_some() && self.transfer.size() != transfer.size();
@@ -295,7 +296,7 @@ impl Upload {
         }
     }
 
-    /// completing → failed; what it left in the store is owed removal now.
+    /// completing → failed. Leftovers in the store are removed at once.
     pub fn fail(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state {
             UploadState::Completing => Ok(self.become_at(UploadState::Failed, Some(now), now)),
@@ -303,7 +304,7 @@ impl Upload {
         }
     }
 
-    /// open → aborted; what it left in the store is owed removal now.
+    /// open → aborted. Leftovers in the store are removed at once.
     pub fn abort(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state {
             UploadState::Open => Ok(self.become_at(UploadState::Aborted, Some(now), now)),
@@ -311,7 +312,7 @@ impl Upload {
         }
     }
 
-    /// open → expired, once `expires_at` is past; what it left in the store is owed removal now.
+    /// open → expired, after `expires_at`. Leftovers in the store are removed at once.
     pub fn expire(self, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state {
             UploadState::Open if self.expires_at <= now => Ok(self.become_at(UploadState::Expired, Some(now), now)),
@@ -319,7 +320,7 @@ impl Upload {
         }
     }
 
-    /// Puts off the next look at an open upload: the pauses double, and the last look is at its expiry.
+    /// Postpones the next check of an open upload: the delays double, and the last check is at its expiry.
     #[must_use]
     pub fn look_later(mut self, patience: &UploadTimeouts, now: Timestamp) -> Self {
         let age = Duration::try_from(now.duration_since(self.created_at)).unwrap_or_default();
@@ -328,7 +329,7 @@ impl Upload {
         self
     }
 
-    /// Records what is left to remove in the store after the upload has ended: look again at `next`, or never.
+    /// Records the progress of the clean-up after the upload has ended: check again at `next`, or never.
     pub fn cleaned(mut self, next: Option<Timestamp>) -> Result<Self, InvalidTransition> {
         if self.state.is_live() {
             return Err(self.refuse("cleaned"));
@@ -337,7 +338,7 @@ impl Upload {
         Ok(self)
     }
 
-    /// The store's id of the multipart upload, once it is known.
+    /// The store's id for the multipart upload, if known.
     #[must_use]
     pub fn store_id(&self) -> Option<&str> {
         match &self.transfer {

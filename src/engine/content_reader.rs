@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
@@ -12,16 +13,23 @@ use super::Result;
 use super::small_object_cache::SmallObjectCache;
 use crate::blob::{BlobError, BlobStore, ByteStream};
 use crate::domain::asset::AssetContent;
+use crate::domain::backoff::ExponentialBackoff;
+use crate::domain::clock::Entropy;
+use crate::domain::reason::FailureCause;
+
+/// Delays before reading resumes after consecutive failures.
+const READ_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(300), Duration::from_secs(3));
 
 /// Reader of stored content.
 pub(super) struct ContentReader {
     pub(super) blobs: Arc<dyn BlobStore>,
+    pub(super) entropy: Arc<dyn Entropy>,
     pub(super) small_objects: SmallObjectCache,
 }
 
 impl ContentReader {
-    pub(super) fn new(blobs: Arc<dyn BlobStore>) -> Self {
-        Self { blobs, small_objects: SmallObjectCache::default() }
+    pub(super) fn new(blobs: Arc<dyn BlobStore>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { blobs, entropy, small_objects: SmallObjectCache::default() }
     }
 
     /// The bytes of stored content, for processing.
@@ -40,6 +48,7 @@ impl ContentReader {
         let first = self.blobs.get(key, etag, range.clone()).await.map_err(lost)?;
         let reading = ResumingReader {
             blobs: Arc::clone(&self.blobs),
+            entropy: Arc::clone(&self.entropy),
             key: key.to_owned(),
             etag: etag.to_owned(),
             left: range,
@@ -53,7 +62,7 @@ impl ContentReader {
 /// Error for the object of a row that is missing, or was replaced.
 pub(super) fn lost(error: BlobError) -> BlobError {
     match error {
-        BlobError::NotFound | BlobError::Precondition => BlobError::Damaged(error.to_string()),
+        BlobError::NotFound | BlobError::Precondition => BlobError::Damaged(FailureCause::of(error)),
         other => other,
     }
 }
@@ -61,6 +70,7 @@ pub(super) fn lost(error: BlobError) -> BlobError {
 /// Reader of a range, with as many requests as necessary.
 struct ResumingReader {
     blobs: Arc<dyn BlobStore>,
+    entropy: Arc<dyn Entropy>,
     key: String,
     etag: String,
     left: Range<u64>,
@@ -79,7 +89,7 @@ impl ResumingReader {
             }
             let chunk = match &mut self.current {
                 Some(stream) => stream.next().await,
-                None => Some(Err(BlobError::Unavailable("given up".to_owned()))),
+                None => Some(Err(BlobError::Unavailable("given up".into()))),
             };
             let broken = match chunk {
                 Some(Ok(chunk)) => {
@@ -88,7 +98,7 @@ impl ResumingReader {
                     return Some((Ok(chunk), self));
                 }
                 Some(Err(error)) => error,
-                None => BlobError::Unavailable("the store ended early".to_owned()),
+                None => BlobError::Unavailable("the store ended early".into()),
             };
             if let Err(error) = self.resume(broken).await {
                 // The next poll ends the stream; the response is cut visibly.
@@ -105,7 +115,7 @@ impl ResumingReader {
         }
         while self.failures < Self::MAX_READ_FAILURES {
             self.failures += 1;
-            tokio::time::sleep(std::time::Duration::from_millis(100) * 2u32.pow(self.failures)).await;
+            tokio::time::sleep(READ_BACKOFF.delay(self.failures, &*self.entropy)).await;
             match self.blobs.get(&self.key, &self.etag, self.left.clone()).await {
                 Ok(stream) => {
                     self.current = Some(stream);

@@ -6,19 +6,20 @@ use crate::blob::BlobError;
 use crate::domain::InvalidTransition;
 use crate::domain::access::AccessDenied;
 use crate::domain::plan::{PartSet, PlanError};
+use crate::domain::reason::FailureCause;
 use crate::store::StoreError;
 
 /// A refusal or a failure.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// No valid credential.
-    #[error("a credential is needed")]
+    #[error("a credential is required")]
     Unauthenticated,
     /// The credential is valid, but does not allow this action.
-    #[error("this credential does not allow that")]
+    #[error("this credential does not permit the operation")]
     Forbidden,
     /// Unknown, or of another tenant: the two look the same.
-    #[error("there is no such thing")]
+    #[error("not found")]
     NotFound,
     /// A field has an invalid value.
     #[error("{field}: {problem}")]
@@ -72,31 +73,31 @@ pub enum Error {
         state: &'static str,
     },
     /// The upload has another offset than the caller declared.
-    #[error("the upload stands at byte {expected}")]
+    #[error("the offset of the upload is {expected}")]
     OffsetMismatch {
         /// Offset of the upload.
         expected: u64,
     },
     /// The body has, or declares, more bytes than the file.
-    #[error("the file has {length} bytes and no more")]
+    #[error("the file has only {length} bytes")]
     Overrun {
         /// Size of the file in bytes.
         length: u64,
     },
     /// The declared length of the file differs from the known length.
-    #[error("another length than this: {0}")]
+    #[error("the length differs: {0}")]
     LengthMismatch(&'static str),
     /// Another request writes to the upload, or has just begun to.
     #[error("another request writes to this upload")]
     Locked,
     /// The bytes do not match the checksum of the append; none of them counts.
-    #[error("the bytes are not those of the checksum")]
+    #[error("the bytes do not match the checksum")]
     ChecksumMismatch,
     /// The body came too slowly; received bytes count.
-    #[error("the body came too slowly")]
+    #[error("the body arrived too slowly")]
     TooSlow,
     /// The body was cut before its end; received bytes count.
-    #[error("the body broke off")]
+    #[error("the body ended early")]
     BodyTruncated,
     /// Parts are missing.
     #[error("the upload is not complete: parts {missing} are missing")]
@@ -105,13 +106,13 @@ pub enum Error {
         missing: PartSet,
     },
     /// The caller's list of parts differs from the store's.
-    #[error("part {part} is not what the store has")]
+    #[error("part {part} differs from the stored part")]
     PartsDiffer {
         /// The first part that differs.
         part: u16,
     },
     /// The store's object differs from what was declared.
-    #[error("the stored object is not what was declared")]
+    #[error("the stored object differs from the declaration")]
     ContentMismatch,
     /// The asset is not ready, but may become so.
     #[error("the asset is {state}")]
@@ -125,23 +126,24 @@ pub enum Error {
         /// Code of the verdict.
         code: String,
     },
-    /// The store has lost the bytes of stored content. The text is for logs.
-    #[error("the stored bytes are damaged: {0}")]
-    BytesMissing(String),
+    /// The store has lost the bytes of stored content. The cause is for logs.
+    #[error("the stored bytes are damaged")]
+    BytesMissing(#[source] FailureCause),
     /// The store's disk or quota is full.
     #[error("the storage is full")]
     StorageFull,
     /// Temporary failure: the database, the store or a concurrent request is in the way.
-    #[error("not possible just now: {why}")]
+    #[error("{why}")]
     Busy {
-        /// Reason, for logs.
-        why: String,
+        /// Cause, for logs.
+        #[source]
+        why: FailureCause,
         /// Time until the next attempt.
         after: Duration,
     },
     /// A defect or an invalid row. The text is for logs.
-    #[error("internal: {0}")]
-    Internal(String),
+    #[error("internal error: {0}")]
+    Internal(#[source] FailureCause),
 }
 
 /// Result of engine methods.
@@ -157,9 +159,13 @@ impl Error {
     }
 
     /// Error for a temporary failure.
-    #[expect(clippy::needless_pass_by_value, reason = "texts and errors alike, made at the call")]
-    pub(crate) fn busy(why: impl ToString) -> Self {
-        Self::Busy { why: why.to_string(), after: BUSY_RETRY_AFTER }
+    pub(crate) fn busy(why: impl Into<FailureCause>) -> Self {
+        Self::Busy { why: why.into(), after: BUSY_RETRY_AFTER }
+    }
+
+    /// Error for a defect that showed as another error.
+    pub(crate) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(FailureCause::of(error))
     }
 }
 
@@ -178,11 +184,11 @@ impl From<StoreError> for Error {
         match error {
             // Callers that expect conflicts handle them. A conflict that comes this far lost a race and may be tried
             // again.
-            StoreError::Conflict => Self::busy("the row changed meanwhile"),
+            StoreError::Conflict => Self::busy("the row was changed by another request"),
             StoreError::OverQuota(limit) => Self::OverQuota { limit: limit.name() },
             StoreError::Full => Self::StorageFull,
-            StoreError::Corrupt { .. } | StoreError::Malformed(_) => Self::Internal(error.to_string()),
-            StoreError::Busy | StoreError::Unavailable(_) => Self::busy(error),
+            StoreError::Corrupt { .. } | StoreError::Malformed(_) => Self::internal(error),
+            StoreError::Busy | StoreError::Unavailable(_) => Self::busy(FailureCause::of(error)),
         }
     }
 }
@@ -192,8 +198,8 @@ impl From<BlobError> for Error {
         match error {
             BlobError::Full => Self::StorageFull,
             BlobError::Damaged(why) => Self::BytesMissing(why),
-            BlobError::NotFound | BlobError::Precondition | BlobError::BadParts(_) => Self::Internal(error.to_string()),
-            BlobError::Denied(_) | BlobError::Unavailable(_) => Self::busy(error),
+            BlobError::NotFound | BlobError::Precondition | BlobError::BadParts(_) => Self::internal(error),
+            BlobError::Denied(_) | BlobError::Unavailable(_) => Self::busy(FailureCause::of(error)),
         }
     }
 }

@@ -263,7 +263,7 @@ impl EnginePorts {
         let (settings, tasks) = (Arc::new(settings), TaskTracker::new());
         let audit = Arc::new(audit::AuditTrail::new(store.clone(), entropy.clone(), tasks.clone()));
         let rows = rows::RowAccess::new(store.clone(), entropy.clone(), settings.clone(), audit.clone());
-        let content = Arc::new(content_reader::ContentReader::new(blobs.clone()));
+        let content = Arc::new(content_reader::ContentReader::new(blobs.clone(), entropy.clone()));
         Self { store, blobs, entropy, tokens: Arc::new(tokens), settings, audit, rows: Arc::new(rows), content, tasks }
     }
 }

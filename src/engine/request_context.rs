@@ -122,14 +122,16 @@ impl PresentedCredential {
     #[must_use]
     pub fn refusal(self) -> &'static str {
         match self {
-            Self::Nothing => "A credential is needed: an API key, a token or a grant, as \"Authorization: Bearer …\".",
-            Self::Key => "This key is not known or was revoked, or its time is over.",
-            Self::Grant => "This grant is not known or was taken back, or its time is over.",
-            Self::Token => {
-                "This token is not accepted: it is no key of this service, and of no issuer that it trusts; or its \
-                            signature, audience or time is wrong."
+            Self::Nothing => {
+                "A credential is required: an API key, a token or a grant, as \"Authorization: Bearer …\"."
             }
-            Self::Unreadable => "The Authorization header has to be \"Bearer\" and an API key, a token or a grant.",
+            Self::Key => "This API key is unknown, revoked or expired.",
+            Self::Grant => "This grant is unknown, revoked or expired.",
+            Self::Token => {
+                "This token is not accepted: it is not an API key, its issuer is not trusted, or its \
+                            signature, audience or time is invalid."
+            }
+            Self::Unreadable => "The Authorization header must be \"Bearer\" and an API key, a token or a grant.",
         }
     }
 }
@@ -165,7 +167,7 @@ impl RequestContext {
         CURRENT_CONTEXT.try_with(|here| here.credential_kind).unwrap_or_default()
     }
 
-    /// The log ids of the request at work; those of no request outside one.
+    /// The log ids of the current request; empty outside a request.
     #[must_use]
     pub fn log_ids() -> Arc<RequestLogIds> {
         CURRENT_CONTEXT.try_with(|here| Arc::clone(&here.log_ids)).unwrap_or_default()

@@ -7,6 +7,7 @@ use super::asset_notify::AssetNotify;
 use super::audit::AuditTrail;
 use super::request_context::RequestContext;
 use super::settings::EngineSettings;
+use super::ttl_cache::TtlCache;
 use super::{Error, Result};
 use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
 use crate::domain::asset::Asset;
@@ -27,7 +28,7 @@ pub(super) struct RowAccess {
     settings: Arc<EngineSettings>,
     audit: Arc<AuditTrail>,
     pub(super) asset_notify: AssetNotify,
-    upload_cache: moka::future::Cache<UploadId, Arc<Upload>>,
+    upload_cache: TtlCache<UploadId, Arc<Upload>>,
 }
 
 impl RowAccess {
@@ -37,8 +38,7 @@ impl RowAccess {
         settings: Arc<EngineSettings>,
         audit: Arc<AuditTrail>,
     ) -> Self {
-        let upload_cache =
-            moka::future::Cache::builder().max_capacity(MAX_CACHED_UPLOADS).time_to_live(UPLOAD_CACHE_TTL).build();
+        let upload_cache = TtlCache::new(MAX_CACHED_UPLOADS, UPLOAD_CACHE_TTL);
         Self { store, entropy, settings, audit, asset_notify: AssetNotify::default(), upload_cache }
     }
 
@@ -115,12 +115,13 @@ impl RowAccess {
     /// Reads an upload through a cache of [`UPLOAD_CACHE_TTL`](UPLOAD_CACHE_TTL), for requests that only sign
     /// URLs.
     pub(super) async fn load_recent_upload(&self, id: UploadId) -> Result<Option<Arc<Upload>>> {
-        if let Some(upload) = self.upload_cache.get(&id).await {
-            return Ok(Some(upload));
+        // An unknown id is an error here, so that it is not cached.
+        let fetch = async { self.store.find_upload(id).await?.map(Arc::new).ok_or(Error::NotFound) };
+        match self.upload_cache.get(&id, self.store.now(), fetch).await {
+            Ok(upload) => Ok(Some(upload)),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
         }
-        let Some(upload) = self.store.find_upload(id).await?.map(Arc::new) else { return Ok(None) };
-        self.upload_cache.insert(id, Arc::clone(&upload)).await;
-        Ok(Some(upload))
     }
 }
 

@@ -25,7 +25,7 @@ pub struct EngineSettings {
     pub redirect_ttl: Duration,
     /// Longest life of a link.
     pub link_ttl: Duration,
-    /// How long the bytes of a rejected asset are kept.
+    /// Retention of the bytes of a rejected asset.
     pub quarantine_ttl: Duration,
     /// Largest file in bytes that gets a SHA-256 even if none was declared.
     pub max_digest_bytes: u64,

@@ -1,7 +1,7 @@
 //! Cache of small objects that were just written to the store, so that processing need not read them back.
 //!
-//! Only objects whose entity tag is the MD5 of their bytes, which proves that the store has the same bytes. Bounded in
-//! bytes and time; other objects are read from the store. Must not serve downloads.
+//! Only objects whose entity tag is the MD5 of their bytes, which proves that the store has the same bytes, so that
+//! entries never become stale. Bounded in bytes; other objects are read from the store. Must not serve downloads.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use md5::{Digest, Md5};
 pub(super) const MAX_OBJECT_BYTES: u64 = 64 << 10;
 /// Most bytes in the cache.
 const MAX_CACHE_BYTES: u64 = 8 << 20;
+/// Time after which entries are dropped to free memory.
 const CACHE_TTL: Duration = Duration::from_secs(30);
 
 /// Cached objects by key.

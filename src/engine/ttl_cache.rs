@@ -1,7 +1,9 @@
 //! Cache with a longest age: requests for the same key within that time get the same value, and concurrent requests
 //! share a single fetch. Errors are not cached, but concurrent requests share them.
 //!
-//! The age counts from the start of the fetch, so a value includes every change made before that.
+//! The age counts from the start of the fetch, so a value includes every change made before that. It is measured by the
+//! injected clock, which is the argument `now`: whatever becomes stale or is forgotten in the engine uses this cache.
+//! Caches whose values never become stale use moka alone.
 
 use std::hash::Hash;
 use std::time::{Duration, Instant};
@@ -13,8 +15,8 @@ use crate::engine::Result;
 
 /// Delay before a refresh, so that concurrent refreshes of a key share a single fetch.
 const REFRESH_DELAY: Duration = Duration::from_millis(100);
-/// Time after which entries are dropped to free memory.
-const ENTRY_TTL: Duration = Duration::from_secs(60);
+/// Time beyond the longest age after which entries are dropped to free memory.
+const FREE_DELAY: Duration = Duration::from_secs(60);
 
 /// Cached values by key.
 pub(super) struct TtlCache<K, V> {
@@ -45,12 +47,13 @@ where
 {
     /// A cache for at most `most` values, none of them older than `stale`; frequently used values stay.
     pub(super) fn new(most: u64, stale: Duration) -> Self {
-        Self { entries: Cache::builder().max_capacity(most).time_to_live(ENTRY_TTL).build(), max_age: stale }
+        let entries = Cache::builder().max_capacity(most).time_to_live(stale.saturating_add(FREE_DELAY)).build();
+        Self { entries, max_age: stale }
     }
 
     /// The value of `key`: cached if recent, else the result of `ask`.
     pub(super) async fn get(&self, key: &K, now: Timestamp, ask: impl Future<Output = Result<V>>) -> Result<V> {
-        if let Some(dated) = self.entries.get(key).await.filter(|dated| dated.is_recent(now, self.max_age)) {
+        if let Some(dated) = self.peek(key, now).await {
             return dated.value;
         }
         // The fetch is rare and its future is large: boxed, so that not every request reserves the memory.
@@ -64,9 +67,34 @@ where
         Box::pin(self.get_or_fetch(key, now, ask, |dated| dated.value.is_ok() && dated.fetched_instant > came)).await
     }
 
+    /// True if `key` has a recent value.
+    pub(super) async fn contains(&self, key: &K, now: Timestamp) -> bool {
+        self.peek(key, now).await.is_some()
+    }
+
+    /// Caches a value as of `now`.
+    pub(super) async fn insert(&self, key: K, now: Timestamp, value: V) {
+        let dated = DatedEntry { value: Ok(value), fetched_at: now, fetched_instant: Instant::now() };
+        self.entries.insert(key, dated).await;
+    }
+
+    /// Caches a value as of `now` unless `key` has a recent one. True for the single caller that cached its value.
+    pub(super) async fn insert_if_absent(&self, key: &K, now: Timestamp, value: V) -> bool {
+        if self.contains(key, now).await {
+            return false;
+        }
+        let dated = async { DatedEntry { value: Ok(value), fetched_at: now, fetched_instant: Instant::now() } };
+        let is_stale = |dated: &DatedEntry<V>| !dated.is_recent(now, self.max_age);
+        self.entries.entry(key.clone()).or_insert_with_if(dated, is_stale).await.is_fresh()
+    }
+
     /// Drops the value of `key`, so that the next request fetches it.
     pub(super) async fn invalidate(&self, key: &K) {
         self.entries.invalidate(key).await;
+    }
+
+    async fn peek(&self, key: &K, now: Timestamp) -> Option<DatedEntry<V>> {
+        self.entries.get(key).await.filter(|dated| dated.is_recent(now, self.max_age))
     }
 
     async fn get_or_fetch(
@@ -126,6 +154,23 @@ mod tests {
         assert!(futures_util::future::join_all(all).await.into_iter().all(|answer| answer.unwrap() == 1));
         let all = (0..1000).map(|_| recent.refresh(&"k", now, asked.ask()));
         assert!(futures_util::future::join_all(all).await.into_iter().all(|answer| answer.unwrap() == 2));
+    }
+
+    #[tokio::test]
+    async fn a_mark_is_made_once_within_its_time() {
+        let (marks, clock) = (TtlCache::new(10, STALE), ManualClock::at(micros(0)));
+        let mark = async || marks.insert_if_absent(&"k", clock.now(), ()).await;
+        let all = futures_util::future::join_all((0..100).map(|_| mark())).await;
+        assert_eq!(all.into_iter().filter(|made| *made).count(), 1);
+        clock.advance(STALE - Duration::from_micros(1));
+        assert!(!mark().await && marks.contains(&"k", clock.now()).await);
+        clock.advance(Duration::from_micros(1));
+        assert!(!marks.contains(&"k", clock.now()).await);
+        assert!(mark().await && !mark().await);
+        clock.advance(STALE / 2);
+        marks.insert("k", clock.now(), ()).await;
+        clock.advance(STALE / 2);
+        assert!(marks.contains(&"k", clock.now()).await, "its age counts from the last insertion");
     }
 
     #[tokio::test]

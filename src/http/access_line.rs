@@ -22,7 +22,7 @@ use tracing::field::Empty;
 use super::context::peer_ip;
 use crate::engine::RequestLogIds;
 
-/// What the access line says of a request, gathered while the request is worked on.
+/// Fields of the access line, gathered while the request is handled.
 pub(super) struct AccessLine {
     pub(super) method: Method,
     pub(super) route: Option<String>,

@@ -82,7 +82,7 @@ impl ChunkClaims {
     /// 400 unless the request carries the whole file.
     pub(super) fn check_whole_file(&self) -> Result<(), ProblemDetails> {
         match CHUNK_PARAMETERS.iter().find(|parameters| self.indicates_part(parameters)) {
-            Some(parameters) => Err(partial_file_problem(&format!("the field {} says so", parameters.index))),
+            Some(parameters) => Err(partial_file_problem(&format!("as the field {} says", parameters.index))),
             None => Ok(()),
         }
     }
@@ -113,9 +113,7 @@ pub(super) fn whole_file_size(headers: &HeaderMap) -> Result<Option<u64>, Proble
     let mut values = headers.get_all(header::CONTENT_RANGE).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let total = value.to_str().ok().and_then(parse_whole_range).filter(|_| values.next().is_none());
-    total
-        .map(Some)
-        .ok_or_else(|| partial_file_problem("Content-Range is not that of a whole file, as in bytes 0-99/100"))
+    total.map(Some).ok_or_else(|| partial_file_problem("Content-Range must cover the whole file, as in bytes 0-99/100"))
 }
 
 /// The total of a range that begins at 0 and ends with the last byte.
@@ -158,15 +156,15 @@ pub(super) fn check_resumption_headers(headers: &HeaderMap) -> Result<(), Proble
         return Err(partial_file_problem("Upload-Offset is not 0"));
     }
     if says(&UPLOAD_COMPLETE_HEADER, |text| text == "?0") || says(&UPLOAD_INCOMPLETE_HEADER, |text| text == "?1") {
-        return Err(partial_file_problem("the client says that more follows"));
+        return Err(partial_file_problem("as the client says, more follows"));
     }
     Ok(())
 }
 
 fn partial_file_problem(why: &str) -> ProblemDetails {
     let detail = format!(
-        "The request carries a part of a file ({why}), and this address takes whole files. Send the file in one request, \
-         or in parts by tus at /tus or by resumable uploads at /files."
+        "The request carries a part of a file ({why}), but this address accepts whole files only. Send the file in a \
+         single request, or in parts by tus at /tus or by resumable uploads at /files."
     );
     ProblemDetails::new(StatusCode::BAD_REQUEST, PARTIAL_FILE_CODE, detail)
 }

@@ -17,8 +17,8 @@ pub(super) fn is_wrong_origin(site: &AppState, request: &Request) -> bool {
     apart && targets_content_origin(site, request) && !serves_bytes(request.uri().path())
 }
 
-/// Refuses a request without exactly one valid host: proxies and this service might disagree on it (RFC 9112 §3.2, RFC
-/// 9113 §8.3.1).
+/// Refuses a request that does not have a single valid host: proxies and this service might disagree on it (RFC 9112
+/// §3.2, RFC 9113 §8.3.1).
 pub(super) fn refuse_ambiguous_host(request: &Request) -> Result<(), ProblemDetails> {
     let refuse = |detail| Err(ProblemDetails::new(StatusCode::BAD_REQUEST, "invalid_host", detail));
     let mut hosts = request.headers().get_all(header::HOST).iter();
@@ -28,7 +28,7 @@ pub(super) fn refuse_ambiguous_host(request: &Request) -> Result<(), ProblemDeta
     }
     match host {
         Some(host) if parse_authority(host.to_str().unwrap_or_default()).is_none() => {
-            refuse("The Host header names no host.")
+            refuse("The Host header is not a valid host.")
         }
         None if request.version() == Version::HTTP_11 => refuse("The request has no Host header."),
         None if request.version() == Version::HTTP_2 && request.uri().authority().is_none() => {

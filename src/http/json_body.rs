@@ -30,7 +30,7 @@ pub(super) const MAX_LIST_BYTES: usize = 4 << 20;
 /// Default limit in bytes for all JSON bodies together.
 pub(super) const DEFAULT_BUDGET_BYTES: usize = 64 << 20;
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a request waits for its share of the budget before it is refused.
+/// Time for which a request waits for its share of the budget before it is refused.
 const BUDGET_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Memory budget for the JSON bodies of all requests. A body takes its share before its first byte is read, and returns
@@ -50,7 +50,7 @@ impl JsonBudget {
         match timeout(BUDGET_TIMEOUT, Arc::clone(&self.0).acquire_many_owned(permits)).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => {
-                let why = "the memory for JSON bodies (server.json_memory) is in use".to_owned();
+                let why = "the memory for JSON bodies (server.json_memory) is in use".into();
                 Err(Error::Busy { why, after: Duration::from_secs(1) }.into())
             }
         }
@@ -98,7 +98,7 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<AppState> for JsonBody<T
             ProblemDetails::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 code,
-                format!("The body is not as expected: {}.", json_reason(&error)),
+                format!("The body is invalid: {}.", json_reason(&error)),
             )
         })?;
         Ok(Self { value, fingerprint: Sha256::digest(text).into(), budget_permit: reserved })
@@ -134,7 +134,7 @@ pub(super) fn parse_idempotency_key(
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let token = value.to_str().unwrap_or_default().trim().trim_matches('"').to_owned();
     if token.is_empty() || token.len() > 255 {
-        return Err(Error::invalid("Idempotency-Key", "1 to 255 characters"));
+        return Err(Error::invalid("Idempotency-Key", "must be 1 to 255 characters"));
     }
     Ok(Some(IdempotencyKey { token, fingerprint }))
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::findings::StoredDamage;
+use crate::domain::reason::chain;
 use crate::engine::{Error, RequestContext};
 
 /// Problem details to be rendered.
@@ -132,16 +133,16 @@ impl From<Error> for ProblemDetails {
                 .with_retry_after(Duration::from_secs(1)),
             Error::Rejected { code } => new(StatusCode::FORBIDDEN, "rejected").with_member("reason", code),
             Error::BytesMissing(why) => {
-                tracing::error!(request_id = RequestContext::request_id(), why, "stored bytes are damaged");
+                tracing::error!(request_id = RequestContext::request_id(), why = %chain(&why), "stored bytes are damaged");
                 new(StatusCode::INTERNAL_SERVER_ERROR, "bytes_missing")
             }
             Error::StorageFull => new(StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
             Error::Busy { why, after } => {
-                tracing::warn!(request_id = RequestContext::request_id(), why, "not possible just now");
+                tracing::warn!(request_id = RequestContext::request_id(), why = %chain(&why), "temporarily unavailable");
                 new(StatusCode::SERVICE_UNAVAILABLE, "unavailable").with_retry_after(after)
             }
             Error::Internal(why) => {
-                tracing::error!(request_id = RequestContext::request_id(), why, "defect");
+                tracing::error!(request_id = RequestContext::request_id(), why = %chain(&why), "defect");
                 new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
             }
         }
@@ -165,9 +166,9 @@ fn quota_problem(limit: &'static str, detail: String) -> ProblemDetails {
 fn public_detail(error: &Error) -> String {
     let text = match error {
         Error::Unauthenticated => return RequestContext::presented_credential().refusal().to_owned(),
-        Error::Busy { .. } => "This is not possible just now; please try again.".to_owned(),
+        Error::Busy { .. } => "The service is temporarily unavailable; try again later.".to_owned(),
         Error::BytesMissing(_) => StoredDamage::BytesMissing.sentence().to_owned(),
-        Error::Internal(_) => "Something went wrong on our side.".to_owned(),
+        Error::Internal(_) => "An internal error occurred.".to_owned(),
         // Starts with the field's name, whose spelling must not change.
         Error::Invalid { .. } => return format!("{error}."),
         spoken => format!("{spoken}."),
@@ -178,7 +179,7 @@ fn public_detail(error: &Error) -> String {
 
 /// Answer for unknown paths.
 pub(super) async fn route_not_found() -> ProblemDetails {
-    ProblemDetails::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.")
+    ProblemDetails::new(StatusCode::NOT_FOUND, "not_found", "This address does not exist.")
 }
 
 /// Answer for methods that a path does not have; axum adds `Allow`.
@@ -186,12 +187,11 @@ pub(super) async fn method_not_allowed() -> ProblemDetails {
     ProblemDetails::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
-        "This address does not answer to this method.",
+        "This address does not support this method.",
     )
 }
 
 /// Answer for handlers that panicked.
 pub(super) fn internal_error() -> Response {
-    ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
-        .into_response()
+    ProblemDetails::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "An internal error occurred.").into_response()
 }

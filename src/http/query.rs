@@ -26,7 +26,7 @@ pub(super) fn query_pairs(query: Option<&str>) -> impl Iterator<Item = (String, 
 
 /// The error for an unknown parameter.
 pub(super) fn unknown_parameter(name: &str) -> Error {
-    Error::invalid("query", format!("{name:?} is no parameter of this address"))
+    Error::invalid("query", format!("this address has no parameter \"{name}\""))
 }
 
 /// Refuses parameters at an address that has none: if it were ignored, `?tenant=acme` would seem to narrow an answer.
@@ -45,7 +45,7 @@ pub(super) fn parse_parameter<T: FromStr>(field: &'static str, text: &str, expec
 
 /// Parses the number of entries of a page.
 pub(super) fn parse_limit(text: &str) -> Result<u32, Error> {
-    parse_parameter("limit", text, "a number")
+    parse_parameter("limit", text, "must be a number")
 }
 
 /// `?tenant=` and nothing else.
@@ -67,7 +67,9 @@ pub(super) fn parse_duration_member(field: &'static str, value: Option<&Value>) 
         Value::String(text) => parse_duration(text),
         _ => None,
     };
-    value.map(|value| read(value).ok_or_else(|| Error::invalid(field, "seconds, or a duration like 24h"))).transpose()
+    value
+        .map(|value| read(value).ok_or_else(|| Error::invalid(field, "must be seconds, or a duration like 24h")))
+        .transpose()
 }
 
 /// A duration in a body: whole seconds, or a text like `90s`, `15m`, `1h 30m`, `7d`.

@@ -3,6 +3,7 @@
 //! Offers HTTP/2 and HTTP/1.1 (ALPN). Plain HTTP on the same port is answered only to this machine: the service itself
 //! reaches its embedded store so, and a probe its `/livez`. This module must not know what is served.
 
+use crate::domain::reason::{FailureCause, chain};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ impl ReloadableCertificate {
                     *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = fresh;
                     tracing::info!("the renewed certificate is in use");
                 }
-                Err(error) => tracing::warn!(%error, "the renewed certificate is not used"),
+                Err(error) => tracing::warn!(error = %chain(&error), "the renewed certificate is not used"),
             }
         }
     }
@@ -110,15 +111,18 @@ async fn refuse_plain_http(mut stream: TcpStream) -> io::Result<()> {
     tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.map(|_| ())
 }
 
+fn unusable_file_error(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
+    io::Error::other(FailureCause::with(path.display().to_string(), error))
+}
+
 fn load_acceptor(files: &CertificateFiles) -> io::Result<TlsAcceptor> {
-    let bad = |path: &Path, error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
     let chain = CertificateDer::pem_file_iter(&files.certificate).and_then(Iterator::collect);
-    let chain: Vec<CertificateDer<'static>> = chain.map_err(|error| bad(&files.certificate, &error))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| bad(&files.key, &error))?;
+    let chain: Vec<CertificateDer<'static>> = chain.map_err(|error| unusable_file_error(&files.certificate, error))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unusable_file_error(&files.key, error))?;
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
-    let mut config = config.map_err(|error| bad(&files.certificate, &error))?;
+    let mut config = config.map_err(|error| unusable_file_error(&files.certificate, error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -38,12 +38,12 @@ pub(super) fn parse_upload_metadata(header: &str) -> Result<UploadMetadata, Erro
         }
         let (key, value) = pair.split_once(' ').unwrap_or((pair, ""));
         if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(invalid_metadata("keys are visible ASCII and not empty"));
+            return Err(invalid_metadata("keys must be visible ASCII and not empty"));
         }
         if pairs.iter().any(|(known, _)| known == key) {
-            return Err(invalid_metadata("a key comes twice"));
+            return Err(invalid_metadata("a key occurs twice"));
         }
-        let value = BASE64.decode(value.trim()).map_err(|_| invalid_metadata("values are base64"))?;
+        let value = BASE64.decode(value.trim()).map_err(|_| invalid_metadata("values must be base64"))?;
         pairs.push((key.to_owned(), String::from_utf8_lossy(&value).into_owned()));
     }
     Ok(metadata_from_pairs(&pairs))

@@ -4,6 +4,7 @@
 //! Dropping the future kills the child. Whatever the child does, the result is its output, a problem with the file, or
 //! an internal error.
 
+use crate::domain::reason::FailureCause;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -50,7 +51,7 @@ pub(super) async fn run_child(
     let begun = Instant::now();
     let mut running = ProcessGroupGuard(spawn_child(sandbox, order)?);
     let (Some(out), Some(err)) = (running.0.stdout.take(), running.0.stderr.take()) else {
-        return Err(MediaError::Internal("a decoder has no pipes".to_owned()));
+        return Err(MediaError::Internal("a decoder has no pipes".into()));
     };
     let work = async {
         let (said, complaints) = tokio::join!(read_stdout(out), read_stderr(err));
@@ -60,7 +61,7 @@ pub(super) async fn run_child(
     let Ok(ended) = tokio::time::timeout_at(deadline.into(), work).await else {
         return Ok(Err(MediaProblem::timed_out()));
     };
-    let (status, said, complaints) = match ended.map_err(|error| MediaError::Internal(error.to_string()))? {
+    let (status, said, complaints) = match ended.map_err(|error| MediaError::Internal(FailureCause::of(error)))? {
         Ok(ended) => ended,
         Err(problem) => return Ok(Err(problem)),
     };
@@ -75,12 +76,12 @@ pub(super) async fn run_child(
 }
 
 fn spawn_child(sandbox: &MediaSandbox, order: &ChildRequest) -> Result<Child, MediaError> {
-    let unable = |error: &dyn std::fmt::Display| MediaError::Internal(format!("no decoder could be started: {error}"));
-    let order = serde_json::to_string(order).map_err(|error| unable(&error))?;
+    let unable = |error: std::io::Error| MediaError::Internal(FailureCause::with("no decoder could be started", error));
+    let order = serde_json::to_string(order).map_err(|error| unable(error.into()))?;
     let mut command = Command::new(&sandbox.program);
     command.args(["decode", &order]).env_clear().current_dir("/").process_group(0).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().map_err(|error| unable(&error))
+    command.spawn().map_err(unable)
 }
 
 /// Whole standard output, or an error if it is too large.
@@ -107,10 +108,10 @@ fn judge_exit(status: ExitStatus, complaints: &str, spent: bool) -> Result<Resul
         return Ok(Ok(true));
     }
     if complaints.contains("No space left on device") {
-        return Err(MediaError::Internal("the disk is full".to_owned()));
+        return Err(MediaError::Internal("the disk is full".into()));
     }
     if status.code() == Some(i32::from(UNABLE_EXIT_CODE)) {
-        return Err(MediaError::Internal(complaints.trim().to_owned()));
+        return Err(MediaError::Internal(complaints.trim().to_owned().into()));
     }
     let spent = spent && (status.signal() == Some(libc::SIGKILL) || status.code().is_some());
     if spent || status.signal() == Some(libc::SIGXCPU) {

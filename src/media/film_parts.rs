@@ -38,7 +38,7 @@ impl FileInspection<'_> {
                     found.problems.into_iter().take(1).for_each(|problem| self.add_problem(problem.truncated()));
                     return Ok(sound);
                 }
-                Ok(ChildResponse::Unable(error)) => return Err(MediaError::Internal(error)),
+                Ok(ChildResponse::Unable(error)) => return Err(MediaError::Internal(error.into())),
                 Err(_) => None,
             };
             let Some(range) = range else {
@@ -50,7 +50,7 @@ impl FileInspection<'_> {
                 break;
             }
             let begun = Instant::now();
-            source.fetch_part(range.clone()).await.map_err(MediaError::Internal)?;
+            source.fetch_part(range.clone()).await.map_err(|why| MediaError::Internal(why.into()))?;
             // The time of the store does not count as the decoder's.
             self.deadline += begun.elapsed();
             present.push(range);

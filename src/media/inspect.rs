@@ -1,5 +1,6 @@
 //! Inspection of a file in several steps, each in a child of its own, with checks of what the children return.
 
+use crate::domain::reason::FailureCause;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -194,7 +195,7 @@ impl<'a> FileInspection<'a> {
                 Ok(Some(found))
             }
             Ok(ChildResponse::Missing(_)) => Ok(None),
-            Ok(ChildResponse::Unable(error)) => Err(MediaError::Internal(clean_text(&error))),
+            Ok(ChildResponse::Unable(error)) => Err(MediaError::Internal(clean_text(&error).into())),
             _ => {
                 self.add_problem(MediaProblem::decoder_crashed());
                 Ok(None)
@@ -219,7 +220,8 @@ impl<'a> FileInspection<'a> {
         work: ChildTask,
     ) -> Result<Option<ChildOutput>, MediaError> {
         for file in &writes {
-            File::create(file).map_err(|error| MediaError::Internal(format!("no file for a derivative: {error}")))?;
+            let unable = |error| MediaError::Internal(FailureCause::with("no file for a derivative", error));
+            File::create(file).map_err(unable)?;
         }
         let order = ChildRequest { bounds: child_limits(self.sandbox), reads: vec![file.to_owned()], writes, work };
         match run_child(self.sandbox, &order, self.deadline).await? {
@@ -272,9 +274,9 @@ fn child_limits(sandbox: &MediaSandbox) -> ChildLimits {
 pub(super) async fn probe_sandbox(sandbox: &MediaSandbox, deadline: Instant) -> Result<SandboxStatus, MediaError> {
     let order = |work| ChildRequest { bounds: child_limits(sandbox), reads: Vec::new(), writes: Vec::new(), work };
     let ended = run_child(sandbox, &order(ChildTask::Probe), deadline).await?;
-    let ended = ended.map_err(|problem| MediaError::Internal(problem.sentence))?;
+    let ended = ended.map_err(|problem| MediaError::Internal(problem.sentence.into()))?;
     let Ok(ChildResponse::Found(found)) = serde_json::from_slice(&ended.stdout) else {
-        return Err(MediaError::Internal("a decoder does not answer".to_owned()));
+        return Err(MediaError::Internal("a decoder does not answer".into()));
     };
     let landlock = found.details.get("landlock").and_then(Value::as_str).unwrap_or("none").to_owned();
     let mut missing = Vec::new();

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::name::MediaType;
+use crate::domain::reason::FailureCause;
 
 mod child;
 mod child_process;
@@ -186,7 +187,7 @@ impl MediaProblem {
     }
 
     fn decoder_crashed() -> Self {
-        Self::new("decoder_crashed", "The file could not be decoded: it ended the decoder.")
+        Self::new("decoder_crashed", "The file could not be decoded: it crashed the decoder.")
     }
 }
 
@@ -204,8 +205,8 @@ fn damaged_problem(what: &str) -> MediaProblem {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
     /// Internal fault, not a fault of the file: no process, a full disk. Try again later.
-    #[error("{0}")]
-    Internal(String),
+    #[error(transparent)]
+    Internal(FailureCause),
 }
 
 /// State of the sandbox on this machine.

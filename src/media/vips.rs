@@ -1,6 +1,7 @@
 //! Pictures by libvips in the sandbox, if the built-in decoders do not draw them, or not correctly: HEIC and AVIF, rare
 //! kinds of JPEG and TIFF, CMYK values, and damaged files as far as they can be read.
 
+use crate::domain::reason::FailureCause;
 use std::fs::File;
 use std::io::Write;
 
@@ -47,7 +48,7 @@ impl FileInspection<'_> {
             let padded = File::options().append(true).open(self.task.file);
             padded
                 .and_then(|mut file| file.write_all(&PNG_PADDING))
-                .map_err(|error| MediaError::Internal(error.to_string()))?;
+                .map_err(|error| MediaError::Internal(FailureCause::of(error)))?;
         }
         let drawn = match self.measure_by_vips().await? {
             Some(header) if self.has_whole_file && header.inks => self.convert_inks(&header).await?,

@@ -6,7 +6,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Tx, Write};
+use super::Tx;
 use crate::domain::ids::AssetId;
 
 const GENERATION_COUNTERS: usize = 4096;
@@ -32,10 +32,8 @@ impl CacheGenerations {
 
     /// Increments the counters of the assets that `tx` updates. Call before the transaction's outcome is reported.
     pub(super) fn count(&self, tx: &Tx) {
-        for write in &tx.writes {
-            if let Write::UpdateAsset(asset) = write {
-                self.counter(asset.id).fetch_add(1, Ordering::AcqRel);
-            }
+        for asset in tx.changed_assets() {
+            self.counter(asset).fetch_add(1, Ordering::AcqRel);
         }
     }
 

@@ -25,6 +25,7 @@ use crate::domain::ids::{AssetId, CollectionId, GrantId, JobId, KeyId, TenantId,
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, JobSubject, NewJob};
 use crate::domain::key::ApiKey;
 use crate::domain::quota::QuotaLimit;
+use crate::domain::reason::FailureCause;
 use crate::domain::tenant::Tenant;
 use crate::domain::upload::Upload;
 
@@ -39,6 +40,7 @@ pub mod sqlite;
 mod tenancy;
 mod tx;
 mod webhooks;
+mod write;
 
 pub use clock::StoreClock;
 use generation::CacheGenerations;
@@ -46,10 +48,11 @@ use notify::Notifier;
 pub use open::OpenError;
 use reserve::DiskReserve;
 pub use tenancy::{AuditQuery, TenancyStore, TenancyWrite};
-pub use tx::{IdempotencyRecord, KeyRotation, Tx, Write};
+pub use tx::Tx;
 pub use webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles, WebhookWrite};
+pub use write::{IdempotencyRecord, KeyRotation, NewRow, QuotaCharge, RowChange, Write};
 
-/// Why rows could not be read or written.
+/// Reason why rows could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// A row has changed since the writer read it, or a unique value is taken. Nothing was written.
@@ -73,14 +76,14 @@ pub enum StoreError {
     #[error("the disk under the database is full")]
     Full,
     /// The database's structure is damaged. Nothing was written.
-    #[error("the database is damaged: {0}")]
-    Malformed(String),
+    #[error("the database is damaged")]
+    Malformed(#[source] FailureCause),
     /// The write queue is full. Nothing was written.
     #[error("too many writes are waiting")]
     Busy,
     /// The database did not answer, or the connection broke. A write may or may not have happened.
-    #[error("the database is not available: {0}")]
-    Unavailable(String),
+    #[error("the database is not available")]
+    Unavailable(#[source] FailureCause),
 }
 
 /// Builds the audit entry of a bulk write from the number of changed rows.
@@ -253,7 +256,8 @@ pub trait Store: WebhookStore + TenancyStore {
     async fn extend_job(&self, job: &Job, lease: Duration) -> Result<bool>;
     /// Writes: saves a job's progress. `false`: the lease was lost, and the worker must stop.
     async fn keep_progress(&self, job: &Job) -> Result<bool>;
-    /// Those of `kinds` that have a due job and are not paused. The time does not depend on the number of jobs.
+    /// Returns the kinds, out of `kinds`, that have a due job and are not paused. The time does not depend on the
+    /// number of jobs.
     async fn list_due_kinds(&self, kinds: &[JobKind]) -> Result<Vec<JobKind>>;
     /// Completes when this node or another may have added a due job since the last call; a hint like
     /// [`Self::wait_for_events`].

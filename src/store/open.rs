@@ -22,7 +22,7 @@ pub enum OpenError {
         known: i64,
     },
     /// A migration was applied with another checksum than this program's, or did not finish.
-    #[error("{place} is not as this version of Gantry makes it: step {step} of its schema differs")]
+    #[error("{place} does not match this version of Gantry: step {step} of its schema differs")]
     Differs {
         /// The file, or the server and database.
         place: String,

@@ -13,8 +13,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Notifier, OpenError, Result, Store, StoreClock, StoreError};
-use crate::domain::clock::{Timestamp, micros};
-use crate::domain::reason::plain_words;
+use crate::domain::backoff::ExponentialBackoff;
+use crate::domain::clock::{OsEntropy, Timestamp, micros};
+use crate::domain::reason::{FailureCause, chain, plain_words};
 
 #[path = "sql/mod.rs"]
 mod sql;
@@ -55,14 +56,15 @@ fn trouble_of(code: &str) -> Option<sql::DatabaseTrouble> {
 }
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pause between two attempts to reach a server that is starting.
-const CONNECT_RETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// Delays between attempts to reach a server that is starting.
+const CONNECT_BACKOFF: ExponentialBackoff =
+    ExponentialBackoff::new(Duration::from_millis(100), Duration::from_millis(500));
 const CLOCK_REANCHOR_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause between two NOTIFYs. A separate task sends them: a commit must not wait for NOTIFY's lock, which all commits
 /// of a server share.
 const NOTIFY_INTERVAL: Duration = Duration::from_millis(50);
-/// Pause before the LISTEN connection is opened again.
-const RECONNECT_DELAY: Duration = Duration::from_secs(2);
+/// Delays before the LISTEN connection is opened again.
+const LISTEN_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(500), Duration::from_secs(5));
 
 /// Number of connections, and the clock.
 #[derive(Clone)]
@@ -79,8 +81,8 @@ impl Default for PostgresOptions {
     }
 }
 
-fn unavailable(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Unavailable(FailureCause::of(error))
 }
 
 /// Opens `postgres://…` and brings its schema up to date.
@@ -141,7 +143,7 @@ fn connect_options(url: &str) -> Result<PgConnectOptions, OpenError> {
 
 /// Waits for a server that is starting. On failure returns the server's error; a pool would report only a timeout.
 async fn await_server(options: &PgConnectOptions, place: &str) -> Result<(), OpenError> {
-    let deadline = Instant::now() + ACQUIRE_TIMEOUT;
+    let (deadline, mut failures) = (Instant::now() + ACQUIRE_TIMEOUT, 0);
     loop {
         let error = match timeout_at(deadline, options.connect()).await {
             Ok(Ok(connection)) => {
@@ -157,10 +159,12 @@ async fn await_server(options: &PgConnectOptions, place: &str) -> Result<(), Ope
             sqlx::Error::Database(error) => error.is_transient_in_connect_phase(),
             _ => false,
         };
-        if !is_starting || Instant::now() + CONNECT_RETRY_INTERVAL >= deadline {
+        failures += 1;
+        let delay = CONNECT_BACKOFF.delay(failures, &OsEntropy);
+        if !is_starting || Instant::now() + delay >= deadline {
             return Err(OpenError::of(place, &error));
         }
-        tokio::time::sleep(CONNECT_RETRY_INTERVAL).await;
+        tokio::time::sleep(delay).await;
     }
 }
 
@@ -215,10 +219,12 @@ async fn announce(pool: PgPool, news: Arc<Notifier>) {
 /// Listens for the notifications of other nodes on its own connection, from the first waiter on.
 async fn listen(url: String, news: Arc<Notifier>) {
     news.wait_for_follower().await;
+    let mut failures = 0;
     loop {
         let ended = async {
             let mut listener = PgListener::connect(&url).await?;
             listener.listen("gantry_events").await?;
+            failures = 0;
             // `None`: the connection was lost and restored, and notifications may have been missed.
             loop {
                 listener.try_recv().await?;
@@ -226,7 +232,8 @@ async fn listen(url: String, news: Arc<Notifier>) {
             }
         };
         let Err::<Infallible, sqlx::Error>(error) = ended.await;
-        tracing::debug!(%error, "other nodes' events are not announced; looking for them goes on");
-        tokio::time::sleep(RECONNECT_DELAY).await;
+        tracing::debug!(error = %chain(&error), "other nodes' events are not announced; looking for them goes on");
+        failures += 1;
+        tokio::time::sleep(LISTEN_BACKOFF.delay(failures, &OsEntropy)).await;
     }
 }

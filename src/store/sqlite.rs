@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 use super::{DiskReserve, OpenError, Result, Store, StoreClock, StoreError};
 use crate::domain::clock::Clock;
+use crate::domain::reason::FailureCause;
 
 #[path = "sql/mod.rs"]
 mod sql;
@@ -54,8 +55,8 @@ const MAX_READ_CONNECTIONS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn unavailable(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Unavailable(FailureCause::of(error))
 }
 
 fn options(file: &Path) -> SqliteConnectOptions {

@@ -11,12 +11,13 @@ use super::JobWorker;
 use super::job_run::JobOutcome;
 use crate::domain::clock::{Timestamp, after, parse_duration};
 use crate::domain::job::{Chore, Job, JobRelease, TryCount};
-use crate::store::{Tx, Write};
+use crate::domain::reason::chain;
+use crate::store::{RowChange, Tx};
 
 /// Schedule of a chore: an interval, or a cron expression in UTC.
 #[derive(Clone, Debug)]
 pub enum ChoreSchedule {
-    /// This long after the end of the last run.
+    /// Time from the end of a run to the next run.
     Every(Duration),
     /// `minute hour day month weekday`.
     Cron(Box<Cron>),
@@ -82,13 +83,15 @@ impl ChoreTimetable {
 
 impl JobWorker {
     pub(super) async fn run_chore(&self, job: &Job, chore: Chore) -> JobOutcome {
-        let Some(timetable) = &self.settings.chores else { return JobOutcome::Failed("no chores here".to_owned()) };
+        let Some(timetable) = &self.settings.chores else {
+            return JobOutcome::Failed("this node runs no chores".into());
+        };
         let began = self.store.now();
         let (what, report, why) = match self.engine.operations().run_chore(chore, timetable.remove_orphans).await {
             Ok(report) => ("done", report, None),
             Err(error) => {
-                tracing::warn!(chore = job.work.kind().name(), %error, "the chore broke off; the next time it goes on");
-                ("broke off", json!({ "error": "it broke off; see the log" }), Some(error.to_string()))
+                tracing::warn!(chore = job.work.kind().name(), error = %chain(&error), "the chore broke off; the next time it goes on");
+                ("broke off", json!({ "error": "the run failed; see the log" }), Some(chain(&error).to_string()))
             }
         };
         let now = self.store.now();
@@ -100,11 +103,11 @@ impl JobWorker {
             why,
             progress: Some(json!({ "at": now, "millis": millis, "report": report })),
         };
-        match self.store.commit(Tx::new().with(Write::ReleaseJob(Box::new(release)))).await {
+        match self.store.commit(Tx::new().with(RowChange::ReleaseJob(Box::new(release)))).await {
             Ok(()) => JobOutcome::Deferred(what),
             Err(error) => {
-                tracing::warn!(chore = job.work.kind().name(), %error, "not written down; its lease will end by itself");
-                JobOutcome::Deferred("not written down")
+                tracing::warn!(chore = job.work.kind().name(), error = %chain(&error), "not written down; its lease will end by itself");
+                JobOutcome::Deferred("the run was not recorded")
             }
         }
     }

@@ -7,6 +7,7 @@ use super::processors::StepError;
 use crate::domain::clock::Timestamp;
 use crate::domain::findings::StoredDamage;
 use crate::domain::job::{Job, JobSubject, TryCount};
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::Error;
 
 /// Maximum pause before a job whose dependency was unavailable is tried again.
@@ -19,22 +20,18 @@ pub(super) enum JobOutcome {
     /// The job has been put back already, with its progress.
     Deferred(&'static str),
     /// A dependency of the job is unavailable; the try does not count.
-    Unavailable(String),
+    Unavailable(FailureCause),
     /// The job failed; the try counts.
-    Failed(String),
+    Failed(FailureCause),
     /// Another worker holds the job, or it was cancelled.
     LeaseLost,
     /// The object store has lost the asset's bytes; the try counts.
-    BytesMissing(String),
+    BytesMissing(FailureCause),
 }
 
 impl From<Error> for JobOutcome {
     fn from(error: Error) -> Self {
-        match error {
-            Error::Busy { .. } | Error::StorageFull => Self::Unavailable(error.to_string()),
-            Error::BytesMissing(why) => Self::BytesMissing(why),
-            other => Self::Failed(other.to_string()),
-        }
+        StepError::from(error).into()
     }
 }
 
@@ -62,7 +59,7 @@ impl JobWorker {
         }
         tracing::warn!(job = %job.id, "the lease was lost: another worker has the job, or it was cancelled");
         if let Err(error) = self.engine.processing().remove_withdrawn(&job).await {
-            tracing::warn!(job = %job.id, %error, "derivatives may be left behind; the orphan search finds them");
+            tracing::warn!(job = %job.id, error = %chain(&error), "derivatives may be left behind; the orphan search finds them");
         }
     }
 
@@ -72,7 +69,7 @@ impl JobWorker {
         // Tries are counted at the claim: a job that crashed its worker every time has used them up without ever
         // failing.
         let end = if job.is_poison() && !matches!(job.work, JobSubject::Chore(_)) {
-            JobOutcome::Failed("it ended its worker every time".to_owned())
+            JobOutcome::Failed("every try crashed the worker".into())
         } else {
             self.execute_job(job).await
         };
@@ -86,16 +83,19 @@ impl JobWorker {
             }
             JobOutcome::LeaseLost => return false,
             JobOutcome::Unavailable(why) => {
+                let why = chain(&why).to_string();
                 tracing::warn!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, why, "job waits");
                 let due = job.look_again(MAX_UNAVAILABLE_PAUSE, self.store.now(), &*self.entropy);
                 return self.put_back_or_give_up(job, due, TryCount::Forgiven, &why, None).await;
             }
             JobOutcome::Failed(why) => {
+                let why = chain(&why).to_string();
                 tracing::warn!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, millis, why, "job failed");
                 let due = job.next_try(self.store.now(), &*self.entropy);
                 return self.put_back_or_give_up(job, due, TryCount::Counted, &why, None).await;
             }
             JobOutcome::BytesMissing(why) => {
+                let why = chain(&why).to_string();
                 tracing::error!(job = %job.id, kind, about = %job.work.subject(), attempt = job.attempt, why, "the store has lost the bytes");
                 let due = job.next_try(self.store.now(), &*self.entropy);
                 return self
@@ -136,7 +136,7 @@ impl JobWorker {
             },
         };
         outcome.unwrap_or_else(|error| {
-            tracing::warn!(job = %job.id, %error, "not put back; its lease will end by itself");
+            tracing::warn!(job = %job.id, error = %chain(&error), "not put back; its lease will end by itself");
             true
         })
     }

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::domain::clock::Entropy;
 use crate::domain::ids::{JobId, TenantId};
 use crate::domain::job::{Chore, Job, JobKind, JobSubject, NewJob, Priority};
+use crate::domain::reason::chain;
 use crate::engine::Engine;
 use crate::store::Store;
 
@@ -179,7 +180,7 @@ impl JobWorker {
         let due = match self.store.list_due_kinds(&places.free_kinds()).await {
             Ok(due) => due,
             Err(error) => {
-                tracing::warn!(%error, "no jobs could be looked for");
+                tracing::warn!(error = %chain(&error), "no jobs could be looked for");
                 return 0;
             }
         };
@@ -196,7 +197,7 @@ impl JobWorker {
         let claimed = match self.store.claim_jobs(kind, self.lease_duration(kind), most).await {
             Ok(claimed) => claimed,
             Err(error) => {
-                tracing::warn!(%error, kind = kind.name(), "no jobs could be claimed");
+                tracing::warn!(error = %chain(&error), kind = kind.name(), "no jobs could be claimed");
                 return 0;
             }
         };
@@ -233,7 +234,7 @@ impl JobWorker {
             run_at: if chore == Chore::Orphans { timetable.orphans.next_after(now) } else { now },
         };
         if let Err(error) = self.store.seed_jobs(&Chore::ALL.map(chore)).await {
-            tracing::warn!(%error, "chores could not be written down; another node or the next start will");
+            tracing::warn!(error = %chain(&error), "chores could not be written down; another node or the next start will");
         }
     }
 

@@ -17,7 +17,7 @@ use gantry::engine::{
     BodyPaceLimits, DeliveryMode, DeliverySettings, Engine, EngineDeps, EngineSettings, FeedSettings, TokenSigner,
     TrustedIssuers, WebhookSettings,
 };
-use gantry::store::{Store, Tx, Write, postgres, sqlite};
+use gantry::store::{NewRow, RowChange, Store, Tx, postgres, sqlite};
 use gantry::worker::{self, JobWorker, ProcessingPipeline};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +38,7 @@ const POSTGRES: &str = "INSERT INTO job (id, kind, tenant_id, subject_id, state,
 
 /// Most of a million is not due yet; the rest is due, of a kind that is paused.
 async fn fill(url: &str, store: &dyn Store) {
-    store.commit(Tx::new().with(Write::PauseJobs(JobKind::Recheck, true, store.now()))).await.unwrap();
+    store.commit(Tx::new().with(RowChange::PauseJobs(JobKind::Recheck, true, store.now()))).await.unwrap();
     let century = store.now().as_microsecond() + 100 * 365 * 86_400 * 1_000_000;
     for (count, kind, due) in [(900_000_i64, "process", century), (100_000, "recheck", 0)] {
         if url.starts_with("sqlite:") {
@@ -80,7 +80,7 @@ async fn enqueue(store: &Arc<dyn Store>, count: usize) -> Duration {
         let store = Arc::clone(store);
         tokio::spawn(async move {
             for _ in (caller..count).step_by(CALLERS) {
-                store.commit(Tx::new().with(Write::InsertJob(new_job(&*store)))).await.unwrap();
+                store.commit(Tx::new().with(NewRow::Job(new_job(&*store)))).await.unwrap();
             }
         })
     });

@@ -130,7 +130,7 @@ test("the start page", async (t) => {
     await page.click("#key-form button");
     await page.setInputFiles("#files", { name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("a") });
     await page.waitForSelector("li.failed");
-    assert.match(await page.textContent("li.failed .state"), /not known or was revoked/);
+    assert.match(await page.textContent("li.failed .state"), /unknown, revoked or expired/);
     await screenshot(page, "failed");
 
     const other = await open(browser, service, { uploadBytesPerSecond: 5 * MIB });

@@ -33,7 +33,7 @@ class StoreEnvironment(unittest.TestCase):
             return answer.read()
 
     def test_our_own_commands_go_on(self):
-        self.assertIn("make sense", self.shell('"$GANTRY" check-config'))
+        self.assertIn("are valid", self.shell('"$GANTRY" check-config'))
         self.assertIn('"id"', self.shell('"$GANTRY" key list'))
 
     def test_the_aws_cli_presigns(self):

@@ -196,11 +196,11 @@ async fn data_of_another_user_is_named() {
     };
     if me.trim() == "0" {
         assert!(
-            text.contains("belongs to user root, and this is user nobody") && text.contains("chown -R nobody"),
+            text.contains("belongs to user root, but gantry runs as user nobody") && text.contains("chown -R nobody"),
             "{text}"
         );
     } else {
-        assert!(text.contains("is closed to its own user") && text.contains("chmod"), "{text}");
+        assert!(text.contains("is not accessible to its own user") && text.contains("chmod"), "{text}");
     }
 }
 
@@ -262,18 +262,18 @@ async fn the_command_line_says_what_is_wrong_with_key_and_address() {
         [format!("{id}.{}", "0".repeat(secret.len())), format!("gk_{}.{secret}", "0".repeat(32)), "gk_x".to_owned()]
     {
         let text = refusal(gantry(&instance.url, &wrong));
-        assert!(text.contains("This key is not known or was revoked"), "{text}");
+        assert!(text.contains("This API key is unknown, revoked or expired"), "{text}");
     }
     let text = refusal(gantry(&instance.url.replace("http:", "https:"), &key));
-    assert!(text.contains("no HTTPS at this address") && text.contains("http://"), "{text}");
+    assert!(text.contains("does not support HTTPS") && text.contains("http://"), "{text}");
     let detail = async |token: Option<&str>, path: &str| {
         let request = reqwest::Client::new().get(format!("{}{path}", instance.url));
         let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
         request.send().await.unwrap().json::<Value>().await.unwrap()["detail"].as_str().unwrap().to_owned()
     };
-    assert!(detail(None, "/v1/assets").await.starts_with("A credential is needed"));
-    assert!(detail(Some("gu_x"), "/v1/assets").await.starts_with("This grant is not known"));
-    assert!(detail(None, "/u/gu_x/events?after=0").await.starts_with("This grant is not known"));
+    assert!(detail(None, "/v1/assets").await.starts_with("A credential is required"));
+    assert!(detail(Some("gu_x"), "/v1/assets").await.starts_with("This grant is unknown"));
+    assert!(detail(None, "/u/gu_x/events?after=0").await.starts_with("This grant is unknown"));
     assert!(detail(Some("a.b.c"), "/v1/assets").await.starts_with("This token is not accepted"));
 }
 

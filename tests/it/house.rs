@@ -21,10 +21,10 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("store/open", &["domain", "store"], &["sqlx"]),
     ("blob", &["domain", "blob", "sendfile"], &[]),
     ("blob/s3", &["domain", "blob", "sendfile"], &["aws_config", "aws_sdk_s3", "reqwest"]),
-    ("blob/embedded", &["domain/clock", "blob/embedded", "sendfile"], &["s3s", "rusqlite"]),
+    ("blob/embedded", &["domain/clock", "domain/reason", "blob/embedded", "sendfile"], &["s3s", "rusqlite"]),
     (
         "media",
-        &["domain/name", "media"],
+        &["domain/name", "domain/reason", "media"],
         &[
             "image",
             "fast_image_resize",

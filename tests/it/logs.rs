@@ -51,3 +51,27 @@ async fn an_asset_and_a_request_are_found_by_their_ids() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_line_shows_every_cause_of_a_failure_once_and_the_answer_shows_none() {
+    let place = Place::Sqlite(std::sync::Arc::new(tempfile::TempDir::new().unwrap()));
+    let nobody = format!("tcp://127.0.0.1:{}", crate::support::process::free_port());
+    let mut instance = Instance::new(place, &[("GANTRY_LOG__FORMAT", "json"), ("GANTRY_CLAMD", &nobody)]);
+    instance.start(None).await;
+    let (key, client) = (instance.key(), reqwest::Client::new());
+    let create = client.post(format!("{}/v1/uploads", instance.url)).bearer_auth(&key);
+    let opened: Value =
+        create.json(&json!({"filename": "a.txt", "size": 5})).send().await.unwrap().json().await.unwrap();
+    let (upload, asset) = (opened["upload"]["id"].as_str().unwrap(), opened["asset"]["id"].as_str().unwrap());
+    let put = client.put(format!("{}/v1/uploads/{upload}/content", instance.url)).bearer_auth(&key).body("hello");
+    assert!(put.send().await.unwrap().status().is_success());
+    let waits = eventually_ok("the job waits for the scanner", async || {
+        let found = lines(&instance).into_iter().find(|line| line["message"] == "job waits");
+        found.ok_or_else(|| instance.log_text())
+    })
+    .await;
+    assert_eq!(waits["why"], "clamd does not answer: Connection refused (os error 111)");
+    let shown = client.get(format!("{}/v1/assets/{asset}", instance.url)).bearer_auth(&key);
+    let shown = shown.send().await.unwrap().text().await.unwrap();
+    assert!(!shown.contains("clamd") && !shown.contains("refused"), "{shown}");
+}

@@ -57,6 +57,20 @@ fn share(part: usize, whole: usize) -> f64 {
     100.0 * part as f64 / whole as f64
 }
 
+/// The text of every line of documentation, `//!` and `///`.
+fn documentation() -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    for (file, text) in sources() {
+        for (number, line) in code(&text).lines().enumerate() {
+            let line = line.trim_start();
+            if let Some(prose) = line.strip_prefix("//!").or_else(|| line.strip_prefix("///")) {
+                lines.push((format!("{file}:{}", number + 1), prose.trim().to_owned()));
+            }
+        }
+    }
+    lines
+}
+
 #[test]
 fn type_names_say_which_thing_of_the_kind_they_are() {
     let types = types();
@@ -99,6 +113,51 @@ fn async_functions_are_named_by_verbs() {
     let list: Vec<_> = found.iter().map(|found| format!("{} ({})", found.name, found.place)).collect();
     let percent = share(found.len(), functions.len());
     assert!(percent <= 3.0, "{percent:.1} % of the async functions are named by a participle: {list:#?}");
+}
+
+/// A line of a paragraph may happen to begin with such a word; a text may not.
+#[test]
+fn documentation_begins_with_its_subject() {
+    const PRONOUNS: [&str; 6] = ["Who", "What", "Whether", "It", "Whoever", "Whose"];
+    let (mut lines, mut texts, mut lines_found, mut texts_found) = (0, 0, Vec::new(), Vec::new());
+    for (file, text) in sources() {
+        let mut inside = false;
+        for (number, line) in code(&text).lines().enumerate() {
+            let Some(prose) = line.trim_start().strip_prefix("///") else {
+                inside = false;
+                continue;
+            };
+            let word: String = prose.trim_start().chars().take_while(|c| c.is_alphabetic()).collect();
+            let pronoun = PRONOUNS.contains(&word.as_str());
+            lines += 1;
+            texts += usize::from(!inside);
+            if pronoun {
+                lines_found.push(format!("{file}:{}", number + 1));
+                texts_found.extend((!inside).then(|| format!("{file}:{}", number + 1)));
+            }
+            inside = true;
+        }
+    }
+    let of_lines = share(lines_found.len(), lines);
+    assert!(of_lines <= 4.0, "{of_lines:.1} % of the lines begin with a pronoun: {lines_found:#?}");
+    let of_texts = share(texts_found.len(), texts);
+    assert!(of_texts <= 4.0, "{of_texts:.1} % of the texts begin with a pronoun: {texts_found:#?}");
+}
+
+#[test]
+fn documentation_names_persons_and_things() {
+    const INDEFINITE: [&str; 6] = ["who", "whoever", "somebody", "nobody", "one", "others"];
+    let (mut words, mut found) = (0, Vec::new());
+    for (place, prose) in documentation() {
+        for word in prose.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+            words += 1;
+            if INDEFINITE.contains(&word.to_lowercase().as_str()) {
+                found.push(format!("{place} {word}"));
+            }
+        }
+    }
+    let per_thousand = 1000.0 * found.len() as f64 / f64::from(words);
+    assert!(per_thousand <= 5.0, "{per_thousand:.1} indefinite pronouns per 1000 words: {found:#?}");
 }
 
 #[test]

@@ -154,7 +154,7 @@ async fn what_clamd_reports_is_found_out_by_asking_it() {
 #[tokio::test]
 async fn a_file_that_cannot_be_read_whole_has_no_verdict() {
     let scanner = scanner(&servers::clamd());
-    let broken = || stream::iter([Ok(Bytes::from_static(b"half")), Err(BlobError::Unavailable("gone".to_owned()))]);
+    let broken = || stream::iter([Ok(Bytes::from_static(b"half")), Err(BlobError::Unavailable("gone".into()))]);
     let verdict = scanner.scan(8, broken().boxed()).await;
     assert!(matches!(verdict, Err(ScanError::Store(BlobError::Unavailable(_)))), "{verdict:?}");
     // A short stream without an error cannot happen; if it does, it is not clean either.

@@ -2,6 +2,7 @@
 //!
 //! Must not know HTTP beyond the S3 error codes that `s3s` renders.
 
+use crate::domain::reason::chain;
 use std::io;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -27,7 +28,7 @@ pub(super) enum Error {
     NoSuchBucket,
     #[error("the key does not exist")]
     NoSuchKey,
-    #[error("there are no versions here, and so no such version")]
+    #[error("the version does not exist: this store keeps no versions")]
     NoSuchVersion,
     #[error("the upload does not exist: its id is wrong, or it was completed or aborted")]
     NoSuchUpload,
@@ -51,31 +52,31 @@ pub(super) enum Error {
     },
     #[error("the object has no such part")]
     NoSuchPart,
-    #[error("part {0}: not uploaded, or its ETag or checksum is another")]
+    #[error("part {0} was not uploaded, or its ETag or checksum differs")]
     InvalidPart(u16),
     #[error("the list of parts is not in ascending order")]
     InvalidPartOrder,
     #[error("part {0} is smaller than 5 MiB and is not the last")]
     EntityTooSmall(u16),
-    #[error("one PUT carries at most {0} bytes")]
+    #[error("a single PUT accepts at most {0} bytes")]
     EntityTooLarge(u64),
-    #[error("the parts of this upload may have {0} bytes together, and this one would make them more")]
+    #[error("the parts of this upload must not exceed {0} bytes in total")]
     UploadTooLarge(u64),
-    #[error("nothing is written under this key any more: its upload was ended, or its object was deleted")]
+    #[error("this key accepts no more writes: its upload has ended, or its object was deleted")]
     KeyClosed,
-    #[error("the request needs a Content-Length")]
+    #[error("a Content-Length header is required")]
     MissingLength,
     #[error("the {0} you specified did not match what was received")]
     BadDigest(&'static str),
-    #[error("{0} is not the base64 of a digest")]
+    #[error("{0} is not a valid digest in base64")]
     InvalidDigest(&'static str),
-    #[error("the body is not the one whose SHA-256 was signed")]
+    #[error("the SHA-256 of the body differs from the signed value")]
     PayloadMismatch,
     #[error("the signature of a chunk does not match")]
     ChunkSignature,
     #[error("the body ended early, or was longer than declared")]
     IncompleteBody,
-    #[error("no byte arrived for too long")]
+    #[error("the body did not arrive in time")]
     BodyTimeout,
     #[error("too many uploads at once")]
     Busy,
@@ -89,7 +90,7 @@ pub(super) enum Error {
     InvalidRequest(&'static str),
     #[error("{0}")]
     InvalidTag(&'static str),
-    #[error("the storage class is STANDARD and no other")]
+    #[error("the only supported storage class is STANDARD")]
     InvalidStorageClass,
     #[error("user metadata has at most 2 KiB")]
     MetadataTooLarge,
@@ -112,10 +113,10 @@ pub(super) enum Error {
         /// Kind of damage.
         what: &'static str,
     },
-    #[error("disk: {0}")]
-    Io(io::Error),
-    #[error("metadata: {0}")]
-    Sqlite(rusqlite::Error),
+    #[error("a disk operation failed")]
+    Io(#[source] io::Error),
+    #[error("a metadata operation failed")]
+    Sqlite(#[source] rusqlite::Error),
     #[error("{0}")]
     Stopped(&'static str),
 }
@@ -148,7 +149,7 @@ impl From<rusqlite::Error> for Error {
 impl From<Error> for S3Error {
     fn from(error: Error) -> Self {
         if error.is_ours() {
-            tracing::error!(%error, "the embedded store failed a request");
+            tracing::error!(error = %chain(&error), "the embedded store failed a request");
         }
         let mut answer = Self::with_message(code(&error), error.to_string());
         match error {

@@ -20,6 +20,7 @@ use super::error::Error;
 use super::health::StoreHealth;
 use super::model::{FileId, FileSegment};
 use crate::domain::clock::Entropy;
+use crate::domain::reason::chain;
 
 /// Directory of data files.
 pub(super) struct DataFiles {
@@ -272,7 +273,7 @@ impl Drop for NewFile {
         let (files, id, named) = (Arc::clone(&self.files), self.id, self.named);
         let finish = move || {
             if !named && let Err(error) = files.remove(id) {
-                tracing::warn!(%id, %error, "an unfinished file stays until the next sweep");
+                tracing::warn!(%id, error = %chain(&error), "an unfinished file stays until the next sweep");
             }
             files.unnamed().remove(&id);
         };

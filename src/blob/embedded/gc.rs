@@ -3,6 +3,7 @@
 //! Crash safety comes from the order: files are removed before the rows that name them, and a row whose file is already
 //! gone is simply removed again.
 
+use crate::domain::reason::chain;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,7 +68,9 @@ pub(super) async fn run(core: Arc<StoreCore>, schedule: GcSchedule, shutdown: Ca
                     );
                 }
             }
-            Some(Err(error)) => tracing::warn!(%error, "embedded store maintenance failed and will be tried again"),
+            Some(Err(error)) => {
+                tracing::warn!(error = %chain(&error), "embedded store maintenance failed and will be tried again");
+            }
         }
     }
 }
@@ -120,7 +123,7 @@ async fn collect(core: &StoreCore, grace: Duration) -> Result<usize> {
                 Ok(true) => collected += 1,
                 Ok(false) => kept += 1,
                 Err(error) => {
-                    tracing::warn!(%error, "some trash stays until the next round");
+                    tracing::warn!(error = %chain(&error), "some trash stays until the next round");
                     kept += 1;
                 }
             }

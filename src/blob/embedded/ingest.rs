@@ -209,7 +209,7 @@ fn verify(
         }
     }
     if announced.iter().any(|algorithm| declared.get(*algorithm).is_none()) {
-        return Err(Error::InvalidRequest("a checksum that x-amz-trailer announced did not come"));
+        return Err(Error::InvalidRequest("a checksum that x-amz-trailer announced is missing"));
     }
     if let Some(algorithm) = stored.sums.differs_from(&declared) {
         return Err(Error::BadDigest(algorithm.name()));

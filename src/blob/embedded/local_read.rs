@@ -2,6 +2,7 @@
 //!
 //! Must not offer writes, and must not know tenants or owners of keys.
 
+use crate::domain::reason::FailureCause;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -19,25 +20,25 @@ use super::read::{ObjectReader, SpanReader};
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The object does not exist.
-    #[error("there is no such object")]
+    #[error("the object does not exist")]
     NotFound,
     /// The object has another entity tag, or is shorter than the range.
-    #[error("the object is another one")]
+    #[error("the object has a different entity tag")]
     Changed,
     /// A data file is missing or too short: the bytes are lost, and a retry does not help.
-    #[error("{0}")]
-    Damaged(String),
+    #[error(transparent)]
+    Damaged(FailureCause),
     /// The disk or the metadata failed.
-    #[error("{0}")]
-    Failed(String),
+    #[error(transparent)]
+    Failed(FailureCause),
 }
 
 impl From<Error> for ReadError {
     fn from(error: Error) -> Self {
         match error {
             Error::NoSuchKey | Error::NoSuchBucket => Self::NotFound,
-            damaged @ Error::Damaged { .. } => Self::Damaged(damaged.to_string()),
-            other => Self::Failed(other.to_string()),
+            damaged @ Error::Damaged { .. } => Self::Damaged(FailureCause::of(damaged)),
+            other => Self::Failed(FailureCause::of(other)),
         }
     }
 }

@@ -74,6 +74,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::{Clock, Entropy};
+use crate::domain::reason::chain;
 use crate::sendfile::FileSpans;
 pub use error::STORE_REGION;
 pub use gc::GcReport;
@@ -151,7 +152,7 @@ impl EmbeddedStore {
     /// # Errors
     /// A sentence: S3 does not allow the name, or the store cannot be written.
     pub async fn ensure_bucket(&self, name: &str) -> Result<(), String> {
-        open::ensure_bucket(&self.0.core, name).await.map_err(|error| error.to_string())
+        open::ensure_bucket(&self.0.core, name).await.map_err(|error| chain(&error).to_string())
     }
 
     /// Answers an S3 request, including the check of its signature. This is the whole HTTP service: mount it at the
@@ -207,7 +208,7 @@ impl EmbeddedStore {
     /// # Errors
     /// A sentence, if the disk or the metadata fails; a later round does the rest.
     pub async fn sweep(&self) -> Result<GcReport, String> {
-        gc::run_round(&self.0.core, self.0.schedule, true).await.map_err(|error| error.to_string())
+        gc::run_round(&self.0.core, self.0.schedule, true).await.map_err(|error| chain(&error).to_string())
     }
 }
 

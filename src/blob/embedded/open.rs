@@ -23,6 +23,7 @@ use super::parts_in_flight::PartsInFlight;
 use super::pins::ContentPins;
 use super::service::S3HttpService;
 use crate::domain::clock::{Clock, Entropy};
+use crate::domain::reason::FailureCause;
 
 /// Errors of opening a store.
 #[derive(Debug, thiserror::Error)]
@@ -49,10 +50,10 @@ pub enum EmbeddedOpenError {
     )]
     FilesMissing(PathBuf, PathBuf),
     /// The database cannot be opened or read.
-    #[error("the store's metadata cannot be opened: {0}")]
-    Metadata(String),
+    #[error("the store's metadata cannot be opened")]
+    Metadata(#[source] FailureCause),
     /// The directory cannot be used.
-    #[error("the store's directory cannot be used: {0}")]
+    #[error("the store's directory cannot be used")]
     Io(#[from] io::Error),
 }
 
@@ -131,7 +132,7 @@ fn parse_cors(
 ) -> Result<HashMap<String, Arc<Vec<super::cors::CorsRule>>>, EmbeddedOpenError> {
     let parse = |(bucket, rules): (String, String)| match serde_json::from_str(&rules) {
         Ok(rules) => Ok((bucket, Arc::new(rules))),
-        Err(error) => Err(EmbeddedOpenError::Metadata(format!("CORS rules of {bucket}: {error}"))),
+        Err(error) => Err(EmbeddedOpenError::Metadata(FailureCause::with(format!("CORS rules of {bucket}"), error))),
     };
     stored.into_iter().map(parse).collect()
 }

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use super::files::DataFiles;
 use super::model::{FileId, SegmentManifest};
 use super::pins::ContentPin;
+use crate::domain::reason::chain;
 use crate::sendfile::{self, FileSpan};
 
 /// Size of a `pread` in bytes.
@@ -220,7 +221,7 @@ impl Stream for SpanReader {
         };
         self.remaining = span.as_ref().map_or(0, |span| self.remaining - span.len);
         if let Err(error) = &span {
-            tracing::error!(%error, "a data file cannot be read");
+            tracing::error!(error = %chain(&error), "a data file cannot be read");
         }
         Poll::Ready(Some(span))
     }
@@ -249,7 +250,7 @@ impl Stream for ObjectReader {
                 Poll::Ready(Some(Ok(bytes)))
             }
             Err(error) => {
-                tracing::error!(%error, "a data file cannot be read");
+                tracing::error!(error = %chain(&error), "a data file cannot be read");
                 Poll::Ready(Some(Err(error.into())))
             }
         }

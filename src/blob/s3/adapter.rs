@@ -19,6 +19,7 @@ use crate::blob::{
 use crate::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use crate::domain::clock::{Timestamp, micros};
 use crate::domain::plan::{PartNumber, StoreProfile};
+use crate::domain::reason::FailureCause;
 use crate::sendfile::FileSpans;
 
 /// Metadata field of the write token.
@@ -109,7 +110,7 @@ impl S3Blobs {
             }
         });
         let answer = limited.send().await.map_err(meaning)?;
-        answer.upload_id.ok_or_else(|| BlobError::Unavailable("an answer without an upload id".to_owned()))
+        answer.upload_id.ok_or_else(|| BlobError::Unavailable("an answer without an upload id".into()))
     }
 }
 
@@ -211,7 +212,7 @@ impl BlobStore for S3Blobs {
         let answer = request.send().await.map_err(meaning)?;
         // Detected before the first byte: the store has fewer bytes of the object than it had.
         if let Some(len) = answer.content_length().filter(|len| len.cast_unsigned() != wanted) {
-            return Err(BlobError::Damaged(format!("{len} bytes came for a range of {wanted}")));
+            return Err(BlobError::Damaged(format!("{len} bytes came for a range of {wanted}").into()));
         }
         Ok(whole(answer.body, wanted))
     }
@@ -350,19 +351,19 @@ impl BlobStore for S3Blobs {
 /// The body as a stream that ends in an error unless exactly `wanted` bytes came: a connection that broke off must
 /// never look like the end of the object.
 fn whole(body: SdkStream, wanted: u64) -> ByteStream {
-    let broken = |text: String| Some((Err(BlobError::Unavailable(text)), None));
+    let broken = |cause: FailureCause| Some((Err(BlobError::Unavailable(cause)), None));
     let steps = stream::unfold(Some((body, wanted)), move |state| async move {
         let (mut body, left) = state?;
         match body.next().await {
             Some(Ok(chunk)) => {
                 let Some(left) = left.checked_sub(chunk.len() as u64) else {
-                    return broken("more bytes than the range has".to_owned());
+                    return broken("more bytes than the range has".into());
                 };
                 Some((Ok(chunk), Some((body, left))))
             }
-            Some(Err(error)) => broken(error.to_string()),
+            Some(Err(error)) => broken(FailureCause::of(error)),
             None if left == 0 => None,
-            None => broken(format!("the store broke off {left} bytes before the end")),
+            None => broken(format!("the store broke off {left} bytes before the end").into()),
         }
     });
     steps.boxed()

@@ -14,7 +14,8 @@ where
 {
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let text = || words(&error);
+    // Without the SDK's own chain, which can hold the response with its headers and body.
+    let text = || words(&error).into();
     match (code, status) {
         ("NoSuchKey" | "NoSuchUpload" | "NotFound", _) => BlobError::NotFound,
         ("PreconditionFailed" | "ConditionalRequestConflict", _) => BlobError::Precondition,
@@ -53,9 +54,8 @@ where
         }
         SdkError::TimeoutError(_) => "no answer in time".to_owned(),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => "no answer in time".to_owned(),
-        SdkError::DispatchFailure(failure) if failure.is_io() => format!("no connection: {}", innermost_cause(error)),
         SdkError::ResponseError(_) => {
-            format!("an answer that cannot be understood{}: {}", status.unwrap_or_default(), innermost_cause(error))
+            format!("invalid answer{}: {}", status.unwrap_or_default(), innermost_cause(error))
         }
         _ => innermost_cause(error),
     }
@@ -66,6 +66,19 @@ mod tests {
     use aws_sdk_s3::operation::head_bucket::HeadBucketError;
 
     use super::*;
+    use crate::domain::reason::chain;
+
+    #[test]
+    fn no_signed_request_is_in_the_chain_of_an_error() {
+        let mut answer = HttpResponse::new(403.try_into().unwrap(), "<StringToSign>hush</StringToSign>".into());
+        answer.headers_mut().insert("x-amz-copied", "X-Amz-Signature=hush");
+        let metadata = aws_sdk_s3::error::ErrorMetadata::builder().code("SignatureDoesNotMatch").message("Not signed");
+        let metadata = metadata.custom("string_to_sign", "hush").build();
+        let error = meaning(SdkError::service_error(HeadBucketError::generic(metadata), answer));
+        let line = chain(&error).to_string();
+        assert_eq!(line, "the store denies access: SignatureDoesNotMatch: Not signed (HTTP 403)");
+        assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+    }
 
     #[test]
     fn no_text_of_the_sdk_is_shown() {

@@ -16,6 +16,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use super::presign::{BucketEndpoint, DayKey, SigningCredentials};
 use super::{BlobError, LocalReader, Result, StoreCapabilities};
 use crate::domain::clock::{Clock, Timestamp, after};
+use crate::domain::reason::FailureCause;
 
 mod adapter;
 mod errors;
@@ -78,9 +79,9 @@ impl S3Blobs {
         };
         let shared = chain.load().await;
         let region = shared.region().map(ToString::to_string);
-        let region = region.ok_or_else(|| BlobError::Denied("no region: set GANTRY_S3_REGION".to_owned()))?;
+        let region = region.ok_or_else(|| BlobError::Denied("no region: set GANTRY_S3_REGION".into()))?;
         let provider = shared.credentials_provider();
-        let provider = provider.ok_or_else(|| BlobError::Denied("no AWS credentials in the chain".to_owned()))?;
+        let provider = provider.ok_or_else(|| BlobError::Denied("no AWS credentials were found".into()))?;
         let client = sdk_client(&shared, &settings, settings.endpoint.as_deref());
         let public = settings.public_endpoint.as_deref().or(settings.endpoint.as_deref());
         let public = place(&sdk_client(&shared, &settings, public), &settings.bucket, &region).await?;
@@ -124,7 +125,7 @@ impl S3Blobs {
             return Ok(key);
         }
         let credentials = self.provider.provide_credentials().await;
-        let credentials = from_sdk(&credentials.map_err(|e| BlobError::Denied(e.to_string()))?);
+        let credentials = from_sdk(&credentials.map_err(|error| BlobError::Denied(FailureCause::of(error)))?);
         let key = Arc::new(DayKey::derive(credentials, &self.public.region, now));
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&key), now));
         Ok(key)
@@ -163,7 +164,7 @@ fn sdk_client(shared: &aws_config::SdkConfig, settings: &S3Settings, endpoint: O
 /// Address of the bucket by the SDK's endpoint rules, taken from a URL that the SDK signs. This covers access points,
 /// dual stack, FIPS and custom endpoints.
 async fn place(client: &Client, bucket: &str, region: &str) -> Result<BucketEndpoint> {
-    let wrong = |e: &dyn std::fmt::Display| BlobError::Denied(format!("the endpoint makes no URL: {e}"));
+    let wrong = |e: &dyn std::fmt::Display| BlobError::Denied(format!("the endpoint is not a valid URL: {e}").into());
     let soon = PresigningConfig::expires_in(Duration::from_secs(60)).map_err(|e| wrong(&e))?;
     let signed =
         client.get_object().bucket(bucket).key("k").presigned(soon).await.map_err(|e| wrong(&errors::words(&e)))?;

@@ -55,10 +55,11 @@ pub async fn probe(blobs: &S3Blobs, origin: &str, scratch: Uuid) -> Result<Probe
     outcome?;
     let mut warnings = Vec::new();
     if !found.metadata {
-        warnings.push("this store forgets object metadata: completions are proven by key and size alone".to_owned());
+        warnings
+            .push("this store does not keep object metadata: completions are verified by key and size only".to_owned());
     }
     if !found.part_checksums {
-        warnings.push("this store does not verify part checksums: they are accepted but prove nothing".to_owned());
+        warnings.push("this store does not verify part checksums: they are accepted, but not checked".to_owned());
     }
     if found.cors == Some(false) {
         warnings.push(format!(

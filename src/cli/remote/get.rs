@@ -31,7 +31,7 @@ pub(in crate::cli) struct GetArgs {
     /// An asset's id, or a link.
     #[arg(value_name = "ID|LINK")]
     what: String,
-    /// Where to: a file, a directory, or - for standard output [default: the asset's name, here].
+    /// Destination: a file, a directory, or - for standard output [default: the asset's name, here].
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Overwrite a file that exists; write to a terminal.
@@ -51,7 +51,7 @@ impl GetArgs {
     pub(super) async fn run(self, stop: CancellationToken) -> Result<()> {
         let to_stdout = self.output.as_deref() == Some("-".as_ref());
         if to_stdout && self.server.json {
-            return Err(Error::Usage("--json and -o - both want standard output".to_owned()));
+            return Err(Error::Usage("--json and -o - cannot be combined: both write to standard output".to_owned()));
         }
         let (api, reporter) = (self.server.api_client()?, self.server.reporter(1));
         let options = DownloadOptions {
@@ -67,7 +67,7 @@ impl GetArgs {
         };
         if let (false, Err(Error::Interrupted | Error::Network { .. })) = (to_stdout, &outcome) {
             reporter.print_error_line(if downloader.has_kept_bytes() {
-                "Nothing that has arrived is lost. To go on, run the same command again."
+                "The bytes that have arrived are kept. To continue, run the same command again."
             } else {
                 "Nothing has arrived yet. To try again, run the same command again."
             });

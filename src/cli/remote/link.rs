@@ -10,10 +10,10 @@ use crate::client::wire::ApiLinkRequest;
 pub(in crate::cli) struct LinkArgs {
     /// The asset's id; with --revoke, the link's.
     id: String,
-    /// How long the link works, like 15m or 7d [default: 1h].
+    /// Lifetime of the link, like 15m or 7d [default: 1h].
     #[arg(long, value_name = "TIME")]
     expires_in: Option<String>,
-    /// How often the link may be used [default: any number].
+    /// Number of permitted uses [default: unlimited].
     #[arg(long, value_name = "N")]
     uses: Option<u32>,
     /// Let a browser show the file instead of saving it, where that is safe.
@@ -51,10 +51,10 @@ impl LinkArgs {
             return reporter.print_result(&link.to_string());
         }
         let text = |name: &str| link[name].as_str();
-        let url = text("url").ok_or_else(|| Error::Other("the server's answer holds no link".to_owned()))?;
+        let url = text("url").ok_or_else(|| Error::Other("the server's answer holds no link".into()))?;
         reporter.print_result(url)?;
         if let (Some(id), Some(until), false) = (text("id"), text("expires_at"), self.server.quiet) {
-            reporter.print_error_line(&format!("Works until {until}; `gantry link --revoke {id}` withdraws it."));
+            reporter.print_error_line(&format!("Valid until {until}; `gantry link --revoke {id}` revokes it."));
         }
         Ok(())
     }

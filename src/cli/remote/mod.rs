@@ -57,7 +57,7 @@ struct ServerArgs {
     /// Repeats of a single request or part at most [default: as many as --retry-max-time allows].
     #[arg(long, value_name = "N")]
     retries: Option<u32>,
-    /// How long a single request or part may keep failing.
+    /// Time for which a single request or part may keep failing.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     retry_max_time: Duration,
     /// Print a JSON object a line on standard output, the result last.

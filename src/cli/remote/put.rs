@@ -92,7 +92,7 @@ impl PutArgs {
     pub(super) async fn run(self, stop: CancellationToken) -> Result<()> {
         let alone = self.name.is_some() || self.external_id.is_some() || self.sha256.is_some();
         if alone && self.files.len() > 1 {
-            return Err(Error::Usage("--name, --external-id and --sha256 are for one file at a time".to_owned()));
+            return Err(Error::Usage("--name, --external-id and --sha256 require a single file".to_owned()));
         }
         let (api, reporter) = (self.server.api_client()?, self.server.reporter(self.files.len()));
         let journal = open_journal(&reporter);
@@ -194,11 +194,11 @@ fn open_journal(reporter: &ProgressReporter) -> Option<UploadJournal> {
             Some(journal)
         }
         Some(Err(error)) => {
-            reporter.note(&format!("an upload that is cut off will not go on: {error}"));
+            reporter.note(&format!("an interrupted upload cannot be resumed: {error}"));
             None
         }
         None => {
-            reporter.note("an upload that is cut off will not go on: neither XDG_STATE_HOME nor HOME is set");
+            reporter.note("an interrupted upload cannot be resumed: neither XDG_STATE_HOME nor HOME is set");
             None
         }
     }
@@ -207,9 +207,9 @@ fn open_journal(reporter: &ProgressReporter) -> Option<UploadJournal> {
 fn print_resume_hint(reporter: &ProgressReporter, something_arrived: bool) {
     let words: Vec<String> = std::env::args_os().map(|word| quoted(&word.to_string_lossy())).collect();
     let what = if something_arrived {
-        "Nothing that has arrived is lost. To go on, run it again:"
+        "The bytes that have arrived are kept. To continue, run the same command again:"
     } else {
-        "Nothing has arrived yet. To try again, run it again:"
+        "Nothing has arrived yet. To try again, run the same command again:"
     };
     reporter.print_error_line(&format!("{what}\n  {}", words.join(" ")));
 }

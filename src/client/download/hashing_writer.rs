@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::error::{Error, Result};
 use crate::domain::checksum::Sha256Digest;
+use crate::domain::reason::FailureCause;
 
 /// Maximum number of pieces queued between socket and disk.
 const MAX_QUEUED_PIECES: usize = 32;
@@ -23,7 +24,7 @@ pub(super) struct HashingWriter {
 
 /// Target of the bytes.
 pub(super) enum WriteTarget {
-    /// This file, which already has `there` bytes; these are hashed first.
+    /// A file that already has `there` bytes; these are hashed first.
     File { file: File, path: PathBuf, there: u64 },
     /// Standard output.
     Stdout,
@@ -57,7 +58,7 @@ impl HashingWriter {
     /// Waits until everything is written; returns the digest of everything.
     pub(super) async fn finish(mut self) -> Result<Sha256Digest> {
         self.pieces = None;
-        self.work.await.map_err(|error| Error::Other(error.to_string()))?
+        self.work.await.map_err(|error| Error::Other(FailureCause::of(error)))?
     }
 }
 

@@ -30,7 +30,7 @@ use hashing_writer::{HashingWriter, WriteTarget};
 use partial_file::PartialFile;
 use source::{DownloadSource, FetchError, RemoteFileInfo};
 
-/// How often the download starts over because the remote file changed.
+/// Number of times that the download starts over because the remote file changed.
 const MAX_FETCH_ROUNDS: u32 = 4;
 
 /// Options of a download.
@@ -42,7 +42,7 @@ pub struct DownloadOptions {
     pub force: bool,
     /// Continue what an earlier run has begun.
     pub resume: bool,
-    /// How long a transfer may make no progress before it is retried.
+    /// Time without progress after which a transfer is retried.
     pub stall_timeout: Duration,
 }
 
@@ -173,7 +173,7 @@ impl FileDownloader {
         let digest = match fetched.map_err(|error| report_failure(&track, error, None))? {
             FetchOutcome::Whole(digest) => digest,
             FetchOutcome::Changed => {
-                let why = "the asset changed while it was fetched, and what was written cannot be taken back";
+                let why = "the asset changed while it was fetched; the output is incomplete";
                 return Err(Error::Integrity(why.to_owned()));
             }
         };
@@ -252,8 +252,8 @@ impl FileDownloader {
         let attempt = track.start_attempt();
         while *offset < facts.size {
             let piece = tokio::time::timeout(self.options.stall_timeout, response.chunk()).await;
-            let piece = piece.map_err(|_| Error::network("nothing moved any more"))?.map_err(Error::transport)?;
-            let piece: Bytes = piece.ok_or_else(|| Error::network("the answer broke off"))?;
+            let piece = piece.map_err(|_| Error::network("no progress for too long"))?.map_err(Error::transport)?;
+            let piece: Bytes = piece.ok_or_else(|| Error::network("the answer ended early"))?;
             let len = piece.len() as u64;
             if len > facts.size - *offset {
                 return Err(FetchError::Changed);
@@ -283,9 +283,9 @@ fn report_failure(track: &TransferTracker, error: Error, part: Option<&Path>) ->
 /// Compares the digest; `false` if the service did not send any.
 fn check_digest(facts: &RemoteFileInfo, digest: Sha256Digest) -> Result<bool> {
     match facts.sha256 {
-        Some(expected) if expected != digest => {
-            Err(Error::Integrity(format!("what arrived is {digest}, but the service says {expected}; it was not kept")))
-        }
+        Some(expected) if expected != digest => Err(Error::Integrity(format!(
+            "the download has {digest}, but the service says {expected}; the file was discarded"
+        ))),
         known => Ok(known.is_some()),
     }
 }

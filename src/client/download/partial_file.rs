@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::source::RemoteFileInfo;
 use crate::client::error::{Error, Result};
+use crate::domain::reason::FailureCause;
 
 /// Maximum length of a file name without the suffix.
 const MAX_TARGET_NAME_BYTES: usize = 255 - ".part.json".len();
@@ -58,7 +59,7 @@ impl PartialFile {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::Other(format!("{}: another gantry is fetching this file", target.display())));
+                return Err(Error::Other(format!("{}: another gantry is fetching this file", target.display()).into()));
             }
             Err(TryLockError::Error(error)) => return Err(Error::local(&path)(error)),
         }
@@ -84,7 +85,7 @@ impl PartialFile {
         // The order matters: bytes of a file must never exist beside the state of another file.
         self.forget_state()?;
         self.file.set_len(0).map_err(Error::local(&self.path))?;
-        let text = serde_json::to_vec(&beginning).map_err(|error| Error::Other(error.to_string()))?;
+        let text = serde_json::to_vec(&beginning).map_err(|error| Error::Other(FailureCause::of(error)))?;
         std::fs::write(&self.state_path, text).map_err(Error::local(&self.state_path))?;
         Ok(0)
     }
@@ -145,12 +146,12 @@ pub(super) fn ensure_writable(target: &Path, overwrite: bool) -> Result<()> {
         Ok(found) if found.is_file() && overwrite => Ok(()),
         Ok(found) if found.is_file() => Err(already_exists_error(target)),
         // Renaming over a device would remove it.
-        Ok(_) => Err(Error::Usage(format!("{}: this is no regular file; -o - writes to a pipe", target.display()))),
+        Ok(_) => Err(Error::Usage(format!("{}: not a regular file; use -o - to write to a pipe", target.display()))),
     }
 }
 
 fn already_exists_error(target: &Path) -> Error {
-    Error::Other(format!("{} exists; --force overwrites it", target.display()))
+    Error::Other(format!("{} exists; --force overwrites it", target.display()).into())
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(super) struct DownloadSource {
     redirect: Option<Url>,
 }
 
-/// Why no bytes came.
+/// Reason why no bytes came.
 pub(super) enum FetchError {
     /// The file has changed.
     Changed,
@@ -64,7 +64,7 @@ impl DownloadSource {
         }
         let url = Url::parse(typed).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         // The argument is not repeated in the message: it may be most of a link, and a link is a secret.
-        let url = url.ok_or_else(|| Error::Usage("that is neither an asset's id nor a link".to_owned()))?;
+        let url = url.ok_or_else(|| Error::Usage("the argument is neither an asset id nor a link".to_owned()))?;
         Ok(Self { api, url, with_key: false, redirect: None })
     }
 
@@ -139,7 +139,7 @@ impl DownloadSource {
 }
 
 fn not_gantry_error() -> Error {
-    Error::Other("what answers there is no Gantry service".to_owned())
+    Error::Other("the server at this address is not a Gantry service".into())
 }
 
 fn with_range(request: reqwest::RequestBuilder, facts: &RemoteFileInfo, offset: u64) -> reqwest::RequestBuilder {

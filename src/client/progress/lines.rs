@@ -56,7 +56,7 @@ pub(super) fn event_line(
         TransferEvent::Started { there: 0, .. } => return None,
         TransferEvent::Started { there, .. } => {
             let size = file.map_or(0, |file| file.size);
-            format!("going on: {} of {} are there already", format::size(*there), format::size(size))
+            format!("resuming: {} of {} are already uploaded", format::size(*there), format::size(size))
         }
         TransferEvent::Retrying { what, why, pause } => {
             let why = why.to_string();

@@ -15,7 +15,7 @@ impl UploadRun<'_> {
         self.source.ensure_unchanged()?;
         match self.uploader.options.sha256 {
             Some(expected) if expected != digest => {
-                Err(Error::Integrity(format!("the file is {digest}, not {expected}; nothing of it was kept")))
+                Err(Error::Integrity(format!("the file has {digest}, not {expected}; the upload was discarded")))
             }
             _ => Ok(digest),
         }
@@ -71,8 +71,8 @@ fn check_asset(asset: &ApiAsset, digest: Option<Sha256Digest>) -> Result<()> {
             Err(Error::Integrity(format!("the asset {} was rejected: {why}", asset.id)))
         }
         "rejected" => Err(Error::Blocked(format!("the asset {} was rejected: {why}", asset.id))),
-        "failed" => Err(Error::Other(format!("the asset {} could not be processed: {why}", asset.id))),
-        "deleted" | "abandoned" => Err(Error::Other(format!("the asset {} is {}", asset.id, asset.state))),
+        "failed" => Err(Error::Other(format!("the asset {} could not be processed: {why}", asset.id).into())),
+        "deleted" | "abandoned" => Err(Error::Other(format!("the asset {} is {}", asset.id, asset.state).into())),
         _ => match (digest, &asset.sha256) {
             (Some(digest), Some(there)) if hex::encode(digest.0) != *there => {
                 Err(Error::Integrity(format!("the asset {} has the digest {there}, the file has {digest}", asset.id)))

@@ -12,9 +12,10 @@ use tokio::task::JoinHandle;
 use super::source_file::SourceFile;
 use crate::client::error::{Error, Result};
 use crate::domain::checksum::Sha256Digest;
+use crate::domain::reason::FailureCause;
 
 const CHUNK_BYTES: usize = 256 << 10;
-/// How many bytes the hash may be ahead of the bytes that are being sent.
+/// Number of bytes by which the hash may be ahead of the bytes that are being sent.
 const MAX_READ_AHEAD_BYTES: u64 = 64 << 20;
 
 /// A running hash computation, stopped when dropped.
@@ -23,7 +24,7 @@ pub(super) struct BackgroundHash {
     work: Option<JoinHandle<Result<Sha256Digest>>>,
 }
 
-/// How far sending has come.
+/// Progress of sending, shared with the thread that hashes.
 #[derive(Default)]
 struct HashPace {
     sent: Mutex<SendProgress>,
@@ -73,7 +74,7 @@ impl BackgroundHash {
     pub(super) async fn finish(&mut self) -> Result<Sha256Digest> {
         self.advance_to(u64::MAX);
         let Some(work) = self.work.take() else { return Err(Error::Interrupted) };
-        work.await.map_err(|error| Error::Other(error.to_string()))?
+        work.await.map_err(|error| Error::Other(FailureCause::of(error)))?
     }
 }
 

@@ -40,7 +40,7 @@ use send::SendOutcome;
 pub use source_file::FileFingerprint;
 use source_file::SourceFile;
 
-/// How often the upload may be re-examined because the server's view of it changed.
+/// Number of times that the upload may be re-examined because the server's view of it changed.
 const MAX_UPLOAD_ROUNDS: u32 = 6;
 
 /// Options of an upload.
@@ -64,7 +64,7 @@ pub struct UploadOptions {
     pub wait: bool,
     /// Maximum parts in flight, over all files.
     pub concurrency: usize,
-    /// How long a part may make no progress before it is sent again.
+    /// Time without progress after which a part is sent again.
     pub stall_timeout: Duration,
 }
 
@@ -199,7 +199,8 @@ impl UploadRun<'_> {
         for _ in 0..MAX_UPLOAD_ROUNDS {
             let sent = match self.find_or_create().await? {
                 ResumeState::Done { asset, sure: true } => {
-                    self.track.report(&TransferEvent::Note("an earlier run has sent it; --no-resume sends it anew"));
+                    self.track
+                        .report(&TransferEvent::Note("already sent by an earlier run; --no-resume sends it again"));
                     return Ok(UploadedFile {
                         asset: self.wait_for_verdict(&asset, None).await?,
                         already_finished: true,
@@ -232,7 +233,7 @@ impl UploadRun<'_> {
                 hashing = BackgroundHash::start(Arc::clone(&self.source));
             }
         }
-        Err(Error::Other(format!("{}: the server loses this upload again and again", self.source.label)))
+        Err(Error::Other(format!("{}: the server has repeatedly lost this upload", self.source.label).into()))
     }
 
     /// Tells the user after Ctrl-C how long the bytes are kept.

@@ -60,7 +60,7 @@ impl PartUrlCache {
             }
         }
         let target = state.known.remove(&part);
-        let missing = || Error::Other(format!("the server gave no address for part {part}"));
+        let missing = || Error::Other(format!("the server returned no URL for part {part}").into());
         Ok(IssuedPartUrl { target: target.ok_or_else(missing)?, generation: state.generation })
     }
 
@@ -76,7 +76,7 @@ impl PartUrlCache {
 }
 
 impl PartUrlState {
-    /// This part and the parts that follow, up to `batch`.
+    /// The part and the parts that follow it, up to `batch`.
     fn next_batch(&mut self, part: PartNumber, batch: usize) -> PartSet {
         self.unrequested.remove(&part);
         let more: Vec<PartNumber> = self.unrequested.iter().copied().take(batch - 1).collect();

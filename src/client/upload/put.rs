@@ -12,7 +12,7 @@ use crate::client::error::{Error, ServerRefusal};
 use crate::client::progress::TransferAttempt;
 use crate::client::wire::ApiSignedUrl;
 
-/// Why a PUT failed.
+/// Reason why a PUT failed.
 #[derive(Debug)]
 pub(super) enum PutError {
     /// 403: the URL is no longer valid; a new URL may be.
@@ -42,7 +42,7 @@ pub(super) async fn put_body(
     let response = tokio::select! {
         response = sending => response.map_err(|error| PutError::Failed(Error::transport(error)))?,
         () = wait_for_stall(attempt, size, patience) => {
-            let why = format!("nothing moved for {} seconds", patience.as_secs());
+            let why = format!("no progress for {} seconds", patience.as_secs());
             return Err(PutError::Failed(Error::network(why)));
         }
     };

@@ -8,6 +8,7 @@ use crate::client::error::{Error, Result};
 use crate::client::journal::BeginRecord;
 use crate::client::wire::{ApiSignedUrl, ApiUpload, ApiUploadRequest, PartUrl};
 use crate::domain::clock::random_hex;
+use crate::domain::reason::FailureCause;
 
 /// Maximum number of attempts to create an upload that turns out to be gone.
 const MAX_CREATE_ATTEMPTS: u32 = 3;
@@ -35,7 +36,7 @@ impl UploadRun<'_> {
                 return Ok(standing);
             }
         }
-        Err(Error::Other("the server gives up every upload as soon as it is begun".to_owned()))
+        Err(Error::Other("the server ends every upload right after its creation".into()))
     }
 
     /// Forgets an upload of other content of this file, or an upload that the user does not want to continue.
@@ -49,7 +50,8 @@ impl UploadRun<'_> {
         if memory.finished.is_none() {
             if changed {
                 let label = &self.source.label;
-                let note = format!("{label} has changed since its unfinished upload began: that one is given up");
+                let note =
+                    format!("{label} has changed since its unfinished upload began: the unfinished upload is aborted");
                 self.uploader.reporter.note(&note);
             }
             let known = match memory.upload {
@@ -123,7 +125,7 @@ impl UploadRun<'_> {
         urls: Vec<PartUrl>,
     ) -> Result<Option<ResumeState>> {
         if upload.size != self.source.fingerprint.size {
-            return Err(Error::Other("the server has this upload with another size".to_owned()));
+            return Err(Error::Other("the upload has a different size on the server".into()));
         }
         self.kept_until = upload.expires_at.parse().ok();
         let standing = match (upload.state.as_str(), put, upload.part_size) {
@@ -131,7 +133,9 @@ impl UploadRun<'_> {
             ("completing", ..) => ResumeState::Completing,
             ("open", Some(put), _) => ResumeState::Whole(put),
             ("open", None, Some(_)) => ResumeState::Parts(upload, urls),
-            ("open", None, None) => return Err(Error::Other("the server says not how to send the file".to_owned())),
+            ("open", None, None) => {
+                return Err(Error::Other("the server's answer does not say how to send the file".into()));
+            }
             // Aborted, expired or failed: a new upload is needed.
             _ => {
                 self.entry.clear()?;
@@ -157,7 +161,7 @@ impl UploadRun<'_> {
             path: self.source.path.display().to_string(),
             file: self.source.fingerprint,
             key: random_hex(self.uploader.api.entropy(), 16),
-            request: serde_json::to_string(&request).map_err(|error| Error::Other(error.to_string()))?,
+            request: serde_json::to_string(&request).map_err(|error| Error::Other(FailureCause::of(error)))?,
         })
     }
 }

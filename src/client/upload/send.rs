@@ -75,7 +75,7 @@ impl UploadRun<'_> {
         hashing: &BackgroundHash,
     ) -> Result<SendOutcome> {
         let plan = upload.part_size.and_then(|part_size| PartPlan::exact(upload.size, part_size));
-        let plan = plan.ok_or_else(|| Error::Other("the server's part size cannot be".to_owned()))?;
+        let plan = plan.ok_or_else(|| Error::Other("the server's part size is invalid".into()))?;
         let there: HashSet<PartNumber> = received_part_numbers(upload, &plan).collect();
         let missing: Vec<PartNumber> = plan.parts().filter(|part| !there.contains(part)).collect();
         let bytes = there.iter().filter_map(|part| plan.len_of(*part)).sum();

@@ -32,14 +32,14 @@ pub(super) struct SourceFile {
 impl SourceFile {
     pub(super) fn open(given: &Path) -> Result<Self> {
         if given.as_os_str() == "-" {
-            let why = "standard input has no size that could be declared: save it to a file and put that";
+            let why = "standard input has no known size: save it to a file, and upload the file";
             return Err(Error::Usage(why.to_owned()));
         }
         let local = || Error::local(given);
         // The type is checked first, because opening a pipe would wait for its other end.
         let kind = std::fs::metadata(given).map_err(local())?.file_type();
         if !kind.is_file() {
-            let what = if kind.is_dir() { "a directory" } else { "no regular file" };
+            let what = if kind.is_dir() { "a directory" } else { "not a regular file" };
             return Err(Error::Usage(format!("{}: {what}, and only files can be sent", given.display())));
         }
         let file = File::open(given).map_err(local())?;
@@ -79,7 +79,7 @@ impl SourceFile {
     }
 
     pub(super) fn changed_error(&self) -> Error {
-        Error::Integrity(format!("{} changed while it was being sent; nothing of it was kept", self.label))
+        Error::Integrity(format!("{} changed while it was being sent; the upload was discarded", self.label))
     }
 
     /// A read error by its meaning.

@@ -1,29 +1,29 @@
-//! One event told to one endpoint: tries on the recommended schedule, until a 2xx or for good.
+//! Deliveries: an event sent to an endpoint, retried on the recommended schedule until a 2xx or the last attempt.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::spread;
+use crate::domain::backoff::random_between;
 use crate::domain::clock::{Entropy, Timestamp, after};
 use crate::domain::event::{Event, EventView, FeedEvent};
 use crate::domain::ids::{AssetId, DeliveryId, TenantId, WebhookId};
 
-/// What a message that only tries an endpoint out is of.
+/// Event kind of test messages.
 pub const TEST_KIND: &str = "webhook.test";
-/// Standard Webhooks wants payloads below 20 kB.
+/// Limit of Standard Webhooks for payloads: below 20 kB.
 pub const MAX_ANSWER_BYTES: usize = 20_000;
-/// Tries of one delivery: the first, and one after each pause.
+/// Attempts per delivery: the first, and another after each delay.
 pub const MAX_DELIVERY_ATTEMPTS: usize = 1 + RETRY_DELAYS.len();
 
 const ONE_HOUR: u64 = 3600;
-/// The recommended schedule.
+/// The recommended schedule, in seconds.
 const RETRY_DELAYS: [u64; 9] =
     [5, 300, 1800, 2 * ONE_HOUR, 5 * ONE_HOUR, 10 * ONE_HOUR, 14 * ONE_HOUR, 20 * ONE_HOUR, 24 * ONE_HOUR];
-/// A receiver that asks for more patience than this gets this.
+/// Upper bound for the receiver's `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * ONE_HOUR);
-/// Attempts that are kept of one delivery, replays included.
+/// Attempts that the row of a delivery keeps, including replays.
 const DELIVERY_RETENTION: usize = 20;
 
 /// A delivery.
@@ -31,38 +31,38 @@ const DELIVERY_RETENTION: usize = 20;
 pub struct Delivery {
     /// Identity.
     pub id: DeliveryId,
-    /// To whom.
+    /// The endpoint.
     pub webhook: WebhookId,
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// What is told; place 0 is in no feed: a test.
+    /// The event; position 0 means a test message, which is in no feed.
     pub event: FeedEvent,
-    /// It was asked for again.
+    /// True for a replay.
     pub replay: bool,
-    /// Where it stands.
+    /// The state.
     pub state: DeliveryState,
-    /// Tries since it was last begun.
+    /// Attempts since the delivery or replay began.
     pub tries: u32,
     /// The last attempts, oldest first.
     pub attempts: Vec<DeliveryAttempt>,
-    /// Why it did not arrive, so far or for good.
+    /// Reason of the last failed attempt.
     pub problem: Option<DeliveryProblem>,
-    /// When it is tried next.
+    /// When the next attempt is due.
     pub next_try: Option<Timestamp>,
-    /// When it was written.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it arrived or was given up.
+    /// When it was delivered or became dead.
     pub finished_at: Option<Timestamp>,
 }
 
-/// Where a delivery stands.
+/// State of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryState {
-    /// It will be tried.
+    /// An attempt is due.
     Pending,
-    /// The endpoint has it.
+    /// The endpoint accepted it.
     Delivered,
-    /// Given up: a dead letter, until somebody has it replayed.
+    /// No more attempts: a dead letter, until a caller replays it.
     Dead,
 }
 
@@ -86,27 +86,27 @@ impl std::str::FromStr for DeliveryState {
     }
 }
 
-/// Why something did not arrive. Never in the receiver's words.
+/// Reason of a failed attempt. Never contains text of the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryProblem {
-    /// Another status than 2xx.
+    /// A status other than 2xx.
     Status,
-    /// 3xx: redirects are not followed.
+    /// Redirected (3xx): redirects are not followed.
     Redirect,
-    /// 410: the endpoint wants nothing any more.
+    /// The endpoint answered 410: it wants no more events.
     Gone,
-    /// No answer in time.
+    /// No answer within the timeout.
     Timeout,
-    /// No connection: no such name, refused, no route, TLS.
+    /// No connection: name not found, refused, no route, or a TLS error.
     Unreachable,
     /// The connection broke off before the answer.
     BrokenOff,
-    /// The address is not one that we send to.
+    /// The address is not permitted.
     Forbidden,
     /// The endpoint was disabled or deleted.
     Disabled,
-    /// It ended its worker every time.
+    /// Every attempt crashed its worker.
     Poison,
 }
 
@@ -135,34 +135,34 @@ impl std::str::FromStr for DeliveryProblem {
     }
 }
 
-/// One try, as it is kept.
+/// An attempt, as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryAttempt {
     /// When it ended.
     pub at: Timestamp,
-    /// The status, if there was an answer.
+    /// HTTP status, if there was an answer.
     pub status: Option<u16>,
-    /// How long it took.
+    /// Duration in milliseconds.
     pub millis: u64,
-    /// Why it failed, if it did.
+    /// Reason of the failure, if it failed.
     pub problem: Option<DeliveryProblem>,
 }
 
-/// What came of one try.
+/// Result of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReceiverAnswer {
-    /// The status, if there was an answer.
+    /// HTTP status, if there was an answer.
     pub status: Option<u16>,
-    /// Why there was none.
+    /// Reason why there was no answer.
     pub problem: Option<DeliveryProblem>,
-    /// How long the receiver wants to be left alone.
+    /// The receiver's `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// How long it took.
+    /// Duration in milliseconds.
     pub millis: u64,
 }
 
 impl ReceiverAnswer {
-    /// Why it counts as failed; `None`: it does not.
+    /// The reason of the failure; `None` for a success.
     #[must_use]
     pub fn failure(&self) -> Option<DeliveryProblem> {
         match (self.problem, self.status) {
@@ -176,19 +176,19 @@ impl ReceiverAnswer {
     }
 }
 
-/// What follows from a try.
+/// Consequence of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryVerdict {
-    /// It has arrived.
+    /// Delivered.
     Delivered,
-    /// It is tried again then.
+    /// The next attempt is due at this time.
     Again(Timestamp),
-    /// It is given up.
+    /// No more attempts.
     Dead,
 }
 
 impl Delivery {
-    /// A delivery of an event that is due now.
+    /// A delivery of an event, due now.
     #[must_use]
     pub fn new(id: DeliveryId, to: (WebhookId, TenantId), event: FeedEvent, now: Timestamp) -> Self {
         Self {
@@ -207,20 +207,20 @@ impl Delivery {
         }
     }
 
-    /// A message that only tries the endpoint out.
+    /// A test message for an endpoint.
     #[must_use]
     pub fn test(id: DeliveryId, to: (WebhookId, TenantId), now: Timestamp) -> Self {
         let (asset, kind) = (AssetId(uuid::Uuid::nil()), TEST_KIND.to_owned());
         Self::new(id, to, FeedEvent { id: 0, event: Event { asset, seq: 0, kind, at: now, data: Map::new() } }, now)
     }
 
-    /// Whether it only tries the endpoint out: once, even when the endpoint is disabled.
+    /// True for a test message, which is sent once, even if the endpoint is disabled.
     #[must_use]
     pub fn is_test(&self) -> bool {
         self.event.id == 0
     }
 
-    /// `webhook-id`: of the event, not of the delivery.
+    /// The `webhook-id` header: identifies the event, not the delivery.
     #[must_use]
     pub fn message_id(&self) -> String {
         if self.is_test() {
@@ -229,7 +229,7 @@ impl Delivery {
         format!("msg_{}_{}", self.event.event.asset.0.simple(), self.event.event.seq)
     }
 
-    /// What is sent: below [`MAX_ANSWER_BYTES`] bytes. Of an event whose data is larger, the data is left out.
+    /// The request body, below [`MAX_ANSWER_BYTES`] bytes. If the data of the event is too large, it is left out.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
         let body = |event: &FeedEvent| {
@@ -246,7 +246,7 @@ impl Delivery {
         body(&less)
     }
 
-    /// Notes a try that ended at `now`, and says what follows from it.
+    /// Records an attempt that ended at `now`, and returns the consequence.
     pub fn tried(&mut self, answer: &ReceiverAnswer, now: Timestamp, entropy: &dyn Entropy) -> DeliveryVerdict {
         let problem = answer.failure();
         self.tries += 1;
@@ -258,9 +258,11 @@ impl Delivery {
         };
         let pause = RETRY_DELAYS.get(self.tries as usize - 1);
         match pause.filter(|_| problem != DeliveryProblem::Gone && !self.is_test()) {
-            Some(pause) => {
+            Some(seconds) => {
                 let wished = answer.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
-                let due = after(now, spread(Duration::from_secs(*pause), entropy)).max(after(now, wished));
+                // Up to a fifth longer than the schedule, so that endpoints that failed together are spread.
+                let delay = Duration::from_secs(*seconds);
+                let due = after(now, random_between(delay, delay + delay / 5, entropy).max(wished));
                 self.next_try = Some(due);
                 DeliveryVerdict::Again(due)
             }
@@ -271,13 +273,13 @@ impl Delivery {
         }
     }
 
-    /// Gives it up without another try.
+    /// Ends the delivery without another attempt.
     pub fn give_up(&mut self, why: DeliveryProblem, now: Timestamp) {
         self.problem = Some(why);
         self.finish(DeliveryState::Dead, now);
     }
 
-    /// Begins it anew, with the whole schedule before it; the attempts so far stay on record.
+    /// Restarts the delivery with the whole schedule; the attempts so far are kept.
     pub fn begin_again(&mut self, now: Timestamp) {
         (self.state, self.replay, self.tries) = (DeliveryState::Pending, true, 0);
         (self.problem, self.next_try, self.finished_at) = (None, Some(now), None);
@@ -324,7 +326,7 @@ mod tests {
                 panic!("{delivery:?}")
             };
             let most = micros(i64::try_from(pause).unwrap() * 1_200_000);
-            assert!((micros(i64::try_from(pause).unwrap() * 1_000_000)..most).contains(&due), "{pause}: {due}");
+            assert!((micros(i64::try_from(pause).unwrap() * 1_000_000)..=most).contains(&due), "{pause}: {due}");
         }
         assert_eq!(delivery.tried(&status(500), micros(1), &dice), DeliveryVerdict::Dead);
         assert_eq!(

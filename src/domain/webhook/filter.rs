@@ -1,22 +1,22 @@
-//! Which events an endpoint wants: kinds, families of kinds, or all.
+//! Filter for an endpoint's events: kinds, families of kinds, or all.
 
 use crate::domain::event::EventKind;
 
-/// Most patterns of one endpoint.
+/// Patterns per endpoint, at most.
 const MAX_EVENT_PATTERNS: usize = 32;
 
-/// A list of `asset.ready`, `asset.*` and `*`.
+/// A list of patterns: `asset.ready`, `asset.*`, `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFilter(Vec<String>);
 
-/// A list that means nothing.
+/// Reason why a list of patterns is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadFilter {
-    /// A pattern that no event can meet.
-    #[error("{0:?} is no kind of event; there are *, asset.*, upload.* and {all}", all = EventKind::ALL.map(EventKind::name).join(", "))]
+    /// A pattern that matches no kind of event.
+    #[error("\"{0}\" is not a kind of event; known are *, asset.*, upload.* and {all}", all = EventKind::ALL.map(EventKind::name).join(", "))]
     Unknown(String),
-    /// None, or too many.
-    #[error("1 to {MAX_EVENT_PATTERNS} kinds of events")]
+    /// No patterns, or too many.
+    #[error("must list 1 to {MAX_EVENT_PATTERNS} kinds of events")]
     Count,
 }
 
@@ -27,10 +27,10 @@ impl EventFilter {
         Self(vec!["*".to_owned()])
     }
 
-    /// Reads patterns; each must meet a kind that there is.
+    /// Validates patterns; each must match a known kind.
     ///
     /// # Errors
-    /// [`BadFilter`]: a pattern that means nothing would silently deliver nothing.
+    /// [`BadFilter`]: a pattern without a match would silently deliver nothing.
     pub fn new(patterns: Vec<String>) -> Result<Self, BadFilter> {
         if !(1..=MAX_EVENT_PATTERNS).contains(&patterns.len()) {
             return Err(BadFilter::Count);
@@ -42,19 +42,19 @@ impl EventFilter {
         }
     }
 
-    /// From a row, whose patterns a newer node may have written.
+    /// Patterns from a row, which a newer node may have written.
     #[must_use]
     pub fn known(patterns: Vec<String>) -> Self {
         Self(patterns)
     }
 
-    /// The patterns as they were given.
+    /// The patterns as given.
     #[must_use]
     pub fn patterns(&self) -> &[String] {
         &self.0
     }
 
-    /// Whether an event of this kind is wanted.
+    /// True if the filter matches this kind of event.
     #[must_use]
     pub fn wants(&self, kind: &str) -> bool {
         self.0.iter().any(|pattern| meets(pattern, kind))

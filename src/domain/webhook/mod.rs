@@ -1,13 +1,13 @@
-//! Webhooks: endpoints of a tenant's that are told of events (Standard Webhooks 1.0.0), and what became of each telling.
+//! Webhooks: a tenant's endpoints for events (Standard Webhooks 1.0.0), and their deliveries.
 //!
-//! The feed is the outbox: an endpoint has a place in it, and everything behind that place is still to be told. The id of
-//! a message is made of the event's own identity, so it is the same for every try, every replay and every endpoint, and a
-//! receiver can tell what it has seen.
+//! The feed is the outbox: an endpoint has a position in it, and all events after that position are still to be sent.
+//! The id of a message is derived from the event, so that it is the same for every attempt, replay and endpoint, and
+//! receivers can recognise duplicates.
 
 use std::time::Duration;
 
 use super::InvalidTransition;
-use super::clock::{Entropy, Timestamp};
+use super::clock::Timestamp;
 use super::ids::{TenantId, WebhookId};
 
 mod delivery;
@@ -21,59 +21,59 @@ pub use delivery::{
 pub use filter::{BadFilter, EventFilter};
 pub use secret::{NoSecret, WebhookSecret};
 
-/// An endpoint.
+/// A webhook endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     /// Identity.
     pub id: WebhookId,
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Counts changes; what moves the place and notes failures does not count.
+    /// Number of changes; moving the cursor and recording failures do not count.
     pub revision: i64,
-    /// Where it is, as [`super::egress::EgressPolicy::endpoint`] has read it.
+    /// The URL, as parsed by [`super::egress::EgressPolicy::endpoint`].
     pub url: String,
-    /// For people.
+    /// Description, for people.
     pub description: String,
-    /// What it wants to be told of.
+    /// Filter for events.
     pub events: EventFilter,
-    /// Signs every message.
+    /// Secret that signs every message.
     pub secret: WebhookSecret,
-    /// Signs as well until then: the one before.
+    /// The previous secret, which also signs until this time.
     pub old_secret: Option<(WebhookSecret, Timestamp)>,
-    /// Whether it is told anything.
+    /// The state.
     pub state: WebhookState,
-    /// Its place in the tenant's feed: events up to here are told or not wanted.
+    /// Position in the tenant's feed: events up to here are sent or filtered out.
     pub cursor: i64,
-    /// Since when every telling fails.
+    /// Time of the first failure since the last success.
     pub failing_since: Option<Timestamp>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
-/// Whether an endpoint is told anything.
+/// State of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookState {
-    /// It is.
+    /// Events are sent.
     Active,
-    /// It is not, until somebody enables it.
+    /// No events are sent until a caller enables it.
     Disabled {
-        /// Why.
+        /// The reason.
         why: WhyDisabled,
-        /// Since when.
+        /// When it was disabled.
         at: Timestamp,
     },
-    /// It is gone for everybody; its log is being removed.
+    /// Deleted for every caller; its log is being removed.
     Deleted,
 }
 
-/// Why an endpoint is not told anything.
+/// Reason why an endpoint is disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhyDisabled {
-    /// Its owner wished so.
+    /// A caller disabled it.
     Asked,
-    /// It answered 410.
+    /// The endpoint answered 410.
     Gone,
-    /// Everything failed for too long.
+    /// All attempts failed for too long.
     Failing,
 }
 
@@ -89,7 +89,7 @@ impl WhyDisabled {
     }
 }
 
-/// Not a name.
+/// The text is not a known name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownName;
 
@@ -113,10 +113,10 @@ impl WebhookState {
 }
 
 impl Webhook {
-    /// Tells it nothing any more. What is disabled already stays so for its first reason.
+    /// Disables the endpoint. The first reason is kept if it is disabled already.
     ///
     /// # Errors
-    /// It is deleted.
+    /// The endpoint is deleted.
     pub fn disable(mut self, why: WhyDisabled, at: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state {
             WebhookState::Active => self.state = WebhookState::Disabled { why, at },
@@ -126,10 +126,10 @@ impl Webhook {
         Ok(self)
     }
 
-    /// Tells it what happens behind `cursor`; what happened while it was disabled is for a replay.
+    /// Enables the endpoint from `cursor` on; events from the time while it was disabled can be replayed.
     ///
     /// # Errors
-    /// It is not disabled.
+    /// The endpoint is not disabled.
     pub fn enable(mut self, cursor: i64) -> Result<Self, InvalidTransition> {
         if !matches!(self.state, WebhookState::Disabled { .. }) {
             return Err(self.refused("active"));
@@ -138,14 +138,14 @@ impl Webhook {
         Ok(self)
     }
 
-    /// Gives it a new secret; the one before signs as well until `until`.
+    /// Replaces the secret; the previous secret also signs until `until`.
     #[must_use]
     pub fn rotate(mut self, fresh: WebhookSecret, until: Timestamp) -> Self {
         self.old_secret = Some((std::mem::replace(&mut self.secret, fresh), until));
         self
     }
 
-    /// The signatures of a message that is sent at `at`, newest secret first.
+    /// Signatures of a message that is sent at `at`, newest secret first.
     #[must_use]
     pub fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> String {
         let old = self.old_secret.iter().filter(|(_, until)| at < *until).map(|(secret, _)| secret);
@@ -153,7 +153,7 @@ impl Webhook {
         signatures.join(" ")
     }
 
-    /// Whether everything has failed for so long that it is to be disabled.
+    /// True if all attempts have failed for so long that the endpoint should be disabled.
     #[must_use]
     pub fn is_hopeless(&self, now: Timestamp, patience: Duration) -> bool {
         self.failing_since.is_some_and(|since| super::clock::after(since, patience) <= now)
@@ -162,14 +162,6 @@ impl Webhook {
     fn refused(&self, to: &'static str) -> InvalidTransition {
         InvalidTransition { what: "webhook", from: self.state.name(), to }
     }
-}
-
-/// `most` spread over its last fifth: endpoints that failed together do not come back together.
-fn spread(most: Duration, entropy: &dyn Entropy) -> Duration {
-    let mut dice = [0; 8];
-    entropy.fill(&mut dice);
-    let fifth = u64::try_from(most.as_micros() / 5).unwrap_or(u64::MAX).max(1);
-    most + Duration::from_micros(u64::from_le_bytes(dice) % fifth)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Secrets of endpoints, and what is signed with them (Standard Webhooks 1.0.0): HMAC-SHA256 over `{id}.{time}.{body}`.
+//! Secrets of endpoints, and signatures (Standard Webhooks 1.0.0): HMAC-SHA256 over `{id}.{time}.{body}`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,12 +12,12 @@ use crate::domain::clock::{Entropy, Timestamp};
 
 const PREFIX: &str = "whsec_";
 
-/// What an endpoint and we know, and nobody else: `whsec_` and 32 random bytes in base64. `Debug` does not show it.
+/// A secret shared by an endpoint and this service: `whsec_` and 32 random bytes in base64. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret([u8; 32]);
 
 impl WebhookSecret {
-    /// A fresh one.
+    /// Generates a secret.
     #[must_use]
     pub fn fresh(entropy: &dyn Entropy) -> Self {
         let mut bytes = [0; 32];
@@ -25,7 +25,7 @@ impl WebhookSecret {
         Self(bytes)
     }
 
-    /// The text that the endpoint's owner is shown, once.
+    /// The text that is shown once to the endpoint's owner.
     #[must_use]
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}", STANDARD.encode(self.0))
@@ -47,7 +47,7 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// Not a secret that we have made.
+/// The text is not a secret of this service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSecret;
 

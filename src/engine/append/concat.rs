@@ -21,18 +21,23 @@ use crate::domain::asset::AssetMetadata;
 use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
+use crate::domain::reason::chain;
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
+use crate::engine::Error;
+use crate::engine::Result;
 use crate::engine::append::AppendEngine;
 use crate::engine::rows::tenant_of;
 use crate::engine::uploads::create::UploadCreator;
-use crate::engine::{Error, Result};
-use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
+use crate::store::IdempotencyRecord;
+use crate::store::NewRow;
+use crate::store::StoreError;
+use crate::store::Tx;
 
 /// Most partial uploads of a file.
 const MAX_CONCAT_UPLOADS: usize = 1000;
 /// Longest time that a request waits for the concatenation, which continues in the background after that.
 const MAX_REQUEST_WAIT: Duration = Duration::from_secs(20);
-/// How long partial uploads are kept after the final upload is complete.
+/// Retention of partial uploads after the final upload is complete.
 const PARTIAL_GRACE_PERIOD: Duration = Duration::from_secs(24 * 3600);
 /// Route under which idempotency keys of concatenations are stored.
 const REPLAY_ROUTE: &str = "concatenations";
@@ -79,7 +84,7 @@ impl AppendEngine {
         remembered.result = json!({ "upload": upload.id });
         let (route, token) = (remembered.route.clone(), remembered.token.clone());
         let tx = Tx::new().create(&mut asset, &mut upload).with(self.audit.told_of_creation(actor, &asset, &upload));
-        match self.rows.commit_and_notify(tx.with(Write::InsertReplay(remembered)), asset.id).await {
+        match self.rows.commit_and_notify(tx.with(NewRow::Replay(remembered)), asset.id).await {
             Ok(()) => self.concatenate_and_wait(upload).await,
             Err(StoreError::Conflict) => self.recall_concatenation(by, &route, &token).await,
             Err(other) => Err(other.into()),
@@ -89,12 +94,12 @@ impl AppendEngine {
     /// Total bytes of the partial uploads. Each must be a complete partial upload of this caller.
     async fn load_total_size(&self, actor: &Actor, of: &[UploadId]) -> Result<u64> {
         if of.is_empty() || of.len() > MAX_CONCAT_UPLOADS {
-            return Err(Error::invalid("Upload-Concat", format!("1 to {MAX_CONCAT_UPLOADS} uploads")));
+            return Err(Error::invalid("Upload-Concat", format!("must list 1 to {MAX_CONCAT_UPLOADS} uploads")));
         }
         let mut total = 0u64;
         for id in of {
             let piece = self.rows.load_upload_for(actor, Action::DriveUpload, *id).await;
-            let piece = piece.map_err(|_| Error::invalid("Upload-Concat", "an upload that does not exist"))?;
+            let piece = piece.map_err(|_| Error::invalid("Upload-Concat", "lists an upload that does not exist"))?;
             total = total.saturating_add(check_finished_partial(&piece)?);
         }
         Ok(total)
@@ -118,7 +123,7 @@ impl AppendEngine {
     async fn recall_concatenation(&self, by: UploadCreator, route: &str, token: &str) -> Result<Upload> {
         let replay = self.store.find_idempotency_record(by.key, route, token).await?;
         let id = replay.and_then(|replay| replay.result["upload"].as_str().and_then(|id| id.parse().ok()));
-        self.rows.reload_upload(id.ok_or_else(|| Error::busy("a remembered file is just being forgotten"))?).await
+        self.rows.reload_upload(id.ok_or_else(|| Error::busy("the stored answer for this upload is gone"))?).await
     }
 
     /// Runs the concatenation, and waits for it at most [`MAX_REQUEST_WAIT`].
@@ -126,7 +131,7 @@ impl AppendEngine {
         let (engine, id) = (self.clone(), upload.id);
         let work = self.tasks.spawn(async move { engine.run_concatenation(upload).await }.in_current_span());
         match tokio::time::timeout(MAX_REQUEST_WAIT, work).await {
-            Ok(done) => done.map_err(|error| Error::Internal(error.to_string()))?,
+            Ok(done) => done.map_err(Error::internal)?,
             Err(_) => self.rows.reload_upload(id).await,
         }
     }
@@ -139,7 +144,7 @@ impl AppendEngine {
                 let id = upload.id;
                 let work = async { engine.run_concatenation(engine.acquire_lease(upload, |_| Ok(())).await?).await };
                 if let Err(error) = work.await {
-                    tracing::warn!(upload = %id, %error, "not put together yet; it comes again");
+                    tracing::warn!(upload = %id, error = %chain(&error), "not put together yet; it comes again");
                 }
             }
             .in_current_span(),
@@ -152,7 +157,7 @@ impl AppendEngine {
             ConcatRole::Final(of) => Some((of.clone(), ledger.offset)),
             ConcatRole::Whole | ConcatRole::Partial => None,
         }) else {
-            return Err(Error::Internal("an upload that is made of nothing".to_owned()));
+            return Err(Error::Internal("an upload that is made of nothing".into()));
         };
         let mut sources = Vec::new();
         for id in &of {
@@ -198,7 +203,7 @@ impl AppendEngine {
         if let Some(etag) = there(self).await? {
             return Ok(etag);
         }
-        let store_id = piece.store_id().ok_or_else(|| Error::Internal("parts without a store id".to_owned()))?;
+        let store_id = piece.store_id().ok_or_else(|| Error::Internal("parts without a store id".into()))?;
         let parts = self.uploads.list_received_parts(piece).await?;
         match self.blobs.complete_multipart(&piece.key, store_id, &parts).await {
             Ok((etag, _)) => Ok(etag),
@@ -246,5 +251,5 @@ fn check_finished_partial(upload: &Upload) -> Result<u64> {
     });
     ledger
         .map(|ledger| ledger.offset)
-        .ok_or_else(|| Error::invalid("Upload-Concat", "an upload is no finished partial"))
+        .ok_or_else(|| Error::invalid("Upload-Concat", "lists an upload that is not a finished partial upload"))
 }

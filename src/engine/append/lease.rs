@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -15,7 +16,9 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::memory::AppendMemoryBudget;
+use super::writer::AppendWriter;
 use crate::domain::append::{AppendLedger, NoLease};
+use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
@@ -24,11 +27,14 @@ use crate::engine::uploads::sign::check_open_for_bytes;
 use crate::engine::{Error, Result};
 use crate::store::{StoreError, Tx};
 
-/// How long a lease is valid without renewal.
+/// Validity of a lease without renewal.
 pub(super) const LEASE_DURATION: Duration = Duration::from_secs(10);
-/// How often a holder reads the row for requests of other writers.
+/// Delays before the ledger is written again, when the outcome of a write is unknown.
+pub(super) const LEDGER_BACKOFF: ExponentialBackoff =
+    ExponentialBackoff::new(Duration::from_millis(75), Duration::from_secs(5));
+/// Interval at which a holder reads the row for requests of other writers.
 const HOLDER_POLL_INTERVAL: Duration = Duration::from_millis(400);
-/// How often a waiting writer checks for the release.
+/// Interval at which a waiting writer checks for the release.
 const WAITER_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Longest wait of a writer: as long as a holder that died could keep the lease.
 const MAX_LEASE_WAIT: Duration = Duration::from_secs(12);
@@ -44,11 +50,7 @@ pub(in crate::engine) struct ActiveAppends {
 
 impl ActiveAppends {
     pub(in crate::engine) fn new(memory: u64) -> Self {
-        Self {
-            budget: AppendMemoryBudget::new(memory),
-            holders: Mutex::default(),
-            closing: CancellationToken::new(),
-        }
+        Self { budget: AppendMemoryBudget::new(memory), holders: Mutex::default(), closing: CancellationToken::new() }
     }
 
     fn holders(&self) -> MutexGuard<'_, HashMap<UploadId, CancellationToken>> {
@@ -70,6 +72,30 @@ pub(super) struct LeaseGuard {
     /// Cancelled when the holder must release the lease.
     pub(super) interrupt: CancellationToken,
     _keeper: AbortOnDropHandle<()>,
+}
+
+/// An append under a lease of this node.
+pub(super) struct LeasedAppend {
+    pub(super) writer: AppendWriter,
+    pub(super) lease: LeaseGuard,
+}
+
+impl LeasedAppend {
+    /// True if the lease is still this append's, as far as its writer knows.
+    pub(super) fn is_held(&self) -> bool {
+        self.writer.upload.is_held_by(self.writer.fence())
+    }
+
+    /// Ends the append with the `outcome` of its work, which has released the lease if it succeeded. After a failure the
+    /// lease is released here, so that no writer has to wait until it expires; the ledger is valid whatever went wrong.
+    /// Returns the upload as the writer left it.
+    pub(super) async fn end(mut self, outcome: Result<()>) -> Result<Upload> {
+        if outcome.is_err() && self.is_held() {
+            // The failure is reported; a lease that cannot be released now expires.
+            let _ = self.writer.discard_and_release().await;
+        }
+        outcome.map(|()| self.writer.upload)
+    }
 }
 
 impl Drop for LeaseGuard {
@@ -151,8 +177,21 @@ impl AppendEngine {
         Ok(upload)
     }
 
+    /// Begins an append under a lease that was just taken; [`LeasedAppend::end`] must end it. With `all_or_nothing`, no
+    /// byte counts until the last.
+    pub(super) async fn begin_append(
+        &self,
+        leased: Upload,
+        all_or_nothing: bool,
+        heard: Option<watch::Sender<u64>>,
+    ) -> Result<LeasedAppend> {
+        let writer = AppendWriter::new(self.clone(), leased, all_or_nothing, heard).await?;
+        let lease = self.spawn_lease_keeper(&writer.upload, writer.fence());
+        Ok(LeasedAppend { writer, lease })
+    }
+
     /// Starts the task that renews a lease which was just taken.
-    pub(super) fn spawn_lease_keeper(&self, upload: &Upload, fence: u64) -> LeaseGuard {
+    fn spawn_lease_keeper(&self, upload: &Upload, fence: u64) -> LeaseGuard {
         let interrupt = self.appends.closing.child_token();
         self.appends.holders().insert(upload.id, interrupt.clone());
         let keeper =
@@ -183,7 +222,7 @@ async fn keep_lease_alive(engine: AppendEngine, id: UploadId, fence: u64, interr
     }
 }
 
-/// Whether a row says what was to be written, other people's wishes and times aside.
+/// True if the row equals the ledger that was to be written, except for requests of other writers and times.
 pub(super) fn is_same_ledger(row: Option<&AppendLedger>, wanted: Option<&AppendLedger>) -> bool {
     let essence = |ledger: &AppendLedger| {
         let AppendLedger { offset, tail, next_part, fence, store_id, length, lease, .. } = ledger.clone();
@@ -193,5 +232,5 @@ pub(super) fn is_same_ledger(row: Option<&AppendLedger>, wanted: Option<&AppendL
 }
 
 pub(super) fn no_ledger_error() -> Error {
-    Error::Internal("an upload without a ledger is not appended to".to_owned())
+    Error::Internal("an upload without a ledger is not appended to".into())
 }

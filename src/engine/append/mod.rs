@@ -28,6 +28,7 @@ mod whole_file;
 mod writer;
 
 use crate::blob::BlobStore;
+use crate::domain::clock::Entropy;
 use crate::engine::EnginePorts;
 use crate::engine::assets::AssetEngine;
 use crate::engine::audit::AuditTrail;
@@ -58,6 +59,7 @@ pub use open::OpenAppend;
 pub use paced_body::{AppendBody, BodyFrame, BodyPaceLimits, TruncatedBody};
 
 use checksum::ChecksumVerifier;
+use lease::LeasedAppend;
 use paced_body::{BodyEvent, PacedBody};
 use writer::AppendWriter;
 
@@ -121,6 +123,7 @@ enum StopReason {
 pub struct AppendEngine {
     pub(super) store: Arc<dyn Store>,
     pub(super) blobs: Arc<dyn BlobStore>,
+    pub(super) entropy: Arc<dyn Entropy>,
     pub(super) tokens: Arc<TokenSigner>,
     pub(super) settings: Arc<EngineSettings>,
     pub(super) rows: Arc<RowAccess>,
@@ -138,6 +141,7 @@ impl AppendEngine {
         let room = Arc::new(Self {
             store: ports.store.clone(),
             blobs: ports.blobs.clone(),
+            entropy: ports.entropy.clone(),
             tokens: ports.tokens.clone(),
             settings: ports.settings.clone(),
             rows: ports.rows.clone(),
@@ -175,7 +179,7 @@ impl AppendEngine {
             }
             .in_current_span(),
         );
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     /// Aborts an open upload whose client sent more bytes than the file has. Uploads in other states stay unchanged.
@@ -313,23 +317,14 @@ impl AppendEngine {
         heard: Option<watch::Sender<u64>>,
         body: &mut PacedBody,
     ) -> Result<Upload> {
-        let mut writer = AppendWriter::new(self.clone(), leased, checksum != AppendChecksum::None, heard).await?;
-        let held = self.spawn_lease_keeper(&writer.upload, writer.fence());
+        let mut append = self.begin_append(leased, checksum != AppendChecksum::None, heard).await?;
+        let LeasedAppend { writer, lease } = &mut append;
         let mut sum = ChecksumVerifier::new(checksum);
-        let stop = receive_bytes(&mut writer, body, &mut sum, &held.interrupt).await;
-        let outcome = match stop {
-            Ok(stop) => finish_append(&mut writer, stop, sum, ends).await,
+        let outcome = match receive_bytes(writer, body, &mut sum, &lease.interrupt).await {
+            Ok(stop) => finish_append(writer, stop, sum, ends).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = &outcome
-            && writer.upload.is_held_by(writer.fence())
-            && !matches!(error, Error::Locked)
-        {
-            // The ledger is valid whatever went wrong. Released here, so that no writer has to wait until the lease
-            // expires.
-            let _ = writer.discard_and_release().await;
-        }
-        outcome.map(|()| writer.upload)
+        append.end(outcome).await
     }
 }
 
@@ -347,8 +342,8 @@ fn ensure_not_gone(upload: &Upload, now: crate::domain::clock::Timestamp) -> Res
 
 fn length_error(bad: BadLength) -> Error {
     match bad {
-        BadLength::Differs => Error::LengthMismatch("another length was said before"),
-        BadLength::TooShort => Error::LengthMismatch("more bytes than that are here"),
+        BadLength::Differs => Error::LengthMismatch("another length was declared before"),
+        BadLength::TooShort => Error::LengthMismatch("more bytes have already arrived"),
         BadLength::TooLong { limit } => Error::TooLarge { limit },
     }
 }
@@ -425,7 +420,7 @@ async fn finish_append(
     }
     match stop {
         StopReason::BodyEnded if ends == EndOfBody::EndsFile && !has_all => {
-            Err(Error::LengthMismatch("the file has more bytes than that"))
+            Err(Error::LengthMismatch("the file has more bytes"))
         }
         StopReason::BodyEnded => Ok(()),
         other => Err(stop_error(other, writer)),
@@ -438,7 +433,7 @@ fn stop_error(stop: StopReason, writer: &AppendWriter) -> Error {
             let known = writer.upload.ledger().and_then(|ledger| ledger.length.known());
             known.map_or(Error::TooLarge { limit: writer.position() }, |length| Error::Overrun { length })
         }
-        StopReason::Interrupted if writer.engine.is_closing() => Error::busy("this node is about to stop"),
+        StopReason::Interrupted if writer.engine.is_closing() => Error::busy("this node is shutting down"),
         StopReason::Interrupted => Error::Locked,
         StopReason::TooSlow => Error::TooSlow,
         StopReason::BodyEnded | StopReason::BodyTruncated => Error::BodyTruncated,

@@ -107,7 +107,7 @@ impl AppendEngine {
             }
             .in_current_span(),
         );
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     /// The upload of a grant, if it takes bytes in order and its length is the length that the client declares.
@@ -174,7 +174,7 @@ impl AppendEngine {
             }
             upload = self.rows.reload_upload(upload.id).await?;
         }
-        Err(Error::busy("others open this upload"))
+        Err(Error::busy("other requests keep opening this upload"))
     }
 
     /// Sets the length of a file that may have `limit` bytes, in the upload and for its asset.

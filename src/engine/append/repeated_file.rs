@@ -20,7 +20,7 @@ use crate::engine::append::AppendEngine;
 use crate::engine::uploads::complete::CompleteUpload;
 use crate::engine::{Error, Result};
 
-const DIFFERENT_FILE_ERROR: Error = Error::Taken("another file has arrived here before");
+const DIFFERENT_FILE_ERROR: Error = Error::Taken("a different file was uploaded here before");
 
 impl AppendEngine {
     /// Compares a file with the stored file of an ended upload, and returns that upload.
@@ -40,7 +40,7 @@ impl AppendEngine {
         let engine = self.clone();
         let work =
             self.tasks.spawn(async move { engine.confirm_same_file(upload, announced, body).await }.in_current_span());
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     /// As [`Self::compare_repeated_file`], for an upload that was just read. Completes the upload first if it is
@@ -83,7 +83,7 @@ impl AppendEngine {
             Some((announced, _, body)) => self.confirm_same_file(upload, announced, body).await,
             None if wish.content_follows || (size == 0 && wish.length == UploadLength::Known(0)) => Ok(upload),
             None => Err(Error::Taken(
-                "a file has arrived under this grant, and only its bytes would show that it is the same",
+                "a file was uploaded under this grant before: send its SHA-256 or its bytes to prove that it is the same",
             )),
         }
     }

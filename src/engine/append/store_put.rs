@@ -11,13 +11,16 @@ use tracing::Instrument as _;
 use super::memory::BufferedBytes;
 use crate::blob::{BlobError, BlobKey, ByteStream, PutPayload};
 use crate::domain::append::TailSegment;
+use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::ids::UploadId;
 use crate::domain::plan::PartNumber;
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::append::AppendEngine;
 use crate::engine::{Error, Result};
 
 const MAX_ATTEMPTS: u32 = 4;
-const BACKOFF_BASE: Duration = Duration::from_millis(200);
+/// Delays before the next attempt.
+const BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(600), Duration::from_secs(5));
 
 /// Bytes of a request to the store: segments that the store has already, then bytes in memory.
 pub(super) struct PayloadSource {
@@ -59,13 +62,15 @@ impl AppendEngine {
     ) -> Result<String> {
         for attempt in 1..=MAX_ATTEMPTS {
             match self.blobs.put_part(key, store_id, number, self.payload(source)).await {
-                Err(BlobError::Unavailable(why)) if attempt < MAX_ATTEMPTS => back_off("a part", &why, attempt).await,
+                Err(BlobError::Unavailable(why)) if attempt < MAX_ATTEMPTS => {
+                    self.back_off("a part", &why, attempt).await;
+                }
                 // The upload has ended meanwhile, and its parts are gone.
                 Err(BlobError::NotFound) => return Err(Error::Locked),
                 sent => return Ok(sent?),
             }
         }
-        Err(Error::busy("the store takes no part"))
+        Err(Error::busy("the store accepts no parts"))
     }
 
     /// PutObject, with retries. With a write token, an existing object is accepted if its bytes are the same: an
@@ -79,7 +84,7 @@ impl AppendEngine {
         for attempt in 1..=MAX_ATTEMPTS {
             match self.blobs.put_object(key, token, self.payload(source)).await {
                 Err(BlobError::Unavailable(why)) if attempt < MAX_ATTEMPTS => {
-                    back_off("an object", &why, attempt).await;
+                    self.back_off("an object", &why, attempt).await;
                 }
                 Err(BlobError::Precondition) if token.is_some() => {
                     if let Some(found) = self.find_same_object(key, source).await? {
@@ -91,7 +96,12 @@ impl AppendEngine {
                 sent => return Ok(sent?),
             }
         }
-        Err(Error::busy("the store takes no object"))
+        Err(Error::busy("the store accepts no objects"))
+    }
+
+    async fn back_off(&self, what: &str, why: &FailureCause, attempt: u32) {
+        tracing::warn!(what, why = %chain(why), attempt, "the store did not take it, trying again");
+        tokio::time::sleep(BACKOFF.delay(attempt, &*self.entropy)).await;
     }
 
     /// Entity tag and version of the object under a key, if its bytes are those of `source`.
@@ -130,11 +140,6 @@ impl AppendEngine {
 /// Object key of a tail segment.
 pub(super) fn tail_key(upload: UploadId, segment: &TailSegment) -> String {
     BlobKey::Tail { upload, fence: segment.fence, serial: segment.serial }.path()
-}
-
-async fn back_off(what: &str, why: &str, attempt: u32) {
-    tracing::warn!(what, why, attempt, "the store did not take it, trying again");
-    tokio::time::sleep(BACKOFF_BASE * 2u32.pow(attempt)).await;
 }
 
 async fn hash_stream(bytes: ByteStream) -> Result<[u8; 32]> {

@@ -15,8 +15,8 @@ use tracing::Instrument as _;
 use super::paced_body::PacedBody;
 use super::writer::AppendWriter;
 use super::{
-    AppendBody, AppendChecksum, BodyFrame, ChecksumVerifier, OpenAppend, StopReason, TruncatedBody, ensure_not_gone,
-    receive_bytes, stop_error,
+    AppendBody, AppendChecksum, BodyFrame, ChecksumVerifier, LeasedAppend, OpenAppend, StopReason, TruncatedBody,
+    ensure_not_gone, receive_bytes, stop_error,
 };
 use crate::domain::access::{Action, Actor};
 use crate::domain::append::{AppendLedger, ConcatRole, EchoedHeaders, UploadLength};
@@ -85,7 +85,7 @@ impl AppendEngine {
             }
             .in_current_span(),
         );
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     async fn lease_and_take_file(
@@ -114,21 +114,17 @@ impl AppendEngine {
 
     /// The work under the lease: description, bytes, length and completion.
     async fn take_file_under_lease(&self, leased: Upload, about: GrantDescription, body: AppendBody) -> Result<Upload> {
-        let mut writer = AppendWriter::new(self.clone(), leased, true, None).await?;
-        let held = self.spawn_lease_keeper(&writer.upload, writer.fence());
+        let mut append = self.begin_append(leased, true, None).await?;
+        let LeasedAppend { writer, lease } = &mut append;
         let (outcome, replaced) = match self.uploads.describe(&writer.upload, about).await {
-            Ok(replaced) => (self.receive_file(&mut writer, &held.interrupt, body).await, replaced),
+            Ok(replaced) => (self.receive_file(writer, &lease.interrupt, body).await, replaced),
             Err(error) => (Err(error), None),
         };
-        if outcome.is_err() && writer.upload.is_held_by(writer.fence()) {
-            if let Some(replaced) = replaced {
-                self.uploads.restore_description(replaced).await;
-            }
-            // Nothing of this body counts, and no request has to wait until the lease expires.
-            let _ = writer.discard_and_release().await;
+        if let Some(replaced) = replaced.filter(|_| outcome.is_err() && append.is_held()) {
+            self.uploads.restore_description(replaced).await;
         }
-        outcome?;
-        self.complete_if_whole(writer.upload).await
+        let taken = append.end(outcome).await?;
+        self.complete_if_whole(taken).await
     }
 
     /// Receives the bytes of the file and finishes it.
@@ -188,7 +184,7 @@ async fn commit_length_and_finish(writer: &mut AppendWriter) -> Result<()> {
 }
 
 fn too_short_error(total: u64) -> Error {
-    Error::invalid("size", format!("{total} bytes were declared"))
+    Error::invalid("size", format!("differs from the declared {total} bytes"))
 }
 
 /// The body, ended at the first byte over the limit, and a counter of its bytes so far.

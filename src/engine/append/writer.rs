@@ -15,10 +15,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-
 use tracing::Instrument as _;
 
-use super::lease::{LEASE_DURATION, is_same_ledger, no_ledger_error};
+use super::lease::{LEASE_DURATION, LEDGER_BACKOFF, is_same_ledger, no_ledger_error};
 use super::memory::AppendBuffer;
 use super::store_put;
 use crate::blob::BlobKey;
@@ -26,14 +25,15 @@ use crate::crash;
 use crate::domain::append::{AppendLedger, MAX_PARTS_IN_FLIGHT, RelayedPart, TailSegment};
 use crate::domain::clock::after;
 use crate::domain::plan::PartNumber;
+use crate::domain::reason::chain;
 use crate::domain::upload::Upload;
 use crate::engine::append::AppendEngine;
 use crate::engine::{Error, Result};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{RowChange, StoreError, Tx};
 
 /// Most bytes that are collected before they go to the store, even if they do not fill a part.
 const MAX_SEGMENT_BYTES: u64 = 32 << 20;
-/// How long an append waits for memory: first, before it frees its own; and after that, before it fails.
+/// Time for which an append waits for memory: first, before it frees its own; and after that, before it fails.
 const FREE_MEMORY_WAIT: Duration = Duration::from_millis(100);
 const MAX_MEMORY_WAIT: Duration = Duration::from_secs(30);
 
@@ -52,7 +52,7 @@ impl InFlightPart {
     async fn wait_for_outcome(&mut self) {
         if self.outcome.is_none() {
             let outcome = (&mut self.work).await;
-            self.outcome = Some(outcome.unwrap_or_else(|error| Err(Error::Internal(error.to_string()))));
+            self.outcome = Some(outcome.unwrap_or_else(|error| Err(Error::internal(error))));
         }
     }
 }
@@ -185,7 +185,7 @@ impl AppendWriter {
             self.write_segment().await?;
             permit = tokio::time::timeout(MAX_MEMORY_WAIT, budget.acquire_block()).await.ok().flatten();
         }
-        self.buffer.grow(permit.ok_or_else(|| Error::busy("no memory for another append"))?, expected);
+        self.buffer.grow(permit.ok_or_else(|| Error::busy("the memory for appends is in use"))?, expected);
         Ok(())
     }
 
@@ -197,7 +197,7 @@ impl AppendWriter {
         let store_id = self.ensure_multipart().await?;
         self.reserve_part_number().await?;
         let number = PartNumber::new(u64::from(self.next_part));
-        let number = number.ok_or_else(|| Error::Internal("every part number is used up".to_owned()))?;
+        let number = number.ok_or_else(|| Error::Internal("every part number is used up".into()))?;
         let (size, segments) = (self.current_part_len(), std::mem::take(&mut self.stored_segments));
         let source = store_put::PayloadSource {
             upload: self.upload.id,
@@ -241,7 +241,7 @@ impl AppendWriter {
     pub(super) async fn stage_oldest_part(&mut self) -> Result<()> {
         self.wait_for_oldest_part().await;
         let Some(oldest) = self.in_flight.pop_front() else { return Ok(()) };
-        let outcome = oldest.outcome.unwrap_or_else(|| Err(Error::Internal("a part without an outcome".to_owned())));
+        let outcome = oldest.outcome.unwrap_or_else(|| Err(Error::Internal("a part without an outcome".into())));
         let etag = outcome.inspect_err(|_| self.is_outcome_unknown = true)?;
         crash::point("after_part");
         self.staged.push(RelayedPart { upload: self.upload.id, number: oldest.number, size: oldest.size, etag });
@@ -299,7 +299,7 @@ impl AppendWriter {
         let next_part = self.staged.last().map(|part| part.number.get() + 1);
         let skip = if release && self.is_outcome_unknown { Some(self.next_part) } else { None };
         let parts = std::mem::take(&mut self.staged);
-        let tx = if parts.is_empty() { Tx::new() } else { Tx::new().with(Write::InsertParts(parts)) };
+        let tx = if parts.is_empty() { Tx::new() } else { Tx::new().with(RowChange::InsertParts(parts)) };
         self.commit_ledger(tx, move |ledger| {
             ledger.offset = offset;
             ledger.tail.clone_from(&tail);
@@ -332,7 +332,8 @@ impl AppendWriter {
     }
 
     /// Commits the ledger with `change` applied. Concurrent changes of other fields (a request for the lease, the time
-    /// of the next check) are merged by a retry. A row with another fence fails with [`Error::Locked`].
+    /// of the next check) are merged by a retry. A writer that has lost the lease keeps the row that says so and gets
+    /// [`Error::Locked`].
     pub(super) async fn commit_ledger(
         &mut self,
         tx: Tx,
@@ -340,7 +341,7 @@ impl AppendWriter {
     ) -> Result<()> {
         const MAX_ATTEMPTS: u32 = 8;
         let (engine, mut current) = (self.engine.clone(), self.upload.clone());
-        for attempt in 0..MAX_ATTEMPTS {
+        for attempt in 1..=MAX_ATTEMPTS {
             let now = engine.store.now();
             let mut next = current.clone();
             let ledger = next.ledger_mut().ok_or_else(no_ledger_error)?;
@@ -356,11 +357,11 @@ impl AppendWriter {
                     return Ok(());
                 }
                 Err(StoreError::Conflict) => {}
-                Err(error) if attempt + 1 == MAX_ATTEMPTS => return Err(error.into()),
+                Err(error) if attempt == MAX_ATTEMPTS => return Err(error.into()),
                 // The write may have succeeded: reload the row to find out.
                 Err(error) => {
-                    tracing::warn!(upload = %next.id, %error, "the ledger could not be written yet");
-                    tokio::time::sleep(Duration::from_millis(50) * 2u32.pow(attempt)).await;
+                    tracing::warn!(upload = %next.id, error = %chain(&error), "the ledger could not be written yet");
+                    tokio::time::sleep(LEDGER_BACKOFF.delay(attempt, &*engine.entropy)).await;
                 }
             }
             current = engine.rows.reload_upload(next.id).await?;
@@ -369,10 +370,11 @@ impl AppendWriter {
                 return Ok(());
             }
             if !current.is_held_by(self.fence) {
+                self.upload = current;
                 return Err(Error::Locked);
             }
         }
-        Err(Error::busy("others change this upload"))
+        Err(Error::busy("other requests keep changing this upload"))
     }
 
     /// Creates the multipart upload before the first part, unless an earlier append did.

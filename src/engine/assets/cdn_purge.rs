@@ -10,7 +10,7 @@ use crate::domain::ids::{AssetId, JobId, TenantId};
 use crate::domain::job::{Job, JobSubject, NewJob, Priority};
 use crate::engine::Result;
 use crate::engine::assets::AssetEngine;
-use crate::store::{Tx, Write};
+use crate::store::{RowChange, Tx};
 
 /// A call of the purge hook.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ impl AssetEngine {
         if deliveries.cdn.is_none() || deliveries.purge.is_none() {
             return tx;
         }
-        tx.with(Write::OweJob(NewJob {
+        tx.with(RowChange::OweJob(NewJob {
             id: JobId(self.rows.new_id()),
             work: JobSubject::Purge(asset.id),
             tenant: asset.tenant,
@@ -54,7 +54,7 @@ impl AssetEngine {
     /// Finishes a job. `false` if its lease was lost.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn finish_job(&self, job: &Job) -> Result<bool> {
-        match self.store.commit(Tx::new().with(Write::FinishJob(job.clone()))).await {
+        match self.store.commit(Tx::new().with(RowChange::FinishJob(job.clone()))).await {
             Ok(()) => Ok(true),
             Err(crate::store::StoreError::Conflict) => Ok(false),
             Err(other) => Err(other.into()),

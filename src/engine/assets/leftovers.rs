@@ -12,7 +12,7 @@ use crate::domain::ids::JobId;
 use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::engine::Result;
 use crate::engine::assets::AssetEngine;
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{NewRow, StoreError, Tx};
 
 impl AssetEngine {
     /// Removes the object of an asset that is no longer delivered. While its upload's URL is valid, the object may be
@@ -66,7 +66,7 @@ impl AssetEngine {
     pub(in crate::engine) async fn owe(&self, asset: &Asset, work: JobSubject, priority: Priority) -> Result<bool> {
         let (id, run_at) = (JobId(self.rows.new_id()), self.store.now());
         let job = NewJob { id, work, tenant: asset.tenant, priority, run_at };
-        match self.store.commit(Tx::new().with(Write::InsertJob(job))).await {
+        match self.store.commit(Tx::new().with(NewRow::Job(job))).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict) => Ok(false),
             Err(other) => Err(other.into()),

@@ -24,11 +24,16 @@ use crate::domain::event::EventKind;
 use crate::domain::ids::AssetId;
 use crate::domain::job::JobSubject;
 use crate::domain::name::FileName;
+use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState};
+use crate::engine::Error;
+use crate::engine::Result;
 use crate::engine::audit::{self, AuditedAct};
 use crate::engine::limits::{MAX_METADATA_BYTES, check_page_limit};
-use crate::engine::{Error, Result};
-use crate::store::{AssetQuery, StoreError, Tx, Write};
+use crate::store::AssetQuery;
+use crate::store::RowChange;
+use crate::store::StoreError;
+use crate::store::Tx;
 
 mod cdn_purge;
 mod leftovers;
@@ -37,7 +42,7 @@ pub use cdn_purge::PurgeCall;
 
 /// Longest time that a request may wait for an asset.
 pub(in crate::engine) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
-/// How often a waiting request reads the row, for changes of other nodes.
+/// Interval at which a waiting request reads the row, for changes of other nodes.
 const STATE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_UPDATE_ATTEMPTS: u32 = 4;
 /// Most assets of a batch.
@@ -152,7 +157,7 @@ impl AssetEngine {
     pub async fn assets_by_id(&self, actor: &Actor, ids: &[AssetId]) -> Result<Vec<Asset>> {
         may_ask(actor, Action::ListAssets)?;
         if ids.len() > MAX_BATCH_IDS as usize {
-            return Err(Error::invalid("ids", format!("at most {MAX_BATCH_IDS}")));
+            return Err(Error::invalid("ids", format!("at most {MAX_BATCH_IDS} ids")));
         }
         let mut assets = self.store.find_assets(ids).await?;
         assets.retain(|asset| {
@@ -170,12 +175,12 @@ impl AssetEngine {
         if let Some(state) = &list.state
             && !AssetState::NAMES.contains(&state.as_str())
         {
-            return Err(Error::invalid("state", format!("one of {}", AssetState::NAMES.join(", "))));
+            return Err(Error::invalid("state", format!("must be one of {}", AssetState::NAMES.join(", "))));
         }
         let after = match &list.cursor {
             Some(cursor) => {
                 let known = self.tokens.open_cursor(tenant, cursor);
-                Some(known.ok_or_else(|| Error::invalid("cursor", "not one of ours"))?)
+                Some(known.ok_or_else(|| Error::invalid("cursor", "must be the cursor of a previous answer"))?)
             }
             None => None,
         };
@@ -206,7 +211,7 @@ impl AssetEngine {
             asset.name = patch.name.clone().unwrap_or(asset.name);
             merge(&mut asset.metadata, patch.metadata.clone().unwrap_or_default());
             if serde_json::to_vec(&asset.metadata).map_or(0, |json| json.len()) > MAX_METADATA_BYTES {
-                return Err(Error::invalid("metadata", format!("at most {MAX_METADATA_BYTES} bytes of JSON")));
+                return Err(Error::invalid("metadata", format!("must be at most {MAX_METADATA_BYTES} bytes of JSON")));
             }
             asset.changed_at = self.store.now();
             let after = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
@@ -220,7 +225,7 @@ impl AssetEngine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others change this asset"))
+        Err(Error::busy("other requests keep changing this asset"))
     }
 
     /// Deletes an asset. Deliveries stop at once, and the object is removed right after. Idempotent. If bytes are still
@@ -239,7 +244,7 @@ impl AssetEngine {
                             self.uploads.finish_detached(upload).await?;
                         }
                         Some(upload) => self.uploads.abort_upload(upload, Some(actor)).await?,
-                        None => return Err(Error::Internal("an awaiting asset without upload".to_owned())),
+                        None => return Err(Error::Internal("an awaiting asset without upload".into())),
                     }
                     continue;
                 }
@@ -261,7 +266,7 @@ impl AssetEngine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others change this asset"))
+        Err(Error::busy("other requests keep changing this asset"))
     }
 
     /// The transaction that deletes an asset, whatever the reason, and the asset as it is after that.
@@ -269,7 +274,7 @@ impl AssetEngine {
         let in_work = matches!(asset.state, AssetState::Stored(_) | AssetState::Processing(_));
         let mut deleted = asset.delete(self.store.now())?;
         let tx = Tx::new().asset(&mut deleted, EventKind::AssetDeleted).with(self.audit.audited(deed));
-        let tx = if in_work { tx.with(Write::CancelJob(JobSubject::Process(deleted.id))) } else { tx };
+        let tx = if in_work { tx.with(RowChange::CancelJob(JobSubject::Process(deleted.id))) } else { tx };
         let tx = match self.reserve_until_urls_die(&deleted).await? {
             Some(mut upload) => tx.quietly(&mut upload),
             None => tx,
@@ -300,7 +305,7 @@ impl AssetEngine {
             async move {
                 let id = deleted.id;
                 if let Err(error) = engine.purge_asset_bytes(deleted).await {
-                    tracing::warn!(asset = %id, %error, "its object is not removed yet; the sweeper will");
+                    tracing::warn!(asset = %id, error = %chain(&error), "its object is not removed yet; the sweeper will");
                 }
             }
             .in_current_span(),

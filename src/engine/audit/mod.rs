@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
-use moka::future::Cache;
+use crate::engine::ttl_cache::TtlCache;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -19,10 +19,12 @@ use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{self, TenantId};
+use crate::domain::ids;
+use crate::domain::ids::TenantId;
+use crate::domain::reason::chain;
 use crate::domain::upload::Upload;
 use crate::engine::request_context::RequestContext;
-use crate::store::{Tx, Write};
+use crate::store::{NewRow, Tx};
 
 mod refusals;
 
@@ -115,13 +117,12 @@ pub(super) struct AuditTrail {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) tasks: TaskTracker,
     pub(super) refusal_counts: Arc<refusals::RefusalCounts>,
-    pub(super) recent_fetches: Cache<(Uuid, Uuid), ()>,
+    pub(super) recent_fetches: Arc<TtlCache<(Uuid, Uuid), ()>>,
 }
 
 impl AuditTrail {
     pub(super) fn new(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>, tasks: TaskTracker) -> Self {
-        let recent_fetches =
-            Cache::builder().max_capacity(MAX_RECENT_FETCHES).time_to_live(FETCH_AUDIT_INTERVAL).build();
+        let recent_fetches = Arc::new(TtlCache::new(MAX_RECENT_FETCHES, FETCH_AUDIT_INTERVAL));
         Self { store, entropy, tasks, refusal_counts: Arc::default(), recent_fetches }
     }
 
@@ -130,12 +131,12 @@ impl AuditTrail {
     }
 
     /// The write that adds the entry of an action.
-    pub(in crate::engine) fn audited(&self, deed: AuditedAct) -> Write {
-        Write::InsertAudit(Box::new(deed.entry(self.new_id(), self.store.now())))
+    pub(in crate::engine) fn audited(&self, deed: AuditedAct) -> NewRow {
+        NewRow::Audit(Box::new(deed.entry(self.new_id(), self.store.now())))
     }
 
     /// The write that adds the entry of a new upload and its asset.
-    pub(in crate::engine) fn told_of_creation(&self, actor: &Actor, asset: &Asset, upload: &Upload) -> Write {
+    pub(in crate::engine) fn told_of_creation(&self, actor: &Actor, asset: &Asset, upload: &Upload) -> NewRow {
         crate::engine::rows::note_upload_ids(upload);
         let after = json!({
             "upload": upload.id,
@@ -150,15 +151,13 @@ impl AuditTrail {
     /// Adds an entry for the download of `of` by `by`, unless there was such an entry within [`FETCH_AUDIT_INTERVAL`].
     /// Written in a task, so that the download does not wait.
     pub(in crate::engine) async fn tell_of_fetch(&self, by: Uuid, of: Uuid, deed: impl FnOnce() -> AuditedAct) {
-        if self.recent_fetches.contains_key(&(by, of))
-            || !self.recent_fetches.entry((by, of)).or_insert(()).await.is_fresh()
-        {
+        if !self.recent_fetches.insert_if_absent(&(by, of), self.store.now(), ()).await {
             return;
         }
         let (engine, entry) = (self.clone(), self.audited(deed()));
         self.tasks.spawn(async move {
             if let Err(error) = engine.store.commit(Tx::new().with(entry)).await {
-                tracing::warn!(%error, "a fetch is missing from the audit trail");
+                tracing::warn!(error = %chain(&error), "a fetch is missing from the audit trail");
             }
         });
     }

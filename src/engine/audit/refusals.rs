@@ -4,8 +4,7 @@
 //! Bounded in the number of kinds that are counted, and in the entries per tenant and minute.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -13,7 +12,9 @@ use serde_json::json;
 
 use super::AuditedAct;
 use crate::domain::access::Actor;
+use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::TenantId;
+use crate::domain::reason::chain;
 use crate::domain::tenant::DEFAULT_TENANT;
 use crate::engine::Error;
 use crate::engine::audit::AuditTrail;
@@ -39,32 +40,59 @@ struct RefusalKind {
     peer: Option<IpAddr>,
 }
 
-/// Counts of this node.
+/// Counts of this node. The caches bound their number; the counts age by the injected clock.
 pub(in crate::engine) struct RefusalCounts {
-    kinds: Cache<RefusalKind, Arc<AtomicU64>>,
-    entries: Cache<Option<TenantId>, Arc<AtomicU64>>,
+    kinds: Cache<RefusalKind, Arc<Mutex<DatedCount>>>,
+    entries: Cache<Option<TenantId>, Arc<Mutex<DatedCount>>>,
+}
+
+/// A count that restarts when its time has passed.
+#[derive(Default)]
+struct DatedCount {
+    count: u64,
+    /// End of the count's time; `None` before the first.
+    until: Option<Timestamp>,
+}
+
+impl DatedCount {
+    fn restart_if_over(&mut self, now: Timestamp, time: Duration) {
+        // A clock that was set far back ends the count as well.
+        if self.until.is_none_or(|until| until <= now || after(now, time * 2) < until) {
+            *self = Self { count: 0, until: Some(after(now, time)) };
+        }
+    }
 }
 
 impl Default for RefusalCounts {
     fn default() -> Self {
-        Self {
-            kinds: Cache::builder().max_capacity(MAX_REFUSAL_KINDS).time_to_idle(REFUSAL_IDLE_TTL).build(),
-            entries: Cache::builder().max_capacity(MAX_REFUSAL_KINDS).time_to_live(ENTRY_WINDOW).build(),
-        }
+        Self { kinds: Cache::new(MAX_REFUSAL_KINDS), entries: Cache::new(MAX_REFUSAL_KINDS) }
     }
 }
 
 impl RefusalCounts {
     /// Counts a refusal. `Some(count)` if an entry is to be written.
-    fn count(&self, kind: RefusalKind) -> Option<u64> {
+    fn count(&self, kind: RefusalKind, now: Timestamp) -> Option<u64> {
         let tenant = kind.tenant;
-        let count = self.kinds.get_with(kind, Arc::default).fetch_add(1, Ordering::Relaxed) + 1;
+        let count = update(&self.kinds.get_with(kind, Arc::default), |kind| {
+            kind.restart_if_over(now, REFUSAL_IDLE_TTL);
+            kind.until = Some(after(now, REFUSAL_IDLE_TTL));
+            kind.count += 1;
+            kind.count
+        });
         if 10u64.checked_pow(count.ilog10()) != Some(count) {
             return None;
         }
-        let entries = self.entries.get_with(tenant, Arc::default).fetch_add(1, Ordering::Relaxed);
-        (entries < MAX_ENTRIES_PER_WINDOW).then_some(count)
+        let entries = update(&self.entries.get_with(tenant, Arc::default), |entries| {
+            entries.restart_if_over(now, ENTRY_WINDOW);
+            entries.count += 1;
+            entries.count
+        });
+        (entries <= MAX_ENTRIES_PER_WINDOW).then_some(count)
     }
+}
+
+fn update<T>(count: &Mutex<DatedCount>, change: impl FnOnce(&mut DatedCount) -> T) -> T {
+    change(&mut count.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl AuditTrail {
@@ -100,7 +128,7 @@ impl AuditTrail {
     ) {
         let peer = RequestContext::current().peer_ip;
         let kind = RefusalKind { tenant, actor: actor.clone(), action, peer };
-        let Some(count) = self.refusal_counts.count(kind) else { return };
+        let Some(count) = self.refusal_counts.count(kind, self.store.now()) else { return };
         tracing::warn!(action, actor, subject, count, peer = peer.map(|peer| peer.to_string()), "refused");
         let deed =
             move |tenant| AuditedAct::by(actor, tenant, action, subject).after(json!({ "count": count, "why": why }));
@@ -119,7 +147,7 @@ impl AuditTrail {
                 Err(error) => Err(error),
             };
             if let Err(error) = told {
-                tracing::warn!(%error, "a refusal is missing from the audit trail");
+                tracing::warn!(error = %chain(&error), "a refusal is missing from the audit trail");
             }
         }));
     }
@@ -128,21 +156,27 @@ impl AuditTrail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::clock::micros;
 
     #[test]
     fn the_first_the_tenth_and_the_hundredth_are_told() {
         let counts = RefusalCounts::default();
         let kind = |actor: &str| RefusalKind { tenant: None, actor: actor.to_owned(), action: "a", peer: None };
-        let told: Vec<_> = (0..400).filter_map(|_| counts.count(kind("x"))).collect();
+        let told: Vec<_> = (0..400).filter_map(|_| counts.count(kind("x"), micros(0))).collect();
         assert_eq!(told, [1, 10, 100]);
-        assert_eq!(counts.count(kind("y")), Some(1), "kinds are counted apart");
+        assert_eq!(counts.count(kind("y"), micros(0)), Some(1), "kinds are counted apart");
+        let later = after(micros(0), REFUSAL_IDLE_TTL - Duration::from_micros(1));
+        assert_eq!(counts.count(kind("x"), later), None, "the count goes on");
+        let idle = after(later, REFUSAL_IDLE_TTL);
+        assert_eq!(counts.count(kind("x"), idle), Some(1), "it restarts after an hour without refusals");
     }
 
     #[test]
     fn a_trail_is_not_flooded() {
         let counts = RefusalCounts::default();
         let kind = |n: u32| RefusalKind { tenant: None, actor: n.to_string(), action: "a", peer: None };
-        let told = (0..1000).filter_map(|n| counts.count(kind(n))).count();
+        let told = (0..1000).filter_map(|n| counts.count(kind(n), micros(0))).count();
         assert_eq!(told as u64, MAX_ENTRIES_PER_WINDOW);
+        assert_eq!(counts.count(kind(1001), after(micros(0), ENTRY_WINDOW)), Some(1), "the next window");
     }
 }

@@ -20,6 +20,7 @@ use crate::domain::collection::Collection;
 use crate::domain::grant::{Disposition, Link};
 use crate::domain::ids::CollectionId;
 use crate::domain::name::MediaType;
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::delivery::DeliveryEngine;
 use crate::engine::{Error, Result, content_disposition};
 
@@ -122,7 +123,7 @@ impl DeliveryEngine {
             let (engine, archive) = (engine.clone(), Arc::clone(&archive));
             async move { engine.piece(archive, piece).await }
         });
-        pieces.map_err(|error| BlobError::Unavailable(error.to_string())).try_flatten().boxed()
+        pieces.map_err(|error| BlobError::Unavailable(FailureCause::of(error))).try_flatten().boxed()
     }
 
     async fn piece(&self, archive: Arc<ArchiveDownload>, piece: ArchivePiece) -> Result<ByteStream> {
@@ -198,7 +199,7 @@ impl DeliveryEngine {
         archive.set_crc(i, crc);
         if let Err(error) = self.store.keep_crc(archive.collection.id, i, crc).await {
             // Not fatal: the next request computes the CRC again.
-            tracing::warn!(collection = %archive.collection.id, %error, "a CRC is not kept");
+            tracing::warn!(collection = %archive.collection.id, error = %chain(&error), "a CRC is not kept");
         }
     }
 }

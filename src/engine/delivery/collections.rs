@@ -14,11 +14,17 @@ use crate::domain::collection::{Collection, CollectionItem, MAX_COLLECTION_ITEMS
 use crate::domain::grant::{ClientNetwork, Link, LinkTarget};
 use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
+use crate::engine::Error;
+use crate::engine::IdempotencyKey;
+use crate::engine::MadeLink;
+use crate::engine::Result;
 use crate::engine::audit::AuditedAct;
 use crate::engine::delivery::DeliveryEngine;
 use crate::engine::rows::tenant_of;
-use crate::engine::{Error, IdempotencyKey, MadeLink, Result};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::NewRow;
+use crate::store::RowChange;
+use crate::store::StoreError;
+use crate::store::Tx;
 
 /// Route under which idempotency keys of collections are stored.
 const REPLAY_ROUTE: &str = "collections";
@@ -89,20 +95,20 @@ impl DeliveryEngine {
             name: zip_name(&wish.name),
             items,
         };
-        let mut tx = Tx::new().with(Write::InsertCollection(Box::new(collection.clone())));
+        let mut tx = Tx::new().with(RowChange::InsertCollection(Box::new(collection.clone())));
         let deed = AuditedAct::new(tenant, actor, "collection.create", format!("collection:{id}"));
         let deed = deed.after(json!({ "name": collection.name.as_str(), "assets": wish.assets, "link": link.id }));
-        tx = tx.with(Write::InsertLink(Box::new(link.clone()))).with(self.audit.audited(deed));
+        tx = tx.with(NewRow::Link(Box::new(link.clone()))).with(self.audit.audited(deed));
         if let Some(idempotency) = &idempotency {
             let result = json!({ "collection": id, "link": link.id });
-            tx = tx.with(Write::InsertReplay(self.replay_of(*key, REPLAY_ROUTE, idempotency, result)));
+            tx = tx.with(NewRow::Replay(self.replay_of(*key, REPLAY_ROUTE, idempotency, result)));
         }
         match (self.store.commit(tx).await, idempotency) {
             (Ok(()), _) => Ok(self.build_made_collection(collection, link)),
             // A concurrent request with the same key was faster.
             (Err(StoreError::Conflict), Some(idempotency)) => {
                 let made = self.recall_collection(*key, &idempotency).await?;
-                made.ok_or_else(|| Error::busy("the remembered answer is gone"))
+                made.ok_or_else(|| Error::busy("the stored answer for this Idempotency-Key is gone"))
             }
             (Err(other), _) => Err(other.into()),
         }
@@ -135,10 +141,10 @@ impl DeliveryEngine {
         let mut names = MemberNames::default();
         let mut items = Vec::with_capacity(ids.len());
         for (i, id) in ids.iter().enumerate() {
-            let refused = |why: &str| Error::invalid("assets", format!("{why}: {id}, number {}", i + 1));
+            let refused = |why: &str| Error::invalid("assets", format!("entry {} ({id}) {why}", i + 1));
             let asset = found.remove(id).filter(|asset| asset.tenant == tenant);
-            let asset = asset.ok_or_else(|| refused("no such asset, or named twice"))?;
-            let AssetState::Ready(content) = &asset.state else { return Err(refused("this asset is not ready")) };
+            let asset = asset.ok_or_else(|| refused("does not exist or occurs twice"))?;
+            let AssetState::Ready(content) = &asset.state else { return Err(refused("is not ready")) };
             items.push(CollectionItem {
                 asset: *id,
                 name: names.unique(&safe_name(asset.name.as_str())),

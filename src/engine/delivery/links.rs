@@ -11,14 +11,21 @@ use crate::domain::clock::after;
 use crate::domain::grant::{AssetVariant, ClientNetwork, Disposition, Link, LinkTarget};
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
+use crate::engine::Error;
 use crate::engine::IdempotencyKey;
+use crate::engine::Result;
 use crate::engine::assets::MAX_BATCH_IDS;
 use crate::engine::audit::AuditedAct;
 use crate::engine::delivery::DeliveryEngine;
 use crate::engine::limits::check_page_limit;
 use crate::engine::rows::tenant_of;
-use crate::engine::{Error, Result};
-use crate::store::{IdempotencyRecord, LinkQuery, LinksOf, StoreError, Tx, Write};
+use crate::store::IdempotencyRecord;
+use crate::store::LinkQuery;
+use crate::store::LinksOf;
+use crate::store::NewRow;
+use crate::store::RowChange;
+use crate::store::StoreError;
+use crate::store::Tx;
 
 /// Route under which idempotency keys of links are stored.
 const REPLAY_ROUTE: &str = "links";
@@ -110,7 +117,7 @@ impl DeliveryEngine {
         may_ask(actor, Action::LinkAsset)?;
         let Actor::Key { id: key, .. } = actor else { return Err(Error::Forbidden) };
         if wishes.len() > MAX_BATCH_IDS as usize {
-            return Err(Error::invalid("links", format!("at most {MAX_BATCH_IDS} at once")));
+            return Err(Error::invalid("links", format!("at most {MAX_BATCH_IDS} links")));
         }
         let ids: Vec<AssetId> = wishes.iter().map(|wish| wish.asset).collect();
         let assets = self.store.find_assets(&ids).await?;
@@ -118,10 +125,10 @@ impl DeliveryEngine {
         let links: Vec<Result<Link>> = wishes.iter().map(|wish| self.link(actor, *key, wish, &assets)).collect();
         let mut tx = Tx::new();
         for link in links.iter().flatten() {
-            tx = tx.with(Write::InsertLink(Box::new(link.clone())));
+            tx = tx.with(NewRow::Link(Box::new(link.clone())));
         }
         if let Some(idempotency) = &idempotency {
-            tx = tx.with(Write::InsertReplay(self.remembered_links(*key, idempotency, &links)));
+            tx = tx.with(NewRow::Replay(self.remembered_links(*key, idempotency, &links)));
         }
         let tx = match told_of(actor, &links) {
             Some(deed) => tx.with(self.audit.audited(deed)),
@@ -172,10 +179,10 @@ impl DeliveryEngine {
     ) -> Result<Link> {
         let longest = self.settings.link_ttl;
         if wish.expires_in > longest || wish.expires_in.is_zero() {
-            return Err(Error::invalid("expires_in", format!("1 to {} seconds", longest.as_secs())));
+            return Err(Error::invalid("expires_in", format!("must be 1 to {} seconds", longest.as_secs())));
         }
         if wish.uses == Some(0) {
-            return Err(Error::invalid("uses", "at least 1"));
+            return Err(Error::invalid("uses", "must be at least 1"));
         }
         let now = self.store.now();
         Ok(Link {
@@ -227,17 +234,19 @@ impl DeliveryEngine {
         now: Vec<Result<Link>>,
     ) -> Result<Vec<Result<MadeLink>>> {
         let replay = self.store.find_idempotency_record(key, REPLAY_ROUTE, &idempotency.token).await?;
-        let replay = replay.ok_or_else(|| Error::busy("the remembered answer is gone"))?;
+        let replay = replay.ok_or_else(|| Error::busy("the stored answer for this Idempotency-Key is gone"))?;
         if replay.fingerprint != idempotency.fingerprint {
             return Err(Error::IdempotencyKeyReused);
         }
         let ids: Vec<Option<GrantId>> = serde_json::from_value(replay.result["links"].clone())
-            .map_err(|_| Error::Internal("a replay without links".to_owned()))?;
+            .map_err(|_| Error::Internal("a replay without links".into()))?;
         let mut answers = Vec::with_capacity(ids.len());
         for (id, now) in ids.into_iter().zip(now) {
             let made = match id {
                 Some(id) => self.store.find_link(id).await?.ok_or(Error::Gone { what: "link", state: "expired" }),
-                None => now.and_then(|_| Err(Error::busy("this link could not be made the first time"))),
+                None => now.and_then(|_| {
+                    Err(Error::busy("the first request with this Idempotency-Key did not create this link"))
+                }),
             };
             answers.push(made.map(|link| self.with_token(link)));
         }
@@ -253,7 +262,7 @@ impl DeliveryEngine {
             return Err(Error::NotFound);
         }
         let told = self.audit.audited(AuditedAct::new(link.tenant, actor, "link.revoke", format!("link:{id}")));
-        Ok(self.store.commit(Tx::new().with(Write::RevokeLink(id, self.store.now())).with(told)).await?)
+        Ok(self.store.commit(Tx::new().with(RowChange::RevokeLink(id, self.store.now())).with(told)).await?)
     }
 
     /// A page of the tenant's links, including ended links until they are deleted. Tokens are not shown again.
@@ -278,10 +287,7 @@ impl DeliveryEngine {
     pub async fn revoke_links(&self, actor: &Actor, which: RevokeLinks) -> Result<u64> {
         may_ask(actor, Action::LinkAsset)?;
         if which.asset.is_none() && which.maker.is_none() {
-            return Err(Error::invalid(
-                "asset",
-                "which links? Those to an asset, or those that a key made (created_by)",
-            ));
+            return Err(Error::invalid("asset", "required (or created_by, for the links of a key)"));
         }
         if let Some(asset) = which.asset {
             self.rows.load_asset_for(actor, Action::LinkAsset, asset).await?;

@@ -13,10 +13,11 @@ use super::{DeliverySource, OpenedDownload};
 use crate::blob::cdn::CdnSigner;
 use crate::blob::{BlobError, LocalFile, ResponseHeaders, SignedUrl};
 use crate::domain::clock::after;
+use crate::domain::reason::FailureCause;
 use crate::engine::delivery::DeliveryEngine;
 use crate::engine::{Error, Result};
 
-/// How bytes are delivered.
+/// Mode of delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeliveryMode {
     /// 302 to a URL at the store that is signed for a short time.
@@ -24,9 +25,9 @@ pub enum DeliveryMode {
     Redirect,
     /// Through this service.
     Stream,
-    /// By nginx, which authenticates itself and is told where the bytes are (`X-Accel-Redirect`).
+    /// nginx authenticates itself, and gets the address of the bytes (`X-Accel-Redirect`).
     Accel,
-    /// By Apache or lighttpd, which authenticate themselves and are told the file's path (`X-Sendfile`).
+    /// Apache or lighttpd authenticates itself, and gets the path of the file (`X-Sendfile`).
     Sendfile,
     /// 302 to a content delivery network, with a URL signed for it.
     Cdn,
@@ -159,9 +160,10 @@ impl DeliveryEngine {
         match wish {
             None => Ok(usual),
             Some(wish) if wish == usual || also.contains(&wish) => Ok(wish),
-            Some(_) => {
-                Err(Error::invalid("delivery", format!("one of {}", self.settings.deliveries_offered().join(", "))))
-            }
+            Some(_) => Err(Error::invalid(
+                "delivery",
+                format!("must be one of {}", self.settings.deliveries_offered().join(", ")),
+            )),
         }
     }
 
@@ -199,7 +201,7 @@ impl DeliveryEngine {
         match self.blobs.local_file(key, &download.etag).await {
             Ok(file) => Ok(file),
             Err(error @ (BlobError::NotFound | BlobError::Precondition | BlobError::Damaged(_))) => {
-                let missing = Error::BytesMissing(error.to_string());
+                let missing = Error::BytesMissing(FailureCause::of(error));
                 self.look_after(download, &missing);
                 Err(missing)
             }

@@ -16,6 +16,8 @@ use crate::blob::{BlobError, ByteStream};
 use crate::domain::asset::{AssetContent, AssetState};
 use crate::domain::ids::AssetId;
 use crate::domain::job::{JobSubject, Priority};
+use crate::domain::reason::FailureCause;
+use crate::domain::reason::chain;
 use crate::engine::content_reader::lost;
 use crate::engine::delivery::DeliveryEngine;
 use crate::engine::{Error, Result};
@@ -56,13 +58,13 @@ impl DeliveryEngine {
         let DeliverySource::Object(key) = &download.source else { return Ok(None) };
         let opened = async {
             match self.blobs.spans(key, &download.etag, range).await.map_err(lost)? {
-                Some(spans) => wait_for_first(spans).await.map(Some).map_err(|error| unreadable(&error)),
+                Some(spans) => wait_for_first(spans).await.map(Some).map_err(unreadable),
                 None => Ok(None),
             }
         };
         let spans = opened.await.inspect_err(|error| self.look_after(download, error))?;
         let (engine, download) = (self.clone(), download.clone());
-        let noted = move |error: &io::Error| engine.look_after(&download, &unreadable(error));
+        let noted = move |error: &io::Error| engine.look_after(&download, &unreadable(error.kind().into()));
         Ok(spans.map(|spans| spans.inspect_err(noted).boxed()))
     }
 
@@ -80,11 +82,11 @@ impl DeliveryEngine {
                     Ok(Some(asset)) if matches!(asset.state, AssetState::Ready(_)) && asset.damage().is_none() => {
                         let owed = engine.assets.owe(&asset, JobSubject::Recheck(id), Priority::Normal).await;
                         if let Err(error) = owed {
-                            tracing::warn!(asset = %id, %error, "damage that a download met is not looked after");
+                            tracing::warn!(asset = %id, error = %chain(&error), "damage that a download met is not looked after");
                         }
                     }
                     Ok(_) => {}
-                    Err(error) => tracing::warn!(asset = %id, %error, "damage that a download met is not looked after"),
+                    Err(error) => tracing::warn!(asset = %id, error = %chain(&error), "damage that a download met is not looked after"),
                 }
             }
             .in_current_span(),
@@ -106,9 +108,11 @@ async fn wait_for_first<T: Send + 'static, E: Send + 'static>(
 }
 
 /// Error for an I/O error of a local data file.
-fn unreadable(error: &io::Error) -> Error {
+fn unreadable(error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Error::BytesMissing(format!("a data file: {error}")),
-        _ => Error::busy(error),
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => {
+            Error::BytesMissing(FailureCause::with("a data file", error))
+        }
+        _ => Error::busy(FailureCause::of(error)),
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::grant::{AssetVariant, Disposition, LinkTarget};
 use crate::domain::ids::AssetId;
 use crate::engine::delivery::DeliveryEngine;
 use crate::engine::{Error, MadeLink, Result};
-use crate::store::{Tx, Write};
+use crate::store::{NewRow, Tx};
 
 /// Most assets per gallery.
 const MAX_THUMBNAIL_IDS: usize = 1000;
@@ -64,7 +64,7 @@ impl DeliveryEngine {
     ) -> Result<Vec<Result<SignedThumbnail>>> {
         may_ask(actor, Action::FetchContent)?;
         if ids.len() > MAX_THUMBNAIL_IDS {
-            return Err(Error::invalid("ids", format!("at most {MAX_THUMBNAIL_IDS}")));
+            return Err(Error::invalid("ids", format!("at most {MAX_THUMBNAIL_IDS} ids")));
         }
         let assets = self.store.find_assets(ids).await?;
         let found: HashMap<AssetId, &Asset> = assets.iter().map(|asset| (asset.id, asset)).collect();
@@ -103,7 +103,7 @@ impl DeliveryEngine {
         asset: &Asset,
         download: &OpenedDownload,
         form: &AssetVariant,
-    ) -> Result<(ThumbnailLocation, Option<Write>)> {
+    ) -> Result<(ThumbnailLocation, Option<NewRow>)> {
         let offers = |mode| self.delivery(Some(mode)).is_ok();
         if offers(DeliveryMode::Cdn)
             && let Some(signed) = self.at_the_edge(download)
@@ -123,7 +123,7 @@ impl DeliveryEngine {
             ..LinkWish::to(asset.id)
         };
         let link = self.new_link(asset.tenant, *key, LinkTarget::Asset(asset.id), &wish)?;
-        let write = Write::InsertLink(Box::new(link.clone()));
+        let write = NewRow::Link(Box::new(link.clone()));
         Ok((ThumbnailLocation::Link(Box::new(self.with_token(link))), Some(write)))
     }
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::GrantId;
+use crate::domain::reason::chain;
 use crate::engine::delivery::DeliveryEngine;
-use crate::store::{Tx, Write};
+use crate::store::{RowChange, Tx};
 
 /// Delay between the first use and the write.
 const WRITE_DELAY: Duration = Duration::from_secs(1);
@@ -57,8 +58,8 @@ impl DeliveryEngine {
         if uses.is_empty() {
             return;
         }
-        if let Err(error) = self.store.commit(Tx::new().with(Write::CountUses(uses))).await {
-            tracing::warn!(%error, "uses of links are not counted");
+        if let Err(error) = self.store.commit(Tx::new().with(RowChange::CountUses(uses))).await {
+            tracing::warn!(error = %chain(&error), "uses of links are not counted");
         }
     }
 }

@@ -15,10 +15,11 @@ use tokio::task::JoinHandle;
 
 use crate::domain::event::FeedEvent;
 use crate::domain::ids::{AssetId, TenantId};
+use crate::domain::reason::chain;
 use crate::engine::Result;
 use crate::engine::events::EventEngine;
 
-/// How often to read without a notification.
+/// Interval of reads without a notification.
 const FEED_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Shortest time between reads, so that events that come together are read together.
 const MIN_READ_INTERVAL: Duration = Duration::from_millis(10);
@@ -173,7 +174,7 @@ async fn pump(engine: EventEngine) {
             return;
         }
         if let Err(error) = read_on(&engine, &followed).await {
-            tracing::warn!(%error, "events cannot be read; trying again");
+            tracing::warn!(error = %chain(&error), "events cannot be read; trying again");
             tokio::time::sleep(FEED_POLL_INTERVAL).await;
         }
         drop(followed);

@@ -37,7 +37,7 @@ const FORGOTTEN_EVENT_ERROR: Error = Error::Gone { what: "event", state: "forgot
 /// Settings of the feed.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedSettings {
-    /// How long events are kept; the newest event of each asset is kept longer.
+    /// Retention of events; the newest event of each asset is kept longer.
     pub keep: Duration,
     /// Most followers at a time on this node.
     pub followers: usize,
@@ -199,7 +199,7 @@ impl EventEngine {
     fn seated(&self, tenant: TenantId, asset: Option<AssetId>, at: i64) -> Result<FeedFollower> {
         let settings = &self.settings.feed;
         let seat = self.feed_hub.seat(self, tenant, at, settings.followers_per_tenant);
-        let full = || Error::Busy { why: "too many follow the events".to_owned(), after: CROWDED_RETRY_AFTER };
+        let full = || Error::Busy { why: "too many callers follow the events".into(), after: CROWDED_RETRY_AFTER };
         Ok(FeedFollower { engine: self.clone(), tenant, asset, at, seat: seat.ok_or_else(full)? })
     }
 }

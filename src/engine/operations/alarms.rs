@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::domain::clock::before;
 use crate::domain::findings::StoredDamage;
 use crate::domain::job::JobState;
+use crate::domain::reason::chain;
 use crate::engine::Result;
 use crate::engine::operations::OperationEngine;
 use crate::store::StoreError;
@@ -65,7 +66,9 @@ impl OperationEngine {
         // Best effort: as far as the damaged database can be read.
         match self.collect_row_alarms().await {
             Ok(more) => alarms.extend(more),
-            Err(error) => tracing::warn!(%error, "the rows of a damaged database say nothing of other alarms"),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the rows of a damaged database say nothing of other alarms");
+            }
         }
         Ok(alarms)
     }
@@ -78,12 +81,12 @@ impl OperationEngine {
             let (kind, count) = (counted.kind.name(), counted.count);
             match counted.state {
                 JobState::Dead => {
-                    let sentence =
-                        format!("{count} jobs of kind {kind} are dead: look at them, retry or discard them.");
+                    let sentence = format!("{count} jobs of kind {kind} are dead: retry or discard them.");
                     alarms.push(OperatorAlarm { code: "dead_letters", sentence });
                 }
                 JobState::Ready if counted.oldest < late && !paused.contains(&counted.kind) => {
-                    let sentence = format!("{count} jobs of kind {kind} wait, the oldest since {}.", counted.oldest);
+                    let sentence =
+                        format!("{count} jobs of kind {kind} are waiting, the oldest since {}.", counted.oldest);
                     alarms.push(OperatorAlarm { code: "jobs_late", sentence });
                 }
                 JobState::Ready | JobState::Running => {}
@@ -111,8 +114,8 @@ impl OperationEngine {
             let ids: Vec<_> =
                 damaged.iter().filter(|(_, kind)| *kind == damage).map(|(id, _)| id.to_string()).collect();
             let (code, what) = match damage {
-                StoredDamage::Corrupt => ("assets_corrupt", "whose bytes are no longer those that arrived"),
-                StoredDamage::BytesMissing => ("assets_bytes_missing", "whose bytes are not in the store, or not all"),
+                StoredDamage::Corrupt => ("assets_corrupt", "have changed bytes in the store"),
+                StoredDamage::BytesMissing => ("assets_bytes_missing", "have missing bytes in the store"),
             };
             let named = ids.iter().take(MAX_NAMED_ASSETS).map(String::as_str).collect::<Vec<_>>().join(", ");
             let sentence = format!(

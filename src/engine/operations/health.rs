@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::blob::{BlobKey, StoreCapabilities};
+use crate::domain::reason::chain;
 use crate::engine::operations::OperationEngine;
 
 /// Time after which a dependency without a response counts as down.
@@ -36,8 +37,8 @@ impl OperationEngine {
         );
         let late = |_| "no answer in time".to_owned();
         DependencyHealth {
-            database: database.map_err(late).and_then(|answer| answer.map_err(|error| error.to_string())),
-            store: store.map_err(late).and_then(|answer| answer.map(|_| ()).map_err(|error| error.to_string())),
+            database: database.map_err(late).and_then(|answer| answer.map_err(|error| chain(&error).to_string())),
+            store: store.map_err(late).and_then(|answer| answer.map(|_| ()).map_err(|error| chain(&error).to_string())),
         }
     }
 

@@ -10,12 +10,17 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::EventCount;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, JobSubject};
+use crate::engine::Error;
+use crate::engine::OperatorAlarm;
+use crate::engine::Result;
 use crate::engine::audit::AuditedAct;
 use crate::engine::limits::check_page_limit;
 use crate::engine::operations::OperationEngine;
 use crate::engine::rows::tenant_of;
-use crate::engine::{Error, OperatorAlarm, Result};
-use crate::store::{JobQuery, StoreError, Tx, Write};
+use crate::store::JobQuery;
+use crate::store::RowChange;
+use crate::store::StoreError;
+use crate::store::Tx;
 
 /// Most dead jobs retried per request.
 const MAX_RETRIED_JOBS: u32 = 1000;
@@ -60,7 +65,7 @@ impl OperationEngine {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
         let told = self.audit.audited(AuditedAct::new(tenant, actor, "job.retry", format!("job:{id}")));
-        self.commit_dead_job_change(Tx::new().with(Write::RetryJob(id, tenant, self.store.now())).with(told)).await
+        self.commit_dead_job_change(Tx::new().with(RowChange::RetryJob(id, tenant, self.store.now())).with(told)).await
     }
 
     /// Removes a dead job. The asset stays unchanged.
@@ -69,7 +74,7 @@ impl OperationEngine {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
         let told = self.audit.audited(AuditedAct::new(tenant, actor, "job.discard", format!("job:{id}")));
-        self.commit_dead_job_change(Tx::new().with(Write::DiscardJob(id, tenant)).with(told)).await
+        self.commit_dead_job_change(Tx::new().with(RowChange::DiscardJob(id, tenant)).with(told)).await
     }
 
     async fn commit_dead_job_change(&self, tx: Tx) -> Result<()> {
@@ -112,7 +117,7 @@ impl OperationEngine {
         let action = if paused { "queue.pause" } else { "queue.resume" };
         let told =
             self.audit.audited(AuditedAct::new(tenant_of(actor)?, actor, action, format!("queue:{}", kind.name())));
-        self.store.commit(Tx::new().with(Write::PauseJobs(kind, paused, self.store.now())).with(told)).await?;
+        self.store.commit(Tx::new().with(RowChange::PauseJobs(kind, paused, self.store.now())).with(told)).await?;
         tracing::info!(kind = kind.name(), paused, "jobs of this kind");
         Ok(())
     }
@@ -134,7 +139,7 @@ impl OperationEngine {
         self.tenants.require_operator(actor).await?;
         let kind = JobKind::Chore(chore);
         let told = self.audit.audited(AuditedAct::new(tenant_of(actor)?, actor, "chore.run", kind.name().to_owned()));
-        match self.store.commit(Tx::new().with(Write::HurryJobs(kind, self.store.now())).with(told)).await {
+        match self.store.commit(Tx::new().with(RowChange::HurryJobs(kind, self.store.now())).with(told)).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict) => Ok(false),
             Err(other) => Err(other.into()),

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::domain::asset::Asset;
 use crate::domain::clock::{Timestamp, after, before};
+use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::audit::{self, AuditedAct};
 use crate::engine::operations::OperationEngine;
@@ -139,7 +140,7 @@ impl OperationEngine {
             let more = due.len() == BATCH_ROWS as usize;
             for asset in due {
                 let deed = AuditedAct::by_system(asset.tenant, "asset.delete", audit::subject(&asset))
-                    .after(json!({ "why": "its policy keeps it no longer" }));
+                    .after(json!({ "why": "the retention of its policy has ended" }));
                 let tx = match self.assets.deletion(asset.clone(), deed).await {
                     Ok((_, tx)) if asset.state.is_settled() => {
                         report.outdated += 1;
@@ -171,7 +172,7 @@ impl OperationEngine {
             Ok(SweepOutcome::Waiting) => {}
             Err(error) => {
                 report.failed += 1;
-                tracing::warn!(upload = %id, %error, "not dealt with; it comes again");
+                tracing::warn!(upload = %id, error = %chain(&error), "not dealt with; it comes again");
                 self.postpone_check(upload).await;
             }
         }
@@ -237,7 +238,7 @@ impl OperationEngine {
             Ok(()) => report.purged += 1,
             Err(error) => {
                 report.failed += 1;
-                tracing::warn!(asset = %id, %error, "its object is not removed yet; it comes again");
+                tracing::warn!(asset = %id, error = %chain(&error), "its object is not removed yet; it comes again");
             }
         }
     }

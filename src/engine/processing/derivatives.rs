@@ -10,6 +10,7 @@ use crate::crash;
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::findings::{AssetFindings, Derivative};
 use crate::domain::job::{Job, JobSubject};
+use crate::domain::reason::chain;
 use crate::engine::processing::ProcessingEngine;
 
 impl ProcessingEngine {
@@ -63,7 +64,7 @@ impl ProcessingEngine {
             Err(error) => Err(Error::from(error)),
         };
         if let Err(error) = outcome {
-            tracing::warn!(asset = %before.id, %error, "old derivatives are left behind; the orphan search finds them");
+            tracing::warn!(asset = %before.id, error = %chain(&error), "old derivatives are left behind; the orphan search finds them");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! continues at the step that failed. Must not read bytes: that is the workers' task.
 
 use crate::blob::BlobStore;
+use crate::domain::clock::Entropy;
 use crate::engine::EnginePorts;
 use crate::engine::assets::AssetEngine;
 use crate::engine::rows::RowAccess;
@@ -27,7 +28,7 @@ use crate::domain::ids::AssetId;
 use crate::domain::job::{Job, JobRelease, JobSubject, TryCount};
 use crate::domain::name::MediaType;
 use crate::engine::{Error, Result};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{RowChange, StoreError, Tx};
 
 mod derivatives;
 mod report;
@@ -101,6 +102,7 @@ impl JobProgress {
 pub struct ProcessingEngine {
     pub(super) store: Arc<dyn Store>,
     pub(super) blobs: Arc<dyn BlobStore>,
+    pub(super) entropy: Arc<dyn Entropy>,
     pub(super) tokens: Arc<TokenSigner>,
     pub(super) settings: Arc<EngineSettings>,
     pub(super) rows: Arc<RowAccess>,
@@ -114,6 +116,7 @@ impl ProcessingEngine {
         Self {
             store: ports.store.clone(),
             blobs: ports.blobs.clone(),
+            entropy: ports.entropy.clone(),
             tokens: ports.tokens.clone(),
             settings: ports.settings.clone(),
             rows: ports.rows.clone(),
@@ -145,7 +148,7 @@ impl ProcessingEngine {
     }
 
     async fn drop_job(&self, job: &Job) -> Result<Option<Asset>> {
-        match self.store.commit(Tx::new().with(Write::FinishJob(job.clone()))).await {
+        match self.store.commit(Tx::new().with(RowChange::FinishJob(job.clone()))).await {
             // Conflict: the job was cancelled, or another worker has it.
             Ok(()) | Err(StoreError::Conflict) => Ok(None),
             Err(other) => Err(other.into()),
@@ -167,7 +170,7 @@ impl ProcessingEngine {
             PipelineOutcome::Damaged(damage) => Some(damage),
             PipelineOutcome::Sound(_) | PipelineOutcome::Unsound(..) | PipelineOutcome::Undecided(..) => None,
         };
-        let tx = self.settling(asset, outcome).await?.with(Write::FinishJob(job.clone()));
+        let tx = self.settling(asset, outcome).await?.with(RowChange::FinishJob(job.clone()));
         let settled = self.write_fenced(tx, id).await?;
         if settled {
             log_damage(&before, damage);
@@ -203,7 +206,7 @@ impl ProcessingEngine {
         let retracted = was_ready && kind == EventKind::AssetRejected;
         let id = settled.id;
         let tx = Tx::new().asset(&mut settled, kind);
-        Ok(if retracted { self.assets.with_purge(tx.with(Write::RevokeLinksOf(id, now)), &settled) } else { tx })
+        Ok(if retracted { self.assets.with_purge(tx.with(RowChange::RevokeLinksOf(id, now)), &settled) } else { tx })
     }
 
     /// Gives a job up; it stays in the state dead. An asset that was being processed fails; damage of the bytes is
@@ -211,7 +214,7 @@ impl ProcessingEngine {
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn give_up(&self, job: &Job, why: &str, damage: Option<StoredDamage>) -> Result<bool> {
         let now = self.store.now();
-        let tx = Tx::new().with(Write::ReleaseJob(Box::new(JobRelease {
+        let tx = Tx::new().with(RowChange::ReleaseJob(Box::new(JobRelease {
             job: job.clone(),
             due: None,
             tries: TryCount::Counted,
@@ -259,7 +262,7 @@ impl ProcessingEngine {
         let (job, why) = (job.clone(), Some(why.to_owned()));
         let progress = job.progress.clone();
         let release = JobRelease { job, due: Some(due), tries, why, progress };
-        self.write(Tx::new().with(Write::ReleaseJob(Box::new(release)))).await
+        self.write(Tx::new().with(RowChange::ReleaseJob(Box::new(release)))).await
     }
 
     /// `false` if another worker has the job by now and nothing was written.

@@ -10,6 +10,7 @@ use super::{Error, JobProgress, PipelineOutcome, Result};
 use crate::blob::{ResponseHeaders, SignedUrl};
 use crate::domain::access::{Action, Actor};
 use crate::domain::asset::{Asset, AssetMetadata, AssetState, AssetVerdict};
+use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::file_type::with_charset;
 use crate::domain::findings::Derivative;
@@ -17,7 +18,7 @@ use crate::domain::ids::AssetId;
 use crate::domain::job::{Job, JobRelease, JobState, JobSubject, TryCount};
 use crate::engine::limits::MAX_METADATA_BYTES;
 use crate::engine::processing::ProcessingEngine;
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{RowChange, StoreError, Tx};
 
 /// Largest derivative in bytes that a processor may store.
 const MAX_DERIVATIVE_BYTES: u64 = 5 << 30;
@@ -30,6 +31,9 @@ const PROCESSOR_URL_TTL: Duration = Duration::from_secs(3600);
 /// Pause before the next offer when the processor itself asks for a retry.
 const OFFER_RETRY_DELAY: Duration = Duration::from_secs(30);
 const MAX_REPORT_ATTEMPTS: u32 = 8;
+/// Delays after a concurrent change of the asset or of its job.
+const CONFLICT_BACKOFF: ExponentialBackoff =
+    ExponentialBackoff::new(Duration::from_millis(30), Duration::from_millis(200));
 
 /// The task of a processor.
 #[derive(Clone, Debug)]
@@ -125,7 +129,7 @@ impl ProcessingEngine {
     /// Accepts a report. Idempotent; a different report on a settled asset is refused.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn report_processing(&self, actor: &Actor, id: AssetId, report: ProcessingReport) -> Result<Asset> {
-        for _ in 0..MAX_REPORT_ATTEMPTS {
+        for attempt in 1..=MAX_REPORT_ATTEMPTS {
             let (asset, job) = self.load_offered_job(actor, id, &report.token).await?;
             let Some(job) = job else { return said_before(asset, &report.outcome) };
             let tx = match &report.outcome {
@@ -134,23 +138,25 @@ impl ProcessingEngine {
                     check_text("reason", &verdict.sentence)?;
                     let found = JobProgress::of(&job).inspection();
                     let outcome = PipelineOutcome::Unsound(found, verdict.clone());
-                    self.settling(asset, outcome).await?.with(Write::FinishJob(job))
+                    self.settling(asset, outcome).await?.with(RowChange::FinishJob(job))
                 }
                 ProcessingOutcome::Accept { details, derivatives } => {
                     let mut found = JobProgress::of(&job).inspection();
                     merge(&mut found.findings.details, details)?;
                     found.findings.derivatives.extend(self.verify_derivatives(&job, &asset, derivatives).await?);
-                    self.settling(asset, PipelineOutcome::Sound(found)).await?.with(Write::FinishJob(job))
+                    self.settling(asset, PipelineOutcome::Sound(found)).await?.with(RowChange::FinishJob(job))
                 }
             };
             match self.rows.commit_and_notify(tx, id).await {
                 Ok(()) => return self.store.find_asset(id).await?.ok_or(Error::NotFound),
                 // Conflict: the job was being offered again, or another report came first.
-                Err(StoreError::Conflict) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(StoreError::Conflict) => {
+                    tokio::time::sleep(CONFLICT_BACKOFF.delay(attempt, &*self.entropy)).await;
+                }
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others are at work on this asset"))
+        Err(Error::busy("other requests are changing this asset"))
     }
 
     /// The asset, and its job if that still waits for a report.
@@ -163,10 +169,10 @@ impl ProcessingEngine {
         Ok((asset, waiting))
     }
 
-    fn offer_again(&self, job: &Job, why: &str) -> Result<Write> {
+    fn offer_again(&self, job: &Job, why: &str) -> Result<RowChange> {
         check_text("reason", why)?;
         let due = after(self.store.now(), OFFER_RETRY_DELAY);
-        Ok(Write::PostponeJob(Box::new(JobRelease {
+        Ok(RowChange::PostponeJob(Box::new(JobRelease {
             job: job.clone(),
             due: Some(due),
             tries: TryCount::Forgiven,
@@ -183,16 +189,18 @@ impl ProcessingEngine {
         said: &[ReportedDerivative],
     ) -> Result<Vec<Derivative>> {
         if said.len() > MAX_REPORT_DERIVATIVES {
-            return Err(Error::invalid("derivatives", format!("at most {MAX_REPORT_DERIVATIVES}")));
+            return Err(Error::invalid("derivatives", format!("at most {MAX_REPORT_DERIVATIVES} derivatives")));
         }
         let mut proven = Vec::with_capacity(said.len());
         for one in said {
             check_text("derivatives", &one.variant)?;
-            let media_type: crate::domain::name::MediaType =
-                one.media_type.parse().map_err(|_| Error::invalid("derivatives", "not a media type"))?;
+            let media_type: crate::domain::name::MediaType = one
+                .media_type
+                .parse()
+                .map_err(|_| Error::invalid("derivatives", "an entry has an invalid media type"))?;
             let key = external_key(job, asset, one.id);
             let facts = self.blobs.head(&key).await?;
-            let missing = || Error::invalid("derivatives", format!("nothing was stored as {}", one.id));
+            let missing = || Error::invalid("derivatives", format!("no object was uploaded as {}", one.id));
             let facts = facts.ok_or_else(missing)?;
             proven.push(Derivative {
                 variant: one.variant.clone(),
@@ -222,13 +230,15 @@ fn external_key(job: &Job, asset: &Asset, serial: u32) -> String {
 
 fn check_text(field: &'static str, text: &str) -> Result<()> {
     let sound = !text.is_empty() && text.len() <= MAX_REPORT_TEXT_BYTES && !text.chars().any(char::is_control);
-    sound.then_some(()).ok_or_else(|| Error::invalid(field, format!("a text of at most {MAX_REPORT_TEXT_BYTES} bytes")))
+    sound
+        .then_some(())
+        .ok_or_else(|| Error::invalid(field, format!("must be a text of at most {MAX_REPORT_TEXT_BYTES} bytes")))
 }
 
 fn merge(into: &mut AssetMetadata, said: &AssetMetadata) -> Result<()> {
     into.extend(said.iter().map(|(name, value)| (name.clone(), value.clone())));
     if serde_json::to_vec(into).map_or(0, |json| json.len()) > MAX_METADATA_BYTES {
-        return Err(Error::invalid("metadata", format!("at most {MAX_METADATA_BYTES} bytes of JSON")));
+        return Err(Error::invalid("metadata", format!("must be at most {MAX_METADATA_BYTES} bytes of JSON")));
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::domain::key::{ApiKey, KeyScopes, KeySecret, KeyToken};
 use crate::engine::limits::check_page_limit;
 use crate::engine::tenants::TenantEngine;
 use crate::engine::{Error, IdempotencyKey, Result};
-use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
+use crate::store::{IdempotencyRecord, NewRow, StoreError, Tx};
 
 /// Attempts of a rotation against concurrent changes.
 const MAX_ROTATE_ATTEMPTS: u32 = 5;
@@ -81,7 +81,7 @@ impl TenantEngine {
             Ok(()) => Ok(made),
             Err(StoreError::Conflict) => {
                 let shown = self.recall_created_key(tenant, &showing).await?;
-                shown.ok_or_else(|| Error::busy("the same request is under way"))
+                shown.ok_or_else(|| Error::busy("the same request is still running"))
             }
             Err(other) => Err(other.into()),
         }
@@ -149,7 +149,7 @@ impl TenantEngine {
                 }
             }
         }
-        Err(Error::busy("others change the key all the time"))
+        Err(Error::busy("other requests keep changing the key"))
     }
 
     fn showing<'a>(&self, by: KeyId, route: String, idempotency: Option<&'a IdempotencyKey>) -> KeyIdempotency<'a> {
@@ -164,7 +164,7 @@ impl TenantEngine {
 
     fn recall(&self, tx: Tx, showing: &KeyIdempotency<'_>, key: KeyId) -> Tx {
         let Some(IdempotencyKey { token, fingerprint }) = showing.idempotency else { return tx };
-        tx.with(Write::InsertReplay(IdempotencyRecord {
+        tx.with(NewRow::Replay(IdempotencyRecord {
             key: showing.by,
             route: showing.route.clone(),
             token: token.clone(),
@@ -178,7 +178,7 @@ impl TenantEngine {
     ///
     /// # Errors
     /// [`Error::IdempotencyKeyReused`] for a different request with the same `Idempotency-Key`; [`Error::Taken`] when
-    /// the key has got another secret since.
+    /// the key was rotated after that request.
     async fn recall_created_key(&self, tenant: TenantId, showing: &KeyIdempotency<'_>) -> Result<Option<MadeKey>> {
         let Some(IdempotencyKey { token, fingerprint }) = showing.idempotency else { return Ok(None) };
         let Some(replay) = self.store.find_idempotency_record(showing.by, &showing.route, token).await? else {
@@ -188,10 +188,10 @@ impl TenantEngine {
             return Err(Error::IdempotencyKeyReused);
         }
         let text = |name: &str| replay.result.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let id = text("key").parse().map_err(|_| Error::Internal("a replay without a key".to_owned()))?;
+        let id = text("key").parse().map_err(|_| Error::Internal("a replay without a key".into()))?;
         let (key, salt) = (self.registry().key(tenant, id).await?, text("salt"));
         let secret = self.tokens.key_secrets(salt.as_bytes()).find(|secret| secret.hash() == key.secret_hash);
-        let secret = secret.ok_or(Error::Taken("the key has got another secret since"))?;
+        let secret = secret.ok_or(Error::Taken("the key was rotated after that request"))?;
         Ok(Some(MadeKey { key, token: KeyToken { id, secret } }))
     }
 }

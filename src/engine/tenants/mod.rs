@@ -23,7 +23,7 @@ use crate::domain::tenant::{DEFAULT_TENANT, RateLimit, Tenant};
 use crate::engine::audit::AuditedAct;
 use crate::engine::limits::check_page_limit;
 use crate::engine::{Error, Result};
-use crate::store::{AuditQuery, StoreError, TenancyWrite, Tx, Write};
+use crate::store::{AuditQuery, StoreError, TenancyWrite, Tx};
 
 mod identity;
 mod keys;
@@ -204,7 +204,7 @@ impl TenantEngine {
     ) -> Result<Policy> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         if !is_policy_name(name) {
-            return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
+            return Err(Error::invalid("name", "must be 1 to 63 characters of a-z, 0-9, '-', '_' and '.'"));
         }
         rules.check(&self.settings.deliveries_offered())?;
         let (now, before) = (self.store.now(), self.store.find_policy(tenant, name).await?);
@@ -213,7 +213,7 @@ impl TenantEngine {
         let mut deed =
             AuditedAct::new(tenant, actor, "policy.put", format!("policy:{name}")).after(json!(policy.rules));
         deed.before = before.map(|policy| json!(policy.rules));
-        let put = Write::Tenancy(TenancyWrite::PutPolicy(Box::new(policy.clone())));
+        let put = TenancyWrite::PutPolicy(Box::new(policy.clone()));
         self.store.commit(Tx::new().with(put).with(self.audit.audited(deed))).await?;
         self.tenancy.forget_policy(tenant, name).await;
         Ok(policy)
@@ -225,7 +225,7 @@ impl TenantEngine {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         let before = self.store.find_policy(tenant, name).await?.ok_or(Error::NotFound)?;
         let deed = AuditedAct::new(tenant, actor, "policy.drop", format!("policy:{name}")).before(json!(before.rules));
-        let gone = Write::Tenancy(TenancyWrite::DropPolicy(tenant, name.to_owned()));
+        let gone = TenancyWrite::DropPolicy(tenant, name.to_owned());
         match self.store.commit(Tx::new().with(gone).with(self.audit.audited(deed))).await {
             Ok(()) => {
                 self.tenancy.forget_policy(tenant, name).await;

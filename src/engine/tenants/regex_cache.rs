@@ -11,7 +11,7 @@ use crate::engine::Result;
 
 /// Most cached patterns; further patterns are compiled at every use.
 const MAX_CACHED_PATTERNS: u64 = 256;
-/// Time without use after which a pattern is dropped.
+/// Time without use after which a pattern is dropped to free memory.
 const IDLE_TTL: Duration = Duration::from_secs(600);
 
 /// Compiled patterns by text.

@@ -29,8 +29,8 @@ use crate::store::Store;
 /// Longest time until a change counts on other nodes.
 const TENANCY_CACHE_TTL: Duration = Duration::from_secs(3);
 const MAX_CACHED_TENANTS: u64 = 10_000;
-/// How long a tenant with an exhausted quota is checked before its creations join a group commit. A refusal within the
-/// group undoes all of it, and every other member has to commit alone.
+/// Time for which a tenant with an exhausted quota is checked before its creations join a group commit. A refusal
+/// within the group undoes all of it, and every other member has to commit alone.
 const OVER_QUOTA_TTL: Duration = Duration::from_secs(1);
 
 type TenantLimiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
@@ -44,7 +44,7 @@ pub(in crate::engine) struct TenancyCache {
     origins: TtlCache<(), Arc<[String]>>,
     patterns: RegexCache,
     /// Tenants whose quota was exhausted a moment ago.
-    full: Cache<TenantId, ()>,
+    full: TtlCache<TenantId, ()>,
     /// Rate limiters; kept longer than the cached tenants, so that counts are not lost.
     limiters: Cache<(TenantId, RateLimit), Arc<TenantLimiter>>,
 }
@@ -57,7 +57,7 @@ impl TenancyCache {
             policies: TtlCache::new(MAX_CACHED_TENANTS, TENANCY_CACHE_TTL),
             origins: TtlCache::new(1, TENANCY_CACHE_TTL),
             patterns: RegexCache::new(),
-            full: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_live(OVER_QUOTA_TTL).build(),
+            full: TtlCache::new(MAX_CACHED_TENANTS, OVER_QUOTA_TTL),
             limiters: Cache::builder().max_capacity(MAX_CACHED_TENANTS).time_to_idle(Duration::from_secs(3600)).build(),
         }
     }
@@ -98,13 +98,13 @@ impl TenancyCache {
     }
 
     /// True if the tenant's quota was exhausted a moment ago.
-    pub(in crate::engine) fn was_full(&self, tenant: TenantId) -> bool {
-        self.full.contains_key(&tenant)
+    pub(in crate::engine) async fn was_full(&self, tenant: TenantId) -> bool {
+        self.full.contains(&tenant, self.store.now()).await
     }
 
     /// Remembers that the tenant's quota is exhausted.
     pub(in crate::engine) async fn note_full(&self, tenant: TenantId) {
-        self.full.insert(tenant, ()).await;
+        self.full.insert(tenant, self.store.now(), ()).await;
     }
 
     /// Invalidates a tenant that was changed on this node.

@@ -16,11 +16,12 @@ use crate::domain::clock::{Timestamp, after};
 use crate::domain::event::EventKind;
 use crate::domain::ids::UploadId;
 use crate::domain::name::FileName;
+use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState, UploadTimeouts};
 use crate::engine::audit::AuditedAct;
 use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{RowChange, StoreError, Tx};
 
 /// Longest time that the caller of an abort waits until the upload's URLs stop working.
 const CLEANUP_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,7 +54,7 @@ impl UploadEngine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others change this upload"))
+        Err(Error::busy("other requests keep changing this upload"))
     }
 
     /// Ends an upload as expired.
@@ -116,7 +117,7 @@ impl UploadEngine {
             async move {
                 let id = ended.id;
                 if let Err(error) = engine.clean_up_upload(ended).await {
-                    tracing::warn!(upload = %id, %error, "not cleaned up yet; the sweeper will");
+                    tracing::warn!(upload = %id, error = %chain(&error), "not cleaned up yet; the sweeper will");
                 }
             }
             .in_current_span(),
@@ -193,7 +194,7 @@ impl UploadEngine {
 
     async fn commit_cleanup(&self, ended: Upload, next: Option<Timestamp>) -> Result<()> {
         let has_rows = matches!(ended.transfer, Transfer::Relayed(_) | Transfer::UnplannedMultipart { .. });
-        let forget = has_rows.then_some(Write::ForgetParts(ended.id));
+        let forget = has_rows.then_some(RowChange::ForgetParts(ended.id));
         let mut cleaned = ended.cleaned(next)?;
         let tx = forget.into_iter().fold(Tx::new(), Tx::with).quietly(&mut cleaned);
         match self.store.commit(tx).await {
@@ -229,6 +230,6 @@ impl UploadEngine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("parts keep arriving"))
+        Err(Error::busy("parts of the aborted upload keep arriving"))
     }
 }

@@ -15,7 +15,8 @@ impl UploadEngine {
     pub(in crate::engine) async fn still_has_room(&self, tenant: TenantId, wish: &CreateUpload) -> Result<()> {
         // A possible repeat is let through: its quota is charged already.
         let new = wish.idempotency.is_none() && wish.external_id.is_none();
-        if new && self.tenants.tenancy.was_full(tenant) { self.has_room(tenant, wish).await } else { Ok(()) }
+        let is_full = new && self.tenants.tenancy.was_full(tenant).await;
+        if is_full { self.has_room(tenant, wish).await } else { Ok(()) }
     }
 
     /// Remembers that a tenant's quota is exhausted, if that is why a commit was refused.
@@ -41,7 +42,7 @@ impl UploadEngine {
         partial: bool,
     ) -> Result<()> {
         let rules = self.tenants.tenancy.rules(by.tenant, &wish.policy).await?;
-        let rules = rules.ok_or_else(|| Error::invalid("policy", "there is no such policy"))?;
+        let rules = rules.ok_or_else(|| Error::invalid("policy", "this policy does not exist"))?;
         let (UploadSize::Exact(size) | UploadSize::AtMost(size)) = wish.size;
         if let Some(limit) = rules.max_size
             && size > limit

@@ -88,7 +88,7 @@ impl UploadEngine {
         }
         let allowed = limit.highest_part(parts.len(), self.blobs.profile().min_part);
         if u64::from(highest.get()) > allowed {
-            let problem = format!("URLs are signed up to part {allowed} now; send parts before asking for more");
+            let problem = format!("URLs are available up to part {allowed}; upload these parts before requesting more");
             return Err(Error::invalid("partNumber", problem));
         }
         Ok(())

@@ -22,6 +22,7 @@ use crate::crash;
 use crate::domain::access::{Action, Actor};
 use crate::domain::append::ConcatRole;
 use crate::domain::asset::{Asset, AssetContent};
+use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::after;
 use crate::domain::event::EventKind;
@@ -30,15 +31,17 @@ use crate::domain::ids::{JobId, UploadId};
 use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::domain::name::FileName;
 use crate::domain::plan::{PartNumber, PartPlan};
+use crate::domain::reason::{FailureCause, chain};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::{NewRow, StoreError, Tx};
 
 /// Attempts of each step whose failure leaves the outcome unknown.
 const MAX_ATTEMPTS: u32 = 6;
-const BACKOFF_BASE: Duration = Duration::from_millis(100);
-/// How often a waiting caller reads the row, for a winner on another node.
+/// Delays before the next attempt.
+const BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(150), Duration::from_secs(5));
+/// Interval at which a waiting caller reads the row, for a winner on another node.
 const WINNER_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A part as the client knows it; optional, and checked against the store.
@@ -96,7 +99,7 @@ impl UploadEngine {
     async fn finish_in_task(&self, upload: Upload, wish: CompleteUpload) -> Result<Asset> {
         let engine = self.clone();
         let work = tokio::spawn(async move { engine.finish_upload(upload, wish).await }.in_current_span());
-        work.await.map_err(|error| Error::Internal(error.to_string()))?
+        work.await.map_err(Error::internal)?
     }
 
     /// Completes an upload from any state. Also called by the sweeper.
@@ -125,7 +128,7 @@ impl UploadEngine {
                 },
             }
         }
-        Err(Error::busy("others are completing this upload"))
+        Err(Error::busy("another request is completing this upload"))
     }
 
     /// Waits until the caller that won is done, on whatever node, or may be taken over.
@@ -181,7 +184,7 @@ impl UploadEngine {
         let mut asset = self.rows.load_asset_of(upload).await?;
         match (asset.declared_sha256, wish.sha256) {
             (Some(known), Some(given)) if known != given => {
-                return Err(Error::invalid("sha256", "not the digest that was declared at creation"));
+                return Err(Error::invalid("sha256", "differs from the digest that was declared at creation"));
             }
             (known, given) => asset.declared_sha256 = known.or(given),
         }
@@ -244,17 +247,17 @@ impl UploadEngine {
         plan: Option<PartPlan>,
         mut parts: Vec<StoredPart>,
     ) -> std::result::Result<Option<StoredObjectVersion>, CompletionError> {
-        let store_id = upload.store_id().ok_or_else(|| Error::Internal("completing without a store id".to_owned()))?;
-        let mut why = String::new();
-        for attempt in 0..MAX_ATTEMPTS {
+        let store_id = upload.store_id().ok_or_else(|| Error::Internal("completing without a store id".into()))?;
+        let mut why = FailureCause::from("nothing was tried");
+        for attempt in 1..=MAX_ATTEMPTS {
             crash::point("complete_sent");
             let asked = self.blobs.complete_multipart(&upload.key, store_id, &parts).await;
             crash::point("complete_answered");
             match asked {
                 Ok((etag, version)) => return Ok(Some(StoredObjectVersion { etag, version })),
                 Err(error) => {
-                    tracing::warn!(upload = %upload.id, %error, "completion is in doubt, asking for the object");
-                    why = error.to_string();
+                    tracing::warn!(upload = %upload.id, error = %chain(&error), "completion is in doubt, asking for the object");
+                    why = FailureCause::of(error);
                 }
             }
             match self.blobs.head(&upload.key).await {
@@ -264,7 +267,7 @@ impl UploadEngine {
                 Err(other) => return Err(Error::from(other).into()),
             }
             // A part may have been sent again after the parts were listed; its new entity tag counts.
-            tokio::time::sleep(BACKOFF_BASE * 2u32.pow(attempt)).await;
+            tokio::time::sleep(BACKOFF.delay(attempt, &*self.entropy)).await;
             if let Ok(listed) = self.list_received_parts(upload).await
                 && is_list_complete(upload, plan.as_ref(), &listed)
             {
@@ -313,8 +316,8 @@ impl UploadEngine {
             .pending_tx
             .upload(&mut completed, EventKind::UploadCompleted, &stored.name)
             .asset(&mut stored, EventKind::AssetStored)
-            .with(Write::InsertJob(self.processing_job(&stored)));
-        for attempt in 0..MAX_ATTEMPTS {
+            .with(NewRow::Job(self.processing_job(&stored)));
+        for attempt in 1..=MAX_ATTEMPTS {
             match self.rows.commit_and_notify(tx.clone(), stored.id).await {
                 Ok(()) => {
                     self.rows.forget_upload(completed.id).await;
@@ -322,8 +325,8 @@ impl UploadEngine {
                     return Ok((completed, stored));
                 }
                 Err(StoreError::Unavailable(error)) => {
-                    tracing::warn!(upload = %completed.id, error, "the completion could not be written yet");
-                    tokio::time::sleep(BACKOFF_BASE * 2u32.pow(attempt)).await;
+                    tracing::warn!(upload = %completed.id, error = %chain(&error), "the completion could not be written yet");
+                    tokio::time::sleep(BACKOFF.delay(attempt, &*self.entropy)).await;
                 }
                 // The write succeeded after all, or another caller took over: the row shows which.
                 Err(StoreError::Conflict) => return Err(CompletionError::LostRace),

@@ -26,7 +26,7 @@ impl UploadEngine {
         }
         match wish.sha256.filter(|given| asset.declared_sha256 != Some(*given)) {
             Some(given) if self.load_or_compute_digest(&asset).await? != Some(given) => {
-                Err(Error::Taken("a file with another SHA-256 has arrived"))
+                Err(Error::Taken("a file with a different SHA-256 was uploaded"))
             }
             _ => Ok(asset),
         }

@@ -21,12 +21,16 @@ use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
+use crate::engine::Error;
 use crate::engine::IdempotencyKey;
+use crate::engine::Result;
 use crate::engine::limits::MAX_METADATA_BYTES;
 use crate::engine::rows::tenant_of;
 use crate::engine::uploads::UploadEngine;
-use crate::engine::{Error, Result};
-use crate::store::{IdempotencyRecord, StoreError, Tx, Write};
+use crate::store::IdempotencyRecord;
+use crate::store::NewRow;
+use crate::store::StoreError;
+use crate::store::Tx;
 
 /// Route under which idempotency keys of creations are stored.
 const REPLAY_ROUTE: &str = "uploads";
@@ -140,7 +144,7 @@ impl UploadEngine {
             let tx =
                 Tx::new().create(&mut asset, &mut upload).with(self.audit.told_of_creation(actor, &asset, &upload));
             let tx = match &wish.idempotency {
-                Some(idempotency) => tx.with(Write::InsertReplay(self.upload_replay(by.key, idempotency, &upload))),
+                Some(idempotency) => tx.with(NewRow::Replay(self.upload_replay(by.key, idempotency, &upload))),
                 None => tx,
             };
             match self.rows.commit_and_notify(tx, asset.id).await {
@@ -159,7 +163,7 @@ impl UploadEngine {
                 }
             }
         }
-        Err(Error::busy("others create and end uploads of this external id"))
+        Err(Error::busy("other requests keep creating and ending uploads with this external_id"))
     }
 
     /// The transfer for this size on this store.
@@ -219,12 +223,12 @@ impl UploadEngine {
         }
         let longest = self.rows.upload_timeouts().upload_ttl;
         if wish.expires_in.is_some_and(|life| life.is_zero() || life > longest) {
-            return Err(Error::invalid("expires_in", format!("at most {} seconds", longest.as_secs())));
+            return Err(Error::invalid("expires_in", format!("must be 1 to {} seconds", longest.as_secs())));
         }
         let chosen = matches!(wish.size, UploadSize::AtMost(_));
         let planned = !matches!(wish.method, TransferMethod::Auto | TransferMethod::Append);
         if chosen && (planned || wish.part_size.is_some() || wish.checksum.is_some()) {
-            return Err(Error::invalid("size", "nobody can plan parts without it"));
+            return Err(Error::invalid("size", "required for an upload with a method, a part size or a checksum"));
         }
         Ok(())
     }
@@ -308,7 +312,7 @@ impl UploadEngine {
                 return Err(Error::IdempotencyKeyReused);
             }
             let id = replay.result["upload"].as_str().and_then(|id| id.parse().ok());
-            let id = id.ok_or_else(|| Error::Internal("a replay without an upload".to_owned()))?;
+            let id = id.ok_or_else(|| Error::Internal("a replay without an upload".into()))?;
             return self.load_with_asset(self.store.find_upload(id).await?).await;
         }
         let Some(external_id) = &wish.external_id else { return Ok(None) };
@@ -374,6 +378,6 @@ pub(in crate::engine) fn check_metadata_size(metadata: &AssetMetadata) -> Result
     if size <= MAX_METADATA_BYTES {
         Ok(())
     } else {
-        Err(Error::invalid("metadata", format!("at most {MAX_METADATA_BYTES} bytes of JSON")))
+        Err(Error::invalid("metadata", format!("must be at most {MAX_METADATA_BYTES} bytes of JSON")))
     }
 }

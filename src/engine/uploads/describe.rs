@@ -9,6 +9,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::EventKind;
 use crate::domain::file_type::may_be_sent;
 use crate::domain::name::{FileName, MediaType, TypePattern};
+use crate::domain::reason::chain;
 use crate::domain::upload::{Upload, UploadState};
 use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
@@ -48,13 +49,13 @@ impl UploadEngine {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others describe this file"))
+        Err(Error::busy("other requests keep changing this file's description"))
     }
 
     /// The asset as it is, and with this description. `None` if the description changes nothing.
     ///
     /// # Errors
-    /// Those of a description that the grant's creator or the policy does not allow.
+    /// The description has a field that the grant's creator or the policy does not allow.
     pub(in crate::engine) async fn check_description(
         &self,
         upload: &Upload,
@@ -86,7 +87,9 @@ impl UploadEngine {
             let mut restored = Asset { name, media_type, metadata, changed_at: self.store.now(), ..asset };
             match self.rows.commit_and_notify(Tx::new().asset(&mut restored, EventKind::AssetChanged), after.id).await {
                 Err(StoreError::Conflict) => {}
-                Err(error) => return tracing::warn!(asset = %after.id, %error, "a description could not be taken back"),
+                Err(error) => {
+                    return tracing::warn!(asset = %after.id, error = %chain(&error), "a description could not be taken back");
+                }
                 Ok(()) => return,
             }
         }
@@ -127,5 +130,5 @@ pub(in crate::engine) fn allowed(patterns: &[TypePattern], media_type: &MediaTyp
         return Ok(());
     }
     let welcome: Vec<_> = patterns.iter().map(TypePattern::as_str).collect();
-    Err(Error::invalid("content_type", format!("only {} is accepted here", welcome.join(", "))))
+    Err(Error::invalid("content_type", format!("only {} is accepted", welcome.join(", "))))
 }

@@ -123,20 +123,20 @@ impl UploadEngine {
     ) -> Result<SignedParts> {
         check_open_for_bytes(upload, self.store.now())?;
         let Transfer::Multipart { plan, store_id, checksum, .. } = &upload.transfer else {
-            return Err(Error::invalid("parts", "this upload is one PUT and has no parts"));
+            return Err(Error::invalid("parts", "this upload is a single PUT without parts"));
         };
         if parts.last().is_some_and(|last| last.get() > plan.count()) {
             return Err(Error::invalid("parts", format!("the plan has {} parts", plan.count())));
         }
         let foreign = checksums.iter().find(|(_, given)| checksum.is_some_and(|declared| declared != given.algorithm));
         if let Some((part, _)) = foreign {
-            return Err(Error::invalid("checksums", format!("part {part} has another algorithm than the upload")));
+            return Err(Error::invalid("checksums", format!("part {part} must use the algorithm of the upload")));
         }
         let capabilities = self.blobs.capabilities();
         if !checksums.is_empty() && checksum.is_none() && !capabilities.undeclared_checksums {
-            return Err(Error::invalid("checksums", "this store must be told at creation: create with \"checksum\""));
+            return Err(Error::invalid("checksums", "this store requires \"checksum\" at creation"));
         }
-        let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
+        let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the multipart upload is not created yet"))?;
         checksums.sort_unstable_by_key(|(part, _)| *part);
         let urls = self.blobs.sign_parts(&upload.key, store_id, self.rows.upload_timeouts().url_ttl).await?;
         Ok(SignedParts { plan: *plan, parts, checksums, urls })
@@ -151,10 +151,14 @@ impl UploadEngine {
                 return Ok(self.blobs.sign_put(&upload.key, *size, digest.as_ref(), ttl).await?);
             }
             Transfer::Multipart { plan, store_id, .. } => (plan, store_id),
-            Transfer::UnplannedMultipart { .. } => return Err(Error::invalid("method", "the client cuts this upload")),
-            Transfer::Relayed(_) => return Err(Error::invalid("method", "this upload takes its bytes in order")),
+            Transfer::UnplannedMultipart { .. } => {
+                return Err(Error::invalid("method", "the client chooses the parts of this upload"));
+            }
+            Transfer::Relayed(_) => {
+                return Err(Error::invalid("method", "this upload takes its bytes in order, without signed URLs"));
+            }
         };
-        let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
+        let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the multipart upload is not created yet"))?;
         let digest = digest.filter(|_| self.blobs.capabilities().part_checksums);
         let urls = self.blobs.sign_parts(&upload.key, store_id, ttl).await?;
         let (only, mut url) = (plan.all().last().ok_or_else(no_part_error)?, String::new());
@@ -202,7 +206,7 @@ impl UploadEngine {
 }
 
 fn no_part_error() -> Error {
-    Error::Internal("a plan without parts".to_owned())
+    Error::Internal("a plan without parts".into())
 }
 
 /// Checks that an upload still takes bytes.

@@ -21,11 +21,16 @@ use crate::domain::name::{FileName, MediaType};
 use crate::domain::plan::{PartNumber, PartSet};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
+use crate::engine::CreateUpload;
+use crate::engine::Error;
+use crate::engine::Result;
+use crate::engine::TransferMethod;
 use crate::engine::rows::tenant_of;
 use crate::engine::rows::upload_target;
 use crate::engine::uploads::UploadEngine;
-use crate::engine::{CreateUpload, Error, Result, TransferMethod};
-use crate::store::{StoreError, Tx, Write};
+use crate::store::RowChange;
+use crate::store::StoreError;
+use crate::store::Tx;
 
 /// Attempts to open an upload against concurrent requests.
 pub(in crate::engine) const MAX_OPEN_ATTEMPTS: u32 = 4;
@@ -96,9 +101,9 @@ impl UploadEngine {
         may(actor, Action::DriveUpload, upload_target(&upload))?;
         check_open_for_bytes(&upload, self.store.now())?;
         let Transfer::UnplannedMultipart { store_id, .. } = &upload.transfer else {
-            return Err(Error::invalid("partNumber", "the parts of this upload are not the client's to cut"));
+            return Err(Error::invalid("partNumber", "the client cannot choose the parts of this upload"));
         };
-        let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the upload is only just beginning"))?;
+        let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the multipart upload is not created yet"))?;
         if let Some(highest) = parts.iter().max() {
             self.limit_unused_urls(&upload, *highest).await?;
         }
@@ -156,7 +161,7 @@ impl UploadEngine {
         check_claimed_parts(parts, wish)?;
         match upload.transfer.size() {
             None if wish.parts.is_none() => {
-                return Err(Error::invalid("parts", "nobody else knows how many there are").into());
+                return Err(Error::invalid("parts", "required: list all parts of the file").into());
             }
             Some(declared) if counted < declared => return Err(missing_part_error(parts).into()),
             Some(declared) if counted > declared => {
@@ -167,14 +172,14 @@ impl UploadEngine {
         }
         self.check_part_sizes(parts)?;
         let measured = upload.clone().measure(counted).map_err(Error::from)?;
-        Ok((measured, Tx::new().with(Write::InsertParts(part_rows(upload.id, parts)))))
+        Ok((measured, Tx::new().with(RowChange::InsertParts(part_rows(upload.id, parts)))))
     }
 
     /// Refuses small parts early: the store would refuse them only when it assembles them.
     fn check_part_sizes(&self, parts: &[StoredPart]) -> Result<()> {
         let least = self.blobs.profile().min_part;
         let Some((_, all_but_last)) = parts.split_last() else {
-            return Err(Error::invalid("parts", "a file has at least one"));
+            return Err(Error::invalid("parts", "at least one part is required"));
         };
         match all_but_last.iter().find(|part| part.size < least) {
             Some(part) => Err(Error::invalid(
@@ -219,7 +224,7 @@ impl UploadEngine {
             changed?;
             upload = self.rows.reload_upload(upload.id).await?;
         }
-        Err(Error::busy("others open this upload"))
+        Err(Error::busy("other requests keep opening this upload"))
     }
 
     /// Changes the transfer of an open upload to relayed through this service.
@@ -241,7 +246,7 @@ impl UploadEngine {
             }
             upload = self.rows.reload_upload(id).await?;
         }
-        Err(Error::busy("others open this upload"))
+        Err(Error::busy("other requests keep opening this upload"))
     }
 
     /// `None` if a concurrent request changed the upload first.

@@ -9,7 +9,7 @@ use crate::domain::webhook::{
 };
 use crate::engine::Result;
 use crate::engine::webhooks::WebhookEngine;
-use crate::store::{StoreError, Tx, WebhookWrite, Write};
+use crate::store::{RowChange, StoreError, Tx, WebhookWrite};
 
 /// Request of a delivery.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl WebhookEngine {
     pub async fn next_call(&self, job: &Job, id: DeliveryId) -> Result<Option<WebhookCall>> {
         let delivery = self.store.find_delivery(id).await?.filter(|found| found.state == DeliveryState::Pending);
         let Some(delivery) = delivery else {
-            self.write_call(Tx::new().with(Write::FinishJob(job.clone()))).await?;
+            self.write_call(Tx::new().with(RowChange::FinishJob(job.clone()))).await?;
             return Ok(None);
         };
         let told = |webhook: &Webhook| match webhook.state {
@@ -91,19 +91,19 @@ impl WebhookEngine {
         let now = self.store.now();
         let verdict = delivery.tried(answer, now, &*self.entropy);
         let tx = match verdict {
-            DeliveryVerdict::Again(due) => Tx::new().with(Write::ReleaseJob(Box::new(later(job, due, &delivery)))),
-            DeliveryVerdict::Delivered | DeliveryVerdict::Dead => Tx::new().with(Write::FinishJob(job.clone())),
+            DeliveryVerdict::Again(due) => Tx::new().with(RowChange::ReleaseJob(Box::new(later(job, due, &delivery)))),
+            DeliveryVerdict::Delivered | DeliveryVerdict::Dead => Tx::new().with(RowChange::FinishJob(job.clone())),
         };
         let gone = delivery.problem == Some(DeliveryProblem::Gone);
         let hopeless = !delivery.is_test() && webhook.is_hopeless(now, self.webhook_settings().disable_after);
         let (failed, test) = (delivery.problem.is_some(), delivery.is_test());
         let mut tx = settle(tx, delivery);
         if !failed || !test {
-            tx = tx.with(Write::Webhook(WebhookWrite::Note(webhook.id, failed.then_some(now))));
+            tx = tx.with(WebhookWrite::Note(webhook.id, failed.then_some(now)));
         }
         let why = if gone { Some(WhyDisabled::Gone) } else { (failed && hopeless).then_some(WhyDisabled::Failing) };
         if let Some(why) = why {
-            tx = tx.with(Write::Webhook(WebhookWrite::Disable(webhook.id, why, now)));
+            tx = tx.with(WebhookWrite::Disable(webhook.id, why, now));
         }
         if !self.write_call(tx).await? {
             return Ok(DeliveryOutcome::Lost);
@@ -123,13 +123,13 @@ impl WebhookEngine {
     pub async fn give_up_call(&self, job: &Job, id: DeliveryId) -> Result<()> {
         match self.store.find_delivery(id).await?.filter(|found| found.state == DeliveryState::Pending) {
             Some(delivery) => self.end_call(job, delivery, DeliveryProblem::Poison).await,
-            None => self.write_call(Tx::new().with(Write::FinishJob(job.clone()))).await.map(|_| ()),
+            None => self.write_call(Tx::new().with(RowChange::FinishJob(job.clone()))).await.map(|_| ()),
         }
     }
 
     async fn end_call(&self, job: &Job, mut delivery: Delivery, why: DeliveryProblem) -> Result<()> {
         delivery.give_up(why, self.store.now());
-        self.write_call(settle(Tx::new().with(Write::FinishJob(job.clone())), delivery)).await.map(|_| ())
+        self.write_call(settle(Tx::new().with(RowChange::FinishJob(job.clone())), delivery)).await.map(|_| ())
     }
 
     /// `false` if the lease is lost, or the delivery was ended meanwhile, and nothing was written.
@@ -143,7 +143,7 @@ impl WebhookEngine {
 }
 
 fn settle(tx: Tx, delivery: Delivery) -> Tx {
-    tx.with(Write::Webhook(WebhookWrite::Settle(Box::new(delivery), DeliveryState::Pending)))
+    tx.with(WebhookWrite::Settle(Box::new(delivery), DeliveryState::Pending))
 }
 
 fn later(job: &Job, due: Timestamp, delivery: &Delivery) -> JobRelease {

@@ -7,7 +7,7 @@ use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::domain::webhook::{Delivery, Webhook};
 use crate::engine::Result;
 use crate::engine::webhooks::WebhookEngine;
-use crate::store::{StoreError, Tx, WebhookWrite, Write};
+use crate::store::{StoreError, Tx, WebhookWrite};
 
 /// Events per transaction.
 const EVENTS_PER_DISPATCH: u32 = 100;
@@ -54,9 +54,9 @@ impl WebhookEngine {
         let Some(last) = events.last().map(|event| event.id) else { return Ok(false) };
         let wanted = events.into_iter().filter(|event| webhook.events.wants(&event.event.kind));
         let deliveries: Vec<_> = wanted.map(|event| self.owed(self.delivery_of(webhook, event))).collect();
-        let mut tx = Tx::new().with(Write::Webhook(WebhookWrite::Move(Box::new(webhook.clone()), last)));
+        let mut tx = Tx::new().with(WebhookWrite::Move(Box::new(webhook.clone()), last));
         if !deliveries.is_empty() {
-            tx = tx.with(Write::Webhook(WebhookWrite::Deliver(deliveries)));
+            tx = tx.with(WebhookWrite::Deliver(deliveries));
         }
         match self.store.commit(tx).await {
             Ok(()) => Ok(true),

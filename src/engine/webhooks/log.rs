@@ -13,7 +13,7 @@ use crate::domain::webhook::{Delivery, DeliveryState, EventFilter, Webhook, Webh
 use crate::engine::limits::check_page_limit;
 use crate::engine::webhooks::WebhookEngine;
 use crate::engine::{Error, Result};
-use crate::store::{DeliveryQuery, StoreError, Tx, WebhookWrite, Write};
+use crate::store::{DeliveryQuery, NewRow, StoreError, Tx, WebhookWrite};
 
 /// Events that a replay reads and writes per transaction.
 const REPLAY_PAGE_EVENTS: u32 = 500;
@@ -22,7 +22,8 @@ const MAX_REPLAYED_DELIVERIES: u32 = 10_000;
 const MAX_EVENTS_READ: u32 = 100_000;
 /// Largest difference between the feed's order and the order of time: longer than any transaction takes.
 const REPLAY_CLOCK_SLACK: Duration = Duration::from_secs(120);
-/// How often the result of a test is polled, and for how long beyond the timeout of the exchange.
+/// Interval at which the result of a test is polled, and the time beyond the timeout of the exchange for which it is
+/// polled.
 const TEST_POLL_INTERVAL: Duration = Duration::from_millis(100);
 const TEST_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
@@ -84,8 +85,8 @@ impl WebhookEngine {
         }
         again.begin_again(self.store.now());
         let job = self.owed(again.clone()).1;
-        let settle = Write::Webhook(WebhookWrite::Settle(Box::new(again.clone()), was));
-        match self.store.commit(Tx::new().with(settle).with(Write::InsertJob(job))).await {
+        let settle = WebhookWrite::Settle(Box::new(again.clone()), was);
+        match self.store.commit(Tx::new().with(settle).with(NewRow::Job(job))).await {
             Ok(()) => Ok(again),
             Err(StoreError::Conflict) => Err(Error::WrongState { what: "delivery", state: "pending" }),
             Err(other) => Err(other.into()),
@@ -104,7 +105,7 @@ impl WebhookEngine {
             None => webhook.events.clone(),
         };
         if range.from >= range.to {
-            return Err(Error::invalid("to", "later than from"));
+            return Err(Error::invalid("to", "must be later than from"));
         }
         self.events.number_events().await?;
         let mut at = match range.after {
@@ -144,7 +145,7 @@ impl WebhookEngine {
             if self.store.count_backlog(webhook.id, MAX_PENDING_DELIVERIES).await?.pending
                 >= u64::from(MAX_PENDING_DELIVERIES)
             {
-                return Err(Error::busy("too much waits for this webhook already"));
+                return Err(Error::busy("too many deliveries are waiting for this webhook"));
             }
             self.write_webhook(WebhookWrite::Deliver(owed)).await?;
         }

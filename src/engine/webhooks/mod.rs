@@ -25,9 +25,12 @@ use crate::domain::clock::{after, before};
 use crate::domain::egress::EgressPolicy;
 use crate::domain::ids::WebhookId;
 use crate::domain::webhook::{EventFilter, Webhook, WebhookSecret, WebhookState, WhyDisabled};
+use crate::engine::Error;
+use crate::engine::Result;
 use crate::engine::audit::AuditedAct;
-use crate::engine::{Error, Result};
-use crate::store::{StoreError, Tx, WebhookWrite, Write};
+use crate::store::StoreError;
+use crate::store::Tx;
+use crate::store::WebhookWrite;
 
 mod calls;
 mod dispatch;
@@ -45,7 +48,7 @@ pub struct WebhookSettings {
     pub timeout: Duration,
     /// Time without a success after which an endpoint is disabled.
     pub disable_after: Duration,
-    /// How long ended deliveries are kept.
+    /// Retention of ended deliveries.
     pub keep: Duration,
     /// Most endpoints of a tenant.
     pub endpoints: u32,
@@ -111,11 +114,11 @@ impl WebhookEngine {
         may_ask(actor, Action::Administer)?;
         let tenant = tenant_of(actor)?;
         if wish.url.is_none() {
-            return Err(Error::invalid("url", "where the endpoint is"));
+            return Err(Error::invalid("url", "required"));
         }
         let (most, now) = (self.webhook_settings().endpoints, self.store.now());
         if self.store.list_webhooks(tenant, None, most).await?.len() >= most as usize {
-            return Err(Error::Taken("the tenant has as many webhooks as it may have"));
+            return Err(Error::Taken("the tenant has the highest number of webhooks: delete a webhook first"));
         }
         self.events.number_events().await?;
         let blank = Webhook {
@@ -134,7 +137,7 @@ impl WebhookEngine {
         };
         let webhook = self.wished(blank, &wish)?;
         let told = self.audit.audited(deed(actor, &webhook, "webhook.create").after(shown(&webhook)));
-        let insert = Write::Webhook(WebhookWrite::Insert(Box::new(webhook.clone())));
+        let insert = WebhookWrite::Insert(Box::new(webhook.clone()));
         self.store.commit(Tx::new().with(insert).with(told)).await?;
         Ok(webhook)
     }
@@ -197,7 +200,7 @@ impl WebhookEngine {
     pub async fn rotate_webhook(&self, actor: &Actor, id: WebhookId, overlap: Option<Duration>) -> Result<Webhook> {
         let overlap = overlap.unwrap_or(DEFAULT_SECRET_OVERLAP);
         if overlap > MAX_SECRET_OVERLAP {
-            return Err(Error::invalid("expires_in", "7 days at most"));
+            return Err(Error::invalid("expires_in", "must be at most 7 days"));
         }
         self.update_webhook(actor, id, |webhook, _| {
             let until = after(self.store.now(), overlap);
@@ -218,7 +221,7 @@ impl WebhookEngine {
         }
         if let Some(description) = &wish.description {
             if description.len() > MAX_DESCRIPTION_BYTES {
-                return Err(Error::invalid("description", format!("at most {MAX_DESCRIPTION_BYTES} bytes")));
+                return Err(Error::invalid("description", format!("must be at most {MAX_DESCRIPTION_BYTES} bytes")));
             }
             webhook.description.clone_from(description);
         }
@@ -240,18 +243,18 @@ impl WebhookEngine {
             let (changed, writes) = change(webhook, last)?;
             let deed = deed(actor, &changed, "webhook.change").before(before).after(shown(&changed));
             let tx = Tx::new().with(self.audit.audited(deed));
-            let tx = writes.into_iter().fold(tx, |tx, write| tx.with(Write::Webhook(write)));
+            let tx = writes.into_iter().fold(tx, Tx::with);
             match self.store.commit(tx).await {
                 Ok(()) => return Ok(changed),
                 Err(StoreError::Conflict) => {}
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Error::busy("others change the webhook all the time"))
+        Err(Error::busy("other requests keep changing the webhook"))
     }
 
     async fn write_webhook(&self, write: WebhookWrite) -> Result<()> {
-        Ok(self.store.commit(Tx::new().with(Write::Webhook(write))).await?)
+        Ok(self.store.commit(Tx::new().with(write)).await?)
     }
 
     /// Deletes deliveries that ended long ago, and deleted endpoints. Returns the number of deliveries.

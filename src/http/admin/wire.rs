@@ -71,7 +71,7 @@ pub(super) struct ReprocessAssetsBody {
     /// `next_cursor` of the previous answer, to continue.
     #[schemars(length(min = 1, max = 512))]
     cursor: Option<String>,
-    /// How many assets to look at; 100 by default.
+    /// Number of assets to check; 100 by default.
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
 }
@@ -94,7 +94,7 @@ impl ReprocessAssetsBody {
 
 pub(super) fn parse_job_kind(text: &str) -> Result<JobKind, Error> {
     let names = || JobKind::ALL.map(JobKind::name).join(", ");
-    text.parse().map_err(|_| Error::invalid("kind", format!("one of {}", names())))
+    text.parse().map_err(|_| Error::invalid("kind", format!("must be one of {}", names())))
 }
 
 pub(super) fn parse_chore(text: &str) -> Result<Chore, Error> {
@@ -109,9 +109,9 @@ pub(super) fn parse_jobs_query(query: Option<&str>) -> Result<ListJobs, Error> {
     let mut list = ListJobs { limit: DEFAULT_PAGE_LIMIT, ..ListJobs::default() };
     for (name, value) in query_pairs(query) {
         match name.as_str() {
-            "state" => list.state = Some(parse_parameter("state", &value, "ready, running or dead")?),
+            "state" => list.state = Some(parse_parameter("state", &value, "must be ready, running or dead")?),
             "kind" => list.kind = Some(parse_job_kind(&value)?),
-            "after" => list.after = Some(parse_parameter("after", &value, "the id of a job")?),
+            "after" => list.after = Some(parse_parameter("after", &value, "must be the id of a job")?),
             "limit" => list.limit = parse_limit(&value)?,
             other => return Err(unknown_parameter(other)),
         }
@@ -122,7 +122,7 @@ pub(super) fn parse_jobs_query(query: Option<&str>) -> Result<ListJobs, Error> {
 /// `GET /v1/admin/stats`: the last day by default.
 pub(super) fn parse_stats_query(query: Option<&str>, now: Timestamp) -> Result<(Timestamp, Timestamp), Error> {
     let (mut from, mut to) = (before(now, DEFAULT_STATS_SPAN), now);
-    let time = |field, value: &str| parse_parameter(field, value, "a time like 2026-01-31T12:00:00Z");
+    let time = |field, value: &str| parse_parameter(field, value, "must be a time like 2026-01-31T12:00:00Z");
     for (name, value) in query_pairs(query) {
         match name.as_str() {
             "from" => from = time("from", &value)?,

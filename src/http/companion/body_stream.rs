@@ -13,11 +13,11 @@ use std::task::{Context, Poll};
 use axum::body::{Body, BodyDataStream, Bytes};
 use futures_util::{Stream, StreamExt};
 
-/// Why the source stopped.
+/// Reason why the source stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FormBodyError {
     /// The connection broke off before the end of the body.
-    #[error("the body broke off")]
+    #[error("the body ended early")]
     Truncated,
     /// The limit was reached without the start or end of a field.
     #[error("too many bytes without a field")]

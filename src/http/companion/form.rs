@@ -67,7 +67,7 @@ pub(super) struct FormRequest {
     pub(super) claims: ChunkClaims,
 }
 
-/// Why the body stream of a form's file ended with an error, if the form was at fault and not the connection.
+/// Reason why the body stream of a form's file ended with an error, if the form was at fault and not the connection.
 #[derive(Clone, Default)]
 pub(super) struct FormErrorSlot(Arc<Mutex<Option<CompanionError>>>);
 
@@ -168,7 +168,7 @@ impl FormReader {
             if names.name != FILE_FIELD {
                 let found = short_field_name(&names.name);
                 return Err(invalid_form(format!(
-                    "has a file in the field {found}; a file is taken from the field {FILE_FIELD}"
+                    "has a file in the field {found}; the file must be in the field {FILE_FIELD}"
                 ))
                 .into());
             }
@@ -191,9 +191,7 @@ impl FormReader {
     fn count_form_bytes(&mut self, bytes: u64) -> Result<(), Error> {
         self.form_bytes = self.form_bytes.saturating_add(bytes);
         if self.form_bytes > MAX_FORM_BYTES {
-            return Err(invalid_form(format!(
-                "has fields of more than {MAX_FORM_BYTES} bytes together, beside its file"
-            )));
+            return Err(invalid_form(format!("has more than {MAX_FORM_BYTES} bytes of fields besides its file")));
         }
         Ok(())
     }
@@ -204,7 +202,7 @@ impl FormReader {
         while let Some(bytes) = field.chunk().await.map_err(form_read_error)? {
             self.progress.advance();
             if value.len() + bytes.len() > MAX_FIELD_BYTES {
-                let hint = if name == FILE_FIELD { "; a file comes with a filename" } else { "" };
+                let hint = if name == FILE_FIELD { "; the part of a file must have a filename" } else { "" };
                 let name = short_field_name(name);
                 return Err(
                     invalid_form(format!("has a field {name} of more than {MAX_FIELD_BYTES} bytes{hint}")).into()
@@ -231,7 +229,7 @@ impl FormReader {
     async fn read_rest(&mut self, file_bytes: u64) -> Result<(), CompanionError> {
         self.progress.end_file();
         if self.next_file().await?.is_some() {
-            return Err(invalid_form("has more than one file; one upload takes one").into());
+            return Err(invalid_form("has more than one file; an upload takes a single file").into());
         }
         match self.length {
             Some(length) if length != file_bytes => {
@@ -288,7 +286,7 @@ fn form_read_error(error: multer::Error) -> CompanionError {
     match &error {
         multer::Error::StreamReadFailed(cause) => match cause.downcast_ref::<FormBodyError>() {
             Some(FormBodyError::NoField) => invalid_form(format!(
-                "has {MAX_FORM_BYTES} bytes in which no field begins or ends; is the boundary right?"
+                "has {MAX_FORM_BYTES} bytes without a field boundary; check the boundary parameter"
             ))
             .into(),
             Some(FormBodyError::Truncated) | None => Error::BodyTruncated.into(),
@@ -465,9 +463,9 @@ mod tests {
             refused(&form(b"x", &[("title", &long)])).await,
             "form: has a field title of more than 16384 bytes."
         );
-        assert!(refused(&form(b"x", &[("file", &long)])).await.ends_with("a file comes with a filename."));
+        assert!(refused(&form(b"x", &[("file", &long)])).await.ends_with("the part of a file must have a filename."));
         let many: Vec<_> = (0..1000).map(|_| ("padding", "some words that are nobody's business")).collect();
-        let together = "form: has fields of more than 65536 bytes together, beside its file.";
+        let together = "form: has more than 65536 bytes of fields besides its file.";
         assert_eq!(refused(&form(&large, &many)).await, together);
         let behind: Vec<u8> = many.iter().flat_map(|(name, value)| field(name, value)).collect();
         assert_eq!(refused(&[&file("file", "x", b"y"), &behind[..], b"--B--\r\n"].concat()).await, together);
@@ -504,14 +502,12 @@ mod tests {
         let unchosen = file("file", "", b"");
         assert_eq!(refused(&[unchosen.clone(), end.clone()].concat()).await, "form: has no file: none was chosen.");
         let (one, two) = (file("file", "a", b"1"), file("file", "b", b"2"));
-        let several = "form: has more than one file; one upload takes one.";
+        let several = "form: has more than one file; an upload takes a single file.";
         assert_eq!(refused(&[one.clone(), two.clone(), end.clone()].concat()).await, several);
         assert_eq!(refused(&[one.clone(), field("a", "b"), two, end.clone()].concat()).await, several);
         let cover = file("cover", "c", b"3");
         for text in [[one.clone(), cover.clone(), end.clone()].concat(), [cover, one.clone(), end.clone()].concat()] {
-            assert!(
-                refused(&text).await.contains("has a file in the field cover; a file is taken from the field file")
-            );
+            assert!(refused(&text).await.contains("has a file in the field cover; the file must be in the field file"));
         }
         // Other inputs of the page, in which nothing was chosen.
         for text in [[one.clone(), unchosen.clone(), end.clone()], [unchosen, one, end.clone()]] {

@@ -79,7 +79,7 @@ pub(super) async fn sign_part(call: CompanionRequest) -> CompanionResult {
     let part = wire::parse_part_number(call.path.get("number").map_or("", String::as_str))?;
     let id = call.verify_upload().await?;
     let signed = call.site.engine.uploads().sign_unplanned(&call.actor, id, &[part]).await?;
-    let only = signed.first().ok_or_else(|| Error::Internal("no URL for one part".to_owned()))?;
+    let only = signed.first().ok_or_else(|| Error::Internal("no URL for one part".into()))?;
     Ok(Rendered(wire::signed_url_view(only, call.site.engine.now())))
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn refuse_credentials() -> CompanionError {
     CompanionError::new(
         StatusCode::NOT_FOUND,
         "not_offered",
-        "Temporary credentials are not offered: parts are signed here.",
+        "Temporary credentials are not supported: this service signs parts.",
     )
 }
 

@@ -55,7 +55,7 @@ pub(super) fn form_routes() -> ApiRoutes {
     ApiRoutes::with_dialect(COMPANION_TAG, &COMPANION_DIALECT)
         .define_shape(
             "CompanionError",
-            json!({ "error": "text = not_found", "message": "text = There is no such thing.",
+            json!({ "error": "text = not_found", "message": "text = Not found.",
             "requestId": "text = 9f1c2a7be04d5513" }),
         )
         .post("/s3/form/{grant}", handlers::post_form, s3)

@@ -32,7 +32,7 @@ impl CompanionQuery {
 
     /// The key that the client was given and repeats with every request.
     pub(super) fn required_key(&self) -> Result<&str, Error> {
-        self.get("key").filter(|key| !key.is_empty()).ok_or_else(|| Error::invalid("key", "which file?"))
+        self.get("key").filter(|key| !key.is_empty()).ok_or_else(|| Error::invalid("key", "required"))
     }
 
     /// `GET /s3/params`: the type, which the form must repeat, and the command.
@@ -51,7 +51,7 @@ impl CompanionQuery {
         let list = self.get("partNumbers").unwrap_or_default().split(',').map(str::trim);
         let numbers = list.map(parse_part_number).collect::<Result<Vec<_>, Error>>()?;
         if numbers.len() > usize::from(PartNumber::MAX) {
-            return Err(Error::invalid("partNumbers", "at most 10000 at once"));
+            return Err(Error::invalid("partNumbers", "at most 10000 part numbers"));
         }
         Ok(numbers)
     }
@@ -60,7 +60,7 @@ impl CompanionQuery {
 /// The number of a part in a path or a list.
 pub(super) fn parse_part_number(text: &str) -> Result<PartNumber, Error> {
     let number = text.parse().ok().and_then(PartNumber::new);
-    number.ok_or_else(|| Error::invalid("partNumber", "part numbers are 1 to 10000"))
+    number.ok_or_else(|| Error::invalid("partNumber", "part numbers must be 1 to 10000"))
 }
 
 /// The command for a file as the client describes it. Path and characters that no name can hold are removed from the
@@ -117,13 +117,13 @@ impl CompleteMultipartBody {
     pub(super) fn into_command(self) -> Result<CompleteUpload, Error> {
         let claimed = |part: CompanionPartInput| {
             let number = PartNumber::new(part.number);
-            let number = number.ok_or_else(|| Error::invalid("parts", "part numbers are 1 to 10000"))?;
+            let number = number.ok_or_else(|| Error::invalid("parts", "part numbers must be 1 to 10000"))?;
             Ok(ClaimedPart { number, etag: Some(part.etag.trim().trim_matches('"').to_owned()) })
         };
         let mut parts = self.parts.into_iter().map(claimed).collect::<Result<Vec<_>, Error>>()?;
         parts.sort_unstable_by_key(|part| part.number);
         if let Some(twice) = parts.windows(2).find(|pair| pair[0].number == pair[1].number) {
-            return Err(Error::invalid("parts", format!("part {} comes twice", twice[0].number)));
+            return Err(Error::invalid("parts", format!("part {} occurs twice", twice[0].number)));
         }
         Ok(CompleteUpload { parts: Some(parts), sha256: None })
     }

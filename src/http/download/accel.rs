@@ -39,7 +39,7 @@ pub(super) fn find_trusted_proxy<'a>(site: &'a AppState, headers: &HeaderMap) ->
 }
 
 fn header_value_or_error(value: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::from_str(value).map_err(|error| Error::Internal(error.to_string()))
+    HeaderValue::from_str(value).map_err(Error::internal)
 }
 
 fn empty_response(download: &OpenedDownload) -> Response {
@@ -107,7 +107,7 @@ fn store_accel_response(
     verdict: &PreconditionOutcome,
     place: &'static str,
 ) -> Result<Response, ProblemDetails> {
-    let url = url::Url::parse(&request.url.url).map_err(|error| Error::Internal(error.to_string()))?;
+    let url = url::Url::parse(&request.url.url).map_err(Error::internal)?;
     // Byte for byte as signed: the parser is used for the host only.
     let target = request.url.url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()));
     let host = url.host_str().unwrap_or_default();

@@ -31,8 +31,13 @@ fn parse_query(query: Option<&str>) -> Result<DownloadQuery, Error> {
     let mut format = None;
     for (name, value) in query_pairs(query) {
         match (name.as_str(), value.as_str()) {
-            ("disposition", text) => ask.disposition = parse_parameter("disposition", text, "attachment or inline")?,
-            ("delivery", mode) => ask.delivery = Some(parse_parameter("delivery", mode, "no such delivery")?),
+            ("disposition", text) => {
+                ask.disposition = parse_parameter("disposition", text, "must be attachment or inline")?;
+            }
+            ("delivery", mode) => {
+                ask.delivery =
+                    Some(parse_parameter("delivery", mode, "must be redirect, stream, accel, sendfile or cdn")?);
+            }
             ("variant", name) => ask.variant = Some(AssetVariant { name: name.to_owned(), format: None }),
             ("format", name) => format = Some(name.to_owned()),
             (other, _) => return Err(unknown_parameter(other)),
@@ -40,7 +45,7 @@ fn parse_query(query: Option<&str>) -> Result<DownloadQuery, Error> {
     }
     match (&mut ask.variant, format) {
         (Some(form), format) => form.format = format,
-        (None, Some(_)) => return Err(Error::invalid("format", "only together with variant")),
+        (None, Some(_)) => return Err(Error::invalid("format", "requires variant")),
         (None, None) => {}
     }
     Ok(ask)
@@ -83,7 +88,7 @@ pub(super) async fn get_link_content(
     deliver_download(&site, &asked, download, mode).await
 }
 
-/// How the request counts towards the uses of a link. Requests that start in the middle of the file continue an earlier
+/// Effect of the request on the uses of a link. Requests that start in the middle of the file continue an earlier
 /// download: players and parallel downloaders send many. A request for the first byte is a use, however its range is
 /// written; a request without bytes is none.
 fn opening_kind(method: &Method, verdict: &PreconditionOutcome) -> LinkUseKind {
@@ -132,7 +137,7 @@ async fn deliver_download(
             return Err(ProblemDetails::new(
                 StatusCode::PRECONDITION_FAILED,
                 "precondition_failed",
-                "The file is another one.",
+                "The file does not match the condition of the request.",
             ));
         }
         PreconditionOutcome::RangeNotSatisfiable => return Ok(stream::unsatisfiable(&download)),
@@ -184,7 +189,7 @@ fn representation_info(download: &OpenedDownload) -> RepresentationInfo<'_> {
 }
 
 fn redirect_response(signed: &SignedUrl) -> Result<Response, ProblemDetails> {
-    let location = HeaderValue::from_str(&signed.url).map_err(|error| Error::Internal(error.to_string()))?;
+    let location = HeaderValue::from_str(&signed.url).map_err(Error::internal)?;
     let mut response = StatusCode::FOUND.into_response();
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, location);

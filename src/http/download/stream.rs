@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use super::conditions::PreconditionOutcome;
 use crate::domain::clock::Timestamp;
 use crate::domain::name::MediaType;
+use crate::domain::reason::chain;
 use crate::engine::{Engine, Error, OpenedDownload, RequestContext};
 use crate::http::AppState;
 use crate::http::problem::ProblemDetails;
@@ -153,9 +154,9 @@ async fn open_body(
 }
 
 /// Logs a body that fails. The failure closes the connection, so that the client notices the missing bytes.
-fn log_broken_download<E: std::fmt::Display>() -> impl Fn(&E) {
+fn log_broken_download<E: std::error::Error>() -> impl Fn(&E) {
     let id = RequestContext::request_id();
-    move |error| tracing::warn!(request_id = id, %error, "a download broke off")
+    move |error| tracing::warn!(request_id = id, error = %chain(error), "a download broke off")
 }
 
 /// `multipart/byteranges` (RFC 9110 §14.6); each part is fetched when the part before it has been sent.

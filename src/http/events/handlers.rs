@@ -90,17 +90,22 @@ pub(super) async fn open_event_socket(
     let of = question.asset.map_or(FeedOf::Tenant, FeedOf::Asset);
     let follower =
         caller.site.engine.events().follow(&caller.actor, of, question.since()).await.map_err(wire::problem_of)?;
-    let refused =
-        |_| ProblemDetails::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "A WebSocket is opened here.");
+    let refused = |_| {
+        ProblemDetails::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "upgrade_required",
+            "This address requires a WebSocket handshake.",
+        )
+    };
     let upgrade = upgrade.map_err(refused)?;
     if !has_nonce {
-        let detail = "Sec-WebSocket-Key has to be sixteen bytes in base64 (RFC 6455 section 4.1).";
+        let detail = "Sec-WebSocket-Key must be sixteen bytes in base64 (RFC 6455 section 4.1).";
         return Err(ProblemDetails::new(StatusCode::BAD_REQUEST, "invalid_websocket_key", detail));
     }
     Ok(websocket::open_socket(upgrade, caller, follower))
 }
 
-/// True if the request has exactly one `Sec-WebSocket-Key`, of sixteen bytes in base64 (RFC 6455 §4.1 and §4.2.1).
+/// True if the request has a single `Sec-WebSocket-Key`, of sixteen bytes in base64 (RFC 6455 §4.1 and §4.2.1).
 fn has_valid_nonce(headers: &HeaderMap) -> bool {
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
     let (Some(key), None) = (keys.next(), keys.next()) else { return false };

@@ -31,9 +31,9 @@ mod wire;
 
 static EVENTS_DIALECT: ErrorDialect = ErrorDialect {
     own_problems: || {
-        let nonce = "Sec-WebSocket-Key has to be sixteen bytes in base64 (RFC 6455 section 4.1).";
+        let nonce = "Sec-WebSocket-Key must be sixteen bytes in base64 (RFC 6455 section 4.1).";
         let nonce = ProblemDetails::new(StatusCode::BAD_REQUEST, "invalid_websocket_key", nonce);
-        vec![wire::problem_of(Error::invalid("after", "the id of an event, or 0")), nonce]
+        vec![wire::problem_of(Error::invalid("after", "must be the id of an event, or 0")), nonce]
     },
     ..ErrorDialect::of_problems("events", ProblemDetails::from)
 };

@@ -18,7 +18,7 @@ pub(super) struct EventsQuery {
     pub(super) stream: bool,
     /// Maximum number of events of a page.
     pub(super) limit: u32,
-    /// How long to wait while the page is empty.
+    /// Time to wait while the page is empty.
     pub(super) wait: Duration,
     /// Only events of this asset, where the path names none.
     pub(super) asset: Option<AssetId>,
@@ -40,7 +40,7 @@ impl EventsQuery {
                 "after" => question.after = Some(parse_event_id("after", &value)?),
                 "limit" => question.limit = parse_limit(&value)?,
                 "wait" => {
-                    let problem = || Error::invalid("wait", "seconds, or a duration like 30s");
+                    let problem = || Error::invalid("wait", "must be seconds, or a duration like 30s");
                     question.wait = parse_duration(&value).ok_or_else(problem)?;
                 }
                 "asset" if !names_asset => question.asset = Some(value.parse().map_err(|_| Error::NotFound)?),
@@ -65,7 +65,7 @@ impl EventsQuery {
 fn parse_event_id(field: &'static str, text: &str) -> Result<i64, Error> {
     let digits = (1..=19).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     let id = text.parse().ok().filter(|_| digits);
-    id.ok_or_else(|| Error::invalid(field, "the id of an event, or 0"))
+    id.ok_or_else(|| Error::invalid(field, "must be the id of an event, or 0"))
 }
 
 #[cfg(test)]

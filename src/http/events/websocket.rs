@@ -18,9 +18,9 @@ use crate::engine::FeedFollower;
 
 /// Maximum bytes of a message from the client, which has nothing to send.
 const MAX_CLIENT_MESSAGE_BYTES: usize = 4 << 10;
-/// How long a message may wait to be read by the client.
+/// Time for which a message may wait to be read by the client.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the client may take to answer a close frame.
+/// Time for which the client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Heartbeats without any frame from the client.
 const MAX_SILENT_HEARTBEATS: u32 = 3;
@@ -66,7 +66,7 @@ async fn send_events(
     let mut silent = 0;
     loop {
         tokio::select! {
-            () = caller.site.draining.cancelled() => return Some((close_code::AWAY, "come back")),
+            () = caller.site.draining.cancelled() => return Some((close_code::AWAY, "reconnect")),
             heard = socket.recv() => match heard {
                 Some(Ok(Message::Close(_))) | None => return None,
                 Some(Err(error)) => return close_reason_of(error),
@@ -75,14 +75,14 @@ async fn send_events(
             _ = beat.tick() => {
                 silent += 1;
                 if !caller.is_credential_valid().await {
-                    return Some((close_code::POLICY, "the credential has ended"));
+                    return Some((close_code::POLICY, "the credential is no longer valid"));
                 }
                 if silent > MAX_SILENT_HEARTBEATS || !send_message(socket, Message::Ping(Default::default())).await {
                     return None;
                 }
             }
             events = follower.next_events() => {
-                let Ok(events) = events else { return Some((close_code::AGAIN, "come back")) };
+                let Ok(events) = events else { return Some((close_code::AGAIN, "reconnect")) };
                 for event in events {
                     if !send_message(socket, Message::text(wire::event_json(&event))).await {
                         return None;

@@ -31,10 +31,18 @@ fn parse_digests(
         let value = match entry {
             ListEntry::Item(item) => match &item.bare_item {
                 BareItem::ByteSequence(value) if value.len() == algorithm.size() => value.clone(),
-                _ => return Err(IetfError::invalid_digest(Error::invalid(field, format!("no value of {name}")))),
+                _ => {
+                    return Err(IetfError::invalid_digest(Error::invalid(
+                        field,
+                        format!("the value of {name} is not a digest"),
+                    )));
+                }
             },
             ListEntry::InnerList(_) => {
-                return Err(IetfError::invalid_digest(Error::invalid(field, format!("no value of {name}"))));
+                return Err(IetfError::invalid_digest(Error::invalid(
+                    field,
+                    format!("the value of {name} is not a digest"),
+                )));
             }
         };
         known.push(ExpectedDigest { algorithm, value });

@@ -64,7 +64,7 @@ impl IetfError {
         self.standing = Some((wire::confirmed_offset(upload), complete));
         if complete && about_bytes {
             self.problem.code = "completed";
-            "Every byte of this upload is here already.".clone_into(&mut self.problem.detail);
+            "All bytes of this upload have already arrived.".clone_into(&mut self.problem.detail);
             self.problem.registered_type = draft.has_completed_problem().then_some(COMPLETED_UPLOAD_TYPE);
             self.problem.status =
                 if draft.has_completed_problem() { StatusCode::BAD_REQUEST } else { StatusCode::CONFLICT };

@@ -28,8 +28,8 @@ const UPLOAD_RESUMPTION_STATUS: StatusCode = match StatusCode::from_u16(104) {
     Err(_) => StatusCode::PROCESSING,
 };
 const UPLOAD_RESUMPTION_REASON: &str = "Upload Resumption Supported";
-/// How long the answer to the last bytes of a file waits for the digest that the client wants: workers compute it. A
-/// client that gets no digest asks again by HEAD.
+/// Time for which the answer to the last bytes of a file waits for the digest that the client wants: workers compute
+/// it. A client that gets no digest asks again by HEAD.
 const DIGEST_WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Methods of a request that only this protocol needs.
@@ -136,7 +136,7 @@ async fn finish_response(call: &UploadRequest, answer: IetfResult) -> Response {
 }
 
 fn method_not_allowed_response(allowed: &'static str) -> Response {
-    let detail = "This address does not answer to this method.";
+    let detail = "This address does not support this method.";
     let refusal = IetfError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
     let mut response = refusal.render(DraftVersion::Latest);
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));

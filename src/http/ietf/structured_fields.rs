@@ -25,9 +25,9 @@ pub(super) fn parse_integer(headers: &HeaderMap, name: &HeaderName, field: &'sta
         None => Ok(None),
         Some(Some(BareItem::Integer(number))) => {
             let number = u64::try_from(number).map(Some);
-            number.map_err(|_| Error::invalid(field, "a non-negative integer"))
+            number.map_err(|_| Error::invalid(field, "must be a non-negative integer"))
         }
-        Some(_) => Err(Error::invalid(field, "a non-negative integer")),
+        Some(_) => Err(Error::invalid(field, "must be a non-negative integer")),
     }
 }
 
@@ -52,7 +52,7 @@ pub(super) fn parse_dictionary(
 ) -> Result<Option<Dictionary>, Error> {
     let Some(value) = join_header_lines(headers, name) else { return Ok(None) };
     let parsed = Parser::new(&value).parse::<Dictionary>();
-    parsed.map(Some).map_err(|_| Error::invalid(field, "a dictionary of structured fields"))
+    parsed.map(Some).map_err(|_| Error::invalid(field, "must be a dictionary of structured fields"))
 }
 
 #[cfg(test)]

@@ -59,7 +59,11 @@ pub(super) fn interim_draft(headers: &HeaderMap) -> Option<DraftVersion> {
 /// Refuses requests with `Tus-Resumable`: they are meant for tus. URLSession adds its own headers to them unasked.
 pub(super) fn refuse_tus(headers: &HeaderMap) -> Result<(), IetfError> {
     if headers.contains_key(TUS_RESUMABLE_HEADER) {
-        return Err(IetfError::new(StatusCode::BAD_REQUEST, "other_protocol", "tus is spoken at /tus."));
+        return Err(IetfError::new(
+            StatusCode::BAD_REQUEST,
+            "other_protocol",
+            "The tus protocol is available at /tus.",
+        ));
     }
     Ok(())
 }
@@ -71,7 +75,7 @@ fn parse_completeness(headers: &HeaderMap, draft: DraftVersion) -> Result<Option
 }
 
 fn missing_completeness_error() -> Error {
-    Error::invalid("Upload-Complete", "is this all (?1), or will more come (?0)?")
+    Error::invalid("Upload-Complete", "required: ?1 if the content ends the file, otherwise ?0")
 }
 
 /// The draft version of a creation, and what the end of its content means.
@@ -85,7 +89,7 @@ fn parse_draft_and_end(headers: &HeaderMap) -> Result<(Option<DraftVersion>, End
             let complete = structured_fields::parse_boolean(headers, &UPLOAD_COMPLETE_HEADER, "Upload-Complete")?;
             let incomplete = structured_fields::parse_boolean(headers, &UPLOAD_INCOMPLETE_HEADER, "Upload-Incomplete")?;
             if complete == Some(false) || incomplete == Some(true) {
-                return Err(Error::invalid("Upload-Draft-Interop-Version", "3 to 10 are understood"));
+                return Err(Error::invalid("Upload-Draft-Interop-Version", "only versions 3 to 10 are supported"));
             }
             return Ok((None, EndOfBody::EndsFile));
         }
@@ -113,7 +117,7 @@ fn creation_length(headers: &HeaderMap, announced: Option<u64>, ends: EndOfBody)
     match (said, announced) {
         (Some(said), Some(bytes)) if bytes > said => Err(Error::LengthMismatch("the content is longer")),
         (Some(said), Some(bytes)) if ends == EndOfBody::EndsFile && bytes != said => {
-            Err(Error::LengthMismatch("the content is shorter, and said to be all"))
+            Err(Error::LengthMismatch("the content is shorter, although it ends the file"))
         }
         (None, Some(bytes)) if ends == EndOfBody::EndsFile => Ok(UploadLength::Known(bytes)),
         (Some(said), _) => Ok(UploadLength::Known(said)),
@@ -129,11 +133,11 @@ fn parse_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
 pub(super) fn parse_creation(headers: &HeaderMap, announced: Option<u64>) -> Result<CreationRequest, IetfError> {
     let (draft, ends) = parse_draft_and_end(headers)?;
     if parse_offset(headers)?.is_some_and(|offset| offset != 0) {
-        return Err(Error::invalid("Upload-Offset", "a file begins at 0").into());
+        return Err(Error::invalid("Upload-Offset", "must be 0 at creation").into());
     }
     let content = content_media_type(headers)?;
     if draft.is_none() && content.as_deref().is_some_and(|content| content.starts_with("multipart/form-data")) {
-        let detail = "The content is the file itself, not a form that holds it.";
+        let detail = "The content must be the file itself, not a form.";
         return Err(IetfError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
     Ok(CreationRequest {
@@ -149,7 +153,7 @@ pub(super) fn parse_creation(headers: &HeaderMap, announced: Option<u64>) -> Res
 /// Declared media type of the content, in lower case and without parameters.
 fn content_media_type(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
-    let text = value.to_str().map_err(|_| Error::invalid("Content-Type", "is not ASCII"))?;
+    let text = value.to_str().map_err(|_| Error::invalid("Content-Type", "must be ASCII"))?;
     Ok(Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()))
 }
 
@@ -157,7 +161,7 @@ fn content_media_type(headers: &HeaderMap) -> Result<Option<String>, Error> {
 /// headers.
 fn file_description(headers: &HeaderMap, content: Option<&str>) -> Result<UploadMetadata, Error> {
     let said = headers.get(UPLOAD_METADATA_HEADER).map(HeaderValue::to_str).transpose();
-    let said = said.map_err(|_| Error::invalid("Upload-Metadata", "is not ASCII"))?;
+    let said = said.map_err(|_| Error::invalid("Upload-Metadata", "must be ASCII"))?;
     let mut described = upload_metadata::parse_upload_metadata(said.unwrap_or_default())?;
     // curl's default type and the type of appends are not the file's type.
     let own =
@@ -188,11 +192,10 @@ pub(super) fn parse_append(
     announced: Option<u64>,
 ) -> Result<AppendRequest, IetfError> {
     if draft.requires_append_type() && content_media_type(headers)?.as_deref() != Some(PARTIAL_UPLOAD_TYPE) {
-        let detail = format!("Bytes of a file come as {PARTIAL_UPLOAD_TYPE}.");
+        let detail = format!("The Content-Type must be {PARTIAL_UPLOAD_TYPE}.");
         return Err(IetfError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
-    let offset =
-        parse_offset(headers)?.ok_or_else(|| Error::invalid("Upload-Offset", "where do these bytes belong?"))?;
+    let offset = parse_offset(headers)?.ok_or_else(|| Error::invalid("Upload-Offset", "required"))?;
     let length = parse_length(headers)?;
     let complete = match parse_completeness(headers, draft)? {
         Some(complete) => complete,
@@ -212,7 +215,7 @@ pub(super) fn refuse_byte_headers(headers: &HeaderMap) -> Result<(), Error> {
         (UPLOAD_LENGTH_HEADER, "Upload-Length"),
     ] {
         if headers.contains_key(name) {
-            return Err(Error::invalid(field, "is no part of this request"));
+            return Err(Error::invalid(field, "must be absent"));
         }
     }
     Ok(())

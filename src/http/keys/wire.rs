@@ -24,10 +24,10 @@ pub(super) struct CreateApiKeyBody {
     name: Option<String>,
     /// Scopes that the key grants.
     scopes: ScopesInput,
-    /// When it ends, in seconds or like `90d`; never by default.
+    /// Lifetime of the key in seconds, or like `90d`; by default the key does not expire.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<Value>,
-    /// For operators: the tenant of the key, by name or id.
+    /// The tenant of the key, by name or id; for operators only.
     tenant: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl CreateApiKeyBody {
         let Self { name, scopes, expires_in, tenant: named } = self;
         let tenant = match (tenant, named) {
             (Some(query), Some(body)) if query != body => {
-                return Err(Error::invalid("tenant", "the address names another one"));
+                return Err(Error::invalid("tenant", "differs from the tenant in the address"));
             }
             (query, body) => query.or(body),
         };
@@ -71,13 +71,13 @@ impl CreateApiKeyBody {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RotateKey")]
 pub(super) struct RotateApiKeyBody {
-    /// How long the old secret stays valid as well, in seconds or like `24h`; not at all by default.
+    /// Time for which the old secret stays valid, in seconds or like `24h`; not at all by default.
     #[schemars(with = "Option<DurationInput>")]
     overlap: Option<Value>,
 }
 
 impl RotateApiKeyBody {
-    /// How long the old secret stays valid as well.
+    /// Time for which the old secret stays valid.
     pub(super) fn parse_overlap(&self) -> Result<Option<Duration>, Error> {
         parse_duration_member("overlap", self.overlap.as_ref())
     }
@@ -95,7 +95,7 @@ pub(super) fn parse_keys_query(query: Option<&str>) -> Result<ListApiKeysQuery, 
     for (name, value) in query_pairs(query) {
         match name.as_str() {
             "tenant" => list.tenant = Some(value),
-            "after" => list.after = Some(parse_parameter("after", &value, "the id of a key")?),
+            "after" => list.after = Some(parse_parameter("after", &value, "must be the id of a key")?),
             "limit" => list.limit = parse_limit(&value)?,
             other => return Err(unknown_parameter(other)),
         }

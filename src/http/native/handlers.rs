@@ -49,7 +49,7 @@ fn opened_response(opened: &OpenedUpload, public_url: &str) -> NativeResult {
     let multipart = match &opened.part_urls {
         Some(signed) => {
             let urls = RawValue::from_string(part_urls::urls_array(signed));
-            let urls = urls.map_err(|error| Error::Internal(error.to_string()))?;
+            let urls = urls.map_err(Error::internal)?;
             let plan = signed.plan();
             Some(view::PartUrlsView { part_size: plan.part_size(), part_count: plan.count(), urls })
         }

@@ -21,7 +21,11 @@ pub(super) fn parse_links_query(query: Option<&str>, of: Option<AssetId>) -> Res
     let mut list = ListLinks { asset: of, maker: None, after: None, limit: DEFAULT_PAGE_LIMIT };
     for (name, value) in query_pairs(query) {
         match name.as_str() {
-            "cursor" => list.after = Some(value.parse().map_err(|_| Error::invalid("cursor", "not one of ours"))?),
+            "cursor" => {
+                list.after = Some(
+                    value.parse().map_err(|_| Error::invalid("cursor", "must be the cursor of a previous answer"))?,
+                );
+            }
             "limit" => list.limit = parse_limit(&value)?,
             "asset" if of.is_none() => list.asset = Some(value.parse().map_err(|_| Error::NotFound)?),
             "created_by" => list.maker = Some(parse_field("created_by", &value)?),
@@ -121,10 +125,10 @@ pub(super) struct CreateCollectionBody {
     /// Ids of the assets, in the order of the archive; 10 000 at most.
     #[schemars(length(min = 1, max = 10_000))]
     assets: Vec<String>,
-    /// When the link ends, in seconds or like `1h`; after an hour by default.
+    /// Lifetime of the link in seconds, or like `1h`; 1 hour by default.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<SecondsInput>,
-    /// How often the link may be used; any number of times by default.
+    /// Number of permitted uses; unlimited by default.
     #[schemars(range(min = 1))]
     uses: Option<u32>,
     /// The only network that may use the link; any by default.
@@ -134,7 +138,7 @@ pub(super) struct CreateCollectionBody {
 impl CreateCollectionBody {
     pub(super) fn into_command(self) -> Result<CollectionWish, Error> {
         let id = |(i, text): (usize, &String)| {
-            text.parse().map_err(|_| Error::invalid("assets", format!("number {} is no id", i + 1)))
+            text.parse().map_err(|_| Error::invalid("assets", format!("entry {} is not a valid id", i + 1)))
         };
         Ok(CollectionWish {
             name: parse_field("name", &self.name)?,
@@ -170,15 +174,14 @@ pub(super) struct CreateThumbnailUrlsBody {
     /// The derivative, like `thumb-256`.
     #[schemars(length(min = 1, max = 64))]
     variant: String,
-    /// Its format, like `webp`; the default format if left out.
+    /// Format of the variant, like `webp`; the default format if left out.
     #[schemars(length(min = 1, max = 64))]
     format: Option<String>,
 }
 
 impl CreateThumbnailUrlsBody {
     pub(super) fn to_variant(&self) -> Result<AssetVariant, Error> {
-        parse_variant(Some(&self.variant), self.format.as_deref())?
-            .ok_or_else(|| Error::invalid("variant", "which one?"))
+        parse_variant(Some(&self.variant), self.format.as_deref())?.ok_or_else(|| Error::invalid("variant", "required"))
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn parse_assets_query(query: Option<&str>) -> Result<ListAssets, Erro
             "content_type" => list.content_type = Some(value),
             "created_after" => {
                 list.created_after =
-                    Some(parse_parameter("created_after", &value, "a time like 2026-01-31T12:00:00Z")?);
+                    Some(parse_parameter("created_after", &value, "must be a time like 2026-01-31T12:00:00Z")?);
             }
             "cursor" => list.cursor = Some(value),
             "limit" => list.limit = parse_limit(&value)?,
@@ -43,7 +43,7 @@ pub(super) fn parse_wait_query(query: Option<&str>) -> Result<WaitQuery, Error> 
         match name.as_str() {
             "wait" => wait.timeout = parse_duration_field("wait", &value)?,
             "until" if AssetState::NAMES.contains(&value.as_str()) => wait.until = Some(value),
-            "until" => return Err(Error::invalid("until", format!("one of {}", AssetState::NAMES.join(", ")))),
+            "until" => return Err(Error::invalid("until", format!("must be one of {}", AssetState::NAMES.join(", ")))),
             other => return Err(unknown_parameter(other)),
         }
     }

@@ -60,7 +60,7 @@ pub(super) struct CreateUploadBody {
     #[serde(default)]
     #[schemars(length(max = 64))]
     content_types: Vec<String>,
-    /// When the upload and its grant end, in seconds or like `1h`; by default as `upload_expires_in` of the limits
+    /// Lifetime of the upload and its grant, in seconds or like `1h`; by default as `upload_expires_in` of the limits
     /// says.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<SecondsInput>,
@@ -75,7 +75,7 @@ pub(super) struct CreateUploadBody {
     /// Properties to keep with the asset, up to `max_metadata_bytes`.
     #[serde(default)]
     metadata: AssetMetadata,
-    /// How the bytes travel; the service chooses by default.
+    /// Method of the transfer; the service chooses by default.
     #[serde(default)]
     method: MethodInput,
     /// Bytes of every part but the last; the service chooses by default.
@@ -84,7 +84,7 @@ pub(super) struct CreateUploadBody {
     /// The algorithm by which every part will be checked: `sha256`, `crc32c` or `crc64nvme`.
     #[schemars(regex(pattern = "^(sha256|crc32c|crc64nvme)$"))]
     checksum: Option<String>,
-    /// How many URLs of parts the answer has at most; 10 by default.
+    /// Number of signed part URLs in the answer, at most; 10 by default.
     #[schemars(range(max = 10_000))]
     urls: Option<u16>,
     /// The name of the policy that applies; `default` by default.
@@ -107,25 +107,25 @@ impl CreateUploadBody {
         if let Some(id) = &self.external_id
             && (id.is_empty() || id.len() > MAX_EXTERNAL_ID_BYTES || id.chars().any(char::is_control))
         {
-            return Err(Error::invalid("external_id", "1 to 255 bytes without control characters"));
+            return Err(Error::invalid("external_id", "must be 1 to 255 bytes without control characters"));
         }
         if self.content_types.len() > MAX_CONTENT_TYPES {
-            return Err(Error::invalid("content_types", format!("at most {MAX_CONTENT_TYPES}")));
+            return Err(Error::invalid("content_types", format!("at most {MAX_CONTENT_TYPES} types")));
         }
         let urls = self.urls.unwrap_or(DEFAULT_URL_COUNT);
         if urls > PartNumber::MAX {
-            return Err(Error::invalid("urls", "at most 10000"));
+            return Err(Error::invalid("urls", "must be at most 10000"));
         }
         let size = match (self.size, self.max_size) {
             (Some(size), None) => UploadSize::Exact(size),
             (None, Some(most)) => UploadSize::AtMost(most),
-            (Some(_), Some(_)) => return Err(Error::invalid("max_size", "the size is known already")),
+            (Some(_), Some(_)) => return Err(Error::invalid("max_size", "cannot be combined with size")),
             (None, None) => return Err(Error::invalid("size", "required (or max_size, if the file is chosen later)")),
         };
         let name = match (&self.filename, size) {
             (Some(name), _) => parse_field("filename", name)?,
             (None, UploadSize::AtMost(_)) => FileName::nameless(),
-            (None, UploadSize::Exact(_)) => return Err(Error::invalid("filename", "a file needs a name")),
+            (None, UploadSize::Exact(_)) => return Err(Error::invalid("filename", "required")),
         };
         let allowed = self.content_types.iter().map(|text| parse_field("content_types", text));
         Ok(CreateUpload {
@@ -191,7 +191,7 @@ enum PartListInput {
 }
 
 fn parse_part_number(field: &'static str, number: Option<u64>) -> Result<PartNumber, Error> {
-    number.and_then(PartNumber::new).ok_or_else(|| Error::invalid(field, "part numbers are 1 to 10000"))
+    number.and_then(PartNumber::new).ok_or_else(|| Error::invalid(field, "part numbers must be 1 to 10000"))
 }
 
 impl SignPartsBody {
@@ -204,7 +204,7 @@ impl SignPartsBody {
             }
         };
         if parts.is_empty() {
-            return Err(Error::invalid("parts", "at least one"));
+            return Err(Error::invalid("parts", "at least one part is required"));
         }
         let checksum = |(part, text): (String, String)| {
             let part = parse_part_number("checksums", part.parse().ok())?;
@@ -212,7 +212,7 @@ impl SignPartsBody {
         };
         let checksums = self.checksums.into_iter().map(checksum).collect::<Result<Vec<_>, Error>>()?;
         if self.form == UrlFormInput::Compact && !checksums.is_empty() {
-            return Err(Error::invalid("form", "checksums change every URL: ask for whole ones"));
+            return Err(Error::invalid("form", "cannot be compact with checksums: they change every URL"));
         }
         Ok(SignParts { parts, checksums })
     }
@@ -289,7 +289,7 @@ pub(super) struct CreateLinkBody {
     /// The asset that the link opens; only where the path names none.
     #[serde(alias = "asset_id")]
     asset: Option<String>,
-    /// When the link ends, in seconds or like `1h`; after an hour by default.
+    /// Lifetime of the link in seconds, or like `1h`; 1 hour by default.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<SecondsInput>,
     /// `attachment` to save the file, `inline` to show it if its type is safe; `attachment` by default.
@@ -298,7 +298,7 @@ pub(super) struct CreateLinkBody {
     /// The name under which the file is saved; the asset's by default.
     #[schemars(length(min = 1))]
     filename: Option<String>,
-    /// How often the link may be used; any number of times by default.
+    /// Number of permitted uses; unlimited by default.
     #[schemars(range(min = 1))]
     uses: Option<u32>,
     /// The only network that may use the link, like `192.0.2.0/24`; any by default.
@@ -339,7 +339,7 @@ impl SecondsInput {
 
 /// `30`, `30s`, `5m`, `1h 30m`.
 pub(super) fn parse_duration_field(field: &'static str, text: &str) -> Result<Duration, Error> {
-    parse_duration(text).ok_or_else(|| Error::invalid(field, "seconds, or a duration like 90s, 15m or 1h"))
+    parse_duration(text).ok_or_else(|| Error::invalid(field, "must be seconds, or a duration like 90s, 15m or 1h"))
 }
 
 pub(super) const DEFAULT_LINK_TTL: Duration = Duration::from_secs(3600);
@@ -348,22 +348,23 @@ pub(super) const DEFAULT_LINK_TTL: Duration = Duration::from_secs(3600);
 pub(super) fn parse_variant(variant: Option<&str>, format: Option<&str>) -> Result<Option<AssetVariant>, Error> {
     match (variant, format) {
         (None, None) => Ok(None),
-        (None, Some(_)) => Err(Error::invalid("format", "only together with variant")),
+        (None, Some(_)) => Err(Error::invalid("format", "requires variant")),
         (Some(name), format) => {
             let form = AssetVariant::read(name, format);
-            form.map(Some).ok_or_else(|| Error::invalid("variant", "a name like thumb-256, and a format like webp"))
+            form.map(Some)
+                .ok_or_else(|| Error::invalid("variant", "must be a name like thumb-256, with a format like webp"))
         }
     }
 }
 
 impl CreateLinkBody {
-    /// Converts the body to a command. `of`: the asset in the path, where the route has one.
+    /// Converts the body to a command. `of`: the asset in the path, for routes with an asset.
     pub(super) fn into_command(self, of: Option<AssetId>) -> Result<LinkWish, Error> {
         let asset = match (of, self.asset) {
             (Some(asset), None) => asset,
             (None, Some(text)) => text.parse().map_err(|_| Error::NotFound)?,
-            (Some(_), Some(_)) => return Err(Error::invalid("asset", "the path names it already")),
-            (None, None) => return Err(Error::invalid("asset", "which one?")),
+            (Some(_), Some(_)) => return Err(Error::invalid("asset", "must be absent: the path names the asset")),
+            (None, None) => return Err(Error::invalid("asset", "required")),
         };
         let disposition = self.disposition.unwrap_or_else(|| "attachment".to_owned());
         Ok(LinkWish {
@@ -372,7 +373,9 @@ impl CreateLinkBody {
                 None => DEFAULT_LINK_TTL,
                 Some(life) => life.into_duration("expires_in")?,
             },
-            disposition: disposition.parse().map_err(|()| Error::invalid("disposition", "attachment or inline"))?,
+            disposition: disposition
+                .parse()
+                .map_err(|()| Error::invalid("disposition", "must be attachment or inline"))?,
             filename: parse_optional_field("filename", self.filename.as_deref())?,
             variant: parse_variant(self.variant.as_deref(), self.format.as_deref())?,
             uses: self.uses,

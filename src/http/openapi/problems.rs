@@ -104,10 +104,10 @@ fn engine_errors() -> Vec<Error> {
         Error::ContentMismatch,
         Error::NotReady { state: "processing" },
         Error::Rejected { code: "infected".to_owned() },
-        Error::BytesMissing(String::new()),
+        Error::BytesMissing("".into()),
         Error::StorageFull,
-        Error::Busy { why: String::new(), after: soon },
-        Error::Internal(String::new()),
+        Error::Busy { why: "".into(), after: soon },
+        Error::Internal("".into()),
     ]
 }
 

@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::domain::reason::chain;
 use crate::engine::{Engine, Error};
 use crate::http::AppState;
 
@@ -151,7 +152,7 @@ pub(super) async fn get_metrics(State(site): State<AppState>) -> Response {
     // While the database is unavailable, its gauges keep their last values; all other metrics are current.
     let looked = metrics.refreshed.try_get_with((), metrics.refresh_gauges(&site.engine)).await;
     if let Err(error) = looked {
-        tracing::warn!(%error, "jobs are not counted for metrics");
+        tracing::warn!(error = %chain(&error), "jobs are not counted for metrics");
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], metrics.encode_text()).into_response()

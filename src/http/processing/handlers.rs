@@ -20,7 +20,7 @@ type ProcessingResult = Result<Rendered<Value>, ProblemDetails>;
 fn processing_token(headers: &HeaderMap, query: Option<&str>) -> Result<String, Error> {
     let header = headers.get("gantry-processing-token").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
     let asked = || query_pairs(query).find(|(name, _)| name == "token").map(|(_, value)| value);
-    header.or_else(asked).ok_or_else(|| Error::invalid("token", "the one that came with the offer"))
+    header.or_else(asked).ok_or_else(|| Error::invalid("token", "required: the token of the offer"))
 }
 
 pub(super) async fn get_processing_task(

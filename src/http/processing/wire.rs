@@ -16,7 +16,7 @@ pub(super) struct ReportProcessingBody {
     token: String,
     /// The outcome: `accept` and `reject` are final, `retry` offers the asset again.
     outcome: OutcomeInput,
-    /// Why, for `reject` and `retry`.
+    /// Reason, for `reject` and `retry`.
     #[serde(default)]
     reason: Option<RejectionReasonInput>,
     /// Facts that were found; they become the asset's `details`.
@@ -102,14 +102,14 @@ impl ReportProcessingBody {
 
 fn rejection_verdict(reason: Option<RejectionReasonInput>) -> Result<AssetVerdict, Error> {
     let (code, sentence) = match reason {
-        None => return Err(Error::invalid("reason", "a rejected asset shows its reason")),
+        None => return Err(Error::invalid("reason", "required for reject")),
         Some(RejectionReasonInput::Sentence(sentence)) => ("processor_rejected".to_owned(), sentence),
         Some(RejectionReasonInput::Full { code, message }) => (code, message),
     };
     let sound =
         (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     if !sound {
-        return Err(Error::invalid("reason", "a code of 1 to 64 letters, digits, _, - and ."));
+        return Err(Error::invalid("reason", "the code must be 1 to 64 letters, digits, _, - and ."));
     }
     Ok(AssetVerdict { code, sentence })
 }

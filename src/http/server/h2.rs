@@ -26,7 +26,7 @@ use crate::engine::BodyPaceLimits;
 const MAX_SEND_BUFFER_BYTES: usize = 400 << 10;
 const MAX_HEADER_LIST_BYTES: u32 = 16 << 10;
 const MAX_FRAME_BYTES: usize = 16 << 10;
-/// How long a connection stays open after its last answer once the shutdown was announced.
+/// Time for which a connection stays open after its last answer once the shutdown was announced.
 const CLOSE_DELAY: Duration = Duration::from_secs(1);
 
 /// The right to answer a request, once.

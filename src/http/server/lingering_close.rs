@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 /// Maximum bytes that are read and dropped for a refused body.
 pub(super) const MAX_DROPPED_BYTES: u64 = 32 << 20;
-/// How long a refused body is read and dropped.
+/// Time for which a refused body is read and dropped.
 pub(super) const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 const SCRATCH_BYTES: usize = 8 << 10;
 

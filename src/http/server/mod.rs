@@ -36,6 +36,7 @@ use super::connection_limit::ConnectionLimit;
 use super::context::PeerAddress;
 use super::tls::{AcceptedStream, ReloadableCertificate};
 use crate::domain::clock::{Clock as _, SystemClock};
+use crate::domain::reason::chain;
 use crate::engine::BodyPaceLimits;
 use crate::sendfile::{SpanConnection, SpanOutlet};
 
@@ -47,7 +48,7 @@ mod lingering_close;
 mod request_body;
 mod rewind;
 
-/// How long an HTTP/2 client may be silent before a ping is sent, and how long it may take to answer.
+/// Time for which an HTTP/2 client may be silent before a ping is sent, and for which it may take to answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// Maximum concurrent requests on an HTTP/2 connection.
 const MAX_CONCURRENT_STREAMS: u32 = 256;
@@ -69,9 +70,9 @@ pub struct ServerLimits {
     pub pace: BodyPaceLimits,
     /// Memory budget for the growth of HTTP/2 windows; clones share it.
     pub window_budget: WindowBudget,
-    /// How long a client may leave an answer unread before its connection is closed.
+    /// Time for which a client may leave an answer unread before its connection is closed.
     pub write_timeout: Duration,
-    /// How long requests under way may take once the shutdown was announced.
+    /// Time for which requests in flight may take once the shutdown was announced.
     pub shutdown_grace: Duration,
 }
 
@@ -309,7 +310,7 @@ async fn accept_or_pause(accepted: std::io::Result<(TcpStream, SocketAddr)>) -> 
             Some((stream, peer))
         }
         Err(error) => {
-            tracing::warn!(%error, "no connection could be accepted");
+            tracing::warn!(error = %chain(&error), "no connection could be accepted");
             tokio::time::sleep(Duration::from_millis(50)).await;
             None
         }

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
@@ -157,7 +157,7 @@ async fn export_audit_trail(site: AppState, actor: Actor, mut trail: AuditTrailQ
             Ok(Some((Bytes::from(lines), next)))
         }
     });
-    let body = Body::from_stream(rest.boxed().map_err(|error| error.to_string()));
+    let body = Body::from_stream(rest.boxed());
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, body).into_response())
 }

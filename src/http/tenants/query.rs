@@ -25,7 +25,7 @@ pub(super) fn parse_list_query(query: Option<&str>) -> Result<ListByNameQuery, E
         match name.as_str() {
             "tenant" => page.tenant = Some(value),
             "after" => page.after = value,
-            "limit" => page.limit = parse_parameter("limit", &value, "1 to 1000")?,
+            "limit" => page.limit = parse_parameter("limit", &value, "must be 1 to 1000")?,
             other => return Err(unknown_parameter(other)),
         }
     }
@@ -36,7 +36,7 @@ pub(super) fn parse_audit_query(query: Option<&str>) -> Result<AuditTrailQuery, 
     let usual = AuditQuery { limit: DEFAULT_PAGE_LIMIT, ..AuditQuery::default() };
     let mut trail = AuditTrailQuery { tenant: None, query: usual, export: false };
     for (name, value) in query_pairs(query) {
-        let (asked, time) = (&mut trail.query, "a time like 2026-11-21T00:00:00Z");
+        let (asked, time) = (&mut trail.query, "must be a time like 2026-11-21T00:00:00Z");
         match (name.as_str(), value.as_str()) {
             ("tenant", _) => trail.tenant = Some(value),
             ("actor", _) => asked.actor = Some(value),
@@ -44,11 +44,11 @@ pub(super) fn parse_audit_query(query: Option<&str>) -> Result<AuditTrailQuery, 
             ("subject", _) => asked.subject = Some(value),
             ("since", at) => asked.since = Some(parse_parameter::<Timestamp>("since", at, time)?),
             ("until", at) => asked.until = Some(parse_parameter::<Timestamp>("until", at, time)?),
-            ("after", id) => asked.after = Some(parse_parameter("after", id, "an entry's id")?),
-            ("limit", most) => asked.limit = parse_parameter("limit", most, "1 to 1000")?,
+            ("after", id) => asked.after = Some(parse_parameter("after", id, "must be the id of an entry")?),
+            ("limit", most) => asked.limit = parse_parameter("limit", most, "must be 1 to 1000")?,
             ("format", "json") => trail.export = false,
             ("format", "ndjson") => trail.export = true,
-            ("format", _) => return Err(Error::invalid("format", "json or ndjson")),
+            ("format", _) => return Err(Error::invalid("format", "must be json or ndjson")),
             (other, _) => return Err(unknown_parameter(other)),
         }
     }

@@ -42,7 +42,7 @@ pub(super) async fn handle_upload(UploadRequestWithBody(call, body): UploadReque
 }
 
 fn method_not_allowed_response(allowed: &'static str) -> Response {
-    let detail = "This address does not answer to this method.";
+    let detail = "This address does not support this method.";
     let refusal = TusError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
     let mut response = refusal.into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
@@ -104,7 +104,11 @@ async fn concatenate_uploads(
     concat: String,
 ) -> Result<Upload, TusError> {
     if wire::parse_length(&call.headers)?.is_some() {
-        return Err(Error::invalid("Upload-Length", "a final upload is as long as its pieces").into());
+        return Err(Error::invalid(
+            "Upload-Length",
+            "must be absent: a final upload is as long as its partial uploads",
+        )
+        .into());
     }
     let (raw, described) = parse_metadata(&call.headers)?;
     let wish = ConcatenateUploads {

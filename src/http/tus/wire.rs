@@ -32,9 +32,9 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName, field: &'static st
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Error::invalid(field, "comes more than once"));
+        return Err(Error::invalid(field, "must occur only once"));
     }
-    value.to_str().map(|text| Some(text.trim())).map_err(|_| Error::invalid(field, "is not ASCII"))
+    value.to_str().map(|text| Some(text.trim())).map_err(|_| Error::invalid(field, "must be ASCII"))
 }
 
 /// A non-negative decimal number: digits only, up to 63 bits.
@@ -42,7 +42,7 @@ fn parse_number(headers: &HeaderMap, name: &HeaderName, field: &'static str) -> 
     let Some(text) = header_text(headers, name, field)? else { return Ok(None) };
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let number = text.parse().ok().filter(|number| digits && *number <= i64::MAX as u64);
-    number.map(Some).ok_or_else(|| Error::invalid(field, "a non-negative decimal number"))
+    number.map(Some).ok_or_else(|| Error::invalid(field, "must be a non-negative decimal number"))
 }
 
 /// Checks that the client uses tus 1.0.0. `silence_is_fine`: the header may be absent.
@@ -52,7 +52,7 @@ pub(super) fn check_version(headers: &HeaderMap, silence_is_fine: bool) -> Resul
         None if silence_is_fine => Ok(()),
         Some(version) if version == TUS_VERSION => Ok(()),
         _ => {
-            let detail = "This speaks tus 1.0.0; say so with Tus-Resumable.";
+            let detail = "Only tus 1.0.0 is supported: send Tus-Resumable: 1.0.0.";
             Err(TusError::new(StatusCode::PRECONDITION_FAILED, "unsupported_version", detail))
         }
     }
@@ -63,9 +63,11 @@ pub(super) fn creation_length(headers: &HeaderMap) -> Result<UploadLength, Error
     match (parse_length(headers)?, header_text(headers, &UPLOAD_DEFER_LENGTH_HEADER, "Upload-Defer-Length")?) {
         (Some(length), None) => Ok(UploadLength::Known(length)),
         (None, Some("1")) => Ok(UploadLength::Deferred),
-        (None, Some(_)) => Err(Error::invalid("Upload-Defer-Length", "is 1 or not there")),
-        (Some(_), Some(_)) => Err(Error::invalid("Upload-Length", "not together with Upload-Defer-Length")),
-        (None, None) => Err(Error::invalid("Upload-Length", "how long is the file?")),
+        (None, Some(_)) => Err(Error::invalid("Upload-Defer-Length", "must be 1 or absent")),
+        (Some(_), Some(_)) => Err(Error::invalid("Upload-Length", "cannot be combined with Upload-Defer-Length")),
+        (None, None) => {
+            Err(Error::invalid("Upload-Length", "required (or Upload-Defer-Length: 1, if the length is not known yet)"))
+        }
     }
 }
 
@@ -75,7 +77,7 @@ pub(super) fn parse_length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
 
 pub(super) fn parse_offset(headers: &HeaderMap) -> Result<u64, Error> {
     let offset = parse_number(headers, &UPLOAD_OFFSET_HEADER, "Upload-Offset")?;
-    offset.ok_or_else(|| Error::invalid("Upload-Offset", "where do these bytes belong?"))
+    offset.ok_or_else(|| Error::invalid("Upload-Offset", "required"))
 }
 
 /// `Upload-Metadata` as it was sent; `None` if empty.
@@ -90,7 +92,7 @@ pub(super) fn is_offset_stream(headers: &HeaderMap) -> bool {
 }
 
 pub(super) fn wrong_content_type() -> TusError {
-    let detail = format!("Bytes of a file come as {OFFSET_STREAM_TYPE}.");
+    let detail = format!("The Content-Type must be {OFFSET_STREAM_TYPE}.");
     TusError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
 }
 
@@ -98,13 +100,15 @@ pub(super) fn wrong_content_type() -> TusError {
 pub(super) fn parse_checksum(headers: &HeaderMap) -> Result<Option<ExpectedDigest>, Error> {
     let field = "Upload-Checksum";
     let Some(text) = header_text(headers, &UPLOAD_CHECKSUM_HEADER, field)? else { return Ok(None) };
-    let (name, value) = text.split_once(' ').ok_or_else(|| Error::invalid(field, "an algorithm and a value"))?;
+    let (name, value) =
+        text.split_once(' ').ok_or_else(|| Error::invalid(field, "must be an algorithm and a value"))?;
     let algorithm = AppendDigestAlgorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name);
-    let algorithm = algorithm.ok_or_else(|| Error::invalid(field, format!("one of {}", algorithm_names())))?;
+    let algorithm = algorithm
+        .ok_or_else(|| Error::invalid(field, format!("the algorithm must be one of {}", algorithm_names())))?;
     let value = BASE64.decode(value.trim()).ok().filter(|value| value.len() == algorithm.size());
     Ok(Some(ExpectedDigest {
         algorithm,
-        value: value.ok_or_else(|| Error::invalid(field, "the value is no such checksum"))?,
+        value: value.ok_or_else(|| Error::invalid(field, "the value is not a checksum of this algorithm"))?,
     }))
 }
 
@@ -141,11 +145,12 @@ pub(super) fn parse_concat<'a>(headers: &'a HeaderMap, public_url: &str) -> Resu
         None => Ok(ConcatRequest::Whole),
         Some("partial") => Ok(ConcatRequest::Partial),
         Some(text) => {
-            let list = text.strip_prefix("final;").ok_or_else(|| Error::invalid(field, "partial or final;…"))?;
+            let list =
+                text.strip_prefix("final;").ok_or_else(|| Error::invalid(field, "must be partial or final;…"))?;
             let ids = list.split(' ').filter(|url| !url.is_empty()).map(|url| upload_id_in_url(url, public_url));
             let ids: Option<Vec<_>> = ids.collect();
             Ok(ConcatRequest::Final(
-                ids.ok_or_else(|| Error::invalid(field, "a URL that is not of an upload here"))?,
+                ids.ok_or_else(|| Error::invalid(field, "lists a URL that is not an upload of this service"))?,
                 text,
             ))
         }

@@ -19,10 +19,10 @@ use crate::http::query::{
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewWebhook")]
 pub(super) struct CreateWebhookBody {
-    /// Where events are sent: https, or what the operator allows.
+    /// URL of the endpoint: https, or what the operator allows.
     #[schemars(length(max = 2048))]
     url: String,
-    /// Which events: `*`, `asset.*` or whole names; all by default.
+    /// Kinds of events: `*`, `asset.*` or whole names; all by default.
     events: Option<Vec<String>>,
     /// Purpose of the endpoint, in your words.
     description: Option<String>,
@@ -39,10 +39,10 @@ impl CreateWebhookBody {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "ChangeWebhook")]
 pub(super) struct UpdateWebhookBody {
-    /// Where events are sent.
+    /// URL of the endpoint.
     #[schemars(length(max = 2048))]
     url: Option<String>,
-    /// Which events: `*`, `asset.*` or whole names.
+    /// Kinds of events: `*`, `asset.*` or whole names.
     events: Option<Vec<String>>,
     /// Purpose of the endpoint, in your words.
     description: Option<String>,
@@ -62,13 +62,13 @@ impl UpdateWebhookBody {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RotateWebhook")]
 pub(super) struct RotateWebhookSecretBody {
-    /// How long the old secret signs as well, in seconds or like `24h`; not at all by default.
+    /// Time for which the old secret signs as well, in seconds or like `24h`; not at all by default.
     #[schemars(with = "Option<DurationInput>")]
     expires_in: Option<Value>,
 }
 
 impl RotateWebhookSecretBody {
-    /// How long the old secret signs as well.
+    /// Time for which the old secret signs as well.
     pub(super) fn parse_overlap(&self) -> Result<Option<Duration>, Error> {
         parse_duration_member("expires_in", self.expires_in.as_ref())
     }
@@ -83,7 +83,7 @@ pub(super) struct ReplayRangeBody {
     from: Timestamp,
     /// End of the period; now by default.
     to: Option<Timestamp>,
-    /// Which events; by default those to which the endpoint subscribes.
+    /// Kinds of events; by default those to which the endpoint subscribes.
     events: Option<Vec<String>>,
     /// `next_after` of the previous answer, to continue.
     #[schemars(regex(pattern = "^[0-9]{1,19}$"))]
@@ -93,7 +93,7 @@ pub(super) struct ReplayRangeBody {
 impl ReplayRangeBody {
     pub(super) fn into_command(self, now: Timestamp) -> Result<ReplayRange, Error> {
         let place = |text: String| text.parse::<i64>().ok().filter(|id| *id >= 0);
-        let bad = || Error::invalid("after", "next_after of an answer before");
+        let bad = || Error::invalid("after", "must be next_after of a previous answer");
         let after = self.after.map(|text| place(text).ok_or_else(bad)).transpose()?;
         Ok(ReplayRange { from: self.from, to: self.to.unwrap_or(now), events: self.events, after })
     }
@@ -104,8 +104,8 @@ pub(super) fn parse_deliveries_query(query: Option<&str>) -> Result<ListDeliveri
     let mut list = ListDeliveries { state: None, after: None, limit: DEFAULT_PAGE_LIMIT };
     for (name, value) in query_pairs(query) {
         match name.as_str() {
-            "state" => list.state = Some(parse_parameter("state", &value, "pending, delivered or dead")?),
-            "after" => list.after = Some(parse_parameter("after", &value, "the id of a delivery")?),
+            "state" => list.state = Some(parse_parameter("state", &value, "must be pending, delivered or dead")?),
+            "after" => list.after = Some(parse_parameter("after", &value, "must be the id of a delivery")?),
             "limit" => list.limit = parse_limit(&value)?,
             other => return Err(unknown_parameter(other)),
         }

@@ -23,7 +23,7 @@ pub(super) fn inspect_picture(file: &Path, wish: &PictureTask, memory: u64) -> C
     let mut found = ChildFindings::default();
     found.set_detail("kind", "image");
     let Some(format) = format_of(&wish.media_type) else {
-        return ChildResponse::Unable(format!("{} is no picture that is decoded here", wish.media_type));
+        return ChildResponse::Unable(format!("{} is not a supported kind of picture", wish.media_type));
     };
     let frame = if format == ImageFormat::Jpeg && !wish.head_only { jpeg::read_frame(file) } else { None };
     let frames = frame_count::count_frames(file, format).filter(|_| !wish.head_only).unwrap_or(1);

@@ -1,6 +1,7 @@
 //! Classifies a failed transaction: certainly rolled back, or outcome unknown.
 
 use super::integrity;
+use crate::domain::reason::FailureCause;
 use crate::store::StoreError;
 
 /// Reasons why a group was not committed.
@@ -32,10 +33,10 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
         (Some(DatabaseTrouble::Full), _) => StoreError::Full,
         (Some(DatabaseTrouble::Malformed), error) => {
             integrity::report_damage(&error.to_string());
-            StoreError::Malformed(error.to_string())
+            StoreError::Malformed(FailureCause::of(error))
         }
         (None, sqlx::Error::Database(e)) if e.is_unique_violation() => StoreError::Conflict,
-        (None, other) => StoreError::Unavailable(other.to_string()),
+        (None, other) => StoreError::Unavailable(FailureCause::of(other)),
     }
 }
 

@@ -14,8 +14,11 @@ use sqlx::{Connection, Pool};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::failure::{GroupFailure, undone};
+use super::insert::RowBatch;
 use super::{BEGIN, Db, GROUP_EVERYTHING};
-use super::{SqlConnection, failed, insert, tenancy, write};
+use super::{SqlConnection, failed, tenancy, write};
+use crate::domain::backoff::ExponentialBackoff;
+use crate::domain::clock::OsEntropy;
 use crate::store::{CacheGenerations, Result, StoreError, Tx};
 
 /// Maximum number of queued transactions. When the queue is full, callers wait for [`QUEUE_TIMEOUT`] and then get
@@ -31,6 +34,8 @@ const MAX_ADDING_LANES: usize = 2;
 const COMMIT_DEADLINE: Duration = Duration::from_secs(30);
 /// Attempts at a transaction when the database itself asks for a retry (serialization failure, deadlock).
 const MAX_COMMIT_ATTEMPTS: u32 = 5;
+/// Delays before these attempts.
+const COMMIT_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(2), Duration::from_millis(50));
 
 struct WaitingTx {
     tx: Tx,
@@ -58,7 +63,7 @@ impl GroupCommit {
     pub(super) async fn commit(&self, tx: Tx) -> Result<()> {
         let (answer, outcome) = oneshot::channel();
         self.queue.send_timeout(WaitingTx { tx, answer }, QUEUE_TIMEOUT).await.map_err(|_| StoreError::Busy)?;
-        outcome.await.map_err(|_| StoreError::Unavailable("the writer has stopped".to_owned()))?
+        outcome.await.map_err(|_| StoreError::Unavailable("the writer has stopped".into()))?
     }
 }
 
@@ -151,7 +156,9 @@ async fn alone(pool: &Pool<Db>, tx: &Tx) -> Result<()> {
         tries += 1;
         match attempt(pool, &[tx]).await {
             Ok(()) => return Ok(()),
-            Err(GroupFailure::Undone { again: true, .. }) if tries < MAX_COMMIT_ATTEMPTS => {}
+            Err(GroupFailure::Undone { again: true, .. }) if tries < MAX_COMMIT_ATTEMPTS => {
+                tokio::time::sleep(COMMIT_BACKOFF.delay(tries, &OsEntropy)).await;
+            }
             Err(GroupFailure::Undone { error, .. } | GroupFailure::Unknown(error)) => return Err(error),
         }
     }
@@ -162,7 +169,7 @@ async fn attempt(pool: &Pool<Db>, txs: &[&Tx]) -> std::result::Result<(), GroupF
     let mut conn = pool.acquire().await.map_err(undone)?;
     let outcome = match tokio::time::timeout(COMMIT_DEADLINE, transaction(&mut conn, txs)).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(GroupFailure::Unknown(StoreError::Unavailable("no answer in time".to_owned()))),
+        Err(_) => Err(GroupFailure::Unknown(StoreError::Unavailable("no answer in time".into()))),
     };
     let clean = match &outcome {
         Ok(()) => true,
@@ -181,7 +188,7 @@ async fn attempt(pool: &Pool<Db>, txs: &[&Tx]) -> std::result::Result<(), GroupF
 async fn transaction(conn: &mut SqlConnection, txs: &[&Tx]) -> std::result::Result<(), GroupFailure> {
     sqlx::query(BEGIN).execute(&mut *conn).await.map_err(undone)?;
     if txs.iter().all(|tx| tx.only_inserts()) {
-        insert::all(conn, txs).await?;
+        RowBatch::of(txs.iter().flat_map(|tx| tx.new_rows())).insert(conn).await?;
         tenancy::charge(conn, txs.iter().flat_map(|tx| tx.charges())).await?;
     } else {
         for tx in txs {

@@ -10,12 +10,13 @@ use super::failure::{GroupFailure, undone};
 use super::{SqlConnection, tenancy};
 use crate::domain::append::RelayedPart;
 use crate::domain::asset::Asset;
+use crate::domain::audit::AuditEntry;
 use crate::domain::event::NewEvent;
 use crate::domain::grant::Link;
 use crate::domain::job::NewJob;
 use crate::domain::upload::Upload;
 use crate::store::rows::{LedgerCells, at, data_cell, transfer_cells};
-use crate::store::{IdempotencyRecord, Tx, Write};
+use crate::store::{IdempotencyRecord, NewRow};
 
 pub(super) type InsertTuple<'a> = Separated<'a, Db, &'static str>;
 
@@ -177,34 +178,52 @@ pub(super) async fn rows<T>(
     Ok(())
 }
 
-/// Inserts all rows of transactions that only add rows.
-pub(super) async fn all(conn: &mut SqlConnection, txs: &[&Tx]) -> Result<(), GroupFailure> {
-    macro_rules! of {
-        ($variant:ident) => {{
-            let writes = txs.iter().flat_map(|tx| &tx.writes);
-            writes.filter_map(|w| if let Write::$variant(row) = w { Some(&*row) } else { None }).collect::<Vec<_>>()
-        }};
-    }
-    rows(conn, ASSETS, &of!(InsertAsset).iter().map(|b| &***b).collect::<Vec<_>>(), asset).await?;
-    rows(conn, UPLOADS, &of!(InsertUpload).iter().map(|b| &***b).collect::<Vec<_>>(), upload).await?;
-    rows(conn, FIRST_EVENTS, &of!(FirstEvent), first_event).await?;
-    rows(conn, JOBS, &of!(InsertJob), job).await?;
-    rows(conn, LINKS, &of!(InsertLink).iter().map(|b| &***b).collect::<Vec<_>>(), link).await?;
-    rows(conn, REPLAYS, &of!(InsertReplay), replay).await?;
-    rows(conn, tenancy::AUDIT, &of!(InsertAudit).iter().map(|b| &***b).collect::<Vec<_>>(), tenancy::audit).await
+/// Rows to insert, by table: a statement per table and batch, whether the rows come from one transaction or many.
+#[must_use = "the rows are not inserted yet"]
+#[derive(Default)]
+pub(super) struct RowBatch<'a> {
+    assets: Vec<&'a Asset>,
+    uploads: Vec<&'a Upload>,
+    first_events: Vec<&'a NewEvent>,
+    jobs: Vec<&'a NewJob>,
+    links: Vec<&'a Link>,
+    replays: Vec<&'a IdempotencyRecord>,
+    audit: Vec<&'a AuditEntry>,
 }
 
-/// Inserts the rows of a single write; `None` for writes that are not inserts.
-pub(super) async fn one(conn: &mut SqlConnection, write: &Write) -> Option<Result<(), GroupFailure>> {
-    Some(match write {
-        Write::InsertAsset(new) => rows(conn, ASSETS, &[&**new], asset).await,
-        Write::InsertUpload(new) => rows(conn, UPLOADS, &[&**new], upload).await,
-        Write::FirstEvent(new) => rows(conn, FIRST_EVENTS, &[new], first_event).await,
-        Write::InsertJob(new) => rows(conn, JOBS, &[new], job).await,
-        Write::InsertLink(new) => rows(conn, LINKS, &[&**new], link).await,
-        Write::InsertReplay(new) => rows(conn, REPLAYS, &[new], replay).await,
-        Write::InsertAudit(new) => rows(conn, tenancy::AUDIT, &[&**new], tenancy::audit).await,
-        Write::InsertParts(new) => rows(conn, PARTS, &new.iter().collect::<Vec<_>>(), part).await,
-        _ => return None,
-    })
+impl<'a> RowBatch<'a> {
+    /// Sorts new rows by their table.
+    pub(super) fn of(new_rows: impl IntoIterator<Item = &'a NewRow>) -> Self {
+        let mut batch = Self::default();
+        for row in new_rows {
+            match row {
+                NewRow::Asset(new) => batch.assets.push(new),
+                NewRow::Upload(new) => batch.uploads.push(new),
+                NewRow::FirstEvent(new) => batch.first_events.push(new),
+                NewRow::Job(new) => batch.jobs.push(new),
+                NewRow::Link(new) => batch.links.push(new),
+                NewRow::Replay(new) => batch.replays.push(new),
+                NewRow::Audit(new) => batch.audit.push(new),
+            }
+        }
+        batch
+    }
+
+    /// Inserts the rows, table by table.
+    #[deny(unused_variables, reason = "rows of a table that is not named here would be acknowledged and not written")]
+    pub(super) async fn insert(self, conn: &mut SqlConnection) -> Result<(), GroupFailure> {
+        let Self { assets, uploads, first_events, jobs, links, replays, audit } = self;
+        rows(conn, ASSETS, &assets, asset).await?;
+        rows(conn, UPLOADS, &uploads, upload).await?;
+        rows(conn, FIRST_EVENTS, &first_events, first_event).await?;
+        rows(conn, JOBS, &jobs, job).await?;
+        rows(conn, LINKS, &links, link).await?;
+        rows(conn, REPLAYS, &replays, replay).await?;
+        rows(conn, tenancy::AUDIT, &audit, tenancy::audit).await
+    }
+}
+
+/// Inserts parts of a relayed upload.
+pub(super) async fn parts(conn: &mut SqlConnection, new: &[RelayedPart]) -> Result<(), GroupFailure> {
+    rows(conn, PARTS, &new.iter().collect::<Vec<_>>(), part).await
 }

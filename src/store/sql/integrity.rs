@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use super::failed;
 use super::failure::{DatabaseTrouble, trouble};
 use super::{Db, INTEGRITY_CHECK, QUICK_CHECK};
+use crate::domain::reason::FailureCause;
 use crate::store::{Result, StoreError};
 
 /// Number of statements of this process that met a malformed page, in any database. The error does not name the
@@ -45,7 +46,7 @@ impl Default for IntegrityCheck {
 impl IntegrityCheck {
     /// Fails with [`StoreError::Malformed`] once damage is known.
     pub(super) fn refuse_if_damaged(&self) -> Result<()> {
-        self.damage.get().map_or(Ok(()), |what| Err(StoreError::Malformed(what.clone())))
+        self.damage.get().map_or(Ok(()), |what| Err(StoreError::Malformed(what.clone().into())))
     }
 
     /// Checks the whole structure if a malformed page was reported since the last check, and waits for the result.
@@ -66,7 +67,7 @@ impl IntegrityCheck {
         let (integrity, pool) = (Arc::clone(self), pool.clone());
         // In a separate task: the caller may time out before a large file is read.
         let checked = tokio::spawn(async move { integrity.run_check(&pool, statement).await });
-        checked.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+        checked.await.map_err(|error| StoreError::Unavailable(FailureCause::of(error)))?
     }
 
     async fn run_check(&self, pool: &Pool<Db>, statement: Option<&'static str>) -> Result<()> {

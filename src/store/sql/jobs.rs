@@ -14,8 +14,8 @@ use crate::domain::ids::{JobId, TenantId};
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobRelease, JobSubject, NewJob, Priority, TryCount};
 use crate::store::{JobQuery, Result};
 
-/// Those of `kinds` that have a due job and are not paused. Costs an index lookup per kind and priority, however many
-/// jobs wait.
+/// Returns the kinds, out of `kinds`, that have a due job and are not paused. Costs an index lookup per kind and
+/// priority, however many jobs wait.
 pub(super) async fn due(pool: &Pool<Db>, kinds: &[JobKind], now: Timestamp) -> Result<Vec<JobKind>> {
     if kinds.is_empty() {
         return Ok(Vec::new());

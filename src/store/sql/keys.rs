@@ -12,7 +12,7 @@ use crate::domain::clock::{Timestamp, before};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::ApiKey;
 use crate::store::rows::at;
-use crate::store::{KeyRotation, Result, Write};
+use crate::store::{KeyRotation, Result};
 
 /// Minimum age of the stored last use before a newer use is stored.
 const MIN_NOTE_INTERVAL_MICROS: Duration = Duration::from_secs(60);
@@ -27,24 +27,22 @@ pub(super) async fn count_live(pool: &Pool<Db>, tenant: TenantId, now: Timestamp
     Ok(count.cast_unsigned())
 }
 
-/// Carries out a write to API keys.
-pub(super) async fn write(conn: &mut SqlConnection, write: &Write) -> std::result::Result<(), GroupFailure> {
-    let query = match write {
-        Write::InsertKey(new) => return insert(conn, new).await,
-        Write::RotateKey(rotation) => return rotate(conn, rotation).await,
-        Write::NoteKeyUses(uses) => return note(conn, uses).await,
-        Write::RevokeKey(tenant, key, now) => {
-            sqlx::query("UPDATE api_key SET revoked_at = coalesce(revoked_at, $3) WHERE tenant_id = $1 AND id = $2")
-                .bind(tenant.0)
-                .bind(key.0)
-                .bind(at(*now))
-        }
-        _ => return Ok(()),
-    };
+/// Revokes a key. No change if it is revoked already.
+pub(super) async fn revoke(
+    conn: &mut SqlConnection,
+    tenant: TenantId,
+    key: KeyId,
+    now: Timestamp,
+) -> std::result::Result<(), GroupFailure> {
+    let query =
+        sqlx::query("UPDATE api_key SET revoked_at = coalesce(revoked_at, $3) WHERE tenant_id = $1 AND id = $2")
+            .bind(tenant.0)
+            .bind(key.0)
+            .bind(at(now));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-async fn insert(conn: &mut SqlConnection, new: &ApiKey) -> std::result::Result<(), GroupFailure> {
+pub(super) async fn insert(conn: &mut SqlConnection, new: &ApiKey) -> std::result::Result<(), GroupFailure> {
     let (old_hash, old_until) = new.old_secret.unzip();
     let query = sqlx::query(
         "INSERT INTO api_key (id, tenant_id, scopes, secret_hash, created_at, expires_at, revoked_at, name, last_used_at, \
@@ -64,7 +62,7 @@ async fn insert(conn: &mut SqlConnection, new: &ApiKey) -> std::result::Result<(
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-async fn rotate(conn: &mut SqlConnection, rotation: &KeyRotation) -> std::result::Result<(), GroupFailure> {
+pub(super) async fn rotate(conn: &mut SqlConnection, rotation: &KeyRotation) -> std::result::Result<(), GroupFailure> {
     let query = sqlx::query(
         "UPDATE api_key SET old_hash = secret_hash, old_until = $4, secret_hash = $5 \
          WHERE tenant_id = $1 AND id = $2 AND secret_hash = $3 AND revoked_at IS NULL",
@@ -78,7 +76,10 @@ async fn rotate(conn: &mut SqlConnection, rotation: &KeyRotation) -> std::result
 }
 
 /// Stores the last use of keys. Other nodes store uses too; a use within a minute of the stored time changes nothing.
-async fn note(conn: &mut SqlConnection, uses: &[(KeyId, Timestamp)]) -> std::result::Result<(), GroupFailure> {
+pub(super) async fn note(
+    conn: &mut SqlConnection,
+    uses: &[(KeyId, Timestamp)],
+) -> std::result::Result<(), GroupFailure> {
     for (key, used) in uses {
         let query = sqlx::query(
             "UPDATE api_key SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)",

@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     BEGIN, CLAIM, Db, GROUP_EVERYTHING, INTEGRITY_CHECK, LOCK_QUOTA, MANY_PROCESSES, NOW, QUICK_CHECK, trouble_of,
 };
+use crate::domain::reason::FailureCause;
 use crate::store::rows::{AssetRow, CollectionRow, CountRow, CountedRow, EntryRow, FeedRow, JobRow, LinkRow, at};
 use crate::store::{CacheGenerations, DiskReserve, Notifier, Result, StoreClock, StoreError};
 
@@ -85,7 +86,7 @@ impl SqlStore {
     {
         self.integrity.refuse_if_damaged()?;
         let pool = self.write.clone();
-        tokio::spawn(work(pool)).await.map_err(|e| StoreError::Unavailable(e.to_string()))?
+        tokio::spawn(work(pool)).await.map_err(|e| StoreError::Unavailable(FailureCause::of(e)))?
     }
 }
 

@@ -1,4 +1,4 @@
-//! Settings that the cluster keeps in the database: one value a name.
+//! Settings that the cluster keeps in the database: a single value per name.
 
 use sqlx::Pool;
 

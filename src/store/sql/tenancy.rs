@@ -19,7 +19,7 @@ use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::Tenant;
 use crate::store::rows::{AssetRow, AuditRow, PolicyRow, QuotaRow, UsageRow, at};
 use crate::store::tenancy::{AuditQuery, TenancyStore, TenancyWrite};
-use crate::store::{Result, StoreError};
+use crate::store::{QuotaCharge, Result, StoreError};
 
 pub(super) const AUDIT: &str =
     "INSERT INTO audit (id, tenant_id, at, actor, action, subject, before, after, peer, request) ";
@@ -58,13 +58,13 @@ async fn limits<'e>(
 
 /// Adds the charges of these transactions to their tenants' usage, and refuses a sum over a limit. Tenants are updated
 /// in a fixed order, so that concurrent groups cannot deadlock.
-pub(super) async fn charge(
+pub(super) async fn charge<'a>(
     conn: &mut SqlConnection,
-    charges: impl Iterator<Item = (TenantId, QuotaUsage)>,
+    charges: impl Iterator<Item = &'a QuotaCharge>,
 ) -> std::result::Result<(), GroupFailure> {
     let mut sums = std::collections::BTreeMap::<Uuid, QuotaUsage>::new();
-    for (tenant, usage) in charges {
-        *sums.entry(tenant.0).or_default() += usage;
+    for QuotaCharge { tenant, usage } in charges {
+        *sums.entry(tenant.0).or_default() += *usage;
     }
     for (tenant, usage) in sums.into_iter().filter(|(_, usage)| !usage.is_zero()) {
         add(conn, TenantId(tenant), usage).await?;

@@ -3,6 +3,7 @@
 use sqlx::types::Json;
 
 use super::failure::{GroupFailure, undone};
+use super::insert::RowBatch;
 use super::{SqlConnection, insert, jobs, keys, links, tenancy, webhooks};
 use crate::crash;
 use crate::domain::asset::{Asset, LeftoverBytes};
@@ -11,66 +12,66 @@ use crate::domain::findings::StoredDamage;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
 use crate::store::rows::{LedgerCells, at, data_cell, transfer_cells};
-use crate::store::{Tx, Write};
+use crate::store::{NewRow, RowChange, Tx, Write};
 
 /// Carries out a transaction's writes. The caller issues BEGIN and COMMIT.
 pub(super) async fn apply(conn: &mut SqlConnection, tx: &Tx) -> Result<(), GroupFailure> {
     for write in &tx.writes {
-        if matches!(write, Write::InsertJob(_)) {
-            crash::point("in_commit");
-        }
-        match insert::one(conn, write).await {
-            Some(done) => done?,
-            None => change(conn, write).await?,
+        match write {
+            Write::Insert(row) => {
+                if matches!(row, NewRow::Job(_)) {
+                    crash::point("in_commit");
+                }
+                RowBatch::of([row]).insert(conn).await?;
+            }
+            Write::Change(change) => apply_change(conn, change).await?,
+            // Charges are added after all other writes.
+            Write::Charge(_) => {}
         }
     }
     tenancy::charge(conn, tx.charges()).await
 }
 
-async fn change(conn: &mut SqlConnection, write: &Write) -> Result<(), GroupFailure> {
-    let query = match write {
-        Write::UpdateAsset(asset) => return update_asset(conn, asset).await,
-        Write::UpdateUpload(upload) => return update_upload(conn, upload).await,
-        Write::Event(event) => return next_event(conn, event).await,
-        Write::Webhook(write) => return webhooks::write(conn, write).await,
-        Write::Tenancy(write) => return tenancy::write(conn, write).await,
-        Write::ReleaseJob(release) => return jobs::release(conn, release).await,
-        Write::ForgetParts(upload) => return forget_parts(conn, *upload).await,
-        Write::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state <> 'dead'")
+async fn apply_change(conn: &mut SqlConnection, change: &RowChange) -> Result<(), GroupFailure> {
+    let query = match change {
+        RowChange::UpdateAsset(asset) => return update_asset(conn, asset).await,
+        RowChange::UpdateUpload(upload) => return update_upload(conn, upload).await,
+        RowChange::NextEvent(event) => return next_event(conn, event).await,
+        RowChange::Webhook(write) => return webhooks::write(conn, write).await,
+        RowChange::Tenancy(write) => return tenancy::write(conn, write).await,
+        RowChange::ReleaseJob(release) => return jobs::release(conn, release).await,
+        RowChange::ForgetParts(upload) => return forget_parts(conn, *upload).await,
+        RowChange::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state <> 'dead'")
             .bind(job.id.0)
             .bind(i64::from(job.attempt)),
-        Write::CancelJob(work) => return jobs::cancel(conn, *work).await,
-        Write::OweJob(new) => return jobs::owe(conn, new).await,
-        Write::PostponeJob(release) => return jobs::postpone(conn, release).await,
-        Write::RetryJob(job, tenant, now) => return jobs::retry(conn, *job, *tenant, *now).await,
-        Write::DiscardJob(job, tenant) => {
+        RowChange::CancelJob(work) => return jobs::cancel(conn, *work).await,
+        RowChange::OweJob(new) => return jobs::owe(conn, new).await,
+        RowChange::PostponeJob(release) => return jobs::postpone(conn, release).await,
+        RowChange::RetryJob(job, tenant, now) => return jobs::retry(conn, *job, *tenant, *now).await,
+        RowChange::DiscardJob(job, tenant) => {
             sqlx::query("DELETE FROM job WHERE id = $1 AND tenant_id = $2 AND state = 'dead'")
                 .bind(job.0)
                 .bind(tenant.0)
         }
-        Write::PauseJobs(kind, paused, now) => return jobs::pause(conn, *kind, *paused, *now).await,
-        Write::HurryJobs(kind, now) => return jobs::hurry(conn, *kind, *now).await,
-        Write::InsertTenant(new) => sqlx::query("INSERT INTO tenant (id, name, created_at) VALUES ($1, $2, $3)")
+        RowChange::PauseJobs(kind, paused, now) => return jobs::pause(conn, *kind, *paused, *now).await,
+        RowChange::HurryJobs(kind, now) => return jobs::hurry(conn, *kind, *now).await,
+        RowChange::InsertTenant(new) => sqlx::query("INSERT INTO tenant (id, name, created_at) VALUES ($1, $2, $3)")
             .bind(new.id.0)
             .bind(new.name.clone())
             .bind(at(new.created_at)),
-        Write::InsertKey(_) | Write::RevokeKey(..) | Write::RotateKey(_) | Write::NoteKeyUses(_) => {
-            return keys::write(conn, write).await;
-        }
-        Write::RevokeLinksOf(asset, now) => return links::revoke_of(conn, *asset, *now).await,
-        Write::InsertCollection(new) => return links::insert_collection(conn, new).await,
-        Write::CountUses(uses) => return links::count_uses(conn, uses).await,
-        Write::RevokeLink(link, now) => {
+        RowChange::InsertKey(new) => return keys::insert(conn, new).await,
+        RowChange::RevokeKey(tenant, key, now) => return keys::revoke(conn, *tenant, *key, *now).await,
+        RowChange::RotateKey(rotation) => return keys::rotate(conn, rotation).await,
+        RowChange::NoteKeyUses(uses) => return keys::note(conn, uses).await,
+        RowChange::InsertParts(new) => return insert::parts(conn, new).await,
+        RowChange::RevokeLinksOf(asset, now) => return links::revoke_of(conn, *asset, *now).await,
+        RowChange::InsertCollection(new) => return links::insert_collection(conn, new).await,
+        RowChange::CountUses(uses) => return links::count_uses(conn, uses).await,
+        RowChange::RevokeLink(link, now) => {
             sqlx::query("UPDATE link SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1")
                 .bind(link.0)
                 .bind(at(*now))
         }
-        // Inserts are carried out by `insert::one`.
-        Write::InsertAsset(_) | Write::InsertUpload(_) | Write::FirstEvent(_) => return Ok(()),
-        Write::InsertJob(_) | Write::InsertLink(_) | Write::InsertReplay(_) | Write::InsertParts(_) => return Ok(()),
-        Write::InsertAudit(_) => return Ok(()),
-        // Charges are added after all other writes.
-        Write::Charge(..) => return Ok(()),
     };
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }

@@ -112,7 +112,9 @@ impl AmqpSink {
             Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => {
                 Err(SinkError::Refused(format!("no queue is bound to {} for {}", self.exchange, event.kind)))
             }
-            Confirmation::Nack(None) => Err(SinkError::Refused("a queue is full, or cannot keep it".to_owned())),
+            Confirmation::Nack(None) => {
+                Err(SinkError::Refused("a queue is full, or cannot store the event".to_owned()))
+            }
             Confirmation::NotRequested => Err(SinkError::Refused("the broker does not confirm".to_owned())),
         }
     }

@@ -126,7 +126,8 @@ impl FromStr for BrokerAddress {
             || "write nats://…, tls://…, redis://…, rediss://…, amqp://…, amqps://… or sqs:https://…".to_owned();
         let (scheme, rest) = text.split_once(':').ok_or_else(unknown)?;
         // `url::ParseError` has fixed texts and never quotes its input, which may hold a password.
-        let parse = |text: &str| Url::parse(text).map_err(|error| format!("the {scheme} address is no URL: {error}"));
+        let parse =
+            |text: &str| Url::parse(text).map_err(|error| format!("the {scheme} address is not a URL: {error}"));
         match scheme {
             "nats" | "tls" => parse_nats(BrokerUrlParts::from_url(&parse(text)?, 4222, 4222)?),
             "redis" | "rediss" => parse_redis(BrokerUrlParts::from_url(&parse(text)?, 6379, 6379)?),
@@ -209,7 +210,7 @@ impl BrokerUrlQuery {
             }
         }
         if url.fragment().is_some() {
-            return Err("the broker's address has a part behind `#`, which would not be sent".to_owned());
+            return Err("the broker's address must not contain `#`".to_owned());
         }
         Ok(Self(pairs))
     }
@@ -217,14 +218,14 @@ impl BrokerUrlQuery {
     fn take_timeout(&mut self) -> Result<Duration, String> {
         let Some(text) = self.0.remove("timeout") else { return Ok(DEFAULT_PUBLISH_TIMEOUT) };
         let timeout = parse_duration(&text).filter(|timeout| !timeout.is_zero());
-        timeout.ok_or_else(|| "the broker's `timeout` is no duration: write 10s".to_owned())
+        timeout.ok_or_else(|| "the broker's `timeout` must be a duration like 10s".to_owned())
     }
 
     fn take_flag(&mut self, name: &str) -> Result<bool, String> {
         match self.0.remove(name).as_deref() {
             None | Some("true") => Ok(true),
             Some("false") => Ok(false),
-            Some(_) => Err(format!("the broker's `{name}` is true or false")),
+            Some(_) => Err(format!("the broker's `{name}` must be true or false")),
         }
     }
 
@@ -237,13 +238,15 @@ impl BrokerUrlQuery {
             return Ok(value);
         }
         let also: String = also.chars().flat_map(|c| [' ', c]).collect();
-        Err(format!("the broker's `{name}` is 1 to 200 of a-z A-Z 0-9 - _{also}"))
+        Err(format!("the broker's `{name}` must be 1 to 200 characters of a-z A-Z 0-9 - _{also}"))
     }
 
     fn reject_unknown(&self, known: &str) -> Result<(), String> {
         match self.0.keys().next() {
             None => Ok(()),
-            Some(name) => Err(format!("the broker's address knows no `{name}`, only {known} and timeout")),
+            Some(name) => {
+                Err(format!("the broker's address has an unknown parameter `{name}`; known are {known} and timeout"))
+            }
         }
     }
 }
@@ -256,17 +259,18 @@ fn parse_nats(BrokerUrlParts { server, path, mut query }: BrokerUrlParts) -> Res
     let (stream, create) = (query.take_name("stream", "GANTRY", "")?, query.take_flag("create")?);
     query.reject_unknown("subject, stream, create")?;
     if !path.is_empty() {
-        return Err("a NATS address has no path".to_owned());
+        return Err("a NATS address must not have a path".to_owned());
     }
     Ok(BrokerAddress::Nats { server, subject, stream, create })
 }
 
 fn parse_redis(BrokerUrlParts { server, path, mut query }: BrokerUrlParts) -> Result<BrokerAddress, String> {
     let number = if path.is_empty() { Ok(0) } else { path.parse::<u16>() };
-    let database = i64::from(number.map_err(|_| "a Redis address has the number of a database as its path")?);
+    let database = i64::from(number.map_err(|_| "the path of a Redis address must be the number of a database")?);
     let (stream, create) = (query.take_name("stream", "gantry", ".:{}")?, query.take_flag("create")?);
     let maxlen = query.0.remove("maxlen").map(|text| text.parse().ok().filter(|entries| *entries > 0));
-    let maxlen = maxlen.map(|entries| entries.ok_or("the broker's `maxlen` is a number of entries")).transpose()?;
+    let maxlen =
+        maxlen.map(|entries| entries.ok_or("the broker's `maxlen` must be a number of entries")).transpose()?;
     query.reject_unknown("stream, maxlen, create")?;
     Ok(BrokerAddress::Redis { server, database, stream, maxlen, create })
 }
@@ -281,7 +285,7 @@ fn parse_amqp(BrokerUrlParts { server, path, mut query }: BrokerUrlParts) -> Res
 
 fn parse_sqs(mut url: Url) -> Result<BrokerAddress, String> {
     if !matches!(url.scheme(), "http" | "https") || url.path().trim_matches('/').is_empty() {
-        return Err("an SQS address is `sqs:` and the queue's URL: sqs:https://host/account/queue".to_owned());
+        return Err("an SQS address must be `sqs:` and the queue's URL: sqs:https://host/account/queue".to_owned());
     }
     let (mut query, login) = (BrokerUrlQuery::from_url(&url)?, parse_login(&url)?);
     let timeout = query.take_timeout()?;
@@ -390,11 +394,11 @@ mod tests {
             ("", "nats://"),
             ("kafka://h", "nats://"),
             ("nats://", "host"),
-            ("nats://h/x", "no path"),
+            ("nats://h/x", "must not have a path"),
             ("nats://h?subject=a..b", "empty part"),
-            ("nats://h?subject=a.*", "`subject` is"),
-            ("nats://h?stream=a.b", "`stream` is"),
-            ("nats://h?strem=a", "no `strem`, only subject"),
+            ("nats://h?subject=a.*", "`subject` must be"),
+            ("nats://h?stream=a.b", "`stream` must be"),
+            ("nats://h?strem=a", "unknown parameter `strem`; known are subject"),
             ("nats://h?stream=a&stream=b", "twice"),
             ("nats://h#x", "#"),
             ("nats://h?timeout=0", "10s"),
@@ -402,8 +406,8 @@ mod tests {
             ("redis://h?maxlen=0", "`maxlen`"),
             ("redis://h?create=yes", "true or false"),
             ("redis://u@h", "without a password"),
-            ("amqp://h?exchange=", "`exchange` is"),
-            ("amqp://h:70000", "no URL"),
+            ("amqp://h?exchange=", "`exchange` must be"),
+            ("amqp://h:70000", "not a URL"),
             ("sqs:https://h", "queue's URL"),
             ("sqs:ftp://h/q", "queue's URL"),
             ("sqs:https://h/q?x=1", "no `x`, only region"),

@@ -165,7 +165,7 @@ async fn with_timeout<T>(
     deadline: std::time::Duration,
     work: impl Future<Output = Result<T, SinkError>> + Send,
 ) -> Result<T, SinkError> {
-    let silent = || SinkError::Unavailable(format!("no answer within {deadline:?}"));
+    let silent = || SinkError::Unavailable(format!("no answer within {} seconds", deadline.as_secs_f64()));
     tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| Err(silent()))
 }
 
@@ -199,7 +199,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_ends() {
         let late = with_timeout(Duration::from_secs(3), std::future::pending::<Result<(), _>>()).await;
-        assert_eq!(late, Err(SinkError::Unavailable("no answer within 3s".to_owned())));
+        assert_eq!(late, Err(SinkError::Unavailable("no answer within 3 seconds".to_owned())));
         assert_eq!(with_timeout(Duration::from_secs(3), async { Ok(1) }).await, Ok(1));
     }
 }

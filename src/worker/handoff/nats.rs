@@ -73,7 +73,7 @@ impl NatsSink {
         let place = format!("{scheme}://{}:{}", self.server.url_host(), self.server.port);
         options.connect(place).await.map_err(|error| match error.kind() {
             ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-                SinkError::Refused("NATS does not let us in".to_owned())
+                SinkError::Refused("NATS refuses the credentials".to_owned())
             }
             kind => SinkError::Unavailable(format!("NATS cannot be reached: {kind}")),
         })
@@ -109,7 +109,7 @@ impl NatsSink {
             CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::Response => {
                 SinkError::Unavailable(format!("NATS: {error}"))
             }
-            _ => SinkError::Refused(format!("NATS does not make the stream {}: {error}", self.stream)),
+            _ => SinkError::Refused(format!("NATS refuses to create the stream {}: {error}", self.stream)),
         })
     }
 

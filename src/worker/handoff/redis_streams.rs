@@ -75,7 +75,7 @@ impl RedisStreamSink {
             "stream" => Ok(()),
             "none" if self.create => Ok(()),
             "none" => Err(SinkError::Refused(format!("Redis has no stream {}", self.stream))),
-            other => Err(SinkError::Refused(format!("{} is a {other} in Redis and no stream", self.stream))),
+            other => Err(SinkError::Refused(format!("{} is a {other} in Redis, not a stream", self.stream))),
         }
     }
 }

@@ -44,7 +44,7 @@ impl FromStr for ClamdAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("`{text}` is not where a clamd can be: write tcp://host:port or unix:/path");
+        let form = || format!("`{text}` is not an address of clamd: write tcp://host:port or unix:/path");
         if let Some(path) = text.strip_prefix("unix:") {
             let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
             return if path.is_absolute() { Ok(Self::Unix(path)) } else { Err(form()) };
@@ -143,13 +143,13 @@ pub enum IncompleteScanReason {
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// clamd cannot be reached, or closed the connection.
-    #[error("clamd does not answer: {0}")]
+    #[error("clamd does not answer")]
     Connection(#[from] std::io::Error),
     /// A time limit passed.
     #[error("{0}")]
     TimedOut(&'static str),
     /// The file could not be read completely from the object store.
-    #[error("the file cannot be read: {0}")]
+    #[error("the file cannot be read")]
     Store(#[from] BlobError),
     /// The number of bytes read differs from the expected size.
     #[error("the file has {sent} bytes and not {size}")]

@@ -54,7 +54,7 @@ impl PipelineStep for HandoffStep {
         }
         self.sink.publish(&self.offer_event(case)).await.map_err(|error| match error {
             SinkError::Unavailable(why) | SinkError::Refused(why) => {
-                StepError::Unavailable(format!("{}: {why}", self.sink.name()))
+                StepError::Unavailable(format!("{}: {why}", self.sink.name()).into())
             }
         })?;
         crash::point("offered");

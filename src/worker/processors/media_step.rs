@@ -18,6 +18,7 @@ use super::{JobContext, PipelineStep, StepError, StepOutcome};
 use crate::domain::asset::AssetContent;
 use crate::domain::findings::{AssetProblem, Derivative};
 use crate::domain::name::MediaType;
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::{Engine, Error};
 use crate::media::{
     DerivativeFile, DerivativeSize, InspectionTask, MediaError, MediaReport, MediaSandbox, PartSource, RequiredBytes,
@@ -55,11 +56,11 @@ impl PipelineStep for MediaStep {
                 Ok(report) => return self.store_report(case, report).await,
                 Err(failure) => failure,
             },
-            Err(error) => scratch_failure(&error),
+            Err(error) => scratch_failure(error),
         };
         match examined {
             MediaFailure::Machine(why) if case.job.is_spent() => {
-                tracing::error!(asset = %case.asset.id, why, "no facts and no derivatives could be made");
+                tracing::error!(asset = %case.asset.id, why = %chain(&why), "no facts and no derivatives could be made");
                 case.progress.findings.problems.push(not_examined_problem());
                 Ok(StepOutcome::Passed)
             }
@@ -72,7 +73,7 @@ impl PipelineStep for MediaStep {
 /// Reasons why a file could not be examined in this try.
 enum MediaFailure {
     /// The scratch folder, disk or processes of this machine failed: the file may be sound.
-    Machine(String),
+    Machine(FailureCause),
     /// The asset's bytes could not be read.
     Content(StepError),
 }
@@ -86,7 +87,7 @@ impl MediaStep {
         dir: &Path,
     ) -> Result<MediaReport, MediaFailure> {
         let (file, out) = (dir.join("original"), dir.join("out"));
-        tokio::fs::create_dir(&out).await.map_err(|error| scratch_failure(&error))?;
+        tokio::fs::create_dir(&out).await.map_err(scratch_failure)?;
         let source = StoredParts { engine: case.engine, content: case.content, path: &file, failure: Mutex::default() };
         fetch_required(&source, case.asset.size, MediaSandbox::required_bytes(detected, case.asset.size)).await?;
         let (size, sizes) = (case.asset.size, &self.sizes);
@@ -117,8 +118,8 @@ fn detected_type(case: &JobContext<'_>) -> Option<MediaType> {
     case.progress.detected.as_ref().and_then(|text| text.parse().ok())
 }
 
-fn scratch_failure(error: &std::io::Error) -> MediaFailure {
-    MediaFailure::Machine(format!("scratch folder: {error}"))
+fn scratch_failure(error: std::io::Error) -> MediaFailure {
+    MediaFailure::Machine(FailureCause::with("scratch folder", error))
 }
 
 fn not_examined_problem() -> AssetProblem {
@@ -127,9 +128,8 @@ fn not_examined_problem() -> AssetProblem {
     AssetProblem { code: "not_examined".to_owned(), sentence: sentence.to_owned() }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn scratch_step_error(error: std::io::Error) -> StepError {
-    StepError::Failed(format!("scratch folder: {error}"))
+    StepError::Failed(FailureCause::with("scratch folder", error))
 }
 
 async fn store_derivative(case: &JobContext<'_>, made: DerivativeFile, serial: u32) -> Result<Derivative, StepError> {
@@ -151,7 +151,7 @@ struct StoredParts<'a> {
     engine: &'a Engine,
     content: &'a AssetContent,
     path: &'a Path,
-    /// Why the last range could not be fetched.
+    /// Reason why the last range could not be fetched.
     failure: Mutex<Option<MediaFailure>>,
 }
 
@@ -174,15 +174,14 @@ impl PartSource for StoredParts<'_> {
 
 impl StoredParts<'_> {
     async fn write_range(&self, range: Range<u64>) -> Result<(), MediaFailure> {
-        let ours = |error: std::io::Error| scratch_failure(&error);
         let unread = |error: Error| MediaFailure::Content(error.into());
-        let mut file = tokio::fs::OpenOptions::new().write(true).open(self.path).await.map_err(ours)?;
-        file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(ours)?;
+        let mut file = tokio::fs::OpenOptions::new().write(true).open(self.path).await.map_err(scratch_failure)?;
+        file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(scratch_failure)?;
         let mut stream = self.engine.delivery().read_content(self.content, range).await.map_err(unread)?;
         while let Some(chunk) = stream.try_next().await.map_err(|error| unread(error.into()))? {
-            file.write_all(&chunk).await.map_err(ours)?;
+            file.write_all(&chunk).await.map_err(scratch_failure)?;
         }
-        file.flush().await.map_err(ours)
+        file.flush().await.map_err(scratch_failure)
     }
 
     fn take_failure(&self) -> Option<MediaFailure> {
@@ -192,15 +191,14 @@ impl StoredParts<'_> {
 
 /// Creates the scratch file with the asset's size, and writes the required bytes of the asset into it.
 async fn fetch_required(source: &StoredParts<'_>, size: u64, wanted: RequiredBytes) -> Result<(), MediaFailure> {
-    let ours = |error: std::io::Error| scratch_failure(&error);
     // Lengths of beginning and end; a file that is required whole has only a beginning.
     let (head, tail) = match wanted {
         RequiredBytes::Nothing => (0, 0),
         RequiredBytes::Whole => (size, 0),
         RequiredBytes::Ends { head, tail } => (head.min(size), tail),
     };
-    let file = tokio::fs::File::create(source.path).await.map_err(ours)?;
-    file.set_len(size).await.map_err(ours)?;
+    let file = tokio::fs::File::create(source.path).await.map_err(scratch_failure)?;
+    file.set_len(size).await.map_err(scratch_failure)?;
     for range in [0..head, size.saturating_sub(tail).max(head)..size] {
         source.write_range(range).await?;
     }

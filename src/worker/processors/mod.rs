@@ -20,6 +20,7 @@ use crate::domain::checksum::Sha256Digest;
 use crate::domain::findings::StoredDamage;
 use crate::domain::job::{Job, JobSubject};
 use crate::domain::policy::{PolicyRules, ScanRule};
+use crate::domain::reason::FailureCause;
 use crate::engine::{Engine, Error, JobProgress, PipelineOutcome};
 
 mod archive_watch;
@@ -70,21 +71,23 @@ impl JobContext<'_> {
 #[derive(Debug)]
 pub(super) enum StepError {
     /// A dependency is unavailable: retry, the try does not count.
-    Unavailable(String),
+    Unavailable(FailureCause),
     /// The step failed: retry, the try counts.
-    Failed(String),
+    Failed(FailureCause),
     /// The object store has lost the bytes: retry, the try counts, and in the end record the damage.
-    BytesMissing(String),
+    BytesMissing(FailureCause),
     /// Another worker holds the job.
     LeaseLost,
 }
 
+/// Decides whether a failed try counts. No other place does: outcomes of jobs without steps are made from a [`StepError`]
+/// too.
 impl From<Error> for StepError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Busy { .. } | Error::StorageFull => Self::Unavailable(error.to_string()),
+            Error::Busy { .. } | Error::StorageFull => Self::Unavailable(FailureCause::of(error)),
             Error::BytesMissing(why) => Self::BytesMissing(why),
-            other => Self::Failed(other.to_string()),
+            other => Self::Failed(FailureCause::of(other)),
         }
     }
 }
@@ -157,8 +160,7 @@ impl ProcessingPipeline {
         let Some(asset) = engine.processing().begin_processing(job).await? else {
             return Ok(JobOutcome::Done("nothing left to do"));
         };
-        let content =
-            asset.state.content().ok_or_else(|| StepError::Failed("processing without content".to_owned()))?;
+        let content = asset.state.content().ok_or_else(|| StepError::Failed("processing without content".into()))?;
         let progress = initial_progress(job, content);
         let rules = engine.tenants().rules_of(&asset).await?;
         let mut case = JobContext { engine, job: job.clone(), asset: &asset, content, rules, progress };

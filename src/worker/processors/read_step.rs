@@ -55,7 +55,7 @@ impl PipelineStep for ReadStep {
         match admit_file_name(case).await {
             Ok(()) => {}
             Err(objection @ Error::Invalid { .. }) => {
-                let sentence = format!("The policy does not accept this: {objection}.");
+                let sentence = format!("The policy does not accept this file: {objection}.");
                 return Ok(StepOutcome::Unsound(AssetVerdict { code: "name_not_allowed".to_owned(), sentence }));
             }
             Err(other) => return Err(other.into()),

@@ -17,15 +17,18 @@ use super::digest::PassthroughDigest;
 use super::{JobContext, PipelineStep, StepError, StepOutcome};
 use crate::crash;
 use crate::domain::asset::AssetVerdict;
+use crate::domain::backoff::ExponentialBackoff;
+use crate::domain::clock::Entropy;
 use crate::domain::findings::{AssetProblem, SCAN_INCOMPLETE, ScanNote, StoredDamage};
 use crate::domain::job::JobSubject;
 use crate::domain::policy::{IncompleteScanRule, ScanRule};
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::Error;
 
 /// Time for which the result of a probe is cached.
 const SCANNER_SETTINGS_TTL: Duration = Duration::from_secs(3600);
-/// Pause between two probes of a scanner that does not answer.
-const PROBE_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// Delays between probes of a scanner that does not answer.
+const PROBE_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// Action for an asset that could not be scanned completely.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,10 +79,12 @@ impl ScanStep {
     }
 
     /// Probes until the scanner answers, so that warnings about its settings are logged when the service starts.
-    pub async fn probe_at_start(self) {
+    pub async fn probe_at_start(self, entropy: Arc<dyn Entropy>) {
+        let mut failures = 0;
         while let Err(away) = self.load_scanner_settings().await {
-            tracing::warn!(scanner = %self.scanner.address, error = %away, "the virus scanner does not answer");
-            tokio::time::sleep(PROBE_RETRY_INTERVAL).await;
+            tracing::warn!(scanner = %self.scanner.address, error = %chain(&away), "the virus scanner does not answer");
+            failures += 1;
+            tokio::time::sleep(PROBE_BACKOFF.delay(failures, &*entropy)).await;
         }
     }
 
@@ -162,7 +167,7 @@ impl From<ScanError> for StepError {
         match away {
             // The object store failed, not the scanner.
             ScanError::Store(error) => Error::from(error).into(),
-            other => Self::Unavailable(other.to_string()),
+            other => Self::Unavailable(FailureCause::of(other)),
         }
     }
 }

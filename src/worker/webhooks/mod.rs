@@ -9,6 +9,7 @@ use super::JobWorker;
 use super::job_run::JobOutcome;
 use crate::domain::ids::DeliveryId;
 use crate::domain::job::{Job, TryCount};
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::{DeliveryOutcome, Error};
 
 mod endpoint_limiter;
@@ -33,7 +34,7 @@ impl JobWorker {
                 Ok(Some(_)) => continue,
                 Ok(None) => false,
                 Err(error) => {
-                    tracing::warn!(%error, "events are not dispatched to webhooks; trying again");
+                    tracing::warn!(error = %chain(&error), "events are not dispatched to webhooks; trying again");
                     false
                 }
             };
@@ -59,20 +60,22 @@ impl JobWorker {
         // The endpoint may accept more deliveries now.
         self.delivery_tried.notify_one();
         // An error of this service is not the endpoint's failure, and uses up no try.
-        ended.unwrap_or_else(|error| JobOutcome::Unavailable(error.to_string()))
+        ended.unwrap_or_else(|error| JobOutcome::Unavailable(FailureCause::of(error)))
     }
 
     async fn try_delivery(&self, job: &Job, id: DeliveryId) -> Result<JobOutcome, Error> {
-        let Some(sender) = &self.sender else { return Ok(JobOutcome::Unavailable("nobody delivers here".to_owned())) };
+        let Some(sender) = &self.sender else {
+            return Ok(JobOutcome::Unavailable("this node sends no webhooks".into()));
+        };
         let Some(call) = self.engine.webhooks().next_call(job, id).await? else {
-            return Ok(JobOutcome::Done("not wanted any more"));
+            return Ok(JobOutcome::Done("no longer wanted"));
         };
         let pass = match self.endpoint_limiter.try_acquire(call.webhook(), self.store.now()) {
             Ok(pass) => pass,
             Err(due) => {
-                let why = "its endpoint has its share of places";
+                let why = "the endpoint has enough requests in flight";
                 self.engine.processing().put_back(job, due, TryCount::Forgiven, why).await?;
-                return Ok(JobOutcome::Deferred("its endpoint has its share of places"));
+                return Ok(JobOutcome::Deferred("the endpoint has enough requests in flight"));
             }
         };
         let answer =

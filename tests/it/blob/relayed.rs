@@ -9,7 +9,7 @@ use crate::support::bucket::Bucket;
 
 /// A payload that promises `len` bytes and ends in an error before them.
 fn broken(len: u64, bytes: Bytes) -> PutPayload {
-    let gone = Err(BlobError::Unavailable("the client went away".to_owned()));
+    let gone = Err(BlobError::Unavailable("the client went away".into()));
     PutPayload { len, bytes: stream::iter([Ok(bytes), gone]).boxed() }
 }
 

@@ -24,13 +24,13 @@ async fn every_meaning_has_its_exit_code() {
     failed(&service.run(["stat", "../limits"]).await, 4, "not_found");
     failed(&service.run(["link", UNKNOWN]).await, 4, "not_found");
     failed(&service.run(["put", large]).await, 5, "too_large");
-    failed(&service.run(["put", "-"]).await, 2, "no size");
+    failed(&service.run(["put", "-"]).await, 2, "no known size");
     failed(&service.run(["put", "."]).await, 2, "a directory");
     failed(&service.run(["put", "nowhere"]).await, 1, "No such file");
-    failed(&service.run(["put", small, large, "--name", "x"]).await, 2, "one file at a time");
+    failed(&service.run(["put", small, large, "--name", "x"]).await, 2, "require a single file");
     failed(&service.run(["put", small, "--part-size=1KiB"]).await, 2, "part size");
     failed(&service.run(["put", small, "--sha256", &"00".repeat(32)]).await, 6, "not sha256:");
-    failed(&service.run(["get", "no-id"]).await, 2, "neither an asset's id nor a link");
+    failed(&service.run(["get", "no-id"]).await, 2, "neither an asset id nor a link");
     failed(&service.run(["nonsense"]).await, 2, "nonsense");
     let partly = service.run(["put", "--quiet", small, large]).await;
     assert_eq!((partly.code, partly.out.lines().count()), (7, 1), "{}", partly.err);
@@ -83,7 +83,7 @@ async fn a_download_overwrites_nothing_unasked_and_mixes_nothing() {
     std::fs::write(service.path("down"), "precious").unwrap();
     failed(&service.run(["get", "-o", "down", &id]).await, 1, "--force");
     assert_eq!(std::fs::read(service.path("down")).unwrap(), b"precious");
-    failed(&service.run(["get", "-f", "-o", "/dev/null", &id]).await, 2, "no regular file");
+    failed(&service.run(["get", "-f", "-o", "/dev/null", &id]).await, 2, "not a regular file");
     // The beginning of something else, and a state that says so.
     std::fs::write(service.path("down.part"), noise(PART, 99)).unwrap();
     std::fs::write(service.path("down.part.json"), r#"{"etag":"\"other\"","size":10485760,"sha256":null}"#).unwrap();

@@ -159,7 +159,7 @@ async fn ctrl_c_keeps_the_upload_and_says_how_to_go_on() {
     service.proxy.cut();
     service.proxy.forget();
     let went_on = service.run(arguments).await;
-    assert!(went_on.code == 0 && went_on.err.contains("going on"), "{}", went_on.err);
+    assert!(went_on.code == 0 && went_on.err.contains("resuming"), "{}", went_on.err);
     assert_eq!(service.proxy.puts().len(), 8 - safe.len(), "only what was missing");
     arrived(&service, went_on.out.trim(), &bytes).await;
 }

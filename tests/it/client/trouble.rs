@@ -89,7 +89,7 @@ async fn no_server_is_said_and_waited_for() {
     let put = service.run(["put", "--retry-max-time=1s", file.to_str().unwrap()]).await;
     assert_eq!((put.code, put.out.as_str()), (8, ""));
     assert!(put.err.contains("refused") && put.err.contains("trying again in"), "{}", put.err);
-    assert!(put.err.contains("run it again"), "{}", put.err);
+    assert!(put.err.contains("run the same command again"), "{}", put.err);
     let child = service.gantry(["put", file.to_str().unwrap()]).spawn().unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(800)).await;
     service.start_again().await;

@@ -77,7 +77,7 @@ on_both_services! {
         let many: Vec<_> = (0..1000).map(|_| ("padding", "some words that are nobody's business")).collect();
         for (fields, says) in [
             (vec![("title", long.as_str())], "form: has a field title of more than 16384 bytes."),
-            (many, "form: has fields of more than 65536 bytes together, beside its file."),
+            (many, "form: has more than 65536 bytes of fields besides its file."),
         ] {
             let answer = super::post(&url, form(&fields, &noise(300_000, 1))).await;
             assert_eq!(answer.status(), 400);

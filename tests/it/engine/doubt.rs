@@ -158,7 +158,7 @@ on_both_services! {
 
     async fn creation_in_doubt_is_found_again(service, idle()) {
         // The intent was written, its answer lost.
-        service.faults.on_commit_of("InsertUpload", [Some(AnswerLost)]);
+        service.faults.on_commit_of("Insert(Upload(", [Some(AnswerLost)]);
         let names = transcript!(service, r#"
             > POST /v1/uploads {"filename": "a", "size": 9, "method": "multipart"}
             | idempotency-key: one

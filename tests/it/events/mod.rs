@@ -8,7 +8,7 @@ mod streams;
 
 use gantry::domain::event::{EventKind, NewEvent};
 use gantry::domain::ids::{AssetId, TenantId};
-use gantry::store::{Store, Tx, Write};
+use gantry::store::{RowChange, Store, Tx};
 use serde_json::{Map, Value};
 
 use crate::support::patience::in_time;
@@ -136,7 +136,7 @@ pub async fn flood(store: &dyn Store, tenant: TenantId, asset: &str, count: usiz
         let mut tx = Tx::new();
         for _ in 0..100 {
             let (kind, at, data) = (EventKind::AssetChanged, store.now(), data.clone());
-            tx = tx.with(Write::Event(NewEvent { tenant, asset, kind, at, data }));
+            tx = tx.with(RowChange::NextEvent(NewEvent { tenant, asset, kind, at, data }));
         }
         store.commit(tx).await.unwrap();
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gantry::domain::ids::KeyId;
 use gantry::domain::key::ApiKey;
-use gantry::store::{Tx, Write};
+use gantry::store::{RowChange, Tx};
 use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
@@ -123,7 +123,7 @@ on_both_services! {
             ApiKey { expires_at: Some(one.created_at), ..another() },
         ];
         let keys = (0..997).map(|_| another()).chain(ended);
-        store.commit(keys.fold(Tx::new(), |tx, key| tx.with(Write::InsertKey(key)))).await.unwrap();
+        store.commit(keys.fold(Tx::new(), |tx, key| tx.with(RowChange::InsertKey(key)))).await.unwrap();
         let post = async |token: &str| {
             let request = reqwest::Client::new().post(format!("{}/v1/keys", service.base)).bearer_auth(&service.admin);
             let answer = request.header("idempotency-key", token).body(r#"{"scopes": "read"}"#).send().await.unwrap();

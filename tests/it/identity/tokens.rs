@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use gantry::domain::clock::{Clock, Timestamp};
 use gantry::domain::issuer::{JwtAlgorithm, JwtIssuer, KeySource, ScopesOf, TenantOf};
 use gantry::domain::key::KeyScope;
+use gantry::domain::reason::FailureCause;
 use gantry::engine::{Engine, Error, KeySetFetcher, KeySetSettings, TrustedIssuers};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::Method;
@@ -47,7 +48,7 @@ impl Login {
 
 #[async_trait]
 impl KeySetFetcher for Login {
-    async fn fetch(&self, _: &JwtIssuer) -> Result<Vec<u8>, String> {
+    async fn fetch(&self, _: &JwtIssuer) -> Result<Vec<u8>, FailureCause> {
         tokio::time::sleep(Duration::from_millis(20)).await;
         self.asked.fetch_add(1, Ordering::SeqCst);
         let keys = self.set.lock().unwrap().clone().ok_or("away")?;

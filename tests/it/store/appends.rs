@@ -7,7 +7,7 @@ use gantry::domain::append::{AppendLedger, ConcatRole, EchoedHeaders, RelayedPar
 use gantry::domain::ids::UploadId;
 use gantry::domain::plan::{PartNumber, StoreProfile};
 use gantry::domain::upload::{Transfer, Upload, UploadProtocol};
-use gantry::store::{AssetQuery, Store, StoreError, Tx, Write};
+use gantry::store::{AssetQuery, RowChange, Store, StoreError, Tx};
 
 use super::samples::{pair, tenant};
 use crate::on_both_databases;
@@ -79,13 +79,13 @@ on_both_databases! {
     async fn parts_are_known_in_order_and_once(db) {
         let (store, mut upload) = (&*db.store, created(&*db.store, UploadLength::Deferred).await);
         let (id, other) = (upload.id, created(&*db.store, UploadLength::Deferred).await.id);
-        let insert = |numbers: &[u64], of| Write::InsertParts(numbers.iter().map(|n| part(of, *n)).collect());
+        let insert = |numbers: &[u64], of| RowChange::InsertParts(numbers.iter().map(|n| part(of, *n)).collect());
         store.commit(Tx::new().with(insert(&[10_000, 4], id)).with(insert(&[1], other)).quietly(&mut upload)).await.unwrap();
         store.commit(Tx::new().with(insert(&[2], id)).quietly(&mut upload)).await.unwrap();
         let taken = store.commit(Tx::new().with(insert(&[5, 4], id)).quietly(&mut upload.clone())).await;
         assert!(matches!(taken, Err(StoreError::Conflict)));
         assert_eq!(store.list_relayed_parts(id).await.unwrap(), [part(id, 2), part(id, 4), part(id, 10_000)]);
-        store.commit(Tx::new().with(Write::ForgetParts(id)).quietly(&mut upload)).await.unwrap();
+        store.commit(Tx::new().with(RowChange::ForgetParts(id)).quietly(&mut upload)).await.unwrap();
         assert!(store.list_relayed_parts(id).await.unwrap().is_empty());
         assert_eq!(store.list_relayed_parts(other).await.unwrap().len(), 1);
     }
@@ -110,7 +110,7 @@ on_both_databases! {
         let current = db.store.find_upload(upload.id).await.unwrap().unwrap();
         let mut next = current.take_lease(TERM, db.store.now()).unwrap();
         nodes[1].commit(Tx::new().quietly(&mut next)).await.unwrap();
-        let late = nodes[0].commit(Tx::new().with(Write::InsertParts(vec![part(upload.id, 1)])).quietly(&mut holders[0])).await;
+        let late = nodes[0].commit(Tx::new().with(RowChange::InsertParts(vec![part(upload.id, 1)])).quietly(&mut holders[0])).await;
         assert!(matches!(late, Err(StoreError::Conflict)));
         assert!(db.store.list_relayed_parts(upload.id).await.unwrap().is_empty());
     }

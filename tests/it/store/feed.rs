@@ -7,7 +7,7 @@ use std::time::Duration;
 use gantry::domain::clock::before;
 use gantry::domain::event::{EventKind, FeedEnds, FeedEvent, NewEvent};
 use gantry::domain::ids::{AssetId, TenantId};
-use gantry::store::{Store, Tx, Write};
+use gantry::store::{RowChange, Store, Tx};
 use sqlx::{ConnectOptions, Connection, Executor};
 use uuid::Uuid;
 
@@ -36,9 +36,9 @@ fn told(events: &[FeedEvent]) -> Vec<(i64, i64, &str)> {
     events.iter().map(|event| (event.id, event.event.seq, event.event.kind.as_str())).collect()
 }
 
-fn changed(tenant: TenantId, asset: AssetId, db: &Database) -> Write {
+fn changed(tenant: TenantId, asset: AssetId, db: &Database) -> RowChange {
     let (kind, at) = (EventKind::AssetChanged, db.store.now());
-    Write::Event(NewEvent { tenant, asset, kind, at, data: serde_json::Map::new() })
+    RowChange::NextEvent(NewEvent { tenant, asset, kind, at, data: serde_json::Map::new() })
 }
 
 /// Follows a tenant's feed like a reader: numbers, reads, goes on behind what it has read.
@@ -81,7 +81,7 @@ on_both_databases! {
         let (asset, _) = created(&*db.store).await;
         for _ in 0..3 {
             let mut write = changed(tenant(1), asset.id, &db);
-            if let Write::Event(event) = &mut write {
+            if let RowChange::NextEvent(event) = &mut write {
                 event.at = before(event.at, DAY);
             }
             db.store.commit(Tx::new().with(write)).await.unwrap();

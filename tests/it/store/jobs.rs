@@ -8,7 +8,7 @@ use gantry::domain::clock::{Timestamp, after};
 use gantry::domain::grant::{AssetVariant, Disposition, Link, LinkTarget};
 use gantry::domain::ids::{GrantId, JobId, TenantId};
 use gantry::domain::job::{Chore, Job, JobKind, JobRelease, JobState, JobSubject, NewJob, Priority, TryCount};
-use gantry::store::{JobQuery, Store, StoreError, Tx, Write};
+use gantry::store::{JobQuery, NewRow, RowChange, Store, StoreError, Tx};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -23,14 +23,14 @@ async fn owed(store: &dyn Store, count: usize) -> Vec<JobId> {
         let (asset, _) = pair(tenant(1), store.now());
         let job = inspection_of(&asset, store.now());
         ids.push(job.id);
-        store.commit(Tx::new().with(Write::InsertJob(job))).await.unwrap();
+        store.commit(Tx::new().with(NewRow::Job(job))).await.unwrap();
     }
     ids
 }
 
-fn back(job: Job, due: Option<Timestamp>, why: &str) -> Write {
+fn back(job: Job, due: Option<Timestamp>, why: &str) -> RowChange {
     let (tries, why) = (TryCount::Counted, Some(why.to_owned()));
-    Write::ReleaseJob(Box::new(JobRelease { job, due, tries, why, progress: None }))
+    RowChange::ReleaseJob(Box::new(JobRelease { job, due, tries, why, progress: None }))
 }
 
 on_both_databases! {
@@ -71,7 +71,7 @@ on_both_databases! {
         assert_eq!((heir.id, heir.attempt), (late.id, 2));
 
         assert!(!db.store.extend_job(&late, LEASE).await.unwrap());
-        let finish = |job| Tx::new().with(Write::FinishJob(job));
+        let finish = |job| Tx::new().with(RowChange::FinishJob(job));
         assert!(matches!(db.store.commit(finish(late.clone())).await, Err(StoreError::Conflict)));
         let release = Tx::new().with(back(late, Some(db.store.now()), "late"));
         assert!(matches!(db.store.commit(release).await, Err(StoreError::Conflict)));
@@ -111,7 +111,7 @@ on_both_databases! {
         let owe = async |priority, run_at| {
             let (asset, _) = pair(tenant(1), now);
             let job = NewJob { priority, ..inspection_of(&asset, run_at) };
-            db.store.commit(Tx::new().with(Write::InsertJob(job.clone()))).await.unwrap();
+            db.store.commit(Tx::new().with(NewRow::Job(job.clone()))).await.unwrap();
             job.id
         };
         let low = owe(Priority::Low, now).await;
@@ -145,7 +145,7 @@ on_both_databases! {
             let job = db.store.claim_jobs(JobKind::Process, LEASE, 1).await.unwrap().remove(0);
             assert_eq!((job.attempt as usize, job.tries), (attempt + 1, before));
             let release = JobRelease { job, due: Some(now), tries, why: None, progress: None };
-            db.store.commit(Tx::new().with(Write::ReleaseJob(Box::new(release)))).await.unwrap();
+            db.store.commit(Tx::new().with(RowChange::ReleaseJob(Box::new(release)))).await.unwrap();
         }
     }
 
@@ -154,7 +154,7 @@ on_both_databases! {
         let kinds = [JobKind::Process, JobKind::Recheck];
         assert_eq!(db.store.list_due_kinds(&kinds).await.unwrap(), [JobKind::Process]);
         let pause = async |paused| {
-            db.store.commit(Tx::new().with(Write::PauseJobs(JobKind::Process, paused, db.store.now()))).await.unwrap();
+            db.store.commit(Tx::new().with(RowChange::PauseJobs(JobKind::Process, paused, db.store.now()))).await.unwrap();
         };
         pause(true).await;
         pause(true).await;
@@ -180,7 +180,7 @@ on_both_databases! {
         }
         let kind = JobKind::Chore(Chore::Sweep);
         assert!(db.store.claim_jobs(kind, LEASE, 9).await.unwrap().is_empty());
-        let hurry = async || db.store.commit(Tx::new().with(Write::HurryJobs(kind, db.store.now()))).await;
+        let hurry = async || db.store.commit(Tx::new().with(RowChange::HurryJobs(kind, db.store.now()))).await;
         hurry().await.unwrap();
         assert_eq!(db.store.claim_jobs(kind, LEASE, 9).await.unwrap().len(), 1);
         assert!(matches!(hurry().await, Err(StoreError::Conflict)), "it runs");
@@ -202,12 +202,12 @@ on_both_databases! {
 
         let now = db.store.now();
         let change = async |write| db.store.commit(Tx::new().with(write)).await;
-        assert!(matches!(change(Write::RetryJob(ids[0], tenant(2), now)).await, Err(StoreError::Conflict)));
-        assert!(matches!(change(Write::DiscardJob(ids[0], tenant(2))).await, Err(StoreError::Conflict)));
-        change(Write::RetryJob(ids[0], tenant(1), now)).await.unwrap();
-        assert!(matches!(change(Write::RetryJob(ids[0], tenant(1), now)).await, Err(StoreError::Conflict)));
-        assert!(matches!(change(Write::DiscardJob(ids[0], tenant(1))).await, Err(StoreError::Conflict)));
-        change(Write::DiscardJob(ids[1], tenant(1))).await.unwrap();
+        assert!(matches!(change(RowChange::RetryJob(ids[0], tenant(2), now)).await, Err(StoreError::Conflict)));
+        assert!(matches!(change(RowChange::DiscardJob(ids[0], tenant(2))).await, Err(StoreError::Conflict)));
+        change(RowChange::RetryJob(ids[0], tenant(1), now)).await.unwrap();
+        assert!(matches!(change(RowChange::RetryJob(ids[0], tenant(1), now)).await, Err(StoreError::Conflict)));
+        assert!(matches!(change(RowChange::DiscardJob(ids[0], tenant(1))).await, Err(StoreError::Conflict)));
+        change(RowChange::DiscardJob(ids[1], tenant(1))).await.unwrap();
         let counts = db.store.list_job_counts(Some(tenant(1))).await.unwrap();
         let counts: Vec<_> = counts.iter().map(|c| (c.state.name(), c.count)).collect();
         assert_eq!(counts, [("dead", 1), ("ready", 1)]);
@@ -217,7 +217,7 @@ on_both_databases! {
 
     async fn one_job_of_a_kind_is_owed_at_most(db) {
         let (asset, _) = pair(tenant(1), db.store.now());
-        let owe = || Tx::new().with(Write::InsertJob(inspection_of(&asset, db.store.now())));
+        let owe = || Tx::new().with(NewRow::Job(inspection_of(&asset, db.store.now())));
         db.store.commit(owe()).await.unwrap();
         assert!(matches!(db.store.commit(owe()).await, Err(StoreError::Conflict)));
     }
@@ -241,7 +241,7 @@ on_both_databases! {
             last_used_at: None,
             network: Some("192.0.2.0/24".parse().unwrap()),
         };
-        db.store.commit(Tx::new().with(Write::InsertLink(Box::new(link.clone())))).await.unwrap();
+        db.store.commit(Tx::new().with(NewRow::Link(Box::new(link.clone())))).await.unwrap();
         assert_eq!(db.store.find_link(link.id).await.unwrap().unwrap(), link);
         let racers = (0..50).map(|_| {
             let store = Arc::clone(&db.store);
@@ -253,7 +253,7 @@ on_both_databases! {
         }
         assert_eq!(used, 5);
 
-        db.store.commit(Tx::new().with(Write::RevokeLink(link.id, now))).await.unwrap();
+        db.store.commit(Tx::new().with(RowChange::RevokeLink(link.id, now))).await.unwrap();
         assert_eq!(db.store.find_link(link.id).await.unwrap().unwrap().revoked_at, Some(now));
         let later = after(now, LEASE * 2);
         assert_eq!(db.store.forget_expired(later, 100).await.unwrap(), 1);

@@ -7,7 +7,7 @@ use gantry::domain::clock::Clock;
 use gantry::domain::ids::AssetId;
 use gantry::domain::key::{ApiKey, KeyScopes};
 use gantry::domain::tenant::Tenant;
-use gantry::store::{AssetQuery, Store, StoreError, Tx, Write};
+use gantry::store::{AssetQuery, RowChange, Store, StoreError, Tx};
 use serde_json::json;
 
 use super::samples::{completion, owner, pair, tenant};
@@ -114,11 +114,11 @@ on_both_databases! {
         let now = db.store.now();
         let acme =
             Tenant { id: tenant(1), name: "acme".to_owned(), created_at: now, suspended_at: None, rate: None };
-        db.store.commit(Tx::new().with(Write::InsertTenant(acme.clone()))).await.unwrap();
+        db.store.commit(Tx::new().with(RowChange::InsertTenant(acme.clone()))).await.unwrap();
         assert_eq!(db.store.find_tenant_by_name("acme").await.unwrap().unwrap(), acme);
         assert_eq!(db.store.list_tenants("", 10).await.unwrap(), std::slice::from_ref(&acme));
         let twin = Tenant { id: tenant(2), ..acme };
-        let refused = db.store.commit(Tx::new().with(Write::InsertTenant(twin))).await;
+        let refused = db.store.commit(Tx::new().with(RowChange::InsertTenant(twin))).await;
         assert!(matches!(refused, Err(StoreError::Conflict)));
 
         let key = ApiKey {
@@ -133,10 +133,10 @@ on_both_databases! {
             revoked_at: None,
             last_used_at: Some(now),
         };
-        db.store.commit(Tx::new().with(Write::InsertKey(key.clone()))).await.unwrap();
+        db.store.commit(Tx::new().with(RowChange::InsertKey(key.clone()))).await.unwrap();
         assert_eq!(db.store.find_key(key.id).await.unwrap().unwrap(), key);
         assert_eq!(db.store.list_keys(tenant(1), None, 10).await.unwrap(), std::slice::from_ref(&key));
-        let revoke = |tenant| Tx::new().with(Write::RevokeKey(tenant, key.id, now));
+        let revoke = |tenant| Tx::new().with(RowChange::RevokeKey(tenant, key.id, now));
         assert!(matches!(db.store.commit(revoke(tenant(2))).await, Err(StoreError::Conflict)));
         db.store.commit(revoke(tenant(1))).await.unwrap();
         db.store.commit(revoke(tenant(1))).await.unwrap();

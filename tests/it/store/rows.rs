@@ -7,7 +7,7 @@ use gantry::domain::checksum::ChecksumAlgorithm;
 use gantry::domain::event::EventKind;
 use gantry::domain::plan::{PartPlan, StoreProfile};
 use gantry::domain::upload::{Transfer, UploadTimeouts};
-use gantry::store::{IdempotencyRecord, Store, StoreError, Tx, Write};
+use gantry::store::{IdempotencyRecord, NewRow, Store, StoreError, Tx};
 use serde_json::json;
 use sqlx::{ConnectOptions, Executor};
 
@@ -99,7 +99,7 @@ on_both_databases! {
             result: json!({"upload": "x"}),
             expires_at: db.store.now(),
         };
-        let remember = |replay: &IdempotencyRecord| Tx::new().with(Write::InsertReplay(replay.clone()));
+        let remember = |replay: &IdempotencyRecord| Tx::new().with(NewRow::Replay(replay.clone()));
         db.store.commit(remember(&replay)).await.unwrap();
         assert!(matches!(db.store.commit(remember(&replay)).await, Err(StoreError::Conflict)));
         assert_eq!(db.store.find_idempotency_record(owner(), "create", "t-1").await.unwrap().unwrap(), replay);

@@ -11,7 +11,7 @@ use gantry::domain::ids::{AssetId, JobId, KeyId, TenantId, UploadId};
 use gantry::domain::job::{JobSubject, NewJob, Priority};
 use gantry::domain::name::MediaType;
 use gantry::domain::upload::{Transfer, Upload, UploadProtocol, UploadState, UploadTimeouts};
-use gantry::store::{Store, Tx, Write};
+use gantry::store::{NewRow, Store, Tx};
 use uuid::Uuid;
 
 pub fn tenant(n: u128) -> TenantId {
@@ -107,5 +107,5 @@ pub fn completion(asset: Asset, upload: Upload, now: Timestamp) -> Tx {
     let job = inspection_of(&stored, now);
     tx.upload(&mut completed, EventKind::UploadCompleted, &stored.name.clone())
         .asset(&mut stored, EventKind::AssetStored)
-        .with(Write::InsertJob(job))
+        .with(NewRow::Job(job))
 }

@@ -9,7 +9,7 @@ use gantry::domain::job::{JobKind, JobSubject, NewJob, Priority};
 use gantry::domain::webhook::{
     Delivery, DeliveryState, EventFilter, ReceiverAnswer, Webhook, WebhookSecret, WebhookState, WhyDisabled,
 };
-use gantry::store::{DeliveryBacklog, DeliveryQuery, Store, StoreError, Tx, WebhookWrite, Write};
+use gantry::store::{DeliveryBacklog, DeliveryQuery, RowChange, Store, StoreError, Tx, WebhookWrite};
 use uuid::Uuid;
 
 use super::samples::{created, tenant};
@@ -42,7 +42,7 @@ async fn inserted(store: &dyn Store) -> Webhook {
 }
 
 async fn write(store: &dyn Store, write: WebhookWrite) -> Result<(), StoreError> {
-    store.commit(Tx::new().with(Write::Webhook(write))).await
+    store.commit(Tx::new().with(write)).await
 }
 
 async fn owed(store: &dyn Store, webhook: &Webhook) -> (Delivery, NewJob) {
@@ -79,8 +79,8 @@ on_both_databases! {
             let (node, webhook) = (Arc::clone(&nodes[i % 2]), webhook.clone());
             tokio::spawn(async move {
                 let deliver = WebhookWrite::Deliver(vec![owed(&*node, &webhook).await]);
-                let tx = Tx::new().with(Write::Webhook(WebhookWrite::Move(Box::new(webhook), 1)));
-                node.commit(tx.with(Write::Webhook(deliver))).await.is_ok()
+                let tx = Tx::new().with(WebhookWrite::Move(Box::new(webhook), 1));
+                node.commit(tx.with(deliver)).await.is_ok()
             })
         }).collect();
         let mut won = 0;
@@ -123,11 +123,11 @@ on_both_databases! {
         db.clock.advance(LEASE);
         let heir = db.store.claim_jobs(JobKind::Deliver, LEASE, 1).await.unwrap().remove(0);
         delivery.tried(&ReceiverAnswer { status: Some(200), ..ReceiverAnswer::default() }, db.store.now(), &OsEntropy);
-        let settle = || Write::Webhook(WebhookWrite::Settle(Box::new(delivery.clone()), DeliveryState::Pending));
-        let late = db.store.commit(Tx::new().with(settle()).with(Write::FinishJob(late))).await;
+        let settle = || WebhookWrite::Settle(Box::new(delivery.clone()), DeliveryState::Pending);
+        let late = db.store.commit(Tx::new().with(settle()).with(RowChange::FinishJob(late))).await;
         assert!(matches!(late, Err(StoreError::Conflict)));
         assert_eq!(db.store.count_backlog(webhook.id, 10).await.unwrap().pending, 1);
-        db.store.commit(Tx::new().with(settle()).with(Write::FinishJob(heir))).await.unwrap();
+        db.store.commit(Tx::new().with(settle()).with(RowChange::FinishJob(heir))).await.unwrap();
         assert_eq!(db.store.find_delivery(delivery.id).await.unwrap().unwrap(), delivery);
         assert_eq!(db.store.count_backlog(webhook.id, 10).await.unwrap(), DeliveryBacklog::default());
     }
@@ -138,7 +138,7 @@ on_both_databases! {
             let (kind, at) = (gantry::domain::event::EventKind::AssetChanged, db.store.now());
             let (tenant, asset, data) = (tenant(1), asset.id, serde_json::Map::new());
             let event = gantry::domain::event::NewEvent { tenant, asset, kind, at, data };
-            db.store.commit(Tx::new().with(Write::Event(event))).await.unwrap();
+            db.store.commit(Tx::new().with(RowChange::NextEvent(event))).await.unwrap();
         }
         db.store.number_events().await.unwrap();
         db.clock.advance(DAY);

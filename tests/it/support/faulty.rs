@@ -112,10 +112,10 @@ macro_rules! faulty {
     ($self:ident, $name:ident, $call:expr) => {
         match $self.faults.next(stringify!($name)) {
             None => $call.await,
-            Some(Fault::Refused) => Err(BlobError::Unavailable("refused on purpose".to_owned())),
+            Some(Fault::Refused) => Err(BlobError::Unavailable("refused on purpose".into())),
             Some(Fault::AnswerLost) => {
                 let _ = $call.await;
-                Err(BlobError::Unavailable("lost on purpose".to_owned()))
+                Err(BlobError::Unavailable("lost on purpose".into()))
             }
             Some(Fault::Held) => {
                 $self.faults.1.notified().await;
@@ -183,12 +183,12 @@ impl<B: BlobStore> BlobStore for FaultyBlobs<B> {
         use futures_util::StreamExt;
         match self.faults.next("get") {
             None => self.inner.get(key, etag, range).await,
-            Some(Fault::Refused) => Err(BlobError::Unavailable("refused on purpose".to_owned())),
+            Some(Fault::Refused) => Err(BlobError::Unavailable("refused on purpose".into())),
             Some(Fault::AnswerLost) => {
                 // The first bytes come, then the store breaks off.
                 let half = range.start..range.start + (range.end - range.start) / 2;
                 let bytes = self.inner.get(key, etag, half).await?;
-                let end = futures_util::stream::once(async { Err(BlobError::Unavailable("broken off".to_owned())) });
+                let end = futures_util::stream::once(async { Err(BlobError::Unavailable("broken off".into())) });
                 Ok(bytes.chain(end).boxed())
             }
             Some(Fault::Held) => {
@@ -268,10 +268,10 @@ macro_rules! pass_on {
             async fn commit(&self, tx: Tx) -> std::result::Result<(), StoreError> {
                 match self.faults.next_commit(&tx) {
                     None => self.inner.commit(tx).await,
-                    Some(Fault::Refused) => Err(StoreError::Unavailable("refused on purpose".to_owned())),
+                    Some(Fault::Refused) => Err(StoreError::Unavailable("refused on purpose".into())),
                     Some(Fault::AnswerLost) => {
                         let _ = self.inner.commit(tx).await;
-                        Err(StoreError::Unavailable("lost on purpose".to_owned()))
+                        Err(StoreError::Unavailable("lost on purpose".into()))
                     }
                     Some(Fault::Held) => {
                         self.faults.1.notified().await;
@@ -287,7 +287,7 @@ macro_rules! pass_on {
                         self.faults.1.notified().await;
                         self.inner.$name($($arg),*).await
                     }
-                    Some(Fault::Refused | Fault::AnswerLost) => Err(StoreError::Unavailable("refused on purpose".to_owned())),
+                    Some(Fault::Refused | Fault::AnswerLost) => Err(StoreError::Unavailable("refused on purpose".into())),
                 }
             })*
         }

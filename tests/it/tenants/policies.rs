@@ -44,7 +44,7 @@ on_both_services! {
             > PUT /v1/policies/photos {"delivery": "pigeon"}
             < 422 {"field": "delivery"}
             > PUT /v1/policies/photos {"delivery": "cdn"}
-            < 422 {"field": "delivery", "detail": "delivery: one of redirect, stream."}
+            < 422 {"field": "delivery", "detail": "delivery: must be one of redirect, stream."}
             > PUT /v1/policies/photos {"delivery": "stream"}
             < 200
             > PUT /v1/policies/photos {"origins": ["https://"]}

@@ -16,6 +16,7 @@ pub(super) mod trash;
 pub(super) mod uploads;
 mod writer;
 
+use crate::domain::reason::FailureCause;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,7 +51,7 @@ impl MetadataStore {
         if !path.exists() && !files.is_empty()? {
             return Err(EmbeddedOpenError::MetadataMissing(path));
         }
-        let broken = |error: Error| EmbeddedOpenError::Metadata(error.to_string());
+        let broken = |error: Error| EmbeddedOpenError::Metadata(FailureCause::of(error));
         let (db, found) = schema::open_writer(&path).map_err(broken)?;
         if let SchemaState::FromTheFuture(version) = found {
             return Err(EmbeddedOpenError::TooNew { version });

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::blob::embedded::error::{Error, Result};
 use crate::blob::embedded::files::NewFile;
 use crate::blob::embedded::health::StoreHealth;
+use crate::domain::reason::chain;
 
 /// Largest number of writes in a transaction.
 const MAX_BATCH_WRITES: usize = 256;
@@ -110,7 +111,7 @@ fn shared(db: &Connection, error: &Error) -> Option<CommitFailure> {
             }
             _ => lost.then(|| CommitFailure::Broken(cause.to_string())),
         },
-        _ => lost.then(|| CommitFailure::Broken(format!("the transaction ended by itself: {error}"))),
+        _ => lost.then(|| CommitFailure::Broken(format!("the transaction ended by itself: {}", chain(error)))),
     }
 }
 

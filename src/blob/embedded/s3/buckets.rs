@@ -48,13 +48,13 @@ pub(super) async fn list(
 ) -> Result<S3Response<ListBucketsOutput>> {
     let ListBucketsInput { prefix, max_buckets, continuation_token, .. } = request.input;
     let after = match continuation_token.as_deref() {
-        Some(token) => TOKEN.decode(token).map_err(|_| Error::InvalidArgument("the continuation token is not ours"))?,
+        Some(token) => TOKEN.decode(token).map_err(|_| Error::InvalidArgument("the continuation token is invalid"))?,
         None => Vec::new(),
     };
     let most = match max_buckets.map(usize::try_from) {
         None => MAX_BUCKETS,
         Some(Ok(most)) if (1..=MAX_BUCKETS).contains(&most) => most,
-        Some(_) => return Err(Error::InvalidArgument("max-buckets is 1 to 10000")),
+        Some(_) => return Err(Error::InvalidArgument("max-buckets must be 1 to 10000")),
     };
     let all = core.meta.read(buckets::list).await?;
     let wanted = |bucket: &buckets::BucketRow| {

@@ -114,7 +114,7 @@ fn range(asked: Option<&str>, size: u64) -> Result<(u64, u64)> {
     let (start, end) = match asked.map(Range::parse) {
         None => (0, size),
         Some(Ok(Range::Int { first, last: Some(last) })) if last < size => (first, last + 1),
-        Some(_) => return Err(Error::InvalidArgument("the copy source range is not inside the source")),
+        Some(_) => return Err(Error::InvalidArgument("the copy source range is outside the source object")),
     };
     if end - start > MAX_BODY_BYTES { Err(Error::EntityTooLarge(MAX_BODY_BYTES)) } else { Ok((start, end - start)) }
 }

@@ -16,7 +16,7 @@ pub(super) async fn put(
     let PutBucketCorsInput { bucket, cors_configuration, .. } = request.input;
     let rules = cors_configuration.cors_rules.into_iter().map(rule).collect::<Result<Vec<_>>>()?;
     if rules.is_empty() || rules.len() > 100 {
-        return Err(Error::MalformedXml("a CORS configuration has 1 to 100 rules"));
+        return Err(Error::MalformedXml("a CORS configuration must have 1 to 100 rules"));
     }
     let stored = serde_json::to_string(&rules).map_err(|_| Error::MalformedXml("the rules cannot be stored"))?;
     let name = bucket.clone();

@@ -65,7 +65,7 @@ pub(super) fn count(number: usize) -> i32 {
 /// Page size of a request: at most 1000, which is also the default, as in S3.
 pub(super) fn page(asked: Option<i32>) -> Result<usize> {
     let asked = usize::try_from(asked.unwrap_or(1000));
-    Ok(asked.map_err(|_| Error::InvalidArgument("a page size is not negative"))?.min(1000))
+    Ok(asked.map_err(|_| Error::InvalidArgument("the page size must not be negative"))?.min(1000))
 }
 
 /// Checks a part number: 1 to 10 000, as in S3.
@@ -100,7 +100,7 @@ pub(super) fn encode(asked: Option<&s3s::dto::EncodingType>) -> Result<impl Fn(&
     let url = match asked.map(s3s::dto::EncodingType::as_str) {
         None => false,
         Some("url") => true,
-        Some(_) => return Err(Error::InvalidArgument("the encoding type is url or nothing")),
+        Some(_) => return Err(Error::InvalidArgument("the encoding type must be url")),
     };
     Ok(
         move |text: &str| {

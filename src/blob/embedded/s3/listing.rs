@@ -50,7 +50,7 @@ pub(super) async fn v2(
     let input = request.input;
     let url = encode(input.encoding_type.as_ref())?;
     let after = match input.continuation_token.as_deref() {
-        Some(token) => TOKEN.decode(token).map_err(|_| Error::InvalidArgument("the continuation token is not ours"))?,
+        Some(token) => TOKEN.decode(token).map_err(|_| Error::InvalidArgument("the continuation token is invalid"))?,
         None => input.start_after.clone().unwrap_or_default().into_bytes(),
     };
     let query = ListingQuery {

@@ -78,7 +78,7 @@ pub(super) async fn complete(
     let asked = MultipartCompletion {
         claims: listed.iter().map(claim).collect::<Result<_>>()?,
         condition: WriteCondition::new(input.if_match, input.if_none_match)?,
-        size: size.map_err(|_| Error::InvalidArgument("a size is not negative"))?,
+        size: size.map_err(|_| Error::InvalidArgument("a size must not be negative"))?,
         at: ObjectAddress { bucket: input.bucket.clone(), key: input.key.clone() },
         id: input.upload_id,
         sums,

@@ -39,7 +39,7 @@ impl ServedRange {
 
     fn choose(manifest: &SegmentManifest, size: u64, range: Option<Range>, part: Option<i32>) -> Result<Self> {
         match part {
-            Some(_) if range.is_some() => Err(Error::InvalidRequest("a range and a part number exclude each other")),
+            Some(_) if range.is_some() => Err(Error::InvalidRequest("a range and a part number cannot be combined")),
             Some(part) => Self::of_part(manifest, part),
             None => Self::of(size, range),
         }

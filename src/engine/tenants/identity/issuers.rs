@@ -16,6 +16,7 @@ use crate::domain::clock::{Timestamp, after, before, micros};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::issuer::JwtIssuer;
 use crate::domain::key::KeyScopes;
+use crate::domain::reason::chain;
 use crate::engine::ttl_cache::TtlCache;
 use crate::engine::{Error, Result};
 use crate::store::Store;
@@ -51,23 +52,23 @@ struct JwtSubject {
 /// Reason why a token is refused. For the operator's log, not for the caller.
 #[derive(Debug, thiserror::Error)]
 enum JwtError {
-    #[error("it is no JSON Web Token that we can read")]
+    #[error("it is not a readable JSON Web Token")]
     Unreadable,
     #[error("its issuer is not trusted")]
     Issuer,
-    #[error("the issuer does not sign like this")]
+    #[error("its algorithm is not allowed for the issuer")]
     Algorithm,
-    #[error("its header asks for what we do not do")]
+    #[error("its header requires an unsupported extension")]
     Header,
     #[error("the issuer has no such key")]
     UnknownKey,
-    #[error("signature or claims: {0}")]
-    Invalid(String),
+    #[error("the signature or a claim is invalid: {0}")]
+    Invalid(#[source] jsonwebtoken::errors::Error),
     #[error("its times are not numbers")]
     Times,
-    #[error("it is not about anybody")]
+    #[error("it has no subject")]
     Subject,
-    #[error("its claims lead to no tenant")]
+    #[error("its claims name no tenant")]
     Tenant,
     /// The token cannot be verified at the moment.
     #[error(transparent)]
@@ -116,7 +117,7 @@ impl TrustedIssuers {
             Ok(subject) => Ok(Some(subject)),
             Err(JwtError::Later(error)) => Err(error),
             Err(refused) => {
-                tracing::info!(issuer, %refused, "a token was refused");
+                tracing::info!(issuer, refused = %chain(&refused), "a token was refused");
                 Ok(None)
             }
         }
@@ -179,7 +180,7 @@ fn verified(
     for key in keys.iter().take(MAX_KEYS_TRIED) {
         match decode::<JwtClaims>(token, key, &validation) {
             Ok(verified) => return Ok(verified.claims),
-            Err(error) => last = JwtError::Invalid(error.to_string()),
+            Err(error) => last = JwtError::Invalid(error),
         }
     }
     Err(last)

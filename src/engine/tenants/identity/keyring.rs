@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::issuer::{JwtIssuer, KeySource};
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::{Error, Result};
 
 /// Most keys of a set that are read.
@@ -25,8 +26,8 @@ pub trait KeySetFetcher: Send + Sync {
     /// Fetches the JWK set (RFC 7517 §5) of an issuer, unparsed. Bounded in size and time.
     ///
     /// # Errors
-    /// The reason of the failure, for logs.
-    async fn fetch(&self, issuer: &JwtIssuer) -> std::result::Result<Vec<u8>, String>;
+    /// The cause of the failure, for logs; it holds no secret.
+    async fn fetch(&self, issuer: &JwtIssuer) -> std::result::Result<Vec<u8>, FailureCause>;
 }
 
 /// Life of fetched keys, and limits on requests to the issuer.
@@ -36,7 +37,7 @@ pub struct KeySetSettings {
     pub refresh: Duration,
     /// Shortest time between requests to an issuer because of keys that its set does not have.
     pub pause: Duration,
-    /// How long keys are used while their issuer is unreachable.
+    /// Time for which keys are used while their issuer is unreachable.
     pub keep: Duration,
 }
 
@@ -98,7 +99,7 @@ impl IssuerKeys {
                 // A task of its own: the waiting request may be cancelled while further requests wait for the same
                 // keys.
                 let asked = tokio::spawn(Arc::clone(self).ask(tried, now)).await;
-                asked.map_err(|error| Error::Internal(error.to_string()))?;
+                asked.map_err(Error::internal)?;
             }
             // Wait for the request to the issuer that is under way.
             Some(_) | None => drop(self.asking.lock().await),
@@ -106,7 +107,8 @@ impl IssuerKeys {
         match self.glance(now).0 {
             Some(keys) => Ok(matching(&keys, algorithm, id)),
             None => {
-                Err(Error::Busy { why: format!("no keys of the issuer {}", self.issuer.name), after: REFETCH_INTERVAL })
+                let why = format!("the keys of issuer {} are not available", self.issuer.name).into();
+                Err(Error::Busy { why, after: REFETCH_INTERVAL })
             }
         }
     }
@@ -136,7 +138,9 @@ impl IssuerKeys {
                 let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
                 (known.keys, known.at) = (Arc::new(keys), Some(now));
             }
-            Err(why) => tracing::warn!(issuer = self.issuer.name, why, "the keys of an issuer cannot be fetched"),
+            Err(why) => {
+                tracing::warn!(issuer = self.issuer.name, why = %chain(&why), "the keys of an issuer cannot be fetched");
+            }
         }
     }
 }
@@ -158,12 +162,13 @@ fn matching(keys: &[VerifyingKey], algorithm: Algorithm, id: Option<&str>) -> Ve
 }
 
 /// The usable keys of a JWK set; unusable keys are skipped.
-fn read(text: &[u8]) -> std::result::Result<Vec<VerifyingKey>, String> {
+fn read(text: &[u8]) -> std::result::Result<Vec<VerifyingKey>, FailureCause> {
     #[derive(Deserialize)]
     struct JwkSet {
         keys: Vec<Value>,
     }
-    let set: JwkSet = serde_json::from_slice(text).map_err(|error| format!("no JWK set: {error}"))?;
+    let set: JwkSet =
+        serde_json::from_slice(text).map_err(|error| FailureCause::with("not a JWK set: {error}", error))?;
     Ok(set.keys.into_iter().take(MAX_ISSUER_KEYS).filter_map(|key| usable(serde_json::from_value(key).ok()?)).collect())
 }
 

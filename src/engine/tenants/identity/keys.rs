@@ -8,9 +8,10 @@ use super::CREDENTIAL_CACHE_TTL;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyToken};
+use crate::domain::reason::chain;
 use crate::engine::Result;
 use crate::engine::ttl_cache::TtlCache;
-use crate::store::{Store, Tx, Write};
+use crate::store::{RowChange, Store, Tx};
 
 /// Most cached keys, unknown ids included.
 const MAX_CACHED_KEYS: u64 = 10_000;
@@ -98,8 +99,8 @@ impl KeyUseCounter {
         // Sorted, so that nodes that write the same keys lock them in the same order and do not deadlock.
         uses.sort_unstable();
         for portion in uses.chunks(USES_PER_WRITE) {
-            if let Err(error) = self.store.commit(Tx::new().with(Write::NoteKeyUses(portion.to_vec()))).await {
-                tracing::warn!(%error, "the use of keys could not be noted");
+            if let Err(error) = self.store.commit(Tx::new().with(RowChange::NoteKeyUses(portion.to_vec()))).await {
+                tracing::warn!(error = %chain(&error), "the use of keys could not be noted");
                 return;
             }
         }

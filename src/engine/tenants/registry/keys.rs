@@ -10,7 +10,7 @@ use crate::domain::ids::{self, KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyScopes, KeySecret, KeyToken};
 use crate::engine::audit::AuditedAct;
 use crate::engine::{Error, KeyWish, MadeKey, Result};
-use crate::store::{KeyRotation, StoreError, Tx, Write};
+use crate::store::{KeyRotation, RowChange, StoreError, Tx};
 
 /// Longest name of a key in bytes.
 const MAX_KEY_NAME_BYTES: usize = 200;
@@ -43,7 +43,11 @@ impl TenantRegistry {
     /// Refuses another key for a tenant with the most valid keys. Concurrent creations may exceed the limit slightly.
     pub(in crate::engine) async fn has_room(&self, tenant: TenantId) -> Result<()> {
         let live = self.store.count_live_keys(tenant, self.store.now()).await?;
-        if live < MAX_LIVE_KEYS { Ok(()) } else { Err(Error::Taken("the tenant has as many keys as it may have")) }
+        if live < MAX_LIVE_KEYS {
+            Ok(())
+        } else {
+            Err(Error::Taken("the tenant has the highest number of keys: revoke a key first"))
+        }
     }
 
     /// The transaction that writes a new key.
@@ -54,7 +58,7 @@ impl TenantRegistry {
             "expires_at": key.expires_at.map(|at| at.to_string()),
         });
         let deed = self.deed_about(key.tenant, "key.create", key.id).after(facts);
-        self.telling(Tx::new().with(Write::InsertKey(key.clone())), deed)
+        self.telling(Tx::new().with(RowChange::InsertKey(key.clone())), deed)
     }
 
     fn deed_about(&self, tenant: TenantId, action: &'static str, key: KeyId) -> AuditedAct {
@@ -67,10 +71,13 @@ impl TenantRegistry {
         let unfit =
             |name: &String| !(1..=MAX_KEY_NAME_BYTES).contains(&name.len()) || name.chars().any(char::is_control);
         if name.as_ref().is_some_and(unfit) {
-            return Err(Error::invalid("name", format!("1 to {MAX_KEY_NAME_BYTES} bytes without control characters")));
+            return Err(Error::invalid(
+                "name",
+                format!("must be 1 to {MAX_KEY_NAME_BYTES} bytes without control characters"),
+            ));
         }
         if expires_in.is_some_and(|life| life.is_zero() || life > MAX_KEY_LIFETIME) {
-            return Err(Error::invalid("expires_in", "more than nothing, and 100 years at most"));
+            return Err(Error::invalid("expires_in", "must be more than 0 and at most 100 years"));
         }
         let now = self.store.now();
         let token = KeyToken { id: KeyId(ids::mint(now, &*self.entropy)), secret: KeySecret::mint(&*self.entropy) };
@@ -111,7 +118,7 @@ impl TenantRegistry {
     ) -> Result<MadeKey> {
         let overlap = overlap.unwrap_or(DEFAULT_KEY_OVERLAP);
         if overlap > MAX_KEY_OVERLAP {
-            return Err(Error::invalid("overlap", "7 days at most"));
+            return Err(Error::invalid("overlap", "must be at most 7 days"));
         }
         let mut key = self.key(tenant, id).await?;
         if key.revoked_at.is_some() {
@@ -120,9 +127,9 @@ impl TenantRegistry {
         let (seen, secret_hash, old_until) = (key.secret_hash, secret.hash(), after(self.store.now(), overlap));
         let rotation = KeyRotation { tenant, key: id, seen, secret_hash, old_until };
         let tx = self.telling(tx, self.deed_about(tenant, "key.rotate", id));
-        match self.store.commit(tx.with(Write::RotateKey(Box::new(rotation)))).await {
+        match self.store.commit(tx.with(RowChange::RotateKey(Box::new(rotation)))).await {
             Ok(()) => {}
-            Err(StoreError::Conflict) => return Err(Error::Taken("the key was changed meanwhile")),
+            Err(StoreError::Conflict) => return Err(Error::Taken("the key was changed by another request")),
             Err(other) => return Err(other.into()),
         }
         (key.secret_hash, key.old_secret) = (secret_hash, Some((seen, old_until)));
@@ -148,7 +155,7 @@ impl TenantRegistry {
     /// [`Error::NotFound`] for a key that the tenant does not have.
     pub async fn revoke_key(&self, tenant: TenantId, key: KeyId) -> Result<()> {
         let tx = self.telling(Tx::new(), self.deed_about(tenant, "key.revoke", key));
-        match self.store.commit(tx.with(Write::RevokeKey(tenant, key, self.store.now()))).await {
+        match self.store.commit(tx.with(RowChange::RevokeKey(tenant, key, self.store.now()))).await {
             Ok(()) => Ok(()),
             Err(StoreError::Conflict) => Err(Error::NotFound),
             Err(other) => Err(other.into()),

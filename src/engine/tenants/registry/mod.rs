@@ -10,7 +10,7 @@ use crate::domain::access::Actor;
 use crate::domain::clock::Entropy;
 use crate::domain::ids::{self, TenantId};
 use crate::engine::audit::{self, AuditedAct};
-use crate::store::{Store, Tx, Write};
+use crate::store::{NewRow, Store, Tx};
 
 mod keys;
 mod tenants;
@@ -52,6 +52,6 @@ impl TenantRegistry {
             return tx;
         }
         let now = self.store.now();
-        tx.with(Write::InsertAudit(Box::new(deed.entry(ids::mint(now, &*self.entropy), now))))
+        tx.with(NewRow::Audit(Box::new(deed.entry(ids::mint(now, &*self.entropy), now))))
     }
 }

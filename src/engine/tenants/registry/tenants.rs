@@ -8,7 +8,7 @@ use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{DEFAULT_TENANT, Tenant, is_tenant_name};
 use crate::engine::tenants::{PatchTenant, TenantStanding};
 use crate::engine::{Error, Result};
-use crate::store::{StoreError, TenancyWrite, Tx, Write};
+use crate::store::{RowChange, StoreError, TenancyWrite, Tx};
 
 impl TenantRegistry {
     /// Creates a tenant without limits.
@@ -19,18 +19,18 @@ impl TenantRegistry {
     /// Creates a tenant with these limits.
     pub(in crate::engine) async fn open_tenant(&self, name: &str, patch: PatchTenant) -> Result<TenantStanding> {
         if !is_tenant_name(name) {
-            return Err(Error::invalid("name", "1 to 63 of a-z, 0-9, '-', '_' and '.'"));
+            return Err(Error::invalid("name", "must be 1 to 63 characters of a-z, 0-9, '-', '_' and '.'"));
         }
         let (now, name) = (self.store.now(), name.to_owned());
         let id = TenantId(ids::mint(now, &*self.entropy));
         let bare = Tenant { id, name, created_at: now, suspended_at: None, rate: None };
         let bare = TenantStanding { tenant: bare, quota: TenantQuota::default(), usage: QuotaUsage::default() };
         let made = self.changed(&bare, patch);
-        let tx = Tx::new().with(Write::InsertTenant(bare.tenant));
+        let tx = Tx::new().with(RowChange::InsertTenant(bare.tenant));
         let deed = self.deed(id, "tenant.create", format!("tenant:{id}")).after(facts(&made));
         match self.store.commit(self.telling(change(tx, &made, patch), deed)).await {
             Ok(()) => Ok(made),
-            Err(StoreError::Conflict) => Err(Error::Taken("a tenant of this name exists")),
+            Err(StoreError::Conflict) => Err(Error::Taken("a tenant with this name exists already")),
             Err(other) => Err(other.into()),
         }
     }
@@ -71,7 +71,10 @@ impl TenantRegistry {
     /// [`Error::Invalid`] for a suspension of the tenant `default`, whose administrators operate the instance.
     pub async fn patch_tenant(&self, tenant: &Tenant, patch: PatchTenant) -> Result<TenantStanding> {
         if patch.suspended == Some(true) && tenant.name == DEFAULT_TENANT {
-            return Err(Error::invalid("suspended", "this tenant's administrators run the instance"));
+            return Err(Error::invalid(
+                "suspended",
+                "this tenant cannot be suspended: its administrators run the instance",
+            ));
         }
         let id = tenant.id;
         let before = self.standing_of(tenant.clone()).await?;
@@ -99,16 +102,16 @@ impl TenantRegistry {
         let Some((quota, before)) = self.store.find_quota(id).await? else {
             return Ok((None, self.store.sum_usage(id).await?));
         };
-        self.store.commit(Tx::new().with(Write::Tenancy(TenancyWrite::SetQuota(id, quota)))).await?;
+        self.store.commit(Tx::new().with(TenancyWrite::SetQuota(id, quota))).await?;
         Ok((Some(before), self.standing(id).await?.usage))
     }
 }
 
 /// Adds the change of a tenant to the state `to` to the transaction; the quota only if the patch changes it.
 fn change(tx: Tx, to: &TenantStanding, patch: PatchTenant) -> Tx {
-    let tx = tx.with(Write::Tenancy(TenancyWrite::UpdateTenant(to.tenant.clone())));
+    let tx = tx.with(TenancyWrite::UpdateTenant(to.tenant.clone()));
     match patch.quota {
-        Some(quota) => tx.with(Write::Tenancy(TenancyWrite::SetQuota(to.tenant.id, quota))),
+        Some(quota) => tx.with(TenancyWrite::SetQuota(to.tenant.id, quota)),
         None => tx,
     }
 }
