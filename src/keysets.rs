@@ -48,19 +48,19 @@ impl HttpKeySets {
     async fn get(&self, url: &str) -> Result<Vec<u8>, FailureCause> {
         let shown = loggable_url(url);
         if !is_trustworthy(url) {
-            return Err(format!("{url}: must be an https URL, or a URL of this machine").into());
+            return Err(format!("{shown}: must be an https URL, or a URL of this machine").into());
         }
         let failed = |error: reqwest::Error| FailureCause::with(shown.clone(), error.without_url());
         let request = self.0.get(url).header(ACCEPT, "application/json");
         let mut answer = request.send().await.map_err(failed)?;
         if answer.status() != reqwest::StatusCode::OK {
-            return Err(format!("{url}: the server answered {}", answer.status()).into());
+            return Err(format!("{shown}: the server answered {}", answer.status()).into());
         }
         let mut body = Vec::new();
         while let Some(bytes) = answer.chunk().await.map_err(failed)? {
             body.extend_from_slice(&bytes);
             if body.len() > MAX_DOCUMENT_BYTES {
-                return Err(format!("{url}: the answer has more than {MAX_DOCUMENT_BYTES} bytes").into());
+                return Err(format!("{shown}: the answer has more than {MAX_DOCUMENT_BYTES} bytes").into());
             }
         }
         Ok(body)

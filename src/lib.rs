@@ -67,7 +67,8 @@
 //!
 //! * a rule of the state machine: [`domain::upload`], [`domain::asset`]; they define every transition, and a test draws
 //!   the diagram
-//! * rows that are written together: the file of the use case in [`engine`], which builds a [`store::Tx`]
+//! * a step of an upload or a download: the room of [`engine`] (uploads, append, assets, delivery, processing, events,
+//!   webhooks, tenants, operations); its file of the use case builds the [`store::Tx`] of rows that are written together
 //! * SQL: `store/sql`, shared by both databases; the schema is in `migrations/`, every column with a comment
 //! * a shape on the wire: `http/native/wire.rs` (requests), `http/native/view.rs` (answers); a status or an error code:
 //!   `http/problem.rs`
@@ -75,7 +76,7 @@
 //! * processing of a picture, a film, a document or an archive: [`media`]; the sandbox of its child processes:
 //!   `media/child/sandbox.rs`
 //! * a setting: `config/default.toml`, which is the reference
-//! * credentials and how long they are cached: `engine/identity`; [`keysets`] fetches issuers' keys
+//! * credentials and how long they are cached: `engine/tenants/identity`; [`keysets`] fetches issuers' keys
 //!
 //! ## Walkthroughs
 //!
@@ -90,7 +91,7 @@
 //! to `completing`: the caller that commits it runs the completion, and concurrent callers wait for its result.
 //! CompleteMultipartUpload follows; a HEAD that compares token and size settles every doubt. A second transaction
 //! writes upload, asset, job and events together. After a crash at any point, the next caller or the sweeper finds the
-//! row and continues. `engine/complete.rs` has these steps in order.
+//! row and continues. `engine/uploads/complete.rs` has these steps in order.
 //!
 //! **Appending to it.** `PATCH /tus/{id}` → the engine takes the lease on the upload's ledger, with a new fence, and
 //! asks the current holder to release it → bytes are collected into parts within a memory bound, parts are sent to the
@@ -110,12 +111,12 @@
 //! that is signed for minutes, or a stream that is bound to the recorded entity tag. If the store breaks off, the rest
 //! is requested again; a client never gets a truncated file that looks complete. On a connection without TLS, the
 //! kernel sends bytes of the embedded store from file to socket: [`sendfile`]. Assets and content that were read
-//! moments ago are cached (`engine/deliver/asset_cache.rs`, `blob/embedded/core.rs`).
+//! moments ago are cached (`engine/delivery/asset_cache.rs`, `blob/embedded/core.rs`).
 //!
 //! **Publishing events.** Every transition writes its event in its own transaction. After the commit, the first reader
 //! assigns pending events their positions in the tenant's feed, a single numberer at a time (`store/sql/feed.rs`): the
 //! position is the cursor of every reading API, on every node. Followers on a node share a reader
-//! (`engine/feed/hub.rs`), which commits wake: at once on the same node, by NOTIFY from other nodes, and at worst by a
+//! (`engine/events/hub.rs`), which commits wake: at once on the same node, by NOTIFY from other nodes, and at worst by a
 //! poll twice a second.
 //!
 //! **Sending webhooks.** The feed is the outbox. The row of an endpoint holds its position in the feed; the dispatcher

@@ -392,7 +392,7 @@ mod tests {
         let url = format!("http://user:hush@{gone}/b/k?X-Amz-Credential=hush&X-Amz-Signature=hush");
         let error = Error::transport(reqwest::Client::new().put(url).send().await.unwrap_err());
         let line = chain(&error).to_string();
-        assert!(line.starts_with("no connection: ") && std::error::Error::source(&error).is_some(), "{line}");
+        assert!(line.starts_with("cannot connect: ") && std::error::Error::source(&error).is_some(), "{line}");
         assert!(
             !line.contains("hush") && !line.contains("X-Amz") && !format!("{error:?}").contains("hush"),
             "{error:?}"

@@ -51,3 +51,6 @@ pub(super) fn check_page_limit(limit: u32) -> Result<()> {
 
 /// Largest metadata of an asset in bytes of JSON.
 pub(super) const MAX_METADATA_BYTES: usize = 16 << 10;
+
+/// Longest time that a request may wait for an asset.
+pub(super) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);

@@ -6,6 +6,14 @@ use std::path::{Path, PathBuf};
 /// Stands for what every protocol may use: the files and folders of `http` that are no protocol.
 const SHARED_HTTP: &str = "http shared by protocols";
 
+/// Stands for what every room of the engine may use: the files of `engine` that are in no room.
+const SHARED_ENGINE: &str = "engine shared by rooms";
+/// Rooms of the engine. `operations` stands above all others and has no row of its own.
+const ROOMS: [&str; 10] =
+    ["audit", "tenants", "events", "webhooks", "uploads", "assets", "delivery", "append", "processing", "operations"];
+/// Items that rooms import from the engine itself. All others are imported from their room, so that the table sees it.
+const ENGINE_ITEMS: [&str; 6] = ["Error", "Result", "EnginePorts", "IdempotencyKey", "RequestContext", "UploadLimits"];
+
 /// A part of the house, the parts of ours that it may use, and the crates that are its own business.
 ///
 /// The longest matching name decides: `store/sql` is not judged as `store`.
@@ -38,8 +46,57 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     ("engine", &["domain", "store", "blob", "engine", "crash", "sendfile"], &[]),
-    ("engine/identity/issuers", &["domain", "store", "engine"], &["jsonwebtoken"]),
-    ("engine/identity/keyring", &["domain", "engine"], &["jsonwebtoken"]),
+    ("engine/audit", &["domain", "store", SHARED_ENGINE, "engine/audit"], &[]),
+    ("engine/tenants", &["domain", "store", "crash", SHARED_ENGINE, "engine/audit", "engine/tenants"], &[]),
+    ("engine/tenants/identity/issuers", &["domain", "store", SHARED_ENGINE, "engine/tenants"], &["jsonwebtoken"]),
+    ("engine/tenants/identity/keyring", &["domain", SHARED_ENGINE, "engine/tenants"], &["jsonwebtoken"]),
+    ("engine/events", &["domain", "store", SHARED_ENGINE, "engine/events"], &[]),
+    ("engine/webhooks", &["domain", "store", SHARED_ENGINE, "engine/audit", "engine/events", "engine/webhooks"], &[]),
+    (
+        "engine/uploads",
+        &["domain", "store", "blob", "crash", SHARED_ENGINE, "engine/audit", "engine/tenants", "engine/uploads"],
+        &[],
+    ),
+    (
+        "engine/assets",
+        &["domain", "store", "blob", "crash", SHARED_ENGINE, "engine/audit", "engine/uploads", "engine/assets"],
+        &[],
+    ),
+    (
+        "engine/delivery",
+        &[
+            "domain",
+            "store",
+            "blob",
+            "sendfile",
+            SHARED_ENGINE,
+            "engine/audit",
+            "engine/tenants",
+            "engine/assets",
+            "engine/delivery",
+        ],
+        &[],
+    ),
+    (
+        "engine/append",
+        &[
+            "domain",
+            "store",
+            "blob",
+            "crash",
+            SHARED_ENGINE,
+            "engine/audit",
+            "engine/uploads",
+            "engine/assets",
+            "engine/append",
+        ],
+        &[],
+    ),
+    (
+        "engine/processing",
+        &["domain", "store", "blob", "crash", SHARED_ENGINE, "engine/tenants", "engine/assets", "engine/processing"],
+        &[],
+    ),
     ("keysets", &["domain", "engine"], &["reqwest"]),
     ("worker", &["domain", "store", "blob", "engine", "media", "worker", "crash"], &["croner"]),
     ("worker/processors/clamd", &["blob"], &[]),
@@ -226,6 +283,11 @@ fn named(file: &str, code: &str) -> Vec<String> {
     paths.into_iter().map(modules).collect()
 }
 
+/// Whether a path is in `engine`, but in none of its rooms.
+fn is_shared_engine(path: &str) -> bool {
+    within(path, "engine") && !ROOMS.iter().any(|room| within(path, &format!("engine/{room}")))
+}
+
 /// Whether a path is in `http`, but in none of its protocols.
 fn is_shared_http(path: &str) -> bool {
     within(path, "http") && !PROTOCOLS.iter().any(|protocol| within(path, &format!("http/{protocol}")))
@@ -243,6 +305,7 @@ fn everyone_uses_only_whom_they_may() {
                 within(&used, module)
                     || within(module, &used) && used == *module
                     || *module == SHARED_HTTP && is_shared_http(&used)
+                    || *module == SHARED_ENGINE && is_shared_engine(&used)
             });
             let adapter = ADAPTERS.iter().find(|adapter| within(&used, adapter) && !within(name, adapter));
             let across = adapter.is_some_and(|adapter| !part.starts_with(adapter.split('/').next().unwrap()));
@@ -255,6 +318,25 @@ fn everyone_uses_only_whom_they_may() {
             if uses.iter().any(|text| code.contains(text.as_str())) {
                 trespasses.push(format!("{name} uses the crate {owned}"));
             }
+        }
+    }
+    assert!(trespasses.is_empty(), "{trespasses:#?}");
+}
+
+#[test]
+fn rooms_import_items_of_other_rooms_by_the_room() {
+    let mut trespasses = Vec::new();
+    for (name, text) in sources().iter().filter(|(name, _)| within(name, "engine") && !is_shared_engine(name)) {
+        for (at, prefix) in code(text).match_indices("crate::engine::") {
+            let rest = &code(text)[at + prefix.len()..];
+            let listed = rest.strip_prefix('{').and_then(|list| list.split('}').next());
+            let items = listed.unwrap_or_else(|| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap());
+            let items = items.split(',').map(str::trim).filter(|item| item.starts_with(char::is_uppercase));
+            trespasses.extend(
+                items
+                    .filter(|item| !ENGINE_ITEMS.contains(item))
+                    .map(|item| format!("{name} uses crate::engine::{item}")),
+            );
         }
     }
     assert!(trespasses.is_empty(), "{trespasses:#?}");
@@ -319,6 +401,8 @@ fn the_table_catches_a_trespasser() {
     assert_eq!(named("engine/x", "use crate::blob::{Blobs, s3};"), ["blob"]);
     assert_eq!(named("http/tus/error", "use super::super::native::wire::View;"), ["http/native/wire"]);
     assert!(is_shared_http("http/problem") && !is_shared_http("http/tus/error"));
+    assert!(is_shared_engine("engine/rows") && !is_shared_engine("engine/uploads/complete"));
+    assert!(!row("engine/uploads/complete").1.contains(&"engine/append"));
     assert!(!row("engine").1.contains(&"http") && row("http/native/wire").0 == "http/native");
 }
 

@@ -9,12 +9,11 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-
 use tracing::Instrument as _;
 
 use super::lease::LEASE_DURATION;
 use super::store_put::tail_key;
-use super::{AppendBody, AppendChecksum, BodyFrame, EndOfBody, TruncatedBody};
+use super::{AppendBody, AppendChecksum, AppendEngine, BodyFrame, EndOfBody, TruncatedBody};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::append::{ConcatRole, EchoedHeaders, UploadLength};
 use crate::domain::asset::AssetMetadata;
@@ -23,15 +22,10 @@ use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::reason::chain;
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
-use crate::engine::Error;
-use crate::engine::Result;
-use crate::engine::append::AppendEngine;
 use crate::engine::rows::tenant_of;
 use crate::engine::uploads::create::UploadCreator;
-use crate::store::IdempotencyRecord;
-use crate::store::NewRow;
-use crate::store::StoreError;
-use crate::store::Tx;
+use crate::engine::{Error, Result};
+use crate::store::{IdempotencyRecord, NewRow, StoreError, Tx};
 
 /// Most partial uploads of a file.
 const MAX_CONCAT_UPLOADS: usize = 1000;

@@ -1,22 +1,22 @@
 //! The end of an append: the file as a single object, the last part, or the rest as a tail.
 
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+
 use super::paced_body::PacedBody;
 use super::store_put::PayloadSource;
 use super::writer::AppendWriter;
-use super::{AppendChecksum, EndOfBody};
+use super::{AppendChecksum, AppendEngine, EndOfBody};
 use crate::crash;
 use crate::domain::append::UploadLength;
 use crate::domain::event::EventKind;
 use crate::domain::ids::UploadId;
 use crate::domain::name::FileName;
 use crate::domain::upload::Upload;
-use crate::engine::append::AppendEngine;
 use crate::engine::uploads::AppendPort;
 use crate::engine::uploads::complete::{CompletionError, StartedCompletion, StoredObjectVersion};
 use crate::engine::{Error, Result};
 use crate::store::Tx;
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
 
 impl AppendWriter {
     /// Sets the file's length to the bytes received, unless the client declared it before.

@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-
 use tracing::Instrument as _;
 
+use super::AppendEngine;
 use super::memory::AppendMemoryBudget;
 use super::writer::AppendWriter;
 use crate::domain::append::{AppendLedger, NoLease};
@@ -22,7 +22,6 @@ use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::after;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
-use crate::engine::append::AppendEngine;
 use crate::engine::uploads::sign::check_open_for_bytes;
 use crate::engine::{Error, Result};
 use crate::store::{StoreError, Tx};

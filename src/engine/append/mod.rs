@@ -9,7 +9,7 @@
 //! received before a client disconnects is kept.
 //!
 //! * `lease`: which writer may append; `paced_body`: how slow a client may be; `memory`: how many bytes are buffered
-//! * `writer`: bytes into parts, tail and ledger; `store_put`: requests to the store; `finish`: the end of an append
+//! * `receive`: the bytes of a body; `writer`: bytes into parts, tail and ledger; `store_put`: requests to the store; `finish`: the end of an append
 //! * `open`: creation of such uploads; `concat`: files assembled from partial uploads
 //! * `whole_file`: a file in a single request; `repeated_file`: a file that is sent again
 //! * `checksum`, `digest`: the checksum of an append
@@ -22,14 +22,29 @@ mod lease;
 mod memory;
 mod open;
 mod paced_body;
+mod receive;
 mod repeated_file;
 mod store_put;
 mod whole_file;
 mod writer;
 
+use std::sync::Arc;
+
+use checksum::ChecksumVerifier;
+use lease::LeasedAppend;
+use paced_body::PacedBody;
+use receive::{finish_append, receive_bytes};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
 use crate::blob::BlobStore;
+use crate::domain::access::{Action, Actor};
+use crate::domain::append::{AppendLedger, BadLength, ConcatRole, UploadLength};
+use crate::domain::asset::AssetState;
 use crate::domain::clock::Entropy;
-use crate::engine::EnginePorts;
+use crate::domain::ids::UploadId;
+use crate::domain::upload::{Upload, UploadState};
 use crate::engine::assets::AssetEngine;
 use crate::engine::audit::AuditTrail;
 use crate::engine::content_reader::ContentReader;
@@ -37,31 +52,15 @@ use crate::engine::rows::RowAccess;
 use crate::engine::settings::EngineSettings;
 use crate::engine::tokens::TokenSigner;
 use crate::engine::uploads::UploadEngine;
-use crate::store::Store;
-use std::sync::Arc;
-use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
-
-use tracing::Instrument as _;
-
-use crate::domain::access::{Action, Actor};
-use crate::domain::append::{AppendLedger, BadLength, ConcatRole, UploadLength};
-use crate::domain::asset::AssetState;
-use crate::domain::ids::UploadId;
-use crate::domain::upload::{Upload, UploadState};
 use crate::engine::uploads::sign::check_open_for_bytes;
-use crate::engine::{Error, Result};
+use crate::engine::{EnginePorts, Error, Result};
+use crate::store::Store;
 
 pub use concat::ConcatenateUploads;
 pub use digest::{AppendDigestAlgorithm, ExpectedDigest};
 pub(super) use lease::ActiveAppends;
 pub use open::OpenAppend;
 pub use paced_body::{AppendBody, BodyFrame, BodyPaceLimits, TruncatedBody};
-
-use checksum::ChecksumVerifier;
-use lease::LeasedAppend;
-use paced_body::{BodyEvent, PacedBody};
-use writer::AppendWriter;
 
 /// A request to append bytes to an upload.
 pub struct AppendBytes {
@@ -101,21 +100,6 @@ pub enum AppendChecksum {
     Given(ExpectedDigest),
     /// The checksum follows the bytes; the algorithm may have been announced.
     Trailing,
-}
-
-/// Reason why no more bytes are read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum StopReason {
-    /// The body ended.
-    BodyEnded,
-    /// The connection was cut before the body ended.
-    BodyTruncated,
-    /// The body came too slowly.
-    TooSlow,
-    /// Another writer wants the lease, or this node shuts down.
-    Interrupted,
-    /// The body has more bytes than the file.
-    Excess,
 }
 
 /// The room of appends.
@@ -353,89 +337,5 @@ fn overrun_error(ledger: &AppendLedger, room: u64) -> Error {
     match ledger.length {
         UploadLength::Known(length) => Error::Overrun { length },
         UploadLength::Deferred => Error::TooLarge { limit: ledger.offset + room },
-    }
-}
-
-/// Reads the body until it ends or the append must stop.
-async fn receive_bytes(
-    writer: &mut AppendWriter,
-    body: &mut PacedBody,
-    sum: &mut ChecksumVerifier,
-    interrupt: &tokio_util::sync::CancellationToken,
-) -> Result<StopReason> {
-    loop {
-        let next = tokio::select! {
-            biased;
-            () = interrupt.cancelled() => return Ok(StopReason::Interrupted),
-            () = writer.wait_for_oldest_part(), if writer.is_sending() => {
-                writer.stage_oldest_part().await?;
-                continue;
-            }
-            next = body.next() => next,
-        };
-        match next {
-            BodyEvent::Frame(BodyFrame::Bytes(bytes)) => {
-                sum.update(&bytes);
-                match writer.accept_bytes(bytes).await {
-                    Err(Error::TooLarge { .. }) => return Ok(StopReason::Excess),
-                    taken => taken?,
-                }
-                crate::crash::point("mid_append");
-                body.reset_idle();
-            }
-            BodyEvent::Frame(BodyFrame::Checksum(expected)) => sum.set_trailing(expected),
-            BodyEvent::Idle => writer.flush_bytes().await?,
-            BodyEvent::Ended => return Ok(StopReason::BodyEnded),
-            BodyEvent::Truncated => return Ok(StopReason::BodyTruncated),
-            BodyEvent::TooSlow => return Ok(StopReason::TooSlow),
-        }
-    }
-}
-
-/// Stores and acknowledges the bytes received, and releases the lease.
-async fn finish_append(
-    writer: &mut AppendWriter,
-    stop: StopReason,
-    sum: ChecksumVerifier,
-    ends: EndOfBody,
-) -> Result<()> {
-    if sum.is_required() && (stop != StopReason::BodyEnded || !sum.verify()) {
-        writer.discard_and_release().await?;
-        return Err(if stop == StopReason::BodyEnded { Error::ChecksumMismatch } else { stop_error(stop, writer) });
-    }
-    if stop == StopReason::Excess {
-        // The client sends another file than it declared: the bytes that fit would be the beginning of that other file.
-        writer.discard_and_release().await?;
-        return Err(stop_error(stop, writer));
-    }
-    if ends == EndOfBody::EndsFile && stop == StopReason::BodyEnded {
-        writer.set_final_length().await?;
-    }
-    let partial = writer.upload.ledger().is_some_and(|ledger| ledger.concat == ConcatRole::Partial);
-    let has_all = writer.has_all()?;
-    if has_all && !partial && ends != EndOfBody::MoreFollows {
-        writer.finish_file().await?;
-    } else {
-        writer.finish_tail().await?;
-    }
-    match stop {
-        StopReason::BodyEnded if ends == EndOfBody::EndsFile && !has_all => {
-            Err(Error::LengthMismatch("the file has more bytes"))
-        }
-        StopReason::BodyEnded => Ok(()),
-        other => Err(stop_error(other, writer)),
-    }
-}
-
-fn stop_error(stop: StopReason, writer: &AppendWriter) -> Error {
-    match stop {
-        StopReason::Excess => {
-            let known = writer.upload.ledger().and_then(|ledger| ledger.length.known());
-            known.map_or(Error::TooLarge { limit: writer.position() }, |length| Error::Overrun { length })
-        }
-        StopReason::Interrupted if writer.engine.is_closing() => Error::busy("this node is shutting down"),
-        StopReason::Interrupted => Error::Locked,
-        StopReason::TooSlow => Error::TooSlow,
-        StopReason::BodyEnded | StopReason::BodyTruncated => Error::BodyTruncated,
     }
 }

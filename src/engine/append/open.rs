@@ -2,11 +2,10 @@
 //! is taken in the same transaction.
 
 use futures_util::StreamExt;
-
 use tracing::Instrument as _;
 
 use super::lease::LEASE_DURATION;
-use super::{AppendBody, AppendChecksum, EndOfBody, ensure_not_gone, length_error, overrun_error};
+use super::{AppendBody, AppendChecksum, AppendEngine, EndOfBody, ensure_not_gone, length_error, overrun_error};
 use crate::crash;
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::append::{AppendLedger, ConcatRole, EchoedHeaders, UploadLength};
@@ -16,12 +15,12 @@ use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
-use crate::engine::append::AppendEngine;
 use crate::engine::rows::tenant_of;
 use crate::engine::uploads::create::{UploadCreator, UploadSize, check_metadata_size};
 use crate::engine::uploads::describe::GrantDescription;
 use crate::engine::uploads::unplanned::MAX_OPEN_ATTEMPTS;
-use crate::engine::{CreateUpload, Error, Result, TransferMethod};
+use crate::engine::uploads::{CreateUpload, TransferMethod};
+use crate::engine::{Error, Result};
 use crate::store::Tx;
 
 /// A request to open an upload that takes its bytes through this service.

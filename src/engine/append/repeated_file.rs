@@ -6,17 +6,15 @@
 //! digest is not computed yet, or never will be because the file is too large, the stored bytes are read for it.
 
 use sha2::{Digest, Sha256};
-
 use tracing::Instrument as _;
 
 use super::paced_body::{BodyEvent, PacedBody};
-use super::{AppendBody, BodyFrame, OpenAppend, ensure_not_gone};
+use super::{AppendBody, AppendEngine, BodyFrame, OpenAppend, ensure_not_gone};
 use crate::domain::access::{Action, Actor};
 use crate::domain::append::UploadLength;
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Upload, UploadState};
-use crate::engine::append::AppendEngine;
 use crate::engine::uploads::complete::CompleteUpload;
 use crate::engine::{Error, Result};
 

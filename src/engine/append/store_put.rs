@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
-
 use tracing::Instrument as _;
 
+use super::AppendEngine;
 use super::memory::BufferedBytes;
 use crate::blob::{BlobError, BlobKey, ByteStream, PutPayload};
 use crate::domain::append::TailSegment;
@@ -15,7 +15,6 @@ use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::ids::UploadId;
 use crate::domain::plan::PartNumber;
 use crate::domain::reason::{FailureCause, chain};
-use crate::engine::append::AppendEngine;
 use crate::engine::{Error, Result};
 
 const MAX_ATTEMPTS: u32 = 4;

@@ -9,22 +9,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
-
 use tracing::Instrument as _;
 
 use super::paced_body::PacedBody;
+use super::receive::{StopReason, receive_bytes, stop_error};
 use super::writer::AppendWriter;
 use super::{
-    AppendBody, AppendChecksum, BodyFrame, ChecksumVerifier, LeasedAppend, OpenAppend, StopReason, TruncatedBody,
-    ensure_not_gone, receive_bytes, stop_error,
+    AppendBody, AppendChecksum, AppendEngine, BodyFrame, ChecksumVerifier, LeasedAppend, OpenAppend, TruncatedBody,
+    ensure_not_gone,
 };
 use crate::domain::access::{Action, Actor};
 use crate::domain::append::{AppendLedger, ConcatRole, EchoedHeaders, UploadLength};
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
-use crate::engine::append::AppendEngine;
-use crate::engine::{Error, GrantDescription, OpenUnsizedUpload, Result};
+use crate::engine::uploads::{GrantDescription, OpenUnsizedUpload};
+use crate::engine::{Error, Result};
 use crate::store::Tx;
 
 impl AppendEngine {

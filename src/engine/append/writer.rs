@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 
 use super::lease::{LEASE_DURATION, LEDGER_BACKOFF, is_same_ledger, no_ledger_error};
 use super::memory::AppendBuffer;
-use super::store_put;
+use super::{AppendEngine, store_put};
 use crate::blob::BlobKey;
 use crate::crash;
 use crate::domain::append::{AppendLedger, MAX_PARTS_IN_FLIGHT, RelayedPart, TailSegment};
@@ -27,7 +27,6 @@ use crate::domain::clock::after;
 use crate::domain::plan::PartNumber;
 use crate::domain::reason::chain;
 use crate::domain::upload::Upload;
-use crate::engine::append::AppendEngine;
 use crate::engine::{Error, Result};
 use crate::store::{RowChange, StoreError, Tx};
 

@@ -5,11 +5,11 @@
 
 use serde_json::json;
 
+use super::AssetEngine;
 use crate::domain::asset::Asset;
 use crate::domain::ids::{AssetId, JobId, TenantId};
 use crate::domain::job::{Job, JobSubject, NewJob, Priority};
 use crate::engine::Result;
-use crate::engine::assets::AssetEngine;
 use crate::store::{RowChange, Tx};
 
 /// A call of the purge hook.

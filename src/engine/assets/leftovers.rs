@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::AssetEngine;
 use crate::blob::BlobKey;
 use crate::crash;
 use crate::domain::asset::{Asset, LeftoverBytes};
@@ -11,7 +12,6 @@ use crate::domain::findings::AssetFindings;
 use crate::domain::ids::JobId;
 use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::engine::Result;
-use crate::engine::assets::AssetEngine;
 use crate::store::{NewRow, StoreError, Tx};
 
 impl AssetEngine {

@@ -1,21 +1,12 @@
 //! Assets: read, list, wait for, change, delete.
 
-use crate::blob::BlobStore;
-use crate::engine::EnginePorts;
-use crate::engine::audit::AuditTrail;
-use crate::engine::rows::RowAccess;
-use crate::engine::rows::tenant_of;
-use crate::engine::settings::EngineSettings;
-use crate::engine::tokens::TokenSigner;
-use crate::engine::uploads::UploadEngine;
-use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-
 use tracing::Instrument as _;
 
+use crate::blob::BlobStore;
 use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
 use crate::domain::asset::{Asset, AssetMetadata, AssetState};
 use crate::domain::checksum::Sha256Digest;
@@ -26,22 +17,20 @@ use crate::domain::job::JobSubject;
 use crate::domain::name::FileName;
 use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState};
-use crate::engine::Error;
-use crate::engine::Result;
-use crate::engine::audit::{self, AuditedAct};
-use crate::engine::limits::{MAX_METADATA_BYTES, check_page_limit};
-use crate::store::AssetQuery;
-use crate::store::RowChange;
-use crate::store::StoreError;
-use crate::store::Tx;
+use crate::engine::audit::{self, AuditTrail, AuditedAct};
+use crate::engine::limits::{MAX_METADATA_BYTES, MAX_STATE_WAIT, check_page_limit};
+use crate::engine::rows::{RowAccess, tenant_of};
+use crate::engine::settings::EngineSettings;
+use crate::engine::tokens::TokenSigner;
+use crate::engine::uploads::UploadEngine;
+use crate::engine::{EnginePorts, Error, Result};
+use crate::store::{AssetQuery, RowChange, Store, StoreError, Tx};
 
 mod cdn_purge;
 mod leftovers;
 
 pub use cdn_purge::PurgeCall;
 
-/// Longest time that a request may wait for an asset.
-pub(in crate::engine) const MAX_STATE_WAIT: Duration = Duration::from_secs(60);
 /// Interval at which a waiting request reads the row, for changes of other nodes.
 const STATE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_UPDATE_ATTEMPTS: u32 = 4;

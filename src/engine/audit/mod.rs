@@ -4,27 +4,24 @@
 //! Downloads write no rows otherwise. Only the first download per minute, downloader and asset gets an entry, written
 //! right after.
 
-use crate::domain::clock::Entropy;
-use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::task::TaskTracker;
-
-use crate::engine::ttl_cache::TtlCache;
 
 use serde_json::{Value, json};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Entropy, Timestamp};
 use crate::domain::ids;
 use crate::domain::ids::TenantId;
 use crate::domain::reason::chain;
 use crate::domain::upload::Upload;
 use crate::engine::request_context::RequestContext;
-use crate::store::{NewRow, Tx};
+use crate::engine::ttl_cache::TtlCache;
+use crate::store::{NewRow, Store, Tx};
 
 mod refusals;
 

@@ -10,14 +10,13 @@ use std::time::Duration;
 use moka::sync::Cache;
 use serde_json::json;
 
-use super::AuditedAct;
+use super::{AuditTrail, AuditedAct};
 use crate::domain::access::Actor;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::TenantId;
 use crate::domain::reason::chain;
 use crate::domain::tenant::DEFAULT_TENANT;
 use crate::engine::Error;
-use crate::engine::audit::AuditTrail;
 use crate::engine::request_context::RequestContext;
 use crate::store::Tx;
 

@@ -12,7 +12,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::Sha256;
 
-use super::{DeliverySource, OpenedDownload};
+use super::{DeliveryEngine, DeliverySource, OpenedDownload, content_disposition};
 use crate::blob::{BlobError, ByteStream};
 use crate::domain::archive::{ArchiveLayout, ArchivePiece, PieceContent, descriptor, header};
 use crate::domain::asset::AssetState;
@@ -21,8 +21,7 @@ use crate::domain::grant::{Disposition, Link};
 use crate::domain::ids::CollectionId;
 use crate::domain::name::MediaType;
 use crate::domain::reason::{FailureCause, chain};
-use crate::engine::delivery::DeliveryEngine;
-use crate::engine::{Error, Result, content_disposition};
+use crate::engine::{Error, Result};
 
 /// Assets read per query.
 const MEMBERS_PER_GROUP: usize = 1000;

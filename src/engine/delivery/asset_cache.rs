@@ -8,9 +8,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::DeliveryEngine;
 use crate::domain::asset::Asset;
 use crate::domain::ids::AssetId;
-use crate::engine::delivery::DeliveryEngine;
 use crate::engine::ttl_cache::TtlCache;
 use crate::engine::{Error, Result};
 

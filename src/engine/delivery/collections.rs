@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::content_disposition::safe_name;
 use super::links::LinkWish;
+use super::{DeliveryEngine, MadeLink};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::archive::ArchiveLayout;
 use crate::domain::asset::{Asset, AssetState};
@@ -14,17 +15,10 @@ use crate::domain::collection::{Collection, CollectionItem, MAX_COLLECTION_ITEMS
 use crate::domain::grant::{ClientNetwork, Link, LinkTarget};
 use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
-use crate::engine::Error;
-use crate::engine::IdempotencyKey;
-use crate::engine::MadeLink;
-use crate::engine::Result;
 use crate::engine::audit::AuditedAct;
-use crate::engine::delivery::DeliveryEngine;
 use crate::engine::rows::tenant_of;
-use crate::store::NewRow;
-use crate::store::RowChange;
-use crate::store::StoreError;
-use crate::store::Tx;
+use crate::engine::{Error, IdempotencyKey, Result};
+use crate::store::{NewRow, RowChange, StoreError, Tx};
 
 /// Route under which idempotency keys of collections are stored.
 const REPLAY_ROUTE: &str = "collections";

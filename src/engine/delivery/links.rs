@@ -5,27 +5,19 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::DeliveryEngine;
 use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::clock::after;
 use crate::domain::grant::{AssetVariant, ClientNetwork, Disposition, Link, LinkTarget};
 use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
-use crate::engine::Error;
-use crate::engine::IdempotencyKey;
-use crate::engine::Result;
 use crate::engine::assets::MAX_BATCH_IDS;
 use crate::engine::audit::AuditedAct;
-use crate::engine::delivery::DeliveryEngine;
 use crate::engine::limits::check_page_limit;
 use crate::engine::rows::tenant_of;
-use crate::store::IdempotencyRecord;
-use crate::store::LinkQuery;
-use crate::store::LinksOf;
-use crate::store::NewRow;
-use crate::store::RowChange;
-use crate::store::StoreError;
-use crate::store::Tx;
+use crate::engine::{Error, IdempotencyKey, Result};
+use crate::store::{IdempotencyRecord, LinkQuery, LinksOf, NewRow, RowChange, StoreError, Tx};
 
 /// Route under which idempotency keys of links are stored.
 const REPLAY_ROUTE: &str = "links";

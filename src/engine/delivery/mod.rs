@@ -3,22 +3,13 @@
 //! Bytes are delivered in the state `ready` and in no other, by every route. Reads are pinned to the entity tag
 //! recorded at completion, so an object that was replaced since is never served.
 
-use crate::blob::BlobStore;
-use crate::engine::EnginePorts;
-use crate::engine::assets::AssetEngine;
-use crate::engine::audit::AuditTrail;
-use crate::engine::content_reader::ContentReader;
-use crate::engine::rows::RowAccess;
-use crate::engine::settings::EngineSettings;
-use crate::engine::tenants::TenantEngine;
-use crate::engine::tokens::TokenSigner;
-use crate::store::Store;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio_util::task::TaskTracker;
 
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::blob::BlobStore;
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::asset::{Asset, AssetContent, AssetState};
 use crate::domain::checksum::Sha256Digest;
@@ -29,8 +20,15 @@ use crate::domain::ids::AssetId;
 use crate::domain::media_alias::browser_name;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::policy::Visibility;
-use crate::engine::audit::{self, AuditedAct};
-use crate::engine::{Error, Result};
+use crate::engine::assets::AssetEngine;
+use crate::engine::audit::{self, AuditTrail, AuditedAct};
+use crate::engine::content_reader::ContentReader;
+use crate::engine::rows::RowAccess;
+use crate::engine::settings::EngineSettings;
+use crate::engine::tenants::TenantEngine;
+use crate::engine::tokens::TokenSigner;
+use crate::engine::{EnginePorts, Error, Result};
+use crate::store::Store;
 
 mod archive;
 mod asset_cache;

@@ -9,12 +9,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{DeliverySource, OpenedDownload};
+use super::{DeliveryEngine, DeliverySource, OpenedDownload};
 use crate::blob::cdn::CdnSigner;
 use crate::blob::{BlobError, LocalFile, ResponseHeaders, SignedUrl};
 use crate::domain::clock::after;
 use crate::domain::reason::FailureCause;
-use crate::engine::delivery::DeliveryEngine;
 use crate::engine::{Error, Result};
 
 /// Mode of delivery.

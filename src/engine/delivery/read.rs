@@ -8,18 +8,15 @@ use std::ops::Range;
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
-
 use tracing::Instrument as _;
 
-use super::{DeliverySource, OpenedDownload};
+use super::{DeliveryEngine, DeliverySource, OpenedDownload};
 use crate::blob::{BlobError, ByteStream};
 use crate::domain::asset::{AssetContent, AssetState};
 use crate::domain::ids::AssetId;
 use crate::domain::job::{JobSubject, Priority};
-use crate::domain::reason::FailureCause;
-use crate::domain::reason::chain;
+use crate::domain::reason::{FailureCause, chain};
 use crate::engine::content_reader::lost;
-use crate::engine::delivery::DeliveryEngine;
 use crate::engine::{Error, Result};
 use crate::sendfile::FileSpans;
 

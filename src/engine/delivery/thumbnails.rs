@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::links::LinkWish;
-use super::{DeliveryMode, OpenedDownload, download};
+use super::{DeliveryEngine, DeliveryMode, MadeLink, OpenedDownload, download};
 use crate::blob::SignedUrl;
 use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
 use crate::domain::asset::Asset;
 use crate::domain::clock::Timestamp;
 use crate::domain::grant::{AssetVariant, Disposition, LinkTarget};
 use crate::domain::ids::AssetId;
-use crate::engine::delivery::DeliveryEngine;
-use crate::engine::{Error, MadeLink, Result};
+use crate::engine::{Error, Result};
 use crate::store::{NewRow, Tx};
 
 /// Most assets per gallery.

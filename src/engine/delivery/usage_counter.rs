@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::DeliveryEngine;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::GrantId;
 use crate::domain::reason::chain;
-use crate::engine::delivery::DeliveryEngine;
 use crate::store::{RowChange, Tx};
 
 /// Delay between the first use and the write.

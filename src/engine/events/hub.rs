@@ -13,11 +13,11 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use super::EventEngine;
 use crate::domain::event::FeedEvent;
 use crate::domain::ids::{AssetId, TenantId};
 use crate::domain::reason::chain;
 use crate::engine::Result;
-use crate::engine::events::EventEngine;
 
 /// Interval of reads without a notification.
 const FEED_POLL_INTERVAL: Duration = Duration::from_millis(500);

@@ -8,24 +8,23 @@
 //! * A cursor that was never given out is [`Error::Invalid`] (`after`).
 //! * Followers pull: nothing is prepared for a reader that does not ask for more, and no event waits for a reader.
 
-use crate::engine::EnginePorts;
-use crate::engine::rows::RowAccess;
-use crate::engine::rows::tenant_of;
-use crate::engine::settings::EngineSettings;
-use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
+
+use hub::{HubSubscription, NextEvents};
 
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::event::{FeedEnds, FeedEvent};
 use crate::domain::ids::{AssetId, TenantId};
-use crate::engine::limits::check_page_limit;
-use crate::engine::{Error, Result};
+use crate::engine::limits::{MAX_STATE_WAIT, check_page_limit};
+use crate::engine::rows::{RowAccess, tenant_of};
+use crate::engine::settings::EngineSettings;
+use crate::engine::{EnginePorts, Error, Result};
+use crate::store::Store;
 
 mod hub;
 
 pub(in crate::engine) use hub::FeedHub;
-use hub::{HubSubscription, NextEvents};
 
 /// Most events per batch for a follower, which then asks for more.
 const MAX_PAGE_EVENTS: u32 = 100;
@@ -124,8 +123,7 @@ impl EventEngine {
             return Ok(FeedPage { events, next });
         }
         let mut follower = self.seated(tenant, asset, at)?;
-        let came =
-            tokio::time::timeout(patience.min(crate::engine::assets::MAX_STATE_WAIT), follower.next(limit)).await;
+        let came = tokio::time::timeout(patience.min(MAX_STATE_WAIT), follower.next(limit)).await;
         Ok(FeedPage { events: came.unwrap_or(Ok(Vec::new()))?, next: follower.at })
     }
 

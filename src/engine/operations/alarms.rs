@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::OperationEngine;
 use crate::domain::clock::before;
 use crate::domain::findings::StoredDamage;
 use crate::domain::job::JobState;
 use crate::domain::reason::chain;
 use crate::engine::Result;
-use crate::engine::operations::OperationEngine;
 use crate::store::StoreError;
 
 /// Delay after which a due job raises an alarm.

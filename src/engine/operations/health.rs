@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::OperationEngine;
 use crate::blob::{BlobKey, StoreCapabilities};
 use crate::domain::reason::chain;
-use crate::engine::operations::OperationEngine;
 
 /// Time after which a dependency without a response counts as down.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);

@@ -5,22 +5,17 @@
 
 use serde_json::{Value, json};
 
+use super::{OperationEngine, OperatorAlarm};
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::EventCount;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, JobSubject};
-use crate::engine::Error;
-use crate::engine::OperatorAlarm;
-use crate::engine::Result;
 use crate::engine::audit::AuditedAct;
 use crate::engine::limits::check_page_limit;
-use crate::engine::operations::OperationEngine;
 use crate::engine::rows::tenant_of;
-use crate::store::JobQuery;
-use crate::store::RowChange;
-use crate::store::StoreError;
-use crate::store::Tx;
+use crate::engine::{Error, Result};
+use crate::store::{JobQuery, RowChange, StoreError, Tx};
 
 /// Most dead jobs retried per request.
 const MAX_RETRIED_JOBS: u32 = 1000;

@@ -3,6 +3,8 @@
 //! * `sweep`: uploads and assets whose time has come; `orphans`: objects that no row names
 //! * `jobs`: queues, dead letters and chores; `alarms`: what an operator should look at; `health`: dependencies
 
+use std::sync::Arc;
+
 use crate::blob::BlobStore;
 use crate::engine::append::AppendEngine;
 use crate::engine::assets::AssetEngine;
@@ -14,7 +16,6 @@ use crate::engine::tenants::TenantEngine;
 use crate::engine::uploads::UploadEngine;
 use crate::engine::webhooks::WebhookEngine;
 use crate::store::Store;
-use std::sync::Arc;
 
 mod alarms;
 mod health;

@@ -6,12 +6,12 @@
 
 use bytes::Bytes;
 
+use super::OperationEngine;
 use crate::blob::{BlobKey, ListedMultipart, ListedObject};
 use crate::crash;
 use crate::domain::asset::{Asset, AssetContent, AssetState, LeftoverBytes};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::upload::Upload;
-use crate::engine::operations::OperationEngine;
 use crate::engine::{Error, Result};
 
 /// Kind of an orphan.

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::OperationEngine;
 use crate::domain::asset::Asset;
 use crate::domain::clock::{Timestamp, after, before};
 use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::audit::{self, AuditedAct};
-use crate::engine::operations::OperationEngine;
 use crate::engine::uploads::complete::CompleteUpload;
 use crate::engine::{Error, Result};
 use crate::store::{StoreError, Tx};

@@ -4,14 +4,13 @@
 
 use bytes::Bytes;
 
-use super::{Error, Result};
+use super::{Error, ProcessingEngine, Result};
 use crate::blob::{BlobKey, PutPayload};
 use crate::crash;
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::findings::{AssetFindings, Derivative};
 use crate::domain::job::{Job, JobSubject};
 use crate::domain::reason::chain;
-use crate::engine::processing::ProcessingEngine;
 
 impl ProcessingEngine {
     /// Stores a derivative. `serial` distinguishes an attempt's derivatives; key, entity tag and size in `made` are

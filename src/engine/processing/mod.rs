@@ -4,31 +4,28 @@
 //! changes nothing. The results of completed steps are kept with the job ([`JobProgress`]), so that the next attempt
 //! continues at the step that failed. Must not read bytes: that is the workers' task.
 
-use crate::blob::BlobStore;
-use crate::domain::clock::Entropy;
-use crate::engine::EnginePorts;
-use crate::engine::assets::AssetEngine;
-use crate::engine::rows::RowAccess;
-use crate::engine::settings::EngineSettings;
-use crate::engine::tenants::TenantEngine;
-use crate::engine::tokens::TokenSigner;
-use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::blob::BlobStore;
 use crate::crash;
 use crate::domain::asset::{Asset, AssetState, AssetVerdict};
 use crate::domain::checksum::Sha256Digest;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Entropy, Timestamp};
 use crate::domain::event::EventKind;
 use crate::domain::findings::{AssetFindings, AssetProblem, InspectionState, SCAN_INCOMPLETE, StoredDamage};
 use crate::domain::ids::AssetId;
 use crate::domain::job::{Job, JobRelease, JobSubject, TryCount};
 use crate::domain::name::MediaType;
-use crate::engine::{Error, Result};
-use crate::store::{RowChange, StoreError, Tx};
+use crate::engine::assets::AssetEngine;
+use crate::engine::rows::RowAccess;
+use crate::engine::settings::EngineSettings;
+use crate::engine::tenants::TenantEngine;
+use crate::engine::tokens::TokenSigner;
+use crate::engine::{EnginePorts, Error, Result};
+use crate::store::{RowChange, Store, StoreError, Tx};
 
 mod derivatives;
 mod report;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Error, JobProgress, PipelineOutcome, Result};
+use super::{Error, JobProgress, PipelineOutcome, ProcessingEngine, Result};
 use crate::blob::{ResponseHeaders, SignedUrl};
 use crate::domain::access::{Action, Actor};
 use crate::domain::asset::{Asset, AssetMetadata, AssetState, AssetVerdict};
@@ -17,7 +17,6 @@ use crate::domain::findings::Derivative;
 use crate::domain::ids::AssetId;
 use crate::domain::job::{Job, JobRelease, JobState, JobSubject, TryCount};
 use crate::engine::limits::MAX_METADATA_BYTES;
-use crate::engine::processing::ProcessingEngine;
 use crate::store::{RowChange, StoreError, Tx};
 
 /// Largest derivative in bytes that a processor may store.

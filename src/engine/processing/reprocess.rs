@@ -1,13 +1,11 @@
 //! Repeated processing of assets: a single asset, or a page of those that match a filter.
 
-use super::{Error, Result};
-use crate::domain::access::Action;
-use crate::domain::access::Actor;
+use super::{Error, ProcessingEngine, Result};
+use crate::domain::access::{Action, Actor};
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::ids::AssetId;
 use crate::domain::job::{JobSubject, Priority};
-use crate::engine::processing::ProcessingEngine;
-use crate::engine::{AssetList, ListAssets};
+use crate::engine::assets::{AssetList, ListAssets};
 
 /// Scope of the repeated processing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::TenantEngine;
 use crate::domain::access::Actor;
 use crate::domain::clock::{after, random_hex};
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyScopes, KeySecret, KeyToken};
 use crate::engine::limits::check_page_limit;
-use crate::engine::tenants::TenantEngine;
 use crate::engine::{Error, IdempotencyKey, Result};
 use crate::store::{IdempotencyRecord, NewRow, StoreError, Tx};
 

@@ -1,29 +1,25 @@
 //! Administration of tenants and policies. Operators (administrators of the tenant `default`) manage tenants; a
 //! tenant's own administrators see their tenant and manage its policies.
 
-use crate::domain::clock::Entropy;
-use crate::engine::EnginePorts;
-use crate::engine::audit::AuditTrail;
-use crate::engine::rows::RowAccess;
-use crate::engine::rows::tenant_of;
-use crate::engine::settings::EngineSettings;
-use crate::engine::tokens::TokenSigner;
-use crate::store::Store;
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::json;
-use std::sync::Arc;
 
 use crate::domain::access::{Action, Actor, may_ask};
 use crate::domain::audit::AuditEntry;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Entropy, Timestamp};
 use crate::domain::ids::TenantId;
 use crate::domain::policy::{DEFAULT_POLICY, Policy, PolicyRules, is_policy_name};
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{DEFAULT_TENANT, RateLimit, Tenant};
-use crate::engine::audit::AuditedAct;
+use crate::engine::audit::{AuditTrail, AuditedAct};
 use crate::engine::limits::check_page_limit;
-use crate::engine::{Error, Result};
-use crate::store::{AuditQuery, StoreError, TenancyWrite, Tx};
+use crate::engine::rows::{RowAccess, tenant_of};
+use crate::engine::settings::EngineSettings;
+use crate::engine::tokens::TokenSigner;
+use crate::engine::{EnginePorts, Error, Result};
+use crate::store::{AuditQuery, Store, StoreError, TenancyWrite, Tx};
 
 mod identity;
 mod keys;

@@ -13,6 +13,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota as Cells, RateLimiter};
 use moka::future::Cache;
 
+use super::TenantEngine;
 use super::regex_cache::RegexCache;
 use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
@@ -21,7 +22,6 @@ use crate::domain::name::FileName;
 use crate::domain::policy::{DEFAULT_POLICY, PolicyRules, PolicyViolation};
 use crate::domain::tenant::{RateLimit, Tenant};
 use crate::engine::request_context::{RateLimitStatus, RequestContext};
-use crate::engine::tenants::TenantEngine;
 use crate::engine::ttl_cache::TtlCache;
 use crate::engine::{Error, Result};
 use crate::store::Store;

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-
 use tracing::Instrument as _;
 
+use super::UploadEngine;
 use crate::blob::{BlobError, BlobKey};
 use crate::crash;
 use crate::domain::access::{Action, Actor};
@@ -19,7 +19,6 @@ use crate::domain::name::FileName;
 use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState, UploadTimeouts};
 use crate::engine::audit::AuditedAct;
-use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
 use crate::store::{RowChange, StoreError, Tx};
 

@@ -1,12 +1,12 @@
 //! Admission of uploads: what a tenant's policy and quota allow.
 
+use super::UploadEngine;
 use super::create::{CreateUpload, UploadCreator, UploadSize};
 use crate::domain::ids::TenantId;
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::quota::QuotaUsage;
 use crate::domain::upload::Upload;
 use crate::engine::request_context::RequestContext;
-use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
 use crate::store::StoreError;
 

@@ -4,12 +4,12 @@
 //! created and refuses the part that exceeds it. Other stores take every part: there the engine bounds the number of
 //! signed and unused URLs, and aborts an upload over the limit when the client asks for the next URL, or in the sweep.
 
+use super::UploadEngine;
 use super::complete::{CompletionError, StartedCompletion};
 use crate::blob::StoredPart;
 use crate::domain::name::FileName;
 use crate::domain::plan::PartNumber;
 use crate::domain::upload::{Transfer, Upload};
-use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
 use crate::store::Tx;
 

@@ -13,9 +13,9 @@
 
 use std::time::Duration;
 
-pub(in crate::engine) use super::completion_error::CompletionError;
 use tracing::Instrument as _;
 
+use super::UploadEngine;
 use super::part_check::{check_planned_parts, first_part_missing, is_list_complete};
 use crate::blob::{BlobError, ObjectFacts, StoredPart};
 use crate::crash;
@@ -33,9 +33,10 @@ use crate::domain::name::FileName;
 use crate::domain::plan::{PartNumber, PartPlan};
 use crate::domain::reason::{FailureCause, chain};
 use crate::domain::upload::{Transfer, Upload, UploadState};
-use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
 use crate::store::{NewRow, StoreError, Tx};
+
+pub(in crate::engine) use super::completion_error::CompletionError;
 
 /// Attempts of each step whose failure leaves the outcome unknown.
 const MAX_ATTEMPTS: u32 = 6;

@@ -3,11 +3,11 @@
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 
+use super::UploadEngine;
 use super::complete::CompleteUpload;
 use crate::domain::asset::{Asset, AssetState, LeftoverBytes};
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::upload::{Transfer, Upload};
-use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
 
 impl UploadEngine {

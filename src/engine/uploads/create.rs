@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::UploadEngine;
 use super::describe::allowed;
 use super::sign::SignedParts;
 use crate::blob::{BlobKey, SignedUrl, StoredPart};
@@ -21,16 +22,10 @@ use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
-use crate::engine::Error;
-use crate::engine::IdempotencyKey;
-use crate::engine::Result;
 use crate::engine::limits::MAX_METADATA_BYTES;
 use crate::engine::rows::tenant_of;
-use crate::engine::uploads::UploadEngine;
-use crate::store::IdempotencyRecord;
-use crate::store::NewRow;
-use crate::store::StoreError;
-use crate::store::Tx;
+use crate::engine::{Error, IdempotencyKey, Result};
+use crate::store::{IdempotencyRecord, NewRow, StoreError, Tx};
 
 /// Route under which idempotency keys of creations are stored.
 const REPLAY_ROUTE: &str = "uploads";

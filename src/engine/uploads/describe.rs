@@ -3,6 +3,7 @@
 //! The creator of the grant sets the largest size and the types; the holder declares name, length and type. Values that
 //! the creator has set stay unchanged.
 
+use super::UploadEngine;
 use super::create::check_metadata_size;
 use crate::domain::asset::{Asset, AssetMetadata, AssetState};
 use crate::domain::clock::Timestamp;
@@ -11,7 +12,6 @@ use crate::domain::file_type::may_be_sent;
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::reason::chain;
 use crate::domain::upload::{Upload, UploadState};
-use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
 use crate::store::{StoreError, Tx};
 

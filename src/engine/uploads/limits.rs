@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use super::UploadEngine;
 use crate::domain::access::Actor;
 use crate::domain::append::max_relayed;
 use crate::domain::checksum::ChecksumAlgorithm;
 use crate::domain::name::FileName;
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::engine::limits::{MAX_METADATA_BYTES, UploadLimits};
-use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
 
 impl UploadEngine {

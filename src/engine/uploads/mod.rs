@@ -1,6 +1,5 @@
 //! Uploads from creation to completion or abort: create, sign, complete, abort, and what a grant's holder says of a file.
 
-use crate::engine::EnginePorts;
 use std::sync::{Arc, OnceLock, Weak};
 
 use futures_util::future::BoxFuture;
@@ -16,6 +15,7 @@ use crate::blob::BlobStore;
 use crate::domain::clock::Entropy;
 use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
+use crate::engine::EnginePorts;
 use crate::store::Store;
 
 mod abort;

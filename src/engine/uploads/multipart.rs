@@ -3,9 +3,9 @@
 //! A node may die between the two steps. The next attempt then finds the multipart upload under the upload's key and
 //! adopts it. Must not decide the transfer of an upload; `create` and `unplanned` do.
 
+use super::UploadEngine;
 use crate::crash;
 use crate::domain::upload::{Transfer, Upload};
-use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
 use crate::store::{StoreError, Tx};
 

@@ -48,7 +48,7 @@ pub(in crate::engine) fn check_planned_parts(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::ClaimedPart;
+    use crate::engine::uploads::ClaimedPart;
 
     fn part(number: u64, size: u64) -> StoredPart {
         StoredPart { number: PartNumber::new(number).unwrap(), size, etag: format!("e{number}"), checksum: None }

@@ -1,6 +1,7 @@
 //! sign: URLs for parts, without writes. Each URL is bound to its part number, its exact length and, if given, its
 //! checksum.
 
+use super::UploadEngine;
 use crate::blob::presign::PartUrls;
 use crate::blob::{BlobError, SignedUrl, StoredPart};
 use crate::domain::access::{Action, Actor, may, may_ask};
@@ -11,7 +12,6 @@ use crate::domain::ids::UploadId;
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::rows::upload_target;
-use crate::engine::uploads::UploadEngine;
 use crate::engine::{Error, Result};
 
 /// A request for part URLs.

@@ -11,6 +11,7 @@ use super::complete::{CompleteUpload, CompletionError};
 use super::create::{UploadCreator, UploadSize, check_metadata_size};
 use super::describe::GrantDescription;
 use super::sign::check_open_for_bytes;
+use super::{CreateUpload, TransferMethod, UploadEngine};
 use crate::blob::{SignedUrl, StoredPart};
 use crate::crash;
 use crate::domain::access::{Action, Actor, may, may_ask};
@@ -21,16 +22,9 @@ use crate::domain::name::{FileName, MediaType};
 use crate::domain::plan::{PartNumber, PartSet};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
-use crate::engine::CreateUpload;
-use crate::engine::Error;
-use crate::engine::Result;
-use crate::engine::TransferMethod;
-use crate::engine::rows::tenant_of;
-use crate::engine::rows::upload_target;
-use crate::engine::uploads::UploadEngine;
-use crate::store::RowChange;
-use crate::store::StoreError;
-use crate::store::Tx;
+use crate::engine::rows::{tenant_of, upload_target};
+use crate::engine::{Error, Result};
+use crate::store::{RowChange, StoreError, Tx};
 
 /// Attempts to open an upload against concurrent requests.
 pub(in crate::engine) const MAX_OPEN_ATTEMPTS: u32 = 4;
@@ -304,7 +298,7 @@ pub(in crate::engine) fn check_claimed_parts(parts: &[StoredPart], wish: &Comple
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::ClaimedPart;
+    use crate::engine::uploads::ClaimedPart;
 
     #[test]
     fn the_clients_list_has_to_be_the_stores() {

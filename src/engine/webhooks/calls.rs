@@ -1,5 +1,6 @@
 //! An attempt of a delivery: the request, and the consequences of its response. Writes are fenced by the job's attempt.
 
+use super::WebhookEngine;
 use crate::crash;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DeliveryId, WebhookId};
@@ -8,7 +9,6 @@ use crate::domain::webhook::{
     Delivery, DeliveryProblem, DeliveryState, DeliveryVerdict, ReceiverAnswer, Webhook, WebhookState, WhyDisabled,
 };
 use crate::engine::Result;
-use crate::engine::webhooks::WebhookEngine;
 use crate::store::{RowChange, StoreError, Tx, WebhookWrite};
 
 /// Request of a delivery.

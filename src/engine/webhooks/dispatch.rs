@@ -1,12 +1,12 @@
 //! From the feed to deliveries, on any number of nodes at once: the deliveries and the endpoint's cursor move in the
 //! same transaction, so only a single node succeeds.
 
+use super::WebhookEngine;
 use crate::domain::event::FeedEvent;
 use crate::domain::ids::{DeliveryId, JobId};
 use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::domain::webhook::{Delivery, Webhook};
 use crate::engine::Result;
-use crate::engine::webhooks::WebhookEngine;
 use crate::store::{StoreError, Tx, WebhookWrite};
 
 /// Events per transaction.

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::WebhookEngine;
 use super::dispatch::MAX_PENDING_DELIVERIES;
 use crate::domain::access::Actor;
 use crate::domain::clock::{Timestamp, after, before};
@@ -11,7 +12,6 @@ use crate::domain::event::FeedEvent;
 use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
 use crate::domain::webhook::{Delivery, DeliveryState, EventFilter, Webhook, WebhookState};
 use crate::engine::limits::check_page_limit;
-use crate::engine::webhooks::WebhookEngine;
 use crate::engine::{Error, Result};
 use crate::store::{DeliveryQuery, NewRow, StoreError, Tx, WebhookWrite};
 

@@ -6,14 +6,6 @@
 //!
 //! Deliveries of an endpoint are made in the order of the feed and arrive in any order; `seq` and `id` say the order.
 
-use crate::domain::clock::Entropy;
-use crate::engine::EnginePorts;
-use crate::engine::audit::AuditTrail;
-use crate::engine::events::EventEngine;
-use crate::engine::rows::RowAccess;
-use crate::engine::rows::tenant_of;
-use crate::engine::settings::EngineSettings;
-use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,16 +13,16 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::domain::access::{Action, Actor, may_ask};
-use crate::domain::clock::{after, before};
+use crate::domain::clock::{Entropy, after, before};
 use crate::domain::egress::EgressPolicy;
 use crate::domain::ids::WebhookId;
 use crate::domain::webhook::{EventFilter, Webhook, WebhookSecret, WebhookState, WhyDisabled};
-use crate::engine::Error;
-use crate::engine::Result;
-use crate::engine::audit::AuditedAct;
-use crate::store::StoreError;
-use crate::store::Tx;
-use crate::store::WebhookWrite;
+use crate::engine::audit::{AuditTrail, AuditedAct};
+use crate::engine::events::EventEngine;
+use crate::engine::rows::{RowAccess, tenant_of};
+use crate::engine::settings::EngineSettings;
+use crate::engine::{EnginePorts, Error, Result};
+use crate::store::{Store, StoreError, Tx, WebhookWrite};
 
 mod calls;
 mod dispatch;

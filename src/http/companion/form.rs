@@ -472,7 +472,7 @@ mod tests {
         for endless in ["--B\r\nContent-Disposition: form-data; name=\"", ""] {
             let endless = [endless.as_bytes().to_vec(), vec![b'a'; 400_000]].concat();
             let (_, detail) = outcome(KIND, body(&endless, &[10_000; 40])).await.unwrap_err();
-            assert!(detail.contains("65536 bytes in which no field"), "{detail}");
+            assert!(detail.contains("65536 bytes without a field boundary"), "{detail}");
         }
     }
 

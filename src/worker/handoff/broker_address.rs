@@ -410,7 +410,7 @@ mod tests {
             ("amqp://h:70000", "not a URL"),
             ("sqs:https://h", "queue's URL"),
             ("sqs:ftp://h/q", "queue's URL"),
-            ("sqs:https://h/q?x=1", "no `x`, only region"),
+            ("sqs:https://h/q?x=1", "unknown parameter `x`; known are region"),
         ] {
             let complaint = bad.parse::<BrokerAddress>().unwrap_err();
             assert!(complaint.contains(says), "{bad}: {complaint}");

@@ -9,7 +9,8 @@ use crate::domain::clock::after;
 use crate::domain::ids::{self, KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyScopes, KeySecret, KeyToken};
 use crate::engine::audit::AuditedAct;
-use crate::engine::{Error, KeyWish, MadeKey, Result};
+use crate::engine::tenants::{KeyWish, MadeKey};
+use crate::engine::{Error, Result};
 use crate::store::{KeyRotation, RowChange, StoreError, Tx};
 
 /// Longest name of a key in bytes.
