@@ -1,0 +1,403 @@
+// The custom element: attributes and properties in, events out, and the pieces put together. Nothing here runs before an element is in a
+// document, so that a server can import it.
+
+import { createUploader } from "../core/index.js";
+import { Announcer } from "./announcer.js";
+import { copy } from "./clipboard.js";
+import { Controller } from "./controller.js";
+import { h, setAttribute } from "./dom.js";
+import { FileList } from "./list.js";
+import { Notices } from "./notices.js";
+import { Previews } from "./previews.js";
+import { styleSheet } from "./style.js";
+import { Total } from "./total.js";
+import { Words, messagesOf } from "./words.js";
+import { Zone } from "./zone.js";
+
+/** @typedef {import("./types.js").Uploader} Uploader */
+/** @typedef {import("./types.js").Source} Source */
+/** @typedef {import("./words.js").Messages} Messages */
+/** @typedef {Parameters<typeof createUploader>[0]} CoreOptions */
+
+/** Attributes that are properties, too. */
+const REFLECTED = ["endpoint", "token", "theme", "accept", "name"];
+/** What the core is made of: with another value it is made anew. */
+const OF_CORE = new Set(["endpoint", "token", "accept", "multiple", "max-files", "max-size", "manual"]);
+/** Text that changes many times a second is drawn this often, in milliseconds. */
+const CALM = 150;
+
+const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
+
+export class GantryUploaderElement extends Base {
+  static formAssociated = true;
+  static observedAttributes = ["endpoint", "token", "lang", "dir", "theme", "max-files", "max-size", "accept", "multiple", "manual", "drop", "links", "name"];
+
+  /** @type {CoreOptions["token"] | null} */
+  #tokenProvider = null;
+  /** @type {CoreOptions["grant"] | null} */
+  #grantProvider = null;
+  /** @type {Partial<CoreOptions>} */
+  #options = {};
+  /** @type {Partial<Messages>} */
+  #messages = {};
+  /** @type {Uploader | null} Given from outside: it is not ours to end. */
+  #given = null;
+  /** @type {Controller | null} */
+  #controller = null;
+  /** @type {{open: Set<string>, copied: Map<string, string>}} */
+  #rows = { open: new Set(), copied: new Map() };
+  #words = new Words(/** @type {Messages} */ (messagesOf("en")));
+  #grantSeen = false;
+  #drawn = 0;
+  #frame = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #clock;
+  /** @type {ElementInternals | undefined} */
+  #internals;
+  /** @type {ReturnType<GantryUploaderElement["build"]> | undefined} */
+  #parts;
+
+  connectedCallback() {
+    for (const name of ["tokenProvider", "grantProvider", "uploader", "options", "messages", ...REFLECTED]) this.#upgrade(name);
+    this.#parts ??= this.build();
+    this.#parts.zone.connect(this.ownerDocument);
+    this.#speak();
+    // Frameworks set the other properties in the same task.
+    queueMicrotask(() => this.#restart());
+  }
+
+  disconnectedCallback() {
+    // An element that is only moved is connected again in the same task.
+    queueMicrotask(() => {
+      if (this.isConnected) return;
+      this.#parts?.zone.disconnect();
+      this.#end();
+    });
+  }
+
+  /** @param {string} name @param {string | null} before @param {string | null} after */
+  attributeChangedCallback(name, before, after) {
+    if (!this.#parts || before === after) return;
+    if (name === "lang" || name === "dir") this.#speak();
+    if (OF_CORE.has(name)) queueMicrotask(() => this.#restart());
+    this.#draw(true);
+  }
+
+  /** A property that was set before the element was defined hides the accessor: it is set again. @param {string} name */
+  #upgrade(name) {
+    if (!Object.hasOwn(this, name)) return;
+    const self = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (this));
+    const value = self[name];
+    delete self[name];
+    self[name] = value;
+  }
+
+  /** Asks the page for a token, for each file anew. */
+  get tokenProvider() { return this.#tokenProvider; }
+  set tokenProvider(provider) {
+    this.#tokenProvider = provider;
+    if (this.#parts) queueMicrotask(() => this.#restart());
+  }
+
+  /** The backend opens the upload itself, and passes on what the service answered. */
+  get grantProvider() { return this.#grantProvider; }
+  set grantProvider(provider) {
+    this.#grantProvider = provider;
+    if (this.#parts) queueMicrotask(() => this.#restart());
+  }
+
+  /** More options of the core. */
+  get options() { return this.#options; }
+  set options(options) {
+    this.#options = options ?? {};
+    if (this.#parts) queueMicrotask(() => this.#restart());
+  }
+
+  /** Texts that take the place of the language's. */
+  get messages() { return this.#messages; }
+  set messages(messages) {
+    this.#messages = messages ?? {};
+    if (this.#parts) this.#speak();
+  }
+
+  /** The headless uploader: the one given, or the element's own once it has an endpoint. @returns {Uploader | null} */
+  get uploader() { return this.#given ?? this.#controller?.uploader ?? null; }
+  set uploader(uploader) {
+    this.#given = uploader;
+    if (this.#parts) this.#restart();
+  }
+
+  get multiple() { return this.getAttribute("multiple") !== "false" && this.#maxFiles !== 1; }
+  set multiple(multiple) { this.setAttribute("multiple", String(Boolean(multiple))); }
+
+  get #maxFiles() {
+    const limit = Number(this.getAttribute("max-files") ?? NaN);
+    return Number.isFinite(limit) ? limit : undefined;
+  }
+
+  /** Adds files as if they had been dropped. @param {Iterable<Source>} files */
+  async add(files) {
+    const found = [...files].map((file) => (file instanceof File ? { file } : file));
+    return this.#controller?.take({ found, empty: [], unreadable: [] });
+  }
+
+  start() { this.uploader?.start(); }
+  pause() { this.uploader?.pause(); }
+  resume() { this.uploader?.resume(); }
+  retry() { this.uploader?.retry(); }
+  /** Without asking: the page has asked. */
+  cancel() { this.#controller?.actAll("cancelAll"); }
+  /** Opens the file picker; like every picker, only after a click or a key. */
+  browse() { this.#parts?.zone.input.click(); }
+
+  build() {
+    const root = this.shadowRoot ?? this.attachShadow({ mode: "open", delegatesFocus: true });
+    root.adoptedStyleSheets = [styleSheet()];
+    const zone = new Zone((collected) => void this.#controller?.take(collected));
+    const notices = new Notices();
+    const total = new Total((act) => this.#actAll(act));
+    const list = new FileList((act, id) => void this.#act(act, id));
+    const announcer = new Announcer();
+    const again = h("input", { type: "file", multiple: true, hidden: true, class: "again", change: () => {
+      const files = [...again.files ?? []];
+      again.value = "";
+      void this.#controller?.chooseAgain(files);
+    } });
+    const previews = new Previews((id) => this.#controller?.files.get(id));
+    const box = h("div", { class: "root", part: "root" }, zone.element, notices.element, total.element, list.element, again, announcer.element);
+    root.replaceChildren(box);
+    return { root, box, zone, notices, total, list, announcer, again, previews };
+  }
+
+  /** Finds the language, and loads its messages if they are not there yet. */
+  #speak() {
+    const lang = this.closest("[lang]")?.getAttribute("lang") || navigator.language;
+    const messages = messagesOf(lang);
+    if (messages instanceof Promise) void messages.then(() => this.isConnected && this.#speak());
+    else {
+      this.#words = new Words(messages, lang, this.#messages);
+      const box = this.#parts?.box;
+      if (box) {
+        setAttribute(box, "lang", this.#words.lang);
+        // A direction that the page gives is inherited; without one it is the language's.
+        const given = this.closest("[dir]");
+        setAttribute(box, "dir", given ? this.getAttribute("dir") : messages.dir);
+      }
+      this.#draw(true);
+    }
+  }
+
+  /** Makes the core, or takes the one that was given. */
+  #restart() {
+    if (!this.isConnected || !this.#parts) return;
+    const endpoint = this.getAttribute("endpoint");
+    const credential = this.#tokenProvider || this.#grantProvider || this.getAttribute("token") || this.#options.token;
+    const wanted = this.#given ?? (endpoint && credential ? endpoint : null);
+    // What is on its way is not given up because an attribute changed: a token is asked for anew anyway.
+    if (this.#controller && (this.#controller.uploader === wanted || (wanted === endpoint && this.#controller.counts.all > 0))) return;
+    this.#end();
+    if (!wanted) return this.#draw(true);
+    const uploader = this.#given ?? this.#create(String(endpoint));
+    this.#controller = new Controller(uploader, this.#host(this.#parts));
+    if (!this.#given) void uploader.restore();
+    this.#clock = setInterval(() => this.#tick(), 1000);
+    return this.#draw(true);
+  }
+
+  /** @param {string} endpoint */
+  #create(endpoint) {
+    const types = (this.getAttribute("accept") ?? "").split(",").map((type) => type.trim()).filter(Boolean);
+    const maxSize = Number(this.getAttribute("max-size") ?? NaN);
+    const maxFiles = this.multiple ? this.#maxFiles : 1;
+    return createUploader({
+      endpoint,
+      token: async (request) => {
+        const token = await (this.#tokenProvider ? this.#tokenProvider(request) : this.getAttribute("token") ?? "");
+        this.#grantSeen = token.startsWith("gu_");
+        return token;
+      },
+      ...(this.#grantProvider && { grant: this.#grantProvider }),
+      limits: { ...(types.length > 0 && { types }), ...(Number.isFinite(maxSize) && { maxSize }), ...(maxFiles && { maxFiles }) },
+      autoStart: this.#autoStart,
+      ...this.#options,
+    });
+  }
+
+  get #autoStart() { return !this.hasAttribute("manual"); }
+
+  /** @param {ReturnType<GantryUploaderElement["build"]>} parts @returns {import("./controller.js").Host} */
+  #host({ announcer, notices }) {
+    const self = this;
+    return {
+      announcer,
+      notices,
+      get words() { return self.#words; },
+      draw: () => this.#draw(false),
+      drawNow: () => this.#draw(true),
+      emit: (name, detail) => this.dispatchEvent(new CustomEvent(`gantry-${name}`, { detail, bubbles: true, composed: true })),
+    };
+  }
+
+  #end() {
+    clearInterval(this.#clock);
+    const uploader = this.#controller?.uploader;
+    this.#controller?.close();
+    if (uploader && uploader !== this.#given) uploader.destroy();
+    this.#controller = null;
+  }
+
+  /** Countdowns go on. */
+  #tick() {
+    if (this.#controller?.state.items.some((item) => item.state.kind === "waiting")) this.#draw(false);
+  }
+
+  /** @param {boolean} now With the next frame, or with the next that is due. */
+  #draw(now) {
+    if (!this.#parts) return;
+    const pause = now ? 0 : Math.max(0, this.#drawn + CALM - performance.now());
+    if (pause > 0) {
+      this.#timer ??= setTimeout(() => {
+        this.#timer = undefined;
+        this.#draw(true);
+      }, pause);
+    } else if (!this.#frame) {
+      this.#frame = requestAnimationFrame(() => {
+        this.#frame = 0;
+        this.#drawn = performance.now();
+        this.#render();
+      });
+    }
+  }
+
+  #render() {
+    const parts = this.#parts;
+    if (!parts) return;
+    const words = this.#words;
+    const controller = this.#controller;
+    const items = controller?.state.items ?? [];
+    const limits = { ...controller?.state.limits, ...(this.#maxFiles && { maxFiles: this.#maxFiles }) };
+    const page = this.getAttribute("drop") === "page";
+    parts.zone.update({ words, multiple: this.multiple, accept: this.getAttribute("accept") ?? "", limits, compact: items.length > 0, page });
+    parts.box.classList.toggle("filled", items.length > 0);
+    if (!controller) return;
+    const { state, counts } = controller;
+    parts.notices.update(state.online, counts.atRisk > 0, words);
+    parts.total.update(state, counts, words, this.#autoStart);
+    parts.list.update(items, {
+      words, now: Date.now(), canLink: this.#canLink, autoStart: this.#autoStart, previews: parts.previews, ...this.#rows,
+      details: (id) => this.#details(id),
+    });
+    this.#setFormValue();
+  }
+
+  /** Links need more than a grant to upload. */
+  get #canLink() {
+    const wish = this.getAttribute("links");
+    if (wish !== null) return wish !== "off";
+    return !this.#grantSeen && !this.getAttribute("token")?.startsWith("gu_") && !this.#grantProvider;
+  }
+
+  /** @param {string} id @returns {import("./row.js").Details} */
+  #details(id) {
+    const item = this.#controller?.item(id);
+    if (!item) return [];
+    const { state } = item;
+    const words = this.#words;
+    /** @type {[string, string | undefined][]} */
+    const pairs = [];
+    if ("problem" in state && state.problem) pairs.push([words.t("code"), state.problem.code], [words.t("request"), state.problem.requestId]);
+    if (state.kind === "ready") pairs.push([words.t("sha256"), state.sha256], [words.t("asset"), item.assetId]);
+    return /** @type {import("./row.js").Details} */ (pairs.filter(([, value]) => value));
+  }
+
+  /** In a form, the field is the ids of what has become ready. */
+  #setFormValue() {
+    const name = this.getAttribute("name");
+    if (!name) return;
+    this.#internals ??= this.attachInternals();
+    const data = new FormData();
+    for (const { state, assetId } of this.#controller?.state.items ?? []) if (state.kind === "ready" && assetId) data.append(name, assetId);
+    this.#internals.setFormValue(data);
+  }
+
+  /** @param {string} act @param {string} id */
+  async #act(act, id) {
+    const { list, again } = this.#parts ?? this.build();
+    if (act === "details") {
+      if (!this.#rows.open.delete(id)) this.#rows.open.add(id);
+      this.#draw(true);
+    } else if (act === "choose") again.click();
+    else if (act === "copy") await this.#copied(id, Promise.resolve(this.#detailsText(id)), "copied");
+    else if (act === "link") await this.#copyLink(id);
+    else if (act === "remove") {
+      const next = list.neighbour(id);
+      this.#controller?.act(act, id);
+      this.#focusAfter(next);
+    } else this.#controller?.act(act, id);
+  }
+
+  /** The focus goes on to the neighbour's button, or to the input when nothing is left. @param {string | undefined} next */
+  #focusAfter(next) {
+    const { list, zone } = this.#parts ?? this.build();
+    if (!next || !list.focus(next, '[data-act="remove"]')) zone.input.focus();
+  }
+
+  /** @param {string} act */
+  #actAll(act) {
+    const { list, zone } = this.#parts ?? this.build();
+    if (act === "showFailed") {
+      const failed = this.#controller?.state.items.find(({ state }) => state.kind === "failed" || state.kind === "rejected");
+      if (failed) list.focus(failed.id);
+      return;
+    }
+    this.#controller?.actAll(act);
+    if (act === "clear" || act === "cancelAll") zone.input.focus();
+  }
+
+  /** @param {string} id */
+  #detailsText(id) {
+    const item = this.#controller?.item(id);
+    const problem = item && "problem" in item.state ? item.state.problem : undefined;
+    return [item?.name, problem?.message, ...this.#details(id).map((pair) => pair.join(": "))].filter(Boolean).join("\n");
+  }
+
+  /** @param {string} id */
+  async #copyLink(id) {
+    const item = this.#controller?.item(id);
+    const link = this.uploader?.link(id);
+    if (!item || !link) return;
+    try {
+      await this.#copied(id, link, "linkCopied");
+    } catch (error) {
+      // A link that cannot be copied is shown; one that is refused says why.
+      const text = await link.catch(() => "");
+      const lines = [text || this.#words.problem(/** @type {import("./types.js").Problem} */ (error))];
+      this.#parts?.notices.show(this.#words.t("linkOf", { name: item.name }), lines, !text);
+    }
+  }
+
+  /** @param {string} id @param {Promise<string>} text @param {string} said */
+  async #copied(id, text, said) {
+    const { root, announcer } = this.#parts ?? this.build();
+    await copy(text, root);
+    const words = this.#words.t(said);
+    announcer.say(words);
+    this.#rows.copied.set(id, words);
+    this.#draw(true);
+    setTimeout(() => {
+      this.#rows.copied.delete(id);
+      this.#draw(true);
+    }, 2000);
+  }
+}
+
+for (const name of REFLECTED) {
+  Object.defineProperty(GantryUploaderElement.prototype, name, {
+    configurable: true,
+    enumerable: true,
+    get() { return this.getAttribute(name); },
+    set(value) { setAttribute(this, name, value); },
+  });
+}

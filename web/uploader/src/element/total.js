@@ -1,0 +1,137 @@
+// The line above the files: how many, how much, how fast, how long, and what can be done with all of them.
+
+import { AT_RISK, ENDED } from "./describe.js";
+import { h, setAttribute, setShown, setText } from "./dom.js";
+import { setIcon } from "./icons.js";
+
+/** @typedef {import("./types.js").Item} Item */
+/** @typedef {import("./types.js").UploaderState} UploaderState */
+/** @typedef {import("./words.js").Words} Words */
+/** @typedef {ReturnType<typeof tally>} Tally */
+
+/** Counts items by what can be done with them. @param {readonly Item[]} items */
+export function tally(items) {
+  const counts = { all: items.length, ready: 0, readyBytes: 0, atRisk: 0, queued: 0, paused: 0, failed: 0, retryable: 0, needed: 0, ended: 0 };
+  for (const { state, size } of items) {
+    const { kind } = state;
+    if (kind === "ready") {
+      counts.ready++;
+      counts.readyBytes += size;
+    }
+    if (AT_RISK.has(kind)) counts.atRisk++;
+    if (ENDED.has(kind)) counts.ended++;
+    if (kind === "queued") counts.queued++;
+    else if (kind === "paused") counts.paused++;
+    else if (kind === "needs-file") counts.needed++;
+    else if (kind === "failed" || kind === "rejected") counts.failed++;
+    if (kind === "failed" && state.problem.retryable) counts.retryable++;
+  }
+  return counts;
+}
+
+/** The actions for all and their icons. */
+const ACTIONS = /** @type {const} */ ({ startAll: "resume", pauseAll: "pause", resumeAll: "resume", retryAll: "retry", cancelAll: "remove", clear: "check" });
+
+export class Total {
+  /** @param {(act: string) => void} act */
+  constructor(act) {
+    this.act = act;
+    this.mark = h("span", { class: "state-icon" });
+    setIcon(this.mark, "check");
+    this.files = h("span", { class: "files" });
+    this.facts = h("span", { class: "facts num" });
+    this.failed = h("button", { type: "button", class: "text failed", click: () => act("showFailed") });
+    this.buttons = Object.entries(ACTIONS).map(([name, image]) => {
+      const box = h("span", { class: "state-icon" });
+      setIcon(box, image);
+      const button = h("button", { type: "button", class: "all", part: "button all", "data-all": name, click: () => this.press(name) }, box, h("span", { class: "label" }));
+      return button;
+    });
+    this.bar = h("div", { class: "bar", part: "bar bar-total", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 },
+      this.sent = h("div", { class: "sent" }), this.confirmed = h("div", { class: "confirmed" }));
+    this.line = h("div", { class: "total-line" }, h("p", { class: "sum" }, this.mark, this.files, this.facts), this.failed, h("div", { class: "alls" }, ...this.buttons));
+    this.question = h("p");
+    this.keep = h("button", { type: "button", class: "plain", part: "button", click: () => this.ask(false) });
+    this.sure = h("button", { type: "button", class: "danger", part: "button", click: () => { this.ask(false); act("cancelAll"); } });
+    this.confirm = h("div", { class: "confirm", role: "group", hidden: true, keydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === "Escape") this.ask(false); } },
+      this.question, this.keep, this.sure);
+    this.element = h("div", { class: "total", part: "total", hidden: true }, this.line, this.confirm, this.bar);
+  }
+
+  /** @param {string} name */
+  press(name) {
+    if (name === "cancelAll") this.ask(true);
+    else this.act(name);
+  }
+
+  /** Asks before all is given up: the safe button has the focus. @param {boolean} asked */
+  ask(asked) {
+    setShown(this.confirm, asked);
+    setShown(this.line, !asked);
+    if (asked) this.keep.focus();
+    else this.buttons.find((button) => !button.hidden)?.focus();
+  }
+
+  /** @param {UploaderState} state @param {Tally} counts @param {Words} words @param {boolean} autoStart */
+  update(state, counts, words, autoStart) {
+    const { totals } = state;
+    const live = counts.ended < counts.all;
+    setShown(this.element, counts.all > 1 || (counts.all === 1 && !live && counts.ready === 1));
+    this.say(state, counts, words, live);
+    setShown(this.failed, counts.failed > 0);
+    setText(this.failed, words.t("failedFiles", { count: counts.failed }));
+    setAttribute(this.failed, "title", words.t("showFailed"));
+    const fraction = totals.bytes > 0 ? Math.min(1, totals.confirmed / totals.bytes) : 0;
+    setShown(this.bar, live);
+    setAttribute(this.bar, "aria-label", words.t("uploadAll"));
+    setAttribute(this.bar, "aria-valuenow", Math.floor(fraction * 100));
+    this.confirmed.style.setProperty("--at", String(fraction));
+    this.sent.style.setProperty("--at", String(totals.bytes > 0 ? Math.min(1, Math.max(totals.sent, totals.confirmed) / totals.bytes) : 0));
+    this.offer(counts, words, live, autoStart);
+  }
+
+  /** @param {UploaderState} state @param {Tally} counts @param {Words} words @param {boolean} live */
+  say({ totals }, counts, words, live) {
+    setShown(this.mark, !live && counts.ready > 0);
+    this.element.classList.toggle("done", !live && counts.ready > 0 && counts.failed === 0);
+    setText(this.files, live ? words.t("filesDone", { done: counts.ready, count: counts.all }) : words.t("received", { count: counts.ready }));
+    /** @type {string[]} */
+    const facts = [];
+    if (!live) {
+      if (counts.ready > 0) facts.push(words.size(counts.readyBytes));
+    } else {
+      facts.push(words.t("progress", { done: words.size(totals.confirmed), size: words.size(totals.bytes) }));
+      if (totals.rate) facts.push(words.rate(totals.rate));
+      if (totals.eta !== undefined && Number.isFinite(totals.eta)) facts.push(words.t("left", { time: words.duration(totals.eta) }));
+    }
+    if (facts.join() !== this.said) this.facts.replaceChildren(...facts.map((fact) => h("span", {}, fact)));
+    this.said = facts.join();
+  }
+
+  /** @param {Tally} counts @param {Words} words @param {boolean} live @param {boolean} autoStart */
+  offer(counts, words, live, autoStart) {
+    const running = counts.atRisk - (autoStart ? 0 : counts.queued);
+    /** @type {Record<keyof typeof ACTIONS, boolean>} */
+    const shown = {
+      startAll: !autoStart && counts.queued > 0 && running === 0,
+      pauseAll: running > 0,
+      resumeAll: running === 0 && counts.paused > 0,
+      retryAll: counts.retryable > 1,
+      cancelAll: counts.atRisk + counts.paused + counts.needed > 0,
+      clear: !live && counts.all > 0,
+    };
+    const focused = /** @type {ShadowRoot | Document} */ (this.element.getRootNode()).activeElement;
+    for (const button of this.buttons) {
+      const name = /** @type {keyof typeof ACTIONS} */ (button.dataset.all);
+      setShown(button, shown[name]);
+      setText(/** @type {Element} */ (button.lastChild), words.t(name));
+      setAttribute(button, "title", words.t(name));
+    }
+    if (focused instanceof HTMLButtonElement && focused.hidden && this.buttons.includes(focused)) this.buttons.find((button) => !button.hidden)?.focus();
+    if (!shown.cancelAll && !this.confirm.hidden) this.ask(false);
+    setText(this.question, words.t("confirmCancel", { count: counts.atRisk + counts.paused + counts.needed }));
+    setAttribute(this.confirm, "aria-label", words.t("cancelAll"));
+    setText(this.keep, words.t("keep"));
+    setText(this.sure, words.t("cancelAll"));
+  }
+}
