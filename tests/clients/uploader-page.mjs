@@ -5,7 +5,8 @@ import { createServer } from "node:http";
 import { extname, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const ROOT = fileURLToPath(new URL("../../web/uploader/", import.meta.url));
+/** Where the package is. */
+export const SOURCES = fileURLToPath(new URL("../../web/uploader/", import.meta.url));
 const KINDS = { ".js": "text/javascript", ".html": "text/html", ".css": "text/css", ".map": "application/json", ".json": "application/json" };
 
 /** What a careful page allows: nothing inline, no strings as code. */
@@ -31,7 +32,7 @@ export async function serve({ files = {}, pages = {}, policy = () => strictPolic
     if (path in files) return answer(KINDS[extname(path)] ?? "text/javascript", files[path]);
     if (path === "/page.css") return answer("text/css", PAGE_CSS);
     if (path === "/icon.ico") return response.writeHead(200, { "content-type": "image/x-icon" }).end();
-    const found = await readFile(ROOT + path).catch(() => null);
+    const found = await readFile(SOURCES + path).catch(() => null);
     if (!found) return response.writeHead(404).end();
     return answer(KINDS[extname(path)] ?? "application/octet-stream", found);
   }).listen(0, "127.0.0.1");

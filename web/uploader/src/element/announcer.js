@@ -14,7 +14,7 @@ const SINGLY = 3;
 
 export class Announcer {
   constructor() {
-    this.element = h("div", { class: "said", role: "status", "aria-live": "polite" });
+    this.element = h("div.said", { role: "status", "aria-live": "polite" });
     /** @type {string[]} */
     this.queue = [];
     /** @type {Map<string, number>} */

@@ -68,9 +68,19 @@ function factsOf(item, words) {
     if (item.eta !== undefined && Number.isFinite(item.eta)) facts.push(words.t("left", { time: words.duration(item.eta) }));
   } else if (kind === "needs-file" || kind === "paused" || kind === "offline" || kind === "waiting") {
     if (item.confirmed > 0) facts.push(words.t("safe", { size: words.size(item.confirmed) }));
-    if (kind === "needs-file" && item.lastModified) facts.push(words.t("lastChanged", { date: words.date(item.lastModified) }));
   }
   return facts;
+}
+
+/** What failed and why; for a file that is needed again, which one. @param {Item} item @param {Problem | undefined} problem @param {Words} words */
+function sentenceOf(item, problem, words) {
+  const { name, size, lastModified, state } = item;
+  const said = problem && words.problem(problem);
+  if (FAILED.has(state.kind)) return said;
+  if (state.kind !== "needs-file") return undefined;
+  const asked = item.hasHandle ? words.t("allowText", { name })
+    : words.t("needsFileText", { name, size: words.size(size), date: words.date(lastModified) });
+  return said ? `${said} ${asked}` : asked;
 }
 
 /** @param {Item} item @param {{words: Words, now: number, canLink: boolean, autoStart: boolean}} view
@@ -95,7 +105,7 @@ export function describe(item, { words, now, canLink, autoStart }) {
     problem,
     word: wordOf(item, words, now),
     facts: factsOf(item, words),
-    sentence: problem && (FAILED.has(state.kind) || state.kind === "needs-file") ? words.problem(problem) : undefined,
+    sentence: sentenceOf(item, problem, words),
     live: AT_RISK.has(state.kind) || state.kind === "paused" || state.kind === "needs-file",
   };
 }

@@ -3,11 +3,12 @@
 
 import { createUploader } from "../core/index.js";
 import { Announcer } from "./announcer.js";
-import { copy } from "./clipboard.js";
 import { Controller } from "./controller.js";
 import { h, setAttribute } from "./dom.js";
 import { FileList } from "./list.js";
 import { Notices } from "./notices.js";
+import { Painter } from "./painter.js";
+import { Presses, detailsOf } from "./presses.js";
 import { Previews } from "./previews.js";
 import { styleSheet } from "./style.js";
 import { Total } from "./total.js";
@@ -23,8 +24,6 @@ import { Zone } from "./zone.js";
 const REFLECTED = ["endpoint", "token", "theme", "accept", "name"];
 /** What the core is made of: with another value it is made anew. */
 const OF_CORE = new Set(["endpoint", "token", "accept", "multiple", "max-files", "max-size", "manual"]);
-/** Text that changes many times a second is drawn this often, in milliseconds. */
-const CALM = 150;
 
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
 
@@ -44,14 +43,9 @@ export class GantryUploaderElement extends Base {
   #given = null;
   /** @type {Controller | null} */
   #controller = null;
-  /** @type {{open: Set<string>, copied: Map<string, string>}} */
-  #rows = { open: new Set(), copied: new Map() };
   #words = new Words(/** @type {Messages} */ (messagesOf("en")));
   #grantSeen = false;
-  #drawn = 0;
-  #frame = 0;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
+  #painter = new Painter(() => this.#render());
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #clock;
   /** @type {ElementInternals | undefined} */
@@ -82,7 +76,7 @@ export class GantryUploaderElement extends Base {
     if (!this.#parts || before === after) return;
     if (name === "lang" || name === "dir") this.#speak();
     if (OF_CORE.has(name)) queueMicrotask(() => this.#restart());
-    this.#draw(true);
+    this.#painter.now();
   }
 
   /** A property that was set before the element was defined hides the accessor: it is set again. @param {string} name */
@@ -157,18 +151,25 @@ export class GantryUploaderElement extends Base {
     root.adoptedStyleSheets = [styleSheet()];
     const zone = new Zone((collected) => void this.#controller?.take(collected));
     const notices = new Notices();
-    const total = new Total((act) => this.#actAll(act));
-    const list = new FileList((act, id) => void this.#act(act, id));
+    const total = new Total((act) => presses.all(act));
+    const list = new FileList((act, id) => void presses.row(act, id));
     const announcer = new Announcer();
-    const again = h("input", { type: "file", multiple: true, hidden: true, class: "again", change: () => {
+    const again = h("input.again", { type: "file", multiple: true, hidden: true, change: () => {
       const files = [...again.files ?? []];
       again.value = "";
       void this.#controller?.chooseAgain(files);
     } });
     const previews = new Previews((id) => this.#controller?.files.get(id));
-    const box = h("div", { class: "root", part: "root" }, zone.element, notices.element, total.element, list.element, again, announcer.element);
+    const box = h("div.root", { part: "root" }, zone.element, notices.element, total.element, list.element, again, announcer.element);
     root.replaceChildren(box);
-    return { root, box, zone, notices, total, list, announcer, again, previews };
+    const self = this;
+    const presses = new Presses({
+      zone, list, notices, announcer, again,
+      draw: () => this.#painter.now(),
+      get controller() { return self.#controller; },
+      get words() { return self.#words; },
+    });
+    return { box, zone, notices, total, list, announcer, previews, presses };
   }
 
   /** Finds the language, and loads its messages if they are not there yet. */
@@ -185,7 +186,7 @@ export class GantryUploaderElement extends Base {
         const given = this.closest("[dir]");
         setAttribute(box, "dir", given ? this.getAttribute("dir") : messages.dir);
       }
-      this.#draw(true);
+      this.#painter.now();
     }
   }
 
@@ -198,12 +199,12 @@ export class GantryUploaderElement extends Base {
     // What is on its way is not given up because an attribute changed: a token is asked for anew anyway.
     if (this.#controller && (this.#controller.uploader === wanted || (wanted === endpoint && this.#controller.counts.all > 0))) return;
     this.#end();
-    if (!wanted) return this.#draw(true);
+    if (!wanted) return this.#painter.now();
     const uploader = this.#given ?? this.#create(String(endpoint));
     this.#controller = new Controller(uploader, this.#host(this.#parts));
     if (!this.#given) void uploader.restore();
     this.#clock = setInterval(() => this.#tick(), 1000);
-    return this.#draw(true);
+    return this.#painter.now();
   }
 
   /** @param {string} endpoint */
@@ -234,8 +235,8 @@ export class GantryUploaderElement extends Base {
       announcer,
       notices,
       get words() { return self.#words; },
-      draw: () => this.#draw(false),
-      drawNow: () => this.#draw(true),
+      draw: () => this.#painter.soon(),
+      drawNow: () => this.#painter.now(),
       emit: (name, detail) => this.dispatchEvent(new CustomEvent(`gantry-${name}`, { detail, bubbles: true, composed: true })),
     };
   }
@@ -250,25 +251,7 @@ export class GantryUploaderElement extends Base {
 
   /** Countdowns go on. */
   #tick() {
-    if (this.#controller?.state.items.some((item) => item.state.kind === "waiting")) this.#draw(false);
-  }
-
-  /** @param {boolean} now With the next frame, or with the next that is due. */
-  #draw(now) {
-    if (!this.#parts) return;
-    const pause = now ? 0 : Math.max(0, this.#drawn + CALM - performance.now());
-    if (pause > 0) {
-      this.#timer ??= setTimeout(() => {
-        this.#timer = undefined;
-        this.#draw(true);
-      }, pause);
-    } else if (!this.#frame) {
-      this.#frame = requestAnimationFrame(() => {
-        this.#frame = 0;
-        this.#drawn = performance.now();
-        this.#render();
-      });
-    }
+    if (this.#controller?.state.items.some((item) => item.state.kind === "waiting")) this.#painter.soon();
   }
 
   #render() {
@@ -286,8 +269,8 @@ export class GantryUploaderElement extends Base {
     parts.notices.update(state.online, counts.atRisk > 0, words);
     parts.total.update(state, counts, words, this.#autoStart);
     parts.list.update(items, {
-      words, now: Date.now(), canLink: this.#canLink, autoStart: this.#autoStart, previews: parts.previews, ...this.#rows,
-      details: (id) => this.#details(id),
+      words, now: Date.now(), canLink: this.#canLink, autoStart: this.#autoStart, previews: parts.previews,
+      open: parts.presses.open, copied: parts.presses.copied, details: (id) => detailsOf(controller.item(id), words),
     });
     this.#setFormValue();
   }
@@ -299,19 +282,6 @@ export class GantryUploaderElement extends Base {
     return !this.#grantSeen && !this.getAttribute("token")?.startsWith("gu_") && !this.#grantProvider;
   }
 
-  /** @param {string} id @returns {import("./row.js").Details} */
-  #details(id) {
-    const item = this.#controller?.item(id);
-    if (!item) return [];
-    const { state } = item;
-    const words = this.#words;
-    /** @type {[string, string | undefined][]} */
-    const pairs = [];
-    if ("problem" in state && state.problem) pairs.push([words.t("code"), state.problem.code], [words.t("request"), state.problem.requestId]);
-    if (state.kind === "ready") pairs.push([words.t("sha256"), state.sha256], [words.t("asset"), item.assetId]);
-    return /** @type {import("./row.js").Details} */ (pairs.filter(([, value]) => value));
-  }
-
   /** In a form, the field is the ids of what has become ready. */
   #setFormValue() {
     const name = this.getAttribute("name");
@@ -320,76 +290,6 @@ export class GantryUploaderElement extends Base {
     const data = new FormData();
     for (const { state, assetId } of this.#controller?.state.items ?? []) if (state.kind === "ready" && assetId) data.append(name, assetId);
     this.#internals.setFormValue(data);
-  }
-
-  /** @param {string} act @param {string} id */
-  async #act(act, id) {
-    const { list, again } = this.#parts ?? this.build();
-    if (act === "details") {
-      if (!this.#rows.open.delete(id)) this.#rows.open.add(id);
-      this.#draw(true);
-    } else if (act === "choose") again.click();
-    else if (act === "copy") await this.#copied(id, Promise.resolve(this.#detailsText(id)), "copied");
-    else if (act === "link") await this.#copyLink(id);
-    else if (act === "remove") {
-      const next = list.neighbour(id);
-      this.#controller?.act(act, id);
-      this.#focusAfter(next);
-    } else this.#controller?.act(act, id);
-  }
-
-  /** The focus goes on to the neighbour's button, or to the input when nothing is left. @param {string | undefined} next */
-  #focusAfter(next) {
-    const { list, zone } = this.#parts ?? this.build();
-    if (!next || !list.focus(next, '[data-act="remove"]')) zone.input.focus();
-  }
-
-  /** @param {string} act */
-  #actAll(act) {
-    const { list, zone } = this.#parts ?? this.build();
-    if (act === "showFailed") {
-      const failed = this.#controller?.state.items.find(({ state }) => state.kind === "failed" || state.kind === "rejected");
-      if (failed) list.focus(failed.id);
-      return;
-    }
-    this.#controller?.actAll(act);
-    if (act === "clear" || act === "cancelAll") zone.input.focus();
-  }
-
-  /** @param {string} id */
-  #detailsText(id) {
-    const item = this.#controller?.item(id);
-    const problem = item && "problem" in item.state ? item.state.problem : undefined;
-    return [item?.name, problem?.message, ...this.#details(id).map((pair) => pair.join(": "))].filter(Boolean).join("\n");
-  }
-
-  /** @param {string} id */
-  async #copyLink(id) {
-    const item = this.#controller?.item(id);
-    const link = this.uploader?.link(id);
-    if (!item || !link) return;
-    try {
-      await this.#copied(id, link, "linkCopied");
-    } catch (error) {
-      // A link that cannot be copied is shown; one that is refused says why.
-      const text = await link.catch(() => "");
-      const lines = [text || this.#words.problem(/** @type {import("./types.js").Problem} */ (error))];
-      this.#parts?.notices.show(this.#words.t("linkOf", { name: item.name }), lines, !text);
-    }
-  }
-
-  /** @param {string} id @param {Promise<string>} text @param {string} said */
-  async #copied(id, text, said) {
-    const { root, announcer } = this.#parts ?? this.build();
-    await copy(text, root);
-    const words = this.#words.t(said);
-    announcer.say(words);
-    this.#rows.copied.set(id, words);
-    this.#draw(true);
-    setTimeout(() => {
-      this.#rows.copied.delete(id);
-      this.#draw(true);
-    }, 2000);
   }
 }
 

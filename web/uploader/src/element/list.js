@@ -17,17 +17,17 @@ export const FOLDED_FROM = 11;
 export class FileList {
   /** @param {(act: string, id: string) => void} act */
   constructor(act) {
-    this.foldIcon = h("span", { class: "state-icon" });
+    this.foldIcon = h("span.state-icon");
     setIcon(this.foldIcon, "check");
-    this.foldText = h("span", { class: "word" });
-    this.foldAction = h("span", { class: "fold-action" });
-    const arrow = h("span", { class: "arrow" });
+    this.foldText = h("span.word");
+    this.foldAction = h("span.fold-action");
+    const arrow = h("span.arrow");
     setIcon(arrow, "chevron");
-    this.fold = h("button", { type: "button", class: "fold", part: "fold", "aria-expanded": "false", hidden: true, click: () => this.toggle() },
+    this.fold = h("button.fold", { type: "button", part: "fold", "aria-expanded": "false", hidden: true, click: () => this.toggle() },
       this.foldIcon, this.foldText, this.foldAction, arrow);
-    this.list = h("ul", { class: "rows", part: "list", role: "list" });
-    this.scroller = h("div", { class: "scroller" }, this.list);
-    this.element = h("div", { class: "list", hidden: true }, this.fold, this.scroller);
+    this.list = h("ul.rows", { part: "list", role: "list" });
+    this.scroller = h("div.scroller", this.list);
+    this.element = h("div.list", { hidden: true }, this.fold, this.scroller);
     this.folded = true;
     /** @type {Map<string, Row>} */
     this.rows = new Map();
@@ -98,7 +98,8 @@ export class FileList {
   }
 
   render() {
-    if (!this.view || this.scroller.hidden) return;
+    if (!this.view) return;
+    if (this.items.length === 0) return this.place([], 0, this.view);
     // The scroller has no height of its own before its first rows: the second pass knows it.
     for (let pass = 0; pass < 2; pass++) if (!this.renderWindow(this.view)) return;
   }

@@ -10,22 +10,21 @@ const NAMES = 3;
 
 /** @param {string} name */
 const iconBox = (name) => {
-  const box = h("span", { class: "state-icon" });
+  const box = h("span.state-icon");
   setIcon(box, name);
   return box;
 };
 
 /** Why a file was not taken. @param {Refused} refused @param {Words} words @returns {string} */
 function reasonOf(refused, words) {
-  const { code } = refused;
-  const size = (/** @type {string} */ key, /** @type {unknown} */ value) => (typeof value === "number" ? words.t(key, { size: words.size(value) }) : words.t(`${key}Any`));
+  const { code, maxSize, types, maxFiles, left, message } = refused;
   switch (code) {
-    case "too_large": return size("tooLarge", refused.maxSize);
-    case "wrong_type": return Array.isArray(refused.types) && refused.types.length > 0 ? words.t("wrongType", { types: words.types(refused.types) }) : words.t("wrongTypeAny");
-    case "too_many": return typeof refused.maxFiles === "number" ? words.t("tooMany", { count: refused.maxFiles }) : words.t("tooManyAny");
-    case "quota": return size("noRoom", refused.left);
+    case "too_large": return words.t("tooLarge", { size: words.size(Number(maxSize)) });
+    case "wrong_type": return words.t("wrongType", { types: words.types(/** @type {string[]} */ (types)) });
+    case "too_many": return words.t("tooMany", { count: Number(maxFiles) });
+    case "quota": return words.t("noRoom", { size: words.size(Number(left)) });
     case "unreadable": case "duplicate": return words.t(code);
-    default: return typeof refused.message === "string" ? refused.message : code;
+    default: return String(message ?? code);
   }
 }
 
@@ -39,13 +38,13 @@ export class Notices {
   constructor() {
     this.offlineTitle = h("strong");
     this.offlineText = h("span");
-    this.offline = h("div", { class: "notice warning", part: "notice offline", hidden: true }, iconBox("offline"), h("p", {}, this.offlineTitle, " ", this.offlineText));
+    this.offline = h("div.notice.warning", { part: "notice offline", hidden: true }, iconBox("offline"), h("p", this.offlineTitle, " ", this.offlineText));
     this.title = h("strong");
     this.reasons = h("ul");
-    this.dismiss = h("button", { type: "button", class: "icon-button", part: "button", click: () => this.clear() });
+    this.dismiss = h("button.icon-button", { type: "button", part: "button", click: () => this.clear() });
     setIcon(this.dismiss, "remove");
-    this.refused = h("div", { class: "notice failed", part: "notice refused", hidden: true }, iconBox("warning"), h("div", {}, this.title, this.reasons), this.dismiss);
-    this.element = h("div", { class: "notices" }, this.offline, this.refused);
+    this.refused = h("div.notice.failed", { part: "notice refused", hidden: true }, iconBox("warning"), h("div", this.title, this.reasons), this.dismiss);
+    this.element = h("div.notices", this.offline, this.refused);
   }
 
   /** @param {boolean} online @param {boolean} waiting Whether anything waits for the network. @param {Words} words */
@@ -76,7 +75,7 @@ export class Notices {
   /** @param {string} title @param {string[]} lines @param {boolean} bad */
   show(title, lines, bad = true) {
     setText(this.title, title);
-    this.reasons.replaceChildren(...lines.map((line) => h("li", {}, line)));
+    this.reasons.replaceChildren(...lines.map((line) => h("li", line)));
     this.refused.className = `notice ${bad ? "failed" : "warning"}`;
     setShown(this.refused, true);
   }

@@ -1,7 +1,7 @@
 // One file's row. Its elements are made once and changed in place: focus and selection survive every update.
 
 import { describe, fractionOf } from "./describe.js";
-import { h, setAttribute, setShown, setText } from "./dom.js";
+import { h, setAttribute, setFacts, setShown, setText } from "./dom.js";
 import { kindOf, setIcon } from "./icons.js";
 
 /** @typedef {import("./types.js").Item} Item */
@@ -36,37 +36,36 @@ export function splitName(name) {
 }
 
 const button = (/** @type {string} */ act, /** @type {string} */ kind) =>
-  h("button", { type: "button", class: kind, part: `button ${kind}`, "data-act": act });
+  h(`button.${kind}`, { type: "button", part: `button ${kind}`, "data-act": act });
 
 export class Row {
   /** @param {string} id */
   constructor(id) {
     this.id = id;
-    this.thumb = h("div", { class: "thumb", part: "thumbnail" });
-    this.folder = h("span", { class: "folder" });
-    this.head = h("span", { class: "head" });
-    this.tail = h("span", { class: "tail" });
-    this.name = h("bdi", { class: "name", part: "name", dir: "auto" }, this.folder, this.head, this.tail);
-    this.size = h("span", { class: "size num", part: "size" });
-    this.stateIcon = h("span", { class: "state-icon" });
-    this.word = h("span", { class: "word" });
-    this.facts = h("span", { class: "facts num" });
-    this.state = h("span", { class: "state", part: "state" }, this.stateIcon, this.word);
-    this.sentence = h("p", { class: "sentence", part: "message" });
+    this.thumb = h("div.thumb", { part: "thumbnail" });
+    this.folder = h("span.folder");
+    this.head = h("span.head");
+    this.tail = h("span.tail");
+    this.name = h("bdi.name", { part: "name", dir: "auto" }, this.folder, this.head, this.tail);
+    this.size = h("span.size.num", { part: "size" });
+    this.stateIcon = h("span.state-icon");
+    this.word = h("span.word");
+    this.facts = h("span.facts.num");
+    this.state = h("span.state", { part: "state" }, this.stateIcon, this.word);
+    this.sentence = h("p.sentence", { part: "message" });
     this.offers = { retry: button("retry", "text"), choose: button("choose", "text"), allow: button("allow", "text") };
     this.more = button("details", "text");
-    this.offered = h("div", { class: "offers" }, ...Object.values(this.offers), this.more);
-    this.details = h("div", { class: "details", part: "details", hidden: true });
+    this.offered = h("div.offers", ...Object.values(this.offers), this.more);
+    this.details = h("div.details", { part: "details", hidden: true });
     this.action = button("", "icon-button");
     this.remove = button("remove", "icon-button");
     setIcon(this.remove, "remove");
-    this.sent = h("div", { class: "sent" });
-    this.confirmed = h("div", { class: "confirmed", part: "bar-confirmed" });
-    this.bar = h("div", { class: "bar", part: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, this.sent, this.confirmed);
-    const body = h("div", { class: "body" },
-      h("div", { class: "line" }, this.name, this.size),
-      h("div", { class: "status" }, this.state, this.facts, this.offered), this.sentence, this.details);
-    this.element = h("li", { class: "row", "data-id": id }, this.thumb, body, h("div", { class: "actions" }, this.action, this.remove), this.bar);
+    this.sent = h("div.sent");
+    this.confirmed = h("div.confirmed", { part: "bar-confirmed" });
+    this.bar = h("div.bar", { part: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, this.sent, this.confirmed);
+    const body = h("div.body", this.name, this.size,
+      h("div.status", this.state, this.facts, this.offered), this.sentence, this.details);
+    this.element = h("li.row", { "data-id": id }, this.thumb, body, h("div.actions", this.action, this.remove), this.bar);
     /** @type {unknown[]} */
     this.shown = [];
   }
@@ -108,9 +107,7 @@ export class Row {
     const note = copied.get(this.id);
     setIcon(this.stateIcon, said.icon);
     setText(this.word, note ?? said.word);
-    const facts = note ? [] : said.facts;
-    if (facts.join() !== this.factsShown) this.facts.replaceChildren(...facts.map((fact) => h("span", {}, fact)));
-    this.factsShown = facts.join();
+    setFacts(this.facts, note ? [] : said.facts);
     setText(this.sentence, said.sentence ?? "");
     setShown(this.sentence, Boolean(said.sentence));
     setAttribute(this.bar, "title", item.sent > item.confirmed
@@ -162,7 +159,7 @@ export class Row {
     setAttribute(this.more, "aria-expanded", String(shown));
     setShown(this.details, shown);
     if (!shown) return;
-    const list = h("dl", {}, ...pairs.flatMap(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]));
+    const list = h("dl", ...pairs.flatMap(([label, value]) => [h("dt", label), h("dd", value)]));
     const copy = button("copy", "text");
     setText(copy, words.t("copyDetails"));
     // Made anew only where it says something else: the focus may be on its button.

@@ -14,7 +14,6 @@ const CSS = `
   --hairline: var(--gantry-hairline, light-dark(#e4e7ec, #2a303a));
   --control: var(--gantry-control, light-dark(#868f9d, #6d7787));
   --accent: var(--gantry-accent, light-dark(#2557d6, #8fb1ff));
-  --on-accent: var(--gantry-on-accent, light-dark(#ffffff, #10131a));
   --accent-surface: var(--gantry-accent-surface, light-dark(#eef3fe, #1a2439));
   --track: var(--gantry-track, light-dark(#e4e7ec, #2d333e));
   --ready: var(--gantry-ready, light-dark(#186a3b, #74d197));
@@ -75,7 +74,7 @@ button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
 .title { font-size: 1rem; line-height: 1.5; text-wrap: balance; }
 .link { color: var(--accent); text-decoration: underline; text-decoration-thickness: 1px; text-underline-offset: 3px; }
 .limits { color: var(--muted); font-size: var(--small); line-height: 1.5; }
-.limits span + span::before, .facts span + span::before { content: " · " / ""; }
+.limits span, .facts span { unicode-bidi: isolate; white-space: pre-wrap; }
 .for-touch, .for-drag { display: none; }
 .sources { position: relative; display: flex; flex-wrap: wrap; justify-content: center; gap: 8px; margin-block-start: 12px; pointer-events: none; }
 .sources button, .all, .confirm button {
@@ -107,38 +106,40 @@ button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
 .failed.notice { background: var(--failed-surface); border-color: var(--failed-border); }
 .failed.notice > .state-icon { color: var(--failed); }
 
-.total { position: relative; padding: 4px 12px 8px 16px; border-block-start: 1px solid var(--hairline); }
+.total { position: relative; padding: 4px 12px 10px; border-block-start: 1px solid var(--hairline); }
 .total-line { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 12px; min-block-size: 40px; }
 .sum { display: flex; align-items: center; gap: 0 8px; flex-wrap: wrap; flex: 1 1 14rem; min-inline-size: 0; }
 .files { font-weight: 600; font-variant-numeric: tabular-nums; }
 .sum .facts { color: var(--muted); font-size: var(--small); }
 .done .sum .state-icon, .sum .state-icon { color: var(--ready); }
-.alls { display: flex; flex-wrap: wrap; gap: 4px; }
+.alls { display: flex; flex-wrap: wrap; gap: 4px; margin-inline: -8px; }
 .all { border-color: transparent; background: none; padding-inline: 8px; color: var(--muted); font-size: var(--small); }
 .all:hover { background: var(--hover); border-color: transparent; color: var(--text); }
 .confirm { display: flex; flex-wrap: wrap; align-items: center; gap: 8px; min-block-size: 40px; }
 .confirm p { flex: 1 1 14rem; }
 .confirm .danger { border-color: var(--failed); color: var(--failed); }
 .confirm .danger:hover { background: var(--failed-surface); }
-.text { color: var(--accent); font-size: var(--small); min-block-size: 24px; padding-inline: 4px; margin-inline: -4px; text-underline-offset: 3px; }
+.text { color: var(--accent); font-size: var(--small); min-block-size: 24px; padding-inline: 4px; margin: -2px -4px; text-underline-offset: 3px; }
 .text:hover { text-decoration: underline; }
 .text.failed { color: var(--failed); }
 
-.fold { display: flex; align-items: center; gap: 8px; inline-size: 100%; min-block-size: 44px; padding: 0 16px; border-radius: 0; border-block-start: 1px solid var(--hairline); text-align: start; }
+.fold { display: flex; align-items: center; gap: 12px; inline-size: 100%; min-block-size: 44px; padding: 0 12px; border-radius: 0; border-block-start: 1px solid var(--hairline); text-align: start; }
 .fold:hover { background: var(--subtle); }
-.fold .state-icon { color: var(--ready); inline-size: 40px; display: grid; place-items: center; margin-inline-start: -2px; }
+.fold .state-icon { color: var(--ready); inline-size: 36px; display: grid; place-items: center; }
 .fold .word { flex: 1; font-weight: 500; }
 .fold .arrow { color: var(--muted); transition: transform 150ms; }
 .fold[aria-expanded="true"] .arrow { transform: rotate(180deg); }
 .scroller { overflow-y: auto; overflow-anchor: none; max-block-size: var(--list-height); border-block-start: 1px solid var(--hairline); overscroll-behavior: contain; }
 .rows { list-style: none; position: relative; }
-.row { position: relative; display: grid; grid-template-columns: 36px minmax(0, 1fr) auto; gap: 0 12px; padding: 8px 12px 8px 16px; min-block-size: 56px; }
+.row { position: relative; display: grid; grid-template-columns: 36px minmax(0, 1fr) auto; gap: 0 12px; padding: 8px 12px; min-block-size: 56px; }
 .row + .row { border-block-start: 1px solid var(--hairline); }
 .pinned { position: absolute; inset-block-start: 0; inset-inline: 0; opacity: 0; pointer-events: none; z-index: -1; }
 .thumb { inline-size: 36px; block-size: 36px; margin-block-start: 2px; border-radius: 6px; background: var(--subtle); color: var(--muted); display: grid; place-items: center; overflow: hidden; font-size: 0.9375rem; }
 .thumb canvas, .thumb img { inline-size: 100%; block-size: 100%; object-fit: cover; display: block; }
-.body { min-inline-size: 0; }
-.line { display: flex; gap: 16px; align-items: baseline; justify-content: space-between; }
+.body { min-inline-size: 0; display: grid; grid-template: "name size" / minmax(0, 1fr) auto; gap: 0 16px; align-content: start; align-items: baseline; }
+.body > * { grid-column: 1 / -1; }
+.body > .name { grid-area: name; justify-self: start; max-inline-size: 100%; }
+.body > .size { grid-area: size; }
 .name { display: flex; min-inline-size: 0; font-weight: 500; white-space: pre; }
 .folder { flex: 0 1000 auto; color: var(--muted); font-weight: 400; }
 .folder, .head { overflow: hidden; text-overflow: ellipsis; min-inline-size: 0; }
@@ -146,12 +147,13 @@ button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
 .folder { min-inline-size: 1.5em; }
 .folder:empty { display: none; }
 .tail { flex: none; }
-.size { flex: none; color: var(--muted); font-size: var(--small); }
+.size { color: var(--muted); font-size: var(--small); }
 .status { display: flex; align-items: center; flex-wrap: wrap; gap: 0 8px; min-block-size: 20px; font-size: var(--small); line-height: 1.25rem; color: var(--muted); }
-.state { display: inline-flex; align-items: center; gap: 4px; min-inline-size: 0; }
+.state { display: inline-flex; align-items: center; gap: 4px; flex: none; max-inline-size: 100%; }
 .state .state-icon { font-size: var(--small); }
+.facts:empty { display: none; }
 .facts { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-.offers { display: inline-flex; gap: 12px; margin-block: -2px; }
+.offers { display: inline-flex; gap: 12px; }
 .sentence { font-size: var(--small); line-height: 1.25rem; overflow-wrap: anywhere; text-wrap: pretty; }
 [data-tone="running"] .state { color: var(--accent); }
 [data-tone="ready"] .state { color: var(--ready); }
@@ -159,14 +161,13 @@ button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
 [data-tone="failed"] .state { color: var(--failed); font-weight: 600; }
 .icon-busy { animation: turn 1s linear infinite; }
 .actions { display: flex; align-items: start; justify-content: end; gap: 0; min-inline-size: calc(2 * var(--target)); margin-block-start: calc((40px - var(--target)) / 2); }
-.icon-button { inline-size: var(--target); block-size: var(--target); display: grid; place-items: center; color: var(--muted); font-size: 0.875rem; }
+.icon-button { flex: none; inline-size: var(--target); block-size: var(--target); display: grid; place-items: center; color: var(--muted); font-size: 0.875rem; }
 .icon-button:hover { background: var(--hover); color: var(--text); }
-.bar { position: absolute; inset-block-end: 1px; inset-inline: 64px 12px; block-size: 4px; border-radius: 2px; background: var(--track); overflow: hidden; }
+.bar { position: absolute; inset-block-end: 1px; inset-inline: 60px 12px; block-size: 4px; border-radius: 2px; background: var(--track); overflow: hidden; }
 .bar div { position: absolute; inset: 0; transform-origin: 0 50%; transform: scaleX(var(--at, 0)); transition: transform 200ms linear; background: var(--accent); }
 .bar .sent { opacity: 0.35; }
-[data-tone="idle"] .bar div { background: var(--control); }
-[data-tone="warning"] .bar div { background: var(--warning); }
-.total .bar { position: relative; inset: auto; inline-size: auto; margin-block-start: 2px; margin-inline-end: 4px; }
+[data-tone="idle"] .bar div, [data-tone="warning"] .bar div { background: var(--control); }
+.total .bar { position: relative; inset: auto; inline-size: auto; margin-block-start: 2px; }
 .root[dir="rtl"] .bar div, :host(:dir(rtl)) .root:not([dir]) .bar div { transform-origin: 100% 50%; }
 .details { margin-block: 4px 2px; padding: 8px 12px; border-radius: 6px; background: var(--subtle); font-size: var(--small); }
 .details dl { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: 2px 12px; }
@@ -175,25 +176,35 @@ button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
 .details .text { margin-block-start: 4px; }
 
 @container (max-width: 30rem) {
-  .zone { padding: 24px 12px; }
-  .zone.compact { padding: 8px 12px; }
-  .zone, .notice { margin-inline: 8px; }
-  .zone { margin-block: 8px; }
-  .compact .sources { grid-column: 1 / -1; margin-block-start: 8px; }
-  .row { padding-inline: 12px 4px; gap: 0 8px; }
-  .bar { inset-inline: 56px 12px; }
-  .total { padding-inline: 12px 8px; }
-  .fold { padding-inline: 12px; }
-  .facts span:nth-child(2):not(:last-child) { display: none; }
-  .total .facts span:nth-child(2) { display: inline; }
+  .zone { padding: 24px 12px; margin: 8px; }
+  .zone.compact { padding: 6px 8px 6px 12px; }
+  .compact .source span { display: none; }
+  .compact .source { border-color: transparent; background: none; min-inline-size: var(--target); justify-content: center; padding: 0; }
+  .compact .source .icon { inline-size: 1.25em; block-size: 1.25em; }
+  .compact .sources { gap: 0; flex-wrap: nowrap; }
+  .notice { margin: 0 8px 8px; }
+  .row { grid-template: "thumb name actions" auto ". status status" auto / 36px minmax(0, 1fr) auto; padding: 4px 4px 8px 8px; gap: 0 8px; }
+  .row:dir(rtl) { padding: 4px 8px 8px 4px; }
+  .thumb { grid-area: 1 / 1 / 3 / 2; margin-block-start: 4px; }
+  .body { display: contents; }
+  .body > * { grid-column: 2 / -1; }
+  .body > .name { align-self: center; }
+  .body > .status { grid-area: status; }
+  .body > .size { grid-area: status; justify-self: end; padding-inline-end: 8px; line-height: 1.25rem; }
+  .actions { grid-area: actions; margin: 0; }
+  [data-state="uploading"] .size, [data-state="preparing"] .size, [data-tone="warning"] .size, [data-tone="failed"] .size { display: none; }
+  [data-tone="running"] .status { flex-wrap: nowrap; }
+  .row .facts span:nth-child(2):not(:last-child) { display: none; }
+  .sentence, .details { margin-inline-end: 8px; }
+  .bar { inset-inline: 52px 12px; }
+  .total { padding-inline: 12px; }
 }
 @media (pointer: coarse) {
   :host { --target: 44px; --font: 1rem; --small: 0.875rem; }
   .for-mouse { display: none; }
   .for-touch { display: inline; }
   .source-camera { display: inline-flex !important; }
-  .text { min-block-size: 44px; min-inline-size: 44px; }
-  .row { padding-block: 10px; }
+  .text { min-block-size: 44px; min-inline-size: 44px; margin-block: -12px; }
   .notice .icon-button { margin: -10px -12px -10px 0; }
 }
 @media (prefers-reduced-motion: reduce) {

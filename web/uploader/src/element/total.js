@@ -1,7 +1,7 @@
 // The line above the files: how many, how much, how fast, how long, and what can be done with all of them.
 
 import { AT_RISK, ENDED } from "./describe.js";
-import { h, setAttribute, setShown, setText } from "./dom.js";
+import { h, setAttribute, setFacts, setShown, setText } from "./dom.js";
 import { setIcon } from "./icons.js";
 
 /** @typedef {import("./types.js").Item} Item */
@@ -30,32 +30,32 @@ export function tally(items) {
 }
 
 /** The actions for all and their icons. */
-const ACTIONS = /** @type {const} */ ({ startAll: "resume", pauseAll: "pause", resumeAll: "resume", retryAll: "retry", cancelAll: "remove", clear: "check" });
+const ACTIONS = /** @type {const} */ ({ startAll: "resume", pauseAll: "pause", resumeAll: "resume", retryAll: "retry", cancelAll: "remove", clear: "remove" });
 
 export class Total {
   /** @param {(act: string) => void} act */
   constructor(act) {
     this.act = act;
-    this.mark = h("span", { class: "state-icon" });
+    this.mark = h("span.state-icon");
     setIcon(this.mark, "check");
-    this.files = h("span", { class: "files" });
-    this.facts = h("span", { class: "facts num" });
-    this.failed = h("button", { type: "button", class: "text failed", click: () => act("showFailed") });
+    this.files = h("span.files");
+    this.facts = h("span.facts.num");
+    this.failed = h("button.text.failed", { type: "button", click: () => act("showFailed") });
     this.buttons = Object.entries(ACTIONS).map(([name, image]) => {
-      const box = h("span", { class: "state-icon" });
+      const box = h("span.state-icon");
       setIcon(box, image);
-      const button = h("button", { type: "button", class: "all", part: "button all", "data-all": name, click: () => this.press(name) }, box, h("span", { class: "label" }));
+      const button = h("button.all", { type: "button", part: "button all", "data-all": name, click: () => this.press(name) }, box, h("span.label"));
       return button;
     });
-    this.bar = h("div", { class: "bar", part: "bar bar-total", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 },
-      this.sent = h("div", { class: "sent" }), this.confirmed = h("div", { class: "confirmed" }));
-    this.line = h("div", { class: "total-line" }, h("p", { class: "sum" }, this.mark, this.files, this.facts), this.failed, h("div", { class: "alls" }, ...this.buttons));
+    this.bar = h("div.bar", { part: "bar bar-total", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 },
+      this.sent = h("div.sent"), this.confirmed = h("div.confirmed"));
+    this.line = h("div.total-line", h("p.sum", this.mark, this.files, this.facts), this.failed, h("div.alls", ...this.buttons));
     this.question = h("p");
-    this.keep = h("button", { type: "button", class: "plain", part: "button", click: () => this.ask(false) });
-    this.sure = h("button", { type: "button", class: "danger", part: "button", click: () => { this.ask(false); act("cancelAll"); } });
-    this.confirm = h("div", { class: "confirm", role: "group", hidden: true, keydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === "Escape") this.ask(false); } },
+    this.keep = h("button.plain", { type: "button", part: "button", click: () => this.ask(false) });
+    this.sure = h("button.danger", { type: "button", part: "button", click: () => { this.ask(false); act("cancelAll"); } });
+    this.confirm = h("div.confirm", { role: "group", hidden: true, keydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === "Escape") this.ask(false); } },
       this.question, this.keep, this.sure);
-    this.element = h("div", { class: "total", part: "total", hidden: true }, this.line, this.confirm, this.bar);
+    this.element = h("div.total", { part: "total", hidden: true }, this.line, this.confirm, this.bar);
   }
 
   /** @param {string} name */
@@ -80,7 +80,6 @@ export class Total {
     this.say(state, counts, words, live);
     setShown(this.failed, counts.failed > 0);
     setText(this.failed, words.t("failedFiles", { count: counts.failed }));
-    setAttribute(this.failed, "title", words.t("showFailed"));
     const fraction = totals.bytes > 0 ? Math.min(1, totals.confirmed / totals.bytes) : 0;
     setShown(this.bar, live);
     setAttribute(this.bar, "aria-label", words.t("uploadAll"));
@@ -104,8 +103,7 @@ export class Total {
       if (totals.rate) facts.push(words.rate(totals.rate));
       if (totals.eta !== undefined && Number.isFinite(totals.eta)) facts.push(words.t("left", { time: words.duration(totals.eta) }));
     }
-    if (facts.join() !== this.said) this.facts.replaceChildren(...facts.map((fact) => h("span", {}, fact)));
-    this.said = facts.join();
+    setFacts(this.facts, facts);
   }
 
   /** @param {Tally} counts @param {Words} words @param {boolean} live @param {boolean} autoStart */
@@ -124,8 +122,9 @@ export class Total {
     for (const button of this.buttons) {
       const name = /** @type {keyof typeof ACTIONS} */ (button.dataset.all);
       setShown(button, shown[name]);
-      setText(/** @type {Element} */ (button.lastChild), words.t(name));
-      setAttribute(button, "title", words.t(name));
+      const label = words.t(name === "startAll" ? "start" : name);
+      setText(/** @type {Element} */ (button.lastChild), label);
+      setAttribute(button, "title", label);
     }
     if (focused instanceof HTMLButtonElement && focused.hidden && this.buttons.includes(focused)) this.buttons.find((button) => !button.hidden)?.focus();
     if (!shown.cancelAll && !this.confirm.hidden) this.ask(false);

@@ -79,7 +79,7 @@ export class Words {
       at++;
     }
     const digits = at > 0 && bytes < 99.95 ? 1 : 0;
-    return this.number(bytes, { style: "unit", unit: UNITS[at] + per, unitDisplay: "short", maximumFractionDigits: digits });
+    return this.number(bytes, { style: "unit", unit: UNITS[at] + per, unitDisplay: at > 0 ? "short" : "long", maximumFractionDigits: digits });
   }
 
   /** @param {number} bytes In a second. */
@@ -96,9 +96,9 @@ export class Words {
   /** A calm duration: it does not count single seconds far from the end.
    * @param {number} seconds */
   duration(seconds) {
-    const unit = (/** @type {number} */ value, /** @type {string} */ name) =>
-      this.number(value, { style: "unit", unit: name, unitDisplay: "short" });
-    if (seconds < 60) return unit(Math.max(1, seconds < 20 ? Math.ceil(seconds) : Math.ceil(seconds / 5) * 5), "second");
+    const unit = (/** @type {number} */ value, /** @type {string} */ name, /** @type {"short" | "narrow"} */ unitDisplay = "short") =>
+      this.number(value, { style: "unit", unit: name, unitDisplay });
+    if (seconds <= 55) return unit(Math.max(1, seconds < 20 ? Math.ceil(seconds) : Math.ceil(seconds / 5) * 5), "second", "narrow");
     const minutes = Math.ceil(seconds / 60);
     if (minutes < 60) return unit(minutes, "minute");
     const hours = Math.floor(minutes / 60);

@@ -2,7 +2,7 @@
 // anywhere on the page come in here, too.
 
 import { collectChosen, collectDropped, collectPasted, countDragged, hasFiles } from "./collect.js";
-import { h, setAttribute, setShown, setText } from "./dom.js";
+import { h, setAttribute, setFacts, setShown, setText } from "./dom.js";
 import { icon } from "./icons.js";
 
 /** @typedef {import("./collect.js").Collected} Collected */
@@ -21,7 +21,7 @@ import { icon } from "./icons.js";
 /** Puts the action into its sentence, as an element of its own. @param {HTMLElement} into @param {Words} words @param {string} key @param {string} action */
 function sentence(into, words, key, action) {
   const [before, after] = words.t(key, { action: "\n" }).split("\n");
-  if (into.textContent !== before + action + (after ?? "")) into.replaceChildren(before, h("span", { class: "link" }, action), after ?? "");
+  if (into.textContent !== before + action + (after ?? "")) into.replaceChildren(before, h("span.link", action), after ?? "");
 }
 
 /** @param {Partial<Limits> | null} limits @param {string} accept @param {boolean} multiple @param {Words} words */
@@ -40,20 +40,20 @@ export class Zone {
   constructor(took) {
     this.took = took;
     const changed = (/** @type {Event} */ event) => this.choose(/** @type {HTMLInputElement} */ (event.target));
-    this.input = h("input", { type: "file", class: "input", change: changed, "aria-describedby": "limits" });
+    this.input = h("input.input", { type: "file", change: changed, "aria-describedby": "limits" });
     this.folderInput = h("input", { type: "file", webkitdirectory: true, hidden: true, change: changed });
     this.cameraInput = h("input", { type: "file", accept: "image/*", capture: "environment", hidden: true, change: changed });
-    this.mouse = h("span", { class: "for-mouse" });
-    this.touch = h("span", { class: "for-touch link" });
-    this.over = h("span", { class: "for-drag" });
-    this.limits = h("p", { class: "limits num", id: "limits", part: "limits" });
+    this.mouse = h("span.for-mouse");
+    this.touch = h("span.for-touch.link");
+    this.over = h("span.for-drag");
+    this.limits = h("p.limits.num", { id: "limits", part: "limits" });
     const source = (/** @type {string} */ name, /** @type {HTMLInputElement} */ input) =>
-      h("button", { type: "button", class: `source source-${name}`, part: "button source", click: () => input.click() }, icon(name), h("span"));
+      h(`button.source.source-${name}`, { type: "button", part: "button source", click: () => input.click() }, icon(name), h("span"));
     this.folder = source("folder", this.folderInput);
     this.camera = source("camera", this.cameraInput);
-    const text = h("div", { class: "zone-text" }, h("p", { class: "title" }, this.mouse, this.touch, this.over), this.limits);
-    this.element = h("div", { class: "zone", part: "drop-zone" }, this.input, h("div", { class: "dashes" }), h("div", { class: "zone-icon" }, icon("upload")),
-      text, h("div", { class: "sources" }, this.folder, this.camera), this.folderInput, this.cameraInput);
+    const text = h("div.zone-text", h("p.title", this.mouse, this.touch, this.over), this.limits);
+    this.element = h("div.zone", { part: "drop-zone" }, this.input, h("div.dashes"), h("div.zone-icon", icon("upload")),
+      text, h("div.sources", this.folder, this.camera), this.folderInput, this.cameraInput);
     this.depth = 0;
     this.page = false;
     for (const type of /** @type {const} */ (["dragenter", "dragover", "dragleave", "drop"])) this.element.addEventListener(type, this);
@@ -76,20 +76,25 @@ export class Zone {
     this.multiple = multiple;
     this.page = page;
     const folders = multiple && "webkitdirectory" in this.folderInput;
-    sentence(this.mouse, words, multiple ? (folders ? "drop" : "dropFiles") : "dropOne", words.t(multiple ? "choose" : "chooseOne"));
-    setText(this.touch, words.t(multiple ? "chooseTouch" : "chooseOneTouch"));
-    setAttribute(this.input, "aria-label", words.t(multiple ? "chooseTouch" : "chooseOneTouch"));
+    const choose = words.t(multiple ? "choose" : "chooseOne");
+    const alone = choose[0].toLocaleUpperCase(words.lang) + choose.slice(1);
+    sentence(this.mouse, words, multiple ? "drop" : "dropOne", choose);
+    setText(this.touch, alone);
+    setAttribute(this.input, "aria-label", alone);
     this.input.multiple = multiple;
     this.input.accept = accept;
     this.element.classList.toggle("compact", compact);
     const said = limitsLine(limits, accept, multiple, words);
-    if (said.join("\n") !== this.said) this.limits.replaceChildren(...said.map((one) => h("span", {}, one)));
-    this.said = said.join("\n");
+    setFacts(this.limits, said);
     setShown(this.limits, said.length > 0);
     setShown(this.folder, folders);
     setShown(this.camera, !accept || /image|\*\/\*/.test(accept));
-    setText(/** @type {Element} */ (this.folder.lastChild), words.t("folder"));
-    setText(/** @type {Element} */ (this.camera.lastChild), words.t("camera"));
+    for (const [button, key] of /** @type {const} */ ([[this.folder, "folder"], [this.camera, "camera"]])) {
+      setText(/** @type {Element} */ (button.lastChild), words.t(key));
+      // In a narrow place only the icon is seen.
+      setAttribute(button, "aria-label", words.t(key));
+      setAttribute(button, "title", words.t(key));
+    }
   }
 
   /** @param {HTMLInputElement} input */
@@ -122,7 +127,8 @@ export class Zone {
     this.element.classList.toggle("over", on);
     if (!on || !this.words) return;
     const { count, files } = countDragged(data);
-    setText(this.over, count === 0 ? this.words.t("draggingUnknown") : this.words.t(files ? "dragging" : "draggingItems", { count }));
+    // How many files are in a folder is known only when it has been dropped.
+    setText(this.over, this.words.t(files && count > 0 ? "dragging" : "draggingUnknown", { count }));
   }
 
   /** @param {DragEvent} event */

@@ -14,17 +14,10 @@ export default {
   dir: "rtl",
 
   drop: "أفلت الملفات أو المجلدات هنا، أو {action}",
-  dropFiles: "أفلت الملفات هنا، أو {action}",
   dropOne: "أفلت ملفًا هنا، أو {action}",
   choose: "اختر ملفات",
   chooseOne: "اختر ملفًا",
-  chooseTouch: "اختر ملفات",
-  chooseOneTouch: "اختر ملفًا",
   dragging: files("أفلت للإضافة: "),
-  draggingItems: {
-    zero: "أفلت للإضافة", one: "أفلت لإضافة عنصر واحد", two: "أفلت لإضافة عنصرين", few: "أفلت لإضافة {count} عناصر",
-    many: "أفلت لإضافة {count} عنصرًا", other: "أفلت لإضافة {count} عنصر",
-  },
   draggingUnknown: "أفلت للإضافة",
   folder: "اختر مجلدًا",
   camera: "التقط صورة",
@@ -50,14 +43,15 @@ export default {
   ready: "جاهز",
   rejected: "مرفوض",
   failed: "فشل",
-  needsFile: "اختر الملف نفسه مرة أخرى",
+  needsFile: "الملف مطلوب من جديد",
+  needsFileText: "للمتابعة اختر {name} مرة أخرى: {size}، آخر تغيير {date}.",
+  allowText: "للمتابعة اسمح لهذه الصفحة بقراءة {name} من جديد.",
   cancelled: "أُلغي",
 
   progress: "{done} من {size}",
   left: "بقي {time}",
   safe: "{size} محفوظة",
   unconfirmed: "أُرسل {size}، تأكد {done}",
-  lastChanged: "آخر تغيير {date}",
   uploadOf: "رفع {name}",
   uploadAll: "رفع كل الملفات",
 
@@ -75,14 +69,12 @@ export default {
   copyDetails: "نسخ التفاصيل",
   copied: "تم النسخ",
   linkCopied: "تم نسخ الرابط",
-  linkOf: "رابط {name}",
 
   code: "الرمز",
   request: "الطلب",
   asset: "الأصل",
   sha256: "SHA-256",
 
-  files: files(""),
   filesDone: {
     zero: "{done} من {count}", one: "{done} من ملف واحد", two: "{done} من ملفين", few: "{done} من {count} ملفات",
     many: "{done} من {count} ملفًا", other: "{done} من {count} ملف",
@@ -93,11 +85,9 @@ export default {
     many: "{count} ملفًا جاهزًا", other: "{count} ملف جاهز",
   },
   failedFiles: { zero: "لم يفشل شيء", one: "فشل {count}", two: "فشل {count}", few: "فشل {count}", many: "فشل {count}", other: "فشل {count}" },
-  showFailed: "اذهب إلى أول ملف فشل",
   pauseAll: "إيقاف الكل مؤقتًا",
   resumeAll: "متابعة الكل",
   retryAll: "إعادة محاولة الكل",
-  startAll: "بدء",
   cancelAll: "إلغاء الكل",
   clear: "إفراغ القائمة",
   confirmCancel: {
@@ -113,13 +103,9 @@ export default {
 
   refused: files("لم يُضَف: "),
   tooLarge: "أكبر من {size}",
-  tooLargeAny: "كبير جدًا",
   wrongType: "يمكن إرسال {types} فقط",
-  wrongTypeAny: "لا يمكن إرسال هذا النوع من الملفات",
   tooMany: files("الحد الأقصى: "),
-  tooManyAny: "عدد الملفات كبير جدًا",
   noRoom: "بقي {size} فقط",
-  noRoomAny: "لم تبق مساحة",
   unreadable: "لا يمكن قراءته",
   duplicate: "موجود في القائمة",
   emptyFolders: {
@@ -131,7 +117,6 @@ export default {
   otherDate: "تغيّر بعد ذلك",
   otherContent: "محتواه مختلف",
   otherName: "لا يوجد رفع غير مكتمل بهذا الاسم والحجم",
-  notFound: "لا يوجد ملف بهذا الاسم بين الملفات المنتظرة.",
   more: {
     zero: "ولا شيء آخر", one: "وواحد آخر", two: "واثنان آخران", few: "و{count} أخرى", many: "و{count} آخر", other: "و{count} آخر",
   },
