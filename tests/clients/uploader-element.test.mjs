@@ -9,7 +9,8 @@ import test from "node:test";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
-import { SOURCES, serve } from "./uploader-page.mjs";
+import { Service } from "./service.mjs";
+import { SOURCES, bundleExample, serve, strictPolicy } from "./uploader-page.mjs";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const SCREENSHOTS = process.env.GANTRY_TEST_SCREENSHOTS;
@@ -54,7 +55,7 @@ const FAILURES = (MB) => {
 test("the uploader element", async (t) => {
   const { server, origin } = await serve({
     files: { "/page.js": PAGE, ...TEMP },
-    pages: { "/": { body: "<gantry-uploader></gantry-uploader>", head: '<script type="module" src="/page.js"></script>' } },
+    pages: { "/": { body: "<gantry-uploader></gantry-uploader>", script: "/page.js" } },
   });
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
   const axe = await readFile(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
@@ -535,4 +536,61 @@ test("the element is small, and a server can import it", async () => {
   assert.ok(size <= 20 * 1024, `${size} bytes`);
   const { GantryUploaderElement } = await import(`${SOURCES}src/element/index.js`);
   assert.equal(typeof GantryUploaderElement, "function");
+});
+
+/** What each example is, as a page. */
+const EXAMPLES = {
+  "plain page": null,
+  React: { entry: "react/main.jsx", body: '<div id="app"></div>' },
+  Vue: { entry: "vue/main.js", body: '<div id="app"></div>' },
+  Svelte: { entry: "svelte/main.js", body: '<div id="app"></div>' },
+  "Uppy 6": { entry: "uppy/main.js", body: '<input type="file" id="files" aria-label="Files" multiple>' },
+};
+
+test("the examples send files to the service with a grant each, from another origin", async (t) => {
+  const site = await serve();
+  const service = await Service.start({ GANTRY_CORS_ORIGINS: site.origin });
+  const authorization = `Bearer ${service.key}`;
+  // The page's backend, as short as it can be.
+  site.routes["/uploads"] = async (request, response) => {
+    let text = "";
+    for await (const chunk of request) text += chunk;
+    const { filename, size, content_type } = JSON.parse(text);
+    const answer = await fetch(`${service.url}/v1/uploads`, { method: "POST", headers: { authorization }, body: JSON.stringify({ filename, size, ...(content_type && { content_type }) }) });
+    response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text());
+  };
+  site.endpoint = service.url;
+  site.policy = strictPolicy(service.url, `http://${service.env.GANTRY_STORE_LISTEN}`);
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+  t.after(async () => {
+    await browser.close();
+    await service.stop();
+    site.server.close();
+  });
+
+  for (const [name, example] of Object.entries(EXAMPLES)) {
+    await t.test(name, async () => {
+      if (example) {
+        site.files["/example.js"] = await bundleExample(example.entry, service.url);
+        site.pages["/example"] = { body: example.body, script: "/example.js" };
+      }
+      const page = await (await browser.newContext()).newPage();
+      page.setDefaultTimeout(60_000);
+      const [ready, complaints] = [[], []];
+      page.on("console", (message) => { if (message.type() === "error") complaints.push(message.text()); else if (message.text().startsWith("ready")) ready.push(message.text()); });
+      page.on("pageerror", (error) => complaints.push(String(error)));
+      await page.goto(site.origin + (example ? "/example" : "/examples/plain/index.html"));
+      const names = ["a", "b"].map((letter) => `${letter} of ${name}.txt`);
+      await page.locator("input[type=file]").first().setInputFiles(names.map((filename) => ({ name: filename, mimeType: "text/plain", buffer: Buffer.from(filename) })));
+      while (ready.length < 2) await page.waitForEvent("console");
+      for (const filename of names) {
+        const { assets } = await (await fetch(`${service.url}/v1/assets?limit=100`, { headers: { authorization } })).json();
+        const asset = assets.find((one) => one.filename === filename);
+        const there = await fetch(`${service.url}/v1/assets/${asset?.id}/content?delivery=stream&wait=30s`, { headers: { authorization } });
+        assert.equal(await there.text(), filename);
+      }
+      assert.deepEqual(complaints, []);
+      await page.context().close();
+    });
+  }
 });

@@ -135,7 +135,7 @@ export class Controller {
   /** Files that an unfinished upload waits for go there, the others are new. @param {import("./collect.js").Found[]} found */
   async reselect(found) {
     if (this.counts.needed === 0) return { sources: found, others: [] };
-    const { different, unknown } = await this.uploader.reselect(found.map(({ file }) => file));
+    const { different, unknown } = await this.uploader.reselect(found);
     const fresh = new Set(unknown);
     return { sources: found.filter(({ file }) => fresh.has(file)), others: different.map((one) => this.otherFile(one)) };
   }
@@ -144,7 +144,7 @@ export class Controller {
   otherFile({ id, reason }) {
     const { words } = this.host;
     const name = this.item(id)?.name ?? id;
-    const keys = /** @type {Record<string, string>} */ ({ size: "otherSize", date: "otherDate", modified: "otherDate", content: "otherContent", digest: "otherContent" });
+    const keys = /** @type {Record<string, string>} */ ({ size: "otherSize", modified: "otherDate", content: "otherContent", unreadable: "unreadable" });
     return { name, path: name, code: "other_file", message: words.t("otherFile", { name, reason: words.t(keys[reason] ?? "otherContent") }) };
   }
 
@@ -179,7 +179,7 @@ export class Controller {
   /** @param {string} act @param {string} id */
   act(act, id) {
     if (act === "pause") this.uploader.pause(id);
-    else if (act === "resume") this.uploader.resume(id);
+    else if (act === "resume" || act === "allow") this.uploader.resume(id);
     else if (act === "start") this.uploader.start(id);
     else if (act === "retry") this.uploader.retry(id);
     else if (act === "remove") this.remove(id);

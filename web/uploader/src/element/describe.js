@@ -66,6 +66,8 @@ function factsOf(item, words) {
     if (item.size > 0) facts.push(words.percent(fractionOf(item)));
     if (item.rate) facts.push(words.rate(item.rate));
     if (item.eta !== undefined && Number.isFinite(item.eta)) facts.push(words.t("left", { time: words.duration(item.eta) }));
+  } else if (item.state.kind === "ready") {
+    if (item.state.verified) facts.push(words.t("verified"));
   } else if (kind === "needs-file" || kind === "paused" || kind === "offline" || kind === "waiting") {
     if (item.confirmed > 0) facts.push(words.t("safe", { size: words.size(item.confirmed) }));
   }
@@ -94,7 +96,7 @@ export function describe(item, { words, now, canLink, autoStart }) {
   if (state.kind === "failed" && state.problem.retryable) offers.push("retry");
   if (state.kind === "waiting") offers.push("retry");
   if (state.kind === "cancelled") offers.push("retry");
-  if (state.kind === "needs-file") offers.push(item.hasHandle ? "allow" : "choose");
+  if (state.kind === "needs-file") offers.push(...item.hasHandle ? /** @type {const} */ (["allow", "choose"]) : /** @type {const} */ (["choose"]));
   let { action } = look;
   if (action === "link" && !canLink) action = null;
   if (state.kind === "queued" && !autoStart) action = "start";

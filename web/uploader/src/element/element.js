@@ -2,26 +2,20 @@
 // document, so that a server can import it.
 
 import { createUploader } from "../core/index.js";
-import { Announcer } from "./announcer.js";
 import { Controller } from "./controller.js";
-import { h, setAttribute } from "./dom.js";
-import { FileList } from "./list.js";
-import { Notices } from "./notices.js";
+import { setAttribute } from "./dom.js";
 import { Painter } from "./painter.js";
-import { Presses, detailsOf } from "./presses.js";
-import { Previews } from "./previews.js";
-import { styleSheet } from "./style.js";
-import { Total } from "./total.js";
+import { buildParts } from "./parts.js";
+import { detailsOf } from "./presses.js";
 import { Words, messagesOf } from "./words.js";
-import { Zone } from "./zone.js";
 
 /** @typedef {import("./types.js").Uploader} Uploader */
 /** @typedef {import("./types.js").Source} Source */
 /** @typedef {import("./words.js").Messages} Messages */
 /** @typedef {Parameters<typeof createUploader>[0]} CoreOptions */
 
-/** Attributes that are properties, too. */
-const REFLECTED = ["endpoint", "token", "theme", "accept", "name"];
+/** Properties that may be set before the element is defined. */
+const PROPERTIES = ["tokenProvider", "grantProvider", "uploader", "options", "messages", "endpoint", "token", "theme", "accept", "name", "multiple"];
 /** What the core is made of: with another value it is made anew. */
 const OF_CORE = new Set(["endpoint", "token", "accept", "multiple", "max-files", "max-size", "manual"]);
 
@@ -50,12 +44,14 @@ export class GantryUploaderElement extends Base {
   #clock;
   /** @type {ElementInternals | undefined} */
   #internals;
-  /** @type {ReturnType<GantryUploaderElement["build"]> | undefined} */
+  /** @type {import("./parts.js").Parts | undefined} */
   #parts;
+  /** What was dropped before there was a core. @type {import("./collect.js").Collected[]} */
+  #early = [];
 
   connectedCallback() {
-    for (const name of ["tokenProvider", "grantProvider", "uploader", "options", "messages", ...REFLECTED]) this.#upgrade(name);
-    this.#parts ??= this.build();
+    PROPERTIES.forEach((name) => this.#upgrade(name));
+    this.#parts ??= this.#build();
     this.#parts.zone.connect(this.ownerDocument);
     this.#speak();
     // Frameworks set the other properties in the same task.
@@ -123,6 +119,21 @@ export class GantryUploaderElement extends Base {
     if (this.#parts) this.#restart();
   }
 
+  get endpoint() { return this.getAttribute("endpoint"); }
+  set endpoint(value) { setAttribute(this, "endpoint", value); }
+
+  get token() { return this.getAttribute("token"); }
+  set token(value) { setAttribute(this, "token", value); }
+
+  get theme() { return this.getAttribute("theme"); }
+  set theme(value) { setAttribute(this, "theme", value); }
+
+  get accept() { return this.getAttribute("accept"); }
+  set accept(value) { setAttribute(this, "accept", value); }
+
+  get name() { return this.getAttribute("name"); }
+  set name(value) { setAttribute(this, "name", value); }
+
   get multiple() { return this.getAttribute("multiple") !== "false" && this.#maxFiles !== 1; }
   set multiple(multiple) { this.setAttribute("multiple", String(Boolean(multiple))); }
 
@@ -143,33 +154,22 @@ export class GantryUploaderElement extends Base {
   retry() { this.uploader?.retry(); }
   /** Without asking: the page has asked. */
   cancel() { this.#controller?.actAll("cancelAll"); }
+  /** The drop zone has the focus for all. @param {FocusOptions} [options] */
+  focus(options) { this.#parts?.zone.input.focus(options); }
   /** Opens the file picker; like every picker, only after a click or a key. */
   browse() { this.#parts?.zone.input.click(); }
 
-  build() {
-    const root = this.shadowRoot ?? this.attachShadow({ mode: "open", delegatesFocus: true });
-    root.adoptedStyleSheets = [styleSheet()];
-    const zone = new Zone((collected) => void this.#controller?.take(collected));
-    const notices = new Notices();
-    const total = new Total((act) => presses.all(act));
-    const list = new FileList((act, id) => void presses.row(act, id));
-    const announcer = new Announcer();
-    const again = h("input.again", { type: "file", multiple: true, hidden: true, change: () => {
-      const files = [...again.files ?? []];
-      again.value = "";
-      void this.#controller?.chooseAgain(files);
-    } });
-    const previews = new Previews((id) => this.#controller?.files.get(id));
-    const box = h("div.root", { part: "root" }, zone.element, notices.element, total.element, list.element, again, announcer.element);
-    root.replaceChildren(box);
+  #build() {
     const self = this;
-    const presses = new Presses({
-      zone, list, notices, announcer, again,
+    return buildParts(this.attachShadow({ mode: "open" }), {
       draw: () => this.#painter.now(),
+      take: (collected) => {
+        if (this.#controller) void this.#controller.take(collected);
+        else this.#early.push(collected);
+      },
       get controller() { return self.#controller; },
       get words() { return self.#words; },
     });
-    return { box, zone, notices, total, list, announcer, previews, presses };
   }
 
   /** Finds the language, and loads its messages if they are not there yet. */
@@ -193,8 +193,8 @@ export class GantryUploaderElement extends Base {
   /** Makes the core, or takes the one that was given. */
   #restart() {
     if (!this.isConnected || !this.#parts) return;
-    const endpoint = this.getAttribute("endpoint");
-    const credential = this.#tokenProvider || this.#grantProvider || this.getAttribute("token") || this.#options.token;
+    const endpoint = this.endpoint;
+    const credential = this.#tokenProvider || this.#grantProvider || this.token || this.#options.token;
     const wanted = this.#given ?? (endpoint && credential ? endpoint : null);
     // What is on its way is not given up because an attribute changed: a token is asked for anew anyway.
     if (this.#controller && (this.#controller.uploader === wanted || (wanted === endpoint && this.#controller.counts.all > 0))) return;
@@ -203,19 +203,20 @@ export class GantryUploaderElement extends Base {
     const uploader = this.#given ?? this.#create(String(endpoint));
     this.#controller = new Controller(uploader, this.#host(this.#parts));
     if (!this.#given) void uploader.restore();
+    this.#early.splice(0).forEach((collected) => void this.#controller?.take(collected));
     this.#clock = setInterval(() => this.#tick(), 1000);
     return this.#painter.now();
   }
 
   /** @param {string} endpoint */
   #create(endpoint) {
-    const types = (this.getAttribute("accept") ?? "").split(",").map((type) => type.trim()).filter(Boolean);
+    const types = (this.accept ?? "").split(",").map((type) => type.trim()).filter(Boolean);
     const maxSize = Number(this.getAttribute("max-size") ?? NaN);
     const maxFiles = this.multiple ? this.#maxFiles : 1;
     return createUploader({
       endpoint,
       token: async (request) => {
-        const token = await (this.#tokenProvider ? this.#tokenProvider(request) : this.getAttribute("token") ?? "");
+        const token = await (this.#tokenProvider ? this.#tokenProvider(request) : this.token ?? "");
         this.#grantSeen = token.startsWith("gu_");
         return token;
       },
@@ -228,7 +229,7 @@ export class GantryUploaderElement extends Base {
 
   get #autoStart() { return !this.hasAttribute("manual"); }
 
-  /** @param {ReturnType<GantryUploaderElement["build"]>} parts @returns {import("./controller.js").Host} */
+  /** @param {import("./parts.js").Parts} parts @returns {import("./controller.js").Host} */
   #host({ announcer, notices }) {
     const self = this;
     return {
@@ -262,7 +263,7 @@ export class GantryUploaderElement extends Base {
     const items = controller?.state.items ?? [];
     const limits = { ...controller?.state.limits, ...(this.#maxFiles && { maxFiles: this.#maxFiles }) };
     const page = this.getAttribute("drop") === "page";
-    parts.zone.update({ words, multiple: this.multiple, accept: this.getAttribute("accept") ?? "", limits, compact: items.length > 0, page });
+    parts.zone.update({ words, multiple: this.multiple, accept: this.accept ?? "", limits, compact: items.length > 0, page });
     parts.box.classList.toggle("filled", items.length > 0);
     if (!controller) return;
     const { state, counts } = controller;
@@ -279,25 +280,16 @@ export class GantryUploaderElement extends Base {
   get #canLink() {
     const wish = this.getAttribute("links");
     if (wish !== null) return wish !== "off";
-    return !this.#grantSeen && !this.getAttribute("token")?.startsWith("gu_") && !this.#grantProvider;
+    return !this.#grantSeen && !this.token?.startsWith("gu_") && !this.#grantProvider;
   }
 
   /** In a form, the field is the ids of what has become ready. */
   #setFormValue() {
-    const name = this.getAttribute("name");
+    const name = this.name;
     if (!name) return;
     this.#internals ??= this.attachInternals();
     const data = new FormData();
     for (const { state, assetId } of this.#controller?.state.items ?? []) if (state.kind === "ready" && assetId) data.append(name, assetId);
     this.#internals.setFormValue(data);
   }
-}
-
-for (const name of REFLECTED) {
-  Object.defineProperty(GantryUploaderElement.prototype, name, {
-    configurable: true,
-    enumerable: true,
-    get() { return this.getAttribute(name); },
-    set(value) { setAttribute(this, name, value); },
-  });
 }

@@ -151,15 +151,16 @@ export class FileList {
 
   /** Brings a row into view, and the focus to one of its buttons.
    * @param {string} id @param {string} [selector] */
-  focus(id, selector = "[data-act]:not([hidden])") {
+  focus(id, selector = "[data-act]") {
     const at = this.items.findIndex((item) => item.id === id);
     if (at < 0) return false;
     if (!this.rows.has(id)) {
       this.scroller.scrollTop = this.items.slice(0, at).reduce((sum, item) => sum + this.heightOf(item.id), 0) - 2 * ROW_HEIGHT;
       this.render();
     }
-    const found = this.rows.get(id)?.element.querySelector(selector);
-    if (!(found instanceof HTMLElement)) return false;
+    const buttons = [.../** @type {NodeListOf<HTMLElement>} */ (this.rows.get(id)?.element.querySelectorAll(selector) ?? [])];
+    const found = buttons.find((button) => button.getClientRects().length > 0);
+    if (!found) return false;
     found.focus();
     found.scrollIntoView({ block: "nearest" });
     return true;
@@ -181,7 +182,6 @@ export class FileList {
     const to = this.items[Math.min(this.items.length - 1, Math.max(0, at))];
     if (!to) return;
     event.preventDefault();
-    const act = focused.dataset.act;
-    this.focus(to.id, act && this.focus(to.id, `[data-act="${act}"]:not([hidden])`) ? `[data-act="${act}"]` : undefined);
+    if (!this.focus(to.id, `[data-act="${focused.dataset.act}"]`)) this.focus(to.id);
   }
 }

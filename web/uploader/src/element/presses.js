@@ -6,10 +6,7 @@ import { copy } from "./clipboard.js";
 /** @typedef {import("./words.js").Words} Words */
 /** @typedef {import("./row.js").Details} Details */
 /**
- * @typedef {object} Context
- * @property {import("./controller.js").Controller | null} controller
- * @property {Words} words
- * @property {() => void} draw
+ * @typedef {object} Pieces
  * @property {import("./zone.js").Zone} zone
  * @property {import("./list.js").FileList} list
  * @property {import("./notices.js").Notices} notices
@@ -31,9 +28,10 @@ export function detailsOf(item, words) {
 }
 
 export class Presses {
-  /** @param {Context} context */
-  constructor(context) {
-    this.context = context;
+  /** @param {import("./parts.js").Surroundings} surroundings @param {Pieces} pieces */
+  constructor(surroundings, pieces) {
+    this.surroundings = surroundings;
+    this.pieces = pieces;
     /** Rows whose details are shown. @type {Set<string>} */
     this.open = new Set();
     /** Rows of which something was just copied, and what they say. @type {Map<string, string>} */
@@ -42,7 +40,8 @@ export class Presses {
 
   /** @param {string} act @param {string} id */
   async row(act, id) {
-    const { controller, list, again, draw } = this.context;
+    const { controller, draw } = this.surroundings;
+    const { again, list } = this.pieces;
     if (act === "details") {
       if (!this.open.delete(id)) this.open.add(id);
       draw();
@@ -58,13 +57,14 @@ export class Presses {
 
   /** The focus goes on to the neighbour's button, or to the input when nothing is left. @param {string | undefined} next */
   focusAfter(next) {
-    const { list, zone } = this.context;
+    const { list, zone } = this.pieces;
     if (!next || !list.focus(next, '[data-act="remove"]')) zone.input.focus();
   }
 
   /** @param {string} act */
   all(act) {
-    const { controller, list, zone } = this.context;
+    const { controller } = this.surroundings;
+    const { list, zone } = this.pieces;
     if (act === "showFailed") {
       const failed = controller?.state.items.find(({ state }) => state.kind === "failed" || state.kind === "rejected");
       if (failed) list.focus(failed.id);
@@ -76,7 +76,7 @@ export class Presses {
 
   /** What is copied of the details: enough for a report. @param {string} id */
   text(id) {
-    const { controller, words } = this.context;
+    const { controller, words } = this.surroundings;
     const item = controller?.item(id);
     const problem = item && "problem" in item.state ? item.state.problem : undefined;
     return [item?.name, problem?.message, ...detailsOf(item, words).map((pair) => pair.join(": "))].filter(Boolean).join("\n");
@@ -85,7 +85,8 @@ export class Presses {
   /** What cannot be copied is shown, to be copied by hand; what is refused says why.
    * @param {string} id @param {Promise<string>} text @param {string} said */
   async copy(id, text, said) {
-    const { announcer, controller, draw, notices, words } = this.context;
+    const { controller, draw, words } = this.surroundings;
+    const { announcer, notices } = this.pieces;
     try {
       await copy(text);
     } catch {

@@ -47,6 +47,9 @@ export class Words {
     // A region of the same language decides about digits and separators.
     this.lang = base(lang) === base(messages.lang) ? lang : messages.lang;
     this.plurals = new Intl.PluralRules(this.lang);
+    this.relative = new Intl.RelativeTimeFormat(this.lang);
+    this.dates = new Intl.DateTimeFormat(this.lang, { dateStyle: "medium", timeStyle: "short" });
+    this.lists = new Intl.ListFormat(this.lang, { type: "conjunction" });
     /** @type {Map<string, Intl.NumberFormat>} */
     this.formats = new Map();
   }
@@ -108,19 +111,16 @@ export class Words {
 
   /** "in 8 seconds". @param {number} seconds */
   in(seconds) {
-    this.relative ??= new Intl.RelativeTimeFormat(this.lang);
     return seconds < 60 ? this.relative.format(seconds, "second") : this.relative.format(Math.round(seconds / 60), "minute");
   }
 
   /** @param {number} time In milliseconds. */
   date(time) {
-    this.dates ??= new Intl.DateTimeFormat(this.lang, { dateStyle: "medium", timeStyle: "short" });
     return this.dates.format(time);
   }
 
   /** @param {string[]} items */
   list(items) {
-    this.lists ??= new Intl.ListFormat(this.lang, { type: "conjunction" });
     return this.lists.format(items);
   }
 

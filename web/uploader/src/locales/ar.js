@@ -50,6 +50,7 @@ export default {
 
   progress: "{done} من {size}",
   left: "بقي {time}",
+  verified: "تم التحقق من البصمة",
   safe: "{size} محفوظة",
   unconfirmed: "أُرسل {size}، تأكد {done}",
   uploadOf: "رفع {name}",

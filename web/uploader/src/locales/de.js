@@ -41,6 +41,7 @@ export default {
 
   progress: "{done} von {size}",
   left: "noch {time}",
+  verified: "Prüfsumme stimmt",
   safe: "{size} sind gesichert",
   unconfirmed: "{size} gesendet, {done} bestätigt",
   uploadOf: "Hochladen von {name}",

@@ -41,6 +41,7 @@ export default {
 
   progress: "{done} of {size}",
   left: "{time} left",
+  verified: "verified",
   safe: "{size} is safe",
   unconfirmed: "{size} sent, {done} confirmed",
   uploadOf: "Upload of {name}",

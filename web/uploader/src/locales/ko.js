@@ -41,6 +41,7 @@ export default {
 
   progress: "{size} 중 {done}",
   left: "{time} 남음",
+  verified: "체크섬 확인됨",
   safe: "{size} 저장됨",
   unconfirmed: "{size} 전송, {done} 확인됨",
   uploadOf: "{name} 업로드",
