@@ -239,6 +239,8 @@ test("the uploader element", async (t) => {
 
   await within("asks for the same file again, and says why another one is not it", {}, async (page) => {
     await page.evaluate(FAILURES, MB);
+    await give(page, ["new.txt"]);
+    await row(page, "new.txt").waitFor();
     const lecture = row(page, "lecture.mov");
     const chooser = page.waitForEvent("filechooser");
     await lecture.getByRole("button", { name: "Choose file" }).click();
@@ -586,7 +588,9 @@ test("the examples send files to the service with a grant each, from another ori
       for (const filename of names) {
         const { assets } = await (await fetch(`${service.url}/v1/assets?limit=100`, { headers: { authorization } })).json();
         const asset = assets.find((one) => one.filename === filename);
-        const there = await fetch(`${service.url}/v1/assets/${asset?.id}/content?delivery=stream&wait=30s`, { headers: { authorization } });
+        const address = `${service.url}/v1/assets/${asset?.id}`;
+        assert.equal((await (await fetch(`${address}?wait=30s&until=ready`, { headers: { authorization } })).json()).state, "ready");
+        const there = await fetch(`${address}/content?delivery=stream`, { headers: { authorization } });
         assert.equal(await there.text(), filename);
       }
       assert.deepEqual(complaints, []);

@@ -5,8 +5,10 @@ import { openUpload } from "../grant.js";
 
 const uppy = new Uppy({ autoProceed: true }).use(Tus, { endpoint: "https://files.example/tus" });
 uppy.addPreProcessor((ids) => Promise.all(ids.map(async (id) => {
-  const { endpoints } = await openUpload({ file: uppy.getFile(id).data });
+  const { endpoints } = await openUpload({ file: uppy.getFile(id) });
   uppy.setFileState(id, { tus: { endpoint: endpoints.tus } });
 })));
 uppy.on("upload-success", (file) => console.log("ready", file.name));
-document.getElementById("files").addEventListener("change", ({ target }) => uppy.addFiles([...target.files].map((data) => ({ name: data.name, type: data.type, data }))));
+
+const input = /** @type {HTMLInputElement} */ (document.getElementById("files"));
+input.addEventListener("change", () => uppy.addFiles([...input.files].map((data) => ({ name: data.name, type: data.type, data }))));

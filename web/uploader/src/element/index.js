@@ -1,3 +1,4 @@
+/// <reference path="./globals.d.ts" preserve="true" />
 // Defines <gantry-uploader>. On a server there is nothing to define: the import does nothing there.
 
 import { GantryUploaderElement } from "./element.js";

@@ -10,21 +10,13 @@ const CSS = `
   --muted: var(--gantry-muted, light-dark(#5b6473, #a4adbc));
   --surface: var(--gantry-surface, light-dark(#ffffff, #14171d));
   --subtle: var(--gantry-subtle, light-dark(#f5f6f8, #1c2027));
-  --hover: var(--gantry-hover, light-dark(#eceef2, #272c36));
   --hairline: var(--gantry-hairline, light-dark(#e4e7ec, #2a303a));
   --control: var(--gantry-control, light-dark(#868f9d, #6d7787));
   --accent: var(--gantry-accent, light-dark(#2557d6, #8fb1ff));
-  --accent-surface: var(--gantry-accent-surface, light-dark(#eef3fe, #1a2439));
-  --track: var(--gantry-track, light-dark(#e4e7ec, #2d333e));
   --ready: var(--gantry-ready, light-dark(#186a3b, #74d197));
   --warning: var(--gantry-warning, light-dark(#855000, #f0bd62));
-  --warning-surface: var(--gantry-warning-surface, light-dark(#fdf6e6, #292113));
-  --warning-border: var(--gantry-warning-border, light-dark(#ecd8a6, #55421f));
   --failed: var(--gantry-failed, light-dark(#b3261e, #ff9c93));
-  --failed-surface: var(--gantry-failed-surface, light-dark(#fdf2f1, #2a1918));
-  --failed-border: var(--gantry-failed-border, light-dark(#f2cac6, #5c302d));
   --radius: var(--gantry-radius, 8px);
-  --radius-large: var(--gantry-radius-large, 12px);
   --list-height: var(--gantry-list-height, 26rem);
   --target: 32px;
   --font: 0.875rem;
@@ -41,7 +33,7 @@ p, ul, dl, dd { margin: 0; padding: 0; }
   background: var(--surface);
   color: var(--text);
   border: 1px solid var(--hairline);
-  border-radius: var(--radius-large);
+  border-radius: calc(var(--radius) * 1.5);
   font: var(--font)/1.4286 var(--gantry-font, system-ui, sans-serif);
   text-align: start;
   overflow: hidden;
@@ -88,37 +80,38 @@ button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
 .compact .title { font-size: var(--font); }
 .compact .zone-icon { margin: 0; font-size: 1rem; }
 .compact .sources { margin: 0; }
-.over, .reading { background: var(--accent-surface); }
+.over, .reading { background: color-mix(in srgb, var(--accent) 8%, var(--surface)); }
 .over .dashes, .reading .dashes { border: 2px solid var(--accent); }
 .over .zone-icon { color: var(--accent); }
 .over .for-mouse, .over .for-touch, .reading .for-mouse, .reading .for-touch { display: none; }
 .over .for-drag, .reading .for-drag { display: inline; color: var(--accent); font-weight: 600; }
 .over .sources { visibility: hidden; }
 
-.notice { display: flex; gap: 8px; align-items: flex-start; margin: 0 12px 12px; padding: 8px 12px; border: 1px solid; border-radius: var(--radius); }
+.notice { display: flex; gap: 8px; align-items: flex-start; margin: 0 12px 12px; padding: 8px 12px; border: 1px solid color-mix(in srgb, var(--tone) 30%, var(--surface)); background: color-mix(in srgb, var(--tone) 7%, var(--surface)); border-radius: var(--radius); }
+.notice > .state-icon, .state { color: var(--tone); }
 .notice > :nth-child(2) { flex: 1; min-inline-size: 0; overflow-wrap: anywhere; }
 .notice ul { list-style: none; }
 .notice .state-icon { margin-block-start: 1px; }
 .notice .icon-button { margin: -6px -8px -6px 0; }
 .notice strong { font-weight: 600; }
-.warning.notice { background: var(--warning-surface); border-color: var(--warning-border); }
-.warning.notice > .state-icon { color: var(--warning); }
-.failed.notice { background: var(--failed-surface); border-color: var(--failed-border); }
-.failed.notice > .state-icon { color: var(--failed); }
+.warning, [data-tone="warning"] { --tone: var(--warning); }
+.failed, [data-tone="failed"] { --tone: var(--failed); }
+[data-tone="running"] { --tone: var(--accent); }
+[data-tone="ready"] { --tone: var(--ready); }
 
 .total { position: relative; padding: 4px 12px 10px; border-block-start: 1px solid var(--hairline); }
 .total-line { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 12px; min-block-size: 40px; }
 .sum { display: flex; align-items: center; gap: 0 8px; flex-wrap: wrap; flex: 1 1 14rem; min-inline-size: 0; }
 .files { font-weight: 600; font-variant-numeric: tabular-nums; }
 .sum .facts { color: var(--muted); font-size: var(--small); }
-.done .sum .state-icon, .sum .state-icon { color: var(--ready); }
+.sum .state-icon { color: var(--ready); }
 .alls { display: flex; flex-wrap: wrap; gap: 4px; margin-inline: -8px; }
 .all { border-color: transparent; background: none; padding-inline: 8px; color: var(--muted); font-size: var(--small); }
-.all:hover { background: var(--hover); border-color: transparent; color: var(--text); }
+.all:hover { background: color-mix(in srgb, var(--text) 8%, transparent); border-color: transparent; color: var(--text); }
 .confirm { display: flex; flex-wrap: wrap; align-items: center; gap: 8px; min-block-size: 40px; }
 .confirm p { flex: 1 1 14rem; }
 .confirm .danger { border-color: var(--failed); color: var(--failed); }
-.confirm .danger:hover { background: var(--failed-surface); }
+.confirm .danger:hover { background: color-mix(in srgb, var(--failed) 8%, transparent); }
 .text { color: var(--accent); font-size: var(--small); min-block-size: 24px; padding-inline: 4px; margin: -2px -4px; text-underline-offset: 3px; }
 .text:hover { text-decoration: underline; }
 .text.failed { color: var(--failed); }
@@ -155,15 +148,12 @@ button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
 .facts { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .offers { display: inline-flex; gap: 12px; }
 .sentence { font-size: var(--small); line-height: 1.25rem; overflow-wrap: anywhere; text-wrap: pretty; }
-[data-tone="running"] .state { color: var(--accent); }
-[data-tone="ready"] .state { color: var(--ready); }
-[data-tone="warning"] .state { color: var(--warning); }
-[data-tone="failed"] .state { color: var(--failed); font-weight: 600; }
+[data-tone="failed"] .state { font-weight: 600; }
 .icon-busy { animation: turn 1s linear infinite; }
 .actions { display: flex; align-items: start; justify-content: end; gap: 0; min-inline-size: calc(2 * var(--target)); margin-block-start: calc((40px - var(--target)) / 2); }
 .icon-button { flex: none; inline-size: var(--target); block-size: var(--target); display: grid; place-items: center; color: var(--muted); font-size: 0.875rem; }
-.icon-button:hover { background: var(--hover); color: var(--text); }
-.bar { position: absolute; inset-block-end: 1px; inset-inline: 60px 12px; block-size: 4px; border-radius: 2px; background: var(--track); overflow: hidden; }
+.icon-button:hover { background: color-mix(in srgb, var(--text) 8%, transparent); color: var(--text); }
+.bar { position: absolute; inset-block-end: 1px; inset-inline: 60px 12px; block-size: 4px; border-radius: 2px; background: var(--hairline); overflow: hidden; }
 .bar div { position: absolute; inset: 0; transform-origin: 0 50%; transform: scaleX(var(--at, 0)); transition: transform 200ms linear; background: var(--accent); }
 .bar .sent { opacity: 0.35; }
 [data-tone="idle"] .bar div, [data-tone="warning"] .bar div { background: var(--control); }

@@ -82,7 +82,7 @@ export class Words {
       at++;
     }
     const digits = at > 0 && bytes < 99.95 ? 1 : 0;
-    return this.number(bytes, { style: "unit", unit: UNITS[at] + per, unitDisplay: at > 0 ? "short" : "long", maximumFractionDigits: digits });
+    return this.number(bytes, { style: "unit", unit: UNITS[at] + per, unitDisplay: at > 0 || per ? "short" : "long", maximumFractionDigits: digits });
   }
 
   /** @param {number} bytes In a second. */

@@ -92,7 +92,7 @@ export class FakeUploader {
   }
 
   async restore() {}
-  reselect(files) { return this.answer ?? { matched: [], different: [], unknown: [...files] }; }
+  async reselect(sources) { return this.answer ?? { matched: [], different: [], unknown: [...sources].map((source) => source.file ?? source) }; }
   async link(id) { return `https://files.example/d/gd_${id}`; }
   destroy() { this.calls.push(["destroy"]); }
 }
