@@ -2,6 +2,7 @@
 // shows of every state. An uploader of the core's shape plays the core here; the real core against the real service is at the end.
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -241,6 +242,9 @@ test("the uploader element", async (t) => {
     await page.evaluate(FAILURES, MB);
     await give(page, ["new.txt"]);
     await row(page, "new.txt").waitFor();
+    await page.evaluate((MB) => fake.put({ name: "known.mov", size: 9 * MB, hasHandle: true, lastModified: 0, state: { kind: "needs-file" } }), MB);
+    await row(page, "known.mov").getByRole("button", { name: "Allow access: known.mov" }).click();
+    assert.deepEqual(await page.evaluate(() => fake.calls.at(-1)[0]), "resume");
     const lecture = row(page, "lecture.mov");
     const chooser = page.waitForEvent("filechooser");
     await lecture.getByRole("button", { name: "Choose file" }).click();
@@ -400,6 +404,20 @@ test("the uploader element", async (t) => {
     const milliseconds = await longest();
     assert.ok(milliseconds <= 200, `one task took ${milliseconds} ms`);
     await screenshot(page, "10000-files");
+  });
+
+  await within("reads a dropped folder of ten thousand files while the page stays usable", {}, async (page) => {
+    const folder = await mkdtemp(join(tmpdir(), "gantry-element-"));
+    for (let at = 0; at < 10_000; at++) writeFileSync(join(folder, `${at}.txt`), "x");
+    const longest = await longestTask(page);
+    const devtools = await page.context().newCDPSession(page);
+    const data = { items: [], files: [folder], dragOperationsMask: 1 };
+    for (const type of ["dragEnter", "dragOver", "drop"]) await devtools.send("Input.dispatchDragEvent", { type, x: 300, y: 150, data });
+    await page.waitForSelector("text=/Reading folders, [0-9,]+ files so far/");
+    await page.waitForSelector("text=0 of 10,000 files", { timeout: 60_000 });
+    const milliseconds = await longest();
+    assert.ok(milliseconds <= 200, `one task took ${milliseconds} ms`);
+    await rm(folder, { recursive: true });
   });
 
   await within("shows small pictures, two at a time, without any URL", {}, async (page) => {

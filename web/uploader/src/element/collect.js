@@ -4,7 +4,7 @@
 /** @typedef {{found: Found[], empty: string[], unreadable: string[]}} Collected */
 
 /** Entries that are asked about at the same time. */
-const AT_A_TIME = 64;
+const AT_A_TIME = 256;
 /** Files of one drop that are asked for a handle: with more, the asking takes longer than it is worth. */
 const MAX_HANDLES = 100;
 
