@@ -1,0 +1,139 @@
+// Whether the network is there: what the browser says, and what an origin that did not answer shows when it is asked again.
+
+import { sleep, until } from "./abort.js";
+import { networkProblem } from "./problem.js";
+
+/** @typedef {import("./types.js").Clock} Clock */
+
+/** An origin that is away is asked again after so many milliseconds, so that uploads go on within three seconds. */
+const PROBE_INTERVAL = 1200;
+/** Each of these questions may take so long: slow lines are lines. */
+const PROBE_TIMEOUT = 5000;
+/** An origin that says nothing for so long is called away. */
+const SILENCE = 1500;
+
+/** @param {string} url */
+export const originOf = (url) => new URL(url, globalThis.location?.href).origin;
+
+export class Connection {
+  /** @param {{clock: Clock, network: import("./types.js").NetworkPort, http: import("./types.js").HttpPort, onChange: (online: boolean) => void}} with_ */
+  constructor({ clock, network, http, onChange }) {
+    this.clock = clock;
+    this.network = network;
+    this.http = http;
+    this.onChange = onChange;
+    this.online = network.online;
+    /** Given when the network goes: what is on its way is lost. */
+    this.loss = new AbortController();
+    this.end = new AbortController();
+    /** Origins that are away, and their return. @type {Map<string, Promise<void>>} */
+    this.away = new Map();
+    /** @type {Set<() => void>} */
+    this.wakers = new Set();
+    this.unsubscribe = network.subscribe((online) => this.heard(online));
+  }
+
+  /** @param {boolean} online */
+  heard(online) {
+    if (!online) this.lose();
+    else for (const wake of [...this.wakers]) wake();
+    this.tell();
+  }
+
+  /** Ends every request: over a network that is gone some would hang for minutes. */
+  lose() {
+    const { loss } = this;
+    this.loss = new AbortController();
+    loss.abort(networkProblem("The network is away."));
+  }
+
+  tell() {
+    const online = this.network.online && this.away.size === 0;
+    if (online === this.online) return;
+    this.online = online;
+    this.onChange(online);
+  }
+
+  /** Calls `wake` when the network may be back. @param {() => void} wake */
+  onReturn(wake) {
+    this.wakers.add(wake);
+    return () => void this.wakers.delete(wake);
+  }
+
+  /** Whether anything answers at an origin. @param {string} origin */
+  async probe(origin) {
+    const timeout = new AbortController();
+    const timer = this.clock.setTimeout(() => timeout.abort(), PROBE_TIMEOUT);
+    const stop = () => timeout.abort();
+    this.end.signal.addEventListener("abort", stop);
+    try {
+      return await until(this.http.reach(origin, timeout.signal), timeout.signal);
+    } catch {
+      return false;
+    } finally {
+      this.clock.clearTimeout(timer);
+      this.end.signal.removeEventListener("abort", stop);
+    }
+  }
+
+  /** Waits while nobody answers at an address, for any length. Answers whether it was away.
+   * @param {string} url @param {AbortSignal} signal @param {() => void} onAway */
+  async settle(url, signal, onAway) {
+    const origin = originOf(url);
+    if (this.network.online && !this.away.has(origin) && await this.answersSoon(origin, signal)) return false;
+    onAway();
+    await until(this.returned(origin), signal);
+    return true;
+  }
+
+  /** @param {string} origin @param {AbortSignal} signal */
+  async answersSoon(origin, signal) {
+    let answered = false;
+    await sleep(this.clock, SILENCE, signal, (done) => {
+      void this.probe(origin).then((reached) => {
+        answered = reached;
+        done();
+      });
+      return () => {};
+    });
+    return answered;
+  }
+
+  /** @param {string} origin */
+  returned(origin) {
+    let back = this.away.get(origin);
+    if (!back) {
+      back = this.watch(origin);
+      back.catch(() => {});
+      this.away.set(origin, back);
+      this.tell();
+    }
+    return back;
+  }
+
+  /** Asks again and again, each time without waiting for the answer before. @param {string} origin */
+  async watch(origin) {
+    let back = false;
+    let answered = () => {};
+    const ask = async () => {
+      if (!await this.probe(origin)) return;
+      back = true;
+      answered();
+    };
+    while (!back) {
+      // What the browser says can be wrong, so it decides only about when to look.
+      await sleep(this.clock, PROBE_INTERVAL, this.end.signal, (done) => {
+        answered = done;
+        void ask();
+        return this.onReturn(done);
+      });
+    }
+    this.away.delete(origin);
+    this.tell();
+  }
+
+  close() {
+    this.unsubscribe();
+    this.end.abort(new Error("closed"));
+  }
+}
