@@ -17,8 +17,6 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const SCREENSHOTS = process.env.GANTRY_TEST_SCREENSHOTS;
 const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const MB = 1_000_000;
-import { existsSync } from "node:fs";
-const TEMP = existsSync(`${SOURCES}src/core/index.js`) ? {} : { "/src/core/index.js": await readFile(`${SOURCES}test/element/fake.js`, "utf8") };
 
 const PAGE = `
   import { FakeUploader } from "/test/element/fake.js";
@@ -55,7 +53,7 @@ const FAILURES = (MB) => {
 
 test("the uploader element", async (t) => {
   const { server, origin } = await serve({
-    files: { "/page.js": PAGE, ...TEMP },
+    files: { "/page.js": PAGE },
     pages: { "/": { body: "<gantry-uploader></gantry-uploader>", script: "/page.js" } },
   });
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });

@@ -1,6 +1,6 @@
 // Between the core and what is seen: takes files, carries out what was pressed, and tells the page and the screen reader what changed.
 
-import { AT_RISK, ENDED } from "./describe.js";
+import { AT_RISK, ENDED, wantsFile } from "./describe.js";
 import { tally } from "./total.js";
 
 /** @typedef {import("./types.js").Uploader} Uploader */
@@ -21,6 +21,8 @@ import { tally } from "./total.js";
 
 /** Progress is told to the page at most so often, in milliseconds. */
 const PROGRESS_INTERVAL = 200;
+/** Files taken out of the list in one task. */
+const REMOVED_AT_ONCE = 100;
 const guard = (/** @type {BeforeUnloadEvent} */ event) => event.preventDefault();
 
 export class Controller {
@@ -134,7 +136,7 @@ export class Controller {
 
   /** Files that an unfinished upload waits for go there, the others are new. @param {import("./collect.js").Found[]} found */
   async reselect(found) {
-    if (this.counts.needed === 0) return { sources: found, others: [] };
+    if (!this.state.items.some(wantsFile)) return { sources: found, others: [] };
     const { different, unknown } = await this.uploader.reselect(found);
     const fresh = new Set(unknown);
     return { sources: found.filter(({ file }) => fresh.has(file)), others: different.map((one) => this.otherFile(one)) };
@@ -190,15 +192,17 @@ export class Controller {
     const item = this.item(id);
     if (!item) return;
     const live = !ENDED.has(item.state.kind) && item.state.kind !== "processing";
-    const { announcer, words, emit } = this.host;
+    const { announcer, words } = this.host;
     announcer.say(words.t(live ? "saidCancelled" : "saidRemoved", { name: item.name }));
-    if (live) {
-      // The page is told here: the item may be gone before the core tells of its last state.
-      this.kinds.set(id, "cancelled");
-      emit("cancelled", { item });
-      this.uploader.cancel(id);
-    }
+    if (live) this.tellCancelled(item);
+    this.uploader.cancel(id);
     this.uploader.remove(id);
+  }
+
+  /** The page is told here: the item may be gone before the core tells of its last state. @param {Item} item */
+  tellCancelled(item) {
+    this.kinds.set(item.id, "cancelled");
+    this.host.emit("cancelled", { item });
   }
 
   /** @param {string} act */
@@ -209,9 +213,19 @@ export class Controller {
     else if (act === "resumeAll") uploader.resume();
     else if (act === "retryAll") uploader.retry();
     else if (act === "cancelAll") {
-      for (const { id, state } of this.state.items) if (AT_RISK.has(state.kind) || state.kind === "paused" || state.kind === "needs-file") this.remove(id);
-    } else if (act === "clear") {
-      for (const { id } of this.state.items) uploader.remove(id);
+      const live = this.state.items.filter(({ state }) => AT_RISK.has(state.kind) || state.kind === "paused" || state.kind === "needs-file");
+      live.forEach((item) => this.tellCancelled(item));
+      this.host.announcer.say(this.host.words.t("cancelled"));
+      uploader.cancel();
+      void this.removeAll(live.map(({ id }) => id));
+    } else if (act === "clear") void this.removeAll(this.state.items.map(({ id }) => id));
+  }
+
+  /** Some at a time: the page stays usable. @param {string[]} ids */
+  async removeAll(ids) {
+    for (let at = 0; at < ids.length; at += REMOVED_AT_ONCE) {
+      ids.slice(at, at + REMOVED_AT_ONCE).forEach((id) => this.uploader.remove(id));
+      await new Promise((resolve) => setTimeout(resolve));
     }
   }
 }

@@ -25,6 +25,9 @@ const FAILED = new Set(["failed", "rejected"]);
 /** What has come to its end. */
 export const ENDED = new Set(["ready", "rejected", "failed", "cancelled"]);
 
+/** Whether choosing the file again helps. @param {Item} item */
+export const wantsFile = ({ state }) => state.kind === "needs-file" || (state.kind === "failed" && state.problem.code === "file_unreadable");
+
 /** @param {Item} item */
 export const fractionOf = (item) => (item.size > 0 ? Math.min(1, item.confirmed / item.size) : item.state.kind === "ready" ? 1 : 0);
 
@@ -96,7 +99,8 @@ export function describe(item, { words, now, canLink, autoStart }) {
   if (state.kind === "failed" && state.problem.retryable) offers.push("retry");
   if (state.kind === "waiting") offers.push("retry");
   if (state.kind === "cancelled") offers.push("retry");
-  if (state.kind === "needs-file") offers.push(...item.hasHandle ? /** @type {const} */ (["allow", "choose"]) : /** @type {const} */ (["choose"]));
+  if (state.kind === "needs-file" && item.hasHandle) offers.push("allow");
+  if (wantsFile(item)) offers.push("choose");
   let { action } = look;
   if (action === "link" && !canLink) action = null;
   if (state.kind === "queued" && !autoStart) action = "start";

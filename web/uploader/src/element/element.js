@@ -39,6 +39,9 @@ export class GantryUploaderElement extends Base {
   #controller = null;
   #words = new Words(/** @type {Messages} */ (messagesOf("en")));
   #grantSeen = false;
+  /** What the core was made of. */
+  #made = "";
+  #madeOf = this.#options;
   #painter = new Painter(() => this.#render());
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #clock;
@@ -94,6 +97,7 @@ export class GantryUploaderElement extends Base {
   /** The backend opens the upload itself, and passes on what the service answered. */
   get grantProvider() { return this.#grantProvider; }
   set grantProvider(provider) {
+    if (!provider !== !this.#grantProvider) this.#made = "";
     this.#grantProvider = provider;
     if (this.#parts) queueMicrotask(() => this.#restart());
   }
@@ -196,13 +200,18 @@ export class GantryUploaderElement extends Base {
     const endpoint = this.endpoint;
     const credential = this.#tokenProvider || this.#grantProvider || this.token || this.#options.token;
     const wanted = this.#given ?? (endpoint && credential ? endpoint : null);
-    // What is on its way is not given up because an attribute changed: a token is asked for anew anyway.
-    if (this.#controller && (this.#controller.uploader === wanted || (wanted === endpoint && this.#controller.counts.all > 0))) return;
+    const made = JSON.stringify([...OF_CORE].map((name) => this.getAttribute(name)));
+    const same = this.#made === made && this.#madeOf === this.#options;
+    // What is on its way is not given up because an attribute changed. Tokens are asked for anew anyway.
+    if (this.#controller && (this.#controller.uploader === wanted || (wanted === endpoint && (same || this.#controller.counts.all > 0)))) return;
+    this.#made = made;
+    this.#madeOf = this.#options;
     this.#end();
     if (!wanted) return this.#painter.now();
     const uploader = this.#given ?? this.#create(String(endpoint));
     this.#controller = new Controller(uploader, this.#host(this.#parts));
-    if (!this.#given) void uploader.restore();
+    // A page that may store nothing restores nothing.
+    if (!this.#given) uploader.restore().catch(() => {});
     this.#early.splice(0).forEach((collected) => void this.#controller?.take(collected));
     this.#clock = setInterval(() => this.#tick(), 1000);
     return this.#painter.now();
@@ -220,7 +229,7 @@ export class GantryUploaderElement extends Base {
         this.#grantSeen = token.startsWith("gu_");
         return token;
       },
-      ...(this.#grantProvider && { grant: this.#grantProvider }),
+      ...(this.#grantProvider && { grant: (request) => /** @type {NonNullable<CoreOptions["grant"]>} */ (this.#grantProvider)(request) }),
       limits: { ...(types.length > 0 && { types }), ...(Number.isFinite(maxSize) && { maxSize }), ...(maxFiles && { maxFiles }) },
       autoStart: this.#autoStart,
       ...this.#options,
