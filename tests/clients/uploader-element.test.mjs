@@ -2,6 +2,7 @@
 // shows of every state. An uploader of the core's shape plays the core here; the real core against the real service is at the end.
 
 import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -613,4 +614,134 @@ test("the examples send files to the service with a grant each, from another ori
       await page.context().close();
     });
   }
+});
+
+const REAL = `
+  import "/src/element/index.js";
+  window.element = document.querySelector("gantry-uploader");
+  window.told = [];
+  for (const name of ["ready", "failed", "rejected", "complete"]) element.addEventListener("gantry-" + name, ({ detail }) => told.push([name, detail]));
+`;
+
+test("the element on the real core, against the real service on another origin", async (t) => {
+  const site = await serve({ files: { "/real.js": REAL } });
+  const service = await Service.start({ GANTRY_CORS_ORIGINS: site.origin });
+  const authorization = `Bearer ${service.key}`;
+  const store = `http://${service.env.GANTRY_STORE_LISTEN}`;
+  site.policy = strictPolicy(service.url, store) + `; img-src 'self' ${service.url} ${store}`;
+  const page_ = (token, more = "") => ({ body: `<gantry-uploader endpoint="${service.url}" token="${token}" ${more}></gantry-uploader>`, script: "/real.js" });
+  site.pages["/real"] = page_(service.key);
+  site.pages["/wrong"] = page_(`gk_${"0".repeat(32)}.${"0".repeat(64)}`);
+  site.pages["/images"] = page_(service.key, 'accept="image/*" max-size="100000"');
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+  t.after(async () => {
+    await browser.close();
+    await service.stop();
+    site.server.close();
+  });
+  const open = async (path, bytesPerSecond) => {
+    const context = await browser.newContext({ locale: "en-US", permissions: ["clipboard-read", "clipboard-write"] });
+    const page = await context.newPage();
+    page.setDefaultTimeout(60_000);
+    page.on("dialog", (dialog) => dialog.accept());
+    if (bytesPerSecond) {
+      const devtools = await context.newCDPSession(page);
+      await devtools.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytesPerSecond });
+    }
+    await page.goto(site.origin + path);
+    await page.waitForFunction(() => window.element?.uploader);
+    return page;
+  };
+  const row = (page, name) => page.locator("li.row", { hasText: name });
+  const choose = (page, ...files) => page.locator("input.input").setInputFiles(files);
+  const big = async (name, bytes) => {
+    const path = join(service.dir, name);
+    await writeFile(path, randomBytes(bytes));
+    return path;
+  };
+
+  await t.test("files become ready, with a picture and a link to the same bytes", async () => {
+    const page = await open("/real");
+    const picture = await page.evaluate(async () => {
+      const canvas = new OffscreenCanvas(400, 300);
+      canvas.getContext("2d").fillRect(100, 100, 200, 100);
+      return [...new Uint8Array(await (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer())];
+    });
+    await choose(page, { name: "picture.png", mimeType: "image/png", buffer: Buffer.from(picture) }, { name: "note.txt", mimeType: "text/plain", buffer: Buffer.from("a note") });
+    await page.waitForFunction(() => told.some(([name]) => name === "complete"));
+    await row(page, "picture.png").locator(".thumb img").waitFor();
+    await row(page, "note.txt").getByRole("button", { name: "Copy link: note.txt" }).click();
+    await row(page, "note.txt").locator("text=Link copied").waitFor();
+    assert.equal(await (await fetch(await page.evaluate(() => navigator.clipboard.readText()))).text(), "a note");
+    await row(page, "note.txt").getByRole("button", { name: /Details/ }).click();
+    assert.match(await row(page, "note.txt").locator("dl").innerText(), new RegExp(createHash("sha256").update("a note").digest("hex")));
+    await page.context().close();
+  });
+
+  await t.test("after a reload the same file is asked for, and another one is told from it", async () => {
+    const page = await open("/real", 8 << 20);
+    const file = await big("lecture.bin", 60 << 20);
+    await choose(page, file);
+    await page.waitForFunction(() => element.uploader.state.items[0]?.confirmed > 0);
+    await page.reload();
+    const lecture = row(page, "lecture.bin");
+    await lecture.locator("text=The file is needed again").waitFor();
+    assert.match(await lecture.innerText(), /is safe[\s\S]*To go on, choose lecture.bin again: 62\.9 MB, last changed/);
+    const ask = async (path) => {
+      const chooser = page.waitForEvent("filechooser");
+      await lecture.getByRole("button", { name: "Choose file: lecture.bin" }).click();
+      await (await chooser).setFiles(path);
+    };
+    await ask({ name: "lecture.bin", mimeType: "", buffer: Buffer.alloc(100) });
+    await page.waitForSelector("text=its size differs");
+    await ask(file);
+    await page.waitForFunction(() => told.some(([name]) => name === "ready"));
+    await page.context().close();
+  });
+
+  await t.test("pausing and resuming all takes effect at once", async () => {
+    const page = await open("/real", 2 << 20);
+    await choose(page, await big("one.bin", 20 << 20), await big("two.bin", 20 << 20));
+    await page.waitForFunction(() => element.uploader.state.items.some(({ state }) => state.kind === "uploading"));
+    await page.getByRole("button", { name: "Pause all" }).click();
+    await page.waitForFunction(() => element.shadowRoot.querySelectorAll("[data-state=paused]").length === 2, null, { timeout: 2000 });
+    await page.getByRole("button", { name: "Resume all" }).click();
+    await page.waitForFunction(() => element.uploader.state.items.some(({ state }) => state.kind === "uploading"));
+    await page.getByRole("button", { name: "Cancel all" }).click();
+    await page.getByRole("button", { name: "Cancel all" }).click();
+    await page.waitForFunction(() => element.uploader.state.items.length === 0);
+    await page.context().close();
+  });
+
+  await t.test("a network that goes and comes back", async () => {
+    const page = await open("/real", 4 << 20);
+    await choose(page, await big("night.bin", 24 << 20));
+    await page.waitForFunction(() => element.uploader.state.items[0]?.sent > 0);
+    await page.context().setOffline(true);
+    await page.waitForSelector("text=No network.");
+    await row(page, "night.bin").locator("text=Waiting for the network").waitFor();
+    await page.context().setOffline(false);
+    await page.waitForFunction(() => told.some(([name]) => name === "ready"));
+    await page.context().close();
+  });
+
+  await t.test("a refusal is a sentence with its code and its request", async () => {
+    const page = await open("/wrong");
+    await choose(page, { name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("a") });
+    const failed = row(page, "a.txt");
+    await failed.locator("text=Failed").waitFor();
+    assert.match(await failed.locator(".sentence").innerText(), /\w{3,} .*\.$/);
+    await failed.getByRole("button", { name: /Details/ }).click();
+    assert.match(await failed.locator("dl").innerText(), /Code\s+\w+\s+Request\s+\w+/);
+    await page.context().close();
+  });
+
+  await t.test("limits of the page are said, and kept", async () => {
+    const page = await open("/images");
+    assert.match(await page.locator(".limits").innerText(), /up to 100 kB each · images only/);
+    await choose(page, { name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("a") }, { name: "large.png", mimeType: "image/png", buffer: Buffer.alloc(200_000) });
+    await page.waitForSelector("text=2 files were not added");
+    assert.match(await page.locator(".notice:visible").innerText(), /Only images can be sent: a\.txt\s+Larger than 100 kB: large\.png/);
+    await page.context().close();
+  });
 });

@@ -25,7 +25,7 @@ body { margin: 0; } main { max-width: 44rem; margin: 0 auto; padding: 16px; } h1
 
 /** A page with this in its body, and this module. */
 const page = ({ body, script }) => `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Uploader</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="/icon.ico"><link rel="stylesheet" href="/page.css">
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/page.css">
 <script type="module" src="${script}"></script></head><body><main><h1>Send files</h1>${body}</main></body></html>`;
 
 /** Serves web/uploader at `/`, and beside it pages (`{body, script}`), files (texts), and routes (functions). All of it can be changed later:
@@ -39,7 +39,7 @@ export async function serve({ files = {}, pages = {}, routes = {} } = {}) {
     if (routes[path]) return routes[path](request, response);
     if (pages[path]) return answer("text/html", page(pages[path]));
     if (path === "/page.css") return answer("text/css", PAGE_CSS);
-    const text = path === "/icon.ico" ? "" : files[path] ?? await readFile(SOURCES + path, "utf8").catch(() => null);
+    const text = path === "/favicon.ico" ? "" : files[path] ?? await readFile(SOURCES + path, "utf8").catch(() => null);
     if (text === null) return response.writeHead(404).end();
     return answer(KINDS[extname(path)] ?? "text/javascript", path.startsWith("/examples/") ? text.replaceAll(EXAMPLE, site.endpoint) : text);
   }).listen(0, "127.0.0.1");

@@ -9,6 +9,7 @@ import { fractionOf } from "./describe.js";
 
 const PAUSE = 700;
 const STEP = 0.25;
+const SAID_AT_ONCE = 4;
 /** More files than this at once are told as a number. */
 const SINGLY = 3;
 
@@ -27,10 +28,11 @@ export class Announcer {
   /** @param {string} text */
   say(text) {
     if (!this.queue.includes(text)) this.queue.push(text);
+    // The last ones count most where there are too many.
+    if (this.queue.length > SAID_AT_ONCE) this.queue.shift();
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
-      // The last ones count most where there are too many.
-      this.element.textContent = this.queue.splice(0).slice(-4).join(". ");
+      this.element.textContent = this.queue.splice(0).join(". ");
     }, PAUSE);
   }
 

@@ -61,14 +61,18 @@ function wordOf({ state }, words, now) {
   }
 }
 
+/** How fast it goes and how long it takes, as far as that is known. @param {{rate?: number, eta?: number}} measured @param {Words} words */
+export function paceOf({ rate, eta = NaN }, words) {
+  return [...rate ? [words.rate(rate)] : [], ...Number.isFinite(eta) ? [words.t("left", { time: words.duration(eta) })] : []];
+}
+
 /** @param {Item} item @param {Words} words */
 function factsOf(item, words) {
   const { kind } = item.state;
   const facts = [];
   if (kind === "uploading" || kind === "preparing") {
     if (item.size > 0) facts.push(words.percent(fractionOf(item)));
-    if (item.rate) facts.push(words.rate(item.rate));
-    if (item.eta !== undefined && Number.isFinite(item.eta)) facts.push(words.t("left", { time: words.duration(item.eta) }));
+    facts.push(...paceOf(item, words));
   } else if (item.state.kind === "ready") {
     if (item.state.verified) facts.push(words.t("verified"));
   } else if (kind === "needs-file" || kind === "paused" || kind === "offline" || kind === "waiting") {
@@ -96,9 +100,7 @@ export function describe(item, { words, now, canLink, autoStart }) {
   const problem = "problem" in state ? state.problem : undefined;
   /** @type {Action[]} */
   const offers = [];
-  if (state.kind === "failed" && state.problem.retryable) offers.push("retry");
-  if (state.kind === "waiting") offers.push("retry");
-  if (state.kind === "cancelled") offers.push("retry");
+  if (state.kind === "waiting" || state.kind === "cancelled" || (state.kind === "failed" && state.problem.retryable)) offers.push("retry");
   if (state.kind === "needs-file" && item.hasHandle) offers.push("allow");
   if (wantsFile(item)) offers.push("choose");
   let { action } = look;

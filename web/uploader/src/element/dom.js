@@ -22,6 +22,10 @@ export function h(name, ...rest) {
   return element;
 }
 
+/** A button that submits nothing. @param {string} classes As `.text.failed`. @param {Record<string, unknown>} attributes @param {...(Node | string)} children */
+export const button = (classes, attributes, ...children) =>
+  h(/** @type {"button"} */ (`button${classes}`), { type: "button", part: "button", ...attributes }, ...children);
+
 /** Writes only what differs: nothing is laid out again, and no selection is lost.
  * @param {Node} node @param {string} text */
 export function setText(node, text) {

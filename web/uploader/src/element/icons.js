@@ -1,5 +1,7 @@
 // One small set, drawn with strokes of the text's colour. All of them stand beside words or in named buttons.
 
+import { h } from "./dom.js";
+
 /** @type {Record<string, string>} */
 const PATHS = {
   upload: "M12 15.5V4m-4.5 4.5L12 4l4.5 4.5M4 14.5V18a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-3.5",
@@ -38,6 +40,9 @@ export function icon(name) {
   svg.append(path);
   return svg;
 }
+
+/** An icon beside a word. @param {string} name */
+export const iconBox = (name) => h("span.state-icon", icon(name));
 
 /** Shows another icon in a box, if it is another one.
  * @param {HTMLElement} box @param {string} name */

@@ -1,8 +1,8 @@
 // The list of files: only what can be seen is in the document, however many there are. Heights are estimated until a row has
 // been measured; what is above and below is padding.
 
-import { h, setAttribute, setShown, setText } from "./dom.js";
-import { setIcon } from "./icons.js";
+import { button, h, setAttribute, setShown, setText } from "./dom.js";
+import { icon, iconBox } from "./icons.js";
 import { Row } from "./row.js";
 
 /** @typedef {import("./types.js").Item} Item */
@@ -17,14 +17,9 @@ export const FOLDED_FROM = 11;
 export class FileList {
   /** @param {(act: string, id: string) => void} act */
   constructor(act) {
-    this.foldIcon = h("span.state-icon");
-    setIcon(this.foldIcon, "check");
     this.foldText = h("span.word");
-    this.foldAction = h("span.fold-action");
-    const arrow = h("span.arrow");
-    setIcon(arrow, "chevron");
-    this.fold = h("button.fold", { type: "button", part: "fold", "aria-expanded": "false", hidden: true, click: () => this.toggle() },
-      this.foldIcon, this.foldText, this.foldAction, arrow);
+    this.fold = button(".fold", { part: "fold", "aria-expanded": "false", hidden: true, click: () => this.toggle() },
+      iconBox("check"), this.foldText, h("span.arrow", icon("chevron")));
     this.list = h("ul.rows", { part: "list", role: "list" });
     this.scroller = h("div.scroller", this.list);
     this.element = h("div.list", { hidden: true }, this.fold, this.scroller);

@@ -1,19 +1,12 @@
 // What is said beside the rows: that the network is away, and in one summary, which files were not taken.
 
-import { h, setAttribute, setShown, setText } from "./dom.js";
-import { setIcon } from "./icons.js";
+import { button, h, setAttribute, setShown, setText } from "./dom.js";
+import { icon, iconBox } from "./icons.js";
 
 /** @typedef {import("./words.js").Words} Words */
 /** @typedef {{name: string, code: string, [key: string]: unknown}} Refused */
 
 const NAMES = 3;
-
-/** @param {string} name */
-const iconBox = (name) => {
-  const box = h("span.state-icon");
-  setIcon(box, name);
-  return box;
-};
 
 /** Why a file was not taken. @param {Refused} refused @param {Words} words @returns {string} */
 function reasonOf(refused, words) {
@@ -41,8 +34,7 @@ export class Notices {
     this.offline = h("div.notice.warning", { part: "notice offline", hidden: true }, iconBox("offline"), h("p", this.offlineTitle, " ", this.offlineText));
     this.title = h("strong");
     this.reasons = h("ul");
-    this.dismiss = h("button.icon-button", { type: "button", part: "button", click: () => this.clear() });
-    setIcon(this.dismiss, "remove");
+    this.dismiss = button(".icon-button", { click: () => this.clear() }, icon("remove"));
     this.refused = h("div.notice.failed", { part: "notice refused", hidden: true }, iconBox("warning"), h("div", this.title, this.reasons), this.dismiss);
     this.element = h("div.notices", this.offline, this.refused);
   }
@@ -63,7 +55,9 @@ export class Notices {
     const byReason = new Map();
     for (const one of refused) {
       const reason = reasonOf(one, words);
-      byReason.set(reason, [...byReason.get(reason) ?? [], one.name]);
+      const names = byReason.get(reason);
+      if (names) names.push(one.name);
+      else byReason.set(reason, [one.name]);
     }
     const title = refused.length > 0 ? words.t("refused", { count: refused.length }) : words.t("emptyFolders", { count: empty.length });
     const lines = [...byReason].map(([reason, names]) => `${reason}: ${namesOf(names, words)}`);

@@ -1,7 +1,8 @@
 // One file's row. Its elements are made once and changed in place: focus and selection survive every update.
 
-import { describe, fractionOf } from "./describe.js";
-import { h, setAttribute, setFacts, setShown, setText } from "./dom.js";
+import { makeBar, setBar } from "./bar.js";
+import { describe } from "./describe.js";
+import { button, h, setAttribute, setFacts, setShown, setText } from "./dom.js";
 import { kindOf, setIcon } from "./icons.js";
 
 /** @typedef {import("./types.js").Item} Item */
@@ -35,8 +36,7 @@ export function splitName(name) {
   return [name.slice(0, at), name.slice(at)];
 }
 
-const button = (/** @type {string} */ act, /** @type {string} */ kind) =>
-  h(`button.${kind}`, { type: "button", part: `button ${kind}`, "data-act": act });
+const actor = (/** @type {string} */ act, /** @type {string} */ kind) => button(`.${kind}`, { part: `button ${kind}`, "data-act": act });
 
 export class Row {
   /** @param {string} id */
@@ -53,16 +53,14 @@ export class Row {
     this.facts = h("span.facts.num");
     this.state = h("span.state", { part: "state" }, this.stateIcon, this.word);
     this.sentence = h("p.sentence", { part: "message" });
-    this.offers = { retry: button("retry", "text"), choose: button("choose", "text"), allow: button("allow", "text") };
-    this.more = button("details", "text");
+    this.offers = { retry: actor("retry", "text"), choose: actor("choose", "text"), allow: actor("allow", "text") };
+    this.more = actor("details", "text");
     this.offered = h("div.offers", ...Object.values(this.offers), this.more);
     this.details = h("div.details", { part: "details", hidden: true });
-    this.action = button("", "icon-button");
-    this.remove = button("remove", "icon-button");
+    this.action = actor("", "icon-button");
+    this.remove = actor("remove", "icon-button");
     setIcon(this.remove, "remove");
-    this.sent = h("div.sent");
-    this.confirmed = h("div.confirmed", { part: "bar-confirmed" });
-    this.bar = h("div.bar", { part: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, this.sent, this.confirmed);
+    this.bar = makeBar("bar");
     const body = h("div.body", this.name, this.size,
       h("div.status", this.state, this.facts, this.offered), this.sentence, this.details);
     this.element = h("li.row", { "data-id": id }, this.thumb, body, h("div.actions", this.action, this.remove), this.bar);
@@ -79,7 +77,6 @@ export class Row {
     this.showName(item, view.words);
     const said = describe(item, view);
     this.showState(item, said, view);
-    this.showBar(item, said, view.words);
     this.showActions(item, said, view);
     this.showDetails(said, view);
     view.previews.show(this.thumb, item, kindOf(item.type));
@@ -110,21 +107,10 @@ export class Row {
     setFacts(this.facts, note ? [] : said.facts);
     setText(this.sentence, said.sentence ?? "");
     setShown(this.sentence, Boolean(said.sentence));
+    setShown(this.bar, said.bar);
+    if (said.bar) setBar(this.bar, item, item.size, words.t("uploadOf", { name: item.name }), words);
     setAttribute(this.bar, "title", item.sent > item.confirmed
       ? words.t("unconfirmed", { size: words.size(item.sent), done: words.size(item.confirmed) }) : null);
-  }
-
-  /** @param {Item} item @param {Description} said @param {Words} words */
-  showBar(item, said, words) {
-    setShown(this.bar, said.bar);
-    if (!said.bar) return;
-    const fraction = fractionOf(item);
-    const sent = item.size > 0 ? Math.min(1, Math.max(item.sent, item.confirmed) / item.size) : fraction;
-    setAttribute(this.bar, "aria-label", words.t("uploadOf", { name: item.name }));
-    setAttribute(this.bar, "aria-valuenow", Math.floor(fraction * 100));
-    setAttribute(this.bar, "aria-valuetext", words.t("progress", { done: words.size(item.confirmed), size: words.size(item.size) }));
-    this.confirmed.style.setProperty("--at", String(fraction));
-    this.sent.style.setProperty("--at", String(sent));
   }
 
   /** @param {Item} item @param {Description} said @param {View} view */
@@ -160,7 +146,7 @@ export class Row {
     setShown(this.details, shown);
     if (!shown) return;
     const list = h("dl", ...pairs.flatMap(([label, value]) => [h("dt", label), h("dd", value)]));
-    const copy = button("copy", "text");
+    const copy = actor("copy", "text");
     setText(copy, words.t("copyDetails"));
     // Made anew only where it says something else: the focus may be on its button.
     if (this.details.firstChild?.textContent !== list.textContent || !this.details.lastChild) this.details.replaceChildren(list, copy);

@@ -57,14 +57,13 @@ button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
   text-align: center;
 }
 .input { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; opacity: 0; cursor: pointer; font-size: 0; }
-.input::file-selector-button { cursor: pointer; }
 .dashes { position: absolute; inset: 0; border: 1.5px dashed var(--control); border-radius: inherit; pointer-events: none; }
 .input:focus-visible + .dashes { outline: 3px solid var(--accent); outline-offset: 1px; }
 .zone:hover .dashes { border-color: var(--accent); }
 .zone-icon { color: var(--muted); font-size: 1.25rem; pointer-events: none; margin-block-end: 4px; }
 .zone-text { pointer-events: none; min-inline-size: 0; }
-.title { font-size: 1rem; line-height: 1.5; text-wrap: balance; }
-.link { color: var(--accent); text-decoration: underline; text-decoration-thickness: 1px; text-underline-offset: 3px; }
+.title { font-size: 1rem; line-height: 1.5; }
+.link { color: var(--accent); text-decoration: underline; text-underline-offset: 3px; }
 .limits { color: var(--muted); font-size: var(--small); line-height: 1.5; }
 .limits span, .facts span { unicode-bidi: isolate; white-space: pre-wrap; }
 .for-touch, .for-drag { display: none; }
@@ -147,15 +146,15 @@ button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
 .facts:empty { display: none; }
 .facts { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .offers { display: inline-flex; gap: 12px; }
-.sentence { font-size: var(--small); line-height: 1.25rem; overflow-wrap: anywhere; text-wrap: pretty; }
+.sentence { font-size: var(--small); line-height: 1.25rem; overflow-wrap: anywhere; }
 [data-tone="failed"] .state { font-weight: 600; }
 .icon-busy { animation: turn 1s linear infinite; }
 .actions { display: flex; align-items: start; justify-content: end; gap: 0; min-inline-size: calc(2 * var(--target)); margin-block-start: calc((40px - var(--target)) / 2); }
 .icon-button { flex: none; inline-size: var(--target); block-size: var(--target); display: grid; place-items: center; color: var(--muted); font-size: 0.875rem; }
 .icon-button:hover { background: color-mix(in srgb, var(--text) 8%, transparent); color: var(--text); }
 .bar { position: absolute; inset-block-end: 1px; inset-inline: 60px 12px; block-size: 4px; border-radius: 2px; background: var(--hairline); overflow: hidden; }
-.bar div { position: absolute; inset: 0; transform-origin: 0 50%; transform: scaleX(var(--at, 0)); transition: transform 200ms linear; background: var(--accent); }
-.bar .sent { opacity: 0.35; }
+.bar div { position: absolute; inset: 0; transform-origin: 0 50%; transform: scaleX(var(--confirmed, 0)); transition: transform 200ms linear; background: var(--accent); }
+.bar .sent { transform: scaleX(var(--sent, 0)); opacity: 0.35; }
 [data-tone="idle"] .bar div, [data-tone="warning"] .bar div { background: var(--control); }
 .total .bar { position: relative; inset: auto; inline-size: auto; margin-block-start: 2px; }
 .root[dir="rtl"] .bar div, :host(:dir(rtl)) .root:not([dir]) .bar div { transform-origin: 100% 50%; }

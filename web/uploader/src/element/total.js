@@ -1,8 +1,9 @@
 // The line above the files: how many, how much, how fast, how long, and what can be done with all of them.
 
-import { AT_RISK, ENDED } from "./describe.js";
-import { h, setAttribute, setFacts, setShown, setText } from "./dom.js";
-import { setIcon } from "./icons.js";
+import { makeBar, setBar } from "./bar.js";
+import { AT_RISK, ENDED, paceOf } from "./describe.js";
+import { button, h, setAttribute, setFacts, setShown, setText } from "./dom.js";
+import { iconBox } from "./icons.js";
 
 /** @typedef {import("./types.js").Item} Item */
 /** @typedef {import("./types.js").UploaderState} UploaderState */
@@ -36,23 +37,18 @@ export class Total {
   /** @param {(act: string) => void} act */
   constructor(act) {
     this.act = act;
-    this.mark = h("span.state-icon");
-    setIcon(this.mark, "check");
+    this.mark = iconBox("check");
     this.files = h("span.files");
     this.facts = h("span.facts.num");
-    this.failed = h("button.text.failed", { type: "button", click: () => act("showFailed") });
+    this.failed = button(".text.failed", { click: () => act("showFailed") });
     this.buttons = Object.entries(ACTIONS).map(([name, image]) => {
-      const box = h("span.state-icon");
-      setIcon(box, image);
-      const button = h("button.all", { type: "button", part: "button all", "data-all": name, click: () => this.press(name) }, box, h("span.label"));
-      return button;
+      return button(".all", { part: "button all", "data-all": name, click: () => this.press(name) }, iconBox(image), h("span"));
     });
-    this.bar = h("div.bar", { part: "bar bar-total", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 },
-      this.sent = h("div.sent"), this.confirmed = h("div.confirmed"));
+    this.bar = makeBar("bar bar-total");
     this.line = h("div.total-line", h("p.sum", this.mark, this.files, this.facts), this.failed, h("div.alls", ...this.buttons));
     this.question = h("p");
-    this.keep = h("button.plain", { type: "button", part: "button", click: () => this.ask(false) });
-    this.sure = h("button.danger", { type: "button", part: "button", click: () => { this.ask(false); act("cancelAll"); } });
+    this.keep = button(".plain", { click: () => this.ask(false) });
+    this.sure = button(".danger", { click: () => { this.ask(false); act("cancelAll"); } });
     this.confirm = h("div.confirm", { role: "group", hidden: true, keydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === "Escape") this.ask(false); } },
       this.question, this.keep, this.sure);
     this.element = h("div.total", { part: "total", hidden: true }, this.line, this.confirm, this.bar);
@@ -80,30 +76,17 @@ export class Total {
     this.say(state, counts, words, live);
     setShown(this.failed, counts.failed > 0);
     setText(this.failed, words.t("failedFiles", { count: counts.failed }));
-    const fraction = totals.bytes > 0 ? Math.min(1, totals.confirmed / totals.bytes) : 0;
     setShown(this.bar, live);
-    setAttribute(this.bar, "aria-label", words.t("uploadAll"));
-    setAttribute(this.bar, "aria-valuenow", Math.floor(fraction * 100));
-    this.confirmed.style.setProperty("--at", String(fraction));
-    this.sent.style.setProperty("--at", String(totals.bytes > 0 ? Math.min(1, Math.max(totals.sent, totals.confirmed) / totals.bytes) : 0));
+    setBar(this.bar, totals, totals.bytes, words.t("uploadAll"), words);
     this.offer(counts, words, live, autoStart);
   }
 
   /** @param {UploaderState} state @param {Tally} counts @param {Words} words @param {boolean} live */
   say({ totals }, counts, words, live) {
     setShown(this.mark, !live && counts.ready > 0);
-    this.element.classList.toggle("done", !live && counts.ready > 0 && counts.failed === 0);
     setText(this.files, live ? words.t("filesDone", { done: counts.ready, count: counts.all }) : words.t("received", { count: counts.ready }));
-    /** @type {string[]} */
-    const facts = [];
-    if (!live) {
-      if (counts.ready > 0) facts.push(words.size(counts.readyBytes));
-    } else {
-      facts.push(words.t("progress", { done: words.size(totals.confirmed), size: words.size(totals.bytes) }));
-      if (totals.rate) facts.push(words.rate(totals.rate));
-      if (totals.eta !== undefined && Number.isFinite(totals.eta)) facts.push(words.t("left", { time: words.duration(totals.eta) }));
-    }
-    setFacts(this.facts, facts);
+    const progress = words.t("progress", { done: words.size(totals.confirmed), size: words.size(totals.bytes) });
+    setFacts(this.facts, live ? [progress, ...paceOf(totals, words)] : [words.size(counts.readyBytes)]);
   }
 
   /** @param {Tally} counts @param {Words} words @param {boolean} live @param {boolean} autoStart */

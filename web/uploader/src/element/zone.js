@@ -2,7 +2,7 @@
 // anywhere on the page come in here, too.
 
 import { collectChosen, collectDropped, collectPasted, countDragged, hasFiles } from "./collect.js";
-import { h, setAttribute, setFacts, setShown, setText } from "./dom.js";
+import { button, h, setAttribute, setFacts, setShown, setText } from "./dom.js";
 import { icon } from "./icons.js";
 
 /** @typedef {import("./collect.js").Collected} Collected */
@@ -48,7 +48,7 @@ export class Zone {
     this.over = h("span.for-drag");
     this.limits = h("p.limits.num", { id: "limits", part: "limits" });
     const source = (/** @type {string} */ name, /** @type {HTMLInputElement} */ input) =>
-      h(`button.source.source-${name}`, { type: "button", part: "button source", click: () => input.click() }, icon(name), h("span"));
+      button(`.source.source-${name}`, { part: "button source", click: () => input.click() }, icon(name), h("span"));
     this.folder = source("folder", this.folderInput);
     this.camera = source("camera", this.cameraInput);
     const text = h("div.zone-text", h("p.title", this.mouse, this.touch, this.over), this.limits);
@@ -89,11 +89,11 @@ export class Zone {
     setShown(this.limits, said.length > 0);
     setShown(this.folder, folders);
     setShown(this.camera, !accept || /image|\*\/\*/.test(accept));
-    for (const [button, key] of /** @type {const} */ ([[this.folder, "folder"], [this.camera, "camera"]])) {
-      setText(/** @type {Element} */ (button.lastChild), words.t(key));
+    for (const [source, key] of /** @type {const} */ ([[this.folder, "folder"], [this.camera, "camera"]])) {
+      setText(/** @type {Element} */ (source.lastChild), words.t(key));
       // In a narrow place only the icon is seen.
-      setAttribute(button, "aria-label", words.t(key));
-      setAttribute(button, "title", words.t(key));
+      setAttribute(source, "aria-label", words.t(key));
+      setAttribute(source, "title", words.t(key));
     }
   }
 

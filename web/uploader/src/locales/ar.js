@@ -39,7 +39,7 @@ export default {
   waitingNow: "انقطع الرفع، تجري المحاولة من جديد",
   completing: "يجري الإنهاء",
   processing: "يجري الفحص",
-  steps: { digest: "التحقق من البصمة", type: "التحقق من النوع", scan: "فحص الفيروسات", media: "إعداد المعاينات" },
+  steps: { scan: "فحص الفيروسات", media: "إعداد المعاينات" },
   ready: "جاهز",
   rejected: "مرفوض",
   failed: "فشل",

@@ -30,7 +30,7 @@ export default {
   waitingNow: "Unterbrochen, neuer Versuch",
   completing: "Wird abgeschlossen",
   processing: "Wird geprüft",
-  steps: { digest: "Prüfsumme wird geprüft", type: "Dateityp wird geprüft", scan: "Virenprüfung", media: "Vorschau wird erstellt" },
+  steps: { scan: "Virenprüfung", media: "Vorschau wird erstellt" },
   ready: "Fertig",
   rejected: "Abgelehnt",
   failed: "Fehlgeschlagen",

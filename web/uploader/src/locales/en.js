@@ -30,7 +30,7 @@ export default {
   waitingNow: "Interrupted, trying again",
   completing: "Finishing",
   processing: "Checking",
-  steps: { digest: "Verifying the digest", type: "Checking the type", scan: "Scanning for viruses", media: "Making previews" },
+  steps: { scan: "Scanning for viruses", media: "Making previews" },
   ready: "Ready",
   rejected: "Refused",
   failed: "Failed",

@@ -30,7 +30,7 @@ export default {
   waitingNow: "중단됨, 다시 시도하는 중",
   completing: "마무리하는 중",
   processing: "확인하는 중",
-  steps: { digest: "체크섬 확인 중", type: "파일 형식 확인 중", scan: "바이러스 검사 중", media: "미리보기 만드는 중" },
+  steps: { scan: "바이러스 검사 중", media: "미리보기 만드는 중" },
   ready: "완료",
   rejected: "거부됨",
   failed: "실패",
