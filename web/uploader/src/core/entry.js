@@ -5,6 +5,10 @@
 /** @typedef {import("./types.js").FileInfo} FileInfo */
 /** @typedef {Pick<StoredItem, "id" | "name" | "path" | "size" | "type" | "lastModified" | "addedAt"> & Partial<StoredItem>} Facts */
 
+// Shared by the thousands of files that are only in line.
+const nothing = () => {};
+const ended = Promise.resolve();
+
 export class Entry {
   /** @param {Facts} facts @param {number} order Its place in the list. @param {File} [file] */
   constructor(facts, order, file) {
@@ -24,11 +28,12 @@ export class Entry {
     this.uploadId = facts.uploadId;
     this.assetId = facts.assetId;
     this.partSize = facts.partSize;
-    this.parts = parseRanges(facts.parts);
+    /** Parts that the storage has. @type {Set<number> | undefined} */
+    this.parts = facts.parts ? parseRanges(facts.parts) : undefined;
     this.confirmed = facts.confirmed ?? 0;
     this.paused = facts.paused ?? false;
-    /** Bytes of the requests in flight. @type {Map<string, number>} */
-    this.flying = new Map();
+    /** Bytes of the requests in flight. @type {Map<string, number> | undefined} */
+    this.flying = undefined;
     /** In memory alone. @type {string | undefined} */
     this.token = undefined;
     /** The file's SHA-256, once this page has made it. @type {string | undefined} */
@@ -38,10 +43,10 @@ export class Entry {
     /** @type {import("./job.js").Job | null} */
     this.job = null;
     /** The end of the last job. @type {Promise<void>} */
-    this.ending = Promise.resolve();
+    this.ending = ended;
     /** The upload that this page alone may drive. @type {string | undefined} */
     this.lockedId = undefined;
-    this.release = () => {};
+    this.release = nothing;
   }
 
   /** @param {string} id @param {() => void} release */
@@ -53,7 +58,7 @@ export class Entry {
   unlock() {
     this.release();
     this.lockedId = undefined;
-    this.release = () => {};
+    this.release = nothing;
   }
 
   /** @returns {FileInfo} */
@@ -62,12 +67,28 @@ export class Entry {
     return { id, name, path, size, type, lastModified, fingerprint, uploadId };
   }
 
+  /** Bytes that are on their way or there. */
+  get sent() {
+    let sent = this.confirmed;
+    for (const bytes of this.flying?.values() ?? []) sent += bytes;
+    return sent;
+  }
+
+  /** Sets the bytes of a request in flight, and answers with those before. @param {string} lane @param {number} bytes */
+  fly(lane, bytes) {
+    const flying = this.flying ??= new Map();
+    const before = flying.get(lane) ?? 0;
+    if (bytes > 0) flying.set(lane, bytes);
+    else flying.delete(lane);
+    return before;
+  }
+
   /** Begins anew: the upload that was begun is gone. */
   forgetUpload() {
     this.uploadId = undefined;
     this.assetId = undefined;
     this.partSize = undefined;
-    this.parts = new Set();
+    this.parts = undefined;
     this.confirmed = 0;
   }
 
@@ -83,7 +104,7 @@ export class Entry {
   /** @param {string} endpoint @param {string} session @returns {StoredItem} */
   stored(endpoint, session) {
     const { id, name, path, size, type, lastModified, addedAt, fingerprint, sample, uploadId, assetId, partSize, confirmed, paused, handle } = this;
-    const parts = formatRanges(this.parts);
+    const parts = this.parts && formatRanges(this.parts);
     return { id, endpoint, session, name, path, size, type, lastModified, addedAt, fingerprint, sample, uploadId, assetId, partSize, parts, confirmed, paused, handle };
   }
 }

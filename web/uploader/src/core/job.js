@@ -94,7 +94,7 @@ export class Job {
     try {
       return await this.transfer(opened);
     } finally {
-      entry.flying.clear();
+      entry.flying = undefined;
       this.lanes.clear();
     }
   }
@@ -243,7 +243,13 @@ export class Job {
 
   /** The SHA-256 of a part. @param {Blob} blob */
   async checksum(blob) {
-    return this.context.worker.sha256(blob, false, this.signal);
+    try {
+      return await this.context.worker.sha256(blob, false, this.signal);
+    } catch {
+      this.signal.throwIfAborted();
+      await until(requireReadable(/** @type {File} */ (this.entry.file)), this.signal);
+      return null;
+    }
   }
 
   /** The SHA-256 of the whole file, where it is worth its time. @returns {Promise<string | null>} */
@@ -274,9 +280,7 @@ export class Job {
   /** Bytes of a request in flight. @param {string} lane @param {number} bytes */
   fly(lane, bytes) {
     const { entry, context: { progress } } = this;
-    progress.count(entry, bytes - (entry.flying.get(lane) ?? 0));
-    if (bytes > 0) entry.flying.set(lane, bytes);
-    else entry.flying.delete(lane);
+    progress.count(entry, bytes - entry.fly(lane, bytes));
     progress.tell(entry);
   }
 
@@ -284,8 +288,7 @@ export class Job {
   confirm(lane, bytes) {
     const { entry, context: { progress } } = this;
     this.confirmations++;
-    progress.count(entry, bytes - (entry.flying.get(lane) ?? 0));
-    entry.flying.delete(lane);
+    progress.count(entry, bytes - entry.fly(lane, 0));
     this.setConfirmed(entry.confirmed + bytes);
   }
 

@@ -19,11 +19,11 @@ function missingParts(job, upload) {
   const { entry } = job;
   const [size, count] = [upload.part_size ?? entry.size, upload.part_count ?? 1];
   entry.partSize = size;
-  entry.parts = new Set(upload.received.filter(({ part, size: bytes }) => bytes === lengthOf(part, size, entry.size)).map(({ part }) => part));
-  job.setConfirmed([...entry.parts].reduce((sum, part) => sum + lengthOf(part, size, entry.size), 0));
+  const there = entry.parts = new Set(upload.received.filter(({ part, size: bytes }) => bytes === lengthOf(part, size, entry.size)).map(({ part }) => part));
+  job.setConfirmed([...there].reduce((sum, part) => sum + lengthOf(part, size, entry.size), 0));
   /** @type {number[]} */
   const missing = [];
-  for (let part = 1; part <= count; part++) if (!entry.parts.has(part)) missing.push(part);
+  for (let part = 1; part <= count; part++) if (!there.has(part)) missing.push(part);
   return missing;
 }
 
@@ -76,6 +76,6 @@ async function sendPart(job, signer, part) {
     if (answer.status === 403) answer = await send();
     if (answer.status >= 300) throw storageProblem(answer, clock.now());
   });
-  entry.parts.add(part);
+  entry.parts?.add(part);
   job.confirm(lane, blob.size);
 }

@@ -32,9 +32,7 @@ export class Progress {
 
   /** @param {Entry} entry */
   tell(entry) {
-    let sent = entry.confirmed;
-    for (const bytes of entry.flying.values()) sent += bytes;
-    this.store.change(entry.id, { type: "progress", sent, confirmed: entry.confirmed });
+    this.store.change(entry.id, { type: "progress", sent: entry.sent, confirmed: entry.confirmed });
   }
 
   tick() {

@@ -8,12 +8,14 @@ import { ProblemError, parseJson } from "./problem.js";
 /** @typedef {import("./types.js").Asset} Asset */
 /** @typedef {import("./entry.js").Entry} Entry */
 /** @typedef {import("./context.js").Context} Context */
-/** @typedef {{entry: Entry, due: number, wait: number, streamed: boolean, deaf: boolean, stop?: () => void}} Watched */
+/** @typedef {{entry: Entry, due: number, wait: number, streamed: boolean, deafUntil: number, stop?: () => void}} Watched */
 
 const FIRST_WAIT = 300;
 const LONGEST_WAIT = 10_000;
 /** Streams at once, and questions at once: the requests belong to the bytes. */
 const STREAMS = 2;
+/** A stream that ended is not begun again at once. */
+const STREAM_PAUSE = 2_000;
 const QUESTIONS = 2;
 /** From so many on, assets are asked about together where the credential allows it. */
 const TOGETHER = 3;
@@ -40,7 +42,7 @@ export class Watcher {
 
   /** @param {Entry} entry */
   add(entry) {
-    this.watched.set(entry.id, { entry, due: this.context.clock.now(), wait: FIRST_WAIT, streamed: false, deaf: false });
+    this.watched.set(entry.id, { entry, due: this.context.clock.now(), wait: FIRST_WAIT, streamed: false, deafUntil: 0 });
     this.next();
   }
 
@@ -66,7 +68,7 @@ export class Watcher {
     const due = [];
     let soonest = Infinity;
     for (const one of this.watched.values()) {
-      if (quiet && !one.streamed && !one.deaf && this.streams < STREAMS) void this.listen(one);
+      if (quiet && !one.streamed && one.deafUntil <= now && this.streams < STREAMS) void this.listen(one);
       if (one.due <= now) due.push(one);
       else soonest = Math.min(soonest, one.due);
     }
@@ -75,12 +77,12 @@ export class Watcher {
     this.timer = soonest < Infinity ? clock.setTimeout(() => this.next(), Math.max(50, soonest - now)) : null;
   }
 
-  /** Those of one question. @param {Watched[]} due */
+  /** Those of one question: the others are asked about along with those that are due. @param {Watched[]} due */
   portion(due) {
-    const together = this.mayAskTogether && due.length >= TOGETHER && !isGrant(due[0].entry.token);
-    if (!together) return due.splice(0, 1);
     const { token } = due[0].entry;
-    const some = due.filter(({ entry }) => entry.token === token).slice(0, BATCH);
+    const together = this.mayAskTogether && this.watched.size >= TOGETHER && !isGrant(token);
+    if (!together) return due.splice(0, 1);
+    const some = [...this.watched.values()].filter((one) => one.due < Infinity && one.entry.token === token).slice(0, BATCH);
     const taken = new Set(some);
     due.splice(0, due.length, ...due.filter((one) => !taken.has(one)));
     return some;
@@ -128,7 +130,9 @@ export class Watcher {
 
   /** @param {Watched} one @param {Asset} asset */
   heard(one, asset) {
-    if (ENDED.has(asset.state) && this.watched.delete(one.entry.id)) this.onEnd(one.entry, asset);
+    if (!ENDED.has(asset.state) || !this.watched.delete(one.entry.id)) return;
+    one.stop?.();
+    this.onEnd(one.entry, asset);
   }
 
   /** Follows one asset until it has come to its end, or the stream to its own. @param {Watched} one */
@@ -154,7 +158,7 @@ export class Watcher {
           if (FINAL.has(type)) life.abort(new Error("heard"));
         },
       });
-      one.deaf = status >= 400;
+      if (status >= 400) one.deafUntil = Infinity;
     } catch {
       // What it has become is asked below.
     } finally {
@@ -163,8 +167,8 @@ export class Watcher {
       this.streams--;
       one.streamed = false;
     }
-    one.due = this.context.clock.now();
-    one.wait = FIRST_WAIT;
+    const now = this.context.clock.now();
+    Object.assign(one, { due: now, wait: FIRST_WAIT, deafUntil: Math.max(one.deafUntil, now + STREAM_PAUSE) });
     this.next();
   }
 
