@@ -41,7 +41,7 @@ test("a night without a service, while the browser takes itself for online, is w
   await some(w, 2);
   w.service.reachable = false;
   await page.becomes("offline", undefined, 40_000);
-  await w.clock.advance(8 * 3600_000);
+  await w.clock.advance(2 * 3600_000);
   assert.equal(page.kind(), "offline");
   const before = w.service.puts().length;
   w.service.reachable = true;
