@@ -2,17 +2,19 @@
 // shows of every state. An uploader of the core's shape plays the core here; the real core against the real service is at the end.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { Service } from "./service.mjs";
-import { SOURCES, bundleExample, serve, strictPolicy } from "./uploader-page.mjs";
+import { PACKAGES, SOURCES, bundleExample, serve, strictPolicy } from "./uploader-page.mjs";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const SCREENSHOTS = process.env.GANTRY_TEST_SCREENSHOTS;
@@ -555,6 +557,37 @@ test("the element is small, and a server can import it", async () => {
   assert.ok(size <= 20 * 1024, `${size} bytes`);
   const { GantryUploaderElement } = await import(`${SOURCES}src/element/index.js`);
   assert.equal(typeof GantryUploaderElement, "function");
+});
+
+/** A page in TypeScript, which takes the package from npm. */
+const TYPED = `
+  import { createUploader } from "@gantry/uploader";
+  import "@gantry/uploader/element";
+  import german from "@gantry/uploader/locales/de";
+  const element = document.querySelector("gantry-uploader")!;
+  element.tokenProvider = async ({ file }) => file.name;
+  element.addEventListener("gantry-ready", ({ detail }) => { const id: string = detail.asset.id; console.log(id, german.lang); });
+  element.uploader = createUploader({ endpoint: "https://files.example", token: () => "" });
+  // @ts-expect-error: it is a text
+  const endpoint: number = element.endpoint;
+`;
+
+test("TypeScript knows the element and its events, and checks the examples", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "gantry-types-"));
+  const installed = join(folder, "uploader");
+  await cp(SOURCES, installed, { recursive: true });
+  await mkdir(join(folder, "node_modules/@gantry"), { recursive: true });
+  await symlink(installed, join(folder, "node_modules/@gantry/uploader"));
+  for (const name of ["@uppy", "@transloadit", "tus-js-client", "@types"]) await symlink(join(PACKAGES, name), join(folder, "node_modules", name));
+  const tsc = (cwd, ...words) => promisify(execFile)(join(PACKAGES, ".bin/tsc"), words, { cwd }).catch(({ stdout }) => assert.fail(stdout));
+  await tsc(installed, "--project", ".");
+  await writeFile(join(folder, "package.json"), '{"type": "module"}');
+  await writeFile(join(folder, "page.ts"), TYPED);
+  const common = ["--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", "--lib", "es2023,dom,dom.iterable", "--skipLibCheck"];
+  await tsc(folder, ...common, "page.ts");
+  const examples = ["plain/main.js", "uppy/main.js"].map((name) => join(installed, "examples", name));
+  await tsc(folder, ...common, "--allowJs", "--checkJs", ...examples);
+  await rm(folder, { recursive: true });
 });
 
 /** What each example is, as a page. */

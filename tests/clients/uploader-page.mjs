@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url";
 
 /** Where the package is. */
 export const SOURCES = fileURLToPath(new URL("../../web/uploader/", import.meta.url));
-const PACKAGES = fileURLToPath(new URL("node_modules", import.meta.url));
+/** Where npm has put what the tests need. */
+export const PACKAGES = fileURLToPath(new URL("node_modules", import.meta.url));
 const KINDS = { ".js": "text/javascript", ".html": "text/html", ".css": "text/css", ".json": "application/json", ".ico": "image/x-icon" };
 /** What the examples call the service. */
 const EXAMPLE = "https://files.example";

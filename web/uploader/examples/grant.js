@@ -1,7 +1,7 @@
 // Asks the page's own backend for a grant for one file. The backend calls `POST /v1/uploads` with its key and answers with what came back;
 // the key itself never gets into a page.
 
-/** @param {{file: {name: string, size: number, type: string}}} request */
+/** @param {{file: {name: string, size: number | null, type: string}}} request */
 export async function openUpload({ file }) {
   const body = JSON.stringify({ filename: file.name, size: file.size, content_type: file.type });
   const answer = await fetch("/uploads", { method: "POST", body, headers: { "content-type": "application/json" } });

@@ -2,6 +2,6 @@
 import "../../src/element/index.js";
 import { grantFor } from "../grant.js";
 
-const uploader = document.querySelector("gantry-uploader");
+const [uploader] = document.getElementsByTagName("gantry-uploader");
 uploader.tokenProvider = grantFor;
 uploader.addEventListener("gantry-ready", ({ detail }) => console.log("ready", detail.asset.id));

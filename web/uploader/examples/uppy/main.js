@@ -8,7 +8,7 @@ uppy.addPreProcessor((ids) => Promise.all(ids.map(async (id) => {
   const { endpoints } = await openUpload({ file: uppy.getFile(id) });
   uppy.setFileState(id, { tus: { endpoint: endpoints.tus } });
 })));
-uppy.on("upload-success", (file) => console.log("ready", file.name));
+uppy.on("upload-success", (file) => console.log("ready", file?.name));
 
 const input = /** @type {HTMLInputElement} */ (document.getElementById("files"));
-input.addEventListener("change", () => uppy.addFiles([...input.files].map((data) => ({ name: data.name, type: data.type, data }))));
+input.addEventListener("change", () => uppy.addFiles([...input.files ?? []].map((data) => ({ name: data.name, type: data.type, data }))));

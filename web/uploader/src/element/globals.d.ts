@@ -1,7 +1,7 @@
 // What the element adds to the document's types: its name and its events.
 
-import type { Asset, Item, Problem, Refused, Totals } from "../core/types.js";
-import type { GantryUploaderElement } from "./element.js";
+import type { Asset, Item, Problem, Refused, Totals } from "@gantry/uploader";
+import type { GantryUploaderElement } from "@gantry/uploader/element";
 
 declare global {
   interface HTMLElementTagNameMap {
