@@ -677,10 +677,10 @@ test("the element on the real core, against the real service on another origin",
     const page = await context.newPage();
     page.setDefaultTimeout(60_000);
     page.on("dialog", (dialog) => dialog.accept());
-    if (bytesPerSecond) {
-      const devtools = await context.newCDPSession(page);
-      await devtools.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytesPerSecond });
-    }
+    const devtools = await context.newCDPSession(page);
+    page.network = (offline, uploadThroughput = -1) =>
+      devtools.send("Network.emulateNetworkConditions", { offline, latency: 0, downloadThroughput: -1, uploadThroughput });
+    if (bytesPerSecond) await page.network(false, bytesPerSecond);
     await page.goto(site.origin + path);
     await page.waitForFunction(() => window.element?.uploader);
     return page;
@@ -750,10 +750,10 @@ test("the element on the real core, against the real service on another origin",
     const page = await open("/real", 4 << 20);
     await choose(page, await big("night.bin", 24 << 20));
     await page.waitForFunction(() => element.uploader.state.items[0]?.sent > 0);
-    await page.context().setOffline(true);
+    await page.network(true);
     await page.waitForSelector("text=No network.");
     await row(page, "night.bin").locator("text=Waiting for the network").waitFor();
-    await page.context().setOffline(false);
+    await page.network(false);
     await page.waitForFunction(() => told.some(([name]) => name === "ready"));
     await page.context().close();
   });

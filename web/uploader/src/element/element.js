@@ -138,12 +138,15 @@ export class GantryUploaderElement extends Base {
   get name() { return this.getAttribute("name"); }
   set name(value) { setAttribute(this, "name", value); }
 
-  get multiple() { return this.getAttribute("multiple") !== "false" && this.#maxFiles !== 1; }
+  get multiple() { return this.getAttribute("multiple") !== "false" && this.getAttribute("max-files") !== "1"; }
   set multiple(multiple) { this.setAttribute("multiple", String(Boolean(multiple))); }
 
-  get #maxFiles() {
-    const limit = Number(this.getAttribute("max-files") ?? NaN);
-    return Number.isFinite(limit) ? limit : undefined;
+  /** The limits that the page sets. */
+  get #limits() {
+    const types = (this.accept ?? "").split(",").map((type) => type.trim()).filter(Boolean);
+    const maxSize = Number(this.getAttribute("max-size"));
+    const maxFiles = this.multiple ? Number(this.getAttribute("max-files")) : 1;
+    return { ...(types.length > 0 && { types }), ...(maxSize > 0 && { maxSize }), ...(maxFiles > 0 && { maxFiles }) };
   }
 
   /** Adds files as if they had been dropped. @param {Iterable<Source>} files */
@@ -219,9 +222,6 @@ export class GantryUploaderElement extends Base {
 
   /** @param {string} endpoint */
   #create(endpoint) {
-    const types = (this.accept ?? "").split(",").map((type) => type.trim()).filter(Boolean);
-    const maxSize = Number(this.getAttribute("max-size") ?? NaN);
-    const maxFiles = this.multiple ? this.#maxFiles : 1;
     return createUploader({
       endpoint,
       token: async (request) => {
@@ -230,7 +230,7 @@ export class GantryUploaderElement extends Base {
         return token;
       },
       ...(this.#grantProvider && { grant: (request) => /** @type {NonNullable<CoreOptions["grant"]>} */ (this.#grantProvider)(request) }),
-      limits: { ...(types.length > 0 && { types }), ...(Number.isFinite(maxSize) && { maxSize }), ...(maxFiles && { maxFiles }) },
+      limits: this.#limits,
       autoStart: this.#autoStart,
       ...this.#options,
     });
@@ -270,10 +270,9 @@ export class GantryUploaderElement extends Base {
     const words = this.#words;
     const controller = this.#controller;
     const items = controller?.state.items ?? [];
-    const limits = { ...controller?.state.limits, ...(this.#maxFiles && { maxFiles: this.#maxFiles }) };
+    const limits = { ...this.#limits, ...controller?.state.limits };
     const page = this.getAttribute("drop") === "page";
     parts.zone.update({ words, multiple: this.multiple, accept: this.accept ?? "", limits, compact: items.length > 0, page });
-    parts.box.classList.toggle("filled", items.length > 0);
     if (!controller) return;
     const { state, counts } = controller;
     parts.notices.update(state.online, counts.atRisk > 0, words);

@@ -24,10 +24,10 @@ function sentence(into, words, key, action) {
   if (into.textContent !== before + action + (after ?? "")) into.replaceChildren(before, h("span.link", action), after ?? "");
 }
 
-/** @param {Partial<Limits> | null} limits @param {string} accept @param {boolean} multiple @param {Words} words */
-export function limitsLine(limits, accept, multiple, words) {
+/** @param {Partial<Limits> | null} limits @param {boolean} multiple @param {Words} words */
+export function limitsLine(limits, multiple, words) {
   const said = [];
-  const types = accept ? accept.split(",").map((type) => type.trim()).filter(Boolean) : limits?.types ?? [];
+  const types = limits?.types ?? [];
   if (limits?.maxSize && Number.isFinite(limits.maxSize)) said.push(words.t(multiple ? "limitEach" : "limitOne", { size: words.size(limits.maxSize) }));
   if (multiple && limits?.maxFiles && Number.isFinite(limits.maxFiles)) said.push(words.t("limitFiles", { count: limits.maxFiles }));
   if (types.length > 0) said.push(words.t("limitTypes", { types: words.types(types) }));
@@ -84,7 +84,7 @@ export class Zone {
     this.input.multiple = multiple;
     this.input.accept = accept;
     this.element.classList.toggle("compact", compact);
-    const said = limitsLine(limits, accept, multiple, words);
+    const said = limitsLine(limits, multiple, words);
     setFacts(this.limits, said);
     setShown(this.limits, said.length > 0);
     setShown(this.folder, folders);
