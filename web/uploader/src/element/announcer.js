@@ -60,7 +60,12 @@ export class Announcer {
     this.steps.set(item.id, Math.max(step, before ?? 0));
   }
 
-  /** The way of all, where there are many. @param {number} fraction @param {number} count @param {Words} words */
+  /**
+   * The way of all, where there are many.
+   * @param {number} fraction
+   * @param {number} count
+   * @param {Words} words
+   */
   all(fraction, count, words) {
     const step = Math.floor(fraction / STEP);
     if (step > this.allStep && step * STEP < 1 && count > SINGLY) this.say(words.t("saidAllPercent", { percent: words.percent(step * STEP), count }));

@@ -11,7 +11,13 @@ export function makeBar(part) {
   return h("div.bar", { part, role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, sent, confirmed);
 }
 
-/** @param {HTMLElement} bar @param {{sent: number, confirmed: number}} bytes @param {number} size @param {string} label @param {import("./words.js").Words} words */
+/**
+ * @param {HTMLElement} bar
+ * @param {{sent: number, confirmed: number}} bytes
+ * @param {number} size
+ * @param {string} label
+ * @param {import("./words.js").Words} words
+ */
 export function setBar(bar, { sent, confirmed }, size, label, words) {
   const fraction = (/** @type {number} */ bytes) => (size > 0 ? Math.min(1, bytes / size) : 0);
   setAttribute(bar, "aria-label", label);

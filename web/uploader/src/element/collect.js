@@ -11,7 +11,10 @@ const MAX_HANDLES = 100;
 /** @param {FileSystemFileEntry} entry @returns {Promise<File>} */
 const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
 
-/** All that is in a folder: it comes in portions, until an empty one. @param {FileSystemDirectoryEntry} entry */
+/**
+ * All that is in a folder: it comes in portions, until an empty one.
+ * @param {FileSystemDirectoryEntry} entry
+ */
 async function childrenOf(entry) {
   const reader = entry.createReader();
   /** @type {FileSystemEntry[]} */
@@ -27,7 +30,12 @@ async function childrenOf(entry) {
 /** @param {FileSystemEntry} entry */
 const pathOf = (entry) => entry.fullPath.replace(/^\//, "");
 
-/** Walks folders, many entries at a time. @param {FileSystemEntry[]} entries @param {Collected} into @param {(count: number) => void} tell */
+/**
+ * Walks folders, many entries at a time.
+ * @param {FileSystemEntry[]} entries
+ * @param {Collected} into
+ * @param {(count: number) => void} tell
+ */
 async function walk(entries, into, tell) {
   const left = [...entries].reverse();
   const one = async (/** @type {FileSystemEntry} */ entry) => {
@@ -83,7 +91,11 @@ export function collectChosen(files) {
   return [...files ?? []].map((file) => (file.webkitRelativePath ? { file, path: file.webkitRelativePath } : { file }));
 }
 
-/** What was pasted: a picture without a name of its own is called after the time. @param {DataTransfer | null} pasted @returns {Found[]} */
+/**
+ * What was pasted: a picture without a name of its own is called after the time.
+ * @param {DataTransfer | null} pasted
+ * @returns {Found[]}
+ */
 export function collectPasted(pasted) {
   return [...pasted?.files ?? []].map((file) => {
     if (file.name !== "image.png") return { file };

@@ -134,7 +134,10 @@ export class Controller {
     return { added, refused: all };
   }
 
-  /** Files that an unfinished upload waits for go there, the others are new. @param {import("./collect.js").Found[]} found */
+  /**
+   * Files that an unfinished upload waits for go there, the others are new.
+   * @param {import("./collect.js").Found[]} found
+   */
   async reselect(found) {
     if (!this.state.items.some(wantsFile)) return { sources: found, others: [] };
     const { different, unknown } = await this.uploader.reselect(found);
@@ -199,7 +202,10 @@ export class Controller {
     this.uploader.remove(id);
   }
 
-  /** The page is told here: the item may be gone before the core tells of its last state. @param {Item} item */
+  /**
+   * The page is told here: the item may be gone before the core tells of its last state.
+   * @param {Item} item
+   */
   tellCancelled(item) {
     this.kinds.set(item.id, "cancelled");
     this.host.emit("cancelled", { item });

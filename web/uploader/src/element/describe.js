@@ -61,7 +61,11 @@ function wordOf({ state }, words, now) {
   }
 }
 
-/** How fast it goes and how long it takes, as far as that is known. @param {{rate?: number, eta?: number}} measured @param {Words} words */
+/**
+ * How fast it goes and how long it takes, as far as that is known.
+ * @param {{rate?: number, eta?: number}} measured
+ * @param {Words} words
+ */
 export function paceOf({ rate, eta = NaN }, words) {
   return [...rate ? [words.rate(rate)] : [], ...Number.isFinite(eta) ? [words.t("left", { time: words.duration(eta) })] : []];
 }
@@ -81,7 +85,12 @@ function factsOf(item, words) {
   return facts;
 }
 
-/** What failed and why; for a file that is needed again, which one. @param {Item} item @param {Problem | undefined} problem @param {Words} words */
+/**
+ * What failed and why; for a file that is needed again, which one.
+ * @param {Item} item
+ * @param {Problem | undefined} problem
+ * @param {Words} words
+ */
 function sentenceOf(item, problem, words) {
   const { name, size, lastModified, state } = item;
   const said = problem && words.problem(problem);

@@ -22,7 +22,12 @@ export function h(name, ...rest) {
   return element;
 }
 
-/** A button that submits nothing. @param {string} classes As `.text.failed`. @param {Record<string, unknown>} attributes @param {...(Node | string)} children */
+/**
+ * A button that submits nothing.
+ * @param {string} classes As `.text.failed`.
+ * @param {Record<string, unknown>} attributes
+ * @param {...(Node | string)} children
+ */
 export const button = (classes, attributes, ...children) =>
   h(/** @type {"button"} */ (`button${classes}`), { type: "button", part: "button", ...attributes }, ...children);
 

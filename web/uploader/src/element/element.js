@@ -57,8 +57,7 @@ export class GantryUploaderElement extends Base {
     this.#parts ??= this.#build();
     this.#parts.zone.connect(this.ownerDocument);
     this.#speak();
-    // Frameworks set the other properties in the same task.
-    queueMicrotask(() => this.#restart());
+    this.#later();
   }
 
   disconnectedCallback() {
@@ -74,11 +73,14 @@ export class GantryUploaderElement extends Base {
   attributeChangedCallback(name, before, after) {
     if (!this.#parts || before === after) return;
     if (name === "lang" || name === "dir") this.#speak();
-    if (OF_CORE.has(name)) queueMicrotask(() => this.#restart());
+    if (OF_CORE.has(name)) this.#later();
     this.#painter.now();
   }
 
-  /** A property that was set before the element was defined hides the accessor: it is set again. @param {string} name */
+  /**
+   * A property that was set before the element was defined hides the accessor: it is set again.
+   * @param {string} name
+   */
   #upgrade(name) {
     if (!Object.hasOwn(this, name)) return;
     const self = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (this));
@@ -91,7 +93,7 @@ export class GantryUploaderElement extends Base {
   get tokenProvider() { return this.#tokenProvider; }
   set tokenProvider(provider) {
     this.#tokenProvider = provider;
-    if (this.#parts) queueMicrotask(() => this.#restart());
+    this.#later();
   }
 
   /** The backend opens the upload itself, and passes on what the service answered. */
@@ -99,14 +101,14 @@ export class GantryUploaderElement extends Base {
   set grantProvider(provider) {
     if (!provider !== !this.#grantProvider) this.#made = "";
     this.#grantProvider = provider;
-    if (this.#parts) queueMicrotask(() => this.#restart());
+    this.#later();
   }
 
   /** More options of the core. */
   get options() { return this.#options; }
   set options(options) {
     this.#options = options ?? {};
-    if (this.#parts) queueMicrotask(() => this.#restart());
+    this.#later();
   }
 
   /** Texts that take the place of the language's. */
@@ -116,7 +118,10 @@ export class GantryUploaderElement extends Base {
     if (this.#parts) this.#speak();
   }
 
-  /** The headless uploader: the one given, or the element's own once it has an endpoint. @returns {Uploader | null} */
+  /**
+   * The headless uploader: the one given, or the element's own once it has an endpoint.
+   * @returns {Uploader | null}
+   */
   get uploader() { return this.#given ?? this.#controller?.uploader ?? null; }
   set uploader(uploader) {
     this.#given = uploader;
@@ -195,6 +200,11 @@ export class GantryUploaderElement extends Base {
       }
       this.#painter.now();
     }
+  }
+
+  /** Frameworks set one property after the other, in the same task. */
+  #later() {
+    if (this.#parts) queueMicrotask(() => this.#restart());
   }
 
   /** Makes the core, or takes the one that was given. */

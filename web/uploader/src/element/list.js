@@ -132,7 +132,11 @@ export class FileList {
     });
   }
 
-  /** A row out of view goes, unless it has the focus: then it stays, unseen. @param {string} id @param {Row} row */
+  /**
+   * A row out of view goes, unless it has the focus: then it stays, unseen.
+   * @param {string} id
+   * @param {Row} row
+   */
   leave(id, row) {
     const there = this.items.some((item) => item.id === id);
     if (there && row.element.matches(":focus-within")) {

@@ -39,7 +39,11 @@ export class Notices {
     this.element = h("div.notices", this.offline, this.refused);
   }
 
-  /** @param {boolean} online @param {boolean} waiting Whether anything waits for the network. @param {Words} words */
+  /**
+   * @param {boolean} online
+   * @param {boolean} waiting Whether anything waits for the network.
+   * @param {Words} words
+   */
   update(online, waiting, words) {
     setText(this.offlineTitle, words.t("offlineTitle"));
     setText(this.offlineText, words.t("offlineText"));

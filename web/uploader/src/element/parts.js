@@ -12,16 +12,16 @@ import { Zone } from "./zone.js";
 
 /** @typedef {ReturnType<typeof buildParts>} Parts */
 /**
- * @typedef {object} Surroundings What the pieces ask of the element.
+ * @typedef {object} PartsContext What the pieces ask of the element.
  * @property {import("./controller.js").Controller | null} controller
  * @property {import("./words.js").Words} words
  * @property {() => void} draw
  * @property {(collected: import("./collect.js").Collected) => void} take
  */
 
-/** @param {ShadowRoot} root @param {Surroundings} surroundings Whose `controller` and `words` are others later. */
-export function buildParts(root, surroundings) {
-  const zone = new Zone(surroundings.take);
+/** @param {ShadowRoot} root @param {PartsContext} context Whose `controller` and `words` are others later. */
+export function buildParts(root, context) {
+  const zone = new Zone(context.take);
   const notices = new Notices();
   const total = new Total((act) => presses.all(act));
   const list = new FileList((act, id) => void presses.row(act, id));
@@ -29,10 +29,10 @@ export function buildParts(root, surroundings) {
   const again = h("input", { type: "file", multiple: true, hidden: true, change: () => {
     const files = [...again.files ?? []];
     again.value = "";
-    void surroundings.controller?.chooseAgain(files);
+    void context.controller?.chooseAgain(files);
   } });
-  const previews = new Previews((id) => surroundings.controller?.files.get(id));
-  const presses = new Presses(surroundings, { zone, list, notices, announcer, again });
+  const previews = new Previews((id) => context.controller?.files.get(id));
+  const presses = new Presses(context, { zone, list, notices, announcer, again });
   const box = h("div.root", { part: "root" }, zone.element, notices.element, total.element, list.element, again, announcer.element);
   root.adoptedStyleSheets = [styleSheet()];
   root.replaceChildren(box);

@@ -28,9 +28,9 @@ export function detailsOf(item, words) {
 }
 
 export class Presses {
-  /** @param {import("./parts.js").Surroundings} surroundings @param {Pieces} pieces */
-  constructor(surroundings, pieces) {
-    this.surroundings = surroundings;
+  /** @param {import("./parts.js").PartsContext} context @param {Pieces} pieces */
+  constructor(context, pieces) {
+    this.context = context;
     this.pieces = pieces;
     /** Rows whose details are shown. @type {Set<string>} */
     this.open = new Set();
@@ -40,7 +40,7 @@ export class Presses {
 
   /** @param {string} act @param {string} id */
   async row(act, id) {
-    const { controller, draw } = this.surroundings;
+    const { controller, draw } = this.context;
     const { again, list } = this.pieces;
     if (act === "details") {
       if (!this.open.delete(id)) this.open.add(id);
@@ -55,7 +55,10 @@ export class Presses {
     } else controller?.act(act, id);
   }
 
-  /** The focus goes on to the neighbour's button, or to the input when nothing is left. @param {string | undefined} next */
+  /**
+   * The focus goes on to the neighbour's button, or to the input when nothing is left.
+   * @param {string | undefined} next
+   */
   focusAfter(next) {
     const { list, zone } = this.pieces;
     if (!next || !list.focus(next, '[data-act="remove"]')) zone.input.focus();
@@ -63,7 +66,7 @@ export class Presses {
 
   /** @param {string} act */
   all(act) {
-    const { controller } = this.surroundings;
+    const { controller } = this.context;
     const { list, zone } = this.pieces;
     if (act === "showFailed") {
       const failed = controller?.state.items.find(({ state }) => state.kind === "failed" || state.kind === "rejected");
@@ -76,7 +79,7 @@ export class Presses {
 
   /** What is copied of the details: enough for a report. @param {string} id */
   text(id) {
-    const { controller, words } = this.surroundings;
+    const { controller, words } = this.context;
     const item = controller?.item(id);
     const problem = item && "problem" in item.state ? item.state.problem : undefined;
     return [item?.name, problem?.message, ...detailsOf(item, words).map((pair) => pair.join(": "))].filter(Boolean).join("\n");
@@ -85,7 +88,7 @@ export class Presses {
   /** What cannot be copied is shown, to be copied by hand; what is refused says why.
    * @param {string} id @param {Promise<string>} text @param {string} said */
   async copy(id, text, said) {
-    const { controller, draw, words } = this.surroundings;
+    const { controller, draw, words } = this.context;
     const { announcer, notices } = this.pieces;
     try {
       await copy(text);

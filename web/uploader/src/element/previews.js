@@ -52,7 +52,12 @@ export class Previews {
     queueMicrotask(() => this.next());
   }
 
-  /** The server's thumbnail takes the place of what was there once it has come. @param {HTMLElement} box @param {string} id @param {string} url */
+  /**
+   * The server's thumbnail takes the place of what was there once it has come.
+   * @param {HTMLElement} box
+   * @param {string} id
+   * @param {string} url
+   */
   fetch(box, id, url) {
     const image = new Image();
     this.keep(`${id} server`, null);

@@ -18,7 +18,13 @@ import { icon } from "./icons.js";
  * @property {boolean} page Whether the whole page takes drops.
  */
 
-/** Puts the action into its sentence, as an element of its own. @param {HTMLElement} into @param {Words} words @param {string} key @param {string} action */
+/**
+ * Puts the action into its sentence, as an element of its own.
+ * @param {HTMLElement} into
+ * @param {Words} words
+ * @param {string} key
+ * @param {string} action
+ */
 function sentence(into, words, key, action) {
   const [before, after] = words.t(key, { action: "\n" }).split("\n");
   if (into.textContent !== before + action + (after ?? "")) into.replaceChildren(before, h("span.link", action), after ?? "");
