@@ -32,10 +32,10 @@ export async function askPage(work) {
 export const isGrant = (token) => token?.startsWith("gu_") ?? false;
 
 export class Api {
-  /** @param {{options: import("./types.js").UploaderOptions, sender: import("./sender.js").Sender, clock: import("./types.js").Clock}} with_ */
-  constructor({ options, sender, clock }) {
+  /** @param {{options: import("./types.js").UploaderOptions, endpoint: string, sender: import("./sender.js").Sender, clock: import("./types.js").Clock}} with_ */
+  constructor({ options, endpoint, sender, clock }) {
     this.options = options;
-    this.endpoint = String(options.endpoint).replace(/\/+$/, "");
+    this.endpoint = endpoint;
     this.sender = sender;
     this.clock = clock;
   }

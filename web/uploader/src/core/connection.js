@@ -11,13 +11,17 @@ const PROBE_INTERVAL = 1200;
 const PROBE_TIMEOUT = 5000;
 /** An origin that says nothing for so long is called away. */
 const SILENCE = 1500;
+/** Not every place can be asked: after so long the request itself is tried, and then again after twice as long. */
+const FIRST_DOUBT = 20_000;
+const LONGEST_DOUBT = 300_000;
 
-/** @param {string} url */
-export const originOf = (url) => new URL(url, globalThis.location?.href).origin;
+/** What is asked at the service. */
+const LIVE = "/livez";
 
 export class Connection {
-  /** @param {{clock: Clock, network: import("./types.js").NetworkPort, http: import("./types.js").HttpPort, onChange: (online: boolean) => void}} with_ */
-  constructor({ clock, network, http, onChange }) {
+  /** @param {{clock: Clock, network: import("./types.js").NetworkPort, http: import("./types.js").HttpPort, endpoint: string, onChange: (online: boolean) => void}} with_ */
+  constructor({ clock, network, http, endpoint, onChange }) {
+    this.endpoint = endpoint;
     this.clock = clock;
     this.network = network;
     this.http = http;
@@ -28,6 +32,8 @@ export class Connection {
     this.end = new AbortController();
     /** Origins that are away, and their return. @type {Map<string, Promise<void>>} */
     this.away = new Map();
+    /** How long each is waited for before the request itself is tried. @type {Map<string, number>} */
+    this.doubts = new Map();
     /** @type {Set<() => void>} */
     this.wakers = new Set();
     this.unsubscribe = network.subscribe((online) => this.heard(online));
@@ -60,14 +66,14 @@ export class Connection {
     return () => void this.wakers.delete(wake);
   }
 
-  /** Whether anything answers at an origin. @param {string} origin */
-  async probe(origin) {
+  /** Whether anything answers at an address: roots of storages redirect to places where a page may not go. @param {string} address */
+  async probe(address) {
     const timeout = new AbortController();
     const timer = this.clock.setTimeout(() => timeout.abort(), PROBE_TIMEOUT);
     const stop = () => timeout.abort();
     this.end.signal.addEventListener("abort", stop);
     try {
-      return await until(this.http.reach(origin, timeout.signal), timeout.signal);
+      return await until(this.http.reach(address, timeout.signal), timeout.signal);
     } catch {
       return false;
     } finally {
@@ -79,18 +85,25 @@ export class Connection {
   /** Waits while nobody answers at an address, for any length. Answers whether it was away.
    * @param {string} url @param {AbortSignal} signal @param {() => void} onAway */
   async settle(url, signal, onAway) {
-    const origin = originOf(url);
-    if (this.network.online && !this.away.has(origin) && await this.answersSoon(origin, signal)) return false;
+    const { origin, address } = this.placeOf(url);
+    if (this.network.online && !this.away.has(origin) && await this.answersSoon(address, signal)) return false;
     onAway();
-    await until(this.returned(origin), signal);
+    await until(this.returned(origin, address), signal);
     return true;
   }
 
-  /** @param {string} origin @param {AbortSignal} signal */
-  async answersSoon(origin, signal) {
+  /** The origin of an address, and what to ask there: nothing that is signed, and no root, which may redirect.
+   * @param {string} url */
+  placeOf(url) {
+    const { origin, pathname } = new URL(url, globalThis.location?.href);
+    return { origin, address: url.startsWith(this.endpoint) ? this.endpoint + LIVE : origin + pathname };
+  }
+
+  /** @param {string} address @param {AbortSignal} signal */
+  async answersSoon(address, signal) {
     let answered = false;
     await sleep(this.clock, SILENCE, signal, (done) => {
-      void this.probe(origin).then((reached) => {
+      void this.probe(address).then((reached) => {
         answered = reached;
         done();
       });
@@ -99,11 +112,11 @@ export class Connection {
     return answered;
   }
 
-  /** @param {string} origin */
-  returned(origin) {
+  /** @param {string} origin @param {string} address */
+  returned(origin, address) {
     let back = this.away.get(origin);
     if (!back) {
-      back = this.watch(origin);
+      back = this.watch(origin, address);
       back.catch(() => {});
       this.away.set(origin, back);
       this.tell();
@@ -111,16 +124,18 @@ export class Connection {
     return back;
   }
 
-  /** Asks again and again, each time without waiting for the answer before. @param {string} origin */
-  async watch(origin) {
+  /** Asks again and again, each time without waiting for the answer before. @param {string} origin @param {string} address */
+  async watch(origin, address) {
     let back = false;
     let answered = () => {};
     const ask = async () => {
-      if (!await this.probe(origin)) return;
+      if (!await this.probe(address)) return;
       back = true;
       answered();
     };
-    while (!back) {
+    const doubt = this.doubts.get(origin) ?? FIRST_DOUBT;
+    const began = this.clock.now();
+    while (!back && (this.clock.now() - began < doubt || !this.network.online)) {
       // What the browser says can be wrong, so it decides only about when to look.
       await sleep(this.clock, PROBE_INTERVAL, this.end.signal, (done) => {
         answered = done;
@@ -128,6 +143,8 @@ export class Connection {
         return this.onReturn(done);
       });
     }
+    if (back) this.doubts.delete(origin);
+    else this.doubts.set(origin, Math.min(LONGEST_DOUBT, 2 * doubt));
     this.away.delete(origin);
     this.tell();
   }

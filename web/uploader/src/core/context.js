@@ -30,11 +30,12 @@ export function createContext(options) {
   const { clock, random } = ports;
   const store = new Store(clock);
   const gate = new Gate({ clock, max: options.concurrency?.requests ?? REQUESTS });
-  const connection = new Connection({ ...ports, onChange: (online) => store.apply({ type: "online", online }) });
+  const endpoint = String(options.endpoint).replace(/\/+$/, "");
+  const connection = new Connection({ ...ports, endpoint, onChange: (online) => store.apply({ type: "online", online }) });
   const sender = new Sender({ http: ports.http, clock, gate, connection });
-  const api = new Api({ options, sender, clock });
+  const api = new Api({ options, endpoint, sender, clock });
   const session = newId(random);
-  const records = new Records({ storage: ports.storage, clock, endpoint: api.endpoint, session });
+  const records = new Records({ storage: ports.storage, clock, endpoint, session });
   const end = new AbortController();
   /** @type {Promise<Limits | null> | null} */
   let asked = null;

@@ -42,6 +42,8 @@ export class Job {
     /** What each piece of work is at. @type {Map<string, Lane>} */
     this.lanes = new Map();
     this.confirmations = 0;
+    /** What the completion answered. @type {import("./types.js").Asset | undefined} */
+    this.asset = undefined;
     /** @type {Set<() => void>} */
     this.wakers = new Set();
     /** @type {Promise<string | null> | undefined} */
@@ -147,7 +149,7 @@ export class Job {
     clock.clearTimeout(timer);
     return this.persevere("complete", async () => {
       try {
-        await api.complete(entry, this.signal, id, entry.sha256);
+        this.asset = await api.complete(entry, this.signal, id, entry.sha256);
         return true;
       } catch (error) {
         const code = error instanceof ProblemError ? error.code : "";

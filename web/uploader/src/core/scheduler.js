@@ -27,7 +27,11 @@ export class Scheduler {
     this.queue = new Set();
     /** @type {Map<Entry, () => void>} */
     this.running = new Map();
-    this.watcher = new Watcher(context, (entry, asset) => this.ended(entry, asset), (entry, error) => this.settle(entry, { kind: "failed", problem: error.problem }));
+    this.watcher = new Watcher(context, {
+      isBusy: () => this.running.size > 0,
+      onEnd: (entry, asset) => this.ended(entry, asset),
+      onFailure: (entry, error) => this.settle(entry, { kind: "failed", problem: error.problem }),
+    });
     /** @type {Entry[]} */
     this.unpictured = [];
   }
@@ -82,11 +86,13 @@ export class Scheduler {
   }
 
   /** @param {Job} job */
-  sent({ entry, signal }) {
+  sent(job) {
+    const { entry, signal, asset } = job;
     if (signal.aborted) return;
+    this.let(entry);
     this.context.records.save(entry);
     this.move(entry, { kind: "processing" });
-    this.watcher.add(entry);
+    this.watcher.add(entry, asset);
   }
 
   /** @param {Job} job @param {unknown} thrown */

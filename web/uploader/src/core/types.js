@@ -177,7 +177,7 @@
  * @property {(request: HttpRequest) => Promise<HttpResponse>} send Rejects if there was no answer.
  * @property {(request: {url: string, headers: Record<string, string>, signal: AbortSignal, onMessage: (data: string) => void}) => Promise<number>} stream
  *   Server-Sent Events; resolves with the status when the stream ends.
- * @property {(origin: string, signal: AbortSignal) => Promise<boolean>} reach Whether anything answers there.
+ * @property {(url: string, signal: AbortSignal) => Promise<boolean>} reach Whether anything answers there, be it a refusal.
  */
 
 /**

@@ -11,6 +11,8 @@ import { ProblemError, parseJson } from "./problem.js";
 /** @typedef {{entry: Entry, due: number, wait: number, streamed: boolean, deafUntil: number, stop?: () => void}} Watched */
 
 const FIRST_WAIT = 300;
+/** While other files are sent, what became of one is less urgent. */
+const BUSY_WAIT = 1_000;
 const LONGEST_WAIT = 10_000;
 /** Streams at once, and questions at once: the requests belong to the bytes. */
 const STREAMS = 2;
@@ -24,9 +26,10 @@ const FINAL = new Set(["asset.ready", "asset.rejected", "asset.failed", "asset.a
 const ENDED = new Set(["ready", "rejected", "failed", "abandoned", "deleted"]);
 
 export class Watcher {
-  /** @param {Context} context @param {(entry: Entry, asset: Asset) => void} onEnd @param {(entry: Entry, problem: ProblemError) => void} onFailure */
-  constructor(context, onEnd, onFailure) {
+  /** @param {Context} context @param {{isBusy: () => boolean, onEnd: (entry: Entry, asset: Asset) => void, onFailure: (entry: Entry, problem: ProblemError) => void}} with_ */
+  constructor(context, { isBusy, onEnd, onFailure }) {
     this.context = context;
+    this.isBusy = isBusy;
     this.onEnd = onEnd;
     this.onFailure = onFailure;
     /** @type {Map<string, Watched>} */
@@ -40,9 +43,12 @@ export class Watcher {
     this.unsubscribe = context.connection.onReturn(() => this.hurry());
   }
 
-  /** @param {Entry} entry */
-  add(entry) {
-    this.watched.set(entry.id, { entry, due: this.context.clock.now(), wait: FIRST_WAIT, streamed: false, deafUntil: 0 });
+  /** @param {Entry} entry @param {Asset} [asset] What the completion answered. */
+  add(entry, asset) {
+    const wait = this.isBusy() ? BUSY_WAIT : FIRST_WAIT;
+    const one = { entry, due: this.context.clock.now() + wait, wait, streamed: false, deafUntil: 0 };
+    this.watched.set(entry.id, one);
+    if (asset) this.heard(one, asset);
     this.next();
   }
 
@@ -60,9 +66,9 @@ export class Watcher {
 
   /** Listens and asks as far as that is due, and comes back when more is. */
   next() {
-    const { clock, gate } = this.context;
+    const { clock } = this.context;
     if (this.end.signal.aborted) return;
-    const quiet = gate.running.bytes === 0 && gate.waiting.length === 0;
+    const quiet = !this.isBusy();
     const now = clock.now();
     /** @type {Watched[]} */
     const due = [];

@@ -171,9 +171,9 @@ export class FakeService {
     });
   }
 
-  reach = async (origin, signal) => {
+  reach = async (url, signal) => {
     await this.wait(this.latency, signal);
-    return this.reachable === true || (Array.isArray(this.reachable) && this.reachable.includes(origin));
+    return this.reachable === true || (Array.isArray(this.reachable) && this.reachable.includes(new URL(url).origin));
   };
 
   send = async (request) => {

@@ -12,9 +12,12 @@ export function httpPort(fetch) {
     tellsProgress: xhr,
     send: (request) => (xhr && request.body instanceof Blob ? sendByXhr(request) : sendByFetch(ask, request)),
     stream: (request) => stream(ask, request),
-    reach: (origin, signal) =>
-      ask(`${origin}/`, { method: "HEAD", mode: "no-cors", cache: "no-store", credentials: "omit", redirect: "manual", signal })
-        .then(() => true, () => false),
+    async reach(url, signal) {
+      const answers = (/** @type {RequestMode} */ mode) =>
+        ask(url, { method: "HEAD", mode, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer", signal }).then(() => true, () => false);
+      // Some let a page read what they answer, some forbid to embed it, and most do neither.
+      return await answers("cors") || answers("no-cors");
+    },
   };
 }
 
