@@ -1,0 +1,4 @@
+import { mount } from "svelte";
+import Upload from "./Upload.svelte";
+
+mount(Upload, { target: document.getElementById("app"), props: { onready: (asset) => console.log("ready", asset.id) } });

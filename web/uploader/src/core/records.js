@@ -1,0 +1,71 @@
+// What is kept for the next page, written a little later and many files at a time.
+
+/** @typedef {import("./entry.js").Entry} Entry */
+
+const DELAY = 400;
+/** Files of one step, so that no step holds up the page. */
+const CHUNK = 500;
+
+export class Records {
+  /** @param {{storage: import("./types.js").StoragePort, clock: import("./types.js").Clock, endpoint: string, session: string}} with_ */
+  constructor({ storage, clock, endpoint, session }) {
+    this.storage = storage;
+    this.clock = clock;
+    this.endpoint = endpoint;
+    this.session = session;
+    /** @type {Map<string, Entry>} */
+    this.changed = new Map();
+    /** @type {Set<string>} */
+    this.gone = new Set();
+    /** @type {unknown} */
+    this.timer = null;
+    this.writing = Promise.resolve();
+  }
+
+  /** @param {Entry} entry */
+  save(entry) {
+    if (this.gone.has(entry.id)) return;
+    this.changed.set(entry.id, entry);
+    this.soon();
+  }
+
+  /** A file that has come to its end, or was taken out. @param {Entry} entry */
+  forget(entry) {
+    this.changed.delete(entry.id);
+    this.gone.add(entry.id);
+    this.soon();
+  }
+
+  /** A file that was given up is on its way again. @param {Entry} entry */
+  remember(entry) {
+    this.gone.delete(entry.id);
+    this.save(entry);
+  }
+
+  soon() {
+    this.timer ??= this.clock.setTimeout(() => {
+      this.timer = null;
+      void this.flush();
+    }, DELAY);
+  }
+
+  /** Writes what has changed. Storage that is full or forbidden leaves the page without memory, not without uploads. */
+  async flush() {
+    this.writing = this.writing.then(async () => {
+      const gone = [...this.gone];
+      while (this.changed.size > 0) {
+        const some = [...this.changed.values()].slice(0, CHUNK);
+        for (const { id } of some) this.changed.delete(id);
+        await this.storage.put(some.map((entry) => entry.stored(this.endpoint, this.session)));
+      }
+      if (gone.length > 0) await this.storage.remove(gone);
+    }).catch(() => {});
+    await this.writing;
+  }
+
+  close() {
+    this.clock.clearTimeout(this.timer);
+    this.timer = null;
+    return this.flush();
+  }
+}
