@@ -40,7 +40,7 @@ install() {
     "$tools/venv/bin/pip" install -q --disable-pip-version-check -r tests/clients/requirements.txt
   fi
   if ! [ tests/clients/node_modules/.package-lock.json -nt tests/clients/package-lock.json ]; then
-    say "installing from npm into tests/clients: $(node -p 'Object.keys(require("./tests/clients/package.json").dependencies).join(", ")')"
+    say "installing from npm into tests/clients: $(node -p '(({dependencies, devDependencies}) => Object.keys({...dependencies, ...devDependencies}).join(", "))(require("./tests/clients/package.json"))')"
     (cd tests/clients && npm ci --no-audit --no-fund --loglevel=error)
   fi
 }
@@ -118,8 +118,8 @@ client_tests() {
     say "$script"
     cat "$logs/${script##*/}"
   done
-  say "tests/clients/*.test.mjs"
-  node --test --test-reporter=spec tests/clients/*.test.mjs || failed=1
+  say "tests/clients/*.test.mjs and the uploader's own tests"
+  node --test --test-reporter=spec tests/clients/*.test.mjs web/uploader/test/core/*.test.js || failed=1
   return $failed
 }
 

@@ -15,6 +15,7 @@ mod guide_page;
 
 #[derive(RustEmbed)]
 #[folder = "web/"]
+#[exclude = "uploader/*"]
 struct EmbeddedWebFiles;
 
 /// Cache lifetime of a file whose URL contains its version: a year, the longest that RFC 9111 provides for.

@@ -118,10 +118,13 @@ export class FileUploader {
 
   /** @param {string} [id] */
   pause(id) {
-    for (const entry of this.chosen(id)) {
-      if (!ACTIVE.has(this.kindOf(entry))) continue;
+    const entries = this.chosen(id).filter((entry) => ACTIVE.has(this.kindOf(entry)));
+    // None is in line any more before the first gives up its place.
+    for (const entry of entries) {
       entry.paused = true;
       this.scheduler.move(entry, { kind: "paused", by: "user" });
+    }
+    for (const entry of entries) {
       this.scheduler.stop(entry);
       this.context.records.save(entry);
     }
@@ -179,10 +182,12 @@ export class FileUploader {
 
   /** @param {string} [id] */
   cancel(id) {
-    for (const entry of this.chosen(id)) {
+    const entries = this.chosen(id).filter((entry) => {
       const kind = this.kindOf(entry);
-      if (!ACTIVE.has(kind) && kind !== "paused" && kind !== "needs-file") continue;
-      this.scheduler.move(entry, { kind: "cancelled" });
+      return ACTIVE.has(kind) || kind === "paused" || kind === "needs-file";
+    });
+    for (const entry of entries) this.scheduler.move(entry, { kind: "cancelled" });
+    for (const entry of entries) {
       this.scheduler.stop(entry);
       this.context.records.forget(entry);
       void this.forgetUpload(entry);
