@@ -1,11 +1,14 @@
 // The core of the uploader against the real service: in Node, and in Chromium on a page of another origin under a strict policy.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, open, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readFile, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
@@ -52,6 +55,17 @@ test("the core is small", async () => {
   const built = await build({ entryPoints: [join(SOURCES, "src/core/index.js")], bundle: true, minify: true, format: "esm", write: false });
   const bytes = gzipSync(built.outputFiles[0].contents, { level: 9 }).length;
   assert.ok(bytes <= CORE_LIMIT_BYTES, `${bytes} bytes`);
+});
+
+test("the published types are those of the sources", async (t) => {
+  const out = await mkdtemp(join(tmpdir(), "gantry-types-"));
+  t.after(() => rm(out, { recursive: true, force: true }));
+  await promisify(execFile)(process.execPath, [fileURLToPath(new URL("node_modules/typescript/bin/tsc", import.meta.url)), "-p", SOURCES, "--outDir", out]);
+  const list = async (dir) => (await readdir(dir, { recursive: true })).filter((name) => name.endsWith(".d.ts")).sort();
+  assert.deepEqual(await list(join(SOURCES, "types")), await list(out), "npm run types");
+  // A reference to another file is told from where the types are written.
+  const text = async (path) => (await readFile(path, "utf8")).replace(/path="[^"]*\/src\//g, 'path="../../src/');
+  for (const name of await list(out)) assert.equal(await text(join(SOURCES, "types", name)), await text(join(out, name)), `npm run types: ${name}`);
 });
 
 test("the core in Node", async (t) => {
