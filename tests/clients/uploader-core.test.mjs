@@ -1,11 +1,14 @@
 // The core of the uploader against the real service: in Node, and in Chromium on a page of another origin under a strict policy.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, open, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readFile, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
@@ -52,6 +55,17 @@ test("the core is small", async () => {
   const built = await build({ entryPoints: [join(SOURCES, "src/core/index.js")], bundle: true, minify: true, format: "esm", write: false });
   const bytes = gzipSync(built.outputFiles[0].contents, { level: 9 }).length;
   assert.ok(bytes <= CORE_LIMIT_BYTES, `${bytes} bytes`);
+});
+
+test("the published types are those of the sources", async (t) => {
+  const out = await mkdtemp(join(tmpdir(), "gantry-types-"));
+  t.after(() => rm(out, { recursive: true, force: true }));
+  await promisify(execFile)(process.execPath, [fileURLToPath(new URL("node_modules/typescript/bin/tsc", import.meta.url)), "-p", SOURCES, "--outDir", out]);
+  const list = async (dir) => (await readdir(dir, { recursive: true })).filter((name) => name.endsWith(".d.ts")).sort();
+  assert.deepEqual(await list(join(SOURCES, "types")), await list(out), "npm run types");
+  // A reference to another file is told from where the types are written.
+  const text = async (path) => (await readFile(path, "utf8")).replace(/path="[^"]*\/src\//g, 'path="../../src/');
+  for (const name of await list(out)) assert.equal(await text(join(SOURCES, "types", name)), await text(join(out, name)), `npm run types: ${name}`);
 });
 
 test("the core in Node", async (t) => {
@@ -176,15 +190,19 @@ test("the core in Chromium, on a page of another origin", async (t) => {
   const brief = await Service.start({ GANTRY_CORS_ORIGINS: site.origin, GANTRY_UPLOADS__URL_EXPIRES_IN: "3s" });
   const dir = await mkdtemp(join(tmpdir(), "gantry-core-"));
   t.after(async () => {
+    // Those of a test that failed are open still.
+    await Promise.all(contexts.map((context) => context.close().catch(() => {})));
     site.server.close();
     site.server.closeAllConnections();
     await Promise.all([service.stop(), brief.stop(), rm(dir, { recursive: true, force: true })]);
   });
 
   const complaints = [];
+  const contexts = [];
   /** A page in a browser of its own, whose profile outlives it. */
   const visit = async (profile, { uploadBytesPerSecond, of = service } = {}) => {
     const context = await chromium.launchPersistentContext(join(dir, profile), { executablePath: CHROMIUM, args: QUIET });
+    contexts.push(context);
     const page = context.pages()[0] ?? await context.newPage();
     page.setDefaultTimeout(60_000);
     page.on("console", (message) => { if (message.type() === "error") complaints.push(message.text()); });
@@ -347,21 +365,21 @@ test("the core in Chromium, on a page of another origin", async (t) => {
 
   await t.test("ten thousand files: the page stays usable, and six requests at most are in flight", async () => {
     const { context, page } = await visit("many");
-    const added = await page.evaluate(() => {
-      const files = Array.from({ length: 10_000 }, (_, i) => ({ file: new File([`content ${i}`], `f${i}.txt`), path: `tree/${i % 100}/f${i}.txt` }));
-      const began = performance.now();
-      const { added } = uploader.add(files);
-      return { count: added.length, took: performance.now() - began };
+    // Making the files is the test's own work.
+    await page.evaluate(() => {
+      window.files = Array.from({ length: 10_000 }, (_, i) => ({ file: new File([`content ${i}`], `f${i}.txt`), path: `tree/${i % 100}/f${i}.txt` }));
     });
-    assert.equal(added.count, 10_000);
+    await page.evaluate(() => new Promise((resolve) => setTimeout(() => resolve(tasks.length = 0), 1000)));
+    assert.equal(await page.evaluate(() => uploader.add(files).added.length), 10_000);
     await page.waitForFunction(() => uploader.state.totals.done >= 50);
     const most = await page.evaluate(() => inFlight.most);
     assert.ok(most > 3 && most <= 6, `${most}`);
     await page.evaluate(() => uploader.pause());
-    const tasks = await page.evaluate(() => tasks);
-    assert.ok(Math.max(0, ...tasks) < 200, tasks.map(Math.round).join(", "));
+    await pause(1500);
     await page.evaluate(() => uploader.resume());
     await page.waitForFunction(() => uploader.state.totals.done >= 100);
+    const tasks = await page.evaluate(() => tasks);
+    assert.ok(Math.max(0, ...tasks) < 200, tasks.map(Math.round).join(", "));
     await context.close();
   });
 });

@@ -69,6 +69,7 @@ export class Job {
   async run() {
     const { entry } = this;
     for (let restarts = 0; ; restarts++) {
+      this.signal.throwIfAborted();
       try {
         this.move({ kind: "preparing" });
         if (entry.file) await until(verifyFile(entry), this.signal);

@@ -75,13 +75,16 @@ export class Scheduler {
     this.running.delete(entry);
   }
 
-  /** Ends what is done for a file, at once. The caller has told its new state. @param {Entry} entry */
-  stop(entry) {
-    const { job } = entry;
-    this.watcher.remove(entry.id);
-    if (!job) return;
-    this.let(entry);
-    job.fail(new Stopped());
+  /** Ends what is done for these files, at once, and then goes on with others. The caller has told their new states.
+   * @param {Iterable<Entry>} entries */
+  stop(entries) {
+    for (const entry of entries) {
+      const { job } = entry;
+      this.watcher.remove(entry.id);
+      if (!job) continue;
+      this.let(entry);
+      job.fail(new Stopped());
+    }
     this.pump();
   }
 
@@ -165,7 +168,7 @@ export class Scheduler {
 
   close() {
     this.queue.clear();
-    for (const entry of [...this.running.keys()]) this.stop(entry);
+    this.stop([...this.running.keys()]);
     this.watcher.close();
   }
 }

@@ -14,6 +14,7 @@ import { ACTIVE } from "./state.js";
 /** @typedef {import("./types.js").StoredItem} StoredItem */
 /** @typedef {import("./types.js").UploaderOptions} UploaderOptions */
 
+const CANCELLABLE = new Set([...ACTIVE, "paused", "needs-file"]);
 /** How often the service is asked to forget a cancelled upload. */
 const ABORT_TRIES = 4;
 
@@ -119,15 +120,12 @@ export class FileUploader {
   /** @param {string} [id] */
   pause(id) {
     const entries = this.chosen(id).filter((entry) => ACTIVE.has(this.kindOf(entry)));
-    // None is in line any more before the first gives up its place.
     for (const entry of entries) {
       entry.paused = true;
       this.scheduler.move(entry, { kind: "paused", by: "user" });
-    }
-    for (const entry of entries) {
-      this.scheduler.stop(entry);
       this.context.records.save(entry);
     }
+    this.scheduler.stop(entries);
   }
 
   /** @param {string} [id] */
@@ -182,16 +180,14 @@ export class FileUploader {
 
   /** @param {string} [id] */
   cancel(id) {
-    const entries = this.chosen(id).filter((entry) => {
-      const kind = this.kindOf(entry);
-      return ACTIVE.has(kind) || kind === "paused" || kind === "needs-file";
-    });
-    for (const entry of entries) this.scheduler.move(entry, { kind: "cancelled" });
+    const entries = this.chosen(id).filter((entry) => CANCELLABLE.has(this.kindOf(entry)));
     for (const entry of entries) {
-      this.scheduler.stop(entry);
+      this.scheduler.move(entry, { kind: "cancelled" });
       this.context.records.forget(entry);
-      void this.forgetUpload(entry);
     }
+    const begun = entries.filter(({ job, uploadId }) => job || uploadId);
+    this.scheduler.stop(entries);
+    for (const entry of begun) void this.forgetUpload(entry);
   }
 
   /** Asks the service to forget what was sent. What it does not hear of, it forgets by itself in time. @param {Entry} entry */
@@ -214,7 +210,7 @@ export class FileUploader {
     const entry = this.entries.get(id);
     if (!entry) return;
     this.cancel(id);
-    this.scheduler.stop(entry);
+    this.scheduler.stop([entry]);
     entry.unlock();
     this.entries.delete(id);
     this.context.records.forget(entry);

@@ -123,6 +123,20 @@ test("ten thousand files are added, paused and removed without a long task", asy
   assert.ok(told < 10, `${told}`);
 });
 
+test("all are paused without one of those in line being begun", async (t) => {
+  const w = world(t);
+  const page = w.page();
+  page.uploader.add(Array.from({ length: 200 }, (_, i) => fakeFile(6 * MIB, `f${i}`)));
+  await w.clock.until(() => w.service.putsInFlight > 0);
+  page.uploader.pause();
+  await turn();
+  assert.ok(w.service.uploads.size <= 6);
+  assert.ok(page.uploader.state.items.every(({ state }) => state.kind === "paused"));
+  page.uploader.cancel();
+  await w.clock.until(() => [...w.service.uploads.values()].every(({ state }) => state === "aborted"));
+  assert.ok(w.service.uploads.size <= 6);
+});
+
 test("listeners are told in batches of 50 milliseconds, with what changed", async (t) => {
   const w = world(t);
   const page = w.page();
