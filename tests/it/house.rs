@@ -51,7 +51,11 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("engine/tenants/identity/issuers", &["domain", "store", SHARED_ENGINE, "engine/tenants"], &["jsonwebtoken"]),
     ("engine/tenants/identity/keyring", &["domain", SHARED_ENGINE, "engine/tenants"], &["jsonwebtoken"]),
     ("engine/events", &["domain", "store", SHARED_ENGINE, "engine/events"], &[]),
-    ("engine/webhooks", &["domain", "store", SHARED_ENGINE, "engine/audit", "engine/events", "engine/webhooks"], &[]),
+    (
+        "engine/webhooks",
+        &["domain", "store", "crash", SHARED_ENGINE, "engine/audit", "engine/events", "engine/webhooks"],
+        &[],
+    ),
     (
         "engine/uploads",
         &["domain", "store", "blob", "crash", SHARED_ENGINE, "engine/audit", "engine/tenants", "engine/uploads"],

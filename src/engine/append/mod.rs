@@ -284,7 +284,7 @@ impl AppendEngine {
             return Ok(upload);
         }
         let id = upload.id;
-        self.uploads.finish_upload(upload, crate::engine::CompleteUpload::default()).await?;
+        self.uploads.finish_upload(upload, crate::engine::uploads::CompleteUpload::default()).await?;
         let ended = self.rows.reload_upload(id).await?;
         if ended.next_check_at.is_some() {
             self.uploads.spawn_cleanup(ended.clone());
