@@ -62,6 +62,9 @@ pub enum ChecksumAlgorithm {
 }
 
 impl ChecksumAlgorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Crc32c, Self::Crc64Nvme];
+
     /// Our own name for it, in JSON and in rows.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -3,6 +3,7 @@
 //! Every transition appends one, in the transaction that made it; the sequence per asset has no gaps. Once committed, it
 //! gets its place in its tenant's feed.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -135,19 +136,25 @@ pub struct FeedEvent {
 }
 
 /// An event as it is told, the same in every way to hear of it: pages, streams, sockets, webhooks.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 pub struct EventView<'a> {
-    /// [`FeedEvent::id`] as a text, because JavaScript's numbers end at 53 bits.
+    /// Number of the event in the tenant's feed: the cursor of every way to read. A text, because JavaScript's numbers
+    /// end at 53 bits.
+    #[schemars(example = &"6")]
     pub id: String,
-    /// What happened.
+    /// Type of the event, like `asset.ready`.
+    #[schemars(example = &"asset.ready")]
     pub r#type: &'a str,
-    /// Of what.
+    /// Asset of the event.
     pub asset_id: AssetId,
-    /// [`Event::seq`].
+    /// Number of the event among the asset's own events, from 1.
+    #[schemars(example = 6)]
     pub seq: i64,
-    /// When, to the microsecond.
+    /// Time of the event, to the microsecond.
+    #[schemars(with = "Timestamp")]
     pub at: String,
-    /// What is worth knowing about it.
+    /// The asset or upload as it was then.
     pub data: &'a Map<String, Value>,
 }
 
