@@ -170,6 +170,7 @@ impl IntoResponse for ProblemDetails {
 /// not compile until its status is chosen here.
 impl From<Error> for ProblemDetails {
     fn from(error: Error) -> Self {
+        log_cause(&error);
         let detail = public_detail(&error);
         let new = |status, code| Self::new(status, code, detail.clone());
         match error {
@@ -179,11 +180,8 @@ impl From<Error> for ProblemDetails {
             Error::Invalid { field, .. } => {
                 new(StatusCode::UNPROCESSABLE_ENTITY, "invalid").with_members(|members| members.field = Some(field))
             }
-            Error::TooLarge { limit } => {
+            Error::TooLarge { limit } | Error::Overrun { length: limit } => {
                 new(StatusCode::PAYLOAD_TOO_LARGE, "too_large").with_limit(ProblemLimit::Bytes(limit))
-            }
-            Error::Overrun { length } => {
-                new(StatusCode::PAYLOAD_TOO_LARGE, "too_large").with_limit(ProblemLimit::Bytes(length))
             }
             Error::LengthMismatch(_) => new(StatusCode::UNPROCESSABLE_ENTITY, "length_differs"),
             Error::OverQuota { limit } => quota_problem(limit, detail.clone()),
@@ -213,20 +211,22 @@ impl From<Error> for ProblemDetails {
             Error::Rejected { code } => {
                 new(StatusCode::FORBIDDEN, "rejected").with_members(|members| members.reason = Some(code))
             }
-            Error::BytesMissing(why) => {
-                tracing::error!(request_id = RequestContext::request_id(), why, "stored bytes are damaged");
-                new(StatusCode::INTERNAL_SERVER_ERROR, "bytes_missing")
-            }
+            Error::BytesMissing(_) => new(StatusCode::INTERNAL_SERVER_ERROR, "bytes_missing"),
             Error::StorageFull => new(StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
-            Error::Busy { why, after } => {
-                tracing::warn!(request_id = RequestContext::request_id(), why, "not possible just now");
-                new(StatusCode::SERVICE_UNAVAILABLE, "unavailable").with_retry_after(after)
-            }
-            Error::Internal(why) => {
-                tracing::error!(request_id = RequestContext::request_id(), why, "defect");
-                new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
-            }
+            Error::Busy { after, .. } => new(StatusCode::SERVICE_UNAVAILABLE, "unavailable").with_retry_after(after),
+            Error::Internal(_) => new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
+    }
+}
+
+/// Logs the cause of an error that is not shown to callers.
+fn log_cause(error: &Error) {
+    let request_id = RequestContext::request_id();
+    match error {
+        Error::BytesMissing(why) => tracing::error!(request_id, why, "stored bytes are damaged"),
+        Error::Busy { why, .. } => tracing::warn!(request_id, why, "not possible just now"),
+        Error::Internal(why) => tracing::error!(request_id, why, "defect"),
+        _ => {}
     }
 }
 

@@ -11,7 +11,7 @@ use super::chunk_detection::PARTIAL_FILE_CODE;
 use super::openapi::access::{
     AccessCells, DRIVE_UPLOAD_ACCESS, GRANT_ACCESS, GRANT_UPLOAD_ACCESS, OPEN_UPLOAD_ACCESS, PUBLIC_ACCESS, VIEW_ACCESS,
 };
-use super::openapi::{ApiRoutes, ErrorDialect, OperationSpec, integer_type, one_of, op, string_type};
+use super::openapi::{ApiRoutes, ErrorDialect, OperationSpec, ParameterType, integer_type, one_of, op, string_type};
 
 mod digest;
 mod draft;
@@ -40,6 +40,13 @@ pub(super) fn routes() -> ApiRoutes {
         )
 }
 
+const WANTED_DIGEST_DESCRIPTION: &str = "Asks for `Repr-Digest` once the file is here.";
+const DIGEST_DESCRIPTION: &str = "The whole file's digest, if it is wanted and established.";
+
+fn wanted_digest() -> ParameterType {
+    string_type().optional().example("sha-256=10")
+}
+
 fn collection_operations(by: &str, creates: AccessCells) -> [(Method, OperationSpec); 2] {
     let create = op("Begin an upload, or send a whole file").operation_id(format!("createResumableUpload{by}")).access(creates).description(
         "Without `Upload-Complete` the content is the file. With `?0` it is its beginning, and more follows by PATCH. \
@@ -51,11 +58,7 @@ fn collection_operations(by: &str, creates: AccessCells) -> [(Method, OperationS
         .header("Upload-Complete", one_of(["?0", "?1"]).optional().example("?0"), "Whether the content ends the file.")
         .header("Upload-Length", integer_type().optional().example(5), "How many bytes there will be.")
         .header("Repr-Digest", string_type().optional(), "The digest of the whole file.")
-        .header(
-            "Want-Repr-Digest",
-            string_type().optional().example("sha-256=10"),
-            "Asks for `Repr-Digest` once the file is here.",
-        )
+        .header("Want-Repr-Digest", wanted_digest(), WANTED_DIGEST_DESCRIPTION)
         .header(
             "Content-Disposition",
             string_type().optional().example("attachment; filename=\"a.txt\""),
@@ -66,11 +69,7 @@ fn collection_operations(by: &str, creates: AccessCells) -> [(Method, OperationS
             "It is there. If that was all of it, the body is as PATCH answers then; otherwise it is empty.",
         )
         .response_header("Location", string_type(), "The upload's address.")
-        .response_header(
-            "Repr-Digest",
-            string_type().optional(),
-            "The whole file's digest, if it is wanted and established.",
-        );
+        .response_header("Repr-Digest", string_type().optional(), DIGEST_DESCRIPTION);
     let options = options_operation(format!("getResumableOptions{by}"));
     let create = with_content_errors(create).error_codes(&["quota_exceeded", "conflict", "gone", PARTIAL_FILE_CODE]);
     [(Method::OPTIONS, options), (Method::POST, create)]
@@ -96,17 +95,9 @@ fn upload_operations(by: &str, watches: AccessCells, drives: AccessCells) -> [(M
     let append = append
         .header("Upload-Offset", integer_type().example(0), "Where they belong.")
         .header("Upload-Complete", one_of(["?0", "?1"]), "Whether they end the file.")
-        .header(
-            "Want-Repr-Digest",
-            string_type().optional().example("sha-256=10"),
-            "Asks for `Repr-Digest` once the file is here.",
-        )
+        .header("Want-Repr-Digest", wanted_digest(), WANTED_DIGEST_DESCRIPTION)
         .json_response::<CompletedUploadView>(200)
-        .response_header(
-            "Repr-Digest",
-            string_type().optional(),
-            "The whole file's digest, if it is wanted and established.",
-        )
+        .response_header("Repr-Digest", string_type().optional(), DIGEST_DESCRIPTION)
         .empty_response(204, "They are safe.")
         .response_header("Upload-Offset", integer_type().example(5), "How many bytes are safe.");
     let append =
@@ -115,17 +106,9 @@ fn upload_operations(by: &str, watches: AccessCells, drives: AccessCells) -> [(M
         let look = op(summary)
             .operation_id(format!("{id}{by}"))
             .access(watches)
-            .header(
-                "Want-Repr-Digest",
-                string_type().optional().example("sha-256=10"),
-                "Asks for `Repr-Digest` once the file is here.",
-            )
+            .header("Want-Repr-Digest", wanted_digest(), WANTED_DIGEST_DESCRIPTION)
             .empty_response(204, "It goes on behind what is safe.")
-            .response_header(
-                "Repr-Digest",
-                string_type().optional(),
-                "The whole file's digest, if it is wanted and established.",
-            )
+            .response_header("Repr-Digest", string_type().optional(), DIGEST_DESCRIPTION)
             .response_header("Upload-Offset", integer_type().example(5), "How many bytes are safe.")
             .response_header("Upload-Complete", one_of(["?0", "?1"]), "Whether that is all of it.");
         look.error_codes(&["gone", "invalid", "other_protocol"])

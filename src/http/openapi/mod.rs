@@ -29,7 +29,9 @@ mod render;
 
 pub(super) use example::absent_not_null;
 pub(super) use operation::{OperationSpec, op};
-pub(super) use parameter::{integer_in, integer_type, one_of, string_type, time_type, url_type, uuid_type};
+pub(super) use parameter::{
+    ParameterType, integer_in, integer_type, one_of, string_type, time_type, url_type, uuid_type,
+};
 pub(super) use problems::ErrorDialect;
 
 /// The router, including the routes of the contract itself.
