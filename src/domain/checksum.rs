@@ -62,7 +62,10 @@ pub enum ChecksumAlgorithm {
 }
 
 impl ChecksumAlgorithm {
-    /// Name in JSON and in rows.
+    /// Every algorithm.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Crc32c, Self::Crc64Nvme];
+
+    /// Our own name for it, in JSON and in rows.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

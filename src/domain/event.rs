@@ -3,6 +3,7 @@
 //! Every transition appends an event in its own transaction; the sequence per asset has no gaps. After the commit, the
 //! event gets its position in the tenant's feed.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -135,20 +136,26 @@ pub struct FeedEvent {
     pub event: Event,
 }
 
-/// Wire form of an event, the same for pages, streams, sockets and webhooks.
-#[derive(Serialize)]
+/// An event as it is told, the same in every way to hear of it: pages, streams, sockets, webhooks.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 pub struct EventView<'a> {
-    /// [`FeedEvent::id`] as a string, because JavaScript's integers have 53 bits.
+    /// Number of the event in the tenant's feed: the cursor of every way to read. A text, because JavaScript's numbers
+    /// end at 53 bits.
+    #[schemars(example = &"6")]
     pub id: String,
-    /// The kind.
+    /// Type of the event, like `asset.ready`.
+    #[schemars(example = &"asset.ready")]
     pub r#type: &'a str,
-    /// The asset.
+    /// Asset of the event.
     pub asset_id: AssetId,
-    /// [`Event::seq`].
+    /// Number of the event among the asset's own events, from 1.
+    #[schemars(example = 6)]
     pub seq: i64,
-    /// Time of the transition, to the microsecond.
+    /// Time of the event, to the microsecond.
+    #[schemars(with = "Timestamp")]
     pub at: String,
-    /// Details of the event.
+    /// The asset or upload as it was then.
     pub data: &'a Map<String, Value>,
 }
 

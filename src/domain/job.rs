@@ -279,6 +279,9 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Running, Self::Dead];
+
     /// The name, as in JSON and rows.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -293,7 +296,7 @@ impl JobState {
 impl std::str::FromStr for JobState {
     type Err = UnknownKind;
     fn from_str(text: &str) -> Result<Self, UnknownKind> {
-        [Self::Ready, Self::Running, Self::Dead].into_iter().find(|state| state.name() == text).ok_or(UnknownKind)
+        Self::ALL.into_iter().find(|state| state.name() == text).ok_or(UnknownKind)
     }
 }
 

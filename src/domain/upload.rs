@@ -201,6 +201,10 @@ impl UploadProtocol {
 }
 
 impl UploadState {
+    /// Every state.
+    pub const ALL: [Self; 6] =
+        [Self::Open, Self::Completing, Self::Completed, Self::Failed, Self::Aborted, Self::Expired];
+
     /// The name of the state, as in JSON, rows and events.
     #[must_use]
     pub fn name(self) -> &'static str {

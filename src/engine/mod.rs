@@ -87,7 +87,7 @@ pub use webhooks::{
 
 /// Types of the ports in the signatures of verbs.
 pub use crate::blob::cdn::{BadCdn, CdnSigner};
-pub use crate::blob::{ByteStream, LocalFile, SignedUrl, StoredPart};
+pub use crate::blob::{ByteStream, LocalFile, SignedUrl, StoreCapabilities, StoredPart};
 pub use crate::store::AuditQuery;
 
 /// Dependencies of the engine.

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::AppState;
 use super::json_reason::json_reason;
-use super::problem::ProblemDetails;
+use super::problem::{ProblemDetails, ProblemLimit};
 use crate::engine::{Error, IdempotencyKey};
 
 /// Maximum bytes of a JSON body, unless the route names another limit.
@@ -123,7 +123,8 @@ async fn read_body(mut body: Body, max: usize) -> Result<Vec<u8>, ProblemDetails
 
 fn body_too_large(max: usize) -> ProblemDetails {
     let detail = format!("The body of this request may have at most {max} bytes.");
-    ProblemDetails::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail).with_member("limit", max)
+    ProblemDetails::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+        .with_limit(ProblemLimit::Bytes(max as u64))
 }
 
 /// `Idempotency-Key`: a quoted string, or the bare token that many clients send.

@@ -45,6 +45,7 @@ mod processing;
 mod query;
 pub mod server;
 mod tenants;
+mod time_text;
 pub mod tls;
 mod tus;
 mod upload_metadata;

@@ -415,8 +415,11 @@ fn the_table_catches_a_trespasser() {
 fn the_credential_comes_before_the_body() {
     let mut readers = 0;
     for (name, text) in sources() {
-        if !within(&name, "http") || !(name.ends_with("/handlers") || name.ends_with("/links")) {
+        if !within(&name, "http") || !name.ends_with("handlers") {
             continue;
+        }
+        for by_hand in ["to_bytes(", "BodyExt", "body: Bytes", "body: String", "body: Json<", "Form("] {
+            assert!(!code(&text).contains(by_hand), "{name} reads a body without a budget: {by_hand}");
         }
         for function in code(&text).split("async fn ").skip(1) {
             let signature = function.split(" {\n").next().unwrap();
@@ -436,5 +439,20 @@ fn the_credential_comes_before_the_body() {
             }
         }
     }
-    assert!(readers >= 28, "only {readers} handlers were found");
+    assert!(readers >= 33, "only {readers} handlers were found");
+}
+
+/// An answer is a type, so that the document is generated from what is serialised.
+#[test]
+fn answers_are_types() {
+    let mut views = 0;
+    for (name, text) in sources().into_iter().filter(|(name, _)| within(name, "http") && !within(name, "http/openapi"))
+    {
+        let routes = name.ends_with("/routes") || code(&text).contains("ApiRoutes::");
+        for line in code(&text).lines().filter(|line| !routes && !line.contains("example = ")) {
+            assert!(!line.contains("json!("), "{name} answers without a type: {line}");
+        }
+        views += code(&text).matches("#[derive(Serialize, JsonSchema)]").count();
+    }
+    assert!(views > 70, "only {views} views were found");
 }

@@ -67,6 +67,9 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Dead];
+
     /// The name, as in JSON and rows.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -81,8 +84,7 @@ impl DeliveryState {
 impl std::str::FromStr for DeliveryState {
     type Err = super::UnknownName;
     fn from_str(text: &str) -> Result<Self, super::UnknownName> {
-        let all = [Self::Pending, Self::Delivered, Self::Dead];
-        all.into_iter().find(|state| state.name() == text).ok_or(super::UnknownName)
+        Self::ALL.into_iter().find(|state| state.name() == text).ok_or(super::UnknownName)
     }
 }
 

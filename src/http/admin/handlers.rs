@@ -2,9 +2,10 @@
 
 use axum::Json as Rendered;
 use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde_json::{Value, json};
 
+use super::view::{self, AlarmListView, ChoreDryRunView, ChoreStartView, QueueListView, RetriedJobsView};
 use super::wire::{self, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody};
 use crate::domain::access::Actor;
 use crate::domain::ids::{AssetId, JobId};
@@ -14,7 +15,7 @@ use crate::http::json_body::JsonBody;
 use crate::http::problem::ProblemDetails;
 use crate::http::query::next_cursor;
 
-type AdminResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
+type AdminResult<T = Response> = Result<T, ProblemDetails>;
 
 pub(super) async fn list_jobs(
     AuthenticatedActor(actor): AuthenticatedActor,
@@ -24,7 +25,7 @@ pub(super) async fn list_jobs(
     let list = wire::parse_jobs_query(query.as_deref())?;
     let jobs = site.engine.operations().list_jobs(&actor, list).await?;
     let next = next_cursor(&jobs, list.limit, |entry| entry.job.id);
-    Ok(Rendered(json!({ "jobs": jobs.iter().map(wire::job_view).collect::<Vec<_>>(), "next_after": next })))
+    Ok(Rendered(view::job_page_view(&jobs, next)).into_response())
 }
 
 pub(super) async fn retry_job(
@@ -49,16 +50,16 @@ pub(super) async fn retry_dead_jobs(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     body: JsonBody<RetryDeadJobsBody>,
-) -> AdminResult {
-    let retried = site.engine.operations().retry_dead_jobs(&actor, body.value.kind()?).await?;
-    Ok(Rendered(json!({ "retried": retried })))
+) -> AdminResult<Rendered<RetriedJobsView>> {
+    let retried = site.engine.retry_dead_jobs(&actor, body.value.kind()?).await?;
+    Ok(Rendered(RetriedJobsView { retried }))
 }
 
 pub(super) async fn list_queues(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
-) -> AdminResult {
-    Ok(Rendered(wire::queues_view(&site.engine.operations().count_queues(&actor).await?)))
+) -> AdminResult<Rendered<QueueListView>> {
+    Ok(Rendered(view::queue_list_view(&site.engine.count_queues(&actor).await?)))
 }
 
 pub(super) async fn pause_queue(
@@ -86,8 +87,8 @@ pub(super) async fn list_chores(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
 ) -> AdminResult {
-    let chores = site.engine.operations().list_chores(&actor).await?;
-    Ok(Rendered(json!({ "chores": chores.iter().map(wire::chore_view).collect::<Vec<_>>() })))
+    let chores = site.engine.list_chores(&actor).await?;
+    Ok(Rendered(view::chore_list_view(&chores)).into_response())
 }
 
 pub(super) async fn run_chore(
@@ -95,14 +96,14 @@ pub(super) async fn run_chore(
     State(site): State<AppState>,
     PathId(name): PathId<String>,
     body: JsonBody<RunChoreBody>,
-) -> AdminResult<(StatusCode, Rendered<Value>)> {
+) -> AdminResult {
     let chore = wire::parse_chore(&name)?;
     if body.value.dry_run {
-        let would = site.engine.operations().dry_run_chore(&actor, chore).await?;
-        return Ok((StatusCode::OK, Rendered(json!({ "dry_run": true, "would": would }))));
+        let would = site.engine.dry_run_chore(&actor, chore).await?;
+        return Ok(Rendered(ChoreDryRunView { dry_run: true, would }).into_response());
     }
-    let begins = site.engine.operations().hurry_chore(&actor, chore).await?;
-    Ok((StatusCode::ACCEPTED, Rendered(json!({ "begins": begins }))))
+    let begins = site.engine.hurry_chore(&actor, chore).await?;
+    Ok((StatusCode::ACCEPTED, Rendered(ChoreStartView { begins })).into_response())
 }
 
 pub(super) async fn get_stats(
@@ -111,15 +112,15 @@ pub(super) async fn get_stats(
     RawQuery(query): RawQuery,
 ) -> AdminResult {
     let (from, to) = wire::parse_stats_query(query.as_deref(), site.engine.now())?;
-    let hours = site.engine.operations().list_hourly_counts(&actor, from, to).await?;
-    Ok(Rendered(json!({ "hours": hours.iter().map(wire::hour_view).collect::<Vec<_>>() })))
+    let hours = site.engine.list_hourly_counts(&actor, from, to).await?;
+    Ok(Rendered(view::hourly_stats_view(&hours)).into_response())
 }
 
 pub(super) async fn list_alarms(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
-) -> AdminResult {
-    Ok(Rendered(json!({ "alarms": site.engine.operations().list_alarms(&actor).await? })))
+) -> AdminResult<Rendered<AlarmListView>> {
+    Ok(Rendered(view::alarm_list_view(site.engine.list_alarms(&actor).await?)))
 }
 
 pub(super) async fn reprocess_asset(
@@ -136,8 +137,8 @@ pub(super) async fn reprocess_assets(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     body: JsonBody<ReprocessAssetsBody>,
-) -> AdminResult<(StatusCode, Rendered<Value>)> {
+) -> AdminResult {
     let (list, again) = body.value.into_command();
-    let enqueued = site.engine.processing().look_again_at(&actor, list, again).await?;
-    Ok((StatusCode::ACCEPTED, Rendered(wire::reprocess_view(&enqueued))))
+    let enqueued = site.engine.look_again_at(&actor, list, again).await?;
+    Ok((StatusCode::ACCEPTED, Rendered(view::reprocess_view(&enqueued))).into_response())
 }

@@ -3,18 +3,22 @@
 use serde_json::json;
 
 use super::handlers;
+use super::view::{
+    AlarmListView, ChoreDryRunView, ChoreListView, ChoreStartView, HourlyStatsView, JobPageView, QueueListView,
+    ReprocessSummaryView, RetriedJobsView,
+};
 use super::wire::{ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody};
-use crate::domain::job::JobKind;
+use crate::domain::job::{JobKind, JobState};
 use crate::http::openapi::access::{
     ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS, OPERATOR_ACCESS, PROCESS_ASSET_ACCESS, PROCESS_TENANT_ACCESS,
 };
-use crate::http::openapi::{ApiRoutes, one_of, op};
+use crate::http::openapi::{ApiRoutes, one_of, op, time_type};
 
 pub(super) fn job_routes() -> ApiRoutes {
     let list = op("A page of jobs").operation_id("listJobs").access(ADMIN_ACCESS).paged("after");
-    let list = list.query("state", "one of ready|running|dead*", "In this state only.").query(
+    let list = list.query("state", one_of(JobState::ALL.map(JobState::name)).optional(), "In this state only.").query(
         "kind",
-        one_of(JobKind::ALL.map(JobKind::name)) + "*",
+        one_of(JobKind::ALL.map(JobKind::name)).optional(),
         "Of this kind only.",
     );
     let all = op("Retry up to a thousand dead jobs")
@@ -24,14 +28,9 @@ pub(super) fn job_routes() -> ApiRoutes {
     let all = all
         .json_body::<RetryDeadJobsBody>(json!({ "kind": "process" }))
         .body_optional()
-        .json_response(200, json!({ "retried": "int = 12" }));
+        .json_response::<RetriedJobsView>(200);
     ApiRoutes::for_tag("Administration")
-        .define_shape("Job", job_shape())
-        .get(
-            "/v1/admin/jobs",
-            handlers::list_jobs,
-            list.json_response(200, json!({ "jobs": ["@Job"], "next_after": "uuid?" })),
-        )
+        .get("/v1/admin/jobs", handlers::list_jobs, list.json_response::<JobPageView<'_>>(200))
         .post("/v1/admin/jobs/retry", handlers::retry_dead_jobs, all)
         .delete(
             "/v1/admin/jobs/{id}",
@@ -51,38 +50,18 @@ pub(super) fn job_routes() -> ApiRoutes {
         )
 }
 
-fn job_shape() -> serde_json::Value {
-    json!({
-        "id": "uuid",
-        "kind": "text = process",
-        "state": "one of dead|ready|running",
-        "asset_id": "uuid?",
-        "attempt": "int = 8",
-        "tries": "int = 8",
-        "due_at": "time",
-        "created_at": "time",
-        "last_error": "text? = the storage did not answer",
-        "steps_done": "any",
-    })
-}
-
 pub(super) fn instance_routes() -> ApiRoutes {
-    let chore = json!({ "name": "text = sweep", "state": "one of ready|running|dead", "next_at": "time", "last_at": "time?",
-        "last_millis": "int?", "last_report": "any", "last_error": "text?" });
     let run = op("Have a chore come round now")
         .operation_id("runChore")
         .access(OPERATOR_ACCESS)
         .json_body::<RunChoreBody>(json!({ "dry_run": true }))
         .body_optional();
-    let run = run
-        .json_response(200, json!({ "dry_run": "bool", "would": "any" }))
-        .json_response(202, json!({ "begins": "bool" }));
+    let run = run.json_response::<ChoreDryRunView>(200).json_response::<ChoreStartView>(202);
     let stats = op("What happened, by the hour").operation_id("getStats").access(ADMIN_ACCESS).query(
         "from",
-        "time*",
+        time_type().optional(),
         "A day ago, if not said.",
     );
-    let hour = json!({ "hour": "time", "type": "text = asset.ready", "count": "int = 17", "bytes": "int = 734003200" });
     ApiRoutes::for_tag("Administration")
         .get(
             "/v1/admin/chores",
@@ -90,21 +69,19 @@ pub(super) fn instance_routes() -> ApiRoutes {
             op("What comes round, and its last report")
                 .operation_id("listChores")
                 .access(OPERATOR_ACCESS)
-                .json_response(200, json!({ "chores": [chore] })),
+                .json_response::<ChoreListView<'_>>(200),
         )
         .post("/v1/admin/chores/{name}/run", handlers::run_chore, run)
         .get(
             "/v1/admin/stats",
             handlers::get_stats,
-            stats.query("to", "time*", "Now, if not said.").json_response(200, json!({ "hours": [hour] })),
+            stats.query("to", time_type().optional(), "Now, if not said.").json_response::<HourlyStatsView<'_>>(200),
         )
         .get("/v1/admin/alarms", handlers::list_alarms, describe_alarms())
         .merge(queue_routes())
 }
 
 fn queue_routes() -> ApiRoutes {
-    let queue = json!({ "kind": "text = process", "paused": "bool = false", "ready": "int = 0", "running": "int = 2",
-        "dead": "int = 0", "oldest_due_at": "time?" });
     ApiRoutes::for_tag("Administration")
         .get(
             "/v1/admin/queues",
@@ -112,7 +89,7 @@ fn queue_routes() -> ApiRoutes {
             op("How many jobs wait, run, are dead")
                 .operation_id("listQueues")
                 .access(ADMIN_ACCESS)
-                .json_response(200, json!({ "queues": [queue] })),
+                .json_response::<QueueListView>(200),
         )
         .post(
             "/v1/admin/queues/{kind}/pause",
@@ -135,11 +112,10 @@ fn queue_routes() -> ApiRoutes {
 }
 
 fn describe_alarms() -> crate::http::openapi::OperationSpec {
-    let alarm = json!({ "code": "text = dead_letters", "sentence": "text = 2 jobs are dead." });
     op("What an operator should look at")
         .operation_id("listAlarms")
         .access(OPERATOR_ACCESS)
-        .json_response(200, json!({ "alarms": [alarm] }))
+        .json_response::<AlarmListView>(200)
 }
 
 pub(super) fn reprocess_routes() -> ApiRoutes {
@@ -150,7 +126,7 @@ pub(super) fn reprocess_routes() -> ApiRoutes {
     let many = many
         .json_body::<ReprocessAssetsBody>(json!({ "scan_only": true, "state": "failed" }))
         .body_optional()
-        .json_response(202, json!({ "enqueued": "int = 12", "skipped": "int = 0", "next_cursor": "text?" }));
+        .json_response::<ReprocessSummaryView<'_>>(202);
     let one = op("Have an asset looked at again")
         .operation_id("reprocessAsset")
         .access(PROCESS_ASSET_ACCESS)

@@ -1,13 +1,11 @@
-//! Shapes of the administration API and their conversion from domain values. Pure.
+//! Requests of the administration API and their conversion to commands. Pure. Answers are in `view`.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::domain::clock::{Timestamp, before};
-use crate::domain::event::EventCount;
-use crate::domain::job::{Chore, JobEntry, JobKind};
-use crate::engine::{Error, JobQueues, ListAssets, ListJobs, ReprocessScope, ReprocessSummary};
+use crate::domain::job::{Chore, JobKind};
+use crate::engine::{Error, ListAssets, ListJobs, ReprocessScope};
 use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_limit, parse_parameter, query_pairs, unknown_parameter};
 
 const DEFAULT_STATS_SPAN: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -131,66 +129,4 @@ pub(super) fn parse_stats_query(query: Option<&str>, now: Timestamp) -> Result<(
         }
     }
     Ok((from, to))
-}
-
-pub(super) fn job_view(entry: &JobEntry) -> Value {
-    json!({
-        "id": entry.job.id,
-        "kind": entry.job.work.kind().name(),
-        "state": entry.state.name(),
-        "asset_id": entry.job.work.asset(),
-        "attempt": entry.job.attempt,
-        "tries": entry.job.tries,
-        "due_at": entry.run_at.to_string(),
-        "created_at": entry.created_at.to_string(),
-        "last_error": entry.last_error,
-        "steps_done": entry.job.progress.as_ref().and_then(|kept| kept.get("done")),
-    })
-}
-
-pub(super) fn chore_view(entry: &JobEntry) -> Value {
-    let last = entry.job.progress.as_ref();
-    json!({
-        "name": entry.job.work.kind().name(),
-        "state": entry.state.name(),
-        "next_at": entry.run_at.to_string(),
-        "last_at": last.and_then(|last| last.get("at")),
-        "last_millis": last.and_then(|last| last.get("millis")),
-        "last_report": last.and_then(|last| last.get("report")),
-        "last_error": entry.last_error,
-    })
-}
-
-pub(super) fn queues_view(queues: &JobQueues) -> Value {
-    let kinds: Vec<_> = JobKind::ALL
-        .into_iter()
-        .filter(|kind| !matches!(kind, JobKind::Chore(_)))
-        .map(|kind| {
-            let of_kind = || queues.counts.iter().filter(move |counted| counted.kind == kind);
-            let count = |name: &str| of_kind().find(|c| c.state.name() == name).map_or(0, |c| c.count);
-            let oldest = of_kind().filter(|c| c.state.name() == "ready").map(|c| c.oldest.to_string()).next();
-            json!({
-                "kind": kind.name(),
-                "paused": queues.paused.contains(&kind),
-                "ready": count("ready"),
-                "running": count("running"),
-                "dead": count("dead"),
-                "oldest_due_at": oldest,
-            })
-        })
-        .collect();
-    json!({ "queues": kinds })
-}
-
-pub(super) fn reprocess_view(enqueued: &ReprocessSummary) -> Value {
-    json!({ "enqueued": enqueued.enqueued, "skipped": enqueued.skipped, "next_cursor": enqueued.next })
-}
-
-pub(super) fn hour_view(counted: &EventCount) -> Value {
-    json!({
-        "hour": counted.hour.to_string(),
-        "type": counted.kind,
-        "count": counted.count,
-        "bytes": counted.bytes,
-    })
 }

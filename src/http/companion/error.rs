@@ -3,14 +3,32 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::engine::{Error, RequestContext};
+use crate::http::openapi::problems::EXAMPLE_REQUEST_ID;
 use crate::http::problem::ProblemDetails;
 
 /// An error to be rendered.
 #[derive(Debug)]
 pub(super) struct CompanionError(ProblemDetails);
+
+/// An error as JSON.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CompanionError")]
+pub(super) struct CompanionErrorView<'a> {
+    /// The error for programs.
+    #[schemars(example = &"not_found")]
+    error: &'static str,
+    /// The error in a sentence for people.
+    #[schemars(example = &"There is no such thing.")]
+    message: &'a str,
+    /// Id of the request, as logs name it.
+    #[serde(rename = "requestId")]
+    #[schemars(example = EXAMPLE_REQUEST_ID)]
+    request_id: String,
+}
 
 impl CompanionError {
     /// An error that this module itself detects.
@@ -24,8 +42,9 @@ impl CompanionError {
     }
 
     /// The JSON body that Uppy reads.
-    pub(super) fn to_json(problem: &ProblemDetails) -> Value {
-        json!({ "error": problem.code, "message": problem.detail, "requestId": RequestContext::request_id() })
+    pub(super) fn view(problem: &ProblemDetails) -> CompanionErrorView<'_> {
+        let request_id = RequestContext::request_id();
+        CompanionErrorView { error: problem.code, message: &problem.detail, request_id }
     }
 }
 
@@ -42,9 +61,9 @@ impl From<ProblemDetails> for CompanionError {
 impl IntoResponse for CompanionError {
     fn into_response(self) -> Response {
         let Self(problem) = self;
-        let body = Self::to_json(&problem);
+        let body = Json(Self::view(&problem)).into_response().into_body();
         let mut response = problem.into_response();
-        *response.body_mut() = Json(body).into_response().into_body();
+        *response.body_mut() = body;
         response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
         response
     }

@@ -315,7 +315,7 @@ pub(super) fn s3_response(form: &FormFields, asset: &Asset, public_url: &str) ->
     let mut response = match form.success_status.as_deref() {
         Some("201") => {
             let quoted = etag.replace('"', "&quot;");
-            let bucket = wire::BUCKET_PLACEHOLDER;
+            let bucket = super::view::BUCKET_PLACEHOLDER;
             let xml = format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse><Location>{location}</Location>\
                  <Bucket>{bucket}</Bucket><Key>{key}</Key><ETag>{quoted}</ETag></PostResponse>"

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use axum::Json as Rendered;
 use axum::extract::{FromRequestParts, Path, Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderName, StatusCode, header};
-use serde_json::{Map, Value, json};
 
 use super::error::CompanionError;
 use super::form::{self, FormFields, FormRequest};
+use super::view::{
+    self, AbortedMultipartView, CompanionPartView, CompanionUrlsView, CompletedMultipartView, CreatedMultipartView,
+};
 use super::wire::{self, CompanionQuery, CompleteMultipartBody, CreateMultipartBody};
 use crate::domain::access::Actor;
 use crate::domain::asset::Asset;
@@ -21,7 +23,7 @@ use crate::http::json_body::{JsonBody, JsonListBody};
 use crate::http::problem::ProblemDetails;
 use crate::http::{AppState, context};
 
-type CompanionResult<T = Rendered<Value>> = Result<T, CompanionError>;
+type CompanionResult<T = Response> = Result<T, CompanionError>;
 
 /// A request of Companion's API: its path, query and caller. Callers with a grant in the path send no headers.
 pub(super) struct CompanionRequest {
@@ -59,53 +61,51 @@ pub(super) async fn get_upload_form(call: CompanionRequest) -> CompanionResult {
     let (kind, wish) = call.query.form_command()?;
     let (upload, grant) = call.site.engine.append().open_form_upload(&call.actor, wish).await?;
     let url = format!("{}/s3/form/{grant}", call.site.public_url);
-    Ok(Rendered(wire::form_view(&upload, &url, &kind, call.site.engine.now())))
+    Ok(Rendered(view::form_view(&upload, &url, &kind, call.site.engine.now())).into_response())
 }
 
 pub(super) async fn create_multipart(
     call: CompanionRequest,
     body: Result<JsonBody<CreateMultipartBody>, ProblemDetails>,
-) -> CompanionResult {
-    let upload = call.site.engine.uploads().open_unplanned(&call.actor, body?.value.into_command()?).await?;
-    Ok(Rendered(wire::created_view(&upload)))
+) -> CompanionResult<Rendered<CreatedMultipartView>> {
+    let upload = call.site.engine.open_unplanned(&call.actor, body?.value.into_command()?).await?;
+    Ok(Rendered(view::created_view(&upload)))
 }
 
-pub(super) async fn list_parts(call: CompanionRequest) -> CompanionResult {
+pub(super) async fn list_parts(call: CompanionRequest) -> CompanionResult<Rendered<Vec<CompanionPartView>>> {
     let id = call.verify_upload().await?;
-    Ok(Rendered(wire::parts_view(&call.site.engine.uploads().list_upload_parts(&call.actor, id).await?)))
+    Ok(Rendered(view::parts_view(&call.site.engine.list_upload_parts(&call.actor, id).await?)))
 }
 
 pub(super) async fn sign_part(call: CompanionRequest) -> CompanionResult {
     let part = wire::parse_part_number(call.path.get("number").map_or("", String::as_str))?;
     let id = call.verify_upload().await?;
-    let signed = call.site.engine.uploads().sign_unplanned(&call.actor, id, &[part]).await?;
-    let only = signed.first().ok_or_else(|| Error::Internal("no URL for one part".into()))?;
-    Ok(Rendered(wire::signed_url_view(only, call.site.engine.now())))
+    let signed = call.site.engine.sign_unplanned(&call.actor, id, &[part]).await?;
+    let only = signed.first().ok_or_else(|| Error::Internal("no URL for one part".to_owned()))?;
+    Ok(Rendered(view::signed_url_view(only, call.site.engine.now())).into_response())
 }
 
-pub(super) async fn sign_parts(call: CompanionRequest) -> CompanionResult {
+pub(super) async fn sign_parts(call: CompanionRequest) -> CompanionResult<Rendered<CompanionUrlsView>> {
     let parts = call.query.part_numbers()?;
     let id = call.verify_upload().await?;
-    let signed = call.site.engine.uploads().sign_unplanned(&call.actor, id, &parts).await?;
-    let urls: Map<_, _> =
-        parts.iter().zip(signed).map(|(part, signed)| (part.to_string(), Value::from(signed.url))).collect();
-    Ok(Rendered(json!({ "presignedUrls": urls })))
+    let signed = call.site.engine.sign_unplanned(&call.actor, id, &parts).await?;
+    Ok(Rendered(view::signed_urls_view(&parts, signed)))
 }
 
 pub(super) async fn complete_multipart(
     call: CompanionRequest,
     body: Result<JsonListBody<CompleteMultipartBody>, ProblemDetails>,
-) -> CompanionResult {
+) -> CompanionResult<Rendered<CompletedMultipartView>> {
     let wish = body?.into_value().into_command()?;
     let id = call.verify_upload().await?;
-    let asset = call.site.engine.uploads().complete_upload(&call.actor, id, wish).await?;
-    Ok(Rendered(wire::completed_view(&asset, &call.site.public_url)))
+    let asset = call.site.engine.complete_upload(&call.actor, id, wish).await?;
+    Ok(Rendered(view::completed_view(&asset, &call.site.public_url)))
 }
 
-pub(super) async fn abort_multipart(call: CompanionRequest) -> CompanionResult {
+pub(super) async fn abort_multipart(call: CompanionRequest) -> CompanionResult<Rendered<AbortedMultipartView>> {
     let id = call.verify_upload().await?;
-    call.site.engine.uploads().abort(&call.actor, id).await?;
-    Ok(Rendered(json!({})))
+    call.site.engine.abort(&call.actor, id).await?;
+    Ok(Rendered(AbortedMultipartView {}))
 }
 
 /// Refuses requests for credentials of the store: no browser gets them.
@@ -143,7 +143,7 @@ pub(super) async fn post_form(
     State(site): State<AppState>,
     Path(grant): Path<String>,
     request: Request,
-) -> CompanionResult<Response> {
+) -> CompanionResult {
     let (form, asset) = receive_form(&site, &grant, request).await?;
     Ok(form::s3_response(&form, &asset, &site.public_url))
 }
@@ -161,7 +161,7 @@ pub(super) async fn post_plain_form(
     State(site): State<AppState>,
     Path(grant): Path<String>,
     request: Request,
-) -> CompanionResult<Response> {
+) -> CompanionResult {
     let (form, asset) = receive_form(&site, &grant, request).await?;
     Ok(form::page_or_s3_response(&form, &asset, &site.public_url))
 }

@@ -15,6 +15,7 @@ mod error;
 mod form;
 mod handlers;
 mod routes;
+mod view;
 mod wire;
 
 /// Every route of Companion's API, with and without a grant, and the forms.

@@ -1,25 +1,30 @@
 //! The routes of Companion's API, each with its description for the contract.
 
+use schemars::SchemaGenerator;
 use serde_json::json;
 
-use super::error::CompanionError;
+use super::error::{CompanionError, CompanionErrorView};
 use super::handlers;
+use super::view::{
+    AbortedMultipartView, CompanionPartView, CompanionUrlView, CompanionUrlsView, CompletedMultipartView,
+    CreatedMultipartView, UploadFormView,
+};
 use super::wire::{CompleteMultipartBody, CreateMultipartBody};
 use crate::http::chunk_detection::PARTIAL_FILE_CODE;
 use crate::http::openapi::access::{
     AccessCells, DRIVE_UPLOAD_ACCESS, GRANT_ACCESS, GRANT_UPLOAD_ACCESS, NO_ACCESS, OPEN_UPLOAD_ACCESS, VIEW_ACCESS,
 };
-use crate::http::openapi::{ApiRoutes, ErrorDialect, OperationSpec, op};
+use crate::http::openapi::{ApiRoutes, ErrorDialect, OperationSpec, op, string_type, url_type, uuid_type};
 
 const COMPANION_TAG: &str = "Uppy Companion";
 
 static COMPANION_DIALECT: ErrorDialect = ErrorDialect {
     name: "companion",
     media_type: "application/json",
-    schema: "CompanionError",
+    schema: SchemaGenerator::subschema_for::<CompanionErrorView>,
     from_engine_error: |error| CompanionError::from(error).into_problem(),
     from_request_problem: |problem| CompanionError::from(problem).into_problem(),
-    render_body: CompanionError::to_json,
+    render_body: |problem| serde_json::to_value(CompanionError::view(problem)).unwrap_or_default(),
     own_problems: Vec::new,
 };
 
@@ -50,14 +55,9 @@ pub(super) fn form_routes() -> ApiRoutes {
     );
     let link = link
         .empty_response(302, "There.")
-        .response_header("Location", "url", "The asset's content.")
+        .response_header("Location", url_type(), "The asset's content.")
         .error_codes(&["not_found"]);
     ApiRoutes::with_dialect(COMPANION_TAG, &COMPANION_DIALECT)
-        .define_shape(
-            "CompanionError",
-            json!({ "error": "text = not_found", "message": "text = Not found.",
-            "requestId": "text = 9f1c2a7be04d5513" }),
-        )
         .post("/s3/form/{grant}", handlers::post_form, s3)
         .get("/s3/form/{grant}/{key}", handlers::redirect_to_content, link)
         .post("/u/{grant}/form", handlers::post_plain_form, plain)
@@ -71,13 +71,15 @@ pub(super) fn companion_routes(at: &str, granted: bool) -> ApiRoutes {
     let single = op("A form for a small file")
         .operation_id(format!("getUppyForm{by}"))
         .access(may(OPEN_UPLOAD_ACCESS, GRANT_ACCESS));
-    let single = single.query("filename", "text = a.txt", "Its name.").query("type", "text*", "Its type.");
+    let single = single.query("filename", string_type().example("a.txt"), "Its name.").query(
+        "type",
+        string_type().optional(),
+        "Its type.",
+    );
     let create = op("Begin an upload in parts")
         .operation_id(format!("createUppyMultipart{by}"))
         .access(may(OPEN_UPLOAD_ACCESS, GRANT_ACCESS));
     let create = create.json_body::<CreateMultipartBody>(json!({ "filename": "film.mp4", "type": "video/mp4" }));
-    let created = json!({ "key": "uuid", "uploadId": "uuid", "bucket": "text = gantry" });
-    let form = json!({ "method": "text = POST", "url": "url", "fields": "map of text", "expires": "int = 604800" });
     let sts = op("Temporary credentials, which are not offered")
         .operation_id(format!("getUppyCredentials{by}"))
         .access(NO_ACCESS)
@@ -86,13 +88,13 @@ pub(super) fn companion_routes(at: &str, granted: bool) -> ApiRoutes {
         .get(
             &path("/params"),
             handlers::get_upload_form,
-            single.json_response(200, form).error_codes(&["quota_exceeded", "too_large"]),
+            single.json_response::<UploadFormView<'_>>(200).error_codes(&["quota_exceeded", "too_large"]),
         )
         .get(&path("/sts"), handlers::refuse_credentials, sts)
         .post(
             &path("/multipart"),
             handlers::create_multipart,
-            create.json_response(200, created).error_codes(&["quota_exceeded", "conflict"]),
+            create.json_response::<CreatedMultipartView>(200).error_codes(&["quota_exceeded", "conflict"]),
         )
         .merge(part_routes(
             &path("/multipart/{id}"),
@@ -104,12 +106,11 @@ pub(super) fn companion_routes(at: &str, granted: bool) -> ApiRoutes {
 
 fn part_routes(at: &str, by: &str, watches: AccessCells, drives: AccessCells) -> ApiRoutes {
     let one = |op: OperationSpec| {
-        op.query("key", "uuid", "The key that came with the upload.").error_codes(&["wrong_state", "gone"])
+        op.query("key", uuid_type(), "The key that came with the upload.").error_codes(&["wrong_state", "gone"])
     };
-    let list = json!([{ "PartNumber": "int", "Size": "int = 5242880", "ETag": "etag" }]);
     let many = one(op("Signed URLs for parts").operation_id(format!("signUppyParts{by}")).access(drives)).query(
         "partNumbers",
-        "text = 1",
+        string_type().example("1"),
         "A list of part numbers.",
     );
     let complete =
@@ -117,30 +118,23 @@ fn part_routes(at: &str, by: &str, watches: AccessCells, drives: AccessCells) ->
             .json_body::<CompleteMultipartBody>(
             json!({ "parts": [{ "PartNumber": 1, "ETag": "\"5d41402abc4b2a76b9719d911017c592\"" }] }),
         );
-    let complete = complete.json_response(200, json!({ "location": "url", "key": "uuid", "bucket": "text = gantry" }));
+    let complete = complete.json_response::<CompletedMultipartView>(200);
     let sign = one(op("A signed URL for a part").operation_id(format!("signUppyPart{by}")).access(drives))
-        .json_response(200, json!({ "url": "url", "expires": "int = 3600" }));
+        .json_response::<CompanionUrlView<'_>>(200);
     ApiRoutes::with_dialect(COMPANION_TAG, &COMPANION_DIALECT)
         .get(
             at,
             handlers::list_parts,
             one(op("The parts that the store has").operation_id(format!("listUppyParts{by}")).access(watches))
-                .json_response(200, list),
+                .json_response::<Vec<CompanionPartView>>(200),
         )
         .delete(
             at,
             handlers::abort_multipart,
             one(op("Give an upload up").operation_id(format!("abortUppyMultipart{by}")).access(drives))
-                .json_response(200, json!({})),
+                .json_response::<AbortedMultipartView>(200),
         )
-        .get(
-            &format!("{at}/batch"),
-            handlers::sign_parts,
-            many.json_response(
-                200,
-                json!({ "presignedUrls": "map of text = {\"1\":\"https://store.example/signed\"}" }),
-            ),
-        )
+        .get(&format!("{at}/batch"), handlers::sign_parts, many.json_response::<CompanionUrlsView>(200))
         .post(
             &format!("{at}/complete"),
             handlers::complete_multipart,

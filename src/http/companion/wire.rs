@@ -1,22 +1,17 @@
-//! Shapes of Companion's API and their conversion to commands and from domain values. Pure: no engine, no bodies.
+//! Requests of Companion's API and their conversion to commands. Pure: no engine, no bodies. Answers are in `view`.
 //!
 //! Unknown fields are ignored: Uppy defines this API and may add some.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::domain::asset::{Asset, AssetMetadata};
-use crate::domain::clock::Timestamp;
+use crate::domain::asset::AssetMetadata;
 use crate::domain::ids::AssetId;
-use crate::domain::name::{FileName, MediaType};
+use crate::domain::name::FileName;
 use crate::domain::plan::PartNumber;
-use crate::domain::upload::Upload;
-use crate::engine::{ClaimedPart, CompleteUpload, Error, OpenUnsizedUpload, SignedUrl, StoredPart};
+use crate::engine::{ClaimedPart, CompleteUpload, Error, OpenUnsizedUpload};
 use crate::http::query::query_pairs;
-
-/// Value where the API wants the bucket's name, which is not published.
-pub(super) const BUCKET_PLACEHOLDER: &str = "gantry";
 
 /// A query string with decoded names. `+` is a space for version 6, and `%20` for version 5.
 pub(super) struct CompanionQuery(Vec<(String, String)>);
@@ -139,37 +134,10 @@ pub(super) fn asset_location(public_url: &str, asset: AssetId) -> String {
     format!("{public_url}/v1/assets/{asset}/content")
 }
 
-pub(super) fn created_view(upload: &Upload) -> Value {
-    json!({ "key": asset_key(upload.asset), "uploadId": upload.id, "bucket": BUCKET_PLACEHOLDER })
-}
-
-pub(super) fn parts_view(parts: &[StoredPart]) -> Value {
-    let part = |part: &StoredPart| json!({ "PartNumber": part.number.get(), "Size": part.size, "ETag": format!("\"{}\"", part.etag) });
-    parts.iter().map(part).collect()
-}
-
-/// Whole seconds from `from` to `to`.
-fn seconds_between(from: Timestamp, to: Timestamp) -> i64 {
-    (to.as_second() - from.as_second()).max(0)
-}
-
-pub(super) fn signed_url_view(signed: &SignedUrl, now: Timestamp) -> Value {
-    json!({ "url": signed.url, "expires": seconds_between(now, signed.expires_at) })
-}
-
-pub(super) fn completed_view(asset: &Asset, public_url: &str) -> Value {
-    json!({ "location": asset_location(public_url, asset.id), "key": asset_key(asset.id), "bucket": BUCKET_PLACEHOLDER })
-}
-
-/// The form that Uppy is to send: these fields in any order, then the file.
-pub(super) fn form_view(upload: &Upload, url: &str, kind: &str, now: Timestamp) -> Value {
-    let kind = if kind.parse::<MediaType>().is_ok() { kind } else { "application/octet-stream" };
-    let fields = json!({ "key": asset_key(upload.asset), "success_action_status": "201", "content-type": kind });
-    json!({ "method": "POST", "url": url, "fields": fields, "expires": seconds_between(now, upload.expires_at) })
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

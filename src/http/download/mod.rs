@@ -5,7 +5,7 @@
 //! change the bytes.
 
 use super::openapi::access::{PUBLIC_ACCESS, READ_CONTENT_ACCESS};
-use super::openapi::{ApiRoutes, OperationSpec, op};
+use super::openapi::{ApiRoutes, OperationSpec, one_of, op, string_type, url_type};
 
 mod accel;
 mod conditions;
@@ -34,27 +34,39 @@ pub(super) fn routes() -> ApiRoutes {
 
 /// Description that content and links have in common.
 fn describe_download(op: OperationSpec) -> OperationSpec {
-    op.query("disposition", "one of attachment|inline*", "`inline` only for types that are safe to show.")
-        .query("variant", "text*", "A derivative, like `thumb-256`, instead of the file.")
-        .query("format", "text*", "The derivative's format, like `webp`.")
-        .query("delivery", "one of redirect|stream|accel|sendfile|cdn*", "Narrows how the bytes come.")
-        .header("Range", "text* = bytes=0-1023", "RFC 9110: one range or several.")
-        .header("If-None-Match", "text*", "304 if it is still that.")
-        .header("If-Range", "text*", "The range only if it is still that.")
-        .media_response(200, "application/octet-stream", "The bytes.")
-        .response_header("ETag", "text*", "Of these bytes.")
-        .response_header("Content-Disposition", "text*", "Whether to show or to save them, and their name.")
-        .response_header("Accept-Ranges", "one of bytes*", "Ranges may be asked for.")
-        .media_response(206, "application/octet-stream", "The ranges that were asked for.")
-        .response_header(
-            "Content-Range",
-            "text*",
-            "Which, and the size of the whole; of several ranges each has its own.",
-        )
-        .empty_response(302, "They are elsewhere for a short while.")
-        .response_header("Location", "url", "Where.")
-        .empty_response(304, "Unchanged.")
-        .empty_response(416, "No such range.")
-        .response_header("Content-Range", "text", "The size of the whole.")
-        .error_codes(&["not_ready", "rejected", "gone", "precondition_failed", "bytes_missing"])
+    op.query(
+        "disposition",
+        one_of(["attachment", "inline"]).optional(),
+        "`inline` only for types that are safe to show.",
+    )
+    .query("variant", string_type().optional(), "A derivative, like `thumb-256`, instead of the file.")
+    .query("format", string_type().optional(), "The derivative's format, like `webp`.")
+    .query(
+        "delivery",
+        one_of(["redirect", "stream", "accel", "sendfile", "cdn"]).optional(),
+        "Narrows how the bytes come.",
+    )
+    .header("Range", string_type().optional().example("bytes=0-1023"), "RFC 9110: one range or several.")
+    .header("If-None-Match", string_type().optional(), "304 if it is still that.")
+    .header("If-Range", string_type().optional(), "The range only if it is still that.")
+    .media_response(200, "application/octet-stream", "The bytes.")
+    .response_header("ETag", string_type().optional(), "Of these bytes.")
+    .response_header(
+        "Content-Disposition",
+        string_type().optional(),
+        "Whether to show or to save them, and their name.",
+    )
+    .response_header("Accept-Ranges", one_of(["bytes"]).optional(), "Ranges may be asked for.")
+    .media_response(206, "application/octet-stream", "The ranges that were asked for.")
+    .response_header(
+        "Content-Range",
+        string_type().optional(),
+        "Which, and the size of the whole; of several ranges each has its own.",
+    )
+    .empty_response(302, "They are elsewhere for a short while.")
+    .response_header("Location", url_type(), "Where.")
+    .empty_response(304, "Unchanged.")
+    .empty_response(416, "No such range.")
+    .response_header("Content-Range", string_type(), "The size of the whole.")
+    .error_codes(&["not_ready", "rejected", "gone", "precondition_failed", "bytes_missing"])
 }

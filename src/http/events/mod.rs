@@ -15,10 +15,9 @@
 //! This module must not decide on permissions, nor keep state between requests.
 
 use http::StatusCode;
-use serde_json::json;
 
 use super::openapi::access::{GRANT_ACCESS, READ_TENANT_ACCESS, VIEW_ACCESS};
-use super::openapi::{ApiRoutes, ErrorDialect, OperationSpec, op};
+use super::openapi::{ApiRoutes, ErrorDialect, OperationSpec, integer_in, op, string_type, uuid_type};
 use super::problem::ProblemDetails;
 use crate::engine::Error;
 
@@ -44,12 +43,12 @@ pub(super) fn routes() -> ApiRoutes {
         "One event a message, as in the pages; the first message says where it begins. With `asset`, of that one only, \
          for whoever may see it.",
     );
-    let socket =
-        socket.query("asset", "uuid*", "Of this asset only.").query("after", "text* = 0", "Begins behind this one.");
-    let event = json!({ "id": "text = 6", "type": "text = asset.ready", "asset_id": "uuid", "seq": "int = 6", "at": "time",
-        "data": "map of any" });
+    let socket = socket.query("asset", uuid_type().optional(), "Of this asset only.").query(
+        "after",
+        string_type().optional().example("0"),
+        "Begins behind this one.",
+    );
     ApiRoutes::with_dialect("Events", &EVENTS_DIALECT)
-        .define_shape("Event", event)
         .get(
             "/v1/events",
             handlers::get_tenant_events,
@@ -84,11 +83,11 @@ fn describe_feed(op: OperationSpec) -> OperationSpec {
     op.description(
         "A stream (`text/event-stream`) that begins with the next event, or with `after`, `limit` or `wait` a page.",
     )
-    .query("after", "text* = 0", "Begins behind this one; 0 is the oldest that is kept.")
-    .query("limit", "int 1..1000* = 100", "Most events of a page.")
-    .query("wait", "text* = 30s", "How long an empty page may be waited with.")
-    .header("Last-Event-ID", "text*", "As `after`; browsers send it when they come back.")
+    .query("after", string_type().optional().example("0"), "Begins behind this one; 0 is the oldest that is kept.")
+    .query("limit", integer_in(1..=1000).optional().example(100), "Most events of a page.")
+    .query("wait", string_type().optional().example("30s"), "How long an empty page may be waited with.")
+    .header("Last-Event-ID", string_type().optional(), "As `after`; browsers send it when they come back.")
     .media_response(200, "text/event-stream", "Events as they happen, or a page of them.")
-    .json_response(200, json!({ "events": ["@Event"], "next": "text = 6" }))
+    .json_response::<wire::EventPageView<'_>>(200)
     .error_codes(&["gone"])
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::event::{EventView, FeedEvent};
@@ -26,9 +27,13 @@ pub(super) fn first_message(at: i64) -> String {
 }
 
 /// A page of the feed.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventPage")]
 pub(super) struct EventPageView<'a> {
+    /// Events, oldest first.
     events: Vec<EventView<'a>>,
+    /// Cursor of the next page, behind the last event; always present.
+    #[schemars(example = &"6")]
     next: String,
 }
 

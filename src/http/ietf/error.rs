@@ -57,7 +57,7 @@ impl IetfError {
         let about_bytes =
             [Some(MISMATCHING_OFFSET_TYPE), Some(INCONSISTENT_LENGTH_TYPE)].contains(&self.problem.registered_type);
         if let Some(provided) = provided.filter(|_| self.problem.registered_type == Some(MISMATCHING_OFFSET_TYPE)) {
-            self.problem = self.problem.with_member("provided-offset", provided);
+            self.problem = self.problem.with_members(|members| members.provided_offset = Some(provided));
         }
         let Some(upload) = upload else { return self };
         let complete = upload.state == UploadState::Completed;
@@ -125,7 +125,7 @@ impl From<Error> for IetfError {
         };
         let mut problem = ProblemDetails::from(error);
         if let Some((expected, _)) = standing {
-            problem = problem.with_member("expected-offset", expected);
+            problem = problem.with_members(|members| members.expected_offset = Some(expected));
         }
         Self { problem: ProblemDetails { status, registered_type: registered, ..problem }, standing }
     }

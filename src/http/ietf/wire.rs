@@ -2,7 +2,6 @@
 
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde_json::json;
 
 use super::digest;
 use super::draft::{
@@ -10,6 +9,7 @@ use super::draft::{
 };
 use super::error::IetfError;
 use super::structured_fields;
+use super::view::{CompletedUploadView, EndedAssetView, EndedUploadView};
 use crate::domain::append::UploadLength;
 use crate::domain::checksum::Sha256Digest;
 use crate::domain::clock::Timestamp;
@@ -321,11 +321,11 @@ impl UploadResponseContext<'_> {
     fn with_result(&self, mut response: Response) -> Response {
         if is_complete(self.upload) {
             let upload = self.upload;
-            let result = json!({
-                "upload": { "id": upload.id, "state": upload.state.name(), "size": upload.transfer.size() },
-                "asset": { "id": upload.asset },
-            });
-            *response.body_mut() = result.to_string().into();
+            let result = CompletedUploadView {
+                upload: EndedUploadView { id: upload.id, state: upload.state.name(), size: upload.transfer.size() },
+                asset: EndedAssetView { id: upload.asset },
+            };
+            *response.body_mut() = serde_json::to_vec(&result).unwrap_or_default().into();
             set_header(response.headers_mut(), header::CONTENT_TYPE, "application/json");
         }
         response

@@ -4,8 +4,8 @@ use axum::Json as Rendered;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use serde_json::{Value, json};
 
+use super::view;
 use super::wire::{self, CreateApiKeyBody, RotateApiKeyBody};
 use crate::domain::ids::KeyId;
 use crate::engine::MadeKey;
@@ -15,11 +15,11 @@ use crate::http::json_body::{JsonBody, parse_idempotency_key};
 use crate::http::problem::ProblemDetails;
 use crate::http::query::{next_cursor, parse_tenant};
 
-type ApiKeysResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
+type ApiKeysResult<T = Response> = Result<T, ProblemDetails>;
 
 /// An answer with a secret: no cache may store it.
 fn key_secret_response(status: StatusCode, made: &MadeKey) -> Response {
-    (status, [(header::CACHE_CONTROL, "no-store")], Rendered(wire::key_with_secret_view(made))).into_response()
+    (status, [(header::CACHE_CONTROL, "no-store")], Rendered(view::key_with_secret_view(made))).into_response()
 }
 
 pub(super) async fn create_key(
@@ -28,7 +28,7 @@ pub(super) async fn create_key(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
     body: JsonBody<CreateApiKeyBody>,
-) -> ApiKeysResult<Response> {
+) -> ApiKeysResult {
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
     let (tenant, wish) = body.value.into_command(parse_tenant(query.as_deref())?)?;
     let made = site.engine.tenants().create_key(&actor, tenant.as_deref(), wish, repeat).await?;
@@ -43,7 +43,7 @@ pub(super) async fn list_keys(
     let list = wire::parse_keys_query(query.as_deref())?;
     let keys = site.engine.tenants().list_keys(&actor, list.tenant.as_deref(), list.after, list.limit).await?;
     let next = next_cursor(&keys, list.limit, |last| last.id);
-    Ok(Rendered(json!({ "keys": keys.iter().map(wire::key_view).collect::<Vec<_>>(), "next_after": next })))
+    Ok(Rendered(view::key_page_view(&keys, next)).into_response())
 }
 
 pub(super) async fn get_key(
@@ -53,7 +53,8 @@ pub(super) async fn get_key(
     RawQuery(query): RawQuery,
 ) -> ApiKeysResult {
     let tenant = parse_tenant(query.as_deref())?;
-    Ok(Rendered(wire::key_view(&site.engine.tenants().key(&actor, tenant.as_deref(), id).await?)))
+    let key = site.engine.key(&actor, tenant.as_deref(), id).await?;
+    Ok(Rendered(view::key_view(&key)).into_response())
 }
 
 pub(super) async fn revoke_key(
@@ -74,7 +75,7 @@ pub(super) async fn rotate_key(
     PathId(id): PathId<KeyId>,
     RawQuery(query): RawQuery,
     body: JsonBody<RotateApiKeyBody>,
-) -> ApiKeysResult<Response> {
+) -> ApiKeysResult {
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
     let (tenant, overlap) = (parse_tenant(query.as_deref())?, body.value.parse_overlap()?);
     let made = site.engine.tenants().rotate_key(&actor, tenant.as_deref(), id, overlap, repeat).await?;

@@ -1,11 +1,12 @@
 //! The routes of API keys, each with its description for the contract.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::handlers;
+use super::view::{ApiKeyPageView, ApiKeyView, ApiKeyWithSecretView};
 use super::wire::{CreateApiKeyBody, RotateApiKeyBody};
 use crate::http::openapi::access::{ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS};
-use crate::http::openapi::{ApiRoutes, OperationSpec, op};
+use crate::http::openapi::{ApiRoutes, OperationSpec, op, string_type};
 
 pub(super) fn routes() -> ApiRoutes {
     let create = op("A new key")
@@ -27,19 +28,17 @@ pub(super) fn routes() -> ApiRoutes {
         .error_codes(&["gone"]);
     let list = op("A page of keys").operation_id("listKeys").access(ADMIN_ACCESS).paged("after");
     ApiRoutes::for_tag("Keys")
-        .define_shape("Key", key_shape(None))
-        .define_shape("KeyWithSecret", key_shape(Some("text = gk_019aa3c17c407d2e9f310b5f6f0c2a11.0123456789abcdef")))
-        .get(
+        .get("/v1/keys", handlers::list_keys, with_tenant_parameter(list).json_response::<ApiKeyPageView<'_>>(200))
+        .post(
             "/v1/keys",
-            handlers::list_keys,
-            with_tenant_parameter(list).json_response(200, json!({ "keys": ["@Key"], "next_after": "uuid?" })),
+            handlers::create_key,
+            with_tenant_parameter(create).json_response::<ApiKeyWithSecretView<'_>>(201),
         )
-        .post("/v1/keys", handlers::create_key, with_tenant_parameter(create).json_response(201, "@KeyWithSecret"))
         .get(
             "/v1/keys/{id}",
             handlers::get_key,
             with_tenant_parameter(op("A key").operation_id("getKey").access(ADMIN_RESOURCE_ACCESS).cacheable())
-                .json_response(200, "@Key"),
+                .json_response::<ApiKeyView<'_>>(200),
         )
         .delete(
             "/v1/keys/{id}",
@@ -50,28 +49,10 @@ pub(super) fn routes() -> ApiRoutes {
         .post(
             "/v1/keys/{id}/rotate",
             handlers::rotate_key,
-            with_tenant_parameter(rotate).json_response(200, "@KeyWithSecret"),
+            with_tenant_parameter(rotate).json_response::<ApiKeyWithSecretView<'_>>(200),
         )
 }
 
 fn with_tenant_parameter(op: OperationSpec) -> OperationSpec {
-    op.query("tenant", "text*", "For operators: whose, by name or id.").error_codes(&["not_found"])
-}
-
-fn key_shape(secret: Option<&str>) -> Value {
-    let mut shape = json!({
-        "id": "uuid",
-        "tenant_id": "uuid",
-        "name": "text? = shop",
-        "scopes": ["one of upload|read|link|process|admin"],
-        "created_at": "time",
-        "expires_at": "time?",
-        "revoked_at": "time?",
-        "last_used_at": "time?",
-        "old_secret_until": "time?",
-    });
-    if let Some(secret) = secret {
-        shape["key"] = secret.into();
-    }
-    shape
+    op.query("tenant", string_type().optional(), "For operators: whose, by name or id.").error_codes(&["not_found"])
 }

@@ -1,14 +1,14 @@
-//! Shapes of API keys and their conversion to and from domain values. Pure. No shape contains a key's hash.
+//! Requests of API keys and their conversion to commands. Pure. Answers are in `view`.
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::domain::ids::KeyId;
-use crate::domain::key::{ApiKey, BadScopes, KeyScope, KeyScopes};
-use crate::engine::{Error, KeyWish, MadeKey};
+use crate::domain::key::{BadScopes, KeyScope, KeyScopes};
+use crate::engine::{Error, KeyWish};
 use crate::http::query::{
     DEFAULT_PAGE_LIMIT, DurationInput, parse_duration_member, parse_limit, parse_parameter, query_pairs,
     unknown_parameter,
@@ -101,27 +101,4 @@ pub(super) fn parse_keys_query(query: Option<&str>) -> Result<ListApiKeysQuery, 
         }
     }
     Ok(list)
-}
-
-pub(super) fn key_view(of: &ApiKey) -> Value {
-    json!({
-        "id": of.id,
-        "tenant_id": of.tenant,
-        "name": of.name,
-        "scopes": of.scopes.iter().map(KeyScope::name).collect::<Vec<_>>(),
-        "created_at": of.created_at.to_string(),
-        "expires_at": of.expires_at.map(|at| at.to_string()),
-        "revoked_at": of.revoked_at.map(|at| at.to_string()),
-        "last_used_at": of.last_used_at.map(|at| at.to_string()),
-        "old_secret_until": of.old_secret.map(|(_, until)| until.to_string()),
-    })
-}
-
-/// The key with its secret, which is shown only once.
-pub(super) fn key_with_secret_view(made: &MadeKey) -> Value {
-    let mut view = key_view(&made.key);
-    if let Some(view) = view.as_object_mut() {
-        view.insert("key".to_owned(), made.token.reveal().into());
-    }
-    view
 }

@@ -6,15 +6,16 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode, header};
-use serde_json::{Value, json, value::RawValue};
 
-use super::view::AssetView;
+use super::asset_view::{AssetPageView, AssetResultView, AssetResultsView, AssetView, asset_page_view, asset_view};
+use super::limits_view::{LimitsView, limits_view};
+use super::upload_view::{UploadCheckView, UploadView, opened_upload_view, upload_view};
 use super::wire::{BatchAssetsBody, CompleteUploadBody, CreateUploadBody, PatchAssetBody, SignPartsBody, UrlFormInput};
-use super::{part_urls, query, view};
+use super::{part_urls, query};
 use crate::domain::asset::{Asset, AssetMetadata};
 use crate::domain::ids::{AssetId, UploadId};
 use crate::domain::name::FileName;
-use crate::engine::{BodyFrame, Error, GrantDescription, OpenedUpload, TruncatedBody};
+use crate::engine::{BodyFrame, Error, GrantDescription, TruncatedBody};
 use crate::http::AppState;
 use crate::http::chunk_detection;
 use crate::http::context::{AuthenticatedActor, PathId};
@@ -27,12 +28,12 @@ type NativeResult<T = Response> = Result<T, ProblemDetails>;
 pub(super) async fn get_limits(
     asker: Result<AuthenticatedActor, ProblemDetails>,
     State(site): State<AppState>,
-) -> Rendered<Value> {
+) -> Rendered<LimitsView> {
     let limits = match asker {
         Ok(AuthenticatedActor(actor)) => site.engine.uploads().load_limits_for(&actor).await.ok(),
         Err(_) => None,
     };
-    Rendered(view::limits_view(&limits.unwrap_or_else(|| site.engine.uploads().limits())))
+    Rendered(limits_view(&limits.unwrap_or_else(|| site.engine.limits())))
 }
 
 pub(super) async fn create_upload(
@@ -42,40 +43,28 @@ pub(super) async fn create_upload(
     body: JsonBody<CreateUploadBody>,
 ) -> NativeResult {
     let command = body.value.into_command(parse_idempotency_key(&headers, body.fingerprint)?)?;
-    opened_response(&site.engine.uploads().create_upload(&actor, command).await?, &site.public_url)
-}
-
-fn opened_response(opened: &OpenedUpload, public_url: &str) -> NativeResult {
-    let multipart = match &opened.part_urls {
-        Some(signed) => {
-            let urls = RawValue::from_string(part_urls::urls_array(signed));
-            let urls = urls.map_err(Error::internal)?;
-            let plan = signed.plan();
-            Some(view::PartUrlsView { part_size: plan.part_size(), part_count: plan.count(), urls })
-        }
-        None => None,
-    };
+    let opened = site.engine.create_upload(&actor, command).await?;
     let status = if opened.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Rendered(view::opened_upload_view(opened, multipart, public_url))).into_response())
+    Ok((status, Rendered(opened_upload_view(&opened, &site.public_url))).into_response())
 }
 
 pub(super) async fn check_upload(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     body: JsonBody<CreateUploadBody>,
-) -> NativeResult<Rendered<Value>> {
-    site.engine.uploads().check_create(&actor, body.value.into_command(None)?).await?;
-    let limits = site.engine.uploads().load_limits_for(&actor).await?;
-    Ok(Rendered(json!({ "accepted": true, "limits": view::limits_view(&limits) })))
+) -> NativeResult<Rendered<UploadCheckView>> {
+    site.engine.check_create(&actor, body.value.into_command(None)?).await?;
+    let limits = site.engine.load_limits_for(&actor).await?;
+    Ok(Rendered(UploadCheckView { accepted: true, limits: limits_view(&limits) }))
 }
 
 pub(super) async fn get_upload(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     PathId(upload): PathId<UploadId>,
-) -> NativeResult<Rendered<view::UploadView>> {
-    let (upload, received) = site.engine.uploads().load_upload_with_parts(&actor, upload).await?;
-    Ok(Rendered(view::upload_view(&upload, &received)))
+) -> NativeResult<Rendered<UploadView>> {
+    let (upload, received) = site.engine.load_upload_with_parts(&actor, upload).await?;
+    Ok(Rendered(upload_view(&upload, &received)))
 }
 
 pub(super) async fn sign_parts(
@@ -107,8 +96,8 @@ pub(super) async fn put_content(
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.parse().ok());
     let about = GrantDescription { name: FileName::nameless(), media_type, metadata: AssetMetadata::new() };
     let pieces = body.into_data_stream().map(|piece| piece.map(BodyFrame::Bytes).map_err(|_| TruncatedBody));
-    let asset = site.engine.append().take_file(&actor, upload, about, announced, pieces.boxed()).await?;
-    Ok(Rendered(view::asset_view(&asset)))
+    let asset = site.engine.take_file(&actor, upload, about, announced, pieces.boxed()).await?;
+    Ok(Rendered(asset_view(&asset)))
 }
 
 pub(super) async fn complete_upload(
@@ -117,8 +106,8 @@ pub(super) async fn complete_upload(
     PathId(upload): PathId<UploadId>,
     body: JsonListBody<CompleteUploadBody>,
 ) -> NativeResult<Rendered<AssetView>> {
-    let asset = site.engine.uploads().complete_upload(&actor, upload, body.into_value().into_command()?).await?;
-    Ok(Rendered(view::asset_view(&asset)))
+    let asset = site.engine.complete_upload(&actor, upload, body.into_value().into_command()?).await?;
+    Ok(Rendered(asset_view(&asset)))
 }
 
 pub(super) async fn abort_upload(
@@ -134,27 +123,27 @@ pub(super) async fn list_assets(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     RawQuery(raw): RawQuery,
-) -> NativeResult<Rendered<Value>> {
-    let list = site.engine.assets().list_assets(&actor, query::parse_assets_query(raw.as_deref())?).await?;
-    let assets: Vec<AssetView> = list.assets.iter().map(view::asset_view).collect();
-    Ok(Rendered(json!({ "assets": assets, "next": list.next })))
+) -> NativeResult<Rendered<AssetPageView>> {
+    let list = site.engine.list_assets(&actor, query::parse_assets_query(raw.as_deref())?).await?;
+    Ok(Rendered(asset_page_view(list)))
 }
 
 pub(super) async fn batch_assets(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     body: JsonListBody<BatchAssetsBody>,
-) -> NativeResult<Rendered<Value>> {
+) -> NativeResult {
     let texts = body.value.ids;
     let ids: Vec<Option<AssetId>> = texts.iter().map(|text| text.parse().ok()).collect();
     let known: Vec<AssetId> = ids.iter().flatten().copied().collect();
-    let assets = site.engine.assets().assets_by_id(&actor, &known).await?;
-    let result = |(text, id): (&String, &Option<AssetId>)| match assets.iter().find(|asset| Some(asset.id) == *id) {
-        Some(asset) => json!({ "id": text, "asset": view::asset_view(asset) }),
-        None => json!({ "id": text, "error": ProblemDetails::from(Error::NotFound).to_json() }),
-    };
-    let results: Vec<Value> = texts.iter().zip(&ids).map(result).collect();
-    Ok(Rendered(json!({ "results": results })))
+    let assets = site.engine.assets_by_id(&actor, &known).await?;
+    let results = texts.iter().zip(&ids).map(|(id, parsed)| {
+        let asset = assets.iter().find(|asset| Some(asset.id) == *parsed).map(asset_view);
+        let error = asset.is_none().then(|| ProblemDetails::from(Error::NotFound).view());
+        AssetResultView { id, asset, error }
+    });
+    let results = results.collect();
+    Ok(Rendered(AssetResultsView { results }).into_response())
 }
 
 pub(super) async fn get_asset(
@@ -165,8 +154,8 @@ pub(super) async fn get_asset(
 ) -> NativeResult<Rendered<AssetView>> {
     let wait = query::parse_wait_query(raw.as_deref())?;
     let done = |asset: &Asset| wait.until.as_deref().is_some_and(|state| asset.state.name() == state);
-    let asset = site.engine.assets().await_asset(&actor, asset, wait.timeout, done).await?;
-    Ok(Rendered(view::asset_view(&asset)))
+    let asset = site.engine.await_asset(&actor, asset, wait.timeout, done).await?;
+    Ok(Rendered(asset_view(&asset)))
 }
 
 pub(super) async fn patch_asset(
@@ -175,8 +164,8 @@ pub(super) async fn patch_asset(
     PathId(asset): PathId<AssetId>,
     body: JsonBody<PatchAssetBody>,
 ) -> NativeResult<Rendered<AssetView>> {
-    let asset = site.engine.assets().patch_asset(&actor, asset, body.value.into_command()?).await?;
-    Ok(Rendered(view::asset_view(&asset)))
+    let asset = site.engine.patch_asset(&actor, asset, body.value.into_command()?).await?;
+    Ok(Rendered(asset_view(&asset)))
 }
 
 pub(super) async fn delete_asset(

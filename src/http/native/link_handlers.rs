@@ -4,12 +4,9 @@ use axum::Json as Rendered;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::link_wire::{
-    self, CreateCollectionBody, CreateThumbnailUrlsBody, LinkResultView, LinkView, RevokeLinksBody,
-};
+use super::link_view::{self, LinkResultView, LinkResultsView, RevokedLinksView, ThumbnailResultsView};
+use super::link_wire::{self, CreateCollectionBody, CreateThumbnailUrlsBody, RevokeLinksBody};
 use super::wire::{CreateLinkBody, CreateLinksBody};
 use crate::domain::ids::{AssetId, GrantId};
 use crate::engine::{Error, LinkList, RevokeLinks};
@@ -18,7 +15,7 @@ use crate::http::context::{AuthenticatedActor, PathId};
 use crate::http::json_body::{JsonBody, JsonListBody, parse_idempotency_key};
 use crate::http::problem::ProblemDetails;
 
-type LinksResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
+type LinksResult<T = Response> = Result<T, ProblemDetails>;
 
 pub(super) async fn create_link(
     AuthenticatedActor(actor): AuthenticatedActor,
@@ -26,17 +23,12 @@ pub(super) async fn create_link(
     headers: HeaderMap,
     PathId(asset): PathId<AssetId>,
     body: JsonBody<CreateLinkBody>,
-) -> LinksResult<Response> {
+) -> LinksResult {
     let wish = body.value.into_command(Some(asset))?;
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
     let made = site.engine.delivery().make_links(&actor, vec![wish], repeat).await?;
     let made = made.into_iter().next().unwrap_or(Err(Error::NotFound))?;
-    Ok((StatusCode::CREATED, Rendered(link_wire::made_link_view(&made, &site.content_url))).into_response())
-}
-
-#[derive(Serialize)]
-struct LinksView<'a> {
-    links: Vec<LinkResultView<'a>>,
+    Ok((StatusCode::CREATED, Rendered(link_view::made_link_view(&made, &site.content_url))).into_response())
 }
 
 pub(super) async fn create_links(
@@ -44,27 +36,24 @@ pub(super) async fn create_links(
     State(site): State<AppState>,
     headers: HeaderMap,
     body: JsonListBody<CreateLinksBody>,
-) -> LinksResult<Response> {
+) -> LinksResult {
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
     let parsed: Vec<_> = body.value.links.into_iter().map(|link| link.into_command(None)).collect();
     let wishes = parsed.iter().flatten().cloned().collect();
     let made = site.engine.delivery().make_links(&actor, wishes, repeat).await?;
     let mut made = made.iter();
-    let not = |error: &Error| LinkResultView::Not { error: ProblemDetails::from(error.clone()).to_json() };
+    let not = |error: &Error| LinkResultView { made: None, error: Some(ProblemDetails::from(error.clone()).view()) };
     let links = parsed.iter().map(|wish| match wish {
         Err(error) => not(error),
         Ok(_) => match made.next() {
-            Some(Ok(made)) => LinkResultView::Made(Box::new(link_wire::made_link_view(made, &site.content_url))),
+            Some(Ok(made)) => {
+                LinkResultView { made: Some(link_view::made_link_view(made, &site.content_url)), error: None }
+            }
             Some(Err(error)) => not(error),
             None => not(&Error::NotFound),
         },
     });
-    Ok(Rendered(LinksView { links: links.collect() }).into_response())
-}
-
-fn links_page(list: &LinkList) -> Rendered<Value> {
-    let links: Vec<LinkView<'_>> = list.links.iter().map(link_wire::link_view).collect();
-    Rendered(json!({ "links": links, "next": list.next }))
+    Ok(Rendered(LinkResultsView { links: links.collect() }).into_response())
 }
 
 pub(super) async fn list_links(
@@ -72,9 +61,8 @@ pub(super) async fn list_links(
     State(site): State<AppState>,
     RawQuery(raw): RawQuery,
 ) -> LinksResult {
-    Ok(links_page(
-        &site.engine.delivery().list_links(&actor, link_wire::parse_links_query(raw.as_deref(), None)?).await?,
-    ))
+    let list = site.engine.list_links(&actor, link_wire::parse_links_query(raw.as_deref(), None)?).await?;
+    Ok(links_response(&list))
 }
 
 pub(super) async fn list_asset_links(
@@ -83,9 +71,12 @@ pub(super) async fn list_asset_links(
     PathId(asset): PathId<AssetId>,
     RawQuery(raw): RawQuery,
 ) -> LinksResult {
-    Ok(links_page(
-        &site.engine.delivery().list_links(&actor, link_wire::parse_links_query(raw.as_deref(), Some(asset))?).await?,
-    ))
+    let list = site.engine.list_links(&actor, link_wire::parse_links_query(raw.as_deref(), Some(asset))?).await?;
+    Ok(links_response(&list))
+}
+
+fn links_response(list: &LinkList) -> Response {
+    Rendered(link_view::link_page_view(list)).into_response()
 }
 
 pub(super) async fn revoke_link(
@@ -101,18 +92,18 @@ pub(super) async fn revoke_links(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     body: JsonBody<RevokeLinksBody>,
-) -> LinksResult {
-    let revoked = site.engine.delivery().revoke_links(&actor, body.value.to_command()?).await?;
-    Ok(Rendered(json!({ "revoked": revoked })))
+) -> LinksResult<Rendered<RevokedLinksView>> {
+    let revoked = site.engine.revoke_links(&actor, body.value.to_command()?).await?;
+    Ok(Rendered(RevokedLinksView { revoked }))
 }
 
 pub(super) async fn revoke_asset_links(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     PathId(asset): PathId<AssetId>,
-) -> LinksResult {
+) -> LinksResult<Rendered<RevokedLinksView>> {
     let which = RevokeLinks { asset: Some(asset), maker: None };
-    Ok(Rendered(json!({ "revoked": site.engine.delivery().revoke_links(&actor, which).await? })))
+    Ok(Rendered(RevokedLinksView { revoked: site.engine.revoke_links(&actor, which).await? }))
 }
 
 pub(super) async fn create_collection(
@@ -120,10 +111,10 @@ pub(super) async fn create_collection(
     State(site): State<AppState>,
     headers: HeaderMap,
     body: JsonListBody<CreateCollectionBody>,
-) -> LinksResult<Response> {
+) -> LinksResult {
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
-    let made = site.engine.delivery().make_collection(&actor, body.value.into_command()?, repeat).await?;
-    Ok((StatusCode::CREATED, Rendered(link_wire::collection_view(&made, &site.content_url))).into_response())
+    let made = site.engine.make_collection(&actor, body.value.into_command()?, repeat).await?;
+    Ok((StatusCode::CREATED, Rendered(link_view::collection_view(&made, &site.content_url))).into_response())
 }
 
 pub(super) async fn create_thumbnail_urls(
@@ -135,14 +126,14 @@ pub(super) async fn create_thumbnail_urls(
     let texts = body.value.ids;
     let ids: Vec<Option<AssetId>> = texts.iter().map(|text| text.parse().ok()).collect();
     let known: Vec<AssetId> = ids.iter().flatten().copied().collect();
-    let mut made = site.engine.delivery().gallery(&actor, &known, &form).await?.into_iter();
-    let mut result = |(text, id): (&String, &Option<AssetId>)| {
+    let mut made = site.engine.gallery(&actor, &known, &form).await?.into_iter();
+    let results = texts.iter().zip(&ids).map(|(text, id)| {
         let thumbnail = id.and_then(|_| made.next()).unwrap_or(Err(Error::NotFound));
-        match thumbnail {
-            Ok(thumbnail) => link_wire::thumbnail_view(&thumbnail, &site.content_url),
-            Err(error) => json!({ "id": text, "error": ProblemDetails::from(error).to_json() }),
-        }
-    };
-    let results: Vec<Value> = texts.iter().zip(&ids).map(&mut result).collect();
-    Ok(Rendered(json!({ "results": results })))
+        thumbnail.map_or_else(
+            |error| link_view::missing_thumbnail_view(text, ProblemDetails::from(error).view()),
+            |thumbnail| link_view::thumbnail_view(thumbnail, &site.content_url),
+        )
+    });
+    let results = results.collect();
+    Ok(Rendered(ThumbnailResultsView { results }).into_response())
 }

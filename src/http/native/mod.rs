@@ -2,14 +2,16 @@
 
 use super::openapi::ApiRoutes;
 
+mod asset_view;
 mod handlers;
+mod limits_view;
 mod link_handlers;
+mod link_view;
 mod link_wire;
 mod part_urls;
 mod query;
 mod routes;
-mod shapes;
-mod view;
+mod upload_view;
 mod wire;
 
 /// Every route of the native API except content, which is in `download`.

@@ -1,9 +1,15 @@
 //! The routes of the native API, each with its description for the contract.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::asset_view::{AssetPageView, AssetResultsView, AssetView};
+use super::limits_view::LimitsView;
+use super::link_view::{
+    CollectionView, LinkPageView, LinkResultsView, MadeLinkView, RevokedLinksView, ThumbnailResultsView,
+};
 use super::link_wire::{CreateCollectionBody, CreateThumbnailUrlsBody, RevokeLinksBody};
-use super::shapes::native_shapes;
+use super::part_urls::PartUrlsView;
+use super::upload_view::{OpenedUploadView, UploadCheckView, UploadView};
 use super::wire::{
     BatchAssetsBody, CompleteUploadBody, CreateLinkBody, CreateLinksBody, CreateUploadBody, PatchAssetBody,
     SignPartsBody,
@@ -15,7 +21,7 @@ use crate::http::openapi::access::{
     CREATE_UPLOAD_ACCESS, DRIVE_UPLOAD_ACCESS, EDIT_ASSET_ACCESS, LINK_ACCESS, LINK_ASSET_ACCESS, PUBLIC_ACCESS,
     READ_TENANT_ACCESS, VIEW_ACCESS,
 };
-use crate::http::openapi::{ApiRoutes, OperationSpec, one_of, op};
+use crate::http::openapi::{ApiRoutes, OperationSpec, one_of, op, string_type, time_type, uuid_type};
 
 const EXAMPLE_ID: &str = "019aa3c1-7c40-7d2e-9f31-0b5f6f0c2a11";
 
@@ -30,20 +36,20 @@ pub(super) fn upload_routes() -> ApiRoutes {
     );
     let create = create
         .idempotent()
-        .json_response(201, "@Opened")
-        .json_response(200, "@Opened")
+        .json_response::<OpenedUploadView<'_>>(201)
+        .json_response::<OpenedUploadView<'_>>(200)
         .error_codes(&refused)
         .error_codes(&["conflict", "gone"]);
     let check = op("Would it be accepted?")
         .operation_id("checkUpload")
         .access(CREATE_UPLOAD_ACCESS)
         .json_body::<CreateUploadBody>(json!({ "filename": "film.mp4", "size": 734_003_200 }));
-    let check = check.json_response(200, json!({ "accepted": "bool", "limits": "@Limits" })).error_codes(&refused);
+    let check = check.json_response::<UploadCheckView>(200).error_codes(&refused);
     let sign = op("Signed URLs for parts").operation_id("signParts").access(DRIVE_UPLOAD_ACCESS).description(
         "`parts` is a list like `1-200,512` or an array; up to 10 000 at once. `\"form\": \"compact\"` answers with one \
          template and the signatures: `{template, parts, part_size, size, expires_at, signatures}`, without `urls`.",
     );
-    let sign = sign.json_body::<SignPartsBody>(json!({ "parts": "1-3" })).json_response(200, "@PartUrls");
+    let sign = sign.json_body::<SignPartsBody>(json!({ "parts": "1-3" })).json_response::<PartUrlsView<'_>>(200);
     ApiRoutes::for_tag("Uploads")
         .get(
             "/v1/limits",
@@ -52,7 +58,7 @@ pub(super) fn upload_routes() -> ApiRoutes {
                 .operation_id("getLimits")
                 .access(PUBLIC_ACCESS)
                 .cacheable()
-                .json_response(200, "@Limits"),
+                .json_response::<LimitsView>(200),
         )
         .post("/v1/uploads", handlers::create_upload, create)
         .post("/v1/uploads/check", handlers::check_upload, check)
@@ -63,11 +69,10 @@ pub(super) fn upload_routes() -> ApiRoutes {
                 .operation_id("getUpload")
                 .access(VIEW_ACCESS)
                 .cacheable()
-                .json_response(200, "@Upload"),
+                .json_response::<UploadView>(200),
         )
         .post("/v1/uploads/{id}/urls", handlers::sign_parts, sign.error_codes(&["wrong_state", "gone"]))
         .merge(upload_end_routes())
-        .merge(native_shapes())
 }
 
 fn upload_end_routes() -> ApiRoutes {
@@ -77,12 +82,17 @@ fn upload_end_routes() -> ApiRoutes {
         .bytes_body("application/octet-stream", "hello")
         .with_any_parameters()
         .description("For clients that know nothing of signed URLs. The upload is complete when this answers.");
-    let put =
-        put.json_response(200, "@Asset").error_codes(&["too_large", "length_differs", "wrong_state", "gone", "locked"]);
+    let put = put.json_response::<AssetView>(200).error_codes(&[
+        "too_large",
+        "length_differs",
+        "wrong_state",
+        "gone",
+        "locked",
+    ]);
     let complete = op("Say that every byte is sent").operation_id("completeUpload").access(DRIVE_UPLOAD_ACCESS).json_body::<CompleteUploadBody>(json!({})).description(
         "What the store has is asked of the store: no part list is needed. Repeatable, with the same answer always.",
     );
-    let complete = complete.json_response(200, "@Asset").error_codes(&[
+    let complete = complete.json_response::<AssetView>(200).error_codes(&[
         "incomplete",
         "parts_differ",
         "wrong_bytes",
@@ -118,10 +128,11 @@ pub(super) fn asset_routes() -> ApiRoutes {
     let list = list_assets_operation();
     let see = op("An asset").operation_id("getAsset").access(VIEW_ACCESS).cacheable().query(
         "wait",
-        "text* = 30s",
+        string_type().optional().example("30s"),
         "Waits for so long at most.",
     );
-    let see = see.query("until", one_of(AssetState::NAMES) + "* = ready", "Waits until it is in this state.");
+    let see =
+        see.query("until", one_of(AssetState::NAMES).optional().example("ready"), "Waits until it is in this state.");
     let gallery = op("Short-lived URLs of thumbnails, many at once")
         .operation_id("createThumbnailUrls")
         .access(READ_TENANT_ACCESS);
@@ -134,23 +145,14 @@ pub(super) fn asset_routes() -> ApiRoutes {
         .operation_id("updateAsset")
         .access(EDIT_ASSET_ACCESS)
         .json_body::<PatchAssetBody>(json!({ "filename": "holiday.mp4" }));
-    // The id as it was sent, even if it is invalid.
-    let asked = format!("text = {EXAMPLE_ID}");
-    let results = json!({ "id": &asked, "asset*": "@Asset", "error*": "@Problem" });
-    let thumbnails = json!({ "id": &asked, "url*": "url", "expires_at*": "time", "content_type*": "text = image/webp",
-        "size*": "int = 8192", "error*": "@Problem" });
     ApiRoutes::for_tag("Assets")
-        .get(
-            "/v1/assets",
-            handlers::list_assets,
-            list.json_response(200, json!({ "assets": ["@Asset"], "next": "text?" })),
-        )
-        .post("/v1/assets/batch", handlers::batch_assets, batch.json_response(200, json!({ "results": [results] })))
-        .get("/v1/assets/{id}", handlers::get_asset, see.json_response(200, "@Asset"))
+        .get("/v1/assets", handlers::list_assets, list.json_response::<AssetPageView>(200))
+        .post("/v1/assets/batch", handlers::batch_assets, batch.json_response::<AssetResultsView<'_>>(200))
+        .get("/v1/assets/{id}", handlers::get_asset, see.json_response::<AssetView>(200))
         .patch(
             "/v1/assets/{id}",
             handlers::patch_asset,
-            change.json_response(200, "@Asset").error_codes(&["gone", "wrong_state"]),
+            change.json_response::<AssetView>(200).error_codes(&["gone", "wrong_state"]),
         )
         .delete(
             "/v1/assets/{id}",
@@ -164,7 +166,7 @@ pub(super) fn asset_routes() -> ApiRoutes {
         .post(
             "/v1/assets/thumbnails",
             link_handlers::create_thumbnail_urls,
-            gallery.json_response(200, json!({ "results": [thumbnails] })),
+            gallery.json_response::<ThumbnailResultsView<'_>>(200),
         )
 }
 
@@ -176,11 +178,11 @@ fn list_assets_operation() -> OperationSpec {
             "The list ends where `next` is null. A filter that no index serves (`content_type`, `metadata.k`) looks at 10 000 \
              assets per page: a page may be short or empty and still have a `next`.",
         )
-        .query("state", one_of(AssetState::NAMES) + "*", "Only in this state.")
-        .query("external_id", "text*", "Only with this id of yours.")
-        .query("created_after", "time*", "Only those made later.")
-        .query("content_type", "text*", "Only of this type.")
-        .query("metadata.k", "text*", "Only with this value of the metadata's member `k`; any name for `k`.")
+        .query("state", one_of(AssetState::NAMES).optional(), "Only in this state.")
+        .query("external_id", string_type().optional(), "Only with this id of yours.")
+        .query("created_after", time_type().optional(), "Only those made later.")
+        .query("content_type", string_type().optional(), "Only of this type.")
+        .query("metadata.k", string_type().optional(), "Only with this value of the metadata's member `k`; any name for `k`.")
 }
 
 pub(super) fn link_routes() -> ApiRoutes {
@@ -189,20 +191,20 @@ pub(super) fn link_routes() -> ApiRoutes {
     let revoke = revoke.json_body::<RevokeLinksBody>(json!({ "created_by": "019aa3c1-0000-7000-8000-000000000001" }));
     let list = op("A page of links").operation_id("listLinks").access(LINK_ACCESS).paged("cursor").query(
         "asset",
-        "uuid*",
+        uuid_type().optional(),
         "Only of this asset.",
     );
     ApiRoutes::for_tag("Links")
-        .post("/v1/links", link_handlers::create_links, many.json_response(200, json!({ "links": ["@LinkOrNot"] })))
+        .post("/v1/links", link_handlers::create_links, many.json_response::<LinkResultsView<'_>>(200))
         .get(
             "/v1/links",
             link_handlers::list_links,
-            with_created_by(list).json_response(200, links_page()).error_codes(&["not_found"]),
+            with_created_by(list).json_response::<LinkPageView<'_>>(200).error_codes(&["not_found"]),
         )
         .post(
             "/v1/links/revoke",
             link_handlers::revoke_links,
-            revoke.json_response(200, revoked_count()).error_codes(&["not_found"]),
+            revoke.json_response::<RevokedLinksView>(200).error_codes(&["not_found"]),
         )
         .delete(
             "/v1/links/{id}",
@@ -230,12 +232,12 @@ fn asset_link_routes() -> ApiRoutes {
         .post(
             "/v1/assets/{id}/links",
             link_handlers::create_link,
-            make.json_response(201, "@MadeLink").error_codes(&["not_ready", "rejected", "gone"]),
+            make.json_response::<MadeLinkView<'_>>(201).error_codes(&["not_ready", "rejected", "gone"]),
         )
         .get(
             "/v1/assets/{id}/links",
             link_handlers::list_asset_links,
-            with_created_by(of_one).json_response(200, links_page()),
+            with_created_by(of_one).json_response::<LinkPageView<'_>>(200),
         )
         .delete(
             "/v1/assets/{id}/links",
@@ -243,16 +245,8 @@ fn asset_link_routes() -> ApiRoutes {
             op("Revoke every link of an asset")
                 .operation_id("revokeAssetLinks")
                 .access(LINK_ASSET_ACCESS)
-                .json_response(200, revoked_count()),
+                .json_response::<RevokedLinksView>(200),
         )
-}
-
-fn links_page() -> Value {
-    json!({ "links": ["@Link"], "next": "text?" })
-}
-
-fn revoked_count() -> Value {
-    json!({ "revoked": "int = 3" })
 }
 
 fn create_links_operation() -> OperationSpec {
@@ -261,17 +255,15 @@ fn create_links_operation() -> OperationSpec {
 }
 
 fn with_created_by(op: OperationSpec) -> OperationSpec {
-    op.query("created_by", "uuid*", "Only those that this key made.")
+    op.query("created_by", uuid_type().optional(), "Only those that this key made.")
 }
 
 fn collection_operation() -> OperationSpec {
     let wish = json!({ "name": "holiday.zip", "assets": [EXAMPLE_ID], "expires_in": "1d" });
-    let made = json!({ "id": "uuid", "name": "text = holiday.zip", "count": "int = 12", "size": "int = 734003200",
-        "created_at": "time", "expires_at": "time", "url": "url", "link": "@Link" });
     let op = op("One link to many assets, as a ZIP")
         .operation_id("createCollection")
         .access(LINK_ACCESS)
         .idempotent()
         .json_body::<CreateCollectionBody>(wish);
-    op.json_response(201, made).error_codes(&["not_found", "not_ready"])
+    op.json_response::<CollectionView<'_>>(201).error_codes(&["not_found", "not_ready"])
 }

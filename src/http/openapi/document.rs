@@ -8,9 +8,6 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use schemars::generate::SchemaSettings;
-use schemars::transform::RecursiveTransform;
-use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::problems::{self, ErrorDialect};
@@ -29,7 +26,8 @@ pub(super) fn routes() -> ApiRoutes {
     let about = op("This document")
         .operation_id("getOpenApiDocument")
         .description("With an `ETag`; clients may keep it and ask whether it is still the same.");
-    let about = about.json_response(200, "map of any").empty_response(304, "Unchanged: `If-None-Match` knows it.");
+    let about =
+        about.json_response::<Map<String, Value>>(200).empty_response(304, "Unchanged: `If-None-Match` knows it.");
     ApiRoutes::for_tag("Contract").get("/openapi.json", get_document, about)
 }
 
@@ -39,20 +37,14 @@ pub(super) struct LazyDocument(Arc<DocumentSource>);
 
 struct DocumentSource {
     operations: Vec<RoutedOperation>,
-    shapes: Vec<(&'static str, Value)>,
     public_url: String,
     rendered: OnceLock<(Bytes, String)>,
 }
 
 impl LazyDocument {
-    pub(super) fn new(described: Vec<RoutedOperation>, shapes: Vec<(&'static str, Value)>, public_url: &str) -> Self {
+    pub(super) fn new(described: Vec<RoutedOperation>, public_url: &str) -> Self {
         let made = OnceLock::new();
-        Self(Arc::new(DocumentSource {
-            operations: described,
-            shapes,
-            public_url: public_url.to_owned(),
-            rendered: made,
-        }))
+        Self(Arc::new(DocumentSource { operations: described, public_url: public_url.to_owned(), rendered: made }))
     }
 
     /// The text and its entity tag.
@@ -85,15 +77,7 @@ async fn get_document(Extension(document): Extension<LazyDocument>, request: Hea
 
 impl DocumentSource {
     fn build_document(&self) -> Value {
-        let settings = SchemaSettings::draft2020_12().with(|settings| {
-            settings.definitions_path = "/components/schemas".into();
-            settings.meta_schema = None;
-            // A default makes generators treat a member as required; its description says what leaving it out means.
-            settings.transforms.push(Box::new(RecursiveTransform(|schema: &mut Schema| {
-                schema.remove("default");
-            })));
-        });
-        let mut render = OperationRenderer::new(&self.shapes, SchemaGenerator::new(settings));
+        let mut render = OperationRenderer::new();
         let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
         for described in &self.operations {
             let rendered = render.render_operation(described);

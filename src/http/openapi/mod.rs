@@ -2,8 +2,8 @@
 //!
 //! * this file – [`ApiRoutes`]: a handler is always registered together with its [`OperationSpec`]
 //! * `operation` – the declaration of an operation
-//! * `glossary` – a sentence for every member of an answer
-//! * `shape` – a short notation for answers, from which schema and example are generated
+//! * `example` – examples of answers, from the types that are serialised
+//! * `parameter` – types of parameters and headers
 //! * `problems` – every error code, with the exact answer for it
 //! * `access` – the cells of the authorization matrix, which tests verify
 //! * `render` – an operation as OpenAPI
@@ -16,26 +16,28 @@ use axum::handler::Handler;
 use axum::middleware::from_fn;
 use axum::routing::{MethodFilter, any, on};
 use http::Method;
-use serde_json::Value;
 
 use super::{AppState, caching, query};
 
 pub(super) mod access;
 mod document;
-mod glossary;
+mod example;
 mod operation;
+mod parameter;
 pub(super) mod problems;
 mod render;
-mod shape;
 
+pub(super) use example::absent_not_null;
 pub(super) use operation::{OperationSpec, op};
+pub(super) use parameter::{
+    ParameterType, integer_in, integer_type, one_of, string_type, time_type, url_type, uuid_type,
+};
 pub(super) use problems::ErrorDialect;
-pub(super) use shape::one_of;
 
 /// The router, including the routes of the contract itself.
 pub(super) fn build_router(routes: ApiRoutes, site: &AppState) -> Router<AppState> {
     let routes = routes.merge(document::routes());
-    let document = document::LazyDocument::new(routes.operations, routes.shapes, &site.public_url);
+    let document = document::LazyDocument::new(routes.operations, &site.public_url);
     routes.router.layer(axum::Extension(document))
 }
 
@@ -43,8 +45,6 @@ pub(super) fn build_router(routes: ApiRoutes, site: &AppState) -> Router<AppStat
 pub(super) struct ApiRoutes {
     router: Router<AppState>,
     operations: Vec<RoutedOperation>,
-    /// Named shapes to which answers refer.
-    shapes: Vec<(&'static str, Value)>,
     group: OperationGroup,
 }
 
@@ -71,25 +71,13 @@ impl ApiRoutes {
 
     /// An empty set of routes of a protocol with its own rendering of errors.
     pub(super) fn with_dialect(tag: &'static str, dialect: &'static ErrorDialect) -> Self {
-        Self {
-            router: Router::new(),
-            operations: Vec::new(),
-            shapes: Vec::new(),
-            group: OperationGroup { tag, dialect },
-        }
+        Self { router: Router::new(), operations: Vec::new(), group: OperationGroup { tag, dialect } }
     }
 
     /// Adds the routes of another group.
     pub(super) fn merge(mut self, other: Self) -> Self {
         self.operations.extend(other.operations);
-        self.shapes.extend(other.shapes);
         Self { router: self.router.merge(other.router), ..self }
-    }
-
-    /// Names a shape, so that answers can refer to it as `@Name`.
-    pub(super) fn define_shape(mut self, name: &'static str, shape: Value) -> Self {
-        self.shapes.push((name, shape));
-        self
     }
 
     fn add<H, T>(mut self, (method, filter): (Method, MethodFilter), path: &str, handler: H, op: OperationSpec) -> Self

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
 use super::access::{AccessCells, PUBLIC_ACCESS};
+use super::parameter::{ParameterType, integer_in, string_type};
 
 /// The declaration of an operation.
 #[derive(Clone)]
@@ -31,8 +32,7 @@ pub(in crate::http) struct OperationSpec {
 pub(super) struct ParameterSpec {
     pub(super) location: &'static str,
     pub(super) name: Cow<'static, str>,
-    /// Shape in the notation of `shape`; an optional parameter ends in `*`.
-    pub(super) shape: Cow<'static, str>,
+    pub(super) kind: ParameterType,
     pub(super) description: &'static str,
 }
 
@@ -40,19 +40,22 @@ impl ParameterSpec {
     pub(super) fn new(
         place: &'static str,
         name: impl Into<Cow<'static, str>>,
-        shape: impl Into<Cow<'static, str>>,
+        kind: ParameterType,
         about: &'static str,
     ) -> Self {
-        Self { location: place, name: name.into(), shape: shape.into(), description: about }
+        Self { location: place, name: name.into(), kind, description: about }
     }
 }
+
+/// Generates the schema of a type.
+pub(in crate::http) type SchemaOfType = fn(&mut SchemaGenerator) -> Schema;
 
 /// Body of the request.
 #[derive(Clone)]
 pub(super) struct RequestBodySpec {
     pub(super) media_type: &'static str,
     /// The schema of the type into which the body is parsed; `None` for bytes.
-    pub(super) schema: Option<fn(&mut SchemaGenerator) -> Schema>,
+    pub(super) schema: Option<SchemaOfType>,
     pub(super) example: Value,
     /// A request without the body is invalid.
     pub(super) required: bool,
@@ -71,8 +74,8 @@ pub(super) struct ResponseSpec {
 #[derive(Clone)]
 pub(super) enum ResponseContent {
     Empty,
-    /// JSON of this shape.
-    JsonShape(Value),
+    /// JSON with the schema of the type that is serialised.
+    Json(SchemaOfType),
     /// Content of this media type.
     MediaType(&'static str),
 }
@@ -109,20 +112,15 @@ impl OperationSpec {
         Self { access: cells, ..self }
     }
 
-    /// Adds a query parameter, its shape in the notation of `shape`; most end in `*`.
-    pub(in crate::http) fn query(
-        mut self,
-        name: &'static str,
-        shape: impl Into<Cow<'static, str>>,
-        about: &'static str,
-    ) -> Self {
-        self.parameters.push(ParameterSpec::new("query", name, shape, about));
+    /// Adds a query parameter.
+    pub(in crate::http) fn query(mut self, name: &'static str, kind: ParameterType, about: &'static str) -> Self {
+        self.parameters.push(ParameterSpec::new("query", name, kind, about));
         self
     }
 
     /// Adds a header of the request.
-    pub(in crate::http) fn header(mut self, name: &'static str, shape: &'static str, about: &'static str) -> Self {
-        self.parameters.push(ParameterSpec::new("header", name, shape, about));
+    pub(in crate::http) fn header(mut self, name: &'static str, kind: ParameterType, about: &'static str) -> Self {
+        self.parameters.push(ParameterSpec::new("header", name, kind, about));
         self
     }
 
@@ -130,20 +128,20 @@ impl OperationSpec {
     pub(in crate::http) fn response_header(
         mut self,
         name: &'static str,
-        shape: &'static str,
+        kind: ParameterType,
         about: &'static str,
     ) -> Self {
         if let Some(answer) = self.responses.last_mut() {
-            answer.headers.push(ParameterSpec::new("header", name, shape, about));
+            answer.headers.push(ParameterSpec::new("header", name, kind, about));
         }
         self
     }
 
     /// The answer is a page of a list: adds `?limit=` and the cursor.
     pub(in crate::http) fn paged(self, cursor: &'static str) -> Self {
-        self.query("limit", "int 1..1000* = 100", "Most entries of the page.").query(
+        self.query("limit", integer_in(1..=1000).optional().example(100), "Most entries of the page.").query(
             cursor,
-            "text 1..512*",
+            string_type().length(1, Some(512)).optional(),
             "Goes on behind the page before: the cursor that its answer gave as `next` or `next_after`.",
         )
     }
@@ -151,12 +149,13 @@ impl OperationSpec {
     /// Accepts `Idempotency-Key`: a repeated request gets the same answer.
     pub(in crate::http) fn idempotent(self) -> Self {
         let about = "Repeating a request with the same key and body gives the first answer again, for a day. 1 to 255 characters.";
-        self.header("Idempotency-Key", "text 1..255*", about).error_codes(&["idempotency_key_reused"])
+        self.header("Idempotency-Key", string_type().length(1, Some(255)).optional(), about)
+            .error_codes(&["idempotency_key_reused"])
     }
 
     /// The answer has an entity tag; clients may keep and revalidate it.
     pub(in crate::http) fn cacheable(self) -> Self {
-        let asked = self.header("If-None-Match", "text*", "The `ETag` of an answer that is kept.");
+        let asked = self.header("If-None-Match", string_type().optional(), "The `ETag` of an answer that is kept.");
         Self { cacheable: true, ..asked.empty_response(304, "It is still the same.") }
     }
 
@@ -169,7 +168,7 @@ impl OperationSpec {
     pub(in crate::http) fn json_body<T: JsonSchema>(mut self, example: Value) -> Self {
         // An empty body is parsed as `{}`.
         let required = example.as_object().is_none_or(|members| !members.is_empty());
-        let schema = Some(SchemaGenerator::subschema_for::<T> as fn(&mut SchemaGenerator) -> Schema);
+        let schema = Some(SchemaGenerator::subschema_for::<T> as SchemaOfType);
         self.request_body = Some(RequestBodySpec { media_type: "application/json", schema, example, required });
         self.error_codes(&["invalid", "invalid_json", "unreadable_body", "slow_body", "body_too_large"])
     }
@@ -188,9 +187,9 @@ impl OperationSpec {
         self
     }
 
-    /// Answers with JSON of this shape.
-    pub(in crate::http) fn json_response(self, status: u16, shape: impl Into<Value>) -> Self {
-        self.add_response(status, "", ResponseContent::JsonShape(shape.into()))
+    /// Answers with a `T` as JSON.
+    pub(in crate::http) fn json_response<T: JsonSchema>(self, status: u16) -> Self {
+        self.add_response(status, "", ResponseContent::Json(SchemaGenerator::subschema_for::<T>))
     }
 
     /// Answers without a body.

@@ -1,19 +1,21 @@
 //! Every error code with the exact answer of this service: the examples are made by the code that answers requests.
 
 use http::StatusCode;
+use schemars::SchemaGenerator;
 use serde_json::Value;
 
+use super::operation::SchemaOfType;
 use crate::domain::plan::{PartNumber, PartSet};
 use crate::engine::Error;
-use crate::http::problem::ProblemDetails;
+use crate::http::problem::{ProblemDetails, ProblemView};
 
 /// Rendering of errors in a protocol.
 pub(in crate::http) struct ErrorDialect {
     /// Name of the protocol among the examples; empty for plain problem details.
     pub(in crate::http) name: &'static str,
     pub(in crate::http) media_type: &'static str,
-    /// The shape of its errors.
-    pub(in crate::http) schema: &'static str,
+    /// Schema of its errors.
+    pub(in crate::http) schema: SchemaOfType,
     /// Converts an error of the engine.
     pub(in crate::http) from_engine_error: fn(Error) -> ProblemDetails,
     /// Converts a problem with the request.
@@ -27,14 +29,13 @@ pub(in crate::http) struct ErrorDialect {
 impl ErrorDialect {
     /// A dialect of plain problem details that converts the engine's errors in its own way.
     pub(in crate::http) const fn of_problems(name: &'static str, engine: fn(Error) -> ProblemDetails) -> Self {
-        let (media_type, schema) = ("application/problem+json", "Problem");
         Self {
             name,
-            media_type,
-            schema,
+            media_type: "application/problem+json",
+            schema: SchemaGenerator::subschema_for::<ProblemView>,
             from_engine_error: engine,
             from_request_problem: |problem| problem,
-            render_body: ProblemDetails::to_json,
+            render_body: |problem| serde_json::to_value(problem.view()).unwrap_or_default(),
             own_problems: Vec::new,
         }
     }

@@ -3,21 +3,25 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
-use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::RoutedOperation;
 use super::access;
-use super::glossary;
+use super::example::example_of;
 use super::operation::{OperationSpec, ParameterSpec, RequestBodySpec, ResponseContent, ResponseSpec};
+use super::parameter::{integer_in, one_of, string_type, uuid_type};
 use super::problems::{self, ErrorDialect, ErrorExample};
-use super::shape;
 use crate::domain::job::JobKind;
 
 /// Renders operations and collects the schemas to which they refer.
-pub(super) struct OperationRenderer<'a> {
-    shapes: BTreeMap<&'static str, &'a Value>,
-    generator: SchemaGenerator,
+pub(super) struct OperationRenderer {
+    /// Schemas of the types into which bodies are parsed.
+    requests: SchemaGenerator,
+    /// Schemas of the types that are serialised as answers.
+    answers: SchemaGenerator,
     error_examples: BTreeMap<&'static str, Vec<ErrorExample>>,
 }
 
@@ -27,14 +31,21 @@ pub(super) fn example_name(dialect: &ErrorDialect, failure: &ErrorExample) -> St
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
 }
 
-impl<'a> OperationRenderer<'a> {
-    pub(super) fn new(shapes: &'a [(&'static str, Value)], generator: SchemaGenerator) -> Self {
-        let shapes = shapes.iter().map(|(name, shape)| (*name, shape)).collect();
-        Self { shapes, generator, error_examples: BTreeMap::new() }
-    }
-
-    fn resolve_shape(&self, shape: &Value) -> shape::SchemaWithExample {
-        shape::schema_of(shape, &|name| self.shapes.get(name).map(|shape| (*shape).clone()))
+impl OperationRenderer {
+    pub(super) fn new() -> Self {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+            settings.transforms.push(Box::new(RecursiveTransform(|schema: &mut Schema| {
+                // A default makes generators treat a member as required; its description says what leaving it out means.
+                schema.remove("default");
+                // The whole example is beside the schema.
+                schema.remove("examples");
+            })));
+        });
+        let requests = settings.clone().for_deserialize().into_generator();
+        let answers = settings.for_serialize().into_generator();
+        Self { requests, answers, error_examples: BTreeMap::new() }
     }
 
     pub(super) fn render_operation(&mut self, described: &RoutedOperation) -> Value {
@@ -50,8 +61,8 @@ impl<'a> OperationRenderer<'a> {
             rendered["description"] = op.description.into();
         }
         let parameters: Vec<_> = path_parameter_names(path)
-            .map(|name| self.render_parameter(&path_parameter(name)))
-            .chain(op.parameters.iter().map(|p| self.render_parameter(p)))
+            .map(|name| render_parameter(&path_parameter(name)))
+            .chain(op.parameters.iter().map(render_parameter))
             .collect();
         if !parameters.is_empty() {
             rendered["parameters"] = parameters.into();
@@ -65,25 +76,8 @@ impl<'a> OperationRenderer<'a> {
         rendered
     }
 
-    fn render_parameter(&self, parameter: &ParameterSpec) -> Value {
-        let (mut rendered, made) = self.render_parameter_base(parameter);
-        rendered["in"] = parameter.location.into();
-        rendered["name"] = parameter.name.as_ref().into();
-        if parameter.shape.contains(" = ") || !made.is_optional() {
-            rendered["example"] = made.example;
-        }
-        rendered
-    }
-
-    /// Fields that parameters share with headers of answers, which are parameters without `in` and `name`.
-    fn render_parameter_base(&self, parameter: &ParameterSpec) -> (Value, shape::SchemaWithExample) {
-        let made = self.resolve_shape(&parameter.shape.as_ref().into());
-        let required = !made.is_optional();
-        (json!({ "description": parameter.description, "required": required, "schema": made.schema }), made)
-    }
-
     fn render_request_body(&mut self, body: &RequestBodySpec) -> Value {
-        let schema = body.schema.map_or_else(|| json!({}), |schema| schema(&mut self.generator).to_value());
+        let schema = body.schema.map_or_else(|| json!({}), |schema| schema(&mut self.requests).to_value());
         let content = json!({ body.media_type: { "schema": schema, "example": body.example } });
         json!({ "required": body.required, "content": content })
     }
@@ -96,7 +90,7 @@ impl<'a> OperationRenderer<'a> {
     ) -> Map<String, Value> {
         let mut all = Map::new();
         for answer in &op.responses {
-            let rendered = self.render_response(&op.operation_id, answer);
+            let rendered = self.render_response(answer);
             match all.get_mut(answer.status.as_str()) {
                 Some(known) => merge_content(known, &rendered),
                 None => _ = all.insert(answer.status.as_str().to_owned(), rendered),
@@ -109,26 +103,27 @@ impl<'a> OperationRenderer<'a> {
         for failure in failures.iter().filter(|failure| codes.contains(&failure.code)) {
             by_status.entry(failure.status).or_default().push(failure);
         }
+        let schema = (dialect.schema)(&mut self.answers).to_value();
         for (status, failures) in by_status {
-            all.entry(status.as_str()).or_insert_with(|| error_response(dialect, status, &failures));
+            all.entry(status.as_str()).or_insert_with(|| error_response(dialect, &schema, status, &failures));
         }
         all
     }
 
-    fn render_response(&self, id: &str, answer: &ResponseSpec) -> Value {
+    fn render_response(&mut self, answer: &ResponseSpec) -> Value {
         let usual = answer.status.canonical_reason().unwrap_or("As asked");
         let about = if answer.description.is_empty() { usual } else { answer.description };
         let mut rendered = json!({ "description": about });
         if !answer.headers.is_empty() {
-            let header = |header: &ParameterSpec| (header.name.to_string(), self.render_parameter_base(header).0);
+            let header = |header: &ParameterSpec| (header.name.to_string(), render_header(header));
             rendered["headers"] = answer.headers.iter().map(header).collect();
         }
         match &answer.content {
             ResponseContent::Empty => {}
-            ResponseContent::JsonShape(shape) => {
-                let mut made = self.resolve_shape(shape);
-                glossary::add_descriptions(&mut made.schema, id);
-                rendered["content"] = json!({ "application/json": { "schema": made.schema, "example": made.example } });
+            ResponseContent::Json(schema) => {
+                let schema = schema(&mut self.answers).to_value();
+                let example = example_of(&schema, self.answers.definitions());
+                rendered["content"] = json!({ "application/json": { "schema": schema, "example": example } });
             }
             ResponseContent::MediaType(kind) => rendered["content"] = json!({ *kind: {} }),
         }
@@ -137,14 +132,29 @@ impl<'a> OperationRenderer<'a> {
 
     /// Every schema to which an operation refers.
     pub(super) fn render_schemas(mut self) -> Map<String, Value> {
-        let mut all = self.generator.take_definitions(true);
-        for (name, shape) in &self.shapes {
-            let mut schema = self.resolve_shape(shape).schema;
-            glossary::add_descriptions(&mut schema, name);
-            all.insert((*name).to_owned(), schema);
+        let mut all = self.answers.take_definitions(true);
+        for (name, schema) in self.requests.take_definitions(true) {
+            let known = all.insert(name, schema.clone());
+            debug_assert!(known.is_none_or(|known| known == schema), "two types have the name of {schema}");
         }
         all
     }
+}
+
+/// A parameter of a request.
+fn render_parameter(parameter: &ParameterSpec) -> Value {
+    let mut rendered = render_header(parameter);
+    rendered["in"] = parameter.location.into();
+    rendered["name"] = parameter.name.as_ref().into();
+    if let Some(example) = parameter.kind.shown_example() {
+        rendered["example"] = example;
+    }
+    rendered
+}
+
+/// A header of an answer: a parameter without `in` and `name`.
+fn render_header(header: &ParameterSpec) -> Value {
+    json!({ "description": header.description, "required": header.kind.required, "schema": header.kind.schema })
 }
 
 /// Merges the content of a further answer with the same status and another media type.
@@ -162,19 +172,19 @@ fn path_parameter_names(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn path_parameter(name: &str) -> ParameterSpec {
-    let kinds = shape::one_of(JobKind::ALL.map(JobKind::name));
-    let (shape, about) = match name {
-        "grant" => ("text 1..", "A grant: what it opens, it opens without any other credential."),
-        "number" => ("int 1..10000", "The number of a part."),
-        "kind" => (&*kinds, "The kind of job."),
-        "name" => ("text 1..", "Its name."),
-        "file" => ("text 1..", "The name of a file."),
-        "guide" => ("text 1..", "The name of a guide."),
-        "version" => ("text 1..", "The version of the files."),
-        "delivery" => ("uuid", "The id of a delivery."),
-        _ => ("uuid", "Its id."),
+    let some_text = || string_type().length(1, None);
+    let (kind, about) = match name {
+        "grant" => (some_text(), "A grant: what it opens, it opens without any other credential."),
+        "number" => (integer_in(1..=10_000), "The number of a part."),
+        "kind" => (one_of(JobKind::ALL.map(JobKind::name)), "The kind of job."),
+        "name" => (some_text(), "Its name."),
+        "file" => (some_text(), "The name of a file."),
+        "guide" => (some_text(), "The name of a guide."),
+        "version" => (some_text(), "The version of the files."),
+        "delivery" => (uuid_type(), "The id of a delivery."),
+        _ => (uuid_type(), "Its id."),
     };
-    ParameterSpec::new("path", name.to_owned(), shape.to_owned(), about)
+    ParameterSpec::new("path", name.to_owned(), kind, about)
 }
 
 /// True if the operation needs a credential in a header; a grant in the path is a credential of its own.
@@ -203,7 +213,7 @@ fn error_codes_of(path: &str, op: &OperationSpec) -> Vec<&'static str> {
 }
 
 /// The errors of a status.
-fn error_response(dialect: &ErrorDialect, status: StatusCode, failures: &[&ErrorExample]) -> Value {
+fn error_response(dialect: &ErrorDialect, schema: &Value, status: StatusCode, failures: &[&ErrorExample]) -> Value {
     let about: Vec<_> = failures.iter().map(|failure| format!("`{}`: {}", failure.code, failure.detail)).collect();
     let example = |failure: &&ErrorExample| {
         let at = format!("#/components/examples/{}", example_name(dialect, failure));
@@ -211,7 +221,7 @@ fn error_response(dialect: &ErrorDialect, status: StatusCode, failures: &[&Error
     };
     let examples: Map<_, _> = failures.iter().map(example).collect();
     let content = json!({ dialect.media_type: {
-        "schema": { "$ref": format!("#/components/schemas/{}", dialect.schema) },
+        "schema": schema,
         "examples": examples,
     } });
     let mut rendered = json!({ "description": about.join("\n\n"), "content": content });

@@ -9,16 +9,17 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::AppState;
-use super::openapi::{ApiRoutes, op};
+use super::openapi::{ApiRoutes, op, string_type};
 use crate::engine::{DependencyHealth, Engine};
 
 mod metrics;
+mod view;
 
 pub(super) use metrics::NodeMetrics;
+use view::ReadinessView;
 
 const HEALTH_TTL: Duration = Duration::from_secs(2);
 
@@ -42,25 +43,20 @@ impl ReadinessProbe {
 
 /// `/livez`, `/readyz` and `/metrics`.
 pub(super) fn routes() -> ApiRoutes {
-    let shape = json!({ "ready": "bool", "draining": "bool = false", "database": "bool", "store": "bool",
-        "capabilities": "@Capabilities" });
     let ready = op("Can it serve?").operation_id("getReadiness").query(
         "verbose",
-        "text*",
+        string_type().optional(),
         "As JSON, with what the storage can do.",
     );
-    let ready = ready.media_response(200, "text/plain", "It can.").json_response(200, shape.clone());
-    let ready = ready.media_response(503, "text/plain", "It cannot, or is about to end.").json_response(503, shape);
+    let ready = ready.media_response(200, "text/plain", "It can.").json_response::<ReadinessView>(200);
+    let ready =
+        ready.media_response(503, "text/plain", "It cannot, or is about to end.").json_response::<ReadinessView>(503);
     let metrics = op("What it does, in numbers").operation_id("getMetrics").media_response(
         200,
         "application/openmetrics-text",
         "As Prometheus reads it.",
     );
-    let capabilities = json!({ "conditional_put": "bool", "part_checksums": "bool", "undeclared_checksums": "bool",
-        "unequal_parts": "bool", "repeated_complete": "bool", "metadata": "bool", "cors": "bool?",
-        "enforces_limits": "bool" });
     ApiRoutes::for_tag("Operations")
-        .define_shape("Capabilities", capabilities)
         .get(
             "/livez",
             get_liveness,
@@ -94,13 +90,13 @@ async fn get_readiness(State(site): State<AppState>, RawQuery(query): RawQuery) 
             tracing::warn!(what, why, "not ready");
         }
     }
-    let body = json!({
-        "ready": ready,
-        "draining": draining,
-        "database": health.database.is_ok(),
-        "store": health.store.is_ok(),
-        "capabilities": site.engine.operations().capabilities(),
-    });
+    let body = ReadinessView {
+        ready,
+        draining,
+        database: health.database.is_ok(),
+        store: health.store.is_ok(),
+        capabilities: view::capabilities_view(site.engine.capabilities()),
+    };
     let mut response = (status, axum::Json(body)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

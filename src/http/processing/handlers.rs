@@ -2,10 +2,11 @@
 
 use axum::Json as Rendered;
 use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use serde_json::{Value, json};
 
-use super::wire::{self, CreateDerivativeUrlBody, ReportProcessingBody};
+use super::view::{self, ReportedAssetView};
+use super::wire::{CreateDerivativeUrlBody, ReportProcessingBody};
 use crate::domain::ids::AssetId;
 use crate::engine::Error;
 use crate::http::AppState;
@@ -14,7 +15,7 @@ use crate::http::json_body::JsonBody;
 use crate::http::problem::ProblemDetails;
 use crate::http::query::query_pairs;
 
-type ProcessingResult = Result<Rendered<Value>, ProblemDetails>;
+type ProcessingResult<T = Response> = Result<T, ProblemDetails>;
 
 /// `?token=…`, or the header `Gantry-Processing-Token`.
 fn processing_token(headers: &HeaderMap, query: Option<&str>) -> Result<String, Error> {
@@ -31,7 +32,8 @@ pub(super) async fn get_processing_task(
     RawQuery(query): RawQuery,
 ) -> ProcessingResult {
     let token = processing_token(&headers, query.as_deref())?;
-    Ok(Rendered(wire::task_view(&site.engine.processing().processing_task(&actor, asset, &token).await?)))
+    let task = site.engine.processing_task(&actor, asset, &token).await?;
+    Ok(Rendered(view::task_view(&task)).into_response())
 }
 
 pub(super) async fn report_processing(
@@ -39,9 +41,9 @@ pub(super) async fn report_processing(
     State(site): State<AppState>,
     PathId(asset): PathId<AssetId>,
     body: JsonBody<ReportProcessingBody>,
-) -> ProcessingResult {
-    let asset = site.engine.processing().report_processing(&actor, asset, body.value.into_command()?).await?;
-    Ok(Rendered(json!({ "asset_id": asset.id, "state": asset.state.name() })))
+) -> ProcessingResult<Rendered<ReportedAssetView>> {
+    let asset = site.engine.report_processing(&actor, asset, body.value.into_command()?).await?;
+    Ok(Rendered(view::reported_view(&asset)))
 }
 
 pub(super) async fn create_derivative_url(
@@ -51,6 +53,6 @@ pub(super) async fn create_derivative_url(
     body: JsonBody<CreateDerivativeUrlBody>,
 ) -> ProcessingResult {
     let CreateDerivativeUrlBody { token, id, size } = body.value;
-    let signed = site.engine.processing().sign_derivative(&actor, asset, &token, id, size).await?;
-    Ok(Rendered(wire::signed_url_view(&signed, "PUT")))
+    let signed = site.engine.sign_derivative(&actor, asset, &token, id, size).await?;
+    Ok(Rendered(view::signed_url_view(&signed, "PUT")).into_response())
 }

@@ -1,11 +1,10 @@
-//! Shapes of the API for external processors. Pure.
+//! Requests of external processors and their conversion to commands. Pure. Answers are in `view`.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::domain::asset::{AssetMetadata, AssetVerdict};
-use crate::engine::{Error, ProcessingOutcome, ProcessingReport, ProcessingTask, ReportedDerivative, SignedUrl};
+use crate::engine::{Error, ProcessingOutcome, ProcessingReport, ReportedDerivative};
 
 /// `POST /v1/assets/{id}/processing`.
 #[derive(Deserialize, JsonSchema)]
@@ -117,24 +116,4 @@ fn rejection_verdict(reason: Option<RejectionReasonInput>) -> Result<AssetVerdic
 fn reported_derivative(made: DerivativeInput) -> ReportedDerivative {
     let DerivativeInput { id, variant, content_type, width, height } = made;
     ReportedDerivative { variant, media_type: content_type, id, width, height }
-}
-
-pub(super) fn signed_url_view(signed: &SignedUrl, method: &str) -> Value {
-    let headers: AssetMetadata =
-        signed.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
-    json!({ "url": signed.url, "method": method, "headers": headers, "expires_at": signed.expires_at.to_string() })
-}
-
-pub(super) fn task_view(task: &ProcessingTask) -> Value {
-    json!({
-        "asset_id": task.asset.id,
-        "filename": task.asset.name.to_string(),
-        "size": task.asset.size,
-        "content_type": task.progress.detected,
-        "digest": task.progress.sha256,
-        "metadata": task.asset.metadata,
-        "report_until": task.progress.offered_until.map(|time| time.to_string()),
-        "offers": task.progress.offers,
-        "content": signed_url_view(&task.content, "GET"),
-    })
 }

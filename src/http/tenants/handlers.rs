@@ -7,11 +7,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{StatusCode, header};
-use serde_json::{Value, json};
 
 use super::query::{AuditTrailQuery, parse_audit_query, parse_list_query};
-use super::wire::{self, CreateTenantBody, UpdateTenantBody};
+use super::view::{self, RecomputedUsageView};
+use super::wire::{CreateTenantBody, UpdateTenantBody};
 use crate::domain::access::Actor;
+use crate::domain::audit::AuditEntry;
 use crate::domain::policy::PolicyRules;
 use crate::engine::Error;
 use crate::http::AppState;
@@ -20,7 +21,7 @@ use crate::http::json_body::JsonBody;
 use crate::http::problem::ProblemDetails;
 use crate::http::query::{self, next_cursor};
 
-type TenantsResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
+type TenantsResult<T = Response> = Result<T, ProblemDetails>;
 
 /// Entries per batch of an export.
 const EXPORT_BATCH_ENTRIES: u32 = 1000;
@@ -33,18 +34,18 @@ pub(super) async fn list_tenants(
     let page = parse_list_query(query.as_deref())?;
     let tenants = site.engine.tenants().list_tenants(&actor, &page.after, page.limit).await?;
     let next = next_cursor(&tenants, page.limit, |tenant| tenant.name.clone());
-    Ok(Rendered(json!({ "tenants": tenants, "next_after": next })))
+    Ok(Rendered(view::tenant_page_view(&tenants, next)).into_response())
 }
 
 pub(super) async fn create_tenant(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     body: JsonBody<CreateTenantBody>,
-) -> TenantsResult<Response> {
+) -> TenantsResult {
     let CreateTenantBody { name, change } = body.value;
     let standing = site.engine.tenants().create_tenant(&actor, &name, change.to_command()).await?;
     let location = format!("{}/v1/tenants/{}", site.public_url, standing.tenant.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Rendered(json!(standing))).into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Rendered(view::standing_view(&standing))).into_response())
 }
 
 pub(super) async fn get_tenant(
@@ -52,7 +53,8 @@ pub(super) async fn get_tenant(
     State(site): State<AppState>,
     PathId(named): PathId<String>,
 ) -> TenantsResult {
-    Ok(Rendered(json!(site.engine.tenants().tenant(&actor, &named).await?)))
+    let standing = site.engine.tenant(&actor, &named).await?;
+    Ok(Rendered(view::standing_view(&standing)).into_response())
 }
 
 pub(super) async fn update_tenant(
@@ -61,16 +63,17 @@ pub(super) async fn update_tenant(
     PathId(named): PathId<String>,
     body: JsonBody<UpdateTenantBody>,
 ) -> TenantsResult {
-    Ok(Rendered(json!(site.engine.tenants().patch_tenant(&actor, &named, body.value.to_command()).await?)))
+    let standing = site.engine.patch_tenant(&actor, &named, body.value.to_command()).await?;
+    Ok(Rendered(view::standing_view(&standing)).into_response())
 }
 
 pub(super) async fn recompute_usage(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     PathId(named): PathId<String>,
-) -> TenantsResult {
-    let (before, usage) = site.engine.tenants().recompute(&actor, &named).await?;
-    Ok(Rendered(json!({ "before": before, "usage": usage })))
+) -> TenantsResult<Rendered<RecomputedUsageView>> {
+    let (before, usage) = site.engine.recompute(&actor, &named).await?;
+    Ok(Rendered(view::recomputed_view(before, usage)))
 }
 
 pub(super) async fn list_policies(
@@ -81,7 +84,7 @@ pub(super) async fn list_policies(
     let page = parse_list_query(query.as_deref())?;
     let policies = site.engine.tenants().policies(&actor, page.tenant.as_deref(), &page.after, page.limit).await?;
     let next = next_cursor(&policies, page.limit, |policy| policy.name.clone());
-    Ok(Rendered(json!({ "policies": policies.iter().map(wire::policy_view).collect::<Vec<_>>(), "next_after": next })))
+    Ok(Rendered(view::policy_page_view(&policies, next)).into_response())
 }
 
 pub(super) async fn get_policy(
@@ -91,7 +94,8 @@ pub(super) async fn get_policy(
     RawQuery(query): RawQuery,
 ) -> TenantsResult {
     let tenant = query::parse_tenant(query.as_deref())?;
-    Ok(Rendered(wire::policy_view(&site.engine.tenants().policy(&actor, tenant.as_deref(), &name).await?)))
+    let policy = site.engine.policy(&actor, tenant.as_deref(), &name).await?;
+    Ok(Rendered(view::policy_view(&policy)).into_response())
 }
 
 pub(super) async fn put_policy(
@@ -102,9 +106,8 @@ pub(super) async fn put_policy(
     body: JsonBody<PolicyRules>,
 ) -> TenantsResult {
     let tenant = query::parse_tenant(query.as_deref())?;
-    Ok(Rendered(wire::policy_view(
-        &site.engine.tenants().put_policy(&actor, tenant.as_deref(), &name, body.value).await?,
-    )))
+    let policy = site.engine.put_policy(&actor, tenant.as_deref(), &name, body.value).await?;
+    Ok(Rendered(view::policy_view(&policy)).into_response())
 }
 
 pub(super) async fn delete_policy(
@@ -122,7 +125,7 @@ pub(super) async fn list_audit_entries(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     RawQuery(query): RawQuery,
-) -> TenantsResult<Response> {
+) -> TenantsResult {
     let trail = parse_audit_query(query.as_deref())?;
     if trail.export {
         return export_audit_trail(site, actor, trail).await;
@@ -130,12 +133,11 @@ pub(super) async fn list_audit_entries(
     let limit = trail.query.limit;
     let entries = site.engine.tenants().audit_trail(&actor, trail.tenant.as_deref(), trail.query).await?;
     let next = next_cursor(&entries, limit, |entry| entry.id);
-    let entries: Vec<_> = entries.iter().map(wire::audit_entry_view).collect();
-    Ok(Rendered(json!({ "entries": entries, "next_after": next })).into_response())
+    Ok(Rendered(view::audit_page_view(&entries, next)).into_response())
 }
 
 /// The whole selection of the query, an entry per line, read in batches as the client reads.
-async fn export_audit_trail(site: AppState, actor: Actor, mut trail: AuditTrailQuery) -> TenantsResult<Response> {
+async fn export_audit_trail(site: AppState, actor: Actor, mut trail: AuditTrailQuery) -> TenantsResult {
     trail.query.limit = EXPORT_BATCH_ENTRIES;
     // The first batch is read before the answer begins: a caller without permission gets an error, not a truncated
     // answer.
@@ -144,7 +146,7 @@ async fn export_audit_trail(site: AppState, actor: Actor, mut trail: AuditTrailQ
         let (engine, actor) = (site.engine.clone(), actor.clone());
         async move {
             let Some((entries, mut trail)) = state else { return Ok::<_, Error>(None) };
-            let lines: String = entries.iter().map(|entry| format!("{}\n", wire::audit_entry_view(entry))).collect();
+            let lines = audit_lines(&entries)?;
             trail.query.after = entries.last().map(|entry| entry.id);
             let more = entries.len() == EXPORT_BATCH_ENTRIES as usize;
             let next = if more {
@@ -160,4 +162,15 @@ async fn export_audit_trail(site: AppState, actor: Actor, mut trail: AuditTrailQ
     let body = Body::from_stream(rest.boxed());
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, body).into_response())
+}
+
+/// Entries of the audit trail, each as a line of JSON.
+fn audit_lines(entries: &[AuditEntry]) -> Result<Vec<u8>, Error> {
+    let mut lines = Vec::new();
+    for entry in entries {
+        let written = serde_json::to_writer(&mut lines, &view::audit_entry_view(entry));
+        written.map_err(|error| Error::Internal(error.to_string()))?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
 }

@@ -5,6 +5,7 @@ use super::openapi::ApiRoutes;
 mod handlers;
 mod query;
 mod routes;
+mod view;
 mod wire;
 
 pub(super) fn routes() -> ApiRoutes {

@@ -1,13 +1,10 @@
-//! Shapes of tenants, policies and the audit trail and their conversion to and from domain values. Pure.
+//! Requests of tenants and their conversion to commands. Pure. Answers are in `view`.
 
 use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
 
-use crate::domain::audit::AuditEntry;
-use crate::domain::policy::Policy;
 use crate::domain::quota::TenantQuota;
 use crate::domain::tenant::RateLimit;
 use crate::engine::PatchTenant;
@@ -80,28 +77,4 @@ impl UpdateTenantBody {
             quota: self.quota.map(quota),
         }
     }
-}
-
-pub(super) fn policy_view(policy: &Policy) -> Value {
-    json!({
-        "name": policy.name,
-        "tenant": policy.tenant,
-        "rules": policy.rules,
-        "created_at": policy.created_at.to_string(),
-        "changed_at": policy.changed_at.to_string(),
-    })
-}
-
-pub(super) fn audit_entry_view(entry: &AuditEntry) -> Value {
-    json!({
-        "id": entry.id,
-        "at": entry.at.to_string(),
-        "actor": entry.actor,
-        "action": entry.action,
-        "subject": entry.subject,
-        "before": entry.before,
-        "after": entry.after,
-        "peer": entry.peer,
-        "request_id": entry.request,
-    })
 }

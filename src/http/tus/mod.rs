@@ -9,7 +9,7 @@ use super::chunk_detection::PARTIAL_FILE_CODE;
 use super::openapi::access::{
     AccessCells, DRIVE_UPLOAD_ACCESS, GRANT_ACCESS, GRANT_UPLOAD_ACCESS, OPEN_UPLOAD_ACCESS, PUBLIC_ACCESS, VIEW_ACCESS,
 };
-use super::openapi::{ApiRoutes, ErrorDialect, OperationSpec, op};
+use super::openapi::{ApiRoutes, ErrorDialect, OperationSpec, integer_type, one_of, op, string_type};
 
 mod error;
 mod handlers;
@@ -34,17 +34,21 @@ pub(super) fn routes() -> ApiRoutes {
 
 fn with_tus_headers(op: OperationSpec) -> OperationSpec {
     let op =
-        op.header("Tus-Resumable", "one of 1.0.0", "The version.").error_codes(&["unsupported_version", "invalid"]);
+        op.header("Tus-Resumable", one_of(["1.0.0"]), "The version.").error_codes(&["unsupported_version", "invalid"]);
     op.error_codes(&["storage_full", "locked", "forbidden"])
 }
 
 fn collection_operations(by: &str, creates: AccessCells) -> [(Method, OperationSpec); 2] {
     let create = with_tus_headers(op("Begin an upload").operation_id(format!("createTusUpload{by}")).access(creates))
-        .header("Upload-Length", "int* = 5", "How many bytes; or `Upload-Defer-Length: 1`.")
-        .header("Upload-Metadata", "text* = filename YS50eHQ=", "Pairs of a name and a value in base64.")
-        .header("Upload-Concat", "text*", "`partial`, or `final;` and the pieces.")
+        .header("Upload-Length", integer_type().optional().example(5), "How many bytes; or `Upload-Defer-Length: 1`.")
+        .header(
+            "Upload-Metadata",
+            string_type().optional().example("filename YS50eHQ="),
+            "Pairs of a name and a value in base64.",
+        )
+        .header("Upload-Concat", string_type().optional(), "`partial`, or `final;` and the pieces.")
         .empty_response(201, "It is there.")
-        .response_header("Location", "text", "The upload's address.")
+        .response_header("Location", string_type(), "The upload's address.")
         .error_codes(&[
             "too_large",
             "quota_exceeded",
@@ -62,10 +66,10 @@ fn upload_operations(by: &str, watches: AccessCells, drives: AccessCells) -> [(M
     let append = with_tus_headers(op("Append bytes").operation_id(format!("appendToTusUpload{by}")).access(drives))
         .bytes_body("application/offset+octet-stream", "hel");
     let append = append
-        .header("Upload-Offset", "int = 0", "Where they belong.")
-        .header("Upload-Checksum", "text*", "An algorithm and a digest in base64.")
+        .header("Upload-Offset", integer_type().example(0), "Where they belong.")
+        .header("Upload-Checksum", string_type().optional(), "An algorithm and a digest in base64.")
         .empty_response(204, "They are safe.")
-        .response_header("Upload-Offset", "int = 5", "How many bytes are safe.")
+        .response_header("Upload-Offset", integer_type().example(5), "How many bytes are safe.")
         .error_codes(&[
             "offset_mismatch",
             "checksum_mismatch",
@@ -79,10 +83,14 @@ fn upload_operations(by: &str, watches: AccessCells, drives: AccessCells) -> [(M
         .empty_response(200, "It goes on behind what is safe.")
         .response_header(
             "Upload-Offset",
-            "int* = 5",
+            integer_type().optional().example(5),
             "How many bytes are safe; not of an upload that is put together from others, until it is.",
         )
-        .response_header("Upload-Length", "int* = 5", "How many there will be, once that is known.");
+        .response_header(
+            "Upload-Length",
+            integer_type().optional().example(5),
+            "How many there will be, once that is known.",
+        );
     let end = with_tus_headers(op("Give an upload up").operation_id(format!("deleteTusUpload{by}")).access(drives))
         .empty_response(204, "It is gone.")
         .error_codes(&["gone", "wrong_state"]);

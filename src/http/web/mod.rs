@@ -8,7 +8,7 @@ use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
 use super::context::PathId;
-use super::openapi::{ApiRoutes, OperationSpec, op};
+use super::openapi::{ApiRoutes, OperationSpec, op, string_type};
 use super::{AppState, caching, problem};
 
 mod guide_page;
@@ -43,7 +43,7 @@ pub(super) fn routes() -> ApiRoutes {
 }
 
 fn describe_cacheable(op: OperationSpec) -> OperationSpec {
-    op.header("If-None-Match", "text*", "The `ETag` of an answer that is kept.")
+    op.header("If-None-Match", string_type().optional(), "The `ETag` of an answer that is kept.")
         .empty_response(304, "It is still the same.")
 }
 

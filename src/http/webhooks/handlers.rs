@@ -4,10 +4,11 @@ use axum::Json as Rendered;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use serde_json::{Value, json};
 
+use super::view;
 use super::wire::{self, CreateWebhookBody, ReplayRangeBody, RotateWebhookSecretBody, UpdateWebhookBody};
 use crate::domain::ids::WebhookId;
+use crate::domain::webhook::Webhook;
 use crate::engine::Error;
 use crate::http::AppState;
 use crate::http::context::{AuthenticatedActor, PathId};
@@ -15,28 +16,29 @@ use crate::http::json_body::JsonBody;
 use crate::http::problem::ProblemDetails;
 use crate::http::query::next_cursor;
 
-type WebhooksResult<T = Rendered<Value>> = Result<T, ProblemDetails>;
+type WebhooksResult<T = Response> = Result<T, ProblemDetails>;
 
 /// An answer with a secret: no cache may store it.
-fn webhook_secret_response(status: StatusCode, body: Value) -> Response {
-    (status, [(header::CACHE_CONTROL, "no-store")], Rendered(body)).into_response()
+fn webhook_secret_response(status: StatusCode, webhook: &Webhook) -> Response {
+    let view = view::webhook_with_secret_view(webhook);
+    (status, [(header::CACHE_CONTROL, "no-store")], Rendered(view)).into_response()
 }
 
 pub(super) async fn create_webhook(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     body: JsonBody<CreateWebhookBody>,
-) -> WebhooksResult<Response> {
-    let webhook = site.engine.webhooks().create_webhook(&actor, body.value.into_command()).await?;
-    Ok(webhook_secret_response(StatusCode::CREATED, wire::webhook_with_secret_view(&webhook)))
+) -> WebhooksResult {
+    let webhook = site.engine.create_webhook(&actor, body.value.into_command()).await?;
+    Ok(webhook_secret_response(StatusCode::CREATED, &webhook))
 }
 
 pub(super) async fn list_webhooks(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
 ) -> WebhooksResult {
-    let webhooks = site.engine.webhooks().list_webhooks(&actor).await?;
-    Ok(Rendered(json!({ "webhooks": webhooks.iter().map(wire::webhook_view).collect::<Vec<_>>() })))
+    let webhooks = site.engine.list_webhooks(&actor).await?;
+    Ok(Rendered(view::webhook_list_view(&webhooks)).into_response())
 }
 
 pub(super) async fn get_webhook(
@@ -44,7 +46,8 @@ pub(super) async fn get_webhook(
     State(site): State<AppState>,
     PathId(id): PathId<WebhookId>,
 ) -> WebhooksResult {
-    Ok(Rendered(wire::webhook_view(&site.engine.webhooks().webhook(&actor, id).await?)))
+    let webhook = site.engine.webhook(&actor, id).await?;
+    Ok(Rendered(view::webhook_view(&webhook)).into_response())
 }
 
 pub(super) async fn update_webhook(
@@ -53,9 +56,8 @@ pub(super) async fn update_webhook(
     PathId(id): PathId<WebhookId>,
     body: JsonBody<UpdateWebhookBody>,
 ) -> WebhooksResult {
-    Ok(Rendered(wire::webhook_view(
-        &site.engine.webhooks().change_webhook(&actor, id, &body.value.into_command()).await?,
-    )))
+    let webhook = site.engine.change_webhook(&actor, id, &body.value.into_command()).await?;
+    Ok(Rendered(view::webhook_view(&webhook)).into_response())
 }
 
 pub(super) async fn delete_webhook(
@@ -72,9 +74,9 @@ pub(super) async fn rotate_webhook_secret(
     State(site): State<AppState>,
     PathId(id): PathId<WebhookId>,
     body: JsonBody<RotateWebhookSecretBody>,
-) -> WebhooksResult<Response> {
-    let webhook = site.engine.webhooks().rotate_webhook(&actor, id, body.value.parse_overlap()?).await?;
-    Ok(webhook_secret_response(StatusCode::OK, wire::webhook_with_secret_view(&webhook)))
+) -> WebhooksResult {
+    let webhook = site.engine.rotate_webhook(&actor, id, body.value.parse_overlap()?).await?;
+    Ok(webhook_secret_response(StatusCode::OK, &webhook))
 }
 
 pub(super) async fn test_webhook(
@@ -82,7 +84,8 @@ pub(super) async fn test_webhook(
     State(site): State<AppState>,
     PathId(id): PathId<WebhookId>,
 ) -> WebhooksResult {
-    Ok(Rendered(wire::delivery_view(&site.engine.webhooks().test_webhook(&actor, id).await?)))
+    let delivery = site.engine.test_webhook(&actor, id).await?;
+    Ok(Rendered(view::delivery_view(&delivery)).into_response())
 }
 
 pub(super) async fn list_deliveries(
@@ -94,17 +97,17 @@ pub(super) async fn list_deliveries(
     let list = wire::parse_deliveries_query(query.as_deref())?;
     let page = site.engine.webhooks().list_deliveries(&actor, id, list).await?;
     let next = next_cursor(&page, list.limit, |last| last.id);
-    Ok(Rendered(json!({ "deliveries": page.iter().map(wire::delivery_view).collect::<Vec<_>>(), "next_after": next })))
+    Ok(Rendered(view::delivery_page_view(&page, next)).into_response())
 }
 
 pub(super) async fn replay_delivery(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
     Path((id, delivery)): Path<(String, String)>,
-) -> WebhooksResult<(StatusCode, Rendered<Value>)> {
+) -> WebhooksResult {
     let (Ok(id), Ok(delivery)) = (id.parse(), delivery.parse()) else { return Err(Error::NotFound.into()) };
-    let again = site.engine.webhooks().replay_delivery(&actor, id, delivery).await?;
-    Ok((StatusCode::ACCEPTED, Rendered(wire::delivery_view(&again))))
+    let again = site.engine.replay_delivery(&actor, id, delivery).await?;
+    Ok((StatusCode::ACCEPTED, Rendered(view::delivery_view(&again))).into_response())
 }
 
 pub(super) async fn replay_deliveries(
@@ -112,9 +115,8 @@ pub(super) async fn replay_deliveries(
     State(site): State<AppState>,
     PathId(id): PathId<WebhookId>,
     body: JsonBody<ReplayRangeBody>,
-) -> WebhooksResult<(StatusCode, Rendered<Value>)> {
+) -> WebhooksResult {
     let range = body.value.into_command(site.engine.now())?;
-    let replayed = site.engine.webhooks().replay_range(&actor, id, &range).await?;
-    let next = replayed.next.map(|next| next.to_string());
-    Ok((StatusCode::ACCEPTED, Rendered(json!({ "replayed": replayed.count, "next_after": next }))))
+    let replayed = site.engine.replay_range(&actor, id, &range).await?;
+    Ok((StatusCode::ACCEPTED, Rendered(view::replayed_view(&replayed))).into_response())
 }

@@ -4,6 +4,7 @@ use super::openapi::ApiRoutes;
 
 mod handlers;
 mod routes;
+mod view;
 mod wire;
 
 pub(super) fn routes() -> ApiRoutes {

@@ -1,13 +1,12 @@
-//! Shapes of webhooks and their conversion to and from domain values. Pure.
+//! Requests of webhooks and their conversion to commands. Pure. Answers are in `view`.
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::webhook::{Delivery, DeliveryAttempt, DeliveryProblem, Webhook, WebhookState};
 use crate::engine::{Error, ListDeliveries, ReplayRange, WebhookWish};
 use crate::http::query::{
     DEFAULT_PAGE_LIMIT, DurationInput, parse_duration_member, parse_limit, parse_parameter, query_pairs,
@@ -111,62 +110,4 @@ pub(super) fn parse_deliveries_query(query: Option<&str>) -> Result<ListDeliveri
         }
     }
     Ok(list)
-}
-
-pub(super) fn webhook_view(of: &Webhook) -> Value {
-    let disabled = match of.state {
-        WebhookState::Disabled { why, at } => Some((why.name(), at.to_string())),
-        WebhookState::Active | WebhookState::Deleted => None,
-    };
-    json!({
-        "id": of.id,
-        "url": of.url,
-        "description": of.description,
-        "events": of.events.patterns(),
-        "state": of.state.name(),
-        "reason": disabled.as_ref().map(|(why, _)| why),
-        "disabled_at": disabled.as_ref().map(|(_, at)| at),
-        "failing_since": of.failing_since.map(|since| since.to_string()),
-        "old_secret_until": of.old_secret.as_ref().map(|(_, until)| until.to_string()),
-        "created_at": of.created_at.to_string(),
-    })
-}
-
-/// The webhook with its secret, which is shown only once.
-pub(super) fn webhook_with_secret_view(of: &Webhook) -> Value {
-    let mut view = webhook_view(of);
-    if let Some(view) = view.as_object_mut() {
-        view.insert("secret".to_owned(), of.secret.reveal().into());
-    }
-    view
-}
-
-fn attempt_view(of: &DeliveryAttempt) -> Value {
-    json!({
-        "at": of.at.to_string(),
-        "status": of.status,
-        "millis": of.millis,
-        "problem": of.problem.map(DeliveryProblem::name),
-    })
-}
-
-pub(super) fn delivery_view(of: &Delivery) -> Value {
-    let event = &of.event.event;
-    json!({
-        "id": of.id,
-        "state": of.state.name(),
-        "message_id": of.message_id(),
-        "type": event.kind,
-        "event_id": (!of.is_test()).then(|| of.event.id.to_string()),
-        "asset_id": (!of.is_test()).then_some(event.asset),
-        "seq": (!of.is_test()).then_some(event.seq),
-        "replay": of.replay,
-        "tries": of.tries,
-        "last_status": of.attempts.last().and_then(|last| last.status),
-        "problem": of.problem.map(DeliveryProblem::name),
-        "next_try_at": of.next_try.map(|at| at.to_string()),
-        "created_at": of.created_at.to_string(),
-        "finished_at": of.finished_at.map(|at| at.to_string()),
-        "attempts": of.attempts.iter().map(attempt_view).collect::<Vec<_>>(),
-    })
 }
