@@ -224,9 +224,9 @@ impl From<Error> for ProblemDetails {
 fn log_cause(error: &Error) {
     let request_id = RequestContext::request_id();
     match error {
-        Error::BytesMissing(why) => tracing::error!(request_id, why, "stored bytes are damaged"),
-        Error::Busy { why, .. } => tracing::warn!(request_id, why, "not possible just now"),
-        Error::Internal(why) => tracing::error!(request_id, why, "defect"),
+        Error::BytesMissing(why) => tracing::error!(request_id, why = %chain(why), "stored bytes are damaged"),
+        Error::Busy { why, .. } => tracing::warn!(request_id, why = %chain(why), "temporarily unavailable"),
+        Error::Internal(why) => tracing::error!(request_id, why = %chain(why), "defect"),
         _ => {}
     }
 }

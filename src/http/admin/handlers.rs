@@ -51,7 +51,7 @@ pub(super) async fn retry_dead_jobs(
     State(site): State<AppState>,
     body: JsonBody<RetryDeadJobsBody>,
 ) -> AdminResult<Rendered<RetriedJobsView>> {
-    let retried = site.engine.retry_dead_jobs(&actor, body.value.kind()?).await?;
+    let retried = site.engine.operations().retry_dead_jobs(&actor, body.value.kind()?).await?;
     Ok(Rendered(RetriedJobsView { retried }))
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn list_queues(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
 ) -> AdminResult<Rendered<QueueListView>> {
-    Ok(Rendered(view::queue_list_view(&site.engine.count_queues(&actor).await?)))
+    Ok(Rendered(view::queue_list_view(&site.engine.operations().count_queues(&actor).await?)))
 }
 
 pub(super) async fn pause_queue(
@@ -87,7 +87,7 @@ pub(super) async fn list_chores(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
 ) -> AdminResult {
-    let chores = site.engine.list_chores(&actor).await?;
+    let chores = site.engine.operations().list_chores(&actor).await?;
     Ok(Rendered(view::chore_list_view(&chores)).into_response())
 }
 
@@ -99,10 +99,10 @@ pub(super) async fn run_chore(
 ) -> AdminResult {
     let chore = wire::parse_chore(&name)?;
     if body.value.dry_run {
-        let would = site.engine.dry_run_chore(&actor, chore).await?;
+        let would = site.engine.operations().dry_run_chore(&actor, chore).await?;
         return Ok(Rendered(ChoreDryRunView { dry_run: true, would }).into_response());
     }
-    let begins = site.engine.hurry_chore(&actor, chore).await?;
+    let begins = site.engine.operations().hurry_chore(&actor, chore).await?;
     Ok((StatusCode::ACCEPTED, Rendered(ChoreStartView { begins })).into_response())
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn get_stats(
     RawQuery(query): RawQuery,
 ) -> AdminResult {
     let (from, to) = wire::parse_stats_query(query.as_deref(), site.engine.now())?;
-    let hours = site.engine.list_hourly_counts(&actor, from, to).await?;
+    let hours = site.engine.operations().list_hourly_counts(&actor, from, to).await?;
     Ok(Rendered(view::hourly_stats_view(&hours)).into_response())
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn list_alarms(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
 ) -> AdminResult<Rendered<AlarmListView>> {
-    Ok(Rendered(view::alarm_list_view(site.engine.list_alarms(&actor).await?)))
+    Ok(Rendered(view::alarm_list_view(site.engine.operations().list_alarms(&actor).await?)))
 }
 
 pub(super) async fn reprocess_asset(
@@ -139,6 +139,6 @@ pub(super) async fn reprocess_assets(
     body: JsonBody<ReprocessAssetsBody>,
 ) -> AdminResult {
     let (list, again) = body.value.into_command();
-    let enqueued = site.engine.look_again_at(&actor, list, again).await?;
+    let enqueued = site.engine.processing().look_again_at(&actor, list, again).await?;
     Ok((StatusCode::ACCEPTED, Rendered(view::reprocess_view(&enqueued))).into_response())
 }

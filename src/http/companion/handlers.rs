@@ -68,27 +68,27 @@ pub(super) async fn create_multipart(
     call: CompanionRequest,
     body: Result<JsonBody<CreateMultipartBody>, ProblemDetails>,
 ) -> CompanionResult<Rendered<CreatedMultipartView>> {
-    let upload = call.site.engine.open_unplanned(&call.actor, body?.value.into_command()?).await?;
+    let upload = call.site.engine.uploads().open_unplanned(&call.actor, body?.value.into_command()?).await?;
     Ok(Rendered(view::created_view(&upload)))
 }
 
 pub(super) async fn list_parts(call: CompanionRequest) -> CompanionResult<Rendered<Vec<CompanionPartView>>> {
     let id = call.verify_upload().await?;
-    Ok(Rendered(view::parts_view(&call.site.engine.list_upload_parts(&call.actor, id).await?)))
+    Ok(Rendered(view::parts_view(&call.site.engine.uploads().list_upload_parts(&call.actor, id).await?)))
 }
 
 pub(super) async fn sign_part(call: CompanionRequest) -> CompanionResult {
     let part = wire::parse_part_number(call.path.get("number").map_or("", String::as_str))?;
     let id = call.verify_upload().await?;
-    let signed = call.site.engine.sign_unplanned(&call.actor, id, &[part]).await?;
-    let only = signed.first().ok_or_else(|| Error::Internal("no URL for one part".to_owned()))?;
+    let signed = call.site.engine.uploads().sign_unplanned(&call.actor, id, &[part]).await?;
+    let only = signed.first().ok_or_else(|| Error::Internal("no URL for one part".into()))?;
     Ok(Rendered(view::signed_url_view(only, call.site.engine.now())).into_response())
 }
 
 pub(super) async fn sign_parts(call: CompanionRequest) -> CompanionResult<Rendered<CompanionUrlsView>> {
     let parts = call.query.part_numbers()?;
     let id = call.verify_upload().await?;
-    let signed = call.site.engine.sign_unplanned(&call.actor, id, &parts).await?;
+    let signed = call.site.engine.uploads().sign_unplanned(&call.actor, id, &parts).await?;
     Ok(Rendered(view::signed_urls_view(&parts, signed)))
 }
 
@@ -98,13 +98,13 @@ pub(super) async fn complete_multipart(
 ) -> CompanionResult<Rendered<CompletedMultipartView>> {
     let wish = body?.into_value().into_command()?;
     let id = call.verify_upload().await?;
-    let asset = call.site.engine.complete_upload(&call.actor, id, wish).await?;
+    let asset = call.site.engine.uploads().complete_upload(&call.actor, id, wish).await?;
     Ok(Rendered(view::completed_view(&asset, &call.site.public_url)))
 }
 
 pub(super) async fn abort_multipart(call: CompanionRequest) -> CompanionResult<Rendered<AbortedMultipartView>> {
     let id = call.verify_upload().await?;
-    call.site.engine.abort(&call.actor, id).await?;
+    call.site.engine.uploads().abort(&call.actor, id).await?;
     Ok(Rendered(AbortedMultipartView {}))
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn get_key(
     RawQuery(query): RawQuery,
 ) -> ApiKeysResult {
     let tenant = parse_tenant(query.as_deref())?;
-    let key = site.engine.key(&actor, tenant.as_deref(), id).await?;
+    let key = site.engine.tenants().key(&actor, tenant.as_deref(), id).await?;
     Ok(Rendered(view::key_view(&key)).into_response())
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn get_limits(
         Ok(AuthenticatedActor(actor)) => site.engine.uploads().load_limits_for(&actor).await.ok(),
         Err(_) => None,
     };
-    Rendered(limits_view(&limits.unwrap_or_else(|| site.engine.limits())))
+    Rendered(limits_view(&limits.unwrap_or_else(|| site.engine.uploads().limits())))
 }
 
 pub(super) async fn create_upload(
@@ -43,7 +43,7 @@ pub(super) async fn create_upload(
     body: JsonBody<CreateUploadBody>,
 ) -> NativeResult {
     let command = body.value.into_command(parse_idempotency_key(&headers, body.fingerprint)?)?;
-    let opened = site.engine.create_upload(&actor, command).await?;
+    let opened = site.engine.uploads().create_upload(&actor, command).await?;
     let status = if opened.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Rendered(opened_upload_view(&opened, &site.public_url))).into_response())
 }
@@ -53,8 +53,8 @@ pub(super) async fn check_upload(
     State(site): State<AppState>,
     body: JsonBody<CreateUploadBody>,
 ) -> NativeResult<Rendered<UploadCheckView>> {
-    site.engine.check_create(&actor, body.value.into_command(None)?).await?;
-    let limits = site.engine.load_limits_for(&actor).await?;
+    site.engine.uploads().check_create(&actor, body.value.into_command(None)?).await?;
+    let limits = site.engine.uploads().load_limits_for(&actor).await?;
     Ok(Rendered(UploadCheckView { accepted: true, limits: limits_view(&limits) }))
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn get_upload(
     State(site): State<AppState>,
     PathId(upload): PathId<UploadId>,
 ) -> NativeResult<Rendered<UploadView>> {
-    let (upload, received) = site.engine.load_upload_with_parts(&actor, upload).await?;
+    let (upload, received) = site.engine.uploads().load_upload_with_parts(&actor, upload).await?;
     Ok(Rendered(upload_view(&upload, &received)))
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn put_content(
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.parse().ok());
     let about = GrantDescription { name: FileName::nameless(), media_type, metadata: AssetMetadata::new() };
     let pieces = body.into_data_stream().map(|piece| piece.map(BodyFrame::Bytes).map_err(|_| TruncatedBody));
-    let asset = site.engine.take_file(&actor, upload, about, announced, pieces.boxed()).await?;
+    let asset = site.engine.append().take_file(&actor, upload, about, announced, pieces.boxed()).await?;
     Ok(Rendered(asset_view(&asset)))
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn complete_upload(
     PathId(upload): PathId<UploadId>,
     body: JsonListBody<CompleteUploadBody>,
 ) -> NativeResult<Rendered<AssetView>> {
-    let asset = site.engine.complete_upload(&actor, upload, body.into_value().into_command()?).await?;
+    let asset = site.engine.uploads().complete_upload(&actor, upload, body.into_value().into_command()?).await?;
     Ok(Rendered(asset_view(&asset)))
 }
 
@@ -124,7 +124,7 @@ pub(super) async fn list_assets(
     State(site): State<AppState>,
     RawQuery(raw): RawQuery,
 ) -> NativeResult<Rendered<AssetPageView>> {
-    let list = site.engine.list_assets(&actor, query::parse_assets_query(raw.as_deref())?).await?;
+    let list = site.engine.assets().list_assets(&actor, query::parse_assets_query(raw.as_deref())?).await?;
     Ok(Rendered(asset_page_view(list)))
 }
 
@@ -136,7 +136,7 @@ pub(super) async fn batch_assets(
     let texts = body.value.ids;
     let ids: Vec<Option<AssetId>> = texts.iter().map(|text| text.parse().ok()).collect();
     let known: Vec<AssetId> = ids.iter().flatten().copied().collect();
-    let assets = site.engine.assets_by_id(&actor, &known).await?;
+    let assets = site.engine.assets().assets_by_id(&actor, &known).await?;
     let results = texts.iter().zip(&ids).map(|(id, parsed)| {
         let asset = assets.iter().find(|asset| Some(asset.id) == *parsed).map(asset_view);
         let error = asset.is_none().then(|| ProblemDetails::from(Error::NotFound).view());
@@ -154,7 +154,7 @@ pub(super) async fn get_asset(
 ) -> NativeResult<Rendered<AssetView>> {
     let wait = query::parse_wait_query(raw.as_deref())?;
     let done = |asset: &Asset| wait.until.as_deref().is_some_and(|state| asset.state.name() == state);
-    let asset = site.engine.await_asset(&actor, asset, wait.timeout, done).await?;
+    let asset = site.engine.assets().await_asset(&actor, asset, wait.timeout, done).await?;
     Ok(Rendered(asset_view(&asset)))
 }
 
@@ -164,7 +164,7 @@ pub(super) async fn patch_asset(
     PathId(asset): PathId<AssetId>,
     body: JsonBody<PatchAssetBody>,
 ) -> NativeResult<Rendered<AssetView>> {
-    let asset = site.engine.patch_asset(&actor, asset, body.value.into_command()?).await?;
+    let asset = site.engine.assets().patch_asset(&actor, asset, body.value.into_command()?).await?;
     Ok(Rendered(asset_view(&asset)))
 }
 

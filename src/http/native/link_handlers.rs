@@ -61,7 +61,7 @@ pub(super) async fn list_links(
     State(site): State<AppState>,
     RawQuery(raw): RawQuery,
 ) -> LinksResult {
-    let list = site.engine.list_links(&actor, link_wire::parse_links_query(raw.as_deref(), None)?).await?;
+    let list = site.engine.delivery().list_links(&actor, link_wire::parse_links_query(raw.as_deref(), None)?).await?;
     Ok(links_response(&list))
 }
 
@@ -71,7 +71,8 @@ pub(super) async fn list_asset_links(
     PathId(asset): PathId<AssetId>,
     RawQuery(raw): RawQuery,
 ) -> LinksResult {
-    let list = site.engine.list_links(&actor, link_wire::parse_links_query(raw.as_deref(), Some(asset))?).await?;
+    let list =
+        site.engine.delivery().list_links(&actor, link_wire::parse_links_query(raw.as_deref(), Some(asset))?).await?;
     Ok(links_response(&list))
 }
 
@@ -93,7 +94,7 @@ pub(super) async fn revoke_links(
     State(site): State<AppState>,
     body: JsonBody<RevokeLinksBody>,
 ) -> LinksResult<Rendered<RevokedLinksView>> {
-    let revoked = site.engine.revoke_links(&actor, body.value.to_command()?).await?;
+    let revoked = site.engine.delivery().revoke_links(&actor, body.value.to_command()?).await?;
     Ok(Rendered(RevokedLinksView { revoked }))
 }
 
@@ -103,7 +104,7 @@ pub(super) async fn revoke_asset_links(
     PathId(asset): PathId<AssetId>,
 ) -> LinksResult<Rendered<RevokedLinksView>> {
     let which = RevokeLinks { asset: Some(asset), maker: None };
-    Ok(Rendered(RevokedLinksView { revoked: site.engine.revoke_links(&actor, which).await? }))
+    Ok(Rendered(RevokedLinksView { revoked: site.engine.delivery().revoke_links(&actor, which).await? }))
 }
 
 pub(super) async fn create_collection(
@@ -113,7 +114,7 @@ pub(super) async fn create_collection(
     body: JsonListBody<CreateCollectionBody>,
 ) -> LinksResult {
     let repeat = parse_idempotency_key(&headers, body.fingerprint)?;
-    let made = site.engine.make_collection(&actor, body.value.into_command()?, repeat).await?;
+    let made = site.engine.delivery().make_collection(&actor, body.value.into_command()?, repeat).await?;
     Ok((StatusCode::CREATED, Rendered(link_view::collection_view(&made, &site.content_url))).into_response())
 }
 
@@ -126,7 +127,7 @@ pub(super) async fn create_thumbnail_urls(
     let texts = body.value.ids;
     let ids: Vec<Option<AssetId>> = texts.iter().map(|text| text.parse().ok()).collect();
     let known: Vec<AssetId> = ids.iter().flatten().copied().collect();
-    let mut made = site.engine.gallery(&actor, &known, &form).await?.into_iter();
+    let mut made = site.engine.delivery().gallery(&actor, &known, &form).await?.into_iter();
     let results = texts.iter().zip(&ids).map(|(text, id)| {
         let thumbnail = id.and_then(|_| made.next()).unwrap_or(Err(Error::NotFound));
         thumbnail.map_or_else(

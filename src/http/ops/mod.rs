@@ -95,7 +95,7 @@ async fn get_readiness(State(site): State<AppState>, RawQuery(query): RawQuery) 
         draining,
         database: health.database.is_ok(),
         store: health.store.is_ok(),
-        capabilities: view::capabilities_view(site.engine.capabilities()),
+        capabilities: view::capabilities_view(site.engine.operations().capabilities()),
     };
     let mut response = (status, axum::Json(body)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

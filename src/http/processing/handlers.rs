@@ -32,7 +32,7 @@ pub(super) async fn get_processing_task(
     RawQuery(query): RawQuery,
 ) -> ProcessingResult {
     let token = processing_token(&headers, query.as_deref())?;
-    let task = site.engine.processing_task(&actor, asset, &token).await?;
+    let task = site.engine.processing().processing_task(&actor, asset, &token).await?;
     Ok(Rendered(view::task_view(&task)).into_response())
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn report_processing(
     PathId(asset): PathId<AssetId>,
     body: JsonBody<ReportProcessingBody>,
 ) -> ProcessingResult<Rendered<ReportedAssetView>> {
-    let asset = site.engine.report_processing(&actor, asset, body.value.into_command()?).await?;
+    let asset = site.engine.processing().report_processing(&actor, asset, body.value.into_command()?).await?;
     Ok(Rendered(view::reported_view(&asset)))
 }
 
@@ -53,6 +53,6 @@ pub(super) async fn create_derivative_url(
     body: JsonBody<CreateDerivativeUrlBody>,
 ) -> ProcessingResult {
     let CreateDerivativeUrlBody { token, id, size } = body.value;
-    let signed = site.engine.sign_derivative(&actor, asset, &token, id, size).await?;
+    let signed = site.engine.processing().sign_derivative(&actor, asset, &token, id, size).await?;
     Ok(Rendered(view::signed_url_view(&signed, "PUT")).into_response())
 }

@@ -53,7 +53,7 @@ pub(super) async fn get_tenant(
     State(site): State<AppState>,
     PathId(named): PathId<String>,
 ) -> TenantsResult {
-    let standing = site.engine.tenant(&actor, &named).await?;
+    let standing = site.engine.tenants().tenant(&actor, &named).await?;
     Ok(Rendered(view::standing_view(&standing)).into_response())
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn update_tenant(
     PathId(named): PathId<String>,
     body: JsonBody<UpdateTenantBody>,
 ) -> TenantsResult {
-    let standing = site.engine.patch_tenant(&actor, &named, body.value.to_command()).await?;
+    let standing = site.engine.tenants().patch_tenant(&actor, &named, body.value.to_command()).await?;
     Ok(Rendered(view::standing_view(&standing)).into_response())
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn recompute_usage(
     State(site): State<AppState>,
     PathId(named): PathId<String>,
 ) -> TenantsResult<Rendered<RecomputedUsageView>> {
-    let (before, usage) = site.engine.recompute(&actor, &named).await?;
+    let (before, usage) = site.engine.tenants().recompute(&actor, &named).await?;
     Ok(Rendered(view::recomputed_view(before, usage)))
 }
 
@@ -94,7 +94,7 @@ pub(super) async fn get_policy(
     RawQuery(query): RawQuery,
 ) -> TenantsResult {
     let tenant = query::parse_tenant(query.as_deref())?;
-    let policy = site.engine.policy(&actor, tenant.as_deref(), &name).await?;
+    let policy = site.engine.tenants().policy(&actor, tenant.as_deref(), &name).await?;
     Ok(Rendered(view::policy_view(&policy)).into_response())
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn put_policy(
     body: JsonBody<PolicyRules>,
 ) -> TenantsResult {
     let tenant = query::parse_tenant(query.as_deref())?;
-    let policy = site.engine.put_policy(&actor, tenant.as_deref(), &name, body.value).await?;
+    let policy = site.engine.tenants().put_policy(&actor, tenant.as_deref(), &name, body.value).await?;
     Ok(Rendered(view::policy_view(&policy)).into_response())
 }
 
@@ -169,7 +169,7 @@ fn audit_lines(entries: &[AuditEntry]) -> Result<Vec<u8>, Error> {
     let mut lines = Vec::new();
     for entry in entries {
         let written = serde_json::to_writer(&mut lines, &view::audit_entry_view(entry));
-        written.map_err(|error| Error::Internal(error.to_string()))?;
+        written.map_err(Error::internal)?;
         lines.push(b'\n');
     }
     Ok(lines)

@@ -29,7 +29,7 @@ pub(super) async fn create_webhook(
     State(site): State<AppState>,
     body: JsonBody<CreateWebhookBody>,
 ) -> WebhooksResult {
-    let webhook = site.engine.create_webhook(&actor, body.value.into_command()).await?;
+    let webhook = site.engine.webhooks().create_webhook(&actor, body.value.into_command()).await?;
     Ok(webhook_secret_response(StatusCode::CREATED, &webhook))
 }
 
@@ -37,7 +37,7 @@ pub(super) async fn list_webhooks(
     AuthenticatedActor(actor): AuthenticatedActor,
     State(site): State<AppState>,
 ) -> WebhooksResult {
-    let webhooks = site.engine.list_webhooks(&actor).await?;
+    let webhooks = site.engine.webhooks().list_webhooks(&actor).await?;
     Ok(Rendered(view::webhook_list_view(&webhooks)).into_response())
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn get_webhook(
     State(site): State<AppState>,
     PathId(id): PathId<WebhookId>,
 ) -> WebhooksResult {
-    let webhook = site.engine.webhook(&actor, id).await?;
+    let webhook = site.engine.webhooks().webhook(&actor, id).await?;
     Ok(Rendered(view::webhook_view(&webhook)).into_response())
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn update_webhook(
     PathId(id): PathId<WebhookId>,
     body: JsonBody<UpdateWebhookBody>,
 ) -> WebhooksResult {
-    let webhook = site.engine.change_webhook(&actor, id, &body.value.into_command()).await?;
+    let webhook = site.engine.webhooks().change_webhook(&actor, id, &body.value.into_command()).await?;
     Ok(Rendered(view::webhook_view(&webhook)).into_response())
 }
 
@@ -75,7 +75,7 @@ pub(super) async fn rotate_webhook_secret(
     PathId(id): PathId<WebhookId>,
     body: JsonBody<RotateWebhookSecretBody>,
 ) -> WebhooksResult {
-    let webhook = site.engine.rotate_webhook(&actor, id, body.value.parse_overlap()?).await?;
+    let webhook = site.engine.webhooks().rotate_webhook(&actor, id, body.value.parse_overlap()?).await?;
     Ok(webhook_secret_response(StatusCode::OK, &webhook))
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn test_webhook(
     State(site): State<AppState>,
     PathId(id): PathId<WebhookId>,
 ) -> WebhooksResult {
-    let delivery = site.engine.test_webhook(&actor, id).await?;
+    let delivery = site.engine.webhooks().test_webhook(&actor, id).await?;
     Ok(Rendered(view::delivery_view(&delivery)).into_response())
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn replay_delivery(
     Path((id, delivery)): Path<(String, String)>,
 ) -> WebhooksResult {
     let (Ok(id), Ok(delivery)) = (id.parse(), delivery.parse()) else { return Err(Error::NotFound.into()) };
-    let again = site.engine.replay_delivery(&actor, id, delivery).await?;
+    let again = site.engine.webhooks().replay_delivery(&actor, id, delivery).await?;
     Ok((StatusCode::ACCEPTED, Rendered(view::delivery_view(&again))).into_response())
 }
 
@@ -117,6 +117,6 @@ pub(super) async fn replay_deliveries(
     body: JsonBody<ReplayRangeBody>,
 ) -> WebhooksResult {
     let range = body.value.into_command(site.engine.now())?;
-    let replayed = site.engine.replay_range(&actor, id, &range).await?;
+    let replayed = site.engine.webhooks().replay_range(&actor, id, &range).await?;
     Ok((StatusCode::ACCEPTED, Rendered(view::replayed_view(&replayed))).into_response())
 }
