@@ -112,8 +112,7 @@ impl RowAccess {
         self.store.find_asset(upload.asset).await?.ok_or(Error::NotFound)
     }
 
-    /// Reads an upload through a cache of [`UPLOAD_CACHE_TTL`](UPLOAD_CACHE_TTL), for requests that only sign
-    /// URLs.
+    /// Reads an upload through a cache of [`UPLOAD_CACHE_TTL`], for requests that only sign URLs.
     pub(super) async fn load_recent_upload(&self, id: UploadId) -> Result<Option<Arc<Upload>>> {
         // An unknown id is an error here, so that it is not cached.
         let fetch = async { self.store.find_upload(id).await?.map(Arc::new).ok_or(Error::NotFound) };

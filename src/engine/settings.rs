@@ -54,8 +54,11 @@ impl EngineSettings {
     /// Names of the modes that are offered.
     #[must_use]
     pub fn deliveries_offered(&self) -> Vec<&'static str> {
-        let (usual, also) = (self.delivery, &self.deliveries.also);
-        let offered = DeliveryMode::ALL.into_iter().filter(|mode| *mode == usual || also.contains(mode));
-        offered.map(DeliveryMode::name).collect()
+        DeliveryMode::ALL.into_iter().filter(|mode| self.offers_delivery(*mode)).map(DeliveryMode::name).collect()
+    }
+
+    /// True if a request or a policy may choose this mode.
+    pub(super) fn offers_delivery(&self, mode: DeliveryMode) -> bool {
+        mode == self.delivery || self.deliveries.also.contains(&mode)
     }
 }

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'kill "$(cat "$work/pid")" 2>/dev/null; rm -rf "$work"' EXIT
-port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+source tests/clients/service.sh
 
 export GANTRY_DATA_DIR=$work/data GANTRY_LISTEN=127.0.0.1:$(port) GANTRY_STORE_LISTEN=127.0.0.1:$(port)
 gantry=$(realpath "${GANTRY_TEST_BIN:-target/debug/gantry}")

@@ -9,13 +9,12 @@ import { join } from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
+import { CHROMIUM, QUIET } from "./browser.mjs";
 import { PROOF, front } from "./fronts.mjs";
 import { network } from "./network.mjs";
 import { Service } from "./service.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
+const FLAGS = [...QUIET,
   // The test's own page comes from nowhere, and everything else from this machine.
   "--disable-features=LocalNetworkAccessChecks", "--autoplay-policy=no-user-gesture-required"];
 
@@ -48,7 +47,7 @@ async function film(dir) {
 }
 
 test("deliveries in a browser", async (t) => {
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
   t.after(() => browser.close());
 
   const dir = await mkdtemp(join(tmpdir(), "gantry-film-"));

@@ -5,12 +5,10 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { chromium } from "playwright-core";
+import { CHROMIUM, QUIET } from "./browser.mjs";
 import { Service } from "./service.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const SCREENSHOTS = process.env.GANTRY_TEST_SCREENSHOTS;
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
 
 async function screenshot(page, name) {
   if (!SCREENSHOTS) return;

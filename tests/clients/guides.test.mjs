@@ -10,9 +10,9 @@ import test from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
+import { CHROMIUM, QUIET } from "./browser.mjs";
 import { freePort, Service } from "./service.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const PACKAGES = fileURLToPath(new URL("node_modules", import.meta.url));
 const GUIDE = new URL("../../web/guides/put-an-upload-into-a-page.md", import.meta.url);
 const GUIDE_PORT = "9002";
@@ -48,7 +48,7 @@ test("the page of the guide sends a file, and says when it is ready", async (t) 
   });
   const service = await Service.start({ GANTRY_CORS_ORIGINS: origin });
   const backend = await startBackend(dir, service, origin);
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-quic"] });
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
   t.after(async () => {
     await browser.close();
     backend.kill();

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'kill $(cat "$work"/*/pids) 2>/dev/null; wait; rm -rf "$work"' EXIT
-port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+source tests/clients/service.sh
 mkdir "$work/bin"
 ln -s "$(realpath "${GANTRY_TEST_BIN:-target/debug/gantry}")" "$work/bin/gantry"
 export PATH="$work/bin:$PATH" AWS_EC2_METADATA_DISABLED=true

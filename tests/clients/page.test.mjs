@@ -6,13 +6,11 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { chromium } from "playwright-core";
+import { CHROMIUM, QUIET } from "./browser.mjs";
 import { Service } from "./service.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const SCREENSHOTS = process.env.GANTRY_TEST_SCREENSHOTS;
 const MIB = 1024 * 1024;
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
 
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 

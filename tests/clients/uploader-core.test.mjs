@@ -12,13 +12,11 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
+import { CHROMIUM, QUIET } from "./browser.mjs";
 import { createUploader } from "../../web/uploader/src/core/index.js";
 import { Service } from "./service.mjs";
 import { SOURCES, serve } from "./uploader-page.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
 const MIB = 2 ** 20;
 const CORE_LIMIT_BYTES = 25 * 1024;
 

@@ -13,12 +13,11 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
+import { CHROMIUM, QUIET } from "./browser.mjs";
 import { Service } from "./service.mjs";
 import { PACKAGES, SOURCES, bundleExample, serve, strictPolicy } from "./uploader-page.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const SCREENSHOTS = process.env.GANTRY_TEST_SCREENSHOTS;
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const MB = 1_000_000;
 
 const PAGE = `

@@ -5,13 +5,11 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import test from "node:test";
 import { chromium } from "playwright-core";
+import { CHROMIUM, QUIET } from "./browser.mjs";
 import { Service } from "./service.mjs";
 import { noise, pages } from "./uppy.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const MIB = 1024 * 1024;
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
 
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 

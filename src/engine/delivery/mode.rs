@@ -155,10 +155,9 @@ impl DeliveryEngine {
 
     /// Mode of content without a policy, for a request with this `wish`.
     pub(in crate::engine) fn delivery(&self, wish: Option<DeliveryMode>) -> Result<DeliveryMode> {
-        let (usual, also) = (self.settings.delivery, &self.settings.deliveries.also);
         match wish {
-            None => Ok(usual),
-            Some(wish) if wish == usual || also.contains(&wish) => Ok(wish),
+            None => Ok(self.settings.delivery),
+            Some(wish) if self.settings.offers_delivery(wish) => Ok(wish),
             Some(_) => Err(Error::invalid(
                 "delivery",
                 format!("must be one of {}", self.settings.deliveries_offered().join(", ")),

@@ -9,7 +9,8 @@ const files = (/** @type {string} */ before, /** @type {string} */ after = "") =
   other: `${before}{count} ملف${after}`,
 });
 
-export default {
+/** @type {import("../element/words.js").Messages} */
+const messages = {
   lang: "ar",
   dir: "rtl",
 
@@ -142,3 +143,5 @@ export default {
     file_changed: "تغيّر هذا الملف أثناء إرساله. اختره مرة أخرى لإرساله كما هو الآن.",
   },
 };
+
+export default messages;

@@ -1,6 +1,7 @@
 // Deutsch.
 
-export default {
+/** @type {import("../element/words.js").Messages} */
+const messages = {
   lang: "de",
   dir: "ltr",
 
@@ -121,3 +122,5 @@ export default {
     file_changed: "Diese Datei wurde während des Sendens geändert. Wählen Sie sie noch einmal aus, um sie im jetzigen Zustand zu senden.",
   },
 };
+
+export default messages;

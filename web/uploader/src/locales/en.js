@@ -1,6 +1,7 @@
 // English. Every other language has the same keys; a plural is an object with the forms that Intl.PluralRules names.
 
-export default {
+/** @type {import("../element/words.js").Messages} */
+const messages = {
   lang: "en",
   dir: "ltr",
 
@@ -122,3 +123,5 @@ export default {
     file_changed: "This file was changed while it was being sent. Choose it again to send it as it is now.",
   },
 };
+
+export default messages;

@@ -1,6 +1,7 @@
 // 한국어.
 
-export default {
+/** @type {import("../element/words.js").Messages} */
+const messages = {
   lang: "ko",
   dir: "ltr",
 
@@ -118,3 +119,5 @@ export default {
     file_changed: "보내는 동안 이 파일이 변경되었습니다. 지금 상태로 보내려면 다시 선택하세요.",
   },
 };
+
+export default messages;
