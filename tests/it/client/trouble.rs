@@ -3,6 +3,7 @@
 use super::proxy::Harm;
 use super::service::{MIB, PART, Service, ended, noise, sha256};
 use crate::support::patience::eventually;
+use crate::support::requests;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_part_that_breaks_off_hangs_or_is_answered_to_nobody_is_sent_again() {
@@ -72,7 +73,7 @@ async fn an_upload_that_somebody_gives_up_begins_afresh() {
     let child = service.gantry(["put", "--part-size=5MiB", file.to_str().unwrap()]).spawn().unwrap();
     eventually("a part", async || !service.proxy.puts().is_empty()).await;
     let upload = service.journalled_upload().unwrap();
-    let abort = reqwest::Client::new().delete(format!("{}/v1/uploads/{upload}", service.url));
+    let abort = requests::client().delete(format!("{}/v1/uploads/{upload}", service.url));
     assert!(abort.bearer_auth(&service.key).send().await.unwrap().status().is_success());
     service.proxy.full_speed();
     let put = ended(child.wait_with_output().await.unwrap());

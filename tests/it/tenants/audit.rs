@@ -11,6 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::native::ready;
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::support::transcript::Names;
 use crate::{on_both_services, transcript};
