@@ -95,6 +95,19 @@ async fn keys_and_tenants_from_the_command_line() {
     }
 }
 
+/// Programs that decode are asked for their versions. One that never answers keeps nobody waiting.
+#[tokio::test]
+async fn a_start_waits_for_no_program() {
+    let programs = tempfile::TempDir::new().unwrap();
+    let source = programs.path().join("ffprobe.c");
+    std::fs::write(&source, "#include <poll.h>\nint main(void) { for (;;) poll(0, 0, -1); }\n").unwrap();
+    let made = std::process::Command::new("cc").arg(&source).arg("-o").arg(programs.path().join("ffprobe")).status();
+    assert!(made.unwrap().success());
+    let mut instance = Instance::new(sqlite(), &[("PATH", programs.path().to_str().unwrap())]);
+    instance.start(None).await;
+    assert!(!instance.log_text().contains("programs do not run here"), "{}", instance.log_text());
+}
+
 #[tokio::test]
 async fn settings_are_checked_all_at_once() {
     let instance = Instance::new(sqlite(), &[("GANTRY_DELIVERY", "pigeon"), ("GANTRY_NONSENSE", "1")]);
