@@ -115,7 +115,7 @@ pub async fn until(service: &Service, asset: &str, wanted: impl Fn(&Asset) -> bo
         if wanted(&now) {
             return Ok(now);
         }
-        service.advance(Duration::from_millis(500));
+        service.advance_for(asset).await;
         Err(now)
     })
     .await
