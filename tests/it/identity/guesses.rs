@@ -81,18 +81,21 @@ on_both_services! {
         let key = service.key("read").await;
         let keys = [wrong(&key), format!("{NOBODYS}.{}", "0".repeat(64)), "gk_nonsense".to_owned()];
         let url = format!("{}/v1/assets", service.base);
-        let mut times = [Duration::MAX; 3];
-        // The quickest of a few: what else this machine does only adds.
-        for _ in 0..5 {
+        let (client, mut times) = (requests::client(), [Duration::MAX; 3]);
+        let apart = |times: &[Duration; 3]| *times.iter().max().unwrap() - *times.iter().min().unwrap();
+        // The quickest of some: what else this machine does only adds.
+        for round in 0..30 {
+            if round >= 5 && apart(&times) < Duration::from_millis(20) {
+                break;
+            }
             for (key, best) in keys.iter().zip(&mut times) {
-                let (status, took, _) = ask(Method::GET, &url, key).await;
-                assert_eq!(status, 401);
-                *best = took.min(*best);
+                let began = Instant::now();
+                assert_eq!(client.get(&url).bearer_auth(key).send().await.unwrap().status(), 401);
+                *best = began.elapsed().min(*best);
             }
         }
         println!("wrong secret, unknown id, no key: {times:?}");
-        let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
-        assert!(*most - *least < Duration::from_millis(20), "{times:?}");
+        assert!(apart(&times) < Duration::from_millis(20), "{times:?}");
     }
 
     async fn refusals_are_told_in_summary(service) {
