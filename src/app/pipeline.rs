@@ -38,8 +38,13 @@ pub(super) async fn open_pipeline(
 async fn open_media_step(config: &ServiceConfig) -> anyhow::Result<Option<MediaStep>> {
     let scratch = prepare_scratch_dir(&config.data_dir).context("the scratch folder cannot be created")?;
     let sandbox = MediaSandbox::new(config.processing.limits);
-    match sandbox.probe().await {
-        Ok(_) => Ok(Some(MediaStep { sandbox, sizes: config.processing.sizes.clone(), scratch })),
+    match sandbox.probe_child().await {
+        Ok(_) => {
+            // The answer is for the log alone: the start does not wait for it.
+            let probed = sandbox.clone();
+            tokio::spawn(async move { probed.find_missing_programs().await });
+            Ok(Some(MediaStep { sandbox, sizes: config.processing.sizes.clone(), scratch }))
+        }
         Err(MediaError::Internal(why)) => {
             tracing::error!(why = %chain(&why), "decoders cannot be locked in here: there will be no facts and no derivatives");
             Ok(None)

@@ -14,7 +14,7 @@ use super::protocol::{
     ChildFindings, ChildLimits, ChildRequest, ChildResponse, ChildTask, ColourCode, DrawnThumbnail, PictureTask,
     ThumbnailSpec,
 };
-use super::{DerivativeFile, InspectionTask, MediaError, MediaProblem, MediaReport, MediaSandbox, SandboxStatus};
+use super::{DerivativeFile, InspectionTask, MediaError, MediaProblem, MediaReport, MediaSandbox};
 
 /// Limits for what a child may return: characters of a string, members of an object, depth.
 const MAX_TEXT_CHARS: usize = 255;
@@ -270,21 +270,24 @@ fn child_limits(sandbox: &MediaSandbox) -> ChildLimits {
     }
 }
 
-/// Probes how well a child can confine itself, and which programs do not run in the sandbox.
-pub(super) async fn probe_sandbox(sandbox: &MediaSandbox, deadline: Instant) -> Result<SandboxStatus, MediaError> {
-    let order = |work| ChildRequest { bounds: child_limits(sandbox), reads: Vec::new(), writes: Vec::new(), work };
-    let ended = run_child(sandbox, &order(ChildTask::Probe), deadline).await?;
+/// Probes how well a child can confine itself.
+pub(super) async fn probe_landlock(sandbox: &MediaSandbox, deadline: Instant) -> Result<String, MediaError> {
+    let ended = run_child(sandbox, &probe_request(sandbox, ChildTask::Probe), deadline).await?;
     let ended = ended.map_err(|problem| MediaError::Internal(problem.sentence.into()))?;
     let Ok(ChildResponse::Found(found)) = serde_json::from_slice(&ended.stdout) else {
         return Err(MediaError::Internal("a decoder does not answer".into()));
     };
-    let landlock = found.details.get("landlock").and_then(Value::as_str).unwrap_or("none").to_owned();
+    Ok(found.details.get("landlock").and_then(Value::as_str).unwrap_or("none").to_owned())
+}
+
+/// Probes which programs do not run in the sandbox.
+pub(super) async fn find_missing_programs(sandbox: &MediaSandbox, deadline: Instant) -> Vec<&'static str> {
     let mut missing = Vec::new();
     for (name, program, version) in sandbox.tools.version_commands() {
         let runs = match program.clone() {
             Some(program) => {
-                let work = ChildTask::Tool { program, args: vec![version.to_owned()] };
-                matches!(run_child(sandbox, &order(work), deadline).await, Ok(Ok(ChildOutput { succeeded: true, .. })))
+                let request = probe_request(sandbox, ChildTask::Tool { program, args: vec![version.to_owned()] });
+                matches!(run_child(sandbox, &request, deadline).await, Ok(Ok(ChildOutput { succeeded: true, .. })))
             }
             None => false,
         };
@@ -292,7 +295,12 @@ pub(super) async fn probe_sandbox(sandbox: &MediaSandbox, deadline: Instant) -> 
             missing.push(name);
         }
     }
-    Ok(SandboxStatus { landlock, missing })
+    missing
+}
+
+/// A request that names no files.
+fn probe_request(sandbox: &MediaSandbox, work: ChildTask) -> ChildRequest {
+    ChildRequest { bounds: child_limits(sandbox), reads: Vec::new(), writes: Vec::new(), work }
 }
 
 /// True if a file begins with the signature of its format. Other files are not passed on under this media type.

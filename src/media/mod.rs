@@ -209,15 +209,6 @@ pub enum MediaError {
     Internal(FailureCause),
 }
 
-/// State of the sandbox on this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SandboxStatus {
-    /// Landlock: `full`, `partial` (an older kernel) or `none`. seccomp and rlimits always apply.
-    pub landlock: String,
-    /// Programs that are not installed or do not run in the sandbox; what they decode is left out.
-    pub missing: Vec<&'static str>,
-}
-
 /// Runs inspections in confined child processes.
 #[derive(Clone, Debug)]
 pub struct MediaSandbox {
@@ -255,19 +246,23 @@ impl MediaSandbox {
         FileInspection::new(self, task, wanted, Instant::now() + self.limits.max_wall_time).examine(kind).await
     }
 
-    /// Probes a child and each program in the sandbox, and logs what is not enforced or does not run.
-    pub async fn probe(&self) -> Result<SandboxStatus, MediaError> {
-        let hold = inspect::probe_sandbox(self, Instant::now() + self.limits.max_wall_time).await?;
-        if hold.landlock != "full" {
-            tracing::warn!(
-                landlock = hold.landlock,
-                "this kernel keeps decoders from other files only in part (Landlock)"
-            );
+    /// Probes a child in the sandbox, and logs what the kernel does not enforce. The answer is how far Landlock holds:
+    /// `full`, `partial` (an older kernel) or `none`; seccomp and rlimits always apply.
+    pub async fn probe_child(&self) -> Result<String, MediaError> {
+        let landlock = inspect::probe_landlock(self, Instant::now() + self.limits.max_wall_time).await?;
+        if landlock != "full" {
+            tracing::warn!(landlock, "this kernel keeps decoders from other files only in part (Landlock)");
         }
-        if !hold.missing.is_empty() {
-            tracing::warn!(missing = hold.missing.join(", "), "programs do not run here; what they decode is left out");
+        Ok(landlock)
+    }
+
+    /// Starts each program in the sandbox, and logs which are not installed or do not run: what they decode is left out.
+    pub async fn find_missing_programs(&self) -> Vec<&'static str> {
+        let missing = inspect::find_missing_programs(self, Instant::now() + self.limits.max_wall_time).await;
+        if !missing.is_empty() {
+            tracing::warn!(missing = missing.join(", "), "programs do not run here; what they decode is left out");
         }
-        Ok(hold)
+        missing
     }
 }
 

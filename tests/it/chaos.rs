@@ -21,6 +21,7 @@ use crate::processing::{EICAR, photo};
 use crate::support::database::Place;
 use crate::support::patience::eventually_ok;
 use crate::support::process::Instance;
+use crate::support::requests;
 use crate::support::servers::Own;
 
 const LEASE: Duration = Duration::from_secs(2);
@@ -289,7 +290,7 @@ async fn every_committed_hand_off_is_delivered_and_nothing_happens_twice() {
     let world = Arc::new(World {
         url: instance.url.clone(),
         key: instance.key(),
-        client: Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+        client: requests::client_without_redirects(),
         brought: Mutex::default(),
         offers: Mutex::default(),
         stop: CancellationToken::new(),

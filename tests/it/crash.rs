@@ -10,6 +10,7 @@ use crate::processing::photo;
 use crate::support::database::Place;
 use crate::support::patience::{PATIENCE, eventually, eventually_ok, in_time};
 use crate::support::process::Instance;
+use crate::support::requests;
 use crate::support::servers::{clamd, variable};
 use crate::support::transcript::noise;
 
@@ -42,7 +43,7 @@ impl Story {
         let key = instance.key();
         instance.kill();
         instance.start(Some(crash_at)).await;
-        Self { instance, client: Client::new(), key, deaths: 0 }
+        Self { instance, client: requests::client(), key, deaths: 0 }
     }
 
     /// Asks until there is an answer, restarting the service when it has died.

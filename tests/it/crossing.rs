@@ -5,6 +5,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::on_both_services;
+use crate::support::requests;
 use crate::support::service::Service;
 
 const FILE: &str = "once upon athird of itand the end";
@@ -16,7 +17,7 @@ struct Anybody<'a>(&'a Service);
 impl Anybody<'_> {
     fn ask(&self, method: &str, path: &str) -> RequestBuilder {
         let method: Method = method.parse().unwrap();
-        reqwest::Client::new().request(method, format!("{}{path}", self.0.base)).bearer_auth(&self.0.admin)
+        requests::client().request(method, format!("{}{path}", self.0.base)).bearer_auth(&self.0.admin)
     }
 
     fn tus(&self, method: &str, path: &str) -> RequestBuilder {
@@ -117,7 +118,7 @@ on_both_services! {
     async fn what_comes_in_parts_is_one_upload_at_every_door(service) {
         let anybody = Anybody(service);
         let put = async |url: &Value| {
-            let put = reqwest::Client::new().put(url.as_str().unwrap()).body(FILE);
+            let put = requests::client().put(url.as_str().unwrap()).body(FILE);
             put.header("content-length", FILE.len()).send().await.unwrap().headers()["etag"].to_str().unwrap().to_owned()
         };
         // Opened by the native API, ended by Companion's.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use reqwest::Client;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Row};
@@ -13,6 +12,7 @@ use tempfile::TempDir;
 use crate::support::database::Place;
 use crate::support::patience::eventually;
 use crate::support::process::Instance;
+use crate::support::requests;
 use crate::support::transcript::noise;
 
 fn sqlite() -> (Place, PathBuf) {
@@ -29,7 +29,7 @@ impl Unready {
         let log = std::fs::File::create(log).unwrap();
         let process = instance.gantry(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let livez = format!("{}/livez", instance.url);
-        eventually("the process answers", async || reqwest::get(&livez).await.is_ok()).await;
+        eventually("the process answers", async || requests::get(&livez).await.is_ok()).await;
         Self(process)
     }
 }
@@ -58,17 +58,17 @@ async fn spoil(file: &Path, table: &str) -> (u64, Vec<u8>) {
 }
 
 async fn status(instance: &Instance, path: &str) -> u16 {
-    reqwest::get(format!("{}{path}", instance.url)).await.unwrap().status().as_u16()
+    requests::get(format!("{}{path}", instance.url)).await.unwrap().status().as_u16()
 }
 
 async fn ask(instance: &Instance, key: &str, path: &str) -> (u16, Value) {
-    let answer = Client::new().get(format!("{}{path}", instance.url)).bearer_auth(key).send().await.unwrap();
+    let answer = requests::client().get(format!("{}{path}", instance.url)).bearer_auth(key).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap_or_default())
 }
 
 async fn create(instance: &Instance, key: &str) -> (u16, Value) {
     let wish = json!({ "filename": "a.bin", "size": 5 });
-    let made = Client::new().post(format!("{}/v1/uploads", instance.url)).bearer_auth(key).json(&wish);
+    let made = requests::client().post(format!("{}/v1/uploads", instance.url)).bearer_auth(key).json(&wish);
     let made = made.send().await.unwrap();
     (made.status().as_u16(), made.json().await.unwrap())
 }
@@ -76,7 +76,7 @@ async fn create(instance: &Instance, key: &str) -> (u16, Value) {
 /// A whole file; the id of its asset, once it is ready.
 async fn bring(instance: &Instance, key: &str, bytes: Vec<u8>) -> String {
     let wish = json!({ "filename": "a.bin", "size": bytes.len() });
-    let client = Client::new();
+    let client = requests::client();
     let made = client.post(format!("{}/v1/uploads", instance.url)).bearer_auth(key).json(&wish).send().await.unwrap();
     let made: Value = made.error_for_status().unwrap().json().await.unwrap();
     let content = format!("{}/v1/uploads/{}/content", instance.url, made["upload"]["id"].as_str().unwrap());
@@ -93,7 +93,7 @@ async fn says_that_it_is_damaged(instance: &Instance, key: &str, asset: &str) {
     assert_eq!(status(instance, "/livez").await, 200);
     let (code, alarms) = ask(instance, key, "/v1/admin/alarms").await;
     assert_eq!((code, &alarms["alarms"][0]["code"]), (200, &json!("database_damaged")), "{alarms}");
-    let metrics = reqwest::get(format!("{}/metrics", instance.url)).await.unwrap().text().await.unwrap();
+    let metrics = requests::get(format!("{}/metrics", instance.url)).await.unwrap().text().await.unwrap();
     assert!(metrics.lines().any(|line| line.starts_with("gantry_alarms ") && !line.ends_with(" 0")), "{metrics}");
     assert_eq!(create(instance, key).await.0, 500, "nothing is acknowledged that might not be found again");
     assert_eq!(ask(instance, key, &format!("/v1/assets/{asset}")).await.0, 200, "reading goes on");
@@ -131,7 +131,7 @@ async fn malformed_pages_are_found_when_they_are_met() {
     assert_eq!(status(&instance, "/readyz").await, 200);
     // A table of which no connection has a page in its memory.
     spoil(&file, "replay").await;
-    let wish = Client::new().post(format!("{}/v1/uploads", instance.url)).bearer_auth(&key);
+    let wish = requests::client().post(format!("{}/v1/uploads", instance.url)).bearer_auth(&key);
     let wish = wish.header("idempotency-key", "k").json(&json!({ "filename": "a.bin", "size": 5 }));
     let refused = wish.send().await.unwrap();
     assert_eq!(refused.status(), 500);
@@ -189,7 +189,7 @@ impl Drop for Tmpfs {
 
 async fn delete(instance: &Instance, key: &str, asset: &str) -> u16 {
     let url = format!("{}/v1/assets/{asset}", instance.url);
-    Client::new().delete(url).bearer_auth(key).send().await.unwrap().status().as_u16()
+    requests::client().delete(url).bearer_auth(key).send().await.unwrap().status().as_u16()
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn a_full_disk_is_507_and_deletes_use_the_reserve() {
     disk.leave(7 << 20);
     let (code, problem) = create(&instance, &key).await;
     assert_eq!((code, &problem["code"], &problem["retryable"]), (507, &json!("storage_full"), &json!(false)));
-    let link = Client::new().post(format!("{}/v1/assets/{}/links", instance.url, assets[0])).bearer_auth(&key);
+    let link = requests::client().post(format!("{}/v1/assets/{}/links", instance.url, assets[0])).bearer_auth(&key);
     assert_eq!(link.json(&json!({ "expires_in": 60 })).send().await.unwrap().status(), 507);
     assert_eq!(delete(&instance, &key, &assets[0]).await, 204);
     assert_eq!(ask(&instance, &key, &format!("/v1/assets/{}", assets[1])).await.0, 200);
@@ -221,7 +221,7 @@ async fn a_full_disk_is_507_and_deletes_use_the_reserve() {
     // The log of writes may have some room of its own left; then it is full as well.
     let mut last = 204;
     for _ in 0..2000 {
-        let changed = Client::new().patch(format!("{}/v1/assets/{}", instance.url, assets[1])).bearer_auth(&key);
+        let changed = requests::client().patch(format!("{}/v1/assets/{}", instance.url, assets[1])).bearer_auth(&key);
         last = changed.json(&json!({ "metadata": { "a": "x".repeat(2000) } })).send().await.unwrap().status().as_u16();
         if last != 200 {
             break;

@@ -12,16 +12,18 @@ use crate::contract::headers::answer_to;
 use crate::support::database::Place;
 use crate::support::patience::eventually;
 use crate::support::process::{Instance, free_port};
+use crate::support::requests;
 
 fn sqlite() -> Place {
-    Place::Sqlite(std::sync::Arc::new(tempfile::TempDir::new().unwrap()))
+    Place::fresh_file()
 }
 
 /// What a command says on standard error when it fails, in words. One that runs on is ended and has not failed.
 fn refusal(mut command: Command) -> String {
     let mut limited = Command::new("timeout");
     limited.arg("60").arg(command.get_program()).args(command.get_args());
-    limited.envs(command.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+    let said = command.get_envs().filter(|(name, _)| *name != "PATH");
+    limited.envs(said.filter_map(|(name, value)| value.map(|value| (name, value))));
     if let Some(dir) = command.get_current_dir() {
         limited.current_dir(dir);
     }
@@ -36,7 +38,7 @@ fn refusal(mut command: Command) -> String {
 }
 
 async fn upload(url: &str, key: &str, bytes: &str) -> Value {
-    let client = reqwest::Client::new();
+    let client = requests::client();
     let wish = json!({ "filename": "a.txt", "size": bytes.len(), "method": "put" }).to_string();
     let opened = client.post(format!("{url}/v1/uploads")).bearer_auth(key).body(wish).send().await.unwrap();
     let opened: Value = opened.json().await.unwrap();
@@ -242,7 +244,7 @@ async fn listening_everywhere_needs_addresses_for_clients() {
     let key = instance.key();
     let asset = upload(&public, &key, "hello").await;
     let content = format!("{public}/v1/assets/{}/content", asset["id"].as_str().unwrap());
-    let answer = reqwest::Client::new().get(content).bearer_auth(&key).send().await.unwrap();
+    let answer = requests::client().get(content).bearer_auth(&key).send().await.unwrap();
     assert!(answer.url().as_str().starts_with(&store_public), "{}", answer.url());
     assert_eq!(answer.text().await.unwrap(), "hello");
 }
@@ -267,7 +269,7 @@ async fn the_command_line_says_what_is_wrong_with_key_and_address() {
     let text = refusal(gantry(&instance.url.replace("http:", "https:"), &key));
     assert!(text.contains("does not support HTTPS") && text.contains("http://"), "{text}");
     let detail = async |token: Option<&str>, path: &str| {
-        let request = reqwest::Client::new().get(format!("{}{path}", instance.url));
+        let request = requests::client().get(format!("{}{path}", instance.url));
         let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
         request.send().await.unwrap().json::<Value>().await.unwrap()["detail"].as_str().unwrap().to_owned()
     };
@@ -300,7 +302,7 @@ async fn a_link_for_a_network_sees_the_client_behind_a_trusted_proxy() {
     instance.start(None).await;
     let key = instance.key();
     let asset = upload(&instance.url, &key, "hello").await["id"].as_str().unwrap().to_owned();
-    let client = reqwest::Client::new();
+    let client = requests::client();
     let made = client.post(format!("{}/v1/assets/{asset}/links", instance.url)).bearer_auth(&key);
     let made: Value = made.body(r#"{"ip": "192.0.2.0/24"}"#).send().await.unwrap().json().await.unwrap();
     let link = made["url"].as_str().unwrap().to_owned();

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::native::ready;
 use crate::support::patience::in_time;
+use crate::support::requests;
 use crate::{on_both_services, transcript};
 
 /// Advisory, what went wrong, and the test that says it does not here.
@@ -122,7 +123,7 @@ on_both_services! {
 
     async fn no_answer_sets_a_cookie(service) {
         let names = ready(service, "a.txt", "hello").await;
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = requests::client_without_redirects();
         let asset = &names["asset"];
         for path in [
             "/".to_owned(),

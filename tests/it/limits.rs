@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::{on_both_services, transcript};
 
@@ -16,7 +17,7 @@ fn behind_a_proxy() -> Shape {
 }
 
 async fn granted(service: &Service, wish: Value) -> Value {
-    let request = reqwest::Client::new().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
+    let request = requests::client().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
     let answer = request.body(wish.to_string()).send().await.unwrap();
     assert_eq!(answer.status(), 201);
     answer.json().await.unwrap()
@@ -87,7 +88,7 @@ on_both_services! {
 
     async fn clients_are_told_how_large_a_request_may_be(service, behind_a_proxy()) {
         let request = format!("{}/v1/limits", service.base);
-        let limits: Value = reqwest::get(request).await.unwrap().json().await.unwrap();
+        let limits: Value = requests::get(request).await.unwrap().json().await.unwrap();
         assert_eq!(limits["max_append_request_size"], 100_000_000);
         let limit = "max-size=50000000000000, max-append-size=100000000, max-age=604800";
         transcript!(service, r#"

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::database::Place;
 use crate::support::patience::eventually_ok;
 use crate::support::process::Instance;
+use crate::support::requests;
 
 fn lines(instance: &Instance) -> Vec<Value> {
     instance.log_text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
@@ -12,11 +13,11 @@ fn lines(instance: &Instance) -> Vec<Value> {
 
 #[tokio::test]
 async fn an_asset_and_a_request_are_found_by_their_ids() {
-    let place = Place::Sqlite(std::sync::Arc::new(tempfile::TempDir::new().unwrap()));
+    let place = Place::fresh_file();
     let mut instance = Instance::new(place, &[("GANTRY_LOG__FORMAT", "json")]);
     instance.start(None).await;
     let key = instance.key();
-    let client = reqwest::Client::new();
+    let client = requests::client();
     let create = client.post(format!("{}/v1/uploads", instance.url)).bearer_auth(&key);
     let create = create.header("x-request-id", "trace-create-1").json(&json!({"filename": "a.txt", "size": 5}));
     let opened: Value = create.send().await.unwrap().json().await.unwrap();

@@ -9,12 +9,13 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::on_both_services;
+use crate::support::requests;
 use crate::support::service::Service;
 
 fn ask(service: &Service, method: &str, url: &str) -> RequestBuilder {
     let url = if url.starts_with('/') { format!("{}{url}", service.base) } else { url.to_owned() };
     let method: Method = method.parse().unwrap();
-    reqwest::Client::new().request(method, url).bearer_auth(&service.admin)
+    requests::client().request(method, url).bearer_auth(&service.admin)
 }
 
 async fn json_of(request: RequestBuilder) -> (u16, Value) {
@@ -93,7 +94,7 @@ on_both_services! {
         let (_, opened) = open(service, json!({"filename": name, "size": 5})).await;
         let id = opened["asset"]["id"].as_str().unwrap();
         let url = opened["put"]["url"].as_str().unwrap();
-        let put = reqwest::Client::new().put(url).header("if-none-match", "*").body("hello").send().await.unwrap();
+        let put = requests::client().put(url).header("if-none-match", "*").body("hello").send().await.unwrap();
         assert_eq!(put.status(), 200);
         let complete = format!("/v1/uploads/{}/complete", opened["upload"]["id"].as_str().unwrap());
         assert_eq!(ask(service, "POST", &complete).send().await.unwrap().status(), 200);
@@ -111,7 +112,7 @@ on_both_services! {
         let wish = json!({"assets": [id], "name": "all"});
         let (status, collection) = json_of(ask(service, "POST", "/v1/collections").body(wish.to_string())).await;
         assert_eq!(status, 201, "{collection}");
-        let archive = reqwest::get(collection["url"].as_str().unwrap()).await.unwrap().bytes().await.unwrap();
+        let archive = requests::get(collection["url"].as_str().unwrap()).await.unwrap().bytes().await.unwrap();
         let member = usize::from(u16::from_le_bytes([archive[26], archive[27]]));
         let named = std::str::from_utf8(&archive[30..30 + member]).unwrap();
         assert!(named.len() <= 255 && named.ends_with(".txt") && named.len() > 250, "{named}");

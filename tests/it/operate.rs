@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 use crate::support::database::Place;
 use crate::support::patience::{PATIENCE, eventually, eventually_ok};
 use crate::support::process::Instance;
+use crate::support::requests;
 use crate::support::transcript::noise;
 
 fn sqlite() -> Place {
-    Place::Sqlite(std::sync::Arc::new(tempfile::TempDir::new().unwrap()))
+    Place::fresh_file()
 }
 
 async fn upload(instance: &Instance, key: &str, bytes: &[u8]) -> String {
-    let client = reqwest::Client::new();
+    let client = requests::client();
     let ask = |path: String| client.post(format!("{}{path}", instance.url)).bearer_auth(key);
     let wish = json!({"filename": "a.bin", "size": bytes.len(), "method": "put"}).to_string();
     let opened: Value = ask("/v1/uploads".to_owned()).body(wish).send().await.unwrap().json().await.unwrap();
@@ -68,7 +69,7 @@ async fn keys_and_tenants_from_the_command_line() {
     let list = |key: String| {
         let url = format!("{}/v1/assets", instance.url);
         async move {
-            let answer = reqwest::Client::new().get(url).bearer_auth(key).send().await.unwrap();
+            let answer = requests::client().get(url).bearer_auth(key).send().await.unwrap();
             (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
         }
     };
@@ -92,6 +93,19 @@ async fn keys_and_tenants_from_the_command_line() {
         let output = instance.gantry(wrong).output().unwrap();
         assert!(!output.status.success() && output.stdout.is_empty() && !output.stderr.is_empty(), "{wrong:?}");
     }
+}
+
+/// Programs that decode are asked for their versions. One that never answers keeps nobody waiting.
+#[tokio::test]
+async fn a_start_waits_for_no_program() {
+    let programs = tempfile::TempDir::new().unwrap();
+    let source = programs.path().join("ffprobe.c");
+    std::fs::write(&source, "#include <poll.h>\nint main(void) { for (;;) poll(0, 0, -1); }\n").unwrap();
+    let made = std::process::Command::new("cc").arg(&source).arg("-o").arg(programs.path().join("ffprobe")).status();
+    assert!(made.unwrap().success());
+    let mut instance = Instance::new(sqlite(), &[("PATH", programs.path().to_str().unwrap())]);
+    instance.start(None).await;
+    assert!(!instance.log_text().contains("programs do not run here"), "{}", instance.log_text());
 }
 
 #[tokio::test]
@@ -139,7 +153,7 @@ async fn one_address_does_not_take_every_connection() {
     }
     assert!(held.len() <= 2);
     held.clear();
-    eventually_ok("places come back", async || reqwest::get(format!("{}/livez", instance.url)).await).await;
+    eventually_ok("places come back", async || requests::get(format!("{}/livez", instance.url)).await).await;
 }
 
 #[tokio::test]
@@ -179,18 +193,18 @@ async fn the_end_lets_requests_under_way_finish() {
     let bytes = noise(64 << 20, 3);
     let asset = upload(&instance, &key, &bytes).await;
     let url = format!("{}/v1/assets/{asset}/content?delivery=stream", instance.url);
-    let mut slow = reqwest::Client::new().get(&url).bearer_auth(&key).send().await.unwrap();
+    let mut slow = requests::client().get(&url).bearer_auth(&key).send().await.unwrap();
     let mut got = slow.chunk().await.unwrap().unwrap().to_vec();
     instance.signal("TERM");
     let livez = format!("{}/livez", instance.url);
-    eventually("it accepts nobody", async || reqwest::get(&livez).await.is_err()).await;
+    eventually("it accepts nobody", async || requests::get(&livez).await.is_err()).await;
     while let Some(chunk) = slow.chunk().await.unwrap() {
         got.extend_from_slice(&chunk);
     }
     assert!(got == bytes, "the download was cut");
     assert!(instance.ended().await.success());
     instance.start(None).await;
-    let again = reqwest::Client::new().get(&url).bearer_auth(&key).send().await.unwrap().bytes().await.unwrap();
+    let again = requests::client().get(&url).bearer_auth(&key).send().await.unwrap().bytes().await.unwrap();
     assert!(again == bytes);
 }
 
@@ -220,7 +234,7 @@ async fn logs_hold_no_secret() {
     instance.start(None).await;
     let key = instance.key();
     let asset = upload(&instance, &key, b"hello").await;
-    let client = reqwest::Client::new();
+    let client = requests::client();
     let link = client.post(format!("{}/v1/assets/{asset}/links", instance.url)).bearer_auth(&key).body("{}");
     let link: Value = link.send().await.unwrap().json().await.unwrap();
     let link = link["url"].as_str().unwrap().to_owned();
@@ -242,7 +256,7 @@ async fn what_users_have_brought_can_have_an_origin_of_its_own() {
     let apart = instance.url.replace("127.0.0.1", "localhost");
     instance.settings.push(("GANTRY_CONTENT_URL".to_owned(), apart.clone()));
     instance.start(None).await;
-    let (key, client) = (instance.key(), reqwest::Client::new());
+    let (key, client) = (instance.key(), requests::client());
     let asset = upload(&instance, &key, b"hello").await;
     let ask = client.post(format!("{}/v1/assets/{asset}/links", instance.url)).bearer_auth(&key).body("{}");
     let link: Value = ask.send().await.unwrap().json().await.unwrap();

@@ -8,6 +8,7 @@ use reqwest::{Body, Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::on_both_services;
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::support::transcript::noise;
 
@@ -21,7 +22,7 @@ fn idle() -> Shape {
 fn ask(service: &Service, method: &str, url: &str) -> RequestBuilder {
     let url = if url.starts_with('/') { format!("{}{url}", service.base) } else { url.to_owned() };
     let method: Method = method.parse().unwrap();
-    reqwest::Client::new().request(method, url).bearer_auth(&service.admin)
+    requests::client().request(method, url).bearer_auth(&service.admin)
 }
 
 /// A body without a length, piece by piece with pauses in between.

@@ -10,10 +10,9 @@ use futures_util::{StreamExt as _, stream};
 use gantry::blob::{BlobError, ByteStream};
 use gantry::worker::clamd::{ClamdClient, IncompleteScanReason, ScanError, ScanLimits, ScanOutcome};
 use gantry::worker::{IncompleteScanAction, ScanStep, ScannerSettings};
-use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
 use zip::write::SimpleFileOptions;
 
+use crate::support::seed;
 use crate::support::servers::{self, Own};
 
 const MIB: usize = 1 << 20;
@@ -25,9 +24,7 @@ fn eicar() -> Vec<u8> {
 }
 
 fn noise(len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    StdRng::seed_from_u64(len as u64).fill_bytes(&mut bytes);
-    bytes
+    seed::noise(len, len as u64)
 }
 
 fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {

@@ -34,7 +34,7 @@ async fn everything_goes_over_https_and_both_http_versions() {
     certificate(dir.path());
     let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
     let settings = [("GANTRY_TLS__CERTIFICATE", cert.to_str().unwrap()), ("GANTRY_TLS__KEY", key.to_str().unwrap())];
-    let mut instance = Instance::new(Place::Sqlite(TempDir::new().unwrap().into()), &settings);
+    let mut instance = Instance::new(Place::fresh_file(), &settings);
     instance.start(None).await;
     let url = instance.url.replace("http://", "https://");
     let version = ["-o", "/dev/null", "-w", "%{http_code} %{http_version}"];
@@ -78,7 +78,7 @@ async fn a_certificate_that_makes_no_sense_is_said_at_start() {
     let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
     std::fs::write(&key, "nonsense").unwrap();
     let settings = [("GANTRY_TLS__CERTIFICATE", cert.to_str().unwrap()), ("GANTRY_TLS__KEY", key.to_str().unwrap())];
-    let place = || Place::Sqlite(TempDir::new().unwrap().into());
+    let place = || Place::fresh_file();
     let output = Instance::new(place(), &settings).gantry(&["serve"]).output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && words.contains("key.pem"), "{words}");
@@ -101,7 +101,7 @@ async fn the_end_waits_for_requests_and_not_for_idle_connections() {
             ("GANTRY_SERVER__GRACE", "10s"),
             ("GANTRY_SERVER__PROXIES", ""),
         ];
-        let mut instance = Instance::new(Place::Sqlite(TempDir::new().unwrap().into()), &settings);
+        let mut instance = Instance::new(Place::fresh_file(), &settings);
         instance.start(None).await;
         let (url, api_key) = (instance.url.replace("http://", "https://"), instance.key());
         let curl = |arguments: &[&str]| {

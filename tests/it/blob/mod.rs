@@ -7,10 +7,11 @@ use futures_util::TryStreamExt;
 use gantry::blob::{BlobError, BlobStore, ByteStream, ResponseHeaders, SignedUrl, StoredPart};
 use gantry::domain::checksum::{ChecksumAlgorithm, PartChecksum};
 use gantry::domain::plan::PartNumber;
-use rand::{Rng, RngExt};
-use reqwest::{Client, StatusCode};
+use rand::RngExt;
+use reqwest::StatusCode;
 
 use crate::support::bucket::{Bucket, probe_capabilities};
+use crate::support::requests;
 use crate::support::seed;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -46,9 +47,7 @@ async fn the_embedded_store_can_do_what_it_is_taken_to_do() {
 }
 
 fn noise(len: usize) -> Bytes {
-    let mut bytes = vec![0; len];
-    seed::rng("noise").fill_bytes(&mut bytes);
-    bytes.into()
+    seed::noise(len, seed::fresh("noise")).into()
 }
 
 fn sha256(bytes: &[u8]) -> PartChecksum {
@@ -68,7 +67,7 @@ async fn all(stream: ByteStream) -> Result<Vec<u8>, BlobError> {
 
 /// Sends bytes as a browser would: its own Content-Length and the signed headers, nothing else.
 async fn put(signed: &SignedUrl, body: Bytes) -> StatusCode {
-    let mut request = Client::new().put(&signed.url).header("content-length", body.len()).body(body);
+    let mut request = requests::client().put(&signed.url).header("content-length", body.len()).body(body);
     for (name, value) in signed.headers.iter().filter(|(name, _)| *name != "content-length") {
         request = request.header(*name, value);
     }
@@ -79,7 +78,7 @@ async fn put_part(blobs: &impl BlobStore, key: &str, id: &str, number: u64, body
     let urls = blobs.sign_parts(key, id, MINUTE).await.unwrap();
     let mut url = String::new();
     urls.write(part(number), body.len() as u64, None, &mut url);
-    Client::new().put(url).header("content-length", body.len()).body(body).send().await.unwrap().status()
+    requests::client().put(url).header("content-length", body.len()).body(body).send().await.unwrap().status()
 }
 
 async fn parts(blobs: &impl BlobStore, key: &str, id: &str) -> Vec<StoredPart> {
@@ -173,7 +172,7 @@ on_every_store! {
         let send = async |len: u64, sum: &PartChecksum| {
             let mut url = String::new();
             blobs.sign_parts(key, &id, MINUTE).await.unwrap().write(part(1), len, Some(sum), &mut url);
-            let request = Client::new().put(url).header(sum.algorithm.header(), &sum.base64);
+            let request = requests::client().put(url).header(sum.algorithm.header(), &sum.base64);
             request.body(body.clone()).send().await.unwrap().status()
         };
         assert!(send(999, &sha256(&body)).await.is_client_error());
@@ -273,14 +272,14 @@ on_every_store! {
             cache_control: Some("private, max-age=60".to_owned()),
         };
         let signed = blobs.sign_get("k/get", &shown, MINUTE).await.unwrap();
-        let answer = Client::new().get(&signed.url).header("range", "bytes=10-19").send().await.unwrap();
+        let answer = requests::client().get(&signed.url).header("range", "bytes=10-19").send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::PARTIAL_CONTENT);
         let header = |name: &str| answer.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
         assert_eq!(header("content-type"), shown.content_type);
         assert_eq!(header("content-disposition"), shown.disposition);
         assert_eq!(answer.bytes().await.unwrap(), body.slice(10..20));
         let tampered = signed.url.replace("text%2Fplain", "text%2Fhtml");
-        assert_eq!(Client::new().get(tampered).send().await.unwrap().status(), StatusCode::FORBIDDEN);
+        assert_eq!(requests::client().get(tampered).send().await.unwrap().status(), StatusCode::FORBIDDEN);
     }
 
     async fn the_edges_of_a_size(bucket) {
@@ -305,7 +304,7 @@ on_every_store! {
         let key = "k/many";
         let id = blobs.create_multipart(key, "t", None, None).await.unwrap();
         let urls = blobs.sign_parts(key, &id, MINUTE).await.unwrap();
-        let client = Client::new();
+        let client = requests::client();
         let mut rng = seed::rng("part_lists_page");
         let mut numbers: Vec<u64> = (1..=1100).collect();
         numbers.push(10_000);

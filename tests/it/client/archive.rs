@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
 use super::service::{MIB, Service};
+use crate::support::requests;
 use crate::support::seed;
 
 const CLIENT_KILLS: usize = 20;
@@ -35,7 +36,7 @@ async fn sha256_of(path: &Path) -> String {
 
 /// What an address answers, hashed as it comes; redirects are followed.
 async fn sha256_at(service: &Service, path: &str) -> String {
-    let request = reqwest::Client::new().get(format!("{}{path}", service.url)).bearer_auth(&service.key);
+    let request = requests::client().get(format!("{}{path}", service.url)).bearer_auth(&service.key);
     let mut body = request.send().await.unwrap().error_for_status().unwrap().bytes_stream();
     let mut hash = Sha256::new();
     while let Some(piece) = body.next().await {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::service::{MIB, Service, noise, sha256};
 use crate::support::bucket::{data_file, flip_bit};
 use crate::support::patience::{eventually, in_time};
+use crate::support::requests;
 
 /// What became of the data file.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +50,7 @@ async fn lost_bytes_are_a_reason_and_not_tried_for() {
         assert!(get.err.contains("bytes_missing"), "{loss:?}: {}", get.err);
         assert!(!service.path("back").exists(), "{loss:?}");
         let content = format!("{}/v1/assets/{id}/content", service.url);
-        let client = reqwest::Client::new();
+        let client = requests::client();
         let ask = |range: &'static str| client.get(&content).bearer_auth(&service.key).header("range", range).send();
         for range in ["bytes=2000000-", "bytes=2000000-2000009", "bytes=2000000-2000009,2500000-2500009"] {
             let answer = ask(range).await.unwrap();
@@ -83,7 +84,7 @@ async fn a_rotted_file_is_never_called_right() {
     let id = service.ok(["put", "--quiet", file.to_str().unwrap()]).await;
     flip_bit(&data_file(&service.path("data/store/files"), &bytes));
     for how in [json!({ "scan_only": true }), json!({})] {
-        let asked = reqwest::Client::new().post(format!("{}/v1/assets/{id}/reprocess", service.url));
+        let asked = requests::client().post(format!("{}/v1/assets/{id}/reprocess", service.url));
         assert_eq!(asked.bearer_auth(&service.key).json(&how).send().await.unwrap().status(), 202);
     }
     let asset = format!("/v1/assets/{id}");

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::service::{Ended, PART, Service, noise, sha256};
+use crate::support::requests;
 
 const UNKNOWN: &str = "01a1fcaa-182f-7392-9bfa-443ddd006b9a";
 
@@ -66,7 +67,7 @@ async fn what_was_rejected_is_blocked() {
     let wish = json!({ "filename": "f", "size": 3, "method": "multipart", "sha256": sha256(b"abc") });
     let opened = service.post("/v1/uploads", &wish).await;
     let url = opened["multipart"]["urls"][0]["url"].as_str().unwrap();
-    assert!(reqwest::Client::new().put(url).body("xyz").send().await.unwrap().status().is_success());
+    assert!(requests::client().put(url).body("xyz").send().await.unwrap().status().is_success());
     let id = opened["upload"]["id"].as_str().unwrap();
     let asset = service.post(&format!("/v1/uploads/{id}/complete"), &json!({})).await;
     let asset = asset["id"].as_str().unwrap();

@@ -192,11 +192,12 @@ impl Proxy {
         let part = self.state.lock().unwrap().seen.get(at).and_then(|seen| seen.part);
         while left > 0 {
             if buffer.is_empty() {
-                buffer.resize(CHUNK, 0);
+                *buffer = vec![0; CHUNK];
                 let read = from.read(buffer).await.ok().filter(|read| *read > 0)?;
                 buffer.truncate(read);
             }
-            let mut piece: Vec<u8> = buffer.drain(..buffer.len().min(left)).collect();
+            let rest = buffer.split_off(buffer.len().min(left));
+            let mut piece = std::mem::replace(buffer, rest);
             match harm {
                 Some(Harm::Cut) if left < len / 2 => return None,
                 Some(Harm::Stall) if left < len / 2 => std::future::pending().await,

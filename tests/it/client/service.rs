@@ -3,19 +3,17 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
-use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+
 use tokio::process::{Child, Command};
 
 use super::proxy::Proxy;
 use crate::support::patience::eventually;
 use crate::support::process::free_port;
+use crate::support::requests;
 
 pub const MIB: usize = 1 << 20;
 /// Part size of these tests: the smallest that a store takes.
@@ -61,21 +59,15 @@ impl Service {
     pub async fn start_again(&mut self) -> Option<String> {
         let log = std::fs::File::options().create(true).append(true).open(self.dir.path().join("log.txt")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_gantry"));
-        command.args(&self.arguments).current_dir(self.dir.path()).stdout(Stdio::piped()).stderr(log);
-        let mut process = command.kill_on_drop(true).spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        self.process = Some(process);
-        let readyz = format!("{}/readyz", self.url);
-        let ready = async || reqwest::get(&readyz).await.is_ok_and(|answer| answer.status().is_success());
+        // No programs that decode: each start asks every one for its version, which costs more than the rest of the start.
+        command.args(&self.arguments).current_dir(self.dir.path()).env("PATH", "").stdout(Stdio::null()).stderr(log);
+        self.process = Some(command.kill_on_drop(true).spawn().unwrap());
+        let (client, readyz) = (requests::client(), format!("{}/readyz", self.url));
+        let ready = async || client.get(&readyz).send().await.is_ok_and(|answer| answer.status().is_success());
         eventually("the service is ready", ready).await;
-        let mut key = None;
-        while let Ok(Ok(Some(line))) = tokio::time::timeout(Duration::from_millis(100), lines.next_line()).await {
-            let word = line.split_whitespace().find(|word| word.starts_with("gk_"));
-            key = key.or(word.map(str::to_owned));
-        }
         // Where nobody watches, the first key is in a file.
         let kept = std::fs::read_to_string(self.path("data/admin.key")).ok();
-        key.or(kept.map(|text| text.trim().to_owned()))
+        kept.map(|text| text.trim().to_owned())
     }
 
     /// kill -9.
@@ -118,12 +110,12 @@ impl Service {
 
     /// Asks the service itself.
     pub async fn api(&self, path: &str) -> Value {
-        let request = reqwest::Client::new().get(format!("{}{path}", self.url)).bearer_auth(&self.key);
+        let request = requests::client().get(format!("{}{path}", self.url)).bearer_auth(&self.key);
         request.send().await.unwrap().json().await.unwrap()
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Value {
-        let request = reqwest::Client::new().post(format!("{}{path}", self.url)).bearer_auth(&self.key);
+        let request = requests::client().post(format!("{}{path}", self.url)).bearer_auth(&self.key);
         request.json(body).send().await.unwrap().json().await.unwrap()
     }
 
@@ -168,11 +160,7 @@ pub fn ended(output: Output) -> Ended {
     Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
-pub fn noise(size: usize, seed: u64) -> Vec<u8> {
-    let mut bytes = vec![0; size];
-    StdRng::seed_from_u64(seed).fill_bytes(&mut bytes);
-    bytes
-}
+pub use crate::support::seed::noise;
 
 pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))

@@ -1,5 +1,6 @@
 //! Who may drive an upload through this door, and from where.
 
+use crate::support::requests;
 use crate::{on_both_services, transcript};
 
 const ORIGIN: &str = "https://app.example";
@@ -54,7 +55,7 @@ on_both_services! {
     }
 
     async fn pages_of_the_listed_origins_may_call(service) {
-        let client = reqwest::Client::new();
+        let client = requests::client();
         for (path, asked) in [("/s3/multipart", "POST"), ("/u/gu_x/s3/params", "GET"), ("/s3/form/gu_x", "POST"), ("/s3/multipart/x", "DELETE")] {
             for (origin, allowed) in [(ORIGIN, true), ("https://evil.example", false)] {
                 let request = client.request(reqwest::Method::OPTIONS, format!("{}{path}", service.base));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{form, post, ready};
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::support::transcript::{Names, noise};
 use crate::{on_both_services, transcript};
@@ -74,7 +75,7 @@ on_both_services! {
         assert_eq!(post(&names["url"], form(&fields(&names), &bytes)).await.status(), 201);
         ready(service).await;
         let url = format!("{}/v1/assets/{}/content?delivery=stream", service.base, names["key"]);
-        let there = reqwest::Client::new().get(url).bearer_auth(&service.admin).send().await.unwrap().bytes().await;
+        let there = requests::client().get(url).bearer_auth(&service.admin).send().await.unwrap().bytes().await;
         assert!(there.unwrap() == bytes);
     }
 
@@ -87,7 +88,7 @@ on_both_services! {
             // Ends like a body that is complete, and is not: the closing boundary is missing.
             assert_eq!(post(&names["url"], short.clone()).await.status(), 400);
             let cut = stream::iter([Ok(short), Err(std::io::Error::other("cut"))]);
-            let cut = reqwest::Client::new().post(&names["url"]).header("content-type", super::FORM).body(reqwest::Body::wrap_stream(cut));
+            let cut = requests::client().post(&names["url"]).header("content-type", super::FORM).body(reqwest::Body::wrap_stream(cut));
             let _ = cut.send().await;
             let answer = post(&names["url"], whole).await;
             assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
@@ -110,7 +111,7 @@ on_both_services! {
     async fn what_is_no_form_is_refused(service) {
         let names = params(service).await;
         let whole = form(&fields(&names), b"hello");
-        let client = reqwest::Client::new();
+        let client = requests::client();
         for kind in ["text/plain", "multipart/form-data", "multipart/form-data; boundary=other", "application/json"] {
             let answer = client.post(&names["url"]).header("content-type", kind).body(whole.clone()).send().await.unwrap();
             assert_eq!(answer.status(), 400, "{kind}");

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 
 use super::{form, post, ready};
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::support::transcript::Names;
 use crate::{on_both_services, transcript};
@@ -64,7 +65,7 @@ on_both_services! {
             let names = granted(service, r#""size": 5"#).await;
             let url = format!("{}/u/{}/{door}", service.base, names["grant"]);
             let open = async || {
-                let request = reqwest::Client::new().post(&url);
+                let request = requests::client().post(&url);
                 let request = match door {
                     "tus" => request.header("tus-resumable", "1.0.0").header("upload-length", "5"),
                     "files" => request.header("upload-complete", "?0").header("upload-length", "5"),

@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 
 use super::{FORM, form, ready};
 use crate::on_both_services;
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::support::transcript::noise;
 
@@ -13,7 +14,7 @@ use crate::support::transcript::noise;
 async fn forms(service: &Service, count: u64) -> Vec<(String, Vec<u8>)> {
     let mut forms = Vec::new();
     for seed in 0..count {
-        let request = reqwest::Client::new().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
+        let request = requests::client().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
         let opened = request.json(&serde_json::json!({ "max_size": 50_000_000 })).send().await.unwrap();
         let opened: serde_json::Value = opened.json().await.unwrap();
         let file = noise(1 << 20, seed);
@@ -27,7 +28,7 @@ async fn forms(service: &Service, count: u64) -> Vec<(String, Vec<u8>)> {
 
 /// Every file is there, with its own bytes.
 async fn arrived(service: &Service, count: usize) {
-    let client = reqwest::Client::new();
+    let client = requests::client();
     let list = client.get(format!("{}/v1/assets", service.base)).bearer_auth(&service.admin).send().await.unwrap();
     let list: serde_json::Value = list.json().await.unwrap();
     let assets = list["assets"].as_array().unwrap();

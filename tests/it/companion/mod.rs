@@ -8,6 +8,7 @@ mod limits;
 mod parts;
 mod whole;
 
+use crate::support::requests;
 use crate::support::service::Service;
 use reqwest::Response;
 
@@ -31,12 +32,12 @@ const FORM: &str = "multipart/form-data; boundary=frontier";
 
 /// Sends a form.
 async fn post(url: &str, body: impl Into<reqwest::Body>) -> Response {
-    reqwest::Client::new().post(url).header("content-type", FORM).body(body).send().await.unwrap()
+    requests::client().post(url).header("content-type", FORM).body(body).send().await.unwrap()
 }
 
 /// The one asset of the service, as soon as it is ready.
 async fn ready(service: &Service) -> serde_json::Value {
-    let client = reqwest::Client::new();
+    let client = requests::client();
     let get = async |path: &str| -> serde_json::Value {
         let request = client.get(format!("{}{path}", service.base)).bearer_auth(&service.admin);
         request.send().await.unwrap().json().await.unwrap()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sha2::Digest;
 
 use crate::support::faulty::Fault;
+use crate::support::requests;
 use crate::support::service::Shape;
 use crate::support::transcript::noise;
 use crate::{on_both_services, transcript};
@@ -185,7 +186,7 @@ on_both_services! {
         "#);
         let url = format!("{}/s3/multipart/{}/complete?key={}", service.base, names["id"], names["key"]);
         let body = format!("{{\"parts\": [{{\"PartNumber\": 1, \"ETag\": {}}}]}}", names["tag"]);
-        let client = reqwest::Client::new();
+        let client = requests::client();
         let ask = async || {
             let answer = client.post(&url).bearer_auth(&service.admin).body(body.clone()).send().await.unwrap();
             assert_eq!(answer.status(), 200);

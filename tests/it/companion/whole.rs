@@ -4,11 +4,12 @@ use serde_json::Value;
 
 use super::{FORM, form, post, ready};
 use crate::on_both_services;
+use crate::support::requests;
 use crate::support::service::Service;
 
 /// Where a grant for a file of its holder's choice takes a form.
 async fn granted(service: &Service) -> String {
-    let request = reqwest::Client::new().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
+    let request = requests::client().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
     let opened = request.json(&serde_json::json!({ "max_size": 1_000_000 })).send().await.unwrap();
     let opened: Value = opened.json().await.unwrap();
     opened["endpoints"]["form"].as_str().unwrap().to_owned()
@@ -32,7 +33,7 @@ async fn refused(url: &str, body: Vec<u8>) -> String {
 
 /// The asset as it is, which nothing has happened to.
 async fn untouched(service: &Service) {
-    let request = reqwest::Client::new().get(format!("{}/v1/assets", service.base)).bearer_auth(&service.admin);
+    let request = requests::client().get(format!("{}/v1/assets", service.base)).bearer_auth(&service.admin);
     let list: Value = request.send().await.unwrap().json().await.unwrap();
     let asset = &list["assets"][0];
     assert_eq!((asset["state"].as_str(), asset["size"].as_u64()), (Some("awaiting"), Some(0)), "{asset}");
@@ -74,7 +75,7 @@ on_both_services! {
             let query: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
             refused(&format!("{url}?{}", query.join("&")), form(&[], b"the first")).await;
         }
-        let client = reqwest::Client::new();
+        let client = requests::client();
         let send = async |name: &str, value: &str| {
             let request = client.post(&url).header("content-type", FORM).header(name, value);
             request.body(form(&[], b"hello")).send().await.unwrap().status()

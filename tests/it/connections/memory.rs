@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::support::database::Place;
 use crate::support::process::Instance;
+use crate::support::requests;
 
 const MIB: u64 = 1 << 20;
 const CLIENTS: usize = 16;
@@ -37,12 +37,12 @@ async fn sixteen_clients_take_no_more_than_the_settings_allow() {
         ("GANTRY_SERVER__JSON_MEMORY", "4MiB"),
         ("GANTRY_SERVER__HTTP2_WINDOWS", "0"),
     ];
-    let mut instance = Instance::new(Place::Sqlite(TempDir::new().unwrap().into()), &settings);
+    let mut instance = Instance::new(Place::fresh_file(), &settings);
     instance.start(None).await;
     let (url, key, bytes) = (instance.url.clone(), instance.key(), vec![7; 4 << 20]);
     let (largest, ended) = (AtomicU64::new(0), AtomicBool::new(false));
     let clients = (0..CLIENTS).map(|_| async {
-        let client = reqwest::Client::new();
+        let client = requests::client();
         for _ in 0..FILES_OF_EACH {
             send_and_fetch(&client, &url, &key, &bytes).await;
         }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::cast::Cast;
 use super::truth::Truth;
 use super::{Contract, Operation};
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
@@ -27,7 +28,7 @@ struct Asked {
 }
 
 async fn ask(cast: &Cast<'_>, service: &Service, operation: &Operation<'_>, caller: &str, allowed: bool) -> Asked {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = requests::client_without_redirects();
     let things = cast.things(operation, allowed).await;
     let token = cast.token(caller, &things);
     let query = operation.said("query").into_iter();

@@ -6,10 +6,11 @@ use super::cast::Cast;
 use super::{Contract, Operation};
 use crate::native::ready;
 use crate::on_both_services;
+use crate::support::requests;
 use crate::support::service::Service;
 
 async fn get(service: &Service, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, Vec<u8>) {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = requests::client_without_redirects();
     let mut request = client.get(format!("{}{path}", service.base)).bearer_auth(&service.admin);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -68,7 +69,7 @@ on_both_services! {
         let names = ready(service, "a.txt", "hello").await;
         let path = format!("/v1/assets/{}", names["asset"]);
         let (_, first, _) = get(service, &path, &[]).await;
-        let client = reqwest::Client::new();
+        let client = requests::client();
         let rename = client.patch(format!("{}{path}", service.base)).bearer_auth(&service.admin);
         assert_eq!(rename.body(r#"{"filename": "b.txt"}"#).send().await.unwrap().status(), 200);
         let (status, second, _) = get(service, &path, &[("if-none-match", text(&first, "etag"))]).await;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Operation;
 use crate::native::ready;
 use crate::support::patience::eventually_some;
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::transcript;
 
@@ -185,7 +186,7 @@ async fn known(service: &Service) -> Vec<(&'static str, String)> {
 async fn delivery(service: &Service, webhook: &str) -> String {
     let url = format!("{}/v1/webhooks/{webhook}/deliveries", service.base);
     eventually_some("a delivery", async || {
-        let answer = reqwest::Client::new().get(&url).bearer_auth(&service.admin).send().await.unwrap();
+        let answer = requests::client().get(&url).bearer_auth(&service.admin).send().await.unwrap();
         let page: Value = answer.json().await.unwrap();
         page["deliveries"][0]["id"].as_str().map(str::to_owned)
     })

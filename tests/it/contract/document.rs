@@ -8,6 +8,7 @@ use super::Contract;
 use super::cast::Cast;
 use super::truth::Truth;
 use crate::on_both_services;
+use crate::support::requests;
 
 /// Every file of `src/http`: its name there and its text.
 fn sources() -> Vec<(String, String)> {
@@ -206,7 +207,7 @@ on_both_services! {
             let Some((_, query)) = queries.iter().find(|(path, _)| *path == operation.path) else { continue };
             let things = cast.things(&operation, true).await;
             let url = format!("{}{}?{query}", service.base, cast.path(&operation, &things, None));
-            let answer = reqwest::Client::new().get(url).bearer_auth(&service.admin).send().await.unwrap();
+            let answer = requests::client().get(url).bearer_auth(&service.admin).send().await.unwrap();
             let (status, kind) = (answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap().to_owned());
             let body = answer.json().await.ok();
             assert_eq!(truth.lie(&operation, status, &kind, body.as_ref()), None);
@@ -227,7 +228,7 @@ on_both_services! {
                 }
                 // A value that hardly any parameter takes: what is refused is the value, not the name.
                 let url = format!("{}{path}?{name}=x", service.base);
-                let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+                let client = requests::client_without_redirects();
                 let answer = client.get(url).bearer_auth(&service.admin).send().await.unwrap();
                 if answer.status() == 422 {
                     let detail = answer.text().await.unwrap();
@@ -241,9 +242,9 @@ on_both_services! {
 
     async fn it_can_be_kept(service) {
         let url = format!("{}/openapi.json", service.base);
-        let first = reqwest::get(&url).await.unwrap();
+        let first = requests::get(&url).await.unwrap();
         assert_eq!((first.headers()["content-type"].as_bytes(), first.headers()["cache-control"].as_bytes()), (&b"application/json"[..], &b"public, no-cache"[..]));
-        let again = reqwest::Client::new().get(&url).header("if-none-match", &first.headers()["etag"]).send().await.unwrap();
+        let again = requests::client().get(&url).header("if-none-match", &first.headers()["etag"]).send().await.unwrap();
         assert_eq!(again.status(), 304);
     }
 }

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use super::Contract;
 use super::cast::Cast;
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
@@ -20,7 +21,7 @@ pub async fn answer_to(address: &str, request: &str) -> String {
 }
 
 async fn preflight(service: &Service, path: &str, headers: &str) -> reqwest::Response {
-    let request = reqwest::Client::new().request(reqwest::Method::OPTIONS, format!("{}{path}", service.base));
+    let request = requests::client().request(reqwest::Method::OPTIONS, format!("{}{path}", service.base));
     let request = request.header("origin", "https://app.example").header("access-control-request-method", "POST");
     request.header("access-control-request-headers", headers).send().await.unwrap()
 }
@@ -53,7 +54,7 @@ on_both_services! {
     }
 
     async fn answers_hang_on_the_origin_whatever_it_is(service) {
-        let client = reqwest::Client::new();
+        let client = requests::client();
         for origin in [None, Some("https://app.example"), Some("https://stranger.example")] {
             let mut request = client.get(format!("{}/v1/limits", service.base));
             if let Some(origin) = origin {
@@ -83,7 +84,7 @@ on_both_services! {
 
     async fn a_parameter_that_an_address_does_not_have_is_refused(service) {
         let (contract, cast) = (Contract::of(service).await, Cast::of(service).await);
-        let (client, mut asked) = (reqwest::Client::new(), 0);
+        let (client, mut asked) = (requests::client(), 0);
         for operation in contract.operations() {
             let parameters = operation.says["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
             let has_some = parameters.iter().any(|parameter| parameter["in"] == "query");

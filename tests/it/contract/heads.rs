@@ -7,6 +7,7 @@ use super::cast::Cast;
 use super::{Contract, Operation};
 use crate::on_both_services;
 use crate::support::patience::in_time;
+use crate::support::requests;
 use crate::support::service::Service;
 
 /// The head of the answer to a request that announces a body of four megabytes and sends no byte of it.
@@ -59,7 +60,7 @@ on_both_services! {
     }
 
     async fn a_body_is_bounded_by_its_route(service) {
-        let client = reqwest::Client::new();
+        let client = requests::client();
         let post = |path: &str, body: reqwest::Body| {
             client.post(format!("{}{path}", service.base)).bearer_auth(&service.admin).body(body).send()
         };

@@ -10,6 +10,7 @@ mod truth;
 
 use serde_json::Value;
 
+use crate::support::requests;
 use crate::support::service::Service;
 
 /// The document of a running service.
@@ -25,7 +26,7 @@ pub struct Operation<'a> {
 
 impl Contract {
     pub async fn of(service: &Service) -> Self {
-        Self(reqwest::get(format!("{}/openapi.json", service.base)).await.unwrap().json().await.unwrap())
+        Self(requests::get(format!("{}/openapi.json", service.base)).await.unwrap().json().await.unwrap())
     }
 
     /// Every operation, those that end things last.

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::support::database::Place;
 use crate::support::patience::eventually_ok;
 use crate::support::process::{Instance, free_port};
+use crate::support::requests;
 
 /// What the configurations in `infra/` say before they are adapted.
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -58,10 +59,10 @@ impl Stage {
     pub async fn bare(settings: &[(&str, &str)]) -> Self {
         let mut all = vec![("GANTRY_TRUSTED_PROXY_SECRET", SECRET)];
         all.extend(settings);
-        let mut instance = Instance::new(Place::Sqlite(TempDir::new().unwrap().into()), &all);
+        let mut instance = Instance::new(Place::fresh_file(), &all);
         instance.start(None).await;
         let (key, url) = (instance.key(), instance.url.clone());
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = requests::client_without_redirects();
         Self { instance, key, url, client, dir: TempDir::new().unwrap(), front: None }
     }
 
@@ -154,7 +155,7 @@ impl Stage {
         self.url = format!("http://127.0.0.1:{port}");
         let livez = format!("{}/livez", self.url);
         eventually_ok("the proxy answers", async || {
-            if reqwest::get(&livez).await.is_ok_and(|answer| answer.status().is_success()) {
+            if requests::get(&livez).await.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
             let ended = self.front.as_mut().is_some_and(|front| front.try_wait().unwrap().is_some());

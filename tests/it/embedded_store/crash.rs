@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::harness::{BUCKET, Server, client, code, complete, create, get, noise, plain_client, settings};
 use crate::support::patience::eventually_some;
+use crate::support::requests;
 
 const CHILD: &str = "GANTRY_TEST_EMBEDDED_CHILD";
 
@@ -166,7 +167,7 @@ async fn a_failed_fsync_stops_all_writing_until_a_restart() {
         let created = client.create_multipart_upload().bucket(BUCKET).key("m").send().await;
         assert_eq!(code(created), "ServiceUnavailable");
         assert_eq!(get(&client, "kept").await, b"good", "reads go on");
-        let health = reqwest::get(format!("http://{address}/-/health")).await.unwrap();
+        let health = requests::get(format!("http://{address}/-/health")).await.unwrap();
         assert_eq!(health.status().as_u16(), 503);
         child.kill().await.unwrap();
         let (_child, address) = spawn(dir.path(), &[]).await;

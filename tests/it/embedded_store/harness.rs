@@ -19,7 +19,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::directory::directory;
 use crate::support::patience::eventually_ok;
+use crate::support::seed;
 
 pub const BUCKET: &str = "photos";
 pub const ACCESS: &str = "test-access";
@@ -53,7 +55,7 @@ impl Server {
 
     /// A server whose settings are changed first.
     pub async fn with(change: impl FnOnce(&mut EmbeddedSettings)) -> Self {
-        let dir = TempDir::new().unwrap();
+        let dir = directory();
         let mut settings = settings(dir.path());
         change(&mut settings);
         let mut server = Self::on(settings).await;
@@ -63,7 +65,7 @@ impl Server {
 
     /// A server whose clients are served within other limits.
     pub async fn within(limits: server::ServerLimits) -> Self {
-        let dir = TempDir::new().unwrap();
+        let dir = directory();
         let mut server = Self::of(settings(dir.path()), limits).await;
         server.dir = Some(dir);
         server
@@ -168,16 +170,7 @@ pub fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
 
 /// Bytes that look random and are the same for the same seed.
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
+    seed::noise(length, seed)
 }
 
 /// PutObject.

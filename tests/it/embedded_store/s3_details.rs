@@ -10,6 +10,7 @@ use gantry::domain::clock::{Clock as _, SystemClock};
 use super::harness::{
     ACCESS, BUCKET, SECRET, Server, code, complete, config, create, get, multipart, noise, part_of, plain_client, put,
 };
+use crate::support::requests;
 
 /// A URL that this test signs itself: with `query` beside the signature, and with signed `headers`.
 fn signed(
@@ -44,7 +45,7 @@ async fn text(answer: reqwest::Response) -> (u16, String) {
 async fn a_wrong_signature_is_explained() {
     let server = Server::start().await;
     let url = signed(&server, "GET", "a b", vec![("x-id", "GetObject")], Vec::new());
-    let answer = reqwest::get(url.replacen("/a%20b?", "/a%20c?", 1)).await.unwrap();
+    let answer = requests::get(url.replacen("/a%20b?", "/a%20c?", 1)).await.unwrap();
     let id = answer.headers()["x-amz-request-id"].to_str().unwrap().to_owned();
     let (status, told) = text(answer).await;
     assert_eq!(status, 403);
@@ -72,7 +73,7 @@ async fn a_wrong_signature_is_explained() {
 async fn every_error_names_its_resource_and_request() {
     let server = Server::start().await;
     let url = signed(&server, "GET", "<none>", vec![("x-id", "GetObject")], Vec::new());
-    let answer = reqwest::get(url).await.unwrap();
+    let answer = requests::get(url).await.unwrap();
     let id = answer.headers()["x-amz-request-id"].to_str().unwrap().to_owned();
     assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
     let (_, told) = text(answer).await;
@@ -84,7 +85,7 @@ async fn every_error_names_its_resource_and_request() {
 async fn headers_of_proxies_are_nobodys_business() {
     let server = Server::start().await;
     let url = signed(&server, "PUT", "k", vec![("x-id", "PutObject")], Vec::new());
-    let sent = reqwest::Client::new().put(&url).header("x-amz-cf-id", "abc").header("x-amzn-trace-id", "Root=1");
+    let sent = requests::client().put(&url).header("x-amz-cf-id", "abc").header("x-amzn-trace-id", "Root=1");
     assert_eq!(sent.body("hello").send().await.unwrap().status(), 200);
     assert_eq!(get(&server.client(), "k").await, b"hello");
 }
@@ -94,7 +95,7 @@ async fn framing_is_never_stored_as_the_file() {
     let server = Server::start().await;
     let url = signed(&server, "PUT", "k", vec![("x-id", "PutObject")], Vec::new());
     for encoding in ["aws-chunked", "gzip, AWS-Chunked"] {
-        let sent = reqwest::Client::new().put(&url).header("content-encoding", encoding);
+        let sent = requests::client().put(&url).header("content-encoding", encoding);
         let sent = sent.header("x-amz-content-sha256", "UNSIGNED-PAYLOAD").body("5\r\nhello\r\n0\r\n\r\n");
         let (status, told) = text(sent.send().await.unwrap()).await;
         assert!(status == 400 && told.contains("<Code>InvalidRequest</Code>"), "{told}");
@@ -166,17 +167,17 @@ async fn what_a_signed_query_says_is_done_or_refused() {
         ("x-amz-sdk-checksum-algorithm", "CRC32"),
     ];
     let url = signed(&server, "PUT", "k", query, Vec::new());
-    assert_eq!(reqwest::Client::new().put(&url).body("hello").send().await.unwrap().status(), 200);
+    assert_eq!(requests::client().put(&url).body("hello").send().await.unwrap().status(), 200);
     let head = client.head_object().bucket(BUCKET).key("k").send().await.unwrap();
     assert_eq!(head.metadata().unwrap()["color"], "blue");
     let tags = client.get_object_tagging().bucket(BUCKET).key("k").send().await.unwrap();
     assert_eq!((tags.tag_set()[0].key(), tags.tag_set()[0].value()), ("stage", "done"));
     for (name, value) in [("x-amz-acl", "public-read"), ("x-amz-server-side-encryption", "AES256")] {
         let url = signed(&server, "PUT", "l", vec![("x-id", "PutObject"), (name, value)], Vec::new());
-        assert_eq!(reqwest::Client::new().put(&url).body("hello").send().await.unwrap().status(), 501, "{name}");
+        assert_eq!(requests::client().put(&url).body("hello").send().await.unwrap().status(), 501, "{name}");
     }
     let added = format!("{url}&x-amz-meta-evil=1");
-    assert_eq!(reqwest::Client::new().put(added).body("hello").send().await.unwrap().status(), 403);
+    assert_eq!(requests::client().put(added).body("hello").send().await.unwrap().status(), 403);
 }
 
 #[tokio::test]
@@ -189,7 +190,7 @@ async fn a_browser_that_is_sent_here_is_protected() {
     let asked = async |content_type: &str, range: &str| {
         let query = vec![("x-id", "GetObject"), ("response-content-type", content_type)];
         let url = signed(&server, "GET", "k", query, Vec::new());
-        reqwest::Client::new().get(url).header("range", range).send().await.unwrap()
+        requests::client().get(url).header("range", range).send().await.unwrap()
     };
     for (content_type, policy) in [
         ("text/html", "sandbox; default-src 'none'"),
@@ -279,7 +280,7 @@ async fn attributes_parts_and_tags_are_told_as_amazon_tells_them() {
     assert!(!sums.contains(&whole.send().await.unwrap().checksum_crc64_nvme()));
     client.put_object().bucket(BUCKET).key("t").tagging("a=1&b=2").send().await.unwrap();
     let url = signed(&server, "HEAD", "t", vec![("x-id", "HeadObject")], Vec::new());
-    let head = reqwest::Client::new().head(url).send().await.unwrap();
+    let head = requests::client().head(url).send().await.unwrap();
     assert_eq!(head.headers()["x-amz-tagging-count"], "2");
 }
 

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
 
 use super::harness::{ACCESS, BUCKET, Server, code, complete, completed, config, create, get, plain_client, put};
+use crate::support::requests;
 
 fn expires(seconds: u64) -> PresigningConfig {
     PresigningConfig::expires_in(Duration::from_secs(seconds)).unwrap()
@@ -30,7 +31,7 @@ async fn send_to(
     body: &[u8],
     change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
 ) -> (u16, String) {
-    let mut request = reqwest::Client::new().request(method, uri).body(body.to_vec());
+    let mut request = requests::client().request(method, uri).body(body.to_vec());
     for (name, value) in signed.headers().filter(|(name, _)| !name.eq_ignore_ascii_case("content-length")) {
         request = request.header(name, value);
     }
@@ -97,14 +98,14 @@ async fn a_signed_length_type_or_checksum_must_be_kept() {
     let signed = client.put_object().bucket(BUCKET).key("k").content_type("image/png").presigned(expires(60)).await;
     let signed = signed.unwrap();
     assert_eq!(send(&signed, b"x", |request| request).await.0, 200);
-    let bare = reqwest::Client::new().put(signed.uri()).header("content-type", "text/html").body("x").send().await;
+    let bare = requests::client().put(signed.uri()).header("content-type", "text/html").body("x").send().await;
     assert_eq!(bare.unwrap().status().as_u16(), 403);
     let sum = BASE64.encode(Sha256::digest(b"hello"));
     let put = client.put_object().bucket(BUCKET).key("k").checksum_sha256(&sum);
     let signed = put.presigned(expires(60)).await.unwrap();
     assert_eq!(send(&signed, b"hello", |request| request).await.0, 200);
     refused(&send(&signed, b"jello", |request| request).await, 400, "BadDigest");
-    let unsigned = reqwest::Client::new().put(signed.uri()).body("jello").send().await.unwrap();
+    let unsigned = requests::client().put(signed.uri()).body("jello").send().await.unwrap();
     assert_eq!(unsigned.status().as_u16(), 403, "a signed checksum cannot be left out");
     let put = client.put_object().bucket(BUCKET).key("once").if_none_match("*").presigned(expires(60)).await.unwrap();
     assert_eq!(send(&put, b"first", |request| request).await.0, 200);
@@ -159,7 +160,7 @@ async fn wrong_keys_and_old_signatures_are_refused() {
     let client = aws_sdk_s3::Client::from_conf(config(server.address).credentials_provider(nobody).build());
     assert_eq!(code(client.list_buckets().send().await), "InvalidAccessKeyId");
     let url = format!("http://{}/{BUCKET}/k?AWSAccessKeyId={ACCESS}&Expires=9999999999&Signature=x", server.address);
-    let answer = reqwest::get(url).await.unwrap();
+    let answer = requests::get(url).await.unwrap();
     assert_eq!(answer.status().as_u16(), 400);
     assert!(answer.text().await.unwrap().contains("AWS4-HMAC-SHA256"));
 }

@@ -9,6 +9,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use super::harness::{BUCKET, Server, code, complete, completed, create, get, noise, plain_client, put};
 use super::http_face::slow_body;
 use crate::support::patience::in_time;
+use crate::support::requests;
 
 /// CreateMultipartUpload with a limit in bytes.
 async fn create_limited(client: &Client, key: &str, limit: &'static str) -> Result<String, String> {
@@ -96,7 +97,7 @@ async fn a_closed_key_takes_nothing_more() {
     let id = create(&client, "k").await;
     let part = client.upload_part().bucket(BUCKET).key("k").upload_id(&id).part_number(1);
     let signed_part = part.presigned(expires).await.unwrap();
-    let send = async |url: &str| reqwest::Client::new().put(url).body("late").send().await.unwrap().status().as_u16();
+    let send = async |url: &str| requests::client().put(url).body("late").send().await.unwrap().status().as_u16();
     assert_eq!((send(signed_put.uri()).await, send(signed_part.uri()).await), (200, 200));
     close(&client, "k", "3600").await;
     assert_eq!((send(signed_put.uri()).await, send(signed_part.uri()).await), (403, 404));
@@ -119,7 +120,7 @@ async fn nobody_else_sets_a_limit_or_closes_a_key() {
     let client = plain_client(server.address);
     let expires = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
     let signed = client.delete_object().bucket(BUCKET).key("k").presigned(expires).await.unwrap();
-    let request = reqwest::Client::new().delete(signed.uri()).header("x-gantry-close-seconds", "3600");
+    let request = requests::client().delete(signed.uri()).header("x-gantry-close-seconds", "3600");
     assert_eq!(request.send().await.unwrap().status(), 403, "the header is not what was signed");
     put(&client, "k", b"still open").await;
 }

@@ -3,6 +3,7 @@
 
 use super::{filled, idle, told};
 use crate::support::faulty::Fault::{AnswerLost, Refused};
+use crate::support::requests;
 use crate::{on_both_services, transcript};
 
 const WHOLE_LIFE: [&str; 4] = ["asset.created", "upload.completing", "upload.completed", "asset.stored"];
@@ -213,7 +214,7 @@ on_both_services! {
         // Gone for good: the client sees a broken answer, never a short file that looks whole.
         service.faults.on("get", [Some(AnswerLost)].into_iter().chain([Some(Refused); 4]));
         let url = format!("{}/v1/assets/{}/content?delivery=stream", service.base, names["asset"]);
-        let answer = reqwest::Client::new().get(url).bearer_auth(&service.admin).send().await.unwrap();
+        let answer = requests::client().get(url).bearer_auth(&service.admin).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         assert!(answer.bytes().await.is_err());
     }

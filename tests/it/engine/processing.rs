@@ -44,10 +44,10 @@ async fn work(service: &Service, asset: &str) -> String {
         async move { worker.run(stop).await }
     });
     let state = eventually_some("the asset is settled", async || {
-        let asset = service.database.store.find_asset(asset.parse().unwrap()).await.unwrap().unwrap();
+        let row = service.database.store.find_asset(asset.parse().unwrap()).await.unwrap().unwrap();
         // A job that was put back becomes due.
-        service.advance(Duration::from_millis(500));
-        asset.state.is_settled().then(|| asset.state.name().to_owned())
+        service.advance_for(asset).await;
+        row.state.is_settled().then(|| row.state.name().to_owned())
     })
     .await;
     stop.cancel();

@@ -7,6 +7,7 @@ use gantry::blob::{BlobKey, BlobStore};
 use super::{filled, idle, told};
 use crate::support::faulty::Fault::{AnswerLost, Refused};
 use crate::support::patience::eventually;
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::support::transcript::Names;
 use crate::{on_both_services, transcript};
@@ -136,7 +137,7 @@ on_both_services! {
         let deleted = crate::native::ready(service, "a", "hello").await;
         transcript!(service, "> DELETE /v1/assets/$asset\n< 204", asset = deleted["asset"]);
         for url in [&ended["url"], &deleted["url"]] {
-            let put = reqwest::Client::new().put(url).header("if-none-match", "*").body("again");
+            let put = requests::client().put(url).header("if-none-match", "*").body("again");
             let status = put.send().await.unwrap().status().as_u16();
             assert!([403, 412].contains(&status), "closed, or not removed yet: {status}");
         }

@@ -10,6 +10,7 @@ use crate::on_both_services;
 use crate::support::database::Place;
 use crate::support::patience::in_time;
 use crate::support::process::Instance;
+use crate::support::requests;
 
 on_both_services! {
     async fn a_drain_ends_streams_and_long_polls(service) {
@@ -72,7 +73,7 @@ async fn killed(place: Place) {
     nodes[1].start(None).await;
     let (first, second) = (nodes[0].url.clone(), nodes[1].url.clone());
     let body = r#"{"filename": "a", "size": 5}"#;
-    let made = reqwest::Client::new().post(format!("{second}/v1/uploads")).bearer_auth(&key).body(body);
+    let made = requests::client().post(format!("{second}/v1/uploads")).bearer_auth(&key).body(body);
     let made: Value = made.send().await.unwrap().json().await.unwrap();
     let asset = made["asset"]["id"].as_str().unwrap();
 

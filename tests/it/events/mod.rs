@@ -12,6 +12,7 @@ use gantry::store::{RowChange, Store, Tx};
 use serde_json::{Map, Value};
 
 use crate::support::patience::in_time;
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::transcript;
 
@@ -82,7 +83,7 @@ impl Listener {
 }
 
 pub async fn ask(url: &str, key: &str, last: Option<&str>) -> reqwest::Response {
-    let mut request = reqwest::Client::new().get(url).bearer_auth(key);
+    let mut request = requests::client().get(url).bearer_auth(key);
     if let Some(last) = last {
         // As a browser comes back.
         request = request.header("last-event-id", last).header("accept", "text/event-stream");
@@ -124,7 +125,7 @@ pub async fn awaited(service: &Service) -> (String, String, String) {
 pub async fn change(base: &str, key: &str, asset: &str, name: &str) {
     let url = format!("{base}/v1/assets/{asset}");
     let body = serde_json::json!({ "filename": name }).to_string();
-    let answer = reqwest::Client::new().patch(url).bearer_auth(key).body(body).send().await.unwrap();
+    let answer = requests::client().patch(url).bearer_auth(key).body(body).send().await.unwrap();
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
 }
 

@@ -2,11 +2,12 @@
 
 use super::{Listener, awaited, change, texts};
 use crate::on_both_services;
+use crate::support::requests;
 use crate::support::service::Service;
 
 async fn send(service: &Service, upload: &str) {
     let url = format!("{}/v1/uploads/{upload}/content", service.base);
-    let answer = reqwest::Client::new().put(url).bearer_auth(&service.admin).body("hello").send().await.unwrap();
+    let answer = requests::client().put(url).bearer_auth(&service.admin).body("hello").send().await.unwrap();
     assert_eq!(answer.status(), 200);
 }
 
@@ -57,7 +58,7 @@ on_both_services! {
         let (upload, asset, grant) = awaited(service).await;
         let (_, noise, _) = awaited(service).await;
         let by_key = format!("{}/v1/assets/{asset}/events?after=0", service.base);
-        let answer = reqwest::Client::new().get(&by_key).bearer_auth(&grant).header("accept", "text/event-stream");
+        let answer = requests::client().get(&by_key).bearer_auth(&grant).header("accept", "text/event-stream");
         assert_eq!(answer.send().await.unwrap().status(), 200);
         let mut by_header = Listener::open(&by_key.replace("?after=0", ""), &grant, Some("0")).await;
         let mut by_path = Listener::open(&format!("{}/u/{grant}/events", service.base), "", Some("0")).await;

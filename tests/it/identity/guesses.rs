@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::support::database::Place;
 use crate::support::patience::eventually_ok;
 use crate::support::process::Instance;
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
@@ -20,7 +21,7 @@ fn wrong(key: &str) -> String {
 /// What a request is answered with, how long that takes, and when it may be asked again.
 async fn ask(method: Method, url: &str, key: &str) -> (u16, Duration, Option<u64>) {
     let began = Instant::now();
-    let mut request = Client::new().request(method, url);
+    let mut request = requests::client().request(method, url);
     if url.contains("/tus") {
         request = request.header("tus-resumable", "1.0.0");
     }
@@ -35,13 +36,13 @@ async fn ask(method: Method, url: &str, key: &str) -> (u16, Duration, Option<u64
 /// The audit trail of a key's tenant about this action, newest first.
 async fn told(service: &Service, key: &str, action: &str) -> Vec<Value> {
     let url = format!("{}/v1/admin/audit?action={action}&limit=100", service.base);
-    let page: Value = Client::new().get(url).bearer_auth(key).send().await.unwrap().json().await.unwrap();
+    let page: Value = requests::client().get(url).bearer_auth(key).send().await.unwrap().json().await.unwrap();
     page["entries"].as_array().unwrap_or_else(|| panic!("{page}")).clone()
 }
 
 #[tokio::test]
 async fn failures_of_one_address_are_limited_on_every_door() {
-    let place = Place::Sqlite(std::sync::Arc::new(tempfile::TempDir::new().unwrap()));
+    let place = Place::fresh_file();
     let mut instance = Instance::new(place, &[("GANTRY_LIMITS__FAILURES_PER_ADDRESS", "5")]);
     let id = uuid::Uuid::from_u128(7 << 64 | 7 << 76 | 2 << 62);
     let unknown = format!("{NOBODYS}.{}", "0".repeat(64));
@@ -80,18 +81,21 @@ on_both_services! {
         let key = service.key("read").await;
         let keys = [wrong(&key), format!("{NOBODYS}.{}", "0".repeat(64)), "gk_nonsense".to_owned()];
         let url = format!("{}/v1/assets", service.base);
-        let mut times = [Duration::MAX; 3];
-        // The quickest of a few: what else this machine does only adds.
-        for _ in 0..5 {
+        let (client, mut times) = (requests::client(), [Duration::MAX; 3]);
+        let apart = |times: &[Duration; 3]| *times.iter().max().unwrap() - *times.iter().min().unwrap();
+        // The quickest of some: what else this machine does only adds.
+        for round in 0..30 {
+            if round >= 5 && apart(&times) < Duration::from_millis(20) {
+                break;
+            }
             for (key, best) in keys.iter().zip(&mut times) {
-                let (status, took, _) = ask(Method::GET, &url, key).await;
-                assert_eq!(status, 401);
-                *best = took.min(*best);
+                let began = Instant::now();
+                assert_eq!(client.get(&url).bearer_auth(key).send().await.unwrap().status(), 401);
+                *best = began.elapsed().min(*best);
             }
         }
         println!("wrong secret, unknown id, no key: {times:?}");
-        let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
-        assert!(*most - *least < Duration::from_millis(20), "{times:?}");
+        assert!(apart(&times) < Duration::from_millis(20), "{times:?}");
     }
 
     async fn refusals_are_told_in_summary(service) {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{ask, send, status};
 use crate::support::patience::eventually_ok;
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
@@ -125,7 +126,7 @@ on_both_services! {
         let keys = (0..997).map(|_| another()).chain(ended);
         store.commit(keys.fold(Tx::new(), |tx, key| tx.with(RowChange::InsertKey(key)))).await.unwrap();
         let post = async |token: &str| {
-            let request = reqwest::Client::new().post(format!("{}/v1/keys", service.base)).bearer_auth(&service.admin);
+            let request = requests::client().post(format!("{}/v1/keys", service.base)).bearer_auth(&service.admin);
             let answer = request.header("idempotency-key", token).body(r#"{"scopes": "read"}"#).send().await.unwrap();
             (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
         };
@@ -176,7 +177,7 @@ on_both_services! {
 
     async fn a_lost_answer_is_given_again(service) {
         let post = async |path: &str, token: &str, body: &str| {
-            let request = reqwest::Client::new().post(format!("{}{path}", service.base)).bearer_auth(&service.admin);
+            let request = requests::client().post(format!("{}{path}", service.base)).bearer_auth(&service.admin);
             let answer = request.header("idempotency-key", token).body(body.to_owned()).send().await.unwrap();
             (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
         };

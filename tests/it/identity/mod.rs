@@ -6,6 +6,7 @@ mod memory;
 mod processes;
 mod tokens;
 
+use crate::support::requests;
 use reqwest::{Method, Response};
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ pub async fn ask(base: &str, method: Method, path: &str, token: &str, body: &str
 }
 
 pub async fn send(base: &str, method: Method, path: &str, token: &str, body: &str) -> Response {
-    let request = reqwest::Client::new().request(method, format!("{base}{path}")).bearer_auth(token);
+    let request = requests::client().request(method, format!("{base}{path}")).bearer_auth(token);
     request.body(body.to_owned()).send().await.unwrap()
 }
 

@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::patience::eventually_ok;
+use crate::support::requests;
 use crate::support::service::Service;
 
 /// A client of the drafts, of the roughest kind, for what transcripts cannot say.
@@ -27,7 +28,7 @@ struct Ietf {
 
 impl Ietf {
     fn on(service: &Service, base: &str) -> Self {
-        Self { base: base.to_owned(), key: service.admin.clone(), client: Client::new() }
+        Self { base: base.to_owned(), key: service.admin.clone(), client: requests::client() }
     }
 
     fn new(service: &Service) -> Self {

@@ -1,6 +1,7 @@
 //! What belongs to another tenant answers like what does not exist. Who may do what is in `contract::access`.
 
 use super::ready;
+use crate::support::requests;
 use crate::{on_both_services, transcript};
 
 on_both_services! {
@@ -8,7 +9,7 @@ on_both_services! {
         let names = ready(service, "a.txt", "hello").await;
         let foreign = service.foreign_key("other").await;
         let unknown = "01900000-0000-7000-8000-000000000000";
-        let client = reqwest::Client::new();
+        let client = requests::client();
         let paths = ["/v1/assets/{}", "/v1/assets/{}/content", "/v1/uploads/{}"];
         let ids = [&names["asset"], &names["asset"], &names["upload"]];
         for (path, id) in paths.iter().zip(ids) {

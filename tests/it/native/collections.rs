@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::ready;
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::support::transcript::noise;
 use crate::{on_both_services, transcript};
@@ -42,7 +43,7 @@ fn judged(bytes: &[u8], members: &[(&str, &str)]) {
 }
 
 async fn fetch(url: &str, range: Option<String>) -> (u16, reqwest::header::HeaderMap, Vec<u8>) {
-    let request = reqwest::Client::new().get(url);
+    let request = requests::client().get(url);
     let request = match range {
         Some(range) => request.header("range", range),
         None => request,

@@ -1,5 +1,6 @@
 //! A whole file as the body of one PUT through the service.
 
+use crate::support::requests;
 use crate::support::transcript::noise;
 use crate::{on_both_services, transcript};
 
@@ -84,7 +85,7 @@ on_both_services! {
         let url = format!("{}/v1/uploads/{}/content", service.base, names["upload"]);
         let put = async |pieces: Vec<Result<Vec<u8>, std::io::Error>>| {
             let body = reqwest::Body::wrap_stream(stream::iter(pieces));
-            reqwest::Client::new().put(&url).bearer_auth(&service.admin).body(body).send().await
+            requests::client().put(&url).bearer_auth(&service.admin).body(body).send().await
         };
         let (half, more) = (noise(15_000_000, 1), noise(15_000_001, 1));
         assert_eq!(put(vec![Ok(half.clone())]).await.unwrap().status(), 422);

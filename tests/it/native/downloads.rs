@@ -1,6 +1,7 @@
 //! Content on the wire: ranges, conditions, HEAD, names.
 
 use super::ready;
+use crate::support::requests;
 use crate::support::service::Shape;
 use crate::{on_both_services, transcript};
 
@@ -44,7 +45,7 @@ on_both_services! {
     async fn several_ranges_come_as_parts(service) {
         let names = ready(service, "a.txt", "0123456789").await;
         let url = format!("{}/v1/assets/{}/content?delivery=stream", service.base, names["asset"]);
-        let client = reqwest::Client::new();
+        let client = requests::client();
         let answer = client.get(url).bearer_auth(&service.admin).header("range", "bytes=0-1,8-9").send().await.unwrap();
         assert_eq!(answer.status(), 206);
         let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::requests;
 use crate::support::service::Shape;
 use crate::{on_both_services, transcript};
 
@@ -159,7 +160,7 @@ on_both_services! {
     async fn bodies_have_a_bound(service) {
         let huge = "x".repeat(5 << 20);
         let url = format!("{}/v1/uploads", service.base);
-        let client = reqwest::Client::new();
+        let client = requests::client();
         let answer = client.post(&url).bearer_auth(&service.admin).body(huge).send().await.unwrap();
         assert_eq!(answer.status(), 413);
         assert_eq!(answer.json::<serde_json::Value>().await.unwrap()["code"], "body_too_large");

@@ -3,12 +3,13 @@
 
 use serde_json::{Value, json};
 
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::{on_both_services, transcript};
 
 /// What the backend gets for a wish.
 async fn opened(service: &Service, wish: Value) -> Value {
-    let request = reqwest::Client::new().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
+    let request = requests::client().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
     let answer = request.body(wish.to_string()).send().await.unwrap();
     assert_eq!(answer.status(), 201);
     answer.json().await.unwrap()
@@ -22,7 +23,7 @@ async fn note(service: &Service) -> Value {
 /// The asset, once nothing more will happen to it.
 async fn settled(service: &Service, opened: &Value) -> Value {
     let path = format!("/v1/assets/{}?wait=20s&until=ready", opened["asset"]["id"].as_str().unwrap());
-    let request = reqwest::Client::new().get(format!("{}{path}", service.base)).bearer_auth(&service.admin);
+    let request = requests::client().get(format!("{}{path}", service.base)).bearer_auth(&service.admin);
     request.send().await.unwrap().json().await.unwrap()
 }
 
@@ -33,7 +34,7 @@ fn unlimited() -> Shape {
 
 /// A creation by tus, without any credential but the address.
 fn tus(opened: &Value, headers: &[(&str, &str)]) -> reqwest::RequestBuilder {
-    let request = reqwest::Client::new().post(opened["endpoints"]["tus"].as_str().unwrap());
+    let request = requests::client().post(opened["endpoints"]["tus"].as_str().unwrap());
     let request = request.header("tus-resumable", "1.0.0");
     headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
 }
@@ -72,7 +73,7 @@ on_both_services! {
 
     async fn lists_of_types_are_bounded(service) {
         let wish = json!({"max_size": 1, "content_types": vec!["image/*"; 65]});
-        let request = reqwest::Client::new().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
+        let request = requests::client().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
         let answer = request.body(wish.to_string()).send().await.unwrap();
         let problem: Value = answer.json().await.unwrap();
         assert_eq!((&problem["status"], &problem["field"]), (&json!(422), &json!("content_types")));
@@ -92,7 +93,7 @@ on_both_services! {
         assert_eq!(created.status(), 201);
         let url = created.headers()["location"].to_str().unwrap().to_owned();
         let ask = |method: &str| {
-            let request = reqwest::Client::new().request(method.parse().unwrap(), &url);
+            let request = requests::client().request(method.parse().unwrap(), &url);
             request.header("tus-resumable", "1.0.0")
         };
         let head = ask("HEAD").send().await.unwrap();
@@ -112,14 +113,14 @@ on_both_services! {
         let created = tus(&opened, &deferred).send().await.unwrap();
         let url = created.headers()["location"].to_str().unwrap().to_owned();
         let patch = async |offset: &str, body: &'static [u8]| {
-            let request = reqwest::Client::new().patch(&url).header("tus-resumable", "1.0.0");
+            let request = requests::client().patch(&url).header("tus-resumable", "1.0.0");
             let request = request.header("content-type", "application/offset+octet-stream");
             request.header("upload-offset", offset).body(body).send().await.unwrap().status()
         };
         assert_eq!(patch("0", &[b'a'; 99]).await, 204);
         assert_eq!(patch("99", b"aa").await, 413);
         assert_eq!(patch("99", b"a").await, 204);
-        let request = reqwest::Client::new().patch(&url).header("tus-resumable", "1.0.0").header("upload-offset", "100");
+        let request = requests::client().patch(&url).header("tus-resumable", "1.0.0").header("upload-offset", "100");
         let request = request.header("upload-length", "100").header("content-type", "application/offset+octet-stream");
         assert_eq!(request.send().await.unwrap().status(), 204);
         assert_eq!(settled(service, &opened).await["state"], "ready");
@@ -137,7 +138,7 @@ on_both_services! {
     async fn the_ietf_protocol_brings_a_chosen_file(service) {
         let opened = note(service).await;
         let post = |bytes: String, kind: &'static str| {
-            let request = reqwest::Client::new().post(opened["endpoints"]["files"].as_str().unwrap());
+            let request = requests::client().post(opened["endpoints"]["files"].as_str().unwrap());
             let request = request.header("content-disposition", "attachment; filename=\"a.txt\"").header("content-type", kind);
             request.header("upload-complete", "?1").header("upload-draft-interop-version", "6").body(bytes).send()
         };
@@ -154,7 +155,7 @@ on_both_services! {
         let form = |name: &str, kind: &str, bytes: &str| {
             let head = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {kind}");
             let body = format!("--x\r\n{head}\r\n\r\n{bytes}\r\n--x--\r\n");
-            let request = reqwest::Client::new().post(url).header("content-type", "multipart/form-data; boundary=x");
+            let request = requests::client().post(url).header("content-type", "multipart/form-data; boundary=x");
             request.body(body)
         };
         assert_eq!(form("a.png", "image/png", "hello").send().await.unwrap().status(), 400);
@@ -168,7 +169,7 @@ on_both_services! {
         let opened = note(service).await;
         let path = format!("/v1/uploads/{}/content", opened["upload"]["id"].as_str().unwrap());
         let put = async |kind: &str, bytes: String| {
-            let request = reqwest::Client::new().put(format!("{}{path}", service.base)).header("content-type", kind);
+            let request = requests::client().put(format!("{}{path}", service.base)).header("content-type", kind);
             request.bearer_auth(opened["grant"].as_str().unwrap()).body(bytes).send().await.unwrap().status()
         };
         assert_eq!(put("image/png", "hello".to_owned()).await, 422);
@@ -184,7 +185,7 @@ on_both_services! {
         for (bytes, expected) in [(big, 413), (right, 200)] {
             let opened = if expected == 413 { note(service).await } else { opened.clone() };
             let base = if expected == 413 { opened["endpoints"]["s3"].as_str().unwrap() } else { &base };
-            let http = reqwest::Client::new();
+            let http = requests::client();
             let wish = json!({"filename": "a.txt", "type": "text/plain", "metadata": {}});
             let post = |url: String, body: Value| http.post(url).header("content-type", "application/json").body(body.to_string());
             let created: Value = post(format!("{base}/multipart"), wish).send().await.unwrap().json().await.unwrap();

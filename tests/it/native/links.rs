@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ready;
 use crate::support::patience::eventually_ok;
+use crate::support::requests;
 use crate::{on_both_services, transcript};
 
 on_both_services! {
@@ -123,7 +124,7 @@ on_both_services! {
             let mut forged = token.clone().into_bytes();
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
             let url = format!("{}/d/{}", service.base, String::from_utf8(forged).unwrap());
-            assert_eq!(reqwest::get(url).await.unwrap().status(), 404);
+            assert_eq!(requests::get(url).await.unwrap().status(), 404);
         }
     }
 
@@ -334,7 +335,7 @@ on_both_services! {
             < 201 {"id": "$id", "url": "$url"}
         "#, asset = names["asset"]);
         let there = names["url"].replace(&service.base, &other);
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = requests::client_without_redirects();
         assert_eq!(client.get(&there).send().await.unwrap().status(), 302);
         let revoked = client.delete(format!("{}/v1/links/{}", service.base, names["id"])).bearer_auth(&service.admin);
         assert_eq!(revoked.send().await.unwrap().status(), 204);

@@ -8,6 +8,7 @@ use gantry::domain::job::JobKind;
 use rand::RngExt;
 
 use crate::support::patience::eventually;
+use crate::support::requests;
 use crate::support::seed;
 use crate::support::service::Shape;
 use crate::{on_both_services, transcript};
@@ -17,7 +18,7 @@ fn idle() -> Shape {
 }
 
 async fn post(url: String, key: String) -> (u16, serde_json::Value) {
-    let answer = reqwest::Client::new().post(url).bearer_auth(key).send().await.unwrap();
+    let answer = requests::client().post(url).bearer_auth(key).send().await.unwrap();
     let status = answer.status().as_u16();
     (status, answer.json().await.unwrap_or_default())
 }
@@ -114,7 +115,7 @@ on_both_services! {
             let abort = async {
                 tokio::time::sleep(pause).await;
                 let url = format!("{other}/v1/uploads/{}", names["upload"]);
-                reqwest::Client::new().delete(url).bearer_auth(&service.admin).send().await.unwrap().status().as_u16()
+                requests::client().delete(url).bearer_auth(&service.admin).send().await.unwrap().status().as_u16()
             };
             let ((status, _), aborted) = tokio::join!(complete, abort);
             let asset = service.database.store.find_asset(names["asset"].parse().unwrap()).await.unwrap().unwrap();
@@ -137,7 +138,7 @@ on_both_services! {
             let base = if i % 2 == 0 { service.base.clone() } else { other.clone() };
             let (key, body) = (service.admin.clone(), Arc::clone(&bodies));
             tokio::spawn(async move {
-                let request = reqwest::Client::new().post(format!("{base}/v1/uploads")).bearer_auth(key);
+                let request = requests::client().post(format!("{base}/v1/uploads")).bearer_auth(key);
                 let answer = request.body(body.as_bytes().to_vec()).send().await.unwrap();
                 let status = answer.status().as_u16();
                 (status, answer.json::<serde_json::Value>().await.unwrap())
@@ -154,7 +155,7 @@ on_both_services! {
 
     async fn requests_cut_off_at_random_leave_whole_rows(service, idle()) {
         let mut rng = seed::rng("requests_cut_off_at_random");
-        let client = reqwest::Client::new();
+        let client = requests::client();
         let mut calls = Vec::new();
         for i in 0..3000 {
             // From 64 µs to 2 s: some are cut off and some answered, however slow the machine.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sha2::Digest as _;
 
 use crate::on_both_services;
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 
 /// Jobs are not worked on: no digest is established.
@@ -27,7 +28,7 @@ struct Opened {
 }
 
 async fn open(service: &Service, wish: Value) -> Opened {
-    let request = reqwest::Client::new().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
+    let request = requests::client().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
     let opened: Value = request.json(&wish).send().await.unwrap().json().await.unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     Opened {
@@ -40,7 +41,7 @@ async fn open(service: &Service, wish: Value) -> Opened {
 
 impl Opened {
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        reqwest::Client::new().request(method, format!("{}{path}", self.service))
+        requests::client().request(method, format!("{}{path}", self.service))
     }
 
     /// A whole file by one of the doors.
@@ -110,11 +111,11 @@ on_both_services! {
 
     // A file that went straight to the store, and then comes again by the other doors.
     async fn after_a_signed_put(service, idle()) {
-        let request = reqwest::Client::new().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
+        let request = requests::client().post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin);
         let request = request.json(&json!({ "filename": "a", "size": 5, "method": "put" }));
         let answer: Value = request.send().await.unwrap().json().await.unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let put = reqwest::Client::new().put(text(&answer["put"]["url"])).header("if-none-match", "*").body("hello");
+        let put = requests::client().put(text(&answer["put"]["url"])).header("if-none-match", "*").body("hello");
         assert!(status(put).await.is_success());
         let opened = Opened {
             service: service.base.clone(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{PART, three_parts};
+use crate::support::requests;
 use crate::support::service::Shape;
 use crate::{on_both_services, transcript};
 
@@ -146,7 +147,7 @@ on_both_services! {
             > POST /v1/uploads/$upload/urls {"parts": "1,10000", "form": "compact"}
             < 200 {"template": "$template", "signatures": ["$first", "$last"], "part_size": 5242880}
         "#);
-        let answer = reqwest::Client::new()
+        let answer = requests::client()
             .post(format!("{}/v1/uploads/{}/urls", service.base, names["upload"]))
             .bearer_auth(&service.admin)
             .body(r#"{"parts": "1-10000"}"#)
@@ -156,7 +157,7 @@ on_both_services! {
         assert!(urls.iter().zip(1..).all(|(url, part)| url["part"] == part));
         for (part, signature) in [("1", &names["first"]), ("10000", &names["last"])] {
             let url = names["template"].replace("{part}", part).replace("{signature}", signature);
-            let sent = reqwest::Client::new().put(url).body(vec![0; PART as usize]).send().await.unwrap();
+            let sent = requests::client().put(url).body(vec![0; PART as usize]).send().await.unwrap();
             assert_eq!(sent.status(), 200);
         }
         transcript!(service, r#"
@@ -360,7 +361,7 @@ on_both_services! {
 /// Sends an upload's bytes from seed 7, by whatever method it was given.
 async fn send(service: &crate::support::service::Service, upload: &str, size: u64) {
     let bytes = crate::support::transcript::noise(size, 7);
-    let client = reqwest::Client::new();
+    let client = requests::client();
     let ask = |path: String, body: &'static str| {
         client.post(format!("{}/v1/uploads{path}", service.base)).bearer_auth(&service.admin).body(body)
     };

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::support::patience::{eventually, eventually_ok, in_time};
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 
 pub const EICAR: &str = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*";
@@ -92,7 +93,7 @@ pub fn work(service: &Service, steps: TestSteps) -> Working {
 
 /// Brings a file; its asset is stored.
 pub async fn bring(service: &Service, name: &str, bytes: impl Into<Bytes>) -> String {
-    let (bytes, client) = (bytes.into(), reqwest::Client::new());
+    let (bytes, client) = (bytes.into(), requests::client());
     let wish = serde_json::json!({ "filename": name, "size": bytes.len(), "method": "put" });
     let send = |request: reqwest::RequestBuilder| request.bearer_auth(&service.admin).send();
     let made = send(client.post(format!("{}/v1/uploads", service.base)).json(&wish)).await.unwrap();
@@ -114,7 +115,7 @@ pub async fn until(service: &Service, asset: &str, wanted: impl Fn(&Asset) -> bo
         if wanted(&now) {
             return Ok(now);
         }
-        service.advance(Duration::from_millis(500));
+        service.advance_for(asset).await;
         Err(now)
     })
     .await

@@ -154,7 +154,14 @@ on_both_services! {
         let address: BrokerAddress = format!("{}?stream=offers&timeout=1s", own.address).parse().unwrap();
         let counter = HandoffStep { sink: connect(&address).unwrap(), public_url: service.base.clone() };
         let _working = work(service, TestSteps { counter: Some(counter), ..TestSteps::default() });
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        for asset in &assets {
+            let subject = gantry::domain::job::JobSubject::Process(asset.parse().unwrap());
+            eventually("it was tried", async || {
+                let job = service.database.store.find_job(subject).await.unwrap();
+                job.is_some_and(|entry| entry.last_error.is_some())
+            })
+            .await;
+        }
         own.restart().await;
         for asset in &assets {
             let read = async || -> Option<String> {

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{TestSteps, bring, idle, made_by, nothing_owed, row, settled, until, work};
 use crate::support::bucket::flip_bit;
 use crate::support::patience::eventually_ok;
+use crate::support::requests;
 use crate::support::servers::clamd;
 use crate::support::service::Service;
 use crate::support::transcript::noise;
@@ -29,7 +30,7 @@ fn file(service: &Service, bytes: &[u8]) -> PathBuf {
 /// As [`bring`], with the digest declared beforehand.
 async fn bring_declared(service: &Service, bytes: &[u8]) -> String {
     let sha256 = hex::encode(Sha256::digest(bytes));
-    let client = reqwest::Client::new();
+    let client = requests::client();
     let wish = json!({ "filename": "declared.bin", "size": bytes.len(), "method": "put", "sha256": sha256 });
     let made = client.post(format!("{}/v1/uploads", service.base)).bearer_auth(&service.admin).json(&wish);
     let made: Value = made.send().await.unwrap().error_for_status().unwrap().json().await.unwrap();
@@ -41,7 +42,7 @@ async fn bring_declared(service: &Service, bytes: &[u8]) -> String {
 
 async fn reprocess(service: &Service, asset: &str, how: Value) {
     let url = format!("{}/v1/assets/{asset}/reprocess", service.base);
-    let asked = reqwest::Client::new().post(url).bearer_auth(&service.admin).json(&how).send().await.unwrap();
+    let asked = requests::client().post(url).bearer_auth(&service.admin).json(&how).send().await.unwrap();
     assert_eq!(asked.status(), 202);
     nothing_owed(service).await;
 }
@@ -96,7 +97,7 @@ on_both_services! {
             > GET /v1/admin/alarms
             < 200 {"alarms": [{"code": "assets_corrupt"}]}
         "#, one = assets[0], sha256 = hex::encode(Sha256::digest(&plain)));
-        let metrics = reqwest::get(format!("{}/metrics", service.base)).await.unwrap().text().await.unwrap();
+        let metrics = requests::get(format!("{}/metrics", service.base)).await.unwrap().text().await.unwrap();
         assert!(metrics.contains("gantry_damaged_assets{problem=\"corrupt\"} 2"), "{metrics}");
         // Longer than any quarantine.
         service.advance(Duration::from_secs(10 * 24 * 3600));

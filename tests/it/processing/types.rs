@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{TestSteps, idle, made_by, settled, work};
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
@@ -22,7 +23,7 @@ fn sent<'a>(name: &'a str, declared: &'a str, rule: &'a str, bytes: impl Into<Ve
 
 /// Sends the file; its asset.
 async fn bring(service: &Service, file: &Sent<'_>) -> String {
-    let client = reqwest::Client::new();
+    let client = requests::client();
     let rules: Vec<_> = file.rule.split(' ').collect();
     let wish = json!({ "filename": file.name, "size": file.bytes.len(), "method": "put", "content_types": rules,
         "content_type": file.declared });
@@ -39,7 +40,7 @@ async fn bring(service: &Service, file: &Sent<'_>) -> String {
 /// `Content-Type` of the download.
 async fn delivered_as(service: &Service, asset: &str, query: &str) -> HashMap<String, String> {
     let url = format!("{}/v1/assets/{asset}/content?delivery=stream&{query}", service.base);
-    let answer = reqwest::Client::new().get(url).bearer_auth(&service.admin).send().await.unwrap();
+    let answer = requests::client().get(url).bearer_auth(&service.admin).send().await.unwrap();
     let headers = answer.error_for_status().unwrap().headers().clone();
     headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
 }

@@ -10,6 +10,7 @@ use gantry::domain::job::{JobKind, JobSubject};
 use super::{TestSteps, bring, idle, photo, row, until, work};
 use crate::support::faulty::Fault::Held;
 use crate::support::patience::eventually;
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
@@ -42,7 +43,7 @@ on_both_services! {
             let asset = bring(service, "a.txt", "hello").await;
             let id = if method == "asset" { asset.clone() } else { upload_of(service, &asset).await };
             let version = if route == "/tus/" { "1.0.0" } else { "" };
-            let request = reqwest::Client::new().delete(format!("{}{route}{id}", service.base)).bearer_auth(&service.admin);
+            let request = requests::client().delete(format!("{}{route}{id}", service.base)).bearer_auth(&service.admin);
             let request = if version.is_empty() { request } else { request.header("tus-resumable", version) };
             assert_eq!(request.send().await.unwrap().status(), 204, "{route}");
             nothing_left(service, &asset).await;
@@ -126,10 +127,10 @@ on_both_services! {
         let (upload, asset) = open().await;
         service.faults.on("complete_multipart", [Some(Held)]);
         let url = format!("{}/v1/uploads/{upload}/complete", service.base);
-        let completing = tokio::spawn(reqwest::Client::new().post(url).bearer_auth(&service.admin).send());
+        let completing = tokio::spawn(requests::client().post(url).bearer_auth(&service.admin).send());
         eventually("the store is asked", async || service.faults.are_spent()).await;
         let url = format!("{}/v1/assets/{asset}", service.base);
-        let deleting = tokio::spawn(reqwest::Client::new().delete(url).bearer_auth(&service.admin).send());
+        let deleting = tokio::spawn(requests::client().delete(url).bearer_auth(&service.admin).send());
         service.faults.release();
         assert_eq!(completing.await.unwrap().unwrap().status(), 200);
         assert_eq!(deleting.await.unwrap().unwrap().status(), 204);

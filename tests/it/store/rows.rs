@@ -129,7 +129,7 @@ on_both_databases! {
 
     async fn nodes_that_start_together_migrate_once(db) {
         let place = match &db.place {
-            Place::Sqlite(_) => Place::Sqlite(std::sync::Arc::new(tempfile::TempDir::new().unwrap())),
+            Place::Sqlite(_) => Place::fresh_file(),
             Place::Postgres(_) => Place::fresh_schema().await,
         };
         let starts = (0..4).map(|_| {

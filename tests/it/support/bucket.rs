@@ -14,6 +14,8 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
+use super::directory::directory;
+
 /// The page that browsers would upload from.
 pub const ORIGIN: &str = "http://gantry.test";
 
@@ -67,7 +69,7 @@ impl Bucket {
 
     /// On an embedded store that nobody else has.
     pub async fn embedded() -> Self {
-        let (dir, stop) = (TempDir::new().unwrap(), CancellationToken::new());
+        let (dir, stop) = (directory(), CancellationToken::new());
         let settings = embedded_store(dir.path(), &stop).await;
         let home = EmbeddedHome { _stop: stop.drop_guard(), dir };
         static CAPABILITIES: OnceCell<StoreCapabilities> = OnceCell::const_new();

@@ -9,6 +9,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor};
 use tempfile::TempDir;
 
+use super::directory::directory;
+
 /// Where the rows are.
 #[derive(Clone)]
 pub enum Place {
@@ -27,7 +29,7 @@ pub struct Database {
 
 impl Database {
     pub async fn sqlite() -> Self {
-        Self::at(Place::Sqlite(Arc::new(TempDir::new().unwrap()))).await
+        Self::at(Place::fresh_file()).await
     }
 
     pub async fn postgres() -> Self {
@@ -62,6 +64,10 @@ impl Database {
 }
 
 impl Place {
+    pub fn fresh_file() -> Self {
+        Self::Sqlite(Arc::new(directory()))
+    }
+
     pub async fn fresh_schema() -> Self {
         let url = std::env::var("GANTRY_TEST_POSTGRES").expect("GANTRY_TEST_POSTGRES: start tests/servers.sh");
         let schema = format!("t{}", uuid::Uuid::new_v4().simple());

@@ -2,10 +2,12 @@
 
 pub mod bucket;
 pub mod database;
+pub mod directory;
 pub mod faulty;
 pub mod patience;
 pub mod process;
 pub mod receiver;
+pub mod requests;
 pub mod seed;
 pub mod servers;
 pub mod service;

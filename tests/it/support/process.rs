@@ -10,7 +10,9 @@ use gantry::store::Store;
 use tempfile::TempDir;
 
 use super::database::Place;
+use super::directory::directory;
 use super::patience::eventually_ok;
+use super::requests;
 
 /// An instance: its data and its addresses, whether a process is running or not.
 pub struct Instance {
@@ -37,7 +39,7 @@ pub fn free_port() -> u16 {
 impl Instance {
     /// An instance that has not been started yet.
     pub fn new(place: Place, settings: &[(&str, &str)]) -> Self {
-        let (dir, port) = (TempDir::new().unwrap(), free_port());
+        let (dir, port) = (directory(), free_port());
         let mut all = vec![
             ("GANTRY_DATA_DIR".to_owned(), dir.path().display().to_string()),
             ("GANTRY_DATABASE_URL".to_owned(), place.url()),
@@ -51,7 +53,8 @@ impl Instance {
     /// A command of the binary with this instance's settings.
     pub fn gantry(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gantry"));
-        command.args(arguments).envs(self.settings.iter().cloned()).current_dir(self.dir.path());
+        // No programs that decode: each start asks every one for its version, which costs more than the rest of the start.
+        command.args(arguments).env("PATH", "").envs(self.settings.iter().cloned()).current_dir(self.dir.path());
         command
     }
 
@@ -71,9 +74,9 @@ impl Instance {
             command.env("GANTRY_CRASH_AT", point);
         }
         self.process = Some(command.spawn().unwrap());
-        let readyz = format!("{}/readyz", self.url);
+        let (client, readyz) = (requests::client(), format!("{}/readyz", self.url));
         eventually_ok("the service is ready", async || {
-            if reqwest::get(&readyz).await.is_ok_and(|answer| answer.status().is_success()) {
+            if client.get(&readyz).send().await.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
             assert!(self.is_running(), "no service: {}", self.log_text());

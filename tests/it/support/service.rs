@@ -9,6 +9,7 @@ use gantry::blob::{BlobKey, BlobStore};
 use gantry::domain::clock::OsEntropy;
 use gantry::domain::egress::EgressPolicy;
 use gantry::domain::ids::TenantId;
+use gantry::domain::job::{JobState, JobSubject};
 use gantry::domain::quota::TenantQuota;
 use gantry::engine::{
     BodyPaceLimits, DeliveryMode, DeliverySettings, Engine, EngineDeps, EngineSettings, FeedSettings, PatchTenant,
@@ -155,6 +156,16 @@ impl Service {
     /// Moves the database's clock.
     pub fn advance(&self, by: Duration) {
         self.database.clock.advance(by);
+    }
+
+    /// Moves the database's clock for an asset that a test waits for: to when its job is due, if that waits for its time, and
+    /// by a little otherwise, so that leases of workers that died end.
+    pub async fn advance_for(&self, asset: &str) {
+        let store = &self.database.store;
+        let job = store.find_job(JobSubject::Process(asset.parse().unwrap())).await.unwrap();
+        let waiting = job.filter(|entry| entry.state == JobState::Ready);
+        let until_due = waiting.and_then(|entry| Duration::try_from(entry.run_at.duration_since(store.now())).ok());
+        self.advance(until_due.filter(|wait| !wait.is_zero()).unwrap_or(Duration::from_millis(500)));
     }
 
     /// What must hold at the end of every test: nothing in the bucket that belongs to nobody, no job left over, and every

@@ -18,6 +18,8 @@ use std::collections::HashMap;
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
+use super::requests;
+use super::seed;
 use super::service::Service;
 
 /// Values that a transcript has met.
@@ -26,7 +28,7 @@ pub type Names = HashMap<String, String>;
 /// Plays a transcript against a service, as its admin until told otherwise.
 pub async fn play(service: &Service, names: &mut Names, text: &str) {
     names.entry("admin".to_owned()).or_insert_with(|| service.admin.clone());
-    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = requests::client_without_redirects();
     let mut actor = Some(service.admin.clone());
     let mut always: Vec<(String, String)> = Vec::new();
     let mut lines = steps(text).into_iter().peekable();
@@ -96,10 +98,7 @@ fn fill(text: &str, names: &Names) -> String {
 
 /// So many bytes, always the same for a seed.
 pub fn noise(len: u64, seed: u64) -> Vec<u8> {
-    use rand::{Rng, SeedableRng};
-    let mut bytes = vec![0; usize::try_from(len).unwrap()];
-    rand::rngs::StdRng::seed_from_u64(seed).fill_bytes(&mut bytes);
-    bytes
+    seed::noise(usize::try_from(len).unwrap(), seed)
 }
 
 async fn send(

@@ -6,6 +6,7 @@ mod quotas;
 
 use std::time::Duration;
 
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
@@ -89,7 +90,7 @@ on_both_services! {
         "#, own = own);
         let (other, _) = service.another_node().await;
         let asset = format!("{other}/v1/assets/{}", names["asset"]);
-        let there = async || reqwest::Client::new().get(&asset).bearer_auth(&own).send().await.unwrap().status();
+        let there = async || requests::client().get(&asset).bearer_auth(&own).send().await.unwrap().status();
         assert_eq!(there().await, 200);
         transcript!(service, r#"
             > PATCH /v1/tenants/$acme {"suspended": true}
@@ -130,7 +131,7 @@ on_both_services! {
             > BREW /v1/limits
             < 405
         "#);
-        let text = reqwest::get(format!("{}/metrics", service.base)).await.unwrap().text().await.unwrap();
+        let text = requests::get(format!("{}/metrics", service.base)).await.unwrap().text().await.unwrap();
         for line in [
             r#"gantry_http_requests_total{method="GET",route="/v1/assets/{id}",status="404"} 1"#,
             r#"gantry_http_request_duration_seconds_count{route="/v1/tenants"} 1"#,

@@ -7,6 +7,7 @@ use gantry::engine::{CdnSigner, PurgeHook};
 
 use super::STALE;
 use crate::support::receiver::Receiver;
+use crate::support::requests;
 use crate::support::service::{Service, Shape};
 use crate::{on_both_databases, on_both_services, transcript};
 
@@ -281,7 +282,7 @@ on_both_services! {
         let (other, _) = service.another_node().await;
         let wish = serde_json::json!({"filename": "a", "size": 11});
         let create = || async {
-            let request = reqwest::Client::new().post(format!("{other}/v1/uploads")).bearer_auth(&service.admin);
+            let request = requests::client().post(format!("{other}/v1/uploads")).bearer_auth(&service.admin);
             request.json(&wish).send().await.unwrap().status().as_u16()
         };
         assert_eq!(create().await, 201);

@@ -9,6 +9,7 @@ use gantry::engine::PatchTenant;
 use serde_json::{Value, json};
 
 use super::acme;
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
@@ -145,7 +146,7 @@ on_both_services! {
 
     async fn two_hundred_at_the_edge_never_overshoot(service) {
         let (own, _) = acme(service, r#"{"quota": {"bytes": 100000}}"#).await;
-        let client = reqwest::Client::new();
+        let client = requests::client();
         let (other, _) = service.another_node().await;
         let bases = [service.base.clone(), other];
         let create = |i: usize| {
@@ -174,7 +175,7 @@ on_both_services! {
     async fn limits_may_come_while_uploads_do(service) {
         let key = service.foreign_key("acme").await;
         let tenant = service.registry.tenant("acme").await.unwrap().unwrap();
-        let client = reqwest::Client::new();
+        let client = requests::client();
         let load = (0..60).map(|i| {
             let wish = json!({"filename": "a", "size": 10 + i, "method": "put"});
             client.post(format!("{}/v1/uploads", service.base)).bearer_auth(&key).json(&wish).send()

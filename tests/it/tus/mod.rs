@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::patience::{eventually, eventually_ok};
+use crate::support::requests;
 use crate::support::service::Service;
 
 /// A tus client of the roughest kind, for what transcripts cannot say.
@@ -28,7 +29,7 @@ struct Tus {
 
 impl Tus {
     fn at(base: &str, key: &str) -> Self {
-        Self { base: base.to_owned(), key: key.to_owned(), client: Client::new() }
+        Self { base: base.to_owned(), key: key.to_owned(), client: requests::client() }
     }
 
     fn on(service: &Service, base: &str) -> Self {

@@ -1,18 +1,18 @@
 //! kill -9 around a delivery: it arrives at least once, with the same id.
 
-use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::support::database::Place;
 use crate::support::patience::eventually_ok;
 use crate::support::process::Instance;
 use crate::support::receiver::Receiver;
+use crate::support::requests;
 
 const SETTINGS: [(&str, &str); 2] =
     [("GANTRY_WEBHOOKS__ALLOW_HTTP", "true"), ("GANTRY_WEBHOOKS__ALLOW_NETWORKS", "127.0.0.0/8")];
 
 async fn post(instance: &Instance, key: &str, path: &str, body: Value) -> Value {
-    let request = Client::new().post(format!("{}{path}", instance.url)).bearer_auth(key).body(body.to_string());
+    let request = requests::client().post(format!("{}{path}", instance.url)).bearer_auth(key).body(body.to_string());
     request.send().await.unwrap().json().await.unwrap()
 }
 
@@ -27,11 +27,11 @@ async fn survives(place: Place, point: &str, times: usize) {
     instance.kill();
     instance.start(Some(point)).await;
     let opened = post(&instance, &key, "/v1/uploads", json!({"filename": "a.txt", "size": 5})).await;
-    let put = Client::new().put(opened["put"]["url"].as_str().unwrap()).header("if-none-match", "*").body("hello");
+    let put = requests::client().put(opened["put"]["url"].as_str().unwrap()).header("if-none-match", "*").body("hello");
     assert_eq!(put.send().await.unwrap().status(), 200);
     let complete = format!("{}/v1/uploads/{}/complete", instance.url, opened["upload"]["id"].as_str().unwrap());
     // The answer may be lost: the process ends as soon as the work is done.
-    let _ = Client::new().post(complete).bearer_auth(&key).send().await;
+    let _ = requests::client().post(complete).bearer_auth(&key).send().await;
     assert!(!instance.ended().await.success());
     instance.start(None).await;
     receiver.until(times).await;

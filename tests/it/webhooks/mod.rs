@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::patience::eventually_ok;
 use crate::support::receiver::Receiver;
+use crate::support::requests;
 use crate::support::service::Service;
 use crate::transcript;
 
@@ -31,13 +32,13 @@ pub async fn hook(service: &Service, receiver: &Receiver, events: &str) -> (Stri
 
 pub async fn get(service: &Service, path: &str) -> Value {
     let url = format!("{}{path}", service.base);
-    let answer = reqwest::Client::new().get(url).bearer_auth(&service.admin).send().await.unwrap();
+    let answer = requests::client().get(url).bearer_auth(&service.admin).send().await.unwrap();
     answer.json().await.unwrap()
 }
 
 pub async fn post(service: &Service, path: &str, body: Value) -> Value {
     let url = format!("{}{path}", service.base);
-    let request = reqwest::Client::new().post(url).bearer_auth(&service.admin).body(body.to_string());
+    let request = requests::client().post(url).bearer_auth(&service.admin).body(body.to_string());
     request.send().await.unwrap().json().await.unwrap_or(json!(null))
 }
 
