@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
-import { CHROMIUM, QUIET } from "./browser.mjs";
+import { CHROMIUM, QUIET, interceptFileChoosers } from "./browser.mjs";
 import { Service } from "./service.mjs";
 import { PACKAGES, SOURCES, bundleExample, serve, strictPolicy } from "./uploader-page.mjs";
 
@@ -70,6 +70,7 @@ test("the uploader element", async (t) => {
     const context = await browser.newContext({ viewport: { width: 760, height: 640 }, locale: "en-US", timezoneId: "UTC", ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
+    interceptFileChoosers(page);
     page.on("console", (message) => { if (message.type() === "error") complaints.push(message.text()); });
     page.on("pageerror", (error) => complaints.push(String(error)));
     await page.goto(origin + path);
