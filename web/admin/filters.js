@@ -6,16 +6,24 @@ import { change, here } from "./router.js";
 const TYPING_PAUSE = 250;
 
 /**
- * @param {object[]} filters `{name, label, kind: "search"|"select"|"text"|"date"|"size", options: [[value, word]], help}`
+ * @param {object[]} filters `{name, label, kind: "search"|"select"|"text"|"date", options: [[value, word]], placeholder, seldom}`
  * @param {Node[]} tools What stands at the end of the line.
  */
 export function filterBar(filters, tools) {
   const fields = filters.map(buildField);
   const clear = button(".small.quiet", { click: () => change(Object.fromEntries(filters.map(({ name }) => [name, null]))) }, "Clear filters");
-  const element = h("div.filters", { role: "search" }, fields.map(({ chip }) => chip), clear, h("div.tools", tools));
-  const active = () => filters.some(({ name, standing }) => (here().params[name] ?? "") !== (standing ?? ""));
+  let unfolded = false;
+  const more = button(".small.quiet", { "aria-expanded": "false", click: () => { unfolded = !unfolded; show(); } }, "More filters");
+  const element = h("div.filters", { role: "search" }, fields.map(({ chip }) => chip), more, clear, h("div.tools", tools));
+  const active = () => filters.some(({ name }) => Boolean(here().params[name]));
   const show = () => {
-    fields.forEach(({ show: fill }) => fill(here().params));
+    const { params } = here();
+    fields.forEach(({ show: fill }) => fill(params));
+    // Filters that are seldom needed are shown when asked for, or while they are on.
+    filters.forEach((filter, at) => { fields[at].chip.hidden = Boolean(filter.seldom) && !unfolded && !params[filter.name]; });
+    more.hidden = !filters.some(({ seldom }) => seldom);
+    more.textContent = unfolded ? "Fewer filters" : "More filters";
+    more.setAttribute("aria-expanded", String(unfolded));
     clear.hidden = !active();
   };
   show();

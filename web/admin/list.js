@@ -72,7 +72,7 @@ export function createList(spec) {
     list.chosen = new Map(parts.all.checked ? list.rows.map((row) => [spec.key(row), row]) : []);
     showChosen();
   });
-  return { element, refresh: list.refresh, list, focusSearch: parts.filters?.focusSearch, move: (step) => moveFocus(parts.body, step) };
+  return { element, refresh: list.refresh, list, filters: parts.filters, focusSearch: parts.filters?.focusSearch, move: (step) => moveFocus(parts.body, step) };
 }
 
 function buildParts(spec, list) {
@@ -93,7 +93,7 @@ function buildParts(spec, list) {
   const more = button(".small", { hidden: true }, "Show more");
   return {
     body, all, chosen, bulk, count, more,
-    filters: spec.filters && filterBar(spec.filters, spec.tools ?? []),
+    filters: spec.filters && (spec.filters.length || spec.tools) && filterBar(spec.filters, spec.tools ?? []),
     trouble: h("div"),
     scroller: h("div.scroller", { hidden: true }, table),
     empty: h("div"),

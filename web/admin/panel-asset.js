@@ -18,14 +18,16 @@ export async function assetPanel(app, id) {
       h("div.headline", state(asset.state), h("span.num.muted", bytes(asset.size)), asset.content_type && h("span.muted", asset.content_type)),
       explanation(story),
       actions(app, story),
-      upload && uploadFacts(upload),
-      assetFacts(asset),
-      h("h3", "Timeline"),
-      timeline(story),
+      upload && isOpen(upload) && h("div.progress.big", bar(upload.offset, upload.size, "Confirmed"), h("span.num", `${percent(upload.offset, upload.size)} · ${bytes(upload.offset)} of ${bytes(upload.size)}`)),
+      h("section", h("h3", "Timeline"), timeline(story)),
       story.gaps.length > 0 && h("p.muted.small-text", story.gaps.join(" ")),
+      assetFacts(asset),
+      upload && uploadFacts(upload),
     ],
   };
 }
+
+const isOpen = (upload) => ["open", "completing"].includes(upload.state);
 
 /** Why it is not ready, in a sentence, and what to do about it. */
 function explanation({ asset, upload, jobs, deliveries }) {
@@ -45,17 +47,16 @@ function explanation({ asset, upload, jobs, deliveries }) {
 
 function actions(app, { asset, upload }) {
   if (!app.rights.admin) return null;
-  const open = upload && ["open", "completing"].includes(upload.state);
+  const open = upload && isOpen(upload);
   const kept = !["deleted", "abandoned", "awaiting"].includes(asset.state);
   return h("div.buttons.start",
-    asset.state === "rejected" && button(".small.primary", { click: () => releaseAsset(app, asset) }, "Release"),
+    app.rights.operator && asset.state === "rejected" && button(".small.primary", { click: () => releaseAsset(app, asset) }, "Release"),
     ["ready", "failed"].includes(asset.state) && button(".small", { click: () => reprocess(app, [asset]) }, "Process again"),
     open && button(".small", { click: () => abortUpload(app, upload) }, "Abort the upload"),
     kept && button(".small.danger", { click: () => deleteAssets(app, [asset]) }, "Delete"));
 }
 
 const uploadFacts = (upload) => h("section", h("h3", "Upload"),
-  ["open", "completing"].includes(upload.state) && h("div.progress.big", bar(upload.offset, upload.size, "Confirmed"), h("span.num", `${percent(upload.offset, upload.size)} · ${bytes(upload.offset)} of ${bytes(upload.size)}`)),
   facts([
     ["State", state(upload.state)], ["Id", idLine(upload.id)], ["Protocol", upload.protocol],
     ["Parts", upload.parts && h("span.num", `${count(upload.parts)} of ${bytes(upload.part_size)}`)],

@@ -14,8 +14,8 @@ export function auditView(app) {
       { name: "subject", label: "Subject, like asset:01a2…", kind: "search" },
       { name: "action", label: "Action", kind: "text", placeholder: "key.create" },
       { name: "actor", label: "Actor", kind: "text", placeholder: "key:01a2…" },
-      { name: "since", label: "Since", kind: "date" },
-      { name: "until", label: "Until", kind: "date" },
+      { seldom: true, name: "since", label: "Since", kind: "date" },
+      { seldom: true, name: "until", label: "Until", kind: "date" },
     ],
     tools: [button(".small", { click: () => exportEntries(app) }, "Export")],
     columns: [

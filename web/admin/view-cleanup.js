@@ -19,7 +19,7 @@ export function cleanupView(app) {
     label: "Chores", noun: "chore", key: (chore) => chore.name, name: (chore) => chore.name,
     columns: [
       { title: "Chore", cell: (chore) => h("div.verdict", h("strong", chore.name), h("span.muted", MEANINGS[chore.name])) },
-      { title: "State", cell: (chore) => (chore.last_error ? state("failed") : state(chore.state, chore.state === "ready" ? "waits" : chore.state)) },
+      { title: "State", cell: (chore) => (chore.last_error ? state("failed") : chore.state === "ready" ? state("idle", "waits") : state(chore.state)) },
       { title: "Last run", cell: (chore) => time(chore.last_at) },
       { title: "Took", numeric: true, cell: (chore) => (chore.last_millis == null ? "–" : duration(chore.last_millis)) },
       { title: "Last report", wide: true, cell: (chore) => h("span.report", reportText(chore)) },

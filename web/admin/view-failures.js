@@ -8,19 +8,18 @@ import { href, openHref } from "./router.js";
 
 /** Where the rows behind a failure are. */
 const ROWS = {
-  asset: ["quarantine", "Rejected assets"],
-  rejected: ["quarantine", "Rejected assets"],
-  job: ["dead", "Dead jobs"],
-  delivery: ["webhooks", "Webhooks"],
+  asset: () => ["quarantine", {}, "Rejected assets"],
+  job: ({ code }) => ["dead", { kind: code }, "Dead letters"],
+  delivery: () => ["webhooks", {}, "Webhooks"],
 };
 
 export function failuresView(app) {
   return createList({
-    label: "Failures by code", noun: "code", key: (failure) => `${failure.kind ?? ""}${failure.code}`, name: (failure) => failure.code,
+    label: "Failures by code", noun: "code", key: (failure) => `${failure.source}:${failure.code}`, name: (failure) => failure.code,
     href: (failure) => (failure.sample?.asset ? openHref("asset", failure.sample.asset) : undefined),
     columns: [
       { title: "Code", cell: (failure) => h("code", failure.code) },
-      { title: "Of", cell: (failure) => failure.kind ?? failure.of ?? "" },
+      { title: "Of", cell: (failure) => failure.source },
       { title: "Count", numeric: true, cell: (failure) => count(failure.count) },
       { title: "Last", cell: (failure) => time(failure.last_at) },
       { title: "Sample", cell: (failure) => (failure.sample?.asset ? h("a", { href: openHref("asset", failure.sample.asset) }, "Open") : "–") },
@@ -33,6 +32,6 @@ export function failuresView(app) {
 }
 
 function rowsLink(failure) {
-  const target = ROWS[failure.kind ?? failure.of];
-  return target ? h("a", { href: href(target[0]) }, target[1]) : h("a", { href: href("quarantine") }, "Rejected assets");
+  const [view, params, word] = (ROWS[failure.source] ?? ROWS.asset)(failure);
+  return h("a", { href: href(view, params) }, word);
 }

@@ -26,7 +26,7 @@ export function quarantineView(app) {
       { title: "Policy", wide: true, cell: (asset) => asset.policy },
     ],
     actions: (asset) => (app.rights.admin ? [
-      button(".small.quiet", { click: () => releaseAsset(app, asset) }, "Release"),
+      app.rights.operator && button(".small.quiet", { click: () => releaseAsset(app, asset) }, "Release"),
       button(".small.quiet", { click: () => deleteAssets(app, [asset]) }, "Delete"),
     ] : []),
     bulk: app.rights.admin ? [{ label: "Delete", danger: true, run: (assets) => deleteAssets(app, assets) }] : [],

@@ -10,7 +10,7 @@ const CAPABILITIES = {
 };
 
 export function systemView(app) {
-  const element = h("div.stack");
+  const element = h("div.system");
   const refresh = async () => {
     try {
       // Not ready is an answer too, and has the same shape.

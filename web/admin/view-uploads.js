@@ -22,9 +22,9 @@ export function uploadsView(app) {
     filters: [
       { name: "state", label: "State", options: [["", "Any"], ...STATES.map((name) => [name, name])] },
       { name: "idle_for", label: "Idle for", options: [["", "Any time"], ["1m", "1 min"], ["10m", "10 min"], ["1h", "1 h"], ["1d", "1 day"]] },
-      { name: "protocol", label: "Protocol", options: [["", "Any"], ["native", "native"], ["tus", "tus"], ["ietf", "IETF"], ["companion", "Companion"], ["form", "form"]] },
-      { name: "created_after", label: "Created after", kind: "date" },
-      { name: "owner", label: "Key", kind: "text", placeholder: "id of a key" },
+      { seldom: true, name: "protocol", label: "Protocol", options: [["", "Any"], ["native", "native"], ["tus", "tus"], ["ietf", "IETF"], ["companion", "Companion"], ["form", "form"]] },
+      { seldom: true, name: "created_after", label: "Created after", kind: "date" },
+      { seldom: true, name: "owner", label: "Key", kind: "text", placeholder: "id of a key" },
       ...(app.rights.operator ? [TENANT_FILTER] : []),
     ],
     columns: [
