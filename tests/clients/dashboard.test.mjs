@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const SCREENSHOTS = process.env.GANTRY_TEST_SCREENSHOTS;
 const FILES = 60;
 const DEMO_HOST = "gantry-demo.invalid";
-const MARKUP = "<b onmouseover=alert(1)>holiday</b>.png";
+const MARKUP = "<img src=x onerror=alert(1)>holiday.png";
 const VIEWS = ["overview", "uploads?state=open", "assets", "quarantine", "failures", "queues", "dead", "webhooks", "tenants", "keys", "policies", "audit", "cleanup", "system"];
 
 /** What eight failed tries leave behind: a job that its worker has given up. */
@@ -53,6 +53,7 @@ class Dashboard {
 
   async page({ key = this.service.key, hash = "#/overview", ...options } = {}) {
     const context = await this.browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+    context.setDefaultTimeout(10_000);
     const page = await context.newPage();
     page.on("console", (message) => { if (/Content Security Policy|Trusted/.test(message.text())) this.complaints.push(message.text()); });
     page.on("pageerror", (error) => this.complaints.push(String(error)));
@@ -213,7 +214,7 @@ test("the dashboard", async (t) => {
     await link.click();
     await panel.getByText("Upload opened").waitFor();
     assert.equal(await panel.locator("h2").first().textContent(), MARKUP);
-    assert.equal(await page.locator("main b:has-text('holiday'), aside b:has-text('holiday')").count(), 0);
+    assert.equal(await page.locator("main img, aside img").count(), 0);
   });
 
   await t.test("the keyboard alone is enough", async () => {

@@ -34,7 +34,7 @@ function queueCard(app, queue) {
   const age = queue.oldest_due_at ? Date.now() - Date.parse(queue.oldest_due_at) : 0;
   const number = (name, value, tone) => h("a.metric", { href: href("queues", { kind: queue.kind, state: name }), "data-tone": value ? tone : null }, h("b.num", count(value)), h("span", name));
   return h("section.card", { "aria-label": `Queue ${queue.kind}` },
-    h("header", h("h3", queue.kind), queue.paused && state("paused"), !queue.paused && age > LATE_AFTER && state("late")),
+    h("header", h("h2", queue.kind), queue.paused && state("paused"), !queue.paused && age > LATE_AFTER && state("late")),
     h("p.muted", MEANINGS[queue.kind]),
     h("div.metrics", number("ready", queue.ready), number("running", queue.running, "running"), number("dead", queue.dead, "failed")),
     h("footer", h("span.muted", queue.oldest_due_at ? (age > 0 ? `oldest waits ${duration(age)}` : `next is due in ${duration(-age)}`) : "nothing waits"),

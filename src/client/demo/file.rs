@@ -45,7 +45,7 @@ impl DemoFile {
 
     /// Text with the name of a picture, and with markup in its name: pages must show it as text.
     pub(super) fn not_a_picture() -> Self {
-        let name = "<b onmouseover=alert(1)>holiday</b>.png".to_owned();
+        let name = "<img src=x onerror=alert(1)>holiday.png".to_owned();
         Self { name, content_type: "image/png", content: lines(7, "This is no picture.").into_bytes() }
     }
 
