@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! awaiting ──▶ stored ──▶ processing ──▶ ready ──▶ deleted | rejected (a later look found something)
-//!    │            │         ├──▶ rejected ──▶ deleted
+//!    │            │         ├──▶ rejected ──▶ deleted | ready (released by an operator)
 //!    │            │         ├──▶ failed ──▶ processing | deleted
 //!    └──▶ abandoned         └──▶ deleted
 //!                 └──▶ deleted
@@ -283,6 +283,16 @@ impl Asset {
         }
     }
 
+    /// rejected → ready, by an operator's decision, while the bytes are still kept. The verdict is no longer the asset's.
+    pub fn release(self, now: Timestamp) -> Result<Self, InvalidTransition> {
+        match self.state.clone() {
+            AssetState::Rejected { content, bytes: LeftoverBytes::Until(at), .. } if now < at => {
+                Ok(self.become_at(AssetState::Ready(content), now))
+            }
+            _ => Err(self.refuse("ready")),
+        }
+    }
+
     /// ready → ready: reprocessing found no reason to reject it.
     pub fn refresh(self, found: InspectionState, now: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state.clone() {
@@ -442,6 +452,7 @@ pub(crate) mod tests {
                 asset.clone().reject(found(), verdict(), Duration::ZERO, now),
                 asset.clone().fail(verdict(), now),
                 asset.clone().refresh(found(), now),
+                asset.clone().release(now),
                 asset.clone().delete(now),
             ];
             allowed.extend(tries.into_iter().flatten().map(|next| format!("{from} → {}", next.state.name())));
@@ -458,6 +469,7 @@ pub(crate) mod tests {
             "ready → rejected",
             "ready → ready",
             "ready → deleted",
+            "rejected → ready",
             "rejected → deleted",
             "failed → processing",
             "failed → deleted",
@@ -491,6 +503,16 @@ pub(crate) mod tests {
             assert_eq!(noted.delete(now).unwrap().damage(), None);
         }
         assert_eq!(ready.damage(), None);
+    }
+
+    #[test]
+    fn what_was_rejected_is_released_only_while_its_bytes_are_kept() {
+        let processing = awaiting().store(content(), micros(1)).unwrap().process(micros(2)).unwrap();
+        let rejected = processing.reject(found(), verdict(), Duration::from_secs(1), micros(5)).unwrap();
+        let released = rejected.clone().release(micros(1_000_004)).unwrap();
+        assert_eq!((released.state.name(), released.state.verdict()), ("ready", None));
+        assert!(rejected.clone().release(micros(1_000_005)).is_err());
+        assert!(rejected.purge(LeftoverBytes::Gone).unwrap().release(micros(6)).is_err());
     }
 
     #[test]

@@ -96,6 +96,14 @@ impl EventKind {
     }
 }
 
+impl NewEvent {
+    /// Size of the file in bytes, if this kind of event tells it; otherwise 0.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.data.get("size").and_then(Value::as_u64).unwrap_or(0)
+    }
+}
+
 /// An event to be written; the database assigns the asset's next sequence number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {

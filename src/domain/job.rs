@@ -265,6 +265,10 @@ pub struct JobEntry {
     pub last_error: Option<String>,
     /// When it was queued.
     pub created_at: Timestamp,
+    /// When the attempt under way began; `None` if there is none.
+    pub claimed_at: Option<Timestamp>,
+    /// The worker of that attempt: host and process.
+    pub claimed_by: Option<String>,
 }
 
 /// State of a job.

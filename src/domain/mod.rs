@@ -23,6 +23,7 @@ pub mod grant;
 pub mod ids;
 pub mod issuer;
 pub mod job;
+pub mod job_attempt;
 pub mod key;
 pub mod media_alias;
 pub mod name;

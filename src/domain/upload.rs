@@ -54,6 +54,11 @@ pub struct Upload {
     pub created_at: Timestamp,
     /// When it last changed.
     pub changed_at: Timestamp,
+    /// When the client was last seen to work on it: it asked for URLs, appended bytes, asked for completion, or the
+    /// store was found to have more bytes.
+    pub last_activity_at: Timestamp,
+    /// Bytes that the store had when it was last asked; 0 for relayed transfers, whose ledger knows.
+    pub seen_bytes: u64,
     /// When an open upload expires.
     pub expires_at: Timestamp,
     /// When the sweeper must check it next; `None` if nothing is left to do.
@@ -188,6 +193,9 @@ impl UploadTimeouts {
 }
 
 impl UploadProtocol {
+    /// Every protocol.
+    pub const ALL: [Self; 4] = [Self::Native, Self::Tus, Self::Companion, Self::Ietf];
+
     /// The name of the protocol, as in JSON and rows.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -248,7 +256,27 @@ impl Upload {
         if !free {
             return Err(self.refuse("completing"));
         }
-        Ok(self.become_at(UploadState::Completing, Some(after(now, patience.takeover_after)), now))
+        Ok(self.touch(now).become_at(UploadState::Completing, Some(after(now, patience.takeover_after)), now))
+    }
+
+    /// Records that the client works on the upload.
+    #[must_use]
+    pub fn touch(mut self, now: Timestamp) -> Self {
+        self.last_activity_at = self.last_activity_at.max(now);
+        self
+    }
+
+    /// Bytes of the file that are confirmed as far as the row says, without asking the store. Of a transfer by signed
+    /// URLs these are the bytes that the store had when it was last asked, so that it may have more by now.
+    #[must_use]
+    pub fn confirmed_bytes(&self) -> u64 {
+        match (&self.transfer, self.state) {
+            (Transfer::Relayed(ledger), _) => ledger.offset,
+            (transfer, UploadState::Completed) => transfer.size().unwrap_or(self.seen_bytes),
+            (Transfer::Put { .. } | Transfer::Multipart { .. } | Transfer::UnplannedMultipart { .. }, _) => {
+                self.seen_bytes
+            }
+        }
     }
 
     /// completing → completed. Leftovers of a relayed transfer are removed at once. Later checks remove the list of
@@ -380,6 +408,8 @@ pub(crate) mod tests {
             external_id: None,
             created_at: micros(0),
             changed_at: micros(0),
+            last_activity_at: micros(0),
+            seen_bytes: 0,
             expires_at: micros(HOUR),
             next_check_at: Some(micros(HOUR)),
         }

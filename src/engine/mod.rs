@@ -34,6 +34,8 @@ mod error;
 mod events;
 mod idempotency;
 mod limits;
+mod minute_counts;
+mod note_queue;
 mod operations;
 mod processing;
 mod request_context;
@@ -61,9 +63,10 @@ pub use error::{Error, Result};
 pub use events::{EventEngine, FeedFollower, FeedOf, FeedPage, FeedPosition, FeedSettings};
 pub use idempotency::IdempotencyKey;
 pub use limits::UploadLimits;
+pub use minute_counts::MinuteCount;
 pub use operations::{
-    DependencyHealth, JobQueues, ListJobs, OperationEngine, OperatorAlarm, OrphanKind, OrphanReport, OrphanedBlob,
-    RetentionReport, SweepReport,
+    DependencyHealth, FailureSummary, InstanceOverview, JobHistory, JobQueues, ListJobs, OperationEngine,
+    OperatorAlarm, OrphanKind, OrphanReport, OrphanedBlob, RetentionReport, SweepReport,
 };
 pub use processing::{
     JobProgress, PipelineOutcome, ProcessingEngine, ProcessingOutcome, ProcessingReport, ProcessingTask,
@@ -77,8 +80,8 @@ pub use tenants::{
 };
 pub use tokens::{MIN_SECRET_BYTES, TokenSigner};
 pub use uploads::{
-    ClaimedPart, CompleteUpload, CreateUpload, GrantDescription, OpenUnsizedUpload, OpenedUpload, SignParts,
-    SignedParts, TransferMethod, UploadEngine, UploadSize,
+    ClaimedPart, CompleteUpload, CreateUpload, GrantDescription, ListUploads, OpenUnsizedUpload, OpenedUpload,
+    SignParts, SignedParts, TransferMethod, UploadEngine, UploadSize,
 };
 pub use webhooks::{
     DeliveryOutcome, ListDeliveries, ReplayRange, ReplayedDeliveries, WebhookCall, WebhookEngine, WebhookSettings,
@@ -88,7 +91,7 @@ pub use webhooks::{
 /// Types of the ports in the signatures of verbs.
 pub use crate::blob::cdn::{BadCdn, CdnSigner};
 pub use crate::blob::{ByteStream, LocalFile, SignedUrl, StoreCapabilities, StoredPart};
-pub use crate::store::AuditQuery;
+pub use crate::store::{AuditQuery, FailureGroup, FailureSource, UploadEntry, UploadPage};
 
 /// Dependencies of the engine.
 pub struct EngineDeps {
@@ -153,6 +156,7 @@ impl Engine {
             assets: assets.clone(),
             append: append.clone(),
             instance_id: instance_id.into(),
+            idle_cursor: Arc::default(),
         };
         let (store, rows) = (ports.store, ports.rows);
         let rooms = EngineRooms {

@@ -5,21 +5,26 @@ use std::time::Duration;
 
 use super::asset_notify::AssetNotify;
 use super::audit::AuditTrail;
+use super::minute_counts::MinuteCounts;
+use super::note_queue::NoteQueue;
 use super::request_context::RequestContext;
 use super::settings::EngineSettings;
 use super::ttl_cache::TtlCache;
 use super::{Error, Result};
 use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
 use crate::domain::asset::Asset;
-use crate::domain::clock::Entropy;
+use crate::domain::clock::{Entropy, after};
+use crate::domain::event::EventKind;
 use crate::domain::ids::{self, AssetId, TenantId, UploadId};
 use crate::domain::upload::{Upload, UploadTimeouts};
-use crate::store::{Store, Tx};
+use crate::store::{RowChange, Store, Tx, UploadNote};
 
 /// Longest age of a cached upload for which URLs are signed. The worst effect of a stale row is a URL that the store
 /// refuses.
 const UPLOAD_CACHE_TTL: Duration = Duration::from_secs(1);
 const MAX_CACHED_UPLOADS: u64 = 10_000;
+/// Shortest time between recorded requests for the URLs of an upload.
+const ACTIVITY_NOTE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Access to the rows of assets and uploads.
 pub(super) struct RowAccess {
@@ -28,7 +33,9 @@ pub(super) struct RowAccess {
     settings: Arc<EngineSettings>,
     audit: Arc<AuditTrail>,
     pub(super) asset_notify: AssetNotify,
+    pub(super) minute_counts: MinuteCounts,
     upload_cache: TtlCache<UploadId, Arc<Upload>>,
+    upload_notes: Arc<NoteQueue<UploadId, UploadNote>>,
 }
 
 impl RowAccess {
@@ -39,7 +46,9 @@ impl RowAccess {
         audit: Arc<AuditTrail>,
     ) -> Self {
         let upload_cache = TtlCache::new(MAX_CACHED_UPLOADS, UPLOAD_CACHE_TTL);
-        Self { store, entropy, settings, audit, asset_notify: AssetNotify::default(), upload_cache }
+        let upload_notes = NoteQueue::new(Arc::clone(&store), merge_notes, RowChange::NoteUploads);
+        let (asset_notify, minute_counts) = (AssetNotify::default(), MinuteCounts::default());
+        Self { store, entropy, settings, audit, asset_notify, minute_counts, upload_cache, upload_notes }
     }
 
     /// Removes an upload that was changed from the cache.
@@ -56,15 +65,37 @@ impl RowAccess {
         &self.settings.upload_timeouts
     }
 
-    /// Commits, and wakes the tasks on this node that wait for the asset.
+    /// Commits, counts what happened to assets, and wakes the tasks on this node that wait for the asset.
     pub(super) async fn commit_and_notify(
         &self,
         tx: Tx,
         asset: AssetId,
     ) -> std::result::Result<(), crate::store::StoreError> {
+        let happened: Vec<_> = tx.next_events().map(|event| (event.kind, event.size())).collect();
         self.store.commit(tx).await?;
         self.asset_notify.notify(asset);
+        self.count_events(&happened);
         Ok(())
+    }
+
+    fn count_events(&self, happened: &[(EventKind, u64)]) {
+        for (kind, size) in happened {
+            self.minute_counts.count(self.store.now(), |minute| match kind {
+                EventKind::AssetStored => {
+                    minute.stored += 1;
+                    minute.bytes_in += size;
+                }
+                EventKind::AssetReady => minute.ready += 1,
+                EventKind::AssetRejected => minute.rejected += 1,
+                EventKind::AssetFailed => minute.failed += 1,
+                _ => {}
+            });
+        }
+    }
+
+    /// Counts bytes of a download that this node begins to send.
+    pub(super) fn count_sent(&self, bytes: u64) {
+        self.minute_counts.count(self.store.now(), |minute| minute.bytes_out += bytes);
     }
 
     /// Reads an upload for an actor that wants to do `action` with it; an error if not permitted.
@@ -104,6 +135,30 @@ impl RowAccess {
         Ok(())
     }
 
+    /// Notes that the client of an upload asked for URLs. Written a second later, at most every
+    /// [`ACTIVITY_NOTE_INTERVAL`].
+    pub(super) fn note_upload_activity(&self, upload: &Upload) {
+        let now = self.store.now();
+        if now >= after(upload.last_activity_at, ACTIVITY_NOTE_INTERVAL) {
+            self.upload_notes.note(upload.id, UploadNote { active_at: now, stored_bytes: None });
+        }
+    }
+
+    /// Notes the bytes that the store has of an upload, if the row does not say so. More bytes than before are a sign
+    /// of activity; a question alone is none.
+    pub(super) fn note_stored_bytes(&self, upload: &Upload, bytes: u64) {
+        if upload.ledger().is_some() || bytes == upload.seen_bytes {
+            return;
+        }
+        let active_at = if bytes > upload.seen_bytes { self.store.now() } else { upload.last_activity_at };
+        self.upload_notes.note(upload.id, UploadNote { active_at, stored_bytes: Some(bytes) });
+    }
+
+    /// Writes pending notes on uploads now.
+    pub(super) async fn write_upload_notes(&self) {
+        self.upload_notes.write().await;
+    }
+
     pub(super) async fn reload_upload(&self, id: UploadId) -> Result<Upload> {
         self.store.find_upload(id).await?.ok_or(Error::NotFound)
     }
@@ -121,6 +176,13 @@ impl RowAccess {
             Err(Error::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn merge_notes(earlier: UploadNote, later: UploadNote) -> UploadNote {
+    UploadNote {
+        active_at: earlier.active_at.max(later.active_at),
+        stored_bytes: later.stored_bytes.or(earlier.stored_bytes),
     }
 }
 

@@ -25,6 +25,8 @@ pub struct EngineSettings {
     pub redirect_ttl: Duration,
     /// Longest life of a link.
     pub link_ttl: Duration,
+    /// Time without activity after which an upload counts as standing still.
+    pub stalled_after: Duration,
     /// Retention of the bytes of a rejected asset.
     pub quarantine_ttl: Duration,
     /// Largest file in bytes that gets a SHA-256 even if none was declared.

@@ -33,6 +33,7 @@ mod clock;
 mod generation;
 mod notify;
 mod open;
+mod operations;
 pub mod postgres;
 mod reserve;
 mod rows;
@@ -46,11 +47,14 @@ pub use clock::StoreClock;
 use generation::CacheGenerations;
 use notify::Notifier;
 pub use open::OpenError;
+pub use operations::{
+    AssetTotal, FailureGroup, FailureSource, OperationStore, UploadCount, UploadEntry, UploadPage, UploadQuery,
+};
 use reserve::DiskReserve;
 pub use tenancy::{AuditQuery, TenancyStore, TenancyWrite};
 pub use tx::Tx;
 pub use webhooks::{DeliveryBacklog, DeliveryQuery, WebhookStore, WebhookTroubles, WebhookWrite};
-pub use write::{IdempotencyRecord, KeyRotation, NewRow, QuotaCharge, RowChange, Write};
+pub use write::{IdempotencyRecord, KeyRotation, NewRow, QuotaCharge, RowChange, UploadNote, Write};
 
 /// Reason why rows could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -159,7 +163,7 @@ pub struct AssetPage {
 
 /// Reads and writes rows. Methods that write say "Writes:"; each call is a transaction.
 #[async_trait]
-pub trait Store: WebhookStore + TenancyStore {
+pub trait Store: WebhookStore + TenancyStore + OperationStore {
     /// The database's time, carried forward by this node's monotonic clock. Leases and expiry use this time.
     fn now(&self) -> Timestamp;
 

@@ -37,9 +37,21 @@ const CLAIM: &str = "\
         SELECT id FROM job
         WHERE kind = $1 AND priority = $5 AND state <> 'dead' AND run_at <= $2 ORDER BY run_at, id LIMIT $4
         FOR UPDATE SKIP LOCKED)
-    UPDATE job SET state = 'running', attempt = attempt + 1, tries = tries + 1, run_at = $3 FROM due
+    UPDATE job SET state = 'running', attempt = attempt + 1, tries = tries + 1, run_at = $3,
+        lost_claimed_at = claimed_at, lost_claimed_by = claimed_by, claimed_at = $2, claimed_by = $6 FROM due
     WHERE id = due_id
     RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
+
+/// Adds up the differences that transactions have noted beside the sums of assets.
+const SETTLE_TOTALS: Option<&str> = Some(
+    "WITH noted AS (DELETE FROM asset_count_change RETURNING tenant_id, state, files, bytes), \
+     change AS (SELECT tenant_id, state, CAST(sum(files) AS bigint) AS files, CAST(sum(bytes) AS bigint) AS bytes \
+         FROM noted GROUP BY tenant_id, state) \
+     INSERT INTO asset_count (tenant_id, state, files, bytes) \
+     SELECT tenant_id, state, files, bytes FROM change ORDER BY tenant_id, state \
+     ON CONFLICT (tenant_id, state) DO UPDATE \
+     SET files = asset_count.files + excluded.files, bytes = asset_count.bytes + excluded.bytes",
+);
 
 /// No integrity check: PostgreSQL manages its own files.
 const QUICK_CHECK: Option<&str> = None;

@@ -18,6 +18,12 @@ impl DiskReserve {
 
     /// True if less than the reserve is free. False if the file system does not report its free space.
     pub(super) fn is_touched(&self) -> bool {
-        rustix::fs::statvfs(&self.dir).is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < self.bytes)
+        self.free_bytes().is_some_and(|free| free < self.bytes)
+    }
+
+    /// Free bytes on the file system; `None` if it does not say.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.dir).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }

@@ -32,9 +32,13 @@ const CLAIM: &str = "\
     WITH due (due_id) AS MATERIALIZED (
         SELECT id FROM job
         WHERE kind = $1 AND priority = $5 AND state <> 'dead' AND run_at <= $2 ORDER BY run_at, id LIMIT $4)
-    UPDATE job SET state = 'running', attempt = attempt + 1, tries = tries + 1, run_at = $3 FROM due
+    UPDATE job SET state = 'running', attempt = attempt + 1, tries = tries + 1, run_at = $3,
+        lost_claimed_at = claimed_at, lost_claimed_by = claimed_by, claimed_at = $2, claimed_by = $6 FROM due
     WHERE id = due_id
     RETURNING id, kind, tenant_id, subject_id, attempt, tries, progress";
+
+/// Triggers keep the sums of assets themselves, in the transaction of the single writer.
+const SETTLE_TOTALS: Option<&str> = None;
 
 const QUICK_CHECK: Option<&str> = Some("PRAGMA quick_check(1)");
 const INTEGRITY_CHECK: Option<&str> = Some("PRAGMA integrity_check(1)");

@@ -90,6 +90,14 @@ impl Tx {
         })
     }
 
+    /// Events that this transaction adds to existing assets.
+    pub fn next_events(&self) -> impl Iterator<Item = &NewEvent> {
+        self.writes.iter().filter_map(|write| match write {
+            Write::Change(RowChange::NextEvent(event)) => Some(event),
+            Write::Change(_) | Write::Insert(_) | Write::Charge(_) => None,
+        })
+    }
+
     /// Changes of tenants' usage in this transaction.
     pub(super) fn charges(&self) -> impl Iterator<Item = &QuotaCharge> {
         self.writes.iter().filter_map(|write| match write {

@@ -38,6 +38,15 @@ pub struct IdempotencyRecord {
     pub expires_at: Timestamp,
 }
 
+/// What was noticed of an upload while its row stayed as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadNote {
+    /// When the client was seen to work on it; an earlier time than the row's is ignored.
+    pub active_at: Timestamp,
+    /// Bytes that the store has, if it was asked.
+    pub stored_bytes: Option<u64>,
+}
+
 /// Sets a new secret of an API key. A conflict if the key is revoked or no longer has the secret that the writer read.
 #[derive(Clone, Debug)]
 pub struct KeyRotation {
@@ -100,6 +109,8 @@ pub enum RowChange {
     UpdateAsset(Box<Asset>),
     /// Replaces the upload if it still has revision `upload.revision`.
     UpdateUpload(Box<Upload>),
+    /// Adds what was noticed of uploads that have not ended. Revisions stay: a note never makes a writer repeat its work.
+    NoteUploads(Vec<(UploadId, UploadNote)>),
     /// Inserts parts of a relayed upload that the object store holds; their numbers must be free.
     InsertParts(Vec<RelayedPart>),
     /// Deletes all recorded parts of an upload that no longer needs them.
@@ -224,6 +235,7 @@ impl RowChange {
             Self::RevokeKey(..)
             | Self::RotateKey(_)
             | Self::NoteKeyUses(_)
+            | Self::NoteUploads(_)
             | Self::UpdateUpload(_)
             | Self::InsertParts(_)
             | Self::ForgetParts(_)

@@ -153,6 +153,7 @@ async fn engine(store: &Arc<dyn Store>) -> Engine {
             deliveries: DeliverySettings::default(),
             redirect_ttl: day,
             link_ttl: day,
+            stalled_after: day,
             quarantine_ttl: day,
             max_digest_bytes: 64 << 30,
             report_timeout: day,

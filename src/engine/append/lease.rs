@@ -140,6 +140,7 @@ impl AppendEngine {
                     continue;
                 }
             };
+            taken.last_activity_at = now;
             prepare(&mut taken)?;
             match self.store.commit(Tx::new().quietly(&mut taken)).await {
                 Ok(()) => return Ok(taken),

@@ -348,6 +348,7 @@ impl AppendWriter {
             if let Some(lease) = &mut ledger.lease {
                 lease.until = after(now, LEASE_DURATION);
             }
+            next.last_activity_at = now;
             next.expires_at = next.expires_at.max(after(now, engine.rows.upload_timeouts().upload_ttl));
             let wanted = next.ledger().cloned();
             match engine.store.commit(tx.clone().quietly(&mut next)).await {

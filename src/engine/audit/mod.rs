@@ -16,12 +16,12 @@ use crate::domain::asset::Asset;
 use crate::domain::audit::AuditEntry;
 use crate::domain::clock::{Entropy, Timestamp};
 use crate::domain::ids;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{AssetId, TenantId};
 use crate::domain::reason::chain;
 use crate::domain::upload::Upload;
 use crate::engine::request_context::RequestContext;
 use crate::engine::ttl_cache::TtlCache;
-use crate::store::{NewRow, Store, Tx};
+use crate::store::{AuditQuery, NewRow, Store, Tx};
 
 mod refusals;
 
@@ -143,6 +143,22 @@ impl AuditTrail {
             "policy": asset.policy,
         });
         self.audited(AuditedAct::new(asset.tenant, actor, "upload.create", subject(asset)).after(after))
+    }
+
+    /// Id of the request that created the upload of an asset, if the trail has it.
+    pub(in crate::engine) async fn creating_request(
+        &self,
+        tenant: TenantId,
+        asset: AssetId,
+    ) -> crate::engine::Result<Option<String>> {
+        let query = AuditQuery {
+            subject: Some(format!("asset:{asset}")),
+            action: Some("upload.create".to_owned()),
+            limit: 1,
+            ..AuditQuery::default()
+        };
+        let entries = self.store.list_audit_entries(tenant, &query).await?;
+        Ok(entries.into_iter().next().and_then(|entry| entry.request))
     }
 
     /// Adds an entry for the download of `of` by `by`, unless there was such an entry within [`FETCH_AUDIT_INTERVAL`].

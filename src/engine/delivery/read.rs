@@ -36,11 +36,16 @@ impl DeliveryEngine {
     pub async fn stream(&self, download: &OpenedDownload, range: Range<u64>) -> Result<ByteStream> {
         let key = match &download.source {
             DeliverySource::Object(key) => key,
-            DeliverySource::Archive(archive) => return Ok(self.read_archive(archive, range)),
+            DeliverySource::Archive(archive) => {
+                self.rows.count_sent(range.end - range.start);
+                return Ok(self.read_archive(archive, range));
+            }
         };
+        let length = range.end - range.start;
         let opened =
             async { wait_for_first(self.content.read(key, &download.etag, range).await?).await.map_err(Error::from) };
         let stream = opened.await.inspect_err(|error| self.look_after(download, error))?;
+        self.rows.count_sent(length);
         let (engine, download) = (self.clone(), download.clone());
         let noted = move |error: &BlobError| engine.look_after(&download, &Error::from(error.clone()));
         Ok(stream.inspect_err(noted).boxed())
@@ -53,6 +58,7 @@ impl DeliveryEngine {
     #[tracing::instrument(skip_all)]
     pub async fn spans(&self, download: &OpenedDownload, range: Range<u64>) -> Result<Option<FileSpans>> {
         let DeliverySource::Object(key) = &download.source else { return Ok(None) };
+        let length = range.end - range.start;
         let opened = async {
             match self.blobs.spans(key, &download.etag, range).await.map_err(lost)? {
                 Some(spans) => wait_for_first(spans).await.map(Some).map_err(unreadable),
@@ -60,6 +66,9 @@ impl DeliveryEngine {
             }
         };
         let spans = opened.await.inspect_err(|error| self.look_after(download, error))?;
+        if spans.is_some() {
+            self.rows.count_sent(length);
+        }
         let (engine, download) = (self.clone(), download.clone());
         let noted = move |error: &io::Error| engine.look_after(&download, &unreadable(error.kind().into()));
         Ok(spans.map(|spans| spans.inspect_err(noted).boxed()))

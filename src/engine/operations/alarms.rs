@@ -1,16 +1,18 @@
 //! Events counted by hour, and alarms for operators.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::OperationEngine;
+use super::overview::MAX_COUNTED_UPLOADS;
 use crate::domain::clock::before;
 use crate::domain::findings::StoredDamage;
 use crate::domain::job::JobState;
 use crate::domain::reason::chain;
 use crate::engine::Result;
-use crate::store::StoreError;
+use crate::store::{StoreError, UploadEntry, UploadQuery};
 
 /// Delay after which a due job raises an alarm.
 const JOB_LATE_AFTER: Duration = Duration::from_secs(600);
@@ -23,8 +25,14 @@ const MAX_BATCHES: u32 = 1000;
 const MAX_CHECK_WAIT: Duration = Duration::from_secs(2);
 /// Most assets with damaged bytes that are counted.
 const MAX_COUNTED_DAMAGE: u32 = 1000;
-/// Most assets with damaged bytes that an alarm names.
-const MAX_NAMED_ASSETS: usize = 5;
+/// Most ids that an alarm names.
+const MAX_NAMED_IDS: usize = 5;
+/// The same, as the limit of a query.
+const NAMED_IDS_LIMIT: u32 = 5;
+/// Most uploads about which a run asks the store.
+const MAX_QUESTIONS_PER_RUN: u32 = 100;
+/// Most dead deliveries that an alarm counts.
+const MAX_COUNTED_DELIVERIES: u32 = 1000;
 
 /// A condition that needs an operator's attention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,10 +41,23 @@ pub struct OperatorAlarm {
     pub code: &'static str,
     /// Sentence for people.
     pub sentence: String,
+    /// Ids of the uploads, assets, jobs or deliveries concerned, a few of them at most.
+    pub ids: Vec<String>,
+}
+
+impl OperatorAlarm {
+    fn about_instance(code: &'static str, sentence: String) -> Self {
+        Self { code, sentence, ids: Vec::new() }
+    }
+
+    fn naming(code: &'static str, sentence: String, ids: impl IntoIterator<Item = impl ToString>) -> Self {
+        Self { code, sentence, ids: ids.into_iter().take(MAX_NAMED_IDS).map(|id| id.to_string()).collect() }
+    }
 }
 
 impl OperationEngine {
-    /// Adds events that are not counted yet to the hours in which they happened. Returns their number.
+    /// Adds events that are not counted yet to the hours in which they happened, and adds up the sums of assets. Returns
+    /// the number of events.
     #[tracing::instrument(skip_all)]
     pub async fn roll_up_events(&self) -> Result<u64> {
         let mut counted = 0;
@@ -46,6 +67,7 @@ impl OperationEngine {
                 some => counted += some,
             }
         }
+        self.store.settle_asset_totals().await?;
         Ok(counted)
     }
 
@@ -62,7 +84,7 @@ impl OperationEngine {
             "The database is damaged, and nothing is written to it any more: {damage}. Stop the service and restore it \
              from a backup."
         );
-        let mut alarms = vec![OperatorAlarm { code: "database_damaged", sentence }];
+        let mut alarms = vec![OperatorAlarm::about_instance("database_damaged", sentence)];
         // Best effort: as far as the damaged database can be read.
         match self.collect_row_alarms().await {
             Ok(more) => alarms.extend(more),
@@ -79,24 +101,26 @@ impl OperationEngine {
         let paused = self.store.list_paused_kinds().await?;
         for counted in self.store.list_job_counts(None).await? {
             let (kind, count) = (counted.kind.name(), counted.count);
-            match counted.state {
+            let (code, sentence) = match counted.state {
                 JobState::Dead => {
-                    let sentence = format!("{count} jobs of kind {kind} are dead: retry or discard them.");
-                    alarms.push(OperatorAlarm { code: "dead_letters", sentence });
+                    ("dead_letters", format!("{count} jobs of kind {kind} are dead: retry or discard them."))
                 }
-                JobState::Ready if counted.oldest < late && !paused.contains(&counted.kind) => {
-                    let sentence =
-                        format!("{count} jobs of kind {kind} are waiting, the oldest since {}.", counted.oldest);
-                    alarms.push(OperatorAlarm { code: "jobs_late", sentence });
-                }
-                JobState::Ready | JobState::Running => {}
-            }
+                JobState::Ready if counted.oldest < late && !paused.contains(&counted.kind) => (
+                    "jobs_late",
+                    format!("{count} jobs of kind {kind} are waiting, the oldest since {}.", counted.oldest),
+                ),
+                JobState::Ready | JobState::Running => continue,
+            };
+            let ids = self.store.list_job_ids(counted.kind, counted.state, NAMED_IDS_LIMIT).await?;
+            alarms.push(OperatorAlarm::naming(code, sentence, ids));
         }
         for kind in paused {
-            alarms
-                .push(OperatorAlarm { code: "paused", sentence: format!("Jobs of kind {} are paused.", kind.name()) });
+            let sentence = format!("Jobs of kind {} are paused.", kind.name());
+            alarms.push(OperatorAlarm::about_instance("paused", sentence));
         }
+        alarms.extend(self.collect_upload_alarm().await?);
         alarms.extend(self.collect_damage_alarms().await?);
+        alarms.extend(self.collect_delivery_alarm().await?);
         alarms.extend(self.collect_webhook_alarms().await?);
         Ok(alarms)
     }
@@ -117,15 +141,57 @@ impl OperationEngine {
                 StoredDamage::Corrupt => ("assets_corrupt", "have changed bytes in the store"),
                 StoredDamage::BytesMissing => ("assets_bytes_missing", "have missing bytes in the store"),
             };
-            let named = ids.iter().take(MAX_NAMED_ASSETS).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let named = ids.iter().take(MAX_NAMED_IDS).map(String::as_str).collect::<Vec<_>>().join(", ");
             let sentence = format!(
                 "{} assets {what}: {named}. Restore the objects from a backup and have the assets reprocessed, or \
                  delete them.",
                 ids.len()
             );
-            (!ids.is_empty()).then_some(OperatorAlarm { code, sentence })
+            (!ids.is_empty()).then(|| OperatorAlarm::naming(code, sentence, ids))
         };
         Ok(StoredDamage::ALL.into_iter().filter_map(alarm).collect())
+    }
+
+    /// Uploads that have stood still for longer than the setting.
+    async fn collect_upload_alarm(&self) -> Result<Option<OperatorAlarm>> {
+        let pause = self.settings.stalled_after;
+        let idle_since = before(self.store.now(), pause);
+        let counted = self.store.count_uploads(idle_since, MAX_COUNTED_UPLOADS).await?.idle;
+        if counted == 0 {
+            return Ok(None);
+        }
+        let query = UploadQuery { idle_since: Some(idle_since), limit: NAMED_IDS_LIMIT, ..UploadQuery::default() };
+        let named = self.store.list_uploads(&query).await?.uploads;
+        let sentence = format!(
+            "{counted} uploads have had no activity for {} seconds or more: GET /v1/uploads?tenant=*&idle_for={}s lists them.",
+            pause.as_secs(),
+            pause.as_secs()
+        );
+        Ok(Some(OperatorAlarm::naming("uploads_stalled", sentence, named.iter().map(|entry| entry.upload.id))))
+    }
+
+    /// Asks the store about uploads without activity, a page per call: parts that clients send by URLs which were
+    /// signed before are seen only there.
+    pub(super) async fn look_at_idle_uploads(&self) -> Result<()> {
+        let after = *self.idle_cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle_since = Some(before(self.store.now(), self.settings.stalled_after));
+        let query = UploadQuery { idle_since, after, limit: MAX_QUESTIONS_PER_RUN, ..UploadQuery::default() };
+        let page = self.store.list_uploads(&query).await?;
+        for UploadEntry { upload, .. } in &page.uploads {
+            if let Err(error) = self.uploads.list_and_note_parts(upload).await {
+                tracing::warn!(upload = %upload.id, error = %chain(&error), "the store does not say what it has of this upload");
+            }
+        }
+        self.rows.write_upload_notes().await;
+        *self.idle_cursor.lock().unwrap_or_else(PoisonError::into_inner) = page.next;
+        Ok(())
+    }
+
+    async fn collect_delivery_alarm(&self) -> Result<Option<OperatorAlarm>> {
+        let dead = self.store.list_dead_deliveries(MAX_COUNTED_DELIVERIES).await?;
+        let sentence =
+            format!("{} deliveries to webhooks are dead: replay them once the receiver answers.", dead.len());
+        Ok((!dead.is_empty()).then(|| OperatorAlarm::naming("dead_deliveries", sentence, dead)))
     }
 
     async fn collect_webhook_alarms(&self) -> Result<Vec<OperatorAlarm>> {
@@ -140,6 +206,6 @@ impl OperationEngine {
             ("webhooks_failing", troubles.failing, "webhooks have failed for more than an hour"),
         ];
         let some = counted.into_iter().filter(|(_, count, _)| *count > 0);
-        Ok(some.map(|(code, count, what)| OperatorAlarm { code, sentence: format!("{count} {what}.") }).collect())
+        Ok(some.map(|(code, count, what)| OperatorAlarm::about_instance(code, format!("{count} {what}."))).collect())
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::EventCount;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Chore, JobCount, JobEntry, JobKind, JobState, JobSubject};
+use crate::domain::job_attempt::JobAttempt;
 use crate::engine::audit::AuditedAct;
 use crate::engine::limits::check_page_limit;
 use crate::engine::rows::tenant_of;
@@ -19,6 +20,8 @@ use crate::store::{JobQuery, RowChange, StoreError, Tx};
 
 /// Most dead jobs retried per request.
 const MAX_RETRIED_JOBS: u32 = 1000;
+/// Most attempts that are shown of a job.
+const MAX_SHOWN_ATTEMPTS: u32 = 100;
 /// Most due rows that a dry run of the sweep counts.
 const MAX_COUNTED_ROWS: u32 = 10_000;
 
@@ -44,7 +47,35 @@ pub struct JobQueues {
     pub paused: Vec<JobKind>,
 }
 
+/// A job and its attempts.
+#[derive(Clone, Debug)]
+pub struct JobHistory {
+    /// The job; `None` if it is finished.
+    pub entry: Option<JobEntry>,
+    /// Attempts that have ended, in their order; at most the last 100, of the last 30 days.
+    pub attempts: Vec<JobAttempt>,
+}
+
 impl OperationEngine {
+    /// A job of the tenant, or for an operator of any tenant, with its attempts. Finished jobs are found by their
+    /// attempts.
+    #[tracing::instrument(skip_all, fields(job = %id))]
+    pub async fn load_job(&self, actor: &Actor, id: JobId) -> Result<JobHistory> {
+        may_ask(actor, Action::Administer)?;
+        let tenant = match self.tenants.require_operator(actor).await {
+            Ok(()) => None,
+            Err(Error::Forbidden) => Some(tenant_of(actor)?),
+            Err(other) => return Err(other),
+        };
+        let entry = self.store.find_job_by_id(id, tenant).await?;
+        let mut attempts = self.store.list_job_attempts(id, MAX_SHOWN_ATTEMPTS).await?;
+        attempts.retain(|attempt| tenant.is_none_or(|tenant| attempt.tenant == tenant));
+        if entry.is_none() && attempts.is_empty() {
+            return Err(Error::NotFound);
+        }
+        Ok(JobHistory { entry, attempts })
+    }
+
     /// A page of the tenant's jobs.
     #[tracing::instrument(skip_all)]
     pub async fn list_jobs(&self, actor: &Actor, list: ListJobs) -> Result<Vec<JobEntry>> {
@@ -163,6 +194,7 @@ impl OperationEngine {
             }
             Chore::Rollup => json!({ "events": self.roll_up_events().await? }),
             Chore::Alarms => {
+                self.look_at_idle_uploads().await?;
                 let alarms = self.collect_alarms().await?;
                 for alarm in &alarms {
                     tracing::warn!(code = alarm.code, "{}", alarm.sentence);

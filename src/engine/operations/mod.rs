@@ -2,10 +2,12 @@
 //!
 //! * `sweep`: uploads and assets whose time has come; `orphans`: objects that no row names
 //! * `jobs`: queues, dead letters and chores; `alarms`: what an operator should look at; `health`: dependencies
+//! * `overview`: numbers for one screen, failures by code; `release`: out of quarantine
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::blob::BlobStore;
+use crate::domain::ids::UploadId;
 use crate::engine::append::AppendEngine;
 use crate::engine::assets::AssetEngine;
 use crate::engine::audit::AuditTrail;
@@ -21,12 +23,15 @@ mod alarms;
 mod health;
 mod jobs;
 mod orphans;
+mod overview;
+mod release;
 mod sweep;
 
 pub use alarms::OperatorAlarm;
 pub use health::DependencyHealth;
-pub use jobs::{JobQueues, ListJobs};
+pub use jobs::{JobHistory, JobQueues, ListJobs};
 pub use orphans::{OrphanKind, OrphanReport, OrphanedBlob};
+pub use overview::{FailureSummary, InstanceOverview};
 pub use sweep::{RetentionReport, SweepReport};
 
 /// The room of operations: work that no request does, and what operators see.
@@ -44,4 +49,6 @@ pub struct OperationEngine {
     pub(super) assets: Arc<AssetEngine>,
     pub(super) append: Arc<AppendEngine>,
     pub(super) instance_id: Arc<str>,
+    /// Last upload about which the alarms asked the store.
+    pub(super) idle_cursor: Arc<Mutex<Option<UploadId>>>,
 }

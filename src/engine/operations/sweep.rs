@@ -215,6 +215,8 @@ impl OperationEngine {
             self.uploads.expire_upload(upload.clone()).await?;
             return Ok(SweepOutcome::Expired);
         }
+        // Lists of uploads say what the store was found to have.
+        self.uploads.list_and_note_parts(upload).await?;
         let mut later = upload.clone().look_later(self.rows.upload_timeouts(), now);
         if endless && !self.blobs.capabilities().enforces_limits {
             // Parts of any length may arrive while its URLs are valid, so the upload is checked often.

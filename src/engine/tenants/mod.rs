@@ -31,6 +31,9 @@ pub use identity::{KeySetFetcher, KeySetSettings, TrustedIssuers};
 pub use keys::{KeyWish, MadeKey};
 pub use registry::TenantRegistry;
 
+/// Value of `tenant` that stands for all tenants; no tenant can have this name.
+const ALL_TENANTS: &str = "*";
+
 /// Changes of a tenant; fields that are `None` stay unchanged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PatchTenant {
@@ -107,6 +110,20 @@ impl TenantEngine {
             // Callers of other tenants must not learn that this tenant exists.
             Err(Error::Forbidden) => Err(Error::NotFound),
             Err(other) => Err(other),
+        }
+    }
+
+    /// The tenants whose rows a list shows: the caller's own tenant; a tenant named by an administrator; or `None`, all
+    /// tenants, for `*` by an operator of the instance.
+    pub(in crate::engine) async fn load_listed_tenant(
+        &self,
+        actor: &Actor,
+        named: Option<&str>,
+    ) -> Result<Option<TenantId>> {
+        match named {
+            None => tenant_of(actor).map(Some),
+            Some(ALL_TENANTS) => self.require_operator(actor).await.map(|()| None),
+            Some(_) => self.load_administered_tenant(actor, named).await.map(Some),
         }
     }
 

@@ -260,6 +260,8 @@ impl UploadEngine {
             external_id: wish.external_id.clone(),
             created_at: now,
             changed_at: now,
+            last_activity_at: now,
+            seen_bytes: 0,
             expires_at,
             next_check_at: Some(after(now, patience.rescue_after).min(expires_at)),
         };
@@ -350,7 +352,7 @@ impl UploadEngine {
         }
         opened.upload = self.ensure_multipart(opened.upload, fresh).await?;
         if !fresh {
-            opened.received_parts = self.list_received_parts(&opened.upload).await?;
+            opened.received_parts = self.list_and_note_parts(&opened.upload).await?;
         }
         if opened.upload.ledger().is_some() {
             return Ok(opened);

@@ -27,6 +27,7 @@ mod completion_error;
 pub(super) mod create;
 pub(super) mod describe;
 mod limits;
+mod list;
 mod multipart;
 mod part_check;
 pub(super) mod sign;
@@ -35,6 +36,7 @@ pub(super) mod unplanned;
 pub use complete::{ClaimedPart, CompleteUpload};
 pub use create::{CreateUpload, OpenedUpload, TransferMethod, UploadSize};
 pub use describe::GrantDescription;
+pub use list::ListUploads;
 pub use sign::{SignParts, SignedParts};
 pub use unplanned::OpenUnsizedUpload;
 

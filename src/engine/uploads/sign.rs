@@ -109,7 +109,7 @@ impl UploadEngine {
     pub async fn load_upload_with_parts(&self, actor: &Actor, id: UploadId) -> Result<(Upload, Vec<StoredPart>)> {
         let upload = self.rows.load_upload_for(actor, Action::ReadUpload, id).await?;
         let received = match upload.state {
-            UploadState::Open => self.list_received_parts(&upload).await?,
+            UploadState::Open => self.list_and_note_parts(&upload).await?,
             _ => Vec::new(),
         };
         Ok((upload, received))
@@ -139,11 +139,13 @@ impl UploadEngine {
         let store_id = store_id.as_deref().ok_or_else(|| Error::busy("the multipart upload is not created yet"))?;
         checksums.sort_unstable_by_key(|(part, _)| *part);
         let urls = self.blobs.sign_parts(&upload.key, store_id, self.rows.upload_timeouts().url_ttl).await?;
+        self.rows.note_upload_activity(upload);
         Ok(SignedParts { plan: *plan, parts, checksums, urls })
     }
 
     /// Signs the URL of an upload that the client sends as a single PUT.
     pub(in crate::engine) async fn sign_whole_file(&self, upload: &Upload, asset: &Asset) -> Result<SignedUrl> {
+        self.rows.note_upload_activity(upload);
         let ttl = self.rows.upload_timeouts().url_ttl;
         let digest = asset.declared_sha256.map(PartChecksum::from);
         let (plan, store_id) = match &upload.transfer {
@@ -174,6 +176,13 @@ impl UploadEngine {
         let stored =
             parts.map(|part| StoredPart { number: part.number, size: part.size, etag: part.etag, checksum: None });
         Ok(stored.collect())
+    }
+
+    /// As [`Self::list_received_parts`], and notes how many bytes they are, so that lists of uploads can say so.
+    pub(in crate::engine) async fn list_and_note_parts(&self, upload: &Upload) -> Result<Vec<StoredPart>> {
+        let parts = self.list_received_parts(upload).await?;
+        self.rows.note_stored_bytes(upload, parts.iter().map(|part| part.size).sum());
+        Ok(parts)
     }
 
     /// Parts that the store has, in their planned size if there is a plan. A single PUT has no parts until it is

@@ -101,6 +101,7 @@ impl UploadEngine {
         if let Some(highest) = parts.iter().max() {
             self.limit_unused_urls(&upload, *highest).await?;
         }
+        self.rows.note_upload_activity(&upload);
         let life = self.rows.upload_timeouts().url_life(&upload.transfer);
         let mut urls = Vec::with_capacity(parts.len());
         for part in parts {
@@ -115,7 +116,7 @@ impl UploadEngine {
         let upload = self.rows.load_upload_for(actor, Action::ReadUpload, id).await?;
         let gone = Error::Gone { what: "upload", state: upload.state.name() };
         match upload.state {
-            UploadState::Open => self.list_received_parts(&upload).await,
+            UploadState::Open => self.list_and_note_parts(&upload).await,
             UploadState::Completing | UploadState::Completed => {
                 let parts = self.load_known_parts(&upload).await?;
                 if parts.is_empty() { Err(gone) } else { Ok(parts) }

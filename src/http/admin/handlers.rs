@@ -5,10 +5,13 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
+use super::job_view::job_history_view;
+use super::overview_view::{FailureListView, OverviewView, failure_list_view, overview_view};
 use super::view::{self, AlarmListView, ChoreDryRunView, ChoreStartView, QueueListView, RetriedJobsView};
-use super::wire::{self, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody};
+use super::wire::{self, ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody};
 use crate::domain::access::Actor;
 use crate::domain::ids::{AssetId, JobId};
+use crate::engine::Error;
 use crate::http::AppState;
 use crate::http::context::{AuthenticatedActor, PathId};
 use crate::http::json_body::JsonBody;
@@ -26,6 +29,30 @@ pub(super) async fn list_jobs(
     let jobs = site.engine.operations().list_jobs(&actor, list).await?;
     let next = next_cursor(&jobs, list.limit, |entry| entry.job.id);
     Ok(Rendered(view::job_page_view(&jobs, next)).into_response())
+}
+
+pub(super) async fn get_job(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(job): PathId<JobId>,
+) -> AdminResult {
+    let history = site.engine.operations().load_job(&actor, job).await?;
+    let view = job_history_view(&history).ok_or(Error::NotFound)?;
+    Ok(Rendered(view).into_response())
+}
+
+pub(super) async fn get_overview(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+) -> AdminResult<Rendered<OverviewView>> {
+    Ok(Rendered(overview_view(&site.engine.operations().overview(&actor).await?)))
+}
+
+pub(super) async fn list_failures(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+) -> AdminResult<Rendered<FailureListView>> {
+    Ok(Rendered(failure_list_view(site.engine.operations().list_failures(&actor).await?)))
 }
 
 pub(super) async fn retry_job(
@@ -121,6 +148,16 @@ pub(super) async fn list_alarms(
     State(site): State<AppState>,
 ) -> AdminResult<Rendered<AlarmListView>> {
     Ok(Rendered(view::alarm_list_view(site.engine.operations().list_alarms(&actor).await?)))
+}
+
+pub(super) async fn release_asset(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    PathId(asset): PathId<AssetId>,
+    body: JsonBody<ReleaseAssetBody>,
+) -> AdminResult<StatusCode> {
+    site.engine.operations().release_asset(&actor, asset, &body.value.reason).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn reprocess_asset(

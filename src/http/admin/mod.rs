@@ -3,10 +3,15 @@
 use super::openapi::ApiRoutes;
 
 mod handlers;
+mod job_view;
+mod overview_view;
 mod routes;
 mod view;
 mod wire;
 
 pub(super) fn routes() -> ApiRoutes {
-    routes::job_routes().merge(routes::instance_routes()).merge(routes::reprocess_routes())
+    routes::job_routes()
+        .merge(routes::instance_routes())
+        .merge(routes::overview_routes())
+        .merge(routes::reprocess_routes())
 }

@@ -3,16 +3,18 @@
 use serde_json::json;
 
 use super::handlers;
+use super::job_view::JobHistoryView;
+use super::overview_view::{FailureListView, OverviewView};
 use super::view::{
     AlarmListView, ChoreDryRunView, ChoreListView, ChoreStartView, HourlyStatsView, JobPageView, QueueListView,
     ReprocessSummaryView, RetriedJobsView,
 };
-use super::wire::{ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody};
+use super::wire::{ReleaseAssetBody, ReprocessAssetBody, ReprocessAssetsBody, RetryDeadJobsBody, RunChoreBody};
 use crate::domain::job::{JobKind, JobState};
 use crate::http::openapi::access::{
     ADMIN_ACCESS, ADMIN_RESOURCE_ACCESS, OPERATOR_ACCESS, PROCESS_ASSET_ACCESS, PROCESS_TENANT_ACCESS,
 };
-use crate::http::openapi::{ApiRoutes, one_of, op, time_type};
+use crate::http::openapi::{ApiRoutes, OperationSpec, one_of, op, time_type};
 
 pub(super) fn job_routes() -> ApiRoutes {
     let list = op("A page of jobs").operation_id("listJobs").access(ADMIN_ACCESS).paged("after");
@@ -32,6 +34,15 @@ pub(super) fn job_routes() -> ApiRoutes {
     ApiRoutes::for_tag("Administration")
         .get("/v1/admin/jobs", handlers::list_jobs, list.json_response::<JobPageView<'_>>(200))
         .post("/v1/admin/jobs/retry", handlers::retry_dead_jobs, all)
+        .get(
+            "/v1/admin/jobs/{id}",
+            handlers::get_job,
+            op("A job with every attempt")
+                .operation_id("getJob")
+                .access(ADMIN_RESOURCE_ACCESS)
+                .description("Finished jobs are found by their attempts, which are kept for 30 days.")
+                .json_response::<JobHistoryView<'_>>(200),
+        )
         .delete(
             "/v1/admin/jobs/{id}",
             handlers::discard_job,
@@ -111,11 +122,45 @@ fn queue_routes() -> ApiRoutes {
         )
 }
 
-fn describe_alarms() -> crate::http::openapi::OperationSpec {
+pub(super) fn overview_routes() -> ApiRoutes {
+    ApiRoutes::for_tag("Administration")
+        .get(
+            "/v1/admin/overview",
+            handlers::get_overview,
+            op("Numbers of the instance for one screen")
+                .operation_id("getOverview")
+                .access(OPERATOR_ACCESS)
+                .json_response::<OverviewView>(200),
+        )
+        .get(
+            "/v1/admin/failures",
+            handlers::list_failures,
+            op("What fails, by code")
+                .operation_id("listFailures")
+                .access(OPERATOR_ACCESS)
+                .description("Rejected and failed assets, dead jobs and dead deliveries of all tenants.")
+                .json_response::<FailureListView>(200),
+        )
+}
+
+fn describe_alarms() -> OperationSpec {
     op("What an operator should look at")
         .operation_id("listAlarms")
         .access(OPERATOR_ACCESS)
         .json_response::<AlarmListView>(200)
+}
+
+fn release_asset_operation() -> OperationSpec {
+    op("Release an asset from quarantine")
+        .operation_id("releaseAsset")
+        .access(OPERATOR_ACCESS)
+        .description(
+            "A rejected asset whose bytes are still kept becomes `ready` and is delivered, with the event \
+             `asset.ready`. The audit trail keeps the reason and the verdict. Processing it again may reject it again.",
+        )
+        .json_body::<ReleaseAssetBody>(json!({ "reason": "a false alarm, confirmed by the vendor" }))
+        .empty_response(204, "It is ready.")
+        .error_codes(&["wrong_state", "gone", "not_found"])
 }
 
 pub(super) fn reprocess_routes() -> ApiRoutes {
@@ -132,9 +177,12 @@ pub(super) fn reprocess_routes() -> ApiRoutes {
         .access(PROCESS_ASSET_ACCESS)
         .json_body::<ReprocessAssetBody>(json!({ "scan_only": true }))
         .body_optional();
-    ApiRoutes::for_tag("Processing").post("/v1/admin/reprocess", handlers::reprocess_assets, many).post(
-        "/v1/assets/{id}/reprocess",
-        handlers::reprocess_asset,
-        one.empty_response(202, "A job is under way.").error_codes(&["wrong_state", "gone", "conflict"]),
-    )
+    ApiRoutes::for_tag("Processing")
+        .post("/v1/admin/reprocess", handlers::reprocess_assets, many)
+        .post("/v1/admin/assets/{id}/release", handlers::release_asset, release_asset_operation())
+        .post(
+            "/v1/assets/{id}/reprocess",
+            handlers::reprocess_asset,
+            one.empty_response(202, "A job is under way.").error_codes(&["wrong_state", "gone", "conflict"]),
+        )
 }

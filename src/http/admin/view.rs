@@ -257,9 +257,11 @@ struct AlarmView {
     /// Sentence for people.
     #[schemars(example = &"2 jobs are dead.")]
     sentence: String,
+    /// Ids of the uploads, assets, jobs or deliveries concerned; at most five of them.
+    ids: Vec<String>,
 }
 
 pub(super) fn alarm_list_view(alarms: Vec<OperatorAlarm>) -> AlarmListView {
-    let view = |OperatorAlarm { code, sentence }| AlarmView { code, sentence };
+    let view = |OperatorAlarm { code, sentence, ids }| AlarmView { code, sentence, ids };
     AlarmListView { alarms: alarms.into_iter().map(view).collect() }
 }

@@ -34,6 +34,16 @@ pub(super) struct RunChoreBody {
     pub(super) dry_run: bool,
 }
 
+/// `POST /v1/admin/assets/{id}/release`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ReleaseAsset")]
+pub(super) struct ReleaseAssetBody {
+    /// Why the asset is delivered although it was rejected; kept in the audit trail.
+    #[schemars(length(min = 1, max = 500))]
+    pub(super) reason: String,
+}
+
 /// `POST /v1/assets/{id}/reprocess`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

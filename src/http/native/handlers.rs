@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::asset_view::{AssetPageView, AssetResultView, AssetResultsView, AssetView, asset_page_view, asset_view};
 use super::limits_view::{LimitsView, limits_view};
+use super::upload_list_view::{UploadPageView, upload_page_view};
 use super::upload_view::{UploadCheckView, UploadView, opened_upload_view, upload_view};
 use super::wire::{BatchAssetsBody, CompleteUploadBody, CreateUploadBody, PatchAssetBody, SignPartsBody, UrlFormInput};
 use super::{part_urls, query};
@@ -56,6 +57,15 @@ pub(super) async fn check_upload(
     site.engine.uploads().check_create(&actor, body.value.into_command(None)?).await?;
     let limits = site.engine.uploads().load_limits_for(&actor).await?;
     Ok(Rendered(UploadCheckView { accepted: true, limits: limits_view(&limits) }))
+}
+
+pub(super) async fn list_uploads(
+    AuthenticatedActor(actor): AuthenticatedActor,
+    State(site): State<AppState>,
+    RawQuery(raw): RawQuery,
+) -> NativeResult<Rendered<UploadPageView>> {
+    let page = site.engine.uploads().list_uploads(&actor, query::parse_uploads_query(raw.as_deref())?).await?;
+    Ok(Rendered(upload_page_view(&page)))
 }
 
 pub(super) async fn get_upload(

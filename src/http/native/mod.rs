@@ -11,6 +11,7 @@ mod link_wire;
 mod part_urls;
 mod query;
 mod routes;
+mod upload_list_view;
 mod upload_view;
 mod wire;
 

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::wire::parse_duration_field;
 use crate::domain::asset::AssetState;
-use crate::engine::{Error, ListAssets};
+use crate::domain::upload::{UploadProtocol, UploadState};
+use crate::engine::{Error, ListAssets, ListUploads};
 use crate::http::query::{DEFAULT_PAGE_LIMIT, parse_limit, parse_parameter, query_pairs, unknown_parameter};
+
+const TIME_EXPECTED: &str = "must be a time like 2026-01-31T12:00:00Z";
 
 /// `GET /v1/assets`.
 pub(super) fn parse_assets_query(query: Option<&str>) -> Result<ListAssets, Error> {
@@ -16,8 +19,7 @@ pub(super) fn parse_assets_query(query: Option<&str>) -> Result<ListAssets, Erro
             "external_id" => list.external_id = Some(value),
             "content_type" => list.content_type = Some(value),
             "created_after" => {
-                list.created_after =
-                    Some(parse_parameter("created_after", &value, "must be a time like 2026-01-31T12:00:00Z")?);
+                list.created_after = Some(parse_parameter("created_after", &value, TIME_EXPECTED)?);
             }
             "cursor" => list.cursor = Some(value),
             "limit" => list.limit = parse_limit(&value)?,
@@ -28,6 +30,38 @@ pub(super) fn parse_assets_query(query: Option<&str>) -> Result<ListAssets, Erro
         }
     }
     Ok(list)
+}
+
+/// `GET /v1/uploads`.
+pub(super) fn parse_uploads_query(query: Option<&str>) -> Result<ListUploads, Error> {
+    let mut list = ListUploads { limit: DEFAULT_PAGE_LIMIT, ..ListUploads::default() };
+    for (name, value) in query_pairs(query) {
+        match name.as_str() {
+            "tenant" => list.tenant = Some(value),
+            "state" => list.state = Some(parse_name("state", &value, UploadState::ALL, UploadState::name)?),
+            "protocol" => {
+                list.protocol = Some(parse_name("protocol", &value, UploadProtocol::ALL, UploadProtocol::name)?);
+            }
+            "owner" => list.owner = Some(parse_parameter("owner", &value, "must be the id of a key")?),
+            "idle_for" => list.idle_for = Some(parse_duration_field("idle_for", &value)?),
+            "created_after" => list.created_after = Some(parse_parameter("created_after", &value, TIME_EXPECTED)?),
+            "after" => list.after = Some(parse_parameter("after", &value, "must be the `next` of a previous answer")?),
+            "limit" => list.limit = parse_limit(&value)?,
+            other => return Err(unknown_parameter(other)),
+        }
+    }
+    Ok(list)
+}
+
+/// Parses one of `all` by its name.
+fn parse_name<T: Copy, const N: usize>(
+    field: &'static str,
+    text: &str,
+    all: [T; N],
+    name: fn(T) -> &'static str,
+) -> Result<T, Error> {
+    let found = all.into_iter().find(|known| name(*known) == text);
+    found.ok_or_else(|| Error::invalid(field, format!("must be one of {}", all.map(name).join(", "))))
 }
 
 /// `?wait=30s&until=ready`: how long to wait for which state.

@@ -9,6 +9,7 @@ use super::link_view::{
 };
 use super::link_wire::{CreateCollectionBody, CreateThumbnailUrlsBody, RevokeLinksBody};
 use super::part_urls::PartUrlsView;
+use super::upload_list_view::UploadPageView;
 use super::upload_view::{OpenedUploadView, UploadCheckView, UploadView};
 use super::wire::{
     BatchAssetsBody, CompleteUploadBody, CreateLinkBody, CreateLinksBody, CreateUploadBody, PatchAssetBody,
@@ -16,6 +17,7 @@ use super::wire::{
 };
 use super::{handlers, link_handlers};
 use crate::domain::asset::AssetState;
+use crate::domain::upload::{UploadProtocol, UploadState};
 use crate::http::chunk_detection::PARTIAL_FILE_CODE;
 use crate::http::openapi::access::{
     CREATE_UPLOAD_ACCESS, DRIVE_UPLOAD_ACCESS, EDIT_ASSET_ACCESS, LINK_ACCESS, LINK_ASSET_ACCESS, PUBLIC_ACCESS,
@@ -23,6 +25,9 @@ use crate::http::openapi::access::{
 };
 use crate::http::openapi::{ApiRoutes, OperationSpec, one_of, op, string_type, time_type, uuid_type};
 
+/// Description of `tenant` at lists that administrators may read for other tenants.
+const TENANT_PARAMETER: &str = "Another tenant, by name or id, or `*` for all. For administrators of the tenant \
+    `default`.";
 const EXAMPLE_ID: &str = "019aa3c1-7c40-7d2e-9f31-0b5f6f0c2a11";
 
 pub(super) fn upload_routes() -> ApiRoutes {
@@ -61,6 +66,7 @@ pub(super) fn upload_routes() -> ApiRoutes {
                 .json_response::<LimitsView>(200),
         )
         .post("/v1/uploads", handlers::create_upload, create)
+        .get("/v1/uploads", handlers::list_uploads, list_uploads_operation())
         .post("/v1/uploads/check", handlers::check_upload, check)
         .get(
             "/v1/uploads/{id}",
@@ -73,6 +79,29 @@ pub(super) fn upload_routes() -> ApiRoutes {
         )
         .post("/v1/uploads/{id}/urls", handlers::sign_parts, sign.error_codes(&["wrong_state", "gone"]))
         .merge(upload_end_routes())
+}
+
+fn list_uploads_operation() -> OperationSpec {
+    op("A page of uploads, newest first")
+        .operation_id("listUploads")
+        .access(READ_TENANT_ACCESS)
+        .paged("after")
+        .description(
+            "The list ends where `next` is null. It says what the rows say: no store is asked. A filter that no index \
+             serves looks at 10 000 uploads per page: a page may be short or empty and still have a `next`.",
+        )
+        .query("state", one_of(UploadState::ALL.map(UploadState::name)).optional(), "Only in this state.")
+        .query("owner", uuid_type().optional(), "Only those that this key created.")
+        .query("protocol", one_of(UploadProtocol::ALL.map(UploadProtocol::name)).optional(), "Only of this protocol.")
+        .query(
+            "idle_for",
+            string_type().optional(),
+            "Only those without activity for so long, like `10m`; those that have ended only if `state` says so.",
+        )
+        .query("created_after", time_type().optional(), "Only those made later.")
+        .query("tenant", string_type().optional(), TENANT_PARAMETER)
+        .json_response::<UploadPageView>(200)
+        .error_codes(&["not_found"])
 }
 
 fn upload_end_routes() -> ApiRoutes {

@@ -4,10 +4,11 @@ use serde_json::Value;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{CellDecode, InvalidRow, bad, decodes};
+use super::{CellDecode, InvalidRow, bad, decodes, parse};
 use crate::domain::clock::micros;
 use crate::domain::ids::{JobId, TenantId};
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobState, JobSubject};
+use crate::domain::job_attempt::JobAttempt;
 use crate::store::StoreError;
 
 #[derive(sqlx::FromRow)]
@@ -57,6 +58,8 @@ pub(in crate::store) struct EntryRow {
     run_at: i64,
     last_error: Option<String>,
     created_at: i64,
+    claimed_at: Option<i64>,
+    claimed_by: Option<String>,
 }
 
 impl EntryRow {
@@ -71,6 +74,8 @@ impl EntryRow {
             run_at: micros(self.run_at),
             last_error: self.last_error,
             created_at: micros(self.created_at),
+            claimed_at: self.claimed_at.map(micros),
+            claimed_by: self.claimed_by.filter(|_| self.claimed_at.is_some()),
         })
     }
 }
@@ -97,3 +102,39 @@ impl CountRow {
 }
 
 decodes!(CountRow in "job" as JobCount);
+
+#[derive(sqlx::FromRow)]
+pub(in crate::store) struct AttemptRow {
+    job_id: Uuid,
+    attempt: i64,
+    tenant_id: Uuid,
+    kind: String,
+    subject_id: Uuid,
+    worker: Option<String>,
+    started_at: i64,
+    ended_at: i64,
+    outcome: String,
+    error: Option<String>,
+}
+
+impl AttemptRow {
+    fn name(&self) -> String {
+        format!("{}/{}", self.job_id, self.attempt)
+    }
+
+    fn decode(self) -> CellDecode<JobAttempt> {
+        Ok(JobAttempt {
+            job: JobId(self.job_id),
+            attempt: u32::try_from(self.attempt).map_err(|_| bad("attempt", self.attempt))?,
+            tenant: TenantId(self.tenant_id),
+            work: JobSubject::of(kind(&self.kind)?, self.subject_id),
+            worker: self.worker,
+            started_at: micros(self.started_at),
+            ended_at: micros(self.ended_at),
+            outcome: parse("outcome", &self.outcome)?,
+            error: self.error,
+        })
+    }
+}
+
+decodes!(AttemptRow in "job_attempt" as JobAttempt);

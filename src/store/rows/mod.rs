@@ -24,10 +24,10 @@ mod webhook;
 
 pub(super) use asset::AssetRow;
 pub(super) use collection::CollectionRow;
-pub(super) use job::{CountRow, EntryRow, JobRow};
+pub(super) use job::{AttemptRow, CountRow, EntryRow, JobRow};
 pub(super) use ledger::{LedgerCells, PartRow};
 pub(super) use tenancy::{AuditRow, PolicyRow, QuotaRow, TenantRow, UsageRow};
-pub(super) use upload::{UploadRow, transfer_cells};
+pub(super) use upload::{UploadEntryRow, UploadRow, transfer_cells};
 pub(super) use webhook::{DeliveryRow, WebhookRow};
 
 /// A cell that cannot be decoded: its column and value.

@@ -3,13 +3,13 @@
 use uuid::Uuid;
 
 use super::ledger::LedgerRow;
-use super::{CellDecode, InvalidRow, bad, decodes, parse_opt, required, size};
+use super::{CellDecode, InvalidRow, bad, decodes, parse, parse_opt, required, size};
 use crate::domain::checksum::ChecksumAlgorithm;
 use crate::domain::clock::micros;
 use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
 use crate::domain::plan::PartPlan;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
-use crate::store::StoreError;
+use crate::store::{StoreError, UploadEntry};
 
 #[derive(sqlx::FromRow)]
 pub(in crate::store) struct UploadRow {
@@ -30,6 +30,8 @@ pub(in crate::store) struct UploadRow {
     external_id: Option<String>,
     created_at: i64,
     changed_at: i64,
+    last_activity_at: i64,
+    seen_bytes: i64,
     expires_at: i64,
     next_check_at: Option<i64>,
     max_size: Option<i64>,
@@ -137,6 +139,8 @@ impl UploadRow {
             external_id: self.external_id,
             created_at: micros(self.created_at),
             changed_at: micros(self.changed_at),
+            last_activity_at: micros(self.last_activity_at),
+            seen_bytes: size("seen_bytes", self.seen_bytes)?,
             expires_at: micros(self.expires_at),
             next_check_at: self.next_check_at.map(micros),
         })
@@ -144,3 +148,24 @@ impl UploadRow {
 }
 
 decodes!(UploadRow in "upload" as Upload);
+
+/// A row of a list of uploads: the upload, and the name of its file.
+#[derive(sqlx::FromRow)]
+pub(in crate::store) struct UploadEntryRow {
+    #[sqlx(flatten)]
+    upload: UploadRow,
+    filename: String,
+}
+
+impl TryFrom<UploadEntryRow> for UploadEntry {
+    type Error = StoreError;
+    fn try_from(row: UploadEntryRow) -> Result<Self, StoreError> {
+        let name = row.upload.name();
+        let filename = parse("filename", &row.filename).map_err(|InvalidRow(problem)| StoreError::Corrupt {
+            table: "asset",
+            row: name,
+            problem,
+        })?;
+        Ok(Self { upload: row.upload.try_into()?, filename })
+    }
+}

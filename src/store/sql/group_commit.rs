@@ -18,8 +18,8 @@ use super::insert::RowBatch;
 use super::{BEGIN, Db, GROUP_EVERYTHING};
 use super::{SqlConnection, failed, tenancy, write};
 use crate::domain::backoff::ExponentialBackoff;
-use crate::domain::clock::OsEntropy;
-use crate::store::{CacheGenerations, Result, StoreError, Tx};
+use crate::domain::clock::{OsEntropy, Timestamp};
+use crate::store::{CacheGenerations, Result, StoreClock, StoreError, Tx};
 
 /// Maximum number of queued transactions. When the queue is full, callers wait for [`QUEUE_TIMEOUT`] and then get
 /// [`StoreError::Busy`].
@@ -49,12 +49,12 @@ pub(super) struct GroupCommit {
 
 impl GroupCommit {
     /// Starts `count` lanes on connections of `pool`. The lanes end when this value is dropped. Changes of assets are
-    /// counted in `turns`.
-    pub(super) fn start(pool: &Pool<Db>, count: usize, turns: &Arc<CacheGenerations>) -> Self {
+    /// counted in `turns`. Records of a transaction's own time take it from `clock`.
+    pub(super) fn start(pool: &Pool<Db>, count: usize, turns: &Arc<CacheGenerations>, clock: &StoreClock) -> Self {
         let (queue, incoming) = mpsc::channel(MAX_QUEUED_TX);
         let source = Arc::new(Mutex::new(CommitSource::new(incoming)));
         for _ in 0..count {
-            tokio::spawn(lane(pool.clone(), Arc::clone(&source), Arc::clone(turns)));
+            tokio::spawn(lane(pool.clone(), Arc::clone(&source), Arc::clone(turns), clock.clone()));
         }
         Self { queue }
     }
@@ -118,12 +118,12 @@ impl CommitSource {
     }
 }
 
-async fn lane(pool: Pool<Db>, source: Arc<Mutex<CommitSource>>, turns: Arc<CacheGenerations>) {
+async fn lane(pool: Pool<Db>, source: Arc<Mutex<CommitSource>>, turns: Arc<CacheGenerations>, clock: StoreClock) {
     loop {
         let group = source.lock().await.next_group().await;
         let Some(CommitGroup { waiting, _adder }) = group else { return };
         let (txs, answers): (Vec<Tx>, Vec<_>) = waiting.into_iter().map(|w| (w.tx, w.answer)).unzip();
-        let outcomes = carry_out(&pool, &txs).await;
+        let outcomes = carry_out(&pool, &txs, clock.now()).await;
         // Counted for every outcome: an unknown outcome may be a change.
         txs.iter().for_each(|tx| turns.count(tx));
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
@@ -133,28 +133,28 @@ async fn lane(pool: Pool<Db>, source: Arc<Mutex<CommitSource>>, turns: Arc<Cache
     }
 }
 
-async fn carry_out(pool: &Pool<Db>, txs: &[Tx]) -> Vec<Result<()>> {
+async fn carry_out(pool: &Pool<Db>, txs: &[Tx], now: Timestamp) -> Vec<Result<()>> {
     if let [only] = txs {
-        return vec![alone(pool, only).await];
+        return vec![alone(pool, only, now).await];
     }
-    match attempt(pool, &txs.iter().collect::<Vec<_>>()).await {
+    match attempt(pool, &txs.iter().collect::<Vec<_>>(), now).await {
         Ok(()) => txs.iter().map(|_| Ok(())).collect(),
         Err(GroupFailure::Unknown(error)) => txs.iter().map(|_| Err(error.clone())).collect(),
         Err(GroupFailure::Undone { .. }) => {
             let mut outcomes = Vec::with_capacity(txs.len());
             for tx in txs {
-                outcomes.push(alone(pool, tx).await);
+                outcomes.push(alone(pool, tx, now).await);
             }
             outcomes
         }
     }
 }
 
-async fn alone(pool: &Pool<Db>, tx: &Tx) -> Result<()> {
+async fn alone(pool: &Pool<Db>, tx: &Tx, now: Timestamp) -> Result<()> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match attempt(pool, &[tx]).await {
+        match attempt(pool, &[tx], now).await {
             Ok(()) => return Ok(()),
             Err(GroupFailure::Undone { again: true, .. }) if tries < MAX_COMMIT_ATTEMPTS => {
                 tokio::time::sleep(COMMIT_BACKOFF.delay(tries, &OsEntropy)).await;
@@ -165,9 +165,9 @@ async fn alone(pool: &Pool<Db>, tx: &Tx) -> Result<()> {
 }
 
 /// Runs a single BEGIN … COMMIT. The connection returns to the pool only if it is certainly outside the transaction.
-async fn attempt(pool: &Pool<Db>, txs: &[&Tx]) -> std::result::Result<(), GroupFailure> {
+async fn attempt(pool: &Pool<Db>, txs: &[&Tx], now: Timestamp) -> std::result::Result<(), GroupFailure> {
     let mut conn = pool.acquire().await.map_err(undone)?;
-    let outcome = match tokio::time::timeout(COMMIT_DEADLINE, transaction(&mut conn, txs)).await {
+    let outcome = match tokio::time::timeout(COMMIT_DEADLINE, transaction(&mut conn, txs, now)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(GroupFailure::Unknown(StoreError::Unavailable("no answer in time".into()))),
     };
@@ -185,14 +185,14 @@ async fn attempt(pool: &Pool<Db>, txs: &[&Tx]) -> std::result::Result<(), GroupF
     outcome
 }
 
-async fn transaction(conn: &mut SqlConnection, txs: &[&Tx]) -> std::result::Result<(), GroupFailure> {
+async fn transaction(conn: &mut SqlConnection, txs: &[&Tx], now: Timestamp) -> std::result::Result<(), GroupFailure> {
     sqlx::query(BEGIN).execute(&mut *conn).await.map_err(undone)?;
     if txs.iter().all(|tx| tx.only_inserts()) {
         RowBatch::of(txs.iter().flat_map(|tx| tx.new_rows())).insert(conn).await?;
         tenancy::charge(conn, txs.iter().flat_map(|tx| tx.charges())).await?;
     } else {
         for tx in txs {
-            write::apply(conn, tx).await?;
+            write::apply(conn, tx, now).await?;
         }
     }
     let commit = sqlx::query("COMMIT").execute(&mut *conn).await;

@@ -45,8 +45,8 @@ fn asset(mut row: InsertTuple<'_>, asset: &Asset) {
 }
 
 const UPLOADS: &str = "INSERT INTO upload (id, tenant_id, asset_id, owner_id, revision, state, protocol, transfer, \
-    size, part_size, store_id, checksum, object_key, write_token, external_id, created_at, changed_at, expires_at, \
-    next_check_at, appended, tail, next_part, fence, leased_until, lease_wanted, echoed_metadata, echoed_concat, concat, \
+    size, part_size, store_id, checksum, object_key, write_token, external_id, created_at, changed_at, last_activity_at, \
+    expires_at, next_check_at, appended, tail, next_part, fence, leased_until, lease_wanted, echoed_metadata, echoed_concat, concat, \
     max_size, quota_charge, reserved) ";
 
 fn upload(mut row: InsertTuple<'_>, upload: &Upload) {
@@ -69,6 +69,7 @@ fn upload(mut row: InsertTuple<'_>, upload: &Upload) {
         .push_bind(upload.external_id.clone())
         .push_bind(at(upload.created_at))
         .push_bind(at(upload.changed_at))
+        .push_bind(at(upload.last_activity_at))
         .push_bind(at(upload.expires_at))
         .push_bind(upload.next_check_at.map(at))
         .push_bind(ledger.appended)

@@ -7,11 +7,13 @@ use sqlx::{Pool, QueryBuilder};
 
 use super::failure::{GroupFailure, undone};
 use super::write::one_row;
-use super::{CLAIM, Db};
+use super::{CLAIM, Db, attempts};
 use super::{CountRow, EntryRow, JobRow, SqlConnection, at, decode, failed, insert};
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::ids::{JobId, TenantId};
 use crate::domain::job::{Job, JobCount, JobEntry, JobKind, JobRelease, JobSubject, NewJob, Priority, TryCount};
+use crate::domain::job_attempt::AttemptOutcome;
+use crate::domain::reason::chain;
 use crate::store::{JobQuery, Result};
 
 /// Returns the kinds, out of `kinds`, that have a due job and are not paused. Costs an index lookup per kind and
@@ -50,8 +52,13 @@ pub(super) async fn claim(
             .bind(at(now))
             .bind(at(after(now, lease)))
             .bind(left)
-            .bind(priority.rank());
+            .bind(priority.rank())
+            .bind(attempts::worker_name());
         claimed.extend(decode::<_, Job>(query.fetch_all(pool).await.map_err(failed)?)?);
+    }
+    if let Err(error) = attempts::record_lost(pool, &claimed, now).await {
+        // The jobs are claimed all the same.
+        tracing::warn!(error = %chain(&error), "lost attempts of jobs could not be recorded");
     }
     Ok(claimed)
 }
@@ -73,7 +80,29 @@ pub(super) async fn keep(pool: &Pool<Db>, job: &Job) -> Result<bool> {
     Ok(query.execute(pool).await.map_err(failed)?.rows_affected() == 1)
 }
 
-pub(super) async fn release(conn: &mut SqlConnection, release: &JobRelease) -> std::result::Result<(), GroupFailure> {
+/// Deletes a finished job.
+pub(super) async fn finish(
+    conn: &mut SqlConnection,
+    job: &Job,
+    now: Timestamp,
+) -> std::result::Result<(), GroupFailure> {
+    attempts::record(conn, job, AttemptOutcome::Done, None, now).await?;
+    let query = sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state <> 'dead'");
+    let query = query.bind(job.id.0).bind(i64::from(job.attempt));
+    one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
+}
+
+pub(super) async fn release(
+    conn: &mut SqlConnection,
+    release: &JobRelease,
+    now: Timestamp,
+) -> std::result::Result<(), GroupFailure> {
+    let outcome = match (release.due, release.tries) {
+        (None, _) => AttemptOutcome::Dead,
+        (Some(_), TryCount::Counted) => AttemptOutcome::Failed,
+        (Some(_), TryCount::Forgiven | TryCount::Anew) => AttemptOutcome::Deferred,
+    };
+    attempts::record(conn, &release.job, outcome, release.why.as_deref(), now).await?;
     let tries = match release.tries {
         TryCount::Counted => release.job.tries,
         TryCount::Forgiven => release.job.tries.saturating_sub(1),
@@ -81,7 +110,7 @@ pub(super) async fn release(conn: &mut SqlConnection, release: &JobRelease) -> s
     };
     let query = sqlx::query(
         "UPDATE job SET state = $3, run_at = coalesce($4, run_at), last_error = $5, tries = $6, \
-         progress = coalesce($7, progress) WHERE id = $1 AND attempt = $2 AND state = 'running'",
+         progress = coalesce($7, progress), claimed_at = NULL WHERE id = $1 AND attempt = $2 AND state = 'running'",
     )
     .bind(release.job.id.0)
     .bind(i64::from(release.job.attempt))
@@ -93,9 +122,15 @@ pub(super) async fn release(conn: &mut SqlConnection, release: &JobRelease) -> s
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 
-pub(super) async fn postpone(conn: &mut SqlConnection, release: &JobRelease) -> std::result::Result<(), GroupFailure> {
+pub(super) async fn postpone(
+    conn: &mut SqlConnection,
+    release: &JobRelease,
+    now: Timestamp,
+) -> std::result::Result<(), GroupFailure> {
+    attempts::record(conn, &release.job, AttemptOutcome::Postponed, release.why.as_deref(), now).await?;
     let query = sqlx::query(
-        "UPDATE job SET state = 'ready', run_at = coalesce($3, run_at), last_error = $4, attempt = attempt + 1 \
+        "UPDATE job SET state = 'ready', run_at = coalesce($3, run_at), last_error = $4, attempt = attempt + 1, \
+         claimed_at = NULL \
          WHERE id = $1 AND attempt = $2 AND state <> 'dead'",
     )
     .bind(release.job.id.0)
@@ -178,8 +213,8 @@ pub(super) async fn list_paused(pool: &Pool<Db>) -> Result<Vec<JobKind>> {
 
 pub(super) async fn page(pool: &Pool<Db>, query: &JobQuery) -> Result<Vec<JobEntry>> {
     let mut builder = QueryBuilder::<Db>::new(
-        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at \
-         FROM job WHERE tenant_id = ",
+        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+         claimed_at, claimed_by FROM job WHERE tenant_id = ",
     );
     builder.push_bind(query.tenant.0);
     if let Some(state) = query.state {
@@ -197,8 +232,8 @@ pub(super) async fn page(pool: &Pool<Db>, query: &JobQuery) -> Result<Vec<JobEnt
 
 pub(super) async fn list_owed(pool: &Pool<Db>, kind: JobKind, subject: uuid::Uuid) -> Result<Option<JobEntry>> {
     let query = sqlx::query_as::<_, EntryRow>(
-        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at \
-         FROM job WHERE subject_id = $1 AND kind = $2 AND state <> 'dead'",
+        "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+         claimed_at, claimed_by FROM job WHERE subject_id = $1 AND kind = $2 AND state <> 'dead'",
     );
     let row = query.bind(subject).bind(kind.name()).fetch_optional(pool).await.map_err(failed)?;
     row.map(JobEntry::try_from).transpose()
@@ -232,8 +267,11 @@ pub(super) async fn forget_expired(pool: &Pool<Db>, now: Timestamp, limit: u32) 
         (SELECT 1 FROM collection WHERE collection.id = collection_crc.collection_id)";
     const REPLAYS: &str = "DELETE FROM replay WHERE (key_id, route, token) IN \
         (SELECT key_id, route, token FROM replay WHERE expires_at < $1 LIMIT $2)";
+    // Thirty days in microseconds.
+    const ATTEMPTS: &str = "DELETE FROM job_attempt WHERE (job_id, attempt) IN (SELECT job_id, attempt FROM job_attempt \
+        WHERE ended_at < $1 - 2592000000000 LIMIT $2)";
     let mut gone = 0;
-    for statement in [LINKS, COLLECTIONS, CRCS, REPLAYS] {
+    for statement in [LINKS, COLLECTIONS, CRCS, REPLAYS, ATTEMPTS] {
         let query = sqlx::query(statement).bind(at(now)).bind(i64::from(limit));
         gone += query.execute(pool).await.map_err(failed)?.rows_affected();
     }

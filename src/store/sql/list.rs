@@ -14,7 +14,7 @@ use crate::domain::media_alias::synonyms;
 use crate::store::{AssetPage, AssetQuery, Result, StoreError};
 
 /// Maximum number of rows that a page examines when no index serves its filter.
-const MAX_SCANNED_ROWS: u32 = 10_000;
+pub(super) const MAX_SCANNED_ROWS: u32 = 10_000;
 
 pub(super) async fn by_id(pool: &Pool<Db>, ids: &[AssetId]) -> Result<Vec<Asset>> {
     let mut found = Vec::with_capacity(ids.len());

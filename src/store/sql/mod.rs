@@ -9,12 +9,16 @@ use sqlx::{Database, Pool};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    BEGIN, CLAIM, Db, GROUP_EVERYTHING, INTEGRITY_CHECK, LOCK_QUOTA, MANY_PROCESSES, NOW, QUICK_CHECK, trouble_of,
+    BEGIN, CLAIM, Db, GROUP_EVERYTHING, INTEGRITY_CHECK, LOCK_QUOTA, MANY_PROCESSES, NOW, QUICK_CHECK, SETTLE_TOTALS,
+    trouble_of,
 };
 use crate::domain::reason::FailureCause;
-use crate::store::rows::{AssetRow, CollectionRow, CountRow, CountedRow, EntryRow, FeedRow, JobRow, LinkRow, at};
+use crate::store::rows::{
+    AssetRow, AttemptRow, CollectionRow, CountRow, CountedRow, EntryRow, FeedRow, JobRow, LinkRow, UploadEntryRow, at,
+};
 use crate::store::{CacheGenerations, DiskReserve, Notifier, Result, StoreClock, StoreError};
 
+mod attempts;
 mod failure;
 mod feed;
 mod group_commit;
@@ -24,10 +28,12 @@ mod jobs;
 mod keys;
 mod links;
 mod list;
+mod operations;
 mod port;
 mod rollup;
 mod settings;
 mod tenancy;
+mod uploads;
 mod webhooks;
 mod write;
 
@@ -73,7 +79,7 @@ impl SqlStore {
         reserve: Option<DiskReserve>,
     ) -> Self {
         let turns = Arc::<CacheGenerations>::default();
-        let lanes = GroupCommit::start(&write, lanes, &turns);
+        let lanes = GroupCommit::start(&write, lanes, &turns, &clock);
         Self { read, write, lanes, clock, wires, turns, integrity: Arc::default(), reserve }
     }
 

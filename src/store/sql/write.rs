@@ -4,9 +4,10 @@ use sqlx::types::Json;
 
 use super::failure::{GroupFailure, undone};
 use super::insert::RowBatch;
-use super::{SqlConnection, insert, jobs, keys, links, tenancy, webhooks};
+use super::{SqlConnection, insert, jobs, keys, links, tenancy, uploads, webhooks};
 use crate::crash;
 use crate::domain::asset::{Asset, LeftoverBytes};
+use crate::domain::clock::Timestamp;
 use crate::domain::event::NewEvent;
 use crate::domain::findings::StoredDamage;
 use crate::domain::ids::UploadId;
@@ -14,8 +15,8 @@ use crate::domain::upload::Upload;
 use crate::store::rows::{LedgerCells, at, data_cell, transfer_cells};
 use crate::store::{NewRow, RowChange, Tx, Write};
 
-/// Carries out a transaction's writes. The caller issues BEGIN and COMMIT.
-pub(super) async fn apply(conn: &mut SqlConnection, tx: &Tx) -> Result<(), GroupFailure> {
+/// Carries out a transaction's writes at the time `now`. The caller issues BEGIN and COMMIT.
+pub(super) async fn apply(conn: &mut SqlConnection, tx: &Tx, now: Timestamp) -> Result<(), GroupFailure> {
     for write in &tx.writes {
         match write {
             Write::Insert(row) => {
@@ -24,7 +25,7 @@ pub(super) async fn apply(conn: &mut SqlConnection, tx: &Tx) -> Result<(), Group
                 }
                 RowBatch::of([row]).insert(conn).await?;
             }
-            Write::Change(change) => apply_change(conn, change).await?,
+            Write::Change(change) => apply_change(conn, change, now).await?,
             // Charges are added after all other writes.
             Write::Charge(_) => {}
         }
@@ -32,21 +33,19 @@ pub(super) async fn apply(conn: &mut SqlConnection, tx: &Tx) -> Result<(), Group
     tenancy::charge(conn, tx.charges()).await
 }
 
-async fn apply_change(conn: &mut SqlConnection, change: &RowChange) -> Result<(), GroupFailure> {
+async fn apply_change(conn: &mut SqlConnection, change: &RowChange, now: Timestamp) -> Result<(), GroupFailure> {
     let query = match change {
         RowChange::UpdateAsset(asset) => return update_asset(conn, asset).await,
         RowChange::UpdateUpload(upload) => return update_upload(conn, upload).await,
         RowChange::NextEvent(event) => return next_event(conn, event).await,
         RowChange::Webhook(write) => return webhooks::write(conn, write).await,
         RowChange::Tenancy(write) => return tenancy::write(conn, write).await,
-        RowChange::ReleaseJob(release) => return jobs::release(conn, release).await,
+        RowChange::ReleaseJob(release) => return jobs::release(conn, release, now).await,
         RowChange::ForgetParts(upload) => return forget_parts(conn, *upload).await,
-        RowChange::FinishJob(job) => sqlx::query("DELETE FROM job WHERE id = $1 AND attempt = $2 AND state <> 'dead'")
-            .bind(job.id.0)
-            .bind(i64::from(job.attempt)),
+        RowChange::FinishJob(job) => return jobs::finish(conn, job, now).await,
         RowChange::CancelJob(work) => return jobs::cancel(conn, *work).await,
         RowChange::OweJob(new) => return jobs::owe(conn, new).await,
-        RowChange::PostponeJob(release) => return jobs::postpone(conn, release).await,
+        RowChange::PostponeJob(release) => return jobs::postpone(conn, release, now).await,
         RowChange::RetryJob(job, tenant, now) => return jobs::retry(conn, *job, *tenant, *now).await,
         RowChange::DiscardJob(job, tenant) => {
             sqlx::query("DELETE FROM job WHERE id = $1 AND tenant_id = $2 AND state = 'dead'")
@@ -63,6 +62,7 @@ async fn apply_change(conn: &mut SqlConnection, change: &RowChange) -> Result<()
         RowChange::RevokeKey(tenant, key, now) => return keys::revoke(conn, *tenant, *key, *now).await,
         RowChange::RotateKey(rotation) => return keys::rotate(conn, rotation).await,
         RowChange::NoteKeyUses(uses) => return keys::note(conn, uses).await,
+        RowChange::NoteUploads(notes) => return uploads::note(conn, notes).await,
         RowChange::InsertParts(new) => return insert::parts(conn, new).await,
         RowChange::RevokeLinksOf(asset, now) => return links::revoke_of(conn, *asset, *now).await,
         RowChange::InsertCollection(new) => return links::insert_collection(conn, new).await,
@@ -126,7 +126,8 @@ async fn update_upload(conn: &mut SqlConnection, upload: &Upload) -> Result<(), 
         "UPDATE upload SET revision = revision + 1, state = $3, store_id = $4, changed_at = $5, expires_at = $6, \
          next_check_at = $7, size = $8, part_size = $9, appended = $10, tail = $11, next_part = $12, fence = $13, \
          leased_until = $14, lease_wanted = $15, transfer = $16, checksum = $17, \
-         protocol = $18, echoed_metadata = $19, quota_charge = $20, reserved = $21 WHERE id = $1 AND revision = $2",
+         protocol = $18, echoed_metadata = $19, quota_charge = $20, reserved = $21, \
+         last_activity_at = CASE WHEN last_activity_at < $22 THEN $22 ELSE last_activity_at END WHERE id = $1 AND revision = $2",
     )
     .bind(upload.id.0)
     .bind(upload.revision)
@@ -148,7 +149,8 @@ async fn update_upload(conn: &mut SqlConnection, upload: &Upload) -> Result<(), 
     .bind(upload.protocol.name())
     .bind(ledger.said.metadata)
     .bind(upload.quota_charge.map(u64::cast_signed))
-    .bind(upload.reserved.map(u64::cast_signed));
+    .bind(upload.reserved.map(u64::cast_signed))
+    .bind(at(upload.last_activity_at));
     one_row(query.execute(conn).await.map_err(undone)?.rows_affected())
 }
 

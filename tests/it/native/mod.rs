@@ -11,6 +11,7 @@ mod links;
 mod races;
 mod repeats;
 mod stores;
+mod upload_lists;
 mod uploads;
 
 use sha2::Digest;

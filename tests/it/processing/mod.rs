@@ -4,6 +4,8 @@ mod admin;
 mod damage;
 mod media;
 mod offers;
+mod overview;
+mod quarantine;
 mod rot;
 mod scanning;
 mod types;

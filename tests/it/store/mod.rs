@@ -5,6 +5,7 @@ mod appends;
 mod feed;
 mod jobs;
 mod lists;
+mod operations;
 mod rows;
 mod samples;
 mod transactions;

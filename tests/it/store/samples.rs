@@ -61,6 +61,8 @@ pub fn pair(tenant: TenantId, now: Timestamp) -> (Asset, Upload) {
         external_id: None,
         created_at: now,
         changed_at: now,
+        last_activity_at: now,
+        seen_bytes: 0,
         expires_at: after(now, Duration::from_secs(3600)),
         next_check_at: Some(after(now, Duration::from_secs(600))),
     };

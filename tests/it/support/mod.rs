@@ -4,6 +4,7 @@ pub mod bucket;
 pub mod database;
 pub mod directory;
 pub mod faulty;
+pub mod faulty_operations;
 pub mod patience;
 pub mod process;
 pub mod receiver;

@@ -65,6 +65,7 @@ impl Default for Shape {
             deliveries: DeliverySettings::default(),
             redirect_ttl: Duration::from_secs(60),
             link_ttl: Duration::from_secs(30 * 24 * 3600),
+            stalled_after: Duration::from_secs(3600),
             quarantine_ttl: Duration::from_secs(24 * 3600),
             max_digest_bytes: 64 << 30,
             report_timeout: Duration::from_secs(600),

@@ -47,7 +47,7 @@ on_both_services! {
             > GET /v1/webhooks/$webhook
             < 200 {"state": "disabled", "reason": "gone"}
             > GET /v1/admin/alarms
-            < 200 {"alarms": [{"code": "webhooks_disabled"}]}
+            < 200 {"alarms": [{"code": "dead_deliveries", "ids": ["$dead", "$other"]}, {"code": "webhooks_disabled", "ids": []}]}
             > GET /v1/admin/jobs?kind=deliver
             < 200 {"jobs": []}
         "#, webhook = webhook);

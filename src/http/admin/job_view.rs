@@ -1,0 +1,114 @@
+//! A job with its attempts as an answer. Pure.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{AssetId, JobId, TenantId};
+use crate::domain::job::{JobEntry, JobState};
+use crate::domain::job_attempt::{AttemptOutcome, JobAttempt};
+use crate::engine::JobHistory;
+
+/// State of a job that is finished and has only its attempts left.
+const FINISHED: &str = "done";
+/// Outcome of an attempt that has not ended.
+const UNDER_WAY: &str = "running";
+
+fn states() -> Vec<&'static str> {
+    JobState::ALL.map(JobState::name).into_iter().chain([FINISHED]).collect()
+}
+
+fn outcomes() -> Vec<&'static str> {
+    AttemptOutcome::ALL.map(AttemptOutcome::name).into_iter().chain([UNDER_WAY]).collect()
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JobHistory")]
+pub(super) struct JobHistoryView<'a> {
+    /// Id of the job.
+    id: JobId,
+    /// Kind of the job.
+    #[schemars(example = &"process")]
+    kind: &'static str,
+    /// State: `ready` waits, `running` is taken by a worker, `dead` was given up, `done` is finished.
+    #[schemars(extend("enum" = states()), example = &"dead")]
+    state: &'static str,
+    /// Asset of the job; null for jobs without an asset.
+    asset_id: Option<AssetId>,
+    /// Tenant of the job.
+    tenant: TenantId,
+    /// Time at which the job is to run, or at which its lease ends; null for a finished job.
+    due_at: Option<Timestamp>,
+    /// Time of creation; null for a finished job.
+    created_at: Option<Timestamp>,
+    /// Reason why the last try failed; null if it did not.
+    #[schemars(example = &"the storage did not answer")]
+    last_error: Option<&'a str>,
+    /// Attempts in their order, at most the last 100, kept for 30 days.
+    attempts: Vec<JobAttemptView<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JobAttempt")]
+struct JobAttemptView<'a> {
+    /// Number of the attempt, from 1; numbers may be missing.
+    #[schemars(example = 1)]
+    attempt: u32,
+    /// Host and process of the worker; null if it is unknown.
+    #[schemars(example = &"node-1:4711")]
+    worker: Option<&'a str>,
+    /// Time at which the worker took the job.
+    started_at: Timestamp,
+    /// Time at which the attempt ended; of a lost attempt, at which another worker took the job; null while it runs.
+    ended_at: Option<Timestamp>,
+    /// End: `done` finished the job, `failed` is tried again, `deferred` waits for a dependency without using up a try,
+    /// `postponed` was given another time, `dead` was the last, `lost` was never ended by its worker, `running` is under
+    /// way.
+    #[schemars(extend("enum" = outcomes()), example = &"failed")]
+    outcome: &'static str,
+    /// Reason; null if there is none.
+    #[schemars(example = &"the storage did not answer")]
+    error: Option<&'a str>,
+}
+
+fn attempt_view(attempt: &JobAttempt) -> JobAttemptView<'_> {
+    JobAttemptView {
+        attempt: attempt.attempt,
+        worker: attempt.worker.as_deref(),
+        started_at: attempt.started_at,
+        ended_at: Some(attempt.ended_at),
+        outcome: attempt.outcome.name(),
+        error: attempt.error.as_deref(),
+    }
+}
+
+fn running_view(entry: &JobEntry) -> Option<JobAttemptView<'_>> {
+    let started_at = entry.claimed_at.filter(|_| entry.state == JobState::Running)?;
+    Some(JobAttemptView {
+        attempt: entry.job.attempt,
+        worker: entry.claimed_by.as_deref(),
+        started_at,
+        ended_at: None,
+        outcome: UNDER_WAY,
+        error: None,
+    })
+}
+
+/// The view; `None` for a history without anything.
+pub(super) fn job_history_view(history: &JobHistory) -> Option<JobHistoryView<'_>> {
+    let (entry, last) = (history.entry.as_ref(), history.attempts.last());
+    let (id, tenant, work) = entry
+        .map(|entry| (entry.job.id, entry.job.tenant, entry.job.work))
+        .or_else(|| last.map(|last| (last.job, last.tenant, last.work)))?;
+    Some(JobHistoryView {
+        id,
+        kind: work.kind().name(),
+        state: entry.map_or(FINISHED, |entry| entry.state.name()),
+        asset_id: work.asset(),
+        tenant,
+        due_at: entry.map(|entry| entry.run_at),
+        created_at: entry.map(|entry| entry.created_at),
+        last_error: entry.and_then(|entry| entry.last_error.as_deref()),
+        attempts: history.attempts.iter().map(attempt_view).chain(entry.and_then(running_view)).collect(),
+    })
+}

@@ -1,0 +1,151 @@
+//! The port's part for operators.
+
+use async_trait::async_trait;
+use sqlx::{Pool, QueryBuilder};
+use uuid::Uuid;
+
+use super::{Db, EntryRow, SETTLE_TOTALS, SqlStore, at, attempts, failed, uploads};
+use crate::domain::clock::{Timestamp, micros};
+use crate::domain::ids::{AssetId, DeliveryId, JobId, TenantId};
+use crate::domain::job::{JobEntry, JobKind, JobState};
+use crate::domain::job_attempt::JobAttempt;
+use crate::store::{
+    AssetTotal, DiskReserve, FailureGroup, FailureSource, OperationStore, Result, UploadCount, UploadPage, UploadQuery,
+};
+
+#[async_trait]
+impl OperationStore for SqlStore {
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_uploads(&self, query: &UploadQuery) -> Result<UploadPage> {
+        uploads::page(&self.read, query).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn count_uploads(&self, idle_since: Timestamp, most: u32) -> Result<UploadCount> {
+        let query = sqlx::query_as::<_, (i64, i64, i64)>(
+            "SELECT count(*), coalesce(sum(CASE WHEN last_activity_at <= $1 THEN 1 ELSE 0 END), 0), \
+             CAST(coalesce(sum(quota_charge), 0) AS bigint) FROM (SELECT last_activity_at, quota_charge FROM upload \
+             WHERE state IN ('open', 'completing') ORDER BY id LIMIT $2) AS live",
+        );
+        let query = query.bind(at(idle_since)).bind(i64::from(most));
+        let (live, idle, reserved) = query.fetch_one(&self.read).await.map_err(failed)?;
+        let reserved_bytes = reserved.cast_unsigned();
+        Ok(UploadCount { live: live.cast_unsigned(), idle: idle.cast_unsigned(), reserved_bytes })
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_asset_totals(&self) -> Result<Vec<AssetTotal>> {
+        let query = sqlx::query_as::<_, (String, i64, i64)>(
+            "SELECT state, CAST(sum(files) AS bigint), CAST(sum(bytes) AS bigint) FROM asset_total \
+             GROUP BY state ORDER BY state",
+        );
+        let rows = query.fetch_all(&self.read).await.map_err(failed)?;
+        let total = |(state, files, bytes): (String, i64, i64)| AssetTotal {
+            state,
+            files: files.max(0).cast_unsigned(),
+            bytes: bytes.max(0).cast_unsigned(),
+        };
+        Ok(rows.into_iter().map(total).collect())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn settle_asset_totals(&self) -> Result<()> {
+        let Some(statement) = SETTLE_TOTALS else { return Ok(()) };
+        let settle = move |pool: Pool<Db>| async move {
+            sqlx::query(statement).execute(&pool).await.map(|_| ()).map_err(failed)
+        };
+        self.run_detached(settle).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(job = %id))]
+    async fn find_job_by_id(&self, id: JobId, tenant: Option<TenantId>) -> Result<Option<JobEntry>> {
+        let mut builder = QueryBuilder::<Db>::new(
+            "SELECT id, kind, tenant_id, subject_id, attempt, tries, progress, state, run_at, last_error, created_at, \
+             claimed_at, claimed_by FROM job WHERE id = ",
+        );
+        builder.push_bind(id.0);
+        if let Some(tenant) = tenant {
+            builder.push(" AND tenant_id = ").push_bind(tenant.0);
+        }
+        let row = builder.build_query_as::<EntryRow>().fetch_optional(&self.read).await.map_err(failed)?;
+        row.map(JobEntry::try_from).transpose()
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_job_ids(&self, kind: JobKind, state: JobState, limit: u32) -> Result<Vec<JobId>> {
+        let query =
+            sqlx::query_scalar::<_, Uuid>("SELECT id FROM job WHERE kind = $1 AND state = $2 ORDER BY id LIMIT $3");
+        let query = query.bind(kind.name()).bind(state.name()).bind(i64::from(limit));
+        Ok(query.fetch_all(&self.read).await.map_err(failed)?.into_iter().map(JobId).collect())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(job = %job))]
+    async fn list_job_attempts(&self, job: JobId, limit: u32) -> Result<Vec<JobAttempt>> {
+        attempts::list(&self.read, job, limit).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_dead_deliveries(&self, limit: u32) -> Result<Vec<DeliveryId>> {
+        let query =
+            sqlx::query_scalar::<_, Uuid>("SELECT id FROM delivery WHERE state = 'dead' ORDER BY id DESC LIMIT $1");
+        let ids = query.bind(i64::from(limit)).fetch_all(&self.read).await.map_err(failed)?;
+        Ok(ids.into_iter().map(DeliveryId).collect())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_failures(&self) -> Result<Vec<FailureGroup>> {
+        let mut groups = Vec::new();
+        for source in [FailureSource::Asset, FailureSource::Job, FailureSource::Delivery] {
+            groups.extend(failures(&self.read, source).await?);
+        }
+        Ok(groups)
+    }
+
+    fn free_disk_bytes(&self) -> Option<u64> {
+        self.reserve.as_ref().and_then(DiskReserve::free_bytes)
+    }
+}
+
+/// Failures of a source by code. Each group is counted in a partial index of failures alone.
+async fn failures(pool: &Pool<Db>, source: FailureSource) -> Result<Vec<FailureGroup>> {
+    let counted = match source {
+        FailureSource::Asset => {
+            "SELECT verdict_code, count(*), max(changed_at) FROM asset WHERE verdict_code IS NOT NULL \
+             GROUP BY verdict_code ORDER BY verdict_code"
+        }
+        FailureSource::Job => {
+            "SELECT kind, count(*), max(coalesce((SELECT max(ended_at) FROM job_attempt \
+             WHERE job_attempt.job_id = job.id), run_at)) FROM job WHERE state = 'dead' GROUP BY kind ORDER BY kind"
+        }
+        FailureSource::Delivery => {
+            "SELECT coalesce(problem, ''), count(*), max(coalesce(finished_at, created_at)) FROM delivery \
+             WHERE state = 'dead' GROUP BY coalesce(problem, '') ORDER BY 1"
+        }
+    };
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(counted).fetch_all(pool).await.map_err(failed)?;
+    let mut groups = Vec::with_capacity(rows.len());
+    for (code, count, last) in rows {
+        let sample = sample(pool, source, &code).await?;
+        groups.push(FailureGroup { source, code, count: count.cast_unsigned(), last_at: micros(last), sample });
+    }
+    Ok(groups)
+}
+
+/// Tenant and asset of a recent failure with this code.
+async fn sample(pool: &Pool<Db>, source: FailureSource, code: &str) -> Result<Option<(TenantId, AssetId)>> {
+    let found = match source {
+        FailureSource::Asset => {
+            "SELECT tenant_id, id FROM asset WHERE verdict_code = $1 ORDER BY changed_at DESC, id DESC LIMIT 1"
+        }
+        FailureSource::Job => {
+            "SELECT tenant_id, subject_id FROM job WHERE state = 'dead' AND kind = $1 AND kind <> 'deliver' \
+             ORDER BY id DESC LIMIT 1"
+        }
+        FailureSource::Delivery => {
+            "SELECT tenant_id, asset_id FROM delivery WHERE state = 'dead' AND coalesce(problem, '') = $1 \
+             ORDER BY id DESC LIMIT 1"
+        }
+    };
+    let row: Option<(Uuid, Uuid)> = sqlx::query_as(found).bind(code).fetch_optional(pool).await.map_err(failed)?;
+    Ok(row.filter(|(tenant, _)| !tenant.is_nil()).map(|(tenant, asset)| (TenantId(tenant), AssetId(asset))))
+}

@@ -1,0 +1,176 @@
+//! Lists of uploads: who sees which, filters, pages, and how far each is.
+
+use std::time::Duration;
+
+use super::PART;
+use crate::support::patience::eventually;
+use crate::support::requests;
+use crate::support::service::{Service, Shape};
+use crate::{on_both_services, transcript};
+
+/// Nobody works on jobs.
+fn idle() -> Shape {
+    Shape { works: false, ..Shape::default() }
+}
+
+/// `GET` of a path by this key, as JSON.
+async fn get(service: &Service, key: &str, path: &str) -> serde_json::Value {
+    let answer = requests::client().get(format!("{}{path}", service.base)).bearer_auth(key).send().await.unwrap();
+    let status = answer.status();
+    let body = answer.text().await.unwrap();
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+/// Names of the files of all pages of a list of uploads.
+async fn walk(service: &Service, key: &str, query: &str) -> Vec<String> {
+    let (mut names, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = get(service, key, &format!("/v1/uploads?{query}{after}")).await;
+        names
+            .extend(page["uploads"].as_array().unwrap().iter().map(|one| one["filename"].as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => return names,
+        }
+    }
+}
+
+on_both_services! {
+    async fn uploads_are_listed_filtered_and_paged(service, idle()) {
+        let names = transcript!(service, r#"
+            > POST /v1/uploads {"filename": "one.bin", "size": 5}
+            < 201 {"upload": {"id": "$one"}, "put": {"url": "$url"}}
+            > PUT $url [hello]
+            | if-none-match: *
+            < 200
+            > POST /v1/uploads/$one/complete
+            < 200 {"id": "$asset"}
+            > POST /v1/uploads {"filename": "two.bin", "size": 20971520, "method": "multipart", "part_size": 5242880}
+            < 201 {"upload": {"id": "$two"}}
+            > POST /tus
+            | tus-resumable: 1.0.0
+            | upload-length: 11
+            | upload-metadata: filename dGhyZWUudHh0
+            < 201
+            | location: $tus
+            > PATCH $tus [hello ]
+            | tus-resumable: 1.0.0
+            | upload-offset: 0
+            | content-type: application/offset+octet-stream
+            < 204
+            > GET /v1/uploads
+            < 200 {"uploads": [
+                {"filename": "three.txt", "state": "open", "protocol": "tus", "offset": 6, "size": 11, "owner": "$owner", "tenant": "$tenant"},
+                {"id": "$two", "filename": "two.bin", "state": "open", "protocol": "native", "offset": 0, "size": 20971520,
+                    "part_size": 5242880, "parts": 4, "owner": "$owner", "tenant": "$tenant"},
+                {"id": "$one", "asset": "$asset", "filename": "one.bin", "state": "completed", "offset": 5, "size": 5}], "next": null}
+            > GET /v1/uploads?state=open&protocol=native
+            < 200 {"uploads": [{"id": "$two"}]}
+            > GET /v1/uploads?state=completed&owner=$owner
+            < 200 {"uploads": [{"id": "$one"}]}
+            > GET /v1/uploads?owner=019aa3c1-0000-7000-8000-000000000001
+            < 200 {"uploads": []}
+            > GET /v1/uploads?limit=1
+            < 200 {"uploads": [{"filename": "three.txt"}], "next": "$first"}
+            > GET /v1/uploads?limit=1&after=$first
+            < 200 {"uploads": [{"filename": "two.bin"}], "next": "$second"}
+            > GET /v1/uploads?limit=1&after=$second
+            < 200 {"uploads": [{"filename": "one.bin"}], "next": null}
+            > GET /v1/uploads?state=sleeping
+            < 422
+            > GET /v1/uploads?protocol=ftp
+            < 422
+            > GET /v1/uploads?idle_for=long
+            < 422
+            > GET /v1/uploads?colour=red
+            < 422
+        "#);
+        assert_eq!(names["tenant"], service.tenant.to_string());
+        for limit in [1, 2, 3, 100] {
+            let all = walk(service, &service.admin, &format!("limit={limit}")).await;
+            assert_eq!(all, ["three.txt", "two.bin", "one.bin"]);
+            let open = walk(service, &service.admin, &format!("state=open&limit={limit}")).await;
+            assert_eq!(open, ["three.txt", "two.bin"]);
+        }
+    }
+
+    async fn a_tenant_sees_its_own_and_an_operator_all(service, idle()) {
+        let foreign = service.foreign_key("acme").await;
+        let (reader, linker) = (service.key("read").await, service.key("link").await);
+        transcript!(service, r#"
+            > POST /v1/uploads {"filename": "ours.bin", "size": 5}
+            < 201
+            @ $foreign
+            > POST /v1/uploads {"filename": "theirs.bin", "size": 5}
+            < 201
+            > GET /v1/uploads
+            < 200 {"uploads": [{"filename": "theirs.bin"}]}
+            > GET /v1/uploads?tenant=acme
+            < 200 {"uploads": [{"filename": "theirs.bin"}]}
+            > GET /v1/uploads?tenant=default
+            < 404
+            > GET /v1/uploads?tenant=*
+            < 403
+            @ $reader
+            > GET /v1/uploads
+            < 200 {"uploads": [{"filename": "ours.bin"}]}
+            > GET /v1/uploads?tenant=acme
+            < 403
+            > GET /v1/uploads?tenant=*
+            < 403
+            @ $linker
+            > GET /v1/uploads
+            < 403
+            @ nobody
+            > GET /v1/uploads
+            < 401
+        "#, foreign = foreign, reader = reader, linker = linker);
+        assert_eq!(walk(service, &service.admin, "tenant=*&limit=1").await, ["theirs.bin", "ours.bin"]);
+        assert_eq!(walk(service, &service.admin, "tenant=acme&state=open").await, ["theirs.bin"]);
+        transcript!(service, "> GET /v1/uploads?tenant=nobody\n< 404");
+    }
+
+    async fn activity_is_what_the_client_does_and_not_who_looks(service, idle()) {
+        let names = transcript!(service, r#"
+            > POST /v1/uploads {"filename": "parts.bin", "size": 12582912, "method": "multipart", "part_size": 5242880}
+            < 201 {"upload": {"id": "$parts"}, "multipart": {"urls": [{"url": "$first"}, {}, {}]}}
+            > POST /v1/uploads {"filename": "signed.bin", "size": 12582912, "method": "multipart", "part_size": 5242880}
+            < 201 {"upload": {"id": "$signed"}}
+            > POST /v1/uploads {"filename": "still.bin", "size": 5}
+            < 201 {"upload": {"id": "$still"}}
+        "#);
+        service.advance(Duration::from_secs(600));
+        assert_eq!(walk(service, &service.admin, "idle_for=10m").await, ["still.bin", "signed.bin", "parts.bin"]);
+        assert!(walk(service, &service.admin, "idle_for=11m").await.is_empty());
+        transcript!(service, r#"
+            > PUT $first noise:$size:1
+            < 200
+            > POST /v1/uploads/$signed/urls {"parts": "1"}
+            < 200
+            > GET /v1/uploads/$still
+            < 200
+            > GET /v1/uploads/$parts
+            < 200 {"received_bytes": $size}
+        "#, size = PART, first = names["first"], signed = names["signed"], still = names["still"], parts = names["parts"]);
+        eventually("what was noticed is written", async || {
+            walk(service, &service.admin, "idle_for=1m").await == ["still.bin"]
+        }).await;
+        transcript!(service, r#"
+            > GET /v1/uploads?state=open
+            < 200 {"uploads": [{"filename": "still.bin", "offset": 0}, {"filename": "signed.bin", "offset": 0},
+                {"filename": "parts.bin", "offset": $size}]}
+        "#, size = PART);
+        // Looking on changes nothing.
+        service.advance(Duration::from_secs(120));
+        transcript!(service, "> GET /v1/uploads/$parts\n< 200", parts = names["parts"]);
+        assert_eq!(walk(service, &service.admin, "idle_for=2m").await.len(), 3);
+        transcript!(service, r#"
+            > DELETE /v1/uploads/$still
+            < 204
+            > GET /v1/uploads?idle_for=0s&state=aborted
+            < 200 {"uploads": [{"id": "$still"}]}
+        "#, still = names["still"]);
+        assert_eq!(walk(service, &service.admin, "idle_for=2m").await, ["signed.bin", "parts.bin"]);
+    }
+}

@@ -1,0 +1,37 @@
+//! What operators ask of a faulty store is asked of the store behind it.
+
+use async_trait::async_trait;
+use gantry::domain::clock::Timestamp;
+use gantry::domain::ids::{DeliveryId, JobId, TenantId};
+use gantry::domain::job::{JobEntry, JobKind, JobState};
+use gantry::domain::job_attempt::JobAttempt;
+use gantry::store::{AssetTotal, FailureGroup, OperationStore, StoreError, UploadCount, UploadPage, UploadQuery};
+
+use super::faulty::FaultyStore;
+
+macro_rules! pass_on_operations {
+    ($(async fn $name:ident(&self $(, $arg:ident: $kind:ty)*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl OperationStore for FaultyStore {
+            fn free_disk_bytes(&self) -> Option<u64> {
+                self.inner.free_disk_bytes()
+            }
+
+            $(async fn $name(&self $(, $arg: $kind)*) -> std::result::Result<$answer, StoreError> {
+                self.inner.$name($($arg),*).await
+            })*
+        }
+    };
+}
+
+pass_on_operations! {
+    async fn list_uploads(&self, query: &UploadQuery) -> UploadPage;
+    async fn count_uploads(&self, idle_since: Timestamp, most: u32) -> UploadCount;
+    async fn list_asset_totals(&self) -> Vec<AssetTotal>;
+    async fn settle_asset_totals(&self) -> ();
+    async fn find_job_by_id(&self, id: JobId, tenant: Option<TenantId>) -> Option<JobEntry>;
+    async fn list_job_ids(&self, kind: JobKind, state: JobState, limit: u32) -> Vec<JobId>;
+    async fn list_job_attempts(&self, job: JobId, limit: u32) -> Vec<JobAttempt>;
+    async fn list_dead_deliveries(&self, limit: u32) -> Vec<DeliveryId>;
+    async fn list_failures(&self) -> Vec<FailureGroup>;
+}
