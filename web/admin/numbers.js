@@ -17,7 +17,7 @@ export async function readNumbers({ api, rights }) {
     rights.admin ? optional(api.get("/v1/admin/stats", { from })) : null,
     rights.admin ? optional(api.get("/v1/admin/queues")) : null,
     rights.operator ? optional(api.get("/v1/admin/alarms")) : null,
-    rights.admin ? optional(api.get("/v1/admin/overview")) : null,
+    rights.operator ? optional(api.get("/v1/admin/overview")) : null,
   ]);
   const hours = stats && byHour(stats.hours);
   const lists = { open: sizeOf(open), stalled: sizeOf(stalled) };
@@ -46,13 +46,10 @@ function byHour(rows) {
 }
 
 /** The last hour by minute, where the service knows it. */
-function byMinute({ series }) {
-  const minutes = Array.isArray(series) ? series : series?.minutes;
-  if (!minutes?.length) return null;
-  return {
-    times: minutes.map((one) => Date.parse(one.at ?? one.minute)),
-    bytesIn: minutes.map((one) => one.bytes_in ?? 0), bytesOut: minutes.map((one) => one.bytes_out ?? 0),
-  };
+function byMinute({ minutes }) {
+  if (!minutes.length) return null;
+  const of = (name) => minutes.map((one) => one[name]);
+  return { times: minutes.map(({ at }) => Date.parse(at)), bytesIn: of("bytes_in"), bytesOut: of("bytes_out"), stored: of("stored") };
 }
 
 function changeOf({ sum, before }) {
@@ -64,9 +61,10 @@ function changeOf({ sum, before }) {
 function tilesOf({ lists, hours, queues, overview }) {
   const inFlight = overview?.uploads_in_flight ?? lists.open?.number;
   const still = overview?.uploads_stalled ?? lists.stalled?.number;
+  const tenant = overview ? { tenant: "*" } : {};
   const tiles = [
-    { label: "Uploads in flight", value: overview ? shortCount(inFlight) : lists.open?.text ?? "–", to: ["uploads", { state: "open" }], note: "open now" },
-    { label: "Stand still", value: overview ? shortCount(still) : lists.stalled?.text ?? "–", note: `nothing came for ${STALLED_FOR.replace("m", " min")}`, to: ["uploads", { state: "open", idle_for: STALLED_FOR }], tone: still ? "warning" : null },
+    { label: "Uploads in flight", value: overview ? shortCount(inFlight) : lists.open?.text ?? "–", to: ["uploads", { state: "open", ...tenant }], note: overview ? "in all tenants" : "open now" },
+    { label: "Stand still", value: overview ? shortCount(still) : lists.stalled?.text ?? "–", note: `nothing came for ${STALLED_FOR.replace("m", " min")}`, to: ["uploads", { state: "open", idle_for: STALLED_FOR, ...tenant }], tone: still ? "warning" : null },
   ];
   if (hours) tiles.push(...dayTiles(hours));
   if (queues) tiles.push(...workTiles(queues, overview));

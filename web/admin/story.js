@@ -12,9 +12,9 @@ export async function readStory(app, id) {
   const [asset, happened, upload, audit, jobs, deliveries] = await Promise.all([
     api.get(`/v1/assets/${id}`),
     events,
-    optional(events.then((all) => readUpload(api, all)), null),
+    optional(events.then((all) => readUpload(api, id, all)), null),
     rights.admin ? optional(api.get("/v1/admin/audit", { subject: `asset:${id}`, limit: 200 }), { entries: [] }) : { entries: [] },
-    rights.admin ? optional(readJobs(api, id), []) : [],
+    rights.admin ? optional(readJobs(api, id, gaps), []) : [],
     rights.admin ? optional(readDeliveries(api, id), []) : [],
   ]);
   if (!rights.admin) gaps.push("Jobs, deliveries and audit entries are shown to administrators only.");
@@ -22,20 +22,21 @@ export async function readStory(app, id) {
   return { asset, events: happened, upload: upload && { ...upload, filename: asset.filename }, audit: audit.entries, jobs, deliveries, gaps };
 }
 
-/** The upload by which it came: named by its first event. The list alone knows when it was last seen to move. */
-async function readUpload(api, events) {
-  const id = events.find(({ data }) => data?.upload_id)?.data.upload_id;
-  if (!id) return null;
-  const upload = await api.get(`/v1/uploads/${id}`);
-  const known = { ...upload, offset: upload.received_bytes ?? 0, parts: upload.part_count };
-  if (!["open", "completing"].includes(upload.state)) return { ...known, offset: upload.state === "completed" ? upload.size : known.offset };
-  const { uploads } = await api.get("/v1/uploads", { state: upload.state, limit: 500 }).catch(() => ({ uploads: [] }));
-  const listed = uploads.find((one) => one.id === id);
-  return { ...known, ...(listed && { owner: listed.owner, tenant: listed.tenant, last_activity_at: listed.last_activity_at }), filename: listed?.filename };
+/** The upload by which it came: the list knows when it was last seen to move, the upload itself what the store has now. */
+async function readUpload(api, id, events) {
+  const upload = events.find(({ data }) => data?.upload_id)?.data.upload_id;
+  if (!upload) return null;
+  const [listed, exact] = await Promise.all([
+    api.get("/v1/uploads", { asset: id, limit: 1 }).then(({ uploads }) => uploads[0], () => undefined),
+    api.get(`/v1/uploads/${upload}`),
+  ]);
+  const offset = exact.state === "completed" ? exact.size : exact.received_bytes ?? listed?.offset ?? 0;
+  return { ...listed, ...exact, offset, parts: exact.part_count };
 }
 
-async function readJobs(api, id) {
+async function readJobs(api, id, gaps) {
   const pages = await Promise.all(["ready", "running", "dead"].map((state) => api.get("/v1/admin/jobs", { state, limit: 500 })));
+  if (pages.some((page) => page.next_after)) gaps.push("Only the first 500 jobs of each state were looked through.");
   const jobs = pages.flatMap((page) => page.jobs).filter((job) => job.asset_id === id);
   return Promise.all(jobs.map((job) => api.get(`/v1/admin/jobs/${job.id}`).then((whole) => ({ ...job, ...whole }), () => job)));
 }

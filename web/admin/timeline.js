@@ -85,11 +85,10 @@ const deliveryFold = ({ endpoint, delivery }) => h("details.fold", { "data-fold"
 export function attempts(list) {
   if (!Array.isArray(list) || !list.length) return null;
   return h("ol.attempts", list.map((one) => {
-    const [from, to] = [one.started_at ?? one.start ?? one.at, one.ended_at ?? one.end];
-    const worker = one.worker ?? one.node;
-    return h("li", h("span", from && h("time.num", { datetime: from, title: exactTime(from) }, precise(from)), " ", h("strong", one.outcome ?? (to ? "ended" : "running"))),
-      h("span.muted", [from && to && duration(Date.parse(to) - Date.parse(from)), worker && `on ${worker}`].filter(Boolean).join(" ")),
-      one.error && h("p.error-text", one.error));
+    const { attempt, started_at: from, ended_at: to, outcome, worker, error } = one;
+    return h("li", h("span", h("span.num.muted", `${attempt}. `), h("time.num", { datetime: from, title: exactTime(from) }, precise(from)), " ", h("strong", outcome)),
+      h("span.muted", [to && duration(Date.parse(to) - Date.parse(from)), worker && `on ${worker}`].filter(Boolean).join(" ")),
+      error && h("p.error-text", error));
   }));
 }
 

@@ -9,7 +9,7 @@ import { href, openHref } from "./router.js";
 /** Where the rows behind a failure are. */
 const ROWS = {
   asset: () => ["quarantine", {}, "Rejected assets"],
-  job: ({ code }) => ["dead", { kind: code }, "Dead letters"],
+  job: ({ code }) => ["dead", { kind: code.replace("dead_job_", "") }, "Dead letters"],
   delivery: () => ["webhooks", {}, "Webhooks"],
 };
 

@@ -7,12 +7,16 @@ import { problemBox, state } from "./pieces.js";
 import { href, openHref } from "./router.js";
 import { readNumbers } from "./numbers.js";
 
-/** Where the rows behind an alarm are. */
+const STALLED = ["uploads", { state: "open", idle_for: "10m", tenant: "*" }];
+/** Where the rows behind an alarm are; of others the assets. */
 const ALARM_VIEWS = {
-  dead_letters: ["dead", {}], dead_jobs: ["dead", {}], jobs_late: ["queues", { state: "ready" }], paused: ["queues", {}],
-  uploads_stalled: ["uploads", { state: "open", idle_for: "10m" }], stalled_uploads: ["uploads", { state: "open", idle_for: "10m" }],
-  webhook_failing: ["webhooks", {}], webhook_disabled: ["webhooks", {}], webhook_dead: ["webhooks", {}], dead_deliveries: ["webhooks", {}], endpoint_failing: ["webhooks", {}],
+  dead_letters: ["dead", {}], jobs_late: ["queues", { state: "ready" }], paused: ["queues", {}], uploads_stalled: STALLED, database_damaged: ["system", {}],
 };
+
+function alarmView(code) {
+  if (ALARM_VIEWS[code]) return ALARM_VIEWS[code];
+  return /webhook|deliver|endpoint/.test(code) ? ["webhooks", {}] : ["assets", {}];
+}
 
 export function overviewView(app) {
   const parts = { alarms: h("div"), tiles: h("div.tiles"), charts: h("div.charts"), newest: h("div"), trouble: h("div") };
@@ -43,7 +47,7 @@ function alarmList(alarms) {
   if (!alarms) return null;
   if (!alarms.length) return h("p.all-well", icon("ready"), "Nothing needs you now.");
   return h("section.alarms", { "aria-label": "What needs you" }, h("h2", "Needs you"), h("ul", alarms.map(({ code, sentence }) => {
-    const [view, params] = ALARM_VIEWS[code] ?? (code.includes("webhook") || code.includes("deliver") || code.includes("endpoint") ? ["webhooks", {}] : code.includes("upload") ? ["uploads", { state: "open", idle_for: "10m" }] : code.includes("job") ? ["queues", {}] : ["assets", {}]);
+    const [view, params] = alarmView(code);
     return h("li", icon("warning"), h("span", sentence), h("a", { href: href(view, params) }, "Look"));
   })));
 }
