@@ -62,17 +62,18 @@ impl DemoInstance {
     pub async fn fill(&self, assets: u32) -> Result<()> {
         self.make_dead_delivery().await?;
         let sending = stream::iter(0..assets).map(|number| self.upload_file(DemoFile::number(number), json!({})));
-        sending.buffer_unordered(CONCURRENT_REQUESTS).try_collect::<()>().await?;
+        sending.buffer_unordered(CONCURRENT_REQUESTS).try_for_each(async |_| Ok(())).await?;
         self.make_rejected_assets().await?;
         self.make_stuck_upload().await
     }
 
-    async fn upload_file(&self, file: DemoFile, wish: Value) -> Result<()> {
+    /// Uploads a file and answers with the id of its asset.
+    async fn upload_file(&self, file: DemoFile, wish: Value) -> Result<String> {
         let opened = self.open_upload(&file.name, file.content.len() as u64, file.content_type, wish).await?;
         let url = self.api.address(&format!("/v1/uploads/{}/content", opened.upload.id));
         let request = self.api.http().put(url).header(AUTHORIZATION, self.api.authorization()?).body(file.content);
         let response = request.send().await.map_err(Error::transport)?;
-        if response.status().is_success() { Ok(()) } else { Err(read_refusal(response).await) }
+        if response.status().is_success() { Ok(opened.upload.asset_id) } else { Err(read_refusal(response).await) }
     }
 
     async fn open_upload(&self, name: &str, size: u64, kind: &str, wish: Value) -> Result<ApiCreatedUpload> {
@@ -85,13 +86,17 @@ impl DemoInstance {
         self.api.request_json(&ask, &self.reporter).await
     }
 
-    /// One asset whose digest is wrong, and one whose policy takes pictures only.
+    /// An asset whose digest is wrong, and one whose policy takes pictures only, each with its verdict.
     async fn make_rejected_assets(&self) -> Result<()> {
         let rules = json!({ "content_types": ["image/*"], "quarantine": 7 * 24 * 3600 });
         let ask = ApiRequest::new("writing the policy", Method::PUT, format!("/v1/policies/{DEMO_POLICY}"));
         self.api.request_bytes(&ask.body(rules.to_string()), &self.reporter).await?;
-        self.upload_file(DemoFile::not_a_picture(), json!({ "policy": DEMO_POLICY })).await?;
-        self.upload_file(DemoFile::damaged(), json!({ "sha256": WRONG_SHA256 })).await
+        let picture = self.upload_file(DemoFile::not_a_picture(), json!({ "policy": DEMO_POLICY })).await?;
+        let damaged = self.upload_file(DemoFile::damaged(), json!({ "sha256": WRONG_SHA256 })).await?;
+        for asset in [picture, damaged] {
+            self.api.wait_until_settled(&asset, &self.reporter).await?;
+        }
+        Ok(())
     }
 
     /// An upload whose first part has arrived, and no other ever will.

@@ -1,6 +1,6 @@
 // Numbers, sizes and times for people, in the reader's locale and time zone.
 
-import { h } from "./dom.js";
+import { h, said } from "./dom.js";
 
 const locale = navigator.languages?.[0] ?? "en";
 const whole = new Intl.NumberFormat(locale);
@@ -78,10 +78,10 @@ export function keepTimesTrue() {
 /** An id short enough for a table; whole on hover and when it is copied. */
 export const shortId = (id) => (id && id.length > 16 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id ?? "–");
 
-/** A name whose end stays visible where it is cut. */
+/** A name whose end stays visible where it is cut; screen readers hear it in one piece. */
 export function fileName(name) {
   const text = name ?? "";
   const dot = text.lastIndexOf(".");
   const cut = dot > 0 && text.length - dot <= 10 ? Math.max(dot - 3, 0) : Math.max(text.length - 6, 0);
-  return h("span.name", { title: text }, h("span.head", text.slice(0, cut)), h("span.tail", text.slice(cut)));
+  return h("span.name", { title: text }, said(text), h("span.shown", { "aria-hidden": "true" }, h("span.head", text.slice(0, cut)), h("span.tail", text.slice(cut))));
 }

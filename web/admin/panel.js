@@ -21,6 +21,7 @@ export function createPanel(app) {
       title.textContent = "…";
       body.replaceChildren(h("p.muted", "Loading…"));
     }
+    element.setAttribute("aria-busy", "true");
     try {
       if (!make) throw new Error("There is nothing of this kind.");
       const made = await make(app, rest.join(":"));
@@ -29,6 +30,8 @@ export function createPanel(app) {
       keepFolds(body, made.content);
     } catch (problem) {
       if (shown === key) body.replaceChildren(problemBox(problem, () => fill(key, false)));
+    } finally {
+      if (shown === key) element.removeAttribute("aria-busy");
     }
   }
 

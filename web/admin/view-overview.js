@@ -29,6 +29,7 @@ export function overviewView(app) {
     texts = { ...texts, [name]: text };
   };
   const refresh = async () => {
+    element.setAttribute("aria-busy", "true");
     try {
       const numbers = await readNumbers(app);
       paint("alarms", numbers.alarms, (alarms) => alarmList(alarms));
@@ -38,6 +39,8 @@ export function overviewView(app) {
       parts.trouble.replaceChildren();
     } catch (problem) {
       parts.trouble.replaceChildren(problemBox(problem, refresh));
+    } finally {
+      element.removeAttribute("aria-busy");
     }
   };
   return { element, refresh };

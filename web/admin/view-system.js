@@ -12,6 +12,7 @@ const CAPABILITIES = {
 export function systemView(app) {
   const element = h("div.system");
   const refresh = async () => {
+    element.setAttribute("aria-busy", "true");
     try {
       // Not ready is an answer too, and has the same shape.
       const ready = await (await fetch("/readyz?verbose")).json();
@@ -19,6 +20,8 @@ export function systemView(app) {
       element.replaceChildren(readiness(ready), capabilities(ready.capabilities), limitFacts(limits), missing());
     } catch (problem) {
       element.replaceChildren(problemBox(problem, refresh));
+    } finally {
+      element.removeAttribute("aria-busy");
     }
   };
   return { element, refresh };
