@@ -25,12 +25,12 @@ function ceiling(value) {
 
 /**
  * @param {{title: string, unit: string, times: number[], series: {name: string, tone: string, values: number[]}[], stacked?: boolean,
- *   format: (value: number) => string, label: (time: number) => string, empty?: string}} spec
+ *   format: (value: number) => string, label: (time: number) => string, least?: number, empty?: string}} spec
  */
 export function chart(spec) {
   const { title, unit, times, series, stacked, format, label } = spec;
   const totals = times.map((_, at) => (stacked ? series.reduce((sum, { values }) => sum + values[at], 0) : Math.max(...series.map(({ values }) => values[at]))));
-  const top = ceiling(Math.max(...totals, 0));
+  const top = ceiling(Math.max(...totals, spec.least ?? 0));
   const x = (at) => LEFT + ((at + (stacked ? 0.5 : 0)) / Math.max(1, times.length - (stacked ? 0 : 1))) * (WIDTH - LEFT - RIGHT);
   const y = (value) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - TOP - BOTTOM);
   const frame = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}, ${unit}: the table below has the numbers` },
@@ -39,7 +39,7 @@ export function chart(spec) {
   const tip = h("div.tip", { hidden: true });
   const plot = h("div.plot", frame, tip, Math.max(...totals, 0) === 0 && h("p.nothing", spec.empty ?? "Nothing in this time."));
   follow({ plot, frame, tip, spec, x });
-  return h("figure.chart", h("figcaption", h("h3", title), h("span.muted", unit), legend), plot, numbers(spec));
+  return h("figure.chart", h("figcaption", h("h2", title), h("span.muted", unit), legend), plot, numbers(spec));
 }
 
 function axes({ times, top, y, x, format, label }) {

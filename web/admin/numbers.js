@@ -19,7 +19,7 @@ export async function readNumbers({ api, rights }) {
     rights.operator ? optional(api.get("/v1/admin/alarms")) : null,
     rights.operator ? optional(api.get("/v1/admin/overview")) : null,
   ]);
-  const hours = stats && byHour(stats.hours);
+  const hours = stats && byHour(stats.hours, overview?.minutes ?? []);
   const lists = { open: sizeOf(open), stalled: sizeOf(stalled) };
   return { newest, alarms: alarms?.alarms, hours, minutes: overview && byMinute(overview), tiles: tilesOf({ lists, hours, queues: queues?.queues, overview }) };
 }
@@ -27,11 +27,12 @@ export async function readNumbers({ api, rights }) {
 /** How many a page has: a text, because there may be more than were asked for. */
 const sizeOf = (page) => page && { number: page.uploads.length, text: `${count(page.uploads.length)}${page.next ? "+" : ""}` };
 
-/** Events of the last day by hour, and sums of the day before. */
-function byHour(rows) {
+/** Events of the last day by hour, and sums of the day before. Of the hour that runs, this node may know more than was counted yet. */
+function byHour(rows, minutes) {
   const first = Math.floor(Date.now() / HOUR) * HOUR - (HOURS - 1) * HOUR;
   const times = Array.from({ length: HOURS }, (_, at) => first + at * HOUR);
-  const of = (type, field = "count") => {
+  const running = minutes.filter(({ at }) => Date.parse(at) >= times.at(-1));
+  const of = (type, field = "count", name = type.replace("asset.", "")) => {
     const values = times.map(() => 0);
     let before = 0;
     for (const row of rows.filter((one) => one.type === type)) {
@@ -39,9 +40,10 @@ function byHour(rows) {
       if (at >= 0 && at < HOURS) values[at] += row[field];
       else if (at < 0) before += row[field];
     }
+    values[HOURS - 1] = Math.max(values[HOURS - 1], running.reduce((sum, minute) => sum + minute[name], 0));
     return { values, sum: values.reduce((sum, value) => sum + value, 0), before };
   };
-  const [ready, rejected, failed, stored] = [of("asset.ready"), of("asset.rejected"), of("asset.failed"), of("asset.stored", "bytes")];
+  const [ready, rejected, failed, stored] = [of("asset.ready"), of("asset.rejected"), of("asset.failed"), of("asset.stored", "bytes", "bytes_in")];
   return { times, ready: ready.values, rejected: rejected.values, failed: failed.values, bytes: stored.values, sums: { ready, rejected, failed, stored } };
 }
 

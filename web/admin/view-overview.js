@@ -65,12 +65,12 @@ function charts({ hours, minutes }) {
   const day = { times: hours.times, label: hourOfDay, tip: (at) => `${dayAndTime(at)}, one hour` };
   const moved = minutes ?? null;
   return [
-    chart({ title: "Files by outcome", unit: "files an hour", ...day, stacked: true, format: shortCount, empty: "No file was finished in the last day.",
+    chart({ title: "Files by outcome", unit: "files an hour", ...day, stacked: true, format: shortCount, least: 2, empty: "No file was finished in the last day.",
       series: [{ name: "ready", tone: "ready", values: hours.ready }, { name: "rejected", tone: "warning", values: hours.rejected }, { name: "failed", tone: "failed", values: hours.failed }] }),
     moved
-      ? chart({ title: "Bytes in and out", unit: "bytes a minute", times: moved.times, label: hourOfDay, tip: dayAndTime, format: bytes, empty: "No bytes moved in the last hour.",
+      ? chart({ title: "Bytes in and out", unit: "bytes a minute", times: moved.times, label: hourOfDay, tip: dayAndTime, format: bytes, least: 1000, empty: "No bytes moved in the last hour.",
         series: [{ name: "in", tone: "running", values: moved.bytesIn }, { name: "out", tone: "ready", values: moved.bytesOut }] })
-      : chart({ title: "Bytes stored", unit: "bytes an hour", ...day, format: bytes, empty: "Nothing was stored in the last day.", series: [{ name: "stored", tone: "running", values: hours.bytes }] }),
+      : chart({ title: "Bytes stored", unit: "bytes an hour", ...day, format: bytes, least: 1000, empty: "Nothing was stored in the last day.", series: [{ name: "stored", tone: "running", values: hours.bytes }] }),
   ];
 }
 
