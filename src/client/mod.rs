@@ -1,4 +1,4 @@
-//! Client side of the command line: `put`, `get`, `ls`, `stat`, `rm`, `link`.
+//! Client side of the command line: `put`, `get`, `ls`, `stat`, `rm`, `link`, `demo`.
 //!
 //! ```text
 //! api      the service's HTTP API: typed requests, each retried while a retry can help
@@ -8,6 +8,7 @@
 //! download get: head ▶ .part ▶ ranges until whole ▶ verify ▶ rename
 //! journal  state by which a `put` resumes after a crash
 //! progress bars, lines, JSON                            format numbers and names for people
+//! demo     data to look at, and how it goes away again
 //! ```
 //!
 //! The client uses HTTP only, and of this crate nothing but `domain`. The API key is sent to the service's own origin
@@ -15,6 +16,7 @@
 
 pub mod api;
 pub mod calls;
+pub mod demo;
 pub mod download;
 pub mod error;
 pub mod format;

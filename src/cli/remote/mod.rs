@@ -1,4 +1,4 @@
-//! Commands for users of a service, local or remote: `put`, `get`, `ls`, `stat`, `rm`, `link`.
+//! Commands for users of a service, local or remote: `put`, `get`, `ls`, `stat`, `rm`, `link`, `demo`.
 //!
 //! They read no settings of the service and do not start its logging: they need an address, a key, and HTTP.
 
@@ -17,6 +17,7 @@ use crate::client::retry::RetryPolicy;
 use crate::domain::clock::{OsEntropy, parse_duration};
 
 mod assets;
+mod demo;
 mod get;
 mod link;
 mod put;
@@ -38,6 +39,9 @@ pub(super) enum RemoteCommand {
     Rm(assets::RmArgs),
     /// Make a link that downloads an asset without a key, and print it; or revoke a link.
     Link(link::LinkArgs),
+    /// Fill a fresh instance with data to look at, or remove it again.
+    #[command(after_help = demo::HELP)]
+    Demo(demo::DemoArgs),
     /// Show the meaning of the exit codes.
     #[command(after_help = exit_codes())]
     ExitCodes,
@@ -111,6 +115,7 @@ pub(super) async fn run(command: RemoteCommand, stop: CancellationToken) -> Exit
         RemoteCommand::Stat(stat) => run_until_stopped(&stop, stat.run()).await,
         RemoteCommand::Rm(rm) => run_until_stopped(&stop, rm.run()).await,
         RemoteCommand::Link(link) => run_until_stopped(&stop, link.run()).await,
+        RemoteCommand::Demo(demo) => run_until_stopped(&stop, demo.run()).await,
         RemoteCommand::ExitCodes => {
             let _ = std::io::stdout().write_all(exit_codes().as_bytes());
             Ok(())

@@ -1,4 +1,4 @@
-//! The start page, the API reference, the guides and their files, compiled in from `web/`.
+//! The start page, the operator's dashboard, the API reference, the guides and their files, compiled in from `web/`.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -23,7 +23,10 @@ const IMMUTABLE_CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 /// May be stored, and is revalidated every time.
 const REVALIDATE_CACHE_CONTROL: &str = "public, no-cache";
 
-/// `/`, `/docs`, `/docs/{guide}` and `/web/…`.
+/// Makes texts unusable as markup or script: every sink of the DOM that would parse them throws (Trusted Types).
+const TRUSTED_TYPES: &str = "; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// `/`, `/admin`, `/docs`, `/docs/{guide}` and `/web/…`.
 pub(super) fn routes() -> ApiRoutes {
     let page = |id, about| describe_cacheable(op(about).operation_id(id)).media_response(200, "text/html", "The page.");
     let file_op = |id| {
@@ -33,13 +36,18 @@ pub(super) fn routes() -> ApiRoutes {
     };
     let of_version = file_op("getWebFileOfVersion")
         .description("Pages name the version of their files, which may therefore be kept for ever.");
+    let of_dashboard = file_op("getDashboardFile").description("As other files of the pages.");
+    let dashboard = page("getDashboardPage", "The operator's dashboard")
+        .description("Asks for a key, and shows what the key may see through this API alone.");
     let guide_op = page("getGuidePage", "A guide: errors, phones, operators and others").error_codes(&["not_found"]);
     ApiRoutes::for_tag("Pages")
         .get("/", get_start_page, page("getStartPage", "The start page: an uploader"))
+        .get("/admin", get_dashboard_page, dashboard)
         .get("/docs", get_docs_page, page("getDocumentationPage", "This document, to be read"))
         .get("/docs/{guide}", get_guide_page, guide_op)
         .get("/web/{file}", get_file, file_op("getWebFile"))
         .get("/web/{version}/{file}", get_versioned_file, of_version)
+        .get("/web/{version}/admin/{file}", get_dashboard_file, of_dashboard)
 }
 
 fn describe_cacheable(op: OperationSpec) -> OperationSpec {
@@ -49,6 +57,16 @@ fn describe_cacheable(op: OperationSpec) -> OperationSpec {
 
 async fn get_start_page(State(site): State<AppState>, headers: HeaderMap) -> Response {
     serve_page(&site, &headers, "index.html").await
+}
+
+async fn get_dashboard_page(State(site): State<AppState>, headers: HeaderMap) -> Response {
+    let mut response = serve_page(&site, &headers, "admin/index.html").await;
+    let policy = response.headers().get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    let stricter = policy.and_then(|policy| HeaderValue::from_str(&format!("{policy}{TRUSTED_TYPES}")).ok());
+    if let Some(stricter) = stricter {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, stricter);
+    }
+    response
 }
 
 async fn get_docs_page(State(site): State<AppState>, headers: HeaderMap) -> Response {
@@ -73,8 +91,20 @@ async fn get_versioned_file(
     headers: HeaderMap,
     Path((asked, name)): Path<(String, String)>,
 ) -> Response {
+    serve_versioned_file(&site, &headers, &asked, &name).await
+}
+
+async fn serve_versioned_file(site: &AppState, headers: &HeaderMap, asked: &str, name: &str) -> Response {
     let kept = if asked == files_version() { IMMUTABLE_CACHE_CONTROL } else { "no-store" };
-    serve_file(&site, &headers, &name, kept).await
+    serve_file(site, headers, name, kept).await
+}
+
+async fn get_dashboard_file(
+    State(site): State<AppState>,
+    headers: HeaderMap,
+    Path((asked, name)): Path<(String, String)>,
+) -> Response {
+    serve_versioned_file(&site, &headers, &asked, &format!("admin/{name}")).await
 }
 
 /// A common version of all files, because they import each other.

@@ -1,0 +1,351 @@
+// The operator's dashboard in a real browser: every view with the demo's data, the troubles that it must explain, keyboard, axe.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import test from "node:test";
+import { promisify } from "node:util";
+import { chromium } from "playwright-core";
+import { CHROMIUM, QUIET } from "./browser.mjs";
+import { GANTRY, Service } from "./service.mjs";
+
+const run = promisify(execFile);
+const SCREENSHOTS = process.env.GANTRY_TEST_SCREENSHOTS;
+const FILES = 60;
+const DEMO_HOST = "gantry-demo.invalid";
+const MARKUP = "<img src=x onerror=alert(1)>holiday.png";
+const VIEWS = ["overview", "uploads?state=open", "assets", "quarantine", "failures", "queues", "dead", "webhooks", "tenants", "keys", "policies", "audit", "cleanup", "system"];
+
+/** What eight failed tries leave behind: a job that its worker has given up. */
+const KILL_JOB = `
+import sqlite3, sys
+rows = sqlite3.connect(sys.argv[1], timeout=10)
+for attempt in range(1, 9):
+    rows.execute("INSERT INTO job_attempt SELECT id, ?, tenant_id, kind, subject_id, 'node-1:4711', created_at + ?, created_at + ?, ?, 'the scanner did not answer' "
+        "FROM job WHERE kind = 'process'", (attempt, 2000000 << attempt, (2000000 << attempt) + 1500000, "dead" if attempt == 8 else "failed"))
+rows.execute("UPDATE job SET state = 'dead', tries = 8, attempt = 8, last_error = 'the scanner did not answer' WHERE kind = 'process'")
+rows.commit()
+`;
+
+class Dashboard {
+  static async open(t, settings) {
+    const dashboard = new Dashboard();
+    dashboard.service = await Service.start(settings);
+    dashboard.browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+    dashboard.complaints = [];
+    t.after(async () => {
+      await dashboard.browser.close();
+      await dashboard.service.stop();
+    });
+    return dashboard;
+  }
+
+  demo(...args) {
+    const env = { ...process.env, GANTRY_URL: this.service.url, GANTRY_API_KEY: this.service.key };
+    return run(GANTRY, ["demo", ...args], { env });
+  }
+
+  async api(method, path, body) {
+    const headers = { authorization: `Bearer ${this.service.key}`, ...(body && { "content-type": "application/json" }) };
+    const answer = await fetch(this.service.url + path, { method, headers, body: body && JSON.stringify(body) });
+    assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${answer.ok ? "" : await answer.text()}`);
+    const text = await answer.text();
+    return text ? JSON.parse(text) : null;
+  }
+
+  async page({ key = this.service.key, hash = "#/overview", ...options } = {}) {
+    const context = await this.browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+    context.setDefaultTimeout(10_000);
+    const page = await context.newPage();
+    page.on("console", (message) => { if (/Content Security Policy|Trusted/.test(message.text())) this.complaints.push(message.text()); });
+    page.on("pageerror", (error) => this.complaints.push(String(error)));
+    page.on("dialog", (dialog) => { this.complaints.push(`a dialog: ${dialog.message()}`); dialog.dismiss(); });
+    await page.goto(`${this.service.url}/admin${hash}`);
+    if (key) {
+      await page.getByLabel("Your API key").fill(key);
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("main#main");
+    }
+    return page;
+  }
+
+  /** A file whose processing was given up. */
+  async makeDeadJob() {
+    const owed = async () => (await this.api("GET", "/v1/admin/queues")).queues.find(({ kind }) => kind === "process");
+    for (let queue = await owed(); queue.ready + queue.running > 0; queue = await owed()) await new Promise((resolve) => setTimeout(resolve, 200));
+    await this.api("POST", "/v1/admin/queues/process/pause");
+    const { upload } = await this.api("POST", "/v1/uploads", { filename: "given-up.txt", size: 5 });
+    const sent = await fetch(`${this.service.url}/v1/uploads/${upload.id}/content`, { method: "PUT", headers: { authorization: `Bearer ${this.service.key}` }, body: "hello" });
+    assert.ok(sent.ok);
+    await run("python3", ["-c", KILL_JOB, join(this.service.dir, "gantry.db")]);
+    await this.api("POST", "/v1/admin/queues/process/resume");
+  }
+}
+
+async function screenshot(page, name) {
+  if (!SCREENSHOTS) return;
+  await mkdir(SCREENSHOTS, { recursive: true });
+  await page.screenshot({ path: join(SCREENSHOTS, `dashboard-${name}.png`) });
+}
+
+async function visit(page, hash) {
+  await page.evaluate((to) => { location.hash = to; }, `#/${hash}`);
+  await settled(page);
+}
+
+/** What the view asks for has come. The stream of events never ends, so that the network is never idle. */
+async function settled(page) {
+  await page.waitForTimeout(100);
+  await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
+  await page.waitForTimeout(200);
+}
+
+let axeSource;
+
+async function violations(page) {
+  axeSource ??= await readFile(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+  // Past the page's policy, which would refuse a script of somebody else.
+  const session = await page.context().newCDPSession(page);
+  const { result } = await session.send("Runtime.evaluate", {
+    expression: `${axeSource}; axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => JSON.stringify(violations.map(({ id, nodes }) => [id, nodes.map((node) => [node.target.join(" "), node.failureSummary])])))`,
+    awaitPromise: true, returnByValue: true,
+  });
+  await session.detach();
+  return JSON.parse(result.value);
+}
+
+const focused = (page) => page.evaluate(() => document.activeElement?.textContent?.trim());
+
+test("the dashboard", async (t) => {
+  const dashboard = await Dashboard.open(t);
+  const { stdout } = await dashboard.demo("--assets", String(FILES));
+  assert.equal(stdout.trim(), `${dashboard.service.url}/admin`);
+  await dashboard.makeDeadJob();
+  const page = await dashboard.page();
+  const main = page.locator("main#main");
+  const panel = page.locator("aside.panel");
+
+  await t.test("a key is asked for, kept in the tab, and told when it is wrong", async () => {
+    const other = await dashboard.page({ key: null });
+    await screenshot(other, "key");
+    await other.getByLabel("Your API key").fill("gk_wrong");
+    await other.keyboard.press("Enter");
+    await other.getByRole("alert").waitFor();
+    assert.match(await other.getByRole("alert").innerText(), /key|credential/i);
+    assert.ok(!other.url().includes("gk_"));
+    assert.deepEqual(await violations(other), []);
+    await other.context().close();
+    await page.reload();
+    await page.waitForSelector("main#main");
+    assert.deepEqual(await page.evaluate(() => Object.keys(localStorage)), []);
+  });
+
+  for (const view of VIEWS) {
+    await t.test(`the view ${view} has its rows and no fault of accessibility`, async () => {
+      await visit(page, view);
+      await screenshot(page, view.split("?")[0]);
+      assert.equal(await main.getByRole("alert").count(), 0, await main.innerText());
+      assert.deepEqual(await violations(page), []);
+    });
+  }
+
+  await t.test("numbers lead to their rows, and filters are in the address", async () => {
+    await visit(page, "overview");
+    await main.locator("a.tile", { hasText: "Uploads in flight" }).click();
+    await settled(page);
+    assert.equal(new URL(page.url()).hash, "#/uploads?state=open");
+    assert.equal(await main.locator("tbody tr").count(), 1);
+    await visit(page, "assets");
+    await page.keyboard.press("/");
+    await page.keyboard.type("report");
+    await page.waitForURL(/name=report/);
+    await settled(page);
+    const names = await main.locator("tbody tr .name .said").allTextContents();
+    assert.ok(names.length > 0 && names.every((name) => name.includes("report")), names.join());
+    const deep = await dashboard.page({ hash: "#/assets?name=report&state=ready" });
+    await settled(deep);
+    assert.equal(await deep.getByLabel("Search names").inputValue(), "report");
+    assert.equal(await deep.locator("main tbody tr").count(), names.length);
+    await deep.context().close();
+  });
+
+  await t.test("a stuck upload is found and explained within two clicks", async () => {
+    await visit(page, "overview");
+    await main.locator("a.tile", { hasText: "Uploads in flight" }).click();
+    await main.getByRole("link", { name: /field-recording/ }).click();
+    await panel.getByText("Upload opened").waitFor();
+    await settled(page);
+    const text = await panel.innerText();
+    assert.match(text, /8\.4 MB of 50\.3 MB/);
+    await screenshot(page, "stuck-upload");
+    assert.deepEqual(await violations(page), []);
+  });
+
+  await t.test("a rejected asset is found and explained within two clicks", async () => {
+    await visit(page, "overview");
+    await page.getByRole("link", { name: "Quarantine" }).click();
+    await main.getByRole("link", { name: /ledger-2026/ }).click();
+    await panel.getByText("Upload opened").waitFor();
+    assert.match(await panel.innerText(), /The bytes that arrived are not the ones that were declared/);
+    assert.match(await panel.innerText(), /request [0-9a-f]{16}/);
+    await screenshot(page, "rejected-asset");
+  });
+
+  await t.test("a dead delivery is found and explained within two clicks", async () => {
+    await visit(page, "overview");
+    await page.getByRole("link", { name: "Webhooks" }).click();
+    await main.getByRole("link", { name: new RegExp(DEMO_HOST) }).click();
+    await panel.getByRole("heading", { name: "Dead deliveries" }).waitFor();
+    assert.match(await panel.innerText(), /1 delivery is dead: the endpoint cannot be reached/);
+    await screenshot(page, "dead-delivery");
+    assert.deepEqual(await violations(page), []);
+  });
+
+  await t.test("a dead job is found and explained within two clicks", async () => {
+    await visit(page, "overview");
+    await main.locator("a.tile", { hasText: "Dead letters" }).click();
+    await main.locator("tbody .row-link").first().click();
+    await panel.getByRole("heading", { name: "Attempts" }).waitFor();
+    assert.match(await panel.innerText(), /given up after 8 tries: the scanner did not answer/);
+    await screenshot(page, "dead-job");
+    assert.deepEqual(await violations(page), []);
+  });
+
+  await t.test("names with markup are texts", async () => {
+    await visit(page, "quarantine");
+    const link = main.getByRole("link", { name: "holiday" });
+    assert.equal(await link.locator(".name .said").textContent(), MARKUP);
+    await link.click();
+    await panel.getByText("Upload opened").waitFor();
+    assert.equal(await panel.locator("h2 .said").textContent(), MARKUP);
+    assert.equal(await page.locator("main img, aside img").count(), 0);
+  });
+
+  await t.test("the keyboard alone is enough", async () => {
+    await visit(page, "overview");
+    await page.keyboard.press("g");
+    await page.keyboard.press("a");
+    await page.waitForURL(/#\/assets/);
+    await settled(page);
+    await page.keyboard.press("j");
+    const first = await focused(page);
+    await page.keyboard.press("j");
+    const second = await focused(page);
+    assert.notEqual(first, second);
+    await page.keyboard.press("k");
+    assert.equal(await focused(page), first);
+    await page.keyboard.press("Enter");
+    await panel.getByText("Upload opened").waitFor();
+    await page.keyboard.press("Escape");
+    await panel.waitFor({ state: "hidden" });
+    assert.equal(await focused(page), first);
+    await page.keyboard.press("?");
+    await page.getByRole("dialog").getByText("Next row").waitFor();
+    await screenshot(page, "keyboard");
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+  });
+
+  await t.test("an action names the thing and the consequence, and the safe button has the focus", async () => {
+    await visit(page, "dead");
+    await main.getByRole("button", { name: "Retry", exact: true }).first().click();
+    const dialog = page.getByRole("dialog");
+    assert.match(await dialog.innerText(), /Retry the job process .*ready again with all its tries/s);
+    assert.equal(await focused(page), "Cancel");
+    await screenshot(page, "confirm");
+    assert.deepEqual(await violations(page), []);
+    await dialog.getByRole("button", { name: "Retry" }).click();
+    await dialog.waitFor({ state: "detached" });
+    await main.getByText("No job is dead.").waitFor();
+    const { entries } = await dashboard.api("GET", "/v1/admin/audit?action=job.retry");
+    assert.equal(entries.length, 1);
+  });
+
+  await t.test("an asset is released from quarantine with a reason", async () => {
+    await visit(page, "quarantine");
+    const row = main.locator("tbody tr", { hasText: "ledger-2026" });
+    await row.getByRole("button", { name: "Release" }).click();
+    const dialog = page.getByRole("dialog");
+    assert.equal(await focused(page), "Cancel");
+    await dialog.getByLabel("Reason").fill("a new export, checked by hand");
+    await dialog.getByRole("button", { name: "Release" }).click();
+    await dialog.waitFor({ state: "detached" });
+    await row.waitFor({ state: "detached" });
+  });
+
+  await t.test("a key's secret is shown once, and it is revoked", async () => {
+    await visit(page, "keys");
+    await main.getByRole("button", { name: "New key" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name").fill("read only");
+    await dialog.getByLabel("upload").uncheck();
+    await dialog.getByRole("button", { name: "Make the key" }).click();
+    const secret = await page.locator("dialog .secret code").textContent();
+    assert.match(secret, /^gk_/);
+    await screenshot(page, "secret");
+    await page.getByRole("button", { name: "Close" }).last().click();
+    dashboard.readKey = secret;
+    await main.locator("tbody tr", { hasText: "read only" }).waitFor();
+  });
+
+  await t.test("a key that may only read sees no action, and a sentence where it may not look", async () => {
+    const other = await dashboard.page({ key: dashboard.readKey });
+    await settled(other);
+    assert.equal(await other.getByText("Read only").isVisible(), true);
+    await screenshot(other, "read-only");
+    assert.deepEqual(await violations(other), []);
+    assert.equal(await other.getByRole("link", { name: "Queues" }).count(), 0);
+    await visit(other, "quarantine");
+    assert.equal(await other.locator("main tbody tr").count(), 1);
+    assert.equal(await other.locator("main tbody button, main input[type=checkbox]").count(), 0);
+    await visit(other, "keys");
+    assert.match(await other.getByRole("alert").innerText(), /needs a key with the scope admin/);
+    await other.context().close();
+  });
+
+  await t.test("events show at once, unless the page is paused", async () => {
+    await visit(page, "assets");
+    await page.getByRole("button", { name: /Live updates: Live/ }).waitFor();
+    const open = (filename) => dashboard.api("POST", "/v1/uploads", { filename, size: 5 });
+    await open("live-one.txt");
+    await main.getByRole("link", { name: "live-one.txt" }).waitFor({ timeout: 5000 });
+    await page.keyboard.press("p");
+    await page.getByRole("button", { name: /paused/ }).waitFor();
+    await open("live-two.txt");
+    await page.waitForTimeout(2000);
+    assert.equal(await main.getByRole("link", { name: "live-two.txt" }).count(), 0);
+    await page.keyboard.press("r");
+    await main.getByRole("link", { name: "live-two.txt" }).waitFor();
+    await page.keyboard.press("p");
+  });
+
+  for (const [name, options] of [
+    ["dark", { colorScheme: "dark" }],
+    ["320", { viewport: { width: 320, height: 640 } }],
+    ["zoom", { viewport: { width: 720, height: 450 }, deviceScaleFactor: 2 }],
+  ]) {
+    await t.test(`every view has no fault and no overflow: ${name}`, async () => {
+      const other = await dashboard.page(options);
+      const { assets } = await dashboard.api("GET", "/v1/assets?state=rejected&limit=1");
+      for (const view of [...VIEWS, `assets?open=asset:${assets[0].id}`]) {
+        await visit(other, view);
+        await screenshot(other, `${view.split(":")[0].replace(/\W/g, "-")}-${name}`);
+        assert.deepEqual(await violations(other), [], view);
+        const [wide, shown] = await other.evaluate(() => [Math.max(...["body", "main", ".panel:not([hidden])"].flatMap((one) => [...document.querySelectorAll(one)]).map((one) => one.scrollWidth - one.clientWidth)), innerWidth]);
+        assert.ok(wide <= 1, `${view} is ${wide} px too wide at ${shown}`);
+      }
+      await other.context().close();
+    });
+  }
+
+  await t.test("what the demo made goes away, and nothing else", async () => {
+    const { stderr } = await dashboard.demo("--clear");
+    assert.match(stderr, new RegExp(`Removed ${FILES + 3} assets, 1 webhook endpoints and 1 policies`));
+    const left = (await dashboard.api("GET", "/v1/assets?limit=500")).assets.filter(({ state }) => !["deleted", "abandoned"].includes(state));
+    assert.deepEqual(left.map(({ filename }) => filename).sort(), ["given-up.txt", "live-one.txt", "live-two.txt"]);
+    assert.deepEqual((await dashboard.api("GET", "/v1/webhooks")).webhooks, []);
+  });
+
+  await t.test("nothing complained", () => assert.deepEqual(dashboard.complaints, []));
+});

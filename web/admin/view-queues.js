@@ -1,0 +1,116 @@
+// Queues and their jobs: how many wait, run and are dead, and since when; pause, resume.
+
+import { button, h, icon } from "./dom.js";
+import { ask } from "./dialog.js";
+import { count, duration, shortId, time } from "./format.js";
+import { createList } from "./list.js";
+import { emptyState, notify, problemBox, state } from "./pieces.js";
+import { href, openHref } from "./router.js";
+
+const LATE_AFTER = 10 * 60_000;
+
+export function queuesView(app) {
+  const cards = h("div.cards");
+  const trouble = h("div");
+  const jobs = jobList(app, { label: "Jobs", states: ["ready", "running", "dead"], empty: emptyState("No job waits or runs.", "Work that is owed for an asset is listed here: processing, purging, webhook deliveries.") });
+  const refresh = async () => {
+    try {
+      const { queues } = await app.api.get("/v1/admin/queues");
+      cards.replaceChildren(...queues.map((queue) => queueCard(app, queue)));
+      trouble.replaceChildren();
+    } catch (problem) {
+      trouble.replaceChildren(problemBox(problem, refresh));
+    }
+  };
+  return { ...jobs, element: h("div.stack", trouble, cards, h("h2", "Jobs"), jobs.element), refresh: () => Promise.all([refresh(), jobs.refresh()]) };
+}
+
+const MEANINGS = {
+  process: "Type, digest, scan and derivatives of new files", recheck: "The same again, on request", rescan: "Scans after a new signature",
+  deliver: "Webhook deliveries", purge: "Removal of bytes",
+};
+
+function queueCard(app, queue) {
+  const age = queue.oldest_due_at ? Date.now() - Date.parse(queue.oldest_due_at) : 0;
+  const number = (name, value, tone) => h("a.metric", { href: href("queues", { kind: queue.kind, state: name }), "data-tone": value ? tone : null }, h("b.num", count(value)), h("span", name));
+  return h("section.card", { "aria-label": `Queue ${queue.kind}` },
+    h("header", h("h2", queue.kind), queue.paused && state("paused"), !queue.paused && age > LATE_AFTER && state("late")),
+    h("p.muted", MEANINGS[queue.kind]),
+    h("div.metrics", number("ready", queue.ready), number("running", queue.running, "running"), number("dead", queue.dead, "failed")),
+    h("footer", h("span.muted", queue.oldest_due_at ? (age > 0 ? `oldest waits ${duration(age)}` : `next is due in ${duration(-age)}`) : "nothing waits"),
+      app.rights.operator && button(".small.quiet", { click: () => pauseQueue(app, queue) }, icon(queue.paused ? "resume" : "pause"), queue.paused ? "Resume" : "Pause")));
+}
+
+const pauseQueue = (app, { kind, paused, ready }) => ask({
+  title: paused ? `Resume the queue ${kind}?` : `Pause the queue ${kind}?`,
+  text: paused ? `Workers on every node take its jobs again; ${count(ready)} wait.` : "No node begins a job of this kind until you resume it. Jobs that run already are finished; new ones wait.",
+  action: paused ? "Resume" : "Pause", done: paused ? "The queue is resumed." : "The queue is paused.",
+  run: async () => { await app.api.send("POST", `/v1/admin/queues/${kind}/${paused ? "resume" : "pause"}`); app.refresh(); },
+});
+
+const KINDS = ["process", "recheck", "rescan", "deliver", "purge"];
+
+/** Jobs with filters; `state` may be fixed. */
+export function jobList(app, { label, states, fixed, empty, bulk, tools }) {
+  return createList({
+    label, noun: fixed ? `${fixed} job` : "job", key: (job) => job.id, name: (job) => `job ${shortId(job.id)}`, tools,
+    href: (job) => openHref("job", job.id),
+    filters: [
+      ...(fixed ? [] : [{ name: "state", label: "State", options: [["", "Any"], ...states.map((name) => [name, name])] }]),
+      { name: "kind", label: "Kind", options: [["", "Any"], ...KINDS.map((name) => [name, name])] },
+    ],
+    columns: [
+      { title: "Job", cell: (job) => h("code", { title: job.id }, shortId(job.id)) },
+      { title: "Kind", cell: (job) => job.kind },
+      ...(fixed ? [] : [{ title: "State", cell: (job) => state(job.state) }]),
+      { title: "Last error", cell: (job) => h("span.error-text", job.last_error ?? "") },
+      { title: "Tries", numeric: true, cell: (job) => count(job.tries) },
+      { title: fixed === "dead" ? "Given up" : "Due", cell: (job) => time(job.due_at) },
+      { title: "Created", wide: true, cell: (job) => time(job.created_at) },
+      { title: "Asset", wide: true, cell: (job) => (job.asset_id ? h("a", { href: openHref("asset", job.asset_id), title: job.asset_id }, shortId(job.asset_id)) : "–") },
+    ],
+    actions: (job) => (job.state === "dead" ? [
+      button(".small.quiet", { click: () => retryJobs(app, [job]) }, "Retry"),
+      button(".small.quiet", { click: () => discardJobs(app, [job]) }, "Discard"),
+    ] : []),
+    bulk, empty,
+    load: async ({ state: asked, kind }, { cursor, limit }) => {
+      const page = await app.api.get("/v1/admin/jobs", { state: fixed ?? asked, kind, limit, after: cursor });
+      return { rows: page.jobs, next: page.next_after };
+    },
+  });
+}
+
+const each = async (jobs, act) => {
+  for (const job of jobs) await act(job);
+};
+
+const named = (jobs) => (jobs.length === 1 ? `the job ${jobs[0].kind} ${shortId(jobs[0].id)}` : `${jobs.length} dead jobs`);
+
+export const retryJobs = (app, jobs) => ask({
+  title: `Retry ${named(jobs)}?`, text: "It is ready again with all its tries. If the cause is not mended it will be dead again.",
+  action: "Retry", done: "Ready again.",
+  run: async () => { await each(jobs, (job) => app.api.send("POST", `/v1/admin/jobs/${job.id}/retry`)); app.refresh(); },
+});
+
+export const discardJobs = (app, jobs) => ask({
+  title: `Discard ${named(jobs)}?`, text: "The work is not done and never will be. Assets stay as they are.",
+  action: "Discard", danger: true, done: "Discarded.",
+  run: async () => { await each(jobs, (job) => app.api.send("DELETE", `/v1/admin/jobs/${job.id}`)); app.refresh(); },
+});
+
+export const retryAllDead = (app, kind) => ask({
+  title: kind ? `Retry every dead job of kind ${kind}?` : "Retry every dead job?",
+  text: "All that match are ready again, a thousand at a time, until none is left.",
+  action: "Retry all",
+  run: async () => {
+    let total = 0;
+    for (;;) {
+      const { retried } = await app.api.send("POST", "/v1/admin/jobs/retry", kind ? { kind } : {});
+      total += retried;
+      if (!retried) break;
+    }
+    notify(`${count(total)} jobs are ready again.`);
+    app.refresh();
+  },
+});

@@ -1,0 +1,61 @@
+// Uploads in flight: how far each is, and since when nothing came.
+
+import { button, h } from "./dom.js";
+import { ask } from "./dialog.js";
+import { bytes, fileName, percent, time } from "./format.js";
+import { createList } from "./list.js";
+import { bar, emptyState, state } from "./pieces.js";
+import { openHref } from "./router.js";
+
+/** Without activity for so long, an upload stands still. */
+export const STALLED_AFTER = 10 * 60_000;
+const STATES = ["open", "completing", "completed", "failed", "aborted", "expired"];
+
+export const isStalled = (upload) => ["open", "completing"].includes(upload.state) && Boolean(upload.last_activity_at) && Date.now() - Date.parse(upload.last_activity_at) > STALLED_AFTER;
+
+export const TENANT_FILTER = { name: "tenant", label: "Tenant", options: [["", "This one"], ["*", "All"]] };
+
+export function uploadsView(app) {
+  return createList({
+    label: "Uploads", noun: "upload", key: (upload) => upload.asset, name: (upload) => upload.filename,
+    href: (upload) => openHref("asset", upload.asset),
+    filters: [
+      { name: "state", label: "State", options: [["", "Any"], ...STATES.map((name) => [name, name])] },
+      { name: "idle_for", label: "Idle for", options: [["", "Any time"], ["1m", "1 min"], ["10m", "10 min"], ["1h", "1 h"], ["1d", "1 day"]] },
+      { seldom: true, name: "protocol", label: "Protocol", options: [["", "Any"], ["native", "native"], ["tus", "tus"], ["ietf", "IETF"], ["companion", "Companion"], ["form", "form"]] },
+      { seldom: true, name: "created_after", label: "Created after", kind: "date" },
+      { seldom: true, name: "owner", label: "Key", kind: "text", placeholder: "id of a key" },
+      ...(app.rights.operator ? [TENANT_FILTER] : []),
+    ],
+    columns: [
+      { title: "File", cell: (upload) => fileName(upload.filename) },
+      { title: "State", cell: (upload) => (isStalled(upload) ? state("stalled", "stands still") : state(upload.state)) },
+      { title: "Confirmed", cell: progressCell },
+      { title: "Size", numeric: true, cell: (upload) => bytes(upload.size) },
+      { title: "Last activity", cell: (upload) => time(upload.last_activity_at) },
+      { title: "Protocol", wide: true, cell: (upload) => upload.protocol },
+      { title: "Created", wide: true, cell: (upload) => time(upload.created_at) },
+      { title: "Expires", wide: true, cell: (upload) => time(upload.expires_at) },
+    ],
+    actions: (upload) => (app.rights.admin && ["open", "completing"].includes(upload.state)
+      ? [button(".small.quiet", { click: () => abortUpload(app, upload) }, "Abort")] : []),
+    empty: emptyState("No upload is in flight.", "An upload is listed here from its first request until it is complete.", "gantry put FILE"),
+    load: async (params, { cursor, limit }) => {
+      const { state: asked, idle_for, protocol, owner, created_after, tenant } = params;
+      const page = await app.api.get("/v1/uploads", { state: asked, idle_for, protocol, owner, created_after, tenant, limit, after: cursor });
+      return { rows: page.uploads, next: page.next };
+    },
+  });
+}
+
+function progressCell(upload) {
+  if (!upload.size) return h("span.num", bytes(upload.offset));
+  return h("div.progress", bar(upload.offset, upload.size, `Confirmed of ${upload.filename}`), h("span.num", percent(upload.offset, upload.size)));
+}
+
+export const abortUpload = (app, upload) => ask({
+  title: `Abort the upload of ${upload.filename}?`,
+  text: `${bytes(upload.offset)} that have arrived are removed, and its sender cannot go on. The asset becomes abandoned.`,
+  action: "Abort the upload", danger: true, done: "The upload is aborted.",
+  run: async () => { await app.api.send("DELETE", `/v1/uploads/${upload.id}`); app.refresh(); },
+});
