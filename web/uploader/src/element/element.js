@@ -177,11 +177,17 @@ export class GantryUploaderElement extends Base {
       draw: () => this.#painter.now(),
       take: (collected) => {
         if (this.#controller) void this.#controller.take(collected);
-        else this.#early.push(collected);
+        else this.#hold(collected);
       },
       get controller() { return self.#controller; },
       get words() { return self.#words; },
     });
+  }
+
+  /** Keeps what was given before there was a credential, and tells the page of it. @param {import("./collect.js").Collected} collected */
+  #hold(collected) {
+    this.#early.push(collected);
+    this.dispatchEvent(new CustomEvent("gantry-held", { detail: { files: collected.found.length }, bubbles: true, composed: true }));
   }
 
   /** Finds the language, and loads its messages if they are not there yet. */
