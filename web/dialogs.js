@@ -7,7 +7,7 @@ export function askFirst({ title, text, action, keep }) {
   return new Promise((resolve) => {
     const close = (value) => dialog.close(value);
     const safe = button("", { autofocus: true, click: () => close("") }, keep);
-    const dialog = h("dialog", { "aria-labelledby": "question", "aria-describedby": "consequence", close: () => {
+    const dialog = h("dialog.asking", { "aria-labelledby": "question", "aria-describedby": "consequence", close: () => {
       dialog.remove();
       resolve(dialog.returnValue === "yes");
     } },

@@ -18,7 +18,7 @@ export class FileRow {
     this.state = h("span.state", this.stateIcon, this.word);
     this.age = h("time.age.num");
     this.link = button(".icon-button", { "data-act": "link" }, icon("link"));
-    this.remove = button(".icon-button", { "data-act": "remove" }, icon("remove"));
+    this.remove = button(".icon-button", { "data-act": "remove" }, icon("trash"));
     this.element = h("li.file", { "data-id": id }, this.thumb, h("div.about", this.open, this.facts), this.state, this.age,
       h("div.acts", this.link, this.remove));
   }

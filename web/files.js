@@ -192,7 +192,7 @@ export class FilesView {
 
   async showLink(asset, url) {
     const field = h("input.num", { readonly: true, value: url, "aria-label": `Link to ${asset.filename}` });
-    const dialog = h("dialog", { "aria-labelledby": "link-title", close: () => dialog.remove() },
+    const dialog = h("dialog.asking", { "aria-labelledby": "link-title", close: () => dialog.remove() },
       h("div.question", h("h2", { id: "link-title" }, "Link to the file"), field, h("p.hint", "It works for seven days."),
         h("div.buttons", button("", { click: () => dialog.close() }, "Close"))));
     document.body.append(dialog);

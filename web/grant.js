@@ -1,7 +1,7 @@
 // The upload page of a grant, for somebody without an account: with scripts the form becomes the uploader, which goes on after a reload.
 
 import "./uploader/src/element/index.js";
-import { exactTime, words } from "./words.js";
+import { words } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const uploader = $("uploader");
@@ -15,6 +15,7 @@ function showEnd(items) {
   const end = $("end");
   if (uploader.hidden) return;
   end.hidden = received.length === 0;
+  uploader.classList.toggle("ended", received.length > 0);
   if (received.length === 0) return;
   const bytes = received.reduce((sum, { size }) => sum + size, 0);
   const count = received.length === 1 ? "1 file" : `${received.length} files`;
@@ -33,7 +34,9 @@ uploader.addEventListener("gantry-cancelled", () => {
 });
 
 const until = $("until");
-until.textContent = exactTime(until.dateTime);
+const day = new Intl.DateTimeFormat(words.lang, { dateStyle: "long" });
+const hour = new Intl.DateTimeFormat(words.lang, { hour: "numeric", minute: "2-digit", timeZoneName: "short" });
+until.textContent = `${day.format(Date.parse(until.dateTime))}, ${hour.format(Date.parse(until.dateTime))}`;
 $("form").hidden = true;
 uploader.hidden = false;
 uploader.options = { scope: uploader.dataset.upload };

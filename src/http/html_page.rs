@@ -34,18 +34,18 @@ pub(super) fn escape_html(text: &str) -> String {
     escaped
 }
 
-/// A number of bytes for people, in decimal units: `1.2 GB`.
+/// A number of bytes for people, in decimal units: `8 bytes`, `1.2 GB`.
 pub(super) fn size_text(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     let mut value = bytes as f64;
-    let mut unit = "B";
+    let mut unit = if bytes == 1 { "byte" } else { "bytes" };
     for larger in UNITS {
         if value < 999.5 {
             break;
         }
         (value, unit) = (value / 1000.0, larger);
     }
-    let digits = usize::from(unit != "B" && value < 99.95);
+    let digits = usize::from(bytes >= 1000 && value < 99.95);
     let text = format!("{value:.digits$}");
     format!("{} {unit}", text.strip_suffix(".0").unwrap_or(&text))
 }
@@ -143,8 +143,9 @@ mod tests {
 
     #[test]
     fn sizes_are_for_people() {
-        let texts = [0, 5, 999, 1000, 1536, 999_949, 999_950, 1_200_000_000, 734_003_200, u64::MAX].map(size_text);
-        let expected = ["0 B", "5 B", "999 B", "1 kB", "1.5 kB", "1 MB", "1 MB", "1.2 GB", "734 MB", "18447 PB"];
+        let texts = [0, 1, 999, 1000, 1536, 999_499, 999_500, 1_200_000_000, 734_003_200, u64::MAX].map(size_text);
+        let expected =
+            ["0 bytes", "1 byte", "999 bytes", "1 kB", "1.5 kB", "999 kB", "1 MB", "1.2 GB", "734 MB", "18447 PB"];
         assert_eq!(texts, expected);
     }
 }

@@ -64,6 +64,7 @@ export const sticksOut = (page) => page.evaluate(() => document.documentElement.
 export async function api(service, path, { method = "GET", body, key = service.key } = {}) {
   const headers = { authorization: `Bearer ${key}`, ...(body && { "content-type": "application/json" }) };
   const answer = await fetch(service.url + path, { method, headers, body: body && JSON.stringify(body) });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${await answer.text()}`);
   return answer.status === 204 ? null : answer.json();
 }
 

@@ -15,7 +15,7 @@ use crate::domain::name::TypePattern;
 use crate::domain::upload::Upload;
 use crate::engine::Error;
 use crate::http::context::{self, PathId};
-use crate::http::html_page::{accepts_html, escape_html, size_text};
+use crate::http::html_page::{MessagePage, accepts_html, escape_html, message_response, size_text};
 use crate::http::openapi::access::GRANT_PAGE_ACCESS;
 use crate::http::openapi::{OperationSpec, op, string_type};
 use crate::http::problem::{self, ProblemDetails};
@@ -42,7 +42,10 @@ pub(super) async fn get_grant_page(
     if !accepts_html(&headers) {
         return Err(problem::route_not_found().await);
     }
-    let offer = load_offer(&site, &grant).await?;
+    let offer = match load_offer(&site, &grant).await? {
+        GrantState::Open(offer) => offer,
+        GrantState::Received(asset) => return Ok(received_page(&site, &asset)),
+    };
     let Some(template) = EmbeddedWebFiles::get("grant.html") else { return Err(problem::route_not_found().await) };
     let html = with_versions(&offer.fill(&String::from_utf8_lossy(&template.data), &grant));
     let mut response = Body::from(html).into_response();
@@ -70,8 +73,15 @@ struct GrantOffer {
     max_size: u64,
 }
 
-/// The offer of a grant whose file is still to come.
-async fn load_offer(site: &AppState, grant: &str) -> Result<GrantOffer, ProblemDetails> {
+/// What has become of a grant.
+enum GrantState {
+    /// The file is still to come.
+    Open(Box<GrantOffer>),
+    /// The file is here.
+    Received(Box<Asset>),
+}
+
+async fn load_offer(site: &AppState, grant: &str) -> Result<GrantState, ProblemDetails> {
     let actor = match context::admit_grant(&site.engine, grant).await {
         Err(Error::Unauthenticated) if site.engine.tenants().is_expired_grant(grant) => return Err(expired()),
         Err(Error::Unauthenticated) => return Err(Error::NotFound.into()),
@@ -83,10 +93,10 @@ async fn load_offer(site: &AppState, grant: &str) -> Result<GrantOffer, ProblemD
     match &asset.state {
         AssetState::Awaiting => {}
         AssetState::Abandoned | AssetState::Deleted { .. } => return Err(expired()),
-        _ => return Err(received(&asset)),
+        _ => return Ok(GrantState::Received(Box::new(asset))),
     }
     let limits = site.engine.uploads().load_limits_for(&actor).await?;
-    Ok(GrantOffer { upload: (*upload).clone(), asset, max_size: limits.max_size })
+    Ok(GrantState::Open(Box::new(GrantOffer { upload: (*upload).clone(), asset, max_size: limits.max_size })))
 }
 
 fn expired() -> ProblemDetails {
@@ -94,10 +104,22 @@ fn expired() -> ProblemDetails {
     ProblemDetails::new(StatusCode::GONE, "gone", detail)
 }
 
-fn received(asset: &Asset) -> ProblemDetails {
-    let named = if asset.name.is_nameless() { String::new() } else { format!("{}, ", asset.name) };
-    let detail = format!("The file has been received: {named}{}. You can close this page.", size_text(asset.size));
-    ProblemDetails::new(StatusCode::GONE, "gone", detail)
+/// The page of a grant that was used. Its status says that nothing more can be sent.
+fn received_page(site: &AppState, asset: &Asset) -> Response {
+    let size = size_text(asset.size);
+    let received = if asset.name.is_nameless() {
+        format!("Received: 1 file, {size}.")
+    } else {
+        format!("Received: \u{201c}{}\u{201d}, {size}.", asset.name)
+    };
+    let page = MessagePage {
+        heading: "The file has arrived",
+        sentences: &[&received, "Nothing more can be sent to this address. You can close this page."],
+        link: None,
+        details: &[],
+        good: true,
+    };
+    message_response(&site.public_url, StatusCode::GONE, &page)
 }
 
 impl GrantOffer {
@@ -106,10 +128,10 @@ impl GrantOffer {
         let exact = self.upload.transfer.size();
         let name = if self.asset.name.is_nameless() { String::new() } else { self.asset.name.to_string() };
         let what = match (name.as_str(), exact) {
-            ("", Some(size)) => format!("Send one file of {}.", size_text(size)),
-            ("", None) => format!("Send one file, up to {}.", size_text(self.max_size)),
-            (name, Some(size)) => format!("Send the file \u{201c}{name}\u{201d}, {}.", size_text(size)),
-            (name, None) => format!("Send the file \u{201c}{name}\u{201d}, up to {}.", size_text(self.max_size)),
+            ("", Some(size)) => format!("Send one file of {}", size_text(size)),
+            ("", None) => format!("Send one file, up to {}", size_text(self.max_size)),
+            (name, Some(size)) => format!("Send the file \u{201c}{name}\u{201d}, {}", size_text(size)),
+            (name, None) => format!("Send the file \u{201c}{name}\u{201d}, up to {}", size_text(self.max_size)),
         };
         let types: Vec<&str> = self.asset.allowed.iter().map(TypePattern::as_str).collect();
         let expires_at = self.upload.expires_at;
@@ -139,7 +161,7 @@ fn type_sentence(types: &[&str]) -> String {
     };
     let words: Vec<_> = types.iter().map(word).collect();
     match words.split_last() {
-        None => "Files of any type are accepted.".to_owned(),
+        None => String::new(),
         Some((only, [])) => format!("Accepted: {only}."),
         Some((last, others)) => format!("Accepted: {} and {last}.", others.join(", ")),
     }
@@ -153,7 +175,7 @@ mod tests {
     fn types_are_told_in_words() {
         let texts = [&[][..], &["image/*"], &["image/*", "application/pdf", "text/csv"]].map(type_sentence);
         let expected =
-            ["Files of any type are accepted.", "Accepted: images.", "Accepted: images, PDF and text/csv."];
+            ["", "Accepted: images.", "Accepted: images, PDF and text/csv."];
         assert_eq!(texts, expected);
     }
 }

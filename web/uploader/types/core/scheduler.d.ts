@@ -49,6 +49,8 @@ export class Scheduler {
     sent(job: Job): void;
     /** @param {Job} job @param {unknown} thrown */
     failed({ entry, signal }: Job, thrown: unknown): void;
+    /** The file was chosen while its job went without: the job's place is free in a moment. @param {Entry} entry */
+    again(entry: Entry): void;
     /** Another page drives this upload: when it ends, this one goes on. @param {Entry} entry */
     waitForLock(entry: Entry): void;
     /** @param {Entry} entry @param {ItemState} state */
