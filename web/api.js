@@ -37,9 +37,11 @@ export class Api {
     });
   }
 
-  /** Fails where the key is not accepted: this address takes requests without a key, but none with a wrong one. */
-  check() {
-    return this.ask("GET", "/v1/limits");
+  /** Fails where the key is not accepted. One that may not list is a key all the same. */
+  async check() {
+    await this.assets({ limit: 1 }).catch((error) => {
+      if (error.code !== "forbidden") throw error;
+    });
   }
 
   /** A page of assets, newest first: `{assets, next}`. */

@@ -27,7 +27,8 @@ function errorCode(code) {
 }
 
 function json(value) {
-  return make("pre", {}, typeof value === "string" ? value : JSON.stringify(value, null, 2));
+  // It may scroll: the keyboard gets there, too.
+  return make("pre", { tabindex: "0" }, typeof value === "string" ? value : JSON.stringify(value, null, 2));
 }
 
 /** The thing that a reference leads to. */
@@ -93,21 +94,22 @@ function memberRows(contract, schema, path = "", depth = 0) {
   const at = path + (path ? within.mark : within.mark && `${within.mark}`);
   return Object.entries(within.object.properties).flatMap(([name, member]) => {
     const full = at ? `${at}.${name}` : name;
-    const row = [make("code", {}, full), required.has(name) ? "always" : "", kind(contract, member), about(contract, member)];
+    const row = [make("code", {}, full), required.has(name) ? "always" : "sometimes", kind(contract, member), about(contract, member)];
     return [row, ...memberRows(contract, member, full, depth + 1)];
   });
 }
 
-function members(contract, schema, always) {
+/** `words`: what a member that is required is called, and one that is not. */
+function members(contract, schema, [always, otherwise]) {
   const rows = memberRows(contract, schema);
-  for (const row of rows) if (row[1]) row[1] = always;
-  return rows.length ? table(["Member", "", "What", "About"], rows) : null;
+  for (const row of rows) row[1] = row[1] === "always" ? always : otherwise;
+  return rows.length ? table(["Member", "When", "What", "About"], rows) : null;
 }
 
 function body(contract, operation) {
   const content = Object.entries(operation.requestBody?.content ?? {});
   if (!content.length) return null;
-  const parts = content.flatMap(([type, media]) => [make("p", { class: "hint" }, type), json(media.example), members(contract, media.schema, "required")]);
+  const parts = content.flatMap(([type, media]) => [make("p", { class: "hint" }, type), json(media.example), members(contract, media.schema, ["required", "optional"])]);
   return make("details", { open: "" }, make("summary", {}, "Body"), ...parts);
 }
 
@@ -128,7 +130,7 @@ function answer(contract, status, response) {
   const parts = Object.entries(response.content ?? {}).flatMap(([type, media]) => {
     const examples = media.examples ? Object.values(media.examples).map((one) => json(resolve(contract, one).value)) : [];
     if (media.example !== undefined) examples.push(json(media.example));
-    const told = media.schema && !media.examples ? members(contract, media.schema, "always") : null;
+    const told = media.schema && !media.examples ? members(contract, media.schema, ["always", "sometimes"]) : null;
     return [make("p", { class: "hint" }, type), ...examples, told];
   });
   return make("details", {}, title, named, headers(contract, response), ...parts);

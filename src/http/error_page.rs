@@ -93,10 +93,9 @@ fn words_of(address: PageAddress, status: StatusCode) -> (&'static str, &'static
             "This link has ended",
             "It has expired, was withdrawn, or was used as often as it may be. Ask whoever sent it for a new link.",
         ),
-        (Link, StatusCode::CONFLICT) => (
-            "The file is not ready yet",
-            "It is still being received or checked. Load this page again in a minute.",
-        ),
+        (Link, StatusCode::CONFLICT) => {
+            ("The file is not ready yet", "It is still being received or checked. Load this page again in a minute.")
+        }
         (Link, StatusCode::FORBIDDEN) => ("This file is not handed out", ""),
         (Upload | Form, StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND) => (
             "Nothing can be sent to this address",

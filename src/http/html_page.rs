@@ -121,7 +121,9 @@ mod tests {
         let accepts = |text: &'static str| {
             accepts_html(&HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(text))]))
         };
-        assert!(accepts("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8") && accepts("Text/HTML;q=0.1"));
+        assert!(
+            accepts("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8") && accepts("Text/HTML;q=0.1")
+        );
         assert!(!accepts("*/*") && !accepts("application/json") && !accepts("text/html;q=0, */*") && !accepts(""));
         assert!(!accepts_html(&HeaderMap::new()));
     }

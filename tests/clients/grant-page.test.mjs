@@ -47,7 +47,7 @@ test("pages for people without an account", async (t) => {
     // Afterwards the address says that it was used.
     const again = await page.goto(address(grant));
     assert.equal(again.status(), 410);
-    assert.match(await page.textContent("main"), /Received: “contract.txt”, 8 bytes\. Nothing more can be sent/);
+    assert.match(await page.textContent("main"), /Received: “contract.txt”, 8 bytes\.\s+Nothing more can be sent/);
     assert.deepEqual(await violations(page), []);
     await screenshot(page, "grant-used");
   });

@@ -120,6 +120,7 @@ test("the start page", async (t) => {
     await page.waitForSelector("#key-error:not(:empty)");
     assert.match(await page.textContent("#key-error"), /unknown, revoked or expired/);
     assert.equal(await page.evaluate(() => document.activeElement.id), "key");
+    assert.ok(await page.locator("#files").isHidden(), "nothing was begun with it");
     await screenshot(page, "start-wrong-key");
     assert.deepEqual(await violations(page), []);
     await page.fill("#key", service.key);

@@ -340,13 +340,8 @@ pub(super) fn page_or_s3_response(form: &FormFields, asset: &Asset, public_url: 
         return s3_response(form, asset, public_url);
     }
     let received = format!("Received: 1 file, {}. You can close this page.", size_text(asset.size));
-    let page = MessagePage {
-        heading: "The file has arrived",
-        sentences: &[&received],
-        link: None,
-        details: &[],
-        good: true,
-    };
+    let page =
+        MessagePage { heading: "The file has arrived", sentences: &[&received], link: None, details: &[], good: true };
     message_response(public_url, StatusCode::OK, &page)
 }
 

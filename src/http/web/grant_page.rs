@@ -14,12 +14,12 @@ use crate::domain::asset::{Asset, AssetState};
 use crate::domain::name::TypePattern;
 use crate::domain::upload::Upload;
 use crate::engine::Error;
+use crate::http::AppState;
 use crate::http::context::{self, PathId};
 use crate::http::html_page::{MessagePage, accepts_html, escape_html, message_response, size_text};
 use crate::http::openapi::access::GRANT_PAGE_ACCESS;
 use crate::http::openapi::{OperationSpec, op, string_type};
 use crate::http::problem::{self, ProblemDetails};
-use crate::http::AppState;
 use crate::http::time_text::SortableTime;
 
 /// The route's entry in the contract.
@@ -174,8 +174,7 @@ mod tests {
     #[test]
     fn types_are_told_in_words() {
         let texts = [&[][..], &["image/*"], &["image/*", "application/pdf", "text/csv"]].map(type_sentence);
-        let expected =
-            ["", "Accepted: images.", "Accepted: images, PDF and text/csv."];
+        let expected = ["", "Accepted: images.", "Accepted: images, PDF and text/csv."];
         assert_eq!(texts, expected);
     }
 }

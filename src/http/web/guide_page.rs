@@ -169,7 +169,11 @@ mod tests {
     #[test]
     fn rows_of_codes_can_be_linked_to() {
         let guide = render_guide("| code | cause |\n|---|---|\n| `not_found` | Nothing. |\n| words | `code` |\n");
-        assert!(guide.html.contains("<td><span id=\"code-not_found\"></span><code>not_found</code></td>"), "{}", guide.html);
+        assert!(
+            guide.html.contains("<td><span id=\"code-not_found\"></span><code>not_found</code></td>"),
+            "{}",
+            guide.html
+        );
         assert_eq!(guide.html.matches("id=").count(), 1, "{}", guide.html);
     }
 

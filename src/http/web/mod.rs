@@ -44,9 +44,8 @@ pub(super) fn routes() -> ApiRoutes {
     let of_version = file_op("getWebFileOfVersion")
         .description("Pages name the version of their files, which may therefore be kept for ever.");
     let guide_op = page("getGuidePage", "A guide: errors, phones, operators and others").error_codes(&["not_found"]);
-    let module_op = file_op("getUploaderModule").description(
-        "`<gantry-uploader>` and its core, for pages of any origin: `/uploader/src/element/index.js`.",
-    );
+    let module_op = file_op("getUploaderModule")
+        .description("`<gantry-uploader>` and its core, for pages of any origin: `/uploader/src/element/index.js`.");
     ApiRoutes::for_tag("Pages")
         .get("/", get_start_page, page("getStartPage", "The start page: an uploader"))
         .get("/docs", get_docs_page, page("getDocumentationPage", "This document, to be read"))
