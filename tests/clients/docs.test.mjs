@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { screenshot, startBrowser, violations } from "./pages.mjs";
+import { screenshot, startBrowser, sticksOut, violations } from "./pages.mjs";
 import { Service } from "./service.mjs";
 
 test("the documentation page", async (t) => {
@@ -92,6 +92,7 @@ test("the documentation page", async (t) => {
     const id = JSON.parse(await create.locator("pre").first().textContent()).asset.id;
     await create.scrollIntoViewIfNeeded();
     await screenshot(page, "docs-try");
+    assert.ok(!(await sticksOut(page)));
     const see = page.locator("#getAsset .try");
     await see.evaluate((details) => { details.open = true; });
     await see.getByLabel("id").fill(id);
