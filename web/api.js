@@ -1,4 +1,4 @@
-// The native API, as far as this page needs it. Every failure is a Problem that says whether trying again helps.
+// The native API, as far as these pages need it. Every failure is a Problem that says whether trying again helps.
 
 export class Problem extends Error {
   constructor(detail, { code = "network", status = 0, retryable = true, requestId = "" } = {}) {
@@ -7,66 +7,67 @@ export class Problem extends Error {
   }
 }
 
-/** Answers of ours have a code: a bare 413 comes from what stands in front of us. */
-export const BODY_LIMIT_OF_PROXY =
-  "A proxy in front of the service refuses bodies of this size: its limit must be raised (nginx: client_max_body_size 0).";
-
-/** Where a file was in the folder that was chosen or dropped; its name, if it came by itself. */
-export function pathOf(file) {
-  return file.droppedPath || file.webkitRelativePath || file.name;
-}
-
 export class Api {
   constructor(key) {
     this.key = key;
   }
 
-  async ask(method, path, body) {
+  /** Answers with the JSON, or null where there is none. */
+  async ask(method, path, { body, signal } = {}) {
     let answer;
     try {
       answer = await fetch(path, {
         method,
+        signal,
         headers: { authorization: `Bearer ${this.key}`, ...(body && { "content-type": "application/json" }) },
         body: body && JSON.stringify(body),
       });
-    } catch {
+    } catch (error) {
+      if (signal?.aborted) throw error;
       throw new Problem("The service cannot be reached.");
     }
     if (answer.status === 204) return null;
     const json = await answer.json().catch(() => ({}));
     if (answer.ok) return json;
-    const bare = answer.status === 413 ? BODY_LIMIT_OF_PROXY : `The service answered ${answer.status}.`;
-    throw new Problem(json.detail ?? bare, {
-      code: json.code,
+    throw new Problem(json.detail ?? `The service answered ${answer.status}.`, {
+      code: json.code ?? "service",
       status: answer.status,
       retryable: json.retryable ?? answer.status >= 500,
       requestId: json.request_id,
     });
   }
 
-  open(file, externalId) {
-    const wish = { filename: file.name, size: file.size, content_type: file.type, external_id: externalId, urls: 0 };
-    const path = pathOf(file);
-    return this.ask("POST", "/v1/uploads", path === file.name ? wish : { ...wish, metadata: { path } });
+  /** Fails where the key is not accepted. One that may not list is a key all the same. */
+  async check() {
+    await this.assets({ limit: 1 }).catch((error) => {
+      if (error.code !== "forbidden") throw error;
+    });
   }
 
-  urls(upload, parts) {
-    return this.ask("POST", `/v1/uploads/${upload}/urls`, { parts }).then((answer) => answer.urls);
+  /** A page of assets, newest first: `{assets, next}`. */
+  assets({ state, cursor, limit }, signal) {
+    const query = new URLSearchParams({ limit, ...(state && { state }), ...(cursor && { cursor }) });
+    return this.ask("GET", `/v1/assets?${query}`, { signal });
   }
 
-  complete(upload) {
-    return this.ask("POST", `/v1/uploads/${upload}/complete`, {});
+  asset(id, signal) {
+    return this.ask("GET", `/v1/assets/${encodeURIComponent(id)}`, { signal });
   }
 
-  abort(upload) {
-    return this.ask("DELETE", `/v1/uploads/${upload}`);
+  /** `{results: [{id, asset?, error?}]}`, at most 200 at a time. */
+  someAssets(ids) {
+    return this.ask("POST", "/v1/assets/batch", { body: { ids } });
   }
 
-  settled(asset) {
-    return this.ask("GET", `/v1/assets/${asset}?wait=30s&until=ready`);
+  thumbnails(ids, variant) {
+    return this.ask("POST", "/v1/assets/thumbnails", { body: { ids, variant } });
   }
 
-  link(asset) {
-    return this.ask("POST", `/v1/assets/${asset}/links`, { expires_in: "7d" });
+  link(id, wish) {
+    return this.ask("POST", `/v1/assets/${encodeURIComponent(id)}/links`, { body: wish });
+  }
+
+  remove(id) {
+    return this.ask("DELETE", `/v1/assets/${encodeURIComponent(id)}`);
   }
 }

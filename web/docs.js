@@ -1,5 +1,7 @@
 // Shows /openapi.json to people. Everything is put in as text: nothing of the document is ever markup.
 
+import { tryIt } from "./docs-try.js";
+
 const METHODS = ["get", "head", "post", "put", "patch", "delete", "options"];
 
 /** An element with attributes and children; texts stay texts. */
@@ -10,14 +12,23 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Text in which `words` are code. */
+/** Text in which `words` are code, as children of something. */
+function phrases(text) {
+  return String(text ?? "").split("`").map((piece, i) => (i % 2 ? make("code", {}, piece) : piece));
+}
+
 function prose(text) {
-  const pieces = text.split("`").map((piece, i) => (i % 2 ? make("code", {}, piece) : piece));
-  return make("p", {}, ...pieces);
+  return make("p", {}, ...phrases(text));
+}
+
+/** An error's code, which leads to its row on the page of all codes. */
+function errorCode(code) {
+  return make("a", { href: `/docs/errors#code-${code}` }, make("code", {}, code));
 }
 
 function json(value) {
-  return make("pre", {}, typeof value === "string" ? value : JSON.stringify(value, null, 2));
+  // It may scroll: the keyboard gets there, too.
+  return make("pre", { tabindex: "0" }, typeof value === "string" ? value : JSON.stringify(value, null, 2));
 }
 
 /** The thing that a reference leads to. */
@@ -41,7 +52,7 @@ function kind(contract, schema, depth = 0) {
 }
 
 function table(head, rows) {
-  const cells = (name, row) => make("tr", {}, ...row.map((cell) => make(name, {}, cell)));
+  const cells = (name, row) => make("tr", {}, ...row.map((cell) => (cell instanceof Node ? make(name, {}, cell) : make(name, {}, ...phrases(cell)))));
   return make("table", {}, make("thead", {}, cells("th", head)), make("tbody", {}, ...rows.map((row) => cells("td", row))));
 }
 
@@ -56,23 +67,49 @@ function parameters(contract, operation) {
   return make("details", { open: "" }, make("summary", {}, "Parameters"), table(["Name", "Where", "What", "About"], rows));
 }
 
-function members(contract, schema) {
-  const object = resolve(contract, schema);
-  if (!object?.properties) return null;
-  const required = new Set(object.required);
-  const rows = Object.entries(object.properties).map(([name, member]) => [
-    make("code", {}, name),
-    required.has(name) ? "required" : "",
-    kind(contract, member),
-    resolve(contract, member)?.description ?? "",
-  ]);
-  return table(["Member", "", "What", "About"], rows);
+/** What a member is about: its own words, or those of what it refers to. */
+function about(contract, schema) {
+  if (!schema || schema === true) return "";
+  if (schema.description) return schema.description;
+  if (schema.$ref) return about(contract, resolve(contract, schema));
+  const any = schema.anyOf ?? schema.oneOf ?? [];
+  return any.map((one) => about(contract, one)).find(Boolean) ?? "";
+}
+
+/** The object within a schema: itself, what it refers to, or the one of its alternatives that is no null; and how it is written. */
+function inner(contract, schema, mark = "") {
+  if (!schema || schema === true) return null;
+  if (schema.$ref) return inner(contract, resolve(contract, schema), mark);
+  if (schema.properties) return { object: schema, mark };
+  if (schema.type === "array") return inner(contract, schema.items, `${mark}[]`);
+  const any = schema.anyOf ?? schema.oneOf ?? schema.allOf ?? [];
+  return any.map((one) => inner(contract, one, mark)).find(Boolean) ?? null;
+}
+
+/** Every member, those of objects within it below it. */
+function memberRows(contract, schema, path = "", depth = 0) {
+  const within = inner(contract, schema);
+  if (!within || depth > 3) return [];
+  const required = new Set(within.object.required);
+  const at = path + (path ? within.mark : within.mark && `${within.mark}`);
+  return Object.entries(within.object.properties).flatMap(([name, member]) => {
+    const full = at ? `${at}.${name}` : name;
+    const row = [make("code", {}, full), required.has(name) ? "always" : "sometimes", kind(contract, member), about(contract, member)];
+    return [row, ...memberRows(contract, member, full, depth + 1)];
+  });
+}
+
+/** `words`: what a member that is required is called, and one that is not. */
+function members(contract, schema, [always, otherwise]) {
+  const rows = memberRows(contract, schema);
+  for (const row of rows) row[1] = row[1] === "always" ? always : otherwise;
+  return rows.length ? table(["Member", "When", "What", "About"], rows) : null;
 }
 
 function body(contract, operation) {
   const content = Object.entries(operation.requestBody?.content ?? {});
   if (!content.length) return null;
-  const parts = content.flatMap(([type, media]) => [make("p", { class: "hint" }, type), json(media.example), members(contract, media.schema)]);
+  const parts = content.flatMap(([type, media]) => [make("p", { class: "hint" }, type), json(media.example), members(contract, media.schema, ["required", "optional"])]);
   return make("details", { open: "" }, make("summary", {}, "Body"), ...parts);
 }
 
@@ -87,13 +124,16 @@ function answer(contract, status, response) {
   const good = Number(status) < 400;
   const title = make("summary", {}, make("strong", { class: good ? "good" : "bad" }, status), " ");
   const codes = Object.values(response.content ?? {}).flatMap((media) => Object.keys(media.examples ?? {}));
+  // Links within a summary could not be told from the summary: the codes are links below it.
   title.append(codes.length ? codes.join(" · ") : response.description);
+  const named = codes.length ? make("p", { class: "hint" }, "What to do: ", ...codes.flatMap((code, at) => (at ? [" · ", errorCode(code)] : [errorCode(code)]))) : null;
   const parts = Object.entries(response.content ?? {}).flatMap(([type, media]) => {
     const examples = media.examples ? Object.values(media.examples).map((one) => json(resolve(contract, one).value)) : [];
     if (media.example !== undefined) examples.push(json(media.example));
-    return [make("p", { class: "hint" }, type), ...examples];
+    const told = media.schema && !media.examples ? members(contract, media.schema, ["always", "sometimes"]) : null;
+    return [make("p", { class: "hint" }, type), ...examples, told];
   });
-  return make("details", {}, title, headers(contract, response), ...parts);
+  return make("details", {}, title, named, headers(contract, response), ...parts);
 }
 
 function access(operation) {
@@ -114,6 +154,7 @@ function section(contract, method, path, operation) {
     access(operation),
     parameters(contract, operation),
     body(contract, operation),
+    tryIt(method, path, operation),
     ...responses.map(([status, response]) => answer(contract, status, response)));
 }
 

@@ -2,18 +2,26 @@
 //!
 //! The key is shown on a terminal only. Any other output is a log, which more people read and which is kept: the key is
 //! then written to a file that only the owner of the data directory can read.
+//!
+//! The page's address on a terminal carries a key of its own, because addresses end up in histories and are passed on: it
+//! sends, reads and links files for a day and administers nothing.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::client::format;
 use crate::config::{DatabaseConfig, ServiceConfig, StoreConfig};
-use crate::domain::key::KeyScopes;
+use crate::domain::ids::TenantId;
+use crate::domain::key::{KeyScope, KeyScopes};
 use crate::domain::tenant::DEFAULT_TENANT;
-use crate::engine::Error;
+use crate::engine::{Error, KeyWish, TenantRegistry};
 
 use super::resources::DatabaseHandle;
 use super::secrets;
+
+/// Life of the key in the page's address.
+const PAGE_KEY_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// Creates the tenant `default` if it does not exist. On the embedded database, which has a single operator, its first
 /// key is shown.
@@ -37,7 +45,7 @@ pub(super) async fn ensure_default_tenant(
         DatabaseConfig::Sqlite(_) => {
             let key = registry.create_key(tenant.id, KeyScopes::ADMIN, None).await?.reveal();
             if std::io::stdout().is_terminal() {
-                FirstKey::Shown(key)
+                FirstKey::Shown { key, page_key: create_page_key(&registry, tenant.id).await? }
             } else {
                 FirstKey::InFile(secrets::write_admin_key(&config.data_dir, &*rows.entropy, &key)?)
             }
@@ -49,10 +57,22 @@ pub(super) async fn ensure_default_tenant(
     Ok(())
 }
 
+/// Creates the key in the page's address.
+async fn create_page_key(registry: &TenantRegistry, tenant: TenantId) -> anyhow::Result<String> {
+    let scopes = [KeyScope::Upload, KeyScope::Read, KeyScope::Link].into_iter().collect();
+    let wish = KeyWish { name: Some("start page".to_owned()), scopes, expires_in: Some(PAGE_KEY_TTL) };
+    Ok(registry.make_key(tenant, wish).await?.token.reveal())
+}
+
 /// Hand-over of the first key to the operator.
 enum FirstKey {
-    /// Printed on the terminal, once.
-    Shown(String),
+    /// Printed on the terminal, once, with the key for the page's address.
+    Shown {
+        /// The first key.
+        key: String,
+        /// The key for the page.
+        page_key: String,
+    },
     /// Written to this file, of mode 600.
     InFile(PathBuf),
     /// No key: the operator creates it.
@@ -80,7 +100,9 @@ fn welcome_text(config: &ServiceConfig, public_url: &str, key: &FirstKey) -> Str
                  Make a first key:\n  {gantry} key create --tenant default --scopes admin"
             );
         }
-        FirstKey::Shown(key) => (format!("{public_url}/#key={key}"), format!("{key} (shown once)"), key.clone()),
+        FirstKey::Shown { key, page_key } => {
+            (format!("{public_url}/#key={page_key} (for 24 hours)"), format!("{key} (shown once)"), key.clone())
+        }
         FirstKey::InFile(file) => {
             let quoted = format::quoted(&file.display().to_string());
             (public_url.to_owned(), format!("in {} (move it away)", file.display()), format!("\"$(cat {quoted})\""))

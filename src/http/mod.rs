@@ -6,7 +6,7 @@
 //! * `error` – an exhaustive renderer of the engine's errors
 //!
 //! Shared by all protocols: [`server`] (the accept loop, with [`tls`]), `context` (request ids, credentials, client
-//! addresses), `problem` (RFC 9457), `query` (parameters and pages), `openapi` (routes and the contract that describes
+//! addresses), `problem` (RFC 9457), `html_page` and `error_page` (answers for people), `query` (parameters and pages), `openapi` (routes and the contract that describes
 //! them, from the same declaration), `caching`. Protocols do not use each other, and none of them accesses the database
 //! or the object store.
 
@@ -30,9 +30,11 @@ mod content_origin;
 mod context;
 mod cors;
 mod download;
+mod error_page;
 mod events;
 mod failure_limit;
 pub mod forwarded;
+mod html_page;
 mod ietf;
 mod json_body;
 mod json_reason;
@@ -165,8 +167,9 @@ async fn apply_request_policies(State(site): State<AppState>, request: Request, 
         return problem::route_not_found().await.into_response();
     }
     let attempt = failure_limit::AccessAttempt::from_request(&request);
+    let reader = error_page::ErrorPageReader::from_request(&request);
     let response = cors::apply_cors(&site, request, next).await;
-    let mut response = site.failure_limit.limit_failure(&attempt, response);
+    let mut response = error_page::for_reader(&site, reader, site.failure_limit.limit_failure(&attempt, response));
     caching::set_default_no_store(response.headers_mut());
     response
 }

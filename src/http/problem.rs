@@ -149,11 +149,19 @@ impl ProblemDetails {
     }
 }
 
+/// What a page says of a problem, kept with the answer: whether people read it is decided after it was rendered.
+#[derive(Clone, Debug)]
+pub(super) struct ProblemSentence {
+    pub(super) code: &'static str,
+    pub(super) detail: String,
+}
+
 impl IntoResponse for ProblemDetails {
     fn into_response(self) -> Response {
         let json = serde_json::to_vec(&self.view()).unwrap_or_default();
         let mut response = Response::new(Body::from(json));
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(ProblemSentence { code: self.code, detail: self.detail });
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,24 +1,13 @@
 // The documentation page in a real browser: it shows every operation of the contract, and asks nobody else for anything.
 
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import test from "node:test";
-import { chromium } from "playwright-core";
-import { CHROMIUM, QUIET } from "./browser.mjs";
+import { screenshot, startBrowser, sticksOut, violations } from "./pages.mjs";
 import { Service } from "./service.mjs";
-
-const SCREENSHOTS = process.env.GANTRY_TEST_SCREENSHOTS;
-
-async function screenshot(page, name) {
-  if (!SCREENSHOTS) return;
-  await mkdir(SCREENSHOTS, { recursive: true });
-  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
-}
 
 test("the documentation page", async (t) => {
   const service = await Service.start();
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET });
+  const browser = await startBrowser();
   t.after(async () => {
     await browser.close();
     await service.stop();
@@ -69,6 +58,65 @@ test("the documentation page", async (t) => {
     const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1);
     await screenshot(page, "docs-narrow");
     assert.ok(!wide, "nothing sticks out on a narrow screen");
+  });
+
+  await t.test("every member has words, and tables render code", async () => {
+    const wordless = await page.evaluate(() => [...document.querySelectorAll("section.operation tr")]
+      .filter((row) => row.cells.length === 4 && row.cells[3].tagName === "TD" && !row.cells[3].textContent.trim())
+      .map((row) => `${row.closest("section").id}: ${row.cells[0].textContent}`));
+    assert.deepEqual(wordless, []);
+    const raw = await page.evaluate(() => [...document.querySelectorAll("section.operation td, section.operation p")].filter((cell) => cell.textContent.includes("`")).length);
+    assert.equal(raw, 0, "no backquote is shown");
+    const answer = page.locator("#getAsset details", { hasText: "always" }).first();
+    assert.match(await answer.evaluate((details) => details.textContent), /derivatives\[\]\.variant|derivatives\.variant/);
+  });
+
+  await t.test("an error's code leads to its row on the page of all codes", async () => {
+    const links = await page.$$eval("section.operation a[href^='/docs/errors#code-']", (all) => [...new Set(all.map((link) => link.getAttribute("href")))]);
+    assert.ok(links.length > 20, `${links.length}`);
+    const errors = await (await fetch(`${service.url}/docs/errors`)).text();
+    const lost = links.filter((link) => !errors.includes(`id="${link.split("#")[1]}"`));
+    assert.deepEqual(lost, []);
+  });
+
+  await t.test("a call is tried with one's own key", async () => {
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.fill("#try-key #key", service.key);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("text=Calls are made with the key that begins with gk_");
+    const create = page.locator("#createUpload .try");
+    await create.evaluate((details) => { details.open = true; });
+    await create.locator("textarea").fill('{"filename": "tried.txt", "size": 5}');
+    await create.getByRole("button", { name: "Send POST" }).click();
+    await create.locator("text=201").waitFor();
+    const id = JSON.parse(await create.locator("pre").first().textContent()).asset.id;
+    await create.scrollIntoViewIfNeeded();
+    await screenshot(page, "docs-try");
+    assert.ok(!(await sticksOut(page)));
+    const see = page.locator("#getAsset .try");
+    await see.evaluate((details) => { details.open = true; });
+    await see.getByLabel("id").fill(id);
+    await see.getByRole("button", { name: "Send GET" }).click();
+    await see.locator("text=/\"state\": \"awaiting\"/").waitFor();
+    const command = await see.locator("details", { hasText: "As a command" }).locator("pre").evaluate((pre) => pre.textContent);
+    assert.equal(command, `curl -sS -H "Authorization: Bearer $GANTRY_API_KEY" '${service.url}/v1/assets/${id}'`);
+    const events = page.locator("#getEvents .try");
+    await events.evaluate((details) => { details.open = true; });
+    await events.getByLabel("after").fill("0");
+    await events.getByRole("button", { name: "Send GET" }).click();
+    await events.locator("text=/asset.created|upload.created/").waitFor({ timeout: 15_000 });
+    assert.ok(!(await page.content()).includes(service.key), "the key is nowhere in the page");
+  });
+
+  await t.test("axe finds nothing: light, dark, narrow", async () => {
+    for (const [width, colorScheme] of [[1280, "light"], [1280, "dark"], [320, "light"]]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme });
+      // What is hidden by the filter is not looked at: the page has a hundred operations of one kind.
+      await page.fill("#filter", "/v1/assets");
+      assert.deepEqual(await violations(page), [], `${width} ${colorScheme}`);
+      await page.fill("#filter", "");
+    }
   });
 
   await t.test("nothing comes from elsewhere", async () => {

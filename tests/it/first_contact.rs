@@ -90,10 +90,42 @@ async fn the_first_key_is_shown_on_a_terminal() {
     let mut terminal = terminal.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(terminal.stdout.take().unwrap()).lines().map_while(Result::ok);
     let shown: Vec<_> = lines.take_while(|line| !line.contains("key create")).collect();
-    terminal.kill().unwrap();
-    terminal.wait().unwrap();
     let shown = shown.join("\n");
     assert!(shown.contains(&format!("{}/#key=gk_", instance.url)) && !shown.contains("admin.key"), "{shown}");
+    let word_after = |mark: &str| shown.split(mark).nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let (page_key, admin_key) = (word_after("/#key="), word_after("Admin key"));
+    eventually("it serves", async || {
+        requests::client()
+            .get(format!("{}/livez", instance.url))
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status() == 200)
+    })
+    .await;
+    // The address goes through histories and messages: its key sends, reads and links, and ends.
+    let asset = upload(&instance.url, &page_key, "hello").await;
+    assert_eq!(asset["state"], "ready");
+    let status = async |key: &str, path: &str, body: Option<&'static str>| {
+        let url = format!("{}{path}", instance.url);
+        let request =
+            body.map_or_else(|| requests::client().get(&url), |body| requests::client().post(&url).body(body));
+        request.bearer_auth(key).send().await.unwrap().status().as_u16()
+    };
+    let links = format!("/v1/assets/{}/links", asset["id"].as_str().unwrap());
+    assert_eq!(status(&page_key, &links, Some("{}")).await, 201);
+    assert_eq!(status(&page_key, "/v1/keys", None).await, 403);
+    assert_eq!(status(&page_key, "/v1/admin/jobs", None).await, 403);
+    let keys =
+        requests::client().get(format!("{}/v1/keys", instance.url)).bearer_auth(&admin_key).send().await.unwrap();
+    let keys: Value = keys.json().await.unwrap();
+    let of_page = keys["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| page_key.contains(&key["id"].as_str().unwrap().replace('-', "")));
+    assert!(of_page.is_some_and(|key| key["expires_at"].is_string() && key["name"] == "start page"), "{keys}");
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
 }
 
 /// A later version's step in the history of the schema, as that version would have written it.

@@ -33,6 +33,7 @@ mod naming;
 mod native;
 mod operate;
 mod overruns;
+mod pages;
 mod presign;
 mod private_ca;
 mod processing;

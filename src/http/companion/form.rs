@@ -8,7 +8,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, Bytes};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, StatusCode, header};
 use multer::{Field, Multipart};
@@ -21,6 +21,7 @@ use crate::domain::asset::{Asset, AssetMetadata};
 use crate::domain::name::FileName;
 use crate::engine::{AppendBody, BodyFrame, Error, GrantDescription, TruncatedBody};
 use crate::http::chunk_detection::ChunkClaims;
+use crate::http::html_page::{MessagePage, message_response, size_text};
 
 /// Maximum bytes of the value of a field.
 const MAX_FIELD_BYTES: usize = 16 << 10;
@@ -338,12 +339,10 @@ pub(super) fn page_or_s3_response(form: &FormFields, asset: &Asset, public_url: 
     if form.success_status.is_some() {
         return s3_response(form, asset, public_url);
     }
-    let page = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Uploaded</title>\
-                <p>The file has arrived. You can close this page.";
-    let mut response = Html(page).into_response();
-    let policy = HeaderValue::from_static("default-src 'none'");
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    response
+    let received = format!("Received: 1 file, {}. You can close this page.", size_text(asset.size));
+    let page =
+        MessagePage { heading: "The file has arrived", sentences: &[&received], link: None, details: &[], good: true };
+    message_response(public_url, StatusCode::OK, &page)
 }
 
 #[cfg(test)]

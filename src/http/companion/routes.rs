@@ -49,6 +49,7 @@ pub(super) fn form_routes() -> ApiRoutes {
         "text/html",
         "A page that says so.",
     );
+    let plain = plain.with_error_pages();
     let link = op("The file that Uppy has sent as a form").operation_id("getFormFile").description(
         "Uppy 6 makes the link to its result itself: the form's address, and the key. It leads to the asset's content, which \
          asks for a credential as ever.",

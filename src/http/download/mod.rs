@@ -28,7 +28,7 @@ pub(super) fn routes() -> ApiRoutes {
         .get_and_head(
             "/d/{grant}",
             handlers::get_link_content,
-            describe_download(link).error_codes(&["not_found", "unavailable", "rate_limited"]),
+            describe_download(link).error_codes(&["not_found", "unavailable", "rate_limited"]).with_error_pages(),
         )
 }
 

@@ -60,6 +60,8 @@ pub(in crate::http) const ADMIN_RESOURCE_ACCESS: AccessCells = "uuuufffff+hff";
 pub(in crate::http) const OPERATOR_ACCESS: AccessCells = "uuuufffff+fff";
 /// A grant in the path; no other credential counts there.
 pub(in crate::http) const GRANT_ACCESS: AccessCells = "uuuuuuuuuuu++";
+/// A grant in the path of a page, where every other credential is an unknown address.
+pub(in crate::http) const GRANT_PAGE_ACCESS: AccessCells = "hhhhhhhhhhh++";
 /// A grant in the path, for its own upload only.
 pub(in crate::http) const GRANT_UPLOAD_ACCESS: AccessCells = "uuuuuuuuuuu+h";
 

@@ -94,7 +94,9 @@ impl ApiRoutes {
             route = route.layer(from_fn(caching::apply_etag));
         }
         self.router = self.router.route(path, route);
-        self.operations.push(RoutedOperation { method, path: path.to_owned(), op, group: self.group });
+        // OpenAPI has no parameter that spans segments: the document shows it as any other.
+        let path = path.replace("{*", "{");
+        self.operations.push(RoutedOperation { method, path, op, group: self.group });
         self
     }
 

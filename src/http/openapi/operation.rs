@@ -25,6 +25,8 @@ pub(in crate::http) struct OperationSpec {
     pub(super) cacheable: bool,
     /// Clients may add parameters of their own to the query; the handler checks them.
     pub(super) any_parameters: bool,
+    /// Clients that accept HTML get errors as pages.
+    pub(super) error_pages: bool,
 }
 
 /// A parameter apart from those in the path, or a header of an answer.
@@ -93,6 +95,7 @@ pub(in crate::http) fn op(summary: &'static str) -> OperationSpec {
         error_codes: Vec::new(),
         cacheable: false,
         any_parameters: false,
+        error_pages: false,
     }
 }
 
@@ -212,6 +215,11 @@ impl OperationSpec {
     pub(in crate::http) fn error_codes(mut self, codes: &[&'static str]) -> Self {
         self.error_codes.extend(codes);
         self
+    }
+
+    /// Declares that clients that accept HTML get errors as pages (`error_page`).
+    pub(in crate::http) fn with_error_pages(self) -> Self {
+        Self { error_pages: true, ..self }
     }
 
     /// The same declaration for HEAD.

@@ -105,7 +105,11 @@ impl OperationRenderer {
         }
         let schema = (dialect.schema)(&mut self.answers).to_value();
         for (status, failures) in by_status {
-            all.entry(status.as_str()).or_insert_with(|| error_response(dialect, &schema, status, &failures));
+            let mut rendered = error_response(dialect, &schema, status, &failures);
+            if op.error_pages {
+                merge_content(&mut rendered, &json!({ "content": { "text/html": {} } }));
+            }
+            all.entry(status.as_str()).or_insert(rendered);
         }
         all
     }
@@ -179,6 +183,7 @@ fn path_parameter(name: &str) -> ParameterSpec {
         "kind" => (one_of(JobKind::ALL.map(JobKind::name)), "The kind of job."),
         "name" => (some_text(), "Its name."),
         "file" => (some_text(), "The name of a file."),
+        "module" => (some_text(), "The path of a module."),
         "guide" => (some_text(), "The name of a guide."),
         "version" => (some_text(), "The version of the files."),
         "delivery" => (uuid_type(), "The id of a delivery."),

@@ -82,6 +82,7 @@ fn render_guide(markdown: &str) -> RenderedGuide {
         .filter(|event| !matches!(event, Event::Html(_) | Event::InlineHtml(_)))
         .map(link_to_page)
         .collect();
+    mark_code_rows(&mut events);
     let mut headings: Vec<GuideHeading> = Vec::new();
     let mut begin = 0;
     for at in 0..events.len() {
@@ -100,6 +101,16 @@ fn render_guide(markdown: &str) -> RenderedGuide {
     let mut rendered = String::new();
     html::push_html(&mut rendered, events.into_iter());
     RenderedGuide { headings, html: rendered }
+}
+
+/// Gives rows of tables that begin with code an id of their own: the row of an error code is `#code-gone`.
+fn mark_code_rows(events: &mut Vec<Event<'_>>) {
+    for at in (2..events.len()).rev() {
+        if let [Event::Start(Tag::TableRow), Event::Start(Tag::TableCell), Event::Code(code)] = &events[at - 2..=at] {
+            let mark = format!("<span id=\"code-{}\"></span>", slug(code));
+            events.insert(at, Event::InlineHtml(mark.into()));
+        }
+    }
 }
 
 fn read_heading(level: HeadingLevel, inner: &[Event<'_>], before: &[GuideHeading]) -> GuideHeading {
@@ -153,6 +164,17 @@ mod tests {
         for link in ["\"/docs/phones\"", "\"/docs/errors#gone\"", "\"/docs#createUpload\"", "\"other.md\""] {
             assert!(guide.html.contains(link), "{link} is not in {}", guide.html);
         }
+    }
+
+    #[test]
+    fn rows_of_codes_can_be_linked_to() {
+        let guide = render_guide("| code | cause |\n|---|---|\n| `not_found` | Nothing. |\n| words | `code` |\n");
+        assert!(
+            guide.html.contains("<td><span id=\"code-not_found\"></span><code>not_found</code></td>"),
+            "{}",
+            guide.html
+        );
+        assert_eq!(guide.html.matches("id=").count(), 1, "{}", guide.html);
     }
 
     #[test]

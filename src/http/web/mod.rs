@@ -1,4 +1,5 @@
-//! The start page, the operator's dashboard, the API reference, the guides and their files, compiled in from `web/`.
+//! The start page, the upload page of a grant, the operator's dashboard, the API reference, the guides, their files, and the
+//! modules of the uploader for pages of others, compiled in from `web/`.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -11,11 +12,20 @@ use super::context::PathId;
 use super::openapi::{ApiRoutes, OperationSpec, op, string_type};
 use super::{AppState, caching, problem};
 
+mod grant_page;
 mod guide_page;
 
+/// Files of the pages, and of the uploader its modules alone.
 #[derive(RustEmbed)]
 #[folder = "web/"]
-#[exclude = "uploader/*"]
+#[include = "*.html"]
+#[include = "*.css"]
+#[include = "*.js"]
+#[include = "guides/*.md"]
+#[exclude = "uploader/examples/*"]
+#[exclude = "uploader/test/*"]
+#[exclude = "uploader/types/*"]
+#[exclude = "uploader/node_modules/*"]
 struct EmbeddedWebFiles;
 
 /// Cache lifetime of a file whose URL contains its version: a year, the longest that RFC 9111 provides for.
@@ -26,7 +36,7 @@ const REVALIDATE_CACHE_CONTROL: &str = "public, no-cache";
 /// Makes texts unusable as markup or script: every sink of the DOM that would parse them throws (Trusted Types).
 const TRUSTED_TYPES: &str = "; require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// `/`, `/admin`, `/docs`, `/docs/{guide}` and `/web/…`.
+/// `/`, `/admin`, `/docs`, `/docs/{guide}`, `/u/{grant}`, `/web/…` and `/uploader/src/…`.
 pub(super) fn routes() -> ApiRoutes {
     let page = |id, about| describe_cacheable(op(about).operation_id(id)).media_response(200, "text/html", "The page.");
     let file_op = |id| {
@@ -40,6 +50,8 @@ pub(super) fn routes() -> ApiRoutes {
     let dashboard = page("getDashboardPage", "The operator's dashboard")
         .description("Asks for a key, and shows what the key may see through this API alone.");
     let guide_op = page("getGuidePage", "A guide: errors, phones, operators and others").error_codes(&["not_found"]);
+    let module_op = file_op("getUploaderModule")
+        .description("`<gantry-uploader>` and its core, for pages of any origin: `/uploader/src/element/index.js`.");
     ApiRoutes::for_tag("Pages")
         .get("/", get_start_page, page("getStartPage", "The start page: an uploader"))
         .get("/admin", get_dashboard_page, dashboard)
@@ -48,6 +60,13 @@ pub(super) fn routes() -> ApiRoutes {
         .get("/web/{file}", get_file, file_op("getWebFile"))
         .get("/web/{version}/{file}", get_versioned_file, of_version)
         .get("/web/{version}/admin/{file}", get_dashboard_file, of_dashboard)
+        .get("/uploader/src/{*module}", get_uploader_module, module_op)
+        .get(
+            "/web/{version}/uploader/src/{*module}",
+            get_versioned_module,
+            file_op("getUploaderModuleOfVersion").description("The same for this service's own pages."),
+        )
+        .get("/u/{grant}", grant_page::get_grant_page, grant_page::describe_grant_page())
 }
 
 fn describe_cacheable(op: OperationSpec) -> OperationSpec {
@@ -107,6 +126,28 @@ async fn get_dashboard_file(
     serve_versioned_file(&site, &headers, &asked, &format!("admin/{name}")).await
 }
 
+/// A module of the uploader, which pages of any origin may import.
+async fn get_uploader_module(State(site): State<AppState>, headers: HeaderMap, Path(module): Path<String>) -> Response {
+    let mut response = serve_file(&site, &headers, &module_file(&module), REVALIDATE_CACHE_CONTROL).await;
+    for (name, value) in [("access-control-allow-origin", "*"), ("cross-origin-resource-policy", "cross-origin")] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn get_versioned_module(
+    State(site): State<AppState>,
+    headers: HeaderMap,
+    Path((asked, module)): Path<(String, String)>,
+) -> Response {
+    serve_versioned_file(&site, &headers, &asked, &module_file(&module)).await
+}
+
+/// The name of a module among the embedded files.
+fn module_file(module: &str) -> String {
+    format!("uploader/src/{module}")
+}
+
 /// A common version of all files, because they import each other.
 fn files_version() -> String {
     let mut all = Sha256::new();
@@ -116,15 +157,18 @@ fn files_version() -> String {
     hex::encode(&all.finalize()[..8])
 }
 
-/// A page with versioned URLs of its files.
 async fn serve_page(site: &AppState, request: &HeaderMap, name: &str) -> Response {
     let Some(file) = EmbeddedWebFiles::get(name) else { return problem::route_not_found().await.into_response() };
     page_response(site, request, &String::from_utf8_lossy(&file.data))
 }
 
 fn page_response(site: &AppState, request: &HeaderMap, html: &str) -> Response {
-    let html = html.replace("\"/web/", &format!("\"/web/{}/", files_version()));
-    file_response(site, request, html.into_bytes(), "text/html; charset=utf-8", REVALIDATE_CACHE_CONTROL)
+    file_response(site, request, with_versions(html).into_bytes(), "text/html; charset=utf-8", REVALIDATE_CACHE_CONTROL)
+}
+
+/// The page with versioned addresses of its files.
+fn with_versions(html: &str) -> String {
+    html.replace("\"/web/", &format!("\"/web/{}/", files_version()))
 }
 
 async fn serve_file(site: &AppState, request: &HeaderMap, name: &str, kept: &str) -> Response {
@@ -141,11 +185,7 @@ fn file_response(site: &AppState, request: &HeaderMap, body: Vec<u8>, kind: &str
     } else {
         Response::new(Body::from(body))
     };
-    let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' {}; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        site.store_origin
-    );
+    let policy = content_security_policy(site, "'none'");
     let texts = [
         (header::CONTENT_TYPE, kind),
         (header::ETAG, &tag),
@@ -161,4 +201,34 @@ fn file_response(site: &AppState, request: &HeaderMap, body: Vec<u8>, kind: &str
         }
     }
     response
+}
+
+/// The policy of the pages: nothing inline, no text that becomes code. `forms`: where forms may be sent.
+fn content_security_policy(site: &AppState, forms: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: {store} {content}; \
+         connect-src 'self' {store}; base-uri 'none'; form-action {forms}; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types gantry-uploader",
+        store = site.store_origin,
+        content = site.content_url,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_uploader_its_modules_are_embedded_and_nothing_else() {
+        let (mut bytes, mut modules) = (0, 0);
+        for name in EmbeddedWebFiles::iter().filter(|name| name.starts_with("uploader/")) {
+            assert!(name.starts_with("uploader/src/") && name.ends_with(".js"), "{name}");
+            bytes += EmbeddedWebFiles::get(&name).unwrap().data.len();
+            modules += 1;
+        }
+        assert!(modules > 40 && bytes < 400_000, "{modules} modules of {bytes} bytes");
+        for foreign in ["uploader/test/core/fakes.js", "uploader/package.json", "../Cargo.toml"] {
+            assert!(EmbeddedWebFiles::get(foreign).is_none(), "{foreign}");
+        }
+    }
 }

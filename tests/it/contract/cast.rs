@@ -96,6 +96,7 @@ impl<'a> Cast<'a> {
             ("{kind}", "process"),
             ("{name}", short_lived),
             ("{file}", "app.js"),
+            ("{module}", "core/uploader.js"),
             ("{guide}", "errors"),
             ("{version}", "0"),
             ("{delivery}", &self.find("delivery").unwrap()),

@@ -44,6 +44,12 @@ impl TenantEngine {
         Ok(actor)
     }
 
+    /// True for an upload grant of this service whose time is over: its holder can be told so.
+    #[must_use]
+    pub fn is_expired_grant(&self, token: &str) -> bool {
+        self.tokens.open_upload_grant(token).is_some_and(|(_, until)| until <= self.store.now())
+    }
+
     async fn identify(&self, token: &str) -> Result<Actor> {
         let now = self.store.now();
         let (actor, kind) = if token.starts_with("gu_") {

@@ -35,7 +35,9 @@ export function createContext(options) {
   const sender = new Sender({ http: ports.http, clock, gate, connection });
   const api = new Api({ options, endpoint, sender, clock });
   const session = newId(random);
-  const records = new Records({ storage: ports.storage, clock, endpoint, session });
+  // What is kept of one user or form is not restored for another.
+  const place = options.scope ? `${endpoint}#${options.scope}` : endpoint;
+  const records = new Records({ storage: ports.storage, clock, endpoint: place, session });
   const end = new AbortController();
   /** @type {Promise<Limits | null> | null} */
   let asked = null;
@@ -56,7 +58,7 @@ export function createContext(options) {
   };
 
   return {
-    options, ports, clock, random, store, gate, connection, sender, api, session, records, end,
+    options, ports, clock, random, store, gate, connection, sender, api, session, records, end, place,
     worker: ports.worker,
     locks: ports.locks,
     progress: new Progress({ store, clock }),

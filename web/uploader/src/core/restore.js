@@ -22,11 +22,11 @@ export function beginSession({ locks, session, end }) {
 /** Takes over what pages that ended have left, now and when others end.
  * @param {Context} context @param {(items: StoredItem[]) => Promise<void>} take */
 export async function claimUnfinished(context, take) {
-  const { ports: { storage, locks }, api, session, end } = context;
+  const { ports: { storage, locks }, place, session, end } = context;
   const waited = new Set();
   const claim = async () => {
     const alive = (await locks.held(SESSION)).map((name) => name.slice(SESSION.length));
-    const { mine, others } = await storage.claim(api.endpoint, session, alive);
+    const { mine, others } = await storage.claim(place, session, alive);
     for (const other of others) {
       if (waited.has(other)) continue;
       waited.add(other);

@@ -103,8 +103,15 @@ export class Scheduler {
     const error = signal.aborted ? signal.reason : thrown;
     if (error instanceof Stopped) return;
     if (error instanceof Elsewhere) this.waitForLock(entry);
+    else if (error instanceof NeedsFile && entry.file) this.again(entry);
     else if (error instanceof NeedsFile) this.move(entry, { kind: "needs-file" });
     else this.settle(entry, { kind: "failed", problem: asProblem(error).problem });
+  }
+
+  /** The file was chosen while its job went without: the job's place is free in a moment. @param {Entry} entry */
+  again(entry) {
+    this.move(entry, { kind: "queued" });
+    this.queue.add(entry);
   }
 
   /** Another page drives this upload: when it ends, this one goes on. @param {Entry} entry */

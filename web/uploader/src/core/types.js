@@ -136,6 +136,8 @@
  * @property {boolean} [autoStart] Files are sent as soon as they are added; true by default.
  * @property {Record<string, unknown> | ((file: FileInfo) => Record<string, unknown>)} [metadata]
  * @property {string} [policy] The name of the policy that applies.
+ * @property {string} [scope] Whose files they are, as an id that is no secret: what one user or form left unfinished is not restored for
+ *   another at the same endpoint.
  * @property {boolean} [wakeLock] The screen stays on while something is sent; true by default.
  * @property {boolean} [worker] Checksums are made in a worker; true by default.
  * @property {number} [digestUpTo] Files up to this size are sent with a SHA-256 of the whole; 256 MiB by default.

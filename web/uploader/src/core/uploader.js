@@ -243,7 +243,8 @@ export class FileUploader {
   async reselect(files) {
     const waiting = this.chosen().filter((entry) => {
       const { state } = this.context.store.items.get(entry.id) ?? {};
-      return state?.kind === "needs-file" || (state?.kind === "failed" && state.problem.code === "file_unreadable");
+      // What was restored a moment ago may still be asking the service what it has.
+      return state?.kind === "needs-file" || (!entry.file && state && ACTIVE.has(state.kind)) || (state?.kind === "failed" && state.problem.code === "file_unreadable");
     });
     const { found, ...told } = await match(waiting, files);
     for (const [entry, { file, handle }] of found) this.giveFile(entry, file, handle ?? entry.handle);

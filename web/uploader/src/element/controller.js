@@ -1,6 +1,6 @@
 // Between the core and what is seen: takes files, carries out what was pressed, and tells the page and the screen reader what changed.
 
-import { AT_RISK, ENDED, wantsFile } from "./describe.js";
+import { AT_RISK, ENDED } from "./describe.js";
 import { tally } from "./total.js";
 
 /** @typedef {import("./types.js").Uploader} Uploader */
@@ -139,7 +139,6 @@ export class Controller {
    * @param {import("./collect.js").Found[]} found
    */
   async reselect(found) {
-    if (!this.state.items.some(wantsFile)) return { sources: found, others: [] };
     const { different, unknown } = await this.uploader.reselect(found);
     const fresh = new Set(unknown);
     return { sources: found.filter(({ file }) => fresh.has(file)), others: different.map((one) => this.otherFile(one)) };

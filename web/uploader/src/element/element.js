@@ -19,6 +19,9 @@ const PROPERTIES = ["tokenProvider", "grantProvider", "uploader", "options", "me
 /** What the core is made of: with another value it is made anew. */
 const OF_CORE = new Set(["endpoint", "token", "accept", "multiple", "max-files", "max-size", "manual"]);
 
+/** Files wait so many milliseconds for a storage that does not answer. */
+const RESTORE_PATIENCE = 2000;
+
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
 
 export class GantryUploaderElement extends Base {
@@ -49,6 +52,8 @@ export class GantryUploaderElement extends Base {
   #internals;
   /** @type {import("./parts.js").Parts | undefined} */
   #parts;
+  /** Resolves once what earlier pages left is in the list: what is given then may be the rest of it. @type {Promise<unknown>} */
+  #restored = Promise.resolve();
   /** What was dropped before there was a core. @type {import("./collect.js").Collected[]} */
   #early = [];
 
@@ -157,6 +162,7 @@ export class GantryUploaderElement extends Base {
   /** Adds files as if they had been dropped. @param {Iterable<Source>} files */
   async add(files) {
     const found = [...files].map((file) => (file instanceof File ? { file } : file));
+    await this.#restored;
     return this.#controller?.take({ found, empty: [], unreadable: [] });
   }
 
@@ -176,12 +182,18 @@ export class GantryUploaderElement extends Base {
     return buildParts(this.attachShadow({ mode: "open" }), {
       draw: () => this.#painter.now(),
       take: (collected) => {
-        if (this.#controller) void this.#controller.take(collected);
-        else this.#early.push(collected);
+        if (this.#controller) void this.#restored.then(() => this.#controller?.take(collected));
+        else this.#hold(collected);
       },
       get controller() { return self.#controller; },
       get words() { return self.#words; },
     });
+  }
+
+  /** Keeps what was given before there was a credential, and tells the page of it. @param {import("./collect.js").Collected} collected */
+  #hold(collected) {
+    this.#early.push(collected);
+    this.dispatchEvent(new CustomEvent("gantry-held", { detail: { files: collected.found.length }, bubbles: true, composed: true }));
   }
 
   /** Finds the language, and loads its messages if they are not there yet. */
@@ -224,8 +236,9 @@ export class GantryUploaderElement extends Base {
     const uploader = this.#given ?? this.#create(String(endpoint));
     this.#controller = new Controller(uploader, this.#host(this.#parts));
     // A page that may store nothing restores nothing.
-    if (!this.#given) uploader.restore().catch(() => {});
-    this.#early.splice(0).forEach((collected) => void this.#controller?.take(collected));
+    const restore = this.#given ? null : uploader.restore().catch(() => {});
+    this.#restored = restore ? Promise.race([restore, new Promise((resolve) => setTimeout(resolve, RESTORE_PATIENCE))]) : Promise.resolve();
+    void this.#restored.then(() => this.#early.splice(0).forEach((collected) => void this.#controller?.take(collected)));
     this.#clock = setInterval(() => this.#tick(), 1000);
     return this.#painter.now();
   }

@@ -14,6 +14,7 @@ export function createContext(options: UploaderOptions): {
     session: string;
     records: Records;
     end: AbortController;
+    place: string;
     worker: import("./types.js").WorkerPort;
     locks: import("./types.js").LocksPort;
     progress: Progress;

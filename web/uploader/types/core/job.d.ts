@@ -22,6 +22,7 @@ export class Job {
         session: string;
         records: import("./records.js").Records;
         end: AbortController;
+        place: string;
         worker: import("./types.js").WorkerPort;
         locks: import("./types.js").LocksPort;
         progress: import("./progress.js").Progress;

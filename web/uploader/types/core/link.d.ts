@@ -14,6 +14,7 @@ export class Link {
         session: string;
         records: import("./records.js").Records;
         end: AbortController;
+        place: string;
         worker: import("./types.js").WorkerPort;
         locks: import("./types.js").LocksPort;
         progress: import("./progress.js").Progress;

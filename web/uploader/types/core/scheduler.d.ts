@@ -17,6 +17,7 @@ export class Scheduler {
         session: string;
         records: import("./records.js").Records;
         end: AbortController;
+        place: string;
         worker: import("./types.js").WorkerPort;
         locks: import("./types.js").LocksPort;
         progress: import("./progress.js").Progress;
@@ -48,6 +49,8 @@ export class Scheduler {
     sent(job: Job): void;
     /** @param {Job} job @param {unknown} thrown */
     failed({ entry, signal }: Job, thrown: unknown): void;
+    /** The file was chosen while its job went without: the job's place is free in a moment. @param {Entry} entry */
+    again(entry: Entry): void;
     /** Another page drives this upload: when it ends, this one goes on. @param {Entry} entry */
     waitForLock(entry: Entry): void;
     /** @param {Entry} entry @param {ItemState} state */

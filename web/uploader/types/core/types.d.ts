@@ -328,6 +328,11 @@ export type UploaderOptions = {
      */
     policy?: string | undefined;
     /**
+     * Whose files they are, as an id that is no secret: what one user or form left unfinished is not restored for
+     * another at the same endpoint.
+     */
+    scope?: string | undefined;
+    /**
      * The screen stays on while something is sent; true by default.
      */
     wakeLock?: boolean | undefined;

@@ -15,6 +15,7 @@ export class FileUploader {
         session: string;
         records: import("./records.js").Records;
         end: AbortController;
+        place: string;
         worker: import("./types.js").WorkerPort;
         locks: import("./types.js").LocksPort;
         progress: import("./progress.js").Progress;

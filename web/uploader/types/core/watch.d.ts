@@ -18,6 +18,7 @@ export class Watcher {
         session: string;
         records: import("./records.js").Records;
         end: AbortController;
+        place: string;
         worker: import("./types.js").WorkerPort;
         locks: import("./types.js").LocksPort;
         progress: import("./progress.js").Progress;
