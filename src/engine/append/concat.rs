@@ -215,7 +215,7 @@ impl AppendEngine {
     }
 }
 
-/// Stands for an `Idempotency-Key`, which tus does not have: the same list with the same metadata is the same request.
+/// The `Idempotency-Key` of a request. Clients of tus send none: the same list with the same metadata is the same request.
 fn fingerprint_of(wish: &ConcatenateUploads) -> IdempotencyKey {
     let mut list = Sha256::new();
     wish.uploads.iter().for_each(|id| list.update(id.0.as_bytes()));

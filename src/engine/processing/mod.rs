@@ -13,7 +13,7 @@ use crate::blob::BlobStore;
 use crate::crash;
 use crate::domain::asset::{Asset, AssetState, AssetVerdict};
 use crate::domain::checksum::Sha256Digest;
-use crate::domain::clock::{Entropy, Timestamp};
+use crate::domain::clock::Timestamp;
 use crate::domain::event::EventKind;
 use crate::domain::findings::{AssetFindings, AssetProblem, InspectionState, SCAN_INCOMPLETE, StoredDamage};
 use crate::domain::job::{Job, JobRelease, JobSubject, TryCount};
@@ -98,7 +98,6 @@ impl JobProgress {
 pub struct ProcessingEngine {
     pub(super) store: Arc<dyn Store>,
     pub(super) blobs: Arc<dyn BlobStore>,
-    pub(super) entropy: Arc<dyn Entropy>,
     pub(super) tokens: Arc<TokenSigner>,
     pub(super) settings: Arc<EngineSettings>,
     pub(super) rows: Arc<RowAccess>,
@@ -112,7 +111,6 @@ impl ProcessingEngine {
         Self {
             store: ports.store.clone(),
             blobs: ports.blobs.clone(),
-            entropy: ports.entropy.clone(),
             tokens: ports.tokens.clone(),
             settings: ports.settings.clone(),
             rows: ports.rows.clone(),

@@ -128,7 +128,7 @@ impl ProcessingEngine {
         let said_before = self.rows.update_asset_for(actor, Action::ProcessAsset, id, |asset| async move {
             // A conflict is also one of the job, which is offered again or ended by another report.
             match self.find_offered_job(id, &report.token).await? {
-                Some(job) => Ok(RowUpdate::Commit(self.write_report(asset, job, &report.outcome).await?, None)),
+                Some(job) => Ok(RowUpdate::Commit(self.build_report_tx(asset, job, &report.outcome).await?, None)),
                 None => Ok(RowUpdate::Keep(Some(said_before(asset, &report.outcome)?))),
             }
         });
@@ -139,7 +139,7 @@ impl ProcessingEngine {
     }
 
     /// The transaction for a report on a job.
-    async fn write_report(&self, asset: Asset, job: Job, outcome: &ProcessingOutcome) -> Result<Tx> {
+    async fn build_report_tx(&self, asset: Asset, job: Job, outcome: &ProcessingOutcome) -> Result<Tx> {
         Ok(match outcome {
             ProcessingOutcome::Retry(why) => Tx::new().with(self.offer_again(&job, why)?),
             ProcessingOutcome::Reject(verdict) => {

@@ -41,7 +41,7 @@ impl UploadEngine {
                 return Ok(RowUpdate::Keep(None));
             }
             let mut aborted = upload.abort(self.store.now())?;
-            let tx = self.end_without_bytes(&mut aborted, EventKind::UploadAborted, by).await?;
+            let tx = self.build_end_tx(&mut aborted, EventKind::UploadAborted, by).await?;
             Ok(RowUpdate::Commit(tx, Some(aborted)))
         });
         if let Some(aborted) = aborted.await? {
@@ -53,7 +53,7 @@ impl UploadEngine {
     /// Ends an upload as expired, unless another request changes it meanwhile.
     pub(in crate::engine) async fn expire_upload(&self, upload: Upload) -> Result<()> {
         let Ok(mut expired) = upload.expire(self.store.now()) else { return Ok(()) };
-        let tx = self.end_without_bytes(&mut expired, EventKind::UploadExpired, None).await?;
+        let tx = self.build_end_tx(&mut expired, EventKind::UploadExpired, None).await?;
         if self.rows.commit_if_unchanged(tx).await? {
             self.interrupt_and_clean_up(expired).await;
         }
@@ -62,7 +62,7 @@ impl UploadEngine {
 
     /// The transaction that ends an upload without bytes, together with its asset. `by`: as for
     /// [`Self::abort_upload`].
-    async fn end_without_bytes(&self, ended: &mut Upload, kind: EventKind, by: Option<&Actor>) -> Result<Tx> {
+    async fn build_end_tx(&self, ended: &mut Upload, kind: EventKind, by: Option<&Actor>) -> Result<Tx> {
         let asset = self.store.find_asset(ended.asset).await?;
         let name = asset.as_ref().map_or_else(FileName::nameless, |asset| asset.name.clone());
         let tx = Tx::new().upload(ended, kind, &name);
