@@ -69,6 +69,8 @@
 //!   the diagram
 //! * a step of an upload or a download: the room of [`engine`] (uploads, append, assets, delivery, processing, events,
 //!   webhooks, tenants, operations); its file of the use case builds the [`store::Tx`] of rows that are written together
+//! * a change of a row that other requests change too: `engine/rows/update.rs`; a repeated request with the same
+//!   `Idempotency-Key`: `engine/idempotency.rs`
 //! * SQL: `store/sql`, shared by both databases; the schema is in `migrations/`, every column with a comment
 //! * a shape on the wire: `http/native/wire.rs` (requests), `http/native/view.rs` (answers); a status or an error code:
 //!   `http/problem.rs`

@@ -6,7 +6,8 @@
 //!
 //! Each room is a folder and a type with the ports that it needs. A room uses only the rooms above it in this list:
 //!
-//! * `audit`: the audit trail · `rows`: rows behind a permission · `content_reader`: bytes of stored content
+//! * `audit`: the audit trail · `rows`: rows behind a permission, commits, and changes by compare-and-set
+//! * `idempotency`: results of repeatable requests · `content_reader`: bytes of stored content
 //! * `tenants`: credentials, tenants, policies · `events`: the feed · `webhooks`: endpoints and deliveries
 //! * `uploads`: from creation to completion or abort
 //! * `assets`: stored files · `delivery`: downloads and links
@@ -251,6 +252,7 @@ struct EnginePorts {
     settings: Arc<EngineSettings>,
     audit: Arc<audit::AuditTrail>,
     rows: Arc<rows::RowAccess>,
+    idempotency: idempotency::IdempotencyRecords,
     content: Arc<content_reader::ContentReader>,
     /// Tasks that the end of the process waits for.
     tasks: TaskTracker,
@@ -267,7 +269,19 @@ impl EnginePorts {
         let (settings, tasks) = (Arc::new(settings), TaskTracker::new());
         let audit = Arc::new(audit::AuditTrail::new(store.clone(), entropy.clone(), tasks.clone()));
         let rows = rows::RowAccess::new(store.clone(), entropy.clone(), settings.clone(), audit.clone());
+        let idempotency = idempotency::IdempotencyRecords::new(store.clone(), settings.replay_ttl);
         let content = Arc::new(content_reader::ContentReader::new(blobs.clone(), entropy.clone()));
-        Self { store, blobs, entropy, tokens: Arc::new(tokens), settings, audit, rows: Arc::new(rows), content, tasks }
+        Self {
+            store,
+            blobs,
+            entropy,
+            tokens: Arc::new(tokens),
+            settings,
+            audit,
+            rows: Arc::new(rows),
+            idempotency,
+            content,
+            tasks,
+        }
     }
 }

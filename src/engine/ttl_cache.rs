@@ -9,6 +9,7 @@ use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use moka::future::Cache;
+use moka::ops::compute::Op;
 
 use crate::domain::clock::{Timestamp, after};
 use crate::engine::Result;
@@ -86,6 +87,20 @@ where
         let dated = async { DatedEntry { value: Ok(value), fetched_at: now, fetched_instant: Instant::now() } };
         let is_stale = |dated: &DatedEntry<V>| !dated.is_recent(now, self.max_age);
         self.entries.entry(key.clone()).or_insert_with_if(dated, is_stale).await.is_fresh()
+    }
+
+    /// Replaces the cached value of `key` by a value as of `now` if `is_older` holds for the cached one. Nothing is
+    /// cached for a key that has no value.
+    pub(super) async fn replace(&self, key: &K, now: Timestamp, value: V, is_older: impl Fn(&V) -> bool) {
+        if !self.entries.contains_key(key) {
+            return;
+        }
+        let dated = DatedEntry { value: Ok(value), fetched_at: now, fetched_instant: Instant::now() };
+        let replacing = |cached: Option<moka::Entry<K, DatedEntry<V>>>| {
+            let older = cached.is_some_and(|cached| cached.value().value.as_ref().is_ok_and(&is_older));
+            std::future::ready(if older { Op::Put(dated) } else { Op::Nop })
+        };
+        self.entries.entry_by_ref(key).and_compute_with(replacing).await;
     }
 
     /// Drops the value of `key`, so that the next request fetches it.
@@ -171,6 +186,18 @@ mod tests {
         marks.insert("k", clock.now(), ()).await;
         clock.advance(STALE / 2);
         assert!(marks.contains(&"k", clock.now()).await, "its age counts from the last insertion");
+    }
+
+    #[tokio::test]
+    async fn a_value_is_replaced_by_newer_ones_alone() {
+        let (recent, now) = (TtlCache::new(10, STALE), micros(0));
+        let replace = async |value: u32| recent.replace(&"k", now, value, |cached| *cached < value).await;
+        replace(1).await;
+        assert!(!recent.contains(&"k", now).await, "only a cached value is replaced");
+        recent.insert("k", now, 5).await;
+        replace(7).await;
+        replace(6).await;
+        assert_eq!(recent.get(&"k", now, async { Err(Error::busy("away")) }).await.unwrap(), 7);
     }
 
     #[tokio::test]

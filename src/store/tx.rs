@@ -123,7 +123,7 @@ impl Tx {
 
     /// True if the transaction writes events or jobs, for which readers of the feed and workers wait.
     pub(super) fn is_news(&self) -> bool {
-        self.effects().any(|effect| matches!(effect, WriteEffect::News))
+        self.effects().any(|effect| matches!(effect, WriteEffect::News | WriteEffect::EventAdded(_)))
     }
 
     /// Assets of which a cached copy is out of date after this transaction.
@@ -132,7 +132,21 @@ impl Tx {
             .filter_map(|effect| if let WriteEffect::AssetChanged(asset) = effect { Some(asset) } else { None })
     }
 
-    fn effects(&self) -> impl Iterator<Item = WriteEffect> {
+    /// Assets whose row this transaction changes, or about which it reports an event. An asset may occur several times.
+    pub fn reported_assets(&self) -> impl Iterator<Item = AssetId> {
+        self.effects().filter_map(|effect| match effect {
+            WriteEffect::AssetChanged(asset) | WriteEffect::EventAdded(asset) => Some(asset),
+            WriteEffect::ThingAdded | WriteEffect::UploadChanged(_) | WriteEffect::News | WriteEffect::Quiet => None,
+        })
+    }
+
+    /// Uploads that this transaction changes, as its writer has read and changed them.
+    pub fn changed_uploads(&self) -> impl Iterator<Item = &Upload> {
+        self.effects()
+            .filter_map(|effect| if let WriteEffect::UploadChanged(upload) = effect { Some(upload) } else { None })
+    }
+
+    fn effects(&self) -> impl Iterator<Item = WriteEffect<'_>> {
         self.writes.iter().map(Write::effect)
     }
 }

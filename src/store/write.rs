@@ -192,12 +192,16 @@ impl From<QuotaCharge> for Write {
 
 /// The effect of a write beyond its row.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum WriteEffect {
+pub(super) enum WriteEffect<'a> {
     /// The write adds a row that stays until a client deletes it, so it takes space on the disk.
     ThingAdded,
     /// The write changes this asset, of which a cache may hold a copy.
     AssetChanged(AssetId),
-    /// The write makes an event or a job, for which readers of the feed or workers wait.
+    /// The write changes this upload, of which a cache may hold a copy.
+    UploadChanged(&'a Upload),
+    /// The write makes an event about this asset, for which readers of the feed wait.
+    EventAdded(AssetId),
+    /// The write makes a job, for which workers wait.
     News,
     /// None of these.
     Quiet,
@@ -205,7 +209,7 @@ pub(super) enum WriteEffect {
 
 impl Write {
     /// The effect beyond the row.
-    pub(super) fn effect(&self) -> WriteEffect {
+    pub(super) fn effect(&self) -> WriteEffect<'_> {
         match self {
             Self::Insert(row) => row.effect(),
             Self::Change(change) => change.effect(),
@@ -215,28 +219,30 @@ impl Write {
 }
 
 impl NewRow {
-    fn effect(&self) -> WriteEffect {
+    fn effect(&self) -> WriteEffect<'_> {
         match self {
             Self::Asset(_) | Self::Upload(_) | Self::Link(_) => WriteEffect::ThingAdded,
-            Self::FirstEvent(_) | Self::Job(_) => WriteEffect::News,
+            Self::FirstEvent(event) => WriteEffect::EventAdded(event.asset),
+            Self::Job(_) => WriteEffect::News,
             Self::Replay(_) | Self::Audit(_) => WriteEffect::Quiet,
         }
     }
 }
 
 impl RowChange {
-    fn effect(&self) -> WriteEffect {
+    fn effect(&self) -> WriteEffect<'_> {
         match self {
             Self::InsertTenant(_) | Self::InsertKey(_) | Self::InsertCollection(_) => WriteEffect::ThingAdded,
             Self::UpdateAsset(asset) => WriteEffect::AssetChanged(asset.id),
-            Self::NextEvent(_) | Self::OweJob(_) | Self::RetryJob(..) | Self::HurryJobs(..) => WriteEffect::News,
+            Self::UpdateUpload(upload) => WriteEffect::UploadChanged(upload),
+            Self::NextEvent(event) => WriteEffect::EventAdded(event.asset),
+            Self::OweJob(_) | Self::RetryJob(..) | Self::HurryJobs(..) => WriteEffect::News,
             Self::Webhook(write) => write.effect(),
             Self::Tenancy(write) => write.effect(),
             Self::RevokeKey(..)
             | Self::RotateKey(_)
             | Self::NoteKeyUses(_)
             | Self::NoteUploads(_)
-            | Self::UpdateUpload(_)
             | Self::InsertParts(_)
             | Self::ForgetParts(_)
             | Self::FinishJob(_)
@@ -253,7 +259,7 @@ impl RowChange {
 }
 
 impl WebhookWrite {
-    fn effect(&self) -> WriteEffect {
+    fn effect(&self) -> WriteEffect<'_> {
         match self {
             Self::Deliver(_) => WriteEffect::News,
             Self::Insert(_)
@@ -267,7 +273,7 @@ impl WebhookWrite {
 }
 
 impl TenancyWrite {
-    fn effect(&self) -> WriteEffect {
+    fn effect(&self) -> WriteEffect<'_> {
         match self {
             Self::UpdateTenant(_) | Self::SetQuota(..) | Self::PutPolicy(_) | Self::DropPolicy(..) => {
                 WriteEffect::Quiet

@@ -11,6 +11,9 @@ const SHARED_ENGINE: &str = "engine shared by rooms";
 /// Rooms of the engine. `operations` stands above all others and has no row of its own.
 const ROOMS: [&str; 10] =
     ["audit", "tenants", "events", "webhooks", "uploads", "assets", "delivery", "append", "processing", "operations"];
+/// Parts of the engine that commit by the port: `rows` for all others, and those that change neither uploads nor assets and have
+/// no access to `rows`.
+const COMMITTERS: [&str; 4] = ["engine/rows", "engine/audit", "engine/tenants/registry", "engine/tenants/identity"];
 /// Items that rooms import from the engine itself. All others are imported from their room, so that the table sees it.
 const ENGINE_ITEMS: [&str; 6] = ["Error", "Result", "EnginePorts", "IdempotencyKey", "RequestContext", "UploadLimits"];
 
@@ -354,6 +357,20 @@ fn rooms_import_items_of_other_rooms_by_the_room() {
         }
     }
     assert!(trespasses.is_empty(), "{trespasses:#?}");
+}
+
+/// What is committed past `rows` leaves stale copies in the cache of uploads, and wakes no task that waits for an asset.
+#[test]
+fn the_engine_commits_where_the_cache_is_kept() {
+    let mut committers = 0;
+    for (name, text) in sources().iter().filter(|(name, _)| within(name, "engine")) {
+        let text: String = code(text).split_whitespace().collect();
+        if text.contains("store.commit(") {
+            assert!(COMMITTERS.iter().any(|part| within(name, part)), "{name} commits past engine/rows");
+            committers += 1;
+        }
+    }
+    assert!(committers >= COMMITTERS.len(), "commits are found wrongly: {committers}");
 }
 
 #[test]

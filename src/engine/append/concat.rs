@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use tracing::Instrument as _;
 
@@ -22,10 +21,11 @@ use crate::domain::ids::UploadId;
 use crate::domain::name::{FileName, MediaType};
 use crate::domain::reason::chain;
 use crate::domain::upload::{Upload, UploadProtocol, UploadState};
+use crate::engine::idempotency::RepeatableRequest;
 use crate::engine::rows::tenant_of;
-use crate::engine::uploads::create::UploadCreator;
-use crate::engine::{Error, Result};
-use crate::store::{IdempotencyRecord, NewRow, StoreError, Tx};
+use crate::engine::uploads::create::{CreatedUpload, UploadCreator};
+use crate::engine::{Error, IdempotencyKey, Result};
+use crate::store::Tx;
 
 /// Most partial uploads of a file.
 const MAX_CONCAT_UPLOADS: usize = 1000;
@@ -66,7 +66,8 @@ impl AppendEngine {
         let by = UploadCreator { tenant: tenant_of(actor)?, key: *key };
         let total = self.load_total_size(actor, &wish.uploads).await?;
         let mut ledger = self.uploads.new_ledger(UploadLength::Known(total))?;
-        let replay = self.concat_replay(by, &wish);
+        let idempotency = fingerprint_of(&wish);
+        let request = RepeatableRequest { by: by.key, route: REPLAY_ROUTE, idempotency: Some(&idempotency) };
         (ledger.echoed, ledger.concat) = (wish.echoed, ConcatRole::Final(wish.uploads));
         let rows =
             self.build_append_rows(by, wish.name, wish.media_type, wish.metadata, ledger, UploadProtocol::Tus).await?;
@@ -74,15 +75,13 @@ impl AppendEngine {
         let now = self.store.now();
         upload = upload.take_lease(LEASE_DURATION, now).map_err(|_| Error::Locked)?;
         upload.next_check_at = Some(after(now, self.rows.upload_timeouts().takeover_after));
-        let mut remembered = replay;
-        remembered.result = json!({ "upload": upload.id });
-        let (route, token) = (remembered.route.clone(), remembered.token.clone());
         let tx = Tx::new().create(&mut asset, &mut upload).with(self.audit.told_of_creation(actor, &asset, &upload));
-        match self.rows.commit_and_notify(tx.with(NewRow::Replay(remembered)), asset.id).await {
-            Ok(()) => self.concatenate_and_wait(upload).await,
-            Err(StoreError::Conflict) => self.recall_concatenation(by, &route, &token).await,
-            Err(other) => Err(other.into()),
+        let tx = self.idempotency.remember(tx, &request, &CreatedUpload { upload: upload.id })?;
+        if self.rows.commit_if_unchanged(tx).await? {
+            return self.concatenate_and_wait(upload).await;
         }
+        let CreatedUpload { upload } = self.idempotency.recall_rival(&request).await?;
+        self.rows.reload_upload(upload).await
     }
 
     /// Total bytes of the partial uploads. Each must be a complete partial upload of this caller.
@@ -97,27 +96,6 @@ impl AppendEngine {
             total = total.saturating_add(check_finished_partial(&piece)?);
         }
         Ok(total)
-    }
-
-    fn concat_replay(&self, by: UploadCreator, wish: &ConcatenateUploads) -> IdempotencyRecord {
-        let mut list = Sha256::new();
-        wish.uploads.iter().for_each(|id| list.update(id.0.as_bytes()));
-        list.update(wish.echoed.metadata.as_deref().unwrap_or_default());
-        let fingerprint: [u8; 32] = list.finalize().into();
-        IdempotencyRecord {
-            key: by.key,
-            route: REPLAY_ROUTE.to_owned(),
-            token: hex::encode(fingerprint),
-            fingerprint,
-            result: json!({}),
-            expires_at: after(self.store.now(), self.settings.replay_ttl),
-        }
-    }
-
-    async fn recall_concatenation(&self, by: UploadCreator, route: &str, token: &str) -> Result<Upload> {
-        let replay = self.store.find_idempotency_record(by.key, route, token).await?;
-        let id = replay.and_then(|replay| replay.result["upload"].as_str().and_then(|id| id.parse().ok()));
-        self.rows.reload_upload(id.ok_or_else(|| Error::busy("the stored answer for this upload is gone"))?).await
     }
 
     /// Runs the concatenation, and waits for it at most [`MAX_REQUEST_WAIT`].
@@ -231,10 +209,19 @@ impl AppendEngine {
             if piece.state == UploadState::Open && until < piece.expires_at {
                 (piece.expires_at, piece.next_check_at) = (until, Some(until));
                 // If a concurrent writer changes the row, the partial upload keeps its old expiry.
-                let _ = self.store.commit(Tx::new().quietly(&mut piece)).await;
+                let _ = self.rows.commit(Tx::new().quietly(&mut piece)).await;
             }
         }
     }
+}
+
+/// The `Idempotency-Key` of a request. Clients of tus send none: the same list with the same metadata is the same request.
+fn fingerprint_of(wish: &ConcatenateUploads) -> IdempotencyKey {
+    let mut list = Sha256::new();
+    wish.uploads.iter().for_each(|id| list.update(id.0.as_bytes()));
+    list.update(wish.echoed.metadata.as_deref().unwrap_or_default());
+    let fingerprint: [u8; 32] = list.finalize().into();
+    IdempotencyKey { token: hex::encode(fingerprint), fingerprint }
 }
 
 /// Size in bytes of a complete partial upload; an error for any other upload.

@@ -14,7 +14,7 @@ use crate::domain::ids::UploadId;
 use crate::domain::name::FileName;
 use crate::domain::upload::Upload;
 use crate::engine::uploads::AppendPort;
-use crate::engine::uploads::complete::{CompletionError, StartedCompletion, StoredObjectVersion};
+use crate::engine::uploads::complete::{StartedCompletion, StoredObjectVersion};
 use crate::engine::{Error, Result};
 use crate::store::Tx;
 
@@ -55,23 +55,18 @@ impl AppendWriter {
         if source.segments.is_empty() {
             engine.content.small_objects.insert_if_proven(&key, &etag, &source.piece.chunks).await;
         }
-        let mut current = self.upload.clone();
-        loop {
-            let asset = engine.rows.load_asset_of(&self.upload).await?;
-            let held = engine.start_single_put_completion(current, &source, &asset.name)?;
-            let proof = StoredObjectVersion { etag: etag.clone(), version: version.clone() };
-            match engine.uploads.commit_completion(held, asset, proof).await {
-                Ok((completed, _)) => {
-                    self.upload = completed;
-                    return Ok(());
-                }
-                Err(CompletionError::Refused(error)) => return Err(error),
-                Err(CompletionError::LostRace) => current = engine.rows.reload_upload(self.upload.id).await?,
+        let (fence, source, engine) = (self.fence(), &source, &engine);
+        let proof = &StoredObjectVersion { etag, version };
+        let completed = engine.rows.retry_with_upload(self.upload.clone(), |current| async move {
+            if !current.is_held_by(fence) {
+                return Err(Error::Locked.into());
             }
-            if !current.is_held_by(self.fence()) {
-                return Err(Error::Locked);
-            }
-        }
+            let asset = engine.rows.load_asset_of(&current).await?;
+            let held = engine.start_single_put_completion(current, source, &asset.name)?;
+            engine.uploads.commit_completion(held, asset, proof.clone()).await
+        });
+        self.upload = completed.await?.0;
+        Ok(())
     }
 
     /// Writes the bytes that do not fill a part as a tail, and releases the lease.

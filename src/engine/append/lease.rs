@@ -24,7 +24,7 @@ use crate::domain::ids::UploadId;
 use crate::domain::upload::Upload;
 use crate::engine::uploads::sign::check_open_for_bytes;
 use crate::engine::{Error, Result};
-use crate::store::{StoreError, Tx};
+use crate::store::Tx;
 
 /// Validity of a lease without renewal.
 pub(super) const LEASE_DURATION: Duration = Duration::from_secs(10);
@@ -121,7 +121,8 @@ impl AppendEngine {
         self.appends.closing.is_cancelled()
     }
 
-    /// Takes the lease on an upload as soon as it is free. `prepare` sees the upload once no writer holds it; it may
+    /// Takes the lease on an upload as soon as it is free. The attempts end at a deadline, not after a number of
+    /// conflicts, because each may wait for the holder. `prepare` sees the upload once no writer holds it; it may
     /// refuse, or change what is committed together with the lease.
     pub(super) async fn acquire_lease(
         &self,
@@ -142,11 +143,10 @@ impl AppendEngine {
             };
             taken.last_activity_at = now;
             prepare(&mut taken)?;
-            match self.store.commit(Tx::new().quietly(&mut taken)).await {
-                Ok(()) => return Ok(taken),
-                Err(StoreError::Conflict) => upload = self.rows.reload_upload(upload.id).await?,
-                Err(other) => return Err(other.into()),
+            if self.rows.commit_if_unchanged(Tx::new().quietly(&mut taken)).await? {
+                return Ok(taken);
             }
+            upload = self.rows.reload_upload(upload.id).await?;
         }
     }
 
@@ -158,10 +158,8 @@ impl AppendEngine {
             && !lease.wanted
         {
             lease.wanted = true;
-            match self.store.commit(Tx::new().quietly(&mut upload)).await {
-                Ok(()) | Err(StoreError::Conflict) => {}
-                Err(other) => return Err(other.into()),
-            }
+            // After a conflict the row shows whether to ask again.
+            self.rows.commit_if_unchanged(Tx::new().quietly(&mut upload)).await?;
         }
         tokio::time::sleep(WAITER_POLL_INTERVAL).await;
         self.rows.reload_upload(id).await
@@ -217,7 +215,7 @@ async fn keep_lease_alive(engine: AppendEngine, id: UploadId, fence: u64, interr
         if lease.until < after(now, LEASE_DURATION / 2) {
             lease.until = after(now, LEASE_DURATION);
             // Conflicts are ignored: the holder's own writes renew the lease too, and take precedence.
-            let _ = engine.store.commit(Tx::new().quietly(&mut upload)).await;
+            let _ = engine.rows.commit(Tx::new().quietly(&mut upload)).await;
         }
     }
 }

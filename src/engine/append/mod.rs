@@ -48,6 +48,7 @@ use crate::domain::upload::{Upload, UploadState};
 use crate::engine::assets::AssetEngine;
 use crate::engine::audit::AuditTrail;
 use crate::engine::content_reader::ContentReader;
+use crate::engine::idempotency::IdempotencyRecords;
 use crate::engine::rows::RowAccess;
 use crate::engine::settings::EngineSettings;
 use crate::engine::tokens::TokenSigner;
@@ -112,6 +113,7 @@ pub struct AppendEngine {
     pub(super) settings: Arc<EngineSettings>,
     pub(super) rows: Arc<RowAccess>,
     pub(super) audit: Arc<AuditTrail>,
+    pub(super) idempotency: IdempotencyRecords,
     pub(super) uploads: Arc<UploadEngine>,
     pub(super) assets: Arc<AssetEngine>,
     pub(super) content: Arc<ContentReader>,
@@ -130,6 +132,7 @@ impl AppendEngine {
             settings: ports.settings.clone(),
             rows: ports.rows.clone(),
             audit: ports.audit.clone(),
+            idempotency: ports.idempotency.clone(),
             content: ports.content.clone(),
             tasks: ports.tasks.clone(),
             appends: Arc::new(ActiveAppends::new(ports.settings.append_memory)),

@@ -16,9 +16,9 @@ use crate::domain::name::{FileName, MediaType};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
 use crate::engine::rows::tenant_of;
+use crate::engine::rows::update::RowUpdate;
 use crate::engine::uploads::create::{UploadCreator, UploadSize, check_metadata_size};
 use crate::engine::uploads::describe::GrantDescription;
-use crate::engine::uploads::unplanned::MAX_OPEN_ATTEMPTS;
 use crate::engine::uploads::{CreateUpload, TransferMethod};
 use crate::engine::{Error, Result};
 use crate::store::Tx;
@@ -83,7 +83,7 @@ impl AppendEngine {
             upload = upload.take_lease(LEASE_DURATION, self.store.now()).map_err(|_| Error::Locked)?;
         }
         let tx = Tx::new().create(&mut asset, &mut upload).with(self.audit.told_of_creation(actor, &asset, &upload));
-        self.rows.commit_and_notify(tx, asset.id).await?;
+        self.rows.commit(tx).await?;
         crash::point("after_intent");
         match first {
             None => Ok(upload),
@@ -151,29 +151,33 @@ impl AppendEngine {
     /// grant. Headers and protocol change only while the offset is 0.
     async fn adopt_headers(
         &self,
-        mut upload: Upload,
+        upload: Upload,
         length: UploadLength,
         said: EchoedHeaders,
         by: UploadProtocol,
     ) -> Result<Upload> {
-        for _ in 0..MAX_OPEN_ATTEMPTS {
-            let mut taken = upload.clone();
-            if let UploadLength::Known(length) = length {
-                self.declare_length(&mut taken, length, self.uploads.most(&upload).await?)?;
-            }
-            if let Some(ledger) = taken.ledger_mut().filter(|ledger| ledger.offset == 0) {
-                ledger.echoed = said.clone();
-                taken.protocol = by;
-            }
-            if taken == upload {
-                return Ok(upload);
-            }
-            if let Some(taken) = self.uploads.commit_transfer_change(taken).await? {
-                return Ok(taken);
-            }
-            upload = self.rows.reload_upload(upload.id).await?;
+        let said = &said;
+        let (upload, adopted) = self
+            .rows
+            .update_upload(upload, |upload| async move {
+                let mut adopting = upload.clone();
+                if let UploadLength::Known(length) = length {
+                    self.declare_length(&mut adopting, length, self.uploads.most(&upload).await?)?;
+                }
+                if let Some(ledger) = adopting.ledger_mut().filter(|ledger| ledger.offset == 0) {
+                    ledger.echoed = said.clone();
+                    adopting.protocol = by;
+                }
+                if adopting == upload {
+                    return Ok(RowUpdate::Keep((upload, false)));
+                }
+                Ok(RowUpdate::Commit(Tx::new().quietly(&mut adopting), (adopting, true)))
+            })
+            .await?;
+        if adopted {
+            crash::point("after_changed_way");
         }
-        Err(Error::busy("other requests keep opening this upload"))
+        Ok(upload)
     }
 
     /// Sets the length of a file that may have `limit` bytes, in the upload and for its asset.

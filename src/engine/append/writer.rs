@@ -27,6 +27,7 @@ use crate::domain::clock::after;
 use crate::domain::plan::PartNumber;
 use crate::domain::reason::chain;
 use crate::domain::upload::Upload;
+use crate::engine::rows::update::{MAX_UPDATE_ATTEMPTS, contention_error};
 use crate::engine::{Error, Result};
 use crate::store::{RowChange, StoreError, Tx};
 
@@ -331,16 +332,15 @@ impl AppendWriter {
     }
 
     /// Commits the ledger with `change` applied. Concurrent changes of other fields (a request for the lease, the time
-    /// of the next check) are merged by a retry. A writer that has lost the lease keeps the row that says so and gets
-    /// [`Error::Locked`].
+    /// of the next check) are merged by a retry. A commit whose outcome is unknown is retried too: only the row shows
+    /// whether it succeeded. A writer that has lost the lease keeps the row that says so and gets [`Error::Locked`].
     pub(super) async fn commit_ledger(
         &mut self,
         tx: Tx,
         change: impl Fn(&mut AppendLedger) + Send + Sync,
     ) -> Result<()> {
-        const MAX_ATTEMPTS: u32 = 8;
         let (engine, mut current) = (self.engine.clone(), self.upload.clone());
-        for attempt in 1..=MAX_ATTEMPTS {
+        for attempt in 1..=MAX_UPDATE_ATTEMPTS {
             let now = engine.store.now();
             let mut next = current.clone();
             let ledger = next.ledger_mut().ok_or_else(no_ledger_error)?;
@@ -351,13 +351,13 @@ impl AppendWriter {
             next.last_activity_at = now;
             next.expires_at = next.expires_at.max(after(now, engine.rows.upload_timeouts().upload_ttl));
             let wanted = next.ledger().cloned();
-            match engine.store.commit(tx.clone().quietly(&mut next)).await {
+            match engine.rows.commit(tx.clone().quietly(&mut next)).await {
                 Ok(()) => {
                     self.upload = next;
                     return Ok(());
                 }
                 Err(StoreError::Conflict) => {}
-                Err(error) if attempt == MAX_ATTEMPTS => return Err(error.into()),
+                Err(error) if attempt == MAX_UPDATE_ATTEMPTS => return Err(error.into()),
                 // The write may have succeeded: reload the row to find out.
                 Err(error) => {
                     tracing::warn!(upload = %next.id, error = %chain(&error), "the ledger could not be written yet");
@@ -374,7 +374,7 @@ impl AppendWriter {
                 return Err(Error::Locked);
             }
         }
-        Err(Error::busy("other requests keep changing this upload"))
+        Err(contention_error())
     }
 
     /// Creates the multipart upload before the first part, unless an earlier append did.

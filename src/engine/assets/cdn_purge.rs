@@ -54,11 +54,7 @@ impl AssetEngine {
     /// Finishes a job. `false` if its lease was lost.
     #[tracing::instrument(skip_all, fields(job = %job.id))]
     pub async fn finish_job(&self, job: &Job) -> Result<bool> {
-        match self.store.commit(Tx::new().with(RowChange::FinishJob(job.clone()))).await {
-            Ok(()) => Ok(true),
-            Err(crate::store::StoreError::Conflict) => Ok(false),
-            Err(other) => Err(other.into()),
-        }
+        self.rows.commit_if_unchanged(Tx::new().with(RowChange::FinishJob(job.clone()))).await
     }
 }
 

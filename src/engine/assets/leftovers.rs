@@ -12,7 +12,7 @@ use crate::domain::findings::AssetFindings;
 use crate::domain::ids::JobId;
 use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::engine::Result;
-use crate::store::{NewRow, StoreError, Tx};
+use crate::store::{NewRow, Tx};
 
 impl AssetEngine {
     /// Removes the object of an asset that is no longer delivered. While its upload's URL is valid, the object may be
@@ -38,10 +38,8 @@ impl AssetEngine {
         } else {
             Tx::new().quiet_asset(&mut purged)
         };
-        match self.rows.commit_and_notify(tx, purged.id).await {
-            Ok(()) | Err(StoreError::Conflict) => Ok(()),
-            Err(other) => Err(other.into()),
-        }
+        // The sweeper comes again after another request was faster.
+        self.rows.commit_if_unchanged(tx).await.map(|_| ())
     }
 
     /// Removes all derivatives of an asset except those in `kept`.
@@ -66,10 +64,6 @@ impl AssetEngine {
     pub(in crate::engine) async fn owe(&self, asset: &Asset, work: JobSubject, priority: Priority) -> Result<bool> {
         let (id, run_at) = (JobId(self.rows.new_id()), self.store.now());
         let job = NewJob { id, work, tenant: asset.tenant, priority, run_at };
-        match self.store.commit(Tx::new().with(NewRow::Job(job))).await {
-            Ok(()) => Ok(true),
-            Err(StoreError::Conflict) => Ok(false),
-            Err(other) => Err(other.into()),
-        }
+        self.rows.commit_if_unchanged(Tx::new().with(NewRow::Job(job))).await
     }
 }

@@ -1,5 +1,6 @@
 //! Assets: read, list, wait for, change, delete.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,14 +20,16 @@ use crate::domain::name::FileName;
 use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::audit::{self, AuditTrail, AuditedAct};
-use crate::engine::limits::{MAX_METADATA_BYTES, MAX_STATE_WAIT, check_page_limit};
+use crate::engine::limits::{MAX_STATE_WAIT, check_page_limit};
 use crate::engine::rows::RowAccess;
+use crate::engine::rows::update::{RowUpdate, UpdateError, UpdateResult};
 use crate::engine::settings::EngineSettings;
 use crate::engine::tenants::TenantEngine;
 use crate::engine::tokens::TokenSigner;
 use crate::engine::uploads::UploadEngine;
+use crate::engine::uploads::create::check_metadata_size;
 use crate::engine::{EnginePorts, Error, Result};
-use crate::store::{AssetQuery, RowChange, Store, StoreError, Tx};
+use crate::store::{AssetQuery, RowChange, Store, Tx};
 
 mod cdn_purge;
 mod leftovers;
@@ -35,7 +38,6 @@ pub use cdn_purge::PurgeCall;
 
 /// Interval at which a waiting request reads the row, for changes of other nodes.
 const STATE_POLL_INTERVAL: Duration = Duration::from_millis(500);
-const MAX_UPDATE_ATTEMPTS: u32 = 4;
 /// Longest text that is searched for in names, in bytes.
 const MAX_SEARCH_BYTES: usize = 255;
 /// Most assets of a batch.
@@ -215,30 +217,25 @@ impl AssetEngine {
     /// Changes an asset's name or metadata.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn patch_asset(&self, actor: &Actor, id: AssetId, patch: PatchAsset) -> Result<Asset> {
-        for _ in 0..MAX_UPDATE_ATTEMPTS {
-            let mut asset = self.rows.load_asset_for(actor, Action::EditAsset, id).await?;
-            if matches!(asset.state, AssetState::Deleted { .. }) {
-                return Err(Error::Gone { what: "asset", state: "deleted" });
-            }
-            let before = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
-            asset.name = patch.name.clone().unwrap_or(asset.name);
-            merge(&mut asset.metadata, patch.metadata.clone().unwrap_or_default());
-            if serde_json::to_vec(&asset.metadata).map_or(0, |json| json.len()) > MAX_METADATA_BYTES {
-                return Err(Error::invalid("metadata", format!("must be at most {MAX_METADATA_BYTES} bytes of JSON")));
-            }
-            asset.changed_at = self.store.now();
-            let after = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
-            let deed = AuditedAct::new(asset.tenant, actor, "asset.change", audit::subject(&asset))
-                .before(before)
-                .after(after);
-            let tx = Tx::new().asset(&mut asset, EventKind::AssetChanged).with(self.audit.audited(deed));
-            match self.rows.commit_and_notify(tx, id).await {
-                Ok(()) => return Ok(asset),
-                Err(StoreError::Conflict) => {}
-                Err(other) => return Err(other.into()),
-            }
+        self.rows
+            .update_asset_for(actor, Action::EditAsset, id, |asset| ready(self.patched(actor, asset, &patch)))
+            .await
+    }
+
+    fn patched(&self, actor: &Actor, mut asset: Asset, patch: &PatchAsset) -> UpdateResult<RowUpdate<Asset>> {
+        if matches!(asset.state, AssetState::Deleted { .. }) {
+            return Err(Error::Gone { what: "asset", state: "deleted" }.into());
         }
-        Err(Error::busy("other requests keep changing this asset"))
+        let before = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
+        asset.name = patch.name.clone().unwrap_or(asset.name);
+        merge(&mut asset.metadata, patch.metadata.clone().unwrap_or_default());
+        check_metadata_size(&asset.metadata)?;
+        asset.changed_at = self.store.now();
+        let after = json!({ "filename": asset.name.as_str(), "metadata": asset.metadata });
+        let deed = AuditedAct::new(asset.tenant, actor, "asset.change", audit::subject(&asset));
+        let told = self.audit.audited(deed.before(before).after(after));
+        let tx = Tx::new().asset(&mut asset, EventKind::AssetChanged).with(told);
+        Ok(RowUpdate::Commit(tx, asset))
     }
 
     /// Deletes an asset. Deliveries stop at once, and the object is removed right after. Idempotent. If bytes are still
@@ -246,40 +243,36 @@ impl AssetEngine {
     /// is withdrawn.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn delete_asset(&self, actor: &Actor, id: AssetId) -> Result<()> {
-        for _ in 0..MAX_UPDATE_ATTEMPTS {
-            let asset = self.rows.load_asset_for(actor, Action::EditAsset, id).await?;
-            match asset.state {
-                AssetState::Deleted { .. } | AssetState::Abandoned => return Ok(()),
-                AssetState::Awaiting => {
-                    let upload = self.store.find_upload_of(id).await?;
-                    match upload {
-                        Some(upload) if upload.state == UploadState::Completing => {
-                            self.uploads.finish_detached(upload).await?;
-                        }
-                        Some(upload) => self.uploads.abort_upload(upload, Some(actor)).await?,
-                        None => return Err(Error::Internal("an awaiting asset without upload".into())),
-                    }
-                    continue;
-                }
-                AssetState::Stored(_)
-                | AssetState::Processing(_)
-                | AssetState::Ready(_)
-                | AssetState::Rejected { .. }
-                | AssetState::Failed { .. } => {}
+        let deleted = self.rows.update_asset_for(actor, Action::EditAsset, id, |asset| async move {
+            let asset = self.end_upload_of(actor, asset).await?;
+            if matches!(asset.state, AssetState::Deleted { .. } | AssetState::Abandoned) {
+                return Ok(RowUpdate::Keep(None));
             }
             let deed = AuditedAct::new(asset.tenant, actor, "asset.delete", audit::subject(&asset))
                 .before(json!({ "state": asset.state.name(), "filename": asset.name.as_str() }));
             let (deleted, tx) = self.deletion(asset, deed).await?;
-            match self.rows.commit_and_notify(tx, id).await {
-                Ok(()) => {
-                    self.purge_soon(deleted);
-                    return Ok(());
-                }
-                Err(StoreError::Conflict) => {}
-                Err(other) => return Err(other.into()),
-            }
+            Ok(RowUpdate::Commit(tx, Some(deleted)))
+        });
+        if let Some(deleted) = deleted.await? {
+            self.purge_soon(deleted);
         }
-        Err(Error::busy("other requests keep changing this asset"))
+        Ok(())
+    }
+
+    /// The asset, once it awaits no more bytes: aborts its upload, or finishes an upload that is being completed.
+    async fn end_upload_of(&self, actor: &Actor, asset: Asset) -> UpdateResult<Asset> {
+        if asset.state != AssetState::Awaiting {
+            return Ok(asset);
+        }
+        match self.store.find_upload_of(asset.id).await? {
+            Some(upload) if upload.state == UploadState::Completing => {
+                self.uploads.finish_detached(upload).await?;
+            }
+            Some(upload) => self.uploads.abort_upload(upload, Some(actor)).await?,
+            None => return Err(Error::Internal("an awaiting asset without upload".into()).into()),
+        }
+        let ended = self.rows.reload_asset(asset.id).await?;
+        if ended.state == AssetState::Awaiting { Err(UpdateError::LostRace) } else { Ok(ended) }
     }
 
     /// The transaction that deletes an asset, whatever the reason, and the asset as it is after that.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::content_disposition::safe_name;
@@ -13,12 +14,13 @@ use crate::domain::archive::ArchiveLayout;
 use crate::domain::asset::{Asset, AssetState};
 use crate::domain::collection::{Collection, CollectionItem, MAX_COLLECTION_ITEMS, MemberNames};
 use crate::domain::grant::{ClientNetwork, Link, LinkTarget};
-use crate::domain::ids::{AssetId, CollectionId, GrantId, KeyId, TenantId};
+use crate::domain::ids::{AssetId, CollectionId, GrantId, TenantId};
 use crate::domain::name::FileName;
 use crate::engine::audit::AuditedAct;
+use crate::engine::idempotency::RepeatableRequest;
 use crate::engine::rows::tenant_of;
 use crate::engine::{Error, IdempotencyKey, Result};
-use crate::store::{NewRow, RowChange, StoreError, Tx};
+use crate::store::{NewRow, RowChange, Tx};
 
 /// Route under which idempotency keys of collections are stored.
 const REPLAY_ROUTE: &str = "collections";
@@ -49,6 +51,13 @@ pub struct MadeCollection {
     pub link: MadeLink,
 }
 
+/// Remembered result of a request that made a collection.
+#[derive(Serialize, Deserialize)]
+struct CreatedCollection {
+    collection: CollectionId,
+    link: GrantId,
+}
+
 impl DeliveryEngine {
     /// Makes a collection of ready assets of the tenant, with a link.
     ///
@@ -66,10 +75,9 @@ impl DeliveryEngine {
         if !(1..=MAX_COLLECTION_ITEMS).contains(&wish.assets.len()) {
             return Err(Error::invalid("assets", format!("1 to {MAX_COLLECTION_ITEMS}")));
         }
-        if let Some(idempotency) = &idempotency
-            && let Some(made) = self.recall_collection(*key, idempotency).await?
-        {
-            return Ok(made);
+        let request = RepeatableRequest { by: *key, route: REPLAY_ROUTE, idempotency: idempotency.as_ref() };
+        if let Some(made) = self.idempotency.recall(&request).await? {
+            return self.load_collection_again(made).await;
         }
         let items = self.load_collection_items(tenant, &wish.assets).await?;
         let id = CollectionId(self.rows.new_id());
@@ -89,23 +97,17 @@ impl DeliveryEngine {
             name: zip_name(&wish.name),
             items,
         };
-        let mut tx = Tx::new().with(RowChange::InsertCollection(Box::new(collection.clone())));
         let deed = AuditedAct::new(tenant, actor, "collection.create", format!("collection:{id}"));
         let deed = deed.after(json!({ "name": collection.name.as_str(), "assets": wish.assets, "link": link.id }));
-        tx = tx.with(NewRow::Link(Box::new(link.clone()))).with(self.audit.audited(deed));
-        if let Some(idempotency) = &idempotency {
-            let result = json!({ "collection": id, "link": link.id });
-            tx = tx.with(NewRow::Replay(self.replay_of(*key, REPLAY_ROUTE, idempotency, result)));
+        let tx = Tx::new()
+            .with(RowChange::InsertCollection(Box::new(collection.clone())))
+            .with(NewRow::Link(Box::new(link.clone())))
+            .with(self.audit.audited(deed));
+        let tx = self.idempotency.remember(tx, &request, &CreatedCollection { collection: id, link: link.id })?;
+        if self.rows.commit_if_unchanged(tx).await? {
+            return Ok(self.build_made_collection(collection, link));
         }
-        match (self.store.commit(tx).await, idempotency) {
-            (Ok(()), _) => Ok(self.build_made_collection(collection, link)),
-            // A concurrent request with the same key was faster.
-            (Err(StoreError::Conflict), Some(idempotency)) => {
-                let made = self.recall_collection(*key, &idempotency).await?;
-                made.ok_or_else(|| Error::busy("the stored answer for this Idempotency-Key is gone"))
-            }
-            (Err(other), _) => Err(other.into()),
-        }
+        self.load_collection_again(self.idempotency.recall_rival(&request).await?).await
     }
 
     fn build_made_collection(&self, collection: Collection, link: Link) -> MadeCollection {
@@ -113,20 +115,12 @@ impl DeliveryEngine {
         MadeCollection { collection, size, link: self.with_token(link) }
     }
 
-    /// The collection that the first request with this key made.
-    async fn recall_collection(&self, key: KeyId, idempotency: &IdempotencyKey) -> Result<Option<MadeCollection>> {
-        let Some(replay) = self.store.find_idempotency_record(key, REPLAY_ROUTE, &idempotency.token).await? else {
-            return Ok(None);
-        };
-        if replay.fingerprint != idempotency.fingerprint {
-            return Err(Error::IdempotencyKeyReused);
-        }
-        let id = |name: &str| replay.result[name].as_str().and_then(|text| text.parse().ok());
+    /// The collection that an earlier request made.
+    async fn load_collection_again(&self, made: CreatedCollection) -> Result<MadeCollection> {
         let gone = || Error::Gone { what: "collection", state: "expired" };
-        let (collection, link) = id("collection").zip(id("link")).ok_or_else(gone)?;
-        let collection = self.store.find_collection(CollectionId(collection)).await?.ok_or_else(gone)?;
-        let link = self.store.find_link(GrantId(link)).await?.ok_or_else(gone)?;
-        Ok(Some(self.build_made_collection(collection, link)))
+        let collection = self.store.find_collection(made.collection).await?.ok_or_else(gone)?;
+        let link = self.store.find_link(made.link).await?.ok_or_else(gone)?;
+        Ok(self.build_made_collection(collection, link))
     }
 
     async fn load_collection_items(&self, tenant: TenantId, ids: &[AssetId]) -> Result<Vec<CollectionItem>> {

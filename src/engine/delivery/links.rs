@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::DeliveryEngine;
 use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
@@ -14,10 +15,11 @@ use crate::domain::ids::{AssetId, GrantId, KeyId, TenantId};
 use crate::domain::name::FileName;
 use crate::engine::assets::MAX_BATCH_IDS;
 use crate::engine::audit::AuditedAct;
+use crate::engine::idempotency::RepeatableRequest;
 use crate::engine::limits::check_page_limit;
 use crate::engine::rows::tenant_of;
 use crate::engine::{Error, IdempotencyKey, Result};
-use crate::store::{IdempotencyRecord, LinkQuery, LinksOf, NewRow, RowChange, StoreError, Tx};
+use crate::store::{LinkQuery, LinksOf, NewRow, RowChange, Tx};
 
 /// Route under which idempotency keys of links are stored.
 const REPLAY_ROUTE: &str = "links";
@@ -88,6 +90,12 @@ pub struct RevokeLinks {
     pub maker: Option<KeyId>,
 }
 
+/// Remembered result of a request for links. `None`: the link failed.
+#[derive(Serialize, Deserialize)]
+struct CreatedLinks {
+    links: Vec<Option<GrantId>>,
+}
+
 /// A link and the token that opens it.
 #[derive(Clone, Debug)]
 pub struct MadeLink {
@@ -119,21 +127,17 @@ impl DeliveryEngine {
         for link in links.iter().flatten() {
             tx = tx.with(NewRow::Link(Box::new(link.clone())));
         }
-        if let Some(idempotency) = &idempotency {
-            tx = tx.with(NewRow::Replay(self.remembered_links(*key, idempotency, &links)));
-        }
+        let request = RepeatableRequest { by: *key, route: REPLAY_ROUTE, idempotency: idempotency.as_ref() };
+        let made = links.iter().map(|link| link.as_ref().ok().map(|link| link.id)).collect();
+        let tx = self.idempotency.remember(tx, &request, &CreatedLinks { links: made })?;
         let tx = match told_of(actor, &links) {
             Some(deed) => tx.with(self.audit.audited(deed)),
             None => tx,
         };
-        match self.store.commit(tx).await {
-            Ok(()) => Ok(links.into_iter().map(|link| link.map(|link| self.with_token(link))).collect()),
-            Err(StoreError::Conflict) => match idempotency {
-                Some(idempotency) => self.recall_created_links(*key, &idempotency, links).await,
-                None => Err(StoreError::Conflict.into()),
-            },
-            Err(other) => Err(other.into()),
+        if self.rows.commit_if_unchanged(tx).await? {
+            return Ok(links.into_iter().map(|link| link.map(|link| self.with_token(link))).collect());
         }
+        self.load_links_again(self.idempotency.recall_rival(&request).await?, links).await
     }
 
     pub(in crate::engine) fn with_token(&self, link: Link) -> MadeLink {
@@ -195,43 +199,12 @@ impl DeliveryEngine {
         })
     }
 
-    fn remembered_links(&self, key: KeyId, idempotency: &IdempotencyKey, links: &[Result<Link>]) -> IdempotencyRecord {
-        let ids: Vec<_> = links.iter().map(|link| link.as_ref().ok().map(|link| link.id)).collect();
-        self.replay_of(key, REPLAY_ROUTE, idempotency, json!({ "links": ids }))
-    }
-
-    /// Idempotency record for a response that can be built again from `result`.
-    pub(in crate::engine) fn replay_of(
+    /// The links that an earlier request made. Links that failed then return their error in `now`.
+    async fn load_links_again(
         &self,
-        key: KeyId,
-        route: &str,
-        idempotency: &IdempotencyKey,
-        result: Value,
-    ) -> IdempotencyRecord {
-        IdempotencyRecord {
-            key,
-            route: route.to_owned(),
-            token: idempotency.token.clone(),
-            fingerprint: idempotency.fingerprint,
-            result,
-            expires_at: after(self.store.now(), self.settings.replay_ttl),
-        }
-    }
-
-    /// The links that the first request with this key made. Links that failed then return their present error.
-    async fn recall_created_links(
-        &self,
-        key: KeyId,
-        idempotency: &IdempotencyKey,
+        CreatedLinks { links: ids }: CreatedLinks,
         now: Vec<Result<Link>>,
     ) -> Result<Vec<Result<MadeLink>>> {
-        let replay = self.store.find_idempotency_record(key, REPLAY_ROUTE, &idempotency.token).await?;
-        let replay = replay.ok_or_else(|| Error::busy("the stored answer for this Idempotency-Key is gone"))?;
-        if replay.fingerprint != idempotency.fingerprint {
-            return Err(Error::IdempotencyKeyReused);
-        }
-        let ids: Vec<Option<GrantId>> = serde_json::from_value(replay.result["links"].clone())
-            .map_err(|_| Error::Internal("a replay without links".into()))?;
         let mut answers = Vec::with_capacity(ids.len());
         for (id, now) in ids.into_iter().zip(now) {
             let made = match id {
@@ -254,7 +227,7 @@ impl DeliveryEngine {
             return Err(Error::NotFound);
         }
         let told = self.audit.audited(AuditedAct::new(link.tenant, actor, "link.revoke", format!("link:{id}")));
-        Ok(self.store.commit(Tx::new().with(RowChange::RevokeLink(id, self.store.now())).with(told)).await?)
+        Ok(self.rows.commit(Tx::new().with(RowChange::RevokeLink(id, self.store.now())).with(told)).await?)
     }
 
     /// A page of the tenant's links, including ended links until they are deleted. Tokens are not shown again.

@@ -23,6 +23,7 @@ use crate::domain::policy::Visibility;
 use crate::engine::assets::AssetEngine;
 use crate::engine::audit::{self, AuditTrail, AuditedAct};
 use crate::engine::content_reader::ContentReader;
+use crate::engine::idempotency::IdempotencyRecords;
 use crate::engine::rows::RowAccess;
 use crate::engine::settings::EngineSettings;
 use crate::engine::tenants::TenantEngine;
@@ -103,6 +104,7 @@ pub struct DeliveryEngine {
     pub(super) settings: Arc<EngineSettings>,
     pub(super) rows: Arc<RowAccess>,
     pub(super) audit: Arc<AuditTrail>,
+    pub(super) idempotency: IdempotencyRecords,
     pub(super) tenants: Arc<TenantEngine>,
     pub(super) assets: Arc<AssetEngine>,
     pub(super) content: Arc<ContentReader>,
@@ -122,6 +124,7 @@ impl DeliveryEngine {
             settings: ports.settings.clone(),
             rows: ports.rows.clone(),
             audit: ports.audit.clone(),
+            idempotency: ports.idempotency.clone(),
             content: ports.content.clone(),
             tasks: ports.tasks.clone(),
             tenants,

@@ -91,7 +91,7 @@ impl DeliveryEngine {
                 size: download.size,
             }));
         }
-        self.store.commit(links).await?;
+        self.rows.commit(links).await?;
         Ok(made)
     }
 

@@ -58,7 +58,7 @@ impl DeliveryEngine {
         if uses.is_empty() {
             return;
         }
-        if let Err(error) = self.store.commit(Tx::new().with(RowChange::CountUses(uses))).await {
+        if let Err(error) = self.rows.commit(Tx::new().with(RowChange::CountUses(uses))).await {
             tracing::warn!(error = %chain(&error), "uses of links are not counted");
         }
     }

@@ -16,7 +16,7 @@ use crate::engine::audit::AuditedAct;
 use crate::engine::limits::check_page_limit;
 use crate::engine::rows::tenant_of;
 use crate::engine::{Error, Result};
-use crate::store::{JobQuery, RowChange, StoreError, Tx};
+use crate::store::{JobQuery, RowChange, Tx};
 
 /// Most dead jobs retried per request.
 const MAX_RETRIED_JOBS: u32 = 1000;
@@ -104,12 +104,8 @@ impl OperationEngine {
     }
 
     async fn commit_dead_job_change(&self, tx: Tx) -> Result<()> {
-        match self.store.commit(tx).await {
-            Ok(()) => Ok(()),
-            // Unknown, of another tenant, not dead, or pending again: in each case the tenant has no such dead job.
-            Err(StoreError::Conflict) => Err(Error::NotFound),
-            Err(other) => Err(other.into()),
-        }
+        // Unknown, of another tenant, not dead, or pending again: in each case the tenant has no such dead job.
+        if self.rows.commit_if_unchanged(tx).await? { Ok(()) } else { Err(Error::NotFound) }
     }
 
     /// Retries up to a thousand dead jobs, of a kind or of all kinds. Returns their number; there may be more until it
@@ -143,7 +139,7 @@ impl OperationEngine {
         let action = if paused { "queue.pause" } else { "queue.resume" };
         let told =
             self.audit.audited(AuditedAct::new(tenant_of(actor)?, actor, action, format!("queue:{}", kind.name())));
-        self.store.commit(Tx::new().with(RowChange::PauseJobs(kind, paused, self.store.now())).with(told)).await?;
+        self.rows.commit(Tx::new().with(RowChange::PauseJobs(kind, paused, self.store.now())).with(told)).await?;
         tracing::info!(kind = kind.name(), paused, "jobs of this kind");
         Ok(())
     }
@@ -165,11 +161,7 @@ impl OperationEngine {
         self.tenants.require_operator(actor).await?;
         let kind = JobKind::Chore(chore);
         let told = self.audit.audited(AuditedAct::new(tenant_of(actor)?, actor, "chore.run", kind.name().to_owned()));
-        match self.store.commit(Tx::new().with(RowChange::HurryJobs(kind, self.store.now())).with(told)).await {
-            Ok(()) => Ok(true),
-            Err(StoreError::Conflict) => Ok(false),
-            Err(other) => Err(other.into()),
-        }
+        self.rows.commit_if_unchanged(Tx::new().with(RowChange::HurryJobs(kind, self.store.now())).with(told)).await
     }
 
     /// Runs a chore and returns its report as JSON. Concurrent runs do no harm. Actors call [`Self::hurry_chore`]; this

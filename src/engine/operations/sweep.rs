@@ -21,7 +21,7 @@ use crate::domain::upload::{Transfer, Upload, UploadState};
 use crate::engine::audit::{self, AuditedAct};
 use crate::engine::uploads::complete::CompleteUpload;
 use crate::engine::{Error, Result};
-use crate::store::{StoreError, Tx};
+use crate::store::Tx;
 
 /// Rows per portion.
 const BATCH_ROWS: u32 = 100;
@@ -150,10 +150,7 @@ impl OperationEngine {
                         Tx::new().quiet_asset(&mut Asset { delete_at: Some(after(now, RETRY_DELAY)), ..asset.clone() })
                     }
                 };
-                match self.rows.commit_and_notify(tx, asset.id).await {
-                    Ok(()) | Err(StoreError::Conflict) => {}
-                    Err(other) => return Err(other.into()),
-                }
+                self.rows.commit_if_unchanged(tx).await?;
             }
             if !more {
                 break;
@@ -222,16 +219,14 @@ impl OperationEngine {
             // Parts of any length may arrive while its URLs are valid, so the upload is checked often.
             later.next_check_at = later.next_check_at.min(Some(after(now, self.rows.upload_timeouts().rescue_after)));
         }
-        match self.store.commit(Tx::new().quietly(&mut later)).await {
-            Ok(()) | Err(StoreError::Conflict) => Ok(SweepOutcome::Waiting),
-            Err(other) => Err(other.into()),
-        }
+        self.rows.commit_if_unchanged(Tx::new().quietly(&mut later)).await?;
+        Ok(SweepOutcome::Waiting)
     }
 
     /// Postpones the check of a failing row, so that it does not block the remaining rows.
     async fn postpone_check(&self, mut upload: Upload) {
         upload.next_check_at = Some(after(self.store.now(), RETRY_DELAY));
-        let _ = self.store.commit(Tx::new().quietly(&mut upload)).await;
+        let _ = self.rows.commit(Tx::new().quietly(&mut upload)).await;
     }
 
     async fn purge_due_asset(&self, asset: Asset, report: &mut SweepReport) {

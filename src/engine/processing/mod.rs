@@ -13,10 +13,9 @@ use crate::blob::BlobStore;
 use crate::crash;
 use crate::domain::asset::{Asset, AssetState, AssetVerdict};
 use crate::domain::checksum::Sha256Digest;
-use crate::domain::clock::{Entropy, Timestamp};
+use crate::domain::clock::Timestamp;
 use crate::domain::event::EventKind;
 use crate::domain::findings::{AssetFindings, AssetProblem, InspectionState, SCAN_INCOMPLETE, StoredDamage};
-use crate::domain::ids::AssetId;
 use crate::domain::job::{Job, JobRelease, JobSubject, TryCount};
 use crate::domain::name::MediaType;
 use crate::engine::assets::AssetEngine;
@@ -25,7 +24,7 @@ use crate::engine::settings::EngineSettings;
 use crate::engine::tenants::TenantEngine;
 use crate::engine::tokens::TokenSigner;
 use crate::engine::{EnginePorts, Error, Result};
-use crate::store::{RowChange, Store, StoreError, Tx};
+use crate::store::{RowChange, Store, Tx};
 
 mod derivatives;
 mod report;
@@ -99,7 +98,6 @@ impl JobProgress {
 pub struct ProcessingEngine {
     pub(super) store: Arc<dyn Store>,
     pub(super) blobs: Arc<dyn BlobStore>,
-    pub(super) entropy: Arc<dyn Entropy>,
     pub(super) tokens: Arc<TokenSigner>,
     pub(super) settings: Arc<EngineSettings>,
     pub(super) rows: Arc<RowAccess>,
@@ -113,7 +111,6 @@ impl ProcessingEngine {
         Self {
             store: ports.store.clone(),
             blobs: ports.blobs.clone(),
-            entropy: ports.entropy.clone(),
             tokens: ports.tokens.clone(),
             settings: ports.settings.clone(),
             rows: ports.rows.clone(),
@@ -140,16 +137,14 @@ impl ProcessingEngine {
         }
         let mut processing = asset.process(self.store.now())?;
         let tx = Tx::new().asset(&mut processing, EventKind::AssetProcessing);
-        self.rows.commit_and_notify(tx, processing.id).await?;
+        self.rows.commit(tx).await?;
         Ok(Some(processing))
     }
 
     async fn drop_job(&self, job: &Job) -> Result<Option<Asset>> {
-        match self.store.commit(Tx::new().with(RowChange::FinishJob(job.clone()))).await {
-            // Conflict: the job was cancelled, or another worker has it.
-            Ok(()) | Err(StoreError::Conflict) => Ok(None),
-            Err(other) => Err(other.into()),
-        }
+        // After a conflict the job was cancelled, or another worker has it.
+        self.rows.commit_if_unchanged(Tx::new().with(RowChange::FinishJob(job.clone()))).await?;
+        Ok(None)
     }
 
     /// Stores the progress of a job. `false` if the lease was lost.
@@ -162,13 +157,13 @@ impl ProcessingEngine {
     /// Writes the outcome and ends the job in a transaction. `false` if the lease was lost and nothing was written.
     #[tracing::instrument(skip_all, fields(asset = %asset.id, job = %job.id))]
     pub async fn settle(&self, job: &Job, asset: Asset, outcome: PipelineOutcome) -> Result<bool> {
-        let (before, id) = (asset.clone(), asset.id);
+        let before = asset.clone();
         let damage = match outcome {
             PipelineOutcome::Damaged(damage) => Some(damage),
             PipelineOutcome::Sound(_) | PipelineOutcome::Unsound(..) | PipelineOutcome::Undecided(..) => None,
         };
         let tx = self.settling(asset, outcome).await?.with(RowChange::FinishJob(job.clone()));
-        let settled = self.write_fenced(tx, id).await?;
+        let settled = self.rows.commit_if_unchanged(tx).await?;
         if settled {
             log_damage(&before, damage);
             crash::point("job_settled");
@@ -218,13 +213,12 @@ impl ProcessingEngine {
             why: Some(why.to_owned()),
             progress: None,
         })));
-        let subject = job.work.asset().unwrap_or(AssetId(job.id.0));
         let asset = match job.work {
             JobSubject::Process(id) => Some(self.store.find_asset(id).await?.ok_or(Error::NotFound)?),
             JobSubject::Recheck(id) | JobSubject::Rescan(id) if damage.is_some() => self.store.find_asset(id).await?,
             _ => None,
         };
-        let Some(asset) = asset else { return self.write_fenced(tx, subject).await };
+        let Some(asset) = asset else { return self.rows.commit_if_unchanged(tx).await };
         let (mut told, kind) = match (job.work, damage) {
             (JobSubject::Process(_), damage) => {
                 let asset = match asset.state {
@@ -244,9 +238,9 @@ impl ProcessingEngine {
                 note_damage(asset.clone(), damage, now)?
             }
             // Deleted or rejected meanwhile: the bytes may be gone.
-            _ => return self.write_fenced(tx, subject).await,
+            _ => return self.rows.commit_if_unchanged(tx).await,
         };
-        let given_up = self.write_fenced(tx.asset(&mut told, kind), subject).await?;
+        let given_up = self.rows.commit_if_unchanged(tx.asset(&mut told, kind)).await?;
         if given_up {
             log_damage(&asset, damage);
         }
@@ -259,22 +253,7 @@ impl ProcessingEngine {
         let (job, why) = (job.clone(), Some(why.to_owned()));
         let progress = job.progress.clone();
         let release = JobRelease { job, due: Some(due), tries, why, progress };
-        self.write(Tx::new().with(RowChange::ReleaseJob(Box::new(release)))).await
-    }
-
-    /// `false` if another worker has the job by now and nothing was written.
-    async fn write_fenced(&self, tx: Tx, asset: AssetId) -> Result<bool> {
-        let written = self.write(tx).await?;
-        self.rows.asset_notify.notify(asset);
-        Ok(written)
-    }
-
-    async fn write(&self, tx: Tx) -> Result<bool> {
-        match self.store.commit(tx).await {
-            Ok(()) => Ok(true),
-            Err(StoreError::Conflict) => Ok(false),
-            Err(other) => Err(other.into()),
-        }
+        self.rows.commit_if_unchanged(Tx::new().with(RowChange::ReleaseJob(Box::new(release)))).await
     }
 
     /// Largest file in bytes that is hashed even if no digest was declared.

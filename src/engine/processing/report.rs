@@ -10,14 +10,14 @@ use super::{Error, JobProgress, PipelineOutcome, ProcessingEngine, Result};
 use crate::blob::{ResponseHeaders, SignedUrl};
 use crate::domain::access::{Action, Actor};
 use crate::domain::asset::{Asset, AssetMetadata, AssetState, AssetVerdict};
-use crate::domain::backoff::ExponentialBackoff;
 use crate::domain::clock::{Timestamp, after};
 use crate::domain::file_type::with_charset;
 use crate::domain::findings::Derivative;
 use crate::domain::ids::AssetId;
 use crate::domain::job::{Job, JobRelease, JobState, JobSubject, TryCount};
 use crate::engine::limits::MAX_METADATA_BYTES;
-use crate::store::{RowChange, StoreError, Tx};
+use crate::engine::rows::update::RowUpdate;
+use crate::store::{RowChange, Tx};
 
 /// Largest derivative in bytes that a processor may store.
 const MAX_DERIVATIVE_BYTES: u64 = 5 << 30;
@@ -29,10 +29,6 @@ const MAX_REPORT_TEXT_BYTES: usize = 500;
 const PROCESSOR_URL_TTL: Duration = Duration::from_secs(3600);
 /// Pause before the next offer when the processor itself asks for a retry.
 const OFFER_RETRY_DELAY: Duration = Duration::from_secs(30);
-const MAX_REPORT_ATTEMPTS: u32 = 8;
-/// Delays after a concurrent change of the asset or of its job.
-const CONFLICT_BACKOFF: ExponentialBackoff =
-    ExponentialBackoff::new(Duration::from_millis(30), Duration::from_millis(200));
 
 /// The task of a processor.
 #[derive(Clone, Debug)]
@@ -128,44 +124,52 @@ impl ProcessingEngine {
     /// Accepts a report. Idempotent; a different report on a settled asset is refused.
     #[tracing::instrument(skip_all, fields(asset = %id))]
     pub async fn report_processing(&self, actor: &Actor, id: AssetId, report: ProcessingReport) -> Result<Asset> {
-        for attempt in 1..=MAX_REPORT_ATTEMPTS {
-            let (asset, job) = self.load_offered_job(actor, id, &report.token).await?;
-            let Some(job) = job else { return said_before(asset, &report.outcome) };
-            let tx = match &report.outcome {
-                ProcessingOutcome::Retry(why) => Tx::new().with(self.offer_again(&job, why)?),
-                ProcessingOutcome::Reject(verdict) => {
-                    check_text("reason", &verdict.sentence)?;
-                    let found = JobProgress::of(&job).inspection();
-                    let outcome = PipelineOutcome::Unsound(found, verdict.clone());
-                    self.settling(asset, outcome).await?.with(RowChange::FinishJob(job))
-                }
-                ProcessingOutcome::Accept { details, derivatives } => {
-                    let mut found = JobProgress::of(&job).inspection();
-                    merge(&mut found.findings.details, details)?;
-                    found.findings.derivatives.extend(self.verify_derivatives(&job, &asset, derivatives).await?);
-                    self.settling(asset, PipelineOutcome::Sound(found)).await?.with(RowChange::FinishJob(job))
-                }
-            };
-            match self.rows.commit_and_notify(tx, id).await {
-                Ok(()) => return self.store.find_asset(id).await?.ok_or(Error::NotFound),
-                // Conflict: the job was being offered again, or another report came first.
-                Err(StoreError::Conflict) => {
-                    tokio::time::sleep(CONFLICT_BACKOFF.delay(attempt, &*self.entropy)).await;
-                }
-                Err(other) => return Err(other.into()),
+        let report = &report;
+        let said_before = self.rows.update_asset_for(actor, Action::ProcessAsset, id, |asset| async move {
+            // A conflict is also one of the job, which is offered again or ended by another report.
+            match self.find_offered_job(id, &report.token).await? {
+                Some(job) => Ok(RowUpdate::Commit(self.build_report_tx(asset, job, &report.outcome).await?, None)),
+                None => Ok(RowUpdate::Keep(Some(said_before(asset, &report.outcome)?))),
             }
+        });
+        match said_before.await? {
+            Some(asset) => Ok(asset),
+            None => self.rows.reload_asset(id).await,
         }
-        Err(Error::busy("other requests are changing this asset"))
+    }
+
+    /// The transaction for a report on a job.
+    async fn build_report_tx(&self, asset: Asset, job: Job, outcome: &ProcessingOutcome) -> Result<Tx> {
+        Ok(match outcome {
+            ProcessingOutcome::Retry(why) => Tx::new().with(self.offer_again(&job, why)?),
+            ProcessingOutcome::Reject(verdict) => {
+                check_text("reason", &verdict.sentence)?;
+                let found = JobProgress::of(&job).inspection();
+                let outcome = PipelineOutcome::Unsound(found, verdict.clone());
+                self.settling(asset, outcome).await?.with(RowChange::FinishJob(job))
+            }
+            ProcessingOutcome::Accept { details, derivatives } => {
+                let mut found = JobProgress::of(&job).inspection();
+                merge(&mut found.findings.details, details)?;
+                found.findings.derivatives.extend(self.verify_derivatives(&job, &asset, derivatives).await?);
+                self.settling(asset, PipelineOutcome::Sound(found)).await?.with(RowChange::FinishJob(job))
+            }
+        })
     }
 
     /// The asset, and its job if that still waits for a report.
     async fn load_offered_job(&self, actor: &Actor, id: AssetId, token: &str) -> Result<(Asset, Option<Job>)> {
         let asset = self.rows.load_asset_for(actor, Action::ProcessAsset, id).await?;
+        let job = self.find_offered_job(id, token).await?;
+        Ok((asset, job))
+    }
+
+    /// The job of a token, if it still waits for a report.
+    async fn find_offered_job(&self, id: AssetId, token: &str) -> Result<Option<Job>> {
         let (_, job) = self.tokens.open_processing(token).filter(|(named, _)| *named == id).ok_or(Error::NotFound)?;
         let owed = self.store.find_job(JobSubject::Process(id)).await?;
         let waiting = owed.filter(|entry| entry.job.id == job && entry.state != JobState::Dead);
-        let waiting = waiting.map(|entry| entry.job).filter(|job| JobProgress::of(job).offers > 0);
-        Ok((asset, waiting))
+        Ok(waiting.map(|entry| entry.job).filter(|job| JobProgress::of(job).offers > 0))
     }
 
     fn offer_again(&self, job: &Job, why: &str) -> Result<RowChange> {

@@ -6,19 +6,18 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use super::TenantEngine;
 use crate::domain::access::Actor;
-use crate::domain::clock::{after, random_hex};
+use crate::domain::clock::random_hex;
 use crate::domain::ids::{KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyScopes, KeySecret, KeyToken};
+use crate::engine::idempotency::RepeatableRequest;
 use crate::engine::limits::check_page_limit;
+use crate::engine::rows::update::retry_on_conflict;
 use crate::engine::{Error, IdempotencyKey, Result};
-use crate::store::{IdempotencyRecord, NewRow, StoreError, Tx};
-
-/// Attempts of a rotation against concurrent changes.
-const MAX_ROTATE_ATTEMPTS: u32 = 5;
+use crate::store::Tx;
 
 /// A request for a new key.
 #[derive(Clone, Debug)]
@@ -40,11 +39,11 @@ pub struct MadeKey {
     pub token: KeyToken,
 }
 
-/// A request that shows a secret, with the data that identifies its repeats.
-struct KeyIdempotency<'a> {
-    by: KeyId,
-    route: String,
-    idempotency: Option<&'a IdempotencyKey>,
+/// Remembered result of a request that showed the secret of a key.
+#[derive(Serialize, Deserialize)]
+struct ShownKey {
+    key: KeyId,
+    /// Salt from which the secret is derived, so that a repeat can show it again.
     salt: String,
 }
 
@@ -70,21 +69,20 @@ impl TenantEngine {
         }
         let registry = self.registry().by(actor);
         let mut made = registry.blank_key(tenant, wish)?;
-        let showing = self.showing(*by, format!("POST /v1/keys of {tenant}"), idempotency.as_ref());
+        let route = format!("POST /v1/keys of {tenant}");
+        let request = RepeatableRequest { by: *by, route: &route, idempotency: idempotency.as_ref() };
         if let Err(full) = registry.has_room(tenant).await {
-            return self.recall_created_key(tenant, &showing).await?.ok_or(full);
+            let shown = self.idempotency.recall(&request).await?.ok_or(full)?;
+            return self.show_key_again(tenant, shown).await;
         }
-        if let Some(secret) = self.secret_of(&showing) {
-            (made.key.secret_hash, made.token.secret) = (secret.hash(), secret);
+        let (salt, secret) = self.new_secret(&request);
+        (made.key.secret_hash, made.token.secret) = (secret.hash(), secret);
+        let tx =
+            self.idempotency.remember(registry.writing(&made.key), &request, &ShownKey { key: made.key.id, salt })?;
+        if self.rows.commit_if_unchanged(tx).await? {
+            return Ok(made);
         }
-        match self.store.commit(self.recall(registry.writing(&made.key), &showing, made.key.id)).await {
-            Ok(()) => Ok(made),
-            Err(StoreError::Conflict) => {
-                let shown = self.recall_created_key(tenant, &showing).await?;
-                shown.ok_or_else(|| Error::busy("the same request is still running"))
-            }
-            Err(other) => Err(other.into()),
-        }
+        self.show_key_again(tenant, self.idempotency.recall_rival(&request).await?).await
     }
 
     /// A page of a tenant's keys, oldest first, including revoked and expired keys.
@@ -133,65 +131,39 @@ impl TenantEngine {
     ) -> Result<MadeKey> {
         let tenant = self.load_administered_tenant(actor, tenant).await?;
         let Actor::Key { id: by, .. } = actor else { return Err(Error::Forbidden) };
-        let showing = self.showing(*by, format!("POST /v1/keys/{id}/rotate of {tenant}"), idempotency.as_ref());
-        let secret = self.secret_of(&showing).unwrap_or_else(|| KeySecret::mint(&*self.entropy));
-        for _ in 0..MAX_ROTATE_ATTEMPTS {
-            if let Some(shown) = self.recall_created_key(tenant, &showing).await? {
-                return Ok(shown);
+        let route = format!("POST /v1/keys/{id}/rotate of {tenant}");
+        let request = &RepeatableRequest { by: *by, route: &route, idempotency: idempotency.as_ref() };
+        let (salt, secret) = self.new_secret(request);
+        let (registry, shown, secret) = (&self.registry().by(actor), &ShownKey { key: id, salt }, &secret);
+        let rotated = retry_on_conflict(&*self.entropy, || async move {
+            if let Some(shown) = self.idempotency.recall(request).await? {
+                return Ok(self.show_key_again(tenant, shown).await?);
             }
-            let tx = self.recall(Tx::new(), &showing, id);
-            match self.registry().by(actor).rotate_to(tenant, id, overlap, &secret, tx).await {
-                // A concurrent rotation, or a repeat of this request, came first.
-                Err(Error::Taken(_)) => {}
-                other => {
-                    self.api_keys.forget(id).await;
-                    return other;
-                }
-            }
-        }
-        Err(Error::busy("other requests keep changing the key"))
+            let tx = self.idempotency.remember(Tx::new(), request, shown)?;
+            // A conflict: another rotation, or a repeat of this request, came first.
+            registry.rotate_to(tenant, id, overlap, secret, tx).await
+        });
+        let rotated = rotated.await;
+        self.api_keys.forget(id).await;
+        rotated
     }
 
-    fn showing<'a>(&self, by: KeyId, route: String, idempotency: Option<&'a IdempotencyKey>) -> KeyIdempotency<'a> {
-        KeyIdempotency { by, route, idempotency, salt: random_hex(&*self.entropy, 16) }
+    /// A secret to show, and the salt from which it is derived if a repeat may have to show it again.
+    fn new_secret(&self, request: &RepeatableRequest<'_>) -> (String, KeySecret) {
+        let salt = random_hex(&*self.entropy, 16);
+        let derived = request.idempotency.and_then(|_| self.tokens.key_secrets(salt.as_bytes()).next());
+        let secret = derived.unwrap_or_else(|| KeySecret::mint(&*self.entropy));
+        (salt, secret)
     }
 
-    /// The secret to show, if a repeat may have to show it again.
-    fn secret_of(&self, showing: &KeyIdempotency<'_>) -> Option<KeySecret> {
-        showing.idempotency?;
-        self.tokens.key_secrets(showing.salt.as_bytes()).next()
-    }
-
-    fn recall(&self, tx: Tx, showing: &KeyIdempotency<'_>, key: KeyId) -> Tx {
-        let Some(IdempotencyKey { token, fingerprint }) = showing.idempotency else { return tx };
-        tx.with(NewRow::Replay(IdempotencyRecord {
-            key: showing.by,
-            route: showing.route.clone(),
-            token: token.clone(),
-            fingerprint: *fingerprint,
-            result: json!({ "key": key, "salt": showing.salt }),
-            expires_at: after(self.store.now(), self.settings.replay_ttl),
-        }))
-    }
-
-    /// The key that an earlier request with this `Idempotency-Key` has shown.
+    /// The key that an earlier request has shown.
     ///
     /// # Errors
-    /// [`Error::IdempotencyKeyReused`] for a different request with the same `Idempotency-Key`; [`Error::Taken`] when
-    /// the key was rotated after that request.
-    async fn recall_created_key(&self, tenant: TenantId, showing: &KeyIdempotency<'_>) -> Result<Option<MadeKey>> {
-        let Some(IdempotencyKey { token, fingerprint }) = showing.idempotency else { return Ok(None) };
-        let Some(replay) = self.store.find_idempotency_record(showing.by, &showing.route, token).await? else {
-            return Ok(None);
-        };
-        if replay.fingerprint != *fingerprint {
-            return Err(Error::IdempotencyKeyReused);
-        }
-        let text = |name: &str| replay.result.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let id = text("key").parse().map_err(|_| Error::Internal("a replay without a key".into()))?;
-        let (key, salt) = (self.registry().key(tenant, id).await?, text("salt"));
+    /// [`Error::Taken`] when the key was rotated after that request.
+    async fn show_key_again(&self, tenant: TenantId, ShownKey { key: id, salt }: ShownKey) -> Result<MadeKey> {
+        let key = self.registry().key(tenant, id).await?;
         let secret = self.tokens.key_secrets(salt.as_bytes()).find(|secret| secret.hash() == key.secret_hash);
         let secret = secret.ok_or(Error::Taken("the key was rotated after that request"))?;
-        Ok(Some(MadeKey { key, token: KeyToken { id, secret } }))
+        Ok(MadeKey { key, token: KeyToken { id, secret } })
     }
 }

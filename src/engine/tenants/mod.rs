@@ -14,12 +14,13 @@ use crate::domain::policy::{DEFAULT_POLICY, Policy, PolicyRules, is_policy_name}
 use crate::domain::quota::{QuotaUsage, TenantQuota};
 use crate::domain::tenant::{DEFAULT_TENANT, RateLimit, Tenant};
 use crate::engine::audit::{AuditTrail, AuditedAct};
+use crate::engine::idempotency::IdempotencyRecords;
 use crate::engine::limits::check_page_limit;
 use crate::engine::rows::{RowAccess, tenant_of};
 use crate::engine::settings::EngineSettings;
 use crate::engine::tokens::TokenSigner;
 use crate::engine::{EnginePorts, Error, Result};
-use crate::store::{AuditQuery, Store, StoreError, TenancyWrite, Tx};
+use crate::store::{AuditQuery, Store, TenancyWrite, Tx};
 
 mod identity;
 mod keys;
@@ -66,6 +67,7 @@ pub struct TenantEngine {
     pub(super) settings: Arc<EngineSettings>,
     pub(super) rows: Arc<RowAccess>,
     pub(super) audit: Arc<AuditTrail>,
+    pub(super) idempotency: IdempotencyRecords,
     pub(super) tenancy: Arc<tenancy::TenancyCache>,
     pub(super) api_keys: Arc<identity::ApiKeyCache>,
     pub(super) issuers: Arc<TrustedIssuers>,
@@ -81,6 +83,7 @@ impl TenantEngine {
             settings: ports.settings.clone(),
             rows: ports.rows.clone(),
             audit: ports.audit.clone(),
+            idempotency: ports.idempotency.clone(),
             tenancy: Arc::new(tenancy::TenancyCache::new(ports.store.clone())),
             api_keys: Arc::new(identity::ApiKeyCache::new(ports.store.clone())),
             issuers: Arc::new(issuers),
@@ -227,7 +230,7 @@ impl TenantEngine {
             AuditedAct::new(tenant, actor, "policy.put", format!("policy:{name}")).after(json!(policy.rules));
         deed.before = before.map(|policy| json!(policy.rules));
         let put = TenancyWrite::PutPolicy(Box::new(policy.clone()));
-        self.store.commit(Tx::new().with(put).with(self.audit.audited(deed))).await?;
+        self.rows.commit(Tx::new().with(put).with(self.audit.audited(deed))).await?;
         self.tenancy.forget_policy(tenant, name).await;
         Ok(policy)
     }
@@ -239,14 +242,11 @@ impl TenantEngine {
         let before = self.store.find_policy(tenant, name).await?.ok_or(Error::NotFound)?;
         let deed = AuditedAct::new(tenant, actor, "policy.drop", format!("policy:{name}")).before(json!(before.rules));
         let gone = TenancyWrite::DropPolicy(tenant, name.to_owned());
-        match self.store.commit(Tx::new().with(gone).with(self.audit.audited(deed))).await {
-            Ok(()) => {
-                self.tenancy.forget_policy(tenant, name).await;
-                Ok(())
-            }
-            Err(StoreError::Conflict) => Err(Error::NotFound),
-            Err(other) => Err(other.into()),
+        if !self.rows.commit_if_unchanged(Tx::new().with(gone).with(self.audit.audited(deed))).await? {
+            return Err(Error::NotFound);
         }
+        self.tenancy.forget_policy(tenant, name).await;
+        Ok(())
     }
 }
 

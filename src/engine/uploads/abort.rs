@@ -19,13 +19,12 @@ use crate::domain::name::FileName;
 use crate::domain::reason::chain;
 use crate::domain::upload::{Transfer, Upload, UploadState, UploadTimeouts};
 use crate::engine::audit::AuditedAct;
+use crate::engine::rows::update::RowUpdate;
 use crate::engine::{Error, Result};
-use crate::store::{RowChange, StoreError, Tx};
+use crate::store::{RowChange, Tx};
 
 /// Longest time that the caller of an abort waits until the upload's URLs stop working.
 const CLEANUP_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Attempts to commit an abort when concurrent writers change the row.
-const MAX_ATTEMPTS: u32 = 4;
 
 impl UploadEngine {
     /// Aborts an open upload. Idempotent; a completed upload is refused.
@@ -36,50 +35,37 @@ impl UploadEngine {
     }
 
     /// Aborts `upload`. `by`: the actor that asked, for the audit trail; `None` when a rule of the service did.
-    pub(in crate::engine) async fn abort_upload(&self, mut upload: Upload, by: Option<&Actor>) -> Result<()> {
-        for _ in 0..MAX_ATTEMPTS {
+    pub(in crate::engine) async fn abort_upload(&self, upload: Upload, by: Option<&Actor>) -> Result<()> {
+        let aborted = self.rows.update_upload(upload, |upload| async move {
             if matches!(upload.state, UploadState::Aborted | UploadState::Expired | UploadState::Failed) {
-                return Ok(());
+                return Ok(RowUpdate::Keep(None));
             }
-            let aborted = upload.clone().abort(self.store.now())?;
-            match self.commit_end_without_bytes(aborted, EventKind::UploadAborted, by).await {
-                Ok(ended) => {
-                    self.wait_for_cleanup(ended).await;
-                    return Ok(());
-                }
-                Err(StoreError::Conflict) => {
-                    upload = self.store.find_upload(upload.id).await?.ok_or(Error::NotFound)?;
-                }
-                Err(other) => return Err(other.into()),
-            }
+            let mut aborted = upload.abort(self.store.now())?;
+            let tx = self.build_end_tx(&mut aborted, EventKind::UploadAborted, by).await?;
+            Ok(RowUpdate::Commit(tx, Some(aborted)))
+        });
+        if let Some(aborted) = aborted.await? {
+            self.interrupt_and_clean_up(aborted).await;
         }
-        Err(Error::busy("other requests keep changing this upload"))
+        Ok(())
     }
 
-    /// Ends an upload as expired.
+    /// Ends an upload as expired, unless another request changes it meanwhile.
     pub(in crate::engine) async fn expire_upload(&self, upload: Upload) -> Result<()> {
-        let Ok(expired) = upload.expire(self.store.now()) else { return Ok(()) };
-        match self.commit_end_without_bytes(expired, EventKind::UploadExpired, None).await {
-            Ok(ended) => {
-                self.wait_for_cleanup(ended).await;
-                Ok(())
-            }
-            Err(StoreError::Conflict) => Ok(()),
-            Err(other) => Err(other.into()),
+        let Ok(mut expired) = upload.expire(self.store.now()) else { return Ok(()) };
+        let tx = self.build_end_tx(&mut expired, EventKind::UploadExpired, None).await?;
+        if self.rows.commit_if_unchanged(tx).await? {
+            self.interrupt_and_clean_up(expired).await;
         }
+        Ok(())
     }
 
-    /// Commits the end of an upload without bytes, together with that of its asset.
-    async fn commit_end_without_bytes(
-        &self,
-        ended: Upload,
-        kind: EventKind,
-        by: Option<&Actor>,
-    ) -> std::result::Result<Upload, StoreError> {
-        let mut ended = ended;
+    /// The transaction that ends an upload without bytes, together with its asset. `by`: as for
+    /// [`Self::abort_upload`].
+    async fn build_end_tx(&self, ended: &mut Upload, kind: EventKind, by: Option<&Actor>) -> Result<Tx> {
         let asset = self.store.find_asset(ended.asset).await?;
         let name = asset.as_ref().map_or_else(FileName::nameless, |asset| asset.name.clone());
-        let tx = Tx::new().upload(&mut ended, kind, &name);
+        let tx = Tx::new().upload(ended, kind, &name);
         let tx = match by {
             Some(actor) => {
                 let deed = AuditedAct::new(ended.tenant, actor, "upload.abort", format!("asset:{}", ended.asset));
@@ -88,14 +74,16 @@ impl UploadEngine {
             None => tx,
         };
         let abandoned = asset.and_then(|asset| asset.abandon(self.store.now()).ok());
-        let tx = match abandoned {
+        Ok(match abandoned {
             Some(mut abandoned) => tx.asset(&mut abandoned, EventKind::AssetAbandoned),
             None => tx,
-        };
-        self.rows.commit_and_notify(tx, ended.asset).await?;
-        self.rows.forget_upload(ended.id).await;
+        })
+    }
+
+    /// What follows the commit that ended an upload without bytes.
+    async fn interrupt_and_clean_up(&self, ended: Upload) {
         self.running_appends.interrupt(ended.id);
-        Ok(ended)
+        self.wait_for_cleanup(ended).await;
     }
 
     /// Waits until the URLs of the upload stop working, at most [`CLEANUP_WAIT_TIMEOUT`], on a store that closes keys.
@@ -196,10 +184,8 @@ impl UploadEngine {
         let forget = has_rows.then_some(RowChange::ForgetParts(ended.id));
         let mut cleaned = ended.cleaned(next)?;
         let tx = forget.into_iter().fold(Tx::new(), Tx::with).quietly(&mut cleaned);
-        match self.store.commit(tx).await {
-            Ok(()) | Err(StoreError::Conflict) => Ok(()),
-            Err(other) => Err(other.into()),
-        }
+        // The sweeper comes again after another request was faster.
+        self.rows.commit_if_unchanged(tx).await.map(|_| ())
     }
 
     /// Deletes the tail segments that relaying an upload's bytes left in the store.

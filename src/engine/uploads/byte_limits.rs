@@ -5,11 +5,12 @@
 //! signed and unused URLs, and aborts an upload over the limit when the client asks for the next URL, or in the sweep.
 
 use super::UploadEngine;
-use super::complete::{CompletionError, StartedCompletion};
+use super::complete::StartedCompletion;
 use crate::blob::StoredPart;
 use crate::domain::name::FileName;
 use crate::domain::plan::PartNumber;
 use crate::domain::upload::{Transfer, Upload};
+use crate::engine::rows::update::{UpdateError, UpdateResult};
 use crate::engine::{Error, Result};
 use crate::store::Tx;
 
@@ -64,9 +65,9 @@ impl UploadEngine {
         upload: &Upload,
         noted: Tx,
         name: &FileName,
-    ) -> std::result::Result<StartedCompletion, CompletionError> {
+    ) -> UpdateResult<StartedCompletion> {
         match self.begin_completion(upload, noted, name).await {
-            Err(CompletionError::Refused(error @ Error::OverQuota { .. })) => {
+            Err(UpdateError::Refused(error @ Error::OverQuota { .. })) => {
                 self.abort_upload(upload.clone(), None).await?;
                 Err(error.into())
             }

@@ -33,13 +33,12 @@ use crate::domain::name::FileName;
 use crate::domain::plan::{PartNumber, PartPlan};
 use crate::domain::reason::{FailureCause, chain};
 use crate::domain::upload::{Transfer, Upload, UploadState};
+use crate::engine::rows::update::{UpdateError, UpdateResult};
 use crate::engine::{Error, Result};
 use crate::store::{NewRow, StoreError, Tx};
 
-pub(in crate::engine) use super::completion_error::CompletionError;
-
 /// Attempts of each step whose failure leaves the outcome unknown.
-const MAX_ATTEMPTS: u32 = 6;
+const MAX_DOUBT_ATTEMPTS: u32 = 6;
 /// Delays before the next attempt.
 const BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_millis(150), Duration::from_secs(5));
 /// Interval at which a waiting caller reads the row, for a winner on another node.
@@ -64,6 +63,7 @@ pub struct CompleteUpload {
 }
 
 /// Proof from the store that the object exists.
+#[derive(Clone)]
 pub(in crate::engine) struct StoredObjectVersion {
     pub(in crate::engine) etag: String,
     pub(in crate::engine) version: Option<String>,
@@ -104,59 +104,57 @@ impl UploadEngine {
     }
 
     /// Completes an upload from any state. Also called by the sweeper.
-    pub(in crate::engine) async fn finish_upload(&self, mut upload: Upload, wish: CompleteUpload) -> Result<Asset> {
-        for _ in 0..MAX_ATTEMPTS {
-            match upload.state {
-                UploadState::Completed => return self.verify_completed_asset(&upload, &wish).await,
-                UploadState::Failed | UploadState::Aborted | UploadState::Expired => {
-                    return Err(Error::Gone { what: "upload", state: upload.state.name() });
-                }
-                UploadState::Completing if upload.next_check_at.is_none_or(|at| at > self.store.now()) => {
-                    upload = self.await_winner(&upload).await?;
-                }
-                UploadState::Open | UploadState::Completing => match self.try_to_finish(&upload, &wish).await {
-                    Err(CompletionError::LostRace) => upload = self.rows.reload_upload(upload.id).await?,
-                    // The store may have assembled the missing parts into the object meanwhile.
-                    Err(CompletionError::Refused(error @ (Error::Incomplete { .. } | Error::PartsDiffer { .. }))) => {
-                        let current = self.rows.reload_upload(upload.id).await?;
-                        if current.revision == upload.revision {
-                            return Err(error);
-                        }
-                        upload = current;
+    pub(in crate::engine) async fn finish_upload(&self, upload: Upload, wish: CompleteUpload) -> Result<Asset> {
+        let wish = &wish;
+        self.rows
+            .retry_with_upload(upload, |upload| async move {
+                let upload = self.await_winner(upload).await?;
+                match upload.state {
+                    UploadState::Completed => Ok(self.verify_completed_asset(&upload, wish).await?),
+                    UploadState::Failed | UploadState::Aborted | UploadState::Expired => {
+                        Err(Error::Gone { what: "upload", state: upload.state.name() }.into())
                     }
-                    Err(CompletionError::Refused(error)) => return Err(error),
-                    Ok(asset) => return Ok(asset),
-                },
-            }
-        }
-        Err(Error::busy("another request is completing this upload"))
+                    UploadState::Open | UploadState::Completing => match self.try_to_finish(&upload, wish).await {
+                        // The store may have assembled the missing parts into the object meanwhile.
+                        Err(UpdateError::Refused(error @ (Error::Incomplete { .. } | Error::PartsDiffer { .. }))) => {
+                            let current = self.rows.reload_upload(upload.id).await?;
+                            Err(if current.revision == upload.revision { error.into() } else { UpdateError::LostRace })
+                        }
+                        outcome => outcome,
+                    },
+                }
+            })
+            .await
     }
 
-    /// Waits until the caller that won is done, on whatever node, or may be taken over.
-    async fn await_winner(&self, upload: &Upload) -> Result<Upload> {
+    /// The upload, once no other caller completes it: waits until the caller that won is done, on whatever node, or may
+    /// be taken over.
+    async fn await_winner(&self, mut upload: Upload) -> Result<Upload> {
+        let is_held = |upload: &Upload| {
+            let overdue = upload.next_check_at.is_none_or(|at| at <= self.store.now());
+            upload.state == UploadState::Completing && !overdue
+        };
+        if !is_held(&upload) {
+            return Ok(upload);
+        }
         loop {
             let change = self.rows.asset_notify.notified(upload.asset);
-            let current = self.rows.reload_upload(upload.id).await?;
-            let overdue = current.next_check_at.is_none_or(|at| at <= self.store.now());
-            if current.state != UploadState::Completing || overdue {
-                return Ok(current);
+            upload = self.rows.reload_upload(upload.id).await?;
+            if !is_held(&upload) {
+                return Ok(upload);
             }
             let _ = tokio::time::timeout(WINNER_POLL_INTERVAL, change).await;
         }
     }
 
-    async fn try_to_finish(
-        &self,
-        upload: &Upload,
-        wish: &CompleteUpload,
-    ) -> std::result::Result<Asset, CompletionError> {
+    async fn try_to_finish(&self, upload: &Upload, wish: &CompleteUpload) -> UpdateResult<Asset> {
         let asset = self.with_declared_digest(upload, wish).await?;
         match &upload.transfer {
             Transfer::Put { size } => {
                 let facts = self.blobs.head(&upload.key).await.map_err(Error::from)?;
                 let facts = facts.ok_or_else(|| Error::Incomplete { missing: first_part_missing() })?;
                 let completing = upload.clone().begin_completing(self.rows.upload_timeouts(), self.store.now());
-                let mut completing = completing.map_err(|_| CompletionError::LostRace)?;
+                let mut completing = completing.map_err(|_| UpdateError::LostRace)?;
                 let owed = Tx::new().upload(&mut completing, EventKind::UploadCompleting, &asset.name);
                 let held = StartedCompletion { completing, pending_tx: owed };
                 if facts.size != *size {
@@ -174,7 +172,7 @@ impl UploadEngine {
                 if upload.state == UploadState::Open && (ledger.store_id.is_none() || !ledger.tail.is_empty()) =>
             {
                 self.running_appends.flush_final_tail(upload).await?;
-                Err(CompletionError::LostRace)
+                Err(UpdateError::LostRace)
             }
             Transfer::Relayed(_) => self.complete_from_parts(upload, asset, None, wish).await,
         }
@@ -198,7 +196,7 @@ impl UploadEngine {
         asset: Asset,
         plan: Option<PartPlan>,
         wish: &CompleteUpload,
-    ) -> std::result::Result<Asset, CompletionError> {
+    ) -> UpdateResult<Asset> {
         // A takeover first checks whether the previous caller got through.
         if upload.state == UploadState::Completing
             && let Some(facts) = self.blobs.head(&upload.key).await.map_err(Error::from)?
@@ -230,13 +228,12 @@ impl UploadEngine {
         upload: &Upload,
         noted: Tx,
         name: &FileName,
-    ) -> std::result::Result<StartedCompletion, CompletionError> {
+    ) -> UpdateResult<StartedCompletion> {
         let now = self.store.now();
         let mut completing =
-            upload.clone().begin_completing(self.rows.upload_timeouts(), now).map_err(|_| CompletionError::LostRace)?;
+            upload.clone().begin_completing(self.rows.upload_timeouts(), now).map_err(|_| UpdateError::LostRace)?;
         let tx = noted.upload(&mut completing, EventKind::UploadCompleting, name);
-        self.rows.commit_and_notify(tx, upload.asset).await?;
-        self.rows.forget_upload(upload.id).await;
+        self.rows.commit(tx).await?;
         crash::point("after_completing");
         Ok(StartedCompletion { completing, pending_tx: Tx::new() })
     }
@@ -247,10 +244,10 @@ impl UploadEngine {
         upload: &Upload,
         plan: Option<PartPlan>,
         mut parts: Vec<StoredPart>,
-    ) -> std::result::Result<Option<StoredObjectVersion>, CompletionError> {
+    ) -> UpdateResult<Option<StoredObjectVersion>> {
         let store_id = upload.store_id().ok_or_else(|| Error::Internal("completing without a store id".into()))?;
         let mut why = FailureCause::from("nothing was tried");
-        for attempt in 1..=MAX_ATTEMPTS {
+        for attempt in 1..=MAX_DOUBT_ATTEMPTS {
             crash::point("complete_sent");
             let asked = self.blobs.complete_multipart(&upload.key, store_id, &parts).await;
             crash::point("complete_answered");
@@ -292,7 +289,7 @@ impl UploadEngine {
         held: StartedCompletion,
         asset: Asset,
         proof: StoredObjectVersion,
-    ) -> std::result::Result<Asset, CompletionError> {
+    ) -> UpdateResult<Asset> {
         self.commit_completion(held, asset, proof).await.map(|(_, stored)| stored)
     }
 
@@ -302,26 +299,24 @@ impl UploadEngine {
         held: StartedCompletion,
         asset: Asset,
         proof: StoredObjectVersion,
-    ) -> std::result::Result<(Upload, Asset), CompletionError> {
+    ) -> UpdateResult<(Upload, Asset)> {
         let now = self.store.now();
         let content = self.stored_content(&held.completing, proof);
-        let mut completed = held.completing.complete(now).map_err(|_| CompletionError::LostRace)?;
+        let mut completed = held.completing.complete(now).map_err(|_| UpdateError::LostRace)?;
         // A length that was unknown at creation is known by now.
         let size = completed.transfer.size().unwrap_or(asset.size);
         let keep_for = self.tenants.rules_of(&asset).await?.keep_for();
         let delete_at = keep_for.map(|keep_for| after(now, keep_for));
         // The asset was read after the upload, so another caller may have completed it in between.
-        let mut stored =
-            Asset { size, delete_at, ..asset }.store(content, now).map_err(|_| CompletionError::LostRace)?;
+        let mut stored = Asset { size, delete_at, ..asset }.store(content, now).map_err(|_| UpdateError::LostRace)?;
         let tx = held
             .pending_tx
             .upload(&mut completed, EventKind::UploadCompleted, &stored.name)
             .asset(&mut stored, EventKind::AssetStored)
             .with(NewRow::Job(self.processing_job(&stored)));
-        for attempt in 1..=MAX_ATTEMPTS {
-            match self.rows.commit_and_notify(tx.clone(), stored.id).await {
+        for attempt in 1..=MAX_DOUBT_ATTEMPTS {
+            match self.rows.commit(tx.clone()).await {
                 Ok(()) => {
-                    self.rows.forget_upload(completed.id).await;
                     crash::point("after_commit");
                     return Ok((completed, stored));
                 }
@@ -330,7 +325,7 @@ impl UploadEngine {
                     tokio::time::sleep(BACKOFF.delay(attempt, &*self.entropy)).await;
                 }
                 // The write succeeded after all, or another caller took over: the row shows which.
-                Err(StoreError::Conflict) => return Err(CompletionError::LostRace),
+                Err(StoreError::Conflict) => return Err(UpdateError::LostRace),
                 Err(other) => return Err(Error::from(other).into()),
             }
         }
@@ -355,16 +350,16 @@ impl UploadEngine {
     }
 
     /// Ends the upload as failed: the store's object provably differs from what was declared.
-    pub(in crate::engine) async fn fail_completion(&self, held: StartedCompletion, asset: Asset) -> CompletionError {
+    pub(in crate::engine) async fn fail_completion(&self, held: StartedCompletion, asset: Asset) -> UpdateError {
         let now = self.store.now();
         let (mut failed, mut abandoned) = match (held.completing.fail(now), asset.abandon(now)) {
             (Ok(failed), Ok(abandoned)) => (failed, abandoned),
             // Another caller has ended the upload since it was read.
-            (Err(_), _) | (_, Err(_)) => return CompletionError::LostRace,
+            (Err(_), _) | (_, Err(_)) => return UpdateError::LostRace,
         };
         let tx = held.pending_tx.upload(&mut failed, EventKind::UploadFailed, &abandoned.name);
         let tx = tx.asset(&mut abandoned, EventKind::AssetAbandoned);
-        match self.rows.commit_and_notify(tx, abandoned.id).await {
+        match self.rows.commit(tx).await {
             Ok(()) => {
                 self.spawn_cleanup(failed);
                 Error::ContentMismatch.into()

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::UploadEngine;
 use super::describe::allowed;
@@ -22,15 +22,15 @@ use crate::domain::ids::{AssetId, KeyId, TenantId, UploadId};
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::plan::{PartNumber, PartPlan, PartSet};
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
+use crate::engine::idempotency::RepeatableRequest;
 use crate::engine::limits::MAX_METADATA_BYTES;
 use crate::engine::rows::tenant_of;
+use crate::engine::rows::update::{UpdateError, UpdateResult, retry_on_conflict};
 use crate::engine::{Error, IdempotencyKey, Result};
-use crate::store::{IdempotencyRecord, NewRow, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 
 /// Route under which idempotency keys of creations are stored.
 const REPLAY_ROUTE: &str = "uploads";
-/// Attempts of a creation against concurrent requests.
-const MAX_ATTEMPTS: u32 = 4;
 
 /// Transfer method that the client asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +106,12 @@ pub struct OpenedUpload {
     pub grant: String,
 }
 
+/// Remembered result of a request that created an upload.
+#[derive(Serialize, Deserialize)]
+pub(in crate::engine) struct CreatedUpload {
+    pub(in crate::engine) upload: UploadId,
+}
+
 /// Tenant and API key that create an upload.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct UploadCreator {
@@ -134,31 +140,36 @@ impl UploadEngine {
         self.by_policy(by, &mut wish, false).await?;
         self.still_has_room(by.tenant, &wish).await?;
         let transfer = self.plan_transfer(&wish)?;
-        for _ in 0..MAX_ATTEMPTS {
-            let (mut asset, mut upload) = self.build_intent_rows(by, &wish, transfer.clone());
-            let tx =
-                Tx::new().create(&mut asset, &mut upload).with(self.audit.told_of_creation(actor, &asset, &upload));
-            let tx = match &wish.idempotency {
-                Some(idempotency) => tx.with(NewRow::Replay(self.upload_replay(by.key, idempotency, &upload))),
-                None => tx,
-            };
-            match self.rows.commit_and_notify(tx, asset.id).await {
-                Ok(()) => {
-                    crash::point("after_intent");
-                    return self.build_response(asset, upload, true, wish.url_count).await;
-                }
-                Err(StoreError::Conflict) => {
-                    if let Some((asset, upload)) = self.find_repeated_upload(by, &wish).await? {
-                        return self.build_response(asset, upload, false, wish.url_count).await;
-                    }
-                }
-                Err(other) => {
-                    self.note_refusal(by.tenant, &other).await;
-                    return Err(other.into());
-                }
+        let attempt = || self.insert_or_find_upload(actor, by, &wish, transfer.clone());
+        let (asset, upload, is_new) = retry_on_conflict(&*self.entropy, attempt).await?;
+        self.build_response(asset, upload, is_new, wish.url_count).await
+    }
+
+    /// The rows of a new upload, or of the upload that this request repeats; `true` for a new one.
+    async fn insert_or_find_upload(
+        &self,
+        actor: &Actor,
+        by: UploadCreator,
+        wish: &CreateUpload,
+        transfer: Transfer,
+    ) -> UpdateResult<(Asset, Upload, bool)> {
+        let (mut asset, mut upload) = self.build_intent_rows(by, wish, transfer);
+        let tx = Tx::new().create(&mut asset, &mut upload).with(self.audit.told_of_creation(actor, &asset, &upload));
+        let tx = self.idempotency.remember(tx, &as_repeatable(by, wish), &CreatedUpload { upload: upload.id })?;
+        match self.rows.commit(tx).await {
+            Ok(()) => {
+                crash::point("after_intent");
+                Ok((asset, upload, true))
+            }
+            Err(StoreError::Conflict) => {
+                let (asset, upload) = self.find_repeated_upload(by, wish).await?.ok_or(UpdateError::LostRace)?;
+                Ok((asset, upload, false))
+            }
+            Err(other) => {
+                self.note_refusal(by.tenant, &other).await;
+                Err(other.into())
             }
         }
-        Err(Error::busy("other requests keep creating and ending uploads with this external_id"))
     }
 
     /// The transfer for this size on this store.
@@ -288,29 +299,11 @@ impl UploadEngine {
         (asset, upload)
     }
 
-    fn upload_replay(&self, key: KeyId, idempotency: &IdempotencyKey, upload: &Upload) -> IdempotencyRecord {
-        IdempotencyRecord {
-            key,
-            route: REPLAY_ROUTE.to_owned(),
-            token: idempotency.token.clone(),
-            fingerprint: idempotency.fingerprint,
-            result: json!({ "upload": upload.id }),
-            expires_at: after(self.store.now(), self.settings.replay_ttl),
-        }
-    }
-
     /// The upload that this request repeats: found by its idempotency key, or the live upload with its external id.
     /// `None`: the conflicting row is gone, so the caller tries again.
     async fn find_repeated_upload(&self, by: UploadCreator, wish: &CreateUpload) -> Result<Option<(Asset, Upload)>> {
-        if let Some(idempotency) = &wish.idempotency
-            && let Some(replay) = self.store.find_idempotency_record(by.key, REPLAY_ROUTE, &idempotency.token).await?
-        {
-            if replay.fingerprint != idempotency.fingerprint {
-                return Err(Error::IdempotencyKeyReused);
-            }
-            let id = replay.result["upload"].as_str().and_then(|id| id.parse().ok());
-            let id = id.ok_or_else(|| Error::Internal("a replay without an upload".into()))?;
-            return self.load_with_asset(self.store.find_upload(id).await?).await;
+        if let Some(CreatedUpload { upload }) = self.idempotency.recall(&as_repeatable(by, wish)).await? {
+            return self.load_with_asset(self.store.find_upload(upload).await?).await;
         }
         let Some(external_id) = &wish.external_id else { return Ok(None) };
         let Some(upload) = self.store.find_live_upload(by.tenant, external_id).await? else { return Ok(None) };
@@ -367,6 +360,10 @@ impl UploadEngine {
         opened.part_urls = Some(self.sign_parts_of(&opened.upload, wanted, Vec::new()).await?);
         Ok(opened)
     }
+}
+
+fn as_repeatable(by: UploadCreator, wish: &CreateUpload) -> RepeatableRequest<'_> {
+    RepeatableRequest { by: by.key, route: REPLAY_ROUTE, idempotency: wish.idempotency.as_ref() }
 }
 
 /// Checks the size of a caller's metadata.

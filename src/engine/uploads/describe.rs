@@ -3,6 +3,8 @@
 //! The creator of the grant sets the largest size and the types; the holder declares name, length and type. Values that
 //! the creator has set stay unchanged.
 
+use std::future::ready;
+
 use super::UploadEngine;
 use super::create::check_metadata_size;
 use crate::domain::asset::{Asset, AssetMetadata, AssetState};
@@ -12,11 +14,9 @@ use crate::domain::file_type::may_be_sent;
 use crate::domain::name::{FileName, MediaType, TypePattern};
 use crate::domain::reason::chain;
 use crate::domain::upload::{Upload, UploadState};
+use crate::engine::rows::update::RowUpdate;
 use crate::engine::{Error, Result};
-use crate::store::{StoreError, Tx};
-
-/// Attempts to commit a description when concurrent writers change the row.
-const MAX_DESCRIBE_ATTEMPTS: u32 = 4;
+use crate::store::Tx;
 
 /// Description of the file by the holder of the grant.
 #[derive(Clone, Debug)]
@@ -37,63 +37,65 @@ impl UploadEngine {
         upload: &Upload,
         by: GrantDescription,
     ) -> Result<Option<ReplacedDescription>> {
-        for _ in 0..MAX_DESCRIBE_ATTEMPTS {
-            let Some((asset, mut described)) = self.check_description(upload, &by).await? else { return Ok(None) };
-            match self
-                .rows
-                .commit_and_notify(Tx::new().asset(&mut described, EventKind::AssetChanged), upload.asset)
-                .await
-            {
-                Ok(()) => return Ok(Some(ReplacedDescription { before: asset, after: described })),
-                Err(StoreError::Conflict) => {}
-                Err(other) => return Err(other.into()),
-            }
+        if !takes_description(upload) {
+            return Ok(None);
         }
-        Err(Error::busy("other requests keep changing this file's description"))
+        let by = &by;
+        self.rows
+            .update_asset(upload.asset, |asset| async move {
+                let Some(mut described) = self.apply_description(&asset, by).await? else {
+                    return Ok(RowUpdate::Keep(None));
+                };
+                let tx = Tx::new().asset(&mut described, EventKind::AssetChanged);
+                Ok(RowUpdate::Commit(tx, Some(ReplacedDescription { before: asset, after: described })))
+            })
+            .await
     }
 
-    /// The asset as it is, and with this description. `None` if the description changes nothing.
+    /// Checks that this description would be accepted.
     ///
     /// # Errors
     /// The description has a field that the grant's creator or the policy does not allow.
-    pub(in crate::engine) async fn check_description(
-        &self,
-        upload: &Upload,
-        by: &GrantDescription,
-    ) -> Result<Option<(Asset, Asset)>> {
-        if upload.max_size.is_none() || upload.state != UploadState::Open {
-            return Ok(None);
+    pub(in crate::engine) async fn check_description(&self, upload: &Upload, by: &GrantDescription) -> Result<()> {
+        if takes_description(upload) {
+            self.apply_description(&self.rows.load_asset_of(upload).await?, by).await?;
         }
-        let asset = self.rows.load_asset_of(upload).await?;
+        Ok(())
+    }
+
+    /// The asset with this description. `None` if the description changes nothing.
+    async fn apply_description(&self, asset: &Asset, by: &GrantDescription) -> Result<Option<Asset>> {
         if !by.name.is_nameless() && asset.name.is_nameless() {
-            let rules = self.tenants.rules_of(&asset).await?;
+            let rules = self.tenants.rules_of(asset).await?;
             self.tenants.admit_name(&rules, &by.name).await?;
         }
         let described = described(asset.clone(), by.clone(), self.store.now())?;
-        Ok(if says_the_same(&described, &asset) { None } else { Some((asset, described)) })
+        Ok(if says_the_same(&described, asset) { None } else { Some(described) })
     }
 
     /// Restores the old description after a file did not arrive, since the next file may be different. The caller holds
     /// the lease under which the description was written. A description that was changed since is kept. Failures are
     /// only logged.
     pub(in crate::engine) async fn restore_description(&self, replaced: ReplacedDescription) {
-        let ReplacedDescription { before, after } = replaced;
-        for _ in 0..MAX_DESCRIBE_ATTEMPTS {
-            let Ok(Some(asset)) = self.store.find_asset(after.id).await else { return };
-            if asset.state != AssetState::Awaiting || !says_the_same(&asset, &after) {
-                return;
-            }
-            let Asset { name, media_type, metadata, .. } = before.clone();
-            let mut restored = Asset { name, media_type, metadata, changed_at: self.store.now(), ..asset };
-            match self.rows.commit_and_notify(Tx::new().asset(&mut restored, EventKind::AssetChanged), after.id).await {
-                Err(StoreError::Conflict) => {}
-                Err(error) => {
-                    return tracing::warn!(asset = %after.id, error = %chain(&error), "a description could not be taken back");
-                }
-                Ok(()) => return,
-            }
+        let ReplacedDescription { before, after } = &replaced;
+        let restored = self.rows.update_asset(after.id, |asset| {
+            ready(Ok(if asset.state != AssetState::Awaiting || !says_the_same(&asset, after) {
+                RowUpdate::Keep(())
+            } else {
+                let Asset { name, media_type, metadata, .. } = before.clone();
+                let mut restored = Asset { name, media_type, metadata, changed_at: self.store.now(), ..asset };
+                RowUpdate::Commit(Tx::new().asset(&mut restored, EventKind::AssetChanged), ())
+            }))
+        });
+        if let Err(error) = restored.await {
+            tracing::warn!(asset = %after.id, error = %chain(&error), "a description could not be taken back");
         }
     }
+}
+
+/// True if the holder of the upload's grant may still describe its file.
+fn takes_description(upload: &Upload) -> bool {
+    upload.max_size.is_some() && upload.state == UploadState::Open
 }
 
 /// A description that was replaced, and its replacement.

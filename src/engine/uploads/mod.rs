@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::audit::AuditTrail;
 use super::content_reader::ContentReader;
+use super::idempotency::IdempotencyRecords;
 use super::rows::RowAccess;
 use super::settings::EngineSettings;
 use super::tenants::TenantEngine;
@@ -23,7 +24,6 @@ mod admission;
 mod byte_limits;
 pub(super) mod complete;
 mod completed_check;
-mod completion_error;
 pub(super) mod create;
 pub(super) mod describe;
 mod limits;
@@ -50,6 +50,7 @@ pub struct UploadEngine {
     pub(super) settings: Arc<EngineSettings>,
     pub(super) rows: Arc<RowAccess>,
     pub(super) audit: Arc<AuditTrail>,
+    pub(super) idempotency: IdempotencyRecords,
     pub(super) tenants: Arc<TenantEngine>,
     pub(super) content: Arc<ContentReader>,
     pub(super) running_appends: RunningAppends,
@@ -103,6 +104,7 @@ impl UploadEngine {
             settings: ports.settings.clone(),
             rows: ports.rows.clone(),
             audit: ports.audit.clone(),
+            idempotency: ports.idempotency.clone(),
             content: ports.content.clone(),
             tenants,
             running_appends: RunningAppends::default(),

@@ -6,8 +6,8 @@
 use super::UploadEngine;
 use crate::crash;
 use crate::domain::upload::{Transfer, Upload};
-use crate::engine::{Error, Result};
-use crate::store::{StoreError, Tx};
+use crate::engine::Result;
+use crate::store::Tx;
 
 impl UploadEngine {
     /// Ensures that the store has a multipart upload for `upload` and that its id is in the row. `fresh`: there was no
@@ -34,21 +34,16 @@ impl UploadEngine {
         {
             *slot = Some(store_id.clone());
         }
-        match self.store.commit(Tx::new().quietly(&mut begun)).await {
-            Ok(()) => {
-                crash::point("after_store_id");
-                Ok(begun)
-            }
-            Err(StoreError::Conflict) => {
-                // Another caller was faster: its multipart upload counts, and ours is aborted unless it is the same.
-                let current = self.store.find_upload(upload.id).await?.ok_or(Error::NotFound)?;
-                if current.store_id() != Some(&store_id) {
-                    self.blobs.abort_multipart(&upload.key, &store_id).await?;
-                }
-                Ok(current)
-            }
-            Err(other) => Err(other.into()),
+        if self.rows.commit_if_unchanged(Tx::new().quietly(&mut begun)).await? {
+            crash::point("after_store_id");
+            return Ok(begun);
         }
+        // Another caller was faster: its multipart upload counts, and ours is aborted unless it is the same.
+        let current = self.rows.reload_upload(upload.id).await?;
+        if current.store_id() != Some(&store_id) {
+            self.blobs.abort_multipart(&upload.key, &store_id).await?;
+        }
+        Ok(current)
     }
 
     /// The store's ids of every unfinished multipart upload under a key.

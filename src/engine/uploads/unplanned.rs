@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::byte_limits::total_size;
-use super::complete::{CompleteUpload, CompletionError};
+use super::complete::CompleteUpload;
 use super::create::{UploadCreator, UploadSize, check_metadata_size};
 use super::describe::GrantDescription;
 use super::sign::check_open_for_bytes;
@@ -22,12 +22,10 @@ use crate::domain::name::{FileName, MediaType};
 use crate::domain::plan::{PartNumber, PartSet};
 use crate::domain::policy::DEFAULT_POLICY;
 use crate::domain::upload::{Transfer, Upload, UploadProtocol, UploadState};
+use crate::engine::rows::update::{RowUpdate, UpdateResult};
 use crate::engine::rows::{tenant_of, upload_target};
 use crate::engine::{Error, Result};
-use crate::store::{RowChange, StoreError, Tx};
-
-/// Attempts to open an upload against concurrent requests.
-pub(in crate::engine) const MAX_OPEN_ATTEMPTS: u32 = 4;
+use crate::store::{RowChange, Tx};
 
 /// A request to open an upload of unknown size.
 #[derive(Clone, Debug)]
@@ -82,7 +80,7 @@ impl UploadEngine {
         let (mut asset, mut upload) = self.build_intent_rows(by, &wish, cut);
         upload.protocol = UploadProtocol::Companion;
         let tx = Tx::new().create(&mut asset, &mut upload).with(self.audit.told_of_creation(actor, &asset, &upload));
-        self.rows.commit_and_notify(tx, asset.id).await?;
+        self.rows.commit(tx).await?;
         crash::point("after_intent");
         self.ensure_multipart(upload, true).await
     }
@@ -143,7 +141,7 @@ impl UploadEngine {
         asset: &Asset,
         parts: &[StoredPart],
         wish: &CompleteUpload,
-    ) -> std::result::Result<(Upload, Tx), CompletionError> {
+    ) -> UpdateResult<(Upload, Tx)> {
         // An upload over its limit is aborted, whatever the client says of its parts.
         let counted = total_size(parts);
         if upload.transfer.size().is_none() {
@@ -198,63 +196,54 @@ impl UploadEngine {
     }
 
     /// Changes the transfer of an open upload to multipart without a plan.
-    async fn switch_to_unplanned(&self, mut upload: Upload) -> Result<Upload> {
-        for _ in 0..MAX_OPEN_ATTEMPTS {
-            check_open_for_bytes(&upload, self.store.now())?;
-            if matches!(upload.transfer, Transfer::UnplannedMultipart { .. }) {
-                let begun = self.ensure_multipart(upload, false).await?;
-                return self.abort_other_multiparts(begun).await;
-            }
-            let (received, total) = (self.has_bytes(&upload).await?, upload.transfer.size());
-            let cut = |store_id| Transfer::UnplannedMultipart { store_id, total };
-            let carried = |store_id| upload.clone().carry_by(cut(store_id), received, self.store.now());
-            let max_bytes = Some(self.load_byte_limit(&carried(None)?).await?.bytes);
-            let store_id = self.blobs.create_multipart(&upload.key, &upload.write_token, None, max_bytes).await?;
-            crash::point("after_create_multipart");
-            let changed = self.commit_transfer_change(carried(Some(store_id.clone()))?).await;
-            if let Ok(Some(changed)) = changed {
-                return self.abort_other_multiparts(changed).await;
-            }
-            self.blobs.abort_multipart(&upload.key, &store_id).await?;
-            changed?;
-            upload = self.rows.reload_upload(upload.id).await?;
+    async fn switch_to_unplanned(&self, upload: Upload) -> Result<Upload> {
+        let switched = self.rows.retry_with_upload(upload, |upload| self.try_to_switch_to_unplanned(upload)).await?;
+        self.abort_other_multiparts(switched).await
+    }
+
+    /// Creates the multipart upload, whose id is committed with the transfer, and aborts it if that fails.
+    async fn try_to_switch_to_unplanned(&self, upload: Upload) -> UpdateResult<Upload> {
+        check_open_for_bytes(&upload, self.store.now())?;
+        if matches!(upload.transfer, Transfer::UnplannedMultipart { .. }) {
+            return Ok(self.ensure_multipart(upload, false).await?);
         }
-        Err(Error::busy("other requests keep opening this upload"))
+        let (received, total) = (self.has_bytes(&upload).await?, upload.transfer.size());
+        let cut = |store_id| Transfer::UnplannedMultipart { store_id, total };
+        let carried = |store_id| upload.clone().carry_by(cut(store_id), received, self.store.now());
+        let max_bytes = Some(self.load_byte_limit(&carried(None)?).await?.bytes);
+        let store_id = self.blobs.create_multipart(&upload.key, &upload.write_token, None, max_bytes).await?;
+        crash::point("after_create_multipart");
+        let mut switched = carried(Some(store_id.clone()))?;
+        if let Err(error) = self.rows.commit(Tx::new().quietly(&mut switched)).await {
+            self.blobs.abort_multipart(&upload.key, &store_id).await?;
+            return Err(error.into());
+        }
+        crash::point("after_changed_way");
+        Ok(switched)
     }
 
     /// Changes the transfer of an open upload to relayed through this service.
-    pub(in crate::engine) async fn switch_to_relayed(&self, mut upload: Upload) -> Result<Upload> {
-        for _ in 0..MAX_OPEN_ATTEMPTS {
-            if upload.ledger().is_some() || upload.state != UploadState::Open {
-                return Ok(upload);
-            }
-            let received = self.has_bytes(&upload).await?;
-            let mut ledger =
-                self.new_ledger(upload.transfer.size().map_or(UploadLength::Deferred, UploadLength::Known))?;
-            // The earlier transfer counts as a holder, so that what it left in the store is searched and removed.
-            ledger.fence = 1;
-            let (id, relayed) = (upload.id, Transfer::Relayed(Box::new(ledger)));
-            if let Some(changed) =
-                self.commit_transfer_change(upload.carry_by(relayed, received, self.store.now())?).await?
-            {
-                return self.abort_other_multiparts(changed).await;
-            }
-            upload = self.rows.reload_upload(id).await?;
+    pub(in crate::engine) async fn switch_to_relayed(&self, upload: Upload) -> Result<Upload> {
+        let (upload, switched) = self
+            .rows
+            .update_upload(upload, |upload| async move {
+                if upload.ledger().is_some() || upload.state != UploadState::Open {
+                    return Ok(RowUpdate::Keep((upload, false)));
+                }
+                let received = self.has_bytes(&upload).await?;
+                let mut ledger =
+                    self.new_ledger(upload.transfer.size().map_or(UploadLength::Deferred, UploadLength::Known))?;
+                // The earlier transfer counts as a holder, so that what it left in the store is searched and removed.
+                ledger.fence = 1;
+                let mut switched = upload.carry_by(Transfer::Relayed(Box::new(ledger)), received, self.store.now())?;
+                Ok(RowUpdate::Commit(Tx::new().quietly(&mut switched), (switched, true)))
+            })
+            .await?;
+        if !switched {
+            return Ok(upload);
         }
-        Err(Error::busy("other requests keep opening this upload"))
-    }
-
-    /// `None` if a concurrent request changed the upload first.
-    pub(in crate::engine) async fn commit_transfer_change(&self, mut changed: Upload) -> Result<Option<Upload>> {
-        match self.store.commit(Tx::new().quietly(&mut changed)).await {
-            Ok(()) => {
-                self.rows.forget_upload(changed.id).await;
-                crash::point("after_changed_way");
-                Ok(Some(changed))
-            }
-            Err(StoreError::Conflict) => Ok(None),
-            Err(other) => Err(other.into()),
-        }
+        crash::point("after_changed_way");
+        self.abort_other_multiparts(upload).await
     }
 
     /// Aborts multipart uploads of the upload's earlier transfer, whose URLs thereby stop working.

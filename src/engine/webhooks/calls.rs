@@ -9,7 +9,7 @@ use crate::domain::webhook::{
     Delivery, DeliveryProblem, DeliveryState, DeliveryVerdict, ReceiverAnswer, Webhook, WebhookState, WhyDisabled,
 };
 use crate::engine::Result;
-use crate::store::{RowChange, StoreError, Tx, WebhookWrite};
+use crate::store::{RowChange, Tx, WebhookWrite};
 
 /// Request of a delivery.
 #[derive(Clone, Debug)]
@@ -134,11 +134,7 @@ impl WebhookEngine {
 
     /// `false` if the lease is lost, or the delivery was ended meanwhile, and nothing was written.
     async fn write_call(&self, tx: Tx) -> Result<bool> {
-        match self.store.commit(tx).await {
-            Ok(()) => Ok(true),
-            Err(StoreError::Conflict) => Ok(false),
-            Err(other) => Err(other.into()),
-        }
+        self.rows.commit_if_unchanged(tx).await
     }
 }
 

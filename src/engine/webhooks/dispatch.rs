@@ -7,7 +7,7 @@ use crate::domain::ids::{DeliveryId, JobId};
 use crate::domain::job::{JobSubject, NewJob, Priority};
 use crate::domain::webhook::{Delivery, Webhook};
 use crate::engine::Result;
-use crate::store::{StoreError, Tx, WebhookWrite};
+use crate::store::{Tx, WebhookWrite};
 
 /// Events per transaction.
 const EVENTS_PER_DISPATCH: u32 = 100;
@@ -58,11 +58,7 @@ impl WebhookEngine {
         if !deliveries.is_empty() {
             tx = tx.with(WebhookWrite::Deliver(deliveries));
         }
-        match self.store.commit(tx).await {
-            Ok(()) => Ok(true),
-            Err(StoreError::Conflict) => Ok(false),
-            Err(other) => Err(other.into()),
-        }
+        self.rows.commit_if_unchanged(tx).await
     }
 
     pub(super) fn delivery_of(&self, webhook: &Webhook, event: FeedEvent) -> Delivery {

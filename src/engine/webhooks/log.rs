@@ -13,7 +13,7 @@ use crate::domain::ids::{DeliveryId, TenantId, WebhookId};
 use crate::domain::webhook::{Delivery, DeliveryState, EventFilter, Webhook, WebhookState};
 use crate::engine::limits::check_page_limit;
 use crate::engine::{Error, Result};
-use crate::store::{DeliveryQuery, NewRow, StoreError, Tx, WebhookWrite};
+use crate::store::{DeliveryQuery, NewRow, Tx, WebhookWrite};
 
 /// Events that a replay reads and writes per transaction.
 const REPLAY_PAGE_EVENTS: u32 = 500;
@@ -86,10 +86,10 @@ impl WebhookEngine {
         again.begin_again(self.store.now());
         let job = self.owed(again.clone()).1;
         let settle = WebhookWrite::Settle(Box::new(again.clone()), was);
-        match self.store.commit(Tx::new().with(settle).with(NewRow::Job(job))).await {
-            Ok(()) => Ok(again),
-            Err(StoreError::Conflict) => Err(Error::WrongState { what: "delivery", state: "pending" }),
-            Err(other) => Err(other.into()),
+        if self.rows.commit_if_unchanged(Tx::new().with(settle).with(NewRow::Job(job))).await? {
+            Ok(again)
+        } else {
+            Err(Error::WrongState { what: "delivery", state: "pending" })
         }
     }
 

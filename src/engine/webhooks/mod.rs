@@ -19,10 +19,11 @@ use crate::domain::ids::WebhookId;
 use crate::domain::webhook::{EventFilter, Webhook, WebhookSecret, WebhookState, WhyDisabled};
 use crate::engine::audit::{AuditTrail, AuditedAct};
 use crate::engine::events::EventEngine;
+use crate::engine::rows::update::retry_with_row;
 use crate::engine::rows::{RowAccess, tenant_of};
 use crate::engine::settings::EngineSettings;
 use crate::engine::{EnginePorts, Error, Result};
-use crate::store::{Store, StoreError, Tx, WebhookWrite};
+use crate::store::{Store, Tx, WebhookWrite};
 
 mod calls;
 mod dispatch;
@@ -51,8 +52,6 @@ const MAX_DESCRIPTION_BYTES: usize = 500;
 /// Default and longest overlap, during which the old secret signs too.
 const DEFAULT_SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 const MAX_SECRET_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Attempts of a change against concurrent changes.
-const MAX_ENDPOINT_ATTEMPTS: u32 = 5;
 
 /// A new endpoint, or a change of an endpoint; fields that are `None` stay unchanged.
 #[derive(Clone, Debug, Default)]
@@ -130,7 +129,7 @@ impl WebhookEngine {
         let webhook = self.wished(blank, &wish)?;
         let told = self.audit.audited(deed(actor, &webhook, "webhook.create").after(shown(&webhook)));
         let insert = WebhookWrite::Insert(Box::new(webhook.clone()));
-        self.store.commit(Tx::new().with(insert).with(told)).await?;
+        self.rows.commit(Tx::new().with(insert).with(told)).await?;
         Ok(webhook)
     }
 
@@ -220,33 +219,28 @@ impl WebhookEngine {
         Ok(webhook)
     }
 
-    /// Updates an endpoint by compare-and-set, with retries. `change` gets the endpoint and the id of the feed's last
-    /// event.
+    /// Changes an endpoint by compare-and-set. `change` gets the endpoint and the id of the feed's last event.
     async fn update_webhook(
         &self,
         actor: &Actor,
         id: WebhookId,
         change: impl Fn(Webhook, i64) -> Result<(Webhook, Vec<WebhookWrite>)>,
     ) -> Result<Webhook> {
-        for _ in 0..MAX_ENDPOINT_ATTEMPTS {
-            let webhook = self.webhook(actor, id).await?;
+        let change = &change;
+        let attempt = |webhook: Webhook| async move {
             let last = self.events.read_feed_ends(webhook.tenant).await?.last;
             let before = shown(&webhook);
             let (changed, writes) = change(webhook, last)?;
             let deed = deed(actor, &changed, "webhook.change").before(before).after(shown(&changed));
             let tx = Tx::new().with(self.audit.audited(deed));
-            let tx = writes.into_iter().fold(tx, Tx::with);
-            match self.store.commit(tx).await {
-                Ok(()) => return Ok(changed),
-                Err(StoreError::Conflict) => {}
-                Err(other) => return Err(other.into()),
-            }
-        }
-        Err(Error::busy("other requests keep changing the webhook"))
+            self.rows.commit(writes.into_iter().fold(tx, Tx::with)).await?;
+            Ok(changed)
+        };
+        retry_with_row(&*self.entropy, None, || self.webhook(actor, id), attempt).await
     }
 
     async fn write_webhook(&self, write: WebhookWrite) -> Result<()> {
-        Ok(self.store.commit(Tx::new().with(write)).await?)
+        Ok(self.rows.commit(Tx::new().with(write)).await?)
     }
 
     /// Deletes deliveries that ended long ago, and deleted endpoints. Returns the number of deliveries.

@@ -193,6 +193,21 @@ on_both_services! {
         drop(names);
     }
 
+    async fn parts_are_signed_as_soon_as_a_repeated_creation_has_made_the_multipart_upload(service, idle()) {
+        service.faults.on("create_multipart", [Some(Refused)]);
+        let wish = r#"{"filename": "a", "size": 9, "method": "multipart", "external_id": "late", "urls": 0}"#;
+        transcript!(service, "> POST /v1/uploads $wish\n< 503", wish = wish);
+        let upload = service.database.store.find_live_upload(service.tenant, "late").await.unwrap().unwrap().id;
+        transcript!(service, r#"
+            > POST /v1/uploads/$upload/urls {"parts": "1"}
+            < 503
+            > POST /v1/uploads $wish
+            < 200 {"upload": {"id": "$upload"}}
+            > POST /v1/uploads/$upload/urls {"parts": "1"}
+            < 200
+        "#, upload = upload, wish = wish);
+    }
+
     async fn a_download_whose_store_breaks_off_goes_on(service) {
         let names = transcript!(service, r#"
             > POST /v1/uploads {"filename": "a", "size": 1000000}

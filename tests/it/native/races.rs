@@ -153,6 +153,27 @@ on_both_services! {
         assert_eq!(uploads.len(), 1);
     }
 
+    async fn changes_of_an_asset_at_once_are_all_made(service, idle()) {
+        let (other, _) = service.another_node().await;
+        let names = transcript!(service, r#"
+            > POST /v1/uploads {"filename": "a", "size": 9}
+            < 201 {"asset": {"id": "$asset"}}
+        "#);
+        // Each lost race is another request's change, so the last of eight loses seven at most.
+        let calls = (0..8).map(|i| {
+            let base = if i % 2 == 0 { &service.base } else { &other };
+            let url = format!("{base}/v1/assets/{}", names["asset"]);
+            let body = serde_json::json!({"metadata": {format!("change {i}"): true}}).to_string();
+            let request = requests::client().patch(url).bearer_auth(&service.admin).body(body);
+            tokio::spawn(async move { request.send().await.unwrap().status().as_u16() })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            assert_eq!(call.await.unwrap(), 200);
+        }
+        let asset = service.database.store.find_asset(names["asset"].parse().unwrap()).await.unwrap().unwrap();
+        assert_eq!(asset.metadata.len(), 8, "{:?}", asset.metadata);
+    }
+
     async fn requests_cut_off_at_random_leave_whole_rows(service, idle()) {
         let mut rng = seed::rng("requests_cut_off_at_random");
         let client = requests::client();

@@ -9,6 +9,7 @@ use crate::domain::clock::after;
 use crate::domain::ids::{self, KeyId, TenantId};
 use crate::domain::key::{ApiKey, KeyScopes, KeySecret, KeyToken};
 use crate::engine::audit::AuditedAct;
+use crate::engine::rows::update::{UpdateError, UpdateResult};
 use crate::engine::tenants::{KeyWish, MadeKey};
 use crate::engine::{Error, Result};
 use crate::store::{KeyRotation, RowChange, StoreError, Tx};
@@ -105,7 +106,10 @@ impl TenantRegistry {
     /// [`Error::Taken`] after a concurrent change of the key.
     pub async fn rotate_key(&self, tenant: TenantId, id: KeyId, overlap: Option<Duration>) -> Result<MadeKey> {
         let secret = KeySecret::mint(&*self.entropy);
-        self.rotate_to(tenant, id, overlap, &secret, Tx::new()).await
+        self.rotate_to(tenant, id, overlap, &secret, Tx::new()).await.map_err(|error| match error {
+            UpdateError::LostRace => Error::Taken("the key was changed by another request"),
+            UpdateError::Refused(error) => error,
+        })
     }
 
     /// Gives a key this secret, in a transaction with the writes of `tx`.
@@ -116,23 +120,19 @@ impl TenantRegistry {
         overlap: Option<Duration>,
         secret: &KeySecret,
         tx: Tx,
-    ) -> Result<MadeKey> {
+    ) -> UpdateResult<MadeKey> {
         let overlap = overlap.unwrap_or(DEFAULT_KEY_OVERLAP);
         if overlap > MAX_KEY_OVERLAP {
-            return Err(Error::invalid("overlap", "must be at most 7 days"));
+            return Err(Error::invalid("overlap", "must be at most 7 days").into());
         }
         let mut key = self.key(tenant, id).await?;
         if key.revoked_at.is_some() {
-            return Err(Error::WrongState { what: "key", state: "revoked" });
+            return Err(Error::WrongState { what: "key", state: "revoked" }.into());
         }
         let (seen, secret_hash, old_until) = (key.secret_hash, secret.hash(), after(self.store.now(), overlap));
         let rotation = KeyRotation { tenant, key: id, seen, secret_hash, old_until };
         let tx = self.telling(tx, self.deed_about(tenant, "key.rotate", id));
-        match self.store.commit(tx.with(RowChange::RotateKey(Box::new(rotation)))).await {
-            Ok(()) => {}
-            Err(StoreError::Conflict) => return Err(Error::Taken("the key was changed by another request")),
-            Err(other) => return Err(other.into()),
-        }
+        self.store.commit(tx.with(RowChange::RotateKey(Box::new(rotation)))).await?;
         (key.secret_hash, key.old_secret) = (secret_hash, Some((seen, old_until)));
         Ok(MadeKey { key, token: KeyToken { id, secret: secret.clone() } })
     }

@@ -1,23 +1,26 @@
-//! Rows as every room of the engine uses them: reads behind a permission, and commits that wake the waiting tasks.
+//! Rows as every room of the engine uses them: reads behind a permission, and commits that keep the cache of uploads and
+//! wake the waiting tasks. `update` changes a row that other requests change too.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::asset_notify::AssetNotify;
-use super::audit::AuditTrail;
-use super::minute_counts::MinuteCounts;
-use super::note_queue::NoteQueue;
-use super::request_context::RequestContext;
-use super::settings::EngineSettings;
-use super::ttl_cache::TtlCache;
-use super::{Error, Result};
 use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
 use crate::domain::asset::Asset;
 use crate::domain::clock::{Entropy, after};
 use crate::domain::event::EventKind;
 use crate::domain::ids::{self, AssetId, TenantId, UploadId};
 use crate::domain::upload::{Upload, UploadTimeouts};
-use crate::store::{RowChange, Store, Tx, UploadNote};
+use crate::engine::asset_notify::AssetNotify;
+use crate::engine::audit::AuditTrail;
+use crate::engine::minute_counts::MinuteCounts;
+use crate::engine::note_queue::NoteQueue;
+use crate::engine::request_context::RequestContext;
+use crate::engine::settings::EngineSettings;
+use crate::engine::ttl_cache::TtlCache;
+use crate::engine::{Error, Result};
+use crate::store::{RowChange, Store, StoreError, Tx, UploadNote};
+
+pub(super) mod update;
 
 /// Longest age of a cached upload for which URLs are signed. The worst effect of a stale row is a URL that the store
 /// refuses.
@@ -51,11 +54,6 @@ impl RowAccess {
         Self { store, entropy, settings, audit, asset_notify, minute_counts, upload_cache, upload_notes }
     }
 
-    /// Removes an upload that was changed from the cache.
-    pub(super) async fn forget_upload(&self, id: UploadId) {
-        self.upload_cache.invalidate(&id).await;
-    }
-
     /// New id that contains the database's time.
     pub(super) fn new_id(&self) -> uuid::Uuid {
         ids::mint(self.store.now(), &*self.entropy)
@@ -65,15 +63,18 @@ impl RowAccess {
         &self.settings.upload_timeouts
     }
 
-    /// Commits, counts what happened to assets, and wakes the tasks on this node that wait for the asset.
-    pub(super) async fn commit_and_notify(
-        &self,
-        tx: Tx,
-        asset: AssetId,
-    ) -> std::result::Result<(), crate::store::StoreError> {
+    /// Commits, and counts what happened to assets. Replaces the cached copies of changed uploads, and wakes the tasks on
+    /// this node that wait for changed assets.
+    pub(super) async fn commit(&self, tx: Tx) -> std::result::Result<(), StoreError> {
+        let assets: Vec<AssetId> = tx.reported_assets().collect();
+        let uploads: Vec<Arc<Upload>> = tx.changed_uploads().map(|upload| Arc::new(as_committed(upload))).collect();
         let happened: Vec<_> = tx.next_events().map(|event| (event.kind, event.size())).collect();
-        self.store.commit(tx).await?;
-        self.asset_notify.notify(asset);
+        let outcome = self.store.commit(tx).await;
+        for upload in uploads {
+            self.refresh_cached_upload(upload, outcome.is_ok()).await;
+        }
+        outcome?;
+        assets.into_iter().for_each(|asset| self.asset_notify.notify(asset));
         self.count_events(&happened);
         Ok(())
     }
@@ -96,6 +97,26 @@ impl RowAccess {
     /// Counts bytes of a download that this node begins to send.
     pub(super) fn count_sent(&self, bytes: u64) {
         self.minute_counts.count(self.store.now(), |minute| minute.bytes_out += bytes);
+    }
+
+    /// As [`Self::commit`]; `false` if another request was faster and nothing was written.
+    pub(super) async fn commit_if_unchanged(&self, tx: Tx) -> Result<bool> {
+        match self.commit(tx).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// A copy is replaced, not dropped: an upload that is appended to by a grant is looked up with every request. After
+    /// a failure the row is another request's, or unknown.
+    async fn refresh_cached_upload(&self, upload: Arc<Upload>, committed: bool) {
+        let (id, revision) = (upload.id, upload.revision);
+        if committed {
+            self.upload_cache.replace(&id, self.store.now(), upload, |cached| cached.revision < revision).await;
+        } else {
+            self.upload_cache.invalidate(&id).await;
+        }
     }
 
     /// Reads an upload for an actor that wants to do `action` with it; an error if not permitted.
@@ -164,7 +185,11 @@ impl RowAccess {
     }
 
     pub(super) async fn load_asset_of(&self, upload: &Upload) -> Result<Asset> {
-        self.store.find_asset(upload.asset).await?.ok_or(Error::NotFound)
+        self.reload_asset(upload.asset).await
+    }
+
+    pub(super) async fn reload_asset(&self, id: AssetId) -> Result<Asset> {
+        self.store.find_asset(id).await?.ok_or(Error::NotFound)
     }
 
     /// Reads an upload through a cache of [`UPLOAD_CACHE_TTL`], for requests that only sign URLs.
@@ -184,6 +209,11 @@ fn merge_notes(earlier: UploadNote, later: UploadNote) -> UploadNote {
         active_at: earlier.active_at.max(later.active_at),
         stored_bytes: later.stored_bytes.or(earlier.stored_bytes),
     }
+}
+
+/// An upload that a transaction changes, as it is after the commit, which increments the revision.
+fn as_committed(upload: &Upload) -> Upload {
+    Upload { revision: upload.revision + 1, ..upload.clone() }
 }
 
 /// Lets the log lines of the request at work name the upload, its asset and its tenant.
