@@ -11,14 +11,14 @@ use crate::domain::clock::after;
 use crate::domain::event::EventKind;
 use crate::domain::ids::AssetId;
 use crate::engine::audit::{AuditedAct, subject};
+use crate::engine::rows::update::{RowUpdate, UpdateResult};
 use crate::engine::{Error, Result};
-use crate::store::{StoreError, Tx};
+use crate::store::Tx;
 
 /// Longest reason in bytes.
 const MAX_REASON_BYTES: usize = 500;
 /// Shortest time that the bytes must still be kept: their removal must not begin while the release is committed.
 const PURGE_MARGIN: Duration = Duration::from_secs(10);
-const MAX_RELEASE_ATTEMPTS: u32 = 4;
 
 impl OperationEngine {
     /// Makes a rejected asset of any tenant ready, if the store still has its bytes.
@@ -33,26 +33,22 @@ impl OperationEngine {
         if reason.is_empty() || reason.len() > MAX_REASON_BYTES {
             return Err(Error::invalid("reason", format!("must be 1 to {MAX_REASON_BYTES} bytes of text")));
         }
-        for _ in 0..MAX_RELEASE_ATTEMPTS {
-            let asset = self.store.find_asset(id).await?.ok_or(Error::NotFound)?;
-            self.check_kept(&asset).await?;
-            let verdict = asset.state.verdict().map(|verdict| (verdict.code.clone(), verdict.sentence.clone()));
-            let (code, sentence) = verdict.unwrap_or_default();
-            let deed = AuditedAct::new(asset.tenant, actor, "asset.release", subject(&asset))
-                .before(json!({ "state": asset.state.name(), "code": code, "detail": sentence }))
-                .after(json!({ "state": "ready", "reason": reason }));
-            let mut released = asset.release(self.store.now())?;
-            let tx = Tx::new().asset(&mut released, EventKind::AssetReady).with(self.audit.audited(deed));
-            match self.rows.commit_and_notify(tx, id).await {
-                Ok(()) => {
-                    tracing::warn!(asset = %id, code, reason, "an operator released a rejected asset");
-                    return Ok(());
-                }
-                Err(StoreError::Conflict) => {}
-                Err(other) => return Err(other.into()),
-            }
-        }
-        Err(Error::busy("other requests keep changing this asset"))
+        let code = self.rows.update_asset(id, |asset| self.decide_release(actor, asset, reason)).await?;
+        tracing::warn!(asset = %id, code, reason, "an operator released a rejected asset");
+        Ok(())
+    }
+
+    /// Returns the code of the verdict that is overruled.
+    async fn decide_release(&self, actor: &Actor, asset: Asset, reason: &str) -> UpdateResult<RowUpdate<String>> {
+        self.check_kept(&asset).await?;
+        let verdict = asset.state.verdict().map(|verdict| (verdict.code.clone(), verdict.sentence.clone()));
+        let (code, sentence) = verdict.unwrap_or_default();
+        let deed = AuditedAct::new(asset.tenant, actor, "asset.release", subject(&asset))
+            .before(json!({ "state": asset.state.name(), "code": code, "detail": sentence }))
+            .after(json!({ "state": "ready", "reason": reason }));
+        let mut released = asset.release(self.store.now())?;
+        let tx = Tx::new().asset(&mut released, EventKind::AssetReady).with(self.audit.audited(deed));
+        Ok(RowUpdate::Commit(tx, code))
     }
 
     /// Checks that the store has the very bytes that were rejected, and will have them for a while.
