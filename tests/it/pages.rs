@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::companion::{FORM, form};
 use crate::native::ready;
 use crate::support::requests;
-use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
 /// What browsers send when somebody opens an address.
