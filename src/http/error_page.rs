@@ -12,7 +12,7 @@ use super::html_page::{MessagePage, accepts_html, message_response};
 use super::problem::ProblemSentence;
 use crate::engine::RequestContext;
 
-/// What the address is for.
+/// Purpose of an address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PageAddress {
     /// A link to download something.

@@ -6,9 +6,9 @@
 //! * `error` – an exhaustive renderer of the engine's errors
 //!
 //! Shared by all protocols: [`server`] (the accept loop, with [`tls`]), `context` (request ids, credentials, client
-//! addresses), `problem` (RFC 9457), `html_page` and `error_page` (answers for people), `query` (parameters and pages), `openapi` (routes and the contract that describes
-//! them, from the same declaration), `caching`. Protocols do not use each other, and none of them accesses the database
-//! or the object store.
+//! addresses), `problem` (RFC 9457), `html_page` and `error_page` (answers for people), `query` (parameters and pages),
+//! `openapi` (routes and the contract that describes them, from the same declaration), `caching`. Protocols do not use
+//! each other, and none of them accesses the database or the object store.
 
 use std::sync::Arc;
 

@@ -149,7 +149,7 @@ impl ProblemDetails {
     }
 }
 
-/// What a page says of a problem, kept with the answer: whether people read it is decided after it was rendered.
+/// Code and sentence of a problem, kept with its answer: the layer that makes pages of errors comes after the renderer.
 #[derive(Clone, Debug)]
 pub(super) struct ProblemSentence {
     pub(super) code: &'static str,

@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use reqwest::multipart::{Form, Part};
-
+use crate::companion::{FORM, form};
 use crate::native::ready;
 use crate::support::requests;
-use crate::support::service::Service;
 use crate::{on_both_services, transcript};
 
 /// What browsers send when somebody opens an address.
@@ -44,8 +42,10 @@ async fn assert_json(url: &str, status: u16, code: &str) {
     assert!(seen.text.contains(&format!("\"code\":\"{code}\"")), "{}", seen.text);
 }
 
-fn form(bytes: &'static str) -> Form {
-    Form::new().part("file", Part::bytes(bytes.as_bytes()).file_name("mine.txt"))
+/// Sends the form of an upload page, as a browser or as a program.
+async fn send_form(page: &str, bytes: &[u8], accept: &str) -> Seen {
+    let request = requests::client().post(format!("{page}/form")).header("content-type", FORM).header("accept", accept);
+    see(request.body(form(&[], bytes))).await
 }
 
 on_both_services! {
@@ -62,15 +62,12 @@ on_both_services! {
         assert!(page.text.contains(&format!("action=\"/u/{}/form\"", names["grant"])), "{}", page.text);
         assert!(!page.text.contains("{{") && !page.text.contains("<b>"), "{}", page.text);
         assert_json(&url, 404, "not_found").await;
-        let client = requests::client();
-        let long = client.post(format!("{url}/form")).header("accept", BROWSER).multipart(form("hello!"));
-        assert_page(&see(long).await, 413, "The file was not received");
-        let sent = client.post(format!("{url}/form")).header("accept", BROWSER).multipart(form("hello"));
-        assert_page(&see(sent).await, 200, "Received: 1 file, 5 bytes. You can close this page.");
+        assert_page(&send_form(&url, b"hello!", BROWSER).await, 413, "The file was not received");
+        let sent = send_form(&url, b"hello", BROWSER).await;
+        assert_page(&sent, 200, "Received: 1 file, 5 bytes. You can close this page.");
         assert_page(&open(&url).await, 410, "The file has arrived");
-        let again = client.post(format!("{url}/form")).header("accept", BROWSER).multipart(form("other"));
-        assert_page(&see(again).await, 409, "Nothing more can be sent here");
-        let again = see(client.post(format!("{url}/form")).multipart(form("other"))).await;
+        assert_page(&send_form(&url, b"other", BROWSER).await, 409, "Nothing more can be sent here");
+        let again = send_form(&url, b"other", "*/*").await;
         assert_eq!((again.status, again.kind.as_str()), (409, "application/json"), "{}", again.text);
         assert_json(&url, 404, "not_found").await;
     }

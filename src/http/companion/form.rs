@@ -8,7 +8,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, Bytes};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, StatusCode, header};
 use multer::{Field, Multipart};
@@ -334,11 +334,21 @@ pub(super) fn s3_response(form: &FormFields, asset: &Asset, public_url: &str) ->
     response
 }
 
-/// The answer of an S3 POST, or an HTML page if the form does not say which answer it wants.
-pub(super) fn page_or_s3_response(form: &FormFields, asset: &Asset, public_url: &str) -> Response {
+/// The answer of an S3 POST, or a sentence if the form does not say which answer it wants.
+pub(super) fn text_or_s3_response(form: &FormFields, asset: &Asset, public_url: &str) -> Response {
     if form.success_status.is_some() {
         return s3_response(form, asset, public_url);
     }
+    let page = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Uploaded</title>\
+                <p>The file has arrived. You can close this page.";
+    let mut response = Html(page).into_response();
+    let policy = HeaderValue::from_static("default-src 'none'");
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+/// The page for a person who sent a form.
+pub(super) fn received_page(asset: &Asset, public_url: &str) -> Response {
     let received = format!("Received: 1 file, {}. You can close this page.", size_text(asset.size));
     let page =
         MessagePage { heading: "The file has arrived", sentences: &[&received], link: None, details: &[], good: true };

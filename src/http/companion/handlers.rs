@@ -19,6 +19,7 @@ use crate::domain::asset::Asset;
 use crate::domain::ids::UploadId;
 use crate::engine::Error;
 use crate::http::chunk_detection::{self, ChunkClaims};
+use crate::http::html_page::accepts_html;
 use crate::http::json_body::{JsonBody, JsonListBody};
 use crate::http::problem::ProblemDetails;
 use crate::http::{AppState, context};
@@ -162,6 +163,10 @@ pub(super) async fn post_plain_form(
     Path(grant): Path<String>,
     request: Request,
 ) -> CompanionResult {
+    let is_page_reader = accepts_html(request.headers());
     let (form, asset) = receive_form(&site, &grant, request).await?;
-    Ok(form::page_or_s3_response(&form, &asset, &site.public_url))
+    if is_page_reader && form.success_status.is_none() {
+        return Ok(form::received_page(&asset, &site.public_url));
+    }
+    Ok(form::text_or_s3_response(&form, &asset, &site.public_url))
 }

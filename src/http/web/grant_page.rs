@@ -1,7 +1,8 @@
-//! The upload page of a grant, for somebody without an account: what may be sent, and a form that works without scripts.
+//! The upload page of a grant, for its holder without an account: the file that it takes, and a form that works without
+//! scripts.
 //!
 //! The grant is in the page's address and in that of its form, nowhere else: the page sends no `Referer`, is kept by no
-//! cache, and logs name its route alone. Programs get the answer of an unknown address, as ever.
+//! cache, and logs name its route alone. Programs get the answer of an unknown address.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -65,7 +66,7 @@ pub(super) async fn get_grant_page(
     Ok(response)
 }
 
-/// What a grant allows to be sent.
+/// The file that a grant allows its holder to send.
 struct GrantOffer {
     upload: Upload,
     asset: Asset,
@@ -73,7 +74,7 @@ struct GrantOffer {
     max_size: u64,
 }
 
-/// What has become of a grant.
+/// State of a grant.
 enum GrantState {
     /// The file is still to come.
     Open(Box<GrantOffer>),

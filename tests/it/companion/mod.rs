@@ -13,7 +13,7 @@ use crate::support::service::Service;
 use reqwest::Response;
 
 /// The body of a form as browsers write it, the file last.
-fn form(fields: &[(&str, &str)], file: &[u8]) -> Vec<u8> {
+pub fn form(fields: &[(&str, &str)], file: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in fields {
         let head = format!("--frontier\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
@@ -28,7 +28,8 @@ fn form(fields: &[(&str, &str)], file: &[u8]) -> Vec<u8> {
     out
 }
 
-const FORM: &str = "multipart/form-data; boundary=frontier";
+/// The type of such a form.
+pub const FORM: &str = "multipart/form-data; boundary=frontier";
 
 /// Sends a form.
 async fn post(url: &str, body: impl Into<reqwest::Body>) -> Response {
