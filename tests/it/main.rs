@@ -34,6 +34,7 @@ mod native;
 mod operate;
 mod overruns;
 mod presign;
+mod private_ca;
 mod processing;
 mod repository;
 mod scan;
