@@ -10,11 +10,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::rows::update::contention_error;
 use super::{Error, Result};
 use crate::domain::clock::after;
 use crate::domain::ids::KeyId;
-use crate::store::{IdempotencyRecord, NewRow, Store, Tx};
+use crate::store::{IdempotencyRecord, NewRow, Store, StoreError, Tx};
 
 /// An `Idempotency-Key` and the fingerprint of its request.
 #[derive(Clone, Debug)]
@@ -86,6 +85,6 @@ impl IdempotencyRecords {
     /// [`Error::Busy`] if its result is remembered no longer, so that this request can be carried out when it is
     /// repeated.
     pub(super) async fn recall_rival<T: DeserializeOwned>(&self, request: &RepeatableRequest<'_>) -> Result<T> {
-        self.recall(request).await?.ok_or_else(contention_error)
+        self.recall(request).await?.ok_or_else(|| StoreError::Conflict.into())
     }
 }

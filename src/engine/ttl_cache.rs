@@ -100,7 +100,7 @@ where
             let older = cached.is_some_and(|cached| cached.value().value.as_ref().is_ok_and(&is_older));
             std::future::ready(if older { Op::Put(dated) } else { Op::Nop })
         };
-        self.entries.entry_by_ref(key).and_compute_with(replacing).await;
+        Box::pin(self.entries.entry_by_ref(key).and_compute_with(replacing)).await;
     }
 
     /// Drops the value of `key`, so that the next request fetches it.

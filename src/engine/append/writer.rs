@@ -27,7 +27,7 @@ use crate::domain::clock::after;
 use crate::domain::plan::PartNumber;
 use crate::domain::reason::chain;
 use crate::domain::upload::Upload;
-use crate::engine::rows::update::{MAX_UPDATE_ATTEMPTS, contention_error};
+use crate::engine::rows::update::MAX_UPDATE_ATTEMPTS;
 use crate::engine::{Error, Result};
 use crate::store::{RowChange, StoreError, Tx};
 
@@ -374,7 +374,7 @@ impl AppendWriter {
                 return Err(Error::Locked);
             }
         }
-        Err(contention_error())
+        Err(StoreError::Conflict.into())
     }
 
     /// Creates the multipart upload before the first part, unless an earlier append did.

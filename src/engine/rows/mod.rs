@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::domain::access::{AccessTarget, Action, Actor, may, may_ask};
 use crate::domain::asset::Asset;
-use crate::domain::clock::{Entropy, after};
+use crate::domain::clock::{Entropy, Timestamp, after};
 use crate::domain::event::EventKind;
 use crate::domain::ids::{self, AssetId, TenantId, UploadId};
 use crate::domain::upload::{Upload, UploadTimeouts};
@@ -69,9 +69,11 @@ impl RowAccess {
         let assets: Vec<AssetId> = tx.reported_assets().collect();
         let uploads: Vec<Arc<Upload>> = tx.changed_uploads().map(|upload| Arc::new(as_committed(upload))).collect();
         let happened: Vec<_> = tx.next_events().map(|event| (event.kind, event.size())).collect();
+        // The age of a copy counts from here: a later change of another node is not in it.
+        let begun_at = self.store.now();
         let outcome = self.store.commit(tx).await;
         for upload in uploads {
-            self.refresh_cached_upload(upload, outcome.is_ok()).await;
+            self.refresh_cached_upload(upload, outcome.is_ok().then_some(begun_at)).await;
         }
         outcome?;
         assets.into_iter().for_each(|asset| self.asset_notify.notify(asset));
@@ -108,14 +110,13 @@ impl RowAccess {
         }
     }
 
-    /// A copy is replaced, not dropped: an upload that is appended to by a grant is looked up with every request. After
-    /// a failure the row is another request's, or unknown.
-    async fn refresh_cached_upload(&self, upload: Arc<Upload>, committed: bool) {
+    /// A copy is replaced, not dropped: an upload that is appended to by a grant is looked up with every request.
+    /// `committed_at`: `None` after a failure, when the row is another request's, or unknown.
+    async fn refresh_cached_upload(&self, upload: Arc<Upload>, committed_at: Option<Timestamp>) {
         let (id, revision) = (upload.id, upload.revision);
-        if committed {
-            self.upload_cache.replace(&id, self.store.now(), upload, |cached| cached.revision < revision).await;
-        } else {
-            self.upload_cache.invalidate(&id).await;
+        match committed_at {
+            Some(now) => self.upload_cache.replace(&id, now, upload, |cached| cached.revision < revision).await,
+            None => self.upload_cache.invalidate(&id).await,
         }
     }
 

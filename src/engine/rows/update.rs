@@ -59,7 +59,7 @@ impl RowAccess {
         Deciding: Future<Output = UpdateResult<RowUpdate<T>>>,
     {
         let attempt = |upload| {
-            let deciding = decide(upload);
+            let deciding = Box::pin(decide(upload));
             async move { self.carry_out(deciding.await?).await }
         };
         self.retry_with_upload(upload, attempt).await
@@ -115,7 +115,7 @@ impl RowAccess {
         Deciding: Future<Output = UpdateResult<RowUpdate<T>>>,
     {
         let attempt = |asset| {
-            let deciding = decide(asset);
+            let deciding = Box::pin(decide(asset));
             async move { self.carry_out(deciding.await?).await }
         };
         retry_with_row(&*self.entropy, None, read, attempt).await
@@ -153,13 +153,15 @@ where
             Some(row) => row,
             None => read().await?,
         };
-        match attempt(row).await {
+        // Boxed, because an attempt is large and its caller waits for it with every other future of the request.
+        match Box::pin(attempt(row)).await {
             Ok(value) => return Ok(value),
             Err(UpdateError::Refused(error)) => return Err(error),
             Err(UpdateError::LostRace) => {}
         }
     }
-    Err(contention_error())
+    // The conflict is the caller's error now.
+    Err(StoreError::Conflict.into())
 }
 
 /// As [`retry_with_row`], for an `attempt` that reads what it needs.
@@ -171,11 +173,6 @@ where
     Attempting: Future<Output = UpdateResult<T>>,
 {
     retry_with_row(entropy, None, || std::future::ready(Ok(())), |()| attempt()).await
-}
-
-/// Error when other requests were faster in every attempt.
-pub(in crate::engine) fn contention_error() -> Error {
-    Error::busy("other requests keep changing the same row")
 }
 
 impl From<Error> for UpdateError {
